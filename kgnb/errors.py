@@ -1,0 +1,144 @@
+"""The error tree. Every message comes from :mod:`kgnb.texts` and ends in what to do next.
+
+::
+
+    KgnbError
+    ├── InputError            the user's input: a book, a title, a task number          exit 2
+    ├── SettingsError         a setting is missing, malformed or contradicts another     exit 2
+    ├── EngineError           an embedded engine can't be started or joined              exit 2
+    ├── ServiceError          a service: .service is "redis", "sql", "bolt" or "llm"
+    │   ├── ServiceDown       unreachable or timed out; waiting may help (retryable)
+    │   └── ServiceRefused    it answered no: wrong password, missing right; waiting won't help
+    ├── LeaseLost             this node no longer holds what it is about to write (design: fences)
+    ├── GraphConflict         the novel was settled meanwhile; read again and start over (retryable)
+    └── ProviderError         an LLM provider's answer; .provider names it
+        ├── ProviderDown      connection, timeout or 5xx after the call's own retries (retryable)
+        ├── RateLimited       429; .retry_after seconds (retryable)
+        ├── AuthRejected      401 or 403: pauses the provider at once
+        ├── QuotaExhausted    no money or quota left: pauses the provider at once
+        ├── RequestRejected   any other 4xx: the request itself is wrong (a model's name, say)
+        └── ReplyError        the chapter's own trouble, never the provider's
+            ├── PromptTooLong the text is over the model's context: split the chunk
+            ├── ReplyTruncated  cut off (finish_reason=length): retry, then split the chunk
+            ├── ReplyUnparsable no JSON object in it, even after repair: retry, then split
+            └── ReplyRefused  moderation or refusal
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from kgnb.texts import say
+
+
+class KgnbError(Exception):
+    """Root of everything kgnb raises on purpose.
+
+    ``key`` names a text in :mod:`kgnb.texts`; ``facts`` fill it in. Never pass a secret as a fact.
+    """
+
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, key: str, **facts: object) -> None:
+        super().__init__(key)
+        self.key = key
+        self.facts = facts
+
+    def __str__(self) -> str:
+        return say(self.key, **self.facts)
+
+
+class InputError(KgnbError):
+    """The user's input can't be used as it is."""
+
+
+class SettingsError(KgnbError):
+    """A setting is missing, malformed or contradicts another."""
+
+
+class EngineError(KgnbError):
+    """An embedded engine can't be started or joined."""
+
+
+class ServiceError(KgnbError):
+    """A service failed; ``service`` is "redis", "sql", "bolt" or "llm"."""
+
+    def __init__(self, key: str, *, service: str, **facts: object) -> None:
+        super().__init__(key, service=service, **facts)
+        self.service = service
+
+
+class ServiceDown(ServiceError):
+    """The service is unreachable, timed out or is starting; the same call may succeed later."""
+
+    retryable = True
+
+
+class ServiceRefused(ServiceError):
+    """The service answered no (wrong password, missing right); waiting won't help."""
+
+
+class LeaseLost(KgnbError):
+    """Another node holds this work by now; nothing may be written for it from here."""
+
+
+class GraphConflict(KgnbError):
+    """The novel's settle number changed between reading and writing; a live holder starts again."""
+
+    retryable = True
+
+
+class ProviderError(KgnbError):
+    """An LLM provider's answer that is no result."""
+
+    def __init__(self, key: str, *, provider: str, **facts: object) -> None:
+        super().__init__(key, provider=provider, **facts)
+        self.provider = provider
+
+
+class ProviderDown(ProviderError):
+    """Connection, timeout or 5xx, after the call's own retries."""
+
+    retryable = True
+
+
+class RateLimited(ProviderError):
+    """429: ask again after ``retry_after`` seconds."""
+
+    retryable = True
+
+    def __init__(self, key: str, *, provider: str, retry_after: float, **facts: object) -> None:
+        super().__init__(key, provider=provider, retry_after=round(retry_after, 1), **facts)
+        self.retry_after = retry_after
+
+
+class AuthRejected(ProviderError):
+    """401 or 403: the key is wrong or lacks the right."""
+
+
+class QuotaExhausted(ProviderError):
+    """No balance or quota is left."""
+
+
+class RequestRejected(ProviderError):
+    """Another 4xx: the request itself is wrong, a model's name for instance."""
+
+
+class ReplyError(ProviderError):
+    """A reply that can't be used: the chapter's trouble, never the provider's."""
+
+
+class PromptTooLong(ReplyError):
+    """The request is over the model's context window."""
+
+
+class ReplyTruncated(ReplyError):
+    """The reply was cut off at the model's output limit."""
+
+
+class ReplyUnparsable(ReplyError):
+    """The reply holds no JSON object, even after repair."""
+
+
+class ReplyRefused(ReplyError):
+    """Moderation stopped the request, or the model declined."""

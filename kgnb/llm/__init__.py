@@ -1,0 +1,1 @@
+"""Asking an LLM: the client, its limits, and the cache of replies."""

@@ -1,0 +1,1 @@
+"""The three stores: queue (Redis), ledger (SQL) and graph (Bolt)."""
