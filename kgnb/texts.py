@@ -36,16 +36,20 @@ def say(key: str, **facts: object) -> str:
 
 # Keys are "<area>.<what>". Keep each area together and sorted by where it shows.
 TEXTS: dict[str, tuple[str, str]] = {
-    # --- book
-    # --- settings
-    # --- engine (embedded)
-    # --- service (redis, sql, bolt)
-    # --- provider (llm)
-    # --- queue
-    # --- ledger
-    # --- graph
-    # --- extract
-    # --- picture, exchange
-    # --- node (log lines)
-    # --- cli
+    # --- book ---
+    # --- settings ---
+    "settings.invalid": (
+        "设置 {name} 不对：{reason}。请改正这个环境变量或 .env 里的这一行。",
+        "Setting {name} is wrong: {reason}. Correct the environment variable or its line in .env.",
+    ),
+    # --- engine, embedded ---
+    # --- service: redis, sql and bolt ---
+    # --- provider ---
+    # --- queue ---
+    # --- ledger ---
+    # --- graph ---
+    # --- extract ---
+    # --- picture and exchange ---
+    # --- node, log lines ---
+    # --- cli ---
 }

@@ -1,0 +1,57 @@
+"""Group commit: many small calls, few round trips."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Batcher(Generic[T, R]):
+    """Runs ``flush`` on all items that arrived while the previous flush was under way.
+
+    A lone item goes out at once; under load the batches grow by themselves, so no delay has to be tuned.
+    ``flush`` gets at most ``limit`` items and returns one result for each, in order; what it raises is
+    raised to every caller of that batch.
+    """
+
+    def __init__(self, flush: Callable[[Sequence[T]], Awaitable[Sequence[R]]], *, limit: int = 100) -> None:
+        self._flush = flush
+        self._limit = limit
+        self._waiting: list[tuple[T, asyncio.Future[R]]] = []
+        self._runner: asyncio.Task[None] | None = None
+
+    async def do(self, item: T) -> R:
+        """The flush's result for ``item``."""
+        done: asyncio.Future[R] = asyncio.get_running_loop().create_future()
+        self._waiting.append((item, done))
+        if self._runner is None:
+            self._runner = asyncio.create_task(self._run())
+        return await done
+
+    async def _run(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
+                await self._flush_one(batch)
+        finally:
+            self._runner = None
+
+    async def _flush_one(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
+        try:
+            results = await self._flush([item for item, _ in batch])
+        except asyncio.CancelledError:
+            for _, done in batch:
+                done.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - handed to every caller, none is swallowed
+            for _, done in batch:
+                if not done.done():
+                    done.set_exception(error)
+            return
+        for (_, done), result in zip(batch, results, strict=True):
+            if not done.done():
+                done.set_result(result)

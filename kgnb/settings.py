@@ -1,0 +1,209 @@
+"""The one reader of the environment: every setting with its unit, default and reason.
+
+Names are the wire contract's (``REDIS_HOST``, ``DB_TYPE``, ``KG_…``) and kgnb's own (``KGNB_…``). Sources,
+first wins: arguments, environment, ``.env`` in the working folder.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from kgnb.errors import SettingsError
+
+QUEUE_PREFIXES = ("kg:task:queue:", "kg:ai_queue:")
+
+
+class Settings(BaseSettings):
+    """All settings of one process. ``repr`` never shows a secret."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        case_sensitive=False,
+        populate_by_name=True,
+        hide_input_in_errors=True,
+    )
+
+    # --- where things are
+    data: Path = Field(Path("kgnb-data"), validation_alias="KGNB_DATA")
+    """Folder of the embedded engines, SQLite and logs."""
+    lang: Literal["zh", "en"] = Field("zh", validation_alias="KGNB_LANG")
+    """Language of every text; Chinese first, as most users read."""
+    log_level: str = Field("INFO", validation_alias="LOG_LEVEL")
+
+    redis_host: str = Field("", validation_alias="REDIS_HOST")
+    """Host name, or a whole redis:// or rediss:// URL; empty = embedded."""
+    redis_port: int = Field(6379, validation_alias="REDIS_PORT")
+    redis_password: SecretStr = Field(SecretStr(""), validation_alias="REDIS_PASSWORD")
+    redis_db: int = Field(0, validation_alias="REDIS_DB")
+
+    db_type: Literal["", "mysql", "sqlite"] = Field("", validation_alias="DB_TYPE")
+    """Empty: mysql when DB_HOST is set, else sqlite."""
+    db_host: str = Field("", validation_alias="DB_HOST")
+    db_port: int = Field(3306, validation_alias="DB_PORT")
+    db_user: str = Field("root", validation_alias="DB_USER")
+    db_password: SecretStr = Field(SecretStr(""), validation_alias="DB_PASSWORD")
+    db_name: str = Field("novel", validation_alias="DB_NAME")
+    db_charset: str = Field("utf8mb4", validation_alias="DB_CHARSET")
+    db_path: str = Field("", validation_alias="DB_PATH")
+    """SQLite file; empty = kgnb.db in the data folder."""
+    db_ssl: bool = Field(False, validation_alias="KGNB_DB_SSL")
+    """TLS to MySQL with the system's certificates."""
+    db_ssl_ca: str = Field("", validation_alias="KGNB_DB_SSL_CA")
+    """CA file for TLS to MySQL; implies KGNB_DB_SSL."""
+    db_pool_size: int = Field(3, validation_alias="DB_POOL_SIZE", ge=1)
+    """Connections kept; with the overflow a node stays at or under 5."""
+    db_pool_max_overflow: int = Field(2, validation_alias="DB_POOL_MAX_OVERFLOW", ge=0)
+    db_pool_timeout: float = Field(30.0, validation_alias="DB_POOL_TIMEOUT")
+    """Seconds to wait for a free connection."""
+    db_pool_recycle: int = Field(3600, validation_alias="DB_POOL_RECYCLE")
+    """Seconds after which a connection is renewed; below MySQL's wait_timeout of 8 h."""
+    db_pool_pre_ping: bool = Field(True, validation_alias="DB_POOL_PRE_PING")
+
+    neo4j_uri: str = Field("", validation_alias="NEO4J_URI")
+    """bolt://, bolt+s://, neo4j://, neo4j+s://; empty = embedded."""
+    neo4j_user: str = Field("neo4j", validation_alias="NEO4J_USER")
+    neo4j_password: SecretStr = Field(SecretStr(""), validation_alias="NEO4J_PASSWORD")
+    neo4j_database: str = Field("", validation_alias="KGNB_NEO4J_DATABASE")
+    """Database name; empty = the server's default."""
+
+    # --- the node
+    node_name: str = Field("", validation_alias="KG_WORKER_NODE_NAME")
+    """Empty = the host's name. Held by a live node: -2, -3 … is added."""
+    slots: int = Field(2, validation_alias="KG_WORKERS_PER_PROVIDER", ge=1)
+    """Chapters in flight per provider."""
+    providers: str = Field("", validation_alias="KG_WORKER_PROVIDERS")
+    """Comma-separated names to serve; empty = all active ones."""
+    max_slots: int = Field(50, validation_alias="KG_MAX_TOTAL_PROCESSES", ge=1)
+    max_slots_per_provider: int = Field(10, validation_alias="KG_MAX_PROCESSES_PER_PROVIDER", ge=1)
+    guard_interval: float = Field(30.0, validation_alias="KG_WORKER_GUARD_INTERVAL", gt=0)
+    """Seconds between two looks of the reconciler."""
+    queue_prefix: str = Field("", validation_alias="KG_QUEUE_PREFIX")
+    """Empty = both prefixes of the wire contract."""
+    progress_channel: str = Field("kg:progress", validation_alias="KG_PROGRESS_CHANNEL")
+    lease_seconds: float = Field(30.0, validation_alias="KGNB_LEASE_SECONDS", ge=2)
+    """A dead node's work moves on after this; renewed every third."""
+    hold_seconds: float = Field(900.0, validation_alias="KGNB_HOLD_SECONDS", gt=0)
+    """A chapter is held at most this long in all, however diligently a hung node renews."""
+    drain_seconds: float = Field(10.0, validation_alias="KGNB_DRAIN_SECONDS", ge=0)
+    """How long a leaving node waits for chapters in flight."""
+    stall_seconds: float = Field(1500.0, validation_alias="KGNB_STALL_SECONDS", gt=0)
+    """`build` gives up after this long without progress: above the longest hold and a provider's pause."""
+
+    # --- extraction and providers
+    chunk_chars: int = Field(8_000, validation_alias="KGNB_CHUNK_CHARS", ge=200)
+    """Characters in one request; an ordinary chapter is one chunk."""
+    openai_base_url: str = Field("", validation_alias="OPENAI_BASE_URL")
+    openai_api_key: SecretStr = Field(SecretStr(""), validation_alias="OPENAI_API_KEY")
+    openai_model: str = Field("", validation_alias="OPENAI_MODEL")
+    provider_name: str = Field("openai", validation_alias="KGNB_PROVIDER_NAME")
+    """Name of the one provider that OPENAI_… describe."""
+    llm_timeout: float = Field(180.0, validation_alias="KGNB_LLM_TIMEOUT", gt=0)
+    """Seconds for one request; long chapters on slow models take two minutes."""
+    llm_tries: int = Field(3, validation_alias="KGNB_LLM_TRIES", ge=1)
+    """Attempts of one call on connection errors, timeouts and 5xx; then it is the provider's failure."""
+    suspend_seconds: int = Field(600, validation_alias="KGNB_SUSPEND_SECONDS", ge=1)
+    """Default pause of a failing provider (wire contract)."""
+    cache_days: float = Field(30.0, validation_alias="KGNB_CACHE_DAYS", gt=0)
+    """Age at which a stored reply may be evicted."""
+    cache_mb: float = Field(512.0, validation_alias="KGNB_CACHE_MB", gt=0)
+    """Size of all stored replies above which the oldest are evicted."""
+    cpu_workers: int = Field(0, validation_alias="KGNB_CPU_WORKERS", ge=0)
+    """Processes for rules and the pre-scan; 0 = the cores this process may use."""
+    graph_heap_mb: int = Field(512, validation_alias="KGNB_GRAPH_HEAP_MB", ge=128)
+    """Heap of the embedded graph engine."""
+
+    @field_validator("openai_base_url")
+    @classmethod
+    def _http(cls, url: str) -> str:
+        if url and not url.startswith(("http://", "https://")):
+            raise ValueError("must start with http:// or https://")
+        return url.rstrip("/")
+
+    @field_validator("neo4j_uri")
+    @classmethod
+    def _bolt(cls, uri: str) -> str:
+        if uri and uri.split("://")[0] not in {
+            f"{scheme}{tls}" for scheme in ("bolt", "neo4j") for tls in ("", "+s", "+ssc")
+        }:
+            raise ValueError("must start with bolt:// or neo4j:// (or +s, +ssc)")
+        return uri
+
+    @classmethod
+    def load(cls, **given: Any) -> Settings:
+        """Settings from ``given`` (field names), environment and ``.env``.
+
+        Raises SettingsError that names the variable and what is wrong with it, never its value.
+        """
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise SettingsError("settings.invalid", name=where, reason=first["msg"]) from None
+
+    @property
+    def embedded_redis(self) -> bool:
+        """Whether the embedded queue engine is to be used."""
+        return not self.redis_host
+
+    @property
+    def embedded_sql(self) -> bool:
+        """Whether SQLite is used, where API keys are never stored."""
+        return self.db_type == "sqlite" or (self.db_type == "" and not self.db_host)
+
+    @property
+    def embedded_graph(self) -> bool:
+        """Whether the embedded graph engine is to be used."""
+        return not self.neo4j_uri
+
+    @property
+    def redis_url(self) -> SecretStr:
+        """URL of a Redis that is not embedded; carries the password."""
+        if "://" in self.redis_host:
+            return SecretStr(self.redis_host)
+        password = self.redis_password.get_secret_value()
+        auth = f":{quote(password, safe='')}@" if password else ""
+        return SecretStr(f"redis://{auth}{self.redis_host}:{self.redis_port}/{self.redis_db}")
+
+    @property
+    def sqlite_path(self) -> Path:
+        """The SQLite file."""
+        return Path(self.db_path) if self.db_path else self.data / "kgnb.db"
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """Queue prefixes that this node serves."""
+        return (self.queue_prefix,) if self.queue_prefix else QUEUE_PREFIXES
+
+    @property
+    def wanted_providers(self) -> tuple[str, ...]:
+        """Lower-case names from KG_WORKER_PROVIDERS; empty = all."""
+        return tuple(n.strip().lower() for n in self.providers.split(",") if n.strip())
+
+    @property
+    def cpus(self) -> int:
+        """Processes for CPU work."""
+        if self.cpu_workers:
+            return self.cpu_workers
+        return _cores()
+
+    def slots_for(self, providers: int) -> int:
+        """Slots of each provider when ``providers`` are served, under both caps."""
+        fair = max(1, math.floor(self.max_slots / max(1, providers)))
+        return max(1, min(self.slots, self.max_slots_per_provider, fair))
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,92 @@
+"""Real engines for the tests: the embedded ones, and Redis, MariaDB and Neo4j where services.sh started them."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+
+def outside(name: str) -> str:
+    """A service's address from services.sh; without it the test skips, and fails in CI."""
+    value = os.environ.get(name, "")
+    if value:
+        return value
+    reason = f"{name} is not set: start the services with scripts/services.sh start"
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@dataclass(frozen=True)
+class Bolt:
+    uri: str
+    user: str
+    password: str
+    database: str = ""
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
+    """The embedded engines on a folder of this test session."""
+    from kgnb.embedded import open_embedded
+
+    with open_embedded(tmp_path_factory.mktemp("engines")) as engines:
+        yield engines
+
+
+@pytest.fixture(params=["valkey", "redis"])
+def redis_url(request: pytest.FixtureRequest) -> str:
+    """An emptied queue engine: the embedded Valkey, and Redis."""
+    import redis
+
+    if request.param == "valkey":
+        url = request.getfixturevalue("embedded").endpoints.redis_url
+        url = url.get_secret_value() if hasattr(url, "get_secret_value") else url
+    else:
+        url = outside("KGNB_TEST_REDIS_URL")
+    with redis.Redis.from_url(url) as client:
+        client.flushall()
+    return url
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def sql_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty SQL database: SQLite in a file, and one of its own on MariaDB."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'kgnb.db'}"
+        return
+    import sqlalchemy
+
+    base = sqlalchemy.make_url(outside("KGNB_TEST_SQL_URL"))
+    name = f"kgnb_test_{uuid.uuid4().hex[:12]}"
+    server = sqlalchemy.create_engine(base)
+    with server.begin() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+    yield base.set(database=name).render_as_string(hide_password=False)
+    with server.begin() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name}")
+    server.dispose()
+
+
+@pytest.fixture(params=["arcadedb", "neo4j"])
+def bolt(request: pytest.FixtureRequest) -> Bolt:
+    """An emptied graph engine: the embedded ArcadeDB, and Neo4j."""
+    import neo4j
+
+    if request.param == "arcadedb":
+        ends = request.getfixturevalue("embedded").endpoints
+        at = Bolt(ends.bolt_uri, ends.bolt_user, ends.bolt_password.get_secret_value())
+    else:
+        at = Bolt(
+            outside("KGNB_TEST_NEO4J_URI"),
+            outside("KGNB_TEST_NEO4J_USER"),
+            outside("KGNB_TEST_NEO4J_PASSWORD"),
+        )
+    with neo4j.GraphDatabase.driver(at.uri, auth=(at.user, at.password)) as driver:
+        driver.execute_query("MATCH (n) DETACH DELETE n")
+    return at
