@@ -1,0 +1,172 @@
+"""From a chapter's text to its extraction: chunks, the reply cache, an LLM or the rules.
+
+Never asked twice: a reply that is complete and parses goes into the cache before any other use of it, and the
+cache is looked into before every request. A reply that was cut off or can't be parsed is asked for once more,
+then its chunk is split; nothing of the text is dropped on the way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from kgnb.batch import Batcher
+from kgnb.errors import PromptTooLong, ProviderError, ReplyTruncated, ReplyUnparsable
+from kgnb.extract import chunk, prompt, reply, rules
+from kgnb.extract.prompt import Prompt
+from kgnb.health import Health
+from kgnb.llm.cache import CachedReply, ReplyCache, reply_key
+from kgnb.llm.client import Client
+from kgnb.model import Extraction, Flag, Lang, NameEntry, Novel, Provider, Task, TaskConfig, Usage
+from kgnb.pool import CpuPool
+
+REPLY_TRIES = 2
+"""How often a chunk is asked for before it is split."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInfo:
+    """What a task's chapters need, the same for all of them."""
+
+    task: Task
+    novel: Novel
+    lang: Lang
+    names: Sequence[NameEntry]
+    config: TaskConfig
+    provider: Provider
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An extraction and how it came about. ``raw`` holds the replies as they came, oldest first."""
+
+    extraction: Extraction
+    prompt_hash: str = ""
+    flags: frozenset[Flag] = frozenset()
+    usage: Usage = Usage()
+    rejected: int = 0
+    raw: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class _Parts:
+    """The replies of one chapter's chunks while they come in."""
+
+    answers: list[Answer] = field(default_factory=list)
+    wasted: Usage = Usage()
+
+
+class Asker:
+    """Gets extractions; ``clients`` returns the client of a provider, ``meter`` hears of every cost."""
+
+    def __init__(
+        self,
+        cache: ReplyCache,
+        clients: Callable[[Provider], Client],
+        pool: CpuPool,
+        health: Health,
+        *,
+        chunk_chars: int,
+        meter: Callable[[int, Usage], None],
+    ) -> None:
+        self._cache = cache
+        self._clients = clients
+        self._pool = pool
+        self._health = health
+        self._chunk_chars = chunk_chars
+        self._meter = meter
+        self._lookups: Batcher[str, str | None] = Batcher(self._look_up)
+        self._stores: Batcher[CachedReply, None] = Batcher(self._store)
+
+    async def ask(self, text: str, info: TaskInfo) -> Answer:
+        """The extraction of a whole chapter.
+
+        Raises ReplyError when the chapter's text can't be turned into usable replies, another ProviderError
+        when the provider fails, and BrokenProcessPool when the rules' process died.
+        """
+        if info.provider.is_rules:
+            found = await self._pool.run(rules.extract, text, lang=info.lang, names=info.names)
+            return Answer(found)
+        limit = max(self._chunk_chars, info.config.max_content_length)
+        parts = _Parts()
+        for piece in chunk.split(text, limit, info.lang):
+            await self._piece(piece, info, parts)
+        return _joined(parts)
+
+    async def _piece(self, text: str, info: TaskInfo, parts: _Parts) -> None:
+        request = prompt.build(text, lang=info.lang, names=info.names, config=info.config)
+        try:
+            parts.answers.append(await self._reply(request, info, parts))
+        except (ReplyTruncated, ReplyUnparsable, PromptTooLong):
+            halves = chunk.halve(text, info.lang)
+            if halves is None:
+                raise
+            start = len(parts.answers)
+            for half in halves:
+                await self._piece(half, info, parts)
+            parts.answers[start:] = [replace(a, flags=a.flags | {Flag.SPLIT}) for a in parts.answers[start:]]
+
+    async def _reply(self, request: Prompt, info: TaskInfo, parts: _Parts) -> Answer:
+        key = reply_key(info.provider.name, info.model, request.hash)
+        stored = await self._health.patiently("sql", lambda: self._lookups.do(key))
+        if stored is not None:
+            return _answer(reply.parse(stored, provider=info.provider.name), request, stored, Usage())
+        for last in [False] * (REPLY_TRIES - 1) + [True]:
+            try:
+                return await self._request(request, key, info, parts)
+            except (ReplyTruncated, ReplyUnparsable):
+                if last:
+                    raise
+        raise AssertionError("unreachable")
+
+    async def _request(self, request: Prompt, key: str, info: TaskInfo, parts: _Parts) -> Answer:
+        spent = Usage()
+        try:
+            done = await self._clients(info.provider).ask(request, info.model)
+            spent = done.usage
+            parsed = reply.parse(done.text, provider=info.provider.name)
+        except ProviderError as error:
+            spent = getattr(error, "usage", None) or spent
+            parts.wasted += spent
+            raise
+        finally:
+            self._meter(info.task.id, spent)
+        entry = CachedReply(key, info.provider.name, info.model, done.text, info.task.id, done.usage)
+        await self._health.patiently("sql", lambda: self._stores.do(entry))
+        return _answer(parsed, request, done.text, done.usage)
+
+    async def _look_up(self, keys: Sequence[str]) -> Sequence[str | None]:
+        found = await self._cache.get(keys)
+        return [found.get(k) for k in keys]
+
+    async def _store(self, entries: Sequence[CachedReply]) -> Sequence[None]:
+        await self._cache.put(entries)
+        return [None] * len(entries)
+
+
+def _answer(parsed: reply.Parsed, request: Prompt, raw: str, usage: Usage) -> Answer:
+    flags = set()
+    if parsed.repaired:
+        flags.add(Flag.REPAIRED)
+    if parsed.rejected:
+        flags.add(Flag.PARTIAL)
+    return Answer(parsed.extraction, request.hash, frozenset(flags), usage, parsed.rejected, (raw,))
+
+
+def _joined(parts: _Parts) -> Answer:
+    answers = parts.answers
+    hashes = "".join(a.prompt_hash for a in answers)
+    return Answer(
+        extraction=reply.merge([a.extraction for a in answers]),
+        prompt_hash=answers[0].prompt_hash if len(answers) == 1 else _sha(hashes),
+        flags=frozenset().union(*(a.flags for a in answers)),
+        usage=sum((a.usage for a in answers), parts.wasted),
+        rejected=sum(a.rejected for a in answers),
+        raw=tuple(r for a in answers for r in a.raw),
+    )
+
+
+def _sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,226 @@
+"""A chapter's life: claim, ask (or cache), row, project, mark, ack.
+
+The order is the protocol: the row is durable before the graph is written from it, the graph before the chapter
+is marked, the mark before the lease is given up. Whatever kills a node in between, the next one goes on
+from the last step that is on record. The small writes of many chapters share round trips (see batch.py).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from enum import StrEnum
+
+from kgnb.ask import Answer, Asker, TaskInfo
+from kgnb.batch import Batcher
+from kgnb.errors import GraphConflict, KgnbError, LeaseLost, ReplyError, RequestRejected
+from kgnb.health import Health
+from kgnb.model import MIN_CHAPTER_CHARS, ChapterStatus, ExtractionRow, Graph, text_hash
+from kgnb.settle import chapter_graph
+from kgnb.store.graph import GraphStore
+from kgnb.store.ledger import ChapterEnd, ChapterWork, Ledger
+from kgnb.store.queue import Claim, Queue
+from kgnb.store.renew import Renewer
+from kgnb.texts import say
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = (5.0, 30.0)
+"""How long a chapter waits after its first and second failure of its own; the third one is final."""
+
+
+class Outcome(StrEnum):
+    """How a slot's work on a chapter ended."""
+
+    COMPLETED = "completed"
+    SKIPPED = "skipped"
+    FAILED = "failed"  # for good: on the dead list
+    RETRY = "retry"  # its own failure; it will be tried again
+    NOT_OURS = "not_ours"  # its task was stopped, or another node has it
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The stores that a node writes to, and who keeps its leases."""
+
+    ledger: Ledger
+    queue: Queue
+    graph: GraphStore
+    renewer: Renewer
+    health: Health
+
+
+@dataclass(frozen=True, slots=True)
+class _Projection:
+    claim: Claim
+    novel_id: int
+    graph: Graph
+
+
+class ChapterWorker:
+    """Works chapters; one instance a node, its batches shared by all slots."""
+
+    def __init__(self, stores: Stores, asker: Asker) -> None:
+        self._stores = stores
+        self._asker = asker
+        self._claims: Batcher[Claim, ChapterWork | None] = Batcher(self._claim_all)
+        self._rows: Batcher[tuple[ExtractionRow, tuple[str, ...]], bool] = Batcher(self._save_all)
+        self._projections: Batcher[_Projection, bool] = Batcher(self._project_all, limit=40)
+        self._ends: Batcher[ChapterEnd, bool] = Batcher(self._end_all)
+        self._acks: Batcher[Claim, bool] = Batcher(self._ack_all)
+
+    async def run(self, claim: Claim, info: TaskInfo) -> Outcome:
+        """Brings a claimed chapter to an end.
+
+        Raises LeaseLost when another node has it by now, and ProviderError when the provider can't go on:
+        the caller then hands the chapter back. The chapter's own failures are dealt with here.
+        """
+        work = await self._stores.health.patiently(
+            "sql", lambda: self._claims.do(claim), lost=self._lost(claim)
+        )
+        if work is None:
+            await self._ack(claim)
+            return Outcome.NOT_OURS
+        try:
+            return await self._work(claim, info, work)
+        except (ReplyError, RequestRejected, BrokenProcessPool) as error:
+            return await self._failed(claim, info, work, _reason(error))
+
+    async def _work(self, claim: Claim, info: TaskInfo, work: ChapterWork) -> Outcome:
+        if len("".join(work.text.split())) < MIN_CHAPTER_CHARS:
+            await self._end(claim, ChapterStatus.SKIPPED)
+            return Outcome.SKIPPED
+        row = work.row
+        if row is None:
+            answer = await self._asker.ask(work.text, info)
+            row = _row(claim, info, work, answer)
+            saved = await self._stores.health.patiently(
+                "sql", lambda: self._rows.do((row, answer.raw)), lost=self._lost(claim)
+            )
+            if not saved:
+                raise LeaseLost("node.lease_lost")
+        graph = chapter_graph(info.novel, work.chapter, row, info.names, info.config)
+        projection = _Projection(claim, info.novel.id, graph)
+        written = await self._stores.health.patiently(
+            "bolt", lambda: self._projections.do(projection), lost=self._lost(claim)
+        )
+        if not written:
+            raise LeaseLost("node.lease_lost")
+        await self._end(claim, ChapterStatus.COMPLETED, row)
+        return Outcome.COMPLETED
+
+    async def _failed(self, claim: Claim, info: TaskInfo, work: ChapterWork, reason: str) -> Outcome:
+        delay = RETRY_SECONDS[min(claim.failures, len(RETRY_SECONDS) - 1)]
+        fate = await self._stores.health.patiently(
+            "redis", lambda: self._stores.queue.fail(claim, reason, delay=delay), lost=self._lost(claim)
+        )
+        ids = {"task": claim.task_id, "chapter": claim.chapter_id}
+        if fate == "dead":
+            await self._mark(claim, ChapterStatus.FAILED, error=reason)
+            log.warning(say("node.chapter_dead", **ids, number=work.chapter.number, reason=reason))
+            return Outcome.FAILED
+        back = [(claim.task_id, claim.chapter_id, claim.token)]
+        await self._stores.health.patiently("sql", lambda: self._stores.ledger.hand_back(back))
+        log.warning(
+            say("node.chapter_retry", **ids, number=work.chapter.number, reason=reason, seconds=delay)
+        )
+        return Outcome.RETRY
+
+    async def _end(self, claim: Claim, status: ChapterStatus, row: ExtractionRow | None = None) -> None:
+        await self._mark(claim, status, row)
+        await self._ack(claim)
+
+    async def _mark(
+        self, claim: Claim, status: ChapterStatus, row: ExtractionRow | None = None, error: str = ""
+    ) -> None:
+        end = ChapterEnd(
+            task_id=claim.task_id,
+            chapter_id=claim.chapter_id,
+            token=claim.token,
+            status=status,
+            entities=_entities(row) if row else 0,
+            relations=len(row.extraction.relations) if row else 0,
+            error=error,
+        )
+        await self._stores.health.patiently("sql", lambda: self._ends.do(end), lost=self._lost(claim))
+
+    async def _ack(self, claim: Claim) -> None:
+        await self._stores.health.patiently("redis", lambda: self._acks.do(claim), lost=self._lost(claim))
+
+    def _lost(self, claim: Claim) -> Callable[[], bool]:
+        return lambda: self._stores.renewer.lost(claim)
+
+    # --- one round trip for many chapters
+
+    async def _claim_all(self, claims: Sequence[Claim]) -> Sequence[ChapterWork | None]:
+        asked = [(c.task_id, c.chapter_id, c.token) for c in claims]
+        works = await self._stores.ledger.claim_chapters(asked)
+        return [works.get((c.task_id, c.chapter_id)) for c in claims]
+
+    async def _save_all(self, rows: Sequence[tuple[ExtractionRow, tuple[str, ...]]]) -> Sequence[bool]:
+        return await self._stores.ledger.save_rows([row for row, _ in rows], [raw for _, raw in rows])
+
+    async def _end_all(self, ends: Sequence[ChapterEnd]) -> Sequence[bool]:
+        return await self._stores.ledger.end_chapters(ends)
+
+    async def _ack_all(self, claims: Sequence[Claim]) -> Sequence[bool]:
+        return await self._stores.queue.ack(claims)
+
+    async def _project_all(self, items: Sequence[_Projection]) -> Sequence[bool]:
+        """True for each graph that was written, False where the lease was lost before."""
+        written: dict[int, bool] = {}
+        novels: dict[int, list[int]] = defaultdict(list)
+        for index, item in enumerate(items):
+            novels[item.novel_id].append(index)
+        for novel_id, indices in novels.items():
+            written |= await self._project_novel(novel_id, {i: items[i] for i in indices})
+        return [written[i] for i in range(len(items))]
+
+    async def _project_novel(self, novel_id: int, items: dict[int, _Projection]) -> dict[int, bool]:
+        renewer, graph = self._stores.renewer, self._stores.graph
+        written = dict.fromkeys(items, False)
+        while live := {i: item for i, item in items.items() if renewer.holds(item.claim)}:
+            number = await graph.settle_number(novel_id)
+            held = [item.claim for item in live.values()]
+            try:
+                await graph.project(
+                    novel_id,
+                    [item.graph for item in live.values()],
+                    number=number,
+                    check=lambda held=held: all(map(renewer.holds, held)),  # type: ignore[misc]
+                )
+            except (GraphConflict, LeaseLost):
+                continue  # settled meanwhile, or one of them lost its lease: the others start again
+            return written | dict.fromkeys(live, True)
+        return written
+
+
+def _row(claim: Claim, info: TaskInfo, work: ChapterWork, answer: Answer) -> ExtractionRow:
+    return ExtractionRow(
+        task_id=claim.task_id,
+        novel_id=info.novel.id,
+        chapter_id=claim.chapter_id,
+        chapter_number=work.chapter.number,
+        text_hash=text_hash(work.text),
+        prompt_hash=answer.prompt_hash,
+        extraction=answer.extraction,
+        provider=info.provider.name,
+        model=info.model,
+        token=claim.token,
+        flags=answer.flags,
+        usage=answer.usage,
+        chars=len(work.text),
+        rejected=answer.rejected,
+    )
+
+
+def _entities(row: ExtractionRow) -> int:
+    found = row.extraction
+    return sum(map(len, (found.characters, found.locations, found.organizations, found.events, found.things)))
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, KgnbError) else say("node.rules_died")

@@ -1,0 +1,73 @@
+"""Which services answer: outages are waited out, told once when they begin and once when they end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from kgnb.errors import LeaseLost, ServiceDown
+from kgnb.texts import say
+
+R = TypeVar("R")
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT = 0.1
+LONGEST_WAIT = 5.0
+"""Seconds between two tries during an outage: doubling from the first to the longest, jitter only shortens."""
+
+
+class Health:
+    """The services that are down right now, by name ("redis", "sql", "bolt")."""
+
+    def __init__(self) -> None:
+        self._down: dict[str, ServiceDown] = {}
+
+    def is_down(self, *services: str) -> bool:
+        """Whether any of ``services`` is known to be down."""
+        return any(s in self._down for s in services)
+
+    @property
+    def down(self) -> dict[str, ServiceDown]:
+        """What is down, and why."""
+        return dict(self._down)
+
+    def failed(self, error: ServiceDown) -> None:
+        """Notes an outage; the first of a row of failures is logged."""
+        if error.service not in self._down:
+            log.warning(say("node.service_down", service=error.service, reason=str(error)))
+        self._down[error.service] = error
+
+    def answered(self, *services: str) -> None:
+        """Notes that ``services`` answered; the end of an outage is logged."""
+        for service in services:
+            if self._down.pop(service, None) is not None:
+                log.warning(say("node.service_up", service=service))
+
+    async def patiently(
+        self,
+        service: str,
+        call: Callable[[], Awaitable[R]],
+        *,
+        lost: Callable[[], bool] = lambda: False,
+    ) -> R:
+        """``call()``, again and again while ``service`` is down.
+
+        Raises LeaseLost as soon as ``lost()`` holds, and whatever else the call raises.
+        """
+        wait = FIRST_WAIT
+        while True:
+            try:
+                result = await call()
+            except ServiceDown as error:
+                self.failed(error)
+                if lost():
+                    raise LeaseLost("node.lease_lost") from error
+                await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+                wait = min(wait * 2, LONGEST_WAIT)
+            else:
+                self.answered(service)
+                return result
