@@ -1,0 +1,200 @@
+"""A data folder: its layout, schema version, locks, and the note that leads to its supervisor.
+
+::
+
+    kgnb.db  valkey/  graph/  logs/     the data; safe to publish, it holds no secret
+    VERSION                             {"schema": 1}
+    .lock .redis.lock .graph.lock       flock: held by the supervisor, and by each engine as long as it lives
+    .engines.json                       where the supervisor listens, and the engines' process ids
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kgnb.errors import EngineError, InputError
+
+if sys.platform != "win32":
+    import fcntl
+
+SCHEMA = 1
+# MIGRATIONS[n] turns a folder of schema n into one of schema n + 1; it runs under the folder's lock.
+MIGRATIONS: dict[int, Callable[[Path], None]] = {}
+
+_SOCKET_PATH_MAX = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
+_LOG_MAX = 2_000_000  # bytes; a log larger than that at start moves to <name>.1
+
+
+@dataclass(frozen=True)
+class DataFolder:
+    """Paths within one data folder, resolved."""
+
+    root: Path
+
+    @property
+    def sqlite(self) -> Path:
+        """The SQLite file."""
+        return self.root / "kgnb.db"
+
+    @property
+    def valkey(self) -> Path:
+        """Valkey's append-only files."""
+        return self.root / "valkey"
+
+    @property
+    def graph(self) -> Path:
+        """ArcadeDB's databases."""
+        return self.root / "graph"
+
+    @property
+    def logs(self) -> Path:
+        """Logs of the supervisor and the engines."""
+        return self.root / "logs"
+
+    @property
+    def note(self) -> Path:
+        """Where the supervisor says how to reach it."""
+        return self.root / ".engines.json"
+
+    def lock_file(self, name: str = "") -> Path:
+        """The lock of the folder, or of one engine ("redis", "graph")."""
+        return self.root / (f".{name}.lock" if name else ".lock")
+
+    def log(self, name: str) -> Path:
+        """One log file, moved aside first when it has grown large."""
+        path = self.logs / f"{name}.log"
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_size > _LOG_MAX:
+                path.replace(path.with_suffix(".log.1"))
+        return path
+
+
+def open_folder(path: Path) -> DataFolder:
+    """Makes the folder and its parts where missing.
+
+    Raises InputError when it is a file, can't be written, or was made by a newer kgnb.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        folder = DataFolder(path.resolve())
+        for part in (folder.valkey, folder.graph, folder.logs):
+            part.mkdir(exist_ok=True)
+        _check_version(folder)
+        _probe_writing(folder)
+    except (FileExistsError, NotADirectoryError):
+        raise InputError("engine.folder_is_file", path=path) from None
+    except OSError as error:
+        raise _unusable(path, error) from error
+    return folder
+
+
+def migrate(folder: DataFolder) -> None:
+    """Brings the folder to this version's schema; only the holder of its lock may call this."""
+    version = folder.root / "VERSION"
+    have = _schema_of(version) if version.exists() else SCHEMA
+    while have < SCHEMA:
+        MIGRATIONS[have](folder.root)
+        have += 1
+        write_json(version, {"schema": have})
+    if not version.exists():
+        write_json(version, {"schema": SCHEMA})
+
+
+def try_lock(path: Path) -> int | None:
+    """Takes the lock and returns its file descriptor; None when someone else holds it.
+
+    The lock lives as long as any process has this descriptor open, however that process ends.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    except OSError as error:
+        os.close(handle)
+        raise EngineError("engine.no_locks", path=path.parent) from error
+    return handle
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Replaces the file in one step, so that a reader never sees half of it."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    draft.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+    draft.replace(path)
+
+
+def read_note(folder: DataFolder) -> dict[str, Any]:
+    """The supervisor's note; empty when there is none or it isn't readable as one."""
+    try:
+        note = json.loads(folder.note.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
+def runtime_dir(folder: DataFolder) -> Path:
+    """A private directory (mode 700) for the folder's sockets and secrets, outside the folder.
+
+    Only the holder of the folder's lock may call this: what an earlier supervisor left in it is removed.
+    Raises EngineError when no temporary directory will do.
+    """
+    seen = folder.root.stat()
+    name = hashlib.sha256(f"{seen.st_dev}:{seen.st_ino}:{folder.root}".encode()).hexdigest()[:12]
+    for temporary in dict.fromkeys((Path("/tmp"), Path(tempfile.gettempdir()))):  # noqa: S108 (owner and mode are checked)
+        base = temporary / f"kgnb-{os.getuid()}"
+        if len(os.fsencode(base / name / "redis.sock")) <= _SOCKET_PATH_MAX and _is_private(base):
+            shutil.rmtree(base / name, ignore_errors=True)
+            (base / name).mkdir(mode=0o700)
+            return base / name
+    raise EngineError("engine.no_runtime_dir", path=tempfile.gettempdir())
+
+
+def _is_private(base: Path) -> bool:
+    try:
+        base.mkdir(mode=0o700, exist_ok=True)
+        seen = base.lstat()
+        if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.getuid():
+            return False
+        base.chmod(0o700)
+        return os.access(base, os.W_OK | os.X_OK)
+    except OSError:
+        return False
+
+
+def _check_version(folder: DataFolder) -> None:
+    version = folder.root / "VERSION"
+    if version.exists() and _schema_of(version) > SCHEMA:
+        raise InputError("engine.folder_newer", path=folder.root, schema=_schema_of(version), known=SCHEMA)
+
+
+def _schema_of(version: Path) -> int:
+    try:
+        return int(json.loads(version.read_text(encoding="utf-8"))["schema"])
+    except (ValueError, KeyError, TypeError):
+        raise InputError("engine.folder_version_broken", path=version) from None
+
+
+def _probe_writing(folder: DataFolder) -> None:
+    os.close(os.open(folder.lock_file(), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    for part in (folder.root, folder.valkey, folder.graph, folder.logs):
+        if not os.access(part, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(part))
+
+
+def _unusable(path: Path, error: OSError) -> InputError:
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return InputError("engine.folder_not_writable", path=path)
+    return InputError("engine.folder_unusable", path=path, reason=error.strerror)

@@ -1,0 +1,103 @@
+"""Telling processes apart by pid *and* start time, so that a recycled pid is never signalled."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ProcessId:
+    """One process for good: ``start`` is its start time in the system's own notation."""
+
+    pid: int
+    start: str
+
+
+def identify(pid: int) -> ProcessId | None:
+    """The process that has ``pid`` now; None when there is none or it is a zombie."""
+    start = _start_linux(pid) if sys.platform.startswith("linux") else _start_elsewhere(pid)
+    return ProcessId(pid, start) if start else None
+
+
+def is_alive(process: ProcessId) -> bool:
+    """Whether this very process still runs."""
+    return identify(process.pid) == process
+
+
+def send_signal(process: ProcessId, number: signal.Signals) -> bool:
+    """Signals this very process and no other; False when it is gone.
+
+    On Linux through a pidfd, so that the pid can't change hands between the check and the signal.
+    """
+    try:
+        if not sys.platform.startswith("linux"):
+            if not is_alive(process):
+                return False
+            os.kill(process.pid, number)
+            return True
+        handle = os.pidfd_open(process.pid)
+        try:
+            if not is_alive(process):
+                return False
+            signal.pidfd_send_signal(handle, number)
+        finally:
+            os.close(handle)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def holders_of(path: Path) -> list[ProcessId]:
+    """Other processes of this user that have ``path`` open (Linux; elsewhere an empty list)."""
+    if not sys.platform.startswith("linux"):
+        return []
+    wanted = path.stat()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        if _has_open(entry, wanted) and (process := identify(int(entry.name))):
+            found.append(process)
+    return found
+
+
+def host_id() -> str:
+    """Names this machine's boot and this container: pids and sockets mean something only within it."""
+    if not sys.platform.startswith("linux"):
+        return os.uname().nodename
+    parts = [Path("/proc/sys/kernel/random/boot_id").read_text().strip()]
+    parts += [str(Path(f"/proc/self/ns/{kind}").stat().st_ino) for kind in ("pid", "net")]
+    return ":".join(parts)
+
+
+def _has_open(entry: Path, wanted: os.stat_result) -> bool:
+    # Processes come and go while we look, and other users' can't be read: both mean "not ours".
+    with contextlib.suppress(OSError):
+        for handle in (entry / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                if os.path.samestat(handle.stat(), wanted):
+                    return True
+    return False
+
+
+def _start_linux(pid: int) -> str | None:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    fields = stat.rpartition(")")[2].split()  # the name before it may hold spaces and brackets
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def _start_elsewhere(pid: int) -> str | None:
+    shown = subprocess.run(  # noqa: S603 (a number is the only argument)
+        ["/bin/ps", "-o", "stat=,lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    state, _, start = shown.stdout.strip().partition(" ")
+    return start.strip() if start and not state.startswith("Z") else None
