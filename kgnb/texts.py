@@ -44,20 +44,25 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     # --- engine, embedded ---
     "engine.cannot_run": (
-        '无法运行内置引擎 {engine}（{path}：{reason}）。请重新安装：pip install --force-reinstall "kgnb[embedded]"。',
-        'Can\'t run the embedded engine {engine} ({path}: {reason}). Reinstall it: pip install --force-reinstall "kgnb[embedded]".',
+        "无法运行内置引擎 {engine}（{path}：{reason}）。"
+        '请重新安装：pip install --force-reinstall "kgnb[embedded]"。',
+        "Can't run the embedded engine {engine} ({path}: {reason}). "
+        'Reinstall it: pip install --force-reinstall "kgnb[embedded]".',
     ),
     "engine.folder_is_file": (
         "数据目录 {path} 是一个文件，或其上级是文件。请用 --data 另选一个目录。",
         "The data folder {path} is a file, or lies below one. Choose another folder with --data.",
     ),
     "engine.folder_newer": (
-        "数据目录 {path} 由更新的 kgnb 建立（结构版本 {schema}，本版本只认识 {known}）。请升级：pip install -U kgnb。",
-        "The data folder {path} was made by a newer kgnb (schema {schema}, this one knows {known}). Upgrade: pip install -U kgnb.",
+        "数据目录 {path} 由更新的 kgnb 建立（结构版本 {schema}，本版本只认识 {known}）。"
+        "请升级：pip install -U kgnb。",
+        "The data folder {path} was made by a newer kgnb (schema {schema}, this one knows {known}). "
+        "Upgrade: pip install -U kgnb.",
     ),
     "engine.folder_not_writable": (
         "数据目录 {path} 不可写。请修改它的权限，或用 --data 另选一个目录。",
-        "The data folder {path} can't be written. Change its permissions, or choose another folder with --data.",
+        "The data folder {path} can't be written. "
+        "Change its permissions, or choose another folder with --data.",
     ),
     "engine.folder_unusable": (
         "数据目录 {path} 无法使用：{reason}。请用 --data 另选一个目录。",
@@ -65,11 +70,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "engine.folder_version_broken": (
         "无法读懂版本文件 {path}。请确认这是 kgnb 的数据目录；若是，删除该文件后重试。",
-        "The version file {path} can't be read. Check that this is a data folder of kgnb; if it is, delete the file and try again.",
+        "The version file {path} can't be read. Check that this is a data folder of kgnb; "
+        "if it is, delete the file and try again.",
     ),
     "engine.join_timeout": (
         "另一个进程正占用数据目录 {path}，却一直没有应答。请看日志 {log}，结束那个进程后重试。",
-        "Another process holds the data folder {path} but doesn't answer. Look at {log}, end that process and try again.",
+        "Another process holds the data folder {path} but doesn't answer. "
+        "Look at {log}, end that process and try again.",
     ),
     "engine.no_locks": (
         "{path} 所在的文件系统不支持文件锁。请用 --data 选一个本地磁盘上的目录。",
@@ -81,11 +88,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "engine.open_by_other_user": (
         "数据目录 {path} 正被另一个用户打开。请等其结束，或用 --data 另选一个目录。",
-        "The data folder {path} is open by another user. Wait until they are done, or choose another folder with --data.",
+        "The data folder {path} is open by another user. "
+        "Wait until they are done, or choose another folder with --data.",
     ),
     "engine.open_elsewhere": (
         "数据目录 {path} 正在另一台机器或容器里打开。请先在那里关闭，或用 --data 另选一个目录。",
-        "The data folder {path} is open on another machine or in another container. Close it there first, or choose another folder with --data.",
+        "The data folder {path} is open on another machine or in another container. "
+        "Close it there first, or choose another folder with --data.",
     ),
     "engine.other_version": (
         "数据目录 {path} 正被另一个版本的 kgnb 打开。请先结束那个进程再重试。",
@@ -97,19 +106,23 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "engine.start_failed": (
         "内置引擎 {engine} 启动失败（退出码 {code}）。原因见日志 {log}；排除后重试。",
-        "The embedded engine {engine} failed to start (exit code {code}). Its log {log} says why; mend that and try again.",
+        "The embedded engine {engine} failed to start (exit code {code}). Its log {log} says why; "
+        "mend that and try again.",
     ),
     "engine.start_timeout": (
         "内置引擎 {engine} 在 {seconds} 秒内没有就绪。请看日志 {log}；机器较慢时请稍后重试。",
-        "The embedded engine {engine} wasn't ready within {seconds} seconds. Look at {log}; on a slow machine try again later.",
+        "The embedded engine {engine} wasn't ready within {seconds} seconds. Look at {log}; "
+        "on a slow machine try again later.",
     ),
     "engine.supervisor_died": (
         "内置引擎的管理进程一启动就退出了。请看日志 {log}，排除后重试。",
-        "The process that manages the embedded engines ended at once. Look at {log}, mend that and try again.",
+        "The process that manages the embedded engines ended at once. "
+        "Look at {log}, mend that and try again.",
     ),
     "engine.windows": (
         "内置引擎不支持 Windows。请在 WSL 里运行，或设置 REDIS_HOST 和 NEO4J_URI 使用外部服务。",
-        "The embedded engines don't run on Windows. Use WSL, or set REDIS_HOST and NEO4J_URI to use services of your own.",
+        "The embedded engines don't run on Windows. "
+        "Use WSL, or set REDIS_HOST and NEO4J_URI to use services of your own.",
     ),
     "engine.log_client_lost": (
         "与一个客户端的连接断了：{reason}",
