@@ -37,6 +37,54 @@ def say(key: str, **facts: object) -> str:
 # Keys are "<area>.<what>". Keep each area together and sorted by where it shows.
 TEXTS: dict[str, tuple[str, str]] = {
     # --- book ---
+    "book.missing": (
+        "没有这个文件：{path}。请检查路径和文件名。",
+        "No such file: {path}. Check the path and the name.",
+    ),
+    "book.folder": (
+        "{path} 是文件夹，不是书。请指定其中的一个 .txt、.md 或 .epub 文件。",
+        "{path} is a folder, not a book. Name one .txt, .md or .epub file in it.",
+    ),
+    "book.no_file": (
+        "{path} 不是普通文件（是设备或管道）。请先存成 .txt 文件再用。",
+        "{path} is a device or a pipe, not a file. Save the text as a .txt file first.",
+    ),
+    "book.kind": (
+        "不支持 {kind} 格式：{path}。请先转成 .txt、.md 或 .epub（例如用 Calibre）。",
+        "Files of kind {kind} can't be read: {path}. Convert it to .txt, .md or .epub first (with Calibre, say).",
+    ),
+    "book.empty": (
+        "{path} 里没有文字。请换一个有内容的文件。",
+        "There is no text in {path}. Choose a file that has some.",
+    ),
+    "book.binary": (
+        "{path} 不是文本文件，或编码无法识别。请用编辑器打开后另存为 UTF-8 的 .txt。",
+        "{path} is no text file, or its encoding is unknown. Open it in an editor and save it as UTF-8 .txt.",
+    ),
+    "book.too_large": (
+        "{path} 有 {mb} MB，超过上限 {limit} MB。请拆成几个文件再导入。",
+        "{path} has {mb} MB, more than the limit of {limit} MB. Split it into several files.",
+    ),
+    "book.permission": (
+        "没有读取 {path} 的权限。请修改文件权限，或换一个能读的用户运行。",
+        "No permission to read {path}. Change the file's permissions or run as a user who may read it.",
+    ),
+    "book.unreadable": (
+        "读不了 {path}：{reason}。请检查路径和磁盘，再试一次。",
+        "Can't read {path}: {reason}. Check the path and the disk, then try again.",
+    ),
+    "book.epub_broken": (
+        "EPUB 文件已损坏：{path}（{reason}）。请重新下载，或用 Calibre 转成 .txt。",
+        "The EPUB is broken: {path} ({reason}). Download it again or convert it to .txt with Calibre.",
+    ),
+    "book.epub_locked": (
+        "EPUB 有版权加密（DRM）：{path}。请换用没有加密的文件。",
+        "The EPUB is locked (DRM): {path}. Use a copy without DRM.",
+    ),
+    "book.epub_bomb": (
+        "EPUB 解压后大得不正常：{path}。请换一个来源可靠的文件。",
+        "The EPUB unfolds to an absurd size: {path}. Use a file from a source you trust.",
+    ),
     # --- settings ---
     "settings.invalid": (
         "设置 {name} 不对：{reason}。请改正这个环境变量或 .env 里的这一行。",

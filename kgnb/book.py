@@ -1,0 +1,223 @@
+"""A book file → :class:`~kgnb.model.Book`: encodings, titles, chapters. Blocking: call it in a thread."""
+
+from __future__ import annotations
+
+import re
+import stat
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kgnb import charset, division, epub, headings
+from kgnb.errors import InputError
+from kgnb.headings import Heading
+from kgnb.model import Book, Lang, text_hash
+
+__all__ = ["MAX_BYTES", "read_book", "story_path"]
+
+MAX_BYTES = 200 * 1024 * 1024
+"""A larger file is no novel: the longest web novels are about 60 MB."""
+
+_TEXT = (".txt", ".text", "")
+_MARKDOWN = (".md", ".markdown")
+
+
+def story_path() -> Path:
+    """The short story that comes with the package (Chinese, six chapters)."""
+    return Path(__file__).parent / "data" / "story.txt"
+
+
+def read_book(path: str | Path, *, title: str | None = None, author: str | None = None) -> Book:
+    """Reads a .txt (any encoding), .md or .epub file.
+
+    ``title`` and ``author`` override what the file says. Without headings the chapters are parts of about
+    5,000 characters; no chapter has more than 60,000 bytes of UTF-8. Raises :class:`InputError`.
+    """
+    file = Path(path).expanduser()
+    source = _read(file, _load(file))
+    if not source.text.strip():
+        raise InputError("book.empty", path=file)
+    text = _without_licence(source.text)
+    lang = _language(text)
+    found = headings.find(text, source.marked)
+    facts = _stated(text[: min(found[0].start if found else 2_000, 4_000)], file.stem)
+    return Book(
+        title=_short(title or source.title or facts.title or file.stem),
+        author=_short(author or source.author or facts.author),
+        lang=lang,
+        chapters=tuple(division.divide(text, found, lang)),
+        sha256=text_hash(source.text),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A file's text, normalised, with what its markup says."""
+
+    text: str
+    title: str = ""
+    author: str = ""
+    marked: Sequence[Heading] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    title: str = ""
+    author: str = ""
+
+
+def _short(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()[:200]
+
+
+# --- the file -----------------------------------------------------------------------------------------------
+
+
+def _load(file: Path) -> bytes:
+    try:
+        facts = file.stat()
+        if stat.S_ISDIR(facts.st_mode):
+            raise InputError("book.folder", path=file)
+        if not stat.S_ISREG(facts.st_mode):
+            raise InputError("book.no_file", path=file)
+        if file.suffix.lower() not in (*_TEXT, *_MARKDOWN, ".epub"):
+            raise InputError("book.kind", path=file, kind=file.suffix)
+        if facts.st_size > MAX_BYTES:
+            raise InputError("book.too_large", path=file, mb=facts.st_size // 2**20, limit=MAX_BYTES // 2**20)
+        data = file.read_bytes()
+    except FileNotFoundError:
+        raise InputError("book.missing", path=file) from None
+    except PermissionError:
+        raise InputError("book.permission", path=file) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InputError("book.unreadable", path=str(file).replace("\0", "?"), reason=reason) from None
+    if not data:
+        raise InputError("book.empty", path=file)
+    return data
+
+
+def _read(file: Path, data: bytes) -> _Source:
+    if file.suffix.lower() == ".epub":
+        return _from_epub(epub.read(file, data))
+    text = charset.decode(data)
+    if text is None:
+        raise InputError("book.binary", path=file)
+    text = normalise(text)
+    return _from_markdown(text) if file.suffix.lower() in _MARKDOWN else _Source(text)
+
+
+# Zero widths, soft hyphen, bidi marks, controls but tab and newline, lone surrogates.
+_INVISIBLE = re.compile(
+    "[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\u00ad\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]"
+)
+_BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
+
+
+def normalise(text: str) -> str:
+    """Newlines as ``\\n``, NFC, no invisible characters; everything else as it is."""
+    text = _INVISIBLE.sub("", _BREAKS.sub("\n", text))
+    return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
+
+
+# --- markup -------------------------------------------------------------------------------------------------
+
+_ATX = re.compile(r"^(?P<level>#{1,3})[ \t]+(?P<title>[^\n]+)$", re.M)
+_FRONT_MATTER = re.compile(r"\A---\n(?P<body>.{0,4000}?)\n(?:---|\.\.\.)\n", re.S)
+
+
+def _from_markdown(text: str) -> _Source:
+    front = _FRONT_MATTER.match(text)
+    facts = (
+        dict(re.findall(r"^(title|author):[ \t]*[\"']?(.*?)[\"']?[ \t]*$", front["body"], re.M))
+        if front
+        else {}
+    )
+    text = text[front.end() :] if front else text
+    marked = [
+        Heading(
+            m.start(), min(m.end() + 1, len(text)), headings.tidy(m["title"]), len(m["level"]), marked=True
+        )
+        for m in _ATX.finditer(text)
+    ]
+    title = facts.get("title", "")
+    tops = [h for h in marked if h.level == 1]
+    if (
+        len(tops) == 1
+        and tops[0] is marked[0]
+        and not text[: tops[0].start].strip()
+        and not _is_chapter(tops[0])
+    ):
+        title = title or tops[0].title
+        text = text[tops[0].end :]
+        marked = [_shifted(h, -tops[0].end) for h in marked[1:]]
+    return _Source(text, title, facts.get("author", ""), marked)
+
+
+def _is_chapter(heading: Heading) -> bool:
+    return bool(headings.find(heading.title))
+
+
+def _shifted(heading: Heading, by: int) -> Heading:
+    return Heading(
+        heading.start + by, heading.end + by, heading.title, heading.level, heading.number, marked=True
+    )
+
+
+def _from_epub(found: epub.Epub) -> _Source:
+    lines, marked, at = [], [], 0
+    for line in found.lines:
+        text = normalise(line.text).strip("\n") + "\n"
+        if line.level:
+            title = headings.tidy(text)
+            marked.append(Heading(at, at + len(text), title, line.level, marked=True))
+        lines.append(text)
+        at += len(text)
+    return _Source(
+        "".join(lines), normalise(found.title), normalise(found.author), [h for h in marked if h.title]
+    )
+
+
+# --- what the first lines say -------------------------------------------------------------------------------
+
+_GUTENBERG_START = re.compile(r"^\*\*\* ?START OF (?:THE|THIS) PROJECT GUTENBERG [^\n]*\n", re.M)
+_GUTENBERG_END = re.compile(r"^\*\*\* ?END OF (?:THE|THIS) PROJECT GUTENBERG ", re.M)
+_BOOK_NAME = re.compile(r"^[ \t\u3000]*(?:书名|書名)?[：:]?[ \t\u3000]*《(?P<title>[^《》\n]{1,60})》", re.M)
+_TITLE_FIELD = re.compile(
+    r"^[ \t\u3000]*(?:书名|書名|Title)[ \t\u3000]*[：:][ \t\u3000]*(?P<title>[^\n]{1,120})$", re.M
+)
+_AUTHOR_FIELD = re.compile(
+    r"(?:^|[ \t\u3000》【\[（(])(?:作[ \u3000]*者|Author)[ \t\u3000]*[：:][ \t\u3000]*"
+    r"(?P<author>[^\n】\]）)]{1,60})",
+    re.M,
+)
+
+
+def _without_licence(text: str) -> str:
+    """Project Gutenberg's own header stays (it names title and author), its licence at the end goes."""
+    end = _GUTENBERG_END.search(text)
+    start = _GUTENBERG_START.search(text, 0, 20_000)
+    if not (start or end):
+        return text
+    head = "\n".join(
+        m[0] for p in (_TITLE_FIELD, _AUTHOR_FIELD) if start and (m := p.search(text, 0, start.end()))
+    )
+    return head + "\n\n" + text[start.end() if start else 0 : end.start() if end else len(text)]
+
+
+def _stated(head: str, stem: str) -> _Facts:
+    """Title and author as the lines before the first chapter, or the file's name, state them."""
+    title = (
+        _BOOK_NAME.search(head) or _TITLE_FIELD.search(head) or re.search(r"《(?P<title>[^《》]+)》", stem)
+    )
+    author = _AUTHOR_FIELD.search(head) or re.search(r"作者[：:]\s*(?P<author>[^\s（(]+)", stem)
+    return _Facts(title["title"] if title else "", author["author"] if author else "")
+
+
+def _language(text: str) -> Lang:
+    sample = text[:300_000]
+    chinese = len(re.findall(r"[\u3400-\u9fff]", sample))
+    latin = len(re.findall(r"[A-Za-z]", sample))
+    # A Chinese character carries about as much as four letters.
+    return "zh" if chinese * 4 > latin else "en"

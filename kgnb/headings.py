@@ -1,0 +1,305 @@
+"""Where chapters begin: heading lines of Chinese and English books. Pure; offsets are in characters.
+
+A heading is a short line of its own. Levels: 1 volume or part, 2 chapter, 3 section; a heading without
+text of its own goes before the title of the deeper one that follows it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+VOLUME, CHAPTER, SECTION = 1, 2, 3
+
+_GAP = r"[ \t\u3000\xa0]"
+_NUM = r"[0-9０-９零〇○一二三四五六七八九十百千万萬两兩廿卅壹贰叁肆伍陆柒捌玖拾佰]{1,9}"
+_LEAD = r"[ \t\u3000\xa0【\[〖《（(「☆★◎●■◆※=\-_*#~、]*"
+_ORNAMENTS = " \t\u3000\xa0☆★◎●■◆※=-_*#~"
+_BRACKETS = ("【】", "[]", "〖〗", "《》", "（）", "()", "「」")
+_TAIL = " \t\u3000\xa0】]〗》）)」☆★◎●■◆※=-_*#~"
+_LEVELS = {
+    "卷": VOLUME,
+    "部": VOLUME,
+    "集": VOLUME,
+    "篇": VOLUME,
+    "節": SECTION,
+    "节": SECTION,
+    "折": SECTION,
+}
+
+_NUMBERED = re.compile(
+    rf"^{_LEAD}(?:正文|正篇|VIP章节|VIP卷){_GAP}*[：:]?{_GAP}*(?P<a>第{_GAP}?{_NUM}{_GAP}?[回章節节卷集部篇话話折幕][^\n]*)$"
+    rf"|^{_LEAD}(?P<b>第{_GAP}?{_NUM}{_GAP}?[回章節节卷集部篇话話折幕][^\n]{{0,70}})$",
+    re.M,
+)
+_PARTS = re.compile(
+    rf"(?P<volume>第{_GAP}?{_NUM}{_GAP}?[卷部集篇][^\n第]{{0,24}}?[ \t\u3000\xa0·:：]+)?"
+    rf"第{_GAP}?(?P<number>{_NUM}){_GAP}?(?P<unit>[回章節节卷集部篇话話折幕])(?P<rest>.*)"
+)
+_AGAIN = re.compile(rf"第{_GAP}?{_NUM}{_GAP}?[回章節节]")
+_SEPARATOR = re.compile(r"[ \t\u3000\xa0：:.．、·・—–\-_～~|｜/／】\])）》」〗（(【《「『]")
+# A unit that is half of a word ("第一回合", "第二部分") makes no heading; nor does a sentence about one.
+_WORDS = re.compile(
+    r"回合|回来|回去|章程|節目|节目|节课|节车|节奏|部分|部队|部门|部下|集团|集合|集中|卷入|篇文|篇章|话题|话就|折磨"
+    r"|[回章節节卷集部篇话話折幕][，,。的是讲]"
+)
+
+_VOLUME = re.compile(
+    rf"^{_LEAD}(?P<title>(?:卷之?{_NUM}|[上中下][卷部篇册冊])(?P<rest>[^\n]{{0,40}}))$", re.M
+)
+_SPECIAL = re.compile(
+    rf"^{_LEAD}(?:正文{_GAP}*)?(?P<title>(?P<word>楔{_GAP}*子|自序|代序|序{_GAP}*[章言幕曲]|序|引{_GAP}*[子言]|前{_GAP}*言|开篇|尾{_GAP}*[声聲]"
+    rf"|[终終]{_GAP}*[章曲幕]|最[终終][章回]|后{_GAP}*记|後{_GAP}*記|跋|附{_GAP}*[录錄]|番外篇?|外传|外傳|大[结結]局|[结結]语|完本感言)"
+    r"(?P<rest>[^\n]{0,50}))$",
+    re.M,
+)
+
+_WORD_NUMBERS = (
+    r"(?:the )?(?:last|hundred|(?:twen|thir|for|fif|six|seven|eigh|nine)t(?:y|ieth)"
+    r"|one|two|three|four(?:teen)?|five|six(?:teen)?|seven(?:teen)?|eight(?:een)?|nine(?:teen)?|ten|eleven|twelve"
+    r"|thirteen|fifteen|first|second|third|(?:four|fif|six|seven|eigh|nin|ten|eleven|twelf)th)"
+)
+_ENGLISH = re.compile(
+    r"^[ \t_*#=\-]*(?P<title>"
+    r"(?P<word>CHAPTER|Chapter|PART|Part|BOOK|Book|VOLUME|Volume|LETTER|Letter|STAVE|Stave)[ \t]+"
+    rf"(?P<number>[0-9]{{1,4}}|[IVXLCDM]{{1,9}}|(?i:{_WORD_NUMBERS}(?:[- ]{_WORD_NUMBERS})?))\b"
+    r"(?P<rest>[^\n]{0,90}))$",
+    re.M,
+)
+_ENGLISH_SPECIAL = re.compile(
+    r"^[ \t_*#=\-]*(?P<title>(?P<word>"
+    r"PROLOGUE|EPILOGUE|PREFACE|INTRODUCTION|FOREWORD|AFTERWORD|INTERLUDE|POSTSCRIPT"
+    r"|Prologue|Epilogue|Preface|Introduction|Foreword|Afterword|Interlude|Postscript)(?P<rest>[^\n]{0,70}))$",
+    re.M,
+)
+_BARE = re.compile(
+    rf"^{_LEAD}(?P<title>(?P<number>[0-9０-９]{{1,4}}|[一二三四五六七八九十百零〇]{{1,6}}|[IVXLC]{{1,8}})"
+    r"(?P<rest>[.、．:：)） \t\u3000】\]][^\n]{0,40})?)$",
+    re.M,
+)
+_SENTENCE_END = ("。", "，", "；", "、", "：", ",", ";", "”", "」", "』")
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading line: ``text[start:end]`` is the whole line with its line break.
+
+    ``number`` is None for 楔子, PROLOGUE and the like; ``marked`` says that the file's own markup (Markdown,
+    EPUB) made it one.
+    """
+
+    start: int
+    end: int
+    title: str
+    level: int
+    number: int | None = None
+    marked: bool = False
+    sure: bool = True
+
+
+def tidy(title: str) -> str:
+    """A title on one line, single spaces, without ornaments around it, at most 200 characters."""
+    line = re.sub(r"\s+", " ", title).strip(_ORNAMENTS)
+    for left, right in map(tuple, _BRACKETS):
+        if line.startswith(left) and line.endswith(right) and line.count(left) == 1:
+            line = line[1:-1]
+        elif right in line and left not in line:  # the left one stood before the heading: "【第1章】 标题"
+            line = line.replace(right, " ")
+    return re.sub(r"\s+", " ", line).strip(_ORNAMENTS)[:200]
+
+
+def find(text: str, marked: Sequence[Heading] = ()) -> list[Heading]:
+    """The headings of a text in order; ``marked`` are those the file's markup names."""
+    found = {h.start: h for h in marked}
+    for heading in (*_chinese(text), *_english(text)):
+        known = found.get(heading.start)
+        if known is None or known.marked:
+            found[heading.start] = heading
+    headings = _fitting([found[k] for k in sorted(found)])
+    if not any(h.level >= CHAPTER and h.number is not None for h in headings) and not marked:
+        bare = _bare(text)
+        taken = {h.start for h in bare}
+        headings = sorted([h for h in headings if h.start not in taken] + bare, key=lambda h: h.start)
+    return headings
+
+
+def number_of(digits: str) -> int | None:
+    """The value of a numeral: Arabic, full-width, Chinese or Roman; None where it is none."""
+    if digits.isdecimal():
+        return int(digits)
+    if re.fullmatch(r"[IVXLCDM]+", digits):
+        return _roman(digits)
+    if all(c in _DIGITS or c in _UNITS for c in digits):
+        return _chinese_number(digits)
+    return None
+
+
+_DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")}
+_DIGITS |= {c: i for i, c in enumerate("〇壹贰叁肆伍陆柒捌玖")} | {"○": 0, "两": 2, "兩": 2}
+_UNITS = {
+    "十": 10,
+    "拾": 10,
+    "百": 100,
+    "佰": 100,
+    "千": 1000,
+    "万": 10_000,
+    "萬": 10_000,
+    "廿": 20,
+    "卅": 30,
+}
+
+
+def _chinese_number(digits: str) -> int:
+    if not any(c in _UNITS for c in digits):
+        return int("".join(str(_DIGITS[c]) for c in digits))  # 一二〇 is 120
+    total, digit = 0, 0
+    for char in digits:
+        if char in "廿卅":
+            total += _UNITS[char]
+        elif char in "万萬":
+            total, digit = (total + digit) * _UNITS[char], 0
+        elif char in _UNITS:
+            total, digit = total + (digit or 1) * _UNITS[char], 0
+        else:
+            digit = _DIGITS[char]
+    return total + digit
+
+
+def _roman(digits: str) -> int:
+    values = [{"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}[c] for c in digits]
+    return sum(-v if v < max(values[i:]) else v for i, v in enumerate(values))
+
+
+def _line(found: re.Match[str], title: str, level: int, number: int | None, *, sure: bool = True) -> Heading:
+    return Heading(
+        found.start(), min(found.end() + 1, len(found.string)), tidy(title), level, number, sure=sure
+    )
+
+
+def _chinese(text: str) -> list[Heading]:
+    headings = []
+    for found in _NUMBERED.finditer(text):
+        title = found["a"] or found["b"]
+        parts = _PARTS.fullmatch(title)
+        if parts and len(title) <= 80 and (sure := _is_title(parts["unit"], parts["rest"])) is not None:
+            level = _LEVELS.get(parts["unit"], CHAPTER)
+            headings.append(_line(found, title, level, number_of(parts["number"]), sure=sure))
+    volumes = (m for m in _VOLUME.finditer(text) if _stands_alone(m["rest"]))
+    headings.extend(_line(m, m["title"], VOLUME, None) for m in volumes)
+    for found in _SPECIAL.finditer(text):
+        numbered = found["word"].startswith("番外") and re.match(rf"{_NUM}|之", found["rest"])
+        if numbered or _stands_alone(found["rest"]):
+            headings.append(_line(found, found["title"], CHAPTER, None))
+    return headings
+
+
+def _is_title(unit: str, rest: str) -> bool | None:
+    """True: a title for sure. False: one if its number fits (no space after "第三章"). None: a sentence."""
+    body = rest.strip(_TAIL)
+    if not body:
+        return True
+    if len(body) > 45 or body.endswith(_SENTENCE_END) or "。" in body or _AGAIN.search(body):
+        return None
+    if _SEPARATOR.match(rest):
+        return True
+    return None if _WORDS.match(unit + rest) or len(body) > 30 else False
+
+
+def _stands_alone(rest: str) -> bool:
+    body = rest.strip(_TAIL)
+    if not body:
+        return True
+    return (
+        bool(_SEPARATOR.match(rest))
+        and len(body) <= 30
+        and not body.endswith(_SENTENCE_END)
+        and "。" not in body
+    )
+
+
+def _fitting(headings: list[Heading]) -> list[Heading]:
+    """Leaves out lines that only look like headings: unsure ones whose number does not come next."""
+    certain = {(h.level, h.number) for h in headings if h.sure and h.number is not None}
+    kept: list[Heading] = []
+    last: dict[int, int] = {}
+    for heading in headings:
+        if not heading.sure:
+            after_volume = bool(kept) and kept[-1].level < heading.level
+            expected = last.get(heading.level, 0) + 1
+            fits = heading.number == expected or (heading.number == 1 and after_volume)
+            if not fits or ((heading.level, heading.number) in certain and not after_volume):
+                continue
+        if heading.number is not None:
+            last[heading.level] = heading.number
+        kept.append(heading)
+    return kept
+
+
+def _english(text: str) -> list[Heading]:
+    headings: list[Heading] = []
+    for found in sorted(
+        [*_ENGLISH.finditer(text), *_ENGLISH_SPECIAL.finditer(text)], key=lambda m: m.start()
+    ):
+        rest = found["rest"].strip(" \t_*#=")
+        after_heading = bool(headings) and not text[headings[-1].end : found.start()].strip()
+        if not _is_english_title(rest) or not (after_heading or _after_break(text, found.start())):
+            continue
+        number = number_of(found["number"]) if "number" in found.groupdict() else None
+        level = VOLUME if found["word"].lower() in ("part", "book", "volume") else CHAPTER
+        heading = _line(found, found["title"], level, number)
+        headings.append(heading if rest.strip(".:—–- ") else _with_next_line(text, heading))
+    return headings
+
+
+def _is_english_title(rest: str) -> bool:
+    body = rest.lstrip(".:—–-)] \t")
+    if not body:
+        return True
+    separated = rest[0] in ".:—–-)]"
+    if len(body) > 75 or body[-1] in ",;" or (len(body) > 50 and body[-1] == "."):
+        return False
+    return separated or not body[0].islower()
+
+
+def _after_break(text: str, start: int) -> bool:
+    """Whether the line before is blank or ends a sentence: a wrapped line of prose begins after neither."""
+    before = text[max(0, start - 200) : start].rstrip(" \t\u3000")
+    return not before or before.endswith("\n\n") or before.rstrip("\n \t\u3000").endswith(
+        (".", "!", "?", '"', "”", "’", "。", "！", "？", "…", "」", "*", "_", "：", "）")
+    ) or re.search(r"\n[ \t\u3000]*\n$", before) is not None  # fmt: skip
+
+
+_TITLE_LINE = re.compile(r"[ \t]*\n?[ \t]*(?P<title>[^\n]{1,60})\n[ \t]*(?:\n|$)")
+
+
+def _with_next_line(text: str, heading: Heading) -> Heading:
+    """ "CHAPTER I." with its title on a line of its own below."""
+    found = _TITLE_LINE.match(text, heading.end)
+    if not found:
+        return heading
+    title = found["title"].strip()
+    words = [w for w in re.findall(r"[^\W\d_][\w'’]*", title) if len(w) > 3]
+    capital = sum(w[0].isupper() for w in words) >= max(1, len(words) * 0.6)
+    if title[-1:] in ".,;!?\"”’'" or not capital or title[0] in "\"“'‘":
+        return heading
+    return Heading(
+        heading.start, found.end("title") + 1, f"{heading.title} {title}", heading.level, heading.number
+    )
+
+
+def _bare(text: str) -> list[Heading]:
+    """Numbers alone ("12. 标题", "三", "IV"): only as a row 1, 2, 3 … with text between them."""
+    chain: list[Heading] = []
+    for found in _BARE.finditer(text):
+        number, rest = number_of(found["number"]), (found["rest"] or "").strip(_TAIL)
+        if number is None or rest.endswith((*_SENTENCE_END, ".")) or "。" in rest:
+            continue
+        heading = _line(found, found["title"], CHAPTER, number)
+        if chain and len(chain) == 1 and number == chain[0].number:
+            chain = [heading]  # the first was the table of contents
+        elif (not chain and number in (0, 1)) or (
+            chain and number == (chain[-1].number or 0) + 1 and found.start() - chain[-1].end >= 200
+        ):
+            chain.append(heading)
+    return chain if len(chain) >= 3 else []
