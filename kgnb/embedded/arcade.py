@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import os
 import secrets
 import shutil
@@ -43,11 +44,11 @@ class Arcade(Engine):
     """An ArcadeDB server with one database."""
 
     name: ClassVar[str] = "graph"
-    attempts: ClassVar[int] = 3  # a port found free may be taken before Java binds it
+    attempts: ClassVar[int] = 2  # a port found free may be taken before Java binds it
 
-    def __init__(self, folder: DataFolder, run_dir: Path, package: str, heap_mb: int = HEAP_MB) -> None:
+    def __init__(self, folder: DataFolder, run_dir: Path, java: str, heap_mb: int = HEAP_MB) -> None:
         super().__init__(folder, run_dir)
-        self._package = Path(package)
+        self._java = Path(java)
         self._heap_mb = heap_mb
         self._root = run_dir / "graph"
         self._password_file = self._root / "password"
@@ -56,10 +57,7 @@ class Arcade(Engine):
 
     def new_address(self) -> None:
         """Finds two free ports: Bolt, and the HTTP server that can't be switched off."""
-        with socket.socket() as first, socket.socket() as second:
-            first.bind((_HOST, 0))
-            second.bind((_HOST, 0))
-            self._bolt_port, self._http_port = first.getsockname()[1], second.getsockname()[1]
+        self._bolt_port, self._http_port = _free_port(), _free_port()
 
     def prepare(self) -> Launch:
         """Clears the users that an earlier run wrote and hands the password over in a file of mode 600."""
@@ -68,7 +66,7 @@ class Arcade(Engine):
         self._password_file.touch(mode=0o600, exist_ok=False)
         self._password_file.write_text(self._password)
         argv = [
-            str(self._package / "jre" / "bin" / "java"),
+            str(self._java),
             f"-Xmx{self._heap_mb}m",
             *_JVM,
             f"-XX:ErrorFile={self.folder.logs / 'graph-crash.log'}",
@@ -123,8 +121,17 @@ class Arcade(Engine):
 
     def _jars(self) -> list[str]:
         unwanted = tuple(f"arcadedb-{name}" for name in _UNWANTED)
-        jars = sorted((self._package / "jars").glob("*.jar"))
+        jars = sorted((self._java.parents[2] / "jars").glob("*.jar"))
         return [str(jar) for jar in jars if not jar.name.startswith(unwanted)]
+
+
+def _free_port() -> int:
+    """A port below the range of outgoing connections, which could take it before Java binds it."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((_HOST, port))
+            return port
 
 
 async def _exchange(port: int, request: bytes, size: int = -1) -> bytes:

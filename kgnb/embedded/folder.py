@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kgnb.embedded.process import host_id
 from kgnb.errors import EngineError, InputError
 
 if sys.platform != "win32":
@@ -64,6 +65,12 @@ class DataFolder:
         return self.root / "logs"
 
     @property
+    def identity(self) -> str:
+        """Tells the folder from a copy of it, within one machine."""
+        seen = self.root.stat()
+        return f"{seen.st_dev}:{seen.st_ino}"
+
+    @property
     def note(self) -> Path:
         """Where the supervisor says how to reach it."""
         return self.root / ".engines.json"
@@ -79,6 +86,12 @@ class DataFolder:
             if path.stat().st_size > _LOG_MAX:
                 path.replace(path.with_suffix(".log.1"))
         return path
+
+    def trim_logs(self) -> None:
+        """Empties logs that grow while the engines run; their writers append, so they go on at the start."""
+        for path in self.logs.glob("*.log"):
+            if path.stat().st_size > 10 * _LOG_MAX:
+                os.truncate(path, 0)
 
 
 def open_folder(path: Path) -> DataFolder:
@@ -137,12 +150,19 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def read_note(folder: DataFolder) -> dict[str, Any]:
-    """The supervisor's note; empty when there is none or it isn't readable as one."""
+    """The supervisor's note; empty when there is none, or none of this folder.
+
+    A folder copied while it was open carries the note of the original, whose supervisor is not its own.
+    """
     try:
         note = json.loads(folder.note.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
-    return note if isinstance(note, dict) else {}
+    if not isinstance(note, dict) or (
+        note.get("host") == host_id() and note.get("folder") != folder.identity
+    ):
+        return {}
+    return note
 
 
 def runtime_dir(folder: DataFolder) -> Path:
@@ -151,8 +171,7 @@ def runtime_dir(folder: DataFolder) -> Path:
     Only the holder of the folder's lock may call this: what an earlier supervisor left in it is removed.
     Raises EngineError when no temporary directory will do.
     """
-    seen = folder.root.stat()
-    name = hashlib.sha256(f"{seen.st_dev}:{seen.st_ino}:{folder.root}".encode()).hexdigest()[:12]
+    name = hashlib.sha256(f"{folder.identity}:{folder.root}".encode()).hexdigest()[:12]
     for temporary in dict.fromkeys((Path("/tmp"), Path(tempfile.gettempdir()))):  # noqa: S108 (owner and mode are checked)
         base = temporary / f"kgnb-{os.getuid()}"
         if len(os.fsencode(base / name / "redis.sock")) <= _SOCKET_PATH_MAX and _is_private(base):

@@ -33,7 +33,7 @@ SOCKET_NAME = "s.sock"
 
 _FIRST_GRACE = 10.0  # seconds for the first client to connect
 _RESTARTS, _RESTART_WINDOW = 5, 60.0  # an engine that dies more often than this is given up
-_TOUCH = 3600.0  # seconds; cleaners of /tmp leave young files alone
+_HOUSEKEEPING = 600.0  # seconds
 
 log = logging.getLogger("kgnb.embedded")
 
@@ -50,12 +50,17 @@ class Plan:
     language: str
 
 
+class _Leaving(ConnectionAbortedError):
+    """The supervisor is about to end; the client tries again, with the next one."""
+
+
 class Supervisor:
     """Serves clients and keeps the engines alive until nobody needs them."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._folder = DataFolder(Path(plan.data_dir))
+        self._identity = self._folder.identity
         self._run_dir = Path(plan.run_dir)
         self._engines: dict[str, Engine] = {}
         self._starting = asyncio.Lock()
@@ -75,9 +80,9 @@ class Supervisor:
         server = await asyncio.start_unix_server(self._serve, socket_path)
         self._write_note()
         self._leave_after(_FIRST_GRACE)
-        toucher = asyncio.create_task(self._keep_young())
+        keeper = asyncio.create_task(self._keep_house())
         await self._over.wait()
-        toucher.cancel()
+        keeper.cancel()
         socket_path.unlink(missing_ok=True)  # from here on a client waits for the lock
         server.close()
         await self._stop()
@@ -87,7 +92,7 @@ class Supervisor:
         if self._timer:
             self._timer.cancel()
         try:
-            while line := await reader.readline():
+            while (line := await reader.readline()) and not self._over.is_set():
                 answer = await self._answer(json.loads(line))
                 writer.write(json.dumps(answer, default=str).encode() + b"\n")
                 await writer.drain()
@@ -109,16 +114,30 @@ class Supervisor:
         except EngineError as error:
             log.error(say(error.key, **error.facts))
             return {"error": error.key, "facts": error.facts}
+        except _Leaving:
+            raise
+        except OSError as error:  # a full disk, mostly
+            log.exception(say("engine.log_client_lost", reason=error))
+            return {
+                "error": "engine.folder_unusable",
+                "facts": {"path": self._folder.root, "reason": str(error)},
+            }
         return answer
 
     async def _ensure(self, name: str, package: str, timeout: float) -> Engine:
         async with self._starting:
+            if self._over.is_set():
+                raise _Leaving
             if name in self._engines:
                 return self._engines[name]
             began = time.monotonic()
             engine = self._make(name, package)
             await engine.adopt_folder(self._orphans.get(name))
-            await engine.first_start(timeout)
+            try:
+                await engine.first_start(timeout)
+            except EngineError:
+                engine.let_go()
+                raise
             self._engines[name] = engine
             self._write_note()
             self._watchers.add(asyncio.create_task(self._watch(engine)))
@@ -148,10 +167,11 @@ class Supervisor:
             self._write_note()
 
     async def _stop(self) -> None:
-        for watcher in self._watchers:
-            watcher.cancel()
-        await asyncio.gather(*self._watchers, return_exceptions=True)
-        await asyncio.gather(*(engine.stop() for engine in self._engines.values()))
+        async with self._starting:  # an engine that is just starting is stopped too
+            for watcher in self._watchers:
+                watcher.cancel()
+            await asyncio.gather(*self._watchers, return_exceptions=True)
+            await asyncio.gather(*(engine.stop() for engine in self._engines.values()))
         self._folder.note.unlink(missing_ok=True)
         shutil.rmtree(self._run_dir, ignore_errors=True)
         for client in self._clients:
@@ -167,6 +187,7 @@ class Supervisor:
         running = {name: engine.identity for name, engine in self._engines.items()}
         note = {
             "host": host_id(),
+            "folder": self._identity,
             "socket": str(self._run_dir / SOCKET_NAME),
             "supervisor": _plain(identify(os.getpid())),
             "engines": {name: _plain(identity) for name, identity in running.items()},
@@ -174,12 +195,13 @@ class Supervisor:
         with contextlib.suppress(FileNotFoundError):  # the folder was deleted while it was open
             write_json(self._folder.note, note)
 
-    async def _keep_young(self) -> None:
+    async def _keep_house(self) -> None:
         while True:
-            await asyncio.sleep(_TOUCH)
+            await asyncio.sleep(_HOUSEKEEPING)
             for path in (self._run_dir.parent, self._run_dir, *self._run_dir.rglob("*")):
                 with contextlib.suppress(FileNotFoundError):
-                    os.utime(path)
+                    os.utime(path)  # cleaners of /tmp leave young files alone
+            self._folder.trim_logs()
 
 
 def _plain(process: ProcessId | None) -> dict[str, Any] | None:
