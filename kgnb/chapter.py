@@ -1,8 +1,8 @@
 """A chapter's life: claim, ask (or cache), row, project, mark, ack.
 
-The order is the protocol: the row is durable before the graph is written from it, the graph before the chapter
-is marked, the mark before the lease is given up. Whatever kills a node in between, the next one goes on
-from the last step that is on record. The small writes of many chapters share round trips (see batch.py).
+The order is the protocol: the row is durable before the graph is written from it, the graph before the
+chapter is marked, the mark before the lease is given up. Whatever kills a node in between, the next one
+goes on from the last step that is on record. Small writes of many chapters share round trips (batch.py).
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ class ChapterWorker:
         try:
             return await self._work(claim, info, work)
         except (ReplyError, RequestRejected, BrokenProcessPool) as error:
-            return await self._failed(claim, info, work, _reason(error))
+            return await self._failed(claim, work, _reason(error))
 
     async def _work(self, claim: Claim, info: TaskInfo, work: ChapterWork) -> Outcome:
         if len("".join(work.text.split())) < MIN_CHAPTER_CHARS:
@@ -112,7 +112,7 @@ class ChapterWorker:
         await self._end(claim, ChapterStatus.COMPLETED, row)
         return Outcome.COMPLETED
 
-    async def _failed(self, claim: Claim, info: TaskInfo, work: ChapterWork, reason: str) -> Outcome:
+    async def _failed(self, claim: Claim, work: ChapterWork, reason: str) -> Outcome:
         delay = RETRY_SECONDS[min(claim.failures, len(RETRY_SECONDS) - 1)]
         fate = await self._stores.health.patiently(
             "redis", lambda: self._stores.queue.fail(claim, reason, delay=delay), lost=self._lost(claim)

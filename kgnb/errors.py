@@ -9,6 +9,7 @@
     ├── ServiceError          a service: .service is "redis", "sql", "bolt" or "llm"
     │   ├── ServiceDown       unreachable or timed out; waiting may help (retryable)
     │   └── ServiceRefused    it answered no: wrong password, missing right; waiting won't help
+    ├── BuildStopped          `build` gave up in mid-run; the state is kept                exit 3
     ├── LeaseLost             this node no longer holds what it is about to write (design: fences)
     ├── GraphConflict         the novel was settled meanwhile; read again and start over (retryable)
     └── ProviderError         an LLM provider's answer; .provider names it
@@ -38,6 +39,8 @@ class KgnbError(Exception):
     """
 
     retryable: ClassVar[bool] = False
+    exit_code: ClassVar[int] = 2
+    """What a command that ends with this error returns."""
 
     def __init__(self, key: str, **facts: object) -> None:
         super().__init__(key)
@@ -76,6 +79,12 @@ class ServiceDown(ServiceError):
 
 class ServiceRefused(ServiceError):
     """The service answered no (wrong password, missing right); waiting won't help."""
+
+
+class BuildStopped(KgnbError):
+    """`build` gave up in mid-run; what is done is kept and the same command goes on from there."""
+
+    exit_code = 3
 
 
 class LeaseLost(KgnbError):

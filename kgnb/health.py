@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 5.0
-"""Seconds between two tries during an outage: doubling from the first to the longest, jitter only shortens."""
+"""Seconds between two tries in an outage, doubling from the first to the longest; jitter only shortens."""
 
 
 class Health:

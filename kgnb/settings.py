@@ -151,6 +151,11 @@ class Settings(BaseSettings):
             where = ".".join(str(part) for part in first["loc"])
             raise SettingsError("settings.invalid", name=where, reason=first["msg"]) from None
 
+    @classmethod
+    def language_only(cls) -> Literal["zh", "en"]:
+        """The language for help texts, before the settings as a whole are known to be right."""
+        return "en" if os.environ.get("KGNB_LANG", "").strip().lower() == "en" else "zh"
+
     @property
     def embedded_redis(self) -> bool:
         """Whether the embedded queue engine is to be used."""
@@ -179,6 +184,17 @@ class Settings(BaseSettings):
     def sqlite_path(self) -> Path:
         """The SQLite file."""
         return Path(self.db_path) if self.db_path else self.data / "kgnb.db"
+
+    @property
+    def sql_url(self) -> SecretStr:
+        """SQLAlchemy URL of the database; carries the password."""
+        if self.embedded_sql:
+            return SecretStr(f"sqlite:///{self.sqlite_path}")
+        password = quote(self.db_password.get_secret_value(), safe="")
+        auth = f"{quote(self.db_user, safe='')}:{password}"
+        return SecretStr(
+            f"mysql+pymysql://{auth}@{self.db_host}:{self.db_port}/{self.db_name}?charset={self.db_charset}"
+        )
 
     @property
     def prefixes(self) -> tuple[str, ...]:

@@ -1,0 +1,223 @@
+"""The one place that wires the parts together: settings → stores → a node.
+
+The async functions are the real ones; :mod:`kgnb.sync` derives the plain ones from them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from kgnb.ask import Asker
+from kgnb.chapter import Stores
+from kgnb.embedded import Embedded, open_embedded
+from kgnb.health import Health
+from kgnb.llm.cache import ReplyCache
+from kgnb.llm.limits import Breaker
+from kgnb.model import Usage
+from kgnb.node import Happened, Node
+from kgnb.pool import CpuPool
+from kgnb.providers import Providers
+from kgnb.settings import Settings
+from kgnb.store.graph import GraphStore
+from kgnb.store.ledger import Ledger
+from kgnb.store.presence import Presence
+from kgnb.store.queue import Queue
+from kgnb.store.renew import Renewer
+from kgnb.store.sql import Sql
+from kgnb.upkeep import Upkeep
+
+EXTRA_WORKER_IDS = 40
+"""Ids beyond the slots, for kept tasks that no slot names: 20 open tasks for each of two prefixes."""
+
+
+@dataclass(slots=True)
+class App:
+    """Connected stores. Made by :func:`open_app`, which closes it too."""
+
+    settings: Settings
+    sql: Sql
+    ledger: Ledger
+    cache: ReplyCache
+    providers: Providers
+    pool: CpuPool
+    engines: Embedded | None = None
+    _queue: Queue | None = None
+    _graph: GraphStore | None = None
+    health: Health = field(default_factory=Health)
+    spent: dict[int, Usage] = field(default_factory=dict)
+    """What this process spent, by task id."""
+
+    @property
+    def queue(self) -> Queue:
+        """The queue; only where :func:`open_app` was asked for it."""
+        assert self._queue is not None
+        return self._queue
+
+    @property
+    def graph(self) -> GraphStore:
+        """The graph store; only where :func:`open_app` was asked for it."""
+        assert self._graph is not None
+        return self._graph
+
+    def meter(self, task_id: int, usage: Usage) -> None:
+        """Adds to what this process spent on a task."""
+        self.spent[task_id] = self.spent.get(task_id, Usage()) + usage
+
+
+@asynccontextmanager
+async def open_app(settings: Settings, *, queue: bool = True, graph: bool = True) -> AsyncIterator[App]:
+    """Starts or joins the embedded engines that are needed, connects and prepares every store.
+
+    ``queue`` and ``graph`` say which services the caller needs; SQL always is. Raises InputError,
+    EngineError, ServiceDown and ServiceRefused.
+    """
+    engines = await asyncio.to_thread(_start_engines, settings, queue, graph)
+    try:
+        app = _connect(settings, engines, queue, graph)
+        try:
+            await _prepare(app)
+            yield app
+        finally:
+            await _close(app)
+    finally:
+        if engines is not None:
+            await asyncio.to_thread(engines.close)
+
+
+def _start_engines(settings: Settings, queue: bool, graph: bool) -> Embedded | None:
+    redis, bolt = queue and settings.embedded_redis, graph and settings.embedded_graph
+    if not (redis or bolt or settings.embedded_sql):
+        return None
+    return open_embedded(settings.data, redis=redis, graph=bolt, heap_mb=settings.graph_heap_mb)
+
+
+def _connect(settings: Settings, engines: Embedded | None, queue: bool, graph: bool) -> App:
+    sql = Sql(
+        settings.sql_url,
+        pool_size=settings.db_pool_size,
+        max_overflow=settings.db_pool_max_overflow,
+        pool_timeout=settings.db_pool_timeout,
+        recycle=settings.db_pool_recycle,
+        pre_ping=settings.db_pool_pre_ping,
+        connect_args=_tls(settings),
+    )
+    ledger = Ledger(sql)
+    return App(
+        settings=settings,
+        sql=sql,
+        ledger=ledger,
+        cache=ReplyCache(sql),
+        providers=Providers(ledger, settings),
+        pool=CpuPool(settings.cpus),
+        engines=engines,
+        _queue=_queue(settings, engines) if queue else None,
+        _graph=_graph(settings, engines) if graph else None,
+    )
+
+
+def _tls(settings: Settings) -> dict[str, object]:
+    if settings.embedded_sql or not (settings.db_ssl or settings.db_ssl_ca):
+        return {}
+    return {"ssl": ssl.create_default_context(cafile=settings.db_ssl_ca or None)}
+
+
+def _queue(settings: Settings, engines: Embedded | None) -> Queue:
+    url = settings.redis_url
+    if settings.embedded_redis:
+        assert engines is not None
+        assert engines.endpoints.redis_url is not None
+        url = engines.endpoints.redis_url
+    return Queue(url, lease_seconds=settings.lease_seconds, hold_seconds=settings.hold_seconds)
+
+
+def _graph(settings: Settings, engines: Embedded | None) -> GraphStore:
+    if not settings.embedded_graph:
+        return GraphStore(
+            settings.neo4j_uri, settings.neo4j_user, settings.neo4j_password, settings.neo4j_database
+        )
+    assert engines is not None
+    ends = engines.endpoints
+    assert ends.bolt_uri is not None
+    assert ends.bolt_password is not None
+    return GraphStore(ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database)
+
+
+async def _prepare(app: App) -> None:
+    await app.sql.prepare()
+    if app._queue is not None:
+        await app._queue.ping()
+    if app._graph is not None:
+        await app._graph.prepare()
+    await app.providers.refresh()
+
+
+async def _close(app: App) -> None:
+    await app.providers.close()
+    await app.pool.close()
+    if app._queue is not None:
+        await app._queue.close()
+    if app._graph is not None:
+        await app._graph.close()
+    await app.sql.close()
+
+
+@asynccontextmanager
+async def running_node(
+    app: App,
+    *,
+    only_task: int | None = None,
+    listener: Callable[[Happened], None] = lambda _: None,
+) -> AsyncIterator[Node]:
+    """A node with its heartbeat and leases, ready for ``node.run()``; leaving hands back what is open."""
+    settings = app.settings
+    presence = Presence(app.queue)
+    name = await presence.claim_name(settings.node_name or socket.gethostname())
+    renewer = Renewer(app.queue, node=name)
+    renewer.start()
+    try:
+        node = _node(app, renewer, name, only_task, listener)
+        await presence.forget_dead_neighbours()
+        ids = await app.queue.new_worker_ids(settings.max_slots + EXTRA_WORKER_IDS)
+        upkeep = Upkeep(node, presence, ids)
+        await upkeep.heartbeat()
+        loops = asyncio.create_task(upkeep.run())
+        try:
+            yield node
+        finally:
+            await node.leave(settings.drain_seconds)
+            loops.cancel()
+            await asyncio.gather(loops, return_exceptions=True)
+            await presence.leave()
+    finally:
+        await asyncio.to_thread(renewer.stop)
+
+
+def _node(
+    app: App, renewer: Renewer, name: str, only_task: int | None, listener: Callable[[Happened], None]
+) -> Node:
+    asker = Asker(
+        app.cache,
+        app.providers.client,
+        app.pool,
+        app.health,
+        chunk_chars=app.settings.chunk_chars,
+        meter=app.meter,
+    )
+    stores = Stores(app.ledger, app.queue, app.graph, renewer, app.health)
+    breaker = Breaker(app.queue.redis, app.settings.suspend_seconds)
+    return Node(
+        stores,
+        app.providers,
+        asker,
+        breaker,
+        app.pool,
+        app.settings,
+        name=name,
+        only_task=only_task,
+        listener=listener,
+    )

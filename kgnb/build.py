@@ -1,0 +1,263 @@
+"""`build` and `submit`: a book becomes a task, and the task a graph."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from kgnb.app import App, running_node
+from kgnb.book import read_book
+from kgnb.errors import AuthRejected, BuildStopped, InputError, KgnbError, QuotaExhausted
+from kgnb.model import RULES, STRUCTURAL_RELATIONS, Book, Progress, Provider, Task, TaskStatus, Usage
+from kgnb.node import Happened
+from kgnb.providers import check_usable, environment_provider, model_of
+from kgnb.settings import Settings
+from kgnb.store.ledger import Imported
+
+ENDED = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED})
+
+LOOK_SECONDS = 1.0
+"""How often `build` looks into SQL whether its task was closed by another node."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `build` or `submit` is about to do: which task, and whether it was found finished."""
+
+    book: Book
+    imported: Imported
+    provider: Provider
+    model: str
+    task: Task
+    found_finished: bool
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult:
+    """What `build` did. ``requests``, tokens and ``seconds`` are this run's; the rest is the task's."""
+
+    task_id: int
+    novel_id: int
+    status: str
+    chapters: int
+    completed: int
+    failed: int
+    skipped: int
+    characters: int
+    locations: int
+    organizations: int
+    events: int
+    relations: int
+    chars: int
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+
+    def as_dict(self) -> dict[str, object]:
+        """The object that ``build --json`` prints."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Progress of a build: what it is doing, and the chapters so far."""
+
+    stage: str  # "found", "resumed", "started", "chapters", "settling", "done"
+    progress: Progress
+    plan: Plan
+
+
+Listener = Callable[[Step], None]
+
+
+def chosen_provider(app: App, name: str | None) -> Provider:
+    """The provider asked for; without a name the environment's, else the rules. Raises SettingsError."""
+    own = environment_provider(app.settings)
+    provider = app.providers.get(name or (own.name if own else RULES))
+    check_usable(provider)
+    return provider
+
+
+async def read(path: Path, title: str | None, author: str | None) -> Book:
+    """The book at ``path``; raises InputError."""
+    return await asyncio.to_thread(read_book, path, title=title, author=author)
+
+
+async def plan(app: App, book: Book, path: Path, provider_name: str | None, *, again: bool) -> Plan:
+    """Imports the book and finds or makes its task (design: book identity); queues it unless it is queued."""
+    provider = chosen_provider(app, provider_name)
+    model = model_of(provider, await app.ledger.default_config())
+    size = path.stat().st_size
+    imported = await app.ledger.import_book(book, file_path=str(path), file_size=size)
+    latest = await app.ledger.find_task(imported.novel_id, provider.name, model)
+    if latest is not None and not again:
+        if latest.status not in ENDED and latest.status != TaskStatus.CANCELLED:
+            await _queue(app, latest, provider)
+            return Plan(book, imported, provider, model, latest, found_finished=False, resumed=True)
+        missing = await app.ledger.uncovered(imported.novel_id, provider.name, model)
+        if not missing and latest.status != TaskStatus.CANCELLED:
+            return Plan(book, imported, provider, model, latest, found_finished=True, resumed=False)
+        task = await _new_task(app, book, imported, provider, model, missing)
+    else:
+        task = await _new_task(app, book, imported, provider, model, None)
+    return Plan(book, imported, provider, model, task, found_finished=False, resumed=False)
+
+
+async def _new_task(
+    app: App, book: Book, imported: Imported, provider: Provider, model: str, chapters: list[int] | None
+) -> Task:
+    everything = chapters is None or len(chapters) == len(book.chapters)
+    task_id = await app.ledger.create_task(
+        imported.novel_id,
+        provider=provider.name,
+        model=model,
+        use_ai=not provider.is_rules,
+        name=book.title,
+        chapter_ids=None if everything else chapters,
+    )
+    task = await app.ledger.task(task_id)
+    assert task is not None
+    await _queue(app, task, provider)
+    return task
+
+
+async def _queue(app: App, task: Task, provider: Provider) -> None:
+    """Puts the task's item into its queue, unless one is waiting there or the task is kept open by a node."""
+    queue = task.queue or app.settings.prefixes[0] + provider.key
+    if task.id not in await app.queue.known([queue]):
+        await app.queue.push(queue, task.id, provider.key)
+
+
+async def build(
+    app: App,
+    book: Book,
+    path: Path,
+    provider: str | None = None,
+    *,
+    again: bool = False,
+    listener: Listener = lambda _: None,
+) -> BuildResult:
+    """Turns a book into a graph and returns when its task is closed.
+
+    Raises BuildStopped when nothing moved for ``stall_seconds``, or at once when the provider refuses the
+    key or has no quota left; the state is kept.
+    """
+    started = time.monotonic()
+    what = await plan(app, book, path, provider, again=again)
+    if what.found_finished:
+        listener(Step("found", await app.ledger.progress(what.task.id), what))
+        return await summary(app, what, time.monotonic() - started)
+    if not what.provider.is_rules:
+        await app.providers.client(what.provider).reachable()
+    listener(Step("resumed" if what.resumed else "started", await app.ledger.progress(what.task.id), what))
+    await _work(app, what, listener)
+    listener(Step("done", await app.ledger.progress(what.task.id), what))
+    return await summary(app, what, time.monotonic() - started)
+
+
+@dataclass(slots=True)
+class _Watch:
+    """What the node tells while it works on the one task."""
+
+    closed: bool = False
+    refused: KgnbError | None = None
+    moved: float = 0.0
+
+    def heard(self, happened: Happened) -> None:
+        if happened.what == "task":
+            self.closed = True
+        elif isinstance(happened.error, AuthRejected | QuotaExhausted):
+            self.refused = happened.error
+        if happened.what == "chapter":
+            self.moved = time.monotonic()
+
+
+async def _work(app: App, what: Plan, listener: Listener) -> None:
+    watch = _Watch(moved=time.monotonic())
+    async with running_node(app, only_task=what.task.id, listener=watch.heard) as node:
+        look = asyncio.create_task(_look(app, what, watch, listener))
+        try:
+            await node.run(until=lambda: watch.closed or watch.refused is not None or look.done())
+        finally:
+            look.cancel()
+            await asyncio.gather(look, return_exceptions=True)
+        if watch.refused is not None:
+            raise BuildStopped("build.refused", reason=str(watch.refused)) from watch.refused
+        if look.done() and not look.cancelled() and look.exception() is not None:
+            raise look.exception() or AssertionError
+
+
+async def _look(app: App, what: Plan, watch: _Watch, listener: Listener) -> None:
+    """Reports progress, notices that another node closed the task, and gives up on a standstill."""
+    before = None
+    while not watch.closed:
+        progress = await app.health.patiently("sql", lambda: app.ledger.progress(what.task.id))
+        if progress != before:
+            before, watch.moved = progress, time.monotonic()
+        stage = "chapters" if progress.open else "settling"
+        listener(Step(stage, progress, what))
+        task = await app.health.patiently("sql", lambda: app.ledger.task(what.task.id))
+        if task is None or task.status in (TaskStatus.CANCELLED, TaskStatus.PAUSED):
+            raise BuildStopped("build.stopped_elsewhere", task=what.task.id)
+        if task.settled and task.status in ENDED:
+            watch.closed = True
+        if time.monotonic() - watch.moved > app.settings.stall_seconds:
+            raise BuildStopped("build.stalled", minutes=round(app.settings.stall_seconds / 60))
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def summary(app: App, what: Plan, seconds: float) -> BuildResult:
+    """The task's figures, counted from rows and from the graph."""
+    task = await app.ledger.task(what.task.id)
+    progress = await app.ledger.progress(what.task.id)
+    counts = await app.graph.counts(what.imported.novel_id)
+    spent = app.spent.get(what.task.id, Usage())
+    return BuildResult(
+        task_id=what.task.id,
+        novel_id=what.imported.novel_id,
+        status=task.status.value if task else TaskStatus.CANCELLED.value,
+        chapters=progress.total,
+        completed=progress.completed,
+        failed=progress.failed,
+        skipped=progress.skipped,
+        characters=counts.get("Character", 0),
+        locations=counts.get("Location", 0),
+        organizations=counts.get("Organization", 0),
+        events=counts.get("Event", 0),
+        relations=sum(n for t, n in counts.items() if t.isupper() and t not in STRUCTURAL_RELATIONS),
+        chars=what.book.chars,
+        requests=spent.requests,
+        prompt_tokens=spent.prompt_tokens,
+        completion_tokens=spent.completion_tokens,
+        seconds=round(seconds, 2),
+    )
+
+
+async def submit(app: App, book: Book, path: Path, provider: str, *, again: bool = False) -> Plan:
+    """Imports the book, makes its task and queues it for other nodes."""
+    return await plan(app, book, path, provider, again=again)
+
+
+def check_title(title: str | None) -> None:
+    """Raises InputError for a title that the tables can't hold (255 characters)."""
+    if title is not None and not 0 < len(title.strip()) <= 255:
+        raise InputError("book.bad_title")
+
+
+__all__ = [
+    "BuildResult",
+    "BuildStopped",
+    "Plan",
+    "Settings",
+    "Step",
+    "build",
+    "plan",
+    "read",
+    "submit",
+    "summary",
+]

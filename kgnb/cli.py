@@ -1,0 +1,269 @@
+"""The terminal's face. Every command takes ``--data DIR``; ``--json`` prints one object on stdout, no more.
+
+Exit codes: 0 all well · 1 finished with failed chapters · 2 wrong input or a service unreachable at start ·
+3 gave up in mid-run, state kept · 130 interrupted, state kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any
+
+from kgnb import __version__
+from kgnb.errors import KgnbError
+from kgnb.settings import Settings
+from kgnb.texts import say, use_language
+
+OK, FAILED_CHAPTERS, INTERRUPTED = 0, 1, 130
+
+Command = Callable[[argparse.Namespace, Settings], Coroutine[Any, Any, int]]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    early = Settings.language_only()
+    use_language(early)
+    args = _parser().parse_args(argv)
+    try:
+        settings = Settings.load(**_given(args))
+        use_language(settings.lang)
+        _logging(args, settings)
+        return asyncio.run(args.command(args, settings))
+    except KeyboardInterrupt:
+        _complain(say("cli.interrupted"))
+        return INTERRUPTED
+    except KgnbError as error:
+        _complain(str(error))
+        return error.exit_code
+
+
+def _complain(text: str) -> None:
+    print(f"kgnb: {text}", file=sys.stderr)
+
+
+def _given(args: argparse.Namespace) -> dict[str, Any]:
+    """The settings that options override; ``--slots`` is the user's word and raises both caps."""
+    given: dict[str, Any] = {}
+    if args.data is not None:
+        given["data"] = Path(args.data)
+    if args.lang is not None:
+        given["lang"] = args.lang
+    if getattr(args, "providers", None):
+        given["providers"] = args.providers
+    if getattr(args, "slots", None):
+        given |= {"slots": args.slots, "max_slots_per_provider": args.slots, "max_slots": max(50, args.slots)}
+    return given
+
+
+def _logging(args: argparse.Namespace, settings: Settings) -> None:
+    worker = args.name == "worker"
+    level = settings.log_level.upper() if worker or "log_level" in settings.model_fields_set else "WARNING"
+    logging.basicConfig(
+        level=level,
+        stream=sys.stdout if worker else sys.stderr,
+        format="%(asctime)s %(levelname)s %(message)s",
+        datefmt="%H:%M:%S",
+    )
+    for noisy in ("httpx", "httpcore", "openai", "neo4j"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+# --- commands
+
+
+async def _build(args: argparse.Namespace, settings: Settings) -> int:
+    from kgnb import build
+    from kgnb.app import open_app
+
+    path = Path(args.book)
+    book = await build.read(path, args.title, args.author)
+    _cancel_on(signal.SIGTERM)
+    with ProgressBar(quiet=args.json) as bar:
+        async with open_app(settings) as app:
+            result = await build.build(app, book, path, args.provider, again=args.again, listener=bar.show)
+            if args.output:
+                await exchange_to(app, result.novel_id, "html", Path(args.output))
+    if args.json:
+        print(json.dumps(result.as_dict(), ensure_ascii=False))
+    else:
+        print(say("cli.built", title=book.title, **result.as_dict()))
+        if args.output:
+            print(say("cli.picture_written", path=args.output))
+    return FAILED_CHAPTERS if result.failed else OK
+
+
+async def _submit(args: argparse.Namespace, settings: Settings) -> int:
+    from kgnb import build
+    from kgnb.app import open_app
+
+    path = Path(args.book)
+    book = await build.read(path, args.title, args.author)
+    async with open_app(settings, graph=False) as app:
+        plan = await build.plan(app, book, path, args.provider, again=args.again)
+    if plan.found_finished:
+        _complain(say("cli.found_finished", task=plan.task.id))
+    print(plan.task.id)
+    return OK
+
+
+async def _worker(args: argparse.Namespace, settings: Settings) -> int:
+    from kgnb.app import open_waiting, running_node
+
+    stop = asyncio.Event()
+    _on_signals(stop.set)
+    async with open_waiting(settings, fail_fast=args.fail_fast, stop=stop) as app:
+        if app is None:
+            return OK
+        async with running_node(app) as node:
+            watcher = asyncio.create_task(_stop_when(stop, node.stop))
+            logging.getLogger(__name__).info(say("node.started", node=node.name))
+            await node.run(drain=args.drain)
+            watcher.cancel()
+    logging.getLogger(__name__).info(say("node.left", node=node.name))
+    return OK
+
+
+async def _status(args: argparse.Namespace, settings: Settings) -> int:
+    from kgnb.app import open_app
+    from kgnb.report import status, status_text
+
+    async with open_app(settings, graph=False) as app:
+        found = await status(app)
+    print(json.dumps(found, ensure_ascii=False, default=str) if args.json else status_text(found))
+    return OK
+
+
+async def _export(args: argparse.Namespace, settings: Settings) -> int:
+    from kgnb.app import open_app
+    from kgnb.report import find_task
+
+    async with open_app(settings, queue=False) as app:
+        task = await find_task(app, args.task)
+        await exchange_to(app, task.novel_id, args.format, Path(args.output))
+    return OK
+
+
+async def _doctor(args: argparse.Namespace, settings: Settings) -> int:
+    from kgnb.report import doctor
+
+    checks = await doctor(settings)
+    for check in checks:
+        print(f"{'✓' if check.ok else '✗'} {check.name}: {check.detail}")
+    return OK if all(c.ok for c in checks) else 2
+
+
+# --- signals
+
+
+def _cancel_on(number: signal.Signals) -> None:
+    """SIGTERM ends a one-shot command the way Ctrl-C does."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+
+
+def _on_signals(stop: Callable[[], None]) -> None:
+    """The first SIGTERM or SIGINT stops gracefully, the second leaves at once (leases do the rest)."""
+    loop = asyncio.get_running_loop()
+    seen = []
+
+    def heard() -> None:
+        if seen:
+            logging.shutdown()
+            os._exit(OK)
+        seen.append(True)
+        stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, heard)
+
+
+async def _stop_when(stop: asyncio.Event, then: Callable[[], None]) -> None:
+    await stop.wait()
+    then()
+
+
+# --- the parser
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="kgnb", description=say("cli.about"))
+    parser.add_argument("--version", action="version", version=f"kgnb {__version__}")
+    commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
+    for add in (_add_build, _add_submit, _add_worker, _add_status, _add_export, _add_doctor):
+        add(commands)
+    return parser
+
+
+def _command(commands: Any, name: str, run: Command) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(
+        name, help=say(f"cli.help_{name}"), description=say(f"cli.help_{name}")
+    )
+    command.set_defaults(command=run)
+    command.add_argument("--data", metavar="DIR", help=say("cli.help_data"))
+    command.add_argument("--lang", choices=("zh", "en"), help=say("cli.help_lang"))
+    return command
+
+
+def _book_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("book", metavar="BOOK", help=say("cli.help_book"))
+    command.add_argument("--title", help=say("cli.help_title"))
+    command.add_argument("--author", help=say("cli.help_author"))
+    command.add_argument("--again", action="store_true", help=say("cli.help_again"))
+
+
+def _add_build(commands: Any) -> None:
+    command = _command(commands, "build", _build)
+    _book_options(command)
+    command.add_argument("--provider", metavar="NAME", help=say("cli.help_provider"))
+    command.add_argument("--slots", type=_positive, metavar="N", help=say("cli.help_slots"))
+    command.add_argument("--json", action="store_true", help=say("cli.help_json"))
+    command.add_argument("-o", "--output", metavar="graph.html", help=say("cli.help_picture"))
+
+
+def _add_submit(commands: Any) -> None:
+    command = _command(commands, "submit", _submit)
+    _book_options(command)
+    command.add_argument("--provider", metavar="NAME", required=True, help=say("cli.help_provider"))
+
+
+def _add_worker(commands: Any) -> None:
+    command = _command(commands, "worker", _worker)
+    command.add_argument("--drain", action="store_true", help=say("cli.help_drain"))
+    command.add_argument("--providers", metavar="a,b", help=say("cli.help_providers"))
+    command.add_argument("--slots", type=_positive, metavar="N", help=say("cli.help_slots"))
+    command.add_argument("--fail-fast", action="store_true", help=say("cli.help_fail_fast"))
+
+
+def _add_status(commands: Any) -> None:
+    _command(commands, "status", _status).add_argument(
+        "--json", action="store_true", help=say("cli.help_json")
+    )
+
+
+def _add_export(commands: Any) -> None:
+    command = _command(commands, "export", _export)
+    command.add_argument("task", type=int, metavar="TASK", help=say("cli.help_task"))
+    command.add_argument(
+        "--format", choices=("json", "csv", "graphml", "html"), required=True, help=say("cli.help_format")
+    )
+    command.add_argument("-o", "--output", metavar="FILE", required=True, help=say("cli.help_output"))
+
+
+def _add_doctor(commands: Any) -> None:
+    _command(commands, "doctor", _doctor)
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number

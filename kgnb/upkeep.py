@@ -1,0 +1,164 @@
+"""What a node does besides its chapters: heartbeat, main's commands, providers, the reconciler.
+
+Each loop survives its own failure: an outage is noted and waited out, anything else is logged with its
+traceback and tried again at the next turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from kgnb.errors import KgnbError, ServiceDown
+from kgnb.model import RULES, Task
+from kgnb.node import Node
+from kgnb.store.presence import Presence, WorkerState
+from kgnb.texts import say
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 10.0
+"""Far below the 180 s after which main takes a node for gone; short enough for a live list."""
+CHANGE_SECONDS = 1.0
+"""A slot's new task is shown after at most this long."""
+WATCH_SECONDS = 2.0
+"""Main's commands take effect within this."""
+PROVIDERS_SECONDS = 5.0
+"""A provider that was added, changed or switched off is noticed within this."""
+
+
+class Upkeep:
+    """The loops of one node."""
+
+    def __init__(self, node: Node, presence: Presence, worker_ids: list[int]) -> None:
+        self._node = node
+        self._presence = presence
+        self._ids = worker_ids
+        self._started = datetime.now().astimezone()
+        self._shown: list[WorkerState] = []
+        self._shown_at = 0.0
+
+    async def run(self) -> None:
+        """Runs every loop until cancelled."""
+        stores = self._node.stores
+        loops = {
+            "heartbeat": (CHANGE_SECONDS, self.heartbeat, "redis"),
+            "watch": (WATCH_SECONDS, self._node.watch_tasks, "sql"),
+            "providers": (PROVIDERS_SECONDS, self._node.providers.refresh, "sql"),
+            "probe": (WATCH_SECONDS, self._probe, "bolt"),
+            "reconcile": (self._node.settings.guard_interval, self._reconcile, "sql"),
+        }
+        async with asyncio.TaskGroup() as group:
+            for name, (seconds, step, service) in loops.items():
+                group.create_task(_every(seconds, step, name, service, stores.health))
+
+    async def heartbeat(self) -> None:
+        """Shows the node and its slots, when they changed or it is time."""
+        states = self._states()
+        now = time.monotonic()
+        if states == self._shown and now - self._shown_at < HEARTBEAT_SECONDS:
+            return
+        await self._presence.heartbeat(
+            workers=states,
+            started_at=self._started,
+            slots=self._node.settings.slots_for(1),
+            pid=os.getpid(),
+        )
+        self._shown, self._shown_at = states, now
+        await self._progress()
+
+    def _states(self) -> list[WorkerState]:
+        """One state a slot, and one for each kept task that no slot names."""
+        node = self._node
+        ids = iter(self._ids)
+        states, named = [], set()
+        served = node.providers.served()
+        for provider in served:
+            busy = {w.slot: w for w in node.slots.works.values() if w.provider == provider.key}
+            for slot in range(max(node.settings.slots_for(len(served)), len(busy))):
+                work = busy.get(slot)
+                if work is None:
+                    states.append(WorkerState(next(ids), provider.name))
+                    continue
+                named.add(work.claim.task_id)
+                states.append(WorkerState(next(ids), provider.name, work.claim.task_id, work.since))
+        for task_id, held in node.keeper.held.items():
+            if task_id not in named:
+                name = held.info.provider.name if held.info else RULES
+                states.append(WorkerState(next(ids), name, task_id, held.since))
+        return states
+
+    async def _probe(self) -> None:
+        """Asks a service that is down whether it is back; nothing else would while nothing is claimed."""
+        stores = self._node.stores
+        if stores.health.is_down("bolt"):
+            await stores.graph.ping()
+            stores.health.answered("bolt")
+
+    async def _reconcile(self) -> None:
+        """Queues unfinished tasks again that no queue knows of: Redis is not the record."""
+        node, stores = self._node, self._node.stores
+        if not await stores.queue.reconciler_turn(node.settings.guard_interval):
+            return
+        unfinished = [t for t in await stores.ledger.unfinished() if node.only_task in (None, t.id)]
+        if not unfinished:
+            return
+        known = await stores.queue.known(await self._queues(unfinished))
+        for task in unfinished:
+            if task.id not in known:
+                await self._queue_again(task)
+
+    async def _queues(self, tasks: list[Task]) -> list[str]:
+        served = {p + q.key for q in self._node.providers.served() for p in self._node.settings.prefixes}
+        return sorted(served | {t.queue for t in tasks if t.queue})
+
+    async def _queue_again(self, task: Task) -> None:
+        node = self._node
+        queue = task.queue or await self._default_queue(task)
+        if queue is None:
+            return
+        await node.stores.queue.push(queue, task.id, queue.rpartition(":")[2], opened=bool(task.queue))
+        log.warning(say("node.requeued", task=task.id, queue=queue))
+        node.wake()
+
+    async def _default_queue(self, task: Task) -> str | None:
+        node = self._node
+        config = await node.stores.ledger.default_config()
+        name = config.ai_provider.lower() if task.use_ai and config.ai_provider else RULES
+        if task.use_ai and name == RULES:
+            served = [p.key for p in node.providers.served() if not p.is_rules]
+            if not served:
+                return None
+            name = served[0]
+        return node.settings.prefixes[0] + name
+
+    async def _progress(self) -> None:
+        node = self._node
+        for task_id in list(node.keeper.held):
+            progress = await node.stores.ledger.progress(task_id)
+            await self._presence.publish(node.settings.progress_channel, task_id, progress)
+
+
+async def _every(
+    seconds: float,
+    step: Callable[[], Awaitable[None]],
+    name: str,
+    service: str,
+    health: object,
+) -> None:
+    while True:
+        try:
+            await step()
+        except ServiceDown as error:
+            health.failed(error)
+        except KgnbError as error:
+            log.error(say("node.upkeep_failed", loop=name, reason=str(error)))
+        except Exception:  # noqa: BLE001 - a loop of upkeep must outlive its own bugs; the traceback is logged
+            log.exception(say("node.upkeep_failed", loop=name, reason=""))
+        else:
+            health.answered(service)
+        await asyncio.sleep(seconds)
