@@ -35,7 +35,7 @@ fail() { say "$*"; exit 1; } # only in the subshell of one service
 pid_of() {
   local pid
   pid=$(cat "$DIR/$1/pid" 2>/dev/null) || return 1
-  tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF -- "$DIR/$1/" && echo "$pid"
+  tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -qF -- "$DIR/$1/" && echo "$pid"
 }
 
 port_busy() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
@@ -193,7 +193,9 @@ main() {
   ((${#names[@]} > 0)) || names=(redis mariadb neo4j)
   for name in "${names[@]}"; do [[ -n ${DEFAULT_PORT[$name]:-} ]] || command=usage; done
   if [[ $command == start || $command == stop ]]; then
-    mkdir -p "$DIR" || exit 3
+    [[ $DIR != *[[:space:]]* ]] ||
+      { say "MariaDB can't live in a path with a space: $DIR; set KGNB_SERVICES_DIR"; return 3; }
+    mkdir -p "$DIR" || { say "the folder can't be made; set KGNB_SERVICES_DIR to one that can"; return 3; }
     exec 9>"$DIR/lock"
     flock 9 # one start or stop at a time in this folder
   fi

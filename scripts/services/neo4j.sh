@@ -33,7 +33,8 @@ neo4j_fetch() {
   neo4j_classpath_valid && return 0
   has mvn || fail "neo4j: Maven is missing"
   say "neo4j: fetching Neo4j $(neo4j_wanted) with Maven"
-  mvn -B -ntp -f "$POM" "-Dneo4j.version=$(neo4j_wanted)" dependency:build-classpath \
+  # -U: a download that failed before is tried again
+  mvn -B -ntp -U -f "$POM" "-Dneo4j.version=$(neo4j_wanted)" dependency:build-classpath \
     "-Dmdep.outputFile=$(neo4j_classpath)" >"$log" 2>&1 </dev/null 9>&- ||
     fail "neo4j: Maven could not fetch it: $(grep -m 1 '^\[ERROR\]' "$log") (see $log)"
 }
