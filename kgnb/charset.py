@@ -88,6 +88,8 @@ def _utf8(data: bytes) -> str | None:
         # Damaged UTF-8 still has far more whole sequences than broken ones; other encodings have hardly any.
         if sum(c > "\x7f" for c in text) - broken < 20 * broken:
             return None
+    if not text.isascii() and max(text) < "\u0800" and _score(_telling(data), "gb18030") > 0.7:
+        return None  # a few Chinese words in GB 18030 may happen to be Latin, Greek or Cyrillic in UTF-8
     return text if _mostly_whole(text) else None
 
 

@@ -33,7 +33,7 @@ class _Piece:
 
 
 def _pieces(text: str, found: list[Heading], lang: Lang) -> list[_Piece]:
-    ends = [h.start for h in found[1:]] + [len(text)]
+    ends = [*(h.start for h in found[1:]), len(text)][: len(found)]
     pieces = [_Piece(h.title, _body(text[h.end : e]), h) for h, e in zip(found, ends, strict=True)]
     front = _body(text[: found[0].start]) if found else ""
     pieces, preface = _without_contents(pieces)
@@ -75,7 +75,7 @@ def _without_contents(pieces: list[_Piece]) -> tuple[list[_Piece], list[str]]:
 def _from_first(table: list[_Piece], rest: list[_Piece]) -> list[_Piece]:
     """The headings right before the first chapter may be its volume's, not the table's."""
     keep: list[_Piece] = []
-    while table and not table[-1].text and _level(table[-1]) < _level(rest[0]) and _repeats(table[-1], table):
+    while table and not table[-1].text and _level(table[-1]) < _level(rest[0]):
         keep.insert(0, table.pop())
     return keep + rest
 

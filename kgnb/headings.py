@@ -280,7 +280,7 @@ def _with_next_line(text: str, heading: Heading) -> Heading:
         return heading
     title = found["title"].strip()
     words = [w for w in re.findall(r"[^\W\d_][\w'’]*", title) if len(w) > 3]
-    capital = sum(w[0].isupper() for w in words) >= max(1, len(words) * 0.6)
+    capital = title[0].isupper() and sum(w[0].isupper() for w in words) >= len(words) * 0.6
     if title[-1:] in ".,;!?\"”’'" or not capital or title[0] in "\"“'‘":
         return heading
     return Heading(
@@ -292,14 +292,18 @@ def _bare(text: str) -> list[Heading]:
     """Numbers alone ("12. 标题", "三", "IV"): only as a row 1, 2, 3 … with text between them."""
     chain: list[Heading] = []
     for found in _BARE.finditer(text):
-        number, rest = number_of(found["number"]), (found["rest"] or "").strip(_TAIL)
-        if number is None or rest.endswith((*_SENTENCE_END, ".")) or "。" in rest:
+        number, rest = number_of(found["number"]), found["rest"] or ""
+        if number is None or rest[1:].rstrip().endswith((*_SENTENCE_END, ".")) or "。" in rest:
             continue
         heading = _line(found, found["title"], CHAPTER, number)
-        if chain and len(chain) == 1 and number == chain[0].number:
+        if len(chain) == 1 and number == chain[0].number:
             chain = [heading]  # the first was the table of contents
-        elif (not chain and number in (0, 1)) or (
-            chain and number == (chain[-1].number or 0) + 1 and found.start() - chain[-1].end >= 200
-        ):
+        elif _next(chain, heading):
             chain.append(heading)
     return chain if len(chain) >= 3 else []
+
+
+def _next(chain: list[Heading], heading: Heading) -> bool:
+    if not chain:
+        return heading.number in (0, 1)
+    return heading.number == (chain[-1].number or 0) + 1 and heading.start - chain[-1].end >= 200
