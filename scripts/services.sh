@@ -67,6 +67,8 @@ launch() {
   shift
   setsid "$@" >>"$DIR/$name/log" 2>&1 </dev/null 9>&- &
   echo $! >"$DIR/$name/pid"
+  # until the new process has its own command line, pid_of would not know it
+  for _ in {1..100}; do pid_of "$name" >/dev/null && return; sleep 0.01; done
 }
 
 # Waits until the service answers a real request; a service that died or stays silent is an error.
