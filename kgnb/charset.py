@@ -99,7 +99,7 @@ def _chinese(data: bytes) -> str | None:
     scores = {name: _score(sample, name) for name in _CHINESE}
     scores |= {name: _score(wide, name) for name in _WIDE if wide}
     best = max(scores, key=lambda name: scores[name])
-    if scores[best] < _LOOKS_RIGHT:
+    if scores[best] < (_LOOKS_RIGHT if len(sample) < 100 else 0.45):
         return None
     text = data.decode(best, "replace")
     return text if _mostly_whole(text) else None
@@ -149,7 +149,7 @@ def _everyday(char: str) -> bool:
 def _western(data: bytes) -> str | None:
     """Windows' Latin encoding: mostly ASCII with curly quotes, dashes and accents."""
     high = sum(b > 0x7F for b in data[:_SAMPLE])
-    if high > min(len(data), _SAMPLE) * 0.15:
+    if high > min(len(data), _SAMPLE) * 0.3:
         return None
     try:
         text = data.decode("cp1252")
@@ -163,7 +163,7 @@ def _other(data: bytes) -> str | None:
     from charset_normalizer import from_bytes
 
     best = from_bytes(_telling(data)).best()
-    if best is None or best.chaos > 0.1 or best.coherence < 0.1:
+    if best is None or (best.chaos > 0.05 and best.coherence < 0.1):
         return None
     text = data.decode(best.encoding, "replace")
     return text if _mostly_whole(text) else None
