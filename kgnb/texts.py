@@ -85,6 +85,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "EPUB 解压后大得不正常：{path}。请换一个来源可靠的文件。",
         "The EPUB unfolds to an absurd size: {path}. Use a file from a source you trust.",
     ),
+    "book.bad_title": (
+        "书名要有 1 到 255 个字符。请换一个 --title。",
+        "A title has 1 to 255 characters. Choose another --title.",
+    ),
     # --- settings ---
     "settings.invalid": (
         "设置 {name} 不对：{reason}。请改正这个环境变量或 .env 里的这一行。",
@@ -194,11 +198,273 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     # --- service: redis, sql and bolt ---
     # --- provider ---
+    "provider.unknown": (
+        "没有名为 {provider} 的提供方（已知：{known}）。请检查名字，或设置 OPENAI_BASE_URL、OPENAI_API_KEY、"
+        "OPENAI_MODEL 和 KGNB_PROVIDER_NAME={provider}。",
+        "There is no provider called {provider} (known: {known}). Check the name, or set OPENAI_BASE_URL, "
+        "OPENAI_API_KEY, OPENAI_MODEL and KGNB_PROVIDER_NAME={provider}.",
+    ),
+    "provider.no_key": (
+        "提供方 {provider} 没有密钥。请设置 OPENAI_API_KEY，或填写 ai_providers 表的 api_key。",
+        "Provider {provider} has no key. Set OPENAI_API_KEY, or fill in api_key in the table ai_providers.",
+    ),
+    "provider.no_url": (
+        "提供方 {provider} 没有地址。请设置 OPENAI_BASE_URL，或填写 ai_providers 表的 base_url。",
+        "Provider {provider} has no address. Set OPENAI_BASE_URL, or fill in base_url in the table ai_providers.",
+    ),
+    "provider.no_model": (
+        "提供方 {provider} 没有指定模型。请设置 OPENAI_MODEL，或填写 ai_providers 表的 models。",
+        "Provider {provider} names no model. Set OPENAI_MODEL, or fill in models in the table ai_providers.",
+    ),
+    "provider.auth": (
+        "服务商 {provider} 拒绝了密钥（HTTP {status}）。请检查它的 API 密钥和权限，再用 kgnb status 看是否已恢复。",
+        "Provider {provider} refused the key (HTTP {status}). Check its API key and rights, then see kgnb status.",
+    ),
+    "provider.bad_key": (
+        "服务商 {provider} 的 API 密钥里有空格、换行或非 ASCII 字符。请重新复制密钥。",
+        "The API key of provider {provider} holds spaces, line breaks or non-ASCII characters. Copy it again.",
+    ),
+    "provider.bad_url": (
+        "服务商 {provider} 的 base_url 不对：{url!r}。请写成 https://主机/v1 这样的地址。",
+        "The base_url of provider {provider} is wrong: {url!r}. Write it like https://host/v1.",
+    ),
+    "provider.failing": (
+        "服务商 {provider} 出错（HTTP {status}），已试 {tries} 次。请稍后再试；未完成的章节会保留。",
+        "Provider {provider} fails (HTTP {status}) after {tries} tries. Try later; open chapters are kept.",
+    ),
+    "provider.garbled": (
+        "服务商 {provider} 的回答不是 OpenAI 兼容格式。请检查 base_url（通常以 /v1 结尾）。",
+        "Provider {provider} does not answer in an OpenAI-compatible form. Check base_url (it mostly ends in /v1).",
+    ),
+    "provider.quota": (
+        "服务商 {provider} 的余额或额度已用完（HTTP {status}）。请充值后删除暂停键或等待暂停结束。",
+        "Provider {provider} has no balance or quota left (HTTP {status}). Top it up, then lift or await the pause.",
+    ),
+    "provider.rate": (
+        "服务商 {provider} 限流，{retry_after} 秒后再试。若经常出现，请减少 --slots。",
+        "Provider {provider} limits the rate; asked again in {retry_after} s. If this is frequent, lower --slots.",
+    ),
+    "provider.refused": (
+        "服务商 {provider} 以内容审核为由拒绝了这段文字。请换一个服务商处理这一章。",
+        "Provider {provider} declined this passage (moderation). Use another provider for this chapter.",
+    ),
+    "provider.rejected": (
+        "服务商 {provider} 不接受模型 {model} 的请求（HTTP {status}）：{detail}。请检查模型名和 base_url。",
+        "Provider {provider} rejects the request for model {model} (HTTP {status}): {detail}. "
+        "Check the model's name and base_url.",
+    ),
+    "provider.timeout": (
+        "服务商 {provider} 在 {seconds} 秒内没有答完，已试 {tries} 次。请调大 KGNB_LLM_TIMEOUT 或稍后再试。",
+        "Provider {provider} did not answer within {seconds} s, {tries} tries. Raise KGNB_LLM_TIMEOUT or try later.",
+    ),
+    "provider.too_long": (
+        "这段文字超出了服务商 {provider} 的模型上下文。请调小 KGNB_CHUNK_CHARS。",
+        "The passage is over the context window of {provider}'s model. Lower KGNB_CHUNK_CHARS.",
+    ),
+    "provider.truncated": (
+        "服务商 {provider} 的回答在输出上限处被截断。请调小 KGNB_CHUNK_CHARS 或换输出更长的模型。",
+        "The reply of provider {provider} was cut off at its output limit. Lower KGNB_CHUNK_CHARS or change the model.",
+    ),
+    "provider.unparsable": (
+        "服务商 {provider} 的回答里没有完整的 JSON 结果。请重试，或换一个模型。",
+        "The reply of provider {provider} holds no complete JSON result. Try again, or use another model.",
+    ),
+    "provider.unreachable": (
+        "连不上服务商 {provider}（{host}），已试 {tries} 次。请检查网络、代理和 base_url。",
+        "Provider {provider} ({host}) can't be reached, {tries} tries. Check the network, the proxy and base_url.",
+    ),
     # --- queue ---
     # --- ledger ---
     # --- graph ---
     # --- extract ---
     # --- picture and exchange ---
     # --- node, log lines ---
+    "node.started": (
+        "节点 {node} 已启动，槽位 {slots} 个/提供方",
+        "Node {node} started, {slots} slots per provider",
+    ),
+    "node.left": (
+        "节点 {node} 已离开，未完成的章节已交还",
+        "Node {node} left; unfinished chapters were handed back",
+    ),
+    "node.waiting": ("等待服务：{reason}", "Waiting for services: {reason}"),
+    "node.service_down": (
+        "服务 {service} 没有应答，等待恢复：{reason}",
+        "Service {service} doesn't answer, waiting: {reason}",
+    ),
+    "node.service_up": ("服务 {service} 恢复了", "Service {service} is back"),
+    "node.scan": (
+        "任务 {task}：预扫描全书 {chapters} 章的人名",
+        "Task {task}: scanning {chapters} chapters for names",
+    ),
+    "node.task_open": (
+        "任务 {task}：打开，待处理章节 {chapters} 个",
+        "Task {task}: open, {chapters} chapters to do",
+    ),
+    "node.task_closed": (
+        "任务 {task}：{status}，整理图谱用时 {seconds} 秒",
+        "Task {task}: {status}, settled in {seconds} s",
+    ),
+    "node.task_dropped": ("任务 {task}：不再处理（{outcome}）", "Task {task}: dropped ({outcome})"),
+    "node.task_stuck": (
+        "任务 {task} 无法继续，已交还队列：{reason}",
+        "Task {task} can't go on and was handed back: {reason}",
+    ),
+    "node.chapter": (
+        "任务 {task} 章节 {chapter}：{outcome}，{seconds} 秒",
+        "Task {task} chapter {chapter}: {outcome}, {seconds} s",
+    ),
+    "node.chapter_dead": (
+        "任务 {task} 章节 {chapter}（第 {number} 章）失败，进入死信：{reason}",
+        "Task {task} chapter {chapter} (number {number}) failed and is a dead letter: {reason}",
+    ),
+    "node.chapter_retry": (
+        "任务 {task} 章节 {chapter}（第 {number} 章）失败，{seconds} 秒后重试：{reason}",
+        "Task {task} chapter {chapter} (number {number}) failed, again in {seconds} s: {reason}",
+    ),
+    "node.chapter_moved": (
+        "任务 {task} 章节 {chapter}：租约已转给其他节点，本节点不再写入",
+        "Task {task} chapter {chapter}: another node holds the lease now, nothing more is written here",
+    ),
+    "node.slot_broke": (
+        "任务 {task} 章节 {chapter}：程序出错，章节已交还。请把下面的记录报告给 kgnb",
+        "Task {task} chapter {chapter}: a bug; the chapter was handed back. Please report the trace below",
+    ),
+    "node.lease_lost": (
+        "租约已属于其他节点，这里的结果作废；无需处理。",
+        "Another node holds the lease by now and this result is void; nothing to do.",
+    ),
+    "node.rules_died": (
+        "规则进程意外退出（多为内存不足）。请减少 KGNB_CPU_WORKERS 后重试。",
+        "The rules' process died (most often: out of memory). Lower KGNB_CPU_WORKERS and retry.",
+    ),
+    "node.newer_items": (
+        "队列里有 {count} 个更新版本的任务，本节点跳过。请升级：pip install -U kgnb",
+        "The queues hold {count} items of a newer version, skipped here. Upgrade: pip install -U kgnb",
+    ),
+    "node.requeued": (
+        "任务 {task} 未完成且不在队列里，重新放入 {queue}",
+        "Task {task} is unfinished and unknown to the queues; back to {queue}",
+    ),
+    "node.provider_failed": ("提供方 {provider}：{reason}", "Provider {provider}: {reason}"),
+    "node.upkeep_failed": (
+        "后台循环 {loop} 出错，下一轮再试：{reason}",
+        "Loop {loop} failed, next turn tries again: {reason}",
+    ),
+    # --- build ---
+    "build.refused": (
+        "已停止：{reason} 已完成的部分都保留着，改好后运行同一条命令即可继续。",
+        "Stopped: {reason} What is done is kept; mend it and run the same command to go on.",
+    ),
+    "build.stalled": (
+        "{minutes} 分钟没有任何进展，已停止。状态已保留；请用 kgnb doctor 检查服务，再运行同一条命令继续。",
+        "Nothing moved for {minutes} minutes, so this stopped. The state is kept; "
+        "check the services with kgnb doctor and run the same command to go on.",
+    ),
+    "build.stopped_elsewhere": (
+        "任务 {task} 被暂停、取消或删除了。要重新开始请加 --again。",
+        "Task {task} was paused, cancelled or deleted elsewhere. Use --again to start anew.",
+    ),
+    # --- doctor ---
+    "doctor.embedded": ("内置", "embedded"),
+    "doctor.outside": ("外部", "outside"),
+    "doctor.answers": (
+        "{where}，{ms} 毫秒应答（启动或连接 {start} 秒）",
+        "{where}, answers in {ms} ms ({start} s to start or connect)",
+    ),
+    "doctor.reachable": ("{url} 可以连上", "{url} answers"),
+    # --- status ---
+    "status.nodes": ("节点", "Nodes"),
+    "status.queues": ("队列", "Queues"),
+    "status.providers": ("提供方", "Providers"),
+    "status.tasks": ("任务", "Tasks"),
+    "status.none": ("（无）", "(none)"),
+    "status.node": ("{name}  心跳 {heartbeat}  进程 {pid}", "{name}  heartbeat {heartbeat}  pid {pid}"),
+    "status.queue": (
+        "{queue}  等待 {waiting}  租出 {leased}  延迟 {delayed}  死信 {dead}  打开的任务 {open_tasks}",
+        "{queue}  waiting {waiting}  leased {leased}  delayed {delayed}  dead {dead}  open tasks {open_tasks}",
+    ),
+    "status.provider": ("{name}  模型 {models}", "{name}  models {models}"),
+    "status.provider_paused": (
+        "{name}  模型 {models}  已暂停，还有 {seconds} 秒",
+        "{name}  models {models}  paused for another {seconds} s",
+    ),
+    "status.task": (
+        "{task_id}  《{name}》  {status}  {percent}%  完成 {completed}/{chapters}  失败 {failed}  跳过 {skipped}  {provider} {model}",
+        "{task_id}  {name}  {status}  {percent}%  completed {completed}/{chapters}  failed {failed}  skipped {skipped}  {provider} {model}",
+    ),
     # --- cli ---
+    "cli.about": (
+        "把小说拆成知识图谱：在笔记本或终端里运行，没有服务器和密钥也能用。",
+        "Turns novels into knowledge graphs, in a notebook or a terminal; works without servers or keys.",
+    ),
+    "cli.help_build": ("把一本书变成知识图谱", "turn a book into a knowledge graph"),
+    "cli.help_submit": (
+        "导入一本书并放入队列，由节点处理；打印任务号",
+        "import and queue a book for the nodes; prints the task id",
+    ),
+    "cli.help_worker": ("运行一个节点，处理队列里的任务", "run a node that works on the queues"),
+    "cli.help_status": ("节点、队列、提供方和任务的状态", "state of nodes, queues, providers and tasks"),
+    "cli.help_export": ("导出任务的图谱", "export a task's graph"),
+    "cli.help_doctor": ("检查环境、服务和提供方", "check this place, the services and the providers"),
+    "cli.help_data": ("数据目录（默认 ./kgnb-data）", "data folder (default ./kgnb-data)"),
+    "cli.help_lang": ("界面语言（默认 zh）", "language of texts (default zh)"),
+    "cli.help_book": ("书：.txt、.md 或 .epub", "the book: .txt, .md or .epub"),
+    "cli.help_title": ("书名（默认取自书中或文件名）", "title (default: from the book or its file name)"),
+    "cli.help_author": ("作者", "author"),
+    "cli.help_again": ("即使已有结果也重新做一遍", "make it anew even if it is finished"),
+    "cli.help_provider": (
+        "由谁抽取：rules（规则，不用密钥）或提供方的名字",
+        "who extracts: rules (no key needed) or a provider's name",
+    ),
+    "cli.help_slots": (
+        "每个提供方同时处理的章节数，优先于上限设置",
+        "chapters in flight per provider; overrides both caps",
+    ),
+    "cli.help_json": ("只在标准输出打印一个 JSON 对象", "print one JSON object on stdout and nothing else"),
+    "cli.help_picture": ("把图谱画到这个 .html 文件", "draw the graph into this .html file"),
+    "cli.help_drain": ("队列处理完就退出", "end when nothing is left"),
+    "cli.help_providers": ("只处理这些提供方，用逗号分隔", "serve only these providers, comma-separated"),
+    "cli.help_fail_fast": (
+        "服务连不上就退出，而不是等待",
+        "end instead of waiting when a service is unreachable",
+    ),
+    "cli.help_task": ("任务号（见 kgnb status）", "task id (see kgnb status)"),
+    "cli.help_format": ("文件格式", "file format"),
+    "cli.help_output": ("写到这个文件", "file to write"),
+    "cli.interrupted": (
+        "已中断，进度都保留着；运行同一条命令即可继续。",
+        "Interrupted; the state is kept. Run the same command to go on.",
+    ),
+    "cli.no_task": (
+        "没有任务 {task}。用 kgnb status 查看任务号。",
+        "There is no task {task}. See kgnb status for the ids.",
+    ),
+    "cli.not_written": (
+        "写不了 {path}：{reason}。请换一个可写的位置。",
+        "Can't write {path}: {reason}. Choose a place that can be written.",
+    ),
+    "cli.found_finished": (
+        "这本书已由同一提供方和模型做完（任务 {task}），直接显示结果；要重做请加 --again。",
+        "This book is finished with the same provider and model (task {task}) and is shown as it is; "
+        "--again makes it anew.",
+    ),
+    "cli.resumed": ("继续未完成的任务 {task}", "Going on with unfinished task {task}"),
+    "cli.bar_chapters": ("章节", "chapters"),
+    "cli.bar_scan": ("预扫描", "scanning"),
+    "cli.bar_settling": ("整理图谱", "settling"),
+    "cli.built": (
+        "《{title}》任务 {task_id}：{status}\n"
+        "  章节 {chapters}：完成 {completed}，失败 {failed}，跳过 {skipped}；{chars} 字，用时 {seconds} 秒\n"
+        "  人物 {characters}，地点 {locations}，组织 {organizations}，事件 {events}，关系 {relations}\n"
+        "  请求 {requests} 次，提示词 {prompt_tokens} 词元，回复 {completion_tokens} 词元",
+        "{title}, task {task_id}: {status}\n"
+        "  {chapters} chapters: {completed} completed, {failed} failed, {skipped} skipped; {chars} characters in {seconds} s\n"
+        "  {characters} characters, {locations} locations, {organizations} organizations, {events} events, {relations} relations\n"
+        "  {requests} requests, {prompt_tokens} prompt tokens, {completion_tokens} completion tokens",
+    ),
+    "cli.picture_written": (
+        "图谱已写入 {path}，用浏览器打开即可",
+        "The picture is in {path}; open it in a browser",
+    ),
 }
