@@ -1,0 +1,111 @@
+"""Imports go down only, and every text that code asks for is in the table."""
+
+from __future__ import annotations
+
+import ast
+import string
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import kgnb
+from kgnb.texts import TEXTS
+
+PACKAGE = Path(kgnb.__file__).parent
+FLOORS = {
+    0: ["model", "errors", "texts", "batch"],
+    1: ["settings", "where"],
+    2: [
+        *["extract", "llm", "store", "book", "headings", "decode", "epub", "embedded", "exchange", "picture"],
+        *["layout", "drawing", "settle", "gather", "who", "pool", "health", "kaggle"],
+    ],
+    3: ["ask", "chapter", "task", "node", "slots", "providers", "upkeep", "session"],
+    4: ["app", "build", "report", "sync", "__init__"],
+    5: ["cli", "__main__", "progress", "widgets"],
+}
+FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
+ENVIRONMENT_READERS = {"settings", "where"}
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def part(path: Path) -> str:
+    """The first name below the package: what has a floor."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """Names of kgnb's parts that a module imports, inside functions and type checks too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [a.name for a in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module] if node.module != "kgnb" else [f"kgnb.{a.name}" for a in node.names]
+        else:
+            continue
+        yield from (n.split(".")[1] for n in names if n.startswith("kgnb.") and n != "kgnb.__version__")
+
+
+def test_every_module_has_a_floor() -> None:
+    assert {part(p) for p in modules()} <= set(FLOOR_OF)
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_go_down(path: Path) -> None:
+    own = part(path)
+    for name in imports(ast.parse(path.read_text("utf-8"))):
+        assert FLOOR_OF[name] <= FLOOR_OF[own], f"{own} (floor {FLOOR_OF[own]}) imports {name}"
+
+
+def test_no_import_cycle_between_parts() -> None:
+    graph: dict[str, set[str]] = {}
+    for path in modules():
+        graph.setdefault(part(path), set()).update(
+            n for n in imports(ast.parse(path.read_text("utf-8"))) if n != part(path)
+        )
+    graph.pop("__init__")
+    while ready := [name for name, needs in graph.items() if not needs & graph.keys()]:
+        for name in ready:
+            del graph[name]
+    assert not graph, f"cycle among {sorted(graph)}"
+
+
+def test_only_settings_and_where_read_the_environment() -> None:
+    readers = {
+        part(path)
+        for path in modules()
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}
+    }
+    assert readers <= ENVIRONMENT_READERS
+
+
+def asked_keys() -> Iterator[tuple[str, str]]:
+    for path in modules():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+                name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+                value = node.args[0].value
+                if isinstance(value, str) and (name == "say" or name in errors()):
+                    yield value, str(path)
+
+
+def errors() -> set[str]:
+    from kgnb import errors
+
+    return {n for n, v in vars(errors).items() if isinstance(v, type) and issubclass(v, errors.KgnbError)}
+
+
+def test_every_text_asked_for_exists() -> None:
+    missing = [(key, path) for key, path in asked_keys() if key not in TEXTS]
+    assert not missing
+
+
+@pytest.mark.parametrize("key", sorted(TEXTS))
+def test_both_languages_name_the_same_facts(key: str) -> None:
+    zh, en = TEXTS[key]
+    facts = [{name for _, name, _, _ in string.Formatter().parse(text) if name} for text in (zh, en)]
+    assert facts[0] == facts[1]
