@@ -274,6 +274,40 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Provider {provider} ({host}) can't be reached, {tries} tries. Check the network, the proxy and base_url.",
     ),
     # --- queue ---
+    "queue.down": (
+        "连不上 Redis（{where}），或者它没有及时回答。请确认它在运行、REDIS_HOST 和 REDIS_PORT 正确。",
+        "Redis at {where} can't be reached or did not answer in time. Check that it runs, "
+        "REDIS_HOST and REDIS_PORT.",
+    ),
+    "queue.refused": (
+        "Redis（{where}）拒绝了访问。请检查 REDIS_PASSWORD（或 URL 里的用户名和密码）以及该用户的权限。",
+        "Redis at {where} refused access. Check REDIS_PASSWORD (or user and password in the URL) and the "
+        "user's rights.",
+    ),
+    "queue.dead_deliveries": (
+        "领取了 10 次都没有结果（每次持有它的节点都中断了）。请查看节点日志，再让它重新排队。",
+        "Taken 10 times without an outcome (each node that held it died). Look at the nodes' logs, then revive it.",
+    ),
+    "queue.dead_no_task": (
+        "队列里的这一项没有整数 task_id。请检查写入队列的程序。",
+        "This queue item has no integer task_id. Check the program that wrote it.",
+    ),
+    "queue.dead_not_json": (
+        "队列里的这一项不是 JSON 对象。请检查写入队列的程序。",
+        "This queue item is not a JSON object. Check the program that wrote it.",
+    ),
+    "queue.dead_too_large": (
+        "队列里的这一项超过 64 KB。请检查写入队列的程序。",
+        "This queue item is larger than 64 KB. Check the program that wrote it.",
+    ),
+    "queue.dead_version": (
+        "队列里的这一项的版本号 v 不是数字。请检查写入队列的程序。",
+        "The version v of this queue item is not a number. Check the program that wrote it.",
+    ),
+    "queue.log_no_renewal": (
+        "租约暂时无法续期，将继续尝试：{reason}",
+        "Leases can't be renewed for the moment, trying on: {reason}",
+    ),
     # --- ledger ---
     # --- graph ---
     # --- extract ---
@@ -451,6 +485,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "cli.resumed": ("继续未完成的任务 {task}", "Going on with unfinished task {task}"),
     "cli.bar_chapters": ("章节", "chapters"),
+    "cli.bar_failed": ("失败 {failed}", "{failed} failed"),
     "cli.bar_scan": ("预扫描", "scanning"),
     "cli.bar_settling": ("整理图谱", "settling"),
     "cli.built": (

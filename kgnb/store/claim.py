@@ -1,0 +1,229 @@
+"""What the queue hands out and reports: plain values."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from kgnb.texts import TEXTS, say
+
+Kind = Literal["task", "chapter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One leased piece of work.
+
+    ``queue`` is the whole queue key; ``chapter_id`` is 0 for a task. ``fresh`` (tasks): somebody asked for this
+    task since it was last opened. ``asked`` counts those, so that an answer covers what was known and no more.
+    ``alone``: to be worked while every other slot of the node is empty. ``at`` is time.monotonic() from before
+    the claim was sent: the lease can't have begun earlier.
+    """
+
+    queue: str
+    kind: Kind
+    task_id: int
+    chapter_id: int
+    token: int
+    deliveries: int
+    failures: int
+    fresh: bool = False
+    alone: bool = False
+    asked: int = 0
+    at: float = field(default=0.0, compare=False)
+
+    @property
+    def member(self) -> str:
+        """Its name within the queue's keys."""
+        return f"t:{self.task_id}" if self.kind == "task" else f"c:{self.task_id}:{self.chapter_id}"
+
+    @classmethod
+    def read(cls, queue: str, reply: list[Any], at: float) -> Claim:
+        """From poll.lua's reply."""
+        kind, task_id, chapter_id = split(reply[0].decode())
+        return cls(
+            queue=queue,
+            kind="task" if kind == "t" else "chapter",
+            task_id=task_id,
+            chapter_id=chapter_id,
+            token=int(reply[1]),
+            deliveries=int(reply[2]),
+            failures=int(reply[3]),
+            fresh=int(reply[4]) > 0,
+            alone=bool(reply[5]),
+            asked=int(reply[4]),
+            at=at,
+        )
+
+
+def split(member: str) -> tuple[str, int, int]:
+    """Kind, task and chapter of a member; garbage has neither."""
+    kind, _, rest = member.partition(":")
+    task, _, chapter = rest.partition(":")
+    return (kind, int(task), int(chapter or 0)) if kind in {"t", "c"} else (kind, 0, 0)
+
+
+def task_of(item: bytes) -> int | None:
+    """The task number of a waiting item; None for what poll.lua would bury."""
+    if len(item) > 65536:
+        return None
+    try:
+        task_id = json.loads(item)["task_id"]
+    except (ValueError, TypeError, KeyError, IndexError, RecursionError):
+        return None
+    return int(task_id) if isinstance(task_id, (int, float)) and task_id == task_id // 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a node wants of one queue.
+
+    ``chapters`` and ``tasks``: how many at most. ``only_task``: serve this task alone (build). ``idle``: no
+    chapter is in flight on the whole node. ``outage``: SQL or Bolt can't be reached, so what expires now is
+    nobody's fault. ``mine``: tasks this node keeps open.
+    """
+
+    queue: str
+    chapters: int = 0
+    tasks: int = 0
+    only_task: int | None = None
+    idle: bool = False
+    outage: bool = False
+    mine: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """Counts: waiting task items, waiting chapters, leases (tasks and chapters), delayed chapters, dead entries,
+    open tasks."""
+
+    waiting: int
+    chapters: int
+    leased: int
+    delayed: int
+    dead: int
+    open_tasks: int
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is left to do or being done."""
+        return not (self.waiting or self.chapters or self.leased or self.delayed)
+
+
+def _reason(text: str) -> str:
+    return say(text) if text in TEXTS else text
+
+
+@dataclass(frozen=True, slots=True)
+class Buried:
+    """Work that went to the dead list: a chapter, a task's item (``chapter_id`` 0) or garbage (``task_id`` 0).
+
+    Reported to the task's holder in every poll until :meth:`Queue.noted`; garbage once.
+    """
+
+    queue: str
+    task_id: int
+    chapter_id: int
+    reason: str
+    token: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeadItem:
+    """An entry of the dead list; ``at`` in epoch seconds, ``item`` the text of a task's item or of garbage."""
+
+    queue: str
+    member: str
+    task_id: int
+    chapter_id: int
+    reason: str
+    deliveries: int
+    failures: int
+    at: float
+    token: int
+    item: str
+
+    @classmethod
+    def read(cls, queue: str, member: bytes, raw: bytes) -> DeadItem:
+        """From the dead hash. Garbage may be any bytes."""
+        entry = json.loads(raw.decode("utf-8", "replace"))
+        _, task_id, chapter_id = split(member.decode())
+        return cls(
+            queue=queue,
+            member=member.decode(),
+            task_id=task_id,
+            chapter_id=chapter_id,
+            reason=_reason(entry["reason"]),
+            deliveries=int(entry["deliveries"]),
+            failures=int(entry["failures"]),
+            at=entry["at"] / 1000,
+            token=int(entry["token"] or 0),
+            item=entry["item"],
+        )
+
+
+@dataclass(slots=True)
+class Poll:
+    """What one look at all queues gave.
+
+    ``refreshed``: tasks of ``mine`` that were asked for again while held (main paused and retried them, or
+    re-queued a copy): their claims, fresh; open each again and call Queue.opened with it. Reported in every
+    poll until then. ``left``: per held task the chapters that wait, are leased or delayed; 0 = may settle; a
+    task that is missing is no longer held. ``suspended``: provider → until (epoch seconds, never in the
+    past). ``newer``: items and open tasks left alone because a newer version made them.
+    """
+
+    claims: list[Claim] = field(default_factory=list)
+    refreshed: list[Claim] = field(default_factory=list)
+    buried: list[Buried] = field(default_factory=list)
+    state: dict[str, QueueState] = field(default_factory=dict)
+    suspended: dict[str, float] = field(default_factory=dict)
+    left: dict[tuple[str, int], int] = field(default_factory=dict)
+    newer: int = 0
+
+    def add(self, queue: str, reply: list[Any], at: float) -> int:
+        """Takes in poll.lua's reply for one queue; returns its ``solo``."""
+        claims, refreshed, buried, left, state, newer, solo = reply
+        self.claims += [Claim.read(queue, one, at) for one in claims]
+        self.refreshed += [Claim.read(queue, one, at) for one in refreshed]
+        for member, reason, token in buried:
+            _, task_id, chapter_id = split(member.decode())
+            text = _reason(reason.decode("utf-8", "replace"))
+            self.buried.append(Buried(queue, task_id, chapter_id, text, int(token or 0)))
+        self.left |= {(queue, int(task)): int(count) for task, count in left}
+        self.state[queue] = QueueState(*map(int, state))
+        self.newer += int(newer)
+        return int(solo)
+
+
+@dataclass(slots=True)
+class Known:
+    """What the queues know of one task."""
+
+    queue: str
+    waiting: bool = False
+    held: bool = False
+    dead: bool = False
+    chapters: int = 0
+
+
+@dataclass(slots=True)
+class Backoff:
+    """Seconds between two polls that found nothing: from ``first`` doubling to ``last``; jitter only shortens."""
+
+    first: float = 0.2
+    last: float = 2.0
+    jitter: float = 0.25
+    _next: float = field(default=0.0, repr=False)
+
+    def reset(self) -> None:
+        """Something was found: start again."""
+        self._next = 0.0
+
+    def delay(self) -> float:
+        """How long to wait now."""
+        full = min(self.last, max(self.first, self._next))
+        self._next = full * 2
+        return full * (1 - self.jitter * random.random())  # noqa: S311 - spreads nodes, keeps no secret

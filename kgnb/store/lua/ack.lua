@@ -1,0 +1,20 @@
+-- The outcome of leased work is durable. ARGV: member, token, asked, and so on. Returns 1 or 0 (lease lost) each.
+-- With its item a task's chapters go, those in flight too. Fresh items that came in after the claim that is
+-- acknowledged here were answered by nobody: one waits again, as new.
+
+local results = {}
+for i = 1, #ARGV, 3 do
+  local member, record = ARGV[i], held(ARGV[i], ARGV[i + 1])
+  results[#results + 1] = record and 1 or 0
+  if record then
+    local kind, task, chapter = parts(member)
+    let_go(member)
+    if kind == 'c' then
+      redis.call('SREM', rest(task), chapter)
+    else
+      forget(task)
+      if record.asked > tonumber(ARGV[i + 2]) then redis.call(LAST_END, Q, record.item) end
+    end
+  end
+end
+return results

@@ -1,0 +1,179 @@
+-- The head of every script: names, times and the moves that several scripts share. KEYS[1] is the whole queue
+-- key Q; every other key carries it as hash tag, so a script touches one slot. What is kept, by queue:
+--
+--   Q                      waiting task items, JSON as producers write it
+--   kgnb:token:{Q}         the last token
+--   kgnb:lease:{Q}         zset   member -> deadline in ms; members are t:<task> and c:<task>:<chapter>
+--   kgnb:held:{Q}          hash   member -> {token, node, since, deliveries, failures; tasks: item, opened, asked}
+--   kgnb:open:{Q}          list   ring of the tasks that are taken or open; slots rotate over it
+--   kgnb:meta:{Q}          hash   task -> version of the node that took it
+--   kgnb:todo:{Q}:<task>   list   chapters that wait, next first
+--   kgnb:rest:{Q}:<task>   set    chapters that wait, are leased or delayed: what is left of the task
+--   kgnb:alone:{Q}         list   chapters (members) that have to be taken alone
+--   kgnb:solo:{Q}          string the node that empties its slots for one of those, with TTL
+--   kgnb:later:{Q}         zset   delayed chapters (members) -> due in ms
+--   kgnb:count:{Q}         hash   chapter (member) -> "deliveries failures" while it is not leased
+--   kgnb:dead:{Q}          hash   member, or g:<sha1> for garbage -> {item, reason, deliveries, failures, at, token}
+--   kgnb:untold:{Q}        set    dead members that no ledger knows of yet
+--
+-- Tokens have 16 digits: Lua keeps them exactly, but only '%.0f' prints them so, and cjson does not; hence strings.
+
+local Q = KEYS[1]
+local function name(what) return 'kgnb:' .. what .. ':{' .. Q .. '}' end
+local TOKEN, LEASE, HELD, OPEN, META = name('token'), name('lease'), name('held'), name('open'), name('meta')
+local ALONE, SOLO, LATER, COUNT = name('alone'), name('solo'), name('later'), name('count')
+local DEAD, UNTOLD = name('dead'), name('untold')
+local function todo(task) return name('todo') .. ':' .. task end
+local function rest(task) return name('rest') .. ':' .. task end
+
+local VERSION = 1
+local MAX_DELIVERIES, ALONE_FROM, MAX_FAILURES = 10, 5, 3
+local MAX_ITEM, MAX_INTEGER = 65536, 9007199254740991
+local OLDEST_LEFT = string.sub(Q, 1, 12) == 'kg:ai_queue:'
+local NEXT_END = OLDEST_LEFT and 'LPUSH' or 'RPUSH'
+local LAST_END = OLDEST_LEFT and 'RPUSH' or 'LPUSH'
+
+local function digits(number) return string.format('%.0f', number) end
+
+local function clock()
+  local time = redis.call('TIME')
+  local micro = tonumber(time[1]) * 1000000 + tonumber(time[2])
+  return math.floor(micro / 1000), micro
+end
+
+local function parts(member)
+  local kind, task, chapter = string.match(member, '^(%a):(%d+):?(%d*)$')
+  return kind, task, chapter
+end
+
+-- The lease's record; nil when there is none, or when a token is given and it is not the record's.
+local function held(member, token)
+  local raw = redis.call('HGET', HELD, member)
+  if not raw then return nil end
+  local record = cjson.decode(raw)
+  if token and record.token ~= token then return nil end
+  return record
+end
+
+local function keep(member, record) redis.call('HSET', HELD, member, cjson.encode(record)) end
+
+local function let_go(member)
+  redis.call('ZREM', LEASE, member)
+  redis.call('HDEL', HELD, member)
+end
+
+-- Items ------------------------------------------------------------------------------------------------------
+
+local function version(value)
+  if value == nil or value == cjson.null then return 1 end
+  return type(value) == 'number' and value or nil
+end
+
+local function counter(value)
+  if type(value) ~= 'number' or value % 1 ~= 0 or value < 0 or value > MAX_INTEGER then return 0 end
+  return value
+end
+
+-- An item of the waiting list as {task, v, opened, asked, deliveries, failures}, or nil and the reason.
+local function parse(text)
+  if #text > MAX_ITEM then return nil, 'queue.dead_too_large' end
+  local read, item = pcall(cjson.decode, text)
+  if not read or type(item) ~= 'table' then return nil, 'queue.dead_not_json' end
+  local id = item.task_id
+  if type(id) ~= 'number' or id % 1 ~= 0 or id < 1 or id > MAX_INTEGER then return nil, 'queue.dead_no_task' end
+  local mark = type(item.kgnb) == 'table' and item.kgnb or {}
+  local of_item, of_mark = version(item.v), version(mark.v)
+  if not of_item or not of_mark then return nil, 'queue.dead_version' end
+  local opened = mark.opened == true
+  return {
+    task = digits(id), v = math.max(of_item, of_mark), opened = opened,
+    asked = (not opened or mark.fresh == true) and 1 or 0,
+    deliveries = counter(mark.deliveries), failures = counter(mark.failures),
+  }
+end
+
+-- The mark is cut out and put in as text: decoding and encoding again would turn an unknown [] into {} and
+-- round long numbers. It stands last, so that it wins over whatever else is called "kgnb" in the item.
+local function unmarked(text)
+  local head = string.match(text, '^(.*),%s*"kgnb"%s*:%s*{[^{}]*}%s*}%s*$')
+  return head and head .. '}' or text
+end
+
+local function marked(text, record)
+  if not record.opened and record.deliveries == 0 and record.failures == 0 then return text end
+  local last = #text
+  while string.byte(text, last) ~= 125 do last = last - 1 end
+  local mark = string.format(
+    ',"kgnb":{"v":%d,"opened":%s,"fresh":%s,"deliveries":%d,"failures":%d}}', VERSION, tostring(record.opened),
+    tostring(record.asked > 0), record.deliveries, record.failures)
+  return string.sub(text, 1, last - 1) .. mark
+end
+
+-- Moves ------------------------------------------------------------------------------------------------------
+
+-- Drops all that is kept of a task's chapters, leases in flight too, and its place in the ring.
+local function forget(task)
+  local alone = redis.call('LLEN', ALONE) > 0
+  for _, chapter in ipairs(redis.call('SMEMBERS', rest(task))) do
+    local member = 'c:' .. task .. ':' .. chapter
+    let_go(member)
+    redis.call('HDEL', COUNT, member)
+    redis.call('ZREM', LATER, member)
+    if alone then redis.call('LREM', ALONE, 0, member) end
+  end
+  for _, member in ipairs(redis.call('SMEMBERS', UNTOLD)) do
+    local kind, of = parts(member)
+    if kind == 'c' and of == task then redis.call('SREM', UNTOLD, member) end
+  end
+  redis.call('DEL', todo(task), rest(task))
+  redis.call('LREM', OPEN, 0, task)
+  redis.call('HDEL', META, task)
+end
+
+local function bury(member, record, reason, now)
+  local kind, task, chapter = parts(member)
+  redis.call('HSET', DEAD, member, cjson.encode({
+    item = record.item or '', reason = reason, deliveries = record.deliveries, failures = record.failures,
+    at = now, token = record.token,
+  }))
+  redis.call('SADD', UNTOLD, member)
+  redis.call('HDEL', COUNT, member)
+  if kind == 'c' then redis.call('SREM', rest(task), chapter) else forget(task) end
+end
+
+-- A chapter waits again, in front of its task's others; from its fifth delivery on among those taken alone.
+local function enlist(member, deliveries, failures)
+  local _, task, chapter = parts(member)
+  if deliveries > 0 or failures > 0 then
+    redis.call('HSET', COUNT, member, deliveries .. ' ' .. failures)
+  end
+  if deliveries + 1 >= ALONE_FROM then
+    redis.call('RPUSH', ALONE, member)
+  else
+    redis.call('LPUSH', todo(task), chapter)
+  end
+end
+
+local function counts(member)
+  local deliveries, failures = string.match(redis.call('HGET', COUNT, member) or '0 0', '^(%d+) (%d+)$')
+  return tonumber(deliveries), tonumber(failures)
+end
+
+-- Ends a lease without an outcome: the work is next in line again, or buried after its last delivery.
+local function bring_back(member, record, now)
+  let_go(member)
+  local worn_out = record.deliveries >= MAX_DELIVERIES
+  if parts(member) == 'c' then
+    if worn_out then return bury(member, record, 'queue.dead_deliveries', now) end
+    return enlist(member, record.deliveries, record.failures)
+  end
+  if worn_out and not record.opened then return bury(member, record, 'queue.dead_deliveries', now) end
+  redis.call(NEXT_END, Q, marked(record.item, record))
+end
+
+-- A task's item waits for a while: a lease that nobody holds, whose end is the due time.
+local function shelve(member, record, due, now)
+  record.token, record.node, record.since = '', '', now
+  keep(member, record)
+  redis.call('ZADD', LEASE, due, member)
+end

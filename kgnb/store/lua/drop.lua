@@ -1,0 +1,12 @@
+-- A task is over: its chapters go, those in flight too, and its waiting items. ARGV: task, fresh ("1": fresh items
+-- too; else they stay for the node that takes them: each may be a retry). The item's own lease is its holder's.
+
+local task = ARGV[1]
+forget(task)
+for _, text in ipairs(redis.call('LRANGE', Q, 0, -1)) do
+  if #text <= MAX_ITEM and string.find(text, task, 1, true) then
+    local item = parse(text)
+    if item and item.task == task and (item.asked == 0 or ARGV[2] == '1') then redis.call('LREM', Q, 1, text) end
+  end
+end
+return 1

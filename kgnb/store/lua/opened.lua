@@ -1,0 +1,29 @@
+-- The task of a claimed item is open: its chapters are listed and the item is marked.
+-- ARGV: member, token, asked (how many fresh items this opening answers), retry ("1": dead chapters too), chapters
+--       (comma-separated, in order). Returns 1, or 0 when the lease is lost.
+-- A dead chapter whose ledger knows of its end and which is to be done nevertheless was set back by somebody.
+
+local member, token = ARGV[1], ARGV[2]
+local _, task = parts(member)
+local record = held(member, token)
+if not record then return 0 end
+record.opened = true
+record.asked = math.max(0, record.asked - tonumber(ARGV[3]))
+keep(member, record)
+redis.call('HSET', META, task, VERSION)
+if not redis.call('LPOS', OPEN, task) then redis.call('RPUSH', OPEN, task) end
+for chapter in string.gmatch(ARGV[5], '%d+') do
+  local one = 'c:' .. task .. ':' .. chapter
+  if redis.call('SISMEMBER', rest(task), chapter) == 0 then
+    local dead = redis.call('HEXISTS', DEAD, one) == 1
+    if not dead or ARGV[4] == '1' or redis.call('SISMEMBER', UNTOLD, one) == 0 then
+      if dead then
+        redis.call('HDEL', DEAD, one)
+        redis.call('SREM', UNTOLD, one)
+      end
+      redis.call('SADD', rest(task), chapter)
+      redis.call('RPUSH', todo(task), chapter)
+    end
+  end
+end
+return 1

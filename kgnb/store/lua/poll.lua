@@ -1,0 +1,250 @@
+-- One node's look at one queue: move what is due, reap what has expired, claim.
+-- ARGV: node, lease ms, hold ms, chapters wanted, tasks wanted, only this task ("" = any), alone ("1": this node
+--       is empty and asks no other queue), reap ("count", "free": count no delivery, "none"), open tasks at
+--       most, held tasks (comma-separated).
+-- Returns {claims, refreshed, buried, left, {waiting, chapters, leased, delayed, dead, open}, newer, solo};
+--       a claim is {member, token, deliveries, failures, asked, alone}; solo 1: this node empties itself for a
+--       chapter that wants to be alone, 2: another node does.
+
+local node, only, reap_mode = ARGV[1], ARGV[6], ARGV[8]
+local lease_ms, hold_ms = tonumber(ARGV[2]), tonumber(ARGV[3])
+local want_chapters, want_tasks, max_open = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[9])
+local SCAN, MERGE, SEARCH, BATCH = 200, 10000, 100000, 500
+
+local now, micro = clock()
+local last = tonumber(redis.call('GET', TOKEN) or '0')
+local claims, buried, newer, solo = {}, {}, 0, 0
+local ring, open = {}, 0
+for _, task in ipairs(redis.call('LRANGE', OPEN, 0, -1)) do ring[task], open = true, open + 1 end
+local foreign, versions = {}, redis.call('HGETALL', META)
+for i = 1, #versions, 2 do
+  if tonumber(versions[i + 1]) > VERSION then foreign[versions[i]] = true end
+end
+
+local function lease(member, record, alone)
+  last = math.max(last + 1, micro)
+  record.token, record.node, record.since = digits(last), node, now
+  local kind = parts(member)
+  keep(member, record)
+  redis.call('ZADD', LEASE, now + (kind == 'c' and math.min(lease_ms, hold_ms) or lease_ms), member)
+  claims[#claims + 1] = {member, record.token, record.deliveries, record.failures, record.asked or 0, alone or 0}
+end
+
+local function move_due()
+  local due = redis.call('ZRANGEBYSCORE', LATER, '-inf', now, 'LIMIT', 0, BATCH)
+  for i = #due, 1, -1 do
+    redis.call('ZREM', LATER, due[i])
+    enlist(due[i], counts(due[i]))
+  end
+end
+
+local function reap()
+  local expired = {}
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', LEASE, '-inf', now, 'LIMIT', 0, BATCH)) do
+    local record = held(member)
+    if record then expired[#expired + 1] = {member, record} else redis.call('ZREM', LEASE, member) end
+  end
+  -- The last put back is the next in line: newest claim first. Tokens are of one length, so text order is theirs.
+  table.sort(expired, function(a, b) return a[2].token > b[2].token end)
+  for _, pair in ipairs(expired) do
+    local record = pair[2]
+    if reap_mode == 'free' and record.token ~= '' then record.deliveries = math.max(0, record.deliveries - 1) end
+    bring_back(pair[1], record, now)
+  end
+end
+
+-- Takes one waiting copy of a text out of the list; false when it was no longer there.
+local function remove(text) return redis.call('LREM', Q, OLDEST_LEFT and 1 or -1, text) > 0 end
+
+local function oldest(count)
+  if OLDEST_LEFT then return redis.call('LRANGE', Q, 0, count - 1) end
+  local texts, items = {}, redis.call('LRANGE', Q, -count, -1)
+  for i = #items, 1, -1 do texts[#texts + 1] = items[i] end
+  return texts
+end
+
+local function throw_out(text, reason)
+  if not remove(text) then return end
+  local member = 'g:' .. redis.sha1hex(text)
+  redis.call('HSET', DEAD, member, cjson.encode({
+    item = string.sub(text, 1, 2000), reason = reason, deliveries = 0, failures = 0, at = now, token = '',
+  }))
+  buried[#buried + 1] = {member, reason, ''}
+end
+
+-- Other waiting items of a task that is being claimed become one with it: they were written before the claim,
+-- so opening the task serves them too. Returns how many of them were fresh.
+local function merge(task)
+  local asked = 0
+  for _, text in ipairs(oldest(MERGE)) do
+    if #text <= MAX_ITEM and string.find(text, task, 1, true) then
+      local item = parse(text)
+      if item and item.task == task and item.v <= VERSION and remove(text) then asked = asked + item.asked end
+    end
+  end
+  return asked
+end
+
+local function claim_task(text, item)
+  if not remove(text) then return end
+  local task, member = item.task, 't:' .. item.task
+  redis.call('HDEL', DEAD, member)
+  redis.call('SREM', UNTOLD, member)
+  if not ring[task] then
+    redis.call('RPUSH', OPEN, task)
+    ring[task], open = true, open + 1
+  end
+  redis.call('HSET', META, task, VERSION)
+  want_tasks = want_tasks - 1
+  lease(member, {
+    item = unmarked(text), opened = item.opened, asked = item.asked + merge(task),
+    deliveries = item.deliveries + 1, failures = item.failures,
+  })
+end
+
+-- A fresh item of a task that somebody holds goes into that lease: its holder is told (refreshed) and, should
+-- it die first, the item that comes back is fresh.
+local function absorb(text, item, record)
+  if not remove(text) or item.asked == 0 then return end
+  record.asked = record.asked + 1
+  keep('t:' .. item.task, record)
+end
+
+local function consider(text)
+  local item, reason = parse(text)
+  if not item then return throw_out(text, reason) end
+  if item.v > VERSION or foreign[item.task] then
+    newer = newer + 1
+    return
+  end
+  local record = held('t:' .. item.task)
+  if record then return absorb(text, item, record) end
+  if want_tasks < 1 or (only ~= '' and only ~= item.task) then return end
+  if ring[item.task] or open < max_open or only == item.task then claim_task(text, item) end
+end
+
+local function search(task)
+  for _, text in ipairs(oldest(SEARCH)) do
+    if #text <= MAX_ITEM and string.find(text, task, 1, true) then
+      local item = parse(text)
+      if item and item.task == task then return consider(text) end
+    end
+  end
+end
+
+local function claim_tasks()
+  for _, text in ipairs(oldest(SCAN)) do consider(text) end
+  if only ~= '' and want_tasks > 0 and not foreign[only] and redis.call('HEXISTS', HELD, 't:' .. only) == 0 then
+    search(only)
+  end
+end
+
+local function claim_chapter(member, alone)
+  local deliveries, failures = counts(member)
+  redis.call('HDEL', COUNT, member)
+  lease(member, {deliveries = deliveries + 1, failures = failures}, alone)
+end
+
+-- A chapter that killed nodes is taken by an empty node. One node empties itself for it and says so here, the
+-- others go on; whoever is empty first may have it. True when it was claimed: then nothing else is.
+local function claim_alone()
+  local waiting
+  for _, member in ipairs(redis.call('LRANGE', ALONE, 0, SCAN - 1)) do
+    local _, task = parts(member)
+    if not foreign[task] and (only == '' or only == task) then
+      waiting = member
+      break
+    end
+  end
+  if not waiting then return false end
+  local by = redis.call('GET', SOLO)
+  if ARGV[7] == '1' and want_chapters > 0 then
+    redis.call('LREM', ALONE, 1, waiting)
+    redis.call('DEL', SOLO)
+    claim_chapter(waiting, 1)
+    return true
+  end
+  if by == node or (not by and want_chapters > 0) then
+    redis.call('SET', SOLO, node, 'PX', lease_ms)
+    solo, want_chapters = 1, 0
+  else
+    solo = 2
+  end
+  return false
+end
+
+-- One chapter from each task in turn. A task that nobody holds and of which nothing is left leaves the ring:
+-- its item may have gone with an old worker, and it must not take up a place for ever.
+local function rotate()
+  local misses, round = 0, open
+  while want_chapters > 0 and misses < round do
+    local task = redis.call('LMOVE', OPEN, OPEN, 'LEFT', 'RIGHT')
+    if not task then return end
+    local chapter
+    if not foreign[task] and (only == '' or only == task) then chapter = redis.call('LPOP', todo(task)) end
+    if chapter then
+      misses, want_chapters = 0, want_chapters - 1
+      claim_chapter('c:' .. task .. ':' .. chapter)
+    else
+      misses = misses + 1
+      if not foreign[task] and redis.call('EXISTS', rest(task)) == 0
+          and redis.call('HEXISTS', HELD, 't:' .. task) == 0 then
+        forget(task)
+        open, round, misses = open - 1, round - 1, misses - 1
+      end
+    end
+  end
+end
+
+local function report_mine()
+  local left, refreshed, mine = {}, {}, {}
+  for task in string.gmatch(ARGV[10], '%d+') do
+    local record = held('t:' .. task)
+    if record and record.node == node then
+      mine[task] = true
+      left[#left + 1] = {task, redis.call('SCARD', rest(task))}
+      if record.opened and record.asked > 0 then
+        refreshed[#refreshed + 1] = {
+          't:' .. task, record.token, record.deliveries, record.failures, record.asked, 0,
+        }
+      end
+    end
+  end
+  return left, refreshed, mine
+end
+
+-- Burials are told until a ledger has noted them: a chapter's to its task's holder, an item's to everybody.
+local function report_buried(mine)
+  for _, member in ipairs(redis.call('SMEMBERS', UNTOLD)) do
+    local kind, task = parts(member)
+    local dead = (kind == 't' or mine[task]) and redis.call('HGET', DEAD, member)
+    if dead then
+      dead = cjson.decode(dead)
+      buried[#buried + 1] = {member, dead.reason, dead.token}
+    end
+  end
+end
+
+local function state()
+  local chapters = redis.call('LLEN', ALONE)
+  local tasks = redis.call('LRANGE', OPEN, 0, -1)
+  for _, task in ipairs(tasks) do chapters = chapters + redis.call('LLEN', todo(task)) end
+  return {
+    redis.call('LLEN', Q), chapters, redis.call('ZCARD', LEASE), redis.call('ZCARD', LATER),
+    redis.call('HLEN', DEAD), #tasks,
+  }
+end
+
+move_due()
+if reap_mode ~= 'none' then reap() end
+if not claim_alone() then
+  claim_tasks()
+  rotate()
+end
+for task in pairs(ring) do
+  if foreign[task] then newer = newer + 1 end
+end
+if #claims > 0 then redis.call('SET', TOKEN, digits(last)) end
+local left, refreshed, mine = report_mine()
+report_buried(mine)
+return {claims, refreshed, buried, left, state(), newer, solo}

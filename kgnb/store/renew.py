@@ -1,0 +1,140 @@
+"""Leases are renewed from a thread of their own, so that a busy event loop loses none."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import redis
+from pydantic import SecretStr
+
+from kgnb.errors import ServiceError
+from kgnb.store.claim import Claim
+from kgnb.store.link import Command, mapped, place, script, sync_client, unknown_scripts, with_source
+from kgnb.texts import say
+
+log = logging.getLogger(__name__)
+
+_Key = tuple[str, str, int]
+
+
+def _key(claim: Claim) -> _Key:
+    return claim.queue, claim.member, claim.token
+
+
+class Renewer(threading.Thread):
+    """Renews every added claim each third of a lease, in one round trip, on one connection of its own.
+
+    ``lost(claim)`` is called in this thread for a lease that the server says is gone; hand it on with
+    ``loop.call_soon_threadsafe``. While the server is away nothing is reported: leases that nobody could reap
+    may still be renewed, and :meth:`holds` is false meanwhile.
+    """
+
+    def __init__(
+        self,
+        url: SecretStr,
+        *,
+        lease_seconds: float,
+        hold_seconds: float,
+        lost: Callable[[Claim], None],
+    ) -> None:
+        super().__init__(name="kgnb-renewer", daemon=True)
+        self._client = sync_client(url, lease_seconds)
+        self._where = place(url)
+        self._lease = lease_seconds
+        self._hold = hold_seconds
+        self._lost = lost
+        self._guard = threading.Lock()
+        self._claims: dict[_Key, Claim] = {}
+        self._good_until: dict[_Key, float] = {}
+        self._stop_asked = threading.Event()
+        self._away = False
+
+    def add(self, claims: Iterable[Claim]) -> None:
+        """Keeps these claims from now on."""
+        with self._guard:
+            for claim in claims:
+                self._claims[_key(claim)] = claim
+                self._good_until[_key(claim)] = self._until(claim, claim.at)
+
+    def remove(self, claims: Iterable[Claim]) -> None:
+        """Lets go of claims that were acknowledged, released, failed or lost."""
+        with self._guard:
+            for claim in claims:
+                self._claims.pop(_key(claim), None)
+                self._good_until.pop(_key(claim), None)
+
+    def holds(self, claim: Claim) -> bool:
+        """Whether the lease certainly lives: counted from before the last renewal that succeeded was sent."""
+        return time.monotonic() < self._good_until.get(_key(claim), 0.0)
+
+    def stop(self, timeout: float = 1.5) -> None:
+        """Ends the thread; what it held expires unless it was released."""
+        self._stop_asked.set()
+        if self.is_alive() and threading.current_thread() is not self:
+            self.join(timeout)
+
+    def run(self) -> None:
+        """Renews until stopped."""
+        wait = self._lease / 3
+        while not self._stop_asked.wait(wait):
+            wait = self._lease / 3 if self._renew() else self._lease / 10
+        self._client.close()
+
+    def _until(self, claim: Claim, since: float) -> float:
+        limit = since + self._lease
+        return min(limit, claim.at + self._hold) if claim.kind == "chapter" else limit
+
+    def _renew(self) -> bool:
+        with self._guard:
+            by_queue: dict[str, list[Claim]] = {}
+            for claim in self._claims.values():
+                by_queue.setdefault(claim.queue, []).append(claim)
+        if not by_queue:
+            return True
+        sent = time.monotonic()
+        try:
+            with mapped(self._where):
+                replies = self._trip([self._command(queue, claims) for queue, claims in by_queue.items()])
+        except ServiceError as error:
+            if not self._away:
+                log.warning(say("queue.log_no_renewal", reason=error))
+            self._away = True
+            return False
+        self._away = False
+        for claims, alive in zip(by_queue.values(), replies, strict=True):
+            for claim, good in zip(claims, alive, strict=True):
+                self._note(claim, sent, bool(good))
+        return True
+
+    def _command(self, queue: str, claims: list[Claim]) -> Command:
+        pairs = [part for claim in claims for part in (claim.member, claim.token)]
+        return script("renew").call(queue, round(self._lease * 1000), round(self._hold * 1000), *pairs)
+
+    def _note(self, claim: Claim, sent: float, good: bool) -> None:
+        with self._guard:
+            if _key(claim) not in self._claims:  # let go meanwhile
+                return
+            if good:
+                self._good_until[_key(claim)] = self._until(claim, sent)
+                return
+            del self._claims[_key(claim)], self._good_until[_key(claim)]
+        self._lost(claim)
+
+    def _trip(self, commands: list[Command]) -> list[Any]:
+        replies = self._send(commands)
+        for i in unknown_scripts(replies):
+            replies[i] = self._send([with_source(commands[i])])[0]
+        for reply in replies:
+            if isinstance(reply, redis.RedisError):
+                raise reply
+        return replies
+
+    def _send(self, commands: list[Command]) -> list[Any]:
+        with self._client.pipeline(transaction=False) as pipe:
+            for command in commands:
+                pipe.execute_command(*command)
+            return list(pipe.execute(raise_on_error=False))
