@@ -1,3 +1,40 @@
-"""kgnb: turns novels into knowledge graphs, from a notebook."""
+"""kgnb turns novels into knowledge graphs, from a notebook.
+
+>>> import kgnb
+>>> book = kgnb.build(kgnb.story_path())  # doctest: +SKIP
+>>> book.show()  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 __version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from kgnb.book import story_path
+    from kgnb.errors import KgnbError
+    from kgnb.sync import BookGraph, allow_nested_loops, build
+
+__all__ = ["BookGraph", "KgnbError", "__version__", "allow_nested_loops", "build", "story_path"]
+
+_HOME = {
+    "BookGraph": "kgnb.sync",
+    "allow_nested_loops": "kgnb.sync",
+    "build": "kgnb.sync",
+    "story_path": "kgnb.book",
+    "KgnbError": "kgnb.errors",
+}
+
+
+def __getattr__(name: str) -> object:
+    # Lazy: `import kgnb` loads no driver, so it stays quick in every notebook.
+    if name in _HOME:
+        from importlib import import_module
+
+        return getattr(import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'kgnb' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -76,7 +76,7 @@ async def open_app(settings: Settings, *, queue: bool = True, graph: bool = True
     ``queue`` and ``graph`` say which services the caller needs; SQL always is. Raises InputError,
     EngineError, ServiceDown and ServiceRefused.
     """
-    engines = await asyncio.to_thread(_start_engines, settings, queue, graph)
+    engines = await asyncio.to_thread(start_engines, settings, queue=queue, graph=graph)
     try:
         app = _connect(settings, engines, queue, graph)
         try:
@@ -89,7 +89,8 @@ async def open_app(settings: Settings, *, queue: bool = True, graph: bool = True
             await asyncio.to_thread(engines.close)
 
 
-def _start_engines(settings: Settings, queue: bool, graph: bool) -> Embedded | None:
+def start_engines(settings: Settings, *, queue: bool, graph: bool) -> Embedded | None:
+    """Starts or joins the embedded engines that these settings use; they live until the result is closed."""
     redis, bolt = queue and settings.embedded_redis, graph and settings.embedded_graph
     if not (redis or bolt or settings.embedded_sql):
         return None

@@ -50,7 +50,7 @@ def _complain(text: str) -> None:
 
 
 def _given(args: argparse.Namespace) -> dict[str, Any]:
-    """The settings that options override; ``--slots`` is the user's word and raises both caps."""
+    """The settings that options override."""
     given: dict[str, Any] = {}
     if args.data is not None:
         given["data"] = Path(args.data)
@@ -58,9 +58,7 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
         given["lang"] = args.lang
     if getattr(args, "providers", None):
         given["providers"] = args.providers
-    if getattr(args, "slots", None):
-        given |= {"slots": args.slots, "max_slots_per_provider": args.slots, "max_slots": max(50, args.slots)}
-    return given
+    return given | Settings.for_slots(getattr(args, "slots", None))
 
 
 def _logging(args: argparse.Namespace, settings: Settings) -> None:

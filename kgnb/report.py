@@ -58,6 +58,25 @@ async def _task_status(app: App, task: Task) -> dict[str, Any]:
     }
 
 
+def status_text(found: dict[str, Any]) -> str:
+    """The same for a person."""
+    lines: list[str] = []
+    for part, one in (("nodes", "node"), ("queues", "queue"), ("providers", "provider"), ("tasks", "task")):
+        lines.append(say(f"status.{part}"))
+        lines += [f"  {_line(one, item)}" for item in found[part]] or [f"  {say('status.none')}"]
+    return "\n".join(lines)
+
+
+def _line(part: str, item: dict[str, Any]) -> str:
+    if part == "provider":
+        facts = {"name": item["name"], "models": ", ".join(item["models"]) or "-"}
+        until = item["paused_until"]
+        if until:
+            return say("status.provider_paused", **facts, seconds=max(0, round(until - time.time())))
+        return say("status.provider", **facts)
+    return say(f"status.{part}", **item)
+
+
 async def find_task(app: App, task_id: int) -> Task:
     """The task; raises InputError that says how to list tasks when there is none."""
     task = await app.ledger.task(task_id)

@@ -151,6 +151,13 @@ class Settings(BaseSettings):
             where = ".".join(str(part) for part in first["loc"])
             raise SettingsError("settings.invalid", name=where, reason=first["msg"]) from None
 
+    @staticmethod
+    def for_slots(slots: int | None) -> dict[str, int]:
+        """The settings that an explicit number of slots means: the user's word raises both caps."""
+        if slots is None:
+            return {}
+        return {"slots": slots, "max_slots_per_provider": slots, "max_slots": max(50, slots)}
+
     @classmethod
     def language_only(cls) -> Literal["zh", "en"]:
         """The language for help texts, before the settings as a whole are known to be right."""

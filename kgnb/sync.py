@@ -1,16 +1,30 @@
 """The plain face of the async functions: they run on a loop of kgnb's own, in a daemon thread.
 
-So `kgnb.build(...)` works in a script as well as in a notebook whose loop is running already.
+So ``kgnb.build(...)`` works in a script as well as in a notebook whose loop is running already.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
+from pathlib import Path
 from typing import Any, TypeVar
 
+from kgnb import build as builder
+from kgnb.app import App, open_app, start_engines
+from kgnb.build import BuildResult
+from kgnb.exchange import write
+from kgnb.model import Graph
+from kgnb.progress import ProgressBar
+from kgnb.settings import Settings
+from kgnb.texts import say, use_language
+
 R = TypeVar("R")
+
+CLEAN_UP_SECONDS = 15.0
+"""How long an interrupted call may take to hand back what it holds: the drain time and a little more."""
 
 _loop: asyncio.AbstractEventLoop | None = None
 _lock = threading.Lock()
@@ -22,15 +36,15 @@ def run(work: Coroutine[Any, Any, R]) -> R:
     try:
         return future.result()
     except KeyboardInterrupt:
-        future.cancel()
-        _settled(future)
+        _cancelled(future)
         raise
 
 
-def _settled(future: Any) -> None:
+def _cancelled(future: Future[Any]) -> None:
     done = threading.Event()
     future.add_done_callback(lambda _: done.set())
-    done.wait(timeout=15)
+    future.cancel()
+    done.wait(timeout=CLEAN_UP_SECONDS)
 
 
 def _ready() -> asyncio.AbstractEventLoop:
@@ -40,3 +54,110 @@ def _ready() -> asyncio.AbstractEventLoop:
             _loop = asyncio.new_event_loop()
             threading.Thread(target=_loop.run_forever, name="kgnb-loop", daemon=True).start()
         return _loop
+
+
+class BookGraph:
+    """A built book: ``result`` holds its figures, the rest looks at its graph.
+
+    Keeps the embedded engines running until it is closed or the process ends, so that questions are quick.
+    """
+
+    def __init__(self, result: BuildResult, title: str, settings: Settings) -> None:
+        self.result = result
+        self.title = title
+        self._settings = settings
+        self._engines = start_engines(settings, queue=False, graph=True)
+
+    def __repr__(self) -> str:
+        return say("cli.built", title=self.title, **self.result.as_dict())
+
+    def ask(self, cypher: str, **parameters: Any) -> list[dict[str, Any]]:
+        """The rows of a Cypher question; ``$novel`` is this book's id.
+
+        >>> book.ask("MATCH (c:Character {novel_id: $novel}) RETURN c.name AS name LIMIT 3")  # doctest: +SKIP
+        """
+        asked = {"novel": self.result.novel_id, **parameters}
+        return run(self._on(lambda app: app.graph.query(cypher, asked)))
+
+    def graph(self) -> Graph:
+        """All nodes and edges of the book."""
+        return run(self._on(lambda app: app.graph.read(self.result.novel_id)))
+
+    def show(self) -> None:
+        """Shows the picture in a notebook: a static image, and an interactive view that works offline."""
+        from kgnb.picture import display
+
+        display(self.graph(), title=self.title)
+
+    def save(self, path: str | Path, format: str | None = None) -> Path:
+        """Writes the graph as html, json, csv or graphml (by the file's ending unless ``format`` says so)."""
+        target = Path(path)
+        kind = format or target.suffix.lstrip(".").lower()
+        run(self._on(lambda app: write(app_record(app), target, kind)))
+        return target
+
+    def close(self) -> None:
+        """Lets go of the engines; a later question starts them again."""
+        if self._engines is not None:
+            self._engines.close()
+            self._engines = None
+
+    async def _on(self, question: Callable[[App], Awaitable[R]]) -> R:
+        async with open_app(self._settings, queue=False) as app:
+            return await question(app)
+
+
+def build(
+    book: str | Path,
+    provider: str | None = None,
+    *,
+    slots: int | None = None,
+    title: str | None = None,
+    author: str | None = None,
+    data: str | Path | None = None,
+    again: bool = False,
+    progress: bool = True,
+) -> BookGraph:
+    """Turns a book (.txt, .md, .epub) into a knowledge graph and returns it.
+
+    ``provider``: ``"rules"``, or a provider's name; by default the one that ``OPENAI_…`` describe, else the
+    rules. ``slots``: chapters in flight, over both caps. The same book again is found, not paid again, and an
+    unfinished one goes on where it was. Raises the KgnbError tree of :mod:`kgnb.errors`.
+    """
+    settings = _settings(data, slots)
+    return run(_build(settings, Path(book), provider, title, author, again, progress))
+
+
+def _settings(data: str | Path | None, slots: int | None) -> Settings:
+    given: dict[str, Any] = {} if data is None else {"data": Path(data)}
+    settings = Settings.load(**given, **Settings.for_slots(slots))
+    use_language(settings.lang)
+    return settings
+
+
+async def _build(
+    settings: Settings,
+    path: Path,
+    provider: str | None,
+    title: str | None,
+    author: str | None,
+    again: bool,
+    progress: bool,
+) -> BookGraph:
+    book = await builder.read(path, title, author)
+    with ProgressBar(quiet=not progress) as bar:
+        async with open_app(settings) as app:
+            result = await builder.build(app, book, path, provider, again=again, listener=bar.show)
+            return await asyncio.to_thread(BookGraph, result, book.title, settings)
+
+
+def allow_nested_loops() -> None:
+    """Lets ``await`` and ``asyncio.run`` be nested in a notebook (nest-asyncio); kgnb itself never needs it.
+
+    Raises ImportError that names the install command when nest-asyncio is missing.
+    """
+    try:
+        import nest_asyncio
+    except ImportError as error:
+        raise ImportError('pip install "kgnb[notebook]"') from error
+    nest_asyncio.apply()

@@ -21,8 +21,8 @@ FLOORS = {
         *["layout", "drawing", "settle", "gather", "who", "pool", "health", "kaggle"],
     ],
     3: ["ask", "chapter", "task", "node", "slots", "providers", "upkeep", "session"],
-    4: ["app", "build", "report", "sync", "__init__"],
-    5: ["cli", "__main__", "progress", "widgets"],
+    4: ["app", "build", "report"],
+    5: ["cli", "__main__", "progress", "sync", "__init__", "widgets"],
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 ENVIRONMENT_READERS = {"settings", "where"}

@@ -1,0 +1,8 @@
+"""``python -m kgnb``."""
+
+import sys
+
+from kgnb.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

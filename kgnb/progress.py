@@ -1,0 +1,55 @@
+"""A build's progress on stderr: one bar over the chapters."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Any, Self
+
+from tqdm import tqdm
+
+from kgnb.build import Step
+from kgnb.texts import say
+
+
+class ProgressBar:
+    """Shows the steps of a build; ``quiet`` shows nothing."""
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._bar: Any = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def show(self, step: Step) -> None:
+        """Takes in one step."""
+        if self._quiet:
+            return
+        if step.stage in ("found", "resumed"):
+            key = "cli.found_finished" if step.stage == "found" else "cli.resumed"
+            print(say(key, task=step.plan.task.id), file=sys.stderr)
+        if step.stage != "found":
+            self._move(step)
+
+    def _move(self, step: Step) -> None:
+        progress = step.progress
+        if self._bar is None:
+            total = progress.total or len(step.plan.book.chapters)
+            self._bar = tqdm(total=total, unit="", desc=say("cli.bar_scan"), file=sys.stderr, dynamic_ncols=True)
+        ended = progress.completed + progress.failed + progress.skipped
+        if progress.total:
+            self._bar.total = progress.total
+        label = {"chapters": "cli.bar_chapters", "settling": "cli.bar_settling", "done": "cli.bar_chapters"}
+        if step.stage in label and (ended or step.stage != "chapters"):
+            self._bar.set_description(say(label[step.stage]), refresh=False)
+        if progress.failed:
+            self._bar.set_postfix_str(say("cli.bar_failed", failed=progress.failed), refresh=False)
+        self._bar.n = ended
+        self._bar.refresh()
