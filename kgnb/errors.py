@@ -27,9 +27,12 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from kgnb.texts import say
+
+if TYPE_CHECKING:
+    from kgnb.model import Usage
 
 
 class KgnbError(Exception):
@@ -98,7 +101,9 @@ class GraphConflict(KgnbError):
 
 
 class ProviderError(KgnbError):
-    """An LLM provider's answer that is no result."""
+    """An LLM provider's answer that is no result; ``usage`` is what the call cost all the same."""
+
+    usage: Usage | None = None
 
     def __init__(self, key: str, *, provider: str, **facts: object) -> None:
         super().__init__(key, provider=provider, **facts)

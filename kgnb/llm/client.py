@@ -1,0 +1,301 @@
+"""Asks an LLM: one client a provider, one connection pool, every outcome a class of the error tree.
+
+The ``openai`` SDK carries all requests, Anthropic's too, over its own HTTP library; it makes no retries of
+its own (``max_retries=0``), so that what is counted, awaited and paid for is decided here. Its errors hold
+the request with its key: none of them is ever chained to ours.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from openai import (
+    DEFAULT_CONNECTION_LIMITS,
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    APITimeoutError,
+    AsyncOpenAI,
+    DefaultAsyncHttpxClient,
+    Timeout,
+)
+
+from kgnb.errors import (
+    ProviderDown,
+    ProviderError,
+    ReplyRefused,
+    ReplyTruncated,
+    ReplyUnparsable,
+    RequestRejected,
+    SettingsError,
+)
+from kgnb.extract.prompt import Prompt
+from kgnb.llm.dialect import Answer, Form, dialect_of
+from kgnb.llm.faults import Refusal, Rejected, fault
+from kgnb.model import Provider, Usage
+
+CONNECT_SECONDS = 10.0
+"""A reachable endpoint accepts a connection well within this."""
+KEEP_SECONDS = 55.0
+"""Idle connections are dropped before servers and proxies do (60 s and more)."""
+MAX_BODY = 8_000_000
+"""Bytes of an answer that are read: 1,000 times an honest one."""
+MAX_WAIT = 30.0
+"""Seconds between two tries; an endpoint that wants a longer pause is down."""
+
+_DEFAULT_URLS = {
+    "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com",
+    "claude": "https://api.anthropic.com",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A complete reply and what the call cost, failed tries included."""
+
+    text: str
+    usage: Usage
+
+
+class Client:
+    """Asks ``provider``. ``timeout``: seconds for one request in all; ``tries``: attempts of one call on
+    connection errors, timeouts and 5xx; ``connections``: size of the pool, at least the slots that ask.
+
+    Belongs to the event loop it is first used on. Raises SettingsError for a malformed base_url or key.
+    """
+
+    def __init__(self, provider: Provider, *, timeout: float, tries: int, connections: int) -> None:
+        self.provider = provider
+        self.usage = Usage()
+        """What all calls cost so far, also those that failed or were cancelled."""
+        self._timeout = timeout
+        self._tries = max(1, tries)
+        self._dialect = dialect_of(provider)
+        self._forms: dict[str, Form] = {}
+        base_url = _checked_url(provider)
+        self._host = urlsplit(base_url).hostname or ""
+        self._path = self._dialect.path(base_url)
+        self._sdk = _sdk(base_url, self._dialect.headers(_checked_key(provider)), timeout, connections)
+
+    async def ask(self, prompt: Prompt, model: str) -> Completion:
+        """The reply of ``model`` to ``prompt``.
+
+        Raises ProviderDown after ``tries`` attempts, RateLimited, AuthRejected, QuotaExhausted,
+        RequestRejected, PromptTooLong, ReplyTruncated, ReplyRefused or ReplyUnparsable (no answer of an LLM
+        at all); ``.usage`` of each says what the call cost.
+        """
+        meter = _Meter()
+        try:
+            answer = await self._formed(prompt, model, meter)
+            return Completion(self._complete(answer).text, meter.usage)
+        except ProviderError as error:
+            error.usage = meter.usage
+            raise
+        finally:
+            self.usage += meter.usage
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._sdk.close()
+
+    def _complete(self, answer: Answer) -> Answer:
+        if answer.end == "refused":
+            raise ReplyRefused("provider.refused", provider=self.provider.name)
+        if answer.end == "length":
+            raise ReplyTruncated("provider.truncated", provider=self.provider.name)
+        return answer
+
+    async def _formed(self, prompt: Prompt, model: str, meter: _Meter) -> Answer:
+        """Asks in the richest form that the model takes; what a 400 teaches is remembered once another form
+        succeeds, so that a request that is wrong in itself teaches nothing."""
+        form = self._forms.get(model, self._dialect.first)
+        while True:
+            body = self._dialect.body(prompt, model, form)
+            try:
+                answer = await self._tried(body, model, meter)
+            except Rejected as no:
+                other = self._other_form(model, form, no)
+                if other is None:
+                    raise
+                form = other
+            else:
+                self._forms[model] = form
+                return answer
+
+    def _other_form(self, model: str, form: Form, no: Rejected) -> Form | None:
+        if no.status not in (400, 422):
+            return None
+        known = self._forms.get(model)
+        if known is None:
+            return form.without(no.param)
+        return known if known != form else None
+
+    async def _tried(self, body: dict[str, Any], model: str, meter: _Meter) -> Answer:
+        """One request, again after a failure that may pass."""
+        for attempt in range(1, self._tries + 1):
+            outcome, wait = await self._once(body, model, meter, attempt)
+            if isinstance(outcome, Answer):
+                return outcome
+            wait = _backoff(attempt) if wait is None else wait
+            if not isinstance(outcome, ProviderDown) or attempt == self._tries or wait > MAX_WAIT:
+                raise outcome
+            await asyncio.sleep(wait * random.uniform(1.0, 1.2))  # noqa: S311 - jitter, no secret
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    async def _once(
+        self, body: dict[str, Any], model: str, meter: _Meter, attempt: int
+    ) -> tuple[Answer | ProviderError, float | None]:
+        """One HTTP request's answer or error, and the seconds that the endpoint asks to wait."""
+        data: Any = None
+        refusal: Refusal | None = None
+        try:
+            async with asyncio.timeout(self._timeout):
+                data = await self._sdk.post(self._path, body=body, cast_to=object)
+        except APIStatusError as error:
+            refusal = Refusal(error.status_code, error.body, error.response.headers)
+        except (APITimeoutError, TimeoutError):
+            return self._down("provider.timeout", seconds=round(self._timeout), tries=attempt), None
+        except APIConnectionError as error:
+            if isinstance(error.__cause__, _TooLargeError):
+                meter.finished()
+                return self._garbled(), None
+            return self._down("provider.unreachable", host=self._host, tries=attempt), None
+        except (_TooLargeError, APIError, ValueError):
+            meter.finished()
+            return self._garbled(), None
+        if refusal is None:
+            answer = self._dialect.answer(data)
+            if answer is not None:
+                meter.finished(answer.usage)
+                return answer, None
+            refusal = _hidden_refusal(data)
+        meter.finished()
+        if refusal is None:
+            return self._garbled(), None
+        return fault(refusal, self.provider, model, attempt), refusal.retry_after()
+
+    def _down(self, key: str, **facts: object) -> ProviderDown:
+        return ProviderDown(key, provider=self.provider.name, **facts)
+
+    def _garbled(self) -> RequestRejected | ReplyUnparsable:
+        return RequestRejected("provider.garbled", provider=self.provider.name)
+
+
+class _Meter:
+    """Counts one call's finished requests and their tokens."""
+
+    def __init__(self) -> None:
+        self.usage = Usage()
+
+    def finished(self, usage: Usage | None = None) -> None:
+        self.usage += usage or Usage(requests=1)
+
+
+def _hidden_refusal(data: Any) -> Refusal | None:
+    """A status 200 that holds an error instead of an answer, as some gateways send."""
+    error = data.get("error") if isinstance(data, dict) else None
+    if not isinstance(error, dict):
+        return None
+    code = error.get("code")
+    return Refusal(code if isinstance(code, int) and 400 <= code < 600 else 502, data)
+
+
+def _backoff(attempt: int) -> float:
+    ceiling: float = min(8.0, 0.5 * 2 ** (attempt - 1))
+    return ceiling
+
+
+# --- settings of a provider ---------------------------------------------------------------------------------
+
+
+def _checked_url(provider: Provider) -> str:
+    url = (provider.base_url or _DEFAULT_URLS.get(provider.key, "")).strip().rstrip("/")
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or any(c.isspace() for c in url):
+        raise SettingsError("provider.bad_url", provider=provider.name, url=_shown(url))
+    return url
+
+
+def _shown(url: str) -> str:
+    """The URL without what may be a password in it."""
+    return url.rpartition("@")[2][:200]
+
+
+def _checked_key(provider: Provider) -> str:
+    key = provider.api_key.get_secret_value().strip()
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        # Sent all the same, the HTTP library's error would quote it.
+        raise SettingsError("provider.bad_key", provider=provider.name)
+    return key
+
+
+# --- the HTTP client ----------------------------------------------------------------------------------------
+
+
+def _sdk(base_url: str, auth: Any, timeout: float, connections: int) -> AsyncOpenAI:
+    async def sign(request: Any) -> None:
+        # Here and not as an SDK option: the SDK logs its options, and knows no way but Bearer.
+        request.headers.pop("authorization", None)
+        request.headers.update(auth)
+
+    pool = DefaultAsyncHttpxClient(
+        limits=type(DEFAULT_CONNECTION_LIMITS)(
+            max_connections=connections,
+            max_keepalive_connections=connections,
+            keepalive_expiry=KEEP_SECONDS,
+        ),
+        follow_redirects=False,  # a redirect would carry the key to another host
+        headers={"Accept-Encoding": "identity"},  # replies are small; a compressed one hides its size
+        event_hooks={"request": [sign], "response": [_bound]},
+    )
+    return AsyncOpenAI(
+        api_key="-",
+        base_url=base_url,
+        max_retries=0,
+        timeout=Timeout(timeout, connect=min(CONNECT_SECONDS, timeout), pool=None),
+        http_client=pool,
+    )
+
+
+class _TooLargeError(Exception):
+    """An answer that no LLM gives."""
+
+
+class _Bounded:
+    """An answer's byte stream that ends in an error beyond MAX_BODY."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for piece in self._inner:
+            size += len(piece)
+            if size > MAX_BODY:
+                raise _TooLargeError
+            yield piece
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+
+async def _bound(response: Any) -> None:
+    # The SDK brings httpx or httpx2 by its version; the stream must be of the class that one checks for.
+    response.stream = _bounded_type(type(response).__module__.partition(".")[0])(response.stream)
+
+
+@lru_cache
+def _bounded_type(library: str) -> Any:
+    return type("_BoundedStream", (_Bounded, sys.modules[library].AsyncByteStream), {})

@@ -1,0 +1,182 @@
+"""The two ways of asking an LLM over HTTP: OpenAI-compatible chat completions, and Anthropic's messages.
+
+Pure functions from a prompt to a request's body and from an answer's body to what it says; no I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, Protocol
+from urllib.parse import urlsplit
+
+from kgnb.extract.prompt import Prompt
+from kgnb.model import Provider, Usage
+
+ANTHROPIC_VERSION = "2023-06-01"
+ANTHROPIC_MAX_TOKENS = 8_192
+"""Anthropic requires a limit. A chunk of 8,000 characters gives 1,000 to 3,000 tokens; every model since
+3.5 allows 8,192; what is cut off all the same is split."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The optional parts of a request that this provider's model takes, as far as is known."""
+
+    answer: Literal["object", "schema", "plain"] = "object"
+    temperature: bool = True
+
+    def without(self, param: str) -> Form | None:
+        """What to try after a 400 that blames ``param`` (empty: nobody knows what); None: nothing is left."""
+        if "temperature" in param:
+            return replace(self, temperature=False) if self.temperature else None
+        if self.answer == "object":
+            return replace(self, answer="schema")
+        if self.answer == "schema":
+            return replace(self, answer="plain")
+        return replace(self, temperature=False) if self.temperature and not param else None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of status 200: ``end`` says how it came to be complete, or why it is not."""
+
+    text: str
+    end: Literal["stop", "length", "refused"]
+    usage: Usage
+
+
+class Dialect(Protocol):
+    """How one kind of endpoint is spoken to."""
+
+    first: Form
+
+    def path(self, base_url: str) -> str:
+        """The URL to post to."""
+
+    def headers(self, key: str) -> Mapping[str, str]:
+        """The headers that carry the key."""
+
+    def body(self, prompt: Prompt, model: str, form: Form) -> dict[str, Any]:
+        """A request's body."""
+
+    def answer(self, data: Any) -> Answer | None:
+        """What an answer's body says; None when it is in no form that this dialect knows."""
+
+
+def dialect_of(provider: Provider) -> Dialect:
+    """Anthropic's by the endpoint's host or the provider's name, else the OpenAI-compatible one."""
+    host = (urlsplit(provider.base_url).hostname or "").lower()
+    native = host == "anthropic.com" or host.endswith(".anthropic.com")
+    return Anthropic() if native or provider.key in {"anthropic", "claude"} else OpenAI()
+
+
+class OpenAI:
+    """``POST {base_url}/chat/completions``. No output limit is sent: the model's own is the largest."""
+
+    first = Form()
+
+    def path(self, base_url: str) -> str:
+        """The URL to post to."""
+        return base_url if base_url.endswith("/chat/completions") else f"{base_url}/chat/completions"
+
+    def headers(self, key: str) -> Mapping[str, str]:
+        """Bearer; nothing for an endpoint without keys."""
+        return {"Authorization": f"Bearer {key}"} if key else {}
+
+    def body(self, prompt: Prompt, model: str, form: Form) -> dict[str, Any]:
+        """A request's body."""
+        body: dict[str, Any] = {
+            "model": model,
+            "messages": [
+                {"role": "system", "content": prompt.system},
+                {"role": "user", "content": prompt.user},
+            ],
+        }
+        if form.temperature:
+            body["temperature"] = 0
+        if form.answer == "object":
+            body["response_format"] = {"type": "json_object"}
+        elif form.answer == "schema":
+            named = {"name": "extraction", "schema": prompt.schema}
+            body["response_format"] = {"type": "json_schema", "json_schema": named}
+        return body
+
+    def answer(self, data: Any) -> Answer | None:
+        """What the first choice says."""
+        choice = _first(_get(data, "choices"))
+        message = _get(choice, "message")
+        if not isinstance(message, dict):
+            return None
+        text, finish = _text(message.get("content")), _get(choice, "finish_reason")
+        usage = _usage(data, ("prompt_tokens",), "completion_tokens")
+        if finish == "content_filter" or (message.get("refusal") and not text):
+            return Answer(text, "refused", usage)
+        return Answer(text, "length" if finish == "length" else "stop", usage)
+
+
+class Anthropic:
+    """``POST {base_url}/v1/messages``."""
+
+    first = Form(answer="plain")
+
+    def path(self, base_url: str) -> str:
+        """The URL to post to; a base_url with or without /v1 serves."""
+        return f"{base_url.removesuffix('/v1/messages').removesuffix('/v1')}/v1/messages"
+
+    def headers(self, key: str) -> Mapping[str, str]:
+        """The key and the version of the interface."""
+        return {"x-api-key": key, "anthropic-version": ANTHROPIC_VERSION}
+
+    def body(self, prompt: Prompt, model: str, form: Form) -> dict[str, Any]:
+        """A request's body."""
+        body: dict[str, Any] = {
+            "model": model,
+            "max_tokens": ANTHROPIC_MAX_TOKENS,
+            "system": prompt.system,
+            "messages": [{"role": "user", "content": prompt.user}],
+        }
+        if form.temperature:
+            body["temperature"] = 0
+        return body
+
+    def answer(self, data: Any) -> Answer | None:
+        """What the text blocks say."""
+        blocks = _get(data, "content")
+        if not isinstance(blocks, list):
+            return None
+        reason = _get(data, "stop_reason")
+        usage = _usage(
+            data, ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"), "output_tokens"
+        )
+        if reason == "refusal":
+            return Answer(_text(blocks), "refused", usage)
+        cut = reason in {"max_tokens", "model_context_window_exceeded"}
+        return Answer(_text(blocks), "length" if cut else "stop", usage)
+
+
+def _get(value: Any, key: str) -> Any:
+    return value.get(key) if isinstance(value, dict) else None
+
+
+def _first(value: Any) -> Any:
+    return value[0] if isinstance(value, list) and value else None
+
+
+def _text(content: Any) -> str:
+    """A message's text: a string, or the text parts of a list."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    parts = [_get(part, "text") for part in content if _get(part, "type") in ("text", None)]
+    return "".join(part for part in parts if isinstance(part, str))
+
+
+def _usage(data: Any, prompt: tuple[str, ...], completion: str) -> Usage:
+    usage = _get(data, "usage")
+    return Usage(1, sum(_count(_get(usage, key)) for key in prompt), _count(_get(usage, completion)))
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9 else 0

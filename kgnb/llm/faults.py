@@ -1,0 +1,151 @@
+"""From an endpoint's refusal to the error tree: by status, ``type`` and ``code``, once for all dialects."""
+
+from __future__ import annotations
+
+import email.utils
+import math
+import random
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kgnb.errors import (
+    AuthRejected,
+    PromptTooLong,
+    ProviderDown,
+    ProviderError,
+    QuotaExhausted,
+    RateLimited,
+    ReplyRefused,
+    RequestRejected,
+)
+from kgnb.model import Provider, clean
+
+MAX_RETRY_AFTER = 3_600.0
+"""Seconds beyond which an endpoint's Retry-After is not believed."""
+
+_QUOTA = frozenset(
+    {
+        "insufficient_quota",  # OpenAI and many after it, with 429
+        "billing_hard_limit_reached",
+        "billing_not_active",
+        "billing_error",  # Anthropic
+        "insufficient_balance",
+        "exceeded_current_quota_error",  # Moonshot
+        "Arrearage",  # DashScope
+        "1113",  # Zhipu
+        "30001",  # SiliconFlow
+    }
+)
+_TOO_LONG = frozenset({"context_length_exceeded", "string_above_max_length", "request_too_large"})
+_MODERATION = frozenset(
+    {
+        "content_filter",
+        "content_policy_violation",
+        "data_inspection_failed",  # DashScope
+        "DataInspectionFailed",
+        "1301",  # Zhipu
+    }
+)
+_TRANSIENT = frozenset({408, 409, 425})
+
+# Several servers (vLLM, DeepSeek, llama.cpp, Anthropic) give a 400 without a telling code for these two.
+_SAYS_TOO_LONG = re.compile(
+    r"(?:maximum|exceed\w*|available) (?:model )?context|context (?:length|window|size)|prompt is too long",
+    re.I,
+)
+_SAYS_NO_CREDIT = re.compile(r"credit balance is too low", re.I)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer that is no 2xx (or a 200 that holds an error), as plain data."""
+
+    status: int
+    body: Any = None
+    headers: Mapping[str, str] | None = None
+
+    @property
+    def _error(self) -> dict[str, Any]:
+        inner = self.body.get("error", self.body) if isinstance(self.body, dict) else {}
+        return inner if isinstance(inner, dict) else {"message": inner}
+
+    @property
+    def codes(self) -> frozenset[str]:
+        """What the body calls the fault."""
+        return frozenset(str(self._error[k]) for k in ("type", "code") if self._error.get(k) is not None)
+
+    @property
+    def param(self) -> str:
+        """The parameter that is blamed, if any."""
+        return str(self._error.get("param") or "")
+
+    @property
+    def message(self) -> str:
+        """The endpoint's own words: never shown for a refused key, as some repeat it."""
+        message = self._error.get("message")
+        return message if isinstance(message, str) else ""
+
+    def retry_after(self) -> float | None:
+        """Seconds from Retry-After (number or date) or retry-after-ms."""
+        headers = self.headers or {}
+        milliseconds = _seconds(headers.get("retry-after-ms"))
+        if milliseconds is not None:
+            return min(MAX_RETRY_AFTER, milliseconds / 1_000)
+        given = headers.get("retry-after")
+        seconds = _seconds(given)
+        if seconds is None and given:
+            date = email.utils.parsedate_tz(given)
+            seconds = max(0.0, email.utils.mktime_tz(date) - time.time()) if date else None
+        return None if seconds is None else min(MAX_RETRY_AFTER, seconds)
+
+
+def _seconds(value: str | None) -> float | None:
+    try:
+        number = float(value) if value else math.nan
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+class Rejected(RequestRejected):
+    """A RequestRejected that remembers what was blamed."""
+
+    param: str = ""
+    status: int = 0
+
+
+def fault(refusal: Refusal, provider: Provider, model: str, tries: int) -> ProviderError:
+    """The error that stands for ``refusal``; ProviderDown where asking again may help."""
+    name, status, codes = provider.name, refusal.status, refusal.codes
+    if codes & _QUOTA or status == 402 or (status == 400 and _SAYS_NO_CREDIT.search(refusal.message)):
+        return QuotaExhausted("provider.quota", provider=name, status=status)
+    if codes & _MODERATION or status == 451:
+        return ReplyRefused("provider.refused", provider=name)
+    if status in (401, 403):
+        return AuthRejected("provider.auth", provider=name, status=status)
+    if status == 429:
+        wait = refusal.retry_after()
+        return RateLimited(
+            "provider.rate",
+            provider=name,
+            retry_after=random.uniform(5, 10) if wait is None else wait,  # noqa: S311
+        )
+    said = status in (400, 422) and _SAYS_TOO_LONG.search(refusal.message)
+    if status == 413 or codes & _TOO_LONG or said:
+        return PromptTooLong("provider.too_long", provider=name)
+    if status >= 500 or status in _TRANSIENT:
+        return ProviderDown("provider.failing", provider=name, status=status, tries=tries)
+    rejected = Rejected(
+        "provider.rejected", provider=name, model=model, status=status, detail=_detail(refusal, provider)
+    )
+    rejected.param, rejected.status = refusal.param, status
+    return rejected
+
+
+def _detail(refusal: Refusal, provider: Provider) -> str:
+    key = provider.api_key.get_secret_value()
+    message = refusal.message.replace(key, "***") if key else refusal.message
+    return clean(re.sub(r"\bsk-[\w*-]+", "***", message), 200) or "-"
