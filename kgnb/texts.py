@@ -309,9 +309,146 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Leases can't be renewed for the moment, trying on: {reason}",
     ),
     # --- ledger ---
+    "ledger.broken": (
+        "{where} 不是可用的 SQLite 数据库（{reason}）。请用 --data 或 DB_PATH 另选一处，或从备份恢复该文件。",
+        "{where} is no usable SQLite database ({reason}). "
+        "Choose another place with --data or DB_PATH, or restore the file from a backup.",
+    ),
+    "ledger.busy": (
+        "数据库 {where} 太忙，等待锁或连接超时。稍后会再试；若一直如此，请结束占用它的其他程序。",
+        "The database {where} is too busy: waiting for a lock or a connection timed out. "
+        "It is tried again; if this lasts, end other programs that hold it.",
+    ),
+    "ledger.chapters_failed": (
+        "{failed} 个章节失败，原因见各章节。请处理后重试任务。",
+        "{failed} chapters failed, each says why. See to the reason, then retry the task.",
+    ),
+    "ledger.columns": (
+        "表 {table} 缺少列 {columns}。请先升级主系统的数据库结构，或换一个数据库（DB_NAME）。",
+        "Table {table} lacks the columns {columns}. "
+        "Upgrade the main system's database first, or use another one (DB_NAME).",
+    ),
+    "ledger.down": (
+        "连不上数据库 {where}（{reason}）。请检查它是否在运行，以及 DB_HOST 和 DB_PORT。",
+        "Can't reach the database {where} ({reason}). Check that it runs, and DB_HOST and DB_PORT.",
+    ),
+    "ledger.file": (
+        "无法打开或写入数据库文件 {where}（{reason}）。请检查目录和权限，或用 --data、DB_PATH 另选一处。",
+        "The database file {where} can't be opened or written ({reason}). "
+        "Check the folder and its permissions, or choose another place with --data or DB_PATH.",
+    ),
+    "ledger.full": (
+        "数据库 {where} 所在的磁盘已满（{reason}）。请腾出空间，工作会自行继续。",
+        "The disk of the database {where} is full ({reason}). Free some space; the work goes on by itself.",
+    ),
+    "ledger.newer": (
+        "数据库由更新的 kgnb 建立（结构版本 {found}，本版本只认识 {known}）。请升级：pip install -U kgnb。",
+        "The database was made by a newer kgnb (schema {found}, this one knows {known}). "
+        "Upgrade: pip install -U kgnb.",
+    ),
+    "ledger.no_database": (
+        "数据库 {where} 不存在（{reason}）。请先建库：CREATE DATABASE 库名 CHARACTER SET utf8mb4，或改正 DB_NAME。",
+        "There is no database {where} ({reason}). "
+        "Create it (CREATE DATABASE name CHARACTER SET utf8mb4), or correct DB_NAME.",
+    ),
+    "ledger.no_novel": (
+        "没有编号为 {novel} 的小说。用 kgnb status 查看已有的任务和小说。",
+        "There is no novel {novel}. See kgnb status for what there is.",
+    ),
+    "ledger.refused": (
+        "数据库 {where} 拒绝了我们（{reason}）。请检查 DB_USER、DB_PASSWORD 和该用户的权限。",
+        "The database {where} refused us ({reason}). Check DB_USER, DB_PASSWORD and that user's rights.",
+    ),
+    "ledger.url": (
+        "数据库地址无法读懂。请检查 DB_HOST、DB_PORT、DB_USER、DB_NAME 和 DB_PATH。",
+        "The database's address can't be read. Check DB_HOST, DB_PORT, DB_USER, DB_NAME and DB_PATH.",
+    ),
     # --- graph ---
+    "graph.busy": (
+        "图数据库 {where} 太忙，写入一再冲突。请稍后重试，或减少同时写入的节点。",
+        "The graph database {where} is too busy, writes collide again and again. Try later or run fewer nodes.",
+    ),
+    "graph.conflict": (
+        "小说 {novel} 的图刚被另一个节点重新整理过。请重试这一步。",
+        "The graph of novel {novel} was settled by another node meanwhile. Try this step again.",
+    ),
+    "graph.down": (
+        "连不上图数据库 {where}，或它没有及时回答。请确认它在运行，并检查 NEO4J_URI。",
+        "The graph database {where} can't be reached or didn't answer in time. See that it runs, and check NEO4J_URI.",
+    ),
+    "graph.lease_lost": (
+        "这个节点已不再持有租约，没有写入图。无需处理：这一章由另一个节点接手。",
+        "This node no longer holds the lease and wrote nothing to the graph. Nothing to do: another node goes on.",
+    ),
+    "graph.password": (
+        "图数据库 {where} 拒绝了用户名或密码。请检查 NEO4J_USER 和 NEO4J_PASSWORD。",
+        "The graph database {where} rejected user name or password. Check NEO4J_USER and NEO4J_PASSWORD.",
+    ),
+    "graph.question": (
+        "这条 Cypher 无法执行：{reason}。请改正后再问；这里只能查询，不能写入。",
+        "This Cypher can't be run: {reason}. Correct it and ask again; questions only read, they can't write.",
+    ),
+    "graph.refused": (
+        "图数据库 {where} 拒绝了请求（{reason}）。请检查 NEO4J_URI、数据库名和这个用户的权限。",
+        "The graph database {where} refused ({reason}). Check NEO4J_URI, the database's name and this user's rights.",
+    ),
     # --- extract ---
     # --- picture and exchange ---
+    "relation.FRIEND": ("朋友", "friend"),
+    "relation.ENEMY": ("敌人", "enemy"),
+    "relation.LOVES": ("爱慕", "loves"),
+    "relation.HATES": ("憎恨", "hates"),
+    "relation.KNOWS": ("相识", "knows"),
+    "relation.LEADS": ("统领", "leads"),
+    "relation.FOLLOWS": ("追随", "follows"),
+    "relation.FAMILY": ("亲属", "family"),
+    "relation.SPOUSE": ("夫妻", "spouse"),
+    "relation.PARENT_OF": ("父母", "parent of"),
+    "relation.SIBLING": ("兄弟姐妹", "sibling"),
+    "relation.MASTER_OF": ("师父", "master of"),
+    "relation.ALLY": ("盟友", "ally"),
+    "relation.RIVAL": ("对手", "rival"),
+    "relation.SERVES": ("侍奉", "serves"),
+    "picture.kin": ("亲属", "family"),
+    "picture.love": ("爱慕", "love"),
+    "picture.friend": ("友盟", "friends and allies"),
+    "picture.foe": ("敌对", "foes"),
+    "picture.rank": ("从属", "rank and service"),
+    "picture.other": ("相识及其他", "acquainted, other"),
+    "picture.summary": (
+        "{people} 位人物 · {ties} 条关系（全书 {all} 位人物）",
+        "{people} characters · {ties} ties ({all} in the book)",
+    ),
+    "picture.search": ("搜索人物、别名", "Search names, aliases"),
+    "picture.hint": (
+        "点一个人物，看他的简介、关系和原文依据。",
+        "Click a character: who it is, ties, and quotes.",
+    ),
+    "picture.nothing": ("还没有人物可画。", "There are no characters to draw yet."),
+    "picture.fit": ("全图", "Fit"),
+    "picture.all": ("显示全部关系", "Show every tie"),
+    "picture.aliases": ("别名", "Also called"),
+    "picture.traits": ("性格", "Traits"),
+    "picture.organizations": ("所属", "Belongs to"),
+    "picture.events": ("事件", "Events"),
+    "picture.relations": ("关系", "Ties"),
+    "picture.chapters": ("出场 {n} 章", "in {n} chapters"),
+    "picture.first": ("首见第 {n} 章", "first in chapter {n}"),
+    "picture.times": ("{n} 章", "{n} ch."),
+    "picture.no_match": ("没有找到", "No match"),
+    "picture.no_png": (
+        "没有画 PNG：{reason}。SVG 和 HTML 不受影响；要 PNG 请运行 pip install pillow，并安装中文字体（如 fonts-noto-cjk）。",
+        "No PNG was drawn: {reason}. SVG and HTML are not affected; for PNG run pip install pillow"
+        " and install a font with Chinese characters (fonts-noto-cjk, say).",
+    ),
+    "exchange.unwritable": (
+        "写不了 {path}：{reason}。请换一个可写的位置（-o FILE）。",
+        "Can't write {path}: {reason}. Choose a place that can be written (-o FILE).",
+    ),
+    "exchange.unknown_format": (
+        "不支持导出为 {format}。请用 {known} 之一。",
+        "There is no export format {format}. Use one of {known}.",
+    ),
     # --- node, log lines ---
     "node.started": (
         "节点 {node} 已启动，槽位 {slots} 个/提供方",

@@ -1,0 +1,201 @@
+"""Transactions over Bolt: time limits, retries, and the driver's errors as kgnb's."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, LiteralString, TypeVar, cast
+
+from neo4j import READ_ACCESS, AsyncDriver, AsyncGraphDatabase, AsyncTransaction, Query
+from neo4j.exceptions import (
+    AuthError,
+    ClientError,
+    ConfigurationError,
+    ConstraintError,
+    DriverError,
+    Forbidden,
+    Neo4jError,
+    TransientError,
+)
+from pydantic import SecretStr
+
+from kgnb.errors import InputError, KgnbError, ServiceDown, ServiceRefused
+
+T = TypeVar("T")
+
+JITTER = (0.01, 0.2)
+"""Seconds between two tries after a lost race; the driver's own retry waits a second or more."""
+
+_TIMED_OUT = "Neo.ClientError.Transaction.TransactionTimedOut"
+
+
+class Bolt:
+    """One driver, opened at first use. One transaction writes at a time: writers of one process would only
+    make each other try again."""
+
+    def __init__(
+        self, uri: str, user: str, password: SecretStr, database: str = "", *, timeout: float = 10.0
+    ) -> None:
+        """``timeout``: seconds for one transaction with all its retries, well below a lease."""
+        self.where = uri
+        self._auth = (user, password)
+        self._database = database or None
+        self._timeout = timeout
+        self._driver: AsyncDriver | None = None
+        self._writer = asyncio.Lock()
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        driver, self._driver = self._driver, None
+        if driver is not None:
+            await driver.close()
+
+    def _open(self) -> AsyncDriver:
+        if self._driver is None:
+            user, password = self._auth
+            self._driver = AsyncGraphDatabase.driver(
+                self.where,
+                auth=(user, password.get_secret_value()),
+                connection_timeout=5.0,
+                connection_acquisition_timeout=self._timeout,
+                max_connection_pool_size=4,
+                keep_alive=True,
+                user_agent="kgnb",
+                notifications_min_severity="OFF",  # hints for whoever writes Cypher by hand
+            )
+        return self._driver
+
+    async def rows(self, text: str, **params: Any) -> list[list[Any]]:
+        """All rows of a statement that reads."""
+        with self._mapped():
+            async with (
+                asyncio.timeout(self._timeout),
+                self._open().session(database=self._database) as session,
+            ):
+                result = await session.run(_query(text, self._timeout), params)
+                return await result.values()
+
+    async def each(self, text: str, row: Callable[[list[Any]], None], **params: Any) -> None:
+        """Calls ``row`` with each row as it comes; for what is too large for one list."""
+        with self._mapped():
+            async with self._open().session(database=self._database) as session:
+                async with asyncio.timeout(self._timeout):
+                    result = await session.run(_query(text, self._timeout * 30), params)
+                while True:
+                    async with asyncio.timeout(self._timeout):
+                        records = await result.fetch(1000)
+                    for record in records:
+                        row(record.values())
+                    if not records:
+                        return
+
+    async def ask(self, text: str, params: dict[str, Any]) -> list[dict[str, Any]]:
+        """A person's own question, read-only where the engine can tell; raises InputError if it is wrong."""
+        try:
+            async with (
+                asyncio.timeout(self._timeout * 6),
+                self._open().session(database=self._database, default_access_mode=READ_ACCESS) as session,
+            ):
+                result = await session.run(_query(text, self._timeout * 6), params)
+                return [record.data() async for record in result]
+        except ClientError as error:
+            if isinstance(error, (AuthError, Forbidden)) or not _code(error).startswith(
+                "Neo.ClientError.Statement"
+            ):
+                raise self._error(error) from error
+            raise InputError("graph.question", reason=error.message or _code(error)) from error
+        except (TimeoutError, OSError, Neo4jError, DriverError) as error:
+            raise self._error(error) from error
+
+    async def apply(self, text: str, **params: Any) -> None:
+        """Runs a statement that changes the schema, in a transaction of its own."""
+
+        async def body(tx: AsyncTransaction) -> None:
+            await run(tx, text, **params)
+
+        await self.write(body)
+
+    async def write(self, body: Callable[[AsyncTransaction], Awaitable[T]]) -> T:
+        """Runs ``body`` in one transaction, again from the start whenever it lost a race.
+
+        What ``body`` raises rolls back. Raises ServiceDown when the time is over.
+        """
+        end = time.monotonic() + self._timeout
+        async with self._writer:
+            while True:
+                try:
+                    with self._mapped():
+                        return await self._attempt(body, end)
+                except _Again as again:
+                    pause = random.uniform(*JITTER)  # noqa: S311 - no secret
+                    if time.monotonic() + pause >= end:
+                        raise ServiceDown("graph.busy", service="bolt", where=self.where) from again.__cause__
+                    await asyncio.sleep(pause)
+
+    async def _attempt(self, body: Callable[[AsyncTransaction], Awaitable[T]], end: float) -> T:
+        left = max(0.1, end - time.monotonic())
+        # The embedded engine knows no time limit for transactions, so the clock runs here as well.
+        async with (
+            asyncio.timeout(left),
+            self._open().session(database=self._database) as session,
+            await session.begin_transaction(timeout=left) as tx,
+        ):
+            result = await body(tx)
+            await tx.commit()
+            return result
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        try:
+            yield
+        except KgnbError:
+            raise
+        except (TimeoutError, OSError, ValueError, Neo4jError, DriverError) as error:
+            raise self._error(error) from error
+
+    def _error(self, error: Exception) -> Exception:
+        """kgnb's error for the driver's; by type and code."""
+        facts: dict[str, Any] = {"service": "bolt", "where": self.where}
+        if isinstance(error, (TransientError, ConstraintError)):
+            return _Again()
+        if isinstance(error, AuthError):
+            return ServiceRefused("graph.password", **facts)
+        code = _code(error)
+        if isinstance(error, (ConfigurationError, ValueError)) or _is_refusal(error, code):
+            return ServiceRefused("graph.refused", reason=code or type(error).__name__, **facts)
+        return ServiceDown("graph.down", **facts)
+
+
+class _Again(Exception):
+    """The transaction lost a race."""
+
+
+async def run(tx: AsyncTransaction, text: str, **params: Any) -> list[list[Any]]:
+    """Runs one statement of a transaction; its rows."""
+    result = await tx.run(_text(text), params)
+    return await result.values()
+
+
+def _text(text: str) -> LiteralString:
+    # The driver's type wants literals. Ours come from cypher.py, made from no data, or from the user.
+    return cast("LiteralString", text)
+
+
+def _query(text: str, seconds: float) -> Query:
+    return Query(_text(text), timeout=seconds)
+
+
+def _code(error: Exception) -> str:
+    return (error.code or "") if isinstance(error, Neo4jError) else ""
+
+
+def _is_refusal(error: Exception, code: str) -> bool:
+    if code.startswith(_TIMED_OUT):
+        return False
+    if ".Schema." in code or isinstance(error, Forbidden):
+        return True
+    # Driver 5 reports an exhausted pool as a ClientError that no server sent and so has no real code.
+    return isinstance(error, ClientError) and code.startswith("Neo.ClientError.")

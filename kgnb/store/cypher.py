@@ -1,0 +1,312 @@
+"""All Cypher that kgnb runs: the same text on Neo4j and on the embedded engine.
+
+No statement is made from data. Labels and properties come from the tables below; a relationship type becomes
+part of a statement only after it matched ``RELATION_TYPE`` in whole, in :func:`_edge` and nowhere else.
+Rows are lists in the order of the tables, not maps: less to pack for the driver, less to send.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+
+from kgnb.model import CHARACTER_RELATIONS, RELATION_TYPE, STRUCTURAL_RELATIONS, GraphEdge, GraphNode, Value
+
+SETTLE = "kgnb_settle"
+LOCK = "kgnb_lock"
+"""The fences on the Novel node (design: fences); never part of what is read."""
+
+TIMES = ("created_at", "updated_at")
+
+_ORIGIN = ("extracted_by", "confidence", "task_id")
+_OCCURRENCE = ("chapters", "count")
+
+KEYS: dict[str, tuple[str, ...]] = {
+    "Novel": ("id",),
+    "Chapter": ("id",),
+    "Character": ("name", "novel_id"),
+    "Location": ("name", "novel_id"),
+    "Organization": ("name", "novel_id"),
+    "Event": ("id",),
+    "Thing": ("name", "novel_id"),
+}
+"""Unique keys; every label of the graph."""
+
+NODE_PROPERTIES: dict[str, tuple[str, ...]] = {
+    "Novel": ("title", "author", "task_id"),
+    "Chapter": ("title", "novel_id", "chapter_number", "word_count", "task_id"),
+    "Character": (
+        *("description", "traits", "title", "aliases", "is_protagonist", "protagonist_score"),
+        *(*_OCCURRENCE, *_ORIGIN),
+    ),
+    "Location": ("description", "type", *_OCCURRENCE, *_ORIGIN),
+    "Organization": ("description", "type", *_OCCURRENCE, *_ORIGIN),
+    "Event": (
+        *("name", "novel_id", "chapter_id", "chapter_number", "description", "importance", "participants"),
+        *("evidence", *_ORIGIN),
+    ),
+    "Thing": ("description", "kind", "aliases", *_OCCURRENCE, *_ORIGIN),
+}
+"""Properties beside the key, ``task_id`` last. Others on a node are not kgnb's: neither read nor changed."""
+
+_EDGE_BASE = ("evidence", *_OCCURRENCE, *_ORIGIN)
+_TIE = ("description", "strength", "label", "labels", *_EDGE_BASE)
+_STRUCTURE: dict[str, tuple[str, ...]] = {
+    "APPEARS_IN": _EDGE_BASE,
+    "PARTICIPATES_IN": ("role", *_EDGE_BASE),
+    "OCCURS_IN": _EDGE_BASE,
+    "BELONGS_TO": ("position", "description", *_EDGE_BASE),
+}
+EDGE_COLUMNS = ("role", "position", *_TIE)
+"""Every property that an edge of any type may have, beside ``novel_id``; ``task_id`` last."""
+
+ENDS = {
+    "APPEARS_IN": ("Character", "Chapter"),
+    "PARTICIPATES_IN": ("Character", "Event"),
+    "OCCURS_IN": ("Event", "Location"),
+    "BELONGS_TO": ("Character", "Organization"),
+}
+_CHARACTERS = ("Character", "Character")
+
+SOURCES = ("Character", "Event")
+"""Labels that edges start from."""
+
+TYPES = (*STRUCTURAL_RELATIONS, *CHARACTER_RELATIONS)
+
+
+def edge_properties(type_: str) -> tuple[str, ...]:
+    """An edge's properties beside ``novel_id``, ``task_id`` last."""
+    return _STRUCTURE.get(type_, _TIE)
+
+
+def ends_of(type_: str) -> tuple[str, str]:
+    """The labels that the type joins."""
+    return ENDS.get(type_, _CHARACTERS)
+
+
+# --- rows ---------------------------------------------------------------------------------------------------
+
+Row = list[Value | None]
+Statement = tuple[str, list[Row]]
+
+
+def key_value(label: str, key: str) -> str | int:
+    """A node's key as the engines store it."""
+    return int(key) if label in ("Novel", "Chapter") else key
+
+
+def node_row(node: GraphNode) -> Row:
+    """The node as a parameter: its key, then :data:`NODE_PROPERTIES`."""
+    get = node.properties.get
+    return [key_value(node.label, node.key), *[get(p) for p in NODE_PROPERTIES[node.label]]]
+
+
+def edge_row(edge: GraphEdge) -> Row:
+    """The edge as a parameter: both keys, then :func:`edge_properties`."""
+    get = edge.properties.get
+    ends = [key_value(*edge.source), key_value(*edge.target)]
+    return [*ends, *[get(p) for p in edge_properties(edge.type)]]
+
+
+# --- schema -------------------------------------------------------------------------------------------------
+
+
+def schema() -> list[str]:
+    """Constraints, and an index by novel where the unique key doesn't start with it."""
+    statements = []
+    for label, keys in KEYS.items():
+        columns = ", ".join(f"n.{key}" for key in keys)
+        name = f"kgnb_{label.lower()}"
+        statements.append(
+            f"CREATE CONSTRAINT {name} IF NOT EXISTS FOR (n:{label}) REQUIRE ({columns}) IS UNIQUE"
+        )
+        if label != "Novel":
+            statements.append(f"CREATE INDEX {name}_novel IF NOT EXISTS FOR (n:{label}) ON (n.novel_id)")
+    return statements
+
+
+RELATIONSHIP_TYPES = "CALL db.relationshipTypes() YIELD relationshipType RETURN relationshipType"
+
+
+def make_types(types: Iterable[str]) -> str:
+    """Makes relationship types known, so that no later transaction changes the schema on the way."""
+    loops = " ".join(f"CREATE (n)-[:{_type(t)}]->(n)" for t in types)
+    return f"CREATE (n:Novel {{id: $id}}) {loops} WITH n DETACH DELETE n"
+
+
+# --- fences -------------------------------------------------------------------------------------------------
+
+# The value must change each time: the embedded engine takes an equal one for no write, and so for no lock.
+LOCK_NOVEL = f"""
+MERGE (n:Novel {{id: $novel}})
+ON CREATE SET n.created_at = datetime(), n.updated_at = datetime()
+SET n.{LOCK} = $lock
+"""
+
+SETTLE_NUMBER = f"MATCH (n:Novel {{id: $novel}}) RETURN coalesce(n.{SETTLE}, 0) AS number"
+
+SET_NUMBER = f"MATCH (n:Novel {{id: $novel}}) SET n.{SETTLE} = $number"
+
+# --- writing ------------------------------------------------------------------------------------------------
+
+
+@cache
+def add_nodes(label: str) -> str:
+    """Creates nodes that are missing; of those that are there only ``task_id`` grows."""
+    columns = NODE_PROPERTIES[label]
+    if label == "Novel":  # the lock has created it, bare
+        return f"UNWIND $rows AS r MATCH {_node(label)} SET {_fill(columns)}, {_unite('n', len(columns))}"
+    return f"UNWIND $rows AS r MERGE {_node(label)} {_add('n', columns, 1)}"
+
+
+@cache
+def add_edges(type_: str) -> str:
+    """The same for edges."""
+    columns = edge_properties(type_)
+    return f"{_match_ends(type_)} MERGE {_edge(type_)} {_add('e', columns, 2, 'e.novel_id = $novel, ')}"
+
+
+@cache
+def put_nodes(label: str) -> str:
+    """Creates nodes or makes them what the rows say, ``created_at`` apart."""
+    body = _set("n", NODE_PROPERTIES[label], 1)
+    return (
+        f"UNWIND $rows AS r MERGE {_node(label)} ON CREATE SET n.created_at = datetime() "
+        f"SET {body}, n.updated_at = datetime() RETURN count(n) AS done"
+    )
+
+
+@cache
+def put_edges(type_: str) -> str:
+    """The same for edges."""
+    body = _set("e", edge_properties(type_), 2)
+    return (
+        f"{_match_ends(type_)} MERGE {_edge(type_)} ON CREATE SET e.created_at = datetime() "
+        f"SET e.novel_id = $novel, {body}, e.updated_at = datetime() RETURN count(e) AS done"
+    )
+
+
+@cache
+def remove_nodes(label: str) -> str:
+    """Deletes nodes by key, with their edges."""
+    return f"UNWIND $rows AS r MATCH {_node(label)} DETACH DELETE n RETURN count(*) AS done"
+
+
+@cache
+def remove_edges(type_: str, source: str, target: str) -> str:
+    """Deletes edges by their ends, whose labels may be others than :func:`ends_of` the type."""
+    ends = f"UNWIND $rows AS r MATCH {_node(source, 'a')} MATCH {_node(target, 'b', 1)}"
+    return f"{ends} MATCH {_edge(type_)} DELETE e RETURN count(*) AS done"
+
+
+# --- reading ------------------------------------------------------------------------------------------------
+
+
+@cache
+def read_nodes(label: str) -> str:
+    """Keys, properties and times of a novel's nodes."""
+    columns = [KEYS[label][0], *NODE_PROPERTIES[label], *TIMES]
+    return f"MATCH {_of_novel(label)} RETURN {', '.join(f'n.{c}' for c in columns)}"
+
+
+@cache
+def read_edges(source: str) -> str:
+    """Ends, type, properties and times of a novel's edges that start at ``source``."""
+    columns = ", ".join(f"e.{c}" for c in (*EDGE_COLUMNS, *TIMES))
+    return (
+        f"MATCH {_of_novel(source)}-[e]->(m) WHERE e.novel_id = $novel "
+        f"RETURN n.{KEYS[source][0]}, type(e), labels(m), m.id, m.name, {columns}"
+    )
+
+
+@cache
+def count_nodes(label: str) -> str:
+    """How many nodes a novel has of a label."""
+    return f"MATCH {_of_novel(label)} RETURN count(n) AS done"
+
+
+@cache
+def count_edges(source: str) -> str:
+    """How many edges of each type start at a label's nodes."""
+    return f"MATCH {_of_novel(source)}-[e]->() WHERE e.novel_id = $novel RETURN type(e), count(e)"
+
+
+# --- deleting a task ----------------------------------------------------------------------------------------
+
+_LEFT = "[x IN {v}.task_id WHERE x <> $task]"
+
+
+@cache
+def drop_task_nodes(label: str, *, last: bool) -> str:
+    """Up to ``$limit`` nodes of a task: deleted where it is the ``last`` id, else without its id."""
+    return f"MATCH {_of_novel(label)} {_drop('n', last=last)}"
+
+
+@cache
+def drop_task_edges(source: str, *, last: bool) -> str:
+    """The same for edges that start at ``source``."""
+    return f"MATCH {_of_novel(source)}-[e]->() WHERE e.novel_id = $novel AND {_drop('e', last=last)[6:]}"
+
+
+def _drop(v: str, *, last: bool) -> str:
+    left = _LEFT.format(v=v)
+    if last:
+        delete = "DETACH DELETE" if v == "n" else "DELETE"
+        return (
+            f"WHERE $task IN {v}.task_id AND size({left}) = 0 "
+            f"WITH {v} LIMIT $limit {delete} {v} RETURN count(*) AS done"
+        )
+    return (
+        f"WHERE $task IN {v}.task_id AND size({left}) > 0 WITH {v} LIMIT $limit "
+        f"SET {v}.task_id = {left}, {v}.updated_at = datetime() RETURN count(*) AS done"
+    )
+
+
+# --- pieces -------------------------------------------------------------------------------------------------
+
+
+def _type(type_: str) -> str:
+    if not RELATION_TYPE.fullmatch(type_):
+        raise ValueError("not a relationship type")
+    return type_
+
+
+def _edge(type_: str) -> str:
+    return f"(a)-[e:{_type(type_)}]->(b)"
+
+
+def _node(label: str, v: str = "n", at: int = 0) -> str:
+    rest = ", novel_id: $novel" if len(KEYS[label]) > 1 else ""
+    return f"({v}:{label} {{{KEYS[label][0]}: r[{at}]{rest}}})"
+
+
+def _of_novel(label: str) -> str:
+    return f"(n:{label} {{{'id' if label == 'Novel' else 'novel_id'}: $novel}})"
+
+
+def _match_ends(type_: str) -> str:
+    source, target = ends_of(type_)
+    return f"UNWIND $rows AS r MATCH {_node(source, 'a')} MATCH {_node(target, 'b', 1)}"
+
+
+def _set(v: str, columns: tuple[str, ...], start: int) -> str:
+    return ", ".join(f"{v}.{c} = r[{i}]" for i, c in enumerate(columns, start))
+
+
+def _fill(columns: tuple[str, ...]) -> str:
+    return ", ".join(f"n.{c} = coalesce(n.{c}, r[{i}])" for i, c in enumerate(columns[:-1], 1))
+
+
+def _add(v: str, columns: tuple[str, ...], start: int, first: str = "") -> str:
+    created = f"{first}{_set(v, columns, start)}, {v}.created_at = datetime(), {v}.updated_at = datetime()"
+    return f"ON CREATE SET {created} ON MATCH SET {_unite(v, start + len(columns) - 1)}"
+
+
+def _unite(v: str, at: int) -> str:
+    """task_id = the union; updated_at only where that is news. The time first: it looks at the old list."""
+    old = f"coalesce({v}.task_id, [])"
+    new = f"[x IN r[{at}] WHERE NOT x IN {old}]"
+    return (
+        f"{v}.updated_at = CASE WHEN size({new}) = 0 THEN {v}.updated_at ELSE datetime() END, "
+        f"{v}.task_id = {old} + {new}"
+    )

@@ -1,0 +1,141 @@
+"""What an engine holds against what it should hold, record by record as they are read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from neo4j.time import Date, DateTime, Time
+
+from kgnb.model import RELATION_TYPE, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
+from kgnb.store import cypher
+
+_TIMES = len(cypher.TIMES)
+_EDGE_HEAD = 5  # read_edges: source key, type, target labels, target id, target name
+
+
+class Difference:
+    """Takes every stored node and edge once, then says what to remove and what to put.
+
+    An edge that is stored twice counts as wrong: both go, and one is put anew.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._right: set[NodeKey] = set()
+        self._right_edges: set[EdgeKey] = set()
+        self._stale: dict[str, list[cypher.Row]] = defaultdict(list)
+        self._stale_edges: dict[EdgeKey, None] = {}
+
+    def node(self, label: str, record: list[Any]) -> None:
+        """Looks at a record of :func:`kgnb.store.cypher.read_nodes`."""
+        key = (label, str(record[0]))
+        wanted = self._graph.nodes.get(key)
+        if wanted is None:
+            self._stale[label].append([record[0]])
+        elif cypher.node_row(wanted) == record[:-_TIMES]:
+            self._right.add(key)
+
+    def edge(self, source: str, record: list[Any]) -> None:
+        """Looks at a record of :func:`kgnb.store.cypher.read_edges`."""
+        key = edge_key(source, record)
+        if key is None:
+            return
+        wanted = self._graph.edges.get(key)
+        if wanted is None or key in self._right_edges:
+            self._right_edges.discard(key)
+            self._stale_edges[key] = None
+        elif key not in self._stale_edges and cypher.edge_row(wanted)[2:] == edge_columns(key[1], record):
+            self._right_edges.add(key)
+
+    def removals(self) -> Iterator[cypher.Statement]:
+        """Edges first, so that each is counted; sorted by key."""
+        groups: dict[tuple[str, str, str], list[cypher.Row]] = defaultdict(list)
+        for source, type_, target in sorted(self._stale_edges):
+            ends: cypher.Row = [cypher.key_value(*source), cypher.key_value(*target)]
+            groups[type_, source[0], target[0]].append(ends)
+        for kind in sorted(groups):
+            yield cypher.remove_edges(*kind), groups[kind]
+        for label in sorted(self._stale):
+            yield cypher.remove_nodes(label), sorted(self._stale[label], key=str)
+
+    def puts(self) -> Iterator[cypher.Statement]:
+        """Nodes first, as edges need their ends; sorted by key."""
+        nodes: dict[str, list[cypher.Row]] = defaultdict(list)
+        for key in sorted(self._graph.nodes.keys() - self._right):
+            nodes[key[0]].append(cypher.node_row(self._graph.nodes[key]))
+        for label in cypher.KEYS:
+            if label in nodes:
+                yield cypher.put_nodes(label), nodes.pop(label)
+        edges: dict[str, list[EdgeKey]] = defaultdict(list)
+        for edge in sorted(self._graph.edges.keys() - self._right_edges):
+            edges[edge[1]].append(edge)
+        for type_ in sorted(edges):
+            yield cypher.put_edges(type_), [cypher.edge_row(self._graph.edges[e]) for e in edges[type_]]
+
+
+def add_node(graph: Graph, novel_id: int, label: str, record: list[Any]) -> None:
+    """Adds a record of :func:`kgnb.store.cypher.read_nodes` to ``graph``."""
+    names = (cypher.KEYS[label][0], *cypher.NODE_PROPERTIES[label], *cypher.TIMES)
+    properties = {n: plain(v) for n, v in zip(names, record, strict=True) if v is not None}
+    if len(cypher.KEYS[label]) > 1:
+        properties["novel_id"] = novel_id
+    node = GraphNode(label, str(record[0]), properties)
+    graph.nodes[node.ref] = node
+
+
+def add_edge(graph: Graph, novel_id: int, source: str, record: list[Any]) -> None:
+    """Adds a record of :func:`kgnb.store.cypher.read_edges` to ``graph``, unless it isn't kgnb's."""
+    key = edge_key(source, record)
+    if key is None:
+        return
+    names = (*cypher.EDGE_COLUMNS, *cypher.TIMES)
+    found = zip(names, record[_EDGE_HEAD:], strict=True)
+    properties = {n: plain(v) for n, v in found if v is not None}
+    graph.edges[key] = GraphEdge(*key, {"novel_id": novel_id, **properties})
+
+
+def edge_key(source: str, record: list[Any]) -> EdgeKey | None:
+    """The edge's key; None for an edge that no kgnb wrote: an unknown label, or a type of another form."""
+    label = next((name for name in record[2] if name in cypher.KEYS), None)
+    if label is None or not RELATION_TYPE.fullmatch(record[1]):
+        return None
+    target = record[3] if cypher.KEYS[label][0] == "id" else record[4]
+    return ((source, str(record[0])), record[1], (label, str(target)))
+
+
+def edge_columns(type_: str, record: list[Any]) -> list[Any]:
+    """The record's properties in the order of :func:`kgnb.store.cypher.edge_properties`."""
+    return [record[i] for i in _places(type_)]
+
+
+@cache
+def _places(type_: str) -> tuple[int, ...]:
+    return tuple(_EDGE_HEAD + cypher.EDGE_COLUMNS.index(c) for c in cypher.edge_properties(type_))
+
+
+def plain(value: Any) -> Any:
+    """``value`` with the driver's times as ISO 8601 texts."""
+    if isinstance(value, (DateTime, Date, Time)):
+        return value.iso_format()
+    if isinstance(value, dict):
+        return {key: plain(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    return value
+
+
+def timeless(graph: Graph) -> Graph:
+    """The graph without ``created_at`` and ``updated_at``: what two engines must agree on."""
+    bare = Graph()
+    for node in graph.nodes.values():
+        bare.nodes[node.ref] = GraphNode(node.label, node.key, _timeless(node.properties))
+    for edge in graph.edges.values():
+        bare.edges[edge.ref] = GraphEdge(edge.source, edge.type, edge.target, _timeless(edge.properties))
+    return bare
+
+
+def _timeless(properties: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in properties.items() if name not in cypher.TIMES}
