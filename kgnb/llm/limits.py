@@ -7,20 +7,15 @@ rate-limited provider is left alone (keys of the wire contract, and ``kgnb:`` on
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import time
-from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
-
-PauseReason = Literal["failures", "auth", "quota", "manual"]
 
 FAILURES_IN_A_ROW = 3
 """Counted failures that pause a provider (wire contract)."""
@@ -33,6 +28,10 @@ SUCCESS_INTERVAL = 15.0
 between two counted failures shows, and no round trip for each chapter."""
 MAX_NOT_BEFORE = 3_600.0
 """Seconds that a rate limit may hold all nodes."""
+MAX_REASON = 500
+"""Characters of a reason that are kept."""
+HALVING_SECONDS = 2.0
+"""After a halving, further 429s of the same burst say nothing new for this long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +59,17 @@ class Breaker:
         self._suspend = suspend_seconds
         self._failing: set[str] = set()
         self._reset_at: dict[str, float] = {}
-        self._not_before: dict[str, float] = {}  # by the local monotonic clock
+        self._limited: dict[str, float] = {}  # until when, by the local monotonic clock
 
-    async def failure(self, provider: str) -> bool:
+    async def failure(self, provider: str, reason: str = "") -> bool:
         """Counts a failed call, once in 30 s whatever the number of nodes and slots. True = it is paused now,
-        by this third failure in a row."""
+        by this third failure in a row; ``reason`` is kept for those who ask why."""
         self._failing.add(provider)
         if not await _do(self._redis.set(_window(provider), b"1", nx=True, ex=FAILURE_WINDOW)):
             return False
         if await self._count(provider) < FAILURES_IN_A_ROW:
             return False
-        await self.pause(provider, reason="failures")
+        await self.pause(provider, reason=reason)
         return True
 
     async def _count(self, provider: str) -> int:
@@ -92,41 +91,42 @@ class Breaker:
         self._reset_at[provider] = now + SUCCESS_INTERVAL
         await _do(self._redis.delete(_fail(provider)))
 
-    async def pause(
-        self, provider: str, seconds: float | None = None, *, reason: PauseReason = "manual"
-    ) -> float:
+    async def pause(self, provider: str, seconds: float | None = None, reason: str = "") -> float:
         """Pauses ``provider`` on every node for ``seconds`` (default: the setting); a longer pause that
-        stands is left. Returns until when (epoch seconds by Redis' clock)."""
+        stands is left. ``reason`` is shown to people. Returns until when (epoch seconds, Redis' clock)."""
         wanted = math.ceil(self._suspend if seconds is None else max(1.0, seconds))
         async with self._redis.pipeline(transaction=False) as pipe:
-            clock, left = await _do(pipe.time().pttl(_suspend(provider)).execute())
-        until = clock[0] + clock[1] / 1e6 + wanted
+            pipe.time()
+            pipe.pttl(_suspend(provider))
+            clock, left = await pipe.execute()
+        until: float = clock[0] + clock[1] / 1e6 + wanted
         if left == -1 or left > wanted * 1_000:  # -1: somebody paused it without an end
             return until
-        told = json.dumps({"reason": reason, "until": until})
+        told = json.dumps({"reason": reason[:MAX_REASON], "until": until}, ensure_ascii=False)
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.set(_suspend(provider), json.dumps({"until": until}), ex=wanted)
-            await _do(pipe.set(_pause(provider), told, ex=wanted).execute())
+            pipe.set(_pause(provider), told, ex=wanted)
+            await pipe.execute()
         return until
 
     async def resume(self, provider: str) -> None:
         """Lifts a pause and forgets failures and rate limits, on every node."""
         self._failing.discard(provider)
-        self._not_before.pop(provider, None)
+        self._limited.pop(provider, None)
         keys = (_suspend(provider), _pause(provider), _fail(provider), _window(provider), _limit(provider))
         async with self._redis.pipeline(transaction=False) as pipe:
             for key in keys:  # one by one: the keys lie in different slots of a cluster
                 pipe.delete(key)
-            await _do(pipe.execute())
+            await pipe.execute()
 
-    async def limited(self, provider: str, retry_after: float) -> None:
+    async def not_before(self, provider: str, retry_after: float) -> None:
         """After a 429: no node asks ``provider`` for ``retry_after`` seconds. A longer wait that stands is
         left, and a shorter one that is known here costs no round trip."""
         wait = min(MAX_NOT_BEFORE, max(0.0, retry_after))
         until = time.monotonic() + wait
-        if until <= self._not_before.get(provider, 0.0) + 0.5:
+        if until <= self._limited.get(provider, 0.0) + 0.5:
             return
-        self._not_before[provider] = until
+        self._limited[provider] = until
         milliseconds = math.ceil(wait * 1_000)
         if not milliseconds or await _do(self._redis.set(_limit(provider), b"1", px=milliseconds, nx=True)):
             return
@@ -137,7 +137,7 @@ class Breaker:
     def wait(self, provider: str) -> float:
         """Seconds until ``provider`` may be asked as far as this node knows; 0 = now. No round trip: other
         nodes' limits arrive with :meth:`states`."""
-        return max(0.0, self._not_before.get(provider, 0.0) - time.monotonic())
+        return max(0.0, self._limited.get(provider, 0.0) - time.monotonic())
 
     async def state(self, provider: str) -> ProviderState:
         """What all nodes know of ``provider``."""
@@ -150,9 +150,11 @@ class Breaker:
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.time()
             for name in providers:
-                pipe.pttl(_suspend(name)).get(_suspend(name)).get(_pause(name))
-                pipe.get(_fail(name)).pttl(_limit(name))
-            clock, *answers = await _do(pipe.execute())
+                pipe.pttl(_suspend(name))
+                for key in (_suspend(name), _pause(name), _fail(name)):
+                    pipe.get(key)
+                pipe.pttl(_limit(name))
+            clock, *answers = await pipe.execute()
         now = clock[0] + clock[1] / 1e6
         rows = zip(*[iter(answers)] * 5, strict=True)
         return {name: self._read(name, now, row) for name, row in zip(providers, rows, strict=True)}
@@ -166,7 +168,7 @@ class Breaker:
         if limited > 0:
             not_before = now + limited / 1_000
             here = time.monotonic() + limited / 1_000
-            self._not_before[name] = max(here, self._not_before.get(name, 0.0))
+            self._limited[name] = max(here, self._limited.get(name, 0.0))
         if suspended is None:
             return ProviderState(failures=count, not_before=not_before)
         until = now + left / 1_000 if left > 0 else _number(_object(suspended).get("until")) or now + FAIL_TTL
@@ -226,82 +228,26 @@ def _whole(value: Any) -> int:
 
 
 class SlotLimiter:
-    """How many of a provider's slots may ask at once: ``most`` at first, half after a 429, one more after as
-    many successes as there are slots. For one event loop."""
+    """How many of a provider's slots one node uses: ``most`` at first, half after a 429, one more after as
+    many successes as there are slots. For one event loop; plain arithmetic, nothing waits here."""
 
     def __init__(self, most: int) -> None:
-        self.most = max(1, most)
-        self.limit = self.most
-        self.busy = 0
-        self._round = 0  # successes since the last change
-        self._age = 0  # number of halvings
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self.slots = max(1, most)
+        """Slots to use now."""
+        self._most = self.slots
+        self._successes = 0  # since the last change
+        self._halved_at = -math.inf
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[Turn]:
-        """A slot's turn to ask; waits while too many ask already."""
-        await self._enter()
-        try:
-            yield Turn(self, self._age)
-        finally:
-            self.busy -= 1
-            self._wake()
-
-    async def _enter(self) -> None:
-        if self.busy < self.limit and not self._waiting:
-            self.busy += 1
-            return
-        ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(ready)
-        try:
-            await ready  # whoever wakes it has counted it as busy
-        except asyncio.CancelledError:
-            if ready.done() and not ready.cancelled():
-                self.busy -= 1
-                self._wake()
-            elif ready in self._waiting:
-                self._waiting.remove(ready)
-            raise
-
-    def _wake(self) -> None:
-        while self._waiting and self.busy < self.limit:
-            ready = self._waiting.popleft()
-            if not ready.done():
-                self.busy += 1
-                ready.set_result(None)
-
-    def resize(self, most: int) -> None:
-        """Takes another number of slots into use."""
-        self.most = max(1, most)
-        self.limit = min(self.limit, self.most)
-        self._wake()
-
-    def _succeeded(self) -> None:
-        if self.limit >= self.most:
-            return
-        self._round += 1
-        if self._round >= self.limit:
-            self.limit, self._round = self.limit + 1, 0
-            self._wake()
-
-    def _throttled(self, age: int) -> None:
-        if age == self._age:  # requests that were under way at the last halving say nothing new
-            self.limit, self._round, self._age = max(1, self.limit // 2), 0, self._age + 1
-
-
-class Turn:
-    """One request's turn; tell it how the request ended."""
-
-    __slots__ = ("_age", "_limiter")
-
-    def __init__(self, limiter: SlotLimiter, age: int) -> None:
-        self._limiter = limiter
-        self._age = age
+    def limited(self) -> None:
+        """A 429 came: halves the slots, once for all requests of a burst."""
+        now = time.monotonic()
+        if now - self._halved_at >= HALVING_SECONDS:
+            self.slots, self._successes, self._halved_at = max(1, self.slots // 2), 0, now
 
     def succeeded(self) -> None:
         """An answer came."""
-        self._limiter._succeeded()
-
-    def throttled(self) -> None:
-        """A 429 came: halves the slots, once for all requests that were under way together."""
-        self._limiter._throttled(self._age)
+        if self.slots >= self._most:
+            return
+        self._successes += 1
+        if self._successes >= self.slots:
+            self.slots, self._successes = self.slots + 1, 0
