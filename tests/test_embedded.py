@@ -269,7 +269,10 @@ def write_until_killed(g: neo4j.Driver, kill: Callable[[], object]) -> int:
     with contextlib.suppress(DriverError, Neo4jError), g.session(database="kgnb") as session:
         while True:
             rows = [{"name": f"{committed}-{i}", "batch": committed} for i in range(200)]
-            session.run("UNWIND $rows AS r CREATE (c:Character) SET c += r", rows=rows).consume()
+            # Explicit, because ArcadeDB commits an auto-commit statement piece by piece.
+            with session.begin_transaction() as transaction:
+                transaction.run("UNWIND $rows AS r CREATE (c:Character) SET c += r", rows=rows)
+                transaction.commit()
             committed += 1
     timer.join()
     assert committed > 0

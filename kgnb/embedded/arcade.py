@@ -2,6 +2,9 @@
 
 It runs on the Java runtime of its wheel, as a process of its own. Its root folder (users, logs, events) is
 the private runtime directory; only the databases lie in the data folder, so no secret can get there.
+
+Write through explicit transactions only: ArcadeDB commits an auto-commit statement (``session.run``) row by
+row, many times slower, and kill -9 leaves half of it; a begun transaction is kept in whole or not at all.
 """
 
 from __future__ import annotations
