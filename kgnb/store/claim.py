@@ -16,10 +16,10 @@ Kind = Literal["task", "chapter"]
 class Claim:
     """One leased piece of work.
 
-    ``queue`` is the whole queue key; ``chapter_id`` is 0 for a task. ``fresh`` (tasks): somebody asked for this
-    task since it was last opened. ``asked`` counts those, so that an answer covers what was known and no more.
-    ``alone``: to be worked while every other slot of the node is empty. ``at`` is time.monotonic() from before
-    the claim was sent: the lease can't have begun earlier.
+    ``queue`` is the whole queue key; ``chapter_id`` is 0 for a task. ``fresh`` (tasks): somebody asked for
+    this task since it was last opened. ``asked`` counts those, so that an answer covers what was known and no
+    more. ``alone``: to be worked while every other slot of the node is empty. ``at`` is time.monotonic() from
+    before the claim was sent: the lease can't have begun earlier.
     """
 
     queue: str
@@ -96,8 +96,8 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """Counts: waiting task items, waiting chapters, leases (tasks and chapters), delayed chapters, dead entries,
-    open tasks."""
+    """Counts: waiting task items, waiting chapters, leases (tasks and chapters), delayed chapters, dead
+    entries, tasks that are taken or open."""
 
     waiting: int
     chapters: int
@@ -116,9 +116,9 @@ def _reason(text: str) -> str:
     return say(text) if text in TEXTS else text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Buried:
-    """Work that went to the dead list: a chapter, a task's item (``chapter_id`` 0) or garbage (``task_id`` 0).
+    """Work that went to the dead list: a chapter, a task's item (chapter 0) or garbage (task 0).
 
     Reported to the task's holder in every poll until :meth:`Queue.noted`; garbage once.
     """
@@ -130,29 +130,24 @@ class Buried:
     token: int
 
 
-@dataclass(frozen=True, slots=True)
-class DeadItem:
-    """An entry of the dead list; ``at`` in epoch seconds, ``item`` the text of a task's item or of garbage."""
+@dataclass(frozen=True)
+class DeadItem(Buried):
+    """An entry of the dead list; ``at`` in epoch seconds, ``item`` a task's item or garbage as it came."""
 
-    queue: str
     member: str
-    task_id: int
-    chapter_id: int
-    reason: str
     deliveries: int
     failures: int
     at: float
-    token: int
     item: str
 
     @classmethod
-    def read(cls, queue: str, member: bytes, raw: bytes) -> DeadItem:
+    def read(cls, queue: str, member: str, raw: bytes) -> DeadItem:
         """From the dead hash. Garbage may be any bytes."""
         entry = json.loads(raw.decode("utf-8", "replace"))
-        _, task_id, chapter_id = split(member.decode())
+        _, task_id, chapter_id = split(member)
         return cls(
             queue=queue,
-            member=member.decode(),
+            member=member,
             task_id=task_id,
             chapter_id=chapter_id,
             reason=_reason(entry["reason"]),
@@ -211,7 +206,7 @@ class Known:
 
 @dataclass(slots=True)
 class Backoff:
-    """Seconds between two polls that found nothing: from ``first`` doubling to ``last``; jitter only shortens."""
+    """Seconds between two polls that found nothing: ``first`` doubling to ``last``; jitter only shortens."""
 
     first: float = 0.2
     last: float = 2.0

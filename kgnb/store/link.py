@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 import redis
@@ -128,17 +128,13 @@ class Link:
 
     def __init__(self, url: SecretStr, lease_seconds: float) -> None:
         self.where = place(url)
-        # from_url is untyped before redis-py 8
-        pool = cast(
-            "aioredis.BlockingConnectionPool",
-            aioredis.BlockingConnectionPool.from_url(
-                url.get_secret_value(),
-                max_connections=ASYNC_CONNECTIONS,
-                timeout=30,
-                retry=AsyncRetry(NoBackoff(), 0),
-                health_check_interval=30,
-                **_options(lease_seconds),
-            ),
+        pool = aioredis.BlockingConnectionPool.from_url(
+            url.get_secret_value(),
+            max_connections=ASYNC_CONNECTIONS,
+            timeout=30,
+            retry=AsyncRetry(NoBackoff(), 0),
+            health_check_interval=30,
+            **_options(lease_seconds),
         )
         self.client: aioredis.Redis = aioredis.Redis(connection_pool=pool)
         self._pool = pool
@@ -163,7 +159,7 @@ class Link:
         async with self.client.pipeline(transaction=False) as pipe:
             for command in commands:
                 pipe.execute_command(*command)
-            return cast("list[Any]", await pipe.execute(raise_on_error=False))
+            return await pipe.execute(raise_on_error=False)
 
     async def one(self, command: Command) -> Any:
         """The reply to one command."""

@@ -1,12 +1,13 @@
 """The queue: tasks and their chapters in Redis, under leases with rising tokens (design: queue protocol).
 
-Producers push a task's item into a list. A node claims it, opens the task (SQL) and lists its chapters here;
-any node claims chapters, in turn from all open tasks. Every claim is a lease that must be renewed; what a dead
-node held is next in line for whoever polls after its end. The Lua scripts hold the rules, this module the calls.
+Producers push a task's item into a list. A node claims it, opens the task (SQL) and lists its chapters
+here; any node claims chapters, in turn from all open tasks. Every claim is a lease that must be renewed; what
+a dead node held is next in line for whoever polls after its end. The Lua scripts hold the rules, this module
+the calls.
 
 A fresh item for a task that is held by a live node (main paused and retried it, or re-queued a copy) is never
-just removed: it moves into the lease, whose holder learns of it (``Poll.refreshed``); it waits again as an item
-if the holder dies, or acknowledges without having answered it.
+just removed: it moves into the lease, whose holder learns of it (``Poll.refreshed``); it waits again as an
+item if the holder dies, or acknowledges without having answered it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -23,9 +25,9 @@ import redis.asyncio as aioredis
 from pydantic import SecretStr
 
 from kgnb.errors import ServiceError
-from kgnb.store.claim import Ask, Backoff, Buried, Claim, DeadItem, Known, Poll, QueueState, task_of
+from kgnb.store.claim import Ask, Backoff, Buried, Claim, DeadItem, Known, Poll, QueueState
 from kgnb.store.link import Command, Link, script
-from kgnb.store.presence import NodeCard, Presence, WorkerCard
+from kgnb.store.survey import SUSPEND, Survey, read_suspended
 
 __all__ = [
     "Ask",
@@ -34,25 +36,20 @@ __all__ = [
     "Claim",
     "DeadItem",
     "Known",
-    "NodeCard",
     "Poll",
     "Queue",
     "QueueState",
-    "WorkerCard",
 ]
 
 VERSION = 1
 """Of items and protocol (common.lua says the same); what a newer one made is left to newer nodes."""
 
+_QUEUES = "kgnb:queues"  # every queue that was ever polled
 _DRAIN = 1  # poll.lua: this node empties itself for a chapter that has to be alone
 
 
-def _oldest_left(queue: str) -> bool:
-    return queue.startswith("kg:ai_queue:")
-
-
-class Queue(Presence):
-    """One node's face to the queues and to the other nodes. ``node`` is set anew by ``claim_node_name``.
+class Queue(Survey):
+    """One node's face to the queues. ``node`` is the name that leases carry (Presence.claim_name sets it).
 
     Every method may raise ServiceDown (retryable) and ServiceRefused, both with service "redis". Nothing is
     repeated by itself: after ServiceDown an acknowledgement may have been executed or not.
@@ -62,29 +59,41 @@ class Queue(Presence):
         self,
         url: SecretStr,
         *,
-        node: str,
         lease_seconds: float,
         hold_seconds: float,
+        node: str = "",
         max_open_tasks: int = 20,
     ) -> None:
-        super().__init__(Link(url, lease_seconds), node)
-        self._lease = lease_seconds
-        self._hold = hold_seconds
+        self.url = url
+        super().__init__(Link(url, lease_seconds))
+        self.node = node or f"node-{uuid.uuid4().hex[:8]}"
+        self.lease_seconds = lease_seconds
+        self.hold_seconds = hold_seconds
         self._max_open = max_open_tasks
-        self._open: dict[str, int] = {}
+        self._open: dict[str, int] = {}  # open tasks of each queue ever polled, at the last look
         self._solo: tuple[str, int] | None = None
+        self._alone = False
         self._met = self._away = False
         self._grace_until = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
-    def client(self) -> aioredis.Redis:
+    def redis(self) -> aioredis.Redis:
         """The node's one asynchronous client, to be shared (limits)."""
-        return self._link.client
+        return self.link.client
+
+    async def ping(self) -> None:
+        """Raises ServiceDown or ServiceRefused unless Redis answers."""
+        await self.link.one(("PING",))
+
+    @property
+    def where(self) -> str:
+        """Host and port, fit for a message."""
+        return self.link.where
 
     async def close(self) -> None:
         """Closes the connections; leases stay until they expire or were released."""
-        await self._link.close()
+        await self.link.close()
 
     # --- claiming
 
@@ -115,34 +124,49 @@ class Queue(Presence):
     async def _poll(self, asks: Sequence[Ask], providers: Sequence[str]) -> Poll:
         shaped, alone = self._shape(asks)
         commands = [self._poll_command(ask, ask.queue == alone) for ask in shaped]
+        commands += self.watched(ask.queue for ask in asks if ask.queue not in self._open)
         if providers:
-            commands.append(("MGET", *(f"ai:provider:suspend:{name}" for name in providers)))
+            commands.append(("MGET", *(SUSPEND + name for name in providers)))
         sent = time.monotonic()
         try:
-            replies = await self._link.trip(commands)
+            replies = await self.link.trip(commands)
         except ServiceError:
             self._away = self._met
             raise
         self._back(sent)
         poll = Poll()
         if providers:
-            poll.suspended = _suspended(providers, replies.pop())
-        self._take_in(poll, shaped, replies, sent)
+            poll.suspended = read_suspended(providers, replies.pop())
+        self._take_in(poll, shaped, replies[: len(shaped)], sent)
         return poll
+
+    def watched(self, queues: Iterable[str] | None = None) -> list[Command]:
+        """Commands that make these queues (all that were polled here) known to :meth:`forget_node`."""
+        names = list(self._open if queues is None else queues)
+        return [("SADD", _QUEUES, *names)] if names else []
 
     def _take_in(self, poll: Poll, asks: Sequence[Ask], replies: Sequence[Any], sent: float) -> None:
         solo: dict[int, str] = {}
         for ask, reply in zip(asks, replies, strict=True):
             solo.setdefault(poll.add(ask.queue, reply, sent), ask.queue)
             self._open[ask.queue] = poll.state[ask.queue].open_tasks
+        self._alone = self._alone or any(claim.alone for claim in poll.claims)
         self._solo = next(((solo[mode], mode) for mode in (_DRAIN, 2) if mode in solo), None)
 
     def _shape(self, asks: Sequence[Ask]) -> tuple[Sequence[Ask], str | None]:
-        """While a chapter has to be alone: an empty node asks its queue only, one that empties itself no other."""
+        """What to ask while a chapter is to be alone, and the queue that may hand one out.
+
+        While one is worked here: nothing. While one waits: an empty node asks its queue only; a node that
+        empties itself for it asks no other for chapters.
+        """
+        empty = all(ask.idle for ask in asks)
+        self._alone = self._alone and not empty
+        if self._alone:
+            return [replace(ask, chapters=0, tasks=0) for ask in asks], None
         if self._solo is None or all(ask.queue != self._solo[0] for ask in asks):
             return asks, None
         queue, mode = self._solo
-        if all(ask.idle for ask in asks):
+        if empty:
             return [ask if ask.queue == queue else replace(ask, chapters=0, tasks=0) for ask in asks], queue
         if mode == _DRAIN:
             return [ask if ask.queue == queue else replace(ask, chapters=0) for ask in asks], None
@@ -156,8 +180,8 @@ class Queue(Presence):
         return script("poll").call(
             ask.queue,
             self.node,
-            _ms(self._lease),
-            _ms(self._hold),
+            _ms(self.lease_seconds),
+            _ms(self.hold_seconds),
             ask.chapters,
             ask.tasks,
             "" if ask.only_task is None else ask.only_task,
@@ -173,8 +197,8 @@ class Queue(Presence):
         return self._away or time.monotonic() < self._grace_until
 
     def _back(self, sent: float) -> None:
-        if self._away and sent > self._grace_until + self._lease:
-            self._grace_until = sent + self._lease / 3
+        if self._away and sent > self._grace_until + self.lease_seconds:
+            self._grace_until = sent + self.lease_seconds / 3
         self._met, self._away = True, False
 
     # --- outcomes
@@ -190,7 +214,7 @@ class Queue(Presence):
         command = script("opened").call(
             claim.queue, claim.member, claim.token, claim.asked, int(again), listed
         )
-        return bool(await self._link.one(command))
+        return bool(await self.link.one(command))
 
     async def ack(self, claims: Sequence[Claim]) -> list[bool]:
         """Ends leases whose outcome is durable; False: lost, by a stale token for instance.
@@ -202,7 +226,7 @@ class Queue(Presence):
     async def release(
         self, claims: Sequence[Claim], *, counted: bool = False, delay: float = 0.0
     ) -> list[bool]:
-        """Hands work back, next in line or ``delay`` seconds from now. The delivery counts only if ``counted``."""
+        """Hands work back, next in line or ``delay`` seconds from now; the delivery counts if ``counted``."""
         head = (int(counted), _ms(delay))
         return await self._each("release", claims, head, lambda claim: (claim.member, claim.token))
 
@@ -211,11 +235,12 @@ class Queue(Presence):
     ) -> Literal["retry", "dead", "lost"]:
         """A chapter's own failure: tried again after ``delay`` seconds, dead at the third or when ``final``.
 
-        After "dead", write it to the ledger and call :meth:`noted`; until then holders are told in every poll.
+        After "dead", write it to the ledger and call :meth:`noted`; until then its task's holder is told in
+        every poll.
         An opened task's item never dies, it is retried.
         """
         command = script("fail").call(claim.queue, claim.member, claim.token, reason, _ms(delay), int(final))
-        answer: Literal["retry", "dead", "lost"] = (await self._link.one(command)).decode()
+        answer: Literal["retry", "dead", "lost"] = (await self.link.one(command)).decode()
         return answer
 
     async def noted(self, buried: Iterable[Buried | Claim]) -> None:
@@ -225,7 +250,7 @@ class Queue(Presence):
             member = f"c:{one.task_id}:{one.chapter_id}" if one.chapter_id else f"t:{one.task_id}"
             commands.append(("SREM", f"kgnb:untold:{{{one.queue}}}", member))
         if commands:
-            await self._link.trip(commands)
+            await self.link.trip(commands)
 
     async def _each(
         self,
@@ -244,7 +269,7 @@ class Queue(Presence):
             for queue, mine in by_queue.items()
         ]
         results = [False] * len(claims)
-        for mine, reply in zip(by_queue.values(), await self._link.trip(commands), strict=True):
+        for mine, reply in zip(by_queue.values(), await self.link.trip(commands), strict=True):
             for i, good in zip(mine, reply, strict=True):
                 results[i] = bool(good)
         return results
@@ -252,12 +277,23 @@ class Queue(Presence):
     # --- producing and looking after
 
     async def push(
-        self, queue: str, task_id: int, provider: str, extra: Mapping[str, Any] | None = None
+        self,
+        queue: str,
+        task_id: int,
+        provider: str,
+        *,
+        opened: bool = False,
+        extra: Mapping[str, Any] | None = None,
     ) -> None:
-        """Adds a task's item, as the newest."""
+        """Adds a task's item, as the newest.
+
+        ``opened``: the item stands for a task that was opened before, so it starts no paused one.
+        """
         item = {**(extra or {}), "task_id": task_id, "provider": provider, "v": VERSION}
-        end = "RPUSH" if _oldest_left(queue) else "LPUSH"
-        await self._link.one((end, queue, json.dumps(item, ensure_ascii=False)))
+        if opened:
+            item["kgnb"] = {"v": VERSION, "opened": True, "fresh": False, "deliveries": 0, "failures": 0}
+        end = "RPUSH" if queue.startswith("kg:ai_queue:") else "LPUSH"
+        await self.link.one((end, queue, json.dumps(item, ensure_ascii=False, separators=(",", ":"))))
 
     async def drop_task(self, queue: str, task_id: int, *, fresh: bool = False) -> None:
         """Forgets a task that is over: its chapters, those in flight too, and its waiting items.
@@ -265,75 +301,46 @@ class Queue(Presence):
         Fresh items stay unless ``fresh``: each may be a retry that came in meanwhile, and who takes it finds
         out. A lease on the task's item is its holder's to acknowledge.
         """
-        await self._link.one(script("drop").call(queue, task_id, int(fresh)))
+        await self.link.one(script("drop").call(queue, task_id, int(fresh)))
 
-    async def known(self, queues: Sequence[str]) -> dict[int, Known]:
-        """The tasks these queues know of: item waiting, leased or dead, or chapters left. For the reconciler."""
-        known: dict[int, Known] = {}
-        for queue in queues:
-            tag = f"{{{queue}}}"
-            # Leases before and after: an item that is being claimed right now is in one of the three.
-            before, items, after, dead, ring = await self._link.trip(
-                [
-                    ("HKEYS", f"kgnb:held:{tag}"),
-                    ("LRANGE", queue, 0, -1),
-                    ("HKEYS", f"kgnb:held:{tag}"),
-                    ("HKEYS", f"kgnb:dead:{tag}"),
-                    ("LRANGE", f"kgnb:open:{tag}", 0, -1),
-                ]
-            )
-            rest = await self._link.trip([("SCARD", f"kgnb:rest:{tag}:{task.decode()}") for task in ring])
-            for task, count in zip(ring, rest, strict=True):
-                known.setdefault(int(task), Known(queue)).chapters += count
-            for item in items:
-                if (task_id := task_of(item)) is not None:
-                    known.setdefault(task_id, Known(queue)).waiting = True
-            for member in {*before, *after}:
-                if member.startswith(b"t:"):
-                    known.setdefault(int(member[2:]), Known(queue)).held = True
-            for member in dead:
-                if member.startswith(b"t:"):
-                    known.setdefault(int(member[2:]), Known(queue)).dead = True
-        return {
-            task: one for task, one in known.items() if one.waiting or one.held or one.dead or one.chapters
-        }
+    async def reconciler_turn(self, seconds: float) -> bool:
+        """Whether it is this node's turn to look for lost tasks: one node each ``seconds``."""
+        taken = await self.link.one(
+            ("SET", "kgnb:reconciler", self.node, "NX", "PX", max(1, _ms(seconds * 0.9)))
+        )
+        return taken is not None
 
-    async def dead(self, queue: str) -> list[DeadItem]:
-        """The dead list, oldest first."""
-        raw: Any = await self._link.one(("HGETALL", f"kgnb:dead:{{{queue}}}"))
-        pairs = raw.items() if isinstance(raw, dict) else zip(raw[::2], raw[1::2], strict=True)
-        return sorted((DeadItem.read(queue, *pair) for pair in pairs), key=lambda dead: dead.at)
+    async def revive(self, queue: str, task_id: int, chapter_id: int | None = None) -> int:
+        """Takes a task's entries (or one chapter's) off the dead list; returns how many.
 
-    async def revive(self, queue: str, member: str) -> bool:
-        """Takes an entry (``DeadItem.member``) off the dead list and lines it up anew, its counters at zero.
-
-        A chapter of a task that isn't open is only taken off; opening the task lists it if it is pending.
+        A task's item waits again, as new. A chapter is listed again by the next :meth:`opened` that names it.
         """
-        return bool(await self._link.one(script("revive").call(queue, member)))
+        members = [
+            item.member
+            for item in await self.dead(queue)
+            if item.task_id == task_id and chapter_id in (None, item.chapter_id)
+        ]
+        commands = [script("revive").call(queue, member) for member in members]
+        return sum(await self.link.trip(commands)) if commands else 0
 
     async def forget_node(self, name: str, queues: Sequence[str] = ()) -> int:
         """Ends the leases of a node that is known to be dead; the next poll reaps them. Returns how many.
 
-        Without ``queues``: in those this node has polled.
+        Without ``queues``: in every queue that any node has polled.
         """
-        commands = [script("expire").call(queue, name) for queue in queues or tuple(self._open)]
-        return sum(await self._link.trip(commands)) if commands else 0
+        named = queues or [queue.decode() for queue in await self.link.one(("SMEMBERS", _QUEUES))]
+        commands = [script("expire").call(queue, name) for queue in named]
+        return sum(await self.link.trip(commands)) if commands else 0
+
+    async def token(self) -> int:
+        """A number above all that were given before to any node, also after the server lost its data."""
+        return (await self.new_worker_ids(1))[0]
+
+    async def new_worker_ids(self, count: int) -> list[int]:
+        """``count`` numbers that no other node has, each fit for ``kg:worker:<id>``."""
+        first = int(await self.link.one(script("tokens").call("kgnb:ids", count)))
+        return list(range(first, first + count))
 
 
 def _ms(seconds: float) -> int:
     return max(0, round(seconds * 1000))
-
-
-def _suspended(providers: Sequence[str], values: Sequence[bytes | None]) -> dict[str, float]:
-    """The key's presence pauses; whoever wrote it may have written anything."""
-    paused: dict[str, float] = {}
-    soon = time.time() + 1
-    for name, value in zip(providers, values, strict=True):
-        if value is None:
-            continue
-        try:
-            until = float(json.loads(value)["until"])
-        except (ValueError, TypeError, KeyError, RecursionError):
-            until = soon
-        paused[name] = until if until > soon else soon
-    return paused

@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import redis
-from pydantic import SecretStr
 
 from kgnb.errors import ServiceError
 from kgnb.store.claim import Claim
-from kgnb.store.link import Command, mapped, place, script, sync_client, unknown_scripts, with_source
+from kgnb.store.link import Command, mapped, script, sync_client, unknown_scripts, with_source
+from kgnb.store.queue import Queue
 from kgnb.texts import say
 
 log = logging.getLogger(__name__)
@@ -26,50 +26,53 @@ def _key(claim: Claim) -> _Key:
 
 
 class Renewer(threading.Thread):
-    """Renews every added claim each third of a lease, in one round trip, on one connection of its own.
+    """Renews every held claim each third of a lease, in one round trip, on one connection of its own.
 
-    ``lost(claim)`` is called in this thread for a lease that the server says is gone; hand it on with
-    ``loop.call_soon_threadsafe``. While the server is away nothing is reported: leases that nobody could reap
-    may still be renewed, and :meth:`holds` is false meanwhile.
+    A lease that the server says is gone is :meth:`lost`, and ``on_lost(claim)`` is called in this thread
+    (hand it on with ``call_soon_threadsafe``). While the server is away nothing is lost: leases that nobody
+    could reap may still be renewed; :meth:`holds` is false meanwhile.
     """
 
     def __init__(
-        self,
-        url: SecretStr,
-        *,
-        lease_seconds: float,
-        hold_seconds: float,
-        lost: Callable[[Claim], None],
+        self, queue: Queue, *, node: str = "", on_lost: Callable[[Claim], None] | None = None
     ) -> None:
-        super().__init__(name="kgnb-renewer", daemon=True)
-        self._client = sync_client(url, lease_seconds)
-        self._where = place(url)
-        self._lease = lease_seconds
-        self._hold = hold_seconds
-        self._lost = lost
+        super().__init__(name=f"kgnb-renewer {node}".strip(), daemon=True)
+        self._client = sync_client(queue.url, queue.lease_seconds)
+        self._where = queue.link.where
+        self._lease = queue.lease_seconds
+        self._hold = queue.hold_seconds
+        self._on_lost = on_lost
         self._guard = threading.Lock()
         self._claims: dict[_Key, Claim] = {}
         self._good_until: dict[_Key, float] = {}
+        self._lost: set[_Key] = set()
         self._stop_asked = threading.Event()
         self._away = False
 
-    def add(self, claims: Iterable[Claim]) -> None:
+    def hold(self, *claims: Claim) -> None:
         """Keeps these claims from now on."""
         with self._guard:
             for claim in claims:
-                self._claims[_key(claim)] = claim
-                self._good_until[_key(claim)] = self._until(claim, claim.at)
+                key = _key(claim)
+                self._claims[key] = claim
+                self._good_until.setdefault(key, self._until(claim, claim.at))
 
-    def remove(self, claims: Iterable[Claim]) -> None:
+    def forget(self, *claims: Claim) -> None:
         """Lets go of claims that were acknowledged, released, failed or lost."""
         with self._guard:
             for claim in claims:
                 self._claims.pop(_key(claim), None)
                 self._good_until.pop(_key(claim), None)
+                self._lost.discard(_key(claim))
 
     def holds(self, claim: Claim) -> bool:
         """Whether the lease certainly lives: counted from before the last renewal that succeeded was sent."""
         return time.monotonic() < self._good_until.get(_key(claim), 0.0)
+
+    def lost(self, claim: Claim) -> bool:
+        """Whether the server said that the lease is gone, or the claim has been held for too long in all."""
+        too_long = claim.kind == "chapter" and time.monotonic() >= claim.at + self._hold
+        return too_long or _key(claim) in self._lost
 
     def stop(self, timeout: float = 1.5) -> None:
         """Ends the thread; what it held expires unless it was released."""
@@ -101,7 +104,7 @@ class Renewer(threading.Thread):
                 replies = self._trip([self._command(queue, claims) for queue, claims in by_queue.items()])
         except ServiceError as error:
             if not self._away:
-                log.warning(say("queue.log_no_renewal", reason=error))
+                log.warning(say("queue.log_no_renewal", reason=str(error)))
             self._away = True
             return False
         self._away = False
@@ -122,7 +125,9 @@ class Renewer(threading.Thread):
                 self._good_until[_key(claim)] = self._until(claim, sent)
                 return
             del self._claims[_key(claim)], self._good_until[_key(claim)]
-        self._lost(claim)
+            self._lost.add(_key(claim))
+        if self._on_lost is not None:
+            self._on_lost(claim)
 
     def _trip(self, commands: list[Command]) -> list[Any]:
         replies = self._send(commands)
@@ -134,6 +139,7 @@ class Renewer(threading.Thread):
         return replies
 
     def _send(self, commands: list[Command]) -> list[Any]:
+        pipe: Any  # redis-py leaves execute_command untyped
         with self._client.pipeline(transaction=False) as pipe:
             for command in commands:
                 pipe.execute_command(*command)

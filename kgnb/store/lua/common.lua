@@ -177,3 +177,14 @@ local function shelve(member, record, due, now)
   keep(member, record)
   redis.call('ZADD', LEASE, due, member)
 end
+
+-- {waiting items, waiting chapters, leases, delayed, dead, open tasks}
+local function state()
+  local chapters = redis.call('LLEN', ALONE)
+  local tasks = redis.call('LRANGE', OPEN, 0, -1)
+  for _, task in ipairs(tasks) do chapters = chapters + redis.call('LLEN', todo(task)) end
+  return {
+    redis.call('LLEN', Q), chapters, redis.call('ZCARD', LEASE), redis.call('ZCARD', LATER),
+    redis.call('HLEN', DEAD), #tasks,
+  }
+end

@@ -225,16 +225,6 @@ local function report_buried(mine)
   end
 end
 
-local function state()
-  local chapters = redis.call('LLEN', ALONE)
-  local tasks = redis.call('LRANGE', OPEN, 0, -1)
-  for _, task in ipairs(tasks) do chapters = chapters + redis.call('LLEN', todo(task)) end
-  return {
-    redis.call('LLEN', Q), chapters, redis.call('ZCARD', LEASE), redis.call('ZCARD', LATER),
-    redis.call('HLEN', DEAD), #tasks,
-  }
-end
-
 move_due()
 if reap_mode ~= 'none' then reap() end
 if not claim_alone() then

@@ -1,0 +1,3 @@
+-- The queue's counts, as poll.lua reports them.
+
+return state()
