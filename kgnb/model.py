@@ -314,6 +314,15 @@ class Book:
 
 
 @dataclass(frozen=True, slots=True)
+class Novel:
+    """A row of ``novels``: what the graph says of a book."""
+
+    id: int
+    title: str
+    author: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Chapter:
     """A row of ``chapters`` without its text."""
 

@@ -1,0 +1,16 @@
+"""The ledger: books, tasks, chapters and the record in SQL, as one object."""
+
+from __future__ import annotations
+
+from kgnb.store.books import Books, Imported
+from kgnb.store.catalog import Catalog
+from kgnb.store.chapters import ChapterEnd, Chapters, ChapterWork
+from kgnb.store.lives import Lives, Opening
+from kgnb.store.record import Record, SettleRows
+from kgnb.store.tasks import Tasks
+
+__all__ = ["ChapterEnd", "ChapterWork", "Imported", "Ledger", "Opening", "SettleRows"]
+
+
+class Ledger(Books, Catalog, Tasks, Lives, Chapters, Record):
+    """Everything that is durable, on an :class:`~kgnb.store.sql.Sql` that is prepared."""

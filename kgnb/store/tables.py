@@ -1,0 +1,285 @@
+"""Every table: main's, with the columns that the wire contract names, and kgnb's own (``kgnb_``).
+
+kgnb creates a missing table of main's and never alters one. Its own tables change forward only: a new table
+or a new nullable column, found and added by schema.py. Times are naive Beijing time.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
+
+METADATA = sa.MetaData()
+
+LongText = sa.Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+BigId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+Flag = sa.SmallInteger
+"""0, 1 or null: main's own may be BOOLEAN, TINYINT or INT."""
+
+
+class _MysqlJson(UserDefinedType[str]):
+    cache_ok = True
+
+    def get_col_spec(self, **_options: Any) -> str:
+        return "JSON"
+
+
+class JsonText(TypeDecorator[Any]):
+    """JSON in a JSON column on MySQL and in TEXT on SQLite; reads it from either, and from a null.
+
+    What isn't JSON reads as the text itself.
+    """
+
+    impl = sa.Text
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: sa.Dialect) -> TypeEngine[Any]:
+        """The column's type."""
+        json_column = dialect.name in ("mysql", "mariadb")
+        return dialect.type_descriptor(_MysqlJson() if json_column else sa.Text())
+
+    def process_bind_param(self, value: Any, _dialect: sa.Dialect) -> str | None:
+        """What is stored."""
+        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+    def process_result_value(self, value: Any, _dialect: sa.Dialect) -> Any:
+        """What is read."""
+        if not isinstance(value, (str, bytes)):
+            return value
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+
+
+def _main(name: str, *columns: sa.schema.SchemaItem) -> sa.Table:
+    key = sa.Column("id", sa.Integer, primary_key=True, autoincrement=True)
+    return sa.Table(name, METADATA, key, *columns, mysql_engine="InnoDB", mysql_charset="utf8mb4")
+
+
+def _own(name: str, *columns: sa.schema.SchemaItem) -> sa.Table:
+    # utf8mb4_bin: under the usual collations two different names or keys may count as equal.
+    return sa.Table(
+        name,
+        METADATA,
+        *columns,
+        mysql_engine="InnoDB",
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_bin",
+    )
+
+
+def _times(*names: str) -> list[sa.Column[Any]]:
+    return [sa.Column(n, sa.DateTime) for n in names]
+
+
+# --- main's -------------------------------------------------------------------------------------------------
+
+novels = _main(
+    "novels",
+    sa.Column("title", sa.String(255)),
+    sa.Column("author", sa.String(255)),
+    sa.Column("description", sa.Text),
+    sa.Column("file_path", sa.String(500)),
+    sa.Column("file_size", sa.Integer),
+    sa.Column("total_chapters", sa.Integer),
+    sa.Column("total_word_count", sa.Integer),
+    sa.Column("tags", JsonText),
+    sa.Column("is_deleting", Flag),
+    sa.Column("chapters_parsed", Flag),
+    *_times("created_at", "updated_at"),
+)
+
+chapters = _main(
+    "chapters",
+    sa.Column("novel_id", sa.Integer, index=True),
+    sa.Column("title", sa.String(255)),
+    sa.Column("content", LongText),
+    sa.Column("chapter_number", sa.Integer),
+    sa.Column("word_count", sa.Integer),
+    *_times("created_at"),
+)
+
+ai_providers = _main(
+    "ai_providers",
+    sa.Column("name", sa.String(100)),
+    sa.Column("display_name", sa.String(100)),
+    sa.Column("api_key", sa.String(255)),
+    sa.Column("base_url", sa.String(255)),
+    sa.Column("models", JsonText),
+    sa.Column("is_active", Flag),
+    *_times("created_at", "updated_at"),
+)
+
+tasks = _main(
+    "knowledge_graph_tasks",
+    sa.Column("task_name", sa.String(255)),
+    sa.Column("novel_id", sa.Integer, index=True),
+    sa.Column("chapter_ids", JsonText),
+    sa.Column("use_ai", Flag),
+    sa.Column("status", sa.String(20), index=True),
+    sa.Column("total_chapters", sa.Integer),
+    sa.Column("completed_chapters", sa.Integer),
+    sa.Column("failed_chapters", sa.Integer),
+    sa.Column("skipped_chapters", sa.Integer),
+    sa.Column("current_chapter_id", sa.Integer),
+    sa.Column("total_entities", sa.Integer),
+    sa.Column("total_relations", sa.Integer),
+    sa.Column("error_message", sa.Text),
+    sa.Column("last_error_chapter_id", sa.Integer),
+    sa.Column("auto_retry_enabled", Flag),
+    sa.Column("retry_interval_minutes", sa.Integer),
+    *_times("failed_at", "retry_scheduled_at"),
+    sa.Column("retry_count", sa.Integer),
+    *_times("created_at", "started_at", "completed_at", "paused_at", "updated_at"),
+)
+
+chapter_status = _main(
+    "knowledge_graph_chapter_status",
+    sa.Column("kg_task_id", sa.Integer),
+    sa.Column("chapter_id", sa.Integer),
+    sa.Column("status", sa.String(20)),
+    sa.Column("entities_extracted", sa.Integer),
+    sa.Column("relations_extracted", sa.Integer),
+    sa.Column("error_message", sa.Text),
+    *_times("created_at", "updated_at", "started_at", "completed_at"),
+    sa.Index("ix_kg_chapter_status_task_chapter", "kg_task_id", "chapter_id"),
+    sa.Index("ix_kg_chapter_status_task_status", "kg_task_id", "status"),
+)
+
+configs = _main(
+    "knowledge_graph_configs",
+    sa.Column("name", sa.String(255)),
+    sa.Column("description", sa.Text),
+    sa.Column("ai_provider", sa.String(50)),
+    sa.Column("ai_model", sa.String(100)),
+    sa.Column("use_ai", Flag),
+    sa.Column("max_content_length", sa.Integer),
+    sa.Column("enable_entity_extraction", Flag),
+    sa.Column("enable_relation_extraction", Flag),
+    sa.Column("entity_types", JsonText),
+    sa.Column("relation_types", JsonText),
+    sa.Column("rule_config", JsonText),
+    sa.Column("is_default", Flag),
+    sa.Column("is_system", Flag),
+    *_times("created_at", "updated_at"),
+)
+
+# --- kgnb's own ---------------------------------------------------------------------------------------------
+
+versions = _own(
+    "kgnb_schema",
+    sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),  # always 1
+    sa.Column("version", sa.Integer, nullable=False),
+    *_times("updated_at"),
+)
+
+books = _own(  # texts that are known, and the novel of each; an edition is a second row of a novel
+    "kgnb_books",
+    sa.Column("sha256", sa.String(64), primary_key=True),
+    sa.Column("novel_id", BigId, nullable=False, index=True),
+    sa.Column("lang", sa.String(8)),
+    sa.Column("edition", Flag),
+    *_times("created_at"),
+)
+
+chapter_hashes = _own(
+    "kgnb_chapters",
+    sa.Column("chapter_id", BigId, primary_key=True, autoincrement=False),
+    sa.Column("novel_id", BigId, nullable=False, index=True),
+    sa.Column("text_hash", sa.String(64), nullable=False, index=True),
+)
+
+task_facts = _own(
+    "kgnb_tasks",
+    sa.Column("task_id", BigId, primary_key=True, autoincrement=False),
+    sa.Column("novel_id", BigId, nullable=False, index=True),
+    sa.Column("provider", sa.String(100)),
+    sa.Column("model", sa.String(200)),
+    sa.Column("queue", sa.String(200)),
+    sa.Column("token", BigId, nullable=False),  # of the lease that opened it last; only rises
+    sa.Column("settled", Flag, nullable=False),
+    *_times("opened_at", "settled_at"),
+    sa.Column("names", LongText),  # frozen at the first opening: JSON
+)
+
+claims = _own(  # who holds a chapter: the fence of every write for it
+    "kgnb_claims",
+    sa.Column("task_id", BigId, primary_key=True, autoincrement=False),
+    sa.Column("chapter_id", BigId, primary_key=True, autoincrement=False),
+    sa.Column("token", BigId, nullable=False),
+)
+
+extractions = _own(  # the record; its long text comes last, so that the counts are read without it
+    "kgnb_extractions",
+    sa.Column("task_id", BigId, primary_key=True, autoincrement=False),
+    sa.Column("chapter_id", BigId, primary_key=True, autoincrement=False),
+    sa.Column("novel_id", BigId, nullable=False),
+    sa.Column("chapter_number", sa.Integer, nullable=False),
+    sa.Column("token", BigId, nullable=False),
+    sa.Column("text_hash", sa.String(64), nullable=False),
+    sa.Column("prompt_hash", sa.String(64), nullable=False),
+    sa.Column("provider", sa.String(100), nullable=False),
+    sa.Column("model", sa.String(200), nullable=False),
+    sa.Column("flags", sa.String(200), nullable=False),  # comma-separated
+    sa.Column("requests", sa.Integer, nullable=False),
+    sa.Column("prompt_tokens", sa.Integer, nullable=False),
+    sa.Column("completion_tokens", sa.Integer, nullable=False),
+    sa.Column("chars", sa.Integer, nullable=False),
+    sa.Column("rejected", sa.Integer, nullable=False),
+    *_times("created_at"),
+    sa.Column("extraction", LongText, nullable=False),
+    sa.Index("ix_kgnb_extractions_novel", "novel_id", "chapter_id", "task_id"),
+)
+
+raw_replies = _own(
+    "kgnb_raw",
+    sa.Column("task_id", BigId, primary_key=True, autoincrement=False),
+    sa.Column("chapter_id", BigId, primary_key=True, autoincrement=False),
+    sa.Column("part", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("reply", LongText, nullable=False),
+)
+
+names = _own(
+    "kgnb_names",
+    sa.Column("novel_id", BigId, primary_key=True, autoincrement=False),
+    sa.Column("kind", sa.String(40), primary_key=True),
+    sa.Column("name", sa.String(200), primary_key=True),  # 240 characters of 4 bytes: far below any key limit
+    sa.Column("mentions", sa.Integer, nullable=False),
+    sa.Column("first_chapter", sa.Integer, nullable=False),
+    sa.Column("last_chapter", sa.Integer, nullable=False),
+    sa.Column("chapters", sa.Integer, nullable=False),
+    sa.Column("aliases", LongText, nullable=False),  # JSON
+)
+
+replies = _own(  # the cache
+    "kgnb_replies",
+    sa.Column("id", sa.String(64), primary_key=True),
+    sa.Column("provider", sa.String(100), nullable=False),
+    sa.Column("model", sa.String(200), nullable=False),
+    sa.Column("task_id", BigId, nullable=False, index=True),  # that asked
+    sa.Column("requests", sa.Integer, nullable=False),
+    sa.Column("prompt_tokens", sa.Integer, nullable=False),
+    sa.Column("completion_tokens", sa.Integer, nullable=False),
+    sa.Column("size", sa.Integer, nullable=False),  # bytes of UTF-8
+    *_times("created_at"),
+    sa.Column("used_at", sa.DateTime, nullable=False, index=True),
+    sa.Column("reply", LongText, nullable=False),
+)
+
+MAIN = (novels, chapters, ai_providers, tasks, chapter_status, configs)
+OWN = (
+    versions,
+    books,
+    chapter_hashes,
+    task_facts,
+    claims,
+    extractions,
+    raw_replies,
+    names,
+    replies,
+)
