@@ -14,7 +14,7 @@ from kgnb.errors import InputError
 from kgnb.headings import Heading
 from kgnb.model import Book, Lang, text_hash
 
-__all__ = ["MAX_BYTES", "read_book", "story_path"]
+__all__ = ["MAX_BYTES", "language", "normalise", "read_book", "story_path"]
 
 MAX_BYTES = 200 * 1024 * 1024
 """A larger file is no novel: the longest web novels are about 60 MB."""
@@ -39,7 +39,7 @@ def read_book(path: str | Path, *, title: str | None = None, author: str | None 
     if not source.text.strip():
         raise InputError("book.empty", path=file)
     text = _without_licence(source.text)
-    lang = _language(text)
+    lang = language(text)
     found = headings.find(text, source.marked)
     facts = _stated(text[: min(found[0].start if found else 2_000, 4_000)], file.stem)
     return Book(
@@ -215,7 +215,8 @@ def _stated(head: str, stem: str) -> _Facts:
     return _Facts(title["title"] if title else "", author["author"] if author else "")
 
 
-def _language(text: str) -> Lang:
+def language(text: str) -> Lang:
+    """The language a text is in, by its share of Chinese characters."""
     sample = text[:300_000]
     chinese = len(re.findall(r"[\u3400-\u9fff]", sample))
     latin = len(re.findall(r"[A-Za-z]", sample))

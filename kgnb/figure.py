@@ -1,0 +1,114 @@
+"""A cast laid out: points, sizes and colours that the interactive and the still picture share. Pure."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kgnb import cast, layout
+from kgnb.cast import Cast, Person, Tie
+from kgnb.model import Graph
+from kgnb.texts import TEXTS, Language
+
+EDGE_COLOURS = {
+    "kin": "#c98a1b",
+    "love": "#d6408f",
+    "friend": "#1f9d73",
+    "foe": "#d5383a",
+    "rank": "#3a72d8",
+    "other": "#a3adbb",
+}
+NODE_COLOURS = ("#f2b8a0", "#a9cdec", "#b7dcb0", "#dcc0e8", "#f3dd9b", "#a8dcd6", "#f4bccb", "#cfd3dc")
+NODE_BORDERS = ("#b9573a", "#3f77ab", "#4f8a48", "#8a5aa3", "#a5832a", "#338880", "#b65474", "#717a8a")
+FONTS = (
+    "'Noto Sans SC','Noto Sans CJK SC','Source Han Sans SC','PingFang SC','Hiragino Sans GB',"
+    "'Microsoft YaHei','WenQuanYi Micro Hei',system-ui,-apple-system,'Segoe UI',sans-serif"
+)
+_MAX_LABEL = 14  # characters of a name that are drawn; the whole name is in the panel
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """A person's place in the picture."""
+
+    person: Person
+    label: str
+    x: float
+    y: float
+    radius: float
+    font: float
+
+    @property
+    def fill(self) -> str:
+        """The colour of the person's circle."""
+        return NODE_COLOURS[min(self.person.circle, len(NODE_COLOURS) - 1)]
+
+    @property
+    def border(self) -> str:
+        """The darker colour around it."""
+        return NODE_BORDERS[min(self.person.circle, len(NODE_BORDERS) - 1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """People with places, ties with widths."""
+
+    spots: list[Spot]
+    ties: list[Tie]
+    top_weight: float
+
+    def width(self, tie: Tie) -> float:
+        """A tie's width in points, 1 to 6."""
+        return round(1.0 + 5.0 * (tie.weight / self.top_weight) ** 0.6, 2) if self.top_weight else 1.0
+
+
+def draw(graph: Graph, limit: int) -> Figure:
+    """The ``limit`` most important characters of a graph, laid out; deterministic."""
+    chosen = cast.choose(graph, limit)
+    drawn = [t for t in chosen.ties if t.drawn]
+    top = max((t.weight for t in drawn), default=0.0)
+    spots = _spots(chosen, drawn, top)
+    return Figure(spots, chosen.ties, top)
+
+
+def _spots(chosen: Cast, drawn: Sequence[Tie], top: float) -> list[Spot]:
+    people = chosen.people
+    heaviest = max((p.weight for p in people), default=0.0) or 1.0
+    sizes = [(p.weight / heaviest) ** 1.4 for p in people]
+    labels = [_label(p.name) for p in people]
+    radii = [round(8 + 20 * s, 1) for s in sizes]
+    fonts = [round(12.5 + 8 * s, 1) for s in sizes]
+    boxes = [
+        layout.Box(max(r + 5, text_width(name) * font / 2 + 5), r + 5, r + font * 1.35 + 5)
+        for name, r, font in zip(labels, radii, fonts, strict=True)
+    ]
+    points = layout.place(boxes, [(t.a, t.b, (t.weight / top) ** 0.5) for t in drawn])
+    return [
+        Spot(p, name, x, y, r, f)
+        for p, name, (x, y), r, f in zip(people, labels, points, radii, fonts, strict=True)
+    ]
+
+
+def _label(name: str) -> str:
+    name = " ".join(printable(name).split())
+    return name if text_width(name) <= _MAX_LABEL else name[: _MAX_LABEL - 1] + "…"
+
+
+def text_width(text: str) -> float:
+    """About how wide a text is, in units of its font size."""
+    return sum(1.0 if unicodedata.east_asian_width(c) in "WF" else 0.56 for c in text)
+
+
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+
+
+def printable(text: object) -> str:
+    """A text without characters that XML forbids or UTF-8 can't hold."""
+    return _UNPRINTABLE.sub("", str(text))
+
+
+def word(key: str, lang: Language, **facts: object) -> str:
+    """A text of the picture in the picture's own language, whatever the program's is."""
+    return TEXTS[key][0 if lang == "zh" else 1].format(**facts)

@@ -1,0 +1,215 @@
+"""A graph as a picture: an interactive page, a still image, both in a notebook.
+
+The page is one file that needs no network: cytoscape.js is inlined, coordinates are computed here. Names,
+descriptions and quotes are hostile input: they reach the page only as JSON data and leave it only as text;
+the page's policy lets nothing run but the two scripts whose hashes it names.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import importlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from kgnb import cast, still
+from kgnb import figure as figures
+from kgnb.cast import Tie
+from kgnb.figure import EDGE_COLOURS, Figure, printable, word
+from kgnb.model import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS, Graph, NodeKey
+from kgnb.texts import TEXTS, Language
+
+__all__ = ["display", "html", "png", "svg"]
+
+PAGE_PEOPLE = 80
+STILL_PEOPLE = 45
+"""How many characters a page and a still image show: more can't be read at a glance."""
+
+_MOST_EVENTS = 12
+_PAGE_WORDS = (
+    *("hint", "nothing", "aliases", "traits", "organizations", "events", "relations"),
+    *("chapters", "first", "times", "no_match"),
+)
+
+
+def html(graph: Graph, *, title: str, lang: Language = "zh", limit: int = PAGE_PEOPLE) -> str:
+    """A self-contained interactive page of the ``limit`` most important characters."""
+    shown = figures.draw(graph, limit)
+    note = still.summary(shown, _everybody(graph), lang)
+    data = _json(_page_data(graph, shown, lang))
+    library, script = _asset("cytoscape.min.js"), _asset("picture.js")
+    parts = {
+        "LANG": "zh-CN" if lang == "zh" else "en",
+        "POLICY": _policy(library, script),
+        "TITLE": escape(printable(title)),
+        "NOTE": escape(note),
+        "SEARCH": escape(word("picture.search", lang)),
+        "FIT": escape(word("picture.fit", lang)),
+        "ALL": escape(word("picture.all", lang)),
+        "STYLE": _asset("picture.css"),
+        "DATA": data,
+        "LIBRARY": library,
+        "SCRIPT": script,
+    }
+    pieces = _asset("picture.html").split("@@")  # one pass: a text that looks like a slot stays a text
+    return "".join(parts[piece] if i % 2 else piece for i, piece in enumerate(pieces))
+
+
+def svg(graph: Graph, *, title: str, lang: Language = "zh", limit: int = STILL_PEOPLE) -> str:
+    """A still image of the ``limit`` most important characters as an SVG document."""
+    shown = figures.draw(graph, limit)
+    return still.svg(shown, title, still.summary(shown, _everybody(graph), lang), lang)
+
+
+def png(graph: Graph, *, title: str, lang: Language = "zh", limit: int = STILL_PEOPLE) -> bytes | None:
+    """The same still image as a PNG; None (and a log line) where Pillow or a font for it is missing."""
+    shown = figures.draw(graph, limit)
+    return still.png(shown, title, still.summary(shown, _everybody(graph), lang), lang)
+
+
+def display(graph: Graph, *, title: str, lang: Language = "zh", height: int = 640) -> None:
+    """Shows the graph in a notebook: a still image that any viewer can show, then the interactive page.
+
+    Raises ImportError outside of IPython.
+    """
+    notebook = importlib.import_module("IPython.display")
+    image: dict[str, object] = {"text/plain": title, "image/svg+xml": svg(graph, title=title, lang=lang)}
+    if drawn := png(graph, title=title, lang=lang):
+        image["image/png"] = base64.b64encode(drawn).decode()
+    notebook.display(image, raw=True)
+    notebook.display(notebook.HTML(iframe(html(graph, title=title, lang=lang), height)))
+
+
+def iframe(page: str, height: int = 640) -> str:
+    """A page in a frame of its own that may run its scripts and touch nothing around it."""
+    return (
+        f'<iframe sandbox="allow-scripts" width="100%" height="{height}" loading="lazy"'
+        f' style="border:1px solid #ddd;border-radius:8px" srcdoc="{escape(page, quote=True)}"></iframe>'
+    )
+
+
+def _everybody(graph: Graph) -> int:
+    return sum(node.label == "Character" for node in graph.nodes.values())
+
+
+@functools.cache
+def _asset(name: str) -> str:
+    text = (Path(__file__).parent / "data" / name).read_text(encoding="utf-8")
+    if "</script" in text.lower() and name.endswith(".js"):
+        raise AssertionError(f"{name} would end its own script element")
+    return text
+
+
+def _policy(*scripts: str) -> str:
+    """A content policy: no network, no frames, only these very scripts."""
+    hashes = " ".join(
+        "'sha256-" + base64.b64encode(hashlib.sha256(s.encode("utf-8")).digest()).decode() + "'"
+        for s in scripts
+    )
+    rules = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+    return f"{rules}; script-src {hashes}"
+
+
+def _json(data: object) -> str:
+    """JSON that can neither end its script element nor break a JavaScript line."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for char in "<>&\u2028\u2029":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
+
+
+# --- the page's data ----------------------------------------------------------------------------------------
+
+
+def _page_data(graph: Graph, shown: Figure, lang: Language) -> dict[str, Any]:
+    kinds = {edge.type for tie in shown.ties for edge in tie.edges}
+    names = {k: word(f"relation.{k}", lang) if k in CHARACTER_RELATIONS else k for k in sorted(kinds)}
+    around = _surroundings(graph, {spot.person.node.ref for spot in shown.spots})
+    return {
+        "words": {w: TEXTS[f"picture.{w}"][0 if lang == "zh" else 1] for w in _PAGE_WORDS},
+        "kinds": names,
+        "symmetric": sorted(SYMMETRIC_RELATIONS & kinds),
+        "groups": [
+            {
+                "id": g,
+                "name": word(f"picture.{g}", lang),
+                "colour": colour,
+                "kinds": [k for k in names if cast.group_of(k) == g],
+            }
+            for g, colour in EDGE_COLOURS.items()
+        ],
+        "people": [_person(shown, i, around) for i in range(len(shown.spots))],
+        "ties": [_tie(shown, tie) for tie in shown.ties],
+    }
+
+
+def _kinds_of(group: str, kinds: Iterable[str]) -> list[str]:
+    return [kind for kind in kinds if cast.group_of(kind) == group]
+
+
+def _person(shown: Figure, index: int, around: dict[NodeKey, dict[str, list[str]]]) -> dict[str, Any]:
+    spot = shown.spots[index]
+    facts = spot.person.node.properties
+    return {
+        "name": printable(spot.person.name),
+        "label": spot.label,
+        "x": spot.x,
+        "y": spot.y,
+        "r": spot.radius,
+        "font": spot.font,
+        "fill": spot.fill,
+        "border": spot.border,
+        "title": _text(facts.get("title")),
+        "description": _text(facts.get("description")),
+        "aliases": _list(facts.get("aliases")),
+        "traits": _list(facts.get("traits")),
+        "chapters": spot.person.chapters,
+        "first": spot.person.first_chapter,
+        **around.get(spot.person.node.ref, {"organizations": [], "events": []}),
+    }
+
+
+def _tie(shown: Figure, tie: Tie) -> dict[str, Any]:
+    relations = []
+    for edge in tie.edges:
+        facts = edge.properties
+        relations.append(
+            {
+                "kind": edge.type,
+                "label": _text(facts.get("label")),
+                "from": tie.a if shown.spots[tie.a].person.node.ref == edge.source else tie.b,
+                "count": int(cast.number(facts.get("count"), 1)),
+                "description": _text(facts.get("description")),
+                "evidence": _text(facts.get("evidence")),
+            }
+        )
+    return {"a": tie.a, "b": tie.b, "width": shown.width(tie), "drawn": tie.drawn, "relations": relations}
+
+
+def _surroundings(graph: Graph, people: set[NodeKey]) -> dict[NodeKey, dict[str, list[str]]]:
+    """The organizations and the events of each person shown."""
+    found: defaultdict[NodeKey, dict[str, list[str]]] = defaultdict(
+        lambda: {"organizations": [], "events": []}
+    )
+    for edge in sorted(graph.edges.values(), key=lambda e: e.ref):
+        kind = {"BELONGS_TO": "organizations", "PARTICIPATES_IN": "events"}.get(edge.type)
+        node = graph.nodes.get(edge.target)
+        if kind and node and edge.source in people and len(found[edge.source][kind]) < _MOST_EVENTS:
+            name = _text(node.properties.get("name") or node.key)
+            role = _text(edge.properties.get("position") or edge.properties.get("role"))
+            found[edge.source][kind].append(f"{name}（{role}）" if role else name)
+    return found
+
+
+def _text(value: object) -> str:
+    return "" if value is None else printable(value)
+
+
+def _list(value: object) -> list[str]:
+    return [printable(v) for v in value] if isinstance(value, list) else []
