@@ -1,0 +1,310 @@
+"""Which names of an English book are one person's, and why.
+
+A first name belongs to the full name that begins with it, a bare surname to the title it mostly bears, a nickname
+to its long form; titles and kinship alone join nobody, and two names that keep company in one sentence are two.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from kgnb.extract import words_en as words
+from kgnb.extract.names_en import Span, key
+from kgnb.extract.people import People, Stands
+
+_SENTENCE_END = re.compile(r"[.!?](?=[\s\"])|\n")
+_ABBREVIATED = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Rev)\.$")
+_PRONOUN = re.compile(r"\b(he|him|his|himself|she|her|hers|herself)\b", re.IGNORECASE)
+WINDOW = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A name taken apart."""
+
+    titles: tuple[str, ...]
+    rest: tuple[str, ...]
+
+    @property
+    def first(self) -> str:
+        """The first word after the titles."""
+        return self.rest[0] if self.rest else ""
+
+    @property
+    def last(self) -> str:
+        """The last word."""
+        return self.rest[-1] if self.rest else ""
+
+
+def split(name: str) -> Parts:
+    """Titles and the words after them."""
+    parts = name.split(" ")
+    n = 0
+    while n < len(parts) - 1 and key(parts[n]) in words.HONORIFICS:
+        n += 1
+    if len(parts) == 1 and key(parts[0]) in words.RANKS:
+        return Parts((key(parts[0]),), ())
+    return Parts(tuple(key(p) for p in parts[:n]), tuple(parts[n:]))
+
+
+class Resolver:
+    """Resolves the aliases of one book. ``spans`` are the accepted persons."""
+
+    def __init__(self, text: str, spans: Mapping[str, Span]) -> None:
+        self.text = text
+        self.spans = {n: s for n, s in spans.items() if not _family(n, s, spans)}
+        self.parts = {n: split(n) for n in self.spans}
+        self.people = People(self.spans)
+        ends = [
+            m.start()
+            for m in _SENTENCE_END.finditer(text)
+            if not _ABBREVIATED.search(text, max(0, m.start() - 5), m.start() + 1)
+        ]
+        self.stands = Stands(self.people, {n: s.at for n, s in self.spans.items()}, ends, WINDOW)
+        self.order = sorted(self.spans, key=lambda n: (-self.spans[n].count, n))
+        self._gender: dict[str, str] = {}
+
+    def resolve(self) -> dict[str, list[str]]:
+        """Canonical name → all names of that person."""
+        self._same_words()
+        self._titled_first()
+        self._bare_first()
+        self._titled_surname()
+        self._bare_last()
+        self._nicknames()
+        self._ranks()
+        found = {}
+        for names in self.people.members.values():
+            found[max(names, key=self._canonical)] = sorted(names, key=lambda n: (-self.spans[n].count, n))
+        return found
+
+    # --- the steps ---
+
+    def _same_words(self) -> None:
+        """Miss Elizabeth Bennet and Elizabeth Bennet; Lady Catherine de Bourgh and Catherine de Bourgh."""
+        by_words: dict[tuple[str, ...], list[str]] = defaultdict(list)
+        for name in self.order:
+            rest = self.parts[name].rest
+            if len(rest) >= 2:
+                by_words[tuple(w.lower() for w in rest)].append(name)
+        for names in by_words.values():
+            for other in names[1:]:
+                if self._agree(names[0], other) and not self._wife(names[0], other):
+                    self.people.join(names[0], other, "same words")
+
+    def _titled_first(self) -> None:
+        """Sir Walter and Sir Walter Elliot; Miss Anne and Anne."""
+        for name in self.order:
+            parts = self.parts[name]
+            if not parts.titles or len(parts.rest) != 1:
+                continue
+            longer = [
+                n
+                for n in self.order
+                if n != name
+                and self.parts[n].titles == parts.titles
+                and len(self.parts[n].rest) > 1
+                and self.parts[n].first == parts.first
+            ]
+            if longer and not self._is_surname(parts.first, name):
+                self.people.join(longer[0], name, "title and first name")
+            elif parts.first in self.spans and parts.titles[-1] in (
+                "miss",
+                "master",
+                "sir",
+                "lady",
+                "aunt",
+                "uncle",
+                "cousin",
+            ):
+                bare = self.spans[parts.first]
+                if (
+                    bare.count >= 3
+                    and not self._is_surname(parts.first, name)
+                    and self.stands.ratio(name, bare.name, 0.0) < 0.6
+                ):
+                    self.people.join(bare.name, name, "title and first name")
+
+    def _bare_first(self) -> None:
+        """Anne and Anne Elliot: the full name that begins so; of several the one that keeps apart from it."""
+        for name in self.order:
+            if len(self.parts[name].rest) != 1 or self.parts[name].titles:
+                continue
+            fulls = [
+                n
+                for n in self.order
+                if len(self.parts[n].rest) > 1
+                and self.parts[n].first == name
+                and "mrs" not in self.parts[n].titles
+            ]
+            roots = list(dict.fromkeys(self.people.root(f) for f in fulls))
+            best = self._apart(name, [r for r in roots if self._agree(name, r)])
+            if best:
+                self.people.join(best, name, "first name")
+
+    def _titled_surname(self) -> None:
+        """Mr. Bingley and Charles Bingley, Captain Wentworth and Frederick Wentworth."""
+        for name in self.order:
+            parts = self.parts[name]
+            if not parts.titles or len(parts.rest) != 1 or len(self.people.names_of(name)) > 1:
+                continue
+            fulls = [
+                n
+                for n in self.order
+                if len(self.parts[n].rest) > 1
+                and self.parts[n].last == parts.last
+                and not _clash(parts.titles, self._titles(n))
+            ]
+            roots = list(dict.fromkeys(self.people.root(f) for f in fulls))
+            best = self._apart(name, [r for r in roots if self._agree(name, r)], strict=True)
+            if best:
+                self.people.join(best, name, "title and surname")
+
+    def _bare_last(self) -> None:
+        """Darcy is whoever mostly bears it with a title; White Rabbit is the Rabbit."""
+        for name in self.order:
+            if (
+                self.parts[name].titles
+                or len(self.parts[name].rest) != 1
+                or len(self.people.names_of(name)) > 1
+            ):
+                continue
+            bearers: Counter[str] = Counter()
+            for other in self.order:
+                parts = self.parts[other]
+                if (
+                    other != name
+                    and (parts.titles or len(parts.rest) > 1)
+                    and (parts.last == name or other.startswith(name + " of "))
+                ):
+                    polite = "mrs" in parts.titles or "miss" in parts.titles
+                    bearers[self.people.root(other)] += (
+                        self.spans[other].count if not polite else self.spans[other].count // 4
+                    )
+            ranked = [r for r, n in bearers.most_common(3) if n > 0 or len(bearers) == 1]
+            if (
+                ranked
+                and (len(ranked) == 1 or bearers[ranked[0]] >= 1.5 * bearers[ranked[1]])
+                and self.stands.ratio(name, ranked[0], 0.0) < 0.7
+            ):
+                self.people.join(ranked[0], name, "surname")
+
+    def _nicknames(self) -> None:
+        """Lizzy and Elizabeth: the table's long forms, where one bearer keeps apart from the short one."""
+        for name in self.order:
+            longs = words.NICKNAMES.get(self.parts[name].first.lower())
+            if not longs or len(self.people.names_of(name)) > 3:
+                continue
+            roots = [
+                self.people.root(n)
+                for n in self.order
+                if self.parts[n].first.lower() in longs
+                and not (len(self.parts[n].rest) == 1 and self._is_surname(self.parts[n].first, n))
+            ]
+            best = self._apart(
+                name,
+                [r for r in dict.fromkeys(roots) if self._agree(name, r) and r != self.people.root(name)][:4],
+                strict=True,
+            )
+            if best:
+                self.people.join(best, name, "nickname")
+
+    def _ranks(self) -> None:
+        """The Admiral is the one Admiral of the book."""
+        for name in [n for n in self.order if not self.parts[n].rest]:
+            bearers: Counter[str] = Counter()
+            for other in self.order:
+                if (
+                    other != name
+                    and self.parts[name].titles[0] in self.parts[other].titles
+                    and self.parts[other].rest
+                ):
+                    bearers[self.people.root(other)] += self.spans[other].count
+            top = bearers.most_common(2)
+            if top and (len(top) == 1 or top[0][1] >= 2.5 * top[1][1]):
+                self.people.join(top[0][0], name, "rank")
+
+    # --- tests ---
+
+    def _apart(self, name: str, roots: list[str], *, strict: bool = False) -> str:
+        """The root whose person may be ``name``'s: never beside it in a sentence; empty if none or unclear."""
+        if not roots:
+            return ""
+        if len(roots) == 1:
+            limit = 0.35 if strict else 0.6
+            return roots[0] if self.stands.ratio(name, roots[0], 0.0) < limit else ""
+        judged = sorted((self.stands.ratio(name, r, 0.2), i, r) for i, r in enumerate(roots))
+        if judged[0][0] < 0.3 and (not strict or judged[1][0] > 0.3):
+            return judged[0][2]
+        return ""
+
+    def _is_surname(self, word: str, name: str) -> bool:
+        """Whether others bear ``word`` as their last name."""
+        mine = self.people.root(name)
+        return any(
+            p.last == word
+            and (len(p.rest) > 1 or {"mr", "mrs"} & set(p.titles))
+            and self.people.root(n) != mine
+            for n, p in self.parts.items()
+        )
+
+    def _titles(self, name: str) -> set[str]:
+        return {t for n in self.people.names_of(name) for t in self.parts[n].titles}
+
+    def _wife(self, one: str, other: str) -> bool:
+        return ("mrs" in self.parts[one].titles) != ("mrs" in self.parts[other].titles)
+
+    def _agree(self, one: str, other: str) -> bool:
+        """Whether what is known of both persons' sex is no contradiction."""
+        a, b = self.gender(one), self.gender(other)
+        return not a or not b or a == b
+
+    def gender(self, name: str) -> str:
+        """ "m", "f" or "": by title, else by the pronouns that follow the person's names."""
+        titles = self._titles(name)
+        if titles & words.FEMALE:
+            return "f"
+        if titles & words.MALE:
+            return "m"
+        root = "\x00".join(self.people.names_of(name))
+        if root not in self._gender:
+            self._gender[root] = self._by_pronouns(self.people.names_of(name))
+        return self._gender[root]
+
+    def _by_pronouns(self, names: Iterable[str]) -> str:
+        seen: Counter[str] = Counter()
+        for name in names:
+            for at in self.spans[name].at[:200]:
+                match = _PRONOUN.search(self.text, at + len(name), at + len(name) + 60)
+                if match:
+                    seen["f" if match[1].lower().startswith(("she", "her")) else "m"] += 1
+        if seen.total() < 4:
+            return ""
+        best, n = seen.most_common(1)[0]
+        return best if n >= 0.7 * seen.total() else ""
+
+    def _canonical(self, name: str) -> tuple[bool, int, int]:
+        parts = self.parts[name]
+        return (
+            bool(parts.rest) and not (parts.titles and len(parts.rest) == 1),
+            len(parts.rest) > 1,
+            self.spans[name].count,
+        )
+
+
+def _clash(one: Iterable[str], other: Iterable[str]) -> bool:
+    """Titles that one person does not bear together: Captain and Mr, Mrs and Miss."""
+    a, b = set(one), set(other)
+    return bool(a and b and not a & b)
+
+
+def _family(name: str, span: Span, spans: Mapping[str, Span]) -> bool:
+    """The Bennets, the Lucases: a family, not a person."""
+    last = name.split(" ")[-1]
+    if not last.endswith("s") or span.the < 0.4 * span.count:
+        return False
+    singular = {last[:-1], last[:-2]}
+    return any(n.split(" ")[-1] in singular for n in spans)

@@ -1,0 +1,85 @@
+"""The pre-scan: the names of a whole book by statistics and rules, without an LLM."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+
+from kgnb.extract import names_en, names_zh, places_zh
+from kgnb.model import Lang, NameEntry
+
+MAX_NAMES = 3_000
+"""Names kept per book: far more than any reader knows, and a bound for the matching."""
+
+
+def scan(chapters: Sequence[tuple[int, str]], lang: Lang) -> list[NameEntry]:
+    """The names of a book, the most mentioned first.
+
+    ``chapters``: (number, text) in the book's order. Pure, and heavy: meant for a process of a pool. Entries of
+    kind ``Character`` come with their aliases; ``Location`` and ``Organization`` bear none.
+    """
+    flatten = names_zh.flatten if lang == "zh" else names_en.flatten
+    book = _Joined((number, flatten(text)) for number, text in chapters)
+    find = _scan_zh if lang == "zh" else _scan_en
+    entries = [book.entry(name, names, kind, at) for name, names, kind, at in find(book.text)]
+    entries.sort(key=lambda e: (-e.mentions, e.name))
+    return entries[:MAX_NAMES]
+
+
+class _Joined:
+    """The chapters as one text that still knows where each begins."""
+
+    def __init__(self, chapters: Iterable[tuple[int, str]]) -> None:
+        self._numbers: list[int] = []
+        self._starts: list[int] = []
+        pieces: list[str] = []
+        length = 0
+        for number, text in chapters:
+            self._numbers.append(number)
+            self._starts.append(length)
+            pieces.append(text)
+            length += len(text) + 1
+        self.text = "\n".join(pieces)
+
+    def entry(self, name: str, names: Sequence[str], kind: str, at: Iterable[int]) -> NameEntry:
+        """The table's entry for one person or place that stands at these offsets."""
+        seen = [self._numbers[bisect_right(self._starts, a) - 1] for a in at]
+        return NameEntry(
+            name=name,
+            aliases=tuple(n for n in names if n != name),
+            kind=kind,
+            mentions=len(seen),
+            first_chapter=min(seen, default=0),
+            last_chapter=max(seen, default=0),
+            chapters=len(set(seen)),
+        )
+
+
+_Found = tuple[str, list[str], str, list[int]]
+
+
+def _scan_zh(text: str) -> Iterable[_Found]:
+    from kgnb.extract.alias_zh import Resolver
+
+    accepted = names_zh.Judge(text).names()
+    resolver = Resolver(text, {w: c.count for w, c in accepted.items()})
+    taken: set[str] = set()
+    for name, names in resolver.resolve().items():
+        taken.update(names)
+        yield name, names, "Character", [a for n in names for a in resolver.at.get(n, ())]
+    for name, (kind, at) in places_zh.find(text, taken).items():
+        yield name, [], kind, at
+
+
+def _scan_en(text: str) -> Iterable[_Found]:
+    from kgnb.extract.alias_en import Resolver
+
+    judge = names_en.Judge(text)
+    resolver = Resolver(text, judge.persons())
+    taken: set[str] = set()
+    for name, names in resolver.resolve().items():
+        taken.update(names)
+        yield name, names, "Character", [a for n in names for a in resolver.spans[n].at]
+    for name, span in judge.places().items():
+        if name not in taken:
+            yield name, [], names_en.kind_of(name), span.at

@@ -1,0 +1,280 @@
+"""Who stands in a Chinese book: names found by how the language treats them, with no list of names.
+
+Candidates come from speech frames, the surname table and 字/号 patterns. The frames' most certain speakers teach
+a model of what stands left and right of a name in *this* book; it judges all other candidates.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kgnb.extract import words_zh as words
+
+HAN = "\u3400-\u9fff"
+_SPACES = re.compile(r"\s+")
+_BEFORE_QUOTE = re.compile(rf"(?<![{HAN}])([{HAN}]{{2,10}})[：:，,]?\s*[“「『\"]")
+_AFTER_QUOTE = re.compile(rf"[”」』\"]\s*([{HAN}]{{2,14}})(?![{HAN}])")
+_SPEECH = re.compile(f"[{words.SPEECH_END}]")
+
+Contexts = dict[str, "Context"]
+
+
+@dataclass(slots=True)
+class Context:
+    """What stands beside one candidate: character → count, and how often in all."""
+
+    count: int = 0
+    left: dict[str, int] = field(default_factory=dict)
+    right: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A string that may be a name, and the evidence."""
+
+    word: str
+    context: Context
+    speaks: int = 0
+    surname: bool = False
+    score: float = 0.0
+
+    @property
+    def count(self) -> int:
+        """Occurrences in the book."""
+        return self.context.count
+
+
+def flatten(text: str) -> str:
+    """The text with each run of white space as one line end."""
+    return _SPACES.sub("\n", text)
+
+
+def speech_clauses(text: str) -> Iterable[str]:
+    """Clauses that lead a quotation in or follow it and hold a verb of speech."""
+    for match in _BEFORE_QUOTE.finditer(text):
+        if match[1][-1] in words.SPEECH_END:
+            yield match[1]
+    for match in _AFTER_QUOTE.finditer(text):
+        if _SPEECH.search(match[1], 2):
+            yield match[1]
+
+
+def speakers(text: str) -> dict[str, int]:
+    """Clause beginnings that look like a speaker → times, each followed by what may follow one."""
+    nexts: dict[str, Counter[str]] = {}
+    for clause in speech_clauses(text):
+        for n in (2, 3, 4):
+            if len(clause) > n:
+                nexts.setdefault(clause[:n], Counter())[clause[n]] += 1
+    found = {}
+    for word, after in nexts.items():
+        good = sum(v for c, v in after.items() if c in words.SPEECH_HEAD)
+        total = after.total()
+        if good >= 2 and good >= 0.5 * total:
+            found[word] = good
+    return found
+
+
+def surname_words(text: str, least: int) -> set[str]:
+    """Strings of a surname and one or two characters that occur ``least`` times."""
+    one = "".join(sorted(words.SURNAMES))
+    two = "|".join(sorted(words.COMPOUND_SURNAMES))
+    counts: Counter[str] = Counter()
+    for pattern in (rf"(?=([{one}][{HAN}])([{HAN}]?))", rf"(?=((?:{two})[{HAN}])([{HAN}]?))"):
+        for match in re.finditer(pattern, text):
+            counts[match[1]] += 1
+            if match[2]:
+                counts[match[1] + match[2]] += 1
+    return {w for w, n in counts.items() if n >= least}
+
+
+def read_contexts(text: str, candidates: Iterable[str]) -> Contexts:
+    """What stands left and right of every occurrence of each candidate (2 to 5 characters long)."""
+    found: Contexts = {w: Context() for w in candidates}
+    by_length: dict[int, dict[str, Context]] = {}
+    for word, context in found.items():
+        by_length.setdefault(len(word), {})[word] = context
+    padded = "\n" + text + "\n"
+    for n, wanted in by_length.items():
+        grams = map("".join, zip(*(padded[i:] for i in range(1, n + 1)), strict=False))
+        for left, gram, right in zip(padded, grams, padded[n + 1 :], strict=False):
+            if gram in wanted:
+                context = wanted[gram]
+                context.count += 1
+                context.left[left] = context.left.get(left, 0) + 1
+                context.right[right] = context.right.get(right, 0) + 1
+    return found
+
+
+class NeighbourModel:
+    """How much more often a character stands beside a name than elsewhere, learnt from sure names."""
+
+    def __init__(self, text: str, seeds: Sequence[Context]) -> None:
+        base = Counter(text)
+        total = len(text) or 1
+        self._base = {c: n / total for c, n in base.items()}
+        self._left = self._odds(c.left for c in seeds)
+        self._right = self._odds(c.right for c in seeds)
+
+    def _odds(self, sides: Iterable[Mapping[str, int]]) -> dict[str, float]:
+        # A seed counts at most 60 times: a hero's habits are not everyone's.
+        seen: Counter[str] = Counter()
+        for side in sides:
+            weight = min(1.0, 60 / max(1, sum(side.values())))
+            for char, n in side.items():
+                seen[char] += n * weight  # type: ignore[assignment]
+        total = sum(seen.values()) or 1.0
+        smooth = 200.0
+        return {
+            c: math.log((seen.get(c, 0) + smooth * p) / (total + smooth) / p) for c, p in self._base.items()
+        }
+
+    def sides(self, context: Context) -> tuple[float, float]:
+        """Mean log odds of the left and of the right neighbours."""
+        return self.side(context.left, self._left), self.side(context.right, self._right)
+
+    @staticmethod
+    def side(seen: Mapping[str, int], odds: Mapping[str, float]) -> float:
+        """Mean log odds of one side's neighbours."""
+        total = sum(seen.values()) or 1
+        return sum(n * max(-3.0, odds.get(c, 0.0)) for c, n in seen.items()) / total
+
+
+def _dictionary(wanted: set[str]) -> Iterable[tuple[str, int, str]]:
+    """Entries (word, frequency, part of speech) of jieba's dictionary for ``wanted``.
+
+    The file is read as data: jieba itself, its cache and its logging stay out of it. Without jieba: nothing.
+    """
+    spec = importlib.util.find_spec("jieba")
+    if spec is None or not spec.origin:
+        return
+    with (Path(spec.origin).parent / "dict.txt").open(encoding="utf-8") as lines:
+        for line in lines:
+            word, _, rest = line.partition(" ")
+            if word in wanted:
+                frequency, _, tag = rest.strip().partition(" ")
+                yield word, int(frequency), tag
+
+
+def dictionary_words(wanted: set[str]) -> dict[str, float]:
+    """Those of ``wanted`` that the dictionary knows as something else than a person → how surely (0 to 4)."""
+    return {w: 0.8 * math.log10(max(3, n)) for w, n, tag in _dictionary(wanted) if not tag.startswith("nr")}
+
+
+class Judge:
+    """Decides which candidates of one book are names."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        least = 2 if len(text) < 60_000 else 3 if len(text) < 300_000 else 4
+        spoken = speakers(text)
+        words_seen = {w for w in surname_words(text, least) | set(spoken) if possible(w)}
+        contexts = read_contexts(text, words_seen)
+        self.known = dictionary_words(words_seen)
+        self.candidates = {
+            w: Candidate(w, c, spoken.get(w, 0), has_surname(w))
+            for w, c in contexts.items()
+            if c.count >= least
+        }
+        self.model = NeighbourModel(text, [c.context for c in self._seeds()])
+        for candidate in self.candidates.values():
+            candidate.score = self._score(candidate)
+
+    def _seeds(self) -> list[Candidate]:
+        """Speakers that carry a surname and are no word, no title and no longer form of another speaker."""
+        sure = [
+            c
+            for c in self.candidates.values()
+            if c.speaks >= 2
+            and c.surname
+            and c.word not in self.known
+            and c.word[-1] not in words.ENDS_NO_NAME
+        ]
+        names = {c.word for c in sure}
+        return [c for c in sure if c.word[:-1] not in names]
+
+    def _score(self, candidate: Candidate) -> float:
+        word, context = candidate.word, candidate.context
+        left, right = self.model.sides(context)
+        score = min(left, 1.5) + min(right, 1.5) + min(2.0, 0.5 * math.log1p(candidate.speaks))
+        score += _surname_bonus(word)
+        if word[-1] in words.ENDS_NO_NAME:
+            score -= 1.2 if word[0] in words.COMMON_SURNAMES else 3.0
+        score -= 6.0 * _share(context.left, words.DETERMINERS) + 6.0 * _share(context.right, words.PLURALS)
+        if word in self.known:
+            score -= self.known[word] * (0.5 if word[0] in words.COMMON_SURNAMES and len(word) == 2 else 1.0)
+        return score
+
+    def names(self, bar: float = 1.0) -> dict[str, Candidate]:
+        """The accepted candidates: those over the bar that are no piece or prolongation of another."""
+        passed = {w: c for w, c in self.candidates.items() if c.score >= bar and not self._fragment(c)}
+        kept: dict[str, Candidate] = {}
+        for word in sorted(passed, key=len):
+            if not self._prolonged(passed[word], kept):
+                kept[word] = passed[word]
+        return kept
+
+    def _fragment(self, candidate: Candidate) -> bool:
+        """Whether the candidate nearly always stands inside one longer candidate."""
+        word, n = candidate.word, candidate.count
+        if word in words.COMPOUND_SURNAMES:
+            return True
+        for char, times in candidate.context.left.items():
+            if times >= 0.7 * n and char + word in self.candidates:
+                return True
+        for char, times in candidate.context.right.items():
+            longer = self.candidates.get(word + char)
+            if times >= 0.6 * n and longer and longer.score > candidate.score - 0.5:
+                return True
+        return False
+
+    def _prolonged(self, candidate: Candidate, kept: Mapping[str, Candidate]) -> bool:
+        """Whether the candidate is a shorter name plus what happens to stand beside it."""
+        word = candidate.word
+        for size in range(2, len(word)):
+            head, tail = kept.get(word[:size]), kept.get(word[-size:])
+            if head and candidate.count < 0.5 * head.count:
+                return True
+            if tail and candidate.count < 0.5 * tail.count and not has_surname(word):
+                return True
+        return False
+
+
+def possible(word: str) -> bool:
+    """Whether the characters alone allow a name."""
+    return (
+        not (set(word) & words.NEVER_IN_NAMES)
+        and word not in words.TITLES
+        and word[0] not in words.DETERMINERS
+    )
+
+
+def has_surname(word: str) -> bool:
+    """Whether the word can be read as surname and given name."""
+    return (word[0] in words.SURNAMES and len(word) <= 3) or (
+        word[:2] in words.COMPOUND_SURNAMES and 3 <= len(word) <= 4
+    )
+
+
+def _surname_bonus(word: str) -> float:
+    if word[:2] in words.COMPOUND_SURNAMES and len(word) >= 3:
+        return 1.0
+    if len(word) > 3:
+        return -1.0
+    return 0.7 if word[0] in words.COMMON_SURNAMES else 0.0 if word[0] in words.SURNAMES else -0.3
+
+
+def _share(side: Mapping[str, int], chars: frozenset[str]) -> float:
+    total = sum(side.values()) or 1
+    return sum(n for c, n in side.items() if c in chars) / total
+
+
+def geographic(wanted: set[str]) -> set[str]:
+    """Those of ``wanted`` that jieba's dictionary knows as geographic names."""
+    return {word for word, _, tag in _dictionary(wanted) if tag == "ns"}

@@ -1,0 +1,84 @@
+"""Names joined into persons, and the statistics of where they stand that say whether two may be one."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+
+class People:
+    """The names of one book, joined step by step into persons. The first name of a join stays the root."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._root = {n: n for n in names}
+        self.members = {n: [n] for n in self._root}
+        self.reasons: dict[tuple[str, str], str] = {}
+
+    def root(self, name: str) -> str:
+        """The representative of the person that bears ``name``."""
+        if name not in self._root:
+            self._root[name] = name
+            self.members[name] = [name]
+        return self._root[name]
+
+    def join(self, one: str, other: str, reason: str) -> None:
+        """Makes both names one person's."""
+        a, b = self.root(one), self.root(other)
+        if a == b:
+            return
+        for name in self.members[b]:
+            self._root[name] = a
+        self.members[a] += self.members.pop(b)
+        self.reasons[(one, other)] = reason
+
+    def names_of(self, name: str) -> list[str]:
+        """All names of the person that bears ``name``."""
+        return self.members[self.root(name)]
+
+
+class Stands:
+    """Where names stand: in which sentences and windows of the text.
+
+    ``at``: name → character offsets; ``ends``: offsets of sentence ends; ``window``: characters.
+    """
+
+    def __init__(
+        self, people: People, at: Mapping[str, Sequence[int]], ends: Sequence[int], window: int
+    ) -> None:
+        self._people = people
+        self._window = window
+        self._sentences = {n: Counter(bisect_left(ends, a) for a in places) for n, places in at.items()}
+        self._windows = {n: Counter(a // window for a in places) for n, places in at.items()}
+        length = ends[-1] if ends else 1
+        self._per_window = max(1.0, len(ends) * window / max(length, 1))
+        self._kept: dict[tuple[str, ...], tuple[Counter[int], Counter[int]]] = {}
+
+    def _of(self, name: str) -> tuple[Counter[int], Counter[int]]:
+        names = tuple(self._people.names_of(name))
+        if names not in self._kept:
+            sentences: Counter[int] = Counter()
+            windows: Counter[int] = Counter()
+            for one in names:
+                sentences.update(self._sentences.get(one, {}))
+                windows.update(self._windows.get(one, {}))
+            self._kept[names] = sentences, windows
+        return self._kept[names]
+
+    def expected(self, one: str, other: str) -> float:
+        """Sentences that both would share if each were strewn at random over its windows."""
+        windows, windows2 = self._of(one)[1], self._of(other)[1]
+        return sum(windows[w] * windows2[w] for w in windows.keys() & windows2.keys()) / self._per_window
+
+    def ratio(self, one: str, other: str, unsure: float = 9.0) -> float:
+        """Sentences that both persons stand in, over those expected; ``unsure`` where less than 1 is expected."""
+        expected = self.expected(one, other)
+        if expected < 1.0:
+            return unsure
+        return len(self._of(one)[0].keys() & self._of(other)[0].keys()) / expected
+
+    def reach(self, one: str, other: str) -> float:
+        """Share of ``one``'s windows in which, or next to which, ``other`` stands too."""
+        windows, windows2 = self._of(one)[1], self._of(other)[1]
+        near = {w + d for w in windows2 for d in (-1, 0, 1)}
+        return len(windows.keys() & near) / (len(windows) or 1)

@@ -1,0 +1,69 @@
+"""English: sentences, and the words that state a tie between two persons."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from kgnb.extract.frames import Frame, Mention, Rule, match_rules
+from kgnb.extract.names_en import flatten
+
+__all__ = ["flatten", "frames", "more_mentions", "sentence_ends"]
+
+_ENDS = re.compile(r"(?<!Mr)(?<!Mrs)(?<!Ms)(?<!Dr)(?<!St)[.!?](?=[\s\"])|\n")
+
+
+def sentence_ends(text: str) -> list[int]:
+    """Offsets of the characters that end sentences."""
+    return [m.start() for m in _ENDS.finditer(text)]
+
+
+def more_mentions(text: str, mentions: Sequence[Mention]) -> list[Mention]:
+    """English has no short forms beyond the table's."""
+    return list(mentions)
+
+
+def _rule(between: str, type: str, *, after: str = "", turned: bool = False) -> Rule:
+    return Rule(re.compile(between), re.compile(after) if after else None, type, turned)
+
+
+_ADJECTIVE = r"(?:(?:own|eldest|elder|older|younger|youngest|only|little|late|first|second|old|dear|poor|half|twin|adopted|beloved) )*"
+_KIN = "(?:nephew|niece|uncle|aunt|cousin|grandfather|grandmother|grandson|granddaughter|mother-in-law|father-in-law|sister-in-law|brother-in-law|son-in-law|daughter-in-law)"
+_WORDS = (
+    ("(?:son|daughter|child|boy|girl)", "PARENT_OF", False),
+    ("(?:father|mother|parent|stepfather|stepmother)", "PARENT_OF", True),
+    ("(?:brother|sister|twin)", "SIBLING", False),
+    (_KIN, "FAMILY", False),
+    ("(?:wife|husband|bride|fiancée|fiancé|fiancee|fiance|spouse)", "SPOUSE", False),
+    ("(?:master|mistress|teacher|tutor|mentor)", "MASTER_OF", True),
+    ("(?:pupil|apprentice|student|disciple)", "MASTER_OF", False),
+    ("(?:servant|maid|valet|butler|footman|squire|steward|lieutenant|housekeeper)", "LEADS", False),
+    ("(?:friend|companion)", "FRIEND", False),
+    ("(?:enemy|foe|nemesis)", "ENEMY", False),
+    ("(?:rival)", "RIVAL", False),
+)
+
+RULES = tuple(
+    rule
+    for noun, kind, turned in _WORDS
+    for rule in (
+        _rule(rf"'s? {_ADJECTIVE}{noun},? ", kind, turned=turned),
+        _rule(rf",? (?:was |is |were |and )?(?:the |a |an )?{_ADJECTIVE}{noun} (?:of|to) ", kind, turned=not turned),
+        _rule(r",? (?:was|is|were|became|had been) ", kind, after=rf"'s? {_ADJECTIVE}{noun}\b", turned=not turned),
+    )
+) + (
+    _rule(r" (?:had |has )?(?:married|marries|wed|wedded)(?: to)? ", "SPOUSE"),
+    _rule(r" (?:was|is|were|got) (?:married|engaged|betrothed) to ", "SPOUSE"),
+    _rule(r" (?:and|with) ", "SPOUSE", after=r" (?:were|are|had been|got) (?:married|engaged)"),
+    _rule(r" (?:had |has )?(?:loved|loves|adored|adores|fell in love with|falls in love with|was in love with|is in love with) ", "LOVES"),
+    _rule(r" (?:had |has )?(?:hated|hates|despised|despises|detested|detests|loathed|loathes) ", "HATES"),
+    _rule(r" (?:had |has )?(?:killed|kills|slew|murdered|attacked|attacks|fought(?: with| against)?|stabbed|shot|betrayed|struck) ", "ENEMY"),
+    _rule(r" (?:served|serves|obeyed|swore fealty to|had served) ", "SERVES"),
+    _rule(r" (?:followed|follows) ", "FOLLOWS"),
+    _rule(r" (?:led|leads|commanded|commands|ordered|orders) ", "LEADS"),
+)  # fmt: skip
+
+
+def frames(text: str, people: Sequence[Mention]) -> list[Frame]:
+    """The ties between persons that the text states in words."""
+    return match_rules(text, people, RULES, reach=44)

@@ -1,0 +1,146 @@
+"""Words of the English language that the rules lean on. Nothing here comes from any one book."""
+
+from __future__ import annotations
+
+MALE = frozenset(
+    "mr master sir lord king prince duke count baron earl uncle father brother monsieur herr don squire".split()
+)
+FEMALE = frozenset(
+    "mrs miss ms lady madam madame mademoiselle queen princess duchess countess baroness aunt sister mother dame fraulein".split()
+)
+NEUTRAL = frozenset(
+    "dr doctor captain colonel admiral major general lieutenant sergeant corporal commander commodore private professor "
+    "judge justice reverend rev father brother sister inspector detective constable officer president senator governor "
+    "mayor saint st cousin bishop cardinal pope abbot archdeacon archmage mage magister wizard master mistress "
+    "nurse chief agent emperor empress elder warden marshal chancellor steward knight ser".split()
+)
+HONORIFICS = MALE | FEMALE | NEUTRAL
+RANKS = frozenset(
+    "captain colonel admiral major general lieutenant sergeant commander commodore professor doctor judge inspector bishop "
+    "king queen prince princess duke duchess count countess baron baroness earl emperor empress governor mayor president".split()
+)
+"""Honorifics that also stand alone for their bearer: the Admiral."""
+
+ENDEARMENTS = frozenset(
+    "dear dearest poor old young little sweet good my our his her their your the a an".split()
+)
+
+SPEECH = frozenset(
+    "said cried replied answered asked exclaimed returned whispered shouted muttered added continued repeated observed remarked "
+    "thought called screamed sighed laughed interrupted says asks murmured growled snapped yelled responded rejoined declared "
+    "demanded agreed began went inquired enquired suggested explained insisted admitted protested nodded smiled grinned "
+    "grumbled shrieked bellowed hissed breathed mused retorted announced stammered warned promised told spoke".split()
+)
+
+PLACE_BEFORE = frozenset(
+    "in at from to near towards toward into leave left reached through across within around above below via".split()
+)
+PLACE_WORDS = frozenset(
+    "street road lane square park hall house castle abbey bridge hill river lake mountain mountains forest wood woods valley "
+    "bay island islands town city village county shire kingdom empire palace tower inn church school college court place "
+    "station garden gardens buildings terrace common cottage lodge grange manor heath sea ocean desert plains keep harbor harbour".split()
+)
+ORG_WORDS = frozenset(
+    "company club society guild order council army navy legion regiment bank university college school ministry department "
+    "committee agency corporation institute church parliament board brotherhood union league alliance federation".split()
+)
+NO_NAMES = frozenset(
+    "monday tuesday wednesday thursday friday saturday sunday january february march april may june july august september "
+    "october november december christmas easter michaelmas god heaven lord chapter volume book part english french german "
+    "italian spanish russian chinese american british european latin greek roman irish scottish welsh indian christian "
+    "catholic protestant england france london paris europe america germany italy spain russia china india ireland "
+    "scotland wales britain africa asia bible internet i oh ah yes no well sir madam ma'am the a an but and or if so then "
+    "he she it they we you his her its their our your my this that these those what who when where why how which there here "
+    "mr mrs miss ms dr sirs mama papa mamma mother father mum dad mom sister brother aunt uncle grandma grandpa grandmother "
+    "grandfather o majesty honour honor highness grace lordship ladyship".split()
+)
+"""Capitalised words that name no person by themselves."""
+
+NICKNAMES: dict[str, frozenset[str]] = {}
+"""Short form → the names it may stand for."""
+
+_SHORT_FORMS = """
+elizabeth: lizzy lizzie eliza liz beth betsy bess bessie betty lisa libby
+katherine: kate katie kitty kathy cathy
+catherine: kate katie kitty cathy
+margaret: meg maggie peggy madge daisy
+mary: molly polly
+william: will bill billy willie willy liam
+robert: bob bobby rob robbie bert
+richard: dick rick richie dickie
+john: jack johnny jock
+james: jim jimmy jamie
+charles: charlie charley chuck
+thomas: tom tommy
+edward: ned ed eddie ted teddy
+henry: harry hal hank
+george: georgie
+georgiana: georgie
+frederick: fred freddy freddie
+alexander: alex sandy alec
+andrew: andy drew
+anthony: tony
+benjamin: ben benny
+daniel: dan danny
+david: dave davy
+joseph: joe joey
+michael: mike mick mikey
+matthew: matt
+nicholas: nick nicky
+patrick: pat paddy
+peter: pete
+philip: phil pip
+samuel: sam sammy
+stephen: steve stevie
+steven: steve
+theodore: ted teddy theo
+timothy: tim timmy
+walter: walt wally
+harriet: hattie
+henrietta: etta hetty
+helen: nell nelly
+ellen: nell nelly nellie
+eleanor: ellie nell nora
+emily: em emmy
+frances: fanny fran
+jane: jenny janey
+jennifer: jenny jen
+josephine: jo josie
+amelia: amy emmy
+martha: patty
+penelope: penny pen
+rebecca: becky becca
+sarah: sally sadie
+susan: sue susie suzy
+theresa: tess terry
+victoria: vicky tori
+virginia: ginny
+dorothea: dodo dolly
+dorothy: dot dolly
+christopher: chris kit
+abigail: abby gail
+augusta: gussie
+arabella: bella
+isabella: bella izzy
+deborah: deb debbie
+jacob: jake
+joshua: josh
+gabriel: gabe
+leonard: leo len
+lawrence: larry
+louis: lou
+louisa: lou
+caroline: carrie caro
+charlotte: lottie charley
+oliver: ollie noll
+reginald: reggie
+ronald: ron ronnie
+sophia: sophy sophie
+stanley: stan
+vincent: vince
+zachary: zach
+"""
+for _line in _SHORT_FORMS.strip().splitlines():
+    _full, _, _shorts = _line.partition(": ")
+    for _short in _shorts.split():
+        NICKNAMES[_short] = NICKNAMES.get(_short, frozenset()) | {_full}
