@@ -51,7 +51,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "book.kind": (
         "不支持 {kind} 格式：{path}。请先转成 .txt、.md 或 .epub（例如用 Calibre）。",
-        "Files of kind {kind} can't be read: {path}. Convert it to .txt, .md or .epub first (with Calibre, say).",
+        "Files of kind {kind} can't be read: {path}. Convert it to .txt, .md or .epub first (with "
+        "Calibre, say).",
     ),
     "book.empty": (
         "{path} 里没有文字。请换一个有内容的文件。",
@@ -210,7 +211,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "provider.no_url": (
         "提供方 {provider} 没有地址。请设置 OPENAI_BASE_URL，或填写 ai_providers 表的 base_url。",
-        "Provider {provider} has no address. Set OPENAI_BASE_URL, or fill in base_url in the table ai_providers.",
+        "Provider {provider} has no address. Set OPENAI_BASE_URL, or fill in base_url in the table "
+        "ai_providers.",
     ),
     "provider.no_model": (
         "提供方 {provider} 没有指定模型。请设置 OPENAI_MODEL，或填写 ai_providers 表的 models。",
@@ -218,11 +220,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "provider.auth": (
         "服务商 {provider} 拒绝了密钥（HTTP {status}）。请检查它的 API 密钥和权限，再用 kgnb status 看是否已恢复。",
-        "Provider {provider} refused the key (HTTP {status}). Check its API key and rights, then see kgnb status.",
+        "Provider {provider} refused the key (HTTP {status}). Check its API key and rights, then see "
+        "kgnb status.",
     ),
     "provider.bad_key": (
         "服务商 {provider} 的 API 密钥里有空格、换行或非 ASCII 字符。请重新复制密钥。",
-        "The API key of provider {provider} holds spaces, line breaks or non-ASCII characters. Copy it again.",
+        "The API key of provider {provider} holds spaces, line breaks or non-ASCII characters. Copy it "
+        "again.",
     ),
     "provider.bad_url": (
         "服务商 {provider} 的 base_url 不对：{url!r}。请写成 https://主机/v1 这样的地址。",
@@ -234,15 +238,18 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "provider.garbled": (
         "服务商 {provider} 的回答不是 OpenAI 兼容格式。请检查 base_url（通常以 /v1 结尾）。",
-        "Provider {provider} does not answer in an OpenAI-compatible form. Check base_url (it mostly ends in /v1).",
+        "Provider {provider} does not answer in an OpenAI-compatible form. Check base_url (it mostly "
+        "ends in /v1).",
     ),
     "provider.quota": (
         "服务商 {provider} 的余额或额度已用完（HTTP {status}）。请充值后删除暂停键或等待暂停结束。",
-        "Provider {provider} has no balance or quota left (HTTP {status}). Top it up, then lift or await the pause.",
+        "Provider {provider} has no balance or quota left (HTTP {status}). Top it up, then lift or "
+        "await the pause.",
     ),
     "provider.rate": (
         "服务商 {provider} 限流，{retry_after} 秒后再试。若经常出现，请减少 --slots。",
-        "Provider {provider} limits the rate; asked again in {retry_after} s. If this is frequent, lower --slots.",
+        "Provider {provider} limits the rate; asked again in {retry_after} s. If this is frequent, "
+        "lower --slots.",
     ),
     "provider.refused": (
         "服务商 {provider} 以内容审核为由拒绝了这段文字。请换一个服务商处理这一章。",
@@ -255,7 +262,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "provider.timeout": (
         "服务商 {provider} 在 {seconds} 秒内没有答完，已试 {tries} 次。请调大 KGNB_LLM_TIMEOUT 或稍后再试。",
-        "Provider {provider} did not answer within {seconds} s, {tries} tries. Raise KGNB_LLM_TIMEOUT or try later.",
+        "Provider {provider} did not answer within {seconds} s, {tries} tries. Raise KGNB_LLM_TIMEOUT "
+        "or try later.",
     ),
     "provider.too_long": (
         "这段文字超出了服务商 {provider} 的模型上下文。请调小 KGNB_CHUNK_CHARS。",
@@ -263,7 +271,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "provider.truncated": (
         "服务商 {provider} 的回答在输出上限处被截断。请调小 KGNB_CHUNK_CHARS 或换输出更长的模型。",
-        "The reply of provider {provider} was cut off at its output limit. Lower KGNB_CHUNK_CHARS or change the model.",
+        "The reply of provider {provider} was cut off at its output limit. Lower KGNB_CHUNK_CHARS or "
+        "change the model.",
     ),
     "provider.unparsable": (
         "服务商 {provider} 的回答里没有完整的 JSON 结果。请重试，或换一个模型。",
@@ -271,7 +280,27 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "provider.unreachable": (
         "连不上服务商 {provider}（{host}），已试 {tries} 次。请检查网络、代理和 base_url。",
-        "Provider {provider} ({host}) can't be reached, {tries} tries. Check the network, the proxy and base_url.",
+        "Provider {provider} ({host}) can't be reached, {tries} tries. Check the network, the proxy and "
+        "base_url.",
+    ),
+    # --- dry run ---
+    "dryrun.key": (
+        "只接受这个密钥，其余返回 401（只用于演练，不要写真密钥）",
+        "accept only this key, 401 for others (for dry runs: never a real key)",
+    ),
+    "dryrun.latency": ("每次回答前等待的秒数", "seconds before each answer"),
+    "dryrun.port": (
+        "无法监听 {host}:{port}：{reason}。请换一个 --port，或用 0 自动选择。",
+        "Can't listen on {host}:{port}: {reason}. Choose another --port, or 0 for a free one.",
+    ),
+    "dryrun.port_help": ("端口；0 = 自动选择", "port; 0 = a free one"),
+    "dryrun.retry_after": ("429 的 Retry-After 秒数", "seconds in a 429's Retry-After"),
+    "dryrun.seed": ("故障的随机种子", "seed of the faults"),
+    "dryrun.share": ("{fault} 故障所占比例，0 到 1", "share of requests with the fault {fault}, 0 to 1"),
+    "dryrun.what": (
+        "不花钱的 LLM 服务器（OpenAI 兼容），用于演练和测试；第一行输出 base_url。",
+        "An LLM server that costs nothing (OpenAI-compatible), for dry runs and tests; prints its "
+        "base_url first.",
     ),
     # --- queue ---
     "queue.down": (
@@ -286,7 +315,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "queue.dead_deliveries": (
         "领取了 10 次都没有结果（每次持有它的节点都中断了）。请查看节点日志，再让它重新排队。",
-        "Taken 10 times without an outcome (each node that held it died). Look at the nodes' logs, then revive it.",
+        "Taken 10 times without an outcome (each node that held it died). Look at the nodes' logs, then "
+        "revive it.",
     ),
     "queue.dead_no_task": (
         "队列里的这一项没有整数 task_id。请检查写入队列的程序。",
@@ -366,7 +396,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     # --- graph ---
     "graph.busy": (
         "图数据库 {where} 太忙，写入一再冲突。请稍后重试，或减少同时写入的节点。",
-        "The graph database {where} is too busy, writes collide again and again. Try later or run fewer nodes.",
+        "The graph database {where} is too busy, writes collide again and again. Try later or run fewer "
+        "nodes.",
     ),
     "graph.conflict": (
         "小说 {novel} 的图刚被另一个节点重新整理过。请重试这一步。",
@@ -374,11 +405,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "graph.down": (
         "连不上图数据库 {where}，或它没有及时回答。请确认它在运行，并检查 NEO4J_URI。",
-        "The graph database {where} can't be reached or didn't answer in time. See that it runs, and check NEO4J_URI.",
+        "The graph database {where} can't be reached or didn't answer in time. See that it runs, and "
+        "check NEO4J_URI.",
     ),
     "graph.lease_lost": (
         "这个节点已不再持有租约，没有写入图。无需处理：这一章由另一个节点接手。",
-        "This node no longer holds the lease and wrote nothing to the graph. Nothing to do: another node goes on.",
+        "This node no longer holds the lease and wrote nothing to the graph. Nothing to do: another "
+        "node goes on.",
     ),
     "graph.password": (
         "图数据库 {where} 拒绝了用户名或密码。请检查 NEO4J_USER 和 NEO4J_PASSWORD。",
@@ -386,11 +419,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "graph.question": (
         "这条 Cypher 无法执行：{reason}。请改正后再问；这里只能查询，不能写入。",
-        "This Cypher can't be run: {reason}. Correct it and ask again; questions only read, they can't write.",
+        "This Cypher can't be run: {reason}. Correct it and ask again; questions only read, they can't "
+        "write.",
     ),
     "graph.refused": (
         "图数据库 {where} 拒绝了请求（{reason}）。请检查 NEO4J_URI、数据库名和这个用户的权限。",
-        "The graph database {where} refused ({reason}). Check NEO4J_URI, the database's name and this user's rights.",
+        "The graph database {where} refused ({reason}). Check NEO4J_URI, the database's name and this "
+        "user's rights.",
     ),
     # --- extract ---
     # --- picture and exchange ---
@@ -517,6 +552,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "任务 {task} 未完成且不在队列里，重新放入 {queue}",
         "Task {task} is unfinished and unknown to the queues; back to {queue}",
     ),
+    "node.provider_paused": (
+        "提供方 {provider} 已对所有节点暂停：{reason}",
+        "Provider {provider} is paused for every node: {reason}",
+    ),
     "node.provider_failed": ("提供方 {provider}：{reason}", "Provider {provider}: {reason}"),
     "node.upkeep_failed": (
         "后台循环 {loop} 出错，下一轮再试：{reason}",
@@ -553,7 +592,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     "status.node": ("{name}  心跳 {heartbeat}  进程 {pid}", "{name}  heartbeat {heartbeat}  pid {pid}"),
     "status.queue": (
         "{queue}  等待 {waiting}  租出 {leased}  延迟 {delayed}  死信 {dead}  打开的任务 {open_tasks}",
-        "{queue}  waiting {waiting}  leased {leased}  delayed {delayed}  dead {dead}  open tasks {open_tasks}",
+        "{queue}  waiting {waiting}  leased {leased}  delayed {delayed}  dead {dead}  open tasks "
+        "{open_tasks}",
     ),
     "status.provider": ("{name}  模型 {models}", "{name}  models {models}"),
     "status.provider_paused": (
@@ -561,8 +601,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{name}  models {models}  paused for another {seconds} s",
     ),
     "status.task": (
-        "{task_id}  《{name}》  {status}  {percent}%  完成 {completed}/{chapters}  失败 {failed}  跳过 {skipped}  {provider} {model}",
-        "{task_id}  {name}  {status}  {percent}%  completed {completed}/{chapters}  failed {failed}  skipped {skipped}  {provider} {model}",
+        "{task_id}  《{name}》  {status}  {percent}%  完成 {completed}/{chapters}  失败 {failed}  跳过 "
+        "{skipped}  {provider} {model}",
+        "{task_id}  {name}  {status}  {percent}%  completed {completed}/{chapters}  failed {failed}  "
+        "skipped {skipped}  {provider} {model}",
     ),
     # --- cli ---
     "cli.about": (

@@ -1,0 +1,489 @@
+"""An LLM server that costs nothing: OpenAI-compatible (and Anthropic's path), for dry runs and tests.
+
+``python -m kgnb.llm.dryrun`` prints its base_url and serves until it is stopped. Latency and faults are
+settable; a fault is decided by the prompt, the number of the attempt and the seed, so that runs repeat and a
+prompt asked again comes through in the end. ``GET /stats`` tells what was asked. HTTP/1.1 over asyncio's
+protocols, standard library only: fast enough never to be what is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import hmac
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple, Self
+
+from kgnb.llm import imitation
+from kgnb.texts import say
+
+MAX_REQUEST = 4_000_000
+"""Bytes of a request's body."""
+SMALL_CONTEXT = 1_000
+"""Characters that the model ``dryrun-small-context`` takes."""
+
+MODELS = (
+    "dryrun",
+    "dryrun-no-json",  # takes no response_format
+    "dryrun-json-schema",  # takes response_format only as json_schema
+    "dryrun-no-temperature",  # takes no temperature
+    "dryrun-refuse-all",  # moderation
+    "dryrun-no-quota",  # 429 with insufficient_quota
+    "dryrun-small-context",  # context_length_exceeded beyond SMALL_CONTEXT characters
+    "dryrun-cut-all",  # every reply ends at its output limit
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """Shares (0-1) of requests that go wrong, each prompt's attempts on their own."""
+
+    rate_429: float = 0.0  # with Retry-After
+    rate_500: float = 0.0
+    hang: float = 0.0  # no answer at all
+    drop: float = 0.0  # the connection is closed in mid-answer
+    broken: float = 0.0  # JSON that can be mended
+    cut: float = 0.0  # cut off, though finish_reason says stop
+    truncated: float = 0.0  # cut off with finish_reason length
+    prose: float = 0.0  # no JSON at all
+    fenced: float = 0.0  # a complete reply in a markdown fence with words around it
+    refused: float = 0.0  # finish_reason content_filter
+
+    def of(self, prompt: str, attempt: int, seed: int) -> str:
+        """The fault of this attempt, or "ok"."""
+        digest = hashlib.blake2b(f"{prompt}:{attempt}:{seed}".encode(), digest_size=8).digest()
+        drawn = int.from_bytes(digest) / 2**64
+        for fault in _FAULTS:
+            drawn -= getattr(self, fault)
+            if drawn < 0:
+                return fault
+        return "ok"
+
+
+_FAULTS = tuple(f.name for f in fields(Faults))
+_COMPLETE = frozenset({"ok", "fenced", "broken"})
+
+
+@dataclass(slots=True)
+class Stats:
+    """What was asked so far. ``prompts`` counts requests by prompt (sha256 of system and user message),
+    ``answered`` those of them that got a complete, usable reply."""
+
+    requests: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    prompts: Counter[str] = field(default_factory=Counter)
+    answered: Counter[str] = field(default_factory=Counter)
+    in_flight: int = 0
+    most_in_flight: int = 0
+    connections: int = 0
+    first: float = 0.0  # epoch seconds of the first and the latest request, and of the latest answer
+    latest: float = 0.0
+    answered_at: float = 0.0
+
+    @property
+    def answered_twice(self) -> list[str]:
+        """Prompts that got a complete reply more than once: a stored reply was asked for again."""
+        return [prompt for prompt, times in self.answered.items() if times > 1]
+
+    def as_json(self) -> dict[str, Any]:
+        """For ``GET /stats``."""
+        told: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        return told | {"distinct": len(self.prompts), "answered_twice": self.answered_twice}
+
+
+class DryRun:
+    """The server in this process: ``async with DryRun(latency=0.3) as llm: … llm.base_url``.
+
+    ``latency``: seconds before each answer; ``retry_after``: seconds that a 429 asks for; ``key``: refuse
+    others with 401.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        latency: float = 0.0,
+        faults: Faults | None = None,
+        seed: int = 0,
+        key: str = "",
+        retry_after: float = 1.0,
+    ) -> None:
+        self.latency = latency
+        self.faults = faults or Faults()
+        self.seed = seed
+        self.key = key
+        self.retry_after = retry_after
+        self.stats = Stats()
+        self._at = (host, port)
+        self._server: asyncio.Server | None = None
+        self._open: set[_Connection] = set()
+
+    async def start(self) -> Self:
+        """Listens; port 0 takes a free one."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: _Connection(self), *self._at, backlog=1024)
+        self._at = self._server.sockets[0].getsockname()[:2]
+        return self
+
+    async def stop(self) -> None:
+        """Closes the port and all connections."""
+        if self._server is not None:
+            self._server.close()
+            for connection in list(self._open):
+                connection.abort()
+            await self._server.wait_closed()
+            self._server = None
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @property
+    def root_url(self) -> str:
+        """Address without a path: base_url for Anthropic's interface, and where /stats is."""
+        return f"http://{self._at[0]}:{self._at[1]}"
+
+    @property
+    def base_url(self) -> str:
+        """base_url for OpenAI-compatible clients."""
+        return f"{self.root_url}/v1"
+
+    def joined(self, connection: _Connection) -> None:
+        """A client connected."""
+        self._open.add(connection)
+        self.stats.connections += 1
+
+    def left(self, connection: _Connection) -> None:
+        """A client is gone."""
+        self._open.discard(connection)
+
+    # --- what is answered
+
+    def respond(self, request: _Request) -> _Response:
+        """The answer to one request."""
+        path = request.path.partition("?")[0].rstrip("/")
+        if request.method == "GET" and path == "/stats":
+            return _json(200, self.stats.as_json())
+        if request.method == "DELETE" and path == "/stats":
+            self.stats = Stats(in_flight=self.stats.in_flight)
+            return _json(200, {})
+        if not self._admitted(request):
+            self.stats.outcomes["401"] += 1
+            return _error(401, "invalid_api_key", "wrong key", anthropic=path.endswith("/messages"))
+        if request.method == "GET" and path == "/v1/models":
+            return _json(200, {"object": "list", "data": [{"id": m, "object": "model"} for m in MODELS]})
+        if request.method == "POST" and path in ("/v1/chat/completions", "/v1/messages"):
+            return self._chat(request.body, anthropic=path == "/v1/messages")
+        return _error(404, "not_found", f"no such path: {path}")
+
+    def _admitted(self, request: _Request) -> bool:
+        given = request.headers.get("x-api-key") or request.headers.get("authorization", "")[7:]
+        return not self.key or hmac.compare_digest(given.encode(), self.key.encode())
+
+    def _chat(self, body: bytes, *, anthropic: bool) -> _Response:
+        asked = _Asked.read(body, anthropic=anthropic)
+        if asked is None:
+            return _error(400, "invalid_request_error", "not a chat request", anthropic=anthropic)
+        stats, now = self.stats, time.time()
+        stats.requests += 1
+        stats.first, stats.latest = stats.first or now, now
+        attempt = stats.prompts[asked.hash]
+        stats.prompts[asked.hash] += 1
+        outcome, response = self._refusal(asked) or ("", None)
+        if response is None:
+            outcome = _MODEL_FAULTS.get(asked.model) or self.faults.of(asked.hash, attempt, self.seed)
+            response = self._outcome(outcome, asked)
+        stats.outcomes[outcome] += 1
+        if outcome in _COMPLETE:
+            stats.answered[asked.hash] += 1
+        return response
+
+    def _refusal(self, asked: _Asked) -> tuple[str, _Response] | None:
+        """What the model's name forbids."""
+        model, native = asked.model, asked.anthropic
+        if model not in MODELS:
+            return "404", _error(404, "model_not_found", f"no model {model}", anthropic=native)
+        wrong = asked.unsupported()
+        if wrong:
+            return "400", _error(400, "unsupported_value", f"no {wrong}", param=wrong, anthropic=native)
+        if model == "dryrun-no-quota":
+            return "quota", _error(429, "insufficient_quota", "no quota left", anthropic=native)
+        if model == "dryrun-small-context" and len(asked.text) > SMALL_CONTEXT:
+            return "context", _error(400, "context_length_exceeded", "too long", anthropic=native)
+        return None
+
+    def _outcome(self, outcome: str, asked: _Asked) -> _Response:
+        native = asked.anthropic
+        if outcome == "rate_429":
+            wait = f"retry-after: {self.retry_after:g}\r\n"
+            return _error(429, "rate_limit_exceeded", "slow down", anthropic=native)._replace(extra=wait)
+        if outcome == "rate_500":
+            return _error(500, "server_error", "try again", anthropic=native)
+        if outcome == "hang":
+            return _Response(0, b"")
+        text = imitation.answer(asked.text)
+        response = _json(200, _completion(_spoilt(outcome, text), outcome, asked))
+        if outcome == "drop":
+            return response._replace(status=-200)
+        return response
+
+
+_MODEL_FAULTS = {"dryrun-refuse-all": "refused", "dryrun-cut-all": "truncated"}
+
+
+class _Asked(NamedTuple):
+    """A chat request, in either form."""
+
+    model: str
+    text: str
+    hash: str
+    chars: int
+    anthropic: bool
+    body: dict[str, Any]
+
+    @classmethod
+    def read(cls, body: bytes, *, anthropic: bool) -> _Asked | None:
+        try:
+            data = json.loads(body)
+            said = [(m["role"], str(m["content"])) for m in data["messages"]]
+            system = str(data.get("system") or "".join(c for r, c in said if r == "system"))
+            user = next(c for r, c in reversed(said) if r == "user")
+            model = str(data["model"])
+        except (ValueError, TypeError, KeyError, StopIteration):
+            return None
+        digest = hashlib.sha256(f"{system}\0{user}".encode("utf-8", "replace")).hexdigest()
+        text = imitation.passage(user)
+        return cls(model, text, digest, len(system) + len(user), anthropic, data)
+
+    def unsupported(self) -> str:
+        """The parameter that the model does not take."""
+        form = self.body.get("response_format")
+        kind = form.get("type") if isinstance(form, dict) else None
+        if self.model == "dryrun-no-json" and kind:
+            return "response_format"
+        if self.model == "dryrun-json-schema" and kind not in (None, "json_schema"):
+            return "response_format"
+        if self.model == "dryrun-no-temperature" and "temperature" in self.body:
+            return "temperature"
+        return ""
+
+
+def _spoilt(outcome: str, text: str) -> str:
+    """The reply's text as the fault leaves it."""
+    if outcome in ("cut", "truncated"):
+        return text[: len(text) * 3 // 5]
+    if outcome == "broken":
+        return text.replace("}, {", "} {", 1)[:-1] + ",}"
+    if outcome == "fenced":
+        return f"Here it is:\n```json\n{text}\n```\nDone."
+    if outcome == "prose":
+        return "I am sorry, there is nothing to say about this passage."
+    return "" if outcome == "refused" else text
+
+
+def _completion(text: str, outcome: str, asked: _Asked) -> dict[str, Any]:
+    sent, made = asked.chars // 2, len(text) // 2
+    if asked.anthropic:
+        reason = {"truncated": "max_tokens", "refused": "refusal"}.get(outcome, "end_turn")
+        return {
+            "id": asked.hash[:12],
+            "type": "message",
+            "role": "assistant",
+            "model": asked.model,
+            "content": [{"type": "text", "text": text}],
+            "stop_reason": reason,
+            "usage": {"input_tokens": sent, "output_tokens": made},
+        }
+    reason = {"truncated": "length", "refused": "content_filter"}.get(outcome, "stop")
+    message = {"role": "assistant", "content": text}
+    return {
+        "id": asked.hash[:12],
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": asked.model,
+        "choices": [{"index": 0, "message": message, "finish_reason": reason}],
+        "usage": {"prompt_tokens": sent, "completion_tokens": made, "total_tokens": sent + made},
+    }
+
+
+# --- HTTP ---------------------------------------------------------------------------------------------------
+
+
+class _Request(NamedTuple):
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class _Response(NamedTuple):
+    status: int  # 0: never; negative: closed half-way
+    body: bytes
+    extra: str = ""
+
+    def encoded(self) -> bytes:
+        head = (
+            f"HTTP/1.1 {abs(self.status)} -\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(self.body)}\r\n{self.extra}\r\n"
+        )
+        return head.encode() + self.body
+
+
+def _json(status: int, value: Any) -> _Response:
+    return _Response(status, json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def _error(status: int, code: str, message: str, *, param: str = "", anthropic: bool = False) -> _Response:
+    if anthropic:
+        return _json(status, {"type": "error", "error": {"type": code, "message": message}})
+    kind = "invalid_request_error" if status < 429 else code
+    error = {"message": message, "type": kind, "param": param or None, "code": code}
+    return _json(status, {"error": error})
+
+
+class _Connection(asyncio.Protocol):
+    """One keep-alive connection; requests on it are answered in turn."""
+
+    def __init__(self, owner: DryRun) -> None:
+        self._owner = owner
+        self._buffer = bytearray()
+        self._transport: asyncio.Transport | None = None
+        self._answering: asyncio.TimerHandle | None = None
+        self._head: tuple[str, str, dict[str, str], int] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._owner.joined(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
+        self._owner.left(self)
+        if self._answering is not None:
+            self._answering.cancel()
+            self._done()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        if self._answering is None:
+            self._next()
+
+    def _next(self) -> None:
+        """Takes the next whole request out of the buffer, if there is one."""
+        if self._head is None and not self._read_head():
+            return
+        assert self._head is not None
+        method, path, headers, length = self._head
+        if len(self._buffer) < length:
+            return
+        body = bytes(self._buffer[:length])
+        del self._buffer[:length]
+        self._head = None
+        self._answer(_Request(method, path, headers, body))
+
+    def _read_head(self) -> bool:
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
+            return False
+        first, *lines = self._buffer[:end].decode("latin-1").split("\r\n")
+        del self._buffer[: end + 4]
+        method, _, rest = first.partition(" ")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > MAX_REQUEST or "transfer-encoding" in headers:
+            self.abort()
+            return False
+        self._head = (method, rest.partition(" ")[0], headers, int(length))
+        return True
+
+    def _answer(self, request: _Request) -> None:
+        stats, loop = self._owner.stats, asyncio.get_running_loop()
+        stats.in_flight += 1
+        stats.most_in_flight = max(stats.most_in_flight, stats.in_flight)
+        started = loop.time()
+        response = self._owner.respond(request)
+        if response.status == 0:
+            self._answering = loop.call_later(86_400, self.abort)
+            return
+        delay = self._owner.latency if request.method == "POST" else 0.0
+        self._answering = loop.call_at(started + delay, self._send, response)
+
+    def _send(self, response: _Response) -> None:
+        assert self._transport is not None
+        self._done()
+        self._owner.stats.answered_at = time.time()
+        if response.status < 0:
+            encoded = response.encoded()
+            self._transport.write(encoded[: len(encoded) // 2])
+            self._transport.close()
+            return
+        self._transport.write(response.encoded())
+        if self._buffer:
+            self._next()
+
+    def _done(self) -> None:
+        self._answering = None
+        self._owner.stats.in_flight -= 1
+
+
+# --- the command --------------------------------------------------------------------------------------------
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """``python -m kgnb.llm.dryrun``."""
+    given = _parser().parse_args(arguments)
+    faults = Faults(**{name: getattr(given, name) for name in _FAULTS})
+    server = DryRun(
+        host=given.host,
+        port=given.port,
+        latency=given.latency,
+        faults=faults,
+        seed=given.seed,
+        key=given.key,
+        retry_after=given.retry_after,
+    )
+    try:
+        asyncio.run(_serve(server))
+    except KeyboardInterrupt:
+        pass
+    except OSError as error:
+        print(say("dryrun.port", host=given.host, port=given.port, reason=error.strerror), file=sys.stderr)
+        return 2
+    return 0
+
+
+async def _serve(server: DryRun) -> None:
+    async with server:
+        print(server.base_url, flush=True)
+        await asyncio.Event().wait()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m kgnb.llm.dryrun", description=say("dryrun.what"))
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help=say("dryrun.port_help"))
+    parser.add_argument("--latency", type=float, default=0.3, help=say("dryrun.latency"))
+    parser.add_argument("--retry-after", type=float, default=1.0, help=say("dryrun.retry_after"))
+    parser.add_argument("--seed", type=int, default=0, help=say("dryrun.seed"))
+    parser.add_argument("--key", default="", help=say("dryrun.key"))
+    for name in _FAULTS:
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=float, default=0.0, help=say("dryrun.share", fault=name)
+        )
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,111 @@
+"""What the dry run's model says of a text: crude, cheap, and the same for a text and for its pieces.
+
+Everything is decided sentence by sentence from the sentence alone, so that a chapter that was split gives,
+merged, what it gives in one piece; only a cut within a sentence can change it. Standard library only.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from typing import Any
+
+_SENTENCE = re.compile(r"[^。！？!?…\n.]+(?:[。！？!?…]+|\.(?=\s|$|[”’\"'])|\.|$|\n)[”’」』）\"')]*")
+_SURNAMES = (
+    "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕施张孔曹严华金魏陶姜戚谢邹喻苏潘葛范彭郎鲁韦马苗凤方俞任袁柳"
+    "鲍史唐费岑薛雷贺倪汤滕殷罗毕郝邬安常乐于时傅皮卞齐康伍余顾孟平黄和穆萧尹姚邵湛汪祁毛狄贝明臧计伏成戴宋庞"
+    "熊纪舒屈项祝董梁杜阮蓝闵席季贾路娄江童颜郭梅盛林钟徐邱骆高夏蔡田樊胡凌霍虞万柯管卢莫房丁邓洪左石崔吉龚程"
+    "邢裴陆荣翁荀惠甄封储靳段焦巴侯班仇宁甘武符刘景詹束龙叶幸司黎薄印白怀蒲邰从鄂索赖卓屠池乔阴胥闻党翟谭贡劳"
+    "逄姬申冉雍桑桂牛寿通边燕冀尚农温庄晏柴瞿阎慕连习艾鱼容向古易慎戈廖庾终居衡步都耿满弘匡国文寇广禄东殴沃利"
+    "蔚越夔隆师巩厍聂晁勾敖融冷訾辛阚那简饶空曾沙关"
+)
+_DOUBLE = "诸葛|司马|欧阳|夏侯|上官|慕容|令狐|公孙|太史|皇甫|东方|独孤|南宫|司徒"
+_ZH_NAME = re.compile(
+    rf"(?:(?:{_DOUBLE})|[{_SURNAMES}])[\u4e00-\u9fff]{{1,2}}?"
+    r"(?=[曰道说笑问听见看想喝叫答引率领出入至乃遂便也与和同向把被对，。、：！？；”])"
+)
+_EN_NAME = re.compile(r"(?<![.!?“\"] )(?<!^)\b[A-Z][a-z]{2,}(?: [A-Z][a-z]{2,})?\b")
+_ZH_PLACE = re.compile(r"(?:在|到|至|往|于|入|出)([\u4e00-\u9fff]{1,3}?[城山州江河府寺村镇宫关])")
+_EN_PLACE = re.compile(r"\b(?:in|at|to|from|near) ([A-Z][a-z]{2,})\b")
+_HAN = re.compile(r"[\u4e00-\u9fff]")
+_TYPES = ("KNOWS", "FRIEND", "ENEMY", "ALLY", "FOLLOWS", "FAMILY")
+
+_PASSAGE = re.compile(r"<(片段|passage) ([0-9a-f]{8})>\n(.*)\n</\1 \2>\s*\Z", re.DOTALL)
+
+
+def passage(user: str) -> str:
+    """The text within kgnb's markers in a user message; the whole message where there are none."""
+    found = _PASSAGE.search(user)
+    return found.group(3) if found else user
+
+
+def answer(text: str) -> str:
+    """The JSON object of the wire contract for ``text``."""
+    zh = _HAN.search(text) is not None
+    found = _Found()
+    for match in _SENTENCE.finditer(text):
+        found.read(match.group().strip(), zh=zh)
+    return json.dumps(found.whole(), ensure_ascii=False)
+
+
+class _Found:
+    def __init__(self) -> None:
+        self.characters: dict[str, dict[str, Any]] = {}
+        self.locations: dict[str, dict[str, Any]] = {}
+        self.events: dict[str, dict[str, Any]] = {}
+        self.relations: dict[tuple[str, str, str], dict[str, Any]] = {}
+
+    def whole(self) -> dict[str, Any]:
+        parts = (self.characters, self.locations, self.events, self.relations)
+        characters, locations, events, relations = (list(part.values()) for part in parts)
+        return {
+            "characters": characters,
+            "locations": locations,
+            "organizations": [],
+            "events": events,
+            "relations": relations,
+        }
+
+    def read(self, sentence: str, *, zh: bool) -> None:
+        places = (_ZH_PLACE if zh else _EN_PLACE).findall(sentence)
+        found = (_ZH_NAME if zh else _EN_NAME).findall(sentence)
+        names = [n for n in dict.fromkeys(found) if n not in places]
+        for place in places:
+            self.locations.setdefault(place, {"name": place, "type": "place"})
+        for name in names:
+            self.characters.setdefault(name, {"name": name, "protagonist_score": str(_hash(name) % 101)})
+        if len(names) > 1:
+            self._relate(names[0], names[1], sentence)
+        if names and _hash(sentence) % 7 == 0:
+            self._happen(names, places, sentence)
+
+    def _relate(self, source: str, target: str, sentence: str) -> None:
+        kind = _TYPES[_hash(source + target) % len(_TYPES)]
+        strength = 1 + _hash(sentence) % 10
+        known = self.relations.setdefault(
+            (source, kind, target),
+            {
+                "source": source,
+                "target": target,
+                "type": kind,
+                "strength": strength,
+                "evidence": sentence[:40],
+            },
+        )
+        known["strength"] = max(known["strength"], strength)
+
+    def _happen(self, names: list[str], places: list[str], sentence: str) -> None:
+        name = sentence[:16].rstrip("，。！？,. ")
+        event = {
+            "name": name,
+            "description": sentence[:60],
+            "importance": "medium",
+            "participants": names,
+            "evidence": sentence[:40],
+        }
+        self.events.setdefault(name, event | ({"location": places[0]} if places else {}))
+
+
+def _hash(text: str) -> int:
+    return zlib.crc32(text.encode("utf-8", "replace"))
