@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, LiteralString, TypeVar, cast
+from typing import Any, TypeVar
 
 from neo4j import READ_ACCESS, AsyncDriver, AsyncGraphDatabase, AsyncTransaction, Query
 from neo4j.exceptions import (
@@ -22,7 +22,7 @@ from neo4j.exceptions import (
 )
 from pydantic import SecretStr
 
-from kgnb.errors import InputError, KgnbError, ServiceDown, ServiceRefused
+from kgnb.errors import InputError, ServiceDown, ServiceError, ServiceRefused
 
 T = TypeVar("T")
 
@@ -56,16 +56,20 @@ class Bolt:
     def _open(self) -> AsyncDriver:
         if self._driver is None:
             user, password = self._auth
-            self._driver = AsyncGraphDatabase.driver(
-                self.where,
-                auth=(user, password.get_secret_value()),
-                connection_timeout=5.0,
-                connection_acquisition_timeout=self._timeout,
-                max_connection_pool_size=4,
-                keep_alive=True,
-                user_agent="kgnb",
-                notifications_min_severity="OFF",  # hints for whoever writes Cypher by hand
-            )
+            try:
+                self._driver = AsyncGraphDatabase.driver(
+                    self.where,
+                    auth=(user, password.get_secret_value()),
+                    connection_timeout=5.0,
+                    connection_acquisition_timeout=self._timeout,
+                    max_connection_pool_size=4,
+                    keep_alive=True,
+                    user_agent="kgnb",
+                    notifications_min_severity="OFF",  # hints for whoever writes Cypher by hand
+                )
+            except (ValueError, ConfigurationError) as error:
+                facts = {"where": self.where, "reason": type(error).__name__}
+                raise ServiceRefused("graph.refused", service="bolt", **facts) from error
         return self._driver
 
     async def rows(self, text: str, **params: Any) -> list[list[Any]]:
@@ -93,21 +97,18 @@ class Bolt:
                         return
 
     async def ask(self, text: str, params: dict[str, Any]) -> list[dict[str, Any]]:
-        """A person's own question, read-only where the engine can tell; raises InputError if it is wrong."""
+        """A person's own question; InputError if it is wrong. Nothing it might write is committed."""
         try:
             async with (
                 asyncio.timeout(self._timeout * 6),
                 self._open().session(database=self._database, default_access_mode=READ_ACCESS) as session,
+                await session.begin_transaction(timeout=self._timeout * 6) as tx,
             ):
-                result = await session.run(_query(text, self._timeout * 6), params)
+                result = await tx.run(text, params)
                 return [record.data() async for record in result]
-        except ClientError as error:
-            if isinstance(error, (AuthError, Forbidden)) or not _code(error).startswith(
-                "Neo.ClientError.Statement"
-            ):
-                raise self._error(error) from error
-            raise InputError("graph.question", reason=error.message or _code(error)) from error
         except (TimeoutError, OSError, Neo4jError, DriverError) as error:
+            if isinstance(error, Neo4jError) and _code(error).startswith("Neo.ClientError.Statement."):
+                raise InputError("graph.question", reason=error.message or _code(error)) from error
             raise self._error(error) from error
 
     async def apply(self, text: str, **params: Any) -> None:
@@ -127,13 +128,14 @@ class Bolt:
         async with self._writer:
             while True:
                 try:
-                    with self._mapped():
-                        return await self._attempt(body, end)
-                except _Again as again:
+                    return await self._attempt(body, end)
+                except (TransientError, ConstraintError) as error:
                     pause = random.uniform(*JITTER)  # noqa: S311 - no secret
                     if time.monotonic() + pause >= end:
-                        raise ServiceDown("graph.busy", service="bolt", where=self.where) from again.__cause__
+                        raise self._error(error) from error
                     await asyncio.sleep(pause)
+                except (TimeoutError, OSError, Neo4jError, DriverError) as error:
+                    raise self._error(error) from error
 
     async def _attempt(self, body: Callable[[AsyncTransaction], Awaitable[T]], end: float) -> T:
         left = max(0.1, end - time.monotonic())
@@ -151,41 +153,30 @@ class Bolt:
     def _mapped(self) -> Iterator[None]:
         try:
             yield
-        except KgnbError:
-            raise
-        except (TimeoutError, OSError, ValueError, Neo4jError, DriverError) as error:
+        except (TimeoutError, OSError, Neo4jError, DriverError) as error:
             raise self._error(error) from error
 
-    def _error(self, error: Exception) -> Exception:
+    def _error(self, error: Exception) -> ServiceError:
         """kgnb's error for the driver's; by type and code."""
         facts: dict[str, Any] = {"service": "bolt", "where": self.where}
+        code = _code(error)
         if isinstance(error, (TransientError, ConstraintError)):
-            return _Again()
+            return ServiceDown("graph.busy", **facts)
         if isinstance(error, AuthError):
             return ServiceRefused("graph.password", **facts)
-        code = _code(error)
-        if isinstance(error, (ConfigurationError, ValueError)) or _is_refusal(error, code):
+        if isinstance(error, ConfigurationError) or _is_refusal(error, code):
             return ServiceRefused("graph.refused", reason=code or type(error).__name__, **facts)
         return ServiceDown("graph.down", **facts)
 
 
-class _Again(Exception):
-    """The transaction lost a race."""
-
-
 async def run(tx: AsyncTransaction, text: str, **params: Any) -> list[list[Any]]:
     """Runs one statement of a transaction; its rows."""
-    result = await tx.run(_text(text), params)
+    result = await tx.run(text, params)
     return await result.values()
 
 
-def _text(text: str) -> LiteralString:
-    # The driver's type wants literals. Ours come from cypher.py, made from no data, or from the user.
-    return cast("LiteralString", text)
-
-
 def _query(text: str, seconds: float) -> Query:
-    return Query(_text(text), timeout=seconds)
+    return Query(text, timeout=seconds)
 
 
 def _code(error: Exception) -> str:

@@ -2,13 +2,17 @@
 
 No statement is made from data. Labels and properties come from the tables below; a relationship type becomes
 part of a statement only after it matched ``RELATION_TYPE`` in whole, in :func:`_edge` and nowhere else.
-Rows are lists in the order of the tables, not maps: less to pack for the driver, less to send.
+
+Rows are lists in the order of the tables, not maps, and what many rows share (a chapter's origin) is sent
+once for the group: the driver packs in pure Python, value by value. They come inside a map, ``$p``, because
+Neo4j would plan a statement anew for each order of magnitude of a list's length.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cache
+from typing import NamedTuple
 
 from kgnb.model import CHARACTER_RELATIONS, RELATION_TYPE, STRUCTURAL_RELATIONS, GraphEdge, GraphNode, Value
 
@@ -52,7 +56,7 @@ NODE_PROPERTIES: dict[str, tuple[str, ...]] = {
 _EDGE_BASE = ("evidence", *_OCCURRENCE, *_ORIGIN)
 _TIE = ("description", "strength", "label", "labels", *_EDGE_BASE)
 _STRUCTURE: dict[str, tuple[str, ...]] = {
-    "APPEARS_IN": _EDGE_BASE,
+    "APPEARS_IN": (*_OCCURRENCE, *_ORIGIN),
     "PARTICIPATES_IN": ("role", *_EDGE_BASE),
     "OCCURS_IN": _EDGE_BASE,
     "BELONGS_TO": ("position", "description", *_EDGE_BASE),
@@ -71,6 +75,9 @@ _CHARACTERS = ("Character", "Character")
 SOURCES = ("Character", "Event")
 """Labels that edges start from."""
 
+_SHARED = {"Novel": 1, "Chapter": 1, "Event": len(_ORIGIN)}
+_SHARED_BY_MOST = len(_OCCURRENCE) + len(_ORIGIN)
+
 TYPES = (*STRUCTURAL_RELATIONS, *CHARACTER_RELATIONS)
 
 
@@ -87,7 +94,27 @@ def ends_of(type_: str) -> tuple[str, str]:
 # --- rows ---------------------------------------------------------------------------------------------------
 
 Row = list[Value | None]
-Statement = tuple[str, list[Row]]
+
+
+class Statement(NamedTuple):
+    """A statement and its rows, the last ``shared`` columns of which many rows have in common."""
+
+    text: str
+    rows: list[Row]
+    shared: int = 0
+
+    def parameter(self) -> dict[str, list[list[object]]]:
+        """``$p``: groups of rows, each followed by what its rows share."""
+        groups: dict[object, list[object]] = {}
+        for row in self.rows:
+            own, shared = row[: len(row) - self.shared], row[len(row) - self.shared :]
+            key = tuple(tuple(v) if isinstance(v, list) else v for v in shared)
+            group = groups.get(key)
+            if group is None:
+                groups[key] = group = [[], *shared]
+            members: list[Row] = group[0]  # type: ignore[assignment]
+            members.append(own)
+        return {"groups": list(groups.values())}
 
 
 def key_value(label: str, key: str) -> str | int:
@@ -149,70 +176,87 @@ SET_NUMBER = f"MATCH (n:Novel {{id: $novel}}) SET n.{SETTLE} = $number"
 
 # --- writing ------------------------------------------------------------------------------------------------
 
+_EACH = "UNWIND $p.groups AS g UNWIND g[0] AS r"
 
-@cache
-def add_nodes(label: str) -> str:
+
+def add_nodes(label: str, rows: list[Row]) -> Statement:
     """Creates nodes that are missing; of those that are there only ``task_id`` grows."""
-    columns = NODE_PROPERTIES[label]
-    if label == "Novel":  # the lock has created it, bare
-        return f"UNWIND $rows AS r MATCH {_node(label)} SET {_fill(columns)}, {_unite('n', len(columns))}"
-    return f"UNWIND $rows AS r MERGE {_node(label)} {_add('n', columns, 1)}"
+    return Statement(_add_nodes(label), rows, _shared(label))
 
 
-@cache
-def add_edges(type_: str) -> str:
+def add_edges(type_: str, rows: list[Row]) -> Statement:
     """The same for edges."""
-    columns = edge_properties(type_)
-    return f"{_match_ends(type_)} MERGE {_edge(type_)} {_add('e', columns, 2, 'e.novel_id = $novel, ')}"
+    return Statement(_add_edges(type_), rows, _SHARED_BY_MOST)
+
+
+def put_nodes(label: str, rows: list[Row]) -> Statement:
+    """Creates nodes or makes them what the rows say, ``created_at`` apart."""
+    return Statement(_put_nodes(label), rows, _shared(label))
+
+
+def put_edges(type_: str, rows: list[Row]) -> Statement:
+    """The same for edges."""
+    return Statement(_put_edges(type_), rows, _SHARED_BY_MOST)
+
+
+def remove_nodes(label: str, rows: list[Row]) -> Statement:
+    """Deletes nodes by key, with their edges."""
+    return Statement(f"{_EACH} MATCH {_node(label)} DETACH DELETE n RETURN count(*) AS done", rows)
+
+
+def remove_edges(type_: str, source: str, target: str, rows: list[Row]) -> Statement:
+    """Deletes edges by their ends, whose labels may be others than :func:`ends_of` the type."""
+    ends = f"{_EACH} MATCH {_node(source, 'a')} MATCH {_node(target, 'b', 1)}"
+    return Statement(f"{ends} MATCH {_edge(type_)} DELETE e RETURN count(*) AS done", rows)
 
 
 @cache
-def put_nodes(label: str) -> str:
-    """Creates nodes or makes them what the rows say, ``created_at`` apart."""
-    body = _set("n", NODE_PROPERTIES[label], 1)
+def _add_nodes(label: str) -> str:
+    values = _values(NODE_PROPERTIES[label], 1, _shared(label))
+    if label == "Novel":  # the lock has created it, bare
+        filled = ", ".join(f"n.{c} = coalesce(n.{c}, {v})" for c, v in values.items() if c != "task_id")
+        return f"{_EACH} MATCH {_node(label)} SET {filled}, {_unite('n', values['task_id'])}"
+    return f"{_EACH} MERGE {_node(label)} {_add('n', values)}"
+
+
+@cache
+def _add_edges(type_: str) -> str:
+    values = {"novel_id": "$novel"} | _values(edge_properties(type_), 2, _SHARED_BY_MOST)
+    return f"{_match_ends(type_)} MERGE {_edge(type_)} {_add('e', values)}"
+
+
+@cache
+def _put_nodes(label: str) -> str:
+    body = _set("n", _values(NODE_PROPERTIES[label], 1, _shared(label)))
     return (
-        f"UNWIND $rows AS r MERGE {_node(label)} ON CREATE SET n.created_at = datetime() "
+        f"{_EACH} MERGE {_node(label)} ON CREATE SET n.created_at = datetime() "
         f"SET {body}, n.updated_at = datetime() RETURN count(n) AS done"
     )
 
 
 @cache
-def put_edges(type_: str) -> str:
-    """The same for edges."""
-    body = _set("e", edge_properties(type_), 2)
+def _put_edges(type_: str) -> str:
+    body = _set("e", {"novel_id": "$novel"} | _values(edge_properties(type_), 2, _SHARED_BY_MOST))
     return (
         f"{_match_ends(type_)} MERGE {_edge(type_)} ON CREATE SET e.created_at = datetime() "
-        f"SET e.novel_id = $novel, {body}, e.updated_at = datetime() RETURN count(e) AS done"
+        f"SET {body}, e.updated_at = datetime() RETURN count(e) AS done"
     )
-
-
-@cache
-def remove_nodes(label: str) -> str:
-    """Deletes nodes by key, with their edges."""
-    return f"UNWIND $rows AS r MATCH {_node(label)} DETACH DELETE n RETURN count(*) AS done"
-
-
-@cache
-def remove_edges(type_: str, source: str, target: str) -> str:
-    """Deletes edges by their ends, whose labels may be others than :func:`ends_of` the type."""
-    ends = f"UNWIND $rows AS r MATCH {_node(source, 'a')} MATCH {_node(target, 'b', 1)}"
-    return f"{ends} MATCH {_edge(type_)} DELETE e RETURN count(*) AS done"
 
 
 # --- reading ------------------------------------------------------------------------------------------------
 
 
 @cache
-def read_nodes(label: str) -> str:
-    """Keys, properties and times of a novel's nodes."""
-    columns = [KEYS[label][0], *NODE_PROPERTIES[label], *TIMES]
+def read_nodes(label: str, *, times: bool) -> str:
+    """Keys and properties of a novel's nodes; ``times`` are dear to unpack."""
+    columns = [KEYS[label][0], *NODE_PROPERTIES[label], *(TIMES if times else ())]
     return f"MATCH {_of_novel(label)} RETURN {', '.join(f'n.{c}' for c in columns)}"
 
 
 @cache
-def read_edges(source: str) -> str:
-    """Ends, type, properties and times of a novel's edges that start at ``source``."""
-    columns = ", ".join(f"e.{c}" for c in (*EDGE_COLUMNS, *TIMES))
+def read_edges(source: str, *, times: bool) -> str:
+    """Ends, type and properties of a novel's edges that start at ``source``."""
+    columns = ", ".join(f"e.{c}" for c in (*EDGE_COLUMNS, *(TIMES if times else ())))
     return (
         f"MATCH {_of_novel(source)}-[e]->(m) WHERE e.novel_id = $novel "
         f"RETURN n.{KEYS[source][0]}, type(e), labels(m), m.id, m.name, {columns}"
@@ -286,26 +330,32 @@ def _of_novel(label: str) -> str:
 
 def _match_ends(type_: str) -> str:
     source, target = ends_of(type_)
-    return f"UNWIND $rows AS r MATCH {_node(source, 'a')} MATCH {_node(target, 'b', 1)}"
+    return f"{_EACH} MATCH {_node(source, 'a')} MATCH {_node(target, 'b', 1)}"
 
 
-def _set(v: str, columns: tuple[str, ...], start: int) -> str:
-    return ", ".join(f"{v}.{c} = r[{i}]" for i, c in enumerate(columns, start))
+def _shared(label: str) -> int:
+    return _SHARED.get(label, _SHARED_BY_MOST)
 
 
-def _fill(columns: tuple[str, ...]) -> str:
-    return ", ".join(f"n.{c} = coalesce(n.{c}, r[{i}])" for i, c in enumerate(columns[:-1], 1))
+def _values(columns: tuple[str, ...], start: int, shared: int) -> dict[str, str]:
+    """Where each column stands: in the row, after ``start`` keys, or in its group."""
+    own = len(columns) - shared
+    return {c: f"r[{start + i}]" if i < own else f"g[{1 + i - own}]" for i, c in enumerate(columns)}
 
 
-def _add(v: str, columns: tuple[str, ...], start: int, first: str = "") -> str:
-    created = f"{first}{_set(v, columns, start)}, {v}.created_at = datetime(), {v}.updated_at = datetime()"
-    return f"ON CREATE SET {created} ON MATCH SET {_unite(v, start + len(columns) - 1)}"
+def _set(v: str, values: dict[str, str]) -> str:
+    return ", ".join(f"{v}.{column} = {value}" for column, value in values.items())
 
 
-def _unite(v: str, at: int) -> str:
+def _add(v: str, values: dict[str, str]) -> str:
+    created = f"{_set(v, values)}, {v}.created_at = datetime(), {v}.updated_at = datetime()"
+    return f"ON CREATE SET {created} ON MATCH SET {_unite(v, values['task_id'])}"
+
+
+def _unite(v: str, tasks: str) -> str:
     """task_id = the union; updated_at only where that is news. The time first: it looks at the old list."""
     old = f"coalesce({v}.task_id, [])"
-    new = f"[x IN r[{at}] WHERE NOT x IN {old}]"
+    new = f"[x IN {tasks} WHERE NOT x IN {old}]"
     return (
         f"{v}.updated_at = CASE WHEN size({new}) = 0 THEN {v}.updated_at ELSE datetime() END, "
         f"{v}.task_id = {old} + {new}"

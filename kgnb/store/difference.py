@@ -12,7 +12,6 @@ from neo4j.time import Date, DateTime, Time
 from kgnb.model import RELATION_TYPE, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
 from kgnb.store import cypher
 
-_TIMES = len(cypher.TIMES)
 _EDGE_HEAD = 5  # read_edges: source key, type, target labels, target id, target name
 
 
@@ -35,7 +34,7 @@ class Difference:
         wanted = self._graph.nodes.get(key)
         if wanted is None:
             self._stale[label].append([record[0]])
-        elif cypher.node_row(wanted) == record[:-_TIMES]:
+        elif cypher.node_row(wanted) == record:
             self._right.add(key)
 
     def edge(self, source: str, record: list[Any]) -> None:
@@ -57,9 +56,9 @@ class Difference:
             ends: cypher.Row = [cypher.key_value(*source), cypher.key_value(*target)]
             groups[type_, source[0], target[0]].append(ends)
         for kind in sorted(groups):
-            yield cypher.remove_edges(*kind), groups[kind]
+            yield cypher.remove_edges(*kind, groups[kind])
         for label in sorted(self._stale):
-            yield cypher.remove_nodes(label), sorted(self._stale[label], key=str)
+            yield cypher.remove_nodes(label, sorted(self._stale[label], key=str))
 
     def puts(self) -> Iterator[cypher.Statement]:
         """Nodes first, as edges need their ends; sorted by key."""
@@ -68,12 +67,12 @@ class Difference:
             nodes[key[0]].append(cypher.node_row(self._graph.nodes[key]))
         for label in cypher.KEYS:
             if label in nodes:
-                yield cypher.put_nodes(label), nodes.pop(label)
+                yield cypher.put_nodes(label, nodes.pop(label))
         edges: dict[str, list[EdgeKey]] = defaultdict(list)
         for edge in sorted(self._graph.edges.keys() - self._right_edges):
             edges[edge[1]].append(edge)
         for type_ in sorted(edges):
-            yield cypher.put_edges(type_), [cypher.edge_row(self._graph.edges[e]) for e in edges[type_]]
+            yield cypher.put_edges(type_, [cypher.edge_row(self._graph.edges[e]) for e in edges[type_]])
 
 
 def add_node(graph: Graph, novel_id: int, label: str, record: list[Any]) -> None:

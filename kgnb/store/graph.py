@@ -21,13 +21,13 @@ from kgnb.errors import GraphConflict, LeaseLost
 from kgnb.model import LABELS, EdgeKey, Graph, NodeKey
 from kgnb.store import cypher
 from kgnb.store.bolt import Bolt, run
+from kgnb.store.cypher import Statement
 from kgnb.store.difference import Difference, add_edge, add_node, plain
 
 BATCH = 1_000
 """Rows of one transaction of settle: what both engines write at full speed, in a fraction of a second."""
 
 Check = Callable[[], bool]
-Statement = cypher.Statement
 
 
 class HasId(Protocol):
@@ -101,8 +101,8 @@ class GraphStore:
                 raise GraphConflict("graph.conflict", novel=novel_id)
             _must_hold(check)
             done = 0
-            for text, rows in statements:
-                for answer in await run(tx, text, novel=novel_id, rows=rows, **params):
+            for one in statements:
+                for answer in await run(tx, one.text, novel=novel_id, p=one.parameter(), **params):
                     done += int(answer[0])
             _must_hold(check)
             return done
@@ -129,8 +129,8 @@ class GraphStore:
         """
         nodes = _united((n.ref, cypher.node_row(n)) for g in graphs for n in g.nodes.values())
         edges = _united((e.ref, cypher.edge_row(e)) for g in graphs for e in g.edges.values())
-        statements = [(cypher.add_nodes(label), rows) for label, rows in _by_label(nodes)]
-        statements += [(cypher.add_edges(type_), rows) for type_, rows in _by_type(edges)]
+        statements = [cypher.add_nodes(label, rows) for label, rows in _by_label(nodes)]
+        statements += [cypher.add_edges(type_, rows) for type_, rows in _by_type(edges)]
         await self._ensure_types(type_ for _, type_, _ in edges)
         await self._fenced(novel_id, statements, number=number, check=check)
 
@@ -152,9 +152,11 @@ class GraphStore:
     async def _difference(self, novel_id: int, graph: Graph) -> Difference:
         found = Difference(graph)
         for label in LABELS:
-            await self._bolt.each(cypher.read_nodes(label), partial(found.node, label), novel=novel_id)
+            text = cypher.read_nodes(label, times=False)
+            await self._bolt.each(text, partial(found.node, label), novel=novel_id)
         for source in cypher.SOURCES:
-            await self._bolt.each(cypher.read_edges(source), partial(found.edge, source), novel=novel_id)
+            text = cypher.read_edges(source, times=False)
+            await self._bolt.each(text, partial(found.edge, source), novel=novel_id)
         return found
 
     async def delete_task(self, novel_id: int, task_id: int) -> SettleResult:
@@ -180,7 +182,9 @@ class GraphStore:
         params = {"task": task_id, "limit": BATCH}
         total = 0
         while True:
-            done = await self._fenced(novel_id, [(text, [])], number=number, check=lambda: True, **params)
+            done = await self._fenced(
+                novel_id, [Statement(text, [])], number=number, check=lambda: True, **params
+            )
             total += done
             if done < BATCH:
                 return total
@@ -191,13 +195,11 @@ class GraphStore:
         """The novel's graph as it is stored, with ``created_at`` and ``updated_at`` as ISO 8601 texts."""
         graph = Graph()
         for label in LABELS:
-            await self._bolt.each(
-                cypher.read_nodes(label), partial(add_node, graph, novel_id, label), novel=novel_id
-            )
+            text = cypher.read_nodes(label, times=True)
+            await self._bolt.each(text, partial(add_node, graph, novel_id, label), novel=novel_id)
         for source in cypher.SOURCES:
-            await self._bolt.each(
-                cypher.read_edges(source), partial(add_edge, graph, novel_id, source), novel=novel_id
-            )
+            text = cypher.read_edges(source, times=True)
+            await self._bolt.each(text, partial(add_edge, graph, novel_id, source), novel=novel_id)
         return graph
 
     async def counts(self, novel_id: int) -> dict[str, int]:
@@ -258,11 +260,11 @@ def _batches(statements: Iterable[Statement]) -> Iterator[list[Statement]]:
     """Cuts statements so that no batch has more than :data:`BATCH` rows."""
     batch: list[Statement] = []
     room = BATCH
-    for text, rows in statements:
+    for text, rows, shared in statements:
         start = 0
         while start < len(rows):
             part = rows[start : start + room]
-            batch.append((text, part))
+            batch.append(Statement(text, part, shared))
             start, room = start + len(part), room - len(part)
             if not room:
                 yield batch
