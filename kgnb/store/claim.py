@@ -14,11 +14,11 @@ Kind = Literal["task", "chapter"]
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One leased piece of work.
+    """One leased piece of work. Two claims are equal if they are the same lease.
 
     ``queue`` is the whole queue key; ``chapter_id`` is 0 for a task. ``fresh`` (tasks): somebody asked for
-    this task since it was last opened. ``asked`` counts those, so that an answer covers what was known and no
-    more. ``alone``: to be worked while every other slot of the node is empty. ``at`` is time.monotonic() from
+    this task since it was last opened; ``asked`` tells which of them an opening or an end answers.
+    ``alone``: to be worked while every other slot of the node is empty. ``at`` is time.monotonic() from
     before the claim was sent: the lease can't have begun earlier.
     """
 
@@ -27,11 +27,11 @@ class Claim:
     task_id: int
     chapter_id: int
     token: int
-    deliveries: int
-    failures: int
-    fresh: bool = False
-    alone: bool = False
-    asked: int = 0
+    deliveries: int = field(compare=False)
+    failures: int = field(compare=False)
+    fresh: bool = field(default=False, compare=False)
+    alone: bool = field(default=False, compare=False)
+    asked: int = field(default=0, compare=False)
     at: float = field(default=0.0, compare=False)
 
     @property
@@ -51,8 +51,8 @@ class Claim:
             token=int(reply[1]),
             deliveries=int(reply[2]),
             failures=int(reply[3]),
-            fresh=int(reply[4]) > 0,
-            alone=bool(reply[5]),
+            fresh=bool(reply[5]),
+            alone=bool(reply[6]),
             asked=int(reply[4]),
             at=at,
         )

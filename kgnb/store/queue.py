@@ -299,7 +299,7 @@ class Queue(Survey):
         """Forgets a task that is over: its chapters, those in flight too, and its waiting items.
 
         Fresh items stay unless ``fresh``: each may be a retry that came in meanwhile, and who takes it finds
-        out. A lease on the task's item is its holder's to acknowledge.
+        out. A held task keeps its chapters: its holder ends it with :meth:`ack`.
         """
         await self.link.one(script("drop").call(queue, task_id, int(fresh)))
 

@@ -18,34 +18,27 @@ from kgnb.texts import say
 
 log = logging.getLogger(__name__)
 
-_Key = tuple[str, str, int]
-
-
-def _key(claim: Claim) -> _Key:
-    return claim.queue, claim.member, claim.token
-
 
 class Renewer(threading.Thread):
     """Renews every held claim each third of a lease, in one round trip, on one connection of its own.
 
-    A lease that the server says is gone is :meth:`lost`, and ``on_lost(claim)`` is called in this thread
-    (hand it on with ``call_soon_threadsafe``). While the server is away nothing is lost: leases that nobody
-    could reap may still be renewed; :meth:`holds` is false meanwhile.
+    A lease that the server says is gone is :meth:`lost`. While the server is away nothing is lost: leases that
+    nobody could reap may still be renewed; :meth:`holds` is false meanwhile. ``on_lost(claim)`` is called in
+    this thread (hand it on with ``call_soon_threadsafe``).
     """
 
     def __init__(
-        self, queue: Queue, *, node: str = "", on_lost: Callable[[Claim], None] | None = None
+        self, queue: Queue, *, node: str = "", on_lost: Callable[[Claim], None] = lambda _: None
     ) -> None:
         super().__init__(name=f"kgnb-renewer {node}".strip(), daemon=True)
         self._client = sync_client(queue.url, queue.lease_seconds)
-        self._where = queue.link.where
+        self._where = queue.where
         self._lease = queue.lease_seconds
         self._hold = queue.hold_seconds
         self._on_lost = on_lost
         self._guard = threading.Lock()
-        self._claims: dict[_Key, Claim] = {}
-        self._good_until: dict[_Key, float] = {}
-        self._lost: set[_Key] = set()
+        self._claims: dict[Claim, float] = {}  # -> until when the lease certainly lives (time.monotonic)
+        self._lost: set[Claim] = set()
         self._stop_asked = threading.Event()
         self._away = False
 
@@ -53,26 +46,23 @@ class Renewer(threading.Thread):
         """Keeps these claims from now on."""
         with self._guard:
             for claim in claims:
-                key = _key(claim)
-                self._claims[key] = claim
-                self._good_until.setdefault(key, self._until(claim, claim.at))
+                self._claims.setdefault(claim, self._until(claim, claim.at))
 
     def forget(self, *claims: Claim) -> None:
         """Lets go of claims that were acknowledged, released, failed or lost."""
         with self._guard:
             for claim in claims:
-                self._claims.pop(_key(claim), None)
-                self._good_until.pop(_key(claim), None)
-                self._lost.discard(_key(claim))
+                self._claims.pop(claim, None)
+                self._lost.discard(claim)
 
     def holds(self, claim: Claim) -> bool:
         """Whether the lease certainly lives: counted from before the last renewal that succeeded was sent."""
-        return time.monotonic() < self._good_until.get(_key(claim), 0.0)
+        return time.monotonic() < self._claims.get(claim, 0.0)
 
     def lost(self, claim: Claim) -> bool:
-        """Whether the server said that the lease is gone, or the claim has been held for too long in all."""
+        """Whether the server said that the lease is gone, or a chapter has been held for too long in all."""
         too_long = claim.kind == "chapter" and time.monotonic() >= claim.at + self._hold
-        return too_long or _key(claim) in self._lost
+        return too_long or claim in self._lost
 
     def stop(self, timeout: float = 1.5) -> None:
         """Ends the thread; what it held expires unless it was released."""
@@ -94,7 +84,7 @@ class Renewer(threading.Thread):
     def _renew(self) -> bool:
         with self._guard:
             by_queue: dict[str, list[Claim]] = {}
-            for claim in self._claims.values():
+            for claim in self._claims:
                 by_queue.setdefault(claim.queue, []).append(claim)
         if not by_queue:
             return True
@@ -119,15 +109,14 @@ class Renewer(threading.Thread):
 
     def _note(self, claim: Claim, sent: float, good: bool) -> None:
         with self._guard:
-            if _key(claim) not in self._claims:  # let go meanwhile
+            if claim not in self._claims:  # let go meanwhile
                 return
             if good:
-                self._good_until[_key(claim)] = self._until(claim, sent)
+                self._claims[claim] = self._until(claim, sent)
                 return
-            del self._claims[_key(claim)], self._good_until[_key(claim)]
-            self._lost.add(_key(claim))
-        if self._on_lost is not None:
-            self._on_lost(claim)
+            del self._claims[claim]
+            self._lost.add(claim)
+        self._on_lost(claim)
 
     def _trip(self, commands: list[Command]) -> list[Any]:
         replies = self._send(commands)

@@ -13,7 +13,7 @@ for i = 1, #ARGV, 3 do
       redis.call('SREM', rest(task), chapter)
     else
       forget(task)
-      if record.asked > tonumber(ARGV[i + 2]) then redis.call(LAST_END, Q, record.item) end
+      if record.asked > math.max(record.answered, tonumber(ARGV[i + 2])) then redis.call(LAST_END, Q, record.item) end
     end
   end
 end

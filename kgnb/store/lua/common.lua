@@ -4,7 +4,8 @@
 --   Q                      waiting task items, JSON as producers write it
 --   kgnb:token:{Q}         the last token
 --   kgnb:lease:{Q}         zset   member -> deadline in ms; members are t:<task> and c:<task>:<chapter>
---   kgnb:held:{Q}          hash   member -> {token, node, since, deliveries, failures; tasks: item, opened, asked}
+--   kgnb:held:{Q}          hash   member -> {token, node, since, deliveries, failures;
+--                                 tasks: item, opened, asked, answered}
 --   kgnb:open:{Q}          list   ring of the tasks that are taken or open; slots rotate over it
 --   kgnb:meta:{Q}          hash   task -> version of the node that took it
 --   kgnb:todo:{Q}:<task>   list   chapters that wait, next first
@@ -99,13 +100,17 @@ local function unmarked(text)
   return head and head .. '}' or text
 end
 
+-- `asked` counts the fresh items that came for a task while its item was held or claimed, `answered` how many of
+-- those its openings have served.
+local function is_fresh(record) return not record.opened or record.asked > record.answered end
+
 local function marked(text, record)
   if not record.opened and record.deliveries == 0 and record.failures == 0 then return text end
   local last = #text
   while string.byte(text, last) ~= 125 do last = last - 1 end
   local mark = string.format(
     ',"kgnb":{"v":%d,"opened":%s,"fresh":%s,"deliveries":%d,"failures":%d}}', VERSION, tostring(record.opened),
-    tostring(record.asked > 0), record.deliveries, record.failures)
+    tostring(is_fresh(record)), record.deliveries, record.failures)
   return string.sub(text, 1, last - 1) .. mark
 end
 

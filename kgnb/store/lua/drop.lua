@@ -1,8 +1,8 @@
 -- A task is over: its chapters go, those in flight too, and its waiting items. ARGV: task, fresh ("1": fresh items
--- too; else they stay for the node that takes them: each may be a retry). The item's own lease is its holder's.
+-- too; else they stay for the node that takes them: each may be a retry). A held task is its holder's to end.
 
 local task = ARGV[1]
-forget(task)
+if redis.call('HEXISTS', HELD, 't:' .. task) == 0 then forget(task) end
 for _, text in ipairs(redis.call('LRANGE', Q, 0, -1)) do
   if #text <= MAX_ITEM and string.find(text, task, 1, true) then
     local item = parse(text)

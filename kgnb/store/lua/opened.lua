@@ -1,5 +1,5 @@
 -- The task of a claimed item is open: its chapters are listed and the item is marked.
--- ARGV: member, token, asked (how many fresh items this opening answers), retry ("1": dead chapters too), chapters
+-- ARGV: member, token, asked (as claimed: what this opening answers), retry ("1": dead chapters too), chapters
 --       (comma-separated, in order). Returns 1, or 0 when the lease is lost.
 -- A dead chapter whose ledger knows of its end and which is to be done nevertheless was set back by somebody.
 
@@ -8,7 +8,7 @@ local _, task = parts(member)
 local record = held(member, token)
 if not record then return 0 end
 record.opened = true
-record.asked = math.max(0, record.asked - tonumber(ARGV[3]))
+record.answered = math.max(record.answered, tonumber(ARGV[3]))
 keep(member, record)
 redis.call('HSET', META, task, VERSION)
 if not redis.call('LPOS', OPEN, task) then redis.call('RPUSH', OPEN, task) end

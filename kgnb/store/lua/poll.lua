@@ -3,7 +3,7 @@
 --       is empty and asks no other queue), reap ("count", "free": count no delivery, "none"), open tasks at
 --       most, held tasks (comma-separated).
 -- Returns {claims, refreshed, buried, left, {waiting, chapters, leased, delayed, dead, open}, newer, solo};
---       a claim is {member, token, deliveries, failures, asked, alone}; solo 1: this node empties itself for a
+--       a claim is {member, token, deliveries, failures, asked, fresh, alone}; solo 1: this node empties itself for a
 --       chapter that wants to be alone, 2: another node does.
 
 local node, only, reap_mode = ARGV[1], ARGV[6], ARGV[8]
@@ -21,13 +21,20 @@ for i = 1, #versions, 2 do
   if tonumber(versions[i + 1]) > VERSION then foreign[versions[i]] = true end
 end
 
+local function answer(member, record, alone)
+  local fresh = record.item and record.asked > record.answered
+  return {
+    member, record.token, record.deliveries, record.failures, record.asked or 0, fresh and 1 or 0, alone or 0,
+  }
+end
+
 local function lease(member, record, alone)
   last = math.max(last + 1, micro)
   record.token, record.node, record.since = digits(last), node, now
   local kind = parts(member)
   keep(member, record)
   redis.call('ZADD', LEASE, now + (kind == 'c' and math.min(lease_ms, hold_ms) or lease_ms), member)
-  claims[#claims + 1] = {member, record.token, record.deliveries, record.failures, record.asked or 0, alone or 0}
+  claims[#claims + 1] = answer(member, record, alone)
 end
 
 local function move_due()
@@ -97,7 +104,7 @@ local function claim_task(text, item)
   redis.call('HSET', META, task, VERSION)
   want_tasks = want_tasks - 1
   lease(member, {
-    item = unmarked(text), opened = item.opened, asked = item.asked + merge(task),
+    item = unmarked(text), opened = item.opened, asked = item.asked + merge(task), answered = 0,
     deliveries = item.deliveries + 1, failures = item.failures,
   })
 end
@@ -203,11 +210,7 @@ local function report_mine()
     if record and record.node == node then
       mine[task] = true
       left[#left + 1] = {task, redis.call('SCARD', rest(task))}
-      if record.opened and record.asked > 0 then
-        refreshed[#refreshed + 1] = {
-          't:' .. task, record.token, record.deliveries, record.failures, record.asked, 0,
-        }
-      end
+      if record.opened and is_fresh(record) then refreshed[#refreshed + 1] = answer('t:' .. task, record) end
     end
   end
   return left, refreshed, mine
