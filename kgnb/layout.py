@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 _GOLDEN = math.pi * (3 - math.sqrt(5))
 _WORK = 900_000  # pairs looked at in all: about half a second
-_ASPECT = 1.45  # pictures are wider than they are high
+_ASPECT = 1.25  # pictures are wider than they are high
 _GRAVITY = 0.16  # keeps what is loosely tied, or not at all, near the rest
 
 

@@ -77,10 +77,19 @@
     if (r.evidence) line.appendChild(el("blockquote", r.evidence));
     return line;
   }
+  function welcome() {
+    panel.appendChild(el("p", people.length ? words.hint : words.nothing, "hint"));
+    people.slice(0, 16).forEach(function (p, i) {
+      var line = panel.appendChild(el("div", undefined, "tie")), link = line.appendChild(el("a", p.name));
+      link.addEventListener("click", function () { choose(i, true); });
+      if (p.chapters) line.appendChild(el("span", say("chapters", p.chapters), "times"));
+      if (p.aliases.length) line.appendChild(el("span", p.aliases.slice(0, 4).join("、"), "times"));
+    });
+  }
   function describe() {
     panel.replaceChildren();
     panel.scrollTop = 0;
-    if (chosen < 0) { panel.appendChild(el("p", people.length ? words.hint : words.nothing, "hint")); return; }
+    if (chosen < 0) { welcome(); return; }
     var p = people[chosen], meta = [p.title];
     if (p.chapters) meta.push(say("chapters", p.chapters));
     if (p.first) meta.push(say("first", p.first));
