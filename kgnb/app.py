@@ -6,18 +6,20 @@ The async functions are the real ones; :mod:`kgnb.sync` derives the plain ones f
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 from kgnb.ask import Asker
 from kgnb.chapter import Stores
 from kgnb.embedded import Embedded, open_embedded
+from kgnb.errors import ServiceDown
+from kgnb.gate import Gate
 from kgnb.health import Health
 from kgnb.llm.cache import ReplyCache
-from kgnb.llm.limits import Breaker
 from kgnb.model import Usage
 from kgnb.node import Happened, Node
 from kgnb.pool import CpuPool
@@ -29,8 +31,13 @@ from kgnb.store.presence import Presence
 from kgnb.store.queue import Queue
 from kgnb.store.renew import Renewer
 from kgnb.store.sql import Sql
+from kgnb.texts import say
 from kgnb.upkeep import Upkeep
 
+log = logging.getLogger(__name__)
+
+WAIT_SECONDS = 5.0
+"""Between two tries of a node that waits for its services."""
 EXTRA_WORKER_IDS = 40
 """Ids beyond the slots, for kept tasks that no slot names: 20 open tasks for each of two prefixes."""
 
@@ -87,6 +94,26 @@ async def open_app(settings: Settings, *, queue: bool = True, graph: bool = True
     finally:
         if engines is not None:
             await asyncio.to_thread(engines.close)
+
+
+@asynccontextmanager
+async def open_waiting(settings: Settings, *, stop: asyncio.Event) -> AsyncIterator[App | None]:
+    """Like :func:`open_app`, but waits for services that are down; None when ``stop`` is set meanwhile.
+
+    What waiting can't mend (a wrong password, a broken folder) is raised as there.
+    """
+    async with AsyncExitStack() as stack:
+        app, told = None, ""
+        while app is None and not stop.is_set():
+            try:
+                app = await stack.enter_async_context(open_app(settings))
+            except ServiceDown as error:
+                if str(error) != told:
+                    told = str(error)
+                    log.warning(say("node.waiting", reason=told))
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), WAIT_SECONDS)
+        yield app
 
 
 def start_engines(settings: Settings, *, queue: bool, graph: bool) -> Embedded | None:
@@ -201,21 +228,27 @@ async def running_node(
 def _node(
     app: App, renewer: Renewer, name: str, only_task: int | None, listener: Callable[[Happened], None]
 ) -> Node:
+    gate = Gate(
+        app.queue,
+        app.health,
+        suspend_seconds=app.settings.suspend_seconds,
+        most=app.settings.slots_for(1),
+    )
     asker = Asker(
         app.cache,
-        app.providers.client,
+        app.providers,
+        gate,
         app.pool,
         app.health,
         chunk_chars=app.settings.chunk_chars,
         meter=app.meter,
     )
     stores = Stores(app.ledger, app.queue, app.graph, renewer, app.health)
-    breaker = Breaker(app.queue.redis, app.settings.suspend_seconds)
     return Node(
         stores,
         app.providers,
         asker,
-        breaker,
+        gate,
         app.pool,
         app.settings,
         name=name,

@@ -15,11 +15,12 @@ from kgnb.batch import Batcher
 from kgnb.errors import PromptTooLong, ProviderError, ReplyTruncated, ReplyUnparsable
 from kgnb.extract import chunk, prompt, reply, rules
 from kgnb.extract.prompt import Prompt
+from kgnb.gate import Gate
 from kgnb.health import Health
 from kgnb.llm.cache import CachedReply, ReplyCache, reply_key
-from kgnb.llm.client import Client
 from kgnb.model import Extraction, Flag, Lang, NameEntry, Novel, Provider, Task, TaskConfig, Usage
 from kgnb.pool import CpuPool
+from kgnb.providers import Providers
 
 REPLY_TRIES = 2
 """How often a chunk is asked for before it is split."""
@@ -59,12 +60,13 @@ class _Parts:
 
 
 class Asker:
-    """Gets extractions; ``clients`` returns the client of a provider, ``meter`` hears of every cost."""
+    """Gets extractions; ``meter(task_id, usage)`` hears of every cost."""
 
     def __init__(
         self,
         cache: ReplyCache,
-        clients: Callable[[Provider], Client],
+        providers: Providers,
+        gate: Gate,
         pool: CpuPool,
         health: Health,
         *,
@@ -72,7 +74,8 @@ class Asker:
         meter: Callable[[int, Usage], None],
     ) -> None:
         self._cache = cache
-        self._clients = clients
+        self._providers = providers
+        self._gate = gate
         self._pool = pool
         self._health = health
         self._chunk_chars = chunk_chars
@@ -124,11 +127,12 @@ class Asker:
     async def _request(self, request: Prompt, key: str, info: TaskInfo, parts: _Parts) -> Answer:
         spent = Usage()
         try:
-            done = await self._clients(info.provider).ask(request, info.model)
+            client = self._providers.client(info.provider)
+            done = await self._gate.ask(client, request, info.model)
             spent = done.usage
             parsed = reply.parse(done.text, provider=info.provider.name)
         except ProviderError as error:
-            spent = getattr(error, "usage", None) or spent
+            spent = error.usage or spent
             parts.wasted += spent
             raise
         finally:

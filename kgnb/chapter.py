@@ -120,6 +120,7 @@ class ChapterWorker:
         ids = {"task": claim.task_id, "chapter": claim.chapter_id}
         if fate == "dead":
             await self._mark(claim, ChapterStatus.FAILED, error=reason)
+            await self._stores.health.patiently("redis", lambda: self._stores.queue.noted([claim]))
             log.warning(say("node.chapter_dead", **ids, number=work.chapter.number, reason=reason))
             return Outcome.FAILED
         back = [(claim.task_id, claim.chapter_id, claim.token)]
@@ -219,7 +220,8 @@ def _row(claim: Claim, info: TaskInfo, work: ChapterWork, answer: Answer) -> Ext
 
 def _entities(row: ExtractionRow) -> int:
     found = row.extraction
-    return sum(map(len, (found.characters, found.locations, found.organizations, found.events, found.things)))
+    lists = (found.characters, found.locations, found.organizations, found.events, found.things)
+    return sum(len(one) for one in lists)
 
 
 def _reason(error: Exception) -> str:

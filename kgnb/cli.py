@@ -22,6 +22,8 @@ from kgnb.errors import KgnbError
 from kgnb.settings import Settings
 from kgnb.texts import say, use_language
 
+log = logging.getLogger(__name__)
+
 OK, FAILED_CHAPTERS, INTERRUPTED = 0, 1, 130
 
 Command = Callable[[argparse.Namespace, Settings], Coroutine[Any, Any, int]]
@@ -36,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = Settings.load(**_given(args))
         use_language(settings.lang)
         _logging(args, settings)
-        return asyncio.run(args.command(args, settings))
+        code: int = asyncio.run(args.command(args, settings))
+        return code
     except KeyboardInterrupt:
         _complain(say("cli.interrupted"))
         return INTERRUPTED
@@ -78,17 +81,19 @@ def _logging(args: argparse.Namespace, settings: Settings) -> None:
 
 
 async def _build(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb import build
+    from kgnb import building
     from kgnb.app import open_app
+    from kgnb.progress import ProgressBar
+    from kgnb.report import export
 
     path = Path(args.book)
-    book = await build.read(path, args.title, args.author)
+    book = await building.read(path, args.title, args.author)
     _cancel_on(signal.SIGTERM)
     with ProgressBar(quiet=args.json) as bar:
         async with open_app(settings) as app:
-            result = await build.build(app, book, path, args.provider, again=args.again, listener=bar.show)
+            result = await building.build(app, book, path, args.provider, again=args.again, listener=bar.show)
             if args.output:
-                await exchange_to(app, result.novel_id, "html", Path(args.output))
+                await export(app, result.novel_id, "html", Path(args.output))
     if args.json:
         print(json.dumps(result.as_dict(), ensure_ascii=False))
     else:
@@ -99,13 +104,13 @@ async def _build(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _submit(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb import build
+    from kgnb import building
     from kgnb.app import open_app
 
     path = Path(args.book)
-    book = await build.read(path, args.title, args.author)
+    book = await building.read(path, args.title, args.author)
     async with open_app(settings, graph=False) as app:
-        plan = await build.plan(app, book, path, args.provider, again=args.again)
+        plan = await building.plan(app, book, path, args.provider, again=args.again)
     if plan.found_finished:
         _complain(say("cli.found_finished", task=plan.task.id))
     print(plan.task.id)
@@ -113,19 +118,19 @@ async def _submit(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _worker(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_waiting, running_node
+    from kgnb.app import open_app, open_waiting, running_node
 
     stop = asyncio.Event()
     _on_signals(stop.set)
-    async with open_waiting(settings, fail_fast=args.fail_fast, stop=stop) as app:
+    async with open_app(settings) if args.fail_fast else open_waiting(settings, stop=stop) as app:
         if app is None:
             return OK
         async with running_node(app) as node:
             watcher = asyncio.create_task(_stop_when(stop, node.stop))
-            logging.getLogger(__name__).info(say("node.started", node=node.name))
+            log.info(say("node.started", node=node.name, slots=settings.slots_for(1)))
             await node.run(drain=args.drain)
             watcher.cancel()
-    logging.getLogger(__name__).info(say("node.left", node=node.name))
+        log.info(say("node.left", node=node.name))
     return OK
 
 
@@ -141,15 +146,15 @@ async def _status(args: argparse.Namespace, settings: Settings) -> int:
 
 async def _export(args: argparse.Namespace, settings: Settings) -> int:
     from kgnb.app import open_app
-    from kgnb.report import find_task
+    from kgnb.report import export, find_task
 
     async with open_app(settings, queue=False) as app:
         task = await find_task(app, args.task)
-        await exchange_to(app, task.novel_id, args.format, Path(args.output))
+        await export(app, task.novel_id, args.format, Path(args.output))
     return OK
 
 
-async def _doctor(args: argparse.Namespace, settings: Settings) -> int:
+async def _doctor(_: argparse.Namespace, settings: Settings) -> int:
     from kgnb.report import doctor
 
     checks = await doctor(settings)
@@ -171,7 +176,7 @@ def _cancel_on(number: signal.Signals) -> None:
 def _on_signals(stop: Callable[[], None]) -> None:
     """The first SIGTERM or SIGINT stops gracefully, the second leaves at once (leases do the rest)."""
     loop = asyncio.get_running_loop()
-    seen = []
+    seen: list[bool] = []
 
     def heard() -> None:
         if seen:

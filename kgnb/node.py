@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,30 +11,22 @@ from dataclasses import dataclass
 from kgnb.ask import Asker
 from kgnb.chapter import ChapterWorker, Outcome, Stores
 from kgnb.errors import (
-    AuthRejected,
     KgnbError,
     LeaseLost,
-    ProviderDown,
     ProviderError,
-    QuotaExhausted,
-    RateLimited,
     ServiceDown,
 )
-from kgnb.llm.limits import Breaker, SlotLimiter
-from kgnb.model import TaskStatus
+from kgnb.gate import Gate
+from kgnb.model import Provider, TaskStatus
 from kgnb.pool import CpuPool
 from kgnb.providers import Providers
 from kgnb.settings import Settings
 from kgnb.slots import Slots, queues_of, share
-from kgnb.store.queue import Ask, Claim, Poll, QueueState
+from kgnb.store.queue import Ask, Backoff, Claim, Poll, QueueState
 from kgnb.task import TaskKeeper
 from kgnb.texts import say
 
 log = logging.getLogger(__name__)
-
-SHORTEST_WAIT = 0.2
-LONGEST_WAIT = 2.0
-"""Seconds between two polls of a node that has nothing to do; it doubles from the first to the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,29 +49,31 @@ class Node:
         stores: Stores,
         providers: Providers,
         asker: Asker,
-        breaker: Breaker,
+        gate: Gate,
         pool: CpuPool,
         settings: Settings,
         *,
+        name: str,
         only_task: int | None = None,
         listener: Callable[[Happened], None] = lambda _: None,
     ) -> None:
         self.stores = stores
         self.providers = providers
-        self.breaker = breaker
+        self.gate = gate
         self.settings = settings
+        self.name = name
         self.only_task = only_task
         self.slots = Slots()
         self.states: dict[str, QueueState] = {}
         self.keeper = TaskKeeper(stores, providers, pool, on_closed=self._task_closed)
         self._chapters = ChapterWorker(stores, asker)
-        self._limiters: dict[str, SlotLimiter] = {}
         self._listener = listener
         self._running: dict[asyncio.Task[None], Claim] = {}
         self._wake = asyncio.Event()
         self._stopping = False
         self._suspended: dict[str, float] = {}
         self._turn = 0
+        self._asked_for: list[tuple[str, int]] = []
         self._seen_newer = False
 
     # --- life
@@ -90,15 +83,16 @@ class Node:
 
         Raises only what waiting can't mend (ServiceRefused, SettingsError); outages are waited out.
         """
-        idle = SHORTEST_WAIT
+        backoff = Backoff()
         while not self._stopping and not until():
             self._wake.clear()
             poll = await self._poll()
             busy = poll is not None and await self._act_on(poll)
             if drain and poll is not None and not busy and self._nothing_left():
                 return
-            idle = SHORTEST_WAIT if busy or self._running else min(idle * 2, LONGEST_WAIT)
-            await self._rest(idle * random.uniform(0.7, 1.0))  # noqa: S311 - jitter, not a secret
+            if busy or self._running or self.keeper.held:
+                backoff.reset()
+            await self._rest(backoff.delay())
 
     def stop(self) -> None:
         """No new claims from now on; :meth:`run` returns soon. May be called from the loop only."""
@@ -128,14 +122,13 @@ class Node:
 
     def _nothing_left(self) -> bool:
         idle = not self._running and not self.keeper.held
-        return idle and not any(
-            s.waiting or s.leased or s.delayed or s.open_tasks for s in self.states.values()
-        )
+        return idle and all(state.empty for state in self.states.values())
 
     # --- polling
 
     async def _poll(self) -> Poll | None:
         asks = self._asks()
+        self._asked_for = [(ask.queue, task_id) for ask in asks for task_id in ask.mine]
         try:
             poll = await self.stores.queue.poll(asks, [p.name for p in self.providers.served()])
         except ServiceDown as error:
@@ -153,39 +146,37 @@ class Node:
         wanted: dict[str, int] = {}
         for provider in served:
             own = [q for q, key in queues.items() if key == provider.key]
-            wanted |= share(self._free(provider.key, len(served)), own, self.states, self._turn)
+            wanted |= share(self._free(provider, len(served)), own, self.states, self._turn)
         outage = self.stores.health.is_down("sql", "bolt")
         closed = self._stopping or outage
-        return [self._ask(queue, 0 if closed else wanted[queue], closed, outage) for queue in queues]
+        shut = {p.key for p in served if self._shut(p)}
+        return [
+            self._ask(queue, 0 if closed else wanted[queue], closed, outage, key not in shut)
+            for queue, key in queues.items()
+        ]
 
-    def _ask(self, queue: str, chapters: int, closed: bool, outage: bool) -> Ask:
+    def _ask(self, queue: str, chapters: int, closed: bool, outage: bool, open_to_tasks: bool) -> Ask:
         mine = tuple(t for t, h in self.keeper.held.items() if h.claim.queue == queue and h.step is None)
         return Ask(
             queue=queue,
             chapters=chapters,
-            tasks=0 if closed or self._paused(queue.rpartition(":")[2]) else 1,
+            tasks=0 if closed or not open_to_tasks else 1,
             only_task=self.only_task,
             idle=not self._running,
             outage=outage,
             mine=mine,
         )
 
-    def _free(self, key: str, served: int) -> int:
-        if self._paused(key):
+    def _free(self, provider: Provider, served: int) -> int:
+        if self._shut(provider):
             return 0
-        most = self.settings.slots_for(served)
-        limit = min(most, self._limiter(key).slots)
-        return max(0, limit - self.slots.busy(key))
+        limit = min(self.settings.slots_for(served), self.gate.limiter(provider).slots)
+        return max(0, limit - self.slots.busy(provider.key))
 
-    def _limiter(self, key: str) -> SlotLimiter:
-        if key not in self._limiters:
-            self._limiters[key] = SlotLimiter(self.settings.slots_for(1))
-        return self._limiters[key]
-
-    def _paused(self, key: str) -> bool:
-        now = time.time()
-        names = [p.name for p in self.providers.served() if p.key == key]
-        return any(self._suspended.get(n, 0) > now for n in names)
+    def _shut(self, provider: Provider) -> bool:
+        """Whether the provider is paused for everyone, or rate-limited for longer than a slot waits."""
+        paused = self._suspended.get(provider.name, 0) > time.time()
+        return paused or self.gate.wait(provider) > 0
 
     # --- acting
 
@@ -197,12 +188,16 @@ class Node:
             await self.stores.health.patiently("sql", lambda: self.keeper.bury(poll.buried))
         for claim in poll.claims:
             if claim.kind == "task":
-                self.stores.renewer.hold(claim)
                 self.keeper.take(claim)
             else:
                 self._start(claim)
-        for (_, task_id), left in poll.left.items():
-            if left == 0:
+        for claim in poll.refreshed:
+            self.keeper.again(claim)
+        for queue, task_id in self._asked_for:
+            left = poll.left.get((queue, task_id))
+            if left is None:
+                self.keeper.gone(task_id)
+            elif left == 0:
                 self.keeper.nothing_left(task_id)
         return bool(poll.claims)
 
@@ -244,11 +239,10 @@ class Node:
         try:
             outcome = await self._chapters.run(claim, info)
         except ProviderError as error:
-            await self._provider_failed(info.provider.name, key, error)
+            log.warning(say("node.provider_failed", provider=info.provider.name, reason=str(error)))
+            self._listener(Happened("provider", claim.task_id, provider=info.provider.name, error=error))
             await self._hand_back(claim)
             return
-        if outcome in (Outcome.COMPLETED, Outcome.SKIPPED):
-            await self._succeeded(info.provider.name, key)
         if outcome is not Outcome.NOT_OURS:
             seconds = round(time.monotonic() - started, 1)
             log.info(
@@ -263,24 +257,12 @@ class Node:
             self._listener(Happened("chapter", claim.task_id, claim.chapter_id, outcome.value, key))
 
     async def _hand_back(self, claim: Claim) -> None:
-        back = [(claim.task_id, claim.chapter_id, claim.token)]
-        await self.stores.ledger.hand_back(back)
-        await self.stores.queue.release([claim])
-
-    async def _succeeded(self, name: str, key: str) -> None:
-        self._limiter(key).succeeded()
-        await self.breaker.success(name)
-
-    async def _provider_failed(self, name: str, key: str, error: ProviderError) -> None:
-        if isinstance(error, RateLimited):
-            self._limiter(key).limited()
-            await self.breaker.not_before(name, error.retry_after)
-        elif isinstance(error, AuthRejected | QuotaExhausted):
-            await self.breaker.pause(name, self.settings.suspend_seconds, str(error))
-        elif isinstance(error, ProviderDown):
-            await self.breaker.failure(name, str(error))
-        log.warning(say("node.provider_failed", provider=name, reason=str(error)))
-        self._listener(Happened("provider", provider=name, error=error))
+        """Returns a chapter uncounted. What an outage keeps from being written, the lease's end will do."""
+        try:
+            await self.stores.queue.release([claim])
+            await self.stores.ledger.hand_back([(claim.task_id, claim.chapter_id, claim.token)])
+        except ServiceDown as error:
+            self.stores.health.failed(error)
 
     def _task_closed(self, task_id: int, status: TaskStatus) -> None:
         self._listener(Happened("task", task_id, outcome=status.value))

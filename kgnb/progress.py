@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
-from kgnb.build import Step
+from kgnb.building import Step
 from kgnb.texts import say
 
 
@@ -42,7 +42,9 @@ class ProgressBar:
         progress = step.progress
         if self._bar is None:
             total = progress.total or len(step.plan.book.chapters)
-            self._bar = tqdm(total=total, unit="", desc=say("cli.bar_scan"), file=sys.stderr, dynamic_ncols=True)
+            self._bar = tqdm(
+                total=total, unit="", desc=say("cli.bar_scan"), file=sys.stderr, dynamic_ncols=True
+            )
         ended = progress.completed + progress.failed + progress.skipped
         if progress.total:
             self._bar.total = progress.total

@@ -45,6 +45,10 @@ class Providers:
         """The provider whose queue key is ``key``, if it is known."""
         return self._known.get(key)
 
+    def all(self) -> list[Provider]:
+        """Every provider, the rules among them."""
+        return list(self._known.values())
+
     def served(self) -> list[Provider]:
         """The providers that this node serves: KG_WORKER_PROVIDERS, or all."""
         wanted = self._settings.wanted_providers

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import time
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 from kgnb.app import App, open_app
 from kgnb.errors import InputError, KgnbError
+from kgnb.exchange import write
 from kgnb.model import RULES, Task
 from kgnb.providers import check_usable
 from kgnb.settings import Settings
 from kgnb.slots import queues_of
-from kgnb.texts import say
+from kgnb.texts import language, say
 
 STATUS_TASKS = 20
 """Newest tasks that `status` lists."""
@@ -85,6 +88,17 @@ async def find_task(app: App, task_id: int) -> Task:
     return task
 
 
+async def export(app: App, novel_id: int, kind: str, path: Path) -> None:
+    """Writes the novel's graph to ``path`` as json (with its record), csv, graphml or html.
+
+    Raises InputError when the place can't be written.
+    """
+    graph = await app.graph.read(novel_id)
+    rows = await record(app, novel_id) if kind == "json" else {}
+    title = (await app.ledger.novel(novel_id)).title
+    await asyncio.to_thread(write, graph, rows, path, kind, title=title, lang=language())
+
+
 async def record(app: App, novel_id: int) -> dict[str, Any]:
     """The novel's rows: what the graph is projected from (design: the record is SQL)."""
     novel = await app.ledger.novel(novel_id)
@@ -149,9 +163,7 @@ async def _service(settings: Settings, name: str) -> Check:
     try:
         async with open_app(settings, queue=name == "redis", graph=name == "bolt") as app:
             connected = time.monotonic()
-            await {"sql": app.sql.ping, "redis": lambda: app.queue.ping(), "bolt": lambda: app.graph.ping()}[
-                name
-            ]()
+            await _ping(app, name)
             now = time.monotonic()
     except KgnbError as error:
         return Check(name, False, f"{where}: {error}")
@@ -165,6 +177,15 @@ async def _service(settings: Settings, name: str) -> Check:
             ms=f"{1000 * (now - connected):.1f}",
         ),
     )
+
+
+async def _ping(app: App, name: str) -> None:
+    if name == "redis":
+        await app.queue.ping()
+    elif name == "bolt":
+        await app.graph.ping()
+    else:
+        await app.ledger.tasks(1)
 
 
 async def _providers(settings: Settings) -> list[Check]:

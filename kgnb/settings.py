@@ -29,7 +29,6 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
         extra="ignore",
         case_sensitive=False,
-        populate_by_name=True,
         hide_input_in_errors=True,
     )
 
@@ -144,8 +143,10 @@ class Settings(BaseSettings):
 
         Raises SettingsError that names the variable and what is wrong with it, never its value.
         """
+        # By alias: fields taken by name would also be read from variables such as LANG.
+        aliased = {str(cls.model_fields[name].validation_alias): value for name, value in given.items()}
         try:
-            return cls(**given)
+            return cls(**aliased)
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"])

@@ -12,12 +12,12 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kgnb import build as builder
+from kgnb import building
 from kgnb.app import App, open_app, start_engines
-from kgnb.build import BuildResult
-from kgnb.exchange import write
+from kgnb.building import BuildResult
 from kgnb.model import Graph
 from kgnb.progress import ProgressBar
+from kgnb.report import export
 from kgnb.settings import Settings
 from kgnb.texts import say, use_language
 
@@ -93,7 +93,7 @@ class BookGraph:
         """Writes the graph as html, json, csv or graphml (by the file's ending unless ``format`` says so)."""
         target = Path(path)
         kind = format or target.suffix.lstrip(".").lower()
-        run(self._on(lambda app: write(app_record(app), target, kind)))
+        run(self._on(lambda app: export(app, self.result.novel_id, kind, target)))
         return target
 
     def close(self) -> None:
@@ -144,10 +144,10 @@ async def _build(
     again: bool,
     progress: bool,
 ) -> BookGraph:
-    book = await builder.read(path, title, author)
+    book = await building.read(path, title, author)
     with ProgressBar(quiet=not progress) as bar:
         async with open_app(settings) as app:
-            result = await builder.build(app, book, path, provider, again=again, listener=bar.show)
+            result = await building.build(app, book, path, provider, again=again, listener=bar.show)
             return await asyncio.to_thread(BookGraph, result, book.title, settings)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -36,6 +37,7 @@ class Held:
     """A task that this node keeps open."""
 
     claim: Claim
+    since: float  # epoch seconds
     info: TaskInfo | None = None
     step: asyncio.Task[None] | None = None  # the advance under way, if any
 
@@ -107,8 +109,22 @@ class TaskKeeper:
 
     def take(self, claim: Claim) -> None:
         """Starts to keep the task of a freshly claimed item."""
-        held = self.held[claim.task_id] = Held(claim)
+        self._stores.renewer.hold(claim)
+        held = self.held[claim.task_id] = Held(claim, time.time())
         self._start(held)
+
+    def again(self, claim: Claim) -> None:
+        """Somebody asked anew for a task that is kept here: it is opened once more, as a fresh one."""
+        held = self.held.get(claim.task_id)
+        if held is not None and held.step is None:
+            held.claim = claim
+            self._start(held)
+
+    def gone(self, task_id: int) -> None:
+        """The queue says that the task's lease is no longer ours."""
+        held = self.held.get(task_id)
+        if held is not None and held.step is None:
+            self._remove(held)
 
     def nothing_left(self, task_id: int) -> None:
         """The queue has no chapter of the task any more: settle and close it, unless that is under way."""
@@ -123,7 +139,7 @@ class TaskKeeper:
         try:
             await self._whole_step(held)
         except LeaseLost:
-            self.held.pop(held.claim.task_id, None)  # another node keeps it now
+            self._remove(held)  # another node keeps it now
         except KgnbError as error:
             log.error(say("node.task_stuck", task=held.claim.task_id, reason=str(error)))
             await self._let_go(held)
@@ -145,18 +161,16 @@ class TaskKeeper:
     async def advance(self, held: Held) -> None:
         """Opens the task; lists its open chapters, or settles and closes it when there are none."""
         claim = held.claim
-        if claim.fresh:
-            await self._stores.queue.revive(claim.queue, claim.task_id)  # a retry starts with a clean slate
         opening = await self._open(claim)
         if opening is None or opening.outcome != "open":
             await self._drop(held, opening)
             return
-        claim = held.claim = replace(claim, fresh=False)  # from now on a pause by main is a pause
         held.info = await self._open_info(claim, opening)
-        todo = await self._without_dead(claim, opening.chapters)
+        todo = opening.chapters
         if todo:
             if not await self._stores.queue.opened(claim, todo):
                 raise LeaseLost("node.lease_lost")
+            held.claim = replace(claim, fresh=False)  # from now on a pause by main is a pause
             log.info(say("node.task_open", task=claim.task_id, chapters=len(todo)))
             return
         await self._close(held)
@@ -193,14 +207,6 @@ class TaskKeeper:
         frozen = await self._stores.ledger.freeze_names(task.id, task.novel_id, found)
         return await self._remember(task, claim.queue, provider, frozen)
 
-    async def _without_dead(self, claim: Claim, chapters: Sequence[int]) -> list[int]:
-        """``chapters`` less those on the dead list, which are marked failed with their reason."""
-        dead = {
-            d.chapter_id: d for d in await self._stores.queue.dead(claim.queue) if d.task_id == claim.task_id
-        }
-        await self.bury([d for c, d in dead.items() if c in set(chapters)])
-        return [c for c in chapters if c not in dead]
-
     async def bury(self, buried: Sequence[Buried]) -> None:
         """Marks chapters failed that the queue moved to the dead list."""
         ends = [
@@ -216,6 +222,7 @@ class TaskKeeper:
         ]
         if ends:
             await self._stores.ledger.end_chapters(ends)
+        await self._stores.queue.noted(buried)
 
     async def _close(self, held: Held) -> None:
         claim, info = held.claim, held.info
@@ -254,11 +261,15 @@ class TaskKeeper:
         claim = held.claim
         await self._stores.queue.ack([claim])
         await self._stores.queue.drop_task(claim.queue, claim.task_id)
-        self.held.pop(claim.task_id, None)
-        self._infos.pop((claim.task_id, claim.queue), None)
+        self._remove(held)
+
+    def _remove(self, held: Held) -> None:
+        self.held.pop(held.claim.task_id, None)
+        self._stores.renewer.forget(held.claim)
+        self._infos.pop((held.claim.task_id, held.claim.queue), None)
 
     async def _let_go(self, held: Held) -> None:
-        self.held.pop(held.claim.task_id, None)
+        self._remove(held)
         await self._stores.queue.release([held.claim])
 
     async def release_all(self) -> None:

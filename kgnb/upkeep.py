@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from kgnb.errors import KgnbError, ServiceDown
+from kgnb.health import Health
 from kgnb.model import RULES, Task
 from kgnb.node import Node
 from kgnb.store.presence import Presence, WorkerState
@@ -49,7 +50,8 @@ class Upkeep:
             "heartbeat": (CHANGE_SECONDS, self.heartbeat, "redis"),
             "watch": (WATCH_SECONDS, self._node.watch_tasks, "sql"),
             "providers": (PROVIDERS_SECONDS, self._node.providers.refresh, "sql"),
-            "probe": (WATCH_SECONDS, self._probe, "bolt"),
+            "probe": (WATCH_SECONDS, self._probe, ""),
+            "limits": (WATCH_SECONDS, self._limits, "redis"),
             "reconcile": (self._node.settings.guard_interval, self._reconcile, "sql"),
         }
         async with asyncio.TaskGroup() as group:
@@ -98,6 +100,10 @@ class Upkeep:
         if stores.health.is_down("bolt"):
             await stores.graph.ping()
             stores.health.answered("bolt")
+
+    async def _limits(self) -> None:
+        """Other nodes' rate limits arrive here; pauses come with every poll."""
+        await self._node.gate.look([p for p in self._node.providers.served() if not p.is_rules])
 
     async def _reconcile(self) -> None:
         """Queues unfinished tasks again that no queue knows of: Redis is not the record."""
@@ -148,7 +154,7 @@ async def _every(
     step: Callable[[], Awaitable[None]],
     name: str,
     service: str,
-    health: object,
+    health: Health,
 ) -> None:
     while True:
         try:
@@ -157,8 +163,8 @@ async def _every(
             health.failed(error)
         except KgnbError as error:
             log.error(say("node.upkeep_failed", loop=name, reason=str(error)))
-        except Exception:  # noqa: BLE001 - a loop of upkeep must outlive its own bugs; the traceback is logged
+        except Exception:  # a loop of upkeep must outlive its own bugs; the traceback is logged
             log.exception(say("node.upkeep_failed", loop=name, reason=""))
         else:
-            health.answered(service)
+            health.answered(*filter(None, [service]))
         await asyncio.sleep(seconds)

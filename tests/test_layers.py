@@ -18,10 +18,25 @@ FLOORS = {
     1: ["settings", "where"],
     2: [
         *["extract", "llm", "store", "book", "headings", "decode", "epub", "embedded", "exchange", "picture"],
-        *["layout", "drawing", "settle", "gather", "who", "pool", "health", "kaggle"],
+        *[
+            "layout",
+            "drawing",
+            "settle",
+            "gather",
+            "who",
+            "pool",
+            "health",
+            "kaggle",
+            "charset",
+            "division",
+            "alias",
+            "cast",
+            "figure",
+            "still",
+        ],
     ],
-    3: ["ask", "chapter", "task", "node", "slots", "providers", "upkeep", "session"],
-    4: ["app", "build", "report"],
+    3: ["ask", "gate", "chapter", "task", "node", "slots", "providers", "upkeep", "session"],
+    4: ["app", "building", "report"],
     5: ["cli", "__main__", "progress", "sync", "__init__", "widgets"],
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}

@@ -102,6 +102,17 @@ class Client:
         finally:
             self.usage += meter.usage
 
+    async def reachable(self) -> None:
+        """Raises ProviderDown unless something answers at the endpoint, whatever it says; asks nothing."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                await self._sdk.get("models", cast_to=object)
+        except (APIStatusError, APIError, ValueError, _TooLargeError) as error:
+            if isinstance(error, APIConnectionError) and not isinstance(error.__cause__, _TooLargeError):
+                raise self._down("provider.unreachable", host=self._host, tries=1) from None
+        except TimeoutError:
+            raise self._down("provider.timeout", seconds=round(CONNECT_SECONDS), tries=1) from None
+
     async def close(self) -> None:
         """Closes the connections."""
         await self._sdk.close()

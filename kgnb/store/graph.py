@@ -61,6 +61,10 @@ class GraphStore:
             await self._bolt.apply(statement)
         await self._ensure_types(cypher.TYPES)
 
+    async def ping(self) -> None:
+        """Raises ServiceDown or ServiceRefused unless the engine answers a question."""
+        await self._bolt.rows("RETURN 1")
+
     async def close(self) -> None:
         """Closes all connections."""
         await self._bolt.close()

@@ -92,7 +92,7 @@ async def plan(app: App, book: Book, path: Path, provider_name: str | None, *, a
     """Imports the book and finds or makes its task (design: book identity); queues it unless it is queued."""
     provider = chosen_provider(app, provider_name)
     model = model_of(provider, await app.ledger.default_config())
-    size = path.stat().st_size
+    size = await asyncio.to_thread(lambda: path.stat().st_size)
     imported = await app.ledger.import_book(book, file_path=str(path), file_size=size)
     latest = await app.ledger.find_task(imported.novel_id, provider.name, model)
     if latest is not None and not again:
