@@ -25,6 +25,7 @@ from neo4j.exceptions import DriverError, Neo4jError
 
 from kgnb.embedded import Embedded, open_embedded
 from kgnb.embedded import engine as engine_module
+from kgnb.embedded import folder as folder_module
 from kgnb.embedded.folder import DataFolder, open_folder, read_note, try_lock
 from kgnb.embedded.process import ProcessId, host_id, identify, is_alive, send_signal
 from kgnb.embedded.valkey import Valkey
@@ -225,6 +226,8 @@ def test_without_engines_nothing_runs(data: Path) -> None:
     with open_embedded(data, redis=False, graph=False) as embedded:
         assert embedded.endpoints.sqlite_path == data / "kgnb.db"
         assert processes(data) == []
+        assert embedded.alive
+    assert not embedded.alive
     assert json.loads((data / "VERSION").read_text()) == {"schema": 1}
 
 
@@ -285,6 +288,17 @@ def answers(call: Callable[[], object]) -> bool:
     except (DriverError, Neo4jError, redis.RedisError):
         return False
     return True
+
+
+def test_a_terminated_supervisor_stops_its_engines_in_order(data: Path) -> None:
+    with open_embedded(data, graph=False) as embedded:
+        running = processes(data)
+        send_signal(running[0], signal.SIGHUP)
+        assert not within(0.3, lambda: not embedded.alive), "a terminal that closes is no reason to end"
+        send_signal(running[0], signal.SIGTERM)
+        assert gone(running)
+        assert not embedded.alive
+        assert "bye bye" in (data / "logs" / "redis.log").read_text()
 
 
 def test_an_engine_that_keeps_dying_is_given_up(data: Path) -> None:
@@ -368,6 +382,16 @@ def test_a_newer_folder_is_refused(data: Path) -> None:
         open_embedded(data)
     assert caught.value.key == "engine.folder_newer"
     assert "99" in str(caught.value)
+
+
+def test_an_older_folder_is_migrated(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    open_embedded(data, redis=False, graph=False).close()
+    monkeypatch.setattr(folder_module, "SCHEMA", 3)
+    steps = {1: lambda root: (root / "one").touch(), 2: lambda root: (root / "one").rename(root / "two")}
+    monkeypatch.setattr(folder_module, "MIGRATIONS", steps)
+    with open_embedded(data, graph=False, grace=GRACE):
+        assert (data / "two").exists()
+        assert json.loads((data / "VERSION").read_text()) == {"schema": 3}
 
 
 def test_a_broken_version_file_is_refused(data: Path) -> None:

@@ -22,7 +22,7 @@ from kgnb.embedded.arcade import DATABASE, HEAP_MB, USER
 from kgnb.embedded.folder import DataFolder, migrate, open_folder, read_note, runtime_dir, try_lock
 from kgnb.embedded.process import host_id
 from kgnb.embedded.supervisor import PROTOCOL, Plan
-from kgnb.errors import EngineError
+from kgnb.errors import EngineError, InputError
 from kgnb.texts import language
 
 GRACE = 3.0  # seconds the engines outlive their last client
@@ -56,13 +56,14 @@ class Embedded:
     def __init__(self, endpoints: Endpoints, connection: socket.socket | None) -> None:
         self.endpoints = endpoints
         self._connection = connection
+        self._closed = False
         _open.add(self)
 
     @property
     def alive(self) -> bool:
-        """Whether the supervisor is still there; once False, close this and open the folder again."""
+        """Whether the engines are still kept up; once False, close this and open the folder again."""
         if self._connection is None:
-            return False
+            return not self._closed  # no engine was asked for, so none can be missing
         try:
             return self._connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
         except BlockingIOError:
@@ -72,6 +73,7 @@ class Embedded:
 
     def close(self) -> None:
         """Lets go of the engines; the last to do so has them stopped a few seconds later."""
+        self._closed = True
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -122,7 +124,13 @@ def open_embedded(
     if not want:
         _migrate_alone(folder)
         return Embedded(Endpoints(folder.sqlite), None)
-    deadline = time.monotonic() + start_timeout
+    try:
+        return _join(folder, want, time.monotonic() + start_timeout, grace, heap_mb)
+    except OSError as error:  # a full disk, or the folder was taken away meanwhile
+        raise InputError("engine.folder_unusable", path=folder.root, reason=error) from error
+
+
+def _join(folder: DataFolder, want: dict[str, str], deadline: float, grace: float, heap_mb: int) -> Embedded:
     while True:
         connection = _connect(folder, deadline, grace, heap_mb)
         try:

@@ -117,11 +117,9 @@ class Supervisor:
         except _Leaving:
             raise
         except OSError as error:  # a full disk, mostly
-            log.exception(say("engine.log_client_lost", reason=error))
-            return {
-                "error": "engine.folder_unusable",
-                "facts": {"path": self._folder.root, "reason": str(error)},
-            }
+            facts: dict[str, object] = {"path": self._folder.root, "reason": error}
+            log.exception(say("engine.folder_unusable", **facts))
+            return {"error": "engine.folder_unusable", "facts": facts}
         return answer
 
     async def _ensure(self, name: str, package: str, timeout: float) -> Engine:
