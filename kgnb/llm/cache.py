@@ -7,7 +7,7 @@ longest unused first, and never while a task that asked for it or used it last i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -16,8 +16,10 @@ import sqlalchemy as sa
 
 from kgnb.model import ChapterStatus, TaskStatus, Usage, beijing_now
 from kgnb.store import tables as t
-from kgnb.store.sql import Sql, upsert
+from kgnb.store.sql import Sql, storable, upsert
 
+MAX_CHARS = 1_000_000
+"""Longer replies aren't kept: they would pass a server's limit for one packet."""
 PAGE = 500
 """Keys in one statement."""
 
@@ -46,15 +48,16 @@ class ReplyCache:
     def __init__(self, sql: Sql) -> None:
         self._sql = sql
 
-    async def get(self, keys: Sequence[str]) -> dict[str, str]:
-        """The stored replies among ``keys``; each counts as used now."""
+    async def get(self, keys: Sequence[str], task_ids: Sequence[int] = ()) -> dict[str, str]:
+        """The stored replies among ``keys``; each counts as used now, by the task at its key's place."""
         found = await self._sql.run(lambda c: _get(c, keys), write=False) if keys else {}
         if found:
-            await self._sql.run(lambda c: _touch(c, list(found)))
+            users = dict(zip(keys, task_ids, strict=True)) if task_ids else {}
+            await self._sql.run(lambda c: _touch(c, list(found), users))
         return found
 
     async def put(self, entries: Sequence[CachedReply]) -> None:
-        """Stores replies; a newer one takes an older one's place."""
+        """Stores replies; a newer one takes an older one's place. One that is absurdly long isn't kept."""
         if entries:
             await self._sql.run(lambda c: _put(c, entries))
 
@@ -74,28 +77,34 @@ def _get(c: sa.Connection, keys: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _touch(c: sa.Connection, keys: Sequence[str]) -> None:
+def _touch(c: sa.Connection, keys: Sequence[str], users: Mapping[str, int]) -> None:
     for page in _pages(sorted(keys)):
         c.execute(sa.update(t.replies).where(t.replies.c.id.in_(page)).values(used_at=beijing_now()))
+    for task_id in sorted(set(users.values())):
+        its = sorted(key for key in keys if users.get(key) == task_id)
+        if its:
+            c.execute(sa.update(t.replies).where(t.replies.c.id.in_(its)).values(used_by=task_id))
 
 
 def _put(c: sa.Connection, entries: Iterable[CachedReply]) -> None:
     now = beijing_now()
+    kept = [(e, storable(e.text)) for e in entries if len(e.text) <= MAX_CHARS]
     rows = {
         e.key: {
             "id": e.key,
             "provider": e.provider,
             "model": e.model,
             "task_id": e.task_id,
+            "used_by": e.task_id,
             "requests": e.usage.requests,
             "prompt_tokens": e.usage.prompt_tokens,
             "completion_tokens": e.usage.completion_tokens,
-            "size": len(e.text.encode("utf-8", "replace")),
+            "size": len(text.encode()),
             "created_at": now,
             "used_at": now,
-            "reply": e.text,
+            "reply": text,
         }
-        for e in entries
+        for e, text in kept
     }
     columns = [c.name for c in t.replies.columns if c.name != "id"]
     ordered = [rows[key] for key in sorted(rows)]  # one order for all nodes: no deadlocks
@@ -118,12 +127,12 @@ def _evict(c: sa.Connection, max_age_days: float, max_bytes: int) -> int:
     spared = set(c.scalars(_unfinished()))
     cutoff = beijing_now() - timedelta(days=max_age_days)
     victims = []
-    for key, task_id, size, used_at in c.execute(
-        sa.select(r.id, r.task_id, r.size, r.used_at).order_by(r.used_at, r.id)
+    for key, *users, size, used_at in c.execute(
+        sa.select(r.id, r.task_id, r.used_by, r.size, r.used_at).order_by(r.used_at, r.id)
     ):
         if used_at >= cutoff and total <= max_bytes:
             break
-        if task_id not in spared:
+        if spared.isdisjoint(users):
             victims.append(key)
             total -= size
     for page in _pages(victims):

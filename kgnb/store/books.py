@@ -13,7 +13,7 @@ from kgnb.errors import InputError
 from kgnb.model import Book, BookChapter, Chapter, NameEntry, Novel, beijing_now
 from kgnb.store import tables as t
 from kgnb.store.schema import content_hash
-from kgnb.store.sql import Row, Sql, upsert
+from kgnb.store.sql import Row, Sql, storable, upsert
 
 PAGE = 500
 """Ids in one IN list."""
@@ -224,7 +224,7 @@ def _novel_row(book: Book, path: str, size: int) -> Row:
         "title": book.title[:255],
         "author": book.author[:255],
         "description": "",
-        "file_path": path[:500],
+        "file_path": storable(path)[:500],
         "file_size": size,
         "total_chapters": 0,
         "total_word_count": 0,

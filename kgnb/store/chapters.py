@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from kgnb.model import Chapter, ChapterStatus, ExtractionRow, TaskStatus, beijing_now, text_hash
 from kgnb.store import tables as t
 from kgnb.store.record import read_rows
-from kgnb.store.sql import Sql, greatest, upsert
+from kgnb.store.sql import Sql, greatest, storable, upsert
 from kgnb.store.tasks import OPEN_STATES, STOPPED, counted
 
 Key = tuple[int, int]
@@ -222,7 +222,7 @@ def _end_values(end: ChapterEnd, now: Any) -> dict[str, Any]:
         "b_status": end.status,
         "b_entities_extracted": end.entities,
         "b_relations_extracted": end.relations,
-        "b_error_message": end.error[:2_000] or None,
+        "b_error_message": storable(end.error)[:2_000] or None,
         "b_completed_at": now,
     }
 

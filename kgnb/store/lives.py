@@ -89,13 +89,15 @@ class Lives:
         """Makes the task's chapter rows complete; returns the ids still to do, in order."""
         k, s = t.chapters.c, t.chapter_status.c
         query = sa.select(k.id).where(k.novel_id == task.novel_id).order_by(k.chapter_number, k.id)
-        wanted = [i for i in c.scalars(query) if task.chapter_ids is None or i in set(task.chapter_ids)]
+        only = None if task.chapter_ids is None else set(task.chapter_ids)
+        wanted = [i for i in c.scalars(query) if only is None or i in only]
+        there = set(wanted)
         rows = c.execute(sa.select(s.chapter_id, s.status).where(s.kg_task_id == task.id))
         states = dict(rows.tuples().all())
         now = beijing_now()
         missing = [_chapter_row(task.id, i, now) for i in wanted if i not in states]
         self._sql.insert(c, t.chapter_status, missing)
-        lost = [i for i, status in states.items() if status in OPEN_STATES and i not in set(wanted)]
+        lost = [i for i, status in states.items() if status in OPEN_STATES and i not in there]
         if lost:  # main deleted the chapter; waiting for it would never end
             ended = {"status": ChapterStatus.SKIPPED, "completed_at": now, "updated_at": now}
             c.execute(

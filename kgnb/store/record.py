@@ -18,7 +18,7 @@ from kgnb.model import RULES, Extraction, ExtractionRow, Flag, Usage, beijing_no
 from kgnb.settle import SettleRow
 from kgnb.store import tables as t
 from kgnb.store.schema import content_hash
-from kgnb.store.sql import Sql
+from kgnb.store.sql import Sql, storable
 
 RAW_CHARS = 64 * 1024
 RAW_PARTS = 16
@@ -252,7 +252,7 @@ def _save(c: sa.Connection, rows: Sequence[ExtractionRow], raws: Sequence[Sequen
 def _save_raw(c: sa.Connection, replies: Sequence[tuple[Key, Sequence[str]]]) -> None:
     c.execute(sa.delete(t.raw_replies).where(_keys(t.raw_replies, [key for key, _ in replies])))
     rows = [
-        {"task_id": key[0], "chapter_id": key[1], "part": part, "reply": text[:RAW_CHARS]}
+        {"task_id": key[0], "chapter_id": key[1], "part": part, "reply": storable(text[:RAW_CHARS])}
         for key, parts in replies
         for part, text in enumerate(parts[:RAW_PARTS])
     ]

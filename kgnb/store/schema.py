@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from kgnb.errors import ServiceDown, ServiceRefused
 from kgnb.model import beijing_now
-from kgnb.store.tables import MAIN, OWN, chapters, versions
+from kgnb.store.tables import MAIN, OWN, JsonText, chapters, versions
 
 VERSION = 1
 """Raise it with every change of kgnb's tables, so that an older kgnb refuses the database."""
@@ -23,7 +23,7 @@ LOCK_SECONDS = 10
 def prepare(connection: sa.Connection) -> dict[str, dict[str, Any]]:
     """Brings the database up to this version; repeatable at any point.
 
-    Returns, by table of main's, values for columns that are not ours, not nullable and without default.
+    Returns, by table of main's, values for columns that can't be null and have no default.
     Raises ServiceRefused for a newer database, or where a table of main's lacks a column.
     """
     with _one_at_a_time(connection):
@@ -94,10 +94,11 @@ def _fillers(connection: sa.Connection, table: sa.Table) -> dict[str, Any]:
     if missing:
         names = ", ".join(sorted(missing))
         raise ServiceRefused("ledger.columns", service="sql", table=table.name, columns=names)
+    ours = {column.name: column.type for column in table.columns}
     return {
-        c["name"]: _neutral(c["type"])
+        c["name"]: [] if isinstance(ours.get(c["name"]), JsonText) else _neutral(c["type"])
         for c in columns
-        if c["name"] not in table.columns
+        if c["name"] != "id"
         and not c["nullable"]
         and c.get("default") is None
         and not c.get("computed")

@@ -169,16 +169,17 @@ class Sql:
     def insert(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> int:
         """Inserts ``rows``, all with the same columns, into one of main's tables; returns the last id.
 
-        Columns that main added without a default get a neutral value.
+        Columns that main requires and that aren't given, because they are main's own, get a neutral value.
         """
         if not rows:
             return 0
         fill = {k: v() if callable(v) else v for k, v in self._fillers.get(table.name, {}).items()}
-        columns: list[sa.ColumnClause[Any]] = [sa.column(n, table.c[n].type) for n in rows[0]]
-        light = sa.table(table.name, *columns, *(sa.column(n) for n in fill))
-        if len(rows) == 1:
-            return int(connection.execute(sa.insert(light).values(**rows[0], **fill)).lastrowid or 0)
-        connection.execute(sa.insert(light), [{**row, **fill} for row in rows])
+        full = [fill | {k: v for k, v in row.items() if v is not None or k not in fill} for row in rows]
+        columns = (sa.column(n, table.c[n].type) if n in table.c else sa.column(n) for n in full[0])
+        insert = sa.insert(sa.table(table.name, *columns))
+        if len(full) == 1:
+            return int(connection.execute(insert.values(**full[0])).lastrowid or 0)
+        connection.execute(insert, full)
         return 0
 
     async def ping(self) -> None:
@@ -189,6 +190,11 @@ class Sql:
         """Ends the threads and closes every connection."""
         await asyncio.to_thread(self._threads.shutdown)
         await asyncio.to_thread(self._engine.dispose)
+
+
+def storable(text: str) -> str:
+    """``text`` as every database takes it: a lone surrogate, which no UTF-8 can hold, becomes "?"."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def upsert(
@@ -249,7 +255,9 @@ def _mysql_connected(connection: Any, _record: object) -> None:
         else f"max_execution_time={STATEMENT_SECONDS * 1000}"
     )
     with connection.cursor() as cursor:
-        cursor.execute(f"SET SESSION innodb_lock_wait_timeout={LOCK_SECONDS}, {limit}")
+        # Strict: a text that doesn't fit is an error, never cut in silence.
+        mode = "sql_mode=CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')"
+        cursor.execute(f"SET SESSION innodb_lock_wait_timeout={LOCK_SECONDS}, {mode}, {limit}")
 
 
 # --- errors -------------------------------------------------------------------------------------------------

@@ -265,6 +265,7 @@ replies = _own(  # the cache
     sa.Column("requests", sa.Integer, nullable=False),
     sa.Column("prompt_tokens", sa.Integer, nullable=False),
     sa.Column("completion_tokens", sa.Integer, nullable=False),
+    sa.Column("used_by", BigId),  # task that found it last
     sa.Column("size", sa.Integer, nullable=False),  # bytes of UTF-8
     *_times("created_at"),
     sa.Column("used_at", sa.DateTime, nullable=False, index=True),

@@ -50,7 +50,7 @@ class Tasks:
 
     async def find_task(self, novel_id: int, provider: str, model: str) -> Task | None:
         """The novel's newest task with this provider (case aside) and model."""
-        query = _tasks().where(
+        query = task_query().where(
             t.tasks.c.novel_id == novel_id,
             sa.func.lower(t.task_facts.c.provider) == provider.lower(),
             t.task_facts.c.model == model,
@@ -59,7 +59,7 @@ class Tasks:
 
     async def tasks_of(self, novel_id: int) -> list[Task]:
         """The novel's tasks, oldest first."""
-        return await self._read(_tasks().where(t.tasks.c.novel_id == novel_id).order_by(t.tasks.c.id))
+        return await self._read(task_query().where(t.tasks.c.novel_id == novel_id).order_by(t.tasks.c.id))
 
     async def uncovered(self, novel_id: int, provider: str, model: str) -> list[int]:
         """Ids of the chapters whose present text no task with this provider and model has dealt with.
@@ -70,17 +70,17 @@ class Tasks:
 
     async def task(self, task_id: int) -> Task | None:
         """The task, or None."""
-        return next(iter(await self._read(_tasks().where(t.tasks.c.id == task_id))), None)
+        return next(iter(await self._read(task_query().where(t.tasks.c.id == task_id))), None)
 
     async def tasks(self, limit: int = 100) -> list[Task]:
         """Tasks, newest first."""
-        return await self._read(_tasks().order_by(t.tasks.c.id.desc()).limit(limit))
+        return await self._read(task_query().order_by(t.tasks.c.id.desc()).limit(limit))
 
     async def unfinished(self, limit: int = 1_000) -> list[Task]:
         """Tasks created or running of novels that are there, oldest first: the reconciler's."""
         alive = sa.select(t.novels.c.id).where(sa.func.coalesce(t.novels.c.is_deleting, 0) == 0)
         wanted = t.tasks.c.status.in_((TaskStatus.CREATED, TaskStatus.RUNNING)), t.tasks.c.novel_id.in_(alive)
-        return await self._read(_tasks().where(*wanted).order_by(t.tasks.c.id).limit(limit))
+        return await self._read(task_query().where(*wanted).order_by(t.tasks.c.id).limit(limit))
 
     async def statuses(self, task_ids: Iterable[int]) -> dict[int, TaskStatus]:
         """The status of each task that is there."""
@@ -95,13 +95,13 @@ class Tasks:
 
     async def _read(self, query: sa.Select[Any]) -> list[Task]:
         rows = await self._sql.run(lambda c: c.execute(query).mappings().all(), write=False)
-        return [_task(row) for row in rows]
+        return [read_task(row) for row in rows]
 
 
 # --- rows ---------------------------------------------------------------------------------------------------
 
 
-def _tasks() -> sa.Select[Any]:
+def task_query() -> sa.Select[Any]:
     k, f = t.tasks.c, t.task_facts.c
     return sa.select(
         *(k.id, k.novel_id, k.task_name, k.status, k.use_ai, k.chapter_ids, k.error_message),
@@ -109,7 +109,7 @@ def _tasks() -> sa.Select[Any]:
     ).select_from(t.tasks.outerjoin(t.task_facts, k.id == f.task_id))
 
 
-def _task(row: Any) -> Task:
+def read_task(row: Any) -> Task:
     ids = row["chapter_ids"]
     return Task(
         id=row["id"],
@@ -145,8 +145,8 @@ def locked_task(c: sa.Connection, task_id: int) -> tuple[Task | None, int | None
     lock = sa.select(t.tasks.c.id).where(t.tasks.c.id == task_id).with_for_update()
     if c.scalar(lock) is None:
         return None, None
-    row = c.execute(_tasks().where(t.tasks.c.id == task_id)).mappings().one()
-    return _task(row), row["token"] or None
+    row = c.execute(task_query().where(t.tasks.c.id == task_id)).mappings().one()
+    return read_task(row), row["token"] or None
 
 
 def _task_row(novel_id: int, use_ai: bool, name: str, chapter_ids: Sequence[int] | None) -> Row:
@@ -211,17 +211,15 @@ def _uncovered(c: sa.Connection, novel_id: int, provider: str, model: str) -> li
         done[chapter_id].add(found)
     ended = sa.select(s.chapter_id, s.status).where(s.kg_task_id.in_(mine), s.status.not_in(OPEN_STATES))
     states = dict(c.execute(ended).tuples().all())
-    chapters = sa.select(k.id, content_hash(c), sa.func.length(k.content)).where(k.novel_id == novel_id)
-    rows = c.execute(chapters.order_by(k.chapter_number, k.id)).all()
-    return [
-        i
-        for i, now, size in rows
-        if now not in done.get(i, ()) and (i in done or not _dealt(states.get(i), size))
-    ]
+    chapters = sa.select(k.id, content_hash(c)).where(k.novel_id == novel_id)
+    rows = c.execute(chapters.order_by(k.chapter_number, k.id)).tuples().all()
+    grown = _grown(c, [i for i, state in states.items() if state == ChapterStatus.SKIPPED])
+    dealt = {i for i in states if i not in done and i not in grown}
+    return [i for i, now in rows if now not in done.get(i, ()) and i not in dealt]
 
 
-def _dealt(state: str | None, size: int | None) -> bool:
-    """Whether a chapter without a row came to its end; a text that has grown since isn't skipped again."""
-    if state == ChapterStatus.SKIPPED:
-        return (size or 0) < 4 * MIN_CHAPTER_CHARS
-    return state is not None
+def _grown(c: sa.Connection, skipped: Sequence[int]) -> set[int]:
+    """Chapters that were skipped as too short and aren't any more."""
+    query = sa.select(t.chapters.c.id, t.chapters.c.content).where(t.chapters.c.id.in_(skipped))
+    rows = c.execute(query) if skipped else ()
+    return {i for i, text in rows if len("".join((text or "").split())) >= MIN_CHAPTER_CHARS}
