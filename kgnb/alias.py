@@ -10,8 +10,12 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from kgnb.model import NameEntry
+
+ENTITY_LABELS = ("Character", "Organization", "Location", "Thing")
+"""Where several kinds claim a name, the first of these has it."""
 
 _GENERIC_ZH = """
 父亲 母亲 爸爸 妈妈 爹 爹爹 娘 爷爷 奶奶 祖父 祖母 外公 外婆 公公 婆婆 岳父 岳母 伯父 伯母 叔父
@@ -55,16 +59,15 @@ class Sighting:
     groups: list[set[str]] = field(default_factory=list)  # names that act beside each other: different people
 
 
-def canonical_names(sightings: Sequence[Sighting], table: Iterable[NameEntry]) -> dict[str, str]:
+def canonical_names(sightings: Sequence[Sighting], table: NameTable) -> dict[str, str]:
     """The name to use for each name that isn't its own canonical one; a name left out stays as it is.
 
     The name table decides first. Beyond it two names are one person when replies give one as the other's
     alias, no third person is given that alias too, neither word is generic, the table doesn't hold them apart
     and no relation or event has both side by side. The answer depends on the set of sightings only.
     """
-    entries = [e for e in table if e.kind == "Character"]
-    known = table_names(entries)
-    joined = _Classes({e.name for e in entries})
+    known = table.canonical["Character"]
+    joined = _Classes(table.people)
     for sighting in sightings:
         for name in sighting.people:
             joined.add(name, known.get(name, name), sighting.chapter)
@@ -74,7 +77,31 @@ def canonical_names(sightings: Sequence[Sighting], table: Iterable[NameEntry]) -
     return joined.answer()
 
 
-def table_names(entries: Iterable[NameEntry]) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class NameTable:
+    """A novel's name table, looked up from all sides."""
+
+    canonical: dict[str, dict[str, str]]  # label → alias → name, where that is clear
+    kinds: dict[str, str]  # name or alias → label
+    people: frozenset[str]  # the characters' own names
+    aliases: dict[str, frozenset[str]]  # a character's own name → its aliases
+
+
+@lru_cache(maxsize=16)
+def name_table(entries: tuple[NameEntry, ...]) -> NameTable:
+    """The table of these entries; cached, since every chapter of a task has the same."""
+    aliases: dict[str, frozenset[str]] = {}
+    for entry in entries:
+        if entry.kind == "Character":
+            aliases[entry.name] = aliases.get(entry.name, frozenset()).union(entry.aliases)
+    kinds: dict[str, str] = {}
+    for label in reversed(ENTITY_LABELS):
+        kinds |= {name: label for e in entries if e.kind == label for name in (*e.aliases, e.name)}
+    canonical = {label: _clear_aliases(e for e in entries if e.kind == label) for label in ENTITY_LABELS}
+    return NameTable(canonical, kinds, frozenset(aliases), aliases)
+
+
+def _clear_aliases(entries: Iterable[NameEntry]) -> dict[str, str]:
     """alias → name, where exactly one entry has the alias, it isn't generic and no entry's own name."""
     owners: dict[str, set[str]] = defaultdict(set)
     names = set()
@@ -92,7 +119,7 @@ def table_names(entries: Iterable[NameEntry]) -> dict[str, str]:
 class _Classes:
     """Union-find over names, each class with what speaks for and against a join."""
 
-    def __init__(self, canonical: set[str]) -> None:
+    def __init__(self, canonical: frozenset[str]) -> None:
         self._canonical = canonical
         self._parent: dict[str, str] = {}
         self._chapters: dict[str, set[int]] = defaultdict(set)

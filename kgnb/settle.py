@@ -27,6 +27,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from kgnb.alias import name_table
 from kgnb.gather import Facts
 from kgnb.model import (
     CHARACTER_RELATIONS,
@@ -130,7 +131,7 @@ def novel_graph(
 class _Builder:
     def __init__(self, novel: NovelFacts, names: Sequence[NameEntry], config: TaskConfig) -> None:
         self._novel = novel
-        self._names = names
+        self._table = name_table(tuple(names))
         self._types = _enabled(config)
         self._with_things = bool(config.thing_kinds)
         self._nodes: dict[NodeKey, Facts] = {}
@@ -139,7 +140,7 @@ class _Builder:
 
     def build(self, pairs: Sequence[tuple[Chapter, SettleRow]], *, whole: bool) -> Graph:
         places = [Place(c, r.row, r.tasks, known_names(r.row.extraction)) for c, r in pairs]
-        self._who = Who(places, self._names)
+        self._who = Who(places, self._table)
         for place in places:
             self._entities(place)
             for event in place.row.extraction.events:
@@ -312,11 +313,8 @@ class _Builder:
 
     def _aliases(self, name: str, found: set[str]) -> list[str]:
         """All other names of a character, without those that are someone else's."""
-        table = {
-            alias for e in self._names if e.kind == "Character" and e.name == name for alias in e.aliases
-        }
-        others = {a for a in found | table if a != name and ("Character", a) not in self._nodes}
-        return sorted(others)
+        everyone = found.union(self._table.aliases.get(name, ()))
+        return sorted(a for a in everyone if a != name and ("Character", a) not in self._nodes)
 
     def _edge_properties(self, type_: str, facts: Facts) -> dict[str, Value]:
         properties: dict[str, Value] = {"novel_id": self._novel.id} | facts.origin() | facts.occurrence()

@@ -6,11 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kgnb.alias import Sighting, canonical_names, is_generic, table_names
-from kgnb.model import Chapter, Extraction, ExtractionRow, NameEntry, NodeKey
-
-ENTITY_LABELS = ("Character", "Organization", "Location", "Thing")
-"""Where several kinds claim a name, the first of these has it."""
+from kgnb.alias import ENTITY_LABELS, NameTable, Sighting, canonical_names, is_generic
+from kgnb.model import Chapter, Extraction, ExtractionRow, NodeKey
 
 
 @dataclass(slots=True)
@@ -26,28 +23,10 @@ class Place:
 class Who:
     """The names of all chapters at hand, settled once before anything is built from them."""
 
-    def __init__(self, places: Sequence[Place], names: Sequence[NameEntry]) -> None:
-        self._names = names
-        self._labels = self._common_labels(places)  # name → kind, where the reply at hand doesn't say
-        self._canonical = self._common_names(places)  # kind → name → canonical name
-
-    def _common_labels(self, places: Sequence[Place]) -> dict[str, str]:
-        """What kind a name is where the reply at hand doesn't say: the table's word, else most chapters'."""
-        counts: Counter[tuple[str, str]] = Counter()
-        for place in places:
-            counts.update({(name, label) for name, (label, own) in place.known.items() if name == own})
-        ranked = sorted(counts, key=lambda p: (counts[p], -_rank(p[1]), p[0]))
-        labels = dict(ranked)  # the best comes last and wins
-        kinds = ((n, e.kind) for e in self._names for n in (e.name, *e.aliases) if e.kind in ENTITY_LABELS)
-        return labels | dict(sorted(kinds, key=lambda pair: -_rank(pair[1])))
-
-    def _common_names(self, places: Sequence[Place]) -> dict[str, dict[str, str]]:
-        names: dict[str, dict[str, str]] = {
-            label: table_names(e for e in self._names if e.kind == label) for label in ENTITY_LABELS
-        }
+    def __init__(self, places: Sequence[Place], table: NameTable) -> None:
+        self._labels = _common_labels(places) | table.kinds  # where the reply at hand doesn't say
         sightings = [self._sighting(place, index) for index, place in enumerate(places)]
-        names["Character"] = canonical_names(sightings, self._names)
-        return names
+        self._canonical = table.canonical | {"Character": canonical_names(sightings, table)}
 
     def _sighting(self, place: Place, index: int) -> Sighting:
         extraction = place.row.extraction
@@ -73,6 +52,15 @@ class Who:
     def key(self, label: str, name: str) -> NodeKey:
         """The node's key: a name of a known person by the canonical name."""
         return (label, self._canonical[label].get(name, name)) if label in self._canonical else (label, name)
+
+
+def _common_labels(places: Sequence[Place]) -> dict[str, str]:
+    """What most chapters' replies say a name is."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for place in places:
+        counts.update({(name, label) for name, (label, own) in place.known.items() if name == own})
+    ranked = sorted(counts, key=lambda pair: (counts[pair], -_rank(pair[1]), pair[0]))
+    return dict(ranked)  # the best comes last and wins
 
 
 def _rank(label: str) -> int:
