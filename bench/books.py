@@ -1,0 +1,45 @@
+"""Books for benchmarks: made of names and plain sentences, the same ones for the same seed."""
+
+from __future__ import annotations
+
+import random
+
+SURNAMES = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦许何吕施张孔曹严华金魏陶姜戚谢邹喻苏潘葛范彭郎鲁韦马苗方俞任袁柳鲍史唐"
+GIVEN = (
+    "明远志清云山海天成文武仁义礼智信安平和正永长春秋冬夏风雪松柏竹梅兰菊石玉金银铁铜木林森江河湖波涛龙虎鹰鹤"
+)
+PLACES = ["青州城", "落霞山", "白水镇", "听雨楼", "铁剑门", "东海岛", "长河渡", "云中寺", "北望关", "石桥村"]
+SENTENCES = [
+    "{a}与{b}同行，来到{p}。",
+    "{a}道：“{b}，你且听我一言。”",
+    "{a}见{b}不语，便先回了{p}。",
+    "却说{a}在{p}等候{b}，直到天黑。",
+    "{b}笑道：“原来是{a}到了。”",
+    "众人都说{a}待{b}最好，凡事先想着他。",
+    "天色渐晚，街上行人稀少，只有灯火还亮着。",
+    "{a}把信交给{b}，嘱咐他不可让旁人看见。",
+]
+
+
+def people(count: int, rng: random.Random) -> list[str]:
+    names: dict[str, None] = {}
+    while len(names) < count:
+        names[rng.choice(SURNAMES) + "".join(rng.sample(GIVEN, 2))] = None
+    return list(names)
+
+
+def novel(chapters: int, chars: int, *, cast: int = 300, per_chapter: int = 14, seed: int = 1) -> str:
+    """``chapters`` chapters of about ``chars`` characters; each plays among ``per_chapter`` of the cast."""
+    rng = random.Random(seed)
+    everyone = people(cast, rng)
+    parts = []
+    for number in range(1, chapters + 1):
+        present = rng.sample(everyone, per_chapter)
+        text, length = [f"第{number}章 {rng.choice(PLACES)}之{number}\n\n"], 0
+        while length < chars:
+            a, b = rng.sample(present, 2)
+            sentence = rng.choice(SENTENCES).format(a=a, b=b, p=rng.choice(PLACES))
+            text.append(sentence + ("\n" if rng.random() < 0.2 else ""))
+            length += len(sentence)
+        parts.append("".join(text))
+    return "\n\n".join(parts)
