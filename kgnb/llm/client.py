@@ -78,9 +78,9 @@ class Client:
         """What all calls cost so far, also those that failed or were cancelled."""
         self._timeout = timeout
         self._tries = max(1, tries)
-        self._dialect = dialect_of(provider)
-        self._forms: dict[str, Form] = {}
         base_url = _checked_url(provider)
+        self._dialect = dialect_of(provider, base_url)
+        self._forms: dict[str, Form] = {}
         self._host = urlsplit(base_url).hostname or ""
         self._path = self._dialect.path(base_url)
         self._sdk = _sdk(base_url, self._dialect.headers(_checked_key(provider)), timeout, connections)

@@ -64,9 +64,9 @@ class Dialect(Protocol):
         """What an answer's body says; None when it is in no form that this dialect knows."""
 
 
-def dialect_of(provider: Provider) -> Dialect:
+def dialect_of(provider: Provider, base_url: str) -> Dialect:
     """Anthropic's by the endpoint's host or the provider's name, else the OpenAI-compatible one."""
-    host = (urlsplit(provider.base_url).hostname or "").lower()
+    host = (urlsplit(base_url).hostname or "").lower()
     native = host == "anthropic.com" or host.endswith(".anthropic.com")
     return Anthropic() if native or provider.key in {"anthropic", "claude"} else OpenAI()
 

@@ -69,7 +69,8 @@ class _Found:
 
     def read(self, sentence: str, *, zh: bool) -> None:
         places = (_ZH_PLACE if zh else _EN_PLACE).findall(sentence)
-        found = (_ZH_NAME if zh else _EN_NAME).findall(sentence)
+        bare = _ZH_PLACE.sub("，", sentence) if zh and places else sentence  # 徐州 is no Mr Xu
+        found = (_ZH_NAME if zh else _EN_NAME).findall(bare)
         names = [n for n in dict.fromkeys(found) if n not in places]
         for place in places:
             self.locations.setdefault(place, {"name": place, "type": "place"})

@@ -1,0 +1,330 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import time
+
+import pytest
+
+from kgnb.errors import ReplyUnparsable
+from kgnb.extract import reply
+from kgnb.llm import imitation
+from kgnb.model import Extraction
+
+FULL = {
+    "characters": [
+        {
+            "name": "刘备",
+            "aliases": ["玄德"],
+            "description": "汉室宗亲",
+            "traits": ["仁"],
+            "title": "",
+            "protagonist_score": 90,
+        },
+        {
+            "name": "关羽",
+            "aliases": ["云长"],
+            "description": "",
+            "traits": [],
+            "title": "",
+            "protagonist_score": 70,
+        },
+    ],
+    "locations": [{"name": "涿县", "description": "", "type": "城"}],
+    "organizations": [{"name": "黄巾军", "description": "", "type": "军"}],
+    "events": [
+        {
+            "name": "桃园结义",
+            "description": "结为兄弟",
+            "importance": "high",
+            "participants": ["刘备", "关羽"],
+            "location": "涿县",
+            "evidence": "念刘备、关羽",
+        }
+    ],
+    "relations": [
+        {
+            "source": "刘备",
+            "target": "关羽",
+            "type": "SIBLING",
+            "description": "结义",
+            "strength": 9,
+            "evidence": "结为兄弟",
+        }
+    ],
+}
+TEXT = json.dumps(FULL, ensure_ascii=False)
+WANTED = Extraction.model_validate(FULL)
+
+
+def parse(text: str) -> reply.Parsed:
+    return reply.parse(text, provider="p")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT,
+        f"\ufeff \n{TEXT}\n",
+        f"```json\n{TEXT}\n```",
+        f"```\n{TEXT}\n```\n以上。",
+        f"好的，结果如下：\n{TEXT}\n希望有用 {{笑}}。",
+        f'<think>先想想 {{"characters": []}} …</think>\n{TEXT}',
+        f"想完了</think>```json\n{TEXT}```",
+        f"[{TEXT}]",
+        json.dumps({"result": FULL}),
+        json.dumps(FULL, indent=2),
+        f'先给草稿 {{"characters": [{{"name": "刘"}}]}}，定稿：{TEXT}',
+    ],
+)
+def test_valid_json_is_found_in_whatever_wraps_it(text: str) -> None:
+    parsed = parse(text)
+    assert parsed == reply.Parsed(WANTED, repaired=False, rejected=0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        TEXT[:-1] + ",}",
+        TEXT.replace("}, {", "} {", 1),
+        TEXT.replace('"', "'"),
+        TEXT.replace('"结义"', '"他说"结义"了"'),
+        f"```json\n{TEXT[:-1]},}}\n```\n完。",
+        TEXT.replace('"strength": 9', "strength: 9"),
+    ],
+)
+def test_slightly_broken_json_is_mended_and_says_so(text: str) -> None:
+    parsed = parse(text)
+    assert parsed.repaired
+    assert [c.name for c in parsed.extraction.characters] == ["刘备", "关羽"]
+    assert [r.target for r in parsed.extraction.relations] == ["关羽"]
+    assert parsed.extraction.events[0].participants == ["刘备", "关羽"]
+
+
+def test_a_reply_that_was_cut_off_anywhere_is_never_mended() -> None:
+    for text in (TEXT, json.dumps(FULL, ensure_ascii=False, indent=1), f"[{TEXT}, {TEXT}]"):
+        for end in range(len(text)):
+            for cut in (text[:end], f"```json\n{text[:end]}", f"```json\n{text[:end]}\n```"):
+                with pytest.raises(ReplyUnparsable):
+                    parse(cut)
+
+
+def test_a_broken_reply_that_was_cut_off_is_never_mended() -> None:
+    broken = TEXT.replace("}, {", "} {", 1).replace('"结义"', '"他说"结义"了"')
+    for end in range(len(broken)):
+        with pytest.raises(ReplyUnparsable):
+            parse(broken[:end])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "[]",
+        "null",
+        "42",
+        '"characters"',
+        "对不起，我不能这样做。",
+        '{"error": "I can not do that"}',
+        '{"message": {"content": "no"}}',
+        "<think>" + TEXT,
+        '[{"name": "刘备"}]',
+        "{" * 100_000,
+        "[" * 100_000,
+        '{"characters":' + "[" * 50_000 + "]" * 50_000 + ",}",
+        '{"a":' * 20_000 + "1" + "}" * 20_000,
+        TEXT + " " * 1_000_001,
+        "<think>" * 140_000,
+    ],
+)
+def test_what_is_no_result_is_unparsable_and_soon_found_so(text: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(ReplyUnparsable):
+        parse(text)
+    assert time.monotonic() - started < 2
+
+
+def test_empty_lists_are_a_result_and_missing_ones_are_empty() -> None:
+    assert parse('{"characters": []}') == reply.Parsed(Extraction())
+    assert parse('{"relations": null, "note": "nothing"}') == reply.Parsed(Extraction())
+
+
+def test_wrong_items_are_rejected_and_counted_the_others_kept() -> None:
+    parsed = parse(
+        json.dumps(
+            {
+                "characters": [
+                    {"name": "刘备"},
+                    {"name": ""},
+                    {"nom": "x"},
+                    7,
+                    None,
+                    ["y"],
+                    {"name": {"a": 1}},
+                    "张飞",
+                ],
+                "relations": [
+                    {"source": "刘备", "target": "张飞", "strength": "8"},
+                    {"source": "刘备"},
+                    "刘备-张飞",
+                ],
+                "locations": "涿县",
+                "events": {"name": "结义", "participants": "刘备、张飞"},
+                "organizations": 5,
+            }
+        )
+    )
+    found = parsed.extraction
+    assert [c.name for c in found.characters] == ["刘备", "张飞"]
+    assert [(r.source, r.target, r.strength) for r in found.relations] == [("刘备", "张飞", 8)]
+    assert [place.name for place in found.locations] == ["涿县"]
+    assert found.events[0].participants == ["刘备", "张飞"]
+    assert found.organizations == []
+    assert parsed.rejected == 6 + 2 + 1
+
+
+def test_odd_types_of_fields() -> None:
+    parsed = parse(
+        json.dumps(
+            {
+                "characters": [
+                    {
+                        "name": "刘备",
+                        "aliases": "玄德，刘皇叔",
+                        "protagonist_score": "95.4",
+                        "traits": None,
+                        "x": {"y": []},
+                    },
+                    {"name": "关羽", "protagonist_score": "very high", "aliases": [{"name": "云长"}, 5]},
+                    {"name": "张飞", "protagonist_score": 1e9},
+                ],
+                "events": [{"name": "战", "participants": [{"name": "刘备", "role": "主将"}, "关羽"]}],
+            }
+        )
+    )
+    first, second, third = parsed.extraction.characters
+    assert (first.aliases, first.protagonist_score) == (["玄德", "刘皇叔"], 95)
+    assert (second.aliases, second.protagonist_score) == (["云长"], 0)
+    assert third.protagonist_score == 100
+    assert parsed.extraction.events[0].participants == ["刘备", "关羽"]
+    assert parsed.rejected == 0
+
+
+def test_a_list_given_twice_counts_in_whole() -> None:
+    text = '{"characters": [{"name": "刘备"}], "relations": [], "characters": [{"name": "关羽"}]}'
+    assert [c.name for c in parse(text).extraction.characters] == ["刘备", "关羽"]
+
+
+def test_lists_in_objects_of_their_own_are_joined() -> None:
+    text = '{"characters": [{"name": "刘备"}]}\n{"locations": [{"name": "涿县"}]}'
+    found = parse(text).extraction
+    assert ([c.name for c in found.characters], [p.name for p in found.locations]) == (["刘备"], ["涿县"])
+
+
+def test_more_items_than_any_honest_reply_has_are_rejected() -> None:
+    text = json.dumps({"characters": [{"name": f"n{i}"} for i in range(700)]})
+    parsed = parse(text)
+    assert len(parsed.extraction.characters) == 500
+    assert parsed.rejected == 200
+
+
+def test_items_that_mending_loses_are_counted() -> None:
+    names = [f'{{"name": "n{i}"}}' for i in range(10)]
+    names[4] = '{"name" "n4" {]'
+    text = '{"characters": [' + ", ".join(names) + "]}}"
+    try:
+        parsed = parse(text)
+    except ReplyUnparsable:
+        return  # refusing is as good as counting; dropping silently is not
+    assert len(parsed.extraction.characters) + parsed.rejected >= 10
+
+
+def test_hostile_broken_json_takes_bounded_time() -> None:
+    item = '{"name": "a" "description": "x"b"y", }'
+    text = '{"characters": [' + item * 4_000 + "]}"
+    started = time.monotonic()
+    with contextlib.suppress(ReplyUnparsable):
+        parse(text)
+    assert time.monotonic() - started < 10
+
+
+# --- merging
+
+
+def pieces(text: str, seed: int) -> list[Extraction]:
+    r = random.Random(seed)
+    sentences = [s + "。" for s in text.split("。") if s]
+    parts, at = [], 0
+    while at < len(sentences):
+        size = r.randint(1, 40)
+        parts.append(parse(imitation.answer("".join(sentences[at : at + size]))).extraction)
+        at += size
+    return parts
+
+
+def sanguo_like() -> str:
+    r = random.Random(3)
+    people = ["刘备", "关羽", "张飞", "曹操", "孙权", "诸葛亮", "赵云", "吕布"]
+    return "".join(
+        f"{r.choice(people)}与{r.choice(people)}在{r.choice('涿徐许')}城相见{r.randint(0, 99)}次，说道不悔。"
+        for _ in range(300)
+    )
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_how_a_text_was_split_does_not_matter(seed: int) -> None:
+    text = sanguo_like()
+    whole = reply.merge([parse(imitation.answer(text)).extraction])
+    assert len(whole.characters) == 8
+    assert len(whole.relations) > 10
+    parts = pieces(text, seed)
+    assert len(parts) > 5
+    assert reply.merge(parts) == whole
+    middle = len(parts) // 3
+    left, right = reply.merge(parts[:middle]), reply.merge(parts[middle:])
+    assert reply.merge([left, right]) == whole
+    assert reply.merge([whole]) == whole
+
+
+def test_what_merging_unites() -> None:
+    one = Extraction.model_validate(
+        {
+            "characters": [{"name": "刘备", "aliases": ["玄德"], "protagonist_score": 50}, {"name": "关羽"}],
+            "locations": [{"name": "涿县"}],
+            "relations": [
+                {"source": "关羽", "target": "刘备", "type": "friend", "strength": 4},
+                {"source": "刘备", "target": "关羽", "type": "LEADS", "strength": 4},
+            ],
+            "events": [{"name": "结义", "participants": ["刘备"]}],
+        }
+    )
+    two = Extraction.model_validate(
+        {
+            "characters": [
+                {"name": "张飞"},
+                {"name": "刘备", "aliases": ["皇叔", "玄德"], "description": "主公", "protagonist_score": 90},
+            ],
+            "locations": [{"name": "涿县", "type": "城"}],
+            "relations": [
+                {"source": "刘备", "target": "关羽", "type": "FRIEND", "strength": 9, "evidence": "结为兄弟"},
+                {"source": "关羽", "target": "刘备", "type": "LEADS", "strength": 1},
+            ],
+            "events": [{"name": "结义", "participants": ["张飞", "刘备"], "location": "桃园"}],
+        }
+    )
+    both = reply.merge([one, two])
+    assert [(c.name, c.aliases, c.description, c.protagonist_score) for c in both.characters] == [
+        ("刘备", ["玄德", "皇叔"], "主公", 90),
+        ("关羽", [], "", 0),
+        ("张飞", [], "", 0),
+    ]
+    assert [(p.name, p.type) for p in both.locations] == [("涿县", "城")]
+    assert [(r.source, r.target, r.type, r.strength, r.evidence) for r in both.relations] == [
+        ("关羽", "刘备", "friend", 9, "结为兄弟"),
+        ("刘备", "关羽", "LEADS", 4, ""),
+        ("关羽", "刘备", "LEADS", 1, ""),
+    ]
+    assert [(e.participants, e.location) for e in both.events] == [(["刘备", "张飞"], "桃园")]
+    assert reply.merge([]) == Extraction()
