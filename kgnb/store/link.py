@@ -105,6 +105,8 @@ def mapped(where: str) -> Iterator[None]:
     except _REFUSED as error:
         raise ServiceRefused("queue.refused", service="redis", where=where) from error
     except _DOWN as error:
+        if isinstance(error.__cause__, _REFUSED):  # what AUTH was answered while connecting
+            raise ServiceRefused("queue.refused", service="redis", where=where) from error
         raise ServiceDown("queue.down", service="redis", where=where) from error
 
 

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 class Renewer(threading.Thread):
     """Renews every held claim each third of a lease, in one round trip, on one connection of its own.
 
-    A lease that the server says is gone is :meth:`lost`. While the server is away nothing is lost: leases that
+    A lease that the server says is gone is :meth:`lost`. While the server is away nothing is: leases that
     nobody could reap may still be renewed; :meth:`holds` is false meanwhile. ``on_lost(claim)`` is called in
     this thread (hand it on with ``call_soon_threadsafe``).
     """

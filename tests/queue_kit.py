@@ -1,0 +1,71 @@
+"""What the queue's tests share: nodes on one server, and the moves they make."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from pydantic import SecretStr
+
+from kgnb.store.claim import Ask, Claim, Poll
+from kgnb.store.queue import Queue
+
+NEW = "kg:task:queue:openai"
+OLD = "kg:ai_queue:openai"
+
+Maker = Callable[..., Queue]
+
+
+@asynccontextmanager
+async def nodes_on(redis_url: str) -> AsyncIterator[Maker]:
+    """Makes nodes and closes them."""
+    made: list[Queue] = []
+
+    def one(node: str = "a", *, lease: float = 30.0, hold: float = 900.0, cap: int = 20) -> Queue:
+        made.append(
+            Queue(SecretStr(redis_url), node=node, lease_seconds=lease, hold_seconds=hold, max_open_tasks=cap)
+        )
+        return made[-1]
+
+    yield one
+    for queue in made:
+        await queue.close()
+
+
+async def take(queue: Queue, key: str = NEW, **wants: Any) -> Poll:
+    return await queue.poll([Ask(key, **wants)])
+
+
+async def opened(queue: Queue, task_id: int, chapters: int, key: str = NEW) -> Claim:
+    """A task that was pushed, claimed and opened with chapters 1 to ``chapters``."""
+    await queue.push(key, task_id, "openai")
+    (claim,) = (await take(queue, key, tasks=1)).claims
+    assert claim.task_id == task_id
+    assert await queue.opened(claim, range(1, chapters + 1))
+    return claim
+
+
+async def die(queue: Queue, **wants: Any) -> list[Claim]:
+    """Claims, and dies with what it got; the next poll reaps it."""
+    claims = (await take(queue, **wants)).claims
+    await queue.forget_node(queue.node, [NEW, OLD])
+    return claims
+
+
+async def items(queue: Queue, key: str = NEW) -> list[dict[str, Any]]:
+    """The waiting items, next in line first."""
+    found = [json.loads(raw) for raw in await queue.redis.lrange(key, 0, -1)]
+    return found if key == OLD else found[::-1]
+
+
+def ids(poll: Poll) -> list[tuple[int, int]]:
+    return [(c.task_id, c.chapter_id) for c in poll.claims]
+
+
+async def until_expired(claim: Claim, lease: float) -> None:
+    """Waits for the server's clock to pass the end of the lease."""
+    await asyncio.sleep(max(0.0, claim.at + lease - time.monotonic()) + 0.1)
