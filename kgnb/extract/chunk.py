@@ -13,7 +13,8 @@ MIN_HALVE = 200
 _CLOSERS = "”’」』）》】〉\"')\\]"
 _ZH_END = re.compile(rf"(?:[。！？!?]+|…+)[{_CLOSERS}]*\s*")
 _EN_END = re.compile(rf"(?:[.!?]+|…+)[{_CLOSERS}]*(?:\s+|$)")
-_PARAGRAPH = re.compile(r"\s*\n\s*")
+_PARAGRAPH = re.compile(rf"[。！？!?….][{_CLOSERS}]*[^\S\n]*\n\s*")
+_LINE = re.compile(r"\n\s*")  # verse and lists; with hard line breaks, the middle of a sentence
 _CLAUSE = re.compile(r"[，,；;：:、—]+\s*|\s+")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Prof|Rev|Hon|Capt|Col|Gen|Lt|Sgt|Esq|Jr|Sr|vs|etc|No|Vol|[A-Z]))\.$"
@@ -89,10 +90,11 @@ def _sentence_end(text: str, low: int, ideal: int, high: int, lang: Lang) -> int
 
 
 def _inside(text: str, low: int, ideal: int, high: int) -> int:
-    """A cut within a sentence: after a comma or a space near ``ideal``, else just there."""
-    at = _nearest(_cuts(_CLAUSE, text, low, high), ideal)
-    if at is not None:
-        return at
+    """A cut within a sentence: after a line, a comma or a space near ``ideal``, else just there."""
+    for pattern in (_LINE, _CLAUSE):
+        at = _nearest(_cuts(pattern, text, low, high), ideal)
+        if at is not None:
+            return at
     return min(max(ideal, low), high)
 
 

@@ -13,11 +13,11 @@ from typing import Any
 
 _SENTENCE = re.compile(r"[^。！？!?…\n.]+(?:[。！？!?…]+|\.(?=\s|$|[”’\"'])|\.|$|\n)[”’」』）\"')]*")
 _SURNAMES = (
-    "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许何吕施张孔曹严华金魏陶姜戚谢邹喻苏潘葛范彭郎鲁韦马苗凤方俞任袁柳"
-    "鲍史唐费岑薛雷贺倪汤滕殷罗毕郝邬安常乐于时傅皮卞齐康伍余顾孟平黄和穆萧尹姚邵湛汪祁毛狄贝明臧计伏成戴宋庞"
-    "熊纪舒屈项祝董梁杜阮蓝闵席季贾路娄江童颜郭梅盛林钟徐邱骆高夏蔡田樊胡凌霍虞万柯管卢莫房丁邓洪左石崔吉龚程"
-    "邢裴陆荣翁荀惠甄封储靳段焦巴侯班仇宁甘武符刘景詹束龙叶幸司黎薄印白怀蒲邰从鄂索赖卓屠池乔阴胥闻党翟谭贡劳"
-    "逄姬申冉雍桑桂牛寿通边燕冀尚农温庄晏柴瞿阎慕连习艾鱼容向古易慎戈廖庾终居衡步都耿满弘匡国文寇广禄东殴沃利"
+    "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦尤许吕施张孔曹严华金魏陶姜戚谢邹喻苏潘葛范彭郎鲁韦马苗凤俞任袁柳"
+    "鲍史唐费岑薛雷贺倪汤滕殷罗毕郝邬安常乐傅皮卞齐康伍顾孟平黄和穆萧尹姚邵湛汪祁毛狄贝臧计伏成戴宋庞"
+    "熊纪舒屈项祝董梁杜阮蓝闵席季贾路娄江童颜郭梅盛林钟徐邱骆高夏蔡田樊胡凌霍虞万柯管卢莫房丁邓洪石崔吉龚程"
+    "邢裴陆荣翁荀惠甄封储靳段焦巴侯班仇宁甘武符刘景詹束龙叶幸司黎薄印白怀蒲邰鄂索赖卓屠池乔阴胥闻党翟谭贡劳"
+    "逄姬申冉雍桑桂牛寿通边燕冀尚农温庄晏柴瞿阎慕连习艾鱼容向古慎戈廖庾终居衡步都耿满弘匡国寇广禄东殴沃利"
     "蔚越夔隆师巩厍聂晁勾敖融冷訾辛阚那简饶空曾沙关"
 )
 _DOUBLE = "诸葛|司马|欧阳|夏侯|上官|慕容|令狐|公孙|太史|皇甫|东方|独孤|南宫|司徒"
@@ -25,7 +25,7 @@ _ZH_NAME = re.compile(
     rf"(?:(?:{_DOUBLE})|[{_SURNAMES}])[\u4e00-\u9fff]{{1,2}}?"
     r"(?=[曰道说笑问听见看想喝叫答引率领出入至乃遂便也与和同向把被对，。、：！？；”])"
 )
-_EN_NAME = re.compile(r"(?<![.!?“\"] )(?<!^)\b[A-Z][a-z]{2,}(?: [A-Z][a-z]{2,})?\b")
+_EN_NAME = re.compile(r"(?<![.!?“\"] )(?<!^)(?<![“‘\"'_])\b[A-Z][a-z]{2,}(?: [A-Z][a-z]{2,})?\b")
 _ZH_PLACE = re.compile(r"(?:在|到|至|往|于|入|出)([\u4e00-\u9fff]{1,3}?[城山州江河府寺村镇宫关])")
 _EN_PLACE = re.compile(r"\b(?:in|at|to|from|near) ([A-Z][a-z]{2,})\b")
 _HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -98,14 +98,19 @@ class _Found:
 
     def _happen(self, names: list[str], places: list[str], sentence: str) -> None:
         name = sentence[:16].rstrip("，。！？,. ")
-        event = {
-            "name": name,
-            "description": sentence[:60],
-            "importance": "medium",
-            "participants": names,
-            "evidence": sentence[:40],
-        }
-        self.events.setdefault(name, event | ({"location": places[0]} if places else {}))
+        event = self.events.setdefault(
+            name,
+            {
+                "name": name,
+                "description": sentence[:60],
+                "importance": "medium",
+                "participants": [],
+                "location": "",
+                "evidence": sentence[:40],
+            },
+        )
+        event["participants"] = list(dict.fromkeys([*event["participants"], *names]))
+        event["location"] = event["location"] or (places[0] if places else "")
 
 
 def _hash(text: str) -> int:
