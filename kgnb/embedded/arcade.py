@@ -111,7 +111,10 @@ class Arcade(Engine):
             "server.databaseDirectory": self.folder.graph,
             "server.logsDirectory": self._root / "log",
             "server.rootPasswordPath": self._password_file,
-            "server.mode": "production",  # WAL flushed at each commit, files not readable through Cypher
+            "server.mode": "development",  # production hides from people what is wrong with their Cypher
+            "command.timeout": 120_000,  # ms; Bolt's own transaction timeout is not heeded
+            "txWalFlush": 1,  # flushed at each commit, as in production
+            "opencypher.loadCsv.allowFileUrls": "false",
             "opencypher.loadCsv.allowRemoteUrls": "false",
             "server.defaultDatabases": f"{DATABASE}[]",
             "server.httpIncomingHost": _HOST,
