@@ -105,7 +105,9 @@ class Bolt:
                 await session.begin_transaction(timeout=self._timeout * 6) as tx,
             ):
                 result = await tx.run(text, params)
-                return [record.data() async for record in result]
+                answer = [record.data() async for record in result]
+                await tx.rollback()  # leaving the block would commit
+                return answer
         except (TimeoutError, OSError, Neo4jError, DriverError) as error:
             if isinstance(error, Neo4jError) and _code(error).startswith("Neo.ClientError.Statement."):
                 raise InputError("graph.question", reason=error.message or _code(error)) from error

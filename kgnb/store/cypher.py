@@ -201,12 +201,12 @@ def put_edges(type_: str, rows: list[Row]) -> Statement:
 
 def remove_nodes(label: str, rows: list[Row]) -> Statement:
     """Deletes nodes by key, with their edges."""
-    return Statement(f"{_EACH} MATCH {_node(label)} DETACH DELETE n RETURN count(*) AS done", rows)
+    return Statement(f"{_EACH} {_match('n', label, 0)} DETACH DELETE n RETURN count(*) AS done", rows)
 
 
 def remove_edges(type_: str, source: str, target: str, rows: list[Row]) -> Statement:
     """Deletes edges by their ends, whose labels may be others than :func:`ends_of` the type."""
-    ends = f"{_EACH} MATCH {_node(source, 'a')} MATCH {_node(target, 'b', 1)}"
+    ends = f"{_EACH} {_match('a', source, 0)} {_match('b', target, 1)}"
     return Statement(f"{ends} MATCH {_edge(type_)} DELETE e RETURN count(*) AS done", rows)
 
 
@@ -215,7 +215,7 @@ def _add_nodes(label: str) -> str:
     values = _values(NODE_PROPERTIES[label], 1, _shared(label))
     if label == "Novel":  # the lock has created it, bare
         filled = ", ".join(f"n.{c} = coalesce(n.{c}, {v})" for c, v in values.items() if c != "task_id")
-        return f"{_EACH} MATCH {_node(label)} SET {filled}, {_unite('n', values['task_id'])}"
+        return f"{_EACH} {_match('n', label, 0)} SET {filled}, {_unite('n', values['task_id'])}"
     return f"{_EACH} MERGE {_node(label)} {_add('n', values)}"
 
 
@@ -319,9 +319,16 @@ def _edge(type_: str) -> str:
     return f"(a)-[e:{_type(type_)}]->(b)"
 
 
-def _node(label: str, v: str = "n", at: int = 0) -> str:
+def _node(label: str) -> str:
+    """A pattern to MERGE by the row's key."""
     rest = ", novel_id: $novel" if len(KEYS[label]) > 1 else ""
-    return f"({v}:{label} {{{KEYS[label][0]}: r[{at}]{rest}}})"
+    return f"(n:{label} {{{KEYS[label][0]}: r[0]{rest}}})"
+
+
+def _match(v: str, label: str, at: int) -> str:
+    # By WHERE: in a map of MATCH the embedded engine takes a name like "$novel" for the parameter itself.
+    rest = f" AND {v}.novel_id = $novel" if len(KEYS[label]) > 1 else ""
+    return f"MATCH ({v}:{label}) WHERE {v}.{KEYS[label][0]} = r[{at}]{rest}"
 
 
 def _of_novel(label: str) -> str:
@@ -330,7 +337,7 @@ def _of_novel(label: str) -> str:
 
 def _match_ends(type_: str) -> str:
     source, target = ends_of(type_)
-    return f"{_EACH} MATCH {_node(source, 'a')} MATCH {_node(target, 'b', 1)}"
+    return f"{_EACH} {_match('a', source, 0)} {_match('b', target, 1)}"
 
 
 def _shared(label: str) -> int:
