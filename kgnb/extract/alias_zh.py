@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from kgnb.extract import trie
 from kgnb.extract import words_zh as words
@@ -23,7 +23,7 @@ _COURTESY = re.compile(
     rf"([{HAN}]{{1,5}})[，,]?(?:表)?字([{HAN}]{{2}})(?![{HAN}])(?:[，,]?后?改(?:字|为)?([{HAN}]{{2}})(?![{HAN}]))?"
 )
 _CALLED = re.compile(
-    rf"([{HAN}]{{2,6}})[，,]?(?:人称|人称之为|别号|道号|绰号|外号|诨名|诨号|浑名|小名|乳名|小字|法号|法名|人送外号|江湖人称)"
+    rf"([{HAN}]{{2,6}})[，,：:；;]?(?:人称|人称之为|别号|道号|绰号|外号|诨名|诨号|浑名|小名|乳名|小字|法号|法名|人送外号|江湖人称)"
     rf"(?:唤做|唤作|叫做|叫作|叫|为|曰|作)?[“「『]?([{HAN}]{{2,5}})(?![{HAN}])"
 )
 _SENTENCE_END = re.compile(r"[。！？!?；;\n]")
@@ -43,21 +43,30 @@ def given_of(name: str) -> str:
 
 
 class Resolver:
-    """Resolves the aliases of one book. ``counts`` are the accepted names with their occurrences."""
+    """Resolves the aliases of one book.
 
-    def __init__(self, text: str, counts: Mapping[str, int]) -> None:
+    ``counts``: the accepted names with their occurrences; ``addresses``: forms with a surname that someone may
+    be addressed by → the same without it; ``doubtful``: what is a name if a title stands before it.
+    """
+
+    def __init__(self, text: str, counts: Mapping[str, int], addresses: Mapping[str, str], doubtful: Iterable[str] = ()) -> None:
         self.text = text
         self.counts = dict(counts)
+        self.addresses = addresses
+        self.doubtful = set(doubtful)
         self.people = People(counts)
         self.courtesy: set[str] = set()
+        self.attached: dict[str, str] = {}
         self.dropped: set[str] = set()
         self.at: dict[str, list[int]] = {}
 
     def resolve(self) -> dict[str, list[str]]:
         """Canonical name → all names of that person."""
         self._patterns()
+        self._called()
         self._surname_forms()
         self.stands = self._locate()
+        self._addressed()
         self._titles()
         self._surname_titles()
         self._exclusion()
@@ -66,54 +75,69 @@ class Resolver:
     # --- what the text says ---
 
     def _patterns(self) -> None:
+        """Collects 姓刘名备字玄德 and 关羽，字云长, and decides whose each courtesy name is."""
+        claims: dict[str, Counter[str]] = defaultdict(Counter)
+        said: dict[int, str] = {}
         for match in _INTRODUCED.finditer(self.text):
             surname, given, courtesy = match.groups()
-            if surname in words.SURNAMES or surname in words.COMPOUND_SURNAMES:
-                self._introduce(surname + given, courtesy)
+            if courtesy and (surname in words.SURNAMES or surname in words.COMPOUND_SURNAMES):
+                claims[courtesy][surname + given] += 1
+                said[match.end(3)] = surname + given
         for match in _COURTESY.finditer(self.text):
-            full = self._full_before(match[1], match.start())
-            if full:
-                for courtesy in (match[2], match[3]):
-                    self._introduce(full, courtesy)
-        for match in _CALLED.finditer(self.text):
-            full = self._full_before(match[1], match.start())
-            if full and match[2] not in words.TITLES and self.text.count(match[2]) >= 2:
-                self._add(full, match[2], "号")
+            full = said.get(match.end(2)) or self._full_before(match[1], match.start())
+            for courtesy in (match[2], match[3]):
+                if full and courtesy:
+                    claims[courtesy][full] += 1
+        for courtesy, fulls in claims.items():
+            self._introduce(courtesy, fulls)
 
-    def _introduce(self, full: str, courtesy: str | None) -> None:
-        if not courtesy or self._count(full) < 2:
+    def _introduce(self, courtesy: str, fulls: Counter[str]) -> None:
+        """Of several bearers of a courtesy name it is the one's whom surname plus courtesy name, or the greatest."""
+
+        def weight(full: str) -> tuple[int, int]:
+            surname = surname_of(full)
+            return self._count(surname + courtesy) if surname else 0, self._count(full)
+
+        full = max(fulls, key=weight)
+        if self._count(full) < 2 or courtesy == full:
             return
-        surname = surname_of(full)
-        if courtesy in self.courtesy and self.people.root(courtesy) != self.people.root(full):
-            if self._size(courtesy) >= self._size(full):
-                return  # a second bearer of the same courtesy name: the greater one keeps it
         self.courtesy.add(courtesy)
         self._add(full, courtesy, "字")
-        if surname and self.text.count(surname + courtesy) >= 1:
-            self._add(full, surname + courtesy, "字")
+        if surname_of(full):
+            self._add(full, surname_of(full) + courtesy, "字")
 
-    def _size(self, name: str) -> int:
-        return max(self.counts.get(n, 0) for n in self.people.names_of(name))
+    def _called(self) -> None:
+        """人称, 号, 小名: what else the text says someone is called."""
+        for match in _CALLED.finditer(self.text):
+            full = self._full_before(match[1], match.start())
+            alias = match[2]
+            if full and alias not in words.TITLES and self._count(alias) >= 2:
+                self._add(full, alias, "号")
+                if alias.endswith("先生") and len(alias) > 3:
+                    self._add(full, alias.removesuffix("先生"), "号")
 
     def _count(self, name: str) -> int:
         if name not in self.counts:
-            self.counts[name] = self.text.count(name)
+            n = self.text.count(name)
+            if not n:
+                return 0
+            self.counts[name] = n
         return self.counts[name]
 
     def _add(self, full: str, alias: str, reason: str) -> None:
-        self._count(full), self._count(alias)
-        self.people.join(full, alias, reason)
+        if self._count(full) and self._count(alias):
+            self.people.join(full, alias, reason)
 
     def _full_before(self, clause: str, at: int) -> str:
-        """The accepted full name that the clause ends with; of 名X the nearest one whose given name is X."""
+        """The accepted full name that the clause ends with; of 名X the near one whose given name is X."""
         for size in (4, 3, 2):
             if clause[-size:] in self.counts and len(clause) >= size:
                 return clause[-size:]
-        head, _, given = clause.rpartition("名")
-        if not given or not (head or clause.startswith("名")):
+        _, said, given = clause.rpartition("名")
+        if not said or not given:
             return ""
         near = self.text[max(0, at - 200) : at + 400]
-        fitting = [n for n in self.counts if surname_of(n) and given_of(n) == given]
+        fitting = [n for n in self.counts if n.endswith(given) and given_of(n) == given and surname_of(n) and n in near]
         return max(fitting, key=lambda n: (near.count(n), self.counts[n]), default="")
 
     # --- what the forms say ---
@@ -143,23 +167,84 @@ class Resolver:
                 surnames[chars[-1]] += n
         for surname, n in surnames.most_common(1):
             enough = n >= 3 and n >= 0.02 * before.total() and n >= 0.7 * surnames.total()
-            if enough and surname != surname_of(name) and (name in self.courtesy or not surname_of(name)):
-                self._add(name, surname + name, "姓")
+            if enough and surname != surname_of(name) and surname_of(name) not in words.COMMON_SURNAMES:
+                self.attached[surname + name] = name
 
     # --- where they stand ---
 
     def _locate(self) -> Stands:
         ends = [m.start() for m in _SENTENCE_END.finditer(self.text)]
-        at: dict[str, list[int]] = {n: [] for n in self.counts}
-        for match in re.finditer(trie.pattern(self.counts), self.text):
-            at[match[0]].append(match.start())
-        self.at = at
-        return Stands(self.people, at, ends, WINDOW)
+        forms = [f for pairs in (self.addresses, self.attached) for pair in pairs.items() for f in pair]
+        self.at = {n: [] for n in (*self.counts, *forms, *self.doubtful)}
+        for match in re.finditer(trie.pattern(self.at), self.text):
+            self.at[match[0]].append(match.start())
+        return Stands(self.people, self.at, ends, WINDOW)
+
+    def _addressed(self) -> None:
+        """袁公路 and 公路: the one of the same surname who is never beside them."""
+        bearers = self._bearers()
+        known = set(self.counts)
+        forms = {**self.addresses, **self.attached}
+        surnames: dict[str, Counter[str]] = defaultdict(Counter)
+        for form, bare in forms.items():
+            surnames[bare][form] += len(self.at[form])
+        for form, bare in forms.items():
+            title = bare in words.TITLES
+            others = bearers.get(surname_of(form), set()) - {form, bare}
+            if title:
+                best = "" if bare in words.WIVES else self._bearer_near((form,), others, 0.5, 0.4)
+                if best:
+                    self._take(best, form)
+            elif self._two_forms(form, bare, surnames[bare].total()):
+                best = self._bearer_near((form, bare), others, 0.5, 0.4)
+                if best and bare not in self.courtesy:
+                    self.courtesy.add(bare)
+                    self._take(best, form)
+                    self._take(best, bare)
+                elif bare in known:
+                    self._take(bare, form)
+
+    def _take(self, person: str, form: str) -> None:
+        self.counts[form] = len(self.at[form])
+        self.people.join(person, form, "姓与互斥")
+
+    def _two_forms(self, form: str, bare: str, total: int) -> bool:
+        """Whether the pair may be a name with and without its surname: no word that stands after many."""
+        n, alone = len(self.at[form]), len(self.at[bare])
+        free = all(len(self.people.names_of(w)) == 1 for w in (form, bare) if w in self.people.members)
+        taken = any(w in self.counts and w not in self.people.members for w in (form, bare))
+        return n >= 0.7 * total and alone >= 2 and n >= 0.02 * (n + alone) and free and not taken
+
+    def _bearers(self) -> dict[str, set[str]]:
+        """Surname → names that begin with it."""
+        found: dict[str, set[str]] = defaultdict(set)
+        for name in self.counts:
+            if surname_of(name) and not self._surname_title(name):
+                found[surname_of(name)].add(name)
+        return found
+
+    def _bearer_near(self, names: tuple[str, ...], others: Iterable[str], limit: float, least: float) -> str:
+        """Of the bearers of a surname the one who is meant: mostly the nearest, and no company of ``names``."""
+        roots = sorted({self.people.root(o) for o in others})
+        best, share = self.stands.nearest(names, roots, WINDOW)
+        if share < 0.6 or self.stands.expected(names, best) < least:
+            return ""
+        return best if self.stands.ratio(names, best, 0.0) < limit else ""
+
+    def _apart(self, name: str, others: Iterable[str], limit: float, reach: float) -> str:
+        """The one person who stands near ``name`` again and again but never beside it; empty if none or unclear."""
+        roots = {self.people.root(o) for o in others} - {self.people.root(name)}
+        near = [r for r in roots if self.stands.reach(name, r) >= reach and self.stands.expected(name, r) >= 3]
+        judged = sorted((self.stands.ratio(name, r), r) for r in near)
+        if not judged or judged[0][0] >= limit or (len(judged) > 1 and judged[1][0] < 2 * judged[0][0] + 0.05):
+            return ""
+        return judged[0][1]
 
     def _titles(self) -> None:
         """A name without surname that stands right before full names: of one person, or a mere title."""
-        fulls = [n for n in self.counts if surname_of(n) and n not in self.courtesy]
-        titles = [n for n in self.counts if not surname_of(n) or n[-1] in words.RANKS]
+        titles = {n for n in self.counts if not surname_of(n) or n[-1] in words.RANKS}
+        fulls = {n for n in self.counts if surname_of(n) and n not in self.courtesy and n not in titles}
+        fulls |= self.doubtful
         if not titles or not fulls:
             return
         seen: dict[str, Counter[str]] = defaultdict(Counter)
@@ -167,58 +252,53 @@ class Resolver:
             seen[match[1]][self.people.root(match[2])] += 1
         for title, after in seen.items():
             (best, n), total = after.most_common(1)[0], after.total()
-            if len(self.people.names_of(title)) > 1 or self.people.root(title) == best:
+            if self.people.root(title) == best or any(n in fulls for n in self.people.names_of(title)):
                 continue
-            if n >= 2 and n >= 0.8 * total and self.stands.ratio(title, best) < 0.6:
+            if n >= 2 and n >= 0.6 * total and self.stands.ratio(title, best, 0.0) < 0.6:
+                self._count(best)
                 self.people.join(best, title, "称")
-            elif total >= 3 and len(after) >= 3:
+            elif total >= max(3, 0.08 * self.counts[title]) and len(after) >= 2:
                 self.dropped.add(title)
 
     def _surname_titles(self) -> None:
         """关公, 曹公, 林姑娘: surname and title, joined with the one bearer that is never beside it."""
-        by_surname: dict[str, set[str]] = defaultdict(set)
-        for root, names in self.people.members.items():
-            for name in names:
-                if surname_of(name) and not self._surname_title(name):
-                    by_surname[surname_of(name)].add(root)
-        for name in [n for n in self.counts if self._surname_title(n)]:
-            roots = {self.people.root(r) for r in by_surname.get(self._surname_title(name), ())}
-            roots.discard(self.people.root(name))
-            judged = sorted(
-                (self.stands.ratio(name, r), r) for r in roots if self.stands.reach(name, r) >= 0.2
-            )
-            if judged and judged[0][0] < 0.35:
-                self.people.join(judged[0][1], name, "姓与称")
+        bearers = self._bearers()
+        wives = tuple(words.WIVES)
+        for name in [n for n in self.counts if self._surname_title(n) and not n.endswith(wives)]:
+            # Whoever says 关某 names himself: there his own name in the sentence speaks for him.
+            limit = 9.0 if name[-1] == "某" else 0.5
+            names = tuple(self.people.names_of(name))
+            others = bearers.get(self._surname_title(name), set()) - set(names)
+            best = self._bearer_near(names, others, limit, 0.0)
+            if best:
+                self.people.join(best, name, "姓与称")
 
     @staticmethod
     def _surname_title(name: str) -> str:
         """The surname if the name is surname plus title."""
         for size in (2, 1):
             head, tail = name[:size], name[size:]
-            if tail in words.NAME_TITLES_SET and (head in words.COMPOUND_SURNAMES or head in words.SURNAMES):
+            if tail in words.NAME_TITLES and (head in words.COMPOUND_SURNAMES or head in words.SURNAMES):
                 return head
         return ""
 
     def _exclusion(self) -> None:
         """A bare name and a full one that share windows again and again, but never a sentence."""
-        groups = dict(self.people.members)
-        bare = [r for r, names in groups.items() if not any(surname_of(n) for n in names)]
+        groups = {r: list(names) for r, names in self.people.members.items()}
         full = [r for r, names in groups.items() if any(surname_of(n) for n in names)]
-        for root in bare:
-            if sum(self.counts[n] for n in groups[root]) < 20:
-                continue
-            judged = sorted(
-                (self.stands.ratio(root, f), f) for f in full if self.stands.reach(root, f) >= 0.5
-            )
-            if judged and judged[0][0] < 0.1 and (len(judged) == 1 or judged[1][0] > 3 * judged[0][0]):
-                self.people.join(judged[0][1], root, "互斥")
+        for root, names in groups.items():
+            bare = not any(surname_of(n) for n in names)
+            if bare and sum(self.counts.get(n, 0) for n in names) >= 20:
+                best = self._apart(root, full, 0.1, 0.5)
+                if best:
+                    self.people.join(best, root, "互斥")
 
     # --- the result ---
 
     def _named(self) -> dict[str, list[str]]:
         found = {}
-        for names in self.people.members.values():
-            names = [n for n in names if n not in self.dropped]
+        for members in self.people.members.values():
+            names = [n for n in members if n not in self.dropped and n in self.counts]
             if names:
                 best = max(names, key=self._canonical)
                 found[best] = sorted(names, key=lambda n: (-self.counts[n], n))
@@ -227,9 +307,5 @@ class Resolver:
     def _canonical(self, name: str) -> tuple[bool, bool, int, str]:
         """Full names first, those that are no surname plus courtesy or title; then the more frequent."""
         proper = bool(surname_of(name)) and not self._surname_title(name)
-        return (
-            proper,
-            given_of(name) not in self.courtesy and name not in self.courtesy,
-            self.counts[name],
-            name,
-        )
+        given = given_of(name) not in self.courtesy and name not in self.courtesy
+        return proper, given, self.counts[name], name

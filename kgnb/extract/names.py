@@ -61,8 +61,9 @@ _Found = tuple[str, list[str], str, list[int]]
 def _scan_zh(text: str) -> Iterable[_Found]:
     from kgnb.extract.alias_zh import Resolver
 
-    accepted = names_zh.Judge(text).names()
-    resolver = Resolver(text, {w: c.count for w, c in accepted.items()})
+    judge = names_zh.Judge(text)
+    accepted = judge.names()
+    resolver = Resolver(text, {w: c.count for w, c in accepted.items()}, judge.addresses(accepted), judge.doubtful(accepted))
     taken: set[str] = set()
     for name, names in resolver.resolve().items():
         taken.update(names)

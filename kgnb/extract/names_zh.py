@@ -172,11 +172,11 @@ class Judge:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        least = 2 if len(text) < 60_000 else 3 if len(text) < 300_000 else 4
+        least = 2 if len(text) < 100_000 else 3 if len(text) < 1_000_000 else 5
         spoken = speakers(text)
-        words_seen = {w for w in surname_words(text, least) | set(spoken) if possible(w)}
+        words_seen = sorted(w for w in surname_words(text, least) | set(spoken) if possible(w))
         contexts = read_contexts(text, words_seen)
-        self.known = dictionary_words(words_seen)
+        self.known = dictionary_words(set(words_seen))
         self.candidates = {
             w: Candidate(w, c, spoken.get(w, 0), has_surname(w))
             for w, c in contexts.items()
@@ -203,7 +203,7 @@ class Judge:
         word, context = candidate.word, candidate.context
         left, right = self.model.sides(context)
         score = min(left, 1.5) + min(right, 1.5) + min(2.0, 0.5 * math.log1p(candidate.speaks))
-        score += _surname_bonus(word)
+        score += _surname_bonus(word) - _monotony(context)
         if word[-1] in words.ENDS_NO_NAME:
             score -= 1.2 if word[0] in words.COMMON_SURNAMES else 3.0
         score -= 6.0 * _share(context.left, words.DETERMINERS) + 6.0 * _share(context.right, words.PLURALS)
@@ -211,7 +211,7 @@ class Judge:
             score -= self.known[word] * (0.5 if word[0] in words.COMMON_SURNAMES and len(word) == 2 else 1.0)
         return score
 
-    def names(self, bar: float = 1.0) -> dict[str, Candidate]:
+    def names(self, bar: float = 0.7) -> dict[str, Candidate]:
         """The accepted candidates: those over the bar that are no piece or prolongation of another."""
         passed = {w: c for w, c in self.candidates.items() if c.score >= bar and not self._fragment(c)}
         kept: dict[str, Candidate] = {}
@@ -219,6 +219,35 @@ class Judge:
             if not self._prolonged(passed[word], kept):
                 kept[word] = passed[word]
         return kept
+
+    def doubtful(self, names: Mapping[str, Candidate]) -> set[str]:
+        """Surname and given name that fell just short: names if a title stands before them (后主刘禅)."""
+        return {
+            w
+            for w, c in self.candidates.items()
+            if w not in names and len(w) == 2 and w[0] in words.COMMON_SURNAMES and c.score >= 0 and not self._fragment(c)
+        }
+
+    def addresses(self, names: Mapping[str, Candidate]) -> dict[str, str]:
+        """Surname plus two characters that also stand without it (袁公路, 刘皇叔) → those two.
+
+        How a person is addressed stands mostly in speech, where names have other neighbours: these need not
+        look like a name, but another name has to answer for them.
+        """
+        found = {}
+        heads = words.COMMON_SURNAMES | words.COMPOUND_SURNAMES | {w[0] for w, c in names.items() if c.count >= 20}
+        for word, candidate in self.candidates.items():
+            tail = word[-2:]
+            if len(word) not in (3, 4) or not has_surname(word) or candidate.score < -0.5:
+                continue
+            head = word[:-2]
+            shorter = names.get(word[:-1])
+            if shorter and shorter.count > 2 * candidate.count:
+                continue
+            rarer = candidate.score < 1.3 or self.text.count(tail) > 3.5 * candidate.count
+            if rarer and head in heads and tail[-1] not in "州郡县城国":
+                found[word] = tail
+        return found
 
     def _fragment(self, candidate: Candidate) -> bool:
         """Whether the candidate nearly always stands inside one longer candidate."""
@@ -234,6 +263,13 @@ class Judge:
                 return True
         return False
 
+    @staticmethod
+    def _full_form(word: str, tail: str) -> bool:
+        """Whether the longer word is the tail with a surname (关云长) rather than with some verb (封孙权)."""
+        head = word[: len(word) - len(tail)]
+        common = head in words.COMMON_SURNAMES or head in words.COMPOUND_SURNAMES
+        return common and len(tail) == 2 and tail[0] not in words.COMMON_SURNAMES
+
     def _prolonged(self, candidate: Candidate, kept: Mapping[str, Candidate]) -> bool:
         """Whether the candidate is a shorter name plus what happens to stand beside it."""
         word = candidate.word
@@ -241,7 +277,7 @@ class Judge:
             head, tail = kept.get(word[:size]), kept.get(word[-size:])
             if head and candidate.count < 0.5 * head.count:
                 return True
-            if tail and candidate.count < 0.5 * tail.count and not has_surname(word):
+            if tail and candidate.count < 0.5 * tail.count and not self._full_form(word, tail.word):
                 return True
         return False
 
@@ -268,6 +304,17 @@ def _surname_bonus(word: str) -> float:
     if len(word) > 3:
         return -1.0
     return 0.7 if word[0] in words.COMMON_SURNAMES else 0.0 if word[0] in words.SURNAMES else -0.3
+
+
+def _monotony(context: Context) -> float:
+    """A penalty for what always stands in the same place (后人有诗, 言讫): a person goes about."""
+    if context.count < 5:
+        return 0.0
+    root = math.sqrt(context.count)
+    left, right = len(context.left) / root, len(context.right) / root
+    if context.count < 12:
+        return 1.5 if min(len(context.left), len(context.right)) == 1 else 0.0
+    return (3.0 if right < 1.4 else 0.0) + (3.0 if left < 0.8 else 0.0)
 
 
 def _share(side: Mapping[str, int], chars: frozenset[str]) -> float:

@@ -37,6 +37,10 @@ class People:
         return self.members[self.root(name)]
 
 
+Who = str | tuple[str, ...]
+"""A person by any of its names, or exactly these names."""
+
+
 class Stands:
     """Where names stand: in which sentences and windows of the text.
 
@@ -47,15 +51,15 @@ class Stands:
         self, people: People, at: Mapping[str, Sequence[int]], ends: Sequence[int], window: int
     ) -> None:
         self._people = people
-        self._window = window
+        self._at = at
         self._sentences = {n: Counter(bisect_left(ends, a) for a in places) for n, places in at.items()}
         self._windows = {n: Counter(a // window for a in places) for n, places in at.items()}
         length = ends[-1] if ends else 1
         self._per_window = max(1.0, len(ends) * window / max(length, 1))
         self._kept: dict[tuple[str, ...], tuple[Counter[int], Counter[int]]] = {}
 
-    def _of(self, name: str) -> tuple[Counter[int], Counter[int]]:
-        names = tuple(self._people.names_of(name))
+    def _of(self, who: Who) -> tuple[Counter[int], Counter[int]]:
+        names = tuple(self._people.names_of(who)) if isinstance(who, str) else who
         if names not in self._kept:
             sentences: Counter[int] = Counter()
             windows: Counter[int] = Counter()
@@ -65,20 +69,43 @@ class Stands:
             self._kept[names] = sentences, windows
         return self._kept[names]
 
-    def expected(self, one: str, other: str) -> float:
+    def expected(self, one: Who, other: Who) -> float:
         """Sentences that both would share if each were strewn at random over its windows."""
         windows, windows2 = self._of(one)[1], self._of(other)[1]
         return sum(windows[w] * windows2[w] for w in windows.keys() & windows2.keys()) / self._per_window
 
-    def ratio(self, one: str, other: str, unsure: float = 9.0) -> float:
+    def ratio(self, one: Who, other: Who, unsure: float = 9.0) -> float:
         """Sentences that both persons stand in, over those expected; ``unsure`` where less than 1 is expected."""
         expected = self.expected(one, other)
         if expected < 1.0:
             return unsure
         return len(self._of(one)[0].keys() & self._of(other)[0].keys()) / expected
 
-    def reach(self, one: str, other: str) -> float:
+    def reach(self, one: Who, other: Who) -> float:
         """Share of ``one``'s windows in which, or next to which, ``other`` stands too."""
         windows, windows2 = self._of(one)[1], self._of(other)[1]
         near = {w + d for w in windows2 for d in (-1, 0, 1)}
         return len(windows.keys() & near) / (len(windows) or 1)
+
+    def nearest(self, names: Iterable[str], others: Iterable[str], within: int) -> tuple[str, float]:
+        """Of the persons ``others`` the one that most often stands next to ``names``, and its share of all places.
+
+        Next to: the least distance from a place of ``names`` to a place of the person, at most ``within``.
+        """
+        places = sorted(p for n in names for p in self._at.get(n, ()))
+        bearers = {r: sorted(p for n in self._people.names_of(r) for p in self._at.get(n, ())) for r in others}
+        votes: Counter[str] = Counter()
+        for place in places:
+            judged = sorted((_distance(place, at), r) for r, at in bearers.items() if at)
+            if judged and judged[0][0] <= within:
+                votes[judged[0][1]] += 1
+        if not votes:
+            return "", 0.0
+        best, n = min(votes.items(), key=lambda v: (-v[1], v[0]))
+        return best, n / len(places)
+
+
+def _distance(place: int, others: Sequence[int]) -> int:
+    """From ``place`` to the nearest of the sorted ``others``."""
+    k = bisect_left(others, place)
+    return min(abs(place - o) for o in others[max(0, k - 1) : k + 1])

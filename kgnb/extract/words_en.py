@@ -2,57 +2,147 @@
 
 from __future__ import annotations
 
-MALE = frozenset(
-    "mr master sir lord king prince duke count baron earl uncle father brother monsieur herr don squire".split()
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+MALE = _words(
+    """
+    mr master sir lord king prince duke count baron earl uncle father brother monsieur herr don squire
+    mrs miss ms lady madam madame mademoiselle queen princess duchess countess baroness aunt sister
+    mother dame fraulein dr doctor captain colonel admiral major general lieutenant sergeant corporal
+    commander commodore private professor judge justice reverend rev inspector detective constable
+    officer president senator governor mayor saint st cousin bishop cardinal pope abbot archdeacon
+    archmage mage magister wizard mistress nurse chief agent emperor empress elder warden marshal
+    chancellor steward knight ser
+    """
 )
-FEMALE = frozenset(
-    "mrs miss ms lady madam madame mademoiselle queen princess duchess countess baroness aunt sister mother dame fraulein".split()
+
+FEMALE = _words(
+    """
+    mrs miss ms lady madam madame mademoiselle queen princess duchess countess baroness aunt sister
+    mother dame fraulein dr doctor captain colonel admiral major general lieutenant sergeant corporal
+    commander commodore private professor judge justice reverend rev father brother inspector detective
+    constable officer president senator governor mayor saint st cousin bishop cardinal pope abbot
+    archdeacon archmage mage magister wizard master mistress nurse chief agent emperor empress elder
+    warden marshal chancellor steward knight ser king prince duke count baron earl
+    """
 )
-NEUTRAL = frozenset(
-    "dr doctor captain colonel admiral major general lieutenant sergeant corporal commander commodore private professor "
-    "judge justice reverend rev father brother sister inspector detective constable officer president senator governor "
-    "mayor saint st cousin bishop cardinal pope abbot archdeacon archmage mage magister wizard master mistress "
-    "nurse chief agent emperor empress elder warden marshal chancellor steward knight ser".split()
+
+NEUTRAL = _words(
+    """
+    dr doctor captain colonel admiral major general lieutenant sergeant corporal commander commodore
+    private professor judge justice reverend rev father brother sister inspector detective constable
+    officer president senator governor mayor saint st cousin bishop cardinal pope abbot archdeacon
+    archmage mage magister wizard master mistress nurse chief agent emperor empress elder warden marshal
+    chancellor steward knight ser king queen prince princess duke duchess count countess baron baroness
+    earl
+    """
 )
+
 HONORIFICS = MALE | FEMALE | NEUTRAL
-RANKS = frozenset(
-    "captain colonel admiral major general lieutenant sergeant commander commodore professor doctor judge inspector bishop "
-    "king queen prince princess duke duchess count countess baron baroness earl emperor empress governor mayor president".split()
+
+RANKS = _words(
+    """
+    captain colonel admiral major general lieutenant sergeant commander commodore professor doctor judge
+    inspector bishop king queen prince princess duke duchess count countess baron baroness earl emperor
+    empress governor mayor president
+    """
 )
 """Honorifics that also stand alone for their bearer: the Admiral."""
 
-ENDEARMENTS = frozenset(
-    "dear dearest poor old young little sweet good my our his her their your the a an".split()
+ENDEARMENTS = _words(
+    """
+    dear dearest poor old young little sweet good my our his her their your the a an
+    """
 )
 
-SPEECH = frozenset(
-    "said cried replied answered asked exclaimed returned whispered shouted muttered added continued repeated observed remarked "
-    "thought called screamed sighed laughed interrupted says asks murmured growled snapped yelled responded rejoined declared "
-    "demanded agreed began went inquired enquired suggested explained insisted admitted protested nodded smiled grinned "
-    "grumbled shrieked bellowed hissed breathed mused retorted announced stammered warned promised told spoke".split()
+SPEECH = _words(
+    """
+    said cried replied answered asked exclaimed returned whispered shouted muttered added continued
+    repeated observed remarked thought called screamed sighed laughed interrupted says asks murmured
+    growled snapped yelled responded rejoined declared demanded agreed began went inquired enquired
+    suggested explained insisted admitted protested nodded smiled grinned grumbled shrieked bellowed
+    hissed breathed mused retorted announced stammered warned promised told spoke
+    """
 )
+"""Verbs of speech that stand beside the speaker."""
 
-PLACE_BEFORE = frozenset(
-    "in at from to near towards toward into leave left reached through across within around above below via".split()
+PLACE_BEFORE = _words(
+    """
+    in at from to near towards toward into leave left reached through across within around above below
+    via street road lane square park hall house castle abbey bridge hill river lake mountain mountains
+    forest wood woods valley bay island islands town city village county shire kingdom empire palace
+    tower inn church school college court place station garden gardens buildings terrace common cottage
+    lodge grange manor heath sea ocean desert plains keep harbor harbour company club society guild
+    order council army navy legion regiment bank university ministry department committee agency
+    corporation institute parliament board brotherhood union league alliance federation monday tuesday
+    wednesday thursday friday saturday sunday january february march april may june july august
+    september october november december christmas easter michaelmas god heaven lord chapter volume book
+    part english french german italian spanish russian chinese american british european latin greek
+    roman irish scottish welsh indian christian catholic protestant england france london paris europe
+    america germany italy spain russia china india ireland scotland wales britain africa asia bible
+    internet i oh ah yes no well sir madam ma'am the a an but and or if so then he she it they we you
+    his her its their our your my this that these those what who when where why how which there here mr
+    mrs miss ms dr sirs mama papa mamma mother father mum dad mom sister brother aunt uncle grandma
+    grandpa grandmother grandfather o majesty honour honor highness grace lordship ladyship
+    """
 )
-PLACE_WORDS = frozenset(
-    "street road lane square park hall house castle abbey bridge hill river lake mountain mountains forest wood woods valley "
-    "bay island islands town city village county shire kingdom empire palace tower inn church school college court place "
-    "station garden gardens buildings terrace common cottage lodge grange manor heath sea ocean desert plains keep harbor harbour".split()
+"""What stands before a place."""
+
+PLACE_WORDS = _words(
+    """
+    street road lane square park hall house castle abbey bridge hill river lake mountain mountains
+    forest wood woods valley bay island islands town city village county shire kingdom empire palace
+    tower inn church school college court place station garden gardens buildings terrace common cottage
+    lodge grange manor heath sea ocean desert plains keep harbor harbour company club society guild
+    order council army navy legion regiment bank university ministry department committee agency
+    corporation institute parliament board brotherhood union league alliance federation monday tuesday
+    wednesday thursday friday saturday sunday january february march april may june july august
+    september october november december christmas easter michaelmas god heaven lord chapter volume book
+    part english french german italian spanish russian chinese american british european latin greek
+    roman irish scottish welsh indian christian catholic protestant england france london paris europe
+    america germany italy spain russia china india ireland scotland wales britain africa asia bible
+    internet i oh ah yes no well sir madam ma'am the a an but and or if so then he she it they we you
+    his her its their our your my this that these those what who when where why how which there here mr
+    mrs miss ms dr sirs mama papa mamma mother father mum dad mom sister brother aunt uncle grandma
+    grandpa grandmother grandfather o majesty honour honor highness grace lordship ladyship
+    """
 )
-ORG_WORDS = frozenset(
-    "company club society guild order council army navy legion regiment bank university college school ministry department "
-    "committee agency corporation institute church parliament board brotherhood union league alliance federation".split()
+"""Last words of places."""
+
+ORG_WORDS = _words(
+    """
+    company club society guild order council army navy legion regiment bank university college school
+    ministry department committee agency corporation institute church parliament board brotherhood union
+    league alliance federation monday tuesday wednesday thursday friday saturday sunday january february
+    march april may june july august september october november december christmas easter michaelmas god
+    heaven lord chapter volume book part english french german italian spanish russian chinese american
+    british european latin greek roman irish scottish welsh indian christian catholic protestant england
+    france london paris europe america germany italy spain russia china india ireland scotland wales
+    britain africa asia bible internet i oh ah yes no well sir madam ma'am the a an but and or if so
+    then he she it they we you his her its their our your my this that these those what who when where
+    why how which there here mr mrs miss ms dr sirs mama papa mamma mother father mum dad mom sister
+    brother aunt uncle grandma grandpa grandmother grandfather o majesty honour honor highness grace
+    lordship ladyship
+    """
 )
-NO_NAMES = frozenset(
-    "monday tuesday wednesday thursday friday saturday sunday january february march april may june july august september "
-    "october november december christmas easter michaelmas god heaven lord chapter volume book part english french german "
-    "italian spanish russian chinese american british european latin greek roman irish scottish welsh indian christian "
-    "catholic protestant england france london paris europe america germany italy spain russia china india ireland "
-    "scotland wales britain africa asia bible internet i oh ah yes no well sir madam ma'am the a an but and or if so then "
-    "he she it they we you his her its their our your my this that these those what who when where why how which there here "
-    "mr mrs miss ms dr sirs mama papa mamma mother father mum dad mom sister brother aunt uncle grandma grandpa grandmother "
-    "grandfather o majesty honour honor highness grace lordship ladyship".split()
+"""Last words of groups."""
+
+NO_NAMES = _words(
+    """
+    monday tuesday wednesday thursday friday saturday sunday january february march april may june july
+    august september october november december christmas easter michaelmas god heaven lord chapter
+    volume book part english french german italian spanish russian chinese american british european
+    latin greek roman irish scottish welsh indian christian catholic protestant england france london
+    paris europe america germany italy spain russia china india ireland scotland wales britain africa
+    asia bible internet i oh ah yes no well sir madam ma'am the a an but and or if so then he she it
+    they we you his her its their our your my this that these those what who when where why how which
+    there here mr mrs miss ms dr sirs mama papa mamma mother father mum dad mom sister brother aunt
+    uncle grandma grandpa grandmother grandfather o majesty honour honor highness grace lordship
+    ladyship
+    """
 )
 """Capitalised words that name no person by themselves."""
 
