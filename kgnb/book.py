@@ -136,9 +136,7 @@ def _from_markdown(text: str) -> _Source:
     )
     text = text[front.end() :] if front else text
     marked = [
-        Heading(
-            m.start(), min(m.end() + 1, len(text)), headings.tidy(m["title"]), len(m["level"]), marked=True
-        )
+        Heading(m.start(), min(m.end() + 1, len(text)), _unmarked(m["title"]), len(m["level"]), marked=True)
         for m in _ATX.finditer(text)
     ]
     title = facts.get("title", "")
@@ -153,6 +151,10 @@ def _from_markdown(text: str) -> _Source:
         text = text[tops[0].end :]
         marked = [_shifted(h, -tops[0].end) for h in marked[1:]]
     return _Source(text, title, facts.get("author", ""), marked)
+
+
+def _unmarked(title: str) -> str:
+    return headings.tidy(re.sub(r"(\*{1,3}|_{1,3}|`)(.+?)\1", r"\2", title))
 
 
 def _is_chapter(heading: Heading) -> bool:

@@ -12,7 +12,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -215,17 +215,15 @@ class _Encryption(HTMLParser):
             self.names.add(_inside("", values.get("uri", "")))
 
 
-@dataclass(slots=True)
 class _Contents(HTMLParser):
     """Entries of a table of contents, .ncx (navPoint, text, content) or nav document (a href)."""
 
-    entries: list[tuple[str, str]] = field(default_factory=list)
-    _label: list[str] = field(default_factory=list)
-    _href: str = ""
-    _reading: bool = False
-
-    def __post_init__(self) -> None:
+    def __init__(self) -> None:
         super().__init__()
+        self.entries: list[tuple[str, str]] = []
+        self._label: list[str] = []
+        self._href = ""
+        self._reading = False
 
     def handle_starttag(self, tag: str, attrs: Attributes) -> None:
         values, name = _dict(attrs), _local(tag)

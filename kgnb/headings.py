@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 VOLUME, CHAPTER, SECTION = 1, 2, 3
 
@@ -114,8 +114,8 @@ def find(text: str, marked: Sequence[Heading] = ()) -> list[Heading]:
     found = {h.start: h for h in marked}
     for heading in (*_chinese(text), *_english(text)):
         known = found.get(heading.start)
-        if known is None or known.marked:
-            found[heading.start] = heading
+        level, number = heading.level, heading.number
+        found[heading.start] = replace(known, level=level, number=number) if known else heading
     headings = _fitting([found[k] for k in sorted(found)])
     if not any(h.level >= CHAPTER and h.number is not None for h in headings) and not marked:
         bare = _bare(text)

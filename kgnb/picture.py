@@ -83,7 +83,10 @@ def display(graph: Graph, *, title: str, lang: Language = "zh", height: int = 64
     if drawn := png(graph, title=title, lang=lang):
         image["image/png"] = base64.b64encode(drawn).decode()
     notebook.display(image, raw=True)
-    notebook.display(notebook.HTML(iframe(html(graph, title=title, lang=lang), height)))
+    frame = iframe(html(graph, title=title, lang=lang), height)
+    notebook.display(
+        notebook.HTML(f"<div>{frame}</div>")
+    )  # IPython warns about HTML that begins with a frame
 
 
 def iframe(page: str, height: int = 640) -> str:

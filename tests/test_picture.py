@@ -1,0 +1,391 @@
+"""Pictures: what is chosen, where it stands, and that hostile names stay text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html as htmllib
+import itertools
+import json
+import os
+import random
+import re
+import shutil
+import time
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kgnb import cast, figure, layout, picture
+from kgnb.model import CHARACTER_RELATIONS, Graph, GraphEdge, GraphNode
+from kgnb.texts import TEXTS
+
+EVIL = (
+    "</script><script>window.pwned=1</script>",
+    "<img src=x onerror=window.pwned=1>",
+    "\u2028window.pwned=1//'\"`${window.pwned=1}",
+    "@@DATA@@@@SCRIPT@@",
+    "\x00\x0b\ud800&lt;b&gt;<!--<script>",
+    "__proto__",
+    "javascript:window.pwned=1",
+)
+
+
+def add(graph: Graph, source: str, kind: str, target: str, **facts: Any) -> None:
+    for name in (source, target):
+        graph.nodes.setdefault(("Character", name), GraphNode("Character", name, {"name": name}))
+    edge = GraphEdge(("Character", source), kind, ("Character", target), facts)
+    graph.edges[edge.ref] = edge
+
+
+def sanguo() -> Graph:
+    graph = Graph()
+    for a, b in (("关羽", "刘备"), ("刘备", "张飞"), ("关羽", "张飞")):
+        add(graph, a, "SIBLING", b, strength=10, count=60, evidence="桃园结义")
+    add(graph, "刘备", "ENEMY", "曹操", strength=8, count=40)
+    add(graph, "关羽", "HATES", "曹操", strength=1, count=1)
+    add(graph, "关羽", "KNOWS", "曹操", strength=4, count=9, label="旧识")
+    for n in range(120):
+        add(graph, "曹操", "LEADS", f"将{n}", strength=3, count=1)
+    for n in range(1, 9):
+        graph.nodes["Chapter", str(n)] = GraphNode("Chapter", str(n), {"id": n, "chapter_number": n})
+        for who in ("刘备", "关羽", "张飞", "曹操")[: 1 + n % 4]:
+            edge = GraphEdge(("Character", who), "APPEARS_IN", ("Chapter", str(n)), {})
+            graph.edges[edge.ref] = edge
+    liu = graph.nodes["Character", "刘备"].properties
+    liu |= {"aliases": ["玄德"], "description": "汉室宗亲", "traits": ["仁"], "protagonist_score": 95}
+    graph.nodes["Organization", "蜀"] = GraphNode("Organization", "蜀", {"name": "蜀"})
+    member = GraphEdge(("Character", "刘备"), "BELONGS_TO", ("Organization", "蜀"), {"position": "君主"})
+    graph.edges[member.ref] = member
+    return graph
+
+
+def hostile() -> Graph:
+    graph = Graph()
+    for a, b in itertools.combinations(EVIL, 2):
+        add(graph, a, "KNOWS", b, strength=5, count=1, label=a, description=b, evidence=a + b)
+    add(graph, EVIL[0], "EVIL_TYPE", EVIL[1], strength=9, count=3)
+    for evil in EVIL:
+        graph.nodes["Character", evil].properties |= {
+            "title": evil,
+            "description": evil,
+            "aliases": list(EVIL),
+            "traits": [evil],
+            "protagonist_score": 50,
+        }
+    return graph
+
+
+def crowd(size: int) -> Graph:
+    chance, graph = random.Random(size), Graph()
+    for n in range(1, size):
+        for _ in range(3):
+            facts = {"strength": chance.randint(1, 10), "count": chance.randint(1, 30)}
+            add(
+                graph,
+                f"人物{n}",
+                chance.choice(CHARACTER_RELATIONS),
+                f"人物{int(n * chance.random() ** 2)}",
+                **facts,
+            )
+    return graph
+
+
+def data_of(page: str) -> dict[str, Any]:
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    assert found is not None
+    data: dict[str, Any] = json.loads(found[1])
+    return data
+
+
+# --- who is shown -------------------------------------------------------------------------------------------
+
+
+def test_the_heroes_are_shown_and_tied() -> None:
+    chosen = cast.choose(sanguo(), 30)
+    names = [p.name for p in chosen.people]
+    assert names[0] == "刘备"
+    assert set(names[:4]) == {"刘备", "关羽", "张飞", "曹操"}
+    assert len(names) == 30
+    drawn = {frozenset((names[t.a], names[t.b])) for t in chosen.ties if t.drawn}
+    for pair in itertools.combinations(("刘备", "关羽", "张飞"), 2):
+        assert frozenset(pair) in drawn
+
+
+def test_a_pair_is_one_tie_with_its_strongest_relation_first() -> None:
+    chosen = cast.choose(sanguo(), 10)
+    names = [p.name for p in chosen.people]
+    tie = next(t for t in chosen.ties if {names[t.a], names[t.b]} == {"关羽", "曹操"})
+    assert [e.type for e in tie.edges] == ["KNOWS", "HATES"]
+    assert tie.weight == pytest.approx(sum(cast.edge_weight(e) for e in tie.edges))
+
+
+def test_few_ties_each_but_nobody_is_cut_off() -> None:
+    chosen = cast.choose(crowd(80), 80)
+    drawn = [t for t in chosen.ties if t.drawn]
+    assert len(drawn) < 80 * 4
+    linked = {i for t in drawn for i in (t.a, t.b)}
+    assert linked == {i for t in chosen.ties for i in (t.a, t.b)}
+
+
+def test_every_relation_type_has_a_group_and_a_word() -> None:
+    grouped = [kind for kinds in cast.GROUPS.values() for kind in kinds]
+    assert sorted(grouped) == sorted(CHARACTER_RELATIONS)
+    assert set(figure.EDGE_COLOURS) == set(cast.GROUPS)
+    assert all(f"relation.{kind}" in TEXTS for kind in CHARACTER_RELATIONS)
+    assert all(f"picture.{group}" in TEXTS for group in cast.GROUPS)
+    assert cast.group_of("MADE_UP") == "other"
+
+
+def test_strange_numbers_do_no_harm() -> None:
+    graph = Graph()
+    add(graph, "甲", "FRIEND", "乙", strength=float("nan"), count=-3)
+    add(graph, "甲", "ENEMY", "丙", strength="9", count=float("inf"))
+    graph.nodes["Character", "甲"].properties["protagonist_score"] = float("nan")
+    assert len(data_of(picture.html(graph, title="x"))["people"]) == 3
+
+
+# --- where it stands ----------------------------------------------------------------------------------------
+
+
+def boxes_of(shown: figure.Figure) -> list[tuple[float, float, float, float]]:
+    made = []
+    for s in shown.spots:
+        half = max(s.radius, figure.text_width(s.label) * s.font / 2)
+        made.append((s.x - half, s.y - s.radius, s.x + half, s.y + s.radius + s.font * 1.3))
+    return made
+
+
+@pytest.mark.parametrize("size", [1, 2, 12, 80, 300])
+def test_no_name_covers_another(size: int) -> None:
+    shown = figure.draw(crowd(size), size)
+    for a, b in itertools.combinations(boxes_of(shown), 2):
+        assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+
+
+def test_the_layout_is_deterministic_and_quick() -> None:
+    graph = crowd(300)
+    began = time.process_time()
+    first = figure.draw(graph, 300)
+    assert time.process_time() - began < 8  # 1.3 s here
+    graph.nodes = dict(reversed(graph.nodes.items()))
+    graph.edges = dict(reversed(graph.edges.items()))
+    second = figure.draw(graph, 300)
+    assert [(s.label, s.x, s.y) for s in first.spots] == [(s.label, s.x, s.y) for s in second.spots]
+
+
+def test_tied_people_stand_nearer() -> None:
+    boxes = [layout.Box(20, 15, 30)] * 40
+    links = [(i, j, 1.0) for g in range(4) for i, j in itertools.combinations(range(g * 10, g * 10 + 10), 2)]
+    points = layout.place(boxes, links)
+
+    def mean(pairs: list[tuple[int, int]]) -> float:
+        spans = [abs(complex(*points[a]) - complex(*points[b])) for a, b in pairs]
+        return sum(spans) / len(spans)
+
+    together = [(a, b) for a, b, _ in links]
+    apart = [p for p in itertools.combinations(range(40), 2) if p not in set(together)]
+    assert mean(together) * 1.5 < mean(apart)
+
+
+def test_nobody() -> None:
+    assert layout.place([], []) == []
+    assert data_of(picture.html(Graph(), title="空"))["people"] == []
+    ElementTree.fromstring(picture.svg(Graph(), title="空"))
+
+
+# --- the page -----------------------------------------------------------------------------------------------
+
+
+def test_the_page_says_what_is_known() -> None:
+    data = data_of(picture.html(sanguo(), title="三国演义"))
+    people = {p["name"]: p for p in data["people"]}
+    assert len(people) == picture.PAGE_PEOPLE
+    liu = people["刘备"]
+    assert (liu["aliases"], liu["description"], liu["traits"]) == (["玄德"], "汉室宗亲", ["仁"])
+    assert liu["organizations"] == ["蜀（君主）"]
+    assert (liu["chapters"], liu["first"]) == (8, 1)
+    order = [p["name"] for p in data["people"]]
+    tie = next(t for t in data["ties"] if {order[t["a"]], order[t["b"]]} == {"刘备", "关羽"})
+    assert tie["relations"][0]["evidence"] == "桃园结义"
+    assert data["kinds"]["SIBLING"] == "兄弟姐妹"
+
+
+def test_the_page_speaks_two_languages() -> None:
+    zh, en = (picture.html(sanguo(), title="x", lang=lang) for lang in ("zh", "en"))
+    assert 'lang="zh-CN"' in zh
+    assert "搜索人物" in zh
+    assert 'lang="en"' in en
+    assert data_of(en)["kinds"]["SIBLING"] == "sibling"
+    shell = re.sub(r"<script.*?</script>", "", en, flags=re.S)
+    assert not re.search("[\u4e00-\u9fff]", shell)
+
+
+@pytest.mark.parametrize("title", EVIL)
+def test_hostile_text_stays_data(title: str) -> None:
+    page = picture.html(hostile(), title=title)
+    assert page.lower().count("<script") == page.lower().count("</script>") == 3
+    assert "<img" not in page
+    assert {p["name"] for p in data_of(page)["people"]} == {figure.printable(e) for e in EVIL}
+    heading = re.search(r"<h1>(.*?)</h1>", page, re.S)
+    assert heading is not None
+    assert htmllib.unescape(heading[1]) == figure.printable(title)
+    assert "\u2028" not in page.replace(heading[0], "").replace(page[: page.index("</title>")], "")
+    page.encode("utf-8")
+
+
+def test_only_the_two_scripts_may_run_and_nothing_may_be_fetched() -> None:
+    page = picture.html(hostile(), title="x")
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)
+    assert policy is not None
+    assert policy[1].startswith("default-src 'none'")
+    assert "unsafe-eval" not in policy[1]
+    assert "script-src 'unsafe-inline'" not in policy[1]
+    for script in re.findall(r"<script>(.*?)</script>", page, re.S):
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy[1]
+    assert not re.search(r"""(?:src|href)\s*=\s*["']?(?:https?:)?//""", page)
+
+
+def test_the_page_is_light() -> None:
+    assert len(picture.html(crowd(300), title="x", limit=300).encode()) < 1_000_000
+    assert len(picture.html(sanguo(), title="x").encode()) < 600_000
+
+
+# --- still images -------------------------------------------------------------------------------------------
+
+
+def test_svg_is_valid_and_holds_the_names() -> None:
+    root = ElementTree.fromstring(picture.svg(sanguo(), title="三国演义"))
+    texts = [e.text for e in root.iter() if e.tag.endswith("text")]
+    assert {"三国演义", "刘备", "关羽", "张飞", "曹操", "亲属", "敌对"} <= set(texts)
+    assert sum(e.tag.endswith("circle") for e in root.iter()) == picture.STILL_PEOPLE
+    left, top, width, height = map(float, str(root.get("viewBox")).split())
+    for circle in (e for e in root.iter() if e.tag.endswith("circle")):
+        x, y, r = (float(circle.get(k, "")) for k in ("cx", "cy", "r"))
+        assert left + r <= x <= width - r
+        assert top + r <= y <= height - r
+
+
+@pytest.mark.parametrize("title", EVIL)
+def test_svg_with_hostile_names(title: str) -> None:
+    root = ElementTree.fromstring(picture.svg(hostile(), title=title).encode("utf-8"))
+    tags = {e.tag.rpartition("}")[2] for e in root.iter()}
+    assert tags == {"svg", "title", "rect", "text", "line", "circle", "path"}
+    assert not [k for e in root.iter() for k in e.keys() if k.startswith("on") or "href" in k]  # noqa: SIM118
+
+
+def test_png_or_a_reason(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    import kgnb.still
+
+    monkeypatch.setattr(kgnb.still, "_FONT_FILES", ())
+    with caplog.at_level("INFO", logger="kgnb.still"):
+        assert picture.png(sanguo(), title="三国演义") is None
+    assert "pip install pillow" in caplog.text
+
+
+def test_png() -> None:
+    image = pytest.importorskip("PIL.Image")
+    import io
+
+    drawn = picture.png(sanguo(), title="三国演义")
+    if drawn is None:
+        pytest.skip("no font with Chinese characters here")
+    with image.open(io.BytesIO(drawn)) as opened:
+        assert opened.format == "PNG"
+        assert opened.width > 800
+        assert len(opened.convert("RGB").getcolors(1 << 24)) > 100
+
+
+def test_display_sends_a_still_image_and_a_sandboxed_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = pytest.importorskip("IPython.display")
+    sent: list[Any] = []
+    monkeypatch.setattr(notebook, "display", lambda thing, **_: sent.append(thing))
+    picture.display(hostile(), title=EVIL[0])
+    assert ElementTree.fromstring(sent[0]["image/svg+xml"]).tag.endswith("svg")
+    frame = sent[1].data
+    assert frame.startswith('<div><iframe sandbox="allow-scripts"')
+    assert frame.count("<") == 4  # the frame's own tags: all of the page is inside an attribute
+    page = re.search(r'srcdoc="([^"]*)"', frame)
+    assert page is not None
+    assert htmllib.unescape(page[1]).startswith("<!doctype html>")
+
+
+# --- in a browser -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    binary = shutil.which("chromium") or shutil.which("google-chrome")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        sync_playwright = None
+    if binary is None or sync_playwright is None:
+        reason = "chromium or playwright is missing: apt-get install chromium, pip install playwright"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    quiet = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+    quiet += ["--disable-background-networking", "--disable-component-update"]
+    with sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=binary, args=quiet)
+        yield opened
+        opened.close()
+
+
+def watched(browser: Any, path: Path) -> tuple[Any, list[str], list[str]]:
+    """A page with what it said and what it asked for."""
+    page, said, asked = browser.new_page(viewport={"width": 1200, "height": 800}), [], []
+    page.on("console", lambda m: said.append(m.text))
+    page.on("pageerror", lambda e: said.append(str(e)))
+    page.on("request", lambda r: asked.append(r.url))
+    page.goto(path.as_uri())
+    return page, said, asked
+
+
+def test_the_page_works_in_a_browser(browser: Any, tmp_path: Path) -> None:
+    path = tmp_path / "g.html"
+    path.write_text(picture.html(sanguo(), title="三国演义"), encoding="utf-8")
+    page, said, asked = watched(browser, path)
+    page.wait_for_selector("body[data-ready]")
+    people, ties = map(int, page.evaluate("document.body.dataset.ready").split("/"))
+    assert people == picture.PAGE_PEOPLE
+    assert ties >= people - 1
+    painted = page.evaluate(
+        "[...document.querySelectorAll('canvas')].some(c => c.getContext('2d')"
+        ".getImageData(0, 0, c.width, c.height).data.some(v => v))"
+    )
+    assert painted
+    page.fill("#search", "玄德")
+    page.keyboard.press("Enter")
+    panel = page.inner_text("#panel")
+    assert "刘备" in panel
+    assert "桃园结义" in panel
+    assert "蜀（君主）" in panel
+    page.get_by_role("button", name="亲属").click()
+    assert "桃园结义" not in page.inner_text("#panel")
+    assert "敌人" in page.inner_text("#panel")
+    assert (said, asked) == ([], [path.as_uri()])
+    page.close()
+
+
+@pytest.mark.parametrize("framed", [False, True], ids=["file", "srcdoc"])
+def test_hostile_names_are_inert_in_a_browser(browser: Any, tmp_path: Path, framed: bool) -> None:
+    path = tmp_path / "g.html"
+    shown = picture.html(hostile(), title=EVIL[0])
+    path.write_text(f"<!doctype html><body>{picture.iframe(shown)}" if framed else shown, encoding="utf-8")
+    page, said, asked = watched(browser, path)
+    inside = page.frame_locator("iframe") if framed else page
+    inside.locator("body[data-ready]").wait_for()
+    for n in range(len(EVIL)):
+        inside.locator("#panel").evaluate("p => p.scrollTop = 0")
+        inside.locator("#search").fill("window.pwned" if n < 3 else "a")
+        inside.locator("#found li").nth(n % 3).dispatch_event("mousedown")
+    assert inside.locator("body").evaluate("() => window.pwned === undefined")
+    assert inside.locator("#panel img, #panel script").count() == 0
+    assert "onerror=window.pwned" in inside.locator("#panel").inner_text()
+    assert said == []
+    assert [url for url in asked if url not in (path.as_uri(), "about:srcdoc")] == []
+    page.close()
