@@ -291,9 +291,8 @@ async def test_settle_mends_what_others_broke(store: GraphStore, spy: Spy) -> No
     await settle(store, exact, 1)
     spy("MATCH (n:Character {name: '人1'}) SET n.description = 'x', n.traits = null, n.mine = 1")
     spy("MATCH (:Character)-[e:APPEARS_IN]->(:Chapter {id: 1001}) SET e.confidence = 0.1")
-    spy(
-        "MATCH (a:Character {name: '人1'}), (b:Character {name: '人2'}) CREATE (a)-[:HATES {novel_id: 1}]->(b)"
-    )
+    pair = "MATCH (a:Character {name: '人1'}), (b:Character {name: '人2'})"
+    spy(f"{pair} CREATE (a)-[:HATES {{novel_id: 1}}]->(b)")
     spy(
         "MATCH (a:Character)-[e:PARTICIPATES_IN]->(b) WITH a, b, e LIMIT 3 "
         "CREATE (a)-[f:PARTICIPATES_IN]->(b) SET f = properties(e)"

@@ -126,8 +126,8 @@ class Bolt:
 
         What ``body`` raises rolls back. Raises ServiceDown when the time is over.
         """
-        end = time.monotonic() + self._timeout
         async with self._writer:
+            end = time.monotonic() + self._timeout
             while True:
                 try:
                     return await self._attempt(body, end)
