@@ -240,6 +240,8 @@ async def test_sixty_in_flight_share_a_pool_of_their_size() -> None:
         (529, error(kind="overloaded_error"), ProviderDown),
         (200, completion(finish="length"), ReplyTruncated),
         (200, completion("", finish="content_filter"), ReplyRefused),
+        (200, completion("", finish="sensitive"), ReplyRefused),
+        (200, completion('{"characters": [', finish="insufficient_system_resource"), ProviderDown),
         (200, completion(None, refusal="I can't"), ReplyRefused),
         (200, json.dumps({"error": {"code": 402, "message": "no credits"}}), QuotaExhausted),
         (200, json.dumps({"error": {"code": 502, "message": "upstream"}}), ProviderDown),
@@ -362,6 +364,21 @@ async def test_cancelling_counts_what_was_finished_and_leaves_the_client_usable(
         assert c.usage == Usage(1)
         assert (await c.ask(ask_for(), "m")).usage.requests == 1
         await c.close()
+
+
+async def test_reachable_asks_nothing_and_tells_an_outage_from_any_answer() -> None:
+    async with DryRun(key="right") as llm:
+        for key in ("right", "wrong"):
+            c = client(llm.base_url, key=key)
+            await c.reachable()
+            await c.close()
+        assert llm.stats.requests == 0
+        url = llm.base_url
+    c = client(url)
+    with pytest.raises(ProviderDown) as caught:
+        await c.reachable()
+    await c.close()
+    assert caught.value.__context__ is None
 
 
 # --- what a model does not take is learnt once

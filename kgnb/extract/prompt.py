@@ -136,8 +136,9 @@ def _known(chunk: str, names: Sequence[NameEntry], room: int, lang: Lang) -> str
     head, comma = _KNOWN[lang]
     room -= len(head) + 1
     told: list[str] = []
+    letters = set(chunk)  # most forms that the chunk lacks are ruled out by their letters
     for entry in names:
-        word = _told(chunk, entry)
+        word = _told(chunk, letters, entry)
         if not word or len(word) > room:
             continue
         told.append(word)
@@ -147,14 +148,18 @@ def _known(chunk: str, names: Sequence[NameEntry], room: int, lang: Lang) -> str
     return f"{head}{comma.join(told)}\n" if told else ""
 
 
-def _told(chunk: str, entry: NameEntry) -> str:
+def _told(chunk: str, letters: set[str], entry: NameEntry) -> str:
     """``刘备=玄德/皇叔`` with the forms that the chunk uses; empty if it uses none."""
+
+    def used(form: str) -> bool:
+        return letters.issuperset(form) and form in chunk and _plain(form)
+
     if not _plain(entry.name):
         return ""
-    forms = [form for form in entry.aliases[:8] if form != entry.name and _plain(form) and form in chunk]
+    forms = [form for form in entry.aliases[:8] if form != entry.name and used(form)]
     if forms:
         return f"{entry.name}={'/'.join(forms)}"
-    return entry.name if entry.name in chunk else ""
+    return entry.name if used(entry.name) else ""
 
 
 # --- the answer's schema ------------------------------------------------------------------------------------

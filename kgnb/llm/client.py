@@ -32,7 +32,6 @@ from kgnb.errors import (
     ProviderError,
     ReplyRefused,
     ReplyTruncated,
-    ReplyUnparsable,
     RequestRejected,
     SettingsError,
 )
@@ -89,8 +88,8 @@ class Client:
         """The reply of ``model`` to ``prompt``.
 
         Raises ProviderDown after ``tries`` attempts, RateLimited, AuthRejected, QuotaExhausted,
-        RequestRejected, PromptTooLong, ReplyTruncated, ReplyRefused or ReplyUnparsable (no answer of an LLM
-        at all); ``.usage`` of each says what the call cost.
+        RequestRejected (also where no LLM answers), PromptTooLong, ReplyTruncated or ReplyRefused; ``.usage``
+        of each says what the call cost.
         """
         meter = _Meter()
         try:
@@ -104,14 +103,19 @@ class Client:
 
     async def reachable(self) -> None:
         """Raises ProviderDown unless something answers at the endpoint, whatever it says; asks nothing."""
+        down: ProviderDown | None = None
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self._sdk.get("models", cast_to=object)
-        except (APIStatusError, APIError, ValueError, _TooLargeError) as error:
-            if isinstance(error, APIConnectionError) and not isinstance(error.__cause__, _TooLargeError):
-                raise self._down("provider.unreachable", host=self._host, tries=1) from None
-        except TimeoutError:
-            raise self._down("provider.timeout", seconds=round(CONNECT_SECONDS), tries=1) from None
+        except (APITimeoutError, TimeoutError):
+            down = self._down("provider.timeout", seconds=round(CONNECT_SECONDS), tries=1)
+        except APIConnectionError as error:
+            if not isinstance(error.__cause__, _TooLargeError):
+                down = self._down("provider.unreachable", host=self._host, tries=1)
+        except (APIError, ValueError, _TooLargeError):
+            return  # a status, an odd body: something answers
+        if down is not None:
+            raise down  # here, where no error that holds the key is its context
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -155,10 +159,10 @@ class Client:
             outcome, wait = await self._once(body, model, meter, attempt)
             if isinstance(outcome, Answer):
                 return outcome
-            wait = _backoff(attempt) if wait is None else wait
-            if not isinstance(outcome, ProviderDown) or attempt == self._tries or wait > MAX_WAIT:
+            wait = _backoff(attempt) if wait is None else wait * random.uniform(1.0, 1.2)  # noqa: S311
+            if not isinstance(outcome, ProviderDown) or attempt == self._tries or wait > MAX_WAIT * 1.2:
                 raise outcome
-            await asyncio.sleep(wait * random.uniform(1.0, 1.2))  # noqa: S311 - jitter, no secret
+            await asyncio.sleep(wait)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _once(
@@ -184,10 +188,10 @@ class Client:
             return self._garbled(), None
         if refusal is None:
             answer = self._dialect.answer(data)
-            if answer is not None:
+            if answer is not None and answer.end != "failed":
                 meter.finished(answer.usage)
                 return answer, None
-            refusal = _hidden_refusal(data)
+            refusal = _hidden_refusal(data) if answer is None else Refusal(502)
         meter.finished()
         if refusal is None:
             return self._garbled(), None
@@ -196,7 +200,7 @@ class Client:
     def _down(self, key: str, **facts: object) -> ProviderDown:
         return ProviderDown(key, provider=self.provider.name, **facts)
 
-    def _garbled(self) -> RequestRejected | ReplyUnparsable:
+    def _garbled(self) -> RequestRejected:
         return RequestRejected("provider.garbled", provider=self.provider.name)
 
 
@@ -220,8 +224,8 @@ def _hidden_refusal(data: Any) -> Refusal | None:
 
 
 def _backoff(attempt: int) -> float:
-    ceiling: float = min(8.0, 0.5 * 2 ** (attempt - 1))
-    return ceiling
+    step: float = min(8.0, 0.5 * 2 ** (attempt - 1))
+    return step * random.uniform(0.5, 1.5)  # noqa: S311 - spreads the slots, no secret
 
 
 # --- settings of a provider ---------------------------------------------------------------------------------

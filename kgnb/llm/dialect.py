@@ -42,7 +42,7 @@ class Answer:
     """An answer of status 200: ``end`` says how it came to be complete, or why it is not."""
 
     text: str
-    end: Literal["stop", "length", "refused"]
+    end: Literal["stop", "length", "refused", "failed"]
     usage: Usage
 
 
@@ -69,6 +69,14 @@ def dialect_of(provider: Provider, base_url: str) -> Dialect:
     host = (urlsplit(base_url).hostname or "").lower()
     native = host == "anthropic.com" or host.endswith(".anthropic.com")
     return Anthropic() if native or provider.key in {"anthropic", "claude"} else OpenAI()
+
+
+_REFUSED = ("content_filter", "sensitive")  # the second: Zhipu
+_FAILED = (
+    "insufficient_system_resource",
+    "network_error",
+    "error",
+)  # DeepSeek, Zhipu, OpenRouter: cut off inside
 
 
 class OpenAI:
@@ -110,8 +118,10 @@ class OpenAI:
             return None
         text, finish = _text(message.get("content")), _get(choice, "finish_reason")
         usage = _usage(data, ("prompt_tokens",), "completion_tokens")
-        if finish == "content_filter" or (message.get("refusal") and not text):
+        if finish in _REFUSED or (message.get("refusal") and not text):
             return Answer(text, "refused", usage)
+        if finish in _FAILED:
+            return Answer(text, "failed", usage)
         return Answer(text, "length" if finish == "length" else "stop", usage)
 
 
