@@ -137,6 +137,15 @@ async def test_whatever_stands_in_the_key_the_provider_is_paused_while_it_exists
     assert state.reason == ""
 
 
+async def test_a_wrong_key_met_by_every_slot_pauses_once(breaker: Breaker, redis: Redis) -> None:
+    untils = await asyncio.gather(*(breaker.pause(NAME, reason="401") for _ in range(30)))
+    assert sum(until > 0 for until in untils) == 1
+    await breaker.resume(NAME)
+    assert await breaker.pause(NAME, reason="401") > 0
+    assert await breaker.pause(NAME, 900) > 0  # a person's word always counts
+    assert await redis.ttl(SUSPEND) > 890
+
+
 async def test_deleting_the_key_resumes(breaker: Breaker, redis: Redis) -> None:
     await breaker.pause(NAME)
     await redis.delete(SUSPEND)

@@ -28,6 +28,8 @@ SUCCESS_INTERVAL = 15.0
 between two counted failures shows, and no round trip for each chapter."""
 MAX_NOT_BEFORE = 3_600.0
 """Seconds that a rate limit may hold all nodes."""
+ECHO_SECONDS = 5.0
+"""Time in which further calls for the same pause by one node are its other slots'."""
 MAX_REASON = 500
 """Characters of a reason that are kept."""
 HALVING_SECONDS = 2.0
@@ -58,6 +60,7 @@ class Breaker:
         self._redis = redis
         self._suspend = suspend_seconds
         self._failing: set[str] = set()
+        self._paused_at: dict[str, float] = {}
         self._reset_at: dict[str, float] = {}
         self._limited: dict[str, float] = {}  # until when, by the local monotonic clock
 
@@ -93,7 +96,12 @@ class Breaker:
 
     async def pause(self, provider: str, seconds: float | None = None, reason: str = "") -> float:
         """Pauses ``provider`` on every node for ``seconds`` (default: the setting); a longer pause that
-        stands is left. ``reason`` is shown to people. Returns until when (epoch seconds, Redis' clock)."""
+        stands is left. ``reason`` is shown to people. Returns until when (epoch seconds, Redis' clock); 0
+        when this node asked for the same a moment ago: every slot meets a wrong key at once."""
+        now = time.monotonic()
+        if seconds is None and now < self._paused_at.get(provider, -math.inf) + ECHO_SECONDS:
+            return 0.0
+        self._paused_at[provider] = now
         wanted = math.ceil(self._suspend if seconds is None else max(1.0, seconds))
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.time()
@@ -113,6 +121,7 @@ class Breaker:
         """Lifts a pause and forgets failures and rate limits, on every node."""
         self._failing.discard(provider)
         self._limited.pop(provider, None)
+        self._paused_at.pop(provider, None)
         keys = (_suspend(provider), _pause(provider), _fail(provider), _window(provider), _limit(provider))
         async with self._redis.pipeline(transaction=False) as pipe:
             for key in keys:  # one by one: the keys lie in different slots of a cluster
