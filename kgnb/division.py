@@ -101,13 +101,18 @@ def _joined(pieces: list[_Piece]) -> list[_Piece]:
         above = kept[-1] if kept else None
         if above is not None and above.heading and piece.heading and _leads(above, piece):
             kept.pop()
-            same = _key(above) in _key(piece)
-            piece.title = piece.title if same else f"{above.title} {piece.title}"[:200]
+            piece.title = _joint(above, piece)
             piece.text = f"{above.text}\n{piece.text}" if above.text else piece.text
         kept.append(piece)
     if kept and not kept[-1].text and kept[-1].heading and kept[-1].heading.level == headings.VOLUME:
         kept.pop()
     return [p for p in kept if not _is_furniture(p)]
+
+
+def _joint(above: _Piece, piece: _Piece) -> str:
+    if _key(above) in _key(piece):
+        return piece.title
+    return above.title if _key(piece) in _key(above) else f"{above.title} {piece.title}"[:200]
 
 
 def _leads(above: _Piece, piece: _Piece) -> bool:

@@ -29,7 +29,7 @@ _LEVELS = {
 }
 
 _NUMBERED = re.compile(
-    rf"^{_LEAD}(?:正文|正篇|VIP章节|VIP卷){_GAP}*[：:]?{_GAP}*(?P<a>第{_GAP}?{_NUM}{_GAP}?[回章節节卷集部篇话話折幕][^\n]*)$"
+    rf"^{_LEAD}(?:正文|正篇|VIP章节|VIP卷)(?:{_GAP}*[：:])?{_GAP}*(?P<a>第{_GAP}?{_NUM}{_GAP}?[回章節节卷集部篇话話折幕][^\n]*)$"
     rf"|^{_LEAD}(?P<b>第{_GAP}?{_NUM}{_GAP}?[回章節节卷集部篇话話折幕][^\n]{{0,70}})$",
     re.M,
 )
@@ -270,7 +270,7 @@ def _after_break(text: str, start: int) -> bool:
     ) or re.search(r"\n[ \t\u3000]*\n$", before) is not None  # fmt: skip
 
 
-_TITLE_LINE = re.compile(r"[ \t]*\n?[ \t]*(?P<title>[^\n]{1,60})\n[ \t]*(?:\n|$)")
+_TITLE_LINE = re.compile(r"[ \t]{0,40}\n?[ \t]{0,40}(?P<title>[^\n]{1,60})\n[ \t]*(?:\n|$)")
 
 
 def _with_next_line(text: str, heading: Heading) -> Heading:

@@ -345,6 +345,29 @@ def test_five_megabytes_in_a_second(tmp_path: Path) -> None:
         assert time.process_time() - began < 1.5  # 0.2 and 0.5 s here
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "正文{}x",
+        "{}第一章{}x",
+        "第一章{}x",
+        "CHAPTER I.\n{}\n",
+        "作者：{}",
+        "# {}x",
+        "{}",
+        "番外{}",
+        "卷一{}。",
+        "1.{}x",
+    ],
+)
+def test_hostile_lines_take_no_time(tmp_path: Path, line: str) -> None:
+    text = "\n\n".join(line.replace("{}", " " * 200_000) for _ in range(3)) + "\n" + ZH
+    for name in ("b.txt", "b.md"):
+        began = time.process_time()
+        book(tmp_path, text, name)
+        assert time.process_time() - began < 2
+
+
 # --- titles -------------------------------------------------------------------------------------------------
 
 
@@ -456,6 +479,12 @@ def test_epub_headings_from_its_table_of_contents(tmp_path: Path) -> None:
     read = read_book(epub(tmp_path, documents, ncx=ncx))
     assert titles(read) == ["雨夜", "天明"]
     assert [c.text for c in read.chapters] == ["\n".join(s.strip() for s in ZH.splitlines())] * 2
+
+
+def test_epub_whose_label_says_more_than_its_text(tmp_path: Path) -> None:
+    ncx = '<ncx><navPoint><text>第一章 风起</text><content src="1.xhtml"/></navPoint></ncx>'
+    read = read_book(epub(tmp_path, {"1.xhtml": page(f"<p>第一章</p>{paragraphs()}")}, ncx=ncx))
+    assert titles(read) == ["第一章 风起"]
 
 
 def test_epub_with_a_page_of_contents(tmp_path: Path) -> None:
