@@ -8,6 +8,7 @@ import itertools
 import random
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -469,6 +470,41 @@ async def test_two_processes_end_exact(store: GraphStore, bolt: Any, spy: Spy) -
     assert spy("MATCH ()-[e]->() RETURN count(e)") == [[len(stored.edges)]]
     await settle(store, novel.exact(), 1)
     assert timeless(await store.read(1)) == novel.exact()
+
+
+async def test_a_settle_that_begins_while_a_chapter_is_written(store: GraphStore, bolt: Any) -> None:
+    """Between lock and commit: either the chapter comes first, or it is not written under the old number."""
+    novel = Novel.make(1, count=1)
+    number = await store.raise_settle_number(novel.facts, 1)
+    raised = threading.Event()
+
+    async def raise_it() -> None:
+        other = GraphStore(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database)
+        await other.raise_settle_number(novel.facts, 1)
+        raised.set()
+        await other.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(raise_it()))
+    first_to_commit = []
+
+    def check() -> bool:
+        if thread.ident is None:
+            thread.start()
+            raised.wait(1.0)  # on Neo4j it has to wait for the chapter's commit
+            first_to_commit.append("settle" if raised.is_set() else "chapter")
+        return True
+
+    (projection,) = novel.projections()
+    projection.nodes.pop(("Novel", "1"))  # so that nothing but the lock writes on the Novel node
+    try:
+        await store.project(1, [projection], number=number, check=check)
+    except GraphConflict:
+        assert first_to_commit == ["settle"]
+        assert list((await store.read(1)).nodes) == [("Novel", "1")]
+    else:
+        assert first_to_commit == ["chapter"]
+    await asyncio.to_thread(thread.join)
+    assert await store.settle_number(1) == number + 1
 
 
 # --- deleting, counting, asking

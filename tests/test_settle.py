@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from kgnb.alias import Sighting, canonical_names, name_table
 from kgnb.model import (
     Chapter,
     Extraction,
@@ -400,6 +401,22 @@ def test_within_a_reply_an_alias_names_its_owner() -> None:
 
 
 # --- order and splitting
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_joins_do_not_depend_on_the_order_of_claims(seed: int) -> None:
+    pick = random.Random(seed)
+    names = list("甲乙丙丁戊己庚辛")
+    sightings = []
+    for chapter_ in range(5):
+        claims = {tuple(pick.sample(names, 2)) for _ in range(2)}
+        groups = [set(pick.sample(names, 2)) for _ in range(1)]
+        sightings.append(Sighting(chapter_, set(names), claims, groups))  # type: ignore[arg-type]
+    table = name_table((NameEntry("甲"), NameEntry("乙", ("辛",))))
+    expected = canonical_names(sightings, table)
+    for _ in range(6):
+        pick.shuffle(sightings)
+        assert canonical_names(sightings, table) == expected
 
 
 def _random_book(seed: int) -> tuple[list[Chapter], list[SettleRow], list[NameEntry]]:
