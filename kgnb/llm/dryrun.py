@@ -21,10 +21,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, Self
 
 from kgnb.llm import imitation
+from kgnb.llm.dryhttp import Connection, Request, Response, error_response, json_response
 from kgnb.texts import say
 
-MAX_REQUEST = 4_000_000
-"""Bytes of a request's body."""
 SMALL_CONTEXT = 1_000
 """Characters that the model ``dryrun-small-context`` takes."""
 
@@ -123,12 +122,12 @@ class DryRun:
         self.stats = Stats()
         self._at = (host, port)
         self._server: asyncio.Server | None = None
-        self._open: set[_Connection] = set()
+        self._open: set[Connection] = set()
 
     async def start(self) -> Self:
         """Listens; port 0 takes a free one."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Connection(self), *self._at, backlog=1024)
+        self._server = await loop.create_server(lambda: Connection(self), *self._at, backlog=1024)
         self._at = self._server.sockets[0].getsockname()[:2]
         return self
 
@@ -157,42 +156,54 @@ class DryRun:
         """base_url for OpenAI-compatible clients."""
         return f"{self.root_url}/v1"
 
-    def joined(self, connection: _Connection) -> None:
+    def joined(self, connection: Connection) -> None:
         """A client connected."""
         self._open.add(connection)
         self.stats.connections += 1
 
-    def left(self, connection: _Connection) -> None:
+    def left(self, connection: Connection) -> None:
         """A client is gone."""
         self._open.discard(connection)
 
+    def began(self) -> None:
+        """A request is under way."""
+        self.stats.in_flight += 1
+        self.stats.most_in_flight = max(self.stats.most_in_flight, self.stats.in_flight)
+
+    def ended(self) -> None:
+        """Its answer was sent, or nobody waits for it any more."""
+        self.stats.in_flight -= 1
+        self.stats.answered_at = time.time()
+
     # --- what is answered
 
-    def respond(self, request: _Request) -> _Response:
+    def respond(self, request: Request) -> Response:
         """The answer to one request."""
         path = request.path.partition("?")[0].rstrip("/")
         if request.method == "GET" and path == "/stats":
-            return _json(200, self.stats.as_json())
+            return json_response(200, self.stats.as_json())
         if request.method == "DELETE" and path == "/stats":
             self.stats = Stats(in_flight=self.stats.in_flight)
-            return _json(200, {})
+            return json_response(200, {})
         if not self._admitted(request):
             self.stats.outcomes["401"] += 1
-            return _error(401, "invalid_api_key", "wrong key", anthropic=path.endswith("/messages"))
+            return error_response(401, "invalid_api_key", "wrong key", anthropic=path.endswith("/messages"))
         if request.method == "GET" and path == "/v1/models":
-            return _json(200, {"object": "list", "data": [{"id": m, "object": "model"} for m in MODELS]})
+            return json_response(
+                200, {"object": "list", "data": [{"id": m, "object": "model"} for m in MODELS]}
+            )
         if request.method == "POST" and path in ("/v1/chat/completions", "/v1/messages"):
             return self._chat(request.body, anthropic=path == "/v1/messages")
-        return _error(404, "not_found", f"no such path: {path}")
+        return error_response(404, "not_found", f"no such path: {path}")
 
-    def _admitted(self, request: _Request) -> bool:
+    def _admitted(self, request: Request) -> bool:
         given = request.headers.get("x-api-key") or request.headers.get("authorization", "")[7:]
         return not self.key or hmac.compare_digest(given.encode(), self.key.encode())
 
-    def _chat(self, body: bytes, *, anthropic: bool) -> _Response:
+    def _chat(self, body: bytes, *, anthropic: bool) -> Response:
         asked = _Asked.read(body, anthropic=anthropic)
         if asked is None:
-            return _error(400, "invalid_request_error", "not a chat request", anthropic=anthropic)
+            return error_response(400, "invalid_request_error", "not a chat request", anthropic=anthropic)
         stats, now = self.stats, time.time()
         stats.requests += 1
         stats.first, stats.latest = stats.first or now, now
@@ -207,31 +218,35 @@ class DryRun:
             stats.answered[asked.hash] += 1
         return response
 
-    def _refusal(self, asked: _Asked) -> tuple[str, _Response] | None:
+    def _refusal(self, asked: _Asked) -> tuple[str, Response] | None:
         """What the model's name forbids."""
         model, native = asked.model, asked.anthropic
         if model not in MODELS:
-            return "404", _error(404, "model_not_found", f"no model {model}", anthropic=native)
+            return "404", error_response(404, "model_not_found", f"no model {model}", anthropic=native)
         wrong = asked.unsupported()
         if wrong:
-            return "400", _error(400, "unsupported_value", f"no {wrong}", param=wrong, anthropic=native)
+            return "400", error_response(
+                400, "unsupported_value", f"no {wrong}", param=wrong, anthropic=native
+            )
         if model == "dryrun-no-quota":
-            return "quota", _error(429, "insufficient_quota", "no quota left", anthropic=native)
+            return "quota", error_response(429, "insufficient_quota", "no quota left", anthropic=native)
         if model == "dryrun-small-context" and len(asked.text) > SMALL_CONTEXT:
-            return "context", _error(400, "context_length_exceeded", "too long", anthropic=native)
+            return "context", error_response(400, "context_length_exceeded", "too long", anthropic=native)
         return None
 
-    def _outcome(self, outcome: str, asked: _Asked) -> _Response:
+    def _outcome(self, outcome: str, asked: _Asked) -> Response:
         native = asked.anthropic
         if outcome == "rate_429":
             wait = f"retry-after: {self.retry_after:g}\r\n"
-            return _error(429, "rate_limit_exceeded", "slow down", anthropic=native)._replace(extra=wait)
+            return error_response(429, "rate_limit_exceeded", "slow down", anthropic=native)._replace(
+                extra=wait
+            )
         if outcome == "rate_500":
-            return _error(500, "server_error", "try again", anthropic=native)
+            return error_response(500, "server_error", "try again", anthropic=native)
         if outcome == "hang":
-            return _Response(0, b"")
+            return Response(0, b"")
         text = imitation.answer(asked.text)
-        response = _json(200, _completion(_spoilt(outcome, text), outcome, asked))
+        response = json_response(200, _completion(_spoilt(outcome, text), outcome, asked))
         if outcome == "drop":
             return response._replace(status=-200)
         return response
@@ -313,129 +328,6 @@ def _completion(text: str, outcome: str, asked: _Asked) -> dict[str, Any]:
         "choices": [{"index": 0, "message": message, "finish_reason": reason}],
         "usage": {"prompt_tokens": sent, "completion_tokens": made, "total_tokens": sent + made},
     }
-
-
-# --- HTTP ---------------------------------------------------------------------------------------------------
-
-
-class _Request(NamedTuple):
-    method: str
-    path: str
-    headers: dict[str, str]
-    body: bytes
-
-
-class _Response(NamedTuple):
-    status: int  # 0: never; negative: closed half-way
-    body: bytes
-    extra: str = ""
-
-    def encoded(self) -> bytes:
-        head = (
-            f"HTTP/1.1 {abs(self.status)} -\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(self.body)}\r\n{self.extra}\r\n"
-        )
-        return head.encode() + self.body
-
-
-def _json(status: int, value: Any) -> _Response:
-    return _Response(status, json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
-
-
-def _error(status: int, code: str, message: str, *, param: str = "", anthropic: bool = False) -> _Response:
-    if anthropic:
-        return _json(status, {"type": "error", "error": {"type": code, "message": message}})
-    kind = "invalid_request_error" if status < 429 else code
-    error = {"message": message, "type": kind, "param": param or None, "code": code}
-    return _json(status, {"error": error})
-
-
-class _Connection(asyncio.Protocol):
-    """One keep-alive connection; requests on it are answered in turn."""
-
-    def __init__(self, owner: DryRun) -> None:
-        self._owner = owner
-        self._buffer = bytearray()
-        self._transport: asyncio.Transport | None = None
-        self._answering: asyncio.TimerHandle | None = None
-        self._head: tuple[str, str, dict[str, str], int] | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._owner.joined(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
-        self._owner.left(self)
-        if self._answering is not None:
-            self._answering.cancel()
-            self._done()
-
-    def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
-
-    def data_received(self, data: bytes) -> None:
-        self._buffer += data
-        if self._answering is None:
-            self._next()
-
-    def _next(self) -> None:
-        """Takes the next whole request out of the buffer, if there is one."""
-        if self._head is None and not self._read_head():
-            return
-        assert self._head is not None
-        method, path, headers, length = self._head
-        if len(self._buffer) < length:
-            return
-        body = bytes(self._buffer[:length])
-        del self._buffer[:length]
-        self._head = None
-        self._answer(_Request(method, path, headers, body))
-
-    def _read_head(self) -> bool:
-        end = self._buffer.find(b"\r\n\r\n")
-        if end < 0:
-            return False
-        first, *lines = self._buffer[:end].decode("latin-1").split("\r\n")
-        del self._buffer[: end + 4]
-        method, _, rest = first.partition(" ")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > MAX_REQUEST or "transfer-encoding" in headers:
-            self.abort()
-            return False
-        self._head = (method, rest.partition(" ")[0], headers, int(length))
-        return True
-
-    def _answer(self, request: _Request) -> None:
-        stats, loop = self._owner.stats, asyncio.get_running_loop()
-        stats.in_flight += 1
-        stats.most_in_flight = max(stats.most_in_flight, stats.in_flight)
-        started = loop.time()
-        response = self._owner.respond(request)
-        if response.status == 0:
-            self._answering = loop.call_later(86_400, self.abort)
-            return
-        delay = self._owner.latency if request.method == "POST" else 0.0
-        self._answering = loop.call_at(started + delay, self._send, response)
-
-    def _send(self, response: _Response) -> None:
-        assert self._transport is not None
-        self._done()
-        self._owner.stats.answered_at = time.time()
-        if response.status < 0:
-            encoded = response.encoded()
-            self._transport.write(encoded[: len(encoded) // 2])
-            self._transport.close()
-            return
-        self._transport.write(response.encoded())
-        if self._buffer:
-            self._next()
-
-    def _done(self) -> None:
-        self._answering = None
-        self._owner.stats.in_flight -= 1
 
 
 # --- the command --------------------------------------------------------------------------------------------

@@ -1,0 +1,163 @@
+"""HTTP/1.1 with keep-alive for the dry run: asyncio's protocols, standard library only, one request at a time
+on each connection. Serves JSON to well-behaved clients on loopback; not a server for the open net."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, NamedTuple, Protocol
+
+MAX_REQUEST = 4_000_000
+"""Bytes of a request's body."""
+
+
+class Owner(Protocol):
+    """Who answers, and hears what happens."""
+
+    latency: float
+
+    def respond(self, request: Request) -> Response:
+        """The answer to a request."""
+
+    def joined(self, connection: Connection) -> None:
+        """A client connected."""
+
+    def left(self, connection: Connection) -> None:
+        """A client is gone."""
+
+    def began(self) -> None:
+        """A request is under way."""
+
+    def ended(self) -> None:
+        """Its answer was sent, or nobody waits for it any more."""
+
+
+class Request(NamedTuple):
+    """A whole request; header names in lower case."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+class Response(NamedTuple):
+    """An answer. ``status`` 0: none ever; negative: the connection is closed half-way through it."""
+
+    status: int
+    body: bytes
+    extra: str = ""  # header lines
+
+    def encoded(self) -> bytes:
+        """The bytes to send."""
+        head = (
+            f"HTTP/1.1 {abs(self.status)} -\r\ncontent-type: application/json\r\n"
+            f"content-length: {len(self.body)}\r\n{self.extra}\r\n"
+        )
+        return head.encode() + self.body
+
+
+def json_response(status: int, value: Any) -> Response:
+    """``value`` as JSON."""
+    return Response(status, json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def error_response(
+    status: int, code: str, message: str, *, param: str = "", anthropic: bool = False
+) -> Response:
+    """An error in the form of OpenAI or of Anthropic."""
+    if anthropic:
+        return json_response(status, {"type": "error", "error": {"type": code, "message": message}})
+    kind = "invalid_request_error" if status < 429 else code
+    error = {"message": message, "type": kind, "param": param or None, "code": code}
+    return json_response(status, {"error": error})
+
+
+class Connection(asyncio.Protocol):
+    """One keep-alive connection; requests on it are answered in turn."""
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+        self._buffer = bytearray()
+        self._transport: asyncio.Transport | None = None
+        self._answering: asyncio.TimerHandle | None = None
+        self._head: tuple[str, str, dict[str, str], int] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client connected."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._owner.joined(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
+        """A client is gone."""
+        self._owner.left(self)
+        if self._answering is not None:
+            self._answering.cancel()
+            self._done()
+
+    def abort(self) -> None:
+        """Drops the connection."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        """Some of a request came."""
+        self._buffer += data
+        if self._answering is None:
+            self._next()
+
+    def _next(self) -> None:
+        """Takes the next whole request out of the buffer, if there is one."""
+        if self._head is None and not self._read_head():
+            return
+        assert self._head is not None
+        method, path, headers, length = self._head
+        if len(self._buffer) < length:
+            return
+        body = bytes(self._buffer[:length])
+        del self._buffer[:length]
+        self._head = None
+        self._answer(Request(method, path, headers, body))
+
+    def _read_head(self) -> bool:
+        end = self._buffer.find(b"\r\n\r\n")
+        if end < 0:
+            return False
+        first, *lines = self._buffer[:end].decode("latin-1").split("\r\n")
+        del self._buffer[: end + 4]
+        method, _, rest = first.partition(" ")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > MAX_REQUEST or "transfer-encoding" in headers:
+            self.abort()
+            return False
+        self._head = (method, rest.partition(" ")[0], headers, int(length))
+        return True
+
+    def _answer(self, request: Request) -> None:
+        loop = asyncio.get_running_loop()
+        self._owner.began()
+        started = loop.time()
+        response = self._owner.respond(request)
+        if response.status == 0:
+            self._answering = loop.call_later(86_400, self.abort)
+            return
+        delay = self._owner.latency if request.method == "POST" else 0.0
+        self._answering = loop.call_at(started + delay, self._send, response)
+
+    def _send(self, response: Response) -> None:
+        assert self._transport is not None
+        self._done()
+        if response.status < 0:
+            encoded = response.encoded()
+            self._transport.write(encoded[: len(encoded) // 2])
+            self._transport.close()
+            return
+        self._transport.write(response.encoded())
+        if self._buffer:
+            self._next()
+
+    def _done(self) -> None:
+        self._answering = None
+        self._owner.ended()
