@@ -18,6 +18,12 @@ from kgnb.extract.people import People, Stands
 _SENTENCE_END = re.compile(r"[.!?](?=[\s\"])|\n")
 _ABBREVIATED = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Rev)\.$")
 _PRONOUN = re.compile(r"\b(he|him|his|himself|she|her|hers|herself)\b", re.IGNORECASE)
+_WITH_FIRST = frozenset(
+    "miss master sir lady aunt uncle cousin king queen prince princess father brother sister saint st".split()
+)
+_MILITARY = frozenset(
+    "captain colonel admiral major general lieutenant sergeant commander commodore corporal".split()
+)
 WINDOW = 1500
 
 
@@ -66,6 +72,13 @@ class Resolver:
         self.stands = Stands(self.people, {n: s.at for n, s in self.spans.items()}, ends, WINDOW)
         self.order = sorted(self.spans, key=lambda n: (-self.spans[n].count, n))
         self._gender: dict[str, str] = {}
+        self.dropped: set[str] = set()
+        self._begin: dict[str, list[str]] = defaultdict(list)  # first word after the titles → names
+        self._end: dict[str, list[str]] = defaultdict(list)  # last word → names
+        for name in self.order:
+            if self.parts[name].rest:
+                self._begin[self.parts[name].first].append(name)
+                self._end[self.parts[name].last].append(name)
 
     def resolve(self) -> dict[str, list[str]]:
         """Canonical name → all names of that person."""
@@ -76,8 +89,12 @@ class Resolver:
         self._bare_last()
         self._nicknames()
         self._ranks()
+        self._eldest()
         found = {}
-        for names in self.people.members.values():
+        for members in self.people.members.values():
+            names = [n for n in members if n not in self.dropped]
+            if not names:
+                continue
             found[max(names, key=self._canonical)] = sorted(names, key=lambda n: (-self.spans[n].count, n))
         return found
 
@@ -133,15 +150,22 @@ class Resolver:
         for name in self.order:
             if len(self.parts[name].rest) != 1 or self.parts[name].titles:
                 continue
+            least = max(2, 0.015 * self.spans[name].count)
             fulls = [
                 n
-                for n in self.order
+                for n in self._begin.get(name, ())
                 if len(self.parts[n].rest) > 1
-                and self.parts[n].first == name
                 and "mrs" not in self.parts[n].titles
+                and (not self.parts[n].titles or self._size(n) >= least)
             ]
-            roots = list(dict.fromkeys(self.people.root(f) for f in fulls))
-            best = self._apart(name, [r for r in roots if self._agree(name, r)])
+            titled = sum(
+                self.spans[n].count
+                for n in self._end.get(name, ())
+                if set(self.parts[n].titles) - _WITH_FIRST
+            )
+            if titled > sum(self.spans[n].count for n in fulls):
+                continue  # rather a surname: Fitzwilliam is Colonel Fitzwilliam
+            best = self._apart(name, self._roots(fulls, name))
             if best:
                 self.people.join(best, name, "first name")
 
@@ -153,18 +177,20 @@ class Resolver:
                 continue
             fulls = [
                 n
-                for n in self.order
+                for n in self._end.get(parts.last, ())
                 if len(self.parts[n].rest) > 1
-                and self.parts[n].last == parts.last
                 and not _clash(parts.titles, self._titles(n))
+                and "mrs" not in self.parts[n].titles
             ]
-            roots = list(dict.fromkeys(self.people.root(f) for f in fulls))
-            best = self._apart(name, [r for r in roots if self._agree(name, r)], strict=True)
+            # A lady's first name is seldom said where her title is: without evidence she stays alone.
+            roots = self._roots(fulls, name)
+            doubt = len(roots) > 1 or bool(set(parts.titles) & {"mrs", "lady"})
+            best = self._apart(name, roots, strict=True, unsure=9.0 if doubt else 0.0)
             if best:
                 self.people.join(best, name, "title and surname")
 
     def _bare_last(self) -> None:
-        """Darcy is whoever mostly bears it with a title; White Rabbit is the Rabbit."""
+        """Darcy is whoever mostly bears it with a title; the Rabbit is the White Rabbit."""
         for name in self.order:
             if (
                 self.parts[name].titles
@@ -173,44 +199,59 @@ class Resolver:
             ):
                 continue
             bearers: Counter[str] = Counter()
-            for other in self.order:
-                parts = self.parts[other]
-                if (
-                    other != name
-                    and (parts.titles or len(parts.rest) > 1)
-                    and (parts.last == name or other.startswith(name + " of "))
-                ):
-                    polite = "mrs" in parts.titles or "miss" in parts.titles
-                    bearers[self.people.root(other)] += (
-                        self.spans[other].count if not polite else self.spans[other].count // 4
-                    )
-            ranked = [r for r, n in bearers.most_common(3) if n > 0 or len(bearers) == 1]
-            if (
-                ranked
-                and (len(ranked) == 1 or bearers[ranked[0]] >= 1.5 * bearers[ranked[1]])
-                and self.stands.ratio(name, ranked[0], 0.0) < 0.7
-            ):
+            for other in self._end.get(name, ()):
+                if self.parts[other].titles or len(self.parts[other].rest) > 1:
+                    bearers[self.people.root(other)] += self.spans[other].count
+            for other in self._begin.get(name, ()):
+                if other.startswith(name + " of "):
+                    bearers[self.people.root(other)] += self.spans[other].count
+            ranked = [r for r, _ in bearers.most_common(2)]
+            if not ranked:
+                continue
+            clear = len(ranked) == 1 or bearers[ranked[0]] >= 1.2 * bearers[ranked[1]]
+            if clear and self._titles(ranked[0]) & {"mrs", "miss"} and len(ranked) > 1:
+                clear = False  # a lady is not called by her surname alone while others bear it
+            if clear and self.stands.ratio(name, ranked[0], 0.0, least=3.0) < 1.5:
                 self.people.join(ranked[0], name, "surname")
+            elif self.spans[name].count < bearers[ranked[0]]:
+                self.dropped.add(name)  # the family's name, nobody's in particular
 
     def _nicknames(self) -> None:
         """Lizzy and Elizabeth: the table's long forms, where one bearer keeps apart from the short one."""
         for name in self.order:
             longs = words.NICKNAMES.get(self.parts[name].first.lower())
-            if not longs or len(self.people.names_of(name)) > 3:
+            if not longs or len(self.people.names_of(name)) > 6:
                 continue
-            roots = [
-                self.people.root(n)
-                for n in self.order
-                if self.parts[n].first.lower() in longs
-                and not (len(self.parts[n].rest) == 1 and self._is_surname(self.parts[n].first, n))
+            bearers = [
+                n
+                for long in sorted(longs)
+                for n in self._begin.get(long.capitalize(), ())
+                if not self.parts[n].titles
             ]
-            best = self._apart(
-                name,
-                [r for r in dict.fromkeys(roots) if self._agree(name, r) and r != self.people.root(name)][:4],
-                strict=True,
-            )
+            near = [r for r in self._roots(bearers, name) if self.stands.reach(name, r) >= 0.4]
+            best = self._apart(name, near, strict=True, unsure=9.0)
+            if not best and len(near) == 1 and self._same_surname(name, near[0]):
+                best = near[0]
             if best:
                 self.people.join(best, name, "nickname")
+
+    def _eldest(self) -> None:
+        """Miss Bennet is Jane Bennet: of the daughters the one who is never called Miss and her first name."""
+        for name in self.order:
+            parts = self.parts[name]
+            if parts.titles != ("miss",) or len(parts.rest) != 1 or len(self.people.names_of(name)) > 1:
+                continue
+            family = [
+                n
+                for n in self._end.get(parts.last, ())
+                if len(self.parts[n].rest) == 2
+                and set(self.parts[n].titles) <= {"miss"}
+                and self.gender(n) == "f"
+            ]
+            sisters = self._roots(family, name)
+            eldest = [r for r in sisters if "miss" not in self._titles(r)]
+            if len(eldest) == 1 and len(sisters) > 2 and self.stands.ratio(name, eldest[0], 0.0) < 1.5:
+                self.people.join(eldest[0], name, "the eldest")
 
     def _ranks(self) -> None:
         """The Admiral is the one Admiral of the book."""
@@ -229,17 +270,29 @@ class Resolver:
 
     # --- tests ---
 
-    def _apart(self, name: str, roots: list[str], *, strict: bool = False) -> str:
+    def _roots(self, names: Iterable[str], name: str) -> list[str]:
+        """The persons of ``names`` who are not ``name``'s already and may be by their sex."""
+        roots = dict.fromkeys(self.people.root(n) for n in names)
+        return [r for r in roots if r != self.people.root(name) and self._agree(name, r)]
+
+    def _apart(self, name: str, roots: list[str], *, strict: bool = False, unsure: float = 0.0) -> str:
         """The root whose person may be ``name``'s: never beside it in a sentence; empty if none or unclear."""
         if not roots:
             return ""
         if len(roots) == 1:
             limit = 0.35 if strict else 0.6
-            return roots[0] if self.stands.ratio(name, roots[0], 0.0) < limit else ""
-        judged = sorted((self.stands.ratio(name, r, 0.2), i, r) for i, r in enumerate(roots))
+            return roots[0] if self.stands.ratio(name, roots[0], unsure) < limit else ""
+        judged = sorted((self.stands.ratio(name, r, max(0.2, unsure)), i, r) for i, r in enumerate(roots))
         if judged[0][0] < 0.3 and (not strict or judged[1][0] > 0.3):
             return judged[0][2]
         return ""
+
+    def _same_surname(self, one: str, other: str) -> bool:
+        lasts = [
+            {self.parts[n].last for n in self.people.names_of(w) if len(self.parts[n].rest) > 1}
+            for w in (one, other)
+        ]
+        return bool(lasts[0] & lasts[1])
 
     def _is_surname(self, word: str, name: str) -> bool:
         """Whether others bear ``word`` as their last name."""
@@ -250,6 +303,9 @@ class Resolver:
             and self.people.root(n) != mine
             for n, p in self.parts.items()
         )
+
+    def _size(self, name: str) -> int:
+        return sum(self.spans[n].count for n in self.people.names_of(name))
 
     def _titles(self, name: str) -> set[str]:
         return {t for n in self.people.names_of(name) for t in self.parts[n].titles}
@@ -269,6 +325,13 @@ class Resolver:
             return "f"
         if titles & words.MALE:
             return "m"
+        if titles & _MILITARY:
+            return ""  # the pronouns around them are often those of whom they look at
+        firsts = {self.parts[n].first.lower() for n in self.people.names_of(name)}
+        if firsts & words.FEMALE_NAMES and not firsts & words.MALE_NAMES:
+            return "f"
+        if firsts & words.MALE_NAMES and not firsts & words.FEMALE_NAMES:
+            return "m"
         root = "\x00".join(self.people.names_of(name))
         if root not in self._gender:
             self._gender[root] = self._by_pronouns(self.people.names_of(name))
@@ -286,13 +349,11 @@ class Resolver:
         best, n = seen.most_common(1)[0]
         return best if n >= 0.7 * seen.total() else ""
 
-    def _canonical(self, name: str) -> tuple[bool, int, int]:
-        parts = self.parts[name]
-        return (
-            bool(parts.rest) and not (parts.titles and len(parts.rest) == 1),
-            len(parts.rest) > 1,
-            self.spans[name].count,
-        )
+    def _canonical(self, name: str) -> tuple[int, int, int, str]:
+        """A full name without title, if it is said more than once; then the more frequent."""
+        parts, count = self.parts[name], self.spans[name].count
+        full = len(parts.rest) > 1 and not parts.titles and len(parts.rest) <= 3
+        return (int(full and count >= 2), int(bool(parts.rest)), count, name)
 
 
 def _clash(one: Iterable[str], other: Iterable[str]) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 
 from kgnb.extract import trie
 from kgnb.extract import words_zh as words
-from kgnb.extract.names_zh import HAN, has_surname
+from kgnb.extract.names_zh import HAN, Judge, has_surname
 from kgnb.extract.people import People, Stands
 
 _INTRODUCED = re.compile(
@@ -43,18 +43,16 @@ def given_of(name: str) -> str:
 
 
 class Resolver:
-    """Resolves the aliases of one book.
+    """Resolves the aliases of one book."""
 
-    ``counts``: the accepted names with their occurrences; ``addresses``: forms with a surname that someone may
-    be addressed by → the same without it; ``doubtful``: what is a name if a title stands before it.
-    """
-
-    def __init__(self, text: str, counts: Mapping[str, int], addresses: Mapping[str, str], doubtful: Iterable[str] = ()) -> None:
+    def __init__(self, text: str, judge: Judge) -> None:
+        accepted = judge.names()
         self.text = text
-        self.counts = dict(counts)
-        self.addresses = addresses
-        self.doubtful = set(doubtful)
-        self.people = People(counts)
+        self.counts = {w: c.count for w, c in accepted.items()}
+        self.addresses = judge.addresses(accepted)
+        self.givens = judge.givens(accepted)
+        self.doubtful = judge.doubtful(accepted)
+        self.people = People(self.counts)
         self.courtesy: set[str] = set()
         self.attached: dict[str, str] = {}
         self.dropped: set[str] = set()
@@ -66,6 +64,7 @@ class Resolver:
         self._called()
         self._surname_forms()
         self.stands = self._locate()
+        self._given_alone()
         self._addressed()
         self._titles()
         self._surname_titles()
@@ -137,7 +136,11 @@ class Resolver:
         if not said or not given:
             return ""
         near = self.text[max(0, at - 200) : at + 400]
-        fitting = [n for n in self.counts if n.endswith(given) and given_of(n) == given and surname_of(n) and n in near]
+        fitting = [
+            n
+            for n in self.counts
+            if n.endswith(given) and given_of(n) == given and surname_of(n) and n in near
+        ]
         return max(fitting, key=lambda n: (near.count(n), self.counts[n]), default="")
 
     # --- what the forms say ---
@@ -174,11 +177,31 @@ class Resolver:
 
     def _locate(self) -> Stands:
         ends = [m.start() for m in _SENTENCE_END.finditer(self.text)]
-        forms = [f for pairs in (self.addresses, self.attached) for pair in pairs.items() for f in pair]
+        forms = [
+            f
+            for pairs in (self.addresses, self.attached, self.givens)
+            for pair in pairs.items()
+            for f in pair
+        ]
         self.at = {n: [] for n in (*self.counts, *forms, *self.doubtful)}
         for match in re.finditer(trie.pattern(self.at), self.text):
             self.at[match[0]].append(match.start())
         return Stands(self.people, self.at, ends, WINDOW)
+
+    def _given_alone(self) -> None:
+        """晓雯 is 周晓雯 if nobody else of the book is called so and she is about."""
+        bearers = Counter(self.givens.values())
+        for full, given in self.givens.items():
+            if (
+                bearers[given] > 1
+                or given in self.courtesy
+                or given in self.people.members
+                or len(self.at[given]) < 2
+            ):
+                continue
+            if self.stands.reach((given,), full) >= 0.6:
+                self.counts[given] = len(self.at[given])
+                self.people.join(full, given, "名")
 
     def _addressed(self) -> None:
         """袁公路 and 公路: the one of the same surname who is never beside them."""
@@ -234,9 +257,15 @@ class Resolver:
     def _apart(self, name: str, others: Iterable[str], limit: float, reach: float) -> str:
         """The one person who stands near ``name`` again and again but never beside it; empty if none or unclear."""
         roots = {self.people.root(o) for o in others} - {self.people.root(name)}
-        near = [r for r in roots if self.stands.reach(name, r) >= reach and self.stands.expected(name, r) >= 3]
+        near = [
+            r for r in roots if self.stands.reach(name, r) >= reach and self.stands.expected(name, r) >= 3
+        ]
         judged = sorted((self.stands.ratio(name, r), r) for r in near)
-        if not judged or judged[0][0] >= limit or (len(judged) > 1 and judged[1][0] < 2 * judged[0][0] + 0.05):
+        if (
+            not judged
+            or judged[0][0] >= limit
+            or (len(judged) > 1 and judged[1][0] < 2 * judged[0][0] + 0.05)
+        ):
             return ""
         return judged[0][1]
 

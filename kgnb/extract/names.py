@@ -61,9 +61,7 @@ _Found = tuple[str, list[str], str, list[int]]
 def _scan_zh(text: str) -> Iterable[_Found]:
     from kgnb.extract.alias_zh import Resolver
 
-    judge = names_zh.Judge(text)
-    accepted = judge.names()
-    resolver = Resolver(text, {w: c.count for w, c in accepted.items()}, judge.addresses(accepted), judge.doubtful(accepted))
+    resolver = Resolver(text, names_zh.Judge(text))
     taken: set[str] = set()
     for name, names in resolver.resolve().items():
         taken.update(names)
@@ -82,5 +80,5 @@ def _scan_en(text: str) -> Iterable[_Found]:
         taken.update(names)
         yield name, names, "Character", [a for n in names for a in resolver.spans[n].at]
     for name, span in judge.places().items():
-        if name not in taken:
+        if name not in taken and name not in resolver.spans:
             yield name, [], names_en.kind_of(name), span.at

@@ -16,7 +16,7 @@ from kgnb.extract import words_en as words
 
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "_": " ", "\u00a0": " "})
 _HONORIFIC = "|".join(sorted((w.capitalize() for w in words.HONORIFICS), key=len, reverse=True))
-_CAP = r"[A-Z][a-zà-ÿ]+(?:'[A-Z][a-z]+)?(?:-[A-Z]?[a-z]+)*|[A-Z]\.(?= ?[A-Z][a-z])"
+_CAP = r"[A-Z][a-zà-ÿ]+(?:'[A-Z][a-z]+)?(?!'[a-z]{2})(?:-[A-Z]?[a-z]+)*|[A-Z]\.(?= ?[A-Z][a-z])"
 SPAN = re.compile(
     rf"(?:(?:{_HONORIFIC})\b\.? ){{0,2}}(?:{_CAP})(?: (?:(?:of|de|du|la|le|von|van|der|den|the|del|di|da|bin|ibn) ){{0,2}}(?:{_CAP})){{0,4}}"
 )
@@ -105,6 +105,8 @@ class Spans:
         word = parts[0]
         if key(word) in words.HONORIFICS:
             return len(parts) > 1 and parts[1] not in _JOINERS or key(word) in words.RANKS
+        if key(word) in words.MONTHS and len(parts) > 1 and not opening:
+            return True  # the March Hare
         if key(word) in words.NO_NAMES or key(word) in words.ENDEARMENTS or key(word) in words.SPEECH:
             return False
         return not opening or self.proper(word) or (self.lower[word.lower()] == 0)
@@ -157,6 +159,20 @@ class Judge:
         self._after = self._odds(s.after for s in seeds)
         for span in self.spans.found.values():
             span.score = self._score(span)
+        self._kindred()
+
+    def _kindred(self) -> None:
+        """Elizabeth Bennet is a person because Elizabeth and Mr. Bennet are."""
+        sure = [s.name.split(" ") for s in self.spans.found.values() if s.score >= 1.5 and s.count >= 3]
+        firsts = {p[0] for p in sure if len(p) == 1}
+        lasts = {p[-1] for p in sure if titled(" ".join(p))}
+        for span in self.spans.found.values():
+            parts = span.name.split(" ")
+            if len(parts) > 1 and not titled(span.name) and (parts[0] in firsts or parts[-1] in lasts):
+                place = key(parts[-1]) in words.PLACE_WORDS | words.ORG_WORDS
+                span.score += 0.0 if place else 3.0
+            elif len(parts) == 1 and parts[0] in lasts:
+                span.score += 1.5
 
     def _odds(self, sides: Iterable[Mapping[str, int]]) -> dict[str, float]:
         seen: Counter[str] = Counter()
@@ -181,6 +197,12 @@ class Judge:
             score -= 2.0
         if key(span.name.split(" ")[-1]) in words.PLACE_WORDS | words.ORG_WORDS and not span.speaks:
             score -= 2.0
+        if (
+            span.count >= 3
+            and not span.the
+            and not any(self.spans.lower[w.lower()] for w in span.name.split(" "))
+        ):
+            score += 0.5  # never a common word
         if span.count < 3 and not titled(span.name) and not span.speaks:
             score -= 0.7
         return score
@@ -189,7 +211,7 @@ class Judge:
         """The accepted persons by name."""
         found = {}
         for name, span in self.spans.found.items():
-            if span.score >= bar and (span.count >= 2 or titled(name) or span.speaks):
+            if span.score >= bar and (span.count >= 2 or titled(name) or span.speaks or span.score >= 3.0):
                 found[name] = span
         return found
 

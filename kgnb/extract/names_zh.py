@@ -162,9 +162,16 @@ def _dictionary(wanted: set[str]) -> Iterable[tuple[str, int, str]]:
                 yield word, int(frequency), tag
 
 
-def dictionary_words(wanted: set[str]) -> dict[str, float]:
-    """Those of ``wanted`` that the dictionary knows as something else than a person → how surely (0 to 4)."""
-    return {w: 0.8 * math.log10(max(3, n)) for w, n, tag in _dictionary(wanted) if not tag.startswith("nr")}
+def weights(wanted: set[str]) -> tuple[dict[str, float], set[str]]:
+    """What the dictionary knows of ``wanted``: words that are no persons → how surely (0 to 4); place names."""
+    words_known: dict[str, float] = {}
+    places = set()
+    for word, frequency, tag in _dictionary(wanted):
+        if tag == "ns":
+            places.add(word)
+        if not tag.startswith("nr"):
+            words_known[word] = 0.8 * math.log10(max(3, frequency))
+    return words_known, places
 
 
 class Judge:
@@ -176,7 +183,8 @@ class Judge:
         spoken = speakers(text)
         words_seen = sorted(w for w in surname_words(text, least) | set(spoken) if possible(w))
         contexts = read_contexts(text, words_seen)
-        self.known = dictionary_words(set(words_seen))
+        givens = {w[-2:] for w in words_seen if len(w) > 2}
+        self.known, _ = weights(givens.union(words_seen))
         self.candidates = {
             w: Candidate(w, c, spoken.get(w, 0), has_surname(w))
             for w, c in contexts.items()
@@ -211,8 +219,9 @@ class Judge:
             score -= self.known[word] * (0.5 if word[0] in words.COMMON_SURNAMES and len(word) == 2 else 1.0)
         return score
 
-    def names(self, bar: float = 0.7) -> dict[str, Candidate]:
+    def names(self) -> dict[str, Candidate]:
         """The accepted candidates: those over the bar that are no piece or prolongation of another."""
+        bar = 0.5 if len(self.text) < 100_000 else 0.7  # a short text teaches its model less
         passed = {w: c for w, c in self.candidates.items() if c.score >= bar and not self._fragment(c)}
         kept: dict[str, Candidate] = {}
         for word in sorted(passed, key=len):
@@ -220,12 +229,26 @@ class Judge:
                 kept[word] = passed[word]
         return kept
 
+    def givens(self, names: Mapping[str, Candidate]) -> dict[str, str]:
+        """Full name → its given name of two characters, where that is no common word."""
+        return {
+            w: w[-2:]
+            for w, c in names.items()
+            if has_surname(w)
+            and (len(w) == 3 or w[:2] in words.COMPOUND_SURNAMES and len(w) == 4)
+            and self.known.get(w[-2:], 0.0) < 1.5
+        }
+
     def doubtful(self, names: Mapping[str, Candidate]) -> set[str]:
         """Surname and given name that fell just short: names if a title stands before them (后主刘禅)."""
         return {
             w
             for w, c in self.candidates.items()
-            if w not in names and len(w) == 2 and w[0] in words.COMMON_SURNAMES and c.score >= 0 and not self._fragment(c)
+            if w not in names
+            and len(w) == 2
+            and w[0] in words.COMMON_SURNAMES
+            and c.score >= 0
+            and not self._fragment(c)
         }
 
     def addresses(self, names: Mapping[str, Candidate]) -> dict[str, str]:
@@ -235,7 +258,11 @@ class Judge:
         look like a name, but another name has to answer for them.
         """
         found = {}
-        heads = words.COMMON_SURNAMES | words.COMPOUND_SURNAMES | {w[0] for w, c in names.items() if c.count >= 20}
+        heads = (
+            words.COMMON_SURNAMES
+            | words.COMPOUND_SURNAMES
+            | {w[0] for w, c in names.items() if c.count >= 20}
+        )
         for word, candidate in self.candidates.items():
             tail = word[-2:]
             if len(word) not in (3, 4) or not has_surname(word) or candidate.score < -0.5:
@@ -320,8 +347,3 @@ def _monotony(context: Context) -> float:
 def _share(side: Mapping[str, int], chars: frozenset[str]) -> float:
     total = sum(side.values()) or 1
     return sum(n for c, n in side.items() if c in chars) / total
-
-
-def geographic(wanted: set[str]) -> set[str]:
-    """Those of ``wanted`` that jieba's dictionary knows as geographic names."""
-    return {word for word, _, tag in _dictionary(wanted) if tag == "ns"}

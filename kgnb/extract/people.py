@@ -74,10 +74,10 @@ class Stands:
         windows, windows2 = self._of(one)[1], self._of(other)[1]
         return sum(windows[w] * windows2[w] for w in windows.keys() & windows2.keys()) / self._per_window
 
-    def ratio(self, one: Who, other: Who, unsure: float = 9.0) -> float:
-        """Sentences that both persons stand in, over those expected; ``unsure`` where less than 1 is expected."""
+    def ratio(self, one: Who, other: Who, unsure: float = 9.0, least: float = 1.0) -> float:
+        """Sentences that both persons stand in, over those expected; ``unsure`` where fewer than ``least`` are."""
         expected = self.expected(one, other)
-        if expected < 1.0:
+        if expected < least:
             return unsure
         return len(self._of(one)[0].keys() & self._of(other)[0].keys()) / expected
 
@@ -93,7 +93,9 @@ class Stands:
         Next to: the least distance from a place of ``names`` to a place of the person, at most ``within``.
         """
         places = sorted(p for n in names for p in self._at.get(n, ()))
-        bearers = {r: sorted(p for n in self._people.names_of(r) for p in self._at.get(n, ())) for r in others}
+        bearers = {
+            r: sorted(p for n in self._people.names_of(r) for p in self._at.get(n, ())) for r in others
+        }
         votes: Counter[str] = Counter()
         for place in places:
             judged = sorted((_distance(place, at), r) for r, at in bearers.items() if at)

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from kgnb.extract import trie
 from kgnb.extract import words_zh as words
-from kgnb.extract.names_zh import HAN, dictionary_words, geographic
+from kgnb.extract.names_zh import HAN, weights
 
 _ENDS = "|".join(sorted(words.PLACE_ENDS | words.ORG_ENDS, key=lambda w: (-len(w), w)))
 _ENDED = re.compile(rf"(?=([{HAN}]{{1,3}}(?:{_ENDS})))")
@@ -22,8 +22,9 @@ def find(text: str, persons: set[str]) -> dict[str, tuple[str, list[int]]]:
     ended = Counter(m[1] for m in _ENDED.finditer(text))
     formed = {w for w, n in ended.items() if n >= least and _possible(w, persons)}
     pairs = Counter(map("".join, pairwise(text)))
-    known = geographic({g for g, n in pairs.items() if n >= least} | formed) - persons
-    formed -= dictionary_words(formed).keys() - known
+    common, known = weights({g for g, n in pairs.items() if n >= least} | formed)
+    known -= persons
+    formed -= common.keys() - known
     at: dict[str, list[int]] = defaultdict(list)
     left: dict[str, Counter[str]] = defaultdict(Counter)
     for match in re.finditer(trie.pattern(formed | known), text):
@@ -52,5 +53,3 @@ def _placed(left: Mapping[str, int], count: int, share: float) -> bool:
 def kind_of(word: str) -> str:
     """Location or Organization, by the word's end."""
     return "Organization" if word.endswith(_ORG_ENDS) else "Location"
-
-

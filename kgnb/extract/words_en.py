@@ -9,37 +9,27 @@ def _words(text: str) -> frozenset[str]:
 
 MALE = _words(
     """
-    mr master sir lord king prince duke count baron earl uncle father brother monsieur herr don squire
-    mrs miss ms lady madam madame mademoiselle queen princess duchess countess baroness aunt sister
-    mother dame fraulein dr doctor captain colonel admiral major general lieutenant sergeant corporal
-    commander commodore private professor judge justice reverend rev inspector detective constable
-    officer president senator governor mayor saint st cousin bishop cardinal pope abbot archdeacon
-    archmage mage magister wizard mistress nurse chief agent emperor empress elder warden marshal
-    chancellor steward knight ser
+    mr master sir lord king prince duke count baron earl uncle monsieur herr don squire father brother abbot
+    emperor wizard steward
     """
 )
 
 FEMALE = _words(
     """
-    mrs miss ms lady madam madame mademoiselle queen princess duchess countess baroness aunt sister
-    mother dame fraulein dr doctor captain colonel admiral major general lieutenant sergeant corporal
-    commander commodore private professor judge justice reverend rev father brother inspector detective
-    constable officer president senator governor mayor saint st cousin bishop cardinal pope abbot
-    archdeacon archmage mage magister wizard master mistress nurse chief agent emperor empress elder
-    warden marshal chancellor steward knight ser king prince duke count baron earl
+    mrs miss ms lady madam madame mademoiselle queen princess duchess countess baroness aunt sister mother
+    dame fraulein mistress nurse empress
     """
 )
 
 NEUTRAL = _words(
     """
-    dr doctor captain colonel admiral major general lieutenant sergeant corporal commander commodore
-    private professor judge justice reverend rev father brother sister inspector detective constable
-    officer president senator governor mayor saint st cousin bishop cardinal pope abbot archdeacon
-    archmage mage magister wizard master mistress nurse chief agent emperor empress elder warden marshal
-    chancellor steward knight ser king queen prince princess duke duchess count countess baron baroness
-    earl
+    dr doctor captain colonel admiral major general lieutenant sergeant corporal commander commodore private
+    professor judge justice reverend rev inspector detective constable officer president senator governor
+    mayor saint st cousin bishop cardinal pope archdeacon archmage mage magister chief agent elder warden
+    marshal chancellor knight ser
     """
 )
+"""Titles before a name, by the sex they tell."""
 
 HONORIFICS = MALE | FEMALE | NEUTRAL
 
@@ -57,6 +47,7 @@ ENDEARMENTS = _words(
     dear dearest poor old young little sweet good my our his her their your the a an
     """
 )
+"""What stands before a name and is no part of it."""
 
 SPEECH = _words(
     """
@@ -71,22 +62,7 @@ SPEECH = _words(
 
 PLACE_BEFORE = _words(
     """
-    in at from to near towards toward into leave left reached through across within around above below
-    via street road lane square park hall house castle abbey bridge hill river lake mountain mountains
-    forest wood woods valley bay island islands town city village county shire kingdom empire palace
-    tower inn church school college court place station garden gardens buildings terrace common cottage
-    lodge grange manor heath sea ocean desert plains keep harbor harbour company club society guild
-    order council army navy legion regiment bank university ministry department committee agency
-    corporation institute parliament board brotherhood union league alliance federation monday tuesday
-    wednesday thursday friday saturday sunday january february march april may june july august
-    september october november december christmas easter michaelmas god heaven lord chapter volume book
-    part english french german italian spanish russian chinese american british european latin greek
-    roman irish scottish welsh indian christian catholic protestant england france london paris europe
-    america germany italy spain russia china india ireland scotland wales britain africa asia bible
-    internet i oh ah yes no well sir madam ma'am the a an but and or if so then he she it they we you
-    his her its their our your my this that these those what who when where why how which there here mr
-    mrs miss ms dr sirs mama papa mamma mother father mum dad mom sister brother aunt uncle grandma
-    grandpa grandmother grandfather o majesty honour honor highness grace lordship ladyship
+    in at from to near towards toward into leave left reached through across within around above below via
     """
 )
 """What stands before a place."""
@@ -96,18 +72,7 @@ PLACE_WORDS = _words(
     street road lane square park hall house castle abbey bridge hill river lake mountain mountains
     forest wood woods valley bay island islands town city village county shire kingdom empire palace
     tower inn church school college court place station garden gardens buildings terrace common cottage
-    lodge grange manor heath sea ocean desert plains keep harbor harbour company club society guild
-    order council army navy legion regiment bank university ministry department committee agency
-    corporation institute parliament board brotherhood union league alliance federation monday tuesday
-    wednesday thursday friday saturday sunday january february march april may june july august
-    september october november december christmas easter michaelmas god heaven lord chapter volume book
-    part english french german italian spanish russian chinese american british european latin greek
-    roman irish scottish welsh indian christian catholic protestant england france london paris europe
-    america germany italy spain russia china india ireland scotland wales britain africa asia bible
-    internet i oh ah yes no well sir madam ma'am the a an but and or if so then he she it they we you
-    his her its their our your my this that these those what who when where why how which there here mr
-    mrs miss ms dr sirs mama papa mamma mother father mum dad mom sister brother aunt uncle grandma
-    grandpa grandmother grandfather o majesty honour honor highness grace lordship ladyship
+    lodge grange manor heath sea ocean desert plains keep harbor harbour
     """
 )
 """Last words of places."""
@@ -115,17 +80,8 @@ PLACE_WORDS = _words(
 ORG_WORDS = _words(
     """
     company club society guild order council army navy legion regiment bank university college school
-    ministry department committee agency corporation institute church parliament board brotherhood union
-    league alliance federation monday tuesday wednesday thursday friday saturday sunday january february
-    march april may june july august september october november december christmas easter michaelmas god
-    heaven lord chapter volume book part english french german italian spanish russian chinese american
-    british european latin greek roman irish scottish welsh indian christian catholic protestant england
-    france london paris europe america germany italy spain russia china india ireland scotland wales
-    britain africa asia bible internet i oh ah yes no well sir madam ma'am the a an but and or if so
-    then he she it they we you his her its their our your my this that these those what who when where
-    why how which there here mr mrs miss ms dr sirs mama papa mamma mother father mum dad mom sister
-    brother aunt uncle grandma grandpa grandmother grandfather o majesty honour honor highness grace
-    lordship ladyship
+    ministry department committee agency corporation institute parliament board brotherhood union
+    league alliance federation
     """
 )
 """Last words of groups."""
@@ -145,6 +101,9 @@ NO_NAMES = _words(
     """
 )
 """Capitalised words that name no person by themselves."""
+
+MONTHS = _words("march april may june july august")
+"""Months that may begin a name."""
 
 NICKNAMES: dict[str, frozenset[str]] = {}
 """Short form → the names it may stand for."""
@@ -234,3 +193,22 @@ for _line in _SHORT_FORMS.strip().splitlines():
     _full, _, _shorts = _line.partition(": ")
     for _short in _shorts.split():
         NICKNAMES[_short] = NICKNAMES.get(_short, frozenset()) | {_full}
+
+FEMALE_NAMES = _words(
+    """
+    mary anne ann anna emma elizabeth jane sarah margaret alice catherine katherine kate louisa henrietta fanny lucy
+    charlotte caroline julia maria martha harriet susan ellen emily amelia sophia sophie eleanor helen grace ruth
+    rebecca rachel hannah laura clara edith florence agnes rose lily violet daisy dorothy isabella georgiana lydia
+    penelope jessica jennifer linda barbara patricia karen nancy lisa amy angela victoria diana julie olivia ava mia
+    chloe zoe hermione ginny elena irene vera nina eva ella nora mabel ada bella beatrice rosalind
+    """
+)
+MALE_NAMES = _words(
+    """
+    john william charles james george thomas henry edward robert richard frederick walter arthur albert alfred peter
+    paul david michael daniel joseph samuel philip stephen andrew alexander benjamin francis frank harry jack hugh
+    edmund ralph simon oliver patrick martin matthew mark luke christopher nicholas anthony tom bill bob dick jim joe
+    sam ben will ned ted max leo adam eric kevin brian gary steven jason ryan justin ethan noah liam lucas
+    """
+)
+"""Common first names whose sex is beyond doubt: they only keep a man from being taken for a woman."""

@@ -50,7 +50,7 @@ SPEECH_HEAD = frozenset(
 )
 """Characters that may follow a speaker's name inside such a clause."""
 
-DETERMINERS = frozenset("那这此其某各每诸众几两三四五六七八九十百千数个位名些该一二另這個諸眾兩數们們等")
+DETERMINERS = frozenset("那这此其某各每诸众几两三四五六七八九十百千数个位名些该一二另這個諸眾兩數")
 """What stands before a common noun, hardly before a name."""
 
 PLURALS = frozenset("们們等")
@@ -94,11 +94,8 @@ RANKS = frozenset("主帝王侯公后妃")
 PLACE_ENDS = _words(
     """
     州 城 县 郡 府 关 寨 山 江 河 湖 海 岭 谷 峰 岛 村 镇 乡 庄 宫 殿 寺 庙 观 洞 桥 渡 港 口 坡 原 林
-    园 院 楼 阁 台 亭 街 路 巷 国 都 省 市 区 大陆 帝国 王国 学院 大学 中学 医院 酒店 公司大楼 广场
-    火车站 机场 森林 沙漠 山脉 秘境 州城 派 帮 门 宗 教 会 盟 堂 军 营 家族 集团 公司 商会 佣兵团 公会
-    部落 王朝 集團 局 组织 银行 报社 宗门
-    在到往至于去来赴入离回过出守取攻袭奔返抵围屯驻投从自近向據据奪夺下克居
-    城中里内外上下之而去来界地境附人兵军县府东西南北
+    园 院 楼 阁 台 亭 街 路 巷 国 都 省 市 区 大陆 帝国 王国 学院 大学 中学 医院 酒店 广场 火车站 机场
+    森林 沙漠 山脉 秘境
     """
 )
 """How names of places end."""
@@ -106,17 +103,12 @@ PLACE_ENDS = _words(
 ORG_ENDS = _words(
     """
     派 帮 宗 教 盟 阁 家族 集团 公司 学院 大学 中学 医院 商会 佣兵团 公会 部落 王朝 帝国 集團 组织 银行
-    报社 宗门 在到往至于去来赴入离回过出守取攻袭奔返抵围屯驻投从自近向據据奪夺下克居
-    城中里内外上下之而去来界地境附人兵军县府东西南北 门派 商行 警局 公安局 医馆 镖局 钱庄 军团 研究所
-    基金会
+    报社 宗门 门派 商行 警局 公安局 医馆 镖局 钱庄 军团 研究所 基金会
     """
 )
 """How names of groups end."""
 
-PLACE_LEFT = frozenset(
-    "在到往至于去来赴入离回过出守取攻袭奔返抵围屯驻投从自近向據据奪夺下克居城中里内外上之而界地境附人兵军"
-    "县府东西南北"
-)
+PLACE_LEFT = frozenset("在到往至于去来赴入离回过出守取攻袭奔返抵围屯驻投从自近向據据奪夺下克居")
 """What stands before a place."""
 
 ENDS_NO_NAME = frozenset(
