@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kgnb.model import Graph, GraphEdge, GraphNode, NodeKey
@@ -20,6 +20,9 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 """Groups of relation types that share a colour; a type that is in none counts as "other"."""
 
 _GROUP_OF = {kind: group for group, kinds in GROUPS.items() for kind in kinds}
+ALONE = 1_000
+"""The circle of everybody who is in none."""
+
 _VAGUE = 0.45  # what an acquaintance weighs beside a tie that says something
 _TIES_EACH = 4  # drawn ties that each person may claim
 
@@ -156,13 +159,13 @@ def _mark_drawn(ties: Sequence[Tie], people: int) -> None:
             used[tie.b] += 1
 
 
-def _set_circles(people: Sequence[Person], ties: Iterable[Tie]) -> None:
+def _set_circles(people: Sequence[Person], ties: Sequence[Tie]) -> None:
     """Weighted label propagation, most important first, so that circles are named after their heads."""
     near: defaultdict[int, list[tuple[int, float]]] = defaultdict(list)
     for tie in ties:
-        friendly = 0.2 if tie.group == "foe" else 1.0
-        near[tie.a].append((tie.b, tie.weight * friendly))
-        near[tie.b].append((tie.a, tie.weight * friendly))
+        close = tie.weight * (0.2 if tie.group == "foe" else 1.0)
+        near[tie.a].append((tie.b, close))
+        near[tie.b].append((tie.a, close))
     label = list(range(len(people)))
     for _ in range(12):
         before = list(label)
@@ -175,6 +178,8 @@ def _set_circles(people: Sequence[Person], ties: Iterable[Tie]) -> None:
         if label == before:
             break
     sizes = {k: label.count(k) for k in set(label)}
-    order = {k: n for n, k in enumerate(sorted(sizes, key=lambda k: (-sizes[k], k)))}
+    order = {
+        k: n if sizes[k] > 1 else ALONE for n, k in enumerate(sorted(sizes, key=lambda k: (-sizes[k], k)))
+    }
     for person, own in zip(people, label, strict=True):
         person.circle = order[own]

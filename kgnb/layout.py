@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 _GOLDEN = math.pi * (3 - math.sqrt(5))
@@ -32,11 +32,41 @@ def place(boxes: Sequence[Box], links: Sequence[Link]) -> list[Point]:
     """
     if not boxes:
         return []
-    points = _settled(len(boxes), links)
+    tied = sorted({i for link in links for i in link[:2]})
+    place_of = {i: n for n, i in enumerate(tied)}
     scale = math.sqrt(sum(2 * b.half * (b.above + b.below) for b in boxes) / len(boxes)) * 1.1
+    points = _settled(len(tied), [(place_of[a], place_of[b], w) for a, b, w in links])
     spread = [[x * scale * _ASPECT, y * scale] for x, y in points]
-    _push_apart(spread, boxes)
-    return [(round(x, 1), round(y, 1)) for x, y in spread]
+    _push_apart(spread, [boxes[i] for i in tied])
+    placed = {i: (round(x, 1), round(y, 1)) for i, (x, y) in zip(tied, spread, strict=True)}
+    placed |= _in_rows([i for i in range(len(boxes)) if i not in placed], boxes, placed)
+    return [placed[i] for i in range(len(boxes))]
+
+
+def _in_rows(alone: Sequence[int], boxes: Sequence[Box], placed: Mapping[int, Point]) -> dict[int, Point]:
+    """Those without ties, in rows below the others, instead of adrift around them."""
+    left = min((x - boxes[i].half for i, (x, _) in placed.items()), default=0.0)
+    right = max((x + boxes[i].half for i, (x, _) in placed.items()), default=0.0)
+    top = max((y + boxes[i].below for i, (_, y) in placed.items()), default=0.0)
+    area = sum(2 * boxes[i].half * (boxes[i].above + boxes[i].below) for i in alone)
+    width = max(right - left, math.sqrt(area) * _ASPECT)
+    rows: list[list[int]] = []
+    room = 0.0
+    for i in alone:
+        if not rows or 2 * boxes[i].half > room:
+            rows.append([])
+            room = width
+        rows[-1].append(i)
+        room -= 2 * boxes[i].half
+    found: dict[int, Point] = {}
+    for row in rows:
+        x = (left + right) / 2 - sum(boxes[i].half for i in row)
+        y = top + max(boxes[i].above for i in row)
+        for i in row:
+            found[i] = (round(x + boxes[i].half, 1), round(y, 1))
+            x += 2 * boxes[i].half
+        top = y + max(boxes[i].below for i in row)
+    return found
 
 
 def _settled(count: int, links: Sequence[Link]) -> list[list[float]]:

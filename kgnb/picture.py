@@ -34,7 +34,7 @@ STILL_PEOPLE = 45
 _MOST_EVENTS = 12
 _PAGE_WORDS = (
     *("hint", "nothing", "aliases", "traits", "organizations", "events", "relations"),
-    *("chapters", "first", "times", "no_match"),
+    *("chapters", "first", "times", "no_match", "comma"),
 )
 
 
@@ -188,6 +188,7 @@ def _tie(shown: Figure, tie: Tie) -> dict[str, Any]:
                 "label": _text(facts.get("label")),
                 "from": tie.a if shown.spots[tie.a].person.node.ref == edge.source else tie.b,
                 "count": int(cast.number(facts.get("count"), 1)),
+                "first": _first(facts.get("chapters")),
                 "description": _text(facts.get("description")),
                 "evidence": _text(facts.get("evidence")),
             }
@@ -212,6 +213,12 @@ def _surroundings(graph: Graph, people: set[NodeKey]) -> dict[NodeKey, dict[str,
 
 def _text(value: object) -> str:
     return "" if value is None else printable(value)
+
+
+def _first(chapters: object) -> int:
+    """The first chapter's number, 0 where none is known."""
+    numbers = chapters if isinstance(chapters, list) else []
+    return min((n for n in numbers if isinstance(n, int)), default=0)
 
 
 def _list(value: object) -> list[str]:

@@ -469,6 +469,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "picture.relations": ("关系", "Ties"),
     "picture.chapters": ("出场 {n} 章", "in {n} chapters"),
     "picture.first": ("首见第 {n} 章", "first in chapter {n}"),
+    "picture.comma": ("、", ", "),
     "picture.times": ("{n} 章", "{n} ch."),
     "picture.no_match": ("没有找到", "No match"),
     "picture.no_png": (

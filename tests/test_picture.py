@@ -44,7 +44,7 @@ def add(graph: Graph, source: str, kind: str, target: str, **facts: Any) -> None
 def sanguo() -> Graph:
     graph = Graph()
     for a, b in (("关羽", "刘备"), ("刘备", "张飞"), ("关羽", "张飞")):
-        add(graph, a, "SIBLING", b, strength=10, count=60, evidence="桃园结义")
+        add(graph, a, "SIBLING", b, strength=10, count=60, chapters=[1, 2], evidence="桃园结义")
     add(graph, "刘备", "ENEMY", "曹操", strength=8, count=40)
     add(graph, "关羽", "HATES", "曹操", strength=1, count=1)
     add(graph, "关羽", "KNOWS", "曹操", strength=4, count=9, label="旧识")
@@ -191,6 +191,21 @@ def test_tied_people_stand_nearer() -> None:
     assert mean(together) * 1.5 < mean(apart)
 
 
+def test_people_without_ties_stand_in_rows_below() -> None:
+    graph = crowd(30)
+    for n in range(25):
+        graph.nodes["Character", f"路人{n}"] = GraphNode("Character", f"路人{n}", {"name": f"路人{n}"})
+    shown = figure.draw(graph, 60)
+    alone = [s for s in shown.spots if s.label.startswith("路人")]
+    tied = [s for s in shown.spots if not s.label.startswith("路人")]
+    assert len(alone) == 25
+    assert min(s.y for s in alone) > max(s.y for s in tied)
+    assert len({s.y for s in alone}) < 8
+    assert {s.fill for s in alone} == {figure.NODE_COLOURS[-1]}
+    for a, b in itertools.combinations(boxes_of(shown), 2):
+        assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
+
+
 def test_nobody() -> None:
     assert layout.place([], []) == []
     assert data_of(picture.html(Graph(), title="空"))["people"] == []
@@ -210,7 +225,7 @@ def test_the_page_says_what_is_known() -> None:
     assert (liu["chapters"], liu["first"]) == (8, 1)
     order = [p["name"] for p in data["people"]]
     tie = next(t for t in data["ties"] if {order[t["a"]], order[t["b"]]} == {"刘备", "关羽"})
-    assert tie["relations"][0]["evidence"] == "桃园结义"
+    assert (tie["relations"][0]["evidence"], tie["relations"][0]["first"]) == ("桃园结义", 1)
     assert data["kinds"]["SIBLING"] == "兄弟姐妹"
 
 

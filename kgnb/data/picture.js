@@ -72,7 +72,7 @@
     if (data.symmetric.indexOf(r.kind) < 0) line.appendChild(document.createTextNode(r.from === chosen ? "→ " : "← "));
     line.appendChild(link);
     if (r.label && r.label !== data.kinds[r.kind]) line.appendChild(document.createTextNode(" · " + r.label));
-    line.appendChild(el("span", say("times", r.count), "times"));
+    line.appendChild(el("span", say("times", r.count) + (r.first ? " · " + say("first", r.first) : ""), "times"));
     if (r.description) line.appendChild(el("p", r.description));
     if (r.evidence) line.appendChild(el("blockquote", r.evidence));
     return line;
@@ -83,7 +83,7 @@
       var line = panel.appendChild(el("div", undefined, "tie")), link = line.appendChild(el("a", p.name));
       link.addEventListener("click", function () { choose(i, true); });
       if (p.chapters) line.appendChild(el("span", say("chapters", p.chapters), "times"));
-      if (p.aliases.length) line.appendChild(el("span", p.aliases.slice(0, 4).join("、"), "times"));
+      if (p.aliases.length) line.appendChild(el("span", p.aliases.slice(0, 4).join(words.comma), "times"));
     });
   }
   function describe() {
@@ -160,7 +160,7 @@
     var button = el("button"), line = button.appendChild(el("i"));
     line.style.background = group.colour;
     button.type = "button";
-    button.title = group.kinds.map(function (k) { return data.kinds[k]; }).join("、");
+    button.title = group.kinds.map(function (k) { return data.kinds[k]; }).join(words.comma);
     button.appendChild(document.createTextNode(group.name));
     button.setAttribute("aria-pressed", "true");
     button.addEventListener("click", function () {
