@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -202,6 +203,8 @@ class TestLostCalls:
             await asyncio.sleep(0.6)
             assert renewer.holds(claim)
             assert not (await take(other, chapters=1)).claims
+            with suppress(ServiceDown):  # an older redis-py finds its dead connection by using it
+                await queue.ping()
             assert await queue.ack([claim]) == [True]
             renewer.stop()
 
