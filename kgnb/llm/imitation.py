@@ -20,10 +20,27 @@ _SURNAMES = (
     "逄姬申冉雍桑桂牛寿通边燕冀尚农温庄晏柴瞿阎慕连习艾鱼容向古慎戈廖庾终居衡步都耿满弘匡国寇广禄东殴沃利"
     "蔚越夔隆师巩厍聂晁勾敖融冷訾辛阚那简饶空曾沙关"
 )
-_DOUBLE = "诸葛|司马|欧阳|夏侯|上官|慕容|令狐|公孙|太史|皇甫|东方|独孤|南宫|司徒"
+_DOUBLE = [
+    "诸葛",
+    "司马",
+    "欧阳",
+    "夏侯",
+    "上官",
+    "慕容",
+    "令狐",
+    "公孙",
+    "太史",
+    "皇甫",
+    "东方",
+    "独孤",
+    "南宫",
+    "司徒",
+]
+# Begins with one character class, which the regex engine searches for fast.
 _ZH_NAME = re.compile(
-    rf"(?:(?:{_DOUBLE})|[{_SURNAMES}])[\u4e00-\u9fff]{{1,2}}?"
-    r"(?=[曰道说笑问听见看想喝叫答引率领出入至乃遂便也与和同向把被对，。、：！？；”])"
+    rf"[{_SURNAMES}{''.join(d[0] for d in _DOUBLE)}]"
+    rf"(?:{'|'.join(f'(?<={d[0]}){d[1]}' for d in _DOUBLE)}|(?<=[{_SURNAMES}]))"
+    r"[\u4e00-\u9fff]{1,2}?(?=[曰道说笑问听见看想喝叫答引率领出入至乃遂便也与和同向把被对，。、：！？；”])"
 )
 _EN_NAME = re.compile(r"(?<![.!?“\"] )(?<!^)(?<![“‘\"'_])\b[A-Z][a-z]{2,}(?: [A-Z][a-z]{2,})?\b")
 _ZH_PLACE = re.compile(r"(?:在|到|至|往|于|入|出)([\u4e00-\u9fff]{1,3}?[城山州江河府寺村镇宫关])")
@@ -78,7 +95,7 @@ class _Found:
             self.characters.setdefault(name, {"name": name, "protagonist_score": str(_hash(name) % 101)})
         if len(names) > 1:
             self._relate(names[0], names[1], sentence)
-        if names and _hash(sentence) % 7 == 0:
+        if names and _hash(sentence) % 11 == 0:
             self._happen(names, places, sentence)
 
     def _relate(self, source: str, target: str, sentence: str) -> None:
@@ -91,7 +108,7 @@ class _Found:
                 "target": target,
                 "type": kind,
                 "strength": strength,
-                "evidence": sentence[:40],
+                "evidence": sentence[:24],
             },
         )
         known["strength"] = max(known["strength"], strength)
@@ -102,11 +119,11 @@ class _Found:
             name,
             {
                 "name": name,
-                "description": sentence[:60],
+                "description": sentence[:40],
                 "importance": "medium",
                 "participants": [],
                 "location": "",
-                "evidence": sentence[:40],
+                "evidence": sentence[:24],
             },
         )
         event["participants"] = list(dict.fromkeys([*event["participants"], *names]))
