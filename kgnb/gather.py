@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from kgnb.model import Value
-from kgnb.who import Place
+from kgnb.model import Chapter, ExtractionRow, NodeKey, Value
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A chapter under way: its row, and who its reply's names are."""
+
+    chapter: Chapter
+    row: ExtractionRow
+    tasks: frozenset[int]
+    known: dict[str, NodeKey]
 
 
 @dataclass(slots=True)
@@ -20,14 +29,15 @@ class Facts:
     strengths: dict[int, int] = field(default_factory=dict)  # chapter id → the chapter's maximum
     confidence: float = 0.0
     by_ai: bool = False
-    tasks: set[int] = field(default_factory=set)
+    tasks: frozenset[int] = frozenset()
     chapters: dict[int, int] = field(default_factory=dict)  # chapter id → number
 
     def see(self, place: Place, confidence: float) -> None:
         """Notes one mention in a chapter."""
         self.confidence = max(self.confidence, confidence)
         self.by_ai |= place.row.extracted_by == "ai"
-        self.tasks |= place.tasks
+        if self.tasks is not place.tasks:  # most nodes and edges share their chapter's set
+            self.tasks = self.tasks | place.tasks if self.tasks else place.tasks
         self.chapters[place.chapter.id] = place.chapter.number
 
     def say(self, **texts: str) -> None:

@@ -23,12 +23,13 @@ Beyond the wire contract it is settled here that
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Protocol
 
 from kgnb.alias import name_table
-from kgnb.gather import Facts
+from kgnb.gather import Facts, Place
 from kgnb.model import (
     CHARACTER_RELATIONS,
     RELATION_TYPE,
@@ -47,7 +48,7 @@ from kgnb.model import (
     TaskConfig,
     Value,
 )
-from kgnb.who import Place, Who, known_names
+from kgnb.who import Glance, Who, glance, known_names
 
 IMPLIED = 0.5
 """Confidence of an entity that a reply only mentions, as a relation's end or a participant."""
@@ -90,9 +91,9 @@ class SettleRow:
     other_tasks: Collection[int] = ()
 
     @property
-    def tasks(self) -> set[int]:
+    def tasks(self) -> frozenset[int]:
         """Every task that touched the chapter."""
-        return {self.row.task_id, *self.other_tasks}
+        return frozenset({self.row.task_id, *self.other_tasks})
 
 
 def event_id(novel_id: int, chapter_id: int, name: str) -> str:
@@ -105,7 +106,9 @@ def chapter_graph(
     novel: NovelFacts, chapter: Chapter, row: ExtractionRow, names: Sequence[NameEntry], config: TaskConfig
 ) -> Graph:
     """What one row adds to the graph while its task runs; settle replaces it by the exact graph."""
-    return _Builder(novel, names, config).build([(chapter, SettleRow(row))], whole=False)
+    builder = _Builder(novel, names, config, [glance(row.extraction)])
+    builder.add(chapter, SettleRow(row))
+    return builder.graph(whole=False)
 
 
 def novel_graph(
@@ -117,37 +120,54 @@ def novel_graph(
 ) -> Graph:
     """The exact graph of the novel; the same for any order of ``rows``, ``chapters`` and ``names``.
 
-    A row whose chapter is not among ``chapters`` is left out; a chapter without a row gets no node.
+    ``rows`` are gone through twice, names first; if they come in the order of the chapters' numbers they
+    never lie in memory together. A row whose chapter is not among ``chapters`` is left out; a chapter without
+    a row gets no node.
     """
     places = {chapter.id: chapter for chapter in chapters}
-    pairs = [(places[r.row.chapter_id], r) for r in rows if r.row.chapter_id in places]
-    pairs.sort(key=lambda pair: (pair[0].number, pair[0].id))
-    return _Builder(novel, names, config).build(pairs, whole=True)
+    rows = rows if iter(rows) is not rows else list(rows)
+
+    def order(row: ExtractionRow) -> tuple[int, int]:
+        return (places[row.chapter_id].number, row.chapter_id)
+
+    glances = [(order(r.row), glance(r.row.extraction)) for r in rows if r.row.chapter_id in places]
+    if any(late[0] < early[0] for early, late in pairwise(glances)):
+        glances.sort(key=lambda pair: pair[0])
+        rows = sorted((r for r in rows if r.row.chapter_id in places), key=lambda r: order(r.row))
+    builder = _Builder(novel, names, config, [found for _, found in glances])
+    for one in rows:
+        if (chapter := places.get(one.row.chapter_id)) is not None:
+            builder.add(chapter, one)
+    return builder.graph(whole=True)
 
 
 # --- building -----------------------------------------------------------------------------------------------
 
 
 class _Builder:
-    def __init__(self, novel: NovelFacts, names: Sequence[NameEntry], config: TaskConfig) -> None:
+    """Takes the chapters in order, once; then gives the graph."""
+
+    def __init__(
+        self, novel: NovelFacts, names: Sequence[NameEntry], config: TaskConfig, glances: Sequence[Glance]
+    ) -> None:
         self._novel = novel
         self._table = name_table(tuple(names))
+        self._who = Who(glances, self._table)
         self._types = _enabled(config)
         self._with_things = bool(config.thing_kinds)
+        self._chapters: list[tuple[Chapter, frozenset[int]]] = []
         self._nodes: dict[NodeKey, Facts] = {}
         self._edges: dict[EdgeKey, Facts] = {}
         self._events: dict[str, Chapter] = {}
 
-    def build(self, pairs: Sequence[tuple[Chapter, SettleRow]], *, whole: bool) -> Graph:
-        places = [Place(c, r.row, r.tasks, known_names(r.row.extraction)) for c, r in pairs]
-        self._who = Who(places, self._table)
-        for place in places:
-            self._entities(place)
-            for event in place.row.extraction.events:
-                self._event(place, event)
-            for relation in place.row.extraction.relations:
-                self._relation(place, relation)
-        return self._graph(places, whole)
+    def add(self, chapter: Chapter, one: SettleRow) -> None:
+        place = Place(chapter, one.row, one.tasks, known_names(one.row.extraction))
+        self._chapters.append((chapter, place.tasks))
+        self._entities(place)
+        for event in place.row.extraction.events:
+            self._event(place, event)
+        for relation in place.row.extraction.relations:
+            self._relation(place, relation)
 
     # --- nodes
 
@@ -184,7 +204,7 @@ class _Builder:
 
     def _end(self, place: Place, name: str, default: str = "Character") -> NodeKey | None:
         """The node of a relation's end or a participant, made if the reply only mentions it."""
-        found = self._who.find(place, name, default)
+        found = self._who.find(place.known, name, default)
         if found is None or (found[0] == "Thing" and not self._with_things):
             return None
         label, own = found
@@ -262,37 +282,35 @@ class _Builder:
 
     # --- the result
 
-    def _graph(self, places: Sequence[Place], whole: bool) -> Graph:
+    def graph(self, *, whole: bool) -> Graph:
         graph = Graph()
-        for node in [
-            *self._frame(places),
-            *(self._node(k, f) for k, f in sorted(self._nodes.items(), key=_by_key)),
-        ]:
+        for node in self._frame():
             graph.nodes[node.ref] = node
+        for key in sorted(self._nodes):
+            graph.nodes[key] = self._node(key, self._nodes[key])
         if whole:
             _mark_protagonists([n for n in graph.nodes.values() if n.label == "Character"])
-        for key, facts in sorted(self._edges.items(), key=_by_key):
-            graph.edges[key] = GraphEdge(*key, self._edge_properties(key[1], facts))
+        for edge in sorted(self._edges):
+            facts = self._edges.pop(edge)  # so that facts and properties don't pile up beside each other
+            graph.edges[edge] = GraphEdge(*edge, self._edge_properties(edge[1], facts))
         return graph
 
-    def _frame(self, places: Sequence[Place]) -> list[GraphNode]:
+    def _frame(self) -> Iterator[GraphNode]:
         """The novel's and the chapters' own nodes."""
         novel = self._novel
-        tasks = sorted(set().union(*(p.tasks for p in places)))
+        tasks = sorted(frozenset().union(*(t for _, t in self._chapters)))
         properties: dict[str, Value] = {"id": novel.id, "title": novel.title, "author": novel.author}
-        nodes = [GraphNode("Novel", str(novel.id), {**properties, "task_id": tasks})]
-        for place in places:
-            chapter = place.chapter
+        yield GraphNode("Novel", str(novel.id), {**properties, "task_id": tasks})
+        for chapter, touched in self._chapters:
             properties = {
                 "id": chapter.id,
                 "title": chapter.title,
                 "novel_id": novel.id,
                 "chapter_number": chapter.number,
                 "word_count": chapter.word_count,
-                "task_id": sorted(place.tasks),
+                "task_id": sorted(touched),
             }
-            nodes.append(GraphNode("Chapter", str(chapter.id), properties))
-        return nodes
+            yield GraphNode("Chapter", str(chapter.id), properties)
 
     def _node(self, key: NodeKey, facts: Facts) -> GraphNode:
         label, name = key
@@ -327,10 +345,6 @@ class _Builder:
             properties |= {"description": facts.texts.get("description", ""), "strength": facts.strength()}
             properties |= _label_properties(list(facts.labels))
         return properties
-
-
-def _by_key(pair: tuple[NodeKey | EdgeKey, Facts]) -> NodeKey | EdgeKey:
-    return pair[0]
 
 
 def _enabled(config: TaskConfig) -> frozenset[str]:

@@ -7,43 +7,51 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kgnb.alias import ENTITY_LABELS, NameTable, Sighting, canonical_names, is_generic
-from kgnb.model import Chapter, Extraction, ExtractionRow, NodeKey
+from kgnb.model import Extraction, NodeKey
 
 
-@dataclass(slots=True)
-class Place:
-    """A chapter under way: its row, and who its reply's names are."""
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """The names of one chapter's reply: all that has to be known of every chapter before any is built."""
 
-    chapter: Chapter
-    row: ExtractionRow
-    tasks: set[int]
     known: dict[str, NodeKey]  # name or alias of the reply → (label, name as the reply's list has it)
+    people: set[str]
+    claims: set[tuple[str, str]]  # (name, alias that the reply gives it)
+    groups: list[set[str]]  # ends of a relation, participants of an event
+
+
+def glance(extraction: Extraction) -> Glance:
+    """Looks at the reply's names."""
+    groups = [{r.source, r.target} for r in extraction.relations]
+    groups += [set(e.participants) for e in extraction.events]
+    claims = {(c.name, alias) for c in extraction.characters for alias in c.aliases}
+    return Glance(known_names(extraction), {c.name for c in extraction.characters}, claims, groups)
 
 
 class Who:
-    """The names of all chapters at hand, settled once before anything is built from them."""
+    """The names of all chapters, settled once before anything is built from them."""
 
-    def __init__(self, places: Sequence[Place], table: NameTable) -> None:
-        self._labels = _common_labels(places) | table.kinds  # where the reply at hand doesn't say
-        sightings = [self._sighting(place, index) for index, place in enumerate(places)]
+    def __init__(self, glances: Sequence[Glance], table: NameTable) -> None:
+        """``glances`` in the order of the chapters."""
+        self._labels = _common_labels(glances) | table.kinds  # where the reply at hand doesn't say
+        sightings = [self._sighting(one, index) for index, one in enumerate(glances)]
         self._canonical = table.canonical | {"Character": canonical_names(sightings, table)}
 
-    def _sighting(self, place: Place, index: int) -> Sighting:
-        extraction = place.row.extraction
-        sighting = Sighting(index, {c.name for c in extraction.characters})
-        sighting.claims = {(c.name, alias) for c in extraction.characters for alias in c.aliases}
-        groups = [{r.source, r.target} for r in extraction.relations]
-        groups += [set(e.participants) for e in extraction.events]
-        for group in groups:
-            found = (self.find(place, name) for name in group)
+    def _sighting(self, one: Glance, index: int) -> Sighting:
+        sighting = Sighting(index, set(one.people), one.claims)
+        for group in one.groups:
+            found = (self.find(one.known, name) for name in group)
             people = {key[1] for key in found if key is not None and key[0] == "Character"}
             sighting.people |= people
             sighting.groups.append(people)
         return sighting
 
-    def find(self, place: Place, name: str, default: str = "Character") -> NodeKey | None:
-        """Who or what a name of the reply is, before aliases are joined; None for a generic word."""
-        if (key := place.known.get(name)) is not None:
+    def find(self, known: dict[str, NodeKey], name: str, default: str = "Character") -> NodeKey | None:
+        """Who or what a name of a reply is, before aliases are joined; None for a generic word.
+
+        ``known`` is what the reply itself says; ``default`` the label where nobody says anything.
+        """
+        if (key := known.get(name)) is not None:
             return key
         if is_generic(name):
             return None
@@ -54,11 +62,11 @@ class Who:
         return (label, self._canonical[label].get(name, name)) if label in self._canonical else (label, name)
 
 
-def _common_labels(places: Sequence[Place]) -> dict[str, str]:
+def _common_labels(glances: Sequence[Glance]) -> dict[str, str]:
     """What most chapters' replies say a name is."""
     counts: Counter[tuple[str, str]] = Counter()
-    for place in places:
-        counts.update({(name, label) for name, (label, own) in place.known.items() if name == own})
+    for one in glances:
+        counts.update({(name, label) for name, (label, own) in one.known.items() if name == own})
     ranked = sorted(counts, key=lambda pair: (counts[pair], -_rank(pair[1]), pair[0]))
     return dict(ranked)  # the best comes last and wins
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import random
+import weakref
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -483,6 +485,28 @@ def test_no_order_matters(seed: int) -> None:
         again = novel_graph(NOVEL, chapters, rows, table, TaskConfig())
         assert again == expected
         assert list(again.nodes) == list(expected.nodes)
+
+
+def test_rows_in_order_are_never_all_in_memory() -> None:
+    chapters, rows, table = _random_book(1)
+    rows.sort(key=lambda r: (r.row.chapter_number, r.row.chapter_id))
+    seen: list[weakref.ref[Extraction]] = []
+    most = 0
+
+    class Pages:
+        def __iter__(self) -> Iterator[SettleRow]:
+            nonlocal most
+            for one in rows:
+                copy = one.row.extraction.model_copy(deep=True)
+                seen.append(weakref.ref(copy))
+                most = max(most, sum(ref() is not None for ref in seen))
+                yield SettleRow(replace(one.row, extraction=copy), one.other_tasks)
+                del copy
+
+    assert novel_graph(NOVEL, chapters, Pages(), table, TaskConfig()) == novel_graph(
+        NOVEL, chapters, iter(rows), table, TaskConfig()
+    )
+    assert most <= 3
 
 
 @pytest.mark.parametrize("seed", range(25))
