@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import neo4j
@@ -177,7 +178,13 @@ async def test_a_projection_is_read_back_as_it_was(store: GraphStore) -> None:
     novel = Novel.make(1, count=1)
     (wanted,) = novel.projections()
     await store.project(1, [wanted], number=0, check=yes)
-    assert timeless(await store.read(1)) == wanted
+    stored = await store.read(1)
+    assert timeless(stored) == wanted
+    now = datetime.now(UTC)
+    for thing in (*stored.nodes.values(), *stored.edges.values()):
+        for name in cypher.TIMES:
+            at = datetime.fromisoformat(str(thing.properties[name]))
+            assert timedelta(minutes=-5) < now - at < timedelta(minutes=5)
 
 
 async def test_writing_again_changes_nothing(store: GraphStore, spy: Spy) -> None:

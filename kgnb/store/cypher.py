@@ -248,18 +248,19 @@ def _put_edges(type_: str) -> str:
 
 @cache
 def read_nodes(label: str, *, times: bool) -> str:
-    """Keys and properties of a novel's nodes; ``times`` are dear to unpack."""
-    columns = [KEYS[label][0], *NODE_PROPERTIES[label], *(TIMES if times else ())]
-    return f"MATCH {_of_novel(label)} RETURN {', '.join(f'n.{c}' for c in columns)}"
+    """Keys and properties of a novel's nodes, and ``times`` if wanted."""
+    columns = ", ".join(f"n.{c}" for c in (KEYS[label][0], *NODE_PROPERTIES[label]))
+    return f"MATCH {_of_novel(label)} RETURN {columns}{_times('n') if times else ''}"
 
 
 @cache
 def read_edges(source: str, *, times: bool) -> str:
     """Ends, type and properties of a novel's edges that start at ``source``."""
-    columns = ", ".join(f"e.{c}" for c in (*EDGE_COLUMNS, *(TIMES if times else ())))
+    columns = ", ".join(f"e.{c}" for c in EDGE_COLUMNS)
+    ends = f"n.{KEYS[source][0]}, type(e), labels(m), m.id, m.name"
     return (
         f"MATCH {_of_novel(source)}-[e]->(m) WHERE e.novel_id = $novel "
-        f"RETURN n.{KEYS[source][0]}, type(e), labels(m), m.id, m.name, {columns}"
+        f"RETURN {ends}, {columns}{_times('e') if times else ''}"
     )
 
 
@@ -333,6 +334,11 @@ def _match(v: str, label: str, at: int) -> str:
 
 def _of_novel(label: str) -> str:
     return f"(n:{label} {{{'id' if label == 'Novel' else 'novel_id'}: $novel}})"
+
+
+def _times(v: str) -> str:
+    # As texts, for the driver takes as long over one time as over all other properties of a node.
+    return "".join(f", toString({v}.{time})" for time in TIMES)
 
 
 def _match_ends(type_: str) -> str:

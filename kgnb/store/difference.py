@@ -78,7 +78,7 @@ class Difference:
 def add_node(graph: Graph, novel_id: int, label: str, record: list[Any]) -> None:
     """Adds a record of :func:`kgnb.store.cypher.read_nodes` to ``graph``."""
     names = (cypher.KEYS[label][0], *cypher.NODE_PROPERTIES[label], *cypher.TIMES)
-    properties = {n: plain(v) for n, v in zip(names, record, strict=True) if v is not None}
+    properties = _properties(names, record)
     if len(cypher.KEYS[label]) > 1:
         properties["novel_id"] = novel_id
     node = GraphNode(label, str(record[0]), properties)
@@ -91,9 +91,15 @@ def add_edge(graph: Graph, novel_id: int, source: str, record: list[Any]) -> Non
     if key is None:
         return
     names = (*cypher.EDGE_COLUMNS, *cypher.TIMES)
-    found = zip(names, record[_EDGE_HEAD:], strict=True)
-    properties = {n: plain(v) for n, v in found if v is not None}
+    properties = _properties(names, record[_EDGE_HEAD:])
     graph.edges[key] = GraphEdge(*key, {"novel_id": novel_id, **properties})
+
+
+def _properties(names: tuple[str, ...], values: list[Any]) -> dict[str, Any]:
+    found = {n: v for n, v in zip(names, values, strict=True) if v is not None}
+    for name in found.keys() & set(cypher.TIMES):
+        found[name] = found[name].partition("[")[0]  # the embedded engine adds "[Etc/UTC]"
+    return found
 
 
 def edge_key(source: str, record: list[Any]) -> EdgeKey | None:
