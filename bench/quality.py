@@ -1,7 +1,7 @@
-"""Scores the rules' names against gold lists and times them: ``python bench/quality.py [SHARED] [--show]``.
+"""Scores the rules' names against gold lists: ``python bench/quality.py [SHARED] [--show]``.
 
-SHARED holds ``eval_characters.py`` and ``data/novels`` (default: ``../shared`` beside the checkout). One row a book:
-recall, precision, merged, false merges; seconds and characters a second of the pre-scan and of the chapters.
+SHARED holds ``eval_characters.py`` and ``data/novels`` (default: ``../shared`` beside the checkout).
+One row a book: recall, precision, merged, false merges; seconds of the pre-scan and of the chapters; speed.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HEADING = re.compile(
 def chapters_of(text: str) -> list[tuple[int, str]]:
     """(number, text) by plain heading lines."""
     starts = [m.end() for m in HEADING.finditer(text)] or [0]
-    ends = [m.start() for m in HEADING.finditer(text)][1:] + [len(text)]
+    ends = [*(m.start() for m in HEADING.finditer(text)), len(text)][-len(starts) :]
     return [(i, text[a:b]) for i, (a, b) in enumerate(zip(starts, ends, strict=True), 1)]
 
 

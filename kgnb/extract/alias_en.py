@@ -1,7 +1,8 @@
 """Which names of an English book are one person's, and why.
 
-A first name belongs to the full name that begins with it, a bare surname to the title it mostly bears, a nickname
-to its long form; titles and kinship alone join nobody, and two names that keep company in one sentence are two.
+A first name belongs to the full name that begins with it, a bare surname to the title it mostly bears, a
+nickname to its long form; titles and kinship alone join nobody, and two names that keep company in one
+sentence are two.
 """
 
 from __future__ import annotations
@@ -18,12 +19,10 @@ from kgnb.extract.people import People, Stands
 _SENTENCE_END = re.compile(r"[.!?](?=[\s\"])|\n")
 _ABBREVIATED = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Rev)\.$")
 _PRONOUN = re.compile(r"\b(he|him|his|himself|she|her|hers|herself)\b", re.IGNORECASE)
-_WITH_FIRST = frozenset(
-    "miss master sir lady aunt uncle cousin king queen prince princess father brother sister saint st".split()
+_WITH_FIRST = (words.FEMALE - {"mrs", "mistress"}) | frozenset(
+    ("master", "sir", "uncle", "cousin", "king", "st")
 )
-_MILITARY = frozenset(
-    "captain colonel admiral major general lieutenant sergeant commander commodore corporal".split()
-)
+_MILITARY = words.RANKS & words.NEUTRAL
 WINDOW = 1500
 
 
@@ -150,7 +149,7 @@ class Resolver:
         for name in self.order:
             if len(self.parts[name].rest) != 1 or self.parts[name].titles:
                 continue
-            least = max(2, 0.015 * self.spans[name].count)
+            least = 0.015 * self.spans[name].count  # Lady Mary Somebody, once, is not the Mary of every page
             fulls = [
                 n
                 for n in self._begin.get(name, ())
@@ -229,14 +228,15 @@ class Resolver:
                 if not self.parts[n].titles
             ]
             near = [r for r in self._roots(bearers, name) if self.stands.reach(name, r) >= 0.4]
-            best = self._apart(name, near, strict=True, unsure=9.0)
+            rare = self.spans[name].count < 5  # too few places to measure: the table's word has to do
+            best = self._apart(name, near, strict=True, unsure=0.0 if rare else 9.0)
             if not best and len(near) == 1 and self._same_surname(name, near[0]):
                 best = near[0]
             if best:
                 self.people.join(best, name, "nickname")
 
     def _eldest(self) -> None:
-        """Miss Bennet is Jane Bennet: of the daughters the one who is never called Miss and her first name."""
+        """Miss Bennet is Jane Bennet: of the daughters the one who is never called Miss Jane."""
         for name in self.order:
             parts = self.parts[name]
             if parts.titles != ("miss",) or len(parts.rest) != 1 or len(self.people.names_of(name)) > 1:
@@ -276,7 +276,7 @@ class Resolver:
         return [r for r in roots if r != self.people.root(name) and self._agree(name, r)]
 
     def _apart(self, name: str, roots: list[str], *, strict: bool = False, unsure: float = 0.0) -> str:
-        """The root whose person may be ``name``'s: never beside it in a sentence; empty if none or unclear."""
+        """The root whose person may be ``name``'s: never beside it in a sentence; empty if unclear."""
         if not roots:
             return ""
         if len(roots) == 1:

@@ -1,15 +1,15 @@
 """Which names of a Chinese book are one person's, and why.
 
-Joined are: a name and what a 字/号 pattern says of it; a bare given name and surname plus that name; a title that
-always stands before one name; surname plus title and the one bearer it can mean; and two names that share
-stretches of the book but never a sentence. Kinship and title words alone join nobody.
+Joined are: a name and what a 字/号 pattern says of it; a bare given name and surname plus that name; a title
+that mostly stands before one name; surname plus title and the one bearer it can mean; and two names that
+share stretches of the book but never a sentence. Kinship and title words alone join nobody.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from kgnb.extract import trie
 from kgnb.extract import words_zh as words
@@ -91,7 +91,7 @@ class Resolver:
             self._introduce(courtesy, fulls)
 
     def _introduce(self, courtesy: str, fulls: Counter[str]) -> None:
-        """Of several bearers of a courtesy name it is the one's whom surname plus courtesy name, or the greatest."""
+        """Of several bearers it is the one's whom surname plus courtesy name, else the greatest's."""
 
         def weight(full: str) -> tuple[int, int]:
             surname = surname_of(full)
@@ -247,7 +247,7 @@ class Resolver:
         return found
 
     def _bearer_near(self, names: tuple[str, ...], others: Iterable[str], limit: float, least: float) -> str:
-        """Of the bearers of a surname the one who is meant: mostly the nearest, and no company of ``names``."""
+        """Of a surname's bearers the one who is meant: mostly the nearest, and no company of ``names``."""
         roots = sorted({self.people.root(o) for o in others})
         best, share = self.stands.nearest(names, roots, WINDOW)
         if share < 0.6 or self.stands.expected(names, best) < least:
@@ -255,7 +255,7 @@ class Resolver:
         return best if self.stands.ratio(names, best, 0.0) < limit else ""
 
     def _apart(self, name: str, others: Iterable[str], limit: float, reach: float) -> str:
-        """The one person who stands near ``name`` again and again but never beside it; empty if none or unclear."""
+        """The one person who is often near ``name`` but never beside it; empty if none or unclear."""
         roots = {self.people.root(o) for o in others} - {self.people.root(name)}
         near = [
             r for r in roots if self.stands.reach(name, r) >= reach and self.stands.expected(name, r) >= 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from kgnb.model import NameEntry
@@ -44,10 +45,10 @@ class Rule(NamedTuple):
 def match_rules(text: str, people: Sequence[Mention], rules: Sequence[Rule], reach: int) -> list[Frame]:
     """The ties that ``rules`` find between neighbouring names at most ``reach`` characters apart."""
     found = []
-    for a, b in zip(people, people[1:], strict=False):
+    for a, b in pairwise(people):
         if not 0 <= b.start - a.end <= reach or a.entry.name == b.entry.name:
             continue
-        gap, tail = text[a.end : b.start], text[b.end : b.end + 16]
+        gap, tail = text[a.end : b.start], text[b.end : b.end + 40]
         for rule in rules:
             between = rule.between.fullmatch(gap)
             if not between:

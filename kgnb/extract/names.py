@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 
-from kgnb.extract import names_en, names_zh, places_zh
+from kgnb.extract import alias_en, alias_zh, names_en, names_zh, places_zh
 from kgnb.model import Lang, NameEntry
 
 MAX_NAMES = 3_000
@@ -15,8 +15,8 @@ MAX_NAMES = 3_000
 def scan(chapters: Sequence[tuple[int, str]], lang: Lang) -> list[NameEntry]:
     """The names of a book, the most mentioned first.
 
-    ``chapters``: (number, text) in the book's order. Pure, and heavy: meant for a process of a pool. Entries of
-    kind ``Character`` come with their aliases; ``Location`` and ``Organization`` bear none.
+    ``chapters``: (number, text) in the book's order. Pure, and heavy: meant for a process of a pool. Entries
+    of kind ``Character`` come with their aliases; ``Location`` and ``Organization`` bear none.
     """
     flatten = names_zh.flatten if lang == "zh" else names_en.flatten
     book = _Joined((number, flatten(text)) for number, text in chapters)
@@ -59,9 +59,7 @@ _Found = tuple[str, list[str], str, list[int]]
 
 
 def _scan_zh(text: str) -> Iterable[_Found]:
-    from kgnb.extract.alias_zh import Resolver
-
-    resolver = Resolver(text, names_zh.Judge(text))
+    resolver = alias_zh.Resolver(text, names_zh.Judge(text))
     taken: set[str] = set()
     for name, names in resolver.resolve().items():
         taken.update(names)
@@ -71,10 +69,8 @@ def _scan_zh(text: str) -> Iterable[_Found]:
 
 
 def _scan_en(text: str) -> Iterable[_Found]:
-    from kgnb.extract.alias_en import Resolver
-
     judge = names_en.Judge(text)
-    resolver = Resolver(text, judge.persons())
+    resolver = alias_en.Resolver(text, judge.persons())
     taken: set[str] = set()
     for name, names in resolver.resolve().items():
         taken.update(names)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -17,11 +17,12 @@ from kgnb.extract import words_en as words
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "_": " ", "\u00a0": " "})
 _HONORIFIC = "|".join(sorted((w.capitalize() for w in words.HONORIFICS), key=len, reverse=True))
 _CAP = r"[A-Z][a-zà-ÿ]+(?:'[A-Z][a-z]+)?(?!'[a-z]{2})(?:-[A-Z]?[a-z]+)*|[A-Z]\.(?= ?[A-Z][a-z])"
+_JOIN = "of|de|du|la|le|von|van|der|den|the|del|di|da|bin|ibn"
 SPAN = re.compile(
-    rf"(?:(?:{_HONORIFIC})\b\.? ){{0,2}}(?:{_CAP})(?: (?:(?:of|de|du|la|le|von|van|der|den|the|del|di|da|bin|ibn) ){{0,2}}(?:{_CAP})){{0,4}}"
+    rf"(?:(?:{_HONORIFIC})\b\.? ){{0,2}}(?:{_CAP})(?: (?:(?:{_JOIN}) ){{0,2}}(?:{_CAP})){{0,4}}"
 )
 _WORD = re.compile(r"[A-Za-zà-ÿ]+(?:'[A-Za-z]+)?")
-_JOINERS = frozenset("of de du la le von van der den the del di da bin ibn".split())
+_JOINERS = frozenset(_JOIN.split("|"))
 _START = frozenset(".!?\":;-(\n[*'")
 
 
@@ -104,7 +105,7 @@ class Spans:
     def _begins(self, parts: list[str], opening: bool) -> bool:
         word = parts[0]
         if key(word) in words.HONORIFICS:
-            return len(parts) > 1 and parts[1] not in _JOINERS or key(word) in words.RANKS
+            return (len(parts) > 1 and parts[1] not in _JOINERS) or key(word) in words.RANKS
         if key(word) in words.MONTHS and len(parts) > 1 and not opening:
             return True  # the March Hare
         if key(word) in words.NO_NAMES or key(word) in words.ENDEARMENTS or key(word) in words.SPEECH:
@@ -112,7 +113,7 @@ class Spans:
         return not opening or self.proper(word) or (self.lower[word.lower()] == 0)
 
     def _pieces(self, parts: list[str]) -> Iterable[tuple[str, int]]:
-        """A span is cut before an honorific in its middle (Jane Mrs. Long) and at a word that names nobody."""
+        """A span is cut before an honorific in its middle: "Jane Mrs. Long" are two."""
         begin, offset = 0, 0
         at = 0
         for i, part in enumerate(parts):
@@ -173,6 +174,10 @@ class Judge:
                 span.score += 0.0 if place else 3.0
             elif len(parts) == 1 and parts[0] in lasts:
                 span.score += 1.5
+            elif len(parts) == 1 and any(
+                w.capitalize() in firsts for w in words.NICKNAMES.get(key(parts[0]), ())
+            ):
+                span.score += 2.0
 
     def _odds(self, sides: Iterable[Mapping[str, int]]) -> dict[str, float]:
         seen: Counter[str] = Counter()
@@ -209,11 +214,11 @@ class Judge:
 
     def persons(self, bar: float = 0.0) -> dict[str, Span]:
         """The accepted persons by name."""
-        found = {}
-        for name, span in self.spans.found.items():
-            if span.score >= bar and (span.count >= 2 or titled(name) or span.speaks or span.score >= 3.0):
-                found[name] = span
-        return found
+        return {
+            name: s
+            for name, s in self.spans.found.items()
+            if s.score >= bar and (s.count >= 2 or s.speaks or s.score >= 3.0 or titled(name))
+        }
 
     def places(self) -> dict[str, Span]:
         """Spans that are no person and stand where a place does."""

@@ -1,7 +1,7 @@
 """Who stands in a Chinese book: names found by how the language treats them, with no list of names.
 
-Candidates come from speech frames, the surname table and 字/号 patterns. The frames' most certain speakers teach
-a model of what stands left and right of a name in *this* book; it judges all other candidates.
+Candidates come from speech frames and the surname table. The frames' most certain speakers teach a model of
+what stands left and right of a name in *this* book; it judges all other candidates.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ def _dictionary(wanted: set[str]) -> Iterable[tuple[str, int, str]]:
 
 
 def weights(wanted: set[str]) -> tuple[dict[str, float], set[str]]:
-    """What the dictionary knows of ``wanted``: words that are no persons → how surely (0 to 4); place names."""
+    """What the dictionary knows of ``wanted``: no persons' names → how surely (0 to 4); place names."""
     words_known: dict[str, float] = {}
     places = set()
     for word, frequency, tag in _dictionary(wanted):
@@ -235,7 +235,7 @@ class Judge:
             w: w[-2:]
             for w, c in names.items()
             if has_surname(w)
-            and (len(w) == 3 or w[:2] in words.COMPOUND_SURNAMES and len(w) == 4)
+            and (len(w) == 3 or (w[:2] in words.COMPOUND_SURNAMES and len(w) == 4))
             and self.known.get(w[-2:], 0.0) < 1.5
         }
 

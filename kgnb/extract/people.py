@@ -75,7 +75,7 @@ class Stands:
         return sum(windows[w] * windows2[w] for w in windows.keys() & windows2.keys()) / self._per_window
 
     def ratio(self, one: Who, other: Who, unsure: float = 9.0, least: float = 1.0) -> float:
-        """Sentences that both persons stand in, over those expected; ``unsure`` where fewer than ``least`` are."""
+        """Sentences that both stand in, over those expected; ``unsure`` where fewer than ``least`` are."""
         expected = self.expected(one, other)
         if expected < least:
             return unsure
@@ -88,26 +88,21 @@ class Stands:
         return len(windows.keys() & near) / (len(windows) or 1)
 
     def nearest(self, names: Iterable[str], others: Iterable[str], within: int) -> tuple[str, float]:
-        """Of the persons ``others`` the one that most often stands next to ``names``, and its share of all places.
+        """Of the persons ``others`` the one that most often stands next to ``names``, and its share.
 
         Next to: the least distance from a place of ``names`` to a place of the person, at most ``within``.
         """
-        places = sorted(p for n in names for p in self._at.get(n, ()))
-        bearers = {
-            r: sorted(p for n in self._people.names_of(r) for p in self._at.get(n, ())) for r in others
-        }
+        places = [p for n in names for p in self._at.get(n, ())]
+        bearers = sorted(
+            (p, r) for r in others for n in self._people.names_of(r) for p in self._at.get(n, ())
+        )
         votes: Counter[str] = Counter()
         for place in places:
-            judged = sorted((_distance(place, at), r) for r, at in bearers.items() if at)
-            if judged and judged[0][0] <= within:
-                votes[judged[0][1]] += 1
+            k = bisect_left(bearers, (place, ""))
+            near = min(bearers[max(0, k - 1) : k + 1], key=lambda b: abs(b[0] - place), default=None)
+            if near and abs(near[0] - place) <= within:
+                votes[near[1]] += 1
         if not votes:
             return "", 0.0
         best, n = min(votes.items(), key=lambda v: (-v[1], v[0]))
         return best, n / len(places)
-
-
-def _distance(place: int, others: Sequence[int]) -> int:
-    """From ``place`` to the nearest of the sorted ``others``."""
-    k = bisect_left(others, place)
-    return min(abs(place - o) for o in others[max(0, k - 1) : k + 1])

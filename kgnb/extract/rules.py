@@ -12,7 +12,16 @@ from functools import lru_cache
 
 from kgnb.extract import rules_en, rules_zh, trie
 from kgnb.extract.frames import Frame, Mention
-from kgnb.model import Character, Extraction, Lang, Location, NameEntry, Organization, Relation
+from kgnb.model import (
+    SYMMETRIC_RELATIONS,
+    Character,
+    Extraction,
+    Lang,
+    Location,
+    NameEntry,
+    Organization,
+    Relation,
+)
 
 MAX_RELATIONS = 300
 """Relations kept per chapter, the strongest first."""
@@ -92,7 +101,7 @@ def _others(mentions: Iterable[Mention], kind: str) -> list[tuple[str, float]]:
     return [(name, _confidence(entry)) for name, entry in seen.items()]
 
 
-# --- who keeps company with whom ------------------------------------------------------------------------------
+# --- who keeps company with whom ---
 
 
 def _relations(
@@ -124,7 +133,7 @@ def strength(weight: float) -> int:
 def _company(
     people: Sequence[Mention], ends: Sequence[int]
 ) -> tuple[dict[tuple[str, str], float], dict[tuple[str, str], tuple[int, int]]]:
-    """Pair → weight (1 a shared sentence, 0.25 neighbouring ones), and where the pair first stands together."""
+    """Pair → weight (1 a shared sentence, 0.25 neighbouring ones), and where the pair first stands."""
     weights: dict[tuple[str, str], float] = defaultdict(float)
     first: dict[tuple[str, str], tuple[int, int]] = {}
     shared: dict[tuple[str, str], tuple[int, bool]] = {}
@@ -152,8 +161,12 @@ def _strongest(frames: Iterable[Frame]) -> list[Frame]:
     """Each (source, type, target) once, in the order of first standing."""
     found: dict[tuple[str, str, str], Frame] = {}
     for frame in frames:
-        if frame.source != frame.target:
-            found.setdefault((frame.source, frame.type, frame.target), frame)
+        if frame.source == frame.target:
+            continue
+        if frame.type in SYMMETRIC_RELATIONS:
+            source, target = sorted((frame.source, frame.target))
+            frame = frame._replace(source=source, target=target)
+        found.setdefault((frame.source, frame.type, frame.target), frame)
     return list(found.values())[: MAX_RELATIONS // 2]
 
 

@@ -18,7 +18,7 @@ def sentence_ends(text: str) -> list[int]:
     return [m.start() for m in _ENDS.finditer(text)]
 
 
-def more_mentions(text: str, mentions: Sequence[Mention]) -> list[Mention]:
+def more_mentions(_text: str, mentions: Sequence[Mention]) -> list[Mention]:
     """English has no short forms beyond the table's."""
     return list(mentions)
 
@@ -27,8 +27,14 @@ def _rule(between: str, type: str, *, after: str = "", turned: bool = False) -> 
     return Rule(re.compile(between), re.compile(after) if after else None, type, turned)
 
 
-_ADJECTIVE = r"(?:(?:own|eldest|elder|older|younger|youngest|only|little|late|first|second|old|dear|poor|half|twin|adopted|beloved) )*"
-_KIN = "(?:nephew|niece|uncle|aunt|cousin|grandfather|grandmother|grandson|granddaughter|mother-in-law|father-in-law|sister-in-law|brother-in-law|son-in-law|daughter-in-law)"
+_ADJECTIVE = (
+    r"(?:(?:own|eldest|elder|older|younger|youngest|only|little|late|first|second|old|dear|poor|half|twin|adopted"
+    r"|beloved) )*"
+)
+_KIN = (
+    "(?:nephew|niece|uncle|aunt|cousin|grandfather|grandmother|grandson|granddaughter"
+    "|(?:mother|father|sister|brother|son|daughter)-in-law)"
+)
 _WORDS = (
     ("(?:son|daughter|child|boy|girl)", "PARENT_OF", False),
     ("(?:father|mother|parent|stepfather|stepmother)", "PARENT_OF", True),
@@ -43,25 +49,44 @@ _WORDS = (
     ("(?:rival)", "RIVAL", False),
 )
 
-RULES = tuple(
-    rule
-    for noun, kind, turned in _WORDS
-    for rule in (
-        _rule(rf"'s? {_ADJECTIVE}{noun},? ", kind, turned=turned),
-        _rule(rf",? (?:was |is |were |and )?(?:the |a |an )?{_ADJECTIVE}{noun} (?:of|to) ", kind, turned=not turned),
-        _rule(r",? (?:was|is|were|became|had been) ", kind, after=rf"'s? {_ADJECTIVE}{noun}\b", turned=not turned),
-    )
-) + (
-    _rule(r" (?:had |has )?(?:married|marries|wed|wedded)(?: to)? ", "SPOUSE"),
-    _rule(r" (?:was|is|were|got) (?:married|engaged|betrothed) to ", "SPOUSE"),
+_DEEDS = (
+    ("had |has ", "married|marries|wed|wedded|married to", "SPOUSE"),
+    ("was |is |were |got ", "married to|engaged to|betrothed to", "SPOUSE"),
+    (
+        "had |has |was |is ",
+        "loved|loves|adored|adores|fell in love with|falls in love with|in love with",
+        "LOVES",
+    ),
+    ("had |has ", "hated|hates|despised|despises|detested|detests|loathed|loathes", "HATES"),
+    ("had |has ", "killed|kills|slew|murdered|attacked|attacks|stabbed|shot|betrayed|struck", "ENEMY"),
+    ("had |has ", "fought|fought with|fought against|fights|duelled with", "ENEMY"),
+    ("had |has ", "served|serves|obeyed|swore fealty to", "SERVES"),
+    ("had |has ", "followed|follows", "FOLLOWS"),
+    ("had |has ", "led|leads|commanded|commands", "LEADS"),
+)
+
+RULES = (
+    *(
+        rule
+        for noun, kind, turned in _WORDS
+        for rule in (
+            _rule(rf"'s? {_ADJECTIVE}{noun},? ", kind, turned=turned),
+            _rule(
+                rf",? (?:was |is |were |and )?(?:the |a |an )?{_ADJECTIVE}{noun} (?:of|to) ",
+                kind,
+                turned=not turned,
+            ),
+            _rule(
+                r",? (?:was|is|were|became|had been) ",
+                kind,
+                after=rf"'s? {_ADJECTIVE}{noun}\b",
+                turned=not turned,
+            ),
+        )
+    ),
+    *(_rule(rf" (?:{before})?(?:{deed}) ", kind) for before, deed, kind in _DEEDS),
     _rule(r" (?:and|with) ", "SPOUSE", after=r" (?:were|are|had been|got) (?:married|engaged)"),
-    _rule(r" (?:had |has )?(?:loved|loves|adored|adores|fell in love with|falls in love with|was in love with|is in love with) ", "LOVES"),
-    _rule(r" (?:had |has )?(?:hated|hates|despised|despises|detested|detests|loathed|loathes) ", "HATES"),
-    _rule(r" (?:had |has )?(?:killed|kills|slew|murdered|attacked|attacks|fought(?: with| against)?|stabbed|shot|betrayed|struck) ", "ENEMY"),
-    _rule(r" (?:served|serves|obeyed|swore fealty to|had served) ", "SERVES"),
-    _rule(r" (?:followed|follows) ", "FOLLOWS"),
-    _rule(r" (?:led|leads|commanded|commands|ordered|orders) ", "LEADS"),
-)  # fmt: skip
+)
 
 
 def frames(text: str, people: Sequence[Mention]) -> list[Frame]:

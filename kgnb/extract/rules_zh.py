@@ -13,7 +13,7 @@ from kgnb.extract.names_zh import HAN, flatten
 __all__ = ["flatten", "frames", "more_mentions", "sentence_ends"]
 
 _ENDS = re.compile(r"[。！？!?；;\n]")
-_SPOKEN = "".join(sorted(words.SPEECH_HEAD))
+_ACTS = re.compile(rf"(?<![{HAN}])([{HAN}])(?=[{''.join(sorted(words.SPEECH_HEAD))}])")
 
 
 def sentence_ends(text: str) -> list[int]:
@@ -32,8 +32,8 @@ def more_mentions(text: str, mentions: Sequence[Mention]) -> list[Mention]:
         return list(mentions)
     taken = {i for m in mentions for i in range(m.start, m.end)}
     found = list(mentions)
-    for match in re.finditer(rf"(?<![{HAN}])([{''.join(map(re.escape, bearers))}])(?=[{_SPOKEN}])", text):
-        before = [m for at, m in bearers[match[1]] if at < match.start()]
+    for match in _ACTS.finditer(text):
+        before = [m for at, m in bearers.get(match[1], ()) if at < match.start()]
         if before and match.start() not in taken:
             found.append(Mention(before[-1].entry, match[1], match.start(), match.end()))
     return sorted(found, key=lambda m: m.start)
@@ -48,14 +48,23 @@ _BE = "(?:是|乃|乃是|就是|正是|，乃|，是|，乃是)"
 _CHILD = "(?:长|次|幼|少|养|义|嫡|庶|独|亲|三|四|小|大)?(?:子|女|儿子|女儿|闺女)"
 _PARENT = "(?:父|母|父亲|母亲|爸爸|妈妈|爹|娘|养父|义父|养母|义母)"
 _SIBLING = "(?:胞|亲|长|义|结义|大|小|二|三)?(?:兄|弟|姊|姐|妹|哥哥|弟弟|姐姐|妹妹|兄长|兄弟|姐妹)"
-_KIN = "(?:从兄|从弟|族兄|族弟|堂兄|堂弟|堂姐|堂妹|表哥|表弟|表姐|表妹|表兄|侄|侄儿|侄子|侄女|叔|叔父|叔叔|伯父|伯伯|舅舅|舅|姑姑|孙|孙子|孙女|外甥|祖父|爷爷|奶奶|外公|外婆|女婿|岳父|妻弟|妹夫|姐夫|嫂|嫂嫂)"
+_KIN = (
+    "(?:从兄|从弟|族兄|族弟|堂兄|堂弟|堂姐|堂妹|表哥|表弟|表姐|表妹|表兄|侄|侄儿|侄子|侄女|叔|叔父|叔叔|伯父"
+    "|伯伯|舅舅|舅|姑姑|孙|孙子|孙女|外甥|祖父|爷爷|奶奶|外公|外婆|女婿|岳父|妻弟|妹夫|姐夫|嫂|嫂嫂)"
+)
 _WIFE = "(?:妻|妻子|夫人|正妻|妾|老婆|媳妇|丈夫|老公|夫君|未婚妻|未婚夫|太太)"
 _MASTER = "(?:师|师父|师傅|师尊|主人|老师)"
 _PUPIL = "(?:徒弟|弟子|徒|徒儿|门生|门人|学生|亲传弟子|门下弟子)"
-_MAN = "(?:部将|麾下|帐下|手下|心腹|家将|副将|部下|属下|下属|裨将|偏将|护卫|侍卫|亲信|家奴|仆人|丫鬟|丫头|侍女|婢女|小厮|管家)"
+_MAN = (
+    "(?:部将|麾下|帐下|手下|心腹|家将|副将|部下|属下|下属|裨将|偏将|护卫|侍卫|亲信|家奴|仆人|丫鬟|丫头|侍女"
+    "|婢女|小厮|管家)"
+)
 _FRIEND = "(?:朋友|好友|挚友|好朋友|闺蜜|故友|旧友|知己|兄弟|同学|死党|故人)"
 _FIGHT = "(?:交战|交锋|交马|大战|厮杀|战[^船书场袍]|战$|战，|斗|激战|决战|搏斗|死战|酣战|对战|动手|交手)"
-_FELL = "(?:一[剑刀枪箭掌拳])?(?:斩|杀|刺|射|砍|擒|活捉|追杀|追赶|攻打|讨伐|痛骂|大骂|击败|打败|战败|偷袭|刺杀|行刺|谋杀|围攻|攻击)(?:了|死|杀|中|伤|败|向)?"
+_FELL = (
+    "(?:一[剑刀枪箭掌拳])?(?:斩|杀|刺|射|砍|擒|活捉|追杀|追赶|攻打|讨伐|痛骂|大骂|击败|打败|战败|偷袭|刺杀"
+    "|行刺|谋杀|围攻|攻击)(?:了|死|杀|中|伤|败|向)?"
+)
 
 RULES = (
     _rule(f"{_OF}{_CHILD}", "PARENT_OF"),
@@ -85,7 +94,7 @@ RULES = (
     _rule("(?:拜|拜了)", "MASTER_OF", after="为师", turned=True),
     _rule("(?:投降了?|归顺了?|效忠于?|侍奉|辅佐|投靠了?|归降了?|事)", "SERVES"),
     _rule("(?:追随着?|跟随着?|随)", "FOLLOWS"),
-    _rule("(?:急|便|乃|遂|即|又)?(?:命|令|遣|差|派|唤)", "LEADS"),
+    _rule("(?:急|便|乃|遂|即|又)?(?:命|令|遣|差|派)", "LEADS"),
 )
 
 _SWORN = re.compile(r"(?:结为|结成|结拜|义结|拜为|结义)[^。！？\n]{0,6}(?:兄弟|金兰|姐妹)|桃园结义|拜把子")

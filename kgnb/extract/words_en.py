@@ -144,6 +144,7 @@ stephen: steve stevie
 steven: steve
 theodore: ted teddy theo
 timothy: tim timmy
+tobias: toby
 walter: walt wally
 harriet: hattie
 henrietta: etta hetty
@@ -196,19 +197,21 @@ for _line in _SHORT_FORMS.strip().splitlines():
 
 FEMALE_NAMES = _words(
     """
-    mary anne ann anna emma elizabeth jane sarah margaret alice catherine katherine kate louisa henrietta fanny lucy
-    charlotte caroline julia maria martha harriet susan ellen emily amelia sophia sophie eleanor helen grace ruth
-    rebecca rachel hannah laura clara edith florence agnes rose lily violet daisy dorothy isabella georgiana lydia
-    penelope jessica jennifer linda barbara patricia karen nancy lisa amy angela victoria diana julie olivia ava mia
-    chloe zoe hermione ginny elena irene vera nina eva ella nora mabel ada bella beatrice rosalind
+    mary anne ann anna emma elizabeth jane sarah margaret alice catherine katherine kate louisa
+    henrietta fanny lucy charlotte caroline julia maria martha harriet susan ellen emily amelia sophia
+    sophie eleanor helen grace ruth rebecca rachel hannah laura clara edith florence agnes rose lily
+    violet daisy dorothy isabella georgiana lydia penelope jessica jennifer linda barbara patricia karen
+    nancy lisa amy angela victoria diana julie olivia ava mia chloe zoe hermione ginny elena irene vera
+    nina eva ella nora mabel ada bella beatrice rosalind
     """
 )
 MALE_NAMES = _words(
     """
-    john william charles james george thomas henry edward robert richard frederick walter arthur albert alfred peter
-    paul david michael daniel joseph samuel philip stephen andrew alexander benjamin francis frank harry jack hugh
-    edmund ralph simon oliver patrick martin matthew mark luke christopher nicholas anthony tom bill bob dick jim joe
-    sam ben will ned ted max leo adam eric kevin brian gary steven jason ryan justin ethan noah liam lucas
+    john william charles james george thomas henry edward robert richard frederick walter arthur albert
+    alfred peter paul david michael daniel joseph samuel philip stephen andrew alexander benjamin
+    francis frank harry jack hugh edmund ralph simon oliver patrick martin matthew mark luke christopher
+    nicholas anthony tom bill bob dick jim joe sam ben will ned ted max leo adam eric kevin brian gary
+    steven jason ryan justin ethan noah liam lucas
     """
 )
 """Common first names whose sex is beyond doubt: they only keep a man from being taken for a woman."""

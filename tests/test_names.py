@@ -1,0 +1,185 @@
+"""The pre-scan: whom it finds in three short stories, and that it is pure, quick and safe."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from kgnb.extract import names, names_en, names_zh, trie
+from kgnb.extract.people import People, Stands
+from kgnb.model import Lang, NameEntry
+
+STORIES = Path(__file__).parent / "stories"
+NOVELS = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "novels"
+HEADING = re.compile(r"^(?:第.+章.*|Chapter \d+)$", re.M)
+
+
+def story(name: str) -> list[tuple[int, str]]:
+    parts = HEADING.split((STORIES / f"{name}.txt").read_text(encoding="utf-8"))[1:]
+    return list(enumerate(parts, 1))
+
+
+def scan(name: str, lang: Lang) -> dict[str, NameEntry]:
+    return {e.name: e for e in names.scan(story(name), lang)}
+
+
+def bearer(found: dict[str, NameEntry], name: str) -> NameEntry:
+    """The one entry that bears this name."""
+    (entry,) = [e for e in found.values() if name in (e.name, *e.aliases)]
+    return entry
+
+
+def test_a_modern_story_gives_its_people_and_nobody_else() -> None:
+    found = scan("city", "zh")
+    people = {e.name for e in found.values() if e.kind == "Character"}
+    assert people == {"陈默", "周晓雯", "李建国", "张伟", "赵海涛", "刘桂芳", "王律师"}
+    assert bearer(found, "晓雯").name == "周晓雯"
+    assert bearer(found, "李总").name == "李建国"
+
+
+def test_a_xianxia_story_gives_its_people_and_its_city() -> None:
+    found = scan("xianxia", "zh")
+    people = {e.name for e in found.values() if e.kind == "Character"}
+    assert {"林尘", "苏薰儿", "王腾", "王烈", "药老", "柳长老", "林战"} <= people
+    assert len(people) <= 8
+    assert bearer(found, "薰儿").name == "苏薰儿"
+    assert found["青云城"].kind == "Location"
+
+
+def test_an_english_story_gives_its_people_and_its_places() -> None:
+    found = scan("fantasy", "en")
+    people = {e.name for e in found.values() if e.kind == "Character"}
+    for one, other in (("Rhea", "Captain Voss"), ("Tobias", "Tobias Fenn"), ("Aldric Marsh", "Lord Marsh")):
+        assert bearer(found, one) is bearer(found, other)
+    assert bearer(found, "Lady Isolde") is bearer(found, "Isolde")
+    assert bearer(found, "Toby") is bearer(found, "Tobias")
+    assert bearer(found, "Mother Quill").name in people
+    assert bearer(found, "Wilhelm") is not bearer(found, "Rhea")
+    assert found["Stonemere"].kind == "Location"
+    assert len(people) <= 9
+
+
+def test_entries_tell_where_they_stand() -> None:
+    found = scan("city", "zh")
+    chen, liu = found["陈默"], found["刘桂芳"]
+    assert (chen.first_chapter, chen.last_chapter, chen.chapters) == (1, 2, 2)
+    assert (liu.first_chapter, liu.last_chapter, liu.chapters) == (2, 2, 1)
+    text = "".join(t for _, t in story("city"))
+    assert chen.mentions == text.count("陈默")
+    entries = names.scan(story("city"), "zh")
+    assert [e.mentions for e in entries] == sorted((e.mentions for e in entries), reverse=True)
+
+
+@pytest.mark.parametrize(("name", "lang"), [("xianxia", "zh"), ("fantasy", "en")])
+def test_a_scan_is_the_same_in_every_process(name: str, lang: Lang) -> None:
+    """String hashing differs between processes; the frozen name table must not."""
+    code = (
+        "import pickle,sys; from kgnb.extract import names;"
+        "sys.stdout.buffer.write(pickle.dumps(names.scan(*pickle.load(sys.stdin.buffer))))"
+    )
+    results = [
+        pickle.loads(
+            subprocess.run(
+                [sys.executable, "-c", code],
+                input=pickle.dumps((story(name), lang)),
+                stdout=subprocess.PIPE,
+                env={**os.environ, "PYTHONHASHSEED": seed},
+                check=True,
+            ).stdout
+        )
+        for seed in ("1", "2")
+    ]
+    assert results[0] == results[1] == names.scan(story(name), lang)
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize(
+    "text", ["", " \n ", "“”「」", "(((.*[a-z", "\x00\ud800", "的" * 5000, "A. B. C. Mr. \n Mrs."]
+)
+def test_odd_texts_give_no_names_and_no_error(text: str, lang: Lang) -> None:
+    assert names.scan([(1, text)], lang) == []
+    assert names.scan([], lang) == []
+
+
+def test_jieba_is_read_as_data_and_its_persons_are_no_gazetteer() -> None:
+    scanned = "names.scan([(1, '张三说：“好。”' * 9)], 'zh')"
+    code = f"import sys; from kgnb.extract import names; {scanned}; print('jieba' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == ("False", "")
+    common, places = names_zh.weights({"宝玉", "武松", "将军", "长安"})
+    assert "宝玉" not in common
+    assert "武松" not in common
+    assert common["将军"] > 1.5
+    assert "长安" in places
+
+
+def test_courtesy_names_and_titles_find_their_bearer() -> None:
+    text = (
+        "话说青州有一人，姓赵，名元，字子山。同乡钱方来访。赵元笑曰：“兄何来？”钱方答曰：“特来相请。”"
+        "次日赵元与钱方入山，遇虎。钱方大惊，赵元拔剑斩之。众人皆称赵子山勇。\n一日州牧召子山。子山谢曰："
+        "“不敢。”钱方劝曰：“子山当往。”子山叹曰：“罢了。”遂行。后赵元为将，钱方为谋主，时人语曰：“"
+        "有事问钱方，无事寻子山。”钱方闻之，大笑曰：“赵子山误我！”是夜子山梦见白衣人。赵元怒曰：“妖也！”"
+    )
+    found = {e.name: e for e in names.scan([(1, text)], "zh")}
+    assert set(found["赵元"].aliases) >= {"子山", "赵子山"}
+    assert "子山" not in found["钱方"].aliases
+
+
+def test_two_who_talk_to_each_other_stay_two() -> None:
+    talk = (
+        "Anna Berg saw Anna Holm. “Hello,” said Anna Berg. “Hm,” said Anna Holm. Anna Holm left Anna Berg. "
+    )
+    found = {e.name: e for e in names.scan([(1, talk * 10)], "en")}
+    assert bearer(found, "Anna Berg") is not bearer(found, "Anna Holm")
+
+
+def test_a_family_is_no_person() -> None:
+    text = "Mr. Moss came. “Well,” said Mr. Moss. The Mosses dined. Mrs. Moss laughed. “So,” said Mrs. Moss. "
+    people = {e.name for e in names.scan([(1, text * 5)], "en")}
+    assert "Mr. Moss" in people
+    assert "Mrs. Moss" in people
+    assert "Mosses" not in people
+
+
+def test_trie_matches_the_longest_word() -> None:
+    found = re.findall(
+        trie.pattern(["关", "关羽", "关云长", "a.b", "张飞"]), "关云长与关羽、张飞过关，axb a.b"
+    )
+    assert found == ["关云长", "关羽", "张飞", "关", "a.b"]
+    assert re.findall(trie.pattern([]), "关羽") == []
+
+
+def test_company_is_measured_against_chance() -> None:
+    people = People(["a", "b", "c"])
+    at = {"a": list(range(0, 1000, 100)), "b": list(range(50, 1000, 100)), "c": list(range(5, 1000, 100))}
+    stands = Stands(people, at, list(range(49, 1000, 50)), 200)
+    assert stands.ratio("a", "b") == 0.0
+    assert stands.ratio("a", "c") > 1.0
+    assert stands.nearest(["a"], ["b", "c"], 60) == ("c", 1.0)
+    people.join("a", "c", "test")
+    assert sorted(people.names_of("c")) == ["a", "c"]
+    assert stands.ratio("c", "b") == 0.0
+
+
+def test_flatten_keeps_paragraphs_and_plain_quotes() -> None:
+    assert names_en.flatten("“Hi,”\nsaid  _Tom_.\r\n\r\nBye.") == '"Hi," said Tom .\nBye.'
+    assert names_zh.flatten("　　甲\r\n\r\n乙") == "\n甲\n乙"
+
+
+@pytest.mark.skipif(not NOVELS.is_dir(), reason="../shared/data/novels is not here")
+def test_a_whole_novel_is_scanned_in_seconds() -> None:
+    text = (NOVELS / "text" / "sanguo.txt").read_text(encoding="utf-8")
+    start = time.process_time()
+    entries = names.scan([(1, text)], "zh")
+    assert time.process_time() - start < 12
+    found = {e.name: e for e in entries if e.kind == "Character"}
+    assert bearer(found, "玄德") is bearer(found, "刘备")
+    assert bearer(found, "孔明") is bearer(found, "诸葛亮")
+    assert bearer(found, "张飞") is not bearer(found, "关羽")
