@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from itertools import pairwise
 
 from kgnb.extract import trie
 from kgnb.extract import words_zh as words
@@ -48,6 +49,7 @@ class Resolver:
     def __init__(self, text: str, judge: Judge) -> None:
         accepted = judge.names()
         self.text = text
+        self._pairs = judge.pairs
         self.counts = {w: c.count for w, c in accepted.items()}
         self.addresses = judge.addresses(accepted)
         self.givens = judge.givens(accepted)
@@ -117,11 +119,18 @@ class Resolver:
 
     def _count(self, name: str) -> int:
         if name not in self.counts:
-            n = self.text.count(name)
+            n = self._occurrences(name)
             if not n:
                 return 0
             self.counts[name] = n
         return self.counts[name]
+
+    def _occurrences(self, name: str) -> int:
+        """How often the name stands in the text; the counted pairs spare most searches."""
+        if len(name) == 2:
+            return self._pairs[name]
+        seldom = min((self._pairs[a + b] for a, b in pairwise(name)), default=1)
+        return self.text.count(name) if seldom else 0
 
     def _add(self, full: str, alias: str, reason: str) -> None:
         if self._count(full) and self._count(alias):

@@ -59,12 +59,14 @@ _Found = tuple[str, list[str], str, list[int]]
 
 
 def _scan_zh(text: str) -> Iterable[_Found]:
-    resolver = alias_zh.Resolver(text, names_zh.Judge(text))
+    ended, after = places_zh.candidates(text)
+    judge = names_zh.Judge(text, ended | after)
+    resolver = alias_zh.Resolver(text, judge)
     taken: set[str] = set()
     for name, names in resolver.resolve().items():
         taken.update(names)
         yield name, names, "Character", [a for n in names for a in resolver.at.get(n, ())]
-    for name, (kind, at) in places_zh.find(text, taken).items():
+    for name, (kind, at) in places_zh.find(text, ended, taken, judge.known, judge.places).items():
         yield name, [], kind, at
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import operator
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -97,16 +98,18 @@ def surname_words(text: str, least: int) -> set[str]:
 def read_contexts(text: str, candidates: Iterable[str]) -> Contexts:
     """What stands left and right of every occurrence of each candidate (2 to 5 characters long)."""
     found: Contexts = {w: Context() for w in candidates}
-    by_length: dict[int, dict[str, Context]] = {}
-    for word, context in found.items():
-        by_length.setdefault(len(word), {})[word] = context
-    padded = "\n" + text + "\n"
-    for n, wanted in by_length.items():
-        grams = map("".join, zip(*(padded[i:] for i in range(1, n + 1)), strict=False))
-        for left, gram, right in zip(padded, grams, padded[n + 1 :], strict=False):
-            if gram in wanted:
-                context = wanted[gram]
+    heads: dict[str, list[int]] = {}  # the first two characters → lengths of the candidates that begin so
+    for word in found:
+        lengths = heads.setdefault(word[:2], [])
+        if len(word) not in lengths:
+            lengths.append(len(word))
+    padded = "\n" + text + "\n\n\n\n\n"
+    for at, head in enumerate(map(operator.add, padded, padded[1:])):
+        for n in heads.get(head, ()):
+            context = found.get(padded[at : at + n])
+            if context is not None:
                 context.count += 1
+                left, right = padded[at - 1], padded[at + n]
                 context.left[left] = context.left.get(left, 0) + 1
                 context.right[right] = context.right.get(right, 0) + 1
     return found
@@ -177,14 +180,16 @@ def weights(wanted: set[str]) -> tuple[dict[str, float], set[str]]:
 class Judge:
     """Decides which candidates of one book are names."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, also: Iterable[str] = ()) -> None:
+        """``also``: words beyond the candidates that :attr:`known` and :attr:`places` shall tell of."""
         self.text = text
+        self.pairs = Counter(map(operator.add, text, text[1:]))
         least = 2 if len(text) < 100_000 else 3 if len(text) < 1_000_000 else 5
         spoken = speakers(text)
         words_seen = sorted(w for w in surname_words(text, least) | set(spoken) if possible(w))
         contexts = read_contexts(text, words_seen)
         givens = {w[-2:] for w in words_seen if len(w) > 2}
-        self.known, _ = weights(givens.union(words_seen))
+        self.known, self.places = weights(givens.union(words_seen, also))
         self.candidates = {
             w: Candidate(w, c, spoken.get(w, 0), has_surname(w))
             for w, c in contexts.items()
@@ -204,6 +209,10 @@ class Judge:
             and c.word not in self.known
             and c.word[-1] not in words.ENDS_NO_NAME
         ]
+        if len(sure) < 3:  # a book without speech: its most frequent words that look like a full name
+            full = [c for c in self.candidates.values() if c.word[0] in words.COMMON_SURNAMES]
+            full = [c for c in full if c.word not in self.known and not _monotony(c.context)]
+            sure = sorted(full, key=lambda c: (-c.count, c.word))[:30]
         names = {c.word for c in sure}
         return [c for c in sure if c.word[:-1] not in names]
 
@@ -271,7 +280,7 @@ class Judge:
             shorter = names.get(word[:-1])
             if shorter and shorter.count > 2 * candidate.count:
                 continue
-            rarer = candidate.score < 1.3 or self.text.count(tail) > 3.5 * candidate.count
+            rarer = candidate.score < 1.3 or self.pairs[tail] > 3.5 * candidate.count
             if rarer and head in heads and tail[-1] not in "州郡县城国":
                 found[word] = tail
         return found

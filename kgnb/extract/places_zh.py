@@ -4,37 +4,56 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping
-from itertools import pairwise
+from collections.abc import Container, Mapping
 
 from kgnb.extract import trie
 from kgnb.extract import words_zh as words
-from kgnb.extract.names_zh import HAN, weights
+from kgnb.extract.names_zh import HAN
 
-_ENDS = "|".join(sorted(words.PLACE_ENDS | words.ORG_ENDS, key=lambda w: (-len(w), w)))
-_ENDED = re.compile(rf"(?=([{HAN}]{{1,3}}(?:{_ENDS})))")
+_END = re.compile(trie.pattern(words.PLACE_ENDS | words.ORG_ENDS))
+_AFTER = re.compile(rf"(?<=[{''.join(sorted(words.PLACE_LEFT))}])[{HAN}]{{2}}")
 _ORG_ENDS = tuple(words.ORG_ENDS)
 
 
-def find(text: str, persons: set[str]) -> dict[str, tuple[str, list[int]]]:
-    """Name → (kind, offsets) of what is named like a place or a group; ``persons``: names that are taken."""
-    least = 2 if len(text) < 100_000 else 4
-    ended = Counter(m[1] for m in _ENDED.finditer(text))
-    formed = {w for w, n in ended.items() if n >= least and _possible(w, persons)}
-    pairs = Counter(map("".join, pairwise(text)))
-    common, known = weights({g for g, n in pairs.items() if n >= least} | formed)
-    known -= persons
-    formed -= common.keys() - known
+def candidates(text: str) -> tuple[set[str], set[str]]:
+    """Words that end as places and groups do, and pairs of characters that stand where a place may."""
+    least = _least(text)
+    ended: Counter[str] = Counter()
+    for match in _END.finditer(text):
+        for start in range(match.start() - 1, max(-1, match.start() - 4), -1):
+            if not text[start].isalpha():
+                break
+            ended[text[start : match.end()]] += 1
+    after = Counter(_AFTER.findall(text))
+    return {w for w, n in ended.items() if n >= least}, {
+        w for w, n in after.items() if n >= max(1, least // 2)
+    }
+
+
+def find(
+    text: str, ended: set[str], persons: set[str], common: Container[str], places: set[str]
+) -> dict[str, tuple[str, list[int]]]:
+    """Name → (kind, offsets) of what is named like a place or a group.
+
+    ``ended``: of :func:`candidates`; ``persons``: names that are taken; ``common``: words that are no names;
+    ``places``: words that are known as places' names.
+    """
+    known = places - persons
+    formed = {w for w in ended if _possible(w, persons) and (w in known or w not in common)}
     at: dict[str, list[int]] = defaultdict(list)
     left: dict[str, Counter[str]] = defaultdict(Counter)
     for match in re.finditer(trie.pattern(formed | known), text):
         at[match[0]].append(match.start())
         left[match[0]][text[match.start() - 1 : match.start()]] += 1
     return {
-        word: (kind_of(word), places)
-        for word, places in at.items()
-        if len(places) >= least and _placed(left[word], len(places), 0.15 if word in known else 0.25)
+        word: (kind_of(word), stands)
+        for word, stands in at.items()
+        if len(stands) >= _least(text) and _placed(left[word], len(stands), 0.15 if word in known else 0.25)
     }
+
+
+def _least(text: str) -> int:
+    return 2 if len(text) < 100_000 else 4
 
 
 def _possible(word: str, persons: set[str]) -> bool:
