@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import random
 
-SURNAMES = "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦许何吕施张孔曹严华金魏陶姜戚谢邹喻苏潘葛范彭郎鲁韦马苗方俞任袁柳鲍史唐"
+SURNAMES = (
+    "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦许何吕施张孔曹严华金魏陶"
+    "姜戚谢邹喻苏潘葛范彭郎鲁韦马苗方俞任袁柳鲍史唐"
+)
 GIVEN = (
-    "明远志清云山海天成文武仁义礼智信安平和正永长春秋冬夏风雪松柏竹梅兰菊石玉金银铁铜木林森江河湖波涛龙虎鹰鹤"
+    "明远志清云山海天成文武仁义礼智信安平和正永长春秋冬夏风雪松柏"
+    "竹梅兰菊石玉金银铁铜木林森江河湖波涛龙虎鹰鹤"
+)
 )
 PLACES = ["青州城", "落霞山", "白水镇", "听雨楼", "铁剑门", "东海岛", "长河渡", "云中寺", "北望关", "石桥村"]
 SENTENCES = [
@@ -16,9 +21,17 @@ SENTENCES = [
     "却说{a}在{p}等候{b}，直到天黑。",
     "{b}笑道：“原来是{a}到了。”",
     "众人都说{a}待{b}最好，凡事先想着他。",
-    "天色渐晚，街上行人稀少，只有灯火还亮着。",
     "{a}把信交给{b}，嘱咐他不可让旁人看见。",
 ]
+PLAIN = [
+    "天色渐晚，街上行人稀少，只有几处灯火还亮着。",
+    "那一年的雨下得特别久，河水漫过了渡口的石阶，船都停在岸边。",
+    "山路越走越窄，两旁的树遮住了日头，只听得见鸟叫和水声。",
+    "屋里静了半晌，只有炉子上的水在响，谁也不肯先开口。",
+    "过了许久，风才慢慢停下来，远处传来几声钟响。",
+]
+PLAIN_SHARE = 0.5
+"""Share of sentences that name nobody: 0.51 in 三国演义, counted with its gold names."""
 
 
 def people(count: int, rng: random.Random) -> list[str]:
@@ -28,7 +41,7 @@ def people(count: int, rng: random.Random) -> list[str]:
     return list(names)
 
 
-def novel(chapters: int, chars: int, *, cast: int = 300, per_chapter: int = 14, seed: int = 1) -> str:
+def novel(chapters: int, chars: int, *, cast: int = 300, per_chapter: int = 10, seed: int = 1) -> str:
     """``chapters`` chapters of about ``chars`` characters; each plays among ``per_chapter`` of the cast."""
     rng = random.Random(seed)
     everyone = people(cast, rng)
@@ -38,7 +51,8 @@ def novel(chapters: int, chars: int, *, cast: int = 300, per_chapter: int = 14, 
         text, length = [f"第{number}章 {rng.choice(PLACES)}之{number}\n\n"], 0
         while length < chars:
             a, b = rng.sample(present, 2)
-            sentence = rng.choice(SENTENCES).format(a=a, b=b, p=rng.choice(PLACES))
+            plain = rng.random() < PLAIN_SHARE
+            sentence = rng.choice(PLAIN if plain else SENTENCES).format(a=a, b=b, p=rng.choice(PLACES))
             text.append(sentence + ("\n" if rng.random() < 0.2 else ""))
             length += len(sentence)
         parts.append("".join(text))

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,6 +26,7 @@ from kgnb.providers import Providers
 from kgnb.settings import Settings
 from kgnb.store.graph import GraphStore
 from kgnb.store.ledger import Ledger
+from kgnb.store.places import GraphPlace, SqlPlace
 from kgnb.store.presence import Presence
 from kgnb.store.queue import Queue
 from kgnb.store.renew import Renewer
@@ -52,6 +52,8 @@ class App:
     cache: ReplyCache
     providers: Providers
     pool: CpuPool
+    sql_place: SqlPlace
+    graph_place: GraphPlace | None = None
     engines: Embedded | None = None
     _queue: Queue | None = None
     _graph: GraphStore | None = None
@@ -125,15 +127,9 @@ def start_engines(settings: Settings, *, queue: bool, graph: bool) -> Embedded |
 
 
 def _connect(settings: Settings, engines: Embedded | None, queue: bool, graph: bool) -> App:
-    sql = Sql(
-        settings.sql_url,
-        pool_size=settings.db_pool_size,
-        max_overflow=settings.db_pool_max_overflow,
-        pool_timeout=settings.db_pool_timeout,
-        recycle=settings.db_pool_recycle,
-        pre_ping=settings.db_pool_pre_ping,
-        connect_args=_tls(settings),
-    )
+    sql_place = _sql_place(settings)
+    graph_place = _graph_place(settings, engines) if graph else None
+    sql = sql_place.open()
     ledger = Ledger(sql)
     return App(
         settings=settings,
@@ -142,16 +138,25 @@ def _connect(settings: Settings, engines: Embedded | None, queue: bool, graph: b
         cache=ReplyCache(sql),
         providers=Providers(ledger, settings),
         pool=CpuPool(settings.cpus),
+        sql_place=sql_place,
+        graph_place=graph_place,
         engines=engines,
         _queue=_queue(settings, engines) if queue else None,
-        _graph=_graph(settings, engines) if graph else None,
+        _graph=graph_place.open() if graph_place else None,
     )
 
 
-def _tls(settings: Settings) -> dict[str, object]:
-    if settings.embedded_sql or not (settings.db_ssl or settings.db_ssl_ca):
-        return {}
-    return {"ssl": ssl.create_default_context(cafile=settings.db_ssl_ca or None)}
+def _sql_place(settings: Settings) -> SqlPlace:
+    wants_tls = not settings.embedded_sql and (settings.db_ssl or settings.db_ssl_ca)
+    return SqlPlace(
+        settings.sql_url,
+        pool_size=settings.db_pool_size,
+        max_overflow=settings.db_pool_max_overflow,
+        pool_timeout=settings.db_pool_timeout,
+        recycle=settings.db_pool_recycle,
+        pre_ping=settings.db_pool_pre_ping,
+        tls=settings.db_ssl_ca if wants_tls else None,
+    )
 
 
 def _queue(settings: Settings, engines: Embedded | None) -> Queue:
@@ -163,16 +168,16 @@ def _queue(settings: Settings, engines: Embedded | None) -> Queue:
     return Queue(url, lease_seconds=settings.lease_seconds, hold_seconds=settings.hold_seconds)
 
 
-def _graph(settings: Settings, engines: Embedded | None) -> GraphStore:
+def _graph_place(settings: Settings, engines: Embedded | None) -> GraphPlace:
     if not settings.embedded_graph:
-        return GraphStore(
+        return GraphPlace(
             settings.neo4j_uri, settings.neo4j_user, settings.neo4j_password, settings.neo4j_database
         )
     assert engines is not None
     ends = engines.endpoints
     assert ends.bolt_uri is not None
     assert ends.bolt_password is not None
-    return GraphStore(ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database)
+    return GraphPlace(ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database)
 
 
 async def _prepare(app: App) -> None:
@@ -243,7 +248,8 @@ def _node(
         chunk_chars=app.settings.chunk_chars,
         meter=app.meter,
     )
-    stores = Stores(app.ledger, app.queue, app.graph, renewer, app.health)
+    assert app.graph_place is not None
+    stores = Stores(app.ledger, app.queue, app.graph, renewer, app.health, app.sql_place, app.graph_place)
     return Node(
         stores,
         app.providers,

@@ -22,6 +22,7 @@ from kgnb.model import MIN_CHAPTER_CHARS, ChapterStatus, ExtractionRow, Graph, t
 from kgnb.settle import chapter_graph
 from kgnb.store.graph import GraphStore
 from kgnb.store.ledger import ChapterEnd, ChapterWork, Ledger
+from kgnb.store.places import GraphPlace, SqlPlace
 from kgnb.store.queue import Claim, Queue
 from kgnb.store.renew import Renewer
 from kgnb.texts import say
@@ -44,13 +45,15 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The stores that a node writes to, and who keeps its leases."""
+    """The stores that a node writes to, where they are, and who keeps its leases."""
 
     ledger: Ledger
     queue: Queue
     graph: GraphStore
     renewer: Renewer
     health: Health
+    sql_place: SqlPlace
+    graph_place: GraphPlace
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,11 @@ class ChapterWorker:
         try:
             return await self._work(claim, info, work)
         except (ReplyError, RequestRejected, BrokenProcessPool) as error:
-            return await self._failed(claim, work, _reason(error))
+            return await self._failed(claim, _reason(error))
+
+    async def broke(self, claim: Claim, error: Exception) -> None:
+        """Counts an error of kgnb's own as the chapter's failure, so that it ends instead of coming back."""
+        await self._failed(claim, repr(error))
 
     async def _work(self, claim: Claim, info: TaskInfo, work: ChapterWork) -> Outcome:
         if len("".join(work.text.split())) < MIN_CHAPTER_CHARS:
@@ -112,7 +119,7 @@ class ChapterWorker:
         await self._end(claim, ChapterStatus.COMPLETED, row)
         return Outcome.COMPLETED
 
-    async def _failed(self, claim: Claim, work: ChapterWork, reason: str) -> Outcome:
+    async def _failed(self, claim: Claim, reason: str) -> Outcome:
         delay = RETRY_SECONDS[min(claim.failures, len(RETRY_SECONDS) - 1)]
         fate = await self._stores.health.patiently(
             "redis", lambda: self._stores.queue.fail(claim, reason, delay=delay), lost=self._lost(claim)
@@ -121,13 +128,11 @@ class ChapterWorker:
         if fate == "dead":
             await self._mark(claim, ChapterStatus.FAILED, error=reason)
             await self._stores.health.patiently("redis", lambda: self._stores.queue.noted([claim]))
-            log.warning(say("node.chapter_dead", **ids, number=work.chapter.number, reason=reason))
+            log.warning(say("node.chapter_dead", **ids, reason=reason))
             return Outcome.FAILED
         back = [(claim.task_id, claim.chapter_id, claim.token)]
         await self._stores.health.patiently("sql", lambda: self._stores.ledger.hand_back(back))
-        log.warning(
-            say("node.chapter_retry", **ids, number=work.chapter.number, reason=reason, seconds=delay)
-        )
+        log.warning(say("node.chapter_retry", **ids, reason=reason, seconds=delay))
         return Outcome.RETRY
 
     async def _end(self, claim: Claim, status: ChapterStatus, row: ExtractionRow | None = None) -> None:

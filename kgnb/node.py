@@ -14,6 +14,7 @@ from kgnb.errors import (
     KgnbError,
     LeaseLost,
     ProviderError,
+    RateLimited,
     ServiceDown,
 )
 from kgnb.gate import Gate
@@ -27,6 +28,10 @@ from kgnb.task import TaskKeeper
 from kgnb.texts import say
 
 log = logging.getLogger(__name__)
+
+
+AGAIN_SECONDS = 1.0
+"""A chapter that can't be worked right now comes back after this, so that handing back never spins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,26 +219,29 @@ class Node:
         self.slots.remove(claim)
         self.stores.renewer.forget(claim)
         self._wake.set()
-        if not work.cancelled() and work.exception() is not None:
-            log.error(
-                say("node.slot_broke", task=claim.task_id, chapter=claim.chapter_id),
-                exc_info=work.exception(),
-            )
+        if not work.cancelled():
+            work.result()  # what still comes here is the event loop's to report
 
     async def _work(self, claim: Claim, key: str) -> None:
         try:
             await self._chapter(claim, key)
         except LeaseLost:
             log.info(say("node.chapter_moved", task=claim.task_id, chapter=claim.chapter_id))
-        except (Exception, asyncio.CancelledError):
+        except asyncio.CancelledError:
             await asyncio.shield(self._hand_back(claim))
             raise
+        except KgnbError as error:
+            log.warning(say("node.chapter_back", task=claim.task_id, chapter=claim.chapter_id, reason=error))
+            await self._hand_back(claim, AGAIN_SECONDS)
+        except Exception as error:  # a bug on this chapter must neither spin nor stop the others
+            log.exception(say("node.slot_broke", task=claim.task_id, chapter=claim.chapter_id))
+            await self._chapters.broke(claim, error)
 
     async def _chapter(self, claim: Claim, key: str) -> None:
         sql = self.stores.health
         info = await sql.patiently("sql", lambda: self.keeper.info(claim.task_id, claim.queue))
         if info is None:
-            await self.stores.queue.ack([claim])
+            await self._hand_back(claim, AGAIN_SECONDS)  # its holder is just opening or dropping the task
             return
         started = time.monotonic()
         try:
@@ -241,7 +249,7 @@ class Node:
         except ProviderError as error:
             log.warning(say("node.provider_failed", provider=info.provider.name, reason=str(error)))
             self._listener(Happened("provider", claim.task_id, provider=info.provider.name, error=error))
-            await self._hand_back(claim)
+            await self._hand_back(claim, 0.0 if isinstance(error, RateLimited) else AGAIN_SECONDS)
             return
         if outcome is not Outcome.NOT_OURS:
             seconds = round(time.monotonic() - started, 1)
@@ -256,10 +264,10 @@ class Node:
             )
             self._listener(Happened("chapter", claim.task_id, claim.chapter_id, outcome.value, key))
 
-    async def _hand_back(self, claim: Claim) -> None:
+    async def _hand_back(self, claim: Claim, delay: float = 0.0) -> None:
         """Returns a chapter uncounted. What an outage keeps from being written, the lease's end will do."""
         try:
-            await self.stores.queue.release([claim])
+            await self.stores.queue.release([claim], delay=delay)
             await self.stores.ledger.hand_back([(claim.task_id, claim.chapter_id, claim.token)])
         except ServiceDown as error:
             self.stores.health.failed(error)

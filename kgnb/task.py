@@ -21,7 +21,7 @@ from kgnb.extract import names
 from kgnb.model import ChapterStatus, Lang, NameEntry, Provider, Task, TaskStatus
 from kgnb.pool import CpuPool
 from kgnb.providers import Providers, asked_by, model_of
-from kgnb.settle import novel_graph
+from kgnb.settling import SettleJob, settle
 from kgnb.store.ledger import ChapterEnd, Opening
 from kgnb.store.queue import Buried, Claim
 from kgnb.texts import say
@@ -239,14 +239,10 @@ class TaskKeeper:
 
     async def settle(self, claim: Claim, info: TaskInfo) -> None:
         """Makes the novel's graph exact; raises GraphConflict when another settle overtook this one."""
-        ledger, graph, renewer = self._stores.ledger, self._stores.graph, self._stores.renewer
-        novel = info.novel
-        number = await graph.raise_settle_number(novel, claim.token)
-        chapters = await ledger.chapters(novel.id)
-        rows = await ledger.settle_rows(novel.id)
-        table = await ledger.names(novel.id)
-        final = await asyncio.to_thread(novel_graph, novel, chapters, rows, table, info.config)
-        await graph.settle(novel.id, final, number=number, check=lambda: renewer.holds(claim))
+        stores = self._stores
+        number = await stores.graph.raise_settle_number(info.novel, claim.token)
+        job = SettleJob(stores.sql_place, stores.graph_place, info.novel, info.config, number)
+        await settle(self._pool, job, lambda: stores.renewer.holds_until(claim))
 
     # --- ends
 

@@ -522,12 +522,16 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Task {task} chapter {chapter}: {outcome}, {seconds} s",
     ),
     "node.chapter_dead": (
-        "任务 {task} 章节 {chapter}（第 {number} 章）失败，进入死信：{reason}",
-        "Task {task} chapter {chapter} (number {number}) failed and is a dead letter: {reason}",
+        "任务 {task} 章节 {chapter} 失败，进入死信：{reason}",
+        "Task {task} chapter {chapter} failed and is a dead letter: {reason}",
     ),
     "node.chapter_retry": (
-        "任务 {task} 章节 {chapter}（第 {number} 章）失败，{seconds} 秒后重试：{reason}",
-        "Task {task} chapter {chapter} (number {number}) failed, again in {seconds} s: {reason}",
+        "任务 {task} 章节 {chapter} 失败，{seconds} 秒后重试：{reason}",
+        "Task {task} chapter {chapter} failed, again in {seconds} s: {reason}",
+    ),
+    "node.chapter_back": (
+        "任务 {task} 章节 {chapter}：暂时做不了，已交还：{reason}",
+        "Task {task} chapter {chapter}: not possible right now, handed back: {reason}",
     ),
     "node.chapter_moved": (
         "任务 {task} 章节 {chapter}：租约已转给其他节点，本节点不再写入",

@@ -17,7 +17,7 @@ FLOORS = {
     0: ["model", "errors", "texts", "batch"],
     1: ["settings", "where"],
     2: [
-        *["extract", "llm", "store", "book", "headings", "decode", "epub", "embedded", "exchange", "picture"],
+        *["extract", "llm", "store", "book", "headings", "epub", "embedded", "exchange", "picture"],
         *[
             "layout",
             "drawing",
@@ -35,7 +35,7 @@ FLOORS = {
             "still",
         ],
     ],
-    3: ["ask", "gate", "chapter", "task", "node", "slots", "providers", "upkeep", "session"],
+    3: ["ask", "gate", "settling", "chapter", "task", "node", "slots", "providers", "upkeep", "session"],
     4: ["app", "building", "report"],
     5: ["cli", "__main__", "progress", "sync", "__init__", "widgets"],
 }

@@ -57,7 +57,11 @@ class Renewer(threading.Thread):
 
     def holds(self, claim: Claim) -> bool:
         """Whether the lease certainly lives: counted from before the last renewal that succeeded was sent."""
-        return time.monotonic() < self._claims.get(claim, 0.0)
+        return time.monotonic() < self.holds_until(claim)
+
+    def holds_until(self, claim: Claim) -> float:
+        """Until when (time.monotonic()) the lease certainly lives; 0 = it isn't held."""
+        return self._claims.get(claim, 0.0)
 
     def lost(self, claim: Claim) -> bool:
         """Whether the server said that the lease is gone, or a chapter has been held for too long in all."""

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from kgnb.model import MIN_CHAPTER_CHARS, ChapterStatus, Progress, Task, TaskStatus, Usage, beijing_now
 from kgnb.store import tables as t
 from kgnb.store.schema import content_hash
-from kgnb.store.sql import Row, Sql
+from kgnb.store.sql import Row, Sql, pairs
 
 DEFAULT_RETRY_MINUTES = 10
 
@@ -102,6 +102,8 @@ class Tasks:
 
 
 def task_query() -> sa.Select[Any]:
+    """Tasks with what kgnb remembers beside them; :func:`read_task` reads a row."""
+    """Tasks with what kgnb remembers beside them; each row goes to :func:`read_task`."""
     k, f = t.tasks.c, t.task_facts.c
     return sa.select(
         *(k.id, k.novel_id, k.task_name, k.status, k.use_ai, k.chapter_ids, k.error_message),
@@ -110,6 +112,8 @@ def task_query() -> sa.Select[Any]:
 
 
 def read_task(row: Any) -> Task:
+    """A row of :func:`task_query`."""
+    """A row of :func:`task_query` as a task."""
     ids = row["chapter_ids"]
     return Task(
         id=row["id"],
@@ -177,7 +181,7 @@ def counts_of(c: sa.Connection, task_id: int) -> dict[str, int]:
     """The task's chapters by status."""
     s = t.chapter_status.c
     query = sa.select(s.status, sa.func.count()).where(s.kg_task_id == task_id).group_by(s.status)
-    return dict(c.execute(query).tuples().all())
+    return pairs(c.execute(query))
 
 
 def counted(c: sa.Connection, task_id: int) -> dict[str, int]:
@@ -210,9 +214,9 @@ def _uncovered(c: sa.Connection, novel_id: int, provider: str, model: str) -> li
     for chapter_id, found in c.execute(sa.select(e.chapter_id, e.text_hash).where(e.task_id.in_(mine))):
         done[chapter_id].add(found)
     ended = sa.select(s.chapter_id, s.status).where(s.kg_task_id.in_(mine), s.status.not_in(OPEN_STATES))
-    states = dict(c.execute(ended).tuples().all())
+    states = pairs(c.execute(ended))
     chapters = sa.select(k.id, content_hash(c)).where(k.novel_id == novel_id)
-    rows = c.execute(chapters.order_by(k.chapter_number, k.id)).tuples().all()
+    rows = c.execute(chapters.order_by(k.chapter_number, k.id)).all()
     grown = _grown(c, [i for i, state in states.items() if state == ChapterStatus.SKIPPED])
     dealt = {i for i in states if i not in done and i not in grown}
     return [i for i, now in rows if now not in done.get(i, ()) and i not in dealt]

@@ -1,0 +1,119 @@
+"""Settle in a process of its own: a long book's rows and graph never weigh on the node.
+
+The lease stays with the node. It writes into a small file, the *permit*, until when the lease certainly
+lives; the settling process looks there before every write. A node that is frozen, killed or has lost its
+lease stops renewing the permit, and the settle ends with LeaseLost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mmap
+import os
+import struct
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from kgnb.model import Novel, TaskConfig
+from kgnb.pool import CpuPool
+from kgnb.settle import novel_graph
+from kgnb.store.graph import SettleResult
+from kgnb.store.ledger import Ledger
+from kgnb.store.places import GraphPlace, SqlPlace
+
+RENEW_SECONDS = 0.25
+"""How often a permit is written again."""
+
+_TIME = struct.Struct("d")
+
+
+class Permit:
+    """A time (``time.monotonic()``, which all processes of a machine share) in a file of eight bytes."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("r+b") as file:
+            self._map = mmap.mmap(file.fileno(), _TIME.size)
+
+    @classmethod
+    def make(cls) -> tuple[Permit, Path]:
+        """A new one, which permits nothing yet, and its file."""
+        handle, name = tempfile.mkstemp(prefix="kgnb-permit-")
+        os.write(handle, _TIME.pack(0.0))
+        os.close(handle)
+        return cls(Path(name)), Path(name)
+
+    def until(self, moment: float) -> None:
+        """Permits writing until ``moment``."""
+        self._map[:] = _TIME.pack(moment)
+
+    def holds(self) -> bool:
+        """Whether writing is permitted now."""
+        limit: float = _TIME.unpack(self._map[:])[0]
+        return time.monotonic() < limit
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._map.close()
+
+
+@dataclass(frozen=True, slots=True)
+class SettleJob:
+    """One settle: of which novel, under which number, and where the stores are."""
+
+    sql: SqlPlace
+    graph: GraphPlace
+    novel: Novel
+    config: TaskConfig
+    number: int
+
+
+async def settle(pool: CpuPool, job: SettleJob, until: Callable[[], float]) -> SettleResult:
+    """Runs the settle in a worker process; ``until()`` says how long the lease certainly lives.
+
+    Raises GraphConflict, LeaseLost, ServiceDown, and BrokenProcessPool when the process died.
+    """
+    permit, path = Permit.make()
+    with permit:
+        permit.until(until())
+        renewal = asyncio.create_task(_renew(permit, until))
+        try:
+            return await pool.run(settle_here, job, path)
+        finally:
+            renewal.cancel()
+            permit.until(0.0)  # whatever still runs there writes nothing more
+            path.unlink()
+
+
+async def _renew(permit: Permit, until: Callable[[], float]) -> None:
+    while True:
+        permit.until(until())
+        await asyncio.sleep(RENEW_SECONDS)
+
+
+def settle_here(job: SettleJob, permit: Path) -> SettleResult:
+    """The worker process's part."""
+    with Permit(permit) as allowed:
+        return asyncio.run(_settle(job, allowed))
+
+
+async def _settle(job: SettleJob, allowed: Permit) -> SettleResult:
+    sql, graph = job.sql.open(), job.graph.open()
+    try:
+        ledger = Ledger(sql)
+        chapters = await ledger.chapters(job.novel.id)
+        rows = await ledger.settle_rows(job.novel.id)
+        names = await ledger.names(job.novel.id)
+        final = novel_graph(job.novel, chapters, rows, names, job.config)
+        return await graph.settle(job.novel.id, final, number=job.number, check=allowed.holds)
+    finally:
+        await graph.close()
+        await sql.close()
