@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from kgnb.model import Chapter, ChapterStatus, ExtractionRow, TaskStatus, beijing_now, text_hash
 from kgnb.store import tables as t
 from kgnb.store.record import read_rows
-from kgnb.store.sql import Sql, greatest, storable, upsert
+from kgnb.store.sql import Sql, greatest, pairs, storable, upsert
 from kgnb.store.tasks import OPEN_STATES, STOPPED, counted
 
 Key = tuple[int, int]
@@ -93,7 +93,7 @@ def lock_tasks(c: sa.Connection, task_ids: Iterable[int]) -> dict[int, str]:
     """The tasks' statuses, their rows locked in order of id."""
     ids = sorted(set(task_ids))
     query = sa.select(t.tasks.c.id, t.tasks.c.status).where(t.tasks.c.id.in_(ids)).order_by(t.tasks.c.id)
-    return dict(c.execute(query.with_for_update()).tuples().all())
+    return pairs(c.execute(query.with_for_update()))
 
 
 def lock_claims(c: sa.Connection, keys: Iterable[Key]) -> dict[Key, int]:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from kgnb.model import ChapterStatus, NameEntry, Task, TaskStatus, beijing_now
 from kgnb.store import tables as t
 from kgnb.store.books import extend_names
-from kgnb.store.sql import Row, Sql, upsert
+from kgnb.store.sql import Row, Sql, pairs, upsert
 from kgnb.store.tasks import (
     DEFAULT_RETRY_MINUTES,
     OPEN_STATES,
@@ -93,7 +93,7 @@ class Lives:
         wanted = [i for i in c.scalars(query) if only is None or i in only]
         there = set(wanted)
         rows = c.execute(sa.select(s.chapter_id, s.status).where(s.kg_task_id == task.id))
-        states = dict(rows.tuples().all())
+        states = pairs(rows)
         now = beijing_now()
         missing = [_chapter_row(task.id, i, now) for i in wanted if i not in states]
         self._sql.insert(c, t.chapter_status, missing)
