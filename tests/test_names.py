@@ -156,6 +156,15 @@ def test_trie_matches_the_longest_word() -> None:
     assert re.findall(trie.pattern([]), "关羽") == []
 
 
+def test_one_pass_over_a_text_finds_what_the_expression_finds() -> None:
+    words = ["关羽", "关云长", "云长", "长兄", "张飞"]
+    text = "关云长兄与关羽、张飞云长兄"
+    assert list(trie.find_all(text, words)) == [
+        (m.start(), m[0]) for m in re.finditer(trie.pattern(words), text)
+    ]
+    assert list(trie.find_all("关", ["关", "关羽"])) == []
+
+
 def test_company_is_measured_against_chance() -> None:
     people = People(["a", "b", "c"])
     at = {"a": list(range(0, 1000, 100)), "b": list(range(50, 1000, 100)), "c": list(range(5, 1000, 100))}

@@ -164,8 +164,8 @@ class Resolver:
             if given in self.counts and len({self.people.root(f) for f in fulls}) == 1:
                 self.people.join(fulls[0], given, "姓")
         before: dict[str, Counter[str]] = defaultdict(Counter)
-        for match in re.finditer(trie.pattern(n for n in self.counts if len(n) == 2), self.text):
-            before[match[0]][self.text[max(0, match.start() - 2) : match.start()]] += 1
+        for start, name in trie.find_all(self.text, (n for n in self.counts if len(n) == 2)):
+            before[name][self.text[max(0, start - 2) : start]] += 1
         for name, chars in before.items():
             self._attach_surname(name, chars)
 
@@ -193,8 +193,8 @@ class Resolver:
             for f in pair
         ]
         self.at = {n: [] for n in (*self.counts, *forms, *self.doubtful)}
-        for match in re.finditer(trie.pattern(self.at), self.text):
-            self.at[match[0]].append(match.start())
+        for start, name in trie.find_all(self.text, self.at):
+            self.at[name].append(start)
         return Stands(self.people, self.at, ends, WINDOW)
 
     def _given_alone(self) -> None:

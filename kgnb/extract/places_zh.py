@@ -42,9 +42,9 @@ def find(
     formed = {w for w in ended if _possible(w, persons) and (w in known or w not in common)}
     at: dict[str, list[int]] = defaultdict(list)
     left: dict[str, Counter[str]] = defaultdict(Counter)
-    for match in re.finditer(trie.pattern(formed | known), text):
-        at[match[0]].append(match.start())
-        left[match[0]][text[match.start() - 1 : match.start()]] += 1
+    for start, word in trie.find_all(text, formed | known):
+        at[word].append(start)
+        left[word][text[start - 1 : start]] += 1
     return {
         word: (kind_of(word), stands)
         for word, stands in at.items()
