@@ -132,6 +132,25 @@ def test_courtesy_names_and_titles_find_their_bearer() -> None:
     assert "子山" not in found["钱方"].aliases
 
 
+def test_nicknames_of_any_length_find_their_bearer() -> None:
+    text = (
+        "那黑旋风李逵大叫道：“哥哥！”宋江道：“兄弟休得无礼。”黑旋风听了便住。李逵道：“哥哥说得是。”\n"
+        "豹子头林冲道：“我等且去。”林冲便走。豹子头挺枪在前，黑旋风在后。宋江道：“大师且住。”\n"
+        "黑旋风李逵抡起板斧，豹子头林冲骂道：“鸟人！”宋江忙劝道：“休要争吵。”李逵大笑，林冲说道：“好汉！”\n"
+        "豹子头林冲去了。豹子头不语。黑旋风李逵道：“怪哉。”宋江道：“走。”林冲道：“走。”众人都看豹子头。"
+    )
+    found = {e.name: e for e in names.scan([(1, text)], "zh")}
+    assert "黑旋风" in found["李逵"].aliases
+    assert "豹子头" in found["林冲"].aliases
+    assert found["宋江"].aliases == ()
+
+
+def test_a_book_without_speech_has_people_too() -> None:
+    text = "王建军去了北山。李秀英跟着王建军。王建军病了，李秀英哭了。后来李秀英又嫁人，王建军搬走了。天冷。"
+    found = {e.name for e in names.scan([(1, text)], "zh") if e.kind == "Character"}
+    assert found == {"王建军", "李秀英"}
+
+
 def test_two_who_talk_to_each_other_stay_two() -> None:
     talk = (
         "Anna Berg saw Anna Holm. “Hello,” said Anna Berg. “Hm,” said Anna Holm. Anna Holm left Anna Berg. "

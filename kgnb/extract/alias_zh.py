@@ -28,6 +28,7 @@ _CALLED = re.compile(
     rf"(?:唤做|唤作|叫做|叫作|叫|为|曰|作)?[“「『]?([{HAN}]{{2,5}})(?![{HAN}])"
 )
 _SENTENCE_END = re.compile(r"[。！？!?；;\n]")
+_CLAUSE_END = re.compile(rf"(?<![{HAN}])[{HAN}]{{2,4}}$")
 WINDOW = 800
 
 
@@ -50,6 +51,7 @@ class Resolver:
         accepted = judge.names()
         self.text = text
         self._pairs = judge.pairs
+        self._common = judge.known.keys() | judge.places
         self.counts = {w: c.count for w, c in accepted.items()}
         self.addresses = judge.addresses(accepted)
         self.givens = judge.givens(accepted)
@@ -64,6 +66,7 @@ class Resolver:
         """Canonical name → all names of that person."""
         self._patterns()
         self._called()
+        self._collocations()
         self._surname_forms()
         self.stands = self._locate()
         self._given_alone()
@@ -116,6 +119,34 @@ class Resolver:
                 self._add(full, alias, "号")
                 if alias.endswith("先生") and len(alias) > 3:
                     self._add(full, alias.removesuffix("先生"), "号")
+
+    def _collocations(self) -> None:
+        """黑旋风李逵: what stands, of any length, right before one full name only, and elsewhere alone."""
+        fulls = [n for n in self.counts if surname_of(n) and n not in self.courtesy]
+        before: dict[str, Counter[str]] = defaultdict(Counter)
+        for start, full in trie.find_all(self.text, fulls):
+            clause = _CLAUSE_END.search(self.text[max(0, start - 5) : start])
+            nickname = clause[0].lstrip("那这") if clause else ""
+            if 2 <= len(nickname) <= 4 and nickname not in self.counts:
+                before[nickname][full] += 1
+        for nickname, bearers in before.items():
+            (full, n), total = bearers.most_common(1)[0], bearers.total()
+            if n < 3 or n < 0.9 * total or not self._may_name(nickname):
+                continue
+            alone = self._occurrences(nickname) - total
+            if 2 <= alone <= 20 * n:
+                self._add(full, nickname, "绰号")
+
+    def _may_name(self, nickname: str) -> bool:
+        """Whether nothing but its place speaks against a nickname."""
+        if nickname in words.TITLES or nickname in self._common:
+            return False
+        if len(nickname) == 2 and nickname[-1] not in words.RANKS:
+            return False  # of two characters it may be any word
+        parts = set(nickname)
+        return not (
+            parts & words.NEVER_IN_NAMES or parts & words.ENDS_NO_NAME or nickname[0] in words.DETERMINERS
+        )
 
     def _count(self, name: str) -> int:
         if name not in self.counts:

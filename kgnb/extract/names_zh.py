@@ -204,10 +204,7 @@ class Judge:
         sure = [
             c
             for c in self.candidates.values()
-            if c.speaks >= 2
-            and c.surname
-            and c.word not in self.known
-            and c.word[-1] not in words.ENDS_NO_NAME
+            if c.speaks >= 2 and c.surname and c.word not in self.known and not _ends_badly(c.word)
         ]
         if len(sure) < 3:  # a book without speech: its most frequent words that look like a full name
             full = [c for c in self.candidates.values() if c.word[0] in words.COMMON_SURNAMES]
@@ -221,7 +218,7 @@ class Judge:
         left, right = self.model.sides(context)
         score = min(left, 1.5) + min(right, 1.5) + min(2.0, 0.5 * math.log1p(candidate.speaks))
         score += _surname_bonus(word) - _monotony(context)
-        if word[-1] in words.ENDS_NO_NAME:
+        if _ends_badly(word):
             score -= 1.2 if word[0] in words.COMMON_SURNAMES else 3.0
         score -= 6.0 * _share(context.left, words.DETERMINERS) + 6.0 * _share(context.right, words.PLURALS)
         if word in self.known:
@@ -332,6 +329,12 @@ def has_surname(word: str) -> bool:
     return (word[0] in words.SURNAMES and len(word) <= 3) or (
         word[:2] in words.COMPOUND_SURNAMES and 3 <= len(word) <= 4
     )
+
+
+def _ends_badly(word: str) -> bool:
+    """Whether the last character seldom ends a name; 王建军 may, 曹军 may not."""
+    given = len(word) == 3 and word[0] in words.COMMON_SURNAMES and word[-1] in "军喜"
+    return word[-1] in words.ENDS_NO_NAME and not given
 
 
 def _surname_bonus(word: str) -> float:
