@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _logging(args, settings)
         code: int = asyncio.run(args.command(args, settings))
         return code
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):  # Ctrl-C, and SIGTERM by _cancel_on
         _complain(say("cli.interrupted"))
         return INTERRUPTED
     except KgnbError as error:
