@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures.process import BrokenProcessPool as BrokenPool
 from typing import Any, ParamSpec, TypeVar
@@ -14,12 +16,15 @@ R = TypeVar("R")
 IDLE_SECONDS = 60
 """A worker process without work ends after this: the word lists of the rules take about 100 MB in each."""
 
+LOOK_SECONDS = 0.5
+"""How often a worker process looks whether its parent is still there."""
+
 
 class CpuPool:
     """Runs pure functions in worker processes, started when first needed.
 
-    loky's processes are used because they need no ``if __name__ == "__main__"`` guard in a user's script,
-    work from notebooks, and end when their parent is killed.
+    loky's processes are used because they need no ``if __name__ == "__main__"`` guard in a user's script and
+    work from notebooks.
     """
 
     def __init__(self, workers: int) -> None:
@@ -45,7 +50,12 @@ class CpuPool:
             if self._executor is None:
                 from loky import ProcessPoolExecutor
 
-                self._executor = ProcessPoolExecutor(max_workers=self.workers, timeout=IDLE_SECONDS)
+                self._executor = ProcessPoolExecutor(
+                    max_workers=self.workers,
+                    timeout=IDLE_SECONDS,
+                    initializer=_end_with,
+                    initargs=(os.getpid(),),
+                )
             return self._executor
 
     def _forget(self, executor: Any) -> None:
@@ -59,3 +69,14 @@ class CpuPool:
             executor, self._executor = self._executor, None
         if executor is not None:
             await asyncio.to_thread(executor.shutdown, wait=True, kill_workers=True)
+
+
+def _end_with(parent: int) -> None:
+    """In a worker process: ends it soon after ``parent`` was killed; loky alone waits until it is idle."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="kgnb-parent", daemon=True).start()
