@@ -73,7 +73,7 @@ def _logging(args: argparse.Namespace, settings: Settings) -> None:
         format="%(asctime)s %(levelname)s %(message)s",
         datefmt="%H:%M:%S",
     )
-    for noisy in ("httpx", "httpcore", "openai", "neo4j"):
+    for noisy in ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "neo4j"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
