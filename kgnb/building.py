@@ -95,6 +95,7 @@ async def plan(app: App, book: Book, path: Path, provider_name: str | None, *, a
     size = await asyncio.to_thread(lambda: path.stat().st_size)
     imported = await app.ledger.import_book(book, file_path=str(path), file_size=size)
     latest = await app.ledger.find_task(imported.novel_id, provider.name, model)
+    missing = None
     if latest is not None and not again:
         if latest.status not in ENDED and latest.status != TaskStatus.CANCELLED:
             await _queue(app, latest, provider)
@@ -102,16 +103,25 @@ async def plan(app: App, book: Book, path: Path, provider_name: str | None, *, a
         missing = await app.ledger.uncovered(imported.novel_id, provider.name, model)
         if not missing and latest.status != TaskStatus.CANCELLED:
             return Plan(book, imported, provider, model, latest, found_finished=True, resumed=False)
-        task = await _new_task(app, book, imported, provider, model, missing)
-    else:
-        task = await _new_task(app, book, imported, provider, model, None)
+    task = await _new_task(app, book, imported, provider, model, missing or None)
     return Plan(book, imported, provider, model, task, found_finished=False, resumed=False)
+
+
+async def _is_finished(app: App, book: Book, provider: Provider) -> bool:
+    """Whether :func:`plan` would find this very book finished; changes nothing."""
+    novel_id = await app.ledger.find_book(book.sha256)
+    if novel_id is None:
+        return False
+    model = model_of(provider, await app.ledger.default_config())
+    latest = await app.ledger.find_task(novel_id, provider.name, model)
+    ended = latest is not None and latest.status in ENDED
+    return ended and not await app.ledger.uncovered(novel_id, provider.name, model)
 
 
 async def _new_task(
     app: App, book: Book, imported: Imported, provider: Provider, model: str, chapters: list[int] | None
 ) -> Task:
-    everything = chapters is None or len(chapters) == len(book.chapters)
+    everything = chapters is None or len(chapters) == len(imported.chapters)
     task_id = await app.ledger.create_task(
         imported.novel_id,
         provider=provider.name,
@@ -148,12 +158,13 @@ async def build(
     key or has no quota left; the state is kept.
     """
     started = time.monotonic()
+    chosen = chosen_provider(app, provider)
+    if not chosen.is_rules and (again or not await _is_finished(app, book, chosen)):
+        await app.providers.client(chosen).reachable()  # before anything is written
     what = await plan(app, book, path, provider, again=again)
     if what.found_finished:
         listener(Step("found", await app.ledger.progress(what.task.id), what))
         return await summary(app, what, time.monotonic() - started)
-    if not what.provider.is_rules:
-        await app.providers.client(what.provider).reachable()
     listener(Step("resumed" if what.resumed else "started", await app.ledger.progress(what.task.id), what))
     await _work(app, what, listener)
     listener(Step("done", await app.ledger.progress(what.task.id), what))

@@ -93,6 +93,13 @@ class Books:
             _remember_hashes(c, novel_id, before, plan)
         return len(plan.new) + len(plan.changed)
 
+    async def find_book(self, sha256: str) -> int | None:
+        """The novel that the text of this hash was imported as; None when it is unknown."""
+        query = sa.select(t.books.c.novel_id).where(t.books.c.sha256 == sha256)
+        return await self._sql.run(
+            lambda c: next(iter(_living(c, c.scalars(query).all())), None), write=False
+        )
+
     async def novel(self, novel_id: int) -> Novel:
         """The novel; raises InputError when there is none of this id."""
         row = await self._sql.run(
