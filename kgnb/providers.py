@@ -19,6 +19,7 @@ class Providers:
         self._ledger = ledger
         self._settings = settings
         self._known: dict[str, Provider] = {}
+        self._only = ""
         self._clients: dict[str, tuple[Provider, Client]] = {}
         self._retired: list[Client] = []
 
@@ -49,9 +50,13 @@ class Providers:
         """Every provider, the rules among them."""
         return list(self._known.values())
 
+    def serve_only(self, provider: Provider) -> None:
+        """Serves this one alone from now on (`build`)."""
+        self._only = provider.key
+
     def served(self) -> list[Provider]:
         """The providers that this node serves: KG_WORKER_PROVIDERS, or all."""
-        wanted = self._settings.wanted_providers
+        wanted = (self._only,) if self._only else self._settings.wanted_providers
         return [p for key, p in self._known.items() if not wanted or key in wanted]
 
     def client(self, provider: Provider) -> Client:

@@ -17,6 +17,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kgnb.errors import SettingsError
 
+MANY_PROVIDERS = 100
+"""More providers than anyone serves: an explicit number of slots is never divided among them."""
 QUEUE_PREFIXES = ("kg:task:queue:", "kg:ai_queue:")
 
 
@@ -157,7 +159,7 @@ class Settings(BaseSettings):
         """The settings that an explicit number of slots means: the user's word raises both caps."""
         if slots is None:
             return {}
-        return {"slots": slots, "max_slots_per_provider": slots, "max_slots": max(50, slots)}
+        return {"slots": slots, "max_slots_per_provider": slots, "max_slots": slots * MANY_PROVIDERS}
 
     @classmethod
     def language_only(cls) -> Literal["zh", "en"]:

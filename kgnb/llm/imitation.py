@@ -46,6 +46,11 @@ _EN_NAME = re.compile(r"(?<![.!?“\"] )(?<!^)(?<![“‘\"'_])\b[A-Z][a-z]{2,}(
 _ZH_PLACE = re.compile(r"(?:在|到|至|往|于|入|出)([\u4e00-\u9fff]{1,3}?[城山州江河府寺村镇宫关])")
 _EN_PLACE = re.compile(r"\b(?:in|at|to|from|near) ([A-Z][a-z]{2,})\b")
 _HAN = re.compile(r"[\u4e00-\u9fff]")
+RELATION_IN = 5
+EVENT_IN = 11
+"""One sentence in so many that could give a relation or an event gives one, so that a chapter gives about a
+dozen, not one a sentence."""
+
 _TYPES = ("KNOWS", "FRIEND", "ENEMY", "ALLY", "FOLLOWS", "FAMILY")
 
 _PASSAGE = re.compile(r"<(片段|passage) ([0-9a-f]{8})>\n(.*)\n</\1 \2>\s*\Z", re.DOTALL)
@@ -93,9 +98,9 @@ class _Found:
             self.locations.setdefault(place, {"name": place, "type": "place"})
         for name in names:
             self.characters.setdefault(name, {"name": name, "protagonist_score": str(_hash(name) % 101)})
-        if len(names) > 1:
+        if len(names) > 1 and _hash(sentence) % RELATION_IN == 0:
             self._relate(names[0], names[1], sentence)
-        if names and _hash(sentence) % 11 == 0:
+        if names and _hash(sentence) % EVENT_IN == 0:
             self._happen(names, places, sentence)
 
     def _relate(self, source: str, target: str, sentence: str) -> None:

@@ -24,10 +24,13 @@ from kgnb.store.bolt import Bolt, run
 from kgnb.store.cypher import Statement
 from kgnb.store.difference import Difference, add_edge, add_node, plain
 
+MOST_KNOWN = 50_000
+"""Nodes and edges remembered as written: some 10 MB."""
 BATCH = 1_000
 """Rows of one transaction of settle: what both engines write at full speed, in a fraction of a second."""
 
 Check = Callable[[], bool]
+K = TypeVar("K")
 
 
 class HasId(Protocol):
@@ -54,6 +57,7 @@ class GraphStore:
     ) -> None:
         self._bolt = Bolt(uri, user, password, database, timeout=timeout)
         self._types: set[str] = set()  # relationship types that the engine knows
+        self._known = _Known()
 
     async def prepare(self) -> None:
         """Makes constraints, indexes and relationship types where they are missing."""
@@ -131,12 +135,15 @@ class GraphStore:
         Raises GraphConflict when the settle number isn't ``number`` any more, LeaseLost when ``check`` says
         no; then nothing is written.
         """
+        known = self._known.get(novel_id, number)
         nodes = _united((n.ref, cypher.node_row(n)) for g in graphs for n in g.nodes.values())
         edges = _united((e.ref, cypher.edge_row(e)) for g in graphs for e in g.edges.values())
+        nodes, edges = _without(nodes, known), _without(edges, known)
         statements = [cypher.add_nodes(label, rows) for label, rows in _by_label(nodes)]
         statements += [cypher.add_edges(type_, rows) for type_, rows in _by_type(edges)]
         await self._ensure_types(type_ for _, type_, _ in edges)
         await self._fenced(novel_id, statements, number=number, check=check)
+        self._known.add(novel_id, number, (*nodes.items(), *edges.items()))
 
     async def settle(self, novel_id: int, graph: Graph, *, number: int, check: Check) -> SettleResult:
         """Makes the novel's nodes and edges exactly ``graph``, writing only what differs.
@@ -227,12 +234,52 @@ class GraphStore:
         ]
 
 
+Ref = NodeKey | EdgeKey
+
+
+class _Known:
+    """What this process has projected since a novel's settle number changed last, by task.
+
+    The people, places and ties of a book come again in every chapter; writing them once is enough, because
+    only a settle or a deleted task removes any, and both put up another number.
+    """
+
+    def __init__(self) -> None:
+        self._novel = (0, 0)
+        self._tasks: dict[Ref, frozenset[int]] = {}
+
+    def get(self, novel_id: int, number: int) -> Mapping[Ref, frozenset[int]]:
+        """Node or edge → tasks it carries for certain."""
+        return self._tasks if self._novel == (novel_id, number) else {}
+
+    def add(self, novel_id: int, number: int, rows: Iterable[tuple[Ref, cypher.Row]]) -> None:
+        """Notes rows that are committed; what belongs to one chapter alone never comes again."""
+        if self._novel != (novel_id, number):
+            self._novel, self._tasks = (novel_id, number), {}
+        for ref, row in rows:
+            if ref[0] not in _ONCE and ref[1] not in _ONCE and len(self._tasks) < MOST_KNOWN:
+                tasks = frozenset(cast(list[int], row[-1]))
+                self._tasks[ref] = self._tasks.get(ref, frozenset()) | tasks
+
+
+_ONCE = frozenset({"Novel", "Chapter", "Event", "APPEARS_IN", "PARTICIPATES_IN", "OCCURS_IN"})
+
+
+def _without(rows: dict[K, cypher.Row], known: Mapping[Ref, frozenset[int]]) -> dict[K, cypher.Row]:
+    """``rows`` less those that would change nothing."""
+    if not known:
+        return rows
+    none: frozenset[int] = frozenset()
+    return {
+        key: row
+        for key, row in rows.items()
+        if not known.get(cast(Ref, key), none) >= set(cast(list[int], row[-1]))
+    }
+
+
 def _must_hold(check: Check) -> None:
     if not check():
         raise LeaseLost("graph.lease_lost")
-
-
-K = TypeVar("K")
 
 
 def _united(items: Iterable[tuple[K, cypher.Row]]) -> dict[K, cypher.Row]:
