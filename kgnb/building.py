@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kgnb.app import App, running_node
 from kgnb.book import read_book
-from kgnb.errors import AuthRejected, BuildStopped, InputError, KgnbError, QuotaExhausted
+from kgnb.errors import AuthRejected, BuildStopped, InputError, KgnbError, QuotaExhausted, RequestRejected
 from kgnb.model import RULES, STRUCTURAL_RELATIONS, Book, Progress, Provider, Task, TaskStatus, Usage
 from kgnb.node import Happened
 from kgnb.providers import check_usable, environment_provider, model_of
@@ -155,7 +155,7 @@ async def build(
     """Turns a book into a graph and returns when its task is closed.
 
     Raises BuildStopped when nothing moved for ``stall_seconds``, or at once when the provider refuses the
-    key or has no quota left; the state is kept.
+    key, has no quota left or knows no such model; the state is kept.
     """
     started = time.monotonic()
     chosen = chosen_provider(app, provider)
@@ -182,7 +182,7 @@ class _Watch:
     def heard(self, happened: Happened) -> None:
         if happened.what == "task":
             self.closed = True
-        elif isinstance(happened.error, AuthRejected | QuotaExhausted):
+        elif isinstance(happened.error, AuthRejected | QuotaExhausted | RequestRejected):
             self.refused = happened.error
         if happened.what == "chapter":
             self.moved = time.monotonic()
@@ -190,7 +190,10 @@ class _Watch:
 
 async def _work(app: App, what: Plan, listener: Listener) -> None:
     watch = _Watch(moved=time.monotonic())
+    app.providers.serve_only(what.provider)
     async with running_node(app, only_task=what.task.id, listener=watch.heard) as node:
+        if not what.provider.is_rules:
+            await node.gate.lift(what.provider)
         look = asyncio.create_task(_look(app, what, watch, listener))
         try:
             await node.run(until=lambda: watch.closed or watch.refused is not None or look.done())

@@ -49,6 +49,12 @@ class Gate:
         await self._shared(self._breaker.success(client.provider.name))
         return done
 
+    async def lift(self, provider: Provider) -> None:
+        """Ends a pause that kgnb itself began, for who has seen its reason and asks again all the same."""
+        state = await self._shared(self._breaker.state(provider.name))
+        if state is not None and state.paused and state.reason:
+            await self._shared(self._breaker.resume(provider.name))
+
     async def _failed(self, provider: Provider, error: ProviderError) -> None:
         name, reason = provider.name, str(error)
         if isinstance(error, RateLimited):

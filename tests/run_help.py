@@ -1,4 +1,4 @@
-"""kgnb as a user runs it: commands in processes of their own, a dry-run LLM beside them, and what is left over."""
+"""kgnb as a user runs it: commands in processes of their own, a dry-run LLM, and what is left over."""
 
 from __future__ import annotations
 
@@ -238,7 +238,7 @@ def _bare(properties: dict[str, Any]) -> dict[str, Any]:
 
 
 def novel(path: Path, chapters: int, *, seed: int = 1, lines: int = 20) -> Path:
-    """A book of plain sentences about forty people; the same for the same seed, a longer one begins like it."""
+    """A book of plain sentences about forty people; with one seed, longer ones begin like shorter ones."""
     cast = [s + g for s in "赵钱孙李周吴郑王冯陈" for g in ("明远", "志清", "云山", "海天")]
     parts = [f"书名：第{seed}部演义\n作者：{seed}号说书人\n"]
     for number in range(1, chapters + 1):

@@ -29,7 +29,7 @@ def server() -> Iterator[Llm]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, server: Llm) -> Iterator[Place]:
-    """One data folder for this file: the story is built there by the LLM (task 1) and by the rules (task 2)."""
+    """One data folder for this file: the story is built there by the LLM (task 1) and by rules (task 2)."""
     from kgnb.embedded import open_embedded
 
     one = Place(tmp_path_factory.mktemp("builds"), server.env())
@@ -59,7 +59,6 @@ class TestOneBook:
         assert list(by_rules) == KEYS
         assert by_rules["completed"] == 6
         assert by_rules["characters"] > 5
-        assert by_rules["relations"] > 5
         assert by_rules["requests"] == by_rules["prompt_tokens"] == by_rules["completion_tokens"] == 0
 
     def test_draws_the_picture(self, place: Place, by_llm: dict[str, object]) -> None:

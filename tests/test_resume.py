@@ -1,4 +1,4 @@
-"""Killed in the middle, the same command goes on: nothing is paid twice and the graph is the undisturbed one."""
+"""Killed in the middle, the same command goes on: nothing is paid twice, the graph is the undisturbed one."""
 
 from __future__ import annotations
 
