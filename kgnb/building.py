@@ -85,6 +85,7 @@ def chosen_provider(app: App, name: str | None) -> Provider:
 
 async def read(path: Path, title: str | None, author: str | None) -> Book:
     """The book at ``path``; raises InputError."""
+    check_title(title)
     return await asyncio.to_thread(read_book, path, title=title, author=author)
 
 
@@ -108,11 +109,11 @@ async def plan(app: App, book: Book, path: Path, provider_name: str | None, *, a
 
 
 async def _is_finished(app: App, book: Book, provider: Provider) -> bool:
-    """Whether :func:`plan` would find this very book finished; changes nothing."""
+    """Whether :func:`plan` would find this very book finished; changes nothing. Raises SettingsError."""
+    model = model_of(provider, await app.ledger.default_config())
     novel_id = await app.ledger.find_book(book.sha256)
     if novel_id is None:
         return False
-    model = model_of(provider, await app.ledger.default_config())
     latest = await app.ledger.find_task(novel_id, provider.name, model)
     ended = latest is not None and latest.status in ENDED
     return ended and not await app.ledger.uncovered(novel_id, provider.name, model)
@@ -159,7 +160,8 @@ async def build(
     """
     started = time.monotonic()
     chosen = chosen_provider(app, provider)
-    if not chosen.is_rules and (again or not await _is_finished(app, book, chosen)):
+    found = await _is_finished(app, book, chosen) and not again
+    if not found and not chosen.is_rules:
         await app.providers.client(chosen).reachable()  # before anything is written
     what = await plan(app, book, path, provider, again=again)
     if what.found_finished:

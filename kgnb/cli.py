@@ -66,7 +66,7 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
 
 def _logging(args: argparse.Namespace, settings: Settings) -> None:
     worker = args.name == "worker"
-    level = settings.log_level.upper() if worker or "log_level" in settings.model_fields_set else "WARNING"
+    level = settings.log_level if worker or "log_level" in settings.model_fields_set else "WARNING"
     logging.basicConfig(
         level=level,
         stream=sys.stdout if worker else sys.stderr,
@@ -83,10 +83,13 @@ def _logging(args: argparse.Namespace, settings: Settings) -> None:
 async def _build(args: argparse.Namespace, settings: Settings) -> int:
     from kgnb import building
     from kgnb.app import open_app
+    from kgnb.exchange import check_place
     from kgnb.progress import ProgressBar
     from kgnb.report import export
 
     path = Path(args.book)
+    if args.output:
+        check_place(args.output)
     book = await building.read(path, args.title, args.author)
     _cancel_on(signal.SIGTERM)
     with ProgressBar(quiet=args.json) as bar:

@@ -29,7 +29,7 @@ from kgnb.figure import printable
 from kgnb.model import Graph, GraphEdge, GraphNode, NodeKey, Value
 from kgnb.texts import Language
 
-__all__ = ["FORMATS", "to_csv", "to_graphml", "to_html", "to_json", "write"]
+__all__ = ["FORMATS", "check_place", "to_csv", "to_graphml", "to_html", "to_json", "write"]
 
 FORMATS = ("json", "csv", "graphml", "html")
 """What :func:`write` knows. ``csv`` is a .zip that holds nodes.csv and edges.csv."""
@@ -60,6 +60,21 @@ def write(
     if format not in writers:
         raise InputError("exchange.unknown_format", format=format, known=", ".join(FORMATS))
     return _whole(Path(path).expanduser(), writers[format])
+
+
+def check_place(path: str | Path) -> None:
+    """Raises InputError when :func:`write` could never write to ``path``; leaves everything as it is."""
+    place = Path(path).expanduser()
+    above = next(p for p in place.absolute().parents if p.exists())
+    problem = 0
+    if place.is_dir():
+        problem = errno.EISDIR
+    elif not above.is_dir():
+        problem = errno.ENOTDIR
+    elif not os.access(above, os.W_OK | os.X_OK) and not os.access(place, os.W_OK):
+        problem = errno.EACCES
+    if problem:
+        raise InputError("exchange.unwritable", path=place, reason=os.strerror(problem))
 
 
 def _whole(path: Path, fill: Callable[[IO[bytes]], None]) -> Path:

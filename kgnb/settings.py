@@ -123,6 +123,13 @@ class Settings(BaseSettings):
     graph_heap_mb: int = Field(512, validation_alias="KGNB_GRAPH_HEAP_MB", ge=128)
     """Heap of the embedded graph engine."""
 
+    @field_validator("log_level")
+    @classmethod
+    def _level(cls, level: str) -> str:
+        if level.upper() not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+            raise ValueError("must be DEBUG, INFO, WARNING, ERROR or CRITICAL")
+        return level.upper()
+
     @field_validator("openai_base_url")
     @classmethod
     def _http(cls, url: str) -> str:
