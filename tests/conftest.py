@@ -1,8 +1,11 @@
-"""Real engines for the tests: the embedded ones, and Redis, MariaDB and Neo4j where services.sh started them."""
+"""Real engines for the tests: the embedded ones; Redis, MariaDB and Neo4j where services.sh started them."""
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
+import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +23,23 @@ def outside(name: str) -> str:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+_USES_SERVICES = {"redis_url", "sql_url", "bolt", "services"}
+_turn: list[object] = []
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Runs that empty the same services take turns; held until this process ends."""
+    if not any(name.startswith("KGNB_TEST_") for name in os.environ):
+        return
+    if not any(_USES_SERVICES & set(i.fixturenames) or hasattr(i.module, "outside") for i in session.items):
+        return
+    folder = Path(os.environ.get("KGNB_SERVICES_DIR") or Path(__file__).parents[1] / ".services")
+    lock = folder / "tests.lock" if folder.is_dir() else Path(tempfile.gettempdir()) / "kgnb-tests.lock"
+    file = lock.open("a")
+    _turn.append(file)
+    fcntl.flock(file, fcntl.LOCK_EX)
 
 
 @dataclass(frozen=True)
@@ -60,6 +80,13 @@ def sql_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'kgnb.db'}"
         return
+    with new_database() as url:
+        yield url
+
+
+@contextlib.contextmanager
+def new_database() -> Iterator[str]:
+    """An empty database on MariaDB, dropped at the end."""
     import sqlalchemy
 
     base = sqlalchemy.make_url(outside("KGNB_TEST_SQL_URL"))
@@ -67,10 +94,12 @@ def sql_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     server = sqlalchemy.create_engine(base)
     with server.begin() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
-    yield base.set(database=name).render_as_string(hide_password=False)
-    with server.begin() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name}")
-    server.dispose()
+    try:
+        yield base.set(database=name).render_as_string(hide_password=False)
+    finally:
+        with server.begin() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE {name}")
+        server.dispose()
 
 
 @pytest.fixture(params=["arcadedb", "neo4j"])
