@@ -225,7 +225,8 @@ async def running_node(
             await node.leave(settings.drain_seconds)
             loops.cancel()
             await asyncio.gather(loops, return_exceptions=True)
-            await presence.leave()
+            with suppress(ServiceDown):  # what it wrote about itself expires
+                await presence.leave()
     finally:
         await asyncio.to_thread(renewer.stop)
 

@@ -19,6 +19,8 @@ from kgnb.store.ledger import Imported
 
 ENDED = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED})
 
+STUCK_TIMES = 3
+"""After so many vain tries to open or to settle its task `build` gives up."""
 LOOK_SECONDS = 1.0
 """How often `build` looks into SQL whether its task was closed by another node."""
 
@@ -178,7 +180,8 @@ class _Watch:
     """What the node tells while it works on the one task."""
 
     closed: bool = False
-    refused: KgnbError | None = None
+    refused: Exception | None = None
+    stuck: int = 0  # times in a row
     moved: float = 0.0
 
     def heard(self, happened: Happened) -> None:
@@ -186,8 +189,12 @@ class _Watch:
             self.closed = True
         elif isinstance(happened.error, AuthRejected | QuotaExhausted | RequestRejected):
             self.refused = happened.error
+        elif happened.what == "stuck":
+            self.stuck += 1
+            if self.stuck == STUCK_TIMES:
+                self.refused = happened.error
         if happened.what == "chapter":
-            self.moved = time.monotonic()
+            self.moved, self.stuck = time.monotonic(), 0
 
 
 async def _work(app: App, what: Plan, listener: Listener) -> None:
@@ -203,9 +210,13 @@ async def _work(app: App, what: Plan, listener: Listener) -> None:
             look.cancel()
             await asyncio.gather(look, return_exceptions=True)
         if watch.refused is not None:
-            raise BuildStopped("build.refused", reason=str(watch.refused)) from watch.refused
+            raise BuildStopped("build.refused", reason=_reason(watch.refused)) from watch.refused
         if look.done() and not look.cancelled() and look.exception() is not None:
             raise look.exception() or AssertionError
+
+
+def _reason(error: Exception) -> str:
+    return str(error) if isinstance(error, KgnbError) else f"{error!r}."
 
 
 async def _look(app: App, what: Plan, watch: _Watch, listener: Listener) -> None:

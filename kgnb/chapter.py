@@ -18,6 +18,7 @@ from kgnb.ask import Answer, Asker, TaskInfo
 from kgnb.batch import Batcher
 from kgnb.errors import GraphConflict, KgnbError, LeaseLost, ReplyError, RequestRejected
 from kgnb.health import Health
+from kgnb.llm.faults import Rejected
 from kgnb.model import MIN_CHAPTER_CHARS, ChapterStatus, ExtractionRow, Graph, text_hash
 from kgnb.settle import chapter_graph
 from kgnb.store.graph import GraphStore
@@ -64,11 +65,16 @@ class _Projection:
 
 
 class ChapterWorker:
-    """Works chapters; one instance a node, its batches shared by all slots."""
+    """Works chapters; one instance a node, its batches shared by all slots.
 
-    def __init__(self, stores: Stores, asker: Asker) -> None:
+    ``stop_at_missing``: a provider that knows no such model or address (404) is raised, not counted as the
+    chapter's failure; for `build`, where a person is there to mend it.
+    """
+
+    def __init__(self, stores: Stores, asker: Asker, *, stop_at_missing: bool = False) -> None:
         self._stores = stores
         self._asker = asker
+        self._stop_at_missing = stop_at_missing
         self._claims: Batcher[Claim, ChapterWork | None] = Batcher(self._claim_all)
         self._rows: Batcher[tuple[ExtractionRow, tuple[str, ...]], bool] = Batcher(self._save_all)
         self._projections: Batcher[_Projection, bool] = Batcher(self._project_all, limit=40)
@@ -90,6 +96,8 @@ class ChapterWorker:
         try:
             return await self._work(claim, info, work)
         except (ReplyError, RequestRejected, BrokenProcessPool) as error:
+            if self._stop_at_missing and isinstance(error, Rejected) and error.status == 404:
+                raise
             return await self._failed(claim, _reason(error))
 
     async def broke(self, claim: Claim, error: Exception) -> None:

@@ -38,12 +38,12 @@ AGAIN_SECONDS = 1.0
 class Happened:
     """Something a listener may want to know: a chapter's or a task's end, a provider's pause."""
 
-    what: str  # "chapter", "task", "provider"
+    what: str  # "chapter", "task", "provider", "stuck"
     task_id: int = 0
     chapter_id: int = 0
     outcome: str = ""
     provider: str = ""
-    error: KgnbError | None = None
+    error: Exception | None = None
 
 
 class Node:
@@ -70,8 +70,10 @@ class Node:
         self.only_task = only_task
         self.slots = Slots()
         self.states: dict[str, QueueState] = {}
-        self.keeper = TaskKeeper(stores, providers, pool, on_closed=self._task_closed)
-        self._chapters = ChapterWorker(stores, asker)
+        self.keeper = TaskKeeper(
+            stores, providers, pool, on_closed=self._task_closed, on_stuck=self._task_stuck
+        )
+        self._chapters = ChapterWorker(stores, asker, stop_at_missing=only_task is not None)
         self._listener = listener
         self._running: dict[asyncio.Task[None], Claim] = {}
         self._wake = asyncio.Event()
@@ -283,6 +285,9 @@ class Node:
         ids = {c.task_id for c in self._running.values()} | set(self.keeper.held)
         if not ids:
             return
+    def _task_stuck(self, task_id: int, error: Exception) -> None:
+        self._listener(Happened("stuck", task_id, error=error))
+
         stopped = await self.keeper.watch(sorted(ids))
         self.cancel(stopped)
 

@@ -27,6 +27,8 @@ from kgnb.store.queue import Buried, Claim
 from kgnb.texts import say
 
 log = logging.getLogger(__name__)
+STUCK_SECONDS = 5.0
+"""A task that can't go on comes back after this, so that handing back never spins."""
 
 SAMPLE_CHAPTERS = 3
 """Chapters whose text decides a book's language."""
@@ -43,7 +45,8 @@ class Held:
 
 
 class TaskKeeper:
-    """Keeps tasks open for all nodes. ``on_closed(task_id, status)`` hears of every task closed here."""
+    """Keeps tasks open for all nodes. ``on_closed(task_id, status)`` hears of every task closed here,
+    ``on_stuck(task_id, error)`` of every one that can't go on and is handed back for a while."""
 
     def __init__(
         self,
@@ -51,11 +54,13 @@ class TaskKeeper:
         providers: Providers,
         pool: CpuPool,
         *,
+        on_stuck: Callable[[int, Exception], None],
         on_closed: Callable[[int, TaskStatus], None],
     ) -> None:
         self._stores = stores
         self._providers = providers
         self._pool = pool
+        self._on_stuck = on_stuck
         self._on_closed = on_closed
         self._infos: dict[tuple[int, str], TaskInfo] = {}
         self._info_lock = asyncio.Lock()
@@ -142,7 +147,10 @@ class TaskKeeper:
             self._remove(held)  # another node keeps it now
         except KgnbError as error:
             log.error(say("node.task_stuck", task=held.claim.task_id, reason=str(error)))
-            await self._let_go(held)
+            await self._let_go(held, error)
+        except Exception as error:  # a bug on this task must neither spin nor stop the others
+            log.exception(say("node.task_broke", task=held.claim.task_id))
+            await self._let_go(held, error)
         finally:
             held.step = None
 
@@ -264,9 +272,17 @@ class TaskKeeper:
         self._stores.renewer.forget(held.claim)
         self._infos.pop((held.claim.task_id, held.claim.queue), None)
 
-    async def _let_go(self, held: Held) -> None:
+    async def _let_go(self, held: Held, error: Exception) -> None:
         self._remove(held)
-        await self._stores.queue.release([held.claim])
+        self._on_stuck(held.claim.task_id, error)
+        await self._hand_back([held], STUCK_SECONDS)
+
+    async def _hand_back(self, held: Sequence[Held], delay: float = 0.0) -> None:
+        """Returns items to the queue. What an outage keeps from being written, the lease's end will do."""
+        try:
+            await self._stores.queue.release([h.claim for h in held], delay=delay)
+        except ServiceDown as error:
+            self._stores.health.failed(error)
 
     async def release_all(self) -> None:
         """Hands every kept task back, for other nodes to take at once."""
@@ -276,7 +292,7 @@ class TaskKeeper:
                 one.step.cancel()
         await asyncio.gather(*(h.step for h in held if h.step is not None), return_exceptions=True)
         if held:
-            await self._stores.queue.release([h.claim for h in held])
+            await self._hand_back(held)
 
     async def watch(self, task_ids: Sequence[int]) -> set[int]:
         """Looks at the tasks' statuses; returns those that main paused, cancelled or deleted.

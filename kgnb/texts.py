@@ -517,6 +517,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "任务 {task} 无法继续，已交还队列：{reason}",
         "Task {task} can't go on and was handed back: {reason}",
     ),
+    "node.task_broke": (
+        "任务 {task}：程序出错，稍后再试。请把下面的记录报告给 kgnb",
+        "Task {task}: a bug; it is tried again soon. Please report the trace below",
+    ),
     "node.chapter": (
         "任务 {task} 章节 {chapter}：{outcome}，{seconds} 秒",
         "Task {task} chapter {chapter}: {outcome}, {seconds} s",
