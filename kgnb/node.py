@@ -278,6 +278,9 @@ class Node:
         self._listener(Happened("task", task_id, outcome=status.value))
         self._wake.set()
 
+    def _task_stuck(self, task_id: int, error: Exception) -> None:
+        self._listener(Happened("stuck", task_id, error=error))
+
     # --- main's commands
 
     async def watch_tasks(self) -> None:
@@ -285,9 +288,6 @@ class Node:
         ids = {c.task_id for c in self._running.values()} | set(self.keeper.held)
         if not ids:
             return
-    def _task_stuck(self, task_id: int, error: Exception) -> None:
-        self._listener(Happened("stuck", task_id, error=error))
-
         stopped = await self.keeper.watch(sorted(ids))
         self.cancel(stopped)
 

@@ -27,9 +27,9 @@ from kgnb.store.queue import Buried, Claim
 from kgnb.texts import say
 
 log = logging.getLogger(__name__)
+
 STUCK_SECONDS = 5.0
 """A task that can't go on comes back after this, so that handing back never spins."""
-
 SAMPLE_CHAPTERS = 3
 """Chapters whose text decides a book's language."""
 
@@ -54,14 +54,14 @@ class TaskKeeper:
         providers: Providers,
         pool: CpuPool,
         *,
-        on_stuck: Callable[[int, Exception], None],
         on_closed: Callable[[int, TaskStatus], None],
+        on_stuck: Callable[[int, Exception], None],
     ) -> None:
         self._stores = stores
         self._providers = providers
         self._pool = pool
-        self._on_stuck = on_stuck
         self._on_closed = on_closed
+        self._on_stuck = on_stuck
         self._infos: dict[tuple[int, str], TaskInfo] = {}
         self._info_lock = asyncio.Lock()
         self.held: dict[int, Held] = {}
