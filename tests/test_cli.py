@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import redis
 import sqlalchemy as sa
 from conftest import new_database, outside
 from redis.connection import parse_url
-from run_help import KEY, STORY, Place, llm, novel
+from run_help import KEY, STORY, Place, Running, environment, llm, novel
 
 import kgnb
 
@@ -100,8 +101,6 @@ class TestLanguages:
         assert re.search("[一-鿿]", place.run("build", "missing.txt", "--lang", "zh").err)
 
     def test_version(self, tmp_path: Path) -> None:
-        from run_help import Running, environment, sys
-
         ran = Running([sys.executable, "-m", "kgnb", "--version"], environment(), tmp_path).ended()
         assert ran.out == f"kgnb {kgnb.__version__}\n"
 
@@ -118,6 +117,7 @@ class TestProgress:
 class TestSecrets:
     """A canary key and every password, looked for in everything that a run writes or says."""
 
+    @pytest.mark.timeout(180)
     def test_never_leave(self, tmp_path: Path, services: dict[str, str]) -> None:
         secrets = [KEY, services["REDIS_PASSWORD"], services["DB_PASSWORD"], services["NEO4J_PASSWORD"]]
         for name, env in (("embedded", {}), ("real", services)):
@@ -128,18 +128,15 @@ class TestSecrets:
                     place.run("build", STORY, "--provider", "dryrun", "-o", "graph.html"),
                     place.run("submit", STORY, "--provider", "dryrun", "--again"),
                     place.run("worker", "--drain"),
-                    place.run("status"),
                     place.run("status", "--json"),
                     place.run("doctor"),
-                    *(
-                        place.run("export", "1", "--format", kind, "-o", f"out.{kind}")
-                        for kind in ("json", "csv", "graphml", "html")
-                    ),
+                    place.run("export", "1", "--format", "json", "-o", "out.json"),
+                    place.run("export", "1", "--format", "csv", "-o", "out.csv"),
                     place.run(
                         "build", STORY, "--provider", "dryrun", "--again", env={"OPENAI_MODEL": "none"}
                     ),
                 ]
-                assert [ran.code for ran in runs] == [0] * 10 + [3], runs
+                assert [ran.code for ran in runs] == [0] * 7 + [3], runs
                 said = "".join(ran.out + ran.err for ran in runs)
             assert [s for s in secrets if s in said] == []
             assert [s for s in secrets if holding(place.path, s)] == []

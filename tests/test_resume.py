@@ -185,3 +185,4 @@ class TestWorker:
             worker.until(lambda: False, 1.0)  # it waits for its chapters
         worker.send(signal.SIGTERM)
         assert worker.ended(3).code == 0
+        assert place.left_over(15) == []
