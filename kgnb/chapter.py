@@ -81,8 +81,8 @@ class ChapterWorker:
         self._ends: Batcher[ChapterEnd, bool] = Batcher(self._end_all)
         self._acks: Batcher[Claim, bool] = Batcher(self._ack_all)
 
-    async def run(self, claim: Claim, info: TaskInfo) -> Outcome:
-        """Brings a claimed chapter to an end.
+    async def run(self, claim: Claim, info: TaskInfo, recorded: Callable[[], None] = lambda: None) -> Outcome:
+        """Brings a claimed chapter to an end; ``recorded()`` is called once its row is durable.
 
         Raises LeaseLost when another node has it by now, and ProviderError when the provider can't go on:
         the caller then hands the chapter back. The chapter's own failures are dealt with here.
@@ -94,7 +94,7 @@ class ChapterWorker:
             await self._ack(claim)
             return Outcome.NOT_OURS
         try:
-            return await self._work(claim, info, work)
+            return await self._work(claim, info, work, recorded)
         except (ReplyError, RequestRejected, BrokenProcessPool) as error:
             if self._stop_at_missing and isinstance(error, Rejected) and error.status == 404:
                 raise
@@ -104,7 +104,9 @@ class ChapterWorker:
         """Counts an error of kgnb's own as the chapter's failure, so that it ends instead of coming back."""
         await self._failed(claim, repr(error))
 
-    async def _work(self, claim: Claim, info: TaskInfo, work: ChapterWork) -> Outcome:
+    async def _work(
+        self, claim: Claim, info: TaskInfo, work: ChapterWork, recorded: Callable[[], None]
+    ) -> Outcome:
         if len("".join(work.text.split())) < MIN_CHAPTER_CHARS:
             await self._end(claim, ChapterStatus.SKIPPED)
             return Outcome.SKIPPED
@@ -117,6 +119,7 @@ class ChapterWorker:
             )
             if not saved:
                 raise LeaseLost("node.lease_lost")
+        recorded()
         graph = chapter_graph(info.novel, work.chapter, row, info.names, info.config)
         projection = _Projection(claim, info.novel.id, graph)
         written = await self._stores.health.patiently(

@@ -178,7 +178,10 @@ class Node:
         if self._shut(provider):
             return 0
         limit = min(self.settings.slots_for(served), self.gate.limiter(provider).slots)
-        return max(0, limit - self.slots.busy(provider.key))
+        # A chapter whose row is durable gives its slot to the next one while its graph is written; at most
+        # as many again, so that a slow graph holds the claiming back.
+        unwritten = sum(c.queue.rpartition(":")[2] == provider.key for c in self._running.values())
+        return max(0, min(limit - self.slots.busy(provider.key), 2 * limit - unwritten))
 
     def _shut(self, provider: Provider) -> bool:
         """Whether the provider is paused for everyone, or rate-limited for longer than a slot waits."""
@@ -216,6 +219,10 @@ class Node:
         self._running[work] = claim
         work.add_done_callback(lambda done: self._ended(done, claim))
 
+    def _recorded(self, claim: Claim) -> None:
+        self.slots.remove(claim)
+        self._wake.set()
+
     def _ended(self, work: asyncio.Task[None], claim: Claim) -> None:
         self._running.pop(work, None)
         self.slots.remove(claim)
@@ -247,7 +254,7 @@ class Node:
             return
         started = time.monotonic()
         try:
-            outcome = await self._chapters.run(claim, info)
+            outcome = await self._chapters.run(claim, info, lambda: self._recorded(claim))
         except ProviderError as error:
             log.warning(say("node.provider_failed", provider=info.provider.name, reason=str(error)))
             self._listener(Happened("provider", claim.task_id, provider=info.provider.name, error=error))
@@ -274,12 +281,13 @@ class Node:
         except ServiceDown as error:
             self.stores.health.failed(error)
 
+    def _task_stuck(self, task_id: int, error: Exception) -> None:
+        self._listener(Happened("stuck", task_id, error=error))
+        self._wake.set()
+
     def _task_closed(self, task_id: int, status: TaskStatus) -> None:
         self._listener(Happened("task", task_id, outcome=status.value))
         self._wake.set()
-
-    def _task_stuck(self, task_id: int, error: Exception) -> None:
-        self._listener(Happened("stuck", task_id, error=error))
 
     # --- main's commands
 

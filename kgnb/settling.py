@@ -1,4 +1,4 @@
-"""Settle in a process of its own: a long book's rows and graph never weigh on the node.
+"""What takes a whole book, in a process of its own: its texts, rows and graph never weigh on the node.
 
 The lease stays with the node. It writes into a small file, the *permit*, until when the lease certainly
 lives; the settling process looks there before every write. A node that is frozen, killed or has lost its
@@ -19,7 +19,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from kgnb.model import Novel, TaskConfig
+from kgnb.extract import names
+from kgnb.model import Lang, NameEntry, Novel, TaskConfig
 from kgnb.pool import CpuPool
 from kgnb.settle import novel_graph
 from kgnb.store.graph import SettleResult
@@ -74,6 +75,22 @@ class SettleJob:
     novel: Novel
     config: TaskConfig
     number: int
+
+
+def scan_here(sql: SqlPlace, novel_id: int, lang: Lang) -> list[NameEntry]:
+    """The names of a book, read and counted in the worker process."""
+    return asyncio.run(_scan(sql, novel_id, lang))
+
+
+async def _scan(sql: SqlPlace, novel_id: int, lang: Lang) -> list[NameEntry]:
+    opened = sql.open()
+    try:
+        ledger = Ledger(opened)
+        chapters = await ledger.chapters(novel_id)
+        texts = await ledger.texts([c.id for c in chapters])
+        return names.scan([(c.number, texts.get(c.id, "")) for c in chapters], lang)
+    finally:
+        await opened.close()
 
 
 async def settle(pool: CpuPool, job: SettleJob, until: Callable[[], float]) -> SettleResult:

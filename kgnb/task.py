@@ -17,11 +17,10 @@ from kgnb.ask import TaskInfo
 from kgnb.book import language
 from kgnb.chapter import Stores
 from kgnb.errors import GraphConflict, KgnbError, LeaseLost, ServiceDown
-from kgnb.extract import names
 from kgnb.model import ChapterStatus, Lang, NameEntry, Provider, Task, TaskStatus
 from kgnb.pool import CpuPool
 from kgnb.providers import Providers, asked_by, model_of
-from kgnb.settling import SettleJob, settle
+from kgnb.settling import SettleJob, scan_here, settle
 from kgnb.store.ledger import ChapterEnd, Opening
 from kgnb.store.queue import Buried, Claim
 from kgnb.texts import say
@@ -206,12 +205,9 @@ class TaskKeeper:
             return known
         task, provider = opening.task, self._queue_provider(claim.queue)
         assert provider is not None
-        chapters = await self._stores.ledger.chapters(task.novel_id)
-        texts = await self._stores.ledger.texts([c.id for c in chapters])
-        lang = language("".join(texts.get(c.id, "") for c in chapters[:SAMPLE_CHAPTERS]))
-        log.info(say("node.scan", task=task.id, chapters=len(chapters)))
-        pages = [(c.number, texts.get(c.id, "")) for c in chapters]
-        found = await self._pool.run(names.scan, pages, lang)
+        lang = await self._language(task.novel_id)
+        log.info(say("node.scan", task=task.id))
+        found = await self._pool.run(scan_here, self._stores.sql_place, task.novel_id, lang)
         frozen = await self._stores.ledger.freeze_names(task.id, task.novel_id, found)
         return await self._remember(task, claim.queue, provider, frozen)
 

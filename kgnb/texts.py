@@ -501,8 +501,8 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "node.service_up": ("服务 {service} 恢复了", "Service {service} is back"),
     "node.scan": (
-        "任务 {task}：预扫描全书 {chapters} 章的人名",
-        "Task {task}: scanning {chapters} chapters for names",
+        "任务 {task}：预扫描全书的人名",
+        "Task {task}: scanning the book for names",
     ),
     "node.task_open": (
         "任务 {task}：打开，待处理章节 {chapters} 个",
