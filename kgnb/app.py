@@ -58,6 +58,7 @@ class App:
     _queue: Queue | None = None
     _graph: GraphStore | None = None
     health: Health = field(default_factory=Health)
+    _embeds: bool = False
     spent: dict[int, Usage] = field(default_factory=dict)
     """What this process spent, by task id."""
 
@@ -72,6 +73,11 @@ class App:
         """The graph store; only where :func:`open_app` was asked for it."""
         assert self._graph is not None
         return self._graph
+
+    @property
+    def engines_gone(self) -> bool:
+        """Whether the embedded engines ended under us (their supervisor was killed): open anew."""
+        return self.engines is not None and self._embeds and not self.engines.alive
 
     def meter(self, task_id: int, usage: Usage) -> None:
         """Adds to what this process spent on a task."""
@@ -141,6 +147,7 @@ def _connect(settings: Settings, engines: Embedded | None, queue: bool, graph: b
         sql_place=sql_place,
         graph_place=graph_place,
         engines=engines,
+        _embeds=(queue and settings.embedded_redis) or (graph and settings.embedded_graph),
         _queue=_queue(settings, engines) if queue else None,
         _graph=graph_place.open() if graph_place else None,
     )
@@ -216,7 +223,7 @@ async def running_node(
         node = _node(app, renewer, name, only_task, listener)
         await presence.forget_dead_neighbours()
         ids = await app.queue.new_worker_ids(settings.max_slots + EXTRA_WORKER_IDS)
-        upkeep = Upkeep(node, presence, ids)
+        upkeep = Upkeep(node, presence, app.cache, ids)
         await upkeep.heartbeat()
         loops = asyncio.create_task(upkeep.run())
         try:
@@ -226,6 +233,7 @@ async def running_node(
             loops.cancel()
             await asyncio.gather(loops, return_exceptions=True)
             with suppress(ServiceDown):  # what it wrote about itself expires
+                await upkeep.progress()
                 await presence.leave()
     finally:
         await asyncio.to_thread(renewer.stop)

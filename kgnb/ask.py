@@ -80,7 +80,7 @@ class Asker:
         self._health = health
         self._chunk_chars = chunk_chars
         self._meter = meter
-        self._lookups: Batcher[str, str | None] = Batcher(self._look_up)
+        self._lookups: Batcher[tuple[str, int], str | None] = Batcher(self._look_up)
         self._stores: Batcher[CachedReply, None] = Batcher(self._store)
 
     async def ask(self, text: str, info: TaskInfo) -> Answer:
@@ -113,7 +113,7 @@ class Asker:
 
     async def _reply(self, request: Prompt, info: TaskInfo, parts: _Parts) -> Answer:
         key = reply_key(info.provider.name, info.model, request.hash)
-        stored = await self._health.patiently("sql", lambda: self._lookups.do(key))
+        stored = await self._health.patiently("sql", lambda: self._lookups.do((key, info.task.id)))
         if stored is not None:
             return _answer(reply.parse(stored, provider=info.provider.name), request, stored, Usage())
         for last in [False] * (REPLY_TRIES - 1) + [True]:
@@ -141,9 +141,9 @@ class Asker:
         await self._health.patiently("sql", lambda: self._stores.do(entry))
         return _answer(parsed, request, done.text, done.usage)
 
-    async def _look_up(self, keys: Sequence[str]) -> Sequence[str | None]:
-        found = await self._cache.get(keys)
-        return [found.get(k) for k in keys]
+    async def _look_up(self, wanted: Sequence[tuple[str, int]]) -> Sequence[str | None]:
+        found = await self._cache.get([key for key, _ in wanted], [task_id for _, task_id in wanted])
+        return [found.get(key) for key, _ in wanted]
 
     async def _store(self, entries: Sequence[CachedReply]) -> Sequence[None]:
         await self._cache.put(entries)

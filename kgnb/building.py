@@ -142,8 +142,11 @@ async def _new_task(
 async def _queue(app: App, task: Task, provider: Provider) -> None:
     """Puts the task's item into its queue, unless one is waiting there or the task is kept open by a node."""
     queue = task.queue or app.settings.prefixes[0] + provider.key
-    if task.id not in await app.queue.known([queue]):
+    known = (await app.queue.known([queue])).get(task.id)
+    if known is None:
         await app.queue.push(queue, task.id, provider.key)
+    elif known.dead:
+        await app.queue.revive(queue, task.id)  # the user asks for it once more
 
 
 async def build(
@@ -233,6 +236,8 @@ async def _look(app: App, what: Plan, watch: _Watch, listener: Listener) -> None
             raise BuildStopped("build.stopped_elsewhere", task=what.task.id)
         if task.settled and task.status in ENDED:
             watch.closed = True
+        if app.engines_gone:
+            raise BuildStopped("build.engines_gone")
         if time.monotonic() - watch.moved > app.settings.stall_seconds:
             raise BuildStopped("build.stalled", minutes=round(app.settings.stall_seconds / 60))
         await asyncio.sleep(LOOK_SECONDS)

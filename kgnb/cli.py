@@ -125,14 +125,18 @@ async def _worker(args: argparse.Namespace, settings: Settings) -> int:
 
     stop = asyncio.Event()
     _on_signals(stop.set)
-    async with open_app(settings) if args.fail_fast else open_waiting(settings, stop=stop) as app:
-        if app is None:
-            return OK
-        async with running_node(app) as node:
-            watcher = asyncio.create_task(_stop_when(stop, node.stop))
-            log.info(say("node.started", node=node.name, slots=settings.slots_for(1)))
-            await node.run(drain=args.drain)
-            watcher.cancel()
+    again = True
+    while again and not stop.is_set():
+        again = False
+        async with open_app(settings) if args.fail_fast else open_waiting(settings, stop=stop) as app:
+            if app is None:
+                return OK
+            async with running_node(app) as node:
+                watcher = asyncio.create_task(_stop_when(stop, node.stop))
+                log.info(say("node.started", node=node.name, slots=settings.slots_for(1)))
+                await node.run(drain=args.drain, until=lambda app=app: app.engines_gone)  # type: ignore[misc]
+                watcher.cancel()
+            again = app.engines_gone
         log.info(say("node.left", node=node.name))
     return OK
 

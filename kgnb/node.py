@@ -69,6 +69,8 @@ class Node:
         self.name = name
         self.only_task = only_task
         self.slots = Slots()
+        self.moved: set[int] = set()
+        """Tasks with an end of a chapter, or of their own, that nobody was told of yet."""
         self.states: dict[str, QueueState] = {}
         self.keeper = TaskKeeper(
             stores, providers, pool, on_closed=self._task_closed, on_stuck=self._task_stuck
@@ -261,6 +263,7 @@ class Node:
             await self._hand_back(claim, 0.0 if isinstance(error, RateLimited) else AGAIN_SECONDS)
             return
         if outcome is not Outcome.NOT_OURS:
+            self.moved.add(claim.task_id)
             seconds = round(time.monotonic() - started, 1)
             log.info(
                 say(
@@ -286,6 +289,7 @@ class Node:
         self._wake.set()
 
     def _task_closed(self, task_id: int, status: TaskStatus) -> None:
+        self.moved.add(task_id)
         self._listener(Happened("task", task_id, outcome=status.value))
         self._wake.set()
 

@@ -557,6 +557,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "队列里有 {count} 个更新版本的任务，本节点跳过。请升级：pip install -U kgnb",
         "The queues hold {count} items of a newer version, skipped here. Upgrade: pip install -U kgnb",
     ),
+    "node.retry_due": (
+        "任务 {task}：自动重试，放入 {queue}",
+        "Task {task}: automatic retry, queued in {queue}",
+    ),
+    "node.evicted": ("清理了 {count} 条旧的回复缓存", "Evicted {count} old replies from the cache"),
     "node.requeued": (
         "任务 {task} 未完成且不在队列里，重新放入 {queue}",
         "Task {task} is unfinished and unknown to the queues; back to {queue}",
@@ -571,6 +576,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Loop {loop} failed, next turn tries again: {reason}",
     ),
     # --- build ---
+    "build.engines_gone": (
+        "内置引擎被结束了。进度都保留着；运行同一条命令即可继续。",
+        "The embedded engines were ended. The state is kept; run the same command to go on.",
+    ),
     "build.refused": (
         "已停止：{reason} 已完成的部分都保留着，改好后运行同一条命令即可继续。",
         "Stopped: {reason} What is done is kept; mend it and run the same command to go on.",

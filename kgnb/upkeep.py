@@ -15,7 +15,8 @@ from datetime import datetime
 
 from kgnb.errors import KgnbError, ServiceDown
 from kgnb.health import Health
-from kgnb.model import RULES, Task
+from kgnb.llm.cache import ReplyCache
+from kgnb.model import RULES, Task, TaskStatus
 from kgnb.node import Node
 from kgnb.store.presence import Presence, WorkerState
 from kgnb.texts import say
@@ -26,6 +27,10 @@ HEARTBEAT_SECONDS = 10.0
 """Far below the 180 s after which main takes a node for gone; short enough for a live list."""
 CHANGE_SECONDS = 1.0
 """A slot's new task is shown after at most this long."""
+PROGRESS_SECONDS = 0.5
+"""A chapter's end is published within this; ends of one task that lie closer share a message."""
+EVICT_SECONDS = 3_600.0
+"""How often a node looks for replies that are too old or too many."""
 WATCH_SECONDS = 2.0
 """Main's commands take effect within this."""
 PROVIDERS_SECONDS = 5.0
@@ -35,19 +40,22 @@ PROVIDERS_SECONDS = 5.0
 class Upkeep:
     """The loops of one node."""
 
-    def __init__(self, node: Node, presence: Presence, worker_ids: list[int]) -> None:
+    def __init__(self, node: Node, presence: Presence, cache: ReplyCache, worker_ids: list[int]) -> None:
         self._node = node
+        self._cache = cache
         self._presence = presence
         self._ids = worker_ids
         self._started = datetime.now().astimezone()
         self._shown: list[WorkerState] = []
         self._shown_at = 0.0
+        self._evicted_at = float("-inf")
 
     async def run(self) -> None:
         """Runs every loop until cancelled."""
         stores = self._node.stores
         loops = {
             "heartbeat": (CHANGE_SECONDS, self.heartbeat, "redis"),
+            "progress": (PROGRESS_SECONDS, self.progress, "redis"),
             "watch": (WATCH_SECONDS, self._node.watch_tasks, "sql"),
             "providers": (PROVIDERS_SECONDS, self._node.providers.refresh, "sql"),
             "probe": (WATCH_SECONDS, self._probe, ""),
@@ -71,28 +79,25 @@ class Upkeep:
             pid=os.getpid(),
         )
         self._shown, self._shown_at = states, now
-        await self._progress()
 
     def _states(self) -> list[WorkerState]:
-        """One state a slot, and one for each kept task that no slot names."""
+        """One state a slot, and one for each kept task that no slot names; tasks come first, should the
+        ids not suffice."""
         node = self._node
-        ids = iter(self._ids)
-        states, named = [], set()
         served = node.providers.served()
+        busy: list[tuple[str, int | None, float | None]] = []
+        idle: list[tuple[str, int | None, float | None]] = []
         for provider in served:
-            busy = {w.slot: w for w in node.slots.works.values() if w.provider == provider.key}
-            for slot in range(max(node.settings.slots_for(len(served)), len(busy))):
-                work = busy.get(slot)
-                if work is None:
-                    states.append(WorkerState(next(ids), provider.name))
-                    continue
-                named.add(work.claim.task_id)
-                states.append(WorkerState(next(ids), provider.name, work.claim.task_id, work.since))
+            works = [w for w in node.slots.works.values() if w.provider == provider.key]
+            busy += [(provider.name, w.claim.task_id, w.since) for w in sorted(works, key=lambda w: w.slot)]
+            free = max(0, node.settings.slots_for(len(served)) - len(works))
+            idle += [(provider.name, None, None)] * free
+        named = {task_id for _, task_id, _ in busy}
         for task_id, held in node.keeper.held.items():
             if task_id not in named:
                 name = held.info.provider.name if held.info else RULES
-                states.append(WorkerState(next(ids), name, task_id, held.since))
-        return states
+                busy.append((name, task_id, held.since))
+        return [WorkerState(i, *state) for i, state in zip(self._ids, busy + idle, strict=False)]
 
     async def _probe(self) -> None:
         """Asks a service that is down whether it is back; nothing else would while nothing is claimed."""
@@ -110,13 +115,38 @@ class Upkeep:
         node, stores = self._node, self._node.stores
         if not await stores.queue.reconciler_turn(node.settings.guard_interval):
             return
-        unfinished = [t for t in await stores.ledger.unfinished() if node.only_task in (None, t.id)]
+        if node.only_task is None:
+            await self._retry_due()
+            await self._evict()
+        unfinished = [t for t in await stores.ledger.unfinished() if self._ours(t)]
         if not unfinished:
             return
         known = await stores.queue.known(await self._queues(unfinished))
         for task in unfinished:
             if task.id not in known:
                 await self._queue_again(task)
+
+    def _ours(self, task: Task) -> bool:
+        """Not another task than the only one, nor one that an old worker runs: kgnb never queued that."""
+        wanted = self._node.only_task in (None, task.id)
+        return wanted and (bool(task.queue) or task.status is TaskStatus.CREATED)
+
+    async def _retry_due(self) -> None:
+        for task in await self._node.stores.ledger.start_due_retries():
+            queue = task.queue or await self._default_queue(task)
+            if queue is not None:
+                await self._node.stores.queue.push(queue, task.id, queue.rpartition(":")[2])
+                log.info(say("node.retry_due", task=task.id, queue=queue))
+
+    async def _evict(self) -> None:
+        now = time.monotonic()
+        if now - self._evicted_at < EVICT_SECONDS:
+            return
+        self._evicted_at = now
+        settings = self._node.settings
+        gone = await self._cache.evict(max_age_days=settings.cache_days, max_mb=settings.cache_mb)
+        if gone:
+            log.info(say("node.evicted", count=gone))
 
     async def _queues(self, tasks: list[Task]) -> list[str]:
         served = {p + q.key for q in self._node.providers.served() for p in self._node.settings.prefixes}
@@ -127,7 +157,9 @@ class Upkeep:
         queue = task.queue or await self._default_queue(task)
         if queue is None:
             return
-        await node.stores.queue.push(queue, task.id, queue.rpartition(":")[2], opened=bool(task.queue))
+        await node.stores.queue.push(
+            queue, task.id, queue.rpartition(":")[2], opened=task.status is TaskStatus.RUNNING
+        )
         log.warning(say("node.requeued", task=task.id, queue=queue))
         node.wake()
 
@@ -142,11 +174,15 @@ class Upkeep:
             name = served[0]
         return node.settings.prefixes[0] + name
 
-    async def _progress(self) -> None:
+    async def progress(self) -> None:
+        """Publishes where the tasks are whose chapters came to an end since the last time."""
         node = self._node
-        for task_id in list(node.keeper.held):
+        moved, node.moved = node.moved, set()
+        for task_id in sorted(moved):
+            task = await node.stores.ledger.task(task_id)
             progress = await node.stores.ledger.progress(task_id)
-            await self._presence.publish(node.settings.progress_channel, task_id, progress)
+            if task is not None:
+                await self._presence.publish(node.settings.progress_channel, task_id, progress, task.status)
 
 
 async def _every(
