@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -15,12 +16,21 @@ class Batcher(Generic[T, R]):
 
     A lone item goes out at once; under load the batches grow by themselves, so no delay has to be tuned.
     ``flush`` gets at most ``limit`` items and returns one result for each, in order; what it raises is
-    raised to every caller of that batch.
+    raised to every caller of that batch. ``gap``: seconds from the start of one flush to that of the next,
+    for flushes that cost much whatever their size; nobody waits for the first.
     """
 
-    def __init__(self, flush: Callable[[Sequence[T]], Awaitable[Sequence[R]]], *, limit: int = 100) -> None:
+    def __init__(
+        self,
+        flush: Callable[[Sequence[T]], Awaitable[Sequence[R]]],
+        *,
+        limit: int = 100,
+        gap: float = 0.0,
+    ) -> None:
         self._flush = flush
         self._limit = limit
+        self._gap = gap
+        self._next = 0.0  # time.monotonic() before which no flush starts
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._runner: asyncio.Task[None] | None = None
 
@@ -35,6 +45,9 @@ class Batcher(Generic[T, R]):
     async def _run(self) -> None:
         try:
             while self._waiting:
+                if self._gap and len(self._waiting) < self._limit:
+                    await asyncio.sleep(self._next - time.monotonic())
+                self._next = time.monotonic() + self._gap
                 batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
                 await self._flush_one(batch)
         finally:

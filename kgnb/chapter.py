@@ -30,6 +30,9 @@ from kgnb.texts import say
 
 log = logging.getLogger(__name__)
 
+PROJECT_LIMIT, PROJECT_GAP = 40, 0.15
+"""Chapters in one graph transaction, and seconds between two: each costs some twenty round trips, and a
+chapter that waits for it holds no slot."""
 RETRY_SECONDS = (5.0, 30.0)
 """How long a chapter waits after its first and second failure of its own; the third one is final."""
 
@@ -77,7 +80,10 @@ class ChapterWorker:
         self._stop_at_missing = stop_at_missing
         self._claims: Batcher[Claim, ChapterWork | None] = Batcher(self._claim_all)
         self._rows: Batcher[tuple[ExtractionRow, tuple[str, ...]], bool] = Batcher(self._save_all)
-        self._projections: Batcher[_Projection, bool] = Batcher(self._project_all, limit=40)
+        self._projections: Batcher[_Projection, bool] = Batcher(
+            self._project_all, limit=PROJECT_LIMIT, gap=PROJECT_GAP
+        )
+        self._numbers: dict[int, int] = {}  # novel → its settle number as last read
         self._ends: Batcher[ChapterEnd, bool] = Batcher(self._end_all)
         self._acks: Batcher[Claim, bool] = Batcher(self._ack_all)
 
@@ -200,7 +206,10 @@ class ChapterWorker:
         renewer, graph = self._stores.renewer, self._stores.graph
         written = dict.fromkeys(items, False)
         while live := {i: item for i, item in items.items() if renewer.holds(item.claim)}:
-            number = await graph.settle_number(novel_id)
+            # An old number is as good as a new one: a settle since then makes the write a conflict.
+            if novel_id not in self._numbers:
+                self._numbers[novel_id] = await graph.settle_number(novel_id)
+            number = self._numbers[novel_id]
             held = [item.claim for item in live.values()]
             try:
                 await graph.project(
@@ -210,7 +219,9 @@ class ChapterWorker:
                     check=lambda held=held: all(map(renewer.holds, held)),  # type: ignore[misc]
                 )
             except (GraphConflict, LeaseLost):
-                continue  # settled meanwhile, or one of them lost its lease: the others start again
+                # Settled meanwhile, or one of them lost its lease: the others start again.
+                self._numbers.pop(novel_id, None)
+                continue
             return written | dict.fromkeys(live, True)
         return written
 

@@ -30,6 +30,8 @@ from kgnb.texts import say
 log = logging.getLogger(__name__)
 
 
+RULES_SLOTS_PER_CORE = 4
+"""Chapters in flight for the rules, by core, unless more are asked for."""
 AGAIN_SECONDS = 1.0
 """A chapter that can't be worked right now comes back after this, so that handing back never spins."""
 
@@ -180,6 +182,8 @@ class Node:
         if self._shut(provider):
             return 0
         limit = min(self.settings.slots_for(served), self.gate.limiter(provider).slots)
+        if provider.is_rules:  # no provider to protect: enough that the processes never wait for the stores
+            limit = max(limit, RULES_SLOTS_PER_CORE * self.settings.cpus)
         # A chapter whose row is durable gives its slot to the next one while its graph is written; at most
         # as many again, so that a slow graph holds the claiming back.
         unwritten = sum(c.queue.rpartition(":")[2] == provider.key for c in self._running.values())

@@ -103,7 +103,6 @@ class Tasks:
 
 def task_query() -> sa.Select[Any]:
     """Tasks with what kgnb remembers beside them; :func:`read_task` reads a row."""
-    """Tasks with what kgnb remembers beside them; each row goes to :func:`read_task`."""
     k, f = t.tasks.c, t.task_facts.c
     return sa.select(
         *(k.id, k.novel_id, k.task_name, k.status, k.use_ai, k.chapter_ids, k.error_message),
@@ -113,7 +112,6 @@ def task_query() -> sa.Select[Any]:
 
 def read_task(row: Any) -> Task:
     """A row of :func:`task_query`."""
-    """A row of :func:`task_query` as a task."""
     ids = row["chapter_ids"]
     return Task(
         id=row["id"],
