@@ -184,7 +184,7 @@ def _graph_place(settings: Settings, engines: Embedded | None) -> GraphPlace:
     ends = engines.endpoints
     assert ends.bolt_uri is not None
     assert ends.bolt_password is not None
-    return GraphPlace(ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database)
+    return GraphPlace(ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database, fresh=True)
 
 
 async def _prepare(app: App) -> None:

@@ -130,7 +130,11 @@ async def _settle(job: SettleJob, allowed: Permit) -> SettleResult:
         rows = await ledger.settle_rows(job.novel.id)
         names = await ledger.names(job.novel.id)
         final = novel_graph(job.novel, chapters, rows, names, job.config)
-        return await graph.settle(job.novel.id, final, number=job.number, check=allowed.holds)
+        # Tasks that no kgnb ever opened: an old worker's graph isn't ours to take away.
+        foreign = {t.id for t in await ledger.tasks_of(job.novel.id) if not t.provider}
+        return await graph.settle(
+            job.novel.id, final, number=job.number, check=allowed.holds, foreign=foreign
+        )
     finally:
         await graph.close()
         await sql.close()

@@ -20,6 +20,7 @@ from kgnb.errors import GraphConflict, KgnbError, LeaseLost, ServiceDown
 from kgnb.model import ChapterStatus, Lang, NameEntry, Provider, Task, TaskStatus
 from kgnb.pool import CpuPool
 from kgnb.providers import Providers, asked_by, model_of
+from kgnb.rehearsal import rehearsing
 from kgnb.settling import SettleJob, scan_here, settle
 from kgnb.store.ledger import ChapterEnd, Opening
 from kgnb.store.queue import Buried, Claim
@@ -207,7 +208,9 @@ class TaskKeeper:
         assert provider is not None
         lang = await self._language(task.novel_id)
         log.info(say("node.scan", task=task.id))
-        found = await self._pool.run(scan_here, self._stores.sql_place, task.novel_id, lang)
+        stage = self._stores.graph if self._stores.graph_place.fresh else None
+        async with rehearsing(stage, self._stores.health):
+            found = await self._pool.run(scan_here, self._stores.sql_place, task.novel_id, lang)
         frozen = await self._stores.ledger.freeze_names(task.id, task.novel_id, found)
         return await self._remember(task, claim.queue, provider, frozen)
 

@@ -294,6 +294,24 @@ async def test_settle_removes_what_is_gone(store: GraphStore, spy: Spy) -> None:
     assert spy("MATCH (n) RETURN count(n)") == [[1]]
 
 
+async def test_settle_leaves_an_old_workers_graph(store: GraphStore, spy: Spy) -> None:
+    old, new = Novel.make(1, seed=1, task=3), Novel.make(1, count=2, seed=2, task=7)
+    await settle(store, old.exact(), 1)
+    before = await store.read(1)
+    number = await store.raise_settle_number(Facts(1), 0)
+    await store.settle(1, new.exact(), number=number, check=yes, foreign={3})
+    after = await store.read(1)
+    assert before.nodes.keys() <= after.nodes.keys()
+    assert before.edges.keys() <= after.edges.keys()
+    both = new.exact().nodes.keys() & before.nodes.keys()
+    assert both
+    assert all(after.nodes[ref].properties["task_id"] == [3, 7] for ref in both)
+    again = await store.settle(1, new.exact(), number=number, check=yes, foreign={3})
+    assert again == SettleResult(0, 0)
+    await store.settle(1, new.exact(), number=number, check=yes)
+    assert timeless(await store.read(1)) == new.exact()
+
+
 async def test_settle_mends_what_others_broke(store: GraphStore, spy: Spy) -> None:
     exact = Novel.make(1).exact()
     await settle(store, exact, 1)

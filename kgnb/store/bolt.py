@@ -148,7 +148,8 @@ class Bolt:
             await session.begin_transaction(timeout=left) as tx,
         ):
             result = await body(tx)
-            await tx.commit()
+            if not tx.closed():  # the body may have rolled back
+                await tx.commit()
             return result
 
     @contextmanager

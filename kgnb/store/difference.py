@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from neo4j.time import Date, DateTime, Time
 
@@ -18,11 +18,13 @@ _EDGE_HEAD = 5  # read_edges: source key, type, target labels, target id, target
 class Difference:
     """Takes every stored node and edge once, then says what to remove and what to put.
 
-    An edge that is stored twice counts as wrong: both go, and one is put anew.
+    An edge that is stored twice counts as wrong: both go, and one is put anew. What carries a task of
+    ``foreign`` (an old worker's: no row of ours says what it found) stays, and keeps that task's id.
     """
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, foreign: Collection[int] = ()) -> None:
         self._graph = graph
+        self._foreign = frozenset(foreign)
         self._right: set[NodeKey] = set()
         self._right_edges: set[EdgeKey] = set()
         self._stale: dict[str, list[cypher.Row]] = defaultdict(list)
@@ -32,9 +34,13 @@ class Difference:
         """Looks at a record of :func:`kgnb.store.cypher.read_nodes`."""
         key = (label, str(record[0]))
         wanted = self._graph.nodes.get(key)
+        others = self._others(record[1 + cypher.NODE_PROPERTIES[label].index("task_id")])
         if wanted is None:
-            self._stale[label].append([record[0]])
-        elif cypher.node_row(wanted) == record:
+            if not others:
+                self._stale[label].append([record[0]])
+            return
+        _keep(wanted, others)
+        if cypher.node_row(wanted) == record:
             self._right.add(key)
 
     def edge(self, source: str, record: list[Any]) -> None:
@@ -43,11 +49,19 @@ class Difference:
         if key is None:
             return
         wanted = self._graph.edges.get(key)
+        others = self._others(record[_EDGE_HEAD + cypher.EDGE_COLUMNS.index("task_id")])
+        if wanted is None and others:
+            return
+        if wanted is not None:
+            _keep(wanted, others)
         if wanted is None or key in self._right_edges:
             self._right_edges.discard(key)
             self._stale_edges[key] = None
         elif key not in self._stale_edges and cypher.edge_row(wanted)[2:] == edge_columns(key[1], record):
             self._right_edges.add(key)
+
+    def _others(self, task_ids: Any) -> frozenset[int]:
+        return self._foreign.intersection(task_ids) if self._foreign and task_ids else frozenset()
 
     def removals(self) -> Iterator[cypher.Statement]:
         """Edges first, so that each is counted; sorted by key."""
@@ -73,6 +87,12 @@ class Difference:
             edges[edge[1]].append(edge)
         for type_ in sorted(edges):
             yield cypher.put_edges(type_, [cypher.edge_row(self._graph.edges[e]) for e in edges[type_]])
+
+
+def _keep(wanted: GraphNode | GraphEdge, others: frozenset[int]) -> None:
+    if others:
+        own = cast(list[int], wanted.properties.get("task_id", []))
+        wanted.properties["task_id"] = sorted({*own, *others})
 
 
 def add_node(graph: Graph, novel_id: int, label: str, record: list[Any]) -> None:

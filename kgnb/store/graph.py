@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
@@ -24,6 +24,8 @@ from kgnb.store.bolt import Bolt, run
 from kgnb.store.cypher import Statement
 from kgnb.store.difference import Difference, add_edge, add_node, plain
 
+REHEARSED = -1
+"""Id of the novel that rehearsals are about; no such novel is ever stored."""
 MOST_KNOWN = 50_000
 """Nodes and edges remembered as written: some 10 MB."""
 BATCH = 1_000
@@ -136,23 +138,44 @@ class GraphStore:
         no; then nothing is written.
         """
         known = self._known.get(novel_id, number)
-        nodes = _united((n.ref, cypher.node_row(n)) for g in graphs for n in g.nodes.values())
-        edges = _united((e.ref, cypher.edge_row(e)) for g in graphs for e in g.edges.values())
+        nodes, edges = _rows(graphs)
         nodes, edges = _without(nodes, known), _without(edges, known)
-        statements = [cypher.add_nodes(label, rows) for label, rows in _by_label(nodes)]
-        statements += [cypher.add_edges(type_, rows) for type_, rows in _by_type(edges)]
         await self._ensure_types(type_ for _, type_, _ in edges)
-        await self._fenced(novel_id, statements, number=number, check=check)
+        await self._fenced(novel_id, _additions(nodes, edges), number=number, check=check)
         self._known.add(novel_id, number, (*nodes.items(), *edges.items()))
 
-    async def settle(self, novel_id: int, graph: Graph, *, number: int, check: Check) -> SettleResult:
+    async def rehearse(self, graphs: Sequence[Graph]) -> None:
+        """Does what :meth:`project` does and takes it back.
+
+        A freshly started engine runs its first statements ten times slower than later ones; a rehearsal
+        while it has nothing to do costs nobody time.
+        """
+        statements = _additions(*_rows(graphs))
+
+        async def body(tx: AsyncTransaction) -> None:
+            for statement in statements:
+                await run(tx, statement.text, novel=REHEARSED, p=statement.parameter())
+            await tx.rollback()
+
+        await self._bolt.write(body)
+
+    async def settle(
+        self,
+        novel_id: int,
+        graph: Graph,
+        *,
+        number: int,
+        check: Check,
+        foreign: Collection[int] = (),
+    ) -> SettleResult:
         """Makes the novel's nodes and edges exactly ``graph``, writing only what differs.
 
         In transactions of at most :data:`BATCH` rows, so a settle that was cut short leaves a mix that the
-        next one mends. Raises GraphConflict and LeaseLost like :meth:`project`.
+        next one mends. What tasks of ``foreign`` made stays. Raises GraphConflict and LeaseLost like
+        :meth:`project`.
         """
         await self._ensure_types(type_ for _, type_, _ in graph.edges)
-        found = await self._difference(novel_id, graph)
+        found = await self._difference(novel_id, graph, foreign)
         removed = written = 0
         for statements in _batches(found.removals()):
             removed += await self._fenced(novel_id, statements, number=number, check=check)
@@ -160,8 +183,8 @@ class GraphStore:
             written += await self._fenced(novel_id, statements, number=number, check=check)
         return SettleResult(written, removed)
 
-    async def _difference(self, novel_id: int, graph: Graph) -> Difference:
-        found = Difference(graph)
+    async def _difference(self, novel_id: int, graph: Graph, foreign: Collection[int]) -> Difference:
+        found = Difference(graph, foreign)
         for label in LABELS:
             text = cypher.read_nodes(label, times=False)
             await self._bolt.each(text, partial(found.node, label), novel=novel_id)
@@ -290,6 +313,20 @@ def _united(items: Iterable[tuple[K, cypher.Row]]) -> dict[K, cypher.Row]:
         if first is not row and first[-1] != row[-1]:
             first[-1] = sorted({*cast(list[int], first[-1]), *cast(list[int], row[-1])})
     return rows
+
+
+def _rows(
+    graphs: Sequence[Graph],
+) -> tuple[dict[NodeKey, cypher.Row], dict[EdgeKey, cypher.Row]]:
+    """The nodes and edges of all graphs, each once."""
+    nodes = _united((n.ref, cypher.node_row(n)) for g in graphs for n in g.nodes.values())
+    edges = _united((e.ref, cypher.edge_row(e)) for g in graphs for e in g.edges.values())
+    return nodes, edges
+
+
+def _additions(nodes: Mapping[NodeKey, cypher.Row], edges: Mapping[EdgeKey, cypher.Row]) -> list[Statement]:
+    statements = [cypher.add_nodes(label, rows) for label, rows in _by_label(nodes)]
+    return statements + [cypher.add_edges(type_, rows) for type_, rows in _by_type(edges)]
 
 
 def _by_label(nodes: Mapping[NodeKey, cypher.Row]) -> list[tuple[str, list[cypher.Row]]]:

@@ -39,12 +39,14 @@ class SqlPlace:
 
 @dataclass(frozen=True, slots=True)
 class GraphPlace:
-    """A graph database; an empty ``database`` is the server's default."""
+    """A graph database; an empty ``database`` is the server's default. ``fresh``: an engine of our own, which
+    may just have been started."""
 
     uri: str
     user: str
     password: SecretStr = field(repr=False)
     database: str = ""
+    fresh: bool = False
 
     def open(self) -> GraphStore:
         """Connects at first use; ``prepare`` makes the schema."""
