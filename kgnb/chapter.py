@@ -88,7 +88,8 @@ class ChapterWorker:
         self._acks: Batcher[Claim, bool] = Batcher(self._ack_all)
 
     async def run(self, claim: Claim, info: TaskInfo, recorded: Callable[[], None] = lambda: None) -> Outcome:
-        """Brings a claimed chapter to an end; ``recorded()`` is called once its row is durable.
+        """Brings a claimed chapter to an end; ``recorded()`` is called once nothing is left to ask:
+        its replies are durable then, and no slot has to be kept for the writing.
 
         Raises LeaseLost when another node has it by now, and ProviderError when the provider can't go on:
         the caller then hands the chapter back. The chapter's own failures are dealt with here.
@@ -119,13 +120,15 @@ class ChapterWorker:
         row = work.row
         if row is None:
             answer = await self._asker.ask(work.text, info)
+            recorded()
             row = _row(claim, info, work, answer)
             saved = await self._stores.health.patiently(
                 "sql", lambda: self._rows.do((row, answer.raw)), lost=self._lost(claim)
             )
             if not saved:
                 raise LeaseLost("node.lease_lost")
-        recorded()
+        else:
+            recorded()
         graph = chapter_graph(info.novel, work.chapter, row, info.names, info.config)
         projection = _Projection(claim, info.novel.id, graph)
         written = await self._stores.health.patiently(

@@ -19,6 +19,7 @@ from typing import Any
 
 from kgnb import __version__
 from kgnb.errors import KgnbError
+from kgnb.loops import new_loop
 from kgnb.settings import Settings
 from kgnb.texts import say, use_language
 
@@ -38,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = Settings.load(**_given(args))
         use_language(settings.lang)
         _logging(args, settings)
-        code: int = asyncio.run(args.command(args, settings))
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            code: int = runner.run(args.command(args, settings))
         return code
     except (KeyboardInterrupt, asyncio.CancelledError):  # Ctrl-C, and SIGTERM by _cancel_on
         _complain(say("cli.interrupted"))

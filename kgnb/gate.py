@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Sequence
 from typing import TypeVar
@@ -29,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class Gate:
-    """Asks for a node; ``most`` is the number of slots of each provider."""
+    """Asks for a node; ``most`` is the number of slots of each provider: never more are asked at once."""
 
     def __init__(self, queue: Queue, health: Health, *, suspend_seconds: float, most: int) -> None:
         self._queue = queue
@@ -37,11 +38,13 @@ class Gate:
         self._breaker = Breaker(queue.redis, suspend_seconds)
         self._most = most
         self._limiters: dict[str, SlotLimiter] = {}
+        self._asking: dict[str, asyncio.Semaphore] = {}
 
     async def ask(self, client: Client, prompt: Prompt, model: str) -> Completion:
         """``client.ask``, its outcome told to all nodes. Raises the ProviderError tree."""
         try:
-            done = await client.ask(prompt, model)
+            async with self._turns(client.provider):
+                done = await client.ask(prompt, model)
         except ProviderError as error:
             await self._failed(client.provider, error)
             raise
@@ -77,6 +80,9 @@ class Gate:
         except ServiceDown as error:
             self._health.failed(error)
             return None
+
+    def _turns(self, provider: Provider) -> asyncio.Semaphore:
+        return self._asking.setdefault(provider.key, asyncio.Semaphore(self._most))
 
     def limiter(self, provider: Provider) -> SlotLimiter:
         """The provider's slots here."""

@@ -254,7 +254,7 @@ class Extraction(_Item):
 class Flag(StrEnum):
     """What a reader of a chapter's extraction should know about it."""
 
-    REPAIRED = "repaired"  # the reply's JSON was broken and mended
+    REPAIRED = "repaired"  # the reply's JSON was broken and mended, or taken out of a fence or prose
     SPLIT = "split"  # a chunk was split because its reply was cut off or unparsable
     PARTIAL = "partial"  # items of the reply were rejected
     REFUSED = "refused"  # a part of the chapter was refused by the provider

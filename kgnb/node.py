@@ -30,6 +30,8 @@ from kgnb.texts import say
 log = logging.getLogger(__name__)
 
 
+AHEAD = 4
+"""For so many slots one chapter more is claimed and read ahead; never more than the slots are asked for."""
 RULES_SLOTS_PER_CORE = 4
 """Chapters in flight for the rules, by core, unless more are asked for."""
 AGAIN_SECONDS = 1.0
@@ -184,10 +186,12 @@ class Node:
         limit = min(self.settings.slots_for(served), self.gate.limiter(provider).slots)
         if provider.is_rules:  # no provider to protect: enough that the processes never wait for the stores
             limit = max(limit, RULES_SLOTS_PER_CORE * self.settings.cpus)
-        # A chapter whose row is durable gives its slot to the next one while its graph is written; at most
+        # A chapter whose replies are stored gives its slot to the next one while its graph is written; at most
         # as many again, so that a slow graph holds the claiming back.
         unwritten = sum(c.queue.rpartition(":")[2] == provider.key for c in self._running.values())
-        return max(0, min(limit - self.slots.busy(provider.key), 2 * limit - unwritten))
+        ahead = 0 if provider.is_rules else limit // AHEAD
+        room = min(limit - self.slots.busy(provider.key), 2 * limit - unwritten)
+        return max(0, room + ahead)
 
     def _shut(self, provider: Provider) -> bool:
         """Whether the provider is paused for everyone, or rate-limited for longer than a slot waits."""

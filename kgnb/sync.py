@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from kgnb import building
 from kgnb.app import App, open_app, start_engines
 from kgnb.building import BuildResult
+from kgnb.loops import new_loop
 from kgnb.model import Graph
 from kgnb.progress import ProgressBar
 from kgnb.report import export
@@ -51,7 +52,7 @@ def _ready() -> asyncio.AbstractEventLoop:
     global _loop
     with _lock:
         if _loop is None or _loop.is_closed():
-            _loop = asyncio.new_event_loop()
+            _loop = new_loop()
             threading.Thread(target=_loop.run_forever, name="kgnb-loop", daemon=True).start()
         return _loop
 

@@ -57,7 +57,7 @@ class TestStumbles:
             ("rate_500", ""),
             ("drop", ""),
             ("broken", "repaired"),
-            ("fenced", ""),
+            ("fenced", "repaired"),
             ("cut", ""),
             ("truncated", ""),
             ("prose", ""),

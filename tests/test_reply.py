@@ -67,20 +67,28 @@ def parse(text: str) -> reply.Parsed:
     [
         TEXT,
         f"\ufeff \n{TEXT}\n",
-        f"```json\n{TEXT}\n```",
-        f"```\n{TEXT}\n```\n以上。",
-        f"好的，结果如下：\n{TEXT}\n希望有用 {{笑}}。",
         f'<think>先想想 {{"characters": []}} …</think>\n{TEXT}',
-        f"想完了</think>```json\n{TEXT}```",
         f"[{TEXT}]",
         json.dumps({"result": FULL}),
         json.dumps(FULL, indent=2),
+    ],
+)
+def test_json_alone_is_taken_as_it_is(text: str) -> None:
+    assert parse(text) == reply.Parsed(WANTED, repaired=False, rejected=0)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"```json\n{TEXT}\n```",
+        f"```\n{TEXT}\n```\n以上。",
+        f"好的，结果如下：\n{TEXT}\n希望有用 {{笑}}。",
+        f"想完了</think>```json\n{TEXT}```",
         f'先给草稿 {{"characters": [{{"name": "刘"}}]}}，定稿：{TEXT}',
     ],
 )
-def test_valid_json_is_found_in_whatever_wraps_it(text: str) -> None:
-    parsed = parse(text)
-    assert parsed == reply.Parsed(WANTED, repaired=False, rejected=0)
+def test_json_is_found_in_whatever_wraps_it_and_the_chapter_says_so(text: str) -> None:
+    assert parse(text) == reply.Parsed(WANTED, repaired=True, rejected=0)
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ class TestStopped:
     def test_signals_end_with_130_and_keep_the_state(
         self, place: Place, book: Path, server: Llm, undisturbed: dict[str, Any]
     ) -> None:
-        for after, number in ((10, signal.SIGINT), (35, signal.SIGTERM)):
+        for after, number in ((8, signal.SIGINT), (24, signal.SIGTERM)):
             build = start(place, book)
             build.until(lambda after=after: server.stats.requests >= after)
             os.killpg(build.process.pid, number)  # as a terminal does

@@ -41,7 +41,8 @@ MAX_STARTS = 32
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A reply's content; ``repaired``: its JSON was broken; ``rejected``: items that could not be used."""
+    """A reply's content; ``repaired``: its JSON was broken or had to be taken out of a fence or prose;
+    ``rejected``: items that could not be used."""
 
     extraction: Extraction
     repaired: bool = False
@@ -60,6 +61,9 @@ def parse(text: str, *, provider: str) -> Parsed:
     found = _strict(body)
     if found is not None:
         return _validated(found, repaired=False, lost=0)
+    found = _in_prose(body) if _whole(body) else None
+    if found is not None:
+        return _validated(found, repaired=True, lost=0)
     mended = _mended(body)
     if mended is None:
         _unparsable(provider)
@@ -96,15 +100,15 @@ def _without_thoughts(text: str) -> str:
 
 
 def _strict(body: str) -> dict[str, Any] | None:
-    """The object of valid JSON, alone or within prose (the longest one there)."""
+    """The object, where the reply is JSON and nothing else."""
     try:
         return _object(_DECODER.decode(body))
     except (ValueError, RecursionError):
-        pass
-    return _in_prose(body) if _whole(body) else None
+        return None
 
 
 def _in_prose(body: str) -> dict[str, Any] | None:
+    """The object of valid JSON within a markdown fence or prose (the longest one there)."""
     found: list[tuple[int, dict[str, Any]]] = []
     at = 0
     for _ in range(MAX_STARTS):

@@ -46,7 +46,7 @@ _EN_NAME = re.compile(r"(?<![.!?“\"] )(?<!^)(?<![“‘\"'_])\b[A-Z][a-z]{2,}(
 _ZH_PLACE = re.compile(r"(?:在|到|至|往|于|入|出)([\u4e00-\u9fff]{1,3}?[城山州江河府寺村镇宫关])")
 _EN_PLACE = re.compile(r"\b(?:in|at|to|from|near) ([A-Z][a-z]{2,})\b")
 _HAN = re.compile(r"[\u4e00-\u9fff]")
-RELATION_IN = 5
+RELATION_IN = 3
 EVENT_IN = 11
 """One sentence in so many that could give a relation or an event gives one, so that a chapter gives about a
 dozen, not one a sentence."""
