@@ -186,8 +186,8 @@ class Node:
         limit = min(self.settings.slots_for(served), self.gate.limiter(provider).slots)
         if provider.is_rules:  # no provider to protect: enough that the processes never wait for the stores
             limit = max(limit, RULES_SLOTS_PER_CORE * self.settings.cpus)
-        # A chapter whose replies are stored gives its slot to the next one while its graph is written; at most
-        # as many again, so that a slow graph holds the claiming back.
+        # A chapter whose replies are stored gives its slot to the next one while its graph is written; at
+        # most as many again, so that a slow graph holds the claiming back.
         unwritten = sum(c.queue.rpartition(":")[2] == provider.key for c in self._running.values())
         ahead = 0 if provider.is_rules else limit // AHEAD
         room = min(limit - self.slots.busy(provider.key), 2 * limit - unwritten)

@@ -194,3 +194,33 @@ class TestLooks:
         assert "✗ redis" in ran.out
         assert "REDIS_HOST" in ran.out
         assert "✓ bolt" in ran.out
+
+
+class TestWhileItRuns:
+    def test_never_more_requests_than_slots_and_main_hears_of_every_step(
+        self, place: Place, tmp_path: Path
+    ) -> None:
+        import redis
+
+        from kgnb.embedded import open_embedded
+
+        with (
+            llm(latency=0.1) as server,
+            open_embedded(place.data) as engines,
+            redis.Redis.from_url(engines.endpoints.redis_url.get_secret_value()) as client,
+            client.pubsub(ignore_subscribe_messages=True) as heard,
+        ):
+            heard.subscribe("kg:progress")
+            env = server.env(name="slow")
+            book = novel(tmp_path / "slots.txt", 30, seed=77)
+            result = place.build(book, "--provider", "slow", "--slots", "4", env=env)
+            assert server.stats.most_in_flight == 4
+            messages = (heard.get_message(timeout=0.1) for _ in range(200))
+            told = [json.loads(m["data"]) for m in messages if m]
+        assert told
+        assert all(m["type"] == "kg_task_progress" and m["task_id"] == result["task_id"] for m in told)
+        done = [m["completed_chapters"] for m in told]
+        assert done == sorted(done)
+        last = told[-1]
+        assert (last["status"], last["progress"], last["completed_chapters"]) == ("completed", 100.0, 30)
+        assert (last["failed_chapters"], last["total_chapters"]) == (0, 30)

@@ -1,0 +1,68 @@
+"""Group commit: everybody gets their own result, batches grow under load, errors reach every caller."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from kgnb.batch import Batcher
+
+
+class Doubler:
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.batches: list[list[int]] = []
+        self.began: list[float] = []
+        self._seconds = seconds
+
+    async def __call__(self, items: Sequence[int]) -> Sequence[int]:
+        self.batches.append(list(items))
+        self.began.append(time.monotonic())
+        await asyncio.sleep(self._seconds)
+        if 13 in items:
+            raise ValueError("unlucky")
+        return [2 * i for i in items]
+
+
+async def test_what_arrives_during_a_flush_shares_the_next_one() -> None:
+    flush = Doubler(0.02)
+    batcher = Batcher(flush, limit=4)
+    first = asyncio.create_task(batcher.do(0))
+    await asyncio.sleep(0.005)
+    assert await asyncio.gather(*(batcher.do(i) for i in range(1, 8))) == [2 * i for i in range(1, 8)]
+    assert await first == 0
+    assert flush.batches == [[0], [1, 2, 3, 4], [5, 6, 7]]
+
+
+async def test_an_error_reaches_every_caller_of_its_batch_and_no_other() -> None:
+    batcher = Batcher(Doubler(0.01))
+    before = asyncio.create_task(batcher.do(1))
+    await asyncio.sleep(0.001)
+    results = await asyncio.gather(batcher.do(13), batcher.do(2), return_exceptions=True)
+    assert [type(r) for r in results] == [ValueError, ValueError]
+    assert await before == 2
+    assert await batcher.do(3) == 6
+
+
+async def test_a_caller_that_gave_up_disturbs_nobody() -> None:
+    flush = Doubler(0.02)
+    batcher = Batcher(flush)
+    gone = asyncio.create_task(batcher.do(1))
+    await asyncio.sleep(0.001)
+    gone.cancel()
+    assert await batcher.do(2) == 4
+    with pytest.raises(asyncio.CancelledError):
+        await gone
+
+
+async def test_the_gap_keeps_flushes_apart_but_a_full_batch_goes() -> None:
+    flush = Doubler()
+    batcher = Batcher(flush, limit=3, gap=0.1)
+    assert await batcher.do(0) == 0
+    await asyncio.gather(*(batcher.do(i) for i in (1, 2)))
+    assert flush.batches == [[0], [1, 2]]
+    assert flush.began[1] - flush.began[0] >= 0.09
+    await asyncio.gather(*(batcher.do(i) for i in (3, 4, 5, 6)))
+    assert flush.batches[2:] == [[3, 4, 5], [6]]
