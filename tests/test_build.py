@@ -215,7 +215,7 @@ class TestWhileItRuns:
             book = novel(tmp_path / "slots.txt", 30, seed=77)
             result = place.build(book, "--provider", "slow", "--slots", "4", env=env)
             assert server.stats.most_in_flight == 4
-            messages = (heard.get_message(timeout=0.1) for _ in range(200))
+            messages = (heard.get_message(timeout=0.02) for _ in range(80))
             told = [json.loads(m["data"]) for m in messages if m]
         assert told
         assert all(m["type"] == "kg_task_progress" and m["task_id"] == result["task_id"] for m in told)
