@@ -166,6 +166,11 @@ class Place:
             time.sleep(0.05)
 
 
+def hear_ctrl_c() -> None:
+    """A shell starts background jobs deaf to SIGINT, and what they start too; a terminal doesn't."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Running:
     """A command under way, the leader of its own process group."""
 
@@ -180,7 +185,7 @@ class Running:
             text=True,
             encoding="utf-8",
             start_new_session=True,
-            **options,
+            **{"preexec_fn": hear_ctrl_c, **options},
         )
 
     def ended(self, timeout: float = 60) -> Ran:
