@@ -22,6 +22,8 @@ from kgnb.model import Extraction, Flag, Lang, NameEntry, Novel, Provider, Task,
 from kgnb.pool import CpuPool
 from kgnb.providers import Providers
 
+COMMIT_GAP = 0.05
+"""Seconds between two commits of replies: the slot is free already, and each commit is a disk flush."""
 REPLY_TRIES = 2
 """How often a chunk is asked for before it is split."""
 
@@ -81,7 +83,7 @@ class Asker:
         self._chunk_chars = chunk_chars
         self._meter = meter
         self._lookups: Batcher[tuple[str, int], str | None] = Batcher(self._look_up)
-        self._stores: Batcher[CachedReply, None] = Batcher(self._store)
+        self._stores: Batcher[CachedReply, None] = Batcher(self._store, gap=COMMIT_GAP)
 
     async def ask(self, text: str, info: TaskInfo) -> Answer:
         """The extraction of a whole chapter.

@@ -14,7 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kgnb.ask import Answer, Asker, TaskInfo
+from kgnb.ask import COMMIT_GAP, Answer, Asker, TaskInfo
 from kgnb.batch import Batcher
 from kgnb.errors import GraphConflict, KgnbError, LeaseLost, ReplyError, RequestRejected
 from kgnb.health import Health
@@ -79,7 +79,9 @@ class ChapterWorker:
         self._asker = asker
         self._stop_at_missing = stop_at_missing
         self._claims: Batcher[Claim, ChapterWork | None] = Batcher(self._claim_all)
-        self._rows: Batcher[tuple[ExtractionRow, tuple[str, ...]], bool] = Batcher(self._save_all)
+        self._rows: Batcher[tuple[ExtractionRow, tuple[str, ...]], bool] = Batcher(
+            self._save_all, gap=COMMIT_GAP
+        )
         self._projections: Batcher[_Projection, bool] = Batcher(
             self._project_all, limit=PROJECT_LIMIT, gap=PROJECT_GAP
         )
