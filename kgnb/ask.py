@@ -129,7 +129,9 @@ class Asker:
     async def _request(self, request: Prompt, key: str, info: TaskInfo, parts: _Parts) -> Answer:
         spent = Usage()
         try:
-            client = self._providers.client(info.provider)
+            # As it is known now: its key or address may have changed since the task was opened.
+            now = self._providers.find(info.provider.key) or info.provider
+            client = self._providers.client(now)
             done = await self._gate.ask(client, request, info.model)
             spent = done.usage
             parsed = reply.parse(done.text, provider=info.provider.name)

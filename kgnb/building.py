@@ -100,7 +100,7 @@ async def plan(app: App, book: Book, path: Path, provider_name: str | None, *, a
     latest = await app.ledger.find_task(imported.novel_id, provider.name, model)
     missing = None
     if latest is not None and not again:
-        if latest.status not in ENDED and latest.status != TaskStatus.CANCELLED:
+        if not (latest.status in ENDED and latest.settled) and latest.status != TaskStatus.CANCELLED:
             await _queue(app, latest, provider)
             return Plan(book, imported, provider, model, latest, found_finished=False, resumed=True)
         missing = await app.ledger.uncovered(imported.novel_id, provider.name, model)
@@ -117,7 +117,7 @@ async def _is_finished(app: App, book: Book, provider: Provider) -> bool:
     if novel_id is None:
         return False
     latest = await app.ledger.find_task(novel_id, provider.name, model)
-    ended = latest is not None and latest.status in ENDED
+    ended = latest is not None and latest.status in ENDED and latest.settled
     return ended and not await app.ledger.uncovered(novel_id, provider.name, model)
 
 

@@ -7,6 +7,8 @@ import logging
 from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
+from redis.exceptions import RedisError
+
 from kgnb.errors import (
     AuthRejected,
     ProviderDown,
@@ -14,6 +16,7 @@ from kgnb.errors import (
     QuotaExhausted,
     RateLimited,
     ServiceDown,
+    ServiceRefused,
 )
 from kgnb.extract.prompt import Prompt
 from kgnb.health import Health
@@ -25,6 +28,9 @@ from kgnb.store.queue import Queue
 from kgnb.texts import say
 
 R = TypeVar("R")
+
+SHORTEST_LIMIT = 1.0
+"""Seconds that a rate limit counts for at least: "Retry-After: 0" must not make handing back spin."""
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +68,7 @@ class Gate:
         name, reason = provider.name, str(error)
         if isinstance(error, RateLimited):
             self.limiter(provider).limited()
-            await self._shared(self._breaker.not_before(name, error.retry_after))
+            await self._shared(self._breaker.not_before(name, max(SHORTEST_LIMIT, error.retry_after)))
             return
         paused: object = False
         if isinstance(error, AuthRejected | QuotaExhausted):
@@ -79,7 +85,9 @@ class Gate:
                 return await call
         except ServiceDown as error:
             self._health.failed(error)
-            return None
+        except (ServiceRefused, RedisError) as error:  # a paid reply must not be lost over bookkeeping
+            log.error(say("node.upkeep_failed", loop="limits", reason=str(error)))
+        return None
 
     def _turns(self, provider: Provider) -> asyncio.Semaphore:
         return self._asking.setdefault(provider.key, asyncio.Semaphore(self._most))

@@ -204,13 +204,16 @@ class Node:
         if poll.newer and not self._seen_newer:
             self._seen_newer = True
             log.warning(say("node.newer_items", count=poll.newer))
-        if poll.buried:
-            await self.stores.health.patiently("sql", lambda: self.keeper.bury(poll.buried))
         for claim in poll.claims:
             if claim.kind == "task":
                 self.keeper.take(claim)
             else:
                 self._start(claim)
+        if poll.buried:
+            try:
+                await self.keeper.bury(poll.buried)
+            except ServiceDown as error:  # they are told again in the next poll
+                self.stores.health.failed(error)
         for claim in poll.refreshed:
             self.keeper.again(claim)
         for queue, task_id in self._asked_for:

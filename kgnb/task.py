@@ -267,7 +267,8 @@ class TaskKeeper:
         self._remove(held)
 
     def _remove(self, held: Held) -> None:
-        self.held.pop(held.claim.task_id, None)
+        if self.held.get(held.claim.task_id) is held:
+            del self.held[held.claim.task_id]
         self._stores.renewer.forget(held.claim)
         self._infos.pop((held.claim.task_id, held.claim.queue), None)
 

@@ -53,14 +53,15 @@ class Upkeep:
     async def run(self) -> None:
         """Runs every loop until cancelled."""
         stores = self._node.stores
+        # The third is the service that a turn without an error proves to be there; most turns ask none.
         loops = {
-            "heartbeat": (CHANGE_SECONDS, self.heartbeat, "redis"),
-            "progress": (PROGRESS_SECONDS, self.progress, "redis"),
-            "watch": (WATCH_SECONDS, self._node.watch_tasks, "sql"),
+            "heartbeat": (CHANGE_SECONDS, self.heartbeat, ""),
+            "progress": (PROGRESS_SECONDS, self.progress, ""),
+            "watch": (WATCH_SECONDS, self._node.watch_tasks, ""),
             "providers": (PROVIDERS_SECONDS, self._node.providers.refresh, "sql"),
             "probe": (WATCH_SECONDS, self._probe, ""),
-            "limits": (WATCH_SECONDS, self._limits, "redis"),
-            "reconcile": (self._node.settings.guard_interval, self._reconcile, "sql"),
+            "limits": (WATCH_SECONDS, self._limits, ""),
+            "reconcile": (self._node.settings.guard_interval, self._reconcile, ""),
         }
         async with asyncio.TaskGroup() as group:
             for name, (seconds, step, service) in loops.items():
@@ -113,7 +114,9 @@ class Upkeep:
     async def _reconcile(self) -> None:
         """Queues unfinished tasks again that no queue knows of: Redis is not the record."""
         node, stores = self._node, self._node.stores
-        if not await stores.queue.reconciler_turn(node.settings.guard_interval):
+        # A build looks after its own task only, so it takes nobody's turn.
+        alone = node.only_task is not None
+        if not alone and not await stores.queue.reconciler_turn(node.settings.guard_interval):
             return
         if node.only_task is None:
             await self._retry_due()

@@ -108,6 +108,11 @@ def mapped(where: str) -> Iterator[None]:
         if isinstance(error.__cause__, _REFUSED):  # what AUTH was answered while connecting
             raise ServiceRefused("queue.refused", service="redis", where=where) from error
         raise ServiceDown("queue.down", service="redis", where=where) from error
+    except exceptions.ResponseError as error:
+        # Redis gives its error codes as the first word: a full disk, too few replicas, an endless script.
+        if str(error).partition(" ")[0] not in ("MISCONF", "NOREPLICAS", "BUSY"):
+            raise
+        raise ServiceDown("queue.down", service="redis", where=where) from error
 
 
 def _options(lease_seconds: float) -> dict[str, Any]:
