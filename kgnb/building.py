@@ -10,7 +10,15 @@ from pathlib import Path
 
 from kgnb.app import App, running_node
 from kgnb.book import read_book
-from kgnb.errors import AuthRejected, BuildStopped, InputError, KgnbError, QuotaExhausted, RequestRejected
+from kgnb.errors import (
+    AuthRejected,
+    BuildStopped,
+    InputError,
+    KgnbError,
+    LeaseLost,
+    QuotaExhausted,
+    RequestRejected,
+)
 from kgnb.model import RULES, STRUCTURAL_RELATIONS, Book, Progress, Provider, Task, TaskStatus, Usage
 from kgnb.node import Happened
 from kgnb.providers import check_usable, environment_provider, model_of
@@ -223,24 +231,45 @@ def _reason(error: Exception) -> str:
 
 
 async def _look(app: App, what: Plan, watch: _Watch, listener: Listener) -> None:
-    """Reports progress, notices that another node closed the task, and gives up on a standstill."""
-    before = None
+    """Reports progress, notices that another node closed the task, gives up on a standstill (SQL's too)."""
+    before, opened = None, False
     while not watch.closed:
-        progress = await app.health.patiently("sql", lambda: app.ledger.progress(what.task.id))
+        try:
+            progress, task = await app.health.patiently(
+                "sql", lambda: _where(app, what.task.id), lost=lambda: _stalled(app, watch)
+            )
+        except LeaseLost:
+            raise _standstill(app) from None
         if progress != before:
             before, watch.moved = progress, time.monotonic()
-        stage = "chapters" if progress.open else "settling"
-        listener(Step(stage, progress, what))
-        task = await app.health.patiently("sql", lambda: app.ledger.task(what.task.id))
-        if task is None or task.status in (TaskStatus.CANCELLED, TaskStatus.PAUSED):
+        listener(Step("chapters" if progress.open else "settling", progress, what))
+        opened = opened or (task is not None and task.status is TaskStatus.RUNNING)
+        # A paused task is started by the item that this build queued; only afterwards a pause is news.
+        if (
+            task is None
+            or task.status is TaskStatus.CANCELLED
+            or (opened and task.status is TaskStatus.PAUSED)
+        ):
             raise BuildStopped("build.stopped_elsewhere", task=what.task.id)
         if task.settled and task.status in ENDED:
             watch.closed = True
         if app.engines_gone:
             raise BuildStopped("build.engines_gone")
-        if time.monotonic() - watch.moved > app.settings.stall_seconds:
-            raise BuildStopped("build.stalled", minutes=round(app.settings.stall_seconds / 60))
+        if _stalled(app, watch):
+            raise _standstill(app)
         await asyncio.sleep(LOOK_SECONDS)
+
+
+async def _where(app: App, task_id: int) -> tuple[Progress, Task | None]:
+    return await app.ledger.progress(task_id), await app.ledger.task(task_id)
+
+
+def _stalled(app: App, watch: _Watch) -> bool:
+    return time.monotonic() - watch.moved > app.settings.stall_seconds
+
+
+def _standstill(app: App) -> BuildStopped:
+    return BuildStopped("build.stalled", minutes=round(app.settings.stall_seconds / 60))
 
 
 async def summary(app: App, what: Plan, seconds: float) -> BuildResult:
