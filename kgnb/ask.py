@@ -23,7 +23,7 @@ from kgnb.pool import CpuPool
 from kgnb.providers import Providers
 
 COMMIT_GAP = 0.05
-"""Seconds between two commits of replies: the slot is free already, and each commit is a disk flush."""
+"""Seconds between two commits of rows: the slot is free already, and each commit is a disk flush."""
 REPLY_TRIES = 2
 """How often a chunk is asked for before it is split."""
 
@@ -83,7 +83,7 @@ class Asker:
         self._chunk_chars = chunk_chars
         self._meter = meter
         self._lookups: Batcher[tuple[str, int], str | None] = Batcher(self._look_up)
-        self._stores: Batcher[CachedReply, None] = Batcher(self._store, gap=COMMIT_GAP)
+        self._stores: Batcher[CachedReply, None] = Batcher(self._store)
 
     async def ask(self, text: str, info: TaskInfo) -> Answer:
         """The extraction of a whole chapter.
@@ -127,6 +127,10 @@ class Asker:
         raise AssertionError("unreachable")
 
     async def _request(self, request: Prompt, key: str, info: TaskInfo, parts: _Parts) -> Answer:
+        async with self._gate.turn(info.provider):
+            return await self._asked(request, key, info, parts)
+
+    async def _asked(self, request: Prompt, key: str, info: TaskInfo, parts: _Parts) -> Answer:
         spent = Usage()
         try:
             # As it is known now: its key or address may have changed since the task was opened.

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 
 
 class Gate:
-    """Asks for a node; ``most`` is the number of slots of each provider: never more are asked at once."""
+    """Asks for a node; ``most`` is the number of slots of each provider."""
 
     def __init__(self, queue: Queue, health: Health, *, suspend_seconds: float, most: int) -> None:
         self._queue = queue
@@ -49,8 +49,7 @@ class Gate:
     async def ask(self, client: Client, prompt: Prompt, model: str) -> Completion:
         """``client.ask``, its outcome told to all nodes. Raises the ProviderError tree."""
         try:
-            async with self._turns(client.provider):
-                done = await client.ask(prompt, model)
+            done = await client.ask(prompt, model)
         except ProviderError as error:
             await self._failed(client.provider, error)
             raise
@@ -89,7 +88,8 @@ class Gate:
             log.error(say("node.upkeep_failed", loop="limits", reason=str(error)))
         return None
 
-    def _turns(self, provider: Provider) -> asyncio.Semaphore:
+    def turn(self, provider: Provider) -> asyncio.Semaphore:
+        """A slot's turn to ask, held until the reply is stored: a crash loses no more replies than slots."""
         return self._asking.setdefault(provider.key, asyncio.Semaphore(self._most))
 
     def limiter(self, provider: Provider) -> SlotLimiter:
