@@ -671,10 +671,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "没有任务 {task}。用 kgnb status 查看任务号。",
         "There is no task {task}. See kgnb status for the ids.",
     ),
-    "cli.not_written": (
-        "写不了 {path}：{reason}。请换一个可写的位置。",
-        "Can't write {path}: {reason}. Choose a place that can be written.",
-    ),
     "cli.found_finished": (
         "这本书已由同一提供方和模型做完（任务 {task}），直接显示结果；要重做请加 --again。",
         "This book is finished with the same provider and model (task {task}) and is shown as it is; "
