@@ -14,21 +14,18 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from kgnb import __version__
+from kgnb.cli_parts import FAILED_CHAPTERS, INTERRUPTED, OK, command, json_option, positive
 from kgnb.errors import KgnbError
 from kgnb.loops import new_loop
 from kgnb.settings import Settings
 from kgnb.texts import say, use_language
 
 log = logging.getLogger(__name__)
-
-OK, FAILED_CHAPTERS, INTERRUPTED = 0, 1, 130
-
-Command = Callable[[argparse.Namespace, Settings], Coroutine[Any, Any, int]]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -225,67 +222,48 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(commands: Any, name: str, run: Command) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(
-        name, help=say(f"cli.help_{name}"), description=say(f"cli.help_{name}")
-    )
-    command.set_defaults(command=run)
-    command.add_argument("--data", metavar="DIR", help=say("cli.help_data"))
-    command.add_argument("--lang", choices=("zh", "en"), help=say("cli.help_lang"))
-    return command
-
-
-def _book_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("book", metavar="BOOK", help=say("cli.help_book"))
-    command.add_argument("--title", help=say("cli.help_title"))
-    command.add_argument("--author", help=say("cli.help_author"))
-    command.add_argument("--again", action="store_true", help=say("cli.help_again"))
+def _book_options(added: argparse.ArgumentParser) -> None:
+    added.add_argument("book", metavar="BOOK", help=say("cli.help_book"))
+    added.add_argument("--title", help=say("cli.help_title"))
+    added.add_argument("--author", help=say("cli.help_author"))
+    added.add_argument("--again", action="store_true", help=say("cli.help_again"))
 
 
 def _add_build(commands: Any) -> None:
-    command = _command(commands, "build", _build)
-    _book_options(command)
-    command.add_argument("--provider", metavar="NAME", help=say("cli.help_provider"))
-    command.add_argument("--slots", type=_positive, metavar="N", help=say("cli.help_slots"))
-    command.add_argument("--json", action="store_true", help=say("cli.help_json"))
-    command.add_argument("-o", "--output", metavar="graph.html", help=say("cli.help_picture"))
+    added = command(commands, "build", _build)
+    _book_options(added)
+    added.add_argument("--provider", metavar="NAME", help=say("cli.help_provider"))
+    added.add_argument("--slots", type=positive, metavar="N", help=say("cli.help_slots"))
+    json_option(added)
+    added.add_argument("-o", "--output", metavar="graph.html", help=say("cli.help_picture"))
 
 
 def _add_submit(commands: Any) -> None:
-    command = _command(commands, "submit", _submit)
-    _book_options(command)
-    command.add_argument("--provider", metavar="NAME", required=True, help=say("cli.help_provider"))
+    added = command(commands, "submit", _submit)
+    _book_options(added)
+    added.add_argument("--provider", metavar="NAME", required=True, help=say("cli.help_provider"))
 
 
 def _add_worker(commands: Any) -> None:
-    command = _command(commands, "worker", _worker)
-    command.add_argument("--drain", action="store_true", help=say("cli.help_drain"))
-    command.add_argument("--providers", metavar="a,b", help=say("cli.help_providers"))
-    command.add_argument("--slots", type=_positive, metavar="N", help=say("cli.help_slots"))
-    command.add_argument("--fail-fast", action="store_true", help=say("cli.help_fail_fast"))
+    added = command(commands, "worker", _worker)
+    added.add_argument("--drain", action="store_true", help=say("cli.help_drain"))
+    added.add_argument("--providers", metavar="a,b", help=say("cli.help_providers"))
+    added.add_argument("--slots", type=positive, metavar="N", help=say("cli.help_slots"))
+    added.add_argument("--fail-fast", action="store_true", help=say("cli.help_fail_fast"))
 
 
 def _add_status(commands: Any) -> None:
-    _command(commands, "status", _status).add_argument(
-        "--json", action="store_true", help=say("cli.help_json")
-    )
+    json_option(command(commands, "status", _status))
 
 
 def _add_export(commands: Any) -> None:
-    command = _command(commands, "export", _export)
-    command.add_argument("task", type=int, metavar="TASK", help=say("cli.help_task"))
-    command.add_argument(
+    added = command(commands, "export", _export)
+    added.add_argument("task", type=int, metavar="TASK", help=say("cli.help_task"))
+    added.add_argument(
         "--format", choices=("json", "csv", "graphml", "html"), required=True, help=say("cli.help_format")
     )
-    command.add_argument("-o", "--output", metavar="FILE", required=True, help=say("cli.help_output"))
+    added.add_argument("-o", "--output", metavar="FILE", required=True, help=say("cli.help_output"))
 
 
 def _add_doctor(commands: Any) -> None:
-    _command(commands, "doctor", _doctor)
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+    command(commands, "doctor", _doctor)

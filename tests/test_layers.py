@@ -26,6 +26,8 @@ FLOORS = {
             "who",
             "pool",
             "health",
+            "keys",
+            "logs",
             "kaggle",
             "charset",
             "division",
@@ -48,8 +50,18 @@ FLOORS = {
         "upkeep",
         "session",
     ],
-    4: ["app", "building", "report"],
-    5: ["cli", "__main__", "progress", "sync", "__init__", "widgets"],
+    4: ["app", "building", "report", "operating", "providing", "metrics"],
+    5: [
+        "cli",
+        "cli_parts",
+        "cli_tasks",
+        "cli_providers",
+        "__main__",
+        "progress",
+        "sync",
+        "__init__",
+        "widgets",
+    ],
 }
 FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
 ENVIRONMENT_READERS = {"settings", "where"}

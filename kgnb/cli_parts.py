@@ -1,0 +1,38 @@
+"""What the terminal's commands share: how one is declared, and their exit codes."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from kgnb.settings import Settings
+from kgnb.texts import say
+
+OK, FAILED_CHAPTERS, INTERRUPTED = 0, 1, 130
+
+Command = Callable[[argparse.Namespace, Settings], Coroutine[Any, Any, int]]
+
+
+def command(commands: Any, name: str, run: Command, *, text: str = "") -> argparse.ArgumentParser:
+    """Declares the command ``name`` (help: ``cli.help_<text or name>``) with the options that each has.
+    added: argparse.ArgumentParser = commands.add_parser(
+        name, help=say(f"cli.help_{text or name}"), description=say(f"cli.help_{text or name}")
+    )
+    added.set_defaults(command=run)
+    added.add_argument("--data", metavar="DIR", help=say("cli.help_data"))
+    added.add_argument("--lang", choices=("zh", "en"), help=say("cli.help_lang"))
+    return added
+
+
+def json_option(added: argparse.ArgumentParser) -> None:
+    """Adds ``--json``: one object on stdout, no more."""
+    added.add_argument("--json", action="store_true", help=say("cli.help_json"))
+
+
+def positive(text: str) -> int:
+    """An argument that must be a whole number above 0."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
