@@ -15,7 +15,7 @@ Command = Callable[[argparse.Namespace, Settings], Coroutine[Any, Any, int]]
 
 
 def command(commands: Any, name: str, run: Command, *, text: str = "") -> argparse.ArgumentParser:
-    """Declares the command ``name`` (help: ``cli.help_<text or name>``) with the options that each has.
+    """Declares the command ``name`` (help: ``cli.help_<text or name>``) with every command's options."""
     added: argparse.ArgumentParser = commands.add_parser(
         name, help=say(f"cli.help_{text or name}"), description=say(f"cli.help_{text or name}")
     )
