@@ -121,10 +121,16 @@ class Place:
     def __post_init__(self) -> None:
         self.data = self.path / "data"
 
-    def start(self, *args: str | Path, env: dict[str, str] | None = None, **options: Any) -> Running:
+    def start(
+        self,
+        *args: str | Path,
+        env: dict[str, str] | None = None,
+        running: type[Running] | None = None,
+        **options: Any,
+    ) -> Running:
         command = [sys.executable, "-m", "kgnb", *map(str, args), "--data", str(self.data)]
         given = {self.mark: "1", **self.env, **(env or {})}
-        return Running(command, environment(**given), self.path, **options)
+        return (running or Running)(command, environment(**given), self.path, **options)
 
     def run(self, *args: str | Path, env: dict[str, str] | None = None, timeout: float = 60) -> Ran:
         return self.start(*args, env=env).ended(timeout)
@@ -176,16 +182,15 @@ class Running:
 
     def __init__(self, command: Sequence[str], env: dict[str, str], cwd: Path, **options: Any) -> None:
         self._began = time.monotonic()
+        pipe = subprocess.PIPE
         self.process = subprocess.Popen(
             command,
             env=env,
             cwd=cwd,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
             text=True,
             encoding="utf-8",
             start_new_session=True,
-            **{"preexec_fn": hear_ctrl_c, **options},
+            **{"stdout": pipe, "stderr": pipe, "preexec_fn": hear_ctrl_c, **options},
         )
 
     def ended(self, timeout: float = 60) -> Ran:
