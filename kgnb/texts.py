@@ -7,7 +7,8 @@ panel labels live here too, so that one word stands for one thing everywhere
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 Language = Literal["zh", "en"]
 
@@ -25,13 +26,29 @@ def language() -> Language:
     return _language
 
 
-def say(key: str, **facts: object) -> str:
+class Text(str):
+    """A rendered text that still knows its ``key`` and ``facts``: a log of JSON lines has them as fields.
+
+    Everywhere else it is a plain string; pickled, copied or joined it becomes one.
+    """
+
+    __slots__ = ("facts", "key")
+    key: str
+    facts: Mapping[str, object]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return str, (str(self),)
+
+
+def say(key: str, **facts: object) -> Text:
     """The text named ``key`` in the language in force, with ``facts`` filled in.
 
     Raises KeyError for an unknown key or a missing fact: a typo must not reach a user as an odd sentence.
     """
     zh, en = TEXTS[key]
-    return (zh if _language == "zh" else en).format(**facts)
+    text = Text((zh if _language == "zh" else en).format(**facts))
+    text.key, text.facts = key, facts
+    return text
 
 
 # Keys are "<area>.<what>". Keep each area together and sorted by where it shows.
@@ -334,6 +351,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "队列里的这一项的版本号 v 不是数字。请检查写入队列的程序。",
         "The version v of this queue item is not a number. Check the program that wrote it.",
     ),
+    "queue.log_renewal_broke": (
+        "续租约时出错，马上再试（堆栈如下）",
+        "Renewing the leases broke; it is tried again at once (traceback follows)",
+    ),
     "queue.log_no_renewal": (
         "租约暂时无法续期，将继续尝试：{reason}",
         "Leases can't be renewed for the moment, trying on: {reason}",
@@ -513,6 +534,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Task {task}: {status}, settled in {seconds} s",
     ),
     "node.task_dropped": ("任务 {task}：不再处理（{outcome}）", "Task {task}: dropped ({outcome})"),
+    "node.task_elsewhere": (
+        "任务 {task}：已从 {queue} 打开，并入那里",
+        "Task {task}: it is open from {queue} already and goes on there",
+    ),
     "node.task_stuck": (
         "任务 {task} 无法继续，已交还队列：{reason}",
         "Task {task} can't go on and was handed back: {reason}",
@@ -562,6 +587,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Task {task}: automatic retry, queued in {queue}",
     ),
     "node.evicted": ("清理了 {count} 条旧的回复缓存", "Evicted {count} old replies from the cache"),
+    "node.moved_queue": (
+        "任务 {task}：{source} 的提供方已停用，移到 {target}",
+        "Task {task}: nobody serves {source} any more; moved to {target}",
+    ),
     "node.requeued": (
         "任务 {task} 未完成且不在队列里，重新放入 {queue}",
         "Task {task} is unfinished and unknown to the queues; back to {queue}",
@@ -663,6 +692,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.help_task": ("任务号（见 kgnb status）", "task id (see kgnb status)"),
     "cli.help_format": ("文件格式", "file format"),
     "cli.help_output": ("写到这个文件", "file to write"),
+    "cli.broke": (
+        "kgnb 出了意外错误，已有的结果都保留着。可以再运行一次；若仍出错，请把下面的堆栈报告给我们。",
+        "kgnb broke unexpectedly; everything so far is kept. Run it once more, and report the traceback below "
+        "if it breaks again.",
+    ),
     "cli.interrupted": (
         "已中断，进度都保留着；运行同一条命令即可继续。",
         "Interrupted; the state is kept. Run the same command to go on.",
