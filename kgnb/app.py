@@ -229,9 +229,11 @@ async def running_node(
         try:
             yield node
         finally:
-            await node.leave(settings.drain_seconds)
-            loops.cancel()
-            await asyncio.gather(loops, return_exceptions=True)
+            try:
+                await node.leave(settings.drain_seconds)
+            finally:  # also when leaving is cut short by a second cancel
+                loops.cancel()
+                await asyncio.gather(loops, return_exceptions=True)
             with suppress(ServiceDown):  # what it wrote about itself expires
                 await upkeep.progress()
                 await presence.leave()

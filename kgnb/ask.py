@@ -7,12 +7,13 @@ then its chunk is split; nothing of the text is dropped on the way.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from kgnb.batch import Batcher
-from kgnb.errors import PromptTooLong, ProviderError, ReplyTruncated, ReplyUnparsable
+from kgnb.errors import LeaseLost, PromptTooLong, ProviderError, ReplyTruncated, ReplyUnparsable
 from kgnb.extract import chunk, prompt, reply, rules
 from kgnb.extract.prompt import Prompt
 from kgnb.gate import Gate
@@ -21,9 +22,12 @@ from kgnb.llm.cache import CachedReply, ReplyCache, reply_key
 from kgnb.model import Extraction, Flag, Lang, NameEntry, Novel, Provider, Task, TaskConfig, Usage
 from kgnb.pool import CpuPool
 from kgnb.providers import Providers
+from kgnb.store.renew import UNLEASED, Lease
 
 COMMIT_GAP = 0.05
 """Seconds between two commits of rows: the slot is free already, and each commit is a disk flush."""
+OUTAGE_LOOK_SECONDS = 0.25
+"""How often a request that waits for an outage's end looks whether it is over."""
 REPLY_TRIES = 2
 """How often a chunk is asked for before it is split."""
 
@@ -57,6 +61,7 @@ class Answer:
 class _Parts:
     """The replies of one chapter's chunks while they come in."""
 
+    lease: Lease
     answers: list[Answer] = field(default_factory=list)
     wasted: Usage = Usage()
 
@@ -85,17 +90,17 @@ class Asker:
         self._lookups: Batcher[tuple[str, int], str | None] = Batcher(self._look_up)
         self._stores: Batcher[CachedReply, None] = Batcher(self._store)
 
-    async def ask(self, text: str, info: TaskInfo) -> Answer:
-        """The extraction of a whole chapter.
+    async def ask(self, text: str, info: TaskInfo, lease: Lease = UNLEASED) -> Answer:
+        """The extraction of a whole chapter; nothing more is asked once ``lease`` is lost.
 
-        Raises ReplyError when the chapter's text can't be turned into usable replies, another ProviderError
-        when the provider fails, and BrokenProcessPool when the rules' process died.
+        Raises LeaseLost then, ReplyError when the chapter's text can't be turned into usable replies,
+        another ProviderError when the provider fails, and BrokenProcessPool when the rules' process died.
         """
         if info.provider.is_rules:
             found = await self._pool.run(rules.extract, text, lang=info.lang, names=info.names)
             return Answer(found)
         limit = max(self._chunk_chars, info.config.max_content_length)
-        parts = _Parts()
+        parts = _Parts(lease)
         for piece in chunk.split(text, limit, info.lang):
             await self._piece(piece, info, parts)
         return _joined(parts)
@@ -115,7 +120,9 @@ class Asker:
 
     async def _reply(self, request: Prompt, info: TaskInfo, parts: _Parts) -> Answer:
         key = reply_key(info.provider.name, info.model, request.hash)
-        stored = await self._health.patiently("sql", lambda: self._lookups.do((key, info.task.id)))
+        stored = await self._health.patiently(
+            "sql", lambda: self._lookups.do((key, info.task.id)), lost=parts.lease.lost
+        )
         if stored is not None:
             return _answer(reply.parse(stored, provider=info.provider.name), request, stored, Usage())
         for last in [False] * (REPLY_TRIES - 1) + [True]:
@@ -128,7 +135,15 @@ class Asker:
 
     async def _request(self, request: Prompt, key: str, info: TaskInfo, parts: _Parts) -> Answer:
         async with self._gate.turn(info.provider):
+            await self._may_ask(parts.lease)
             return await self._asked(request, key, info, parts)
+
+    async def _may_ask(self, lease: Lease) -> None:
+        """No call is begun whose reply may be somebody else's by then, or could not be stored."""
+        while self._health.is_down("redis", "sql") or not lease.lives():
+            if lease.lost():
+                raise LeaseLost("node.lease_lost")
+            await asyncio.sleep(OUTAGE_LOOK_SECONDS)
 
     async def _asked(self, request: Prompt, key: str, info: TaskInfo, parts: _Parts) -> Answer:
         spent = Usage()

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from kgnb.app import App, running_node
 from kgnb.book import read_book
@@ -83,6 +84,7 @@ class Step:
 
 
 Listener = Callable[[Step], None]
+R = TypeVar("R")
 
 
 def chosen_provider(app: App, name: str | None) -> Provider:
@@ -182,7 +184,8 @@ async def build(
         return await summary(app, what, time.monotonic() - started)
     listener(Step("resumed" if what.resumed else "started", await app.ledger.progress(what.task.id), what))
     await _work(app, what, listener)
-    listener(Step("done", await app.ledger.progress(what.task.id), what))
+    progress, _ = await _patiently(app, "sql", lambda: _where(app, what.task.id))
+    listener(Step("done", progress, what))
     return await summary(app, what, time.monotonic() - started)
 
 
@@ -260,6 +263,14 @@ async def _look(app: App, what: Plan, watch: _Watch, listener: Listener) -> None
         await asyncio.sleep(LOOK_SECONDS)
 
 
+async def _patiently(app: App, service: str, call: Callable[[], Awaitable[R]]) -> R:
+    watch = _Watch(moved=time.monotonic())
+    try:
+        return await app.health.patiently(service, call, lost=lambda: _stalled(app, watch))
+    except LeaseLost:
+        raise _standstill(app) from None
+
+
 async def _where(app: App, task_id: int) -> tuple[Progress, Task | None]:
     return await app.ledger.progress(task_id), await app.ledger.task(task_id)
 
@@ -273,10 +284,12 @@ def _standstill(app: App) -> BuildStopped:
 
 
 async def summary(app: App, what: Plan, seconds: float) -> BuildResult:
-    """The task's figures, counted from rows and from the graph."""
-    task = await app.ledger.task(what.task.id)
-    progress = await app.ledger.progress(what.task.id)
-    counts = await app.graph.counts(what.imported.novel_id)
+    """The task's figures, counted from rows and from the graph.
+
+    Waits for stores that are away; raises BuildStopped when they stay away for ``stall_seconds``.
+    """
+    progress, task = await _patiently(app, "sql", lambda: _where(app, what.task.id))
+    counts = await _patiently(app, "bolt", lambda: app.graph.counts(what.imported.novel_id))
     spent = app.spent.get(what.task.id, Usage())
     return BuildResult(
         task_id=what.task.id,

@@ -121,7 +121,7 @@ class ChapterWorker:
             return Outcome.SKIPPED
         row = work.row
         if row is None:
-            answer = await self._asker.ask(work.text, info)
+            answer = await self._asker.ask(work.text, info, self._stores.renewer.lease(claim))
             recorded()
             row = _row(claim, info, work, answer)
             saved = await self._stores.health.patiently(

@@ -27,6 +27,9 @@ from kgnb.texts import say, use_language
 
 log = logging.getLogger(__name__)
 
+BROKE = 3
+"""Exit code of a command that ended in the middle, its state kept."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
@@ -46,6 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KgnbError as error:
         _complain(str(error))
         return error.exit_code
+    except Exception:  # a bug of ours: it must not look like "finished with failed chapters" (exit 1)
+        log.exception(say("cli.broke"))
+        return BROKE
 
 
 def _complain(text: str) -> None:

@@ -124,7 +124,7 @@ class Node:
         for work in list(self._running):
             work.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)
-        await self.keeper.release_all()
+        await self.keeper.release_all_but()
 
     async def _rest(self, seconds: float) -> None:
         try:
@@ -205,15 +205,16 @@ class Node:
             self._seen_newer = True
             log.warning(say("node.newer_items", count=poll.newer))
         for claim in poll.claims:
-            if claim.kind == "task":
-                self.keeper.take(claim)
-            else:
+            if claim.kind == "chapter":
                 self._start(claim)
-        if poll.buried:
-            try:
+        try:
+            for claim in poll.claims:
+                if claim.kind == "task":
+                    await self.keeper.take(claim)
+            if poll.buried:
                 await self.keeper.bury(poll.buried)
-            except ServiceDown as error:  # they are told again in the next poll
-                self.stores.health.failed(error)
+        except ServiceDown as error:  # an item comes back with its lease's end, burials with the next poll
+            self.stores.health.failed(error)
         for claim in poll.refreshed:
             self.keeper.again(claim)
         for queue, task_id in self._asked_for:
@@ -309,10 +310,9 @@ class Node:
     async def watch_tasks(self) -> None:
         """Hands back the chapters of tasks that were paused, cancelled or deleted meanwhile."""
         ids = {c.task_id for c in self._running.values()} | set(self.keeper.held)
-        if not ids:
-            return
         stopped = await self.keeper.watch(sorted(ids))
         self.cancel(stopped)
+        await self.keeper.release_all_but(queues_of(self.providers.served(), self.settings.prefixes))
 
     def cancel(self, task_ids: Sequence[int] | set[int]) -> None:
         """Stops the chapters in flight of these tasks; they are handed back."""

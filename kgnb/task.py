@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from kgnb.ask import TaskInfo
@@ -90,6 +90,7 @@ class TaskKeeper:
         novel = await ledger.novel(task.novel_id)
         config = await ledger.default_config()
         answering = asked_by(task, provider)
+        model = task.model if answering.name == task.provider else ""
         info = TaskInfo(
             task=task,
             novel=novel,
@@ -97,7 +98,7 @@ class TaskKeeper:
             names=frozen,
             config=config,
             provider=answering,
-            model=task.model or model_of(answering, config),
+            model=model or model_of(answering, config),
         )
         self._infos[(task.id, queue)] = info
         return info
@@ -112,11 +113,26 @@ class TaskKeeper:
 
     # --- steps
 
-    def take(self, claim: Claim) -> None:
-        """Starts to keep the task of a freshly claimed item."""
+    async def take(self, claim: Claim) -> None:
+        """Starts to keep the task of a freshly claimed item; one that is kept already from another queue
+        goes on there. Raises ServiceDown, and then the lease of ``claim`` is left to expire."""
+        kept = self.held.get(claim.task_id)
+        if kept is not None and kept.claim.queue != claim.queue:
+            await self._pass_on(claim, kept.claim.queue)
+            return
         self._stores.renewer.hold(claim)
         held = self.held[claim.task_id] = Held(claim, time.time())
         self._start(held)
+
+    async def _pass_on(self, claim: Claim, queue: str) -> None:
+        """The task is open from ``queue``: whoever keeps it there hears that it was asked for again.
+
+        Producers of both prefixes may push the same task; two queues must not work it side by side.
+        """
+        log.info(say("node.task_elsewhere", task=claim.task_id, queue=queue))
+        if claim.fresh:
+            await self._stores.queue.push(queue, claim.task_id, queue.rpartition(":")[2])
+        await self._stores.queue.ack([claim])
 
     def again(self, claim: Claim) -> None:
         """Somebody asked anew for a task that is kept here: it is opened once more, as a fresh one."""
@@ -170,6 +186,10 @@ class TaskKeeper:
         """Opens the task; lists its open chapters, or settles and closes it when there are none."""
         claim = held.claim
         opening = await self._open(claim)
+        if opening is not None and opening.outcome == "elsewhere":
+            await self._pass_on(claim, opening.task.queue)
+            self._remove(held)
+            return
         if opening is None or opening.outcome != "open":
             await self._drop(held, opening)
             return
@@ -190,15 +210,26 @@ class TaskKeeper:
         if task is None or provider is None:
             return None
         answering = asked_by(task, provider)
-        model = task.model or model_of(answering, await ledger.default_config())
+        model = task.model if answering.name == task.provider else ""
+        model = model or model_of(answering, await ledger.default_config())
+        instead_of = task.queue if await self._is_lost(task, claim.queue) else ""
         return await ledger.open_task(
             claim.task_id,
             queue=claim.queue,
+            instead_of=instead_of,
             provider=answering.name,
             model=model,
             token=claim.token,
             fresh=claim.fresh,
         )
+
+    async def _is_lost(self, task: Task, queue: str) -> bool:
+        """Whether the queue that the task was opened from, another one, serves it no more."""
+        if task.queue in ("", queue):
+            return False
+        if self._queue_provider(task.queue) is None:
+            return True
+        return task.id not in await self._stores.queue.known([task.queue])
 
     async def _open_info(self, claim: Claim, opening: Opening) -> TaskInfo:
         known = await self.info(claim.task_id, claim.queue)
@@ -284,10 +315,11 @@ class TaskKeeper:
         except ServiceDown as error:
             self._stores.health.failed(error)
 
-    async def release_all(self) -> None:
-        """Hands every kept task back, for other nodes to take at once."""
-        held, self.held = list(self.held.values()), {}
+    async def release_all_but(self, queues: Collection[str] = ()) -> None:
+        """Hands every kept task back, for other nodes to take at once, but those of ``queues``."""
+        held = [h for h in self.held.values() if h.claim.queue not in queues]
         for one in held:
+            self._remove(one)
             if one.step is not None:
                 one.step.cancel()
         await asyncio.gather(*(h.step for h in held if h.step is not None), return_exceptions=True)
@@ -297,8 +329,12 @@ class TaskKeeper:
     async def watch(self, task_ids: Sequence[int]) -> set[int]:
         """Looks at the tasks' statuses; returns those that main paused, cancelled or deleted.
 
-        A kept task that main has reset or ended without being finished is opened again.
+        A kept task that main has reset or ended without being finished is opened again. What is known of
+        other tasks is forgotten.
         """
+        self._infos = {key: info for key, info in self._infos.items() if key[0] in task_ids}
+        if not task_ids:
+            return set()
         statuses = await self._stores.ledger.statuses(task_ids)
         stopped = {t for t in task_ids if statuses.get(t) in (None, TaskStatus.PAUSED, TaskStatus.CANCELLED)}
         for task_id, held in list(self.held.items()):

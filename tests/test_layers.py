@@ -48,6 +48,7 @@ FLOORS = {
         "slots",
         "providers",
         "upkeep",
+        "reconcile",
         "session",
     ],
     4: ["app", "building", "report", "operating", "providing", "metrics"],

@@ -12,13 +12,15 @@ from kgnb.model import (
     CHARACTER_RELATIONS,
     LABELS,
     RELATION_TYPE,
+    RULES,
     STRUCTURAL_RELATIONS,
     Provider,
     TaskConfig,
+    beijing_now,
     clean,
 )
 from kgnb.store import tables as t
-from kgnb.store.sql import Sql
+from kgnb.store.sql import Sql, upsert
 
 _OWN_KINDS = {label.lower() for label in LABELS} | {f"{label.lower()}s" for label in LABELS} | {"person"}
 MAX_KINDS = 20
@@ -46,6 +48,10 @@ class Catalog:
             if (row["name"] or "").strip()
         ]
 
+    async def gone_providers(self) -> set[str]:
+        """Queue keys (lower case) of providers that the table had and that are off or deleted now."""
+        return await self._sql.run(_gone)
+
     async def default_config(self) -> TaskConfig:
         """The default row of ``knowledge_graph_configs``, or kgnb's defaults where there is none."""
         query = (
@@ -62,6 +68,22 @@ class Catalog:
             relation_types=_relation_types(row["relation_types"]),
             thing_kinds=_thing_kinds(row["entity_types"]),
         )
+
+
+def _gone(c: sa.Connection) -> set[str]:
+    p, seen = t.ai_providers.c, t.seen_providers.c
+    rows = c.execute(sa.select(p.name, p.is_active)).all()
+    here = {name.strip().lower(): bool(active) for name, active in rows if (name or "").strip()}
+    known = set(c.scalars(sa.select(seen.name)))
+    if new := [name for name in here if name not in known]:
+        now = beijing_now()
+        upsert(
+            c,
+            t.seen_providers,
+            [{"name": n, "seen_at": now} for n in new],
+            lambda _, row: {"seen_at": row.seen_at},
+        )
+    return {name for name in known | here.keys() if not here.get(name)} - {RULES}
 
 
 def _models(value: Any) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ from kgnb.texts import say
 MAX_RETRIES = 3
 """Automatic retries of a task; the interval doubles each time."""
 
-Outcome = Literal["open", "finished", "paused", "cancelled", "gone", "stale"]
+Outcome = Literal["open", "finished", "paused", "cancelled", "gone", "stale", "elsewhere"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +54,29 @@ class Lives:
     # --- opening
 
     async def open_task(
-        self, task_id: int, *, queue: str, provider: str, model: str, token: int, fresh: bool
+        self,
+        task_id: int,
+        *,
+        queue: str,
+        provider: str,
+        model: str,
+        token: int,
+        fresh: bool,
+        instead_of: str = "",
     ) -> Opening:
         """Opens a task for the holder of its item, in one repeatable transaction.
 
         ``stale``: a higher token was here; ``paused``: and the item isn't fresh; ``finished``: nothing is
-        left to do, and a status that main wrote over the closing one is put right. Else the task runs, every
-        chapter has its row, and queue, provider and model are remembered.
+        left to do, and a status that main wrote over the closing one is put right; ``elsewhere``: it was
+        opened from another queue than ``instead_of``, which the caller found deserted. Else the task runs,
+        every chapter has its row, and queue, provider and model are remembered.
         """
         facts = {"queue": queue, "provider": provider, "model": model, "token": token}
-        return await self._sql.run(lambda c: self._open(c, task_id, facts, fresh))
+        return await self._sql.run(lambda c: self._open(c, task_id, facts, fresh, instead_of))
 
-    def _open(self, c: sa.Connection, task_id: int, facts: dict[str, Any], fresh: bool) -> Opening:
+    def _open(
+        self, c: sa.Connection, task_id: int, facts: dict[str, Any], fresh: bool, instead_of: str
+    ) -> Opening:
         task, token = locked_task(c, task_id)
         if task is None or not _novel_alive(c, task.novel_id):
             return Opening("gone", task or no_task(task_id), [])
@@ -80,6 +91,8 @@ class Lives:
         foreign = token is None and task.status is TaskStatus.COMPLETED
         if not chapters and (task.settled or foreign):
             return Opening("finished", _put_right(c, task), [])
+        if task.queue not in ("", facts["queue"], instead_of):
+            return Opening("elsewhere", task, [])
         _run_task(c, task, facts)
         named = {k: facts[k] for k in ("queue", "provider", "model")}
         task = replace(task, status=TaskStatus.RUNNING, settled=False, **named)

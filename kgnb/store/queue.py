@@ -25,7 +25,7 @@ import redis.asyncio as aioredis
 from pydantic import SecretStr
 
 from kgnb.errors import ServiceError
-from kgnb.store.claim import Ask, Backoff, Buried, Claim, DeadItem, Known, Poll, QueueState
+from kgnb.store.claim import Ask, Backoff, Buried, Claim, DeadItem, Known, Poll, QueueState, task_of
 from kgnb.store.link import Command, Link, script
 from kgnb.store.survey import SUSPEND, Survey, read_suspended
 
@@ -294,6 +294,20 @@ class Queue(Survey):
             item["kgnb"] = {"v": VERSION, "opened": True, "fresh": False, "deliveries": 0, "failures": 0}
         end = "RPUSH" if queue.startswith("kg:ai_queue:") else "LPUSH"
         await self.link.one((end, queue, json.dumps(item, ensure_ascii=False, separators=(",", ":"))))
+
+    async def move(self, source: str, target: str, task_id: int, provider: str) -> None:
+        """Moves a task's waiting items to another queue, as they are but for the provider's name.
+
+        They wait there before they are gone here, so that a crash in between leaves a second copy, not none.
+        """
+        items = [i for i in await self.link.one(("LRANGE", source, 0, -1)) if task_of(i) == task_id]
+        if source.startswith("kg:ai_queue:"):
+            items.reverse()  # newest first, as the other kind of list is
+        end = "RPUSH" if target.startswith("kg:ai_queue:") else "LPUSH"
+        moved = [json.loads(item) | {"provider": provider} for item in reversed(items)]
+        texts = [json.dumps(item, ensure_ascii=False, separators=(",", ":")) for item in moved]
+        await self.link.trip([(end, target, text) for text in texts])
+        await self.drop_task(source, task_id, fresh=True)
 
     async def drop_task(self, queue: str, task_id: int, *, fresh: bool = False) -> None:
         """Forgets a task that is over: its chapters, those in flight too, and its waiting items.

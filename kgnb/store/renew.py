@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import redis
@@ -17,6 +18,19 @@ from kgnb.store.queue import Queue
 from kgnb.texts import say
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """What a claim's worker may ask about it: ``lives()``, certainly; ``lost()``, certainly. Neither holds
+    while nobody knows."""
+
+    lives: Callable[[], bool]
+    lost: Callable[[], bool]
+
+
+UNLEASED = Lease(lambda: True, lambda: False)
+"""For work that nobody else could take."""
 
 
 class Renewer(threading.Thread):
@@ -68,6 +82,10 @@ class Renewer(threading.Thread):
         too_long = claim.kind == "chapter" and time.monotonic() >= claim.at + self._hold
         return too_long or claim in self._lost
 
+    def lease(self, claim: Claim) -> Lease:
+        """The claim's lease, for who works on it."""
+        return Lease(lambda: self.holds(claim), lambda: self.lost(claim))
+
     def stop(self, timeout: float = 1.5) -> None:
         """Ends the thread; what it held expires unless it was released."""
         self._stop_asked.set()
@@ -78,7 +96,11 @@ class Renewer(threading.Thread):
         """Renews until stopped."""
         wait = self._lease / 3
         while not self._stop_asked.wait(wait):
-            wait = self._lease / 3 if self._renew() else self._lease / 10
+            try:
+                wait = self._lease / 3 if self._renew() else self._lease / 10
+            except Exception:  # without this thread the node would lose all its work; the traceback is logged
+                log.exception(say("queue.log_renewal_broke"))
+                wait = self._lease / 10
         self._client.close()
 
     def _until(self, claim: Claim, since: float) -> float:

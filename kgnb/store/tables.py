@@ -272,6 +272,12 @@ replies = _own(  # the cache
     sa.Column("reply", LongText, nullable=False),
 )
 
+seen_providers = _own(  # names that ai_providers had once: a deleted one's queue is moved to another
+    "kgnb_providers",
+    sa.Column("name", sa.String(100), primary_key=True),  # as in queue keys: lower case
+    *_times("seen_at"),
+)
+
 MAIN = (novels, chapters, ai_providers, tasks, chapter_status, configs)
 OWN = (
     versions,
@@ -283,4 +289,5 @@ OWN = (
     raw_replies,
     names,
     replies,
+    seen_providers,
 )

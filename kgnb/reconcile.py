@@ -1,0 +1,137 @@
+"""Redis is not the record: what SQL says is unfinished and no queue knows of is queued again.
+
+One node at a time has the turn, every ``KG_WORKER_GUARD_INTERVAL`` seconds. It also starts the automatic
+retries that are due, moves the queues of providers that are gone, and bounds the reply cache.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from kgnb.llm.cache import ReplyCache
+from kgnb.model import RULES, Provider, Task, TaskStatus
+from kgnb.node import Node
+from kgnb.store.queue import Ask
+from kgnb.texts import say
+
+log = logging.getLogger(__name__)
+
+EVICT_SECONDS = 3_600.0
+"""How often a node looks for replies that are too old or too many."""
+
+
+class Reconciler:
+    """The reconciler's turns of one node."""
+
+    def __init__(self, node: Node, cache: ReplyCache) -> None:
+        self._node = node
+        self._cache = cache
+        self._evicted_at = float("-inf")
+        self._gone: set[str] = set()
+
+    async def turn(self) -> None:
+        """One turn, if it is this node's. Raises ServiceDown."""
+        node = self._node
+        if node.only_task is not None:  # a build looks after its own task only, so it takes nobody's turn
+            await self._requeue_lost()
+            return
+        if not await node.stores.queue.reconciler_turn(node.settings.guard_interval):
+            return
+        await self._retry_due()
+        await self._move_orphans()
+        await self._requeue_lost()
+        await self._evict()
+
+    # --- tasks that no queue knows of
+
+    async def _requeue_lost(self) -> None:
+        ledger, queue = self._node.stores.ledger, self._node.stores.queue
+        unfinished = [t for t in await ledger.unfinished() if self._ours(t)]
+        if not unfinished:
+            return
+        known = await queue.known(self._queues(unfinished))
+        for task in unfinished:
+            if task.id not in known:
+                await self._queue_again(task)
+
+    def _ours(self, task: Task) -> bool:
+        """Not another task than the only one, nor one that an old worker runs: kgnb never queued that."""
+        wanted = self._node.only_task in (None, task.id)
+        return wanted and (bool(task.queue) or task.status is TaskStatus.CREATED)
+
+    def _queues(self, tasks: list[Task]) -> list[str]:
+        served = {p + q.key for q in self._node.providers.served() for p in self._node.settings.prefixes}
+        return sorted(served | {t.queue for t in tasks if t.queue})
+
+    async def _queue_again(self, task: Task) -> None:
+        deserted = task.queue.rpartition(":")[2] in self._gone
+        queue = await self._default_queue(task) if deserted or not task.queue else task.queue
+        if queue is None:
+            return
+        opened = task.status is TaskStatus.RUNNING
+        await self._node.stores.queue.push(queue, task.id, queue.rpartition(":")[2], opened=opened)
+        log.warning(say("node.requeued", task=task.id, queue=queue))
+        self._node.wake()
+
+    async def _default_queue(self, task: Task) -> str | None:
+        """The queue of a task that none remembers: the default config's provider, else one that is active."""
+        if not task.use_ai:
+            return self._node.settings.prefixes[0] + RULES
+        heir = await self._heir()
+        return self._node.settings.prefixes[0] + heir.key if heir is not None else None
+
+    async def _heir(self) -> Provider | None:
+        """The active provider that takes over what has none."""
+        active = [p for p in self._node.providers.all() if not p.is_rules]
+        wanted = (await self._node.stores.ledger.default_config()).ai_provider.lower()
+        return next((p for p in active if p.key == wanted), active[0] if active else None)
+
+    # --- queues of providers that are gone
+
+    async def _move_orphans(self) -> None:
+        """Moves what waits for a provider that was switched off or deleted to one that is active.
+
+        A provider that is in no table may be some node's own, from its environment: its queue is left alone.
+        """
+        node = self._node
+        known = {p.key for p in node.providers.all()}
+        self._gone = await node.stores.ledger.gone_providers() - known
+        for key in sorted(self._gone):
+            for prefix in node.settings.prefixes:
+                await self._move(prefix + key)
+
+    async def _move(self, source: str) -> None:
+        queue = self._node.stores.queue
+        # Nobody serves it any more, so nobody reaps it either: leases of dead nodes become items again.
+        await queue.poll([Ask(source)])
+        waiting = await queue.waiting(source)
+        if not waiting:
+            return
+        heir = await self._heir()
+        if heir is None:
+            return
+        target = source.rpartition(":")[0] + ":" + heir.key
+        for task_id in waiting:
+            await queue.move(source, target, task_id, heir.key)
+            log.warning(say("node.moved_queue", task=task_id, source=source, target=target))
+        self._node.wake()
+
+    # --- retries, cache
+
+    async def _retry_due(self) -> None:
+        for task in await self._node.stores.ledger.start_due_retries():
+            queue = task.queue or await self._default_queue(task)
+            if queue is not None:
+                await self._node.stores.queue.push(queue, task.id, queue.rpartition(":")[2])
+                log.info(say("node.retry_due", task=task.id, queue=queue))
+
+    async def _evict(self) -> None:
+        now = time.monotonic()
+        if now - self._evicted_at < EVICT_SECONDS:
+            return
+        self._evicted_at = now
+        settings = self._node.settings
+        gone = await self._cache.evict(max_age_days=settings.cache_days, max_mb=settings.cache_mb)
+        if gone:
+            log.info(say("node.evicted", count=gone))
