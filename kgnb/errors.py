@@ -15,8 +15,11 @@
     └── ProviderError         an LLM provider's answer; .provider names it
         ├── ProviderDown      connection, timeout or 5xx after the call's own retries (retryable)
         ├── RateLimited       429; .retry_after seconds (retryable)
+        │   └── RateReached   kgnb's own limit (KGNB_RPM, KGNB_TPM) is used up for longer than a slot waits
+        ├── ProviderPaused    nobody may ask it now; the work is handed back, uncounted (retryable)
         ├── AuthRejected      401 or 403: pauses the provider at once
         ├── QuotaExhausted    no money or quota left: pauses the provider at once
+        │   └── BudgetReached kgnb's own budget (KGNB_BUDGET, KGNB_BUDGET_TOKENS) is used up
         ├── RequestRejected   any other 4xx: the request itself is wrong (a model's name, say)
         └── ReplyError        the chapter's own trouble, never the provider's
             ├── PromptTooLong the text is over the model's context: split the chunk
@@ -126,12 +129,30 @@ class RateLimited(ProviderError):
         self.retry_after = retry_after
 
 
+class RateReached(RateLimited):
+    """The limit that the user set is used up for ``retry_after`` seconds: nobody's failure."""
+
+
+class ProviderPaused(ProviderError):
+    """The provider is paused for every node: nobody's failure."""
+
+    retryable = True
+
+
 class AuthRejected(ProviderError):
     """401 or 403: the key is wrong or lacks the right."""
 
 
 class QuotaExhausted(ProviderError):
     """No balance or quota is left."""
+
+
+class BudgetReached(QuotaExhausted):
+    """The budget that the user set is used up; asking again makes sense after ``pause_seconds``."""
+
+    def __init__(self, key: str, *, provider: str, pause_seconds: float, **facts: object) -> None:
+        super().__init__(key, provider=provider, **facts)
+        self.pause_seconds = pause_seconds
 
 
 class RequestRejected(ProviderError):

@@ -39,7 +39,22 @@ class Settings(BaseSettings):
     """Folder of the embedded engines, SQLite and logs."""
     lang: Literal["zh", "en"] = Field("zh", validation_alias="KGNB_LANG")
     """Language of every text; Chinese first, as most users read."""
+    no_color: str = Field("", validation_alias="NO_COLOR")
+    """Anything: no colours on a terminal (no-color.org)."""
+
+    # --- being seen
     log_level: str = Field("INFO", validation_alias="LOG_LEVEL")
+    log_json: bool = Field(False, validation_alias="KGNB_LOG_JSON")
+    """Log lines as JSON objects: time, level, event, task, chapter, node, message."""
+    log_mb: float = Field(10.0, validation_alias="KGNB_LOG_MB", gt=0, le=18)
+    """Size of logs/worker.log in MB at which it rotates: some 100,000 chapters' lines; the engines' supervisor
+    empties logs above 20."""
+    log_files: int = Field(5, validation_alias="KGNB_LOG_FILES", ge=1)
+    """Rotated files kept beside it: at most 60 MB in all."""
+    metrics_port: int = Field(0, validation_alias="KGNB_METRICS_PORT", ge=0, le=65535)
+    """Port of the Prometheus endpoint of `kgnb worker`; 0 = off."""
+    metrics_host: str = Field("127.0.0.1", validation_alias="KGNB_METRICS_HOST")
+    """Address it listens on; only this machine unless said otherwise, as it has no password."""
 
     redis_host: str = Field("", validation_alias="REDIS_HOST")
     """Host name, or a whole redis:// or rediss:// URL; empty = embedded."""
@@ -114,6 +129,22 @@ class Settings(BaseSettings):
     """Attempts of one call on connection errors, timeouts and 5xx; then it is the provider's failure."""
     suspend_seconds: int = Field(600, validation_alias="KGNB_SUSPEND_SECONDS", ge=1)
     """Default pause of a failing provider (wire contract)."""
+    rpm: str = Field("", validation_alias="KGNB_RPM")
+    """Requests a minute that all nodes together send: one number for each provider, or name=number,…"""
+    tpm: str = Field("", validation_alias="KGNB_TPM")
+    """Tokens a minute, prompt and reply together; same form."""
+    budget: str = Field("", validation_alias="KGNB_BUDGET")
+    """Money that a provider may cost within KGNB_BUDGET_DAYS, in the currency of KGNB_PRICES; same form."""
+    budget_tokens: str = Field("", validation_alias="KGNB_BUDGET_TOKENS")
+    """Tokens that a provider may cost within KGNB_BUDGET_DAYS; same form."""
+    budget_days: int = Field(30, validation_alias="KGNB_BUDGET_DAYS", ge=1, le=3_660)
+    """Calendar days in Beijing time, today among them, that a budget is for."""
+    prices: str = Field("", validation_alias="KGNB_PRICES")
+    """Prices of a million tokens, prompt/reply: name=2/8 or name/model=2/8, comma-separated."""
+    keys: str = Field("", validation_alias="KGNB_KEYS")
+    """File of the API keys that were saved on request; empty = kgnb/keys.json among the user's settings."""
+    config_home: str = Field("", validation_alias="XDG_CONFIG_HOME")
+    """The user's settings; empty = ~/.config."""
     cache_days: float = Field(30.0, validation_alias="KGNB_CACHE_DAYS", gt=0)
     """Age at which a stored reply may be evicted."""
     cache_mb: float = Field(512.0, validation_alias="KGNB_CACHE_MB", gt=0)
@@ -136,6 +167,18 @@ class Settings(BaseSettings):
         if url and not url.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
         return url.rstrip("/")
+
+    @field_validator("rpm", "tpm", "budget", "budget_tokens")
+    @classmethod
+    def _amounts(cls, text: str) -> str:
+        amounts(text)
+        return text
+
+    @field_validator("prices")
+    @classmethod
+    def _prices(cls, text: str) -> str:
+        prices(text)
+        return text
 
     @field_validator("neo4j_uri")
     @classmethod
@@ -224,6 +267,20 @@ class Settings(BaseSettings):
         return tuple(n.strip().lower() for n in self.providers.split(",") if n.strip())
 
     @property
+    def keys_path(self) -> Path:
+        """The file of saved API keys: the user's own, outside any data folder."""
+        if self.keys:
+            return Path(self.keys).expanduser()
+        given = Path(self.config_home)
+        home = given if given.is_absolute() else Path.home() / ".config"
+        return home / "kgnb" / "keys.json"
+
+    @staticmethod
+    def variable(name: str) -> SecretStr:
+        """The environment variable that a person named as the place of a key; empty when it isn't set."""
+        return SecretStr(os.environ.get(name, ""))
+
+    @property
     def cpus(self) -> int:
         """Processes for CPU work."""
         if self.cpu_workers:
@@ -234,6 +291,50 @@ class Settings(BaseSettings):
         """Slots of each provider when ``providers`` are served, under both caps."""
         fair = max(1, math.floor(self.max_slots / max(1, providers)))
         return max(1, min(self.slots, self.max_slots_per_provider, fair))
+
+
+def amounts(text: str) -> dict[str, float]:
+    """``"60"`` or ``"openai=60,deepseek=30"`` by lower-case name; "" stands for every provider not named.
+
+    Raises ValueError for anything but positive numbers, each name once.
+    """
+    found: dict[str, float] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, _, number = part.rpartition("=")
+        _put(found, name, _positive(number))
+    return found
+
+
+def prices(text: str) -> dict[str, tuple[float, float]]:
+    """``"name=2/8"`` or ``"name/model=2/8"``: (prompt, reply) for a million tokens, by lower-case name.
+
+    Raises ValueError for anything but two numbers from 0 up, each name once.
+    """
+    found: dict[str, tuple[float, float]] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, _, price = part.rpartition("=")
+        first, slash, second = price.partition("/")
+        if not slash:
+            raise ValueError("must be prompt/reply, like deepseek=2/8")
+        _put(found, name, (_positive(first, or_zero=True), _positive(second, or_zero=True)))
+    return found
+
+
+def _put(found: dict[str, Any], name: str, value: object) -> None:
+    key = name.strip().lower()
+    if key in found:
+        raise ValueError("names a provider twice")
+    found[key] = value
+
+
+def _positive(text: str, *, or_zero: bool = False) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError("must be a number or name=number,name=number") from None
+    if not math.isfinite(number) or number < 0 or (number == 0 and not or_zero):
+        raise ValueError("must be above 0")
+    return number
 
 
 def _cores() -> int:

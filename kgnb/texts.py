@@ -216,6 +216,136 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     # --- service: redis, sql and bolt ---
     # --- provider ---
+    "provider.bad_name": (
+        "提供方的名字 {name!r} 不能用：不能为空或叫 rules，不超过 100 个字，不含空格和 : , = / {{ }} 这些字符。请换一个名字。",
+        "{name!r} can't be a provider's name: not empty, not rules, at most 100 characters, none of them a "
+        "space or one of : , = / {{ }}. Choose another.",
+    ),
+    "provider.budget_money": (
+        "提供方 {provider} 的预算已用完：最近 {days} 天花了 {spent}，上限 {limit}。请调高 KGNB_BUDGET，再运行 "
+        "kgnb resume {provider}。",
+        "The budget of provider {provider} is used up: {spent} of {limit} in {days} days. Raise KGNB_BUDGET, "
+        "then run kgnb resume {provider}.",
+    ),
+    "provider.budget_tokens": (
+        "提供方 {provider} 的词元预算已用完：最近 {days} 天用了 {spent}，上限 {limit}。请调高 "
+        "KGNB_BUDGET_TOKENS，再运行 kgnb resume {provider}。",
+        "The token budget of provider {provider} is used up: {spent} of {limit} in {days} days. Raise "
+        "KGNB_BUDGET_TOKENS, then run kgnb resume {provider}.",
+    ),
+    "provider.no_price": (
+        "提供方 {provider} 设了 KGNB_BUDGET，但模型 {model} 没有价格，无法计算花费。请在 KGNB_PRICES 里加上 "
+        "{provider}=输入价/输出价，再运行 kgnb resume {provider}。",
+        "Provider {provider} has a KGNB_BUDGET, but model {model} has no price, so its cost can't be known. Add "
+        "{provider}=prompt/reply to KGNB_PRICES, then run kgnb resume {provider}.",
+    ),
+    "provider.paused": (
+        "提供方 {provider} 已暂停，章节已交还。要继续请运行 kgnb resume {provider}。",
+        "Provider {provider} is paused, its chapters are handed back. kgnb resume {provider} goes on.",
+    ),
+    "provider.rate_reached": (
+        "提供方 {provider} 的限速（KGNB_RPM、KGNB_TPM）已用满，{retry_after} 秒后继续。若太慢，请调高限速。",
+        "The limit of provider {provider} (KGNB_RPM, KGNB_TPM) is used up for {retry_after} s. Raise it if "
+        "this is too slow.",
+    ),
+    "provider.left_alone": (
+        "提供方 {provider} 现在不能用，它的队列不动：{reason}",
+        "Provider {provider} can't be used now, its queue is left alone: {reason}",
+    ),
+    "provider.twice": (
+        "ai_providers 表里 {provider} 有不止一行（不分大小写），只用其中一行。请删掉多余的行。",
+        "The table ai_providers has more than one row for {provider} (case aside); one is used. Delete the "
+        "others.",
+    ),
+    "provider.not_in_table": (
+        "ai_providers 表里没有 {provider}。请运行 kgnb providers list 看有哪些。",
+        "The table ai_providers has no {provider}. kgnb providers list shows what there is.",
+    ),
+    "provider.url_needed": (
+        "新的提供方 {provider} 需要地址。请加上 --url https://主机/v1。",
+        "A new provider needs an address. Add --url https://host/v1 for {provider}.",
+    ),
+    "provider.too_long_for_table": (
+        "{what} 超过 255 个字，表里放不下。请缩短。",
+        "{what} is longer than 255 characters, more than the table holds. Shorten it.",
+    ),
+    # --- providers, keys ---
+    "keys.unreadable": (
+        "读不了密钥文件 {path}：{reason}。请修好或删除它，再用 kgnb providers add NAME --save-key 重新保存。",
+        "The key file {path} can't be read: {reason}. Mend or delete it, then save keys again with kgnb "
+        "providers add NAME --save-key.",
+    ),
+    "keys.unwritable": (
+        "写不了密钥文件 {path}：{reason}。请检查权限，或用 KGNB_KEYS 指定别的位置。",
+        "The key file {path} can't be written: {reason}. Check its rights, or name another place in KGNB_KEYS.",
+    ),
+    "keys.not_private": (
+        "密钥文件 {path} 别人也能读写，所以不用它。请运行 chmod 600 {path}。",
+        "The key file {path} is open to others, so it isn't used. Run chmod 600 {path}.",
+    ),
+    "keys.in_data": (
+        "密钥文件 {path} 不能放在数据文件夹里，数据文件夹可能会被公开。请用 KGNB_KEYS 指定别的位置。",
+        "The key file {path} must not lie in the data folder, which may be published. Name another place in "
+        "KGNB_KEYS.",
+    ),
+    "providers.added": (
+        "已添加提供方 {name}：{url}，模型 {models}。",
+        "Provider {name} added: {url}, models {models}.",
+    ),
+    "providers.changed": (
+        "已更新提供方 {name}：{url}，模型 {models}。",
+        "Provider {name} changed: {url}, models {models}.",
+    ),
+    "providers.key_table": ("密钥已写入 ai_providers 表。", "The key is in the table ai_providers."),
+    "providers.key_saved": (
+        "密钥已保存到 {path}（仅本用户可读）。",
+        "The key is saved in {path}, for this user only.",
+    ),
+    "providers.key_not_saved": (
+        "密钥没有保存：内置数据库里不放密钥。请加 --save-key 保存到 {path}，或每次用 OPENAI_BASE_URL、OPENAI_API_KEY 和 "
+        "KGNB_PROVIDER_NAME={name} 给出。",
+        "The key is not saved: the embedded database holds none. Add --save-key to keep it in {path}, or give "
+        "it each time with OPENAI_BASE_URL, OPENAI_API_KEY and KGNB_PROVIDER_NAME={name}.",
+    ),
+    "providers.key_none": (
+        "还没有密钥。请用 --key-env VAR 或 --key-stdin 给出。",
+        "There is no key yet. Give it with --key-env VAR or --key-stdin.",
+    ),
+    "providers.key_empty": (
+        "{source} 是空的，没有密钥。请检查后再试。",
+        "{source} is empty, it holds no key. Check it and try again.",
+    ),
+    "providers.ask_key": (
+        "{name} 的 API 密钥（不回显；直接回车表示不改）：",
+        "API key of {name} (not shown; Enter leaves it as it is): ",
+    ),
+    "providers.off": ("提供方 {name} 已停用，行还在。", "Provider {name} is switched off; its row stays."),
+    "providers.deleted": (
+        "提供方 {name} 的行和保存的密钥已删除。",
+        "The row of provider {name} and its saved key are deleted.",
+    ),
+    "providers.one": (
+        "{name}  {url}  模型 {models}  密钥 {key}  来自 {source}  {state}",
+        "{name}  {url}  models {models}  key {key}  from {source}  {state}",
+    ),
+    "providers.key_yes": ("有", "yes"),
+    "providers.key_no": ("无", "no"),
+    "providers.source_table": ("表", "table"),
+    "providers.source_environment": ("环境变量", "environment"),
+    "providers.source_rules": ("内置规则", "built-in rules"),
+    "providers.state_active": ("启用", "active"),
+    "providers.state_off": ("停用", "off"),
+    "providers.state_paused": ("暂停，还有 {seconds} 秒：{reason}", "paused for {seconds} s: {reason}"),
+    "providers.no_reason": ("没有说明", "no reason given"),
+    "providers.works": (
+        "{name}：可用。模型 {model}，用时 {ms} 毫秒。",
+        "{name}: works. Model {model}, {ms} ms.",
+    ),
+    "providers.models": ("接口列出的模型：{models}", "Models that it lists: {models}"),
+    "providers.test_rules": (
+        "内置规则不需要测试，一直可用。",
+        "The built-in rules need no test, they always work.",
+    ),
     "provider.unknown": (
         "没有名为 {provider} 的提供方（已知：{known}）。请检查名字，或设置 OPENAI_BASE_URL、OPENAI_API_KEY、"
         "OPENAI_MODEL 和 KGNB_PROVIDER_NAME={provider}。",
@@ -631,28 +761,67 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "doctor.reachable": ("{url} 可以连上", "{url} answers"),
     # --- status ---
-    "status.nodes": ("节点", "Nodes"),
-    "status.queues": ("队列", "Queues"),
-    "status.providers": ("提供方", "Providers"),
-    "status.tasks": ("任务", "Tasks"),
-    "status.none": ("（无）", "(none)"),
-    "status.node": ("{name}  心跳 {heartbeat}  进程 {pid}", "{name}  heartbeat {heartbeat}  pid {pid}"),
-    "status.queue": (
-        "{queue}  等待 {waiting}  租出 {leased}  延迟 {delayed}  死信 {dead}  打开的任务 {open_tasks}",
-        "{queue}  waiting {waiting}  leased {leased}  delayed {delayed}  dead {dead}  open tasks "
-        "{open_tasks}",
+    "status.title": ("kgnb 状态  {time}", "kgnb status  {time}"),
+    "status.nodes": ("节点 {count}", "Nodes {count}"),
+    "status.queues": ("队列 {count}", "Queues {count}"),
+    "status.providers": ("提供方 {count}", "Providers {count}"),
+    "status.tasks": ("任务 {count}", "Tasks {count}"),
+    "status.no_nodes": ("没有节点在运行；启动一个：kgnb worker", "No node runs; start one: kgnb worker"),
+    "status.no_queues": ("全部空闲", "All are empty"),
+    "status.no_providers": ("（无）", "(none)"),
+    "status.no_tasks": (
+        "还没有任务；导入一本书：kgnb submit 书.txt --provider 名字",
+        "No task yet; import a book: kgnb submit BOOK.txt --provider NAME",
     ),
-    "status.provider": ("{name}  模型 {models}", "{name}  models {models}"),
-    "status.provider_paused": (
-        "{name}  模型 {models}  已暂停，还有 {seconds} 秒",
-        "{name}  models {models}  paused for another {seconds} s",
+    "status.col_name": ("名称", "name"),
+    "status.col_slots": ("槽位（忙/共）", "slots (busy/all)"),
+    "status.col_tasks": ("任务", "tasks"),
+    "status.col_heartbeat": ("心跳", "heartbeat"),
+    "status.col_version": ("版本", "version"),
+    "status.col_pid": ("进程", "pid"),
+    "status.col_started": ("启动于", "started"),
+    "status.col_queue": ("队列", "queue"),
+    "status.col_waiting": ("等待任务", "waiting"),
+    "status.col_chapters": ("等待章节", "chapters"),
+    "status.col_leased": ("租出", "leased"),
+    "status.col_delayed": ("延迟", "delayed"),
+    "status.col_dead": ("死信", "dead"),
+    "status.col_open": ("打开的任务", "open tasks"),
+    "status.col_state": ("状态", "state"),
+    "status.col_models": ("模型", "models"),
+    "status.col_reason": ("原因", "reason"),
+    "status.col_id": ("编号", "id"),
+    "status.col_book": ("书名", "book"),
+    "status.col_status": ("状态", "status"),
+    "status.col_progress": ("进度", "progress"),
+    "status.col_chapters_done": ("章节", "chapters"),
+    "status.col_failed": ("失败", "failed"),
+    "status.col_rate": ("速度", "speed"),
+    "status.col_left": ("剩余", "left"),
+    "status.col_tokens": ("词元（提示+回复）", "tokens (in + out)"),
+    "status.col_cost": ("花费", "cost"),
+    "status.col_provider": ("提供方与模型", "provider and model"),
+    "status.ago": ("{time}前", "{time} ago"),
+    "status.old_worker": ("旧版 worker", "old worker"),
+    "status.paused": ("暂停，还有 {time}", "paused, {time} left"),
+    "status.limited": ("限流，还有 {time}", "rate-limited, {time} left"),
+    "status.failing": ("连续失败 {count} 次", "{count} failures in a row"),
+    "status.ok": ("正常", "ok"),
+    "status.per_minute": ("{rate} 章/分", "{rate}/min"),
+    "status.seconds": ("{s} 秒", "{s} s"),
+    "status.minutes": ("{m} 分 {s} 秒", "{m} min {s} s"),
+    "status.hours": ("{h} 小时 {m} 分", "{h} h {m} min"),
+    "status.is_created": ("未开始", "created"),
+    "status.is_running": ("进行中", "running"),
+    "status.is_completed": ("已完成", "completed"),
+    "status.is_failed": ("有失败", "failed"),
+    "status.is_paused": ("已暂停", "paused"),
+    "status.is_cancelled": ("已取消", "cancelled"),
+    "status.away": (
+        "⚠ {reason} 下面是 {time} 的状态；恢复后自动更新。",
+        "⚠ {reason} Below is the state of {time}; it goes on by itself.",
     ),
-    "status.task": (
-        "{task_id}  《{name}》  {status}  {percent}%  完成 {completed}/{chapters}  失败 {failed}  跳过 "
-        "{skipped}  {provider} {model}",
-        "{task_id}  {name}  {status}  {percent}%  completed {completed}/{chapters}  failed {failed}  "
-        "skipped {skipped}  {provider} {model}",
-    ),
+    "status.more": ("… 还有 {count} 行，放大窗口可见", "… {count} more lines; enlarge the window to see them"),
     # --- cli ---
     "cli.about": (
         "把小说拆成知识图谱：在笔记本或终端里运行，没有服务器和密钥也能用。",
@@ -665,6 +834,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "cli.help_worker": ("运行一个节点，处理队列里的任务", "run a node that works on the queues"),
     "cli.help_status": ("节点、队列、提供方和任务的状态", "state of nodes, queues, providers and tasks"),
+    "cli.help_watch": ("每 2 秒刷新一次，按 Ctrl-C 结束（退出码 0）", "again every 2 s until Ctrl-C (exit code 0)"),
     "cli.help_export": ("导出任务的图谱", "export a task's graph"),
     "cli.help_doctor": ("检查环境、服务和提供方", "check this place, the services and the providers"),
     "cli.help_data": ("数据目录（默认 ./kgnb-data）", "data folder (default ./kgnb-data)"),
@@ -673,6 +843,31 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.help_title": ("书名（默认取自书中或文件名）", "title (default: from the book or its file name)"),
     "cli.help_author": ("作者", "author"),
     "cli.help_again": ("即使已有结果也重新做一遍", "make it anew even if it is finished"),
+    "cli.help_providers_group": (
+        "查看、添加、测试、停用提供方",
+        "list, add, test and switch off providers",
+    ),
+    "cli.help_providers_list": ("列出提供方和它们的状态", "list providers and their state"),
+    "cli.help_providers_add": (
+        "添加提供方，已有同名的就更新；密钥不写在命令行里",
+        "add a provider, or change the one of that name; the key is never an argument",
+    ),
+    "cli.help_providers_test": ("真的问它一次（约 20 个词元）", "ask it once for real (about 20 tokens)"),
+    "cli.help_providers_remove": ("停用提供方", "switch a provider off"),
+    "cli.help_provider_name": ("提供方的名字", "the provider's name"),
+    "cli.help_url": ("OpenAI 兼容接口的地址，如 https://主机/v1", "address of its API, like https://host/v1"),
+    "cli.help_model": (
+        "模型名；可以写多次，第一个是默认",
+        "a model's name; may be repeated, the first is used",
+    ),
+    "cli.help_display_name": ("给人看的名字", "the name that people see"),
+    "cli.help_key_env": ("密钥在这个环境变量里", "the key is in this environment variable"),
+    "cli.help_key_stdin": ("从标准输入读密钥", "read the key from standard input"),
+    "cli.help_save_key": (
+        "使用内置数据库时，把密钥存进本用户的密钥文件",
+        "with the embedded database: keep the key in this user's key file",
+    ),
+    "cli.help_delete": ("连行和保存的密钥一起删除", "delete its row and its saved key too"),
     "cli.help_provider": (
         "由谁抽取：rules（规则，不用密钥）或提供方的名字",
         "who extracts: rules (no key needed) or a provider's name",

@@ -278,6 +278,16 @@ seen_providers = _own(  # names that ai_providers had once: a deleted one's queu
     *_times("seen_at"),
 )
 
+spending = _own(  # what providers cost, whether their replies could be used or not
+    "kgnb_spending",
+    sa.Column("provider", sa.String(100), primary_key=True),  # as in queue keys: lower case
+    sa.Column("model", sa.String(200), primary_key=True),
+    sa.Column("day", sa.Date, primary_key=True),  # in Beijing
+    sa.Column("requests", BigId, nullable=False),
+    sa.Column("prompt_tokens", BigId, nullable=False),
+    sa.Column("completion_tokens", BigId, nullable=False),
+)
+
 MAIN = (novels, chapters, ai_providers, tasks, chapter_status, configs)
 OWN = (
     versions,
@@ -290,4 +300,5 @@ OWN = (
     names,
     replies,
     seen_providers,
+    spending,
 )
