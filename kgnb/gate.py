@@ -1,28 +1,43 @@
-"""The way to a provider: pauses and rate limits shared by all nodes, slots that shrink and grow here."""
+"""The way to a provider: pauses, limits and budgets shared by all nodes, slots that shrink and grow here.
+
+Everything that may forbid a request is asked right before each HTTP request, retries included: the budget,
+a pause, a rate limit. What is only bookkeeping about replies that are there never loses one: while Redis is
+away it is left out. A limit that the user set is no bookkeeping: while nobody can know what is left of it,
+its requests wait.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from redis.exceptions import RedisError
 
 from kgnb.errors import (
     AuthRejected,
+    BudgetReached,
     ProviderDown,
     ProviderError,
+    ProviderPaused,
     QuotaExhausted,
     RateLimited,
+    RateReached,
+    ReplyError,
     ServiceDown,
     ServiceRefused,
 )
 from kgnb.extract.prompt import Prompt
 from kgnb.health import Health
+from kgnb.llm.budget import Purse
 from kgnb.llm.client import Client, Completion
 from kgnb.llm.limits import Breaker, ProviderState, SlotLimiter
-from kgnb.model import Provider
+from kgnb.llm.rates import CLAIM_AHEAD, LONGEST_WAIT, Place, Rates
+from kgnb.model import Provider, Usage
 from kgnb.store.link import mapped
 from kgnb.store.queue import Queue
 from kgnb.texts import say
@@ -31,25 +46,61 @@ R = TypeVar("R")
 
 SHORTEST_LIMIT = 1.0
 """Seconds that a rate limit counts for at least: "Retry-After: 0" must not make handing back spin."""
+PAUSE_LOOK_SECONDS = 1.0
+"""How often a chapter that waits for a slot's turn looks whether its provider was paused."""
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Call:
+    """One call of a client: what is asked, and the places its requests were given."""
+
+    provider: Provider
+    model: str
+    chars: int
+    lost: Callable[[], bool]
+    places: list[Place] = field(default_factory=list)
 
 
 class Gate:
     """Asks for a node; ``most`` is the number of slots of each provider."""
 
-    def __init__(self, queue: Queue, health: Health, *, suspend_seconds: float, most: int) -> None:
+    def __init__(
+        self,
+        queue: Queue,
+        health: Health,
+        purse: Purse,
+        rates: Rates,
+        *,
+        suspend_seconds: float,
+        most: int,
+    ) -> None:
+        self.paused: Mapping[str, float] = {}
+        """Paused providers → until (epoch seconds), as the node's last poll found them."""
         self._queue = queue
         self._health = health
+        self._purse = purse
+        self._rates = rates
         self._breaker = Breaker(queue.redis, suspend_seconds)
         self._most = most
         self._limiters: dict[str, SlotLimiter] = {}
         self._asking: dict[str, asyncio.Semaphore] = {}
+        self._full: dict[str, float] = {}  # until when a rate is used up, by the local monotonic clock
 
-    async def ask(self, client: Client, prompt: Prompt, model: str) -> Completion:
-        """``client.ask``, its outcome told to all nodes. Raises the ProviderError tree."""
+    async def ask(
+        self, client: Client, prompt: Prompt, model: str, *, lost: Callable[[], bool] = lambda: False
+    ) -> Completion:
+        """``client.ask``, its outcome told to all nodes.
+
+        Raises the ProviderError tree (ProviderPaused, RateReached and BudgetReached before anything is asked)
+        and LeaseLost when ``lost()`` holds after an outage.
+        """
+        call = _Call(client.provider, model, len(prompt.system) + len(prompt.user), lost)
         try:
-            done = await client.ask(prompt, model)
+            done = await client.ask(
+                prompt, model, admit=lambda: self._admit(call), spent=lambda usage: self._spent(call, usage)
+            )
         except ProviderError as error:
             await self._failed(client.provider, error)
             raise
@@ -57,25 +108,89 @@ class Gate:
         await self._shared(self._breaker.success(client.provider.name))
         return done
 
+    # --- before a request
+
+    async def _admit(self, call: _Call) -> None:
+        """Waits until the call's next HTTP request may go; raises when it may not."""
+        provider = call.provider
+        # The budget first: who finds it used up should hear that, and not that its effect is a pause.
+        await self._health.patiently(
+            "sql", lambda: self._purse.check(provider, call.model), lost=call.lost
+        )
+        self._refuse_paused(provider)
+        wait = self.wait(provider)
+        if wait > LONGEST_WAIT:
+            raise RateReached("provider.rate_reached", provider=provider.name, retry_after=wait)
+        if self._rates.limited(provider):
+            place = await self._place(call)
+            wait = max(wait, place.wait)
+        else:
+            place = Place()
+        if wait:
+            await self._wait(call, place, wait)
+        call.places.append(place)
+
+    async def _place(self, call: _Call) -> Place:
+        try:
+            return await self._health.patiently(
+                "redis", lambda: self._rates.reserve(call.provider, call.chars), lost=call.lost
+            )
+        except RateReached as error:
+            # Before all places within reach are gone again, so that the slots are filled by then.
+            self._full[call.provider.key] = time.monotonic() + max(1.0, error.retry_after - CLAIM_AHEAD)
+            raise
+
+    async def _wait(self, call: _Call, place: Place, seconds: float) -> None:
+        try:
+            await asyncio.sleep(seconds)
+            self._refuse_paused(call.provider)
+        except BaseException:
+            self._rates.give_back(call.provider, place)
+            raise
+
+    def _refuse_paused(self, provider: Provider) -> None:
+        if provider.name in self.paused:
+            raise ProviderPaused("provider.paused", provider=provider.name)
+
+    # --- afterwards
+
+    def _spent(self, call: _Call, usage: Usage) -> None:
+        self._purse.spent(call.provider, call.model, usage)
+        if call.places:  # tries that failed before the last one told no tokens; their places stay used
+            tokens = usage.prompt_tokens + usage.completion_tokens
+            self._rates.used(call.provider, call.chars, call.places[-1], tokens)
+
+    async def _failed(self, provider: Provider, error: ProviderError) -> None:
+        name, reason = provider.name, str(error)
+        paused: object = False
+        if isinstance(error, ProviderPaused | RateReached):
+            return
+        if isinstance(error, RateLimited):
+            self.limiter(provider).limited()
+            await self._shared(self._breaker.not_before(name, max(SHORTEST_LIMIT, error.retry_after)))
+        elif isinstance(error, BudgetReached):
+            if name not in self.paused:
+                paused = await self._pause(name, error.pause_seconds, reason)
+        elif isinstance(error, AuthRejected | QuotaExhausted):
+            paused = await self._pause(name, None, reason)
+        elif isinstance(error, ProviderDown):
+            paused = await self._shared(self._breaker.failure(name, reason))
+        elif isinstance(error, ReplyError):  # it answers: no failure is in a row any more
+            await self._shared(self._breaker.success(name))
+        if paused:
+            log.error(say("node.provider_paused", provider=name, reason=reason))
+
+    async def _pause(self, name: str, seconds: float | None, reason: str) -> float | None:
+        until = await self._shared(self._breaker.pause(name, seconds, reason))
+        if until:
+            self.paused = {**self.paused, name: until}  # for the slots here; the next poll tells everybody's
+        return until
+
     async def lift(self, provider: Provider) -> None:
         """Ends a pause that kgnb itself began, for who has seen its reason and asks again all the same."""
         state = await self._shared(self._breaker.state(provider.name))
         if state is not None and state.paused and state.reason:
             await self._shared(self._breaker.resume(provider.name))
-
-    async def _failed(self, provider: Provider, error: ProviderError) -> None:
-        name, reason = provider.name, str(error)
-        if isinstance(error, RateLimited):
-            self.limiter(provider).limited()
-            await self._shared(self._breaker.not_before(name, max(SHORTEST_LIMIT, error.retry_after)))
-            return
-        paused: object = False
-        if isinstance(error, AuthRejected | QuotaExhausted):
-            paused = await self._shared(self._breaker.pause(name, reason=reason))
-        elif isinstance(error, ProviderDown):
-            paused = await self._shared(self._breaker.failure(name, reason))
-        if paused:
-            log.error(say("node.provider_paused", provider=name, reason=reason))
 
     async def _shared(self, call: Awaitable[R]) -> R | None:
         """What all nodes should know; while Redis is away it stays here, and is noted as an outage."""
@@ -88,17 +203,35 @@ class Gate:
             log.error(say("node.upkeep_failed", loop="limits", reason=str(error)))
         return None
 
-    def turn(self, provider: Provider) -> asyncio.Semaphore:
-        """A slot's turn to ask, held until the reply is stored: a crash loses no more replies than slots."""
-        return self._asking.setdefault(provider.key, asyncio.Semaphore(self._most))
+    # --- for the node
+
+    @asynccontextmanager
+    async def turn(self, provider: Provider) -> AsyncIterator[None]:
+        """A slot's turn to ask, held until the reply is stored: a crash loses no more replies than slots.
+
+        Raises ProviderPaused when a pause begins while it waits.
+        """
+        asking = self._asking.setdefault(provider.key, asyncio.Semaphore(self._most))
+        while True:
+            try:
+                async with asyncio.timeout(PAUSE_LOOK_SECONDS):
+                    await asking.acquire()
+                break
+            except TimeoutError:
+                self._refuse_paused(provider)
+        try:
+            yield
+        finally:
+            asking.release()
 
     def limiter(self, provider: Provider) -> SlotLimiter:
         """The provider's slots here."""
         return self._limiters.setdefault(provider.key, SlotLimiter(self._most))
 
     def wait(self, provider: Provider) -> float:
-        """Seconds until a rate limit of the provider is over; 0 = none."""
-        return self._breaker.wait(provider.name)
+        """Seconds until a rate limit of the provider is over, its own or the user's; 0 = none."""
+        full = self._full.get(provider.key, 0.0) - time.monotonic()
+        return max(0.0, full, self._breaker.wait(provider.name))
 
     async def look(self, providers: Sequence[Provider]) -> dict[str, ProviderState]:
         """What all nodes know of the providers, by name; brings other nodes' rate limits here.
@@ -107,3 +240,8 @@ class Gate:
         """
         with mapped(self._queue.where):
             return await self._breaker.states([p.name for p in providers if not p.is_rules])
+
+    async def flush(self) -> None:
+        """Writes down what was spent since the last time. Raises ServiceDown."""
+        await self._purse.flush()
+        await self._rates.flush()

@@ -39,12 +39,13 @@ HALVING_SECONDS = 2.0
 @dataclass(frozen=True, slots=True)
 class ProviderState:
     """What all nodes know of a provider: ``until`` (epoch seconds; 0 = not paused) and why, counted failures
-    in a row, ``not_before`` (epoch seconds; 0 = none) of a rate limit."""
+    in a row, ``not_before`` (epoch seconds; 0 = none) of a rate limit; ``by_hand``: a person paused it."""
 
     until: float = 0.0
     reason: str = ""
     failures: int = 0
     not_before: float = 0.0
+    by_hand: bool = False
 
     @property
     def paused(self) -> bool:
@@ -94,12 +95,15 @@ class Breaker:
         self._reset_at[provider] = now + SUCCESS_INTERVAL
         await _do(self._redis.delete(_fail(provider)))
 
-    async def pause(self, provider: str, seconds: float | None = None, reason: str = "") -> float:
+    async def pause(
+        self, provider: str, seconds: float | None = None, reason: str = "", *, by_hand: bool = False
+    ) -> float:
         """Pauses ``provider`` on every node for ``seconds`` (default: the setting); a longer pause that
-        stands is left. ``reason`` is shown to people. Returns until when (epoch seconds, Redis' clock); 0
-        when this node asked for the same a moment ago: every slot meets a wrong key at once."""
+        stands is left, unless ``by_hand``: a person's word counts. ``reason`` is shown to people. Returns
+        until when (epoch seconds, Redis' clock); 0 when this node asked for the same a moment ago: every
+        slot meets a wrong key at once."""
         now = time.monotonic()
-        if seconds is None and now < self._paused_at.get(provider, -math.inf) + ECHO_SECONDS:
+        if seconds is None and not by_hand and now < self._paused_at.get(provider, -math.inf) + ECHO_SECONDS:
             return 0.0
         self._paused_at[provider] = now
         wanted = math.ceil(self._suspend if seconds is None else max(1.0, seconds))
@@ -108,9 +112,10 @@ class Breaker:
             pipe.pttl(_suspend(provider))
             clock, left = await pipe.execute()
         until: float = clock[0] + clock[1] / 1e6 + wanted
-        if left == -1 or left > wanted * 1_000:  # -1: somebody paused it without an end
+        if not by_hand and (left == -1 or left > wanted * 1_000):  # -1: somebody paused it without an end
             return until
-        told = json.dumps({"reason": reason[:MAX_REASON], "until": until}, ensure_ascii=False)
+        facts = {"reason": reason[:MAX_REASON], "until": until, "by_hand": by_hand}
+        told = json.dumps(facts, ensure_ascii=False)
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.set(_suspend(provider), json.dumps({"until": until}), ex=wanted)
             pipe.set(_pause(provider), told, ex=wanted)
@@ -181,7 +186,9 @@ class Breaker:
         if suspended is None:
             return ProviderState(failures=count, not_before=not_before)
         until = now + left / 1_000 if left > 0 else _number(_object(suspended).get("until")) or now + FAIL_TTL
-        return ProviderState(until, str(_object(paused).get("reason") or ""), count, not_before)
+        told = _object(paused)
+        by_hand = told.get("by_hand") is True
+        return ProviderState(until, str(told.get("reason") or ""), count, not_before, by_hand)
 
 
 # Names as the wire contract has them; kgnb's own beside them.
