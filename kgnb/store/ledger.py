@@ -5,6 +5,7 @@ from __future__ import annotations
 from kgnb.store.books import Books, Imported
 from kgnb.store.catalog import Catalog
 from kgnb.store.chapters import ChapterEnd, Chapters, ChapterWork
+from kgnb.store.commands import Commands
 from kgnb.store.lives import Lives, Opening
 from kgnb.store.record import Record, SettleRows
 from kgnb.store.tasks import Tasks
@@ -12,5 +13,5 @@ from kgnb.store.tasks import Tasks
 __all__ = ["ChapterEnd", "ChapterWork", "Imported", "Ledger", "Opening", "SettleRows"]
 
 
-class Ledger(Books, Catalog, Tasks, Lives, Chapters, Record):
+class Ledger(Books, Catalog, Tasks, Lives, Commands, Chapters, Record):
     """Everything that is durable, on an :class:`~kgnb.store.sql.Sql` that is prepared."""

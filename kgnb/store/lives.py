@@ -78,7 +78,7 @@ class Lives:
         self, c: sa.Connection, task_id: int, facts: dict[str, Any], fresh: bool, instead_of: str
     ) -> Opening:
         task, token = locked_task(c, task_id)
-        if task is None or not _novel_alive(c, task.novel_id):
+        if task is None or not novel_alive(c, task.novel_id):
             return Opening("gone", task or no_task(task_id), [])
         if token is not None and token > facts["token"]:
             return Opening("stale", task, [])
@@ -169,7 +169,8 @@ class Lives:
 # --- opening ----------------------------------------------------------------------------------------------
 
 
-def _novel_alive(c: sa.Connection, novel_id: int) -> bool:
+def novel_alive(c: sa.Connection, novel_id: int) -> bool:
+    """Whether the novel is there and main isn't deleting it."""
     query = sa.select(t.novels.c.is_deleting).where(t.novels.c.id == novel_id)
     row = c.execute(query).first()
     return row is not None and not row[0]
@@ -263,7 +264,8 @@ def _start_retry(c: sa.Connection, task_id: int) -> Task | None:
 
 def _delete(c: sa.Connection, task_id: int) -> int | None:
     task, _ = locked_task(c, task_id)
-    own = (t.extractions, t.raw_replies, t.claims, t.task_facts)
+    # Claims first: who saves a row holds its claim locked, and then the row is seen here.
+    own = (t.claims, t.extractions, t.raw_replies, t.task_facts)
     for table in own:
         c.execute(sa.delete(table).where(table.c.task_id == task_id))
     c.execute(sa.delete(t.chapter_status).where(t.chapter_status.c.kg_task_id == task_id))
@@ -282,10 +284,12 @@ def _frozen(c: sa.Connection, task_id: int) -> list[NameEntry] | None:
 
 
 def _freeze(c: sa.Connection, task_id: int, novel_id: int, names: Sequence[NameEntry]) -> list[NameEntry]:
-    locked_task(c, task_id)
+    task, _ = locked_task(c, task_id)
     stored = _frozen(c, task_id)
     if stored is not None:
         return stored
+    if task is None:  # deleted meanwhile: nothing of it is kept
+        return list(names)
     rows = [
         (n.name, n.aliases, n.kind, n.mentions, n.first_chapter, n.last_chapter, n.chapters) for n in names
     ]
