@@ -91,7 +91,7 @@ def new_database() -> Iterator[str]:
 
     base = sqlalchemy.make_url(outside("KGNB_TEST_SQL_URL"))
     name = f"kgnb_test_{uuid.uuid4().hex[:12]}"
-    server = sqlalchemy.create_engine(base)
+    server = sqlalchemy.create_engine(base, poolclass=sqlalchemy.NullPool)  # it may restart meanwhile
     with server.begin() as connection:
         connection.exec_driver_sql(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
     try:

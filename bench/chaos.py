@@ -1,0 +1,61 @@
+"""A bad day in figures: nodes killed -9 and replaced, servers stopped and started, an LLM that fails.
+
+    scripts/services.sh start; set -a; source .services/test-env; set +a
+    python bench/chaos.py [--chapters 120,80] [--nodes 3] [--slots 4] [--kill-every 2] [--lease 30] [--seed 7]
+
+The same code as tests/test_chaos.py, in any size. First the same books on a good day, then the bad one; then
+kills without a replacement, to see how soon the chapters of a dead node are claimed by the others. Empties
+Redis and Neo4j. Prints one JSON object for each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+
+from chaos_help import Plan, bad_day, good_day
+
+
+def main() -> None:
+    args = arguments()
+    plan = Plan(
+        chapters=tuple(int(n) for n in args.chapters.split(",")),
+        nodes=args.nodes,
+        slots=args.slots,
+        latency=args.latency,
+        lease=args.lease,
+        kill_every=args.kill_every,
+        limit=args.limit,
+        seed=args.seed,
+        outages=() if args.no_outages else Plan.outages,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(args.keep or folder)
+        good = good_day(place, plan)
+        print(bad_day(place, plan, good).line(), flush=True)
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--chapters", default="120,80", help="of each book")
+    parser.add_argument("--nodes", type=int, default=3)
+    parser.add_argument("--slots", type=int, default=4)
+    parser.add_argument("--latency", type=float, default=0.4, help="seconds")
+    parser.add_argument("--lease", type=float, default=30.0, help="seconds")
+    parser.add_argument("--kill-every", type=float, default=2.0, help="seconds")
+    parser.add_argument("--limit", type=float, default=900.0, help="seconds")
+    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--no-outages", action="store_true")
+    parser.add_argument("--keep", help="a folder for logs and graphs")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
