@@ -61,8 +61,10 @@ async def test_what_is_put_is_got(cache: ReplyCache) -> None:
     await cache.put(entries)
     found = await cache.get([e.key for e in entries] + ["0" * 64])
     assert found == {e.key: e.text for e in entries}
-    await cache.put([entry("p0", 2, "新的"), entry("p0", 2, "更新的"), entry("bad", 2, "x\ud800")])
-    assert await cache.get([entries[0].key]) == {entries[0].key: "更新的"}
+    twice = [entry("p0", 2, "新的"), entry("new", 2, "新的"), entry("new", 2, "更新的")]
+    await cache.put([*twice, entry("bad", 2, "x\ud800")])
+    assert await cache.get([entries[0].key]) == {entries[0].key: entries[0].text}
+    assert await cache.get([entry("new", 2).key]) == {entry("new", 2).key: "新的"}
     assert list((await cache.get([entry("bad", 2).key])).values()) == ["x?"]
     assert await cache.get([]) == {}
 

@@ -57,7 +57,7 @@ class ReplyCache:
         return found
 
     async def put(self, entries: Sequence[CachedReply]) -> None:
-        """Stores replies; a newer one takes an older one's place. One that is absurdly long isn't kept."""
+        """Stores replies; one that is there stays: a record was made from it. Absurdly long ones aren't kept."""
         if entries:
             await self._sql.run(lambda c: _put(c, entries))
 
@@ -104,11 +104,10 @@ def _put(c: sa.Connection, entries: Iterable[CachedReply]) -> None:
             "used_at": now,
             "reply": text,
         }
-        for e, text in kept
+        for e, text in reversed(kept)  # the first of a prompt's
     }
-    columns = [c.name for c in t.replies.columns if c.name != "id"]
     ordered = [rows[key] for key in sorted(rows)]  # one order for all nodes: no deadlocks
-    upsert(c, t.replies, ordered, lambda _, new: {k: new[k] for k in columns})
+    upsert(c, t.replies, ordered, lambda _, new: {"used_by": new.used_by})
 
 
 def _unfinished() -> sa.Select[Any]:
