@@ -150,13 +150,12 @@ async def _worker(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _status(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
-    from kgnb.report import status, status_text
+    from kgnb import cli_status
 
-    async with open_app(settings, graph=False) as app:
-        found = await status(app)
-    print(json.dumps(found, ensure_ascii=False, default=str) if args.json else status_text(found))
-    return OK
+    if args.watch:
+        _cancel_on(signal.SIGTERM)
+        return await cli_status.watch(settings, as_json=args.json)
+    return await cli_status.once(settings, as_json=args.json)
 
 
 async def _export(args: argparse.Namespace, settings: Settings) -> int:
@@ -259,7 +258,9 @@ def _add_worker(commands: Any) -> None:
 
 
 def _add_status(commands: Any) -> None:
-    json_option(command(commands, "status", _status))
+    added = command(commands, "status", _status)
+    json_option(added)
+    added.add_argument("--watch", action="store_true", help=say("cli.help_watch"))
 
 
 def _add_export(commands: Any) -> None:

@@ -1,4 +1,4 @@
-"""What a person asks about: status of everything, one task's whole record, and a check-up of this place."""
+"""What a person asks about: the state of everything, a task's whole record, and a check-up of this place."""
 
 from __future__ import annotations
 
@@ -14,70 +14,15 @@ from kgnb.app import App, open_app
 from kgnb.errors import InputError, KgnbError
 from kgnb.exchange import write
 from kgnb.model import RULES, Task
+from kgnb.overview import Overview
 from kgnb.providers import check_usable
 from kgnb.settings import Settings
-from kgnb.slots import queues_of
 from kgnb.texts import language, say
-
-STATUS_TASKS = 20
-"""Newest tasks that `status` lists."""
 
 
 async def status(app: App) -> dict[str, Any]:
     """Nodes, queues, providers and the newest tasks, as JSON-ready values."""
-    providers = list(app.providers.all())
-    queues = queues_of(providers, app.settings.prefixes)
-    states = await app.queue.states(sorted(queues))
-    tasks = await app.ledger.tasks(STATUS_TASKS)
-    suspended = await app.queue.suspended([p.name for p in providers])
-    return {
-        "nodes": await app.queue.nodes(),
-        "queues": [{"queue": q, **asdict(s)} for q, s in states.items() if any(asdict(s).values())],
-        "providers": [
-            {"name": p.name, "models": list(p.models), "paused_until": suspended.get(p.name)}
-            for p in providers
-        ],
-        "tasks": [await _task_status(app, task) for task in tasks],
-    }
-
-
-async def _task_status(app: App, task: Task) -> dict[str, Any]:
-    progress = await app.ledger.progress(task.id)
-    return {
-        "task_id": task.id,
-        "novel_id": task.novel_id,
-        "name": task.name,
-        "status": task.status.value,
-        "provider": task.provider,
-        "model": task.model,
-        "settled": task.settled,
-        "chapters": progress.total,
-        "completed": progress.completed,
-        "failed": progress.failed,
-        "skipped": progress.skipped,
-        "percent": progress.percent,
-        "error": task.error,
-        "flags": await app.ledger.flag_counts(task.id),
-    }
-
-
-def status_text(found: dict[str, Any]) -> str:
-    """The same for a person."""
-    lines: list[str] = []
-    for part, one in (("nodes", "node"), ("queues", "queue"), ("providers", "provider"), ("tasks", "task")):
-        lines.append(say(f"status.{part}"))
-        lines += [f"  {_line(one, item)}" for item in found[part]] or [f"  {say('status.none')}"]
-    return "\n".join(lines)
-
-
-def _line(part: str, item: dict[str, Any]) -> str:
-    if part == "provider":
-        facts = {"name": item["name"], "models": ", ".join(item["models"]) or "-"}
-        until = item["paused_until"]
-        if until:
-            return say("status.provider_paused", **facts, seconds=max(0, round(until - time.time())))
-        return say("status.provider", **facts)
-    return say(f"status.{part}", **item)
+    return await Overview(app).look()
 
 
 async def find_task(app: App, task_id: int) -> Task:

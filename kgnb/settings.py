@@ -47,8 +47,8 @@ class Settings(BaseSettings):
     log_json: bool = Field(False, validation_alias="KGNB_LOG_JSON")
     """Log lines as JSON objects: time, level, event, task, chapter, node, message."""
     log_mb: float = Field(10.0, validation_alias="KGNB_LOG_MB", gt=0, le=18)
-    """Size of logs/worker.log in MB at which it rotates: some 100,000 chapters' lines; the engines' supervisor
-    empties logs above 20."""
+    """Size of logs/worker.log in MB at which it rotates: some 100,000 chapters' lines, and below the 20 MB
+    above which the engines' supervisor empties a log."""
     log_files: int = Field(5, validation_alias="KGNB_LOG_FILES", ge=1)
     """Rotated files kept beside it: at most 60 MB in all."""
     metrics_port: int = Field(0, validation_alias="KGNB_METRICS_PORT", ge=0, le=65535)

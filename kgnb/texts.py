@@ -813,6 +813,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "status.hours": ("{h} 小时 {m} 分", "{h} h {m} min"),
     "status.is_created": ("未开始", "created"),
     "status.is_running": ("进行中", "running"),
+    "status.is_settling": ("整理图谱", "settling"),
     "status.is_completed": ("已完成", "completed"),
     "status.is_failed": ("有失败", "failed"),
     "status.is_paused": ("已暂停", "paused"),

@@ -84,18 +84,19 @@ class Upkeep:
         ids not suffice."""
         node = self._node
         served = node.providers.served()
-        busy: list[tuple[str, int | None, float | None]] = []
-        idle: list[tuple[str, int | None, float | None]] = []
+        busy: list[tuple[str, int | None, float | None, bool]] = []
+        idle: list[tuple[str, int | None, float | None, bool]] = []
         for provider in served:
             works = [w for w in node.slots.works.values() if w.provider == provider.key]
-            busy += [(provider.name, w.claim.task_id, w.since) for w in sorted(works, key=lambda w: w.slot)]
+            works.sort(key=lambda w: w.slot)
+            busy += [(provider.name, w.claim.task_id, w.since, False) for w in works]
             free = max(0, node.settings.slots_for(len(served)) - len(works))
-            idle += [(provider.name, None, None)] * free
-        named = {task_id for _, task_id, _ in busy}
+            idle += [(provider.name, None, None, False)] * free
+        named = {task_id for _, task_id, *_ in busy}
         for task_id, held in node.keeper.held.items():
             if task_id not in named:
                 name = held.info.provider.name if held.info else RULES
-                busy.append((name, task_id, held.since))
+                busy.append((name, task_id, held.since, True))
         return [WorkerState(i, *state) for i, state in zip(self._ids, busy + idle, strict=False)]
 
     async def _probe(self) -> None:

@@ -172,7 +172,7 @@ class TestFoundAgain:
 class TestLooks:
     def test_status(self, place: Place, by_rules: dict[str, object]) -> None:
         found = place.run("status", "--json").json
-        assert list(found) == ["nodes", "queues", "providers", "tasks"]
+        assert {"nodes", "queues", "providers", "tasks"} <= set(found)
         assert found["nodes"] == []  # a build that ended has left
         (task,) = (one for one in found["tasks"] if one["task_id"] == by_rules["task_id"])
         assert (task["status"], task["completed"], task["settled"]) == ("completed", 6, True)

@@ -51,10 +51,11 @@ FLOORS = {
         "reconcile",
         "session",
     ],
-    4: ["app", "building", "report", "operating", "providing", "metrics"],
+    4: ["app", "building", "report", "overview", "board", "operating", "queueing", "providing", "metrics"],
     5: [
         "cli",
         "cli_parts",
+        "cli_status",
         "cli_tasks",
         "cli_providers",
         "__main__",

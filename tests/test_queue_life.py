@@ -276,7 +276,7 @@ class TestPresence:
         await self.beat(presence, WorkerState(two, "rules"), WorkerState(three, "rules", 7))
         assert not await queue.redis.exists(f"kg:worker:{one}")
         assert not await queue.redis.hexists(f"kg:worker:{two}", "task_id")
-        assert [n["name"] for n in await queue.nodes()] == ["节点"]
+        assert [n.name for n in await queue.nodes()] == ["节点"]
         await presence.leave()
         assert await queue.redis.keys("kg:*") == []
         assert await queue.redis.keys("kgnb:node:*") == []

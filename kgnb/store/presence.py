@@ -8,17 +8,18 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from kgnb import __version__
 from kgnb.embedded.process import ProcessId, host_id, identify, is_alive
 from kgnb.model import Progress, TaskStatus, beijing_now
 from kgnb.store.link import Command
 from kgnb.store.queue import Queue
-from kgnb.store.survey import NODES, as_json, pairs
+from kgnb.store.survey import ABOUT, NODE_TTL, NODES, as_json, pairs
 
-NODE_TTL = 180
 WORKER_TTL = 7200
 """Seconds; fixed by the wire contract."""
 
@@ -39,13 +40,15 @@ _KEEP = (
 class WorkerState:
     """What main shows of one working slot, or of an open task that no slot names.
 
-    ``since``: start of its task in epoch seconds; without ``task_id`` the slot is idle.
+    ``since``: start of its task in epoch seconds; without ``task_id`` the slot is idle. ``kept``: no slot,
+    an open task that none names.
     """
 
     id: int
     provider: str
     task_id: int | None = None
     since: float | None = None
+    kept: bool = False
 
 
 class Presence:
@@ -99,6 +102,7 @@ class Presence:
                     ("HDEL", NODES, name),
                     ("EVAL", _REMOVE, 1, f"kgnb:node:{name}", owner or b""),
                     ("DEL", f"kg:nodes:{name}"),
+                    ("DEL", ABOUT + name),
                 ]
             )
         return ended
@@ -116,6 +120,7 @@ class Presence:
         ordered = sorted(workers, key=lambda worker: worker.task_id is None)
         commands = [command for worker in ordered for command in self._worker(worker, pid)]
         commands += self._node(started_at, slots, pid)
+        commands.append(self._about(workers))
         present = {worker.id for worker in workers}
         commands += [("DEL", f"kg:worker:{gone}") for gone in self._workers - present]
         self._workers |= present  # should the trip fail midway, leave() knows of all
@@ -141,6 +146,12 @@ class Presence:
             *self._queue.watched(),
         ]
 
+    def _about(self, workers: Sequence[WorkerState]) -> Command:
+        """What only kgnb tells: its version, and the slots of each provider."""
+        slots = Counter(worker.provider for worker in workers if not worker.kept)
+        told = json.dumps({"version": __version__, "slots": slots}, ensure_ascii=False)
+        return ("SET", ABOUT + self._queue.node, told, "EX", NODE_TTL)
+
     def _worker(self, worker: WorkerState, pid: int) -> list[Command]:
         key = f"kg:worker:{worker.id}"
         now = time.time()
@@ -161,7 +172,7 @@ class Presence:
         """Removes everything this node wrote about itself."""
         name = self._queue.node
         commands: list[Command] = [("DEL", f"kg:worker:{worker}") for worker in self._workers]
-        commands.append(("DEL", f"kg:nodes:{name}"))
+        commands += [("DEL", f"kg:nodes:{name}"), ("DEL", ABOUT + name)]
         commands.append(("HDEL", NODES, name))
         commands.append(("EVAL", _REMOVE, 1, f"kgnb:node:{name}", self._identity))
         await self._link.trip(commands)

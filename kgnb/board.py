@@ -1,0 +1,247 @@
+"""`kgnb status` for a person: aligned tables, where a wide character counts two columns."""
+
+from __future__ import annotations
+
+import time
+import unicodedata
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+
+from kgnb.texts import say
+
+NAME_COLUMNS = 32
+"""A title longer than this is cut."""
+BAR_CELLS = 12
+BOLD, RED, YELLOW, GREEN, DIM = "1", "31", "33", "32", "2"
+
+Item = dict[str, Any]
+
+
+class Cell(str):
+    """A table's cell; ``right``: aligned to the right, ``style``: ANSI codes on a terminal."""
+
+    right: bool = False
+    style: str = ""
+
+    @classmethod
+    def of(cls, text: object, style: str = "", *, right: bool = False) -> Cell:
+        """The cell with this text."""
+        cell = cls(printable(str(text)))
+        cell.style, cell.right = style, right
+        return cell
+
+
+def render(found: Item, *, color: bool = False) -> list[str]:
+    """The lines that show what :meth:`kgnb.overview.Overview.look` found."""
+    paint = _painted if color else _plain
+    at = datetime.fromisoformat(found["at"])
+    lines = [paint(say("status.title", time=f"{at:%Y-%m-%d %H:%M:%S}"), DIM)]
+    for part, rows in (
+        ("nodes", _nodes(found["nodes"])),
+        ("queues", _queues(found["queues"])),
+        ("providers", _providers(found["providers"])),
+        ("tasks", _tasks(found["tasks"])),
+    ):
+        lines += ["", paint(say(f"status.{part}", count=len(found[part])), BOLD)]
+        lines += table(rows, paint) if len(rows) > 1 else [f"  {paint(say(f'status.no_{part}'), DIM)}"]
+    return lines
+
+
+# --- the four tables ----------------------------------------------------------------------------------------
+
+
+def _head(*keys: str) -> list[Cell]:
+    """A head's cells; those of numbers (``>key``) stand right."""
+    return [Cell.of(say(f"status.{k.lstrip('>')}"), DIM, right=k.startswith(">")) for k in keys]
+
+
+def _number(value: object, style: str = "") -> Cell:
+    return Cell.of(value, style if value else DIM, right=True)
+
+
+def _nodes(nodes: Sequence[Item]) -> list[list[Cell]]:
+    rows = [
+        _head(
+            "col_name", "col_slots", "col_tasks", ">col_heartbeat", "col_version", ">col_pid", "col_started"
+        )
+    ]
+    for node in nodes:
+        slots = [f"{p['provider']} {p['busy']}/{p['slots']}" for p in node["providers"]]
+        age = node["age"]
+        rows.append(
+            [
+                Cell.of(cut(str(node["name"]), NAME_COLUMNS)),
+                Cell.of("  ".join(slots) or "-", GREEN if any(p["busy"] for p in node["providers"]) else ""),
+                Cell.of(", ".join(map(str, node["tasks"])) or "-"),
+                Cell.of("-" if age is None else say("status.ago", time=span(age)), _age(age), right=True),
+                Cell.of(node["version"] or ("-" if node["kgnb"] else say("status.old_worker"))),
+                Cell.of(node["pid"], right=True),
+                Cell.of(_clock(node["started_at"])),
+            ]
+        )
+    return rows
+
+
+def _age(age: float | None) -> str:
+    return YELLOW if age is not None and age > 30 else ""
+
+
+def _queues(queues: Sequence[Item]) -> list[list[Cell]]:
+    heads = ("col_waiting", "col_chapters", "col_leased", "col_delayed", "col_dead", "col_open")
+    rows = [_head("col_queue", *(f">{head}" for head in heads))]
+    for queue in queues:
+        counts = [_number(queue[k]) for k in ("waiting", "chapters", "leased", "delayed")]
+        dead = _number(queue["dead"], RED)
+        rows.append([Cell.of(queue["queue"]), *counts, dead, _number(queue["open_tasks"])])
+    return rows
+
+
+def _providers(providers: Sequence[Item]) -> list[list[Cell]]:
+    rows = [_head("col_name", "col_state", "col_models", "col_reason")]
+    for one in providers:
+        state, style = _state(one)
+        models = cut(", ".join(one["models"]) or "-", NAME_COLUMNS)
+        rows.append([Cell.of(one["name"]), Cell.of(state, style), Cell.of(models), Cell.of(one["reason"])])
+    return rows
+
+
+def _state(provider: Item) -> tuple[str, str]:
+    now = time.time()
+    if provider["state"] == "paused":
+        return say("status.paused", time=span(provider["paused_until"] - now)), RED
+    if provider["state"] == "limited":
+        return say("status.limited", time=span(provider["limited_until"] - now)), YELLOW
+    if provider["failures"]:
+        return say("status.failing", count=provider["failures"]), YELLOW
+    return say("status.ok"), GREEN
+
+
+def _tasks(tasks: Sequence[Item]) -> list[list[Cell]]:
+    rows = [_head(">col_id", "col_book", "col_status", "col_progress", ">col_chapters_done", ">col_failed",
+                  ">col_rate", ">col_left", ">col_tokens", ">col_cost", "col_provider")]  # fmt: skip
+    for task in tasks:
+        rows.append(_task(task))
+        if task["error"]:
+            error = cut(str(task["error"]), 3 * NAME_COLUMNS)
+            rows.append([Cell.of(""), Cell.of(f"└ {error}", RED)])
+    if not any(task.get("cost") for task in tasks):  # no prices: no column
+        place = 9
+        rows = [row[:place] + row[place + 1 :] for row in rows]
+    return rows
+
+
+def _task(task: Item) -> list[Cell]:
+    status = task["status"]
+    style = {"running": GREEN, "failed": RED, "paused": YELLOW, "cancelled": DIM}.get(status, "")
+    ended = task["completed"] + task["skipped"] + task["failed"]
+    rate, left, cost = task["rate"], task["seconds_left"], task.get("cost")
+    tokens = task["prompt_tokens"], task["completion_tokens"]
+    settling = status == "running" and 0 < task["chapters"] == ended
+    return [
+        Cell.of(task["task_id"], right=True),
+        Cell.of(cut(str(task["name"]), NAME_COLUMNS)),
+        Cell.of(say("status.is_settling" if settling else f"status.is_{status}"), style),
+        Cell.of(f"{bar(task['percent'])} {task['percent']:5.1f}%", style),
+        Cell.of(f"{ended}/{task['chapters']}", right=True),
+        _number(task["failed"], RED),
+        Cell.of("-" if rate is None else say("status.per_minute", rate=f"{rate:.1f}"), right=True),
+        Cell.of("-" if left is None else span(left), right=True),
+        Cell.of(" + ".join(map(short, tokens)) if any(tokens) else "-", right=True),
+        Cell.of("-" if cost is None else f"{cost:.2f}", right=True),
+        Cell.of(f"{task['provider']} {task['model']}".strip() or "-"),
+    ]
+
+
+# --- words and widths ---------------------------------------------------------------------------------------
+
+
+def printable(text: str) -> str:
+    """``text`` on one line, without anything that moves a cursor or turns the direction of writing."""
+    return "".join(c if unicodedata.category(c)[0] != "C" and c not in "\u2028\u2029" else " " for c in text)
+
+
+def columns(text: str) -> int:
+    """How many columns a terminal needs for ``text``."""
+    return sum(_columns(c) for c in text)
+
+
+def _columns(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def cut(text: str, width: int) -> str:
+    """``text`` in at most ``width`` columns; what was cut ends in "…"."""
+    text = printable(text)
+    if columns(text) <= width:
+        return text
+    kept, used = [], 1
+    for character in text:
+        used += _columns(character)
+        if used > width:
+            break
+        kept.append(character)
+    return "".join(kept).rstrip() + "…"
+
+
+def span(seconds: float) -> str:
+    """A length of time in the two largest units that matter."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return say("status.seconds", s=whole)
+    if whole < 3600:
+        return say("status.minutes", m=whole // 60, s=whole % 60)
+    return say("status.hours", h=whole // 3600, m=whole % 3600 // 60)
+
+
+def short(number: int) -> str:
+    """A number in few digits: 950, 12.3k, 4.5M."""
+    for size, unit in ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")):
+        if number >= size:
+            return f"{number / size:.1f}{unit}"
+    return str(number)
+
+
+def bar(percent: float) -> str:
+    """Progress as a row of blocks; full only at 100."""
+    full = int(BAR_CELLS * percent / 100)
+    return "█" * full + "░" * (BAR_CELLS - full)
+
+
+def _clock(iso: object) -> str:
+    try:
+        at = datetime.fromisoformat(str(iso))
+    except ValueError:
+        return "-"
+    return f"{at.astimezone():%m-%d %H:%M:%S}"
+
+
+# --- tables -------------------------------------------------------------------------------------------------
+
+
+def table(rows: Sequence[Sequence[Cell]], paint: Callable[[str, str], str]) -> list[str]:
+    """The rows as aligned lines, indented by two. A row that is shorter than the first runs on in its last
+    cell, which widens no column."""
+    full = [row for row in rows if len(row) == len(rows[0])]
+    widths = [max(columns(row[i]) for row in full) for i in range(len(rows[0]))]
+    return [_line(row, widths, paint) for row in rows]
+
+
+def _line(row: Sequence[Cell], widths: Sequence[int], paint: Callable[[str, str], str]) -> str:
+    parts = []
+    for i, (cell, width) in enumerate(zip(row, widths, strict=False)):  # a short row has fewer cells
+        pad = " " * max(0, width - columns(cell))
+        last = i == len(row) - 1
+        text = paint(cell, cell.style)
+        parts.append(pad + text if cell.right else text if last else text + pad)
+    return ("  " + "  ".join(parts)).rstrip()
+
+
+def _plain(text: str, _style: str) -> str:
+    return text
+
+
+def _painted(text: str, style: str) -> str:
+    return f"\x1b[{style}m{text}\x1b[0m" if style and text else text
