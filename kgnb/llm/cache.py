@@ -57,7 +57,7 @@ class ReplyCache:
         return found
 
     async def put(self, entries: Sequence[CachedReply]) -> None:
-        """Stores replies; one that is there stays: a record was made from it. Absurdly long ones aren't kept."""
+        """Stores replies; one that is there stays: a record was made from it. Absurdly long ones aren't."""
         if entries:
             await self._sql.run(lambda c: _put(c, entries))
 
