@@ -30,7 +30,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from kgnb.texts import say
 
@@ -55,6 +55,10 @@ class KgnbError(Exception):
 
     def __str__(self) -> str:
         return say(self.key, **self.facts)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # An error of a worker process comes here whole, whatever its constructor wants.
+        return type(self).__new__, (type(self), self.key), self.__dict__
 
 
 class InputError(KgnbError):
