@@ -141,6 +141,7 @@ async def _new_task(
         model=model,
         use_ai=not provider.is_rules,
         name=book.title,
+        queue=app.settings.prefixes[0] + provider.key,
         chapter_ids=None if everything else chapters,
     )
     task = await app.ledger.task(task_id)

@@ -33,18 +33,22 @@ class Tasks:
         model: str,
         use_ai: bool,
         name: str,
+        queue: str = "",
         chapter_ids: Sequence[int] | None = None,
     ) -> int:
-        """Creates a task over the whole novel, or over some of its chapters; returns its id."""
-        row = _task_row(novel_id, use_ai, name, chapter_ids)
-        return await self._sql.run(lambda c: self._create(c, row, provider, model))
+        """Creates a task over the whole novel, or over some of its chapters; returns its id.
 
-    def _create(self, c: sa.Connection, row: Row, provider: str, model: str) -> int:
+        ``queue`` is where its item will wait: it is queued there again should that item be lost.
+        """
+        row = _task_row(novel_id, use_ai, name, chapter_ids)
+        facts = {"provider": provider, "model": model, "queue": queue, "token": 0, "settled": 0}
+        return await self._sql.run(lambda c: self._create(c, row, facts))
+
+    def _create(self, c: sa.Connection, row: Row, facts: dict[str, Any]) -> int:
         novel_id, ids = row["novel_id"], row["chapter_ids"]
         every = c.scalar(sa.select(sa.func.count()).where(t.chapters.c.novel_id == novel_id))
         total = every if ids is None else len(ids)
         task_id = self._sql.insert(c, t.tasks, [{**row, "total_chapters": total}])
-        facts = {"provider": provider, "model": model, "queue": "", "token": 0, "settled": 0}
         c.execute(sa.insert(t.task_facts).values(task_id=task_id, novel_id=novel_id, **facts))
         return task_id
 
