@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import io
 import json
 import logging
 import os
@@ -18,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from kgnb import __version__
+from kgnb import __version__, logs
 from kgnb.cli_parts import FAILED_CHAPTERS, INTERRUPTED, OK, command, json_option, positive
 from kgnb.errors import KgnbError
 from kgnb.loops import new_loop
@@ -73,14 +74,19 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
 def _logging(args: argparse.Namespace, settings: Settings) -> None:
     worker = args.name == "worker"
     level = settings.log_level if worker or "log_level" in settings.model_fields_set else "WARNING"
-    logging.basicConfig(
-        level=level,
-        stream=sys.stdout if worker else sys.stderr,
-        format="%(asctime)s %(levelname)s %(message)s",
-        datefmt="%H:%M:%S",
-    )
-    for noisy in ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "neo4j"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    stream = sys.stdout if worker else sys.stderr
+    if isinstance(
+        stream, io.TextIOWrapper
+    ):  # a character that the terminal's encoding lacks is no reason to fail
+        stream.reconfigure(errors="backslashreplace")
+    logs.configure(level, stream, as_json=settings.log_json)
+    if worker:
+        logs.add_file(
+            settings.data / "logs",
+            megabytes=settings.log_mb,
+            files=settings.log_files,
+            as_json=settings.log_json,
+        )
 
 
 # --- commands
@@ -140,6 +146,7 @@ async def _worker(args: argparse.Namespace, settings: Settings) -> int:
             if app is None:
                 return OK
             async with running_node(app) as node:
+                logs.name_node(node.name)
                 watcher = asyncio.create_task(_stop_when(stop, node.stop))
                 log.info(say("node.started", node=node.name, slots=settings.slots_for(1)))
                 await node.run(drain=args.drain, until=lambda app=app: app.engines_gone)  # type: ignore[misc]

@@ -760,6 +760,19 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{where}, answers in {ms} ms ({start} s to start or connect)",
     ),
     "doctor.reachable": ("{url} 可以连上", "{url} answers"),
+    # --- logs ---
+    "logs.no_file": (
+        "日志文件写不进 {folder}（{reason}），只输出到标准输出。请检查 --data 目录的权限。",
+        "No log file can be written in {folder} ({reason}); standard output only. Check the rights of --data.",
+    ),
+    "logs.too_many": (
+        "{folder} 里的日志文件都被其他进程占用，只输出到标准输出。请给每个 worker 单独的 --data 目录。",
+        "All log files in {folder} are taken by other processes; standard output only. Give each worker a --data of its own.",
+    ),
+    "logs.broken": (
+        "日志写不出去（{reason}），之后的日志会丢失。请检查磁盘空间和标准输出。",
+        "The log can't be written ({reason}) and later lines are lost. Check the disk and standard output.",
+    ),
     # --- status ---
     "status.title": ("kgnb 状态  {time}", "kgnb status  {time}"),
     "status.nodes": ("节点 {count}", "Nodes {count}"),
@@ -822,7 +835,129 @@ TEXTS: dict[str, tuple[str, str]] = {
         "⚠ {reason} 下面是 {time} 的状态；恢复后自动更新。",
         "⚠ {reason} Below is the state of {time}; it goes on by itself.",
     ),
-    "status.more": ("… 还有 {count} 行，放大窗口可见", "… {count} more lines; enlarge the window to see them"),
+    "status.more": (
+        "… 还有 {count} 行，放大窗口可见",
+        "… {count} more lines; enlarge the window to see them",
+    ),
+    # --- operate ---
+    "operate.created": ("等待中", "waiting"),
+    "operate.running": ("运行中", "running"),
+    "operate.completed": ("已完成", "completed"),
+    "operate.failed": ("失败", "failed"),
+    "operate.paused": ("已暂停", "paused"),
+    "operate.cancelled": ("已取消", "cancelled"),
+    "operate.paused_by_hand": ("手动暂停", "paused by hand"),
+    "operate.no_novel": (
+        "任务 {task} 的小说已经删除，没有可做的了。可用 kgnb delete {task} 删除任务。",
+        "The novel of task {task} is deleted, so there is nothing to do. Delete the task with kgnb delete "
+        "{task}.",
+    ),
+    "operate.not_pausable": (
+        "任务 {task} {status}，没有什么可暂停。用 kgnb status 查看任务。",
+        "Task {task} is {status}; there is nothing to pause. See kgnb status.",
+    ),
+    "operate.not_cancellable": (
+        "任务 {task} {status}，没有什么可取消；要删除请用 kgnb delete {task}。",
+        "Task {task} is {status}; there is nothing to cancel. To delete it: kgnb delete {task}.",
+    ),
+    "operate.not_paused": (
+        "任务 {task} 没有暂停（{status}），不用继续。用 kgnb status 查看任务。",
+        "Task {task} isn't paused but {status}; there is nothing to resume. See kgnb status.",
+    ),
+    "operate.retry_instead": (
+        "任务 {task} 没有暂停（{status}）。要再跑一次请用 kgnb retry {task}。",
+        "Task {task} isn't paused but {status}. To run it again: kgnb retry {task}.",
+    ),
+    "operate.resume_instead": (
+        "任务 {task} {status}，没有失败的章节。要继续请用 kgnb resume-task {task}。",
+        "Task {task} is {status} and has no failed chapter. To go on: kgnb resume-task {task}.",
+    ),
+    "operate.nothing_failed": (
+        "任务 {task} {status}，目前没有失败的章节，不用重试。用 kgnb status 查看进度。",
+        "Task {task} is {status} and has no failed chapter so far; there is nothing to retry. See kgnb "
+        "status.",
+    ),
+    "operate.nothing_to_retry": (
+        "任务 {task} {status}，所有章节都做完了，没有什么可重试。要整本重做请用 kgnb build --again。",
+        "Task {task} is {status} and every chapter is done; there is nothing to retry. To make the whole "
+        "book anew: kgnb build --again.",
+    ),
+    "operate.nobody": (
+        "没有可用的提供方来做任务 {task}。请先加一个（kgnb providers add）。",
+        "There is no active provider for task {task}. Add one first (kgnb providers add).",
+    ),
+    "operate.nothing_dead": (
+        "死信里没有任何任务的条目。失败的章节用 kgnb retry TASK 重试。",
+        "No task has an entry on the dead list. Failed chapters are retried by kgnb retry TASK.",
+    ),
+    "operate.task_not_dead": (
+        "任务 {task} 没有死信。失败的章节用 kgnb retry {task} 重试。",
+        "Task {task} has nothing on the dead list. Failed chapters are retried by kgnb retry {task}.",
+    ),
+    "operate.chapter_not_dead": (
+        "任务 {task} 的第 {chapter} 章不在死信里。用 kgnb dead list 查看。",
+        "Chapter {chapter} of task {task} isn't on the dead list. See kgnb dead list.",
+    ),
+    "operate.no_provider": (
+        "没有名为 {provider} 的提供方（已知：{known}）。用 kgnb status 查看。",
+        "There is no provider called {provider} (known: {known}). See kgnb status.",
+    ),
+    "operate.which": (
+        "请指定任务号，或用 {option}。用 kgnb dead list 查看。",
+        "Name a task, or give {option}; not both. See kgnb dead list.",
+    ),
+    "operate.ask_delete": (
+        "删除任务 {task}《{name}》（{status}）和它在图谱里的部分？此操作不能撤销 [y/N] ",
+        "Delete task {task}, {name} ({status}), and its part of the graph? This can't be undone [y/N] ",
+    ),
+    "operate.needs_yes": (
+        "删除任务 {task} 需要确认。不在终端里运行时请加 --yes。",
+        "Deleting task {task} wants a confirmation. Give --yes where there is no terminal.",
+    ),
+    "operate.not_deleted": ("没有删除", "Nothing was deleted"),
+    "operate.was_paused": ("任务 {task} 已暂停", "Task {task} is paused"),
+    "operate.was_paused_before": ("任务 {task} 本来就是暂停的", "Task {task} was paused already"),
+    "operate.was_resumed": ("任务 {task} 继续，已放入 {queue}", "Task {task} goes on, queued in {queue}"),
+    "operate.was_cancelled": (
+        "任务 {task} 已取消；要重新开始用 kgnb retry {task}",
+        "Task {task} is cancelled; kgnb retry {task} starts it again",
+    ),
+    "operate.was_cancelled_before": ("任务 {task} 本来就取消了", "Task {task} was cancelled already"),
+    "operate.was_retried": (
+        "任务 {task} 重试 {chapters} 章，已放入 {queue}",
+        "Task {task}: {chapters} failed chapters again, queued in {queue}",
+    ),
+    "operate.was_started_again": (
+        "任务 {task} 重新开始，已放入 {queue}",
+        "Task {task} starts again, queued in {queue}",
+    ),
+    "operate.was_deleted": ("任务 {task} 已删除", "Task {task} is deleted"),
+    "operate.dead_none": ("没有死信", "The dead list is empty"),
+    "operate.dead_chapter": (
+        "{when}  任务 {task}  第 {chapter} 章 {title}  {reason}  投递 {deliveries} 次，失败 {failures} 次",
+        "{when}  task {task}  chapter {chapter} {title}  {reason}  {deliveries} deliveries, {failures} "
+        "failures",
+    ),
+    "operate.dead_task": (
+        "{when}  任务 {task}  《{title}》  {reason}  投递 {deliveries} 次，失败 {failures} 次",
+        "{when}  task {task}  {title}  {reason}  {deliveries} deliveries, {failures} failures",
+    ),
+    "operate.dead_garbage": ("{when}  {queue}  {reason}  {title}", "{when}  {queue}  {reason}  {title}"),
+    "operate.dead_retried": (
+        "{entries} 条死信重新排队（任务 {tasks}）",
+        "{entries} dead entries queued again (task {tasks})",
+    ),
+    "operate.dead_left": (
+        "任务 {tasks} 已暂停、取消或删除，没有动；要重试请指定任务号",
+        "Task {tasks}: paused, cancelled or deleted, left alone; name it to retry it",
+    ),
+    "operate.dead_dropped": ("删去 {entries} 条死信", "{entries} dead entries dropped"),
+    "operate.provider_paused": (
+        "{provider} 暂停 {seconds} 秒，到 {when}",
+        "{provider} is paused for {seconds} s, until {when}",
+    ),
+    "operate.provider_resumed": ("{provider} 已恢复", "{provider} goes on"),
+    "operate.provider_not_paused": ("{provider} 没有暂停", "{provider} wasn't paused"),
     # --- cli ---
     "cli.about": (
         "把小说拆成知识图谱：在笔记本或终端里运行，没有服务器和密钥也能用。",
@@ -835,7 +970,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "cli.help_worker": ("运行一个节点，处理队列里的任务", "run a node that works on the queues"),
     "cli.help_status": ("节点、队列、提供方和任务的状态", "state of nodes, queues, providers and tasks"),
-    "cli.help_watch": ("每 2 秒刷新一次，按 Ctrl-C 结束（退出码 0）", "again every 2 s until Ctrl-C (exit code 0)"),
+    "cli.help_watch": (
+        "每 2 秒刷新一次，按 Ctrl-C 结束（退出码 0）",
+        "again every 2 s until Ctrl-C (exit code 0)",
+    ),
     "cli.help_export": ("导出任务的图谱", "export a task's graph"),
     "cli.help_doctor": ("检查环境、服务和提供方", "check this place, the services and the providers"),
     "cli.help_data": ("数据目录（默认 ./kgnb-data）", "data folder (default ./kgnb-data)"),
@@ -893,6 +1031,44 @@ TEXTS: dict[str, tuple[str, str]] = {
         "kgnb broke unexpectedly; everything so far is kept. Run it once more, and report the traceback below "
         "if it breaks again.",
     ),
+    "cli.help_dead": (
+        "死信：查看、重试或丢弃反复失败的章节",
+        "the dead list: show, retry or drop what failed for good",
+    ),
+    "cli.help_dead_list": ("列出所有队列的死信", "list the dead entries of every queue"),
+    "cli.help_dead_retry": (
+        "让死信重新排队（任务已结束也会再跑）",
+        "queue dead entries again, even of a task that is closed",
+    ),
+    "cli.help_dead_drop": (
+        "从死信里删去，章节仍算失败",
+        "take entries off the list; their chapters stay failed",
+    ),
+    "cli.help_chapter": ("章节序号（见 kgnb dead list）", "chapter number (see kgnb dead list)"),
+    "cli.help_dead_all": (
+        "所有任务的死信（已暂停和已取消的除外）",
+        "the entries of every task, save paused and cancelled ones",
+    ),
+    "cli.help_garbage": ("不属于任何任务的条目", "the entries that belong to no task"),
+    "cli.help_pause_task": ("暂停任务", "pause a task"),
+    "cli.help_resume_task": ("继续暂停的任务", "go on with a paused task"),
+    "cli.help_cancel": ("取消任务（之后可用 retry 重新开始）", "cancel a task (retry starts it again)"),
+    "cli.help_retry": (
+        "重做任务里失败的章节，已完成的不动",
+        "do a task's failed chapters again; completed ones stay",
+    ),
+    "cli.help_delete": (
+        "删除任务：记录、队列条目和它在图谱里的部分",
+        "delete a task: its rows, queue items and its part of the graph",
+    ),
+    "cli.help_yes": ("不再询问", "don't ask"),
+    "cli.help_pause": ("在所有节点上暂停一个提供方", "pause a provider on every node"),
+    "cli.help_resume": ("解除提供方的暂停", "end a provider's pause"),
+    "cli.help_for": (
+        "暂停多少秒（默认按 KGNB_SUSPEND_SECONDS）",
+        "seconds to pause for (default: KGNB_SUSPEND_SECONDS)",
+    ),
+    "cli.help_which_provider": ("提供方的名字（见 kgnb status）", "the provider's name (see kgnb status)"),
     "cli.interrupted": (
         "已中断，进度都保留着；运行同一条命令即可继续。",
         "Interrupted; the state is kept. Run the same command to go on.",
