@@ -1057,7 +1057,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "重做任务里失败的章节，已完成的不动",
         "do a task's failed chapters again; completed ones stay",
     ),
-    "cli.help_delete": (
+    "cli.help_delete_task": (
         "删除任务：记录、队列条目和它在图谱里的部分",
         "delete a task: its rows, queue items and its part of the graph",
     ),

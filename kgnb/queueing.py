@@ -1,0 +1,78 @@
+"""A task's items over every queue that is known: where they may be, pushing and dropping them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from kgnb.app import App
+from kgnb.errors import InputError
+from kgnb.model import RULES, Task
+from kgnb.slots import queues_of
+from kgnb.store.claim import DeadItem
+from kgnb.store.dead import leased, polled_queues
+
+LET_GO_SECONDS = 10.0
+"""Beyond a lease: how long to wait for nodes to let go of a task."""
+LOOK_SECONDS = 0.2
+
+
+async def known_queues(app: App, task: Task | None = None) -> list[str]:
+    """Every queue that is known: by its provider, by nodes that polled it, by the task."""
+    known = set(queues_of(app.providers.all(), app.settings.prefixes)) | await polled_queues(app.queue.link)
+    if task is not None and task.queue:
+        known.add(task.queue)
+    if task is not None and task.provider:
+        known |= {prefix + task.provider.lower() for prefix in app.settings.prefixes}
+    return sorted(known)
+
+
+async def drop_items(app: App, task: Task) -> None:
+    """Takes the task's waiting items, fresh ones too, out of every queue; a held one is its holder's."""
+    for queue in await known_queues(app, task):
+        await app.queue.drop_task(queue, task.id, fresh=True)
+
+
+async def push(app: App, task: Task) -> str:
+    """Queues a fresh item and returns where; a second one of the same task does no harm.
+
+    Raises InputError for a task that no kgnb ever opened where no provider could do it.
+    """
+    queue = task.queue or app.settings.prefixes[0] + await _provider_key(app, task)
+    await app.queue.push(queue, task.id, queue.rpartition(":")[2])
+    return queue
+
+
+async def _provider_key(app: App, task: Task) -> str:
+    """The provider remembered, else the default config's, else the first that is active."""
+    if not task.use_ai:
+        return RULES
+    if task.provider:
+        return task.provider.lower()
+    config = await app.ledger.default_config()
+    if config.ai_provider and app.providers.find(config.ai_provider.lower()) is not None:
+        return config.ai_provider.lower()
+    active = [p.key for p in app.providers.all() if not p.is_rules]
+    if not active:
+        raise InputError("operate.nobody", task=task.id)
+    return active[0]
+
+
+async def dead_items(app: App, queues: Sequence[str] | None = None) -> list[DeadItem]:
+    """The dead lists of ``queues``, by default of every one that is known; oldest first."""
+    names = await known_queues(app) if queues is None else queues
+    found = [item for queue in names for item in await app.queue.dead(queue)]
+    return sorted(found, key=lambda item: item.at)
+
+
+async def until_let_go(app: App, queues: Sequence[str], task_id: int) -> None:
+    """Waits until no node holds the task or a chapter of it, a lease and a bit at most.
+
+    A node may write what it has in hand for as long as it believes in its lease.
+    """
+    deadline = time.monotonic() + app.settings.lease_seconds + LET_GO_SECONDS
+    while time.monotonic() < deadline:
+        if not await leased(app.queue.link, queues, task_id):
+            return
+        await asyncio.sleep(LOOK_SECONDS)
