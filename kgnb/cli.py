@@ -15,9 +15,10 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kgnb import __version__, logs
 from kgnb.cli_parts import FAILED_CHAPTERS, INTERRUPTED, OK, command, json_option, positive
@@ -26,6 +27,10 @@ from kgnb.errors import KgnbError
 from kgnb.loops import new_loop
 from kgnb.settings import Settings
 from kgnb.texts import say, use_language
+
+if TYPE_CHECKING:
+    from kgnb.metrics import Metrics
+    from kgnb.node import Happened
 
 log = logging.getLogger(__name__)
 
@@ -135,9 +140,14 @@ async def _submit(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _worker(args: argparse.Namespace, settings: Settings) -> int:
+    with _metrics(settings) as metrics:
+        _collect_less()
+        return await _work(args, settings, metrics)
+
+
+async def _work(args: argparse.Namespace, settings: Settings, metrics: Metrics | None) -> int:
     from kgnb.app import open_app, open_waiting, running_node
 
-    _collect_less()
     stop = asyncio.Event()
     _on_signals(stop.set)
     again = True
@@ -146,8 +156,10 @@ async def _worker(args: argparse.Namespace, settings: Settings) -> int:
         async with open_app(settings) if args.fail_fast else open_waiting(settings, stop=stop) as app:
             if app is None:
                 return OK
-            async with running_node(app) as node:
+            async with running_node(app, listener=metrics.heard if metrics else _unheard) as node:
                 logs.name_node(node.name)
+                if metrics:
+                    metrics.watch(app, node)
                 watcher = asyncio.create_task(_stop_when(stop, node.stop))
                 log.info(say("node.started", node=node.name, slots=settings.slots_for(1)))
                 await node.run(drain=args.drain, until=lambda app=app: app.engines_gone)  # type: ignore[misc]
@@ -155,6 +167,26 @@ async def _worker(args: argparse.Namespace, settings: Settings) -> int:
             again = app.engines_gone
         log.info(say("node.left", node=node.name))
     return OK
+
+
+@contextmanager
+def _metrics(settings: Settings) -> Iterator[Metrics | None]:
+    """The Prometheus endpoint while the command runs; without a port nothing of it is even imported."""
+    if not settings.metrics_port:
+        yield None
+        return
+    from kgnb.metrics import Metrics
+
+    metrics = Metrics(settings)
+    log.info(say("metrics.listening", host=settings.metrics_host, port=settings.metrics_port))
+    try:
+        yield metrics
+    finally:
+        metrics.close()
+
+
+def _unheard(_: Happened) -> None:
+    return None
 
 
 async def _status(args: argparse.Namespace, settings: Settings) -> int:

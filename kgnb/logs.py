@@ -44,7 +44,7 @@ def configure(level: str, stream: TextIO, *, as_json: bool) -> None:
 
 
 def add_file(folder: Path, *, megabytes: float, files: int, as_json: bool) -> Path | None:
-    """Writes the same to ``worker.log`` in ``folder`` too, rotating at ``megabytes``; ``files`` old ones stay.
+    """Writes to ``worker.log`` in ``folder`` too, rotating at ``megabytes``, with ``files`` old ones.
 
     Returns the file; None where none can be written, which is said once and stops nobody.
     """

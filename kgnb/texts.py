@@ -760,6 +760,16 @@ TEXTS: dict[str, tuple[str, str]] = {
         "{where}, answers in {ms} ms ({start} s to start or connect)",
     ),
     "doctor.reachable": ("{url} 可以连上", "{url} answers"),
+    # --- metrics ---
+    "metrics.missing": (
+        "KGNB_METRICS_PORT 需要 prometheus-client。安装：pip install 'kgnb[metrics]'",
+        "KGNB_METRICS_PORT needs prometheus-client. Install it: pip install 'kgnb[metrics]'",
+    ),
+    "metrics.no_port": (
+        "指标端口 {host}:{port} 无法监听（{reason}）。请换一个 KGNB_METRICS_PORT，或设为 0 关闭。",
+        "Nothing can listen at {host}:{port} for metrics ({reason}). Choose another KGNB_METRICS_PORT, or 0 for none.",
+    ),
+    "metrics.listening": ("指标：http://{host}:{port}/metrics", "Metrics: http://{host}:{port}/metrics"),
     # --- logs ---
     "logs.no_file": (
         "日志文件写不进 {folder}（{reason}），只输出到标准输出。请检查 --data 目录的权限。",

@@ -1,0 +1,177 @@
+"""A Prometheus endpoint of one node: what it did, what it does, and what it last saw of queues and services.
+
+Counters are fed by the node's listener and by what the App's meter has summed up; everything else is read
+at each scrape, from the server's thread: copies of dicts, which are atomic.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from kgnb import __version__
+from kgnb.app import App
+from kgnb.errors import SettingsError
+from kgnb.model import Usage
+from kgnb.node import Happened, Node
+from kgnb.settings import Settings
+
+try:
+    from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+except ImportError:
+    raise SettingsError("metrics.missing") from None
+
+SERVICES = ("redis", "sql", "bolt")
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    app: App
+    node: Node
+
+
+class Metrics:
+    """The endpoint, from its making to :meth:`close`; counters outlive the nodes that it watches.
+
+    Raises SettingsError when nothing can listen at the host and port.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._watched: _Watched | None = None
+        self._chapters: Counter[tuple[str, str]] = Counter()
+        self._errors: Counter[tuple[str, str]] = Counter()
+        self._tasks: Counter[str] = Counter()
+        self._usage: dict[str, Usage] = {}
+        self._providers: dict[int, str] = {}  # task → who answers for it
+        self._counted: dict[int, Usage] = {}
+        registry = CollectorRegistry()
+        registry.register(self)  # a collector by its one method
+        ProcessCollector(registry=registry)
+        host, port = settings.metrics_host, settings.metrics_port
+        try:
+            self._server, self._thread = start_http_server(port, host, registry)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise SettingsError("metrics.no_port", host=host, port=port, reason=reason) from error
+
+    def watch(self, app: App, node: Node) -> None:
+        """Shows this node from now on."""
+        self._count()
+        self._watched = _Watched(app, node)
+        self._counted = {}  # a new App counts from 0
+
+    def heard(self, happened: Happened) -> None:
+        """The node's listener."""
+        if happened.what == "chapter":
+            self._chapters[happened.provider, happened.outcome] += 1
+            self._providers[happened.task_id] = happened.provider
+        elif happened.what == "provider":
+            key = happened.provider.lower()
+            self._errors[key, type(happened.error).__name__] += 1
+            self._providers[happened.task_id] = key
+        elif happened.what == "task":
+            self._tasks[happened.outcome] += 1
+        self._count()
+
+    def _count(self) -> None:
+        """Takes in what the App's meter has heard since; a task's provider is known from its first end."""
+        if self._watched is None:
+            return
+        for task_id, spent in self._watched.app.spent.items():
+            provider = self._providers.get(task_id)
+            if provider is not None and spent != (before := self._counted.get(task_id, Usage())):
+                self._counted[task_id] = spent
+                self._usage[provider] = self._usage.get(provider, Usage()) + _less(spent, before)
+
+    def close(self) -> None:
+        """Stops listening."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    # --- a scrape
+
+    def collect(self) -> Iterator[Metric]:
+        """Every figure, at this moment. Called by the server's thread."""
+        yield from self._counters()
+        if self._watched is not None:
+            app, node = self._watched.app, self._watched.node
+            yield _gauge("kgnb_node_info", "This node.", {(__version__, node.name): 1}, "version", "node")
+            yield from _slots(node)
+            yield from _providers(node)
+            yield _queues(node)
+            down = app.health.down
+            up = {name: int(name not in down) for name in SERVICES}
+            yield _gauge("kgnb_service_up", "Whether the service answers.", up, "service")
+
+    def _counters(self) -> Iterator[Metric]:
+        usage = dict(self._usage)
+        ended, closed, errors = dict(self._chapters), dict(self._tasks), dict(self._errors)
+        requests = {p: u.requests for p, u in usage.items()}
+        yield _counter("kgnb_chapters", "Chapters that came to an end here.", ended, "provider", "outcome")
+        yield _counter("kgnb_tasks", "Tasks that this node closed.", closed, "status")
+        yield _counter("kgnb_provider_errors", "Calls that failed for good.", errors, "provider", "kind")
+        yield _counter("kgnb_requests", "HTTP requests to providers.", requests, "provider")
+        yield _counter("kgnb_tokens", "Tokens as providers count.", _tokens(usage), "provider", "kind")
+
+
+def _tokens(usage: Mapping[str, Usage]) -> dict[tuple[str, str], int]:
+    prompt = {(p, "prompt"): u.prompt_tokens for p, u in usage.items()}
+    return prompt | {(p, "completion"): u.completion_tokens for p, u in usage.items()}
+
+
+def _less(now: Usage, before: Usage) -> Usage:
+    return Usage(
+        now.requests - before.requests,
+        now.prompt_tokens - before.prompt_tokens,
+        now.completion_tokens - before.completion_tokens,
+    )
+
+
+# Values by label: the one label's value, or a tuple of all.
+_Values = Mapping[Any, float]
+
+
+def _gauge(name: str, text: str, values: _Values, *labels: str) -> Metric:
+    return _filled(GaugeMetricFamily(name, text, labels=labels), values)
+
+
+def _counter(name: str, text: str, values: _Values, *labels: str) -> Metric:
+    return _filled(CounterMetricFamily(name, text, labels=labels), values)
+
+
+def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: _Values) -> Metric:
+    for key, value in values.items():
+        family.add_metric(list(key) if isinstance(key, tuple) else [key], value)
+    return family
+
+
+def _slots(node: Node) -> Iterator[Metric]:
+    served = node.providers.served()
+    busy = Counter(work.provider for work in list(node.slots.works.values()))
+    most = node.settings.slots_for(len(served))
+    allowed = {p.key: min(most, node.gate.limiter(p).slots) for p in served if not p.is_rules}
+    working = {p.key: busy[p.key] for p in served}
+    yield _gauge("kgnb_slots", "Slots that may work now; a rate limit shrinks them.", allowed, "provider")
+    yield _gauge("kgnb_slots_busy", "Chapters in flight.", working, "provider")
+    yield _gauge("kgnb_open_tasks", "Tasks that this node keeps open.", {(): len(node.keeper.held)})
+
+
+def _providers(node: Node) -> Iterator[Metric]:
+    served, paused = [p for p in node.providers.served() if not p.is_rules], dict(node.gate.paused)
+    shut = {p.key: int(p.name in paused) for p in served}
+    waits = {p.key: round(node.gate.wait(p), 1) for p in served}
+    yield _gauge("kgnb_provider_paused", "Whether it is paused for every node.", shut, "provider")
+    yield _gauge("kgnb_provider_limited_seconds", "Until its rate limit is over.", waits, "provider")
+
+
+def _queues(node: Node) -> Metric:
+    sizes = {
+        (queue, name): number
+        for queue, state in dict(node.states).items()
+        for name, number in asdict(state).items()
+    }
+    return _gauge("kgnb_queue_size", "What the queues held at the node's last look.", sizes, "queue", "state")
