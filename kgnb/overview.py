@@ -92,11 +92,11 @@ class Overview:
 
 def _node(node: NodeSeen, leases: Sequence[LeaseSeen], providers: Sequence[Provider]) -> dict[str, Any]:
     names = {p.key: p.name for p in providers}
-    busy, tasks = Counter(node.busy), set(node.tasks)
+    flying, tasks = Counter(node.busy), set(node.tasks)
     if node.kgnb:
         mine = [lease for lease in leases if lease.node == node.name]
         keys = [lease.queue.rpartition(":")[2] for lease in mine if lease.chapter_id]
-        busy, tasks = Counter(names.get(key, key) for key in keys), {lease.task_id for lease in mine}
+        flying, tasks = Counter(names.get(key, key) for key in keys), {lease.task_id for lease in mine}
     return {
         "name": node.name,
         "heartbeat": node.heartbeat,
@@ -107,12 +107,17 @@ def _node(node: NodeSeen, leases: Sequence[LeaseSeen], providers: Sequence[Provi
         "version": node.version,
         "kgnb": node.kgnb,
         "providers": [
-            # Chapters that are written while their slot has gone to the next one are busy too.
-            {"provider": name, "busy": busy[name], "slots": max(node.shares.get(name, 0), busy[name])}
-            for name in sorted(node.shares.keys() | busy.keys())
+            _share(name, flying[name], node.shares.get(name, 0))
+            for name in sorted(node.shares.keys() | flying.keys())
         ],
         "tasks": sorted(tasks),
     }
+
+
+def _share(provider: str, flying: int, slots: int) -> dict[str, Any]:
+    """More chapters than slots may be in flight: read ahead, or written while their slot has moved on."""
+    slots = slots or flying
+    return {"provider": provider, "busy": min(flying, slots), "slots": slots, "in_flight": flying}
 
 
 def _queue(name: str, state: QueueState) -> dict[str, Any]:

@@ -120,7 +120,7 @@ class Presence:
         ordered = sorted(workers, key=lambda worker: worker.task_id is None)
         commands = [command for worker in ordered for command in self._worker(worker, pid)]
         commands += self._node(started_at, slots, pid)
-        commands.append(self._about(workers))
+        commands.append(self._about(workers, slots))
         present = {worker.id for worker in workers}
         commands += [("DEL", f"kg:worker:{gone}") for gone in self._workers - present]
         self._workers |= present  # should the trip fail midway, leave() knows of all
@@ -146,10 +146,12 @@ class Presence:
             *self._queue.watched(),
         ]
 
-    def _about(self, workers: Sequence[WorkerState]) -> Command:
+    def _about(self, workers: Sequence[WorkerState], slots: int) -> Command:
         """What only kgnb tells: its version, and the slots of each provider."""
-        slots = Counter(worker.provider for worker in workers if not worker.kept)
-        told = json.dumps({"version": __version__, "slots": slots}, ensure_ascii=False)
+        shown = Counter(worker.provider for worker in workers if not worker.kept)
+        # More may be in flight: chapters that are read ahead, or written while their slot has moved on.
+        shares = {provider: min(number, slots) for provider, number in shown.items()}
+        told = json.dumps({"version": __version__, "slots": shares}, ensure_ascii=False)
         return ("SET", ABOUT + self._queue.node, told, "EX", NODE_TTL)
 
     def _worker(self, worker: WorkerState, pid: int) -> list[Command]:
