@@ -18,12 +18,14 @@ from kgnb.embedded import Embedded, open_embedded
 from kgnb.errors import ServiceDown
 from kgnb.gate import Gate
 from kgnb.health import Health
+from kgnb.llm.budget import Budget, Purse
 from kgnb.llm.cache import ReplyCache
+from kgnb.llm.rates import Rates
 from kgnb.model import Usage
 from kgnb.node import Happened, Node
 from kgnb.pool import CpuPool
 from kgnb.providers import Providers
-from kgnb.settings import Settings
+from kgnb.settings import Settings, amounts, prices
 from kgnb.store.graph import GraphStore
 from kgnb.store.ledger import Ledger
 from kgnb.store.places import GraphPlace, SqlPlace
@@ -234,11 +236,23 @@ async def running_node(
             finally:  # also when leaving is cut short by a second cancel
                 loops.cancel()
                 await asyncio.gather(loops, return_exceptions=True)
+            with suppress(ServiceDown):
+                await node.gate.flush()
             with suppress(ServiceDown):  # what it wrote about itself expires
                 await upkeep.progress()
                 await presence.leave()
     finally:
         await asyncio.to_thread(renewer.stop)
+
+
+def budget_of(settings: Settings) -> Budget:
+    """What providers may cost by these settings, and their prices."""
+    return Budget(
+        amounts(settings.budget),
+        amounts(settings.budget_tokens),
+        prices(settings.prices),
+        settings.budget_days,
+    )
 
 
 def _node(
@@ -247,6 +261,8 @@ def _node(
     gate = Gate(
         app.queue,
         app.health,
+        Purse(app.ledger, budget_of(app.settings)),
+        Rates(app.queue.link, amounts(app.settings.rpm), amounts(app.settings.tpm)),
         suspend_seconds=app.settings.suspend_seconds,
         most=app.settings.slots_for(1),
     )

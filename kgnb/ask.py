@@ -151,7 +151,7 @@ class Asker:
             # As it is known now: its key or address may have changed since the task was opened.
             now = self._providers.find(info.provider.key) or info.provider
             client = self._providers.client(now)
-            done = await self._gate.ask(client, request, info.model)
+            done = await self._gate.ask(client, request, info.model, lost=parts.lease.lost)
             spent = done.usage
             parsed = reply.parse(done.text, provider=info.provider.name)
         except ProviderError as error:

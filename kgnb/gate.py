@@ -114,9 +114,7 @@ class Gate:
         """Waits until the call's next HTTP request may go; raises when it may not."""
         provider = call.provider
         # The budget first: who finds it used up should hear that, and not that its effect is a pause.
-        await self._health.patiently(
-            "sql", lambda: self._purse.check(provider, call.model), lost=call.lost
-        )
+        await self._health.patiently("sql", lambda: self._purse.check(provider, call.model), lost=call.lost)
         self._refuse_paused(provider)
         wait = self.wait(provider)
         if wait > LONGEST_WAIT:

@@ -14,7 +14,9 @@ from kgnb.errors import (
     KgnbError,
     LeaseLost,
     ProviderError,
+    ProviderPaused,
     RateLimited,
+    RateReached,
     ServiceDown,
 )
 from kgnb.gate import Gate
@@ -84,7 +86,6 @@ class Node:
         self._running: dict[asyncio.Task[None], Claim] = {}
         self._wake = asyncio.Event()
         self._stopping = False
-        self._suspended: dict[str, float] = {}
         self._turn = 0
         self._asked_for: list[tuple[str, int]] = []
         self._seen_newer = False
@@ -149,7 +150,7 @@ class Node:
             return None
         self.stores.health.answered("redis")
         self.states = poll.state
-        self._suspended = poll.suspended
+        self.gate.paused = poll.suspended
         return poll
 
     def _asks(self) -> list[Ask]:
@@ -195,8 +196,7 @@ class Node:
 
     def _shut(self, provider: Provider) -> bool:
         """Whether the provider is paused for everyone, or rate-limited for longer than a slot waits."""
-        paused = self._suspended.get(provider.name, 0) > time.time()
-        return paused or self.gate.wait(provider) > 0
+        return provider.name in self.gate.paused or self.gate.wait(provider) > 0
 
     # --- acting
 
@@ -269,6 +269,9 @@ class Node:
         started = time.monotonic()
         try:
             outcome = await self._chapters.run(claim, info, lambda: self._recorded(claim))
+        except (ProviderPaused, RateReached):  # nobody's failure
+            await self._hand_back(claim)
+            return
         except ProviderError as error:
             log.warning(say("node.provider_failed", provider=info.provider.name, reason=str(error)))
             self._listener(Happened("provider", claim.task_id, provider=info.provider.name, error=error))

@@ -59,6 +59,7 @@ class Upkeep:
             "providers": (PROVIDERS_SECONDS, self._node.providers.refresh, "sql"),
             "probe": (WATCH_SECONDS, self._probe, ""),
             "limits": (WATCH_SECONDS, self._limits, ""),
+            "spending": (WATCH_SECONDS, self._node.gate.flush, ""),
             "reconcile": (self._node.settings.guard_interval, self._reconciler.turn, ""),
         }
         async with asyncio.TaskGroup() as group:

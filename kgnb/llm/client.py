@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -49,7 +49,7 @@ MAX_BODY = 8_000_000
 MAX_WAIT = 30.0
 """Seconds between two tries; an endpoint that wants a longer pause is down."""
 
-_DEFAULT_URLS = {
+DEFAULT_URLS = {
     "openai": "https://api.openai.com/v1",
     "anthropic": "https://api.anthropic.com",
     "claude": "https://api.anthropic.com",
@@ -64,6 +64,10 @@ class Completion:
     usage: Usage
 
 
+async def _freely() -> None:
+    """Admits every request."""
+
+
 class Client:
     """Asks ``provider``. ``timeout``: seconds for one request in all; ``tries``: attempts of one call on
     connection errors, timeouts and 5xx; ``connections``: size of the pool, at least the slots that ask.
@@ -75,23 +79,34 @@ class Client:
         self.provider = provider
         self.usage = Usage()
         """What all calls cost so far, also those that failed or were cancelled."""
+        self.busy = 0
+        """Calls under way."""
         self._timeout = timeout
         self._tries = max(1, tries)
-        base_url = _checked_url(provider)
+        base_url = checked_url(provider)
         self._dialect = dialect_of(provider, base_url)
         self._forms: dict[str, Form] = {}
         self._host = urlsplit(base_url).hostname or ""
         self._path = self._dialect.path(base_url)
-        self._sdk = _sdk(base_url, self._dialect.headers(_checked_key(provider)), timeout, connections)
+        self._sdk = _sdk(base_url, self._dialect.headers(checked_key(provider)), timeout, connections)
 
-    async def ask(self, prompt: Prompt, model: str) -> Completion:
-        """The reply of ``model`` to ``prompt``.
+    async def ask(
+        self,
+        prompt: Prompt,
+        model: str,
+        *,
+        admit: Callable[[], Awaitable[None]] = _freely,
+        spent: Callable[[Usage], None] = lambda _: None,
+    ) -> Completion:
+        """The reply of ``model`` to ``prompt``. ``admit`` is awaited before each HTTP request, and what it
+        raises ends the call; ``spent`` hears what the call cost however it ends.
 
         Raises ProviderDown after ``tries`` attempts, RateLimited, AuthRejected, QuotaExhausted,
         RequestRejected (also where no LLM answers), PromptTooLong, ReplyTruncated or ReplyRefused; ``.usage``
         of each says what the call cost.
         """
-        meter = _Meter()
+        meter = _Meter(admit)
+        self.busy += 1
         try:
             answer = await self._formed(prompt, model, meter)
             return Completion(self._complete(answer).text, meter.usage)
@@ -99,7 +114,9 @@ class Client:
             error.usage = meter.usage
             raise
         finally:
+            self.busy -= 1
             self.usage += meter.usage
+            spent(meter.usage)
 
     async def reachable(self) -> None:
         """Raises ProviderDown unless something answers at the endpoint, whatever it says; asks nothing."""
@@ -116,6 +133,19 @@ class Client:
             return  # a status, an odd body: something answers
         if down is not None:
             raise down  # here, where no error that holds the key is its context
+
+    async def models(self) -> list[str]:
+        """Names of the models that the endpoint lists; none where it lists nothing. Asks no model."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                found = await self._sdk.get("models", cast_to=object)
+        except (APIError, ValueError, TimeoutError, _TooLargeError):
+            return []  # a list is a courtesy: many endpoints have none
+        items = found.get("data") if isinstance(found, dict) else None
+        names = (
+            (item.get("id") for item in items if isinstance(item, dict)) if isinstance(items, list) else ()
+        )
+        return [name for name in names if isinstance(name, str)]
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -156,6 +186,7 @@ class Client:
     async def _tried(self, body: dict[str, Any], model: str, meter: _Meter) -> Answer:
         """One request, again after a failure that may pass."""
         for attempt in range(1, self._tries + 1):
+            await meter.admit()
             outcome, wait = await self._once(body, model, meter, attempt)
             if isinstance(outcome, Answer):
                 return outcome
@@ -205,9 +236,10 @@ class Client:
 
 
 class _Meter:
-    """Counts one call's finished requests and their tokens."""
+    """Admits one call's requests, counts the finished ones and their tokens."""
 
-    def __init__(self) -> None:
+    def __init__(self, admit: Callable[[], Awaitable[None]]) -> None:
+        self.admit = admit
         self.usage = Usage()
 
     def finished(self, usage: Usage | None = None) -> None:
@@ -231,24 +263,26 @@ def _backoff(attempt: int) -> float:
 # --- settings of a provider ---------------------------------------------------------------------------------
 
 
-def _checked_url(provider: Provider) -> str:
-    url = (provider.base_url or _DEFAULT_URLS.get(provider.key, "")).strip().rstrip("/")
+def checked_url(provider: Provider) -> str:
+    """The provider's address without a slash at its end; raises SettingsError for one that can't be asked."""
+    url = (provider.base_url or DEFAULT_URLS.get(provider.key, "")).strip().rstrip("/")
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         good = False
     if not good or any(c.isspace() for c in url):
-        raise SettingsError("provider.bad_url", provider=provider.name, url=_shown(url))
+        raise SettingsError("provider.bad_url", provider=provider.name, url=shown(url))
     return url
 
 
-def _shown(url: str) -> str:
-    """The URL without what may be a password in it."""
+def shown(url: str) -> str:
+    """A URL without what may be a password in it."""
     return url.rpartition("@")[2][:200]
 
 
-def _checked_key(provider: Provider) -> str:
+def checked_key(provider: Provider) -> str:
+    """The provider's key; raises SettingsError for one that no header can carry."""
     key = provider.api_key.get_secret_value().strip()
     if not (key.isascii() and key.isprintable()) or " " in key:
         # Sent all the same, the HTTP library's error would quote it.

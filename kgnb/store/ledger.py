@@ -8,10 +8,11 @@ from kgnb.store.chapters import ChapterEnd, Chapters, ChapterWork
 from kgnb.store.commands import Commands
 from kgnb.store.lives import Lives, Opening
 from kgnb.store.record import Record, SettleRows
+from kgnb.store.spending import Spending
 from kgnb.store.tasks import Tasks
 
 __all__ = ["ChapterEnd", "ChapterWork", "Imported", "Ledger", "Opening", "SettleRows"]
 
 
-class Ledger(Books, Catalog, Tasks, Lives, Commands, Chapters, Record):
+class Ledger(Books, Catalog, Tasks, Lives, Commands, Chapters, Record, Spending):
     """Everything that is durable, on an :class:`~kgnb.store.sql.Sql` that is prepared."""

@@ -70,7 +70,7 @@ class Script:
 def script(name: str) -> Script:
     """The script ``lua/<name>.lua``, with the common head unless it stands alone."""
     folder = files("kgnb.store") / "lua"
-    head = "" if name == "tokens" else (folder / "common.lua").read_text("utf-8")
+    head = "" if name in ("tokens", "rate") else (folder / "common.lua").read_text("utf-8")
     made = Script.of(head + (folder / f"{name}.lua").read_text("utf-8"))
     _sources[made.sha] = made.source
     return made

@@ -1,0 +1,140 @@
+"""What providers cost, and whether they may cost more.
+
+Every usage is counted in memory at once and written to ``kgnb_spending`` every two seconds and at leaving, so
+a crash loses two seconds of it. All nodes share these rows: what is under way when a budget is reached, and
+what other nodes spent within two seconds, comes on top of it. Days are calendar days in Beijing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+
+from kgnb.errors import BudgetReached
+from kgnb.model import Provider, Usage, beijing_now
+from kgnb.store.ledger import Ledger
+from kgnb.store.spending import Spent
+
+FRESH_SECONDS = 10.0
+"""What other nodes spent is known at least this well before a request under a budget."""
+MILLION = 1_000_000
+
+_Key = tuple[str, str, date]
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Limits by lower-case name of the provider, "" for each that isn't named; ``prices`` (prompt, reply) of
+    a million tokens by ``name`` or ``name/model``; ``days`` in the window, today among them."""
+
+    money: Mapping[str, float] = field(default_factory=dict)
+    tokens: Mapping[str, float] = field(default_factory=dict)
+    prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    days: int = 30
+
+    def limits(self, provider: str) -> tuple[float, float]:
+        """(money, tokens) that the provider may cost; 0 = any amount."""
+        key = provider.lower()
+        money, tokens = (given.get(key, given.get("", 0.0)) for given in (self.money, self.tokens))
+        return money, tokens
+
+    def price(self, provider: str, model: str) -> tuple[float, float] | None:
+        """(prompt, reply) of a million tokens, if it is known."""
+        key = provider.lower()
+        names = (f"{key}/{model.lower()}", key, "")
+        return next((self.prices[name] for name in names if name in self.prices), None)
+
+    def cost(self, provider: str, model: str, usage: Usage) -> float | None:
+        """What ``usage`` cost; None where there is no price."""
+        price = self.price(provider, model)
+        if price is None:
+            return None
+        return (usage.prompt_tokens * price[0] + usage.completion_tokens * price[1]) / MILLION
+
+    def since(self, now: datetime) -> date:
+        """The first day of the window."""
+        return now.date() - timedelta(days=self.days - 1)
+
+
+class Purse:
+    """One node's spending, and what it knows of the others'. ``clock`` gives the time in Beijing."""
+
+    def __init__(self, ledger: Ledger, budget: Budget, clock: Callable[[], datetime] = beijing_now) -> None:
+        self.budget = budget
+        self._ledger = ledger
+        self._clock = clock
+        self._new: dict[_Key, Usage] = {}
+        self._known: dict[_Key, Usage] = {}
+        self._read_at = float("-inf")
+        self._writing = asyncio.Lock()
+
+    def spent(self, provider: Provider, model: str, usage: Usage) -> None:
+        """Counts what a call cost."""
+        if usage != Usage():
+            key = (provider.key, model, self._clock().date())
+            self._new[key] = self._new.get(key, Usage()) + usage
+
+    @property
+    def _bounded(self) -> bool:
+        return bool(self.budget.money or self.budget.tokens)
+
+    async def flush(self) -> None:
+        """Writes what is new; under a budget also reads what all nodes spent. Raises ServiceDown."""
+        async with self._writing:
+            stale = self._bounded and time.monotonic() - self._read_at > FRESH_SECONDS
+            if not self._new and not stale:
+                return
+            going, since = dict(self._new), self.budget.since(self._clock())
+            rows = [Spent(*key, usage) for key, usage in going.items()]
+            known = await self._ledger.add_spending(rows, since if self._bounded else None)
+            for key, usage in going.items():
+                left = _less(self._new[key], usage)
+                if left == Usage():
+                    del self._new[key]
+                else:
+                    self._new[key] = left
+            self._known = {(s.provider, s.model, s.day): s.usage for s in known}
+            self._read_at = time.monotonic()
+
+    async def check(self, provider: Provider, model: str) -> None:
+        """Raises BudgetReached when the provider may cost no more, ServiceDown when nobody can know."""
+        money, tokens = self.budget.limits(provider.key)
+        if not (money or tokens):
+            return
+        if time.monotonic() - self._read_at > FRESH_SECONDS:
+            await self.flush()
+        if money and self.budget.price(provider.key, model) is None:
+            raise self._reached("provider.no_price", provider, model=model)
+        spent_money, spent_tokens = self._in_window(provider.key)
+        if money and spent_money >= money:
+            facts = {"spent": f"{spent_money:.4g}", "limit": f"{money:.10g}", "days": self.budget.days}
+            raise self._reached("provider.budget_money", provider, **facts)
+        if tokens and spent_tokens >= tokens:
+            facts = {"spent": spent_tokens, "limit": f"{tokens:.10g}", "days": self.budget.days}
+            raise self._reached("provider.budget_tokens", provider, **facts)
+
+    def _in_window(self, key: str) -> tuple[float, int]:
+        since, money, tokens = self.budget.since(self._clock()), 0.0, 0
+        for rows in (self._known, self._new):
+            for (provider, model, day), usage in rows.items():
+                if provider == key and day >= since:
+                    money += self.budget.cost(provider, model, usage) or 0.0
+                    tokens += usage.prompt_tokens + usage.completion_tokens
+        return money, tokens
+
+    def _reached(self, key: str, provider: Provider, **facts: object) -> BudgetReached:
+        now = self._clock()
+        midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time())
+        pause = max(60.0, (midnight - now).total_seconds() + 1)  # nothing leaves the window before
+        return BudgetReached(key, provider=provider.name, pause_seconds=pause, **facts)
+
+
+def _less(a: Usage, b: Usage) -> Usage:
+    return Usage(
+        a.requests - b.requests,
+        a.prompt_tokens - b.prompt_tokens,
+        a.completion_tokens - b.completion_tokens,
+    )
