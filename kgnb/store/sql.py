@@ -36,7 +36,9 @@ CONNECT_SECONDS = 8
 LOCK_SECONDS = 5
 STATEMENT_SECONDS = 12
 SOCKET_SECONDS = 15
-"""All well below the lease of 30 s: a node whose database hangs notices while its leases live."""
+IDLE_SECONDS = 10
+"""All well below the lease of 30 s: a node whose database hangs notices while its leases live, and one that
+froze within a transaction keeps nobody waiting at its locks."""
 AGAIN_SECONDS = 8.0
 """How long a transaction is repeated after deadlocks and lock waits."""
 
@@ -107,7 +109,7 @@ class Sql:
             pool_size=pool_size,
             max_overflow=max_overflow,
             pool_timeout=pool_timeout,
-            pool_recycle=recycle,
+            pool_recycle=recycle if pre_ping else min(recycle, IDLE_SECONDS),
             pool_pre_ping=pre_ping and not self.sqlite,
             hide_parameters=True,
             connect_args={**(_SQLITE_ARGUMENTS if self.sqlite else _MYSQL_ARGUMENTS), **(connect_args or {})},
@@ -254,10 +256,11 @@ def _sqlite_begin(connection: sa.Connection) -> None:
 
 def _mysql_connected(connection: Any, _record: object) -> None:
     mariadb = "mariadb" in connection.get_server_info().lower()
+    # MySQL has no limit for an idle transaction, so an idle connection ends there; the pool's ping finds out.
     limit = (
-        f"max_statement_time={STATEMENT_SECONDS}"
+        f"max_statement_time={STATEMENT_SECONDS}, idle_transaction_timeout={IDLE_SECONDS}"
         if mariadb
-        else f"max_execution_time={STATEMENT_SECONDS * 1000}"
+        else f"max_execution_time={STATEMENT_SECONDS * 1000}, wait_timeout={2 * IDLE_SECONDS}"
     )
     with connection.cursor() as cursor:
         # Strict: a text that doesn't fit is an error, never cut in silence.
