@@ -25,6 +25,7 @@ from kgnb.model import Usage
 from kgnb.node import Happened, Node
 from kgnb.pool import CpuPool
 from kgnb.providers import Providers
+from kgnb.session import UNLIMITED, Session
 from kgnb.settings import Settings, amounts, prices
 from kgnb.store.graph import GraphStore
 from kgnb.store.ledger import Ledger
@@ -214,8 +215,12 @@ async def running_node(
     *,
     only_task: int | None = None,
     listener: Callable[[Happened], None] = lambda _: None,
+    session: Session = UNLIMITED,
 ) -> AsyncIterator[Node]:
-    """A node with its heartbeat and leases, ready for ``node.run()``; leaving hands back what is open."""
+    """A node with its heartbeat and leases, ready for ``node.run()``; leaving hands back what is open.
+
+    How long it waits for chapters in flight: ``drain_seconds``, at most half of what ``session`` has left.
+    """
     settings = app.settings
     presence = Presence(app.queue)
     name = await presence.claim_name(settings.node_name or socket.gethostname())
@@ -232,7 +237,7 @@ async def running_node(
             yield node
         finally:
             try:
-                await node.leave(settings.drain_seconds)
+                await node.leave(session.drain(settings.drain_seconds))
             finally:  # also when leaving is cut short by a second cancel
                 loops.cancel()
                 await asyncio.gather(loops, return_exceptions=True)

@@ -15,6 +15,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,12 +26,14 @@ from kgnb.cli_parts import FAILED_CHAPTERS, INTERRUPTED, OK, command, json_optio
 from kgnb.cli_tasks import add_dead, add_pauses, add_task_commands
 from kgnb.errors import KgnbError
 from kgnb.loops import new_loop
+from kgnb.session import Session
 from kgnb.settings import Settings
 from kgnb.texts import say, use_language
 
 if TYPE_CHECKING:
+    from kgnb.app import App
     from kgnb.metrics import Metrics
-    from kgnb.node import Happened
+    from kgnb.node import Happened, Node
 
 log = logging.getLogger(__name__)
 
@@ -146,27 +149,32 @@ async def _worker(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _work(args: argparse.Namespace, settings: Settings, metrics: Metrics | None) -> int:
-    from kgnb.app import open_app, open_waiting, running_node
+    from kgnb.serving import serve
 
     stop = asyncio.Event()
     _on_signals(stop.set)
-    again = True
-    while again and not stop.is_set():
-        again = False
-        async with open_app(settings) if args.fail_fast else open_waiting(settings, stop=stop) as app:
-            if app is None:
-                return OK
-            async with running_node(app, listener=metrics.heard if metrics else _unheard) as node:
-                logs.name_node(node.name)
-                if metrics:
-                    metrics.watch(app, node)
-                watcher = asyncio.create_task(_stop_when(stop, node.stop))
-                log.info(say("node.started", node=node.name, slots=settings.slots_for(1)))
-                await node.run(drain=args.drain, until=lambda app=app: app.engines_gone)  # type: ignore[misc]
-                watcher.cancel()
-            again = app.engines_gone
-        log.info(say("node.left", node=node.name))
+
+    def ready(app: App, node: Node) -> None:
+        logs.name_node(node.name)
+        if metrics:
+            metrics.watch(app, node)
+
+    await serve(
+        settings,
+        stop,
+        drain=args.drain,
+        fail_fast=args.fail_fast,
+        session=_session(settings),
+        listener=metrics.heard if metrics else _unheard,
+        ready=ready,
+    )
     return OK
+
+
+def _session(settings: Settings) -> Session:
+    """A command's session is limited only where the user says so."""
+    seconds = settings.session_seconds or None
+    return Session(time.time(), seconds, settings.session_margin)
 
 
 @contextmanager
@@ -248,11 +256,6 @@ def _on_signals(stop: Callable[[], None]) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, heard)
-
-
-async def _stop_when(stop: asyncio.Event, then: Callable[[], None]) -> None:
-    await stop.wait()
-    then()
 
 
 # --- the parser

@@ -112,6 +112,10 @@ class Settings(BaseSettings):
     """A chapter is held at most this long in all, however diligently a hung node renews."""
     drain_seconds: float = Field(10.0, validation_alias="KGNB_DRAIN_SECONDS", ge=0)
     """How long a leaving node waits for chapters in flight."""
+    session_seconds: float = Field(0.0, validation_alias="KGNB_SESSION_SECONDS", ge=0)
+    """How long this session lasts in all; 0 = as its place has it (Kaggle 12 h, its TPUs 9 h, Colab 12 h)."""
+    session_margin: float = Field(900.0, validation_alias="KGNB_SESSION_MARGIN", ge=0)
+    """A node leaves so long before its session ends, or a tenth of the session where that is less."""
     stall_seconds: float = Field(1500.0, validation_alias="KGNB_STALL_SECONDS", gt=0)
     """`build` gives up after this long without progress: above the longest hold and a provider's pause."""
 

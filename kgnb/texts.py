@@ -721,6 +721,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "任务 {task}：{source} 的提供方已停用，移到 {target}",
         "Task {task}: nobody serves {source} any more; moved to {target}",
     ),
+    "node.session_ends": (
+        "会话还剩 {minutes} 分钟：不再领取新章节，交还手上的，准备离开",
+        "The session has {minutes} minutes left: no new chapters, what is in flight is handed back, leaving",
+    ),
     "node.requeued": (
         "任务 {task} 未完成且不在队列里，重新放入 {queue}",
         "Task {task} is unfinished and unknown to the queues; back to {queue}",

@@ -1,0 +1,54 @@
+"""The end of a session: a node leaves before it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from run_help import Place, llm, novel
+
+from kgnb.session import UNLIMITED, Session
+
+
+def test_without_a_length_it_never_ends() -> None:
+    assert (UNLIMITED.ends_at, UNLIMITED.leaves_at, UNLIMITED.left, UNLIMITED.is_ending) == (None,) * 3 + (
+        False,
+    )
+    assert UNLIMITED.drain(10) == 10
+
+
+def test_a_node_leaves_the_margin_before_the_end_or_a_tenth() -> None:
+    now = time.time()
+    assert Session(now, 43_200, 900).leaves_at == now + 43_200 - 900
+    assert Session(now, 60, 900).leaves_at == now + 54
+    assert Session(now - 55, 60, 900).is_ending
+    assert not Session(now - 50, 60, 900).is_ending
+
+
+def test_leaving_takes_at_most_half_of_what_is_left() -> None:
+    assert Session(time.time() - 52, 60, 900).drain(10) <= 4
+    assert Session(time.time() - 100, 60, 900).drain(10) == 0
+    assert Session(time.time(), 3_600, 900).drain(10) == 10
+
+
+def test_a_worker_ends_with_its_session_and_leaves_the_rest_to_others(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    try:
+        with llm(latency=0.5) as server:
+            place.env |= server.env()
+            assert place.run("submit", novel(tmp_path / "b.txt", 100), "--provider", "dryrun").code == 0
+            began = time.monotonic()
+            ran = place.run("worker", "--slots", "2", env={"KGNB_SESSION_SECONDS": "20"})
+            assert ran.code == 0
+            assert (
+                time.monotonic() - began < 12
+            )  # the session, and what the command needs to start and to end
+            rows = len(place.sql("SELECT chapter_id FROM kgnb_extractions"))
+            assert 0 < rows < 100
+            assert place.sql("SELECT status FROM knowledge_graph_tasks") == [("running",)]
+            server.server.latency = 0
+            assert place.run("worker", "--drain", "--slots", "8").code == 0
+            assert place.sql("SELECT status FROM knowledge_graph_tasks") == [("completed",)]
+            assert server.stats.answered_twice == []
+    finally:
+        place.kill_everything()
