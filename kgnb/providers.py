@@ -2,35 +2,86 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
 from kgnb.errors import SettingsError
-from kgnb.llm.client import Client
+from kgnb.keys import Keys, SavedKey, origin
+from kgnb.llm.client import DEFAULT_URLS, Client, checked_key, checked_url
 from kgnb.model import RULES, Provider, Task, TaskConfig
 from kgnb.settings import Settings
 from kgnb.store.ledger import Ledger
+from kgnb.texts import say
+
+log = logging.getLogger(__name__)
 
 
 class Providers:
     """The providers known right now, and one client for each of them.
 
-    A row of the table wins over the environment's provider of the same name.
+    A row of the table wins over the environment's provider of the same name. A row without a key gets the
+    one that was saved for its name and address, or the environment's. What can't be used at all stays known,
+    but isn't served: its queue is left alone.
     """
 
     def __init__(self, ledger: Ledger, settings: Settings) -> None:
         self._ledger = ledger
         self._settings = settings
+        self._keys = Keys(settings.keys_path)
         self._known: dict[str, Provider] = {}
+        self._unusable: set[str] = set()
+        self._told: dict[str, str] = {}
         self._only = ""
         self._clients: dict[str, tuple[Provider, Client]] = {}
         self._retired: list[Client] = []
 
     async def refresh(self) -> None:
-        """Reads the table again; raises ServiceDown when SQL doesn't answer."""
-        known = {RULES: Provider(RULES)}
+        """Reads the table and the saved keys again; raises ServiceDown when SQL doesn't answer."""
+        rows = await self._ledger.providers()
+        saved = await asyncio.to_thread(self._saved)
         own = environment_provider(self._settings)
-        if own is not None:
-            known[own.key] = own
-        known |= {p.key: p for p in await self._ledger.providers() if p.key != RULES}
-        self._known = known
+        filled = [with_key(row, saved, own) for row in rows if row.key != RULES]
+        self._known = _chosen([*filled, *filter(None, [own])])
+        troubles = {key: e for key, p in self._known.items() if (e := problem(p)) is not None}
+        self._unusable = set(troubles)
+        told = {
+            key: say("provider.twice", provider=key if key.isprintable() else ascii(key))
+            for key in _repeated(filled)
+        }
+        self._tell(told | {key: _left_alone(key, error) for key, error in troubles.items()})
+        await self._retire()
+
+    def _saved(self) -> Mapping[str, SavedKey]:
+        try:
+            return self._keys.read()
+        except SettingsError as error:
+            self._say_once("keys", str(error))
+            return {}
+
+    def _tell(self, now: Mapping[str, str]) -> None:
+        """Logs each trouble once; a new one, or the same after it was mended, again."""
+        for key in self._told.keys() - now.keys() - {"keys"}:
+            del self._told[key]
+        for key, text in now.items():
+            self._say_once(key, text)
+
+    def _say_once(self, key: str, text: str) -> None:
+        if self._told.get(key) != text:
+            self._told[key] = text
+            log.warning("%s", text)
+
+    async def _retire(self) -> None:
+        """Takes the clients of providers that are gone or changed out of use; closes those that are idle."""
+        for key, (provider, client) in list(self._clients.items()):
+            if self._known.get(key) != provider:
+                self._retired.append(client)
+                del self._clients[key]
+        idle = [client for client in self._retired if not client.busy]
+        self._retired = [client for client in self._retired if client.busy]
+        for client in idle:
+            await client.close()
 
     def get(self, name: str) -> Provider:
         """The provider called ``name``, case aside.
@@ -47,7 +98,7 @@ class Providers:
         return self._known.get(key)
 
     def all(self) -> list[Provider]:
-        """Every provider, the rules among them."""
+        """Every provider, the rules among them, also those that can't be used."""
         return list(self._known.values())
 
     def serve_only(self, provider: Provider) -> None:
@@ -55,17 +106,20 @@ class Providers:
         self._only = provider.key
 
     def served(self) -> list[Provider]:
-        """The providers that this node serves: KG_WORKER_PROVIDERS, or all."""
+        """The providers that this node serves: KG_WORKER_PROVIDERS, or all; none that can't be used."""
         wanted = (self._only,) if self._only else self._settings.wanted_providers
-        return [p for key, p in self._known.items() if not wanted or key in wanted]
+        return [
+            p for key, p in self._known.items() if key not in self._unusable and (not wanted or key in wanted)
+        ]
 
     def client(self, provider: Provider) -> Client:
-        """The provider's client; a new one when its endpoint or key changed."""
+        """The provider's client; a new one when its endpoint or key changed. Raises SettingsError."""
         held = self._clients.get(provider.key)
         if held is None or held[0] != provider:
+            made = self._make(provider)
             if held is not None:
                 self._retired.append(held[1])  # requests in flight still use it
-            held = (provider, self._make(provider))
+            held = (provider, made)
             self._clients[provider.key] = held
         return held[1]
 
@@ -85,6 +139,25 @@ class Providers:
             await client.close()
 
 
+def _chosen(providers: Sequence[Provider]) -> dict[str, Provider]:
+    """By key: the first of each name that can be asked, else the first; and the rules."""
+    known = {RULES: Provider(RULES)}
+    for wanted in (True, False):
+        for provider in providers:
+            if (problem(provider) is None) is wanted:
+                known.setdefault(provider.key, provider)
+    return known
+
+
+def _repeated(providers: Sequence[Provider]) -> set[str]:
+    keys = [p.key for p in providers]
+    return {key for key in keys if keys.count(key) > 1}
+
+
+def _left_alone(key: str, error: SettingsError) -> str:
+    return say("provider.left_alone", provider=key if key.isprintable() else ascii(key), reason=str(error))
+
+
 def environment_provider(settings: Settings) -> Provider | None:
     """The one provider that OPENAI_BASE_URL, OPENAI_API_KEY and OPENAI_MODEL describe, if they do."""
     if not (settings.openai_base_url or settings.openai_api_key.get_secret_value()):
@@ -95,6 +168,22 @@ def environment_provider(settings: Settings) -> Provider | None:
         api_key=settings.openai_api_key,
         models=(settings.openai_model,) if settings.openai_model else (),
     )
+
+
+def with_key(provider: Provider, saved: Mapping[str, SavedKey], own: Provider | None) -> Provider:
+    """``provider`` with a key, if its row holds none: the saved one, or the environment's (``own``).
+
+    Only where the address is the one that the key was given for.
+    """
+    if provider.api_key.get_secret_value():
+        return provider
+    at = origin(provider.base_url or DEFAULT_URLS.get(provider.key, ""))
+    kept = saved.get(provider.key)
+    if kept is not None and kept.origin == at:
+        return replace(provider, api_key=kept.key)
+    if own is not None and own.key == provider.key and origin(own.base_url) == at:
+        return replace(provider, api_key=own.api_key)
+    return provider
 
 
 def model_of(provider: Provider, config: TaskConfig) -> str:
@@ -111,14 +200,34 @@ def model_of(provider: Provider, config: TaskConfig) -> str:
     return provider.models[0]
 
 
+def check_name(name: str) -> None:
+    """Raises SettingsError for a name that a queue key or a setting can't carry."""
+    bad = not name or len(name) > 100 or name.lower() == RULES or not name.isprintable()
+    if bad or any(c.isspace() or c in ":,=/{}" for c in name):
+        raise SettingsError("provider.bad_name", name=name)
+
+
 def check_usable(provider: Provider) -> None:
-    """Raises SettingsError when ``provider`` can't be asked at all: no key, no address."""
+    """Raises SettingsError when ``provider`` can't be asked at all: no key, no address, or a wrong one."""
     if provider.is_rules:
         return
-    if not provider.base_url:
+    if not provider.base_url and provider.key not in DEFAULT_URLS:
         raise SettingsError("provider.no_url", provider=provider.name)
+    checked_url(provider)
     if not provider.api_key.get_secret_value():
         raise SettingsError("provider.no_key", provider=provider.name)
+    checked_key(provider)
+
+
+def problem(provider: Provider) -> SettingsError | None:
+    """Why no node may serve ``provider``; None when it can be asked."""
+    try:
+        if ":" in provider.name or not provider.name.isprintable():
+            check_name(provider.name)  # such a queue would be taken for another provider's
+        check_usable(provider)
+    except SettingsError as error:
+        return error
+    return None
 
 
 def asked_by(task: Task, queue_provider: Provider) -> Provider:

@@ -325,8 +325,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The row of provider {name} and its saved key are deleted.",
     ),
     "providers.one": (
-        "{name}  {url}  模型 {models}  密钥 {key}  来自 {source}  {state}",
-        "{name}  {url}  models {models}  key {key}  from {source}  {state}",
+        "{name}  {url}  模型 {models}  密钥 {has_key}  来自 {source}  {state}",
+        "{name}  {url}  models {models}  key {has_key}  from {source}  {state}",
     ),
     "providers.key_yes": ("有", "yes"),
     "providers.key_no": ("无", "no"),

@@ -1,8 +1,9 @@
-"""What main configures and kgnb only reads: providers and the default config."""
+"""What main configures: providers, which kgnb's commands may change too, and the default config."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,26 +28,62 @@ MAX_KINDS = 20
 """Bounds what rows of a table can add to every prompt."""
 
 
+@dataclass(frozen=True, slots=True)
+class ProviderRow:
+    """A row of ``ai_providers``, switched off or not."""
+
+    id: int
+    provider: Provider
+    display_name: str
+    active: bool
+
+
 class Catalog:
-    """The part of the ledger that reads ``ai_providers`` and ``knowledge_graph_configs``."""
+    """The part of the ledger that keeps ``ai_providers`` and reads ``knowledge_graph_configs``."""
 
     def __init__(self, sql: Sql) -> None:
         self._sql = sql
 
     async def providers(self) -> list[Provider]:
         """The active rows of ``ai_providers``."""
-        query = sa.select(t.ai_providers).where(t.ai_providers.c.is_active == 1).order_by(t.ai_providers.c.id)
-        rows = await self._sql.run(lambda c: c.execute(query).mappings().all(), write=False)
-        return [
-            Provider(
-                name=row["name"].strip(),
-                base_url=(row["base_url"] or "").strip().rstrip("/"),
-                api_key=SecretStr((row["api_key"] or "").strip()),
-                models=_models(row["models"]),
-            )
-            for row in rows
-            if (row["name"] or "").strip()
-        ]
+        return [row.provider for row in await self.provider_rows() if row.active]
+
+    async def provider_rows(self) -> list[ProviderRow]:
+        """Every row of ``ai_providers`` that has a name."""
+        return await self._sql.run(_provider_rows, write=False)
+
+    async def save_provider(self, name: str, values: Mapping[str, Any]) -> tuple[ProviderRow, bool]:
+        """Inserts the row called ``name`` (case aside), or changes it; active from now on.
+
+        ``values`` by column; columns that aren't given stay as they are. Returns the row, and whether it is
+        new.
+        """
+        return await self._sql.run(lambda c: self._save_provider(c, name, values))
+
+    def _save_provider(
+        self, c: sa.Connection, name: str, values: Mapping[str, Any]
+    ) -> tuple[ProviderRow, bool]:
+        now = beijing_now()
+        row = _named(_provider_rows(c), name)
+        if row is None:
+            fresh = {"display_name": name, "api_key": "", "models": [], "created_at": now}
+            given = fresh | dict(values) | {"name": name, "is_active": 1, "updated_at": now}
+            self._sql.insert(c, t.ai_providers, [given])
+        else:
+            changed = dict(values) | {"is_active": 1, "updated_at": now}
+            c.execute(sa.update(t.ai_providers).where(t.ai_providers.c.id == row.id).values(**changed))
+        saved = _named(_provider_rows(c), name)
+        assert saved is not None
+        return saved, row is None
+
+    async def switch_off_provider(self, name: str) -> int:
+        """Switches off every row called ``name``, case aside; returns how many there are."""
+        off = sa.update(t.ai_providers).values(is_active=0, updated_at=beijing_now())
+        return await self._sql.run(lambda c: _each_named(c, name, off))
+
+    async def delete_provider(self, name: str) -> int:
+        """Deletes every row called ``name``, case aside; returns how many there were."""
+        return await self._sql.run(lambda c: _each_named(c, name, sa.delete(t.ai_providers)))
 
     async def gone_providers(self) -> set[str]:
         """Queue keys (lower case) of providers that the table had and that are off or deleted now."""
@@ -68,6 +105,38 @@ class Catalog:
             relation_types=_relation_types(row["relation_types"]),
             thing_kinds=_thing_kinds(row["entity_types"]),
         )
+
+
+def _provider_rows(c: sa.Connection) -> list[ProviderRow]:
+    rows = c.execute(sa.select(t.ai_providers).order_by(t.ai_providers.c.id)).mappings()
+    return [
+        ProviderRow(
+            id=row["id"],
+            provider=Provider(
+                name=row["name"].strip(),
+                base_url=(row["base_url"] or "").strip().rstrip("/"),
+                api_key=SecretStr((row["api_key"] or "").strip()),
+                models=_models(row["models"]),
+            ),
+            display_name=(row["display_name"] or "").strip(),
+            active=row["is_active"] == 1,
+        )
+        for row in rows
+        if (row["name"] or "").strip()
+    ]
+
+
+def _named(rows: Iterable[ProviderRow], name: str) -> ProviderRow | None:
+    """The row of this name: spelled the same, else active, else the first."""
+    same = [row for row in rows if row.provider.key == name.lower()]
+    return max(same, key=lambda row: (row.provider.name == name, row.active, -row.id), default=None)
+
+
+def _each_named(c: sa.Connection, name: str, change: sa.Update | sa.Delete) -> int:
+    ids = [row.id for row in _provider_rows(c) if row.provider.key == name.lower()]
+    if ids:
+        c.execute(change.where(t.ai_providers.c.id.in_(ids)))
+    return len(ids)
 
 
 def _gone(c: sa.Connection) -> set[str]:

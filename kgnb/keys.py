@@ -1,0 +1,126 @@
+"""API keys that a person asked to save: one file of the user's own, never in a data folder.
+
+A key is kept together with the address it was saved for and given to no other: whoever can write a data
+folder's ``ai_providers`` could else send it anywhere.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import stat
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from kgnb.errors import SettingsError
+
+PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
+
+
+@dataclass(frozen=True, slots=True)
+class SavedKey:
+    """A key and the origin (scheme, host, port) of the address that it is for."""
+
+    key: SecretStr
+    origin: str
+
+
+class Keys:
+    """The file at ``path``. Calls block: asynchronous callers use a thread."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> dict[str, SavedKey]:
+        """Saved keys by the provider's lower-case name; none when there is no file.
+
+        Raises SettingsError for a file that can't be read or that others can read or write.
+        """
+        try:
+            with self.path.open("rb") as file:
+                at = os.fstat(file.fileno())
+                if stat.S_IMODE(at.st_mode) & 0o077 or at.st_uid != os.geteuid():
+                    raise SettingsError("keys.not_private", path=self.path)
+                found = json.loads(file.read())
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise SettingsError("keys.unreadable", path=self.path, reason=error.strerror) from None
+        except (ValueError, RecursionError):  # the text of a JSON error would quote what it holds
+            raise SettingsError("keys.unreadable", path=self.path, reason="JSON") from None
+        return _saved(found)
+
+    def save(self, provider: str, key: SecretStr, base_url: str, *, outside: Path) -> None:
+        """Saves the provider's key for its address; raises SettingsError, also for a place in ``outside``."""
+        if self.path.resolve().is_relative_to(outside.resolve()):
+            raise SettingsError("keys.in_data", path=self.path)
+        self._change(provider, SavedKey(key, origin(base_url)))
+
+    def forget(self, provider: str) -> None:
+        """Removes the provider's key; raises SettingsError."""
+        if provider.lower() in self.read():
+            self._change(provider, None)
+
+    def _change(self, provider: str, saved: SavedKey | None) -> None:
+        try:
+            self.path.parent.mkdir(parents=True, mode=PRIVATE_FOLDER, exist_ok=True)
+            with self._locked():
+                keys = self.read() | ({provider.lower(): saved} if saved else {})
+                if saved is None:
+                    keys.pop(provider.lower(), None)
+                self._write(keys)
+        except OSError as error:
+            raise SettingsError("keys.unwritable", path=self.path, reason=error.strerror) from None
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        handle = os.open(
+            self.path.with_name(f".{self.path.name}.lock"),
+            os.O_RDWR | os.O_CREAT | os.O_CLOEXEC,
+            PRIVATE_FILE,
+        )
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+    def _write(self, keys: Mapping[str, SavedKey]) -> None:
+        content = {name: {"key": k.key.get_secret_value(), "origin": k.origin} for name, k in keys.items()}
+        handle, name = tempfile.mkstemp(dir=self.path.parent, prefix=f".{self.path.name}.")  # mode 600
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump(content, file, ensure_ascii=False, indent=1)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(self.path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def origin(base_url: str) -> str:
+    """Scheme, host and port of an address, in one spelling; empty for what is no address."""
+    try:
+        parts = urlsplit(base_url.strip())
+        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
+    except ValueError:
+        return ""
+    return f"{parts.scheme}://{parts.hostname}:{port}" if parts.hostname else ""
+
+
+def _saved(found: Any) -> dict[str, SavedKey]:
+    """What can be used of a file that a person may have edited."""
+    keys = {}
+    for name, one in found.items() if isinstance(found, dict) else ():
+        if isinstance(one, dict) and isinstance(one.get("key"), str) and isinstance(one.get("origin"), str):
+            keys[name.lower()] = SavedKey(SecretStr(one["key"]), one["origin"])
+    return keys
