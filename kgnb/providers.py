@@ -32,7 +32,9 @@ class Providers:
         self._keys = Keys(settings.keys_path)
         self._known: dict[str, Provider] = {}
         self._unusable: set[str] = set()
+        self._troubles: dict[str, str] = {}
         self._told: dict[str, str] = {}
+        self._saved: Mapping[str, SavedKey] = {}
         self._only = ""
         self._clients: dict[str, tuple[Provider, Client]] = {}
         self._retired: list[Client] = []
@@ -40,153 +42,31 @@ class Providers:
     async def refresh(self) -> None:
         """Reads the table and the saved keys again; raises ServiceDown when SQL doesn't answer."""
         rows = await self._ledger.providers()
-        saved = await asyncio.to_thread(self._saved)
+        troubles: dict[str, str] = {}
+        try:
+            self._saved = await asyncio.to_thread(self._keys.read)
+        except SettingsError as error:
+            self._saved, troubles[""] = {}, str(error)
         own = environment_provider(self._settings)
-        filled = [with_key(row, saved, own) for row in rows if row.key != RULES]
+        filled = [self.with_key(row) for row in rows if row.key != RULES]
         self._known = _chosen([*filled, *filter(None, [own])])
-        troubles = {key: e for key, p in self._known.items() if (e := problem(p)) is not None}
-        self._unusable = set(troubles)
-        told = {
-            key: say("provider.twice", provider=key if key.isprintable() else ascii(key))
-            for key in _repeated(filled)
-        }
-        self._tell(told | {key: _left_alone(key, error) for key, error in troubles.items()})
+        problems = {key: e for key, p in self._known.items() if (e := problem(p)) is not None}
+        self._unusable = set(problems)
+        troubles |= {key: say("provider.twice", provider=_printable(key)) for key in _repeated(filled)}
+        troubles |= {key: _left_alone(key, error) for key, error in problems.items()}
+        self._troubles = troubles
         await self._retire()
 
-    def _saved(self) -> Mapping[str, SavedKey]:
-        try:
-            return self._keys.read()
-        except SettingsError as error:
-            self._say_once("keys", str(error))
-            return {}
-
-    def _tell(self, now: Mapping[str, str]) -> None:
-        """Logs each trouble once; a new one, or the same after it was mended, again."""
-        for key in self._told.keys() - now.keys() - {"keys"}:
-            del self._told[key]
+    async def follow(self) -> None:
+        """:meth:`refresh` for a node: each trouble is logged once, and again when it comes back."""
+        await self.refresh()
+        now = {} if self._only else self._troubles
         for key, text in now.items():
-            self._say_once(key, text)
+            if self._told.get(key) != text:
+                log.warning("%s", text)
+        self._told = dict(now)
 
-    def _say_once(self, key: str, text: str) -> None:
-        if self._told.get(key) != text:
-            self._told[key] = text
-            log.warning("%s", text)
-
-    async def _retire(self) -> None:
-        """Takes the clients of providers that are gone or changed out of use; closes those that are idle."""
-        for key, (provider, client) in list(self._clients.items()):
-            if self._known.get(key) != provider:
-                self._retired.append(client)
-                del self._clients[key]
-        idle = [client for client in self._retired if not client.busy]
-        self._retired = [client for client in self._retired if client.busy]
-        for client in idle:
-            await client.close()
-
-    def get(self, name: str) -> Provider:
-        """The provider called ``name``, case aside.
-
-        Raises SettingsError that lists the known names when there is none.
-        """
-        provider = self._known.get(name.strip().lower())
-        if provider is None:
-            raise SettingsError("provider.unknown", provider=name, known=", ".join(sorted(self._known)))
-        return provider
-
-    def find(self, key: str) -> Provider | None:
-        """The provider whose queue key is ``key``, if it is known."""
-        return self._known.get(key)
-
-    def all(self) -> list[Provider]:
-        """Every provider, the rules among them, also those that can't be used."""
-        return list(self._known.values())
-
-    def serve_only(self, provider: Provider) -> None:
-        """Serves this one alone from now on (`build`)."""
-        self._only = provider.key
-
-    def served(self) -> list[Provider]:
-        """The providers that this node serves: KG_WORKER_PROVIDERS, or all; none that can't be used."""
-        wanted = (self._only,) if self._only else self._settings.wanted_providers
-        return [
-            p for key, p in self._known.items() if key not in self._unusable and (not wanted or key in wanted)
-        ]
-
-    def client(self, provider: Provider) -> Client:
-        """The provider's client; a new one when its endpoint or key changed. Raises SettingsError."""
-        held = self._clients.get(provider.key)
-        if held is None or held[0] != provider:
-            made = self._make(provider)
-            if held is not None:
-                self._retired.append(held[1])  # requests in flight still use it
-            held = (provider, made)
-            self._clients[provider.key] = held
-        return held[1]
-
-    def _make(self, provider: Provider) -> Client:
-        return Client(
-            provider,
-            timeout=self._settings.llm_timeout,
-            tries=self._settings.llm_tries,
-            connections=self._settings.slots_for(1),
-        )
-
-    async def close(self) -> None:
-        """Closes every client."""
-        clients = [client for _, client in self._clients.values()] + self._retired
-        self._clients, self._retired = {}, []
-        for client in clients:
-            await client.close()
-
-
-def _chosen(providers: Sequence[Provider]) -> dict[str, Provider]:
-    """By key: the first of each name that can be asked, else the first; and the rules."""
-    known = {RULES: Provider(RULES)}
-    for wanted in (True, False):
-        for provider in providers:
-            if (problem(provider) is None) is wanted:
-                known.setdefault(provider.key, provider)
-    return known
-
-
-def _repeated(providers: Sequence[Provider]) -> set[str]:
-    keys = [p.key for p in providers]
-    return {key for key in keys if keys.count(key) > 1}
-
-
-def _left_alone(key: str, error: SettingsError) -> str:
-    return say("provider.left_alone", provider=key if key.isprintable() else ascii(key), reason=str(error))
-
-
-def environment_provider(settings: Settings) -> Provider | None:
-    """The one provider that OPENAI_BASE_URL, OPENAI_API_KEY and OPENAI_MODEL describe, if they do."""
-    if not (settings.openai_base_url or settings.openai_api_key.get_secret_value()):
-        return None
-    return Provider(
-        name=settings.provider_name,
-        base_url=settings.openai_base_url or "https://api.openai.com/v1",
-        api_key=settings.openai_api_key,
-        models=(settings.openai_model,) if settings.openai_model else (),
-    )
-
-
-def with_key(provider: Provider, saved: Mapping[str, SavedKey], own: Provider | None) -> Provider:
-    """``provider`` with a key, if its row holds none: the saved one, or the environment's (``own``).
-
-    Only where the address is the one that the key was given for.
-    """
-    if provider.api_key.get_secret_value():
-        return provider
-    at = origin(provider.base_url or DEFAULT_URLS.get(provider.key, ""))
-    kept = saved.get(provider.key)
-    if kept is not None and kept.origin == at:
-        return replace(provider, api_key=kept.key)
-    if own is not None and own.key == provider.key and origin(own.base_url) == at:
-        return replace(provider, api_key=own.api_key)
-    return provider
-
-
-def model_of(provider: Provider, config: TaskConfig) -> str:
+    def model_of(provider: Provider, config: TaskConfig) -> str:
     """The model of a task: the default config's when the provider lists it, else the provider's first.
 
     Raises SettingsError when the provider names no model. The rules have none.

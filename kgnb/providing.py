@@ -20,7 +20,6 @@ from kgnb.llm.client import DEFAULT_URLS, checked_key, checked_url, shown
 from kgnb.llm.limits import Breaker, ProviderState
 from kgnb.model import RULES, Provider
 from kgnb.providers import check_name, check_usable, environment_provider, model_of, problem
-from kgnb.store.catalog import ProviderRow
 from kgnb.store.link import mapped
 
 MAX_COLUMN = 255
@@ -80,19 +79,20 @@ async def listed(app: App) -> list[Shown]:
     names = [p.name for p in app.providers.all() if not p.is_rules]
     with mapped(app.queue.where):
         states = await Breaker(app.queue.redis).states([*names, *(r.provider.name for r in rows)])
-    found = [_row_shown(app, row, states) for row in rows]
+    found = [
+        _shown(
+            app.providers.with_key(row.provider),
+            states,
+            source="table",
+            display_name=row.display_name,
+            active=row.active,
+        )
+        for row in rows
+    ]
     if own is not None and own.key not in in_table:
         found.append(_shown(own, states, source="environment"))
     rules = app.providers.get(RULES)
     return [*found, _shown(rules, states, source="rules")]
-
-
-def _row_shown(app: App, row: ProviderRow, states: dict[str, ProviderState]) -> Shown:
-    """A row with the key that a node would use for it."""
-    used = app.providers.find(row.provider.key)
-    same = used is not None and used.name == row.provider.name and used.base_url == row.provider.base_url
-    provider = used if row.active and used is not None and same else row.provider
-    return _shown(provider, states, source="table", display_name=row.display_name, active=row.active)
 
 
 def _shown(

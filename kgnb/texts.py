@@ -353,8 +353,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "OPENAI_API_KEY, OPENAI_MODEL and KGNB_PROVIDER_NAME={provider}.",
     ),
     "provider.no_key": (
-        "提供方 {provider} 没有密钥。请设置 OPENAI_API_KEY，或填写 ai_providers 表的 api_key。",
-        "Provider {provider} has no key. Set OPENAI_API_KEY, or fill in api_key in the table ai_providers.",
+        "提供方 {provider} 没有密钥。请运行 kgnb providers add {provider} --save-key，或设置 OPENAI_API_KEY，或填写 ai_providers "
+        "表的 api_key。",
+        "Provider {provider} has no key. Run kgnb providers add {provider} --save-key, set OPENAI_API_KEY, or "
+        "fill in api_key in the table ai_providers.",
     ),
     "provider.no_url": (
         "提供方 {provider} 没有地址。请设置 OPENAI_BASE_URL，或填写 ai_providers 表的 base_url。",

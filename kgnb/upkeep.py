@@ -56,7 +56,7 @@ class Upkeep:
             "heartbeat": (CHANGE_SECONDS, self.heartbeat, ""),
             "progress": (PROGRESS_SECONDS, self.progress, ""),
             "watch": (WATCH_SECONDS, self._node.watch_tasks, ""),
-            "providers": (PROVIDERS_SECONDS, self._node.providers.refresh, "sql"),
+            "providers": (PROVIDERS_SECONDS, self._node.providers.follow, "sql"),
             "probe": (WATCH_SECONDS, self._probe, ""),
             "limits": (WATCH_SECONDS, self._limits, ""),
             "spending": (WATCH_SECONDS, self._node.gate.flush, ""),
