@@ -66,7 +66,126 @@ class Providers:
                 log.warning("%s", text)
         self._told = dict(now)
 
-    def model_of(provider: Provider, config: TaskConfig) -> str:
+    def with_key(self, provider: Provider) -> Provider:
+        """``provider`` with a key, if its row holds none: the saved one, or the environment's.
+
+        Only where the address is the one that the key was given for.
+        """
+        if provider.api_key.get_secret_value():
+            return provider
+        at = origin(provider.base_url or DEFAULT_URLS.get(provider.key, ""))
+        kept = self._saved.get(provider.key)
+        if kept is not None and kept.origin == at:
+            return replace(provider, api_key=kept.key)
+        own = environment_provider(self._settings)
+        if own is not None and own.key == provider.key and origin(own.base_url) == at:
+            return replace(provider, api_key=own.api_key)
+        return provider
+
+    async def _retire(self) -> None:
+        """Takes the clients of providers that are gone or changed out of use; closes those that are idle."""
+        for key, (provider, client) in list(self._clients.items()):
+            if self._known.get(key) != provider:
+                self._retired.append(client)
+                del self._clients[key]
+        idle = [client for client in self._retired if not client.busy]
+        self._retired = [client for client in self._retired if client.busy]
+        for client in idle:
+            await client.close()
+
+    def get(self, name: str) -> Provider:
+        """The provider called ``name``, case aside.
+
+        Raises SettingsError that lists the known names when there is none.
+        """
+        provider = self._known.get(name.strip().lower())
+        if provider is None:
+            raise SettingsError("provider.unknown", provider=name, known=", ".join(sorted(self._known)))
+        return provider
+
+    def find(self, key: str) -> Provider | None:
+        """The provider whose queue key is ``key``, if it is known."""
+        return self._known.get(key)
+
+    def all(self) -> list[Provider]:
+        """Every provider, the rules among them, also those that can't be used."""
+        return list(self._known.values())
+
+    def serve_only(self, provider: Provider) -> None:
+        """Serves this one alone from now on (`build`)."""
+        self._only = provider.key
+
+    def served(self) -> list[Provider]:
+        """The providers that this node serves: KG_WORKER_PROVIDERS, or all; none that can't be used."""
+        wanted = (self._only,) if self._only else self._settings.wanted_providers
+        return [
+            p for key, p in self._known.items() if key not in self._unusable and (not wanted or key in wanted)
+        ]
+
+    def client(self, provider: Provider) -> Client:
+        """The provider's client; a new one when its endpoint or key changed. Raises SettingsError."""
+        held = self._clients.get(provider.key)
+        if held is None or held[0] != provider:
+            made = self._make(provider)
+            if held is not None:
+                self._retired.append(held[1])  # requests in flight still use it
+            held = (provider, made)
+            self._clients[provider.key] = held
+        return held[1]
+
+    def _make(self, provider: Provider) -> Client:
+        return Client(
+            provider,
+            timeout=self._settings.llm_timeout,
+            tries=self._settings.llm_tries,
+            connections=self._settings.slots_for(1),
+        )
+
+    async def close(self) -> None:
+        """Closes every client."""
+        clients = [client for _, client in self._clients.values()] + self._retired
+        self._clients, self._retired = {}, []
+        for client in clients:
+            await client.close()
+
+
+def _chosen(providers: Sequence[Provider]) -> dict[str, Provider]:
+    """By key: the first of each name that can be asked, else the first; and the rules."""
+    known = {RULES: Provider(RULES)}
+    for wanted in (True, False):
+        for provider in providers:
+            if (problem(provider) is None) is wanted:
+                known.setdefault(provider.key, provider)
+    return known
+
+
+def _repeated(providers: Sequence[Provider]) -> set[str]:
+    keys = [p.key for p in providers]
+    return {key for key in keys if keys.count(key) > 1}
+
+
+def _left_alone(key: str, error: SettingsError) -> str:
+    return say("provider.left_alone", provider=_printable(key), reason=str(error))
+
+
+def _printable(key: str) -> str:
+    """A name from a row that anyone may have written, fit for a log."""
+    return key if key.isprintable() else ascii(key)
+
+
+def environment_provider(settings: Settings) -> Provider | None:
+    """The one provider that OPENAI_BASE_URL, OPENAI_API_KEY and OPENAI_MODEL describe, if they do."""
+    if not (settings.openai_base_url or settings.openai_api_key.get_secret_value()):
+        return None
+    return Provider(
+        name=settings.provider_name,
+        base_url=settings.openai_base_url or "https://api.openai.com/v1",
+        api_key=settings.openai_api_key,
+        models=(settings.openai_model,) if settings.openai_model else (),
+    )
+
+
+def model_of(provider: Provider, config: TaskConfig) -> str:
     """The model of a task: the default config's when the provider lists it, else the provider's first.
 
     Raises SettingsError when the provider names no model. The rules have none.
