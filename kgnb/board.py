@@ -12,6 +12,8 @@ from kgnb.texts import say
 
 NAME_COLUMNS = 32
 """A title longer than this is cut."""
+LONG = 3 * NAME_COLUMNS
+"""An error or a reason is cut at this."""
 BAR_CELLS = 12
 BOLD, RED, YELLOW, GREEN, DIM = "1", "31", "33", "32", "2"
 
@@ -98,12 +100,43 @@ def _queues(queues: Sequence[Item]) -> list[list[Cell]]:
 
 
 def _providers(providers: Sequence[Item]) -> list[list[Cell]]:
-    rows = [_head("col_name", "col_state", "col_models", "col_reason")]
+    days = providers[0]["days"] if providers else 0
+    rows = [_head("col_name", "col_state", ">col_tokens", ">col_cost", "col_models")]
+    rows[0][2] = Cell.of(say("status.col_spent", days=days), DIM, right=True)
     for one in providers:
         state, style = _state(one)
-        models = cut(", ".join(one["models"]) or "-", NAME_COLUMNS)
-        rows.append([Cell.of(one["name"]), Cell.of(state, style), Cell.of(models), Cell.of(one["reason"])])
-    return rows
+        tokens = [one["prompt_tokens"], one["completion_tokens"]]
+        rows.append(
+            [
+                Cell.of(one["name"]),
+                Cell.of(state, style),
+                _of(" + ".join(map(short, tokens)) if any(tokens) else "", one["budget_tokens"], short),
+                _of("" if one["cost"] is None else money(one["cost"]), one["budget"], money),
+                Cell.of(cut(", ".join(one["models"]) or "-", LONG)),
+            ]
+        )
+        if one["state"] == "paused" and (why := _reason(one)):
+            rows.append(_below(why, style))
+    return rows if any(len(row) > 3 and row[3] != "-" for row in rows[1:]) else _without(rows, 3)
+
+
+def _reason(provider: Item) -> str:
+    return provider["reason"] or (say("operate.paused_by_hand") if provider["by_hand"] else "")
+
+
+def _below(text: str, style: str) -> list[Cell]:
+    """A line below a row, about it."""
+    return [Cell.of(""), Cell.of(f"└ {cut(text, LONG)}", style)]
+
+
+def _without(rows: list[list[Cell]], column: int) -> list[list[Cell]]:
+    """The rows without a column that says nothing."""
+    return [row[:column] + row[column + 1 :] for row in rows]
+
+
+def _of(used: str, limit: float | None, shown: Callable[[Any], str]) -> Cell:
+    """What was used, of how much."""
+    return Cell.of(f"{used or 0} / {shown(limit)}" if limit else used or "-", right=True)
 
 
 def _state(provider: Item) -> tuple[str, str]:
@@ -123,19 +156,15 @@ def _tasks(tasks: Sequence[Item]) -> list[list[Cell]]:
     for task in tasks:
         rows.append(_task(task))
         if task["error"]:
-            error = cut(str(task["error"]), 3 * NAME_COLUMNS)
-            rows.append([Cell.of(""), Cell.of(f"└ {error}", RED)])
-    if not any(task.get("cost") for task in tasks):  # no prices: no column
-        place = 9
-        rows = [row[:place] + row[place + 1 :] for row in rows]
-    return rows
+            rows.append(_below(str(task["error"]), RED))
+    return _without(rows, 9) if all(task["cost"] is None for task in tasks) else rows
 
 
 def _task(task: Item) -> list[Cell]:
     status = task["status"]
     style = {"running": GREEN, "failed": RED, "paused": YELLOW, "cancelled": DIM}.get(status, "")
     ended = task["completed"] + task["skipped"] + task["failed"]
-    rate, left, cost = task["rate"], task["seconds_left"], task.get("cost")
+    rate, left, cost = task["rate"], task["seconds_left"], task["cost"]
     tokens = task["prompt_tokens"], task["completion_tokens"]
     settling = status == "running" and 0 < task["chapters"] == ended
     return [
@@ -148,7 +177,7 @@ def _task(task: Item) -> list[Cell]:
         Cell.of("-" if rate is None else say("status.per_minute", rate=f"{rate:.1f}"), right=True),
         Cell.of("-" if left is None else span(left), right=True),
         Cell.of(" + ".join(map(short, tokens)) if any(tokens) else "-", right=True),
-        Cell.of("-" if cost is None else f"{cost:.2f}", right=True),
+        Cell.of("-" if cost is None else money(cost), right=True),
         Cell.of(f"{task['provider']} {task['model']}".strip() or "-"),
     ]
 
@@ -173,17 +202,17 @@ def _columns(character: str) -> int:
 
 
 def cut(text: str, width: int) -> str:
-    """``text`` in at most ``width`` columns; what was cut ends in "…"."""
+    """``text`` in at most ``width`` columns; what was cut ends in "..": "…" is one column wide here and two there."""
     text = printable(text)
     if columns(text) <= width:
         return text
-    kept, used = [], 1
+    kept, used = [], 2
     for character in text:
         used += _columns(character)
         if used > width:
             break
         kept.append(character)
-    return "".join(kept).rstrip() + "…"
+    return "".join(kept).rstrip() + ".."
 
 
 def span(seconds: float) -> str:
@@ -197,17 +226,22 @@ def span(seconds: float) -> str:
 
 
 def short(number: int) -> str:
-    """A number in few digits: 950, 12.3k, 4.5M."""
+    """A number in few digits: 950, 12.3k, 450M."""
     for size, unit in ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")):
         if number >= size:
-            return f"{number / size:.1f}{unit}"
+            return f"{number / size:.{1 if number < 100 * size else 0}f}{unit}"
     return str(number)
 
 
+def money(amount: float) -> str:
+    """An amount in the currency of the prices; of a small one the first digits that tell."""
+    return f"{amount:.2f}" if amount >= 0.01 or not amount else f"{amount:.4f}"
+
+
 def bar(percent: float) -> str:
-    """Progress as a row of blocks; full only at 100."""
+    """Progress in a row; full only at 100. ASCII: blocks are one column wide here and two there."""
     full = int(BAR_CELLS * percent / 100)
-    return "█" * full + "░" * (BAR_CELLS - full)
+    return "#" * full + "." * (BAR_CELLS - full)
 
 
 def _clock(iso: object) -> str:

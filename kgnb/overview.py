@@ -9,13 +9,15 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from kgnb.app import App
+from kgnb.app import App, budget_of
+from kgnb.llm.budget import Budget
 from kgnb.llm.limits import Breaker, ProviderState
-from kgnb.model import ChapterStatus, Provider, Task, TaskStatus, Usage
+from kgnb.model import ChapterStatus, Provider, Task, TaskStatus, Usage, beijing_now
 from kgnb.slots import queues_of
 from kgnb.store.claim import QueueState
 from kgnb.store.figures import TaskFigures, figures
 from kgnb.store.link import mapped
+from kgnb.store.spending import Spent
 from kgnb.store.survey import LeaseSeen, NodeSeen
 
 TASKS = 20
@@ -35,6 +37,7 @@ class Overview:
     def __init__(self, app: App) -> None:
         self._app = app
         self._breaker = Breaker(app.queue.redis)
+        self._budget = budget_of(app.settings)
         self._others: list[NodeSeen] = []
         self._others_at = float("-inf")
         self._resting: dict[int, tuple[float, TaskStatus, TaskFigures]] = {}
@@ -49,12 +52,16 @@ class Overview:
         states = await app.queue.states(queues)
         leases = await app.queue.leases(queues)
         told = await self._providers(providers)
+        spent = await app.ledger.spending(self._budget.since(beijing_now()))
         return {
             "at": datetime.now().astimezone().isoformat(timespec="seconds"),
             "nodes": [_node(node, leases, providers) for node in await self._nodes()],
             "queues": [_queue(name, state) for name, state in states.items() if any(asdict(state).values())],
-            "providers": [_provider(p, told.get(p.name, ProviderState())) for p in providers],
-            "tasks": [_task(task, found) for task, found in tasks],
+            "providers": [
+                _provider(p, told.get(p.name, ProviderState())) | _spending(p, spent, self._budget)
+                for p in providers
+            ],
+            "tasks": [_task(task, found, self._budget) for task, found in tasks],
         }
 
     async def _queues(
@@ -133,12 +140,37 @@ def _provider(provider: Provider, state: ProviderState) -> dict[str, Any]:
         "paused_until": state.until or None,
         "state": "paused" if state.paused else "limited" if limited else "ok",
         "reason": state.reason,
+        "by_hand": state.by_hand,
         "limited_until": limited or None,
         "failures": state.failures,
     }
 
 
-def _task(task: Task, found: TaskFigures) -> dict[str, Any]:
+def _spending(provider: Provider, spent: Sequence[Spent], budget: Budget) -> dict[str, Any]:
+    """What all nodes spent at the provider within the budget's days, and what it may cost; None: no limit."""
+    mine = {(s.provider, s.model, s.day): s.usage for s in spent if s.provider == provider.key}
+    money, tokens = budget.limits(provider.key)
+    by_model: dict[tuple[str, str], Usage] = {}
+    for (name, model, _), usage in mine.items():
+        by_model[name, model] = by_model.get((name, model), Usage()) + usage
+    return {
+        **asdict(sum(by_model.values(), Usage())),
+        "cost": cost(by_model, budget),
+        "days": budget.days,
+        "budget": money or None,
+        "budget_tokens": round(tokens) or None,
+    }
+
+
+def cost(spent: Mapping[tuple[str, str], Usage], budget: Budget) -> float | None:
+    """What (provider, model) → usage cost in the currency of the prices; None where a price is missing."""
+    costs = [
+        budget.cost(provider, model, usage) for (provider, model), usage in spent.items() if usage != Usage()
+    ]
+    return None if None in costs or not costs else round(sum(c for c in costs if c is not None), 4)
+
+
+def _task(task: Task, found: TaskFigures, budget: Budget) -> dict[str, Any]:
     total, left = sum(found.counts.values()), found.count(*_OPEN)
     running = task.status is TaskStatus.RUNNING
     rate = round(found.rate, 2) if running and found.rate is not None else None
@@ -164,4 +196,5 @@ def _task(task: Task, found: TaskFigures) -> dict[str, Any]:
         "queue": task.queue,
         "chars": found.chars,
         **asdict(usage),
+        "cost": cost(found.spent, budget),
     }
