@@ -36,15 +36,12 @@ def test_a_worker_ends_with_its_session_and_leaves_the_rest_to_others(tmp_path: 
     try:
         with llm(latency=0.5) as server:
             place.env |= server.env()
-            assert place.run("submit", novel(tmp_path / "b.txt", 100), "--provider", "dryrun").code == 0
-            began = time.monotonic()
+            assert place.run("submit", novel(tmp_path / "b.txt", 150), "--provider", "dryrun").code == 0
             ran = place.run("worker", "--slots", "2", env={"KGNB_SESSION_SECONDS": "20"})
             assert ran.code == 0
-            assert (
-                time.monotonic() - began < 12
-            )  # the session, and what the command needs to start and to end
+            assert "会话还剩" in ran.out
             rows = len(place.sql("SELECT chapter_id FROM kgnb_extractions"))
-            assert 0 < rows < 100
+            assert 0 < rows < 150
             assert place.sql("SELECT status FROM knowledge_graph_tasks") == [("running",)]
             server.server.latency = 0
             assert place.run("worker", "--drain", "--slots", "8").code == 0
