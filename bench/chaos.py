@@ -11,14 +11,13 @@ Redis and Neo4j. Prints one JSON object for each.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from chaos_help import Plan, bad_day, good_day
+from chaos_help import Plan, bad_day, death_figures, good_day
 
 
 def main() -> None:
@@ -36,15 +35,19 @@ def main() -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         place = Path(args.keep or folder)
-        good = good_day(place, plan)
-        print(bad_day(place, plan, good).line(), flush=True)
+        if args.chapters != "0":
+            good = good_day(place, plan)
+            print(bad_day(place, plan, good).line(), flush=True)
+        if args.deaths:
+            long = round(args.deaths * (args.lease + 15) * 8)
+            print(death_figures(place, kills=args.deaths, lease=args.lease, chapters=long).line())
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--chapters", default="120,80", help="of each book")
+    parser.add_argument("--chapters", default="120,80", help="of each book; 0 leaves the bad day out")
     parser.add_argument("--nodes", type=int, default=3)
     parser.add_argument("--slots", type=int, default=4)
     parser.add_argument("--latency", type=float, default=0.4, help="seconds")
@@ -52,6 +55,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--kill-every", type=float, default=2.0, help="seconds")
     parser.add_argument("--limit", type=float, default=900.0, help="seconds")
     parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--deaths", type=int, default=5, help="kills in the second part")
     parser.add_argument("--no-outages", action="store_true")
     parser.add_argument("--keep", help="a folder for logs and graphs")
     return parser.parse_args()

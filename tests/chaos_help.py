@@ -6,21 +6,23 @@ import contextlib
 import hashlib
 import json
 import random
+import statistics
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import redis
 import sqlalchemy as sa
 from cluster_help import Cluster, Node, cluster, server_start, server_stop
 from run_help import Llm, llm, novel
 
+from kgnb.ask import REPLY_TRIES
 from kgnb.llm.cache import reply_key
-from kgnb.llm.dryrun import Faults
 from kgnb.llm.dryhttp import Request, Response
+from kgnb.llm.dryrun import Faults
 
 FAULTS = Faults(rate_429=0.10, rate_500=0.05, broken=0.05, truncated=0.05)
 COMPLETE = ("ok", "broken")
@@ -32,7 +34,7 @@ class Plan:
     """What happens. Times in seconds; ``outages``: server → share of the chapters done at which it stops."""
 
     chapters: tuple[int, ...] = (120, 80)
-    lines: int = 12
+    lines: int = 8
     nodes: int = 3
     slots: int = 4
     latency: float = 0.4
@@ -41,7 +43,7 @@ class Plan:
     lease: float = 5.0
     kill_every: float = 2.0
     outages: tuple[tuple[str, float], ...] = (("redis", 0.15), ("mariadb", 0.4), ("neo4j", 0.65))
-    down: float = 2.0
+    down: float = 1.0  # at least
     flush_at: float = 2.0  # share of the chapters done at which Redis loses everything; above 1: never
     limit: float = 300.0
     seed: int = 7
@@ -66,12 +68,13 @@ class Figures:
     dead: int = 0
     requests: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)
-    split: int = 0
+    split: int = 0  # prompts cut off twice, whose chunk was split
+    strange: int = 0  # prompts that the good day didn't ask: halves of split chunks, at most two each
     again: int = 0  # complete answers to a prompt that had one: what kills cost
     again_unforced: int = 0  # those whose earlier one didn't go to a node that was killed
     stored_again: int = 0  # requests for a reply that was in the cache when they came
     unsure: int = 0  # the same, but SQL was down when they came
-    beyond_forced: int = 0  # requests that neither a fault nor a kill nor a split forced
+    forced: int = 0  # requests that faults, kills and splits (two each) forced, beyond one a chapter
     same_graph: bool = False
     nodes: int = 0
     edges: int = 0
@@ -136,7 +139,7 @@ class Witness:
         for one in self.asked:
             if one.outcome in COMPLETE:
                 answers[one.prompt].append(one)
-        repeats = [(one, later) for every in answers.values() for one, later in zip(every, every[1:])]
+        repeats = [(one, later) for every in answers.values() for one, later in pairwise(every)]
         unforced = [pair for pair in repeats if killed.get(pair[0].life, float("inf")) > pair[1].at]
         return len(repeats), len(unforced)
 
@@ -157,30 +160,38 @@ def books(folder: Path, plan: Plan) -> list[Path]:
     ]
 
 
-def good_day(folder: Path, plan: Plan) -> list[dict[str, Any]]:
-    """The graphs of the same books, built by one node that nothing disturbs."""
+class GoodDay(NamedTuple):
+    """What a day without trouble gives: each book's graph, and the prompts that were asked."""
+
+    graphs: list[dict[str, Any]]
+    prompts: set[str]
+
+
+def good_day(folder: Path, plan: Plan) -> GoodDay:
+    """The same books, worked by one node that nothing disturbs."""
     with llm(latency=0.02) as server, cluster(folder / "good", server) as place:
-        tasks = [place.submit(book) for book in books(folder, plan)]
         node = place.start_node("calm", 16)
+        tasks = [place.submit(book) for book in books(folder, plan)]
         place.wait_until(lambda: place.finished(*tasks), plan.limit, "the good day", every=0.2)
         assert server.stats.requests == plan.total
         node.kill9()
-        return [place.graph(task) for task in tasks]
+        return GoodDay([place.graph(task) for task in tasks], set(server.stats.prompts))
 
 
-def bad_day(folder: Path, plan: Plan, good: list[dict[str, Any]]) -> Figures:
-    """Runs the plan to its end; the figures say how it went, in comparison with the ``good`` day's graphs."""
+def bad_day(folder: Path, plan: Plan, good: GoodDay) -> Figures:
+    """Runs the plan to its end; the figures say how it went, in comparison with the ``good`` one."""
     options = {"latency": plan.latency, "retry_after": plan.retry_after, "faults": plan.faults}
     with (
         llm(seed=plan.seed, **options) as server,
         cluster(folder / "bad", server, KGNB_LEASE_SECONDS=f"{plan.lease:g}") as place,
     ):
         day = _Day(plan, place, server)
+        day.start()
         tasks = [place.submit(book) for book in books(folder, plan)]
         day.run(tasks)
-        figures = day.figures(tasks)
+        figures = day.figures(good)
         graphs = [place.graph(task) for task in tasks]
-        figures.same_graph = graphs == good
+        figures.same_graph = graphs == good.graphs
         figures.nodes = sum(len(graph["nodes"]) for graph in graphs)
         figures.edges = sum(len(graph["edges"]) for graph in graphs)
         return figures
@@ -202,11 +213,14 @@ class _Day:
         self._names = 0
         self._seconds = 0.0
 
+    def start(self) -> None:
+        """The first nodes, while nothing is to do."""
+        for _ in range(self._plan.nodes):
+            self._start(self._new_name())
+
     def run(self, tasks: list[int]) -> None:
         """Until all tasks are closed and settled; raises AssertionError after the plan's limit."""
         plan, began = self._plan, time.monotonic()
-        for _ in range(plan.nodes):
-            self._start(self._new_name())
         troubles = [threading.Thread(target=self._guarded, args=(trouble,)) for trouble in self._troubles()]
         for thread in troubles:
             thread.start()
@@ -283,7 +297,7 @@ class _Day:
 
     # --- the reckoning
 
-    def figures(self, tasks: list[int]) -> Figures:
+    def figures(self, good: GoodDay) -> Figures:
         place, stats = self._place, self._server.stats
         rows = place.sql("SELECT task_id, chapter_id FROM kgnb_extractions")
         marks = place.sql("SELECT kg_task_id, chapter_id, status FROM knowledge_graph_chapter_status")
@@ -291,9 +305,8 @@ class _Day:
         total = self._plan.total
         again, unforced = self._witness.again(self._killed)
         failures = sum(count for outcome, count in stats.outcomes.items() if outcome not in COMPLETE)
-        split = len(stats.prompts) - total
-        with contextlib.suppress(redis.ResponseError):
-            assert place.redis.dbsize() > 0
+        cut = Counter(one.prompt for one in self._witness.asked if one.outcome == "truncated")
+        split = sum(times >= REPLY_TRIES for times in cut.values())
         return Figures(
             seconds=round(self._seconds, 1),
             kills=len(self._killed),
@@ -307,9 +320,69 @@ class _Day:
             requests=stats.requests,
             outcomes=dict(stats.outcomes),
             split=split,
+            strange=len(set(stats.prompts) - good.prompts),
             again=again,
             again_unforced=unforced,
             stored_again=len(self._witness.stored_again),
             unsure=len(self._witness.unsure),
-            beyond_forced=stats.requests - total - failures - again - split,
+            forced=failures + again + 2 * split,
         )
+
+
+# --- deaths and departures ----------------------------------------------------------------------------------
+
+
+@dataclass
+class Deaths:
+    """Seconds from each kill -9 until the last of what the node held was claimed elsewhere."""
+
+    lease: float
+    seconds: list[float] = field(default_factory=list)
+    held: list[int] = field(default_factory=list)  # leases of each killed node
+
+    def line(self) -> str:
+        told = {"lease": self.lease, "kills": len(self.seconds), "held": self.held}
+        found = {"median": round(statistics.median(self.seconds), 2), "max": round(max(self.seconds), 2)}
+        return json.dumps(told | found)
+
+
+def die(place: Cluster, node: Node, deaths: Deaths) -> None:
+    """Kills a node that holds chapters and waits until others hold all that it held. The others must have a
+    slot free now and then; nothing may be started meanwhile, for a new neighbour ends a dead one's leases."""
+    place.wait_until(lambda: len(place.held(node=node.name)) >= 2, 40, f"{node.life} holds chapters")
+    began = node.kill9()
+    owed = place.held(node=node.name, chapters=False)
+    deaths.held.append(len(owed))
+    while owed := {m: record for m, record in owed.items() if not _moved(place, m, record["token"])}:
+        assert time.monotonic() - began < deaths.lease + 30, f"never claimed: {owed}\n{place.logs()}"
+        time.sleep(0.02)
+    deaths.seconds.append(time.monotonic() - began)
+
+
+def _moved(place: Cluster, member: str, token: str) -> bool:
+    """Whether another lease took this one's place, or the work is over already."""
+    now = place.held(chapters=False).get(member)
+    if now is not None:
+        return bool(now["token"] not in ("", token))
+    kind, task, *chapter = member.split(":")
+    return kind == "c" and chapter[0] not in place.open_chapters(int(task))
+
+
+def death_figures(folder: Path, *, kills: int, lease: float, chapters: int, nodes: int = 3) -> Deaths:
+    """Kills a random node, ``kills`` times; each is replaced once its chapters have moved."""
+    deaths = Deaths(lease)
+    rng = random.Random(kills)
+    with (
+        llm(latency=0.8) as server,
+        cluster(folder / "deaths", server, KGNB_LEASE_SECONDS=f"{lease:g}") as place,
+    ):
+        task = place.submit(novel(folder / "long.txt", chapters, lines=5))
+        for number in range(nodes):
+            place.start_node(f"m{number}")
+        for number in range(kills):
+            place.joined(*place.living)
+            die(place, rng.choice(place.living), deaths)
+            if number < kills - 1:
+                place.start_node(f"r{number}")
+        assert place.status(task) == "running", "the book was too short"
+    return deaths
