@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from kgnb.ask import TaskInfo
@@ -44,6 +44,10 @@ class Held:
     step: asyncio.Task[None] | None = None  # the advance under way, if any
 
 
+async def _silently() -> None:
+    """For a keeper whose node isn't shown."""
+
+
 class TaskKeeper:
     """Keeps tasks open for all nodes. ``on_closed(task_id, status)`` hears of every task closed here,
     ``on_stuck(task_id, error)`` of every one that can't go on and is handed back for a while."""
@@ -65,6 +69,8 @@ class TaskKeeper:
         self._infos: dict[tuple[int, str], TaskInfo] = {}
         self._info_lock = asyncio.Lock()
         self.held: dict[int, Held] = {}
+        self.announce: Callable[[], Awaitable[None]] = _silently
+        """Shows the kept tasks to main."""
 
     # --- what chapters need
 
@@ -185,6 +191,8 @@ class TaskKeeper:
     async def advance(self, held: Held) -> None:
         """Opens the task; lists its open chapters, or settles and closes it when there are none."""
         claim = held.claim
+        if held.info is None:
+            await self.announce()  # main resets a running task that no hash names
         opening = await self._open(claim)
         if opening is not None and opening.outcome == "elsewhere":
             await self._pass_on(claim, opening.task.queue)

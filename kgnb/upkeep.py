@@ -46,7 +46,9 @@ class Upkeep:
         self._started = datetime.now().astimezone()
         self._shown: list[WorkerState] = []
         self._shown_at = 0.0
+        self._showing = asyncio.Lock()
         self._reconciler = Reconciler(node, cache)
+        node.keeper.announce = self.heartbeat
 
     async def run(self) -> None:
         """Runs every loop until cancelled."""
@@ -68,6 +70,10 @@ class Upkeep:
 
     async def heartbeat(self) -> None:
         """Shows the node and its slots, when they changed or it is time."""
+        async with self._showing:  # what was seen first must not be written last
+            await self._show()
+
+    async def _show(self) -> None:
         states = self._states()
         now = time.monotonic()
         if states == self._shown and now - self._shown_at < HEARTBEAT_SECONDS:
