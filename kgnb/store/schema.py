@@ -68,7 +68,9 @@ def _write_version(connection: sa.Connection) -> None:
     values = {"version": VERSION, "updated_at": beijing_now()}
     found = connection.scalar(sa.select(versions.c.version).where(versions.c.id == 1))
     if found is None:
-        connection.execute(sa.insert(versions).values(id=1, **values))
+        # Another node that is just starting may have written it, and not committed yet.
+        insert = sa.insert(versions).prefix_with("IGNORE", dialect="mysql")
+        connection.execute(insert.values(id=1, **values))
     elif found < VERSION:
         connection.execute(sa.update(versions).values(**values))
 
