@@ -202,7 +202,7 @@ def _columns(character: str) -> int:
 
 
 def cut(text: str, width: int) -> str:
-    """``text`` in at most ``width`` columns; what was cut ends in "..": "…" is one column wide here and two there."""
+    """``text`` in at most ``width`` columns; cut, it ends in "..": "…" is one column here, two there."""
     text = printable(text)
     if columns(text) <= width:
         return text
