@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
@@ -116,6 +117,8 @@ class Settings(BaseSettings):
     """How long this session lasts in all; 0 = as its place has it (Kaggle 12 h, its TPUs 9 h, Colab 12 h)."""
     session_margin: float = Field(900.0, validation_alias="KGNB_SESSION_MARGIN", ge=0)
     """A node leaves so long before its session ends, or a tenth of the session where that is less."""
+    colab_paid: bool = Field(False, validation_alias="KGNB_COLAB_PAID")
+    """Colab's free runtimes must not run distributed workers: says that this one is paid."""
     stall_seconds: float = Field(1500.0, validation_alias="KGNB_STALL_SECONDS", gt=0)
     """`build` gives up after this long without progress: above the longest hold and a provider's pause."""
 
@@ -207,6 +210,24 @@ class Settings(BaseSettings):
             first = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"])
             raise SettingsError("settings.invalid", name=where, reason=first["msg"]) from None
+
+    @classmethod
+    def variables(cls) -> dict[str, str]:
+        """Field by variable: every setting that kgnb has."""
+        return {str(field.validation_alias): name for name, field in cls.model_fields.items()}
+
+    @classmethod
+    def given_by(cls, found: Mapping[str, SecretStr]) -> dict[str, Any]:
+        """What :meth:`load` takes, from variables that were found elsewhere: a notebook's secrets, a form.
+
+        Names that are no setting are left out.
+        """
+        fields = {name: cls.variables()[name] for name in found if name in cls.variables()}
+        secret = {n for n in fields.values() if cls.model_fields[n].annotation is SecretStr}
+        return {
+            field: found[name] if field in secret else found[name].get_secret_value()
+            for name, field in fields.items()
+        }
 
     @staticmethod
     def for_slots(slots: int | None) -> dict[str, int]:

@@ -112,6 +112,91 @@ TEXTS: dict[str, tuple[str, str]] = {
         "设置 {name} 不对：{reason}。请改正这个环境变量或 .env 里的这一行。",
         "Setting {name} is wrong: {reason}. Correct the environment variable or its line in .env.",
     ),
+    # --- secrets: credentials.py ---
+    "secret.prompt": ("请输入 {name}（不显示）：", "{name} (not shown): "),
+    "secret.nobody_here": (
+        "缺少 {names}，而这次运行没有人可以问。请设置环境变量，或用平台的密钥功能。",
+        "{names} is missing and there is nobody to ask in this run. Set the environment variable, or use the "
+        "place's secrets.",
+    ),
+    "secret.nothing_typed": (
+        "没有输入 {names}。请再运行一次并输入。",
+        "{names} was left empty. Run it again and type it.",
+    ),
+    "secret.kaggle_no_client": (
+        "这里没有 kaggle_secrets，读不了 Kaggle Secrets（{names}）。请改用环境变量或 .env。",
+        "There is no kaggle_secrets here, so Kaggle Secrets can't be read ({names}). Use environment variables or .env.",
+    ),
+    "secret.kaggle_no_token": (
+        "这次会话没有读取 Kaggle Secrets 的令牌（{names}）。请重启会话，或改用环境变量。",
+        "This session has no token for Kaggle Secrets ({names}). Restart the session or use environment variables.",
+    ),
+    "secret.kaggle_not_attached": (
+        "没有附加到这个笔记本的密钥：{names}。需要的话，在 Add-ons → Secrets 里添加并勾选本笔记本，再运行一次。",
+        "Not attached to this notebook: {names}. Where one is needed, add it in Add-ons → Secrets, tick this "
+        "notebook, and run again.",
+    ),
+    "secret.kaggle_pushed": (
+        "这次运行没有任何密钥（{names}）：由 kaggle kernels push 启动的运行拿不到 Kaggle Secrets。"
+        "请在编辑器里用 Save & Run All，或用 kgnb kaggle push --secrets-dataset 用户名/数据集。",
+        "This run has no secrets at all ({names}): one that kaggle kernels push started never gets Kaggle Secrets. "
+        "Use Save & Run All in the editor, or kgnb kaggle push --secrets-dataset OWNER/NAME.",
+    ),
+    "secret.kaggle_busy": (
+        "Kaggle Secrets 请求过多（{status}），重试几次仍不行：{names}。请等一分钟再运行。",
+        'Kaggle Secrets answers "too many requests" ({status}) even after a few tries: {names}. Wait a minute and run again.',
+    ),
+    "secret.kaggle_failed": (
+        "Kaggle Secrets 出错（{status}）：{names}。请稍后再运行。",
+        "Kaggle Secrets fails ({status}): {names}. Run it again later.",
+    ),
+    "secret.kaggle_offline": (
+        "连不上 Kaggle Secrets（{names}）。请在右侧 Settings 里打开 Internet，再运行一次。",
+        "Can't reach Kaggle Secrets ({names}). Switch Internet on under Settings on the right and run again.",
+    ),
+    "secret.kaggle_refused": (
+        "Kaggle Secrets 拒绝了请求（{status}）：{names}。请确认这是你自己的笔记本，重启会话后再试。",
+        "Kaggle Secrets refuses ({status}): {names}. Make sure that the notebook is your own, restart the session "
+        "and try again.",
+    ),
+    "secret.kaggle_odd": (
+        "看不懂 Kaggle Secrets 的回答（{reason}）：{names}。请稍后再运行，或改用环境变量。",
+        "Kaggle Secrets gave an answer that makes no sense ({reason}): {names}. Run it again later or use "
+        "environment variables.",
+    ),
+    "secret.colab_no_client": (
+        "这里没有 google.colab.userdata（{names}）。请改用环境变量或 .env。",
+        "There is no google.colab.userdata here ({names}). Use environment variables or .env.",
+    ),
+    "secret.colab_thread": (
+        "Colab 的密钥只能在主线程里读（{names}）。请在单元格里直接调用一次，再启动节点。",
+        "Colab's secrets can only be read by the main thread ({names}). Call it in a cell once, then start the node.",
+    ),
+    "secret.colab_denied": (
+        "这个笔记本没有权限读取 {names}。请点左侧的钥匙图标，打开 Notebook access，再运行一次。",
+        "This notebook may not read {names}. Click the key on the left, switch Notebook access on, and run again.",
+    ),
+    "secret.colab_not_found": (
+        "Colab 里没有这些密钥：{names}。需要的话，点左侧的钥匙图标添加，再运行一次。",
+        "Not among Colab's secrets: {names}. Where one is needed, click the key on the left, add it, and run again.",
+    ),
+    "secret.colab_timeout": (
+        "等 Colab 的密钥超时（{names}）。请保持网页打开，在弹出的窗口里允许访问，再运行一次。",
+        "Colab's secrets didn't come in time ({names}). Keep the page open, allow access in the dialog, and run again.",
+    ),
+    "secret.dataset_missing": (
+        "附加的数据集里没有 {file}：{dataset}{names}。请确认数据集已附加到笔记本，并且里面有这个文件。",
+        "No {file} in the attached dataset {dataset}{names}. Make sure that it is attached to the notebook and holds the file.",
+    ),
+    "secret.dataset_unnamed": (
+        "找到 {path}{names}，但没有使用：数据集是谁的，只有你知道。确认是自己的私有数据集后，设置 {variable}=用户名/数据集。",
+        "Found {path}{names} but didn't use it: only you know whose dataset that is. If it is your own private one, "
+        "set {variable}=OWNER/NAME.",
+    ),
+    "secret.file_unreadable": (
+        "读不了 {path}{names}（{reason}）。请检查这个文件：每行一个 名字=值，UTF-8。",
+        "Can't read {path}{names} ({reason}). Check the file: NAME=value a line, in UTF-8.",
+    ),
     # --- engine, embedded ---
     "engine.cannot_run": (
         "无法运行内置引擎 {engine}（{path}：{reason}）。"
@@ -638,6 +723,40 @@ TEXTS: dict[str, tuple[str, str]] = {
         "不支持导出为 {format}。请用 {known} 之一。",
         "There is no export format {format}. Use one of {known}.",
     ),
+    # --- notebook ---
+    "notebook.node": ("kgnb 节点 {name}：{state}", "kgnb node {name}: {state}"),
+    "notebook.state_stopped": ("已停止", "stopped"),
+    "notebook.state_starting": ("正在启动", "starting"),
+    "notebook.state_running": ("运行中", "running"),
+    "notebook.state_stopping": ("正在停止", "stopping"),
+    "notebook.state_failed": ("出错", "failed"),
+    "notebook.failed": ("节点停了：{reason}", "The node stopped: {reason}"),
+    "notebook.broke": (
+        "节点出了意外错误，已领取的章节会由别的节点接手（堆栈如下）",
+        "The node broke unexpectedly; other nodes take over its chapters (traceback follows)",
+    ),
+    "notebook.look_failed": ("看不到整个集群：{reason}", "Can't see the whole cluster: {reason}"),
+    "notebook.interrupted": (
+        "收到中断：停止并交还未完成的章节",
+        "Interrupted: stopping, unfinished chapters go back",
+    ),
+    "notebook.child_ended": (
+        "节点进程 {pid} 退出（代码 {code}），{seconds} 秒后重新启动",
+        "Node process {pid} ended (code {code}); started again in {seconds} s",
+    ),
+    "notebook.colab_paid": (
+        "Colab 的免费运行时不允许加入共享队列。如果这是付费的运行时，请设置 KGNB_COLAB_PAID=1 后再启动；"
+        "拆自己的书不受限制（不设置 REDIS_HOST 即可）。",
+        "Free Colab runtimes must not join a shared queue. If this one is paid, set KGNB_COLAB_PAID=1 and start "
+        "again; building your own book is fine (leave REDIS_HOST empty).",
+    ),
+    "notebook.line": (
+        "{time} {state}：完成 {completed} 章，失败 {failed}，进行中 {in_flight}，每分钟 {rate} 章，会话剩余 {left}",
+        "{time} {state}: {completed} chapters done, {failed} failed, {in_flight} in flight, {rate} a minute, "
+        "session left: {left}",
+    ),
+    "notebook.unlimited": ("不限", "unlimited"),
+    "notebook.minutes": ("{count} 分钟", "{count} min"),
     # --- node, log lines ---
     "node.started": (
         "节点 {node} 已启动，槽位 {slots} 个/提供方",

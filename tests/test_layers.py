@@ -15,7 +15,7 @@ from kgnb.texts import TEXTS
 PACKAGE = Path(kgnb.__file__).parent
 FLOORS = {
     0: ["model", "errors", "texts", "batch", "loops"],
-    1: ["settings", "where"],
+    1: ["settings", "where", "credentials"],
     2: [
         *["extract", "llm", "store", "book", "headings", "epub", "embedded", "exchange", "picture"],
         *[
@@ -29,6 +29,7 @@ FLOORS = {
             "keys",
             "logs",
             "kaggle",
+            "parcel",
             "charset",
             "division",
             "alias",
@@ -59,6 +60,9 @@ FLOORS = {
         "board",
         "operating",
         "serving",
+        "tally",
+        "recent",
+        "children",
         "queueing",
         "providing",
         "metrics",
@@ -69,9 +73,13 @@ FLOORS = {
         "cli_status",
         "cli_tasks",
         "cli_providers",
+        "cli_kaggle",
         "__main__",
         "progress",
         "sync",
+        "notebook",
+        "hooks",
+        "child",
         "__init__",
         "widgets",
     ],
