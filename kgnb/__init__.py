@@ -14,14 +14,16 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from kgnb.book import story_path
     from kgnb.errors import KgnbError
+    from kgnb.notebook import Node
     from kgnb.sync import BookGraph, allow_nested_loops, build
 
-__all__ = ["BookGraph", "KgnbError", "__version__", "allow_nested_loops", "build", "story_path"]
+__all__ = ["BookGraph", "KgnbError", "Node", "__version__", "allow_nested_loops", "build", "story_path"]
 
 _HOME = {
     "BookGraph": "kgnb.sync",
     "allow_nested_loops": "kgnb.sync",
     "build": "kgnb.sync",
+    "Node": "kgnb.notebook",
     "story_path": "kgnb.book",
     "KgnbError": "kgnb.errors",
 }

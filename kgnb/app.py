@@ -25,7 +25,6 @@ from kgnb.model import Usage
 from kgnb.node import Happened, Node
 from kgnb.pool import CpuPool
 from kgnb.providers import Providers
-from kgnb.session import UNLIMITED, Session
 from kgnb.settings import Settings, amounts, prices
 from kgnb.store.graph import GraphStore
 from kgnb.store.ledger import Ledger
@@ -215,11 +214,11 @@ async def running_node(
     *,
     only_task: int | None = None,
     listener: Callable[[Happened], None] = lambda _: None,
-    session: Session = UNLIMITED,
+    patience: Callable[[], float] | None = None,
 ) -> AsyncIterator[Node]:
     """A node with its heartbeat and leases, ready for ``node.run()``; leaving hands back what is open.
 
-    How long it waits for chapters in flight: ``drain_seconds``, at most half of what ``session`` has left.
+    ``patience``: asked then, how many seconds to wait for chapters in flight; default: the setting.
     """
     settings = app.settings
     presence = Presence(app.queue)
@@ -237,7 +236,7 @@ async def running_node(
             yield node
         finally:
             try:
-                await node.leave(session.drain(settings.drain_seconds))
+                await node.leave(patience() if patience else settings.drain_seconds)
             finally:  # also when leaving is cut short by a second cancel
                 loops.cancel()
                 await asyncio.gather(loops, return_exceptions=True)

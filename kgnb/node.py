@@ -78,6 +78,8 @@ class Node:
         self.moved: set[int] = set()
         """Tasks with an end of a chapter, or of their own, that nobody was told of yet."""
         self.states: dict[str, QueueState] = {}
+        self.polls = 0
+        """Looks at the queues so far."""
         self.keeper = TaskKeeper(
             stores, providers, pool, on_closed=self._task_closed, on_stuck=self._task_stuck
         )
@@ -102,7 +104,7 @@ class Node:
             self._wake.clear()
             poll = await self._poll()
             busy = poll is not None and await self._act_on(poll)
-            if drain and poll is not None and not busy and self._nothing_left():
+            if drain and poll is not None and not busy and self.nothing_left:
                 return
             if busy or self._running or self.keeper.held:
                 backoff.reset()
@@ -112,6 +114,12 @@ class Node:
         """No new claims from now on; :meth:`run` returns soon. May be called from the loop only."""
         self._stopping = True
         self._wake.set()
+
+    def cut_short(self) -> None:
+        """:meth:`stop`, and chapters in flight are handed back instead of waited for."""
+        self.stop()
+        for work in list(self._running):
+            work.cancel()
 
     def wake(self) -> None:
         """Polls at once instead of after the rest of the pause."""
@@ -134,9 +142,11 @@ class Node:
         except TimeoutError:
             return
 
-    def _nothing_left(self) -> bool:
+    @property
+    def nothing_left(self) -> bool:
+        """Whether the queues were empty at the last look (others' work too) and nothing is held here."""
         idle = not self._running and not self.keeper.held
-        return idle and all(state.empty for state in self.states.values())
+        return idle and bool(self.states) and all(state.empty for state in self.states.values())
 
     # --- polling
 
@@ -150,6 +160,7 @@ class Node:
             return None
         self.stores.health.answered("redis")
         self.states = poll.state
+        self.polls += 1
         self.gate.paused = poll.suspended
         return poll
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -28,19 +29,25 @@ async def serve(
     session: Session = UNLIMITED,
     listener: Callable[[Happened], None] = lambda _: None,
     ready: Callable[[App, Node], None] = lambda _app, _node: None,
+    hurry: Callable[[], float] = lambda: math.inf,
 ) -> None:
     """Runs a node until ``stop`` is set, the session ends, or with ``drain`` until nothing is left to do.
 
     Waits for services that are down at the start (``fail_fast``: raises ServiceDown); embedded engines that
-    die are started anew. ``ready`` is called with each node that runs. Raises what waiting can't mend.
+    die are started anew. ``ready`` is called with each node that runs; ``hurry()`` is how many seconds
+    whoever stops it will wait for chapters in flight, at most. Raises what waiting can't mend.
     """
+
+    def patience() -> float:
+        return session.drain(min(settings.drain_seconds, hurry()))
+
     again = True
     while again and not stop.is_set():
         again = False
         async with open_app(settings) if fail_fast else open_waiting(settings, stop=stop) as app:
             if app is None:
                 return
-            async with running_node(app, listener=listener, session=session) as node:
+            async with running_node(app, listener=listener, patience=patience) as node:
                 ready(app, node)
                 watcher = asyncio.create_task(_stop_at_end(stop, session, node))
                 log.info(say("node.started", node=node.name, slots=settings.slots_for(1)))

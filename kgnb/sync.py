@@ -41,6 +41,11 @@ def run(work: Coroutine[Any, Any, R]) -> R:
         raise
 
 
+def spawn(work: Coroutine[Any, Any, R]) -> Future[R]:
+    """Starts ``work`` on kgnb's loop and returns at once."""
+    return asyncio.run_coroutine_threadsafe(work, _ready())
+
+
 def _cancelled(future: Future[Any]) -> None:
     done = threading.Event()
     future.add_done_callback(lambda _: done.set())

@@ -1,0 +1,84 @@
+"""What one node did and does, as plain values: for a notebook's panel, a batch run's lines, a report."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from kgnb.app import App
+from kgnb.model import Usage
+from kgnb.node import Happened, Node
+
+MINUTES = 60
+"""How far back the chart of chapters a minute reaches."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts over every node that ran here, one after another. Fed on the node's loop; read from anywhere."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """Chapters by how they ended: completed, skipped, failed, retry."""
+    errors: Counter[str] = field(default_factory=Counter)
+    """Failures of providers by kind (the error's class)."""
+    closed: Counter[str] = field(default_factory=Counter)
+    """Tasks closed here by status."""
+    _minutes: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=MINUTES + 1))
+    _before: Usage = Usage()  # of the nodes before this one
+    _app: App | None = None
+    _node: Node | None = None
+
+    def ready(self, app: App, node: Node) -> None:
+        """A node runs: counts it from now on."""
+        if self._app is not None:
+            self._before += sum(self._app.spent.values(), Usage())
+        self._app, self._node = app, node
+
+    def heard(self, happened: Happened) -> None:
+        """The node's listener."""
+        if happened.what == "chapter":
+            self.outcomes[happened.outcome] += 1
+            if happened.outcome in ("completed", "skipped"):
+                self._finished(int(time.time() // 60))
+        elif happened.what == "task":
+            self.closed[happened.outcome] += 1
+        elif happened.error is not None:
+            self.errors[type(happened.error).__name__] += 1
+
+    def _finished(self, minute: int) -> None:
+        if self._minutes and self._minutes[-1][0] == minute:
+            self._minutes[-1] = (minute, self._minutes[-1][1] + 1)
+        else:
+            self._minutes.append((minute, 1))
+
+    @property
+    def usage(self) -> Usage:
+        """What was asked and spent here."""
+        spent = list(self._app.spent.values()) if self._app is not None else []
+        return sum(spent, self._before)
+
+    def per_minute(self, now: float | None = None) -> list[int]:
+        """Chapters finished in each of the last 60 minutes, oldest first; the last one is under way."""
+        this = int((time.time() if now is None else now) // 60)
+        counts = dict(list(self._minutes))
+        return [counts.get(minute, 0) for minute in range(this - MINUTES + 1, this + 1)]
+
+    def look(self) -> dict[str, Any]:
+        """Everything as JSON-ready values; without a node its parts are empty."""
+        node, usage = self._node, self.usage
+        works = list(node.slots.works.values()) if node is not None else []
+        down = node.stores.health.down if node is not None else {}
+        return {
+            "in_flight": dict(Counter(work.provider for work in works)),
+            "open_tasks": sorted(node.keeper.held) if node is not None else [],
+            "outcomes": dict(self.outcomes),
+            "errors": dict(self.errors),
+            "closed": dict(self.closed),
+            "per_minute": self.per_minute(),
+            "requests": usage.requests,
+            "prompt_tokens": usage.prompt_tokens,
+            "completion_tokens": usage.completion_tokens,
+            "down": {service: str(error) for service, error in down.items()},
+        }
