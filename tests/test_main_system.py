@@ -162,20 +162,19 @@ class Tab:
 
     def _look(self) -> None:
         while not self._over.wait(0.05):
-            # First the tasks, then the hashes: a task that ends in between was named before.
-            running = {
-                i for (i,) in self._nodes.sql("SELECT id FROM knowledge_graph_tasks WHERE status = 'running'")
-            }
-            named = self.read()
-            still = {
-                i for (i,) in self._nodes.sql("SELECT id FROM knowledge_graph_tasks WHERE status = 'running'")
-            }
+            unnamed = self._running() - self.read()
+            if unnamed:  # again: the hashes aren't read at one moment, and a task may just have ended
+                unnamed &= self._running() - self.read()
             now = time.monotonic()
-            for task in running & still - named:
-                lasts = now - self._since.setdefault(task, now)
-                self.unnamed[task] = max(self.unnamed.get(task, 0), lasts)
-            self._since = {task: at for task, at in self._since.items() if task in running & still - named}
+            self._since = {task: self._since.get(task, now) for task in unnamed}
+            for task, since in self._since.items():
+                self.unnamed[task] = max(self.unnamed.get(task, 0.0), now - since)
             self.samples += 1
+
+    def _running(self) -> set[int]:
+        return {
+            i for (i,) in self._nodes.sql("SELECT id FROM knowledge_graph_tasks WHERE status = 'running'")
+        }
 
     def read(self) -> set[int]:
         """The tasks that slots of live nodes name; each field is one JSON document."""

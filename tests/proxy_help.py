@@ -1,0 +1,78 @@
+"""A TCP proxy on loopback that counts: connections open at once, and round trips through them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from types import TracebackType
+from typing import Self
+
+
+class Proxy:
+    """Carries every connection to ``port`` on to ``host:to``, in a thread of its own.
+
+    A round trip is a request that comes after the answer to the one before, however many packets and
+    pipelined commands it has.
+    """
+
+    def __init__(self, host: str, to: int) -> None:
+        self.port = 0
+        self.trips = 0
+        self.open = 0
+        self.most_open = 0
+        self._at = (host, to)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(5)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(5)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+    async def _start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    async def _stop(self) -> None:
+        self._server.close()
+        for writer in list(self._writers):
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there = await asyncio.open_connection(*self._at)
+        except OSError:
+            writer.close()
+            return
+        self.open += 1
+        self.most_open = max(self.most_open, self.open)
+        self._writers |= {writer, there[1]}
+        answered = [True]
+        try:
+            await asyncio.gather(
+                self._carry(reader, there[1], answered, True), self._carry(there[0], writer, answered, False)
+            )
+        finally:
+            self.open -= 1
+            self._writers -= {writer, there[1]}
+
+    async def _carry(
+        self, source: asyncio.StreamReader, target: asyncio.StreamWriter, answered: list[bool], asks: bool
+    ) -> None:
+        try:
+            while data := await source.read(65536):
+                self.trips += asks and answered[0]
+                answered[0] = not asks
+                target.write(data)
+                await target.drain()
+        except OSError:
+            pass
+        target.close()
