@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import json
 import os
 import pty
 import select
@@ -22,7 +23,7 @@ import redis
 import sqlalchemy as sa
 from conftest import new_database, outside
 from redis.connection import parse_url
-from run_help import KEY, Llm, Place, Ran, environment, llm, novel
+from run_help import KEY, Llm, Place, Ran, environment, llm, novel, timeless
 from test_operating import failed_task, new_task
 
 from kgnb.app import App, open_app
@@ -48,14 +49,6 @@ def place(tmp_path: Path, server: Llm) -> Iterator[Place]:
     one.kill_everything()
 
 
-def said(place: Place, *args: str) -> str:
-    """What a command that succeeded printed: one line."""
-    ran = place.run(*args)
-    assert (ran.code, ran.err) == (0, ""), ran
-    assert ran.out.count("\n") == 1, ran
-    return ran.out.rstrip("\n")
-
-
 class Typed:
     """Commands in this process: each a loop and connections of its own, like a user's."""
 
@@ -68,24 +61,36 @@ class Typed:
         for name, value in place.env.items():
             patch.setenv(name, value)
 
-    def __call__(self, *args: str | Path) -> Ran:
+    def __call__(self, *args: str | int | Path) -> Ran:
         self._capsys.readouterr()
         code = main([*map(str, args), "--data", str(self.place.data)])
         out, err = self._capsys.readouterr()
         return Ran(code, out, err, 0.0)
 
-    def said(self, *args: str) -> str:
+    def said(self, *args: str | int) -> str:
         """What a command that succeeded printed: one line."""
         ran = self(*args)
         assert (ran.code, ran.err) == (0, ""), ran
         assert ran.out.count("\n") == 1, ran
         return ran.out.rstrip("\n")
 
-    def prepared(self, prepare: Callable[[App], Any]) -> Any:
+    def build(self, book: Path, *args: str) -> dict[str, Any]:
+        ran = self("build", book, "--json", *args)
+        assert ran.code == 0, ran
+        return ran.json
+
+    def graph(self, task_id: int = 1) -> dict[str, Any]:
+        """The exported graph, its times left out."""
+        target = self.place.path / "exported.json"
+        ran = self("export", task_id, "--format", "json", "-o", target)
+        assert ran.code == 0, ran
+        return timeless(json.loads(target.read_text("utf-8")))
+
+    def prepared(self, prepare: Callable[[App], Any], *, graph: bool = False) -> Any:
         """What ``prepare`` gives on the place's stores."""
 
         async def inside() -> Any:
-            async with open_app(Settings.load(data=self.place.data), graph=False) as app:
+            async with open_app(Settings.load(data=self.place.data), graph=graph) as app:
                 return await prepare(app)
 
         return asyncio.run(inside())
@@ -232,11 +237,21 @@ class TestConfirming:
 
 
 @pytest.fixture(params=["embedded", "services"])
-def env(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    """Nothing, and real Redis, MariaDB and Neo4j, emptied."""
-    if request.param == "embedded":
-        yield {}
-        return
+def anywhere(
+    request: pytest.FixtureRequest,
+    place: Place,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Typed]:
+    """On the embedded engines, and on real Redis, MariaDB and Neo4j, emptied."""
+    if request.param == "services":
+        place.env |= request.getfixturevalue("services")
+    yield Typed(place, capsys, monkeypatch)
+    use_language("zh")
+
+
+@pytest.fixture
+def services() -> Iterator[dict[str, str]]:
     at = parse_url(outside("KGNB_TEST_REDIS_URL"))
     bolt = {name: outside(f"KGNB_TEST_{name}") for name in ("NEO4J_URI", "NEO4J_USER", "NEO4J_PASSWORD")}
     with redis.Redis(**{**at, "db": REDIS_DB}) as client:
@@ -288,82 +303,76 @@ def left_of(place: Place, task_id: int) -> int:
 
 
 class TestDeleting:
-    def test_the_graph_is_as_if_the_task_had_never_run(
-        self, tmp_path: Path, server: Llm, env: dict[str, str]
-    ) -> None:
-        place = Place(tmp_path, server.env() | {"KGNB_LANG": "en"} | env)
-        book = novel(tmp_path / "book.txt", CHAPTERS)
-        place.build(book, "--provider", "rules")
-        by_rules = place.graph()
-        place.build(book, "--provider", "dryrun", "--slots", "6")
-        both = place.graph()
+    def test_the_graph_is_as_if_the_task_had_never_run(self, anywhere: Typed, tmp_path: Path) -> None:
+        kgnb, book = anywhere, novel(tmp_path / "book.txt", CHAPTERS)
+        kgnb.build(book, "--provider", "rules")
+        by_rules = kgnb.graph()
+        kgnb.build(book, "--provider", "dryrun", "--slots", "6")
+        both = kgnb.graph()
         assert both != by_rules
-        assert {tuple(n["properties"]["task_id"]) for n in both["nodes"].values()} & {(1, 2)}
-        assert said(place, "delete", "2", "--yes") == "Task 2 is deleted"
-        assert place.graph() == by_rules
-        assert left_of(place, 2) == 0
-        found = place.build(book, "--provider", "dryrun", "--slots", "6")  # the replies were kept
-        assert found["requests"] == 0
-        assert said(place, "delete", "1", "--yes") == "Task 1 is deleted"
-        assert said(place, "delete", str(found["task_id"]), "--yes")
-        third = place.build(book, "--provider", "rules", "--again")
-        again = place.graph(third["task_id"])
-        assert {k: len(v) for k, v in again.items()} == {k: len(v) for k, v in by_rules.items()}
+        assert (1, 2) in {tuple(n["properties"]["task_id"]) for n in both["nodes"].values()}
+        assert kgnb.said("delete", 2, "--yes") == "Task 2 is deleted"
+        assert kgnb.graph() == by_rules
+        assert left_of(kgnb.place, 2) == 0
+        third = kgnb.build(book, "--provider", "dryrun", "--slots", "6")
+        assert (third["status"], third["requests"]) == ("completed", 0)  # the replies were kept
+        assert kgnb.said("delete", 1, "--yes") == "Task 1 is deleted"
+        after = kgnb.graph(third["task_id"])
+        assert {tuple(x["properties"]["task_id"]) for x in after["nodes"].values()} == {(third["task_id"],)}
+        assert after["nodes"].keys() == both["nodes"].keys()
+        kgnb.said("delete", third["task_id"], "--yes")
+        assert all(count == 0 for count in kgnb.prepared(counts, graph=True).values())
 
-    def test_while_a_worker_runs_it(self, tmp_path: Path, server: Llm, env: dict[str, str]) -> None:
-        place = Place(tmp_path, server.env() | {"KGNB_LANG": "en"} | env)
-        book = novel(tmp_path / "book.txt", 60)
-        place.build(book, "--provider", "rules")
-        by_rules = place.graph()
-        server.server.latency = 0.4
-        assert place.run("submit", book, "--provider", "dryrun").out == "2\n"
-        worker = place.start("worker", "--slots", "4")
-        worker.until(
-            lambda: rows(place, "SELECT count(*) FROM kgnb_extractions WHERE task_id = 2")[0][0] >= 8
-        )
-        ran = place.run("delete", "2", "--yes")
-        assert (ran.code, ran.out) == (0, "Task 2 is deleted\n"), ran
-        assert ran.seconds < 15  # no lease of a live node is waited for
+    def test_while_a_worker_runs_it(self, anywhere: Typed, server: Llm, tmp_path: Path) -> None:
+        kgnb, book = anywhere, novel(tmp_path / "book.txt", 120)
+        kgnb.build(book, "--provider", "rules")
+        by_rules = kgnb.graph()
+        server.server.latency = 0.8
+        assert kgnb("submit", book, "--provider", "dryrun").out == "2\n"
+        worker = kgnb.place.start("worker", "--slots", "4", stdout=subprocess.DEVNULL)
+        worker.until(lambda: server.stats.requests >= 12)
+        began = time.monotonic()
+        assert kgnb.said("delete", 2, "--yes") == "Task 2 is deleted"
+        assert time.monotonic() - began < 15  # no lease of a live node is waited for
         asked = server.stats.requests
+        assert asked < 100
         time.sleep(3)
         assert server.stats.requests == asked
-        assert left_of(place, 2) == 0
-        assert place.graph() == by_rules
+        assert left_of(kgnb.place, 2) == 0
+        assert kgnb.graph() == by_rules
         worker.send(signal.SIGTERM)
         ended = worker.ended(20)
-        assert (ended.code, "Traceback" in ended.out + ended.err) == (0, False), ended
-        assert left_of(place, 2) == 0
-        assert place.left_over(15) == []
+        assert (ended.code, "Traceback" in ended.err) == (0, False), ended
+        assert left_of(kgnb.place, 2) == 0
+
+
+async def counts(app: App) -> dict[str, int]:
+    return await app.graph.counts(1)
 
 
 class TestStopping:
-    def test_a_worker_hears_every_command(self, place: Place, server: Llm, tmp_path: Path) -> None:
-        server.server.latency = 0.3
-        book = novel(tmp_path / "book.txt", 80)
-        place.run("submit", book, "--provider", "dryrun")
-        worker = place.start("worker", "--slots", "4")
-        commands = (
-            ("pause-task", "resume-task", "1"),
-            ("cancel", "retry", "1"),
-            ("pause", "resume", "dryrun"),
-        )
-        for stop, go, what in commands:
+    def test_a_worker_hears_every_command(self, kgnb: Typed, server: Llm, tmp_path: Path) -> None:
+        server.server.latency = 0.5
+        kgnb("submit", novel(tmp_path / "book.txt", 150), "--provider", "dryrun")
+        worker = kgnb.place.start("worker", "--slots", "4", stdout=subprocess.DEVNULL)
+        commands = "pause-task resume-task 1", "cancel retry 1", "pause resume dryrun"
+        for stop, go, what in map(str.split, commands):
             asked = server.stats.requests
-            worker.until(lambda asked=asked: server.stats.requests >= asked + 8)
-            assert place.run(stop, what).code == 0
-            worker.until(lambda: place.sql(RUNNING) == [(0,)], 10)
+            worker.until(lambda asked=asked: server.stats.requests >= asked + 8)  # type: ignore[misc]
+            assert kgnb(stop, what).code == 0
+            worker.until(lambda: kgnb.place.sql(RUNNING) == [(0,)], 10)
             asked = server.stats.requests
             time.sleep(2.5)
-            assert server.stats.requests == asked, stop
-            assert place.run(go, what).code == 0
+            assert server.stats.requests == asked < 140, stop
+            assert kgnb(go, what).code == 0
         server.server.latency = 0.0
-        worker.until(lambda: place.sql("SELECT status FROM knowledge_graph_tasks") == [("completed",)], 60)
-        assert place.sql(
-            "SELECT count(*) FROM knowledge_graph_chapter_status WHERE status <> 'completed'"
-        ) == [(0,)]
+        worker.until(lambda: kgnb.place.sql(OPEN_TASKS) == [(0,)], 60)
+        assert kgnb.place.sql(UNDONE) == [(0,)]
         worker.send(signal.SIGTERM)
         ended = worker.ended(20)
-        assert (ended.code, "Traceback" in ended.out + ended.err) == (0, False), ended
+        assert (ended.code, "Traceback" in ended.err) == (0, False), ended
 
 
 RUNNING = "SELECT count(*) FROM knowledge_graph_chapter_status WHERE status = 'running'"
+UNDONE = "SELECT count(*) FROM knowledge_graph_chapter_status WHERE status <> 'completed'"
+OPEN_TASKS = "SELECT count(*) FROM knowledge_graph_tasks WHERE status <> 'completed'"
