@@ -185,9 +185,9 @@ class Gate:
         return until
 
     async def lift(self, provider: Provider) -> None:
-        """Ends a pause that kgnb itself began, for who has seen its reason and asks again all the same."""
+        """Ends a pause that a node began by itself, for who has seen its reason and asks again anyway."""
         state = await self._shared(self._breaker.state(provider.name))
-        if state is not None and state.paused and state.reason:
+        if state is not None and state.paused and state.reason and not state.by_hand:
             await self._shared(self._breaker.resume(provider.name))
 
     async def _shared(self, call: Awaitable[R]) -> R | None:
