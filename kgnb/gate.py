@@ -83,6 +83,7 @@ class Gate:
         self._purse = purse
         self._rates = rates
         self._breaker = Breaker(queue.redis, suspend_seconds)
+        self._suspend_seconds = suspend_seconds
         self._most = most
         self._limiters: dict[str, SlotLimiter] = {}
         self._asking: dict[str, asyncio.Semaphore] = {}
@@ -173,6 +174,8 @@ class Gate:
             paused = await self._pause(name, None, reason)
         elif isinstance(error, ProviderDown):
             paused = await self._shared(self._breaker.failure(name, reason))
+            if paused:
+                self.paused = {**self.paused, name: time.time() + self._suspend_seconds}
         elif isinstance(error, ReplyError):  # it answers: no failure is in a row any more
             await self._shared(self._breaker.success(name))
         if paused:

@@ -8,9 +8,21 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from gate_kit import Asking, asking
 from redis.asyncio import Redis
 
+from kgnb.errors import (
+    AuthRejected,
+    ProviderDown,
+    ProviderPaused,
+    QuotaExhausted,
+    RateLimited,
+    RateReached,
+    ReplyRefused,
+    ReplyTruncated,
+)
 from kgnb.llm import limits
+from kgnb.llm.dryrun import DryRun, Faults
 from kgnb.llm.limits import Breaker, ProviderState, SlotLimiter
 
 NAME = "DeepSeek"
@@ -180,8 +192,127 @@ async def test_a_rate_limit_ends(breaker: Breaker, redis: Redis) -> None:
     await breaker.not_before(NAME, -5)
 
 
+async def test_a_rate_limit_that_somebody_lifts_is_over_on_every_node(breaker: Breaker, redis: Redis) -> None:
+    other = Breaker(redis, 600)
+    await breaker.not_before(NAME, 50)
+    await other.state(NAME)
+    await other.resume(NAME)
+    assert breaker.wait(NAME) > 45  # until it looks
+    await breaker.state(NAME)
+    assert breaker.wait(NAME) == 0
+
+
 async def test_states_of_none_ask_nothing(breaker: Breaker) -> None:
     assert await breaker.states([]) == {}
+
+
+# --- at the gate
+
+
+async def failing(node: Asking, error: type[Exception], times: int, redis: Redis) -> None:
+    for _ in range(times):
+        await redis.delete(WINDOW)
+        with pytest.raises(error):
+            await node.ask()
+
+
+async def test_three_failed_calls_in_a_row_pause_and_a_success_between_them_resets(
+    redis_url: str, redis: Redis
+) -> None:
+    async with DryRun() as llm, asking(redis_url, llm.base_url) as node:
+        llm.faults = Faults(rate_500=1.0)
+        await failing(node, ProviderDown, 2, redis)
+        llm.faults = Faults()
+        await node.ask()
+        llm.faults = Faults(rate_500=1.0)
+        await failing(node, ProviderDown, 2, redis)
+        assert NAME not in node.gate.paused
+        await failing(node, ProviderDown, 1, redis)
+        asked = llm.stats.requests
+        with pytest.raises(ProviderPaused):  # at once, without a poll
+            await node.ask()
+        assert llm.stats.requests == asked
+        assert 595 < await redis.ttl(SUSPEND) <= 600
+
+
+@pytest.mark.parametrize(
+    ("faults", "error"),
+    [(Faults(truncated=1.0), ReplyTruncated), (Faults(refused=1.0), ReplyRefused)],
+)
+async def test_replies_that_are_the_chapters_trouble_show_that_the_provider_lives(
+    redis_url: str, redis: Redis, faults: Faults, error: type[Exception]
+) -> None:
+    async with DryRun(faults=Faults(rate_500=1.0)) as llm, asking(redis_url, llm.base_url) as node:
+        await failing(node, ProviderDown, 2, redis)
+        llm.faults = faults
+        await failing(node, error, 5, redis)
+        assert await redis.get(FAIL) is None
+        assert await redis.get(SUSPEND) is None
+
+
+async def test_a_wrong_key_and_an_empty_account_pause_at_once_with_the_reason(
+    redis_url: str, redis: Redis
+) -> None:
+    async with DryRun(key="right") as llm, asking(redis_url, llm.base_url, key="wrong") as node:
+        with pytest.raises(AuthRejected) as error:
+            await node.ask()
+        state = (await node.gate.look([node.provider]))[NAME]
+        assert (state.reason, state.failures) == (str(error.value), 0)
+        await redis.flushall()
+    async with DryRun() as llm, asking(redis_url, llm.base_url) as node:
+        with pytest.raises(QuotaExhausted):
+            await node.ask(model="dryrun-no-quota")
+        assert (await node.gate.look([node.provider]))[NAME].paused
+
+
+async def test_retry_after_0_counts_for_a_second_on_every_node(redis_url: str) -> None:
+    async with (
+        DryRun(faults=Faults(rate_429=1.0), retry_after=0) as llm,
+        asking(redis_url, llm.base_url, most=8) as node,
+        asking(redis_url, llm.base_url) as other,
+    ):
+        with pytest.raises(RateLimited):
+            await node.ask()
+        assert 0.5 < node.gate.wait(node.provider) <= 1
+        await other.gate.look([other.provider])
+        assert 0 < other.gate.wait(other.provider) <= 1
+        assert (node.gate.limiter(node.provider).slots, other.gate.limiter(other.provider).slots) == (4, 4)
+
+
+async def test_who_is_about_to_ask_waits_for_a_short_limit_and_hands_back_for_a_long_one(
+    redis_url: str, breaker: Breaker
+) -> None:
+    async with DryRun() as llm, asking(redis_url, llm.base_url) as node:
+        await breaker.not_before(NAME, 1)
+        await node.gate.look([node.provider])
+        began = time.monotonic()
+        await node.ask()
+        assert time.monotonic() - began > 0.7
+        await breaker.not_before(NAME, 100)
+        await node.gate.look([node.provider])
+        with pytest.raises(RateReached):
+            await node.ask()
+        assert llm.stats.requests == 1
+
+
+async def test_a_pause_hands_back_who_waits_and_lets_finish_who_is_answered(redis_url: str) -> None:
+    async with DryRun(latency=1.5) as llm, asking(redis_url, llm.base_url, most=1) as node:
+
+        async def chapter() -> str:
+            async with node.gate.turn(node.provider):
+                await node.ask()
+            return "asked"
+
+        chapters = [asyncio.create_task(chapter()) for _ in range(4)]
+        await asyncio.sleep(0.3)
+        node.gate.paused = {NAME: time.time() + 600}
+        done = await asyncio.gather(*chapters, return_exceptions=True)
+        assert done[0] == "asked"
+        assert {type(one) for one in done[1:]} == {ProviderPaused}
+        assert llm.stats.requests == 1
+        node.gate.paused = {}
+        async with asyncio.timeout(5):
+            assert await chapter() == "asked"
 
 
 # --- slots

@@ -64,6 +64,7 @@ class Breaker:
         self._paused_at: dict[str, float] = {}
         self._reset_at: dict[str, float] = {}
         self._limited: dict[str, float] = {}  # until when, by the local monotonic clock
+        self._limited_at: dict[str, float] = {}  # when that became known here
 
     async def failure(self, provider: str, reason: str = "") -> bool:
         """Counts a failed call, once in 30 s whatever the number of nodes and slots. True = it is paused now,
@@ -140,7 +141,7 @@ class Breaker:
         until = time.monotonic() + wait
         if until <= self._limited.get(provider, 0.0) + 0.5:
             return
-        self._limited[provider] = until
+        self._limited[provider], self._limited_at[provider] = until, time.monotonic()
         milliseconds = math.ceil(wait * 1_000)
         if not milliseconds or await _do(self._redis.set(_limit(provider), b"1", px=milliseconds, nx=True)):
             return
@@ -161,6 +162,7 @@ class Breaker:
         """:class:`ProviderState` of each, in one round trip; also brings other nodes' rate limits here."""
         if not providers:
             return {}
+        asked = time.monotonic()
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.time()
             for name in providers:
@@ -171,9 +173,9 @@ class Breaker:
             clock, *answers = await pipe.execute()
         now = clock[0] + clock[1] / 1e6
         rows = zip(*[iter(answers)] * 5, strict=True)
-        return {name: self._read(name, now, row) for name, row in zip(providers, rows, strict=True)}
+        return {name: self._read(name, now, row, asked) for name, row in zip(providers, rows, strict=True)}
 
-    def _read(self, name: str, now: float, row: Sequence[Any]) -> ProviderState:
+    def _read(self, name: str, now: float, row: Sequence[Any], asked: float) -> ProviderState:
         left, suspended, paused, failures, limited = row
         count = _whole(failures)
         if count:
@@ -183,6 +185,8 @@ class Breaker:
             not_before = now + limited / 1_000
             here = time.monotonic() + limited / 1_000
             self._limited[name] = max(here, self._limited.get(name, 0.0))
+        elif self._limited_at.get(name, -math.inf) < asked:  # over, or lifted by somebody
+            self._limited.pop(name, None)
         if suspended is None:
             return ProviderState(failures=count, not_before=not_before)
         until = now + left / 1_000 if left > 0 else _number(_object(suspended).get("until")) or now + FAIL_TTL
