@@ -21,6 +21,7 @@ from redis.connection import parse_url
 from kgnb import operating
 from kgnb.app import App, open_app
 from kgnb.errors import InputError
+from kgnb.gate import Gate
 from kgnb.llm.limits import Breaker
 from kgnb.model import ChapterStatus, TaskStatus
 from kgnb.settings import Settings
@@ -442,6 +443,16 @@ class TestProviders:
         assert await app.queue.suspended(["DeepSeek"]) == {}
         assert not (await operating.resume_provider(app, "DeepSeek")).until
 
+    @pytest.mark.parametrize("by_hand", [True, False])
+    async def test_a_build_ends_only_a_pause_that_a_node_began(self, app: App, by_hand: bool) -> None:
+        if by_hand:
+            await operating.pause_provider(app, "DeepSeek")
+        else:
+            await Breaker(app.queue.redis).pause("DeepSeek", reason="wrong key")
+        gate = Gate(app.queue, app.health, None, None, suspend_seconds=600, most=1)  # type: ignore[arg-type]
+        await gate.lift(app.providers.get("DeepSeek"))
+        assert bool(await app.queue.suspended(["DeepSeek"])) == by_hand
+
     async def test_one_that_only_other_machines_know(self, app: App) -> None:
         await new_task(app, push=False)
         await execute(app.ledger, sa.update(t.task_facts).values(provider="MoonShot"))
@@ -463,6 +474,8 @@ async def test_a_late_row_of_a_task_that_is_being_deleted(app: App) -> None:
         await finish_chapter(app.ledger, task_id, claims[0].chapter_id, claims[0].token + 5)
     assert not await mark(app, claims[1], ChapterStatus.COMPLETED)
     await app.ledger.delete_task(task_id)
+    assert await new_task(app, push=False, salt="新") > task_id  # no other ever gets its number
+    await app.ledger.delete_task(task_id + 1)
     await app.ledger.freeze_names(task_id, novel_id, [])  # by a node that is just scanning the book
     for table in (t.tasks, t.chapter_status, t.extractions, t.claims, t.task_facts):
         assert await scalar(app.ledger, sa.select(sa.func.count()).select_from(table)) == 0

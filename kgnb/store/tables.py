@@ -58,7 +58,16 @@ class JsonText(TypeDecorator[Any]):
 
 def _main(name: str, *columns: sa.schema.SchemaItem) -> sa.Table:
     key = sa.Column("id", sa.Integer, primary_key=True, autoincrement=True)
-    return sa.Table(name, METADATA, key, *columns, mysql_engine="InnoDB", mysql_charset="utf8mb4")
+    return sa.Table(
+        name,
+        METADATA,
+        key,
+        *columns,
+        mysql_engine="InnoDB",
+        mysql_charset="utf8mb4",
+        # A deleted task's number must never be another's: queues and nodes may still speak of it.
+        sqlite_autoincrement=True,
+    )
 
 
 def _own(name: str, *columns: sa.schema.SchemaItem) -> sa.Table:
