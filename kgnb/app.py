@@ -22,9 +22,10 @@ from kgnb.llm.budget import Budget, Purse
 from kgnb.llm.cache import ReplyCache
 from kgnb.llm.rates import Rates
 from kgnb.model import Usage
-from kgnb.node import Happened, Node
+from kgnb.node import LEAVING_SECONDS, Happened, Node
 from kgnb.pool import CpuPool
 from kgnb.providers import Providers
+from kgnb.resume import bring
 from kgnb.settings import Settings, amounts, prices
 from kgnb.store.graph import GraphStore
 from kgnb.store.ledger import Ledger
@@ -127,10 +128,13 @@ async def open_waiting(settings: Settings, *, stop: asyncio.Event) -> AsyncItera
 
 
 def start_engines(settings: Settings, *, queue: bool, graph: bool) -> Embedded | None:
-    """Starts or joins the embedded engines that these settings use; they live until the result is closed."""
+    """Starts or joins the embedded engines that these settings use; they live until the result is closed.
+
+    An empty data folder is filled from a previous run first, where the settings name one."""
     redis, bolt = queue and settings.embedded_redis, graph and settings.embedded_graph
     if not (redis or bolt or settings.embedded_sql):
         return None
+    bring(settings)
     return open_embedded(settings.data, redis=redis, graph=bolt, heap_mb=settings.graph_heap_mb)
 
 
@@ -240,10 +244,11 @@ async def running_node(
             finally:  # also when leaving is cut short by a second cancel
                 loops.cancel()
                 await asyncio.gather(loops, return_exceptions=True)
-            with suppress(ServiceDown):
-                await node.gate.flush()
+            with suppress(ServiceDown, TimeoutError):
+                async with asyncio.timeout(LEAVING_SECONDS):
+                    await node.gate.flush()
+                    await upkeep.progress()
             with suppress(ServiceDown):  # what it wrote about itself expires
-                await upkeep.progress()
                 await presence.leave()
     finally:
         await asyncio.to_thread(renewer.stop)

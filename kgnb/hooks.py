@@ -1,4 +1,8 @@
-"""The ends of a process that Python hears of, its exit and SIGTERM; installed while a node runs."""
+"""The ends of a process that Python hears of, its exit and SIGTERM; installed while a node runs.
+
+One registry for the process: however many nodes come and go, there is one handler, and it is taken back when
+the last of them has left.
+"""
 
 from __future__ import annotations
 
@@ -10,47 +14,78 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+AtEnd = Callable[[], None]
+
 
 class Hooks:
-    """Calls ``at_end`` once when the process is about to go; then whatever was there before goes on.
+    """Calls what was :meth:`add`\\ ed, once, when the process is about to go; then whatever was there before
+    goes on.
 
-    A SIGTERM handler that exits by itself would only end the busy cell of a kernel, so none does: it chains.
+    A SIGTERM handler that exits by itself would only end the busy cell of a kernel, so this one chains.
     """
 
-    def __init__(self, at_end: Callable[[], None]) -> None:
-        self._at_end = at_end
-        self._active = False
+    def __init__(self) -> None:
+        self._active: list[AtEnd] = []
         self._previous: Any = None
         self._handles_signal = False
+        self._chaining = False
+        self._early = False
 
-    def install(self) -> None:
+    def add(self, at_end: AtEnd) -> None:
         """From now on; the signal only where Python allows it, on the main thread."""
+        if at_end in self._active:
+            return
         if not self._active:
-            self._active = True
-            atexit.register(self._ending)
+            self._register()
+        self._active.append(at_end)
         if threading.current_thread() is threading.main_thread() and not self._handles_signal:
             self._previous = signal.signal(signal.SIGTERM, self._terminated)
             self._handles_signal = True
 
-    def remove(self) -> None:
-        """No more; from another thread the signal's handler stays, but only hands on."""
-        self._active = False
-        atexit.unregister(self._ending)
-        if threading.current_thread() is not threading.main_thread() or not self._handles_signal:
+    def remove(self, at_end: AtEnd) -> None:
+        """No more. Off the main thread the signal's handler stays until :meth:`tidy`, but only hands on."""
+        if at_end in self._active:
+            self._active.remove(at_end)
+            if not self._active:
+                atexit.unregister(self._ending)
+        self.tidy()
+
+    def tidy(self) -> None:
+        """Takes a handler that nobody needs back, if this is the main thread and the handler is on top."""
+        if self._active or not self._handles_signal:
+            return
+        if threading.current_thread() is not threading.main_thread():
             return
         if signal.getsignal(signal.SIGTERM) == self._terminated:
             signal.signal(signal.SIGTERM, self._previous or signal.SIG_DFL)
-        self._handles_signal = False
+            self._handles_signal = False
+
+    def _register(self) -> None:
+        """atexit comes after the thread pools were shut, and a leaving node needs those: Python's own hook
+        for thread pools is used where it is there. It can't be taken back, but does nothing without nodes."""
+        atexit.register(self._ending)
+        register = getattr(threading, "_register_atexit", None)
+        if register is not None and not self._early:
+            register(self._ending)
+            self._early = True
 
     def _ending(self) -> None:
-        if self._active:
-            self._active = False
-            self._at_end()
+        while self._active:
+            self._active.pop(0)()
 
     def _terminated(self, number: int, frame: FrameType | None) -> None:
-        self._ending()
-        if callable(self._previous):
-            self._previous(number, frame)
-        elif self._previous != signal.SIG_IGN:
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+        if self._chaining:  # the one before is a later handler that chains to us
+            return
+        self._chaining = True
+        try:
+            self._ending()
+            if callable(self._previous):
+                self._previous(number, frame)
+            elif self._previous != signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
+                os.kill(os.getpid(), number)
+        finally:
+            self._chaining = False
+
+
+HOOKS = Hooks()

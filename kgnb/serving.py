@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 
 from kgnb.app import App, open_app, open_waiting, running_node
 from kgnb.node import Happened, Node
@@ -20,6 +20,10 @@ SESSION_LOOK_SECONDS = 1.0
 """How often the session's end is looked at; the margin before it is far longer."""
 
 
+async def _nothing(_: App) -> None:
+    """For who has nothing to do with an app whose node has left."""
+
+
 async def serve(
     settings: Settings,
     stop: asyncio.Event,
@@ -29,41 +33,64 @@ async def serve(
     session: Session = UNLIMITED,
     listener: Callable[[Happened], None] = lambda _: None,
     ready: Callable[[App, Node], None] = lambda _app, _node: None,
+    left: Callable[[App], Awaitable[None]] = _nothing,
     hurry: Callable[[], float] = lambda: math.inf,
 ) -> None:
     """Runs a node until ``stop`` is set, the session ends, or with ``drain`` until nothing is left to do.
 
     Waits for services that are down at the start (``fail_fast``: raises ServiceDown); embedded engines that
-    die are started anew. ``ready`` is called with each node that runs; ``hurry()`` is how many seconds
-    whoever stops it will wait for chapters in flight, at most. Raises what waiting can't mend.
+    die are started anew. ``ready`` is called with each node that runs, ``left`` when it has handed everything
+    back and the stores are still open; ``hurry()`` is how many seconds whoever stops it will wait for
+    chapters in flight, at most. Raises what waiting can't mend.
     """
 
     def patience() -> float:
         return session.drain(min(settings.drain_seconds, hurry()))
 
-    again = True
-    while again and not stop.is_set():
-        again = False
-        async with open_app(settings) if fail_fast else open_waiting(settings, stop=stop) as app:
-            if app is None:
-                return
-            async with running_node(app, listener=listener, patience=patience) as node:
-                ready(app, node)
-                watcher = asyncio.create_task(_stop_at_end(stop, session, node))
-                log.info(say("node.started", node=node.name, slots=settings.slots_for(1)))
-                try:
-                    await node.run(drain=drain, until=lambda app=app: app.engines_gone)  # type: ignore[misc]
-                finally:
-                    watcher.cancel()
-            again = app.engines_gone and not session.is_ending
-        log.info(say("node.left", node=node.name))
+    async with leaving_when(stop, session) as leaving:
+        again = True
+        while again and not leaving.is_set():
+            again = False
+            async with open_app(settings) if fail_fast else open_waiting(settings, stop=leaving) as app:
+                if app is None:
+                    return
+                async with running_node(app, listener=listener, patience=patience) as node:
+                    ready(app, node)
+                    log.info(say("node.started", node=node.name, slots=settings.slots_for(1)))
+                    await _work(app, node, leaving, drain)
+                again = app.engines_gone and not leaving.is_set()
+                await left(app)
+            log.info(say("node.left", node=node.name))
 
 
-async def _stop_at_end(stop: asyncio.Event, session: Session, node: Node) -> None:
-    while not stop.is_set():
-        if session.is_ending:
-            log.warning(say("node.session_ends", minutes=round((session.left or 0) / 60)))
-            break
-        with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), SESSION_LOOK_SECONDS)
-    node.stop()
+async def _work(app: App, node: Node, leaving: asyncio.Event, drain: bool) -> None:
+    async def end() -> None:
+        await leaving.wait()
+        node.stop()
+
+    ending = asyncio.create_task(end())
+    try:
+        await node.run(drain=drain, until=lambda: app.engines_gone)
+    finally:
+        ending.cancel()
+
+
+@asynccontextmanager
+async def leaving_when(stop: asyncio.Event, session: Session) -> AsyncIterator[asyncio.Event]:
+    """An event that is set when ``stop`` is, or when it is time to leave because the session ends."""
+    leaving = asyncio.Event()
+
+    async def watch() -> None:
+        while not stop.is_set():
+            if session.is_ending:
+                log.warning(say("node.session_ends", minutes=round((session.left or 0) / 60)))
+                break
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), SESSION_LOOK_SECONDS)
+        leaving.set()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        yield leaving
+    finally:
+        watcher.cancel()

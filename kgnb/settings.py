@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     # --- where things are
     data: Path = Field(Path("kgnb-data"), validation_alias="KGNB_DATA")
     """Folder of the embedded engines, SQLite and logs."""
+    resume_from: str = Field("", validation_alias="KGNB_RESUME_FROM")
+    """Folder or zip of a previous run: an empty data folder is filled from it before it is first opened."""
     lang: Literal["zh", "en"] = Field("zh", validation_alias="KGNB_LANG")
     """Language of every text; Chinese first, as most users read."""
     no_color: str = Field("", validation_alias="NO_COLOR")

@@ -197,6 +197,209 @@ TEXTS: dict[str, tuple[str, str]] = {
         "读不了 {path}{names}（{reason}）。请检查这个文件：每行一个 名字=值，UTF-8。",
         "Can't read {path}{names} ({reason}). Check the file: NAME=value a line, in UTF-8.",
     ),
+    # --- kaggle push: parcel.py, kaggle.py, cli_kaggle.py ---
+    "parcel.no_wheel": (
+        "打不出 kgnb 的安装包（{reason}）。请先安装 pip 和 hatchling（pip install -U pip hatchling），再试一次。",
+        "Can't make kgnb's wheel ({reason}). Install pip and hatchling (pip install -U pip hatchling) and try again.",
+    ),
+    "parcel.no_such_notebook": (
+        "没有名为 {name} 的笔记本。可用的有：{known}；或给出 .ipynb 文件的路径。",
+        "There is no notebook called {name}. There are {known}; or name an .ipynb file.",
+    ),
+    "parcel.not_a_notebook": (
+        "{path} 不是笔记本（nbformat 4）。请用 Jupyter 打开后另存。",
+        "{path} is no notebook (nbformat 4). Open it in Jupyter and save it again.",
+    ),
+    "parcel.too_large": (
+        "笔记本连同 kgnb 有 {kb} KB，超过上限 {limit} KB。请删掉大段文字或图片附件。",
+        "The notebook with kgnb in it has {kb} KB, more than {limit} KB. Take long texts and attached pictures out.",
+    ),
+    "parcel.secret_like": (
+        "第 {cell} 个单元格里有像密钥或密码的内容（{kind}），不能上传。请删掉，改用 Kaggle Secrets 或 --secrets-dataset。",
+        "Cell {cell} holds what looks like a key or password ({kind}), which must not leave. Take it out and use Kaggle "
+        "Secrets or --secrets-dataset.",
+    ),
+    "parcel.secret_of": (
+        "{where} 里有 {name} 的值，不能上传。请从笔记本里删掉。",
+        "{where} holds the value of {name}, which must not leave. Take it out.",
+    ),
+    "kaggle.not_installed": (
+        "没有安装 Kaggle 的官方命令行。请运行：pip install kaggle six。",
+        "Kaggle's own command line isn't installed. Run: pip install kaggle six",
+    ),
+    "kaggle.no_login": (
+        "没有登录 Kaggle。请运行 kaggle auth login，或设置 KAGGLE_API_TOKEN（在 kaggle.com/settings/api 生成）。",
+        "Not logged in to Kaggle. Run kaggle auth login, or set KAGGLE_API_TOKEN (from kaggle.com/settings/api).",
+    ),
+    "kaggle.down": (
+        "连不上 Kaggle（{reason}）。请检查网络，稍后再试。",
+        "Can't reach Kaggle ({reason}). Check the network and try again later.",
+    ),
+    "kaggle.slow": (
+        "Kaggle 在 {seconds} 秒内没有应答。请稍后再试；刚才的推送可能已经生效，先看 kgnb kaggle status。",
+        "Kaggle didn't answer within {seconds} s. Try again later; a push may have arrived all the same, so look at "
+        "kgnb kaggle status first.",
+    ),
+    "kaggle.refused": (
+        "Kaggle 拒绝了：{reason}。请按提示改正后再试。",
+        "Kaggle refuses: {reason}. Correct that and try again.",
+    ),
+    "kaggle.sessions_taken": (
+        "Kaggle 的同时运行数已满（{reason}）。请等一个运行结束，或加大 --wait。",
+        "All of Kaggle's sessions are taken ({reason}). Wait until a run ends, or give a larger --wait.",
+    ),
+    "kaggle.waiting": (
+        "同时运行数已满（{reason}），等空位，最多再等 {minutes} 分钟",
+        "All sessions are taken ({reason}); waiting for one, {minutes} more minutes at most",
+    ),
+    "kaggle.metadata_broken": (
+        "{path} 不是一个 JSON 对象。请改正，或删掉它再运行 kgnb kaggle init。",
+        "{path} holds no JSON object. Correct it, or delete it and run kgnb kaggle init.",
+    ),
+    "kaggle.unknown_key": (
+        "kernel-metadata.json 里的 {field} 不是 Kaggle 认识的字段，会被悄悄忽略（是不是 {close}？）。请改正或删掉。",
+        "{field} in kernel-metadata.json is no field that Kaggle knows and would be dropped without a word "
+        "({close}, perhaps?). Correct it or take it out.",
+    ),
+    "kaggle.must_be": (
+        "kernel-metadata.json 里的 {field} 应为 {wanted}。请改正。",
+        "{field} in kernel-metadata.json must be {wanted}. Correct it.",
+    ),
+    "kaggle.bad_id": (
+        "id “{id}” 不对，应为 用户名/名字。请改正，或用 --owner 给出用户名。",
+        "The id {id!r} is wrong: it is OWNER/NAME. Correct it, or give the owner with --owner.",
+    ),
+    "kaggle.bad_title": (
+        "标题 “{title}” 应有 5 到 50 个字符。请换一个 --title。",
+        "The title {title!r} must have 5 to 50 characters. Choose another --title.",
+    ),
+    "kaggle.other_slug": (
+        "标题 “{title}” 的地址是 {slug}，和 id {id} 不一致，Kaggle 会另建一个笔记本。请改其中一个。",
+        "The title {title!r} makes the address {slug}, not that of the id {id}: Kaggle would make another notebook. "
+        "Change one of them.",
+    ),
+    "kaggle.needs_internet": (
+        "enable_internet 必须为 true：没有网络就装不了依赖。请改正。",
+        "enable_internet must be true: without Internet nothing can be installed. Correct it.",
+    ),
+    "kaggle.bad_kernel": (
+        "{kernel} 不是运行的名字。请写成 用户名/名字，例如 me/kgnb-worker。",
+        "{kernel} names no run. Write OWNER/NAME, me/kgnb-worker for instance.",
+    ),
+    "kaggle.bad_set": (
+        "--set {given} 应写成 名字=值。请改正。",
+        "--set {given} must be NAME=VALUE. Correct it.",
+    ),
+    "kaggle.secret_set": (
+        "{name} 是密钥，不能写进笔记本。请用 Kaggle Secrets 或 --secrets-dataset。",
+        "{name} is a secret and must not be written into a notebook. Use Kaggle Secrets or --secrets-dataset.",
+    ),
+    "kaggle.bad_dataset": (
+        "{dataset} 不是数据集的名字。请写成 用户名/名字。",
+        "{dataset} names no dataset. Write OWNER/NAME.",
+    ),
+    "kaggle.foreign_secrets": (
+        "数据集 {dataset} 不属于 {owner}。放密钥的数据集必须是自己的；请换一个。",
+        "The dataset {dataset} isn't {owner}'s. One that holds your credentials must be your own; name another.",
+    ),
+    "kaggle.public_secrets": (
+        "公开的笔记本不能用放密钥的数据集 {dataset}。请去掉 --public，并把 is_private 设为 true。",
+        "A public notebook can't use {dataset}, which holds credentials. Leave --public away and set is_private to true.",
+    ),
+    "kaggle.secrets_warning": (
+        "注意：凡是能看到数据集 {dataset} 的人都能读到其中 {file} 里的密码。请确认它是私有的，只放短期有效、权限最小的"
+        "凭据，用完就作废。",
+        "Careful: whoever can see the dataset {dataset} can read the passwords in its {file}. Make sure that it is "
+        "private, put only short-lived and narrow credentials there, and revoke them afterwards.",
+    ),
+    "kaggle.cannot_write": (
+        "写不了 {folder}（{reason}）。请换一个目录。",
+        "Can't write {folder} ({reason}). Choose another folder.",
+    ),
+    "kaggle.made": (
+        "{folder} 已就绪（{id}）。现在可以运行：kgnb kaggle push {folder}，或 kaggle kernels push -p {folder}",
+        "{folder} is ready ({id}). Now run kgnb kaggle push {folder}, or kaggle kernels push -p {folder}",
+    ),
+    "kaggle.pushed": (
+        "已推送 {kernel}，开始运行：{url}\n中断这里的等待（Ctrl-C）不影响它；之后用 kgnb kaggle status 查看",
+        "Pushed {kernel}; it runs at {url}\nCtrl-C here doesn't stop it; see kgnb kaggle status later",
+    ),
+    "kaggle.not_added": (
+        "Kaggle 没有接受其中一部分：{reason}。请检查名字和权限，改正后再推送。",
+        "Kaggle left something out: {reason}. Check the name and your right to it, then push again.",
+    ),
+    "kaggle.fetch_with": (
+        "取回结果：kgnb kaggle output {kernel} -o 目录",
+        "Fetch its output with: kgnb kaggle output {kernel} -o DIR",
+    ),
+    "kaggle.no_output": ("{kernel} 没有输出文件", "{kernel} has no output files"),
+    "kaggle.queued": ("{kernel} 在排队", "{kernel} is queued"),
+    "kaggle.running": ("{kernel} 正在运行", "{kernel} is running"),
+    "kaggle.complete": ("{kernel} 已完成", "{kernel} is complete"),
+    "kaggle.error": ("{kernel} 失败了", "{kernel} failed"),
+    "kaggle.cancel_requested": ("{kernel} 正在取消", "{kernel} is being cancelled"),
+    "kaggle.cancel_acknowledged": ("{kernel} 已取消", "{kernel} was cancelled"),
+    "kaggle.new_script": ("{kernel} 还没有运行过", "{kernel} hasn't run yet"),
+    "kaggle.stopping": ("已请求取消 {kernel}", "Asked Kaggle to cancel {kernel}"),
+    "kaggle.stop_by_hand": (
+        "{kernel} 正在运行，但 Kaggle 的接口不公布会话号，只能手动停：打开 {page}，在 View Active Events 里点 Stop；"
+        "知道会话号时可用 --session。下次推送可用 --timeout 限时。",
+        "{kernel} is running, but Kaggle tells nobody a session's number, so it is stopped by hand: open {page} and "
+        "press Stop under View Active Events; with the number, use --session. Next time limit it with push --timeout.",
+    ),
+    "cli.help_kaggle": ("在 Kaggle 上无人值守地运行", "run on Kaggle, unattended"),
+    "cli.help_kaggle_init": (
+        "写出一个目录：带着 kgnb 的笔记本和 kernel-metadata.json",
+        "write a folder: a notebook with kgnb in it and its kernel-metadata.json",
+    ),
+    "cli.help_kaggle_push": (
+        "打包、检查、推送一个笔记本，等它运行完",
+        "pack, check and push a notebook, and wait for its run to end",
+    ),
+    "cli.help_kaggle_status": ("运行的状态", "the state of a run"),
+    "cli.help_kaggle_logs": ("运行打印的内容", "what a run printed"),
+    "cli.help_kaggle_output": ("取回运行的输出文件", "fetch a run's output files"),
+    "cli.help_kaggle_stop": ("停止运行", "stop a run"),
+    "cli.help_kaggle_dir": ("要写的目录", "folder to write"),
+    "cli.help_kaggle_from": (
+        "有 kernel-metadata.json 的目录（默认用自带的模板）",
+        "folder with a kernel-metadata.json (default: kgnb's template)",
+    ),
+    "cli.help_kaggle_kernel": ("运行的名字：用户名/名字[/版本]", "the run: OWNER/NAME[/VERSION]"),
+    "cli.help_kaggle_notebook": ("哪个笔记本（默认 worker）", "which notebook (default: worker)"),
+    "cli.help_kaggle_title": ("标题；地址由它得出", "title; the address is made of it"),
+    "cli.help_kaggle_owner": (
+        "Kaggle 用户名（默认按登录的账号）",
+        "Kaggle user name (default: the one logged in)",
+    ),
+    "cli.help_kaggle_set": (
+        "笔记本里的一项设置，不能是密钥；可多次给出",
+        "a setting for the notebook, no secret; may be given several times",
+    ),
+    "cli.help_kaggle_gpu": ("用 GPU", "with a GPU"),
+    "cli.help_kaggle_tpu": ("用 TPU", "with a TPU"),
+    "cli.help_kaggle_public": ("公开笔记本（默认私有）", "make the notebook public (default: private)"),
+    "cli.help_kaggle_dataset_source": (
+        "附加一个数据集；可多次给出",
+        "attach a dataset; may be given several times",
+    ),
+    "cli.help_kaggle_kernel_source": (
+        "附加另一个运行的输出（用来续跑）；可多次给出",
+        "attach another run's output, to go on from it; may be given several times",
+    ),
+    "cli.help_kaggle_secrets_dataset": (
+        "自己的私有数据集，其中的 kgnb.env 放着凭据（会显示警告）",
+        "your own private dataset whose kgnb.env holds credentials (shows a warning)",
+    ),
+    "cli.help_kaggle_timeout": ("运行最多多少秒", "end the run after so many seconds"),
+    "cli.help_kaggle_wait": (
+        "同时运行数已满时最多等多少分钟（默认 120）",
+        "minutes to wait while all sessions are taken (default: 120)",
+    ),
+    "cli.help_kaggle_no_follow": ("推送后就返回", "return as soon as it is pushed"),
+    "cli.help_kaggle_follow": ("一直跟到运行结束", "follow it to its end"),
+    "cli.help_kaggle_output_dir": ("把输出文件取到这个目录", "fetch the output files into this folder"),
+    "cli.help_kaggle_session": ("会话号（见 Kaggle 网页）", "the session's number (see Kaggle's pages)"),
     # --- engine, embedded ---
     "engine.cannot_run": (
         "无法运行内置引擎 {engine}（{path}：{reason}）。"
@@ -757,6 +960,130 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "notebook.unlimited": ("不限", "unlimited"),
     "notebook.minutes": ("{count} 分钟", "{count} min"),
+    "notebook.quits": (
+        "节点进程无法工作：{reason}",
+        "The node processes can't work: {reason}",
+    ),
+    # --- farewell: the report of a session ---
+    "farewell.written": (
+        "本次会话的报告：{path}（同名 .json 供程序读取）",
+        "Report of this session: {path} (and the same as .json for programs)",
+    ),
+    "farewell.not_written": (
+        "报告写不进 {path}：{reason}。工作本身已经保存。",
+        "Can't write the report to {path}: {reason}. The work itself is kept.",
+    ),
+    "farewell.copied": (
+        "数据文件夹已复制到 {path}，下次可以从这里继续",
+        "The data folder was copied to {path}; the next run can go on from there",
+    ),
+    "farewell.not_copied": (
+        "数据文件夹 {data} 没有复制到 {path}：{reason}。请自行保存它，否则会随这台机器一起消失。",
+        "The data folder {data} was not copied to {path}: {reason}. Keep it yourself, or it is gone with this "
+        "machine.",
+    ),
+    "farewell.still_open": ("引擎还开着", "its engines are still open"),
+    "farewell.title": ("kgnb 运行报告", "kgnb session report"),
+    "farewell.why_drained": ("全部完成", "Everything is done"),
+    "farewell.why_session": ("会话时间将尽，已停止", "Stopped: the session is about to end"),
+    "farewell.why_deadline": ("到了指定的时间，已停止", "Stopped: the given time has come"),
+    "farewell.why_stopped": ("按要求停止", "Stopped on request"),
+    "farewell.why_interrupted": ("被中断后停止", "Stopped after an interrupt"),
+    "farewell.why_failed": ("出错停止", "Stopped by an error"),
+    "farewell.node": ("节点", "Node"),
+    "farewell.place": ("地点", "Place"),
+    "farewell.started": ("会话开始", "Session began"),
+    "farewell.written_at": ("报告时间", "Report written"),
+    "farewell.versions": ("版本", "Versions"),
+    "farewell.here": ("本次会话", "This session"),
+    "farewell.chapters": ("章节", "Chapters"),
+    "farewell.outcome_completed": ("完成", "completed"),
+    "farewell.outcome_skipped": ("跳过", "skipped"),
+    "farewell.outcome_failed": ("失败", "failed"),
+    "farewell.outcome_retry": ("重试", "retried"),
+    "farewell.requests": ("请求数", "Requests"),
+    "farewell.prompt_tokens": ("提示 token", "Prompt tokens"),
+    "farewell.completion_tokens": ("回复 token", "Reply tokens"),
+    "farewell.errors": ("提供方错误", "Provider errors"),
+    "farewell.none": ("无", "none"),
+    "farewell.tasks": ("任务", "Tasks"),
+    "farewell.book": ("书", "Book"),
+    "farewell.state": ("状态", "Status"),
+    "farewell.provider": ("提供方 / 模型", "Provider / model"),
+    "farewell.progress": ("进度", "Progress"),
+    "farewell.left": ("未完成", "Left"),
+    "farewell.tokens": ("token", "Tokens"),
+    "farewell.cost": ("费用", "Cost"),
+    "farewell.dead": ("死信（反复失败的章节）", "Dead letters (chapters that kept failing)"),
+    "farewell.chapter": ("章", "Chapter"),
+    "farewell.reason": ("原因", "Reason"),
+    "farewell.more": ("另有 {count} 条，见 kgnb dead", "{count} more: see kgnb dead"),
+    "farewell.unknown": (
+        "结束时服务连不上，任务的状况未知：{reason}",
+        "The services could not be reached at the end, so the tasks' state is unknown: {reason}",
+    ),
+    "farewell.todo": ("还剩什么", "What is left"),
+    "farewell.nothing_todo": ("没有未完成的任务。", "No task is unfinished."),
+    "farewell.todo_chapters": (
+        "{tasks} 个任务共 {chapters} 章未完成，已在队列里等待。",
+        "{chapters} chapters of {tasks} tasks are unfinished and wait in the queue.",
+    ),
+    "farewell.go_on": ("怎样继续", "How to go on"),
+    "farewell.go_on_shared": (
+        "工作在共享队列里：任何节点都会接着做。用同样的设置启动一个即可：",
+        "The work is in the shared queue: any node goes on with it. Start one with the same settings:",
+    ),
+    "farewell.go_on_kaggle": (
+        "把这次运行的输出作为输入加到新的笔记本（Add Input → Notebook Output），然后在单元格里运行：",
+        "Attach this run's output to a new notebook (Add Input → Notebook Output), then run in a cell:",
+    ),
+    "farewell.go_on_here": (
+        "数据在 {data}。在单元格里，或在终端里继续：",
+        "The data is in {data}. Go on in a cell, or in a terminal:",
+    ),
+    "farewell.paid_once": (
+        "已经得到的回复都存着，不会再问一遍，也不会再付一次钱。",
+        "Replies that were received are stored: none is asked for, or paid for, again.",
+    ),
+    # --- resume ---
+    "resume.kept": (
+        "数据文件夹 {data} 里已有数据，就用它；没有从 {source} 复制",
+        "The data folder {data} has data already and is used; nothing was copied from {source}",
+    ),
+    "resume.brought": (
+        "已把上次运行的数据从 {source} 复制到 {data}，接着做",
+        "Copied the previous run's data from {source} to {data}; going on with it",
+    ),
+    "resume.missing": (
+        "没有 {source}。请检查 KGNB_RESUME_FROM（--resume-from）的路径；在 Kaggle 上要先把上次的输出加为输入。",
+        "There is no {source}. Check the path in KGNB_RESUME_FROM (--resume-from); on Kaggle attach the previous "
+        "output as an input first.",
+    ),
+    "resume.none": (
+        "{source} 里没有 kgnb 的数据文件夹（应有 VERSION 和 kgnb.db）{found}。请指向上次运行的输出或其中的 kgnb-data。",
+        "There is no kgnb data folder (VERSION and kgnb.db) in {source}{found}. Name the previous run's output, or "
+        "the kgnb-data in it.",
+    ),
+    "resume.several": (
+        "{source} 里有多个 kgnb 数据文件夹：{found}。请指明其中一个。",
+        "There are several kgnb data folders in {source}: {found}. Name one of them.",
+    ),
+    "resume.open": (
+        "{source} 正被别的进程打开，现在复制会得到半份数据。请先停掉它，再试一次。",
+        "{source} is open in another process; a copy would be half of it. Stop that first, then try again.",
+    ),
+    "resume.no_room": (
+        "{target} 放不下：需要 {need} MB，只剩 {free} MB。请腾出空间，或用 KGNB_DATA 换个地方。",
+        "No room at {target}: {need} MB needed, {free} MB free. Make room, or choose another place with KGNB_DATA.",
+    ),
+    "resume.bad_zip": (
+        "读不了 {source}：{reason}。请重新下载，或解压后指向文件夹。",
+        "Can't read {source}: {reason}. Download it again, or unpack it and name the folder.",
+    ),
+    "resume.copy_failed": (
+        "没能从 {source} 复制到 {data}：{reason}。请检查权限和磁盘空间。",
+        "Copying from {source} to {data} failed: {reason}. Check permissions and disk space.",
+    ),
     # --- node, log lines ---
     "node.started": (
         "节点 {node} 已启动，槽位 {slots} 个/提供方",
@@ -765,6 +1092,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "node.left": (
         "节点 {node} 已离开，未完成的章节已交还",
         "Node {node} left; unfinished chapters were handed back",
+    ),
+    "node.left_late": (
+        "有服务没有应答，节点不再等待，直接离开；没能交还的工作在租约到期后由其他节点接手",
+        "A service doesn't answer, so the node leaves without it; what wasn't handed back is taken over by others "
+        "when its lease ends",
     ),
     "node.waiting": ("等待服务：{reason}", "Waiting for services: {reason}"),
     "node.service_down": (
@@ -1154,6 +1486,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.help_picture": ("把图谱画到这个 .html 文件", "draw the graph into this .html file"),
     "cli.help_drain": ("队列处理完就退出", "end when nothing is left"),
     "cli.help_providers": ("只处理这些提供方，用逗号分隔", "serve only these providers, comma-separated"),
+    "cli.help_resume_from": (
+        "上次运行的输出（文件夹或 zip）：数据文件夹为空时先从它复制",
+        "a previous run's output (folder or zip): copied into the data folder when that is empty",
+    ),
     "cli.help_fail_fast": (
         "服务连不上就退出，而不是等待",
         "end instead of waiting when a service is unreachable",

@@ -36,6 +36,7 @@ FLOORS = {
             "cast",
             "figure",
             "still",
+            "resume",
         ],
     ],
     3: [
@@ -60,6 +61,7 @@ FLOORS = {
         "board",
         "operating",
         "serving",
+        "farewell",
         "tally",
         "recent",
         "children",

@@ -116,7 +116,7 @@ def open_folder(path: Path) -> DataFolder:
 def migrate(folder: DataFolder) -> None:
     """Brings the folder to this version's schema; only the holder of its lock may call this."""
     version = folder.root / "VERSION"
-    have = _schema_of(version) if version.exists() else SCHEMA
+    have = schema_of(version) if version.exists() else SCHEMA
     while have < SCHEMA:
         MIGRATIONS[have](folder.root)
         have += 1
@@ -195,11 +195,12 @@ def _is_private(base: Path) -> bool:
 
 def _check_version(folder: DataFolder) -> None:
     version = folder.root / "VERSION"
-    if version.exists() and _schema_of(version) > SCHEMA:
-        raise InputError("engine.folder_newer", path=folder.root, schema=_schema_of(version), known=SCHEMA)
+    if version.exists() and schema_of(version) > SCHEMA:
+        raise InputError("engine.folder_newer", path=folder.root, schema=schema_of(version), known=SCHEMA)
 
 
-def _schema_of(version: Path) -> int:
+def schema_of(version: Path) -> int:
+    """The schema that a VERSION file names. Raises InputError when it can't be read."""
     try:
         return int(json.loads(version.read_text(encoding="utf-8"))["schema"])
     except (ValueError, KeyError, TypeError):
