@@ -213,14 +213,17 @@ class ChapterWorker:
         while live := {i: item for i, item in items.items() if renewer.holds(item.claim)}:
             # An old number is as good as a new one: a settle since then makes the write a conflict.
             if novel_id not in self._numbers:
-                self._numbers[novel_id] = await graph.settle_number(novel_id)
-            number = self._numbers[novel_id]
+                number = await graph.settle_number(novel_id)
+                # Who raised it may have deleted a task while this node was frozen: its lease can't tell yet.
+                items = await self._still_claimed(live)
+                self._numbers[novel_id] = number
+                continue
             held = [item.claim for item in live.values()]
             try:
                 await graph.project(
                     novel_id,
                     [item.graph for item in live.values()],
-                    number=number,
+                    number=self._numbers[novel_id],
                     check=lambda held=held: all(map(renewer.holds, held)),  # type: ignore[misc]
                 )
             except (GraphConflict, LeaseLost):
@@ -229,6 +232,11 @@ class ChapterWorker:
                 continue
             return written | dict.fromkeys(live, True)
         return written
+
+    async def _still_claimed(self, items: dict[int, _Projection]) -> dict[int, _Projection]:
+        keys = {i: (p.claim.task_id, p.claim.chapter_id, p.claim.token) for i, p in items.items()}
+        claimed = await self._stores.ledger.still_claimed(list(keys.values()))
+        return {i: item for i, item in items.items() if keys[i] in claimed}
 
 
 def _row(claim: Claim, info: TaskInfo, work: ChapterWork, answer: Answer) -> ExtractionRow:

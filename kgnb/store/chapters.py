@@ -73,6 +73,14 @@ class Chapters:
         """
         return await self._sql.run(lambda c: _end(c, ends)) if ends else []
 
+    async def still_claimed(self, pairs: Sequence[Held]) -> set[Held]:
+        """Those whose token is the stored one: neither claimed anew nor deleted with their task."""
+        k = t.claims.c
+        keys = [pair[:2] for pair in pairs]
+        query = sa.select(k.task_id, k.chapter_id, k.token).where(grouped(k.task_id, k.chapter_id, keys))
+        rows = await self._sql.run(lambda c: c.execute(query).all(), write=False) if pairs else []
+        return set(pairs) & {tuple(row) for row in rows}
+
     async def hand_back(self, pairs: Sequence[Held]) -> list[bool]:
         """Sets chapters back to pending; False where the chapter isn't the caller's any more."""
         return await self._sql.run(lambda c: _hand_back(c, pairs)) if pairs else []
