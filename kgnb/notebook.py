@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from kgnb import building
 from kgnb.app import App, open_app
 from kgnb.children import Children
+from kgnb.credentials import load_settings
 from kgnb.errors import InputError, KgnbError, ServiceDown
 from kgnb.hooks import Hooks
 from kgnb.loops import new_loop
@@ -78,6 +79,8 @@ class Node:
         self.name = ""
         self.recent = Recent()
         """The last log lines."""
+        self.sources: dict[str, str] = {}
+        """Where each variable's value was found (:mod:`kgnb.credentials`); the others are defaults or given."""
         self._tally = Tally()
         self._cluster: dict[str, Any] | None = None
         self._cluster_error = ""
@@ -98,12 +101,15 @@ class Node:
 
         Raises SettingsError that names the setting.
         """
-        settings = Settings.load(**given)
+        place = where_am_i()
+        settings, found = load_settings(place=place, **given)
         use_language(settings.lang)
         with _guard:
             if _current is not None and _current.is_alive and _current.settings == settings:
                 return _current
-        return cls(settings)
+        node = cls(settings, place)
+        node.sources = {variable: secret.source for variable, secret in found.items()}
+        return node
 
     def __repr__(self) -> str:
         return say("notebook.node", name=self.name or "-", state=say(f"notebook.state_{self.state}"))
@@ -371,6 +377,11 @@ class Node:
             if left is None
             else say("notebook.minutes", count=round(left / 60)),
         )
+
+
+def current() -> Node | None:
+    """The node that was started last in this kernel."""
+    return _current
 
 
 async def _awaited(work: Callable[[App], Awaitable[R]], app: App) -> R:
