@@ -88,17 +88,19 @@ class App:
 
 
 @asynccontextmanager
-async def open_app(settings: Settings, *, queue: bool = True, graph: bool = True) -> AsyncIterator[App]:
+async def open_app(
+    settings: Settings, *, sql: bool = True, queue: bool = True, graph: bool = True
+) -> AsyncIterator[App]:
     """Starts or joins the embedded engines that are needed, connects and prepares every store.
 
-    ``queue`` and ``graph`` say which services the caller needs; SQL always is. Raises InputError,
-    EngineError, ServiceDown and ServiceRefused.
+    ``sql``, ``queue`` and ``graph`` say which services the caller needs; without SQL no provider is known.
+    Raises InputError, EngineError, ServiceDown and ServiceRefused.
     """
     engines = await asyncio.to_thread(start_engines, settings, queue=queue, graph=graph)
     try:
         app = _connect(settings, engines, queue, graph)
         try:
-            await _prepare(app)
+            await _prepare(app, sql)
             yield app
         finally:
             await _close(app)
@@ -193,13 +195,15 @@ def _graph_place(settings: Settings, engines: Embedded | None) -> GraphPlace:
     return GraphPlace(ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database, fresh=True)
 
 
-async def _prepare(app: App) -> None:
-    await app.sql.prepare()
+async def _prepare(app: App, sql: bool) -> None:
+    if sql:
+        await app.sql.prepare()
     if app._queue is not None:
         await app._queue.ping()
     if app._graph is not None:
         await app._graph.prepare()
-    await app.providers.refresh()
+    if sql:
+        await app.providers.refresh()
 
 
 async def _close(app: App) -> None:

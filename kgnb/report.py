@@ -72,7 +72,7 @@ class Check:
 async def doctor(settings: Settings) -> list[Check]:
     """Looks at this place: versions, and whether each service and provider answers, with its latency."""
     checks = [Check("python", True, f"{platform.python_version()} {platform.machine()}"), _packages()]
-    checks += [await _service(settings, name) for name in ("sql", "redis", "bolt")]
+    checks += [await check_service(settings, name) for name in ("sql", "redis", "bolt")]
     if all(c.ok for c in checks[-3:-1]):
         checks += await _providers(settings)
     return checks
@@ -97,7 +97,8 @@ def _packages() -> Check:
     return Check("packages", True, ", ".join(found))
 
 
-async def _service(settings: Settings, name: str) -> Check:
+async def check_service(settings: Settings, name: str) -> Check:
+    """Whether "sql", "redis" or "bolt" answers, and how soon; the other two are left alone."""
     embedded = {
         "sql": settings.embedded_sql,
         "redis": settings.embedded_redis,
@@ -106,7 +107,9 @@ async def _service(settings: Settings, name: str) -> Check:
     where = say("doctor.embedded") if embedded else say("doctor.outside")
     started = time.monotonic()
     try:
-        async with open_app(settings, queue=name == "redis", graph=name == "bolt") as app:
+        async with open_app(
+            settings, sql=name == "sql", queue=name == "redis", graph=name == "bolt"
+        ) as app:
             connected = time.monotonic()
             await _ping(app, name)
             now = time.monotonic()
