@@ -36,6 +36,8 @@ AHEAD = 4
 """For so many slots one chapter more is claimed and read ahead; never more than the slots are asked for."""
 RULES_SLOTS_PER_CORE = 4
 """Chapters in flight for the rules, by core, unless more are asked for."""
+LEAVING_SECONDS = 1.5
+"""How long a node that leaves waits for a service that hangs."""
 AGAIN_SECONDS = 1.0
 """A chapter that can't be worked right now comes back after this, so that handing back never spins."""
 
@@ -306,9 +308,13 @@ class Node:
         """Returns a chapter uncounted. What an outage keeps from being written, the lease's end will do."""
         try:
             await self.stores.queue.release([claim], delay=delay)
-            await self.stores.ledger.hand_back([(claim.task_id, claim.chapter_id, claim.token)])
+            # A node that leaves has more to do, should SQL hang: whoever claims the chapter writes it anew.
+            async with asyncio.timeout(LEAVING_SECONDS if self._stopping else None):
+                await self.stores.ledger.hand_back([(claim.task_id, claim.chapter_id, claim.token)])
         except ServiceDown as error:
             self.stores.health.failed(error)
+        except TimeoutError:
+            log.warning(say("node.service_silent", service="sql"))
 
     def _task_stuck(self, task_id: int, error: Exception) -> None:
         self._listener(Happened("stuck", task_id, error=error))
