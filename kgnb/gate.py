@@ -105,6 +105,9 @@ class Gate:
         except ProviderError as error:
             await self._failed(client.provider, error)
             raise
+        if done.usage.prompt_tokens + done.usage.completion_tokens == 0:
+            # It tells no tokens: one a character, so that no budget lasts for ever.
+            self._purse.spent(client.provider, model, Usage(0, call.chars, len(done.text)))
         self.limiter(client.provider).succeeded()
         await self._shared(self._breaker.success(client.provider.name))
         return done
@@ -115,11 +118,13 @@ class Gate:
         """Waits until the call's next HTTP request may go; raises when it may not."""
         provider = call.provider
         # The budget first: who finds it used up should hear that, and not that its effect is a pause.
-        await self._health.patiently("sql", lambda: self._purse.check(provider, call.model), lost=call.lost)
+        if self._purse.is_stale(provider):
+            await self._health.patiently("sql", self._purse.flush, lost=call.lost)
+        self._purse.check(provider, call.model)
         self._refuse_paused(provider)
-        wait = self.wait(provider)
+        wait = self._breaker.wait(provider.name)
         if wait > LONGEST_WAIT:
-            raise RateReached("provider.rate_reached", provider=provider.name, retry_after=wait)
+            raise RateReached("provider.rate", provider=provider.name, retry_after=wait)
         if self._rates.limited(provider):
             place = await self._place(call)
             wait = max(wait, place.wait)
@@ -130,6 +135,9 @@ class Gate:
         call.places.append(place)
 
     async def _place(self, call: _Call) -> Place:
+        full = self._full.get(call.provider.key, 0.0) - time.monotonic()
+        if full > LONGEST_WAIT:  # known without a round trip
+            raise RateReached("provider.rate_reached", provider=call.provider.name, retry_after=full)
         try:
             return await self._health.patiently(
                 "redis", lambda: self._rates.reserve(call.provider, call.chars), lost=call.lost

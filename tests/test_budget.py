@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from run_help import Llm, Place, llm, novel
 
 from kgnb.errors import BudgetReached, ReplyTruncated, ServiceDown, SettingsError
 from kgnb.llm.budget import Budget, Purse
+from kgnb.llm.client import Completion
 from kgnb.llm.dryrun import DryRun, Faults
 from kgnb.model import Provider, Usage
 from kgnb.settings import Settings, prices
@@ -39,19 +40,14 @@ async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
         yield one
 
 
-@contextlib.contextmanager
-def fresh_read(purse: Purse) -> Iterator[None]:
-    """As if the last look at the table were long ago."""
-    purse._read_at = float("-inf")
-    yield
-
-
 async def reached(purse: Purse, model: str = "chat") -> BudgetReached | None:
-    with fresh_read(purse):
-        try:
-            await purse.check(PROVIDER, model)
-        except BudgetReached as error:
-            return error
+    purse._read_at = float("-inf")  # as if the last look at the table were long ago
+    if purse.is_stale(PROVIDER):
+        await purse.flush()
+    try:
+        purse.check(PROVIDER, model)
+    except BudgetReached as error:
+        return error
     return None
 
 
@@ -186,6 +182,21 @@ async def test_used_up_it_pauses_the_provider_for_every_node(ledger: Ledger, red
         with pytest.raises(BudgetReached):  # paused again: nobody raised it
             await node.ask()
         assert (await other.gate.look([other.provider]))[NAME].paused
+
+
+async def test_a_provider_that_tells_no_tokens_is_counted_by_characters(
+    ledger: Ledger, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(*_args: object, spent: Callable[[Usage], None], **_options: object) -> Completion:
+        spent(Usage(1, 0, 0))
+        return Completion('{"events": []}', Usage(1, 0, 0))
+
+    async with asking(redis_url, ledger=ledger) as node:
+        monkeypatch.setattr(node.client, "ask", silent)
+        await node.ask("刘备与关羽。")
+        await node.gate.flush()
+        (row,) = await ledger.spending(NOON.date() - timedelta(days=9_999))
+        assert row.usage == Usage(1, 6, 14)
 
 
 # --- a build

@@ -99,13 +99,15 @@ class Purse:
             self._known = {(s.provider, s.model, s.day): s.usage for s in known}
             self._read_at = time.monotonic()
 
-    async def check(self, provider: Provider, model: str) -> None:
-        """Raises BudgetReached when the provider may cost no more, ServiceDown when nobody can know."""
+    def is_stale(self, provider: Provider) -> bool:
+        """Whether :meth:`flush` has to look at what other nodes spent before :meth:`check` can know."""
+        return any(self.budget.limits(provider.key)) and time.monotonic() - self._read_at > FRESH_SECONDS
+
+    def check(self, provider: Provider, model: str) -> None:
+        """Raises BudgetReached when the provider may cost no more, as far as is known here."""
         money, tokens = self.budget.limits(provider.key)
         if not (money or tokens):
             return
-        if time.monotonic() - self._read_at > FRESH_SECONDS:
-            await self.flush()
         if money and self.budget.price(provider.key, model) is None:
             raise self._reached("provider.no_price", provider, model=model)
         spent_money, spent_tokens = self._in_window(provider.key)
