@@ -15,6 +15,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -153,7 +154,7 @@ async def _work(args: argparse.Namespace, settings: Settings, metrics: Metrics |
     from kgnb.serving import serve
 
     stop = asyncio.Event()
-    _on_signals(stop.set)
+    _on_signals(stop.set, within=settings.drain_seconds + HAND_BACK_SECONDS)
 
     def ready(app: App, node: Node) -> None:
         logs.name_node(node.name)
@@ -243,16 +244,30 @@ def _cancel_on(number: signal.Signals) -> None:
     asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
-def _on_signals(stop: Callable[[], None]) -> None:
-    """The first SIGTERM or SIGINT stops gracefully, the second leaves at once (leases do the rest)."""
+HAND_BACK_SECONDS = 4.5
+"""How long a worker that leaves may take beyond its drain: a server that hangs must not keep it."""
+
+
+def _on_signals(stop: Callable[[], None], *, within: float) -> None:
+    """The first SIGTERM or SIGINT stops gracefully ``within`` so many seconds, the second leaves at once
+    (leases do the rest)."""
     loop = asyncio.get_running_loop()
-    seen: list[bool] = []
+    seen: list[threading.Timer] = []
+
+    def now() -> None:
+        logging.shutdown()
+        os._exit(OK)
+
+    def too_late() -> None:
+        log.warning(say("node.left_late"))
+        now()
 
     def heard() -> None:
         if seen:
-            logging.shutdown()
-            os._exit(OK)
-        seen.append(True)
+            now()
+        seen.append(threading.Timer(within, too_late))
+        seen[0].daemon = True
+        seen[0].start()
         stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
