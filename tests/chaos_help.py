@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from cluster_help import Cluster, Node, cluster, server_start, server_stop
-from run_help import Llm, llm, novel
+from run_help import ROOT, Llm, llm, novel
 
 from kgnb.ask import REPLY_TRIES
 from kgnb.llm.cache import reply_key
@@ -25,6 +25,11 @@ from kgnb.llm.dryhttp import Request, Response
 from kgnb.llm.dryrun import Faults
 
 FAULTS = Faults(rate_429=0.10, rate_500=0.05, broken=0.05, truncated=0.05)
+FAR = """
+import os
+import kgnb.embedded.process as process
+process.host_id = lambda: os.environ["FAR_MACHINE"]
+"""
 COMPLETE = ("ok", "broken")
 """Outcomes that hold a usable reply: "broken" can be mended."""
 
@@ -34,10 +39,10 @@ class Plan:
     """What happens. Times in seconds; ``outages``: server → share of the chapters done at which it stops."""
 
     chapters: tuple[int, ...] = (120, 80)
-    lines: int = 8
+    lines: int = 6
     nodes: int = 3
     slots: int = 4
-    latency: float = 0.4
+    latency: float = 0.3
     retry_after: float = 1.0
     faults: Faults = FAULTS
     lease: float = 5.0
@@ -73,7 +78,7 @@ class Figures:
     again: int = 0  # complete answers to a prompt that had one: what kills cost
     again_unforced: int = 0  # those whose earlier one didn't go to a node that was killed
     stored_again: int = 0  # requests for a reply that was in the cache when they came
-    unsure: int = 0  # the same, but SQL was down when they came
+    unsure: int = 0  # answered before, but SQL was down when they came; a kill explains them, or see above
     forced: int = 0  # requests that faults, kills and splits (two each) forced, beyond one a chapter
     same_graph: bool = False
     nodes: int = 0
@@ -185,6 +190,7 @@ def bad_day(folder: Path, plan: Plan, good: GoodDay) -> Figures:
         llm(seed=plan.seed, **options) as server,
         cluster(folder / "bad", server, KGNB_LEASE_SECONDS=f"{plan.lease:g}") as place,
     ):
+        place.nice = 5
         day = _Day(plan, place, server)
         day.start()
         tasks = [place.submit(book) for book in books(folder, plan)]
@@ -212,6 +218,9 @@ class _Day:
         self._failed: list[BaseException] = []
         self._names = 0
         self._seconds = 0.0
+        self._far = place.path / "far"
+        self._far.mkdir()
+        (self._far / "sitecustomize.py").write_text(FAR, "utf-8")
 
     def start(self) -> None:
         """The first nodes, while nothing is to do."""
@@ -252,8 +261,13 @@ class _Day:
         return f"n{self._names}"
 
     def _start(self, name: str) -> Node:
+        """Every other node is on a machine of its own by its own word, so that nobody there sees it die: its
+        leases have to run out."""
         life = f"{name}.{len(self._place.nodes) + 1}"
-        return self._place.start_node(name, self._plan.slots, OPENAI_API_KEY=f"sk-{life}")
+        env = {"OPENAI_API_KEY": f"sk-{life}"}
+        if self._random.random() < 0.5:
+            env |= {"PYTHONPATH": f"{self._far}:{ROOT}", "FAR_MACHINE": life}
+        return self._place.start_node(name, self._plan.slots, **env)
 
     def _kill_and_replace(self) -> None:
         due = time.monotonic()

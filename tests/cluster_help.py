@@ -21,7 +21,7 @@ import redis
 import sqlalchemy as sa
 from conftest import new_database, outside
 from redis.connection import parse_url
-from run_help import ROOT, Llm, Place, Running, timeless
+from run_help import ROOT, Llm, Place, Running, hear_ctrl_c, timeless
 
 from kgnb import report
 from kgnb.app import open_app
@@ -132,6 +132,8 @@ class Cluster:
     def __post_init__(self) -> None:
         self.nodes: list[Node] = []
         """Every node ever started, oldest first."""
+        self.nice = 0
+        """Above 0, nodes leave the cores to the servers, as if those had machines of their own."""
         self.place = Place(self.path, self.env)
         self.engine = sa.create_engine(self.sql_url, pool_pre_ping=True, pool_size=2)
 
@@ -148,11 +150,16 @@ class Cluster:
                 running=Node,
                 stdout=out,
                 stderr=subprocess.STDOUT,
+                preexec_fn=self._become_a_node,
             )
         assert isinstance(node, Node)
         node.name, node.life, node.log_file = name, life, log
         self.nodes.append(node)
         return node
+
+    def _become_a_node(self) -> None:
+        hear_ctrl_c()
+        os.nice(self.nice)
 
     @property
     def living(self) -> list[Node]:
