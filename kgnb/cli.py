@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgnb import __version__, logs
+from kgnb.cli_kaggle import add_kaggle
 from kgnb.cli_parts import FAILED_CHAPTERS, INTERRUPTED, OK, command, json_option, positive
 from kgnb.cli_providers import add_providers
 from kgnb.cli_tasks import add_dead, add_pauses, add_task_commands
@@ -283,7 +284,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
     for add in (_add_build, _add_submit, _add_worker, _add_status, _add_export, _add_doctor):
         add(commands)
-    for add in (add_task_commands, add_dead, add_pauses, add_providers):
+    for add in (add_task_commands, add_dead, add_pauses, add_providers, add_kaggle):
         add(commands)
     return parser
 

@@ -1,0 +1,397 @@
+"""Runs on Kaggle, by way of its official command line (kaggle 2.2.5), each call a process with a time limit.
+
+That program answers in sentences: most refusals are printed with exit code 0, so here, and only here, text is
+read to tell one from another. It finds the account by itself; no token passes through kgnb.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import json
+import re
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import util
+from pathlib import Path
+from typing import Any, Literal
+
+from kgnb.errors import InputError, ServiceDown, ServiceRefused
+from kgnb.texts import say
+from kgnb.where import environment_secrets
+
+Metadata = dict[str, Any]
+Tell = Callable[[str], None]
+State = Literal[
+    "QUEUED", "RUNNING", "COMPLETE", "ERROR", "CANCEL_REQUESTED", "CANCEL_ACKNOWLEDGED", "NEW_SCRIPT"
+]
+
+NOBODY = "INSERT_YOUR_USERNAME"
+"""Kaggle's own placeholder for the owner."""
+TEMPLATE: Metadata = {
+    "id": f"{NOBODY}/kgnb-quickstart",
+    "title": "kgnb quickstart",
+    "code_file": "notebooks/quickstart.ipynb",
+    "language": "python",
+    "kernel_type": "notebook",
+    "is_private": True,
+    "enable_gpu": False,
+    "enable_tpu": False,
+    "enable_internet": True,
+    "dataset_sources": [],
+    "competition_sources": [],
+    "kernel_sources": [],
+    "model_sources": [],
+    "keywords": [],
+}
+"""What kernel-metadata.json at the top of the repository says: an installed kgnb hasn't got that file."""
+KNOWN = {*TEMPLATE, "id_no", "machine_shape", "docker_image", "docker_image_pinning_type"}
+"""Fields that Kaggle's client reads; it drops all others without a word."""
+LISTS = ("dataset_sources", "competition_sources", "kernel_sources", "model_sources", "keywords")
+TITLE_LENGTH = range(5, 51)
+
+CALL_SECONDS = 120.0
+"""For one call: a push is a request of 1 MB."""
+OUTPUT_SECONDS = 3600.0
+"""For fetching a run's files, of which there may be 20 GB."""
+CAP_PAUSE = 60.0
+"""Seconds between two tries while Kaggle's limit of sessions is reached."""
+POLL_PAUSE = 20.0
+"""Seconds between two looks at a run."""
+PATIENCE = 900.0
+"""Seconds for which Kaggle may be out of reach while a run is followed."""
+
+FINAL = ("COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED")
+SESSION_CAP = re.compile(r"Maximum \w+ \w+ session count of \d+ reached", re.I)
+PUSHED = re.compile(r"Kernel version (?:(\d+) )?successfully pushed\.\s+Please check progress at (\S+)")
+PUSH_ERROR = re.compile(r"Kernel push error: (.*)", re.S)
+NOT_ADDED = re.compile(r"^The following are not valid (.+)$", re.M)
+STATUS = re.compile(r'has status "(?:\w+\.)?(\w+)"')
+FAILURE = re.compile(r'^Failure message: "(.*)"', re.M | re.S)
+USERNAME = re.compile(r"^- username: (\S+)$", re.M)
+DOWNLOADED = re.compile(r"^(?:Output file|Kernel log) downloaded to (.+?)\s*$", re.M)
+NO_LOGIN = re.compile(r"Authentication required|\b401\b|Unauthenticated", re.I)
+BROKEN = re.compile(
+    r"\b429\b|\b5\d\d Server Error|problem on Kaggle's side|Max retries exceeded|timed out|"
+    r"Connection ?(?:Error|aborted|refused|reset)|NameResolution|ProxyError",
+    re.I,
+)
+KERNEL = re.compile(r"[\w-]+(?:/[\w-]+(?:/v?\d+)?)?", re.A)
+SOURCE = re.compile(r"[\w-]+/[\w-]+", re.A)
+
+CANCEL = """
+import sys
+from kaggle.api.kaggle_api_extended import KaggleApi
+from kagglesdk.kernels.types.kernels_api_service import ApiCancelKernelSessionRequest
+api = KaggleApi()
+api.authenticate()
+request = ApiCancelKernelSessionRequest()
+request.kernel_session_id = int(sys.argv[1])
+with api.build_kaggle_client() as client:
+    answer = client.kernels.kernels_api_client.cancel_kernel_session(request)
+print("Cancel error: " + answer.error_message if answer.error_message else "Cancelled")
+"""
+"""Its Python half can do what its command line lacks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """A run that Kaggle took; ``not_added`` is what it left out of the request, in its own words."""
+
+    version: int | None
+    url: str
+    not_added: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """A run's state and, when it failed, Kaggle's reason."""
+
+    state: State
+    failure: str = ""
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.state in FINAL
+
+
+# --- the command line
+
+
+class Kaggle:
+    """The official command line; ``command`` replaces how it is started.
+
+    Every method raises ServiceDown when Kaggle can't be reached or is broken, ServiceRefused when it says no,
+    InputError when the program isn't installed.
+    """
+
+    def __init__(self, command: Sequence[str] | None = None) -> None:
+        self._command = command
+
+    async def username(self) -> str:
+        """The account that it is logged in as, by its own order of tokens, keys and logins."""
+        said = await self._said("config", "view")
+        found = USERNAME.search(said)
+        if not found or found[1] == "None":
+            raise ServiceRefused("kaggle.no_login", service="kaggle")
+        return found[1]
+
+    async def push(
+        self, folder: Path, *, seconds: int | None = None, patience: float = 0.0, tell: Tell = lambda _: None
+    ) -> Pushed:
+        """Pushes the folder and starts the run, which Kaggle ends after ``seconds``.
+
+        While all of the account's sessions are taken it tries again for ``patience`` seconds.
+        """
+        limit = [] if seconds is None else ["--timeout", str(seconds)]
+        deadline = time.monotonic() + patience
+        while True:
+            said = await self._said("kernels", "push", "--path", str(folder), *limit)
+            if not SESSION_CAP.search(said):
+                return _pushed(said)
+            if (left := deadline - time.monotonic()) <= 0:
+                raise ServiceRefused("kaggle.sessions_taken", service="kaggle", reason=_reason(said))
+            tell(say("kaggle.waiting", reason=_reason(said), minutes=max(1, round(left / 60))))
+            await asyncio.sleep(min(CAP_PAUSE, left))
+
+    async def status(self, kernel: str) -> Status:
+        """The state of the latest run, or of the version that ``kernel`` names."""
+        said = await self._said("kernels", "status", kernel)
+        found = STATUS.search(said)
+        if not found:
+            raise ServiceRefused("kaggle.refused", service="kaggle", reason=_reason(said))
+        failure = FAILURE.search(said)
+        return Status(found[1].upper(), failure[1] if failure else "")  # type: ignore[arg-type]
+
+    async def follow(self, kernel: str, tell: Tell, *, pause: float = POLL_PAUSE) -> Status:
+        """Waits for the run's end and tells each change; Kaggle may be away for a while meanwhile."""
+        last: Status | None = None
+        heard = time.monotonic()
+        while True:
+            try:
+                status = await self.status(kernel)
+                heard = time.monotonic()
+            except ServiceDown as error:
+                if time.monotonic() - heard > PATIENCE:
+                    raise
+                tell(str(error))
+            else:
+                if status != last:
+                    tell(said_of(kernel, status))
+                if status.over:
+                    return status
+                last = status
+            await asyncio.sleep(pause)
+
+    async def logs(self, kernel: str) -> str:
+        """What the latest run printed so far."""
+        return "".join(_log_lines(await self._said("kernels", "logs", kernel)))
+
+    async def follow_logs(self, kernel: str, tell: Tell) -> None:
+        """Tells each line as the run prints it, until its end."""
+        process = await self._start("kernels", "logs", "--follow", kernel)
+        assert process.stdout is not None
+        seen: list[str] = []
+        try:
+            async for raw in process.stdout:
+                line = raw.decode("utf-8", "replace").rstrip("\n")
+                seen = [*seen[-20:], line]
+                tell(_printable(line))
+            code = await process.wait()
+        finally:
+            await _end(process)
+        if code:
+            raise _failed("\n".join(seen))
+
+    async def output(self, kernel: str, folder: Path) -> list[Path]:
+        """Fetches the files of the latest run, its log too; files that are there are written over."""
+        said = await self._said(
+            "kernels", "output", kernel, "--path", str(folder), "--force", seconds=OUTPUT_SECONDS
+        )
+        return [Path(path) for path in DOWNLOADED.findall(said)]
+
+    async def cancel(self, session: int) -> None:
+        """Cancels the session with this number, which only Kaggle's own pages show."""
+        said = await self._said(str(session), start=[sys.executable, "-P", "-c", CANCEL])
+        if "Cancel error" in said or "Cancelled" not in said:
+            raise ServiceRefused("kaggle.refused", service="kaggle", reason=_reason(said))
+
+    async def _said(
+        self, *args: str, seconds: float = CALL_SECONDS, start: Sequence[str] | None = None
+    ) -> str:
+        """Everything that a call printed."""
+        process = await self._start(*args, start=start)
+        try:
+            out, _ = await asyncio.wait_for(process.communicate(), seconds)
+        except TimeoutError:
+            raise ServiceDown("kaggle.slow", service="kaggle", seconds=round(seconds)) from None
+        finally:
+            await _end(process)
+        said = _without_secrets(out.decode("utf-8", "replace"))
+        if process.returncode:
+            raise _failed(said)
+        return said
+
+    async def _start(self, *args: str, start: Sequence[str] | None = None) -> asyncio.subprocess.Process:
+        return await asyncio.create_subprocess_exec(
+            *(start or self._command or found_command()),
+            *args,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            limit=1 << 24,  # a line of a log may be long
+        )
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
+
+
+def found_command() -> list[str]:
+    """How the official command line is started here. Raises InputError when it isn't installed."""
+    installed = util.find_spec("kaggle")
+    if installed and installed.origin and util.find_spec("six"):  # its own requirements forget six
+        return [sys.executable, "-P", "-X", "utf8", "-m", "kaggle"]  # -P: no kaggle.py of this folder
+    if elsewhere := shutil.which("kaggle"):
+        return [elsewhere]
+    raise InputError("kaggle.not_installed")
+
+
+# --- what it says
+
+
+def _pushed(said: str) -> Pushed:
+    if error := PUSH_ERROR.search(said):
+        raise ServiceRefused("kaggle.refused", service="kaggle", reason=_reason(error[1]))
+    found = PUSHED.search(said)
+    if not found:
+        raise ServiceRefused("kaggle.refused", service="kaggle", reason=_reason(said))
+    return Pushed(int(found[1]) if found[1] else None, found[2], tuple(NOT_ADDED.findall(said)))
+
+
+def _failed(said: str) -> ServiceDown | ServiceRefused:
+    if NO_LOGIN.search(said):
+        return ServiceRefused("kaggle.no_login", service="kaggle")
+    if BROKEN.search(said):
+        return ServiceDown("kaggle.down", service="kaggle", reason=_reason(said))
+    return ServiceRefused("kaggle.refused", service="kaggle", reason=_reason(said))
+
+
+def said_of(kernel: str, status: Status) -> str:
+    """A run's state as a sentence."""
+    text = say(f"kaggle.{status.state.lower()}", kernel=kernel)
+    return f"{text}: {_printable(status.failure)}" if status.failure else text
+
+
+def _reason(said: str) -> str:
+    """The last lines with something to say, on one."""
+    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("Warning:")]
+    return _printable(" ".join(lines[:3]))[:300] or "?"
+
+
+def _log_lines(said: str) -> Iterator[str]:
+    """The stored log is a JSON list of ``{stream_name, time, data}``; a running one's may be plain text."""
+    try:
+        events = json.loads(said)
+        yield from (_printable(str(event["data"])) for event in events)
+    except (ValueError, TypeError, KeyError):
+        yield _printable(said)
+
+
+def _printable(text: str) -> str:
+    """Text that no terminal takes for anything else: a log may hold what a book or a reply held."""
+    return "".join(c if c.isprintable() or c in "\n\t" else " " for c in text)
+
+
+def _without_secrets(said: str) -> str:
+    for secret in environment_secrets().values():
+        said = said.replace(secret.get_secret_value(), "••••")
+    return said
+
+
+# --- kernel-metadata.json
+
+
+def read_metadata(path: Path) -> Metadata:
+    """The file's object. Raises InputError."""
+    try:
+        found = json.loads(path.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        raise InputError("book.missing", path=path) from None
+    except OSError as error:
+        raise InputError("book.unreadable", path=path, reason=error.strerror) from None
+    except (ValueError, RecursionError):
+        raise InputError("kaggle.metadata_broken", path=path) from None
+    if not isinstance(found, dict):
+        raise InputError("kaggle.metadata_broken", path=path)
+    return found
+
+
+def check_metadata(meta: Mapping[str, Any]) -> None:
+    """Raises InputError for what Kaggle would refuse, ignore, or take for something else."""
+    for key in meta:
+        if key not in KNOWN:
+            close = difflib.get_close_matches(key, KNOWN, 1) or ["-"]
+            raise InputError("kaggle.unknown_key", field=key, close=close[0])
+    owner, _, slug = str(meta.get("id", "")).partition("/")
+    if owner in ("", NOBODY) or not SOURCE.fullmatch(f"{owner}/{slug}"):
+        raise InputError("kaggle.bad_id", id=meta.get("id", ""))
+    title = str(meta.get("title", ""))
+    if len(title) not in TITLE_LENGTH:
+        raise InputError("kaggle.bad_title", title=title)
+    if slug_of(title) != slug.lower():
+        raise InputError("kaggle.other_slug", title=title, slug=slug_of(title), id=meta["id"])
+    for key, wanted in (("language", "python"), ("kernel_type", "notebook")):
+        if meta.get(key) != wanted:
+            raise InputError("kaggle.must_be", field=key, wanted=wanted)
+    if not _true(meta, "enable_internet", default=True):
+        raise InputError("kaggle.needs_internet")
+    for key in LISTS:
+        if not all(isinstance(one, str) for one in _list(meta, key)):
+            raise InputError("kaggle.must_be", field=key, wanted='["…"]')
+    for key in ("is_private", "enable_gpu", "enable_tpu"):
+        _true(meta, key, default=True)
+
+
+def _list(meta: Mapping[str, Any], key: str) -> list[Any]:
+    found = meta.get(key, [])
+    if not isinstance(found, list):
+        raise InputError("kaggle.must_be", field=key, wanted='["…"]')
+    return found
+
+
+def _true(meta: Mapping[str, Any], key: str, *, default: bool) -> bool:
+    """A flag: Kaggle's client takes "true" for true too."""
+    value = meta.get(key, default)
+    text = value.lower() if isinstance(value, str) else value
+    if text not in (True, False, "true", "false"):
+        raise InputError("kaggle.must_be", field=key, wanted="true/false")
+    return text in (True, "true")
+
+
+def is_private(meta: Mapping[str, Any]) -> bool:
+    """Whether only its owner sees the notebook."""
+    return _true(meta, "is_private", default=True)
+
+
+def slug_of(title: str) -> str:
+    """The address that Kaggle makes of a title."""
+    try:
+        from slugify import slugify  # what Kaggle's client uses, and brings along
+
+        return str(slugify(title))
+    except ImportError:
+        return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+def check_kernel(name: str) -> str:
+    """``name`` if it can be that of a run: SLUG, OWNER/SLUG or OWNER/SLUG/VERSION. Raises InputError."""
+    if not KERNEL.fullmatch(name) or name.startswith("-"):
+        raise InputError("kaggle.bad_kernel", kernel=name)
+    return name

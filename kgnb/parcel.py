@@ -1,0 +1,331 @@
+"""A notebook that carries kgnb with it: the wheel as text in its first cell, and nothing in it that isn't
+meant to leave the house.
+
+``kaggle kernels push`` sends the text of one file and nothing else, at most 1 MB of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import io
+import json
+import lzma
+import re
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from email.parser import BytesHeaderParser
+from importlib import metadata, util
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from kgnb import __version__
+from kgnb.errors import InputError
+
+Notebook = dict[str, Any]
+
+MOST_BYTES = 900_000
+"""Of a whole notebook as Kaggle's client sends it; the server refuses 1 MB."""
+BUILD_SECONDS = 180.0
+CELL = "kgnb-embedded"
+"""Id of the cell that carries the wheel."""
+LINE = 8_000
+"""Characters in a line of the wheel's text: editors choke on longer ones."""
+EXTRAS = ("embedded",)
+"""What the notebook installs of kgnb; ipywidgets are the place's own and never touched."""
+
+
+# --- the wheel
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """kgnb as a wheel whose files are stored: compressed as a whole it is a quarter smaller."""
+
+    name: str
+    data: bytes
+
+    def files(self) -> Iterator[tuple[str, bytes]]:
+        """(path, content) of everything in it."""
+        with zipfile.ZipFile(io.BytesIO(self.data)) as archive:
+            for name in archive.namelist():
+                yield name, archive.read(name)
+
+    def requirements(self) -> Iterator[tuple[str, str]]:
+        """(package, extra or "") of each requirement."""
+        (header,) = (data for name, data in self.files() if name.endswith(".dist-info/METADATA"))
+        for line in BytesHeaderParser().parsebytes(header).get_all("Requires-Dist", []):
+            name = re.match(r"[A-Za-z0-9._-]+", line)
+            extra = re.search(r"extra\s*==\s*['\"]([\w-]+)", line)
+            if name:
+                yield name[0], extra[1] if extra else ""
+
+
+def checkout() -> Path | None:
+    """The checkout that this kgnb runs from, or None where it is an installed package."""
+    root = Path(__file__).resolve().parents[1]
+    return root if (root / "pyproject.toml").is_file() else None
+
+
+async def own_wheel() -> Wheel:
+    """This very kgnb: built from its checkout, or put together again from the installed files.
+
+    Raises InputError where neither works.
+    """
+    root = checkout()
+    if root is None:
+        return await asyncio.to_thread(_from_installed)
+    with tempfile.TemporaryDirectory(prefix="kgnb-wheel-") as folder:
+        await _pip_wheel(root, folder)
+        return await asyncio.to_thread(_built, Path(folder))
+
+
+def _built(folder: Path) -> Wheel:
+    (path,) = folder.glob("kgnb-*.whl")
+    with zipfile.ZipFile(path) as archive:
+        return _stored(path.name, {name: archive.read(name) for name in archive.namelist()})
+
+
+async def _pip_wheel(root: Path, folder: str) -> None:
+    isolated = [] if util.find_spec("hatchling") is None else ["--no-build-isolation"]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", *isolated),
+        *("--disable-pip-version-check", "--wheel-dir", folder, str(root)),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        out, _ = await asyncio.wait_for(process.communicate(), BUILD_SECONDS)
+    except TimeoutError:
+        raise InputError("parcel.no_wheel", reason=f"> {BUILD_SECONDS:.0f} s") from None
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    if process.returncode:
+        lines = out.decode("utf-8", "replace").strip().splitlines() or ["pip"]
+        raise InputError("parcel.no_wheel", reason=lines[-1][:300])
+
+
+def _from_installed() -> Wheel:
+    try:
+        own = metadata.distribution("kgnb")
+    except metadata.PackageNotFoundError:
+        raise InputError("parcel.no_wheel", reason="kgnb: no .dist-info") from None
+    info = f"kgnb-{own.version}.dist-info"
+    left_out = {f"{info}/{name}" for name in ("RECORD", "INSTALLER", "REQUESTED", "direct_url.json")}
+    files = {
+        str(path): Path(str(path.locate())).read_bytes()
+        for path in own.files or ()
+        if path.parts[0] in ("kgnb", info) and path.suffix != ".pyc" and str(path) not in left_out
+    }
+    if "kgnb/__init__.py" not in files:  # an editable install whose checkout is gone
+        raise InputError("parcel.no_wheel", reason="kgnb: RECORD")
+    record = "".join(f"{name},{_digest(data)},{len(data)}\n" for name, data in files.items())
+    files[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
+    return _stored(f"kgnb-{own.version}-py3-none-any.whl", files)
+
+
+def _digest(data: bytes) -> str:
+    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
+
+
+def _stored(name: str, files: Mapping[str, bytes]) -> Wheel:
+    """The same wheel for the same files: neighbours of one kind compress best, and no time is in it."""
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+        for path in sorted(files, key=lambda path: (Path(path).suffix, path)):
+            archive.writestr(zipfile.ZipInfo(path), files[path])
+    return Wheel(name, target.getvalue())
+
+
+def pins(wheel: Wheel, extras: Sequence[str] = EXTRAS) -> dict[str, str]:
+    """The version here of each package that the notebook installs: what kgnb was tried with."""
+    found = {}
+    for name, extra in wheel.requirements():
+        if not extra or extra in extras:
+            try:
+                found[name] = metadata.version(name)
+            except metadata.PackageNotFoundError:
+                continue  # the requirement's own lower bound is all there is
+    return found
+
+
+# --- the notebook
+
+
+def notebook_path(name: str) -> Path:
+    """The notebook called ``name`` among kgnb's own, or the file at that path. Raises InputError."""
+    root = checkout()
+    own = (root or Path(__file__).resolve().parent) / "notebooks" / f"{name}.ipynb"
+    if re.fullmatch(r"\w+", name):
+        if own.is_file():
+            return own
+        known = ", ".join(sorted(path.stem for path in own.parent.glob("*.ipynb")))
+        raise InputError("parcel.no_such_notebook", name=name, known=known)
+    if not Path(name).is_file():
+        raise InputError("book.missing", path=name)
+    return Path(name)
+
+
+def read_notebook(path: Path) -> Notebook:
+    """The notebook in the file. Raises InputError for anything else."""
+    try:
+        notebook = json.loads(path.read_text("utf-8-sig"))
+        cells = notebook["cells"]
+        if notebook["nbformat"] != 4 or not all(isinstance(_source(cell), str) for cell in cells):
+            raise ValueError
+    except OSError as error:
+        raise InputError("book.unreadable", path=path, reason=error.strerror) from None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise InputError("parcel.not_a_notebook", path=path) from None
+    return dict(notebook)
+
+
+def cleaned(notebook: Notebook) -> Notebook:
+    """The notebook's cells and a kernelspec; outputs, widgets' state and all other metadata stay here."""
+    cells = []
+    kept = [cell for cell in notebook["cells"] if cell.get("id") != CELL]  # that of an earlier push goes
+    for number, cell in enumerate(kept):
+        one = {
+            "cell_type": cell["cell_type"],
+            "id": f"cell-{number:02}",
+            "metadata": {},
+            "source": _source(cell),
+        }
+        if cell["cell_type"] == "code":
+            one |= {"outputs": [], "execution_count": None}
+        cells.append(one)
+    spec = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return {
+        "cells": cells,
+        "metadata": {"kernelspec": spec, "language_info": {"name": "python"}},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+
+
+def parcel(
+    notebook: Notebook,
+    wheel: Wheel,
+    *,
+    extras: Sequence[str] = EXTRAS,
+    variables: Mapping[str, str] | None = None,
+) -> Notebook:
+    """The cleaned notebook with a first cell that sets ``variables`` and installs ``wheel``."""
+    made = cleaned(notebook)
+    text = base64.b64encode(lzma.compress(wheel.data, preset=9)).decode()
+    code = INSTALL.format(
+        version=__version__,
+        variables=json.dumps(dict(variables or {}), ensure_ascii=False, indent=4),
+        pins=json.dumps(pins(wheel, extras), indent=4),
+        name=json.dumps(wheel.name),
+        extras=json.dumps(f"[{','.join(extras)}]" if extras else ""),
+        wheel="\n".join(text[at : at + LINE] for at in range(0, len(text), LINE)),
+    )
+    cell: dict[str, Any] = {
+        "cell_type": "code",
+        "id": CELL,
+        "metadata": {"_kg_hide-input": True, "jupyter": {"source_hidden": True}},
+        "source": code,
+        "outputs": [],
+        "execution_count": None,
+    }
+    first = next((i for i, c in enumerate(made["cells"]) if c["cell_type"] == "code"), len(made["cells"]))
+    made["cells"].insert(first, cell)
+    return made
+
+
+def written(notebook: Notebook) -> str:
+    """The notebook as Kaggle's client will send it. Raises InputError when it is too large."""
+    text = json.dumps(notebook)
+    if len(text) > MOST_BYTES:
+        raise InputError("parcel.too_large", kb=len(text) // 1000, limit=MOST_BYTES // 1000)
+    return text
+
+
+def _source(cell: Mapping[str, Any]) -> str:
+    source = cell["source"]
+    return source if isinstance(source, str) else "".join(source)
+
+
+INSTALL = '''\
+# kgnb {version}：安装包就在这个单元格里，由 kgnb kaggle 放入，下面不用看。
+# kgnb itself, put here by `kgnb kaggle`; nothing to read below.
+def _install_kgnb(packed):
+    import base64, importlib.metadata, lzma, os, pathlib, subprocess, sys, tempfile
+
+    for name, value in {variables}.items():
+        os.environ.setdefault(name, value)
+
+    def here(name):
+        try:
+            return importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            return None
+
+    if here("kgnb") == "{version}":
+        return
+    wheel = pathlib.Path(tempfile.mkdtemp(), {name})
+    wheel.write_bytes(lzma.decompress(base64.b64decode(packed)))
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", str(wheel) + {extras}]
+    # 这里已有的包保持不动；没有的，装测试过的版本。 What is here stays as it is; the rest comes as tested.
+    tried = {pins}
+    pins = [f"{{name}}=={{version}}" for name, version in tried.items() if not here(name)]
+    if subprocess.run([*pip, *pins]).returncode:
+        subprocess.run(pip, check=True)  # 需要联网 needs Internet
+    importlib.invalidate_caches()
+
+
+_install_kgnb("""
+{wheel}
+""")
+'''
+
+
+# --- what must not leave
+
+PATTERNS = {
+    "sk-…": r"\bsk-[A-Za-z0-9_-]{20,}",
+    "Google": r"\bAIza[0-9A-Za-z_-]{35}",
+    "Hugging Face": r"\bhf_[A-Za-z0-9]{30,}",
+    "GitHub": r"\b(?:gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{30,})",
+    "AWS": r"\bAKIA[0-9A-Z]{16}\b",
+    "Slack": r"\bxox[a-z]-[A-Za-z0-9-]{10,}",
+    "Kaggle": r"\bKGAT_[A-Za-z0-9]{20,}|[\"']key[\"']\s*:\s*[\"'][0-9a-f]{32}[\"']",
+    "PRIVATE KEY": r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
+    "://user:password@": r"\b[a-z][a-z0-9+]*://[^\s/:@'\"{}$<]*:[^\s/@'\"{}$<…]{3,}@",
+    "PASSWORD = '…'": (
+        r"(?i)(?:API_?KEY|PASSWORD|PASSWD|TOKEN|SECRET)\w*['\"]?\]?\s*[=:,]\s*['\"][^'\"\s{}]{8,}['\"]"
+    ),
+}
+
+
+def check_secrets(notebook: Notebook, wheel: Wheel, known: Mapping[str, SecretStr]) -> None:
+    """Raises InputError for a key or password in the notebook, by its looks or because it is one of ``known``
+    (by variable); names the cell, never the value."""
+    for number, cell in enumerate(notebook["cells"], 1):
+        source = _source(cell)
+        if cell.get("id") != CELL:
+            for kind, pattern in PATTERNS.items():
+                if re.search(pattern, source):
+                    raise InputError("parcel.secret_like", cell=number, kind=kind)
+        for name in _known_in(source.encode(), known):
+            raise InputError("parcel.secret_of", where=f"#{number}", name=name)
+    for path, data in wheel.files():
+        for name in _known_in(data, known):
+            raise InputError("parcel.secret_of", where=path, name=name)
+
+
+def _known_in(data: bytes, known: Mapping[str, SecretStr]) -> Iterator[str]:
+    for name, secret in known.items():
+        value = secret.get_secret_value()
+        if not value.isalpha() and value.encode() in data:  # a plain word is no secret, and everywhere
+            yield name

@@ -1,0 +1,185 @@
+"""Kaggle's API as far as its official command line needs it, on this machine only.
+
+That program always speaks to https://api.kaggle.com, so this is an HTTPS proxy which answers for that host
+with a certificate of its own: nothing in the program is patched, and nothing leaves the machine.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import socketserver
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+HOST = "api.kaggle.com"
+TOKEN = "KGAT_canary0123456789abcdef01234567"
+CAP = "Maximum batch CPU session count of 5 reached."
+
+
+@dataclass
+class KaggleStub:
+    """What the server was asked, and what it answers."""
+
+    port: int = 0
+    ca: Path = Path()
+    user: str = "reader"
+    requests: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    authorizations: set[str] = field(default_factory=set)
+    push_errors: list[str] = field(default_factory=list)
+    """Errors of the next pushes, which Kaggle sends with status 200."""
+    statuses: list[str] = field(default_factory=lambda: ["COMPLETE"])
+    """States of the next looks; the last one stays."""
+    failure: str = ""
+    invalid_datasets: list[str] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+    log: str = ""
+    faults: list[int] = field(default_factory=list)
+    """HTTP errors of the next requests of the kernels' API."""
+    delay: float = 0.0
+    """Seconds before each answer of the kernels' API."""
+    versions: int = 0
+    strangers: list[str] = field(default_factory=list)
+    """Other hosts that somebody wanted to reach through this one."""
+
+    def pushes(self) -> list[dict[str, Any]]:
+        return [body for name, body in self.requests if name == "SaveKernel"]
+
+    def env(self, home: Path) -> dict[str, str]:
+        """What makes the official command line come here, logged in."""
+        return {
+            "HTTPS_PROXY": f"http://127.0.0.1:{self.port}",
+            "REQUESTS_CA_BUNDLE": str(self.ca),
+            "NO_PROXY": "127.0.0.1",
+            "HOME": str(home),
+            "KAGGLE_API_TOKEN": TOKEN,
+        }
+
+    def answer(self, name: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        if name == "IntrospectToken":
+            known = body.get("token") == TOKEN
+            return 200, {"active": known, "username": self.user if known else ""}
+        time.sleep(self.delay)
+        if self.faults:
+            status = self.faults.pop(0)
+            return status, {"code": status, "message": f"{status} Server Error"}
+        if name == "SaveKernel":
+            return 200, self._saved(body)
+        if name == "GetKernelSessionStatus":
+            state = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+            return 200, {"status": state, "failureMessage": self.failure}
+        if name == "ListKernelSessionOutput":
+            base = f"http://127.0.0.1:{self.port}/file"
+            listed = [{"fileName": n, "url": f"{base}/{n}"} for n in self.files]
+            return 200, {"files": listed, "log": self.log, "nextPageToken": ""}
+        if name == "CancelKernelSession":
+            return 200, {"errorMessage": "" if body["kernelSessionId"] == 4711 else "No such session"}
+        return 404, {"code": 404, "message": f"404 Not Found: {name}"}
+
+    def _saved(self, body: dict[str, Any]) -> dict[str, Any]:
+        if self.push_errors:
+            return {"error": self.push_errors.pop(0)}
+        self.versions += 1
+        return {
+            "ref": body["slug"],
+            "url": f"https://www.kaggle.com/code/{body['slug']}",
+            "versionNumber": self.versions,
+            "invalidDatasetSources": self.invalid_datasets,
+        }
+
+
+@contextmanager
+def kaggle_stub(folder: Path) -> Iterator[KaggleStub]:
+    """The server, until the block ends."""
+    stub = KaggleStub()
+    stub.ca, certificate = _certificate(folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_CONNECT(self) -> None:
+            if self.path != f"{HOST}:443":
+                stub.strangers.append(self.path)
+                self.send_error(502)
+                return
+            self.send_response(200)
+            self.end_headers()
+            self.connection = context.wrap_socket(self.connection, server_side=True)
+            self.rfile = self.connection.makefile("rb")
+            self.wfile = socketserver._SocketWriter(self.connection)
+            self.close_connection = False
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            name = self.path.rpartition("/")[2]
+            stub.requests.append((name, body))
+            stub.authorizations.add(self.headers.get("Authorization", ""))
+            status, answer = stub.answer(name, body)
+            self._send(status, json.dumps(answer).encode(), "application/json")
+
+        def do_GET(self) -> None:
+            if "/logs/stream/" in self.path:
+                lines = "".join(f"data: {json.dumps({'data': line})}\n\n" for line in stub.log.splitlines())
+                self._send(200, f"{lines}data: END_OF_LOG\n\n".encode(), "text/event-stream")
+            else:
+                self._send(200, stub.files[self.path.removeprefix("/file/")], "application/octet-stream")
+
+        def _send(self, status: int, data: bytes, kind: str) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    class Server(socketserver.ThreadingTCPServer):
+        daemon_threads = True
+        allow_reuse_address = True
+
+    with Server(("127.0.0.1", 0), Handler) as server:
+        stub.port = server.server_address[1]
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        yield stub
+        server.shutdown()
+
+
+def _certificate(folder: Path) -> tuple[Path, Path]:
+    """(what a client trusts, what the server shows): one certificate that signs itself."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=2))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(HOST)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    public = made.public_bytes(serialization.Encoding.PEM)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (folder / "ca.pem").write_bytes(public)
+    (folder / "server.pem").write_bytes(private + public)
+    return folder / "ca.pem", folder / "server.pem"
