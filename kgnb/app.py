@@ -110,7 +110,9 @@ async def open_app(
 
 
 @asynccontextmanager
-async def open_waiting(settings: Settings, *, stop: asyncio.Event) -> AsyncIterator[App | None]:
+async def open_waiting(
+    settings: Settings, *, stop: asyncio.Event, graph: bool = True
+) -> AsyncIterator[App | None]:
     """Like :func:`open_app`, but waits for services that are down; None when ``stop`` is set meanwhile.
 
     What waiting can't mend (a wrong password, a broken folder) is raised as there.
@@ -119,7 +121,7 @@ async def open_waiting(settings: Settings, *, stop: asyncio.Event) -> AsyncItera
         app, told = None, ""
         while app is None and not stop.is_set():
             try:
-                app = await stack.enter_async_context(open_app(settings))
+                app = await stack.enter_async_context(open_app(settings, graph=graph))
             except ServiceDown as error:
                 if str(error) != told:
                     told = str(error)

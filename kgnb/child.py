@@ -1,42 +1,108 @@
-"""``python -m kgnb.child``: one node process of a notebook (see children.py); leaves when its input ends."""
+"""One node process of a notebook (see children.py): it leaves when it is told to, or its parent is gone."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import math
 import pickle
+import signal
 import sys
 import threading
+from typing import Any
 
 from kgnb import logs
+from kgnb.app import App
+from kgnb.children import MARK, NOW, WRONG
+from kgnb.errors import KgnbError
 from kgnb.loops import new_loop
+from kgnb.node import Node
 from kgnb.serving import serve
 from kgnb.session import Session
 from kgnb.settings import Settings
+from kgnb.tally import Tally
 from kgnb.texts import use_language
-from kgnb.where import where_am_i
+
+TELL_SECONDS = 1.0
+"""How often it tells its parent what it does."""
+ORPHAN_SECONDS = 0.5
+"""How long chapters in flight may take when the parent is gone: the machine may vanish next."""
 
 
 def main() -> None:
-    """Reads its settings from standard input and serves until that is closed."""
-    settings: Settings = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it
+    """Reads its settings from standard input and serves until that says otherwise."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the kernel's cell
+    settings, session = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it
     use_language(settings.lang)
     logs.configure(settings.log_level, sys.stdout, as_json=False)
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(_serve(settings))
+    try:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            runner.run(_Life(settings, session).run())
+    except KgnbError as error:
+        _tell("quits", str(error))
+        sys.exit(WRONG)
 
 
-async def _serve(settings: Settings) -> None:
-    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+def _tell(what: str, value: object) -> None:
+    line = MARK.decode() + json.dumps({what: value}) + "\n"
+    try:
+        sys.stdout.write(line)
+        sys.stdout.flush()
+    except OSError:  # the parent is gone, and standard input says so too
+        return
 
-    def listen() -> None:
-        while sys.stdin.buffer.read(1):
-            pass
-        loop.call_soon_threadsafe(stop.set)
 
-    threading.Thread(target=listen, daemon=True).start()
-    place = where_am_i()
-    seconds = place.seconds(settings.session_seconds)
-    await serve(settings, stop, session=Session(place.started_at, seconds, settings.session_margin))
+class _Life:
+    def __init__(self, settings: Settings, session: Session) -> None:
+        self._settings = settings
+        self._session = session
+        self._hurry = math.inf
+        self._worker: Node | None = None
+        self._tally = Tally()
+        self._stop = asyncio.Event()
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+        threading.Thread(target=self._listen, args=(loop,), daemon=True).start()
+        loop.add_signal_handler(signal.SIGTERM, self._leave, math.inf)
+        telling = asyncio.create_task(self._tell_always())
+        try:
+            await serve(
+                self._settings,
+                self._stop,
+                session=self._session,
+                listener=self._tally.heard,
+                ready=self._ready,
+                hurry=lambda: self._hurry,
+            )
+        finally:
+            telling.cancel()
+            _tell("state", self._tally.state())
+
+    def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        """A word to leave, then perhaps a more urgent one; the end says that the parent is gone."""
+        while word := sys.stdin.buffer.read(1):
+            loop.call_soon_threadsafe(self._leave, 0.0 if word == NOW else math.inf)
+        loop.call_soon_threadsafe(self._leave, ORPHAN_SECONDS)
+
+    def _leave(self, hurry: float) -> None:
+        self._hurry = min(self._hurry, hurry)
+        self._stop.set()
+        if self._worker is not None and math.isfinite(self._hurry):
+            asyncio.get_running_loop().call_later(self._hurry, self._worker.cut_short)
+
+    def _ready(self, app: App, worker: Node) -> None:
+        self._worker = worker
+        self._tally.ready(app, worker)
+        logs.name_node(worker.name)
+
+    async def _tell_always(self) -> None:
+        told: dict[str, Any] = {}
+        while True:
+            if (state := self._tally.state()) != told:
+                _tell("state", state)
+                told = state
+            await asyncio.sleep(TELL_SECONDS)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import shutil
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
@@ -28,9 +29,10 @@ DRAFT = ".resuming"
 """A copy under way."""
 NOTE = ".resumed.json"
 """Where a data folder was filled from."""
-DEPTH = 3
+DEPTH = 5
 """So many levels below a given place a data folder is looked for: Kaggle mounts a run's output as
 /kaggle/input/NAME, or deeper."""
+CLOSED_LOOK_SECONDS = 0.2
 SPARE_BYTES = 64 << 20
 """Disk that must stay free after a copy."""
 
@@ -164,6 +166,19 @@ def copy_data(source: Path, target: Path) -> None:
     finally:
         if handle >= 0:
             os.close(handle)
+
+
+def closed(data: Path, seconds: float) -> bool:
+    """Waits until nobody has the data folder open, at most ``seconds``; whether that is so. Blocks."""
+    deadline = time.monotonic() + seconds
+    while True:
+        handle = try_lock(DataFolder(data.resolve()).lock_file())
+        if handle is not None:
+            os.close(handle)
+            return True
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(CLOSED_LOOK_SECONDS)
 
 
 def _only_files(folder: str, names: list[str]) -> list[str]:

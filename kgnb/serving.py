@@ -79,6 +79,8 @@ async def _work(app: App, node: Node, leaving: asyncio.Event, drain: bool) -> No
 async def leaving_when(stop: asyncio.Event, session: Session) -> AsyncIterator[asyncio.Event]:
     """An event that is set when ``stop`` is, or when it is time to leave because the session ends."""
     leaving = asyncio.Event()
+    if stop.is_set():
+        leaving.set()
 
     async def watch() -> None:
         while not stop.is_set():

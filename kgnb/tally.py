@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,14 +60,8 @@ class Tally:
         spent = list(self._app.spent.values()) if self._app is not None else []
         return sum(spent, self._before)
 
-    def per_minute(self, now: float | None = None) -> list[int]:
-        """Chapters finished in each of the last 60 minutes, oldest first; the last one is under way."""
-        this = int((time.time() if now is None else now) // 60)
-        counts = dict(list(self._minutes))
-        return [counts.get(minute, 0) for minute in range(this - MINUTES + 1, this + 1)]
-
-    def look(self) -> dict[str, Any]:
-        """Everything as JSON-ready values; without a node its parts are empty."""
+    def state(self) -> dict[str, Any]:
+        """Everything as JSON-ready values that :func:`look` adds up; without a node its parts are empty."""
         node, usage = self._node, self.usage
         works = list(node.slots.works.values()) if node is not None else []
         down = node.stores.health.down if node is not None else {}
@@ -76,9 +71,32 @@ class Tally:
             "outcomes": dict(self.outcomes),
             "errors": dict(self.errors),
             "closed": dict(self.closed),
-            "per_minute": self.per_minute(),
+            "minutes": [list(pair) for pair in list(self._minutes)],
             "requests": usage.requests,
             "prompt_tokens": usage.prompt_tokens,
             "completion_tokens": usage.completion_tokens,
             "down": {service: str(error) for service, error in down.items()},
         }
+
+    def look(self) -> dict[str, Any]:
+        """What this process did and does, ready to be shown."""
+        return look([self.state()])
+
+
+def look(states: Sequence[Mapping[str, Any]], now: float | None = None) -> dict[str, Any]:
+    """Several nodes' states as one. ``per_minute``: chapters finished in each of the last 60 minutes, oldest
+    first; the last one is under way."""
+    found: dict[str, Any] = {
+        name: dict(sum((Counter(state[name]) for state in states), Counter()))
+        for name in ("in_flight", "outcomes", "errors", "closed")
+    }
+    minutes: Counter[int] = Counter()
+    for state in states:
+        minutes.update(dict(state["minutes"]))
+    this = int((time.time() if now is None else now) // 60)
+    for name in ("requests", "prompt_tokens", "completion_tokens"):
+        found[name] = sum(state[name] for state in states)
+    found["open_tasks"] = sorted({task for state in states for task in state["open_tasks"]})
+    found["per_minute"] = [minutes[minute] for minute in range(this - MINUTES + 1, this + 1)]
+    found["down"] = {service: reason for state in states for service, reason in state["down"].items()}
+    return found

@@ -324,6 +324,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "已推送 {kernel}，开始运行：{url}\n中断这里的等待（Ctrl-C）不影响它；之后用 kgnb kaggle status 查看",
         "Pushed {kernel}; it runs at {url}\nCtrl-C here doesn't stop it; see kgnb kaggle status later",
     ),
+    "kaggle.left_running": (
+        "不再等待；{kernel} 还在 Kaggle 上运行。之后用 kgnb kaggle status -f {kernel} 接着看。",
+        "No longer waiting; {kernel} goes on at Kaggle. See it again with kgnb kaggle status -f {kernel}.",
+    ),
     "kaggle.not_added": (
         "Kaggle 没有接受其中一部分：{reason}。请检查名字和权限，改正后再推送。",
         "Kaggle left something out: {reason}. Check the name and your right to it, then push again.",
