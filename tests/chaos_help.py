@@ -254,6 +254,11 @@ class _Day:
         except BaseException as error:
             self._failed.append(error)
 
+    def _note(self, what: str) -> None:
+        """A line beside the nodes' logs, in their form."""
+        with (self._place.path / "trouble.log").open("a") as diary:
+            diary.write(f"{time.strftime('%H:%M:%S')} {what}\n")
+
     # --- kills
 
     def _new_name(self) -> str:
@@ -275,6 +280,7 @@ class _Day:
             due += self._plan.kill_every
             node = self._random.choice(self._place.living)
             self._killed[node.life] = node.kill9()
+            self._note(f"killed {node.life}")
             self._start(self._random.choice([node.name, self._new_name()]))
 
     # --- outages
@@ -298,10 +304,12 @@ class _Day:
                 return
             began = time.monotonic()
             server_stop(name)
+            self._note(f"stopped {name}")
             try:
                 self._over.wait(self._plan.down)
             finally:
                 server_start(name)
+            self._note(f"started {name}")
             self._outages[name] = round(time.monotonic() - began, 1)
 
     def _lose_redis(self) -> None:
