@@ -26,6 +26,7 @@ def outside(name: str) -> str:
 
 
 _USES_SERVICES = {"redis_url", "sql_url", "bolt", "services"}
+_REACHES_SERVICES = ("outside", "cluster")  # what a module imports that goes there by itself
 _turn: list[object] = []
 
 
@@ -33,13 +34,19 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Runs that empty the same services take turns; held until this process ends."""
     if not any(name.startswith("KGNB_TEST_") for name in os.environ):
         return
-    if not any(_USES_SERVICES & set(i.fixturenames) or hasattr(i.module, "outside") for i in session.items):
+    if not any(map(_reaches_services, session.items)):
         return
     folder = Path(os.environ.get("KGNB_SERVICES_DIR") or Path(__file__).parents[1] / ".services")
     lock = folder / "tests.lock" if folder.is_dir() else Path(tempfile.gettempdir()) / "kgnb-tests.lock"
     file = lock.open("a")
     _turn.append(file)
     fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def _reaches_services(item: pytest.Item) -> bool:
+    module = getattr(item, "module", None)
+    used = _USES_SERVICES & set(getattr(item, "fixturenames", ()))
+    return bool(used) or any(hasattr(module, name) for name in _REACHES_SERVICES)
 
 
 @dataclass(frozen=True)
