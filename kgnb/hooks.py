@@ -1,4 +1,5 @@
-"""The ends of a process that Python hears of, its exit and SIGTERM; installed while a node runs.
+"""The ends of a process that Python hears of: its exit, SIGTERM, a kernel's shutdown; installed while a node
+runs.
 
 One registry for the process: however many nodes come and go, there is one handler, and it is taken back when
 the last of them has left.
@@ -9,17 +10,24 @@ from __future__ import annotations
 import atexit
 import os
 import signal
+import sys
 import threading
-from collections.abc import Callable
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
-AtEnd = Callable[[], None]
+
+class AtEnd(Protocol):
+    """Who has something to do before the process goes."""
+
+    def kernel_ends(self) -> None:
+        """The process goes when this returns."""
+
+    def kernel_will_end(self) -> None:
+        """The process goes soon; returns at once."""
 
 
 class Hooks:
-    """Calls what was :meth:`add`\\ ed, once, when the process is about to go; then whatever was there before
-    goes on.
+    """Tells whoever was added, once, when the process is about to go; then whatever was there before goes on.
 
     A SIGTERM handler that exits by itself would only end the busy cell of a kernel, so this one chains.
     """
@@ -30,6 +38,7 @@ class Hooks:
         self._handles_signal = False
         self._chaining = False
         self._early = False
+        self._kernel: Any = None
 
     def add(self, at_end: AtEnd) -> None:
         """From now on; the signal only where Python allows it, on the main thread."""
@@ -37,6 +46,7 @@ class Hooks:
             return
         if not self._active:
             self._register()
+            self._hear_kernel()
         self._active.append(at_end)
         if threading.current_thread() is threading.main_thread() and not self._handles_signal:
             self._previous = signal.signal(signal.SIGTERM, self._terminated)
@@ -48,6 +58,7 @@ class Hooks:
             self._active.remove(at_end)
             if not self._active:
                 atexit.unregister(self._ending)
+                self._leave_kernel()
         self.tidy()
 
     def tidy(self) -> None:
@@ -69,9 +80,32 @@ class Hooks:
             register(self._ending)
             self._early = True
 
+    def _hear_kernel(self) -> None:
+        """A kernel that is told to shut down ends its child processes first, and some (a tracker of shared
+        memory) let it wait until it is killed: what is to be done begins before that."""
+        shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+        kernel = getattr(shell, "kernel", None)
+        if kernel is None or not hasattr(kernel, "do_shutdown"):
+            return
+        original = kernel.do_shutdown
+
+        def do_shutdown(*args: Any, **kwargs: Any) -> Any:
+            for one in list(self._active):
+                one.kernel_will_end()
+            return original(*args, **kwargs)
+
+        kernel.do_shutdown = do_shutdown
+        self._kernel = kernel, do_shutdown
+
+    def _leave_kernel(self) -> None:
+        kernel, ours = self._kernel or (None, None)
+        self._kernel = None
+        if kernel is not None and vars(kernel).get("do_shutdown") is ours:
+            del kernel.do_shutdown
+
     def _ending(self) -> None:
         while self._active:
-            self._active.pop(0)()
+            self._active.pop(0).kernel_ends()
 
     def _terminated(self, number: int, frame: FrameType | None) -> None:
         if self._chaining:  # the one before is a later handler that chains to us

@@ -116,7 +116,7 @@ class Stint:
     def start(self, before: Stint | None) -> None:
         """Begins as soon as the one ``before`` has ended; returns at once."""
         self._before = before
-        HOOKS.add(self.kernel_ends)
+        HOOKS.add(self)
         self._thread.start()
 
     def ask_to_stop(self, hurry: float = math.inf) -> None:
@@ -131,10 +131,14 @@ class Stint:
 
     def kernel_ends(self) -> None:
         """The kernel's process is about to go: leave within what is left of it."""
-        if self.is_alive:
+        self.kernel_will_end()
+        self.join(HURRY_JOIN_SECONDS)
+
+    def kernel_will_end(self) -> None:
+        """As :meth:`kernel_ends`, but returns at once."""
+        if not self._kernel_goes:
             self._kernel_goes = True
             self.ask_to_stop(HURRY_SECONDS)
-            self.join(HURRY_JOIN_SECONDS)
 
     def call(self, work: Callable[[App], Awaitable[R]]) -> Future[R] | None:
         """Runs ``work`` on the node's loop, with its stores; None where there are none right now."""
@@ -187,7 +191,7 @@ class Stint:
             self._tell()
         finally:
             self.state = end
-            HOOKS.remove(self.kernel_ends)
+            HOOKS.remove(self)
             self._recent.mute()
 
     async def _cancel_rest(self) -> None:
