@@ -15,7 +15,8 @@ from kgnb.model import beijing_now
 from kgnb.store.tables import MAIN, OWN, JsonText, chapters, versions
 
 VERSION = 1
-"""Raise it with every change of kgnb's tables, so that an older kgnb refuses the database."""
+"""Raise it with a change that an older kgnb can't live with, which then refuses the database; a new table or
+a new nullable column isn't one."""
 
 LOCK_SECONDS = 10
 
