@@ -16,14 +16,25 @@ if TYPE_CHECKING:
     from kgnb.errors import KgnbError
     from kgnb.notebook import Node
     from kgnb.sync import BookGraph, allow_nested_loops, build
+    from kgnb.widgets.frame import panel
 
-__all__ = ["BookGraph", "KgnbError", "Node", "__version__", "allow_nested_loops", "build", "story_path"]
+__all__ = [
+    "BookGraph",
+    "KgnbError",
+    "Node",
+    "__version__",
+    "allow_nested_loops",
+    "build",
+    "panel",
+    "story_path",
+]
 
 _HOME = {
     "BookGraph": "kgnb.sync",
     "allow_nested_loops": "kgnb.sync",
     "build": "kgnb.sync",
     "Node": "kgnb.notebook",
+    "panel": "kgnb.widgets.frame",
     "story_path": "kgnb.book",
     "KgnbError": "kgnb.errors",
 }

@@ -40,9 +40,11 @@ class TestNames:
         assert kgnb.__all__ == [
             "BookGraph",
             "KgnbError",
+            "Node",
             "__version__",
             "allow_nested_loops",
             "build",
+            "panel",
             "story_path",
         ]
         for name in kgnb.__all__:

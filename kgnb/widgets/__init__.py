@@ -1,0 +1,1 @@
+"""The panel of a notebook's node: what ``kgnb.panel(node)`` shows."""

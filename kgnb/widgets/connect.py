@@ -1,0 +1,194 @@
+"""The panel's first tab: where Redis, SQL and Neo4j are, and whether they answer."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import ipywidgets as w
+from pydantic import SecretStr
+
+from kgnb.report import Check, check_service
+from kgnb.settings import Settings
+from kgnb.sync import spawn
+from kgnb.texts import say
+from kgnb.widgets import html, kit
+from kgnb.widgets.desk import Desk
+from kgnb.widgets.secret import MASK, AddressBox, SecretBox, checked_address, without_login
+
+EMBEDDED: dict[str, dict[str, Any]] = {
+    "redis": {"redis_host": "", "redis_password": SecretStr("")},
+    "sql": {"db_type": "sqlite", "db_host": "", "db_password": SecretStr("")},
+    "bolt": {"neo4j_uri": "", "neo4j_password": SecretStr("")},
+}
+"""The settings that mean the embedded engine."""
+ADDRESS = {"redis": "redis_host", "sql": "db_host", "bolt": "neo4j_uri"}
+SECRET = {"redis": "redis_password", "sql": "db_password", "bolt": "neo4j_password"}
+PLAIN = {
+    "redis": (("redis_port", "number"), ("redis_db", "number")),
+    "sql": (("db_port", "number"), ("db_name", "text"), ("db_user", "text")),
+    "bolt": (("neo4j_user", "text"), ("neo4j_database", "text")),
+}
+LOGIN = {"redis": (), "sql": ("db_user",), "bolt": ("neo4j_user",)}
+"""Whose change, beside the address's, makes a known password another account's."""
+
+
+class Service:
+    """One service's card."""
+
+    def __init__(self, desk: Desk, name: str) -> None:
+        self._desk, self.name = desk, name
+        self._tested: Check | None = None
+        settings = desk.node.settings
+        self._user = ""  # of a Redis URL
+        self.address = AddressBox(
+            say(f"panel.f_{ADDRESS[name]}"),
+            say("panel.embedded_hint"),
+            getattr(settings, ADDRESS[name]),
+            self._taken,
+        )
+        self.fields = {
+            key: kit.field(say(f"panel.f_{key}"), getattr(settings, key), kind=kind)
+            for key, kind in PLAIN[name]
+        }
+        self.secret = SecretBox(say("panel.f_password"), desk.wake)
+        self._source = kit.html()
+        self._result = kit.html()
+        self.test = kit.button(say("panel.test"), desk.safely(self._test))
+        self.box = kit.column(
+            kit.html(html.block(f"<h4>{html.text(say(f'panel.service_{name}'))}</h4>")),
+            self._source, self.address.box, *self.fields.values(), self.secret.box,
+            kit.row(self.test), self._result,
+            flex="1 1 250px", min_width="230px",
+        )  # fmt: skip
+        self.box.add_class("kgnb-box")
+
+    def _taken(self, user: str, password: SecretStr) -> None:
+        """A URL was typed with its login: into the fields, so that no widget holds the password."""
+        if user and self.name != "redis":
+            self.fields[LOGIN[self.name][0]].value = user
+        elif user:
+            self._user = user
+        self.secret.typed = password
+
+    # --- what the form says
+
+    def changes(self) -> dict[str, Any]:
+        """The settings that this card means. Raises SettingsError for an address that can't be read."""
+        address = checked_address(self.address.value, say(f"panel.service_{self.name}"))
+        if not address:
+            return dict(EMBEDDED[self.name])
+        now = self._desk.node.settings
+        found: dict[str, Any] = {key: box.value for key, box in self.fields.items()}
+        before = getattr(now, ADDRESS[self.name])
+        same = self._shown(before) == address and all(getattr(now, k) == found[k] for k in LOGIN[self.name])
+        found[ADDRESS[self.name]] = before if same else address
+        if self.secret.typed is not None:
+            found[SECRET[self.name]] = self.secret.typed
+            found[ADDRESS[self.name]] = address
+        elif not same:
+            found[SECRET[self.name]] = SecretStr("")  # a password goes only to where it was given for
+        if self.name == "sql":
+            found["db_type"] = "mysql"
+        return self._as_url(found) if self.name == "redis" else found
+
+    def _as_url(self, found: dict[str, Any]) -> dict[str, Any]:
+        """A Redis URL carries its own login: a typed password is put into it."""
+        host = found["redis_host"]
+        if "://" in host and "@" not in host and (password := found.get("redis_password")):
+            scheme, _, rest = host.partition("://")
+            user = quote(self._user, safe="")
+            secret = quote(password.get_secret_value(), safe="")
+            found["redis_host"] = f"{scheme}://{user}:{secret}@{rest}"
+        return found
+
+    @staticmethod
+    def _shown(address: str) -> str:
+        return without_login(address)[0] if "@" in address else address
+
+    def fill(self, settings: Settings) -> None:
+        """Shows other settings; what was typed is forgotten."""
+        self.secret.take()
+        self.address.box.value = self._shown(getattr(settings, ADDRESS[self.name]))
+        for key, box in self.fields.items():
+            box.value = getattr(settings, key)
+
+    # --- testing
+
+    def _test(self, _: object = None) -> None:
+        settings = self._desk.changed(self.changes())
+        self._tested = None
+
+        def tested(check: Check) -> tuple[str, str]:
+            self._tested = check
+            words = say("panel.tested", service=say(f"panel.service_{self.name}"))
+            return (words, "good") if check.ok else (say("panel.test_failed", service=check.name), "bad")
+
+        doing = say("panel.testing", service=say(f"panel.service_{self.name}"))
+        self._desk.do(doing, spawn(check_service(settings, self.name)), tested)
+
+    # --- refreshing
+
+    def refresh(self) -> None:
+        """Shows where the values come from, and what the last test said."""
+        kit.show(self._source, html.block(html.dim(self._whence())))
+        check = self._tested
+        told = "" if check is None else html.note(check.detail, "good" if check.ok else "bad")
+        kit.show(self._result, html.block(told))
+
+    def _whence(self) -> str:
+        settings = self._desk.node.settings
+        if not getattr(settings, ADDRESS[self.name]):
+            return say("panel.from_embedded", folder=settings.data)
+        known = settings.model_fields[ADDRESS[self.name]].validation_alias
+        source = self._desk.source(str(known))
+        secret = getattr(settings, SECRET[self.name]).get_secret_value()
+        kept = secret or "@" in getattr(settings, ADDRESS[self.name])
+        return say("panel.from", source=source) + (f" · {MASK}" if kept else "")
+
+
+class Connect:
+    """The tab."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self.services = [Service(desk, name) for name in ADDRESS]
+        self.apply = kit.button(say("panel.apply"), desk.safely(self._apply), style="primary")
+        self.embed = kit.button(say("panel.use_embedded"), desk.safely(self._embed))
+        self.paid = w.Checkbox(
+            value=desk.node.settings.colab_paid,
+            description=say("panel.colab_paid"),
+            indent=False,
+            layout=w.Layout(width="auto"),
+        )
+        self.paid.layout.display = "" if desk.node.place.kind == "colab" else "none"
+        self._intro = kit.html(html.block(html.dim(say("panel.connect_intro"))))
+        self.box = kit.column(
+            self._intro,
+            kit.row(*(s.box for s in self.services), grid_gap="10px", align_items="stretch", margin="8px 0"),
+            self.paid,
+            kit.row(self.apply, self.embed),
+        )
+
+    def _apply(self, _: object = None) -> None:
+        changes: dict[str, Any] = {"colab_paid": bool(self.paid.value)}
+        for service in self.services:
+            changes |= service.changes()
+        self._use(changes)
+
+    def _embed(self, _: object = None) -> None:
+        changes: dict[str, Any] = {}
+        for service in self.services:
+            changes |= EMBEDDED[service.name]
+        self._use(changes)
+
+    def _use(self, changes: dict[str, Any]) -> None:
+        settings = self._desk.changed(changes)
+        self._desk.use(settings, typed=changes)
+        for service in self.services:
+            service.fill(settings)
+
+    def refresh(self, _: html.Item) -> None:
+        """Shows what is known now."""
+        for service in self.services:
+            service.refresh()

@@ -1,0 +1,146 @@
+"""The panel's fifth tab: the picture of a book, its most present characters, and a page to take along."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as w
+
+from kgnb import cast, picture
+from kgnb.board import printable
+from kgnb.errors import InputError
+from kgnb.model import Graph
+from kgnb.texts import language, say
+from kgnb.widgets import html, kit
+from kgnb.widgets.desk import Desk
+
+TOP = 12
+HEIGHT = 600
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """A book's picture, made in a worker thread."""
+
+    title: str
+    page: str
+    still: str
+    people: str
+    path: Path
+    shown: int
+
+
+def draw(graph: Graph, title: str, path: Path) -> Drawn:
+    """Lays the graph out, writes the page to ``path``. Raises InputError where that can't be written."""
+    lang = language()
+    page = picture.html(graph, title=title, lang=lang)
+    try:
+        path.write_text(page, "utf-8")
+    except OSError as error:
+        raise InputError("panel.not_written", path=path, reason=error.strerror) from error
+    image = base64.b64encode(picture.svg(graph, title=title, lang=lang).encode()).decode()
+    people = cast.choose(graph, TOP).people
+    return Drawn(
+        title=title,
+        page=picture.iframe(page, HEIGHT),
+        still=f'<img alt="{html.text(title)}" src="data:image/svg+xml;base64,{image}">',
+        people=_people(people),
+        path=path,
+        shown=len(people),
+    )
+
+
+def _people(people: list[cast.Person]) -> str:
+    heads = [
+        say("panel.col_person"),
+        ">" + say("panel.col_chapters"),
+        ">" + say("panel.col_first"),
+        say("panel.col_about"),
+    ]
+    rows = []
+    for person in people:
+        facts = person.node.properties
+        about = facts.get("description") or "、".join(map(str, _list(facts.get("aliases"))))
+        rows.append(
+            [
+                html.text(person.name, 40),
+                str(person.chapters),
+                str(person.first_chapter or "-"),
+                html.text(about, 90),
+            ]
+        )
+    return html.table(heads, rows)
+
+
+def _list(value: object) -> list[object]:
+    return list(value) if isinstance(value, list) else []
+
+
+class GraphTab:
+    """The tab."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._drawn: Drawn | None = None
+        self._shown: object = None
+        self.book = kit.choice(say("panel.f_book"), [(say("panel.no_book_yet"), 0)], flex="0 1 420px")
+        self.draw = kit.button(say("panel.draw"), desk.safely(self._draw), style="primary", width="96px")
+        self.view = w.ToggleButtons(
+            options=[(say("panel.view_live"), "page"), (say("panel.view_still"), "still")],
+            style={"button_width": "72px"},
+            layout=w.Layout(width="auto", margin="2px 0 2px 12px"),
+        )
+        self.view.observe(desk.safely(lambda _: None), names="value")
+        self._picture, self._people = kit.html(width="100%"), kit.html()
+        self._link = w.Output(layout=w.Layout(margin="4px 0"))
+        self.box = kit.column(
+            kit.row(self.book, self.draw, self.view), self._link, self._picture, self._people
+        )
+
+    def _draw(self, _: object = None) -> None:
+        novel = self.book.value
+        if not novel:
+            raise InputError("panel.no_book_chosen")
+        node = self._desk.node
+        title = next(label for label, value in self.book.options if value == novel)
+        path = (node.place.output_dir or Path.cwd()) / f"graph-{novel}.html"
+
+        def work() -> Drawn:
+            return draw(node.call(lambda app: app.graph.read(novel), graph=True).result(), title, path)
+
+        self._desk.work(say("panel.drawing", title=title), work, self._done)
+
+    def _done(self, drawn: Drawn) -> str | tuple[str, str]:
+        self._drawn = drawn
+        if not drawn.shown:
+            return say("panel.empty_graph", title=drawn.title), "warn"
+        return say("panel.drawn", title=drawn.title)
+
+    def refresh(self, status: html.Item) -> None:
+        """Shows the books that there are, and the picture that was made."""
+        books: dict[int, str] = {}
+        for task in (status["cluster"] or {}).get("tasks", ()):
+            books.setdefault(task["novel_id"], printable(task["name"]))
+        # Titles may be alike; a list of choices needs them told apart.
+        wanted = [(f"{name} · {novel}", novel) for novel, name in books.items()]
+        kit.options(self.book, wanted or [(say("panel.no_book_yet"), 0)])
+        drawn, view = self._drawn, self.view.value
+        if self._shown == (drawn, view) or drawn is None:
+            return
+        self._shown = (drawn, view)
+        kit.show(self._picture, html.block(drawn.page if view == "page" else drawn.still))
+        kit.show(self._people, html.block(html.titled(say("panel.top_people"), drawn.people)))
+        self._link.outputs = (_linked(drawn.path),)
+
+
+def _linked(path: Path) -> dict[str, Any]:
+    """An output with a link: relative, as the page that shows it knows where the notebook lies."""
+    line = (
+        f'<div class="kgnb"><a href="{html.text(path.name)}" target="_blank">{html.text(path.name)}</a>'
+        f' <span class="dim">{html.text(say("panel.written", path=path))}</span></div>'
+    )
+    data = {"text/plain": str(path), "text/html": line}
+    return {"output_type": "display_data", "data": data, "metadata": {}}

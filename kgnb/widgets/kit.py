@@ -1,0 +1,86 @@
+"""Small builders for widgets, in what ipywidgets 7.7.1 and 8 have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import ipywidgets as w
+
+LABEL = {"description_width": "78px"}
+GAP = "8px"
+
+
+def html(value: str = "", **layout: str) -> Any:
+    """An HTML widget."""
+    return w.HTML(value, layout=w.Layout(**{"margin": "0", **layout}))
+
+
+def button(
+    label: str, click: Callable[..., None], *, style: str = "", tip: str = "", width: str = "auto"
+) -> Any:
+    """A button that calls ``click``."""
+    made = w.Button(
+        description=label,
+        tooltip=tip or label,
+        button_style=style,
+        layout=w.Layout(width=width, margin="2px"),
+    )
+    made.on_click(click)
+    return made
+
+
+def row(*children: Any, wrap: bool = True, **layout: str) -> Any:
+    """Widgets beside each other."""
+    flow = "row wrap" if wrap else "row nowrap"
+    return w.HBox(list(children), layout=w.Layout(**{"flex_flow": flow, "align_items": "center", **layout}))
+
+
+def column(*children: Any, **layout: str) -> Any:
+    """Widgets below each other."""
+    return w.VBox(list(children), layout=w.Layout(**layout))
+
+
+def field(label: str, value: Any = "", *, kind: str = "text", hint: str = "", **layout: str) -> Any:
+    """A labelled input: text, password, number."""
+    given: dict[str, Any] = {
+        "description": label,
+        "style": LABEL,
+        "layout": w.Layout(**{"width": "auto", "margin": "2px 0", **layout}),
+    }
+    if kind == "number":
+        return w.BoundedIntText(value=int(value), min=0, max=65_535, **given)
+    made = w.Password if kind == "password" else w.Text
+    return made(value=value, placeholder=hint, continuous_update=False, **given)
+
+
+def choice(label: str, options: Sequence[tuple[str, Any]], **layout: str) -> Any:
+    """A drop-down list."""
+    return w.Dropdown(
+        options=list(options),
+        description=label,
+        style=LABEL,
+        layout=w.Layout(**{"width": "auto", "margin": "2px 0", **layout}),
+    )
+
+
+def show(widget: Any, value: str) -> None:
+    """Sets an HTML widget's text if it is another one: nothing is sent for nothing."""
+    if widget.value != value:
+        widget.value = value
+
+
+def children(box: Any, wanted: Sequence[Any]) -> None:
+    """Sets a box's children if they are others."""
+    if tuple(box.children) != tuple(wanted):
+        box.children = tuple(wanted)
+
+
+def options(choice: Any, wanted: Sequence[tuple[str, Any]]) -> None:
+    """Sets a list's options if they are others; what was chosen stays chosen."""
+    if tuple(choice.options) == tuple(wanted):
+        return
+    chosen = choice.value
+    choice.options = list(wanted)
+    if any(value == chosen for _, value in wanted):
+        choice.value = chosen

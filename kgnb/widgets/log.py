@@ -1,0 +1,43 @@
+"""The panel's last tab: the last log lines of this process."""
+
+from __future__ import annotations
+
+import logging
+
+import ipywidgets as w
+
+from kgnb.texts import say
+from kgnb.widgets import html, kit
+from kgnb.widgets.desk import Desk
+
+
+class Log:
+    """The tab."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        levels = [
+            (say("panel.level_all"), logging.DEBUG),
+            (say("panel.level_info"), logging.INFO),
+            (say("panel.level_warning"), logging.WARNING),
+            (say("panel.level_error"), logging.ERROR),
+        ]
+        self.level = kit.choice(say("panel.level"), levels, width="260px")
+        self.level.value = logging.INFO
+        self.level.observe(desk.safely(lambda _: None), names="value")
+        self.hold = w.Checkbox(
+            value=False, description=say("panel.hold"), indent=False, layout=w.Layout(width="auto")
+        )
+        self._lines = kit.html()
+        self._seen: tuple[int, int] = (-1, -1)
+        self.box = kit.column(kit.row(self.level, self.hold, grid_gap="16px", margin="0 0 8px"), self._lines)
+
+    def refresh(self, _: html.Item) -> None:
+        """Shows the lines; the same ones aren't drawn again."""
+        if self.hold.value and self._seen != (-1, -1):
+            return
+        lines = self._desk.node.recent.lines(self.level.value)
+        seen = (self.level.value, lines[-1].number if lines else 0)
+        if seen != self._seen:
+            self._seen = seen
+            kit.show(self._lines, html.block(html.log(lines)))

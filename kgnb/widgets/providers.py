@@ -1,0 +1,157 @@
+"""The panel's second tab: who answers, how many slots each has, pauses, and adding an endpoint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import ipywidgets as w
+
+from kgnb import providing
+from kgnb.errors import InputError
+from kgnb.operating import Pause, pause_provider, resume_provider
+from kgnb.providing import Added, Tested
+from kgnb.settings import Settings
+from kgnb.texts import say
+from kgnb.widgets import html, kit
+from kgnb.widgets.desk import Desk
+from kgnb.widgets.secret import SecretBox
+
+
+class Row:
+    """One provider."""
+
+    def __init__(self, desk: Desk, name: str, *, rules: bool, served: bool) -> None:
+        self._desk, self.name, self._paused = desk, name, False
+        self.served = w.Checkbox(
+            value=served, description="", indent=False, layout=w.Layout(width="26px", margin="0 6px 0 0")
+        )
+        self._about = kit.html(flex="1 1 auto")
+        self.pause = kit.button(say("panel.pause"), desk.safely(self._turn), width="76px")
+        self.test = kit.button(say("panel.ask"), desk.safely(self._test), width="76px")
+        buttons = [] if rules else [self.pause, self.test]
+        self.box = kit.row(self.served, self._about, *buttons, wrap=False)
+        self.box.add_class("kgnb-row")
+
+    def update(self, one: html.Item) -> None:
+        """Shows the provider as it is now."""
+        kit.show(self._about, html.block(html.provider(one)))
+        self._paused = one["state"] != "ok"
+        label = say("panel.resume") if self._paused else say("panel.pause")
+        if self.pause.description != label:
+            self.pause.description = self.pause.tooltip = label
+
+    def _turn(self, _: object = None) -> None:
+        node, name = self._desk.node, self.name
+        if self._paused:
+            told = say("operate.provider_resumed", provider=name)
+            future = node.call(lambda app: resume_provider(app, name))
+            self._desk.do(say("panel.doing", what=say("panel.resume")), future, lambda _: told)
+        else:
+            future = node.call(lambda app: pause_provider(app, name))
+            self._desk.do(say("panel.doing", what=say("panel.pause")), future, _paused)
+
+    def _test(self, _: object = None) -> None:
+        future = self._desk.node.call(lambda app: providing.test(app, self.name))
+        self._desk.do(say("panel.asking", provider=self.name), future, _tested)
+
+
+def _paused(pause: Pause) -> tuple[str, str]:
+    return say("panel.provider_paused", provider=pause.provider, minutes=round(pause.seconds / 60)), "warn"
+
+
+def _tested(tested: Tested) -> tuple[str, str]:
+    if tested.error:
+        return tested.error, "bad"
+    return say(
+        "panel.answered", provider=tested.name, model=tested.model, seconds=f"{tested.seconds:.1f}"
+    ), "good"
+
+
+class Providers:
+    """The tab."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._rows: dict[str, Row] = {}
+        self._list = kit.column()
+        self._hint = kit.html()
+        settings = desk.node.settings
+        self.slots = kit.field(say("panel.slots"), settings.slots, kind="number", width="180px")
+        self.slots.min, self.slots.max = 1, 500
+        self.apply = kit.button(say("panel.apply_served"), desk.safely(self._apply))
+        self.name = kit.field(say("panel.f_provider"), hint="deepseek")
+        self.url = kit.field("base_url", hint="https://api.example.com/v1")
+        self.model = kit.field(say("panel.f_model"), hint="deepseek-chat")
+        self.key = SecretBox(say("panel.f_key"), desk.wake)
+        self.keep = w.Checkbox(
+            value=False, description=say("panel.keep_key"), indent=False, layout=w.Layout(width="auto")
+        )
+        self.add = kit.button(say("panel.add"), desk.safely(self._add), style="primary")
+        self.box = kit.column(
+            self._hint, self._list, kit.row(self.slots, self.apply, margin="8px 0 14px"), self._form()
+        )
+
+    def _form(self) -> Any:
+        half = {"flex": "1 1 280px"}
+        form = kit.column(
+            kit.html(html.block(f"<h4>{html.text(say('panel.add_title'))}</h4>")),
+            kit.row(
+                kit.column(self.name, self.url, **half),
+                kit.column(self.model, self.key.box, **half),
+                grid_gap="14px",
+                align_items="stretch",
+            ),
+            kit.row(self.add, self.keep, grid_gap="12px"),
+        )
+        form.add_class("kgnb-box")
+        return form
+
+    # --- clicks
+
+    def _apply(self, _: object = None) -> None:
+        chosen = [row.name for row in self._rows.values() if row.served.value]
+        if self._rows and not chosen:
+            raise InputError("panel.none_served")
+        everybody = len(chosen) == len(self._rows)
+        changes = {"providers": "" if everybody else ",".join(chosen)}
+        self._desk.use(self._desk.changed(changes | Settings.for_slots(int(self.slots.value))))
+
+    def _add(self, _: object = None) -> None:
+        name, url, model = (box.value.strip() for box in (self.name, self.url, self.model))
+        if not (name and url and model):
+            raise InputError("panel.add_needs")
+        key, node = self.key.take(), self._desk.node
+        embedded = node.settings.embedded_sql
+        if embedded and key is not None and not self.keep.value:
+            settings = self._desk.changed(
+                {"openai_base_url": url, "openai_model": model, "openai_api_key": key, "provider_name": name}
+            )
+            self._desk.use(settings)  # the key stays in memory: nothing is written anywhere
+            return
+        future = node.call(
+            lambda app: providing.add(app, name, url=url, models=[model], key=key, save_key=embedded)
+        )
+        self._desk.do(say("panel.doing", what=say("panel.add")), future, self._added)
+
+    def _added(self, added: Added) -> str:
+        if self._desk.node.is_alive:
+            return say("panel.added", provider=added.name)
+        self._desk.look()
+        return say("panel.added", provider=added.name)
+
+    # --- refreshing
+
+    def refresh(self, status: html.Item) -> None:
+        """Shows the providers as they are now."""
+        found = (status["cluster"] or {}).get("providers", ())
+        wanted = self._desk.node.settings.wanted_providers
+        for one in found:
+            name = one["name"]
+            if name not in self._rows:
+                served = not wanted or name.lower() in wanted
+                self._rows[name] = Row(self._desk, name, rules=name.lower() == "rules", served=served)
+            self._rows[name].update(one)
+        self._rows = {one["name"]: self._rows[one["name"]] for one in found}
+        kit.children(self._list, [row.box for row in self._rows.values()])
+        hint = say("panel.served_hint") if found else say("panel.no_providers")
+        kit.show(self._hint, html.block(html.dim(hint)))

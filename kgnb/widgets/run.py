@@ -1,0 +1,244 @@
+"""The panel's third tab: start and stop, submit a book, and a hand on the tasks."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as w
+
+from kgnb import building
+from kgnb.app import App
+from kgnb.building import Plan
+from kgnb.errors import InputError
+from kgnb.operating import Done, cancel_task, delete_task, pause_task, resume_task, retry_task
+from kgnb.texts import say
+from kgnb.widgets import html, kit
+from kgnb.widgets.desk import Desk
+
+MOST_TASKS = 30
+"""Rows that are shown; `kgnb status` has the rest."""
+SURE_SECONDS = 5.0
+"""A second click within these deletes."""
+WIDTH = "58px"
+
+
+class TaskRow:
+    """One task with its bar and buttons."""
+
+    def __init__(self, desk: Desk, task_id: int) -> None:
+        self._desk, self._id = desk, task_id
+        self._status = ""
+        self._asked = 0.0
+        self._about = kit.html(flex="1 1 auto")
+        self.pause = kit.button(say("panel.pause"), desk.safely(self._turn), width=WIDTH)
+        self.retry = kit.button(say("panel.retry"), desk.safely(self._retry), width=WIDTH)
+        self.cancel = kit.button(say("panel.cancel"), desk.safely(self._cancel), width=WIDTH)
+        self.delete = kit.button(say("panel.delete"), desk.safely(self._delete), width="74px")
+        self.box = kit.row(self._about, self.pause, self.retry, self.cancel, self.delete, wrap=False)
+        self.box.add_class("kgnb-row")
+
+    def update(self, task: html.Item) -> None:
+        """Shows the task as it is now."""
+        self._status = task["status"]
+        kit.show(self._about, html.block(html.task(task)))
+        open_ = self._status in ("created", "running")
+        self._label(self.pause, say("panel.resume" if self._status == "paused" else "panel.pause"))
+        sure = time.monotonic() - self._asked < SURE_SECONDS
+        self._label(self.delete, say("panel.sure" if sure else "panel.delete"))
+        for button, able in (
+            (self.pause, open_ or self._status == "paused"),
+            (self.retry, bool(task["failed"]) or self._status in ("failed", "cancelled")),
+            (self.cancel, open_ or self._status == "paused"),
+        ):
+            if button.disabled is able:
+                button.disabled = not able
+
+    @staticmethod
+    def _label(button: Any, words: str) -> None:
+        if button.description != words:
+            button.description = words
+
+    # --- clicks
+
+    def _turn(self, _: object = None) -> None:
+        if self._status == "paused":
+            self._do("panel.resume", resume_task, "operate.was_resumed")
+        else:
+            self._do("panel.pause", pause_task, "operate.was_paused")
+
+    def _retry(self, _: object = None) -> None:
+        self._do("panel.retry", retry_task, "operate.was_started_again")
+
+    def _cancel(self, _: object = None) -> None:
+        self._do("panel.cancel", cancel_task, "panel.was_cancelled")
+
+    def _delete(self, _: object = None) -> None:
+        if time.monotonic() - self._asked >= SURE_SECONDS:
+            self._asked = time.monotonic()
+            self._label(self.delete, say("panel.sure"))
+            return
+        self._asked = 0.0
+        self._do("panel.delete", delete_task, "operate.was_deleted")
+
+    def _do(self, label: str, command: Any, told: str) -> None:
+        desk, task_id = self._desk, self._id
+
+        async def work(app: App) -> Done:
+            done: Done = await command(app, task_id)
+            return done
+
+        def done(result: Done) -> str:
+            if not desk.node.is_alive:
+                desk.look()
+            return say(told, task=task_id, queue=result.queue)
+
+        future = desk.node.call(work, graph=command is delete_task)
+        desk.do(say("panel.doing_task", what=say(label), task=task_id), future, done)
+
+
+class Run:
+    """The tab."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._rows: dict[int, TaskRow] = {}
+        self.start = kit.button(say("panel.start"), desk.safely(self._start), style="primary", width="96px")
+        self.stop = kit.button(
+            say("panel.stop"), desk.safely(self._stop), tip=say("panel.stop_tip"), width="96px"
+        )
+        self.now = kit.button(
+            say("panel.stop_now"), desk.safely(self._stop_now), tip=say("panel.stop_now_tip"), width="96px"
+        )
+        self.upload = w.FileUpload(
+            accept=".txt,.md,.epub",
+            multiple=False,
+            description=say("panel.upload"),
+            layout=w.Layout(width="128px", margin="2px"),
+        )
+        self.path = kit.field(say("panel.f_path"), hint="/kaggle/input/…/book.txt", flex="1 1 260px")
+        self.provider = kit.choice(say("panel.f_by"), [(say("panel.by_default"), None)], flex="0 1 240px")
+        self.submit = kit.button(
+            say("panel.submit"), desk.safely(self._submit), style="primary", width="96px"
+        )
+        self._hint = kit.html()
+        self._list = kit.column()
+        self.box = kit.column(kit.row(self.start, self.stop, self.now), self._form(), self._hint, self._list)
+
+    def _form(self) -> Any:
+        form = kit.column(
+            kit.html(html.block(f"<h4>{html.text(say('panel.submit_title'))}</h4>")),
+            kit.row(self.upload, self.path, self.provider, self.submit, grid_gap="4px 10px"),
+            margin="10px 0 12px",
+        )
+        form.add_class("kgnb-box")
+        return form
+
+    # --- clicks
+
+    def _start(self, _: object = None) -> None:
+        self._desk.start()
+
+    def _stop(self, _: object = None) -> None:
+        self._desk.node.stop(wait=False)
+        self._desk.say(say("panel.stopping"), "warn")
+
+    def _stop_now(self, _: object = None) -> None:
+        self._desk.node.stop(now=True, wait=False)
+        self._desk.say(say("panel.stopping_now"), "warn")
+
+    def _submit(self, _: object = None) -> None:
+        name, content = uploaded(self.upload)
+        path = self.path.value.strip()
+        if not content and not path:
+            raise InputError("panel.no_book")
+        provider = self.provider.value
+
+        async def work(app: App) -> Plan:
+            return await (
+                _from_upload(app, name, content, provider) if content else _import(app, path, provider)
+            )
+
+        shown = name or Path(path).name
+        self._desk.do(say("panel.submitting", name=shown), self._desk.node.call(work), self._submitted)
+        empty(self.upload)
+        self.path.value = ""
+
+    def _submitted(self, plan: Plan) -> str:
+        alive = self._desk.node.is_alive
+        if not alive:
+            self._desk.look()
+        key = "panel.found_finished" if plan.found_finished else "panel.submitted"
+        told = say(key, title=plan.book.title, task=plan.task.id, chapters=len(plan.book.chapters))
+        return told if alive or plan.found_finished else told + " " + say("panel.start_it")
+
+    # --- refreshing
+
+    def refresh(self, status: html.Item) -> None:
+        """Shows the tasks as they are now."""
+        alive, state = self._desk.node.is_alive, status["state"]
+        for button, able in (
+            (self.start, not alive),
+            (self.stop, alive and state != "stopping"),
+            (self.now, alive),
+        ):
+            if button.disabled is able:
+                button.disabled = not able
+        cluster = status["cluster"] or {}
+        names = [(p["name"], p["name"]) for p in cluster.get("providers", ())]
+        kit.options(self.provider, [(say("panel.by_default"), None), *names])
+        self._tasks(cluster.get("tasks", ()), known=bool(cluster))
+
+    def _tasks(self, tasks: Any, *, known: bool) -> None:
+        shown = tasks[:MOST_TASKS]
+        for one in shown:
+            task_id = one["task_id"]
+            if task_id not in self._rows:
+                self._rows[task_id] = TaskRow(self._desk, task_id)
+            self._rows[task_id].update(one)
+        self._rows = {one["task_id"]: self._rows[one["task_id"]] for one in shown}
+        kit.children(self._list, [row.box for row in self._rows.values()])
+        hint = "" if shown else say("panel.no_tasks" if known else "panel.unknown_tasks")
+        if len(tasks) > len(shown):
+            hint = say("panel.more_tasks", count=len(tasks) - len(shown))
+        kit.show(self._hint, html.block(html.dim(hint)) if hint else "")
+
+
+async def _import(app: App, path: str, provider: str | None) -> Plan:
+    book = await asyncio.to_thread(Path(path).expanduser)
+    read = await building.read(book, None, None)
+    return await building.plan(app, read, book, provider, again=False)
+
+
+async def _from_upload(app: App, name: str, content: bytes, provider: str | None) -> Plan:
+    with tempfile.TemporaryDirectory(prefix="kgnb-") as folder:
+        book = Path(folder, name)
+        await asyncio.to_thread(book.write_bytes, content)
+        return await _import(app, str(book), provider)
+
+
+def uploaded(upload: Any) -> tuple[str, bytes]:
+    """(file name, content) of the chosen file, in ipywidgets 7 and 8; empty where none was chosen."""
+    value = upload.value
+    if not value:
+        return "", b""
+    if isinstance(value, dict):  # ipywidgets 7: {name: {"metadata": …, "content": …}}
+        name, one = next(iter(value.items()))
+    else:
+        one = value[0]
+        name = one["name"]
+    safe = Path(str(name).replace("\\", "/")).name.replace("\0", "") or "book.txt"
+    return safe[-120:], bytes(one["content"])
+
+
+def empty(upload: Any) -> None:
+    """Forgets the chosen file: a saved notebook would hold it whole."""
+    if hasattr(upload, "_counter"):  # ipywidgets 7
+        upload.data, upload.metadata = [], []
+        upload.set_trait("_counter", 0)
+        upload.set_trait("value", {})
+    else:
+        upload.value = ()
