@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kgnb.cli_parts import FAILED_CHAPTERS, OK, command, positive
+from kgnb.cli_parts import FAILED_CHAPTERS, INTERRUPTED, OK, command, positive
 from kgnb.errors import InputError
 from kgnb.settings import Settings
 from kgnb.texts import say
@@ -55,7 +55,11 @@ async def _push(args: argparse.Namespace, settings: Settings) -> int:
         _tell(say("kaggle.not_added", reason=text))
     if args.no_follow:
         return FAILED_CHAPTERS if pushed.not_added else OK
-    code = await _followed(kaggle, kernel, args.output)
+    try:
+        code = await _followed(kaggle, kernel, args.output)
+    except asyncio.CancelledError:  # Ctrl-C ends the waiting only; the same command again would push again
+        _tell(say("kaggle.left_running", kernel=kernel))
+        return INTERRUPTED
     return FAILED_CHAPTERS if pushed.not_added else code
 
 
@@ -107,7 +111,7 @@ def _described(args: argparse.Namespace, source: Path | None) -> tuple[Metadata,
         code = parcel.notebook_path(args.notebook or DEFAULT_NOTEBOOK)
     else:
         code = at / str(meta.get("code_file", ""))
-    if args.title or blank:
+    if args.title or blank or (args.notebook and at != source):
         title = args.title or f"kgnb {code.stem}"
         meta |= {"title": title, "id": f"{meta['id'].partition('/')[0]}/{slug_of(title)}"}
     meta["code_file"] = CODE

@@ -4,8 +4,11 @@ against a server on this machine."""
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
+import lzma
 import re
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -48,6 +51,14 @@ def folder_of(path: Path, meta: dict[str, Any], *sources: str) -> Path:
     (path / "kernel-metadata.json").write_text(json.dumps(meta), "utf-8")
     (path / "notebook.ipynb").write_text(json.dumps(notebook(*(sources or ("print(1)",)))), "utf-8")
     return path
+
+
+def packed(source: str) -> dict[str, bytes]:
+    """The files of the wheel in a cell."""
+    text = source.partition('_install_kgnb("""')[2].partition('"""')[0]
+    files = dict(Wheel("", lzma.decompress(base64.b64decode(text))).files())
+    (record,) = (name for name in files if name.endswith("/RECORD"))
+    return files | {record: b"\n".join(sorted(files[record].split()))}
 
 
 @pytest.fixture
@@ -193,6 +204,7 @@ class TestSecrets:
         [
             "key = os.environ['OPENAI_API_KEY']",
             "password = ''",
+            "os.environ['KGNB_SECRETS_DATASET'] = 'reader/keys'",
             "api_key = getpass('API key: ')",
             "redis://user:password…@host",
             "os.environ['DB_PASSWORD'] = '你的密码'",
@@ -201,6 +213,11 @@ class TestSecrets:
     )
     def test_looks_harmless(self, source: str, wheel: Wheel) -> None:
         parcel.check_secrets(notebook(source), wheel, {})
+
+    def test_variables_are_looked_at_too(self, wheel: Wheel) -> None:
+        made = parcel.parcel(notebook("1"), wheel, variables={"KGNB_X": "sk-" + "a1B2" * 8})
+        with pytest.raises(InputError, match="1"):
+            parcel.check_secrets(made, wheel, {})
 
     def test_our_own_notebooks_pass(self, wheel: Wheel) -> None:
         for path in (ROOT / "notebooks").glob("*.ipynb"):
@@ -510,6 +527,17 @@ class TestCommands:
         assert "tr0ub4dor" not in ran.refused("REDIS_PASSWORD")
         assert stub.pushes() == []
 
+    def test_ctrl_c_ends_the_waiting_only(self, place: Place, stub: KaggleStub) -> None:
+        folder_of(place.path / "mine", META)
+        stub.statuses = ["RUNNING"]
+        running = place.start("kaggle", "push", "mine", "--lang", "en", env=stub.env(place.path))
+        running.until(lambda: any("Status" in name for name, _ in stub.requests))
+        running.send(signal.SIGINT)
+        ran = running.ended(20)
+        assert ran.code == 130, ran
+        assert "goes on at Kaggle" in ran.err
+        assert len(stub.pushes()) == 1
+
     def test_status_logs_output_stop(self, place: Place, stub: KaggleStub) -> None:
         stub.statuses, stub.log = ["RUNNING"], "a line"
         kernel = "reader/some-notebook"
@@ -575,3 +603,13 @@ class TestCleanVenv:
         assert all(answer.startswith("[{") for answer in answers)
         assert (place.path / "graph.html").stat().st_size > 100_000
         assert place.left_over(15) == []
+
+        # The kgnb that came with the notebook can push too: it has no checkout.
+        again = [python, "-m", "kgnb", "kaggle", "init", "again", "--notebook", "quickstart", "--owner", "me"]
+        made = subprocess.run(again, env=env, cwd=place.path, capture_output=True, text=True, timeout=60)
+        assert made.returncode == 0, made.stderr
+        meta = json.loads((place.path / "again" / "kernel-metadata.json").read_text("utf-8"))
+        assert meta["id"] == "me/kgnb-quickstart"
+        first = json.loads(stub.pushes()[0]["text"])["cells"][1]["source"]
+        second = parcel.read_notebook(place.path / "again" / "kgnb.ipynb")["cells"][1]["source"]
+        assert packed(second) == packed(first)
