@@ -154,4 +154,7 @@ async def _every(
             log.exception(say("node.upkeep_failed", loop=name, reason=""))
         else:
             health.answered(*filter(None, [service]))
+        task = asyncio.current_task()
+        if task and task.cancelling():  # a driver may have swallowed it; the node would never leave
+            raise asyncio.CancelledError
         await asyncio.sleep(seconds)

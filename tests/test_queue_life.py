@@ -24,6 +24,7 @@ from queue_kit import NEW, OLD, Maker, ids, items, nodes_on, opened, take, until
 from kgnb.errors import ServiceDown, ServiceRefused
 from kgnb.model import Progress
 from kgnb.store.claim import Ask, Backoff, Claim
+from kgnb.store.link import mapped
 from kgnb.store.presence import Presence, WorkerState
 from kgnb.store.renew import Renewer
 
@@ -339,3 +340,20 @@ class TestPresence:
             "type": "kg_task_progress", "task_id": 7, "status": "running", "progress": 66.7,
             "completed_chapters": 1, "failed_chapters": 1, "total_chapters": 3,
         }  # fmt: skip
+
+
+async def test_a_cancellation_that_comes_with_the_answer_is_not_lost() -> None:
+    """redis-py awaits through asyncio.wait_for; before Python 3.12 that loses it, and a node never left."""
+    answer = asyncio.get_running_loop().create_future()
+
+    async def ask() -> None:
+        with mapped("here"):
+            await asyncio.wait_for(answer, 5)
+        await asyncio.sleep(60)
+
+    work = asyncio.create_task(ask())
+    await asyncio.sleep(0.01)
+    answer.set_result(b"PONG")
+    work.cancel()
+    await asyncio.wait([work], timeout=2)
+    assert work.cancelled()

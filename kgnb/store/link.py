@@ -6,6 +6,7 @@ have been executed already must be judged by its caller.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -97,7 +98,13 @@ def place(url: SecretStr) -> str:
 
 @contextmanager
 def mapped(where: str) -> Iterator[None]:
-    """Turns the driver's errors into ServiceRefused and ServiceDown, by their type."""
+    """Turns the driver's errors into ServiceRefused and ServiceDown, by their type.
+
+    A cancelled task is cancelled afterwards: redis-py awaits through ``asyncio.wait_for``, and before Python
+    3.12 that loses a cancellation which comes together with the answer.
+    """
+    task = _current_task()
+    asked = task.cancelling() if task else 0
     try:
         yield
     except KgnbError:
@@ -113,6 +120,15 @@ def mapped(where: str) -> Iterator[None]:
         if str(error).partition(" ")[0] not in ("MISCONF", "NOREPLICAS", "BUSY"):
             raise
         raise ServiceDown("queue.down", service="redis", where=where) from error
+    if task and task.cancelling() > asked:
+        raise asyncio.CancelledError
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # a thread without a loop: the renewer's
+        return None
 
 
 def _options(lease_seconds: float) -> dict[str, Any]:
