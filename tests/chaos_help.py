@@ -372,22 +372,28 @@ def die(place: Cluster, node: Node, deaths: Deaths) -> None:
     """Kills a node that holds chapters and waits until others hold all that it held. The others must have a
     slot free now and then; nothing may be started meanwhile, for a new neighbour ends a dead one's leases."""
     place.wait_until(lambda: len(place.held(node=node.name)) >= 2, 40, f"{node.life} holds chapters")
-    began = node.kill9()
+    began = time.time()
+    node.kill9()
     owed = place.held(node=node.name, chapters=False)
     deaths.held.append(len(owed))
-    while owed := {m: record for m, record in owed.items() if not _moved(place, m, record["token"])}:
-        assert time.monotonic() - began < deaths.lease + 30, f"never claimed: {owed}\n{place.logs()}"
+    latest = began
+    while owed:
+        assert time.time() - began < deaths.lease + 30, f"never claimed: {owed}\n{place.logs()}"
+        moved = {m: _moved(place, m, record["token"]) for m, record in owed.items()}
+        latest = max([latest, *filter(None, moved.values())])
+        owed = {m: record for m, record in owed.items() if moved[m] is None}
         time.sleep(0.02)
-    deaths.seconds.append(time.monotonic() - began)
+    deaths.seconds.append(latest - began)
 
 
-def _moved(place: Cluster, member: str, token: str) -> bool:
-    """Whether another lease took this one's place, or the work is over already."""
+def _moved(place: Cluster, member: str, token: str) -> float | None:
+    """When another lease took this one's place (epoch seconds by the server's clock); None while none did."""
     now = place.held(chapters=False).get(member)
     if now is not None:
-        return bool(now["token"] not in ("", token))
+        return None if now["token"] in ("", token) else now["since"] / 1000
     kind, task, *chapter = member.split(":")
-    return kind == "c" and chapter[0] not in place.open_chapters(int(task))
+    over = kind == "c" and chapter[0] not in place.open_chapters(int(task))
+    return time.time() if over else None
 
 
 def death_figures(folder: Path, *, kills: int, lease: float, chapters: int, nodes: int = 3) -> Deaths:
