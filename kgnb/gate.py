@@ -61,6 +61,7 @@ class _Call:
     chars: int
     lost: Callable[[], bool]
     places: list[Place] = field(default_factory=list)
+    began: float = 0.0  # of the request under way, by the local monotonic clock
 
 
 class Gate:
@@ -78,6 +79,8 @@ class Gate:
     ) -> None:
         self.paused: Mapping[str, float] = {}
         """Paused providers → until (epoch seconds), as the node's last poll found them."""
+        self.timed: Callable[[str, float], None] = lambda _provider, _seconds: None
+        """Hears how many seconds each request of a provider (its queue key) took that was answered."""
         self._queue = queue
         self._health = health
         self._purse = purse
@@ -133,6 +136,7 @@ class Gate:
         if wait:
             await self._wait(call, place, wait)
         call.places.append(place)
+        call.began = time.monotonic()
 
     async def _place(self, call: _Call) -> Place:
         full = self._full.get(call.provider.key, 0.0) - time.monotonic()
@@ -163,6 +167,7 @@ class Gate:
 
     def _spent(self, call: _Call, usage: Usage) -> None:
         self._purse.spent(call.provider, call.model, usage)
+        self.timed(call.provider.key, time.monotonic() - call.began)
         if call.places:  # tries that failed before the last one told no tokens; their places stay used
             tokens = usage.prompt_tokens + usage.completion_tokens
             self._rates.used(call.provider, call.chars, call.places[-1], tokens)

@@ -19,12 +19,14 @@ from kgnb.node import Happened, Node
 from kgnb.settings import Settings
 
 try:
-    from prometheus_client import CollectorRegistry, ProcessCollector, start_http_server
+    from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, start_http_server
     from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 except ImportError:
     raise SettingsError("metrics.missing") from None
 
 SERVICES = ("redis", "sql", "bolt")
+SECONDS = (0.5, 1, 2, 5, 10, 20, 40, 80, 160)
+"""Bounds of the request times' buckets: a chapter takes a model from a second to two minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,13 @@ class Metrics:
         registry = CollectorRegistry()
         registry.register(self)  # a collector by its one method
         ProcessCollector(registry=registry)
+        self._seconds = Histogram(
+            "kgnb_request_seconds",
+            "Requests that a provider answered.",
+            ["provider"],
+            registry=registry,
+            buckets=SECONDS,
+        )
         host, port = settings.metrics_host, settings.metrics_port
         try:
             self._server, self._thread = start_http_server(port, host, registry)
@@ -60,6 +69,7 @@ class Metrics:
     def watch(self, app: App, node: Node) -> None:
         """Shows this node from now on."""
         self._count()
+        node.gate.timed = lambda provider, seconds: self._seconds.labels(provider).observe(seconds)
         self._watched = _Watched(app, node)
         self._counted = {}  # a new App counts from 0
 

@@ -82,6 +82,7 @@ def test_figures_of_a_run(place: Place, port: int) -> None:
 
     assert at("kgnb_chapters_total", provider="dryrun", outcome="completed") == CHAPTERS
     assert at("kgnb_requests_total", provider="dryrun") == server.stats.requests == CHAPTERS
+    assert at("kgnb_request_seconds_count", provider="dryrun") == CHAPTERS
     (prompt, completion) = place.sql(
         "SELECT sum(prompt_tokens), sum(completion_tokens) FROM kgnb_extractions"
     )[0]

@@ -27,7 +27,7 @@ from pydantic import SecretStr
 from kgnb.errors import ServiceError
 from kgnb.store.claim import Ask, Backoff, Buried, Claim, DeadItem, Known, Poll, QueueState, task_of
 from kgnb.store.link import Command, Link, script
-from kgnb.store.survey import SUSPEND, Survey, read_suspended
+from kgnb.store.survey import QUEUES, SUSPEND, Survey, read_suspended
 
 __all__ = [
     "Ask",
@@ -44,7 +44,6 @@ __all__ = [
 VERSION = 1
 """Of items and protocol (common.lua says the same); what a newer one made is left to newer nodes."""
 
-_QUEUES = "kgnb:queues"  # every queue that was ever polled
 _DRAIN = 1  # poll.lua: this node empties itself for a chapter that has to be alone
 
 
@@ -143,7 +142,7 @@ class Queue(Survey):
     def watched(self, queues: Iterable[str] | None = None) -> list[Command]:
         """Commands that make these queues (all that were polled here) known to :meth:`forget_node`."""
         names = list(self._open if queues is None else queues)
-        return [("SADD", _QUEUES, *names)] if names else []
+        return [("SADD", QUEUES, *names)] if names else []
 
     def _take_in(self, poll: Poll, asks: Sequence[Ask], replies: Sequence[Any], sent: float) -> None:
         solo: dict[int, str] = {}
@@ -342,7 +341,7 @@ class Queue(Survey):
 
         Without ``queues``: in every queue that any node has polled.
         """
-        named = queues or [queue.decode() for queue in await self.link.one(("SMEMBERS", _QUEUES))]
+        named = queues or [queue.decode() for queue in await self.link.one(("SMEMBERS", QUEUES))]
         commands = [script("expire").call(queue, name) for queue in named]
         return sum(await self.link.trip(commands)) if commands else 0
 
