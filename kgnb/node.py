@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from kgnb.ask import Asker
@@ -88,6 +88,7 @@ class Node:
         self._chapters = ChapterWorker(stores, asker, stop_at_missing=only_task is not None)
         self._listener = listener
         self._running: dict[asyncio.Task[None], Claim] = {}
+        self._cut_short: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._stopping = False
         self._turn = 0
@@ -120,7 +121,12 @@ class Node:
     def cut_short(self) -> None:
         """:meth:`stop`, and chapters in flight are handed back instead of waited for."""
         self.stop()
-        for work in list(self._running):
+        self._cut(self._running)
+
+    def _cut(self, works: Iterable[asyncio.Task[None]]) -> None:
+        """Has chapters handed back; each is cancelled once: twice would cut the handing back short."""
+        for work in set(works) - self._cut_short:
+            self._cut_short.add(work)
             work.cancel()
 
     def wake(self) -> None:
@@ -132,8 +138,7 @@ class Node:
         self._stopping = True
         if self._running and seconds > 0:
             await asyncio.wait(list(self._running), timeout=seconds)
-        for work in list(self._running):
-            work.cancel()
+        self._cut(self._running)
         await asyncio.gather(*self._running, return_exceptions=True)
         await self.keeper.release_all_but()
 
@@ -252,6 +257,7 @@ class Node:
 
     def _ended(self, work: asyncio.Task[None], claim: Claim) -> None:
         self._running.pop(work, None)
+        self._cut_short.discard(work)
         self.slots.remove(claim)
         self.stores.renewer.forget(claim)
         self._wake.set()
@@ -286,7 +292,8 @@ class Node:
             await self._hand_back(claim)
             return
         except ProviderError as error:
-            log.warning(say("node.provider_failed", provider=info.provider.name, reason=str(error)))
+            ids = {"task": claim.task_id, "chapter": claim.chapter_id}
+            log.warning(say("node.provider_failed", provider=info.provider.name, reason=str(error), **ids))
             self._listener(Happened("provider", claim.task_id, provider=info.provider.name, error=error))
             await self._hand_back(claim, 0.0 if isinstance(error, RateLimited) else AGAIN_SECONDS)
             return
@@ -336,6 +343,4 @@ class Node:
 
     def cancel(self, task_ids: Sequence[int] | set[int]) -> None:
         """Stops the chapters in flight of these tasks; they are handed back."""
-        for work, claim in list(self._running.items()):
-            if claim.task_id in task_ids:
-                work.cancel()
+        self._cut([work for work, claim in self._running.items() if claim.task_id in task_ids])

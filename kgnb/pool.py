@@ -72,7 +72,13 @@ class CpuPool:
 
 
 def _end_with(parent: int) -> None:
-    """In a worker process: ends it soon after ``parent`` was killed; loky alone waits until it is idle."""
+    """In a worker process: ends it soon after ``parent`` was killed; loky alone waits until it is idle.
+
+    It leaves its parent's process group: a notebook's interrupt goes to the whole group, and a kernel that
+    shuts down ends every process in it, with the chapter that it works on.
+    """
+    if hasattr(os, "setpgid"):
+        os.setpgid(0, 0)
 
     def watch() -> None:
         while os.getppid() == parent:
