@@ -78,6 +78,8 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
         given["data"] = Path(args.data)
     if args.lang is not None:
         given["lang"] = args.lang
+    if getattr(args, "resume_from", None):
+        given["resume_from"] = args.resume_from
     if getattr(args, "providers", None):
         given["providers"] = args.providers
     return given | Settings.for_slots(getattr(args, "slots", None))
@@ -152,25 +154,46 @@ async def _worker(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _work(args: argparse.Namespace, settings: Settings, metrics: Metrics | None) -> int:
+    from kgnb.farewell import Farewell
     from kgnb.serving import serve
+    from kgnb.tally import Tally
+    from kgnb.where import where_am_i
 
     stop = asyncio.Event()
     _on_signals(stop.set, within=settings.drain_seconds + HAND_BACK_SECONDS)
 
+    session, tally = _session(settings), Tally()
+    farewell = Farewell(settings, where_am_i(), session, tally.look)
+
     def ready(app: App, node: Node) -> None:
         logs.name_node(node.name)
+        farewell.node = node.name
+        tally.ready(app, node)
         if metrics:
             metrics.watch(app, node)
+
+    def heard(happened: Happened) -> None:
+        tally.heard(happened)
+        if metrics:
+            metrics.heard(happened)
+
+    async def left(app: App) -> None:
+        if session.seconds is not None:
+            await farewell.look(app)
 
     await serve(
         settings,
         stop,
         drain=args.drain,
         fail_fast=args.fail_fast,
-        session=_session(settings),
-        listener=metrics.heard if metrics else _unheard,
+        session=session,
+        listener=heard,
         ready=ready,
+        left=left,
     )
+    if session.seconds is not None:
+        why = "stopped" if stop.is_set() else "session" if session.is_ending else "drained"
+        await asyncio.to_thread(farewell.write, why)
     return OK
 
 
@@ -194,10 +217,6 @@ def _metrics(settings: Settings) -> Iterator[Metrics | None]:
         yield metrics
     finally:
         metrics.close()
-
-
-def _unheard(_: Happened) -> None:
-    return None
 
 
 async def _status(args: argparse.Namespace, settings: Settings) -> int:
@@ -296,11 +315,16 @@ def _book_options(added: argparse.ArgumentParser) -> None:
     added.add_argument("--again", action="store_true", help=say("cli.help_again"))
 
 
+def _resume_option(added: argparse.ArgumentParser) -> None:
+    added.add_argument("--resume-from", metavar="DIR|ZIP", help=say("cli.help_resume_from"))
+
+
 def _add_build(commands: Any) -> None:
     added = command(commands, "build", _build)
     _book_options(added)
     added.add_argument("--provider", metavar="NAME", help=say("cli.help_provider"))
     added.add_argument("--slots", type=positive, metavar="N", help=say("cli.help_slots"))
+    _resume_option(added)
     json_option(added)
     added.add_argument("-o", "--output", metavar="graph.html", help=say("cli.help_picture"))
 
@@ -316,6 +340,7 @@ def _add_worker(commands: Any) -> None:
     added.add_argument("--drain", action="store_true", help=say("cli.help_drain"))
     added.add_argument("--providers", metavar="a,b", help=say("cli.help_providers"))
     added.add_argument("--slots", type=positive, metavar="N", help=say("cli.help_slots"))
+    _resume_option(added)
     added.add_argument("--fail-fast", action="store_true", help=say("cli.help_fail_fast"))
 
 
