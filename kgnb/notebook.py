@@ -39,6 +39,8 @@ LINE_SECONDS = 30.0
 """Between two status lines of a batch run: places end runs that stay silent."""
 IDLE_LOOKS = 2
 """So many looks at all queues must find nothing left before a batch run takes it for the end."""
+SHORT_SECONDS = 120.0
+"""Below this what is left of a session is told in seconds."""
 
 _current: Node | None = None
 _guard = threading.RLock()
@@ -274,7 +276,6 @@ class Node:
 
     def _line(self, status: dict[str, Any]) -> str:
         local = status["local"]
-        left = status["session_left"]
         return say(
             "notebook.line",
             time=time.strftime("%H:%M:%S"),
@@ -283,10 +284,16 @@ class Node:
             failed=local["outcomes"].get("failed", 0),
             in_flight=sum(local["in_flight"].values()),
             rate=sum(local["per_minute"][-2:-1]) or local["per_minute"][-1],
-            left=say("notebook.unlimited")
-            if left is None
-            else say("notebook.minutes", count=round(left / 60)),
+            left=_left(status["session_left"]),
         )
+
+
+def _left(seconds: float | None) -> str:
+    if seconds is None:
+        return say("notebook.unlimited")
+    if seconds < SHORT_SECONDS:
+        return say("notebook.seconds", count=round(seconds))
+    return say("notebook.minutes", count=round(seconds / 60))
 
 
 def current() -> Node | None:

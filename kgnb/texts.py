@@ -964,6 +964,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "notebook.unlimited": ("不限", "unlimited"),
     "notebook.minutes": ("{count} 分钟", "{count} min"),
+    "notebook.seconds": ("{count} 秒", "{count} s"),
     "notebook.quits": (
         "节点进程无法工作：{reason}",
         "The node processes can't work: {reason}",
