@@ -17,7 +17,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from chaos_help import Plan, bad_day, death_figures, good_day
+from chaos_help import Plan, bad_day, good_day
+from death_help import death_figures
 
 
 def main() -> None:

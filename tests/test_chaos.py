@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from chaos_help import Figures, GoodDay, Plan, bad_day, death_figures, good_day
+from chaos_help import Figures, GoodDay, Plan, bad_day, good_day
 from cluster_help import QUEUE, Cluster, Node, cluster, stoppable
 from conftest import outside
+from death_help import death_figures
 from pydantic import SecretStr
 from run_help import Llm, llm, novel
 
