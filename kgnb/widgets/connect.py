@@ -51,7 +51,7 @@ class Service:
             key: kit.field(say(f"panel.f_{key}"), getattr(settings, key), kind=kind)
             for key, kind in PLAIN[name]
         }
-        self.secret = SecretBox(say("panel.f_password"), desk.wake)
+        self.secret = SecretBox(say("panel.f_password"), say("panel.secret_hint"), desk.wake)
         self._source = kit.html()
         self._result = kit.html()
         self.test = kit.button(say("panel.test"), desk.safely(self._test))

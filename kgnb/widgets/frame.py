@@ -167,6 +167,7 @@ class Panel:
             tabs.set_title(i, say(f"panel.tab_{name}"))
         tabs.selected_index = list(self.tabs).index("run")
         self._head, self._said = kit.html(flex="1 1 auto"), kit.html()
+        self._said.add_class("kgnb-said")
         self.again = kit.button(
             say("panel.refresh"), self.desk.safely(self._clicked), tip=say("panel.refresh_tip")
         )

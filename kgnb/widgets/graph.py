@@ -86,6 +86,7 @@ class GraphTab:
         self._desk = desk
         self._drawn: Drawn | None = None
         self._shown: object = None
+        self._titles: dict[int, str] = {}
         self.book = kit.choice(say("panel.f_book"), [(say("panel.no_book_yet"), 0)], flex="0 1 420px")
         self.draw = kit.button(say("panel.draw"), desk.safely(self._draw), style="primary", width="96px")
         self.view = w.ToggleButtons(
@@ -105,7 +106,7 @@ class GraphTab:
         if not novel:
             raise InputError("panel.no_book_chosen")
         node = self._desk.node
-        title = next(label for label, value in self.book.options if value == novel)
+        title = self._titles[novel]
         path = (node.place.output_dir or Path.cwd()) / f"graph-{novel}.html"
 
         def work() -> Drawn:
@@ -125,6 +126,7 @@ class GraphTab:
         for task in (status["cluster"] or {}).get("tasks", ()):
             books.setdefault(task["novel_id"], printable(task["name"]))
         # Titles may be alike; a list of choices needs them told apart.
+        self._titles = books
         wanted = [(f"{name} · {novel}", novel) for novel, name in books.items()]
         kit.options(self.book, wanted or [(say("panel.no_book_yet"), 0)])
         drawn, view = self._drawn, self.view.value

@@ -123,7 +123,7 @@ def _cost(cluster: Item | None) -> str:
 def chart(per_minute: Sequence[int]) -> str:
     """Chapters of the last hour, a bar a minute, as an inline SVG; the last bar is under way."""
     top = max(4, *per_minute)
-    width, height, base = 600, 100, 82
+    width, height, base = 820, 112, 92
     step = width / len(per_minute)
     bars = []
     for i, count in enumerate(per_minute):
@@ -140,16 +140,20 @@ def chart(per_minute: Sequence[int]) -> str:
         f'<svg class="kgnb-chart" viewBox="0 0 {width} {height}" role="img">'
         f'<path d="M0 {base}H{width}M0 12H{width}" {line}/>{"".join(bars)}'
         f'<g fill="currentColor" fill-opacity=".66" font-size="10">'
-        f'<text x="0" y="9">{top}</text><text x="0" y="96">{text(say("panel.chart_hour"))}</text>'
-        f'<text x="{width}" y="96" text-anchor="end">{text(say("panel.chart_now"))}</text></g></svg>'
+        f'<text x="0" y="9">{top}</text><text x="0" y="108">{text(say("panel.chart_hour"))}</text>'
+        f'<text x="{width}" y="108" text-anchor="end">{text(say("panel.chart_now"))}</text></g></svg>'
     )
 
 
-def errors(counts: Mapping[str, int]) -> str:
-    """Providers' failures by kind."""
+def errors(local: Item) -> str:
+    """What went wrong here: providers' failures by kind, chapters tried again and given up."""
+    counts = {_kind(kind): count for kind, count in local["errors"].items()}
+    for outcome in ("retry", "failed"):
+        if count := local["outcomes"].get(outcome):
+            counts[say(f"panel.chapters_{outcome}")] = count
     if not counts:
         return dim(say("panel.no_errors"))
-    rows = [[text(_kind(kind)), str(count)] for kind, count in sorted(counts.items(), key=lambda kv: -kv[1])]
+    rows = [[text(kind), str(count)] for kind, count in sorted(counts.items(), key=lambda kv: -kv[1])]
     return table([say("panel.col_kind"), ">" + say("panel.col_count")], rows)
 
 
@@ -305,7 +309,7 @@ def render_html(status: Item, lines: Sequence[Line] = (), hint: str = "") -> str
         titled(say("panel.chart"), chart(status["local"]["per_minute"])),
         titled(say("panel.tasks"), tasks or dim(say("panel.no_tasks"))),
         titled(say("panel.tab_providers"), providers or dim(say("panel.no_providers"))),
-        titled(say("panel.errors"), errors(status["local"]["errors"])),
+        titled(say("panel.errors"), errors(status["local"])),
         titled(say("panel.nodes"), nodes(cluster)),
         titled(say("panel.queues"), queues(cluster)),
         titled(say("panel.tab_log"), log(lines)),

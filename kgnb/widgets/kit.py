@@ -7,8 +7,14 @@ from typing import Any
 
 import ipywidgets as w
 
-LABEL = {"description_width": "78px"}
-GAP = "8px"
+from kgnb.texts import language
+
+LABEL_WIDTH = {"zh": "60px", "en": "84px"}
+
+
+def label_style() -> dict[str, str]:
+    """Labels of one width, so that inputs stand below each other."""
+    return {"description_width": LABEL_WIDTH[language()]}
 
 
 def html(value: str = "", **layout: str) -> Any:
@@ -45,7 +51,7 @@ def field(label: str, value: Any = "", *, kind: str = "text", hint: str = "", **
     """A labelled input: text, password, number."""
     given: dict[str, Any] = {
         "description": label,
-        "style": LABEL,
+        "style": label_style(),
         "layout": w.Layout(**{"width": "auto", "margin": "2px 0", **layout}),
     }
     if kind == "number":
@@ -59,7 +65,7 @@ def choice(label: str, options: Sequence[tuple[str, Any]], **layout: str) -> Any
     return w.Dropdown(
         options=list(options),
         description=label,
-        style=LABEL,
+        style=label_style(),
         layout=w.Layout(**{"width": "auto", "margin": "2px 0", **layout}),
     )
 

@@ -30,6 +30,6 @@ class Live:
             (self._chart, "panel.chart", html.chart(local["per_minute"])),
             (self._nodes, "panel.nodes", html.nodes(cluster)),
             (self._queues, "panel.queues", html.queues(cluster)),
-            (self._errors, "panel.errors", html.errors(local["errors"])),
+            (self._errors, "panel.errors", html.errors(local)),
         ):
             kit.show(widget, html.block(html.titled(say(title), body)))

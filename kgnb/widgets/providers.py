@@ -76,13 +76,13 @@ class Providers:
         self._list = kit.column()
         self._hint = kit.html()
         settings = desk.node.settings
-        self.slots = kit.field(say("panel.slots"), settings.slots, kind="number", width="180px")
+        self.slots = kit.field(say("panel.slots"), settings.slots, kind="number", width="150px")
         self.slots.min, self.slots.max = 1, 500
         self.apply = kit.button(say("panel.apply_served"), desk.safely(self._apply))
         self.name = kit.field(say("panel.f_provider"), hint="deepseek")
         self.url = kit.field("base_url", hint="https://api.example.com/v1")
         self.model = kit.field(say("panel.f_model"), hint="deepseek-chat")
-        self.key = SecretBox(say("panel.f_key"), desk.wake)
+        self.key = SecretBox(say("panel.f_key"), say("panel.key_hint"), desk.wake)
         self.keep = w.Checkbox(
             value=False, description=say("panel.keep_key"), indent=False, layout=w.Layout(width="auto")
         )

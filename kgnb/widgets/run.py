@@ -38,7 +38,8 @@ class TaskRow:
         self.retry = kit.button(say("panel.retry"), desk.safely(self._retry), width=WIDTH)
         self.cancel = kit.button(say("panel.cancel"), desk.safely(self._cancel), width=WIDTH)
         self.delete = kit.button(say("panel.delete"), desk.safely(self._delete), width="74px")
-        self.box = kit.row(self._about, self.pause, self.retry, self.cancel, self.delete, wrap=False)
+        buttons = kit.row(self.pause, self.retry, self.cancel, self.delete, wrap=False, flex="0 0 auto")
+        self.box = kit.row(self._about, buttons, wrap=False, grid_gap="14px")
         self.box.add_class("kgnb-row")
 
     def update(self, task: html.Item) -> None:

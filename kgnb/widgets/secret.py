@@ -18,8 +18,9 @@ MASK = "••••"
 class SecretBox:
     """A password input that is emptied the moment something was typed; the value lives on in memory."""
 
-    def __init__(self, label: str, changed: Callable[[], None] = lambda: None) -> None:
-        self.box = kit.field(label, kind="password", hint=say("panel.secret_hint"))
+    def __init__(self, label: str, hint: str, changed: Callable[[], None] = lambda: None) -> None:
+        self.box = kit.field(label, kind="password", hint=hint)
+        self._hint = hint
         self.typed: SecretStr | None = None
         """What was typed last; None = nothing."""
         self._changed = changed
@@ -36,7 +37,7 @@ class SecretBox:
     def take(self) -> SecretStr | None:
         """What was typed; it is forgotten here."""
         taken, self.typed = self.typed, None
-        self.box.placeholder = say("panel.secret_hint")
+        self.box.placeholder = self._hint
         return taken
 
 

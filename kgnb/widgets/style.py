@@ -10,7 +10,7 @@ STYLE = """<style>
 .kgnb .good{color:var(--good)}.kgnb .warn{color:var(--warn)}.kgnb .bad{color:var(--bad)}
 .kgnb h4{margin:0 0 6px;font-size:13px;font-weight:600}
 .kgnb p{margin:0}.kgnb a{color:var(--accent)}
-.kgnb-head{display:flex;flex-wrap:wrap;gap:2px 18px;align-items:baseline}
+.kgnb-head{padding:4px 2px;display:flex;flex-wrap:wrap;gap:2px 18px;align-items:baseline}
 .kgnb-head .state{font-size:15px;font-weight:600}
 .kgnb-dot{display:inline-block;width:9px;height:9px;border-radius:50%;margin-right:7px;
 background:var(--idle,#8a929e)}
@@ -21,7 +21,7 @@ border-radius:0 4px 4px 0}
 .kgnb-note.good{border-color:var(--good);color:inherit}.kgnb-note.warn{border-color:var(--warn);
 color:inherit}
 .kgnb-note.bad{border-color:var(--bad);color:inherit}
-.kgnb-cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(128px,1fr));gap:8px}
+.kgnb-cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(165px,1fr));gap:8px}
 .kgnb-card{border:1px solid var(--line);border-radius:8px;padding:7px 12px;min-width:0}
 .kgnb-card b{display:block;font-size:19px;font-weight:600;line-height:1.35;
 font-variant-numeric:tabular-nums;white-space:nowrap}
@@ -31,10 +31,10 @@ font-variant-numeric:tabular-nums;white-space:nowrap}
 border-bottom:1px solid var(--line);white-space:nowrap}
 .kgnb-table td{text-align:left;padding:3px 10px 3px 0;border-bottom:1px solid var(--soft);
 vertical-align:top}
-.kgnb-table .r{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+.kgnb-table .r{text-align:right;width:1%;padding-left:18px;font-variant-numeric:tabular-nums;white-space:nowrap}
 .kgnb-table tr:hover{background:none}
 .kgnb-part{margin-top:14px}
-.kgnb-chart{display:block;width:100%;height:112px;color:inherit}
+.kgnb-chart{display:block;width:100%;max-width:1100px;height:auto;color:inherit}
 .kgnb-task{display:grid;grid-template-columns:minmax(0,1fr) auto;gap:0 12px;align-items:baseline}
 .kgnb-task .name{font-weight:500;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
 .kgnb-bar{grid-column:1/3;height:6px;border-radius:3px;background:rgba(128,128,128,.2);overflow:hidden;
@@ -55,5 +55,6 @@ border:1px solid var(--line);border-radius:8px;padding:8px 12px;background:var(-
 overflow:visible}
 .kgnb-panel .widget-button{border-radius:5px}
 .kgnb-panel .kgnb-box{border:1px solid rgba(128,128,128,.28);border-radius:8px;padding:10px 12px}
+.kgnb-panel .kgnb-said{min-height:38px}
 .kgnb-panel .kgnb-row{border-bottom:1px solid rgba(128,128,128,.18);padding:5px 0}
 </style>"""
