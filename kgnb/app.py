@@ -39,8 +39,8 @@ from kgnb.upkeep import Upkeep
 
 log = logging.getLogger(__name__)
 
-WAIT_SECONDS = 5.0
-"""Between two tries of a node that waits for its services."""
+WAIT_SECONDS = 1.5
+"""Between two tries of a node that waits for its services: one connection each, and work waits for it."""
 EXTRA_WORKER_IDS = 40
 """Ids beyond the slots, for kept tasks that no slot names: 20 open tasks for each of two prefixes."""
 

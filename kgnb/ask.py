@@ -28,6 +28,8 @@ COMMIT_GAP = 0.05
 """Seconds between two commits of rows: the slot is free already, and each commit is a disk flush."""
 OUTAGE_LOOK_SECONDS = 0.25
 """How often a request that waits for an outage's end looks whether it is over."""
+SPLIT = "split"
+"""Stands in the cache for a chunk that has to be asked for in halves; no reply is parsed from it."""
 REPLY_TRIES = 2
 """How often a chunk is asked for before it is split."""
 
@@ -113,16 +115,25 @@ class Asker:
             halves = chunk.halve(text, info.lang)
             if halves is None:
                 raise
+            await self._remember_split(request, info)
             start = len(parts.answers)
             for half in halves:
                 await self._piece(half, info, parts)
             parts.answers[start:] = [replace(a, flags=a.flags | {Flag.SPLIT}) for a in parts.answers[start:]]
+
+    async def _remember_split(self, request: Prompt, info: TaskInfo) -> None:
+        """Whoever comes to this chunk again asks for its halves at once, instead of paying to learn it anew."""
+        key = reply_key(info.provider.name, info.model, request.hash)
+        entry = CachedReply(key, info.provider.name, info.model, SPLIT, info.task.id)
+        await self._health.patiently("sql", lambda: self._stores.do(entry))
 
     async def _reply(self, request: Prompt, info: TaskInfo, parts: _Parts) -> Answer:
         key = reply_key(info.provider.name, info.model, request.hash)
         stored = await self._health.patiently(
             "sql", lambda: self._lookups.do((key, info.task.id)), lost=parts.lease.lost
         )
+        if stored == SPLIT:
+            raise ReplyTruncated("provider.truncated", provider=info.provider.name)
         if stored is not None:
             return _answer(reply.parse(stored, provider=info.provider.name), request, stored, Usage())
         for last in [False] * (REPLY_TRIES - 1) + [True]:

@@ -80,8 +80,12 @@ class TestStumbles:
             env = server.env(name="small", model="dryrun-small-context")
             long = novel(book, 2, seed=next(_seeds), lines=60)
             result = place.build(long, "--provider", "small", env=env)
-        assert result["completed"] == 2
-        assert status(place, result["task_id"])["flags"] == {"split": 2}
+            asked = server.stats.requests
+            again = place.build(long, "--provider", "small", "--again", env=env)
+            assert (again["requests"], server.stats.requests) == (0, asked)  # what had to be split is known
+        assert result["completed"] == again["completed"] == 2
+        for one in (result, again):
+            assert status(place, one["task_id"])["flags"] == {"split": 2}
 
 
 def refused(ran: Ran, *words: str) -> None:
