@@ -122,7 +122,7 @@ class Asker:
             parts.answers[start:] = [replace(a, flags=a.flags | {Flag.SPLIT}) for a in parts.answers[start:]]
 
     async def _remember_split(self, request: Prompt, info: TaskInfo) -> None:
-        """Whoever comes to this chunk again asks for its halves at once, instead of paying to learn it anew."""
+        """Whoever comes to this chunk again asks for its halves at once, without paying to learn it."""
         key = reply_key(info.provider.name, info.model, request.hash)
         entry = CachedReply(key, info.provider.name, info.model, SPLIT, info.task.id)
         await self._health.patiently("sql", lambda: self._stores.do(entry))
