@@ -60,7 +60,10 @@ async def serve(
                     await _work(app, node, leaving, drain)
                 again = app.engines_gone and not leaving.is_set()
                 await left(app)
-            log.info(say("node.left", node=node.name))
+            if app.health.is_down("redis"):
+                log.warning(say("node.left_alone", node=node.name, seconds=round(settings.lease_seconds)))
+            else:
+                log.info(say("node.left", node=node.name))
 
 
 async def _work(app: App, node: Node, leaving: asyncio.Event, drain: bool) -> None:

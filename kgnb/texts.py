@@ -1364,6 +1364,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "节点 {node} 已启动，槽位 {slots} 个/提供方",
         "Node {node} started, {slots} slots per provider",
     ),
+    "node.left_alone": (
+        "节点 {node} 已离开；Redis 连不上，它的章节要等租约过期（最多 {seconds} 秒）才由别的节点接手",
+        "Node {node} left; Redis doesn't answer, so other nodes get its chapters when their leases end (within "
+        "{seconds} s)",
+    ),
     "node.left": (
         "节点 {node} 已离开，未完成的章节已交还",
         "Node {node} left; unfinished chapters were handed back",
