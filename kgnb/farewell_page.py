@@ -43,7 +43,7 @@ def page(facts: Facts) -> str:
         _card(say("farewell.tasks"), _tasks(facts)),
         _card(say("farewell.dead"), _dead(facts)) if facts["dead"] else "",
         _card(say("farewell.todo"), _todo(facts)),
-        _card(say("farewell.go_on"), _go_on(facts["go_on"])),
+        _card(say("farewell.go_on"), _go_on(facts["go_on"])) if _unfinished(facts) else "",
     ]
     head = (
         f'<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
@@ -158,10 +158,14 @@ def _dead(facts: Facts) -> str:
     return _table(heads, rows) + (f"<p>{escape(say('farewell.more', count=more))}</p>" if more > 0 else "")
 
 
+def _unfinished(facts: Facts) -> bool:
+    return bool(facts["left"]["tasks"]) or not facts["known"]
+
+
 def _todo(facts: Facts) -> str:
     if not facts["known"]:
         return escape(say("farewell.unknown", reason=facts["unknown"]))
-    if not facts["left"]["tasks"]:
+    if not _unfinished(facts):
         return escape(say("farewell.nothing_todo"))
     return escape(say("farewell.todo_chapters", **facts["left"]))
 

@@ -92,13 +92,15 @@ class Stint:
         self._loop = new_loop()
         self._stop = asyncio.Event()
         self._hurry = math.inf
-        self._kernel_goes = False
+        self._asked = self._kernel_goes = False
         self._guard = threading.Lock()
         self._app: App | None = None
         self._calls: set[asyncio.Task[Any]] = set()
         self._worker: Worker | None = None
         self._children: Children | None = None
         self._thread = threading.Thread(target=self._main, name="kgnb-node", daemon=True)
+        self._begun = False
+        self._ended = threading.Event()
         self._before: Stint | None = None
 
     # --- from other threads
@@ -106,28 +108,30 @@ class Stint:
     @property
     def is_alive(self) -> bool:
         """Whether it was started and has not ended."""
-        return self._thread.is_alive()
+        return self._begun and not self._ended.is_set()
 
     @property
     def is_leaving(self) -> bool:
         """Whether it was told to stop."""
-        return self._stop.is_set()
+        return self._asked
 
     def start(self, before: Stint | None) -> None:
         """Begins as soon as the one ``before`` has ended; returns at once."""
         self._before = before
         HOOKS.add(self)
+        self._begun = True
         self._thread.start()
 
     def ask_to_stop(self, hurry: float = math.inf) -> None:
         """Leave, with at most ``hurry`` seconds for chapters in flight; returns at once."""
+        self._asked = True
         with suppress(RuntimeError):  # its loop is closed: it has left
             self._loop.call_soon_threadsafe(self._stop_here, hurry)
 
     def join(self, timeout: float | None = None) -> None:
         """Waits for its end."""
-        if self._thread is not threading.current_thread() and self._thread.ident is not None:
-            self._thread.join(timeout)
+        if self._begun and self._thread is not threading.current_thread():
+            self._ended.wait(timeout)  # an interrupted Thread.join takes the thread for ended (Python 3.11)
 
     def kernel_ends(self) -> None:
         """The kernel's process is about to go: leave within what is left of it."""
@@ -193,6 +197,7 @@ class Stint:
             self.state = end
             HOOKS.remove(self)
             self._recent.mute()
+            self._ended.set()
 
     async def _cancel_rest(self) -> None:
         """Nothing may wait for ever for a loop that is gone."""
