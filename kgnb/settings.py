@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -196,7 +196,22 @@ class Settings(BaseSettings):
             f"{scheme}{tls}" for scheme in ("bolt", "neo4j") for tls in ("", "+s", "+ssc")
         }:
             raise ValueError("must start with bolt:// or neo4j:// (or +s, +ssc)")
+        if "@" in uri:  # the driver refuses it, and its address is in messages
+            raise ValueError("must hold no user or password: they go into NEO4J_USER and NEO4J_PASSWORD")
         return uri
+
+    @field_validator("redis_host")
+    @classmethod
+    def _redis(cls, host: str) -> str:
+        if "://" in host and not host.startswith("unix://"):
+            try:
+                fits = host.startswith(("redis://", "rediss://")) and bool(urlsplit(host).hostname)
+                fits = fits and urlsplit(host).port != 0
+            except ValueError:  # no number; its message would quote a part of the password
+                fits = False
+            if not fits:
+                raise ValueError("must be a host or redis://host:port, with :/@ in a password as %3A %2F %40")
+        return host
 
     @classmethod
     def load(cls, **given: Any) -> Settings:
