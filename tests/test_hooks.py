@@ -91,6 +91,18 @@ def test_a_later_handler_that_chains_stays_and_nothing_goes_round(previous: list
     assert (one.heard, previous) == (["ends"], [signal.SIGTERM])
 
 
+def test_a_handler_that_was_replaced_by_none_is_put_back() -> None:
+    hooks, one = Hooks(), Listener()
+    hooks.add(one)
+    thread = threading.Thread(target=hooks.remove, args=(one,))
+    thread.start()
+    thread.join()
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    hooks.add(one)
+    signal.raise_signal(signal.SIGTERM)
+    assert one.heard == ["ends"]
+
+
 def test_an_ignored_signal_stays_ignored() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     hooks, one = Hooks(), Listener()
