@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
@@ -212,6 +212,13 @@ class Settings(BaseSettings):
             if not fits:
                 raise ValueError("must be a host or redis://host:port, with :/@ in a password as %3A %2F %40")
         return host
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """The fields as ``repr`` shows them: a URL without the login in it."""
+        for name, value in super().__repr_args__():
+            if isinstance(value, str) and "://" in value and "@" in value:
+                value = f"{value.partition('://')[0]}://***@{value.rpartition('@')[2]}"
+            yield name, value
 
     @classmethod
     def load(cls, **given: Any) -> Settings:
