@@ -104,7 +104,7 @@ class Farewell:
             "session": {"started_at": _clock(self.session.started_at), "seconds": self.session.seconds},
             "local": self.local(),
             "known": self.cluster is not None,
-            "unknown": self.unknown,
+            "unknown": self.unknown or ("" if self.cluster is not None else say("farewell.never_connected")),
             "tasks": tasks,
             "queues": cluster["queues"],
             "providers": cluster["providers"],

@@ -1027,6 +1027,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "结束时服务连不上，任务的状况未知：{reason}",
         "The services could not be reached at the end, so the tasks' state is unknown: {reason}",
     ),
+    "farewell.never_connected": ("没能连上过", "they were never reached"),
     "farewell.todo": ("还剩什么", "What is left"),
     "farewell.nothing_todo": ("没有未完成的任务。", "No task is unfinished."),
     "farewell.todo_chapters": (

@@ -3,8 +3,9 @@
 #
 #   scripts/test.sh [pytest arguments]
 #
-# Makes .venv-test and .venv-test-old (an old kernel; KGNB_TEST_OLD_PYTHON names another), installs what is missing (as root: Debian's Redis, MariaDB, Chromium; Neo4j from Maven Central),
-# starts the services and stops those that it started. With CI=true a service that can't be had is a failure.
+# Makes .venv-test and .venv-test-old (the kernel of Kaggle and Colab; KGNB_TEST_OLD_PYTHON names another one),
+# installs what is missing (as root: Debian's Redis, MariaDB, Chromium; Neo4j from Maven Central), starts the
+# services and stops those that it started. With CI=true a service that can't be had is a failure.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/common.sh

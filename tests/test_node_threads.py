@@ -1,0 +1,173 @@
+"""kgnb.Node in this process: calls beside a node that comes and goes, outages, and what it says meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import dataclasses
+import json
+import logging
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kgnb.app import App
+from kgnb.errors import InputError
+from kgnb.notebook import Node, current
+from kgnb.recent import KEPT, Recent
+from kgnb.settings import Settings
+from kgnb.tally import MINUTES, Tally, look
+from kgnb.where import Place, where_am_i
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setattr("kgnb.stint.CALLS_SECONDS", 0.5)
+    yield tmp_path / "data"
+    if (node := current()) is not None:
+        node.stop(now=True)
+
+
+def here(**more: Any) -> Place:
+    return dataclasses.replace(where_am_i(), started_at=time.time(), **more)
+
+
+def node(data: Path, place: Place | None = None, **given: Any) -> Node:
+    return Node(Settings.load(data=data, **given), place or here())
+
+
+def until(condition: Any, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+async def tasks(app: App) -> tuple[str, int]:
+    return threading.current_thread().name, len(await app.ledger.tasks(5))
+
+
+class TestCalls:
+    def test_run_beside_the_node_or_with_stores_of_their_own(self, data: Path) -> None:
+        one = node(data)
+        assert one.call(tasks).result(30) == ("kgnb-loop", 0)
+        one.start()
+        until(lambda: one.state == "running")
+        assert one.call(tasks).result(30) == ("kgnb-node", 0)
+
+        began = threading.Event()
+
+        async def long(_: App) -> None:
+            began.set()
+            await asyncio.sleep(600)
+
+        waiting = one.call(long)
+        assert began.wait(5)
+        one.stop()
+        with pytest.raises(concurrent.futures.CancelledError):  # nobody waits for ever
+            waiting.result(5)
+        assert one.call(tasks).result(30) == ("kgnb-loop", 0)
+        assert (one.state, one.error) == ("stopped", "")
+
+    def test_one_that_fails_hurts_only_itself(self, data: Path) -> None:
+        one = node(data).start()
+        until(lambda: one.state == "running")
+
+        async def broken(_: App) -> None:
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            one.call(broken).result(10)
+        assert one.state == "running"
+        assert one.status()["cluster_error"] == ""
+
+
+class TestEnds:
+    def test_starting_another_one_stops_the_one_before_without_waiting(self, data: Path) -> None:
+        first = node(data).start()
+        second = node(data, slots=3)
+        began = time.monotonic()
+        second.start()
+        assert time.monotonic() - began < 0.5
+        until(lambda: second.state == "running")
+        assert first.state == "stopped"
+        assert current() is second
+        assert "kgnb-node" in [t.name for t in threading.enumerate()]
+        third = node(data)
+        third.start()
+        first.start()  # before the third has even begun
+        until(lambda: first.state == "running")
+        until(lambda: (second.state, third.state) == ("stopped", "stopped"))
+        first.stop()
+        assert [t.name for t in threading.enumerate() if t.name == "kgnb-node"] == []
+
+    def test_services_that_never_come_end_with_the_session_and_a_report(self, data: Path) -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))  # nobody listens
+            one = node(
+                data, redis_host="127.0.0.1", redis_port=taken.getsockname()[1], session_seconds=5, slots=1
+            )
+            began = time.monotonic()
+            status = one.run_until()
+        assert 3 < time.monotonic() - began < 9
+        assert status["state"] == "stopped"
+        report = json.loads((data / "kgnb-report.json").read_text("utf-8"))
+        assert (report["why"], report["known"]) == ("session", False)
+        assert report["unknown"]
+
+    def test_what_waiting_cannot_mend_is_raised_by_run_until(
+        self, data: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        data.write_text("a file", "utf-8")
+        one = node(data)
+        with pytest.raises(InputError):
+            one.run_until()
+        assert (one.state, str(data) in one.error) == ("failed", True)
+        assert f"ERROR 节点停了：{one.error}" in capsys.readouterr().out
+
+    def test_a_shared_queue_from_colab_needs_a_word(self, data: Path) -> None:
+        place = here(kind="colab")
+        with pytest.raises(InputError, match="KGNB_COLAB_PAID"):
+            node(data, place, redis_host="queue.example").start()
+        one = node(data, place).start()  # one's own book is fine
+        assert one.is_alive
+        one.stop(now=True)
+        node(data, place, redis_host="127.0.0.1", redis_port=1, colab_paid=True).start().stop()
+
+
+class TestTelling:
+    def test_states_of_several_processes_add_up(self) -> None:
+        first = Tally().state() | {
+            "in_flight": {"a": 2}, "outcomes": {"completed": 3}, "minutes": [[100, 2], [99, 1]],
+            "requests": 5, "open_tasks": [1, 2], "down": {"sql": "gone"},
+        }  # fmt: skip
+        second = Tally().state() | {
+            "in_flight": {"a": 1, "b": 4}, "outcomes": {"failed": 1}, "minutes": [[100, 4], [20, 9]],
+            "requests": 2, "open_tasks": [2],
+        }  # fmt: skip
+        seen = look([first, json.loads(json.dumps(second))], now=100 * 60 + 30)
+        assert seen["in_flight"] == {"a": 3, "b": 4}
+        assert seen["outcomes"] == {"completed": 3, "failed": 1}
+        assert (seen["requests"], seen["open_tasks"], seen["down"]) == (7, [1, 2], {"sql": "gone"})
+        assert len(seen["per_minute"]) == MINUTES
+        assert (seen["per_minute"][-2:], sum(seen["per_minute"])) == ([1, 6], 7)  # minute 20 is long ago
+
+    def test_recent_lines_keep_warnings_apart_and_give_the_level_back(self) -> None:
+        logger, recent = logging.getLogger("kgnb"), Recent()
+        before = logger.level
+        recent.listen("INFO")
+        logger.warning("once")
+        for number in range(3 * KEPT):
+            logging.getLogger("kgnb.node").info("line %s\n", number)
+        recent.mute()
+        logger.warning("unheard")
+        assert logger.level == before
+        assert [line.text for line in recent.lines(logging.WARNING)] == ["once"]
+        lines = recent.lines()
+        assert (len(lines), lines[-1].text) == (KEPT, f"line {3 * KEPT - 1}\\n")
+        assert recent.lines(after=lines[-1].number) == []
