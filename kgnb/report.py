@@ -107,9 +107,7 @@ async def check_service(settings: Settings, name: str) -> Check:
     where = say("doctor.embedded") if embedded else say("doctor.outside")
     started = time.monotonic()
     try:
-        async with open_app(
-            settings, sql=name == "sql", queue=name == "redis", graph=name == "bolt"
-        ) as app:
+        async with open_app(settings, sql=name == "sql", queue=name == "redis", graph=name == "bolt") as app:
             connected = time.monotonic()
             await _ping(app, name)
             now = time.monotonic()

@@ -40,11 +40,12 @@ class Service:
         self._desk, self.name = desk, name
         self._tested: Check | None = None
         settings = desk.node.settings
-        self._user = ""  # of a Redis URL
+        known = getattr(settings, ADDRESS[name])
+        self._user = without_login(known)[1] if "@" in known else ""  # of a Redis URL
         self.address = AddressBox(
             say(f"panel.f_{ADDRESS[name]}"),
             say("panel.embedded_hint"),
-            getattr(settings, ADDRESS[name]),
+            known,
             self._taken,
         )
         self.fields = {
@@ -140,7 +141,7 @@ class Service:
         settings = self._desk.node.settings
         if not getattr(settings, ADDRESS[self.name]):
             return say("panel.from_embedded", folder=settings.data)
-        known = settings.model_fields[ADDRESS[self.name]].validation_alias
+        known = Settings.model_fields[ADDRESS[self.name]].validation_alias
         source = self._desk.source(str(known))
         secret = getattr(settings, SECRET[self.name]).get_secret_value()
         kept = secret or "@" in getattr(settings, ADDRESS[self.name])

@@ -23,6 +23,8 @@ MOST_TASKS = 30
 """Rows that are shown; `kgnb status` has the rest."""
 SURE_SECONDS = 5.0
 """A second click within these deletes."""
+LONGEST_NAME = 60
+"""Characters of an uploaded file's name that are kept: with any script it fits a file system's 255 bytes."""
 WIDTH = "58px"
 
 
@@ -231,8 +233,11 @@ def uploaded(upload: Any) -> tuple[str, bytes]:
     else:
         one = value[0]
         name = one["name"]
-    safe = Path(str(name).replace("\\", "/")).name.replace("\0", "") or "book.txt"
-    return safe[-120:], bytes(one["content"])
+    last = Path(str(name).replace("\\", "/").replace("\0", "")).name
+    if last in ("", ".", ".."):
+        last = "book.txt"
+    path = Path(last)
+    return path.stem[:LONGEST_NAME] + path.suffix[:8], bytes(one["content"])
 
 
 def empty(upload: Any) -> None:

@@ -31,7 +31,8 @@ font-variant-numeric:tabular-nums;white-space:nowrap}
 border-bottom:1px solid var(--line);white-space:nowrap}
 .kgnb-table td{text-align:left;padding:3px 10px 3px 0;border-bottom:1px solid var(--soft);
 vertical-align:top}
-.kgnb-table .r{text-align:right;width:1%;padding-left:18px;font-variant-numeric:tabular-nums;white-space:nowrap}
+.kgnb-table .r{text-align:right;width:1%;padding-left:18px;white-space:nowrap;
+font-variant-numeric:tabular-nums}
 .kgnb-table tr:hover{background:none}
 .kgnb-part{margin-top:14px}
 .kgnb-chart{display:block;width:100%;max-width:1100px;height:auto;color:inherit}
