@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from engine_help import holding
 
 from kgnb.app import App
+from kgnb.book import story_path
 from kgnb.errors import InputError
 from kgnb.notebook import Node, current
 from kgnb.recent import KEPT, Recent
@@ -138,6 +140,39 @@ class TestEnds:
         assert one.is_alive
         one.stop(now=True)
         node(data, place, redis_host="127.0.0.1", redis_port=1, colab_paid=True).start().stop()
+
+
+class TestOutput:
+    def test_a_batch_runs_data_is_in_the_output_and_the_next_one_goes_on(
+        self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("MY_API_KEY", "canary-environment-71")
+        output = tmp_path / "working"
+        output.mkdir()
+        place = here(kind="kaggle", batch=True, output_dir=output)
+        secrets = {name: f"canary-{name}" for name in ("db_password", "neo4j_password", "redis_password")}
+        one = node(data, place, **secrets).start()
+        task = one.submit(story_path(), "rules")
+        status = one.run_until()
+        assert status["local"]["outcomes"] == {"completed": 6}
+        assert status["report"] == str(output / "kgnb-report.html")
+        assert sorted(p.name for p in output.iterdir()) == [
+            "kgnb-data",
+            "kgnb-report.html",
+            "kgnb-report.json",
+        ]
+        for folder in (data, output):
+            assert holding(folder, ["canary"]) == []
+
+        async def count(app: App) -> int:
+            found = await app.graph.query("MATCH (c:Character) RETURN count(c) AS n")
+            return int(found[0]["n"])
+
+        nodes = one.call(count, queue=False, graph=True).result(60)
+        following = node(tmp_path / "next", resume_from=str(output))
+        assert following.submit(story_path(), "rules") == task  # found, not made anew
+        assert following.run_until()["local"]["outcomes"] == {}
+        assert following.call(count, queue=False, graph=True).result(60) == nodes > 5
 
 
 class TestTelling:
