@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import os
 import pickle
 import signal
 import sys
@@ -13,7 +14,7 @@ from typing import Any
 
 from kgnb import logs
 from kgnb.app import App
-from kgnb.children import MARK, NOW, WRONG
+from kgnb.children import LENGTH_BYTES, MARK, NOW, WRONG
 from kgnb.errors import KgnbError
 from kgnb.loops import new_loop
 from kgnb.node import Node
@@ -23,6 +24,7 @@ from kgnb.settings import Settings
 from kgnb.tally import Tally
 from kgnb.texts import use_language
 
+STDIN = 0
 TELL_SECONDS = 1.0
 """How often it tells its parent what it does."""
 ORPHAN_SECONDS = 0.5
@@ -32,7 +34,7 @@ ORPHAN_SECONDS = 0.5
 def main() -> None:
     """Reads its settings from standard input and serves until that says otherwise."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the kernel's cell
-    settings, session = pickle.load(sys.stdin.buffer)  # noqa: S301 - our own parent wrote it
+    settings, session = pickle.loads(_read(int.from_bytes(_read(LENGTH_BYTES), "big")))  # noqa: S301 - ours
     use_language(settings.lang)
     logs.configure(settings.log_level, sys.stdout, as_json=False)
     try:
@@ -41,6 +43,18 @@ def main() -> None:
     except KgnbError as error:
         _tell("quits", str(error))
         sys.exit(WRONG)
+
+
+def _read(count: int) -> bytes:
+    """So many bytes of standard input, past Python's buffer: a thread that waits for that one's lock would
+    abort the process at its exit."""
+    found = b""
+    while len(found) < count:
+        part = os.read(STDIN, count - len(found))
+        if not part:
+            sys.exit(0)  # the parent went before it said anything
+        found += part
+    return found
 
 
 def _tell(what: str, value: object) -> None:
@@ -81,7 +95,7 @@ class _Life:
 
     def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         """A word to leave, then perhaps a more urgent one; the end says that the parent is gone."""
-        while word := sys.stdin.buffer.read(1):
+        while word := os.read(STDIN, 1):
             loop.call_soon_threadsafe(self._leave, 0.0 if word == NOW else math.inf)
         loop.call_soon_threadsafe(self._leave, ORPHAN_SECONDS)
 

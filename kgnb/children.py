@@ -35,6 +35,8 @@ LEAVE_SECONDS = 5.0
 """Beyond the drain time: how long a process may take to leave before it is killed."""
 MARK = b"\x1e"
 """Begins a line that isn't for people: a JSON object with ``state`` (kgnb/tally.py) or ``quits`` (why)."""
+LENGTH_BYTES = 4
+"""Before the settings: how many bytes they are."""
 GRACEFULLY, NOW = b"g", b"n"
 """Words to leave: with the drain time, or without."""
 WRONG = 2
@@ -156,7 +158,8 @@ class _Child:
         threading.Thread(target=self._listen, name="kgnb-child", daemon=True).start()
         assert self.process.stdin is not None
         with suppress(OSError):  # it died at once: its exit code tells
-            pickle.dump((settings, session), self.process.stdin)
+            first = pickle.dumps((settings, session))
+            self.process.stdin.write(len(first).to_bytes(LENGTH_BYTES, "big") + first)
             self.process.stdin.flush()
 
     def tell(self, word: bytes) -> None:

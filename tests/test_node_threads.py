@@ -7,6 +7,8 @@ import concurrent.futures
 import dataclasses
 import json
 import logging
+import os
+import signal
 import socket
 import threading
 import time
@@ -19,6 +21,7 @@ from engine_help import holding
 
 from kgnb.app import App
 from kgnb.book import story_path
+from kgnb.embedded import open_embedded
 from kgnb.errors import InputError
 from kgnb.notebook import Node, current
 from kgnb.recent import KEPT, Recent
@@ -140,6 +143,31 @@ class TestEnds:
         assert one.is_alive
         one.stop(now=True)
         node(data, place, redis_host="127.0.0.1", redis_port=1, colab_paid=True).start().stop()
+
+
+class TestProcesses:
+    def test_what_waiting_cannot_mend_is_told_by_the_node(self, data: Path, tmp_path: Path) -> None:
+        with open_embedded(tmp_path / "graph", redis=False) as engines:
+            assert engines.endpoints.bolt_uri is not None
+            one = node(data, neo4j_uri=engines.endpoints.bolt_uri, neo4j_password="canary-wrong")
+            one.start(processes=2)
+            until(lambda: one.state == "failed", 60)
+            until(lambda: not one.is_alive)
+        assert "NEO4J_PASSWORD" in one.error
+        assert "canary" not in one.error + " ".join(line.text for line in one.recent.lines())
+
+    def test_one_that_is_killed_is_started_anew(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("kgnb.children.AGAIN_SECONDS", 0.2)
+        one = node(data).start(processes=1)
+        until(lambda: len(one._states) == 1, 60)
+        (first,) = one._states
+        task = one.submit(story_path(), "rules")
+        os.kill(first, signal.SIGKILL)
+        status = one.run_until(time.time() + 60)
+        assert status["local"]["closed"] == {"completed": 1}
+        assert [t["task_id"] for t in status["cluster"]["tasks"] if t["status"] == "completed"] == [task]
+        assert len(one._states) == 2
+        assert any(f"{first}" in line.text for line in one.recent.lines(logging.WARNING))
 
 
 class TestOutput:
