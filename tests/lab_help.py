@@ -58,7 +58,8 @@ class Lab:
             self.port = one.getsockname()[1]
         _settings(folder / ".settings", theme)
         command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={self.port}",
-                   "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={folder}"]  # fmt: skip
+                   "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}",
+                   f"--ServerApp.root_dir={folder}"]  # fmt: skip
         given = environment(
             JUPYTERLAB_SETTINGS_DIR=str(folder / ".settings"),
             JUPYTERLAB_WORKSPACES_DIR=str(folder / ".workspaces"),
@@ -139,3 +140,11 @@ def run_cell(page: Any, number: int) -> None:
 def tab(page: Any, name: str) -> None:
     """Chooses one of the panel's tabs."""
     page.locator(f'{CELL} .lm-TabBar-tab:has-text("{name}")').first.click()
+
+
+def type_cell(page: Any, code: str) -> None:
+    """Adds a cell at the end and runs it; doesn't wait for its end."""
+    page.locator(".jp-Notebook-footer").click()
+    page.locator(".jp-Notebook .jp-Cell").last.locator(".cm-content").click()
+    page.keyboard.insert_text(code)
+    page.keyboard.press("Control+Enter")

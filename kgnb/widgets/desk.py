@@ -46,6 +46,8 @@ class Desk:
         self.busy = Busy()
         self.wake = wake
         """Makes the refresher run at once."""
+        self.refresh: Callable[[], None] = lambda: None
+        """Shows everything as it is now: after a click, which is on the main thread."""
         self._word: Word | None = None
         self._running: dict[int, str] = {}
         self._numbers = itertools.count()
@@ -118,7 +120,7 @@ class Desk:
                 do(*given)
             except Exception as error:  # noqa: BLE001 — shown and logged by failed()
                 self.failed(error)
-            self.wake()
+            self.refresh()
 
         return clicked
 

@@ -100,7 +100,7 @@ class Panel:
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._broken = ""
-        desk.wake = self._wake.set
+        desk.wake, desk.refresh = self._wake.set, self.refresh
 
     def __repr__(self) -> str:
         return lines(self.desk.node)
@@ -177,7 +177,6 @@ class Panel:
         self._tabs = tabs
 
     def _clicked(self, _: object = None) -> None:
-        self.refresh()
         if not self.desk.node.is_alive and not self.desk.under_way:
             self.desk.look()
 

@@ -1,0 +1,205 @@
+"""The panel in JupyterLab, clicked through in Chromium as a person would. Pictures are left in .artifacts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import lab_help
+import pytest
+from lab_help import ARTEFACTS, CELL, Lab, open_notebook, run_all, run_cell, tab
+from run_help import ROOT, STORY, Place, llm, novel
+
+CANARY = "canary-5be20c9417"
+PANEL = f"{CELL}:has(.kgnb-panel)"
+
+
+STOP = """async () => {
+    const began = performance.now();
+    const buttons = [...document.querySelectorAll('.kgnb-panel button')];
+    const stop = buttons.find(b => b.innerText.trim() === '停止');
+    stop.click();
+    while (!/正在停止|已停止/.test(document.querySelector('.kgnb-head').innerText))
+        await new Promise(done => setTimeout(done, 10));
+    return (performance.now() - began) / 1000;
+}"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    if why := lab_help.missing():
+        if os.environ.get("CI") == "true":
+            pytest.fail(why)
+        pytest.skip(why)
+    one = Place(tmp_path)
+    yield one
+    assert one.left_over(20) == []
+
+
+def says(page: Any, words: str, seconds: float = 30) -> Any:
+    """Waits until the panel shows ``words``."""
+    found = page.locator(PANEL).first.locator(f"text={words}").first
+    found.wait_for(timeout=1000 * seconds)
+    return found
+
+
+def click(page: Any, words: str) -> None:
+    page.locator(PANEL).first.locator(f"button:visible:has-text('{words}')").first.click()
+
+
+def picture(page: Any, name: str) -> None:
+    ARTEFACTS.mkdir(exist_ok=True)
+    panel = page.locator(PANEL).first
+    panel.scroll_into_view_if_needed()
+    time.sleep(0.5)
+    panel.screenshot(path=ARTEFACTS / f"panel-{name}.png")
+
+
+def percent(page: Any) -> float:
+    """How far the first task's bar is."""
+    style = page.locator(f"{PANEL} .kgnb-bar i").first.get_attribute("style") or ""
+    return float(style.partition("width:")[2].partition("%")[0])
+
+
+def test_a_person_runs_the_worker_notebook(place: Place) -> None:
+    shutil.copy(ROOT / "notebooks" / "worker.ipynb", place.path)
+    with llm(latency=0.6) as server, lab_help.page(height=1500) as page:
+        env = {place.mark: "1", "KGNB_DATA": str(place.data), "KGNB_PRICES": "=2/8", **server.env()}
+        lab = Lab(place.path, **env)
+        try:
+            _shown(page, lab)
+            _connected(page)
+            _busy_book(page, place)
+            _waits_for_a_cell(page)
+            _story_and_its_graph(page, lab)
+            _left_and_come_back(page, lab)
+            _stopped(page)
+        except BaseException:
+            ARTEFACTS.mkdir(exist_ok=True)
+            page.screenshot(path=ARTEFACTS / "panel-failed.png")
+            raise
+        finally:
+            lab.close()
+    assert CANARY not in (place.path / "worker.ipynb").read_text("utf-8")
+
+
+def _shown(page: Any, lab: Lab) -> None:
+    open_notebook(page, lab, "worker.ipynb")
+    began = time.monotonic()
+    run_all(page)
+    page.wait_for_selector(f"{PANEL} .kgnb-head", timeout=20_000)
+    print(f"panel after {time.monotonic() - began:.1f} s")
+    says(page, "运行中", 60)
+    lab_help.idle(page)
+
+
+def _connected(page: Any) -> None:
+    """Embedded with one click; a password is gone from its box; a test tells why it fails."""
+    tab(page, "连接")
+    panel = page.locator(PANEL).first
+    panel.locator("input[type=password]:visible").first.fill(CANARY)
+    panel.locator("input[placeholder*='内置']:visible").first.fill(f"redis://:{CANARY}@127.0.0.1:9")
+    page.keyboard.press("Tab")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.kgnb-panel input')].every(i => !i.value.includes('canary'))"
+    )
+    panel.locator("button:has-text('测试连接')").first.click()
+    says(page, "127.0.0.1:9")
+    panel.locator("button:has-text('测试连接')").nth(1).click()
+    says(page, "毫秒应答")
+    picture(page, "connect")
+    click(page, "全部用内置引擎")
+    says(page, "节点收尾后")
+    says(page, "节点已启动")
+    says(page, "运行中")
+
+
+def _busy_book(page: Any, place: Place) -> None:
+    """A book from the person's machine: its bar moves, stops and goes on."""
+    tab(page, "运行")
+    panel = page.locator(PANEL).first
+    with page.expect_file_chooser() as chooser:
+        click(page, "选择文件")
+    chooser.value.set_files(novel(place.path / "长篇.txt", 90))
+    panel.locator("button:has-text('(1)')").wait_for()
+    click(page, "提交")
+    says(page, "已排队为任务")
+    panel.locator(".kgnb-task:has-text('进行中')").first.wait_for(timeout=20_000)
+    page.wait_for_function("() => parseFloat(document.querySelector('.kgnb-bar i').style.width) > 3")
+    picture(page, "run")
+    click(page, "暂停")
+    says(page, "已暂停")
+    panel.locator("button:visible:has-text('继续')").first.wait_for()
+    time.sleep(2.5)  # nodes let go
+    before = percent(page)
+    time.sleep(2)
+    assert percent(page) == before
+    click(page, "继续")
+    page.wait_for_function(
+        f"() => parseFloat(document.querySelector('.kgnb-bar i').style.width) > {before}", timeout=20_000
+    )
+
+
+def _waits_for_a_cell(page: Any) -> None:
+    """While another cell runs the figures go on, and the panel says that clicks wait."""
+    lab_help.type_cell(page, "import time; time.sleep(7)")
+    told = says(page, "点击要等它结束", 6)
+    first, before = told.inner_text(), percent(page)
+    page.wait_for_timeout(2_500)
+    assert told.inner_text() != first  # it counts the seconds
+    assert percent(page) > before
+    told.wait_for(state="detached", timeout=10_000)
+
+
+def _story_and_its_graph(page: Any, lab: Lab) -> None:
+    panel = page.locator(PANEL).first
+    panel.locator("input[placeholder*='book.txt']").fill(str(STORY))
+    panel.locator(".kgnb-box select:visible").first.select_option(label="rules")
+    click(page, "提交")
+    panel.locator(".kgnb-task:has-text('青石渡'):has-text('已完成')").wait_for(timeout=30_000)
+    for words, name in (("提供方", "providers"), ("实况", "live"), ("日志", "log")):
+        tab(page, words)
+        time.sleep(1)
+        picture(page, name)
+    tab(page, "图谱")
+    panel.locator("select:visible").first.select_option(label="青石渡 · 2")
+    click(page, "显示")
+    frame = panel.frame_locator("iframe")
+    frame.locator("text=陆青禾").first.wait_for(timeout=20_000)
+    link = panel.locator("a:has-text('graph-2.html')")
+    address = link.evaluate("a => a.href")
+    with urllib.request.urlopen(f"{address}{'&' if '?' in address else '?'}token={lab_help.TOKEN}") as answer:
+        assert b"cytoscape" in answer.read()
+    picture(page, "graph")
+    click(page, "静态")
+    panel.locator("img[src^='data:image/svg']").wait_for()
+
+
+def _left_and_come_back(page: Any, lab: Lab) -> None:
+    """The tab is closed and opened again; the node went on meanwhile, and its panel is shown again."""
+    page.keyboard.press("Control+s")
+    time.sleep(1.5)
+    page.goto("about:blank")
+    page.on("dialog", lambda dialog: dialog.accept())
+    open_notebook(page, lab, "worker.ipynb")
+    number = page.locator(".jp-Notebook .jp-Cell").evaluate_all(
+        "cells => cells.findIndex(c => c.innerText.includes('kgnb.panel(node)') && c.innerText.length < 4000)"
+    )
+    run_cell(page, number)
+    says(page, "运行中", 20)
+
+
+def _stopped(page: Any) -> None:
+    tab(page, "运行")
+    lab_help.idle(page)
+    seconds = page.evaluate(STOP)
+    print(f"stop shows after {seconds:.2f} s")
+    assert seconds < 3
+    says(page, "已停止", 30)
+    page.keyboard.press("Control+s")
+    time.sleep(1.5)
