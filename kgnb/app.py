@@ -30,7 +30,7 @@ from kgnb.settings import Settings, amounts, prices
 from kgnb.store.graph import GraphStore
 from kgnb.store.ledger import Ledger
 from kgnb.store.places import GraphPlace, SqlPlace
-from kgnb.store.presence import Presence
+from kgnb.store.presence import Presence, new_identity
 from kgnb.store.queue import Queue
 from kgnb.store.renew import Renewer
 from kgnb.store.sql import Sql
@@ -42,7 +42,7 @@ log = logging.getLogger(__name__)
 WAIT_SECONDS = 1.5
 """Between two tries of a node that waits for its services: one connection each, and work waits for it."""
 EXTRA_WORKER_IDS = 40
-"""Ids beyond the slots, for kept tasks that no slot names: 20 open tasks for each of two prefixes."""
+"""Ids beyond the slots, for kept tasks that no slot names; more are fetched when they are needed."""
 
 
 @dataclass(slots=True)
@@ -62,6 +62,8 @@ class App:
     _graph: GraphStore | None = None
     health: Health = field(default_factory=Health)
     _embeds: bool = False
+    identity: str = field(default_factory=new_identity)
+    """Of the node that runs here, while it is among the others."""
     spent: dict[int, Usage] = field(default_factory=dict)
     """What this process spent, by task id."""
 
@@ -231,7 +233,7 @@ async def running_node(
     ``patience``: asked then, how many seconds to wait for chapters in flight; default: the setting.
     """
     settings = app.settings
-    presence = Presence(app.queue)
+    presence = Presence(app.queue, app.identity)
     name = await presence.claim_name(settings.node_name or socket.gethostname())
     renewer = Renewer(app.queue, node=name)
     renewer.start()

@@ -19,6 +19,7 @@ from kgnb.errors import (
     LeaseLost,
     QuotaExhausted,
     RequestRejected,
+    ServiceRefused,
 )
 from kgnb.model import RULES, STRUCTURAL_RELATIONS, Book, Progress, Provider, Task, TaskStatus, Usage
 from kgnb.node import Happened
@@ -221,6 +222,8 @@ async def _work(app: App, what: Plan, listener: Listener) -> None:
         look = asyncio.create_task(_look(app, what, watch, listener))
         try:
             await node.run(until=lambda: watch.closed or watch.refused is not None or look.done())
+        except ServiceRefused as error:
+            watch.refused = error
         finally:
             look.cancel()
             await asyncio.gather(look, return_exceptions=True)

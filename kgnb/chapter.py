@@ -11,6 +11,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -111,7 +112,8 @@ class ChapterWorker:
 
     async def broke(self, claim: Claim, error: Exception) -> None:
         """Counts an error of kgnb's own as the chapter's failure, so that it ends instead of coming back."""
-        await self._failed(claim, repr(error))
+        with suppress(LeaseLost):
+            await self._failed(claim, repr(error))
 
     async def _work(
         self, claim: Claim, info: TaskInfo, work: ChapterWork, recorded: Callable[[], None]
@@ -146,6 +148,8 @@ class ChapterWorker:
         fate = await self._stores.health.patiently(
             "redis", lambda: self._stores.queue.fail(claim, reason, delay=delay), lost=self._lost(claim)
         )
+        if fate == "lost":
+            raise LeaseLost("node.lease_lost")
         ids = {"task": claim.task_id, "chapter": claim.chapter_id}
         if fate == "dead":
             await self._mark(claim, ChapterStatus.FAILED, error=reason)

@@ -10,6 +10,7 @@
     │   ├── ServiceDown       unreachable or timed out; waiting may help (retryable)
     │   └── ServiceRefused    it answered no: wrong password, missing right; waiting won't help
     ├── BuildStopped          `build` gave up in mid-run; the state is kept                exit 3
+    ├── NodeStopped           a worker node that a service refuses in mid-run              exit 3
     ├── LeaseLost             this node no longer holds what it is about to write (design: fences)
     ├── GraphConflict         the novel was settled meanwhile; read again and start over (retryable)
     └── ProviderError         an LLM provider's answer; .provider names it
@@ -93,6 +94,12 @@ class ServiceRefused(ServiceError):
 
 class BuildStopped(KgnbError):
     """`build` gave up in mid-run; what is done is kept and the same command goes on from there."""
+
+    exit_code = 3
+
+
+class NodeStopped(KgnbError):
+    """A node can't go on: a service refuses it in mid-run. What it held goes to the others."""
 
     exit_code = 3
 

@@ -39,7 +39,7 @@ from kgnb.llm.limits import Breaker, ProviderState, SlotLimiter
 from kgnb.llm.rates import CLAIM_AHEAD, LONGEST_WAIT, Place, Rates
 from kgnb.model import Provider, Usage
 from kgnb.store.link import mapped
-from kgnb.store.queue import Queue
+from kgnb.store.queue import Poll, Queue
 from kgnb.texts import say
 
 R = TypeVar("R")
@@ -90,6 +90,7 @@ class Gate:
         self._most = most
         self._limiters: dict[str, SlotLimiter] = {}
         self._asking: dict[str, asyncio.Semaphore] = {}
+        self._telling: set[asyncio.Task[object]] = set()
         self._full: dict[str, float] = {}  # until when a rate is used up, by the local monotonic clock
 
     async def ask(
@@ -112,7 +113,10 @@ class Gate:
             # It tells no tokens: one a character, so that no budget lasts for ever.
             self._purse.spent(client.provider, model, Usage(0, call.chars, len(done.text)))
         self.limiter(client.provider).succeeded()
-        await self._shared(self._breaker.success(client.provider.name))
+        # Beside it: a paid reply must be stored, not wait for a Redis that hangs.
+        telling = asyncio.create_task(self._shared(self._breaker.success(client.provider.name)))
+        self._telling.add(telling)
+        telling.add_done_callback(self._telling.discard)
         return done
 
     # --- before a request
@@ -247,8 +251,13 @@ class Gate:
         full = self._full.get(provider.key, 0.0) - time.monotonic()
         return max(0.0, full, self._breaker.wait(provider.name))
 
+    def heard(self, poll: Poll, providers: Sequence[Provider]) -> None:
+        """Takes in what a poll told of providers: who is paused, who is rate-limited by any node."""
+        self.paused = poll.suspended
+        self._breaker.heard(poll.limited, [p.name for p in providers], poll.at)
+
     async def look(self, providers: Sequence[Provider]) -> dict[str, ProviderState]:
-        """What all nodes know of the providers, by name; brings other nodes' rate limits here.
+        """What all nodes know of the providers, by name.
 
         Raises ServiceDown.
         """

@@ -94,6 +94,8 @@ class Node:
         self._turn = 0
         self._asked_for: list[tuple[str, int]] = []
         self._seen_newer = False
+        self._newer = 0
+        self._troubled: dict[str, type[ProviderError]] = {}
 
     # --- life
 
@@ -152,23 +154,27 @@ class Node:
     @property
     def nothing_left(self) -> bool:
         """Whether the queues were empty at the last look (others' work too) and nothing is held here."""
-        idle = not self._running and not self.keeper.held
-        return idle and bool(self.states) and all(state.empty for state in self.states.values())
+        if self._running or self.keeper.held or not self.polls:
+            return False
+        states = self.states.values()
+        waiting = sum(state.waiting for state in states)  # what only a newer kgnb may take is none of ours
+        return waiting <= self._newer and not any(s.chapters or s.leased or s.delayed for s in states)
 
     # --- polling
 
     async def _poll(self) -> Poll | None:
-        asks = self._asks()
+        asks, served = self._asks(), self.providers.served()
         self._asked_for = [(ask.queue, task_id) for ask in asks for task_id in ask.mine]
         try:
-            poll = await self.stores.queue.poll(asks, [p.name for p in self.providers.served()])
+            poll = await self.stores.queue.poll(asks, [p.name for p in served])
         except ServiceDown as error:
             self.stores.health.failed(error)
             return None
         self.stores.health.answered("redis")
         self.states = poll.state
         self.polls += 1
-        self.gate.paused = poll.suspended
+        self._newer = poll.newer
+        self.gate.heard(poll, served)
         return poll
 
     def _asks(self) -> list[Ask]:
@@ -293,10 +299,12 @@ class Node:
             return
         except ProviderError as error:
             ids = {"task": claim.task_id, "chapter": claim.chapter_id}
-            log.warning(say("node.provider_failed", provider=info.provider.name, reason=str(error), **ids))
+            self._note_trouble(info.provider.name, error, ids)
             self._listener(Happened("provider", claim.task_id, provider=info.provider.name, error=error))
             await self._hand_back(claim, 0.0 if isinstance(error, RateLimited) else AGAIN_SECONDS)
             return
+        if outcome is Outcome.COMPLETED and self._troubled.pop(info.provider.name, None) is not None:
+            log.warning(say("node.provider_back", provider=info.provider.name))
         if outcome is not Outcome.NOT_OURS:
             self.moved.add(claim.task_id)
             seconds = round(time.monotonic() - started, 1)
@@ -310,6 +318,13 @@ class Node:
                 )
             )
             self._listener(Happened("chapter", claim.task_id, claim.chapter_id, outcome.value, key))
+
+    def _note_trouble(self, provider: str, error: ProviderError, ids: dict[str, int]) -> None:
+        """A provider's failure is news once, until it is another kind of failure or over."""
+        news = self._troubled.get(provider) is not type(error)
+        self._troubled[provider] = type(error)
+        text = say("node.provider_failed", provider=provider, reason=str(error), **ids)
+        log.log(logging.WARNING if news else logging.DEBUG, text)
 
     async def _hand_back(self, claim: Claim, delay: float = 0.0) -> None:
         """Returns a chapter uncounted. What an outage keeps from being written, the lease's end will do."""

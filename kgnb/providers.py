@@ -11,6 +11,7 @@ from kgnb.errors import SettingsError
 from kgnb.keys import Keys, SavedKey, origin
 from kgnb.llm.client import DEFAULT_URLS, Client, checked_key, checked_url
 from kgnb.model import RULES, Provider, Task, TaskConfig
+from kgnb.oneline import one_line
 from kgnb.settings import Settings
 from kgnb.store.ledger import Ledger
 from kgnb.texts import say
@@ -52,7 +53,7 @@ class Providers:
         self._known = _chosen([*filled, *filter(None, [own])])
         problems = {key: e for key, p in self._known.items() if (e := problem(p)) is not None}
         self._unusable = set(problems)
-        troubles |= {key: say("provider.twice", provider=_printable(key)) for key in _repeated(filled)}
+        troubles |= {key: say("provider.twice", provider=one_line(key)) for key in _repeated(filled)}
         troubles |= {key: _left_alone(key, error) for key, error in problems.items()}
         self._troubles = troubles
         await self._retire()
@@ -60,11 +61,19 @@ class Providers:
     async def follow(self) -> None:
         """:meth:`refresh` for a node: each trouble is logged once, and again when it comes back."""
         await self.refresh()
-        now = {} if self._only else self._troubles
+        now = {} if self._only else self._troubles | self._strangers()
         for key, text in now.items():
             if self._told.get(key) != text:
                 log.warning("%s", text)
         self._told = dict(now)
+
+    def _strangers(self) -> dict[str, str]:
+        """Names in KG_WORKER_PROVIDERS that nobody has: a typing error would leave a node idle in silence."""
+        return {
+            key: say("provider.nobody", provider=key, known=", ".join(sorted(self._known)))
+            for key in self._settings.wanted_providers
+            if key not in self._known
+        }
 
     def with_key(self, provider: Provider) -> Provider:
         """``provider`` with a key, if its row holds none: the saved one, or the environment's.
@@ -165,12 +174,7 @@ def _repeated(providers: Sequence[Provider]) -> set[str]:
 
 
 def _left_alone(key: str, error: SettingsError) -> str:
-    return say("provider.left_alone", provider=_printable(key), reason=str(error))
-
-
-def _printable(key: str) -> str:
-    """A name from a row that anyone may have written, fit for a log."""
-    return key if key.isprintable() else ascii(key)
+    return say("provider.left_alone", provider=one_line(key), reason=str(error))
 
 
 def environment_provider(settings: Settings) -> Provider | None:

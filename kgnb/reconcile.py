@@ -12,6 +12,7 @@ import time
 from kgnb.llm.cache import ReplyCache
 from kgnb.model import RULES, Provider, Task, TaskStatus
 from kgnb.node import Node
+from kgnb.providers import problem
 from kgnb.store.queue import Ask
 from kgnb.texts import say
 
@@ -47,13 +48,14 @@ class Reconciler:
 
     async def _requeue_lost(self) -> None:
         ledger, queue = self._node.stores.ledger, self._node.stores.queue
-        unfinished = [t for t in await ledger.unfinished() if self._ours(t)]
-        if not unfinished:
-            return
-        known = await queue.known(self._queues(unfinished))
-        for task in unfinished:
-            if task.id not in known:
-                await self._queue_again(task)
+        after = 0
+        while page := await ledger.unfinished(after=after):
+            after = page[-1].id
+            ours = [t for t in page if self._ours(t)]
+            known = await queue.known(self._queues(ours)) if ours else {}
+            for task in ours:
+                if task.id not in known:
+                    await self._queue_again(task)
 
     def _ours(self, task: Task) -> bool:
         """Not another task than the only one, nor one that an old worker runs: kgnb never queued that."""
@@ -83,7 +85,7 @@ class Reconciler:
 
     async def _heir(self) -> Provider | None:
         """The active provider that takes over what has none."""
-        active = [p for p in self._node.providers.all() if not p.is_rules]
+        active = [p for p in self._node.providers.all() if not p.is_rules and problem(p) is None]
         wanted = (await self._node.stores.ledger.default_config()).ai_provider.lower()
         return next((p for p in active if p.key == wanted), active[0] if active else None)
 

@@ -6,9 +6,10 @@ import asyncio
 import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 
-from kgnb.app import App, open_app, open_waiting, running_node
+from kgnb.app import WAIT_SECONDS, App, open_app, open_waiting, running_node
+from kgnb.errors import NodeStopped, ServiceDown, ServiceRefused
 from kgnb.node import Happened, Node
 from kgnb.session import UNLIMITED, Session
 from kgnb.settings import Settings
@@ -54,7 +55,11 @@ async def serve(
             async with open_app(settings) if fail_fast else open_waiting(settings, stop=leaving) as app:
                 if app is None:
                     return
-                async with running_node(app, listener=listener, patience=patience) as node:
+                async with AsyncExitStack() as stack:
+                    joining = lambda: running_node(app, listener=listener, patience=patience)  # noqa: E731
+                    node = await _joined(stack, joining, leaving, fail_fast)
+                    if node is None:
+                        return
                     ready(app, node)
                     log.info(say("node.started", node=node.name, slots=settings.slots_for(1)))
                     await _work(app, node, leaving, drain)
@@ -66,6 +71,29 @@ async def serve(
                 log.info(say("node.left", node=node.name))
 
 
+async def _joined(
+    stack: AsyncExitStack,
+    joining: Callable[[], AbstractAsyncContextManager[Node]],
+    leaving: asyncio.Event,
+    fail_fast: bool,
+) -> Node | None:
+    """The node, once it is among the others; None when it has to leave before. Raises ServiceDown if
+    ``fail_fast``."""
+    told = ""
+    while not leaving.is_set():
+        try:
+            return await stack.enter_async_context(joining())
+        except ServiceDown as error:
+            if fail_fast:
+                raise
+            if str(error) != told:
+                told = str(error)
+                log.warning(say("node.waiting", reason=told))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(leaving.wait(), WAIT_SECONDS)
+    return None
+
+
 async def _work(app: App, node: Node, leaving: asyncio.Event, drain: bool) -> None:
     async def end() -> None:
         await leaving.wait()
@@ -74,6 +102,8 @@ async def _work(app: App, node: Node, leaving: asyncio.Event, drain: bool) -> No
     ending = asyncio.create_task(end())
     try:
         await node.run(drain=drain, until=lambda: app.engines_gone)
+    except ServiceRefused as error:
+        raise NodeStopped("node.refused", reason=str(error)) from error
     finally:
         ending.cancel()
 

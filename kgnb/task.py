@@ -17,6 +17,7 @@ from kgnb.ask import TaskInfo
 from kgnb.book import language
 from kgnb.chapter import Stores
 from kgnb.errors import GraphConflict, KgnbError, LeaseLost, ServiceDown
+from kgnb.health import FIRST_WAIT, LONGEST_WAIT
 from kgnb.model import ChapterStatus, Lang, NameEntry, Provider, Task, TaskStatus
 from kgnb.pool import CpuPool
 from kgnb.providers import Providers, asked_by, model_of
@@ -69,6 +70,7 @@ class TaskKeeper:
         self._infos: dict[tuple[int, str], TaskInfo] = {}
         self._info_lock = asyncio.Lock()
         self.held: dict[int, Held] = {}
+        self._told: dict[int, str] = {}  # task → why it can't go on, as it was logged
         self.announce: Callable[[], Awaitable[None]] = _silently
         """Shows the kept tasks to main."""
 
@@ -168,7 +170,10 @@ class TaskKeeper:
         except LeaseLost:
             self._remove(held)  # another node keeps it now
         except KgnbError as error:
-            log.error(say("node.task_stuck", task=held.claim.task_id, reason=str(error)))
+            news = self._told.get(held.claim.task_id) != str(error)
+            self._told[held.claim.task_id] = str(error)
+            text = say("node.task_stuck", task=held.claim.task_id, reason=str(error))
+            log.log(logging.ERROR if news else logging.DEBUG, text)
             await self._let_go(held, error)
         except Exception as error:  # a bug on this task must neither spin nor stop the others
             log.exception(say("node.task_broke", task=held.claim.task_id))
@@ -177,16 +182,20 @@ class TaskKeeper:
             held.step = None
 
     async def _whole_step(self, held: Held) -> None:
+        wait = FIRST_WAIT
         while True:
             try:
-                return await self.advance(held)
+                await self.advance(held)
+                self._told.pop(held.claim.task_id, None)
+                return
             except ServiceDown as error:
                 self._stores.health.failed(error)
             except GraphConflict:
                 pass  # another task of this novel was settled in between
             if self._stores.renewer.lost(held.claim):
                 raise LeaseLost("node.lease_lost")
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, LONGEST_WAIT)
 
     async def advance(self, held: Held) -> None:
         """Opens the task; lists its open chapters, or settles and closes it when there are none."""

@@ -540,6 +540,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The limit of provider {provider} (KGNB_RPM, KGNB_TPM) is used up for {retry_after} s. Raise it if "
         "this is too slow.",
     ),
+    "provider.nobody": (
+        "没有提供方 {provider}（现有：{known}）。请检查 KG_WORKER_PROVIDERS 或 --providers 里的名字。",
+        "There is no provider {provider} (known: {known}). Check the names in KG_WORKER_PROVIDERS or --providers.",
+    ),
     "provider.left_alone": (
         "提供方 {provider} 现在不能用，它的队列不动：{reason}",
         "Provider {provider} can't be used now, its queue is left alone: {reason}",
@@ -778,6 +782,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "queue.log_renewal_broke": (
         "续租约时出错，马上再试（堆栈如下）",
         "Renewing the leases broke; it is tried again at once (traceback follows)",
+    ),
+    "queue.log_broken": (
+        "Redis 拒绝读队列 {queue}（{reason}），先跳过它；请检查是不是别的程序在这个键下写了别的类型，并删掉它。",
+        "Redis refuses to read the queue {queue} ({reason}); it is left alone. Check whether another program "
+        "wrote another type under that key, and delete it.",
     ),
     "queue.log_no_renewal": (
         "租约暂时无法续期，将继续尝试：{reason}",
@@ -1463,6 +1472,15 @@ TEXTS: dict[str, tuple[str, str]] = {
         "会话还剩 {minutes} 分钟：不再领取新章节，交还手上的，准备离开",
         "The session has {minutes} minutes left: no new chapters, what is in flight is handed back, leaving",
     ),
+    "node.renamed": (
+        "节点名 {name} 已归别的节点（本进程停顿太久），换一个名字继续",
+        "The name {name} is another node's by now (this process stood still too long); going on under another",
+    ),
+    "node.refused": (
+        "节点停了：{reason} 已领取的章节由别的节点接手；改好后重新启动。",
+        "The node stopped: {reason} Other nodes take over its chapters; start it again once that is mended.",
+    ),
+    "node.provider_back": ("提供方 {provider}：恢复了", "Provider {provider}: it answers again"),
     "node.requeued": (
         "任务 {task} 未完成且不在队列里，重新放入 {queue}",
         "Task {task} is unfinished and unknown to the queues; back to {queue}",

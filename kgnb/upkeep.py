@@ -60,7 +60,6 @@ class Upkeep:
             "watch": (WATCH_SECONDS, self._node.watch_tasks, ""),
             "providers": (PROVIDERS_SECONDS, self._node.providers.follow, "sql"),
             "probe": (WATCH_SECONDS, self._probe, ""),
-            "limits": (WATCH_SECONDS, self._limits, ""),
             "spending": (WATCH_SECONDS, self._node.gate.flush, ""),
             "reconcile": (self._node.settings.guard_interval, self._reconciler.turn, ""),
         }
@@ -74,7 +73,7 @@ class Upkeep:
             await self._show()
 
     async def _show(self) -> None:
-        states = self._states()
+        states = await self._states()
         now = time.monotonic()
         if states == self._shown and now - self._shown_at < HEARTBEAT_SECONDS:
             return
@@ -86,9 +85,8 @@ class Upkeep:
         )
         self._shown, self._shown_at = states, now
 
-    def _states(self) -> list[WorkerState]:
-        """One state a slot, and one for each kept task that no slot names; tasks come first, should the
-        ids not suffice."""
+    async def _states(self) -> list[WorkerState]:
+        """One state a slot, and one for each kept task that no slot names."""
         node = self._node
         served = node.providers.served()
         busy: list[tuple[str, int | None, float | None, bool]] = []
@@ -104,7 +102,10 @@ class Upkeep:
             if task_id not in named:
                 name = held.info.provider.name if held.info else RULES
                 busy.append((name, task_id, held.since, True))
-        return [WorkerState(i, *state) for i, state in zip(self._ids, busy + idle, strict=False)]
+        states = busy + idle
+        if len(states) > len(self._ids):  # each kept task must be named, however many there are
+            self._ids += await node.stores.queue.new_worker_ids(len(states) - len(self._ids))
+        return [WorkerState(i, *state) for i, state in zip(self._ids, states, strict=False)]
 
     async def _probe(self) -> None:
         """Asks a service that is down whether it is back; nothing else would while nothing is claimed."""
@@ -112,10 +113,6 @@ class Upkeep:
         if stores.health.is_down("bolt"):
             await stores.graph.ping()
             stores.health.answered("bolt")
-
-    async def _limits(self) -> None:
-        """Other nodes' rate limits arrive here; pauses come with every poll."""
-        await self._node.gate.look([p for p in self._node.providers.served() if not p.is_rules])
 
     async def progress(self) -> None:
         """Publishes where the tasks are whose chapters came to an end since the last time."""

@@ -32,7 +32,8 @@ def reply_key(provider: str, model: str, prompt_hash: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class CachedReply:
-    """A complete, parsable reply, or the caller's mark in place of one; ``task_id`` asked for it, ``usage`` is what it cost."""
+    """A complete, parsable reply, or the caller's mark in place of one; ``task_id`` asked for it, ``usage``
+    is what it cost."""
 
     key: str
     provider: str

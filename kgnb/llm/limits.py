@@ -10,12 +10,14 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
+
+from kgnb.store.survey import LIMIT
 
 FAILURES_IN_A_ROW = 3
 """Counted failures that pause a provider (wire contract)."""
@@ -149,6 +151,18 @@ class Breaker:
         if await _do(self._redis.pttl(_limit(provider))) < milliseconds:
             await _do(self._redis.pexpire(_limit(provider), milliseconds))
 
+    def heard(self, limited: Mapping[str, float], providers: Iterable[str], asked: float) -> None:
+        """Takes in which of ``providers`` are rate-limited for all nodes and for how many seconds more, as
+        somebody ``asked`` Redis (time.monotonic())."""
+        for name in providers:
+            self._hear(name, limited.get(name, 0.0), asked)
+
+    def _hear(self, name: str, seconds: float, asked: float) -> None:
+        if seconds > 0:
+            self._limited[name] = max(time.monotonic() + seconds, self._limited.get(name, 0.0))
+        elif self._limited_at.get(name, -math.inf) < asked:  # over, or lifted by somebody
+            self._limited.pop(name, None)
+
     def wait(self, provider: str) -> float:
         """Seconds until ``provider`` may be asked as far as this node knows; 0 = now. No round trip: other
         nodes' limits arrive with :meth:`states`."""
@@ -180,13 +194,8 @@ class Breaker:
         count = _whole(failures)
         if count:
             self._failing.add(name)
-        not_before = 0.0
-        if limited > 0:
-            not_before = now + limited / 1_000
-            here = time.monotonic() + limited / 1_000
-            self._limited[name] = max(here, self._limited.get(name, 0.0))
-        elif self._limited_at.get(name, -math.inf) < asked:  # over, or lifted by somebody
-            self._limited.pop(name, None)
+        not_before = now + limited / 1_000 if limited > 0 else 0.0
+        self._hear(name, limited / 1_000, asked)
         if suspended is None:
             return ProviderState(failures=count, not_before=not_before)
         until = now + left / 1_000 if left > 0 else _number(_object(suspended).get("until")) or now + FAIL_TTL
@@ -215,7 +224,7 @@ def _window(provider: str) -> str:
 
 
 def _limit(provider: str) -> str:
-    return f"kgnb:limit:{provider}"
+    return LIMIT + provider
 
 
 async def _do(answer: Any) -> Any:

@@ -114,7 +114,7 @@ class Rates:
 
     async def flush(self) -> None:
         """Sends the corrections that no request has taken along. Raises ServiceDown, ServiceRefused."""
-        for key, limits in self._known.items():
+        for key, limits in list(self._known.items()):  # a request may add one meanwhile
             if (limits.requests and limits.owed.requests) or (limits.tokens and limits.owed.tokens):
                 await self._call(key, limits, 0, 0)
 

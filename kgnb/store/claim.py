@@ -167,14 +167,17 @@ class Poll:
     re-queued a copy): their claims, fresh; open each again and call Queue.opened with it. Reported in every
     poll until then. ``left``: per held task the chapters that wait, are leased or delayed; 0 = may settle; a
     task that is missing is no longer held. ``suspended``: provider → until (epoch seconds, never in the
-    past). ``newer``: items and open tasks left alone because a newer version made them.
+    past). ``limited``: rate-limited provider → seconds left. ``newer``: items and open tasks left alone
+    because a newer version made them.
     """
 
     claims: list[Claim] = field(default_factory=list)
     refreshed: list[Claim] = field(default_factory=list)
     buried: list[Buried] = field(default_factory=list)
     state: dict[str, QueueState] = field(default_factory=dict)
+    at: float = 0.0  # time.monotonic() from before it was sent
     suspended: dict[str, float] = field(default_factory=dict)
+    limited: dict[str, float] = field(default_factory=dict)
     left: dict[tuple[str, int], int] = field(default_factory=dict)
     newer: int = 0
 

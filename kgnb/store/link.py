@@ -165,17 +165,24 @@ class Link:
     async def trip(self, commands: Sequence[Command]) -> list[Any]:
         """The replies to ``commands``, fetched in one round trip (two after the server lost its scripts).
 
-        Raises ServiceDown, ServiceRefused, and redis' ResponseError for what only a bug can cause.
+        Raises ServiceDown, ServiceRefused, and redis' ResponseError for what only a bug can cause, or a key
+        of the wrong type.
         """
+        replies = await self.try_all(commands)
+        with mapped(self.where):
+            for reply in replies:
+                if isinstance(reply, Exception):
+                    raise reply
+        return replies
+
+    async def try_all(self, commands: Sequence[Command]) -> list[Any]:
+        """Like :meth:`trip`, but a command that Redis refuses has its error in the reply's place."""
         with mapped(self.where):
             replies = await self._send(commands)
             if lost := unknown_scripts(replies):
                 again = await self._send([with_source(commands[i]) for i in lost])
                 for i, reply in zip(lost, again, strict=True):
                     replies[i] = reply
-            for reply in replies:
-                if isinstance(reply, Exception):
-                    raise reply
             return replies
 
     async def _send(self, commands: Sequence[Command]) -> list[Any]:

@@ -6,6 +6,7 @@ Every hash field that main reads is a JSON document (wire contract), so a name i
 from __future__ import annotations
 
 import json
+import logging
 import os
 import time
 from collections import Counter
@@ -19,6 +20,9 @@ from kgnb.model import Progress, TaskStatus, beijing_now
 from kgnb.store.link import Command
 from kgnb.store.queue import Queue
 from kgnb.store.survey import ABOUT, NODE_TTL, NODES, as_json, pairs
+from kgnb.texts import say
+
+log = logging.getLogger(__name__)
 
 WORKER_TTL = 7200
 """Seconds; fixed by the wire contract."""
@@ -54,10 +58,11 @@ class WorkerState:
 class Presence:
     """One node's entry among the others."""
 
-    def __init__(self, queue: Queue) -> None:
+    def __init__(self, queue: Queue, identity: str = "") -> None:
         self._queue = queue
         self._link = queue.link
-        self._identity = ""
+        self._identity = identity or new_identity()
+        self._wanted = ""
         self._workers: set[int] = set()
 
     # --- names
@@ -68,11 +73,11 @@ class Presence:
         A name whose process on this machine is gone is taken over. Leases under the claimed name can only be
         a dead predecessor's: they end at once. Raises ServiceDown, ServiceRefused.
         """
-        mine = _identity()
+        mine, self._wanted = self._identity, wanted
         number = 1
         while not await self._take(name := wanted if number == 1 else f"{wanted}-{number}", mine):
             number += 1
-        self._queue.node, self._identity = name, mine
+        self._queue.node = name
         await self._link.one(("HSET", NODES, name, mine))
         await self._queue.forget_node(name)
         return name
@@ -82,6 +87,8 @@ class Presence:
         taken, owner = await self._link.trip([("SET", key, mine, "NX", "EX", NODE_TTL), ("GET", key)])
         if taken:
             return True
+        if owner == mine.encode():
+            return True  # an earlier try whose answer was lost
         if owner is None or not _is_dead(owner):
             return False
         return bool(await self._link.one(("EVAL", _REPLACE, 1, key, owner, mine, NODE_TTL)))
@@ -119,13 +126,17 @@ class Presence:
         """
         ordered = sorted(workers, key=lambda worker: worker.task_id is None)
         commands = [command for worker in ordered for command in self._worker(worker, pid)]
+        names_at = len(commands)
         commands += self._node(started_at, slots, pid)
         commands.append(self._about(workers, slots))
         present = {worker.id for worker in workers}
         commands += [("DEL", f"kg:worker:{gone}") for gone in self._workers - present]
         self._workers |= present  # should the trip fail midway, leave() knows of all
-        await self._link.trip(commands)
+        kept = (await self._link.trip(commands))[names_at]
         self._workers = present
+        if not kept:  # this process was frozen for so long that another one has taken its name
+            log.warning(say("node.renamed", name=self._queue.node))
+            await self.claim_name(self._wanted)
 
     def _node(self, started_at: datetime, slots: int, pid: int) -> list[Command]:
         name = self._queue.node
@@ -138,10 +149,10 @@ class Presence:
             "started_at": started_at.isoformat(),
             "last_heartbeat": datetime.now(started_at.tzinfo).isoformat(),
         }
-        return [
+        return [  # the first one's answer says whether the name is still ours
+            ("EVAL", _KEEP, 1, f"kgnb:node:{name}", self._identity, NODE_TTL),
             ("HSET", key, *_hash(fields)),
             ("EXPIRE", key, NODE_TTL),
-            ("EVAL", _KEEP, 1, f"kgnb:node:{name}", self._identity, NODE_TTL),
             ("HSET", NODES, name, self._identity),
             *self._queue.watched(),
         ]
@@ -197,7 +208,8 @@ class Presence:
         await self._link.one(("PUBLISH", channel, json.dumps(payload)))
 
 
-def _identity() -> str:
+def new_identity() -> str:
+    """What tells one node from every other: its machine, its process, and the moment."""
     process = identify(os.getpid())
     start = process.start if process else ""
     # `claimed` tells two nodes of one process apart (a notebook's second run).

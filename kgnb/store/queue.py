@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,11 +24,13 @@ from typing import Any, Literal
 
 import redis.asyncio as aioredis
 from pydantic import SecretStr
+from redis.exceptions import ResponseError
 
 from kgnb.errors import ServiceError
 from kgnb.store.claim import Ask, Backoff, Buried, Claim, DeadItem, Known, Poll, QueueState, task_of
-from kgnb.store.link import Command, Link, script
-from kgnb.store.survey import QUEUES, SUSPEND, Survey, read_suspended
+from kgnb.store.link import Command, Link, mapped, script
+from kgnb.store.survey import LIMIT, QUEUES, SUSPEND, Survey, read_suspended
+from kgnb.texts import say
 
 __all__ = [
     "Ask",
@@ -40,6 +43,8 @@ __all__ = [
     "Queue",
     "QueueState",
 ]
+
+log = logging.getLogger(__name__)
 
 VERSION = 1
 """Of items and protocol (common.lua says the same); what a newer one made is left to newer nodes."""
@@ -75,6 +80,7 @@ class Queue(Survey):
         self._met = self._away = False
         self._grace_until = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._told_broken: set[str] = set()
 
     @property
     def redis(self) -> aioredis.Redis:
@@ -97,7 +103,8 @@ class Queue(Survey):
     # --- claiming
 
     async def poll(self, asks: Sequence[Ask], providers: Sequence[str] = ()) -> Poll:
-        """Reaps and claims on every asked queue and reads which ``providers`` are paused: one round trip.
+        """Reaps and claims on every asked queue and reads which ``providers`` are paused or rate-limited: one
+        round trip.
 
         A cancelled poll loses nothing: what it has claimed is handed back when the answer comes.
         """
@@ -124,20 +131,45 @@ class Queue(Survey):
         shaped, alone = self._shape(asks)
         commands = [self._poll_command(ask, ask.queue == alone) for ask in shaped]
         commands += self.watched(ask.queue for ask in asks if ask.queue not in self._open)
+        commands += [("PTTL", LIMIT + name) for name in providers]
         if providers:
             commands.append(("MGET", *(SUSPEND + name for name in providers)))
         sent = time.monotonic()
         try:
-            replies = await self.link.trip(commands)
+            replies = await self.link.try_all(commands)
+            broken = self._broken(shaped, replies)
         except ServiceError:
             self._away = self._met
             raise
         self._back(sent)
-        poll = Poll()
+        poll = Poll(at=sent)
         if providers:
             poll.suspended = read_suspended(providers, replies.pop())
-        self._take_in(poll, shaped, replies[: len(shaped)], sent)
+            limits = zip(providers, replies[-len(providers) :], strict=True)
+            poll.limited = {name: left / 1_000 for name, left in limits if left > 0}
+        whole = [ask for ask in shaped if ask.queue not in broken]
+        good = [r for ask, r in zip(shaped, replies[: len(shaped)], strict=True) if ask.queue not in broken]
+        self._take_in(poll, whole, good, sent)
         return poll
+
+    def _broken(self, asks: Sequence[Ask], replies: Sequence[Any]) -> set[str]:
+        """Queues that Redis refuses to look at: something wrote another type under one of their keys. Each is
+        told once and left alone, the others go on. Raises ServiceDown and ServiceRefused."""
+        broken: dict[str, str] = {}
+        for i, reply in enumerate(replies):
+            if isinstance(reply, Exception):
+                try:
+                    with mapped(self.link.where):
+                        raise reply
+                except ResponseError as error:
+                    if i >= len(asks):
+                        raise
+                    broken[asks[i].queue] = str(error)
+        for queue, reason in broken.items():
+            if queue not in self._told_broken:
+                log.error(say("queue.log_broken", queue=queue, reason=reason))
+        self._told_broken = set(broken)
+        return self._told_broken
 
     def watched(self, queues: Iterable[str] | None = None) -> list[Command]:
         """Commands that make these queues (all that were polled here) known to :meth:`forget_node`."""

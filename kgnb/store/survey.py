@@ -21,6 +21,8 @@ ABOUT = "kgnb:about:"
 QUEUES = "kgnb:queues"
 """Set: every queue that was ever polled."""
 SUSPEND = "ai:provider:suspend:"
+LIMIT = "kgnb:limit:"
+"""A rate limit of a provider, for all nodes: its TTL is how long nobody asks."""
 SCAN_KEYS, SCANS = 5_000, 40
 """Keys that one SCAN looks at (a millisecond or two of Redis' time), and how many follow each other."""
 

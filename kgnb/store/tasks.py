@@ -80,10 +80,11 @@ class Tasks:
         """Tasks, newest first."""
         return await self._read(task_query().order_by(t.tasks.c.id.desc()).limit(limit))
 
-    async def unfinished(self, limit: int = 1_000) -> list[Task]:
-        """Tasks created or running of novels that are there, oldest first: the reconciler's."""
+    async def unfinished(self, limit: int = 1_000, *, after: int = 0) -> list[Task]:
+        """Tasks created or running of novels that are there, oldest first, those behind the id ``after``."""
         alive = sa.select(t.novels.c.id).where(sa.func.coalesce(t.novels.c.is_deleting, 0) == 0)
-        wanted = t.tasks.c.status.in_((TaskStatus.CREATED, TaskStatus.RUNNING)), t.tasks.c.novel_id.in_(alive)
+        open_ = t.tasks.c.status.in_((TaskStatus.CREATED, TaskStatus.RUNNING))
+        wanted = open_, t.tasks.c.novel_id.in_(alive), t.tasks.c.id > after
         return await self._read(task_query().where(*wanted).order_by(t.tasks.c.id).limit(limit))
 
     async def statuses(self, task_ids: Iterable[int]) -> dict[int, TaskStatus]:

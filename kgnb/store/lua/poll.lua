@@ -63,9 +63,11 @@ end
 -- Takes one waiting copy of a text out of the list; false when it was no longer there.
 local function remove(text) return redis.call('LREM', Q, OLDEST_LEFT and 1 or -1, text) > 0 end
 
-local function oldest(count)
-  if OLDEST_LEFT then return redis.call('LRANGE', Q, 0, count - 1) end
-  local texts, items = {}, redis.call('LRANGE', Q, -count, -1)
+-- So many items, oldest first, behind the `skip` oldest ones.
+local function oldest(count, skip)
+  skip = skip or 0
+  if OLDEST_LEFT then return redis.call('LRANGE', Q, skip, skip + count - 1) end
+  local texts, items = {}, redis.call('LRANGE', Q, -count - skip, -1 - skip)
   for i = #items, 1, -1 do texts[#texts + 1] = items[i] end
   return texts
 end
@@ -140,7 +142,12 @@ local function search(task)
 end
 
 local function claim_tasks()
-  for _, text in ipairs(oldest(SCAN)) do consider(text) end
+  local skipped = 0
+  repeat -- what a newer version left at the head hides nothing behind it
+    local page, before = oldest(SCAN, skipped), newer
+    for _, text in ipairs(page) do consider(text) end
+    skipped = skipped + newer - before
+  until #page < SCAN or newer - before < SCAN or skipped >= MERGE
   if only ~= '' and want_tasks > 0 and not foreign[only] and redis.call('HEXISTS', HELD, 't:' .. only) == 0 then
     search(only)
   end
@@ -165,6 +172,10 @@ local function claim_alone()
   end
   if not waiting then return false end
   local by = redis.call('GET', SOLO)
+  if want_chapters < 1 and want_tasks < 1 then -- its provider is paused, or the node leaves: wait for neither
+    if by == node then redis.call('DEL', SOLO) end
+    return false
+  end
   if ARGV[7] == '1' and want_chapters > 0 then
     redis.call('LREM', ALONE, 1, waiting)
     redis.call('DEL', SOLO)
