@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
+from kgnb.oneline import one_line
 from kgnb.texts import say
 
 NAME_COLUMNS = 32
@@ -29,7 +30,7 @@ class Cell(str):
     @classmethod
     def of(cls, text: object, style: str = "", *, right: bool = False) -> Cell:
         """The cell with this text."""
-        cell = cls(printable(str(text)))
+        cell = cls(one_line(text))
         cell.style, cell.right = style, right
         return cell
 
@@ -185,11 +186,6 @@ def _task(task: Item) -> list[Cell]:
 # --- words and widths ---------------------------------------------------------------------------------------
 
 
-def printable(text: str) -> str:
-    """``text`` on one line, without anything that moves a cursor or turns the direction of writing."""
-    return "".join(c if unicodedata.category(c)[0] != "C" and c not in "\u2028\u2029" else " " for c in text)
-
-
 def columns(text: str) -> int:
     """How many columns a terminal needs for ``text``."""
     return sum(_columns(c) for c in text)
@@ -203,7 +199,7 @@ def _columns(character: str) -> int:
 
 def cut(text: str, width: int) -> str:
     """``text`` in at most ``width`` columns; cut, it ends in "..": "…" is one column here, two there."""
-    text = printable(text)
+    text = one_line(text)
     if columns(text) <= width:
         return text
     kept, used = [], 2

@@ -24,11 +24,12 @@ from typing import TYPE_CHECKING, Any
 
 from kgnb import __version__, logs
 from kgnb.cli_kaggle import add_kaggle
-from kgnb.cli_parts import FAILED_CHAPTERS, INTERRUPTED, OK, command, json_option, positive
+from kgnb.cli_parts import FAILED_CHAPTERS, INTERRUPTED, OK, command, json_option, row_id, slots
 from kgnb.cli_providers import add_providers
 from kgnb.cli_tasks import add_dead, add_pauses, add_task_commands
 from kgnb.errors import KgnbError
 from kgnb.loops import new_loop
+from kgnb.oneline import one_line
 from kgnb.session import Session
 from kgnb.settings import Settings
 from kgnb.texts import say, use_language
@@ -68,7 +69,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _complain(text: str) -> None:
-    print(f"kgnb: {text}", file=sys.stderr)
+    print(f"kgnb: {one_line(text)}", file=sys.stderr)
 
 
 def _given(args: argparse.Namespace) -> dict[str, Any]:
@@ -127,7 +128,7 @@ async def _build(args: argparse.Namespace, settings: Settings) -> int:
     if args.json:
         print(json.dumps(result.as_dict(), ensure_ascii=False))
     else:
-        print(say("cli.built", title=book.title, **result.as_dict()))
+        print(say("cli.built", title=one_line(book.title), **result.as_dict()))
         if args.output:
             print(say("cli.picture_written", path=args.output))
     return FAILED_CHAPTERS if result.failed else OK
@@ -243,7 +244,7 @@ async def _doctor(_: argparse.Namespace, settings: Settings) -> int:
 
     checks = await doctor(settings)
     for check in checks:
-        print(f"{'✓' if check.ok else '✗'} {check.name}: {check.detail}")
+        print(f"{'✓' if check.ok else '✗'} {one_line(check.name)}: {one_line(check.detail)}")
     return OK if all(c.ok for c in checks) else 2
 
 
@@ -323,7 +324,7 @@ def _add_build(commands: Any) -> None:
     added = command(commands, "build", _build)
     _book_options(added)
     added.add_argument("--provider", metavar="NAME", help=say("cli.help_provider"))
-    added.add_argument("--slots", type=positive, metavar="N", help=say("cli.help_slots"))
+    added.add_argument("--slots", type=slots, metavar="N", help=say("cli.help_slots"))
     _resume_option(added)
     json_option(added)
     added.add_argument("-o", "--output", metavar="graph.html", help=say("cli.help_picture"))
@@ -339,7 +340,7 @@ def _add_worker(commands: Any) -> None:
     added = command(commands, "worker", _worker)
     added.add_argument("--drain", action="store_true", help=say("cli.help_drain"))
     added.add_argument("--providers", metavar="a,b", help=say("cli.help_providers"))
-    added.add_argument("--slots", type=positive, metavar="N", help=say("cli.help_slots"))
+    added.add_argument("--slots", type=slots, metavar="N", help=say("cli.help_slots"))
     _resume_option(added)
     added.add_argument("--fail-fast", action="store_true", help=say("cli.help_fail_fast"))
 
@@ -352,7 +353,7 @@ def _add_status(commands: Any) -> None:
 
 def _add_export(commands: Any) -> None:
     added = command(commands, "export", _export)
-    added.add_argument("task", type=int, metavar="TASK", help=say("cli.help_task"))
+    added.add_argument("task", type=row_id, metavar="TASK", help=say("cli.help_task"))
     added.add_argument(
         "--format", choices=("json", "csv", "graphml", "html"), required=True, help=say("cli.help_format")
     )

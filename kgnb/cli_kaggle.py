@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kgnb.cli_parts import FAILED_CHAPTERS, INTERRUPTED, OK, command, positive
+from kgnb.cli_parts import FAILED_CHAPTERS, INTERRUPTED, OK, command, row_id, seconds
 from kgnb.errors import InputError
 from kgnb.settings import Settings
 from kgnb.texts import say
@@ -253,7 +253,7 @@ def add_kaggle(commands: Any) -> None:
     push = command(parts, "push", _push, text="kaggle_push")
     push.add_argument("folder", metavar="DIR", nargs="?", help=say("cli.help_kaggle_from"))
     _notebook_options(push)
-    push.add_argument("--timeout", type=positive, metavar="SECONDS", help=say("cli.help_kaggle_timeout"))
+    push.add_argument("--timeout", type=seconds, metavar="SECONDS", help=say("cli.help_kaggle_timeout"))
     push.add_argument(
         "--wait", type=float, default=120.0, metavar="MINUTES", help=say("cli.help_kaggle_wait")
     )
@@ -275,7 +275,7 @@ def add_kaggle(commands: Any) -> None:
                 help=say("cli.help_kaggle_output_dir"),
             )
         if name == "stop":
-            one.add_argument("--session", type=positive, metavar="N", help=say("cli.help_kaggle_session"))
+            one.add_argument("--session", type=row_id, metavar="N", help=say("cli.help_kaggle_session"))
 
 
 def _notebook_options(added: argparse.ArgumentParser) -> None:

@@ -30,9 +30,24 @@ def json_option(added: argparse.ArgumentParser) -> None:
     added.add_argument("--json", action="store_true", help=say("cli.help_json"))
 
 
-def positive(text: str) -> int:
-    """An argument that must be a whole number above 0."""
-    number = int(text)
-    if number < 1:
-        raise ValueError(text)
-    return number
+def whole(most: int, least: int = 1) -> Callable[[str], int]:
+    """The type of an argument that is a whole number from ``least`` to ``most``."""
+
+    def read(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:  # also for more digits than Python reads
+            number = least - 1
+        if not least <= number <= most:
+            raise argparse.ArgumentTypeError(say("cli.bad_number", least=least, most=most))
+        return number
+
+    return read
+
+
+row_id = whole(2**53)
+"""Of a task: more than any database counts to, and Redis' scripts keep it exactly."""
+chapter_number = whole(2**53, least=0)
+seconds = whole(366 * 86_400)
+slots = whole(5_000)
+"""Chapters in flight: far more than one process can do anything with."""

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from kgnb.cli_parts import FAILED_CHAPTERS, OK, command, json_option
 from kgnb.errors import InputError
+from kgnb.oneline import one_line
 from kgnb.settings import Settings
 from kgnb.texts import say
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 ANSWERED_NO, UNREACHABLE = FAILED_CHAPTERS, 2
 """Exit codes of `providers test` beside 0: it answers, but not as it should; it can't be reached."""
+NAME_CHARS, REASON_CHARS = 100, 300
+"""What a line shows of a name and of a reason."""
 MAX_KEY = 10_000
 """Characters read from standard input: far above any key."""
 
@@ -43,9 +46,9 @@ async def _list(args: argparse.Namespace, settings: Settings) -> int:
 def _line(one: Shown) -> str:
     return say(
         "providers.one",
-        name=one.name,
-        url=one.url or "-",
-        models=", ".join(one.models) or "-",
+        name=one_line(one.name, NAME_CHARS),
+        url=one_line(one.url or "-"),
+        models=one_line(", ".join(one.models) or "-"),
         has_key=say("providers.key_yes" if one.key else "providers.key_no"),
         source=say(f"providers.source_{one.source}"),
         state=_state(one),
@@ -55,10 +58,14 @@ def _line(one: Shown) -> str:
 def _state(one: Shown) -> str:
     if one.paused_until:
         seconds = max(0, round(one.paused_until - time.time()))
-        return say("providers.state_paused", seconds=seconds, reason=one.reason or say("providers.no_reason"))
+        return say(
+            "providers.state_paused",
+            seconds=seconds,
+            reason=one_line(one.reason, REASON_CHARS) or say("providers.no_reason"),
+        )
     if not one.active:
         return say("providers.state_off")
-    return one.problem or say("providers.state_active")
+    return one_line(one.problem) or say("providers.state_active")
 
 
 async def _add(args: argparse.Namespace, settings: Settings) -> int:
@@ -79,9 +86,9 @@ async def _add(args: argparse.Namespace, settings: Settings) -> int:
     print(
         say(
             "providers.added" if done.new else "providers.changed",
-            name=done.name,
-            url=done.url or "-",
-            models=", ".join(done.models) or "-",
+            name=one_line(done.name, NAME_CHARS),
+            url=one_line(done.url or "-"),
+            models=one_line(", ".join(done.models) or "-"),
         )
     )
     if text := _where(done, settings):
@@ -130,11 +137,18 @@ async def _test(args: argparse.Namespace, settings: Settings) -> int:
     async with open_app(settings, queue=False, graph=False) as app:
         told = await test(app, args.provider)
     if told.error:
-        print(f"kgnb: {told.error}", file=sys.stderr)
+        print(f"kgnb: {one_line(told.error)}", file=sys.stderr)
     else:
-        print(say("providers.works", name=told.name, model=told.model, ms=round(1_000 * told.seconds)))
+        print(
+            say(
+                "providers.works",
+                name=one_line(told.name),
+                model=one_line(told.model),
+                ms=round(1_000 * told.seconds),
+            )
+        )
     if told.models:
-        print(say("providers.models", models=", ".join(told.models[:20])))
+        print(say("providers.models", models=one_line(", ".join(told.models[:20]))))
     return OK if not told.error else ANSWERED_NO if told.reached else UNREACHABLE
 
 

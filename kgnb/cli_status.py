@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 from kgnb.app import open_app
-from kgnb.board import columns, cut, printable, render
+from kgnb.board import columns, cut, render
 from kgnb.cli_parts import OK
 from kgnb.errors import KgnbError
+from kgnb.oneline import one_line
 from kgnb.overview import Overview
 from kgnb.settings import Settings
 from kgnb.texts import say
@@ -111,7 +112,7 @@ class Screen:
         """Shows what was found, or what was found last and why there is nothing newer."""
         if found is not None:
             self._last, self._at = render(found, color=self._color), found["at"][11:19]
-        warning = [say("status.away", reason=printable(reason), time=self._at), ""] if reason else []
+        warning = [say("status.away", reason=one_line(reason), time=self._at), ""] if reason else []
         lines = warning + self._last
         if not self._terminal:
             print("\n".join(lines) + "\n", flush=True)

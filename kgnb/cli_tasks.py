@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from kgnb.cli_parts import OK, command, json_option, positive
+from kgnb.cli_parts import OK, chapter_number, command, json_option, row_id, seconds
 from kgnb.errors import InputError
+from kgnb.oneline import one_line
 from kgnb.settings import Settings
 from kgnb.texts import say
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 TITLE_CHARS = 80
 """What a line shows of a title, or of garbage."""
+REASON_CHARS = 300
 
 
 # --- tasks --------------------------------------------------------------------------------------------------
@@ -59,7 +61,7 @@ async def _resume_task(args: argparse.Namespace, settings: Settings) -> int:
 
     async with open_app(settings, graph=False) as app:
         done = await resume_task(app, args.task)
-    print(say("operate.was_resumed", task=args.task, queue=done.queue))
+    print(say("operate.was_resumed", task=args.task, queue=one_line(done.queue)))
     return OK
 
 
@@ -69,7 +71,7 @@ async def _retry(args: argparse.Namespace, settings: Settings) -> int:
 
     async with open_app(settings, graph=False) as app:
         done = await retry_task(app, args.task)
-    facts = {"task": args.task, "queue": done.queue}
+    facts = {"task": args.task, "queue": one_line(done.queue)}
     if done.chapters:
         print(say("operate.was_retried", chapters=done.chapters, **facts))
     else:
@@ -99,7 +101,9 @@ def _confirmed(task: Task) -> bool:
     status = say(f"operate.{task.status.value}")
     with _plain_ctrl_c():
         try:
-            answer = input(say("operate.ask_delete", task=task.id, name=task.name, status=status))
+            answer = input(
+                say("operate.ask_delete", task=task.id, name=one_line(task.name, TITLE_CHARS), status=status)
+            )
         except EOFError:
             print()
             return False
@@ -138,18 +142,13 @@ def _line(entry: DeadEntry) -> str:
         "when": _clock(entry.at),
         "task": entry.task_id,
         "chapter": "?" if entry.chapter is None else entry.chapter,
-        "title": _printable(entry.title),
-        "reason": _printable(entry.reason, 300),
+        "title": one_line(entry.title, TITLE_CHARS),
+        "reason": one_line(entry.reason, REASON_CHARS),
         "deliveries": entry.deliveries,
         "failures": entry.failures,
-        "queue": entry.queue,
+        "queue": one_line(entry.queue),
     }
     return say(f"operate.dead_{kind}", **facts)
-
-
-def _printable(text: str, most: int = TITLE_CHARS) -> str:
-    """One line that no terminal takes for anything but text: queues and books are other people's."""
-    return "".join(c if c.isprintable() else " " for c in text[:most])
 
 
 def _clock(seconds: float) -> str:
@@ -196,7 +195,7 @@ async def _pause(args: argparse.Namespace, settings: Settings) -> int:
     async with open_app(settings, graph=False) as app:
         pause = await pause_provider(app, args.provider, args.seconds)
     facts = {"seconds": round(pause.seconds), "when": _clock(pause.until)}
-    print(say("operate.provider_paused", provider=pause.provider, **facts))
+    print(say("operate.provider_paused", provider=one_line(pause.provider), **facts))
     return OK
 
 
@@ -207,7 +206,7 @@ async def _resume(args: argparse.Namespace, settings: Settings) -> int:
     async with open_app(settings, graph=False) as app:
         stood = await resume_provider(app, args.provider)
     what = "provider_resumed" if stood.until else "provider_not_paused"
-    print(say(f"operate.{what}", provider=stood.provider))
+    print(say(f"operate.{what}", provider=one_line(stood.provider)))
     return OK
 
 
@@ -225,7 +224,7 @@ def add_task_commands(commands: Any) -> None:
 
 
 def _task_argument(added: argparse.ArgumentParser, **options: Any) -> None:
-    added.add_argument("task", type=positive, metavar="TASK", help=say("cli.help_task"), **options)
+    added.add_argument("task", type=row_id, metavar="TASK", help=say("cli.help_task"), **options)
 
 
 def add_dead(commands: Any) -> None:
@@ -239,7 +238,9 @@ def add_dead(commands: Any) -> None:
     ):
         one = command(parts, name, run, text=f"dead_{name}")
         _task_argument(one, nargs="?")
-        one.add_argument("chapter", type=int, nargs="?", metavar="CHAPTER", help=say("cli.help_chapter"))
+        one.add_argument(
+            "chapter", type=chapter_number, nargs="?", metavar="CHAPTER", help=say("cli.help_chapter")
+        )
         one.add_argument(option, action="store_true", help=say(f"cli.help_{text}"))
 
 
@@ -250,5 +251,5 @@ def add_pauses(commands: Any) -> None:
         added.add_argument("provider", metavar="PROVIDER", help=say("cli.help_which_provider"))
         if run is _pause:
             added.add_argument(
-                "--for", dest="seconds", type=positive, metavar="SECONDS", help=say("cli.help_for")
+                "--for", dest="seconds", type=seconds, metavar="SECONDS", help=say("cli.help_for")
             )

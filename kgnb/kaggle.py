@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kgnb.errors import InputError, ServiceDown, ServiceRefused
+from kgnb.oneline import one_line
 from kgnb.texts import say
 from kgnb.where import environment_secrets
 
@@ -61,6 +62,8 @@ CAP_PAUSE = 60.0
 """Seconds between two tries while Kaggle's limit of sessions is reached."""
 POLL_PAUSE = 20.0
 """Seconds between two looks at a run."""
+LONGEST_LINE = 100_000
+"""Characters of one line of a log that are shown."""
 PATIENCE = 900.0
 """Seconds for which Kaggle may be out of reach while a run is followed."""
 
@@ -200,7 +203,7 @@ class Kaggle:
             async for raw in process.stdout:
                 line = raw.decode("utf-8", "replace").rstrip("\n")
                 seen = [*seen[-20:], line]
-                tell(_printable(line))
+                tell(_lines(line))
             code = await process.wait()
         finally:
             await _end(process)
@@ -286,27 +289,28 @@ def _failed(said: str) -> ServiceDown | ServiceRefused:
 def said_of(kernel: str, status: Status) -> str:
     """A run's state as a sentence."""
     text = say(f"kaggle.{status.state.lower()}", kernel=kernel)
-    return f"{text}: {_printable(status.failure)}" if status.failure else text
+    return f"{text}: {one_line(status.failure)}" if status.failure else text
 
 
 def _reason(said: str) -> str:
     """The last lines with something to say, on one."""
     lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("Warning:")]
-    return _printable(" ".join(lines[:3]))[:300] or "?"
+    return one_line(" ".join(lines[:3]), 300) or "?"
 
 
 def _log_lines(said: str) -> Iterator[str]:
     """The stored log is a JSON list of ``{stream_name, time, data}``; a running one's may be plain text."""
     try:
         events = json.loads(said)
-        yield from (_printable(str(event["data"])) for event in events)
+        yield from (_lines(str(event["data"])) for event in events)
     except (ValueError, TypeError, KeyError):
-        yield _printable(said)
+        yield _lines(said)
 
 
-def _printable(text: str) -> str:
-    """Text that no terminal takes for anything else: a log may hold what a book or a reply held."""
-    return "".join(c if c.isprintable() or c in "\n\t" else " " for c in text)
+def _lines(text: str) -> str:
+    """A log's text, which may hold what a book or a reply held: its lines stay lines, all else is shown."""
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    return "\n".join(one_line(line.expandtabs(), LONGEST_LINE) for line in lines)
 
 
 def _without_secrets(said: str) -> str:

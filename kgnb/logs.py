@@ -11,13 +11,13 @@ import json
 import logging
 import os
 import sys
-import unicodedata
 from collections.abc import Mapping
 from datetime import datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, TextIO
 
+from kgnb.oneline import LONGEST, one_line
 from kgnb.texts import Text, say
 
 if sys.platform == "win32":
@@ -27,8 +27,6 @@ else:
 
 MOST_WORKERS = 64
 """Workers of one data folder that get a file of their own; more are told to use standard output."""
-LONGEST = 4_000
-"""Characters of a message or a fact that are written: a reply quoted in an error can be long."""
 NOISY = ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "neo4j", "asyncio")
 
 log = logging.getLogger(__name__)
@@ -72,19 +70,6 @@ def name_node(name: str) -> None:
 
 
 # --- formats ------------------------------------------------------------------------------------------------
-
-
-def one_line(text: str) -> str:
-    """``text`` with every character that could end the line, move a cursor or hide others made visible."""
-    if len(text) > LONGEST:
-        text = text[:LONGEST] + "…"
-    if text.isprintable():
-        return text
-    return "".join(c if _harmless(c) else c.encode("unicode_escape").decode() for c in text)
-
-
-def _harmless(character: str) -> bool:
-    return character.isprintable() or unicodedata.category(character) == "Zs"
 
 
 class Lines(logging.Formatter):

@@ -13,6 +13,7 @@ from typing import Any
 from kgnb.app import App, open_app
 from kgnb.errors import InputError, KgnbError
 from kgnb.exchange import write
+from kgnb.llm.client import shown
 from kgnb.model import RULES, Task
 from kgnb.overview import Overview
 from kgnb.providers import check_usable
@@ -146,5 +147,7 @@ async def _providers(settings: Settings) -> list[Check]:
             except KgnbError as error:
                 checks.append(Check(provider.name, False, str(error)))
             else:
-                checks.append(Check(provider.name, True, say("doctor.reachable", url=provider.base_url)))
+                checks.append(
+                    Check(provider.name, True, say("doctor.reachable", url=shown(provider.base_url)))
+                )
     return checks

@@ -1781,6 +1781,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "由谁抽取：rules（规则，不用密钥）或提供方的名字",
         "who extracts: rules (no key needed) or a provider's name",
     ),
+    "cli.bad_number": (
+        "应为 {least} 到 {most} 的整数",
+        "must be a whole number from {least} to {most}",
+    ),
     "cli.help_slots": (
         "每个提供方同时处理的章节数，优先于上限设置",
         "chapters in flight per provider; overrides both caps",

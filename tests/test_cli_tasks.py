@@ -22,6 +22,7 @@ import pytest
 import redis
 import sqlalchemy as sa
 from conftest import new_database, outside
+from ledger_kit import execute, set_task
 from redis.connection import parse_url
 from run_help import KEY, Llm, Place, Ran, environment, llm, novel, timeless
 from test_operating import failed_task, new_task
@@ -29,6 +30,7 @@ from test_operating import failed_task, new_task
 from kgnb.app import App, open_app
 from kgnb.cli import main
 from kgnb.settings import Settings
+from kgnb.store import tables as t
 from kgnb.store.claim import Ask
 from kgnb.texts import use_language
 
@@ -154,6 +156,54 @@ class TestWords:
         assert line.isprintable()
         assert len(line) < 300
         assert kgnb.said("dead", "drop", "--garbage") == "1 dead entries dropped"
+
+    def test_no_name_is_taken_for_a_command_by_the_terminal(
+        self, kgnb: Typed, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        evil = "\x1b]0;owned\x07\u202e\x9b2J"
+
+        async def litter(app: App) -> None:
+            task_id = await new_task(app)
+            await execute(app.ledger, set_task(task_id, task_name=evil))
+            row = {"base_url": f"http://127.0.0.1:9/v1?key={KEY}#{evil}", "models": [evil], "is_active": 1}
+            row |= {"name": f"a{evil}", "display_name": evil, "api_key": "k"}
+            await execute(app.ledger, sa.insert(t.ai_providers).values(**row))
+
+        kgnb.prepared(litter)
+        listed = kgnb("providers", "list").out
+        assert "owned" in listed
+        assert all(line.isprintable() for line in listed.splitlines()), listed
+        assert KEY not in listed
+        asked: list[str] = []
+        monkeypatch.setattr("builtins.input", lambda text: asked.append(text) or "")
+        monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+        kgnb("delete", "1")
+        assert "owned" in asked[0]
+        assert asked[0].isprintable()
+        line = kgnb("pause", evil).refused("owned")
+        assert line.isprintable()
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            "cancel 99999999999999999999",
+            "pause dryrun --for 99999999999999999999",
+            "dead retry 1 99999999999999999999",
+            "export 99999999999999999999 --format json -o x.json",
+            "worker --drain --slots 99999999999",
+            "cancel " + "9" * 5_000,
+            "cancel 0",
+            "kaggle push x --timeout 99999999999999999999",
+        ],
+    )
+    def test_numbers_that_nothing_holds(
+        self, kgnb: Typed, capsys: pytest.CaptureFixture[str], words: str
+    ) -> None:
+        with pytest.raises(SystemExit) as ended:
+            kgnb(*words.split())
+        assert ended.value.code == 2
+        (line,) = [x for x in capsys.readouterr().err.splitlines() if "error: " in x]
+        assert "a whole number from " in line
 
     def test_providers(self, kgnb: Typed) -> None:
         line = kgnb.said("pause", "DryRun", "--for", "90")

@@ -28,7 +28,7 @@ from kgnb.errors import (
     SettingsError,
 )
 from kgnb.extract import prompt, reply
-from kgnb.llm.client import Client, Completion
+from kgnb.llm.client import Client, Completion, shown
 from kgnb.llm.dryrun import DryRun, Faults
 from kgnb.model import Provider, TaskConfig, Usage
 
@@ -454,6 +454,25 @@ async def test_the_key_is_in_no_error_log_or_repr(name: str, caplog: pytest.LogC
     everything = "\n".join([*seen, caplog.text, *(str(r.args) for r in caplog.records)])
     assert CANARY not in everything
     assert CANARY[3:] not in everything
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://user:geheim@host/v1",
+        "https://host/v1?key=geheim",
+        "https://host/v1?key=a@geheim",
+        "https://host/v1#geheim",
+        "https://user:a?geheim@host/v1",
+        "https://user:a/b#geheim@host/v1?key=geheim",
+        "user:geheim@host/v1?key=geheim",
+    ],
+)
+def test_a_shown_address_holds_no_secret(url: str) -> None:
+    text = shown(url)
+    assert "geheim" not in text
+    assert text in {"https://host/v1", "host/v1", "https://***"}
+    assert shown("https://host:8/v1") == "https://host:8/v1"
 
 
 @pytest.mark.parametrize("key", ["sk-a b", "sk-密钥", "sk-a\nb", "sk-\x00"])

@@ -331,6 +331,18 @@ def test_refusals_are_one_line(place: Place, args: tuple[str, ...], words: tuple
     assert place.sql("SELECT * FROM ai_providers") == []
 
 
+def test_doctor_shows_no_password_of_an_address(place: Place, fresh_server: Llm) -> None:
+    address = fresh_server.server.base_url.replace("://", "://me:geheim@")
+    added = place.run("providers", "add", "dryrun", "--url", address, "--model", "dryrun")
+    assert added.code == 0, added
+    change(place, "UPDATE ai_providers SET api_key = ?", KEY)
+    ran = place.run("doctor")
+    assert ran.code == 0, ran
+    (line,) = [x for x in ran.out.splitlines() if "dryrun:" in x]
+    assert "127.0.0.1" in line
+    assert "geheim" not in added.out + ran.out + ran.err
+
+
 def test_the_key_file_is_refused_inside_the_data_folder(place: Place) -> None:
     add = ("providers", "add", "a", "--url", URL, "--key-env", "MY_KEY", "--save-key")
     place.run(*add, env={"KGNB_KEYS": str(place.data / "keys.json")}).refused("KGNB_KEYS")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
@@ -277,8 +278,14 @@ def checked_url(provider: Provider) -> str:
 
 
 def shown(url: str) -> str:
-    """A URL without what may be a password in it."""
-    return url.rpartition("@")[2][:200]
+    """A URL without what may be a password in it: no login, no query, no fragment."""
+    scheme, slashes, rest = url.partition("://")
+    if not slashes:
+        scheme, rest = "", url
+    bare = re.split("[?#]", rest, maxsplit=1)[0]
+    if "@" in rest[len(bare) :]:  # a login with such characters, or a query with an @: not to be told apart
+        bare = "***"
+    return f"{scheme}{slashes}{bare.rpartition('@')[2]}"[:200]
 
 
 def checked_key(provider: Provider) -> str:

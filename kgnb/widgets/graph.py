@@ -10,9 +10,9 @@ from typing import Any
 import ipywidgets as w
 
 from kgnb import cast, picture
-from kgnb.board import printable
 from kgnb.errors import InputError
 from kgnb.model import Graph
+from kgnb.oneline import one_line
 from kgnb.texts import language, say
 from kgnb.widgets import html, kit
 from kgnb.widgets.desk import Desk
@@ -124,7 +124,7 @@ class GraphTab:
         """Shows the books that there are, and the picture that was made."""
         books: dict[int, str] = {}
         for task in (status["cluster"] or {}).get("tasks", ()):
-            books.setdefault(task["novel_id"], printable(task["name"]))
+            books.setdefault(task["novel_id"], one_line(task["name"]))
         # Titles may be alike; a list of choices needs them told apart.
         self._titles = books
         wanted = [(f"{name} · {novel}", novel) for novel, name in books.items()]

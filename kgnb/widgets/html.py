@@ -12,7 +12,8 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
-from kgnb.board import cut, money, printable, short, span
+from kgnb.board import cut, money, short, span
+from kgnb.oneline import one_line
 from kgnb.recent import Line
 from kgnb.texts import say
 from kgnb.widgets.style import STYLE
@@ -27,7 +28,7 @@ _SHADES = {"running": "", "completed": "good", "failed": "bad", "paused": "warn"
 
 def text(value: object, width: int = 0) -> str:
     """``value`` as HTML text on one line; cut at ``width`` columns."""
-    plain = printable(str(value))
+    plain = one_line(value)
     return escape(cut(plain, width) if width else plain, quote=True)
 
 
