@@ -243,6 +243,7 @@ async def running_node(
         ids = await app.queue.new_worker_ids(settings.max_slots + EXTRA_WORKER_IDS)
         upkeep = Upkeep(node, presence, app.cache, ids)
         await upkeep.heartbeat()
+        await app.providers.follow()  # what is wrong with them is said before anything is claimed
         loops = asyncio.create_task(upkeep.run())
         try:
             yield node

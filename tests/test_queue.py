@@ -257,6 +257,18 @@ class TestAlone:
         await opened(queue, 2, 1)
         assert ids(await take(queue, chapters=1)) == [(2, 1)], "no longer drains"
 
+    @pytest.mark.parametrize("idle", [True, False])
+    async def test_while_its_provider_is_paused_the_others_are_served(self, make: Maker, idle: bool) -> None:
+        queue = make()
+        await self.worn(queue, 1, 1)
+        await opened(queue, 2, 3, OLD)
+        await take(queue, chapters=1)  # this node begins to empty itself for it, then the pause comes
+        shut, free = Ask(NEW, idle=idle), Ask(OLD, chapters=1, tasks=1, idle=idle)
+        got = [claim for _ in range(4) for claim in ids(await queue.poll([shut, free]))]
+        assert sorted(got) == [(2, 1), (2, 2), (2, 3)]
+        await make("b").poll([Ask(NEW, chapters=1)])
+        assert await queue.redis.get(f"kgnb:solo:{{{NEW}}}") == b"b", "somebody else may empty itself for it"
+
     async def test_a_dead_drainer_starves_nobody(self, make: Maker) -> None:
         queue, other = make(lease=0.3), make("b", lease=0.3)
         await self.worn(make("c"), 1, 1)

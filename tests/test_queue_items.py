@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 from queue_kit import NEW, OLD, Maker, die, ids, items, nodes_on, opened, take
 
+from kgnb.store.claim import Ask
 from kgnb.texts import say
 
 
@@ -149,6 +150,32 @@ class TestItems:
         assert poll.claims == []
         assert poll.newer >= 3
         assert len(await items(queue)) == 3
+
+    @pytest.mark.parametrize("key", [NEW, OLD])
+    async def test_any_number_of_newer_items_hides_nothing_behind_them(self, make: Maker, key: str) -> None:
+        queue = make()
+        newer = [json.dumps({"task_id": n, "v": 2}) for n in range(100, 950)]
+        push = queue.redis.rpush if key == OLD else queue.redis.lpush
+        await push(key, *newer)
+        await queue.push(key, 1, "openai")
+        poll = await take(queue, key, tasks=1)
+        assert (ids(poll), poll.newer) == ([(1, 0)], 850)
+        assert len(await items(queue, key)) == 850
+
+    async def test_a_queue_of_another_type_stops_only_itself(
+        self, make: Maker, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        queue = make()
+        await queue.redis.set(OLD, "not a list")
+        await queue.push(NEW, 1, "openai")
+        asks = [Ask(OLD, chapters=1, tasks=1), Ask(NEW, chapters=1, tasks=1)]
+        assert ids(await queue.poll(asks)) == [(1, 0)]
+        await queue.poll(asks)
+        (told,) = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
+        assert OLD in told
+        await queue.redis.delete(OLD)
+        await queue.push(OLD, 2, "openai")
+        assert ids(await queue.poll(asks)) == [(2, 0)]
 
     @pytest.mark.parametrize("key", [NEW, OLD])
     async def test_unknown_fields_survive_to_the_byte(self, make: Maker, key: str) -> None:
