@@ -98,12 +98,10 @@ async def _delete(args: argparse.Namespace, settings: Settings) -> int:
 
 def _confirmed(task: Task) -> bool:
     """Asks at the terminal. Nothing else goes on meanwhile, so the loop may wait with the person."""
-    status = say(f"operate.{task.status.value}")
+    facts = {"name": one_line(task.name, TITLE_CHARS), "status": task.status.value}
     with _plain_ctrl_c():
         try:
-            answer = input(
-                say("operate.ask_delete", task=task.id, name=one_line(task.name, TITLE_CHARS), status=status)
-            )
+            answer = input(say("operate.ask_delete", task=task.id, **facts))
         except EOFError:
             print()
             return False

@@ -140,7 +140,7 @@ def _task_row(task: Facts) -> list[tuple[str, bool]]:
 
 
 def _status(status: str) -> str:
-    key = f"operate.{status}"
+    key = f"word.{status}"
     return say(key) if key in TEXTS else status
 
 

@@ -7,10 +7,10 @@ folder's ``ai_providers`` could else send it anywhere.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +21,11 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from kgnb.errors import SettingsError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
 
 PRIVATE_FILE, PRIVATE_FOLDER = 0o600, 0o700
 
@@ -47,7 +52,7 @@ class Keys:
         try:
             with self.path.open("rb") as file:
                 at = os.fstat(file.fileno())
-                if stat.S_IMODE(at.st_mode) & 0o077 or at.st_uid != os.geteuid():
+                if _others_may(at):
                     raise SettingsError("keys.not_private", path=self.path)
                 found = json.loads(file.read())
         except FileNotFoundError:
@@ -88,7 +93,10 @@ class Keys:
             PRIVATE_FILE,
         )
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            if sys.platform == "win32":
+                msvcrt.locking(handle, msvcrt.LK_LOCK, 1)  # for 10 s, then an OSError
+            else:
+                fcntl.flock(handle, fcntl.LOCK_EX)
             yield
         finally:
             os.close(handle)
@@ -105,6 +113,13 @@ class Keys:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
+
+
+def _others_may(at: os.stat_result) -> bool:
+    """Whether others may read or write the file. Windows has no such bits: there a profile is its user's."""
+    if sys.platform == "win32":
+        return False
+    return bool(stat.S_IMODE(at.st_mode) & 0o077) or at.st_uid != os.geteuid()
 
 
 def origin(base_url: str) -> str:

@@ -92,13 +92,8 @@ def _checked(found: Commanded, refusal: str) -> Commanded:
             raise InputError("operate.no_novel", task=found.task.id)
         raise InputError("cli.no_task", task=found.task.id)
     if found.outcome == "refused":
-        raise InputError(refusal, task=found.task.id, status=status_text(found.status))
+        raise InputError(refusal, task=found.task.id, status=found.status.value)
     return found
-
-
-def status_text(status: TaskStatus) -> str:
-    """A task's status in the language in force."""
-    return say(f"operate.{status.value}")
 
 
 async def _retry(app: App, task_id: int, entries: Sequence[DeadItem], *, only: bool) -> Done:

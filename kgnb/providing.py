@@ -22,8 +22,8 @@ from kgnb.model import RULES, Provider
 from kgnb.providers import check_name, check_usable, environment_provider, model_of, problem
 from kgnb.store.link import mapped
 
-MAX_COLUMN = 255
-"""Characters that main's columns for keys and addresses take."""
+MAX_COLUMN, MAX_DISPLAY_NAME = 255, 100
+"""Characters that main's columns for keys and addresses take, and its column for the name that is shown."""
 _QUESTION = Prompt("Answer with a JSON object.", 'Answer {"ok": true}', "", {"type": "object"})
 
 
@@ -175,8 +175,9 @@ async def _checked(
         checked_key(Provider(name, api_key=key))
     texts = {"--url": url, "--display-name": display_name, "API key": key and key.get_secret_value()}
     for what, text in texts.items():
-        if text is not None and len(text) > (100 if what == "--display-name" else MAX_COLUMN):
-            raise SettingsError("provider.too_long_for_table", what=what)
+        most = MAX_DISPLAY_NAME if what == "--display-name" else MAX_COLUMN
+        if text is not None and len(text) > most:
+            raise SettingsError("provider.too_long_for_table", what=what, most=most)
     if any(not m.strip() for m in models):
         raise SettingsError("provider.no_model", provider=name)
     return rows[0] if rows else None

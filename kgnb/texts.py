@@ -46,13 +46,32 @@ def say(key: str, **facts: object) -> Text:
     Raises KeyError for an unknown key or a missing fact: a typo must not reach a user as an odd sentence.
     """
     zh, en = TEXTS[key]
-    text = Text((zh if _language == "zh" else en).format(**facts))
+    text = Text((zh if _language == "zh" else en).format(**{n: _shown(n, v) for n, v in facts.items()}))
     text.key, text.facts = key, facts
     return text
 
 
+def _shown(name: str, value: object) -> object:
+    """A status or an outcome in the language in force; logs of JSON lines keep the value as it is."""
+    word = f"word.{value}" if name in ("status", "outcome") else ""
+    return say(word) if word in TEXTS else value
+
+
 # Keys are "<area>.<what>". Keep each area together and sorted by where it shows.
 TEXTS: dict[str, tuple[str, str]] = {
+    # --- words: what statuses and outcomes are called within a sentence ---
+    "word.created": ("等待中", "waiting"),
+    "word.running": ("运行中", "running"),
+    "word.completed": ("已完成", "completed"),
+    "word.failed": ("失败", "failed"),
+    "word.paused": ("已暂停", "paused"),
+    "word.cancelled": ("已取消", "cancelled"),
+    "word.skipped": ("跳过（没有正文）", "skipped"),
+    "word.retry": ("稍后重试", "retry"),
+    "word.finished": ("早已完成", "finished"),
+    "word.gone": ("已不存在", "gone"),
+    "word.stale": ("已由别的节点打开", "stale"),
+    "word.elsewhere": ("在别的队列里", "elsewhere"),
     # --- book ---
     "book.missing": (
         "没有这个文件：{path}。请检查路径和文件名。",
@@ -562,8 +581,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "A new provider needs an address. Add --url https://host/v1 for {provider}.",
     ),
     "provider.too_long_for_table": (
-        "{what} 超过 255 个字，表里放不下。请缩短。",
-        "{what} is longer than 255 characters, more than the table holds. Shorten it.",
+        "{what} 超过 {most} 个字，表里放不下。请缩短。",
+        "{what} is longer than {most} characters, more than the table holds. Shorten it.",
     ),
     # --- providers, keys ---
     "keys.unreadable": (
@@ -664,67 +683,65 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Provider {provider} names no model. Set OPENAI_MODEL, or fill in models in the table ai_providers.",
     ),
     "provider.auth": (
-        "服务商 {provider} 拒绝了密钥（HTTP {status}）。请检查它的 API 密钥和权限，再用 kgnb status 看是否已恢复。",
-        "Provider {provider} refused the key (HTTP {status}). Check its API key and rights, then see "
-        "kgnb status.",
+        "提供方 {provider} 拒绝了密钥（HTTP {status}），已暂停。请改正它的 API 密钥或权限，再运行 kgnb resume {provider}。",
+        "Provider {provider} refused the key (HTTP {status}) and is paused. Correct its API key or rights, then run kgnb resume {provider}.",
     ),
     "provider.bad_key": (
-        "服务商 {provider} 的 API 密钥里有空格、换行或非 ASCII 字符。请重新复制密钥。",
+        "提供方 {provider} 的 API 密钥里有空格、换行或非 ASCII 字符。请重新复制密钥。",
         "The API key of provider {provider} holds spaces, line breaks or non-ASCII characters. Copy it "
         "again.",
     ),
     "provider.bad_url": (
-        "服务商 {provider} 的 base_url 不对：{url!r}。请写成 https://主机/v1 这样的地址。",
+        "提供方 {provider} 的 base_url 不对：{url!r}。请写成 https://主机/v1 这样的地址。",
         "The base_url of provider {provider} is wrong: {url!r}. Write it like https://host/v1.",
     ),
     "provider.failing": (
-        "服务商 {provider} 出错（HTTP {status}），已试 {tries} 次。请稍后再试；未完成的章节会保留。",
+        "提供方 {provider} 出错（HTTP {status}），已试 {tries} 次。请稍后再试；未完成的章节会保留。",
         "Provider {provider} fails (HTTP {status}) after {tries} tries. Try later; open chapters are kept.",
     ),
     "provider.garbled": (
-        "服务商 {provider} 的回答不是 OpenAI 兼容格式。请检查 base_url（通常以 /v1 结尾）。",
+        "提供方 {provider} 的回答不是 OpenAI 兼容格式。请检查 base_url（通常以 /v1 结尾）。",
         "Provider {provider} does not answer in an OpenAI-compatible form. Check base_url (it mostly "
         "ends in /v1).",
     ),
     "provider.quota": (
-        "服务商 {provider} 的余额或额度已用完（HTTP {status}）。请充值后删除暂停键或等待暂停结束。",
-        "Provider {provider} has no balance or quota left (HTTP {status}). Top it up, then lift or "
-        "await the pause.",
+        "提供方 {provider} 的余额或额度已用完（HTTP {status}），已暂停。请充值，再运行 kgnb resume {provider}。",
+        "Provider {provider} has no balance or quota left (HTTP {status}) and is paused. Top it up, then run kgnb resume {provider}.",
     ),
     "provider.rate": (
-        "服务商 {provider} 限流，{retry_after} 秒后再试。若经常出现，请减少 --slots。",
+        "提供方 {provider} 限流，{retry_after} 秒后再试。若经常出现，请减少 --slots。",
         "Provider {provider} limits the rate; asked again in {retry_after} s. If this is frequent, "
         "lower --slots.",
     ),
     "provider.refused": (
-        "服务商 {provider} 以内容审核为由拒绝了这段文字。请换一个服务商处理这一章。",
+        "提供方 {provider} 以内容审核为由拒绝了这段文字。请换一个提供方处理这一章。",
         "Provider {provider} declined this passage (moderation). Use another provider for this chapter.",
     ),
     "provider.rejected": (
-        "服务商 {provider} 不接受模型 {model} 的请求（HTTP {status}）：{detail}。请检查模型名和 base_url。",
+        "提供方 {provider} 不接受模型 {model} 的请求（HTTP {status}）：{detail}。请检查模型名和 base_url。",
         "Provider {provider} rejects the request for model {model} (HTTP {status}): {detail}. "
         "Check the model's name and base_url.",
     ),
     "provider.timeout": (
-        "服务商 {provider} 在 {seconds} 秒内没有答完，已试 {tries} 次。请调大 KGNB_LLM_TIMEOUT 或稍后再试。",
+        "提供方 {provider} 在 {seconds} 秒内没有答完，已试 {tries} 次。请调大 KGNB_LLM_TIMEOUT 或稍后再试。",
         "Provider {provider} did not answer within {seconds} s, {tries} tries. Raise KGNB_LLM_TIMEOUT "
         "or try later.",
     ),
     "provider.too_long": (
-        "这段文字超出了服务商 {provider} 的模型上下文。请调小 KGNB_CHUNK_CHARS。",
+        "这段文字超出了提供方 {provider} 的模型上下文。请调小 KGNB_CHUNK_CHARS。",
         "The passage is over the context window of {provider}'s model. Lower KGNB_CHUNK_CHARS.",
     ),
     "provider.truncated": (
-        "服务商 {provider} 的回答在输出上限处被截断。请调小 KGNB_CHUNK_CHARS 或换输出更长的模型。",
+        "提供方 {provider} 的回答在输出上限处被截断。请调小 KGNB_CHUNK_CHARS 或换输出更长的模型。",
         "The reply of provider {provider} was cut off at its output limit. Lower KGNB_CHUNK_CHARS or "
         "change the model.",
     ),
     "provider.unparsable": (
-        "服务商 {provider} 的回答里没有完整的 JSON 结果。请重试，或换一个模型。",
+        "提供方 {provider} 的回答里没有完整的 JSON 结果。请重试，或换一个模型。",
         "The reply of provider {provider} holds no complete JSON result. Try again, or use another model.",
     ),
     "provider.unreachable": (
-        "连不上服务商 {provider}（{host}），已试 {tries} 次。请检查网络、代理和 base_url。",
+        "连不上提供方 {provider}（{host}），已试 {tries} 次。请检查网络、代理和 base_url。",
         "Provider {provider} ({host}) can't be reached, {tries} tries. Check the network, the proxy and "
         "base_url.",
     ),
@@ -759,9 +776,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "user's rights.",
     ),
     "queue.dead_deliveries": (
-        "领取了 10 次都没有结果（每次持有它的节点都中断了）。请查看节点日志，再让它重新排队。",
-        "Taken 10 times without an outcome (each node that held it died). Look at the nodes' logs, then "
-        "revive it.",
+        "领取了 10 次都没有结果（每次持有它的节点都中断了）。请查看节点日志，再用 kgnb dead retry 让它重新排队。",
+        "Taken 10 times without an outcome (each node that held it died). Look at the nodes' logs, then queue it again with kgnb dead retry.",
     ),
     "queue.dead_no_task": (
         "队列里的这一项没有整数 task_id。请检查写入队列的程序。",
@@ -1444,8 +1460,8 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Task {task} chapter {chapter}: another node holds the lease now, nothing more is written here",
     ),
     "node.slot_broke": (
-        "任务 {task} 章节 {chapter}：程序出错，章节已交还。请把下面的记录报告给 kgnb",
-        "Task {task} chapter {chapter}: a bug; the chapter was handed back. Please report the trace below",
+        "任务 {task} 章节 {chapter}：程序出错，记为该章节的一次失败，满 3 次进入死信。请把下面的记录报告给 kgnb",
+        "Task {task} chapter {chapter}: a bug; it counts as a failure of the chapter, the third makes it a dead letter. Please report the trace below",
     ),
     "node.lease_lost": (
         "租约已属于其他节点，这里的结果作废；无需处理。",
@@ -1610,12 +1626,6 @@ TEXTS: dict[str, tuple[str, str]] = {
         "… {count} more lines; enlarge the window to see them",
     ),
     # --- operate ---
-    "operate.created": ("等待中", "waiting"),
-    "operate.running": ("运行中", "running"),
-    "operate.completed": ("已完成", "completed"),
-    "operate.failed": ("失败", "failed"),
-    "operate.paused": ("已暂停", "paused"),
-    "operate.cancelled": ("已取消", "cancelled"),
     "operate.paused_by_hand": ("手动暂停", "paused by hand"),
     "operate.no_novel": (
         "任务 {task} 的小说已经删除，没有可做的了。可用 kgnb delete {task} 删除任务。",

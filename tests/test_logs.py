@@ -12,14 +12,17 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from run_help import KEY, Place, environment, llm, novel
 
 from kgnb import logs
+from kgnb.chapter import Outcome
 from kgnb.errors import ProviderDown, RateLimited
-from kgnb.texts import TEXTS, Text, say
+from kgnb.model import TaskStatus
+from kgnb.store import lives
+from kgnb.texts import TEXTS, Text, say, use_language
 
 CHAPTERS = 6
 
@@ -68,6 +71,15 @@ class TestTexts:
         assert type(str(text)) is str
         assert type(f"{text}") is str
         assert json.loads(json.dumps({"text": text})) == {"text": str(text)}
+
+    def test_statuses_and_outcomes_are_words_of_the_language(self) -> None:
+        use_language("zh")
+        text = say("node.chapter", task=7, chapter=3, outcome="completed", seconds=1.5)
+        assert text == "任务 7 章节 3：已完成，1.5 秒"
+        assert text.facts["outcome"] == "completed"  # for machines it stays what it is
+        assert "：失败" in say("node.task_closed", task=7, status=TaskStatus.FAILED, seconds=1)
+        for outcome in (*Outcome, *get_args(lives.Outcome), *TaskStatus):
+            assert outcome in ("not_ours", "open") or f"word.{outcome}" in TEXTS
 
     def test_it_travels_as_a_plain_string(self) -> None:
         import copy

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import closing
@@ -25,6 +27,7 @@ from kgnb.providers import Providers
 from kgnb.settings import Settings
 from kgnb.store import tables as t
 from kgnb.store.ledger import Ledger
+from kgnb.texts import TEXTS
 
 URL = "http://127.0.0.1:9/v1"
 OTHER_KEY = "sk-canary-other-77"
@@ -96,6 +99,32 @@ class TestKeys:
         assert Settings.load().keys_path == Path.home() / ".config/kgnb/keys.json"
         monkeypatch.setenv("KGNB_KEYS", "/y/k.json")
         assert Settings.load().keys_path == Path("/y/k.json")
+
+
+_ON_WINDOWS = """
+import sys, os, json, pathlib, tempfile, types, zoneinfo, pydantic, kgnb.errors
+sys.platform = "win32"
+sys.modules["fcntl"] = None
+sys.modules["msvcrt"] = types.SimpleNamespace(LK_LOCK=1, locking=lambda *_: None)
+del os.geteuid
+from kgnb.keys import Keys
+keys = Keys(pathlib.Path(sys.argv[1]))
+keys.save("a", pydantic.SecretStr("k"), "http://h/v1", outside=pathlib.Path(sys.argv[1] + "-data"))
+print(keys.read()["a"].key.get_secret_value())
+"""
+
+
+def test_keys_are_kept_where_there_is_no_fcntl(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _ON_WINDOWS, str(tmp_path / "keys.json")]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.stdout, ran.stderr) == ("k\n", "")
+
+
+@pytest.mark.parametrize("language", [0, 1])
+def test_what_pauses_a_provider_names_the_command_that_lifts_it(language: int) -> None:
+    for key in ("provider.auth", "provider.quota", "provider.no_price", "provider.budget_money"):
+        assert "kgnb resume {provider}" in TEXTS[key][language]
+    assert "kgnb dead retry" in TEXTS["queue.dead_deliveries"][language]
 
 
 # --- following the table
@@ -322,6 +351,7 @@ def test_what_a_test_finds_wrong_is_told_with_advice(place: Place, server: Llm) 
         (("add", "a"), ("--url",)),
         (("add", "a", "--url", "not a url"), ("base_url",)),
         (("add", "a", "--url", f"http://h/{'x' * 300}"), ("--url", "255")),
+        (("add", "a", "--url", URL, "--display-name", "x" * 101), ("--display-name", "100")),
         (("add", "a", "--url", URL, "--key-env", "NOT_SET"), ("NOT_SET",)),
         (("test", "nobody"), ("nobody",)),
     ],
