@@ -283,6 +283,7 @@ def _node(
         Rates(app.queue.link, amounts(app.settings.rpm), amounts(app.settings.tpm)),
         suspend_seconds=app.settings.suspend_seconds,
         most=app.settings.slots_for(1),
+        most_in_all=app.settings.max_slots,
     )
     asker = Asker(
         app.cache,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -65,7 +66,7 @@ class _Call:
 
 
 class Gate:
-    """Asks for a node; ``most`` is the number of slots of each provider."""
+    """Asks for a node; ``most`` is the number of slots of each provider, ``most_in_all`` of all together."""
 
     def __init__(
         self,
@@ -76,6 +77,7 @@ class Gate:
         *,
         suspend_seconds: float,
         most: int,
+        most_in_all: int | None = None,
     ) -> None:
         self.paused: Mapping[str, float] = {}
         """Paused providers → until (epoch seconds), as the node's last poll found them."""
@@ -90,6 +92,8 @@ class Gate:
         self._most = most
         self._limiters: dict[str, SlotLimiter] = {}
         self._asking: dict[str, asyncio.Semaphore] = {}
+        # Slots are at least one for each provider, and chapters are read ahead: the cap of all is kept here.
+        self._asking_in_all = asyncio.Semaphore(most_in_all or sys.maxsize)
         self._telling: set[asyncio.Task[object]] = set()
         self._full: dict[str, float] = {}  # until when a rate is used up, by the local monotonic clock
 
@@ -230,6 +234,11 @@ class Gate:
         Raises ProviderPaused when a pause begins while it waits.
         """
         asking = self._asking.setdefault(provider.key, asyncio.Semaphore(self._most))
+        async with self._place_in(asking, provider), self._place_in(self._asking_in_all, provider):
+            yield
+
+    @asynccontextmanager
+    async def _place_in(self, asking: asyncio.Semaphore, provider: Provider) -> AsyncIterator[None]:
         while True:
             try:
                 async with asyncio.timeout(PAUSE_LOOK_SECONDS):
