@@ -174,6 +174,8 @@ class Node:
         self.states = poll.state
         self.polls += 1
         self._newer = poll.newer
+        if self.gate.paused.keys() - poll.suspended.keys():
+            self._wake.set()  # a pause is over: its queues are asked at once
         self.gate.heard(poll, served)
         return poll
 
