@@ -62,6 +62,8 @@ async def serve(
                         return
                     ready(app, node)
                     log.info(say("node.started", node=node.name, slots=settings.slots_for(1)))
+                    if settings.slots_by_hand:
+                        log.info(say("node.slots_by_hand", slots=settings.slots))
                     await _work(app, node, leaving, drain)
                 again = app.engines_gone and not leaving.is_set()
                 await left(app)

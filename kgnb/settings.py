@@ -260,6 +260,11 @@ class Settings(BaseSettings):
             return {}
         return {"slots": slots, "max_slots_per_provider": slots, "max_slots": slots * MANY_PROVIDERS}
 
+    @property
+    def slots_by_hand(self) -> bool:
+        """Whether the slots are a person's word, which the two caps don't limit: see :meth:`for_slots`."""
+        return all(getattr(self, name) == value for name, value in self.for_slots(self.slots).items())
+
     @classmethod
     def language_only(cls) -> Literal["zh", "en"]:
         """The language for help texts, before the settings as a whole are known to be right."""

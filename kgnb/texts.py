@@ -1271,6 +1271,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Stop at once; chapters in flight go back to the queue",
     ),
     "panel.started": ("节点已启动", "The node has started"),
+    "panel.stopped": (
+        "节点已停止；没做完的章节在队列里，随时可以再启动。",
+        "The node has stopped; what is left waits in the queue. Start it again whenever you like.",
+    ),
     "panel.stopping": ("正在停止：等手上的章节做完", "Stopping: waiting for chapters in flight"),
     "panel.stopping_now": (
         "正在立即停止：手上的章节交还队列",
@@ -1389,6 +1393,11 @@ TEXTS: dict[str, tuple[str, str]] = {
     "node.started": (
         "节点 {node} 已启动，槽位 {slots} 个/提供方",
         "Node {node} started, {slots} slots per provider",
+    ),
+    "node.slots_by_hand": (
+        "槽位数 {slots} 由用户直接指定，本进程不受 KG_MAX_PROCESSES_PER_PROVIDER 和 KG_MAX_TOTAL_PROCESSES 限制",
+        "The user asked for {slots} slots, so KG_MAX_PROCESSES_PER_PROVIDER and KG_MAX_TOTAL_PROCESSES don't "
+        "limit this process",
     ),
     "node.left_alone": (
         "节点 {node} 已离开；Redis 连不上，它的章节要等租约过期（最多 {seconds} 秒）才由别的节点接手",
