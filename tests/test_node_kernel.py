@@ -272,7 +272,7 @@ def test_node_processes_leave_with_their_kernel(place: Place, server: Llm, end: 
 
 
 def test_a_batch_run_ends_by_itself_before_its_session(place: Place, server: Llm) -> None:
-    seconds = 36
+    seconds = 30
     server.server.latency = 4
     place.env |= {
         "KAGGLE_KERNEL_RUN_TYPE": "Batch",
