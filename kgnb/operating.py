@@ -16,19 +16,25 @@ from kgnb.app import App
 from kgnb.errors import GraphConflict, InputError
 from kgnb.llm.limits import Breaker
 from kgnb.model import ChapterStatus, Novel, Task, TaskStatus
-from kgnb.queueing import dead_items, drop_items, known_queues, push, until_let_go
+from kgnb.queueing import (
+    LET_GO_SECONDS,
+    LOOK_SECONDS,
+    dead_items,
+    drop_items,
+    known_queues,
+    push,
+    until_let_go,
+)
 from kgnb.settling import SettleJob, settle
-from kgnb.store.claim import DeadItem
+from kgnb.store.claim import Ask, DeadItem
 from kgnb.store.commands import Commanded
-from kgnb.store.dead import leased, take_off
+from kgnb.store.dead import asked_in, take_off
 from kgnb.store.ledger import ChapterEnd
 from kgnb.store.link import mapped
 from kgnb.texts import say
 
 R = TypeVar("R")
 
-OPENING_SECONDS = 1.0
-"""A node that took a task's item just before a pause has opened it by then."""
 CONFLICTS = 20
 """Tries against other settles of the same novel, a quarter of a second apart."""
 
@@ -49,14 +55,31 @@ class Done:
 
 
 async def pause_task(app: App, task_id: int) -> Done:
-    """Pauses a task: nodes hand its chapters back within 2 s. Its waiting items go, as one starts it."""
+    """Pauses a task: nodes hand its chapters back within 2 s. Its fresh items go, as one starts it.
+
+    Raises InputError where a node still holds one after a lease and a bit: it may start the task later.
+    """
     found = _checked(await app.ledger.pause_task(task_id), "operate.not_pausable")
-    await drop_items(app, found.task)
-    if found.status is TaskStatus.CREATED and await leased(app.queue.link, await known_queues(app), task_id):
-        # Some node took the fresh item before; where it opened the task after our write, the task runs.
-        await asyncio.sleep(OPENING_SECONDS)
-        await app.ledger.pause_task(task_id)
+    if await _end_items(app, found.task):
+        # A node took a fresh item before. It writes "running" before it says that the item is answered.
+        _checked(await app.ledger.pause_task(task_id), "operate.not_pausable")
     return Done(found.task, found.status, found.outcome == "done")
+
+
+async def _end_items(app: App, task: Task) -> bool:
+    """Takes waiting items off and waits until the held ones are answered; whether there was one of these."""
+    deadline = time.monotonic() + app.settings.lease_seconds + LET_GO_SECONDS
+    queues, waited = await known_queues(app, task), False
+    while True:
+        await drop_items(app, task)
+        asked = await asked_in(app.queue.link, queues, task.id)
+        if not asked:
+            return waited
+        if time.monotonic() > deadline:
+            raise InputError("operate.still_asked", task=task.id)
+        waited = True
+        await app.queue.poll([Ask(queue) for queue in asked])  # a dead node's waits again, to be taken off
+        await asyncio.sleep(LOOK_SECONDS)
 
 
 async def resume_task(app: App, task_id: int) -> Done:

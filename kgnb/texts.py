@@ -1641,6 +1641,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The novel of task {task} is deleted, so there is nothing to do. Delete the task with kgnb delete "
         "{task}.",
     ),
+    "operate.still_asked": (
+        "任务 {task} 已写为暂停，但有节点拿着它的队列项还没有打开，之后可能会启动它。请过一会儿再运行 kgnb pause-task {task}。",
+        "Task {task} is written as paused, but a node holds its item without opening it and may start it later. Run "
+        "kgnb pause-task {task} again in a while.",
+    ),
     "operate.not_pausable": (
         "任务 {task} {status}，没有什么可暂停。用 kgnb status 查看任务。",
         "Task {task} is {status}; there is nothing to pause. See kgnb status.",

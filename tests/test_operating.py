@@ -197,8 +197,46 @@ class TestPausing:
         pausing = asyncio.create_task(operating.pause_task(app, task_id))
         while await status(app, task_id) != "paused":
             await asyncio.sleep(0.02)
+        await asyncio.sleep(1.5)  # much too late: SQL was slow
+        assert not pausing.done()
         await reopen(app, claim)
         assert (await pausing).was is TaskStatus.CREATED
+        assert await status(app, task_id) == "paused"
+
+    async def test_one_that_main_pauses_and_retries_meanwhile(self, app: App) -> None:
+        task_id = await new_task(app)
+        held = await hold(app)
+        await execute(app.ledger, set_task(task_id, status="paused"))
+        await app.queue.push(NEW, task_id, "deepseek")
+        (fresh,) = (await take(app.queue, NEW, mine=(task_id,), tasks=1)).refreshed
+        assert fresh.token == held.token
+        pausing = asyncio.create_task(operating.pause_task(app, task_id))
+        await asyncio.sleep(0.3)
+        await reopen(app, fresh)
+        assert (await pausing).was is TaskStatus.PAUSED
+        assert await status(app, task_id) == "paused"
+
+    async def test_one_whose_taker_died_or_hands_it_back(self, app: App) -> None:
+        task_id = await new_task(app)
+        assert len((await take(app.queue, NEW, tasks=1)).claims) == 1
+        await app.queue.forget_node(app.queue.node, [NEW])
+        await operating.pause_task(app, task_id)
+        assert (await take(app.queue, NEW, tasks=1)).claims == []
+        await operating.resume_task(app, task_id)
+        claims = (await take(app.queue, NEW, tasks=1)).claims
+        pausing = asyncio.create_task(operating.pause_task(app, task_id))
+        await asyncio.sleep(0.3)
+        await app.queue.release(claims)
+        await pausing
+        assert (await take(app.queue, NEW, tasks=1)).claims == []
+        assert await status(app, task_id) == "paused"
+
+    async def test_one_that_nobody_opens_is_said(self, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+        task_id = await new_task(app)
+        assert len((await take(app.queue, NEW, tasks=1)).claims) == 1
+        monkeypatch.setattr(operating, "LET_GO_SECONDS", 0.4 - app.settings.lease_seconds)
+        with refused("operate.still_asked"):
+            await operating.pause_task(app, task_id)
         assert await status(app, task_id) == "paused"
 
     async def test_what_is_wrong_is_said(self, app: App) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from typing import Any
 
 from kgnb.store.claim import DeadItem
 from kgnb.store.link import Command, Link
@@ -36,3 +38,16 @@ async def leased(link: Link, queues: Iterable[str], task_id: int) -> bool:
     own = (f"t:{task_id}", f"c:{task_id}:")
     members = [member.decode("utf-8", "replace") for one in await link.trip(commands) for member in one]
     return any(member == own[0] or member.startswith(own[1]) for member in members)
+
+
+async def asked_in(link: Link, queues: Iterable[str], task_id: int) -> list[str]:
+    """The queues where a task's item is held and not answered yet: whoever opens it starts a paused task."""
+    names = list(queues)
+    commands: list[Command] = [("HGET", f"kgnb:held:{{{q}}}", f"t:{task_id}") for q in names]
+    held = await link.trip(commands) if commands else []
+    return [q for q, raw in zip(names, held, strict=True) if raw is not None and _is_fresh(json.loads(raw))]
+
+
+def _is_fresh(record: dict[str, Any]) -> bool:
+    """As common.lua has it."""
+    return not record["opened"] or int(record["asked"]) > int(record["answered"])
