@@ -56,7 +56,7 @@ def picture(page: Any, name: str) -> None:
     ARTEFACTS.mkdir(exist_ok=True)
     panel = page.locator(PANEL).first
     panel.scroll_into_view_if_needed()
-    time.sleep(0.5)
+    time.sleep(0.3)
     panel.screenshot(path=ARTEFACTS / f"panel-{name}.png")
 
 
@@ -125,7 +125,7 @@ def _busy_book(page: Any, place: Place) -> None:
     panel = page.locator(PANEL).first
     with page.expect_file_chooser() as chooser:
         click(page, "选择文件")
-    chooser.value.set_files(novel(place.path / "长篇.txt", 90))
+    chooser.value.set_files(novel(place.path / "长篇.txt", 70))
     panel.locator("button:has-text('(1)')").wait_for()
     click(page, "提交")
     says(page, "已排队为任务")
@@ -147,7 +147,7 @@ def _busy_book(page: Any, place: Place) -> None:
 
 def _waits_for_a_cell(page: Any) -> None:
     """While another cell runs the figures go on, and the panel says that clicks wait."""
-    lab_help.type_cell(page, "import time; time.sleep(7)")
+    lab_help.type_cell(page, "import time; time.sleep(5.5)")
     told = says(page, "点击要等它结束", 6)
     first, before = told.inner_text(), percent(page)
     page.wait_for_timeout(2_500)
@@ -164,7 +164,7 @@ def _story_and_its_graph(page: Any, lab: Lab) -> None:
     panel.locator(".kgnb-task:has-text('青石渡'):has-text('已完成')").wait_for(timeout=30_000)
     for words, name in (("提供方", "providers"), ("实况", "live"), ("日志", "log")):
         tab(page, words)
-        time.sleep(1)
+        time.sleep(0.4)
         picture(page, name)
     tab(page, "图谱")
     panel.locator("select:visible").first.select_option(label="青石渡 · 2")

@@ -55,6 +55,7 @@ class Desk:
         self._next: Settings | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._typed: set[str] = set()
+        self._stopping = False
 
     def turn_to(self, node: Node) -> None:
         """From now on it is about this node."""
@@ -193,8 +194,13 @@ class Desk:
             self.say(say("panel.settings_kept"))
 
     def turn(self) -> None:
-        """Called by the refresher: starts the node anew once it has left."""
-        if self._next is None or self.node.is_alive:
+        """Called by the refresher: tells that the node has left, or starts it anew with other settings."""
+        if self.node.is_alive:
+            return
+        if self._stopping and self._next is None:
+            self.say(say("panel.stopped"))
+        self._stopping = False
+        if self._next is None:
             return
         self._take_over()
         if self._loop is not None and self._loop.is_running():
@@ -212,6 +218,12 @@ class Desk:
         """Starts the node. Raises InputError where it may not join a shared queue."""
         self.node.start()
         self.say(say("panel.started"))
+
+    def stop(self, *, now: bool = False) -> None:
+        """Stops the node; the panel tells when it has left."""
+        self._stopping = True
+        self.node.stop(now=now, wait=False)
+        self.say(say("panel.stopping_now" if now else "panel.stopping"), "warn")
 
     def _start(self) -> None:
         try:

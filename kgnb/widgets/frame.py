@@ -126,9 +126,7 @@ class Panel:
     def close(self) -> None:
         """Takes the panel away; the node goes on. :func:`panel` makes it anew."""
         with self._refreshing:
-            if self._root is not None:
-                self._root.close()
-            self._root = None
+            self._take_away()
         self.desk.busy.forget()
         self._wake.set()
 
@@ -141,6 +139,14 @@ class Panel:
 
     # --- widgets
 
+    def _take_away(self) -> None:
+        """Closes every widget: an old copy in some cell must not look alive."""
+        from kgnb.widgets import kit
+
+        if self._root is not None:
+            kit.close(self._root)
+        self._root = None
+
     def _build(self) -> None:
         import ipywidgets as w
 
@@ -152,6 +158,7 @@ class Panel:
         from kgnb.widgets.providers import Providers
         from kgnb.widgets.run import Run
 
+        self._take_away()
         self._language = language()
         made = {
             "connect": Connect,

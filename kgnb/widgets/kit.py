@@ -90,3 +90,10 @@ def options(choice: Any, wanted: Sequence[tuple[str, Any]]) -> None:
     choice.options = list(wanted)
     if any(value == chosen for _, value in wanted):
         choice.value = chosen
+
+
+def close(widget: Any) -> None:
+    """Closes a widget and all below it."""
+    for child in getattr(widget, "children", ()):
+        close(child)
+    widget.close()

@@ -146,12 +146,10 @@ class Run:
         self._desk.start()
 
     def _stop(self, _: object = None) -> None:
-        self._desk.node.stop(wait=False)
-        self._desk.say(say("panel.stopping"), "warn")
+        self._desk.stop()
 
     def _stop_now(self, _: object = None) -> None:
-        self._desk.node.stop(now=True, wait=False)
-        self._desk.say(say("panel.stopping_now"), "warn")
+        self._desk.stop(now=True)
 
     def _submit(self, _: object = None) -> None:
         name, content = uploaded(self.upload)

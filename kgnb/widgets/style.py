@@ -34,6 +34,7 @@ vertical-align:top}
 .kgnb-table .r{text-align:right;width:1%;padding-left:18px;white-space:nowrap;
 font-variant-numeric:tabular-nums}
 .kgnb-table tr:hover{background:none}
+.kgnb-table .r+td:not(.r),.kgnb-table .r+th:not(.r){padding-left:16px}
 .kgnb-part{margin-top:14px}
 .kgnb-chart{display:block;width:100%;max-width:1100px;height:auto;color:inherit}
 .kgnb-task{display:grid;grid-template-columns:minmax(0,1fr) auto;gap:0 12px;align-items:baseline}
