@@ -209,12 +209,12 @@ def test_the_next_run_pays_nothing_twice_and_has_the_same_graph(tmp_path: Path) 
     first, worker, build, whole = places
     book = novel(tmp_path / "book.txt", 40, lines=6)
     try:
-        with llm(latency=0.6) as server:
+        with llm(latency=1.2) as server:
             for place in places:
                 place.path.mkdir()
                 place.env |= server.env()
             assert first.run("submit", book, "--provider", "dryrun").code == 0
-            ran = first.run("worker", env={"KGNB_SESSION_SECONDS": "10"})
+            ran = first.run("worker", env={"KGNB_SESSION_SECONDS": "16"})
             assert ran.code == 0, ran
             report = json.loads((first.data / "kgnb-report.json").read_text("utf-8"))
             done, left = report["local"]["outcomes"]["completed"], report["left"]["chapters"]
