@@ -107,15 +107,13 @@ class Reconciler:
         queue = self._node.stores.queue
         # Nobody serves it any more, so nobody reaps it either: leases of dead nodes become items again.
         await queue.poll([Ask(source)])
-        waiting = await queue.waiting(source)
-        if not waiting:
+        if not await queue.waiting(source):
             return
         heir = await self._heir()
         if heir is None:
             return
         target = source.rpartition(":")[0] + ":" + heir.key
-        for task_id in waiting:
-            await queue.move(source, target, task_id, heir.key)
+        for task_id in await queue.move(source, target, heir.key):
             log.warning(say("node.moved_queue", task=task_id, source=source, target=target))
         self._node.wake()
 

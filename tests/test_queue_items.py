@@ -178,6 +178,37 @@ class TestItems:
         assert ids(await queue.poll(asks)) == [(2, 0)]
 
     @pytest.mark.parametrize("key", [NEW, OLD])
+    async def test_a_whole_queue_moves_in_its_order(self, make: Maker, key: str) -> None:
+        queue, target = make(), key.replace("openai", "other")
+        end = queue.redis.rpush if key == OLD else queue.redis.lpush
+        await end(key, "garbage")
+        for number in range(1, 451):
+            item = {"task_id": number % 300 + 1, "provider": "openai", "note": ["长", "\ud800", number]}
+            await end(key, json.dumps(item))
+        before = list(range(1, 451))
+        looks = (await queue.redis.info("commandstats"))["cmdstat_lrange"]["calls"]
+        assert await queue.move(key, target, "other") == list(dict.fromkeys(n % 300 + 1 for n in before))
+        assert (await queue.redis.info("commandstats"))["cmdstat_lrange"]["calls"] - looks <= 2
+        assert await queue.redis.lrange(key, 0, -1) == [b"garbage"]
+        moved = [json.loads(raw) for raw in await queue.redis.lrange(target, 0, -1)]
+        moved = moved if key == OLD else moved[::-1]
+        assert [i["note"][2] for i in moved] == before
+        assert {i["provider"] for i in moved} == {"other"}
+        assert moved[0]["note"][:2] == ["长", "\ud800"]
+
+    async def test_a_moved_tasks_chapters_go_and_a_held_ones_stay(self, make: Maker) -> None:
+        queue = make()
+        for task in (1, 2):
+            await opened(queue, task, 2)
+        await queue.forget_node("a", [NEW])
+        assert len((await take(queue, tasks=1)).claims) == 1  # one of them is somebody's again
+        (moved,) = await queue.move(NEW, NEW.replace("openai", "other"), "other")
+        other = 3 - moved
+        chapters = await queue.known([NEW])
+        assert moved not in chapters
+        assert (chapters[other].chapters, chapters[other].held) == (2, True)
+
+    @pytest.mark.parametrize("key", [NEW, OLD])
     async def test_unknown_fields_survive_to_the_byte(self, make: Maker, key: str) -> None:
         queue = make()
         raw = '{"task_id": 7 , "big": 12345678901234567890, "e": [], "s": "，\\"kgnb\\":{}}", "f": 1.10 }'

@@ -27,8 +27,9 @@ from pydantic import SecretStr
 from redis.exceptions import ResponseError
 
 from kgnb.errors import ServiceError
-from kgnb.store.claim import Ask, Backoff, Buried, Claim, DeadItem, Known, Poll, QueueState, task_of
+from kgnb.store.claim import Ask, Backoff, Buried, Claim, DeadItem, Known, Poll, QueueState
 from kgnb.store.link import Command, Link, mapped, script
+from kgnb.store.moving import move
 from kgnb.store.survey import LIMIT, QUEUES, SUSPEND, Survey, read_suspended
 from kgnb.texts import say
 
@@ -326,19 +327,13 @@ class Queue(Survey):
         end = "RPUSH" if queue.startswith("kg:ai_queue:") else "LPUSH"
         await self.link.one((end, queue, json.dumps(item, ensure_ascii=False, separators=(",", ":"))))
 
-    async def move(self, source: str, target: str, task_id: int, provider: str) -> None:
-        """Moves a task's waiting items to another queue, as they are but for the provider's name.
+    async def move(self, source: str, target: str, provider: str) -> list[int]:
+        """Moves every waiting task's items to another queue of the same prefix, in their order, as they are
+        but for the provider's name. Returns the tasks. What is no task's item stays.
 
         They wait there before they are gone here, so that a crash in between leaves a second copy, not none.
         """
-        items = [i for i in await self.link.one(("LRANGE", source, 0, -1)) if task_of(i) == task_id]
-        if source.startswith("kg:ai_queue:"):
-            items.reverse()  # newest first, as the other kind of list is
-        end = "RPUSH" if target.startswith("kg:ai_queue:") else "LPUSH"
-        moved = [json.loads(item) | {"provider": provider} for item in reversed(items)]
-        texts = [json.dumps(item, ensure_ascii=False, separators=(",", ":")) for item in moved]
-        await self.link.trip([(end, target, text) for text in texts])
-        await self.drop_task(source, task_id, fresh=True)
+        return await move(self.link, source, target, provider)
 
     async def drop_task(self, queue: str, task_id: int, *, fresh: bool = False) -> None:
         """Forgets a task that is over: its chapters, those in flight too, and its waiting items.
