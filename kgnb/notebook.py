@@ -55,6 +55,7 @@ class Node:
 
     def __init__(self, settings: Settings, place: Place | None = None) -> None:
         self.settings = settings
+        self._asked = settings  # as the cell that made it found them
         self.place = place or where_am_i()
         self.recent = Recent()
         """The last log lines."""
@@ -69,7 +70,8 @@ class Node:
     def from_env(cls, **given: Any) -> Node:
         """A node of the settings in environment, secrets and ``.env``; ``given`` (names of
         kgnb.settings.Settings fields, such as ``data`` or ``resume_from``) win.
-        The one that runs already, if its settings are the same.
+        The one that runs already, if they are what that one was made of: what a person changed in its panel
+        since outlives another run of the cell.
 
         Raises SettingsError that names the setting.
         """
@@ -77,7 +79,7 @@ class Node:
         settings, found = load_settings(place=place, **given)
         use_language(settings.lang)
         with _guard:
-            if _current is not None and _current.is_alive and _current.settings == settings:
+            if _current is not None and _current.is_alive and _current._asked == settings:
                 return _current
         node = cls(settings, place)
         node.sources = {variable: secret.source for variable, secret in found.items()}

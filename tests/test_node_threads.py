@@ -234,3 +234,14 @@ class TestTelling:
         lines = recent.lines()
         assert (len(lines), lines[-1].text) == (KEPT, f"line {3 * KEPT - 1}\\n")
         assert recent.lines(after=lines[-1].number) == []
+
+
+def test_what_a_panel_changed_outlives_another_run_of_the_cell(tmp_path: Path) -> None:
+    node = Node.from_env(data=tmp_path / "data", slots=2)
+    try:
+        node.start()
+        node.settings = node.settings.model_copy(update={"slots": 3})
+        assert Node.from_env(data=tmp_path / "data", slots=2) is node
+        assert Node.from_env(data=tmp_path / "data", slots=4) is not node
+    finally:
+        node.stop(now=True)

@@ -123,7 +123,7 @@ class Run:
             layout=w.Layout(width="128px", margin="2px"),
         )
         self.path = kit.field(say("panel.f_path"), hint="/kaggle/input/…/book.txt", flex="1 1 260px")
-        self.provider = kit.choice(say("panel.f_by"), [(say("panel.by_default"), None)], flex="0 1 240px")
+        self.provider = kit.choice(say("panel.f_by"), [(say("panel.by_default"), "")], flex="0 1 240px")
         self.submit = kit.button(
             say("panel.submit"), desk.safely(self._submit), style="primary", width="96px"
         )
@@ -156,7 +156,7 @@ class Run:
         path = self.path.value.strip()
         if not content and not path:
             raise InputError("panel.no_book")
-        provider = self.provider.value
+        provider = self.provider.value or None  # a list shows None as nothing chosen
 
         async def work(app: App) -> Plan:
             return await (
@@ -190,7 +190,7 @@ class Run:
                 button.disabled = not able
         cluster = status["cluster"] or {}
         names = [(p["name"], p["name"]) for p in cluster.get("providers", ())]
-        kit.options(self.provider, [(say("panel.by_default"), None), *names])
+        kit.options(self.provider, [(say("panel.by_default"), ""), *names])
         self._tasks(cluster.get("tasks", ()), known=bool(cluster))
 
     def _tasks(self, tasks: Any, *, known: bool) -> None:
