@@ -282,7 +282,7 @@ def _node(
         Purse(app.ledger, budget_of(app.settings)),
         Rates(app.queue.link, amounts(app.settings.rpm), amounts(app.settings.tpm)),
         suspend_seconds=app.settings.suspend_seconds,
-        most=app.settings.slots_for(1),
+        most=lambda provider: app.settings.slots_for(1, provider.key),
         most_in_all=app.settings.max_slots,
     )
     asker = Asker(

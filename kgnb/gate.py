@@ -66,7 +66,7 @@ class _Call:
 
 
 class Gate:
-    """Asks for a node; ``most`` is the number of slots of each provider, ``most_in_all`` of all together."""
+    """Asks for a node; ``most`` tells the number of a provider's slots, ``most_in_all`` of all together."""
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Gate:
         rates: Rates,
         *,
         suspend_seconds: float,
-        most: int,
+        most: Callable[[Provider], int],
         most_in_all: int | None = None,
     ) -> None:
         self.paused: Mapping[str, float] = {}
@@ -233,7 +233,7 @@ class Gate:
 
         Raises ProviderPaused when a pause begins while it waits.
         """
-        asking = self._asking.setdefault(provider.key, asyncio.Semaphore(self._most))
+        asking = self._asking.setdefault(provider.key, asyncio.Semaphore(self._most(provider)))
         async with self._place_in(asking, provider), self._place_in(self._asking_in_all, provider):
             yield
 
@@ -253,7 +253,7 @@ class Gate:
 
     def limiter(self, provider: Provider) -> SlotLimiter:
         """The provider's slots here."""
-        return self._limiters.setdefault(provider.key, SlotLimiter(self._most))
+        return self._limiters.setdefault(provider.key, SlotLimiter(self._most(provider)))
 
     def wait(self, provider: Provider) -> float:
         """Seconds until a rate limit of the provider is over, its own or the user's; 0 = none."""

@@ -162,8 +162,8 @@ def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: _Values) ->
 def _slots(node: Node) -> Iterator[Metric]:
     served = node.providers.served()
     busy = Counter(work.provider for work in list(node.slots.works.values()))
-    most = node.settings.slots_for(len(served))
-    allowed = {p.key: min(most, node.gate.limiter(p).slots) for p in served if not p.is_rules}
+    most = {p.key: node.settings.slots_for(len(served), p.key) for p in served}
+    allowed = {p.key: min(most[p.key], node.gate.limiter(p).slots) for p in served if not p.is_rules}
     working = {p.key: busy[p.key] for p in served}
     yield _gauge("kgnb_slots", "Slots that may work now; a rate limit shrinks them.", allowed, "provider")
     yield _gauge("kgnb_slots_busy", "Chapters in flight.", working, "provider")

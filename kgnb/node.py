@@ -210,7 +210,7 @@ class Node:
     def _free(self, provider: Provider, served: int) -> int:
         if self._shut(provider):
             return 0
-        limit = min(self.settings.slots_for(served), self.gate.limiter(provider).slots)
+        limit = min(self.settings.slots_for(served, provider.key), self.gate.limiter(provider).slots)
         if provider.is_rules:  # no provider to protect: enough that the processes never wait for the stores
             limit = max(limit, RULES_SLOTS_PER_CORE * self.settings.cpus)
         # A chapter whose replies are stored gives its slot to the next one while its graph is written; at

@@ -147,7 +147,7 @@ class Providers:
             provider,
             timeout=self._settings.llm_timeout,
             tries=self._settings.llm_tries,
-            connections=self._settings.slots_for(1),
+            connections=self._settings.slots_for(1, provider.key),
         )
 
     async def close(self) -> None:

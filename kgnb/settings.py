@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
@@ -100,6 +101,8 @@ class Settings(BaseSettings):
     """Empty = the host's name. Held by a live node: -2, -3 … is added."""
     slots: int = Field(2, validation_alias="KG_WORKERS_PER_PROVIDER", ge=1)
     """Chapters in flight per provider."""
+    slots_each: str = Field("", validation_alias="KGNB_SLOTS")
+    """Slots of single providers, ``openai=5,deepseek=20``; the others have KG_WORKERS_PER_PROVIDER."""
     providers: str = Field("", validation_alias="KG_WORKER_PROVIDERS")
     """Comma-separated names to serve; empty = all active ones."""
     max_slots: int = Field(50, validation_alias="KG_MAX_TOTAL_PROCESSES", ge=1)
@@ -177,7 +180,7 @@ class Settings(BaseSettings):
             raise ValueError("must start with http:// or https://")
         return url.rstrip("/")
 
-    @field_validator("rpm", "tpm", "budget", "budget_tokens")
+    @field_validator("slots_each", "rpm", "tpm", "budget", "budget_tokens")
     @classmethod
     def _amounts(cls, text: str) -> str:
         amounts(text)
@@ -341,10 +344,13 @@ class Settings(BaseSettings):
             return self.cpu_workers
         return _cores()
 
-    def slots_for(self, providers: int) -> int:
-        """Slots of each provider when ``providers`` are served, under both caps."""
+    def slots_for(self, providers: int, key: str = "") -> int:
+        """Slots of the provider ``key`` (lower case; "" = one that has no number of its own) when
+        ``providers`` are served, under both caps."""
         fair = max(1, math.floor(self.max_slots / max(1, providers)))
-        return max(1, min(self.slots, self.max_slots_per_provider, fair))
+        each = _each(self.slots_each)
+        wanted = int(each.get(key, each.get("", self.slots)))
+        return max(1, min(wanted, self.max_slots_per_provider, fair))
 
 
 def amounts(text: str) -> dict[str, float]:
@@ -357,6 +363,11 @@ def amounts(text: str) -> dict[str, float]:
         name, _, number = part.rpartition("=")
         _put(found, name, _positive(number))
     return found
+
+
+@cache
+def _each(text: str) -> Mapping[str, float]:
+    return amounts(text)
 
 
 def prices(text: str) -> dict[str, tuple[float, float]]:

@@ -1221,7 +1221,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "This node serves the ticked ones; slots are chapters in flight at each of them.",
     ),
     "panel.rules_note": ("内置规则，不用密钥、不花钱", "built-in rules: no key, no cost"),
-    "panel.slots": ("槽位数", "Slots each"),
+    "panel.slots": ("槽位", "Slots"),
     "panel.apply_served": ("应用到本节点", "Apply to this node"),
     "panel.none_served": (
         "一个提供方也没勾选。请至少勾一个再应用；要停下来就到「运行」页点「停止」。",

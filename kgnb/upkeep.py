@@ -95,7 +95,7 @@ class Upkeep:
             works = [w for w in node.slots.works.values() if w.provider == provider.key]
             works.sort(key=lambda w: w.slot)
             busy += [(provider.name, w.claim.task_id, w.since, False) for w in works]
-            free = max(0, node.settings.slots_for(len(served)) - len(works))
+            free = max(0, node.settings.slots_for(len(served), provider.key) - len(works))
             idle += [(provider.name, None, None, False)] * free
         named = {task_id for _, task_id, *_ in busy}
         for task_id, held in node.keeper.held.items():

@@ -60,7 +60,7 @@ async def asking(
     client = Client(provider, timeout=10, tries=tries, connections=most)
     health, purse = Health(), Purse(ledger, budget or Budget())
     shared = Rates(queue.link, amounts(rpm), amounts(tpm), **rates)
-    gate = Gate(queue, health, purse, shared, suspend_seconds=600, most=most)
+    gate = Gate(queue, health, purse, shared, suspend_seconds=600, most=lambda _: most)
     try:
         yield Asking(gate, client, health, purse, queue, shared)
     finally:

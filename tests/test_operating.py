@@ -487,7 +487,7 @@ class TestProviders:
             await operating.pause_provider(app, "DeepSeek")
         else:
             await Breaker(app.queue.redis).pause("DeepSeek", reason="wrong key")
-        gate = Gate(app.queue, app.health, None, None, suspend_seconds=600, most=1)  # type: ignore[arg-type]
+        gate = Gate(app.queue, app.health, None, None, suspend_seconds=600, most=lambda _: 1)  # type: ignore[arg-type]
         await gate.lift(app.providers.get("DeepSeek"))
         assert bool(await app.queue.suspended(["DeepSeek"])) == by_hand
 

@@ -391,9 +391,9 @@ class TestProviders:
             tab._rows["mine"].pause.click()
             until(lambda: tab._rows["mine"].pause.description == "暂停")
             tab._rows["rules"].served.value = False
-            tab.slots.value = 7
+            tab._rows["mine"].slots.value = 7
             tab.apply.click()  # the node leaves and starts anew
-            until(lambda: node.state == "running" and node.settings.slots == 7)
+            until(lambda: node.state == "running" and node.settings.slots_for(1, "mine") == 7)
             assert node.settings.wanted_providers == ("mine",)
             assert all(CANARY not in text for _, text in values(panel._root))
             node.stop(now=True)

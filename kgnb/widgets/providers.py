@@ -28,8 +28,12 @@ class Row:
         self._about = kit.html(flex="1 1 auto")
         self.pause = kit.button(say("panel.pause"), desk.safely(self._turn), width="76px")
         self.test = kit.button(say("panel.ask"), desk.safely(self._test), width="76px")
-        buttons = [] if rules else [self.pause, self.test]
-        self.box = kit.row(self.served, self._about, *buttons, wrap=False)
+        slots = desk.node.settings.slots_for(1, name.lower())
+        self.slots = kit.field(say("panel.slots"), slots, kind="number", width="120px")
+        self.slots.min, self.slots.max = 1, 500
+        # The rules have as many as the cores are good for.
+        controls = [] if rules else [self.slots, self.pause, self.test]
+        self.box = kit.row(self.served, self._about, *controls, wrap=False)
         self.box.add_class("kgnb-row")
 
     def update(self, one: html.Item) -> None:
@@ -75,9 +79,6 @@ class Providers:
         self._rows: dict[str, Row] = {}
         self._list = kit.column()
         self._hint = kit.html()
-        settings = desk.node.settings
-        self.slots = kit.field(say("panel.slots"), settings.slots, kind="number", width="150px")
-        self.slots.min, self.slots.max = 1, 500
         self.apply = kit.button(say("panel.apply_served"), desk.safely(self._apply))
         self.name = kit.field(say("panel.f_provider"), hint="deepseek")
         self.url = kit.field("base_url", hint="https://api.example.com/v1")
@@ -87,9 +88,7 @@ class Providers:
             value=False, description=say("panel.keep_key"), indent=False, layout=w.Layout(width="auto")
         )
         self.add = kit.button(say("panel.add"), desk.safely(self._add), style="primary")
-        self.box = kit.column(
-            self._hint, self._list, kit.row(self.slots, self.apply, margin="8px 0 14px"), self._form()
-        )
+        self.box = kit.column(self._hint, self._list, kit.row(self.apply, margin="8px 0 14px"), self._form())
 
     def _form(self) -> Any:
         half = {"flex": "1 1 280px"}
@@ -113,8 +112,15 @@ class Providers:
         if self._rows and not chosen:
             raise InputError("panel.none_served")
         everybody = len(chosen) == len(self._rows)
-        changes = {"providers": "" if everybody else ",".join(chosen)}
-        self._desk.use(self._desk.changed(changes | Settings.for_slots(int(self.slots.value))))
+        slots = {
+            row.name: int(row.slots.value) for row in self._rows.values() if row.slots in row.box.children
+        }
+        changes: dict[str, Any] = {"providers": "" if everybody else ",".join(chosen)}
+        if slots:  # a person's explicit word, so it raises both caps
+            most = Settings.for_slots(max(slots.values()))
+            each = ",".join(f"{name}={n}" for name, n in slots.items() if not set(name) & set(",="))
+            changes |= most | {"slots": self._desk.node.settings.slots, "slots_each": each}
+        self._desk.use(self._desk.changed(changes))
 
     def _add(self, _: object = None) -> None:
         name, url, model = (box.value.strip() for box in (self.name, self.url, self.model))
