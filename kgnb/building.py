@@ -153,12 +153,20 @@ async def _new_task(
 
 async def _queue(app: App, task: Task, provider: Provider) -> None:
     """Puts the task's item into its queue, unless one is waiting there or the task is kept open by a node."""
-    queue = task.queue or app.settings.prefixes[0] + provider.key
+    queue = task.queue
+    if not queue or await _is_deserted(app, queue):
+        queue = app.settings.prefixes[0] + provider.key
     known = (await app.queue.known([queue])).get(task.id)
     if known is None:
         await app.queue.push(queue, task.id, provider.key)
     elif known.dead:
         await app.queue.revive(queue, task.id)  # the user asks for it once more
+
+
+async def _is_deserted(app: App, queue: str) -> bool:
+    """Whether the queue's provider was switched off or deleted: nobody would take the item there."""
+    key = queue.rpartition(":")[2]
+    return app.providers.find(key) is None and key in await app.ledger.gone_providers()
 
 
 async def build(

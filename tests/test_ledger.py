@@ -216,6 +216,15 @@ class TestOpening:
         assert (await open_with(ledger, task_id, 14)).outcome == "cancelled"
         assert await ledger.statuses([task_id, 99]) == {task_id: TaskStatus.CANCELLED}
 
+    @pytest.mark.parametrize("status", ["archived", "PAUSED", "", None])
+    async def test_any_other_status_stops_it_too(self, ledger: Ledger, status: str | None) -> None:
+        _, task_id = await new_task(ledger)
+        chapters = (await open_with(ledger, task_id, 10)).chapters
+        await execute(ledger, set_task(task_id, status=status))
+        assert (await open_with(ledger, task_id, 11, fresh=False)).outcome == "paused"
+        assert await ledger.claim_chapters([(task_id, chapters[0], 12)]) == {}
+        assert (await task_row(ledger, task_id))["status"] == status
+
     async def test_what_main_wrote_on_an_unfinished_task_is_taken_back(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger)
         chapters = (await open_with(ledger, task_id, 10)).chapters

@@ -112,6 +112,22 @@ def finished(worker: Running) -> int:
     return worker.ended().code
 
 
+def test_a_build_goes_on_where_the_tasks_queue_was_deserted(place: Place, tmp_path: Path) -> None:
+    """A task that main switched to the rules was opened from the first provider's queue."""
+    with llm() as server:
+        two_providers(place, server)
+        book = novel(tmp_path / "b.txt", 3)
+        assert place.run("submit", book, "--provider", "First").code == 0
+        write(place, "UPDATE knowledge_graph_tasks SET use_ai = 0, status = 'running'")
+        write(place, "UPDATE kgnb_tasks SET provider = 'rules', model = ''")
+        with queue_of(place) as queue:
+            queue.flushall()
+        switch_off(place, "First")
+        place.env["KGNB_STALL_SECONDS"] = "15"
+        assert place.build(book, "--provider", "rules")["completed"] == 3
+    assert states(place) == [(1, "completed", "rules", "kg:task:queue:rules")]
+
+
 def test_a_queue_of_a_provider_that_no_table_ever_had_is_left_alone(place: Place, tmp_path: Path) -> None:
     """It may be another node's own provider, from that one's environment."""
     with llm() as server:

@@ -17,7 +17,7 @@ from kgnb.model import Chapter, ChapterStatus, ExtractionRow, TaskStatus, beijin
 from kgnb.store import tables as t
 from kgnb.store.record import read_rows
 from kgnb.store.sql import Sql, greatest, pairs, storable, upsert
-from kgnb.store.tasks import OPEN_STATES, STOPPED, counted
+from kgnb.store.tasks import OPEN_STATES, counted, is_stopped
 
 Key = tuple[int, int]
 """(task id, chapter id)."""
@@ -130,7 +130,7 @@ def _mark(c: sa.Connection, keys: Iterable[Key], from_: Sequence[str], **values:
 
 def _claim(c: sa.Connection, pairs: Sequence[Held]) -> dict[Key, ChapterWork]:
     statuses = lock_tasks(c, (task_id for task_id, _, _ in pairs))
-    wanted = {(i, k): token for i, k, token in sorted(pairs) if statuses.get(i, "cancelled") not in STOPPED}
+    wanted = {(i, k): token for i, k, token in sorted(pairs) if i in statuses and not is_stopped(statuses[i])}
     if not wanted:
         return {}
     rows = [{"task_id": i, "chapter_id": k, "token": token} for (i, k), token in wanted.items()]

@@ -142,6 +142,11 @@ def _status(text: str | None) -> TaskStatus:
     return TaskStatus(text) if text in set(TaskStatus) else TaskStatus.PAUSED
 
 
+def is_stopped(text: str | None) -> bool:
+    """Whether nobody may work on a task with this status."""
+    return _status(text) in STOPPED
+
+
 def no_task(task_id: int) -> Task:
     """What stands for a task that isn't there."""
     return Task(task_id, 0, "", TaskStatus.CANCELLED, use_ai=False, chapter_ids=None)
