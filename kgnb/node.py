@@ -111,7 +111,7 @@ class Node:
             busy = poll is not None and await self._act_on(poll)
             if drain and poll is not None and not busy and self.nothing_left:
                 return
-            if busy or self._running or self.keeper.held:
+            if poll is not None and (busy or self._running or self.keeper.held):
                 backoff.reset()
             await self._rest(backoff.delay())
 
