@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     # --- the node
     node_name: str = Field("", validation_alias="KG_WORKER_NODE_NAME")
     """Empty = the host's name. Held by a live node: -2, -3 … is added."""
-    slots: int = Field(2, validation_alias="KG_WORKERS_PER_PROVIDER", ge=1)
+    slots: int = Field(2, validation_alias="KG_WORKERS_PER_PROVIDER", ge=1, le=5_000)
     """Chapters in flight per provider."""
     slots_each: str = Field("", validation_alias="KGNB_SLOTS")
     """Slots of single providers, ``openai=5,deepseek=20``; the others have KG_WORKERS_PER_PROVIDER."""
@@ -139,7 +139,7 @@ class Settings(BaseSettings):
     """Seconds for one request; long chapters on slow models take two minutes."""
     llm_tries: int = Field(3, validation_alias="KGNB_LLM_TRIES", ge=1)
     """Attempts of one call on connection errors, timeouts and 5xx; then it is the provider's failure."""
-    suspend_seconds: int = Field(600, validation_alias="KGNB_SUSPEND_SECONDS", ge=1)
+    suspend_seconds: int = Field(600, validation_alias="KGNB_SUSPEND_SECONDS", ge=1, le=366 * 86_400)
     """Default pause of a failing provider (wire contract)."""
     rpm: str = Field("", validation_alias="KGNB_RPM")
     """Requests a minute that all nodes together send: one number for each provider, or name=number,…"""

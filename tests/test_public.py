@@ -12,6 +12,7 @@ import pytest
 from run_help import ROOT, environment
 
 import kgnb
+from kgnb.settings import Settings
 
 HEAVY = ["openai", "neo4j", "sqlalchemy", "redis", "jieba", "pydantic", "asyncio", "loky", "tqdm"]
 
@@ -33,6 +34,29 @@ class TestImport:
         )
         assert (ran.stdout, ran.stderr) == ("[]\n", "")
         assert list(tmp_path.iterdir()) == []
+
+
+class TestEnvExample:
+    TEXT = (ROOT / ".env.example").read_text("utf-8")
+
+    def test_it_names_every_setting_once(self) -> None:
+        named = re.findall(r"^# ([A-Z0-9_]+)=", self.TEXT, re.M)
+        assert len(named) == len(set(named))
+        elsewhere = {"NO_COLOR", "XDG_CONFIG_HOME"}  # conventions of all programs, not kgnb's
+        assert set(Settings.variables()) - elsewhere == set(named) - {"KGNB_SECRETS_DATASET"}
+
+    def test_its_values_are_fit_for_use(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in Settings.variables():
+            monkeypatch.delenv(name, raising=False)
+        (tmp_path / ".env").write_text(re.sub(r"^# (?=[A-Z0-9_]+=)", "", self.TEXT, flags=re.M), "utf-8")
+        monkeypatch.chdir(tmp_path)
+        found = Settings.load()
+        assert (found.max_slots, found.lease_seconds, found.queue_prefix) == (50, 30, "")
+        assert (found.progress_channel, found.drain_seconds, found.slots_each) == (
+            "kg:progress",
+            10,
+            "openai=5,deepseek=20",
+        )
 
 
 class TestNames:
