@@ -28,6 +28,8 @@ else:
 MOST_WORKERS = 64
 """Workers of one data folder that get a file of their own; more are told to use standard output."""
 NOISY = ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "neo4j", "asyncio")
+REPEATERS = ("neo4j.io", "neo4j.pool")
+"""What these log is raised as an error too, and an outage is told once."""
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,8 @@ def configure(level: str, stream: TextIO, *, as_json: bool) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    for repeater in REPEATERS:
+        logging.getLogger(repeater).setLevel(logging.CRITICAL)
 
 
 def add_file(folder: Path, *, megabytes: float, files: int, as_json: bool) -> Path | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import redis
 
-from kgnb.errors import ServiceError
+from kgnb.errors import ServiceDown, ServiceError
 from kgnb.store.claim import Claim
 from kgnb.store.link import Command, mapped, script, sync_client, unknown_scripts, with_source
 from kgnb.store.queue import Queue
@@ -120,7 +120,9 @@ class Renewer(threading.Thread):
                 replies = self._trip([self._command(queue, claims) for queue, claims in by_queue.items()])
         except ServiceError as error:
             if not self._away:
-                log.warning(say("queue.log_no_renewal", reason=str(error)))
+                # An outage is told by the node, which meets it as well.
+                level = logging.DEBUG if isinstance(error, ServiceDown) else logging.WARNING
+                log.log(level, say("queue.log_no_renewal", reason=str(error)))
             self._away = True
             return False
         self._away = False
