@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kgnb.book import story_path
     from kgnb.errors import KgnbError
     from kgnb.notebook import Node
-    from kgnb.sync import BookGraph, allow_nested_loops, build
+    from kgnb.sync import BookGraph, allow_nested_loops, books, build, open  # noqa: F401 — public, see _HOME
     from kgnb.widgets.frame import panel
 
 __all__ = [
@@ -24,15 +24,19 @@ __all__ = [
     "Node",
     "__version__",
     "allow_nested_loops",
+    "books",
     "build",
     "panel",
     "story_path",
 ]
 
+# `open` is public too, but `from kgnb import *` must not take the built-in away.
 _HOME = {
     "BookGraph": "kgnb.sync",
     "allow_nested_loops": "kgnb.sync",
+    "books": "kgnb.sync",
     "build": "kgnb.sync",
+    "open": "kgnb.sync",
     "Node": "kgnb.notebook",
     "panel": "kgnb.widgets.frame",
     "story_path": "kgnb.book",
@@ -50,4 +54,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted({*__all__, *_HOME})

@@ -12,9 +12,12 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kgnb import building
+from kgnb import answers, building, shelf
+from kgnb.answers import Answer
 from kgnb.app import App, open_app, start_engines
 from kgnb.building import BuildResult
+from kgnb.errors import InputError
+from kgnb.explore import KINDS, Explorer
 from kgnb.loops import new_loop
 from kgnb.model import Graph
 from kgnb.progress import ProgressBar
@@ -63,19 +66,68 @@ def _ready() -> asyncio.AbstractEventLoop:
 
 
 class BookGraph:
-    """A built book: ``result`` holds its figures, the rest looks at its graph.
+    """A finished book, built or opened: ``result`` holds its figures, the rest looks at its graph.
 
     Keeps the embedded engines running until it is closed or the process ends, so that questions are quick.
+    ``find``, ``neighbours``, ``path``, ``timeline`` and ``top`` give lists of plain dicts that a notebook
+    shows as tables and charts. A name may be an alias; they raise InputError that lists whom an ambiguous
+    name could mean, or names like an unknown one.
     """
 
-    def __init__(self, result: BuildResult, title: str, settings: Settings) -> None:
+    def __init__(
+        self, result: BuildResult, title: str, settings: Settings, *, told: str = "cli.built"
+    ) -> None:
         self.result = result
         self.title = title
         self._settings = settings
+        self._told = told
+        self._explorer: tuple[int, Explorer] | None = None
         self._engines = start_engines(settings, queue=False, graph=True)
 
     def __repr__(self) -> str:
-        return say("cli.built", title=self.title, **self.result.as_dict())
+        return say(self._told, title=self.title, **self.result.as_dict())
+
+    def find(self, text: str) -> Answer:
+        """Whoever and whatever has ``text`` in its name, an alias or its description, the best fit first."""
+        explorer = self._explore()
+        found = explorer.find(text)
+        return answers.found(text, found, () if found else explorer.like(text))
+
+    def neighbours(self, name: str) -> Answer:
+        """Who and what is next to somebody, the closest first."""
+        explorer = self._explore()
+        of = explorer.named(name)
+        return answers.neighbours(of, explorer.around(of.ref))
+
+    def path(self, a: str, b: str) -> Answer:
+        """How two are connected: the shortest way, of several the strongest. Empty when there is none."""
+        explorer = self._explore()
+        start, end = explorer.named(a), explorer.named(b)
+        return answers.path(start, end, explorer.path(start.ref, end.ref))
+
+    def timeline(self, name: str) -> Answer:
+        """The chapters in which somebody or something occurs, with events and company."""
+        explorer = self._explore()
+        of = explorer.named(name)
+        return answers.timeline(of, explorer.timeline(of.ref), list(explorer.chapters))
+
+    def top(self, n: int = 10, kind: str = "Character") -> Answer:
+        """The ``n`` most important characters, or of another kind (Location, Organization, Thing, Event)."""
+        if kind not in KINDS:
+            raise InputError("explore.unknown_kind", kind=kind, known=", ".join(KINDS))
+        explorer = self._explore()
+        return answers.top(kind, explorer.top(n, kind), list(explorer.chapters))
+
+    def _explore(self) -> Explorer:
+        """The graph made ready, read anew only when it was settled since."""
+        return run(self._on(self._ready_explorer))
+
+    async def _ready_explorer(self, app: App) -> Explorer:
+        number = await app.graph.settle_number(self.result.novel_id)
+        if self._explorer is None or self._explorer[0] != number or not number:
+            graph = await app.graph.read(self.result.novel_id)
+            self._explorer = (number, await asyncio.to_thread(Explorer, graph))
+        return self._explorer[1]
 
     def ask(self, cypher: str, **parameters: Any) -> list[dict[str, Any]]:
         """The rows of a Cypher question; ``$novel`` is this book's id.
@@ -132,6 +184,63 @@ def build(
     """
     settings = _settings(data, slots)
     return run(_build(settings, Path(book), provider, title, author, again, progress))
+
+
+def books(data: str | Path | None = None) -> Answer:
+    """The finished books, newest first: title, author, task, chapters, entities. Empty where there are none.
+
+    ``data``: a data folder, or a folder or zip that holds one; by default KGNB_DATA (or the services that are
+    set), on Kaggle also the output of a previous run that is attached as an input.
+    """
+    settings, place = _shelf(data)
+    rows = run(_books(settings)) if settings else []
+    return Answer(say("explore.books"), rows, note=say("explore.books_note", count=len(rows), place=place))
+
+
+def open(book: shelf.Wanted = None, data: str | Path | None = None) -> BookGraph:
+    """Opens a finished book without building anything: by title, task number or a row of :func:`books`;
+    without either the newest.
+
+    ``data`` as in :func:`books`; what is read-only is copied to a temporary folder first. Raises InputError
+    that says what there is when nothing fits.
+    """
+    settings, place = _shelf(data)
+    if settings is None:
+        raise InputError("explore.none", place=place)
+    return run(_opened(settings, book, place))
+
+
+def _shelf(data: str | Path | None) -> tuple[Settings | None, object]:
+    """Settings that lead to books (None: there is nothing), and what to call that place."""
+    settings = _settings(data, None)
+    found = shelf.place(settings, None if data is None else Path(data))
+    if not settings.embedded_sql:
+        return found, settings.db_host
+    return found, (found and found.resume_from) or (found or settings).data
+
+
+async def _books(settings: Settings) -> list[dict[str, Any]]:
+    async with open_app(settings, queue=False) as app:
+        sizes = await app.graph.sizes()
+        return [
+            {
+                "title": one.title,
+                "author": one.author,
+                "task": one.task_id,
+                "chapters": one.chapters,
+                "entities": sizes.get(one.novel_id, 0),
+                "provider": " ".join(filter(None, (one.provider, one.model))),
+                "finished": one.completed_at.isoformat(" ", "minutes") if one.completed_at else "",
+            }
+            for one in await shelf.books(app)
+        ]
+
+
+async def _opened(settings: Settings, wanted: shelf.Wanted, place: object) -> BookGraph:
+    async with open_app(settings, queue=False) as app:
+        one = await shelf.choose(app, wanted, place)
+        result = await shelf.opened(app, one)
+        return await asyncio.to_thread(BookGraph, result, one.title, settings, told="explore.opened")
 
 
 def _settings(data: str | Path | None, slots: int | None) -> Settings:

@@ -37,6 +37,7 @@ FLOORS = {
             "figure",
             "still",
             "resume",
+            *("explore", "answers", "chart"),
         ],
     ],
     3: [
@@ -57,6 +58,7 @@ FLOORS = {
         "app",
         "building",
         "report",
+        "shelf",
         "overview",
         "board",
         "operating",

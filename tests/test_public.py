@@ -67,14 +67,21 @@ class TestNames:
             "Node",
             "__version__",
             "allow_nested_loops",
+            "books",
             "build",
             "panel",
             "story_path",
         ]
         for name in kgnb.__all__:
             assert getattr(kgnb, name) is not None
-        assert set(dir(kgnb)) == set(kgnb.__all__)
-        assert {*kgnb._HOME, "__version__"} == set(kgnb.__all__)
+        assert set(dir(kgnb)) == {*kgnb.__all__, "open"}
+        assert {*kgnb._HOME, "__version__"} == {*kgnb.__all__, "open"}
+
+    def test_open_is_there_and_a_star_leaves_the_built_in_alone(self) -> None:
+        names: dict[str, object] = {}
+        exec("from kgnb import *", names)
+        assert "open" not in names
+        assert kgnb.open.__doc__
 
     def test_others_are_not(self) -> None:
         with pytest.raises(AttributeError, match="no attribute 'biuld'"):

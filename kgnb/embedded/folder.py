@@ -181,6 +181,17 @@ def runtime_dir(folder: DataFolder) -> Path:
     raise EngineError("engine.no_runtime_dir", path=tempfile.gettempdir())
 
 
+def private_dir() -> Path:
+    """This user's own temporary directory (mode 700); lasts as long as the machine keeps such things.
+
+    Raises EngineError when no temporary directory will do.
+    """
+    for temporary in dict.fromkeys((Path(tempfile.gettempdir()), Path("/tmp"))):  # noqa: S108 (owner and mode are checked)
+        if _is_private(base := temporary / f"kgnb-{os.getuid()}"):
+            return base
+    raise EngineError("engine.no_runtime_dir", path=tempfile.gettempdir())
+
+
 def _is_private(base: Path) -> bool:
     try:
         base.mkdir(mode=0o700, exist_ok=True)

@@ -271,6 +271,12 @@ def count_nodes(label: str) -> str:
 
 
 @cache
+def count_by_novel(label: str) -> str:
+    """How many nodes of a label each novel has."""
+    return f"MATCH (n:{label}) RETURN n.novel_id, count(n)"
+
+
+@cache
 def count_edges(source: str) -> str:
     """How many edges of each type start at a label's nodes."""
     return f"MATCH {_of_novel(source)}-[e]->() WHERE e.novel_id = $novel RETURN type(e), count(e)"

@@ -18,7 +18,7 @@ from neo4j import AsyncTransaction
 from pydantic import SecretStr
 
 from kgnb.errors import GraphConflict, LeaseLost
-from kgnb.model import LABELS, EdgeKey, Graph, NodeKey
+from kgnb.model import LABELS, NAMED_LABELS, EdgeKey, Graph, NodeKey
 from kgnb.store import cypher
 from kgnb.store.bolt import Bolt, run
 from kgnb.store.cypher import Statement
@@ -245,6 +245,15 @@ class GraphStore:
             for type_, count in await self._bolt.rows(cypher.count_edges(source), novel=novel_id):
                 counts[type_] = counts.get(type_, 0) + int(count)
         return counts
+
+    async def sizes(self) -> dict[int, int]:
+        """Novel → how many entities and events it has."""
+        sizes: dict[int, int] = defaultdict(int)
+        for label in (*NAMED_LABELS, "Event"):
+            for novel_id, count in await self._bolt.rows(cypher.count_by_novel(label)):
+                if isinstance(novel_id, int):
+                    sizes[novel_id] += int(count)
+        return dict(sizes)
 
     async def query(self, text: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """Answers a person's own question in Cypher; times come as ISO 8601 texts.

@@ -1,0 +1,237 @@
+"""Answers about a book: plain rows that show themselves as a chart and a table in a notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from kgnb import cast, chart
+from kgnb.explore import Entity, Moment, Neighbour, Standing, Step
+from kgnb.model import CHARACTER_RELATIONS, STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS, GraphEdge, NodeKey
+from kgnb.oneline import one_line
+from kgnb.texts import say
+
+SHOWN = 40
+"""Rows of an answer that are shown; the answer itself holds all."""
+PRINTED = 20
+RAYS = 16
+LANES = 20
+COMPANIONS = 8
+
+
+class Answer(list[dict[str, Any]]):
+    """Rows as dicts, ready for pandas or json; a notebook shows them as a table, with a chart where there is
+    one. ``title`` and ``note`` say what they are."""
+
+    def __init__(
+        self, title: str, rows: Iterable[dict[str, Any]], *, note: str = "", picture: str = ""
+    ) -> None:
+        super().__init__(rows)
+        self.title, self.note = title, note
+        self.picture = picture
+        """A chart as SVG, or nothing."""
+
+    def _table(self, most: int) -> tuple[list[str], list[list[object]]]:
+        """Heads and cells of the first ``most`` rows; columns that are empty everywhere are left out."""
+        keys = [k for k in (self[0] if self else ()) if any(row[k] not in ("", [], 0) for row in self)]
+        heads = [str(say(f"explore.col_{key}")) for key in keys]
+        return heads, [[_cell(row[key]) for key in keys] for row in self[:most]]
+
+    def _more(self, shown: int) -> str:
+        return say("explore.more", shown=shown, all=len(self)) if len(self) > shown else ""
+
+    def _repr_html_(self) -> str:
+        heads, rows = self._table(SHOWN)
+        more = self._more(SHOWN)
+        return chart.block(
+            self.title,
+            self.note,
+            self.picture,
+            chart.table(heads, rows) if rows else "",
+            f'<div class="d">{chart.text(more)}</div>' if more else "",
+        )
+
+    def __repr__(self) -> str:
+        heads, rows = self._table(PRINTED)
+        lines = [" · ".join(filter(None, (self.title, self.note)))]
+        for row in rows:
+            told = [f"{head} {cell}" for head, cell in zip(heads, row, strict=True) if cell != ""]
+            lines.append("  " + one_line(" | ".join(told), 300))
+        return "\n".join(filter(None, [*lines, self._more(PRINTED)]))
+
+
+def _cell(value: object) -> object:
+    return say("picture.comma").join(map(str, value)) if isinstance(value, list) else value
+
+
+# --- words --------------------------------------------------------------------------------------------------
+
+
+def kind_word(kind: str) -> str:
+    """What a label is called."""
+    return say(f"explore.kind_{kind}")
+
+
+def relation(edge: GraphEdge, seen_from: NodeKey) -> str:
+    """What a tie is called, with an arrow that says which way it goes."""
+    facts = edge.properties
+    word = str(facts.get("label") or facts.get("position") or facts.get("role") or "")
+    if not word:
+        known = CHARACTER_RELATIONS + STRUCTURAL_RELATIONS
+        word = str(say(f"relation.{edge.type}")) if edge.type in known else edge.type
+    if edge.type in SYMMETRIC_RELATIONS or edge.type in STRUCTURAL_RELATIONS:
+        return word
+    return f"{word} →" if edge.source == seen_from else f"← {word}"
+
+
+def _relations(edges: Iterable[GraphEdge], seen_from: NodeKey) -> list[str]:
+    return list(dict.fromkeys(relation(edge, seen_from) for edge in edges))
+
+
+def _first_text(edges: Iterable[GraphEdge], *keys: str) -> str:
+    found = (str(edge.properties.get(key) or "") for key in keys for edge in edges)
+    return next(filter(None, found), "")
+
+
+def _chapters_of(edges: Iterable[GraphEdge]) -> list[int]:
+    numbers: set[int] = set()
+    for edge in edges:
+        listed = edge.properties.get("chapters")
+        numbers.update(n for n in listed if isinstance(n, int)) if isinstance(listed, list) else None
+    return sorted(numbers)
+
+
+def _strength(edges: Iterable[GraphEdge]) -> int:
+    return round(max((cast.number(e.properties.get("strength")) for e in edges), default=0.0))
+
+
+# --- answers ------------------------------------------------------------------------------------------------
+
+
+def found(text: str, entities: Sequence[Entity], close: Sequence[str]) -> Answer:
+    """What :meth:`Explorer.find` found; ``close`` are names like it, for when that is nothing."""
+    rows = [
+        {
+            "name": e.name,
+            "kind": str(kind_word(e.kind)),
+            "aliases": list(e.aliases),
+            "chapters": len(e.chapters),
+            "first": e.chapters[0] if e.chapters else 0,
+            "description": e.description,
+        }
+        for e in entities
+    ]
+    note = str(say("explore.found", count=len(rows)))
+    if not rows:
+        note = say("explore.close", names=", ".join(close)) if close else say("explore.nothing")
+    return Answer(say("explore.find", text=text), rows, note=note)
+
+
+def neighbours(of: Entity, around: Sequence[Neighbour]) -> Answer:
+    """Who and what is next to somebody."""
+    rows = [
+        {
+            "name": n.entity.name,
+            "kind": str(kind_word(n.entity.kind)),
+            "relations": _relations(n.edges, of.ref),
+            "strength": _strength(n.edges),
+            "chapters": len(_chapters_of(n.edges)),
+            "description": _first_text(n.edges, "description"),
+            "evidence": _first_text(n.edges, "evidence"),
+        }
+        for n in around
+    ]
+    closest = [n for n in around if n.entity.kind == "Character"] or list(around)
+    rays = [
+        chart.Ray(n.entity.name, relation(n.edges[0], of.ref), cast.group_of(n.edges[0].type), n.weight)
+        for n in closest[:RAYS]
+    ]
+    title = str(say("explore.neighbours", name=of.name))
+    note = _about(of) if rows else say("explore.alone")
+    return Answer(title, rows, note=note, picture=chart.star(of.name, rays, title))
+
+
+def path(start: Entity, end: Entity, steps: Sequence[Step]) -> Answer:
+    """How two are connected."""
+    rows = [
+        {
+            "source": s.source.name,
+            "relations": _relations(s.edges, s.source.ref),
+            "target": s.target.name,
+            "strength": _strength(s.edges),
+            "chapters": len(_chapters_of(s.edges)),
+            "evidence": _first_text(s.edges, "evidence", "description"),
+        }
+        for s in steps
+    ]
+    title = str(say("explore.path", source=start.name, target=end.name))
+    links = [
+        chart.Link(s.target.name, relation(s.edges[0], s.source.ref), cast.group_of(s.edges[0].type))
+        for s in steps
+    ]
+    if start.ref == end.ref:
+        note = say("explore.same")
+    else:
+        note = say("explore.steps", count=len(rows)) if rows else say("explore.no_path")
+    picture = chart.chain(start.name, links, title) if links else ""
+    return Answer(title, rows, note=note, picture=picture)
+
+
+def timeline(of: Entity, moments: Sequence[Moment], chapters: Sequence[int]) -> Answer:
+    """Where somebody occurs, what happens there, and with whom."""
+    rows = [
+        {"chapter": m.chapter, "title": m.title, "events": list(m.events), "with": list(m.companions)}
+        for m in moments
+    ]
+    together: dict[str, dict[int, int]] = {}
+    for moment in moments:
+        for name in moment.companions:
+            together.setdefault(name, {})[moment.chapter] = 1
+    closest = sorted(together, key=lambda name: (-len(together[name]), name))[:COMPANIONS]
+    lanes = [
+        chart.Lane(of.name, {m.chapter: 1 + len(m.events) for m in moments}, chart.ACCENT, str(len(moments)))
+    ]
+    lanes += [chart.Lane(name, together[name], chart.WARM, str(len(together[name]))) for name in closest]
+    title = str(say("explore.timeline", name=of.name))
+    note = say("explore.with", count=len(closest)) if closest else ""
+    axis = str(say("explore.axis"))
+    picture = (
+        chart.lanes(list(chapters) or [m.chapter for m in moments], lanes, title, axis) if moments else ""
+    )
+    return Answer(title, rows, note=note or _about(of), picture=picture)
+
+
+def top(kind: str, standing: Sequence[Standing], chapters: Sequence[int]) -> Answer:
+    """The most important of a kind."""
+    rows = [
+        {
+            "name": s.entity.name,
+            "aliases": list(s.entity.aliases),
+            "chapters": len(s.entity.chapters),
+            "first": s.entity.chapters[0] if s.entity.chapters else 0,
+            "last": s.entity.chapters[-1] if s.entity.chapters else 0,
+            "ties": s.ties,
+            "events": s.events,
+            "description": s.entity.description,
+        }
+        for s in standing
+    ]
+    lanes = [
+        chart.Lane(s.entity.name, dict.fromkeys(s.entity.chapters, 1), count=str(len(s.entity.chapters)))
+        for s in standing[:LANES]
+    ]
+    title = str(say("explore.top", kind=kind_word(kind)))
+    note = say("explore.top_note", count=len(chapters)) if rows else say("explore.nothing")
+    return Answer(
+        title, rows, note=note, picture=chart.lanes(chapters, lanes, title, str(say("explore.axis")))
+    )
+
+
+def _about(entity: Entity) -> str:
+    """Who it is, in a line."""
+    facts = (
+        [say("picture.aliases") + ": " + say("picture.comma").join(entity.aliases)] if entity.aliases else []
+    )
+    if entity.chapters:
+        facts += [say("picture.chapters", n=len(entity.chapters)), say("picture.first", n=entity.chapters[0])]
+    return " · ".join(facts)

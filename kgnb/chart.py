@@ -1,0 +1,265 @@
+"""Small charts as inline SVG, and tables: static, offline, readable on light and on dark pages. Pure.
+
+Text has the page's own colour. Whatever comes from a book leaves here as text only.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from kgnb.figure import EDGE_COLOURS, FONTS, printable, text_width
+from kgnb.oneline import one_line
+
+ACCENT = "#3a7bd5"
+WARM = "#d9822b"
+MOST_BINS = 160
+"""Columns of a chart over chapters: a longer book has several chapters to a column."""
+
+_WIDTH = 860
+_NAME = 132
+_COUNT = 52
+_LANE = 21
+
+STYLE = """<style>
+.kgnb-x{font-size:13px;line-height:1.55;color:inherit;overflow-wrap:anywhere;max-width:980px}
+.kgnb-x .h{font-size:14px;font-weight:600;margin:2px 0 8px}
+.kgnb-x .d,.kgnb-x .h span{opacity:.66;font-weight:400;font-size:12.5px}
+.kgnb-x .h span{margin-left:10px}
+.kgnb-x svg{display:block;width:100%;height:auto;color:inherit;margin:0 0 10px;overflow:visible}
+.kgnb-x table.t{border-collapse:collapse;margin:0;width:auto;min-width:50%;font-size:12.5px;
+border:none;table-layout:auto}
+.kgnb-x table.t tr,.kgnb-x table.t tr:hover,.kgnb-x table.t tr:nth-child(odd){background:none}
+.kgnb-x table.t th,.kgnb-x table.t td{text-align:left;vertical-align:top;padding:4px 18px 4px 0;
+border:none;border-bottom:1px solid rgba(128,128,128,.2);max-width:none;white-space:normal;color:inherit}
+.kgnb-x table.t th{font-weight:500;opacity:.66;white-space:nowrap}
+.kgnb-x table.t .r{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
+.kgnb-x table.t .k{white-space:nowrap;font-weight:500}
+</style>"""
+
+
+def text(value: object, width: float = 0) -> str:
+    """``value`` as HTML text on one line; cut where it is wider than ``width`` full-width characters."""
+    line = one_line(printable(value))
+    return escape(short(line, width) if width else line, quote=True)
+
+
+def short(line: str, width: float) -> str:
+    """A line cut at ``width`` full-width characters."""
+    if text_width(line[: int(3 * width)]) <= width and len(line) <= 3 * width:
+        return line
+    kept, used = [], 1.0
+    for character in line:
+        used += text_width(character)
+        if used > width:
+            break
+        kept.append(character)
+    return "".join(kept).rstrip() + "…"
+
+
+def block(title: str, note: str, *parts: str) -> str:
+    """Parts under a headline, in their own style."""
+    quiet = f"<span>{text(note)}</span>" if note else ""
+    return f'{STYLE}<div class="kgnb-x"><div class="h">{text(title)}{quiet}</div>{"".join(parts)}</div>'
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]], wide: float = 60) -> str:
+    """Rows of plain values. Numbers stand right, the first column stands out."""
+    body, right = [], set[int]()
+    for row in rows:
+        right |= {i for i, cell in enumerate(row) if isinstance(cell, int)}
+        cells = (f"<td{_class(i, right)}>{text(cell, wide)}</td>" for i, cell in enumerate(row))
+        body.append(f"<tr>{''.join(cells)}</tr>")
+    top = "".join(f"<th{_class(i, right)}>{text(head)}</th>" for i, head in enumerate(heads))
+    return f'<table class="t"><thead><tr>{top}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+
+
+def _class(column: int, right: set[int]) -> str:
+    return ' class="r"' if column in right else ' class="k"' if column == 0 else ""
+
+
+def _svg(height: float, title: str, *parts: str, width: float = _WIDTH) -> str:
+    return (
+        f'<svg viewBox="0 0 {width:g} {height:g}" role="img" font-family="{escape(FONTS)}" font-size="12.5"'
+        f' style="max-width:{width:g}px"><title>{text(title)}</title>{"".join(parts)}</svg>'
+    )
+
+
+def _words(x: float, y: float, words: str, more: str = "") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" fill="currentColor"{more}>{text(words)}</text>'
+
+
+# --- over chapters ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One line of a chart over chapters: chapter → how much there is (1 is plain presence)."""
+
+    name: str
+    marks: dict[int, int]
+    colour: str = ACCENT
+    count: str = ""
+
+
+def lanes(chapters: Sequence[int], rows: Sequence[Lane], title: str, axis: str) -> str:
+    """Who occurs in which chapters, a lane each; what happens more is drawn higher. ``axis`` names the
+    numbers below."""
+    if not chapters or not rows:
+        return ""
+    place = {number: i for i, number in enumerate(sorted(set(chapters)))}
+    bins = min(len(place), MOST_BINS)
+    step = (_WIDTH - _NAME - _COUNT) / bins
+    parts = []
+    for index, lane in enumerate(rows):
+        parts.append(_lane(lane, index * _LANE + 4, place, bins, step))
+    bottom = len(rows) * _LANE + 6
+    parts.append(_axis(sorted(place), bottom, bins, step, axis))
+    return _svg(bottom + 22, title, *parts)
+
+
+def _lane(lane: Lane, top: float, place: dict[int, int], bins: int, step: float) -> str:
+    base = top + _LANE - 5
+    filled = [0] * bins
+    for number, amount in lane.marks.items():
+        if number in place:
+            filled[place[number] * bins // len(place)] += max(1, amount)
+    most = max(filled, default=0) or 1
+    gap = 1.0 if step > 4 else 0.2
+    bars = []
+    for i, amount in enumerate(filled):
+        if amount:
+            tall = (_LANE - 8) * (0.45 + 0.55 * math.sqrt(amount / most)) if most > 1 else (_LANE - 8) * 0.7
+            bars.append(
+                f"M{_NAME + i * step + gap / 2:.1f} {base:.1f}v{-tall:.1f}h{step - gap:.1f}v{tall:.1f}z"
+            )
+    return (
+        _words(_NAME - 10, base - 1, short(lane.name, 9), ' text-anchor="end"')
+        + f'<path d="M{_NAME} {base}H{_WIDTH - _COUNT}" stroke="currentColor" stroke-opacity=".16"/>'
+        + f'<path d="{"".join(bars)}" fill="{lane.colour}" fill-opacity=".85"/>'
+        + _words(_WIDTH, base - 1, lane.count, ' text-anchor="end" fill-opacity=".66"')
+    )
+
+
+def _axis(numbers: Sequence[int], top: float, bins: int, step: float, axis: str) -> str:
+    ticks = min(len(numbers), 9)
+    shown = sorted({round(k * (len(numbers) - 1) / max(1, ticks - 1)) for k in range(ticks)})
+    words = []
+    for i in shown:
+        x = _NAME + (i * bins // len(numbers) + 0.5) * step
+        words.append(
+            _words(x, top + 13, str(numbers[i]), ' text-anchor="middle" fill-opacity=".66" font-size="11"')
+        )
+    words.append(_words(_NAME - 10, top + 13, axis, ' text-anchor="end" fill-opacity=".66" font-size="11"'))
+    return "".join(words)
+
+
+# --- ties ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ray:
+    """One neighbour in :func:`star`: ``weight`` relative to the others, ``group`` gives the colour."""
+
+    name: str
+    word: str
+    group: str
+    weight: float
+
+
+def star(centre: str, rays: Sequence[Ray], title: str) -> str:
+    """Somebody in the middle, neighbours around, the strongest first and clockwise from above."""
+    if not rays:
+        return ""
+    width, height = 620.0, 400.0
+    cx, cy, rx, ry = width / 2, height / 2, 232.0, 158.0
+    top = max(ray.weight for ray in rays) or 1.0
+    lines, names = [], []
+    for i, ray in enumerate(rays):
+        angle = 2 * math.pi * i / len(rays) - math.pi / 2
+        x, y = cx + rx * math.cos(angle), cy + ry * math.sin(angle)
+        colour = EDGE_COLOURS.get(ray.group, EDGE_COLOURS["other"])
+        wide = 1.2 + 4.8 * math.sqrt(ray.weight / top)
+        lines.append(
+            f'<path d="M{cx:.1f} {cy:.1f}L{x:.1f} {y:.1f}" stroke="{colour}" stroke-width="{wide:.1f}"'
+            f' stroke-opacity=".7"/>'
+        )
+        names.append(_spot(x, y, 6.0, colour) + _beside(x, y, math.cos(angle), ray))
+    middle = _spot(cx, cy, 13.0, ACCENT)
+    bold = ' text-anchor="middle" font-weight="600" font-size="14.5"'
+    name = _words(cx, cy + 32, short(centre, 12), bold)
+    return _svg(height, title, *lines, *names, middle, name, width=width)
+
+
+def _spot(x: float, y: float, radius: float, colour: str) -> str:
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}" fill="{colour}"/>'
+
+
+def _beside(x: float, y: float, side: float, ray: Ray) -> str:
+    """The name outside of its spot, its relation below."""
+    anchor = "start" if side > 0.25 else "end" if side < -0.25 else "middle"
+    shift = 12 if anchor == "start" else -12 if anchor == "end" else 0
+    up = y < 200
+    first = y + 1 if anchor != "middle" else (y - 22 if up else y + 20)
+    return _words(x + shift, first, short(ray.name, 8), f' text-anchor="{anchor}"') + _words(
+        x + shift,
+        first + 14,
+        short(ray.word, 9),
+        f' text-anchor="{anchor}" font-size="11" fill-opacity=".66"',
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """One step of :func:`chain`: what leads to ``name``."""
+
+    name: str
+    word: str
+    group: str
+
+
+def chain(start: str, links: Sequence[Link], title: str) -> str:
+    """Names in a row, each with what leads to it; a long way turns back at the end of the row."""
+    parts = [_box(start, 0, 0, ACCENT)]
+    for i, link in enumerate(links, 1):
+        row, column = divmod(i, _ROW)
+        column = _ROW - 1 - column if row % 2 else column
+        parts.append(_arrow(link, row, column, turns=i % _ROW == 0))
+        parts.append(_box(link.name, row, column, ACCENT if i == len(links) else "#8a929e"))
+    width = _STEP * (min(len(links), _ROW - 1)) + _BOX + 2
+    return _svg((len(links) // _ROW) * _DOWN + 42, title, *parts, width=width)
+
+
+_ROW, _STEP, _BOX, _DOWN = 4, 214.0, 112.0, 66.0
+
+
+def _arrow(link: Link, row: int, column: int, *, turns: bool) -> str:
+    colour = EDGE_COLOURS.get(link.group, EDGE_COLOURS["other"])
+    x, y = column * _STEP, row * _DOWN + 20
+    if turns:
+        x += _BOX / 2
+        way = f"M{x:.1f} {y - 47:g}V{y - 20:g}m-4 -7l4 7l4 -7"
+        words = (x + 12, y - 29, "start")
+    elif row % 2:
+        way = f"M{x + _STEP - 5:.1f} {y:g}H{x + _BOX + 8:.1f}m7 -4l-7 4l7 4"
+        words = (x + (_STEP + _BOX) / 2, y - 8, "middle")
+    else:
+        way = f"M{x - _STEP + _BOX + 7:.1f} {y:g}H{x - 5:.1f}m-7 -4l7 4l-7 4"
+        words = (x - (_STEP - _BOX) / 2, y - 8, "middle")
+    return f'<path d="{way}" fill="none" stroke="{colour}" stroke-width="2"/>' + _words(
+        words[0],
+        words[1],
+        short(link.word, 7),
+        f' text-anchor="{words[2]}" font-size="11.5" fill-opacity=".8"',
+    )
+
+
+def _box(name: str, row: int, column: int, colour: str) -> str:
+    x, y = column * _STEP, row * _DOWN + 20
+    return (
+        f'<rect x="{x + 1:.1f}" y="{y - 15:g}" width="{_BOX:g}" height="30" rx="7" fill="{colour}"'
+        f' fill-opacity=".14" stroke="{colour}"/>'
+        + _words(x + _BOX / 2, y + 4.5, short(name, 7.5), ' text-anchor="middle" font-size="13"')
+    )

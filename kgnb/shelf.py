@@ -1,0 +1,145 @@
+"""Finished books: where they lie, which there are, and one of them opened. Nothing is built here."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from kgnb import resume, where
+from kgnb.app import App
+from kgnb.building import BuildResult
+from kgnb.embedded.folder import private_dir
+from kgnb.errors import InputError
+from kgnb.model import STRUCTURAL_RELATIONS
+from kgnb.settings import Settings
+from kgnb.store.finished import Finished, finished
+
+Wanted = str | int | Mapping[str, Any] | None
+
+MOST_NAMED = 10
+"""Titles that an error lists."""
+
+
+def place(settings: Settings, given: Path | None) -> Settings | None:
+    """Settings that lead to books: the data folder; a folder or zip that holds one; on Kaggle, without
+    either, the output of a previous run that is attached as an input. What can't be written is copied into
+    this user's temporary folder when it is opened. None where there is nothing to open.
+
+    Raises InputError when ``given`` isn't there, holds no data folder, or several.
+    """
+    if not settings.embedded_sql or settings.db_path or settings.resume_from:
+        return settings
+    if given is not None:
+        given = given.expanduser()
+        if not given.exists():
+            raise InputError("resume.missing", source=given)
+        return _at(settings, given if given.is_file() else resume.find(given))
+    if settings.sqlite_path.exists():
+        return _at(settings, settings.data)
+    attached = _attached()
+    return None if attached is None else _at(settings, attached)
+
+
+def _at(settings: Settings, source: Path) -> Settings:
+    if source.is_dir() and writable(source):
+        return settings.model_copy(update={"data": source})
+    return settings.model_copy(update={"data": _copy_of(source), "resume_from": str(source)})
+
+
+def writable(folder: Path) -> bool:
+    """Whether the engines can work in it."""
+    return os.access(folder, os.W_OK | os.X_OK)
+
+
+def _attached() -> Path | None:
+    """The one data folder among Kaggle's inputs. Raises InputError when there are several."""
+    if not where.KAGGLE_INPUT.is_dir():
+        return None
+    try:
+        return resume.find(where.KAGGLE_INPUT)
+    except InputError as error:
+        if error.key == "resume.none":
+            return None
+        raise
+
+
+def _copy_of(source: Path) -> Path:
+    """Where a copy of it goes: the same for the same content, so that it is made once."""
+    seen = (source if source.is_file() else source / "kgnb.db").stat()
+    name = f"{source.resolve()}:{seen.st_size}:{seen.st_mtime_ns}"
+    return private_dir() / f"opened-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}"
+
+
+async def books(app: App) -> list[Finished]:
+    """The newest finished task of each book, newest first."""
+    newest: dict[int, Finished] = {}
+    for one in await finished(app.sql):
+        newest.setdefault(one.novel_id, one)
+    return list(newest.values())
+
+
+async def choose(app: App, wanted: Wanted, shown: object) -> Finished:
+    """The finished book of this title or task number; without either the newest.
+
+    Raises InputError, that names ``shown`` as the place or lists the books, when there is none or several.
+    """
+    every = await finished(app.sql)
+    if not every:
+        raise InputError("explore.none", place=shown)
+    if wanted is None:
+        return every[0]
+    if isinstance(wanted, Mapping):
+        wanted = wanted.get("task", "")
+    fitting = _fitting(every, wanted if isinstance(wanted, int) else str(wanted))
+    if len({one.novel_id for one in fitting}) > 1:
+        raise InputError("explore.several_books", book=wanted, known=_known(fitting))
+    if not fitting:
+        raise InputError("explore.no_such_book", book=wanted, known=_known(every))
+    return fitting[0]
+
+
+def _fitting(every: Sequence[Finished], wanted: str | int) -> list[Finished]:
+    """Those with this very number or title, else those whose title holds the words."""
+    if isinstance(wanted, int):
+        return [one for one in every if one.task_id == wanted]
+    word = wanted.strip().strip("《》").casefold()
+    same = [one for one in every if one.title.casefold() == word]
+    held = [one for one in every if word and word in one.title.casefold()]
+    numbered = [one for one in every if word == str(one.task_id)]
+    return same or held or numbered
+
+
+def _known(every: Sequence[Finished]) -> str:
+    newest: dict[int, Finished] = {}
+    for one in every:
+        newest.setdefault(one.novel_id, one)
+    names = [f"{one.title[:60]} ({one.task_id})" for one in list(newest.values())[:MOST_NAMED]]
+    return ", ".join(names) + (" …" if len(newest) > MOST_NAMED else "")
+
+
+async def opened(app: App, one: Finished) -> BuildResult:
+    """The book's figures as `build` gives them, without having built anything."""
+    progress = await app.ledger.progress(one.task_id)
+    counts = await app.graph.counts(one.novel_id)
+    return BuildResult(
+        task_id=one.task_id,
+        novel_id=one.novel_id,
+        status=one.status,
+        chapters=progress.total or one.chapters,
+        completed=progress.completed or one.chapters,
+        failed=progress.failed,
+        skipped=progress.skipped,
+        characters=counts["Character"],
+        locations=counts["Location"],
+        organizations=counts["Organization"],
+        events=counts["Event"],
+        relations=sum(n for t, n in counts.items() if t.isupper() and t not in STRUCTURAL_RELATIONS),
+        chars=progress.chars,
+        requests=0,
+        prompt_tokens=0,
+        completion_tokens=0,
+        seconds=0.0,
+    )
