@@ -190,7 +190,11 @@ def _queue(settings: Settings, engines: Embedded | None) -> Queue:
 def _graph_place(settings: Settings, engines: Embedded | None) -> GraphPlace:
     if not settings.embedded_graph:
         return GraphPlace(
-            settings.neo4j_uri, settings.neo4j_user, settings.neo4j_password, settings.neo4j_database
+            settings.neo4j_uri,
+            settings.neo4j_user,
+            settings.neo4j_password,
+            settings.neo4j_database,
+            ca=settings.neo4j_ca,
         )
     assert engines is not None
     ends = engines.endpoints

@@ -65,6 +65,12 @@ class Settings(BaseSettings):
     redis_port: int = Field(6379, validation_alias="REDIS_PORT")
     redis_password: SecretStr = Field(SecretStr(""), validation_alias="REDIS_PASSWORD")
     redis_db: int = Field(0, validation_alias="REDIS_DB")
+    redis_user: str = Field("", validation_alias="KGNB_REDIS_USER")
+    """ACL user; empty = the default one. A URL in REDIS_HOST names its own."""
+    redis_tls: bool = Field(False, validation_alias="KGNB_REDIS_TLS")
+    """TLS to Redis with the system's certificates, also where REDIS_HOST is a redis:// URL."""
+    redis_ca: str = Field("", validation_alias="KGNB_REDIS_CA")
+    """CA file for TLS to Redis; implies KGNB_REDIS_TLS."""
 
     db_type: Literal["", "mysql", "sqlite"] = Field("", validation_alias="DB_TYPE")
     """Empty: mysql when DB_HOST is set, else sqlite."""
@@ -95,6 +101,8 @@ class Settings(BaseSettings):
     neo4j_password: SecretStr = Field(SecretStr(""), validation_alias="NEO4J_PASSWORD")
     neo4j_database: str = Field("", validation_alias="KGNB_NEO4J_DATABASE")
     """Database name; empty = the server's default."""
+    neo4j_ca: str = Field("", validation_alias="KGNB_NEO4J_CA")
+    """CA file for TLS to Neo4j; implies +s in NEO4J_URI."""
 
     # --- the node
     node_name: str = Field("", validation_alias="KG_WORKER_NODE_NAME")
@@ -191,6 +199,21 @@ class Settings(BaseSettings):
     def _prices(cls, text: str) -> str:
         prices(text)
         return text
+
+    @field_validator("redis_ca", "db_ssl_ca", "neo4j_ca")
+    @classmethod
+    def _ca(cls, path: str) -> str:
+        if path:
+            import ssl  # takes a while, and few need it
+
+            try:
+                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
+            except OSError as error:  # SSLError is one
+                reason = "no certificate in it" if isinstance(error, ssl.SSLError) else error.strerror
+                raise ValueError(
+                    f"must name a readable file of certificates in PEM form ({reason})"
+                ) from None
+        return path
 
     @field_validator("neo4j_uri")
     @classmethod
@@ -291,11 +314,21 @@ class Settings(BaseSettings):
     @property
     def redis_url(self) -> SecretStr:
         """URL of a Redis that is not embedded; carries the password."""
+        tls = self.redis_tls or bool(self.redis_ca)
         if "://" in self.redis_host:
-            return SecretStr(self.redis_host)
-        password = self.redis_password.get_secret_value()
-        auth = f":{quote(password, safe='')}@" if password else ""
-        return SecretStr(f"redis://{auth}{self.redis_host}:{self.redis_port}/{self.redis_db}")
+            url = self.redis_host
+            if tls and url.startswith("redis://"):
+                url = url.replace("redis", "rediss", 1)
+        else:
+            user = quote(self.redis_user, safe="")
+            password = quote(self.redis_password.get_secret_value(), safe="")
+            auth = f"{user}:{password}@" if user or password else ""
+            scheme = "rediss" if tls else "redis"
+            url = f"{scheme}://{auth}{self.redis_host}:{self.redis_port}/{self.redis_db}"
+        if tls and url.startswith("rediss://"):  # older redis-py looks at the host's name only when asked to
+            more = "ssl_check_hostname=True" + f"&ssl_ca_certs={quote(self.redis_ca)}" * bool(self.redis_ca)
+            url += f"{'&' if '?' in url else '?'}{more}"
+        return SecretStr(url)
 
     @property
     def sqlite_path(self) -> Path:

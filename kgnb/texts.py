@@ -775,6 +775,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Redis at {where} refused access. Check REDIS_PASSWORD (or user and password in the URL) and the "
         "user's rights.",
     ),
+    "queue.untrusted": (
+        "Redis（{where}）的 TLS 证书不受信任。自己签发的请把 CA 文件写进 KGNB_REDIS_CA；否则请检查主机名和证书是否过期。",
+        "The TLS certificate of Redis at {where} isn't trusted. For a CA of your own set KGNB_REDIS_CA to its file; "
+        "else check the host name and whether the certificate has expired.",
+    ),
     "queue.dead_deliveries": (
         "领取了 10 次都没有结果（每次持有它的节点都中断了）。请查看节点日志，再用 kgnb dead retry 让它重新排队。",
         "Taken 10 times without an outcome (each node that held it died). Look at the nodes' logs, then queue it again with kgnb dead retry.",
@@ -859,6 +864,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "数据库 {where} 拒绝了我们（{reason}）。请检查 DB_USER、DB_PASSWORD 和该用户的权限。",
         "The database {where} refused us ({reason}). Check DB_USER, DB_PASSWORD and that user's rights.",
     ),
+    "ledger.untrusted": (
+        "数据库 {where} 的 TLS 证书不受信任（{reason}）。自己签发的请把 CA 文件写进 KGNB_DB_SSL_CA；否则请检查主机名和证书是否过期。",
+        "The TLS certificate of the database {where} isn't trusted ({reason}). For a CA of your own set KGNB_DB_SSL_CA "
+        "to its file; else check the host name and whether the certificate has expired.",
+    ),
     "ledger.url": (
         "数据库地址无法读懂。请检查 DB_HOST、DB_PORT、DB_USER、DB_NAME 和 DB_PATH。",
         "The database's address can't be read. Check DB_HOST, DB_PORT, DB_USER, DB_NAME and DB_PATH.",
@@ -891,6 +901,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "这条 Cypher 无法执行：{reason}。请改正后再问；这里只能查询，不能写入。",
         "This Cypher can't be run: {reason}. Correct it and ask again; questions only read, they can't "
         "write.",
+    ),
+    "graph.untrusted": (
+        "图数据库 {where} 的 TLS 证书不受信任。自己签发的请把 CA 文件写进 KGNB_NEO4J_CA；否则请检查主机名和证书是否过期。",
+        "The TLS certificate of the graph database {where} isn't trusted. For a CA of your own set KGNB_NEO4J_CA to its "
+        "file; else check the host name and whether the certificate has expired.",
     ),
     "graph.refused": (
         "图数据库 {where} 拒绝了请求（{reason}）。请检查 NEO4J_URI、数据库名和这个用户的权限。",
@@ -1007,6 +1022,13 @@ TEXTS: dict[str, tuple[str, str]] = {
     "explore.steps": ("最短的路，{count} 步", "the shortest way, steps: {count}"),
     "explore.same": ("是同一个", "one and the same"),
     "explore.no_path": ("没有路相连", "There is no way between them"),
+    "explore.between": ("{a} 与 {b}", "{a} and {b}"),
+    "explore.between_note": (
+        "同场 {both} 章，其中 {tied} 章写到两人的关系；越高越强",
+        "together in {both} chapters, tied in {tied} of them; higher: stronger",
+    ),
+    "explore.apart": ("从不同场，也没有直接的关系", "never in one chapter, and with no tie between them"),
+    "explore.together": ("同场", "together"),
     "explore.timeline": ("{name} 的时间线", "{name} through the book"),
     "explore.with": (
         "越高，事件越多；下面是同行最多的 {count} 人",

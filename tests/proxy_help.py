@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import threading
 from types import TracebackType
 from typing import Self
@@ -12,15 +13,16 @@ class Proxy:
     """Carries every connection to ``port`` on to ``host:to``, in a thread of its own.
 
     A round trip is a request that comes after the answer to the one before, however many packets and
-    pipelined commands it has.
+    pipelined commands it has. ``tls``: clients must speak TLS; the server behind it need not.
     """
 
-    def __init__(self, host: str, to: int) -> None:
+    def __init__(self, host: str, to: int, tls: ssl.SSLContext | None = None) -> None:
         self.port = 0
         self.trips = 0
         self.open = 0
         self.most_open = 0
         self._at = (host, to)
+        self._tls = tls
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._writers: set[asyncio.StreamWriter] = set()
@@ -38,7 +40,7 @@ class Proxy:
         self._thread.join(5)
 
     async def _start(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _stop(self) -> None:

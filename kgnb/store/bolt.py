@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from neo4j import READ_ACCESS, AsyncDriver, AsyncGraphDatabase, AsyncTransaction, Query
+from neo4j import READ_ACCESS, AsyncDriver, AsyncGraphDatabase, AsyncTransaction, Query, TrustCustomCAs
 from neo4j.exceptions import (
     AuthError,
     ClientError,
@@ -23,6 +23,7 @@ from neo4j.exceptions import (
 from pydantic import SecretStr
 
 from kgnb.errors import InputError, ServiceDown, ServiceError, ServiceRefused
+from kgnb.store.tls import untrusted
 
 T = TypeVar("T")
 
@@ -37,10 +38,23 @@ class Bolt:
     make each other try again."""
 
     def __init__(
-        self, uri: str, user: str, password: SecretStr, database: str = "", *, timeout: float = 10.0
+        self,
+        uri: str,
+        user: str,
+        password: SecretStr,
+        database: str = "",
+        *,
+        timeout: float = 10.0,
+        ca: str = "",
     ) -> None:
-        """``timeout``: seconds for one transaction with all its retries, well below a lease."""
+        """``timeout``: seconds for one transaction with all its retries, well below a lease. ``ca``: a file;
+        TLS, trusting the certificates in it and no others."""
         self.where = uri
+        self._tls: dict[str, Any] = {}
+        if ca:  # the driver takes a CA only where the scheme doesn't settle it
+            scheme, _, rest = uri.partition("://")
+            self.where = f"{scheme.partition('+')[0]}://{rest}"
+            self._tls = {"encrypted": True, "trusted_certificates": TrustCustomCAs(ca)}
         self._auth = (user, password)
         self._database = database or None
         self._timeout = timeout
@@ -66,6 +80,7 @@ class Bolt:
                     keep_alive=True,
                     user_agent="kgnb",
                     notifications_min_severity="OFF",  # hints for whoever writes Cypher by hand
+                    **self._tls,
                 )
             except (ValueError, ConfigurationError) as error:
                 facts = {"where": self.where, "reason": type(error).__name__}
@@ -167,6 +182,8 @@ class Bolt:
             return ServiceDown("graph.busy", **facts)
         if isinstance(error, AuthError):
             return ServiceRefused("graph.password", **facts)
+        if untrusted(error):
+            return ServiceRefused("graph.untrusted", **facts)
         if isinstance(error, ConfigurationError) or _is_refusal(error, code):
             return ServiceRefused("graph.refused", reason=code or type(error).__name__, **facts)
         return ServiceDown("graph.down", **facts)

@@ -55,9 +55,16 @@ class GraphStore:
     """One graph database. Raises ServiceDown and ServiceRefused (``service="bolt"``) from every method."""
 
     def __init__(
-        self, uri: str, user: str, password: SecretStr, database: str = "", *, timeout: float = 10.0
+        self,
+        uri: str,
+        user: str,
+        password: SecretStr,
+        database: str = "",
+        *,
+        timeout: float = 10.0,
+        ca: str = "",
     ) -> None:
-        self._bolt = Bolt(uri, user, password, database, timeout=timeout)
+        self._bolt = Bolt(uri, user, password, database, timeout=timeout, ca=ca)
         self._types: set[str] = set()  # relationship types that the engine knows
         self._known = _Known()
 

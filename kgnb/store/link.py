@@ -25,6 +25,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from kgnb.errors import KgnbError, ServiceDown, ServiceRefused
+from kgnb.store.tls import untrusted
 
 ASYNC_CONNECTIONS = 2
 """With the renewer's one a node stays at three connections."""
@@ -114,6 +115,8 @@ def mapped(where: str) -> Iterator[None]:
     except _DOWN as error:
         if isinstance(error.__cause__, _REFUSED):  # what AUTH was answered while connecting
             raise ServiceRefused("queue.refused", service="redis", where=where) from error
+        if untrusted(error):
+            raise ServiceRefused("queue.untrusted", service="redis", where=where) from error
         raise ServiceDown("queue.down", service="redis", where=where) from error
     except exceptions.ResponseError as error:
         # Redis gives its error codes as the first word: a full disk, too few replicas, an endless script.

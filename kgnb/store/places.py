@@ -40,14 +40,15 @@ class SqlPlace:
 @dataclass(frozen=True, slots=True)
 class GraphPlace:
     """A graph database; an empty ``database`` is the server's default. ``fresh``: an engine of our own, which
-    may just have been started."""
+    may just have been started. ``ca``: a file; TLS with the certificates in it."""
 
     uri: str
     user: str
     password: SecretStr = field(repr=False)
     database: str = ""
     fresh: bool = False
+    ca: str = ""
 
     def open(self) -> GraphStore:
         """Connects at first use; ``prepare`` makes the schema."""
-        return GraphStore(self.uri, self.user, self.password, self.database)
+        return GraphStore(self.uri, self.user, self.password, self.database, ca=self.ca)

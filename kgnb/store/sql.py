@@ -28,6 +28,7 @@ from sqlalchemy.dialects import mysql, sqlite
 
 from kgnb.errors import KgnbError, ServiceDown, ServiceRefused
 from kgnb.store import schema
+from kgnb.store.tls import untrusted
 
 R = TypeVar("R")
 Row = Mapping[str, Any]
@@ -49,7 +50,7 @@ _MYSQL_ARGUMENTS = {
     "write_timeout": SOCKET_SECONDS,
 }
 
-_Kind = Literal["again", "down", "refused", "no_database", "full", "file", "broken"]
+_Kind = Literal["again", "down", "refused", "untrusted", "no_database", "full", "file", "broken"]
 
 _CODES: dict[_Kind, tuple[int, ...]] = {
     # Deadlock, lock wait, row or table definition changed since it was read.
@@ -276,6 +277,8 @@ def _kind(error: sa.exc.DBAPIError) -> _Kind | None:
     orig = error.orig
     if isinstance(orig, sqlite3.Error):
         return _SQLITE.get(getattr(orig, "sqlite_errorcode", -1) & 0xFF)
+    if untrusted(orig):
+        return "untrusted"
     code = orig.args[0] if orig is not None and orig.args else None
     if isinstance(code, int) and code in _MYSQL:
         return _MYSQL[code]

@@ -1,0 +1,90 @@
+"""TLS to real servers with a CA of one's own: trusted where it is named, refused where it isn't."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import outside
+from proxy_help import Proxy
+from redis.connection import parse_url
+from secure_help import Authority, authority, mariadb
+
+from kgnb.app import open_app
+from kgnb.errors import ServiceRefused, SettingsError
+from kgnb.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return authority(tmp_path_factory.mktemp("tls") / "ca")
+
+
+@dataclass(frozen=True)
+class Service:
+    """What settings reach it with, the one that names its CA, and who asks for it."""
+
+    settings: dict[str, Any]
+    ca: str
+    name: str
+
+
+@pytest.fixture(params=["redis", "redis-url", "bolt", "sql"])
+def service(request: pytest.FixtureRequest, tls: Authority, tmp_path: Path) -> Iterator[Service]:
+    kind = request.param
+    if kind == "sql":
+        with mariadb(tmp_path / "maria", tls) as maria:
+            maria.run(
+                "CREATE DATABASE novel; CREATE USER kgnb@'%' IDENTIFIED BY 'a pass' REQUIRE SSL; "
+                "GRANT ALL ON novel.* TO kgnb@'%'"
+            )
+            at = {"db_host": "127.0.0.1", "db_port": maria.port, "db_user": "kgnb", "db_password": "a pass"}
+            yield Service({**at, "db_ssl": True}, "db_ssl_ca", "sql")
+    elif kind.startswith("redis"):
+        at = parse_url(outside("KGNB_TEST_REDIS_URL"))
+        with Proxy(at["host"], at["port"], tls.server()) as proxy:
+            url = f"redis://:{at['password']}@127.0.0.1:{proxy.port}/8"
+            alone = {"redis_host": "127.0.0.1", "redis_port": proxy.port, "redis_password": at["password"]}
+            found = {"redis_host": url} if kind == "redis-url" else alone
+            yield Service({**found, "redis_tls": True}, "redis_ca", "queue")
+    else:
+        host, port = outside("KGNB_TEST_NEO4J_URI").rpartition("/")[2].split(":")
+        with Proxy(host, int(port), tls.server()) as proxy:
+            login = {f"neo4j_{n}": outside(f"KGNB_TEST_NEO4J_{n.upper()}") for n in ("user", "password")}
+            yield Service({**login, "neo4j_uri": f"bolt+s://127.0.0.1:{proxy.port}"}, "neo4j_ca", "graph")
+
+
+async def reach(service: Service, **more: Any) -> None:
+    wanted = {name: name == service.name for name in ("sql", "queue", "graph")}
+    async with open_app(Settings.load(**service.settings, **more), **wanted):
+        pass
+
+
+async def test_our_own_ca(service: Service, tls: Authority) -> None:
+    await reach(service, **{service.ca: str(tls.ca)})
+    with pytest.raises(ServiceRefused) as refused:  # the system's certificates know nothing of it
+        await reach(service)
+    assert refused.value.key.endswith(".untrusted")
+    assert Settings.model_fields[service.ca].validation_alias in str(refused.value)
+
+
+@pytest.mark.parametrize("ca", ["redis_ca", "db_ssl_ca", "neo4j_ca"])
+def test_a_ca_that_cant_be_used_is_refused_by_its_name(ca: str, tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").touch()
+    for path in (tmp_path / "empty.pem", tmp_path / "missing.pem", tmp_path):
+        with pytest.raises(SettingsError, match=str(Settings.model_fields[ca].validation_alias)):
+            Settings.load(**{ca: str(path)})
+
+
+def test_addresses_of_redis() -> None:
+    def url(**given: Any) -> str:
+        return Settings.load(**given).redis_url.get_secret_value()
+
+    check = "ssl_check_hostname=True"
+    assert url(redis_host="h", redis_user="u@", redis_password="p/") == "redis://u%40:p%2F@h:6379/0"
+    assert url(redis_host="h", redis_password="p", redis_tls=True) == f"rediss://:p@h:6379/0?{check}"
+    assert url(redis_host="redis://u:p@h/2", redis_tls=True) == f"rediss://u:p@h/2?{check}"
+    assert url(redis_host="rediss://h?timeout=3") == "rediss://h?timeout=3"
