@@ -355,7 +355,7 @@ def _add_export(commands: Any) -> None:
     added = command(commands, "export", _export)
     added.add_argument("task", type=row_id, metavar="TASK", help=say("cli.help_task"))
     added.add_argument(
-        "--format", choices=("json", "csv", "graphml", "html"), required=True, help=say("cli.help_format")
+        "--format", choices=("json", "csv", "graphml", "cypher", "html"), required=True, help=say("cli.help_format")
     )
     added.add_argument("-o", "--output", metavar="FILE", required=True, help=say("cli.help_output"))
 

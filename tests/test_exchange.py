@@ -122,21 +122,36 @@ def sheets(path: Path) -> dict[str, list[list[str]]]:
         return {
             n: list(csv.reader(io.StringIO(archive.read(n).decode("utf-8-sig"), newline="")))
             for n in archive.namelist()
+            if n.endswith(".csv")
         }
 
 
 def test_csv(tmp_path: Path) -> None:
     found = sheets(exchange.write(graph("刘备", "关羽"), {}, tmp_path / "g.zip", "csv"))
-    assert list(found) == ["nodes.csv", "edges.csv"]
-    head, *rows = found["nodes.csv"]
-    assert head[:3] == ["id", "label", "name"]
-    assert all(len(row) == len(head) for row in rows)
-    assert len(rows) == 6
-    liu = dict(zip(head, next(r for r in rows if r[2] == "刘备"), strict=True))
-    assert (liu["aliases"], liu["novel_id"], liu["confidence"]) == ("甲|乙", "1", "")
+    labels = ("Chapter", "Character", "Event", "Novel", "Organization")
+    assert list(found) == [*(f"nodes_{label}.csv" for label in labels), "edges.csv"]
+    head, *rows = found["nodes_Character.csv"]
+    assert head == [":ID", ":LABEL", "name:string", "aliases:string[]", "novel_id:long"]
+    assert rows[1] == ["Character:刘备", "Character", "刘备", "甲|乙", "1"]
     head, *rows = found["edges.csv"]
+    assert head[:3] == [":START_ID", ":END_ID", ":TYPE"]
+    assert all(len(row) == len(head) for row in rows)
     friend = dict(zip(head, next(r for r in rows if r[2] == "FRIEND"), strict=True))
-    assert (friend["label"], friend["chapters"], friend["strength"]) == ("结拜", "7|9", "8")
+    assert (friend["label:string"], friend["chapters:long[]"], friend["strength:long"]) == (
+        "结拜",
+        "7|9",
+        "8",
+    )
+    assert friend["confidence:double"] == "0.25"  # beside a whole 1 elsewhere
+
+
+def test_csv_says_how_it_is_imported(tmp_path: Path) -> None:
+    path = exchange.write(graph("刘备", "关羽"), {}, tmp_path / "g.zip", "csv")
+    with zipfile.ZipFile(path) as archive:
+        command = archive.read("import.txt").decode()
+    tables = [n for n in archive.namelist() if n.startswith("nodes_")]
+    assert all(f"--nodes={name}" in command for name in tables)
+    assert "--array-delimiter='|'" in command
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t=", "\r=", "\n=", " =", "＝"])
@@ -147,14 +162,14 @@ def test_no_cell_is_a_formula(tmp_path: Path, start: str) -> None:
     for rows in sheets(exchange.write(made, {}, tmp_path / "g.zip", "csv")).values():
         cells = [cell for row in rows for cell in row]
         assert not [c for c in cells if c.strip(" ")[:1] in tuple("=+-@\t\r\n＝＋－＠")]
-        assert any(c.startswith("'") for c in cells) or rows[0][0] == "source"
+        assert any(c.startswith("'") for c in cells) or "Character" not in cells
 
 
 def test_hostile_names_survive_csv_and_json(tmp_path: Path) -> None:
     made = graph(HOSTILE, '乙,"丙"\n丁')
     read = json.loads(exchange.write(made, {}, tmp_path / "g.json", "json").read_text("utf-8"))
     assert HOSTILE.replace("\ud800", "?") in [n["name"] for n in read["nodes"]]
-    rows = sheets(exchange.write(made, {}, tmp_path / "g.zip", "csv"))["nodes.csv"]
+    rows = sheets(exchange.write(made, {}, tmp_path / "g.zip", "csv"))["nodes_Character.csv"]
     assert all(len(row) == len(rows[0]) for row in rows)
     assert '乙,"丙"\n丁' in [row[2] for row in rows]
 
@@ -212,7 +227,7 @@ def test_folders_are_made_and_bad_places_named(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
     with pytest.raises(InputError) as caught:
         exchange.write(Graph(), {}, tmp_path / "g.gexf", "gexf")
-    assert "json, csv, graphml, html" in str(caught.value)
+    assert "json, csv, graphml, cypher, html" in str(caught.value)
 
 
 def test_files_follow_the_umask(tmp_path: Path) -> None:

@@ -1,0 +1,107 @@
+"""A novel's graph → a file: JSON, CSV, GraphML, Cypher or the interactive page. Blocking: use a thread.
+
+The order of nodes and edges is by key, so the same graph gives the same bytes. A file is written beside its
+place and moved there when it is whole.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO
+
+from kgnb import picture
+from kgnb.errors import InputError
+from kgnb.exchange.csv_file import to_csv
+from kgnb.exchange.cypher_file import to_cypher
+from kgnb.exchange.graphml_file import to_graphml
+from kgnb.exchange.json_file import Record, to_json
+from kgnb.model import Graph
+from kgnb.texts import Language
+
+__all__ = ["FORMATS", "check_place", "to_csv", "to_cypher", "to_graphml", "to_html", "to_json", "write"]
+
+FORMATS = ("json", "csv", "graphml", "cypher", "html")
+"""What :func:`write` knows. ``csv`` is a .zip of tables."""
+
+
+def write(
+    graph: Graph,
+    record: Record,
+    path: str | Path,
+    format: str,
+    *,
+    title: str = "",
+    lang: Language = "zh",
+) -> Path:
+    """Writes ``graph`` to ``path`` in one of :data:`FORMATS`; what was there stays until the file is whole.
+
+    ``record`` goes into JSON only. Raises InputError for an unknown format or a place that can't be written.
+    """
+    writers: dict[str, Callable[[IO[bytes]], None]] = {
+        "json": lambda out: _as_text(out, lambda text: to_json(graph, record, text)),
+        "csv": lambda out: to_csv(graph, out),
+        "graphml": lambda out: _as_text(out, lambda text: to_graphml(graph, text)),
+        "cypher": lambda out: _as_text(out, lambda text: to_cypher(graph, text)),
+        "html": lambda out: _as_text(out, lambda text: to_html(graph, text, title=title, lang=lang)),
+    }
+    if format not in writers:
+        raise InputError("exchange.unknown_format", format=format, known=", ".join(FORMATS))
+    return _whole(Path(path).expanduser(), writers[format])
+
+
+def check_place(path: str | Path) -> None:
+    """Raises InputError when :func:`write` could never write to ``path``; leaves everything as it is."""
+    place = Path(path).expanduser()
+    above = next(p for p in place.absolute().parents if p.exists())
+    problem = 0
+    if place.is_dir():
+        problem = errno.EISDIR
+    elif not above.is_dir():
+        problem = errno.ENOTDIR
+    elif not os.access(above, os.W_OK | os.X_OK) and not os.access(place, os.W_OK):
+        problem = errno.EACCES
+    if problem:
+        raise InputError("exchange.unwritable", path=place, reason=os.strerror(problem))
+
+
+def _whole(path: Path, fill: Callable[[IO[bytes]], None]) -> Path:
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():  # /dev/stdout and the like can't be replaced
+            with path.open("wb") as out:
+                fill(out)
+            return path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _replace(path, fill)
+    except OSError as error:
+        raise InputError("exchange.unwritable", path=path, reason=error.strerror or error) from None
+    return path
+
+
+def _replace(path: Path, fill: Callable[[IO[bytes]], None]) -> None:
+    beside = path.with_name(f".{path.name[:40]}-{secrets.token_hex(6)}.part")
+    try:
+        with beside.open("xb") as out:
+            fill(out)
+        beside.replace(path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
+
+
+def _as_text(out: IO[bytes], fill: Callable[[IO[str]], None]) -> None:
+    text = io.TextIOWrapper(out, encoding="utf-8", errors="replace", newline="\n", write_through=False)
+    fill(text)
+    text.flush()
+    text.detach()
+
+
+def to_html(graph: Graph, out: IO[str], *, title: str, lang: Language = "zh") -> None:
+    """The interactive picture, one file that needs no network."""
+    out.write(picture.html(graph, title=title, lang=lang))

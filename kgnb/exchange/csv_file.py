@@ -1,0 +1,113 @@
+"""CSV tables in a .zip: as Neo4j's bulk import takes them, and as Excel shows them right."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import IO
+
+from kgnb.exchange.rows import edges, node_id, nodes
+from kgnb.figure import printable
+from kgnb.model import Graph, GraphEdge, GraphNode, Value
+
+SEPARATOR = "|"
+"""Between the items of a list (``--array-delimiter``); in an item it becomes ``¦``."""
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_TYPES = {bool: "boolean", int: "long", float: "double", str: "string"}
+
+
+def to_csv(graph: Graph, out: IO[bytes]) -> None:
+    """A .zip with ``nodes_<label>.csv`` for each label, edges.csv, and the command that imports them.
+
+    Headings are those of ``neo4j-admin database import``: ``:ID``, ``:LABEL``, ``:START_ID``, ``:END_ID``,
+    ``:TYPE``, and ``name:type`` for a property. UTF-8 with a mark, so that Excel reads Chinese right; a text
+    cell that a spreadsheet would take for a formula gets a ``'`` before it.
+    """
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        names = []
+        for label, group in groupby(nodes(graph), key=lambda n: n.label):
+            members = list(group)
+            names.append(f"nodes_{label}.csv")
+            _table(archive, names[-1], (":ID", ":LABEL"), _node_rows(members), _columns(members))
+        ties = edges(graph)
+        _table(archive, "edges.csv", (":START_ID", ":END_ID", ":TYPE"), _edge_rows(ties), _columns(ties))
+        archive.writestr(_info("import.txt"), _command(names))
+
+
+def _command(tables: Iterable[str]) -> str:
+    lines = [f"--nodes={name}" for name in tables]
+    lines += ["--relationships=edges.csv", f"--array-delimiter='{SEPARATOR}'", "--multiline-fields=true"]
+    return " \\\n  ".join(["neo4j-admin database import full neo4j", *lines]) + "\n"
+
+
+def _node_rows(members: Iterable[GraphNode]) -> Iterator[tuple[tuple[str, ...], dict[str, Value]]]:
+    return (((node_id(n.ref), n.label), n.properties) for n in members)
+
+
+def _edge_rows(ties: Iterable[GraphEdge]) -> Iterator[tuple[tuple[str, ...], dict[str, Value]]]:
+    return (((node_id(e.source), node_id(e.target), e.type), e.properties) for e in ties)
+
+
+def _columns(items: Iterable[GraphNode | GraphEdge]) -> dict[str, str]:
+    """Property → type, ``name`` first."""
+    found: dict[str, set[str]] = {}
+    for item in items:
+        for key, value in item.properties.items():
+            found.setdefault(key, set()).add(_type(value))
+    return {key: _joint(found[key]) for key in sorted(found, key=lambda k: (k != "name", k))}
+
+
+def _type(value: Value) -> str:
+    if isinstance(value, (list, tuple)):
+        return _joint({_TYPES.get(type(v), "string") for v in value} or {""}) + "[]"
+    return _TYPES.get(type(value), "string")
+
+
+def _joint(types: set[str]) -> str:
+    """The type that all of a column's values have; an empty list has any."""
+    if len(types) > 1:
+        types = types - {"[]"}
+    if types == {"long", "double"}:
+        return "double"
+    if len(types) == 1:
+        only = next(iter(types))
+        return "string[]" if only == "[]" else only
+    return "string[]" if all(t.endswith("[]") for t in types) else "string"
+
+
+def _info(name: str) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))  # no clock in it: the same graph, the same bytes
+    info.compress_type = zipfile.ZIP_DEFLATED
+    return info
+
+
+def _table(
+    archive: zipfile.ZipFile,
+    name: str,
+    fixed: tuple[str, ...],
+    rows: Iterable[tuple[tuple[str, ...], dict[str, Value]]],
+    columns: dict[str, str],
+) -> None:
+    with archive.open(_info(name), "w", force_zip64=True) as raw:
+        text = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="")
+        table = csv.writer(text)
+        table.writerow([*fixed, *(_cell(f"{key.replace(':', '_')}:{kind}") for key, kind in columns.items())])
+        for own, properties in rows:
+            table.writerow([*map(_cell, own), *(_cell(properties.get(c, "")) for c in columns)])
+        text.flush()
+        text.detach()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, (list, tuple)):
+        value = SEPARATOR.join(str(v).replace(SEPARATOR, "¦") for v in value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA) else text

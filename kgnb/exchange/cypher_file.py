@@ -1,0 +1,110 @@
+"""A Cypher script: what ``cypher-shell`` or Neo4j's browser runs to have the graph in another database.
+
+Values stand in it as literals; characters that nobody sees are left out. Labels come from the contract, and a
+type or a property's name that is no plain word is left out.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby, islice
+from typing import IO, TypeVar
+
+from kgnb.exchange.rows import edges, nodes
+from kgnb.model import NAMED_LABELS, RELATION_TYPE, Graph, GraphEdge, GraphNode, NodeKey, Value
+from kgnb.store.cypher import KEYS, key_value
+
+BATCH = 200
+"""Rows in a statement: a parser keeps a whole statement in memory."""
+
+T = TypeVar("T")
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,60}")
+
+
+def to_cypher(graph: Graph, out: IO[str]) -> None:
+    """Constraints, then nodes, then edges; run twice it changes nothing more."""
+    present = dict.fromkeys(node.label for node in nodes(graph))
+    for label in present:
+        keys = ", ".join(f"n.{key}" for key in KEYS[label])
+        out.write(
+            f"CREATE CONSTRAINT kgnb_{label.lower()} IF NOT EXISTS FOR (n:{label}) "
+            f"REQUIRE ({keys}) IS UNIQUE;\n"
+        )
+    for label, group in groupby(nodes(graph), key=lambda n: n.label):
+        for page in _pages(group):
+            out.write(_nodes(label, page))
+    ordered = sorted(edges(graph), key=lambda e: (e.type, e.source[0], e.target[0]))
+    novel = next((n.properties["novel_id"] for n in graph.nodes.values() if "novel_id" in n.properties), 0)
+    for (type_, source, target), ties in groupby(ordered, key=lambda e: (e.type, e.source[0], e.target[0])):
+        if RELATION_TYPE.fullmatch(type_):
+            for some in _pages(ties):
+                out.write(_edges(type_, source, target, some, novel))
+
+
+def _pages(items: Iterable[T]) -> Iterator[list[T]]:
+    source = iter(items)
+    while page := list(islice(source, BATCH)):
+        yield page
+
+
+def _nodes(label: str, page: Sequence[GraphNode]) -> str:
+    rows = ",\n".join(f"  [{_key(n.ref)}, {_map(n.properties)}]" for n in page)
+    return f"UNWIND [\n{rows}\n] AS row\nMERGE (n:{label} {_match(label, 'row[0]')}) SET n += row[1];\n"
+
+
+def _edges(type_: str, source: str, target: str, page: Sequence[GraphEdge], novel: Value) -> str:
+    rows = ",\n".join(f"  [{_key(e.source)}, {_key(e.target)}, {_map(e.properties)}]" for e in page)
+    ends = [
+        f"({name}:{label} {_match(label, f'row[{i}]', novel)})"
+        for i, (name, label) in enumerate((("a", source), ("b", target)))
+    ]
+    return (
+        f"UNWIND [\n{rows}\n] AS row\nMATCH {ends[0]}, {ends[1]}\n"
+        f"MERGE (a)-[r:{type_}]->(b) SET r += row[2];\n"
+    )
+
+
+def _match(label: str, key: str, novel: Value | None = None) -> str:
+    """The key's properties as a pattern; of a named label the novel's id is the row's own, or ``novel``."""
+    if label not in NAMED_LABELS:
+        return f"{{id: {key}}}"
+    return f"{{name: {key}, novel_id: {'row[1].novel_id' if novel is None else literal(novel)}}}"
+
+
+def _key(ref: NodeKey) -> str:
+    return literal(key_value(*ref))
+
+
+def _map(properties: dict[str, Value]) -> str:
+    pairs = (f"{k}: {literal(v)}" for k, v in sorted(properties.items()) if _WORD.fullmatch(k))
+    return "{" + ", ".join(pairs) + "}"
+
+
+def literal(value: Value | None) -> str:
+    """A value as Cypher writes it."""
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return repr(value) if math.isfinite(value) else "null"
+    if isinstance(value, str):
+        return f"'{''.join(map(_escaped, value))}'"
+    return f"[{_list(value)}]"
+
+
+def _list(values: Iterable[str | int]) -> str:
+    return ", ".join(literal(v) for v in values)
+
+
+_ESCAPES = {"\\": r"\\", "'": r"\'", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
+
+
+def _escaped(char: str) -> str:
+    if char in _ESCAPES:
+        return _ESCAPES[char]
+    return char if char == " " or char.isprintable() else ""

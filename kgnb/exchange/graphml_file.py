@@ -1,0 +1,71 @@
+"""GraphML, as networkx and Gephi read it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import IO
+from xml.sax.saxutils import escape, quoteattr
+
+from kgnb.exchange.rows import edges, node_id, nodes, shown_name
+from kgnb.figure import printable
+from kgnb.model import Graph, GraphEdge, GraphNode
+
+_XML_TYPES = {bool: "boolean", int: "long", float: "double"}
+
+
+def to_graphml(graph: Graph, out: IO[str]) -> None:
+    """GraphML with typed keys, as networkx and Gephi read it; lists are joined with ``|``."""
+    people, ties = nodes(graph), edges(graph)
+    node_keys, edge_keys = _types(people), _types(ties)
+    out.write(
+        '<?xml version="1.0" encoding="UTF-8"?>\n<graphml xmlns="http://graphml.graphdrawing.org/xmlns">\n'
+    )
+    heads = [("node", "label", "string"), ("node", "kind", "string"), ("edge", "type", "string")]
+    heads += [("node", f"p.{k}", t) for k, t in node_keys.items()]
+    heads += [("edge", f"p.{k}", t) for k, t in edge_keys.items()]
+    ids = {(owner, name): f"d{i}" for i, (owner, name, _) in enumerate(heads)}
+    for owner, name, kind in heads:
+        attribute = quoteattr(_head(name, owner))
+        out.write(f'<key id="{ids[owner, name]}" for="{owner}" attr.name={attribute} attr.type="{kind}"/>\n')
+    out.write('<graph edgedefault="directed">\n')
+    for node in people:
+        out.write(f"<node id={_attribute(node_id(node.ref))}>")
+        out.write(_data(ids["node", "label"], shown_name(node)) + _data(ids["node", "kind"], node.label))
+        out.write("".join(_data(ids["node", f"p.{k}"], v) for k, v in sorted(node.properties.items())))
+        out.write("</node>\n")
+    for number, edge in enumerate(ties):
+        ends = f"source={_attribute(node_id(edge.source))} target={_attribute(node_id(edge.target))}"
+        out.write(f'<edge id="e{number}" {ends}>')
+        out.write(_data(ids["edge", "type"], edge.type))
+        out.write("".join(_data(ids["edge", f"p.{k}"], v) for k, v in sorted(edge.properties.items())))
+        out.write("</edge>\n")
+    out.write("</graph>\n</graphml>\n")
+
+
+def _head(name: str, owner: str) -> str:
+    """The attribute's name: the property's own, unless one of the fixed columns has it."""
+    own = printable(name.removeprefix("p."))
+    taken = ("label", "kind", "id") if owner == "node" else ("type", "id")
+    return f"{own}_" if name.startswith("p.") and own in taken else own
+
+
+def _types(items: Iterable[GraphNode | GraphEdge]) -> dict[str, str]:
+    """The GraphML type of each property: the one that all its values have, else string."""
+    found: dict[str, set[str]] = {}
+    for item in items:
+        for key, value in item.properties.items():
+            found.setdefault(key, set()).add(_XML_TYPES.get(type(value), "string"))
+    joint = {k: "double" if t == {"long", "double"} else "string" for k, t in found.items()}
+    return {k: next(iter(t)) if len(t) == 1 else joint[k] for k, t in sorted(found.items())}
+
+
+def _attribute(text: str) -> str:
+    return quoteattr(printable(text))
+
+
+def _data(key: str, value: object) -> str:
+    if isinstance(value, (list, tuple)):
+        value = "|".join(str(v) for v in value)
+    if isinstance(value, bool):
+        value = "true" if value else "false"
+    return f'<data key="{key}">{escape(printable("" if value is None else value))}</data>'

@@ -1,0 +1,84 @@
+"""JSON: the graph, and the record that it is projected from. :mod:`kgnb.exchange.reading` reads it back."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from enum import Enum
+from typing import IO, Any
+
+from pydantic import BaseModel, SecretStr
+
+from kgnb.exchange.rows import edges, node_id, nodes, shown_name
+from kgnb.model import Graph, GraphEdge, GraphNode
+
+Record = Mapping[str, Any]
+"""``{"novel", "chapters", "tasks", "extractions", "names"}``: rows as dicts, dataclasses or models."""
+
+
+def to_json(graph: Graph, record: Record, out: IO[str]) -> None:
+    """``{"nodes": […], "edges": […], "record": {…}}``, written row by row."""
+    out.write('{"nodes": [')
+    _rows(out, (_json_node(node) for node in nodes(graph)))
+    out.write('],\n"edges": [')
+    _rows(out, (_json_edge(edge) for edge in edges(graph)))
+    out.write('],\n"record": {')
+    for index, (part, value) in enumerate(record.items()):
+        out.write(",\n" if index else "\n")
+        out.write(f"{json.dumps(part, ensure_ascii=False)}: ")
+        if isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping, BaseModel)):
+            out.write("[")
+            _rows(out, value)
+            out.write("]")
+        else:
+            out.write(_dump(value))
+    out.write("}}\n")
+
+
+def _rows(out: IO[str], rows: Iterable[Any]) -> None:
+    for index, row in enumerate(rows):
+        out.write(",\n" if index else "\n")
+        out.write(_dump(row))
+
+
+def _dump(value: object) -> str:
+    return json.dumps(_plain(value), ensure_ascii=False, default=_plain, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    """Rows and nouns as JSON values; a secret never leaves, whatever row it sits in."""
+    if isinstance(value, SecretStr):
+        return ""
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (set, frozenset)):
+        return sorted(_plain(v) for v in value)
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, (datetime, date)):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, float) and (value != value or abs(value) == float("inf")):
+        return None
+    return value
+
+
+def _json_node(node: GraphNode) -> dict[str, object]:
+    return {
+        "id": node_id(node.ref),
+        "label": node.label,
+        "name": shown_name(node),
+        "properties": node.properties,
+    }
+
+
+def _json_edge(edge: GraphEdge) -> dict[str, object]:
+    ends = {"source": node_id(edge.source), "target": node_id(edge.target)}
+    return {**ends, "type": edge.type, "properties": edge.properties}
