@@ -14,7 +14,7 @@ from kgnb.texts import TEXTS
 
 PACKAGE = Path(kgnb.__file__).parent
 FLOORS = {
-    0: ["model", "errors", "texts", "oneline", "batch", "loops"],
+    0: ["model", "errors", "texts", "oneline", "batch", "loops", "fold"],
     1: ["settings", "where", "credentials"],
     2: [
         *["extract", "llm", "store", "book", "headings", "epub", "embedded", "exchange", "picture"],
@@ -37,7 +37,7 @@ FLOORS = {
             "figure",
             "still",
             "resume",
-            *("explore", "answers", "chart"),
+            *("explore", "answers", "chart", "pair"),
         ],
     ],
     3: [

@@ -133,7 +133,7 @@ def test_hostile_names_and_texts_stay_data() -> None:
 
 
 def test_a_crowded_chapter_stays_bounded() -> None:
-    crowd = [NameEntry(f"甲{chr(0x4E00 + i)}", (), "Character", 5) for i in range(60)]
+    crowd = [NameEntry(f"甲{chr(0x4E40 + i)}", (), "Character", 5) for i in range(60)]
     found = rules.extract("、".join(n.name for n in crowd) + "都来了。", lang="zh", names=crowd)
     assert len(found.characters) == 60
     assert 0 < len(found.relations) <= rules.MAX_RELATIONS

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from kgnb import fold
 from kgnb.extract import alias_en, alias_zh, names_en, names_zh, places_zh
 from kgnb.model import Lang, NameEntry
 
@@ -16,10 +18,11 @@ def scan(chapters: Sequence[tuple[int, str]], lang: Lang) -> list[NameEntry]:
     """The names of a book, the most mentioned first.
 
     ``chapters``: (number, text) in the book's order. Pure, and heavy: meant for a process of a pool. Entries
-    of kind ``Character`` come with their aliases; ``Location`` and ``Organization`` bear none.
+    of kind ``Character`` come with their aliases; ``Location`` and ``Organization`` bear none. A Chinese book
+    is read in simplified characters and its names are told as they stand in it, the more frequent form first.
     """
     flatten = names_zh.flatten if lang == "zh" else names_en.flatten
-    book = _Joined((number, flatten(text)) for number, text in chapters)
+    book = _Joined(((number, flatten(text)) for number, text in chapters), fold_scripts=lang == "zh")
     find = _scan_zh if lang == "zh" else _scan_en
     entries = [book.entry(name, names, kind, at) for name, names, kind, at in find(book.text)]
     entries.sort(key=lambda e: (-e.mentions, e.name))
@@ -29,7 +32,7 @@ def scan(chapters: Sequence[tuple[int, str]], lang: Lang) -> list[NameEntry]:
 class _Joined:
     """The chapters as one text that still knows where each begins."""
 
-    def __init__(self, chapters: Iterable[tuple[int, str]]) -> None:
+    def __init__(self, chapters: Iterable[tuple[int, str]], *, fold_scripts: bool) -> None:
         self._numbers: list[int] = []
         self._starts: list[int] = []
         pieces: list[str] = []
@@ -39,11 +42,17 @@ class _Joined:
             self._starts.append(length)
             pieces.append(text)
             length += len(text) + 1
-        self.text = "\n".join(pieces)
+        self._own = self.text = "\n".join(pieces)
+        if fold_scripts:
+            folded = "\n".join(fold.simplified(p, traditional=fold.is_traditional(p)) for p in pieces)
+            self.text = self._own if folded == self._own else folded
 
     def entry(self, name: str, names: Sequence[str], kind: str, at: Iterable[int]) -> NameEntry:
         """The table's entry for one person or place that stands at these offsets."""
+        at = list(at)
         seen = [self._numbers[bisect_right(self._starts, a) - 1] for a in at]
+        if self.text is not self._own:
+            name, *names = dict.fromkeys(f for n in (name, *names) for f in self._forms(n, at))
         return NameEntry(
             name=name,
             aliases=tuple(n for n in names if n != name),
@@ -53,6 +62,12 @@ class _Joined:
             last_chapter=max(seen, default=0),
             chapters=len(set(seen)),
         )
+
+    def _forms(self, name: str, at: Sequence[int]) -> list[str]:
+        """The name as it is written where it stands, the most frequent form first."""
+        size, text = len(name), self.text
+        found = Counter(self._own[a : a + size] for a in at if text.startswith(name, a))
+        return sorted(found, key=lambda form: (-found[form], form)) or [name]
 
 
 _Found = tuple[str, list[str], str, list[int]]

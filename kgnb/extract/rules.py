@@ -6,10 +6,11 @@ import math
 import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from kgnb import fold
 from kgnb.extract import rules_en, rules_zh, trie
 from kgnb.extract.frames import Frame, Mention
 from kgnb.model import (
@@ -35,42 +36,94 @@ EVIDENCE = 60
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """The book's names, ready for matching."""
+    """The book's names, ready for matching: as the rules read them, and as the book writes them."""
 
     pattern: re.Pattern[str]
     entry: dict[str, NameEntry]
+    written: dict[str, NameEntry]  # by the name as it is read, where the two differ
     top: int  # mentions of the most mentioned character
 
 
 @lru_cache(maxsize=4)
-def _index(names: tuple[NameEntry, ...], lang: Lang) -> _Index:
+def _index(names: tuple[NameEntry, ...], lang: Lang, traditional: bool) -> _Index:
     entry: dict[str, NameEntry] = {}
+    written: dict[str, NameEntry] = {}
     for one in sorted(names, key=lambda n: -n.mentions):
-        for form in (one.name, *one.aliases):
-            entry.setdefault(form, one)
+        read = _folded(one, traditional) if lang == "zh" else one
+        if read is not one:
+            written.setdefault(read.name, one)
+        for form in (read.name, *read.aliases):
+            entry.setdefault(form, read)
     expression = trie.pattern(entry)
     if lang == "en":
         expression = rf"(?<![\w'-]){expression}(?![\w-])"
     top = max((n.mentions for n in names if n.kind == "Character"), default=1)
-    return _Index(re.compile(expression), entry, max(1, top))
+    return _Index(re.compile(expression), entry, written, max(1, top))
+
+
+def _folded(one: NameEntry, traditional: bool) -> NameEntry:
+    """The entry as the rules read it; the entry itself where nothing of it is traditional."""
+    name, *aliases = (fold.simplified(form, traditional=traditional) for form in (one.name, *one.aliases))
+    same = name == one.name and tuple(aliases) == one.aliases
+    return one if same else replace(one, name=name, aliases=tuple(aliases))
 
 
 def extract(text: str, *, lang: Lang, names: Sequence[NameEntry]) -> Extraction:
     """The chapter's characters, places, groups and relations, of those in the book's name table.
 
-    Pure. ``evidence`` of a relation is a quote from the chapter of at most 60 characters.
+    Pure. ``evidence`` of a relation is a quote from the chapter of at most 60 characters. Chinese is read in
+    simplified characters; names and quotes are those of the text.
     """
     language = rules_zh if lang == "zh" else rules_en
-    text = language.flatten(text)
-    index = _index(tuple(names), lang)
+    own = text = language.flatten(text)
+    traditional = lang == "zh" and fold.is_traditional(text)
+    if lang == "zh":
+        text = fold.simplified(text, traditional=traditional)
+    index = _index(tuple(names), lang, traditional)
     mentions = [Mention(index.entry[m[0]], m[0], m.start(), m.end()) for m in index.pattern.finditer(text)]
     mentions = language.more_mentions(text, mentions)
     people = [m for m in mentions if m.entry.kind == "Character"]
-    return Extraction(
+    found = Extraction(
         characters=_characters(people, index.top),
         locations=[Location(name=n, confidence=c) for n, c in _others(mentions, "Location")],
         organizations=[Organization(name=n, confidence=c) for n, c in _others(mentions, "Organization")],
-        relations=_relations(text, people, language.sentence_ends(text), language.frames(text, people)),
+        relations=_relations(own, people, language.sentence_ends(text), _frames(text, own, people, lang)),
+    )
+    return _as_written(found, index.written, own) if index.written else found
+
+
+def _frames(text: str, own: str, people: Sequence[Mention], lang: Lang) -> list[Frame]:
+    """The frames of the text as it is read, their words as they are written."""
+    frames = (rules_zh if lang == "zh" else rules_en).frames(text, people)
+    return frames if text == own else [f._replace(label=_label(f, text, own)) for f in frames]
+
+
+def _label(frame: Frame, text: str, own: str) -> str:
+    span = slice(frame.start, frame.end)
+    written = dict(zip(text[span], own[span], strict=True))
+    return "".join(written.get(char, char) for char in frame.label)
+
+
+def _as_written(found: Extraction, written: Mapping[str, NameEntry], own: str) -> Extraction:
+    """The extraction with the names as the book writes them."""
+
+    def name(read: str) -> str:
+        return written[read].name if read in written else read
+
+    def person(one: Character) -> Character:
+        if one.name not in written:
+            return one
+        entry = written[one.name]
+        forms = [form for form in entry.aliases if form in own]
+        return one.model_copy(update={"name": entry.name, "aliases": forms})
+
+    return Extraction(
+        characters=[person(c) for c in found.characters],
+        locations=[x.model_copy(update={"name": name(x.name)}) for x in found.locations],
+        organizations=[x.model_copy(update={"name": name(x.name)}) for x in found.organizations],
+        relations=[
+            x.model_copy(update={"source": name(x.source), "target": name(x.target)}) for x in found.relations
+        ],
     )
 
 

@@ -1,0 +1,109 @@
+"""劉備 and 刘备 are one person: names are compared folded, and shown as the book writes them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from kgnb import fold
+from kgnb.extract import names, rules
+from kgnb.model import Extraction, NameEntry
+
+STORIES = Path(__file__).parent / "stories"
+HEADING = re.compile(r"^第.+章.*$", re.M)
+
+PAIRS = fold._TABLE.read_text("utf-8").splitlines()[1].split()
+TRADITIONAL = {ord(pair[1]): pair[0] for pair in reversed(PAIRS)}
+
+
+def chapters(story: str, *, traditional: bool) -> list[tuple[int, str]]:
+    text = (STORIES / f"{story}.txt").read_text("utf-8")
+    parts = [p.translate(TRADITIONAL) if traditional else p for p in HEADING.split(text)[1:]]
+    return list(enumerate(parts, 1))
+
+
+def folded(entry: NameEntry) -> tuple[object, ...]:
+    forms = [fold.simplified(f, traditional=True) for f in (entry.name, *entry.aliases)]
+    return (forms, entry.kind, entry.mentions, entry.first_chapter, entry.last_chapter, entry.chapters)
+
+
+class TestFold:
+    @pytest.mark.parametrize(
+        "pair", ["劉備 刘备", "諸葛亮 诸葛亮", "范閑 范闲", "葉凡 叶凡", "鍾會 钟会", "於吉 於吉"]
+    )
+    def test_the_spellings_of_a_name_share_a_form(self, pair: str) -> None:
+        one, other = pair.split()
+        assert fold.fold(one) == fold.fold(other)
+
+    def test_a_character_of_both_scripts_stays(self) -> None:
+        assert fold.fold("李乾") != fold.fold("李干")
+        assert fold.simplified("乾隆說", traditional=False) == "乾隆说"
+        assert fold.simplified("乾淨", traditional=True) == "干净"
+
+    def test_simplified_english_and_anything_else_stays_as_it_is(self) -> None:
+        for text in ("曹操字孟德，小字阿瞒。", "Elizabeth Bennet", "", "a\ud800\U0001f600\x00", "ナルト"):
+            assert fold.simplified(text, traditional=True) == text
+
+    def test_no_fold_changes_a_length_and_folding_twice_is_folding_once(self) -> None:
+        everything = "".join(map(chr, (*range(0x3400, 0xA000), *range(0x20000, 0x2A6E0))))
+        once = fold.simplified(everything, traditional=True)
+        assert len(once) == len(everything)
+        assert fold.simplified(once, traditional=True) == once
+
+    def test_the_script_is_told_by_the_text(self) -> None:
+        assert fold.is_traditional("卻說曹操引軍，與劉備戰於徐州。")
+        assert not fold.is_traditional("却说曹操引军，与刘备战于徐州，大获全胜而归。劉備不敌。" * 5)
+        assert not fold.is_traditional("")
+
+
+class TestPreScan:
+    @pytest.mark.parametrize("story", ["city", "xianxia"])
+    def test_a_traditional_book_gives_what_the_simplified_one_gives(self, story: str) -> None:
+        plain = names.scan(chapters(story, traditional=False), "zh")
+        found = names.scan(chapters(story, traditional=True), "zh")
+        assert sorted(map(folded, found)) == sorted(map(folded, plain))
+        text = "".join(t for _, t in chapters(story, traditional=True))
+        assert all(e.name in text for e in found)
+        assert any(e.name != fold.fold(e.name) for e in found)
+
+    def test_both_spellings_in_one_book_are_one_entry_named_by_the_more_frequent_one(self) -> None:
+        *plain, last = chapters("city", traditional=False)
+        mixed = [*plain, chapters("city", traditional=True)[-1]]
+        (entry,) = [e for e in names.scan(mixed, "zh") if fold.fold(e.name) == "周晓雯"]
+        (same,) = [e for e in names.scan([*plain, last], "zh") if e.name == "周晓雯"]
+        assert entry.name == "周晓雯"
+        assert (entry.mentions, entry.chapters) == (same.mentions, same.chapters)
+        assert any(a != fold.fold(a) for a in entry.aliases)
+
+
+class TestRules:
+    TEXT = "劉備之弟關羽在荊州，謂張飛曰：“吾二人義結金蘭。”劉備與曹操交戰。"
+    NAMES = (
+        NameEntry("劉備", ("玄德",), "Character", 9),
+        NameEntry("關羽", (), "Character", 5),
+        NameEntry("張飛", (), "Character", 5),
+        NameEntry("曹操", (), "Character", 5),
+        NameEntry("荊州", (), "Location", 3),
+    )
+
+    def found(self, text: str, entries: tuple[NameEntry, ...]) -> Extraction:
+        return rules.extract(text, lang="zh", names=entries)
+
+    def test_names_and_quotes_are_those_of_the_text(self) -> None:
+        found = self.found(self.TEXT, self.NAMES)
+        assert {c.name for c in found.characters} == {"劉備", "關羽", "張飛", "曹操"}
+        assert [x.name for x in found.locations] == ["荊州"]
+        ties = {(r.source, r.type, r.target): r for r in found.relations}
+        assert ("劉備", "ENEMY", "曹操") in {*ties, *((t, k, s) for s, k, t in ties)}
+        assert any("SIBLING" in tie for tie in ties)
+        assert all(r.evidence in self.TEXT for r in found.relations)
+        assert any("戰" in r.description for r in found.relations)
+
+    def test_a_book_in_both_scripts_is_read_by_one_table(self) -> None:
+        table = (NameEntry("劉備", ("刘备", "玄德"), "Character", 9), *self.NAMES[1:])
+        found = self.found("刘备见了关羽。玄德大喜。", table)
+        assert next((c.name, c.aliases) for c in found.characters) == ("劉備", ["刘备", "玄德"])
+        assert "關羽" in {c.name for c in found.characters}
+        assert {(r.source, r.target) for r in found.relations} <= {("劉備", "關羽"), ("關羽", "劉備")}
