@@ -7,16 +7,22 @@ from typing import Any
 
 from kgnb import cast, chart
 from kgnb.explore import Entity, Moment, Neighbour, Standing, Step
+from kgnb.figure import EDGE_COLOURS
 from kgnb.model import CHARACTER_RELATIONS, STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS, GraphEdge, NodeKey
 from kgnb.oneline import one_line
+from kgnb.pair import Turn
 from kgnb.texts import say
 
 SHOWN = 40
 """Rows of an answer that are shown; the answer itself holds all."""
 PRINTED = 20
+LINE = 300
+"""Characters of a printed row."""
 RAYS = 16
 LANES = 20
 COMPANIONS = 8
+MOST_STRENGTH = 10
+"""What the wire contract gives a tie at most."""
 
 
 class Answer(list[dict[str, Any]]):
@@ -33,7 +39,7 @@ class Answer(list[dict[str, Any]]):
 
     def _table(self, most: int) -> tuple[list[str], list[list[object]]]:
         """Heads and cells of the first ``most`` rows; columns that are empty everywhere are left out."""
-        keys = [k for k in (self[0] if self else ()) if any(row[k] not in ("", [], 0) for row in self)]
+        keys = [k for k in (self[0] if self else ()) if any(row[k] not in ("", [], 0, None) for row in self)]
         heads = [str(say(f"explore.col_{key}")) for key in keys]
         return heads, [[_cell(row[key]) for key in keys] for row in self[:most]]
 
@@ -53,14 +59,16 @@ class Answer(list[dict[str, Any]]):
 
     def __repr__(self) -> str:
         heads, rows = self._table(PRINTED)
-        lines = [" · ".join(filter(None, (self.title, self.note)))]
+        lines = [one_line(" · ".join(filter(None, (self.title, self.note))), LINE)]
         for row in rows:
             told = [f"{head} {cell}" for head, cell in zip(heads, row, strict=True) if cell != ""]
-            lines.append("  " + one_line(" | ".join(told), 300))
+            lines.append("  " + one_line(" | ".join(told), LINE))
         return "\n".join(filter(None, [*lines, self._more(PRINTED)]))
 
 
 def _cell(value: object) -> object:
+    if value is None:
+        return ""
     return say("picture.comma").join(map(str, value)) if isinstance(value, list) else value
 
 
@@ -175,6 +183,43 @@ def path(start: Entity, end: Entity, steps: Sequence[Step]) -> Answer:
         note = say("explore.steps", count=len(rows)) if rows else say("explore.no_path")
     picture = chart.chain(start.name, links, title) if links else ""
     return Answer(title, rows, note=note, picture=picture)
+
+
+def between(a: Entity, b: Entity, turns: Sequence[Turn], chapters: Sequence[int]) -> Answer:
+    """What ties two, chapter by chapter."""
+    rows = [
+        {
+            "chapter": t.chapter,
+            "title": t.title,
+            "relations": _relations(t.edges, a.ref),
+            "strength": _strength(t.edges) or None,
+            "events": list(t.events),
+            "description": _first_text(t.edges, "description"),
+            "evidence": _first_text(t.edges, "evidence"),
+        }
+        for t in turns
+    ]
+    title = str(say("explore.between", a=a.name, b=b.name))
+    if not turns or a.ref == b.ref:
+        return Answer(title, [], note=say("explore.same") if a.ref == b.ref else say("explore.apart"))
+    note = say("explore.between_note", both=len(turns), tied=sum(bool(t.edges) for t in turns))
+    picture = chart.lanes(chapters, _tie_lanes(turns, a.ref), title, str(say("explore.axis")))
+    return Answer(title, rows, note=note, picture=picture)
+
+
+def _tie_lanes(turns: Sequence[Turn], seen_from: NodeKey) -> list[chart.Lane]:
+    """A lane for each kind of tie, in the order in which they begin; the last one is where the two meet."""
+    marks: dict[tuple[str, str], dict[int, int]] = {}
+    for turn in turns:
+        for edge in turn.edges:
+            key = (relation(edge, seen_from), cast.group_of(edge.type))
+            marks.setdefault(key, {})[turn.chapter] = _strength([edge])
+    lanes = [
+        chart.Lane(word, found, EDGE_COLOURS[group], str(len(found)), most=MOST_STRENGTH)
+        for (word, group), found in list(marks.items())[:LANES]
+    ]
+    together = dict.fromkeys((t.chapter for t in turns), 1)
+    return [*lanes, chart.Lane(say("explore.together"), together, chart.FAINT, str(len(turns)))]
 
 
 def timeline(of: Entity, moments: Sequence[Moment], chapters: Sequence[int]) -> Answer:

@@ -15,6 +15,7 @@ from kgnb.oneline import one_line
 
 ACCENT = "#3a7bd5"
 WARM = "#d9822b"
+FAINT = "#8a929e"
 MOST_BINS = 160
 """Columns of a chart over chapters: a longer book has several chapters to a column."""
 
@@ -32,7 +33,7 @@ STYLE = """<style>
 .kgnb-x table.t{border-collapse:collapse;margin:0;width:auto;min-width:50%;font-size:12.5px;
 border:none;table-layout:auto}
 .kgnb-x table.t tr,.kgnb-x table.t tr:hover,.kgnb-x table.t tr:nth-child(odd){background:none}
-.kgnb-x table.t th,.kgnb-x table.t td{text-align:left;vertical-align:top;padding:4px 18px 4px 0;
+.kgnb-x table.t th,.kgnb-x table.t td{text-align:left;vertical-align:baseline;padding:4px 18px 4px 0;
 border:none;border-bottom:1px solid rgba(128,128,128,.2);max-width:none;white-space:normal;color:inherit}
 .kgnb-x table.t th{font-weight:500;opacity:.66;white-space:nowrap}
 .kgnb-x table.t .r{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
@@ -102,6 +103,8 @@ class Lane:
     marks: dict[int, int]
     colour: str = ACCENT
     count: str = ""
+    most: int = 0
+    """The amount that is drawn highest, for lanes to be compared; 0: the lane's own."""
 
 
 def lanes(chapters: Sequence[int], rows: Sequence[Lane], title: str, axis: str) -> str:
@@ -125,13 +128,18 @@ def _lane(lane: Lane, top: float, place: dict[int, int], bins: int, step: float)
     filled = [0] * bins
     for number, amount in lane.marks.items():
         if number in place:
-            filled[place[number] * bins // len(place)] += max(1, amount)
-    most = max(filled, default=0) or 1
+            column, amount = place[number] * bins // len(place), max(1, amount)
+            filled[column] = max(filled[column], amount) if lane.most else filled[column] + amount
+    most = lane.most or max(filled, default=0) or 1
     gap = 1.0 if step > 4 else 0.2
     bars = []
     for i, amount in enumerate(filled):
         if amount:
-            tall = (_LANE - 8) * (0.45 + 0.55 * math.sqrt(amount / most)) if most > 1 else (_LANE - 8) * 0.7
+            tall = (
+                (_LANE - 8) * (0.45 + 0.55 * math.sqrt(min(1, amount / most)))
+                if most > 1
+                else (_LANE - 8) * 0.7
+            )
             bars.append(
                 f"M{_NAME + i * step + gap / 2:.1f} {base:.1f}v{-tall:.1f}h{step - gap:.1f}v{tall:.1f}z"
             )

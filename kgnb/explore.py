@@ -109,6 +109,8 @@ class Explorer:
         self.graph = graph
         self.chapters: Mapping[int, str] = _chapter_titles(graph)
         """Number → title of the book's chapters, in order."""
+        self.numbers: Mapping[int, int] = _chapter_numbers(graph)
+        """Chapter's id → its number."""
         self._near: defaultdict[NodeKey, Nearby] = defaultdict(dict)
         self._seen: defaultdict[NodeKey, set[int]] = defaultdict(set)
         self._walk()
@@ -214,6 +216,15 @@ class Explorer:
         ]
         return sorted(found, key=lambda n: (KINDS.index(n.entity.kind), -n.weight, n.entity.ref))
 
+    def edges(self, a: NodeKey, b: NodeKey) -> list[GraphEdge]:
+        """Every edge between the two, the strongest first."""
+        return sorted(self._near.get(a, {}).get(b, ()), key=_strongest)
+
+    def shared_events(self, a: NodeKey, b: NodeKey) -> list[Entity]:
+        """The events that both are tied to."""
+        both = self._near.get(a, {}).keys() & self._near.get(b, {}).keys()
+        return [self.entities[ref] for ref in sorted(both) if ref[0] == "Event"]
+
     def path(self, start: NodeKey, end: NodeKey) -> list[Step]:
         """The shortest path, of several the strongest; empty where there is none.
 
@@ -299,6 +310,15 @@ def _chapter_titles(graph: Graph) -> dict[int, str]:
             for number in _numbers([node.properties.get("chapter_number")]):
                 found[number] = str(node.properties.get("title") or "")
     return dict(sorted(found.items()))
+
+
+def _chapter_numbers(graph: Graph) -> dict[int, int]:
+    return {
+        int(node.key): number
+        for node in graph.nodes.values()
+        if node.label == "Chapter" and node.key.isdecimal()
+        for number in _numbers([node.properties.get("chapter_number")])
+    }
 
 
 def _rank(entity: Entity, wanted: str) -> int | None:

@@ -275,7 +275,7 @@ class _Builder:
 
     def _type(self, word: str) -> tuple[str, str]:
         """The enabled type that ``word`` is, else KNOWS and the word itself."""
-        name = "_".join(word.replace("-", " ").upper().split())
+        name = type_name(word)
         if name in self._types:
             return name, ""
         return "KNOWS", "" if name in STRUCTURAL_RELATIONS else word
@@ -345,6 +345,11 @@ class _Builder:
             properties |= {"description": facts.texts.get("description", ""), "strength": facts.strength()}
             properties |= _label_properties(list(facts.labels))
         return properties
+
+
+def type_name(word: str) -> str:
+    """A relation's word as the name of a type that it may be."""
+    return "_".join(word.replace("-", " ").upper().split())
 
 
 def _enabled(config: TaskConfig) -> frozenset[str]:

@@ -12,12 +12,12 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kgnb import answers, building, shelf
+from kgnb import answers, building, pair, shelf
 from kgnb.answers import Answer
 from kgnb.app import App, open_app, start_engines
 from kgnb.building import BuildResult
 from kgnb.errors import InputError
-from kgnb.explore import KINDS, Explorer
+from kgnb.explore import KINDS, Entity, Explorer
 from kgnb.loops import new_loop
 from kgnb.model import Graph
 from kgnb.progress import ProgressBar
@@ -69,9 +69,9 @@ class BookGraph:
     """A finished book, built or opened: ``result`` holds its figures, the rest looks at its graph.
 
     Keeps the embedded engines running until it is closed or the process ends, so that questions are quick.
-    ``find``, ``neighbours``, ``path``, ``timeline`` and ``top`` give lists of plain dicts that a notebook
-    shows as tables and charts. A name may be an alias; they raise InputError that lists whom an ambiguous
-    name could mean, or names like an unknown one.
+    ``find``, ``neighbours``, ``path``, ``between``, ``timeline`` and ``top`` give lists of plain dicts that
+    a notebook shows as tables and charts. A name may be an alias; they raise InputError that lists whom an
+    ambiguous name could mean, or names like an unknown one.
     """
 
     def __init__(
@@ -104,6 +104,19 @@ class BookGraph:
         explorer = self._explore()
         start, end = explorer.named(a), explorer.named(b)
         return answers.path(start, end, explorer.path(start.ref, end.ref))
+
+    def between(self, a: str, b: str) -> Answer:
+        """What ties two, chapter by chapter: how it changed."""
+        explorer = self._explore()
+        one, other = explorer.named(a), explorer.named(b)
+        turns = run(self._on(lambda app: self._turns(app, explorer, one, other)))
+        return answers.between(one, other, turns, list(explorer.chapters))
+
+    async def _turns(self, app: App, explorer: Explorer, a: Entity, b: Entity) -> list[pair.Turn]:
+        chapters = pair.tied_in(explorer, a, b)
+        rows = (await app.ledger.settle_rows(self.result.novel_id)).only(chapters)
+        said = await asyncio.to_thread(pair.relations, rows, chapters)
+        return pair.turns(explorer, a, b, said)
 
     def timeline(self, name: str) -> Answer:
         """The chapters in which somebody or something occurs, with events and company."""

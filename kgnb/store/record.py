@@ -8,7 +8,7 @@ chapter and set it back to pending. Saving the same row again is the same as sav
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Container, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -108,6 +108,10 @@ class SettleRows:
 
     def __len__(self) -> int:
         return len(self._chosen)
+
+    def only(self, chapters: Container[int]) -> SettleRows:
+        """Those of these chapters (ids)."""
+        return SettleRows(self._sql, [one for one in self._chosen if one[0] in chapters])
 
     def __iter__(self) -> Iterator[SettleRow]:
         for start in range(0, len(self._chosen), PAGE):
@@ -247,6 +251,18 @@ def _save(c: sa.Connection, rows: Sequence[ExtractionRow], raws: Sequence[Sequen
         c.execute(_INSERT, [_values(rows[i]) for i in new])
         _save_raw(c, [(keys[i], raws[i]) for i in new])
     return mine
+
+
+def insert_rows(c: sa.Connection, rows: Iterable[ExtractionRow]) -> int:
+    """Inserts rows that come from elsewhere, past the fence, where no row is yet; returns how many."""
+    given = {(row.task_id, row.chapter_id): row for row in rows}
+    e = t.extractions.c
+    there = sa.select(e.task_id, e.chapter_id).where(e.task_id.in_(sorted({task for task, _ in given})))
+    for task_id, chapter_id in c.execute(there):
+        given.pop((task_id, chapter_id), None)
+    if given:
+        c.execute(sa.insert(t.extractions), [_values(row) for row in given.values()])
+    return len(given)
 
 
 def _save_raw(c: sa.Connection, replies: Sequence[tuple[Key, Sequence[str]]]) -> None:
