@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from kgnb.fold import fold
 from kgnb.model import NameEntry
 
 ENTITY_LABELS = ("Character", "Organization", "Location", "Thing")
@@ -46,7 +47,7 @@ _ARTICLE = re.compile(
 
 def is_generic(name: str) -> bool:
     """Whether ``name`` is a word for many people (父亲, 老爷, the captain) and so never joins two names."""
-    return _ARTICLE.sub("", name).lower() in _GENERIC
+    return fold(_ARTICLE.sub("", name)).lower() in _GENERIC
 
 
 @dataclass(slots=True)
