@@ -7,19 +7,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kgnb.model import Graph, GraphEdge, GraphNode, NodeKey
+from kgnb.model import RELATION_GROUPS, Graph, GraphEdge, GraphNode, NodeKey
+from kgnb.model import group_of as group_of
 
-GROUPS: Mapping[str, tuple[str, ...]] = {
-    "kin": ("FAMILY", "SPOUSE", "PARENT_OF", "SIBLING"),
-    "love": ("LOVES",),
-    "friend": ("FRIEND", "ALLY"),
-    "foe": ("ENEMY", "HATES", "RIVAL"),
-    "rank": ("LEADS", "FOLLOWS", "SERVES", "MASTER_OF"),
-    "other": ("KNOWS",),
-}
-"""Groups of relation types that share a colour; a type that is in none counts as "other"."""
+GROUPS = RELATION_GROUPS
+"""Groups of relation types that share a colour."""
 
-_GROUP_OF = {kind: group for group, kinds in GROUPS.items() for kind in kinds}
 ALONE = 1_000
 """The circle of everybody who is in none."""
 
@@ -65,11 +58,6 @@ class Cast:
 
     people: list[Person]
     ties: list[Tie]
-
-
-def group_of(kind: str) -> str:
-    """The group of a relation type."""
-    return _GROUP_OF.get(kind, "other")
 
 
 def choose(graph: Graph, limit: int) -> Cast:
@@ -163,7 +151,7 @@ def _set_circles(people: Sequence[Person], ties: Sequence[Tie]) -> None:
     """Weighted label propagation, most important first, so that circles are named after their heads."""
     near: defaultdict[int, list[tuple[int, float]]] = defaultdict(list)
     for tie in ties:
-        close = tie.weight * (0.2 if tie.group == "foe" else 1.0)
+        close = tie.weight * (0.2 if tie.group == "enmity" else 1.0)
         near[tie.a].append((tie.b, close))
         near[tie.b].append((tie.a, close))
     label = list(range(len(people)))

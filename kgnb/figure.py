@@ -13,11 +13,11 @@ from kgnb.model import Graph
 from kgnb.texts import TEXTS, Language
 
 EDGE_COLOURS = {
-    "kin": "#c98a1b",
+    "family": "#c98a1b",
     "love": "#d6408f",
-    "friend": "#1f9d73",
-    "foe": "#d5383a",
-    "rank": "#3a72d8",
+    "friendship": "#1f9d73",
+    "enmity": "#d5383a",
+    "hierarchy": "#3a72d8",
     "other": "#a3adbb",
 }
 NODE_COLOURS = ("#f2b8a0", "#a9cdec", "#b7dcb0", "#dcc0e8", "#f3dd9b", "#a8dcd6", "#f4bccb", "#cfd3dc")

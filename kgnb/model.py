@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
@@ -86,8 +87,29 @@ CHARACTER_RELATIONS = (
 )
 """Character to Character types that are enabled without any config; the first seven are main's."""
 
+EXTRACTED_LABELS = ("Character", "Location", "Organization", "Event")
+"""Kinds of entities that are extracted without any config."""
+
 STRUCTURAL_RELATIONS = ("APPEARS_IN", "PARTICIPATES_IN", "OCCURS_IN", "BELONGS_TO")
 """Types that follow from where a name stands in a reply, never from a word of it."""
+
+RELATION_GROUPS: Mapping[str, tuple[str, ...]] = {
+    "family": ("FAMILY", "SPOUSE", "PARENT_OF", "SIBLING"),
+    "love": ("LOVES",),
+    "hierarchy": ("LEADS", "FOLLOWS", "SERVES", "MASTER_OF"),
+    "friendship": ("FRIEND", "ALLY"),
+    "enmity": ("ENEMY", "HATES", "RIVAL"),
+    "other": ("KNOWS",),
+}
+"""What kind of tie a type is; one that a config adds counts as "other"."""
+
+_GROUP_OF = {kind: group for group, kinds in RELATION_GROUPS.items() for kind in kinds}
+
+
+def group_of(kind: str) -> str:
+    """The group (key of :data:`RELATION_GROUPS`) of a relation type."""
+    return _GROUP_OF.get(kind, "other")
+
 
 RELATION_TYPE = re.compile(r"[A-Z][A-Z0-9_]{0,39}")
 """What a configured relation type must match in whole before it may become part of a statement."""
@@ -170,6 +192,7 @@ Names = Annotated[list[str], BeforeValidator(_names)]
 Score = Annotated[int, BeforeValidator(_whole(0, 100, 0))]
 Strength = Annotated[int, BeforeValidator(_whole(1, 10, 5))]
 Confidence = Annotated[float, BeforeValidator(_number(0.0, 1.0, 1.0))]
+Mark = Annotated[bool, BeforeValidator(lambda value: value is True)]
 
 
 class _Item(BaseModel):
@@ -217,7 +240,7 @@ class Thing(_Item):
 
 
 class Event(_Item):
-    """Something that happens in the chapter."""
+    """Something that happens in the chapter; ``unverified``: no quote of it was found there."""
 
     name: Name
     description: Text = ""
@@ -226,10 +249,13 @@ class Event(_Item):
     location: OptionalName = ""
     evidence: Text = ""
     confidence: Confidence = 1.0
+    unverified: Mark = False
 
 
 class Relation(_Item):
-    """A tie between two entities of one reply; ``type`` is data until it is matched to the enabled list."""
+    """A tie between two entities of one reply; ``type`` is data until it is matched to the enabled list.
+
+    ``unverified``: no quote of it was found in the chapter."""
 
     source: Name
     target: Name
@@ -238,10 +264,13 @@ class Relation(_Item):
     strength: Strength = 5
     evidence: Text = ""
     confidence: Confidence = 1.0
+    unverified: Mark = False
 
 
 class Extraction(_Item):
-    """What one chapter (or chunk) gave: the object that an LLM is asked for, validated."""
+    """What one chapter (or chunk) gave: the object that an LLM is asked for, validated.
+
+    ``absent`` no LLM is asked for: names of people in it that don't stand in the chapter's text."""
 
     characters: list[Character] = []
     locations: list[Location] = []
@@ -249,6 +278,7 @@ class Extraction(_Item):
     events: list[Event] = []
     relations: list[Relation] = []
     things: list[Thing] = []
+    absent: list[str] = []
 
 
 class Flag(StrEnum):
@@ -256,9 +286,15 @@ class Flag(StrEnum):
 
     REPAIRED = "repaired"  # the reply's JSON was broken and mended, or taken out of a fence or prose
     SPLIT = "split"  # a chunk was split because its reply was cut off or unparsable
+    TRUNCATED = "truncated"  # a reply was cut off at its limit, so that its chunk was split
+    EMPTY = "empty"  # the chapter, or a chunk of it, gave nothing at all
     PARTIAL = "partial"  # items of the reply were rejected
     REFUSED = "refused"  # a part of the chapter was refused by the provider
     UNVERIFIED = "unverified"  # evidence was not found in the text
+
+
+GAPS = (Flag.REFUSED, Flag.PARTIAL, Flag.EMPTY)
+"""Flags of a completed chapter from which something may be missing; the others say how the whole came."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,8 +411,9 @@ class Provider:
 class TaskConfig:
     """A row of ``knowledge_graph_configs``, or the defaults where there is none.
 
-    ``relation_types`` are the enabled Character-to-Character types that may become statements;
-    ``thing_kinds`` the enabled entity kinds beyond the four labels.
+    ``relation_types`` are the enabled Character-to-Character types that may become statements; empty: no
+    relations between characters at all. ``labels`` are the enabled ones of :data:`EXTRACTED_LABELS`,
+    ``thing_kinds`` the enabled entity kinds beyond them.
     """
 
     ai_provider: str = ""
@@ -385,6 +422,7 @@ class TaskConfig:
     max_content_length: int = 4_000
     relation_types: tuple[str, ...] = CHARACTER_RELATIONS
     thing_kinds: tuple[str, ...] = ()
+    labels: tuple[str, ...] = EXTRACTED_LABELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -500,7 +538,10 @@ class GraphEdge:
 
 @dataclass(slots=True)
 class Graph:
-    """A node set and an edge set of one novel."""
+    """A node set and an edge set of one novel.
+
+    ``dropped``: characters left out because no name of theirs stands in the book → tasks that named them."""
 
     nodes: dict[NodeKey, GraphNode] = field(default_factory=dict)
     edges: dict[EdgeKey, GraphEdge] = field(default_factory=dict)
+    dropped: dict[str, frozenset[int]] = field(default_factory=dict, compare=False)

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from kgnb.errors import ReplyUnparsable
+from kgnb.extract import namesakes
 from kgnb.model import (
     MAX_ITEMS,
     SYMMETRIC_RELATIONS,
@@ -304,9 +305,16 @@ _Item = TypeVar("_Item", Character, Location, Organization, Event, Relation, Thi
 
 def merge(extractions: Sequence[Extraction]) -> Extraction:
     """One extraction of several, in order of first position: lists united, scores at their maximum, texts
-    from the first that has one. How a text was split does not matter: merging is associative."""
+    from the first that has one. How a text was split does not matter: merging is associative.
+
+    Characters of one name whose aliases have nothing in common stay apart (namesakes.py).
+    Who is ``absent`` is to be asked of the whole text, afterwards."""
+    who = namesakes.bearers(extractions)
+    extractions = namesakes.told_apart(extractions, who)
     return Extraction.model_construct(
-        characters=_merged((e.characters for e in extractions), _by_name),
+        characters=_merged(
+            (e.characters for e in extractions), lambda item: who[item.name, namesakes.others(item)]
+        ),
         locations=_merged((e.locations for e in extractions), _by_name),
         organizations=_merged((e.organizations for e in extractions), _by_name),
         events=_merged((e.events for e in extractions), _by_name),
@@ -339,8 +347,18 @@ def _merged(lists: Iterable[Sequence[_Item]], key: Callable[[_Item], Any]) -> li
 
 
 def _united(one: _Item, other: _Item) -> _Item:
-    changes = {name: value for name, mine in one if (value := _union(mine, getattr(other, name))) != mine}
+    united: dict[str, Any] = {name: _union(mine, getattr(other, name)) for name, mine in one}
+    if isinstance(one, (Event, Relation)) and isinstance(other, (Event, Relation)):
+        united |= _proof(one, other)
+    changes = {name: value for name, value in united.items() if value != getattr(one, name)}
     return one.model_copy(update=changes) if changes else one
+
+
+def _proof(one: Event | Relation, other: Event | Relation) -> dict[str, Any]:
+    """A quote that was found in the text comes before one that was not, whichever was first."""
+    if one.unverified == other.unverified:
+        return {}
+    return {"evidence": other.evidence if one.unverified else one.evidence, "unverified": False}
 
 
 def _union(mine: Any, others: Any) -> Any:

@@ -1,0 +1,211 @@
+"""Whether a reply's quotes and names stand in the text it was asked about. Pure.
+
+Letters and digits are compared, nothing else: white space, punctuation, case, accents, full and half width
+and the two Chinese scripts are no difference. What an LLM quotes is replaced by what stands in the text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator
+from typing import TypeVar
+
+from kgnb.alias import is_generic
+from kgnb.fold import fold
+from kgnb.model import Event, Extraction, Relation, clean
+
+UNVERIFIED_FACTOR = 0.5
+"""What the confidence of an event or a relation without a quote from the text is multiplied by: a claim that
+nothing speaks for counts as much as a name that a reply only mentions (settle's ``IMPLIED``)."""
+EVIDENCE_CHARS = 200
+"""Longest evidence kept; the prompt asks for 30 characters (zh) or 15 words (en)."""
+MIN_WEIGHT = 4
+"""Shortest quote that says anything: letters, those beyond ASCII counted twice (two Chinese characters)."""
+MAX_PIECES = 4
+"""Pieces of a quote with gaps ("刘备……大喜") that are looked for."""
+GAP_LETTERS = 400
+"""Letters of text that two pieces of one quote may be apart."""
+
+_GAP = re.compile(r"…+|\.{3,}|。{3,}|·{3,}|\[[^\]]*\]")
+_BRACKETS = re.compile(r"[（(][^（）()]*[）)]")
+_PARTS = re.compile(r"[\s·•・‧.=＝\-–]+")
+_WORD = re.compile(r"[\w'’]+")
+
+
+class _Letters(dict[int, str]):
+    """Code point → its letters and digits, folded; found once per character and process."""
+
+    def __missing__(self, code: int) -> str:
+        plain = unicodedata.normalize("NFKD", chr(code)).casefold()
+        self[code] = found = "".join(fold(c) for c in plain if c.isalnum())
+        return found
+
+
+_LETTERS = _Letters()
+
+
+def letters(text: str) -> str:
+    """The letters and digits of ``text`` in the form in which they are compared."""
+    return text.translate(_LETTERS)
+
+
+class Page:
+    """A text made ready for looking things up: 0.1 ms for 3,000 characters, then 5 to 10 µs a quote."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._plain = letters(text)
+        self._places: list[int] = []
+        self._words: frozenset[str] | None = None
+
+    def quote(self, said: str) -> str:
+        """What ``said`` is in the text, as one line of at most :data:`EVIDENCE_CHARS`; empty when it doesn't
+        stand there. A quote with gaps is found when its pieces follow each other."""
+        plain = letters(said)
+        if _weight(plain) < MIN_WEIGHT:
+            return ""
+        at = self._plain.find(plain)
+        if at >= 0:
+            return self._standing(at, plain, said)
+        return self._pieces(said)
+
+    def _pieces(self, said: str) -> str:
+        pieces = [piece for piece in _GAP.split(said) if letters(piece)]
+        if not 2 <= len(pieces) <= MAX_PIECES or any(_weight(letters(p)) < MIN_WEIGHT for p in pieces):
+            return ""
+        first = letters(pieces[0])
+        start = self._plain.find(first)
+        while start >= 0:
+            found, end = [self._standing(start, first, pieces[0])], start + len(first)
+            for piece in pieces[1:]:
+                plain = letters(piece)
+                at = self._plain.find(plain, end, end + GAP_LETTERS + len(plain))
+                if at < 0:
+                    break
+                found.append(self._standing(at, plain, piece))
+                end = at + len(plain)
+            else:
+                return clean("……".join(found), EVIDENCE_CHARS)
+            start = self._plain.find(first, start + len(first))
+        return ""
+
+    def _standing(self, at: int, plain: str, said: str) -> str:
+        """The text's own spelling of the letters from ``at``, with the marks around it that were quoted."""
+        if not self._places:
+            self._places = [i for i, c in enumerate(self._text) for _ in _LETTERS[ord(c)]]
+        start, end = self._places[at], self._places[at + len(plain) - 1] + 1
+        before, after = _marks(said), _marks(reversed(said))
+        while before and start and _is_mark(self._text[start - 1]):
+            start, before = start - 1, before - 1
+        while after and end < len(self._text) and _is_mark(self._text[end]):
+            end, after = end + 1, after - 1
+        return clean(self._text[start:end], EVIDENCE_CHARS)
+
+    def has(self, name: str) -> bool:
+        """Whether a name stands in the text: as it is, without a bracketed addition, or word by word
+        (a full name of which the text has first and last name apart)."""
+        bare = _BRACKETS.sub("", name)
+        if (plain := letters(bare)) and plain in self._plain:
+            return True
+        words = [letters(part) for part in _PARTS.split(bare)]
+        words = [word for word in words if word]
+        return len(words) > 1 and all(map(self._has_word, words))
+
+    def _has_word(self, word: str) -> bool:
+        if not word.isascii():
+            return word in self._plain
+        if self._words is None:
+            self._words = frozenset(letters(found) for found in _WORD.findall(self._text))
+        return word in self._words
+
+
+def _weight(plain: str) -> int:
+    return len(plain) + sum(not c.isascii() for c in plain)
+
+
+def _marks(characters: Iterable[str]) -> int:
+    """How many marks stand before the first letter."""
+    count = 0
+    for character in characters:
+        if _LETTERS[ord(character)]:
+            break
+        count += not character.isspace()
+    return count
+
+
+def _is_mark(character: str) -> bool:
+    return not _LETTERS[ord(character)] and not character.isspace()
+
+
+# --- a reply ------------------------------------------------------------------------------------------------
+
+_Claim = TypeVar("_Claim", Event, Relation)
+
+
+def verify(extraction: Extraction, page: Page) -> Extraction:
+    """The extraction with each event's and relation's ``evidence`` as it stands in the text.
+
+    One whose quote doesn't stand there, or that has none, is ``unverified`` and of less confidence; what it
+    quoted stays in the record.
+    """
+    return extraction.model_copy(
+        update={
+            "events": [_verified(event, page) for event in extraction.events],
+            "relations": [_verified(relation, page) for relation in extraction.relations],
+        }
+    )
+
+
+def _verified(item: _Claim, page: Page) -> _Claim:
+    if found := page.quote(item.evidence):
+        return item if found == item.evidence else item.model_copy(update={"evidence": found})
+    lowered = round(item.confidence * UNVERIFIED_FACTOR, 4)
+    return item.model_copy(update={"confidence": lowered, "unverified": True})
+
+
+def mark_absent(extraction: Extraction, page: Page) -> Extraction:
+    """The extraction with ``absent``: people whose name stands nowhere in the text, nor any alias of theirs.
+
+    An alias for everybody (the captain, 老爷) speaks for nobody.
+    """
+    absent = [name for name, forms in _people(extraction) if not any(map(page.has, forms))]
+    return extraction.model_copy(update={"absent": absent}) if absent else extraction
+
+
+def _people(extraction: Extraction) -> Iterator[tuple[str, list[str]]]:
+    """Each name of a person and the forms that speak for it; also names that only a relation or event has."""
+    forms: dict[str, list[str]] = {}
+    aliases: dict[str, list[str]] = {}  # alias → what speaks for those who have it
+    for character in extraction.characters:
+        own = forms.setdefault(character.name, [character.name])
+        own += [alias for alias in character.aliases if not is_generic(alias)]
+        for alias in character.aliases:
+            aliases.setdefault(alias, []).extend(own)
+    lists = (extraction.locations, extraction.organizations, extraction.things, extraction.events)
+    others = {item.name for items in lists for item in items}
+    ends = [name for relation in extraction.relations for name in (relation.source, relation.target)]
+    ends += [name for event in extraction.events for name in event.participants]
+    for name in dict.fromkeys(ends):
+        if name not in others:
+            forms.setdefault(name, aliases.get(name, [name]))
+    yield from forms.items()
+
+
+def unverified(extraction: Extraction) -> int:
+    """How many events and relations have no quote from the text."""
+    claims: list[Event | Relation] = [*extraction.events, *extraction.relations]
+    return sum(claim.unverified for claim in claims)
+
+
+def standing(forms: Collection[str], texts: Iterable[str]) -> set[str]:
+    """Those of ``forms`` that stand in one of ``texts``; stops reading once all are found."""
+    missing, found = set(forms), set[str]()
+    for text in texts if missing else ():
+        page = Page(text)
+        here = {form for form in missing if page.has(form)}
+        found |= here
+        missing -= here
+        if not missing:
+            break
+    return found

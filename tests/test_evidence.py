@@ -1,0 +1,179 @@
+"""Quotes and names are looked up in the text; what isn't there is told, lowered or left out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kgnb.extract import evidence, names, reply, rules
+from kgnb.extract.evidence import UNVERIFIED_FACTOR, Page
+from kgnb.model import Extraction
+
+TEXT = """　　玄德大喜，以己志告之，公同到张飞庄上议大事。飞曰：“吾庄后有一桃园，
+花开正盛；明日当于园中祭告天地，我三人结为兄弟，协力同心，然后可图大事！”
+玄德、云长齐声应曰：“如此甚好。”次日，于桃园中，备下乌牛白马祭礼等项。
+爱丽丝·格林 said: “It’s no use, Dr. Élan Smith!” Ｔｈｅ ｅｎｄ。"""
+
+
+@pytest.mark.parametrize(
+    ("said", "stands"),
+    [
+        ("我三人结为兄弟", "我三人结为兄弟"),
+        ("玄德大喜以己志告之", "玄德大喜，以己志告之"),
+        ("吾庄后有一桃园, 花开正盛;", "吾庄后有一桃园， 花开正盛；"),
+        ("「如此甚好。」", "“如此甚好。”"),
+        ("如此甚好", "如此甚好"),
+        ("協力同心", "协力同心"),
+        ("It's no use, dr elan smith", "It’s no use, Dr. Élan Smith"),
+        ("the end.", "Ｔｈｅ ｅｎｄ。"),
+        ("玄德大喜……议大事。", "玄德大喜……议大事。"),
+        ("次日...备下乌牛白马", "次日……备下乌牛白马"),
+    ],
+)
+def test_a_quote_is_found_whatever_its_marks_and_comes_back_as_it_stands(said: str, stands: str) -> None:
+    assert Page(TEXT).quote(said) == stands
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "……",
+        "德",  # says nothing
+        "no",
+        "玄德大怒，以己志告之",
+        "议大事……玄德大喜",  # in the wrong order
+        "玄德……云长……张飞……祭礼……如此",  # too many gaps to mean anything
+        "玄德大喜" * 400,
+    ],
+)
+def test_what_does_not_stand_in_the_text_is_not_found(said: str) -> None:
+    assert Page(TEXT).quote(said) == ""
+
+
+def test_a_long_quote_is_cut_and_a_short_text_has_none() -> None:
+    text = "".join(chr(0x4E00 + i) for i in range(900))
+    assert Page(text).quote(text) == text[: evidence.EVIDENCE_CHARS]
+    assert Page("").quote("我三人结为兄弟") == ""
+    assert Page("\ud800\u202e兄弟同心").quote("兄弟\x00同心") == "兄弟同心"
+
+
+@pytest.mark.parametrize(
+    ("name", "there"),
+    [
+        ("玄德", True),
+        ("張飛", True),
+        ("张飞（翼德）", True),
+        ("爱丽丝 格林", True),
+        ("Elan Smith", True),
+        ("Smith, Élan", True),  # each word stands there
+        ("Elan Smythe", False),
+        ("哈利·波特", False),
+        ("曹操", False),
+        ("……", False),
+    ],
+)
+def test_a_name_stands_there_or_not(name: str, there: bool) -> None:
+    assert Page(TEXT).has(name) is there
+
+
+def extraction(**lists: Any) -> Extraction:
+    return Extraction.model_validate(lists)
+
+
+def test_events_and_relations_are_verified() -> None:
+    found = evidence.verify(
+        extraction(
+            events=[
+                {"name": "结义", "evidence": "我三人 结为兄弟", "confidence": 0.9},
+                {"name": "大战", "evidence": "大战三百回合", "confidence": 0.9},
+            ],
+            relations=[
+                {"source": "刘备", "target": "关羽", "evidence": "齐声应曰"},
+                {"source": "刘备", "target": "张飞"},
+            ],
+        ),
+        Page(TEXT),
+    )
+    assert [(e.evidence, e.unverified, e.confidence) for e in found.events] == [
+        ("我三人结为兄弟", False, 0.9),
+        ("大战三百回合", True, 0.9 * UNVERIFIED_FACTOR),
+    ]
+    assert [(r.evidence, r.unverified, r.confidence) for r in found.relations] == [
+        ("齐声应曰", False, 1.0),
+        ("", True, UNVERIFIED_FACTOR),
+    ]
+    assert evidence.unverified(found) == 2
+
+
+def test_a_reply_can_not_vouch_for_itself() -> None:
+    claimed = {"source": "a", "target": "b", "evidence": "nowhere in it", "unverified": "no"}
+    text = f'{{"relations": [{str(claimed).replace(chr(39), chr(34))}], "absent": "all"}}'
+    parsed = reply.parse(text, provider="p")
+    assert (parsed.rejected, parsed.extraction.absent) == (0, [])
+    assert evidence.verify(parsed.extraction, Page(TEXT)).relations[0].unverified
+
+
+def test_of_two_chunks_the_quote_that_was_found_stays() -> None:
+    claim = {"source": "刘备", "target": "关羽", "type": "ALLY"}
+    good, bad = (
+        evidence.verify(extraction(relations=[{**claim, "evidence": said}]), Page(TEXT))
+        for said in ("齐声应曰", "大战三百回合")
+    )
+    for parts in ([good, bad], [bad, good], [bad, good, bad]):
+        (one,) = reply.merge(parts).relations
+        assert (one.evidence, one.unverified, one.confidence) == ("齐声应曰", False, 1.0)
+    assert reply.merge([bad, bad]).relations == bad.relations
+
+
+def test_who_stands_nowhere_in_the_text_is_marked() -> None:
+    found = evidence.mark_absent(
+        extraction(
+            characters=[
+                {"name": "刘备", "aliases": ["玄德"]},
+                {"name": "哈利·波特", "aliases": ["波特", "老爷"]},
+                {"name": "云长"},
+            ],
+            locations=[{"name": "霍格沃茨"}],
+            relations=[
+                {"source": "波特", "target": "伏地魔"},
+                {"source": "玄德", "target": "霍格沃茨"},
+                {"source": "张飞", "target": "刘备"},
+            ],
+            events=[{"name": "大战", "participants": ["赫敏", "云长"]}],
+        ),
+        Page("老爷看见玄德、云长、张飞。"),
+    )
+    assert found.absent == ["哈利·波特", "波特", "伏地魔", "赫敏"]
+
+
+def test_names_are_looked_for_in_the_book_until_all_are_found() -> None:
+    read = []
+
+    def texts() -> Any:
+        for text in ("甲来", "乙来", "丙来"):
+            read.append(text)
+            yield text
+
+    assert evidence.standing(["甲来", "乙", "丁"], texts()) == {"甲来", "乙"}
+    assert len(read) == 3
+    read.clear()
+    assert evidence.standing(["甲", "乙"], texts()) == {"甲", "乙"}
+    assert len(read) == 2
+    assert evidence.standing([], texts()) == set()
+
+
+STORIES = {"xianxia": "zh", "city": "zh", "fantasy": "en"}
+
+
+@pytest.mark.parametrize("story", STORIES)
+def test_what_rules_quote_always_stands_there(story: str) -> None:
+    lang: Any = STORIES[story]
+    text = (Path(__file__).parent / "stories" / f"{story}.txt").read_text("utf-8")
+    found = rules.extract(text, lang=lang, names=names.scan([(1, text)], lang))
+    assert found.relations
+    page = Page(text)
+    assert evidence.unverified(evidence.verify(found, page)) == 0
+    assert evidence.mark_absent(found, page).absent == []
