@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgnb import __version__, logs
+from kgnb.cli_exchange import add_export, add_import
 from kgnb.cli_kaggle import add_kaggle
-from kgnb.cli_parts import FAILED_CHAPTERS, INTERRUPTED, OK, command, json_option, row_id, slots
+from kgnb.cli_parts import FAILED_CHAPTERS, INTERRUPTED, OK, command, json_option, slots
 from kgnb.cli_providers import add_providers
 from kgnb.cli_tasks import add_dead, add_pauses, add_task_commands
 from kgnb.errors import KgnbError
@@ -229,16 +230,6 @@ async def _status(args: argparse.Namespace, settings: Settings) -> int:
     return await cli_status.once(settings, as_json=args.json)
 
 
-async def _export(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
-    from kgnb.report import export, find_task
-
-    async with open_app(settings, queue=False) as app:
-        task = await find_task(app, args.task)
-        await export(app, task.novel_id, args.format, Path(args.output))
-    return OK
-
-
 async def _doctor(_: argparse.Namespace, settings: Settings) -> int:
     from kgnb.report import doctor
 
@@ -302,7 +293,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kgnb", description=say("cli.about"))
     parser.add_argument("--version", action="version", version=f"kgnb {__version__}")
     commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
-    for add in (_add_build, _add_submit, _add_worker, _add_status, _add_export, _add_doctor):
+    for add in (_add_build, _add_submit, _add_worker, _add_status, add_export, add_import, _add_doctor):
         add(commands)
     for add in (add_task_commands, add_dead, add_pauses, add_providers, add_kaggle):
         add(commands)
@@ -349,15 +340,6 @@ def _add_status(commands: Any) -> None:
     added = command(commands, "status", _status)
     json_option(added)
     added.add_argument("--watch", action="store_true", help=say("cli.help_watch"))
-
-
-def _add_export(commands: Any) -> None:
-    added = command(commands, "export", _export)
-    added.add_argument("task", type=row_id, metavar="TASK", help=say("cli.help_task"))
-    added.add_argument(
-        "--format", choices=("json", "csv", "graphml", "cypher", "html"), required=True, help=say("cli.help_format")
-    )
-    added.add_argument("-o", "--output", metavar="FILE", required=True, help=say("cli.help_output"))
 
 
 def _add_doctor(commands: Any) -> None:

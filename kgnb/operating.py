@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, fields
 from typing import TypeVar
 
 from kgnb.app import App
-from kgnb.errors import GraphConflict, InputError
+from kgnb.errors import InputError
 from kgnb.llm.limits import Breaker
-from kgnb.model import ChapterStatus, Novel, Task, TaskStatus
+from kgnb.model import ChapterStatus, Task, TaskStatus
 from kgnb.queueing import (
     LET_GO_SECONDS,
     LOOK_SECONDS,
@@ -25,7 +25,7 @@ from kgnb.queueing import (
     push,
     until_let_go,
 )
-from kgnb.settling import SettleJob, settle
+from kgnb.resettle import against_others, settle_novel
 from kgnb.store.claim import Ask, DeadItem
 from kgnb.store.commands import Commanded
 from kgnb.store.dead import asked_in, take_off
@@ -34,10 +34,6 @@ from kgnb.store.link import mapped
 from kgnb.texts import say
 
 R = TypeVar("R")
-
-CONFLICTS = 20
-"""Tries against other settles of the same novel, a quarter of a second apart."""
-
 
 # --- tasks --------------------------------------------------------------------------------------------------
 
@@ -163,7 +159,7 @@ async def delete_task(app: App, task_id: int) -> Done:
 
 async def _take_out_of_graph(app: App, task: Task) -> None:
     """Makes the novel's graph what it is without the task, whatever other nodes do meanwhile."""
-    await _against_others(lambda: app.graph.delete_task(task.novel_id, task.id))
+    await against_others(lambda: app.graph.delete_task(task.novel_id, task.id))
     others = [t for t in await app.ledger.tasks_of(task.novel_id) if t.id != task.id]
     if not any(t.provider for t in others):
         return  # no row of ours says what its graph should be
@@ -171,27 +167,7 @@ async def _take_out_of_graph(app: App, task: Task) -> None:
         novel = await app.ledger.novel(task.novel_id)
     except InputError:  # main deleted the novel: nothing of it is to be made anew
         return
-    await _against_others(lambda: _settle(app, novel))
-
-
-async def _settle(app: App, novel: Novel) -> None:
-    assert app.graph_place is not None
-    number = await app.graph.raise_settle_number(novel, 0)
-    job = SettleJob(app.sql_place, app.graph_place, novel, await app.ledger.default_config(), number)
-    # No lease is at stake: only a newer settle may stop this one, or the end of this process.
-    await settle(app.pool, job, lambda: time.monotonic() + app.settings.lease_seconds)
-
-
-async def _against_others(do: Callable[[], Awaitable[object]]) -> None:
-    """Repeats ``do`` while other settles of the novel overtake it; those leave the task out as well."""
-    for left in reversed(range(CONFLICTS)):
-        try:
-            await do()
-            return
-        except GraphConflict:
-            if not left:
-                raise
-        await asyncio.sleep(0.25)
+    await settle_novel(app, novel)
 
 
 # --- the dead list ------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from kgnb.model import RULES, Task
 from kgnb.overview import Overview
 from kgnb.providers import check_usable
 from kgnb.settings import Settings
+from kgnb.store.transfer import VERSION
 from kgnb.texts import language, say
 
 
@@ -46,14 +47,18 @@ async def export(app: App, novel_id: int, kind: str, path: Path) -> None:
 
 
 async def record(app: App, novel_id: int) -> dict[str, Any]:
-    """The novel's rows: what the graph is projected from (design: the record is SQL)."""
-    novel = await app.ledger.novel(novel_id)
+    """The novel's rows, texts included: what the graph is projected from (design: the record is SQL)."""
+    ledger = app.ledger
+    chapters = await ledger.chapters(novel_id)
+    texts = await ledger.texts([c.id for c in chapters])
     return {
-        "novel": asdict(novel),
-        "chapters": [asdict(c) for c in await app.ledger.chapters(novel_id)],
-        "tasks": [_plain_task(t) for t in await app.ledger.tasks_of(novel_id)],
-        "extractions": [row async for row in app.ledger.record_rows(novel_id)],
-        "names": [asdict(n) for n in await app.ledger.names(novel_id)],
+        "version": VERSION,
+        "novel": asdict(await ledger.novel(novel_id)) | await ledger.book_facts(novel_id),
+        "chapters": [asdict(c) | {"text": texts.get(c.id, "")} for c in chapters],
+        "tasks": [_plain_task(t) for t in await ledger.tasks_of(novel_id)],
+        "states": await ledger.states(novel_id),
+        "extractions": [row async for row in ledger.record_rows(novel_id)],
+        "names": [asdict(n) for n in await ledger.names(novel_id)],
     }
 
 

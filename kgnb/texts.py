@@ -970,6 +970,23 @@ TEXTS: dict[str, tuple[str, str]] = {
         "写不了 {path}：{reason}。请换一个可写的位置（-o FILE）。",
         "Can't write {path}: {reason}. Choose a place that can be written (-o FILE).",
     ),
+    "exchange.unreadable": (
+        "读不了 {path}：{reason}。请检查路径和权限。",
+        "{path} can't be read: {reason}. Check the path and its permissions.",
+    ),
+    "exchange.no_export": (
+        "{path} 不是 kgnb 导出的 JSON。请用 `kgnb export 任务号 --format json -o 文件` 导出后再导入。",
+        "{path} is no JSON export of kgnb. Make one with `kgnb export TASK --format json -o FILE` and import that.",
+    ),
+    "exchange.newer_export": (
+        "{path} 是更新版本的 kgnb 导出的。请先升级：pip install -U kgnb",
+        "{path} was exported by a newer kgnb. Upgrade first: pip install -U kgnb",
+    ),
+    "exchange.broken_export": (
+        "{path} 不完整，或不是能导入的 JSON（问题在 {where}）。请用现在的版本重新导出：`kgnb export 任务号 --format json -o 文件`",
+        "{path} is incomplete, or no JSON that can be imported (at {where}). Export it again with this version: "
+        "`kgnb export TASK --format json -o FILE`",
+    ),
     "exchange.unknown_format": (
         "不支持导出为 {format}。请用 {known} 之一。",
         "There is no export format {format}. Use one of {known}.",
@@ -1887,6 +1904,23 @@ TEXTS: dict[str, tuple[str, str]] = {
         "again every 2 s until Ctrl-C (exit code 0)",
     ),
     "cli.help_export": ("导出任务的图谱", "export a task's graph"),
+    "cli.help_import": (
+        "导入别处导出的 JSON：结果写入这里的数据库，图谱随之建好",
+        "import a JSON export: its results go into this database, the graph is made from them",
+    ),
+    "cli.help_import_file": (
+        "`kgnb export --format json` 写的文件",
+        "what `kgnb export --format json` wrote",
+    ),
+    "cli.imported": (
+        "已导入《{title}》：{chapters} 章的结果，任务 {tasks}。未完成的任务已暂停，用 `kgnb resume-task 任务号` 继续。",
+        "{title} imported: results of {chapters} chapters, tasks {tasks}. Unfinished tasks are paused; "
+        "`kgnb resume-task TASK` goes on with one.",
+    ),
+    "cli.imported_again": (
+        "《{title}》这里已经有了：补上 {chapters} 章的结果，任务 {tasks}。",
+        "{title} was here already: results of {chapters} chapters added, tasks {tasks}.",
+    ),
     "cli.help_doctor": ("检查环境、服务和提供方", "check this place, the services and the providers"),
     "cli.help_data": ("数据目录（默认 ./kgnb-data）", "data folder (default ./kgnb-data)"),
     "cli.help_lang": ("界面语言（默认 zh）", "language of texts (default zh)"),
@@ -1942,6 +1976,27 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.help_fail_fast": (
         "服务连不上就退出，而不是等待",
         "end instead of waiting when a service is unreachable",
+    ),
+    "cli.help_health": (
+        "本机（本容器）的节点是否正常：0 正常，1 没有或失联，2 连不上 Redis；供 Docker 健康检查使用",
+        "whether a node of this machine or container lives: 0 yes, 1 none or silent, 2 no Redis; for healthchecks",
+    ),
+    "cli.help_within": (
+        "心跳多少秒之内算正常（默认 {seconds}）",
+        "seconds within which a heartbeat must have come (default {seconds})",
+    ),
+    "health.ok": (
+        "节点 {name} 正常，{seconds} 秒前有心跳",
+        "Node {name} is well, last heartbeat {seconds} s ago",
+    ),
+    "health.nobody": (
+        "这台机器（容器）上没有活着的节点。请用 kgnb worker 启动一个，或看它的日志。",
+        "No node lives on this machine or in this container. Start one with kgnb worker, or look at its log.",
+    ),
+    "health.silent": (
+        "节点 {names} 已有 {seconds} 秒没有心跳：卡住了，或连不上 Redis。请看它的日志，必要时重启它。",
+        "Node {names} has sent no heartbeat for {seconds} s: it hangs, or can't reach Redis. Look at its log; restart it "
+        "if need be.",
     ),
     "cli.help_task": ("任务号（见 kgnb status）", "task id (see kgnb status)"),
     "cli.help_format": ("文件格式", "file format"),

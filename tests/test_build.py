@@ -89,7 +89,8 @@ class TestExports:
         assert list(found) == ["nodes", "edges", "record"]
         assert list(found["nodes"][0]) == ["id", "label", "name", "properties"]
         assert list(found["edges"][0]) == ["source", "target", "type", "properties"]
-        assert list(found["record"]) == ["novel", "chapters", "tasks", "extractions", "names"]
+        parts = ["version", "novel", "chapters", "tasks", "states", "extractions", "names"]
+        assert [part for part in found["record"] if part in parts] == parts
         ids = {node["id"] for node in found["nodes"]}
         assert all(edge["source"] in ids and edge["target"] in ids for edge in found["edges"])
         assert {e["type"] for e in found["edges"]} >= {"APPEARS_IN", "PARTICIPATES_IN"}
@@ -98,9 +99,10 @@ class TestExports:
 
     def test_csv(self, place: Place) -> None:
         with zipfile.ZipFile(self.export(place, "csv")) as archive:
-            assert archive.namelist() == ["nodes.csv", "edges.csv"]
-            nodes = list(csv.DictReader(io.StringIO(archive.read("nodes.csv").decode("utf-8-sig"))))
-        assert {"Novel", "Chapter", "Character"} <= {row["label"] for row in nodes}
+            names = set(archive.namelist())
+            table = archive.read("nodes_Character.csv").decode("utf-8-sig")
+        assert names >= {"nodes_Novel.csv", "nodes_Chapter.csv", "edges.csv", "import.txt"}
+        assert {row[":LABEL"] for row in csv.DictReader(io.StringIO(table))} == {"Character"}
 
     def test_graphml(self, place: Place) -> None:
         root = ElementTree.parse(self.export(place, "graphml")).getroot()

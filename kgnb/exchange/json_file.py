@@ -15,7 +15,7 @@ from kgnb.exchange.rows import edges, node_id, nodes, shown_name
 from kgnb.model import Graph, GraphEdge, GraphNode
 
 Record = Mapping[str, Any]
-"""``{"novel", "chapters", "tasks", "extractions", "names"}``: rows as dicts, dataclasses or models."""
+"""``{"novel", "chapters", "tasks", "extractions", "names", …}``: rows as dicts, dataclasses or models."""
 
 
 def to_json(graph: Graph, record: Record, out: IO[str]) -> None:

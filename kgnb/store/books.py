@@ -261,6 +261,31 @@ def _count_chapters(c: sa.Connection, novel_id: int) -> None:
     c.execute(sa.update(t.novels).where(t.novels.c.id == novel_id).values(**values))
 
 
+def take_up_book(sql: Sql, c: sa.Connection, book: Book) -> tuple[int, bool, list[int]]:
+    """(novel, whether it was there, ids of the book's chapters): a record's book, which changes no other.
+
+    The very same text finds its novel; any other text is a novel of its own.
+    """
+    hashes = [(chapter.number, chapter.hash) for chapter in book.chapters]
+    known = c.scalar(sa.select(t.books.c.novel_id).where(t.books.c.sha256 == book.sha256))
+    if known is not None and known in _living(c, [known]):
+        present = {(number, text_hash): i for i, number, text_hash in _present(c, known)}
+        if all(one in present for one in hashes):
+            return known, True, [present[one] for one in hashes]
+    novel_id = sql.insert(c, t.novels, [_novel_row(book, "", 0)])
+    now = beijing_now()
+    rows = [_chapter_row(novel_id, one, book.lang) | {"created_at": now} for one in book.chapters]
+    sql.insert(c, t.chapters, rows)
+    _count_chapters(c, novel_id)
+    ids = {number: i for i, number, _ in _present(c, novel_id)}
+    remembered = [{"chapter_id": ids[n], "novel_id": novel_id, "text_hash": h} for n, h in hashes]
+    upsert(c, t.chapter_hashes, remembered, lambda _, new: {"text_hash": new.text_hash})
+    if known is None:
+        row = {"sha256": book.sha256, "novel_id": novel_id, "lang": book.lang, "edition": 0}
+        c.execute(sa.insert(t.books).values(**row, created_at=now))
+    return novel_id, False, [ids[n] for n, _ in hashes]
+
+
 # --- reading ------------------------------------------------------------------------------------------------
 
 

@@ -10,9 +10,10 @@ from kgnb.store.lives import Lives, Opening
 from kgnb.store.record import Record, SettleRows
 from kgnb.store.spending import Spending
 from kgnb.store.tasks import Tasks
+from kgnb.store.transfer import Transfer
 
 __all__ = ["ChapterEnd", "ChapterWork", "Imported", "Ledger", "Opening", "SettleRows"]
 
 
-class Ledger(Books, Catalog, Tasks, Lives, Commands, Chapters, Record, Spending):
+class Ledger(Books, Catalog, Tasks, Lives, Commands, Chapters, Record, Spending, Transfer):
     """Everything that is durable, on an :class:`~kgnb.store.sql.Sql` that is prepared."""

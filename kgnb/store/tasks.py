@@ -40,17 +40,12 @@ class Tasks:
 
         ``queue`` is where its item will wait: it is queued there again should that item be lost.
         """
-        row = _task_row(novel_id, use_ai, name, chapter_ids)
         facts = {"provider": provider, "model": model, "queue": queue, "token": 0, "settled": 0}
-        return await self._sql.run(lambda c: self._create(c, row, facts))
-
-    def _create(self, c: sa.Connection, row: Row, facts: dict[str, Any]) -> int:
-        novel_id, ids = row["novel_id"], row["chapter_ids"]
-        every = c.scalar(sa.select(sa.func.count()).where(t.chapters.c.novel_id == novel_id))
-        total = every if ids is None else len(ids)
-        task_id = self._sql.insert(c, t.tasks, [{**row, "total_chapters": total}])
-        c.execute(sa.insert(t.task_facts).values(task_id=task_id, novel_id=novel_id, **facts))
-        return task_id
+        return await self._sql.run(
+            lambda c: new_task(
+                self._sql, c, novel_id, use_ai=use_ai, name=name, chapter_ids=chapter_ids, facts=facts
+            )
+        )
 
     async def find_task(self, novel_id: int, provider: str, model: str) -> Task | None:
         """The novel's newest task with this provider (case aside) and model."""
@@ -159,6 +154,25 @@ def locked_task(c: sa.Connection, task_id: int) -> tuple[Task | None, int | None
         return None, None
     row = c.execute(task_query().where(t.tasks.c.id == task_id)).mappings().one()
     return read_task(row), row["token"] or None
+
+
+def new_task(
+    sql: Sql,
+    c: sa.Connection,
+    novel_id: int,
+    *,
+    use_ai: bool,
+    name: str,
+    chapter_ids: Sequence[int] | None,
+    facts: dict[str, Any],
+) -> int:
+    """Inserts a task and its ``facts`` (columns of ``kgnb_tasks``); returns its id."""
+    row = _task_row(novel_id, use_ai, name, chapter_ids)
+    every = c.scalar(sa.select(sa.func.count()).where(t.chapters.c.novel_id == novel_id))
+    total = every if chapter_ids is None else len(chapter_ids)
+    task_id = sql.insert(c, t.tasks, [{**row, "total_chapters": total}])
+    c.execute(sa.insert(t.task_facts).values(task_id=task_id, novel_id=novel_id, **facts))
+    return task_id
 
 
 def _task_row(novel_id: int, use_ai: bool, name: str, chapter_ids: Sequence[int] | None) -> Row:
