@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from kgnb import __version__, logs
 from kgnb.cli_exchange import add_export, add_import
+from kgnb.cli_health import add_health
 from kgnb.cli_kaggle import add_kaggle
 from kgnb.cli_parts import FAILED_CHAPTERS, INTERRUPTED, OK, command, json_option, slots
 from kgnb.cli_providers import add_providers
@@ -295,7 +296,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
     for add in (_add_build, _add_submit, _add_worker, _add_status, add_export, add_import, _add_doctor):
         add(commands)
-    for add in (add_task_commands, add_dead, add_pauses, add_providers, add_kaggle):
+    for add in (add_health, add_task_commands, add_dead, add_pauses, add_providers, add_kaggle):
         add(commands)
     return parser
 

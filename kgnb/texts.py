@@ -1998,6 +1998,27 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Node {names} has sent no heartbeat for {seconds} s: it hangs, or can't reach Redis. Look at its log; restart it "
         "if need be.",
     ),
+    "cli.help_health": (
+        "本机（本容器）的节点是否正常：0 正常，1 没有或失联，2 连不上 Redis；供 Docker 健康检查使用",
+        "whether a node of this machine or container lives: 0 yes, 1 none or silent, 2 no Redis; for healthchecks",
+    ),
+    "cli.help_within": (
+        "心跳多少秒之内算正常（默认 {seconds}）",
+        "seconds within which a heartbeat must have come (default {seconds})",
+    ),
+    "health.ok": (
+        "节点 {name} 正常，{seconds} 秒前有心跳",
+        "Node {name} is well, last heartbeat {seconds} s ago",
+    ),
+    "health.nobody": (
+        "这台机器（容器）上没有活着的节点。请用 kgnb worker 启动一个，或看它的日志。",
+        "No node lives on this machine or in this container. Start one with kgnb worker, or look at its log.",
+    ),
+    "health.silent": (
+        "节点 {names} 已有 {seconds} 秒没有心跳：卡住了，或连不上 Redis。请看它的日志，必要时重启它。",
+        "Node {names} has sent no heartbeat for {seconds} s: it hangs, or can't reach Redis. Look at its log; restart it "
+        "if need be.",
+    ),
     "cli.help_task": ("任务号（见 kgnb status）", "task id (see kgnb status)"),
     "cli.help_format": ("文件格式", "file format"),
     "cli.help_output": ("写到这个文件", "file to write"),

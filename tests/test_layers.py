@@ -82,6 +82,7 @@ FLOORS = {
         "cli_providers",
         "cli_kaggle",
         "cli_health",
+        "cli_health",
         "cli_exchange",
         "__main__",
         "progress",

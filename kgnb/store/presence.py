@@ -19,7 +19,7 @@ from kgnb.embedded.process import ProcessId, host_id, identify, is_alive
 from kgnb.model import Progress, TaskStatus, beijing_now
 from kgnb.store.link import Command
 from kgnb.store.queue import Queue
-from kgnb.store.survey import ABOUT, NODE_TTL, NODES, as_json, pairs
+from kgnb.store.survey import ABOUT, NODE_TTL, NODES, NodeSeen, as_json, pairs
 from kgnb.texts import say
 
 log = logging.getLogger(__name__)
@@ -217,13 +217,26 @@ def new_identity() -> str:
     return json.dumps(parts, sort_keys=True)
 
 
+async def nodes_here(queue: Queue) -> list[NodeSeen]:
+    """The nodes whose process lives on this machine, and in this container, by name."""
+    owners = pairs(await queue.link.one(("HGETALL", NODES)))
+    return [node for node in await queue.nodes() if _lives(owners.get(node.name, b""))]
+
+
 def _is_dead(identity: bytes) -> bool:
     """Whether the identity is that of a process of this machine that is gone."""
+    return _lives(identity) is False
+
+
+def _lives(identity: bytes) -> bool | None:
+    """Whether the process of this identity lives; None where that can't be known from here."""
     owner = as_json(identity)
     if not isinstance(owner, dict) or owner.get("host") != host_id():
-        return False
+        return None
     pid, start = owner.get("pid"), owner.get("start")
-    return isinstance(pid, int) and isinstance(start, str) and not is_alive(ProcessId(pid, start))
+    if not (isinstance(pid, int) and isinstance(start, str)):
+        return None
+    return is_alive(ProcessId(pid, start))
 
 
 def _hash(fields: Mapping[str, object]) -> list[str]:

@@ -1,0 +1,43 @@
+"""`kgnb health`: whether a node of this machine lives, for Docker's healthcheck and other watchdogs."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from kgnb.cli_parts import OK, command, seconds
+from kgnb.oneline import one_line
+from kgnb.settings import Settings
+from kgnb.texts import say
+
+UNHEALTHY = 1
+WITHIN_SECONDS = 60
+"""Six heartbeats: a node that is silent for longer hangs or has lost Redis."""
+
+
+async def _health(args: argparse.Namespace, settings: Settings) -> int:
+    from kgnb.app import open_app
+    from kgnb.store.presence import nodes_here
+
+    async with open_app(settings, sql=False, graph=False) as app:
+        nodes = await nodes_here(app.queue)
+    for node in nodes:
+        if node.age is not None and node.age <= args.within:
+            print(say("health.ok", name=one_line(node.name), seconds=round(node.age)))
+            return OK
+    facts = {"names": one_line(", ".join(node.name for node in nodes)), "seconds": args.within}
+    print("kgnb:", say("health.silent" if nodes else "health.nobody", **facts), file=sys.stderr)
+    return UNHEALTHY
+
+
+def add_health(commands: Any) -> None:
+    """Declares ``health``."""
+    added = command(commands, "health", _health)
+    added.add_argument(
+        "--within",
+        type=seconds,
+        default=WITHIN_SECONDS,
+        metavar="SECONDS",
+        help=say("cli.help_within", seconds=WITHIN_SECONDS),
+    )
