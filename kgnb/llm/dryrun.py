@@ -16,7 +16,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, Self
 
@@ -100,7 +100,7 @@ class DryRun:
     """The server in this process: ``async with DryRun(latency=0.3) as llm: … llm.base_url``.
 
     ``latency``: seconds before each answer; ``retry_after``: seconds that a 429 asks for; ``key``: refuse
-    others with 401.
+    others with 401; ``answer``: the model, passage to reply.
     """
 
     def __init__(
@@ -113,12 +113,14 @@ class DryRun:
         seed: int = 0,
         key: str = "",
         retry_after: float = 1.0,
+        answer: Callable[[str], str] = imitation.answer,
     ) -> None:
         self.latency = latency
         self.faults = faults or Faults()
         self.seed = seed
         self.key = key
         self.retry_after = retry_after
+        self.answer = answer
         self.stats = Stats()
         self._at = (host, port)
         self._server: asyncio.Server | None = None
@@ -245,7 +247,7 @@ class DryRun:
             return error_response(500, "server_error", "try again", anthropic=native)
         if outcome == "hang":
             return Response(0, b"")
-        text = imitation.answer(asked.text)
+        text = self.answer(asked.text)
         response = json_response(200, _completion(_spoilt(outcome, text), outcome, asked))
         if outcome == "drop":
             return response._replace(status=-200)
