@@ -20,13 +20,13 @@ from kgnb.extract.people import People, Stands
 _INTRODUCED = re.compile(
     rf"姓([{HAN}]{{1,2}})[，,]?(?:单)?名(?:叫|唤|唤作|叫做)?([{HAN}]{{1,2}}?)(?:[，,；;]?(?:表)?字([{HAN}]{{2}})|(?![{HAN}]))"
 )
-_COURTESY = re.compile(
-    rf"([{HAN}]{{1,5}})[，,]?(?:表)?字([{HAN}]{{2}})(?![{HAN}])(?:[，,]?后?改(?:字|为)?([{HAN}]{{2}})(?![{HAN}]))?"
-)
+_COURTESY = re.compile(rf"字([{HAN}]{{2}})(?![{HAN}])(?:[，,]?后?改(?:字|为)?([{HAN}]{{2}})(?![{HAN}]))?")
 _CALLED = re.compile(
-    rf"([{HAN}]{{2,6}})[，,：:；;]?(?:人称|人称之为|别号|道号|绰号|外号|诨名|诨号|浑名|小名|乳名|小字|法号|法名|人送外号|江湖人称)"
+    r"(?:江湖人称|人称之为|人称|别号|道号|绰号|外号|诨名|诨号|浑名|小名|乳名|小字|法号|法名|人送外号)"
     rf"(?:唤做|唤作|叫做|叫作|叫|为|曰|作)?[“「『]?([{HAN}]{{2,5}})(?![{HAN}])"
 )
+_WHOSE = re.compile(rf"([{HAN}]{{1,6}}?)[，,：:；;]?表?$")
+"""What stands before 字 or 人称: beginning there finds the few places at once, from the left is slow."""
 _SENTENCE_END = re.compile(r"[。！？!?；;\n]")
 _CLAUSE_END = re.compile(rf"(?<![{HAN}])[{HAN}]{{2,4}}$")
 WINDOW = 800
@@ -50,6 +50,7 @@ class Resolver:
     def __init__(self, text: str, judge: Judge) -> None:
         accepted = judge.names()
         self.text = text
+        self._grams = judge.grams
         self._pairs = judge.pairs
         self._common = judge.known.keys() | judge.places
         self.counts = {w: c.count for w, c in accepted.items()}
@@ -88,8 +89,8 @@ class Resolver:
                 claims[courtesy][surname + given] += 1
                 said[match.end(3)] = surname + given
         for match in _COURTESY.finditer(self.text):
-            full = said.get(match.end(2)) or self._full_before(match[1], match.start())
-            for courtesy in (match[2], match[3]):
+            full = said.get(match.end(1)) or self._full_before(match.start())
+            for courtesy in (match[1], match[2]):
                 if full and courtesy:
                     claims[courtesy][full] += 1
         for courtesy, fulls in claims.items():
@@ -113,8 +114,8 @@ class Resolver:
     def _called(self) -> None:
         """人称, 号, 小名: what else the text says someone is called."""
         for match in _CALLED.finditer(self.text):
-            full = self._full_before(match[1], match.start())
-            alias = match[2]
+            full = self._full_before(match.start())
+            alias = match[1]
             if full and alias not in words.TITLES and self._count(alias) >= 2:
                 self._add(full, alias, "号")
                 if alias.endswith("先生") and len(alias) > 3:
@@ -124,7 +125,7 @@ class Resolver:
         """黑旋风李逵: what stands, of any length, right before one full name only, and elsewhere alone."""
         fulls = [n for n in self.counts if surname_of(n) and n not in self.courtesy]
         before: dict[str, Counter[str]] = defaultdict(Counter)
-        for start, full in trie.find_all(self.text, fulls):
+        for start, full in self._grams.find_all(fulls):
             clause = _CLAUSE_END.search(self.text[max(0, start - 5) : start])
             nickname = clause[0].lstrip("那这") if clause else ""
             if 2 <= len(nickname) <= 4 and nickname not in self.counts:
@@ -167,8 +168,10 @@ class Resolver:
         if self._count(full) and self._count(alias):
             self.people.join(full, alias, reason)
 
-    def _full_before(self, clause: str, at: int) -> str:
-        """The accepted full name that the clause ends with; of 名X the near one whose given name is X."""
+    def _full_before(self, at: int) -> str:
+        """The accepted full name that ends before ``at``; of 名X the near one whose given name is X."""
+        whose = _WHOSE.search(self.text[max(0, at - 8) : at])
+        clause = whose[1] if whose else ""
         for size in (4, 3, 2):
             if clause[-size:] in self.counts and len(clause) >= size:
                 return clause[-size:]
@@ -195,7 +198,7 @@ class Resolver:
             if given in self.counts and len({self.people.root(f) for f in fulls}) == 1:
                 self.people.join(fulls[0], given, "姓")
         before: dict[str, Counter[str]] = defaultdict(Counter)
-        for start, name in trie.find_all(self.text, (n for n in self.counts if len(n) == 2)):
+        for start, name in self._grams.find_all(n for n in self.counts if len(n) == 2):
             before[name][self.text[max(0, start - 2) : start]] += 1
         for name, chars in before.items():
             self._attach_surname(name, chars)
@@ -224,7 +227,7 @@ class Resolver:
             for f in pair
         ]
         self.at = {n: [] for n in (*self.counts, *forms, *self.doubtful)}
-        for start, name in trie.find_all(self.text, self.at):
+        for start, name in self._grams.find_all(self.at):
             self.at[name].append(start)
         return Stands(self.people, self.at, ends, WINDOW)
 

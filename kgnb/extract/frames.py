@@ -42,31 +42,38 @@ class Rule(NamedTuple):
     turned: bool = False
 
 
-def match_rules(text: str, people: Sequence[Mention], rules: Sequence[Rule], reach: int) -> list[Frame]:
-    """The ties that ``rules`` find between neighbouring names at most ``reach`` characters apart."""
-    found = []
-    for a, b in pairwise(people):
-        if not 0 <= b.start - a.end <= reach or a.entry.name == b.entry.name:
-            continue
+class Rules:
+    """Rules in order of precedence; the first that fits a pair of names tells their tie."""
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = tuple(rules)
+        # Hardly any gap between two names is a tie's words: one expression turns the others away.
+        self._any = re.compile("|".join(f"(?:{r.between.pattern})" for r in rules))
+
+    def match(self, text: str, people: Sequence[Mention], reach: int) -> list[Frame]:
+        """The ties between neighbouring names at most ``reach`` characters apart."""
+        found = []
+        for a, b in pairwise(people):
+            if not 0 <= b.start - a.end <= reach or a.entry.name == b.entry.name:
+                continue
+            if self._any.fullmatch(text, a.end, b.start):
+                frame = self._frame(text, a, b)
+                if frame:
+                    found.append(frame)
+        return found
+
+    def _frame(self, text: str, a: Mention, b: Mention) -> Frame | None:
         gap, tail = text[a.end : b.start], text[b.end : b.end + 40]
-        for rule in rules:
-            between = rule.between.fullmatch(gap)
-            if not between:
+        for rule in self._rules:
+            if not rule.between.fullmatch(gap):
                 continue
             after = rule.after.match(tail) if rule.after else None
             if rule.after and not after:
                 continue
             source, target = (b, a) if rule.turned else (a, b)
-            label = (gap + (after[0] if after else "")).strip(" ,，的之是乃")
-            found.append(
-                Frame(
-                    source.entry.name,
-                    rule.type,
-                    target.entry.name,
-                    label,
-                    a.start,
-                    b.end + len(after[0] if after else ""),
-                )
+            follows = after[0] if after else ""
+            label = (gap + follows).strip(" ,，的之是乃")
+            return Frame(
+                source.entry.name, rule.type, target.entry.name, label, a.start, b.end + len(follows)
             )
-            break
-    return found
+        return None

@@ -81,7 +81,7 @@ def _scan_zh(text: str) -> Iterable[_Found]:
     for name, names in resolver.resolve().items():
         taken.update(names)
         yield name, names, "Character", [a for n in names for a in resolver.at.get(n, ())]
-    for name, (kind, at) in places_zh.find(text, ended, taken, judge.known, judge.places).items():
+    for name, (kind, at) in places_zh.find(judge.grams, ended, taken, judge.known, judge.places).items():
         yield name, [], kind, at
 
 

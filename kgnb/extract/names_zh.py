@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import math
-import operator
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kgnb.extract import words_zh as words
+from kgnb.extract.grams import Grams, by_head
 
 HAN = "\u3400-\u9fff"
 _SPACES = re.compile(r"\s+")
@@ -82,34 +82,42 @@ def speakers(text: str) -> dict[str, int]:
     return found
 
 
-def surname_words(text: str, least: int) -> set[str]:
+def surname_pairs(grams: Grams, least: int) -> set[str]:
+    """Pairs of a surname and one character, or of a compound surname, that occur ``least`` times."""
+    return {
+        p
+        for p, n in grams.pairs.items()
+        if n >= least and (p[0] in words.SURNAMES or p in words.COMPOUND_SURNAMES) and _is_han(p)
+    }
+
+
+def surname_words(grams: Grams, least: int, pairs: set[str]) -> set[str]:
     """Strings of a surname and one or two characters that occur ``least`` times."""
-    one = "".join(sorted(words.SURNAMES))
-    two = "|".join(sorted(words.COMPOUND_SURNAMES))
-    counts: Counter[str] = Counter()
-    for pattern in (rf"(?=([{one}][{HAN}])([{HAN}]?))", rf"(?=((?:{two})[{HAN}])([{HAN}]?))"):
-        for match in re.finditer(pattern, text):
-            counts[match[1]] += 1
-            if match[2]:
-                counts[match[1] + match[2]] += 1
-    return {w for w, n in counts.items() if n >= least}
+    one = {p for p in pairs if p[0] in words.SURNAMES}
+    text, counts = grams.text, Counter[str]()
+    counts.update([text[a : a + 3] for a in grams.places(one)])
+    at = grams.places(pairs & words.COMPOUND_SURNAMES)
+    for size in (3, 4):
+        counts.update([text[a : a + size] for a in at if text[a : a + 2] not in one or size > 3])
+    return one | {w for w, n in counts.items() if n >= least and len(w) > 2 and _is_han(w[2:])}
 
 
-def read_contexts(text: str, candidates: Iterable[str]) -> Contexts:
+def _is_han(word: str) -> bool:
+    return all("\u3400" <= c <= "\u9fff" for c in word)
+
+
+def read_contexts(grams: Grams, candidates: Iterable[str]) -> Contexts:
     """What stands left and right of every occurrence of each candidate (2 to 5 characters long)."""
     found: Contexts = {w: Context() for w in candidates}
-    heads: dict[str, list[int]] = {}  # the first two characters → lengths of the candidates that begin so
-    for word in found:
-        lengths = heads.setdefault(word[:2], [])
-        if len(word) not in lengths:
-            lengths.append(len(word))
-    padded = "\n" + text + "\n\n\n\n\n"
-    for at, head in enumerate(map(operator.add, padded, padded[1:])):
-        for n in heads.get(head, ()):
-            context = found.get(padded[at : at + n])
+    heads, text = by_head(found), grams.text
+    end = len(text)
+    for at in grams.places(heads):
+        left = text[at - 1] if at else "\n"
+        for n in heads.get(text[at : at + 2], ()):
+            context = found.get(text[at : at + n])
             if context is not None:
                 context.count += 1
-                left, right = padded[at - 1], padded[at + n]
+                right = text[at + n] if at + n < end else "\n"
                 context.left[left] = context.left.get(left, 0) + 1
                 context.right[right] = context.right.get(right, 0) + 1
     return found
@@ -183,11 +191,15 @@ class Judge:
     def __init__(self, text: str, also: Iterable[str] = ()) -> None:
         """``also``: words beyond the candidates that :attr:`known` and :attr:`places` shall tell of."""
         self.text = text
-        self.pairs = Counter(map(operator.add, text, text[1:]))
+        self.grams = Grams(text)
+        self.pairs = self.grams.pairs
         least = 2 if len(text) < 100_000 else 3 if len(text) < 1_000_000 else 5
         spoken = speakers(text)
-        words_seen = sorted(w for w in surname_words(text, least) | set(spoken) if possible(w))
-        contexts = read_contexts(text, words_seen)
+        pairs = surname_pairs(self.grams, least)
+        self.grams.look_for(pairs.union(w[:2] for w in spoken))
+        surnamed = surname_words(self.grams, least, pairs)
+        words_seen = sorted(w for w in surnamed.union(spoken) if possible(w))
+        contexts = read_contexts(self.grams, words_seen)
         givens = {w[-2:] for w in words_seen if len(w) > 2}
         self.known, self.places = weights(givens.union(words_seen, also))
         self.candidates = {

@@ -8,6 +8,7 @@ from collections.abc import Container, Mapping
 
 from kgnb.extract import trie
 from kgnb.extract import words_zh as words
+from kgnb.extract.grams import Grams
 from kgnb.extract.names_zh import HAN
 
 _END = re.compile(trie.pattern(words.PLACE_ENDS | words.ORG_ENDS))
@@ -31,18 +32,18 @@ def candidates(text: str) -> tuple[set[str], set[str]]:
 
 
 def find(
-    text: str, ended: set[str], persons: set[str], common: Container[str], places: set[str]
+    grams: Grams, ended: set[str], persons: set[str], common: Container[str], places: set[str]
 ) -> dict[str, tuple[str, list[int]]]:
     """Name → (kind, offsets) of what is named like a place or a group.
 
     ``ended``: of :func:`candidates`; ``persons``: names that are taken; ``common``: words that are no names;
     ``places``: words that are known as places' names.
     """
-    known = places - persons
+    text, known = grams.text, places - persons
     formed = {w for w in ended if _possible(w, persons) and (w in known or w not in common)}
     at: dict[str, list[int]] = defaultdict(list)
     left: dict[str, Counter[str]] = defaultdict(Counter)
-    for start, word in trie.find_all(text, formed | known):
+    for start, word in grams.find_all(formed | known):
         at[word].append(start)
         left[word][text[start - 1 : start]] += 1
     return {

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import re
 from bisect import bisect_right
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from kgnb import fold
 from kgnb.extract import rules_en, rules_zh, trie
@@ -44,8 +43,20 @@ class _Index:
     top: int  # mentions of the most mentioned character
 
 
-@lru_cache(maxsize=4)
-def _index(names: tuple[NameEntry, ...], lang: Lang, traditional: bool) -> _Index:
+_INDEXES: deque[tuple[list[NameEntry], Lang, bool, _Index]] = deque(maxlen=4)
+
+
+def _index(names: Sequence[NameEntry], lang: Lang, traditional: bool) -> _Index:
+    """The index of the last books' names: comparing two lists is quicker than hashing one."""
+    for known, language, script, index in _INDEXES:
+        if (language, script) == (lang, traditional) and known == names:
+            return index
+    index = _make_index(names, lang, traditional)
+    _INDEXES.append((list(names), lang, traditional, index))
+    return index
+
+
+def _make_index(names: Sequence[NameEntry], lang: Lang, traditional: bool) -> _Index:
     entry: dict[str, NameEntry] = {}
     written: dict[str, NameEntry] = {}
     for one in sorted(names, key=lambda n: -n.mentions):
@@ -79,7 +90,7 @@ def extract(text: str, *, lang: Lang, names: Sequence[NameEntry]) -> Extraction:
     traditional = lang == "zh" and fold.is_traditional(text)
     if lang == "zh":
         text = fold.simplified(text, traditional=traditional)
-    index = _index(tuple(names), lang, traditional)
+    index = _index(list(names), lang, traditional)
     mentions = [Mention(index.entry[m[0]], m[0], m.start(), m.end()) for m in index.pattern.finditer(text)]
     mentions = language.more_mentions(text, mentions)
     people = [m for m in mentions if m.entry.kind == "Character"]

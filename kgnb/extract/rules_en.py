@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from kgnb.extract.frames import Frame, Mention, Rule, match_rules
+from kgnb.extract.frames import Frame, Mention, Rule, Rules
 from kgnb.extract.names_en import flatten
 
 __all__ = ["flatten", "frames", "more_mentions", "sentence_ends"]
@@ -65,7 +65,7 @@ _DEEDS = (
     ("had |has ", "led|leads|commanded|commands", "LEADS"),
 )
 
-RULES = (
+_RULES = (
     *(
         rule
         for noun, kind, turned in _WORDS
@@ -89,6 +89,9 @@ RULES = (
 )
 
 
+RULES = Rules(_RULES)
+
+
 def frames(text: str, people: Sequence[Mention]) -> list[Frame]:
     """The ties between persons that the text states in words."""
-    return match_rules(text, people, RULES, reach=44)
+    return RULES.match(text, people, reach=44)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Sequence
+from operator import attrgetter, itemgetter
 
 from kgnb.extract import words_zh as words
 from kgnb.extract.alias_zh import given_of, surname_of
-from kgnb.extract.frames import Frame, Mention, Rule, match_rules
+from kgnb.extract.frames import Frame, Mention, Rule, Rules
 from kgnb.extract.names_zh import HAN, flatten
 
 __all__ = ["flatten", "frames", "more_mentions", "sentence_ends"]
@@ -30,13 +32,17 @@ def more_mentions(text: str, mentions: Sequence[Mention]) -> list[Mention]:
             bearers.setdefault(given_of(name), []).append((mention.start, mention))
     if not bearers:
         return list(mentions)
-    taken = {i for m in mentions for i in range(m.start, m.end)}
+    starts = [m.start for m in mentions]
     found = list(mentions)
     for match in _ACTS.finditer(text):
-        before = [m for at, m in bearers.get(match[1], ()) if at < match.start()]
-        if before and match.start() not in taken:
-            found.append(Mention(before[-1].entry, match[1], match.start(), match.end()))
-    return sorted(found, key=lambda m: m.start)
+        at = match.start()
+        near = bisect_right(starts, at) - 1
+        if match[1] not in bearers or (near >= 0 and mentions[near].end > at):
+            continue
+        before = bisect_right(bearers[match[1]], at, key=itemgetter(0))
+        if before:
+            found.append(Mention(bearers[match[1]][before - 1][1].entry, match[1], at, match.end()))
+    return sorted(found, key=attrgetter("start"))
 
 
 def _rule(between: str, type: str, *, after: str = "", turned: bool = False) -> Rule:
@@ -66,7 +72,7 @@ _FELL = (
     "|行刺|谋杀|围攻|攻击)(?:了|死|杀|中|伤|败|向)?"
 )
 
-RULES = (
+_RULES = (
     _rule(f"{_OF}{_CHILD}", "PARENT_OF"),
     _rule(f"{_OF}{_PARENT}", "PARENT_OF", turned=True),
     _rule(f"{_OF}{_SIBLING}", "SIBLING"),
@@ -100,9 +106,12 @@ RULES = (
 _SWORN = re.compile(r"(?:结为|结成|结拜|义结|拜为|结义)[^。！？\n]{0,6}(?:兄弟|金兰|姐妹)|桃园结义|拜把子")
 
 
+RULES = Rules(_RULES)
+
+
 def frames(text: str, people: Sequence[Mention]) -> list[Frame]:
     """The ties between persons that the text states in words."""
-    return match_rules(text, people, RULES, reach=8) + _sworn(text, people)
+    return RULES.match(text, people, reach=8) + _sworn(text, people)
 
 
 def _sworn(text: str, people: Sequence[Mention]) -> list[Frame]:

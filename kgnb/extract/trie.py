@@ -1,10 +1,9 @@
-"""Many words found in one pass over a text."""
+"""Many words as one expression."""
 
 from __future__ import annotations
 
-import operator
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 Node = dict[str, "Node"]
 
@@ -39,28 +38,3 @@ def _render(node: Node) -> str:
         return ""
     joined = branches[0] if len(branches) == 1 and not ends else f"(?:{'|'.join(branches)})"
     return joined + "?" if ends else joined
-
-
-def find_all(text: str, words: Iterable[str]) -> Iterator[tuple[int, str]]:
-    """(offset, word) of the words in the text, from the left, the longest at each place, never overlapping.
-
-    For thousands of words of two characters or more (shorter ones are left out) in a long text: an expression
-    tries its branches one by one, this looks the first two characters up.
-    """
-    heads: dict[str, list[int]] = {}
-    known = {w for w in words if len(w) >= 2}
-    for word in known:
-        lengths = heads.setdefault(word[:2], [])
-        if len(word) not in lengths:
-            lengths.append(len(word))
-    for lengths in heads.values():
-        lengths.sort(reverse=True)
-    free = 0
-    for at, head in enumerate(map(operator.add, text, text[1:])):
-        if head in heads and at >= free:
-            for n in heads[head]:
-                word = text[at : at + n]
-                if word in known:
-                    yield at, word
-                    free = at + n
-                    break
