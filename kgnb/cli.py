@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgnb import __version__, logs
+from kgnb.cli_cost import add_cost
 from kgnb.cli_exchange import add_export, add_import
 from kgnb.cli_health import add_health
 from kgnb.cli_kaggle import add_kaggle
@@ -294,7 +295,16 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="kgnb", description=say("cli.about"))
     parser.add_argument("--version", action="version", version=f"kgnb {__version__}")
     commands = parser.add_subparsers(dest="name", required=True, metavar="COMMAND")
-    for add in (_add_build, _add_submit, _add_worker, _add_status, add_export, add_import, _add_doctor):
+    for add in (
+        _add_build,
+        _add_submit,
+        _add_worker,
+        _add_status,
+        add_cost,
+        add_export,
+        add_import,
+        _add_doctor,
+    ):
         add(commands)
     for add in (add_health, add_task_commands, add_dead, add_pauses, add_providers, add_kaggle):
         add(commands)

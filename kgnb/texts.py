@@ -1740,6 +1740,30 @@ TEXTS: dict[str, tuple[str, str]] = {
     "status.col_failed": ("失败", "failed"),
     "status.col_rate": ("速度", "speed"),
     "status.col_left": ("剩余", "left"),
+    "cost.head": (
+        "任务 {task}《{name}》：完成 {completed}/{chapters} 章",
+        "Task {task}, {name}: {completed} of {chapters} chapters completed",
+    ),
+    "cost.col_provider": ("提供方", "provider"),
+    "cost.col_model": ("模型", "model"),
+    "cost.col_requests": ("请求", "requests"),
+    "cost.col_prompt": ("提示词元", "prompt tokens"),
+    "cost.col_reply": ("回复词元", "reply tokens"),
+    "cost.col_price": ("单价（每百万）", "price (per million)"),
+    "cost.col_cost": ("花费", "cost"),
+    "cost.total": ("合计", "total"),
+    "cost.left": (
+        "余下 {chapters} 章大约还要 {tokens} 词元。",
+        "The {chapters} chapters that are left will take about {tokens} tokens.",
+    ),
+    "cost.left_money": (
+        "余下 {chapters} 章大约还要 {tokens} 词元，{money}。",
+        "The {chapters} chapters that are left will take about {tokens} tokens, {money}.",
+    ),
+    "cost.no_price": (
+        "要看金额，请设置单价，例如 KGNB_PRICES=deepseek=2/8（每百万词元的提示价/回复价）。",
+        "To see money, set prices: KGNB_PRICES=deepseek=2/8 (a million tokens, prompt/reply).",
+    ),
     "status.col_tokens": ("词元（提示+回复）", "tokens (in + out)"),
     "status.col_cost": ("花费", "cost"),
     "status.col_spent": ("词元（{days} 天，提示+回复）", "tokens ({days} days, in + out)"),
@@ -1904,6 +1928,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "again every 2 s until Ctrl-C (exit code 0)",
     ),
     "cli.help_export": ("导出任务的图谱", "export a task's graph"),
+    "cli.help_cost": (
+        "任务花了多少词元和钱，余下的章节还要多少",
+        "what a task cost, and what the rest of it will",
+    ),
     "cli.help_import": (
         "导入别处导出的 JSON：结果写入这里的数据库，图谱随之建好",
         "import a JSON export: its results go into this database, the graph is made from them",
@@ -1976,27 +2004,6 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.help_fail_fast": (
         "服务连不上就退出，而不是等待",
         "end instead of waiting when a service is unreachable",
-    ),
-    "cli.help_health": (
-        "本机（本容器）的节点是否正常：0 正常，1 没有或失联，2 连不上 Redis；供 Docker 健康检查使用",
-        "whether a node of this machine or container lives: 0 yes, 1 none or silent, 2 no Redis; for healthchecks",
-    ),
-    "cli.help_within": (
-        "心跳多少秒之内算正常（默认 {seconds}）",
-        "seconds within which a heartbeat must have come (default {seconds})",
-    ),
-    "health.ok": (
-        "节点 {name} 正常，{seconds} 秒前有心跳",
-        "Node {name} is well, last heartbeat {seconds} s ago",
-    ),
-    "health.nobody": (
-        "这台机器（容器）上没有活着的节点。请用 kgnb worker 启动一个，或看它的日志。",
-        "No node lives on this machine or in this container. Start one with kgnb worker, or look at its log.",
-    ),
-    "health.silent": (
-        "节点 {names} 已有 {seconds} 秒没有心跳：卡住了，或连不上 Redis。请看它的日志，必要时重启它。",
-        "Node {names} has sent no heartbeat for {seconds} s: it hangs, or can't reach Redis. Look at its log; restart it "
-        "if need be.",
     ),
     "cli.help_health": (
         "本机（本容器）的节点是否正常：0 正常，1 没有或失联，2 连不上 Redis；供 Docker 健康检查使用",

@@ -1,0 +1,65 @@
+"""`kgnb cost`: what a task cost, and what the rest of it will."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from kgnb.board import Cell, money, short, table
+from kgnb.cli_parts import OK, command, json_option, row_id
+from kgnb.oneline import one_line
+from kgnb.settings import Settings
+from kgnb.texts import say
+
+
+def add_cost(commands: Any) -> None:
+    """Declares `kgnb cost`."""
+    added = command(commands, "cost", _cost)
+    added.add_argument("task", type=row_id, metavar="TASK", help=say("cli.help_task"))
+    json_option(added)
+
+
+async def _cost(args: argparse.Namespace, settings: Settings) -> int:
+    from kgnb.app import open_app
+    from kgnb.costing import task_cost
+
+    async with open_app(settings, queue=False, graph=False) as app:
+        found = await task_cost(app, args.task)
+    print(json.dumps(found, ensure_ascii=False) if args.json else "\n".join(_lines(found)))
+    return OK
+
+
+def _lines(found: dict[str, Any]) -> list[str]:
+    head = say(
+        "cost.head",
+        task=found["task_id"],
+        name=one_line(found["name"]),
+        completed=found["completed"],
+        chapters=found["chapters"],
+    )
+    names = (
+        "col_provider",
+        "col_model",
+        ">col_requests",
+        ">col_prompt",
+        ">col_reply",
+        ">col_price",
+        ">col_cost",
+    )
+    rows = [[Cell.of(say(f"cost.{n.lstrip('>')}"), right=n.startswith(">")) for n in names]]
+    for one in [*found["models"], {**found, "provider": say("cost.total"), "model": "", "price": None}]:
+        price = "" if one["price"] is None else "/".join(f"{p:g}" for p in one["price"])
+        cells = [one_line(one["provider"]), one_line(one["model"])]
+        numbers = [short(one[k]) for k in ("requests", "prompt_tokens", "completion_tokens")]
+        numbers += [price, "-" if one["cost"] is None else money(one["cost"])]
+        rows.append([*map(Cell.of, cells), *(Cell.of(n, right=True) for n in numbers)])
+    lines = [head, *table(rows, lambda text, _: text)]
+    left = found["left"]
+    if left["chapters"] and left["prompt_tokens"] is not None:
+        tokens = short(left["prompt_tokens"] + left["completion_tokens"])
+        key = "cost.left" if left["cost"] is None else "cost.left_money"
+        lines.append(say(key, chapters=left["chapters"], tokens=tokens, money=money(left["cost"] or 0)))
+    if any(one["cost"] is None and one["requests"] for one in found["models"]):
+        lines.append(say("cost.no_price"))
+    return lines

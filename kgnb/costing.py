@@ -1,0 +1,56 @@
+"""What a task cost, by provider and model, and what the rest of it will cost at that rate."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from kgnb.app import App, budget_of
+from kgnb.model import ChapterStatus, Usage
+from kgnb.overview import cost
+from kgnb.report import find_task
+from kgnb.store.figures import figures
+
+
+async def task_cost(app: App, task_id: int) -> dict[str, Any]:
+    """The task's requests, tokens and money, as JSON-ready values; raises InputError when there is no task.
+
+    ``models``: a row for each provider and model, ``price`` (prompt, reply) of a million tokens; ``left``:
+    chapters still to do and what they will cost if they are like the others. Money is None where a price is
+    missing. Chapters that failed, and replies that were thrown away, are in `kgnb status`'s total of the
+    provider, not here: a task's cost is that of what it has.
+    """
+    task = await find_task(app, task_id)
+    found = (await figures(app.sql, [task_id]))[task_id]
+    budget = budget_of(app.settings)
+    done = found.count(ChapterStatus.COMPLETED)
+    left = found.count(ChapterStatus.PENDING, ChapterStatus.RUNNING)
+    total = sum(found.spent.values(), Usage())
+    money = cost(found.spent, budget) if total != Usage() else 0.0
+    share = left / done if done else None
+    return {
+        "task_id": task.id,
+        "name": task.name,
+        "status": task.status.value,
+        "chapters": sum(found.counts.values()),
+        "completed": done,
+        "chars": found.chars,
+        "models": [
+            {
+                "provider": provider,
+                "model": model,
+                "price": budget.price(provider, model),
+                **asdict(usage),
+                "cost": budget.cost(provider, model, usage),
+            }
+            for (provider, model), usage in sorted(found.spent.items())
+        ],
+        **asdict(total),
+        "cost": money,
+        "left": {
+            "chapters": left,
+            "prompt_tokens": None if share is None else round(total.prompt_tokens * share),
+            "completion_tokens": None if share is None else round(total.completion_tokens * share),
+            "cost": None if share is None or money is None else round(money * share, 4),
+        },
+    }

@@ -1,0 +1,54 @@
+"""`kgnb cost`: tokens and money of a task, and of what is left of it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+import pytest
+from run_help import STORY, Place, llm
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with llm() as server:
+        one = Place(tmp_path_factory.mktemp("cost"), server.env())
+        one.build(STORY, "--provider", "dryrun")
+        yield one
+
+
+def test_money_is_tokens_times_their_price(place: Place) -> None:
+    priced = {"KGNB_PRICES": "dryrun=2/8"}
+    found = place.run("cost", "1", "--json", env=priced).json
+    (one,) = found["models"]
+    assert (one["provider"], one["model"], one["price"], one["requests"]) == ("dryrun", "dryrun", [2, 8], 6)
+    wanted = (2 * one["prompt_tokens"] + 8 * one["completion_tokens"]) / 1e6
+    assert one["cost"] == pytest.approx(wanted)
+    assert found["cost"] == pytest.approx(wanted, abs=1e-4)
+    assert wanted > 0
+    assert found["left"] == {"chapters": 0, "prompt_tokens": 0, "completion_tokens": 0, "cost": 0}
+    text = place.run("cost", "1", "--lang", "en", env=priced).out
+    assert "6 of 6 chapters" in text
+    assert "2/8" in text
+
+
+def test_without_a_price_there_is_no_money_and_it_says_how_to_see_it(place: Place) -> None:
+    found = place.run("cost", "1", "--json").json
+    assert found["cost"] is None
+    assert found["prompt_tokens"] > 0
+    assert "KGNB_PRICES" in place.run("cost", "1").out
+
+
+def test_what_is_left_costs_like_what_is_done(place: Place) -> None:
+    whole = place.run("cost", "1", "--json", env={"KGNB_PRICES": "dryrun=100/100"}).json
+    with sqlite3.connect(place.data / "kgnb.db") as db:
+        db.execute("UPDATE knowledge_graph_chapter_status SET status = 'pending' WHERE id > 3")
+    half = place.run("cost", "1", "--json", env={"KGNB_PRICES": "dryrun=100/100"}).json
+    assert half["left"]["chapters"] == 3
+    assert half["left"]["prompt_tokens"] == whole["prompt_tokens"]  # three of three are left
+    assert half["left"]["cost"] == pytest.approx(whole["cost"], abs=1e-3)
+    assert "3" in place.run("cost", "1").out
+
+
+def test_a_task_that_is_not_there(place: Place) -> None:
+    place.run("cost", "99").refused("99")
