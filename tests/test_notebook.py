@@ -1,4 +1,4 @@
-"""kgnb in a notebook: the quickstart on a real kernel, and the plain face while a loop is running."""
+"""kgnb in a notebook: the notebooks on real kernels, and the plain face while a loop is running."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_client.manager import AsyncKernelManager
+from kernel_help import pythons
 from nbclient import NotebookClient
 from run_help import ROOT, STORY, Place, environment, llm
 
@@ -22,10 +24,16 @@ def place(tmp_path: Path) -> Iterator[Place]:
     assert one.left_over(15) == []  # kernels, pools and engines end with their notebook
 
 
-def executed(notebook: nbformat.NotebookNode, place: Place, **env: str) -> nbformat.NotebookNode:
-    """The notebook after a run in its folder, its data and settings in ``place``."""
+def executed(
+    notebook: nbformat.NotebookNode, place: Place, python: str = sys.executable, **env: str
+) -> nbformat.NotebookNode:
+    """The notebook after a run in its folder on ``python``'s kernel, its data and settings in ``place``."""
     env = environment(**{place.mark: "1", "KGNB_DATA": str(place.data)}, **env)
-    client = NotebookClient(notebook, timeout=90, kernel_name="python3", resources={"metadata": {}})
+    manager = AsyncKernelManager(kernel_name="python3")
+    assert manager.kernel_spec is not None
+    manager.kernel_spec.argv = [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    client = NotebookClient(notebook, km=manager, timeout=90, resources={"metadata": {}})
+    client.owns_km = True  # so that the kernel ends with it
     client.resources["metadata"]["path"] = str(NOTEBOOKS)
     with client.setup_kernel(env=env):
         for index, cell in enumerate(notebook.cells):
@@ -74,6 +82,29 @@ class TestQuickstart:
         assert list(outputs(notebook)) == []
         assert notebook.metadata.kernelspec.name == "python3"
         assert "widgets" not in notebook.metadata
+
+
+class TestExplore:
+    def test_is_short_and_committed_without_outputs(self) -> None:
+        found = nbformat.read(NOTEBOOKS / "explore.ipynb", as_version=4)
+        assert len(found.cells) < 15
+        assert list(outputs(found)) == []
+        assert found.metadata.kernelspec.name == "python3"
+        (install,) = (c.source for c in found.cells if "kgnb_source" in c.source)
+        quickstart = nbformat.read(NOTEBOOKS / "quickstart.ipynb", as_version=4)
+        assert install in [c.source for c in quickstart.cells]
+
+    @pytest.mark.parametrize("python", pythons())
+    def test_runs_with_nothing_set_and_opens_what_is_finished(self, place: Place, python: str) -> None:
+        first = executed(nbformat.read(NOTEBOOKS / "explore.ipynb", as_version=4), place, python)
+        again = executed(nbformat.read(NOTEBOOKS / "explore.ipynb", as_version=4), place, python)
+        pages = [str(content) for kind, content in outputs(first) if kind == "text/html"]
+        assert pages == [str(content) for kind, content in outputs(again) if kind == "text/html"]
+        assert len(pages) == 7  # books, top, find, neighbours, path, timeline, between
+        assert "青石渡" in pages[0]
+        assert sum("<svg" in page for page in pages) == 5
+        assert not any(word in page for page in pages for word in ("http:", "https:", "<script"))
+        assert place.sql("SELECT count(*) FROM knowledge_graph_tasks") == [(1,)]  # opened, not built again
 
 
 class TestRunningLoop:
