@@ -13,8 +13,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from kgnb.batch import Batcher
-from kgnb.errors import LeaseLost, PromptTooLong, ProviderError, ReplyTruncated, ReplyUnparsable
-from kgnb.extract import chunk, prompt, reply, rules
+from kgnb.errors import (
+    LeaseLost,
+    PromptTooLong,
+    ProviderError,
+    ReplyRefused,
+    ReplyTruncated,
+    ReplyUnparsable,
+)
+from kgnb.extract import chunk, evidence, prompt, reply, rules
 from kgnb.extract.prompt import Prompt
 from kgnb.gate import Gate
 from kgnb.health import Health
@@ -28,8 +35,9 @@ COMMIT_GAP = 0.05
 """Seconds between two commits of rows: the slot is free already, and each commit is a disk flush."""
 OUTAGE_LOOK_SECONDS = 0.25
 """How often a request that waits for an outage's end looks whether it is over."""
-SPLIT = "split"
-"""Stands in the cache for a chunk that has to be asked for in halves; no reply is parsed from it."""
+SPLIT, CUT = "split", "split:truncated"
+"""Stand in the cache for a chunk that has to be asked for in halves (CUT: because its replies were cut off);
+no reply is parsed from them."""
 REPLY_TRIES = 2
 """How often a chunk is asked for before it is split."""
 
@@ -64,8 +72,10 @@ class _Parts:
     """The replies of one chapter's chunks while they come in."""
 
     lease: Lease
+    last_try: bool = False
     answers: list[Answer] = field(default_factory=list)
     wasted: Usage = Usage()
+    refusal: ReplyRefused | None = None
 
 
 class Asker:
@@ -92,39 +102,51 @@ class Asker:
         self._lookups: Batcher[tuple[str, int], str | None] = Batcher(self._look_up)
         self._stores: Batcher[CachedReply, None] = Batcher(self._store)
 
-    async def ask(self, text: str, info: TaskInfo, lease: Lease = UNLEASED) -> Answer:
-        """The extraction of a whole chapter; nothing more is asked once ``lease`` is lost.
+    async def ask(
+        self, text: str, info: TaskInfo, lease: Lease = UNLEASED, *, last_try: bool = False
+    ) -> Answer:
+        """The extraction of a whole chapter.
 
-        Raises LeaseLost then, ReplyError when the chapter's text can't be turned into usable replies,
+        Nothing more is asked once ``lease`` is lost (LeaseLost).
+        ``last_try``: a part that the provider refuses is left out, and the answer says so, unless that leaves
+        nothing.
+
+        Raises LeaseLost, ReplyError when the chapter's text can't be turned into usable replies,
         another ProviderError when the provider fails, and BrokenProcessPool when the rules' process died.
         """
         if info.provider.is_rules:
             found = await self._pool.run(rules.extract, text, lang=info.lang, names=info.names)
-            return Answer(found)
+            return Answer(found, flags=frozenset() if _tells(found) else frozenset({Flag.EMPTY}))
         limit = max(self._chunk_chars, info.config.max_content_length)
-        parts = _Parts(lease)
+        parts = _Parts(lease, last_try)
         for piece in chunk.split(text, limit, info.lang):
             await self._piece(piece, info, parts)
-        return _joined(parts)
+        return _joined(parts, evidence.Page(text))
 
     async def _piece(self, text: str, info: TaskInfo, parts: _Parts) -> None:
         request = prompt.build(text, lang=info.lang, names=info.names, config=info.config)
         try:
             parts.answers.append(await self._reply(request, info, parts))
-        except (ReplyTruncated, ReplyUnparsable, PromptTooLong):
+        except ReplyRefused as error:
+            if not parts.last_try:
+                raise
+            parts.refusal = error
+        except (ReplyTruncated, ReplyUnparsable, PromptTooLong) as error:
             halves = chunk.halve(text, info.lang)
             if halves is None:
                 raise
-            await self._remember_split(request, info)
+            cut = isinstance(error, ReplyTruncated)
+            await self._remember_split(request, info, CUT if cut else SPLIT)
+            flags = {Flag.SPLIT, Flag.TRUNCATED} if cut else {Flag.SPLIT}
             start = len(parts.answers)
             for half in halves:
                 await self._piece(half, info, parts)
-            parts.answers[start:] = [replace(a, flags=a.flags | {Flag.SPLIT}) for a in parts.answers[start:]]
+            parts.answers[start:] = [replace(a, flags=a.flags | flags) for a in parts.answers[start:]]
 
-    async def _remember_split(self, request: Prompt, info: TaskInfo) -> None:
+    async def _remember_split(self, request: Prompt, info: TaskInfo, why: str) -> None:
         """Whoever comes to this chunk again asks for its halves at once, without paying to learn it."""
         key = reply_key(info.provider.name, info.model, request.hash)
-        entry = CachedReply(key, info.provider.name, info.model, SPLIT, info.task.id)
+        entry = CachedReply(key, info.provider.name, info.model, why, info.task.id)
         await self._health.patiently("sql", lambda: self._stores.do(entry))
 
     async def _reply(self, request: Prompt, info: TaskInfo, parts: _Parts) -> Answer:
@@ -132,8 +154,10 @@ class Asker:
         stored = await self._health.patiently(
             "sql", lambda: self._lookups.do((key, info.task.id)), lost=parts.lease.lost
         )
-        if stored == SPLIT:
+        if stored == CUT:
             raise ReplyTruncated("provider.truncated", provider=info.provider.name)
+        if stored == SPLIT:
+            raise ReplyUnparsable("provider.unparsable", provider=info.provider.name)
         if stored is not None:
             return _answer(reply.parse(stored, provider=info.provider.name), request, stored, Usage())
         for last in [False] * (REPLY_TRIES - 1) + [True]:
@@ -190,16 +214,33 @@ def _answer(parsed: reply.Parsed, request: Prompt, raw: str, usage: Usage) -> An
         flags.add(Flag.REPAIRED)
     if parsed.rejected:
         flags.add(Flag.PARTIAL)
+    if not _tells(parsed.extraction):
+        flags.add(Flag.EMPTY)
     return Answer(parsed.extraction, request.hash, frozenset(flags), usage, parsed.rejected, (raw,))
 
 
-def _joined(parts: _Parts) -> Answer:
-    answers = parts.answers
+def _tells(found: Extraction) -> bool:
+    """Whether there is anything in it."""
+    lists = (found.characters, found.locations, found.organizations, found.events, found.relations)
+    return any((*lists, found.things))
+
+
+def _joined(parts: _Parts, page: evidence.Page) -> Answer:
+    """The chapter's answer of its parts'; raises ReplyRefused where none is left."""
+    answers, refusal = parts.answers, parts.refusal
+    if refusal is not None and not answers:
+        raise refusal
     hashes = "".join(a.prompt_hash for a in answers)
+    extraction = reply.merge([evidence.verify(a.extraction, page) for a in answers])
+    flags: set[Flag] = set().union(*(a.flags for a in answers))
+    if refusal is not None:
+        flags.add(Flag.REFUSED)
+    if evidence.unverified(extraction):
+        flags.add(Flag.UNVERIFIED)
     return Answer(
-        extraction=reply.merge([a.extraction for a in answers]),
+        extraction=evidence.mark_absent(extraction, page),
         prompt_hash=answers[0].prompt_hash if len(answers) == 1 else _sha(hashes),
-        flags=frozenset().union(*(a.flags for a in answers)),
+        flags=frozenset(flags),
         usage=sum((a.usage for a in answers), parts.wasted),
         rejected=sum(a.rejected for a in answers),
         raw=tuple(r for a in answers for r in a.raw),

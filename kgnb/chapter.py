@@ -20,7 +20,7 @@ from kgnb.batch import Batcher
 from kgnb.errors import GraphConflict, KgnbError, LeaseLost, ReplyError, RequestRejected
 from kgnb.health import Health
 from kgnb.llm.faults import Rejected
-from kgnb.model import MIN_CHAPTER_CHARS, ChapterStatus, ExtractionRow, Graph, text_hash
+from kgnb.model import GAPS, MIN_CHAPTER_CHARS, ChapterStatus, ExtractionRow, Graph, text_hash
 from kgnb.settle import chapter_graph
 from kgnb.store.graph import GraphStore
 from kgnb.store.ledger import ChapterEnd, ChapterWork, Ledger
@@ -123,7 +123,8 @@ class ChapterWorker:
             return Outcome.SKIPPED
         row = work.row
         if row is None:
-            answer = await self._asker.ask(work.text, info, self._stores.renewer.lease(claim))
+            lease, last_try = self._stores.renewer.lease(claim), claim.failures >= len(RETRY_SECONDS)
+            answer = await self._asker.ask(work.text, info, lease, last_try=last_try)
             recorded()
             row = _row(claim, info, work, answer)
             saved = await self._stores.health.patiently(
@@ -162,7 +163,7 @@ class ChapterWorker:
         return Outcome.RETRY
 
     async def _end(self, claim: Claim, status: ChapterStatus, row: ExtractionRow | None = None) -> None:
-        await self._mark(claim, status, row)
+        await self._mark(claim, status, row, error=_gaps(row) if row else "")
         await self._ack(claim)
 
     async def _mark(
@@ -260,6 +261,12 @@ def _row(claim: Claim, info: TaskInfo, work: ChapterWork, answer: Answer) -> Ext
         chars=len(work.text),
         rejected=answer.rejected,
     )
+
+
+def _gaps(row: ExtractionRow) -> str:
+    """What main's ledger says of a completed chapter from which something may be missing."""
+    gaps = [say(f"flag.{flag}") for flag in GAPS if flag in row.flags]
+    return say("node.chapter_gaps", flags=", ".join(gaps)) if gaps else ""
 
 
 def _entities(row: ExtractionRow) -> int:

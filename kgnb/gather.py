@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
-from kgnb.model import Chapter, ExtractionRow, NodeKey, Value
+from kgnb.alias import is_generic
+from kgnb.extract.bond import together
+from kgnb.model import Chapter, Event, Extraction, ExtractionRow, NodeKey, Relation, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +26,10 @@ class Facts:
     """Everything that the chapters, taken in order, say of one node or edge."""
 
     texts: dict[str, str] = field(default_factory=dict)  # the first that isn't empty
+    quoted: int = 0  # id of the chapter that the text "evidence" is from
+    unverified: bool = True  # until something speaks for it
     lists: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    labels: dict[str, None] = field(default_factory=dict)  # an ordered set
+    labels: dict[str, set[int]] = field(default_factory=dict)  # in order of coming → numbers of chapters
     score: int = 0
     strengths: dict[int, int] = field(default_factory=dict)  # chapter id → the chapter's maximum
     confidence: float = 0.0
@@ -32,8 +37,9 @@ class Facts:
     tasks: frozenset[int] = frozenset()
     chapters: dict[int, int] = field(default_factory=dict)  # chapter id → number
 
-    def see(self, place: Place, confidence: float) -> None:
+    def see(self, place: Place, confidence: float, *, unverified: bool = False) -> None:
         """Notes one mention in a chapter."""
+        self.unverified &= unverified
         self.confidence = max(self.confidence, confidence)
         self.by_ai |= place.row.extracted_by == "ai"
         if self.tasks is not place.tasks:  # most nodes and edges share their chapter's set
@@ -45,6 +51,34 @@ class Facts:
         for key, text in texts.items():
             if text and key not in self.texts:
                 self.texts[key] = text
+
+    def claim(self, place: Place, item: Event | Relation) -> None:
+        """Notes what an event or a relation says, with its quote if the chapter has it."""
+        self.see(place, item.confidence, unverified=item.unverified)
+        if item.evidence and not item.unverified and "evidence" not in self.texts:
+            self.texts["evidence"], self.quoted = item.evidence, place.chapter.id
+
+    def proof(self) -> dict[str, Value]:
+        """Properties that tell what in the text speaks for it, or that nothing does."""
+        found: dict[str, Value] = {"unverified": True} if self.unverified else {}
+        if self.quoted:
+            found |= {"evidence": self.texts["evidence"], "chapter_id": self.quoted}
+        return found
+
+    def label(self, word: str, place: Place) -> None:
+        """Notes the word that a reply had for the relation."""
+        self.labels.setdefault(word, set()).add(place.chapter.number)
+
+    def labelled(self) -> dict[str, Value]:
+        """Properties for the words: the first, and where there are several, all and each one's chapters."""
+        if not self.labels:
+            return {}
+        found: dict[str, Value] = {"label": next(iter(self.labels))}
+        if len(self.labels) > 1:
+            words = sorted(self.labels)
+            found["labels"] = list(words)
+            found["label_chapters"] = [",".join(map(str, sorted(self.labels[w]))) for w in words]
+        return found
 
     def origin(self) -> dict[str, Value]:
         """Properties that tell who said it."""
@@ -59,6 +93,47 @@ class Facts:
         return {"chapters": sorted(set(self.chapters.values())), "count": len(self.chapters)}
 
     def strength(self) -> int:
-        """The mean of the chapters' maxima, halves rounded up."""
+        """The mean of the chapters' maxima, halves rounded up; what only rules counted is added up."""
         values = self.strengths.values()
+        if not self.by_ai:
+            return together(values)
         return (2 * sum(values) + len(values)) // (2 * len(values))
+
+
+Stands = Callable[[Collection[str]], Collection[str]]
+"""Which of these names stand in the book's text."""
+
+
+class Doubts:
+    """People whose names don't stand in the chapter whose reply told of them: known from another chapter,
+    or from another book."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._forms: dict[str, set[str]] = defaultdict(set)
+
+    def hear(self, extraction: Extraction) -> Extraction:
+        """Notes one chapter's people; returns its extraction."""
+        absent = set(extraction.absent)
+        named = {character.name for character in extraction.characters}
+        named.update(name for relation in extraction.relations for name in (relation.source, relation.target))
+        named.update(name for event in extraction.events for name in event.participants)
+        self._seen |= named - absent
+        for name in absent:
+            self._forms[name].add(name)
+        for character in extraction.characters if absent else ():
+            if character.name in absent:
+                self._forms[character.name].update(a for a in character.aliases if not is_generic(a))
+        return extraction
+
+    def nowhere(self, key: Callable[[str], NodeKey], known: Iterable[str], stands: Stands) -> set[NodeKey]:
+        """The keys of those who are in no chapter, not ``known`` in the book, and of whom no form stands."""
+        if not self._forms:
+            return set()
+        present = {key(name) for name in self._seen.union(known)}
+        doubted: dict[NodeKey, set[str]] = defaultdict(set)
+        for name, forms in self._forms.items():
+            if (found := key(name)) not in present:
+                doubted[found] |= forms
+        standing = set(stands(sorted(set().union(*doubted.values())))) if doubted else set()
+        return {found for found, forms in doubted.items() if not forms & standing}

@@ -10,9 +10,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from kgnb.explore import Entity, Explorer
+from kgnb.explore import Entity, Explorer, plain
+from kgnb.kinds import type_name
 from kgnb.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS, GraphEdge, Relation, Value
-from kgnb.settle import SettleRow, type_name
+from kgnb.settle import SettleRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ def _fits(relation: Relation, type_: str, source: Entity, target: Entity) -> boo
 
 
 def _is(name: str, entity: Entity) -> bool:
-    return name == entity.name or name in entity.aliases
+    return plain(name) in {plain(own) for own in (entity.name, *entity.aliases)}
 
 
 def _int(value: object) -> int:

@@ -7,7 +7,10 @@ first text found is the earliest chapter's.
 Beyond the wire contract it is settled here that
 
 - the wire contract's properties are always there (``""`` or ``[]`` where nothing is known); kgnb's own
-  (``evidence``, ``label``, ``labels``) only where there is something to say;
+  (``evidence`` and its ``chapter_id``, ``unverified``, ``label``, ``labels``) only where there is something
+  to say;
+- an edge is ``unverified`` if no chapter's quote was found in its text; ``evidence`` is the earliest found;
+- a character of whom no name stands anywhere in the book is left out, with its edges;
 - ``chapters`` are chapter numbers, ``count`` is how many; entities carry them too;
 - a relation's end, or a participant, that no list of the reply names is who the name table or other chapters
   say, else a Character of confidence 0.5; a generic word (众人, the captain) makes no new node;
@@ -15,24 +18,22 @@ Beyond the wire contract it is settled here that
   a character and an event give PARTICIPATES_IN, an event and a location OCCURS_IN; a tie between any other
   two kinds has no type in the contract and stays in the record only;
 - a word that is no enabled type is kept in ``label`` of KNOWS; where a pair has several, ``label`` is the
-  earliest and ``labels`` are all of them, sorted;
-- protagonists score at least 80 and occur in at least a quarter as many chapters as the most present of
-  those; where nobody scores 80, the highest score above 0 counts. A single chapter tells no protagonist.
+  earliest, ``labels`` are all of them, sorted, and ``label_chapters`` each one's chapters ("1,5,7");
+- who is a protagonist protagonists.py says; a single chapter tells none.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Protocol
 
 from kgnb.alias import name_table
-from kgnb.gather import Facts, Place
+from kgnb.gather import Doubts, Facts, Place, Stands
+from kgnb.kinds import HOSTILE, enabled_types, structural, type_name
 from kgnb.model import (
-    CHARACTER_RELATIONS,
-    RELATION_TYPE,
     STRUCTURAL_RELATIONS,
     SYMMETRIC_RELATIONS,
     Chapter,
@@ -48,14 +49,12 @@ from kgnb.model import (
     TaskConfig,
     Value,
 )
+from kgnb.protagonists import mark_protagonists
+from kgnb.spelling import Spelling
 from kgnb.who import Glance, Who, glance, known_names
 
 IMPLIED = 0.5
 """Confidence of an entity that a reply only mentions, as a relation's end or a participant."""
-
-PROTAGONIST_SCORE = 80
-HOSTILE = frozenset({"ENEMY", "HATES", "RIVAL"})
-"""Ties to an organization that are no membership."""
 
 _TEXTS = {
     "Character": ("description", "title"),
@@ -102,11 +101,20 @@ def event_id(novel_id: int, chapter_id: int, name: str) -> str:
     return f"{novel_id}_{chapter_id}_{digest[:8]}"
 
 
+def _none(_names: Collection[str]) -> Collection[str]:
+    return ()
+
+
 def chapter_graph(
     novel: NovelFacts, chapter: Chapter, row: ExtractionRow, names: Sequence[NameEntry], config: TaskConfig
 ) -> Graph:
-    """What one row adds to the graph while its task runs; settle replaces it by the exact graph."""
-    builder = _Builder(novel, names, config, [glance(row.extraction)])
+    """What one row adds to the graph while its task runs; settle replaces it by the exact graph.
+
+    People who stand neither in the chapter nor in the name table are left to settle.
+    """
+    doubts = Doubts()
+    builder = _Builder(novel, names, config, [glance(doubts.hear(row.extraction))])
+    builder.leave_out(doubts, _none)
     builder.add(chapter, SettleRow(row))
     return builder.graph(whole=False)
 
@@ -117,12 +125,14 @@ def novel_graph(
     rows: Iterable[SettleRow],
     names: Sequence[NameEntry],
     config: TaskConfig,
+    stands: Stands = _none,
 ) -> Graph:
     """The exact graph of the novel; the same for any order of ``rows``, ``chapters`` and ``names``.
 
     ``rows`` are gone through twice, names first; if they come in the order of the chapters' numbers they
     never lie in memory together. A row whose chapter is not among ``chapters`` is left out; a chapter without
-    a row gets no node.
+    a row gets no node. ``stands`` tells which names stand in the book; it is asked once at most, about people
+    who stand neither in the name table nor in a chapter whose row names them.
     """
     places = {chapter.id: chapter for chapter in chapters}
     rows = rows if iter(rows) is not rows else list(rows)
@@ -130,11 +140,15 @@ def novel_graph(
     def order(row: ExtractionRow) -> tuple[int, int]:
         return (places[row.chapter_id].number, row.chapter_id)
 
-    glances = [(order(r.row), glance(r.row.extraction)) for r in rows if r.row.chapter_id in places]
+    doubts = Doubts()
+    glances = [
+        (order(r.row), glance(doubts.hear(r.row.extraction))) for r in rows if r.row.chapter_id in places
+    ]
     if any(late[0] < early[0] for early, late in pairwise(glances)):
         glances.sort(key=lambda pair: pair[0])
         rows = sorted((r for r in rows if r.row.chapter_id in places), key=lambda r: order(r.row))
     builder = _Builder(novel, names, config, [found for _, found in glances])
+    builder.leave_out(doubts, stands)
     for one in rows:
         if (chapter := places.get(one.row.chapter_id)) is not None:
             builder.add(chapter, one)
@@ -151,44 +165,67 @@ class _Builder:
         self, novel: NovelFacts, names: Sequence[NameEntry], config: TaskConfig, glances: Sequence[Glance]
     ) -> None:
         self._novel = novel
-        self._table = name_table(tuple(names))
-        self._who = Who(glances, self._table)
-        self._types = _enabled(config)
-        self._with_things = bool(config.thing_kinds)
+        self._spelling = Spelling(names, glances)
+        self._table = name_table(self._spelling.entries())
+        self._who = Who([self._spelling.glance(one) for one in glances], self._table)
+        self._types = enabled_types(config)
+        self._labels = {*config.labels, *(("Thing",) if config.thing_kinds else ())}
+        self._with_relations = bool(config.relation_types)
+        self._nowhere: set[NodeKey] = set()
+        self._dropped: dict[str, frozenset[int]] = {}
         self._chapters: list[tuple[Chapter, frozenset[int]]] = []
         self._nodes: dict[NodeKey, Facts] = {}
         self._edges: dict[EdgeKey, Facts] = {}
         self._events: dict[str, Chapter] = {}
 
+    def leave_out(self, doubts: Doubts, stands: Stands) -> None:
+        """Leaves out the people that stand nowhere in the book."""
+        known = {*self._table.people, *self._table.canonical["Character"]}
+        self._nowhere = doubts.nowhere(self._person, known, stands)
+
+    def _person(self, name: str) -> NodeKey:
+        return self._who.key("Character", self._spelling.of(name))
+
     def add(self, chapter: Chapter, one: SettleRow) -> None:
-        place = Place(chapter, one.row, one.tasks, known_names(one.row.extraction))
+        found = self._spelling.extraction(one.row.extraction)
+        row = one.row if found is one.row.extraction else replace(one.row, extraction=found)
+        place = Place(chapter, row, one.tasks, known_names(found))
         self._chapters.append((chapter, place.tasks))
         self._entities(place)
-        for event in place.row.extraction.events:
+        for event in place.row.extraction.events if "Event" in self._labels else ():
             self._event(place, event)
-        for relation in place.row.extraction.relations:
+        for relation in place.row.extraction.relations if self._with_relations else ():
             self._relation(place, relation)
 
     # --- nodes
 
     def _entities(self, place: Place) -> None:
         extraction = place.row.extraction
-        for character in extraction.characters:
+        for character in extraction.characters if "Character" in self._labels else ():
+            if self._left_out(place, self._who.key("Character", character.name)):
+                continue
             facts = self._see(place, "Character", character.name, character.confidence)
             facts.say(description=character.description, title=character.title)
             facts.score = max(facts.score, character.protagonist_score)
             facts.lists["traits"].update(character.traits)
             facts.lists["aliases"].update(character.aliases)
-        for location in extraction.locations:
+        for location in extraction.locations if "Location" in self._labels else ():
             facts = self._see(place, "Location", location.name, location.confidence)
             facts.say(description=location.description, type=location.type)
-        for organization in extraction.organizations:
+        for organization in extraction.organizations if "Organization" in self._labels else ():
             facts = self._see(place, "Organization", organization.name, organization.confidence)
             facts.say(description=organization.description, type=organization.type)
-        for thing in extraction.things if self._with_things else ():
+        for thing in extraction.things if "Thing" in self._labels else ():
             facts = self._see(place, "Thing", thing.name, thing.confidence)
             facts.say(description=thing.description, kind=thing.kind)
             facts.lists["aliases"].update(thing.aliases)
+
+    def _left_out(self, place: Place, key: NodeKey) -> bool:
+        """Whether the character stands nowhere in the book; who named it is noted."""
+        if key not in self._nowhere:
+            return False
+        self._dropped[key[1]] = self._dropped.get(key[1], frozenset()) | place.tasks
+        return True
 
     def _see(self, place: Place, label: str, name: str, confidence: float) -> Facts:
         """Notes that the entity occurs in the chapter; a character then APPEARS_IN it."""
@@ -205,15 +242,21 @@ class _Builder:
     def _end(self, place: Place, name: str, default: str = "Character") -> NodeKey | None:
         """The node of a relation's end or a participant, made if the reply only mentions it."""
         found = self._who.find(place.known, name, default)
-        if found is None or (found[0] == "Thing" and not self._with_things):
+        if found is None or found[0] not in self._labels:
             return None
         label, own = found
         if label == "Event":
             return ("Event", event_id(self._novel.id, place.chapter.id, own)) if own in place.known else None
         key = self._who.key(label, own)
+        if self._left_out(place, key):
+            return None
         if key not in self._nodes or place.chapter.id not in self._nodes[key].chapters:
             self._see(place, label, own, IMPLIED)
         return key
+
+    def _is_nowhere(self, place: Place, name: str) -> bool:
+        found = self._who.find(place.known, name)
+        return found is not None and self._who.key(*found) in self._nowhere
 
     # --- edges
 
@@ -223,22 +266,19 @@ class _Builder:
     def _event(self, place: Place, event: Event) -> None:
         key = ("Event", event_id(self._novel.id, place.chapter.id, event.name))
         facts = self._nodes.setdefault(key, Facts())
-        facts.see(place, event.confidence)
-        facts.say(
-            name=event.name,
-            description=event.description,
-            importance=event.importance,
-            evidence=event.evidence,
-        )
+        facts.claim(place, event)
+        facts.say(name=event.name, description=event.description, importance=event.importance)
         self._events[key[1]] = place.chapter
         for name in event.participants:
             end = self._end(place, name)
-            facts.lists["participants"].add(end[1] if end and end[0] != "Event" else name)
+            if end is not None or not self._is_nowhere(place, name):
+                facts.lists["participants"].add(end[1] if end and end[0] != "Event" else name)
             if end is not None and end[0] == "Character":
-                self._edge(end, "PARTICIPATES_IN", key).see(place, event.confidence)
+                edge = self._edge(end, "PARTICIPATES_IN", key)
+                edge.see(place, event.confidence, unverified=event.unverified)
         where = self._end(place, event.location, "Location") if event.location else None
         if where is not None and where[0] == "Location":
-            self._edge(key, "OCCURS_IN", where).see(place, event.confidence)
+            self._edge(key, "OCCURS_IN", where).see(place, event.confidence, unverified=event.unverified)
 
     def _relation(self, place: Place, relation: Relation) -> None:
         type_, label = self._type(relation.type)
@@ -247,7 +287,7 @@ class _Builder:
             return
         if source[0] == target[0] == "Character":
             self._tie(place, relation, type_, label, source, target)
-        elif (placed := _structural(source, target)) is not None and type_ not in HOSTILE:
+        elif (placed := structural(source, target)) is not None and type_ not in HOSTILE:
             self._structure(place, relation, label, placed)
 
     def _tie(
@@ -256,17 +296,16 @@ class _Builder:
         if type_ in SYMMETRIC_RELATIONS and target < source:
             source, target = target, source
         facts = self._edge(source, type_, target)
-        facts.see(place, relation.confidence)
-        facts.say(description=relation.description, evidence=relation.evidence)
+        facts.claim(place, relation)
+        facts.say(description=relation.description)
         chapter = place.chapter.id
         facts.strengths[chapter] = max(facts.strengths.get(chapter, 0), relation.strength)
         if label:
-            facts.labels.setdefault(label)
+            facts.label(label, place)
 
     def _structure(self, place: Place, relation: Relation, label: str, key: EdgeKey) -> None:
         facts = self._edges.setdefault(key, Facts())
-        facts.see(place, relation.confidence)
-        facts.say(evidence=relation.evidence)
+        facts.claim(place, relation)
         said = label or relation.description
         if key[1] == "BELONGS_TO":
             facts.say(position=said, description=relation.description)
@@ -283,13 +322,13 @@ class _Builder:
     # --- the result
 
     def graph(self, *, whole: bool) -> Graph:
-        graph = Graph()
+        graph = Graph(dropped=dict(sorted(self._dropped.items())))
         for node in self._frame():
             graph.nodes[node.ref] = node
         for key in sorted(self._nodes):
             graph.nodes[key] = self._node(key, self._nodes[key])
         if whole:
-            _mark_protagonists([n for n in graph.nodes.values() if n.label == "Character"])
+            mark_protagonists([n for n in graph.nodes.values() if n.label == "Character"])
         for edge in sorted(self._edges):
             facts = self._edges.pop(edge)  # so that facts and properties don't pile up beside each other
             graph.edges[edge] = GraphEdge(*edge, self._edge_properties(edge[1], facts))
@@ -321,7 +360,7 @@ class _Builder:
         if label == "Event":
             chapter = self._events[name]
             properties |= {"id": name, "chapter_id": chapter.id, "chapter_number": chapter.number}
-            properties |= {k: v for k, v in facts.texts.items() if k == "evidence"}
+            properties |= facts.proof() | {"chapter_id": chapter.id}
         else:
             properties |= {"name": name} | facts.occurrence()
         if label == "Character":
@@ -332,59 +371,18 @@ class _Builder:
     def _aliases(self, name: str, found: set[str]) -> list[str]:
         """All other names of a character, without those that are someone else's."""
         everyone = found.union(self._table.aliases.get(name, ()))
-        return sorted(a for a in everyone if a != name and ("Character", a) not in self._nodes)
+        mine = {a for a in everyone if self._spelling.of(a) == name}
+        free = {a for a in everyone - mine if ("Character", self._spelling.of(a)) not in self._nodes}
+        return sorted((mine | free) - {name})
 
     def _edge_properties(self, type_: str, facts: Facts) -> dict[str, Value]:
         properties: dict[str, Value] = {"novel_id": self._novel.id} | facts.origin() | facts.occurrence()
-        properties |= {k: v for k, v in facts.texts.items() if k in ("evidence", "description")}
+        properties |= {k: v for k, v in facts.texts.items() if k == "description"} | facts.proof()
         if type_ == "PARTICIPATES_IN":
             properties["role"] = facts.texts.get("role", "")
         elif type_ == "BELONGS_TO":
             properties["position"] = facts.texts.get("position", "")
         elif type_ not in STRUCTURAL_RELATIONS:
             properties |= {"description": facts.texts.get("description", ""), "strength": facts.strength()}
-            properties |= _label_properties(list(facts.labels))
+            properties |= facts.labelled()
         return properties
-
-
-def type_name(word: str) -> str:
-    """A relation's word as the name of a type that it may be."""
-    return "_".join(word.replace("-", " ").upper().split())
-
-
-def _enabled(config: TaskConfig) -> frozenset[str]:
-    """Types between characters that may become statements."""
-    configured = {t for t in config.relation_types if RELATION_TYPE.fullmatch(t)}
-    return frozenset((configured | set(CHARACTER_RELATIONS)) - set(STRUCTURAL_RELATIONS))
-
-
-def _structural(one: NodeKey, other: NodeKey) -> EdgeKey | None:
-    """The structural edge between two nodes of these kinds, whichever end the reply gave first."""
-    for source, target in ((one, other), (other, one)):
-        match source[0], target[0]:
-            case "Character", "Organization":
-                return (source, "BELONGS_TO", target)
-            case "Character", "Event":
-                return (source, "PARTICIPATES_IN", target)
-            case "Event", "Location":
-                return (source, "OCCURS_IN", target)
-    return None
-
-
-def _label_properties(labels: list[str]) -> dict[str, Value]:
-    properties: dict[str, Value] = {"label": labels[0]} if labels else {}
-    if len(labels) > 1:
-        properties["labels"] = sorted(labels)
-    return properties
-
-
-def _mark_protagonists(characters: list[GraphNode]) -> None:
-    """Sets ``is_protagonist`` by the rule in this module's description."""
-    scores = {n.key: n.properties["protagonist_score"] for n in characters}
-    counts = {n.key: n.properties["count"] for n in characters}
-    top = max((s for s in scores.values() if isinstance(s, int)), default=0)
-    high = [k for k, s in scores.items() if isinstance(s, int) and s >= min(top, PROTAGONIST_SCORE) > 0]
-    most = max((c for k in high if isinstance(c := counts[k], int)), default=0)
-    for node in characters:
-        count = counts[node.key]
-        node.properties["is_protagonist"] = node.key in high and isinstance(count, int) and 4 * count >= most

@@ -6,10 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_settle import NOVEL, chapter, characters, edge, node, people, row, settled, ties
 
 from kgnb.extract import evidence, names, reply, rules
 from kgnb.extract.evidence import UNVERIFIED_FACTOR, Page
-from kgnb.model import Extraction
+from kgnb.model import (
+    CHARACTER_RELATIONS,
+    RELATION_GROUPS,
+    Extraction,
+    NameEntry,
+    TaskConfig,
+    group_of,
+)
+from kgnb.settle import chapter_graph
 
 TEXT = """　　玄德大喜，以己志告之，公同到张飞庄上议大事。飞曰：“吾庄后有一桃园，
 花开正盛；明日当于园中祭告天地，我三人结为兄弟，协力同心，然后可图大事！”
@@ -177,3 +186,103 @@ def test_what_rules_quote_always_stands_there(story: str) -> None:
     page = Page(text)
     assert evidence.unverified(evidence.verify(found, page)) == 0
     assert evidence.mark_absent(found, page).absent == []
+
+
+# --- in the graph -------------------------------------------------------------------------------------------
+
+
+def checked(text: str, **lists: Any) -> dict[str, Any]:
+    """What the record has of a reply about ``text``."""
+    page = Page(text)
+    found = evidence.mark_absent(evidence.verify(extraction(**lists), page), page)
+    return found.model_dump(exclude_defaults=True)
+
+
+def test_an_edge_is_verified_by_any_chapter_and_quotes_the_first_that_has_it() -> None:
+    claim = {"source": "刘备", "target": "关羽", "type": "ALLY"}
+    graph = settled(
+        checked("刘备见关羽。", relations=[{**claim, "evidence": "刘备与关羽义结金兰"}]),
+        checked("刘备、关羽同心。", relations=[{**claim, "evidence": "刘备关羽同心"}]),
+        checked("刘备、关羽共饮。", relations=[{**claim, "evidence": "关羽共饮"}]),
+    )
+    facts = edge(graph, "关羽", "ALLY", "刘备").properties
+    assert (facts["evidence"], facts["chapter_id"], facts["chapters"]) == ("刘备、关羽同心", 102, [1, 2, 3])
+    assert (facts["confidence"], "unverified" in facts) == (1.0, False)
+
+
+def test_what_nothing_speaks_for_says_so() -> None:
+    claim = {"source": "刘备", "target": "关羽", "type": "ALLY", "evidence": "刘备与关羽义结金兰"}
+    event = {"name": "大战", "participants": ["刘备"], "location": "涿县", "evidence": "大战三百回合"}
+    content = checked("刘备、关羽到涿县。", characters=people("刘备"), relations=[claim], events=[event])
+    graph = settled(content, content)
+    for facts in (
+        edge(graph, "关羽", "ALLY", "刘备").properties,
+        *(n.properties for n in graph.nodes.values() if n.label == "Event"),
+        *(e.properties for e in graph.edges.values() if e.type in ("PARTICIPATES_IN", "OCCURS_IN")),
+    ):
+        assert (facts["unverified"], facts["confidence"]) == (True, UNVERIFIED_FACTOR)
+        assert "evidence" not in facts
+    assert "unverified" not in node(graph, "Character", "刘备").properties
+    assert node(graph, "Character", "刘备").properties["confidence"] == 1.0
+
+
+STRANGE = {
+    "characters": [{"name": "刘备"}, {"name": "哈利·波特", "aliases": ["波特", "少年"]}],
+    "relations": [
+        {"source": "刘备", "target": "波特", "type": "FRIEND"},
+        {"source": "刘备", "target": "关羽", "type": "ALLY"},
+        {"source": "刘备", "target": "关云长", "type": "KNOWS"},
+    ],
+    "events": [{"name": "相见", "participants": ["哈利·波特", "刘备"]}],
+}
+
+
+def test_who_stands_nowhere_in_the_book_is_left_out_and_told() -> None:
+    asked: list[list[str]] = []
+
+    def stands(names: Any) -> set[str]:
+        asked.append(list(names))
+        return evidence.standing(names, ["刘备见关羽。", "少年来也。关云长来也。"])
+
+    graph = settled(checked("刘备见关羽。", **STRANGE), stands=stands)
+    assert characters(graph) == {"刘备", "关羽", "关云长"}
+    assert graph.dropped == {"哈利·波特": frozenset({7})}
+    assert ties(graph) == {("关羽", "ALLY", "刘备"), ("关云长", "KNOWS", "刘备")}
+    (event,) = (n for n in graph.nodes.values() if n.label == "Event")
+    assert event.properties["participants"] == ["刘备"]
+    assert asked == [sorted(["哈利·波特", "波特", "关云长"])]  # 少年 speaks for nobody
+
+
+def test_a_name_of_another_chapter_or_of_the_table_stands_in_the_book() -> None:
+    only = {"characters": people("曹操", "孙权")}
+    asked: list[Any] = []
+    graph = settled(
+        checked("无人。", **only),
+        checked("曹操来。", characters=people("曹操")),
+        names=[NameEntry("孙权")],
+        stands=lambda names: asked.append(names) or (),
+    )
+    assert characters(graph) == {"曹操", "孙权"}
+    assert (graph.dropped, asked) == ({}, [])
+
+
+def test_a_projection_leaves_doubtful_people_to_settle() -> None:
+    one = row(1, checked("刘备见关羽。", **STRANGE))
+    assert characters(chapter_graph(NOVEL, chapter(1), one, [], TaskConfig())) == {"刘备", "关羽"}
+    known = [NameEntry("哈利·波特")]
+    assert "哈利·波特" in characters(chapter_graph(NOVEL, chapter(1), one, known, TaskConfig()))
+
+
+def test_words_of_a_changing_tie_are_kept_by_chapter() -> None:
+    words = ["宾客", "宾客", "仇敌", "宾客"]
+    graph = settled(*({"relations": [{"source": "刘备", "target": "曹操", "type": word}]} for word in words))
+    facts = edge(graph, "刘备", "KNOWS", "曹操").properties
+    assert facts["label"] == "宾客"
+    assert dict(zip(facts["labels"], facts["label_chapters"], strict=True)) == {"宾客": "1,2,4", "仇敌": "3"}
+
+
+def test_groups_hold_every_type_once() -> None:
+    grouped = [kind for kinds in RELATION_GROUPS.values() for kind in kinds]
+    assert sorted(grouped) == sorted(CHARACTER_RELATIONS)
+    assert list(RELATION_GROUPS) == ["family", "love", "hierarchy", "friendship", "enmity", "other"]
+    assert (group_of("SPOUSE"), group_of("SWORN_BROTHER")) == ("family", "other")

@@ -23,6 +23,8 @@ FLOORS = {
             "drawing",
             "settle",
             "gather",
+            "protagonists",
+            "kinds",
             "spelling",
             "who",
             "pool",

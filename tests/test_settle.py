@@ -55,12 +55,15 @@ def row(number: int, content: dict[str, Any], *, task: int = 7, provider: str = 
 
 
 def settled(
-    *contents: dict[str, Any], names: list[NameEntry] | None = None, config: TaskConfig | None = None
+    *contents: dict[str, Any],
+    names: list[NameEntry] | None = None,
+    config: TaskConfig | None = None,
+    **more: Any,
 ) -> Graph:
     """The graph of chapters 1, 2, …"""
     rows = [SettleRow(row(n, c)) for n, c in enumerate(contents, 1)]
     chapters = [chapter(n) for n in range(1, len(contents) + 1)]
-    return novel_graph(NOVEL, chapters, rows, names or [], config or TaskConfig())
+    return novel_graph(NOVEL, chapters, rows, names or [], config or TaskConfig(), **more)
 
 
 def people(*names: str, **each: Any) -> list[dict[str, Any]]:

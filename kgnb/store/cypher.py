@@ -47,14 +47,14 @@ NODE_PROPERTIES: dict[str, tuple[str, ...]] = {
     "Organization": ("description", "type", *_OCCURRENCE, *_ORIGIN),
     "Event": (
         *("name", "novel_id", "chapter_id", "chapter_number", "description", "importance", "participants"),
-        *("evidence", *_ORIGIN),
+        *("evidence", "unverified", *_ORIGIN),
     ),
     "Thing": ("description", "kind", "aliases", *_OCCURRENCE, *_ORIGIN),
 }
 """Properties beside the key, ``task_id`` last. Others on a node are not kgnb's: neither read nor changed."""
 
-_EDGE_BASE = ("evidence", *_OCCURRENCE, *_ORIGIN)
-_TIE = ("description", "strength", "label", "labels", *_EDGE_BASE)
+_EDGE_BASE = ("evidence", "chapter_id", "unverified", *_OCCURRENCE, *_ORIGIN)
+_TIE = ("description", "strength", "label", "labels", "label_chapters", *_EDGE_BASE)
 _STRUCTURE: dict[str, tuple[str, ...]] = {
     "APPEARS_IN": (*_OCCURRENCE, *_ORIGIN),
     "PARTICIPATES_IN": ("role", *_EDGE_BASE),
