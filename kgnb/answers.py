@@ -13,7 +13,7 @@ from kgnb.oneline import one_line
 from kgnb.pair import Turn
 from kgnb.texts import say
 
-SHOWN = 40
+SHOWN = 200
 """Rows of an answer that are shown; the answer itself holds all."""
 PRINTED = 20
 LINE = 300
@@ -80,16 +80,27 @@ def kind_word(kind: str) -> str:
     return say(f"explore.kind_{kind}")
 
 
-def relation(edge: GraphEdge, seen_from: NodeKey) -> str:
-    """What a tie is called, with an arrow that says which way it goes."""
+def tie_word(edge: GraphEdge) -> str:
+    """What a tie is called."""
     facts = edge.properties
     word = str(facts.get("label") or facts.get("position") or facts.get("role") or "")
     if not word:
         known = CHARACTER_RELATIONS + STRUCTURAL_RELATIONS
         word = str(say(f"relation.{edge.type}")) if edge.type in known else edge.type
+    return word
+
+
+def way(edge: GraphEdge, seen_from: NodeKey) -> int:
+    """Which way a tie goes: 1 away from ``seen_from``, -1 to it, 0 neither."""
     if edge.type in SYMMETRIC_RELATIONS or edge.type in STRUCTURAL_RELATIONS:
-        return word
-    return f"{word} →" if edge.source == seen_from else f"← {word}"
+        return 0
+    return 1 if edge.source == seen_from else -1
+
+
+def relation(edge: GraphEdge, seen_from: NodeKey) -> str:
+    """What a tie is called, with an arrow that says which way it goes."""
+    word, to = tie_word(edge), way(edge, seen_from)
+    return f"{word} →" if to > 0 else f"← {word}" if to else word
 
 
 def _relations(edges: Iterable[GraphEdge], seen_from: NodeKey) -> list[str]:
@@ -174,8 +185,9 @@ def path(start: Entity, end: Entity, steps: Sequence[Step]) -> Answer:
     ]
     title = str(say("explore.path", source=start.name, target=end.name))
     links = [
-        chart.Link(s.target.name, relation(s.edges[0], s.source.ref), cast.group_of(s.edges[0].type))
+        chart.Link(s.target.name, tie_word(first), cast.group_of(first.type), way(first, s.source.ref))
         for s in steps
+        for first in s.edges[:1]
     ]
     if start.ref == end.ref:
         note = say("explore.same")
@@ -186,7 +198,7 @@ def path(start: Entity, end: Entity, steps: Sequence[Step]) -> Answer:
 
 
 def between(a: Entity, b: Entity, turns: Sequence[Turn], chapters: Sequence[int]) -> Answer:
-    """What ties two, chapter by chapter."""
+    """What ties two, chapter by chapter; the chart also shows where they meet and no more is said."""
     rows = [
         {
             "chapter": t.chapter,
@@ -198,6 +210,7 @@ def between(a: Entity, b: Entity, turns: Sequence[Turn], chapters: Sequence[int]
             "evidence": _first_text(t.edges, "evidence"),
         }
         for t in turns
+        if t.edges or t.events
     ]
     title = str(say("explore.between", a=a.name, b=b.name))
     if not turns or a.ref == b.ref:

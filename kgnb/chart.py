@@ -30,7 +30,8 @@ STYLE = """<style>
 .kgnb-x .d,.kgnb-x .h span{opacity:.66;font-weight:400;font-size:12.5px}
 .kgnb-x .h span{margin-left:10px}
 .kgnb-x svg{display:block;width:100%;height:auto;color:inherit;margin:0 0 10px;overflow:visible}
-.kgnb-x table.t{border-collapse:collapse;margin:0;width:auto;min-width:50%;font-size:12.5px;
+.kgnb-x .s{max-height:460px;overflow:auto;width:fit-content;min-width:50%;max-width:100%}
+.kgnb-x table.t{border-collapse:collapse;margin:0;width:100%;font-size:12.5px;
 border:none;table-layout:auto}
 .kgnb-x table.t tr,.kgnb-x table.t tr:hover,.kgnb-x table.t tr:nth-child(odd){background:none}
 .kgnb-x table.t th,.kgnb-x table.t td{text-align:left;vertical-align:baseline;padding:4px 18px 4px 0;
@@ -74,7 +75,8 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]], wide: float = 
         cells = (f"<td{_class(i, right)}>{text(cell, wide)}</td>" for i, cell in enumerate(row))
         body.append(f"<tr>{''.join(cells)}</tr>")
     top = "".join(f"<th{_class(i, right)}>{text(head)}</th>" for i, head in enumerate(heads))
-    return f'<table class="t"><thead><tr>{top}</tr></thead><tbody>{"".join(body)}</tbody></table>'
+    parts = f"<thead><tr>{top}</tr></thead><tbody>{''.join(body)}</tbody>"
+    return f'<div class="s"><table class="t">{parts}</table></div>'
 
 
 def _class(column: int, right: set[int]) -> str:
@@ -226,6 +228,8 @@ class Link:
     name: str
     word: str
     group: str
+    way: int = 0
+    """Where the tie points: 1 to ``name``, -1 back, 0 both ways alike."""
 
 
 def chain(start: str, links: Sequence[Link], title: str) -> str:
@@ -248,20 +252,32 @@ def _arrow(link: Link, row: int, column: int, *, turns: bool) -> str:
     x, y = column * _STEP, row * _DOWN + 20
     if turns:
         x += _BOX / 2
-        way = f"M{x:.1f} {y - 47:g}V{y - 20:g}m-4 -7l4 7l4 -7"
-        words = (x + 12, y - 29, "start")
+        start, end, words = (x, y - 47), (x, y - 20), (x + 12, y - 29, "start")
     elif row % 2:
-        way = f"M{x + _STEP - 5:.1f} {y:g}H{x + _BOX + 8:.1f}m7 -4l-7 4l7 4"
+        start, end = (x + _STEP - 6, y), (x + _BOX + 8, y)
         words = (x + (_STEP + _BOX) / 2, y - 8, "middle")
     else:
-        way = f"M{x - _STEP + _BOX + 7:.1f} {y:g}H{x - 5:.1f}m-7 -4l7 4l-7 4"
+        start, end = (x - _STEP + _BOX + 8, y), (x - 6, y)
         words = (x - (_STEP - _BOX) / 2, y - 8, "middle")
+    way = f"M{start[0]:.1f} {start[1]:g}L{end[0]:.1f} {end[1]:g}"
+    if link.way:
+        way += _head(start, end) if link.way > 0 else _head(end, start)
     return f'<path d="{way}" fill="none" stroke="{colour}" stroke-width="2"/>' + _words(
         words[0],
         words[1],
         short(link.word, 7),
         f' text-anchor="{words[2]}" font-size="11.5" fill-opacity=".8"',
     )
+
+
+def _head(start: tuple[float, float], end: tuple[float, float]) -> str:
+    """The head of an arrow that runs straight across or down."""
+    x, y = end
+    back = 7 if (x, y) > start else -7
+    wings = (
+        ((x - back, y - 4), (x - back, y + 4)) if y == start[1] else ((x - 4, y - back), (x + 4, y - back))
+    )
+    return "".join(f"M{wx:.1f} {wy:g}L{x:.1f} {y:g}" for wx, wy in wings)
 
 
 def _box(name: str, row: int, column: int, colour: str) -> str:

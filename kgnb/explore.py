@@ -15,6 +15,7 @@ from itertools import pairwise
 
 from kgnb import cast
 from kgnb.errors import InputError
+from kgnb.fold import fold
 from kgnb.model import (
     MAX_NAME,
     MAX_TEXT,
@@ -298,8 +299,8 @@ class Explorer:
 
 
 def plain(text: str) -> str:
-    """A text as people type it: without case, width, blanks and the dot between foreign names."""
-    folded = unicodedata.normalize("NFKC", text[:MAX_TEXT]).casefold()
+    """A text as people type it: without case, width, script, blanks and the dot between foreign names."""
+    folded = fold(unicodedata.normalize("NFKC", text[:MAX_TEXT]).casefold())
     return "".join(c for c in folded if not c.isspace() and c not in "·・•")
 
 
