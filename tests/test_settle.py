@@ -212,6 +212,17 @@ def test_strength_is_the_rounded_mean_of_the_chapters_maxima() -> None:
     assert (friend["strength"], friend["chapters"], friend["count"]) == (7, [1, 2], 2)  # (9 + 4) / 2 = 6.5
 
 
+def test_what_only_rules_counted_adds_up() -> None:
+    said = {"relations": [tie("甲", "乙", strength=4)]}
+    rows = [SettleRow(row(n, said, provider="rules")) for n in (1, 2, 3)]
+    chapters = [chapter(n) for n in (1, 2, 3)]
+    graph = novel_graph(NOVEL, chapters, rows, [], TaskConfig())
+    assert edge(graph, "乙", "FRIEND", "甲").properties["strength"] == 6
+    rows[0] = SettleRow(row(1, said))
+    graph = novel_graph(NOVEL, chapters, rows, [], TaskConfig())
+    assert edge(graph, "乙", "FRIEND", "甲").properties["strength"] == 4
+
+
 def test_evidence_and_description_are_the_earliest() -> None:
     graph = settled(
         {"relations": [tie("甲", "乙")]},

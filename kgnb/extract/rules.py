@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kgnb import fold
-from kgnb.extract import rules_en, rules_zh, trie
+from kgnb.extract import bond, rules_en, rules_zh, trie
 from kgnb.extract.frames import Frame, Mention
 from kgnb.model import (
     SYMMETRIC_RELATIONS,
@@ -28,6 +28,9 @@ MAX_RELATIONS = 300
 
 NEAR = 120
 """Characters (zh) within which two persons of neighbouring sentences still keep company."""
+
+STATED = 3.0
+"""A tie that the text states in words counts as so many meetings."""
 
 EVIDENCE = 60
 """Longest quote, in characters."""
@@ -171,8 +174,8 @@ def _others(mentions: Iterable[Mention], kind: str) -> list[tuple[str, float]]:
 def _relations(
     text: str, people: Sequence[Mention], ends: Sequence[int], frames: Sequence[Frame]
 ) -> list[Relation]:
-    relations = [_framed(text, ends, frame) for frame in _strongest(frames)]
     weights, first = _company(people, ends)
+    relations = [_framed(text, ends, frame, weights) for frame in _strongest(frames)]
     for (a, b), weight in sorted(weights.items(), key=lambda i: (-i[1], i[0])):
         if weight < 1.0 or len(relations) >= MAX_RELATIONS:
             break
@@ -181,17 +184,12 @@ def _relations(
                 source=a,
                 target=b,
                 type="KNOWS",
-                strength=strength(weight),
+                strength=bond.strength(weight),
                 evidence=_quote(text, ends, *first[(a, b)]),
                 confidence=round(min(0.9, 0.4 + 0.1 * weight), 2),
             )
         )
     return relations
-
-
-def strength(weight: float) -> int:
-    """1 to 10 for how often two stand together: 1 for once, 5 for about eight times, 10 from sixty on."""
-    return max(1, min(10, round(1 + 2.2 * math.log(max(1.0, weight)))))
 
 
 def _company(
@@ -234,13 +232,16 @@ def _strongest(frames: Iterable[Frame]) -> list[Frame]:
     return list(found.values())[: MAX_RELATIONS // 2]
 
 
-def _framed(text: str, ends: Sequence[int], frame: Frame) -> Relation:
+def _framed(
+    text: str, ends: Sequence[int], frame: Frame, weights: Mapping[tuple[str, str], float]
+) -> Relation:
+    one, other = sorted((frame.source, frame.target))
     return Relation(
         source=frame.source,
         target=frame.target,
         type=frame.type,
         description=frame.label,
-        strength=6,
+        strength=bond.strength(STATED + weights.get((one, other), 0.0)),
         evidence=_quote(text, ends, frame.start, frame.end),
         confidence=0.7,
     )
