@@ -1,32 +1,51 @@
-"""Scores the rules' names against gold lists: ``python bench/quality.py [SHARED] [--show]``.
+"""Scores the rules' names against gold lists: ``python bench/quality.py [SHARED] [--show] [--pairs N]``.
 
-SHARED holds ``eval_characters.py`` and ``data/novels`` (default: ``../shared`` beside the checkout).
-One row a book: recall, precision, merged, false merges; seconds of the pre-scan and of the chapters; speed.
+SHARED holds ``eval_characters.py`` and ``data/novels`` (default: ``../shared`` beside the checkout); ``--text
+FILE --lang zh|en`` measures a book without a gold list instead. One row a book: recall, precision, merged,
+false merges; relations; seconds and speed of the whole run, start-up included, and its peak memory.
+
+Each book is read by a fresh Python with two worker processes, as a node with two cores does it: the pre-scan
+in one of them, then the chapters in both. Seconds run from before that Python's start until its last relation
+is there; memory is the sum of the three processes' peaks.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import importlib.util
 import json
+import pickle
 import re
+import resource
+import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+if TYPE_CHECKING:
+    from kgnb.model import Extraction, Lang, NameEntry
 
 HEADING = re.compile(
     r"^\s*(?:第[〇零一二三四五六七八九十百千\d]+[回章节卷].*|CHAPTER\s+[IVXLC\d]+\.?.*|Chapter\s+[IVXLC\d]+\.?.*)$",
     re.M,
 )
+PART = 20_000
+"""Characters of a part where a book has no headings."""
+WORKERS = 2
 
 
 def chapters_of(text: str) -> list[tuple[int, str]]:
-    """(number, text) by plain heading lines."""
-    starts = [m.end() for m in HEADING.finditer(text)] or [0]
+    """(number, text) by plain heading lines; of a book without any, parts of equal length."""
+    starts = [m.end() for m in HEADING.finditer(text)]
+    if not starts:
+        return [(i, text[a : a + PART]) for i, a in enumerate(range(0, len(text), PART), 1)]
     ends = [*(m.start() for m in HEADING.finditer(text)), len(text)][-len(starts) :]
     return [(i, text[a:b]) for i, (a, b) in enumerate(zip(starts, ends, strict=True), 1)]
 
@@ -41,53 +60,179 @@ def judge_of(shared: Path) -> ModuleType:
     return module
 
 
-def measure(gold_file: Path, judge: ModuleType, *, show: bool) -> dict[str, object]:
-    """One book's row."""
-    from kgnb.extract import names, rules
+# --- the run of one book, in a Python of its own ---
 
-    gold = json.loads(gold_file.read_text(encoding="utf-8"))
-    name = gold_file.name.removesuffix(".gold.json")
-    text = (gold_file.parent / "text" / f"{name}.txt").read_text(encoding="utf-8")
-    chapters, top = chapters_of(text), 100 if gold["lang"] == "zh" else 30
-    start = time.perf_counter()
-    entries = names.scan(chapters, gold["lang"])
-    scanned = time.perf_counter()
-    extractions = [rules.extract(t, lang=gold["lang"], names=entries) for _, t in chapters]
-    done = time.perf_counter()
+
+def scan_part(path: Path, lang: Lang) -> tuple[list[NameEntry], int]:
+    """In a worker: the book's names, and the process's peak memory."""
+    from kgnb.extract import names
+
+    return names.scan(chapters_of(path.read_text(encoding="utf-8")), lang), peak()
+
+
+def extract_part(
+    texts: Sequence[str], lang: Lang, entries: list[NameEntry]
+) -> tuple[list[Extraction], int, int]:
+    """In a worker: what the chapters give, the process's number and its peak memory."""
+    import os
+
+    from kgnb.extract import rules
+
+    return [rules.extract(t, lang=lang, names=entries) for t in texts], os.getpid(), peak()
+
+
+def burnt() -> float:
+    """Processor seconds of all this process's children that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def peak() -> int:
+    """Peak memory of this process in KiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+async def read_book(path: Path, lang: Lang) -> dict[str, Any]:
+    """Names, extractions in the order of the chapters, seconds of the pre-scan, and memory."""
+    from kgnb.pool import CpuPool
+
+    pool = CpuPool(WORKERS)
+    began = time.perf_counter()
+    entries, scan_peak = await pool.run(scan_part, path, lang)
+    scanned = time.perf_counter() - began
+    texts = [text for _, text in chapters_of(path.read_text(encoding="utf-8"))]
+    size = max(1, len(texts) // (4 * WORKERS))
+    parts = [texts[i : i + size] for i in range(0, len(texts), size)]
+    found = await asyncio.gather(*(pool.run(extract_part, part, lang, entries) for part in parts))
+    peaks = {process: memory for _, process, memory in found}
+    took = time.perf_counter() - began
+    await pool.close()
+    extractions = [x for part, _, _ in found for x in part]
+    memory = peak() + max(sum(peaks.values()), scan_peak)
+    return {"names": entries, "extractions": extractions, "scan_s": scanned, "run_s": took, "kib": memory}
+
+
+def run_book(path: Path, lang: Lang) -> dict[str, Any]:
+    """:func:`read_book` in a fresh Python; ``all_s`` is the time until its result, its start included,
+    ``cpu_s`` the processor time of its three processes, which a busy machine changes less."""
+    began, before = time.perf_counter(), burnt()
+    command = [sys.executable, __file__, "--one", str(path), "--lang", lang]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()  # the run is over; what follows is only carried here
+        took = time.perf_counter() - began
+        payload = child.stdout.read()
+    if child.returncode:
+        raise SystemExit(child.returncode)
+    found: dict[str, Any] = pickle.loads(payload)
+    return found | {"all_s": took, "cpu_s": burnt() - before}
+
+
+def one(path: Path, lang: Lang) -> None:
+    """The fresh Python's part."""
+    found = asyncio.run(read_book(path, lang))
+    sys.stdout.buffer.write(b"done\n")
+    sys.stdout.buffer.flush()
+    sys.stdout.buffer.write(pickle.dumps(found))
+
+
+# --- the report ---
+
+
+def row(name: str, length: int, found: dict[str, Any], score: dict[str, Any]) -> dict[str, object]:
+    """One book's row."""
+    return {
+        "book": name,
+        "chars": length,
+        **{k: score.get(k) for k in ("recall", "precision", "merged", "false_merges")},
+        "relations": sum(len(x.relations) for x in found["extractions"]),
+        "scan_s": round(found["scan_s"], 2),
+        "all_s": round(found["all_s"], 2),
+        "cpu_s": round(found["cpu_s"], 2),
+        "chars_per_s": round(length / found["all_s"]),
+        "peak_mb": round(found["kib"] / 1024),
+    }
+
+
+def score_of(
+    gold: dict[str, Any], found: dict[str, Any], text: str, judge: ModuleType, *, show: bool
+) -> dict[str, Any]:
+    """What the evaluation script says."""
     predicted = [
         {"name": e.name, "aliases": list(e.aliases), "mentions": e.mentions}
-        for e in entries
+        for e in found["names"]
         if e.kind == "Character"
     ]
-    result, detail = judge.score(gold, predicted, text, top)
+    result, detail = judge.score(gold, predicted, text, 100 if gold["lang"] == "zh" else 30)
     if show:
         for what, items in detail.items():
             print(f"  {what}: {items}")
-    return {
-        "book": name,
-        "chars": len(text),
-        **{k: result[k] for k in ("recall", "precision", "merged", "false_merges")},
-        "relations": sum(len(x.relations) for x in extractions),
-        "scan_s": round(scanned - start, 2),
-        "extract_s": round(done - scanned, 2),
-        "chars_per_s": round(len(text) / (done - start)),
-    }
+    return dict(result)
+
+
+def pairs_of(found: dict[str, Any]) -> list[tuple[str, str, str, int, int]]:
+    """(one, other, types, strength, chapters) of the finished graph's pairs of characters, closest first."""
+    from kgnb.model import RULES, Chapter, ExtractionRow, Novel, TaskConfig
+    from kgnb.settle import SettleRow, novel_graph
+
+    chapters, rows = [], []
+    for i, extraction in enumerate(found["extractions"], 1):
+        chapters.append(Chapter(i, 1, i, "", 1))
+        rows.append(SettleRow(ExtractionRow(1, 1, i, i, "", "", extraction, RULES, "", 1)))
+    graph = novel_graph(Novel(1, ""), chapters, rows, found["names"], TaskConfig())
+    pairs: dict[tuple[str, str], list[tuple[int, int, str]]] = {}
+    for edge in graph.edges.values():
+        (label, a), (other, b) = edge.source, edge.target
+        if label == other == "Character":
+            one, two = sorted((a, b))
+            how = int(str(edge.properties["strength"])), int(str(edge.properties["count"])), edge.type
+            pairs.setdefault((one, two), []).append(how)
+    ranked = []
+    for (one, two), edges in pairs.items():
+        edges.sort(key=lambda e: (-e[1], e[2]))
+        strength, count = max((s, n) for s, n, _ in edges)
+        ranked.append((one, two, ", ".join(t for _, _, t in edges), strength, count))
+    return sorted(ranked, key=lambda p: (-p[3], -p[4], p[0], p[1]))
 
 
 def main() -> None:
     """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("shared", nargs="?", type=Path, default=ROOT.parent / "shared")
     parser.add_argument("--show", action="store_true", help="also what was missed and what is wrong")
+    parser.add_argument(
+        "--pairs", type=int, default=0, metavar="N", help="also the N strongest pairs of each book"
+    )
+    parser.add_argument("--text", type=Path, help="a book without a gold list; needs --lang")
+    parser.add_argument("--lang", choices=["zh", "en"])
+    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
-    golds = sorted((args.shared / "data" / "novels").glob("*.gold.json"))
-    if not golds:
-        raise SystemExit(f"no *.gold.json under {args.shared}/data/novels: name the folder that holds data/")
-    judge = judge_of(args.shared)
-    rows = [measure(g, judge, show=args.show) for g in golds]
+    if args.one:
+        one(args.one, args.lang)
+        return
+    if args.text:
+        books = [(args.text, {"lang": args.lang or "zh"})]
+    else:
+        golds = sorted((args.shared / "data" / "novels").glob("*.gold.json"))
+        if not golds:
+            raise SystemExit(
+                f"no *.gold.json under {args.shared}/data/novels: name the folder that holds data/"
+            )
+        loaded = [(g, json.loads(g.read_text(encoding="utf-8"))) for g in golds]
+        books = [(g.parent / "text" / g.name.replace(".gold.json", ".txt"), gold) for g, gold in loaded]
+    rows = []
+    for path, gold in books:
+        text, found = path.read_text(encoding="utf-8"), run_book(path, gold["lang"])
+        known = "characters" in gold
+        score = score_of(gold, found, text, judge_of(args.shared), show=args.show) if known else {}
+        rows.append(row(path.stem, len(text), found, score))
+        for a, b, types, strength, count in pairs_of(found)[: args.pairs]:
+            print(f"  {a} – {b} | {types} | {strength} | {count}")
     print(" | ".join(rows[0]))
-    for row in rows:
-        print(" | ".join("-" if v is None else str(v) for v in row.values()))
+    for one_row in rows:
+        print(" | ".join("-" if v is None else str(v) for v in one_row.values()))
 
 
 if __name__ == "__main__":
