@@ -1051,7 +1051,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "越高，事件越多；下面是同行最多的 {count} 人",
         "higher: more events; below, the {count} most often along",
     ),
-    "explore.top": ("主要{kind}", "The most important of: {kind}"),
+    "explore.top": ("主要{kind}", "Most important ({kind})"),
     "explore.top_note": ("全书 {count} 章里的出场", "where they appear in {count} chapters"),
     "explore.axis": ("章", "chapter"),
     "explore.more": ("只显示前 {shown} 个，共 {all} 个", "The first {shown} of {all}"),
