@@ -40,12 +40,22 @@ def test_two_of_one_name_stay_two_and_keep_their_own_ties() -> None:
     assert events == [["阿云", "沈砚秋", "韩立春"]]
 
 
-def test_a_passage_in_between_that_shares_an_alias_shows_that_they_are_one() -> None:
-    between = passage(("曹操", ["孟德", "丞相"]), tie=("曹操", "关羽"))
-    parts = [passage(("曹操", ["孟德"])), passage(("曹操", ["丞相"])), between, passage(("曹操", []))]
+def test_a_passage_in_between_that_has_both_aliases_shows_that_they_are_one() -> None:
+    between = passage(("曹操", ["孟德", "阿瞒"]), tie=("曹操", "关羽"))
+    parts = [passage(("曹操", ["孟德"])), passage(("曹操", ["阿瞒"])), between, passage(("曹操", []))]
     people, ties, _ = told(reply.merge(parts))
-    assert people == [("曹操", ["孟德", "丞相"])]
+    assert people == [("曹操", ["孟德", "阿瞒"])]
     assert ties == {("曹操", "关羽")}
+
+
+def test_titles_that_two_namesakes_share_make_them_not_one() -> None:
+    parts = [
+        passage(("二爷", ["大人", "沈砚秋"])),
+        passage(("二爷", ["韩立春", "大人"]), tie=("二爷", "阿云")),
+    ]
+    people, ties, _ = told(reply.merge(parts))
+    assert people == [("二爷", ["大人", "沈砚秋"]), ("二爷", ["韩立春", "大人"])]
+    assert ties == {("韩立春", "阿云")}
 
 
 def test_a_word_for_both_in_one_passage_is_left_as_it_is() -> None:

@@ -1,8 +1,8 @@
 """One word for several people: the 二爷 of one passage of a chapter isn't the 二爷 of the next.
 
 Each passage's reply is clear by itself. Before several are put together, items of one name whose other names
-have nothing in common are told apart, and what the passage says of that name is said of one that only its
-own item has. Whether they are two people or one after all, the whole book decides (settle).
+differ are told apart, and what the passage says of that name is said of one that only its own item has.
+Whether they are two people or one after all, the whole book decides (settle).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from kgnb.alias import is_generic
 from kgnb.model import Character, Extraction
 
 Bearer = tuple[str, int]
@@ -21,8 +22,8 @@ Who = dict[tuple[str, frozenset[str]], Bearer]
 def bearers(extractions: Sequence[Extraction]) -> Who:
     """Who the characters are.
 
-    Items of one name are the same one's where a chain of common aliases joins them. One without aliases is
-    whoever comes first.
+    Items of one name are the same one's where all aliases of one are the other's too; titles, which two
+    namesakes may share, don't count beside other aliases. One without aliases is whoever comes first.
     """
     sets: dict[str, list[frozenset[str]]] = defaultdict(list)
     for extraction in extractions:
@@ -30,9 +31,9 @@ def bearers(extractions: Sequence[Extraction]) -> Who:
             sets[item.name].append(others(item))
     found: Who = {}
     for name, given in sets.items():
-        groups = _groups(given)
+        groups = _groups([_telling(aliases) for aliases in given])
         for aliases in given:
-            number = next((i for i, group in enumerate(groups) if aliases & group), 0)
+            number = next((i for i, group in enumerate(groups) if _telling(aliases) <= group), 0)
             found[name, aliases] = (name, number)
     return found
 
@@ -55,12 +56,17 @@ def told_apart(extractions: Sequence[Extraction], who: Who) -> Sequence[Extracti
     return [_renamed(e, _calls(e, several, who, owners)) for e in extractions]
 
 
+def _telling(aliases: frozenset[str]) -> frozenset[str]:
+    """Those that tell who somebody is; all where none does."""
+    return frozenset(a for a in aliases if not is_generic(a)) or aliases
+
+
 def _groups(given: Sequence[frozenset[str]]) -> list[frozenset[str]]:
-    """The sets, united as far as they have members in common."""
+    """The sets, each united with those that hold all of it."""
     groups: list[frozenset[str]] = []
     for aliases in given:
         if aliases:
-            near = [group for group in groups if group & aliases]
+            near = [group for group in groups if group <= aliases or aliases <= group]
             united = aliases.union(*near)
             at = groups.index(near[0]) if near else len(groups)
             groups = [group for group in groups if group not in near]
@@ -82,7 +88,8 @@ def _calls(
     calls: dict[str, str] = {}
     for name, borne in items.items():
         if len({who[name, others(item)] for item in borne}) == 1:
-            clear = [a for a in borne[0].aliases if a != name and len(owners[name, a]) == 1]
+            own = [a for a in borne[0].aliases if a != name and len(owners[name, a]) == 1]
+            clear = [a for a in own if not is_generic(a)]
             calls |= {name: clear[0]} if clear else {}
     return calls
 

@@ -307,7 +307,7 @@ def merge(extractions: Sequence[Extraction]) -> Extraction:
     """One extraction of several, in order of first position: lists united, scores at their maximum, texts
     from the first that has one. How a text was split does not matter: merging is associative.
 
-    Characters of one name whose aliases have nothing in common stay apart (namesakes.py).
+    Characters of one name whose aliases differ stay apart (namesakes.py).
     Who is ``absent`` is to be asked of the whole text, afterwards."""
     who = namesakes.bearers(extractions)
     extractions = namesakes.told_apart(extractions, who)
