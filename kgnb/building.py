@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -103,20 +103,25 @@ async def read(path: Path, title: str | None, author: str | None) -> Book:
 
 
 async def plan(app: App, book: Book, path: Path, provider_name: str | None, *, again: bool) -> Plan:
-    """Imports the book and finds or makes its task (design: book identity); queues it unless it is queued."""
+    """Imports the book and finds or makes its task (design: book identity); queues it unless it is queued.
+
+    Chapters that an unfinished task doesn't have, because the book grew meanwhile, get a task of their own,
+    queued behind it.
+    """
     provider = chosen_provider(app, provider_name)
     model = model_of(provider, await app.ledger.default_config())
     size = await asyncio.to_thread(lambda: path.stat().st_size)
     imported = await app.ledger.import_book(book, file_path=str(path), file_size=size)
-    latest = await app.ledger.find_task(imported.novel_id, provider.name, model)
-    missing = None
-    if latest is not None and not again:
-        if not (latest.status in ENDED and latest.settled) and latest.status != TaskStatus.CANCELLED:
-            await _queue(app, latest, provider)
-            return Plan(book, imported, provider, model, latest, found_finished=False, resumed=True)
-        missing = await app.ledger.uncovered(imported.novel_id, provider.name, model)
-        if not missing and latest.status != TaskStatus.CANCELLED:
-            return Plan(book, imported, provider, model, latest, found_finished=True, resumed=False)
+    before = [] if again else await app.ledger.tasks_with(imported.novel_id, provider.name, model)
+    missing = await app.ledger.unplanned(imported.novel_id, provider.name, model) if before else []
+    live = [task for task in before if task.status is not TaskStatus.CANCELLED]
+    if (unfinished := next((task for task in live if not task.ended), None)) is not None:
+        if missing:
+            await _new_task(app, book, imported, provider, model, missing)
+        await _queue(app, unfinished, provider)
+        return Plan(book, imported, provider, model, unfinished, found_finished=False, resumed=True)
+    if live and not missing:
+        return Plan(book, imported, provider, model, live[-1], found_finished=True, resumed=False)
     task = await _new_task(app, book, imported, provider, model, missing or None)
     return Plan(book, imported, provider, model, task, found_finished=False, resumed=False)
 
@@ -127,8 +132,9 @@ async def _is_finished(app: App, book: Book, provider: Provider) -> bool:
     novel_id = await app.ledger.find_book(book.sha256)
     if novel_id is None:
         return False
-    latest = await app.ledger.find_task(novel_id, provider.name, model)
-    ended = latest is not None and latest.status in ENDED and latest.settled
+    tasks = await app.ledger.tasks_with(novel_id, provider.name, model)
+    live = [task for task in tasks if task.status is not TaskStatus.CANCELLED]
+    ended = bool(live) and all(task.ended for task in live)
     return ended and not await app.ledger.uncovered(novel_id, provider.name, model)
 
 
@@ -178,10 +184,11 @@ async def build(
     again: bool = False,
     listener: Listener = lambda _: None,
 ) -> BuildResult:
-    """Turns a book into a graph and returns when its task is closed.
+    """Turns a book into a graph and returns when its task is closed, and those that it grew by meanwhile.
 
-    Raises BuildStopped when nothing moved for ``stall_seconds``, or at once when the provider refuses the
-    key, has no quota left or knows no such model; the state is kept.
+    The result is that of the last one; what it cost is of all. Raises BuildStopped when nothing moved for
+    ``stall_seconds``, or at once when the provider refuses the key, has no quota left or knows no such model;
+    the state is kept.
     """
     started = time.monotonic()
     chosen = chosen_provider(app, provider)
@@ -189,14 +196,22 @@ async def build(
     if not found and not chosen.is_rules:
         await app.providers.client(chosen).reachable()  # before anything is written
     what = await plan(app, book, path, provider, again=again)
-    if what.found_finished:
-        listener(Step("found", await app.ledger.progress(what.task.id), what))
-        return await summary(app, what, time.monotonic() - started)
+    worked = [what.task.id]
+    while not what.found_finished:
+        await _bring_to_end(app, what, listener)
+        if again or await _patiently(app, "sql", lambda: _is_finished(app, book, chosen)):
+            return await summary(app, what, time.monotonic() - started, worked)
+        what = await plan(app, book, path, provider, again=False)
+        worked.append(what.task.id)
+    listener(Step("found", await app.ledger.progress(what.task.id), what))
+    return await summary(app, what, time.monotonic() - started)
+
+
+async def _bring_to_end(app: App, what: Plan, listener: Listener) -> None:
     listener(Step("resumed" if what.resumed else "started", await app.ledger.progress(what.task.id), what))
     await _work(app, what, listener)
     progress, _ = await _patiently(app, "sql", lambda: _where(app, what.task.id))
     listener(Step("done", progress, what))
-    return await summary(app, what, time.monotonic() - started)
 
 
 @dataclass(slots=True)
@@ -295,14 +310,14 @@ def _standstill(app: App) -> BuildStopped:
     return BuildStopped("build.stalled", minutes=round(app.settings.stall_seconds / 60))
 
 
-async def summary(app: App, what: Plan, seconds: float) -> BuildResult:
-    """The task's figures, counted from rows and from the graph.
+async def summary(app: App, what: Plan, seconds: float, worked: Sequence[int] = ()) -> BuildResult:
+    """The task's figures, counted from rows and from the graph; what this run cost over all tasks ``worked``.
 
     Waits for stores that are away; raises BuildStopped when they stay away for ``stall_seconds``.
     """
     progress, task = await _patiently(app, "sql", lambda: _where(app, what.task.id))
     counts = await _patiently(app, "bolt", lambda: app.graph.counts(what.imported.novel_id))
-    spent = app.spent.get(what.task.id, Usage())
+    spent = sum((app.spent.get(task_id, Usage()) for task_id in worked), Usage())
     return BuildResult(
         task_id=what.task.id,
         novel_id=what.imported.novel_id,

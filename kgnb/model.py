@@ -441,6 +441,11 @@ class Task:
     settled: bool = False
     error: str = ""
 
+    @property
+    def ended(self) -> bool:
+        """Whether it came to its end, and its graph is settled."""
+        return self.settled and self.status in (TaskStatus.COMPLETED, TaskStatus.FAILED)
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:

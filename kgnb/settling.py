@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from kgnb.extract import names
+from kgnb.extract import evidence, names
 from kgnb.model import Lang, NameEntry, Novel, TaskConfig
 from kgnb.pool import CpuPool
 from kgnb.settle import novel_graph
@@ -77,18 +77,19 @@ class SettleJob:
     number: int
 
 
-def scan_here(sql: SqlPlace, novel_id: int, lang: Lang) -> list[NameEntry]:
-    """The names of a book, read and counted in the worker process."""
+def scan_here(sql: SqlPlace, novel_id: int, lang: Lang) -> tuple[list[NameEntry], str]:
+    """The names of a book, read and counted in the worker process, and the state of the text they are of."""
     return asyncio.run(_scan(sql, novel_id, lang))
 
 
-async def _scan(sql: SqlPlace, novel_id: int, lang: Lang) -> list[NameEntry]:
+async def _scan(sql: SqlPlace, novel_id: int, lang: Lang) -> tuple[list[NameEntry], str]:
     opened = sql.open()
     try:
         ledger = Ledger(opened)
+        state = await ledger.text_state(novel_id)
         chapters = await ledger.chapters(novel_id)
         texts = await ledger.texts([c.id for c in chapters])
-        return names.scan([(c.number, texts.get(c.id, "")) for c in chapters], lang)
+        return names.scan([(c.number, texts.get(c.id, "")) for c in chapters], lang), state
     finally:
         await opened.close()
 
@@ -129,12 +130,17 @@ async def _settle(job: SettleJob, allowed: Permit) -> SettleResult:
         chapters = await ledger.chapters(job.novel.id)
         rows = await ledger.settle_rows(job.novel.id)
         names = await ledger.names(job.novel.id)
-        final = novel_graph(job.novel, chapters, rows, names, job.config)
+        final = novel_graph(
+            *(job.novel, chapters, rows, names, job.config),
+            stands=lambda forms: evidence.standing(forms, ledger.texts_blocking(job.novel.id)),
+        )
         # Tasks that no kgnb ever opened: an old worker's graph isn't ours to take away.
         foreign = {t.id for t in await ledger.tasks_of(job.novel.id) if not t.provider}
-        return await graph.settle(
+        done = await graph.settle(
             job.novel.id, final, number=job.number, check=allowed.holds, foreign=foreign
         )
+        await ledger.note_dropped(job.novel.id, final.dropped)
+        return done
     finally:
         await graph.close()
         await sql.close()

@@ -258,8 +258,8 @@ class TaskKeeper:
         log.info(say("node.scan", task=task.id))
         stage = self._stores.graph if self._stores.graph_place.fresh else None
         async with rehearsing(stage, self._stores.health):
-            found = await self._pool.run(scan_here, self._stores.sql_place, task.novel_id, lang)
-        frozen = await self._stores.ledger.freeze_names(task.id, task.novel_id, found)
+            found, state = await self._pool.run(scan_here, self._stores.sql_place, task.novel_id, lang)
+        frozen = await self._stores.ledger.freeze_names(task.id, task.novel_id, found, state)
         return await self._remember(task, claim.queue, provider, frozen)
 
     async def bury(self, buried: Sequence[Buried]) -> None:

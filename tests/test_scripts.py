@@ -6,10 +6,13 @@ import re
 from pathlib import Path
 
 import pytest
+from test_settle import NOVEL, chapter, people, row, settled, tie
 
 from kgnb import fold
+from kgnb.alias import is_generic
 from kgnb.extract import names, rules
-from kgnb.model import Extraction, NameEntry
+from kgnb.model import Extraction, Graph, NameEntry, TaskConfig
+from kgnb.settle import SettleRow, chapter_graph, novel_graph
 
 STORIES = Path(__file__).parent / "stories"
 HEADING = re.compile(r"^第.+章.*$", re.M)
@@ -107,3 +110,78 @@ class TestRules:
         assert next((c.name, c.aliases) for c in found.characters) == ("劉備", ["刘备", "玄德"])
         assert "關羽" in {c.name for c in found.characters}
         assert {(r.source, r.target) for r in found.relations} <= {("劉備", "關羽"), ("關羽", "劉備")}
+
+
+def characters(graph: Graph) -> dict[str, list[str]]:
+    return {n.key: n.properties["aliases"] for n in graph.nodes.values() if n.label == "Character"}
+
+
+class TestSettle:
+    LIU = NameEntry("劉備", ("玄德",), "Character", 90)
+    GUAN = NameEntry("關羽", ("雲長",), "Character", 40)
+
+    def test_two_chapters_replies_in_two_scripts_make_one_node_and_both_forms_are_known(self) -> None:
+        graph = settled(
+            {"characters": people("劉備", "關羽"), "relations": [tie("劉備", "關羽", "FRIEND")]},
+            {"characters": people("刘备", "关羽"), "relations": [tie("关羽", "刘备", "FRIEND")]},
+            {"characters": people("劉備", "关羽"), "relations": [tie("劉備", "关羽", "FRIEND")]},
+        )
+        assert characters(graph) == {"劉備": ["刘备"], "关羽": ["關羽"]}
+        (edge,) = (e for e in graph.edges.values() if e.type == "FRIEND")
+        assert edge.properties["count"] == 3
+
+    def test_the_form_of_the_books_name_table_is_shown_whatever_the_replies_write(self) -> None:
+        content = {"characters": people("刘备", aliases=["云长"]), "locations": [{"name": "荆州"}]}
+        places = NameEntry("荊州", (), "Location", 9)
+        graph = settled(content, content, names=[self.LIU, places])
+        assert list(characters(graph)) == ["劉備"]
+        assert {"刘备", "玄德"} <= set(characters(graph)["劉備"])
+        assert ("Location", "荊州") in graph.nodes
+        assert ("Location", "荆州") not in graph.nodes
+
+    def test_while_the_task_runs_it_is_the_same(self) -> None:
+        one = row(1, {"characters": people("刘备")})
+        assert list(characters(chapter_graph(NOVEL, chapter(1), one, [self.LIU], TaskConfig()))) == ["劉備"]
+
+    def test_a_table_with_both_forms_as_two_entries_is_one_person(self) -> None:
+        table = [NameEntry("刘备", ("皇叔",), "Character", 9), self.LIU]
+        contents = [{"characters": people(name)} for name in ("刘备", "劉備", "皇叔", "玄德")]
+        graph = settled(*contents, names=table)
+        assert characters(graph) == {"劉備": ["刘备", "玄德", "皇叔"]}
+
+    def test_events_and_their_places_and_people_go_along(self) -> None:
+        event = {
+            "name": "會盟",
+            "participants": ["刘备", "劉備"],
+            "location": "荆州",
+            "evidence": "劉備與眾人會盟",
+        }
+        graph = settled({"events": [event], "characters": people("刘备"), "locations": [{"name": "荊州"}]})
+        (node,) = [n for n in graph.nodes.values() if n.label == "Event"]
+        assert node.properties["participants"] == list(characters(graph))
+        assert len([e for e in graph.edges.values() if e.type == "OCCURS_IN"]) == 1
+        assert len([n for n in graph.nodes.values() if n.label == "Location"]) == 1
+
+    def test_an_alias_of_another_spelling_that_is_somebody_else_is_not_shown(self) -> None:
+        graph = settled(
+            {"characters": [*people("劉備", aliases=["关羽"]), *people("關羽")]},
+            {"characters": people("关羽"), "relations": [tie("劉備", "關羽")]},
+        )
+        assert "关羽" not in characters(graph)["劉備"]
+
+    def test_the_order_of_rows_changes_nothing(self) -> None:
+        forms = ["劉備", "刘备", "刘备", "劉備", "关羽", "關羽"]
+        rows = [SettleRow(row(i, {"characters": people(name)})) for i, name in enumerate(forms, 1)]
+        every = [chapter(i) for i in range(1, 7)]
+        one = novel_graph(NOVEL, every, rows, [self.GUAN, self.LIU], TaskConfig())
+        other = novel_graph(NOVEL, every[::-1], rows[::-1], [self.LIU, self.GUAN], TaskConfig())
+        assert one == other
+
+    def test_simplified_books_go_through_unchanged(self) -> None:
+        content = {"characters": people("刘备"), "relations": [tie("刘备", "关羽")]}
+        graph = settled(content, names=[NameEntry("刘备", ("玄德",), "Character", 9)])
+        assert characters(graph) == {"刘备": ["玄德"], "关羽": []}
+
+    @pytest.mark.parametrize("word", ["父親", "師父", "將軍", "老爺", "丞相"])
+    def test_titles_are_for_everybody_in_both_scripts(self, word: str) -> None:
+        assert is_generic(word)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -127,6 +128,10 @@ class Books:
         ids = list(dict.fromkeys(chapter_ids))
         return await self._sql.run(lambda c: _texts(c, ids), write=False)
 
+    async def text_state(self, novel_id: int) -> str:
+        """What changes whenever a chapter of the novel does: sha256 (hex) of their numbers and texts."""
+        return await self._sql.run(lambda c: text_state(c, novel_id), write=False)
+
     # --- the novel's name table
 
     async def names(self, novel_id: int) -> list[NameEntry]:
@@ -134,7 +139,7 @@ class Books:
         return await self._sql.run(lambda c: read_names(c, novel_id), write=False)
 
     async def learn_names(self, novel_id: int, entries: Sequence[NameEntry]) -> None:
-        """Extends the name table by what replies taught; prompts of tasks under way stay as they are."""
+        """Extends the name table until the book's next pre-scan; tasks under way keep their prompts."""
         await self._sql.run(lambda c: extend_names(c, novel_id, entries))
 
 
@@ -324,6 +329,26 @@ def read_names(c: sa.Connection, novel_id: int) -> list[NameEntry]:
         )
         for r in c.execute(query).mappings()
     ]
+
+
+def text_state(c: sa.Connection, novel_id: int) -> str:
+    """See :meth:`Books.text_state`."""
+    lines = (f"{number} {text_hash}" for _, number, text_hash in _present(c, novel_id))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def replace_names(c: sa.Connection, novel_id: int, entries: Sequence[NameEntry], state: str) -> None:
+    """Makes a pre-scan's ``entries`` the table: it is what the present text gives, however the book grew.
+
+    A scan of another ``state`` of the text leaves a table that is there.
+    """
+    c.execute(sa.select(t.novels.c.id).where(t.novels.c.id == novel_id).with_for_update())  # taking turns
+    mine = t.names.c.novel_id == novel_id
+    there = c.scalar(sa.select(sa.func.count()).select_from(t.names).where(mine))
+    if there and state != text_state(c, novel_id):
+        return
+    c.execute(sa.delete(t.names).where(mine))
+    extend_names(c, novel_id, entries)
 
 
 def extend_names(c: sa.Connection, novel_id: int, entries: Sequence[NameEntry]) -> None:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from kgnb.model import ChapterStatus, NameEntry, Task, TaskStatus, beijing_now
 from kgnb.store import tables as t
-from kgnb.store.books import extend_names
+from kgnb.store.books import replace_names
 from kgnb.store.sql import Row, Sql, pairs, upsert
 from kgnb.store.tasks import (
     DEFAULT_RETRY_MINUTES,
@@ -122,12 +122,15 @@ class Lives:
 
     # --- names
 
-    async def freeze_names(self, task_id: int, novel_id: int, names: Sequence[NameEntry]) -> list[NameEntry]:
+    async def freeze_names(
+        self, task_id: int, novel_id: int, names: Sequence[NameEntry], state: str = ""
+    ) -> list[NameEntry]:
         """Stores the names of the task's prompts once; the first call wins, and its names are returned.
 
-        They extend the novel's name table too.
+        They become the novel's name table, unless one is there and ``state`` (``text_state`` when the scan
+        began) is not that of the present text.
         """
-        return await self._sql.run(lambda c: _freeze(c, task_id, novel_id, names))
+        return await self._sql.run(lambda c: _freeze(c, task_id, novel_id, names, state))
 
     async def task_names(self, task_id: int) -> list[NameEntry] | None:
         """The names that the task's prompts use; None before they were frozen."""
@@ -283,7 +286,9 @@ def _frozen(c: sa.Connection, task_id: int) -> list[NameEntry] | None:
     return [NameEntry(name, tuple(aliases), *rest) for name, aliases, *rest in json.loads(stored)]
 
 
-def _freeze(c: sa.Connection, task_id: int, novel_id: int, names: Sequence[NameEntry]) -> list[NameEntry]:
+def _freeze(
+    c: sa.Connection, task_id: int, novel_id: int, names: Sequence[NameEntry], state: str
+) -> list[NameEntry]:
     task, _ = locked_task(c, task_id)
     stored = _frozen(c, task_id)
     if stored is not None:
@@ -296,5 +301,5 @@ def _freeze(c: sa.Connection, task_id: int, novel_id: int, names: Sequence[NameE
     text = json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
     row = {"task_id": task_id, "novel_id": novel_id, "token": 0, "settled": 0, "names": text}
     upsert(c, t.task_facts, [row], lambda _, new: {"names": new.names})
-    extend_names(c, novel_id, names)
+    replace_names(c, novel_id, names, state)
     return list(names)

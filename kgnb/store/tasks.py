@@ -56,6 +56,19 @@ class Tasks:
         )
         return next(iter(await self._read(query.order_by(t.tasks.c.id.desc()).limit(1))), None)
 
+    async def tasks_with(self, novel_id: int, provider: str, model: str) -> list[Task]:
+        """The novel's tasks with this provider (case aside) and model, oldest first."""
+        mine = t.tasks.c.id.in_(_mine(novel_id, provider, model))
+        return await self._read(task_query().where(mine).order_by(t.tasks.c.id))
+
+    async def unplanned(self, novel_id: int, provider: str, model: str) -> list[int]:
+        """The :meth:`uncovered` chapters that no unfinished task is going to deal with either.
+
+        An unfinished task over the whole novel that was opened already keeps to the chapters it has: its
+        names were frozen before the others came.
+        """
+        return await self._sql.run(lambda c: _unplanned(c, novel_id, provider, model))
+
     async def tasks_of(self, novel_id: int) -> list[Task]:
         """The novel's tasks, oldest first."""
         return await self._read(task_query().where(t.tasks.c.novel_id == novel_id).order_by(t.tasks.c.id))
@@ -227,11 +240,34 @@ def _progress(c: sa.Connection, task_id: int) -> Progress:
     return Progress(total=sum(counts.values()), chars=chars, usage=Usage(*usage), **by_status)
 
 
+def _mine(novel_id: int, provider: str, model: str) -> sa.Select[Any]:
+    f = t.task_facts.c
+    same = f.novel_id == novel_id, sa.func.lower(f.provider) == provider.lower(), f.model == model
+    return sa.select(f.task_id).where(*same)
+
+
+def _unplanned(c: sa.Connection, novel_id: int, provider: str, model: str) -> list[int]:
+    left = _uncovered(c, novel_id, provider, model)
+    s = t.chapter_status.c
+    for task_id in sorted(c.scalars(_mine(novel_id, provider, model))) if left else ():
+        task, _ = locked_task(c, task_id)
+        if task is None or task.ended or task.status is TaskStatus.CANCELLED:
+            continue
+        states = pairs(c.execute(sa.select(s.chapter_id, s.status).where(s.kg_task_id == task_id)))
+        wanted = task.chapter_ids
+        if states:
+            if wanted is None and not states.keys() >= set(left):
+                set_task(c, task_id, chapter_ids=sorted(states))
+            planned = {i for i, status in states.items() if status in OPEN_STATES}
+        else:
+            planned = set(left if wanted is None else wanted)
+        left = [i for i in left if i not in planned]
+    return left
+
+
 def _uncovered(c: sa.Connection, novel_id: int, provider: str, model: str) -> list[int]:
-    k, e, s, f = t.chapters.c, t.extractions.c, t.chapter_status.c, t.task_facts.c
-    mine = sa.select(f.task_id).where(
-        f.novel_id == novel_id, sa.func.lower(f.provider) == provider.lower(), f.model == model
-    )
+    k, e, s = t.chapters.c, t.extractions.c, t.chapter_status.c
+    mine = _mine(novel_id, provider, model)
     done: dict[int, set[str]] = defaultdict(set)
     for chapter_id, found in c.execute(sa.select(e.chapter_id, e.text_hash).where(e.task_id.in_(mine))):
         done[chapter_id].add(found)
