@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from conftest import outside
 from proxy_help import Proxy
 from redis.connection import parse_url
 from secure_help import Authority, authority, mariadb
 
 from kgnb.app import open_app
-from kgnb.errors import ServiceRefused, SettingsError
+from kgnb.errors import ServiceDown, ServiceRefused, SettingsError
 from kgnb.settings import Settings
 
 
@@ -88,3 +89,27 @@ def test_addresses_of_redis() -> None:
     assert url(redis_host="h", redis_password="p", redis_tls=True) == f"rediss://:p@h:6379/0?{check}"
     assert url(redis_host="redis://u:p@h/2", redis_tls=True) == f"rediss://u:p@h/2?{check}"
     assert url(redis_host="rediss://h?timeout=3") == "rediss://h?timeout=3"
+
+
+@pytest.mark.parametrize("name", ["redis", "sql", "bolt"])
+async def test_a_server_without_tls_is_never_spoken_to_in_the_clear(name: str, tmp_path: Path) -> None:
+    if name == "redis":
+        at = parse_url(outside("KGNB_TEST_REDIS_URL"))
+        given = {"redis_host": at["host"], "redis_port": at["port"], "redis_tls": True}
+        given["redis_password"] = at["password"]
+    elif name == "sql":
+        url = sa.make_url(outside("KGNB_TEST_SQL_URL"))
+        given = {
+            "db_host": url.host,
+            "db_port": url.port,
+            "db_user": url.username,
+            "db_password": url.password,
+        }
+        given |= {"db_name": url.database, "db_ssl": True}
+    else:
+        given = {"neo4j_uri": outside("KGNB_TEST_NEO4J_URI").replace("bolt:", "bolt+s:")}
+        given["neo4j_password"] = outside("KGNB_TEST_NEO4J_PASSWORD")
+    wanted = {"sql": name == "sql", "queue": name == "redis", "graph": name == "bolt"}
+    with pytest.raises((ServiceRefused, ServiceDown)):
+        async with open_app(Settings.load(data=tmp_path, **given), **wanted):
+            pass
