@@ -58,4 +58,17 @@ set +a
 "$VENV/bin/ruff" format --check .
 "$VENV/bin/ruff" check .
 "$VENV/bin/mypy"
-"$VENV/bin/python" -m pytest "$@"
+if (($# > 0)); then
+  "$VENV/bin/python" -m pytest "$@"
+  exit
+fi
+
+# Tests that empty the services run one after another; the others run beside them and are shown afterwards.
+rest=$(mktemp)
+"$VENV/bin/python" -m pytest --part rest --durations=15 >"$rest" 2>&1 &
+code=0
+"$VENV/bin/python" -m pytest --part services --durations=25 || code=$?
+wait $! || code=$?
+cat "$rest"
+rm -f "$rest"
+exit "$code"

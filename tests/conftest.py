@@ -30,6 +30,19 @@ _REACHES_SERVICES = ("outside", "cluster")  # what a module imports that goes th
 _turn: list[object] = []
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--part``: the tests that empty shared services, or those that don't: the two may run side by side."""
+    parser.addoption("--part", choices=("services", "rest"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what belongs to the other part."""
+    if part := config.getoption("--part"):
+        kept = [item for item in items if _reaches_services(item) is (part == "services")]
+        config.hook.pytest_deselected(items=list(set(items) - set(kept)))
+        items[:] = kept
+
+
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Runs that empty the same services take turns; held until this process ends."""
     if not any(name.startswith("KGNB_TEST_") for name in os.environ):
