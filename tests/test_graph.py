@@ -587,7 +587,13 @@ async def test_questions(store: GraphStore, spy: Spy) -> None:
     assert spy.everything() == before
 
 
-async def test_the_schema_can_be_made_twice_at_once(bolt: Any, spy: Spy) -> None:
+async def test_the_schema_can_be_made_twice_at_once(
+    bolt: Any, spy: Spy, request: pytest.FixtureRequest
+) -> None:
+    if "neo4j" in request.node.name:  # it keeps what earlier tests made
+        for kind, which in ("CONSTRAINT", ""), ("INDEX", "WHERE type <> 'LOOKUP'"):
+            for (name,) in spy(f"SHOW {kind} YIELD name, type {which} RETURN name"):
+                spy(f"DROP {kind} {name}")
     stores = [GraphStore(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database) for _ in range(3)]
     await asyncio.gather(*(one.prepare() for one in stores))
     for one in stores:

@@ -31,6 +31,8 @@ JITTER = (0.01, 0.2)
 """Seconds between two tries after a lost race; the driver's own retry waits a second or more."""
 
 _TIMED_OUT = "Neo.ClientError.Transaction.TransactionTimedOut"
+_MADE_MEANWHILE = "Neo.ClientError.Schema.EquivalentSchemaRuleAlreadyExists"
+"""Neo4j's answer to a CREATE … IF NOT EXISTS that another one overtook."""
 
 
 class Bolt:
@@ -146,13 +148,11 @@ class Bolt:
             while True:
                 try:
                     return await self._attempt(body, end)
-                except (TransientError, ConstraintError) as error:
+                except (TimeoutError, OSError, Neo4jError, DriverError) as error:
                     pause = random.uniform(*JITTER)  # noqa: S311 - no secret
-                    if time.monotonic() + pause >= end:
+                    if not _lost_race(error) or time.monotonic() + pause >= end:
                         raise self._error(error) from error
                     await asyncio.sleep(pause)
-                except (TimeoutError, OSError, Neo4jError, DriverError) as error:
-                    raise self._error(error) from error
 
     async def _attempt(self, body: Callable[[AsyncTransaction], Awaitable[T]], end: float) -> T:
         left = max(0.1, end - time.monotonic())
@@ -178,7 +178,7 @@ class Bolt:
         """kgnb's error for the driver's; by type and code."""
         facts: dict[str, Any] = {"service": "bolt", "where": self.where}
         code = _code(error)
-        if isinstance(error, (TransientError, ConstraintError)):
+        if _lost_race(error):
             return ServiceDown("graph.busy", **facts)
         if isinstance(error, AuthError):
             return ServiceRefused("graph.password", **facts)
@@ -201,6 +201,11 @@ def _query(text: str, seconds: float) -> Query:
 
 def _code(error: Exception) -> str:
     return (error.code or "") if isinstance(error, Neo4jError) else ""
+
+
+def _lost_race(error: Exception) -> bool:
+    """Whether somebody else was quicker, so that the same transaction may succeed now."""
+    return isinstance(error, (TransientError, ConstraintError)) or _code(error) == _MADE_MEANWHILE
 
 
 def _is_refusal(error: Exception, code: str) -> bool:
