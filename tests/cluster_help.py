@@ -139,13 +139,13 @@ class Cluster:
 
     # --- nodes
 
-    def start_node(self, name: str, slots: int = 2, *args: str, **env: str) -> Node:
-        """Starts a node; it is at work once :meth:`joined`."""
+    def start_node(self, name: str, slots: int | None = 2, *args: str, **env: str) -> Node:
+        """Starts a node; it is at work once :meth:`joined`. ``slots`` None: as the environment has it."""
         life = f"{name}.{len(self.nodes) + 1}"
         log = self.path / f"{life}.log"
         with log.open("wb") as out:
             node = self.place.start(
-                *("worker", "--slots", str(slots), *args),
+                *("worker", *(("--slots", str(slots)) if slots else ()), *args),
                 env={"KG_WORKER_NODE_NAME": name, **env},
                 running=Node,
                 stdout=out,
