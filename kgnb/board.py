@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
+from kgnb.model import GAPS, Flag
 from kgnb.oneline import one_line
 from kgnb.texts import say
 
@@ -125,9 +126,9 @@ def _reason(provider: Item) -> str:
     return provider["reason"] or (say("operate.paused_by_hand") if provider["by_hand"] else "")
 
 
-def _below(text: str, style: str) -> list[Cell]:
+def _below(text: str, style: str, most: int = LONG) -> list[Cell]:
     """A line below a row, about it."""
-    return [Cell.of(""), Cell.of(f"└ {cut(text, LONG)}", style)]
+    return [Cell.of(""), Cell.of(f"└ {cut(text, most)}", style)]
 
 
 def _without(rows: list[list[Cell]], column: int) -> list[list[Cell]]:
@@ -158,7 +159,25 @@ def _tasks(tasks: Sequence[Item]) -> list[list[Cell]]:
         rows.append(_task(task))
         if task["error"]:
             rows.append(_below(str(task["error"]), RED))
+        missing = any(flag in task["flags"] for flag in GAPS) or task["dropped"]
+        rows += [_below(line, YELLOW if missing else DIM, 2 * LONG) for line in _noted(task)]
     return _without(rows, 9) if all(task["cost"] is None for task in tasks) else rows
+
+
+def _noted(task: Item) -> Iterator[str]:
+    """What there is to know of the task's replies: chapters by flag, and what was not found in the text."""
+    flags = {flag: count for flag, count in task["flags"].items() if flag != Flag.UNVERIFIED}
+    chapters = [say("status.flagged", flag=flag_word(flag), count=count) for flag, count in flags.items()]
+    items = [
+        say(f"status.{key}", count=task[key]) for key in ("unverified", "rejected", "dropped") if task[key]
+    ]
+    for told in filter(None, (chapters, items)):
+        yield " · ".join(told)
+
+
+def flag_word(flag: str) -> str:
+    """A flag as a person reads it; of a newer kgnb's the flag itself."""
+    return say(f"flag.{flag}") if flag in set(Flag) else flag
 
 
 def _task(task: Item) -> list[Cell]:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgnb import __version__, logs
+from kgnb.cli_chapter import add_chapter
 from kgnb.cli_cost import add_cost
 from kgnb.cli_exchange import add_export, add_import
 from kgnb.cli_health import add_health
@@ -306,7 +307,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_doctor,
     ):
         add(commands)
-    for add in (add_health, add_task_commands, add_dead, add_pauses, add_providers, add_kaggle):
+    for add in (add_health, add_task_commands, add_chapter, add_dead, add_pauses, add_providers, add_kaggle):
         add(commands)
     return parser
 

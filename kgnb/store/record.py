@@ -7,13 +7,14 @@ chapter and set it back to pending. Saving the same row again is the same as sav
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import AsyncIterator, Container, Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import sqlalchemy as sa
 
+from kgnb.extract import evidence
 from kgnb.model import RULES, Extraction, ExtractionRow, Flag, Usage, beijing_now
 from kgnb.settle import SettleRow
 from kgnb.store import tables as t
@@ -89,6 +90,21 @@ class Record:
             for flag in filter(None, flags.split(",")):
                 counts[flag] += number
         return dict(sorted(counts.items()))
+
+    def texts_blocking(self, novel_id: int) -> Iterator[str]:
+        """The texts of the novel's chapters, a page at a time, for a caller that is in a thread."""
+        k = t.chapters.c
+        ids = sa.select(k.id).where(k.novel_id == novel_id).order_by(k.chapter_number, k.id)
+        found = self._sql.run_blocking(lambda c: list(c.scalars(ids)), write=False)
+        for start in range(0, len(found), PAGE):
+            page = sa.select(k.content).where(k.id.in_(found[start : start + PAGE]))
+            texts = self._sql.run_blocking(lambda c, page=page: list(c.scalars(page)), write=False)  # type: ignore[misc]
+            yield from (text or "" for text in texts)
+
+    async def note_dropped(self, novel_id: int, dropped: Mapping[str, Collection[int]]) -> None:
+        """Notes for the novel's tasks how many characters that each named the graph was settled without."""
+        counts = Counter(task_id for tasks in dropped.values() for task_id in tasks)
+        await self._sql.run(lambda c: _note_dropped(c, novel_id, counts))
 
     async def settle_rows(self, novel_id: int) -> SettleRows:
         """The novel's rows that count, in order of chapter number."""
@@ -166,6 +182,7 @@ def _values(row: ExtractionRow) -> dict[str, Any]:
         "completion_tokens": row.usage.completion_tokens,
         "chars": row.chars,
         "rejected": row.rejected,
+        "unverified": evidence.unverified(row.extraction),
         "created_at": beijing_now(),
         "extraction": encode(row.extraction),
     }
@@ -296,3 +313,12 @@ def _counting(c: sa.Connection, novel_id: int) -> list[tuple[int, int, frozenset
             others = frozenset(task_id for _, task_id, _ in rows[chapter_id]) - {counts}
             chosen.append((chapter_id, counts, others))
     return chosen
+
+
+def _note_dropped(c: sa.Connection, novel_id: int, counts: Mapping[int, int]) -> None:
+    f = t.task_facts.c
+    mine = sa.select(f.task_id, f.dropped).where(f.novel_id == novel_id)
+    for task_id, before in c.execute(mine.order_by(f.task_id)).all():
+        if counts.get(task_id, 0) != (before or 0):
+            update = sa.update(t.task_facts).where(f.task_id == task_id)
+            c.execute(update.values(dropped=counts.get(task_id, 0)))

@@ -214,6 +214,8 @@ task_facts = _own(
     sa.Column("settled", Flag, nullable=False),
     *_times("opened_at", "settled_at"),
     sa.Column("names", LongText),  # frozen at the first opening: JSON
+    sa.Column("kinds", LongText),  # of things that its prompts ask for; as its names: JSON
+    sa.Column("dropped", sa.Integer),  # characters that it named and the book hasn't got
 )
 
 claims = _own(  # who holds a chapter: the fence of every write for it
@@ -241,6 +243,7 @@ extractions = _own(  # the record; its long text comes last, so that the counts 
     sa.Column("chars", sa.Integer, nullable=False),
     sa.Column("rejected", sa.Integer, nullable=False),
     *_times("created_at"),
+    sa.Column("unverified", sa.Integer),  # events and relations without a quote from the text
     sa.Column("extraction", LongText, nullable=False),
     sa.Index("ix_kgnb_extractions_novel", "novel_id", "chapter_id", "task_id"),
 )

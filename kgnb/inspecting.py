@@ -1,0 +1,59 @@
+"""One chapter of a task as values: how it stands, what it gave, what is doubtful, the replies behind it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from kgnb.app import App
+from kgnb.errors import InputError
+from kgnb.extract import evidence
+from kgnb.model import Chapter, ExtractionRow, Task
+from kgnb.report import find_task
+from kgnb.store.figures import ChapterState, chapter_state
+
+
+async def look(app: App, task_id: int, number: int, *, raw: bool = False) -> dict[str, Any]:
+    """What is on record of the task's chapter ``number``, JSON-ready; ``raw``: the model's replies too.
+
+    Raises InputError where there is no such task or chapter.
+    """
+    task = await find_task(app, task_id)
+    chapter, state = await _find(app, task, number)
+    row = await app.ledger.row(task.id, chapter.id)
+    found = {"task_id": task.id, "chapter": chapter.number, "chapter_id": chapter.id, "title": chapter.title}
+    found |= _state(state) | (_given(row) if row else {"flags": [], "extraction": None})
+    if raw:
+        found["raw"] = await app.ledger.raw(task.id, chapter.id)
+    return found
+
+
+async def _find(app: App, task: Task, number: int) -> tuple[Chapter, ChapterState | None]:
+    for chapter in await app.ledger.chapters(task.novel_id):
+        if chapter.number != number or (task.chapter_ids is not None and chapter.id not in task.chapter_ids):
+            continue
+        return chapter, await chapter_state(app.sql, task.id, chapter.id)
+    raise InputError("chapter.not_there", task=task.id, chapter=number)
+
+
+def _state(state: ChapterState | None) -> dict[str, Any]:
+    if state is None:  # main's task, and no node has opened it yet
+        return {"status": "pending", "entities": 0, "relations": 0, "error": ""}
+    times = {
+        key: at.isoformat() if (at := getattr(state, key)) else None for key in ("started_at", "completed_at")
+    }
+    return asdict(state) | times
+
+
+def _given(row: ExtractionRow) -> dict[str, Any]:
+    return {
+        "provider": row.provider,
+        "model": row.model,
+        "chars": row.chars,
+        **asdict(row.usage),
+        "flags": sorted(row.flags),
+        "rejected": row.rejected,
+        "unverified": evidence.unverified(row.extraction),
+        "absent": row.extraction.absent,
+        "extraction": row.extraction.model_dump(mode="json", exclude_defaults=True),
+    }

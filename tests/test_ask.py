@@ -1,0 +1,145 @@
+"""What a chapter's answer says of how its replies came about."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from pydantic import SecretStr
+
+from kgnb.ask import Asker, TaskInfo
+from kgnb.errors import ReplyRefused, ReplyTruncated
+from kgnb.health import Health
+from kgnb.llm.cache import ReplyCache
+from kgnb.llm.client import Completion
+from kgnb.model import Flag, Novel, Provider, Task, TaskConfig, TaskStatus, Usage
+from kgnb.store.sql import Sql
+
+Model = Callable[[str], str]
+LINES = ["刘备与关羽同行，往涿县去了一遭。", "张飞在城外饮酒，三人相见大喜。", "曹操领兵到了徐州城下扎营。"]
+TEXT = "\n".join(line * 14 for line in LINES)
+
+
+def told(text: str) -> str:
+    """A reply about whoever stands in the text, with a quote from it."""
+    people = [name for name in ("刘备", "关羽", "张飞", "曹操") if name in text]
+    ties = [{"source": a, "target": b, "evidence": text[:8]} for a, b in pairwise(people)]
+    return json.dumps({"characters": [{"name": name} for name in people], "relations": ties})
+
+
+class Gate:
+    """The LLM's side: a model, asked about the prompt's passage; counts what it was asked."""
+
+    def __init__(self, model: Model) -> None:
+        self.model, self.asked = model, 0
+
+    @contextlib.asynccontextmanager
+    async def turn(self, _: Provider) -> AsyncIterator[None]:
+        yield
+
+    async def ask(self, _client: object, prompt: Any, _model: str, **_: object) -> Completion:
+        self.asked += 1
+        passage = prompt.user.partition(">\n")[2].rpartition("\n<")[0]
+        return Completion(self.model(passage), Usage(1, 10, 10))
+
+
+class Providers:
+    def find(self, _: str) -> None:
+        return None
+
+    def client(self, _: Provider) -> None:
+        return None
+
+
+@pytest.fixture
+async def sql(tmp_path: Path) -> AsyncIterator[Sql]:
+    one = Sql(SecretStr(f"sqlite:///{tmp_path / 'kgnb.db'}"))
+    await one.prepare()
+    yield one
+    await one.close()
+
+
+INFO = TaskInfo(
+    Task(7, 1, "", TaskStatus.RUNNING, True, None),
+    Novel(1, "三国演义"),
+    "zh",
+    (),
+    TaskConfig(max_content_length=250),
+    Provider("llm", "http://127.0.0.1:9/v1"),
+    "m",
+)
+
+
+def asker(sql: Sql, gate: Gate) -> Asker:
+    parts = cast("Any", (ReplyCache(sql), Providers(), gate, None, Health()))
+    return Asker(*parts, chunk_chars=200, meter=lambda *_: None)
+
+
+def refused(text: str) -> str:
+    if "张飞" in text:
+        raise ReplyRefused("provider.refused", provider="llm")
+    return told(text)
+
+
+def cut_off(text: str) -> str:
+    if len(text) > 400:
+        raise ReplyTruncated("provider.truncated", provider="llm")
+    return told(text)
+
+
+async def test_a_whole_chapter_has_no_flag(sql: Sql) -> None:
+    answer = await asker(sql, Gate(told)).ask(TEXT, INFO)
+    assert [c.name for c in answer.extraction.characters] == ["刘备", "关羽", "张飞", "曹操"]
+    assert answer.flags == frozenset()
+    assert answer.extraction.absent == []
+    assert not any(relation.unverified for relation in answer.extraction.relations)
+
+
+async def test_a_refused_part_is_left_out_only_when_there_is_no_more_trying(sql: Sql) -> None:
+    gate = Gate(refused)
+    with pytest.raises(ReplyRefused):
+        await asker(sql, gate).ask(TEXT, INFO)
+    answer = await asker(sql, gate).ask(TEXT, INFO, last_try=True)
+    assert [c.name for c in answer.extraction.characters] == ["刘备", "关羽", "曹操"]
+    assert answer.flags == {Flag.REFUSED}
+    with pytest.raises(ReplyRefused):  # nothing is left
+        await asker(sql, gate).ask(LINES[1] * 3, INFO, last_try=True)
+
+
+async def test_cut_off_replies_are_told_also_by_who_comes_later(sql: Sql) -> None:
+    gate = Gate(cut_off)
+    info = replace(INFO, config=TaskConfig(max_content_length=900))
+    answer = await asker(sql, gate).ask(TEXT, info)
+    asked = gate.asked
+    again = await asker(sql, gate).ask(TEXT, info)
+    assert answer.flags == again.flags == {Flag.SPLIT, Flag.TRUNCATED}
+    assert again.extraction == answer.extraction
+    assert gate.asked == asked
+
+
+async def test_a_chunk_that_gave_nothing_is_told(sql: Sql) -> None:
+    answer = await asker(sql, Gate(lambda _: '{"characters": []}')).ask(TEXT, INFO)
+    assert answer.flags == {Flag.EMPTY}
+    some = Gate(lambda text: told(text) if "张飞" in text else '{"events": []}')
+    part = await asker(sql, some).ask(TEXT.replace("相", "又相").replace("了", ""), INFO)
+    assert part.flags == {Flag.EMPTY}
+    assert part.extraction.characters
+
+
+async def test_quotes_and_names_are_looked_up_in_the_whole_chapter(sql: Sql) -> None:
+    def dreamt(text: str) -> str:
+        names = ["刘备", "曹操", "哈利·波特"]
+        ties = [{"source": "刘备", "target": "曹操", "evidence": "城外饮酒，三人相见"}]
+        lies = [{"source": "刘备", "target": "关羽", "evidence": "二人拔剑相斗"}]
+        return json.dumps({"characters": [{"name": n} for n in names], "relations": ties + lies})
+
+    answer = await asker(sql, Gate(dreamt)).ask(TEXT, INFO)
+    assert answer.extraction.absent == ["哈利·波特"]
+    assert [r.unverified for r in answer.extraction.relations] == [False, True]
+    assert answer.flags == {Flag.UNVERIFIED}
