@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import yaml
 from run_help import ROOT, Place, Running, environment
 
@@ -191,6 +192,27 @@ def test_compose_gives_the_node_settings_that_load(
     assert filled(services["neo4j"]["environment"]["NEO4J_AUTH"]) == "neo4j/n"
     assert filled(services["redis"]["environment"]["REDIS_PASSWORD"]) == "r"
     assert "requirepass" in services["redis"]["command"][2]
+
+
+@pytest.mark.skipif(not shutil.which("redis-server"), reason="apt-get install redis-server")
+def test_the_redis_of_compose_asks_for_its_password(compose: dict[str, Any], tmp_path: Path) -> None:
+    shell, option, script = compose["services"]["redis"]["command"]
+    script = (
+        script.replace("$$", "$").replace("/tmp/", f"{tmp_path}/").replace("dir /data", f"dir {tmp_path}")
+    )
+    script = script.rstrip("\n") + f" --port 0 --unixsocket {tmp_path}/socket\n"
+    server = Running([shell, option, script], environment(REDIS_PASSWORD="a b%c"), tmp_path)
+    server.until((tmp_path / "socket").exists)
+    with redis.Redis(unix_socket_path=str(tmp_path / "socket"), password="a b%c") as client:
+        assert client.ping()
+    with (
+        redis.Redis(unix_socket_path=str(tmp_path / "socket")) as stranger,
+        pytest.raises(redis.AuthenticationError),
+    ):
+        stranger.ping()
+    assert b"a b%c" not in Path(f"/proc/{server.process.pid}/cmdline").read_bytes()
+    server.send(signal.SIGTERM)
+    assert server.ended(10).code == 0
 
 
 def test_a_stopped_container_or_service_has_time_to_hand_back(compose: dict[str, Any]) -> None:

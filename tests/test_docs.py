@@ -8,10 +8,12 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 from run_help import KEY, ROOT, Place, environment, llm, novel
 
 from kgnb.cli import _parser
@@ -159,6 +161,49 @@ def test_every_command_in_the_text_is_one(page: Path) -> None:
         options = {option for parser in parsers for option in parser._option_string_actions}
         given = {word.split("=")[0] for word in words if word.startswith("-") and word != "-"}
         assert {o for word in given for o in word.split("/")} <= options, f"kgnb {command}"
+
+
+PROGRAMS = {
+    *("kgnb", "export", "pip", "python", "python3", "cp", "install", "bash"),
+    *("docker", "systemctl", "journalctl", "ollama", "pip-audit"),
+}
+"""What a page may ask a reader to run."""
+
+
+def other_lines() -> list[list[str]]:
+    """The lines of bash blocks as words, variables before a command left out."""
+    lines = [
+        shlex.split(line, comments=True)
+        for b in blocks()
+        if b.language == "bash"
+        for line in b.text.splitlines()
+    ]
+    bare = [[w for i, w in enumerate(words) if i or "=" not in w] for words in filter(None, lines)]
+    return [words for words in bare if words]
+
+
+def test_other_commands_name_what_there_is() -> None:
+    services = yaml.safe_load(text_of(ROOT / "compose.yaml"))["services"]
+    extras = tomllib.loads(text_of(ROOT / "pyproject.toml"))["project"]["optional-dependencies"]
+    for words in other_lines():
+        assert Path(words[0]).name in PROGRAMS or "kgnb" in words, words
+        if words[:3] == ["docker", "compose", "exec"]:
+            assert words[3] in services, words
+        for name in re.findall(r"(?:kgnb|\.)\[([\w,]+)\]", " ".join(words)):
+            assert set(name.split(",")) <= set(extras), words
+
+
+@pytest.mark.parametrize("block", [b for b in blocks() if b.language == "python"], ids=lambda b: b.page)
+def test_python_in_a_page_is_python(block: Block) -> None:
+    compile(block.text, block.page, "exec")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_files_of_the_checkout_that_a_page_names_exist(page: Path) -> None:
+    named = re.findall(
+        r"(?<![/\w])(?:deploy|notebooks|tests|bench|scripts|kgnb)/[\w./-]+\.\w+", text_of(page)
+    )
+    assert [name for name in named if not (ROOT / name).exists()] == []
 
 
 # --- names --------------------------------------------------------------------------------------------------
