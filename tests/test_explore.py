@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
@@ -11,7 +12,20 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import neo4j
 import pytest
+import sqlalchemy as sa
+from ledger_kit import (
+    execute,
+    finish_chapter,
+    finish_task,
+    new_task,
+    open_with,
+    opened,
+    set_chapter,
+    set_task,
+)
+from pydantic import SecretStr
 from run_help import STORY
 
 import kgnb
@@ -22,6 +36,9 @@ from kgnb.explore import Explorer
 from kgnb.extract.bond import together
 from kgnb.model import Extraction, ExtractionRow, Graph, GraphEdge, GraphNode, NodeKey, Relation
 from kgnb.settle import SettleRow
+from kgnb.store import tables as t
+from kgnb.store.finished import finished
+from kgnb.store.graph import GraphStore
 from kgnb.sync import BookGraph, run
 
 EVIL = "</svg><script>window.pwned=1</script>\u2028\x00"
@@ -195,7 +212,7 @@ class TestQuestions:
         for edge in edges:
             one, other = explorer.named(edge["a"]), explorer.named(edge["b"])
             turns = run(book._on(lambda app, a=one, b=other: book._turns(app, explorer, a, b)))
-            said = {t.chapter: e.properties for t in turns for e in t.edges if e.type == "KNOWS"}
+            said = {at.chapter: e.properties for at in turns for e in at.edges if e.type == "KNOWS"}
             assert sorted(said) == edge["chapters"]
             assert together(int(str(facts["strength"])) for facts in said.values()) == edge["strength"], edge
             assert all(facts["evidence"] for facts in said.values())
@@ -210,6 +227,50 @@ class TestQuestions:
         assert all(row["relations"] and row["strength"] for row in rows)
         well_formed(rows)
         assert book.between(a, a) == []
+
+
+class TestEveryEngine:
+    async def test_only_what_is_done_is_on_the_shelf(self, sql_url: str) -> None:
+        async with opened(sql_url) as ledger:
+            _, done = await new_task(ledger, 2, salt="甲")
+            await finish_task(ledger, done, 10)
+            _, broken = await new_task(ledger, 2, salt="乙")
+            await open_with(ledger, broken, 20)
+            _, failed = await new_task(ledger, 2, salt="丙")
+            first, second = (await open_with(ledger, failed, 30)).chapters
+            assert await finish_chapter(ledger, failed, first, 31)
+            await execute(ledger, set_chapter(failed, second, status="failed"))
+            await execute(ledger, set_task(failed, status="failed", completed_chapters=1))
+            assert [one.task_id for one in await finished(ledger._sql)] == [done]  # its graph isn't whole
+            await execute(ledger, sa.update(t.task_facts).values(settled=True))
+            assert [one.task_id for one in await finished(ledger._sql)] == [failed, done]
+            await execute(ledger, set_task(broken, status="completed", completed_chapters=2))
+            _, newer, oldest = await finished(ledger._sql)  # another program's word is enough
+            assert (newer.task_id, newer.title) == (broken, "书乙")
+            assert (oldest.title, oldest.author, oldest.chapters) == ("书甲", "人甲", 2)
+            await execute(ledger, sa.update(t.novels).values(is_deleting=True))
+            assert await finished(ledger._sql) == []
+
+    async def test_rows_of_single_chapters(self, sql_url: str) -> None:
+        async with opened(sql_url) as ledger:
+            novel_id, task = await new_task(ledger, 3)
+            await finish_task(ledger, task, 10)
+            rows = await ledger.settle_rows(novel_id)
+            chapters = [one.row.chapter_id for one in await asyncio.to_thread(list, rows)]
+            only = await asyncio.to_thread(list, rows.only({chapters[1], 999}))
+            assert (len(chapters), [one.row.chapter_id for one in only]) == (3, [chapters[1]])
+
+    async def test_sizes_are_counted_by_novel(self, bolt: Any) -> None:
+        store = GraphStore(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database)
+        try:
+            await store.prepare()
+            with neo4j.GraphDatabase.driver(bolt.uri, auth=(bolt.user, bolt.password)) as driver:
+                for label, novel in (("Character", 1), ("Location", 1), ("Event", 2), ("Chapter", 3)):
+                    question = f"CREATE (:{label} {{id: $id, name: $id, novel_id: $novel}})"
+                    driver.execute_query(question, id=f"{label}-{novel}", novel=novel)
+            assert await store.sizes() == {1: 2, 2: 1}
+        finally:
+            await store.close()
 
 
 # --- without engines ----------------------------------------------------------------------------------------
