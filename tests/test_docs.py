@@ -61,7 +61,7 @@ def text_of(page: Path) -> str:
 
 def blocks() -> list[Block]:
     return [
-        Block(page.stem, language, info, text)
+        Block(page.stem, language, info, text.replace("\\\n", ""))
         for page in PAGES
         for _, language, info, text in FENCE.findall(text_of(page))
     ]

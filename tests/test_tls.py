@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 import sqlalchemy as sa
 from conftest import outside
 from proxy_help import Proxy
 from redis.connection import parse_url
-from secure_help import Authority, authority, mariadb
+from run_help import Place, llm, novel
+from secure_help import Authority, Maria, authority, mariadb
 
 from kgnb.app import open_app
 from kgnb.errors import ServiceDown, ServiceRefused, SettingsError
@@ -33,17 +35,23 @@ class Service:
     name: str
 
 
+@pytest.fixture(scope="module")
+def maria(tls: Authority, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Maria]:
+    with mariadb(tmp_path_factory.mktemp("sql") / "maria", tls) as one:
+        one.run(
+            "CREATE DATABASE novel; CREATE USER kgnb@'%' IDENTIFIED BY 'a pass' REQUIRE SSL; "
+            "GRANT ALL ON novel.* TO kgnb@'%'"
+        )
+        yield one
+
+
 @pytest.fixture(params=["redis", "redis-url", "bolt", "sql"])
-def service(request: pytest.FixtureRequest, tls: Authority, tmp_path: Path) -> Iterator[Service]:
+def service(request: pytest.FixtureRequest, tls: Authority) -> Iterator[Service]:
     kind = request.param
     if kind == "sql":
-        with mariadb(tmp_path / "maria", tls) as maria:
-            maria.run(
-                "CREATE DATABASE novel; CREATE USER kgnb@'%' IDENTIFIED BY 'a pass' REQUIRE SSL; "
-                "GRANT ALL ON novel.* TO kgnb@'%'"
-            )
-            at = {"db_host": "127.0.0.1", "db_port": maria.port, "db_user": "kgnb", "db_password": "a pass"}
-            yield Service({**at, "db_ssl": True}, "db_ssl_ca", "sql")
+        port = request.getfixturevalue("maria").port
+        at = {"db_host": "127.0.0.1", "db_port": port, "db_user": "kgnb", "db_password": "a pass"}
+        yield Service({**at, "db_ssl": True}, "db_ssl_ca", "sql")
     elif kind.startswith("redis"):
         at = parse_url(outside("KGNB_TEST_REDIS_URL"))
         with Proxy(at["host"], at["port"], tls.server()) as proxy:
@@ -70,6 +78,34 @@ async def test_our_own_ca(service: Service, tls: Authority) -> None:
         await reach(service)
     assert refused.value.key.endswith(".untrusted")
     assert Settings.model_fields[service.ca].validation_alias in str(refused.value)
+
+
+def test_a_book_with_nothing_in_the_clear(tls: Authority, maria: Maria, tmp_path: Path) -> None:
+    """Also a node's other connections: the lease renewer's, and those of the process that settles."""
+    at = {**parse_url(outside("KGNB_TEST_REDIS_URL")), "db": 8}
+    with redis.Redis(**at) as client:
+        client.flushdb()
+    host, port = outside("KGNB_TEST_NEO4J_URI").rpartition("/")[2].split(":")
+    ways = Proxy(at["host"], at["port"], tls.server()), Proxy(host, int(port), tls.server())
+    with ways[0] as queue, ways[1] as graph, llm() as server:
+        env = {
+            "REDIS_HOST": "localhost",
+            "REDIS_PORT": str(queue.port),
+            "REDIS_DB": "8",
+            "REDIS_PASSWORD": at["password"],
+            "KGNB_REDIS_CA": str(tls.ca),
+            "DB_HOST": "127.0.0.1",
+            "DB_PORT": str(maria.port),
+            "DB_USER": "kgnb",
+            "DB_PASSWORD": "a pass",
+            "KGNB_DB_SSL_CA": str(tls.ca),
+            "NEO4J_URI": f"bolt://127.0.0.1:{graph.port}",
+            "NEO4J_PASSWORD": outside("KGNB_TEST_NEO4J_PASSWORD"),
+            "KGNB_NEO4J_CA": str(tls.ca),
+        }
+        done = Place(tmp_path, server.env() | env).build(novel(tmp_path / "b.txt", 4), "--provider", "dryrun")
+    assert done["completed"] == 4
+    assert done["characters"] > 0
 
 
 @pytest.mark.parametrize("ca", ["redis_ca", "db_ssl_ca", "neo4j_ca"])
@@ -111,5 +147,5 @@ async def test_a_server_without_tls_is_never_spoken_to_in_the_clear(name: str, t
         given["neo4j_password"] = outside("KGNB_TEST_NEO4J_PASSWORD")
     wanted = {"sql": name == "sql", "queue": name == "redis", "graph": name == "bolt"}
     with pytest.raises((ServiceRefused, ServiceDown)):
-        async with open_app(Settings.load(data=tmp_path, **given), **wanted):
+        async with open_app(Settings.load(data=tmp_path, lease_seconds=3, **given), **wanted):
             pass
