@@ -148,7 +148,7 @@ def _connect(settings: Settings, engines: Embedded | None, queue: bool, graph: b
     sql_place = _sql_place(settings)
     graph_place = _graph_place(settings, engines) if graph else None
     sql = sql_place.open()
-    ledger = Ledger(sql)
+    ledger = Ledger(sql, thing_kinds=settings.thing_kinds)
     return App(
         settings=settings,
         sql=sql,

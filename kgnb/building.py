@@ -106,23 +106,26 @@ async def plan(app: App, book: Book, path: Path, provider_name: str | None, *, a
     """Imports the book and finds or makes its task (design: book identity); queues it unless it is queued.
 
     Chapters that an unfinished task doesn't have, because the book grew meanwhile, get a task of their own,
-    queued behind it.
+    queued behind it. Where the settings name kinds of things, only tasks that ask for these are meant; new
+    chapters are asked for what the others were.
     """
     provider = chosen_provider(app, provider_name)
     model = model_of(provider, await app.ledger.default_config())
     size = await asyncio.to_thread(lambda: path.stat().st_size)
     imported = await app.ledger.import_book(book, file_path=str(path), file_size=size)
-    before = [] if again else await app.ledger.tasks_with(imported.novel_id, provider.name, model)
-    missing = await app.ledger.unplanned(imported.novel_id, provider.name, model) if before else []
+    key = imported.novel_id, provider.name, model
+    before = [] if again else await app.ledger.tasks_with(*key, _own_kinds(app))
+    missing = await app.ledger.unplanned(*key, only=[task.id for task in before]) if before else []
     live = [task for task in before if task.status is not TaskStatus.CANCELLED]
+    kinds = _own_kinds(app) or (before[-1].thing_kinds if before else None)
     if (unfinished := next((task for task in live if not task.ended), None)) is not None:
         if missing:
-            await _new_task(app, book, imported, provider, model, missing)
+            await _new_task(app, book, imported, provider, model, missing, kinds)
         await _queue(app, unfinished, provider)
         return Plan(book, imported, provider, model, unfinished, found_finished=False, resumed=True)
     if live and not missing:
         return Plan(book, imported, provider, model, live[-1], found_finished=True, resumed=False)
-    task = await _new_task(app, book, imported, provider, model, missing or None)
+    task = await _new_task(app, book, imported, provider, model, missing or None, kinds)
     return Plan(book, imported, provider, model, task, found_finished=False, resumed=False)
 
 
@@ -132,14 +135,26 @@ async def _is_finished(app: App, book: Book, provider: Provider) -> bool:
     novel_id = await app.ledger.find_book(book.sha256)
     if novel_id is None:
         return False
-    tasks = await app.ledger.tasks_with(novel_id, provider.name, model)
+    tasks = await app.ledger.tasks_with(novel_id, provider.name, model, _own_kinds(app))
     live = [task for task in tasks if task.status is not TaskStatus.CANCELLED]
     ended = bool(live) and all(task.ended for task in live)
-    return ended and not await app.ledger.uncovered(novel_id, provider.name, model)
+    only = [task.id for task in tasks]
+    return ended and not await app.ledger.uncovered(novel_id, provider.name, model, only=only)
+
+
+def _own_kinds(app: App) -> tuple[str, ...] | None:
+    """The kinds of things that the settings ask for; None where they leave it to the config."""
+    return app.ledger.own_kinds or None
 
 
 async def _new_task(
-    app: App, book: Book, imported: Imported, provider: Provider, model: str, chapters: list[int] | None
+    app: App,
+    book: Book,
+    imported: Imported,
+    provider: Provider,
+    model: str,
+    chapters: list[int] | None,
+    kinds: Sequence[str] | None,
 ) -> Task:
     everything = chapters is None or len(chapters) == len(imported.chapters)
     task_id = await app.ledger.create_task(
@@ -150,6 +165,7 @@ async def _new_task(
         name=book.title,
         queue=app.settings.prefixes[0] + provider.key,
         chapter_ids=None if everything else chapters,
+        thing_kinds=kinds,
     )
     task = await app.ledger.task(task_id)
     assert task is not None

@@ -87,6 +87,8 @@ def _given(args: argparse.Namespace) -> dict[str, Any]:
         given["resume_from"] = args.resume_from
     if getattr(args, "providers", None):
         given["providers"] = args.providers
+    if getattr(args, "kinds", None):
+        given["kinds"] = args.kinds
     return given | Settings.for_slots(getattr(args, "slots", None))
 
 
@@ -316,6 +318,7 @@ def _book_options(added: argparse.ArgumentParser) -> None:
     added.add_argument("book", metavar="BOOK", help=say("cli.help_book"))
     added.add_argument("--title", help=say("cli.help_title"))
     added.add_argument("--author", help=say("cli.help_author"))
+    added.add_argument("--kinds", metavar="a,b", help=say("cli.help_kinds"))
     added.add_argument("--again", action="store_true", help=say("cli.help_again"))
 
 

@@ -382,6 +382,8 @@ class NameEntry:
     first_chapter: int = 0
     last_chapter: int = 0
     chapters: int = 0
+    reasons: tuple[tuple[str, str, str], ...] = ()
+    """(alias, name that it was joined with, why), where the pre-scan said why."""
 
 
 # --- providers and tasks ------------------------------------------------------------------------------------
@@ -440,6 +442,7 @@ class Task:
     queue: str = ""
     settled: bool = False
     error: str = ""
+    thing_kinds: tuple[str, ...] | None = None  # None: not decided before it is opened
 
     @property
     def ended(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -138,6 +139,9 @@ class Settings(BaseSettings):
     # --- extraction and providers
     chunk_chars: int = Field(8_000, validation_alias="KGNB_CHUNK_CHARS", ge=200)
     """Characters in one request; an ordinary chapter is one chunk."""
+    kinds: str = Field("", validation_alias="KGNB_THING_KINDS")
+    """Kinds of things beyond people, places, organizations and events, comma-separated (法宝,功法); empty:
+    what the default row of knowledge_graph_configs enables."""
     openai_base_url: str = Field("", validation_alias="OPENAI_BASE_URL")
     openai_api_key: SecretStr = Field(SecretStr(""), validation_alias="OPENAI_API_KEY")
     openai_model: str = Field("", validation_alias="OPENAI_MODEL")
@@ -355,6 +359,11 @@ class Settings(BaseSettings):
     def wanted_providers(self) -> tuple[str, ...]:
         """Lower-case names from KG_WORKER_PROVIDERS; empty = all."""
         return tuple(n.strip().lower() for n in self.providers.split(",") if n.strip())
+
+    @property
+    def thing_kinds(self) -> tuple[str, ...]:
+        """The names in KGNB_THING_KINDS."""
+        return tuple(filter(None, map(str.strip, re.split("[,，、;；]", self.kinds))))
 
     @property
     def keys_path(self) -> Path:

@@ -14,7 +14,8 @@ import struct
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -123,6 +124,13 @@ def settle_here(job: SettleJob, permit: Path) -> SettleResult:
         return asyncio.run(_settle(job, allowed))
 
 
+async def _with_kinds(ledger: Ledger, job: SettleJob) -> TaskConfig:
+    """The job's config with the kinds of things that any task of the novel asks for."""
+    asked = (task.thing_kinds or () for task in await ledger.tasks_of(job.novel.id))
+    kinds = dict.fromkeys((*job.config.thing_kinds, *chain.from_iterable(asked)))
+    return replace(job.config, thing_kinds=tuple(kinds))
+
+
 async def _settle(job: SettleJob, allowed: Permit) -> SettleResult:
     sql, graph = job.sql.open(), job.graph.open()
     try:
@@ -131,7 +139,7 @@ async def _settle(job: SettleJob, allowed: Permit) -> SettleResult:
         rows = await ledger.settle_rows(job.novel.id)
         names = await ledger.names(job.novel.id)
         final = novel_graph(
-            *(job.novel, chapters, rows, names, job.config),
+            *(job.novel, chapters, rows, names, await _with_kinds(ledger, job)),
             stands=lambda forms: evidence.standing(forms, ledger.texts_blocking(job.novel.id)),
         )
         # Tasks that no kgnb ever opened: an old worker's graph isn't ours to take away.

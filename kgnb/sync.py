@@ -186,16 +186,18 @@ def build(
     title: str | None = None,
     author: str | None = None,
     data: str | Path | None = None,
+    kinds: str = "",
     again: bool = False,
     progress: bool = True,
 ) -> BookGraph:
     """Turns a book (.txt, .md, .epub) into a knowledge graph and returns it.
 
     ``provider``: ``"rules"``, or a provider's name; by default the one that ``OPENAI_…`` describe, else the
-    rules. ``slots``: chapters in flight, over both caps. The same book again is found, not paid again, and an
+    rules. ``slots``: chapters in flight, over both caps. ``kinds``: of things to extract too, ``"法宝,功法"``
+    (KGNB_THING_KINDS). The same book again is found, not paid again, and an
     unfinished one goes on where it was. Raises the KgnbError tree of :mod:`kgnb.errors`.
     """
-    settings = _settings(data, slots)
+    settings = _settings(data, slots, kinds)
     return run(_build(settings, Path(book), provider, title, author, again, progress))
 
 
@@ -256,8 +258,9 @@ async def _opened(settings: Settings, wanted: shelf.Wanted, place: object) -> Bo
         return await asyncio.to_thread(BookGraph, result, one.title, settings, told="explore.opened")
 
 
-def _settings(data: str | Path | None, slots: int | None) -> Settings:
+def _settings(data: str | Path | None, slots: int | None, kinds: str = "") -> Settings:
     given: dict[str, Any] = {} if data is None else {"data": Path(data)}
+    given |= {"kinds": kinds} if kinds else {}
     settings = Settings.load(**given, **Settings.for_slots(slots))
     use_language(settings.lang)
     return settings

@@ -97,6 +97,8 @@ class TaskKeeper:
         ledger = self._stores.ledger
         novel = await ledger.novel(task.novel_id)
         config = await ledger.default_config()
+        if task.thing_kinds is not None:
+            config = replace(config, thing_kinds=task.thing_kinds)
         answering = asked_by(task, provider)
         model = task.model if answering.name == task.provider else ""
         info = TaskInfo(
@@ -259,8 +261,10 @@ class TaskKeeper:
         stage = self._stores.graph if self._stores.graph_place.fresh else None
         async with rehearsing(stage, self._stores.health):
             found, state = await self._pool.run(scan_here, self._stores.sql_place, task.novel_id, lang)
-        frozen = await self._stores.ledger.freeze_names(task.id, task.novel_id, found, state)
-        return await self._remember(task, claim.queue, provider, frozen)
+        ledger = self._stores.ledger
+        kinds = (await ledger.default_config()).thing_kinds
+        frozen = await ledger.freeze_names(task.id, task.novel_id, found, state, kinds)
+        return await self._remember(await ledger.task(task.id) or task, claim.queue, provider, frozen)
 
     async def bury(self, buried: Sequence[Buried]) -> None:
         """Marks chapters failed that the queue moved to the dead list."""

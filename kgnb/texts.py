@@ -1997,6 +1997,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cli.help_book": ("书：.txt、.md 或 .epub", "the book: .txt, .md or .epub"),
     "cli.help_title": ("书名（默认取自书中或文件名）", "title (default: from the book or its file name)"),
     "cli.help_author": ("作者", "author"),
+    "cli.help_kinds": (
+        "除人物、地点、组织、事件外还要提取的种类，如 法宝,功法",
+        "kinds of things to extract beyond people, places, organizations and events, e.g. items,skills",
+    ),
     "cli.help_again": ("即使已有结果也重新做一遍", "make it anew even if it is finished"),
     "cli.help_providers_group": (
         "查看、添加、测试、停用提供方",

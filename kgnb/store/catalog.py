@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from kgnb.model import (
     CHARACTER_RELATIONS,
+    EXTRACTED_LABELS,
     LABELS,
     RELATION_TYPE,
     RULES,
@@ -23,7 +24,18 @@ from kgnb.model import (
 from kgnb.store import tables as t
 from kgnb.store.sql import Sql, upsert
 
-_OWN_KINDS = {label.lower() for label in LABELS} | {f"{label.lower()}s" for label in LABELS} | {"person"}
+_LABEL_OF = {
+    word: label
+    for label, words in {
+        "Character": "character characters person persons people 人物 角色",
+        "Location": "location locations place places 地点 地名",
+        "Organization": "organization organizations organisation organisations 组织 机构 势力",
+        "Event": "event events 事件",
+    }.items()
+    for word in words.split()
+}
+"""How configs call the four kinds."""
+_OWN_KINDS = _LABEL_OF.keys() | {word for label in LABELS for word in (label.lower(), f"{label.lower()}s")}
 MAX_KINDS = 20
 """Bounds what rows of a table can add to every prompt."""
 
@@ -40,6 +52,8 @@ class ProviderRow:
 
 class Catalog:
     """The part of the ledger that keeps ``ai_providers`` and reads ``knowledge_graph_configs``."""
+
+    own_kinds: tuple[str, ...] = ()
 
     def __init__(self, sql: Sql) -> None:
         self._sql = sql
@@ -90,20 +104,23 @@ class Catalog:
         return await self._sql.run(_gone)
 
     async def default_config(self) -> TaskConfig:
-        """The default row of ``knowledge_graph_configs``, or kgnb's defaults where there is none."""
+        """The default row of ``knowledge_graph_configs``, or kgnb's defaults where there is none; with this
+        process's own kinds of things where it has some."""
         query = (
             sa.select(t.configs).where(t.configs.c.is_default == 1).order_by(t.configs.c.id.desc()).limit(1)
         )
         row = await self._sql.run(lambda c: c.execute(query).mappings().first(), write=False)
         if row is None:
-            return TaskConfig()
+            return TaskConfig(thing_kinds=self.own_kinds)
+        given = row["relation_types"]
         return TaskConfig(
             ai_provider=(row["ai_provider"] or "").strip(),
             ai_model=(row["ai_model"] or "").strip(),
             use_ai=row["use_ai"] is None or bool(row["use_ai"]),
             max_content_length=row["max_content_length"] or TaskConfig().max_content_length,
-            relation_types=_relation_types(row["relation_types"]),
-            thing_kinds=_thing_kinds(row["entity_types"]),
+            relation_types=() if _is_off(row["enable_relation_extraction"]) else _relation_types(given),
+            labels=_labels(row["entity_types"]),
+            thing_kinds=self.own_kinds or read_kinds(row["entity_types"]),
         )
 
 
@@ -187,6 +204,17 @@ def _relation_types(value: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*known, *more)))[: len(CHARACTER_RELATIONS) + MAX_KINDS]
 
 
-def _thing_kinds(value: Any) -> tuple[str, ...]:
+def _is_off(flag: Any) -> bool:
+    return flag is not None and not flag
+
+
+def _labels(value: Any) -> tuple[str, ...]:
+    """The four kinds less those that are switched off; all where a row would leave nothing at all."""
+    off = {_LABEL_OF[kind.lower()] for kind, on in _kinds(value) if not on and kind.lower() in _LABEL_OF}
+    return tuple(label for label in EXTRACTED_LABELS if label not in off) or EXTRACTED_LABELS
+
+
+def read_kinds(value: Any) -> tuple[str, ...]:
+    """The enabled kinds of an ``entity_types`` value beyond the four of every book."""
     kinds = (clean(kind, 40) for kind, enabled in _kinds(value) if enabled)
     return tuple(dict.fromkeys(k for k in kinds if k and k.lower() not in _OWN_KINDS))[:MAX_KINDS]

@@ -123,14 +123,20 @@ class Lives:
     # --- names
 
     async def freeze_names(
-        self, task_id: int, novel_id: int, names: Sequence[NameEntry], state: str = ""
+        self,
+        task_id: int,
+        novel_id: int,
+        names: Sequence[NameEntry],
+        state: str = "",
+        kinds: Sequence[str] = (),
     ) -> list[NameEntry]:
         """Stores the names of the task's prompts once; the first call wins, and its names are returned.
 
         They become the novel's name table, unless one is there and ``state`` (``text_state`` when the scan
-        began) is not that of the present text.
+        began) is not that of the present text. ``kinds``: of things that the task asks for from now on,
+        unless it has its own.
         """
-        return await self._sql.run(lambda c: _freeze(c, task_id, novel_id, names, state))
+        return await self._sql.run(lambda c: _freeze(c, task_id, novel_id, names, state, kinds))
 
     async def task_names(self, task_id: int) -> list[NameEntry] | None:
         """The names that the task's prompts use; None before they were frozen."""
@@ -287,7 +293,12 @@ def _frozen(c: sa.Connection, task_id: int) -> list[NameEntry] | None:
 
 
 def _freeze(
-    c: sa.Connection, task_id: int, novel_id: int, names: Sequence[NameEntry], state: str
+    c: sa.Connection,
+    task_id: int,
+    novel_id: int,
+    names: Sequence[NameEntry],
+    state: str,
+    kinds: Sequence[str],
 ) -> list[NameEntry]:
     task, _ = locked_task(c, task_id)
     stored = _frozen(c, task_id)
@@ -299,7 +310,8 @@ def _freeze(
         (n.name, n.aliases, n.kind, n.mentions, n.first_chapter, n.last_chapter, n.chapters) for n in names
     ]
     text = json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
-    row = {"task_id": task_id, "novel_id": novel_id, "token": 0, "settled": 0, "names": text}
-    upsert(c, t.task_facts, [row], lambda _, new: {"names": new.names})
+    asked = json.dumps(list(kinds if task.thing_kinds is None else task.thing_kinds), ensure_ascii=False)
+    row = {"task_id": task_id, "novel_id": novel_id, "token": 0, "settled": 0, "names": text, "kinds": asked}
+    upsert(c, t.task_facts, [row], lambda _, new: {"names": new.names, "kinds": new.kinds})
     replace_names(c, novel_id, names, state)
     return list(names)

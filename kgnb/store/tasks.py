@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -35,12 +36,16 @@ class Tasks:
         name: str,
         queue: str = "",
         chapter_ids: Sequence[int] | None = None,
+        thing_kinds: Sequence[str] | None = None,
     ) -> int:
         """Creates a task over the whole novel, or over some of its chapters; returns its id.
 
         ``queue`` is where its item will wait: it is queued there again should that item be lost.
+        ``thing_kinds`` are asked for whatever the config says when it is opened.
         """
-        facts = {"provider": provider, "model": model, "queue": queue, "token": 0, "settled": 0}
+        kinds = None if thing_kinds is None else json.dumps(list(thing_kinds), ensure_ascii=False)
+        facts: dict[str, Any] = {"provider": provider, "model": model, "queue": queue, "kinds": kinds}
+        facts |= {"token": 0, "settled": 0}
         return await self._sql.run(
             lambda c: new_task(
                 self._sql, c, novel_id, use_ai=use_ai, name=name, chapter_ids=chapter_ids, facts=facts
@@ -56,29 +61,39 @@ class Tasks:
         )
         return next(iter(await self._read(query.order_by(t.tasks.c.id.desc()).limit(1))), None)
 
-    async def tasks_with(self, novel_id: int, provider: str, model: str) -> list[Task]:
-        """The novel's tasks with this provider (case aside) and model, oldest first."""
+    async def tasks_with(
+        self, novel_id: int, provider: str, model: str, kinds: Collection[str] | None = None
+    ) -> list[Task]:
+        """The novel's tasks with this provider (case aside) and model, oldest first; where ``kinds`` are
+        given, those that ask for just these things."""
         mine = t.tasks.c.id.in_(_mine(novel_id, provider, model))
-        return await self._read(task_query().where(mine).order_by(t.tasks.c.id))
+        found = await self._read(task_query().where(mine).order_by(t.tasks.c.id))
+        return [task for task in found if kinds is None or set(task.thing_kinds or ()) == set(kinds)]
 
-    async def unplanned(self, novel_id: int, provider: str, model: str) -> list[int]:
+    async def unplanned(
+        self, novel_id: int, provider: str, model: str, *, only: Collection[int] | None = None
+    ) -> list[int]:
         """The :meth:`uncovered` chapters that no unfinished task is going to deal with either.
 
         An unfinished task over the whole novel that was opened already keeps to the chapters it has: its
-        names were frozen before the others came.
+        names were frozen before the others came. Where ``only`` is given, its tasks alone count.
         """
-        return await self._sql.run(lambda c: _unplanned(c, novel_id, provider, model))
+        return await self._sql.run(lambda c: _unplanned(c, novel_id, _mine(novel_id, provider, model, only)))
 
     async def tasks_of(self, novel_id: int) -> list[Task]:
         """The novel's tasks, oldest first."""
         return await self._read(task_query().where(t.tasks.c.novel_id == novel_id).order_by(t.tasks.c.id))
 
-    async def uncovered(self, novel_id: int, provider: str, model: str) -> list[int]:
+    async def uncovered(
+        self, novel_id: int, provider: str, model: str, *, only: Collection[int] | None = None
+    ) -> list[int]:
         """Ids of the chapters whose present text no task with this provider and model has dealt with.
 
-        A chapter that failed, or that was too short, counts as dealt with.
+        A chapter that failed, or that was too short, counts as dealt with. Where ``only`` is given, its tasks
+        alone count.
         """
-        return await self._sql.run(lambda c: _uncovered(c, novel_id, provider, model), write=False)
+        mine = _mine(novel_id, provider, model, only)
+        return await self._sql.run(lambda c: _uncovered(c, novel_id, mine), write=False)
 
     async def task(self, task_id: int) -> Task | None:
         """The task, or None."""
@@ -119,7 +134,7 @@ def task_query() -> sa.Select[Any]:
     k, f = t.tasks.c, t.task_facts.c
     return sa.select(
         *(k.id, k.novel_id, k.task_name, k.status, k.use_ai, k.chapter_ids, k.error_message),
-        *(f.provider, f.model, f.queue, f.settled, f.token),
+        *(f.provider, f.model, f.queue, f.settled, f.token, f.kinds),
     ).select_from(t.tasks.outerjoin(t.task_facts, k.id == f.task_id))
 
 
@@ -138,6 +153,7 @@ def read_task(row: Any) -> Task:
         queue=row["queue"] or "",
         settled=bool(row["settled"]),
         error=row["error_message"] or "",
+        thing_kinds=None if row["kinds"] is None else tuple(json.loads(row["kinds"])),
     )
 
 
@@ -240,16 +256,17 @@ def _progress(c: sa.Connection, task_id: int) -> Progress:
     return Progress(total=sum(counts.values()), chars=chars, usage=Usage(*usage), **by_status)
 
 
-def _mine(novel_id: int, provider: str, model: str) -> sa.Select[Any]:
+def _mine(novel_id: int, provider: str, model: str, only: Collection[int] | None = None) -> sa.Select[Any]:
     f = t.task_facts.c
     same = f.novel_id == novel_id, sa.func.lower(f.provider) == provider.lower(), f.model == model
-    return sa.select(f.task_id).where(*same)
+    query = sa.select(f.task_id).where(*same)
+    return query if only is None else query.where(f.task_id.in_(only))
 
 
-def _unplanned(c: sa.Connection, novel_id: int, provider: str, model: str) -> list[int]:
-    left = _uncovered(c, novel_id, provider, model)
+def _unplanned(c: sa.Connection, novel_id: int, mine: sa.Select[Any]) -> list[int]:
+    left = _uncovered(c, novel_id, mine)
     s = t.chapter_status.c
-    for task_id in sorted(c.scalars(_mine(novel_id, provider, model))) if left else ():
+    for task_id in sorted(c.scalars(mine)) if left else ():
         task, _ = locked_task(c, task_id)
         if task is None or task.ended or task.status is TaskStatus.CANCELLED:
             continue
@@ -265,9 +282,8 @@ def _unplanned(c: sa.Connection, novel_id: int, provider: str, model: str) -> li
     return left
 
 
-def _uncovered(c: sa.Connection, novel_id: int, provider: str, model: str) -> list[int]:
+def _uncovered(c: sa.Connection, novel_id: int, mine: sa.Select[Any]) -> list[int]:
     k, e, s = t.chapters.c, t.extractions.c, t.chapter_status.c
-    mine = _mine(novel_id, provider, model)
     done: dict[int, set[str]] = defaultdict(set)
     for chapter_id, found in c.execute(sa.select(e.chapter_id, e.text_hash).where(e.task_id.in_(mine))):
         done[chapter_id].add(found)

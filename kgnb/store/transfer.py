@@ -5,6 +5,7 @@ What is there already stays as it is: taking the same record up again adds nothi
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from kgnb.model import (
 )
 from kgnb.store import tables as t
 from kgnb.store.books import extend_names, take_up_book
+from kgnb.store.catalog import read_kinds
 from kgnb.store.record import insert_rows
 from kgnb.store.sql import Row, Sql, storable
 from kgnb.store.tasks import counted, new_task, set_task
@@ -69,6 +71,7 @@ class SavedTask(_Saved):
     chapter_ids: tuple[int, ...] | None = None
     provider: str = Field("", max_length=100)
     model: str = Field("", max_length=200)
+    thing_kinds: tuple[str, ...] | None = None
 
 
 class SavedState(_Saved):
@@ -215,7 +218,10 @@ def _new_task(sql: Sql, c: sa.Connection, task: SavedTask, novel_id: int, chapte
         use_ai=task.use_ai,
         name=storable(task.name),
         chapter_ids=None if only is None else [chapters[i] for i in only if i in chapters],
-        facts={"provider": task.provider, "model": task.model, "queue": "", "token": 0, "settled": 0},
+        facts={
+            **{"provider": task.provider, "model": task.model, "queue": "", "token": 0, "settled": 0},
+            "kinds": None if task.thing_kinds is None else json.dumps(read_kinds(list(task.thing_kinds))),
+        },
     )
     # Nobody starts it by itself: where the file comes from it may still be running.
     set_task(c, task_id, status=TaskStatus.PAUSED, paused_at=beijing_now())
