@@ -167,6 +167,45 @@ def test_a_family_is_no_person() -> None:
     assert "Mosses" not in people
 
 
+def english(text: str, times: int = 6) -> dict[str, NameEntry]:
+    return {e.name: e for e in names.scan([(1, text * times)], "en") if e.kind == "Character"}
+
+
+def test_the_eldest_daughter_has_the_bare_title() -> None:
+    found = english(
+        '"Yes," said Nora Hale. Nora laughed. "Sit down, Miss Hale," said Mr. Crane. Miss Hale sat down.\n'
+        '"No," said Ada Lisle. Ada wept. Miss Ada went out. "Well," said Miss Lisle. She saw Mr. Crane.\n'
+    )
+    assert bearer(found, "Miss Hale") is bearer(found, "Nora")
+    assert bearer(found, "Miss Lisle") is not bearer(found, "Ada")
+    assert bearer(found, "Miss Ada") is bearer(found, "Ada")
+
+
+def test_a_rank_is_no_lady_who_never_bears_it() -> None:
+    found = english(
+        '"Yes," said Miss Eleanor Marsh. Eleanor smiled. "No," said General Marsh.\n'
+        '"March!" cried Captain Rhea Voss. Rhea nodded. "Halt," said Captain Voss. She turned.\n'
+    )
+    assert bearer(found, "General Marsh") is not bearer(found, "Eleanor")
+    assert bearer(found, "Captain Voss") is bearer(found, "Rhea")
+
+
+def test_couples_are_both_there() -> None:
+    text = '"Oh," said Mr. Hale. "So," said Mrs. Hale. Mr. and Mrs. Hale dined. The Hales left.\n'
+    found = english(text)
+    assert found["Mrs. Hale"].mentions == 6 * 3
+    assert found["Mr. Hale"].mentions == 6 * 3
+    assert "Hales" not in found
+
+
+def test_exclamations_and_places_are_no_persons() -> None:
+    found = english(
+        '"Humph! I know," said Tom Gray. "Humph," he said again. Tom lived at Oakham, near Oakham Mill.\n'
+        "Tom rode to Oakham. He stayed in Oakham, left Oakham and returned from Oakham.\n"
+    )
+    assert set(found) == {"Tom Gray"}
+
+
 def test_trie_matches_the_longest_word() -> None:
     found = re.findall(
         trie.pattern(["关", "关羽", "关云长", "a.b", "张飞"]), "关云长与关羽、张飞过关，axb a.b"

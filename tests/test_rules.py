@@ -89,6 +89,21 @@ def test_what_an_english_text_says_of_a_tie(text: str, tie: tuple[str, str, str]
     assert tie in ties(text, "en")
 
 
+def test_husband_and_wife_are_both_meant() -> None:
+    hales = [
+        NameEntry("Mr. Hale", (), "Character", 9),
+        NameEntry("Mrs. Hale", (), "Character", 9),
+        NameEntry("Anne", (), "Character", 9),
+    ]
+    found = rules.extract("Mrs. Hale met Mr. Hale. Mr. and Mrs. Hale left.", lang="en", names=hales)
+    assert ("Mr. Hale", "SPOUSE", "Mrs. Hale") in {(r.source, r.type, r.target) for r in found.relations}
+    found = rules.extract("Mr. Hale. Mrs. Hale. Anne saw the Hales.", lang="en", names=hales)
+    ties = {(r.source, r.type, r.target) for r in found.relations}
+    assert {("Anne", "KNOWS", "Mr. Hale"), ("Anne", "KNOWS", "Mrs. Hale")} <= ties
+    found = rules.extract("Anne saw the Hales and Mr. Hale.", lang="en", names=hales)
+    assert {r.target for r in found.relations} == {"Mr. Hale"}
+
+
 def test_no_tie_is_read_into_mere_company() -> None:
     assert {t for _, t, _ in ties("刘备与关羽饮酒。张飞战船已到，吕布笑。")} == {"KNOWS"}
 

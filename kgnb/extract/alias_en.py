@@ -7,77 +7,27 @@ sentence are two.
 
 from __future__ import annotations
 
-import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
+from kgnb.extract import couples
 from kgnb.extract import words_en as words
-from kgnb.extract.names_en import Span, key
-from kgnb.extract.people import People, Stands
+from kgnb.extract.bearers_en import Bearers, clash
 
-_SENTENCE_END = re.compile(r"[.!?](?=[\s\"])|\n")
-_ABBREVIATED = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Rev)\.$")
-_PRONOUN = re.compile(r"\b(he|him|his|himself|she|her|hers|herself)\b", re.IGNORECASE)
 _WITH_FIRST = (words.FEMALE - {"mrs", "mistress"}) | frozenset(
     ("master", "sir", "uncle", "cousin", "king", "st")
 )
-_MILITARY = words.RANKS & words.NEUTRAL
-WINDOW = 1500
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """A name taken apart."""
+class Resolver(Bearers):
+    """Resolves the aliases of one book."""
 
-    titles: tuple[str, ...]
-    rest: tuple[str, ...]
-
-    @property
-    def first(self) -> str:
-        """The first word after the titles."""
-        return self.rest[0] if self.rest else ""
-
-    @property
-    def last(self) -> str:
-        """The last word."""
-        return self.rest[-1] if self.rest else ""
-
-
-def split(name: str) -> Parts:
-    """Titles and the words after them."""
-    parts = name.split(" ")
-    n = 0
-    while n < len(parts) - 1 and key(parts[n]) in words.HONORIFICS:
-        n += 1
-    if len(parts) == 1 and key(parts[0]) in words.RANKS:
-        return Parts((key(parts[0]),), ())
-    return Parts(tuple(key(p) for p in parts[:n]), tuple(parts[n:]))
-
-
-class Resolver:
-    """Resolves the aliases of one book. ``spans`` are the accepted persons."""
-
-    def __init__(self, text: str, spans: Mapping[str, Span]) -> None:
-        self.text = text
-        self.spans = {n: s for n, s in spans.items() if not _family(n, s, spans)}
-        self.parts = {n: split(n) for n in self.spans}
-        self.people = People(self.spans)
-        ends = [
-            m.start()
-            for m in _SENTENCE_END.finditer(text)
-            if not _ABBREVIATED.search(text, max(0, m.start() - 5), m.start() + 1)
-        ]
-        self.stands = Stands(self.people, {n: s.at for n, s in self.spans.items()}, ends, WINDOW)
-        self.order = sorted(self.spans, key=lambda n: (-self.spans[n].count, n))
-        self._gender: dict[str, str] = {}
-        self.dropped: set[str] = set()
-        self._begin: dict[str, list[str]] = defaultdict(list)  # first word after the titles → names
-        self._end: dict[str, list[str]] = defaultdict(list)  # last word → names
-        for name in self.order:
-            if self.parts[name].rest:
-                self._begin[self.parts[name].first].append(name)
-                self._end[self.parts[name].last].append(name)
+    def meant(self) -> Mapping[str, list[int]]:
+        """Name → offsets where a couple's words mean its bearer without the name itself."""
+        found: dict[str, list[int]] = defaultdict(list)
+        for start, _, name in couples.joint(self.text, self.spans.__contains__):
+            found[name].append(start)
+        return found
 
     def resolve(self) -> dict[str, list[str]]:
         """Canonical name → all names of that person."""
@@ -89,6 +39,7 @@ class Resolver:
         self._nicknames()
         self._ranks()
         self._eldest()
+        self._of_places()
         found = {}
         for members in self.people.members.values():
             names = [n for n in members if n not in self.dropped]
@@ -110,6 +61,13 @@ class Resolver:
             for other in names[1:]:
                 if self._agree(names[0], other) and not self._wife(names[0], other):
                     self.people.join(names[0], other, "same words")
+
+    def _of_places(self) -> None:
+        """Mrs. Wallis of Marlborough Buildings is Mrs. Wallis; the Duke of York is not any Duke."""
+        for name in self.order:
+            plain, of, _ = name.partition(" of ")
+            if of and plain in self.spans and self.parts[plain].rest:
+                self.people.join(plain, name, "of a place")
 
     def _titled_first(self) -> None:
         """Sir Walter and Sir Walter Elliot; Miss Anne and Anne."""
@@ -137,8 +95,10 @@ class Resolver:
                 "cousin",
             ):
                 bare = self.spans[parts.first]
+                once = parts.titles[-1] in ("sir", "lady") and self.spans[name].count < 2
                 if (
                     bare.count >= 3
+                    and not once
                     and not self._is_surname(parts.first, name)
                     and self.stands.ratio(name, bare.name, 0.0) < 0.6
                 ):
@@ -164,7 +124,12 @@ class Resolver:
             )
             if titled > sum(self.spans[n].count for n in fulls):
                 continue  # rather a surname: Fitzwilliam is Colonel Fitzwilliam
-            best = self._apart(name, self._roots(fulls, name))
+            roots = self._roots(fulls, name)
+            if len(roots) == 1:
+                sure = self.stands.ratio(name, roots[0], 0.0, least=3.0) < 1.2
+                best = roots[0] if sure else ""
+            else:
+                best = self._apart(name, roots)
             if best:
                 self.people.join(best, name, "first name")
 
@@ -178,13 +143,18 @@ class Resolver:
                 n
                 for n in self._end.get(parts.last, ())
                 if len(self.parts[n].rest) > 1
-                and not _clash(parts.titles, self._titles(n))
+                and not clash(parts.titles, self._titles(n))
                 and "mrs" not in self.parts[n].titles
+                and not self._unlikely(parts.titles, n)
+                and not self._told_apart(name, self.people.root(n))
             ]
             # A lady's first name is seldom said where her title is: without evidence she stays alone.
             roots = self._roots(fulls, name)
             doubt = len(roots) > 1 or bool(set(parts.titles) & {"mrs", "lady"})
-            best = self._apart(name, roots, strict=True, unsure=9.0 if doubt else 0.0)
+            if parts.titles == ("miss",):
+                best = self._the_miss(name, roots)
+            else:
+                best = self._apart(name, roots, strict=True, unsure=9.0 if doubt else 0.0)
             if best:
                 self.people.join(best, name, "title and surname")
 
@@ -204,6 +174,9 @@ class Resolver:
             for other in self._begin.get(name, ()):
                 if other.startswith(name + " of "):
                     bearers[self.people.root(other)] += self.spans[other].count
+            men = Counter({r: n for r, n in bearers.items() if self.gender(r) != "f"})
+            if men and max(men.values()) >= 0.2 * max(bearers.values()):
+                bearers = men  # a lady is seldom called by her surname alone
             ranked = [r for r, _ in bearers.most_common(2)]
             if not ranked:
                 continue
@@ -268,104 +241,8 @@ class Resolver:
             if top and (len(top) == 1 or top[0][1] >= 2.5 * top[1][1]):
                 self.people.join(top[0][0], name, "rank")
 
-    # --- tests ---
-
-    def _roots(self, names: Iterable[str], name: str) -> list[str]:
-        """The persons of ``names`` who are not ``name``'s already and may be by their sex."""
-        roots = dict.fromkeys(self.people.root(n) for n in names)
-        return [r for r in roots if r != self.people.root(name) and self._agree(name, r)]
-
-    def _apart(self, name: str, roots: list[str], *, strict: bool = False, unsure: float = 0.0) -> str:
-        """The root whose person may be ``name``'s: never beside it in a sentence; empty if unclear."""
-        if not roots:
-            return ""
-        if len(roots) == 1:
-            limit = 0.35 if strict else 0.6
-            return roots[0] if self.stands.ratio(name, roots[0], unsure) < limit else ""
-        judged = sorted((self.stands.ratio(name, r, max(0.2, unsure)), i, r) for i, r in enumerate(roots))
-        if judged[0][0] < 0.3 and (not strict or judged[1][0] > 0.3):
-            return judged[0][2]
-        return ""
-
-    def _same_surname(self, one: str, other: str) -> bool:
-        lasts = [
-            {self.parts[n].last for n in self.people.names_of(w) if len(self.parts[n].rest) > 1}
-            for w in (one, other)
-        ]
-        return bool(lasts[0] & lasts[1])
-
-    def _is_surname(self, word: str, name: str) -> bool:
-        """Whether others bear ``word`` as their last name."""
-        mine = self.people.root(name)
-        return any(
-            p.last == word
-            and (len(p.rest) > 1 or {"mr", "mrs"} & set(p.titles))
-            and self.people.root(n) != mine
-            for n, p in self.parts.items()
-        )
-
-    def _size(self, name: str) -> int:
-        return sum(self.spans[n].count for n in self.people.names_of(name))
-
-    def _titles(self, name: str) -> set[str]:
-        return {t for n in self.people.names_of(name) for t in self.parts[n].titles}
-
-    def _wife(self, one: str, other: str) -> bool:
-        return ("mrs" in self.parts[one].titles) != ("mrs" in self.parts[other].titles)
-
-    def _agree(self, one: str, other: str) -> bool:
-        """Whether what is known of both persons' sex is no contradiction."""
-        a, b = self.gender(one), self.gender(other)
-        return not a or not b or a == b
-
-    def gender(self, name: str) -> str:
-        """ "m", "f" or "": by title, else by the pronouns that follow the person's names."""
-        titles = self._titles(name)
-        if titles & words.FEMALE:
-            return "f"
-        if titles & words.MALE:
-            return "m"
-        if titles & _MILITARY:
-            return ""  # the pronouns around them are often those of whom they look at
-        firsts = {self.parts[n].first.lower() for n in self.people.names_of(name)}
-        if firsts & words.FEMALE_NAMES and not firsts & words.MALE_NAMES:
-            return "f"
-        if firsts & words.MALE_NAMES and not firsts & words.FEMALE_NAMES:
-            return "m"
-        root = "\x00".join(self.people.names_of(name))
-        if root not in self._gender:
-            self._gender[root] = self._by_pronouns(self.people.names_of(name))
-        return self._gender[root]
-
-    def _by_pronouns(self, names: Iterable[str]) -> str:
-        seen: Counter[str] = Counter()
-        for name in names:
-            for at in self.spans[name].at[:200]:
-                match = _PRONOUN.search(self.text, at + len(name), at + len(name) + 60)
-                if match:
-                    seen["f" if match[1].lower().startswith(("she", "her")) else "m"] += 1
-        if seen.total() < 4:
-            return ""
-        best, n = seen.most_common(1)[0]
-        return best if n >= 0.7 * seen.total() else ""
-
     def _canonical(self, name: str) -> tuple[int, int, int, str]:
         """A full name without title, if it is said more than once; then the more frequent."""
         parts, count = self.parts[name], self.spans[name].count
         full = len(parts.rest) > 1 and not parts.titles and len(parts.rest) <= 3
         return (int(full and count >= 2), int(bool(parts.rest)), count, name)
-
-
-def _clash(one: Iterable[str], other: Iterable[str]) -> bool:
-    """Titles that one person does not bear together: Captain and Mr, Mrs and Miss."""
-    a, b = set(one), set(other)
-    return bool(a and b and not a & b)
-
-
-def _family(name: str, span: Span, spans: Mapping[str, Span]) -> bool:
-    """The Bennets, the Lucases: a family, not a person."""
-    last = name.split(" ")[-1]
-    if not last.endswith("s") or span.the < 0.4 * span.count:
-        return False
-    singular = {last[:-1], last[:-2]}
-    return any(n.split(" ")[-1] in singular for n in spans)

@@ -89,9 +89,11 @@ def _scan_en(text: str) -> Iterable[_Found]:
     judge = names_en.Judge(text)
     resolver = alias_en.Resolver(text, judge.persons())
     taken: set[str] = set()
+    meant = resolver.meant()
     for name, names in resolver.resolve().items():
         taken.update(names)
-        yield name, names, "Character", [a for n in names for a in resolver.spans[n].at]
+        at = [a for n in names for a in (*resolver.spans[n].at, *meant.get(n, ()))]
+        yield name, names, "Character", at
     for name, span in judge.places().items():
         if name not in taken and name not in resolver.spans:
             yield name, [], names_en.kind_of(name), span.at

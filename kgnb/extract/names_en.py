@@ -23,6 +23,8 @@ SPAN = re.compile(
 )
 _WORD = re.compile(r"[A-Za-zà-ÿ]+(?:'[A-Za-z]+)?")
 _JOINERS = frozenset(_JOIN.split("|"))
+_LINKS = frozenset(("of", "the"))
+"""What no name begins with after its title: the Duke of, but Miss de Bourgh."""
 _START = frozenset(".!?\":;-(\n[*'")
 
 
@@ -35,6 +37,7 @@ class Span:
     before: Counter[str] = field(default_factory=Counter)
     after: Counter[str] = field(default_factory=Counter)
     the: int = 0  # how often an article stands before it
+    opens: int = 0  # how often a sentence begins with it
     speaks: int = 0
     score: float = 0.0
 
@@ -78,13 +81,14 @@ class Spans:
         """Whether the word is a name's by how the book capitalises it."""
         return self.middle[word] > 0 and self.middle[word] >= 0.5 * self.lower[word.lower()]
 
+    def _opening(self, at: int) -> bool:
+        """Whether a sentence or a quotation begins here, where every word has a capital."""
+        text = self.text
+        return at == 0 or text[at - 1] in _START or text[max(0, at - 2) : at].strip()[-1:] in _START
+
     def _take(self, match: re.Match[str]) -> None:
         start, parts = match.start(), match[0].split(" ")
-        opening = (
-            start == 0
-            or self.text[start - 1] in _START
-            or self.text[max(0, start - 2) : start].strip()[-1:] in _START
-        )
+        opening = self._opening(start)
         while parts and not self._begins(parts, opening):
             start += len(parts[0]) + 1
             parts = parts[1:]
@@ -105,7 +109,8 @@ class Spans:
     def _begins(self, parts: list[str], opening: bool) -> bool:
         word = parts[0]
         if key(word) in words.HONORIFICS:
-            return (len(parts) > 1 and parts[1] not in _JOINERS) or key(word) in words.RANKS
+            named = len(parts) > 1 and parts[1] not in _LINKS
+            return named or key(word) in words.RANKS
         if key(word) in words.MONTHS and len(parts) > 1 and not opening:
             return True  # the March Hare
         if key(word) in words.NO_NAMES or key(word) in words.ENDEARMENTS or key(word) in words.SPEECH:
@@ -134,6 +139,7 @@ class Spans:
         if span is None:
             span = self.found[name] = Span(name)
         span.at.append(at)
+        span.opens += self._opening(at)
         before = text[max(0, at - 16) : at].split(" ")
         after = text[end : end + 16].split(" ", 2)
         previous = before[-2] if len(before) > 1 else ""
@@ -197,9 +203,12 @@ class Judge:
         score += 2.0 if titled(span.name) else 0.0
         score += min(2.5, 0.8 * math.log1p(span.speaks))
         place = sum(n for w, n in span.before.items() if w in words.PLACE_BEFORE) / span.count
-        score -= 3.0 * place if not titled(span.name) and span.speaks * 10 < span.count else 0.0
-        if span.the > 0.5 * span.count and not span.speaks:
-            score -= 2.0
+        if not titled(span.name) and span.speaks * 10 < span.count:
+            score -= 3.0 * place + (1.5 if place >= 0.3 and span.count >= 5 else 0.0)
+        if span.the > 0.5 * span.count and span.speaks < 0.15 * span.count:
+            score -= 2.0 if not span.speaks else 1.0
+        if not span.speaks and _exclaimed(span):
+            score -= 1.5
         if key(span.name.split(" ")[-1]) in words.PLACE_WORDS | words.ORG_WORDS and not span.speaks:
             score -= 2.0
         if (
@@ -227,6 +236,12 @@ class Judge:
             for name, s in self.spans.found.items()
             if s.count >= 2 and s.speaks * 20 <= s.count and not titled(name) and _placed(s) and s.score < 1.5
         }
+
+
+def _exclaimed(span: Span) -> bool:
+    """Whether the word stands only where a sentence begins, and hardly goes on: Humph! Aye, aye."""
+    stops = sum(n for word, n in span.after.items() if not word[:1].isalpha())
+    return " " not in span.name and span.opens >= 0.85 * span.count and stops >= 0.6 * span.count
 
 
 def _placed(span: Span) -> bool:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
+from operator import attrgetter
 
+from kgnb.extract import couples
 from kgnb.extract.frames import Frame, Mention, Rule, Rules
 from kgnb.extract.names_en import flatten
 
@@ -18,9 +21,16 @@ def sentence_ends(text: str) -> list[int]:
     return [m.start() for m in _ENDS.finditer(text)]
 
 
-def more_mentions(_text: str, mentions: Sequence[Mention]) -> list[Mention]:
-    """English has no short forms beyond the table's."""
-    return list(mentions)
+def more_mentions(text: str, mentions: Sequence[Mention]) -> list[Mention]:
+    """Adds those whom the text means by Mr. and Mrs. Gardiner or the Gardiners."""
+    forms = {m.form: m.entry for m in mentions if m.entry.kind == "Character"}
+    free = {m.start for m in mentions}
+    added = [
+        Mention(forms[name], name, start, end)
+        for start, end, name in couples.joint(text, forms.__contains__)
+        if start not in free
+    ]
+    return sorted([*mentions, *added], key=attrgetter("start")) if added else list(mentions)
 
 
 def _rule(between: str, type: str, *, after: str = "", turned: bool = False) -> Rule:
@@ -94,4 +104,16 @@ RULES = Rules(_RULES)
 
 def frames(text: str, people: Sequence[Mention]) -> list[Frame]:
     """The ties between persons that the text states in words."""
-    return RULES.match(text, people, reach=44)
+    return RULES.match(text, people, reach=44) + _couples(text, people)
+
+
+def _couples(text: str, people: Sequence[Mention]) -> list[Frame]:
+    """Mr. and Mrs. Gardiner are married."""
+    return [
+        Frame(a.entry.name, "SPOUSE", b.entry.name, text[a.start : b.end], a.start, b.end)
+        for a, b in pairwise(people)
+        if text[a.end : b.start] == " and "
+        and b.form.startswith("Mrs")
+        and a.end - a.start < len(a.form)
+        and a.form.split(" ")[-1] == b.form.split(" ")[-1]
+    ]
