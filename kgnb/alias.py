@@ -1,15 +1,11 @@
-"""Which names of a novel mean the same person: the first, careful version.
-
-One function, :func:`canonical_names`, is the seam: whatever it answers, settle uses. It joins two names only
-on a clear word for it, because a wrong join mixes two people up and a missed one only leaves two nodes.
-"""
+"""Words that stand for people: which mean anybody, which are namesakes, and what the name table says."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 from kgnb.fold import fold
@@ -40,6 +36,9 @@ reverend bishop judge lawyer policeman guard people everyone everybody somebody 
 crowd narrator author he she it i you we they him her them me us himself herself
 """
 _GENERIC = frozenset(_GENERIC_ZH.split()) | frozenset(_GENERIC_EN.split())
+_ORDINAL_ZH = re.compile(
+    "[大二三四五六七八九十老小幺](?:[爷哥弟姐妹叔伯嫂娘郎婶姨舅姑]|奶奶|太太|少爷|小姐|姑娘|公子|老爷|夫人)"
+)
 _ARTICLE = re.compile(
     r"^(?:(?:the|a|an|my|our|your|his|her|their|old|young|dear|poor|good|little)\s+)+", re.IGNORECASE
 )
@@ -47,35 +46,23 @@ _ARTICLE = re.compile(
 
 def is_generic(name: str) -> bool:
     """Whether ``name`` is a word for many people (父亲, 老爷, the captain) and so never joins two names."""
-    return fold(_ARTICLE.sub("", name)).lower() in _GENERIC
+    name = fold(_ARTICLE.sub("", name)).lower()
+    return name in _GENERIC or _ORDINAL_ZH.fullmatch(name) is not None
 
 
-@dataclass(slots=True)
-class Sighting:
-    """What one chapter says of people's names."""
-
-    chapter: int  # position of the chapter in the novel
-    people: set[str] = field(default_factory=set)
-    claims: set[tuple[str, str]] = field(default_factory=set)  # (name, alias that the reply gives it)
-    groups: list[set[str]] = field(default_factory=list)  # names that act beside each other: different people
+_QUALIFIED = re.compile(r"(.+?)\s*[（(]([^（()）]+)[）)]")
 
 
-def canonical_names(sightings: Sequence[Sighting], table: NameTable) -> dict[str, str]:
-    """The name to use for each name that isn't its own canonical one; a name left out stays as it is.
+def base_of(name: str) -> str:
+    """The bare name of a namesake (张虎（张辽之子） → 张虎); empty for any other name."""
+    found = _QUALIFIED.fullmatch(name)
+    return found[1] if found else ""
 
-    The name table decides first. Beyond it two names are one person when replies give one as the other's
-    alias, no third person is given that alias too, neither word is generic, the table doesn't hold them apart
-    and no relation or event has both side by side. The answer depends on the set of sightings only.
-    """
-    known = table.canonical["Character"]
-    joined = _Classes(table.people)
-    for sighting in sightings:
-        for name in sighting.people:
-            joined.add(name, known.get(name, name), sighting.chapter)
-    for number, group in enumerate(g for s in sightings for g in s.groups):
-        joined.keep_apart(number, group)
-    _join(joined, _claims(sightings, joined))
-    return joined.answer()
+
+def is_qualified(one: str, other: str) -> bool:
+    """Whether the two are told apart as namesakes: of one bare name, with other words in brackets or none."""
+    bases = base_of(one), base_of(other)
+    return any(bases) and (bases[0] or one) == (bases[1] or other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +72,35 @@ class NameTable:
     canonical: dict[str, dict[str, str]]  # label → alias → name, where that is clear
     kinds: dict[str, str]  # name or alias → label
     people: frozenset[str]  # the characters' own names
-    aliases: dict[str, frozenset[str]]  # a character's own name → its aliases
+    links: tuple[tuple[str, str, str], ...]  # characters: (name or alias, alias, reason), where that is clear
+    mentions: dict[str, int]  # a character's own name → mentions of all its names
 
 
 @lru_cache(maxsize=16)
 def name_table(entries: tuple[NameEntry, ...]) -> NameTable:
     """The table of these entries; cached, since every chapter of a task has the same."""
-    aliases: dict[str, frozenset[str]] = {}
-    for entry in entries:
-        if entry.kind == "Character":
-            aliases[entry.name] = aliases.get(entry.name, frozenset()).union(entry.aliases)
+    people = [entry for entry in entries if entry.kind == "Character"]
     kinds: dict[str, str] = {}
     for label in reversed(ENTITY_LABELS):
         kinds |= {name: label for e in entries if e.kind == label for name in (*e.aliases, e.name)}
     canonical = {label: _clear_aliases(e for e in entries if e.kind == label) for label in ENTITY_LABELS}
-    return NameTable(canonical, kinds, frozenset(aliases), aliases)
+    mentions: dict[str, int] = {}
+    for entry in people:
+        mentions[entry.name] = max(entry.mentions, mentions.get(entry.name, 0))
+    return NameTable(canonical, kinds, frozenset(mentions), _links(people, canonical["Character"]), mentions)
+
+
+def _links(people: Iterable[NameEntry], clear: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:
+    """What joins each clear alias to its person."""
+    found = []
+    for entry in people:
+        why = {alias: (other, reason) for alias, other, reason in entry.reasons}
+        for alias in entry.aliases:
+            if clear.get(alias) == entry.name:
+                other, reason = why.get(alias, (entry.name, ""))
+                known = other == entry.name or clear.get(other) == entry.name
+                found.append((other if known else entry.name, alias, reason))
+    return tuple(sorted(set(found)))
 
 
 def _clear_aliases(entries: Iterable[NameEntry]) -> dict[str, str]:
@@ -115,96 +116,3 @@ def _clear_aliases(entries: Iterable[NameEntry]) -> dict[str, str]:
         for alias, own in owners.items()
         if len(own) == 1 and alias not in names and not is_generic(alias)
     }
-
-
-class _Classes:
-    """Union-find over names, each class with what speaks for and against a join."""
-
-    def __init__(self, canonical: frozenset[str]) -> None:
-        self._canonical = canonical
-        self._parent: dict[str, str] = {}
-        self._chapters: dict[str, set[int]] = defaultdict(set)
-        self._groups: dict[str, set[int]] = defaultdict(set)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._parent
-
-    def add(self, name: str, canonical: str, chapter: int) -> None:
-        self._parent.setdefault(canonical, canonical)
-        self._parent.setdefault(name, canonical)
-        self._chapters[name].add(chapter)
-
-    def find(self, name: str) -> str:
-        while (parent := self._parent[name]) != name:
-            self._parent[name] = name = self._parent[parent]
-        return name
-
-    def keep_apart(self, number: int, group: set[str]) -> None:
-        roots = {self.find(name) for name in group if name in self._parent}
-        if len(roots) > 1:
-            for root in roots:
-                self._groups[root].add(number)
-
-    def join(self, one: str, other: str) -> bool:
-        """Joins the two classes unless something holds them apart; whether it did."""
-        a, b = sorted((self.find(one), self.find(other)))
-        if a == b or self._groups[a] & self._groups[b] or (a in self._canonical and b in self._canonical):
-            return False
-        if b in self._canonical:  # a class with a name of the table keeps it as its root
-            a, b = b, a
-        self._parent[b] = a
-        self._groups[a] |= self._groups.pop(b)
-        return True
-
-    def answer(self) -> dict[str, str]:
-        members: dict[str, list[str]] = defaultdict(list)
-        for name in self._parent:
-            members[self.find(name)].append(name)
-        chosen = {root: self._best(root, names) for root, names in members.items()}
-        return {n: chosen[root] for root, names in members.items() for n in names if n != chosen[root]}
-
-    def _best(self, root: str, names: list[str]) -> str:
-        if root in self._canonical:
-            return root
-        return min(names, key=lambda n: (-len(self._chapters[n]), min(self._chapters[n], default=0), n))
-
-
-def _claims(sightings: Sequence[Sighting], classes: _Classes) -> dict[tuple[str, str], int]:
-    """(name, alias) → number of chapters that say so, for aliases that stand as a person somewhere."""
-    counts: dict[tuple[str, str], int] = defaultdict(int)
-    for sighting in sightings:
-        for name, alias in sighting.claims:
-            if name != alias and alias in classes and not is_generic(alias) and not is_generic(name):
-                counts[name, alias] += 1
-    return counts
-
-
-def _join(classes: _Classes, claims: dict[tuple[str, str], int]) -> None:
-    """Joins until nothing more is clear: a join may make two claimants of an alias one."""
-    order = sorted(claims, key=lambda claim: (-claims[claim], claim))
-    owners: dict[str, set[str]] = defaultdict(set)
-    for name, alias in order:
-        owners[alias].add(name)
-    refused: set[tuple[str, str]] = set()
-    while True:
-        clear = [
-            (name, alias)
-            for name, alias in order
-            if (name, alias) not in refused and _one_owner(classes, owners[alias], alias)
-        ]
-        joined = [_try(classes, claim, refused) for claim in clear]
-        if not any(joined):
-            return
-
-
-def _one_owner(classes: _Classes, owners: set[str], alias: str) -> bool:
-    return len({classes.find(o) for o in owners} - {classes.find(alias)}) == 1
-
-
-def _try(classes: _Classes, claim: tuple[str, str], refused: set[tuple[str, str]]) -> bool:
-    if classes.find(claim[0]) == classes.find(claim[1]):
-        return False
-    if classes.join(*claim):
-        return True
-    refused.add(claim)
-    return False

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from kgnb.alias import is_generic
 from kgnb.extract.bond import together
 from kgnb.model import Chapter, Event, Extraction, ExtractionRow, NodeKey, Relation, Value
+from kgnb.who import Chapter as Here
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,7 @@ class Place:
     row: ExtractionRow
     tasks: frozenset[int]
     known: dict[str, NodeKey]
+    who: Here
 
 
 @dataclass(slots=True)

@@ -32,23 +32,29 @@ from typing import Protocol
 
 from kgnb.alias import name_table
 from kgnb.gather import Doubts, Facts, Place, Stands
+from kgnb.joining import Item
 from kgnb.kinds import HOSTILE, enabled_types, structural, type_name
 from kgnb.model import (
     STRUCTURAL_RELATIONS,
     SYMMETRIC_RELATIONS,
     Chapter,
+    Character,
     EdgeKey,
     Event,
     ExtractionRow,
     Graph,
     GraphEdge,
     GraphNode,
+    Location,
     NameEntry,
     NodeKey,
+    Organization,
     Relation,
     TaskConfig,
+    Thing,
     Value,
 )
+from kgnb.naming import Decided
 from kgnb.protagonists import mark_protagonists
 from kgnb.spelling import Spelling
 from kgnb.who import Glance, Who, glance, known_names
@@ -105,6 +111,10 @@ def _none(_names: Collection[str]) -> Collection[str]:
     return ()
 
 
+def _glance(doubts: Doubts, row: ExtractionRow) -> Glance:
+    return glance(doubts.hear(row.extraction), told=row.extracted_by == "ai")
+
+
 def chapter_graph(
     novel: NovelFacts, chapter: Chapter, row: ExtractionRow, names: Sequence[NameEntry], config: TaskConfig
 ) -> Graph:
@@ -113,7 +123,7 @@ def chapter_graph(
     People who stand neither in the chapter nor in the name table are left to settle.
     """
     doubts = Doubts()
-    builder = _Builder(novel, names, config, [glance(doubts.hear(row.extraction))])
+    builder = _Builder(novel, names, config, [_glance(doubts, row)])
     builder.leave_out(doubts, _none)
     builder.add(chapter, SettleRow(row))
     return builder.graph(whole=False)
@@ -126,13 +136,15 @@ def novel_graph(
     names: Sequence[NameEntry],
     config: TaskConfig,
     stands: Stands = _none,
+    by_hand: Decided | None = None,
 ) -> Graph:
     """The exact graph of the novel; the same for any order of ``rows``, ``chapters`` and ``names``.
 
     ``rows`` are gone through twice, names first; if they come in the order of the chapters' numbers they
     never lie in memory together. A row whose chapter is not among ``chapters`` is left out; a chapter without
     a row gets no node. ``stands`` tells which names stand in the book; it is asked once at most, about people
-    who stand neither in the name table nor in a chapter whose row names them.
+    who stand neither in the name table nor in a chapter whose row names them. ``by_hand``: what a person
+    decided about names.
     """
     places = {chapter.id: chapter for chapter in chapters}
     rows = rows if iter(rows) is not rows else list(rows)
@@ -141,13 +153,11 @@ def novel_graph(
         return (places[row.chapter_id].number, row.chapter_id)
 
     doubts = Doubts()
-    glances = [
-        (order(r.row), glance(doubts.hear(r.row.extraction))) for r in rows if r.row.chapter_id in places
-    ]
+    glances = [(order(r.row), _glance(doubts, r.row)) for r in rows if r.row.chapter_id in places]
     if any(late[0] < early[0] for early, late in pairwise(glances)):
         glances.sort(key=lambda pair: pair[0])
         rows = sorted((r for r in rows if r.row.chapter_id in places), key=lambda r: order(r.row))
-    builder = _Builder(novel, names, config, [found for _, found in glances])
+    builder = _Builder(novel, names, config, [found for _, found in glances], by_hand)
     builder.leave_out(doubts, stands)
     for one in rows:
         if (chapter := places.get(one.row.chapter_id)) is not None:
@@ -162,12 +172,18 @@ class _Builder:
     """Takes the chapters in order, once; then gives the graph."""
 
     def __init__(
-        self, novel: NovelFacts, names: Sequence[NameEntry], config: TaskConfig, glances: Sequence[Glance]
+        self,
+        novel: NovelFacts,
+        names: Sequence[NameEntry],
+        config: TaskConfig,
+        glances: Sequence[Glance],
+        by_hand: Decided | None = None,
     ) -> None:
         self._novel = novel
         self._spelling = Spelling(names, glances)
         self._table = name_table(self._spelling.entries())
-        self._who = Who([self._spelling.glance(one) for one in glances], self._table)
+        self._who = Who([self._spelling.glance(one) for one in glances], self._table, by_hand)
+        self._index = 0  # of the chapter that comes next
         self._types = enabled_types(config)
         self._labels = {*config.labels, *(("Thing",) if config.thing_kinds else ())}
         self._with_relations = bool(config.relation_types)
@@ -189,7 +205,8 @@ class _Builder:
     def add(self, chapter: Chapter, one: SettleRow) -> None:
         found = self._spelling.extraction(one.row.extraction)
         row = one.row if found is one.row.extraction else replace(one.row, extraction=found)
-        place = Place(chapter, row, one.tasks, known_names(found))
+        place = Place(chapter, row, one.tasks, known_names(found), self._who.chapter(self._index))
+        self._index += 1
         self._chapters.append((chapter, place.tasks))
         self._entities(place)
         for event in place.row.extraction.events if "Event" in self._labels else ():
@@ -202,21 +219,23 @@ class _Builder:
     def _entities(self, place: Place) -> None:
         extraction = place.row.extraction
         for character in extraction.characters if "Character" in self._labels else ():
-            if self._left_out(place, self._who.key("Character", character.name)):
+            key = self._bearer(place, character)
+            if self._left_out(place, key):
                 continue
-            facts = self._see(place, "Character", character.name, character.confidence)
+            facts = self._see(place, key, character.name, character.confidence)
             facts.say(description=character.description, title=character.title)
             facts.score = max(facts.score, character.protagonist_score)
             facts.lists["traits"].update(character.traits)
             facts.lists["aliases"].update(character.aliases)
+            self._see_parted(place, key, character)
         for location in extraction.locations if "Location" in self._labels else ():
-            facts = self._see(place, "Location", location.name, location.confidence)
+            facts = self._named(place, "Location", location)
             facts.say(description=location.description, type=location.type)
         for organization in extraction.organizations if "Organization" in self._labels else ():
-            facts = self._see(place, "Organization", organization.name, organization.confidence)
+            facts = self._named(place, "Organization", organization)
             facts.say(description=organization.description, type=organization.type)
         for thing in extraction.things if "Thing" in self._labels else ():
-            facts = self._see(place, "Thing", thing.name, thing.confidence)
+            facts = self._named(place, "Thing", thing)
             facts.say(description=thing.description, kind=thing.kind)
             facts.lists["aliases"].update(thing.aliases)
 
@@ -227,19 +246,30 @@ class _Builder:
         self._dropped[key[1]] = self._dropped.get(key[1], frozenset()) | place.tasks
         return True
 
-    def _see(self, place: Place, label: str, name: str, confidence: float) -> Facts:
+    def _bearer(self, place: Place, character: Character) -> NodeKey:
+        aliases = frozenset(map(self._spelling.of, character.aliases))
+        return ("Character", place.who.item(Item(character.name, aliases - {character.name})))
+
+    def _named(self, place: Place, label: str, one: Location | Organization | Thing) -> Facts:
+        return self._see(place, self._who.key(label, one.name), one.name, one.confidence)
+
+    def _see_parted(self, place: Place, key: NodeKey, character: Character) -> None:
+        """Where a split took a name from the person, whoever bears it now occurs here too."""
+        for name in self._who.parted.get(key[1], {}).keys() & set(character.aliases):
+            self._see(place, ("Character", self._who.parted[key[1]][name]), name, IMPLIED)
+
+    def _see(self, place: Place, key: NodeKey, name: str, confidence: float) -> Facts:
         """Notes that the entity occurs in the chapter; a character then APPEARS_IN it."""
-        key = self._who.key(label, name)
         facts = self._nodes.setdefault(key, Facts())
         facts.see(place, confidence)
         if key[1] != name:
             facts.lists["aliases"].add(name)
-        if label == "Character":
+        if key[0] == "Character":
             chapter = ("Chapter", str(place.chapter.id))
             self._edge(key, "APPEARS_IN", chapter).see(place, confidence)
         return facts
 
-    def _end(self, place: Place, name: str, default: str = "Character") -> NodeKey | None:
+    def _end(self, place: Place, name: str, default: str = "Character", quote: str = "") -> NodeKey | None:
         """The node of a relation's end or a participant, made if the reply only mentions it."""
         found = self._who.find(place.known, name, default)
         if found is None or found[0] not in self._labels:
@@ -247,16 +277,25 @@ class _Builder:
         label, own = found
         if label == "Event":
             return ("Event", event_id(self._novel.id, place.chapter.id, own)) if own in place.known else None
-        key = self._who.key(label, own)
-        if self._left_out(place, key):
+        key = self._key(place, label, own)
+        if key is None or self._left_out(place, key):
             return None
+        if label == "Character" and key[1] in self._who.parted:
+            key = (label, self._who.quoted(key[1], quote))
         if key not in self._nodes or place.chapter.id not in self._nodes[key].chapters:
-            self._see(place, label, own, IMPLIED)
+            self._see(place, key, own, IMPLIED)
         return key
+
+    def _key(self, place: Place, label: str, name: str) -> NodeKey | None:
+        """The node of this name in this chapter; None for a word that means nobody there."""
+        if label != "Character":
+            return self._who.key(label, name)
+        person = place.who.name(name)
+        return (label, person) if person else None
 
     def _is_nowhere(self, place: Place, name: str) -> bool:
         found = self._who.find(place.known, name)
-        return found is not None and self._who.key(*found) in self._nowhere
+        return found is not None and self._key(place, *found) in self._nowhere
 
     # --- edges
 
@@ -282,7 +321,8 @@ class _Builder:
 
     def _relation(self, place: Place, relation: Relation) -> None:
         type_, label = self._type(relation.type)
-        source, target = self._end(place, relation.source), self._end(place, relation.target)
+        source = self._end(place, relation.source, quote=relation.evidence)
+        target = self._end(place, relation.target, quote=relation.evidence)
         if source is None or target is None or source == target:
             return
         if source[0] == target[0] == "Character":
@@ -370,9 +410,10 @@ class _Builder:
 
     def _aliases(self, name: str, found: set[str]) -> list[str]:
         """All other names of a character, without those that are someone else's."""
-        everyone = found.union(self._table.aliases.get(name, ()))
-        mine = {a for a in everyone if self._spelling.of(a) == name}
-        free = {a for a in everyone - mine if ("Character", self._spelling.of(a)) not in self._nodes}
+        of, joined = self._spelling.of, self._who.joined
+        everyone = {a for a in found.union(joined.classes.of(name)) if joined.bears(name, of(a))}
+        mine = {a for a in everyone if of(a) == name}
+        free = {a for a in everyone - mine if ("Character", of(a)) not in self._nodes}
         return sorted((mine | free) - {name})
 
     def _edge_properties(self, type_: str, facts: Facts) -> dict[str, Value]:

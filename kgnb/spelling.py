@@ -1,8 +1,9 @@
-"""One spelling for each name of a novel, where the book or its replies write it in both Chinese scripts.
+"""One spelling for each name of a novel, where the book or its replies write it in both Chinese scripts, in
+other letter cases or with and without "the".
 
 Names are compared folded; shown is the form that the name table has (the more frequent one in the book),
 else the one that most chapters use. The others stay known as aliases. Pure, and nothing happens where every
-name is simplified.
+name is spelled in one way.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from kgnb.fold import fold
+from kgnb.joining import Item
 from kgnb.model import Character, Event, Extraction, NameEntry, Thing
 from kgnb.who import Glance
 
@@ -26,11 +28,13 @@ class Spelling:
 
     def of(self, name: str) -> str:
         """The form to use for ``name``."""
-        return self._shown.get(fold(name), name) if self._shown else name
+        return self._shown.get(folded(name), name) if self._shown else name
 
     def entries(self) -> tuple[NameEntry, ...]:
         """The table with one spelling a name; the other forms are aliases."""
-        return self._table.entries
+        if not any(self._table.forms.get(plain, form) != form for plain, form in self._shown.items()):
+            return self._table.entries
+        return tuple(_unified(entry, self._table.forms | self._shown) for entry in self._table.entries)
 
     def glance(self, one: Glance) -> Glance:
         """What a chapter says, in these spellings."""
@@ -39,9 +43,9 @@ class Spelling:
         of = self.of
         return Glance(
             known={of(name): (label, of(own)) for name, (label, own) in reversed(one.known.items())},
-            people=set(map(of, one.people)),
-            claims={(of(name), of(alias)) for name, alias in one.claims},
-            groups=[set(map(of, group)) for group in one.groups],
+            items=tuple(Item(of(i.name), frozenset(map(of, i.aliases)) - {of(i.name)}) for i in one.items),
+            groups=tuple(frozenset(map(of, group)) for group in one.groups),
+            told=one.told,
         )
 
     def extraction(self, found: Extraction) -> Extraction:
@@ -49,6 +53,11 @@ class Spelling:
         if not self._shown:
             return found
         return renamed(found, self.of)
+
+
+def folded(name: str) -> str:
+    """The form in which the spellings of one name are alike."""
+    return fold(name).casefold().removeprefix("the ")
 
 
 def renamed(found: Extraction, of: Callable[[str], str]) -> Extraction:
@@ -86,8 +95,8 @@ def renamed(found: Extraction, of: Callable[[str], str]) -> Extraction:
 def _names(one: Glance) -> Iterator[str]:
     """Names and aliases of a chapter's people, places, groups and things."""
     yield from (name for name, (label, _) in one.known.items() if label != "Event")
-    for claim in one.claims:
-        yield from claim
+    for item in one.items:
+        yield from item.names
     for group in one.groups:
         yield from group
 
@@ -96,15 +105,18 @@ def _untabled(table: _Table, glances: Sequence[Glance]) -> dict[str, str]:
     """Folded form → the form to show, for names that the table spells otherwise or not at all."""
     chapters: Counter[str] = Counter()
     for one in glances:
-        chapters.update({name for name in _names(one) if not name.isascii()})
+        chapters.update(set(_names(one)))
     forms: dict[str, set[str]] = {}
     for name in chapters:
-        forms.setdefault(fold(name), set()).add(name)
-    return {
-        plain: table.forms.get(plain) or min(spelled, key=lambda f: (-chapters[f], f))
-        for plain, spelled in forms.items()
-        if spelled != {plain}
-    }
+        forms.setdefault(folded(name), set()).add(name)
+    shown = {}
+    for plain, spelled in forms.items():
+        form = table.forms.get(plain, "")
+        if not form or (form.isascii() and form not in spelled):  # a "the" is the replies' to choose
+            form = min(spelled, key=lambda f: (-chapters[f], f))
+        if spelled != {form} or form != fold(form) or form != table.forms.get(plain, form):
+            shown[plain] = form
+    return shown
 
 
 # --- the table ----------------------------------------------------------------------------------------------
@@ -125,21 +137,23 @@ def _table(entries: tuple[NameEntry, ...]) -> _Table:
     ranks: dict[str, tuple[bool, int, int, str]] = {}
     for entry in entries:
         for place, form in enumerate((entry.name, *entry.aliases)):
-            if not form.isascii():
-                plain, rank = fold(form), (place > 0, -entry.mentions, place, form)
-                ranks[plain] = min(rank, ranks.get(plain, rank))
+            plain, rank = folded(form), (place > 0, -entry.mentions, place, form)
+            ranks[plain] = min(rank, ranks.get(plain, rank))
     forms = {plain: rank[-1] for plain, rank in ranks.items()}
-    traditional = {plain: form for plain, form in forms.items() if plain != form}
+    traditional = {plain: form for plain, form in forms.items() if fold(form) != form}
     unified = tuple(_unified(entry, forms) for entry in entries)
     return _Table(forms, traditional, unified)
 
 
 def _unified(entry: NameEntry, forms: dict[str, str]) -> NameEntry:
     def of(name: str) -> str:
-        return forms.get(fold(name), name)
+        return forms.get(folded(name), name)
 
     name = of(entry.name)
     shown = dict.fromkeys(f for form in (entry.name, *entry.aliases) for f in (of(form), form))
     aliases = tuple(form for form in shown if form != name)
     same = name == entry.name and aliases == entry.aliases
-    return entry if same else replace(entry, name=name, aliases=aliases)
+    if same:
+        return entry
+    reasons = tuple((of(alias), of(other), reason) for alias, other, reason in entry.reasons)
+    return replace(entry, name=name, aliases=aliases, reasons=reasons)

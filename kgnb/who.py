@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kgnb.alias import ENTITY_LABELS, NameTable, Sighting, canonical_names, is_generic
-from kgnb.model import Extraction, NodeKey
+from kgnb.alias import ENTITY_LABELS, NameTable, is_generic
+from kgnb.joining import Item, Joined, Sighting
+from kgnb.model import Character, Extraction, NodeKey
+from kgnb.naming import Decided
+
+STRETCH = 5
+"""Chapters before and after, in which a word that several people bear may find the one who is meant."""
+MOSTLY = 0.8
+"""Share of a word's chapters that must mean one person, for it to mean that one where nobody says whom;"""
+MOSTLY_OF = 5
+"""they must be so many at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,36 +24,49 @@ class Glance:
     """The names of one chapter's reply: all that has to be known of every chapter before any is built."""
 
     known: dict[str, NodeKey]  # name or alias of the reply → (label, name as the reply's list has it)
-    people: set[str]
-    claims: set[tuple[str, str]]  # (name, alias that the reply gives it)
-    groups: list[set[str]]  # ends of a relation, participants of an event
+    items: tuple[Item, ...]  # the reply's people
+    groups: tuple[frozenset[str], ...]  # ends of a relation, participants of an event
+    told: bool = True  # by a reply, not by the rules
 
 
-def glance(extraction: Extraction) -> Glance:
-    """Looks at the reply's names."""
-    groups = [{r.source, r.target} for r in extraction.relations]
-    groups += [set(e.participants) for e in extraction.events]
-    claims = {(c.name, alias) for c in extraction.characters for alias in c.aliases}
-    return Glance(known_names(extraction), {c.name for c in extraction.characters}, claims, groups)
+def glance(extraction: Extraction, *, told: bool = True) -> Glance:
+    """Looks at the reply's names. ``told``: a reply says it, not the rules."""
+    groups = {frozenset((r.source, r.target)) for r in extraction.relations}
+    groups |= {frozenset(e.participants) for e in extraction.events}
+    items = dict.fromkeys(map(item_of, extraction.characters))
+    return Glance(known_names(extraction), tuple(items), tuple(groups) if told else (), told)
+
+
+def item_of(character: Character) -> Item:
+    """The names of one character of a reply."""
+    return Item(character.name, frozenset(character.aliases) - {character.name})
 
 
 class Who:
     """The names of all chapters, settled once before anything is built from them."""
 
-    def __init__(self, glances: Sequence[Glance], table: NameTable) -> None:
+    def __init__(self, glances: Sequence[Glance], table: NameTable, by_hand: Decided | None = None) -> None:
         """``glances`` in the order of the chapters."""
+        self._glances = glances
         self._labels = _common_labels(glances) | table.kinds  # where the reply at hand doesn't say
         sightings = [self._sighting(one, index) for index, one in enumerate(glances)]
-        self._canonical = table.canonical | {"Character": canonical_names(sightings, table)}
+        self._groups = [s.groups for s in sightings]
+        self._canonical = table.canonical
+        self.joined = Joined(sightings, table, by_hand or Decided())
+        self._bearers: dict[str, dict[int, set[str]]] = {}
+        self.parted: dict[str, dict[str, str]] = defaultdict(dict)
+        """Person → names that a split took from it → the person of each."""
+        for name, taken in (by_hand or Decided()).parted.items():
+            person = self.joined.person(name)
+            self.parted[person] |= {n: p for n in taken if (p := self.joined.person(n)) != person}
 
     def _sighting(self, one: Glance, index: int) -> Sighting:
-        sighting = Sighting(index, set(one.people), one.claims)
+        groups = []
         for group in one.groups:
-            found = (self.find(one.known, name) for name in group)
-            people = {key[1] for key in found if key is not None and key[0] == "Character"}
-            sighting.people |= people
-            sighting.groups.append(people)
-        return sighting
+            people = {name for name in group if (self.find(one.known, name) or ("", ""))[0] == "Character"}
+            if people:
+                groups.append(frozenset(people))
+        return Sighting(index, one.items, tuple(groups), one.told)
 
     def find(self, known: dict[str, NodeKey], name: str, default: str = "Character") -> NodeKey | None:
         """Who or what a name of a reply is, before aliases are joined; None for a generic word.
@@ -52,14 +74,103 @@ class Who:
         ``known`` is what the reply itself says; ``default`` the label where nobody says anything.
         """
         if (key := known.get(name)) is not None:
-            return key
+            return key if key[0] != "Character" else ("Character", name)
         if is_generic(name):
             return None
         return (self._labels.get(name, default), name)
 
     def key(self, label: str, name: str) -> NodeKey:
-        """The node's key: a name of a known person by the canonical name."""
+        """The node's key, as far as the name alone tells it."""
+        if label == "Character":
+            return (label, self.joined.person(name))
         return (label, self._canonical[label].get(name, name)) if label in self._canonical else (label, name)
+
+    def chapter(self, index: int) -> Chapter:
+        """Who is who in the chapter at this position."""
+        return Chapter(self, index, self._glances[index].items)
+
+    def quoted(self, person: str, quote: str) -> str:
+        """Whom a quote means that was said to be of ``person``: whoever bears a name now that a split took,
+        if it has this name and none of the person's."""
+        if any(name in quote for name in self.joined.classes.of(person)):
+            return person
+        return min((p for name, p in self.parted[person].items() if name in quote), default=person)
+
+    # --- words that several people bear
+
+    def bearers(self, word: str) -> dict[int, set[str]]:
+        """Chapter → the people whom its reply calls so."""
+        found = self._bearers.get(word)
+        if found is None:
+            found = self._bearers[word] = defaultdict(set)
+            for name, chapters in self.joined.hearsay.links.get(word, {}).items():
+                if self.joined.is_clear(name):
+                    for index in chapters:
+                        found[index].add(self.joined.person(name))
+        return found
+
+    def about(self, word: str, index: int) -> str:
+        """The one person who is called ``word`` around a chapter whose reply doesn't say whom it means;
+        empty if that is unclear, and always for a word for many people."""
+        if is_generic(word) or not (chapters := self.bearers(word)):
+            return ""
+        near = set().union(*(chapters[i] for i in chapters if abs(i - index) <= STRETCH))
+        if len(near) != 1:
+            counts = Counter(person for people in chapters.values() for person in people)
+            best, count = max(counts.items(), key=lambda pair: (pair[1], pair[0]))
+            near = {best} if count >= max(MOSTLY_OF, MOSTLY * counts.total()) else set()
+        person = next(iter(near), "")
+        return "" if person and self._acts_beside(word, person, index) else person
+
+    def _acts_beside(self, word: str, person: str, index: int) -> bool:
+        return any(
+            word in group and any(self.joined.person(n) == person for n in group - {word})
+            for group in self._groups[index]
+        )
+
+
+class Chapter:
+    """Who is who in one chapter: a word that several people bear is the one's whom its reply means."""
+
+    def __init__(self, who: Who, index: int, items: Iterable[Item]) -> None:
+        self._who, self._joined, self._index = who, who.joined, index
+        self._named: dict[str, list[Item]] = defaultdict(list)
+        self._given: dict[str, list[Item]] = defaultdict(list)
+        for item in items:
+            self._named[item.name].append(item)
+            for alias in item.aliases:
+                self._given[alias].append(item)
+
+    def item(self, item: Item) -> str:
+        """What the graph calls the person of one item of the reply."""
+        if self._joined.is_clear(item.name):
+            return self._joined.person(item.name)
+        return self._told(item) or self._elsewhere(item.name)
+
+    def name(self, name: str) -> str:
+        """What the graph calls the person that a name of the reply means; empty for a word for many people
+        that means nobody here."""
+        if self._joined.is_clear(name):
+            return self._joined.person(name)
+        own = {found for item in self._named.get(name, ()) if (found := self._told(item))}
+        found = min(own) if own else self._elsewhere(name)
+        nobody = found == self._joined.person(name) and is_generic(name) and name not in self._named
+        return "" if nobody else found
+
+    def _told(self, item: Item) -> str:
+        """Whom the item's other names mean; where they are several people's, most of them."""
+        counts = Counter(self._joined.person(n) for n in item.aliases if self._joined.is_clear(n))
+        return max(counts, key=lambda person: (counts[person], person), default="")
+
+    def _elsewhere(self, word: str) -> str:
+        """Whom another item of the reply, or the chapters around, call so; else the word's own."""
+        given = {self._giver(item) for item in self._given.get(word, ())} - {""}
+        if len(given) == 1:
+            return next(iter(given))
+        return (not given and self._who.about(word, self._index)) or self._joined.person(word)
+
+    def _giver(self, item: Item) -> str:
+        return self._joined.person(item.name) if self._joined.is_clear(item.name) else self._told(item)
 
 
 def _common_labels(glances: Sequence[Glance]) -> dict[str, str]:
@@ -87,11 +198,7 @@ def known_names(extraction: Extraction) -> dict[str, NodeKey]:
     ):
         for item in items:
             known.setdefault(item.name, (label, item.name))
-    owners: dict[str, set[str]] = defaultdict(set)
     for character in extraction.characters:
         for alias in character.aliases:
-            owners[alias].add(character.name)
-    for alias, names in owners.items():
-        if len(names) == 1:  # within one chapter even 主公 is one man, if one is said to be it
-            known.setdefault(alias, ("Character", next(iter(names))))
+            known.setdefault(alias, ("Character", character.name))
     return known

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from kgnb.alias import Sighting, canonical_names, name_table
+from kgnb.alias import name_table
+from kgnb.joining import Item, Joined, Sighting
 from kgnb.model import (
     Chapter,
     Extraction,
@@ -22,6 +23,7 @@ from kgnb.model import (
     NameEntry,
     TaskConfig,
 )
+from kgnb.naming import Decided
 from kgnb.settle import SettleRow, chapter_graph, event_id, novel_graph
 
 
@@ -354,9 +356,10 @@ def test_the_name_table_decides_on_aliases() -> None:
         {"characters": people("刘备", "主公")},
         names=table,
     )
-    assert characters(graph) == {"刘备", "曹操", "主公"}
+    assert characters(graph) == {"刘备", "孟德", "主公"}  # of a person's names one that a reply has
     assert node(graph, "Character", "刘备").properties["aliases"] == ["玄德"]
-    assert edge(graph, "刘备", "ENEMY", "曹操")
+    assert node(graph, "Character", "孟德").properties["aliases"] == ["曹操"]
+    assert edge(graph, "刘备", "ENEMY", "孟德")
 
 
 def test_a_replys_alias_joins_when_it_is_clear() -> None:
@@ -395,11 +398,10 @@ def test_an_unclear_alias_joins_nobody(contents: list[dict[str, Any]]) -> None:
     assert {"甲", "丙"} <= characters(settled(*contents))
 
 
-def test_the_table_holds_its_own_names_apart() -> None:
-    content = {"characters": [{"name": "刘备", "aliases": ["关羽"]}, {"name": "关羽"}]}
-    table = [NameEntry("刘备"), NameEntry("关羽")]
-    assert characters(settled(content, names=table)) == {"刘备", "关羽"}
-    assert node(settled(content, names=table), "Character", "刘备").properties["aliases"] == []
+def test_a_replys_word_outweighs_the_tables_silence() -> None:
+    content = {"characters": [{"name": "刘备", "aliases": ["玄德"]}, {"name": "玄德"}]}
+    graph = settled(content, names=[NameEntry("刘备"), NameEntry("玄德")])
+    assert characters(graph) == {"刘备"}
 
 
 def test_the_most_frequent_name_stands_for_a_joined_pair() -> None:
@@ -425,14 +427,19 @@ def test_joins_do_not_depend_on_the_order_of_claims(seed: int) -> None:
     names = list("甲乙丙丁戊己庚辛")
     sightings = []
     for chapter_ in range(5):
-        claims = {tuple(pick.sample(names, 2)) for _ in range(2)}
-        groups = [set(pick.sample(names, 2)) for _ in range(1)]
-        sightings.append(Sighting(chapter_, set(names), claims, groups))  # type: ignore[arg-type]
+        items = [Item(n, frozenset(pick.sample(names, pick.choice([0, 1, 2]))) - {n}) for n in names]
+        groups = tuple(frozenset(pick.sample(names, 2)) for _ in range(1))
+        sightings.append(Sighting(chapter_, tuple(pick.sample(items, 4)), groups))
     table = name_table((NameEntry("甲"), NameEntry("乙", ("辛",))))
-    expected = canonical_names(sightings, table)
+
+    def answer() -> dict[str, str]:
+        joined = Joined(sightings, table, Decided())
+        return {name: joined.person(name) for name in names}
+
+    expected = answer()
     for _ in range(6):
         pick.shuffle(sightings)
-        assert canonical_names(sightings, table) == expected
+        assert answer() == expected
 
 
 def _random_book(seed: int) -> tuple[list[Chapter], list[SettleRow], list[NameEntry]]:
