@@ -69,6 +69,11 @@ def test_people_of_distant_sentences_keep_no_company() -> None:
         ("刘备部将关羽大怒。", ("刘备", "LEADS", "关羽")),
         ("关羽喜欢张飞。", ("关羽", "LOVES", "张飞")),
         ("吕布投靠了刘备。", ("吕布", "SERVES", "刘备")),
+        ("刘备令关羽引兵去了。", ("刘备", "LEADS", "关羽")),
+        ("刘备和张飞是大学同学。", ("刘备", "FRIEND", "张飞")),
+        ("关羽、张飞兄弟二人去了。", ("关羽", "SIBLING", "张飞")),
+        ("刘备与吕布是夫妻。", ("刘备", "SPOUSE", "吕布")),
+        ("刘备与吕布是父子。", ("刘备", "PARENT_OF", "吕布")),
     ],
 )
 def test_what_the_text_says_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
@@ -106,6 +111,8 @@ def test_husband_and_wife_are_both_meant() -> None:
 
 def test_no_tie_is_read_into_mere_company() -> None:
     assert {t for _, t, _ in ties("刘备与关羽饮酒。张飞战船已到，吕布笑。")} == {"KNOWS"}
+    assert {t for _, t, _ in ties("张飞命吕布坐了。刘备与吕布父子都来了。")} == {"KNOWS"}
+    assert ("关羽", "FAMILY", "刘备") not in ties("刘备乃关羽叔父吕布之子。")
 
 
 def test_short_forms_act_for_whom_was_named_before() -> None:

@@ -67,6 +67,10 @@ _MAN = (
 )
 _FRIEND = "(?:朋友|好友|挚友|好朋友|闺蜜|故友|旧友|知己|兄弟|同学|死党|故人)"
 _FIGHT = "(?:交战|交锋|交马|大战|厮杀|战[^船书场袍]|战$|战，|斗|激战|决战|搏斗|死战|酣战|对战|动手|交手)"
+_END = rf"(?![{HAN}])|(?=[也矣])"  # 孙皎乃孙权叔父孙静之子: the kin is somebody else's
+_BOTH = "(?:与|和|同|跟|、)"
+_ARE = "(?:是|乃|本是|原是|为|成了|已是|二人是|两人是|俩是)"
+_DUTY = "[引领率统带押督总为作往赴去前守攻截打追迎取救接应屯伏巡镇]"
 _FELL = (
     "(?:一[剑刀枪箭掌拳])?(?:斩|杀|刺|射|砍|擒|活捉|追杀|追赶|攻打|讨伐|痛骂|大骂|击败|打败|战败|偷袭|刺杀"
     "|行刺|谋杀|围攻|攻击)(?:了|死|杀|中|伤|败|向)?"
@@ -82,15 +86,15 @@ _RULES = (
     _rule(f"{_OF}{_PUPIL}", "MASTER_OF"),
     _rule(f"{_OF}{_MAN}", "LEADS"),
     _rule(f"{_OF}{_FRIEND}", "FRIEND"),
-    _rule(_BE, "PARENT_OF", after=f"(?:之|的)?{_CHILD}", turned=True),
-    _rule(_BE, "PARENT_OF", after=f"(?:之|的)?{_PARENT}(?![族亲])"),
-    _rule(_BE, "SIBLING", after=f"(?:之|的)?{_SIBLING}"),
-    _rule(_BE, "FAMILY", after=f"(?:之|的)?{_KIN}"),
-    _rule(_BE, "SPOUSE", after=f"(?:之|的)?{_WIFE}"),
-    _rule(_BE, "MASTER_OF", after=f"(?:之|的)?{_MASTER}"),
-    _rule(_BE, "MASTER_OF", after=f"(?:之|的)?{_PUPIL}", turned=True),
-    _rule(_BE, "LEADS", after=f"(?:之|的)?{_MAN}", turned=True),
-    _rule(_BE, "FRIEND", after=f"(?:之|的)?{_FRIEND}"),
+    _rule(_BE, "PARENT_OF", after=f"(?:之|的)?{_CHILD}(?:{_END})", turned=True),
+    _rule(_BE, "PARENT_OF", after=f"(?:之|的)?{_PARENT}(?:{_END})"),
+    _rule(_BE, "SIBLING", after=f"(?:之|的)?{_SIBLING}(?:{_END})"),
+    _rule(_BE, "FAMILY", after=f"(?:之|的)?{_KIN}(?:{_END})"),
+    _rule(_BE, "SPOUSE", after=f"(?:之|的)?{_WIFE}(?:{_END})"),
+    _rule(_BE, "MASTER_OF", after=f"(?:之|的)?{_MASTER}(?:{_END})"),
+    _rule(_BE, "MASTER_OF", after=f"(?:之|的)?{_PUPIL}(?:{_END})", turned=True),
+    _rule(_BE, "LEADS", after=f"(?:之|的)?{_MAN}(?:{_END})", turned=True),
+    _rule(_BE, "FRIEND", after=f"(?:之|的)?{_FRIEND}(?:{_END})"),
     _rule("(?:与|和|同|跟)", "ENEMY", after=_FIGHT),
     _rule(_FELL, "ENEMY"),
     _rule("(?:娶|迎娶|嫁给|嫁与|嫁了|娶了)", "SPOUSE"),
@@ -100,7 +104,15 @@ _RULES = (
     _rule("(?:拜|拜了)", "MASTER_OF", after="为师", turned=True),
     _rule("(?:投降了?|归顺了?|效忠于?|侍奉|辅佐|投靠了?|归降了?|事)", "SERVES"),
     _rule("(?:追随着?|跟随着?|随)", "FOLLOWS"),
-    _rule("(?:急|便|乃|遂|即|又)?(?:命|令|遣|差|派)", "LEADS"),
+    _rule("(?:急|便|乃|遂|即|又)?(?:遣|差|派)", "LEADS"),
+    _rule("(?:急|便|乃|遂|即|又)?(?:命|令)", "LEADS", after=f"[{HAN}]{{0,2}}{_DUTY}"),
+    _rule(_BOTH, "SPOUSE", after=f"{_ARE}(?:一对)?(?:夫妻|夫妇|两口子)"),
+    _rule(_BOTH, "SIBLING", after=f"{_ARE}?(?:亲|孪生|双胞胎)?(?:兄弟|姐妹|兄妹|姐弟|姊妹)(?:二人|两个|俩)"),
+    _rule(_BOTH, "SIBLING", after=f"{_ARE}(?:亲|孪生|双胞胎)?(?:兄弟|姐妹|兄妹|姐弟|姊妹)(?:{_END})"),
+    _rule(_BOTH, "PARENT_OF", after=f"{_ARE}(?:父子|母子|父女|母女)"),
+    _rule(_BOTH, "MASTER_OF", after=f"{_ARE}(?:师徒)"),
+    _rule(_BOTH, "FRIEND", after=f"{_ARE}(?:[{HAN}]{{1,4}}的?)?(?:同学|好友|朋友|闺蜜|哥们|知己|故交|室友)"),
+    _rule(_BOTH, "LOVES", after=f"{_ARE}(?:一对)?(?:恋人|情侣)"),
 )
 
 _SWORN = re.compile(r"(?:结为|结成|结拜|义结|拜为|结义)[^。！？\n]{0,6}(?:兄弟|金兰|姐妹)|桃园结义|拜把子")
