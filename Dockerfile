@@ -27,6 +27,6 @@ USER 10001:10001
 WORKDIR /data
 VOLUME /data
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=20s --start-period=60s --retries=3 CMD ["kgnb-entrypoint", "health"]
+HEALTHCHECK --interval=60s --timeout=20s --start-period=60s --retries=3 CMD ["kgnb-entrypoint", "health"]
 ENTRYPOINT ["kgnb-entrypoint"]
 CMD ["worker"]
