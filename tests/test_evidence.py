@@ -75,6 +75,7 @@ def test_a_long_quote_is_cut_and_a_short_text_has_none() -> None:
         ("玄德", True),
         ("張飛", True),
         ("张飞（翼德）", True),
+        ("格林 said: (It’s no) use", True),
         ("爱丽丝 格林", True),
         ("Elan Smith", True),
         ("Smith, Élan", True),  # each word stands there

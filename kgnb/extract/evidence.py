@@ -106,7 +106,7 @@ class Page:
         """Whether a name stands in the text: as it is, without a bracketed addition, or word by word
         (a full name of which the text has first and last name apart)."""
         bare = _BRACKETS.sub("", name)
-        if (plain := letters(bare)) and plain in self._plain:
+        if any((plain := letters(form)) and plain in self._plain for form in (name, bare)):
             return True
         words = [letters(part) for part in _PARTS.split(bare)]
         words = [word for word in words if word]
