@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cluster_help import cluster
 from ledger_kit import execute, finish_chapter, make_book, numbered, open_with, opened, set_task
 from run_help import Llm, Place, llm, novel
 
@@ -224,3 +225,23 @@ class TestBuild:
         assert grown["chapters"] == 1
         people = {n["name"] for n in place.graph(grown["task_id"])["nodes"].values()}
         assert "韩子墨" in people
+
+
+def test_submitted_editions_on_real_servers_are_paid_once_on_two_nodes(tmp_path: Path) -> None:
+    """The second edition comes while the first one is worked on: changed, inserted and appended chapters."""
+    head, *first = parts(novel(tmp_path / "a.txt", 6, seed=66))
+    *_, more, inserted = parts(novel(tmp_path / "b.txt", 8, seed=66))
+    chapters = [*first[:4], inserted, *first[4:], more]
+    with llm(latency=0.3) as server, cluster(tmp_path / "nodes", server) as nodes:
+        nodes.joined(nodes.start_node("a", 1), nodes.start_node("b", 1))
+        old = nodes.submit(written(tmp_path / "old.txt", head, first))
+        nodes.wait_until(lambda: nodes.chapters(old).get("completed", 0) >= 2, seconds=60)
+        grown = nodes.submit(written(tmp_path / "new.txt", head, chapters))
+        assert grown == old  # it goes on; what is new waits behind it
+        nodes.wait_until(lambda: nodes.finished(old, old + 1), seconds=60)
+        assert server.stats.requests == 8
+        assert nodes.submit(written(tmp_path / "again.txt", head, chapters)) == old + 1
+        graph = nodes.graph(old + 1)["nodes"].values()
+        numbers = sorted(n["properties"]["chapter_number"] for n in graph if n["label"] == "Chapter")
+        assert numbers == list(range(1, 9))
+        assert server.stats.requests == 8
