@@ -148,14 +148,14 @@ class Chapter:
         return self._told(item) or self._elsewhere(item.name)
 
     def name(self, name: str) -> str:
-        """What the graph calls the person that a name of the reply means; empty for a word for many people
-        that means nobody here."""
+        """What the graph calls the person that a name of the reply means; empty for a word that means nobody
+        in particular: it is for many people, or the reply gives it to several."""
         if self._joined.is_clear(name):
             return self._joined.person(name)
         own = {found for item in self._named.get(name, ()) if (found := self._told(item))}
         found = min(own) if own else self._elsewhere(name)
-        nobody = found == self._joined.person(name) and is_generic(name) and name not in self._named
-        return "" if nobody else found
+        nobody = found == self._joined.person(name) and name not in self._named
+        return "" if nobody and (is_generic(name) or name in self._given) else found
 
     def _told(self, item: Item) -> str:
         """Whom the item's other names mean; where they are several people's, most of them."""
