@@ -23,6 +23,7 @@ from kgnb.errors import (
 )
 from kgnb.extract import chunk, evidence, prompt, reply, rules
 from kgnb.extract.prompt import Prompt
+from kgnb.extract.written import as_written
 from kgnb.gate import Gate
 from kgnb.health import Health
 from kgnb.llm.cache import CachedReply, ReplyCache, reply_key
@@ -121,7 +122,10 @@ class Asker:
         parts = _Parts(lease, last_try)
         for piece in chunk.split(text, limit, info.lang):
             await self._piece(piece, info, parts)
-        return _joined(parts, evidence.Page(text))
+        answer = _joined(parts, evidence.Page(text))
+        if info.lang == "zh":
+            answer = replace(answer, extraction=as_written(answer.extraction, text))
+        return answer
 
     async def _piece(self, text: str, info: TaskInfo, parts: _Parts) -> None:
         request = prompt.build(text, lang=info.lang, names=info.names, config=info.config)

@@ -11,6 +11,7 @@ from test_settle import NOVEL, chapter, people, row, settled, tie
 from kgnb import fold
 from kgnb.alias import is_generic
 from kgnb.extract import names, rules
+from kgnb.extract.written import as_written
 from kgnb.model import Extraction, Graph, NameEntry, TaskConfig
 from kgnb.settle import SettleRow, chapter_graph, novel_graph
 
@@ -185,3 +186,31 @@ class TestSettle:
     @pytest.mark.parametrize("word", ["父親", "師父", "將軍", "老爺", "丞相"])
     def test_titles_are_for_everybody_in_both_scripts(self, word: str) -> None:
         assert is_generic(word)
+
+
+class TestReplies:
+    TEXT = "劉備與關羽飲於荊州。李乾亦至。"
+
+    def written(self, text: str, **content: object) -> Extraction:
+        return as_written(Extraction.model_validate(content), text)
+
+    def test_a_simplified_reply_to_a_traditional_text_has_the_names_of_the_text(self) -> None:
+        found = self.written(
+            self.TEXT,
+            characters=people("刘备", "关羽", "李乾", "曹操", "赵云"),
+            locations=[{"name": "荆州"}],
+            events=[{"name": "饮酒", "participants": ["刘备", "关羽"], "location": "荆州"}],
+            relations=[tie("刘备", "关羽")],
+        )
+        assert [c.name for c in found.characters] == ["劉備", "關羽", "李乾", "曹操", "赵云"]
+        assert found.characters[0].aliases == ["刘备"]
+        assert found.locations[0].name == found.events[0].location == "荊州"
+        assert found.events[0].participants == ["劉備", "關羽"]
+        assert (found.relations[0].source, found.relations[0].target) == ("劉備", "關羽")
+
+    def test_and_the_other_way_round(self) -> None:
+        assert self.written("刘备大笑。", characters=people("劉備")).characters[0].name == "刘备"
+
+    def test_where_the_scripts_agree_nothing_is_touched(self) -> None:
+        given = Extraction.model_validate({"characters": people("刘备", aliases=["玄德"])})
+        assert as_written(given, "刘备大笑。") is given
