@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from ledger_kit import execute, opened
 from test_settle import characters, edge, people, settled, tie, ties
 
 from kgnb.model import CHARACTER_RELATIONS, EXTRACTED_LABELS, TaskConfig
+from kgnb.store import tables as t
 
 CONTENT = {
     "characters": people("刘备", "关羽"),
@@ -61,3 +65,15 @@ def test_a_type_that_is_switched_off_is_a_word(
     assert ties(graph) == expected
     if "SERVES" not in enabled:
         assert edge(graph, "关羽", "KNOWS", "曹操").properties["label"] == "SERVES"
+
+
+async def test_a_row_without_entities_leaves_people_and_their_ties(tmp_path: Path) -> None:
+    async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
+        kinds = [{"type": "法宝", "enabled": True}]
+        row = {"is_default": 1, "enable_entity_extraction": 0, "entity_types": kinds}
+        await execute(ledger, sa.insert(t.configs).values(**row))
+        config = await ledger.default_config()
+    assert (config.labels, config.thing_kinds) == (("Character",), ())
+    graph = settled(CONTENT, config=config)
+    assert {label for label, _ in graph.nodes} == {"Novel", "Chapter", "Character"}
+    assert len(ties(graph)) == 2

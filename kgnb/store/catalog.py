@@ -105,22 +105,23 @@ class Catalog:
 
     async def default_config(self) -> TaskConfig:
         """The default row of ``knowledge_graph_configs``, or kgnb's defaults where there is none; with this
-        process's own kinds of things where it has some."""
+        process's own kinds of things where it has some. A row without entities leaves the people, whom
+        relations need as their ends."""
         query = (
             sa.select(t.configs).where(t.configs.c.is_default == 1).order_by(t.configs.c.id.desc()).limit(1)
         )
         row = await self._sql.run(lambda c: c.execute(query).mappings().first(), write=False)
         if row is None:
             return TaskConfig(thing_kinds=self.own_kinds)
-        given = row["relation_types"]
+        given, entities = row["relation_types"], not _is_off(row["enable_entity_extraction"])
         return TaskConfig(
             ai_provider=(row["ai_provider"] or "").strip(),
             ai_model=(row["ai_model"] or "").strip(),
             use_ai=row["use_ai"] is None or bool(row["use_ai"]),
             max_content_length=row["max_content_length"] or TaskConfig().max_content_length,
             relation_types=() if _is_off(row["enable_relation_extraction"]) else _relation_types(given),
-            labels=_labels(row["entity_types"]),
-            thing_kinds=self.own_kinds or read_kinds(row["entity_types"]),
+            labels=_labels(row["entity_types"]) if entities else ("Character",),
+            thing_kinds=self.own_kinds or (read_kinds(row["entity_types"]) if entities else ()),
         )
 
 
