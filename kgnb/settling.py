@@ -22,6 +22,7 @@ from typing import Self
 
 from kgnb.extract import evidence, names
 from kgnb.model import Lang, NameEntry, Novel, TaskConfig
+from kgnb.naming import decided
 from kgnb.pool import CpuPool
 from kgnb.settle import novel_graph
 from kgnb.store.graph import SettleResult
@@ -141,6 +142,7 @@ async def _settle(job: SettleJob, allowed: Permit) -> SettleResult:
         final = novel_graph(
             *(job.novel, chapters, rows, names, await _with_kinds(ledger, job)),
             stands=lambda forms: evidence.standing(forms, ledger.texts_blocking(job.novel.id)),
+            by_hand=decided(await ledger.decisions(job.novel.id)),
         )
         # Tasks that no kgnb ever opened: an old worker's graph isn't ours to take away.
         foreign = {t.id for t in await ledger.tasks_of(job.novel.id) if not t.provider}

@@ -24,7 +24,7 @@ def scan(chapters: Sequence[tuple[int, str]], lang: Lang) -> list[NameEntry]:
     flatten = names_zh.flatten if lang == "zh" else names_en.flatten
     book = _Joined(((number, flatten(text)) for number, text in chapters), fold_scripts=lang == "zh")
     find = _scan_zh if lang == "zh" else _scan_en
-    entries = [book.entry(name, names, kind, at) for name, names, kind, at in find(book.text)]
+    entries = [book.entry(*found) for found in find(book.text)]
     entries.sort(key=lambda e: (-e.mentions, e.name))
     return entries[:MAX_NAMES]
 
@@ -47,12 +47,16 @@ class _Joined:
             folded = "\n".join(fold.simplified(p, traditional=fold.is_traditional(p)) for p in pieces)
             self.text = self._own if folded == self._own else folded
 
-    def entry(self, name: str, names: Sequence[str], kind: str, at: Iterable[int]) -> NameEntry:
+    def entry(
+        self, name: str, names: Sequence[str], kind: str, at: Iterable[int], why: Iterable[Why] = ()
+    ) -> NameEntry:
         """The table's entry for one person or place that stands at these offsets."""
         at = list(at)
         seen = [self._numbers[bisect_right(self._starts, a) - 1] for a in at]
         if self.text is not self._own:
-            name, *names = dict.fromkeys(f for n in (name, *names) for f in self._forms(n, at))
+            forms = {n: self._forms(n, at) for n in (name, *names)}
+            why = [(forms[alias][0], forms[other][0], reason) for alias, other, reason in why]
+            name, *names = dict.fromkeys(f for written in forms.values() for f in written)
         return NameEntry(
             name=name,
             aliases=tuple(n for n in names if n != name),
@@ -61,6 +65,7 @@ class _Joined:
             first_chapter=min(seen, default=0),
             last_chapter=max(seen, default=0),
             chapters=len(set(seen)),
+            reasons=tuple(why),
         )
 
     def _forms(self, name: str, at: Sequence[int]) -> list[str]:
@@ -70,7 +75,9 @@ class _Joined:
         return sorted(found, key=lambda form: (-found[form], form)) or [name]
 
 
-_Found = tuple[str, list[str], str, list[int]]
+Why = tuple[str, str, str]
+"""Alias, name that it was joined with, reason."""
+_Found = tuple[str, list[str], str, list[int], list[Why]]
 
 
 def _scan_zh(text: str) -> Iterable[_Found]:
@@ -80,9 +87,10 @@ def _scan_zh(text: str) -> Iterable[_Found]:
     taken: set[str] = set()
     for name, names in resolver.resolve().items():
         taken.update(names)
-        yield name, names, "Character", [a for n in names for a in resolver.at.get(n, ())]
+        at = [a for n in names for a in resolver.at.get(n, ())]
+        yield name, names, "Character", at, resolver.people.why(name, names)
     for name, (kind, at) in places_zh.find(judge.grams, ended, taken, judge.known, judge.places).items():
-        yield name, [], kind, at
+        yield name, [], kind, at, []
 
 
 def _scan_en(text: str) -> Iterable[_Found]:
@@ -93,7 +101,7 @@ def _scan_en(text: str) -> Iterable[_Found]:
     for name, names in resolver.resolve().items():
         taken.update(names)
         at = [a for n in names for a in (*resolver.spans[n].at, *meant.get(n, ()))]
-        yield name, names, "Character", at
+        yield name, names, "Character", at, resolver.people.why(name, names)
     for name, span in judge.places().items():
         if name not in taken and name not in resolver.spans:
-            yield name, [], names_en.kind_of(name), span.at
+            yield name, [], names_en.kind_of(name), span.at, []

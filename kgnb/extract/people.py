@@ -32,6 +32,22 @@ class People:
         self.members[a] += self.members.pop(b)
         self.reasons[(one, other)] = reason
 
+    def why(self, name: str, names: Sequence[str]) -> list[tuple[str, str, str]]:
+        """(alias, name that it was joined with, reason) for those of ``names`` that joins lead to from
+        ``name``, in the order of the joins."""
+        wanted, found, reached = set(names), [], {name}
+        joins = [(pair, reason) for pair, reason in self.reasons.items() if wanted.issuperset(pair)]
+        grown = True
+        while grown:
+            grown = False
+            for pair, reason in joins:
+                for known, alias in (pair, pair[::-1]):
+                    if known in reached and alias not in reached:
+                        found.append((alias, known, reason))
+                        reached.add(alias)
+                        grown = True
+        return found
+
     def names_of(self, name: str) -> list[str]:
         """All names of the person that bears ``name``."""
         return self.members[self.root(name)]

@@ -326,6 +326,7 @@ def read_names(c: sa.Connection, novel_id: int) -> list[NameEntry]:
             first_chapter=r["first_chapter"],
             last_chapter=r["last_chapter"],
             chapters=r["chapters"],
+            reasons=tuple((alias, other, why) for alias, other, why in json.loads(r["reasons"] or "[]")),
         )
         for r in c.execute(query).mappings()
     ]
@@ -360,7 +361,7 @@ def extend_names(c: sa.Connection, novel_id: int, entries: Sequence[NameEntry]) 
         key = (entry.kind[:40], entry.name[:200])
         merged[key] = touched[key] = _united(merged[key], entry) if key in merged else entry
     rows = [_name_row(novel_id, kind, name, entry) for (kind, name), entry in touched.items()]
-    columns = ("mentions", "first_chapter", "last_chapter", "chapters", "aliases")
+    columns = ("mentions", "first_chapter", "last_chapter", "chapters", "aliases", "reasons")
     upsert(c, t.names, rows, lambda _, new: {k: new[k] for k in columns})
 
 
@@ -374,6 +375,7 @@ def _united(old: NameEntry, new: NameEntry) -> NameEntry:
         first_chapter=min(starts, default=0),
         last_chapter=max(old.last_chapter, new.last_chapter),
         chapters=max(old.chapters, new.chapters),
+        reasons=tuple({r[0]: r for r in (*old.reasons, *new.reasons)}.values()),
     )
 
 
@@ -387,4 +389,5 @@ def _name_row(novel_id: int, kind: str, name: str, entry: NameEntry) -> Row:
         "last_chapter": entry.last_chapter,
         "chapters": entry.chapters,
         "aliases": json.dumps(entry.aliases, ensure_ascii=False),
+        "reasons": json.dumps(entry.reasons, ensure_ascii=False),
     }

@@ -9,6 +9,7 @@ from kgnb.store.catalog import Catalog, read_kinds
 from kgnb.store.chapters import ChapterEnd, Chapters, ChapterWork
 from kgnb.store.commands import Commands
 from kgnb.store.lives import Lives, Opening
+from kgnb.store.naming import Naming
 from kgnb.store.record import Record, SettleRows
 from kgnb.store.spending import Spending
 from kgnb.store.sql import Sql
@@ -18,7 +19,7 @@ from kgnb.store.transfer import Transfer
 __all__ = ["ChapterEnd", "ChapterWork", "Imported", "Ledger", "Opening", "SettleRows"]
 
 
-class Ledger(Books, Catalog, Tasks, Lives, Commands, Chapters, Record, Spending, Transfer):
+class Ledger(Books, Naming, Catalog, Tasks, Lives, Commands, Chapters, Record, Spending, Transfer):
     """Everything that is durable, on an :class:`~kgnb.store.sql.Sql` that is prepared.
 
     ``thing_kinds``: what this process asks for beyond the four kinds, whatever the config's row says.

@@ -266,6 +266,17 @@ names = _own(
     sa.Column("last_chapter", sa.Integer, nullable=False),
     sa.Column("chapters", sa.Integer, nullable=False),
     sa.Column("aliases", LongText, nullable=False),  # JSON
+    sa.Column("reasons", LongText),  # JSON: what joined each alias
+)
+
+name_decisions = _own(  # people's own about names; what is undone stays, with its time
+    "kgnb_name_decisions",
+    sa.Column("id", BigId, primary_key=True, autoincrement=True),
+    sa.Column("novel_id", BigId, nullable=False, index=True),
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("names", LongText, nullable=False),  # JSON
+    sa.Column("made_by", sa.String(100)),
+    *_times("made_at", "undone_at"),
 )
 
 replies = _own(  # the cache
@@ -310,6 +321,7 @@ OWN = (
     extractions,
     raw_replies,
     names,
+    name_decisions,
     replies,
     seen_providers,
     spending,
