@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import random
 import re
 import subprocess
 import sys
@@ -165,6 +166,49 @@ def test_a_family_is_no_person() -> None:
     assert "Mr. Moss" in people
     assert "Mrs. Moss" in people
     assert "Mosses" not in people
+
+
+SAID = [
+    "{a}笑道：“{w}。”",
+    "{a}道：“{w}。”",
+    "{a}问道：“{w}？”",
+    "“{w}。”{a}说道。",
+    "{a}听了，叹道：“{w}。”",
+]
+DONE = [
+    "{a}走进屋里，看了看{b}。",
+    "{a}拉着{b}的手，半日不语。",
+    "一时{a}来了，众人让{a}坐下。",
+    "谁知{a}不在家。",
+]
+WORDS = ["且住", "今日天冷", "倒茶来", "我不去了", "这可怎么好", "你来得正巧", "快些走罢"]
+
+
+def scenes(cast: list[tuple[str, str]], seed: int = 4) -> str:
+    """Pages in which pairs of the cast talk and go about, a scene each."""
+    rng = random.Random(seed)
+    lines = []
+    for one, other in cast * 7:
+        for form in rng.sample(SAID, 3) + rng.sample(DONE, 3):
+            a, b = rng.sample([one, other], 2)
+            lines.append(form.format(a=a, b=b, w=rng.choice(WORDS)))
+        lines.append("\n")
+    return "".join(lines)
+
+
+def test_kin_of_one_surname_stay_apart_and_two_maids_are_two() -> None:
+    pairs = [("林黛玉", "袭人"), ("林如海", "贾雨村"), ("如海", "贾雨村"), ("麝月", "李纨"), ("秋纹", "李纨")]
+    text = scenes(pairs) + "麝月秋纹走来。秋纹麝月去了。麝月秋纹两个笑了。"
+    found = {e.name: e for e in names.scan([(1, text)], "zh")}
+    for one, other in (("林黛玉", "林如海"), ("麝月", "秋纹")):
+        assert bearer(found, one) is not bearer(found, other)
+
+
+def test_who_talks_all_the_time_has_a_name_that_may_be_a_word() -> None:
+    text = scenes([("袭人", "宝玉"), ("王夫人", "贾琏"), ("史湘云", "林黛玉"), ("湘云", "宝玉")])
+    found = {e.name: e for e in names.scan([(1, text)], "zh") if e.kind == "Character"}
+    assert {"袭人", "宝玉", "贾琏"} <= set(found)
+    assert bearer(found, "湘云") is bearer(found, "史湘云")
 
 
 def english(text: str, times: int = 6) -> dict[str, NameEntry]:

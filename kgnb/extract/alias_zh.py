@@ -44,6 +44,10 @@ def given_of(name: str) -> str:
     return name[len(surname_of(name)) :]
 
 
+def _sure_surname(name: str) -> bool:
+    return surname_of(name) in words.COMMON_SURNAMES or surname_of(name) in words.COMPOUND_SURNAMES
+
+
 class Resolver:
     """Resolves the aliases of one book."""
 
@@ -197,6 +201,8 @@ class Resolver:
         for given, fulls in longer.items():
             if given in self.counts and len({self.people.root(f) for f in fulls}) == 1:
                 self.people.join(fulls[0], given, "姓")
+        for name in [n for n in self.counts if n[-1] == "儿" and n[:-1] in self.counts]:
+            self.people.join(name[:-1], name, "儿")
         before: dict[str, Counter[str]] = defaultdict(Counter)
         for start, name in self._grams.find_all(n for n in self.counts if len(n) == 2):
             before[name][self.text[max(0, start - 2) : start]] += 1
@@ -262,6 +268,8 @@ class Resolver:
                 if best:
                     self._take(best, form)
             elif self._two_forms(form, bare, surnames[bare].total()):
+                # A courtesy name goes with a given name of one character; 林黛玉 and 林如海 are kin.
+                others = {o for o in others if len(given_of(o)) == 1}
                 best = self._bearer_near((form, bare), others, 0.5, 0.4)
                 if best and bare not in self.courtesy:
                     self.courtesy.add(bare)
@@ -315,7 +323,7 @@ class Resolver:
     def _titles(self) -> None:
         """A name without surname that stands right before full names: of one person, or a mere title."""
         titles = {n for n in self.counts if not surname_of(n) or n[-1] in words.RANKS}
-        fulls = {n for n in self.counts if surname_of(n) and n not in self.courtesy and n not in titles}
+        fulls = {n for n in self.counts if _sure_surname(n) and n not in self.courtesy and n not in titles}
         fulls |= self.doubtful
         if not titles or not fulls:
             return

@@ -76,7 +76,7 @@ def speakers(text: str) -> dict[str, int]:
     found = {}
     for word, after in nexts.items():
         good = sum(v for c, v in after.items() if c in words.SPEECH_HEAD)
-        total = after.total()
+        total = after.total() - after["儿"]  # 凤姐儿道 says nothing against 凤姐
         if good >= 2 and good >= 0.5 * total:
             found[word] = good
     return found
@@ -207,6 +207,10 @@ class Judge:
             for w, c in contexts.items()
             if c.count >= least
         }
+        for word, candidate in self.candidates.items():
+            longer = self.candidates.get(word + "儿")  # 凤姐儿 is 凤姐: its 儿 stands beside nobody
+            if longer and longer.count < 0.9 * candidate.count:
+                candidate.context.right.pop("儿", None)
         self.model = NeighbourModel(text, [c.context for c in self._seeds()])
         for candidate in self.candidates.values():
             candidate.score = self._score(candidate)
@@ -230,11 +234,16 @@ class Judge:
         left, right = self.model.sides(context)
         score = min(left, 1.5) + min(right, 1.5) + min(2.0, 0.5 * math.log1p(candidate.speaks))
         score += _surname_bonus(word) - _monotony(context)
+        # Whoever talks on every other page has a name, even one that reads like a word: 袭人, 湘云.
+        talks = candidate.speaks >= max(10, 0.05 * candidate.count)
         if _ends_badly(word):
-            score -= 1.2 if word[0] in words.COMMON_SURNAMES else 3.0
+            score -= 1.2 if talks or word[0] in words.COMMON_SURNAMES else 3.0
+        if len(word) == 3 and word[1] == word[2] and not candidate.speaks:
+            score -= 1.5  # 方渐渐, 乌压压: mostly no 李圆圆
         score -= 6.0 * _share(context.left, words.DETERMINERS) + 6.0 * _share(context.right, words.PLURALS)
         if word in self.known:
-            score -= self.known[word] * (0.5 if word[0] in words.COMMON_SURNAMES and len(word) == 2 else 1.0)
+            excused = talks or (word[0] in words.COMMON_SURNAMES and len(word) == 2)
+            score -= self.known[word] * (0.5 if excused else 1.0)
         return score
 
     def names(self) -> dict[str, Candidate]:
@@ -290,7 +299,8 @@ class Judge:
             if shorter and shorter.count > 2 * candidate.count:
                 continue
             rarer = candidate.score < 1.3 or self.pairs[tail] > 3.5 * candidate.count
-            if rarer and head in heads and tail[-1] not in "州郡县城国":
+            counted = tail[0] in words.DETERMINERS and tail[-1] == "人"  # 秦二人
+            if rarer and head in heads and tail[-1] not in "州郡县城国" and not counted:
                 found[word] = tail
         return found
 
@@ -354,6 +364,8 @@ def _surname_bonus(word: str) -> float:
         return 1.0
     if len(word) > 3:
         return -1.0
+    if len(word) == 3 and word[0] not in words.SURNAMES:
+        return -0.8
     return 0.7 if word[0] in words.COMMON_SURNAMES else 0.0 if word[0] in words.SURNAMES else -0.3
 
 

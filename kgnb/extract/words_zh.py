@@ -113,12 +113,17 @@ PLACE_LEFT = frozenset("在到往至于去来赴入离回过出守取攻袭奔�
 
 ENDS_NO_NAME = frozenset(
     "曰说道问答叹怒哭叫喝骂笑惊喜大忙急遂乃即又亦便不未已欲令引使率见听者也矣乎哉之而其以与于是在了着过吧"
-    "呢吗啊的地得很都就把被让给向对从来去到上下出入中里人们等何此兵将军二三一個們說問"
+    "呢吗啊的地得很都就把被让给向对从来去到上下出入中里内人们等何此兵将军二三一個們說問"
 )
 """Characters that seldom end a given name; a candidate that ends so needs better evidence."""
 
 NEVER_IN_NAMES = frozenset("的了着吗呢吧啊呀哪么什这那们您你我他她它没把被让很是在就说們這個麼妳還")
 """Characters of modern grammar: a candidate with one of them is a piece of a sentence."""
 
-WIVES = _words("夫人 氏 太太 娘子 嫂 嫂子 太后 皇后 王妃 贵妃 娘娘 公主 嫂嫂 大嫂 二嫂 奶奶 婆婆 婶 媳妇")
+WIVES = _words(
+    """
+    夫人 氏 太太 娘子 嫂 嫂子 太后 皇后 王妃 贵妃 娘娘 公主 嫂嫂 大嫂 二嫂 奶奶 婆婆 婶 婶子 媳妇 嬷嬷
+    姥姥 大娘 大妈
+    """
+)
 """Titles of women that come with the family's name or the husband's."""
