@@ -74,6 +74,37 @@ class TestTasksOfAGrowingBook:
         assert await ledger.unplanned(novel_id, *MINE) == ids[1:]
 
 
+FIRST = [
+    f"却说第{i}日，{'赵钱孙李周'[i % 5]}将军引兵{i}千，出{'东西南北'[i % 4]}门而去。" * 4 for i in range(1, 9)
+]
+SECOND = [f"那年冬天，第{i}封信寄到{'青白云石'[i % 4]}州，她读了{i}遍，一夜没有睡。" * 4 for i in range(1, 9)]
+
+
+class TestEditions:
+    """Texts of one title and author."""
+
+    async def test_a_second_volume_writes_over_nothing(self, ledger: Ledger) -> None:
+        one = await ledger.import_book(make_book(FIRST))
+        other = await ledger.import_book(make_book(SECOND))
+        assert other.novel_id != one.novel_id
+        texts = await ledger.texts([c.id for c in one.chapters])
+        assert list(texts.values()) == FIRST
+        both = await ledger.import_book(make_book([*SECOND, "又是一年。" * 9]))
+        assert (both.novel_id, both.new_chapters) == (other.novel_id, 1)
+
+    async def test_new_punctuation_the_other_script_and_an_inserted_chapter_are_an_edition(
+        self, ledger: Ledger
+    ) -> None:
+        one = await ledger.import_book(make_book(FIRST))
+        revised = [t.replace("，", ",  ").replace("将军", "將軍").replace("东", "東") for t in FIRST]
+        other = await ledger.import_book(make_book(["楔子。" * 20, *revised]))
+        assert (other.novel_id, other.edition) == (one.novel_id, True)
+
+    async def test_texts_too_short_to_tell_are_as_title_and_author_say(self, ledger: Ledger) -> None:
+        one = await ledger.import_book(make_book(["甲。", "乙。"]))
+        assert (await ledger.import_book(make_book(["丙。", "丁。"]))).novel_id == one.novel_id
+
+
 class TestNameTable:
     OLD = NameEntry("玄德", (), "Character", 5, 1, 3, 3)
     NEW = NameEntry("刘备", ("玄德",), "Character", 9, 1, 5, 5)

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from kgnb.errors import InputError
 from kgnb.model import Book, BookChapter, Chapter, NameEntry, Novel, beijing_now
+from kgnb.store import editions
 from kgnb.store import tables as t
 from kgnb.store.schema import content_hash
 from kgnb.store.sql import Row, Sql, storable, upsert
@@ -44,8 +45,8 @@ class Books:
         """Stores ``book`` once, in one transaction: nothing of it is there if anything fails.
 
         The same text finds its novel. Another text is an edition of a novel that kgnb imported if title and
-        author agree (an author that isn't known agrees with nobody), or if half of its chapters' texts occur
-        there; it adds only chapters that are new and changes those of the same number.
+        author agree (an author that isn't known agrees with nobody) and passages too, or if half of its
+        chapters' texts occur there; it adds only new chapters and changes those of the same number.
         """
         try:
             return await self._sql.run(lambda c: self._import(c, book, file_path, file_size))
@@ -170,7 +171,8 @@ def _edition_of(c: sa.Connection, book: Book, hashes: Sequence[str]) -> int | No
         t.novels.c.title == book.title[:255], t.novels.c.id.in_(sa.select(t.books.c.novel_id)), _alive()
     )
     for novel_id, title, author in c.execute(same.order_by(t.novels.c.id)):
-        if book.author and (title, author) == (book.title[:255], book.author[:255]):  # collations aside
+        named = book.author and (title, author) == (book.title[:255], book.author[:255])  # collations aside
+        if named and _same_work(c, novel_id, book):
             return int(novel_id)
     distinct = list(set(hashes))
     shared: dict[int, set[str]] = defaultdict(set)
@@ -182,6 +184,11 @@ def _edition_of(c: sa.Connection, book: Book, hashes: Sequence[str]) -> int | No
     living = _living(c, list(shared))
     best = max((n for n in shared if n in living), key=lambda n: (len(shared[n]), -n), default=None)
     return best if best is not None and 2 * len(shared[best]) >= len(distinct) else None
+
+
+def _same_work(c: sa.Connection, novel_id: int, book: Book) -> bool:
+    ids = editions.spread([chapter_id for chapter_id, _, _ in _present(c, novel_id)])
+    return editions.same_work(_texts(c, ids).values(), book)
 
 
 def _present(c: sa.Connection, novel_id: int) -> list[tuple[int, int, str]]:
