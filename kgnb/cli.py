@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from kgnb import __version__, logs
 from kgnb.cli_chapter import add_chapter
 from kgnb.cli_cost import add_cost
+from kgnb.cli_doctor import add_doctor
 from kgnb.cli_exchange import add_export, add_import
 from kgnb.cli_health import add_health
 from kgnb.cli_kaggle import add_kaggle
@@ -235,15 +236,6 @@ async def _status(args: argparse.Namespace, settings: Settings) -> int:
     return await cli_status.once(settings, as_json=args.json)
 
 
-async def _doctor(_: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.report import doctor
-
-    checks = await doctor(settings)
-    for check in checks:
-        print(f"{'✓' if check.ok else '✗'} {one_line(check.name)}: {one_line(check.detail)}")
-    return OK if all(c.ok for c in checks) else 2
-
-
 def _collect_less() -> None:
     """Garbage collection seldom and without the imported modules: with a few hundred thousand live objects it
     took a tenth of a busy node's time. Only here, where the process is ours."""
@@ -306,7 +298,7 @@ def _parser() -> argparse.ArgumentParser:
         add_cost,
         add_export,
         add_import,
-        _add_doctor,
+        add_doctor,
     ):
         add(commands)
     for add in (add_health, add_task_commands, add_chapter, add_dead, add_pauses, add_providers, add_kaggle):
@@ -355,7 +347,3 @@ def _add_status(commands: Any) -> None:
     added = command(commands, "status", _status)
     json_option(added)
     added.add_argument("--watch", action="store_true", help=say("cli.help_watch"))
-
-
-def _add_doctor(commands: Any) -> None:
-    command(commands, "doctor", _doctor)

@@ -1709,10 +1709,69 @@ TEXTS: dict[str, tuple[str, str]] = {
     "doctor.embedded": ("内置", "embedded"),
     "doctor.outside": ("外部", "outside"),
     "doctor.answers": (
-        "{where}，{ms} 毫秒应答（启动或连接 {start} 秒）",
-        "{where}, answers in {ms} ms ({start} s to start or connect)",
+        "{ms} 毫秒应答（启动或连接 {start} 秒）",
+        "answers in {ms} ms ({start} s to start or connect)",
     ),
-    "doctor.reachable": ("{url} 可以连上", "{url} answers"),
+    "doctor.comma": ("，", ", "),
+    "doctor.no_tls": ("未加密", "not encrypted"),
+    "doctor.skew": ("时钟差 {seconds} 秒", "its clock is {seconds} s from this one"),
+    "doctor.writable": ("可读写", "can be read and written"),
+    "doctor.set_clock": (
+        "两边的时钟差得太多：请在这台机器或那台服务器上校时（例如 timedatectl set-ntp true）。",
+        "The clocks differ too much: set this machine's or that server's (say timedatectl set-ntp true).",
+    ),
+    "doctor.charset": (
+        "数据库的字符集是 {charset}，存不下生僻字和表情：ALTER DATABASE 库名 CHARACTER SET utf8mb4",
+        "The database's character set is {charset} and can't hold rare characters: "
+        "ALTER DATABASE name CHARACTER SET utf8mb4",
+    ),
+    "doctor.eviction": (
+        "内存满时 Redis 会丢掉键（{policy}），排队的任务可能不见：CONFIG SET maxmemory-policy noeviction",
+        "Redis throws keys away when memory is short ({policy}), queued tasks among them: "
+        "CONFIG SET maxmemory-policy noeviction",
+    ),
+    "doctor.memory": (
+        "{kind}，{cpus} 核，内存 {mb} MB，GPU {gpu}",
+        "{kind}, {cpus} CPUs, {mb} MB of memory, GPU {gpu}",
+    ),
+    "doctor.low_memory": (
+        "节点和内置引擎大约要 {mb} MB：请换大一些的机器，或把数据库放到别处（REDIS_HOST、NEO4J_URI）。",
+        "A node with embedded engines wants about {mb} MB: take a larger machine, or servers elsewhere (REDIS_HOST, "
+        "NEO4J_URI).",
+    ),
+    "doctor.disk": ("{folder} 所在的盘剩 {mb} MB", "{mb} MB free for {folder}"),
+    "doctor.low_disk": (
+        "剩余空间不到 {mb} MB：请清理，或用 --data 换一个目录。",
+        "Less than {mb} MB are free: make room, or choose another folder with --data.",
+    ),
+    "doctor.limit": ("这里一次会话最长 {time}", "a session lasts at most {time} here"),
+    "doctor.no_limit": ("会话没有时间限制", "sessions have no end here"),
+    "doctor.slots": (
+        "每个提供方 {slots} 个槽位，合计不超过 {most}",
+        "{slots} slots a provider, {most} in all",
+    ),
+    "doctor.no_queues": ("队列都空着", "every queue is empty"),
+    "doctor.queue": (
+        "等待 {waiting}，章节 {chapters}，租约中 {leased}，延后 {delayed}，死信 {dead}",
+        "{waiting} waiting, {chapters} chapters, {leased} leased, {delayed} delayed, {dead} dead letters",
+    ),
+    "doctor.dead": (
+        "看原因：kgnb dead list；重试：kgnb dead retry",
+        "See why: kgnb dead list; try again: kgnb dead retry",
+    ),
+    "doctor.provider": (
+        "{model} 应答了，{seconds} 秒（{url}）",
+        "{model} answered in {seconds} s ({url})",
+    ),
+    "doctor.summary_ok": ("都正常。", "All is well."),
+    "doctor.summary_warn": (
+        "能用；{count} 处可以更好（标 ! 的行）。",
+        "It works; {count} lines marked ! could be better.",
+    ),
+    "doctor.summary_bad": (
+        "{count} 处不能用（标 ✗ 的行），按各行末尾的提示处理后再运行 kgnb doctor。",
+        "{count} lines marked ✗ don't work: do what they end with, then run kgnb doctor again.",
+    ),
     # --- metrics ---
     "metrics.missing": (
         "KGNB_METRICS_PORT 需要 prometheus-client。安装：pip install 'kgnb[metrics]'",

@@ -186,9 +186,9 @@ class TestLooks:
         ran = place.run("doctor", "--lang", "en")
         assert ran.code == 0, ran
         lines = ran.out.splitlines()
-        assert [line.split(":")[0] for line in lines] == [
-            *("✓ python", "✓ packages", "✓ sql", "✓ redis", "✓ bolt", "✓ dryrun")
-        ]
+        marked = [line.split(": ")[0] for line in lines if line.startswith(("✓", "!", "✗"))]
+        wanted = ["✓ python", "✓ packages", "✓ machine", "✓ disk", "✓ session", "✓ sql", "✓ redis", "✓ bolt"]
+        assert [one for one in marked if not one.startswith(("✓ queues", "✓ kg:"))] == [*wanted, "✓ dryrun"]
 
     def test_doctor_says_what_is_away(self, place: Place) -> None:
         ran = place.run("doctor", env={"REDIS_HOST": "127.0.0.1", "REDIS_PORT": "9"})

