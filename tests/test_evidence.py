@@ -260,7 +260,7 @@ def test_a_name_of_another_chapter_or_of_the_table_stands_in_the_book() -> None:
     graph = settled(
         checked("无人。", **only),
         checked("曹操来。", characters=people("曹操")),
-        names=[NameEntry("孙权")],
+        names=[NameEntry("孙权", mentions=3)],
         stands=lambda names: asked.append(names) or (),
     )
     assert characters(graph) == {"曹操", "孙权"}
@@ -270,7 +270,8 @@ def test_a_name_of_another_chapter_or_of_the_table_stands_in_the_book() -> None:
 def test_a_projection_leaves_doubtful_people_to_settle() -> None:
     one = row(1, checked("刘备见关羽。", **STRANGE))
     assert characters(chapter_graph(NOVEL, chapter(1), one, [], TaskConfig())) == {"刘备", "关羽"}
-    known = [NameEntry("哈利·波特")]
+    taught, known = [NameEntry("哈利·波特")], [NameEntry("哈利·波特", mentions=2)]
+    assert "哈利·波特" not in characters(chapter_graph(NOVEL, chapter(1), one, taught, TaskConfig()))
     assert "哈利·波特" in characters(chapter_graph(NOVEL, chapter(1), one, known, TaskConfig()))
 
 
