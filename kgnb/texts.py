@@ -1620,7 +1620,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "flag.repaired": ("回复已修补", "reply mended"),
     "flag.split": ("分段重问", "split"),
     "flag.truncated": ("回复被截断", "reply cut off"),
-    "flag.empty": ("回复为空", "empty reply"),
+    "flag.empty": ("有段落没抽到内容", "nothing extracted"),
     "flag.partial": ("部分条目作废", "items rejected"),
     "flag.refused": ("部分被拒答", "partly refused"),
     "flag.unverified": ("有引文未核实", "quotes not found"),

@@ -53,7 +53,7 @@ def test_the_ledger_says_where_something_may_be_missing(place: Place) -> None:
     rows = place.sql("SELECT status, error_message FROM knowledge_graph_chapter_status ORDER BY chapter_id")
     assert [status for status, _ in rows] == ["completed", "completed"]
     assert rows[0][1] == "kgnb：可能有遗漏（部分条目作废）"
-    assert rows[1][1] == "kgnb：可能有遗漏（回复为空）"
+    assert rows[1][1] == "kgnb：可能有遗漏（有段落没抽到内容）"
     assert place.sql("SELECT error_message FROM knowledge_graph_tasks") == [(None,)]
 
 
@@ -62,7 +62,7 @@ def test_status_counts(place: Place) -> None:
     assert task["flags"] == {"empty": 1, "partial": 1, "repaired": 1, "unverified": 1}
     assert (task["unverified"], task["rejected"], task["dropped"]) == (1, 1, 1)
     text = place.run("status").out
-    for word in ("回复为空 1 章", "回复已修补 1 章", "引文未核实 1 条", "书中没有的人物 1 个"):
+    for word in ("有段落没抽到内容 1 章", "回复已修补 1 章", "引文未核实 1 条", "书中没有的人物 1 个"):
         assert word in text
 
 
