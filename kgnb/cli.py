@@ -29,6 +29,7 @@ from kgnb.cli_doctor import add_doctor
 from kgnb.cli_exchange import add_export, add_import
 from kgnb.cli_health import add_health
 from kgnb.cli_kaggle import add_kaggle
+from kgnb.cli_names import add_names
 from kgnb.cli_parts import FAILED_CHAPTERS, INTERRUPTED, OK, command, json_option, slots
 from kgnb.cli_providers import add_providers
 from kgnb.cli_tasks import add_dead, add_pauses, add_task_commands
@@ -301,7 +302,16 @@ def _parser() -> argparse.ArgumentParser:
         add_doctor,
     ):
         add(commands)
-    for add in (add_health, add_task_commands, add_chapter, add_dead, add_pauses, add_providers, add_kaggle):
+    for add in (
+        add_health,
+        add_task_commands,
+        add_chapter,
+        add_dead,
+        add_names,
+        add_pauses,
+        add_providers,
+        add_kaggle,
+    ):
         add(commands)
     return parser
 

@@ -213,6 +213,10 @@ class Joined:
             return True
         return not (name in self._several or name in self._unclear or is_generic(name))
 
+    def calling(self, person: str, alias: str) -> set[int]:
+        """Chapters (positions) whose replies call the person so."""
+        return self.hearsay.linking(self.classes.of(person), (alias,))
+
     def bears(self, person: str, alias: str) -> bool:
         """Whether a reply that gives ``alias`` to a person is to be believed: it is the person's, or a word
         that several may bear, or most of what is said of the person has it."""

@@ -25,14 +25,14 @@ Beyond the wire contract it is settled here that
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Protocol
 
 from kgnb.alias import name_table
 from kgnb.gather import Doubts, Facts, Place, Stands
-from kgnb.joining import Item
+from kgnb.joining import Item, Joined
 from kgnb.kinds import HOSTILE, enabled_types, structural, type_name
 from kgnb.model import (
     STRUCTURAL_RELATIONS,
@@ -146,6 +146,40 @@ def novel_graph(
     who stand neither in the name table nor in a chapter whose row names them. ``by_hand``: what a person
     decided about names.
     """
+    return _built(novel, chapters, rows, names, config, stands, by_hand).graph(whole=True)
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who the people of a novel are, beside its graph. ``of``: the spelling that is used for a name."""
+
+    joined: Joined
+    of: Callable[[str], str]
+
+
+def novel_people(
+    novel: NovelFacts,
+    chapters: Sequence[Chapter],
+    rows: Iterable[SettleRow],
+    names: Sequence[NameEntry],
+    config: TaskConfig,
+    stands: Stands = _none,
+    by_hand: Decided | None = None,
+) -> tuple[Graph, People]:
+    """:func:`novel_graph`, and how its names were joined."""
+    builder = _built(novel, chapters, rows, names, config, stands, by_hand)
+    return builder.graph(whole=True), builder.people
+
+
+def _built(
+    novel: NovelFacts,
+    chapters: Sequence[Chapter],
+    rows: Iterable[SettleRow],
+    names: Sequence[NameEntry],
+    config: TaskConfig,
+    stands: Stands,
+    by_hand: Decided | None,
+) -> _Builder:
     places = {chapter.id: chapter for chapter in chapters}
     rows = rows if iter(rows) is not rows else list(rows)
 
@@ -162,7 +196,7 @@ def novel_graph(
     for one in rows:
         if (chapter := places.get(one.row.chapter_id)) is not None:
             builder.add(chapter, one)
-    return builder.graph(whole=True)
+    return builder
 
 
 # --- building -----------------------------------------------------------------------------------------------
@@ -193,6 +227,11 @@ class _Builder:
         self._nodes: dict[NodeKey, Facts] = {}
         self._edges: dict[EdgeKey, Facts] = {}
         self._events: dict[str, Chapter] = {}
+
+    @property
+    def people(self) -> People:
+        """Who the people are."""
+        return People(self._who.joined, self._spelling.of)
 
     def leave_out(self, doubts: Doubts, stands: Stands) -> None:
         """Leaves out the people that stand nowhere in the book."""

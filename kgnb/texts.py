@@ -2209,4 +2209,97 @@ TEXTS: dict[str, tuple[str, str]] = {
         "图谱已写入 {path}，用浏览器打开即可",
         "The picture is in {path}; open it in a browser",
     ),
+    # names of a book
+    "cli.help_names": (
+        "列出一本书的人物、别名和合并的理由；撤销一次合并或拆分",
+        "list a book's people, their aliases and why they are one; undo a merge or a split",
+    ),
+    "cli.help_names_top": ("显示前几个（默认 50）", "how many to show (50)"),
+    "cli.help_names_all": ("也列出地点、组织和物品", "places, organizations and things too"),
+    "cli.help_names_undo": ("撤销这个编号的合并或拆分", "take the merge or split of this number back"),
+    "cli.help_merge": ("把几个名字合并成一个人", "make several names one person"),
+    "cli.help_split": ("把别名从一个人身上拆出来，另成一人", "make aliases of a person someone of their own"),
+    "cli.help_names_person": ("这个人的名字", "the person's name"),
+    "cli.help_names_others": ("与他是同一个人的名字", "names of the same person"),
+    "cli.help_names_aliases": ("不是他的别名", "aliases that aren't this person's"),
+    "names.line": ("{name}  {mentions} 次", "{name}  {mentions} times"),
+    "names.line_aliases": (
+        "{name}  {mentions} 次  又称 {aliases}",
+        "{name}  {mentions} times  also called {aliases}",
+    ),
+    "names.more": (
+        "……还有 {more} 个：用 --top 或 --json 查看",
+        "… and {more} more: see them with --top or --json",
+    ),
+    "names.none": (
+        "还没有名字：任务打开时会预扫描全书。",
+        "No names yet: the book is scanned when its task is opened.",
+    ),
+    "names.why_reply": ("{detail} 章的回复说就是{other}", "is {other}, say replies of {detail} chapters"),
+    "names.why_hand": ("手动合并 #{detail}", "merged by hand, #{detail}"),
+    "names.why_called": ("{detail} 章的回复这样称呼", "called so by replies of {detail} chapters"),
+    "names.why_spelling": ("{other}的另一种写法", "another spelling of {other}"),
+    "names.why_table": ("预扫描认为就是{other}", "the pre-scan takes it for {other}"),
+    "names.why_courtesy": ("书中说是{other}的字", "{other}'s courtesy name in the text"),
+    "names.why_called_so": ("书中这样称呼{other}", "what the text calls {other}"),
+    "names.why_nickname": ("{other}的绰号", "a nickname of {other}"),
+    "names.why_surname_form": ("{other}带姓或不带姓的写法", "{other} with or without the surname"),
+    "names.why_given": ("{other}的名，别无他人", "{other}'s given name, nobody else's"),
+    "names.why_apart": (
+        "常在{other}附近出现，但从不同句",
+        "often near {other}, never in one sentence",
+    ),
+    "names.why_title": ("多在{other}前作称号", "mostly {other}'s title"),
+    "names.why_surname_title": ("姓加称呼，只能是{other}", "surname and title that only {other} can bear"),
+    "names.why_same_words": ("与{other}用词相同", "the same words as {other}"),
+    "names.why_first": ("{other}的名", "{other}'s first name"),
+    "names.why_eldest": ("{other}是长女", "{other} is the eldest daughter"),
+    "names.decision_merge": (
+        "#{number}  {made}  合并：{others} 就是 {name}",
+        "#{number}  {made}  merged: {others} is {name}",
+    ),
+    "names.decision_split": (
+        "#{number}  {made}  拆分：{others} 不是 {name}",
+        "#{number}  {made}  split: {others} isn't {name}",
+    ),
+    "names.decision_undone": (
+        "#{number}  {made}  已撤销：{name}，{others}",
+        "#{number}  {made}  undone: {name}, {others}",
+    ),
+    "names.merge": (
+        "{others} 与 {name} 合并为一人（#{number}；撤销：kgnb names {task} --undo {number}）",
+        "{others} is now one with {name} (#{number}; undo: kgnb names {task} --undo {number})",
+    ),
+    "names.merge_before": ("{others} 与 {name} 本来就是一人", "{others} and {name} were one already"),
+    "names.split": (
+        "{others} 从 {name} 拆出，另成一人（#{number}；撤销：kgnb names {task} --undo {number}）",
+        "{others} is now someone other than {name} (#{number}; undo: kgnb names {task} --undo {number})",
+    ),
+    "names.split_before": ("{others} 与 {name} 本来就是两人", "{others} and {name} were two already"),
+    "names.undone": ("已撤销 #{number}：{name}，{others}", "#{number} is undone: {name}, {others}"),
+    "names.undone_before": ("#{number} 早已撤销", "#{number} was undone already"),
+    "names.unknown": (
+        "这本书里没有“{name}”。是不是：{nearest}？用 kgnb names 查看所有名字。",
+        "Nobody in this book is called {name}. Did you mean {nearest}? See all names with kgnb names.",
+    ),
+    "names.unknown_all": (
+        "这本书里没有“{name}”。用 kgnb names 查看所有名字。",
+        "Nobody in this book is called {name}. See all names with kgnb names.",
+    ),
+    "names.several": (
+        "“{name}”可以是几个人：{people}。请写其中一个的名字。",
+        "{name} may be several people: {people}. Give the name of one of them.",
+    ),
+    "names.itself": (
+        "“{name}”不能从自己身上拆出。请写它的别名（用 kgnb names 查看）。",
+        "{name} can't be split from itself. Give aliases of it (see kgnb names).",
+    ),
+    "names.too_many": (
+        "一次最多 {most} 个名字。请分几次进行。",
+        "At most {most} names at a time. Do it in several steps.",
+    ),
+    "names.no_decision": (
+        "没有编号为 {number} 的合并或拆分。用 kgnb names {task} 查看编号。",
+        "There is no merge or split number {number}. See the numbers with kgnb names {task}.",
+    ),
 }

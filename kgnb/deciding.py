@@ -1,0 +1,146 @@
+"""A person's hand on the names of a book: who is one, who is two, and taking that back.
+
+Each command stores a decision and settles the novel's graph; it works with or without nodes, also while tasks
+of the novel run. Raises InputError for what a person did wrong, and ServiceDown like any store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from kgnb.app import App
+from kgnb.errors import InputError
+from kgnb.extract import evidence
+from kgnb.model import MAX_NAME, Novel, Task, clean
+from kgnb.namelist import KINDS, Index, Named, listing
+from kgnb.naming import Decision, Kind, decided
+from kgnb.report import find_task
+from kgnb.resettle import settle_novel
+from kgnb.settle import novel_people
+
+MOST_NAMES = 100
+"""Names in one decision."""
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """A book's names and all decisions about them."""
+
+    novel: Novel
+    listed: list[Named]
+    decisions: list[Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a command did; ``changed`` is False where it was so before."""
+
+    kind: Kind
+    names: tuple[str, ...]
+    id: int = 0
+    changed: bool = True
+
+
+async def names_of(app: App, task_id: int, kinds: Collection[str] = KINDS) -> Names:
+    """The names of the task's book as settle sees them now. Needs no graph store."""
+    return await _names(app, await find_task(app, task_id), kinds)
+
+
+async def _names(app: App, task: Task, kinds: Collection[str] = KINDS) -> Names:
+    ledger = app.ledger
+    novel = await ledger.novel(task.novel_id)
+    chapters = await ledger.chapters(novel.id)
+    rows = await ledger.settle_rows(novel.id)
+    entries = await ledger.names(novel.id)
+    config = await ledger.default_config()
+    decisions = await ledger.decisions(novel.id)
+
+    def look() -> list[Named]:
+        graph, people = novel_people(
+            *(novel, chapters, rows, entries, config),
+            stands=lambda forms: evidence.standing(forms, ledger.texts_blocking(novel.id)),
+            by_hand=decided(decisions),
+        )
+        return listing(graph, people, entries, kinds)
+
+    return Names(novel, await asyncio.to_thread(look), decisions)
+
+
+async def merge(app: App, task_id: int, name: str, others: Sequence[str], *, by: str = "") -> Changed:
+    """Makes the people called ``others`` one with the one called ``name``, whose name stays.
+
+    Raises InputError with the nearest names where one is unknown or several people's.
+    """
+    names = await _names(app, await find_task(app, task_id), ("Character",))
+    index = Index.of(names.listed)
+    first = _person(index, name)
+    more = [person for person in dict.fromkeys(_person(index, o) for o in _some(others)) if person != first]
+    if not more:
+        return Changed("merge", (first, *map(index.form, others)), changed=False)
+    return await _decide(app, names.novel, "merge", (first, *more), by)
+
+
+async def split(app: App, task_id: int, name: str, aliases: Sequence[str], *, by: str = "") -> Changed:
+    """Makes ``aliases`` of the person called ``name`` a person of their own.
+
+    Raises InputError where an alias is unknown, or ``name`` itself.
+    """
+    names = await _names(app, await find_task(app, task_id), ("Character",))
+    index = Index.of(names.listed)
+    person = _person(index, name)
+    first = index.form(clean(name, MAX_NAME))
+    leaving = []
+    for alias in _some(aliases):
+        bearers = _bearers(index, alias)
+        if index.form(alias) == first:
+            raise InputError("names.itself", name=first)
+        if person in bearers:
+            leaving.append(index.form(alias))
+    if not leaving:
+        return Changed("split", (first, *map(index.form, aliases)), changed=False)
+    return await _decide(app, names.novel, "split", (first, *dict.fromkeys(leaving)), by)
+
+
+async def undo(app: App, task_id: int, number: int) -> Changed:
+    """Takes a decision back. Raises InputError when the book has none of this id."""
+    task = await find_task(app, task_id)
+    novel = await app.ledger.novel(task.novel_id)
+    found = await app.ledger.undo_decision(novel.id, number)
+    if found is None:
+        raise InputError("names.no_decision", number=number, task=task_id)
+    decision, changed = found
+    await settle_novel(app, novel)
+    return Changed(decision.kind, decision.names, decision.id, changed)
+
+
+async def _decide(app: App, novel: Novel, kind: Kind, names: tuple[str, ...], by: str) -> Changed:
+    decision, new = await app.ledger.decide(novel.id, kind, names, by=by)
+    # Also where it is known already: whoever stored it may have died before the graph was settled.
+    await settle_novel(app, novel)
+    return Changed(kind, names, decision.id, new)
+
+
+def _some(names: Sequence[str]) -> Sequence[str]:
+    if len(names) > MOST_NAMES:
+        raise InputError("names.too_many", most=MOST_NAMES)
+    return names
+
+
+def _bearers(index: Index, name: str) -> list[str]:
+    name = clean(name, MAX_NAME)
+    bearers = index.people(name)
+    if not bearers:
+        near = index.nearest(name)
+        if near:
+            raise InputError("names.unknown", name=name, nearest="、".join(near))
+        raise InputError("names.unknown_all", name=name)
+    return bearers
+
+
+def _person(index: Index, name: str) -> str:
+    bearers = _bearers(index, name)
+    if len(bearers) > 1:
+        raise InputError("names.several", name=clean(name, MAX_NAME), people="、".join(bearers))
+    return bearers[0]

@@ -1,0 +1,58 @@
+"""A book's names and the decisions about them in words, for every face."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kgnb.oneline import one_line
+from kgnb.texts import say
+
+if TYPE_CHECKING:
+    from kgnb.namelist import Named, Why
+    from kgnb.naming import Decision
+
+_TABLE = {
+    "字": "courtesy",
+    "号": "called_so",
+    "绰号": "nickname",
+    "姓": "surname_form",
+    "名": "given",
+    "姓与互斥": "apart",
+    "互斥": "apart",
+    "称": "title",
+    "姓与称": "surname_title",
+    "same words": "same_words",
+    "title and first name": "first",
+    "first name": "first",
+    "title and surname": "surname_title",
+    "surname": "surname_form",
+    "nickname": "nickname",
+    "rank": "title",
+    "the eldest": "eldest",
+}
+"""Reasons of the pre-scan → their texts (``names.why_…``)."""
+
+
+def named_line(one: Named) -> str:
+    """One person (or place …) with what else it is called, and why."""
+    aliases = "；".join(f"{one_line(w.alias)}（{why(w)}）" for w in one.reasons) or "、".join(
+        map(one_line, one.aliases)
+    )
+    facts = {"name": one_line(one.name), "mentions": one.mentions, "chapters": one.chapters}
+    return say("names.line_aliases" if aliases else "names.line", aliases=aliases, **facts)
+
+
+def why(one: Why) -> str:
+    """Why an alias is somebody's."""
+    facts = {"other": one_line(one.other), "detail": one_line(one.detail)}
+    if one.kind == "table":
+        return say(f"names.why_{_TABLE.get(one.detail, 'table')}", **facts)
+    return say(f"names.why_{one.kind}", **facts)
+
+
+def decision_line(decision: Decision) -> str:
+    """One decision: its number, what it says, when it was made, and whether it was undone."""
+    first, *others = map(one_line, decision.names)
+    made = decision.made_at.strftime("%Y-%m-%d %H:%M") if decision.made_at else ""
+    key = f"names.decision_{decision.kind}" if decision.stands else "names.decision_undone"
+    return say(key, number=decision.id, name=first, others="、".join(others), made=made)
