@@ -58,6 +58,21 @@ def test_titles_that_two_namesakes_share_make_them_not_one() -> None:
     assert ties == {("韩立春", "阿云")}
 
 
+def test_a_word_that_another_passage_has_for_somebody_else_gives_way_to_a_name() -> None:
+    one = passage(("沈砚秋", ["师父", "砚秋"]), ("阿云", []), tie=("师父", "阿云"), event=["师父"])
+    people, ties, events = told(reply.merge([one, passage(("霍云", ["师父"]))]))
+    assert people == [("沈砚秋", ["师父", "砚秋"]), ("阿云", []), ("霍云", ["师父"])]
+    assert ties == {("沈砚秋", "阿云")}
+    assert events == [["沈砚秋"]]
+
+
+def test_a_wrong_alias_renames_nobody() -> None:
+    wrong = passage(("曹操", ["孟德", "曹丕"]), tie=("曹操", "关羽"))
+    assert told(reply.merge([wrong, passage(("曹丕", ["子桓"])), passage(("曹操", ["孟德", "阿瞒"]))]))[
+        1
+    ] == {("曹操", "关羽")}
+
+
 def test_a_word_for_both_in_one_passage_is_left_as_it_is() -> None:
     both = passage(("二爷", ["沈砚秋"]), ("二爷", ["韩立春"]), tie=("二爷", "阿云"))
     people, ties, _ = told(reply.merge([both]))

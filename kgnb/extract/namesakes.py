@@ -1,102 +1,114 @@
 """One word for several people: the 二爷 of one passage of a chapter isn't the 二爷 of the next.
 
-Each passage's reply is clear by itself. Before several are put together, items of one name whose other names
-differ are told apart, and what the passage says of that name is said of one that only its own item has.
+Each passage's reply is clear by itself. Before several are put together, people who share a word but little
+else are told apart, and what a passage says of such a word is said of a name that only its own bearer has.
 Whether they are two people or one after all, the whole book decides (settle).
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable
+from itertools import combinations
 
 from kgnb.alias import is_generic
 from kgnb.model import Character, Extraction
 
-Bearer = tuple[str, int]
-"""A name, and which of the people so called in a chapter it is: 0 where there is only one."""
-Who = dict[tuple[str, frozenset[str]], Bearer]
-"""(name, aliases) of each character → who it is."""
+MOST_BEARERS = 24
+"""People with other names each who share a word, beyond which the word brings none of them together."""
+
+FEWEST = 2
+"""Other names that somebody needs to have for being called by one of them instead of a word that is no title:
+a model may have given somebody else's name to one of two items of 曹操, once."""
+
+_Names = frozenset[str]
 
 
-def bearers(extractions: Sequence[Extraction]) -> Who:
-    """Who the characters are.
+class Namesakes:
+    """Who is who in one chapter, of which these are the passages' extractions."""
 
-    Items of one name are the same one's where all aliases of one are the other's too; titles, which two
-    namesakes may share, don't count beside other aliases. One without aliases is whoever comes first.
-    """
-    sets: dict[str, list[frozenset[str]]] = defaultdict(list)
-    for extraction in extractions:
-        for item in extraction.characters:
-            sets[item.name].append(others(item))
-    found: Who = {}
-    for name, given in sets.items():
-        groups = _groups([_telling(aliases) for aliases in given])
-        for aliases in given:
-            number = next((i for i, group in enumerate(groups) if _telling(aliases) <= group), 0)
-            found[name, aliases] = (name, number)
-    return found
+    def __init__(self, extractions: Iterable[Extraction]) -> None:
+        bare: list[str] = []
+        self._person: dict[_Names, int] = {}
+        for item in (c for e in extractions for c in e.characters):
+            if len(names := names_of(item)) > 1:
+                self._person.setdefault(names, len(self._person))
+            else:
+                bare.append(item.name)
+        self._unite()
+        self._bearers: dict[str, dict[int, None]] = defaultdict(dict)  # word → people, in order
+        for names, person in self._person.items():
+            for name in names:
+                self._bearers[name].setdefault(person)
+        for name in bare:
+            number = next(iter(self._bearers.get(name, ())), len(self._person))
+            self._person.setdefault(frozenset({name}), number)
+            self._bearers[name].setdefault(number)
+
+    def key(self, item: Character) -> tuple[str, int]:
+        """What two items have in common that are one: the name, and who it is."""
+        return item.name, self._person[names_of(item)]
+
+    def clear(self, extraction: Extraction) -> Extraction:
+        """The extraction, its relations' ends and participants called by names that mean nobody else in the
+        chapter; a word stays as it is where the passage itself has several for it, or no other name."""
+        words = {end for r in extraction.relations for end in (r.source, r.target)}
+        words |= {name for e in extraction.events for name in e.participants}
+        calls = {
+            w: call
+            for w in words
+            if len(self._bearers.get(w, ())) > 1 and (call := self._call(w, extraction))
+        }
+        return _renamed(extraction, calls) if calls else extraction
+
+    def _call(self, word: str, extraction: Extraction) -> str:
+        """Another name of the one whom the passage calls ``word``; empty if there is none."""
+        items = [c for c in extraction.characters if c.name == word]
+        items = items or [c for c in extraction.characters if word in c.aliases]
+        people = {self._person[names_of(c)] for c in items}
+        if len(people) != 1:
+            return ""
+        listed = [c.name for c in extraction.characters if self._person[names_of(c)] in people]
+        others = dict.fromkeys(n for n in (*listed, *(a for c in items for a in c.aliases)) if n != word)
+        if len(others) < FEWEST and not is_generic(word):
+            return ""
+        return next((n for n in others if not is_generic(n) and len(self._bearers[n]) == 1), "")
+
+    def _unite(self) -> None:
+        """Makes one person of those who share more than half of their names."""
+        holders: dict[str, list[_Names]] = defaultdict(list)
+        for names in self._person:
+            for name in names:
+                holders[name].append(names)
+        for sharing in holders.values():
+            if len(sharing) <= MOST_BEARERS:
+                for one, other in combinations(sharing, 2):
+                    if self._person[one] != self._person[other] and _alike(one, other):
+                        self._join(self._person[one], self._person[other])
+
+    def _join(self, one: int, other: int) -> None:
+        first = min(one, other)
+        for names, person in self._person.items():
+            if person in (one, other):
+                self._person[names] = first
 
 
-def others(item: Character) -> frozenset[str]:
-    """The names of a character that aren't its own one."""
-    return frozenset(item.aliases) - {item.name}
+def names_of(item: Character) -> _Names:
+    """All names of a character."""
+    return frozenset((item.name, *item.aliases))
 
 
-def told_apart(extractions: Sequence[Extraction], who: Who) -> Sequence[Extraction]:
-    """The extractions of a chapter's passages; where a name has several bearers, each passage's relations and
-    participants call its one by an alias that is none of the others', if it has one."""
-    several = {name for name, number in who.values() if number}
-    if not several:
-        return extractions
-    owners: dict[tuple[str, str], set[Bearer]] = defaultdict(set)  # of those called so, who has an alias
-    for (name, aliases), bearer in who.items():
-        for alias in aliases:
-            owners[name, alias].add(bearer)
-    return [_renamed(e, _calls(e, several, who, owners)) for e in extractions]
+def _alike(one: _Names, other: _Names) -> bool:
+    mine, theirs = _telling(one), _telling(other)
+    return 2 * len(mine & theirs) > min(len(mine), len(theirs))
 
 
-def _telling(aliases: frozenset[str]) -> frozenset[str]:
-    """Those that tell who somebody is; all where none does."""
-    return frozenset(a for a in aliases if not is_generic(a)) or aliases
-
-
-def _groups(given: Sequence[frozenset[str]]) -> list[frozenset[str]]:
-    """The sets, each united with those that hold all of it."""
-    groups: list[frozenset[str]] = []
-    for aliases in given:
-        if aliases:
-            near = [group for group in groups if group <= aliases or aliases <= group]
-            united = aliases.union(*near)
-            at = groups.index(near[0]) if near else len(groups)
-            groups = [group for group in groups if group not in near]
-            groups.insert(at, united)
-    return groups
-
-
-def _calls(
-    extraction: Extraction,
-    several: set[str],
-    who: Who,
-    owners: dict[tuple[str, str], set[Bearer]],
-) -> dict[str, str]:
-    """name → alias to use instead, for the names that one item of this passage bears."""
-    items: dict[str, list[Character]] = defaultdict(list)
-    for item in extraction.characters:
-        if item.name in several:
-            items[item.name].append(item)
-    calls: dict[str, str] = {}
-    for name, borne in items.items():
-        if len({who[name, others(item)] for item in borne}) == 1:
-            own = [a for a in borne[0].aliases if a != name and len(owners[name, a]) == 1]
-            clear = [a for a in own if not is_generic(a)]
-            calls |= {name: clear[0]} if clear else {}
-    return calls
+def _telling(names: _Names) -> _Names:
+    """Those that tell who somebody is: no titles, unless there is nothing else."""
+    return frozenset(n for n in names if not is_generic(n)) or names
 
 
 def _renamed(extraction: Extraction, calls: dict[str, str]) -> Extraction:
-    if not calls:
-        return extraction
     relations = [
         r.model_copy(
             update={"source": calls.get(r.source, r.source), "target": calls.get(r.target, r.target)}

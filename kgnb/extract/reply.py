@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from kgnb.errors import ReplyUnparsable
-from kgnb.extract import namesakes
+from kgnb.extract.namesakes import Namesakes
 from kgnb.model import (
     MAX_ITEMS,
     SYMMETRIC_RELATIONS,
@@ -307,14 +307,12 @@ def merge(extractions: Sequence[Extraction]) -> Extraction:
     """One extraction of several, in order of first position: lists united, scores at their maximum, texts
     from the first that has one. How a text was split does not matter: merging is associative.
 
-    Characters of one name whose aliases differ stay apart (namesakes.py).
+    Characters of one name whose other names differ stay apart (namesakes.py).
     Who is ``absent`` is to be asked of the whole text, afterwards."""
-    who = namesakes.bearers(extractions)
-    extractions = namesakes.told_apart(extractions, who)
+    who = Namesakes(extractions)
+    extractions = [who.clear(e) for e in extractions]
     return Extraction.model_construct(
-        characters=_merged(
-            (e.characters for e in extractions), lambda item: who[item.name, namesakes.others(item)]
-        ),
+        characters=_merged((e.characters for e in extractions), who.key),
         locations=_merged((e.locations for e in extractions), _by_name),
         organizations=_merged((e.organizations for e in extractions), _by_name),
         events=_merged((e.events for e in extractions), _by_name),
