@@ -267,6 +267,7 @@ def test_one_pass_over_a_text_finds_what_the_expression_finds() -> None:
     grams.look_for({w[:2] for w in words} | {"兄与"})
     assert list(grams.find_all(words)) == expected
     assert list(Grams("关").find_all(["关", "关羽"])) == []
+    assert grams.count_all(["云长", "长兄", "关云长", "曹操"]) == {"云长": 2, "长兄": 2, "关云长": 1}
 
 
 @pytest.mark.parametrize("text", ["", "关", "关羽", "关羽关羽张", "😀关羽\ud83d\ude00关羽\udc00", "a关羽b"])

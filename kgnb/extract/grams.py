@@ -78,6 +78,14 @@ class Grams:
                         free = at + n
                         break
 
+    def count_all(self, words: Iterable[str]) -> Counter[str]:
+        """Word → how often it stands in the text, overlaps included, for words of two characters or more."""
+        text, known = self.text, {w for w in words if len(w) >= 2}
+        lengths = by_head(known)
+        at = self.places(lengths)
+        found = Counter(text[a : a + n] for a in at for n in lengths.get(text[a : a + 2], ()))
+        return Counter({w: n for w, n in found.items() if w in known})
+
 
 def by_head(words: Iterable[str]) -> dict[str, list[int]]:
     """The first two characters → lengths of the words that begin so, the longest first."""

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from operator import attrgetter, itemgetter
 
 from kgnb.extract import words_zh as words
-from kgnb.extract.alias_zh import given_of, surname_of
 from kgnb.extract.frames import Frame, Mention, Rule, Rules
 from kgnb.extract.names_zh import HAN, flatten
+from kgnb.extract.said_zh import given_of, surname_of
 
 __all__ = ["flatten", "frames", "more_mentions", "sentence_ends"]
 
@@ -25,11 +25,15 @@ def sentence_ends(text: str) -> list[int]:
 
 def more_mentions(text: str, mentions: Sequence[Mention]) -> list[Mention]:
     """Adds bare one-character given names where they act (操曰, 布大怒), of persons named in full before."""
+    short: dict[str, str] = {}  # name of an entry → its given name, if that is one character
     bearers: dict[str, list[tuple[int, Mention]]] = {}
     for mention in mentions:
-        name = mention.entry.name if mention.entry.kind == "Character" else ""
-        if name and surname_of(name) and len(given_of(name)) == 1:
-            bearers.setdefault(given_of(name), []).append((mention.start, mention))
+        name = mention.entry.name
+        if name not in short:
+            given = given_of(name) if mention.entry.kind == "Character" and surname_of(name) else ""
+            short[name] = given if len(given) == 1 else ""
+        if short[name]:
+            bearers.setdefault(short[name], []).append((mention.start, mention))
     if not bearers:
         return list(mentions)
     starts = [m.start for m in mentions]
