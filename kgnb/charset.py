@@ -4,6 +4,7 @@ is asked about the rest. No I/O."""
 from __future__ import annotations
 
 import codecs
+import io
 import re
 from collections import Counter
 from functools import cache
@@ -106,14 +107,19 @@ def _chinese(data: bytes) -> str | None:
 
 
 def _telling(data: bytes) -> bytes:
-    """The lines with bytes beyond ASCII, up to the sample's size."""
+    """The lines with bytes beyond ASCII, up to the sample's size; of a longer line so much from the first one."""
     lines, size = [], 0
-    for found in re.finditer(rb"[^\n]*[\x80-\xff][^\n]*", data):
-        lines.append(found[0])
-        size += len(found[0])
+    for line in io.BytesIO(data):
+        found = _BEYOND_ASCII.search(line)
+        if found:
+            lines.append(line.rstrip(b"\n") if len(line) <= _SAMPLE else line[found.start() :][:_SAMPLE])
+            size += len(lines[-1])
         if size > _SAMPLE:
             break
     return b"\n".join(lines)
+
+
+_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 
 
 def _score(sample: bytes, name: str) -> float:

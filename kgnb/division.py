@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kgnb import headings
@@ -63,11 +64,13 @@ def _without_contents(pieces: list[_Piece]) -> tuple[list[_Piece], list[str]]:
         run += 1
     if run < 2 or run == len(pieces):
         return pieces, []
-    later = {_key(p) for p in pieces[run:]} | {_key(p) for p in pieces[:run] if _repeats(p, pieces)}
-    if sum(_key(p) in later for p in pieces[:run]) * 2 < run:
+    keys = [_key(p) for p in pieces]
+    times = Counter(keys)
+    later = {*keys[run:], *(k for k in keys[:run] if times[k] > 1)}
+    if sum(k in later for k in keys[:run]) * 2 < run:
         return pieces, []
     last = pieces[run]
-    if _repeats(last, pieces[run:]):  # the table's last line: what follows it is a preface
+    if keys[run] in keys[run + 1 :]:  # the table's last line: what follows it is a preface
         return _from_first(pieces[: run + 1], pieces[run + 1 :]), [last.text]
     return _from_first(pieces[:run], pieces[run:]), []
 
@@ -78,10 +81,6 @@ def _from_first(table: list[_Piece], rest: list[_Piece]) -> list[_Piece]:
     while table and not table[-1].text and _level(table[-1]) < _level(rest[0]):
         keep.insert(0, table.pop())
     return keep + rest
-
-
-def _repeats(piece: _Piece, pieces: Sequence[_Piece]) -> bool:
-    return sum(_key(p) == _key(piece) for p in pieces) > 1
 
 
 def _level(piece: _Piece) -> int:

@@ -238,13 +238,16 @@ def _fitting(headings: list[Heading]) -> list[Heading]:
 
 def _english(text: str) -> list[Heading]:
     headings: list[Heading] = []
+    alone = False  # whether no line since the last heading only looked like one
     for found in sorted(
         [*_ENGLISH.finditer(text), *_ENGLISH_SPECIAL.finditer(text)], key=lambda m: m.start()
     ):
         rest = found["rest"].strip(" \t_*#=")
-        after_heading = bool(headings) and not text[headings[-1].end : found.start()].strip()
+        after_heading = alone and not text[headings[-1].end : found.start()].strip()
         if not _is_english_title(rest) or not (after_heading or _after_break(text, found.start())):
+            alone = alone and found.start() < headings[-1].end
             continue
+        alone = True
         number = number_of(found["number"]) if "number" in found.groupdict() else None
         level = VOLUME if found["word"].lower() in ("part", "book", "volume") else CHAPTER
         heading = _line(found, found["title"], level, number)

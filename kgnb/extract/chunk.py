@@ -12,7 +12,8 @@ MIN_HALVE = 200
 
 _CLOSERS = "”’」』）》】〉\"')\\]"
 _ZH_END = re.compile(rf"(?:[。！？!?]+|…+)[{_CLOSERS}]*\s*")
-_EN_END = re.compile(rf"(?:[.!?]+|…+)[{_CLOSERS}]*(?:\s+|$)")
+# From the first of a row of marks: where that fails, each of the others would, at the square of the cost.
+_EN_END = re.compile(rf"(?:(?<![.!?])[.!?]+|(?<!…)…+)[{_CLOSERS}]*(?:\s+|$)")
 _PARAGRAPH = re.compile(rf"[。！？!?….][{_CLOSERS}]*[^\S\n]*\n\s*")
 _LINE = re.compile(r"\n\s*")  # verse and lists; with hard line breaks, the middle of a sentence
 _CLAUSE = re.compile(r"[，,；;：:、—]+\s*|\s+")
