@@ -113,6 +113,13 @@ async def plan(app: App, book: Book, path: Path, provider_name: str | None, *, a
     model = model_of(provider, await app.ledger.default_config())
     size = await asyncio.to_thread(lambda: path.stat().st_size)
     imported = await app.ledger.import_book(book, file_path=str(path), file_size=size)
+    return await _plan(app, book, imported, provider, model, again=again)
+
+
+async def _plan(
+    app: App, book: Book, imported: Imported, provider: Provider, model: str, *, again: bool = False
+) -> Plan:
+    """:func:`plan` for a book that is imported: another edition may have come since, and it stays."""
     key = imported.novel_id, provider.name, model
     before = [] if again else await app.ledger.tasks_with(*key, _own_kinds(app))
     missing = await app.ledger.unplanned(*key, only=[task.id for task in before]) if before else []
@@ -217,7 +224,7 @@ async def build(
         await _bring_to_end(app, what, listener)
         if again or await _patiently(app, "sql", lambda: _is_finished(app, book, chosen)):
             return await summary(app, what, time.monotonic() - started, worked)
-        what = await plan(app, book, path, provider, again=False)
+        what = await _plan(app, book, what.imported, what.provider, what.model)
         worked.append(what.task.id)
     listener(Step("found", await app.ledger.progress(what.task.id), what))
     return await summary(app, what, time.monotonic() - started)

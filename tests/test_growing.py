@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -215,17 +216,24 @@ class TestBuild:
     def test_a_book_that_grows_while_it_is_built_is_built_to_its_end_and_paid_once(
         self, place: Place, tmp_path: Path
     ) -> None:
-        short, long = novel(tmp_path / "s.txt", 5, seed=62), novel(tmp_path / "l.txt", 8, seed=62)
+        head, *old = parts(novel(tmp_path / "s.txt", 5, seed=62))
+        short = written(tmp_path / "short.txt", head, old)
+        *_, one, two, three = parts(novel(tmp_path / "l.txt", 8, seed=62))
+        changed = old[0].replace("。", "。赵明远大怒。", 2)  # when the first one has dealt with it
+        long = written(tmp_path / "long.txt", head, [changed, *old[1:], one, two, three])
         with llm(latency=0.6) as slow:
             env = slow.env(name="slow")
             first = place.start("build", short, "--provider", "slow", "--slots", "2", "--json", env=env)
-            first.until(lambda: slow.stats.requests >= 2)
+            done = "SELECT 1 FROM kgnb_extractions WHERE chapter_number = 1 AND provider = 'slow'"
+            first.until(lambda: place.sql(done))
             second = place.run("build", long, "--provider", "slow", "--json", env=env)
             ended = first.ended()
             assert (ended.code, second.code) == (0, 0), (ended, second)
-            assert slow.stats.requests == 8
-            assert second.json["chapters"] == 3
+            assert slow.stats.requests == 9
+            assert second.json["chapters"] == 4
             assert json.loads(ended.out)["novel_id"] == second.json["novel_id"]
+            texts = place.sql(f"SELECT content FROM chapters WHERE novel_id = {second.json['novel_id']}")
+            assert sum("赵明远大怒" in text for (text,) in texts) == 1  # the later edition stands
 
     def test_a_build_that_was_stopped_goes_on_and_takes_what_came_meanwhile(
         self, place: Place, tmp_path: Path
@@ -235,8 +243,8 @@ class TestBuild:
             env = slow.env(name="stopped")
             first = place.start("build", short, "--provider", "stopped", "--slots", "1", env=env)
             first.until(lambda: slow.stats.requests >= 3)
-            first.kill()
-            first.ended()
+            first.send(signal.SIGINT)
+            assert first.ended().code == 130
             asked = slow.stats.requests
             grown = place.build(long, "--provider", "stopped", env=env)
             assert slow.stats.requests - asked == grown["requests"] <= 7 - asked + 1  # one was in flight
