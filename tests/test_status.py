@@ -454,6 +454,7 @@ def found_with(**more: Any) -> dict[str, Any]:
     task = {
         "task_id": 1, "name": "三国", "status": "running", "provider": "openai", "model": "m",
         "chapters": 10, "completed": 5, "failed": 0, "skipped": 0, "percent": 50.0, "error": "", "rate": 2.0,
+        "flags": {}, "unverified": 0, "rejected": 0, "dropped": 0,
         "seconds_left": 150, "prompt_tokens": 1_234, "completion_tokens": 0, "cost": None,
     }  # fmt: skip
     node = {
@@ -523,3 +524,14 @@ class TestBoard:
     def test_settling_is_told(self) -> None:
         lines = board.render(found_with(task={"completed": 10, "percent": 100.0, "seconds_left": 0}))
         assert any(say("status.is_settling") in line for line in lines)
+
+    def test_what_became_of_replies_is_told(self) -> None:
+        flags = {"repaired": 3, "of-a-newer-kgnb": 1, "unverified": 2}
+        told = {"flags": flags, "unverified": 7, "dropped": 1}
+        lines = board.render(found_with(task=told))
+        (first,) = (line for line in lines if say("flag.repaired") in line)
+        assert "3" in first
+        assert "of-a-newer-kgnb" in first
+        assert say("flag.unverified") not in first  # the quotes themselves are counted
+        (second,) = (line for line in lines if say("status.dropped", count=1) in line)
+        assert say("status.unverified", count=7) in second
