@@ -211,6 +211,15 @@ def test_who_talks_all_the_time_has_a_name_that_may_be_a_word() -> None:
     assert bearer(found, "湘云") is bearer(found, "史湘云")
 
 
+def test_places_have_names_and_the_east_gate_has_none() -> None:
+    text = "众人到青州城。他们出东门，在山坡歇了。回青州城。来长安，入东门，过山坡。守长安，往长安。\n"
+    found = {e.name: e.kind for e in names.scan([(1, text * 3)], "zh")}
+    assert found == {"青州城": "Location", "长安": "Location"}
+    text = "Tom went to the Park. He lived at Oakham, near Oakham Mill, and rode North to Oakham.\n"
+    places = {e.name for e in names.scan([(1, text * 3)], "en") if e.kind == "Location"}
+    assert places == {"Oakham", "Oakham Mill"}
+
+
 def english(text: str, times: int = 6) -> dict[str, NameEntry]:
     return {e.name: e for e in names.scan([(1, text * times)], "en") if e.kind == "Character"}
 

@@ -229,12 +229,23 @@ class Judge:
             if s.score >= bar and (s.count >= 2 or s.speaks or s.score >= 3.0 or titled(name))
         }
 
+    def _common(self, span: Span) -> bool:
+        """Whether the name is a common word, now and then with a capital: the Park, the Captain, North."""
+        word = span.name.lower()
+        general = words.PLACE_WORDS | words.RANKS | words.COMPASS
+        return " " not in word and (word in general or self.spans.lower[word] >= span.count)
+
     def places(self) -> dict[str, Span]:
         """Spans that are no person and stand where a place does."""
         return {
             name: s
             for name, s in self.spans.found.items()
-            if s.count >= 2 and s.speaks * 20 <= s.count and not titled(name) and _placed(s) and s.score < 1.5
+            if s.count >= 2
+            and s.speaks * 20 <= s.count
+            and not titled(name)
+            and _placed(s)
+            and s.score < 1.5
+            and not self._common(s)
         }
 
 

@@ -14,6 +14,11 @@ from kgnb.extract.names_zh import HAN
 _END = re.compile(trie.pattern(words.PLACE_ENDS | words.ORG_ENDS))
 _AFTER = re.compile(rf"(?<=[{''.join(sorted(words.PLACE_LEFT))}])[{HAN}]{{2}}")
 _ORG_ENDS = tuple(words.ORG_ENDS)
+_GENERIC = re.compile(
+    "[东西南北]{2}|[东西南北前后左右大小正]门|正[东西南北]|城[东西南北]|.寨"
+    "|[城庙院店村寨楼宫府营庄街屋房殿门江山湖海桥园][里外中前后上下边旁间]|[城庙院店村寨楼宫府营海]内"
+)
+"""The east gate, inside the town, somebody's camp: where, but no name (江东, 河北, 汉中 are)."""
 
 
 def candidates(text: str) -> tuple[set[str], set[str]]:
@@ -41,9 +46,10 @@ def find(
     """
     text, known = grams.text, places - persons
     formed = {w for w in ended if _possible(w, persons) and (w in known or w not in common)}
+    wanted = {w for w in formed | known if not _generic(w)}
     at: dict[str, list[int]] = defaultdict(list)
     left: dict[str, Counter[str]] = defaultdict(Counter)
-    for start, word in grams.find_all(formed | known):
+    for start, word in grams.find_all(wanted):
         at[word].append(start)
         left[word][text[start - 1 : start]] += 1
     return {
@@ -66,10 +72,14 @@ def _possible(word: str, persons: set[str]) -> bool:
     return not set(word) & words.NEVER_IN_NAMES and not set(word[:-1]) & words.ENDS_NO_NAME
 
 
+def _generic(word: str) -> bool:
+    return word in words.GENERIC_PLACES or bool(_GENERIC.fullmatch(word))
+
+
 def _placed(left: Mapping[str, int], count: int, share: float) -> bool:
     return sum(n for c, n in left.items() if c in words.PLACE_LEFT) >= share * count and len(left) >= 2
 
 
 def kind_of(word: str) -> str:
-    """Location or Organization, by the word's end."""
-    return "Organization" if word.endswith(_ORG_ENDS) else "Location"
+    """Location or Organization, by the word's end; 剑阁 is a place, 天机阁 rather those who live there."""
+    return "Organization" if word.endswith(_ORG_ENDS) and len(word) > 2 else "Location"

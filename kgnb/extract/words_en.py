@@ -67,6 +67,9 @@ PLACE_BEFORE = _words(
 )
 """What stands before a place."""
 
+COMPASS = _words("north south east west northern southern eastern western")
+"""Directions, which often have a capital."""
+
 PLACE_WORDS = _words(
     """
     street road lane square park hall house castle abbey bridge hill river lake mountain mountains

@@ -108,6 +108,14 @@ ORG_ENDS = _words(
 )
 """How names of groups end."""
 
+GENERIC_PLACES = _words(
+    """
+    山坡 山林 山水 山门 山口 山谷 高山 深山 大山 大江 大河 大海 江口 河口 渡口 路口 四海 天下 太阳 月亮 世界
+    馆驿 客店 酒店 要路 大路 小路 中路 官道 大街 后园 花园 后院 故乡 他乡 本国 外国 本寨 大寨 本营 大营
+    """
+)
+"""Words for places that name none, though dictionaries mark some of them as names."""
+
 PLACE_LEFT = frozenset("在到往至于去来赴入离回过出守取攻袭奔返抵围屯驻投从自近向據据奪夺下克居")
 """What stands before a place."""
 
