@@ -7,13 +7,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from kgnb.cli_parts import OK, command, json_option, row_id
-from kgnb.naming_words import decision_line, named_line
-from kgnb.oneline import one_line
+from kgnb.naming_words import changed_line, decision_line, named_line
 from kgnb.settings import Settings
 from kgnb.texts import say
 
 if TYPE_CHECKING:
-    from kgnb.deciding import Changed
+    from kgnb.naming import Changed
 
 SHOWN = 50
 """Names that the text form shows unless told otherwise."""
@@ -66,10 +65,7 @@ def _told(args: argparse.Namespace, done: Changed, *, undone: bool = False) -> i
         facts = {"kind": done.kind, "names": list(done.names), "id": done.id, "changed": done.changed}
         print(json.dumps(facts | {"undone": undone}, ensure_ascii=False))
         return OK
-    first, *others = map(one_line, done.names)
-    what = "undone" if undone else done.kind
-    key = f"names.{what}" if done.changed else f"names.{what}_before"
-    print(say(key, name=first, others="、".join(others), number=done.id, task=args.task))
+    print(changed_line(done, args.task, undone=undone))
     return OK
 
 

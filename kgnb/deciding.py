@@ -15,7 +15,7 @@ from kgnb.errors import InputError
 from kgnb.extract import evidence
 from kgnb.model import MAX_NAME, Novel, Task, clean
 from kgnb.namelist import KINDS, Index, Named, listing
-from kgnb.naming import Decision, Kind, decided
+from kgnb.naming import Changed, Decision, Kind, decided
 from kgnb.report import find_task
 from kgnb.resettle import settle_novel
 from kgnb.settle import novel_people
@@ -31,16 +31,6 @@ class Names:
     novel: Novel
     listed: list[Named]
     decisions: list[Decision]
-
-
-@dataclass(frozen=True, slots=True)
-class Changed:
-    """What a command did; ``changed`` is False where it was so before."""
-
-    kind: Kind
-    names: tuple[str, ...]
-    id: int = 0
-    changed: bool = True
 
 
 async def names_of(app: App, task_id: int, kinds: Collection[str] = KINDS) -> Names:

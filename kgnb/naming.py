@@ -32,6 +32,16 @@ class Decision:
         return self.undone_at is None
 
 
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What a command about names did; ``changed`` is False where it was so before, ``id`` then perhaps 0."""
+
+    kind: Kind
+    names: tuple[str, ...]
+    id: int = 0
+    changed: bool = True
+
+
 Pair = tuple[str, str]
 
 

@@ -9,7 +9,7 @@ from kgnb.texts import say
 
 if TYPE_CHECKING:
     from kgnb.namelist import Named, Why
-    from kgnb.naming import Decision
+    from kgnb.naming import Changed, Decision
 
 _TABLE = {
     "字": "courtesy",
@@ -48,6 +48,13 @@ def why(one: Why) -> str:
     if one.kind == "table":
         return say(f"names.why_{_TABLE.get(one.detail, 'table')}", **facts)
     return say(f"names.why_{one.kind}", **facts)
+
+
+def changed_line(done: Changed, task: int, *, undone: bool = False) -> str:
+    """What a command did with a book's names."""
+    first, *others = map(one_line, done.names)
+    key = f"names.{'undone' if undone else done.kind}" + ("" if done.changed else "_before")
+    return say(key, name=first, others="、".join(others), number=done.id, task=task)
 
 
 def decision_line(decision: Decision) -> str:

@@ -1,4 +1,4 @@
-"""The panel's fifth tab: the picture of a book, its most present characters, and a page to take along."""
+"""The panel's fifth tab: the picture of a book, its names put right, and a page to take along."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from typing import Any
 import ipywidgets as w
 
 from kgnb import cast, picture
+from kgnb.app import App
+from kgnb.deciding import Names, names_of
 from kgnb.errors import InputError
 from kgnb.model import Graph
 from kgnb.oneline import one_line
 from kgnb.texts import language, say
 from kgnb.widgets import html, kit
 from kgnb.widgets.desk import Desk
+from kgnb.widgets.names import Change, NamesBox
 
 TOP = 12
 HEIGHT = 600
@@ -31,9 +34,11 @@ class Drawn:
     people: str
     path: Path
     shown: int
+    names: Names
+    told: str = ""  # what was changed before
 
 
-def draw(graph: Graph, title: str, path: Path) -> Drawn:
+def draw(graph: Graph, names: Names, told: str, title: str, path: Path) -> Drawn:
     """Lays the graph out, writes the page to ``path``. Raises InputError where that can't be written."""
     lang = language()
     page = picture.html(graph, title=title, lang=lang)
@@ -50,6 +55,8 @@ def draw(graph: Graph, title: str, path: Path) -> Drawn:
         people=_people(people),
         path=path,
         shown=len(people),
+        names=names,
+        told=told,
     )
 
 
@@ -87,6 +94,8 @@ class GraphTab:
         self._drawn: Drawn | None = None
         self._shown: object = None
         self._titles: dict[int, str] = {}
+        self._tasks: dict[int, int] = {}
+        self.names = NamesBox(desk, self._task, self._change)
         self.book = kit.choice(say("panel.f_book"), [(say("panel.no_book_yet"), 0)], flex="0 1 420px")
         self.draw = kit.button(say("panel.draw"), desk.safely(self._draw), style="primary", width="96px")
         self.view = w.ToggleButtons(
@@ -98,37 +107,55 @@ class GraphTab:
         self._picture, self._people = kit.html(width="100%"), kit.html()
         self._link = w.Output(layout=w.Layout(margin="4px 0"))
         self.box = kit.column(
-            kit.row(self.book, self.draw, self.view), self._link, self._picture, self._people
+            *(kit.row(self.book, self.draw, self.view), self._link, self._picture, self.names.box),
+            self._people,
         )
 
-    def _draw(self, _: object = None) -> None:
-        novel = self.book.value
-        if not novel:
+    def _task(self) -> int:
+        """A task of the chosen book."""
+        if not self.book.value:
             raise InputError("panel.no_book_chosen")
-        node = self._desk.node
-        title = self._titles[novel]
+        return self._tasks[self.book.value]
+
+    def _draw(self, _: object = None) -> None:
+        self._work(say("panel.drawing", title=self._title()), None)
+
+    def _change(self, doing: str, change: Change) -> None:
+        self._work(doing, change)
+
+    def _title(self) -> str:
+        self._task()
+        return self._titles[self.book.value]
+
+    def _work(self, doing: str, change: Change | None) -> None:
+        """Carries a change of names out, if one is given, and draws the chosen book."""
+        novel, task, title, node = self.book.value, self._task(), self._title(), self._desk.node
         path = (node.place.output_dir or Path.cwd()) / f"graph-{novel}.html"
 
-        def work() -> Drawn:
-            return draw(node.call(lambda app: app.graph.read(novel), graph=True).result(), title, path)
+        async def read(app: App) -> tuple[Graph, Names, str]:
+            told = await change(app) if change is not None else ""
+            return await app.graph.read(novel), await names_of(app, task, ("Character",)), told
 
-        self._desk.work(say("panel.drawing", title=title), work, self._done)
+        self._desk.work(doing, lambda: draw(*node.call(read, graph=True).result(), title, path), self._done)
 
     def _done(self, drawn: Drawn) -> str | tuple[str, str]:
         self._drawn = drawn
+        self.names.take(drawn.names)
         if not drawn.shown:
             return say("panel.empty_graph", title=drawn.title), "warn"
-        return say("panel.drawn", title=drawn.title)
+        return drawn.told or say("panel.drawn", title=drawn.title)
 
     def refresh(self, status: html.Item) -> None:
         """Shows the books that there are, and the picture that was made."""
         books: dict[int, str] = {}
         for task in (status["cluster"] or {}).get("tasks", ()):
             books.setdefault(task["novel_id"], one_line(task["name"]))
+            self._tasks[task["novel_id"]] = task["task_id"]
         # Titles may be alike; a list of choices needs them told apart.
         self._titles = books
         wanted = [(f"{name} · {novel}", novel) for novel, name in books.items()]
         kit.options(self.book, wanted or [(say("panel.no_book_yet"), 0)])
+        self.names.refresh()
         drawn, view = self._drawn, self.view.value
         if self._shown == (drawn, view) or drawn is None:
             return

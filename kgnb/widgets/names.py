@@ -1,0 +1,134 @@
+"""The part of the Graph tab that puts names right: who is one person, whose an alias isn't, and undoing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import ipywidgets as w
+
+from kgnb import deciding
+from kgnb.app import App
+from kgnb.deciding import Names
+from kgnb.errors import InputError
+from kgnb.namelist import Named
+from kgnb.naming import Changed
+from kgnb.naming_words import changed_line, decision_line, why
+from kgnb.oneline import one_line
+from kgnb.texts import say
+from kgnb.widgets import html, kit
+from kgnb.widgets.desk import Desk
+
+OFFERED = 300
+"""People whom the lists offer; any other name can be typed."""
+BY = "panel"
+
+Change = Callable[[App], Coroutine[Any, Any, str]]
+"""Does it and says what it did."""
+Decide = Callable[[App, int], Coroutine[Any, Any, Changed]]
+
+
+class NamesBox:
+    """Pick a person; merge another one into it, split an alias off, undo. ``change`` carries a change out for
+    the book that is shown, and shows it anew."""
+
+    def __init__(self, desk: Desk, task: Callable[[], int], change: Callable[[str, Change], None]) -> None:
+        self._task, self._change = task, change
+        self._names: Names | None = None
+        self._shown: object = None
+        self.person = _typed(say("panel.f_person"))
+        self.person.observe(desk.safely(lambda _: None), names="value")
+        self.other = _typed(say("panel.f_other"))
+        self.alias = kit.choice(say("panel.f_alias"), [(say("panel.no_alias"), "")], flex="0 1 420px")
+        self.decision = kit.choice(say("panel.f_decision"), [(say("panel.no_decision"), 0)], flex="0 1 420px")
+        self.merge = kit.button(say("panel.merge"), desk.safely(self._merge), width="96px")
+        self.split = kit.button(say("panel.split"), desk.safely(self._split), width="96px")
+        self.undo = kit.button(say("panel.undo"), desk.safely(self._undo), width="96px")
+        self._why = kit.html(margin="2px 0 2px 8px")
+        self.box = kit.column(
+            kit.html(html.block(html.titled(say("panel.names"), ""))),
+            kit.row(self.person, self._why),
+            kit.row(self.other, self.merge),
+            kit.row(self.alias, self.split),
+            kit.row(self.decision, self.undo),
+            margin="10px 0 0 0",
+        )
+        self.box.layout.display = "none"
+
+    def take(self, names: Names) -> None:
+        """The names to offer from the next :meth:`refresh` on; any thread."""
+        self._names = names
+
+    def refresh(self) -> None:
+        """Shows what there is to choose from."""
+        names = self._names
+        if names is None or self._shown == (names, self.person.value):
+            return
+        if self._shown is None or self._shown[0] is not names:  # type: ignore[index]
+            offered = tuple(one_line(one.name) for one in names.listed[:OFFERED])
+            self.person.options = self.other.options = offered
+            standing = [d for d in reversed(names.decisions) if d.stands]
+            kit.options(
+                self.decision,
+                [(decision_line(d), d.id) for d in standing] or [(say("panel.no_decision"), 0)],
+            )
+            self.box.layout.display = ""
+        self._shown = (names, self.person.value)
+        chosen = self._chosen()
+        aliases = [(one_line(a), a) for a in chosen.aliases] if chosen else []
+        kit.options(self.alias, aliases or [(say("panel.no_alias"), "")])
+        kit.show(self._why, html.block(_reasons(chosen)))
+
+    def _chosen(self) -> Named | None:
+        names = self._names
+        name = self.person.value.strip()
+        return next((one for one in names.listed if one.name == name), None) if names else None
+
+    def _named(self, box: Any) -> str:
+        name: str = box.value.strip()
+        if not name:
+            raise InputError("panel.no_person")
+        return name
+
+    def _do(
+        self, doing: str, change: Callable[[App, int], Coroutine[Any, Any, Changed]], **how: bool
+    ) -> None:
+        task = self._task()
+
+        async def told(app: App) -> str:
+            return changed_line(await change(app, task), task, **how)
+
+        self._change(doing, told)
+
+    def _merge(self, _: object = None) -> None:
+        name, other = self._named(self.person), self._named(self.other)
+        self._do(say("panel.merging"), lambda app, task: deciding.merge(app, task, name, [other], by=BY))
+
+    def _split(self, _: object = None) -> None:
+        name, alias = self._named(self.person), self.alias.value
+        if not alias:
+            raise InputError("panel.no_alias_chosen")
+        self._do(say("panel.splitting"), lambda app, task: deciding.split(app, task, name, [alias], by=BY))
+
+    def _undo(self, _: object = None) -> None:
+        number = self.decision.value
+        if not number:
+            raise InputError("panel.nothing_to_undo")
+        self._do(say("panel.undoing"), lambda app, task: deciding.undo(app, task, number), undone=True)
+
+
+def _typed(label: str) -> Any:
+    return w.Combobox(
+        description=label,
+        style=kit.label_style(),
+        layout=w.Layout(width="auto", margin="2px 0", flex="0 1 420px"),
+        placeholder=say("panel.type_a_name"),
+        continuous_update=False,
+    )
+
+
+def _reasons(chosen: Named | None) -> str:
+    if chosen is None:
+        return ""
+    lines = "；".join(f"{one_line(reason.alias)}：{why(reason)}" for reason in chosen.reasons)
+    return f'<span class="dim">{html.text(lines or say("panel.no_alias"), 400)}</span>'
