@@ -107,7 +107,7 @@ def _chinese(data: bytes) -> str | None:
 
 
 def _telling(data: bytes) -> bytes:
-    """The lines with bytes beyond ASCII, up to the sample's size; of a longer line so much from the first one."""
+    """The lines with bytes beyond ASCII, up to the sample's size; of a longer line as much."""
     lines, size = [], 0
     for line in io.BytesIO(data):
         found = _BEYOND_ASCII.search(line)

@@ -9,8 +9,10 @@ import io
 import lzma
 import posixpath
 import re
+import struct
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
@@ -19,11 +21,13 @@ from urllib.parse import unquote
 
 from kgnb import charset
 from kgnb.errors import InputError
+from kgnb.markup import plain_tags
 
 MAX_DOCUMENT = 32 * 1024 * 1024
 MAX_TOTAL = 256 * 1024 * 1024
 MAX_DOCUMENTS = 20_000
-"""Bounds on what an archive may unfold to: bytes a document, bytes in all, documents."""
+MAX_LINES = 2_000_000
+"""Bounds on what an archive may unfold to: bytes a document, bytes in all, documents, paragraphs."""
 
 # Fonts may be scrambled in a free book; anything else encrypted is a locked one.
 _FONT_SCRAMBLING = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
@@ -46,12 +50,25 @@ class Epub:
     lines: list[Line]
 
 
+# UnicodeDecodeError and struct.error: the archive's own table of names.
+_BROKEN = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError),
+    *(UnicodeDecodeError, struct.error),
+)
+
+
+class _Endless(Exception):
+    """More paragraphs than any book has."""
+
+
 def read(path: Path, data: bytes) -> Epub:
     """Reads an EPUB from memory. Raises InputError when it is broken, locked or unfolds without end."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _Reader(path, archive).read()
-    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError) as error:
+    except _Endless:
+        raise InputError("book.epub_bomb", path=path) from None
+    except _BROKEN as error:
         raise InputError("book.epub_broken", path=path, reason=type(error).__name__) from None
 
 
@@ -72,7 +89,9 @@ class _Reader:
             raise InputError("book.epub_broken", path=self.path, reason="spine")
         self._refuse_locked(spine)
         labels = self._labels(package, base)
-        lines = [line for name in spine for line in _document(self._text(name), labels.get(name, ""))]
+        lines: list[Line] = []
+        for name in spine:
+            lines += _document(self._text(name), labels.get(name, ""), MAX_LINES - len(lines))
         return Epub(package.title.strip(), "、".join(package.authors), lines)
 
     def _package(self) -> str:
@@ -126,7 +145,7 @@ class _Reader:
         if len(data) > limit:
             raise InputError("book.epub_bomb", path=self.path)
         self.budget -= len(data)
-        return charset.decode(data) or ""
+        return plain_tags(charset.decode(data) or "")
 
 
 def _inside(base: str, href: str) -> str:
@@ -215,6 +234,9 @@ class _Encryption(HTMLParser):
             self.names.add(_inside("", values.get("uri", "")))
 
 
+_LABEL = 200  # characters of a name in the table of contents
+
+
 class _Contents(HTMLParser):
     """Entries of a table of contents, .ncx (navPoint, text, content) or nav document (a href)."""
 
@@ -230,18 +252,22 @@ class _Contents(HTMLParser):
         if name in ("a", "text"):
             self._reading, self._label, self._href = True, [], values.get("href", "")
         elif name == "content" and values.get("src") and self._label:
-            self.entries.append((values["src"], "".join(self._label).strip()))
+            self._enter(values["src"])
 
     def handle_endtag(self, tag: str) -> None:
         name = _local(tag)
         if name == "a" and self._href:
-            self.entries.append((self._href, "".join(self._label).strip()))
+            self._enter(self._href)
         if name in ("a", "text"):
             self._reading = False
 
     def handle_data(self, data: str) -> None:
         if self._reading:
             self._label.append(data)
+
+    def _enter(self, href: str) -> None:
+        self.entries.append((href, "".join(self._label).strip()[:_LABEL]))
+        self._label, self._href = [], ""
 
 
 _SKIPPED = frozenset(["head", "script", "style", "svg", "math", "nav", "rt", "rp", "template"])
@@ -254,16 +280,19 @@ _BLOCK = re.compile(
 class _Document(HTMLParser):
     """One XHTML document as lines."""
 
-    def __init__(self) -> None:
+    def __init__(self, room: int) -> None:
         super().__init__()
         self.lines: list[Line] = []
+        self._room = room
         self._held: list[str] = []
         self._skip: list[str] = []
+        self._open: Counter[str] = Counter()  # what is in _skip
         self._level = 0
 
     def handle_starttag(self, tag: str, attrs: Attributes) -> None:  # noqa: ARG002
         if tag in _SKIPPED:
             self._skip.append(tag)
+            self._open[tag] += 1
         elif tag == "br":
             self._held.append(" " if self._level else "\n")
         elif _BLOCK.fullmatch(tag):
@@ -275,9 +304,10 @@ class _Document(HTMLParser):
             self.handle_starttag(tag, attrs)
 
     def handle_endtag(self, tag: str) -> None:
-        if self._skip and tag in self._skip:
-            while self._skip.pop() != tag:
-                pass
+        if self._open[tag]:
+            while (closed := self._skip.pop()) != tag:
+                self._open[closed] -= 1
+            self._open[tag] -= 1
         elif _BLOCK.fullmatch(tag):
             self.flush()
             self._level = 0
@@ -290,13 +320,16 @@ class _Document(HTMLParser):
         """Ends the line being read."""
         for text in "".join(self._held).split("\n"):
             if text.strip():
+                if len(self.lines) >= self._room:
+                    raise _Endless
                 self.lines.append(Line(text.strip(" "), self._level))
         self._held = []
 
 
-def _document(text: str, label: str) -> Iterator[Line]:
-    """A document's lines; ``label`` (its name in the table of contents) stands in where it has no heading."""
-    reader = _Document()
+def _document(text: str, label: str, room: int) -> Iterator[Line]:
+    """A document's lines, at most ``room``; ``label`` (its name in the table of contents) stands in where it
+    has no heading."""
+    reader = _Document(room)
     reader.feed(text)
     reader.close()
     reader.flush()

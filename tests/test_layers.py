@@ -34,6 +34,7 @@ FLOORS = {
             "kaggle",
             "parcel",
             "charset",
+            "markup",
             "division",
             *("alias", "naming", "joining", "namelist", "naming_words"),
             "cast",
