@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from kgnb.alias import NameTable, is_generic, is_qualified
+from kgnb.alias import NameTable, base_of, is_generic, is_qualified
 from kgnb.naming import Decided, pair
 
 BESIDE = 3
@@ -88,7 +88,7 @@ class Hearsay:
 
     def _hear(self, chapter: int, item: Item) -> None:
         self.named[item.name].add(chapter)
-        others = item.aliases - {item.name}
+        others = item.aliases - {item.name, base_of(item.name)}
         for alias in others:
             self._link(item.name, alias, chapter)
             self.givers[alias].setdefault(item.name, set()).add(chapter)
@@ -152,10 +152,13 @@ class Classes:
         return self.members.get(self.find(name), [name])
 
     def may_join(self, one: str, other: str) -> bool:
-        """Whether the two are in two classes that no decision holds apart."""
+        """Whether the two are in two classes, of which nobody decided and no name says that they are two."""
         mine, theirs = self.of(one), self.of(other)
         if mine is theirs or self.find(one) == self.find(other):
             return False
+        for names, others in ((mine, theirs), (theirs, mine)):
+            if any(base_of(n) and is_qualified(n, o) for n in names for o in others):
+                return False
         return not any(
             pair(a, b) in self.apart
             for a in self._held.intersection(mine)
@@ -191,6 +194,7 @@ class Joined:
         for name, chapters in self.hearsay.named.items():
             self._standing[name] |= chapters
         self.classes = Classes(by_hand.apart)
+        self._heard = Classes()  # without the joins by hand: what is said of one isn't said of the other
         for (one, other), number in by_hand.together.items():
             self.classes.join(Reason(one, other, "hand", str(number)))
         self._several = set(self._given_to_two(told))
@@ -293,23 +297,27 @@ class Joined:
             for count, one, other in order:
                 if not (self.is_clear(one) and self.is_clear(other) and self.classes.may_join(one, other)):
                     continue
-                if is_qualified(one, other) or not self._believed(one, other):
+                if not self._believed(one, other):
                     continue
-                self.classes.join(Reason(one, other, "reply", str(-count)))
+                self._join(Reason(one, other, "reply", str(-count)))
                 joined = True
 
     def _believed(self, one: str, other: str) -> bool:
-        return self.hearsay.believed(self.classes.of(one), self.classes.of(other))
+        return self.hearsay.believed(self._heard.of(one), self._heard.of(other))
+
+    def _join(self, reason: Reason) -> None:
+        self.classes.join(reason)
+        self._heard.join(reason)
 
     def _join_table(self) -> None:
         for name, alias, reason in self._table.links:
             clear = self.is_clear(name) and self.is_clear(alias) and self.classes.may_join(name, alias)
             if clear and self._uncontradicted(name, alias, reason):
-                self.classes.join(Reason(name, alias, "table", reason))
+                self._join(Reason(name, alias, "table", reason))
 
     def _uncontradicted(self, name: str, alias: str, reason: str) -> bool:
         """Whether replies leave room for what the table says."""
-        mine, theirs = frozenset(self.classes.of(name)), frozenset(self.classes.of(alias))
+        mine, theirs = frozenset(self._heard.of(name)), frozenset(self._heard.of(alias))
         told = self.hearsay.told
         if told.isdisjoint(theirs):
             return told.isdisjoint(mine) or reason in SURE or not self._explained(mine)
@@ -332,7 +340,7 @@ class Joined:
                 if not is_generic(other) or links[other].keys() | {other} != circle:
                     continue
                 if self.classes.may_join(one, other) and self._believed(one, other):
-                    self.classes.join(Reason(one, other, "reply", str(len(links[one][other]))))
+                    self._join(Reason(one, other, "reply", str(len(links[one][other]))))
 
     # --- the name
 

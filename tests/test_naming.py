@@ -1,0 +1,213 @@
+"""Merges and splits by hand: what they come to, that they are kept, undone and obeyed, and the commands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from run_help import STORY
+from test_settle import NOVEL, chapter, characters, edge, node, people, row, tie
+
+from kgnb import cli, deciding
+from kgnb.app import App, open_app
+from kgnb.errors import InputError
+from kgnb.model import Graph, NameEntry, TaskConfig
+from kgnb.naming import Decision, decided
+from kgnb.settings import Settings
+from kgnb.settle import SettleRow, novel_graph
+
+LIU = NameEntry("刘备", ("玄德", "皇叔"), mentions=90)
+CAO = NameEntry("曹操", ("孟德",), mentions=50)
+
+
+def by_hand(*decisions: tuple[str, str], undone: tuple[int, ...] = ()) -> list[Decision]:
+    """("merge", "甲 乙 丙") …, numbered from 1."""
+    when = chapter  # any value: only None means that it stands
+    return [
+        Decision(n, kind, tuple(names.split()), undone_at=when if n in undone else None)  # type: ignore[arg-type]
+        for n, (kind, names) in enumerate(decisions, 1)
+    ]
+
+
+def settled(decisions: list[Decision], *contents: dict[str, Any], provider: str = "deepseek") -> Graph:
+    rows = [SettleRow(row(n, c, provider=provider)) for n, c in enumerate(contents, 1)]
+    chapters = [chapter(n) for n in range(1, len(contents) + 1)]
+    return novel_graph(NOVEL, chapters, rows, [LIU, CAO], TaskConfig(), by_hand=decided(decisions))
+
+
+class TestDecided:
+    def test_later_ones_win(self) -> None:
+        merged = decided(by_hand(("split", "甲 乙"), ("merge", "甲 乙")))
+        assert (list(merged.together), merged.apart) == ([("乙", "甲")], {})
+        split = decided(by_hand(("merge", "甲 乙"), ("split", "甲 乙")))
+        assert (split.together, list(split.apart)) == ({}, [("乙", "甲")])
+
+    def test_a_split_leaves_the_rest_together(self) -> None:
+        found = decided(by_hand(("merge", "甲 乙 丙 丁"), ("split", "甲 丙 丁")))
+        assert set(found.together) == {("乙", "甲"), ("丁", "丙")}
+        assert set(found.apart) == {("丙", "甲"), ("丁", "甲")}
+        assert found.parted == {"甲": ["丁", "丙"]}
+
+    def test_a_split_of_one_who_came_by_another(self) -> None:
+        found = decided(by_hand(("merge", "甲 乙"), ("merge", "乙 丙"), ("split", "甲 丙")))
+        assert set(found.together) == {("乙", "甲")}
+
+    def test_what_is_undone_counts_for_nothing(self) -> None:
+        found = decided(by_hand(("merge", "甲 乙"), ("split", "甲 乙"), undone=(2,)))
+        assert set(found.together) == {("乙", "甲")}
+        assert decided(by_hand(("merge", "甲 乙"), undone=(1,))).names == frozenset()
+
+
+class TestSettled:
+    CONTENTS = (
+        {"characters": people("刘备", "孙权"), "relations": [tie("刘备", "孙权")]},
+        {"characters": people("玄德", "曹操"), "relations": [tie("玄德", "曹操", "ENEMY")]},
+        {"characters": [{"name": "曹操", "aliases": ["丞相"]}], "relations": [tie("丞相", "孙权", "ENEMY")]},
+    )
+
+    def test_a_merge_joins_whom_everything_holds_apart(self) -> None:
+        graph = settled(by_hand(("merge", "曹操 刘备")), *self.CONTENTS)
+        assert characters(graph) == {"曹操", "孙权"}
+        assert {"刘备", "玄德", "丞相"} <= set(node(graph, "Character", "曹操").properties["aliases"])
+        assert edge(graph, "孙权", "FRIEND", "曹操").properties["chapters"] == [1]
+
+    def test_a_split_takes_its_chapters_along(self) -> None:
+        graph = settled(by_hand(("split", "刘备 玄德")), *self.CONTENTS)
+        assert characters(graph) == {"刘备", "玄德", "曹操", "孙权"}
+        assert edge(graph, "曹操", "ENEMY", "玄德")
+        assert node(graph, "Character", "刘备").properties["chapters"] == [1]
+        assert "玄德" not in node(graph, "Character", "刘备").properties["aliases"]
+
+    def test_several_aliases_are_one_person(self) -> None:
+        more = {"characters": people("皇叔")}
+        graph = settled(by_hand(("split", "刘备 玄德 皇叔")), *self.CONTENTS, more)
+        assert node(graph, "Character", "玄德").properties["aliases"] == ["皇叔"]
+
+    def test_rules_name_a_person_in_one_way_only_so_quotes_tell(self) -> None:
+        content = {
+            "characters": [{"name": "刘备", "aliases": ["玄德"]}, {"name": "曹操"}, {"name": "孙权"}],
+            "relations": [
+                tie("刘备", "曹操", "ENEMY", evidence="玄德大骂曹操"),
+                tie("刘备", "孙权", evidence="刘备见孙权"),
+            ],
+        }
+        graph = settled(by_hand(("split", "刘备 玄德")), content, provider="rules")
+        assert edge(graph, "曹操", "ENEMY", "玄德")
+        assert edge(graph, "刘备", "FRIEND", "孙权")
+        assert node(graph, "Character", "玄德").properties["chapters"] == [1]
+
+    def test_undoing_all_gives_the_first_graph(self) -> None:
+        decisions = by_hand(("merge", "曹操 刘备"), ("split", "曹操 刘备"), undone=(1, 2))
+        assert settled(decisions, *self.CONTENTS) == settled([], *self.CONTENTS)
+
+    @pytest.mark.parametrize("seed", range(8))
+    def test_the_order_of_chapters_makes_no_difference(self, seed: int) -> None:
+        pick = random.Random(seed)
+        decisions = by_hand(("merge", "曹操 孙权"), ("split", "刘备 玄德 皇叔"))
+        rows = [SettleRow(row(n, c)) for n, c in enumerate(self.CONTENTS, 1)]
+        chapters = [chapter(n) for n in (1, 2, 3)]
+        expected = settled(decisions, *self.CONTENTS)
+        pick.shuffle(rows)
+        again = novel_graph(NOVEL, chapters, rows, [CAO, LIU], TaskConfig(), by_hand=decided(decisions))
+        assert again == expected
+
+
+# --- with stores
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with one book, built by the rules."""
+    folder = tmp_path_factory.mktemp("names")
+    assert cli.main(["build", str(STORY), "--provider", "rules", "--data", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+async def app(data: Path) -> AsyncIterator[App]:
+    async with open_app(Settings.load(data=data, lang="zh"), queue=False) as one:
+        yield one
+
+
+async def people_of(app: App) -> dict[str, list[str]]:
+    graph = await app.graph.read(1)
+    return {n.key: n.properties["aliases"] for n in graph.nodes.values() if n.label == "Character"}  # type: ignore[misc]
+
+
+async def test_merge_split_and_undo_change_the_stored_graph_and_back(app: App) -> None:
+    before, first = await app.graph.read(1), await people_of(app)
+    names = [one.name for one in (await deciding.names_of(app, 1, ("Character",))).listed]
+    assert set(names) == set(first)
+    hero, other = names[:2]
+    merged = await deciding.merge(app, 1, hero, [other])
+    assert merged.changed
+    assert other not in await people_of(app)
+    assert other in (await people_of(app))[hero]
+    again = await deciding.merge(app, 1, hero, [other])  # known already: nothing is stored twice
+    assert (again.changed, len(await app.ledger.decisions(1))) == (False, 1)
+    parted = await deciding.split(app, 1, hero, [other])
+    assert set(await people_of(app)) == set(first)
+    assert not (await deciding.split(app, 1, hero, [other])).changed
+    for done in (parted, merged):
+        assert (await deciding.undo(app, 1, done.id)).changed
+        assert not (await deciding.undo(app, 1, done.id)).changed
+    after = await app.graph.read(1)
+    for graph in (before, after):
+        for one in (*graph.nodes.values(), *graph.edges.values()):
+            one.properties.pop("updated_at", None)
+            one.properties.pop("created_at", None)
+    assert after == before
+
+
+async def test_two_at_once_are_both_obeyed(app: App) -> None:
+    names = [one.name for one in (await deciding.names_of(app, 1, ("Character",))).listed]
+    done = await asyncio.gather(
+        deciding.merge(app, 1, names[0], [names[2]]), deciding.merge(app, 1, names[1], [names[3]])
+    )
+    assert not {names[2], names[3]} & set(await people_of(app))
+    for one in done:
+        await deciding.undo(app, 1, one.id)
+    assert set(await people_of(app)) == set(names)
+
+
+async def test_what_is_wrong_is_said(app: App) -> None:
+    name = (await deciding.names_of(app, 1)).listed[0].name
+    for key, work in (
+        ("names.unknown", deciding.merge(app, 1, name[:2] + "某", [name])),
+        ("names.unknown_all", deciding.merge(app, 1, "Zzyzx", [name])),
+        ("names.itself", deciding.split(app, 1, name, [name])),
+        ("names.no_decision", deciding.undo(app, 1, 999)),
+        ("names.too_many", deciding.merge(app, 1, name, ["甲"] * 101)),
+        ("cli.no_task", deciding.names_of(app, 99)),
+    ):
+        with pytest.raises(InputError) as caught:
+            await work
+        assert caught.value.key == key
+    with pytest.raises(InputError, match=name):
+        await deciding.merge(app, 1, name[:2] + "某", [name])
+
+
+def test_the_commands(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(*arguments: str) -> str:
+        assert cli.main([*arguments, "--data", str(data), "--lang", "en"]) == 0
+        return capsys.readouterr().out
+
+    listed = json.loads(run("names", "1", "--json"))
+    assert {"name", "aliases", "mentions", "kind", "reasons"} <= set(listed[0])
+    assert [one["mentions"] for one in listed] == sorted((one["mentions"] for one in listed), reverse=True)
+    assert {one["kind"] for one in listed} == {"Character"}
+    assert all({r["alias"] for r in one["reasons"]} == set(one["aliases"]) for one in listed)
+    assert {one["kind"] for one in json.loads(run("names", "1", "--json", "--all"))} > {"Character"}
+    first, second = listed[0]["name"], listed[1]["name"]
+    done = json.loads(run("merge", "1", first, second, "--json"))
+    assert (done["kind"], done["names"], done["changed"]) == ("merge", [first, second], True)
+    shown = run("names", "1", "--top", "1")
+    assert f"#{done['id']}" in shown
+    assert f"merged by hand, #{done['id']}" in shown
+    assert "is undone" in run("names", "1", "--undo", str(done["id"]))
+    assert "undone" in run("names", "1", "--top", "1")
