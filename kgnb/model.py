@@ -175,6 +175,8 @@ def _number(low: float, high: float, default: float) -> Any:
             number = float(value) if isinstance(value, (int, float, str)) else default
         except ValueError:
             return default
+        except OverflowError:  # a whole number of hundreds of digits
+            return high if isinstance(value, int) and value > 0 else low
         return min(high, max(low, number)) if number == number else default
 
     return read

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable
 from typing import TypeVar
 
 from kgnb.alias import is_generic
@@ -74,19 +74,18 @@ class Page:
         pieces = [piece for piece in _GAP.split(said) if letters(piece)]
         if not 2 <= len(pieces) <= MAX_PIECES or any(_weight(letters(p)) < MIN_WEIGHT for p in pieces):
             return ""
-        first = letters(pieces[0])
+        first, *rest = plains = [letters(piece) for piece in pieces]
         start = self._plain.find(first)
         while start >= 0:
-            found, end = [self._standing(start, first, pieces[0])], start + len(first)
-            for piece in pieces[1:]:
-                plain = letters(piece)
+            places, end = [start], start + len(first)
+            for plain in rest:
                 at = self._plain.find(plain, end, end + GAP_LETTERS + len(plain))
                 if at < 0:
                     break
-                found.append(self._standing(at, plain, piece))
+                places.append(at)
                 end = at + len(plain)
             else:
-                return clean("……".join(found), EVIDENCE_CHARS)
+                return clean("……".join(map(self._standing, places, plains, pieces)), EVIDENCE_CHARS)
             start = self._plain.find(first, start + len(first))
         return ""
 
@@ -169,27 +168,28 @@ def mark_absent(extraction: Extraction, page: Page) -> Extraction:
 
     An alias for everybody (the captain, 老爷) speaks for nobody.
     """
-    absent = [name for name, forms in _people(extraction) if not any(map(page.has, forms))]
+    absent = [name for name, stands in _people(extraction, page) if not stands]
     return extraction.model_copy(update={"absent": absent}) if absent else extraction
 
 
-def _people(extraction: Extraction) -> Iterator[tuple[str, list[str]]]:
-    """Each name of a person and the forms that speak for it; also names that only a relation or event has."""
-    forms: dict[str, list[str]] = {}
-    aliases: dict[str, list[str]] = {}  # alias → what speaks for those who have it
+def _people(extraction: Extraction, page: Page) -> Iterable[tuple[str, bool]]:
+    """Each name of a person and whether it or what speaks for it stands in the text; also names that only a
+    relation or event has."""
+    stands: dict[str, bool] = {}
+    aliases: dict[str, bool] = {}  # alias → whether one of those who have it stands there
     for character in extraction.characters:
-        own = forms.setdefault(character.name, [character.name])
-        own += [alias for alias in character.aliases if not is_generic(alias)]
+        forms = [character.name, *(alias for alias in character.aliases if not is_generic(alias))]
+        here = stands[character.name] = stands.get(character.name, False) or any(map(page.has, forms))
         for alias in character.aliases:
-            aliases.setdefault(alias, []).extend(own)
+            aliases[alias] = aliases.get(alias, False) or here
     lists = (extraction.locations, extraction.organizations, extraction.things, extraction.events)
     others = {item.name for items in lists for item in items}
     ends = [name for relation in extraction.relations for name in (relation.source, relation.target)]
     ends += [name for event in extraction.events for name in event.participants]
     for name in dict.fromkeys(ends):
-        if name not in others:
-            forms.setdefault(name, aliases.get(name, [name]))
-    yield from forms.items()
+        if name not in others and name not in stands:
+            stands[name] = aliases[name] if name in aliases else page.has(name)
+    return stands.items()
 
 
 def unverified(extraction: Extraction) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from itertools import combinations
 
 from kgnb.alias import is_generic
 from kgnb.model import Character, Extraction
@@ -75,16 +74,18 @@ class Namesakes:
         return next((n for n in others if not is_generic(n) and len(self._bearers[n]) == 1), "")
 
     def _unite(self) -> None:
-        """Makes one person of those who share more than half of their names."""
+        """Makes one person of those who share more than half of their names; each two are compared once."""
+        telling = {names: _telling(names) for names in self._person}
+        place = {names: number for number, names in enumerate(telling)}
         holders: dict[str, list[_Names]] = defaultdict(list)
         for names in self._person:
             for name in names:
                 holders[name].append(names)
-        for sharing in holders.values():
-            if len(sharing) <= MOST_BEARERS:
-                for one, other in combinations(sharing, 2):
-                    if self._person[one] != self._person[other] and _alike(one, other):
-                        self._join(self._person[one], self._person[other])
+        shared = {name: near for name, near in holders.items() if 1 < len(near) <= MOST_BEARERS}
+        for one in telling:
+            for other in {n for name in one for n in shared.get(name, ()) if place[n] > place[one]}:
+                if self._person[one] != self._person[other] and _alike(telling[one], telling[other]):
+                    self._join(self._person[one], self._person[other])
 
     def _join(self, one: int, other: int) -> None:
         first = min(one, other)
@@ -99,8 +100,7 @@ def names_of(item: Character) -> _Names:
 
 
 def _alike(one: _Names, other: _Names) -> bool:
-    mine, theirs = _telling(one), _telling(other)
-    return 2 * len(mine & theirs) > min(len(mine), len(theirs))
+    return 2 * len(one & other) > min(len(one), len(other))
 
 
 def _telling(names: _Names) -> _Names:

@@ -241,7 +241,7 @@ _LISTS: dict[str, tuple[str, ...]] = {
     "events": ("participants",),
     "things": ("aliases",),
 }
-_SEPARATORS = re.compile(r"\s*[、，,；;／/|\n]\s*")
+_SEPARATORS = re.compile(r"[、，,；;／/|\n]")
 
 
 def _validated(value: dict[str, Any], *, repaired: bool, lost: int) -> Parsed:
@@ -281,7 +281,7 @@ def _split_lists(item: dict[str, Any], keys: Iterable[str]) -> None:
     for key in keys:
         value = item.get(key)
         if isinstance(value, str):
-            item[key] = _SEPARATORS.split(value)
+            item[key] = [part.strip() for part in _SEPARATORS.split(value)]
         elif isinstance(value, list) and any(isinstance(part, dict) for part in value):
             item[key] = [part.get("name") if isinstance(part, dict) else part for part in value]
 
@@ -361,7 +361,7 @@ def _proof(one: Event | Relation, other: Event | Relation) -> dict[str, Any]:
 
 def _union(mine: Any, others: Any) -> Any:
     if isinstance(mine, list):
-        return list(dict.fromkeys([*mine, *others]))
+        return list(dict.fromkeys([*mine, *others]))[:MAX_ITEMS]
     if isinstance(mine, str):
         return mine or others
     return max(mine, others)
