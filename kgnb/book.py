@@ -198,8 +198,8 @@ _AUTHOR_FIELD = re.compile(
 
 def _without_licence(text: str) -> str:
     """Project Gutenberg's own header stays (it names title and author), its licence at the end goes."""
-    end = _GUTENBERG_END.search(text)
     start = _GUTENBERG_START.search(text, 0, 20_000)
+    end = _GUTENBERG_END.search(text, start.end() if start else 0)
     if not (start or end):
         return text
     head = "\n".join(

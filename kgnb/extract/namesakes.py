@@ -53,21 +53,18 @@ class Namesakes:
         chapter; a word stays as it is where the passage itself has several for it, or no other name."""
         words = {end for r in extraction.relations for end in (r.source, r.target)}
         words |= {name for e in extraction.events for name in e.participants}
-        calls = {
-            w: call
-            for w in words
-            if len(self._bearers.get(w, ())) > 1 and (call := self._call(w, extraction))
-        }
+        several = [w for w in words if len(self._bearers.get(w, ())) > 1]
+        passage = _Passage(extraction, self._person) if several else None
+        calls = {w: call for w in several if passage and (call := self._call(w, passage))}
         return _renamed(extraction, calls) if calls else extraction
 
-    def _call(self, word: str, extraction: Extraction) -> str:
+    def _call(self, word: str, passage: _Passage) -> str:
         """Another name of the one whom the passage calls ``word``; empty if there is none."""
-        items = [c for c in extraction.characters if c.name == word]
-        items = items or [c for c in extraction.characters if word in c.aliases]
-        people = {self._person[names_of(c)] for c in items}
+        called = passage.named.get(word) or passage.also.get(word, [])
+        people = {person for person, _ in called}
         if len(people) != 1:
             return ""
-        listed = [c.name for c in extraction.characters if self._person[names_of(c)] in people]
+        items, listed = [c for _, c in called], passage.listed[people.pop()]
         others = dict.fromkeys(n for n in (*listed, *(a for c in items for a in c.aliases)) if n != word)
         if len(others) < FEWEST and not is_generic(word):
             return ""
@@ -92,6 +89,21 @@ class Namesakes:
         for names, person in self._person.items():
             if person in (one, other):
                 self._person[names] = first
+
+
+class _Passage:
+    """One extraction's characters: by their name, by their aliases, and the names of each person."""
+
+    def __init__(self, extraction: Extraction, person: dict[_Names, int]) -> None:
+        self.named: dict[str, list[tuple[int, Character]]] = defaultdict(list)
+        self.also: dict[str, list[tuple[int, Character]]] = defaultdict(list)
+        self.listed: dict[int, list[str]] = defaultdict(list)
+        for item in extraction.characters:
+            number = person[names_of(item)]
+            self.named[item.name].append((number, item))
+            self.listed[number].append(item.name)
+            for alias in dict.fromkeys(item.aliases):
+                self.also[alias].append((number, item))
 
 
 def names_of(item: Character) -> _Names:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -60,9 +61,13 @@ class Claim:
 
 def split(member: str) -> tuple[str, int, int]:
     """Kind, task and chapter of a member; garbage has neither."""
-    kind, _, rest = member.partition(":")
-    task, _, chapter = rest.partition(":")
-    return (kind, int(task), int(chapter or 0)) if kind in {"t", "c"} else (kind, 0, 0)
+    found = _MEMBER.fullmatch(member)
+    return (found[1], int(found[2]), int(found[3] or 0)) if found else (member.partition(":")[0], 0, 0)
+
+
+_MEMBER = re.compile(r"([tc]):([0-9]{1,19})(?::([0-9]{1,19}))?")
+MAX_ID = 2**53 - 1
+"""Largest number of a task: what a Lua script counts without rounding."""
 
 
 def task_of(item: bytes) -> int | None:
@@ -70,10 +75,12 @@ def task_of(item: bytes) -> int | None:
     if len(item) > 65536:
         return None
     try:
-        task_id = json.loads(item)["task_id"]
+        task_id = json.loads(item.decode("utf-8", "replace"))["task_id"]
     except (ValueError, TypeError, KeyError, IndexError, RecursionError):
         return None
-    return int(task_id) if isinstance(task_id, (int, float)) and task_id == task_id // 1 else None
+    if not isinstance(task_id, (int, float)) or isinstance(task_id, bool):
+        return None
+    return int(task_id) if 1 <= task_id <= MAX_ID and task_id == task_id // 1 else None
 
 
 @dataclass(frozen=True, slots=True)
