@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -101,11 +102,12 @@ def on_three_nodes(path: Path, library: Library) -> tuple[list[dict[str, Any]], 
     ):
         nodes = [_start_node(place, log) for log in logs]
         assert within(90, lambda: len(redis.keys("kg:nodes:*")) == len(nodes)), _told(logs)
-        for own in library.books:
-            submitted = place.run("submit", own.file, "--provider", "dryrun")
-            assert submitted.code == 0, submitted
-        for task in library.tasks:
-            _shuffle(redis, f"kgnb:todo:{{kg:task:queue:dryrun}}:{task}")
+        with ThreadPoolExecutor() as pool:
+            mixed = [pool.submit(_shuffle, redis, task) for task in library.tasks]
+            for own in library.books:
+                submitted = place.run("submit", own.file, "--provider", "dryrun")
+                assert submitted.code == 0, submitted
+            assert all(one.result() > 3 for one in mixed)
         settled = "SELECT count(*) FROM kgnb_tasks WHERE settled = 1"
         assert within(900, lambda: place.sql(settled) == [(len(library.books),)]), _told(logs)
         for node in nodes:
@@ -135,17 +137,19 @@ def _start_node(place: Place, log: Path) -> Running:
         )
 
 
-def _shuffle(redis: Redis, key: str) -> None:
-    """Deals an open task's waiting chapters out at random."""
+def _shuffle(redis: Redis, task: int) -> int:
+    """Deals a task's waiting chapters out at random once it is opened; returns how many those were."""
+    key = f"kgnb:todo:{{kg:task:queue:dryrun}}:{task}"
 
-    def mix(pipe: Any) -> None:
+    def mix(pipe: Any) -> int:
         waiting = pipe.lrange(key, 0, -1)
         pipe.multi()
         pipe.delete(key)
         pipe.rpush(key, *random.Random(7).sample(waiting, len(waiting)))
+        return len(waiting)
 
-    assert within(60, lambda: redis.llen(key) > 5)
-    redis.transaction(mix, key)
+    assert within(300, lambda: redis.llen(key)), f"task {task} was never opened"
+    return int(redis.transaction(mix, key, value_from_callable=True))
 
 
 def _told(logs: list[Path]) -> list[str]:
