@@ -4,9 +4,9 @@ SHARED holds ``eval_characters.py`` and ``data/novels`` (default: ``../shared`` 
 FILE --lang zh|en`` measures a book without a gold list instead. One row a book: recall, precision, merged,
 false merges; relations; seconds and speed of the whole run, start-up included, and its peak memory.
 
-Each book is read by a fresh Python with two worker processes, as a node with two cores does it: the pre-scan
-in one of them, then the chapters in both. Seconds run from before that Python's start until its last relation
-is there; memory is the sum of the three processes' peaks.
+Each book is read by a fresh Python and one worker process: the pre-scan in the first, then the chapters in
+both. Seconds run from before that Python's start until its last relation is there; memory is the sum of both
+processes' peaks.
 """
 
 from __future__ import annotations
@@ -38,7 +38,6 @@ HEADING = re.compile(
 )
 PART = 20_000
 """Characters of a part where a book has no headings."""
-WORKERS = 2
 
 
 def chapters_of(text: str) -> list[tuple[int, str]]:
@@ -63,22 +62,11 @@ def judge_of(shared: Path) -> ModuleType:
 # --- the run of one book, in a Python of its own ---
 
 
-def scan_part(path: Path, lang: Lang) -> tuple[list[NameEntry], int]:
-    """In a worker: the book's names, and the process's peak memory."""
-    from kgnb.extract import names
-
-    return names.scan(chapters_of(path.read_text(encoding="utf-8")), lang), peak()
-
-
-def extract_part(
-    texts: Sequence[str], lang: Lang, entries: list[NameEntry]
-) -> tuple[list[Extraction], int, int]:
-    """In a worker: what the chapters give, the process's number and its peak memory."""
-    import os
-
+def extract_part(texts: Sequence[str], lang: Lang, entries: list[NameEntry]) -> tuple[list[Extraction], int]:
+    """What the chapters give, and this process's peak memory."""
     from kgnb.extract import rules
 
-    return [rules.extract(t, lang=lang, names=entries) for t in texts], os.getpid(), peak()
+    return [rules.extract(t, lang=lang, names=entries) for t in texts], peak()
 
 
 def burnt() -> float:
@@ -96,25 +84,35 @@ async def read_book(path: Path, lang: Lang) -> dict[str, Any]:
     """Names, extractions in the order of the chapters, seconds of the pre-scan, and memory."""
     from kgnb.pool import CpuPool
 
-    pool = CpuPool(WORKERS)
     began = time.perf_counter()
-    entries, scan_peak = await pool.run(scan_part, path, lang)
+    pool = CpuPool(1)
+    warm = asyncio.create_task(pool.run(extract_part, [], lang, []))
+    await asyncio.sleep(0)
+    chapters = chapters_of(path.read_text(encoding="utf-8"))
+    entries = await asyncio.to_thread(scan, chapters, lang)
     scanned = time.perf_counter() - began
-    texts = [text for _, text in chapters_of(path.read_text(encoding="utf-8"))]
-    size = max(1, len(texts) // (4 * WORKERS))
-    parts = [texts[i : i + size] for i in range(0, len(texts), size)]
-    found = await asyncio.gather(*(pool.run(extract_part, part, lang, entries) for part in parts))
-    peaks = {process: memory for _, process, memory in found}
-    took = time.perf_counter() - began
+    await warm
+    texts = [text for _, text in chapters]
+    half = len(texts) // 2
+    (first, _), (second, other) = await asyncio.gather(
+        asyncio.to_thread(extract_part, texts[:half], lang, entries),
+        pool.run(extract_part, texts[half:], lang, entries),
+    )
+    memory = peak() + other
     await pool.close()
-    extractions = [x for part, _, _ in found for x in part]
-    memory = peak() + max(sum(peaks.values()), scan_peak)
-    return {"names": entries, "extractions": extractions, "scan_s": scanned, "run_s": took, "kib": memory}
+    return {"names": entries, "extractions": first + second, "scan_s": scanned, "kib": memory}
+
+
+def scan(chapters: Sequence[tuple[int, str]], lang: Lang) -> list[NameEntry]:
+    """The book's names."""
+    from kgnb.extract import names
+
+    return names.scan(chapters, lang)
 
 
 def run_book(path: Path, lang: Lang) -> dict[str, Any]:
     """:func:`read_book` in a fresh Python; ``all_s`` is the time until its result, its start included,
-    ``cpu_s`` the processor time of its three processes, which a busy machine changes less."""
+    ``cpu_s`` the processor time of its processes, which a busy machine changes less."""
     began, before = time.perf_counter(), burnt()
     command = [sys.executable, __file__, "--one", str(path), "--lang", lang]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as child:

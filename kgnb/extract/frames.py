@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -31,13 +32,13 @@ class Frame(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """A form of words around two names A and B: what stands between them and what follows B.
+    """A form of words around two names A and B: expressions for what stands between them and what follows B.
 
     ``turned``: the tie goes from B to A.
     """
 
-    between: re.Pattern[str]
-    after: re.Pattern[str] | None
+    between: str
+    after: str
     type: str
     turned: bool = False
 
@@ -47,8 +48,15 @@ class Rules:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self._rules = tuple(rules)
-        # Hardly any gap between two names is a tie's words: one expression turns the others away.
-        self._any = re.compile("|".join(f"(?:{r.between.pattern})" for r in rules))
+
+    @cached_property
+    def _any(self) -> re.Pattern[str]:
+        """Hardly any gap between two names is a tie's words: one expression turns the others away."""
+        return re.compile("|".join(f"(?:{r.between})" for r in self._rules))
+
+    @cached_property
+    def _compiled(self) -> list[tuple[re.Pattern[str], re.Pattern[str], Rule]]:
+        return [(re.compile(r.between), re.compile(r.after), r) for r in self._rules]
 
     def match(self, text: str, people: Sequence[Mention], reach: int) -> list[Frame]:
         """The ties between neighbouring names at most ``reach`` characters apart."""
@@ -64,14 +72,12 @@ class Rules:
 
     def _frame(self, text: str, a: Mention, b: Mention) -> Frame | None:
         gap, tail = text[a.end : b.start], text[b.end : b.end + 40]
-        for rule in self._rules:
-            if not rule.between.fullmatch(gap):
-                continue
-            after = rule.after.match(tail) if rule.after else None
-            if rule.after and not after:
+        for between, after, rule in self._compiled:
+            said = after.match(tail) if between.fullmatch(gap) else None
+            if not said:
                 continue
             source, target = (b, a) if rule.turned else (a, b)
-            follows = after[0] if after else ""
+            follows = said[0]
             label = (gap + follows).strip(" ,，的之是乃")
             return Frame(
                 source.entry.name, rule.type, target.entry.name, label, a.start, b.end + len(follows)

@@ -34,7 +34,7 @@ def more_mentions(text: str, mentions: Sequence[Mention]) -> list[Mention]:
 
 
 def _rule(between: str, type: str, *, after: str = "", turned: bool = False) -> Rule:
-    return Rule(re.compile(between), re.compile(after) if after else None, type, turned)
+    return Rule(between, after, type, turned)
 
 
 _ADJECTIVE = (
