@@ -86,7 +86,9 @@ def test_json_shape(tmp_path: Path) -> None:
     assert read["record"]["novel"]["created_at"] == "2026-01-02T03:04:05"
     assert read["record"]["extractions"][0]["row"]["characters"][0]["name"] == "关羽"
     assert read["record"]["extractions"][0]["flags"] == ["split"]
-    assert read["record"]["names"] == [{**dataclasses.asdict(NameEntry("刘备")), "aliases": ["玄德"]}]
+    assert read["record"]["names"] == [
+        {**dataclasses.asdict(NameEntry("刘备")), "aliases": ["玄德"], "reasons": []}
+    ]
 
 
 def test_json_takes_rows_as_they_come() -> None:
