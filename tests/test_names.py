@@ -275,6 +275,15 @@ def test_a_rank_is_no_lady_who_never_bears_it() -> None:
     assert bearer(found, "Captain Voss") is bearer(found, "Rhea")
 
 
+def test_a_full_name_with_title_is_nobody_else() -> None:
+    found = english(
+        '"My dear Wilson," said Holt. "It is dark, Mr. Holt," she said. Sherard Holt laughed. Holt sat.\n'
+        '"Mr. Sherard Holt, I believe?" said the man. Wilson rose. Later Sherard Holt saw Dr. Wilson.\n'
+    )
+    assert len({id(bearer(found, n)) for n in ("Holt", "Mr. Holt", "Sherard Holt", "Mr. Sherard Holt")}) == 1
+    assert bearer(found, "Wilson") is bearer(found, "Dr. Wilson")
+
+
 def test_couples_are_both_there() -> None:
     text = '"Oh," said Mr. Hale. "So," said Mrs. Hale. Mr. and Mrs. Hale dined. The Hales left.\n'
     found = english(text)

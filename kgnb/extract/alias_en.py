@@ -149,10 +149,13 @@ class Resolver(Bearers):
                 and not self._told_apart(name, self.people.root(n))
             ]
             # A lady's first name is seldom said where her title is: without evidence she stays alone.
-            roots = self._roots(fulls, name)
+            roots = sorted(self._roots(fulls, name), key=self._size, reverse=True)
             doubt = len(roots) > 1 or bool(set(parts.titles) & {"mrs", "lady"})
             if parts.titles == ("miss",):
                 best = self._the_miss(name, roots)
+            elif roots and not set(parts.titles) & {"mrs", "lady"} and self._by_far(roots):
+                unsure = 9.0 if len(roots) > 1 else 0.0
+                best = roots[0] if self.stands.ratio(name, roots[0], unsure) < 0.8 else ""
             else:
                 best = self._apart(name, roots, strict=True, unsure=9.0 if doubt else 0.0)
             if best:

@@ -167,13 +167,19 @@ class Bearers:
             return ""
         return reach[0][1]
 
+    def _by_far(self, roots: list[str]) -> bool:
+        """Whether the first is the only one, or far more in the book than the others: Sherlock, not Mycroft."""
+        return len(roots) == 1 or self._size(roots[0]) >= 4 * self._size(roots[1])
+
     def _told_apart(self, name: str, root: str) -> bool:
         """Whether the person has a form of his own, Miss Lucy, Mr. Frank Churchill: a younger one, to whom
         the bare title and surname do not belong."""
-        titles = self.parts[name].titles
+        titles, surname = self.parts[name].titles, self.parts[name].last
+        if titles == ("mr",) and not any("mrs" in self.parts[n].titles for n in self._end[surname]):
+            return False  # no married couple bears the name: Mr. Holmes is Mr. Sherlock Holmes
         if titles not in (("miss",), ("mr",)):
             return False
-        formal = 0.5 if titles == ("miss",) else 1.0  # Miss Augusta Hawkins, when she is first heard of
+        formal = 0.0 if titles == ("miss",) else 1.0  # Miss Augusta Hawkins, when she is first heard of
         own = sum(
             self.spans[n].count * (2.0 if len(self.parts[n].rest) == 1 else formal)
             for n in self.people.names_of(root)

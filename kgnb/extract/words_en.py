@@ -100,7 +100,8 @@ NO_NAMES = _words(
     they we you his her its their our your my this that these those what who when where why how which
     there here mr mrs miss ms dr sirs mama papa mamma mother father mum dad mom sister brother aunt
     uncle grandma grandpa grandmother grandfather o majesty honour honor highness grace lordship
-    ladyship esq esquire messrs hon honourable honorable
+    ladyship esq esquire messrs hon honourable honorable pray aye ay nay hush alas hurrah hullo hello hallo
+    humph ugh psha pooh bah jove goodbye good-bye welcome thank thanks please bless damn hark lo behold
     """
 )
 """Capitalised words that name no person by themselves."""
