@@ -168,7 +168,7 @@ class Bearers:
         return reach[0][1]
 
     def _by_far(self, roots: list[str]) -> bool:
-        """Whether the first is the only one, or far more in the book than the others: Sherlock, not Mycroft."""
+        """Whether the first is the only one, or far more about than the others: Sherlock, not Mycroft."""
         return len(roots) == 1 or self._size(roots[0]) >= 4 * self._size(roots[1])
 
     def _told_apart(self, name: str, root: str) -> bool:
