@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, TypeVar
 
 import sqlalchemy as sa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from kgnb.model import (
     Book,
@@ -28,19 +28,40 @@ from kgnb.model import (
     beijing_now,
     text_hash,
 )
+from kgnb.naming import Decision
 from kgnb.store import tables as t
 from kgnb.store.books import extend_names, take_up_book
 from kgnb.store.catalog import read_kinds
+from kgnb.store.naming import take_up_decisions
 from kgnb.store.record import insert_rows
 from kgnb.store.sql import Row, Sql, storable
 from kgnb.store.tasks import counted, new_task, set_task
+
+Counted = TypeVar("Counted", Usage, NameEntry)
 
 VERSION = 1
 """Of the record in an export; a reader refuses newer ones."""
 
 
+Int = Annotated[int, Field(ge=-(2**31), lt=2**31)]
+"""What a column of integers holds in every database."""
+
+
+def _storable(value: Counted) -> Counted:
+    numbers = (getattr(value, one.name) for one in fields(value))
+    if any(isinstance(number, int) and abs(number) >= 2**31 for number in numbers):
+        raise ValueError("a number too large")
+    return value
+
+
 class _Saved(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+def _naive(value: Decision) -> Decision:
+    if len(value.names) > 200 or any(d is not None and d.tzinfo for d in (value.made_at, value.undone_at)):
+        raise ValueError("no decision of kgnb's")
+    return value
 
 
 class SavedNovel(_Saved):
@@ -56,7 +77,7 @@ class SavedChapter(_Saved):
     """A chapter with its text."""
 
     id: int
-    number: int
+    number: Int
     title: str = ""
     text: str
 
@@ -81,8 +102,8 @@ class SavedState(_Saved):
     chapter_id: int
     status: ChapterStatus
     error: str = ""
-    entities: int = 0
-    relations: int = 0
+    entities: Int = 0
+    relations: Int = 0
 
 
 class SavedRow(_Saved):
@@ -96,9 +117,9 @@ class SavedRow(_Saved):
     provider: str = Field(max_length=100)
     model: str = Field("", max_length=200)
     flags: frozenset[str] = frozenset()
-    usage: Usage = Usage()
-    chars: int = 0
-    rejected: int = 0
+    usage: Annotated[Usage, AfterValidator(_storable)] = Usage()
+    chars: Int = 0
+    rejected: Int = 0
 
 
 class Saved(_Saved):
@@ -110,7 +131,8 @@ class Saved(_Saved):
     tasks: tuple[SavedTask, ...] = ()
     states: tuple[SavedState, ...] = ()
     extractions: tuple[SavedRow, ...] = ()
-    names: tuple[NameEntry, ...] = ()
+    names: tuple[Annotated[NameEntry, AfterValidator(_storable)], ...] = ()
+    decisions: tuple[Annotated[Decision, AfterValidator(_naive)], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +198,7 @@ def _take_up(sql: Sql, c: sa.Connection, saved: Saved) -> TakenUp:
     rows = [_row(row, novel_id, tasks, chapters, numbers) for row in saved.extractions]
     new = insert_rows(c, [row for row in rows if row is not None])
     extend_names(c, novel_id, saved.names)
+    take_up_decisions(sql, c, novel_id, saved.decisions)
     return TakenUp(novel_id, known, tasks, new)
 
 
