@@ -243,6 +243,34 @@ def test_who_talks_all_the_time_has_a_name_that_may_be_a_word() -> None:
     assert bearer(found, "湘云") is bearer(found, "史湘云")
 
 
+ACTING = [
+    "{a}抬眸看了{b}一眼，淡淡地开口：“{w}”",
+    "“{w}”{a}勾了勾唇角，声音低沉。",
+    "“{b}，{w}”{a}皱着眉说道。",
+    "电话那头，{a}的声音有些沙哑：“{w}”",
+    "{a}愣了一下，下意识地攥紧了衣角。",
+    "{a}没有回答，只是转身走向落地窗。",
+    "{b}不知道{a}在想什么，只好跟了上去。",
+    "周末，{a}去了云栖山庄，{b}已经在那里等着了。",
+    "他发现{a}还在加班。她看着{a}，心里忽然有些难过。",
+]
+
+
+def test_a_web_novel_whose_speakers_act_instead_of_saying() -> None:
+    rng = random.Random(7)
+    cast = ["陆景川", "沈知意", "顾云深", "苏小满", "程野"]
+    short = {"陆景川": "景川", "沈知意": "知意", "顾云深": "云深", "苏小满": "小满", "程野": "程野"}
+    lines = []
+    for _ in range(900):
+        a, b = rng.sample(cast, 2)
+        a, b = (short[n] if rng.random() < 0.2 else n for n in (a, b))
+        lines.append(rng.choice(ACTING).format(a=a, b=b, w=rng.choice(WORDS)))
+    found = {e.name: e for e in names.scan([(1, "\n".join(lines))], "zh") if e.kind == "Character"}
+    assert set(found) == set(cast)
+    for full, given in short.items():
+        assert bearer(found, given).name == full
+
+
 def test_places_have_names_and_the_east_gate_has_none() -> None:
     text = "众人到青州城。他们出东门，在山坡歇了。回青州城。来长安，入东门，过山坡。守长安，往长安。\n"
     found = {e.name: e.kind for e in names.scan([(1, text * 3)], "zh")}

@@ -21,6 +21,9 @@ HAN = "\u3400-\u9fff"
 _SPACES = re.compile(r"\s+")
 _BEFORE_QUOTE = re.compile(rf"(?<![{HAN}])([{HAN}]{{2,10}})[：:，,]?\s*[“「『\"]")
 _AFTER_QUOTE = re.compile(rf"[”」』\"]\s*([{HAN}]{{2,14}})(?![{HAN}])")
+_SENTENCE_TO_QUOTE = re.compile(
+    rf"(?:^|[。！？!?”」\n])([{HAN}]{{3,14}})[，,][^。！？!?：:“”「」\n]{{0,40}}[：:]\s*[“「『\"]"
+)
 _SPEECH = re.compile(f"[{words.SPEECH_END}]")
 
 Contexts = dict[str, "Context"]
@@ -62,8 +65,10 @@ def speech_clauses(text: str) -> Iterable[str]:
         if match[1][-1] in words.SPEECH_END:
             yield match[1]
     for match in _AFTER_QUOTE.finditer(text):
-        if _SPEECH.search(match[1], 2):
+        if _SPEECH.search(match[1], 2) or not words.ACTS.isdisjoint(match[1][2:5]):
             yield match[1]
+    for match in _SENTENCE_TO_QUOTE.finditer(text):
+        yield match[1]
 
 
 def speakers(text: str) -> dict[str, int]:
@@ -75,7 +80,7 @@ def speakers(text: str) -> dict[str, int]:
                 nexts.setdefault(clause[:n], Counter())[clause[n]] += 1
     found = {}
     for word, after in nexts.items():
-        good = sum(v for c, v in after.items() if c in words.SPEECH_HEAD)
+        good = sum(v for c, v in after.items() if c in words.SPEECH_HEAD or c in words.ACTS)
         total = after.total() - after["儿"]  # 凤姐儿道 says nothing against 凤姐
         if good >= 2 and good >= 0.5 * total:
             found[word] = good
@@ -377,7 +382,16 @@ def _monotony(context: Context) -> float:
     left, right = len(context.left) / root, len(context.right) / root
     if context.count < 12:
         return 1.5 if min(len(context.left), len(context.right)) == 1 else 0.0
-    return (3.0 if right < 1.4 else 0.0) + (3.0 if left < 0.8 else 0.0)
+    # Where many neighbours are about as frequent, a hero of thousands of mentions is no set phrase.
+    right_set = right < 1.4 and _spread(context.right) < 6
+    left_set = left < 0.8 and _spread(context.left) < 6
+    return (3.0 if right_set else 0.0) + (3.0 if left_set else 0.0)
+
+
+def _spread(side: Mapping[str, int]) -> float:
+    """How many neighbours there would be if all were equally frequent (the inverse of Simpson's index)."""
+    total = sum(side.values())
+    return total * total / max(1, sum(n * n for n in side.values()))
 
 
 def _share(side: Mapping[str, int], chars: frozenset[str]) -> float:

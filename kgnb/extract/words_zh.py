@@ -50,6 +50,9 @@ SPEECH_HEAD = frozenset(
 )
 """Characters that may follow a speaker's name inside such a clause."""
 
+ACTS = frozenset("勾抿垂攥愣顿沉蹙侧偏扬俯凑翻瞥瞪盯扫扯挽搂捏揉敛皱挑耸眨眯抬咬摇点叹笑")
+"""What a speaker does right after a quotation that no verb of speech follows: “别闹。”沈知意抿唇."""
+
 DETERMINERS = frozenset("那这此其某各每诸众几两三四五六七八九十百千数个位名些该一二另這個諸眾兩數")
 """What stands before a common noun, hardly before a name."""
 
