@@ -6,7 +6,8 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from kgnb.cli_parts import OK, command, json_option, row_id
+from kgnb.cli_parts import OK, chapter_number, command, json_option, row_id
+from kgnb.errors import InputError
 from kgnb.naming_words import changed_line, decision_line, named_line
 from kgnb.settings import Settings
 from kgnb.texts import say
@@ -54,9 +55,14 @@ async def _merge(args: argparse.Namespace, settings: Settings) -> int:
 
 async def _split(args: argparse.Namespace, settings: Settings) -> int:
     from kgnb.app import open_app
-    from kgnb.deciding import split
+    from kgnb.deciding import part, split
 
+    if args.chapters is not None and len(args.aliases) > 1:
+        raise InputError("names.one_only")
     async with open_app(settings, queue=False) as app:
+        if args.chapters is not None:
+            done = await part(app, args.task, args.person, args.aliases[0], args.chapters, by=BY)
+            return _told(args, done)
         return _told(args, await split(app, args.task, args.person, args.aliases, by=BY))
 
 
@@ -67,6 +73,15 @@ def _told(args: argparse.Namespace, done: Changed, *, undone: bool = False) -> i
         return OK
     print(changed_line(done, args.task, undone=undone))
     return OK
+
+
+def _chapters(text: str) -> tuple[int, int]:
+    """A chapter's number, or the first and the last one's."""
+    first, _, last = text.partition("-")
+    found = chapter_number(first), chapter_number(last or first)
+    if found[0] > found[1]:
+        raise argparse.ArgumentTypeError(say("names.bad_chapters"))
+    return found
 
 
 def add_names(commands: Any) -> None:
@@ -82,4 +97,6 @@ def add_names(commands: Any) -> None:
         one.add_argument("task", type=row_id, metavar="TASK", help=say("cli.help_task"))
         one.add_argument("person", metavar="NAME", help=say("cli.help_names_person"))
         one.add_argument(others, nargs="+", metavar=others.upper()[:-1], help=say(f"cli.help_names_{others}"))
+        if run is _split:
+            one.add_argument("--chapters", type=_chapters, metavar="A-B", help=say("cli.help_names_chapters"))
         json_option(one)

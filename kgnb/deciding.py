@@ -15,7 +15,7 @@ from kgnb.errors import InputError
 from kgnb.extract import evidence
 from kgnb.model import MAX_NAME, Novel, Task, clean
 from kgnb.namelist import KINDS, Index, Named, listing
-from kgnb.naming import Changed, Decision, Kind, decided
+from kgnb.naming import Changed, Decision, decided
 from kgnb.report import find_task
 from kgnb.resettle import settle_novel
 from kgnb.settle import novel_people
@@ -69,7 +69,7 @@ async def merge(app: App, task_id: int, name: str, others: Sequence[str], *, by:
     more = [person for person in dict.fromkeys(_person(index, o) for o in _some(others)) if person != first]
     if not more:
         return Changed("merge", (first, *map(index.form, others)), changed=False)
-    return await _decide(app, names.novel, "merge", (first, *more), by)
+    return await _decide(app, names.novel, Decision(0, "merge", (first, *more), made_by=by))
 
 
 async def split(app: App, task_id: int, name: str, aliases: Sequence[str], *, by: str = "") -> Changed:
@@ -90,7 +90,26 @@ async def split(app: App, task_id: int, name: str, aliases: Sequence[str], *, by
             leaving.append(index.form(alias))
     if not leaving:
         return Changed("split", (first, *map(index.form, aliases)), changed=False)
-    return await _decide(app, names.novel, "split", (first, *dict.fromkeys(leaving)), by)
+    leaving = list(dict.fromkeys(leaving))
+    return await _decide(app, names.novel, Decision(0, "split", (first, *leaving), made_by=by))
+
+
+async def part(
+    app: App, task_id: int, name: str, other: str, chapters: tuple[int, int], *, by: str = ""
+) -> Changed:
+    """Makes who is called ``name`` in the chapters of these numbers (first, last) the one called ``other``:
+    a namesake that is new (张虎（张辽之子）), or anybody of the book.
+
+    Raises InputError where ``name`` is unknown, or ``other`` means the same person.
+    """
+    names = await _names(app, await find_task(app, task_id), ("Character",))
+    index = Index.of(names.listed)
+    first, other = _person(index, name), clean(other, MAX_NAME)
+    second = (index.people(other) or [other])[0]
+    if not second or second == first:
+        raise InputError("names.itself", name=first)
+    decision = Decision(0, "split", (first, second), made_by=by, chapters=chapters)
+    return await _decide(app, names.novel, decision)
 
 
 async def undo(app: App, task_id: int, number: int) -> Changed:
@@ -105,11 +124,11 @@ async def undo(app: App, task_id: int, number: int) -> Changed:
     return Changed(decision.kind, decision.names, decision.id, changed)
 
 
-async def _decide(app: App, novel: Novel, kind: Kind, names: tuple[str, ...], by: str) -> Changed:
-    decision, new = await app.ledger.decide(novel.id, kind, names, by=by)
+async def _decide(app: App, novel: Novel, decision: Decision) -> Changed:
+    stored, new = await app.ledger.decide(novel.id, decision)
     # Also where it is known already: whoever stored it may have died before the graph was settled.
     await settle_novel(app, novel)
-    return Changed(kind, names, decision.id, new)
+    return Changed(stored.kind, decision.names, stored.id, new)
 
 
 def _some(names: Sequence[str]) -> Sequence[str]:

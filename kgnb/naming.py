@@ -17,7 +17,8 @@ Kind = Literal["merge", "split"]
 @dataclass(frozen=True, slots=True)
 class Decision:
     """One decision. ``merge``: all ``names`` are one person's, who is called by the first. ``split``: the
-    names after the first are not the first one's; together they are one person's."""
+    names after the first are not the first one's; together they are one person's. With ``chapters`` (first
+    and last number): who is called by the first name there is the one called by the second."""
 
     id: int
     kind: Kind
@@ -25,6 +26,7 @@ class Decision:
     made_at: datetime | None = None
     made_by: str = ""
     undone_at: datetime | None = None
+    chapters: tuple[int, int] | None = None
 
     @property
     def stands(self) -> bool:
@@ -57,6 +59,8 @@ class Decided:
     """Names that people are to be called by, the strongest first."""
     parted: dict[str, list[str]] = field(default_factory=dict)
     """Name → names that a split took from it."""
+    moved: list[tuple[str, str, int, int]] = field(default_factory=list)
+    """(name, whose it is there, first chapter, last chapter), the strongest first."""
 
     @property
     def names(self) -> frozenset[str]:
@@ -73,7 +77,12 @@ def decided(decisions: Iterable[Decision]) -> Decided:
     """Puts the standing decisions together, in the order in which they were made."""
     found = Decided()
     for decision in sorted(decisions, key=lambda d: d.id):
-        if decision.stands and len(decision.names) > 1:
+        if not decision.stands or len(decision.names) < 2:
+            continue
+        if decision.chapters is not None:
+            first, last = decision.chapters
+            found.moved.insert(0, (decision.names[0], decision.names[1], first, last))
+        else:
             (_merge if decision.kind == "merge" else _split)(found, decision)
     return found
 
@@ -113,6 +122,9 @@ def _reach(together: Iterable[Pair], name: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def same(decision: Decision, kind: Kind, names: Sequence[str]) -> bool:
+def same(
+    decision: Decision, kind: Kind, names: Sequence[str], chapters: tuple[int, int] | None = None
+) -> bool:
     """Whether the decision says just this."""
-    return decision.kind == kind and decision.names[0] == names[0] and set(decision.names) == set(names)
+    said = (decision.kind, decision.names[0], set(decision.names), decision.chapters)
+    return said == (kind, names[0], set(names), chapters)

@@ -61,5 +61,10 @@ def decision_line(decision: Decision) -> str:
     """One decision: its number, what it says, when it was made, and whether it was undone."""
     first, *others = map(one_line, decision.names)
     made = decision.made_at.strftime("%Y-%m-%d %H:%M") if decision.made_at else ""
-    key = f"names.decision_{decision.kind}" if decision.stands else "names.decision_undone"
-    return say(key, number=decision.id, name=first, others="、".join(others), made=made)
+    facts = {"number": decision.id, "name": first, "others": "、".join(others), "made": made}
+    if not decision.stands:
+        return say("names.decision_undone", **facts)
+    if decision.chapters is not None:
+        chapters = "-".join(map(str, dict.fromkeys(decision.chapters)))
+        return say("names.decision_part", chapters=chapters, **facts)
+    return say(f"names.decision_{decision.kind}", **facts)

@@ -11,6 +11,7 @@ from kgnb.app import App
 from kgnb.errors import InputError
 from kgnb.exchange import write
 from kgnb.model import Task
+from kgnb.naming import Decision
 from kgnb.overview import Overview
 from kgnb.store.transfer import VERSION
 from kgnb.texts import language
@@ -53,7 +54,14 @@ async def record(app: App, novel_id: int) -> dict[str, Any]:
         "states": await ledger.states(novel_id),
         "extractions": [row async for row in ledger.record_rows(novel_id)],
         "names": [asdict(n) for n in await ledger.names(novel_id)],
+        "decisions": [_plain_decision(d) for d in await ledger.decisions(novel_id)],
     }
+
+
+def _plain_decision(decision: Decision) -> dict[str, Any]:
+    """A decision with its times as ISO 8601 texts: Beijing's, without a zone."""
+    times = {"made_at": decision.made_at, "undone_at": decision.undone_at}
+    return asdict(decision) | {k: at.isoformat() if at else None for k, at in times.items()}
 
 
 def _plain_task(task: Task) -> dict[str, Any]:

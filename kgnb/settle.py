@@ -10,6 +10,7 @@ Beyond the wire contract it is settled here that
   (``evidence`` and its ``chapter_id``, ``unverified``, ``label``, ``labels``) only where there is something
   to say;
 - an edge is ``unverified`` if no chapter's quote was found in its text; ``evidence`` is the earliest found;
+- a namesake (张虎（张辽之子）) has its bare name as ``base_name``;
 - a character of whom no name stands anywhere in the book is left out, with its edges;
 - ``chapters`` are chapter numbers, ``count`` is how many; entities carry them too;
 - a relation's end, or a participant, that no list of the reply names is who the name table or other chapters
@@ -30,7 +31,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Protocol
 
-from kgnb.alias import name_table
+from kgnb.alias import base_of, name_table
 from kgnb.gather import Doubts, Facts, Place, Stands
 from kgnb.joining import Item, Joined
 from kgnb.kinds import HOSTILE, enabled_types, structural, type_name
@@ -245,7 +246,9 @@ class _Builder:
     def add(self, chapter: Chapter, one: SettleRow) -> None:
         found = self._spelling.extraction(one.row.extraction)
         row = one.row if found is one.row.extraction else replace(one.row, extraction=found)
-        place = Place(chapter, row, one.tasks, known_names(found), self._who.chapter(self._index))
+        place = Place(
+            chapter, row, one.tasks, known_names(found), self._who.chapter(self._index, chapter.number)
+        )
         self._index += 1
         self._chapters.append((chapter, place.tasks))
         self._entities(place)
@@ -446,6 +449,7 @@ class _Builder:
         if label == "Character":
             properties |= {"protagonist_score": facts.score, "is_protagonist": False}
             properties["aliases"] = self._aliases(name, facts.lists["aliases"])
+            properties |= {"base_name": base} if (base := base_of(name)) else {}
         return GraphNode(label, name, properties)
 
     def _aliases(self, name: str, found: set[str]) -> list[str]:

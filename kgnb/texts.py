@@ -2285,6 +2285,20 @@ TEXTS: dict[str, tuple[str, str]] = {
         "#{number}  {made}  拆分：{others} 不是 {name}",
         "#{number}  {made}  split: {others} isn't {name}",
     ),
+    "names.decision_part": (
+        "#{number}  {made}  第 {chapters} 章的 {name} 是 {others}",
+        "#{number}  {made}  {name} of chapters {chapters} is {others}",
+    ),
+    "names.one_only": (
+        "--chapters 只能给一个名字：这些章里的同名者叫什么。",
+        "With --chapters give one name only: what the namesake of those chapters is called.",
+    ),
+    "names.bad_chapters": ("章节范围应写成 90-110", "give chapters as 90-110"),
+    "cli.help_names_chapters": (
+        "只在这些章（如 90-110）里：叫这个名字的是另一人，如 张虎（张辽之子）",
+        "in these chapters only (say 90-110): who is called so there is someone else, "
+        "say John Smith (the miller)",
+    ),
     "names.decision_undone": (
         "#{number}  {made}  已撤销：{name}，{others}",
         "#{number}  {made}  undone: {name}, {others}",

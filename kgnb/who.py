@@ -59,6 +59,9 @@ class Who:
         for name, taken in (by_hand or Decided()).parted.items():
             person = self.joined.person(name)
             self.parted[person] |= {n: p for n in taken if (p := self.joined.person(n)) != person}
+        self._moved: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
+        for name, other, first, last in (by_hand or Decided()).moved:
+            self._moved[self.joined.person(name)].append((first, last, self.joined.person(other)))
 
     def _sighting(self, one: Glance, index: int) -> Sighting:
         groups = []
@@ -85,9 +88,14 @@ class Who:
             return (label, self.joined.person(name))
         return (label, self._canonical[label].get(name, name)) if label in self._canonical else (label, name)
 
-    def chapter(self, index: int) -> Chapter:
-        """Who is who in the chapter at this position."""
-        return Chapter(self, index, self._glances[index].items)
+    def chapter(self, index: int, number: int = 0) -> Chapter:
+        """Who is who in the chapter at this position, whose number is ``number``."""
+        return Chapter(self, index, number, self._glances[index].items)
+
+    def moved(self, person: str, number: int) -> str:
+        """Whom a person of the chapter of this number is by a person's own decision; else ``person``."""
+        found = (other for first, last, other in self._moved.get(person, ()) if first <= number <= last)
+        return next(found, person)
 
     def quoted(self, person: str, quote: str) -> str:
         """Whom a quote means that was said to be of ``person``: whoever bears a name now that a split took,
@@ -132,8 +140,8 @@ class Who:
 class Chapter:
     """Who is who in one chapter: a word that several people bear is the one's whom its reply means."""
 
-    def __init__(self, who: Who, index: int, items: Iterable[Item]) -> None:
-        self._who, self._joined, self._index = who, who.joined, index
+    def __init__(self, who: Who, index: int, number: int, items: Iterable[Item]) -> None:
+        self._who, self._joined, self._index, self._number = who, who.joined, index, number
         self._named: dict[str, list[Item]] = defaultdict(list)
         self._given: dict[str, list[Item]] = defaultdict(list)
         for item in items:
@@ -143,6 +151,9 @@ class Chapter:
 
     def item(self, item: Item) -> str:
         """What the graph calls the person of one item of the reply."""
+        return self._who.moved(self._item(item), self._number)
+
+    def _item(self, item: Item) -> str:
         if self._joined.is_clear(item.name):
             return self._joined.person(item.name)
         return self._told(item) or self._elsewhere(item.name)
@@ -150,6 +161,9 @@ class Chapter:
     def name(self, name: str) -> str:
         """What the graph calls the person that a name of the reply means; empty for a word that means nobody
         in particular: it is for many people, or the reply gives it to several."""
+        return self._who.moved(self._name(name), self._number)
+
+    def _name(self, name: str) -> str:
         if self._joined.is_clear(name):
             return self._joined.person(name)
         own = {found for item in self._named.get(name, ()) if (found := self._told(item))}

@@ -42,6 +42,8 @@ def test_namesakes_are_told_by_their_brackets() -> None:
     assert not is_qualified("张虎（甲）", "张龙")
     graph = settled(said(person("张虎", "铁枪"), person("张虎（张辽之子）", "张虎", "小虎")))
     assert characters(graph) == {"张虎", "张虎（张辽之子）"}
+    assert node(graph, "Character", "张虎（张辽之子）").properties["base_name"] == "张虎"
+    assert "base_name" not in node(graph, "Character", "张虎").properties
 
 
 class TestReplies:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +15,18 @@ import pytest
 from run_help import STORY
 from test_settle import NOVEL, chapter, characters, edge, node, people, row, tie
 
+import kgnb
 from kgnb import cli, deciding
 from kgnb.app import App, open_app
 from kgnb.errors import InputError
 from kgnb.model import Graph, NameEntry, TaskConfig
 from kgnb.naming import Decision, decided
+from kgnb.report import record
 from kgnb.settings import Settings
 from kgnb.settle import SettleRow, novel_graph
+from kgnb.store.transfer import Saved
+from kgnb.texts import use_language
+from kgnb.widgets import frame
 
 LIU = NameEntry("刘备", ("玄德", "皇叔"), mentions=90)
 CAO = NameEntry("曹操", ("孟德",), mentions=50)
@@ -100,6 +107,15 @@ class TestSettled:
         assert edge(graph, "曹操", "ENEMY", "玄德")
         assert edge(graph, "刘备", "FRIEND", "孙权")
         assert node(graph, "Character", "玄德").properties["chapters"] == [1]
+
+    def test_a_namesake_of_some_chapters(self) -> None:
+        decision = Decision(1, "split", ("曹操", "曹操（渡口船夫）"), chapters=(3, 9))
+        graph = settled([decision], *self.CONTENTS)
+        assert characters(graph) == {"刘备", "曹操", "曹操（渡口船夫）", "孙权"}
+        assert edge(graph, "孙权", "ENEMY", "曹操（渡口船夫）")
+        assert node(graph, "Character", "曹操").properties["chapters"] == [2]
+        assert node(graph, "Character", "曹操（渡口船夫）").properties["base_name"] == "曹操"
+        assert node(graph, "Character", "曹操（渡口船夫）").properties["aliases"] == ["丞相"]
 
     def test_undoing_all_gives_the_first_graph(self) -> None:
         decisions = by_hand(("merge", "曹操 刘备"), ("split", "曹操 刘备"), undone=(1, 2))
@@ -190,6 +206,62 @@ async def test_what_is_wrong_is_said(app: App) -> None:
         assert caught.value.key == key
     with pytest.raises(InputError, match=name):
         await deciding.merge(app, 1, name[:2] + "某", [name])
+
+
+async def test_a_namesake_by_chapters_and_what_an_export_carries(app: App, tmp_path: Path) -> None:
+    name = (await deciding.names_of(app, 1)).listed[0].name
+    done = await deciding.part(app, 1, name, f"{name}（之子）", (2, 3))
+    assert (await app.graph.read(1)).nodes["Character", f"{name}（之子）"].properties["chapters"] == [2, 3]
+    saved = Saved.model_validate(json.loads(json.dumps(await record(app, 1))))
+    here = await app.ledger.decisions(1)
+    async with open_app(Settings.load(data=tmp_path, lang="zh"), queue=False, graph=False) as other:
+        for _ in range(2):  # importing again adds nothing
+            taken = await other.ledger.take_up(saved)
+            there = await other.ledger.decisions(taken.novel_id)
+            assert [replace(d, id=0) for d in there] == [replace(d, id=0) for d in here]
+    await deciding.undo(app, 1, done.id)
+    assert f"{name}（之子）" not in await people_of(app)
+    with pytest.raises(InputError):
+        await deciding.part(app, 1, name, name, (2, 3))
+
+
+def test_the_panels_graph_tab(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    panel = kgnb.panel(kgnb.Node(Settings.load(data=data, lang="zh", node_name="me")))
+    tab = panel.tabs["graph"]
+
+    def shown(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < deadline, tab._desk.word
+            time.sleep(0.05)
+            panel.refresh()
+
+    try:
+        tab._desk.look()
+        shown(lambda: tab.book.value)
+        assert tab.names.box.layout.display == "none"
+        tab.draw.click()
+        shown(lambda: tab.names.person.options)
+        hero, other = tab.names.person.options[:2]
+        tab.names.merge.click()
+        assert "还没写名字" in tab._desk.word.text
+        tab.names.person.value, tab.names.other.value = hero, other
+        tab.names.merge.click()
+        shown(lambda: (other, other) in tab.names.alias.options and tab.names.decision.value)
+        assert "合并为一人" in tab._desk.word.text
+        tab.names.undo.click()
+        shown(lambda: not tab.names.decision.value)
+        assert other in tab.names.person.options
+        tab.names.other.value = "<b>没有这人</b>"
+        tab.names.merge.click()
+        shown(lambda: tab._desk.word.shade == "bad")
+        assert "没有这人" in tab._desk.word.text
+    finally:
+        panel.close()
+        panel._thread.join(5)
+        frame._panel = None
+        use_language("zh")
 
 
 def test_the_commands(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -41,6 +41,7 @@ NODE_PROPERTIES: dict[str, tuple[str, ...]] = {
     "Chapter": ("title", "novel_id", "chapter_number", "word_count", "task_id"),
     "Character": (
         *("description", "traits", "title", "aliases", "is_protagonist", "protagonist_score"),
+        "base_name",
         *(*_OCCURRENCE, *_ORIGIN),
     ),
     "Location": ("description", "type", *_OCCURRENCE, *_ORIGIN),

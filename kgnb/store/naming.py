@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import sqlalchemy as sa
 
 from kgnb.model import beijing_now
-from kgnb.naming import Decision, Kind, same
+from kgnb.naming import Decision, same
 from kgnb.store import tables as t
-from kgnb.store.sql import Sql
+from kgnb.store.sql import Row, Sql
 
 
 class Naming:
@@ -23,32 +25,20 @@ class Naming:
         """All decisions about the novel's names, in the order in which they were made."""
         return await self._sql.run(lambda c: read_decisions(c, novel_id), write=False)
 
-    async def decide(
-        self, novel_id: int, kind: Kind, names: Sequence[str], *, by: str = ""
-    ) -> tuple[Decision, bool]:
-        """Stores a decision; (it, whether it is new). It isn't where the last standing one about two or more
-        of these names says the same. ``by``: where it was made, at most 100 characters."""
-        return await self._sql.run(lambda c: self._decide(c, novel_id, kind, tuple(names), by))
+    async def decide(self, novel_id: int, decision: Decision) -> tuple[Decision, bool]:
+        """Stores a decision; (it with its id and time, whether it is new). It isn't where the last standing
+        one about two or more of its names says the same."""
+        return await self._sql.run(lambda c: self._decide(c, novel_id, decision))
 
-    def _decide(
-        self, c: sa.Connection, novel_id: int, kind: Kind, names: tuple[str, ...], by: str
-    ) -> tuple[Decision, bool]:
+    def _decide(self, c: sa.Connection, novel_id: int, new: Decision) -> tuple[Decision, bool]:
         _lock(c, novel_id)
-        about = [
-            d for d in read_decisions(c, novel_id) if d.stands and len(set(d.names).intersection(names)) > 1
-        ]
-        if about and same(about[-1], kind, names):
+        names = set(new.names)
+        about = [d for d in read_decisions(c, novel_id) if d.stands and len(names.intersection(d.names)) > 1]
+        if about and same(about[-1], new.kind, new.names, new.chapters):
             return about[-1], False
-        now = beijing_now()
-        row = {
-            "novel_id": novel_id,
-            "kind": kind,
-            "names": json.dumps(names, ensure_ascii=False),
-            "made_at": now,
-            "made_by": by[:100],
-        }
-        number = self._sql.insert(c, t.name_decisions, [row])
-        return Decision(number, kind, names, now, by[:100]), True
+        stored = replace(new, made_at=beijing_now(), made_by=new.made_by[:100])
+        number = self._sql.insert(c, t.name_decisions, [_row(novel_id, stored)])
+        return replace(stored, id=number), True
 
     async def undo_decision(self, novel_id: int, number: int) -> tuple[Decision, bool] | None:
         """Takes a decision back; (it, whether it stood before). None when the novel has none of this id."""
@@ -64,6 +54,28 @@ class Naming:
         return found, True
 
 
+def take_up_decisions(sql: Sql, c: sa.Connection, novel_id: int, decisions: Sequence[Decision]) -> None:
+    """Stores another engine's decisions in their order; those that are here already only once."""
+    there = {(d.kind, d.names, d.made_at) for d in read_decisions(c, novel_id)}
+    for one in sorted(decisions, key=lambda d: d.id):
+        if (one.kind, one.names, one.made_at) not in there:
+            sql.insert(c, t.name_decisions, [_row(novel_id, one)])
+
+
+def _row(novel_id: int, decision: Decision) -> Row:
+    first, last = decision.chapters or (None, None)
+    return {
+        "novel_id": novel_id,
+        "kind": decision.kind,
+        "names": json.dumps(decision.names, ensure_ascii=False),
+        "first_chapter": first,
+        "last_chapter": last,
+        "made_by": decision.made_by[:100],
+        "made_at": decision.made_at,
+        "undone_at": decision.undone_at,
+    }
+
+
 def _lock(c: sa.Connection, novel_id: int) -> None:
     """Two decisions about one novel take turns."""
     c.execute(sa.select(t.novels.c.id).where(t.novels.c.id == novel_id).with_for_update())
@@ -73,9 +85,10 @@ def read_decisions(c: sa.Connection, novel_id: int) -> list[Decision]:
     """See :meth:`Naming.decisions`."""
     d = t.name_decisions
     rows = c.execute(sa.select(d).where(d.c.novel_id == novel_id).order_by(d.c.id)).mappings()
-    return [
-        Decision(
-            r["id"], r["kind"], tuple(json.loads(r["names"])), r["made_at"], r["made_by"], r["undone_at"]
-        )
-        for r in rows
-    ]
+    return [_decision(r) for r in rows]
+
+
+def _decision(r: Any) -> Decision:
+    chapters = (r["first_chapter"], r["last_chapter"]) if r["first_chapter"] is not None else None
+    names = tuple(json.loads(r["names"]))
+    return Decision(r["id"], r["kind"], names, r["made_at"], r["made_by"], r["undone_at"], chapters)

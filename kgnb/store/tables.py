@@ -275,6 +275,8 @@ name_decisions = _own(  # people's own about names; what is undone stays, with i
     sa.Column("novel_id", BigId, nullable=False, index=True),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("names", LongText, nullable=False),  # JSON
+    sa.Column("first_chapter", sa.Integer),  # null: of the whole book
+    sa.Column("last_chapter", sa.Integer),
     sa.Column("made_by", sa.String(100)),
     *_times("made_at", "undone_at"),
 )
