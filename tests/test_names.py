@@ -271,6 +271,25 @@ def test_a_web_novel_whose_speakers_act_instead_of_saying() -> None:
         assert bearer(found, given).name == full
 
 
+def test_groups_are_named_by_their_ends_and_their_people() -> None:
+    acts = [
+        "{o}的人来了。",
+        "他加入了{o}。",
+        "{o}与{p}不和。",
+        "那人道：“{o}欺人太甚！”",
+        "连{o}都惊动了。",
+        "在{o}里，{p}的名声不好。",
+    ]
+    rng = random.Random(3)
+    groups = ["天玄宗", "星辉集团", "海城大学", "血狼佣兵团"]
+    text = ""
+    for _ in range(200):
+        one, other = rng.sample(groups, 2)
+        text += rng.choice(acts).format(o=one, p=other) + "这家公司很大。本公司不大。"
+    found = {e.name: e.kind for e in names.scan([(1, text)], "zh")}
+    assert found == dict.fromkeys(groups, "Organization")
+
+
 def test_places_have_names_and_the_east_gate_has_none() -> None:
     text = "众人到青州城。他们出东门，在山坡歇了。回青州城。来长安，入东门，过山坡。守长安，往长安。\n"
     found = {e.name: e.kind for e in names.scan([(1, text * 3)], "zh")}

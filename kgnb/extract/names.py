@@ -82,7 +82,7 @@ _Found = tuple[str, list[str], str, list[int], list[Why]]
 
 def _scan_zh(text: str) -> Iterable[_Found]:
     ended, after = places_zh.candidates(text)
-    judge = names_zh.Judge(text, ended | after)
+    judge = names_zh.Judge(text, after.union(ended))
     resolver = alias_zh.Resolver(text, judge)
     taken: set[str] = set()
     for name, names in resolver.resolve().items():

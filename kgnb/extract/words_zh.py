@@ -98,7 +98,7 @@ PLACE_ENDS = _words(
     """
     州 城 县 郡 府 关 寨 山 江 河 湖 海 岭 谷 峰 岛 村 镇 乡 庄 宫 殿 寺 庙 观 洞 桥 渡 港 口 坡 原 林
     园 院 楼 阁 台 亭 街 路 巷 国 都 省 市 区 大陆 帝国 王国 学院 大学 中学 医院 酒店 广场 火车站 机场
-    森林 沙漠 山脉 秘境
+    森林 沙漠 山脉 秘境 圣地 禁地 洞天 福地 山庄 遗迹 峡谷 大厦 小区 大道 码头 公寓
     """
 )
 """How names of places end."""
@@ -106,10 +106,16 @@ PLACE_ENDS = _words(
 ORG_ENDS = _words(
     """
     派 帮 宗 教 盟 阁 家族 集团 公司 学院 大学 中学 医院 商会 佣兵团 公会 部落 王朝 帝国 集團 组织 银行
-    报社 宗门 门派 商行 警局 公安局 医馆 镖局 钱庄 军团 研究所 基金会
+    报社 宗门 门派 商行 警局 公安局 医馆 镖局 钱庄 军团 研究所 基金会 世家 联盟 工作室 圣地
     """
 )
 """How names of groups end."""
+
+ORG_RIGHT = frozenset("的之弟长众人门内里与和跟是也要总董老员高上在给被")
+"""What follows a group: 天玄宗的弟子, 星辉集团总部."""
+
+NO_PROPER_HEAD = frozenset("本贵分总子该大小新老旧全同名外两整多古连于由因见名叫说道听")
+"""What stands before 公司 or 宗 without naming one."""
 
 GENERIC_PLACES = _words(
     """
