@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ledger_kit import make_book, numbered, opened
 from run_help import STORY
 from test_settle import NOVEL, chapter, characters, edge, node, people, row, tie
 
@@ -134,6 +135,29 @@ class TestSettled:
 
 
 # --- with stores
+
+
+async def test_decisions_on_every_sql_engine(sql_url: str) -> None:
+    async with opened(sql_url) as ledger:
+        book = make_book(numbered(2), title="书", author="人")
+        novel = (await ledger.import_book(book)).novel_id
+        new = [
+            Decision(0, "merge", ("刘备", "玄德\U00020bb7"), made_by="cli"),
+            Decision(0, "split", ("a", "á", "A"), chapters=(2, 9)),
+        ]
+        first, second = [(await ledger.decide(novel, one))[0] for one in new]
+        assert (await ledger.decide(novel, new[0]))[1] is False
+        at_once = await asyncio.gather(
+            *(ledger.decide(novel, Decision(0, "merge", ("x", "y"))) for _ in range(4))
+        )
+        assert sorted(is_new for _, is_new in at_once) == [False, False, False, True]
+        assert (await ledger.decisions(novel))[:2] == [first, second]
+        assert await ledger.undo_decision(novel, first.id) == (first, True)
+        assert (await ledger.decisions(novel))[0].undone_at is not None
+        assert (await ledger.undo_decision(novel + 1, first.id)) is None
+        entry = NameEntry("刘备", ("玄德",), reasons=(("玄德", "刘备", "字"),))
+        await ledger.learn_names(novel, [entry])
+        assert await ledger.names(novel) == [entry]
 
 
 @pytest.fixture(scope="module")

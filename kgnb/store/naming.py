@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -36,7 +37,7 @@ class Naming:
         about = [d for d in read_decisions(c, novel_id) if d.stands and len(names.intersection(d.names)) > 1]
         if about and same(about[-1], new.kind, new.names, new.chapters):
             return about[-1], False
-        stored = replace(new, made_at=beijing_now(), made_by=new.made_by[:100])
+        stored = replace(new, made_at=_now(), made_by=new.made_by[:100])
         number = self._sql.insert(c, t.name_decisions, [_row(novel_id, stored)])
         return replace(stored, id=number), True
 
@@ -50,15 +51,15 @@ class Naming:
         if found is None or not found.stands:
             return (found, False) if found else None
         mine = t.name_decisions.c.id == number
-        c.execute(sa.update(t.name_decisions).where(mine).values(undone_at=beijing_now()))
+        c.execute(sa.update(t.name_decisions).where(mine).values(undone_at=_now()))
         return found, True
 
 
 def take_up_decisions(sql: Sql, c: sa.Connection, novel_id: int, decisions: Sequence[Decision]) -> None:
     """Stores another engine's decisions in their order; those that are here already only once."""
-    there = {(d.kind, d.names, d.made_at) for d in read_decisions(c, novel_id)}
+    there = {(d.kind, d.names, _second(d.made_at)) for d in read_decisions(c, novel_id)}
     for one in sorted(decisions, key=lambda d: d.id):
-        if (one.kind, one.names, one.made_at) not in there:
+        if (one.kind, one.names, _second(one.made_at)) not in there:
             sql.insert(c, t.name_decisions, [_row(novel_id, one)])
 
 
@@ -71,9 +72,18 @@ def _row(novel_id: int, decision: Decision) -> Row:
         "first_chapter": first,
         "last_chapter": last,
         "made_by": decision.made_by[:100],
-        "made_at": decision.made_at,
-        "undone_at": decision.undone_at,
+        "made_at": _second(decision.made_at),
+        "undone_at": _second(decision.undone_at),
     }
+
+
+def _now() -> datetime:
+    return beijing_now().replace(microsecond=0)
+
+
+def _second(moment: datetime | None) -> datetime | None:
+    """Without what MySQL rounds off, so that a time is the same in every engine."""
+    return moment.replace(microsecond=0) if moment is not None else None
 
 
 def _lock(c: sa.Connection, novel_id: int) -> None:
