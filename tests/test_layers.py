@@ -36,7 +36,7 @@ FLOORS = {
             "charset",
             "markup",
             "division",
-            *("alias", "naming", "joining", "namelist", "naming_words"),
+            *("alias", "naming", "joining", "namelist", "naming_words", "builder"),
             "cast",
             "figure",
             "still",

@@ -1,0 +1,364 @@
+"""The nodes and edges of a novel, gathered chapter by chapter: the rules are in settle.py's description."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from kgnb.alias import base_of, name_table
+from kgnb.gather import Doubts, Facts, Place, Stands
+from kgnb.joining import Item, Joined
+from kgnb.kinds import HOSTILE, enabled_types, structural, type_name
+from kgnb.model import (
+    STRUCTURAL_RELATIONS,
+    SYMMETRIC_RELATIONS,
+    Chapter,
+    Character,
+    EdgeKey,
+    Event,
+    ExtractionRow,
+    Graph,
+    GraphEdge,
+    GraphNode,
+    Location,
+    NameEntry,
+    NodeKey,
+    Organization,
+    Relation,
+    TaskConfig,
+    Thing,
+    Value,
+)
+from kgnb.naming import Decided
+from kgnb.protagonists import mark_protagonists
+from kgnb.spelling import Spelling
+from kgnb.who import Glance, Who, known_names
+
+IMPLIED = 0.5
+"""Confidence of an entity that a reply only mentions, as a relation's end or a participant."""
+
+_TEXTS = {
+    "Character": ("description", "title"),
+    "Location": ("description", "type"),
+    "Organization": ("description", "type"),
+    "Thing": ("description", "kind"),
+    "Event": ("name", "description", "importance"),
+}
+_LISTS = {"Character": ("traits", "aliases"), "Thing": ("aliases",), "Event": ("participants",)}
+
+
+class NovelFacts(Protocol):
+    """What the graph says of a novel."""
+
+    @property
+    def id(self) -> int:
+        """``novels.id``."""
+
+    @property
+    def title(self) -> str:
+        """The book's title."""
+
+    @property
+    def author(self) -> str:
+        """Empty when unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettleRow:
+    """A chapter's row that counts, and the other tasks that have a row for the chapter."""
+
+    row: ExtractionRow
+    other_tasks: Collection[int] = ()
+
+    @property
+    def tasks(self) -> frozenset[int]:
+        """Every task that touched the chapter."""
+        return frozenset({self.row.task_id, *self.other_tasks})
+
+
+def event_id(novel_id: int, chapter_id: int, name: str) -> str:
+    """The unique key of an event."""
+    digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
+    return f"{novel_id}_{chapter_id}_{digest[:8]}"
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Who the people of a novel are, beside its graph. ``of``: the spelling that is used for a name."""
+
+    joined: Joined
+    of: Callable[[str], str]
+
+
+class Builder:
+    """Takes the chapters in order, once; then gives the graph."""
+
+    def __init__(
+        self,
+        novel: NovelFacts,
+        names: Sequence[NameEntry],
+        config: TaskConfig,
+        glances: Sequence[Glance],
+        by_hand: Decided | None = None,
+    ) -> None:
+        self._novel = novel
+        self._spelling = Spelling(names, glances)
+        self._table = name_table(self._spelling.entries())
+        self._who = Who([self._spelling.glance(one) for one in glances], self._table, by_hand)
+        self._index = 0  # of the chapter that comes next
+        self._types = enabled_types(config)
+        self._labels = {*config.labels, *(("Thing",) if config.thing_kinds else ())}
+        self._with_relations = bool(config.relation_types)
+        self._nowhere: set[NodeKey] = set()
+        self._dropped: dict[str, frozenset[int]] = {}
+        self._chapters: list[tuple[Chapter, frozenset[int]]] = []
+        self._nodes: dict[NodeKey, Facts] = {}
+        self._edges: dict[EdgeKey, Facts] = {}
+        self._events: dict[str, Chapter] = {}
+
+    @property
+    def people(self) -> People:
+        """Who the people are."""
+        return People(self._who.joined, self._spelling.of)
+
+    def leave_out(self, doubts: Doubts, stands: Stands) -> None:
+        """Leaves out the people that stand nowhere in the book."""
+        counted = [e for e in self._spelling.entries() if e.mentions and e.kind == "Character"]
+        known = {form for entry in counted for form in (entry.name, *entry.aliases)}
+        self._nowhere = doubts.nowhere(self._person, known, stands)
+
+    def _person(self, name: str) -> NodeKey:
+        return self._who.key("Character", self._spelling.of(name))
+
+    def add(self, chapter: Chapter, one: SettleRow) -> None:
+        """Takes the next chapter's row; they come in the order of the glances."""
+        found = self._spelling.extraction(one.row.extraction)
+        row = one.row if found is one.row.extraction else replace(one.row, extraction=found)
+        place = Place(
+            chapter, row, one.tasks, known_names(found), self._who.chapter(self._index, chapter.number)
+        )
+        self._index += 1
+        self._chapters.append((chapter, place.tasks))
+        self._entities(place)
+        for event in place.row.extraction.events if "Event" in self._labels else ():
+            self._event(place, event)
+        for relation in place.row.extraction.relations if self._with_relations else ():
+            self._relation(place, relation)
+
+    # --- nodes
+
+    def _entities(self, place: Place) -> None:
+        extraction = place.row.extraction
+        for character in extraction.characters if "Character" in self._labels else ():
+            key = self._bearer(place, character)
+            if self._left_out(place, key):
+                continue
+            facts = self._see(place, key, character.name, character.confidence)
+            facts.say(description=character.description, title=character.title)
+            facts.score = max(facts.score, character.protagonist_score)
+            facts.lists["traits"].update(character.traits)
+            facts.lists["aliases"].update(character.aliases)
+            self._see_parted(place, key, character)
+        for location in extraction.locations if "Location" in self._labels else ():
+            facts = self._named(place, "Location", location)
+            facts.say(description=location.description, type=location.type)
+        for organization in extraction.organizations if "Organization" in self._labels else ():
+            facts = self._named(place, "Organization", organization)
+            facts.say(description=organization.description, type=organization.type)
+        for thing in extraction.things if "Thing" in self._labels else ():
+            facts = self._named(place, "Thing", thing)
+            facts.say(description=thing.description, kind=thing.kind)
+            facts.lists["aliases"].update(thing.aliases)
+
+    def _left_out(self, place: Place, key: NodeKey) -> bool:
+        """Whether the character stands nowhere in the book; who named it is noted."""
+        if key not in self._nowhere:
+            return False
+        self._dropped[key[1]] = self._dropped.get(key[1], frozenset()) | place.tasks
+        return True
+
+    def _bearer(self, place: Place, character: Character) -> NodeKey:
+        aliases = frozenset(map(self._spelling.of, character.aliases))
+        return ("Character", place.who.item(Item(character.name, aliases - {character.name})))
+
+    def _named(self, place: Place, label: str, one: Location | Organization | Thing) -> Facts:
+        return self._see(place, self._who.key(label, one.name), one.name, one.confidence)
+
+    def _see_parted(self, place: Place, key: NodeKey, character: Character) -> None:
+        """Where a split took a name from the person, whoever bears it now occurs here too."""
+        for name in self._who.parted.get(key[1], {}).keys() & set(character.aliases):
+            self._see(place, ("Character", self._who.parted[key[1]][name]), name, IMPLIED)
+
+    def _see(self, place: Place, key: NodeKey, name: str, confidence: float) -> Facts:
+        """Notes that the entity occurs in the chapter; a character then APPEARS_IN it."""
+        facts = self._nodes.setdefault(key, Facts())
+        facts.see(place, confidence)
+        if key[1] != name:
+            facts.lists["aliases"].add(name)
+        if key[0] == "Character":
+            chapter = ("Chapter", str(place.chapter.id))
+            self._edge(key, "APPEARS_IN", chapter).see(place, confidence)
+        return facts
+
+    def _end(self, place: Place, name: str, default: str = "Character", quote: str = "") -> NodeKey | None:
+        """The node of a relation's end or a participant, made if the reply only mentions it."""
+        found = self._who.find(place.known, name, default)
+        if found is None or found[0] not in self._labels:
+            return None
+        label, own = found
+        if label == "Event":
+            return ("Event", event_id(self._novel.id, place.chapter.id, own)) if own in place.known else None
+        key = self._key(place, label, own)
+        if key is None or self._left_out(place, key):
+            return None
+        if label == "Character" and key[1] in self._who.parted:
+            key = (label, self._who.quoted(key[1], quote))
+        if key not in self._nodes or place.chapter.id not in self._nodes[key].chapters:
+            self._see(place, key, own, IMPLIED)
+        return key
+
+    def _key(self, place: Place, label: str, name: str) -> NodeKey | None:
+        """The node of this name in this chapter; None for a word that means nobody there."""
+        if label != "Character":
+            return self._who.key(label, name)
+        person = place.who.name(name)
+        return (label, person) if person else None
+
+    def _is_nowhere(self, place: Place, name: str) -> bool:
+        found = self._who.find(place.known, name)
+        return found is not None and self._key(place, *found) in self._nowhere
+
+    # --- edges
+
+    def _edge(self, source: NodeKey, type_: str, target: NodeKey) -> Facts:
+        return self._edges.setdefault((source, type_, target), Facts())
+
+    def _event(self, place: Place, event: Event) -> None:
+        key = ("Event", event_id(self._novel.id, place.chapter.id, event.name))
+        facts = self._nodes.setdefault(key, Facts())
+        facts.claim(place, event)
+        facts.say(name=event.name, description=event.description, importance=event.importance)
+        self._events[key[1]] = place.chapter
+        for name in event.participants:
+            end = self._end(place, name)
+            if end is not None or not self._is_nowhere(place, name):
+                facts.lists["participants"].add(end[1] if end and end[0] != "Event" else name)
+            if end is not None and end[0] == "Character":
+                edge = self._edge(end, "PARTICIPATES_IN", key)
+                edge.see(place, event.confidence, unverified=event.unverified)
+        where = self._end(place, event.location, "Location") if event.location else None
+        if where is not None and where[0] == "Location":
+            self._edge(key, "OCCURS_IN", where).see(place, event.confidence, unverified=event.unverified)
+
+    def _relation(self, place: Place, relation: Relation) -> None:
+        type_, label = self._type(relation.type)
+        source = self._end(place, relation.source, quote=relation.evidence)
+        target = self._end(place, relation.target, quote=relation.evidence)
+        if source is None or target is None or source == target:
+            return
+        if source[0] == target[0] == "Character":
+            self._tie(place, relation, type_, label, source, target)
+        elif (placed := structural(source, target)) is not None and type_ not in HOSTILE:
+            self._structure(place, relation, label, placed)
+
+    def _tie(
+        self, place: Place, relation: Relation, type_: str, label: str, source: NodeKey, target: NodeKey
+    ) -> None:
+        if type_ in SYMMETRIC_RELATIONS and target < source:
+            source, target = target, source
+        facts = self._edge(source, type_, target)
+        facts.claim(place, relation)
+        facts.say(description=relation.description)
+        chapter = place.chapter.id
+        facts.strengths[chapter] = max(facts.strengths.get(chapter, 0), relation.strength)
+        if label:
+            facts.label(label, place)
+
+    def _structure(self, place: Place, relation: Relation, label: str, key: EdgeKey) -> None:
+        facts = self._edges.setdefault(key, Facts())
+        facts.claim(place, relation)
+        said = label or relation.description
+        if key[1] == "BELONGS_TO":
+            facts.say(position=said, description=relation.description)
+        elif key[1] == "PARTICIPATES_IN":
+            facts.say(role=said)
+
+    def _type(self, word: str) -> tuple[str, str]:
+        """The enabled type that ``word`` is, else KNOWS and the word itself."""
+        name = type_name(word)
+        if name in self._types:
+            return name, ""
+        return "KNOWS", "" if name in STRUCTURAL_RELATIONS else word
+
+    # --- the result
+
+    def graph(self, *, whole: bool) -> Graph:
+        """What was gathered; can be asked once. ``whole``: it is a whole novel, which has protagonists."""
+        graph = Graph(dropped=dict(sorted(self._dropped.items())))
+        for node in self._frame():
+            graph.nodes[node.ref] = node
+        for key in sorted(self._nodes):
+            graph.nodes[key] = self._node(key, self._nodes[key])
+        if whole:
+            mark_protagonists([n for n in graph.nodes.values() if n.label == "Character"])
+        for edge in sorted(self._edges):
+            facts = self._edges.pop(edge)  # so that facts and properties don't pile up beside each other
+            graph.edges[edge] = GraphEdge(*edge, self._edge_properties(edge[1], facts))
+        return graph
+
+    def _frame(self) -> Iterator[GraphNode]:
+        """The novel's and the chapters' own nodes."""
+        novel = self._novel
+        tasks = sorted(frozenset().union(*(t for _, t in self._chapters)))
+        properties: dict[str, Value] = {"id": novel.id, "title": novel.title, "author": novel.author}
+        yield GraphNode("Novel", str(novel.id), {**properties, "task_id": tasks})
+        for chapter, touched in self._chapters:
+            properties = {
+                "id": chapter.id,
+                "title": chapter.title,
+                "novel_id": novel.id,
+                "chapter_number": chapter.number,
+                "word_count": chapter.word_count,
+                "task_id": sorted(touched),
+            }
+            yield GraphNode("Chapter", str(chapter.id), properties)
+
+    def _node(self, key: NodeKey, facts: Facts) -> GraphNode:
+        label, name = key
+        properties: dict[str, Value] = {"novel_id": self._novel.id}
+        properties |= {text: facts.texts.get(text, "") for text in _TEXTS[label]}
+        properties |= {kind: sorted(facts.lists[kind]) for kind in _LISTS.get(label, ())}
+        properties |= facts.origin()
+        if label == "Event":
+            chapter = self._events[name]
+            properties |= {"id": name, "chapter_id": chapter.id, "chapter_number": chapter.number}
+            properties |= facts.proof() | {"chapter_id": chapter.id}
+        else:
+            properties |= {"name": name} | facts.occurrence()
+        if label == "Character":
+            properties |= {"protagonist_score": facts.score, "is_protagonist": False}
+            properties["aliases"] = self._aliases(name, facts.lists["aliases"])
+            properties |= {"base_name": base} if (base := base_of(name)) else {}
+        return GraphNode(label, name, properties)
+
+    def _aliases(self, name: str, found: set[str]) -> list[str]:
+        """All other names of a character, without those that are someone else's."""
+        of, joined = self._spelling.of, self._who.joined
+        everyone = {a for a in found.union(joined.classes.of(name)) if joined.bears(name, of(a))}
+        mine = {a for a in everyone if of(a) == name}
+        free = {a for a in everyone - mine if ("Character", of(a)) not in self._nodes}
+        return sorted((mine | free) - {name})
+
+    def _edge_properties(self, type_: str, facts: Facts) -> dict[str, Value]:
+        properties: dict[str, Value] = {"novel_id": self._novel.id} | facts.origin() | facts.occurrence()
+        properties |= {k: v for k, v in facts.texts.items() if k == "description"} | facts.proof()
+        if type_ == "PARTICIPATES_IN":
+            properties["role"] = facts.texts.get("role", "")
+        elif type_ == "BELONGS_TO":
+            properties["position"] = facts.texts.get("position", "")
+        elif type_ not in STRUCTURAL_RELATIONS:
+            properties |= {"description": facts.texts.get("description", ""), "strength": facts.strength()}
+            properties |= facts.labelled()
+        return properties
