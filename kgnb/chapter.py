@@ -266,7 +266,7 @@ def _row(claim: Claim, info: TaskInfo, work: ChapterWork, answer: Answer) -> Ext
 def _gaps(row: ExtractionRow) -> str:
     """What main's ledger says of a completed chapter from which something may be missing."""
     gaps = [say(f"flag.{flag}") for flag in GAPS if flag in row.flags]
-    return say("node.chapter_gaps", flags=", ".join(gaps)) if gaps else ""
+    return say("inspect.gaps", flags=", ".join(gaps)) if gaps else ""
 
 
 def _entities(row: ExtractionRow) -> int:

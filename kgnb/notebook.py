@@ -238,6 +238,8 @@ class Node:
         return self._ended(stint)
 
     def _ended(self, stint: Stint) -> dict[str, Any]:
+        if not stint.is_alive:
+            stint.tell()
         self._tell_warnings()
         status = self.status()
         print(self._line(status), flush=True)

@@ -192,7 +192,7 @@ class Stint:
         self._loop.run_until_complete(self._cancel_rest())
         self._loop.close()
         try:
-            self._tell()
+            self.tell()
         finally:
             self.state = end
             HOOKS.remove(self)
@@ -208,9 +208,11 @@ class Stint:
         await asyncio.gather(*rest, return_exceptions=True)
         await self._loop.shutdown_asyncgens()
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Writes the report, where one is wanted and there is none; called again for one that failed before
+        anybody could say that a report is wanted."""
         session_ends = self._session.is_ending
-        if self._kernel_goes or not (self.reports or session_ends):
+        if self._kernel_goes or self.report is not None or not (self.reports or session_ends):
             return
         why = self.why or ("session" if session_ends else "stopped")
         if self.failure is not None:

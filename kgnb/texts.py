@@ -1639,7 +1639,7 @@ TEXTS: dict[str, tuple[str, str]] = {
         "show one chapter: status, flags, what was extracted, cost; --raw: the model's replies as they came",
     ),
     "cli.help_raw": ("显示原始回复", "show the replies as they came"),
-    "node.chapter_gaps": ("kgnb：可能有遗漏（{flags}）", "kgnb: something may be missing ({flags})"),
+    "inspect.gaps": ("kgnb：可能有遗漏（{flags}）", "kgnb: something may be missing ({flags})"),
     "flag.repaired": ("回复已修补", "reply mended"),
     "flag.split": ("分段重问", "split"),
     "flag.truncated": ("回复被截断", "reply cut off"),

@@ -410,7 +410,7 @@ class TestRun:
     async def test_logs(self, stub: KaggleStub) -> None:
         lines = [{"stream_name": "stdout", "time": 1, "data": "one\n"}, {"data": "two \x1b]0;x\x07\n"}]
         stub.log = json.dumps(lines)
-        assert await Kaggle().logs(self.KERNEL) == "one\ntwo  ]0;x \n"
+        assert await Kaggle().logs(self.KERNEL) == "one\ntwo \\x1b]0;x\\x07\n"
         stub.log = "plain text"
         assert await Kaggle().logs(self.KERNEL) == "plain text\n"
 

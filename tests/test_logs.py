@@ -36,9 +36,10 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 @pytest.fixture
 def root() -> Iterator[logging.Logger]:
-    """The root logger, as it was afterwards."""
+    """The root logger without what earlier tests left there; as it was afterwards."""
     logger = logging.getLogger()
     before, level = list(logger.handlers), logger.level
+    logger.handlers[:] = [handler for handler in before if type(handler).__module__.startswith("_pytest")]
     yield logger
     for handler in set(logger.handlers) - set(before):
         with contextlib.suppress(OSError):  # what a full disk didn't take
