@@ -145,7 +145,15 @@ class _Reader:
         if len(data) > limit:
             raise InputError("book.epub_bomb", path=self.path)
         self.budget -= len(data)
-        return plain_tags(charset.decode(data) or "")
+        return plain_tags(_decoded(data))
+
+
+def _decoded(data: bytes) -> str:
+    """UTF-8 before any other, as the format has it: a page with © and little else would pass for GB 18030."""
+    try:
+        return data.decode("utf-8-sig") if b"\0" not in data else charset.decode(data) or ""
+    except UnicodeDecodeError:
+        return charset.decode(data) or ""
 
 
 def _inside(base: str, href: str) -> str:

@@ -243,9 +243,11 @@ def _english(text: str) -> list[Heading]:
         [*_ENGLISH.finditer(text), *_ENGLISH_SPECIAL.finditer(text)], key=lambda m: m.start()
     ):
         rest = found["rest"].strip(" \t_*#=")
+        if headings and found.start() < headings[-1].end:
+            continue  # the title of the one before
         after_heading = alone and not text[headings[-1].end : found.start()].strip()
         if not _is_english_title(rest) or not (after_heading or _after_break(text, found.start())):
-            alone = alone and found.start() < headings[-1].end
+            alone = False
             continue
         alone = True
         number = number_of(found["number"]) if "number" in found.groupdict() else None
@@ -284,7 +286,7 @@ def _with_next_line(text: str, heading: Heading) -> Heading:
     title = found["title"].strip()
     words = [w for w in re.findall(r"[^\W\d_][\w'’]*", title) if len(w) > 3]
     capital = title[0].isupper() and sum(w[0].isupper() for w in words) >= len(words) * 0.6
-    if title[-1:] in ".,;!?\"”’'" or not capital or title[0] in "\"“'‘":
+    if title[-1:] in ".,;!?\"”’'" or not capital or title[0] in "\"“'‘" or _ENGLISH.match(title):
         return heading
     return Heading(
         heading.start, found.end("title") + 1, f"{heading.title} {title}", heading.level, heading.number

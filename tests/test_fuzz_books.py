@@ -123,6 +123,8 @@ def test_chapters_hold_what_stands_under_their_headings(
 
 @fuzz(100)
 @given(TEXTS)
+@example("Chapter 1\nChapter 2\n\nIt was.")  # the second is no title of the first
+@example("Chapter 1\n\nIntroduction\n\nIt was.")
 def test_headings_stand_in_order_and_apart(text: str) -> None:
     found = headings.find(text)
     assert all(0 <= h.start < h.end <= len(text) for h in found)
@@ -232,6 +234,7 @@ PARAGRAPHS = st.lists(st.sampled_from(SENTENCES) | st.text(min_size=1, max_size=
 
 @fuzz(100)
 @given(PARAGRAPHS, st.sampled_from(["<p>", "<div>", "<p class='a>b'>", "<!-- > --><p>"]), st.booleans())
+@example(["© 2020"], "<p>", False)  # no 漏: an EPUB is UTF-8, whatever else its bytes could be
 def test_an_epubs_paragraphs_are_its_lines(paragraphs: list[str], tag: str, cdata: bool) -> None:
     def shown(text: str) -> str:
         return f"<![CDATA[{text}]]>" if cdata and "]]>" not in text else escape(text)
