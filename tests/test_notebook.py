@@ -64,10 +64,11 @@ class TestQuickstart:
         for path in set(made) - before:
             path.unlink(missing_ok=True)
 
+    @pytest.mark.parametrize("python", pythons())
     def test_runs_top_to_bottom_and_shows_the_picture(
-        self, place: Place, notebook: nbformat.NotebookNode
+        self, place: Place, notebook: nbformat.NotebookNode, python: str
     ) -> None:
-        shown = list(outputs(executed(notebook, place)))
+        shown = list(outputs(executed(notebook, place, python)))
         kinds = {kind for kind, _ in shown}
         assert kinds & {"image/png", "image/svg+xml"}  # what an untrusted notebook still shows
         assert any(kind == "text/html" and "cytoscape" in str(content) for kind, content in shown)

@@ -16,6 +16,7 @@ from typing import Any
 
 import nbformat
 import pytest
+from kernel_help import pythons
 from nbclient import NotebookClient
 from run_help import _OURS, KEY, ROOT, STORY, environment, llm, novel
 from test_notebook import NOTEBOOKS, executed, of_code, outputs, place  # noqa: F401
@@ -568,13 +569,18 @@ class TestWorkerNotebook:
         assert found.metadata.kernelspec.name == "python3"
         assert "widgets" not in found.metadata
 
-    def test_a_batch_run_does_the_books_and_leaves_a_still_panel(self, place: Any) -> None:  # noqa: F811
+    @pytest.mark.parametrize("python", pythons())
+    def test_a_batch_run_does_the_books_and_leaves_a_still_panel(
+        self,
+        place: Any,  # noqa: F811
+        python: str,
+    ) -> None:
         found = nbformat.read(NOTEBOOKS / "worker.ipynb", as_version=4)
         for cell in found.cells:
             cell.source = cell.source.replace(
                 "node.run_until()", "node.submit(kgnb.story_path()); node.run_until()"
             )
-        shown = executed(found, place, KAGGLE_KERNEL_RUN_TYPE="Batch", KAGGLE_URL_BASE="x")
+        shown = executed(found, place, python, KAGGLE_KERNEL_RUN_TYPE="Batch", KAGGLE_URL_BASE="x")
         texts = list(outputs(shown))
         pages = [content for kind, content in texts if kind == "text/html"]
         assert "6/6 章" in pages[-1]
