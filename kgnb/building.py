@@ -121,18 +121,18 @@ async def _plan(
 ) -> Plan:
     """:func:`plan` for a book that is imported: another edition may have come since, and it stays."""
     key = imported.novel_id, provider.name, model
-    before = [] if again else await app.ledger.tasks_with(*key, _own_kinds(app))
+    before = [] if again else await app.ledger.tasks_with(*key, own_kinds(app))
     missing = await app.ledger.unplanned(*key, only=[task.id for task in before]) if before else []
     live = [task for task in before if task.status is not TaskStatus.CANCELLED]
-    kinds = _own_kinds(app) or (before[-1].thing_kinds if before else None)
+    kinds = own_kinds(app) or (before[-1].thing_kinds if before else None)
     if (unfinished := next((task for task in live if not task.ended), None)) is not None:
         if missing:
-            await _new_task(app, book, imported, provider, model, missing, kinds)
+            await new_task(app, book, imported, provider, model, missing, kinds)
         await _queue(app, unfinished, provider)
         return Plan(book, imported, provider, model, unfinished, found_finished=False, resumed=True)
     if live and not missing:
         return Plan(book, imported, provider, model, live[-1], found_finished=True, resumed=False)
-    task = await _new_task(app, book, imported, provider, model, missing or None, kinds)
+    task = await new_task(app, book, imported, provider, model, missing or None, kinds)
     return Plan(book, imported, provider, model, task, found_finished=False, resumed=False)
 
 
@@ -142,19 +142,19 @@ async def _is_finished(app: App, book: Book, provider: Provider) -> bool:
     novel_id = await app.ledger.find_book(book.sha256)
     if novel_id is None:
         return False
-    tasks = await app.ledger.tasks_with(novel_id, provider.name, model, _own_kinds(app))
+    tasks = await app.ledger.tasks_with(novel_id, provider.name, model, own_kinds(app))
     live = [task for task in tasks if task.status is not TaskStatus.CANCELLED]
     ended = bool(live) and all(task.ended for task in live)
     only = [task.id for task in tasks]
     return ended and not await app.ledger.uncovered(novel_id, provider.name, model, only=only)
 
 
-def _own_kinds(app: App) -> tuple[str, ...] | None:
+def own_kinds(app: App) -> tuple[str, ...] | None:
     """The kinds of things that the settings ask for; None where they leave it to the config."""
     return app.ledger.own_kinds or None
 
 
-async def _new_task(
+async def new_task(
     app: App,
     book: Book,
     imported: Imported,
@@ -163,6 +163,7 @@ async def _new_task(
     chapters: list[int] | None,
     kinds: Sequence[str] | None,
 ) -> Task:
+    """Makes a task over ``chapters`` (None = all of the novel's) and queues it."""
     everything = chapters is None or len(chapters) == len(imported.chapters)
     task_id = await app.ledger.create_task(
         imported.novel_id,
@@ -221,7 +222,7 @@ async def build(
     what = await plan(app, book, path, provider, again=again)
     worked = [what.task.id]
     while not what.found_finished:
-        await _bring_to_end(app, what, listener)
+        await bring_to_end(app, what, listener)
         if again or await _patiently(app, "sql", lambda: _is_finished(app, book, chosen)):
             return await summary(app, what, time.monotonic() - started, worked)
         what = await _plan(app, book, what.imported, what.provider, what.model)
@@ -230,7 +231,8 @@ async def build(
     return await summary(app, what, time.monotonic() - started)
 
 
-async def _bring_to_end(app: App, what: Plan, listener: Listener) -> None:
+async def bring_to_end(app: App, what: Plan, listener: Listener) -> None:
+    """Runs a node for the plan's task until it is closed. Raises what :func:`build` raises."""
     listener(Step("resumed" if what.resumed else "started", await app.ledger.progress(what.task.id), what))
     await _work(app, what, listener)
     progress, _ = await _patiently(app, "sql", lambda: _where(app, what.task.id))

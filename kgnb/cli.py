@@ -24,13 +24,13 @@ from typing import TYPE_CHECKING, Any
 
 from kgnb import __version__, logs
 from kgnb.cli_chapter import add_chapter
-from kgnb.cli_cost import add_cost
+from kgnb.cli_cost import SAMPLE, add_cost, show_estimate
 from kgnb.cli_doctor import add_doctor
 from kgnb.cli_exchange import add_export, add_import
 from kgnb.cli_health import add_health
 from kgnb.cli_kaggle import add_kaggle
 from kgnb.cli_names import add_names
-from kgnb.cli_parts import FAILED_CHAPTERS, INTERRUPTED, OK, command, json_option, slots
+from kgnb.cli_parts import FAILED_CHAPTERS, INTERRUPTED, OK, command, json_option, slots, whole
 from kgnb.cli_providers import add_providers
 from kgnb.cli_tasks import add_dead, add_pauses, add_task_commands
 from kgnb.errors import KgnbError
@@ -128,6 +128,8 @@ async def _build(args: argparse.Namespace, settings: Settings) -> int:
         check_place(args.output)
     book = await building.read(path, args.title, args.author)
     _cancel_on(signal.SIGTERM)
+    if args.estimate:
+        return await show_estimate(args, settings, book)
     with ProgressBar(quiet=args.json) as bar:
         async with open_app(settings) as app:
             result = await building.build(app, book, path, args.provider, again=args.again, listener=bar.show)
@@ -332,6 +334,8 @@ def _add_build(commands: Any) -> None:
     added = command(commands, "build", _build)
     _book_options(added)
     added.add_argument("--provider", metavar="NAME", help=say("cli.help_provider"))
+    told = say("cli.help_estimate", chapters=SAMPLE)
+    added.add_argument("--estimate", type=whole(1_000), nargs="?", const=SAMPLE, metavar="N", help=told)
     added.add_argument("--slots", type=slots, metavar="N", help=say("cli.help_slots"))
     _resume_option(added)
     json_option(added)

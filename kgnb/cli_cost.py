@@ -1,16 +1,25 @@
-"""`kgnb cost`: what a task cost, and what the rest of it will."""
+"""`kgnb cost`: what a task cost and what the rest of it will; `kgnb build --estimate`: before it is built."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kgnb.board import Cell, money, short, table
 from kgnb.cli_parts import OK, command, json_option, row_id
 from kgnb.oneline import one_line
 from kgnb.settings import Settings
 from kgnb.texts import say
+
+if TYPE_CHECKING:
+    from kgnb.estimating import Estimate
+    from kgnb.model import Book
+
+SAMPLE = 3
+"""Chapters that an estimate works: their costs differ by a tenth or so, and they are paid for."""
 
 
 def add_cost(commands: Any) -> None:
@@ -63,3 +72,36 @@ def _lines(found: dict[str, Any]) -> list[str]:
     if any(one["cost"] is None and one["requests"] for one in found["models"]):
         lines.append(say("cost.no_price"))
     return lines
+
+
+async def show_estimate(args: argparse.Namespace, settings: Settings, book: Book) -> int:
+    """Prints what the book will cost, after working a few of its chapters."""
+    from kgnb.app import open_app
+    from kgnb.estimating import estimate
+    from kgnb.progress import ProgressBar
+
+    with ProgressBar(quiet=args.json) as bar:
+        async with open_app(settings) as app:
+            path = Path(args.book)
+            found = await estimate(app, book, path, args.provider, sample=args.estimate, listener=bar.show)
+    print(json.dumps(dataclasses.asdict(found), ensure_ascii=False) if args.json else _told(found))
+    return OK
+
+
+def _told(found: Estimate) -> str:
+    left = found.chapters - found.sampled
+    facts = {"title": one_line(found.title), "model": one_line(f"{found.provider}/{found.model}".strip("/"))}
+    spent, rest = (short(u.prompt_tokens + u.completion_tokens) for u in (found.spent, found.left))
+    amount = ("-" if cost is None else money(cost) for cost in (found.cost, found.left_cost))
+    paid, due = amount
+    text = say(
+        "cost.estimate",
+        **facts,
+        sampled=found.sampled,
+        spent=spent,
+        paid=paid,
+        chapters=left,
+        left=rest,
+        due=due,
+    )
+    return text if found.left_cost is not None else f"{text}\n{say('cost.no_price')}"

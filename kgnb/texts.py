@@ -1875,6 +1875,13 @@ TEXTS: dict[str, tuple[str, str]] = {
         "余下 {chapters} 章大约还要 {tokens} 词元，{money}。",
         "The {chapters} chapters that are left will take about {tokens} tokens, {money}.",
     ),
+    "cost.estimate": (
+        "《{title}》用 {model}：已做 {sampled} 章，{spent} 词元，花费 {paid}。\n"
+        "余下 {chapters} 章大约 {left} 词元，花费 {due}。接着做：同一条命令去掉 --estimate，做过的章节不再付钱。",
+        "{title} with {model}: {sampled} chapters done, {spent} tokens, cost {paid}.\n"
+        "The other {chapters} will take about {left} tokens, cost {due}. To go on, repeat the command without "
+        "--estimate: what is done isn't paid again.",
+    ),
     "cost.no_price": (
         "要看金额，请设置单价，例如 KGNB_PRICES=deepseek=2/8（每百万词元的提示价/回复价）。",
         "To see money, set prices: KGNB_PRICES=deepseek=2/8 (a million tokens, prompt/reply).",
@@ -2052,6 +2059,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "again every 2 s until Ctrl-C (exit code 0)",
     ),
     "cli.help_export": ("导出任务的图谱", "export a task's graph"),
+    "cli.help_estimate": (
+        "先做 N 章（默认 {chapters}）估算整本要花多少，做过的不浪费",
+        "work N chapters (default {chapters}) to see what the book will cost; they aren't wasted",
+    ),
     "cli.help_cost": (
         "任务花了多少词元和钱，余下的章节还要多少",
         "what a task cost, and what the rest of it will",

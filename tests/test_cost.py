@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from run_help import STORY, Place, llm
+from run_help import STORY, Place, llm, novel
 
 
 @pytest.fixture(scope="module")
@@ -52,3 +53,29 @@ def test_what_is_left_costs_like_what_is_done(place: Place) -> None:
 
 def test_a_task_that_is_not_there(place: Place) -> None:
     place.run("cost", "99").refused("99")
+
+
+def test_an_estimate_works_a_few_chapters_that_a_build_keeps(tmp_path: Path) -> None:
+    book = novel(tmp_path / "book.txt", 12)
+    with llm() as server:
+        one = Place(tmp_path, server.env() | {"KGNB_PRICES": "dryrun=100/100"})
+        found = one.run("build", book, "--provider", "dryrun", "--estimate", "--json").json
+        assert (found["sampled"], found["chapters"], found["spent"]["requests"]) == (3, 12, 3)
+        assert server.stats.requests == 3
+        again = one.run("build", book, "--provider", "dryrun", "--estimate", "--lang", "en")
+        assert "9 will take" in again.out
+        assert server.stats.requests == 3  # what is done is enough to reckon with
+        built = one.build(book, "--provider", "dryrun")
+        assert (built["requests"], built["completed"]) == (9, 9)
+        assert server.stats.requests == 12
+        whole = one.run("build", book, "--provider", "dryrun", "--estimate", "--json").json
+    assert (whole["sampled"], whole["left"]["requests"], whole["left_cost"]) == (12, 0, 0)
+    real = whole["cost"] - found["cost"]
+    assert found["left_cost"] == pytest.approx(real, rel=0.15)  # chapters of this book are much alike
+
+
+def test_the_rules_cost_nothing(tmp_path: Path) -> None:
+    one = Place(tmp_path)
+    found = one.run("build", STORY, "--estimate", "--json").json
+    assert (found["provider"], found["left_cost"]) == ("rules", 0)
+    assert one.sql("SELECT id FROM knowledge_graph_tasks") == []

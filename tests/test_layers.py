@@ -74,7 +74,7 @@ FLOORS = {
         "recent",
         "children",
         "queueing",
-        *("resettle", "deciding", "carrying", "costing", "checkup"),
+        *("resettle", "deciding", "carrying", "costing", "estimating", "checkup"),
         "providing",
         "metrics",
     ],
