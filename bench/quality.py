@@ -4,17 +4,17 @@ SHARED holds ``eval_characters.py`` and ``data/novels`` (default: ``../shared`` 
 FILE --lang zh|en`` measures a book without a gold list instead. One row a book: recall, precision, merged,
 false merges; relations; seconds and speed of the whole run, start-up included, and its peak memory.
 
-Each book is read by a fresh Python and one worker process: the pre-scan in the first, then the chapters in
-both. Seconds run from before that Python's start until its last relation is there; memory is the sum of both
+Each book is read by a fresh Python: the pre-scan in it, then half of the chapters there and half in a fork of
+it. Seconds run from before that Python's start until its last relation is there; memory is the sum of both
 processes' peaks.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import importlib.util
 import json
+import multiprocessing
 import pickle
 import re
 import resource
@@ -22,6 +22,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from multiprocessing.connection import Connection
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -69,6 +70,11 @@ def extract_part(texts: Sequence[str], lang: Lang, entries: list[NameEntry]) -> 
     return [rules.extract(t, lang=lang, names=entries) for t in texts], peak()
 
 
+def send(to: Connection, texts: Sequence[str], lang: Lang, entries: list[NameEntry]) -> None:
+    """In the fork: its half."""
+    to.send(extract_part(texts, lang, entries))
+
+
 def burnt() -> float:
     """Processor seconds of all this process's children that have ended."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -80,34 +86,26 @@ def peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-async def read_book(path: Path, lang: Lang) -> dict[str, Any]:
+def read_book(path: Path, lang: Lang) -> dict[str, Any]:
     """Names, extractions in the order of the chapters, seconds of the pre-scan, and memory."""
-    from kgnb.pool import CpuPool
-
-    began = time.perf_counter()
-    pool = CpuPool(1)
-    warm = asyncio.create_task(pool.run(extract_part, [], lang, []))
-    await asyncio.sleep(0)
-    chapters = chapters_of(path.read_text(encoding="utf-8"))
-    entries = await asyncio.to_thread(scan, chapters, lang)
-    scanned = time.perf_counter() - began
-    await warm
-    texts = [text for _, text in chapters]
-    half = len(texts) // 2
-    (first, _), (second, other) = await asyncio.gather(
-        asyncio.to_thread(extract_part, texts[:half], lang, entries),
-        pool.run(extract_part, texts[half:], lang, entries),
-    )
-    memory = peak() + other
-    await pool.close()
-    return {"names": entries, "extractions": first + second, "scan_s": scanned, "kib": memory}
-
-
-def scan(chapters: Sequence[tuple[int, str]], lang: Lang) -> list[NameEntry]:
-    """The book's names."""
     from kgnb.extract import names
 
-    return names.scan(chapters, lang)
+    began = time.perf_counter()
+    chapters = chapters_of(path.read_text(encoding="utf-8"))
+    entries = names.scan(chapters, lang)
+    scanned = time.perf_counter() - began
+    texts = [text for _, text in chapters]
+    half = len(texts) // 2
+    here, there = multiprocessing.Pipe()
+    other = multiprocessing.get_context("fork").Process(
+        target=send, args=(there, texts[half:], lang, entries)
+    )
+    other.start()
+    first, _ = extract_part(texts[:half], lang, entries)
+    second, memory = here.recv()
+    other.join()
+    found = {"names": entries, "extractions": first + second, "scan_s": scanned}
+    return found | {"kib": memory + peak()}
 
 
 def run_book(path: Path, lang: Lang) -> dict[str, Any]:
@@ -128,7 +126,7 @@ def run_book(path: Path, lang: Lang) -> dict[str, Any]:
 
 def one(path: Path, lang: Lang) -> None:
     """The fresh Python's part."""
-    found = asyncio.run(read_book(path, lang))
+    found = read_book(path, lang)
     sys.stdout.buffer.write(b"done\n")
     sys.stdout.buffer.flush()
     sys.stdout.buffer.write(pickle.dumps(found))
