@@ -12,8 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kgnb.errors import ReplyUnparsable
-from kgnb.extract import evidence, reply
+from kgnb.extract import evidence, reply, rules
 from kgnb.extract.evidence import EVIDENCE_CHARS, Page, letters
+from kgnb.extract.names import scan
 from kgnb.extract.written import as_written
 from kgnb.model import MAX_ITEMS, MAX_TEXT, Chapter, Character, Extraction, ExtractionRow, TaskConfig
 from kgnb.settle import SettleRow, novel_graph
@@ -218,7 +219,6 @@ def test_merged_chunks_are_an_extraction(parts: list[Extraction]) -> None:
     assert is_sound(merged)
     said = {name for part in parts for c in part.characters for name in (c.name, *c.aliases)}
     assert {name for c in merged.characters for name in (c.name, *c.aliases)} == said
-    assert reply.merge([merged]).characters == merged.characters
 
 
 def alone(found: Extraction) -> Extraction:
@@ -358,3 +358,57 @@ def test_a_quote_is_found_in_a_text_that_repeats_itself() -> None:
         Page("哈" * 10 * n).quote("“" * n + "哈哈哈哈……嘿嘿嘿嘿")
 
     assert grows_evenly(work, 400)
+
+
+# --- without an LLM
+
+SAYING = [
+    "道：“",
+    "”刘备道，",
+    "笑道：“好。”",
+    "袭人",
+    "宝玉",
+    "黛玉的哥哥",
+    "said Darcy.",
+    "Mr. Bingley",
+    "Elizabeth's sister ",
+    "，",
+    "。",
+]
+TALES = st.lists(st.sampled_from(SAYING) | PLAIN | QUOTES | st.text(max_size=5), max_size=60).map("".join)
+
+
+@fuzz(100)
+@given(TALES, st.sampled_from(["zh", "en"]))
+def test_rules_read_any_text(text: str, lang: Any) -> None:
+    book = text * 3
+    names = scan([(1, book), (2, text)], lang)
+    assert all(entry.name for entry in names)
+    found = rules.extract(book, lang=lang, names=names)
+    assert Extraction.model_validate(found.model_dump()) == found
+    known = {form for entry in names for form in (entry.name, *entry.aliases)}
+    assert {c.name for c in found.characters} <= known
+
+
+TALE = {
+    **{"one word": "刘备", "speech": "刘备道：“好。”", "quotes": "“", "kin": "刘备的哥哥的", "digits": "1"},
+    **{
+        "capitals": "A",
+        "names": "Mr. Darcy ",
+        "initials": "A. ",
+        "of": "of the Duke of ",
+        "said": "said Al, ",
+    },
+    **{"dots": ".", "letters": "a", "spaces": " " * 50},
+}
+
+
+@pytest.mark.parametrize("kind", TALE)
+def test_rules_take_time_by_the_texts_length(kind: str) -> None:
+    def work(n: int) -> None:
+        for lang in ("zh", "en"):
+            text = "x" + TALE[kind] * (n // len(TALE[kind])) + "x"
+            rules.extract(text, lang=lang, names=scan([(1, text)], lang))
+
+    work(100)  # what is read once a process
+    assert grows_evenly(work, 8_000)

@@ -49,12 +49,8 @@ class Span:
 
 def flatten(text: str) -> str:
     """The text with plain quotes, one space between words and one line end between paragraphs."""
-    text = re.sub(r"\r\n?", "\n", text.translate(_QUOTES))
-    return re.sub(
-        r"[ \t]+",
-        " ",
-        re.sub(r"[ \t]*\n[ \t]*", " ", re.sub(r"\n[ \t]*\n\s*", "\x00", text)).replace("\x00", "\n"),
-    )
+    text = re.sub(r"[ \t]+", " ", re.sub(r"\r\n?", "\n", text.translate(_QUOTES)))
+    return re.sub(r" ?\n ?", " ", re.sub(r"\n ?\n\s*", "\x00", text)).replace("\x00", "\n")
 
 
 def key(word: str) -> str:

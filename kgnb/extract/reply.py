@@ -305,7 +305,8 @@ _Item = TypeVar("_Item", Character, Location, Organization, Event, Relation, Thi
 
 def merge(extractions: Sequence[Extraction]) -> Extraction:
     """One extraction of several, in order of first position: lists united, scores at their maximum, texts
-    from the first that has one. How a text was split does not matter: merging is associative.
+    from the first that has one. How a text was split does not matter: merging is associative, but for people
+    who share a word.
 
     Characters of one name whose other names differ stay apart (namesakes.py).
     Who is ``absent`` is to be asked of the whole text, afterwards."""
