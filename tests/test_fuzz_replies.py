@@ -318,37 +318,35 @@ def test_a_reply_takes_time_by_its_length(kind: str) -> None:
     assert grows_evenly(work, size)
 
 
-@pytest.mark.parametrize(
-    "piece",
-    [
-        '"',
-        '\\"',
-        "'",
-        "“",
-        ",",
-        ":",
-        '":"',
-        "a ",
-        '","',
-        "//",
-        "/*",
-        "#",
-        "`",
-        "{}",
-        "[]",
-        '{"a":"b"},',
-        "1",
-        "\n",
-        " ",
-        "][",
-    ],
-)
+LOOKED_AHEAD_FROM = ['a"b', '"a":"b" ', '"+', '”"```']  # by json-repair, up to the reply's end
+
+
+@pytest.mark.parametrize("piece", ['"', '\\"', ",", '":"', "[]", "#", *LOOKED_AHEAD_FROM])
 def test_mending_takes_time_by_its_length(piece: str) -> None:
     def work(n: int) -> None:
-        parse('{"characters":[{"name":"a"' + piece * n + "}]}")
-        parse('{"characters":[{"name":"' + piece * n + '"}]}')
+        for before, after in (
+            ('[{"name":"a"', "}]"),
+            ('[{"name":"', '"}]'),
+            ('["', '"'),
+            ("[", "]"),
+            ('[{"aliases":["', "}]"),
+        ):
+            parse('{"characters":' + before + piece * n + after + "}")
 
-    assert grows_evenly(work, 4_000 // len(piece))
+    assert grows_evenly(work, 1_600 // len(piece))
+
+
+def test_a_long_reply_with_common_faults_is_mended() -> None:
+    said = {
+        "characters": [
+            {"name": f"人物{n}", "description": '他"说"了', "aliases": ["甲", "乙"]} for n in range(400)
+        ]
+    }
+    text = json.dumps(said, ensure_ascii=False).replace('\\"', '"').replace("}, {", "} {")
+    parsed = parse(text)
+    assert parsed is not None
+    assert (parsed.repaired, parsed.rejected, len(parsed.extraction.characters)) == (True, 0, 400)
+    assert all(type(c.name) is str and type(c.description) is str for c in parsed.extraction.characters)
 
 
 def test_a_quote_is_found_in_a_text_that_repeats_itself() -> None:

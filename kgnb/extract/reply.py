@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from kgnb.errors import ReplyUnparsable
+from kgnb.extract.metered import Metered
 from kgnb.extract.namesakes import Namesakes
 from kgnb.model import (
     MAX_ITEMS,
@@ -34,6 +35,8 @@ MAX_REPLY = 1_000_000
 """Characters of a reply that are looked at; an honest one has a few thousand."""
 MAX_REPAIR = 200_000
 """Characters of broken JSON that are mended: the repair is slow, pure Python."""
+MAX_LOOKS = 60
+"""Looks at each character of broken JSON while it is mended: common faults take 2, hostile ones thousands."""
 MAX_DEPTH = 24
 """Nesting of broken JSON that is mended; the object asked for has four levels."""
 MAX_STARTS = 32
@@ -190,8 +193,9 @@ def _mended(body: str) -> _Mended | None:
     import json_repair  # needed by few replies, so not loaded with the package
 
     try:
-        whole = json_repair.repair_json(source, return_objects=True, skip_json_loads=True)
-    except RecursionError:
+        metered = Metered(source, [MAX_LOOKS * (len(source) + 1_000)])
+        whole = json_repair.repair_json(metered, return_objects=True, skip_json_loads=True)
+    except (RecursionError, OverflowError):
         return None
     value = _object(whole)
     if value is None:
