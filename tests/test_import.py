@@ -113,9 +113,10 @@ def broken(record: dict[str, Any]) -> Iterator[tuple[str, object]]:
     yield "no record", {"nodes": [], "edges": []}
     yield "newer", {"record": {**record, "version": 99}}
     yield "no texts", {"record": {**record, "chapters": [{**chapters[0], "text": None}]}}
-    yield "a wrong extraction", {
-        "record": {**record, "extractions": [{**record["extractions"][0], "extraction": [1]}]}
-    }
+    yield (
+        "a wrong extraction",
+        {"record": {**record, "extractions": [{**record["extractions"][0], "extraction": [1]}]}},
+    )
     yield "deep", '{"record":' + "[" * 100_000
 
 
