@@ -324,13 +324,7 @@ LOOKED_AHEAD_FROM = ['a"b', '"a":"b" ', '"+', '”"```']  # by json-repair, up t
 @pytest.mark.parametrize("piece", ['"', '\\"', ",", '":"', "[]", "#", *LOOKED_AHEAD_FROM])
 def test_mending_takes_time_by_its_length(piece: str) -> None:
     def work(n: int) -> None:
-        for before, after in (
-            ('[{"name":"a"', "}]"),
-            ('[{"name":"', '"}]'),
-            ('["', '"'),
-            ("[", "]"),
-            ('[{"aliases":["', "}]"),
-        ):
+        for before, after in (('[{"name":"', '"}]'), ('["', '"'), ("[", "]")):
             parse('{"characters":' + before + piece * n + after + "}")
 
     assert grows_evenly(work, 1_600 // len(piece))
@@ -376,7 +370,7 @@ SAYING = [
 TALES = st.lists(st.sampled_from(SAYING) | PLAIN | QUOTES | st.text(max_size=5), max_size=60).map("".join)
 
 
-@fuzz(100)
+@fuzz(50)
 @given(TALES, st.sampled_from(["zh", "en"]))
 def test_rules_read_any_text(text: str, lang: Any) -> None:
     book = text * 3
