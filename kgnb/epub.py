@@ -50,10 +50,10 @@ class Epub:
     lines: list[Line]
 
 
-# UnicodeDecodeError and struct.error: the archive's own table of names.
+# ValueError and struct.error: the archive's own table of names and places.
 _BROKEN = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError),
-    *(UnicodeDecodeError, struct.error),
+    *(ValueError, struct.error),
 )
 
 
