@@ -65,7 +65,7 @@ choose_password() {
 launch() {
   local name=$1
   shift
-  setsid "$@" >>"$DIR/$name/log" 2>&1 </dev/null 9>&- &
+  setsid "$@" >>"$DIR/$name/log" 2>&1 </dev/null 8>&- 9>&- &
   echo $! >"$DIR/$name/pid"
   # until the new process has its own command line, pid_of would not know it
   for _ in {1..100}; do pid_of "$name" >/dev/null && return; sleep 0.01; done
@@ -110,7 +110,7 @@ install() {
     apt-get update -qq
     (umask 022; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
       -o DPkg::Lock::Timeout=300 "$@")
-  } >>"$log" 2>&1 </dev/null 9>&- || code=$?
+  } >>"$log" 2>&1 </dev/null 8>&- 9>&- || code=$?
   [[ -z $ours ]] || rm -f "$policy"
   ((code == 0)) || say "apt-get could not install $*: $(grep '^E:' "$log" | tail -n 1) (see $log)"
   return $code
@@ -143,10 +143,14 @@ start_one() {
   else
     lacks=$(missing "$name")
     [[ -z $lacks ]] || fail "$name: can't be had, not installed: $lacks"
+    # Two folders that start at once must not choose one port: it is taken once the server answers.
+    exec 8>"${TMPDIR:-/tmp}/kgnb-port-$name-$UID.lock"
+    flock 8
     choose_port "$name"
     "${name}_start"
   fi
   await "$name"
+  exec 8>&-
   "${name}_env" >"$DIR/$name/env"
   "${name}_test_env" >"$DIR/$name/test-env"
   say "$name $("${name}_version") answers on 127.0.0.1:$PORT, pid $(pid_of "$name") ($((SECONDS - began)) s)"

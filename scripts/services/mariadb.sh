@@ -44,7 +44,7 @@ default-character-set=utf8mb4
 EOF
   if [[ ! -e $home/created ]]; then
     rm -rf "$home/data" # what an interrupted first start left
-    mariadb-install-db --defaults-file="$home/my.cnf" --datadir="$home/data" --skip-test-db >>"$home/log" 2>&1 9>&- ||
+    mariadb-install-db --defaults-file="$home/my.cnf" --datadir="$home/data" --skip-test-db >>"$home/log" 2>&1 8>&- 9>&- ||
       fail "mariadb: no data folder could be made; see $home/log"
     touch "$home/created"
   fi

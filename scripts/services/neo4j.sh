@@ -35,7 +35,7 @@ neo4j_fetch() {
   say "neo4j: fetching Neo4j $(neo4j_wanted) with Maven"
   # -U: a download that failed before is tried again
   mvn -B -ntp -U -f "$POM" "-Dneo4j.version=$(neo4j_wanted)" dependency:build-classpath \
-    "-Dmdep.outputFile=$(neo4j_classpath)" >"$log" 2>&1 </dev/null 9>&- ||
+    "-Dmdep.outputFile=$(neo4j_classpath)" >"$log" 2>&1 </dev/null 8>&- 9>&- ||
     fail "neo4j: Maven could not fetch it: $(grep -m 1 '^\[ERROR\]' "$log") (see $log)"
 }
 
@@ -67,7 +67,7 @@ EOF
   if [[ ! -e $home/data/dbms/auth.ini && ! -e $home/data/databases ]]; then
     # "@file" makes the admin tool read the password from the file: never on a command line
     NEO4J_HOME=$home NEO4J_CONF=$home/conf "$java" org.neo4j.cli.AdminTool dbms set-initial-password \
-      "@$home/password" >>"$home/log" 2>&1 9>&- || fail "neo4j: the first password could not be set; see $home/log"
+      "@$home/password" >>"$home/log" 2>&1 8>&- 9>&- || fail "neo4j: the first password could not be set; see $home/log"
   fi
   launch neo4j "$java" -Xms512m -Xmx512m -XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Dfile.encoding=UTF-8 \
     --add-opens=java.base/java.nio=ALL-UNNAMED --add-opens=java.base/java.io=ALL-UNNAMED \
