@@ -280,6 +280,7 @@ def test_a_script_has_only_statements_of_ours(graph: Graph) -> None:
 
 CHAPTER = {"id": 7, "number": 1, "title": "第一章", "text": "刘备大喜。"}
 TASK = {"id": 3, "name": "t", "status": "completed", "provider": "rules"}
+DECISION = {"id": 1, "kind": "split", "names": ["刘备", "玄德"], "made_at": "2026-01-01T00:00:00"}
 RECORD: dict[str, Any] = {
     "version": 1,
     "novel": {"title": "书", "author": "", "lang": "zh"},
@@ -298,6 +299,7 @@ RECORD: dict[str, Any] = {
         }
     ],
     "names": [{"name": "刘备", "aliases": ["玄德"], "mentions": 3, "reasons": [["玄德", "刘备", "x"]]}],
+    "decisions": [DECISION],
 }
 
 
@@ -362,6 +364,12 @@ async def test_any_record_that_was_read_is_taken_up(tmp_path: Path) -> None:
         @example(RECORD)
         @example(RECORD | {"chapters": [CHAPTER | {"number": 2**63}]})
         @example(RECORD | {"names": [{"name": "刘备", "mentions": HUGE}]})
+        @example(RECORD | {"names": [{"name": "刘备", "aliases": ["\ud800"]}]})
+        @example(RECORD | {"decisions": [DECISION | {"names": ["\ud800", "刘备"]}]})
+        @example(RECORD | {"decisions": [DECISION | {"chapters": [1, 2**40]}]})
+        @example(
+            RECORD | {"extractions": [RECORD["extractions"][0] | {"extraction": {"absent": ["\ud800"]}}]}
+        )
         def check(record: Any) -> None:
             saved = read(tmp_path / "r.json", json.dumps({"record": record}))
             if saved is not None:

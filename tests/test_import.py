@@ -144,3 +144,5 @@ def test_a_record_never_changes_a_book_that_is_here(source: tuple[Place, Path], 
     ran = place.run("import", file, "--json").json
     assert (ran["known"], ran["novel_id"]) == (False, 2)
     assert place.sql("SELECT id, content FROM chapters WHERE novel_id = 1") == before
+    ran = place.run("import", file, "--json").json
+    assert (ran["known"], ran["novel_id"], ran["chapters"]) == (True, 2, 0)

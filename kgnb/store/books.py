@@ -55,7 +55,7 @@ class Books:
 
     def _import(self, c: sa.Connection, book: Book, path: str, size: int) -> Imported:
         hashes = [chapter.hash for chapter in book.chapters]
-        novel_id = self._by_text(c, book)
+        novel_id = _by_text(c, book)
         known = novel_id is not None
         if novel_id is None:
             novel_id = _edition_of(c, book, hashes)
@@ -71,13 +71,6 @@ class Books:
         if not known:
             c.execute(sa.insert(t.books).values(**row, created_at=beijing_now()))
         return Imported(novel_id, known, edition, changed, _chapters(c, novel_id))
-
-    def _by_text(self, c: sa.Connection, book: Book) -> int | None:
-        found = c.scalar(sa.select(t.books.c.novel_id).where(t.books.c.sha256 == book.sha256))
-        if found is None or found in _living(c, [found]):
-            return found
-        c.execute(sa.delete(t.books).where(t.books.c.novel_id == found))  # main deleted that novel
-        return None
 
     def _write_chapters(self, c: sa.Connection, novel_id: int, book: Book, hashes: Sequence[str]) -> int:
         now = beijing_now()
@@ -162,6 +155,15 @@ def _alive() -> sa.ColumnElement[bool]:
 def _living(c: sa.Connection, novel_ids: Sequence[int]) -> set[int]:
     query = sa.select(t.novels.c.id).where(t.novels.c.id.in_(novel_ids), _alive())
     return set(c.scalars(query))
+
+
+def _by_text(c: sa.Connection, book: Book) -> int | None:
+    """The novel that this very text was imported as."""
+    found = c.scalar(sa.select(t.books.c.novel_id).where(t.books.c.sha256 == book.sha256))
+    if found is None or found in _living(c, [found]):
+        return found
+    c.execute(sa.delete(t.books).where(t.books.c.novel_id == found))  # main deleted that novel
+    return None
 
 
 def _edition_of(c: sa.Connection, book: Book, hashes: Sequence[str]) -> int | None:
@@ -279,11 +281,11 @@ def take_up_book(sql: Sql, c: sa.Connection, book: Book) -> tuple[int, bool, lis
     The very same text finds its novel; any other text is a novel of its own.
     """
     hashes = [(chapter.number, chapter.hash) for chapter in book.chapters]
-    known = c.scalar(sa.select(t.books.c.novel_id).where(t.books.c.sha256 == book.sha256))
-    if known is not None and known in _living(c, [known]):
-        present = {(number, text_hash): i for i, number, text_hash in _present(c, known)}
+    known = _by_text(c, book)
+    for there in [known, *_taken_up(c, known, hashes)] if known is not None else ():
+        present = {(number, text_hash): i for i, number, text_hash in _present(c, there)}
         if all(one in present for one in hashes):
-            return known, True, [present[one] for one in hashes]
+            return there, True, [present[one] for one in hashes]
     novel_id = sql.insert(c, t.novels, [_novel_row(book, "", 0)])
     now = beijing_now()
     rows = [_chapter_row(novel_id, one, book.lang) | {"created_at": now} for one in book.chapters]
@@ -296,6 +298,14 @@ def take_up_book(sql: Sql, c: sa.Connection, book: Book) -> tuple[int, bool, lis
         row = {"sha256": book.sha256, "novel_id": novel_id, "lang": book.lang, "edition": 0}
         c.execute(sa.insert(t.books).values(**row, created_at=now))
     return novel_id, False, [ids[n] for n, _ in hashes]
+
+
+def _taken_up(c: sa.Connection, known: int, hashes: Sequence[tuple[int, str]]) -> list[int]:
+    """Other novels that may be the record's: its text was ``known`` by then, with other chapters."""
+    h = t.chapter_hashes.c
+    first = [text_hash for _, text_hash in hashes[:1]]
+    found = c.scalars(sa.select(h.novel_id).where(h.text_hash.in_(first), h.novel_id != known).distinct())
+    return sorted(_living(c, list(found)))
 
 
 # --- reading ------------------------------------------------------------------------------------------------

@@ -57,9 +57,9 @@ class Naming:
 
 def take_up_decisions(sql: Sql, c: sa.Connection, novel_id: int, decisions: Sequence[Decision]) -> None:
     """Stores another engine's decisions in their order; those that are here already only once."""
-    there = {(d.kind, d.names, _second(d.made_at)) for d in read_decisions(c, novel_id)}
+    there = {(d.kind, d.names, d.chapters, _second(d.made_at)) for d in read_decisions(c, novel_id)}
     for one in sorted(decisions, key=lambda d: d.id):
-        if (one.kind, one.names, _second(one.made_at)) not in there:
+        if (one.kind, one.names, one.chapters, _second(one.made_at)) not in there:
             sql.insert(c, t.name_decisions, [_row(novel_id, one)])
 
 

@@ -273,8 +273,10 @@ def _save(c: sa.Connection, rows: Sequence[ExtractionRow], raws: Sequence[Sequen
 def insert_rows(c: sa.Connection, rows: Iterable[ExtractionRow]) -> int:
     """Inserts rows that come from elsewhere, past the fence, where no row is yet; returns how many."""
     given = {(row.task_id, row.chapter_id): row for row in rows}
-    e = t.extractions.c
-    there = sa.select(e.task_id, e.chapter_id).where(e.task_id.in_(sorted({task for task, _ in given})))
+    e, tasks = t.extractions.c, sorted({task for task, _ in given})
+    # Who saves a row holds its claim locked, and then the row is seen here.
+    c.execute(sa.select(t.claims.c.token).where(t.claims.c.task_id.in_(tasks)).with_for_update()).all()
+    there = sa.select(e.task_id, e.chapter_id).where(e.task_id.in_(tasks))
     for task_id, chapter_id in c.execute(there):
         given.pop((task_id, chapter_id), None)
     if given:

@@ -9,6 +9,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from itertools import chain
 from typing import Annotated, Any, TypeVar
 
 import sqlalchemy as sa
@@ -32,10 +33,11 @@ from kgnb.naming import Decision
 from kgnb.store import tables as t
 from kgnb.store.books import extend_names, take_up_book
 from kgnb.store.catalog import read_kinds
+from kgnb.store.chapters import lock_tasks
 from kgnb.store.naming import take_up_decisions
 from kgnb.store.record import insert_rows
 from kgnb.store.sql import Row, Sql, storable
-from kgnb.store.tasks import counted, new_task, set_task
+from kgnb.store.tasks import counted, locked_task, new_task, set_task
 
 Counted = TypeVar("Counted", Usage, NameEntry)
 
@@ -48,9 +50,24 @@ Int = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 
 
 def _storable(value: Counted) -> Counted:
-    numbers = (getattr(value, one.name) for one in fields(value))
-    if any(isinstance(number, int) and abs(number) >= 2**31 for number in numbers):
+    _fitting(getattr(value, one.name) for one in fields(value))
+    if isinstance(value, NameEntry):
+        _writable(value.name, value.kind, *value.aliases, *chain(*value.reasons))
+    return value
+
+
+def _fitting(values: Iterable[object]) -> None:
+    if any(isinstance(number, int) and abs(number) >= 2**31 for number in values):
         raise ValueError("a number too large")
+
+
+def _writable(*texts: str) -> None:
+    """Raises ValueError for a lone surrogate, which no database holds."""
+    "".join(texts).encode()
+
+
+def _writable_whole(value: Extraction) -> Extraction:
+    _writable(*value.absent)  # everything else in it is clean
     return value
 
 
@@ -61,6 +78,8 @@ class _Saved(BaseModel):
 def _naive(value: Decision) -> Decision:
     if len(value.names) > 200 or any(d is not None and d.tzinfo for d in (value.made_at, value.undone_at)):
         raise ValueError("no decision of kgnb's")
+    _fitting(value.chapters or ())
+    _writable(value.made_by, *value.names)
     return value
 
 
@@ -113,7 +132,7 @@ class SavedRow(_Saved):
     chapter_id: int
     text_hash: str = Field(max_length=64)
     prompt_hash: str = Field("", max_length=64)
-    extraction: Extraction
+    extraction: Annotated[Extraction, AfterValidator(_writable_whole)]
     provider: str = Field(max_length=100)
     model: str = Field("", max_length=200)
     flags: frozenset[str] = frozenset()
@@ -176,7 +195,10 @@ class Transfer:
 
         The very same text finds its novel here; any other is a novel of its own, and none is changed.
         """
-        return await self._sql.run(lambda c: _take_up(self._sql, c, saved))
+        try:
+            return await self._sql.run(lambda c: _take_up(self._sql, c, saved))
+        except sa.exc.IntegrityError:  # another process took the same book up meanwhile: now it is found
+            return await self._sql.run(lambda c: _take_up(self._sql, c, saved))
 
     async def finish_taken_up(self, saved: Saved, taken: TakenUp) -> None:
         """Gives tasks that were finished in the file their status, once the graph is settled from them."""
@@ -191,12 +213,13 @@ def _take_up(sql: Sql, c: sa.Connection, saved: Saved) -> TakenUp:
     novel_id, known, chapter_ids = take_up_book(sql, c, book)
     chapters = {one.id: here for one, here in zip(saved.chapters, chapter_ids, strict=True)}
     tasks = _tasks(sql, c, saved, novel_id, chapters)
-    _states(sql, c, saved.states, tasks, chapters)
-    for task_id in tasks.values():
-        set_task(c, task_id, **counted(c, task_id))
+    lock_tasks(c, tasks.values())  # a node may be opening one of them, or working on it
     numbers = {one.id: chapter.number for one, chapter in zip(saved.chapters, book.chapters, strict=True)}
     rows = [_row(row, novel_id, tasks, chapters, numbers) for row in saved.extractions]
     new = insert_rows(c, [row for row in rows if row is not None])
+    _states(sql, c, saved.states, tasks, chapters)
+    for task_id in tasks.values():
+        set_task(c, task_id, **counted(c, task_id))
     extend_names(c, novel_id, saved.names)
     take_up_decisions(sql, c, novel_id, saved.decisions)
     return TakenUp(novel_id, known, tasks, new)
@@ -314,8 +337,9 @@ def _finish(c: sa.Connection, saved: Saved, taken: TakenUp) -> None:
     for old, status in over.items():
         task_id = taken.tasks[old]
         now = beijing_now()
-        mine = sa.select(t.tasks.c.status).where(t.tasks.c.id == task_id)
-        if c.scalar(mine) != TaskStatus.PAUSED:
+        task, token = locked_task(c, task_id)
+        # One that was opened here may have chapters left; their rows are here now, and resuming it is free.
+        if task is None or token is not None or task.status is not TaskStatus.PAUSED:
             continue
         set_task(c, task_id, status=status, paused_at=None, completed_at=now)
         facts = sa.update(t.task_facts).where(t.task_facts.c.task_id == task_id)
