@@ -19,6 +19,7 @@ from kgnb.naming import Changed, Decision, decided
 from kgnb.report import find_task
 from kgnb.resettle import settle_novel
 from kgnb.settle import novel_people
+from kgnb.settling import with_kinds
 
 MOST_NAMES = 100
 """Names in one decision."""
@@ -44,7 +45,7 @@ async def _names(app: App, task: Task, kinds: Collection[str] = KINDS) -> Names:
     chapters = await ledger.chapters(novel.id)
     rows = await ledger.settle_rows(novel.id)
     entries = await ledger.names(novel.id)
-    config = await ledger.default_config()
+    config = await with_kinds(ledger, novel.id, await ledger.default_config())
     decisions = await ledger.decisions(novel.id)
 
     def look() -> list[Named]:

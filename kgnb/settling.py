@@ -125,11 +125,11 @@ def settle_here(job: SettleJob, permit: Path) -> SettleResult:
         return asyncio.run(_settle(job, allowed))
 
 
-async def _with_kinds(ledger: Ledger, job: SettleJob) -> TaskConfig:
-    """The job's config with the kinds of things that any task of the novel asks for."""
-    asked = (task.thing_kinds or () for task in await ledger.tasks_of(job.novel.id))
-    kinds = dict.fromkeys((*job.config.thing_kinds, *chain.from_iterable(asked)))
-    return replace(job.config, thing_kinds=tuple(kinds))
+async def with_kinds(ledger: Ledger, novel_id: int, config: TaskConfig) -> TaskConfig:
+    """The config with the kinds of things that any task of the novel asks for."""
+    asked = (task.thing_kinds or () for task in await ledger.tasks_of(novel_id))
+    kinds = dict.fromkeys((*config.thing_kinds, *chain.from_iterable(asked)))
+    return replace(config, thing_kinds=tuple(kinds))
 
 
 async def _settle(job: SettleJob, allowed: Permit) -> SettleResult:
@@ -140,7 +140,7 @@ async def _settle(job: SettleJob, allowed: Permit) -> SettleResult:
         rows = await ledger.settle_rows(job.novel.id)
         names = await ledger.names(job.novel.id)
         final = novel_graph(
-            *(job.novel, chapters, rows, names, await _with_kinds(ledger, job)),
+            *(job.novel, chapters, rows, names, await with_kinds(ledger, job.novel.id, job.config)),
             stands=lambda forms: evidence.standing(forms, ledger.texts_blocking(job.novel.id)),
             by_hand=decided(await ledger.decisions(job.novel.id)),
         )

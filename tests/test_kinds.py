@@ -138,6 +138,8 @@ def test_build_asks_for_kinds_and_a_longer_edition_for_the_same_ones(tmp_path: P
             assert (first["novel_id"], first["requests"]) == (plain["novel_id"], 2)
             (sword,) = things(first["task_id"])
             assert (sword["name"], sword["kind"], sword["chapters"]) == ("玄铁剑", "法宝", [1, 2])
+            listed = place.run("names", str(first["task_id"]), "--all", "--json").json
+            assert [one["name"] for one in listed if one["kind"] == "Thing"] == ["玄铁剑"]
             grown = place.build(longer)
             assert grown["requests"] == 1
             (sword,) = things(grown["task_id"])
