@@ -128,7 +128,7 @@ async def _plan(
     if (unfinished := next((task for task in live if not task.ended), None)) is not None:
         if missing:
             await new_task(app, book, imported, provider, model, missing, kinds)
-        await _queue(app, unfinished, provider)
+        await queue_task(app, unfinished, provider)
         return Plan(book, imported, provider, model, unfinished, found_finished=False, resumed=True)
     if live and not missing:
         return Plan(book, imported, provider, model, live[-1], found_finished=True, resumed=False)
@@ -177,11 +177,11 @@ async def new_task(
     )
     task = await app.ledger.task(task_id)
     assert task is not None
-    await _queue(app, task, provider)
+    await queue_task(app, task, provider)
     return task
 
 
-async def _queue(app: App, task: Task, provider: Provider) -> None:
+async def queue_task(app: App, task: Task, provider: Provider) -> None:
     """Puts the task's item into its queue, unless one is waiting there or the task is kept open by a node."""
     queue = task.queue
     if not queue or await _is_deserted(app, queue):

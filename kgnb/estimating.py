@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kgnb.app import App, budget_of
-from kgnb.building import Listener, Plan, bring_to_end, chosen_provider, new_task, own_kinds
+from kgnb.building import Listener, Plan, bring_to_end, chosen_provider, new_task, own_kinds, queue_task
+from kgnb.errors import InputError
 from kgnb.llm.budget import Budget
-from kgnb.model import Book, Chapter, Usage
+from kgnb.model import Book, Chapter, Provider, Task, TaskStatus, Usage
 from kgnb.providers import model_of
 from kgnb.store.figures import figures
+from kgnb.store.ledger import Imported
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,8 @@ async def estimate(
 ) -> Estimate:
     """Works ``sample`` chapters spread over the book, unless some are done already, and reckons with them.
 
-    A later build does the rest; nothing is paid twice. Raises what :func:`kgnb.building.build` raises.
+    A later build does the rest; nothing is paid twice. Raises what :func:`kgnb.building.build` raises, and
+    InputError where a task over the whole book waits for its first chapter.
     """
     provider = chosen_provider(app, provider_name)
     model = model_of(provider, await app.ledger.default_config())
@@ -52,15 +55,7 @@ async def estimate(
         await app.providers.client(provider).reachable()
     size = await asyncio.to_thread(lambda: path.stat().st_size)
     imported = await app.ledger.import_book(book, file_path=str(path), file_size=size)
-    key = imported.novel_id, provider.name, model
-    tasks = [task.id for task in await app.ledger.tasks_with(*key, own_kinds(app))]
-    if not tasks and not provider.is_rules:
-        some = spread(imported.chapters, sample)
-        task = await new_task(app, book, imported, provider, model, [c.id for c in some], own_kinds(app))
-        plan = Plan(book, imported, provider, model, task, found_finished=False, resumed=False)
-        await bring_to_end(app, plan, listener)
-        tasks = [task.id]
-    open_ = set(await app.ledger.uncovered(*key, only=tasks))
+    tasks, open_ = await _worked(app, book, imported, provider, model, sample, listener)
     spent = Usage()
     for found in (await figures(app.sql, tasks)).values():
         spent = sum(found.spent.values(), spent)
@@ -78,6 +73,45 @@ async def estimate(
         cost=_money(budget, provider.name, model, spent),
         left_cost=_money(budget, provider.name, model, left),
     )
+
+
+async def _worked(
+    app: App,
+    book: Book,
+    imported: Imported,
+    provider: Provider,
+    model: str,
+    sample: int,
+    listener: Listener,
+) -> tuple[list[int], set[int]]:
+    """The tasks to reckon with and the chapters that they leave; works a sample where nothing is done."""
+    key, kinds = (imported.novel_id, provider.name, model), own_kinds(app)
+    known = await app.ledger.tasks_with(*key, kinds)
+    tasks = {task.id for task in known}
+    left = set(await app.ledger.uncovered(*key, only=tasks))
+    if len(left) < len(imported.chapters) or provider.is_rules:
+        return sorted(tasks), left
+    task = begun = _begun(known, imported, sample)
+    if task is None:
+        some = [chapter.id for chapter in spread(imported.chapters, sample)]
+        task = await new_task(app, book, imported, provider, model, some, kinds)
+    else:
+        await queue_task(app, task, provider)
+    plan = Plan(book, imported, provider, model, task, found_finished=False, resumed=begun is not None)
+    await bring_to_end(app, plan, listener)
+    tasks.add(task.id)
+    return sorted(tasks), set(await app.ledger.uncovered(*key, only=tasks))
+
+
+def _begun(known: Sequence[Task], imported: Imported, sample: int) -> Task | None:
+    """The task of an estimate that was cut short before its first chapter was done, if there is one.
+
+    Raises InputError where it is a build's or a submitted one: nobody asked for the whole book.
+    """
+    task = next((t for t in known if not t.ended and t.status is not TaskStatus.CANCELLED), None)
+    if task is not None and len(task.chapter_ids or imported.chapters) > sample:
+        raise InputError("cost.nothing_done", task=task.id)
+    return task
 
 
 def spread(chapters: Sequence[Chapter], count: int) -> list[Chapter]:

@@ -1882,6 +1882,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The other {chapters} will take about {left} tokens, cost {due}. To go on, repeat the command without "
         "--estimate: what is done isn't paid again.",
     ),
+    "cost.nothing_done": (
+        "任务 {task} 还没有做完一章，无从估算。等它做完几章再估算，或用 kgnb cancel {task} 取消它。",
+        "Task {task} has no chapter done yet to reckon with. Estimate once a few are, or cancel it: kgnb cancel {task}",
+    ),
     "cost.no_price": (
         "要看金额，请设置单价，例如 KGNB_PRICES=deepseek=2/8（每百万词元的提示价/回复价）。",
         "To see money, set prices: KGNB_PRICES=deepseek=2/8 (a million tokens, prompt/reply).",

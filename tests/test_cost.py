@@ -74,6 +74,21 @@ def test_an_estimate_works_a_few_chapters_that_a_build_keeps(tmp_path: Path) -> 
     assert found["left_cost"] == pytest.approx(real, rel=0.15)  # chapters of this book are much alike
 
 
+def test_an_estimate_that_was_cut_short_goes_on_and_a_waiting_book_is_left_alone(tmp_path: Path) -> None:
+    book = novel(tmp_path / "book.txt", 6)
+    with llm() as server:
+        one = Place(tmp_path, server.env())
+        assert one.run("submit", book, "--provider", "dryrun").code == 0
+        one.run("build", book, "--provider", "dryrun", "--estimate").refused("1")
+        assert server.stats.requests == 0
+        with sqlite3.connect(one.data / "kgnb.db") as db:  # as if it were an estimate's own
+            db.execute("UPDATE knowledge_graph_tasks SET chapter_ids = '[2, 4]'")
+        found = one.run("build", book, "--provider", "dryrun", "--estimate", "--json").json
+    assert (found["sampled"], found["spent"]["requests"]) == (2, 2)
+    assert found["left"]["requests"] > 0
+    assert one.sql("SELECT id FROM knowledge_graph_tasks") == [(1,)]
+
+
 def test_the_rules_cost_nothing(tmp_path: Path) -> None:
     one = Place(tmp_path)
     found = one.run("build", STORY, "--estimate", "--json").json
