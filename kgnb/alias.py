@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from kgnb.fold import fold
@@ -74,6 +74,14 @@ class NameTable:
     people: frozenset[str]  # the characters' own names
     links: tuple[tuple[str, str, str], ...]  # characters: (name or alias, alias, reason), where that is clear
     mentions: dict[str, int]  # a character's own name → mentions of all its names
+    links_of: dict[str, tuple[tuple[str, str, str], ...]]  # a character's own name → those of its aliases
+
+    def about(self, names: Iterable[str]) -> NameTable:
+        """The table with the links of those persons only who bear one of ``names``: for a chapter that names
+        nobody else it says the same, and most chapters name a few of a book's thousands."""
+        own = {self.canonical["Character"].get(name, name) for name in names}
+        links = {link for name in own for link in self.links_of.get(name, ())}
+        return replace(self, links=tuple(sorted(links)))
 
 
 @lru_cache(maxsize=16)
@@ -87,7 +95,13 @@ def name_table(entries: tuple[NameEntry, ...]) -> NameTable:
     mentions: dict[str, int] = {}
     for entry in people:
         mentions[entry.name] = max(entry.mentions, mentions.get(entry.name, 0))
-    return NameTable(canonical, kinds, frozenset(mentions), _links(people, canonical["Character"]), mentions)
+    clear = canonical["Character"]
+    links = _links(people, clear)
+    links_of: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+    for link in links:
+        links_of[clear[link[1]]].append(link)
+    of = {name: tuple(found) for name, found in links_of.items()}
+    return NameTable(canonical, kinds, frozenset(mentions), links, mentions, of)
 
 
 def _links(people: Iterable[NameEntry], clear: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:

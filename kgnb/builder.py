@@ -102,10 +102,15 @@ class Builder:
         config: TaskConfig,
         glances: Sequence[Glance],
         by_hand: Decided | None = None,
+        *,
+        only: Collection[str] | None = None,
     ) -> None:
+        """``only``: every name that the chapters have, where these are few and the table is long."""
         self._novel = novel
         self._spelling = Spelling(names, glances)
         self._table = name_table(self._spelling.entries())
+        if only is not None:
+            self._table = self._table.about(map(self._spelling.of, only))
         self._who = Who([self._spelling.glance(one) for one in glances], self._table, by_hand)
         self._index = 0  # of the chapter that comes next
         self._types = enabled_types(config)

@@ -38,7 +38,7 @@ from kgnb.model import (
     TaskConfig,
 )
 from kgnb.naming import Decided
-from kgnb.who import Glance, glance
+from kgnb.who import Glance, every_name, glance
 
 __all__ = ["NovelFacts", "People", "SettleRow", "chapter_graph", "event_id", "novel_graph", "novel_people"]
 
@@ -59,7 +59,7 @@ def chapter_graph(
     People who stand neither in the chapter nor in the name table are left to settle.
     """
     doubts = Doubts()
-    builder = Builder(novel, names, config, [_glance(doubts, row)])
+    builder = Builder(novel, names, config, [_glance(doubts, row)], only=every_name(row.extraction))
     builder.leave_out(doubts, _none)
     builder.add(chapter, SettleRow(row))
     return builder.graph(whole=False)

@@ -216,3 +216,10 @@ def known_names(extraction: Extraction) -> dict[str, NodeKey]:
         for alias in character.aliases:
             known.setdefault(alias, ("Character", character.name))
     return known
+
+
+def every_name(extraction: Extraction) -> set[str]:
+    """The names that a reply's lists explain, and those that its relations and events use."""
+    found = {name for relation in extraction.relations for name in (relation.source, relation.target)}
+    found.update(name for event in extraction.events for name in (event.location, *event.participants))
+    return found.union(known_names(extraction))

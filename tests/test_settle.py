@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from kgnb.alias import name_table
+from kgnb.builder import Builder
+from kgnb.gather import Doubts
 from kgnb.joining import Item, Joined, Sighting
 from kgnb.model import (
     Chapter,
@@ -25,6 +27,7 @@ from kgnb.model import (
 )
 from kgnb.naming import Decided
 from kgnb.settle import SettleRow, chapter_graph, event_id, novel_graph
+from kgnb.who import glance
 
 
 @dataclass(frozen=True)
@@ -570,3 +573,31 @@ def test_nothing_is_made_of_nothing() -> None:
     graph = novel_graph(NOVEL, [], [], [], TaskConfig())
     assert list(graph.nodes) == [("Novel", "1")]
     assert node(graph, "Novel", "1").properties["task_id"] == []
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_chapter_needs_of_the_table_only_whom_it_names(seed: int) -> None:
+    draw = random.Random(seed)
+    words = [f"{a}{b}" for a in "刘关张曹孙" for b in "甲乙丙丁"] + ["劉甲", "老爷"]
+
+    def some(most: int) -> list[str]:
+        return draw.sample(words, draw.randint(0, most))
+
+    table = [
+        NameEntry(word, tuple(some(3)), "Character", draw.randint(0, 9), reasons=((word, "关甲", "字"),))
+        for word in some(12)
+    ]
+    content = {
+        "characters": [{"name": word, "aliases": some(2)} for word in some(4)],
+        "relations": [tie(*draw.sample(words, 2)) for _ in range(4)],
+        "events": [{"name": "战", "participants": some(3), "location": draw.choice(words)}],
+        "absent": some(2),
+    }
+    for provider in ("deepseek", "rules"):
+        one = row(1, content, provider=provider)
+        doubts = Doubts()
+        seen = glance(doubts.hear(one.extraction), told=provider != "rules")
+        whole = Builder(NOVEL, table, TaskConfig(), [seen])
+        whole.leave_out(doubts, lambda _: ())
+        whole.add(chapter(1), SettleRow(one))
+        assert chapter_graph(NOVEL, chapter(1), one, table, TaskConfig()) == whole.graph(whole=False)
