@@ -1489,6 +1489,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "还没有可看的书：先在「运行」页提交一本。",
         "There is no book to see yet: submit one on the Run tab.",
     ),
+    "panel.other_book_shown": (
+        "下面列的是另一本书的名字：先点「显示」，再改这本书的。",
+        "The names below are another book's: click Show first, then change this one's.",
+    ),
     "panel.draw": ("显示", "Show"),
     "panel.drawing": ("正在画《{title}》", "Drawing {title}"),
     "panel.drawn": ("《{title}》画好了", "{title} is drawn"),

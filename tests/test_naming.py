@@ -271,6 +271,10 @@ def test_the_panels_graph_tab(data: Path, tmp_path: Path, monkeypatch: pytest.Mo
         tab.names.merge.click()
         assert "还没写名字" in tab._desk.word.text
         tab.names.person.value, tab.names.other.value = hero, other
+        drawn, tab._drawn = tab._drawn, None  # as if another book had been chosen since
+        tab.names.merge.click()
+        assert "先点「显示」" in tab._desk.word.text
+        tab._drawn = drawn
         tab.names.merge.click()
         shown(lambda: (other, other) in tab.names.alias.options and tab.names.decision.value)
         assert "合并为一人" in tab._desk.word.text

@@ -95,7 +95,7 @@ class GraphTab:
         self._shown: object = None
         self._titles: dict[int, str] = {}
         self._tasks: dict[int, int] = {}
-        self.names = NamesBox(desk, self._task, self._change)
+        self.names = NamesBox(desk, self._shown_task, self._change)
         self.book = kit.choice(say("panel.f_book"), [(say("panel.no_book_yet"), 0)], flex="0 1 420px")
         self.draw = kit.button(say("panel.draw"), desk.safely(self._draw), style="primary", width="96px")
         self.view = w.ToggleButtons(
@@ -116,6 +116,13 @@ class GraphTab:
         if not self.book.value:
             raise InputError("panel.no_book_chosen")
         return self._tasks[self.book.value]
+
+    def _shown_task(self) -> int:
+        """A task of the book whose names are shown: another one may have been chosen since."""
+        task = self._task()
+        if self._drawn is None or self._drawn.names.novel.id != self.book.value:
+            raise InputError("panel.other_book_shown")
+        return task
 
     def _draw(self, _: object = None) -> None:
         self._work(say("panel.drawing", title=self._title()), None)
