@@ -31,7 +31,7 @@ from kgnb.model import (
 )
 from kgnb.naming import Decision
 from kgnb.store import tables as t
-from kgnb.store.books import extend_names, take_up_book
+from kgnb.store.books import extend_names, read_names, take_up_book
 from kgnb.store.catalog import read_kinds
 from kgnb.store.chapters import lock_tasks
 from kgnb.store.naming import take_up_decisions
@@ -220,7 +220,8 @@ def _take_up(sql: Sql, c: sa.Connection, saved: Saved) -> TakenUp:
     _states(sql, c, saved.states, tasks, chapters)
     for task_id in tasks.values():
         set_task(c, task_id, **counted(c, task_id))
-    extend_names(c, novel_id, saved.names)
+    # A table that is here is a scan of all the text that is here.
+    extend_names(c, novel_id, () if read_names(c, novel_id) else saved.names)
     take_up_decisions(sql, c, novel_id, saved.decisions)
     return TakenUp(novel_id, known, tasks, new)
 
