@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
+from collections.abc import Iterator
+from pathlib import Path
 
 SURNAMES = (
     "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦许何吕施张孔曹严华金魏陶"
@@ -37,12 +40,11 @@ def people(count: int, rng: random.Random) -> list[str]:
     return list(names)
 
 
-def novel(chapters: int, chars: int, *, cast: int = 300, per_chapter: int = 10, seed: int = 1) -> str:
-    """``chapters`` chapters of about ``chars`` characters; each plays among ``per_chapter`` of the cast."""
+def chapters(chars: int, *, cast: int = 300, per_chapter: int = 10, seed: int = 1) -> Iterator[str]:
+    """Chapters of about ``chars`` characters, without end; each plays among ``per_chapter`` of the cast."""
     rng = random.Random(seed)
     everyone = people(cast, rng)
-    parts = []
-    for number in range(1, chapters + 1):
+    for number in itertools.count(1):
         present = rng.sample(everyone, per_chapter)
         text, length = [f"第{number}章 {rng.choice(PLACES)}之{number}\n\n"], 0
         while length < chars:
@@ -51,5 +53,12 @@ def novel(chapters: int, chars: int, *, cast: int = 300, per_chapter: int = 10, 
             sentence = rng.choice(PLAIN if plain else SENTENCES).format(a=a, b=b, p=rng.choice(PLACES))
             text.append(sentence + ("\n" if rng.random() < 0.2 else ""))
             length += len(sentence)
-        parts.append("".join(text))
-    return "\n\n".join(parts)
+        yield "".join(text)
+
+
+def write_novel(path: Path, count: int, chars: int, *, mark: str = "") -> None:
+    """Writes the first ``count`` of :func:`chapters`; ``mark``, at the end, makes it a book of its own."""
+    with path.open("w", encoding="utf-8") as file:
+        for text in itertools.islice(chapters(chars), count):
+            file.write(text + "\n\n")
+        file.write(mark)

@@ -1,46 +1,124 @@
 """How close a build comes to what the LLM's latency allows, and what memory the node takes.
 
-    python bench/throughput.py [--chapters 600] [--chars 3000] [--latency 0.3] [--slots 60] [--outside]
+    python bench/throughput.py [--chapters 600] [--chars 3000] [--latency 0.3] [--slots 60] [--runs 1]
+                               [--outside]
 
 Starts the dry-run LLM server and `kgnb build` as processes of their own, on the embedded engines (with
-``--outside`` on those that REDIS_HOST, DB_HOST and NEO4J_URI name). Prints one JSON object:
+``--outside`` on those that REDIS_HOST, DB_HOST and NEO4J_URI name). Prints one JSON object, the medians of
+all runs:
 
     wall      seconds from the first request to the last chapter's write
-    ratio     wall over the ideal: chapters x latency / slots
+    ratio     wall over the ideal: chapters x latency / slots; asking_ratio, up to the last reply
+    settle    seconds that making the graph exact took; closing, from the last chapter to the closed task
+    overhead  characters of a request beside the chapter's own
     peak_mb   the node process's own peak memory (VmHWM)
+    cpu       its processor seconds, helper processes not included
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import time
-import urllib.request
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from books import novel
-
-from kgnb.model import BEIJING
-from kgnb.settings import Settings
-from kgnb.store import tables as t
+from books import write_novel
+from kit import (
+    children,
+    cpu_seconds,
+    data_folder,
+    dryrun,
+    environment,
+    medians,
+    peak_kib,
+    provider_env,
+    stats,
+    tell,
+)
 
 
 def main() -> None:
     args = arguments()
-    with tempfile.TemporaryDirectory() as folder:
-        place = Path(folder)
-        book = place / "bench.txt"
-        book.write_text(novel(args.chapters, args.chars), "utf-8")
-        server, base_url = start_server(args.latency)
-        try:
-            print(json.dumps(measure(args, place, book, base_url), ensure_ascii=False, indent=1))
-        finally:
-            server.terminate()
-            server.wait()
+    runs = []
+    for number in range(args.runs):
+        with data_folder() as place, dryrun(args.latency) as base_url:
+            book = place / "bench.txt"
+            # Real servers keep the last run's book: each run has a text of its own.
+            write_novel(book, args.chapters, args.chars, mark=f"{time.time()}.{number}")
+            runs.append(measure(args, place, book, base_url))
+            print(runs[-1], file=sys.stderr)
+    tell(medians(runs))
+
+
+def measure(args: argparse.Namespace, place: Path, book: Path, base_url: str) -> dict[str, Any]:
+    more = {"LOG_LEVEL": "INFO", "KGNB_LOG_JSON": "1", "KGNB_KEYS": str(place / "keys")}
+    env = environment(args.outside, **provider_env(base_url), **more)
+    command = [sys.executable, "-m", "kgnb", "build", str(book), "--provider", "dryrun", "--json"]
+    command += ["--slots", str(args.slots), "--data", str(place / "data")]
+    log = place / "log"
+    with log.open("wb") as errors:
+        build = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=errors, text=True)
+        watched = watch(build)
+    result = json.loads(build.stdout.read() if build.stdout else "")
+    asked = stats(base_url)
+    last, closed, settle = times(log)
+    wall, ideal = last - asked["first"], args.chapters * args.latency / args.slots
+    return {
+        "chapters": result["completed"],
+        "requests_a_chapter": round(asked["requests"] / result["completed"], 3),
+        "overhead": round((2 * result["prompt_tokens"] - result["chars"]) / asked["requests"]),
+        "wall": round(wall, 2),
+        "ideal": round(ideal, 2),
+        "ratio": round(wall / ideal, 3),
+        "asking_ratio": round((asked["answered_at"] - asked["first"]) / ideal, 3),
+        "settle": settle,
+        "closing": round(closed - last, 2),
+        "seconds_in_all": result["seconds"],
+        "peak_mb": round(watched.peak / 1024, 1),
+        "cpu": round(watched.cpu, 2),
+        "most_in_flight": asked["most_in_flight"],
+        "nodes": sum(result[k] for k in ("characters", "locations", "organizations", "events")),
+        "relations": result["relations"],
+    }
+
+
+@dataclass
+class Watched:
+    """A process's peak resident size in KiB, its helper processes' largest, and its processor seconds."""
+
+    peak: int = 0
+    helper: int = 0
+    cpu: float = 0.0
+
+
+def watch(process: subprocess.Popen[Any]) -> Watched:
+    """Looks at a process until it has ended."""
+    seen = Watched()
+    while process.poll() is None:
+        seen.peak = peak_kib(process.pid, seen.peak)
+        for child in children(process.pid):
+            seen.helper = peak_kib(child, seen.helper)
+        seen.cpu = cpu_seconds(process.pid, seen.cpu)
+        time.sleep(0.1)
+    return seen
+
+
+def times(log: Path) -> tuple[float, float, float]:
+    """When the last chapter ended and the task was closed (epoch seconds), and the settle's own seconds."""
+    last = closed = settle = 0.0
+    for line in log.read_text("utf-8").splitlines():
+        told = json.loads(line)
+        at = datetime.fromisoformat(told["time"]).timestamp()
+        if told["event"] == "node.chapter":
+            last = at
+        elif told["event"] == "node.task_closed":
+            closed, settle = at, told["facts"]["seconds"]
+    return last, closed, settle
 
 
 def arguments() -> argparse.Namespace:
@@ -51,78 +129,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--chars", type=int, default=3000)
     parser.add_argument("--latency", type=float, default=0.3)
     parser.add_argument("--slots", type=int, default=60)
+    parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--outside", action="store_true", help="keep REDIS_HOST, DB_HOST, NEO4J_URI")
     return parser.parse_args()
-
-
-def start_server(latency: float) -> tuple[subprocess.Popen[str], str]:
-    command = [sys.executable, "-m", "kgnb.llm.dryrun", "--latency", str(latency)]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None
-    return server, server.stdout.readline().strip()
-
-
-def measure(args: argparse.Namespace, place: Path, book: Path, base_url: str) -> dict[str, object]:
-    env = {
-        **os.environ,
-        "OPENAI_BASE_URL": base_url,
-        "OPENAI_API_KEY": "bench",
-        "OPENAI_MODEL": "dryrun",
-        "KGNB_PROVIDER_NAME": "dryrun",
-    }
-    if not args.outside:
-        for name in ("REDIS_HOST", "DB_HOST", "DB_TYPE", "NEO4J_URI"):
-            env.pop(name, None)
-    command = [sys.executable, "-m", "kgnb", "build", str(book), "--provider", "dryrun", "--json"]
-    command += ["--slots", str(args.slots), "--data", str(place / "data")]
-    build = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True)
-    peak = watch_memory(build)
-    result = json.loads(build.stdout.read() if build.stdout else "")
-    with urllib.request.urlopen(stats_url(base_url)) as answer:
-        stats = json.load(answer)
-    wall = last_write(env, place / "data", result["task_id"]) - stats["first"]
-    ideal = args.chapters * args.latency / args.slots
-    return {
-        "chapters": result["completed"],
-        "requests": stats["requests"],
-        "wall": round(wall, 2),
-        "ideal": round(ideal, 2),
-        "ratio": round(wall / ideal, 2),
-        "seconds_in_all": result["seconds"],
-        "peak_mb": round(peak / 1024),
-        "nodes": sum(result[k] for k in ("characters", "locations", "organizations", "events")),
-        "relations": result["relations"],
-    }
-
-
-def stats_url(base_url: str) -> str:
-    return base_url.removesuffix("/v1") + "/stats"
-
-
-def watch_memory(process: subprocess.Popen[str]) -> int:
-    """The process's peak resident size in KiB."""
-    peak = 0
-    while process.poll() is None:
-        try:
-            lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
-        except OSError:
-            break
-        peak = max(peak, *(int(line.split()[1]) for line in lines if line.startswith("VmHWM")), 0)
-        time.sleep(0.1)
-    return peak
-
-
-def last_write(env: dict[str, str], data: Path, task_id: int) -> float:
-    """Epoch seconds of the last chapter's end: after its row and its graph are written."""
-    import sqlalchemy as sa
-
-    os.environ.clear()
-    os.environ.update(env)
-    url = Settings.load(data=data).sql_url.get_secret_value()
-    with sa.create_engine(url).connect() as connection:
-        s = t.chapter_status.c
-        ended = connection.scalar(sa.select(sa.func.max(s.completed_at)).where(s.kg_task_id == task_id))
-    return float(ended.replace(tzinfo=BEIJING).timestamp())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,78 @@
+"""How soon kgnb is there: its import, its help, its embedded engines.
+
+    python bench/start.py [--runs 5]
+
+Prints one JSON object of seconds, medians: ``import`` (`import kgnb`), ``all`` (and what a build needs) and
+``help`` (`kgnb --help`), each of a fresh process with Python's own start; ``engines``, until Valkey and
+ArcadeDB of an empty data folder answer, and ``again`` of one that was used before.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+
+import redis
+from kit import data_folder, environment, run, seconds, tell
+
+from kgnb.embedded import Endpoints, open_embedded
+from kgnb.store.graph import GraphStore
+
+STOPPED = 3.0
+"""Seconds after which engines that nobody uses are down for certain."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--runs", type=int, default=5)
+    runs = parser.parse_args().runs
+    tell(
+        {
+            "import": seconds(lambda: python("-c", "import kgnb"), runs),
+            "all": seconds(lambda: python("-c", "import kgnb; kgnb.build"), runs),
+            "help": seconds(lambda: python("-m", "kgnb", "--help"), runs),
+        }
+        | engines(runs)
+    )
+
+
+def python(*words: str) -> None:
+    command = [sys.executable, *words]
+    subprocess.run(command, env=environment(), check=True, stdout=subprocess.DEVNULL)
+
+
+def engines(runs: int) -> dict[str, float]:
+    """Seconds until a folder's engines answer, new and used."""
+    new, used = [], []
+    for _ in range(runs):
+        with data_folder() as place:
+            new.append(up(place / "data"))
+            time.sleep(STOPPED)
+            used.append(up(place / "data"))
+    return {"engines": median(new), "again": median(used)}
+
+
+def up(data: Path) -> float:
+    began = time.perf_counter()
+    with open_embedded(data, grace=0) as held:
+        client = redis.Redis.from_url(held.endpoints.redis_url.get_secret_value())
+        assert client.ping()
+        client.close()
+        run(answers(held.endpoints))
+        return round(time.perf_counter() - began, 3)
+
+
+async def answers(ends: Endpoints) -> None:
+    graph = GraphStore(ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database)
+    await graph.ping()
+    await graph.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,128 @@
+"""Nodes and edges a second through Bolt: four writers, whose books' people come again in every chapter.
+
+    python bench/upserts.py [--chapters 1200] [--writers 4] [--outside]
+
+Each writer is a process of its own, like a node, and writes its share of the chapters in groups of 40, in
+fenced transactions, after an unmeasured round on other books. Prints one JSON object:
+
+    rows_per_s       nodes and edges sent through Bolt, all repeated ones too, each writer a book of its own
+    one_book_per_s   the same with one book for all, whose fence lets one writer in at a time
+    known_per_s      as a node does it, which sends nothing twice: rows of its chapters
+
+With ``--outside`` on the Neo4j that NEO4J_URI names, else on an embedded ArcadeDB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import random
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from itertools import islice
+
+from books import chapters
+from kit import graph_place, run, tell
+
+from kgnb.extract import reply
+from kgnb.llm import imitation
+from kgnb.model import Chapter, ExtractionRow, Graph, Novel, TaskConfig
+from kgnb.settle import chapter_graph
+from kgnb.store import graph as store
+from kgnb.store.places import GraphPlace
+
+GROUP = 40
+"""Chapters in one transaction, as a node writes them."""
+HEAD_START = 1.0
+"""Seconds in which all writers get ready."""
+
+Took = tuple[float, float, int]
+"""When a writer began and ended (epoch seconds), and its rows."""
+
+
+def main() -> None:
+    args = arguments()
+    spawn = multiprocessing.get_context("spawn")
+    with graph_place(args.outside) as place, ProcessPoolExecutor(args.writers, spawn) as pool:
+        run(prepare(place))
+        share = args.chapters // args.writers
+
+        def rate(books: list[int], *, remember: bool = False) -> tuple[int, int]:
+            """Rows a second of writers of these books, and rows of one chapter."""
+            jobs = [(place, book, n * share, share, remember) for n, book in enumerate(books)]
+            took = list(pool.map(write, jobs))
+            rows = sum(count for _, _, count in took)
+            seconds = max(end for _, end, _ in took) - min(begin for begin, _, _ in took)
+            return round(rows / seconds), round(rows / share / args.writers)
+
+        base = random.randrange(10**6, 10**9)
+        each = list(range(base, base + args.writers))
+        rate([book + 100 for book in each])  # the engine's first statements are ten times slower
+        several, rows = rate(each)
+        one, _ = rate([base + 50] * args.writers)
+        known, _ = rate([book + 200 for book in each], remember=True)
+    tell(
+        {
+            "chapters": args.chapters,
+            "rows_a_chapter": rows,
+            "rows_per_s": several,
+            "one_book_per_s": one,
+            "known_per_s": known,
+        }
+    )
+
+
+async def prepare(place: GraphPlace) -> None:
+    graph = place.open()
+    await graph.prepare()
+    await graph.close()
+
+
+def write(job: tuple[GraphPlace, int, int, int, bool]) -> Took:
+    """One writer's share: ``count`` chapters of ``book`` from ``first`` on."""
+    place, book, first, count, remember = job
+    store.MOST_KNOWN = 50_000 if remember else 0
+    graphs = [chapter(book, number, text) for number, text in enumerate(texts(first, count), first + 1)]
+    groups = [graphs[i : i + GROUP] for i in range(0, count, GROUP)]
+    begin, end = run(send(place, book, groups))
+    return begin, end, sum(len(g.nodes) + len(g.edges) for g in graphs)
+
+
+async def send(place: GraphPlace, book: int, groups: list[list[Graph]]) -> tuple[float, float]:
+    graph = place.open()
+    number = await graph.settle_number(book)
+    time.sleep(HEAD_START)
+    begin = time.time()
+    for group in groups:
+        await graph.project(book, group, number=number, check=lambda: True)
+    end = time.time()
+    await graph.close()
+    return begin, end
+
+
+def texts(first: int, count: int) -> list[str]:
+    """Chapters of a book of one cast; each writer has others of them."""
+    return list(islice(chapters(3000), first, first + count))
+
+
+def chapter(book: int, number: int, text: str) -> Graph:
+    """What a chapter of 3,000 characters gives."""
+    found = reply.parse(imitation.answer(text), provider="bench").extraction
+    place = Chapter(book * 10_000 + number, book, number, f"第{number}章", len(text))
+    row = ExtractionRow(1, book, place.id, number, "", "", found, "bench", "bench", 1)
+    return chapter_graph(Novel(book, f"书{book}"), place, row, (), TaskConfig())
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--chapters", type=int, default=1_200, help="of all writers together, in each round")
+    parser.add_argument("--writers", type=int, default=4, help="processes")
+    parser.add_argument("--outside", action="store_true", help="on NEO4J_URI")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
