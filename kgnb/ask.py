@@ -28,6 +28,7 @@ from kgnb.gate import Gate
 from kgnb.health import Health
 from kgnb.llm.cache import CachedReply, ReplyCache, reply_key
 from kgnb.model import Extraction, Flag, Lang, NameEntry, Novel, Provider, Task, TaskConfig, Usage
+from kgnb.naming import Decided
 from kgnb.pool import CpuPool
 from kgnb.providers import Providers
 from kgnb.store.renew import UNLEASED, Lease
@@ -54,6 +55,8 @@ class TaskInfo:
     config: TaskConfig
     provider: Provider
     model: str
+    by_hand: Decided = field(default_factory=Decided)
+    """What had been decided about the novel's names when the task was opened."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,7 @@ class ChapterWorker:
                 raise LeaseLost("node.lease_lost")
         else:
             recorded()
-        graph = chapter_graph(info.novel, work.chapter, row, info.names, info.config)
+        graph = chapter_graph(info.novel, work.chapter, row, info.names, info.config, info.by_hand)
         projection = _Projection(claim, info.novel.id, graph)
         written = await self._stores.health.patiently(
             "bolt", lambda: self._projections.do(projection), lost=self._lost(claim)

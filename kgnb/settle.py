@@ -52,14 +52,21 @@ def _glance(doubts: Doubts, row: ExtractionRow) -> Glance:
 
 
 def chapter_graph(
-    novel: NovelFacts, chapter: Chapter, row: ExtractionRow, names: Sequence[NameEntry], config: TaskConfig
+    novel: NovelFacts,
+    chapter: Chapter,
+    row: ExtractionRow,
+    names: Sequence[NameEntry],
+    config: TaskConfig,
+    by_hand: Decided | None = None,
 ) -> Graph:
     """What one row adds to the graph while its task runs; settle replaces it by the exact graph.
 
     People who stand neither in the chapter nor in the name table are left to settle.
     """
     doubts = Doubts()
-    builder = Builder(novel, names, config, [_glance(doubts, row)], only=every_name(row.extraction))
+    by_hand = by_hand or Decided()
+    only = by_hand.names.union(every_name(row.extraction))
+    builder = Builder(novel, names, config, [_glance(doubts, row)], by_hand, only=only)
     builder.leave_out(doubts, _none)
     builder.add(chapter, SettleRow(row))
     return builder.graph(whole=False)

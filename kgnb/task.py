@@ -19,6 +19,7 @@ from kgnb.chapter import Stores
 from kgnb.errors import GraphConflict, KgnbError, LeaseLost, ServiceDown
 from kgnb.health import FIRST_WAIT, LONGEST_WAIT
 from kgnb.model import ChapterStatus, Lang, NameEntry, Provider, Task, TaskStatus
+from kgnb.naming import decided
 from kgnb.pool import CpuPool
 from kgnb.providers import Providers, asked_by, model_of
 from kgnb.rehearsal import rehearsing
@@ -109,6 +110,7 @@ class TaskKeeper:
             config=config,
             provider=answering,
             model=model or model_of(answering, config),
+            by_hand=decided(await ledger.decisions(novel.id)),
         )
         self._infos[(task.id, queue)] = info
         return info

@@ -25,7 +25,7 @@ from kgnb.model import (
     NameEntry,
     TaskConfig,
 )
-from kgnb.naming import Decided
+from kgnb.naming import Decided, Decision, decided
 from kgnb.settle import SettleRow, chapter_graph, event_id, novel_graph
 from kgnb.who import glance
 
@@ -573,6 +573,15 @@ def test_nothing_is_made_of_nothing() -> None:
     graph = novel_graph(NOVEL, [], [], [], TaskConfig())
     assert list(graph.nodes) == [("Novel", "1")]
     assert node(graph, "Novel", "1").properties["task_id"] == []
+
+
+def test_a_chapter_heeds_what_was_decided_before() -> None:
+    table = [NameEntry("刘备", ("玄德",), mentions=9), NameEntry("使君", ("刘公",), mentions=2)]
+    by_hand = decided(
+        [Decision(1, "merge", ("刘备", "使君")), Decision(2, "split", ("张虎", "小虎"), chapters=(1, 1))]
+    )
+    one = row(1, {"characters": people("刘公", "张虎")})
+    assert characters(chapter_graph(NOVEL, chapter(1), one, table, TaskConfig(), by_hand)) == {"刘备", "小虎"}
 
 
 @pytest.mark.parametrize("seed", range(20))
