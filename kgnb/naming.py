@@ -6,6 +6,7 @@ it contradicts. Pure.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -89,8 +90,7 @@ def decided(decisions: Iterable[Decision]) -> Decided:
 
 def _merge(found: Decided, decision: Decision) -> None:
     first, *others = decision.names
-    groups = [_reach(found.together, name) for name in decision.names]
-    mine = frozenset().union(*groups)
+    mine = _reach(found.together, *decision.names)
     found.apart = {p: i for p, i in found.apart.items() if not mine.issuperset(p)}
     found.together |= {pair(first, other): decision.id for other in others if other != first}
     for name in mine & found.parted.keys():
@@ -111,14 +111,17 @@ def _split(found: Decided, decision: Decision) -> None:
     found.called = [own, *(name for name in found.called if name not in leaving)]
 
 
-def _reach(together: Iterable[Pair], name: str) -> frozenset[str]:
-    """The names that decisions make one with ``name``, itself included."""
-    pairs = list(together)
-    found, grown = {name}, True
-    while grown:
-        before = len(found)
-        found.update(n for p in pairs if found.intersection(p) for n in p)
-        grown = len(found) > before
+def _reach(together: Iterable[Pair], *names: str) -> frozenset[str]:
+    """The names that decisions make one with any of ``names``, themselves included."""
+    near: dict[str, list[str]] = defaultdict(list)
+    for one, other in together:
+        near[one].append(other)
+        near[other].append(one)
+    found, todo = set(names), list(names)
+    for name in todo:  # grows while it is gone through
+        more = [other for other in near.get(name, ()) if other not in found]
+        found.update(more)
+        todo += more
     return frozenset(found)
 
 
