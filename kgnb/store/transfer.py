@@ -31,9 +31,10 @@ from kgnb.model import (
 )
 from kgnb.naming import Decision
 from kgnb.store import tables as t
-from kgnb.store.books import extend_names, read_names, take_up_book
+from kgnb.store.books import take_up_book
 from kgnb.store.catalog import read_kinds
 from kgnb.store.chapters import lock_tasks
+from kgnb.store.nametable import extend_names, read_names
 from kgnb.store.naming import take_up_decisions
 from kgnb.store.record import insert_rows
 from kgnb.store.sql import Row, Sql, storable
