@@ -273,7 +273,12 @@ class Gate:
         with mapped(self._queue.where):
             return await self._breaker.states([p.name for p in providers if not p.is_rules])
 
+    async def told(self) -> None:
+        """Waits until all nodes know what this one has been telling them: before its connections close."""
+        await asyncio.gather(*self._telling)
+
     async def flush(self) -> None:
         """Writes down what was spent since the last time. Raises ServiceDown."""
+        await self.told()
         await self._purse.flush()
         await self._rates.flush()

@@ -62,6 +62,16 @@ def _reaches_services(item: pytest.Item) -> bool:
     return bool(used) or any(hasattr(module, name) for name in _REACHES_SERVICES)
 
 
+@pytest.fixture(autouse=True)
+def _own_language() -> Iterator[None]:
+    """What a test says in another language stays with it."""
+    from kgnb.texts import language, use_language
+
+    before = language()
+    yield
+    use_language(before)
+
+
 @dataclass(frozen=True)
 class Bolt:
     uri: str

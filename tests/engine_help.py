@@ -81,9 +81,10 @@ def processes(data: Path) -> list[ProcessId]:
     return [ProcessId(at["pid"], at["start"]) for at in found if at]
 
 
-def engine_of(data: Path, name: str) -> ProcessId:
-    at = read_note(DataFolder(data.resolve()))["engines"][name]
-    return ProcessId(at["pid"], at["start"])
+def engine_of(data: Path, name: str) -> ProcessId | None:
+    """The engine that the folder's note names; None while there is no note."""
+    at = read_note(DataFolder(data.resolve())).get("engines", {}).get(name)
+    return ProcessId(at["pid"], at["start"]) if at else None
 
 
 def within(seconds: float, condition: Callable[[], object]) -> bool:

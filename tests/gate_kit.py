@@ -65,4 +65,5 @@ async def asking(
         yield Asking(gate, client, health, purse, queue, shared)
     finally:
         await client.close()
+        await gate.told()
         await queue.close()

@@ -24,11 +24,12 @@ from pydantic import SecretStr
 from run_help import Place, llm
 
 from kgnb import picture
+from kgnb.deciding import Names
 from kgnb.errors import ReplyUnparsable, RequestRejected
 from kgnb.extract import evidence, prompt, reply
 from kgnb.llm.client import Client
 from kgnb.llm.dryrun import DryRun
-from kgnb.model import Graph, GraphEdge, GraphNode, Provider, TaskConfig
+from kgnb.model import Graph, GraphEdge, GraphNode, Novel, Provider, TaskConfig
 from kgnb.store.cypher import KEYS
 from kgnb.widgets.graph import draw
 
@@ -239,7 +240,7 @@ def test_the_still_picture_is_valid_and_inert(graph: Graph) -> None:
 
 
 def test_the_panels_tab_shows_text(graph: Graph, tmp_path: Path) -> None:
-    drawn = draw(graph, "<b>书</b>", tmp_path / "page.html")
+    drawn = draw(graph, Names(Novel(1, "<b>书</b>"), [], []), "", "<b>书</b>", tmp_path / "page.html")
     assert harmless(drawn.people)
     assert harmless(drawn.still)
     assert "&lt;img src=x" in drawn.people
