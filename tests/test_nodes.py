@@ -63,7 +63,8 @@ def test_two_nodes_share_a_book_to_its_end(nodes: Cluster, tmp_path: Path) -> No
     assert len(set(each[0]) | set(each[1])) == len(each[0]) + len(each[1]) == 200  # each chapter once
     # The share on a quiet machine, 40 to 60 %, is what bench/fanout.py measures.
     assert all(60 <= len(mine) <= 140 for mine in each), [len(mine) for mine in each]
-    both_busy = [a > 0 and b > 0 for a, b in samples[5:]]
+    begun = next(i for i, (a, b) in enumerate(samples) if a and b)  # on a busy machine one hears of it later
+    both_busy = [a > 0 and b > 0 for a, b in samples[begun:]]
     assert sum(both_busy) >= 0.9 * len(both_busy), samples
     closed = [node for node in pair if f"Task {task}: completed" in node.log()]
     assert len(closed) == 1  # whoever finished the last chapter, once
