@@ -13,6 +13,7 @@ import io
 import json
 import logging
 import os
+import select
 import signal
 import sys
 import threading
@@ -62,6 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _logging(args, settings)
         with asyncio.Runner(loop_factory=new_loop) as runner:
             code: int = runner.run(args.command(args, settings))
+        sys.stdout.flush()  # here it can still be said what became of it
         return code
     except (KeyboardInterrupt, asyncio.CancelledError):  # Ctrl-C, and SIGTERM by _cancel_on
         _complain(say("cli.interrupted"))
@@ -69,9 +71,22 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KgnbError as error:
         _complain(str(error))
         return error.exit_code
-    except Exception:  # a bug of ours: it must not look like "finished with failed chapters" (exit 1)
+    except Exception as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            return OK
+        # A bug of ours: it must not look like "finished with failed chapters" (exit 1).
         log.exception(say("cli.broke"))
         return BROKE
+
+
+def _nobody_reads() -> bool:
+    """Whether it is stdout's pipe that broke (`… | head`), no connection; the rest then goes nowhere."""
+    stdout = select.poll()
+    stdout.register(sys.stdout, 0)
+    if not stdout.poll(0):  # a pipe without a reader has an error
+        return False
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return True
 
 
 def _complain(text: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import sys
 from collections.abc import Awaitable, Callable
@@ -49,7 +48,7 @@ def _show_json(found: dict[str, Any] | None, reason: str) -> None:
 
 
 async def watch(settings: Settings, *, as_json: bool) -> int:
-    """Shows it again and again until Ctrl-C, SIGTERM, or until nobody reads any more; that is exit code 0.
+    """Shows it again and again until Ctrl-C or SIGTERM; that is exit code 0.
 
     Raises what is wrong at the start; later outages are shown and waited out.
     """
@@ -57,9 +56,6 @@ async def watch(settings: Settings, *, as_json: bool) -> int:
     try:
         await _watch(settings, _show_json if as_json else screen.show)
     except asyncio.CancelledError:
-        return OK
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the rest has nowhere to go
         return OK
     finally:
         screen.leave()

@@ -2335,20 +2335,20 @@ TEXTS: dict[str, tuple[str, str]] = {
     "names.undone": ("已撤销 #{number}：{name}，{others}", "#{number} is undone: {name}, {others}"),
     "names.undone_before": ("#{number} 早已撤销", "#{number} was undone already"),
     "names.unknown": (
-        "这本书里没有“{name}”。是不是：{nearest}？用 kgnb names 查看所有名字。",
-        "Nobody in this book is called {name}. Did you mean {nearest}? See all names with kgnb names.",
+        "这本书里没有“{name}”。是不是：{nearest}？用 kgnb names 任务号 查看所有名字。",
+        "Nobody in this book is called {name}. Did you mean {nearest}? See all names with kgnb names TASK.",
     ),
     "names.unknown_all": (
-        "这本书里没有“{name}”。用 kgnb names 查看所有名字。",
-        "Nobody in this book is called {name}. See all names with kgnb names.",
+        "这本书里没有“{name}”。用 kgnb names 任务号 查看所有名字。",
+        "Nobody in this book is called {name}. See all names with kgnb names TASK.",
     ),
     "names.several": (
         "“{name}”可以是几个人：{people}。请写其中一个的名字。",
         "{name} may be several people: {people}. Give the name of one of them.",
     ),
     "names.itself": (
-        "“{name}”不能从自己身上拆出。请写它的别名（用 kgnb names 查看）。",
-        "{name} can't be split from itself. Give aliases of it (see kgnb names).",
+        "“{name}”不能从自己身上拆出。请写它的别名（用 kgnb names 任务号 查看）。",
+        "{name} can't be split from itself. Give aliases of it (see kgnb names TASK).",
     ),
     "names.too_many": (
         "一次最多 {most} 个名字。请分几次进行。",

@@ -164,3 +164,14 @@ class TestSecrets:
 
 def holding(folder: Path, secret: str) -> list[Path]:
     return [p for p in folder.rglob("*") if p.is_file() and secret.encode() in p.read_bytes()]
+
+
+def test_who_reads_no_further_is_no_failure(tmp_path: Path) -> None:
+    """`kgnb … | head`: the pipe is closed before anything is written."""
+    place = Place(tmp_path)
+    read, write = os.pipe()
+    os.close(read)
+    running = place.start("doctor", "--json", stdout=write)
+    os.close(write)
+    ran = running.ended()
+    assert (ran.code, ran.err) == (0, "")

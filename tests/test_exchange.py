@@ -16,6 +16,7 @@ import pytest
 from pydantic import SecretStr
 
 from kgnb import exchange
+from kgnb.cli import main
 from kgnb.errors import InputError
 from kgnb.model import Character, Extraction, Flag, Graph, GraphEdge, GraphNode, NameEntry, Provider
 
@@ -237,3 +238,9 @@ def test_files_follow_the_umask(tmp_path: Path) -> None:
     plain.write_text("x")
     written = exchange.write(Graph(), {}, tmp_path / "g.json", "json")
     assert written.stat().st_mode == plain.stat().st_mode
+
+
+def test_the_command_offers_every_format(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["export", "--help"])
+    assert "{" + ",".join(exchange.FORMATS) + "}" in "".join(capsys.readouterr().out.split())

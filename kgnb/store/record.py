@@ -80,17 +80,6 @@ class Record:
                 if key in found:
                     yield plain(found[key])
 
-    async def flag_counts(self, task_id: int) -> dict[str, int]:
-        """How many of the task's chapters carry each flag."""
-        e = t.extractions.c
-        query = sa.select(e.flags, sa.func.count()).where(e.task_id == task_id).group_by(e.flags)
-        rows = await self._sql.run(lambda c: c.execute(query).all(), write=False)
-        counts: dict[str, int] = defaultdict(int)
-        for flags, number in rows:
-            for flag in filter(None, flags.split(",")):
-                counts[flag] += number
-        return dict(sorted(counts.items()))
-
     def texts_blocking(self, novel_id: int) -> Iterator[str]:
         """The texts of the novel's chapters, a page at a time, for a caller that is in a thread."""
         k = t.chapters.c

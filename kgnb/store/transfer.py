@@ -46,6 +46,9 @@ VERSION = 1
 """Of the record in an export; a reader refuses newer ones."""
 
 
+MOST_DECISIONS = 10_000
+"""About a book's names, made by hand: far more than anybody makes, and few enough to settle with."""
+
 Int = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 """What a column of integers holds in every database."""
 
@@ -152,7 +155,9 @@ class Saved(_Saved):
     states: tuple[SavedState, ...] = ()
     extractions: tuple[SavedRow, ...] = ()
     names: tuple[Annotated[NameEntry, AfterValidator(_storable)], ...] = ()
-    decisions: tuple[Annotated[Decision, AfterValidator(_naive)], ...] = ()
+    decisions: Annotated[
+        tuple[Annotated[Decision, AfterValidator(_naive)], ...], Field(max_length=MOST_DECISIONS)
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True)
