@@ -57,8 +57,8 @@ def chapters(chars: int, *, cast: int = 300, per_chapter: int = 10, seed: int = 
 
 
 def write_novel(path: Path, count: int, chars: int, *, mark: str = "") -> None:
-    """Writes the first ``count`` of :func:`chapters`; ``mark``, at the end, makes it a book of its own."""
+    """Writes the first ``count`` of :func:`chapters`; ``mark`` at each one's end makes it a book of its
+    own: chapters that are alike would make it an edition of the last one."""
     with path.open("w", encoding="utf-8") as file:
         for text in itertools.islice(chapters(chars), count):
-            file.write(text + "\n\n")
-        file.write(mark)
+            file.write(f"{text}\n{mark}\n\n")
