@@ -38,7 +38,7 @@ class Person:
 
 @dataclass(slots=True)
 class Tie:
-    """All relations of two people, strongest first; ``a`` and ``b`` index :attr:`Cast.people`."""
+    """All relations of two people, the most telling first; ``a`` and ``b`` index :attr:`Cast.people`."""
 
     a: int
     b: int
@@ -85,6 +85,16 @@ def number(value: object, default: float = 0.0) -> float:
     return default
 
 
+def _says(edge: GraphEdge) -> float:
+    """How much an edge says about what two people are to each other: however often they meet, brothers are
+    brothers first."""
+    return (
+        number(edge.properties.get("strength"), 5) * _VAGUE
+        if group_of(edge.type) == "other"
+        else edge_weight(edge)
+    )
+
+
 def _is_tie(edge: GraphEdge) -> bool:
     return edge.source[0] == "Character" == edge.target[0] and edge.source != edge.target
 
@@ -120,7 +130,7 @@ def _ties(graph: Graph, places: Mapping[NodeKey, int]) -> list[Tie]:
             a, b = sorted((places[edge.source], places[edge.target]))
             found.setdefault((a, b), Tie(a, b, 0.0)).edges.append(edge)
     for tie in found.values():
-        tie.edges.sort(key=lambda e: (-edge_weight(e), e.type, e.source))
+        tie.edges.sort(key=lambda e: (-_says(e), e.type, e.source))
         tie.weight = sum(edge_weight(e) for e in tie.edges)
     return sorted(found.values(), key=lambda t: (-t.weight, t.a, t.b))
 

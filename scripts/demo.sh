@@ -21,3 +21,9 @@ mkdir -p "$OUT"
 echo "3/3 拆书 building the graph …" >&2
 .venv/bin/kgnb build "$OUT/三国演义.txt" --title 三国演义 --author 罗贯中 --provider rules \
   --data "$OUT/data" -o "$OUT/graph.html"
+
+cat >&2 <<EOF
+
+用浏览器打开 open in a browser: $(realpath "$OUT")/graph.html
+自己的书 your own book: source .venv/bin/activate && kgnb build 我的小说.txt -o graph.html
+EOF

@@ -2,14 +2,19 @@
 
 That program always speaks to https://api.kaggle.com, so this is an HTTPS proxy which answers for that host
 with a certificate of its own: nothing in the program is patched, and nothing leaves the machine.
+
+``python tests/kaggle_stub.py FOLDER COMMAND…`` runs a command with the server in its environment.
 """
 
 from __future__ import annotations
 
 import datetime
 import json
+import os
 import socketserver
 import ssl
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -183,3 +188,17 @@ def _certificate(folder: Path) -> tuple[Path, Path]:
     (folder / "ca.pem").write_bytes(public)
     (folder / "server.pem").write_bytes(private + public)
     return folder / "ca.pem", folder / "server.pem"
+
+
+def main(folder: Path, *command: str) -> int:
+    """Runs a command that pushes one notebook; 1 where it didn't, or wanted to speak to another host."""
+    with kaggle_stub(folder) as stub:
+        stub.files = {"kgnb-report.html": b"<!doctype html><title>kgnb</title>"}
+        code = subprocess.run(command, env={**os.environ, **stub.env(folder)}).returncode
+        pushed = [len(body["text"]) for body in stub.pushes()]
+        print(f"notebooks pushed, in bytes: {pushed}; other hosts asked for: {stub.strangers}")
+        return code or int(len(pushed) != 1 or bool(stub.strangers))
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), *sys.argv[2:]))

@@ -164,8 +164,8 @@ def test_every_command_in_the_text_is_one(page: Path) -> None:
 
 
 PROGRAMS = {
-    *("kgnb", "export", "pip", "python", "python3", "cp", "install", "bash"),
-    *("docker", "systemctl", "journalctl", "ollama", "pip-audit"),
+    *("kgnb", "export", "source", "pip", "python", "python3", "cp", "install", "bash"),
+    *("docker", "systemctl", "journalctl", "jupyter", "ollama", "pip-audit"),
 }
 """What a page may ask a reader to run."""
 
@@ -210,6 +210,7 @@ def test_files_of_the_checkout_that_a_page_names_exist(page: Path) -> None:
 
 NOT_SETTINGS = {
     *("KGNB_SECRETS_DATASET", "KGNB_SOURCE"),  # a notebook's own
+    "KGNB_SCREENSHOTS",  # shot_help.py
     *(
         "REDIS_PASSWORD_FILE",
         "DB_PASSWORD_FILE",
@@ -299,6 +300,29 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert to.exists(), target
         if anchor:
             assert anchor in anchors(to), target
+
+
+IMAGE = re.compile(r"!\[([^\]]+)\]\(([^)\s]+)\)")
+"""With words for those who can't see it."""
+
+
+def test_every_image_is_shown_somewhere_and_there() -> None:
+    """Links to a picture don't count: a page shows it, or it is none of the documents'."""
+    shown = [
+        (page.parent / target).resolve()
+        for page in PAGES
+        for _, target in IMAGE.findall(FENCE.sub("", text_of(page)))
+    ]
+    kept = [path for path in (ROOT / "docs").iterdir() if path.suffix in {".png", ".svg", ".jpg", ".gif"}]
+    assert len(shown) > 3
+    assert sorted(set(shown)) == sorted(kept)
+    assert [path.name for path in kept if path.stat().st_size > 150_000] == []
+
+
+def test_no_image_goes_without_words() -> None:
+    for page in PAGES:
+        bare = FENCE.sub("", text_of(page))
+        assert bare.count("![") == len(IMAGE.findall(bare)), page.name
 
 
 def test_every_page_is_listed_and_begins_with_a_summary() -> None:

@@ -1,4 +1,5 @@
-"""The panel in JupyterLab, clicked through in Chromium as a person would. Pictures are left in .artifacts."""
+"""The panel in JupyterLab, clicked through in Chromium as a person would. Pictures are left in .artifacts,
+the documents' own where shot_help says."""
 
 from __future__ import annotations
 
@@ -12,8 +13,10 @@ from typing import Any
 
 import lab_help
 import pytest
+import shot_help
 from lab_help import ARTEFACTS, CELL, Lab, open_notebook, run_all, run_cell, tab
-from run_help import ROOT, STORY, Place, llm, novel
+from run_help import ROOT, Place, llm, novel
+from shot_help import Shelf
 
 CANARY = "canary-5be20c9417"
 PANEL = f"{CELL}:has(.kgnb-panel)"
@@ -60,6 +63,21 @@ def picture(page: Any, name: str) -> None:
     panel.screenshot(path=ARTEFACTS / f"panel-{name}.png")
 
 
+def document(page: Any, place: Place, name: str, until: Any = None) -> None:
+    """A picture for the documents: the panel, down to ``until`` where that is given."""
+    panel = page.locator(PANEL).first
+    shot_help.dress(page, panel, place.path)
+    page.mouse.move(5, 5)  # no button is pointed at
+    panel.evaluate("e => e.scrollIntoView()")
+    time.sleep(0.4)
+    shot_help.unclipped(panel)
+    box = panel.bounding_box()
+    if until is not None:
+        last = until.bounding_box()
+        box["height"] = last["y"] + last["height"] + 8 - box["y"]
+    shot_help.keep(page.screenshot(clip=box), name, place.path, width=1000)
+
+
 def percent(page: Any) -> float:
     """How far the first task's bar is."""
     style = page.locator(f"{PANEL} .kgnb-bar i").first.get_attribute("style") or ""
@@ -68,15 +86,19 @@ def percent(page: Any) -> float:
 
 def test_a_person_runs_the_worker_notebook(place: Place) -> None:
     shutil.copy(ROOT / "notebooks" / "worker.ipynb", place.path)
-    with llm(latency=0.6) as server, lab_help.page(height=1500) as page:
+    shelf = shot_help.shelf(place.path)
+    with llm(latency=0.6) as server, lab_help.page(width=1430, height=1500) as page:
         env = {place.mark: "1", "KGNB_DATA": str(place.data), "KGNB_PRICES": "=2/8", **server.env()}
+        env["KG_WORKER_NODE_NAME"] = "laptop"
         lab = Lab(place.path, **env)
         try:
             _shown(page, lab)
             _connected(page)
-            _busy_book(page, place)
+            _busy_book(page, place, shelf)
             _waits_for_a_cell(page)
-            _story_and_its_graph(page, lab)
+            _known_book(page, place, shelf)
+            _its_graph(page, place, shelf)
+            _its_page(page, place, shelf)
             _left_and_come_back(page, lab)
             _stopped(page)
         except BaseException:
@@ -119,13 +141,15 @@ def _connected(page: Any) -> None:
     says(page, "运行中")
 
 
-def _busy_book(page: Any, place: Place) -> None:
+def _busy_book(page: Any, place: Place, shelf: Shelf) -> None:
     """A book from the person's machine: its bar moves, stops and goes on."""
     tab(page, "运行")
     panel = page.locator(PANEL).first
+    book = novel(place.path / "长篇.txt", shelf.chapters)
+    book.write_text(book.read_text("utf-8").replace("第1部演义", "云州演义", 1), "utf-8")
     with page.expect_file_chooser() as chooser:
         click(page, "选择文件")
-    chooser.value.set_files(novel(place.path / "长篇.txt", 70))
+    chooser.value.set_files(book)
     panel.locator("button:has-text('(1)')").wait_for()
     click(page, "提交")
     says(page, "已排队为任务")
@@ -156,28 +180,52 @@ def _waits_for_a_cell(page: Any) -> None:
     told.wait_for(state="detached", timeout=10_000)
 
 
-def _story_and_its_graph(page: Any, lab: Lab) -> None:
+def _known_book(page: Any, place: Place, shelf: Shelf) -> None:
     panel = page.locator(PANEL).first
-    panel.locator("input[placeholder*='book.txt']").fill(str(STORY))
+    panel.locator("input[placeholder*='book.txt']").fill(str(shelf.known))
     panel.locator(".kgnb-box select:visible").first.select_option(label="rules")
     click(page, "提交")
-    panel.locator(".kgnb-task:has-text('青石渡'):has-text('已完成')").wait_for(timeout=30_000)
+    done = panel.locator(f".kgnb-task:has-text('{shelf.title}'):has-text('已完成')")
+    done.wait_for(timeout=120_000)
+    document(page, place, "panel")
     for words, name in (("提供方", "providers"), ("实况", "live"), ("日志", "log")):
         tab(page, words)
         time.sleep(0.4)
         picture(page, name)
+
+
+def _its_graph(page: Any, place: Place, shelf: Shelf) -> None:
+    panel = page.locator(PANEL).first
     tab(page, "图谱")
-    panel.locator("select:visible").first.select_option(label="青石渡 · 2")
+    panel.locator("select:visible").first.select_option(label=f"{shelf.title} · 2")
     click(page, "显示")
     frame = panel.frame_locator("iframe")
-    frame.locator("text=陆青禾").first.wait_for(timeout=20_000)
+    frame.locator(f"text={shelf.hero}").first.wait_for(timeout=20_000)
     link = panel.locator("a:has-text('graph-2.html')")
     address = link.evaluate("a => a.href")
     with urllib.request.urlopen(f"{address}{'&' if '?' in address else '?'}token={lab_help.TOKEN}") as answer:
         assert b"cytoscape" in answer.read()
     picture(page, "graph")
+    frame.locator("#search").fill(shelf.hero)
+    frame.locator("#search").press("Enter")
+    frame.locator(f"#panel h2:has-text('{shelf.hero}')").wait_for()
+    frame.locator("#fit").click()
+    time.sleep(0.4)  # until it stands still
+    document(page, place, "panel-graph", until=panel.locator("iframe"))
     click(page, "静态")
     panel.locator("img[src^='data:image/svg']").wait_for()
+
+
+def _its_page(page: Any, place: Place, shelf: Shelf) -> None:
+    """The page that the panel wrote, opened as a file."""
+    one = page.context.browser.new_page()
+    one.set_viewport_size({"width": 1280, "height": 860})
+    one.goto((place.path / "graph-2.html").as_uri())
+    one.wait_for_selector("body[data-ready]")
+    assert shelf.hero in one.inner_text("#panel")
+    time.sleep(0.4)
+    shot_help.keep(one.screenshot(), "graph", place.path, width=1280)
+    one.close()
 
 
 def _left_and_come_back(page: Any, lab: Lab) -> None:
