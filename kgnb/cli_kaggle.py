@@ -106,12 +106,13 @@ def _described(args: argparse.Namespace, source: Path | None) -> tuple[Metadata,
     )
     meta: Metadata = dict(read_metadata(at / METADATA)) if at else dict(TEMPLATE)
     meta["id"] = str(meta.get("id", ""))
-    blank = meta["id"].startswith(f"{NOBODY}/") and at != source  # the template as it comes
+    theirs = at is not None and at == source  # an installed kgnb has neither
+    blank = meta["id"].startswith(f"{NOBODY}/") and not theirs  # the template as it comes
     if args.notebook or blank or at is None:
         code = parcel.notebook_path(args.notebook or DEFAULT_NOTEBOOK)
     else:
         code = at / str(meta.get("code_file", ""))
-    if args.title or blank or (args.notebook and at != source):
+    if args.title or blank or (args.notebook and not theirs):
         title = args.title or f"kgnb {code.stem}"
         meta |= {"title": title, "id": f"{meta['id'].partition('/')[0]}/{slug_of(title)}"}
     meta["code_file"] = CODE

@@ -195,8 +195,8 @@ def main(folder: Path, *command: str) -> int:
     with kaggle_stub(folder) as stub:
         stub.files = {"kgnb-report.html": b"<!doctype html><title>kgnb</title>"}
         code = subprocess.run(command, env={**os.environ, **stub.env(folder)}).returncode
-        pushed = [len(body["text"]) for body in stub.pushes()]
-        print(f"notebooks pushed, in bytes: {pushed}; other hosts asked for: {stub.strangers}")
+        pushed = {body["slug"]: len(body["text"]) for body in stub.pushes()}
+        print(f"pushed, in bytes: {pushed}; other hosts asked for: {stub.strangers}")
         return code or int(len(pushed) != 1 or bool(stub.strangers))
 
 

@@ -29,6 +29,8 @@ from run_help import ROOT, Place, Ran, environment
 
 import kgnb
 from kgnb import kaggle, parcel
+from kgnb.cli import _parser
+from kgnb.cli_kaggle import _described
 from kgnb.errors import InputError, KgnbError, ServiceDown, ServiceRefused
 from kgnb.kaggle import Kaggle, Status
 from kgnb.parcel import Wheel
@@ -243,6 +245,17 @@ class TestSecrets:
 class TestMetadata:
     def test_the_template_is_the_repositorys(self) -> None:
         assert json.loads((ROOT / "kernel-metadata.json").read_text("utf-8")) == kaggle.TEMPLATE
+
+    @pytest.mark.parametrize("installed", [False, True])
+    def test_a_notebook_is_pushed_under_its_own_name(
+        self, installed: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if installed:  # without a checkout around it
+            monkeypatch.setattr(parcel, "checkout", lambda: None)
+        path = str(ROOT / "notebooks" / "worker.ipynb")
+        meta, code = _described(_parser().parse_args(["kaggle", "push", "--notebook", path]), None)
+        assert code == Path(path)
+        assert (meta["title"], meta["id"]) == ("kgnb worker", f"{kaggle.NOBODY}/kgnb-worker")
 
     def test_good(self) -> None:
         kaggle.check_metadata(META)
