@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import random
@@ -18,6 +19,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from warm_help import Warm
 
 from kgnb.llm.dryrun import DryRun, Stats
 from kgnb.store.cypher import TIMES
@@ -109,6 +112,11 @@ def environment(**more: str) -> dict[str, str]:
     return {**bare, "PYTHONPATH": str(ROOT), "COLUMNS": "100"} | more
 
 
+@functools.cache
+def warm() -> Warm:
+    return Warm(environment())
+
+
 @dataclass
 class Place:
     """A folder to run commands in: data and whatever they write lie below it."""
@@ -128,12 +136,28 @@ class Place:
         running: type[Running] | None = None,
         **options: Any,
     ) -> Running:
-        command = [sys.executable, "-m", "kgnb", *map(str, args), "--data", str(self.data)]
-        given = {self.mark: "1", **self.env, **(env or {})}
-        return (running or Running)(command, environment(**given), self.path, **options)
+        command = [sys.executable, "-m", "kgnb", *self._words(args)]
+        return (running or Running)(command, self._environment(env), self.path, **options)
 
     def run(self, *args: str | Path, env: dict[str, str] | None = None, timeout: float = 60) -> Ran:
-        return self.start(*args, env=env).ended(timeout)
+        """A command from beginning to end; forked, unless what it is given asks for an interpreter anew."""
+        given = self._environment(env)
+        if not warm().takes(given):
+            return self.start(*args, env=env).ended(timeout)
+        began = time.monotonic()
+        running = warm().start(self._words(args), given, self.path)
+        try:
+            code, out, err = running.communicate(timeout)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            raise AssertionError(f"still running after {timeout} s\n{running.communicate()}") from None
+        return Ran(code, out, err, time.monotonic() - began)
+
+    def _words(self, args: Sequence[str | Path]) -> list[str]:
+        return [*map(str, args), "--data", str(self.data)]
+
+    def _environment(self, env: dict[str, str] | None) -> dict[str, str]:
+        return environment(**{self.mark: "1", **self.env, **(env or {})})
 
     def build(self, book: Path, *args: str | Path, env: dict[str, str] | None = None) -> dict[str, Any]:
         """The figures of a build that succeeded."""
