@@ -31,8 +31,8 @@ finish() {
   [[ -z $LLM_PID ]] || kill "$LLM_PID" 2>/dev/null || true
   [[ ! -d $KGNB_SERVICES_DIR ]] || "$CLONE/scripts/services.sh" stop 2>/dev/null || true
   if ((code != 0)); then
-    tail -n 30 "$LOG" >&2
-    echo "walk: failed at: $STEP" >&2
+    tail -n 30 "$LOG" >&3
+    echo "walk: failed at: $STEP" >&3
     code=1
   fi
   [[ -n $KEEP ]] || rm -rf "$WORK"
@@ -127,6 +127,7 @@ mkdir -p "$WORK"
 chmod 755 "$WORK" # MariaDB has a user of its own
 [[ ! -e $CLONE ]] || { echo "walk: $CLONE is there already: give another folder" >&2; exit 2; }
 : >"$LOG"
+exec 3>&2 # a step that fails leaves with its words still going to the log
 trap finish EXIT
 trap 'exit 1' INT TERM
 
