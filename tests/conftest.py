@@ -31,14 +31,15 @@ _turn: list[object] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--part``: the tests that empty shared services, or those that don't: the two may run side by side."""
-    parser.addoption("--part", choices=("services", "rest"))
+    """``--part``: tests of whole nodes on servers, others that empty servers, or the rest. The three may run
+    side by side, the first two each on servers of its own."""
+    parser.addoption("--part", choices=("nodes", "services", "rest"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leaves out what belongs to the other part."""
     if part := config.getoption("--part"):
-        kept = [item for item in items if _reaches_services(item) is (part == "services")]
+        kept = [item for item in items if _part(item) == part]
         config.hook.pytest_deselected(items=list(set(items) - set(kept)))
         items[:] = kept
 
@@ -54,6 +55,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     file = lock.open("a")
     _turn.append(file)
     fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def _part(item: pytest.Item) -> str:
+    if hasattr(getattr(item, "module", None), "cluster"):
+        return "nodes"
+    return "services" if _reaches_services(item) else "rest"
 
 
 def _reaches_services(item: pytest.Item) -> bool:
