@@ -168,9 +168,9 @@ def table_lines(bench: Bench, quick: bool) -> Iterator[str]:
         yield line(row, *found)
 
 
-def figures(script: str, *words: str) -> dict[str, Any]:
-    """What a benchmark printed."""
-    command = [sys.executable, str(HERE / script), *words]
+def figures(script: str, *words: str, python: str = sys.executable) -> dict[str, Any]:
+    """What a benchmark printed; nothing when it failed."""
+    command = [python, "-W", "ignore", str(HERE / script), *words]
     ran = subprocess.run(command, env=environment(outside=True), stdout=subprocess.PIPE, text=True)
     if ran.returncode:
         print(f"{script}: exit {ran.returncode}", file=sys.stderr)

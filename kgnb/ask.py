@@ -27,6 +27,7 @@ from kgnb.extract.written import as_written
 from kgnb.gate import Gate
 from kgnb.health import Health
 from kgnb.llm.cache import CachedReply, ReplyCache, reply_key
+from kgnb.llm.client import Completion
 from kgnb.model import Extraction, Flag, Lang, NameEntry, Novel, Provider, Task, TaskConfig, Usage
 from kgnb.naming import Decided
 from kgnb.pool import CpuPool
@@ -176,24 +177,9 @@ class Asker:
         raise AssertionError("unreachable")
 
     async def _request(self, request: Prompt, key: str, info: TaskInfo, parts: _Parts) -> Answer:
-        async with self._gate.turn(info.provider):
-            await self._may_ask(parts.lease)
-            return await self._asked(request, key, info, parts)
-
-    async def _may_ask(self, lease: Lease) -> None:
-        """No call is begun whose reply may be somebody else's by then, or could not be stored."""
-        while self._health.is_down("redis", "sql") or not lease.lives():
-            if lease.lost():
-                raise LeaseLost("node.lease_lost")
-            await asyncio.sleep(OUTAGE_LOOK_SECONDS)
-
-    async def _asked(self, request: Prompt, key: str, info: TaskInfo, parts: _Parts) -> Answer:
         spent = Usage()
         try:
-            # As it is known now: its key or address may have changed since the task was opened.
-            now = self._providers.find(info.provider.key) or info.provider
-            client = self._providers.client(now)
-            done = await self._gate.ask(client, request, info.model, lost=parts.lease.lost)
+            done = await self._completion(request, info, parts.lease)
             spent = done.usage
             parsed = reply.parse(done.text, provider=info.provider.name)
         except ProviderError as error:
@@ -205,6 +191,20 @@ class Asker:
         entry = CachedReply(key, info.provider.name, info.model, done.text, info.task.id, done.usage)
         await self._health.patiently("sql", lambda: self._stores.do(entry))
         return _answer(parsed, request, done.text, done.usage)
+
+    async def _completion(self, request: Prompt, info: TaskInfo, lease: Lease) -> Completion:
+        async with self._gate.turn(info.provider):
+            await self._may_ask(lease)
+            # As it is known now: its key or address may have changed since the task was opened.
+            client = self._providers.client(self._providers.find(info.provider.key) or info.provider)
+            return await self._gate.ask(client, request, info.model, lost=lease.lost)
+
+    async def _may_ask(self, lease: Lease) -> None:
+        """No call is begun whose reply may be somebody else's by then, or could not be stored."""
+        while self._health.is_down("redis", "sql") or not lease.lives():
+            if lease.lost():
+                raise LeaseLost("node.lease_lost")
+            await asyncio.sleep(OUTAGE_LOOK_SECONDS)
 
     async def _look_up(self, wanted: Sequence[tuple[str, int]]) -> Sequence[str | None]:
         found = await self._cache.get([key for key, _ in wanted], [task_id for _, task_id in wanted])

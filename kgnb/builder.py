@@ -130,6 +130,8 @@ class Builder:
 
     def leave_out(self, doubts: Doubts, stands: Stands) -> None:
         """Leaves out the people that stand nowhere in the book."""
+        if not doubts:
+            return
         counted = [e for e in self._spelling.entries() if e.mentions and e.kind == "Character"]
         known = {form for entry in counted for form in (entry.name, *entry.aliases)}
         self._nowhere = doubts.nowhere(self._person, known, stands)

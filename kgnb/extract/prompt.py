@@ -160,6 +160,8 @@ def _known(chunk: str, names: Sequence[NameEntry], room: int, lang: Lang) -> str
     told: list[str] = []
     letters = set(chunk)  # most forms that the chunk lacks are ruled out by their letters
     for entry in names:
+        if not entry.aliases and not letters.issuperset(entry.name):
+            continue
         word = _told(chunk, letters, entry)
         if not word or len(word) > room:
             continue

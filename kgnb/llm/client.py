@@ -1,8 +1,6 @@
-"""Asks an LLM: one client a provider, one connection pool, every outcome a class of the error tree.
+"""Asks an LLM: one client a provider, every outcome a class of the error tree.
 
-The ``openai`` SDK carries all requests, Anthropic's too, over its own HTTP library; it makes no retries of
-its own (``max_retries=0``), so that what is counted, awaited and paid for is decided here. Its errors hold
-the request with its key: none of them is ever chained to ours.
+One class for every endpoint: what differs is a dialect (dialect.py), and how often is asked is decided here.
 """
 
 from __future__ import annotations
@@ -10,23 +8,10 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
-
-from openai import (
-    DEFAULT_CONNECTION_LIMITS,
-    APIConnectionError,
-    APIError,
-    APIStatusError,
-    APITimeoutError,
-    AsyncOpenAI,
-    DefaultAsyncHttpxClient,
-    Timeout,
-)
 
 from kgnb.errors import (
     ProviderDown,
@@ -39,14 +24,9 @@ from kgnb.errors import (
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.dialect import Answer, Form, dialect_of
 from kgnb.llm.faults import Refusal, Rejected, fault
+from kgnb.llm.http import CONNECT_SECONDS, Http, NoAnswer, Unreadable
 from kgnb.model import Provider, Usage
 
-CONNECT_SECONDS = 10.0
-"""A reachable endpoint accepts a connection well within this."""
-KEEP_SECONDS = 55.0
-"""Idle connections are dropped before servers and proxies do (60 s and more)."""
-MAX_BODY = 8_000_000
-"""Bytes of an answer that are read: 1,000 times an honest one."""
 MAX_WAIT = 30.0
 """Seconds between two tries; an endpoint that wants a longer pause is down."""
 
@@ -89,7 +69,8 @@ class Client:
         self._forms: dict[str, Form] = {}
         self._host = urlsplit(base_url).hostname or ""
         self._path = self._dialect.path(base_url)
-        self._sdk = _sdk(base_url, self._dialect.headers(checked_key(provider)), timeout, connections)
+        self._models_url = f"{base_url}/models"
+        self._http = Http(base_url, self._dialect.headers(checked_key(provider)), connections)
 
     async def ask(
         self,
@@ -124,24 +105,24 @@ class Client:
         down: ProviderDown | None = None
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                await self._sdk.get("models", cast_to=object)
-        except (APITimeoutError, TimeoutError):
+                await self._http.get(self._models_url)
+        except TimeoutError:
             down = self._down("provider.timeout", seconds=round(CONNECT_SECONDS), tries=1)
-        except APIConnectionError as error:
-            if not isinstance(error.__cause__, _TooLargeError):
-                down = self._down("provider.unreachable", host=self._host, tries=1)
-        except (APIError, ValueError, _TooLargeError):
-            return  # a status, an odd body: something answers
+        except NoAnswer:
+            down = self._down("provider.unreachable", host=self._host, tries=1)
+        except Unreadable:
+            return  # an odd body: something answers
         if down is not None:
-            raise down  # here, where no error that holds the key is its context
+            raise down
 
     async def models(self) -> list[str]:
         """Names of the models that the endpoint lists; none where it lists nothing. Asks no model."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                found = await self._sdk.get("models", cast_to=object)
-        except (APIError, ValueError, TimeoutError, _TooLargeError):
+                answer = await self._http.get(self._models_url)
+        except (TimeoutError, NoAnswer, Unreadable):
             return []  # a list is a courtesy: many endpoints have none
+        found = answer.data if answer.status < 300 else None
         items = found.get("data") if isinstance(found, dict) else None
         names = (
             (item.get("id") for item in items if isinstance(item, dict)) if isinstance(items, list) else ()
@@ -150,7 +131,7 @@ class Client:
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._sdk.close()
+        await self._http.close()
 
     def _complete(self, answer: Answer) -> Answer:
         if answer.end == "refused":
@@ -201,29 +182,25 @@ class Client:
         self, body: dict[str, Any], model: str, meter: _Meter, attempt: int
     ) -> tuple[Answer | ProviderError, float | None]:
         """One HTTP request's answer or error, and the seconds that the endpoint asks to wait."""
-        data: Any = None
-        refusal: Refusal | None = None
         try:
             async with asyncio.timeout(self._timeout):
-                data = await self._sdk.post(self._path, body=body, cast_to=object)
-        except APIStatusError as error:
-            refusal = Refusal(error.status_code, error.body, error.response.headers)
-        except (APITimeoutError, TimeoutError):
+                got = await self._http.post(self._path, body)
+        except TimeoutError:
             return self._down("provider.timeout", seconds=round(self._timeout), tries=attempt), None
-        except APIConnectionError as error:
-            if isinstance(error.__cause__, _TooLargeError):
-                meter.finished()
-                return self._garbled(), None
+        except NoAnswer:
             return self._down("provider.unreachable", host=self._host, tries=attempt), None
-        except (_TooLargeError, APIError, ValueError):
+        except Unreadable:
             meter.finished()
             return self._garbled(), None
-        if refusal is None:
-            answer = self._dialect.answer(data)
+        refusal: Refusal | None = None
+        if got.status < 300:
+            answer = self._dialect.answer(got.data)
             if answer is not None and answer.end != "failed":
                 meter.finished(answer.usage)
                 return answer, None
-            refusal = _hidden_refusal(data) if answer is None else Refusal(502)
+            refusal = _hidden_refusal(got.data) if answer is None else Refusal(502)
+        else:
+            refusal = Refusal(got.status, got.data, got.headers)
         meter.finished()
         if refusal is None:
             return self._garbled(), None
@@ -295,63 +272,3 @@ def checked_key(provider: Provider) -> str:
         # Sent all the same, the HTTP library's error would quote it.
         raise SettingsError("provider.bad_key", provider=provider.name)
     return key
-
-
-# --- the HTTP client ----------------------------------------------------------------------------------------
-
-
-def _sdk(base_url: str, auth: Any, timeout: float, connections: int) -> AsyncOpenAI:
-    async def sign(request: Any) -> None:
-        # Here and not as an SDK option: the SDK logs its options, and knows no way but Bearer.
-        request.headers.pop("authorization", None)
-        request.headers.update(auth)
-
-    pool = DefaultAsyncHttpxClient(
-        limits=type(DEFAULT_CONNECTION_LIMITS)(
-            max_connections=connections,
-            max_keepalive_connections=connections,
-            keepalive_expiry=KEEP_SECONDS,
-        ),
-        follow_redirects=False,  # a redirect would carry the key to another host
-        headers={"Accept-Encoding": "identity"},  # replies are small; a compressed one hides its size
-        event_hooks={"request": [sign], "response": [_bound]},
-    )
-    return AsyncOpenAI(
-        api_key="-",
-        base_url=base_url,
-        max_retries=0,
-        timeout=Timeout(timeout, connect=min(CONNECT_SECONDS, timeout), pool=None),
-        http_client=pool,
-    )
-
-
-class _TooLargeError(Exception):
-    """An answer that no LLM gives."""
-
-
-class _Bounded:
-    """An answer's byte stream that ends in an error beyond MAX_BODY."""
-
-    def __init__(self, inner: Any) -> None:
-        self._inner = inner
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
-        async for piece in self._inner:
-            size += len(piece)
-            if size > MAX_BODY:
-                raise _TooLargeError
-            yield piece
-
-    async def aclose(self) -> None:
-        await self._inner.aclose()
-
-
-async def _bound(response: Any) -> None:
-    # The SDK brings httpx or httpx2 by its version; the stream must be of the class that one checks for.
-    response.stream = _bounded_type(type(response).__module__.partition(".")[0])(response.stream)
-
-
-@lru_cache
-def _bounded_type(library: str) -> Any:
-    return type("_BoundedStream", (_Bounded, sys.modules[library].AsyncByteStream), {})

@@ -245,7 +245,7 @@ def _url(secret: SecretStr) -> sa.URL:
 
 def _sqlite_connected(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # the driver must not begin by itself: _sqlite_begin does
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-16000"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}").close()
     connection.create_function("kgnb_sha256", 1, schema.sha256, deterministic=True)
 

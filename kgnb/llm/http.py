@@ -1,0 +1,197 @@
+"""HTTP to an LLM's endpoint: JSON there and back, bounded; nothing is tried again here.
+
+aiohttp's errors hold the request with its key: none of them leaves this module, nor is one ever the cause or
+context of what does.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import sys
+import urllib.request
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+from yarl import URL
+
+from kgnb import __version__
+from kgnb.errors import SettingsError
+
+CONNECT_SECONDS = 10.0
+"""A reachable endpoint accepts a connection well within this."""
+KEEP_SECONDS = 55.0
+"""Idle connections are dropped before servers and proxies do (60 s and more)."""
+MAX_BODY = 8_000_000
+"""Bytes of an answer that are read: 1,000 times an honest one."""
+
+_GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
+"""zlib's value for "tell by the data which of the two it is"."""
+
+
+class NoAnswer(Exception):
+    """Nothing answered: no connection, or one that ended before the answer did."""
+
+
+class Unreadable(Exception):
+    """An answer that no LLM gives: beyond :data:`MAX_BODY`, or a success that is no JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of any status; ``data`` is its JSON, or its text where a refusal has none."""
+
+    status: int
+    data: Any
+    headers: Mapping[str, str]
+
+
+class Http:
+    """Requests with the headers ``auth``, at most ``connections`` at a time; belongs to the event loop it is
+    first used on. Whoever asks sets the time limit.
+
+    Proxies are those of the environment (HTTPS_PROXY, ALL_PROXY, NO_PROXY) or of the system. Raises
+    SettingsError where that is a SOCKS proxy.
+    """
+
+    def __init__(self, base_url: str, auth: Mapping[str, str], connections: int) -> None:
+        self._headers = {
+            **auth,
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",  # replies are small; a compressed one hides its size
+            "User-Agent": f"kgnb/{__version__}",
+        }
+        self._connections = connections
+        self._proxy = proxy_of(base_url)
+        self._tls = _trusted() if base_url.startswith("https:") else True
+        self._opened: aiohttp.ClientSession | None = None
+
+    async def get(self, url: str) -> Answer:
+        """Raises NoAnswer, Unreadable."""
+        return await self._request("GET", url, None)
+
+    async def post(self, url: str, body: Mapping[str, Any]) -> Answer:
+        """The answer to ``body`` as JSON.
+
+        Raises NoAnswer, Unreadable.
+        """
+        return await self._request("POST", url, json.dumps(body, ensure_ascii=False).encode())
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        if self._opened is not None:
+            await self._opened.close()
+
+    async def _request(self, method: str, url: str, data: bytes | None) -> Answer:
+        try:
+            # A redirect would carry the key to another host.
+            async with self._session().request(
+                method, self._url(url), data=data, proxy=self._proxy, allow_redirects=False
+            ) as got:
+                raw = await _read(got)
+                status, headers = got.status, {k.lower(): v for k, v in got.headers.items()}
+        except TimeoutError:
+            raise
+        except (aiohttp.ClientError, OSError, ValueError):
+            raw = None
+        if raw is None:
+            raise NoAnswer
+        return Answer(status, _parsed(_inflated(raw, headers), status), headers)
+
+    def _url(self, url: str) -> URL:
+        """Without a login where there is a key: HTTP has one header for both."""
+        found = URL(url, encoded=True)
+        return found.with_user(None) if found.user and "Authorization" in self._headers else found
+
+    def _session(self) -> aiohttp.ClientSession:
+        if self._opened is None:
+            self._opened = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(
+                    limit=self._connections, keepalive_timeout=KEEP_SECONDS, ssl=self._tls
+                ),
+                headers=self._headers,
+                cookie_jar=aiohttp.DummyCookieJar(),
+                auto_decompress=False,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+            )
+        return self._opened
+
+
+async def _read(got: aiohttp.ClientResponse) -> bytes:
+    """The body; one byte more than is allowed tells that it is too long."""
+    body = bytearray()
+    async for piece in got.content.iter_any():
+        body += piece
+        if len(body) > MAX_BODY:
+            got.close()
+            return bytes(MAX_BODY + 1)
+    return bytes(body)
+
+
+def _inflated(raw: bytes, headers: Mapping[str, str]) -> bytes:
+    """The body as it was before a server compressed it that wasn't asked to."""
+    if headers.get("content-encoding", "identity") not in ("gzip", "deflate"):
+        return raw
+    try:
+        return zlib.decompressobj(_GZIP_OR_ZLIB).decompress(raw, MAX_BODY + 1)
+    except zlib.error:
+        return b""
+
+
+def _parsed(raw: bytes, status: int) -> Any:
+    if len(raw) > MAX_BODY:
+        raise Unreadable
+    try:
+        return json.loads(raw)
+    except (ValueError, RecursionError):
+        if status < 300:
+            raise Unreadable from None
+    return raw.decode("utf-8", "replace")
+
+
+# --- what the machine says of the way there -----------------------------------------------------------------
+
+
+def proxy_of(url: str) -> str | None:
+    """The proxy that the environment or the system names for ``url``; never one for this machine itself.
+
+    Raises SettingsError for a SOCKS proxy.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if _is_here(host) or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy:
+        return None
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    if urlsplit(proxy).scheme not in ("http", "https"):
+        raise SettingsError("provider.socks")
+    return proxy
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The certificates that this machine trusts; read once for all providers."""
+    told = any(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+    if sys.platform in ("darwin", "win32") and not told:
+        import truststore
+
+        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    return ssl.create_default_context()
