@@ -1,6 +1,6 @@
 """All benchmarks, one after the other, in one table: scripts/bench.sh runs it.
 
-    python bench/table.py [--quick] [--only WORD]
+    python bench/table.py [--quick] [--only WORD] [--peers]
 
 Columns: the embedded engines, and the real servers that REDIS_HOST, DB_HOST and NEO4J_URI name (left out
 where they aren't set; Redis is emptied, the others are written to). The last whole run is kept in
@@ -114,6 +114,13 @@ BENCHES = (
         ),
     ),
     Bench(
+        "records.py",
+        "",
+        "--chapters 1000",
+        "er",
+        (Row("chapters a second through SQL alone, 4 writers", "chapters_per_s"),),
+    ),
+    Bench(
         "idle.py",
         "",
         "--seconds 6",
@@ -152,6 +159,8 @@ def main() -> None:
             lines += table_lines(bench, args.quick)
     if args.only in "quality.py":
         lines += rules_lines()
+    if args.peers:
+        lines += peer_lines(args.quick)
     text = "\n".join(lines)
     print(text)
     if not args.quick and not args.only:
@@ -208,6 +217,14 @@ def rules_lines() -> Iterator[str]:
             yield line(row, float(speeds[row.key]))
 
 
+def peer_lines(quick: bool) -> Iterator[str]:
+    """Other programs on the same chapters and server, by the Python that KGNB_BENCH_PEERS names."""
+    words = ["--chapters", "60"] if quick else ["--chapters", "240"]
+    found = figures("peers.py", *words, python=os.environ.get("KGNB_BENCH_PEERS", sys.executable))
+    for name, ratio in found.items():
+        yield line(Row(f"{name}: wall ÷ ideal, 60 in flight, nothing stored", name), ratio)
+
+
 def facts() -> str:
     """When and on what it ran; nothing that names the machine."""
     pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
@@ -230,6 +247,7 @@ def arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="small sizes; nothing is kept")
+    parser.add_argument("--peers", action="store_true", help="other programs too, those that are installed")
     parser.add_argument("--only", default="", metavar="WORD", help="scripts whose name has it")
     return parser.parse_args()
 
