@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
@@ -288,3 +289,15 @@ def test_groups_hold_every_type_once() -> None:
     assert sorted(grouped) == sorted(CHARACTER_RELATIONS)
     assert list(RELATION_GROUPS) == ["family", "love", "hierarchy", "friendship", "enmity", "other"]
     assert (group_of("SPOUSE"), group_of("SWORN_BROTHER")) == ("family", "other")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_both_ways_of_finding_a_letters_place_agree(seed: int) -> None:
+    rng = random.Random(seed)
+    plain = "".join(rng.choices("刘备曹操，。“”\n　 aBc9_-．", k=200))
+    assert evidence._is_plain(plain)
+    runs, each = evidence._Runwise(plain), evidence._Letterwise(plain)
+    assert runs.plain == each.plain
+    assert [runs.place(i) for i in range(len(runs.plain))] == [each.place(i) for i in range(len(each.plain))]
+    for odd in "劉ﬁßéＡ½㍿":  # another script, two letters in one, accents, full width
+        assert not evidence._is_plain(plain + odd)

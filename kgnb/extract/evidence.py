@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Collection, Iterable
+from functools import cache
+from itertools import accumulate
 from typing import TypeVar
 
 from kgnb.alias import is_generic
@@ -31,6 +34,7 @@ _GAP = re.compile(r"…+|\.{3,}|。{3,}|·{3,}|\[[^\]]*\]")
 _BRACKETS = re.compile(r"[（(][^（）()]*[）)]")
 _PARTS = re.compile(r"[\s·•・‧.=＝\-–]+")
 _WORD = re.compile(r"[\w'’]+")
+_RUN = re.compile(r"[^\W_]+")
 
 
 class _Letters(dict[int, str]):
@@ -50,13 +54,55 @@ def letters(text: str) -> str:
     return text.translate(_LETTERS)
 
 
+class _Letterwise:
+    """A text's letters, and where in the text each stands."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._places: list[int] = []
+        self.plain = letters(text)
+
+    def place(self, at: int) -> int:
+        """Position in the text of the letter at position ``at`` of ``plain``."""
+        if not self._places:
+            self._places = [i for i, c in enumerate(self._text) for _ in _LETTERS[ord(c)]]
+        return self._places[at]
+
+
+class _Runwise:
+    """The same for a text that is its own letters but for case and the marks between: run by run, at a third
+    of the time."""
+
+    def __init__(self, text: str) -> None:
+        runs = list(_RUN.finditer(text))
+        self.plain = "".join([run[0] for run in runs]).casefold()
+        self._starts = [run.start() for run in runs]
+        self._ends = list(accumulate(run.end() - run.start() for run in runs))  # in plain
+
+    def place(self, at: int) -> int:
+        """Position in the text of the letter at position ``at`` of ``plain``."""
+        run = bisect_right(self._ends, at)
+        return self._starts[run] + at - (self._ends[run - 1] if run else 0)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether each character is one letter, itself but for case, or none."""
+    return all(map(_is_own_letter, set(text)))
+
+
+@cache
+def _is_own_letter(character: str) -> bool:
+    own = character.casefold() if character.isalnum() else ""
+    return len(own) <= 1 and _LETTERS[ord(character)] == own
+
+
 class Page:
     """A text made ready for looking things up: 0.1 ms for 3,000 characters, then 5 to 10 µs a quote."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._plain = letters(text)
-        self._places: list[int] = []
+        self._letters = _Runwise(text) if _is_plain(text) else _Letterwise(text)
+        self._plain = self._letters.plain
         self._words: frozenset[str] | None = None
 
     def quote(self, said: str) -> str:
@@ -91,9 +137,7 @@ class Page:
 
     def _standing(self, at: int, plain: str, said: str) -> str:
         """The text's own spelling of the letters from ``at``, with the marks around it that were quoted."""
-        if not self._places:
-            self._places = [i for i, c in enumerate(self._text) for _ in _LETTERS[ord(c)]]
-        start, end = self._places[at], self._places[at + len(plain) - 1] + 1
+        start, end = self._letters.place(at), self._letters.place(at + len(plain) - 1) + 1
         before, after = _marks(said), _marks(reversed(said))
         while before and start and _is_mark(self._text[start - 1]):
             start, before = start - 1, before - 1
@@ -120,7 +164,7 @@ class Page:
 
 
 def _weight(plain: str) -> int:
-    return len(plain) + sum(not c.isascii() for c in plain)
+    return 2 * len(plain) - len(plain.encode("ascii", "ignore"))
 
 
 def _marks(characters: Iterable[str]) -> int:
