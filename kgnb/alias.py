@@ -44,6 +44,7 @@ _ARTICLE = re.compile(
 )
 
 
+@lru_cache(maxsize=8_192)
 def is_generic(name: str) -> bool:
     """Whether ``name`` is a word for many people (父亲, 老爷, the captain) and so never joins two names."""
     name = fold(_ARTICLE.sub("", name)).lower()

@@ -55,6 +55,7 @@ class Spelling:
         return renamed(found, self.of)
 
 
+@lru_cache(maxsize=8_192)
 def folded(name: str) -> str:
     """The form in which the spellings of one name are alike."""
     return fold(name).casefold().removeprefix("the ")

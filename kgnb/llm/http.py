@@ -7,7 +7,6 @@ context of what does.
 from __future__ import annotations
 
 import json
-import os
 import ssl
 import sys
 import urllib.request
@@ -189,8 +188,8 @@ def _is_here(host: str) -> bool:
 @cache
 def _trusted() -> ssl.SSLContext:
     """The certificates that this machine trusts; read once for all providers."""
-    told = any(os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
-    if sys.platform in ("darwin", "win32") and not told:
+    paths = ssl.get_default_verify_paths()  # SSL_CERT_FILE and SSL_CERT_DIR, else OpenSSL's own
+    if sys.platform == "darwin" and not (paths.cafile or paths.capath):
         import truststore
 
         return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
