@@ -122,6 +122,11 @@ def test_short_forms_act_for_whom_was_named_before() -> None:
     assert [c.name for c in before.characters] == ["关羽"]
 
 
+def test_a_quote_does_not_begin_with_the_mark_that_ends_the_sentence_before() -> None:
+    found = rules.extract("众人曰：“善！”刘备见了关羽。", lang="zh", names=ZH)
+    assert [r.evidence for r in found.relations] == ["刘备见了关羽。"]
+
+
 def test_evidence_is_a_short_quote_from_the_chapter() -> None:
     text = "那日天色将晚，" * 12 + "刘备同着关羽走入帐中，" + "众人都不言语，" * 12 + "散了。"
     (tie,) = rules.extract(text, lang="zh", names=ZH).relations

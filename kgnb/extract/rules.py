@@ -247,6 +247,9 @@ def _framed(
     )
 
 
+_CLOSERS = "”’」』）》】〉 "  # after a sentence's end they still belong to it, not to the next
+
+
 def _quote(text: str, ends: Sequence[int], start: int, end: int) -> str:
     """The sentence around ``start``-``end`` if it is short, else a cut of it that holds the start."""
     k = bisect_right(ends, start)
@@ -255,4 +258,4 @@ def _quote(text: str, ends: Sequence[int], start: int, end: int) -> str:
     if stop - begin > EVIDENCE:
         begin = max(begin, min(start, end - EVIDENCE) if end - start <= EVIDENCE else start)
         stop = min(stop, begin + EVIDENCE)
-    return text[begin:stop].strip()
+    return text[begin:stop].strip().lstrip(_CLOSERS)
