@@ -29,6 +29,10 @@ import os
 import kgnb.embedded.process as process
 process.host_id = lambda: os.environ["FAR_MACHINE"]
 """
+IDLE_KILL = 5
+"""Every how many kills the node may be one that hasn't asked for anything yet."""
+PATIENCE = 6
+"""Times of ``kill_every`` that a kill waits until the node that came last has asked for something."""
 COMPLETE = ("ok", "broken")
 """Outcomes that hold a usable reply: "broken" can be mended."""
 
@@ -45,7 +49,7 @@ class Plan:
     retry_after: float = 1.0
     faults: Faults = FAULTS
     lease: float = 5.0
-    kill_every: float = 2.0
+    kill_every: float = 2.0  # at least
     outages: tuple[tuple[str, float], ...] = (("redis", 0.15), ("mariadb", 0.4), ("neo4j", 0.65))
     down: float = 1.0  # at least
     flush_at: float = 2.0  # share of the chapters done at which Redis loses everything; above 1: never
@@ -274,13 +278,23 @@ class _Day:
         return self._place.start_node(name, self._plan.slots, **env)
 
     def _kill_and_replace(self) -> None:
-        due = time.monotonic()
-        while not self._over.wait(max(0.0, due + self._plan.kill_every - time.monotonic())):
-            due += self._plan.kill_every
-            node = self._random.choice(self._place.living)
+        replaced: Node | None = None
+        while not self._over.wait(self._plan.kill_every):
+            # On a slow machine dozens would be killed while they start, and for nothing. Now and then one is;
+            # and an outage, when nobody asks, is no time without kills.
+            for _ in range(PATIENCE):
+                if replaced is None or self._has_asked(replaced) or self._over.wait(self._plan.kill_every):
+                    break
+            living = self._place.living
+            if len(self._killed) % IDLE_KILL:
+                living = [node for node in living if self._has_asked(node)] or living
+            node = self._random.choice(living)
             self._killed[node.life] = node.kill9()
             self._note(f"killed {node.life}")
-            self._start(self._random.choice([node.name, self._new_name()]))
+            replaced = self._start(self._random.choice([node.name, self._new_name()]))
+
+    def _has_asked(self, node: Node) -> bool:
+        return any(one.life == node.life for one in self._witness.asked)
 
     # --- outages
 

@@ -20,19 +20,19 @@ from kgnb.llm.dryrun import Faults
 from kgnb.store.queue import Ask, Claim, Queue
 
 LEASE = 3.0
+PLAN = Plan(chapters=(72, 48), kill_every=1.0)
 
 
 @pytest.fixture(scope="module")
 def good(tmp_path_factory: pytest.TempPathFactory) -> GoodDay:
-    return good_day(tmp_path_factory.mktemp("good"), Plan())
+    return good_day(tmp_path_factory.mktemp("good"), PLAN)
 
 
 class TestBadDay:
     @pytest.mark.timeout(400)
     def test_ends_as_a_good_one(self, tmp_path: Path, good: GoodDay) -> None:
         stoppable()
-        plan = Plan()
-        figures = bad_day(tmp_path, plan, good)
+        figures = bad_day(tmp_path, PLAN, good)
         print(figures.line())
         check(figures)
         assert figures.kills >= 5
@@ -41,12 +41,12 @@ class TestBadDay:
             figures.outcomes.get(fault, 0) for fault in ("rate_429", "rate_500", "truncated", "broken")
         )
         assert figures.again_unforced == 0
-        assert figures.again <= figures.kills * plan.slots
+        assert figures.again <= figures.kills * PLAN.slots
 
     @pytest.mark.timeout(200)
     def test_redis_is_not_the_record(self, tmp_path: Path, good: GoodDay) -> None:
         plan = Plan(
-            chapters=Plan.chapters[:1],
+            chapters=PLAN.chapters[:1],
             nodes=2,
             latency=0.2,
             faults=Faults(truncated=0.05),
