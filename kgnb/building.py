@@ -68,6 +68,7 @@ class BuildResult:
     requests: int
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int
     seconds: float
 
     def as_dict(self) -> dict[str, object]:
@@ -360,6 +361,7 @@ async def summary(app: App, what: Plan, seconds: float, worked: Sequence[int] = 
         requests=spent.requests,
         prompt_tokens=spent.prompt_tokens,
         completion_tokens=spent.completion_tokens,
+        cached_tokens=spent.cached_tokens,
         seconds=round(seconds, 2),
     )
 

@@ -39,6 +39,12 @@ async def _cost(args: argparse.Namespace, settings: Settings) -> int:
     return OK
 
 
+_COLUMNS = (
+    *("col_provider", "col_model"),
+    *(">col_requests", ">col_prompt", ">col_cached", ">col_reply", ">col_price", ">col_cost"),
+)
+
+
 def _lines(found: dict[str, Any]) -> list[str]:
     head = say(
         "cost.head",
@@ -47,20 +53,16 @@ def _lines(found: dict[str, Any]) -> list[str]:
         completed=found["completed"],
         chapters=found["chapters"],
     )
-    names = (
-        "col_provider",
-        "col_model",
-        ">col_requests",
-        ">col_prompt",
-        ">col_reply",
-        ">col_price",
-        ">col_cost",
-    )
+    counts = ["requests", "prompt_tokens", "cached_tokens", "completion_tokens"]
+    names = [*_COLUMNS]
+    if not found["cached_tokens"]:
+        counts.remove("cached_tokens")
+        names.remove(">col_cached")
     rows = [[Cell.of(say(f"cost.{n.lstrip('>')}"), right=n.startswith(">")) for n in names]]
     for one in [*found["models"], {**found, "provider": say("cost.total"), "model": "", "price": None}]:
         price = "" if one["price"] is None else "/".join(f"{p:g}" for p in one["price"])
         cells = [one_line(one["provider"]), one_line(one["model"])]
-        numbers = [short(one[k]) for k in ("requests", "prompt_tokens", "completion_tokens")]
+        numbers = [short(one[k]) for k in counts]
         numbers += [price, "-" if one["cost"] is None else money(one["cost"])]
         rows.append([*map(Cell.of, cells), *(Cell.of(n, right=True) for n in numbers)])
     lines = [head, *table(rows, lambda text, _: text)]

@@ -15,10 +15,11 @@ from kgnb.store.figures import figures
 async def task_cost(app: App, task_id: int) -> dict[str, Any]:
     """The task's requests, tokens and money, as JSON-ready values; raises InputError when there is no task.
 
-    ``models``: a row for each provider and model, ``price`` (prompt, reply) of a million tokens; ``left``:
-    chapters still to do and what they will cost if they are like the others. Money is None where a price is
-    missing. Chapters that failed, and replies that were thrown away, are in `kgnb status`'s total of the
-    provider, not here: a task's cost is that of what it has.
+    ``models``: a row for each provider and model, ``price`` (prompt, reply) or (prompt, reply, cached prompt)
+    of a million tokens; ``cached_tokens`` are among the prompt's; ``left``: chapters still to do and what
+    they will cost if they are like the others. Money is None where a price is missing. Chapters that failed,
+    and replies that were thrown away, are in `kgnb status`'s total of the provider, not here: a task's cost
+    is that of what it has.
     """
     task = await find_task(app, task_id)
     found = (await figures(app.sql, [task_id]))[task_id]

@@ -128,6 +128,7 @@ def scaled(spent: Usage, part: int, whole: int) -> Usage:
         round(spent.requests * share),
         round(spent.prompt_tokens * share),
         round(spent.completion_tokens * share),
+        round(spent.cached_tokens * share),
     )
 
 

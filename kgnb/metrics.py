@@ -94,7 +94,7 @@ class Metrics:
             provider = self._providers.get(task_id)
             if provider is not None and spent != (before := self._counted.get(task_id, Usage())):
                 self._counted[task_id] = spent
-                self._usage[provider] = self._usage.get(provider, Usage()) + _less(spent, before)
+                self._usage[provider] = self._usage.get(provider, Usage()) + (spent - before)
 
     def close(self) -> None:
         """Stops listening."""
@@ -131,14 +131,6 @@ class Metrics:
 def _tokens(usage: Mapping[str, Usage]) -> dict[tuple[str, str], int]:
     prompt = {(p, "prompt"): u.prompt_tokens for p, u in usage.items()}
     return prompt | {(p, "completion"): u.completion_tokens for p, u in usage.items()}
-
-
-def _less(now: Usage, before: Usage) -> Usage:
-    return Usage(
-        now.requests - before.requests,
-        now.prompt_tokens - before.prompt_tokens,
-        now.completion_tokens - before.completion_tokens,
-    )
 
 
 # Values by label: the one label's value, or a tuple of all.

@@ -301,17 +301,30 @@ GAPS = (Flag.REFUSED, Flag.PARTIAL, Flag.EMPTY)
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What calls cost: finished HTTP requests to the provider, and tokens as it counted them."""
+    """What calls cost: finished HTTP requests to the provider, and tokens as it counted them.
+
+    ``cached_tokens``: those of the prompt's that came out of the provider's own cache, at a lower price.
+    """
 
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cached_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
             self.requests + other.requests,
             self.prompt_tokens + other.prompt_tokens,
             self.completion_tokens + other.completion_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
+
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(
+            self.requests - other.requests,
+            self.prompt_tokens - other.prompt_tokens,
+            self.completion_tokens - other.completion_tokens,
+            self.cached_tokens - other.cached_tokens,
         )
 
 

@@ -164,7 +164,8 @@ class Settings(BaseSettings):
     budget_days: int = Field(30, validation_alias="KGNB_BUDGET_DAYS", ge=1, le=3_660)
     """Calendar days in Beijing time, today among them, that a budget is for."""
     prices: str = Field("", validation_alias="KGNB_PRICES")
-    """Prices of a million tokens, prompt/reply: name=2/8 or name/model=2/8, comma-separated."""
+    """Prices of a million tokens, prompt/reply or prompt/reply/cached prompt: name=2/8, name/model=2/8/0.2,
+    comma-separated."""
     keys: str = Field("", validation_alias="KGNB_KEYS")
     """File of the API keys that were saved on request; empty = kgnb/keys.json among the user's settings."""
     config_home: str = Field("", validation_alias="XDG_CONFIG_HOME")
@@ -412,18 +413,19 @@ def _each(text: str) -> Mapping[str, float]:
     return amounts(text)
 
 
-def prices(text: str) -> dict[str, tuple[float, float]]:
-    """``"name=2/8"`` or ``"name/model=2/8"``: (prompt, reply) for a million tokens, by lower-case name.
+def prices(text: str) -> dict[str, tuple[float, ...]]:
+    """``"name=2/8"`` or ``"name/model=2/8/0.2"``: (prompt, reply), or (prompt, reply, cached prompt), for a
+    million tokens, by lower-case name.
 
-    Raises ValueError for anything but two numbers from 0 up, each name once.
+    Raises ValueError for anything but two or three numbers from 0 up, each name once.
     """
-    found: dict[str, tuple[float, float]] = {}
+    found: dict[str, tuple[float, ...]] = {}
     for part in filter(None, map(str.strip, text.split(","))):
         name, _, price = part.rpartition("=")
-        first, slash, second = price.partition("/")
-        if not slash:
-            raise ValueError("must be prompt/reply, like deepseek=2/8")
-        _put(found, name, (_positive(first, or_zero=True), _positive(second, or_zero=True)))
+        numbers = price.split("/")
+        if len(numbers) not in (2, 3):
+            raise ValueError("must be prompt/reply or prompt/reply/cached, like deepseek=2/8/0.2")
+        _put(found, name, tuple(_positive(number, or_zero=True) for number in numbers))
     return found
 
 

@@ -141,5 +141,6 @@ async def opened(app: App, one: Finished) -> BuildResult:
         requests=0,
         prompt_tokens=0,
         completion_tokens=0,
+        cached_tokens=0,
         seconds=0.0,
     )

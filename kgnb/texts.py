@@ -761,6 +761,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Can't listen on {host}:{port}: {reason}. Choose another --port, or 0 for a free one.",
     ),
     "dryrun.port_help": ("端口；0 = 自动选择", "port; 0 = a free one"),
+    "dryrun.prompt_cache": (
+        "重复的系统提示算作提示缓存命中",
+        "count a system message that came before as cached tokens",
+    ),
     "dryrun.retry_after": ("429 的 Retry-After 秒数", "seconds in a 429's Retry-After"),
     "dryrun.seed": ("故障的随机种子", "seed of the faults"),
     "dryrun.share": ("{fault} 故障所占比例，0 到 1", "share of requests with the fault {fault}, 0 to 1"),
@@ -1872,6 +1876,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     "cost.col_model": ("模型", "model"),
     "cost.col_requests": ("请求", "requests"),
     "cost.col_prompt": ("提示词元", "prompt tokens"),
+    "cost.col_cached": ("其中缓存命中", "of it cached"),
     "cost.col_reply": ("回复词元", "reply tokens"),
     "cost.col_price": ("单价（每百万）", "price (per million)"),
     "cost.col_cost": ("花费", "cost"),
@@ -1896,8 +1901,9 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Task {task} has no chapter done yet to reckon with. Estimate once a few are, or cancel it: kgnb cancel {task}",
     ),
     "cost.no_price": (
-        "要看金额，请设置单价，例如 KGNB_PRICES=deepseek=2/8（每百万词元的提示价/回复价）。",
-        "To see money, set prices: KGNB_PRICES=deepseek=2/8 (a million tokens, prompt/reply).",
+        "要看金额，请设置单价，例如 KGNB_PRICES=deepseek=2/8（每百万词元的提示价/回复价；缓存命中另有价时再加一段：2/8/0.2）。",
+        "To see money, set prices: KGNB_PRICES=deepseek=2/8 (a million tokens, prompt/reply; 2/8/0.2 where cached "
+        "prompt tokens have a price of their own).",
     ),
     "status.col_tokens": ("词元（提示+回复）", "tokens (in + out)"),
     "status.col_cost": ("花费", "cost"),

@@ -100,7 +100,7 @@ def row_of(work: ChapterWork, task_id: int, token: int, **more: object) -> Extra
         model="chat",
         token=token,
         flags=frozenset({Flag.REPAIRED, Flag.SPLIT}),
-        usage=Usage(2, 30, 40),
+        usage=more.pop("usage", Usage(2, 30, 40, 20)),
         chars=len(work.text),
         rejected=1,
         **more,

@@ -82,6 +82,21 @@ async def test_money_is_counted_by_the_models_prices(ledger: Ledger) -> None:
     assert error.key == "provider.budget_money"
 
 
+async def test_cached_tokens_have_a_price_of_their_own(ledger: Ledger) -> None:
+    budget = Budget(money={"": 2}, prices=prices("deepseek=2/8/0.2"))
+    purse = Purse(ledger, budget)
+    purse.spent(PROVIDER, "chat", Usage(1, 1_000_000, 0, 500_000))
+    purse.spent(PROVIDER, "chat", Usage(1, 1_000_000, 0, 1_000_000))
+    assert await reached(purse) is None  # 1 + 0.1 + 0.2
+    assert await reached(Purse(ledger, budget)) is None  # another node's, from the table
+    same = Purse(ledger, Budget(money={"": 2}, prices=prices("deepseek=2/8")))
+    assert await reached(same) is not None  # 4: nobody said that cached ones are cheaper
+    purse.spent(PROVIDER, "chat", Usage(1, 0, 87_500))  # 0.7
+    error = await reached(purse)
+    assert error is not None
+    assert error.key == "provider.budget_money"
+
+
 async def test_without_a_price_nothing_is_spent_under_a_budget_of_money(ledger: Ledger) -> None:
     purse = Purse(ledger, Budget(money={"": 10}, prices=prices("other=1/1,deepseek/chat=1/1")))
     assert await reached(purse) is None
@@ -107,17 +122,17 @@ async def test_what_is_spent_is_summed_by_model_and_day(ledger: Ledger) -> None:
     clock = Clock()
     purse = Purse(ledger, Budget(), clock)
     for _ in range(3):
-        purse.spent(PROVIDER, "chat", Usage(1, 10, 5))
+        purse.spent(PROVIDER, "chat", Usage(1, 10, 5, 4))
         await purse.flush()
     purse.spent(PROVIDER, "chat", Usage())
     clock.now = NOON + timedelta(hours=12)
-    purse.spent(PROVIDER, "聊" * 300, Usage(1, 2**31, 0))
+    purse.spent(PROVIDER, "聊" * 300, Usage(1, 2**31, 0, 2**31))
     await purse.flush()
     await purse.flush()
     day = NOON.date()
     assert await ledger.spending(day) == [
-        Spent("deepseek", "chat", day, Usage(3, 30, 15)),
-        Spent("deepseek", "聊" * 200, day + timedelta(days=1), Usage(1, 2**31, 0)),
+        Spent("deepseek", "chat", day, Usage(3, 30, 15, 12)),
+        Spent("deepseek", "聊" * 200, day + timedelta(days=1), Usage(1, 2**31, 0, 2**31)),
     ]
     assert len(await ledger.spending(day + timedelta(days=1))) == 1
 
@@ -257,9 +272,12 @@ def test_prices_by_provider_and_by_model() -> None:
     assert budget.price("A", "ORG/model") == (0, 1.5)
     assert budget.price("a", "other") == (2, 8)
     assert budget.price("b", "other") is None
+    assert prices("a=2/8/0.2,a/b=1/2/0") == {"a": (2, 8, 0.2), "a/b": (1, 2, 0)}
 
 
-@pytest.mark.parametrize("text", ["a", "a=1", "a=1/x", "a=-1/1", "a=1/2/3", "a=1/1,A=2/2", "a=inf/1"])
+@pytest.mark.parametrize(
+    "text", ["a", "a=1", "a=1/x", "a=-1/1", "a=1/2/3/4", "a=1/2/", "a=1/2/-1", "a=1/1,A=2/2", "a=inf/1"]
+)
 def test_malformed_prices_are_refused_by_name(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("KGNB_PRICES", text)
     with pytest.raises(SettingsError, match="KGNB_PRICES"):

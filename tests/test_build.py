@@ -17,7 +17,7 @@ from run_help import STORY, Llm, Place, llm, novel
 KEYS = [
     *("task_id", "novel_id", "status", "chapters", "completed", "failed", "skipped"),
     *("characters", "locations", "organizations", "events", "relations"),
-    *("chars", "requests", "prompt_tokens", "completion_tokens", "seconds"),
+    *("chars", "requests", "prompt_tokens", "completion_tokens", "cached_tokens", "seconds"),
 ]
 
 

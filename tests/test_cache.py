@@ -30,7 +30,7 @@ def cache(sql: Sql) -> ReplyCache:
 
 def entry(prompt: str, task_id: int, text: str = '{"characters": []}') -> CachedReply:
     key = reply_key("DeepSeek", "chat", prompt)
-    return CachedReply(key, "DeepSeek", "chat", text, task_id, Usage(1, 2, 3))
+    return CachedReply(key, "DeepSeek", "chat", text, task_id, Usage(1, 2, 3, 1))
 
 
 async def make_task(sql: Sql, task_id: int, status: str, *, settled: int, pending: bool = False) -> None:

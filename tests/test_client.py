@@ -173,7 +173,7 @@ async def test_what_is_sent_to_anthropic(path: str) -> None:
     async with Scripted((200, json.dumps(answer), {})) as llm:
         c = client(llm.url.removesuffix("/v1") + path, name="Claude")
         p = ask_for()
-        assert await c.ask(p, "claude-x") == Completion('{"events": []}', Usage(1, 9, 3))
+        assert await c.ask(p, "claude-x") == Completion('{"events": []}', Usage(1, 9, 3, 4))
         await c.close()
     first, headers, body = llm.seen[0]
     assert first == "POST /v1/messages HTTP/1.1"

@@ -31,6 +31,36 @@ def test_money_is_tokens_times_their_price(place: Place) -> None:
     text = place.run("cost", "1", "--lang", "en", env=priced).out
     assert "6 of 6 chapters" in text
     assert "2/8" in text
+    assert "cached" not in text
+
+
+def test_cached_tokens_are_shown_and_cost_their_own_price(tmp_path: Path) -> None:
+    priced = {"KGNB_PRICES": "dryrun=200/800/20"}
+    book = novel(tmp_path / "book.txt", 6)
+    with llm(prompt_cache=True) as server:
+        one = Place(tmp_path, server.env() | priced)
+        estimated = one.run("build", book, "--provider", "dryrun", "--estimate", "--json").json
+        built = one.build(book, "--provider", "dryrun")
+    found = one.run("cost", "1", "--json").json
+    (model,) = found["models"]
+    assert model["price"] == [200, 800, 20]
+    assert 0 < model["cached_tokens"] < model["prompt_tokens"]
+    fresh = model["prompt_tokens"] - model["cached_tokens"]
+    wanted = (200 * fresh + 20 * model["cached_tokens"] + 800 * model["completion_tokens"]) / 1e6
+    assert model["cost"] == pytest.approx(wanted)
+    assert estimated["spent"]["cached_tokens"] == found["cached_tokens"]
+    assert 0 < estimated["left"]["cached_tokens"] < estimated["left"]["prompt_tokens"]
+    assert estimated["cost"] == pytest.approx(found["cost"], abs=1e-4)
+    assert 0 < built["cached_tokens"] < built["prompt_tokens"]
+    spent = one.sql("SELECT sum(cached_tokens) FROM kgnb_spending")
+    assert spent == one.sql("SELECT sum(cached_tokens) FROM kgnb_extractions")
+    text = one.run("cost", "1", "--lang", "en").out
+    assert "of it cached" in text
+    assert "200/800/20" in text
+    seen = one.run("status", "--json").json
+    (provider,) = [p for p in seen["providers"] if p["name"] == "dryrun"]
+    assert provider["cost"] == pytest.approx(sum(task["cost"] for task in seen["tasks"]), abs=2e-4)
+    assert found["cost"] in [task["cost"] for task in seen["tasks"]]
 
 
 def test_without_a_price_there_is_no_money_and_it_says_how_to_see_it(place: Place) -> None:

@@ -281,6 +281,7 @@ def test_a_script_has_only_statements_of_ours(graph: Graph) -> None:
 CHAPTER = {"id": 7, "number": 1, "title": "第一章", "text": "刘备大喜。"}
 TASK = {"id": 3, "name": "t", "status": "completed", "provider": "rules"}
 DECISION = {"id": 1, "kind": "split", "names": ["刘备", "玄德"], "made_at": "2026-01-01T00:00:00"}
+USED = {"requests": 1, "prompt_tokens": 9, "completion_tokens": 2, "cached_tokens": 4}
 RECORD: dict[str, Any] = {
     "version": 1,
     "novel": {"title": "书", "author": "", "lang": "zh"},
@@ -295,7 +296,7 @@ RECORD: dict[str, Any] = {
                 "text_hash": "h",
                 "extraction": {"characters": [{"name": "刘备"}]},
             },
-            **{"provider": "rules", "flags": ["split"], "usage": {"requests": 1}, "chars": 5},
+            **{"provider": "rules", "flags": ["split"], "usage": USED, "chars": 5},
         }
     ],
     "names": [{"name": "刘备", "aliases": ["玄德"], "mentions": 3, "reasons": [["玄德", "刘备", "x"]]}],

@@ -193,8 +193,14 @@ class TestOpening:
         assert (await ledger.task(task_id)).settled
         progress = await ledger.progress(task_id)
         assert (progress.total, progress.completed, progress.percent) == (3, 3, 100.0)
-        assert progress.usage == Usage(6, 90, 120)
+        assert progress.usage == Usage(6, 90, 120, 60)
         assert await ledger.unfinished() == []
+
+    async def test_more_tokens_than_a_column_holds(self, ledger: Ledger) -> None:
+        _, task_id = await new_task(ledger)
+        await finish_task(ledger, task_id, 10, usage=Usage(1, 10**10, 2**31, 10**10))  # a provider that lies
+        most = 2**31 - 1
+        assert (await ledger.progress(task_id)).usage == Usage(3, 3 * most, 3 * most, 3 * most)
 
     async def test_tokens_only_rise(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger)

@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import AsyncIterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -35,11 +36,13 @@ from kgnb.errors import ServiceDown, ServiceRefused
 from kgnb.model import (
     NameEntry,
     TaskStatus,
+    Usage,
 )
 from kgnb.store import schema
 from kgnb.store import sql as sql_module
 from kgnb.store import tables as t
 from kgnb.store.ledger import Ledger
+from kgnb.store.spending import Spent
 from kgnb.store.sql import Sql
 
 
@@ -231,13 +234,21 @@ class TestSchema:
                 "DROP TABLE kgnb_names",
                 "ALTER TABLE kgnb_tasks DROP COLUMN settled_at",
                 "ALTER TABLE kgnb_tasks DROP COLUMN names",
+                "ALTER TABLE kgnb_extractions DROP COLUMN cached_tokens",
+                "ALTER TABLE kgnb_replies DROP COLUMN cached_tokens",
+                "ALTER TABLE kgnb_spending DROP COLUMN cached_tokens",
+                "INSERT INTO kgnb_spending VALUES ('p', 'm', '2026-03-10', 1, 100, 10)",
                 "UPDATE kgnb_schema SET version = 0",
             ):
                 await execute(ledger, sa.text(statement))
         async with opened(sql_url) as ledger:
             assert await self.version(ledger) == schema.VERSION
             novel_id = (await ledger.task(task_id)).novel_id
-            assert len(await ledger.rows(task_id=task_id)) == 3
+            assert [row.usage for row in await ledger.rows(task_id=task_id)] == [Usage(2, 30, 40)] * 3
+            assert (await ledger.progress(task_id)).usage == Usage(6, 90, 120)
+            day = date(2026, 3, 10)
+            await ledger.add_spending([Spent("p", "m", day, Usage(1, 50, 5, 40))])
+            assert await ledger.spending(day) == [Spent("p", "m", day, Usage(2, 150, 15, 40))]
             assert await ledger.task_names(task_id) is None
             await ledger.freeze_names(task_id, novel_id, [NameEntry("刘备")])
             assert len(await ledger.names(novel_id)) == 1

@@ -435,7 +435,7 @@ class TestFigures:
             assert one.count(ChapterStatus.COMPLETED) == 3
             assert one.count(ChapterStatus.PENDING) == 3
             assert one.flags == {"repaired": 3, "split": 3}
-            assert one.spent == {("DeepSeek", "chat"): Usage(6, 90, 120)}
+            assert one.spent == {("DeepSeek", "chat"): Usage(6, 90, 120, 60)}
             # Two in the last five minutes, the first of them begun two minutes ago.
             assert one.rate == pytest.approx(1.0, rel=0.1)
             assert (found[other].rate, found[other].spent) == (None, {})

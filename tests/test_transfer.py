@@ -8,8 +8,9 @@ from collections.abc import AsyncIterator
 import pytest
 import sqlalchemy as sa
 from ledger_kit import execute, finish_chapter, finish_task, new_task, open_with, opened, set_task, task_row
+from pydantic import ValidationError
 
-from kgnb.model import NameEntry
+from kgnb.model import NameEntry, Usage
 from kgnb.report import record
 from kgnb.store import tables as t
 from kgnb.store.ledger import Ledger
@@ -44,6 +45,25 @@ async def finished(tmp_path_factory: pytest.TempPathFactory) -> Saved:
         await there.learn_names(novel, [NameEntry("刘备", ("玄德", "使君"), mentions=9)])
         await finish_task(there, task, 5)
         return await saved(there, novel)
+
+
+async def test_what_a_row_cost_comes_along(ledger: Ledger, finished: Saved) -> None:
+    taken = await ledger.take_up(finished)
+    assert (await ledger.rows(novel_id=taken.novel_id))[0].usage == Usage(2, 30, 40, 20)
+
+
+async def test_a_file_from_before_cached_tokens_and_one_that_lies_about_them(
+    ledger: Ledger, finished: Saved
+) -> None:
+    told = finished.model_dump(mode="json")
+    for row in told["extractions"]:
+        del row["usage"]["cached_tokens"]
+    taken = await ledger.take_up(Saved.model_validate(told))
+    assert (await ledger.rows(novel_id=taken.novel_id))[0].usage == Usage(2, 30, 40)
+    for cached in (-1, 31, 2**31):
+        told["extractions"][0]["usage"]["cached_tokens"] = cached
+        with pytest.raises(ValidationError, match=r"cached|too large"):
+            Saved.model_validate(told)
 
 
 async def test_the_same_record_twice_at_once_is_one_book(ledger: Ledger, finished: Saved) -> None:

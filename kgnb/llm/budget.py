@@ -27,12 +27,13 @@ _Key = tuple[str, str, date]
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Limits by lower-case name of the provider, "" for each that isn't named; ``prices`` (prompt, reply) of
-    a million tokens by ``name`` or ``name/model``; ``days`` in the window, today among them."""
+    """Limits by lower-case name of the provider, "" for each that isn't named; ``prices`` of a million tokens
+    by ``name`` or ``name/model``: (prompt, reply) or (prompt, reply, cached prompt); ``days`` in the window,
+    today among them."""
 
     money: Mapping[str, float] = field(default_factory=dict)
     tokens: Mapping[str, float] = field(default_factory=dict)
-    prices: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    prices: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     days: int = 30
 
     def limits(self, provider: str) -> tuple[float, float]:
@@ -41,18 +42,23 @@ class Budget:
         money, tokens = (given.get(key, given.get("", 0.0)) for given in (self.money, self.tokens))
         return money, tokens
 
-    def price(self, provider: str, model: str) -> tuple[float, float] | None:
-        """(prompt, reply) of a million tokens, if it is known."""
+    def price(self, provider: str, model: str) -> tuple[float, ...] | None:
+        """(prompt, reply) or (prompt, reply, cached prompt) of a million tokens, if it is known."""
         key = provider.lower()
         names = (f"{key}/{model.lower()}", key, "")
         return next((self.prices[name] for name in names if name in self.prices), None)
 
     def cost(self, provider: str, model: str, usage: Usage) -> float | None:
-        """What ``usage`` cost; None where there is no price."""
+        """What ``usage`` cost; None where there is no price. Without a price of their own, cached tokens
+        cost what others of the prompt do."""
         price = self.price(provider, model)
         if price is None:
             return None
-        return (usage.prompt_tokens * price[0] + usage.completion_tokens * price[1]) / MILLION
+        prompt, reply, *rest = price
+        money = usage.prompt_tokens * prompt + usage.completion_tokens * reply
+        for cached in rest:
+            money += usage.cached_tokens * (cached - prompt)
+        return money / MILLION
 
     def since(self, now: datetime) -> date:
         """The first day of the window."""
@@ -91,11 +97,9 @@ class Purse:
             rows = [Spent(*key, usage) for key, usage in going.items()]
             known = await self._ledger.add_spending(rows, since if self._bounded else None)
             for key, usage in going.items():
-                left = _less(self._new[key], usage)
-                if left == Usage():
+                self._new[key] -= usage
+                if self._new[key] == Usage():
                     del self._new[key]
-                else:
-                    self._new[key] = left
             self._known = {(s.provider, s.model, s.day): s.usage for s in known}
             self._read_at = time.monotonic()
 
@@ -132,11 +136,3 @@ class Purse:
         midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time())
         pause = max(60.0, (midnight - now).total_seconds() + 1)  # nothing leaves the window before
         return BudgetReached(key, provider=provider.name, pause_seconds=pause, **facts)
-
-
-def _less(a: Usage, b: Usage) -> Usage:
-    return Usage(
-        a.requests - b.requests,
-        a.prompt_tokens - b.prompt_tokens,
-        a.completion_tokens - b.completion_tokens,
-    )

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from kgnb.model import ChapterStatus, TaskStatus, Usage, beijing_now
 from kgnb.store import tables as t
 from kgnb.store.sql import Sql, storable, upsert
+from kgnb.store.usage import usage_values
 
 MAX_CHARS = 1_000_000
 """Longer replies aren't kept: they would pass a server's limit for one packet."""
@@ -97,9 +98,7 @@ def _put(c: sa.Connection, entries: Iterable[CachedReply]) -> None:
             "model": e.model,
             "task_id": e.task_id,
             "used_by": e.task_id,
-            "requests": e.usage.requests,
-            "prompt_tokens": e.usage.prompt_tokens,
-            "completion_tokens": e.usage.completion_tokens,
+            **usage_values(e.usage),
             "size": len(text.encode()),
             "created_at": now,
             "used_at": now,

@@ -117,7 +117,7 @@ class OpenAI:
         if not isinstance(message, dict):
             return None
         text, finish = _text(message.get("content")), _get(choice, "finish_reason")
-        usage = _usage(data, ("prompt_tokens",), "completion_tokens")
+        usage = _openai_usage(_get(data, "usage"))
         if finish in _REFUSED or (message.get("refusal") and not text):
             return Answer(text, "refused", usage)
         if finish in _FAILED:
@@ -156,9 +156,7 @@ class Anthropic:
         if not isinstance(blocks, list):
             return None
         reason = _get(data, "stop_reason")
-        usage = _usage(
-            data, ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"), "output_tokens"
-        )
+        usage = _anthropic_usage(_get(data, "usage"))
         if reason == "refusal":
             return Answer(_text(blocks), "refused", usage)
         cut = reason in {"max_tokens", "model_context_window_exceeded"}
@@ -183,9 +181,23 @@ def _text(content: Any) -> str:
     return "".join(part for part in parts if isinstance(part, str))
 
 
-def _usage(data: Any, prompt: tuple[str, ...], completion: str) -> Usage:
-    usage = _get(data, "usage")
-    return Usage(1, sum(_count(_get(usage, key)) for key in prompt), _count(_get(usage, completion)))
+def _openai_usage(usage: Any) -> Usage:
+    """OpenAI's usage, and what others add to it: its prompt includes what came from the provider's cache."""
+    prompt, completion = (_count(_get(usage, key)) for key in ("prompt_tokens", "completion_tokens"))
+    told = (
+        _get(_get(usage, "prompt_tokens_details"), "cached_tokens"),
+        _get(usage, "prompt_cache_hit_tokens"),  # DeepSeek
+        _get(usage, "cached_tokens"),  # Moonshot
+    )
+    return Usage(1, prompt, completion, min(prompt, max(map(_count, told))))
+
+
+def _anthropic_usage(usage: Any) -> Usage:
+    """Anthropic's usage: its input excludes the cache's. What was written into the cache (dearer) counts as
+    any other prompt: kgnb never asks for that."""
+    cached = _count(_get(usage, "cache_read_input_tokens"))
+    fresh = sum(_count(_get(usage, key)) for key in ("input_tokens", "cache_creation_input_tokens"))
+    return Usage(1, fresh + cached, _count(_get(usage, "output_tokens")), cached)
 
 
 def _count(value: Any) -> int:

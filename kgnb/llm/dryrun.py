@@ -12,15 +12,15 @@ import argparse
 import asyncio
 import hashlib
 import hmac
-import json
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from kgnb.llm import imitation
+from kgnb.llm.drychat import Asked, completion, spoilt, usage_told
 from kgnb.llm.dryhttp import Connection, Request, Response, error_response, json_response
 from kgnb.texts import say
 
@@ -100,7 +100,8 @@ class DryRun:
     """The server in this process: ``async with DryRun(latency=0.3) as llm: … llm.base_url``.
 
     ``latency``: seconds before each answer; ``retry_after``: seconds that a 429 asks for; ``key``: refuse
-    others with 401; ``answer``: the model, passage to reply.
+    others with 401; ``prompt_cache``: a system message that came before counts as cached tokens;
+    ``answer``: the model, passage to reply.
     """
 
     def __init__(
@@ -113,6 +114,7 @@ class DryRun:
         seed: int = 0,
         key: str = "",
         retry_after: float = 1.0,
+        prompt_cache: bool = False,
         answer: Callable[[str], str] = imitation.answer,
     ) -> None:
         self.latency = latency
@@ -120,11 +122,13 @@ class DryRun:
         self.seed = seed
         self.key = key
         self.retry_after = retry_after
+        self.prompt_cache = prompt_cache
         self.answer = answer
         self.stats = Stats()
         self._at = (host, port)
         self._server: asyncio.Server | None = None
         self._open: set[Connection] = set()
+        self._systems: set[str] = set()
 
     async def start(self) -> Self:
         """Listens; port 0 takes a free one."""
@@ -203,7 +207,7 @@ class DryRun:
         return not self.key or hmac.compare_digest(given.encode(), self.key.encode())
 
     def _chat(self, body: bytes, *, anthropic: bool) -> Response:
-        asked = _Asked.read(body, anthropic=anthropic)
+        asked = Asked.read(body, anthropic=anthropic)
         if asked is None:
             return error_response(400, "invalid_request_error", "not a chat request", anthropic=anthropic)
         stats, now = self.stats, time.time()
@@ -220,7 +224,7 @@ class DryRun:
             stats.answered[asked.hash] += 1
         return response
 
-    def _refusal(self, asked: _Asked) -> tuple[str, Response] | None:
+    def _refusal(self, asked: Asked) -> tuple[str, Response] | None:
         """What the model's name forbids."""
         model, native = asked.model, asked.anthropic
         if model not in MODELS:
@@ -236,7 +240,7 @@ class DryRun:
             return "context", error_response(400, "context_length_exceeded", "too long", anthropic=native)
         return None
 
-    def _outcome(self, outcome: str, asked: _Asked) -> Response:
+    def _outcome(self, outcome: str, asked: Asked) -> Response:
         native = asked.anthropic
         if outcome == "rate_429":
             wait = f"retry-after: {self.retry_after:g}\r\n"
@@ -247,89 +251,23 @@ class DryRun:
             return error_response(500, "server_error", "try again", anthropic=native)
         if outcome == "hang":
             return Response(0, b"")
-        text = self.answer(asked.text)
-        response = json_response(200, _completion(_spoilt(outcome, text), outcome, asked))
+        text = spoilt(outcome, self.answer(asked.text))
+        usage = usage_told(asked, made=len(text) // 2, cached=self._cached(asked.system))
+        response = json_response(200, completion(text, outcome, asked, usage))
         if outcome == "drop":
             return response._replace(status=-200)
         return response
 
+    def _cached(self, system: str) -> int:
+        """Tokens of the prompt that a provider's own cache would give."""
+        if not self.prompt_cache:
+            return 0
+        known = system in self._systems
+        self._systems.add(system)
+        return len(system) // 2 if known else 0
+
 
 _MODEL_FAULTS = {"dryrun-refuse-all": "refused", "dryrun-cut-all": "truncated"}
-
-
-class _Asked(NamedTuple):
-    """A chat request, in either form."""
-
-    model: str
-    text: str
-    hash: str
-    chars: int
-    anthropic: bool
-    body: dict[str, Any]
-
-    @classmethod
-    def read(cls, body: bytes, *, anthropic: bool) -> _Asked | None:
-        try:
-            data = json.loads(body)
-            said = [(m["role"], str(m["content"])) for m in data["messages"]]
-            system = str(data.get("system") or "".join(c for r, c in said if r == "system"))
-            user = next(c for r, c in reversed(said) if r == "user")
-            model = str(data["model"])
-        except (ValueError, TypeError, KeyError, StopIteration):
-            return None
-        digest = hashlib.sha256(f"{system}\0{user}".encode("utf-8", "replace")).hexdigest()
-        text = imitation.passage(user)
-        return cls(model, text, digest, len(system) + len(user), anthropic, data)
-
-    def unsupported(self) -> str:
-        """The parameter that the model does not take."""
-        form = self.body.get("response_format")
-        kind = form.get("type") if isinstance(form, dict) else None
-        if self.model == "dryrun-no-json" and kind:
-            return "response_format"
-        if self.model == "dryrun-json-schema" and kind not in (None, "json_schema"):
-            return "response_format"
-        if self.model == "dryrun-no-temperature" and "temperature" in self.body:
-            return "temperature"
-        return ""
-
-
-def _spoilt(outcome: str, text: str) -> str:
-    """The reply's text as the fault leaves it."""
-    if outcome in ("cut", "truncated"):
-        return text[: len(text) * 3 // 5]
-    if outcome == "broken":
-        return text.replace("}, {", "} {", 1)[:-1] + ",}"
-    if outcome == "fenced":
-        return f"Here it is:\n```json\n{text}\n```\nDone."
-    if outcome == "prose":
-        return "I am sorry, there is nothing to say about this passage."
-    return "" if outcome == "refused" else text
-
-
-def _completion(text: str, outcome: str, asked: _Asked) -> dict[str, Any]:
-    sent, made = asked.chars // 2, len(text) // 2
-    if asked.anthropic:
-        reason = {"truncated": "max_tokens", "refused": "refusal"}.get(outcome, "end_turn")
-        return {
-            "id": asked.hash[:12],
-            "type": "message",
-            "role": "assistant",
-            "model": asked.model,
-            "content": [{"type": "text", "text": text}],
-            "stop_reason": reason,
-            "usage": {"input_tokens": sent, "output_tokens": made},
-        }
-    reason = {"truncated": "length", "refused": "content_filter"}.get(outcome, "stop")
-    message = {"role": "assistant", "content": text}
-    return {
-        "id": asked.hash[:12],
-        "object": "chat.completion",
-        "created": int(time.time()),
-        "model": asked.model,
-        "choices": [{"index": 0, "message": message, "finish_reason": reason}],
-        "usage": {"prompt_tokens": sent, "completion_tokens": made, "total_tokens": sent + made},
-    }
 
 
 # --- the command --------------------------------------------------------------------------------------------
@@ -347,6 +285,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seed=given.seed,
         key=given.key,
         retry_after=given.retry_after,
+        prompt_cache=given.prompt_cache,
     )
     try:
         asyncio.run(_serve(server))
@@ -372,6 +311,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--retry-after", type=float, default=1.0, help=say("dryrun.retry_after"))
     parser.add_argument("--seed", type=int, default=0, help=say("dryrun.seed"))
     parser.add_argument("--key", default="", help=say("dryrun.key"))
+    parser.add_argument("--prompt-cache", action="store_true", help=say("dryrun.prompt_cache"))
     for name in _FAULTS:
         parser.add_argument(
             f"--{name.replace('_', '-')}", type=float, default=0.0, help=say("dryrun.share", fault=name)

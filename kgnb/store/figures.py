@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from kgnb.model import ChapterStatus, Usage, beijing_now
 from kgnb.store import tables as t
 from kgnb.store.sql import Sql
+from kgnb.store.usage import columns, usage_of
 
 RATE_SECONDS = 300.0
 """The speed is that of the last five minutes: long enough for slow models, short enough to follow changes."""
@@ -104,14 +105,14 @@ def _speeds(c: sa.Connection, found: dict[int, TaskFigures]) -> None:
 def _costs(c: sa.Connection, found: dict[int, TaskFigures]) -> None:
     e = t.extractions.c
     keys = (e.task_id, e.provider, e.model, e.flags)
-    sums = (e.chars, e.rejected, e.unverified, e.requests, e.prompt_tokens, e.completion_tokens)
+    sums = (e.chars, e.rejected, e.unverified, *columns(t.extractions))
     query = sa.select(*keys, sa.func.count(), *(sa.func.sum(k) for k in sums))
     flags: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for task_id, provider, model, named, rows, chars, rejected, unverified, *usage in c.execute(
         query.where(e.task_id.in_(list(found))).group_by(*keys)
     ):
         one, key = found[task_id], (provider, model)
-        one.spent[key] = one.spent.get(key, Usage()) + Usage(*(int(n or 0) for n in usage))
+        one.spent[key] = one.spent.get(key, Usage()) + usage_of(usage)
         one.chars += int(chars or 0)
         one.rejected += int(rejected or 0)
         one.unverified += int(unverified or 0)

@@ -15,11 +15,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from kgnb.extract import evidence
-from kgnb.model import RULES, Extraction, ExtractionRow, Flag, Usage, beijing_now
+from kgnb.model import RULES, Extraction, ExtractionRow, Flag, beijing_now
 from kgnb.settle import SettleRow
 from kgnb.store import tables as t
 from kgnb.store.schema import content_hash
 from kgnb.store.sql import Sql, storable
+from kgnb.store.usage import COUNTS, usage_of, usage_values
 
 RAW_CHARS = 64 * 1024
 RAW_PARTS = 16
@@ -166,9 +167,7 @@ def _values(row: ExtractionRow) -> dict[str, Any]:
         "provider": row.provider,
         "model": row.model,
         "flags": ",".join(sorted(row.flags)),
-        "requests": row.usage.requests,
-        "prompt_tokens": row.usage.prompt_tokens,
-        "completion_tokens": row.usage.completion_tokens,
+        **usage_values(row.usage),
         "chars": row.chars,
         "rejected": row.rejected,
         "unverified": evidence.unverified(row.extraction),
@@ -191,7 +190,7 @@ def _row(r: Any) -> ExtractionRow:
         model=r.model,
         token=r.token,
         flags=frozenset(Flag(f) for f in r.flags.split(",") if f in known),
-        usage=Usage(r.requests, r.prompt_tokens, r.completion_tokens),
+        usage=usage_of(getattr(r, name) for name in COUNTS),
         chars=r.chars,
         rejected=r.rejected,
     )

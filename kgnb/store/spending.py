@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import sqlalchemy as sa
 
 from kgnb.model import Usage
 from kgnb.store import tables as t
 from kgnb.store.sql import Sql, storable, upsert
-
-_COUNTS = ("requests", "prompt_tokens", "completion_tokens")
+from kgnb.store.usage import COUNTS, columns, usage_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +47,21 @@ def _add(c: sa.Connection, rows: Sequence[Spent], since: date | None) -> list[Sp
             "provider": row.provider[:100],
             "model": storable(row.model)[:200],
             "day": row.day,
-            **{name: getattr(row.usage, name) for name in _COUNTS},
+            **{name: getattr(row.usage, name) for name in COUNTS},
         }
         for row in sorted(rows, key=lambda r: (r.provider, r.model, r.day))  # one order: no deadlocks
     ]
-    upsert(c, t.spending, values, lambda old, new: {name: old[name] + new[name] for name in _COUNTS})
+    upsert(c, t.spending, values, _added)
     return _read(c, since) if since is not None else []
+
+
+def _added(old: Any, new: Any) -> dict[str, Any]:
+    """Null is what an older kgnb left of a count that it doesn't know."""
+    return {name: sa.func.coalesce(old[name], 0) + new[name] for name in COUNTS}
 
 
 def _read(c: sa.Connection, since: date) -> list[Spent]:
     k = t.spending.c
-    query = sa.select(k.provider, k.model, k.day, k.requests, k.prompt_tokens, k.completion_tokens)
+    query = sa.select(k.provider, k.model, k.day, *columns(t.spending))
     rows = c.execute(query.where(k.day >= since).order_by(k.provider, k.model, k.day))
-    return [Spent(row[0], row[1], row[2], Usage(*map(int, row[3:]))) for row in rows]
+    return [Spent(row[0], row[1], row[2], usage_of(row[3:])) for row in rows]

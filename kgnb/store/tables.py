@@ -244,6 +244,7 @@ extractions = _own(  # the record; its long text comes last, so that the counts 
     sa.Column("rejected", sa.Integer, nullable=False),
     *_times("created_at"),
     sa.Column("unverified", sa.Integer),  # events and relations without a quote from the text
+    sa.Column("cached_tokens", sa.Integer),  # of the prompt's
     sa.Column("extraction", LongText, nullable=False),
     sa.Index("ix_kgnb_extractions_novel", "novel_id", "chapter_id", "task_id"),
 )
@@ -294,6 +295,7 @@ replies = _own(  # the cache
     sa.Column("size", sa.Integer, nullable=False),  # bytes of UTF-8
     *_times("created_at"),
     sa.Column("used_at", sa.DateTime, nullable=False, index=True),
+    sa.Column("cached_tokens", sa.Integer),
     sa.Column("reply", LongText, nullable=False),
 )
 
@@ -311,6 +313,7 @@ spending = _own(  # what providers cost, whether their replies could be used or 
     sa.Column("requests", BigId, nullable=False),
     sa.Column("prompt_tokens", BigId, nullable=False),
     sa.Column("completion_tokens", BigId, nullable=False),
+    sa.Column("cached_tokens", BigId),
 )
 
 MAIN = (novels, chapters, ai_providers, tasks, chapter_status, configs)

@@ -9,10 +9,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kgnb.model import MIN_CHAPTER_CHARS, ChapterStatus, Progress, Task, TaskStatus, Usage, beijing_now
+from kgnb.model import MIN_CHAPTER_CHARS, ChapterStatus, Progress, Task, TaskStatus, beijing_now
 from kgnb.store import tables as t
 from kgnb.store.schema import content_hash
 from kgnb.store.sql import Row, Sql, pairs
+from kgnb.store.usage import columns, usage_of
 
 DEFAULT_RETRY_MINUTES = 10
 
@@ -249,11 +250,11 @@ def counted(c: sa.Connection, task_id: int) -> dict[str, int]:
 def _progress(c: sa.Connection, task_id: int) -> Progress:
     counts = counts_of(c, task_id)
     e = t.extractions.c
-    costs = (e.chars, e.requests, e.prompt_tokens, e.completion_tokens)
+    costs = (e.chars, *columns(t.extractions))
     query = sa.select(*(sa.func.coalesce(sa.func.sum(k), 0) for k in costs)).where(e.task_id == task_id)
     chars, *usage = (int(n) for n in c.execute(query).one())
     by_status = {status.value: counts.get(status, 0) for status in ChapterStatus}
-    return Progress(total=sum(counts.values()), chars=chars, usage=Usage(*usage), **by_status)
+    return Progress(total=sum(counts.values()), chars=chars, usage=usage_of(usage), **by_status)
 
 
 def _mine(novel_id: int, provider: str, model: str, only: Collection[int] | None = None) -> sa.Select[Any]:

@@ -55,6 +55,8 @@ Int = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 
 def _storable(value: Counted) -> Counted:
     _fitting(getattr(value, one.name) for one in fields(value))
+    if isinstance(value, Usage) and not 0 <= value.cached_tokens <= max(0, value.prompt_tokens):
+        raise ValueError("more of a prompt cached than there was")
     if isinstance(value, NameEntry):
         _writable(value.name, value.kind, *value.aliases, *chain(*value.reasons))
     return value

@@ -1,0 +1,97 @@
+"""A chat request as the dry run reads it, and the body of its answer, in OpenAI's form or Anthropic's."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from typing import Any, NamedTuple
+
+from kgnb.llm import imitation
+
+
+class Asked(NamedTuple):
+    """A chat request, in either form."""
+
+    model: str
+    system: str
+    text: str
+    hash: str
+    chars: int
+    anthropic: bool
+    body: dict[str, Any]
+
+    @classmethod
+    def read(cls, body: bytes, *, anthropic: bool) -> Asked | None:
+        """The request; None for what is none."""
+        try:
+            data = json.loads(body)
+            said = [(m["role"], str(m["content"])) for m in data["messages"]]
+            system = str(data.get("system") or "".join(c for r, c in said if r == "system"))
+            user = next(c for r, c in reversed(said) if r == "user")
+            model = str(data["model"])
+        except (ValueError, TypeError, KeyError, StopIteration):
+            return None
+        digest = hashlib.sha256(f"{system}\0{user}".encode("utf-8", "replace")).hexdigest()
+        text = imitation.passage(user)
+        return cls(model, system, text, digest, len(system) + len(user), anthropic, data)
+
+    def unsupported(self) -> str:
+        """The parameter that the model does not take."""
+        form = self.body.get("response_format")
+        kind = form.get("type") if isinstance(form, dict) else None
+        if self.model == "dryrun-no-json" and kind:
+            return "response_format"
+        if self.model == "dryrun-json-schema" and kind not in (None, "json_schema"):
+            return "response_format"
+        if self.model == "dryrun-no-temperature" and "temperature" in self.body:
+            return "temperature"
+        return ""
+
+
+def spoilt(outcome: str, text: str) -> str:
+    """The reply's text as the fault leaves it."""
+    if outcome in ("cut", "truncated"):
+        return text[: len(text) * 3 // 5]
+    if outcome == "broken":
+        return text.replace("}, {", "} {", 1)[:-1] + ",}"
+    if outcome == "fenced":
+        return f"Here it is:\n```json\n{text}\n```\nDone."
+    if outcome == "prose":
+        return "I am sorry, there is nothing to say about this passage."
+    return "" if outcome == "refused" else text
+
+
+def usage_told(asked: Asked, *, made: int, cached: int) -> dict[str, Any]:
+    """A token for two characters. Cached tokens are told where there are any, each dialect's way."""
+    sent = asked.chars // 2
+    if asked.anthropic:
+        told: dict[str, Any] = {"input_tokens": sent - cached, "output_tokens": made}
+        return told | ({"cache_read_input_tokens": cached} if cached else {})
+    told = {"prompt_tokens": sent, "completion_tokens": made, "total_tokens": sent + made}
+    return told | ({"prompt_tokens_details": {"cached_tokens": cached}} if cached else {})
+
+
+def completion(text: str, outcome: str, asked: Asked, usage: dict[str, Any]) -> dict[str, Any]:
+    """An answer's body of status 200 that says ``text``."""
+    if asked.anthropic:
+        reason = {"truncated": "max_tokens", "refused": "refusal"}.get(outcome, "end_turn")
+        return {
+            "id": asked.hash[:12],
+            "type": "message",
+            "role": "assistant",
+            "model": asked.model,
+            "content": [{"type": "text", "text": text}],
+            "stop_reason": reason,
+            "usage": usage,
+        }
+    reason = {"truncated": "length", "refused": "content_filter"}.get(outcome, "stop")
+    message = {"role": "assistant", "content": text}
+    return {
+        "id": asked.hash[:12],
+        "object": "chat.completion",
+        "created": int(time.time()),
+        "model": asked.model,
+        "choices": [{"index": 0, "message": message, "finish_reason": reason}],
+        "usage": usage,
+    }
