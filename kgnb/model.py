@@ -400,6 +400,9 @@ class NameEntry:
     reasons: tuple[tuple[str, str, str], ...] = ()
     """(alias, name that it was joined with, why), where the pre-scan said why."""
 
+    def __hash__(self) -> int:
+        return hash(self.name)  # a table is looked up by all of its entries, for each chapter of a book
+
 
 # --- providers and tasks ------------------------------------------------------------------------------------
 
@@ -412,9 +415,6 @@ class Provider:
     base_url: str = ""
     api_key: SecretStr = field(default=SecretStr(""), repr=False)
     models: tuple[str, ...] = ()
-
-    def __hash__(self) -> int:
-        return hash(self.name)  # a table is looked up by all of its entries, for each chapter of a book
 
     @property
     def key(self) -> str:
