@@ -28,12 +28,21 @@ def _tables() -> tuple[dict[int, str], dict[int, str]]:
     return certain, certain | {ord(pair[0]): pair[1] for pair in both.split()}
 
 
+@cache
+def _simplified() -> re.Pattern[str]:
+    """Text that a fold leaves as it is. Most texts are, and this tells it in a tenth of the fold's time."""
+    basic = "".join(chr(code) for code in _tables()[0] if code < 0x10000)
+    return re.compile(
+        f"[^{basic}\U00010000-\U0010ffff]*"
+    )  # the rare ones as a range: singly they cost ten times
+
+
 def fold(name: str) -> str:
     """The form that the spellings of one name in both scripts share: 劉備 and 刘备 give 刘备.
 
     A character that simplified texts have too (乾) stays: 李乾 and 李干 are two.
     """
-    return name if name.isascii() else name.translate(_tables()[0])
+    return name if _simplified().fullmatch(name) else name.translate(_tables()[0])
 
 
 def is_traditional(text: str) -> bool:

@@ -11,6 +11,7 @@ from test_settle import NOVEL, chapter, characters, edge, node, people, row, set
 
 from kgnb.extract import evidence, names, reply, rules
 from kgnb.extract.evidence import UNVERIFIED_FACTOR, Page
+from kgnb.fold import fold
 from kgnb.model import (
     CHARACTER_RELATIONS,
     RELATION_GROUPS,
@@ -301,3 +302,10 @@ def test_both_ways_of_finding_a_letters_place_agree(seed: int) -> None:
     assert [runs.place(i) for i in range(len(runs.plain))] == [each.place(i) for i in range(len(each.plain))]
     for odd in "劉ﬁßéＡ½㍿":  # another script, two letters in one, accents, full width
         assert not evidence._is_plain(plain + odd)
+
+
+def test_the_usual_characters_are_each_one_letter_or_a_mark() -> None:
+    every = [chr(code) for code in range(0x10000) if not 0xD800 <= code < 0xE000]
+    usual = [c for c in every if evidence._USUAL.fullmatch(c)]
+    assert len(usual) > 20_000
+    assert [c for c in usual if fold(c) == c and not evidence._is_own_letter(c)] == []

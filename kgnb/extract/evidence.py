@@ -35,6 +35,10 @@ _BRACKETS = re.compile(r"[（(][^（）()]*[）)]")
 _PARTS = re.compile(r"[\s·•・‧.=＝\-–]+")
 _WORD = re.compile(r"[\w'’]+")
 _RUN = re.compile(r"[^\W_]+")
+# ASCII, Chinese characters, and the marks that stand between them.
+_USUAL = re.compile(
+    "[\\x00-\\x7f\u2013-\u201d\u2026\u3000-\u3002\u3008-\u3011\u4e00-\u9fff\uff01\uff0c\uff1a\uff1b\uff1f]*"
+)
 
 
 class _Letters(dict[int, str]):
@@ -87,6 +91,8 @@ class _Runwise:
 
 def _is_plain(text: str) -> bool:
     """Whether each character is one letter, itself but for case, or none."""
+    if _USUAL.fullmatch(text):
+        return fold(text) is text
     return all(map(_is_own_letter, set(text)))
 
 
