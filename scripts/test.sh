@@ -7,8 +7,8 @@
 # installs what is missing (as root: Debian's Redis, MariaDB, Chromium; Neo4j from Maven Central), starts the
 # services and stops those that it started. With CI=true a service that can't be had is a failure.
 #
-# Without arguments three parts run side by side, for most of their time is waiting: tests of whole nodes on real
-# servers (on a second set of these, in .services-nodes), other tests on real servers, and all others.
+# Without arguments four parts run side by side, for most of their time is waiting: tests of whole nodes on real
+# servers (on a second set of these, in .services-nodes), other tests on real servers, notebooks, and all others.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/common.sh
@@ -111,16 +111,16 @@ fi
 
 # One part is seen as it runs, the others when they have ended.
 shown=$(mktemp -d)
-part nodes "$NODES_DIR" --durations=15 >"$shown/nodes" 2>&1 &
-nodes=$!
-part rest "$DIR" --durations=15 >"$shown/rest" 2>&1 &
-rest=$!
-under_way=("$nodes" "$rest")
 code=0
-(part services "$DIR" --durations=15) || code=$?
-wait "$nodes" || code=$?
-wait "$rest" || code=$?
+for name in nodes services kernels; do
+  dir=$DIR
+  [[ $name != nodes ]] || dir=$NODES_DIR
+  part "$name" "$dir" --durations=15 >"$shown/$name" 2>&1 &
+  under_way+=($!)
+done
+(part rest "$DIR" --durations=15) || code=$?
+for pid in "${under_way[@]}"; do wait "$pid" || code=$?; done
 under_way=()
-cat "$shown/nodes" "$shown/rest"
+cat "$shown"/*
 rm -rf "$shown"
 exit "$code"

@@ -27,13 +27,14 @@ def outside(name: str) -> str:
 
 _USES_SERVICES = {"redis_url", "sql_url", "bolt", "services"}
 _REACHES_SERVICES = ("outside", "cluster")  # what a module imports that goes there by itself
+_KERNELS = ("pythons", "lab_help", "kaggle_stub")  # what a module imports that runs or pushes notebooks
 _turn: list[object] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--part``: tests of whole nodes on servers, others that empty servers, or the rest. The three may run
-    side by side, the first two each on servers of its own."""
-    parser.addoption("--part", choices=("nodes", "services", "rest"))
+    """``--part``: tests of whole nodes on servers, others that empty servers, of notebooks, or the rest.
+    The four may run side by side, the first two each on servers of its own."""
+    parser.addoption("--part", choices=("nodes", "services", "kernels", "rest"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -58,9 +59,12 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def _part(item: pytest.Item) -> str:
-    if hasattr(getattr(item, "module", None), "cluster"):
+    module = getattr(item, "module", None)
+    if hasattr(module, "cluster"):
         return "nodes"
-    return "services" if _reaches_services(item) else "rest"
+    if _reaches_services(item):
+        return "services"
+    return "kernels" if any(hasattr(module, name) for name in _KERNELS) else "rest"
 
 
 def _reaches_services(item: pytest.Item) -> bool:
