@@ -107,9 +107,10 @@ class Ran:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's environment without any setting of kgnb, and ``more``."""
+    """This process's environment without any setting of kgnb but one, and ``more``: of processes that only
+    calculate there is one, for each takes half a second to start."""
     bare = {k: v for k, v in os.environ.items() if not k.upper().startswith(_OURS)}
-    return {**bare, "PYTHONPATH": str(ROOT), "COLUMNS": "100"} | more
+    return {**bare, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "KGNB_CPU_WORKERS": "1"} | more
 
 
 @functools.cache

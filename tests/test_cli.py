@@ -57,7 +57,7 @@ class TestRealServices:
         with llm(latency=0.02) as server:
             for name, env in (("embedded", {}), ("real", services)):
                 (tmp_path / name).mkdir()
-                place = Place(tmp_path / name, server.env() | env)
+                place = Place(tmp_path / name, server.env() | env | {"KGNB_CPU_WORKERS": "2"})
                 result = place.build(book, "--provider", "dryrun", "--slots", "8", "-o", "graph.html")
                 results.append({k: v for k, v in result.items() if k != "seconds"})
                 graphs.append(place.graph())
