@@ -22,6 +22,7 @@ from run_help import KEY, STORY, Llm, Place, llm
 from kgnb.errors import SettingsError
 from kgnb.extract.prompt import Prompt
 from kgnb.keys import Keys, origin
+from kgnb.llm.client import Client
 from kgnb.llm.dryrun import DryRun
 from kgnb.providers import Providers
 from kgnb.settings import Settings
@@ -215,6 +216,13 @@ async def test_added_changed_and_switched_off_rows_are_followed(
     assert len(caplog.records) == 1
 
 
+def is_closed(client: Client) -> bool:
+    """Whether the connections of a client that has asked for something are closed."""
+    session = client._http._opened
+    assert session is not None
+    return session.closed
+
+
 async def test_a_replaced_client_is_closed_once_its_requests_are_done(
     ledger: Ledger, providers: Providers
 ) -> None:
@@ -228,15 +236,16 @@ async def test_a_replaced_client_is_closed_once_its_requests_are_done(
         await providers.refresh()
         new = providers.client(providers.get("a"))
         assert new is not old
+        await new.reachable()
         await providers.refresh()
         assert (await asking).text  # it was let finish
         await providers.refresh()
         assert not providers._retired
-        assert old._sdk.is_closed()
-        assert not new._sdk.is_closed()
+        assert is_closed(old)
+        assert not is_closed(new)
         await execute(ledger, sa.delete(t.ai_providers))
         await providers.refresh()
-        assert new._sdk.is_closed()
+        assert is_closed(new)
         assert not providers._clients
 
 
