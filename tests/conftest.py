@@ -28,6 +28,8 @@ def outside(name: str) -> str:
 _USES_SERVICES = {"redis_url", "sql_url", "bolt", "services"}
 _REACHES_SERVICES = ("outside", "cluster")  # what a module imports that goes there by itself
 _KERNELS = ("pythons", "lab_help", "kaggle_stub")  # what a module imports that runs or pushes notebooks
+_BESIDE_THEM = {"test_node_threads", "test_reconcile", "test_resume", "test_resume_from", "test_session"}
+"""Modules without a notebook that run with those, so that this part and the rest take about as long."""
 _turn: list[object] = []
 
 
@@ -64,7 +66,8 @@ def _part(item: pytest.Item) -> str:
         return "nodes"
     if _reaches_services(item):
         return "services"
-    return "kernels" if any(hasattr(module, name) for name in _KERNELS) else "rest"
+    kernels = any(hasattr(module, name) for name in _KERNELS) or item.path.stem in _BESIDE_THEM
+    return "kernels" if kernels else "rest"
 
 
 def _reaches_services(item: pytest.Item) -> bool:
