@@ -85,8 +85,9 @@ def in_order(path: Path, library: Library) -> list[dict[str, Any]]:
         for own in library.books:
             built = place.run("build", own.file, "--provider", "dryrun", "--slots", "1", timeout=900)
             assert built.code == 0, built
-        places = [library.place(passage) for passage in asked]
-        assert places == sorted(places)
+        # A chapter's last chunks may be asked about while the next one begins.
+        begun = list(dict.fromkeys(library.place(passage) for passage in asked))
+        assert begun == sorted(begun)
         return [place.graph(task) for task in library.tasks]
 
 
