@@ -21,7 +21,17 @@ from kgnb.errors import (
     RequestRejected,
     ServiceRefused,
 )
-from kgnb.model import RULES, STRUCTURAL_RELATIONS, Book, Progress, Provider, Task, TaskStatus, Usage
+from kgnb.model import (
+    RULES,
+    STRUCTURAL_RELATIONS,
+    Book,
+    BookFacts,
+    Progress,
+    Provider,
+    Task,
+    TaskStatus,
+    Usage,
+)
 from kgnb.node import Happened
 from kgnb.providers import check_usable, environment_provider, model_of
 from kgnb.settings import Settings
@@ -39,7 +49,7 @@ LOOK_SECONDS = 1.0
 class Plan:
     """What `build` or `submit` is about to do: which task, and whether it was found finished."""
 
-    book: Book
+    book: BookFacts
     imported: Imported
     provider: Provider
     model: str
@@ -114,11 +124,11 @@ async def plan(app: App, book: Book, path: Path, provider_name: str | None, *, a
     model = model_of(provider, await app.ledger.default_config())
     size = await asyncio.to_thread(lambda: path.stat().st_size)
     imported = await app.ledger.import_book(book, file_path=str(path), file_size=size)
-    return await _plan(app, book, imported, provider, model, again=again)
+    return await _plan(app, book.facts, imported, provider, model, again=again)
 
 
 async def _plan(
-    app: App, book: Book, imported: Imported, provider: Provider, model: str, *, again: bool = False
+    app: App, book: BookFacts, imported: Imported, provider: Provider, model: str, *, again: bool = False
 ) -> Plan:
     """:func:`plan` for a book that is imported: another edition may have come since, and it stays."""
     key = imported.novel_id, provider.name, model
@@ -137,7 +147,7 @@ async def _plan(
     return Plan(book, imported, provider, model, task, found_finished=False, resumed=False)
 
 
-async def _is_finished(app: App, book: Book, provider: Provider) -> bool:
+async def _is_finished(app: App, book: BookFacts, provider: Provider) -> bool:
     """Whether :func:`plan` would find this very book finished; changes nothing. Raises SettingsError."""
     model = model_of(provider, await app.ledger.default_config())
     novel_id = await app.ledger.find_book(book.sha256)
@@ -157,7 +167,7 @@ def own_kinds(app: App) -> tuple[str, ...] | None:
 
 async def new_task(
     app: App,
-    book: Book,
+    book: BookFacts,
     imported: Imported,
     provider: Provider,
     model: str,
@@ -217,16 +227,18 @@ async def build(
     """
     started = time.monotonic()
     chosen = chosen_provider(app, provider)
-    found = await _is_finished(app, book, chosen) and not again
+    facts = book.facts
+    found = await _is_finished(app, facts, chosen) and not again
     if not found and not chosen.is_rules:
         await app.providers.client(chosen).reachable()  # before anything is written
     what = await plan(app, book, path, provider, again=again)
+    del book  # its texts are stored; a long one's would be in memory until the end
     worked = [what.task.id]
     while not what.found_finished:
         await bring_to_end(app, what, listener)
-        if again or await _patiently(app, "sql", lambda: _is_finished(app, book, chosen)):
+        if again or await _patiently(app, "sql", lambda: _is_finished(app, facts, chosen)):
             return await summary(app, what, time.monotonic() - started, worked)
-        what = await _plan(app, book, what.imported, what.provider, what.model)
+        what = await _plan(app, facts, what.imported, what.provider, what.model)
         worked.append(what.task.id)
     listener(Step("found", await app.ledger.progress(what.task.id), what))
     return await summary(app, what, time.monotonic() - started)

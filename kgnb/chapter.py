@@ -119,30 +119,38 @@ class ChapterWorker:
         self, claim: Claim, info: TaskInfo, work: ChapterWork, recorded: Callable[[], None]
     ) -> Outcome:
         if len("".join(work.text.split())) < MIN_CHAPTER_CHARS:
-            await self._end(claim, ChapterStatus.SKIPPED)
+            await self._end(claim, _chapter_end(claim, ChapterStatus.SKIPPED))
             return Outcome.SKIPPED
-        row = work.row
-        if row is None:
-            lease, last_try = self._stores.renewer.lease(claim), claim.failures >= len(RETRY_SECONDS)
-            answer = await self._asker.ask(work.text, info, lease, last_try=last_try)
-            recorded()
-            row = _row(claim, info, work, answer)
-            saved = await self._stores.health.patiently(
-                "sql", lambda: self._rows.do((row, answer.raw)), lost=self._lost(claim)
-            )
-            if not saved:
-                raise LeaseLost("node.lease_lost")
-        else:
-            recorded()
-        graph = chapter_graph(info.novel, work.chapter, row, info.names, info.config, info.by_hand)
+        graph, end = await self._record(claim, info, work, recorded)
         projection = _Projection(claim, info.novel.id, graph)
         written = await self._stores.health.patiently(
             "bolt", lambda: self._projections.do(projection), lost=self._lost(claim)
         )
         if not written:
             raise LeaseLost("node.lease_lost")
-        await self._end(claim, ChapterStatus.COMPLETED, row)
+        await self._end(claim, end)
         return Outcome.COMPLETED
+
+    async def _record(
+        self, claim: Claim, info: TaskInfo, work: ChapterWork, recorded: Callable[[], None]
+    ) -> tuple[Graph, ChapterEnd]:
+        """Makes the row durable, unless it is; its graph, and how the chapter will have ended. The row itself
+        isn't kept: while a slow graph is written, hundreds wait."""
+        row = work.row
+        if row is None:
+            lease, last_try = self._stores.renewer.lease(claim), claim.failures >= len(RETRY_SECONDS)
+            answer = await self._asker.ask(work.text, info, lease, last_try=last_try)
+            recorded()
+            row, raw = _row(claim, info, work, answer), answer.raw
+            saved = await self._stores.health.patiently(
+                "sql", lambda: self._rows.do((row, raw)), lost=self._lost(claim)
+            )
+            if not saved:
+                raise LeaseLost("node.lease_lost")
+        else:
+            recorded()
+        graph = chapter_graph(info.novel, work.chapter, row, info.names, info.config, info.by_hand)
+        return graph, _chapter_end(claim, ChapterStatus.COMPLETED, row, error=_gaps(row))
 
     async def _failed(self, claim: Claim, reason: str) -> Outcome:
         delay = RETRY_SECONDS[min(claim.failures, len(RETRY_SECONDS) - 1)]
@@ -153,7 +161,7 @@ class ChapterWorker:
             raise LeaseLost("node.lease_lost")
         ids = {"task": claim.task_id, "chapter": claim.chapter_id}
         if fate == "dead":
-            await self._mark(claim, ChapterStatus.FAILED, error=reason)
+            await self._mark(claim, _chapter_end(claim, ChapterStatus.FAILED, error=reason))
             await self._stores.health.patiently("redis", lambda: self._stores.queue.noted([claim]))
             log.warning(say("node.chapter_dead", **ids, reason=reason))
             return Outcome.FAILED
@@ -162,22 +170,11 @@ class ChapterWorker:
         log.warning(say("node.chapter_retry", **ids, reason=reason, seconds=delay))
         return Outcome.RETRY
 
-    async def _end(self, claim: Claim, status: ChapterStatus, row: ExtractionRow | None = None) -> None:
-        await self._mark(claim, status, row, error=_gaps(row) if row else "")
+    async def _end(self, claim: Claim, end: ChapterEnd) -> None:
+        await self._mark(claim, end)
         await self._ack(claim)
 
-    async def _mark(
-        self, claim: Claim, status: ChapterStatus, row: ExtractionRow | None = None, error: str = ""
-    ) -> None:
-        end = ChapterEnd(
-            task_id=claim.task_id,
-            chapter_id=claim.chapter_id,
-            token=claim.token,
-            status=status,
-            entities=_entities(row) if row else 0,
-            relations=len(row.extraction.relations) if row else 0,
-            error=error,
-        )
+    async def _mark(self, claim: Claim, end: ChapterEnd) -> None:
         await self._stores.health.patiently("sql", lambda: self._ends.do(end), lost=self._lost(claim))
 
     async def _ack(self, claim: Claim) -> None:
@@ -260,6 +257,20 @@ def _row(claim: Claim, info: TaskInfo, work: ChapterWork, answer: Answer) -> Ext
         usage=answer.usage,
         chars=len(work.text),
         rejected=answer.rejected,
+    )
+
+
+def _chapter_end(
+    claim: Claim, status: ChapterStatus, row: ExtractionRow | None = None, error: str = ""
+) -> ChapterEnd:
+    return ChapterEnd(
+        task_id=claim.task_id,
+        chapter_id=claim.chapter_id,
+        token=claim.token,
+        status=status,
+        entities=_entities(row) if row else 0,
+        relations=len(row.extraction.relations) if row else 0,
+        error=error,
     )
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import gc
 import io
 import json
 import logging
@@ -138,23 +137,25 @@ async def _build(args: argparse.Namespace, settings: Settings) -> int:
     from kgnb.progress import ProgressBar
     from kgnb.report import export
 
-    _collect_less()
     path = Path(args.book)
     if args.output:
         check_place(args.output)
-    book = await building.read(path, args.title, args.author)
+    books = [await building.read(path, args.title, args.author)]
     _cancel_on(signal.SIGTERM)
     if args.estimate:
-        return await show_estimate(args, settings, book)
+        return await show_estimate(args, settings, books[0])
+    title = books[0].title
     with ProgressBar(quiet=args.json) as bar:
         async with open_app(settings) as app:
-            result = await building.build(app, book, path, args.provider, again=args.again, listener=bar.show)
+            result = await building.build(
+                app, books.pop(), path, args.provider, again=args.again, listener=bar.show
+            )
             if args.output:
                 await export(app, result.novel_id, "html", Path(args.output))
     if args.json:
         print(json.dumps(result.as_dict(), ensure_ascii=False))
     else:
-        print(say("cli.built", title=one_line(book.title), **result.as_dict()))
+        print(say("cli.built", title=one_line(title), **result.as_dict()))
         if args.output:
             print(say("cli.picture_written", path=args.output))
     return FAILED_CHAPTERS if result.failed else OK
@@ -176,7 +177,6 @@ async def _submit(args: argparse.Namespace, settings: Settings) -> int:
 
 async def _worker(args: argparse.Namespace, settings: Settings) -> int:
     with _metrics(settings) as metrics:
-        _collect_less()
         return await _work(args, settings, metrics)
 
 
@@ -253,13 +253,6 @@ async def _status(args: argparse.Namespace, settings: Settings) -> int:
         _cancel_on(signal.SIGTERM)
         return await cli_status.watch(settings, as_json=args.json)
     return await cli_status.once(settings, as_json=args.json)
-
-
-def _collect_less() -> None:
-    """Garbage collection seldom and without the imported modules: with a few hundred thousand live objects it
-    took a tenth of a busy node's time. Only here, where the process is ours."""
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)
 
 
 # --- signals

@@ -11,7 +11,7 @@ from kgnb.app import App, budget_of
 from kgnb.building import Listener, Plan, bring_to_end, chosen_provider, new_task, own_kinds, queue_task
 from kgnb.errors import InputError
 from kgnb.llm.budget import Budget
-from kgnb.model import Book, Chapter, Provider, Task, TaskStatus, Usage
+from kgnb.model import Book, BookFacts, Chapter, Provider, Task, TaskStatus, Usage
 from kgnb.providers import model_of
 from kgnb.store.figures import figures
 from kgnb.store.ledger import Imported
@@ -55,7 +55,7 @@ async def estimate(
         await app.providers.client(provider).reachable()
     size = await asyncio.to_thread(lambda: path.stat().st_size)
     imported = await app.ledger.import_book(book, file_path=str(path), file_size=size)
-    tasks, open_ = await _worked(app, book, imported, provider, model, sample, listener)
+    tasks, open_ = await _worked(app, book.facts, imported, provider, model, sample, listener)
     spent = Usage()
     for found in (await figures(app.sql, tasks)).values():
         spent = sum(found.spent.values(), spent)
@@ -77,7 +77,7 @@ async def estimate(
 
 async def _worked(
     app: App,
-    book: Book,
+    book: BookFacts,
     imported: Imported,
     provider: Provider,
     model: str,

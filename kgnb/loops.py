@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import gc
 
-YOUNG = 10_000
-"""Objects made before the collector looks for cycles. With Python's own number, a fourteenth of it, looking
-took a tenth of a build's processor time; the peak of memory is the same."""
+YOUNG = 50_000
+"""Objects made before the collector looks for cycles. With Python's own 700, looking took a tenth of a busy
+node's time, and a third of a second at each start; the peak of memory is the same."""
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

@@ -361,9 +361,24 @@ class Book:
     sha256: str
 
     @property
+    def facts(self) -> BookFacts:
+        """What is known of it without its texts."""
+        return BookFacts(self.title, self.sha256, self.chars, len(self.chapters))
+
+    @property
     def chars(self) -> int:
         """Characters of all chapters."""
         return sum(len(c.text) for c in self.chapters)
+
+
+@dataclass(frozen=True, slots=True)
+class BookFacts:
+    """A book without its texts, which lie in SQL once it is imported. ``chapters`` is their number."""
+
+    title: str
+    sha256: str
+    chars: int
+    chapters: int
 
 
 @dataclass(frozen=True, slots=True)

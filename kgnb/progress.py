@@ -41,7 +41,7 @@ class ProgressBar:
     def _move(self, step: Step) -> None:
         progress = step.progress
         if self._bar is None:
-            total = progress.total or len(step.plan.book.chapters)
+            total = progress.total or step.plan.book.chapters
             self._bar = tqdm(
                 total=total, unit="", desc=say("cli.bar_scan"), file=sys.stderr, dynamic_ncols=True
             )

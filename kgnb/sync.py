@@ -275,11 +275,12 @@ async def _build(
     again: bool,
     progress: bool,
 ) -> BookGraph:
-    book = await building.read(path, title, author)
+    books = [await building.read(path, title, author)]
+    title = books[0].title
     with ProgressBar(quiet=not progress) as bar:
         async with open_app(settings) as app:
-            result = await building.build(app, book, path, provider, again=again, listener=bar.show)
-            return await asyncio.to_thread(BookGraph, result, book.title, settings)
+            result = await building.build(app, books.pop(), path, provider, again=again, listener=bar.show)
+            return await asyncio.to_thread(BookGraph, result, title, settings)
 
 
 def allow_nested_loops() -> None:

@@ -173,7 +173,7 @@ class Run:
         if not alive:
             self._desk.look()
         key = "panel.found_finished" if plan.found_finished else "panel.submitted"
-        told = say(key, title=plan.book.title, task=plan.task.id, chapters=len(plan.book.chapters))
+        told = say(key, title=plan.book.title, task=plan.task.id, chapters=plan.book.chapters)
         return told if alive or plan.found_finished else told + " " + say("panel.start_it")
 
     # --- refreshing
