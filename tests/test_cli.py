@@ -48,6 +48,19 @@ def services() -> Iterator[dict[str, str]]:
         }
 
 
+def stored(services: dict[str, str]) -> int:
+    """How many replies are kept."""
+    engine = sa.create_engine(database(services))
+    with engine.connect() as connection:
+        count = connection.exec_driver_sql("SELECT count(*) FROM kgnb_replies").scalar_one()
+    engine.dispose()
+    return int(count)
+
+
+def database(services: dict[str, str]) -> sa.URL:
+    return sa.make_url(outside("KGNB_TEST_SQL_URL")).set(database=services["DB_NAME"])
+
+
 class TestRealServices:
     def test_the_same_graph_as_on_the_embedded_engines(
         self, tmp_path: Path, services: dict[str, str]
@@ -77,11 +90,13 @@ class TestRealServices:
             os.kill(build.process.pid, signal.SIGKILL)  # and not its helpers, which must end by themselves
             assert place.left_over(5) == []
             build.process.communicate()
+            asked, kept = server.stats.requests, stored(services)
+            assert asked - kept <= 2 * 5  # each slot asks for one while it stores another
             ran = place.run(*command)
             assert ran.code == 0, ran
             assert ran.seconds < 20
             assert ran.json["completed"] == 30
-            assert server.stats.requests <= 30 + 5
+            assert server.stats.requests == asked + 30 - kept  # what was stored was not asked for again
 
 
 class TestLanguages:
@@ -152,8 +167,7 @@ class TestSecrets:
         assert [s for s in secrets if s.encode() in dumps] == []
 
     def check_sql(self, services: dict[str, str], secrets: list[str]) -> None:
-        url = sa.make_url(outside("KGNB_TEST_SQL_URL")).set(database=services["DB_NAME"])
-        engine = sa.create_engine(url)
+        engine = sa.create_engine(database(services))
         with engine.connect() as connection:
             tables = sa.inspect(connection).get_table_names()
             rows = [repr(connection.exec_driver_sql(f"SELECT * FROM {t}").fetchall()) for t in tables]
