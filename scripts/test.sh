@@ -17,7 +17,6 @@ VENV=${KGNB_TEST_VENV:-.venv-test}
 OLD_VENV=.venv-test-old
 DIR=$(realpath -m "${KGNB_SERVICES_DIR:-.services}")
 NODES_DIR=$DIR-nodes # a second set of servers
-export PIP_NO_COMPILE=1 # what is never imported need not be compiled
 
 need_packages() {
   local missing=()
