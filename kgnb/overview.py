@@ -187,7 +187,7 @@ def _task(task: Task, found: TaskFigures, budget: Budget) -> dict[str, Any]:
         "completed": found.count(ChapterStatus.COMPLETED),
         "failed": found.count(ChapterStatus.FAILED),
         "skipped": found.count(ChapterStatus.SKIPPED),
-        "percent": round(100 * (total - left) / total, 1) if total else 100.0,
+        "percent": round(100 * (total - left) / total, 1) if total else 100.0 * task.ended,
         "error": task.error,
         "flags": found.flags,
         "unverified": found.unverified,

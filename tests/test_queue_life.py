@@ -172,6 +172,12 @@ class TestLostCalls:
         await queue.redis.set("ai:provider:suspend:x", value)
         assert (await queue.suspended(["x", "y"]))["x"] > time.time()
 
+    async def test_a_pause_of_another_type_is_one_too(self, make: Maker) -> None:
+        queue = make()
+        await queue.redis.rpush("ai:provider:suspend:x", "1")
+        assert (await queue.poll([Ask(NEW)], ["x", "y"])).suspended.keys() == {"x"}
+        assert (await queue.suspended(["x", "y"])).keys() == {"x"}
+
     async def test_unreachable_and_refused(self, redis_url: str) -> None:
         async with nodes_on("redis://127.0.0.1:1/0") as make:
             with pytest.raises(ServiceDown) as down:
@@ -223,7 +229,7 @@ class TestConnections:
                 mine = [Ask(key, mine=(1,)) for key in (NEW, OLD)]
                 await queue.poll(mine, ["openai"])
                 await asyncio.sleep(backoff.delay())
-            polls = (await probe.redis.info("commandstats"))["cmdstat_mget"]["calls"]
+            polls = (await probe.redis.info("commandstats"))["cmdstat_pttl"]["calls"]
             clients = len(await probe.redis.client_list())
         finally:
             renewer.stop()

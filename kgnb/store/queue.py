@@ -30,7 +30,7 @@ from kgnb.errors import ServiceError
 from kgnb.store.claim import Ask, Backoff, Buried, Claim, DeadItem, Known, Poll, QueueState
 from kgnb.store.link import Command, Link, mapped, script
 from kgnb.store.moving import move
-from kgnb.store.survey import LIMIT, QUEUES, SUSPEND, Survey, read_suspended
+from kgnb.store.survey import LIMIT, QUEUES, Survey, read_suspended, suspensions
 from kgnb.texts import say
 
 __all__ = [
@@ -133,21 +133,23 @@ class Queue(Survey):
         commands = [self._poll_command(ask, ask.queue == alone) for ask in shaped]
         commands += self.watched(ask.queue for ask in asks if ask.queue not in self._open)
         commands += [("PTTL", LIMIT + name) for name in providers]
-        if providers:
-            commands.append(("MGET", *(SUSPEND + name for name in providers)))
+        commands += suspensions(providers)
         sent = time.monotonic()
         try:
             replies = await self.link.try_all(commands)
+            told = len(replies) - len(providers)
+            replies, pauses = replies[:told], replies[told:]
             broken = self._broken(shaped, replies)
+            with mapped(self.link.where):
+                suspended = read_suspended(providers, pauses)
         except ServiceError:
             self._away = self._met
             raise
         self._back(sent)
         poll = Poll(at=sent)
-        if providers:
-            poll.suspended = read_suspended(providers, replies.pop())
-            limits = zip(providers, replies[-len(providers) :], strict=True)
-            poll.limited = {name: left / 1_000 for name, left in limits if left > 0}
+        poll.suspended = suspended
+        limits = zip(providers, replies[told - len(providers) :], strict=True)
+        poll.limited = {name: left / 1_000 for name, left in limits if left > 0}
         whole = [ask for ask in shaped if ask.queue not in broken]
         good = [r for ask, r in zip(shaped, replies[: len(shaped)], strict=True) if ask.queue not in broken]
         self._take_in(poll, whole, good, sent)

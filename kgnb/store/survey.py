@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from kgnb.store.claim import DeadItem, Known, QueueState, split, task_of
-from kgnb.store.link import Command, Link, script
+from kgnb.store.link import Command, Link, mapped, script
 
 NODES = "kgnb:nodes"
 """Hash: name → identity of every kgnb node that was here lately."""
@@ -40,11 +40,9 @@ class Survey:
 
     async def suspended(self, providers: Sequence[str]) -> dict[str, float]:
         """The paused ones of these providers → until (epoch seconds)."""
-        if not providers:
-            return {}
-        return read_suspended(
-            providers, await self.link.one(("MGET", *(SUSPEND + name for name in providers)))
-        )
+        answers = await self.link.try_all(suspensions(providers))
+        with mapped(self.link.where):
+            return read_suspended(providers, answers)
 
     async def known(self, queues: Sequence[str]) -> dict[int, Known]:
         """The tasks these queues know of: item waiting, leased or dead, or chapters left."""
@@ -212,13 +210,23 @@ class NodeSeen:
             self.tasks.add(task_id)
 
 
-def read_suspended(providers: Sequence[str], values: Sequence[bytes | None]) -> dict[str, float]:
-    """The key's presence pauses; whoever wrote it may have written anything."""
+def suspensions(providers: Iterable[str]) -> list[Command]:
+    """What :func:`read_suspended` reads the answers of; one key each: a cluster has them in several slots."""
+    return [("GET", SUSPEND + name) for name in providers]
+
+
+def read_suspended(providers: Sequence[str], answers: Sequence[Any]) -> dict[str, float]:
+    """The key's presence pauses; whoever wrote it may have written anything, also what GET doesn't read.
+
+    Raises an answer that is an error of another kind.
+    """
     paused: dict[str, float] = {}
     soon = time.time() + 1
-    for name, value in zip(providers, values, strict=True):
+    for name, value in zip(providers, answers, strict=True):
         if value is None:
             continue
+        if isinstance(value, Exception) and not str(value).startswith("WRONGTYPE"):
+            raise value
         try:
             until = float(json.loads(value)["until"])
         except (ValueError, TypeError, KeyError, RecursionError):
