@@ -1,6 +1,6 @@
 """Nodes and edges a second through Bolt: four writers, whose books' people come again in every chapter.
 
-    python bench/upserts.py [--chapters 1200] [--writers 4] [--outside]
+    python bench/upserts.py [--chapters 1200] [--writers 4] [--hero 8000] [--outside]
 
 Each writer is a process of its own, like a node, and writes its share of the chapters in groups of 40, in
 fenced transactions, after an unmeasured round on other books. Prints one JSON object:
@@ -8,6 +8,7 @@ fenced transactions, after an unmeasured round on other books. Prints one JSON o
     rows_per_s       nodes and edges sent through Bolt, all repeated ones too, each writer a book of its own
     one_book_per_s   the same with one book for all, whose fence lets one writer in at a time
     known_per_s      as a node does it, which sends nothing twice: rows of its chapters
+    hero_per_s       edges of one person who is in every chapter of a long book, the last of so many chapters
 
 With ``--outside`` on the Neo4j that NEO4J_URI names, else on an embedded ArcadeDB.
 """
@@ -27,13 +28,15 @@ from kit import graph_place, run, tell
 
 from kgnb.extract import reply
 from kgnb.llm import imitation
-from kgnb.model import Chapter, ExtractionRow, Graph, Novel, TaskConfig
+from kgnb.model import Chapter, Character, Extraction, ExtractionRow, Graph, Novel, TaskConfig
 from kgnb.settle import chapter_graph
 from kgnb.store import graph as store
 from kgnb.store.places import GraphPlace
 
 GROUP = 40
 """Chapters in one transaction, as a node writes them."""
+HEROIC = 400
+"""Chapters in one transaction of the book with one person."""
 HEAD_START = 1.0
 """Seconds in which all writers get ready."""
 
@@ -62,6 +65,7 @@ def main() -> None:
         several, rows = rate(each)
         one, _ = rate([base + 50] * args.writers)
         known, _ = rate([book + 200 for book in each], remember=True)
+        hero = run(heroic(place, base + 300, args.hero))
     tell(
         {
             "chapters": args.chapters,
@@ -69,6 +73,7 @@ def main() -> None:
             "rows_per_s": several,
             "one_book_per_s": one,
             "known_per_s": known,
+            "hero_per_s": hero,
         }
     )
 
@@ -101,6 +106,27 @@ async def send(place: GraphPlace, book: int, groups: list[list[Graph]]) -> tuple
     return begin, end
 
 
+async def heroic(place: GraphPlace, book: int, count: int) -> int:
+    """Chapters that have one and the same person: the last group's rate."""
+    graph, rate = place.open(), 0
+    number = await graph.settle_number(book)
+    for first in range(0, count, HEROIC):
+        group = [alone(book, n) for n in range(first + 1, first + HEROIC + 1)]
+        begin = time.time()
+        await graph.project(book, group, number=number, check=lambda: True)
+        rate = round(HEROIC / (time.time() - begin))
+    await graph.close()
+    return rate
+
+
+def alone(book: int, number: int) -> Graph:
+    """A chapter of one person."""
+    place = Chapter(book * 100_000 + number, book, number, f"第{number}章", 3000)
+    found = Extraction(characters=[Character(name="独行客")])
+    row = ExtractionRow(1, book, place.id, number, "", "", found, "bench", "bench", 1)
+    return chapter_graph(Novel(book, f"书{book}"), place, row, (), TaskConfig())
+
+
 def texts(first: int, count: int) -> list[str]:
     """Chapters of a book of one cast; each writer has others of them."""
     return list(islice(chapters(3000), first, first + count))
@@ -120,6 +146,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--chapters", type=int, default=1_200, help="of all writers together, in each round")
     parser.add_argument("--writers", type=int, default=4, help="processes")
+    parser.add_argument("--hero", type=int, default=8_000, help="chapters that have the same person")
     parser.add_argument("--outside", action="store_true", help="on NEO4J_URI")
     return parser.parse_args()
 

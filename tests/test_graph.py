@@ -452,6 +452,8 @@ async def test_two_drivers_on_the_same_novel(store: GraphStore, bolt: Any) -> No
 
     await asyncio.gather(write(store, graphs), write(other, graphs[::-1]), write(other, graphs[::2]))
     await other.close()
+    twice = "MATCH (a)-[e]->(b) WITH a, type(e) AS kind, b, count(*) AS times WHERE times > 1 RETURN times"
+    assert await store.query(twice) == []
     await settle(store, novel.exact(), 1)
     assert timeless(await store.read(1)) == novel.exact()
 

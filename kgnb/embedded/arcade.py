@@ -30,11 +30,9 @@ _HOST = "127.0.0.1"
 # Plugins and tools of the wheel that aren't wanted: fewer classes to load, nothing else to listen.
 _UNWANTED = ("mcp", "postgresw", "redisw", "graphql", "console", "python-bridge")
 _JVM = (
-    # C2 later than it would: on two cores its compiling took more time than the rest of a short build.
-    "-XX:Tier4InvocationThreshold=40000",
-    "-XX:Tier4MinInvocationThreshold=8000",
-    "-XX:Tier4CompileThreshold=120000",
-    "-XX:Tier4BackEdgeThreshold=400000",
+    # C1 alone: on two cores the second compiler took more time than all the rest of a short build; what it
+    # makes faster (a third, once it is done) is writing at more than 20,000 nodes and edges a second.
+    "-XX:TieredStopAtLevel=1",
     "-XX:+UseSerialGC",  # the smallest footprint; a graph of a book is small work for it
     "-XX:-UsePerfData",  # no file in /tmp that shows the properties
     "-XX:+ExitOnOutOfMemoryError",  # the supervisor starts it again

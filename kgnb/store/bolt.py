@@ -31,8 +31,13 @@ JITTER = (0.01, 0.2)
 """Seconds between two tries after a lost race; the driver's own retry waits a second or more."""
 
 _TIMED_OUT = "Neo.ClientError.Transaction.TransactionTimedOut"
-_MADE_MEANWHILE = "Neo.ClientError.Schema.EquivalentSchemaRuleAlreadyExists"
-"""Neo4j's answer to a CREATE … IF NOT EXISTS that another one overtook."""
+_OVERTAKEN = frozenset(
+    {
+        "Neo.ClientError.Schema.EquivalentSchemaRuleAlreadyExists",  # Neo4j, to a CREATE … IF NOT EXISTS
+        "Neo.ClientError.Statement.EntityNotFound",  # it read what another one has since taken away
+    }
+)
+"""Codes of what the same transaction meets because another one was quicker."""
 
 
 class Bolt:
@@ -205,7 +210,7 @@ def _code(error: Exception) -> str:
 
 def _lost_race(error: Exception) -> bool:
     """Whether somebody else was quicker, so that the same transaction may succeed now."""
-    return isinstance(error, (TransientError, ConstraintError)) or _code(error) == _MADE_MEANWHILE
+    return isinstance(error, (TransientError, ConstraintError)) or _code(error) in _OVERTAKEN
 
 
 def _is_refusal(error: Exception, code: str) -> bool:

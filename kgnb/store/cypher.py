@@ -177,6 +177,9 @@ SET_NUMBER = f"MATCH (n:Novel {{id: $novel}}) SET n.{SETTLE} = $number"
 
 # --- writing ------------------------------------------------------------------------------------------------
 
+_FEWER_AT_TARGET = frozenset({"APPEARS_IN", "PARTICIPATES_IN"})
+"""Edges of which a hero has thousands, and a chapter or an event a few."""
+
 _EACH = "UNWIND $p.groups AS g UNWIND g[0] AS r"
 
 
@@ -208,7 +211,7 @@ def remove_nodes(label: str, rows: list[Row]) -> Statement:
 def remove_edges(type_: str, source: str, target: str, rows: list[Row]) -> Statement:
     """Deletes edges by their ends, whose labels may be others than :func:`ends_of` the type."""
     ends = f"{_EACH} {_match('a', source, 0)} {_match('b', target, 1)}"
-    return Statement(f"{ends} MATCH {_edge(type_)} DELETE e RETURN count(*) AS done", rows)
+    return Statement(f"{ends} MATCH {_between(type_)} DELETE e RETURN count(*) AS done", rows)
 
 
 @cache
@@ -223,7 +226,7 @@ def _add_nodes(label: str) -> str:
 @cache
 def _add_edges(type_: str) -> str:
     values = {"novel_id": "$novel"} | _values(edge_properties(type_), 2, _SHARED_BY_MOST)
-    return f"{_match_ends(type_)} MERGE {_edge(type_)} {_add('e', values)}"
+    return _upsert(type_, values, _unite("e", values["task_id"]))
 
 
 @cache
@@ -237,10 +240,25 @@ def _put_nodes(label: str) -> str:
 
 @cache
 def _put_edges(type_: str) -> str:
-    body = _set("e", {"novel_id": "$novel"} | _values(edge_properties(type_), 2, _SHARED_BY_MOST))
+    values = {"novel_id": "$novel"} | _values(edge_properties(type_), 2, _SHARED_BY_MOST)
+    body = f"{_set('e', values)}, e.updated_at = datetime()"
+    return f"{_upsert(type_, values, body)} RETURN count(*) AS done"
+
+
+def _upsert(type_: str, values: dict[str, str], change: str) -> str:
+    """Creates the edges that are missing; of the others does ``change``.
+
+    No MERGE: the embedded engine's goes through all edges of the source, 4 ms for a hero of 2,750 chapters,
+    and SETs on top of it cost as much again. Nobody creates the edge in between: the fence lets one writer
+    at a time at a novel.
+    """
+    made = ", ".join(f"{column}: {value}" for column, value in values.items())
+    created = f"{made}, created_at: datetime(), updated_at: datetime()"
     return (
-        f"{_match_ends(type_)} MERGE {_edge(type_)} ON CREATE SET e.created_at = datetime() "
-        f"SET {body}, e.updated_at = datetime() RETURN count(e) AS done"
+        f"{_match_ends(type_)} OPTIONAL MATCH {_between(type_)} "
+        f"FOREACH (once IN CASE WHEN e IS NULL THEN [1] ELSE [] END | "
+        f"CREATE (a)-[:{_type(type_)} {{{created}}}]->(b)) "
+        f"FOREACH (once IN CASE WHEN e IS NULL THEN [] ELSE [1] END | SET {change})"
     )
 
 
@@ -325,6 +343,11 @@ def _type(type_: str) -> str:
 
 def _edge(type_: str) -> str:
     return f"(a)-[e:{_type(type_)}]->(b)"
+
+
+def _between(type_: str) -> str:
+    """:func:`_edge` from the end that has fewer of the type: the embedded engine looks at all that it has."""
+    return f"(b)<-[e:{_type(type_)}]-(a)" if type_ in _FEWER_AT_TARGET else _edge(type_)
 
 
 def _node(label: str) -> str:
