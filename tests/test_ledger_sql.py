@@ -247,8 +247,9 @@ class TestSchema:
             assert [row.usage for row in await ledger.rows(task_id=task_id)] == [Usage(2, 30, 40)] * 3
             assert (await ledger.progress(task_id)).usage == Usage(6, 90, 120)
             day = date(2026, 3, 10)
-            await ledger.add_spending([Spent("p", "m", day, Usage(1, 50, 5, 40))])
-            assert await ledger.spending(day) == [Spent("p", "m", day, Usage(2, 150, 15, 40))]
+            more = [Spent(name, "m", day, Usage(1, 50, 5, 40)) for name in ("p", "q")]
+            await ledger.add_spending(more)  # two at once: another statement than that of one
+            assert await ledger.spending(day) == [Spent("p", "m", day, Usage(2, 150, 15, 40)), more[1]]
             assert await ledger.task_names(task_id) is None
             await ledger.freeze_names(task_id, novel_id, [NameEntry("刘备")])
             assert len(await ledger.names(novel_id)) == 1

@@ -57,7 +57,8 @@ def _add(c: sa.Connection, rows: Sequence[Spent], since: date | None) -> list[Sp
 
 def _added(old: Any, new: Any) -> dict[str, Any]:
     """Null is what an older kgnb left of a count that it doesn't know."""
-    return {name: sa.func.coalesce(old[name], 0) + new[name] for name in COUNTS}
+    nothing = sa.literal_column("0")  # no parameter: PyMySQL takes none after the values of many rows
+    return {name: sa.func.coalesce(old[name], nothing) + new[name] for name in COUNTS}
 
 
 def _read(c: sa.Connection, since: date) -> list[Spent]:
