@@ -40,6 +40,9 @@ REFILL_SECONDS = 0.5
 A slow provider's slots come free one by one, and a book's last chapters are left to other nodes as well."""
 RULES_SLOTS_PER_CORE = 4
 """Chapters in flight for the rules, by core, unless more are asked for."""
+UNWRITTEN = 60
+"""Chapters that may wait for the graph beside those that are asked about, of up to so many slots; each takes
+some 60 KB."""
 LEAVING_SECONDS = 1.5
 """How long a node that leaves waits for a service that hangs."""
 AGAIN_SECONDS = 1.0
@@ -218,10 +221,11 @@ class Node:
         if provider.is_rules:  # no provider to protect: enough that the processes never wait for the stores
             limit = max(limit, RULES_SLOTS_PER_CORE * self.settings.cpus)
         # A chapter whose replies are stored gives its slot to the next one while its graph is written; at
-        # most as many again, so that a slow graph holds the claiming back.
+        # most as many again, of many slots a half, so that a slow graph holds the claiming back.
         unwritten = sum(c.queue.rpartition(":")[2] == provider.key for c in self._running.values())
         ahead = 0 if provider.is_rules else self._ahead(provider, limit)
-        room = min(limit - self.slots.busy(provider.key), 2 * limit - unwritten)
+        written_later = min(limit, max(UNWRITTEN, limit // 2))
+        room = min(limit - self.slots.busy(provider.key), limit + written_later - unwritten)
         return max(0, room + ahead)
 
     def _ahead(self, provider: Provider, limit: int) -> int:

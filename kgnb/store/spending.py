@@ -57,7 +57,8 @@ def _add(c: sa.Connection, rows: Sequence[Spent], since: date | None) -> list[Sp
 
 def _added(old: Any, new: Any) -> dict[str, Any]:
     """Null is what an older kgnb left of a count that it doesn't know."""
-    nothing = sa.literal_column("0")  # no parameter: PyMySQL takes none after the values of many rows
+    # No parameter: PyMySQL takes none after the values of several rows.
+    nothing: sa.ColumnElement[int] = sa.literal_column("0")
     return {name: sa.func.coalesce(old[name], nothing) + new[name] for name in COUNTS}
 
 
