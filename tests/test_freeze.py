@@ -145,7 +145,7 @@ def lives_on(nodes: Cluster, node: Node, folder: Path) -> None:
 
 
 def test_chapters_frozen_at_every_stage(nodes: Cluster, model: Llm, tmp_path: Path) -> None:
-    Turns(model, 1.5, 3.5, 12.0, 12.0)
+    Turns(model, 1.5, 3.5, 20.0, 20.0)
     task = nodes.submit(novel(tmp_path / "book.txt", 12))
     frozen = nodes.start_node("frozen", 4, KGNB_LLM_TIMEOUT="60")
     nodes.wait_until(lambda: model.stats.in_flight == 4, 30, "four chapters are being asked", every=0.01)

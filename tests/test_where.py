@@ -110,6 +110,7 @@ class Elsewhere:
     def run(self, code: str, **env: Any) -> str:
         given = {k: v if isinstance(v, str) else json.dumps(v) for k, v in env.items()}
         base = environment(FAKE_ASKED=str(self.asked_file))
+        del base["KGNB_CPU_WORKERS"]  # what is told are the settings that a dataset names
         base["PYTHONPATH"] = f"{self.path / 'fakes'}{os.pathsep}{base['PYTHONPATH']}"
         ran = subprocess.run(
             [sys.executable, "-c", code],
