@@ -16,7 +16,7 @@ from kgnb import logs
 from kgnb.app import App
 from kgnb.children import LENGTH_BYTES, MARK, NOW, WRONG
 from kgnb.errors import KgnbError
-from kgnb.loops import calm_collector, new_loop
+from kgnb.loops import new_loop, tune
 from kgnb.node import Node
 from kgnb.serving import serve
 from kgnb.session import Session
@@ -37,7 +37,7 @@ def main() -> None:
     settings, session = pickle.loads(_read(int.from_bytes(_read(LENGTH_BYTES), "big")))  # noqa: S301 - ours
     use_language(settings.lang)
     logs.configure(settings.log_level, sys.stdout, as_json=False)
-    calm_collector()
+    tune()
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(_Life(settings, session).run())

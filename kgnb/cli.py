@@ -34,7 +34,7 @@ from kgnb.cli_parts import FAILED_CHAPTERS, INTERRUPTED, OK, command, json_optio
 from kgnb.cli_providers import add_providers
 from kgnb.cli_tasks import add_dead, add_pauses, add_task_commands
 from kgnb.errors import KgnbError
-from kgnb.loops import calm_collector, new_loop
+from kgnb.loops import new_loop, tune
 from kgnb.oneline import one_line
 from kgnb.session import Session
 from kgnb.settings import Settings
@@ -60,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         settings = Settings.load(**_given(args))
         use_language(settings.lang)
         _logging(args, settings)
-        calm_collector()
+        tune()
         with asyncio.Runner(loop_factory=new_loop) as runner:
             code: int = runner.run(args.command(args, settings))
         sys.stdout.flush()  # here it can still be said what became of it
