@@ -159,6 +159,14 @@ async def test_what_is_sent_to_an_openai_compatible_endpoint() -> None:
     }
 
 
+async def test_what_no_utf8_can_hold_is_sent_as_a_question_mark() -> None:
+    async with Scripted(OK) as llm:
+        c = client(llm.url)
+        await c.ask(ask_for(f"{TEXT}\ud800"), "m")
+        await c.close()
+    assert f"{TEXT}?" in llm.seen[0][2]["messages"][1]["content"]
+
+
 @pytest.mark.parametrize("path", ["", "/v1", "/v1/", "/v1/messages"])
 async def test_what_is_sent_to_anthropic(path: str) -> None:
     answer = {

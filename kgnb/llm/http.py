@@ -78,11 +78,11 @@ class Http:
         return await self._request("GET", url, None)
 
     async def post(self, url: str, body: Mapping[str, Any]) -> Answer:
-        """The answer to ``body`` as JSON.
+        """The answer to ``body`` as JSON, in which a lone surrogate, that no UTF-8 can hold, becomes "?".
 
         Raises NoAnswer, Unreadable.
         """
-        return await self._request("POST", url, json.dumps(body, ensure_ascii=False).encode())
+        return await self._request("POST", url, json.dumps(body, ensure_ascii=False).encode(errors="replace"))
 
     async def close(self) -> None:
         """Closes the connections."""
