@@ -145,7 +145,9 @@ def lives_on(nodes: Cluster, node: Node, folder: Path) -> None:
 
 
 def test_chapters_frozen_at_every_stage(nodes: Cluster, model: Llm, tmp_path: Path) -> None:
-    Turns(model, 1.5, 3.5, 20.0, 20.0)
+    # The second comes when the test has long seen the first, the others when all is frozen; those that are
+    # asked meanwhile wait with the first.
+    Turns(model, 1.5, 7.0, 25.0, 25.0)
     task = nodes.submit(novel(tmp_path / "book.txt", 12))
     frozen = nodes.start_node("frozen", 4, KGNB_LLM_TIMEOUT="60")
     nodes.wait_until(lambda: model.stats.in_flight == 4, 30, "four chapters are being asked", every=0.01)
@@ -155,7 +157,7 @@ def test_chapters_frozen_at_every_stage(nodes: Cluster, model: Llm, tmp_path: Pa
         with contextlib.ExitStack() as locks:
             locks.enter_context(locked_task(nodes, task))
             # The first chapter: its row and its graph are there, its end waits for the task's row.
-            nodes.wait_until(lambda: count(driver, written) == 1, 10, "one in the graph")
+            nodes.wait_until(lambda: count(driver, written) >= 1, 10, "one in the graph")
             nodes.wait_until(lambda: waiting_for_sql(nodes), 5, "a transaction that waits in SQL")
             # The second: its row is there, its graph waits for the Novel node.
             locks.enter_context(locked(driver, "Novel", id=novel_id))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import socket
 from collections.abc import Iterator
@@ -16,9 +17,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("redis-server"), reason="apt-ge
 
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[int]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = next(filter(is_free, random.choices(range(20_000, 50_000), k=100)))  # the bus has port + 10,000
     folder = tmp_path / "redis"
     folder.mkdir()
     words = f"redis-server --port {port} --bind 127.0.0.1 --cluster-enabled yes --dir {folder}"
@@ -34,6 +33,16 @@ def port(tmp_path: Path) -> Iterator[int]:
     assert not errors.keys() & {"errorstat_MOVED", "errorstat_CLUSTERDOWN"}
     assert errors["errorstat_CROSSSLOT"]["count"] == 1  # the one above
     server.kill()
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as one, socket.socket() as bus:
+        try:
+            one.bind(("127.0.0.1", port))
+            bus.bind(("127.0.0.1", port + 10_000))
+        except OSError:
+            return False
+    return True
 
 
 def answers(client: redis.Redis) -> bool:
