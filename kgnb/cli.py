@@ -140,7 +140,7 @@ async def _build(args: argparse.Namespace, settings: Settings) -> int:
     path = Path(args.book)
     if args.output:
         check_place(args.output)
-    books = [await building.read(path, args.title, args.author)]
+    books = [await building.read(path, args.title, args.author)]  # build alone holds it, until it is stored
     _cancel_on(signal.SIGTERM)
     if args.estimate:
         return await show_estimate(args, settings, books[0])

@@ -134,8 +134,6 @@ class Doubts:
 
     def nowhere(self, key: Callable[[str], NodeKey], known: Iterable[str], stands: Stands) -> set[NodeKey]:
         """The keys of those who are in no chapter, not ``known`` in the book, and of whom no form stands."""
-        if not self._forms:
-            return set()
         present = {key(name) for name in self._seen.union(known)}
         doubted: dict[NodeKey, set[str]] = defaultdict(set)
         for name, forms in self._forms.items():

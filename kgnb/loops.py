@@ -12,7 +12,7 @@ import sys
 
 YOUNG = 50_000
 """Objects made before the collector looks for cycles. With Python's own 700, looking took a tenth of a busy
-node's time, and a third of a second at each start; the peak of memory is the same."""
+node's time, and 0.3 s of a build's start."""
 SWITCH_SECONDS = 0.0005
 """How long the loop waits for a thread that calculates, at most. With Python's own 5 ms the threads that talk
 to SQL held the requests up: 240 of 2 s, sixty at a time, took 1.064 times the ideal instead of 1.050."""

@@ -24,7 +24,7 @@ from kgnb.model import Provider, TaskStatus
 from kgnb.pool import CpuPool
 from kgnb.providers import Providers
 from kgnb.settings import Settings
-from kgnb.slots import Slots, queues_of, share
+from kgnb.slots import Slots, ahead, queues_of, share, written_later
 from kgnb.store.queue import Ask, Backoff, Claim, Poll, QueueState
 from kgnb.task import TaskKeeper
 from kgnb.texts import say
@@ -32,17 +32,8 @@ from kgnb.texts import say
 log = logging.getLogger(__name__)
 
 
-AHEAD = 4
-"""For so many slots at least one chapter more is claimed and read ahead; it is asked about no sooner than a
-slot is free."""
-REFILL_SECONDS = 0.5
-"""A poll, a claim and a read, of many chapters at once: as many as are answered meanwhile are read ahead too.
-A slow provider's slots come free one by one, and a book's last chapters are left to other nodes as well."""
 RULES_SLOTS_PER_CORE = 4
 """Chapters in flight for the rules, by core, unless more are asked for."""
-UNWRITTEN = 60
-"""Chapters that may wait for the graph beside those that are asked about, of up to so many slots; each takes
-some 60 KB."""
 LEAVING_SECONDS = 1.5
 """How long a node that leaves waits for a service that hangs."""
 AGAIN_SECONDS = 1.0
@@ -220,18 +211,11 @@ class Node:
         limit = min(self.settings.slots_for(served, provider.key), self.gate.limiter(provider).slots)
         if provider.is_rules:  # no provider to protect: enough that the processes never wait for the stores
             limit = max(limit, RULES_SLOTS_PER_CORE * self.settings.cpus)
-        # A chapter whose replies are stored gives its slot to the next one while its graph is written; at
-        # most as many again, of many slots a half, so that a slow graph holds the claiming back.
+        # A chapter whose replies are stored gives its slot to the next one while its graph is written; only
+        # so many do, so that a slow graph holds the claiming back.
         unwritten = sum(c.queue.rpartition(":")[2] == provider.key for c in self._running.values())
-        ahead = 0 if provider.is_rules else self._ahead(provider, limit)
-        written_later = min(limit, max(UNWRITTEN, limit // 2))
-        room = min(limit - self.slots.busy(provider.key), limit + written_later - unwritten)
-        return max(0, room + ahead)
-
-    def _ahead(self, provider: Provider, limit: int) -> int:
-        took = self.gate.seconds(provider)
-        answered = round(limit * REFILL_SECONDS / took) if took else 0
-        return max(limit // AHEAD, min(limit, answered))
+        room = min(limit - self.slots.busy(provider.key), limit + written_later(limit) - unwritten)
+        return max(0, room + (0 if provider.is_rules else ahead(limit, self.gate.seconds(provider))))
 
     def _shut(self, provider: Provider) -> bool:
         """Whether the provider is paused for everyone, or rate-limited for longer than a slot waits."""

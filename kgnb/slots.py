@@ -8,6 +8,26 @@ from dataclasses import dataclass, field
 from kgnb.model import Provider
 from kgnb.store.queue import Claim, QueueState
 
+AHEAD = 4
+"""For so many slots at least one chapter more is claimed and read ahead; it is asked about no sooner than a
+slot is free."""
+REFILL_SECONDS = 0.5
+"""A poll, a claim and a read, of many chapters at once: as many as are answered meanwhile are read ahead too.
+A slow provider's slots come free one by one, and a book's last chapters are left to other nodes as well."""
+WRITTEN_LATER = 60
+"""Of up to so many slots each may have one more chapter that waits for the graph; of more, one in two."""
+
+
+def ahead(slots: int, seconds: float) -> int:
+    """Chapters to read ahead for so many slots of a provider whose requests take ``seconds`` (0: unknown)."""
+    answered = round(slots * REFILL_SECONDS / seconds) if seconds else 0
+    return max(slots // AHEAD, min(slots, answered))
+
+
+def written_later(slots: int) -> int:
+    """Chapters that may wait for the graph beside those that are asked about."""
+    return min(slots, max(WRITTEN_LATER, slots // 2))
+
 
 @dataclass(slots=True)
 class Work:

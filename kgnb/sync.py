@@ -275,7 +275,7 @@ async def _build(
     again: bool,
     progress: bool,
 ) -> BookGraph:
-    books = [await building.read(path, title, author)]
+    books = [await building.read(path, title, author)]  # build alone holds it, until it is stored
     title = books[0].title
     with ProgressBar(quiet=not progress) as bar:
         async with open_app(settings) as app:

@@ -519,12 +519,20 @@ async def test_no_key_sends_no_authorization_and_redirects_are_not_followed() ->
 # --- the way there
 
 
+def only_proxies(monkeypatch: pytest.MonkeyPatch, **env: str) -> None:
+    """The environment names these proxies and no others."""
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+
+
 async def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with Scripted(OK) as proxy, Scripted(OK) as llm:
-        monkeypatch.setenv("HTTP_PROXY", proxy.url.removesuffix("/v1"))
-        monkeypatch.setenv("NO_PROXY", "")
+        only_proxies(monkeypatch, HTTP_PROXY=proxy.url.removesuffix("/v1"))
         for url in ("http://llm.invalid/v1", llm.url):
             c = client(url)
             await c.ask(ask_for(), "m")
@@ -546,17 +554,12 @@ async def test_a_proxy_of_the_environment_is_used_but_not_for_this_machine(
     ],
 )
 def test_which_proxy(monkeypatch: pytest.MonkeyPatch, env: dict[str, str], proxy: str | None) -> None:
-    for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.lower(), raising=False)
-    for name, value in env.items():
-        monkeypatch.setenv(name, value)
+    only_proxies(monkeypatch, **env)
     assert http.proxy_of("https://llm.example.com/v1") == proxy
 
 
 def test_a_socks_proxy_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("HTTPS_PROXY", raising=False)
-    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:7890")
+    only_proxies(monkeypatch, ALL_PROXY="socks5://127.0.0.1:7890")
     with pytest.raises(SettingsError, match="HTTPS_PROXY"):
         client("https://llm.invalid/v1")
 

@@ -22,17 +22,19 @@ def port(tmp_path: Path) -> Iterator[int]:
     folder.mkdir()
     words = f"redis-server --port {port} --bind 127.0.0.1 --cluster-enabled yes --dir {folder}"
     server = Running([*words.split(), "--save", ""], environment(), folder)
-    with redis.Redis(port=port) as client:
-        server.until(lambda: answers(client))
-        client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
-        server.until(lambda: client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
-        with pytest.raises(redis.ResponseError, match="slot"):
-            client.mget("a", "b")
-        yield port
-        errors = client.info("errorstats")
-    assert not errors.keys() & {"errorstat_MOVED", "errorstat_CLUSTERDOWN"}
-    assert errors["errorstat_CROSSSLOT"]["count"] == 1  # the one above
-    server.kill()
+    try:
+        with redis.Redis(port=port) as client:
+            server.until(lambda: answers(client))
+            client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
+            server.until(lambda: client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
+            with pytest.raises(redis.ResponseError, match="slot"):
+                client.mget("a", "b")
+            yield port
+            errors = client.info("errorstats")
+        assert not errors.keys() & {"errorstat_MOVED", "errorstat_CLUSTERDOWN"}
+        assert errors["errorstat_CROSSSLOT"]["count"] == 1  # the one above
+    finally:
+        server.kill()
 
 
 def is_free(port: int) -> bool:

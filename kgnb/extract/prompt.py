@@ -160,8 +160,6 @@ def _known(chunk: str, names: Sequence[NameEntry], room: int, lang: Lang) -> str
     told: list[str] = []
     letters = set(chunk)  # most forms that the chunk lacks are ruled out by their letters
     for entry in names:
-        if not entry.aliases and not letters.issuperset(entry.name):
-            continue
         word = _told(chunk, letters, entry)
         if not word or len(word) > room:
             continue
@@ -178,12 +176,10 @@ def _told(chunk: str, letters: set[str], entry: NameEntry) -> str:
     def used(form: str) -> bool:
         return letters.issuperset(form) and form in chunk and _plain(form)
 
-    if not _plain(entry.name):
-        return ""
     forms = [form for form in entry.aliases[:8] if form != entry.name and used(form)]
-    if forms:
+    if forms and _plain(entry.name):
         return f"{entry.name}={'/'.join(forms)}"
-    return entry.name if used(entry.name) else ""
+    return entry.name if not forms and used(entry.name) else ""
 
 
 # --- the answer's schema ------------------------------------------------------------------------------------

@@ -99,7 +99,7 @@ class Http:
                 status, headers = got.status, {k.lower(): v for k, v in got.headers.items()}
         except TimeoutError:
             raise
-        except (aiohttp.ClientError, OSError, ValueError):
+        except (aiohttp.ClientError, OSError, UnicodeError):  # the last: a host that is no name
             raw = None
         if raw is None:
             raise NoAnswer

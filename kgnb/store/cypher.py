@@ -220,7 +220,7 @@ def _add_nodes(label: str) -> str:
     if label == "Novel":  # the lock has created it, bare
         filled = ", ".join(f"n.{c} = coalesce(n.{c}, {v})" for c, v in values.items() if c != "task_id")
         return f"{_EACH} {_match('n', label, 0)} SET {filled}, {_unite('n', values['task_id'])}"
-    return f"{_EACH} MERGE {_node(label)} {_add('n', values)}"
+    return f"{_EACH} MERGE {_node(label)} {_add(values)}"
 
 
 @cache
@@ -390,9 +390,9 @@ def _set(v: str, values: dict[str, str]) -> str:
     return ", ".join(f"{v}.{column} = {value}" for column, value in values.items())
 
 
-def _add(v: str, values: dict[str, str]) -> str:
-    created = f"{_set(v, values)}, {v}.created_at = datetime(), {v}.updated_at = datetime()"
-    return f"ON CREATE SET {created} ON MATCH SET {_unite(v, values['task_id'])}"
+def _add(values: dict[str, str]) -> str:
+    created = f"{_set('n', values)}, n.created_at = datetime(), n.updated_at = datetime()"
+    return f"ON CREATE SET {created} ON MATCH SET {_unite('n', values['task_id'])}"
 
 
 def _unite(v: str, tasks: str) -> str:

@@ -28,7 +28,7 @@ from kgnb.store.difference import Difference, add_edge, add_node, plain
 REHEARSED = -1
 """Id of the novel that rehearsals are about; no such novel is ever stored."""
 MOST_KNOWN = 20_000
-"""Nodes and edges remembered as written: some 6 MB; 三国演义 has 12,000 ties."""
+"""Nodes and edges remembered as written: some 8 MB; 三国演义 has 12,000 ties."""
 BATCH = 1_000
 """Rows of one transaction of settle: what both engines write at full speed, in a fraction of a second."""
 

@@ -1,0 +1,20 @@
+"""How many chapters a node asks its queues for."""
+
+from __future__ import annotations
+
+import pytest
+
+from kgnb.slots import ahead, written_later
+
+
+@pytest.mark.parametrize(
+    ("slots", "seconds", "chapters"),
+    [(60, 0.0, 15), (60, 0.3, 60), (60, 0.5, 60), (60, 1.0, 30), (60, 15.0, 15), (4, 15.0, 1), (1, 0.1, 1)],
+)
+def test_as_many_are_read_ahead_as_are_answered_meanwhile(slots: int, seconds: float, chapters: int) -> None:
+    assert ahead(slots, seconds) == chapters
+
+
+@pytest.mark.parametrize(("slots", "chapters"), [(1, 1), (60, 60), (100, 60), (200, 100)])
+def test_fewer_wait_for_the_graph_where_slots_are_many(slots: int, chapters: int) -> None:
+    assert written_later(slots) == chapters
