@@ -458,6 +458,19 @@ async def test_two_drivers_on_the_same_novel(store: GraphStore, bolt: Any) -> No
     assert timeless(await store.read(1)) == novel.exact()
 
 
+async def test_what_another_writer_took_away_meanwhile_is_tried_again(store: GraphStore) -> None:
+    code, tries = "Neo.ClientError.Statement.EntityNotFound", []
+    gone = neo4j.exceptions.Neo4jError._hydrate_neo4j(code=code, message="gone")
+
+    async def body(_: Any) -> str:
+        tries.append(1)
+        if len(tries) < 3:
+            raise gone
+        return "done"
+
+    assert await store._bolt.write(body) == "done"
+
+
 _CHILD = """
 import asyncio, json, sys
 from pydantic import SecretStr
