@@ -28,7 +28,7 @@ else:
 MOST_WORKERS = 64
 """Workers of one data folder that get a file of their own; more are told to use standard output."""
 NOISY = ("aiohttp", "neo4j", "asyncio")
-REPEATERS = ("neo4j.io", "neo4j.pool")
+REPEATERS = ("neo4j.io", "neo4j.pool", "sqlalchemy.pool")
 """What these log is raised as an error too, and an outage is told once."""
 
 log = logging.getLogger(__name__)

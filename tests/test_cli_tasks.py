@@ -233,6 +233,10 @@ class Terminal:
         self.text = ""
 
     def type(self, keys: bytes) -> None:
+        """Once the command reads: a Ctrl-C between its question and that, quicker than anybody's, would wait
+        for the next key."""
+        while Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+            time.sleep(0.01)
         os.write(self._near, keys)
 
     def until(self, words: str, seconds: float = 40) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import logging
 import os
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+import sqlalchemy as sa
 from run_help import KEY, Place, environment, llm, novel
 
 from kgnb import logs
@@ -275,3 +277,20 @@ class TestWorker:
         assert "Traceback" not in everything
         assert KEY not in everything
         assert KEY[-8:] not in everything
+
+
+class Gone:
+    """A connection whose server went away."""
+
+    def rollback(self) -> None:
+        raise ConnectionError
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_connection_that_breaks_is_told_by_whoever_used_it_alone(root: logging.Logger) -> None:
+    stream = io.StringIO()
+    logs.configure("INFO", stream, as_json=False)
+    sa.pool.QueuePool(Gone).connect().close()  # type: ignore[arg-type]
+    assert stream.getvalue() == ""
