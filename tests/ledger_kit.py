@@ -66,6 +66,12 @@ async def task_row(ledger: Ledger, task_id: int) -> sa.RowMapping:
     return await ledger._sql.run(lambda c: c.execute(query).mappings().one(), write=False)
 
 
+async def status_row(ledger: Ledger, task_id: int, chapter_id: int) -> sa.RowMapping:
+    s = t.chapter_status.c
+    query = sa.select(t.chapter_status).where(s.kg_task_id == task_id, s.chapter_id == chapter_id)
+    return await ledger._sql.run(lambda c: c.execute(query).mappings().one(), write=False)
+
+
 def set_task(task_id: int, **values: object) -> sa.Update:
     return sa.update(t.tasks).where(t.tasks.c.id == task_id).values(**values)
 

@@ -25,6 +25,7 @@ from ledger_kit import (
     scalar,
     set_chapter,
     set_task,
+    status_row,
     task_row,
 )
 
@@ -468,6 +469,48 @@ class TestChapters:
         assert await ledger.end_chapters([ChapterEnd(*key, 11, ChapterStatus.FAILED, error="\ud800")]) == [
             True
         ]
+
+    async def test_quotes_and_backslashes_come_back_as_they_were(self, ledger: Ledger) -> None:
+        _, task_id = await new_task(ledger)
+        chapter_id = (await open_with(ledger, task_id, 10)).chapters[0]
+        key = (task_id, chapter_id)
+        work = (await ledger.claim_chapters([(*key, 11)]))[key]
+        evil = (
+            "\\",
+            "\\'",
+            "'' OR 1=1 -- \\",
+            '\\"\\\\',
+            "a\x00b\n\r\x1a%%",
+            "\\n",
+            "%(x)s",
+            "?:b_now",
+            "’‘\\",
+        )
+        assert await ledger.save_rows([row_of(work, task_id, 11)], [evil]) == [True]
+        assert await ledger.raw(*key) == list(evil)
+
+    async def test_a_row_twice_in_one_batch_is_saved_once(self, ledger: Ledger) -> None:
+        _, task_id = await new_task(ledger)
+        chapter_id = (await open_with(ledger, task_id, 10)).chapters[0]
+        key = (task_id, chapter_id)
+        row = row_of((await ledger.claim_chapters([(*key, 11)]))[key], task_id, 11)
+        assert await ledger.save_rows([row, row], [("{1}",), ("{2}",)]) == [True, True]
+        assert await ledger.row(*key) == row
+
+    @pytest.mark.parametrize("count", [1, 3, 70])
+    async def test_each_chapter_of_a_batch_has_its_own_end(self, ledger: Ledger, count: int) -> None:
+        _, task_id = await new_task(ledger, count)
+        ids = (await open_with(ledger, task_id, 10)).chapters
+        await ledger.claim_chapters([(task_id, one, 11) for one in ids])
+        ends = [ChapterEnd(task_id, one, 11, ChapterStatus.COMPLETED, one, 2 * one) for one in ids]
+        ends[-1] = replace(ends[-1], error="缺了一段")
+        ends[0] = replace(ends[0], status=ChapterStatus.FAILED, error="x")
+        assert await ledger.end_chapters(ends) == [True] * count
+        for end in ends:
+            row = await status_row(ledger, task_id, end.chapter_id)
+            assert (row["status"], row["error_message"]) == (end.status, end.error or None)
+            assert (row["entities_extracted"], row["relations_extracted"]) == (end.entities, end.relations)
+            assert row["completed_at"] is not None
 
     async def test_group_writes_are_fast(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger, 300)

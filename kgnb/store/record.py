@@ -1,6 +1,6 @@
 """The record: one durable row a chapter and task (``kgnb_extractions``), and the replies behind it.
 
-A row is inserted by one statement, only while the caller's token is the stored one. A row that is there
+A row is inserted only while the caller's token is the stored one, its claim locked. A row that is there
 stays: its chapter is never asked again. Only a row of another text gives way, because main changed the
 chapter and set it back to pending. Saving the same row again is the same as saving it once.
 """
@@ -132,8 +132,6 @@ class SettleRows:
 
 # --- one row ------------------------------------------------------------------------------------------------
 
-_COLUMNS = [c.name for c in t.extractions.columns]
-
 
 def encode(extraction: Extraction) -> str:
     """An extraction as compact JSON, defaults left out."""
@@ -218,27 +216,10 @@ def _by_key(c: sa.Connection, keys: Iterable[Key]) -> dict[Key, ExtractionRow]:
 # --- saving -------------------------------------------------------------------------------------------------
 
 
-def _fenced_insert() -> sa.Insert:
-    """INSERT … SELECT of the row's values from the claim that carries its token."""
-    types = {c.name: c.type for c in t.extractions.columns}
-    held, there = t.claims.alias("held"), t.extractions.alias("there")
-    task: sa.BindParameter[int] = sa.bindparam("task_id")
-    chapter: sa.BindParameter[int] = sa.bindparam("chapter_id")
-    exists = sa.exists().where(there.c.task_id == task, there.c.chapter_id == chapter)
-    values = sa.select(*(sa.bindparam(n, type_=types[n]).label(f"v_{n}") for n in _COLUMNS))
-    values = values.select_from(held).where(
-        held.c.task_id == task, held.c.chapter_id == chapter, held.c.token == sa.bindparam("token"), ~exists
-    )
-    return sa.insert(t.extractions).from_select(_COLUMNS, values, include_defaults=False)
-
-
-_INSERT = _fenced_insert()
-
-
 def _save(c: sa.Connection, rows: Sequence[ExtractionRow], raws: Sequence[Sequence[str]]) -> list[bool]:
     keys = [(row.task_id, row.chapter_id) for row in rows]
     k, e = t.claims.c, t.extractions.c
-    # MySQL's INSERT … SELECT locks nothing it reads under READ COMMITTED: the claims are locked before.
+    # Whose token is stored can't change before the commit: whoever claims, or deletes a task, waits here.
     lock = sa.select(k.task_id, k.chapter_id, k.token).where(_keys(t.claims, keys))
     held = {(i, n): tok for i, n, tok in c.execute(lock.order_by(k.task_id, k.chapter_id).with_for_update())}
     stored = sa.select(e.task_id, e.chapter_id, e.text_hash).where(_keys(t.extractions, keys))
@@ -251,10 +232,10 @@ def _save(c: sa.Connection, rows: Sequence[ExtractionRow], raws: Sequence[Sequen
     ]
     if old:
         c.execute(sa.delete(t.extractions).where(_keys(t.extractions, old)))
-    new = [i for i, ok in enumerate(mine) if ok and before.get(keys[i]) != rows[i].text_hash]
+    new = {keys[i]: i for i, ok in enumerate(mine) if ok and before.get(keys[i]) != rows[i].text_hash}
     if new:
-        c.execute(_INSERT, [_values(rows[i]) for i in new])
-        _save_raw(c, [(keys[i], raws[i]) for i in new])
+        c.execute(sa.insert(t.extractions), [_values(rows[i]) for i in new.values()])
+        _save_raw(c, [(key, raws[i]) for key, i in new.items()])
     return mine
 
 

@@ -112,6 +112,7 @@ class Sql:
             pool_timeout=pool_timeout,
             pool_recycle=recycle if pre_ping else min(recycle, IDLE_SECONDS),
             pool_pre_ping=pre_ping and not self.sqlite,
+            pool_reset_on_return=None,  # _once has ended the transaction: a ROLLBACK is one more round trip
             hide_parameters=True,
             connect_args={**(_SQLITE_ARGUMENTS if self.sqlite else _MYSQL_ARGUMENTS), **(connect_args or {})},
             **options,
@@ -264,8 +265,9 @@ def _mysql_connected(connection: Any, _record: object) -> None:
         else f"max_execution_time={STATEMENT_SECONDS * 1000}, wait_timeout={2 * IDLE_SECONDS}"
     )
     with connection.cursor() as cursor:
-        # Strict: a text that doesn't fit is an error, never cut in silence.
-        mode = "sql_mode=CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES')"
+        # Strict: a text that doesn't fit is an error, never cut in silence. Without backslash escapes (the
+        # server tells the driver so with each answer) long Chinese texts are quoted in a twentieth of the time.
+        mode = "sql_mode=CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES,NO_BACKSLASH_ESCAPES')"
         cursor.execute(f"SET SESSION innodb_lock_wait_timeout={LOCK_SECONDS}, {mode}, {limit}")
 
 
