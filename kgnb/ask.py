@@ -21,8 +21,8 @@ from kgnb.errors import (
     ReplyTruncated,
     ReplyUnparsable,
 )
-from kgnb.extract import chunk, evidence, prompt, reply, rules
-from kgnb.extract.prompt import Prompt
+from kgnb.extract import chunk, evidence, reply, rules
+from kgnb.extract.prompt import Prompt, Prompter
 from kgnb.extract.written import as_written
 from kgnb.gate import Gate
 from kgnb.health import Health
@@ -58,6 +58,10 @@ class TaskInfo:
     model: str
     by_hand: Decided = field(default_factory=Decided)
     """What had been decided about the novel's names when the task was opened."""
+    prompter: Prompter = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prompter", Prompter(self.lang, self.names, self.config))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +136,7 @@ class Asker:
         return answer
 
     async def _piece(self, text: str, info: TaskInfo, parts: _Parts) -> None:
-        request = prompt.build(text, lang=info.lang, names=info.names, config=info.config)
+        request = info.prompter.prompt(text)
         try:
             parts.answers.append(await self._reply(request, info, parts))
         except ReplyRefused as error:

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 
 import pytest
 
 from kgnb.extract import prompt
+from kgnb.extract.lookup import Lookup
+from kgnb.extract.prompt import Prompter
 from kgnb.llm import imitation
 from kgnb.model import NameEntry, TaskConfig
 
@@ -112,3 +115,20 @@ def test_a_text_that_can_not_be_encoded_is_still_sent() -> None:
     p = prompt.build("坏\ud800字。", lang="zh", names=[], config=TaskConfig())
     assert "坏?字。" in p.user
     p.user.encode()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_words_are_found_wherever_they_stand(seed: int) -> None:
+    rng = random.Random(seed)
+    letters = "刘备Aa.-]^’ "
+    words = ["".join(rng.choices(letters, k=rng.randrange(5))) for _ in range(rng.randrange(60))]
+    lookup = Lookup(words)
+    for length in (0, 1, 20, 300):
+        text = "".join(rng.choices(letters, k=length))
+        assert lookup.within(text) == {word for word in words if word and word in text}
+
+
+def test_a_prompt_depends_on_no_chunk_that_came_before() -> None:
+    prompter = Prompter("zh", NAMES, TaskConfig())
+    for text in ("玄德大喜，关羽亦笑。", "无人。", "坏\ud800字，张飞。"):
+        assert prompter.prompt(text) == prompt.build(text, lang="zh", names=NAMES, config=TaskConfig())

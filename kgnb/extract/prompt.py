@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from kgnb.extract.lookup import Lookup
 from kgnb.model import Lang, NameEntry, TaskConfig
 
 OVERHEAD = 1_200
@@ -38,22 +40,40 @@ class Prompt:
     schema: dict[str, Any] = field(repr=False)
 
 
-def build(chunk: str, *, lang: Lang, names: Sequence[NameEntry], config: TaskConfig) -> Prompt:
-    """The request for ``chunk``. A pure function of its arguments: the same call gives the same prompt.
+class Prompter:
+    """Makes a task's requests. What is the same for all of its chunks is made once, at the latest with the
+    first.
 
-    Of ``names`` (the task's frozen list, best first) those that occur in the chunk are told, as many as fit.
+    Of ``names`` (the task's frozen list, best first) those that occur in a chunk are told, as many as fit.
     Only the kinds of entities that ``config`` enables are asked for.
     """
-    kinds = _fitting(config.thing_kinds, KINDS)
-    types = (_fitting(config.relation_types, TYPES) or ["KNOWS"]) if config.relation_types else []
-    lists = _lists(config.labels, relations=bool(types), things=bool(kinds))
-    system = _system(lang, lists, types, kinds)
-    sent = chunk.encode("utf-8", "replace")  # a lone surrogate of a bad decoder can't be sent
-    chunk, mark = sent.decode(), hashlib.sha256(sent).hexdigest()[:8]
-    before, after = (part.format(mark=mark) for part in _FRAME[lang])
-    room = min(NAMES, OVERHEAD - len(system) - len(before) - len(after))
-    user = f"{_known(chunk, names, room, lang)}{before}{chunk}{after}"
-    return Prompt(system, user, _hash(system, user), _schema(lists))
+
+    def __init__(self, lang: Lang, names: Sequence[NameEntry], config: TaskConfig) -> None:
+        kinds = _fitting(config.thing_kinds, KINDS)
+        types = (_fitting(config.relation_types, TYPES) or ["KNOWS"]) if config.relation_types else []
+        lists = _lists(config.labels, relations=bool(types), things=bool(kinds))
+        self._system = _system(lang, lists, types, kinds)
+        self._schema = _schema(lists)
+        self._frame = _FRAME[lang]
+        self._names = (names, lang)
+
+    @cached_property
+    def _known(self) -> _Known:
+        return _Known(*self._names)
+
+    def prompt(self, chunk: str) -> Prompt:
+        """The request for ``chunk``: the same chunk gives the same prompt."""
+        sent = chunk.encode("utf-8", "replace")  # a lone surrogate of a bad decoder can't be sent
+        chunk, mark = sent.decode(), hashlib.sha256(sent).hexdigest()[:8]
+        before, after = (part.format(mark=mark) for part in self._frame)
+        room = min(NAMES, OVERHEAD - len(self._system) - len(before) - len(after))
+        user = f"{self._known.line(chunk, room)}{before}{chunk}{after}"
+        return Prompt(self._system, user, _hash(self._system, user), self._schema)
+
+
+def build(chunk: str, *, lang: Lang, names: Sequence[NameEntry], config: TaskConfig) -> Prompt:
+    """The request for a single chunk. A pure function of its arguments."""
+    return Prompter(lang, names, config).prompt(chunk)
 
 
 def _hash(system: str, user: str) -> str:
@@ -153,33 +173,49 @@ def _fitting(words: Iterable[str], room: int) -> list[str]:
     return taken
 
 
-def _known(chunk: str, names: Sequence[NameEntry], room: int, lang: Lang) -> str:
-    """The line of known names, with its line break, or nothing."""
-    head, comma = _KNOWN[lang]
-    room -= len(head) + 1
-    told: list[str] = []
-    letters = set(chunk)  # most forms that the chunk lacks are ruled out by their letters
-    for entry in names:
-        word = _told(chunk, letters, entry)
-        if not word or len(word) > room:
-            continue
-        told.append(word)
-        room -= len(word) + len(comma)
-        if room < 2:
-            break
-    return f"{head}{comma.join(told)}\n" if told else ""
+class _Known:
+    """A task's names, ready to be told to a chunk's request."""
+
+    def __init__(self, names: Iterable[NameEntry], lang: Lang) -> None:
+        self._head, self._comma = _KNOWN[lang]
+        self._names = [_Name(entry) for entry in names]
+        self._holders: dict[str, list[int]] = {}  # form → places of the names that have it
+        for place, name in enumerate(self._names):
+            for form in name.forms:
+                self._holders.setdefault(form, []).append(place)
+        self._lookup = Lookup(self._holders)
+
+    def line(self, chunk: str, room: int) -> str:
+        """The line of names that the chunk uses, with its line break, or nothing."""
+        used = self._lookup.within(chunk)
+        room -= len(self._head) + 1
+        told: list[str] = []
+        for place in sorted({place for form in used for place in self._holders[form]}):
+            word = self._names[place].told(used)
+            if not word or len(word) > room:
+                continue
+            told.append(word)
+            room -= len(word) + len(self._comma)
+            if room < 2:
+                break
+        return f"{self._head}{self._comma.join(told)}\n" if told else ""
 
 
-def _told(chunk: str, letters: set[str], entry: NameEntry) -> str:
-    """``刘备=玄德/皇叔`` with the forms that the chunk uses; empty if it uses none."""
+class _Name:
+    """One of them. ``forms``: the plain ones of it and its first other forms, which may be told."""
 
-    def used(form: str) -> bool:
-        return letters.issuperset(form) and form in chunk and _plain(form)
+    def __init__(self, entry: NameEntry) -> None:
+        others = [form for form in entry.aliases[:8] if form != entry.name and _plain(form)]
+        self._name = entry.name if _plain(entry.name) else ""
+        self._others = others
+        self.forms = dict.fromkeys([self._name, *others] if self._name else others)
 
-    forms = [form for form in entry.aliases[:8] if form != entry.name and used(form)]
-    if forms and _plain(entry.name):
-        return f"{entry.name}={'/'.join(forms)}"
-    return entry.name if not forms and used(entry.name) else ""
+    def told(self, used: Collection[str]) -> str:
+        """``刘备=玄德/皇叔`` with the forms that a chunk uses; empty if it can't be told."""
+        others = [form for form in self._others if form in used]
+        if others and self._name:
+            return f"{self._name}={'/'.join(others)}"
+        return self._name if not others and self._name in used else ""
 
 
 # --- the answer's schema ------------------------------------------------------------------------------------
