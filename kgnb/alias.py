@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -85,9 +85,8 @@ class NameTable:
         return replace(self, links=tuple(sorted(links)))
 
 
-@lru_cache(maxsize=16)
-def name_table(entries: tuple[NameEntry, ...]) -> NameTable:
-    """The table of these entries; cached, since every chapter of a task has the same."""
+def name_table(entries: Sequence[NameEntry]) -> NameTable:
+    """The table of these entries."""
     people = [entry for entry in entries if entry.kind == "Character"]
     kinds: dict[str, str] = {}
     for label in reversed(ENTITY_LABELS):

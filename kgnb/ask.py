@@ -32,6 +32,7 @@ from kgnb.model import Extraction, Flag, Lang, NameEntry, Novel, Provider, Task,
 from kgnb.naming import Decided
 from kgnb.pool import CpuPool
 from kgnb.providers import Providers
+from kgnb.settle import ChapterGraphs
 from kgnb.store.renew import UNLEASED, Lease
 
 COMMIT_GAP = 0.05
@@ -59,9 +60,12 @@ class TaskInfo:
     by_hand: Decided = field(default_factory=Decided)
     """What had been decided about the novel's names when the task was opened."""
     prompter: Prompter = field(init=False, repr=False, compare=False)
+    graphs: ChapterGraphs = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prompter", Prompter(self.lang, self.names, self.config))
+        graphs = ChapterGraphs(self.novel, self.names, self.config, self.by_hand)
+        object.__setattr__(self, "graphs", graphs)
 
 
 @dataclass(frozen=True, slots=True)

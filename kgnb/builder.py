@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from kgnb.alias import base_of, name_table
@@ -18,6 +19,7 @@ from kgnb.model import (
     Character,
     EdgeKey,
     Event,
+    Extraction,
     ExtractionRow,
     Graph,
     GraphEdge,
@@ -33,7 +35,7 @@ from kgnb.model import (
 )
 from kgnb.naming import Decided
 from kgnb.protagonists import mark_protagonists
-from kgnb.spelling import Spelling
+from kgnb.spelling import Spelling, forms_of
 from kgnb.who import Glance, Who, known_names
 
 IMPLIED = 0.5
@@ -92,35 +94,48 @@ class People:
     of: Callable[[str], str]
 
 
-class Builder:
-    """Takes the chapters in order, once; then gives the graph."""
+class Basis:
+    """What is the same for all chapters of a task, worked out once: a name table is long, a chapter short."""
 
     def __init__(
         self,
         novel: NovelFacts,
         names: Sequence[NameEntry],
         config: TaskConfig,
-        glances: Sequence[Glance],
         by_hand: Decided | None = None,
-        *,
-        only: Collection[str] | None = None,
+    ) -> None:
+        self.novel = novel
+        self.forms = forms_of(names)
+        self.table = name_table(self.forms.entries)
+        self.by_hand = by_hand or Decided()
+        self.decided = self.by_hand.names
+        self.types = enabled_types(config)
+        self.labels = {*config.labels, *(("Thing",) if config.thing_kinds else ())}
+        self.with_relations = bool(config.relation_types)
+
+
+class Builder:
+    """Takes the chapters in order, once; then gives the graph."""
+
+    def __init__(
+        self, basis: Basis, glances: Sequence[Glance], *, only: Collection[str] | None = None
     ) -> None:
         """``only``: every name that the chapters have, where these are few and the table is long."""
-        self._novel = novel
-        self._spelling = Spelling(names, glances)
-        self._table = name_table(self._spelling.entries())
+        self._basis = basis
+        self._novel = basis.novel
+        self._labels = basis.labels
+        self._spelling = Spelling(basis.forms, glances)
+        entries = self._spelling.entries()
+        table = basis.table if entries is basis.forms.entries else name_table(entries)
         if only is not None:
-            self._table = self._table.about(map(self._spelling.of, only))
-        self._who = Who([self._spelling.glance(one) for one in glances], self._table, by_hand)
-        self._index = 0  # of the chapter that comes next
-        self._types = enabled_types(config)
-        self._labels = {*config.labels, *(("Thing",) if config.thing_kinds else ())}
-        self._with_relations = bool(config.relation_types)
+            table = table.about(map(self._spelling.of, basis.decided.union(only)))
+        self._glances = [self._spelling.glance(one) for one in glances]
+        self._who = Who(self._glances, table, basis.by_hand)
         self._nowhere: set[NodeKey] = set()
         self._dropped: dict[str, frozenset[int]] = {}
         self._chapters: list[tuple[Chapter, frozenset[int]]] = []
-        self._nodes: dict[NodeKey, Facts] = {}
-        self._edges: dict[EdgeKey, Facts] = {}
+        self._nodes: dict[NodeKey, Facts] = defaultdict(Facts)
+        self._edges: dict[EdgeKey, Facts] = defaultdict(Facts)
         self._events: dict[str, Chapter] = {}
 
     @property
@@ -141,23 +156,21 @@ class Builder:
 
     def add(self, chapter: Chapter, one: SettleRow) -> None:
         """Takes the next chapter's row; they come in the order of the glances."""
+        index = len(self._chapters)
         found = self._spelling.extraction(one.row.extraction)
-        row = one.row if found is one.row.extraction else replace(one.row, extraction=found)
-        place = Place(
-            chapter, row, one.tasks, known_names(found), self._who.chapter(self._index, chapter.number)
-        )
-        self._index += 1
+        known = self._glances[index].known if found is one.row.extraction else known_names(found)
+        who = self._who.chapter(index, chapter.number)
+        place = Place(chapter, one.tasks, known, who, one.row.extracted_by == "ai")
         self._chapters.append((chapter, place.tasks))
-        self._entities(place)
-        for event in place.row.extraction.events if "Event" in self._labels else ():
+        self._entities(place, found)
+        for event in found.events if "Event" in self._labels else ():
             self._event(place, event)
-        for relation in place.row.extraction.relations if self._with_relations else ():
+        for relation in found.relations if self._basis.with_relations else ():
             self._relation(place, relation)
 
     # --- nodes
 
-    def _entities(self, place: Place) -> None:
-        extraction = place.row.extraction
+    def _entities(self, place: Place, extraction: Extraction) -> None:
         for character in extraction.characters if "Character" in self._labels else ():
             key = self._bearer(place, character)
             if self._left_out(place, key):
@@ -195,18 +208,19 @@ class Builder:
 
     def _see_parted(self, place: Place, key: NodeKey, character: Character) -> None:
         """Where a split took a name from the person, whoever bears it now occurs here too."""
-        for name in self._who.parted.get(key[1], {}).keys() & set(character.aliases):
-            self._see(place, ("Character", self._who.parted[key[1]][name]), name, IMPLIED)
+        if (parted := self._who.parted.get(key[1])) is not None:
+            for name in parted.keys() & set(character.aliases):
+                self._see(place, ("Character", parted[name]), name, IMPLIED)
 
     def _see(self, place: Place, key: NodeKey, name: str, confidence: float) -> Facts:
         """Notes that the entity occurs in the chapter; a character then APPEARS_IN it."""
-        facts = self._nodes.setdefault(key, Facts())
+        facts = self._nodes[key]
         facts.see(place, confidence)
         if key[1] != name:
             facts.lists["aliases"].add(name)
         if key[0] == "Character":
             chapter = ("Chapter", str(place.chapter.id))
-            self._edge(key, "APPEARS_IN", chapter).see(place, confidence)
+            self._edges[key, "APPEARS_IN", chapter].see(place, confidence)
         return facts
 
     def _end(self, place: Place, name: str, default: str = "Character", quote: str = "") -> NodeKey | None:
@@ -222,7 +236,8 @@ class Builder:
             return None
         if label == "Character" and key[1] in self._who.parted:
             key = (label, self._who.quoted(key[1], quote))
-        if key not in self._nodes or place.chapter.id not in self._nodes[key].chapters:
+        facts = self._nodes.get(key)
+        if facts is None or place.chapter.id not in facts.chapters:
             self._see(place, key, own, IMPLIED)
         return key
 
@@ -239,12 +254,9 @@ class Builder:
 
     # --- edges
 
-    def _edge(self, source: NodeKey, type_: str, target: NodeKey) -> Facts:
-        return self._edges.setdefault((source, type_, target), Facts())
-
     def _event(self, place: Place, event: Event) -> None:
         key = ("Event", event_id(self._novel.id, place.chapter.id, event.name))
-        facts = self._nodes.setdefault(key, Facts())
+        facts = self._nodes[key]
         facts.claim(place, event)
         facts.say(name=event.name, description=event.description, importance=event.importance)
         self._events[key[1]] = place.chapter
@@ -253,11 +265,12 @@ class Builder:
             if end is not None or not self._is_nowhere(place, name):
                 facts.lists["participants"].add(end[1] if end and end[0] != "Event" else name)
             if end is not None and end[0] == "Character":
-                edge = self._edge(end, "PARTICIPATES_IN", key)
+                edge = self._edges[end, "PARTICIPATES_IN", key]
                 edge.see(place, event.confidence, unverified=event.unverified)
         where = self._end(place, event.location, "Location") if event.location else None
         if where is not None and where[0] == "Location":
-            self._edge(key, "OCCURS_IN", where).see(place, event.confidence, unverified=event.unverified)
+            edge = self._edges[key, "OCCURS_IN", where]
+            edge.see(place, event.confidence, unverified=event.unverified)
 
     def _relation(self, place: Place, relation: Relation) -> None:
         type_, label = self._type(relation.type)
@@ -275,7 +288,7 @@ class Builder:
     ) -> None:
         if type_ in SYMMETRIC_RELATIONS and target < source:
             source, target = target, source
-        facts = self._edge(source, type_, target)
+        facts = self._edges[source, type_, target]
         facts.claim(place, relation)
         facts.say(description=relation.description)
         chapter = place.chapter.id
@@ -284,7 +297,7 @@ class Builder:
             facts.label(label, place)
 
     def _structure(self, place: Place, relation: Relation, label: str, key: EdgeKey) -> None:
-        facts = self._edges.setdefault(key, Facts())
+        facts = self._edges[key]
         facts.claim(place, relation)
         said = label or relation.description
         if key[1] == "BELONGS_TO":
@@ -295,7 +308,7 @@ class Builder:
     def _type(self, word: str) -> tuple[str, str]:
         """The enabled type that ``word`` is, else KNOWS and the word itself."""
         name = type_name(word)
-        if name in self._types:
+        if name in self._basis.types:
             return name, ""
         return "KNOWS", "" if name in STRUCTURAL_RELATIONS else word
 
@@ -335,37 +348,47 @@ class Builder:
     def _node(self, key: NodeKey, facts: Facts) -> GraphNode:
         label, name = key
         properties: dict[str, Value] = {"novel_id": self._novel.id}
-        properties |= {text: facts.texts.get(text, "") for text in _TEXTS[label]}
-        properties |= {kind: sorted(facts.lists[kind]) for kind in _LISTS.get(label, ())}
+        for text in _TEXTS[label]:
+            properties[text] = facts.texts.get(text, "")
+        for kind in _LISTS.get(label, ()):
+            properties[kind] = sorted(facts.lists[kind])
         properties |= facts.origin()
         if label == "Event":
             chapter = self._events[name]
             properties |= {"id": name, "chapter_id": chapter.id, "chapter_number": chapter.number}
             properties |= facts.proof() | {"chapter_id": chapter.id}
-        else:
-            properties |= {"name": name} | facts.occurrence()
+            return GraphNode(label, name, properties)
+        properties["name"] = name
+        properties |= facts.occurrence()
         if label == "Character":
             properties |= {"protagonist_score": facts.score, "is_protagonist": False}
             properties["aliases"] = self._aliases(name, facts.lists["aliases"])
-            properties |= {"base_name": base} if (base := base_of(name)) else {}
+            if base := base_of(name):
+                properties["base_name"] = base
         return GraphNode(label, name, properties)
 
     def _aliases(self, name: str, found: set[str]) -> list[str]:
         """All other names of a character, without those that are someone else's."""
         of, joined = self._spelling.of, self._who.joined
-        everyone = {a for a in found.union(joined.classes.of(name)) if joined.bears(name, of(a))}
+        others = found.union(joined.classes.of(name)) - {name}
+        if not others:
+            return []
+        everyone = {a for a in others if joined.bears(name, of(a))}
         mine = {a for a in everyone if of(a) == name}
         free = {a for a in everyone - mine if ("Character", of(a)) not in self._nodes}
-        return sorted((mine | free) - {name})
+        return sorted(mine | free)
 
     def _edge_properties(self, type_: str, facts: Facts) -> dict[str, Value]:
-        properties: dict[str, Value] = {"novel_id": self._novel.id} | facts.origin() | facts.occurrence()
-        properties |= {k: v for k, v in facts.texts.items() if k == "description"} | facts.proof()
+        properties: dict[str, Value] = {"novel_id": self._novel.id, **facts.origin(), **facts.occurrence()}
+        if "description" in facts.texts:
+            properties["description"] = facts.texts["description"]
+        properties |= facts.proof()
         if type_ == "PARTICIPATES_IN":
             properties["role"] = facts.texts.get("role", "")
         elif type_ == "BELONGS_TO":
             properties["position"] = facts.texts.get("position", "")
         elif type_ not in STRUCTURAL_RELATIONS:
-            properties |= {"description": facts.texts.get("description", ""), "strength": facts.strength()}
+            properties["description"] = facts.texts.get("description", "")
+            properties["strength"] = facts.strength()
             properties |= facts.labelled()
         return properties

@@ -21,7 +21,6 @@ from kgnb.errors import GraphConflict, KgnbError, LeaseLost, ReplyError, Request
 from kgnb.health import Health
 from kgnb.llm.faults import Rejected
 from kgnb.model import GAPS, MIN_CHAPTER_CHARS, ChapterStatus, ExtractionRow, Graph, text_hash
-from kgnb.settle import chapter_graph
 from kgnb.store.graph import GraphStore
 from kgnb.store.ledger import ChapterEnd, ChapterWork, Ledger
 from kgnb.store.places import GraphPlace, SqlPlace
@@ -149,7 +148,7 @@ class ChapterWorker:
                 raise LeaseLost("node.lease_lost")
         else:
             recorded()
-        graph = chapter_graph(info.novel, work.chapter, row, info.names, info.config, info.by_hand)
+        graph = info.graphs.of(work.chapter, row)
         return graph, _chapter_end(claim, ChapterStatus.COMPLETED, row, error=_gaps(row))
 
     async def _failed(self, claim: Claim, reason: str) -> Outcome:

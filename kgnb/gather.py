@@ -8,19 +8,19 @@ from dataclasses import dataclass, field
 
 from kgnb.alias import is_generic
 from kgnb.extract.bond import together
-from kgnb.model import Chapter, Event, Extraction, ExtractionRow, NodeKey, Relation, Value
+from kgnb.model import Chapter, Event, Extraction, NodeKey, Relation, Value
 from kgnb.who import Chapter as Here
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A chapter under way: its row, and who its reply's names are."""
+    """A chapter under way, and who its reply's names are."""
 
     chapter: Chapter
-    row: ExtractionRow
     tasks: frozenset[int]
     known: dict[str, NodeKey]
     who: Here
+    by_ai: bool
 
 
 @dataclass(slots=True)
@@ -41,9 +41,12 @@ class Facts:
 
     def see(self, place: Place, confidence: float, *, unverified: bool = False) -> None:
         """Notes one mention in a chapter."""
-        self.unverified &= unverified
-        self.confidence = max(self.confidence, confidence)
-        self.by_ai |= place.row.extracted_by == "ai"
+        if not unverified:
+            self.unverified = False
+        if confidence > self.confidence:
+            self.confidence = confidence
+        if place.by_ai:
+            self.by_ai = True
         if self.tasks is not place.tasks:  # most nodes and edges share their chapter's set
             self.tasks = self.tasks | place.tasks if self.tasks else place.tasks
         self.chapters[place.chapter.id] = place.chapter.number

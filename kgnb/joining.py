@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
+from typing import NamedTuple
 
 from kgnb.alias import NameTable, base_of, is_generic, is_qualified
 from kgnb.naming import Decided, pair
@@ -27,8 +28,7 @@ SURE = frozenset({"字", "号", "姓", "same words", "title and first name"})
 """Reasons of the name table that the text itself states, or the names' own words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(NamedTuple):
     """One person of a reply."""
 
     name: str
@@ -157,9 +157,9 @@ class Classes:
         if mine is theirs or self.find(one) == self.find(other):
             return False
         for names, others in ((mine, theirs), (theirs, mine)):
-            if any(base_of(n) and is_qualified(n, o) for n in names for o in others):
+            if any(is_qualified(n, o) for n in names if base_of(n) for o in others):
                 return False
-        return not any(
+        return not self._held or not any(
             pair(a, b) in self.apart
             for a in self._held.intersection(mine)
             for b in self._held.intersection(theirs)
@@ -199,17 +199,20 @@ class Joined:
             self.classes.join(Reason(one, other, "hand", str(number)))
         self._several = set(self._given_to_two(told))
         self._unclear: set[str] = set()
-        self._join_told()
+        said = self._said()
+        self._join_told(said)
         self._join_table()
-        self._join_told()
+        self._join_told(said)
         self._join_generic()
-        self._names = {root: self._best(names) for root, names in self.classes.members.items()}
+        self._person: dict[str, str] = {}
+        for names in self.classes.members.values():
+            self._person.update(dict.fromkeys(names, self._best(names)))
 
     # --- the answer
 
     def person(self, name: str) -> str:
         """What the graph calls the person that bears ``name``, who may be nobody in particular."""
-        return self._names.get(self.classes.find(name), name)
+        return self._person.get(name, name)
 
     def is_clear(self, name: str) -> bool:
         """Whether the name alone says who is meant, throughout the book."""
@@ -241,9 +244,11 @@ class Joined:
         for sighting in told:
             holders: dict[str, list[Item]] = defaultdict(list)
             for item in sighting.items:
-                for name in item.names:
-                    holders[name].append(item)
+                for alias in item.aliases:
+                    holders[alias].append(item)
             for word, items in holders.items():
+                if len(items) < 2:
+                    continue
                 named = {item.name: item for item in items if item.name != word}
                 if len(named) > MOST_GIVERS or any(
                     self._are_two(one, other) for one, other in combinations(named.values(), 2)
@@ -281,20 +286,22 @@ class Joined:
 
     # --- joining
 
-    def _join_told(self) -> None:
-        """Joins by what replies say, until nothing more is clear: a join may make a word's bearers one."""
-        links = self.hearsay.links
-        order = sorted(
+    def _said(self) -> list[tuple[int, str, str]]:
+        """(minus the chapters' number, name, name) of names that replies call one person's, most first."""
+        return sorted(
             (-len(chapters), one, other)
-            for one, near in links.items()
+            for one, near in self.hearsay.links.items()
             for other, chapters in near.items()
             if one < other
         )
+
+    def _join_told(self, said: Sequence[tuple[int, str, str]]) -> None:
+        """Joins by what replies say, until nothing more is clear: a join may make a word's bearers one."""
         joined = True
         while joined:
             joined = False
             self._find_unclear()
-            for count, one, other in order:
+            for count, one, other in said:
                 if not (self.is_clear(one) and self.is_clear(other) and self.classes.may_join(one, other)):
                     continue
                 if not self._believed(one, other):

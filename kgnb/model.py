@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, SecretStr
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 
 # --- times --------------------------------------------------------------------------------------------------
 
@@ -127,13 +127,13 @@ _SPACES = re.compile(r"\s+")
 def clean(value: object, limit: int) -> str:
     """``value`` as one line of printable text of at most ``limit`` characters; raises ValueError for a
     container, so that ``{"name": {...}}`` is a rejected item and not a name."""
+    if isinstance(value, str) and value.isprintable() and "  " not in value:
+        return value.strip()[:limit].rstrip()  # as nearly every text is; the rest costs ten times as much
     if value is None:
         return ""
     if not isinstance(value, (str, int, float)) or isinstance(value, bool):
         raise ValueError("not a text")
     text = str(value)[: limit * 4]
-    if text.isprintable() and "  " not in text:  # as nearly every text is; the rest costs ten times as much
-        return text.strip()[:limit].rstrip()
     text = "".join(" " if c in "\n\r\t" else c for c in text if c in "\n\r\t" or _printable(c))
     return _SPACES.sub(" ", text).strip()[:limit].rstrip()
 
@@ -184,7 +184,11 @@ def _number(low: float, high: float, default: float) -> Any:
 
 def _whole(low: int, high: int, default: int) -> Any:
     read = _number(low, high, default)
-    return lambda value: round(read(value))
+
+    def whole(value: object) -> int:
+        return value if type(value) is int and low <= value <= high else round(read(value))
+
+    return whole
 
 
 Name = Annotated[str, BeforeValidator(_name)]
@@ -197,6 +201,9 @@ Confidence = Annotated[float, BeforeValidator(_number(0.0, 1.0, 1.0))]
 Mark = Annotated[bool, BeforeValidator(lambda value: value is True)]
 
 
+_NONE: Any = Field(default_factory=list)  # pydantic makes a deep copy of a list, for each item
+
+
 class _Item(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -205,9 +212,9 @@ class Character(_Item):
     """A person of the book; ``protagonist_score`` 0-100."""
 
     name: Name
-    aliases: Names = []
+    aliases: Names = _NONE
     description: Text = ""
-    traits: Names = []
+    traits: Names = _NONE
     title: OptionalName = ""
     protagonist_score: Score = 0
     confidence: Confidence = 1.0
@@ -236,7 +243,7 @@ class Thing(_Item):
 
     name: Name
     kind: OptionalName = ""
-    aliases: Names = []
+    aliases: Names = _NONE
     description: Text = ""
     confidence: Confidence = 1.0
 
@@ -247,7 +254,7 @@ class Event(_Item):
     name: Name
     description: Text = ""
     importance: OptionalName = ""
-    participants: Names = []
+    participants: Names = _NONE
     location: OptionalName = ""
     evidence: Text = ""
     confidence: Confidence = 1.0
@@ -274,13 +281,13 @@ class Extraction(_Item):
 
     ``absent`` no LLM is asked for: names of people in it that don't stand in the chapter's text."""
 
-    characters: list[Character] = []
-    locations: list[Location] = []
-    organizations: list[Organization] = []
-    events: list[Event] = []
-    relations: list[Relation] = []
-    things: list[Thing] = []
-    absent: list[str] = []
+    characters: list[Character] = _NONE
+    locations: list[Location] = _NONE
+    organizations: list[Organization] = _NONE
+    events: list[Event] = _NONE
+    relations: list[Relation] = _NONE
+    things: list[Thing] = _NONE
+    absent: list[str] = _NONE
 
 
 class Flag(StrEnum):
@@ -414,9 +421,6 @@ class NameEntry:
     chapters: int = 0
     reasons: tuple[tuple[str, str, str], ...] = ()
     """(alias, name that it was joined with, why), where the pre-scan said why."""
-
-    def __hash__(self) -> int:
-        return hash(self.name)  # a table is looked up by all of its entries, for each chapter of a book
 
 
 # --- providers and tasks ------------------------------------------------------------------------------------

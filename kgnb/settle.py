@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 
-from kgnb.builder import Builder, NovelFacts, People, SettleRow, event_id
+from kgnb.builder import Basis, Builder, NovelFacts, People, SettleRow, event_id
 from kgnb.gather import Doubts, Stands
 from kgnb.model import (
     Chapter,
@@ -40,7 +40,16 @@ from kgnb.model import (
 from kgnb.naming import Decided
 from kgnb.who import Glance, every_name, glance
 
-__all__ = ["NovelFacts", "People", "SettleRow", "chapter_graph", "event_id", "novel_graph", "novel_people"]
+__all__ = [
+    "ChapterGraphs",
+    "NovelFacts",
+    "People",
+    "SettleRow",
+    "chapter_graph",
+    "event_id",
+    "novel_graph",
+    "novel_people",
+]
 
 
 def _none(_names: Collection[str]) -> Collection[str]:
@@ -51,6 +60,31 @@ def _glance(doubts: Doubts, row: ExtractionRow) -> Glance:
     return glance(doubts.hear(row.extraction), told=row.extracted_by == "ai")
 
 
+class ChapterGraphs:
+    """What each row of a task adds to the graph while the task runs; settle replaces it by the exact graph.
+
+    What the rows have in common is worked out once, so one instance serves all of a task's chapters.
+    """
+
+    def __init__(
+        self,
+        novel: NovelFacts,
+        names: Sequence[NameEntry],
+        config: TaskConfig,
+        by_hand: Decided | None = None,
+    ) -> None:
+        self._basis = Basis(novel, names, config, by_hand)
+
+    def of(self, chapter: Chapter, row: ExtractionRow) -> Graph:
+        """The row's graph. Who stands neither in the chapter nor in the name table is left to settle."""
+        doubts = Doubts()
+        seen = _glance(doubts, row)
+        builder = Builder(self._basis, [seen], only=every_name(row.extraction, seen.known))
+        builder.leave_out(doubts, _none)
+        builder.add(chapter, SettleRow(row))
+        return builder.graph(whole=False)
+
+
 def chapter_graph(
     novel: NovelFacts,
     chapter: Chapter,
@@ -59,17 +93,8 @@ def chapter_graph(
     config: TaskConfig,
     by_hand: Decided | None = None,
 ) -> Graph:
-    """What one row adds to the graph while its task runs; settle replaces it by the exact graph.
-
-    People who stand neither in the chapter nor in the name table are left to settle.
-    """
-    doubts = Doubts()
-    by_hand = by_hand or Decided()
-    only = by_hand.names.union(every_name(row.extraction))
-    builder = Builder(novel, names, config, [_glance(doubts, row)], by_hand, only=only)
-    builder.leave_out(doubts, _none)
-    builder.add(chapter, SettleRow(row))
-    return builder.graph(whole=False)
+    """The graph of a single chapter: see :class:`ChapterGraphs`."""
+    return ChapterGraphs(novel, names, config, by_hand).of(chapter, row)
 
 
 def novel_graph(
@@ -126,7 +151,7 @@ def _built(
     if any(late[0] < early[0] for early, late in pairwise(glances)):
         glances.sort(key=lambda pair: pair[0])
         rows = sorted((r for r in rows if r.row.chapter_id in places), key=lambda r: order(r.row))
-    builder = Builder(novel, names, config, [found for _, found in glances], by_hand)
+    builder = Builder(Basis(novel, names, config, by_hand), [found for _, found in glances])
     builder.leave_out(doubts, stands)
     for one in rows:
         if (chapter := places.get(one.row.chapter_id)) is not None:

@@ -22,8 +22,8 @@ from kgnb.who import Glance
 class Spelling:
     """The spellings of a novel's names, settled once before anything is compared."""
 
-    def __init__(self, entries: Sequence[NameEntry], glances: Sequence[Glance]) -> None:
-        self._table = _table(tuple(entries))
+    def __init__(self, table: Forms, glances: Sequence[Glance]) -> None:
+        self._table = table
         self._shown = self._table.traditional | _untabled(self._table, glances)
 
     def of(self, name: str) -> str:
@@ -102,7 +102,7 @@ def _names(one: Glance) -> Iterator[str]:
         yield from group
 
 
-def _untabled(table: _Table, glances: Sequence[Glance]) -> dict[str, str]:
+def _untabled(table: Forms, glances: Sequence[Glance]) -> dict[str, str]:
     """Folded form → the form to show, for names that the table spells otherwise or not at all."""
     chapters: Counter[str] = Counter()
     for one in glances:
@@ -115,7 +115,8 @@ def _untabled(table: _Table, glances: Sequence[Glance]) -> dict[str, str]:
         form = table.forms.get(plain, "")
         if not form or (form.isascii() and form not in spelled):  # a "the" is the replies' to choose
             form = min(spelled, key=lambda f: (-chapters[f], f))
-        if spelled != {form} or form != fold(form) or form != table.forms.get(plain, form):
+        simple = form == plain or form == fold(form)
+        if not simple or spelled != {form} or form != table.forms.get(plain, form):
             shown[plain] = form
     return shown
 
@@ -124,7 +125,7 @@ def _untabled(table: _Table, glances: Sequence[Glance]) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Table:
+class Forms:
     """A name table, its spellings looked up once for all chapters of a task."""
 
     forms: dict[str, str]  # folded form → the one that the table puts first
@@ -132,9 +133,8 @@ class _Table:
     entries: tuple[NameEntry, ...]
 
 
-@lru_cache(maxsize=16)
-def _table(entries: tuple[NameEntry, ...]) -> _Table:
-    """First is an entry's name before an alias, and what has more mentions."""
+def forms_of(entries: Sequence[NameEntry]) -> Forms:
+    """The spellings of a name table. First is an entry's name before an alias, and what has more mentions."""
     ranks: dict[str, tuple[bool, int, int, str]] = {}
     for entry in entries:
         for place, form in enumerate((entry.name, *entry.aliases)):
@@ -143,7 +143,7 @@ def _table(entries: tuple[NameEntry, ...]) -> _Table:
     forms = {plain: rank[-1] for plain, rank in ranks.items()}
     traditional = {plain: form for plain, form in forms.items() if fold(form) != form}
     unified = tuple(_unified(entry, forms) for entry in entries)
-    return _Table(forms, traditional, unified)
+    return Forms(forms, traditional, unified)
 
 
 def _unified(entry: NameEntry, forms: dict[str, str]) -> NameEntry:

@@ -31,10 +31,12 @@ class Glance:
 
 def glance(extraction: Extraction, *, told: bool = True) -> Glance:
     """Looks at the reply's names. ``told``: a reply says it, not the rules."""
-    groups = {frozenset((r.source, r.target)) for r in extraction.relations}
-    groups |= {frozenset(e.participants) for e in extraction.events}
+    groups: set[frozenset[str]] = set()
+    if told:
+        groups.update(frozenset((r.source, r.target)) for r in extraction.relations)
+        groups.update(frozenset(e.participants) for e in extraction.events)
     items = dict.fromkeys(map(item_of, extraction.characters))
-    return Glance(known_names(extraction), tuple(items), tuple(groups) if told else (), told)
+    return Glance(known_names(extraction), tuple(items), tuple(groups), told)
 
 
 def item_of(character: Character) -> Item:
@@ -47,20 +49,22 @@ class Who:
 
     def __init__(self, glances: Sequence[Glance], table: NameTable, by_hand: Decided | None = None) -> None:
         """``glances`` in the order of the chapters."""
+        by_hand = by_hand or Decided()
         self._glances = glances
-        self._labels = _common_labels(glances) | table.kinds  # where the reply at hand doesn't say
+        self._kinds = table.kinds
+        self._common = _common_labels(glances)
         sightings = [self._sighting(one, index) for index, one in enumerate(glances)]
         self._groups = [s.groups for s in sightings]
         self._canonical = table.canonical
-        self.joined = Joined(sightings, table, by_hand or Decided())
+        self.joined = Joined(sightings, table, by_hand)
         self._bearers: dict[str, dict[int, set[str]]] = {}
         self.parted: dict[str, dict[str, str]] = defaultdict(dict)
         """Person → names that a split took from it → the person of each."""
-        for name, taken in (by_hand or Decided()).parted.items():
+        for name, taken in by_hand.parted.items():
             person = self.joined.person(name)
             self.parted[person] |= {n: p for n in taken if (p := self.joined.person(n)) != person}
         self._moved: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
-        for name, other, first, last in (by_hand or Decided()).moved:
+        for name, other, first, last in by_hand.moved:
             self._moved[self.joined.person(name)].append((first, last, self.joined.person(other)))
 
     def _sighting(self, one: Glance, index: int) -> Sighting:
@@ -80,7 +84,7 @@ class Who:
             return key if key[0] != "Character" else ("Character", name)
         if is_generic(name):
             return None
-        return (self._labels.get(name, default), name)
+        return (self._kinds.get(name) or self._common.get(name, default), name)
 
     def key(self, label: str, name: str) -> NodeKey:
         """The node's key, as far as the name alone tells it."""
@@ -94,7 +98,9 @@ class Who:
 
     def moved(self, person: str, number: int) -> str:
         """Whom a person of the chapter of this number is by a person's own decision; else ``person``."""
-        found = (other for first, last, other in self._moved.get(person, ()) if first <= number <= last)
+        if person not in self._moved:
+            return person
+        found = (other for first, last, other in self._moved[person] if first <= number <= last)
         return next(found, person)
 
     def quoted(self, person: str, quote: str) -> str:
@@ -188,7 +194,9 @@ class Chapter:
 
 
 def _common_labels(glances: Sequence[Glance]) -> dict[str, str]:
-    """What most chapters' replies say a name is."""
+    """What most chapters' replies say a name is; nothing for one alone, which is asked itself."""
+    if len(glances) < 2:
+        return {}
     counts: Counter[tuple[str, str]] = Counter()
     for one in glances:
         counts.update({(name, label) for name, (label, own) in one.known.items() if name == own})
@@ -218,8 +226,11 @@ def known_names(extraction: Extraction) -> dict[str, NodeKey]:
     return known
 
 
-def every_name(extraction: Extraction) -> set[str]:
-    """The names that a reply's lists explain, and those that its relations and events use."""
-    found = {name for relation in extraction.relations for name in (relation.source, relation.target)}
-    found.update(name for event in extraction.events for name in (event.location, *event.participants))
-    return found.union(known_names(extraction))
+def every_name(extraction: Extraction, known: Iterable[str]) -> set[str]:
+    """The names that a reply's lists explain (``known``), and those that its relations and events use."""
+    found = set(known)
+    for relation in extraction.relations:
+        found.update((relation.source, relation.target))
+    for event in extraction.events:
+        found.update(event.participants, (event.location,))
+    return found

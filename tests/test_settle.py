@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kgnb.alias import name_table
-from kgnb.builder import Builder
+from kgnb.builder import Basis, Builder
 from kgnb.gather import Doubts
 from kgnb.joining import Item, Joined, Sighting
 from kgnb.model import (
@@ -606,7 +606,7 @@ def test_a_chapter_needs_of_the_table_only_whom_it_names(seed: int) -> None:
         one = row(1, content, provider=provider)
         doubts = Doubts()
         seen = glance(doubts.hear(one.extraction), told=provider != "rules")
-        whole = Builder(NOVEL, table, TaskConfig(), [seen])
+        whole = Builder(Basis(NOVEL, table, TaskConfig()), [seen])
         whole.leave_out(doubts, lambda _: ())
         whole.add(chapter(1), SettleRow(one))
         assert chapter_graph(NOVEL, chapter(1), one, table, TaskConfig()) == whole.graph(whole=False)
