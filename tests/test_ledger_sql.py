@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator
 from datetime import date
 from pathlib import Path
 
+import pymysql
 import pytest
 import sqlalchemy as sa
 from ledger_kit import (
@@ -345,6 +346,29 @@ class TestErrors:
         with pytest.raises(ServiceDown):
             await ledger._sql.run(kill_itself)
         await ledger._sql.ping()
+
+    async def test_a_connection_is_asked_whether_it_lives_only_when_it_lay_idle(
+        self, ledger: Ledger, sql_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if ledger._sql.sqlite:
+            pytest.skip("SQLite has no connections to kill")
+        asked: list[int] = []
+        ping = pymysql.connections.Connection.ping
+
+        def counted(connection: pymysql.connections.Connection, reconnect: bool = True) -> None:
+            asked.append(connection.thread_id())
+            ping(connection, reconnect)
+
+        monkeypatch.setattr(pymysql.connections.Connection, "ping", counted)
+        own = await ledger._sql.run(lambda c: c.connection.thread_id())
+        assert await ledger._sql.run(lambda c: c.connection.thread_id()) == own
+        assert asked == []
+        monkeypatch.setattr("kgnb.store.sql.FRESH_SECONDS", 0.0)
+        other = Sql(SecretStr(sql_url))
+        await other.run(lambda c: c.exec_driver_sql(f"KILL {own}"))
+        await other.close()
+        assert await ledger._sql.run(lambda c: c.connection.thread_id()) != own
+        assert asked == [own]
 
     async def test_deadlocks_are_repeated(self, sql_url: str) -> None:
         async with opened(sql_url) as a, opened(sql_url) as b:

@@ -13,6 +13,7 @@ row locks, taken in one order: task, claim, chapter.
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import sqlite3
 import threading
@@ -40,6 +41,8 @@ SOCKET_SECONDS = 15
 IDLE_SECONDS = 10
 """All well below the lease of 30 s: a node whose database hangs notices while its leases live, and one that
 froze within a transaction keeps nobody waiting at its locks."""
+FRESH_SECONDS = 1.0
+"""A connection used so lately isn't asked whether it lives: a round trip less for each of a busy node's."""
 AGAIN_SECONDS = 8.0
 """How long a transaction is repeated after deadlocks and lock waits."""
 
@@ -111,7 +114,7 @@ class Sql:
             max_overflow=max_overflow,
             pool_timeout=pool_timeout,
             pool_recycle=recycle if pre_ping else min(recycle, IDLE_SECONDS),
-            pool_pre_ping=pre_ping and not self.sqlite,
+            pool_use_lifo=True,
             pool_reset_on_return=None,  # _once has ended the transaction: a ROLLBACK is one more round trip
             hide_parameters=True,
             connect_args={**(_SQLITE_ARGUMENTS if self.sqlite else _MYSQL_ARGUMENTS), **(connect_args or {})},
@@ -120,6 +123,9 @@ class Sql:
         sa.event.listen(self._engine, "connect", _sqlite_connected if self.sqlite else _mysql_connected)
         if self.sqlite:
             sa.event.listen(self._engine, "begin", _sqlite_begin)
+        elif pre_ping:
+            sa.event.listen(self._engine, "checkin", _mysql_used)
+            sa.event.listen(self._engine, "checkout", _mysql_ping)
         self._threads = ThreadPoolExecutor(pool_size + max_overflow, thread_name_prefix="kgnb-sql")
         self._writer: AbstractContextManager[Any] = threading.Lock() if self.sqlite else nullcontext()
         self._fillers: dict[str, dict[str, Any]] = {}
@@ -266,9 +272,22 @@ def _mysql_connected(connection: Any, _record: object) -> None:
     )
     with connection.cursor() as cursor:
         # Strict: a text that doesn't fit is an error, never cut in silence. Without backslash escapes (the
-        # server tells the driver so with each answer) long Chinese texts are quoted in a twentieth of the time.
+        # driver reads that from each answer) long Chinese texts are quoted in a twentieth of the time.
         mode = "sql_mode=CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES,NO_BACKSLASH_ESCAPES')"
         cursor.execute(f"SET SESSION innodb_lock_wait_timeout={LOCK_SECONDS}, {mode}, {limit}")
+
+
+def _mysql_used(_connection: Any, record: Any) -> None:
+    record.info["used"] = time.monotonic()
+
+
+def _mysql_ping(connection: Any, record: Any, _proxy: object) -> None:
+    if time.monotonic() - record.info.get("used", math.inf) < FRESH_SECONDS:
+        return
+    try:
+        connection.ping(reconnect=False)
+    except connection.Error as error:
+        raise sa.exc.InvalidatePoolError from error  # all that are as old go; the pool connects anew
 
 
 # --- errors -------------------------------------------------------------------------------------------------
