@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -70,7 +71,8 @@ class TaskInfo:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An extraction and how it came about. ``raw`` holds the replies as they came, oldest first."""
+    """An extraction and how it came about. ``raw`` holds the replies as they came, oldest first; ``seconds``
+    is how long its requests took, waiting for their turn included (0: nothing was asked)."""
 
     extraction: Extraction
     prompt_hash: str = ""
@@ -78,6 +80,7 @@ class Answer:
     usage: Usage = Usage()
     rejected: int = 0
     raw: tuple[str, ...] = ()
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -88,6 +91,7 @@ class _Parts:
     last_try: bool = False
     answers: list[Answer] = field(default_factory=list)
     wasted: Usage = Usage()
+    seconds: float = 0.0
     refusal: ReplyRefused | None = None
 
 
@@ -185,7 +189,7 @@ class Asker:
         raise AssertionError("unreachable")
 
     async def _request(self, request: Prompt, key: str, info: TaskInfo, parts: _Parts) -> Answer:
-        spent = Usage()
+        spent, began = Usage(), time.monotonic()
         try:
             done = await self._completion(request, info, parts.lease)
             spent = done.usage
@@ -195,6 +199,7 @@ class Asker:
             parts.wasted += spent
             raise
         finally:
+            parts.seconds += time.monotonic() - began
             self._meter(info.task.id, spent)
         entry = CachedReply(key, info.provider.name, info.model, done.text, info.task.id, done.usage)
         await self._health.patiently("sql", lambda: self._stores.do(entry))
@@ -259,6 +264,7 @@ def _joined(parts: _Parts, page: evidence.Page) -> Answer:
         usage=sum((a.usage for a in answers), parts.wasted),
         rejected=sum(a.rejected for a in answers),
         raw=tuple(r for a in answers for r in a.raw),
+        seconds=parts.seconds,
     )
 
 

@@ -122,10 +122,11 @@ class Gate:
             # It tells no tokens: one a character, so that no budget lasts for ever.
             self._purse.spent(client.provider, model, Usage(0, call.chars, len(done.text)))
         self.limiter(client.provider).succeeded()
-        # Beside it: a paid reply must be stored, not wait for a Redis that hangs.
-        telling = asyncio.create_task(self._shared(self._breaker.success(client.provider.name)))
-        self._telling.add(telling)
-        telling.add_done_callback(self._telling.discard)
+        if not self._breaker.knows_success(client.provider.name):
+            # Beside it: a paid reply must be stored, not wait for a Redis that hangs.
+            telling = asyncio.create_task(self._shared(self._breaker.success(client.provider.name)))
+            self._telling.add(telling)
+            telling.add_done_callback(self._telling.discard)
         return done
 
     # --- before a request
@@ -242,27 +243,35 @@ class Gate:
 
         Raises ProviderPaused when a pause begins while it waits.
         """
-        asking = self._asking.setdefault(provider.key, asyncio.Semaphore(self._most(provider)))
-        async with self._place_in(asking, provider), self._place_in(self._asking_in_all, provider):
-            yield
-
-    @asynccontextmanager
-    async def _place_in(self, asking: asyncio.Semaphore, provider: Provider) -> AsyncIterator[None]:
-        while True:
-            try:
-                async with asyncio.timeout(PAUSE_LOOK_SECONDS):
-                    await asking.acquire()
-                break
-            except TimeoutError:
-                self._refuse_paused(provider)
+        asking = self._asking.get(provider.key)
+        if asking is None:
+            asking = self._asking[provider.key] = asyncio.Semaphore(self._most(provider))
+        await self._place_in(asking, provider)
         try:
-            yield
+            await self._place_in(self._asking_in_all, provider)
+            try:
+                yield
+            finally:
+                self._asking_in_all.release()
         finally:
             asking.release()
 
+    async def _place_in(self, asking: asyncio.Semaphore, provider: Provider) -> None:
+        while asking.locked():  # else no timer is needed
+            try:
+                async with asyncio.timeout(PAUSE_LOOK_SECONDS):
+                    await asking.acquire()
+                return
+            except TimeoutError:
+                self._refuse_paused(provider)
+        await asking.acquire()
+
     def limiter(self, provider: Provider) -> SlotLimiter:
         """The provider's slots here."""
-        return self._limiters.setdefault(provider.key, SlotLimiter(self._most(provider)))
+        known = self._limiters.get(provider.key)
+        if known is None:
+            known = self._limiters[provider.key] = SlotLimiter(self._most(provider))
+        return known
 
     def seconds(self, provider: Provider) -> float:
         """How long its requests took lately; 0 before the first has ended."""

@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
@@ -26,7 +26,7 @@ BEIJING = timezone(timedelta(hours=8), "UTC+8")
 
 def beijing_now() -> datetime:
     """The current time as SQL stores it: naive, UTC+8, whole microseconds."""
-    return datetime.now(UTC).astimezone(BEIJING).replace(tzinfo=None)
+    return datetime.now(BEIJING).replace(tzinfo=None)
 
 
 # --- statuses -----------------------------------------------------------------------------------------------
@@ -201,10 +201,8 @@ Confidence = Annotated[float, BeforeValidator(_number(0.0, 1.0, 1.0))]
 Mark = Annotated[bool, BeforeValidator(lambda value: value is True)]
 
 
-_NONE: Any = Field(default_factory=list)  # pydantic makes a deep copy of a list, for each item
-
-
 class _Item(BaseModel):
+    # Lists by default come from a factory: pydantic would make a deep copy of [], for each item.
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
@@ -212,9 +210,9 @@ class Character(_Item):
     """A person of the book; ``protagonist_score`` 0-100."""
 
     name: Name
-    aliases: Names = _NONE
+    aliases: Names = Field(default_factory=list)
     description: Text = ""
-    traits: Names = _NONE
+    traits: Names = Field(default_factory=list)
     title: OptionalName = ""
     protagonist_score: Score = 0
     confidence: Confidence = 1.0
@@ -243,7 +241,7 @@ class Thing(_Item):
 
     name: Name
     kind: OptionalName = ""
-    aliases: Names = _NONE
+    aliases: Names = Field(default_factory=list)
     description: Text = ""
     confidence: Confidence = 1.0
 
@@ -254,7 +252,7 @@ class Event(_Item):
     name: Name
     description: Text = ""
     importance: OptionalName = ""
-    participants: Names = _NONE
+    participants: Names = Field(default_factory=list)
     location: OptionalName = ""
     evidence: Text = ""
     confidence: Confidence = 1.0
@@ -281,13 +279,13 @@ class Extraction(_Item):
 
     ``absent`` no LLM is asked for: names of people in it that don't stand in the chapter's text."""
 
-    characters: list[Character] = _NONE
-    locations: list[Location] = _NONE
-    organizations: list[Organization] = _NONE
-    events: list[Event] = _NONE
-    relations: list[Relation] = _NONE
-    things: list[Thing] = _NONE
-    absent: list[str] = _NONE
+    characters: list[Character] = Field(default_factory=list)
+    locations: list[Location] = Field(default_factory=list)
+    organizations: list[Organization] = Field(default_factory=list)
+    events: list[Event] = Field(default_factory=list)
+    relations: list[Relation] = Field(default_factory=list)
+    things: list[Thing] = Field(default_factory=list)
+    absent: list[str] = Field(default_factory=list)
 
 
 class Flag(StrEnum):

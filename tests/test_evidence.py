@@ -64,6 +64,12 @@ def test_what_does_not_stand_in_the_text_is_not_found(said: str) -> None:
     assert Page(TEXT).quote(said) == ""
 
 
+def test_of_several_places_the_first_counts_and_of_a_later_piece_the_one_behind() -> None:
+    page = Page("“兄弟同心”，众人道。三人桃园结义，说道，兄弟同心。“兄弟，同心！”")
+    assert page.quote("兄弟，同心！") == "兄弟同心”"
+    assert page.quote("桃园结义……“兄弟同心”") == "桃园结义……，兄弟同心。"
+
+
 def test_a_long_quote_is_cut_and_a_short_text_has_none() -> None:
     text = "".join(chr(0x4E00 + i) for i in range(900))
     assert Page(text).quote(text) == text[: evidence.EVIDENCE_CHARS]
@@ -309,3 +315,4 @@ def test_the_usual_characters_are_each_one_letter_or_a_mark() -> None:
     usual = [c for c in every if evidence._USUAL.fullmatch(c)]
     assert len(usual) > 20_000
     assert [c for c in usual if fold(c) == c and not evidence._is_own_letter(c)] == []
+    assert evidence._USUAL_RUN.findall(" ".join(usual)) == evidence._RUN.findall(" ".join(usual))

@@ -39,6 +39,7 @@ _RUN = re.compile(r"[^\W_]+")
 _USUAL = re.compile(
     "[\\x00-\\x7f\u2013-\u201d\u2026\u3000-\u3002\u3008-\u3011\u4e00-\u9fff\uff01\uff0c\uff1a\uff1b\uff1f]*"
 )
+_USUAL_RUN = re.compile("[0-9A-Za-z\u4e00-\u9fff]+")  # _RUN among them, found in two thirds of the time
 
 
 class _Letters(dict[int, str]):
@@ -78,13 +79,18 @@ class _Runwise:
     of the time."""
 
     def __init__(self, text: str) -> None:
-        runs = list(_RUN.finditer(text))
-        self.plain = "".join([run[0] for run in runs]).casefold()
-        self._starts = [run.start() for run in runs]
-        self._ends = list(accumulate(run.end() - run.start() for run in runs))  # in plain
+        self._text = text
+        self._run = _USUAL_RUN if _USUAL.fullmatch(text) else _RUN
+        self._starts: list[int] = []
+        self._ends: list[int] = []  # in plain
+        self.plain = "".join(self._run.findall(text)).casefold()
 
     def place(self, at: int) -> int:
         """Position in the text of the letter at position ``at`` of ``plain``."""
+        if not self._starts:
+            runs = [run.span() for run in self._run.finditer(self._text)]
+            self._starts = [start for start, _ in runs]
+            self._ends = list(accumulate(end - start for start, end in runs))
         run = bisect_right(self._ends, at)
         return self._starts[run] + at - (self._ends[run - 1] if run else 0)
 
@@ -103,7 +109,7 @@ def _is_own_letter(character: str) -> bool:
 
 
 class Page:
-    """A text made ready for looking things up: 0.1 ms for 3,000 characters, then 5 to 10 µs a quote."""
+    """A text made ready for looking things up: 0.06 ms for 3,000 characters, then 4 to 10 µs a quote."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -115,7 +121,7 @@ class Page:
         """What ``said`` is in the text, as one line of at most :data:`EVIDENCE_CHARS`; empty when it doesn't
         stand there. A quote with gaps is found when its pieces follow each other."""
         plain = letters(said)
-        if _weight(plain) < MIN_WEIGHT:
+        if _says_little(plain):
             return ""
         at = self._plain.find(plain)
         if at >= 0:
@@ -124,7 +130,7 @@ class Page:
 
     def _pieces(self, said: str) -> str:
         pieces = [piece for piece in _GAP.split(said) if letters(piece)]
-        if not 2 <= len(pieces) <= MAX_PIECES or any(_weight(letters(p)) < MIN_WEIGHT for p in pieces):
+        if not 2 <= len(pieces) <= MAX_PIECES or any(_says_little(letters(p)) for p in pieces):
             return ""
         first, *rest = plains = [letters(piece) for piece in pieces]
         start = self._plain.find(first)
@@ -143,8 +149,12 @@ class Page:
 
     def _standing(self, at: int, plain: str, said: str) -> str:
         """The text's own spelling of the letters from ``at``, with the marks around it that were quoted."""
-        start, end = self._letters.place(at), self._letters.place(at + len(plain) - 1) + 1
-        before, after = _marks(said), _marks(reversed(said))
+        (lead, before), (tail, after) = _marks(said), _marks(said[::-1])
+        here = self._text.find(said)
+        if here >= 0 and self._plain.find(plain) == at == self._plain.rfind(plain):
+            start, end = here + lead, here + len(said) - tail  # word for word, and nowhere else
+        else:
+            start, end = self._letters.place(at), self._letters.place(at + len(plain) - 1) + 1
         while before and start and _is_mark(self._text[start - 1]):
             start, before = start - 1, before - 1
         while after and end < len(self._text) and _is_mark(self._text[end]):
@@ -154,12 +164,18 @@ class Page:
     def has(self, name: str) -> bool:
         """Whether a name stands in the text: as it is, without a bracketed addition, or word by word
         (a full name of which the text has first and last name apart)."""
+        if self._has_letters(name):
+            return True
         bare = _BRACKETS.sub("", name)
-        if any((plain := letters(form)) and plain in self._plain for form in (name, bare)):
+        if bare != name and self._has_letters(bare):
             return True
         words = [letters(part) for part in _PARTS.split(bare)]
         words = [word for word in words if word]
         return len(words) > 1 and all(map(self._has_word, words))
+
+    def _has_letters(self, form: str) -> bool:
+        plain = letters(form)
+        return plain != "" and plain in self._plain
 
     def _has_word(self, word: str) -> bool:
         if not word.isascii():
@@ -169,18 +185,20 @@ class Page:
         return word in self._words
 
 
-def _weight(plain: str) -> int:
-    return 2 * len(plain) - len(plain.encode("ascii", "ignore"))
+def _says_little(plain: str) -> bool:
+    if len(plain) >= MIN_WEIGHT:
+        return False
+    return 2 * len(plain) - len(plain.encode("ascii", "ignore")) < MIN_WEIGHT
 
 
-def _marks(characters: Iterable[str]) -> int:
-    """How many marks stand before the first letter."""
-    count = 0
-    for character in characters:
+def _marks(text: str) -> tuple[int, int]:
+    """How many characters stand before the first letter, and how many of them are no space."""
+    marks = 0
+    for place, character in enumerate(text):
         if _LETTERS[ord(character)]:
-            break
-        count += not character.isspace()
-    return count
+            return place, marks
+        marks += not character.isspace()
+    return len(text), marks
 
 
 def _is_mark(character: str) -> bool:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from kgnb.errors import ReplyUnparsable
 from kgnb.extract.metered import Metered
-from kgnb.extract.namesakes import Namesakes
+from kgnb.extract.namesakes import Namesakes, names_of
 from kgnb.model import (
     MAX_ITEMS,
     SYMMETRIC_RELATIONS,
@@ -314,6 +314,8 @@ def merge(extractions: Sequence[Extraction]) -> Extraction:
 
     Characters of one name whose other names differ stay apart (namesakes.py).
     Who is ``absent`` is to be asked of the whole text, afterwards."""
+    if len(extractions) == 1 and _is_clear(extractions[0]):
+        return extractions[0]
     who = Namesakes(extractions)
     extractions = [who.clear(e) for e in extractions]
     return Extraction.model_construct(
@@ -324,6 +326,15 @@ def merge(extractions: Sequence[Extraction]) -> Extraction:
         relations=_merged((e.relations for e in extractions), _by_ends),
         things=_merged((e.things for e in extractions), _by_name),
     )
+
+
+def _is_clear(one: Extraction) -> bool:
+    """Whether it has nothing twice and no name for two people: as it is, it is merged."""
+    names = [name for character in one.characters for name in names_of(character)]
+    keys: list[list[Any]] = [names, list(map(_by_ends, one.relations))]
+    keys += ([item.name for item in items] for items in (one.locations, one.organizations))
+    keys += ([item.name for item in items] for items in (one.events, one.things))
+    return not one.absent and all(len(set(each)) == len(each) for each in keys)
 
 
 def _by_name(item: Any) -> str:

@@ -27,7 +27,8 @@ def as_written(found: Extraction, text: str) -> Extraction:
 
 
 def _is_simplified(found: Extraction) -> bool:
-    return all(name == fold(name) for name in _names(found))
+    names = "\n".join(_names(found))  # one look, not one for each
+    return fold(names) == names
 
 
 def _names(found: Extraction) -> list[str]:

@@ -91,12 +91,15 @@ class Breaker:
     async def success(self, provider: str) -> None:
         """A call came through: no failure is in a row any more. Costs a round trip only when a failure is
         known here, or once in 15 s."""
-        now = time.monotonic()
-        if provider not in self._failing and now < self._reset_at.get(provider, 0.0):
+        if self.knows_success(provider):
             return
         self._failing.discard(provider)
-        self._reset_at[provider] = now + SUCCESS_INTERVAL
+        self._reset_at[provider] = time.monotonic() + SUCCESS_INTERVAL
         await _do(self._redis.delete(_fail(provider)))
+
+    def knows_success(self, provider: str) -> bool:
+        """Whether :meth:`success` has nothing to tell."""
+        return provider not in self._failing and time.monotonic() < self._reset_at.get(provider, 0.0)
 
     async def pause(
         self, provider: str, seconds: float | None = None, reason: str = "", *, by_hand: bool = False
