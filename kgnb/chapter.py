@@ -89,9 +89,11 @@ class ChapterWorker:
         self._ends: Batcher[ChapterEnd, bool] = Batcher(self._end_all)
         self._acks: Batcher[Claim, bool] = Batcher(self._ack_all)
 
-    async def run(self, claim: Claim, info: TaskInfo, recorded: Callable[[], None] = lambda: None) -> Outcome:
-        """Brings a claimed chapter to an end; ``recorded()`` is called once nothing is left to ask:
-        its replies are durable then, and no slot has to be kept for the writing.
+    async def run(
+        self, claim: Claim, info: TaskInfo, recorded: Callable[[float], None] = lambda _: None
+    ) -> Outcome:
+        """Brings a claimed chapter to an end; ``recorded(seconds)`` is called once nothing is left to ask,
+        with how long that took: its replies are durable then, and no slot has to be kept for the writing.
 
         Raises LeaseLost when another node has it by now, and ProviderError when the provider can't go on:
         the caller then hands the chapter back. The chapter's own failures are dealt with here.
@@ -115,7 +117,7 @@ class ChapterWorker:
             await self._failed(claim, repr(error))
 
     async def _work(
-        self, claim: Claim, info: TaskInfo, work: ChapterWork, recorded: Callable[[], None]
+        self, claim: Claim, info: TaskInfo, work: ChapterWork, recorded: Callable[[float], None]
     ) -> Outcome:
         if len("".join(work.text.split())) < MIN_CHAPTER_CHARS:
             await self._end(claim, _chapter_end(claim, ChapterStatus.SKIPPED))
@@ -131,7 +133,7 @@ class ChapterWorker:
         return Outcome.COMPLETED
 
     async def _record(
-        self, claim: Claim, info: TaskInfo, work: ChapterWork, recorded: Callable[[], None]
+        self, claim: Claim, info: TaskInfo, work: ChapterWork, recorded: Callable[[float], None]
     ) -> tuple[Graph, ChapterEnd]:
         """Makes the row durable, unless it is; its graph, and how the chapter will have ended. The row itself
         isn't kept: while a slow graph is written, hundreds wait."""
@@ -139,7 +141,7 @@ class ChapterWorker:
         if row is None:
             lease, last_try = self._stores.renewer.lease(claim), claim.failures >= len(RETRY_SECONDS)
             answer = await self._asker.ask(work.text, info, lease, last_try=last_try)
-            recorded()
+            recorded(answer.seconds)
             row, raw = _row(claim, info, work, answer), answer.raw
             saved = await self._stores.health.patiently(
                 "sql", lambda: self._rows.do((row, raw)), lost=self._lost(claim)
@@ -147,7 +149,7 @@ class ChapterWorker:
             if not saved:
                 raise LeaseLost("node.lease_lost")
         else:
-            recorded()
+            recorded(0.0)
         graph = info.graphs.of(work.chapter, row)
         return graph, _chapter_end(claim, ChapterStatus.COMPLETED, row, error=_gaps(row))
 

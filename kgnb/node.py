@@ -24,7 +24,7 @@ from kgnb.model import Provider, TaskStatus
 from kgnb.pool import CpuPool
 from kgnb.providers import Providers
 from kgnb.settings import Settings
-from kgnb.slots import Slots, ahead, queues_of, share, written_later
+from kgnb.slots import BESIDE_OF, Slots, ahead, queues_of, share, written_later
 from kgnb.store.queue import Ask, Backoff, Claim, Poll, QueueState
 from kgnb.task import TaskKeeper
 from kgnb.texts import say
@@ -94,6 +94,7 @@ class Node:
         self._seen_newer = False
         self._newer = 0
         self._troubled: dict[str, type[ProviderError]] = {}
+        self._beside = 0.0  # seconds that a chapter held its slot lately without asking
 
     # --- life
 
@@ -215,7 +216,9 @@ class Node:
         # so many do, so that a slow graph holds the claiming back.
         unwritten = sum(c.queue.rpartition(":")[2] == provider.key for c in self._running.values())
         room = min(limit - self.slots.busy(provider.key), limit + written_later(limit) - unwritten)
-        return max(0, room + (0 if provider.is_rules else ahead(limit, self.gate.seconds(provider))))
+        if not provider.is_rules:
+            room += ahead(limit, self.gate.seconds(provider), self._beside)
+        return max(0, room)
 
     def _shut(self, provider: Provider) -> bool:
         """Whether the provider is paused for everyone, or rate-limited for longer than a slot waits."""
@@ -256,7 +259,10 @@ class Node:
         self._running[work] = claim
         work.add_done_callback(lambda done: self._ended(done, claim))
 
-    def _recorded(self, claim: Claim) -> None:
+    def _recorded(self, claim: Claim, held: float, asking: float) -> None:
+        """Frees the slot of a chapter that held it so many seconds, ``asking`` of them for its requests."""
+        if asking:
+            self._beside += (held - asking - self._beside) / BESIDE_OF
         self.slots.remove(claim)
         self._wake.set()
 
@@ -285,14 +291,18 @@ class Node:
             await self._chapters.broke(claim, error)
 
     async def _chapter(self, claim: Claim, key: str) -> None:
+        started = time.monotonic()
         sql = self.stores.health
         info = await sql.patiently("sql", lambda: self.keeper.info(claim.task_id, claim.queue))
         if info is None:
             await self._hand_back(claim, AGAIN_SECONDS)  # its holder is just opening or dropping the task
             return
-        started = time.monotonic()
+
+        def recorded(asking: float) -> None:
+            self._recorded(claim, time.monotonic() - started, asking)
+
         try:
-            outcome = await self._chapters.run(claim, info, lambda: self._recorded(claim))
+            outcome = await self._chapters.run(claim, info, recorded)
         except (ProviderPaused, RateReached):  # nobody's failure
             await self._hand_back(claim)
             return

@@ -11,22 +11,27 @@ from kgnb.store.queue import Claim, QueueState
 AHEAD = 4
 """For so many slots at least one chapter more is claimed and read ahead; it is asked about no sooner than a
 slot is free."""
-REFILL_SECONDS = 0.5
-"""A poll, a claim and a read, of many chapters at once: as many as are answered meanwhile are read ahead too.
-A slow provider's slots come free one by one, and a book's last chapters are left to other nodes as well."""
-WRITTEN_LATER = 60
-"""Of up to so many slots each may have one more chapter that waits for the graph; of more, one in two."""
+BESIDE_SECONDS = 0.5
+"""What a chapter takes beside its requests, at least: a poll, a claim, a read, the storing of its replies,
+each of many chapters at once. As many as are answered meanwhile are read ahead too. A slow provider's slots
+come free one by one, and a book's last chapters are left to other nodes as well."""
+BESIDE_OF = 30
+"""Of so many chapters lately the time beside their requests is the mean. Over a line of 150 ms it is 4 s."""
+WRITTEN_LATER = 120
+"""Each slot may have two more chapters that wait for the graph (over a line of 150 ms it is 7 s away): so many
+in all, or one for two slots where that is more."""
 
 
-def ahead(slots: int, seconds: float) -> int:
-    """Chapters to read ahead for so many slots of a provider whose requests take ``seconds`` (0: unknown)."""
-    answered = round(slots * REFILL_SECONDS / seconds) if seconds else 0
+def ahead(slots: int, seconds: float, beside: float = 0.0) -> int:
+    """Chapters to read ahead for so many slots of a provider whose requests take ``seconds`` (0: unknown),
+    with ``beside`` seconds that a chapter takes before and after them."""
+    answered = round(slots * max(BESIDE_SECONDS, beside) / seconds) if seconds else 0
     return max(slots // AHEAD, min(slots, answered))
 
 
 def written_later(slots: int) -> int:
     """Chapters that may wait for the graph beside those that are asked about."""
-    return min(slots, max(WRITTEN_LATER, slots // 2))
+    return min(2 * slots, max(WRITTEN_LATER, slots // 2))
 
 
 @dataclass(slots=True)

@@ -15,6 +15,11 @@ def test_as_many_are_read_ahead_as_are_answered_meanwhile(slots: int, seconds: f
     assert ahead(slots, seconds) == chapters
 
 
-@pytest.mark.parametrize(("slots", "chapters"), [(1, 1), (60, 60), (100, 60), (200, 100)])
+@pytest.mark.parametrize(("beside", "chapters"), [(0.1, 15), (2.0, 24), (4.0, 48), (60.0, 60)])
+def test_more_are_read_ahead_where_the_stores_are_far(beside: float, chapters: int) -> None:
+    assert ahead(60, 5.0, beside) == chapters
+
+
+@pytest.mark.parametrize(("slots", "chapters"), [(1, 2), (60, 120), (100, 120), (200, 120), (400, 200)])
 def test_fewer_wait_for_the_graph_where_slots_are_many(slots: int, chapters: int) -> None:
     assert written_later(slots) == chapters
