@@ -30,10 +30,10 @@ from kgnb.extract import reply
 from kgnb.llm import imitation
 from kgnb.model import Chapter, Character, Extraction, ExtractionRow, Graph, Novel, TaskConfig
 from kgnb.settle import chapter_graph
-from kgnb.store import graph as store
-from kgnb.store.graph import MOST_KNOWN
+from kgnb.store import known
 from kgnb.store.places import GraphPlace
 
+MOST_KNOWN = known.MOST_KNOWN
 GROUP = 40
 """Chapters in one transaction, as a node writes them."""
 HEROIC = 400
@@ -88,7 +88,7 @@ async def prepare(place: GraphPlace) -> None:
 def write(job: tuple[GraphPlace, int, int, int, bool]) -> Took:
     """One writer's share: ``count`` chapters of ``book`` from ``first`` on."""
     place, book, first, count, remember = job
-    store.MOST_KNOWN = MOST_KNOWN if remember else 0
+    known.MOST_KNOWN = MOST_KNOWN if remember else 0
     graphs = [chapter(book, number, text) for number, text in enumerate(texts(first, count), first + 1)]
     groups = [graphs[i : i + GROUP] for i in range(0, count, GROUP)]
     begin, end = run(send(place, book, groups))

@@ -7,8 +7,11 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool as BrokenPool
 from typing import Any, ParamSpec, TypeVar
+
+from kgnb.loops import tune
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -23,14 +26,16 @@ LOOK_SECONDS = 0.5
 class CpuPool:
     """Runs pure functions in worker processes, started when first needed.
 
-    loky's processes are used because they need no ``if __name__ == "__main__"`` guard in a user's script and
-    work from notebooks.
+    :meth:`run` is for many short pieces of work, which share processes that take the next one at once;
+    :meth:`run_long` for one that takes a whole book.
     """
 
     def __init__(self, workers: int) -> None:
         self.workers = workers
-        self._executor: Any = None
-        self._lock = threading.Lock()
+        self._shared = _Processes(workers)
+        self._single: list[_Processes] = []
+        self._idle: list[_Processes] = []
+        self._turns = asyncio.Semaphore(workers)
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """``function(*args, **kwargs)`` from a worker process.
@@ -38,12 +43,52 @@ class CpuPool:
         Raises what the function raises, and ``concurrent.futures.process.BrokenProcessPool`` when its
         process died (out of memory, killed); the next call gets new processes.
         """
+        return await asyncio.wrap_future(await self._shared.submit(function, *args, **kwargs))
+
+    async def run_long(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+        """The same from a process that does nothing else, if possible the one that did so last: it needs no
+        half second for its imports. ``workers`` of them at a time; the others wait."""
+        async with self._turns:
+            if not self._idle:
+                self._single.append(_Processes(1))
+                self._idle.append(self._single[-1])
+            own = self._idle.pop()
+            try:
+                work = await own.submit(function, *args, **kwargs)
+            except BaseException:
+                self._idle.append(own)
+                raise
+            work.add_done_callback(lambda _: self._idle.append(own))  # one that is given up goes on there
+            return await asyncio.wrap_future(work)
+
+    async def close(self) -> None:
+        """Ends the processes; work in flight is lost."""
+        await asyncio.gather(*(one.close() for one in (self._shared, *self._single)))
+
+
+class _Processes:
+    """loky's processes, because they need no ``if __name__ == "__main__"`` guard in a user's script and work
+    from notebooks."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._executor: Any = None
+        self._lock = threading.Lock()
+
+    async def submit(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
+        """Hands the work to a process that is free, or will be first."""
         executor = await asyncio.to_thread(self._ready)
         try:
-            return await asyncio.wrap_future(executor.submit(function, *args, **kwargs))
+            work: Future[R] = executor.submit(function, *args, **kwargs)
         except BrokenPool:
             self._forget(executor)
             raise
+        work.add_done_callback(lambda done: self._ended(done, executor))
+        return work
+
+    def _ended(self, work: Future[Any], executor: Any) -> None:
+        if not work.cancelled() and isinstance(work.exception(), BrokenPool):
+            self._forget(executor)
 
     def _ready(self) -> Any:
         with self._lock:
@@ -51,9 +96,9 @@ class CpuPool:
                 from loky import ProcessPoolExecutor
 
                 self._executor = ProcessPoolExecutor(
-                    max_workers=self.workers,
+                    max_workers=self._count,
                     timeout=IDLE_SECONDS,
-                    initializer=_end_with,
+                    initializer=_begin,
                     initargs=(os.getpid(),),
                 )
             return self._executor
@@ -64,11 +109,15 @@ class CpuPool:
                 self._executor = None
 
     async def close(self) -> None:
-        """Ends the processes; work in flight is lost."""
         with self._lock:
             executor, self._executor = self._executor, None
         if executor is not None:
             await asyncio.to_thread(executor.shutdown, wait=True, kill_workers=True)
+
+
+def _begin(parent: int) -> None:
+    tune()
+    _end_with(parent)
 
 
 def _end_with(parent: int) -> None:

@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from kgnb.extract import evidence, names
+from kgnb.loops import new_loop
 from kgnb.model import Lang, NameEntry, Novel, TaskConfig
 from kgnb.naming import decided
 from kgnb.pool import CpuPool
@@ -81,7 +82,8 @@ class SettleJob:
 
 def scan_here(sql: SqlPlace, novel_id: int, lang: Lang) -> tuple[list[NameEntry], str]:
     """The names of a book, read and counted in the worker process, and the state of the text they are of."""
-    return asyncio.run(_scan(sql, novel_id, lang))
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(_scan(sql, novel_id, lang))
 
 
 async def _scan(sql: SqlPlace, novel_id: int, lang: Lang) -> tuple[list[NameEntry], str]:
@@ -106,7 +108,7 @@ async def settle(pool: CpuPool, job: SettleJob, until: Callable[[], float]) -> S
         permit.until(until())
         renewal = asyncio.create_task(_renew(permit, until))
         try:
-            return await pool.run(settle_here, job, path)
+            return await pool.run_long(settle_here, job, path)
         finally:
             renewal.cancel()
             permit.until(0.0)  # whatever still runs there writes nothing more
@@ -121,8 +123,8 @@ async def _renew(permit: Permit, until: Callable[[], float]) -> None:
 
 def settle_here(job: SettleJob, permit: Path) -> SettleResult:
     """The worker process's part."""
-    with Permit(permit) as allowed:
-        return asyncio.run(_settle(job, allowed))
+    with Permit(permit) as allowed, asyncio.Runner(loop_factory=new_loop) as runner:
+        return runner.run(_settle(job, allowed))
 
 
 async def with_kinds(ledger: Ledger, novel_id: int, config: TaskConfig) -> TaskConfig:

@@ -262,7 +262,7 @@ class TaskKeeper:
         log.info(say("node.scan", task=task.id))
         stage = self._stores.graph if self._stores.graph_place.fresh else None
         async with rehearsing(stage, self._stores.health):
-            found, state = await self._pool.run(scan_here, self._stores.sql_place, task.novel_id, lang)
+            found, state = await self._pool.run_long(scan_here, self._stores.sql_place, task.novel_id, lang)
         ledger = self._stores.ledger
         kinds = (await ledger.default_config()).thing_kinds
         frozen = await ledger.freeze_names(task.id, task.novel_id, found, state, kinds)

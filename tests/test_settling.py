@@ -37,7 +37,7 @@ class Here(CpuPool):
         self.held: list[bool] = []
         self.path = Path()
 
-    async def run(self, function, job, path):  # type: ignore[no-untyped-def, override]
+    async def run_long(self, function, job, path):  # type: ignore[no-untyped-def, override]
         assert function is settling.settle_here
         self.path = path
         with Permit(path) as permit:

@@ -104,15 +104,18 @@ class Bolt:
                 result = await session.run(_query(text, self._timeout), params)
                 return await result.values()
 
-    async def each(self, text: str, row: Callable[[list[Any]], None], **params: Any) -> None:
-        """Calls ``row`` with each row as it comes; for what is too large for one list."""
+    async def each(
+        self, text: str, row: Callable[[list[Any]], None], *, at_once: int = 1000, **params: Any
+    ) -> None:
+        """Calls ``row`` with each row as it comes; for what is too large for one list. ``at_once``: rows in
+        memory."""
         with self._mapped():
             async with self._open().session(database=self._database) as session:
                 async with asyncio.timeout(self._timeout):
                     result = await session.run(_query(text, self._timeout * 30), params)
                 while True:
                     async with asyncio.timeout(self._timeout):
-                        records = await result.fetch(1000)
+                        records = await result.fetch(at_once)
                     for record in records:
                         row(record.values())
                     if not records:

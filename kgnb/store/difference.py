@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator
-from functools import cache
+from functools import cache, lru_cache
+from operator import itemgetter
 from typing import Any, cast
 
 from neo4j.time import Date, DateTime, Time
@@ -12,7 +13,8 @@ from neo4j.time import Date, DateTime, Time
 from kgnb.model import RELATION_TYPE, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
 from kgnb.store import cypher
 
-_EDGE_HEAD = 5  # read_edges: source key, type, target labels, target id, target name
+_EDGE_HEAD = 4  # read_edges: type, target labels, target id, target name
+_TASKS = _EDGE_HEAD + cypher.EDGE_COLUMNS.index("task_id")
 
 
 class Difference:
@@ -43,13 +45,13 @@ class Difference:
         if cypher.node_row(wanted) == record:
             self._right.add(key)
 
-    def edge(self, source: str, record: list[Any]) -> None:
-        """Looks at a record of :func:`kgnb.store.cypher.read_edges`."""
+    def edge(self, source: NodeKey, record: list[Any]) -> None:
+        """Looks at an edge of :func:`kgnb.store.cypher.read_edges`."""
         key = edge_key(source, record)
         if key is None:
             return
         wanted = self._graph.edges.get(key)
-        others = self._others(record[_EDGE_HEAD + cypher.EDGE_COLUMNS.index("task_id")])
+        others = self._others(record[_TASKS])
         if wanted is None and others:
             return
         if wanted is not None:
@@ -105,8 +107,8 @@ def add_node(graph: Graph, novel_id: int, label: str, record: list[Any]) -> None
     graph.nodes[node.ref] = node
 
 
-def add_edge(graph: Graph, novel_id: int, source: str, record: list[Any]) -> None:
-    """Adds a record of :func:`kgnb.store.cypher.read_edges` to ``graph``, unless it isn't kgnb's."""
+def add_edge(graph: Graph, novel_id: int, source: NodeKey, record: list[Any]) -> None:
+    """Adds an edge of :func:`kgnb.store.cypher.read_edges` to ``graph``, unless it isn't kgnb's."""
     key = edge_key(source, record)
     if key is None:
         return
@@ -122,23 +124,28 @@ def _properties(names: tuple[str, ...], values: list[Any]) -> dict[str, Any]:
     return found
 
 
-def edge_key(source: str, record: list[Any]) -> EdgeKey | None:
+def edge_key(source: NodeKey, record: list[Any]) -> EdgeKey | None:
     """The edge's key; None for an edge that no kgnb wrote: an unknown label, or a type of another form."""
-    label = next((name for name in record[2] if name in cypher.KEYS), None)
-    if label is None or not RELATION_TYPE.fullmatch(record[1]):
+    type_, labels, id_, name = record[:_EDGE_HEAD]
+    label = next((known for known in labels if known in cypher.KEYS), None)
+    if label is None or not _is_type(type_):
         return None
-    target = record[3] if cypher.KEYS[label][0] == "id" else record[4]
-    return ((source, str(record[0])), record[1], (label, str(target)))
+    return (source, type_, (label, str(id_ if cypher.KEYS[label][0] == "id" else name)))
+
+
+@lru_cache(1_000)
+def _is_type(name: str) -> bool:
+    return RELATION_TYPE.fullmatch(name) is not None
 
 
 def edge_columns(type_: str, record: list[Any]) -> list[Any]:
     """The record's properties in the order of :func:`kgnb.store.cypher.edge_properties`."""
-    return [record[i] for i in _places(type_)]
+    return list(_columns(type_)(record))
 
 
 @cache
-def _places(type_: str) -> tuple[int, ...]:
-    return tuple(_EDGE_HEAD + cypher.EDGE_COLUMNS.index(c) for c in cypher.edge_properties(type_))
+def _columns(type_: str) -> itemgetter[tuple[Any, ...]]:
+    return itemgetter(*(_EDGE_HEAD + cypher.EDGE_COLUMNS.index(c) for c in cypher.edge_properties(type_)))
 
 
 def plain(value: Any) -> Any:

@@ -24,13 +24,14 @@ from kgnb.store.bolt import Bolt, run
 from kgnb.store.checks import Facts, bolt_facts
 from kgnb.store.cypher import Statement
 from kgnb.store.difference import Difference, add_edge, add_node, plain
+from kgnb.store.known import Known, without
 
 REHEARSED = -1
 """Id of the novel that rehearsals are about; no such novel is ever stored."""
-MOST_KNOWN = 20_000
-"""Nodes and edges remembered as written: some 4 MB; 三国演义 has 12,000 ties."""
 BATCH = 1_000
 """Rows of one transaction of settle: what both engines write at full speed, in a fraction of a second."""
+HEROES = 20
+"""Nodes whose edges lie in memory while they are read: a hero of 10,000 chapters has some 20,000."""
 
 Check = Callable[[], bool]
 K = TypeVar("K")
@@ -67,7 +68,7 @@ class GraphStore:
     ) -> None:
         self._bolt = Bolt(uri, user, password, database, timeout=timeout, ca=ca)
         self._types: set[str] = set()  # relationship types that the engine knows
-        self._known = _Known()
+        self._known = Known()
 
     async def prepare(self) -> None:
         """Makes constraints, indexes and relationship types where they are missing."""
@@ -153,7 +154,7 @@ class GraphStore:
         """
         known = self._known.get(novel_id, number)
         nodes, edges = _rows(graphs)
-        nodes, edges = _without(nodes, known), _without(edges, known)
+        nodes, edges = without(nodes, known), without(edges, known)
         await self._ensure_types(type_ for _, type_, _ in edges)
         await self._fenced(novel_id, _additions(nodes, edges), number=number, check=check)
         self._known.add(novel_id, number, (*nodes.items(), *edges.items()))
@@ -202,9 +203,7 @@ class GraphStore:
         for label in LABELS:
             text = cypher.read_nodes(label, times=False)
             await self._bolt.each(text, partial(found.node, label), novel=novel_id)
-        for source in cypher.SOURCES:
-            text = cypher.read_edges(source, times=False)
-            await self._bolt.each(text, partial(found.edge, source), novel=novel_id)
+        await self._each_edge(novel_id, found.edge, times=False)
         return found
 
     async def delete_task(self, novel_id: int, task_id: int) -> SettleResult:
@@ -245,10 +244,21 @@ class GraphStore:
         for label in LABELS:
             text = cypher.read_nodes(label, times=True)
             await self._bolt.each(text, partial(add_node, graph, novel_id, label), novel=novel_id)
-        for source in cypher.SOURCES:
-            text = cypher.read_edges(source, times=True)
-            await self._bolt.each(text, partial(add_edge, graph, novel_id, source), novel=novel_id)
+        await self._each_edge(novel_id, partial(add_edge, graph, novel_id), times=True)
         return graph
+
+    async def _each_edge(
+        self, novel_id: int, take: Callable[[NodeKey, list[Any]], None], *, times: bool
+    ) -> None:
+        for source in cypher.SOURCES:
+
+            def each(row: list[Any], source: str = source) -> None:
+                start = (source, str(row[0]))
+                for edge in row[1]:
+                    take(start, edge)
+
+            text = cypher.read_edges(source, times=times)
+            await self._bolt.each(text, each, at_once=HEROES, novel=novel_id)
 
     async def counts(self, novel_id: int) -> dict[str, int]:
         """The novel's nodes by label and its edges by type, in one dict; zero where there are none."""
@@ -278,55 +288,6 @@ class GraphStore:
             {key: plain(value) for key, value in row.items()}
             for row in await self._bolt.ask(text, dict(params or {}))
         ]
-
-
-Ref = NodeKey | EdgeKey
-
-
-class _Known:
-    """What this process has projected since a novel's settle number changed last, by task.
-
-    The people, places and ties of a book come again in every chapter; writing them once is enough, because
-    only a settle or a deleted task removes any, and both put up another number.
-    """
-
-    def __init__(self) -> None:
-        self._novel = (0, 0)
-        self._tasks: dict[Ref, frozenset[int]] = {}
-        self._once: dict[Any, Any] = {}  # sets of tasks, ends and types: few, but each row has its own copy
-
-    def get(self, novel_id: int, number: int) -> Mapping[Ref, frozenset[int]]:
-        """Node or edge → tasks it carries for certain."""
-        return self._tasks if self._novel == (novel_id, number) else {}
-
-    def add(self, novel_id: int, number: int, rows: Iterable[tuple[Ref, cypher.Row]]) -> None:
-        """Notes rows that are committed; what belongs to one chapter alone never comes again."""
-        if self._novel != (novel_id, number):
-            self._novel, self._tasks, self._once = (novel_id, number), {}, {}
-        for ref, row in rows:
-            if ref[0] not in _ONCE and ref[1] not in _ONCE and len(self._tasks) < MOST_KNOWN:
-                tasks = self._tasks.get(ref, frozenset()) | frozenset(cast(list[int], row[-1]))
-                self._tasks[self._shared(ref)] = self._once.setdefault(tasks, tasks)
-
-    def _shared(self, ref: Ref) -> Ref:
-        """The same, of parts that all have in common: an edge then takes a fifth of the memory."""
-        once = self._once.setdefault
-        return cast(Ref, once(ref, ref) if len(ref) == 2 else tuple(once(part, part) for part in ref))
-
-
-_ONCE = frozenset({"Novel", "Chapter", "Event", "APPEARS_IN", "PARTICIPATES_IN", "OCCURS_IN"})
-
-
-def _without(rows: dict[K, cypher.Row], known: Mapping[Ref, frozenset[int]]) -> dict[K, cypher.Row]:
-    """``rows`` less those that would change nothing."""
-    if not known:
-        return rows
-    none: frozenset[int] = frozenset()
-    return {
-        key: row
-        for key, row in rows.items()
-        if not known.get(cast(Ref, key), none) >= set(cast(list[int], row[-1]))
-    }
 
 
 def _must_hold(check: Check) -> None:

@@ -1,0 +1,62 @@
+"""Worker processes: what takes a whole book gets one of its own, the warm one first."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import time
+from concurrent.futures.process import BrokenProcessPool
+
+import pytest
+
+from kgnb.loops import YOUNG
+from kgnb.pool import CpuPool
+
+
+def where(seconds: float = 0.0) -> tuple[int, int]:
+    time.sleep(seconds)
+    return os.getpid(), gc.get_threshold()[0]
+
+
+async def test_long_work_goes_to_the_process_that_is_warm() -> None:
+    pool = CpuPool(2)
+    try:
+        first, young = await pool.run_long(where)
+        assert first != os.getpid()
+        assert young == YOUNG
+        both = await asyncio.gather(pool.run_long(where, 0.3), pool.run_long(where, 0.3))
+        assert first in {pid for pid, _ in both}
+        assert len({pid for pid, _ in both}) == 2
+        three = await asyncio.gather(*(pool.run_long(where, 0.1) for _ in range(3)))
+        assert {pid for pid, _ in three} == {pid for pid, _ in both}  # the third waited
+    finally:
+        await pool.close()
+
+
+async def test_a_process_that_died_ends_its_own_work_alone() -> None:
+    pool = CpuPool(2)
+    try:
+        dying = asyncio.create_task(pool.run_long(os._exit, 1))
+        living = asyncio.create_task(pool.run_long(where, 0.5))
+        with pytest.raises(BrokenProcessPool):
+            await dying
+        assert (await living)[0] != os.getpid()
+        assert len({(await pool.run_long(where))[0] for _ in range(3)}) == 1
+    finally:
+        await pool.close()
+
+
+async def test_work_that_is_given_up_keeps_its_process_until_it_ends() -> None:
+    pool = CpuPool(2)
+    try:
+        busy, _ = await pool.run_long(where)
+        given_up = asyncio.create_task(pool.run_long(where, 0.5))
+        await asyncio.sleep(0.2)
+        given_up.cancel()
+        await asyncio.gather(given_up, return_exceptions=True)
+        assert (await pool.run_long(where))[0] != busy
+        await asyncio.sleep(0.4)
+        assert busy in {pid for pid, _ in await asyncio.gather(*(pool.run_long(where, 0.2) for _ in "ab"))}
+    finally:
+        await pool.close()
