@@ -75,15 +75,19 @@ class Upkeep:
     async def _show(self) -> None:
         states = await self._states()
         now = time.monotonic()
-        if states == self._shown and now - self._shown_at < HEARTBEAT_SECONDS:
+        due = now - self._shown_at >= HEARTBEAT_SECONDS
+        if states == self._shown and not due:
             return
         await self._presence.heartbeat(
             workers=states,
+            anew=due,
             started_at=self._started,
             slots=self._node.settings.slots_for(1),
             pid=os.getpid(),
         )
-        self._shown, self._shown_at = states, now
+        self._shown = states
+        if due:
+            self._shown_at = now
 
     async def _states(self) -> list[WorkerState]:
         """One state a slot, and one for each kept task that no slot names."""
@@ -105,7 +109,10 @@ class Upkeep:
         states = busy + idle
         if len(states) > len(self._ids):  # each kept task must be named, however many there are
             self._ids += await node.stores.queue.new_worker_ids(len(states) - len(self._ids))
-        return [WorkerState(i, *state) for i, state in zip(self._ids, states, strict=False)]
+        shown = {(s.id, s.provider, s.task_id, s.kept): s for s in self._shown}
+        now = [WorkerState(i, *state) for i, state in zip(self._ids, states, strict=False)]
+        # Another chapter of the same task: since when the slot works on the task.
+        return [shown.get((s.id, s.provider, s.task_id, s.kept), s) for s in now]
 
     async def _probe(self) -> None:
         """Asks a service that is down whether it is back; nothing else would while nothing is claimed."""

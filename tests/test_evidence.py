@@ -65,9 +65,9 @@ def test_what_does_not_stand_in_the_text_is_not_found(said: str) -> None:
 
 
 def test_of_several_places_the_first_counts_and_of_a_later_piece_the_one_behind() -> None:
-    page = Page("“兄弟同心”，众人道。三人桃园结义，说道，兄弟同心。“兄弟，同心！”")
-    assert page.quote("兄弟，同心！") == "兄弟同心”"
-    assert page.quote("桃园结义……“兄弟同心”") == "桃园结义……，兄弟同心。"
+    text = "“兄弟同心”，众人道。三人桃园结义，说道，兄弟同心。"
+    assert Page(text).quote("，兄弟同心。") == "“兄弟同心”"
+    assert Page(text).quote("桃园结义……“兄弟同心”") == "桃园结义……，兄弟同心。"
 
 
 def test_a_long_quote_is_cut_and_a_short_text_has_none() -> None:

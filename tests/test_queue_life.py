@@ -253,10 +253,9 @@ class TestConnections:
 
 
 class TestPresence:
-    async def beat(self, presence: Presence, *workers: WorkerState) -> None:
-        await presence.heartbeat(
-            workers=workers, started_at=datetime(2026, 11, 1, tzinfo=UTC), slots=2, pid=os.getpid()
-        )
+    async def beat(self, presence: Presence, *workers: WorkerState, anew: bool = True) -> None:
+        started = datetime(2026, 11, 1, tzinfo=UTC)
+        await presence.heartbeat(workers=workers, started_at=started, slots=2, pid=os.getpid(), anew=anew)
 
     async def test_hashes_as_main_reads_them(self, make: Maker) -> None:
         queue = make()
@@ -289,6 +288,20 @@ class TestPresence:
         assert await queue.redis.keys("kg:*") == []
         assert await queue.redis.keys("kgnb:node:*") == []
         assert await queue.nodes() == []
+
+    async def test_between_beats_only_what_changed_is_written(self, make: Maker) -> None:
+        queue = make()
+        presence = Presence(queue)
+        await presence.claim_name("n")
+        one, two = [f"kg:worker:{number}" for number in (1, 2)]
+        await self.beat(presence, WorkerState(1, "a", 7, 5.0), WorkerState(2, "a"), anew=False)
+        assert await queue.redis.exists(one, two) == 2
+        await queue.redis.delete(one)
+        await self.beat(presence, WorkerState(1, "a", 7, 5.0), WorkerState(2, "a", 8, 6.0), anew=False)
+        assert await queue.redis.exists(one) == 0
+        assert await queue.redis.hget(two, "task_id") == b"8"
+        await self.beat(presence, WorkerState(1, "a", 7, 5.0), WorkerState(2, "a", 8, 6.0))
+        assert await queue.redis.hget(one, "task_id") == b"7"
 
     async def test_names_of_live_nodes_are_not_taken(self, make: Maker) -> None:
         presences = [Presence(make()) for _ in range(3)]

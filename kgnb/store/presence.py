@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 WORKER_TTL = 7200
 """Seconds; fixed by the wire contract."""
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make one for each value
 
 # A name changes hands only away from the very owner that was looked at.
 _REPLACE = (
@@ -64,6 +65,7 @@ class Presence:
         self._identity = identity or new_identity()
         self._wanted = ""
         self._workers: set[int] = set()
+        self._written: dict[int, WorkerState] = {}  # what is known to stand in Redis
 
     # --- names
 
@@ -117,14 +119,23 @@ class Presence:
     # --- main's tab
 
     async def heartbeat(
-        self, *, workers: Sequence[WorkerState], started_at: datetime, slots: int, pid: int
+        self,
+        *,
+        workers: Sequence[WorkerState],
+        started_at: datetime,
+        slots: int,
+        pid: int,
+        anew: bool = True,
     ) -> None:
         """Writes this node's hashes, in one round trip. Slots written before and absent now are removed.
+        Without ``anew`` those of slots that are as they were last written are left.
 
         The first commands are those that name tasks and the last those that remove, so that an open task is
         named by a hash at every moment.
         """
-        ordered = sorted(workers, key=lambda worker: worker.task_id is None)
+        written = {} if anew else self._written
+        going = [worker for worker in workers if written.get(worker.id) != worker]
+        ordered = sorted(going, key=lambda worker: worker.task_id is None)
         commands = [command for worker in ordered for command in self._worker(worker, pid)]
         names_at = len(commands)
         commands += self._node(started_at, slots, pid)
@@ -132,9 +143,12 @@ class Presence:
         present = {worker.id for worker in workers}
         commands += [("DEL", f"kg:worker:{gone}") for gone in self._workers - present]
         self._workers |= present  # should the trip fail midway, leave() knows of all
+        self._written = {}
         kept = (await self._link.trip(commands))[names_at]
         self._workers = present
-        if not kept:  # this process was frozen for so long that another one has taken its name
+        if kept:
+            self._written = {worker.id: worker for worker in workers}
+        else:  # this process was frozen for so long that another one has taken its name
             log.warning(say("node.renamed", name=self._queue.node))
             await self.claim_name(self._wanted)
 
@@ -240,4 +254,4 @@ def _lives(identity: bytes) -> bool | None:
 
 
 def _hash(fields: Mapping[str, object]) -> list[str]:
-    return [part for name, value in fields.items() for part in (name, json.dumps(value, ensure_ascii=False))]
+    return [part for name, value in fields.items() for part in (name, _ENCODER.encode(value))]
