@@ -125,7 +125,7 @@ class Page:
             return ""
         at = self._plain.find(plain)
         if at >= 0:
-            return self._standing(at, plain, said)
+            return self._standing(at, plain, said, alone=self._plain.find(plain, at + 1) < 0)
         return self._pieces(said)
 
     def _pieces(self, said: str) -> str:
@@ -147,12 +147,12 @@ class Page:
             start = self._plain.find(first, start + len(first))
         return ""
 
-    def _standing(self, at: int, plain: str, said: str) -> str:
-        """The text's own spelling of the letters from ``at``, with the marks around it that were quoted."""
+    def _standing(self, at: int, plain: str, said: str, *, alone: bool = False) -> str:
+        """The text's own spelling of the letters from ``at``, with the marks around it that were quoted.
+        ``alone``: they stand nowhere else."""
         (lead, before), (tail, after) = _marks(said), _marks(said[::-1])
-        here = self._text.find(said)
-        if here >= 0 and self._plain.find(plain) == at == self._plain.rfind(plain):
-            start, end = here + lead, here + len(said) - tail  # word for word, and nowhere else
+        if alone and (here := self._text.find(said)) >= 0:  # word for word
+            start, end = here + lead, here + len(said) - tail
         else:
             start, end = self._letters.place(at), self._letters.place(at + len(plain) - 1) + 1
         while before and start and _is_mark(self._text[start - 1]):
