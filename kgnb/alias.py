@@ -56,7 +56,7 @@ _QUALIFIED = re.compile(r"(.+?)\s*[（(]([^（()）]+)[）)]")
 
 def base_of(name: str) -> str:
     """The bare name of a namesake (张虎（张辽之子） → 张虎); empty for any other name."""
-    found = _QUALIFIED.fullmatch(name)
+    found = _QUALIFIED.fullmatch(name) if name.endswith(("）", ")")) else None
     return found[1] if found else ""
 
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from kgnb.alias import base_of, name_table
-from kgnb.gather import Doubts, Facts, Place, Stands
+from kgnb import properties
+from kgnb.alias import name_table
+from kgnb.gather import Doubts, Facts, NodeFacts, Place, Stands, TieFacts
 from kgnb.joining import Item, Joined
 from kgnb.kinds import HOSTILE, enabled_types, structural, type_name
 from kgnb.model import (
@@ -40,15 +41,6 @@ from kgnb.who import Glance, Who, known_names
 
 IMPLIED = 0.5
 """Confidence of an entity that a reply only mentions, as a relation's end or a participant."""
-
-_TEXTS = {
-    "Character": ("description", "title"),
-    "Location": ("description", "type"),
-    "Organization": ("description", "type"),
-    "Thing": ("description", "kind"),
-    "Event": ("name", "description", "importance"),
-}
-_LISTS = {"Character": ("traits", "aliases"), "Thing": ("aliases",), "Event": ("participants",)}
 
 
 class NovelFacts(Protocol):
@@ -134,8 +126,9 @@ class Builder:
         self._nowhere: set[NodeKey] = set()
         self._dropped: dict[str, frozenset[int]] = {}
         self._chapters: list[tuple[Chapter, frozenset[int]]] = []
-        self._nodes: dict[NodeKey, Facts] = defaultdict(Facts)
+        self._nodes: dict[NodeKey, NodeFacts] = defaultdict(NodeFacts)
         self._edges: dict[EdgeKey, Facts] = defaultdict(Facts)
+        self._ties: dict[EdgeKey, TieFacts] = defaultdict(TieFacts)
         self._events: dict[str, Chapter] = {}
 
     @property
@@ -178,8 +171,8 @@ class Builder:
             facts = self._see(place, key, character.name, character.confidence)
             facts.say(description=character.description, title=character.title)
             facts.score = max(facts.score, character.protagonist_score)
-            facts.lists["traits"].update(character.traits)
-            facts.lists["aliases"].update(character.aliases)
+            facts.also("traits", character.traits)
+            facts.also("aliases", character.aliases)
             self._see_parted(place, key, character)
         for location in extraction.locations if "Location" in self._labels else ():
             facts = self._named(place, "Location", location)
@@ -190,7 +183,7 @@ class Builder:
         for thing in extraction.things if "Thing" in self._labels else ():
             facts = self._named(place, "Thing", thing)
             facts.say(description=thing.description, kind=thing.kind)
-            facts.lists["aliases"].update(thing.aliases)
+            facts.also("aliases", thing.aliases)
 
     def _left_out(self, place: Place, key: NodeKey) -> bool:
         """Whether the character stands nowhere in the book; who named it is noted."""
@@ -203,7 +196,7 @@ class Builder:
         aliases = frozenset(map(self._spelling.of, character.aliases))
         return ("Character", place.who.item(Item(character.name, aliases - {character.name})))
 
-    def _named(self, place: Place, label: str, one: Location | Organization | Thing) -> Facts:
+    def _named(self, place: Place, label: str, one: Location | Organization | Thing) -> NodeFacts:
         return self._see(place, self._who.key(label, one.name), one.name, one.confidence)
 
     def _see_parted(self, place: Place, key: NodeKey, character: Character) -> None:
@@ -212,7 +205,7 @@ class Builder:
             for name in parted.keys() & set(character.aliases):
                 self._see(place, ("Character", parted[name]), name, IMPLIED)
 
-    def _see(self, place: Place, key: NodeKey, name: str, confidence: float) -> Facts:
+    def _see(self, place: Place, key: NodeKey, name: str, confidence: float) -> NodeFacts:
         """Notes that the entity occurs in the chapter; a character then APPEARS_IN it."""
         facts = self._nodes[key]
         facts.see(place, confidence)
@@ -288,7 +281,7 @@ class Builder:
     ) -> None:
         if type_ in SYMMETRIC_RELATIONS and target < source:
             source, target = target, source
-        facts = self._edges[source, type_, target]
+        facts = self._ties[source, type_, target]
         facts.claim(place, relation)
         facts.say(description=relation.description)
         chapter = place.chapter.id
@@ -320,22 +313,27 @@ class Builder:
         for node in self._frame():
             graph.nodes[node.ref] = node
         for key in sorted(self._nodes):
-            graph.nodes[key] = self._node(key, self._nodes[key])
+            graph.nodes[key] = GraphNode(*key, self._properties(key, self._nodes[key]))
         if whole:
             mark_protagonists([n for n in graph.nodes.values() if n.label == "Character"])
-        for edge in sorted(self._edges):
-            facts = self._edges.pop(edge)  # so that facts and properties don't pile up beside each other
-            graph.edges[edge] = GraphEdge(*edge, self._edge_properties(edge[1], facts))
+        novel = self._novel.id
+        for key in sorted([*self._edges, *self._ties]):  # popped, so that facts and properties don't pile up
+            found = (
+                properties.tie(novel, self._ties.pop(key))
+                if key in self._ties
+                else properties.structure(novel, key[1], self._edges.pop(key))
+            )
+            graph.edges[key] = GraphEdge(*key, found)
         return graph
 
     def _frame(self) -> Iterator[GraphNode]:
         """The novel's and the chapters' own nodes."""
         novel = self._novel
         tasks = sorted(frozenset().union(*(t for _, t in self._chapters)))
-        properties: dict[str, Value] = {"id": novel.id, "title": novel.title, "author": novel.author}
-        yield GraphNode("Novel", str(novel.id), {**properties, "task_id": tasks})
+        own: dict[str, Value] = {"id": novel.id, "title": novel.title, "author": novel.author}
+        yield GraphNode("Novel", str(novel.id), {**own, "task_id": tasks})
         for chapter, touched in self._chapters:
-            properties = {
+            own = {
                 "id": chapter.id,
                 "title": chapter.title,
                 "novel_id": novel.id,
@@ -343,29 +341,17 @@ class Builder:
                 "word_count": chapter.word_count,
                 "task_id": sorted(touched),
             }
-            yield GraphNode("Chapter", str(chapter.id), properties)
+            yield GraphNode("Chapter", str(chapter.id), own)
 
-    def _node(self, key: NodeKey, facts: Facts) -> GraphNode:
+    def _properties(self, key: NodeKey, facts: NodeFacts) -> dict[str, Value]:
         label, name = key
-        properties: dict[str, Value] = {"novel_id": self._novel.id}
-        for text in _TEXTS[label]:
-            properties[text] = facts.texts.get(text, "")
-        for kind in _LISTS.get(label, ()):
-            properties[kind] = sorted(facts.lists[kind])
-        properties |= facts.origin()
-        if label == "Event":
-            chapter = self._events[name]
-            properties |= {"id": name, "chapter_id": chapter.id, "chapter_number": chapter.number}
-            properties |= facts.proof() | {"chapter_id": chapter.id}
-            return GraphNode(label, name, properties)
-        properties["name"] = name
-        properties |= facts.occurrence()
+        novel = self._novel.id
         if label == "Character":
-            properties |= {"protagonist_score": facts.score, "is_protagonist": False}
-            properties["aliases"] = self._aliases(name, facts.lists["aliases"])
-            if base := base_of(name):
-                properties["base_name"] = base
-        return GraphNode(label, name, properties)
+            aliases = self._aliases(name, facts.lists.get("aliases", set()))
+            return properties.character(novel, name, facts, aliases)
+        if label == "Event":
+            return properties.event(novel, name, facts, self._events[name])
+        return properties.NAMED[label](novel, name, facts)
 
     def _aliases(self, name: str, found: set[str]) -> list[str]:
         """All other names of a character, without those that are someone else's."""
@@ -377,18 +363,3 @@ class Builder:
         mine = {a for a in everyone if of(a) == name}
         free = {a for a in everyone - mine if ("Character", of(a)) not in self._nodes}
         return sorted(mine | free)
-
-    def _edge_properties(self, type_: str, facts: Facts) -> dict[str, Value]:
-        properties: dict[str, Value] = {"novel_id": self._novel.id, **facts.origin(), **facts.occurrence()}
-        if "description" in facts.texts:
-            properties["description"] = facts.texts["description"]
-        properties |= facts.proof()
-        if type_ == "PARTICIPATES_IN":
-            properties["role"] = facts.texts.get("role", "")
-        elif type_ == "BELONGS_TO":
-            properties["position"] = facts.texts.get("position", "")
-        elif type_ not in STRUCTURAL_RELATIONS:
-            properties["description"] = facts.texts.get("description", "")
-            properties["strength"] = facts.strength()
-            properties |= facts.labelled()
-        return properties

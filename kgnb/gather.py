@@ -25,15 +25,11 @@ class Place:
 
 @dataclass(slots=True)
 class Facts:
-    """Everything that the chapters, taken in order, say of one node or edge."""
+    """What the chapters, taken in order, say of one node or edge."""
 
     texts: dict[str, str] = field(default_factory=dict)  # the first that isn't empty
     quoted: int = 0  # id of the chapter that the text "evidence" is from
     unverified: bool = True  # until something speaks for it
-    lists: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    labels: dict[str, set[int]] = field(default_factory=dict)  # in order of coming → numbers of chapters
-    score: int = 0
-    strengths: dict[int, int] = field(default_factory=dict)  # chapter id → the chapter's maximum
     confidence: float = 0.0
     by_ai: bool = False
     tasks: frozenset[int] = frozenset()
@@ -70,32 +66,54 @@ class Facts:
             found |= {"evidence": self.texts["evidence"], "chapter_id": self.quoted}
         return found
 
+    def numbers(self) -> list[int]:
+        """Numbers of the chapters."""
+        numbers = list(self.chapters.values())
+        return numbers if len(numbers) == 1 else sorted(set(numbers))
+
+    @property
+    def extracted_by(self) -> str:
+        """Who said it: ``ai`` if any reply did, else ``rule``."""
+        return "ai" if self.by_ai else "rule"
+
+
+@dataclass(slots=True)
+class NodeFacts(Facts):
+    """What is said of a node alone."""
+
+    lists: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    score: int = 0
+
+    def also(self, kind: str, words: Collection[str]) -> None:
+        """Adds words to a list."""
+        if words:
+            self.lists[kind].update(words)
+
+    def words(self, kind: str) -> list[str]:
+        """A list's words, sorted."""
+        return sorted(self.lists[kind]) if kind in self.lists else []
+
+
+@dataclass(slots=True)
+class TieFacts(Facts):
+    """What is said of a relation between two characters alone."""
+
+    labels: dict[str, set[int]] = field(default_factory=dict)  # in order of coming → numbers of chapters
+    strengths: dict[int, int] = field(default_factory=dict)  # chapter id → the chapter's maximum
+
     def label(self, word: str, place: Place) -> None:
         """Notes the word that a reply had for the relation."""
         self.labels.setdefault(word, set()).add(place.chapter.number)
 
     def labelled(self) -> dict[str, Value]:
-        """Properties for the words: the first, and where there are several, all and each one's chapters."""
-        if not self.labels:
-            return {}
+        """Properties for the words, of which there are some: the first, and where there are several, all and
+        each one's chapters."""
         found: dict[str, Value] = {"label": next(iter(self.labels))}
         if len(self.labels) > 1:
             words = sorted(self.labels)
             found["labels"] = list(words)
             found["label_chapters"] = [",".join(map(str, sorted(self.labels[w]))) for w in words]
         return found
-
-    def origin(self) -> dict[str, Value]:
-        """Properties that tell who said it."""
-        return {
-            "extracted_by": "ai" if self.by_ai else "rule",
-            "confidence": self.confidence,
-            "task_id": sorted(self.tasks),
-        }
-
-    def occurrence(self) -> dict[str, Value]:
-        """Properties that tell where it was said."""
-        return {"chapters": sorted(set(self.chapters.values())), "count": len(self.chapters)}
 
     def strength(self) -> int:
         """The mean of the chapters' maxima, halves rounded up; what only rules counted is added up."""

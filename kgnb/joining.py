@@ -12,7 +12,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from functools import cached_property
+from itertools import chain, combinations
 from typing import NamedTuple
 
 from kgnb.alias import NameTable, base_of, is_generic, is_qualified
@@ -74,16 +75,12 @@ class Hearsay:
         """Name → name in the same item → chapters."""
         self.givers: dict[str, dict[str, set[int]]] = defaultdict(dict)
         """Alias → name of the item that has it → chapters."""
-        self._beside: dict[str, set[int]] = defaultdict(set)
-        number = 0
+        self._groups = [sighting.groups for sighting in sightings]
         for sighting in sightings:
             for item in sighting.items:
                 self._hear(sighting.chapter, item)
-            for group in sighting.groups:
-                number += 1
-                for name in group:
-                    self.named[name].add(sighting.chapter)
-                    self._beside[name].add(number)
+            for name in frozenset[str]().union(*sighting.groups):
+                self.named[name].add(sighting.chapter)
         self.told = frozenset(self.links) | frozenset(self.named)
 
     def _hear(self, chapter: int, item: Item) -> None:
@@ -99,6 +96,15 @@ class Hearsay:
     def _link(self, one: str, other: str, chapter: int) -> None:
         self.links[one].setdefault(other, set()).add(chapter)
         self.links[other].setdefault(one, set()).add(chapter)
+
+    @cached_property
+    def _beside(self) -> dict[str, set[int]]:
+        """Name → numbers of the groups that it is in."""
+        found: dict[str, set[int]] = defaultdict(set)
+        for number, group in enumerate(chain.from_iterable(self._groups)):
+            for name in group:
+                found[name].add(number)
+        return found
 
     def linking(self, mine: Iterable[str], theirs: Iterable[str]) -> set[int]:
         """Chapters that call a name of ``mine`` and one of ``theirs`` the same person's."""

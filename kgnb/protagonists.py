@@ -18,7 +18,7 @@ def mark_protagonists(characters: Sequence[GraphNode]) -> None:
     scores = {n.key: n.properties["protagonist_score"] for n in characters}
     counts = {n.key: n.properties["count"] for n in characters}
     top = max((s for s in scores.values() if isinstance(s, int)), default=0)
-    high = [k for k, s in scores.items() if isinstance(s, int) and s >= min(top, PROTAGONIST_SCORE) > 0]
+    high = {k for k, s in scores.items() if isinstance(s, int) and s >= min(top, PROTAGONIST_SCORE) > 0}
     most = max((c for k in high if isinstance(c := counts[k], int)), default=0)
     for node in characters:
         count = counts[node.key]

@@ -56,8 +56,8 @@ def _none(_names: Collection[str]) -> Collection[str]:
     return ()
 
 
-def _glance(doubts: Doubts, row: ExtractionRow) -> Glance:
-    return glance(doubts.hear(row.extraction), told=row.extracted_by == "ai")
+def _glance(row: ExtractionRow) -> Glance:
+    return glance(row.extraction, told=row.extracted_by == "ai")
 
 
 class ChapterGraphs:
@@ -78,7 +78,9 @@ class ChapterGraphs:
     def of(self, chapter: Chapter, row: ExtractionRow) -> Graph:
         """The row's graph. Who stands neither in the chapter nor in the name table is left to settle."""
         doubts = Doubts()
-        seen = _glance(doubts, row)
+        if row.extraction.absent:
+            doubts.hear(row.extraction)
+        seen = _glance(row)
         builder = Builder(self._basis, [seen], only=every_name(row.extraction, seen.known))
         builder.leave_out(doubts, _none)
         builder.add(chapter, SettleRow(row))
@@ -147,7 +149,11 @@ def _built(
         return (places[row.chapter_id].number, row.chapter_id)
 
     doubts = Doubts()
-    glances = [(order(r.row), _glance(doubts, r.row)) for r in rows if r.row.chapter_id in places]
+    glances = []
+    for one in rows:
+        if one.row.chapter_id in places:
+            doubts.hear(one.row.extraction)
+            glances.append((order(one.row), _glance(one.row)))
     if any(late[0] < early[0] for early, late in pairwise(glances)):
         glances.sort(key=lambda pair: pair[0])
         rows = sorted((r for r in rows if r.row.chapter_id in places), key=lambda r: order(r.row))

@@ -68,12 +68,10 @@ class Who:
             self._moved[self.joined.person(name)].append((first, last, self.joined.person(other)))
 
     def _sighting(self, one: Glance, index: int) -> Sighting:
-        groups = []
-        for group in one.groups:
-            people = {name for name in group if (self.find(one.known, name) or ("", ""))[0] == "Character"}
-            if people:
-                groups.append(frozenset(people))
-        return Sighting(index, one.items, tuple(groups), one.told)
+        names = frozenset[str]().union(*one.groups)
+        people = {name for name in names if (self.find(one.known, name) or ("", ""))[0] == "Character"}
+        groups = tuple(group & people for group in one.groups if not people.isdisjoint(group))
+        return Sighting(index, one.items, groups, one.told)
 
     def find(self, known: dict[str, NodeKey], name: str, default: str = "Character") -> NodeKey | None:
         """Who or what a name of a reply is, before aliases are joined; None for a generic word.
@@ -148,6 +146,7 @@ class Chapter:
 
     def __init__(self, who: Who, index: int, number: int, items: Iterable[Item]) -> None:
         self._who, self._joined, self._index, self._number = who, who.joined, index, number
+        self._names: dict[str, str] = {}  # name → what the graph calls its person, once that was asked
         self._named: dict[str, list[Item]] = defaultdict(list)
         self._given: dict[str, list[Item]] = defaultdict(list)
         for item in items:
@@ -167,7 +166,10 @@ class Chapter:
     def name(self, name: str) -> str:
         """What the graph calls the person that a name of the reply means; empty for a word that means nobody
         in particular: it is for many people, or the reply gives it to several."""
-        return self._who.moved(self._name(name), self._number)
+        found = self._names.get(name)
+        if found is None:
+            found = self._names[name] = self._who.moved(self._name(name), self._number)
+        return found
 
     def _name(self, name: str) -> str:
         if self._joined.is_clear(name):

@@ -22,7 +22,7 @@ FLOORS = {
             "layout",
             "drawing",
             "settle",
-            "gather",
+            *("gather", "properties"),
             "protagonists",
             "kinds",
             "spelling",

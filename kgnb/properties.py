@@ -1,0 +1,131 @@
+"""The properties of nodes and edges, out of what was gathered of them: which there are, settle.py says.
+
+Each kind's are written in one piece, which also is the quickest way to make a dict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from kgnb.alias import base_of
+from kgnb.gather import Facts, NodeFacts, TieFacts
+from kgnb.model import Chapter, Value
+
+Properties = dict[str, Value]
+
+
+def character(novel_id: int, name: str, facts: NodeFacts, aliases: list[str]) -> Properties:
+    """Of a character. ``is_protagonist`` is told once all are known."""
+    found: Properties = {
+        "novel_id": novel_id,
+        "name": name,
+        "description": facts.texts.get("description", ""),
+        "title": facts.texts.get("title", ""),
+        "traits": facts.words("traits"),
+        "aliases": aliases,
+        "protagonist_score": facts.score,
+        "is_protagonist": False,
+        "chapters": facts.numbers(),
+        "count": len(facts.chapters),
+        "extracted_by": facts.extracted_by,
+        "confidence": facts.confidence,
+        "task_id": sorted(facts.tasks),
+    }
+    if base := base_of(name):
+        found["base_name"] = base
+    return found
+
+
+def place(novel_id: int, name: str, facts: NodeFacts) -> Properties:
+    """Of a location or an organization."""
+    return {
+        "novel_id": novel_id,
+        "name": name,
+        "description": facts.texts.get("description", ""),
+        "type": facts.texts.get("type", ""),
+        "chapters": facts.numbers(),
+        "count": len(facts.chapters),
+        "extracted_by": facts.extracted_by,
+        "confidence": facts.confidence,
+        "task_id": sorted(facts.tasks),
+    }
+
+
+def thing(novel_id: int, name: str, facts: NodeFacts) -> Properties:
+    """Of an entity of another kind."""
+    return {
+        "novel_id": novel_id,
+        "name": name,
+        "description": facts.texts.get("description", ""),
+        "kind": facts.texts.get("kind", ""),
+        "aliases": facts.words("aliases"),
+        "chapters": facts.numbers(),
+        "count": len(facts.chapters),
+        "extracted_by": facts.extracted_by,
+        "confidence": facts.confidence,
+        "task_id": sorted(facts.tasks),
+    }
+
+
+def event(novel_id: int, key: str, facts: NodeFacts, chapter: Chapter) -> Properties:
+    """Of an event, which is its chapter's alone."""
+    return facts.proof() | {
+        "id": key,
+        "novel_id": novel_id,
+        "chapter_id": chapter.id,
+        "chapter_number": chapter.number,
+        "name": facts.texts.get("name", ""),
+        "description": facts.texts.get("description", ""),
+        "importance": facts.texts.get("importance", ""),
+        "participants": facts.words("participants"),
+        "extracted_by": facts.extracted_by,
+        "confidence": facts.confidence,
+        "task_id": sorted(facts.tasks),
+    }
+
+
+def tie(novel_id: int, facts: TieFacts) -> Properties:
+    """Of a relation between two characters."""
+    found: Properties = {
+        "novel_id": novel_id,
+        "description": facts.texts.get("description", ""),
+        "strength": facts.strength(),
+        "chapters": facts.numbers(),
+        "count": len(facts.chapters),
+        "extracted_by": facts.extracted_by,
+        "confidence": facts.confidence,
+        "task_id": sorted(facts.tasks),
+    }
+    found |= facts.proof()
+    if facts.labels:
+        found |= facts.labelled()
+    return found
+
+
+def structure(novel_id: int, type_: str, facts: Facts) -> Properties:
+    """Of an edge of a structural type."""
+    found: Properties = {
+        "novel_id": novel_id,
+        "chapters": facts.numbers(),
+        "count": len(facts.chapters),
+        "extracted_by": facts.extracted_by,
+        "confidence": facts.confidence,
+        "task_id": sorted(facts.tasks),
+    }
+    if type_ == "APPEARS_IN":
+        return found
+    if "description" in facts.texts:
+        found["description"] = facts.texts["description"]
+    if type_ == "PARTICIPATES_IN":
+        found["role"] = facts.texts.get("role", "")
+    elif type_ == "BELONGS_TO":
+        found["position"] = facts.texts.get("position", "")
+    return found | facts.proof()
+
+
+NAMED: dict[str, Callable[[int, str, NodeFacts], Properties]] = {
+    "Location": place,
+    "Organization": place,
+    "Thing": thing,
+}
+"""Labels of entities that are called by a name in the whole novel, and need nothing else for it."""
