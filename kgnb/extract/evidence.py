@@ -81,16 +81,16 @@ class _Runwise:
     def __init__(self, text: str) -> None:
         self._text = text
         self._run = _USUAL_RUN if _USUAL.fullmatch(text) else _RUN
+        self._runs: list[str] = self._run.findall(text)
         self._starts: list[int] = []
         self._ends: list[int] = []  # in plain
-        self.plain = "".join(self._run.findall(text)).casefold()
+        self.plain = "".join(self._runs).casefold()
 
     def place(self, at: int) -> int:
         """Position in the text of the letter at position ``at`` of ``plain``."""
         if not self._starts:
-            runs = [run.span() for run in self._run.finditer(self._text)]
-            self._starts = [start for start, _ in runs]
-            self._ends = list(accumulate(end - start for start, end in runs))
+            self._starts = [run.start() for run in self._run.finditer(self._text)]
+            self._ends = list(accumulate(map(len, self._runs)))
         run = bisect_right(self._ends, at)
         return self._starts[run] + at - (self._ends[run - 1] if run else 0)
 
