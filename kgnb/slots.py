@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import heapq
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,8 +20,8 @@ come free one by one, and a book's last chapters are left to other nodes as well
 BESIDE_OF = 30
 """Of so many chapters lately the time beside their requests is the mean. Over a line of 150 ms it is 4 s."""
 WRITTEN_LATER = 120
-"""Each slot may have two more chapters that wait for the graph (over a line of 150 ms it is 7 s away): so many
-in all, or one for two slots where that is more."""
+"""Each slot may have two more chapters that wait for the graph (over a line of 150 ms it is 7 s away): so
+many in all, or one for two slots where that is more."""
 
 
 def ahead(slots: int, seconds: float, beside: float = 0.0) -> int:
@@ -48,34 +50,34 @@ class Work:
 class Slots:
     """The chapters in flight of one node."""
 
-    works: dict[tuple[str, int, int], Work] = field(default_factory=dict)
+    works: dict[Claim, Work] = field(default_factory=dict)
+    _busy: Counter[str] = field(default_factory=Counter)
+    _free: dict[str, list[int]] = field(default_factory=dict)  # provider → heap of slots between busy ones
 
     def __len__(self) -> int:
         return len(self.works)
 
     def add(self, claim: Claim, provider: str, now: float) -> Work:
         """Puts a claim into the provider's lowest free slot."""
-        used = {w.slot for w in self.works.values() if w.provider == provider}
-        free = next(n for n in range(len(used) + 1) if n not in used)
-        work = Work(claim, provider, now, free)
-        self.works[_key(claim)] = work
+        free = self._free.setdefault(provider, [])
+        work = Work(claim, provider, now, heapq.heappop(free) if free else self._busy[provider])
+        self._busy[provider] += 1
+        self.works[claim] = work
         return work
 
     def remove(self, claim: Claim) -> None:
         """Frees the claim's slot."""
-        self.works.pop(_key(claim), None)
+        if (work := self.works.pop(claim, None)) is not None:
+            self._busy[work.provider] -= 1
+            heapq.heappush(self._free[work.provider], work.slot)
 
     def busy(self, provider: str) -> int:
         """Slots of a provider that hold a chapter."""
-        return sum(w.provider == provider for w in self.works.values())
+        return self._busy[provider]
 
     def claims(self) -> list[Claim]:
         """What is in flight."""
-        return [w.claim for w in self.works.values()]
-
-
-def _key(claim: Claim) -> tuple[str, int, int]:
-    return (claim.queue, claim.task_id, claim.chapter_id)
+        return list(self.works)
 
 
 def queues_of(providers: Iterable[Provider], prefixes: Sequence[str]) -> dict[str, str]:
