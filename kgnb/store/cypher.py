@@ -109,7 +109,7 @@ class Statement(NamedTuple):
         groups: dict[object, list[object]] = {}
         for row in self.rows:
             own, shared = row[: len(row) - self.shared], row[len(row) - self.shared :]
-            key = tuple(tuple(v) if isinstance(v, list) else v for v in shared)
+            key = tuple([tuple(v) if isinstance(v, list) else v for v in shared])
             group = groups.get(key)
             if group is None:
                 groups[key] = group = [[], *shared]
@@ -125,15 +125,13 @@ def key_value(label: str, key: str) -> str | int:
 
 def node_row(node: GraphNode) -> Row:
     """The node as a parameter: its key, then :data:`NODE_PROPERTIES`."""
-    get = node.properties.get
-    return [key_value(node.label, node.key), *[get(p) for p in NODE_PROPERTIES[node.label]]]
+    return [key_value(node.label, node.key), *map(node.properties.get, NODE_PROPERTIES[node.label])]
 
 
 def edge_row(edge: GraphEdge) -> Row:
     """The edge as a parameter: both keys, then :func:`edge_properties`."""
-    get = edge.properties.get
-    ends = [key_value(*edge.source), key_value(*edge.target)]
-    return [*ends, *[get(p) for p in edge_properties(edge.type)]]
+    ends = key_value(*edge.source), key_value(*edge.target)
+    return [*ends, *map(edge.properties.get, edge_properties(edge.type))]
 
 
 # --- schema -------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from neo4j import AsyncTransaction
 from pydantic import SecretStr
 
 from kgnb.errors import GraphConflict, LeaseLost
-from kgnb.model import LABELS, NAMED_LABELS, EdgeKey, Graph, NodeKey
+from kgnb.model import LABELS, NAMED_LABELS, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
 from kgnb.store import cypher
 from kgnb.store.bolt import Bolt, run
 from kgnb.store.checks import Facts, bolt_facts
@@ -35,6 +35,7 @@ HEROES = 20
 
 Check = Callable[[], bool]
 K = TypeVar("K")
+N = TypeVar("N", bound=GraphNode | GraphEdge)
 
 
 class HasId(Protocol):
@@ -295,13 +296,15 @@ def _must_hold(check: Check) -> None:
         raise LeaseLost("graph.lease_lost")
 
 
-def _united(items: Iterable[tuple[K, cypher.Row]]) -> dict[K, cypher.Row]:
+def _united(parts: Iterable[Mapping[K, N]], row_of: Callable[[N], cypher.Row]) -> dict[K, cypher.Row]:
     """Each key's first row, with the task ids of all."""
     rows: dict[K, cypher.Row] = {}
-    for key, row in items:
-        first = rows.setdefault(key, row)
-        if first is not row and first[-1] != row[-1]:
-            first[-1] = sorted({*cast(list[int], first[-1]), *cast(list[int], row[-1])})
+    for part in parts:
+        for key, one in part.items():
+            if (first := rows.get(key)) is None:
+                rows[key] = row_of(one)
+            elif first[-1] != (tasks := one.properties.get("task_id")):
+                first[-1] = sorted({*cast(list[int], first[-1]), *cast(list[int], tasks)})
     return rows
 
 
@@ -309,8 +312,8 @@ def _rows(
     graphs: Sequence[Graph],
 ) -> tuple[dict[NodeKey, cypher.Row], dict[EdgeKey, cypher.Row]]:
     """The nodes and edges of all graphs, each once."""
-    nodes = _united((n.ref, cypher.node_row(n)) for g in graphs for n in g.nodes.values())
-    edges = _united((e.ref, cypher.edge_row(e)) for g in graphs for e in g.edges.values())
+    nodes = _united((graph.nodes for graph in graphs), cypher.node_row)
+    edges = _united((graph.edges for graph in graphs), cypher.edge_row)
     return nodes, edges
 
 
