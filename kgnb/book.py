@@ -38,6 +38,7 @@ def read_book(path: str | Path, *, title: str | None = None, author: str | None 
     source = _read(file, _load(file))
     if not source.text.strip():
         raise InputError("book.empty", path=file)
+    sha256 = text_hash(source.text)  # a copy of the text, so before the chapters are others
     text = _without_licence(source.text)
     lang = language(text)
     found = headings.find(text, source.marked)
@@ -47,7 +48,7 @@ def read_book(path: str | Path, *, title: str | None = None, author: str | None 
         author=_short(author or source.author or facts.author),
         lang=lang,
         chapters=tuple(division.divide(text, found, lang)),
-        sha256=text_hash(source.text),
+        sha256=sha256,
     )
 
 

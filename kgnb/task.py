@@ -116,7 +116,7 @@ class TaskKeeper:
         return info
 
     async def _language(self, novel_id: int) -> Lang:
-        first = (await self._stores.ledger.chapters(novel_id))[:SAMPLE_CHAPTERS]
+        first = await self._stores.ledger.chapters(novel_id, first=SAMPLE_CHAPTERS)
         texts = await self._stores.ledger.texts([c.id for c in first])
         return language("".join(texts.values()))
 

@@ -82,8 +82,10 @@ class Books:
             values = {"chapter_number": chapter.number, "title": chapter.title[:255]}
             c.execute(sa.update(t.chapters).where(t.chapters.c.id == chapter_id).values(**values))
         before = c.scalar(sa.select(sa.func.max(t.chapters.c.id))) or 0
-        rows = [_chapter_row(novel_id, chapter, book.lang) | {"created_at": now} for chapter in plan.new]
-        self._sql.insert(c, t.chapters, rows)
+        for start in range(0, len(plan.new), PAGE):  # each with a copy of its text
+            page = plan.new[start : start + PAGE]
+            rows = [_chapter_row(novel_id, chapter, book.lang) | {"created_at": now} for chapter in page]
+            self._sql.insert(c, t.chapters, rows)
         if plan.new or plan.changed:
             _remember_hashes(c, novel_id, before, plan)
         return len(plan.new) + len(plan.changed)
@@ -111,10 +113,12 @@ class Books:
         rows = await self._sql.run(lambda c: c.execute(query).mappings().all(), write=False)
         return [Novel(r["id"], r["title"] or "", r["author"] or "") for r in rows]
 
-    async def chapters(self, novel_id: int, ids: Iterable[int] | None = None) -> list[Chapter]:
-        """The novel's chapters in order, or those of ``ids`` among them."""
+    async def chapters(
+        self, novel_id: int, ids: Iterable[int] | None = None, *, first: int | None = None
+    ) -> list[Chapter]:
+        """The novel's chapters in order, or the ``first`` so many; those of ``ids`` among them."""
         wanted = None if ids is None else set(ids)
-        found = await self._sql.run(lambda c: _chapters(c, novel_id), write=False)
+        found = await self._sql.run(lambda c: _chapters(c, novel_id, first), write=False)
         return [chapter for chapter in found if wanted is None or chapter.id in wanted]
 
     async def texts(self, chapter_ids: Iterable[int]) -> dict[int, str]:
@@ -262,7 +266,8 @@ def _chapter_row(novel_id: int, chapter: BookChapter, lang: str) -> dict[str, ob
     return {
         "novel_id": novel_id,
         "title": chapter.title[:255],
-        "content": chapter.text,
+        # A copy: SQLite's driver leaves the UTF-8 in the very text that it is given.
+        "content": chapter.text.encode().decode(),
         "chapter_number": chapter.number,
         "word_count": words,
     }
@@ -311,10 +316,10 @@ def _taken_up(c: sa.Connection, known: int, hashes: Sequence[tuple[int, str]]) -
 # --- reading ------------------------------------------------------------------------------------------------
 
 
-def _chapters(c: sa.Connection, novel_id: int) -> list[Chapter]:
+def _chapters(c: sa.Connection, novel_id: int, first: int | None = None) -> list[Chapter]:
     k = t.chapters.c
     query = sa.select(k.id, k.novel_id, k.chapter_number, k.title, k.word_count)
-    query = query.where(k.novel_id == novel_id).order_by(k.chapter_number, k.id)
+    query = query.where(k.novel_id == novel_id).order_by(k.chapter_number, k.id).limit(first)
     return [
         Chapter(i, novel, number or 0, title or "", words or 0)
         for i, novel, number, title, words in c.execute(query)
