@@ -103,6 +103,7 @@ def _read(file: Path, data: bytes) -> _Source:
     if file.suffix.lower() == ".epub":
         return _from_epub(epub.read(file, data))
     text = charset.decode(data)
+    del data  # a long book's is 90 MB
     if text is None:
         raise InputError("book.binary", path=file)
     text = normalise(text)

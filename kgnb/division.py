@@ -40,13 +40,20 @@ def _pieces(text: str, found: list[Heading], lang: Lang) -> list[_Piece]:
     pieces, preface = _without_contents(pieces)
     front = "\n".join(t for t in (front, *preface) if t)
     pieces = _joined(pieces)
-    if sum(len(p.text) for p in pieces) * 2 < len(text.strip()) - len(front):
+    if sum(len(p.text) for p in pieces) * 2 < _length(text) - len(front):
         pieces = []  # lines that look like headings but hold next to nothing: a list, not a book
     if not pieces:
         return [_Piece("", part) for part in _cut(_body(text), PART_CHARS, len)]
     if len(front) > FRONT_CHARS:
         pieces.insert(0, _Piece("卷首" if lang == "zh" else "Front matter", front))
     return pieces
+
+
+def _length(text: str) -> int:
+    """``len(text.strip())`` without a copy of a whole book."""
+    start = next((i for i, c in enumerate(text) if not c.isspace()), len(text))
+    end = next((i for i in range(len(text), start, -1) if not text[i - 1].isspace()), start)
+    return end - start
 
 
 def _body(text: str) -> str:
