@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 
 from kgnb.fold import fold
@@ -72,7 +72,6 @@ class NameTable:
 
     canonical: dict[str, dict[str, str]]  # label → alias → name, where that is clear
     kinds: dict[str, str]  # name or alias → label
-    people: frozenset[str]  # the characters' own names
     links: tuple[tuple[str, str, str], ...]  # characters: (name or alias, alias, reason), where that is clear
     mentions: dict[str, int]  # a character's own name → mentions of all its names
     links_of: dict[str, tuple[tuple[str, str, str], ...]]  # a character's own name → those of its aliases
@@ -82,7 +81,7 @@ class NameTable:
         nobody else it says the same, and most chapters name a few of a book's thousands."""
         own = {self.canonical["Character"].get(name, name) for name in names}
         links = {link for name in own for link in self.links_of.get(name, ())}
-        return replace(self, links=tuple(sorted(links)))
+        return NameTable(self.canonical, self.kinds, tuple(sorted(links)), self.mentions, self.links_of)
 
 
 def name_table(entries: Sequence[NameEntry]) -> NameTable:
@@ -101,7 +100,7 @@ def name_table(entries: Sequence[NameEntry]) -> NameTable:
     for link in links:
         links_of[clear[link[1]]].append(link)
     of = {name: tuple(found) for name, found in links_of.items()}
-    return NameTable(canonical, kinds, frozenset(mentions), links, mentions, of)
+    return NameTable(canonical, kinds, links, mentions, of)
 
 
 def _links(people: Iterable[NameEntry], clear: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:

@@ -153,7 +153,8 @@ class Builder:
         found = self._spelling.extraction(one.row.extraction)
         known = self._glances[index].known if found is one.row.extraction else known_names(found)
         who = self._who.chapter(index, chapter.number)
-        place = Place(chapter, one.tasks, known, who, one.row.extracted_by == "ai")
+        ref = ("Chapter", str(chapter.id))
+        place = Place(chapter, ref, one.tasks, known, who, one.row.extracted_by == "ai")
         self._chapters.append((chapter, place.tasks))
         self._entities(place, found)
         for event in found.events if "Event" in self._labels else ():
@@ -212,8 +213,7 @@ class Builder:
         if key[1] != name:
             facts.lists["aliases"].add(name)
         if key[0] == "Character":
-            chapter = ("Chapter", str(place.chapter.id))
-            self._edges[key, "APPEARS_IN", chapter].see(place, confidence)
+            self._edges[key, "APPEARS_IN", place.ref].see(place, confidence)
         return facts
 
     def _end(self, place: Place, name: str, default: str = "Character", quote: str = "") -> NodeKey | None:
@@ -317,13 +317,12 @@ class Builder:
         if whole:
             mark_protagonists([n for n in graph.nodes.values() if n.label == "Character"])
         novel = self._novel.id
-        for key in sorted([*self._edges, *self._ties]):  # popped, so that facts and properties don't pile up
-            found = (
-                properties.tie(novel, self._ties.pop(key))
-                if key in self._ties
-                else properties.structure(novel, key[1], self._edges.pop(key))
-            )
-            graph.edges[key] = GraphEdge(*key, found)
+        for edge in sorted([*self._edges, *self._ties]):  # popped, so that facts and properties don't pile up
+            if edge in self._ties:
+                found = properties.tie(novel, self._ties.pop(edge))
+            else:
+                found = properties.structure(novel, edge[1], self._edges.pop(edge))
+            graph.edges[edge] = GraphEdge(*edge, found)
         return graph
 
     def _frame(self) -> Iterator[GraphNode]:

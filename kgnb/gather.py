@@ -17,6 +17,7 @@ class Place:
     """A chapter under way, and who its reply's names are."""
 
     chapter: Chapter
+    ref: NodeKey
     tasks: frozenset[int]
     known: dict[str, NodeKey]
     who: Here

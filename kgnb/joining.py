@@ -35,11 +35,6 @@ class Item(NamedTuple):
     name: str
     aliases: frozenset[str]
 
-    @property
-    def names(self) -> frozenset[str]:
-        """All of them."""
-        return self.aliases | {self.name}
-
 
 @dataclass(frozen=True, slots=True)
 class Sighting:

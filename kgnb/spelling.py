@@ -9,14 +9,19 @@ name is spelled in one way.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TypeVar
+
+from pydantic import BaseModel
 
 from kgnb.fold import fold
 from kgnb.joining import Item
 from kgnb.model import Character, Event, Extraction, NameEntry, Thing
 from kgnb.who import Glance
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class Spelling:
@@ -25,10 +30,16 @@ class Spelling:
     def __init__(self, table: Forms, glances: Sequence[Glance]) -> None:
         self._table = table
         self._shown = self._table.traditional | _untabled(self._table, glances)
+        self._of: dict[str, str] = {}  # names that were asked for
 
     def of(self, name: str) -> str:
         """The form to use for ``name``."""
-        return self._shown.get(folded(name), name) if self._shown else name
+        if not self._shown:
+            return name
+        form = self._of.get(name)
+        if form is None:
+            form = self._of[name] = self._shown.get(folded(name), name)
+        return form
 
     def entries(self) -> tuple[NameEntry, ...]:
         """The table with one spelling a name; the other forms are aliases."""
@@ -67,46 +78,48 @@ def renamed(found: Extraction, of: Callable[[str], str]) -> Extraction:
     def person(one: Character) -> Character:
         forms = dict.fromkeys(f for form in (one.name, *one.aliases) for f in (of(form), form))
         name = of(one.name)
-        return one.model_copy(update={"name": name, "aliases": [f for f in forms if f != name]})
+        return _with(one, name=name, aliases=[f for f in forms if f != name])
 
     def thing(one: Thing) -> Thing:
         name = of(one.name)
         more = [] if name == one.name else [one.name]
-        return one.model_copy(update={"name": name, "aliases": [*one.aliases, *more]})
+        return _with(one, name=name, aliases=[*one.aliases, *more])
 
     def event(one: Event) -> Event:
         participants = list(dict.fromkeys(map(of, one.participants)))
-        update = {"name": of(one.name), "participants": participants, "location": of(one.location)}
-        return one.model_copy(update=update)
+        return _with(one, name=of(one.name), participants=participants, location=of(one.location))
 
     return found.model_copy(
         update={
             "characters": [person(x) for x in found.characters],
-            "locations": [x.model_copy(update={"name": of(x.name)}) for x in found.locations],
-            "organizations": [x.model_copy(update={"name": of(x.name)}) for x in found.organizations],
+            "locations": [_with(x, name=of(x.name)) for x in found.locations],
+            "organizations": [_with(x, name=of(x.name)) for x in found.organizations],
             "things": [thing(x) for x in found.things],
             "events": [event(x) for x in found.events],
-            "relations": [
-                x.model_copy(update={"source": of(x.source), "target": of(x.target)}) for x in found.relations
-            ],
+            "relations": [_with(x, source=of(x.source), target=of(x.target)) for x in found.relations],
         }
     )
 
 
-def _names(one: Glance) -> Iterator[str]:
+def _with(one: M, **fields: object) -> M:
+    """The item with these fields; itself where it has them already, for a copy takes time."""
+    changed = {name: value for name, value in fields.items() if getattr(one, name) != value}
+    return one.model_copy(update=changed) if changed else one
+
+
+def _names(one: Glance) -> set[str]:
     """Names and aliases of a chapter's people, places, groups and things."""
-    yield from (name for name, (label, _) in one.known.items() if label != "Event")
+    found = {name for name, (label, _) in one.known.items() if label != "Event"}
     for item in one.items:
-        yield from item.names
-    for group in one.groups:
-        yield from group
+        found.update(item.aliases, (item.name,))
+    return found.union(*one.groups)
 
 
 def _untabled(table: Forms, glances: Sequence[Glance]) -> dict[str, str]:
     """Folded form → the form to show, for names that the table spells otherwise or not at all."""
     chapters: Counter[str] = Counter()
     for one in glances:
-        chapters.update(set(_names(one)))
+        chapters.update(_names(one))
     forms: dict[str, set[str]] = {}
     for name in chapters:
         forms.setdefault(folded(name), set()).add(name)
