@@ -1,11 +1,11 @@
 """How close a build comes to what the LLM's latency allows, and what memory the node takes.
 
     python bench/throughput.py [--chapters 600] [--chars 3000] [--latency 0.3] [--slots 60] [--runs 1]
-                               [--outside]
+                               [--outside [--away 0]]
 
 Starts the dry-run LLM server and `kgnb build` as processes of their own, on the embedded engines (with
-``--outside`` on those that REDIS_HOST, DB_HOST and NEO4J_URI name). Prints one JSON object, the medians of
-all runs:
+``--outside`` on those that REDIS_HOST, DB_HOST and NEO4J_URI name, as if they were so many milliseconds
+``--away``). Prints one JSON object, the medians of all runs:
 
     wall      seconds from the first request to the last chapter's write
     ratio     wall over the ideal: chapters x latency / slots; asking_ratio, up to the last reply
@@ -22,10 +22,13 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from books import write_novel
 from kit import (
@@ -40,6 +43,9 @@ from kit import (
     stats,
     tell,
 )
+from proxy_help import Proxy
+
+from kgnb.settings import Settings
 
 
 def main() -> None:
@@ -50,13 +56,33 @@ def main() -> None:
             book = place / "bench.txt"
             # Real servers keep the last run's book: each run has a text of its own.
             write_novel(book, args.chapters, args.chars, mark=f"{time.time()}.{number}")
-            runs.append(measure(args, place, book, base_url))
+            with far(args.away) as names:
+                runs.append(measure(args, place, book, base_url, names))
             print(runs[-1], file=sys.stderr)
     tell(medians(runs))
 
 
-def measure(args: argparse.Namespace, place: Path, book: Path, base_url: str) -> dict[str, Any]:
-    more = {"LOG_LEVEL": "INFO", "KGNB_LOG_JSON": "1", "KGNB_KEYS": str(place / "keys")}
+@contextmanager
+def far(away: float) -> Iterator[dict[str, str]]:
+    """Names of the real servers behind a line on which a round trip takes ``away`` milliseconds."""
+    if not away:
+        yield {}
+        return
+    own = Settings.load()
+    bolt = urlsplit(own.neo4j_uri)
+    ends = [(own.redis_host, own.redis_port), (own.db_host, own.db_port), (bolt.hostname, bolt.port)]
+    with ExitStack() as stack:
+        redis, db, graph = (stack.enter_context(Proxy(*end, away=away / 1000)).port for end in ends)
+        yield {
+            **{"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis), "DB_HOST": "127.0.0.1"},
+            **{"DB_PORT": str(db), "NEO4J_URI": f"bolt://127.0.0.1:{graph}"},
+        }
+
+
+def measure(
+    args: argparse.Namespace, place: Path, book: Path, base_url: str, names: dict[str, str]
+) -> dict[str, Any]:
+    more = {"LOG_LEVEL": "INFO", "KGNB_LOG_JSON": "1", "KGNB_KEYS": str(place / "keys")} | names
     env = environment(args.outside, **provider_env(base_url), **more)
     command = [sys.executable, "-m", "kgnb", "build", str(book), "--provider", "dryrun", "--json"]
     command += ["--slots", str(args.slots), "--data", str(place / "data")]
@@ -131,6 +157,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--slots", type=int, default=60)
     parser.add_argument("--runs", type=int, default=1)
     parser.add_argument("--outside", action="store_true", help="keep REDIS_HOST, DB_HOST, NEO4J_URI")
+    parser.add_argument("--away", type=float, default=0.0, help="milliseconds of a round trip to them")
     return parser.parse_args()
 
 

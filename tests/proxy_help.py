@@ -1,4 +1,4 @@
-"""A TCP proxy on loopback that counts: connections open at once, and round trips through them."""
+"""A TCP proxy on loopback that counts connections open at once and round trips, and may make a line long."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ class Proxy:
     """Carries every connection to ``port`` on to ``host:to``, in a thread of its own.
 
     A round trip is a request that comes after the answer to the one before, however many packets and
-    pipelined commands it has. ``tls``: clients must speak TLS; the server behind it need not.
+    pipelined commands it has. ``tls``: clients must speak TLS; the server behind it need not. ``away``:
+    seconds that a round trip takes at least.
     """
 
-    def __init__(self, host: str, to: int, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, host: str, to: int, tls: ssl.SSLContext | None = None, *, away: float = 0.0) -> None:
         self.port = 0
         self.trips = 0
         self.open = 0
         self.most_open = 0
         self._at = (host, to)
         self._tls = tls
+        self._away = away
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._writers: set[asyncio.StreamWriter] = set()
@@ -69,12 +71,19 @@ class Proxy:
     async def _carry(
         self, source: asyncio.StreamReader, target: asyncio.StreamWriter, answered: list[bool], asks: bool
     ) -> None:
+        loop = asyncio.get_running_loop()
         try:
             while data := await source.read(65536):
                 self.trips += asks and answered[0]
                 answered[0] = not asks
-                target.write(data)
-                await target.drain()
+                if self._away:  # what follows isn't held up: a long line, not a narrow one
+                    loop.call_later(self._away / 2, target.write, data)
+                else:
+                    target.write(data)
+                    await target.drain()
         except OSError:
             pass
-        target.close()
+        if self._away:
+            loop.call_later(self._away / 2, target.close)
+        else:
+            target.close()

@@ -31,10 +31,12 @@ from ledger_kit import (
     scalar,
     task_row,
 )
+from proxy_help import Proxy
 from pydantic import SecretStr
 
 from kgnb.errors import ServiceDown, ServiceRefused
 from kgnb.model import (
+    ChapterStatus,
     NameEntry,
     TaskStatus,
     Usage,
@@ -42,7 +44,7 @@ from kgnb.model import (
 from kgnb.store import schema
 from kgnb.store import sql as sql_module
 from kgnb.store import tables as t
-from kgnb.store.ledger import Ledger
+from kgnb.store.ledger import ChapterEnd, Ledger
 from kgnb.store.spending import Spent
 from kgnb.store.sql import Sql
 
@@ -369,6 +371,28 @@ class TestErrors:
         await other.close()
         assert await ledger._sql.run(lambda c: c.connection.thread_id()) != own
         assert asked == [own]
+
+    async def test_a_batch_takes_as_many_round_trips_as_a_chapter(self, ledger: Ledger, sql_url: str) -> None:
+        if ledger._sql.sqlite:
+            pytest.skip("SQLite is not at the end of a line")
+        at = sa.make_url(sql_url)
+        trips = []
+        for count in (1, 30):
+            _, task_id = await new_task(ledger, count, salt=str(count))
+            ids = (await open_with(ledger, task_id, 10)).chapters
+            with Proxy(at.host, at.port) as proxy:
+                far = at.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
+                async with opened(far) as there:
+                    begun = proxy.trips
+                    works = await there.claim_chapters([(task_id, one, 11) for one in ids])
+                    rows = [row_of(work, task_id, 11) for work in works.values()]
+                    assert all(await there.save_rows(rows, [("{}",)] * count))
+                    ends = [
+                        ChapterEnd(task_id, one, 11, ChapterStatus.COMPLETED, i) for i, one in enumerate(ids)
+                    ]
+                    assert all(await there.end_chapters(ends))
+                    trips.append(proxy.trips - begun)
+        assert trips[0] == trips[1] <= 23
 
     async def test_deadlocks_are_repeated(self, sql_url: str) -> None:
         async with opened(sql_url) as a, opened(sql_url) as b:
