@@ -40,3 +40,10 @@ def tune() -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
         mallopt(_M_ARENA_MAX, ARENAS)  # musl has none
+
+
+def give_back() -> None:
+    """Returns freed memory to the system, after work that took much more than what comes next."""
+    gc.collect()
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)

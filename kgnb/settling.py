@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Self
 
 from kgnb.extract import evidence, names
-from kgnb.loops import new_loop
+from kgnb.loops import give_back, new_loop
 from kgnb.model import Lang, NameEntry, Novel, TaskConfig
 from kgnb.naming import decided
 from kgnb.pool import CpuPool
@@ -82,8 +82,11 @@ class SettleJob:
 
 def scan_here(sql: SqlPlace, novel_id: int, lang: Lang) -> tuple[list[NameEntry], str]:
     """The names of a book, read and counted in the worker process, and the state of the text they are of."""
-    with asyncio.Runner(loop_factory=new_loop) as runner:
-        return runner.run(_scan(sql, novel_id, lang))
+    try:
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            return runner.run(_scan(sql, novel_id, lang))
+    finally:
+        give_back()  # the book's texts: the process stays for the settle
 
 
 async def _scan(sql: SqlPlace, novel_id: int, lang: Lang) -> tuple[list[NameEntry], str]:
