@@ -17,7 +17,8 @@ class Batcher(Generic[T, R]):
     A lone item goes out at once; under load the batches grow by themselves, so no delay has to be tuned.
     ``flush`` gets at most ``limit`` items and returns one result for each, in order; what it raises is
     raised to every caller of that batch. ``gap``: seconds from the start of one flush to that of the next,
-    for flushes that cost much whatever their size; nobody waits for the first.
+    for flushes that cost much whatever their size; nobody waits for the first. ``together``: flushes under
+    way at once.
     """
 
     def __init__(
@@ -26,32 +27,36 @@ class Batcher(Generic[T, R]):
         *,
         limit: int = 100,
         gap: float = 0.0,
+        together: int = 1,
     ) -> None:
         self._flush = flush
         self._limit = limit
         self._gap = gap
+        self._together = together
         self._next = 0.0  # time.monotonic() before which no flush starts
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
-        self._runner: asyncio.Task[None] | None = None
+        self._runners: set[asyncio.Task[None]] = set()
 
     async def do(self, item: T) -> R:
         """The flush's result for ``item``."""
         done: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, done))
-        if self._runner is None:
-            self._runner = asyncio.create_task(self._run())
+        if len(self._runners) < self._together:
+            self._runners.add(asyncio.create_task(self._run()))
         return await done
 
     async def _run(self) -> None:
         try:
             while self._waiting:
-                if self._gap and len(self._waiting) < self._limit:
-                    await asyncio.sleep(self._next - time.monotonic())
+                left = self._next - time.monotonic()
+                if left > 0 and len(self._waiting) < self._limit:
+                    await asyncio.sleep(left)
+                    continue  # another flush may have taken them
                 self._next = time.monotonic() + self._gap
                 batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
                 await self._flush_one(batch)
         finally:
-            self._runner = None
+            self._runners.discard(asyncio.current_task())
 
     async def _flush_one(self, batch: list[tuple[T, asyncio.Future[R]]]) -> None:
         try:

@@ -30,9 +30,11 @@ from kgnb.texts import say
 
 log = logging.getLogger(__name__)
 
-PROJECT_LIMIT, PROJECT_GAP = 40, 0.15
+PROJECT_LIMIT, PROJECT_GAP = 100, 0.15
 """Chapters in one graph transaction, and seconds between two: each costs some twenty round trips, and a
 chapter that waits for it holds no slot."""
+PROJECT_TOGETHER = 2
+"""While the engine writes one transaction the rows of the next are made."""
 RETRY_SECONDS = (5.0, 30.0)
 """How long a chapter waits after its first and second failure of its own; the third one is final."""
 
@@ -83,7 +85,7 @@ class ChapterWorker:
             self._save_all, gap=COMMIT_GAP
         )
         self._projections: Batcher[_Projection, bool] = Batcher(
-            self._project_all, limit=PROJECT_LIMIT, gap=PROJECT_GAP
+            self._project_all, limit=PROJECT_LIMIT, gap=PROJECT_GAP, together=PROJECT_TOGETHER
         )
         self._numbers: dict[int, int] = {}  # novel → its settle number as last read
         self._ends: Batcher[ChapterEnd, bool] = Batcher(self._end_all)

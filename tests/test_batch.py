@@ -15,12 +15,16 @@ class Doubler:
     def __init__(self, seconds: float = 0.0) -> None:
         self.batches: list[list[int]] = []
         self.began: list[float] = []
+        self.going = self.most = 0
         self._seconds = seconds
 
     async def __call__(self, items: Sequence[int]) -> Sequence[int]:
         self.batches.append(list(items))
         self.began.append(time.monotonic())
+        self.going += 1
+        self.most = max(self.most, self.going)
         await asyncio.sleep(self._seconds)
+        self.going -= 1
         if 13 in items:
             raise ValueError("unlucky")
         return [2 * i for i in items]
@@ -66,3 +70,34 @@ async def test_the_gap_keeps_flushes_apart_but_a_full_batch_goes() -> None:
     assert flush.began[1] - flush.began[0] >= 0.09
     await asyncio.gather(*(batcher.do(i) for i in (3, 4, 5, 6)))
     assert flush.batches[2:] == [[3, 4, 5], [6]]
+
+
+async def test_two_flushes_together_and_no_more() -> None:
+    flush = Doubler(0.05)
+    batcher = Batcher(flush, limit=2, together=2)
+    assert await asyncio.gather(*(batcher.do(i) for i in range(6))) == [2 * i for i in range(6)]
+    assert flush.batches == [[0, 1], [2, 3], [4, 5]]
+    assert flush.most == 2
+
+
+async def test_the_gap_holds_for_flushes_together_too() -> None:
+    flush = Doubler(0.5)
+    batcher = Batcher(flush, gap=0.1, together=2)
+    first = asyncio.create_task(batcher.do(0))
+    await asyncio.sleep(0.01)
+    assert await asyncio.gather(first, batcher.do(1), batcher.do(2)) == [0, 2, 4]
+    assert flush.batches == [[0], [1, 2]]
+    assert flush.began[1] - flush.began[0] >= 0.09
+    assert flush.most == 2
+
+
+@pytest.mark.parametrize("together", [1, 2])
+async def test_nothing_is_left_lying_when_a_flush_ends(together: int) -> None:
+    batcher = Batcher(Doubler(), limit=3, together=together)
+
+    async def caller(number: int) -> None:
+        for i in range(200):
+            assert await batcher.do(1000 * number + i) == 2 * (1000 * number + i)
+
+    async with asyncio.timeout(10):
+        await asyncio.gather(*map(caller, range(1, 6)))
