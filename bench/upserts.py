@@ -26,6 +26,7 @@ from itertools import islice
 from books import chapters
 from kit import graph_place, run, tell
 
+from kgnb.chapter import PROJECT_LIMIT
 from kgnb.extract import reply
 from kgnb.llm import imitation
 from kgnb.model import Chapter, Character, Extraction, ExtractionRow, Graph, Novel, TaskConfig
@@ -34,8 +35,8 @@ from kgnb.store import known
 from kgnb.store.places import GraphPlace
 
 MOST_KNOWN = known.MOST_KNOWN
-GROUP = 40
-"""Chapters in one transaction, as a node writes them."""
+GROUP = PROJECT_LIMIT
+"""Chapters in one transaction, as a busy node writes them."""
 HEROIC = 400
 """Chapters in one transaction of the book with one person."""
 HEAD_START = 1.0

@@ -8,6 +8,7 @@ goes on from the last step that is on record. Small writes of many chapters shar
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 PROJECT_LIMIT, PROJECT_GAP = 100, 0.15
 """Chapters in one graph transaction, and seconds between two: each costs some twenty round trips, and a
 chapter that waits for it holds no slot."""
+PROJECT_ROWS = 6_000
+"""Nodes and edges in one graph transaction, one chapter at least: long chapters have many, and a transaction
+has 10 s."""
 PROJECT_TOGETHER = 2
 """While the engine writes one transaction the rows of the next are made."""
 RETRY_SECONDS = (5.0, 30.0)
@@ -87,7 +91,8 @@ class ChapterWorker:
         self._projections: Batcher[_Projection, bool] = Batcher(
             self._project_all, limit=PROJECT_LIMIT, gap=PROJECT_GAP, together=PROJECT_TOGETHER
         )
-        self._numbers: dict[int, int] = {}  # novel → its settle number as last read
+        # Novel → its settle number as last read, and when (time.monotonic()).
+        self._numbers: dict[int, tuple[int, float]] = {}
         self._ends: Batcher[ChapterEnd, bool] = Batcher(self._end_all)
         self._acks: Batcher[Claim, bool] = Batcher(self._ack_all)
 
@@ -215,33 +220,52 @@ class ChapterWorker:
     async def _project_novel(self, novel_id: int, items: dict[int, _Projection]) -> dict[int, bool]:
         renewer, graph = self._stores.renewer, self._stores.graph
         written = dict.fromkeys(items, False)
+        known_at = {i: item.claim.at for i, item in items.items()}  # their tasks were there then
         while live := {i: item for i, item in items.items() if renewer.holds(item.claim)}:
             # An old number is as good as a new one: a settle since then makes the write a conflict.
             if novel_id not in self._numbers:
-                number = await graph.settle_number(novel_id)
-                # Who raised it may have deleted a task while this node was frozen: its lease can't tell yet.
-                items = await self._still_claimed(live)
-                self._numbers[novel_id] = number
+                self._numbers[novel_id] = await graph.settle_number(novel_id), time.monotonic()
+            number, read_at = self._numbers[novel_id]
+            # Who raised it may have deleted a task while this node was frozen: its lease can't tell yet.
+            if older := {i: item for i, item in live.items() if known_at[i] < read_at}:
+                known_at |= dict.fromkeys(older, time.monotonic())
+                claimed = await self._still_claimed(older)
+                items = {i: item for i, item in live.items() if i not in older or i in claimed}
                 continue
-            held = [item.claim for item in live.values()]
+            part = _first_rows(live)
+            held = [item.claim for item in part.values()]
             try:
                 await graph.project(
                     novel_id,
-                    [item.graph for item in live.values()],
-                    number=self._numbers[novel_id],
+                    [item.graph for item in part.values()],
+                    number=number,
                     check=lambda held=held: all(map(renewer.holds, held)),  # type: ignore[misc]
                 )
             except (GraphConflict, LeaseLost):
                 # Settled meanwhile, or one of them lost its lease: the others start again.
-                self._numbers.pop(novel_id, None)
+                if self._numbers.get(novel_id) == (number, read_at):
+                    del self._numbers[novel_id]
                 continue
-            return written | dict.fromkeys(live, True)
+            written |= dict.fromkeys(part, True)
+            items = {i: item for i, item in live.items() if i not in part}
         return written
 
     async def _still_claimed(self, items: dict[int, _Projection]) -> dict[int, _Projection]:
         keys = {i: (p.claim.task_id, p.claim.chapter_id, p.claim.token) for i, p in items.items()}
         claimed = await self._stores.ledger.still_claimed(list(keys.values()))
         return {i: item for i, item in items.items() if keys[i] in claimed}
+
+
+def _first_rows(items: dict[int, _Projection]) -> dict[int, _Projection]:
+    """As many of the first ones as one transaction takes."""
+    part: dict[int, _Projection] = {}
+    rows = 0
+    for index, item in items.items():
+        rows += len(item.graph.nodes) + len(item.graph.edges)
+        if part and rows > PROJECT_ROWS:
+            break
+        part[index] = item
+    return part
 
 
 def _row(claim: Claim, info: TaskInfo, work: ChapterWork, answer: Answer) -> ExtractionRow:

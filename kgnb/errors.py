@@ -11,6 +11,7 @@
     │   └── ServiceRefused    it answered no: wrong password, missing right; waiting won't help
     ├── BuildStopped          `build` gave up in mid-run; the state is kept                exit 3
     ├── NodeStopped           a worker node that a service refuses in mid-run              exit 3
+    ├── NodeLeaving           this node begins no request any more; the work is handed back, uncounted
     ├── LeaseLost             this node no longer holds what it is about to write (design: fences)
     ├── GraphConflict         the novel was settled meanwhile; read again and start over (retryable)
     └── ProviderError         an LLM provider's answer; .provider names it
@@ -102,6 +103,10 @@ class NodeStopped(KgnbError):
     """A node can't go on: a service refuses it in mid-run. What it held goes to the others."""
 
     exit_code = 3
+
+
+class NodeLeaving(KgnbError):
+    """This node is about to leave and begins no request any more: nobody's failure."""
 
 
 class LeaseLost(KgnbError):

@@ -22,6 +22,7 @@ from redis.exceptions import RedisError
 from kgnb.errors import (
     AuthRejected,
     BudgetReached,
+    NodeLeaving,
     ProviderDown,
     ProviderError,
     ProviderPaused,
@@ -96,6 +97,7 @@ class Gate:
         self._suspend_seconds = suspend_seconds
         self._most = most
         self._limiters: dict[str, SlotLimiter] = {}
+        self._leaving = False
         self._asking: dict[str, asyncio.Semaphore] = {}
         # Slots are at least one for each provider, and chapters are read ahead: the cap of all is kept here.
         self._asking_in_all = asyncio.Semaphore(most_in_all or sys.maxsize)
@@ -107,8 +109,8 @@ class Gate:
     ) -> Completion:
         """``client.ask``, its outcome told to all nodes.
 
-        Raises the ProviderError tree (ProviderPaused, RateReached and BudgetReached before anything is asked)
-        and LeaseLost when ``lost()`` holds after an outage.
+        Raises the ProviderError tree (ProviderPaused, RateReached, BudgetReached before anything is asked),
+        NodeLeaving, and LeaseLost when ``lost()`` holds after an outage.
         """
         call = _Call(client.provider, model, len(prompt.system) + len(prompt.user), lost)
         try:
@@ -138,7 +140,7 @@ class Gate:
         if self._purse.is_stale(provider):
             await self._health.patiently("sql", self._purse.flush, lost=call.lost)
         self._purse.check(provider, call.model)
-        self._refuse_paused(provider)
+        self._refuse(provider)
         wait = self._breaker.wait(provider.name)
         if wait > LONGEST_WAIT:
             raise RateReached("provider.rate", provider=provider.name, retry_after=wait)
@@ -168,12 +170,18 @@ class Gate:
     async def _wait(self, call: _Call, place: Place, seconds: float) -> None:
         try:
             await asyncio.sleep(seconds)
-            self._refuse_paused(call.provider)
+            self._refuse(call.provider)
         except BaseException:
             self._rates.give_back(call.provider, place)
             raise
 
-    def _refuse_paused(self, provider: Provider) -> None:
+    def leave(self) -> None:
+        """From now on no request is begun: a leaving node may not be there for the reply, which is paid."""
+        self._leaving = True
+
+    def _refuse(self, provider: Provider) -> None:
+        if self._leaving:
+            raise NodeLeaving("node.asks_no_more")
         if provider.name in self.paused:
             raise ProviderPaused("provider.paused", provider=provider.name)
 
@@ -241,7 +249,7 @@ class Gate:
     async def turn(self, provider: Provider) -> AsyncIterator[None]:
         """A slot's turn to ask, held until the answer is here: while it is read and stored the next one asks.
 
-        Raises ProviderPaused when a pause begins while it waits.
+        Raises ProviderPaused when a pause begins while it waits, NodeLeaving when the node leaves.
         """
         asking = self._asking.get(provider.key)
         if asking is None:
@@ -263,7 +271,7 @@ class Gate:
                     await asking.acquire()
                 return
             except TimeoutError:
-                self._refuse_paused(provider)
+                self._refuse(provider)
         await asking.acquire()
 
     def limiter(self, provider: Provider) -> SlotLimiter:

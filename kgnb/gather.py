@@ -136,8 +136,8 @@ class Doubts:
         self._seen: set[str] = set()
         self._forms: dict[str, set[str]] = defaultdict(set)
 
-    def hear(self, extraction: Extraction) -> Extraction:
-        """Notes one chapter's people; returns its extraction."""
+    def hear(self, extraction: Extraction) -> None:
+        """Notes one chapter's people."""
         absent = set(extraction.absent)
         named = {character.name for character in extraction.characters}
         named.update(name for relation in extraction.relations for name in (relation.source, relation.target))
@@ -148,7 +148,6 @@ class Doubts:
         for character in extraction.characters if absent else ():
             if character.name in absent:
                 self._forms[character.name].update(a for a in character.aliases if not is_generic(a))
-        return extraction
 
     def __bool__(self) -> bool:
         """Whether anybody's name is doubted."""

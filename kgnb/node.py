@@ -14,6 +14,7 @@ from kgnb.chapter import ChapterWorker, Outcome, Stores
 from kgnb.errors import (
     KgnbError,
     LeaseLost,
+    NodeLeaving,
     ProviderError,
     ProviderPaused,
     RateLimited,
@@ -137,8 +138,10 @@ class Node:
         self._wake.set()
 
     async def leave(self, seconds: float) -> None:
-        """Waits up to ``seconds`` for chapters in flight, then hands everything back."""
+        """Waits up to ``seconds`` for chapters in flight, then hands everything back. What was only read
+        ahead isn't begun."""
         self._stopping = True
+        self.gate.leave()
         if self._running and seconds > 0:
             await asyncio.wait(list(self._running), timeout=seconds)
         self._cut(self._running)
@@ -307,7 +310,7 @@ class Node:
 
         try:
             outcome = await self._chapters.run(claim, info, recorded)
-        except (ProviderPaused, RateReached):  # nobody's failure
+        except (NodeLeaving, ProviderPaused, RateReached):  # nobody's failure
             await self._hand_back(claim)
             return
         except ProviderError as error:

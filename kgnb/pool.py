@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool as BrokenPool
+from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
 from kgnb.loops import tune
@@ -47,19 +48,31 @@ class CpuPool:
 
     async def run_long(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """The same from a process that does nothing else, if possible the one that did so last: it needs no
-        half second for its imports. ``workers`` of them at a time; the others wait."""
-        async with self._turns:
-            if not self._idle:
-                self._single.append(_Processes(1))
-                self._idle.append(self._single[-1])
-            own = self._idle.pop()
-            try:
-                work = await own.submit(function, *args, **kwargs)
-            except BaseException:
-                self._idle.append(own)
-                raise
-            work.add_done_callback(lambda _: self._idle.append(own))  # one that is given up goes on there
-            return await asyncio.wrap_future(work)
+        half second for its imports. ``workers`` of them at a time, beside those of :meth:`run`; the others
+        wait, also for one that was given up and goes on."""
+        await self._turns.acquire()
+        if not self._idle:
+            self._single.append(_Processes(1))
+            self._idle.append(self._single[-1])
+        own = self._idle.pop()
+
+        def free() -> None:
+            self._idle.append(own)
+            self._turns.release()
+
+        loop = asyncio.get_running_loop()
+
+        def ended(_: Future[R]) -> None:  # in a thread of loky's
+            with suppress(RuntimeError):  # the loop is closed: nobody waits
+                loop.call_soon_threadsafe(free)
+
+        try:
+            work = await own.submit(function, *args, **kwargs)
+        except BaseException:
+            free()
+            raise
+        work.add_done_callback(ended)
+        return await asyncio.wrap_future(work)
 
     async def close(self) -> None:
         """Ends the processes; work in flight is lost."""

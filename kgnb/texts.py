@@ -1714,6 +1714,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "任务 {task} 未完成且不在队列里，重新放入 {queue}",
         "Task {task} is unfinished and unknown to the queues; back to {queue}",
     ),
+    "node.asks_no_more": (
+        "节点正在离开，不再发出请求；这一章交还队列，不用做什么。",
+        "The node is leaving and begins no request any more; the chapter goes back to its queue by itself.",
+    ),
     "node.provider_paused": (
         "提供方 {provider} 已对所有节点暂停：{reason}",
         "Provider {provider} is paused for every node: {reason}",

@@ -362,6 +362,7 @@ class TestErrors:
             ping(connection, reconnect)
 
         monkeypatch.setattr(pymysql.connections.Connection, "ping", counted)
+        monkeypatch.setattr("kgnb.store.sql.FRESH_SECONDS", 60.0)
         own = await ledger._sql.run(lambda c: c.connection.thread_id())
         assert await ledger._sql.run(lambda c: c.connection.thread_id()) == own
         assert asked == []
@@ -372,9 +373,12 @@ class TestErrors:
         assert await ledger._sql.run(lambda c: c.connection.thread_id()) != own
         assert asked == [own]
 
-    async def test_a_batch_takes_as_many_round_trips_as_a_chapter(self, ledger: Ledger, sql_url: str) -> None:
+    async def test_a_batch_takes_as_many_round_trips_as_a_chapter(
+        self, ledger: Ledger, sql_url: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         if ledger._sql.sqlite:
             pytest.skip("SQLite is not at the end of a line")
+        monkeypatch.setattr("kgnb.store.sql.FRESH_SECONDS", 60.0)
         at = sa.make_url(sql_url)
         trips = []
         for count in (1, 30):

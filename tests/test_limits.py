@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from kgnb.errors import (
     AuthRejected,
+    NodeLeaving,
     ProviderDown,
     ProviderPaused,
     QuotaExhausted,
@@ -313,6 +314,26 @@ async def test_a_pause_hands_back_who_waits_and_lets_finish_who_is_answered(redi
         node.gate.paused = {}
         async with asyncio.timeout(5):
             assert await chapter() == "asked"
+
+
+async def test_a_node_that_leaves_begins_no_request_and_waits_for_those_that_are_out(redis_url: str) -> None:
+    async with DryRun(latency=1.5) as llm, asking(redis_url, llm.base_url, most=1) as node:
+
+        async def chapter() -> str:
+            async with node.gate.turn(node.provider):
+                await node.ask()
+            return "asked"
+
+        chapters = [asyncio.create_task(chapter()) for _ in range(3)]
+        while not llm.stats.in_flight:
+            await asyncio.sleep(0.01)
+        node.gate.leave()
+        done = await asyncio.gather(*chapters, return_exceptions=True)
+        assert done[0] == "asked"
+        assert [type(one) for one in done[1:]] == [NodeLeaving] * 2
+        with pytest.raises(NodeLeaving):
+            await chapter()
+        assert llm.stats.requests == 1
 
 
 # --- slots

@@ -18,8 +18,9 @@ DOWN_SECONDS = 6.0
 """Above a lease, which is 5 s here."""
 LATENCY = 1.5
 CHAPTERS, SLOTS = 70, 2
-READ_AHEAD = 2 * SLOTS
-"""Chapters that both nodes may hold beyond those in flight, and ask about before they notice an outage."""
+READ_AHEAD = 4 * SLOTS
+"""Chapters that two nodes may ask about after an outage began: as many as slots that are read ahead, and as
+many again that are claimed in their places before the first write fails."""
 TRIES_A_SECOND = 8.0
 """Connections that a node tries to a server that is gone."""
 SERVICE = {"redis": "redis", "mariadb": "sql", "neo4j": "bolt"}

@@ -7,6 +7,7 @@ import gc
 import os
 import time
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,12 @@ from kgnb.pool import CpuPool
 def where(seconds: float = 0.0) -> tuple[int, int]:
     time.sleep(seconds)
     return os.getpid(), gc.get_threshold()[0]
+
+
+def hold(begun: Path, end: Path) -> None:
+    begun.touch()
+    while not end.exists():
+        time.sleep(0.01)
 
 
 async def test_long_work_goes_to_the_process_that_is_warm() -> None:
@@ -47,16 +54,22 @@ async def test_a_process_that_died_ends_its_own_work_alone() -> None:
         await pool.close()
 
 
-async def test_work_that_is_given_up_keeps_its_process_until_it_ends() -> None:
+async def test_work_that_is_given_up_keeps_its_process_until_it_ends(tmp_path: Path) -> None:
+    begun, end = tmp_path / "begun", tmp_path / "end"
     pool = CpuPool(2)
     try:
         busy, _ = await pool.run_long(where)
-        given_up = asyncio.create_task(pool.run_long(where, 0.5))
-        await asyncio.sleep(0.2)
+        given_up = asyncio.create_task(pool.run_long(hold, begun, end))
+        while not begun.exists():
+            await asyncio.sleep(0.01)
         given_up.cancel()
         await asyncio.gather(given_up, return_exceptions=True)
-        assert (await pool.run_long(where))[0] != busy
-        await asyncio.sleep(0.4)
-        assert busy in {pid for pid, _ in await asyncio.gather(*(pool.run_long(where, 0.2) for _ in "ab"))}
+        two = await asyncio.gather(pool.run_long(where), pool.run_long(where))
+        ((other, _),) = set(two)  # one after the other, for its turn isn't over
+        assert other != busy
+        end.touch()
+        both = await asyncio.gather(pool.run_long(where, 0.3), pool.run_long(where, 0.3))
+        assert {pid for pid, _ in both} == {busy, other}
     finally:
+        end.touch()
         await pool.close()

@@ -34,7 +34,7 @@ def test_leaving_takes_at_most_half_of_what_is_left() -> None:
 def test_a_worker_ends_with_its_session_and_leaves_the_rest_to_others(tmp_path: Path) -> None:
     place = Place(tmp_path)
     try:
-        with llm(latency=0.5) as server:
+        with llm(latency=0.3) as server:
             place.env |= server.env()
             assert place.run("submit", novel(tmp_path / "b.txt", 150), "--provider", "dryrun").code == 0
             ran = place.run("worker", "--slots", "2", env={"KGNB_SESSION_SECONDS": "20"})

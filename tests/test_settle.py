@@ -605,7 +605,8 @@ def test_a_chapter_needs_of_the_table_only_whom_it_names(seed: int) -> None:
     for provider in ("deepseek", "rules"):
         one = row(1, content, provider=provider)
         doubts = Doubts()
-        seen = glance(doubts.hear(one.extraction), told=provider != "rules")
+        doubts.hear(one.extraction)
+        seen = glance(one.extraction, told=provider != "rules")
         whole = Builder(Basis(NOVEL, table, TaskConfig()), [seen])
         whole.leave_out(doubts, lambda _: ())
         whole.add(chapter(1), SettleRow(one))

@@ -27,6 +27,9 @@ from kgnb.store.tls import untrusted
 
 T = TypeVar("T")
 
+READ_PATIENCE = 3
+"""The next rows of a long answer may take so many times the limit of a transaction: over a poor line a hero's
+edges come slowly, and nobody waits at a lock for who reads."""
 JITTER = (0.01, 0.2)
 """Seconds between two tries after a lost race; the driver's own retry waits a second or more."""
 
@@ -108,13 +111,13 @@ class Bolt:
         self, text: str, row: Callable[[list[Any]], None], *, at_once: int = 1000, **params: Any
     ) -> None:
         """Calls ``row`` with each row as it comes; for what is too large for one list. ``at_once``: rows in
-        memory."""
+        memory; the time limit is for so many."""
         with self._mapped():
             async with self._open().session(database=self._database) as session:
                 async with asyncio.timeout(self._timeout):
                     result = await session.run(_query(text, self._timeout * 30), params)
                 while True:
-                    async with asyncio.timeout(self._timeout):
+                    async with asyncio.timeout(self._timeout * READ_PATIENCE):
                         records = await result.fetch(at_once)
                     for record in records:
                         row(record.values())

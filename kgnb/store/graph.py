@@ -30,8 +30,6 @@ REHEARSED = -1
 """Id of the novel that rehearsals are about; no such novel is ever stored."""
 BATCH = 1_000
 """Rows of one transaction of settle: what both engines write at full speed, in a fraction of a second."""
-HEROES = 20
-"""Nodes whose edges lie in memory while they are read: a hero of 10,000 chapters has some 20,000."""
 
 Check = Callable[[], bool]
 K = TypeVar("K")
@@ -259,7 +257,8 @@ class GraphStore:
                     take(start, edge)
 
             text = cypher.read_edges(source, times=times)
-            await self._bolt.each(text, each, at_once=HEROES, novel=novel_id)
+            # One at a time: a hero of 10,000 chapters has some 20,000 edges, 2 MB.
+            await self._bolt.each(text, each, at_once=1, novel=novel_id)
 
     async def counts(self, novel_id: int) -> dict[str, int]:
         """The novel's nodes by label and its edges by type, in one dict; zero where there are none."""

@@ -25,6 +25,7 @@ from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
 from pydantic import SecretStr
+from pymysql.constants import SERVER_STATUS
 from sqlalchemy.dialects import mysql, sqlite
 
 from kgnb.errors import KgnbError, ServiceDown, ServiceRefused
@@ -275,6 +276,9 @@ def _mysql_connected(connection: Any, _record: object) -> None:
         # driver reads that from each answer) long Chinese texts are quoted in a twentieth of the time.
         mode = "sql_mode=CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES,NO_BACKSLASH_ESCAPES')"
         cursor.execute(f"SET SESSION innodb_lock_wait_timeout={LOCK_SECONDS}, {mode}, {limit}")
+        if not connection.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES:
+            # Something between keeps that to itself: both sides must mean the same by a backslash.
+            cursor.execute("SET SESSION sql_mode=REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', '')")
 
 
 def _mysql_used(_connection: Any, record: Any) -> None:
@@ -287,7 +291,7 @@ def _mysql_ping(connection: Any, record: Any, _proxy: object) -> None:
     try:
         connection.ping(reconnect=False)
     except connection.Error as error:
-        raise sa.exc.InvalidatePoolError from error  # all that are as old go; the pool connects anew
+        raise sa.exc.DisconnectionError from error  # the pool takes another one, or connects anew
 
 
 # --- errors -------------------------------------------------------------------------------------------------
