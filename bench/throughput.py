@@ -90,7 +90,10 @@ def measure(
     with log.open("wb") as errors:
         build = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=errors, text=True)
         watched = watch(build)
-    result = json.loads(build.stdout.read() if build.stdout else "")
+    said = build.stdout.read() if build.stdout else ""
+    if build.returncode:
+        sys.exit(f"build: exit {build.returncode}\n{log.read_text('utf-8')[-2000:]}")
+    result = json.loads(said)
     asked = stats(base_url)
     last, closed, settle = times(log)
     wall, ideal = last - asked["first"], args.chapters * args.latency / args.slots

@@ -101,8 +101,11 @@ async def _scan(sql: SqlPlace, novel_id: int, lang: Lang) -> tuple[list[NameEntr
         await opened.close()
 
 
-async def settle(pool: CpuPool, job: SettleJob, until: Callable[[], float]) -> SettleResult:
-    """Runs the settle in a worker process; ``until()`` says how long the lease certainly lives.
+async def settle(
+    pool: CpuPool, job: SettleJob, until: Callable[[], float], *, by_rules: bool = False
+) -> SettleResult:
+    """Runs the settle in a worker process; ``until()`` says how long the lease certainly lives. ``by_rules``:
+    the rules did the chapters, so their processes are there and warm.
 
     Raises GraphConflict, LeaseLost, ServiceDown, and BrokenProcessPool when the process died.
     """
@@ -111,7 +114,7 @@ async def settle(pool: CpuPool, job: SettleJob, until: Callable[[], float]) -> S
         permit.until(until())
         renewal = asyncio.create_task(_renew(permit, until))
         try:
-            return await pool.run_long(settle_here, job, path)
+            return await (pool.run if by_rules else pool.run_long)(settle_here, job, path)
         finally:
             renewal.cancel()
             permit.until(0.0)  # whatever still runs there writes nothing more

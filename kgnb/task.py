@@ -261,8 +261,10 @@ class TaskKeeper:
         lang = await self._language(task.novel_id)
         log.info(say("node.scan", task=task.id))
         stage = self._stores.graph if self._stores.graph_place.fresh else None
+        # The rules' own processes will need the word lists that the scan loads.
+        run = self._pool.run if provider.is_rules else self._pool.run_long
         async with rehearsing(stage, self._stores.health):
-            found, state = await self._pool.run_long(scan_here, self._stores.sql_place, task.novel_id, lang)
+            found, state = await run(scan_here, self._stores.sql_place, task.novel_id, lang)
         ledger = self._stores.ledger
         kinds = (await ledger.default_config()).thing_kinds
         frozen = await ledger.freeze_names(task.id, task.novel_id, found, state, kinds)
@@ -303,7 +305,8 @@ class TaskKeeper:
         stores = self._stores
         number = await stores.graph.raise_settle_number(info.novel, claim.token)
         job = SettleJob(stores.sql_place, stores.graph_place, info.novel, info.config, number)
-        await settle(self._pool, job, lambda: stores.renewer.holds_until(claim))
+        rules = info.provider.is_rules
+        await settle(self._pool, job, lambda: stores.renewer.holds_until(claim), by_rules=rules)
 
     # --- ends
 

@@ -25,7 +25,6 @@ from typing import Any, Literal, TypeVar
 
 import sqlalchemy as sa
 from pydantic import SecretStr
-from pymysql.constants import SERVER_STATUS
 from sqlalchemy.dialects import mysql, sqlite
 
 from kgnb.errors import KgnbError, ServiceDown, ServiceRefused
@@ -264,6 +263,8 @@ def _sqlite_begin(connection: sa.Connection) -> None:
 
 
 def _mysql_connected(connection: Any, _record: object) -> None:
+    from pymysql.constants import SERVER_STATUS  # 8 MB that SQLite doesn't need
+
     mariadb = "mariadb" in connection.get_server_info().lower()
     # MySQL has no limit for an idle transaction, so an idle connection ends there; the pool's ping finds out.
     limit = (
