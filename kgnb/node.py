@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -88,7 +87,6 @@ class Node:
         self._chapters = ChapterWorker(stores, asker, stop_at_missing=only_task is not None)
         self._listener = listener
         self._running: dict[asyncio.Task[None], Claim] = {}
-        self._unended: Counter[str] = Counter()  # of those, by provider
         self._cut_short: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._stopping = False
@@ -219,8 +217,8 @@ class Node:
             limit = max(limit, RULES_SLOTS_PER_CORE * self.settings.cpus)
         # A chapter whose replies are stored gives its slot to the next one while its graph is written; only
         # so many do, so that a slow graph holds the claiming back.
-        unended = limit + written_later(limit) - self._unended[provider.key]
-        room = min(limit - self.slots.busy(provider.key), unended)
+        unwritten = sum(c.queue.rpartition(":")[2] == provider.key for c in self._running.values())
+        room = min(limit - self.slots.busy(provider.key), limit + written_later(limit) - unwritten)
         if not provider.is_rules:
             room += ahead(limit, self.gate.seconds(provider), self._beside)
         return max(0, room)
@@ -262,8 +260,7 @@ class Node:
         self.slots.add(claim, key, time.time())
         work = asyncio.create_task(self._work(claim, key))
         self._running[work] = claim
-        self._unended[key] += 1
-        work.add_done_callback(lambda done: self._ended(done, claim, key))
+        work.add_done_callback(lambda done: self._ended(done, claim))
 
     def _recorded(self, claim: Claim, held: float, asking: float) -> None:
         """Frees the slot of a chapter that held it so many seconds, ``asking`` of them for its requests."""
@@ -272,9 +269,8 @@ class Node:
         self.slots.remove(claim)
         self._wake.set()
 
-    def _ended(self, work: asyncio.Task[None], claim: Claim, key: str) -> None:
+    def _ended(self, work: asyncio.Task[None], claim: Claim) -> None:
         self._running.pop(work, None)
-        self._unended[key] -= 1
         self._cut_short.discard(work)
         self.slots.remove(claim)
         self.stores.renewer.forget(claim)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool as BrokenPool
 from contextlib import suppress
@@ -16,6 +16,8 @@ from kgnb.loops import tune
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Run = Callable[..., Awaitable[Any]]
+""":meth:`CpuPool.run` or :meth:`CpuPool.run_long`."""
 
 IDLE_SECONDS = 60
 """A worker process without work ends after this: the word lists of the rules take about 100 MB in each."""

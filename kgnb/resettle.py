@@ -28,7 +28,7 @@ async def _settle(app: App, novel: Novel) -> None:
     number = await app.graph.raise_settle_number(novel, 0)
     job = SettleJob(app.sql_place, app.graph_place, novel, await app.ledger.default_config(), number)
     # No lease is at stake: only a newer settle may stop this one, or the end of this process.
-    await settle(app.pool, job, lambda: time.monotonic() + app.settings.lease_seconds)
+    await settle(app.pool.run_long, job, lambda: time.monotonic() + app.settings.lease_seconds)
 
 
 async def against_others(do: Callable[[], Awaitable[object]]) -> None:

@@ -60,20 +60,11 @@ def _glance(row: ExtractionRow) -> Glance:
     return glance(row.extraction, told=row.extracted_by == "ai")
 
 
-class ChapterGraphs:
+class ChapterGraphs(Basis):
     """What each row of a task adds to the graph while the task runs; settle replaces it by the exact graph.
 
-    What the rows have in common is worked out once, so one instance serves all of a task's chapters.
+    One instance serves all of a task's chapters.
     """
-
-    def __init__(
-        self,
-        novel: NovelFacts,
-        names: Sequence[NameEntry],
-        config: TaskConfig,
-        by_hand: Decided | None = None,
-    ) -> None:
-        self._basis = Basis(novel, names, config, by_hand)
 
     def of(self, chapter: Chapter, row: ExtractionRow) -> Graph:
         """The row's graph. Who stands neither in the chapter nor in the name table is left to settle."""
@@ -81,7 +72,7 @@ class ChapterGraphs:
         if row.extraction.absent:
             doubts.hear(row.extraction)
         seen = _glance(row)
-        builder = Builder(self._basis, [seen], only=every_name(row.extraction, seen.known))
+        builder = Builder(self, [seen], only=every_name(row.extraction, seen.known))
         builder.leave_out(doubts, _none)
         builder.add(chapter, SettleRow(row))
         return builder.graph(whole=False)

@@ -24,7 +24,7 @@ from kgnb.extract import evidence, names
 from kgnb.loops import give_back, new_loop
 from kgnb.model import Lang, NameEntry, Novel, TaskConfig
 from kgnb.naming import decided
-from kgnb.pool import CpuPool
+from kgnb.pool import Run
 from kgnb.settle import novel_graph
 from kgnb.store.graph import SettleResult
 from kgnb.store.ledger import Ledger
@@ -101,11 +101,8 @@ async def _scan(sql: SqlPlace, novel_id: int, lang: Lang) -> tuple[list[NameEntr
         await opened.close()
 
 
-async def settle(
-    pool: CpuPool, job: SettleJob, until: Callable[[], float], *, by_rules: bool = False
-) -> SettleResult:
-    """Runs the settle in a worker process; ``until()`` says how long the lease certainly lives. ``by_rules``:
-    the rules did the chapters, so their processes are there and warm.
+async def settle(run: Run, job: SettleJob, until: Callable[[], float]) -> SettleResult:
+    """Runs the settle in a worker process; ``until()`` says how long the lease certainly lives.
 
     Raises GraphConflict, LeaseLost, ServiceDown, and BrokenProcessPool when the process died.
     """
@@ -114,7 +111,8 @@ async def settle(
         permit.until(until())
         renewal = asyncio.create_task(_renew(permit, until))
         try:
-            return await (pool.run if by_rules else pool.run_long)(settle_here, job, path)
+            result: SettleResult = await run(settle_here, job, path)
+            return result
         finally:
             renewal.cancel()
             permit.until(0.0)  # whatever still runs there writes nothing more

@@ -18,10 +18,10 @@ BESIDE_SECONDS = 0.5
 each of many chapters at once. As many as are answered meanwhile are read ahead too. A slow provider's slots
 come free one by one, and a book's last chapters are left to other nodes as well."""
 BESIDE_OF = 30
-"""Of so many chapters lately the time beside their requests is the mean. Over a line of 150 ms it is 4 s."""
+"""Of about so many chapters lately the time beside their requests is the mean."""
 WRITTEN_LATER = 120
-"""Each slot may have two more chapters that wait for the graph (over a line of 150 ms it is 7 s away): so
-many in all, or one for two slots where that is more."""
+"""Each slot may have two more chapters that wait for the graph, which may be a dozen round trips of a long
+line away: so many in all, or one for two slots where that is more."""
 
 
 def ahead(slots: int, seconds: float, beside: float = 0.0) -> int:

@@ -20,7 +20,7 @@ from kgnb.errors import GraphConflict, KgnbError, LeaseLost, ServiceDown
 from kgnb.health import FIRST_WAIT, LONGEST_WAIT
 from kgnb.model import ChapterStatus, Lang, NameEntry, Provider, Task, TaskStatus
 from kgnb.naming import decided
-from kgnb.pool import CpuPool
+from kgnb.pool import CpuPool, Run
 from kgnb.providers import Providers, asked_by, model_of
 from kgnb.rehearsal import rehearsing
 from kgnb.settling import SettleJob, scan_here, settle
@@ -261,9 +261,8 @@ class TaskKeeper:
         lang = await self._language(task.novel_id)
         log.info(say("node.scan", task=task.id))
         stage = self._stores.graph if self._stores.graph_place.fresh else None
-        # The rules' own processes will need the word lists that the scan loads.
-        run = self._pool.run if provider.is_rules else self._pool.run_long
         async with rehearsing(stage, self._stores.health):
+            run = self._for_books(provider)
             found, state = await run(scan_here, self._stores.sql_place, task.novel_id, lang)
         ledger = self._stores.ledger
         kinds = (await ledger.default_config()).thing_kinds
@@ -305,8 +304,11 @@ class TaskKeeper:
         stores = self._stores
         number = await stores.graph.raise_settle_number(info.novel, claim.token)
         job = SettleJob(stores.sql_place, stores.graph_place, info.novel, info.config, number)
-        rules = info.provider.is_rules
-        await settle(self._pool, job, lambda: stores.renewer.holds_until(claim), by_rules=rules)
+        await settle(self._for_books(info.provider), job, lambda: stores.renewer.holds_until(claim))
+
+    def _for_books(self, provider: Provider) -> Run:
+        """Where a whole book's work goes: by rules, to their processes, which have the word lists anyhow."""
+        return self._pool.run if provider.is_rules else self._pool.run_long
 
     # --- ends
 

@@ -28,6 +28,7 @@ from ledger_kit import (
     status_row,
     task_row,
 )
+from pymysql.constants import SERVER_STATUS
 
 from kgnb.errors import InputError
 from kgnb.model import (
@@ -470,7 +471,18 @@ class TestChapters:
             True
         ]
 
-    async def test_quotes_and_backslashes_come_back_as_they_were(self, ledger: Ledger) -> None:
+    @pytest.mark.parametrize("told", [True, False])
+    async def test_quotes_and_backslashes_come_back_as_they_were(
+        self, sql_url: str, told: bool, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        if not told:  # as through something that keeps the server's mode to itself
+            monkeypatch.setattr(SERVER_STATUS, "SERVER_STATUS_NO_BACKSLASH_ESCAPES", 0)
+        async with opened(sql_url) as ledger:
+            await self.quotes_and_backslashes(ledger)
+            if not ledger._sql.sqlite:
+                assert ("NO_BACKSLASH_ESCAPES" in await scalar(ledger, sa.text("SELECT @@sql_mode"))) is told
+
+    async def quotes_and_backslashes(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger)
         chapter_id = (await open_with(ledger, task_id, 10)).chapters[0]
         key = (task_id, chapter_id)

@@ -296,7 +296,10 @@ async def test_who_is_about_to_ask_waits_for_a_short_limit_and_hands_back_for_a_
         assert llm.stats.requests == 1
 
 
-async def test_a_pause_hands_back_who_waits_and_lets_finish_who_is_answered(redis_url: str) -> None:
+@pytest.mark.parametrize("left", [False, True])
+async def test_a_pause_or_leaving_hands_back_who_waits_and_lets_finish_who_is_answered(
+    redis_url: str, left: bool
+) -> None:
     async with DryRun(latency=1.5) as llm, asking(redis_url, llm.base_url, most=1) as node:
 
         async def chapter() -> str:
@@ -305,35 +308,20 @@ async def test_a_pause_hands_back_who_waits_and_lets_finish_who_is_answered(redi
             return "asked"
 
         chapters = [asyncio.create_task(chapter()) for _ in range(4)]
-        await asyncio.sleep(0.3)
-        node.gate.paused = {NAME: time.time() + 600}
+        while not llm.stats.in_flight:
+            await asyncio.sleep(0.01)
+        if left:
+            node.gate.leave()
+        else:
+            node.gate.paused = {NAME: time.time() + 600}
         done = await asyncio.gather(*chapters, return_exceptions=True)
         assert done[0] == "asked"
-        assert {type(one) for one in done[1:]} == {ProviderPaused}
+        assert {type(one) for one in done[1:]} == {NodeLeaving if left else ProviderPaused}
         assert llm.stats.requests == 1
         node.gate.paused = {}
         async with asyncio.timeout(5):
-            assert await chapter() == "asked"
-
-
-async def test_a_node_that_leaves_begins_no_request_and_waits_for_those_that_are_out(redis_url: str) -> None:
-    async with DryRun(latency=1.5) as llm, asking(redis_url, llm.base_url, most=1) as node:
-
-        async def chapter() -> str:
-            async with node.gate.turn(node.provider):
-                await node.ask()
-            return "asked"
-
-        chapters = [asyncio.create_task(chapter()) for _ in range(3)]
-        while not llm.stats.in_flight:
-            await asyncio.sleep(0.01)
-        node.gate.leave()
-        done = await asyncio.gather(*chapters, return_exceptions=True)
-        assert done[0] == "asked"
-        assert [type(one) for one in done[1:]] == [NodeLeaving] * 2
-        with pytest.raises(NodeLeaving):
-            await chapter()
-        assert llm.stats.requests == 1
+            (after,) = await asyncio.gather(chapter(), return_exceptions=True)
+        assert isinstance(after, NodeLeaving) if left else after == "asked"
 
 
 # --- slots

@@ -1,24 +1,74 @@
-"""How many chapters go into one graph transaction."""
+"""Which chapters go into a graph transaction, and who is asked before."""
 
 from __future__ import annotations
 
-from kgnb.chapter import PROJECT_ROWS, _first_rows, _Projection
+import time
+from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from kgnb import chapter
+from kgnb.chapter import ChapterWorker, _Projection
+from kgnb.errors import GraphConflict
 from kgnb.model import Graph, GraphNode
 from kgnb.store.queue import Claim
 
 
-def chapter(number: int, rows: int) -> _Projection:
+class Stores:
+    """A graph, a ledger and a renewer that keep what they are asked."""
+
+    def __init__(self) -> None:
+        self.number = 1
+        self.written: list[list[int]] = []  # chapters by transaction
+        self.gone: set[int] = set()  # chapters whose task was deleted
+        self.graph = self.ledger = self.renewer = self.health = self
+
+    def holds(self, _claim: Claim) -> bool:
+        return True
+
+    async def settle_number(self, _novel: int) -> int:
+        return self.number
+
+    async def project(
+        self, _novel: int, graphs: Sequence[Graph], *, number: int, check: Callable[[], bool]
+    ) -> None:
+        if number != self.number:
+            raise GraphConflict("graph.conflict", novel=1)
+        assert check()
+        self.written.append([int(next(iter(graph.nodes))[1].partition(":")[0]) for graph in graphs])
+
+    async def still_claimed(self, pairs: Sequence[tuple[int, int, int]]) -> set[tuple[int, int, int]]:
+        return {pair for pair in pairs if pair[1] not in self.gone}
+
+
+def item(number: int, rows: int = 1) -> _Projection:
     people = [GraphNode("Character", f"{number}:{i}", {}) for i in range(rows)]
-    graph = Graph({one.ref: one for one in people})
-    return _Projection(Claim("kg:task:queue:a", "chapter", 7, number, 1, 1, 0), 1, graph)
+    claim = Claim("kg:task:queue:a", "chapter", 7, number, 1, 1, 0, at=time.monotonic())
+    return _Projection(claim, 1, Graph({one.ref: one for one in people}))
 
 
-def test_long_chapters_share_a_transaction_with_fewer_others() -> None:
-    items = {n: chapter(n, PROJECT_ROWS // 3) for n in range(10, 15)}
-    assert list(_first_rows(items)) == [10, 11, 12]
+def worker(stores: Stores) -> ChapterWorker:
+    return ChapterWorker(cast("Any", stores), cast("Any", SimpleNamespace()))
 
 
-def test_the_longest_chapter_goes_alone_but_goes() -> None:
-    items = {1: chapter(1, PROJECT_ROWS + 1), 2: chapter(2, 1)}
-    assert list(_first_rows(items)) == [1]
-    assert list(_first_rows({2: items[2], 1: items[1]})) == [2]
+async def test_long_chapters_share_a_transaction_with_fewer_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chapter, "PROJECT_ROWS", 30)
+    stores = Stores()
+    items = [item(1, 10), item(2, 20), item(3, 1), item(4, 31), item(5, 29), item(6, 1)]
+    assert await worker(stores)._project_all(items) == [True] * 6
+    assert stores.written == [[1, 2], [3], [4], [5, 6]]
+
+
+async def test_whoever_was_claimed_before_the_number_was_read_must_still_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stores = Stores()
+    works = worker(stores)
+    first, second, gone = item(1), item(2), item(3)
+    assert await works._project_all([first]) == [True]
+    stores.number, stores.gone = 2, {3}  # a task was deleted while this node was frozen
+    assert await works._project_all([second]) == [True]  # meets the conflict, and reads the new number
+    assert await works._project_all([gone, item(4)]) == [False, True]
+    assert stores.written == [[1], [2], [4]]

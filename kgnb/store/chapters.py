@@ -246,15 +246,10 @@ def _write_ends(c: sa.Connection, ends: Sequence[ChapterEnd]) -> None:
             page = some[start : start + ENDED_AT_ONCE]
             size = 1 << (len(page) - 1).bit_length()  # few statements to prepare: the last one fills up
             page += page[-1:] * (size - len(page))
-            own = {
-                f"b_{name}_{i}": value
-                for i, end in enumerate(page)
-                for name, value in (
-                    ("chapter", end.chapter_id),
-                    ("entities", end.entities),
-                    ("relations", end.relations),
-                )
-            }
+            own: dict[str, int] = {}
+            for i, end in enumerate(page):
+                own[f"b_chapter_{i}"] = end.chapter_id
+                own[f"b_entities_{i}"], own[f"b_relations_{i}"] = end.entities, end.relations
             c.execute(_ended(size), same | own)
 
 
