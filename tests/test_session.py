@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from pathlib import Path
 
@@ -47,5 +48,23 @@ def test_a_worker_ends_with_its_session_and_leaves_the_rest_to_others(tmp_path: 
             assert place.run("worker", "--drain", "--slots", "8").code == 0
             assert place.sql("SELECT status FROM knowledge_graph_tasks") == [("completed",)]
             assert server.stats.answered_twice == []
+    finally:
+        place.kill_everything()
+
+
+def test_a_worker_that_is_told_to_leave_begins_nothing_that_it_read_ahead(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    try:
+        with llm(latency=1.5) as server:
+            place.env |= server.env()
+            assert place.run("submit", novel(tmp_path / "b.txt", 60), "--provider", "dryrun").code == 0
+            worker = place.start("worker", "--slots", "8")
+            worker.until(lambda: server.stats.requests >= 16 and server.stats.in_flight == 8)
+            read = "SELECT count(*) FROM kgnb_claims"
+            worker.until(lambda: place.sql(read)[0][0] > server.stats.requests)  # more than is asked about
+            worker.send(signal.SIGTERM)
+            assert worker.ended().code == 0
+            rows = len(place.sql("SELECT chapter_id FROM kgnb_extractions"))
+            assert rows == server.stats.requests < place.sql(read)[0][0]  # it waited for what was out alone
     finally:
         place.kill_everything()
