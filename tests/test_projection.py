@@ -1,4 +1,4 @@
-"""Which chapters go into a graph transaction, and who is asked before."""
+"""A chapter's way: which go into a graph transaction, who is asked before, and what comes last."""
 
 from __future__ import annotations
 
@@ -7,13 +7,19 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
+import ledger_kit
 import pytest
+import sqlalchemy as sa
+from queue_kit import NEW, nodes_on, opened, take
 
 from kgnb import chapter
-from kgnb.chapter import ChapterWorker, _Projection
+from kgnb.chapter import ChapterWorker, Outcome, _Projection
 from kgnb.errors import GraphConflict
+from kgnb.health import Health
 from kgnb.model import Graph, GraphNode
+from kgnb.store import tables as t
 from kgnb.store.queue import Claim
+from kgnb.store.renew import Renewer
 
 
 class Stores:
@@ -72,3 +78,26 @@ async def test_whoever_was_claimed_before_the_number_was_read_must_still_be(
     assert await works._project_all([second]) == [True]  # meets the conflict, and reads the new number
     assert await works._project_all([gone, item(4)]) == [False, True]
     assert stores.written == [[1], [2], [4]]
+
+
+async def test_a_chapter_keeps_its_lease_until_its_end_is_on_record(redis_url: str, sql_url: str) -> None:
+    rename = f"ALTER TABLE {t.chapter_status.name} RENAME COLUMN %s TO %s"
+    async with ledger_kit.opened(sql_url) as ledger, nodes_on(redis_url) as make:
+        queue = make()
+        _, task_id = await ledger_kit.new_task(ledger, 1)
+        await ledger_kit.execute(ledger, sa.update(t.chapters).values(content=""))  # nothing to ask or draw
+        await ledger_kit.open_with(ledger, task_id, 1)
+        await opened(queue, task_id, 1)
+        (claim,) = (await take(queue, chapters=1)).claims
+        stores = SimpleNamespace(ledger=ledger, queue=queue, renewer=Renewer(queue), health=Health())
+        works = worker(cast("Any", stores))
+
+        await ledger_kit.execute(ledger, sa.text(rename % ("entities_extracted", "away")))
+        with pytest.raises(sa.exc.DBAPIError):
+            await works.run(claim, cast("Any", None))
+        assert (await take(queue, mine=(task_id,))).left == {(NEW, task_id): 1}
+
+        await ledger_kit.execute(ledger, sa.text(rename % ("away", "entities_extracted")))
+        assert await works.run(claim, cast("Any", None)) is Outcome.SKIPPED
+        assert (await take(queue, mine=(task_id,))).left == {(NEW, task_id): 0}
+        assert (await ledger.progress(task_id)).skipped == 1
