@@ -11,9 +11,10 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
@@ -24,7 +25,7 @@ from queue_kit import NEW, OLD, Maker, ids, items, nodes_on, opened, take, until
 from kgnb.errors import ServiceDown, ServiceRefused
 from kgnb.model import Progress
 from kgnb.store.claim import Ask, Backoff, Claim
-from kgnb.store.link import mapped
+from kgnb.store.link import Command, mapped
 from kgnb.store.presence import Presence, WorkerState
 from kgnb.store.renew import Renewer
 
@@ -104,6 +105,36 @@ class TestRenewer:
             assert (renewer.lost(kept), renewer.holds(kept)) == (False, True)
         finally:
             renewer.stop()
+
+    async def test_a_stale_token_renews_nothing(self, make: Maker) -> None:
+        queue, other, told = make(), make("b"), list[Claim]()
+        await opened(other, 1, 1)
+        (stale,) = (await take(queue, chapters=1)).claims
+        await other.forget_node("a", [NEW])
+        (taken,) = (await take(other, chapters=1)).claims
+        renewer = Renewer(queue, on_lost=told.append)
+        with closing(renewer._client):
+            renewer.hold(stale)
+            assert renewer._renew()
+        assert told == [stale]
+        assert (renewer.lost(stale), renewer.holds(stale)) == (True, False)
+        assert await other.ack([taken]) == [True]
+
+    async def test_a_renewed_lease_is_counted_from_before_it_was_asked_for(self, make: Maker) -> None:
+        class Noting(Renewer):
+            asked_by = 0.0
+
+            def _send(self, commands: list[Command]) -> list[Any]:
+                self.asked_by = time.monotonic()
+                return super()._send(commands)
+
+        queue = make(lease=30.0)
+        claim = await opened(queue, 1, 1)
+        renewer = Noting(queue)
+        with closing(renewer._client):
+            renewer.hold(claim)
+            assert renewer._renew()
+        assert claim.at + 30.0 < renewer.holds_until(claim) <= renewer.asked_by + 30.0
 
     async def test_no_chapter_is_held_for_longer_than_the_limit(self, make: Maker) -> None:
         queue, other = make(lease=0.6, hold=1.0), make("b")
