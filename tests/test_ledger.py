@@ -385,6 +385,16 @@ class TestChapters:
         assert await ledger.claim_chapters([(task_id, first, 21)]) == {}
         assert (await ledger.progress(task_id)).failed == 1
 
+    async def test_an_end_from_the_dead_list_shuts_out_whoever_claimed_before(self, ledger: Ledger) -> None:
+        _, task_id = await new_task(ledger)
+        key = (task_id, (await open_with(ledger, task_id, 10)).chapters[0])
+        work = (await ledger.claim_chapters([(*key, 11)]))[key]
+        end = ChapterEnd(*key, 12, ChapterStatus.FAILED, error="x")
+        assert await ledger.end_chapters([end]) == [True]
+        assert await ledger.save_rows([row_of(work, task_id, 11)]) == [False]
+        assert await ledger.still_claimed([(*key, 11)]) == set()
+        assert await ledger.end_chapters([end]) == [True]  # said again
+
     async def test_a_batch_mixes_tasks_and_fates(self, ledger: Ledger) -> None:
         _, one = await new_task(ledger, 3, "甲")
         _, two = await new_task(ledger, 3, "乙")
