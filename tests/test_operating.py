@@ -329,6 +329,41 @@ class TestRetrying:
         assert {c.chapter_id for c in await chapters(app, 9)} == third | {claims[0].chapter_id}
         assert not (await take(app.queue, NEW, mine=(task_id,))).buried
 
+    async def test_an_end_that_is_told_late_ends_nothing_though_no_ledger_knew_the_claim(
+        self, app: App
+    ) -> None:
+        task_id = await new_task(app, 1)
+        await hold(app)
+        (claim,) = (await take(app.queue, NEW, chapters=1)).claims
+        await bury(app, claim, told=False)
+        assert (await operating.retry_task(app, task_id)).chapters == 1
+        assert not await mark(app, claim, ChapterStatus.FAILED)
+        assert await states(app, task_id) == {"pending": 1}
+
+    async def test_what_was_claimed_anew_meanwhile_is_left_to_its_holder(self, app: App) -> None:
+        task_id, stale, newer = await self.claimed_anew(app)
+        found = await app.ledger.retry_task(task_id, {stale.chapter_id: stale.token})
+        assert (found.outcome, found.chapters) == ("refused", 0)
+        assert await states(app, task_id) == {"running": 1}
+        assert await mark(app, newer, ChapterStatus.COMPLETED)
+
+    async def test_an_older_dead_entry_lowers_no_token(self, app: App) -> None:
+        task_id, stale, newer = await self.claimed_anew(app)
+        await bury(app, newer)
+        found = await app.ledger.retry_task(task_id, {stale.chapter_id: stale.token})
+        assert (found.outcome, found.chapters) == ("done", 1)
+        assert await app.ledger.claim_chapters([(task_id, stale.chapter_id, stale.token)]) == {}
+
+    async def claimed_anew(self, app: App) -> tuple[int, Claim, Claim]:
+        """A task whose one chapter died untold, was listed again and claimed again; both claims."""
+        task_id = await new_task(app, 1)
+        held = await hold(app)
+        (stale,) = await chapters(app, 1)
+        await bury(app, stale, told=False)
+        assert await app.queue.opened(held, [stale.chapter_id], retry=True)
+        (newer,) = await chapters(app, 1)
+        return task_id, stale, newer
+
     async def test_nothing_to_retry(self, app: App) -> None:
         done, waiting = await failed_task(app, dead=0), await new_task(app, 2)
         with refused("operate.nothing_to_retry"):
