@@ -188,6 +188,24 @@ class TestLeases:
         poll = await take(make("b"), mine=(1,))
         assert [(b.task_id, b.chapter_id) for b in poll.buried] == [(1, 1)]
 
+    @pytest.mark.parametrize(
+        ("deliveries", "counted", "fate"), [(9, True, "delayed"), (10, False, "delayed"), (10, True, "dead")]
+    )
+    async def test_the_tenth_delivery_that_counts_is_the_last_also_when_handed_back(
+        self, make: Maker, deliveries: int, counted: bool, fate: str
+    ) -> None:
+        queue = make()
+        await opened(queue, 1, 1)
+        for number in range(1, deliveries + 1):
+            # from the fifth on, one poll finds it and the next one takes it
+            (claim,) = [c for _ in range(2) for c in (await take(queue, chapters=1, idle=True)).claims]
+            assert claim.deliveries == number
+            if number < deliveries:
+                assert await queue.release([claim], counted=True) == [True]
+        assert await queue.release([claim], counted=counted, delay=60.0) == [True]
+        state = (await take(queue)).state[NEW]
+        assert (state.chapters, state.delayed, state.dead) == (0, fate == "delayed", fate == "dead")
+
     async def test_ten_deliveries_bury_an_unopened_item(self, make: Maker) -> None:
         queue = make()
         await queue.push(NEW, 1, "openai", extra={"note": []})
