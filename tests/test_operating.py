@@ -15,11 +15,13 @@ import redis as plain_redis
 import sqlalchemy as sa
 from conftest import new_database, outside
 from ledger_kit import execute, finish_chapter, make_book, numbered, scalar, set_task, task_row
+from pydantic import SecretStr
 from queue_kit import ids, items, take
 from redis.connection import parse_url
 
 from kgnb import operating
 from kgnb.app import App, open_app
+from kgnb.chapter import Stores
 from kgnb.errors import InputError
 from kgnb.gate import Gate
 from kgnb.llm.limits import Breaker
@@ -28,6 +30,9 @@ from kgnb.settings import Settings
 from kgnb.store import tables as t
 from kgnb.store.claim import Claim
 from kgnb.store.ledger import ChapterEnd
+from kgnb.store.places import GraphPlace
+from kgnb.store.renew import Renewer
+from kgnb.task import TaskKeeper
 from kgnb.texts import use_language
 
 NEW, OLD = "kg:task:queue:deepseek", "kg:ai_queue:deepseek"
@@ -95,6 +100,24 @@ async def hold(app: App) -> Claim:
     (claim,) = (await take(app.queue, NEW, tasks=1)).claims
     await reopen(app, claim)
     return claim
+
+
+@contextmanager
+def keeping(app: App) -> Iterator[TaskKeeper]:
+    """What keeps tasks open on a node that reaches no graph."""
+    place, renewer = GraphPlace("", "", SecretStr("")), Renewer(app.queue)
+    renewer.start()
+    stores: Any = (app.ledger, app.queue, None, renewer, app.health, app.sql_place, place)
+    told: dict[str, Any] = {"on_closed": lambda *_: None, "on_stuck": lambda *_: None}
+    yield TaskKeeper(Stores(*stores), app.providers, app.pool, **told)
+    renewer.stop()
+
+
+async def stepped(keeper: TaskKeeper, task_id: int) -> None:
+    """Waits for what the keeper is doing about the task."""
+    held = keeper.held.get(task_id)
+    if held is not None and held.step is not None:
+        await held.step
 
 
 async def reopen(app: App, claim: Claim) -> list[int]:
@@ -190,6 +213,27 @@ class TestPausing:
         await operating.resume_task(app, task_id)  # before that node has let go
         (again,) = (await take(app.queue, NEW, mine=(task_id,))).refreshed
         assert len(await reopen(app, again)) == 3
+
+    async def test_its_keeper_starts_it_again_only_where_it_was_asked_for_anew(self, app: App) -> None:
+        task_id = await new_task(app)
+        task = await app.ledger.task(task_id)
+        assert task is not None
+        await app.ledger.freeze_names(task_id, task.novel_id, ())
+        (claim,) = (await take(app.queue, NEW, tasks=1)).claims
+        with keeping(app) as keeper:
+            await keeper.take(claim)
+            await stepped(keeper, task_id)
+            await execute(app.ledger, set_task(task_id, status="paused"))
+            await app.queue.push(NEW, task_id, "deepseek")
+            (fresh,) = (await take(app.queue, NEW, mine=(task_id,))).refreshed
+            keeper.again(fresh)
+            await stepped(keeper, task_id)
+            assert (await status(app, task_id), list(keeper.held)) == ("running", [task_id])
+            await execute(app.ledger, set_task(task_id, status="paused"))
+            assert await keeper.watch([task_id]) == {task_id}
+            await stepped(keeper, task_id)
+            assert (await status(app, task_id), list(keeper.held)) == ("paused", [])
+        assert await items(app.queue, NEW) == []
 
     async def test_one_that_is_just_being_opened(self, app: App) -> None:
         task_id = await new_task(app)
