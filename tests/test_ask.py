@@ -1,24 +1,28 @@
-"""What a chapter's answer says of how its replies came about."""
+"""What a chapter's answer says of how its replies came about, and when nothing is asked any more."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from gate_kit import asking
 from pydantic import SecretStr
 
 from kgnb.ask import Asker, TaskInfo
-from kgnb.errors import ReplyRefused, ReplyTruncated
+from kgnb.errors import LeaseLost, ReplyRefused, ReplyTruncated, ServiceDown
 from kgnb.health import Health
 from kgnb.llm.cache import ReplyCache
 from kgnb.llm.client import Completion
 from kgnb.model import Flag, Novel, Provider, Task, TaskConfig, TaskStatus, Usage
+from kgnb.store.renew import Lease
 from kgnb.store.sql import Sql
 
 Model = Callable[[str], str]
@@ -76,8 +80,8 @@ INFO = TaskInfo(
 )
 
 
-def asker(sql: Sql, gate: Gate) -> Asker:
-    parts = cast("Any", (ReplyCache(sql), Providers(), gate, None, Health()))
+def asker(sql: Sql, gate: Any, providers: object = None, health: Health | None = None) -> Asker:
+    parts = cast("Any", (ReplyCache(sql), providers or Providers(), gate, None, health or Health()))
     return Asker(*parts, chunk_chars=200, meter=lambda *_: None)
 
 
@@ -143,3 +147,58 @@ async def test_quotes_and_names_are_looked_up_in_the_whole_chapter(sql: Sql) -> 
     assert answer.extraction.absent == ["哈利·波特"]
     assert [r.unverified for r in answer.extraction.relations] == [False, True]
     assert answer.flags == {Flag.UNVERIFIED}
+
+
+# --- leases
+
+
+LOST = Lease(lambda: False, lambda: True)
+
+
+@pytest.mark.parametrize("model", [told, lambda _: "no JSON"], ids=["next part", "same part again"])
+async def test_nothing_more_is_asked_once_the_lease_is_lost(sql: Sql, model: Model) -> None:
+    gate = Gate(model)
+    with pytest.raises(LeaseLost):
+        await asker(sql, gate).ask(TEXT, INFO, Lease(lambda: not gate.asked, lambda: bool(gate.asked)))
+    assert gate.asked == 1
+
+
+async def test_nothing_is_asked_while_nobody_knows_whether_the_lease_lives(
+    sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kgnb.ask.OUTAGE_LOOK_SECONDS", 0)
+    gate, asked = Gate(told), []
+
+    def lives() -> bool:
+        asked.append(gate.asked)
+        return len(asked) > 3
+
+    answer = await asker(sql, gate).ask(TEXT, INFO, Lease(lives, lambda: False))
+    assert asked[:4] == [0] * 4
+    assert answer.flags == frozenset()
+
+
+async def test_a_lease_that_is_lost_in_an_outage_of_redis_ends_the_wait_to_ask(sql: Sql) -> None:
+    gate, health = Gate(told), Health()
+    health.failed(ServiceDown("queue.down", service="redis", where="there"))
+    with pytest.raises(LeaseLost):
+        await asker(sql, gate, health=health).ask(TEXT, INFO, Lease(lambda: True, lambda: True))
+    assert gate.asked == 0
+
+
+async def test_a_lease_that_is_lost_in_an_outage_of_sql_ends_the_look_into_the_cache() -> None:
+    gate, nowhere = Gate(told), Sql(SecretStr("mysql://u:p@127.0.0.1:9/x"))
+    async with asyncio.timeout(20):
+        with pytest.raises(LeaseLost):
+            await asker(nowhere, gate).ask(TEXT, INFO, LOST)
+    await nowhere.close()
+    assert gate.asked == 0
+
+
+async def test_a_lease_that_is_lost_while_a_limit_is_out_of_reach_ends_the_wait_for_a_place(sql: Sql) -> None:
+    async with asking("redis://127.0.0.1:9/0", rpm="60") as node:
+        providers = SimpleNamespace(find=lambda _: None, client=lambda _: node.client)
+        lease = Lease(lambda: True, lambda: node.health.is_down("redis"))
+        async with asyncio.timeout(20):
+            with pytest.raises(LeaseLost):
+                await asker(sql, node.gate, providers, node.health).ask(TEXT, INFO, lease)
