@@ -1,12 +1,20 @@
-"""What a node shows of its slots."""
+"""What a node shows of its slots, and what it tells of its tasks' progress."""
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+from ledger_kit import new_task, opened
+from queue_kit import nodes_on
+
+from kgnb.errors import ServiceDown
 from kgnb.model import Provider
 from kgnb.slots import Slots
+from kgnb.store import presence as real
 from kgnb.store.presence import WorkerState
 from kgnb.store.queue import Claim
 from kgnb.upkeep import Upkeep
@@ -45,3 +53,43 @@ async def test_a_slot_shows_since_when_it_works_on_its_task() -> None:
         ([WorkerState(1, "a", 7, 10.0), idle], True),
         ([WorkerState(1, "a", 8, 30.0), idle], False),
     ]
+
+
+class CutOff(real.Presence):
+    """Publishes nothing while Redis is away."""
+
+    away = True
+
+    async def publish(self, *what: Any) -> None:
+        if self.away:
+            raise ServiceDown("queue.down", service="redis", where="there")
+        await super().publish(*what)
+
+
+async def test_the_last_progress_is_told_after_the_outage_that_kept_it_back(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with nodes_on(redis_url) as make, opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
+        queue = make()
+        tasks = [(await new_task(ledger, salt=salt))[1] for salt in "ab"]
+        presence, node = (
+            CutOff(queue),
+            SimpleNamespace(
+                moved=set(tasks),
+                stores=SimpleNamespace(ledger=ledger),
+                settings=SimpleNamespace(progress_channel="kg:progress"),
+                keeper=SimpleNamespace(),
+            ),
+        )
+        upkeep = Upkeep(*cast("Any", (node, presence, None, [])))
+        async with queue.redis.pubsub(ignore_subscribe_messages=True) as heard:
+            await heard.subscribe("kg:progress")
+            await heard.get_message(timeout=2)
+            for _ in range(2):
+                with pytest.raises(ServiceDown):
+                    await upkeep.progress()
+            presence.away = False
+            await upkeep.progress()
+            messages = [await heard.get_message(timeout=2) for _ in tasks]
+    assert [json.loads(message["data"])["task_id"] for message in messages if message] == tasks
+    assert node.moved == set()
