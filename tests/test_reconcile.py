@@ -7,12 +7,19 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import redis
+from ledger_kit import QUEUE, new_task, open_with
+from queue_kit import take
 from run_help import Llm, Place, Running, llm, novel
 
+from kgnb.app import open_app
 from kgnb.embedded import open_embedded
+from kgnb.reconcile import Reconciler
+from kgnb.settings import Settings
 
 SOON = {"KG_WORKER_GUARD_INTERVAL": "0.5", "KGNB_LEASE_SECONDS": "3"}
 
@@ -155,3 +162,23 @@ def test_what_no_queue_remembers_goes_to_the_default_provider(place: Place, tmp_
             worker.until(lambda: states(place)[0][1] == "completed", 60)
             assert finished(worker) == 0
     assert [row[1:3] for row in states(place)] == [("completed", "Second")]
+
+
+async def test_a_lost_task_that_had_been_opened_comes_back_as_such(tmp_path: Path) -> None:
+    """As a new one it would start again what main has paused meanwhile."""
+    provider = {"openai_base_url": "http://127.0.0.1:9/v1", "openai_api_key": "k", "openai_model": "m"}
+    settings = Settings.load(data=tmp_path / "data", provider_name="DeepSeek", **provider)
+    async with open_app(settings, graph=False) as app:
+        _, waiting = await new_task(app.ledger, salt="a")
+        _, opened = await new_task(app.ledger, salt="b")
+        assert (await open_with(app.ledger, opened, 1)).outcome == "open"
+        node = SimpleNamespace(
+            stores=SimpleNamespace(ledger=app.ledger, queue=app.queue),
+            providers=app.providers,
+            settings=settings,
+            only_task=None,
+            wake=lambda: None,
+        )
+        await Reconciler(cast("Any", node), app.cache).turn()
+        claims = (await take(app.queue, QUEUE, tasks=2)).claims
+        assert {claim.task_id: claim.fresh for claim in claims} == {waiting: True, opened: False}
