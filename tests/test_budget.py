@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +20,7 @@ from kgnb.llm.client import Completion
 from kgnb.llm.dryrun import DryRun, Faults
 from kgnb.model import Provider, Usage
 from kgnb.settings import Settings, prices
+from kgnb.store import sql as sql_module
 from kgnb.store.ledger import Ledger
 from kgnb.store.spending import Spent
 
@@ -137,19 +140,49 @@ async def test_what_is_spent_is_summed_by_model_and_day(ledger: Ledger) -> None:
     assert len(await ledger.spending(day + timedelta(days=1))) == 1
 
 
-async def test_what_could_not_be_written_is_written_later(tmp_path: Path) -> None:
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Another writer holds the database."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+async def test_what_could_not_be_written_counts_and_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kgnb.store.sql.AGAIN_SECONDS", 0.5)
+    monkeypatch.setitem(sql_module._SQLITE_ARGUMENTS, "timeout", 0.2)
+    async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
+        purse = Purse(ledger, Budget(tokens={"": 15}))
+        purse.spent(PROVIDER, "chat", Usage(1, 9, 5))
+        with locked(tmp_path / "kgnb.db"):
+            for _ in range(2):
+                with pytest.raises(ServiceDown):
+                    await purse.flush()
+        assert purse.is_stale(PROVIDER)  # what others spent isn't known yet
+        purse.check(PROVIDER, "chat")
+        purse.spent(PROVIDER, "chat", Usage(1, 1, 1))
+        with pytest.raises(BudgetReached):
+            purse.check(PROVIDER, "chat")
+        await purse.flush()
+        await purse.flush()
+        (row,) = await ledger.spending(NOON.date() - timedelta(days=9_999))
+        assert row.usage == Usage(2, 10, 6)
+
+
+async def test_what_is_spent_during_a_write_is_written_by_the_next(tmp_path: Path) -> None:
     async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
         purse = Purse(ledger, Budget())
         purse.spent(PROVIDER, "chat", Usage(1, 10, 5))
-        hidden = tmp_path / "kgnb.db"
-        import sqlite3
-
-        with contextlib.closing(sqlite3.connect(hidden, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
-            with pytest.raises(ServiceDown):
-                await purse.flush()
-            other.execute("ROLLBACK")
-        purse.spent(PROVIDER, "chat", Usage(1, 1, 1))
+        with locked(tmp_path / "kgnb.db"):
+            writing = asyncio.create_task(purse.flush())
+            await asyncio.sleep(0)  # it has begun, and waits for the other writer
+            purse.spent(PROVIDER, "chat", Usage(1, 1, 1))
+        await writing
+        (row,) = await ledger.spending(NOON.date() - timedelta(days=9_999))
+        assert row.usage == Usage(1, 10, 5)
         await purse.flush()
         (row,) = await ledger.spending(NOON.date() - timedelta(days=9_999))
         assert row.usage == Usage(2, 11, 6)
