@@ -14,7 +14,7 @@ from queue_kit import nodes_on
 from kgnb.errors import ServiceDown
 from kgnb.model import Provider
 from kgnb.slots import Slots
-from kgnb.store import presence as real
+from kgnb.store.presence import Presence as RealPresence
 from kgnb.store.presence import WorkerState
 from kgnb.store.queue import Claim
 from kgnb.upkeep import Upkeep
@@ -55,7 +55,7 @@ async def test_a_slot_shows_since_when_it_works_on_its_task() -> None:
     ]
 
 
-class CutOff(real.Presence):
+class CutOff(RealPresence):
     """Publishes nothing while Redis is away."""
 
     away = True
@@ -72,14 +72,12 @@ async def test_the_last_progress_is_told_after_the_outage_that_kept_it_back(
     async with nodes_on(redis_url) as make, opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
         queue = make()
         tasks = [(await new_task(ledger, salt=salt))[1] for salt in "ab"]
-        presence, node = (
-            CutOff(queue),
-            SimpleNamespace(
-                moved=set(tasks),
-                stores=SimpleNamespace(ledger=ledger),
-                settings=SimpleNamespace(progress_channel="kg:progress"),
-                keeper=SimpleNamespace(),
-            ),
+        presence = CutOff(queue)
+        node = SimpleNamespace(
+            moved=set(tasks),
+            stores=SimpleNamespace(ledger=ledger),
+            settings=SimpleNamespace(progress_channel="kg:progress"),
+            keeper=SimpleNamespace(),
         )
         upkeep = Upkeep(*cast("Any", (node, presence, None, [])))
         async with queue.redis.pubsub(ignore_subscribe_messages=True) as heard:
