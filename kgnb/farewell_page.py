@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
-from kgnb.texts import TEXTS, language, say
+from kgnb.texts import known, language, say
 
 Facts = Mapping[str, Any]
 
@@ -94,7 +94,7 @@ def _here(local: Facts) -> str:
 
 def _outcome(name: str) -> str:
     key = f"farewell.outcome_{name}"
-    return say(key) if key in TEXTS else name
+    return say(key) if known(key) else name
 
 
 def _table(heads: Iterable[tuple[str, bool]], rows: Iterable[Iterable[tuple[str, bool]]]) -> str:
@@ -141,7 +141,7 @@ def _task_row(task: Facts) -> list[tuple[str, bool]]:
 
 def _status(status: str) -> str:
     key = f"word.{status}"
-    return say(key) if key in TEXTS else status
+    return say(key) if known(key) else status
 
 
 def _dead(facts: Facts) -> str:

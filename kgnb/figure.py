@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from kgnb import cast, layout
 from kgnb.cast import Cast, Person, Tie
 from kgnb.model import Graph
-from kgnb.texts import TEXTS, Language
+from kgnb.texts import Language, table
 
 EDGE_COLOURS = {
     "family": "#c98a1b",
@@ -111,4 +111,4 @@ def printable(text: object) -> str:
 
 def word(key: str, lang: Language, **facts: object) -> str:
     """A text of the picture in the picture's own language, whatever the program's is."""
-    return TEXTS[key][0 if lang == "zh" else 1].format(**facts)
+    return table(lang)[key].format(**facts)

@@ -23,7 +23,7 @@ from kgnb import figure as figures
 from kgnb.cast import Tie
 from kgnb.figure import EDGE_COLOURS, Figure, printable, word
 from kgnb.model import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS, Graph, NodeKey
-from kgnb.texts import TEXTS, Language
+from kgnb.texts import Language, table
 
 __all__ = ["display", "html", "png", "svg"]
 
@@ -135,7 +135,7 @@ def _page_data(graph: Graph, shown: Figure, lang: Language) -> dict[str, Any]:
     names = {k: word(f"relation.{k}", lang) if k in CHARACTER_RELATIONS else k for k in sorted(kinds)}
     around = _surroundings(graph, {spot.person.node.ref for spot in shown.spots})
     return {
-        "words": {w: TEXTS[f"picture.{w}"][0 if lang == "zh" else 1] for w in _PAGE_WORDS},
+        "words": {w: table(lang)[f"picture.{w}"] for w in _PAGE_WORDS},
         "kinds": names,
         "symmetric": sorted(SYMMETRIC_RELATIONS & kinds),
         "groups": [

@@ -126,7 +126,6 @@ import os, sys
 from pathlib import Path
 from kgnb.embedded import client
 from kgnb.errors import InputError
-from kgnb.texts import TEXTS
 os.getuid() or os.setuid(65534)  # root may write everywhere: become nobody
 for name in ("", "below"):
     try:

@@ -1,16 +1,14 @@
-"""Imports go down only, and every text that code asks for is in the table."""
+"""Imports go down only, and only two modules read the environment."""
 
 from __future__ import annotations
 
 import ast
-import string
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import kgnb
-from kgnb.texts import TEXTS
 
 PACKAGE = Path(kgnb.__file__).parent
 FLOORS = {
@@ -158,31 +156,3 @@ def test_only_settings_and_where_read_the_environment() -> None:
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}
     }
     assert readers <= ENVIRONMENT_READERS
-
-
-def asked_keys() -> Iterator[tuple[str, str]]:
-    for path in modules():
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
-                name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-                value = node.args[0].value
-                if isinstance(value, str) and (name == "say" or name in errors()):
-                    yield value, str(path)
-
-
-def errors() -> set[str]:
-    from kgnb import errors
-
-    return {n for n, v in vars(errors).items() if isinstance(v, type) and issubclass(v, errors.KgnbError)}
-
-
-def test_every_text_asked_for_exists() -> None:
-    missing = [(key, path) for key, path in asked_keys() if key not in TEXTS]
-    assert not missing
-
-
-@pytest.mark.parametrize("key", sorted(TEXTS))
-def test_both_languages_name_the_same_facts(key: str) -> None:
-    zh, en = TEXTS[key]
-    facts = [{name for _, name, _, _ in string.Formatter().parse(text) if name} for text in (zh, en)]
-    assert facts[0] == facts[1]

@@ -21,7 +21,7 @@ import pytest
 
 from kgnb import cast, figure, layout, picture
 from kgnb.model import CHARACTER_RELATIONS, Graph, GraphEdge, GraphNode
-from kgnb.texts import TEXTS
+from kgnb.texts import known
 
 EVIL = (
     "</script><script>window.pwned=1</script>",
@@ -135,8 +135,8 @@ def test_every_relation_type_has_a_group_and_a_word() -> None:
     grouped = [kind for kinds in cast.GROUPS.values() for kind in kinds]
     assert sorted(grouped) == sorted(CHARACTER_RELATIONS)
     assert set(figure.EDGE_COLOURS) == set(cast.GROUPS)
-    assert all(f"relation.{kind}" in TEXTS for kind in CHARACTER_RELATIONS)
-    assert all(f"picture.{group}" in TEXTS for group in cast.GROUPS)
+    assert all(known(f"relation.{kind}") for kind in CHARACTER_RELATIONS)
+    assert all(known(f"picture.{group}") for group in cast.GROUPS)
     assert cast.group_of("MADE_UP") == "other"
 
 

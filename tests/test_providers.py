@@ -28,7 +28,7 @@ from kgnb.providers import Providers
 from kgnb.settings import Settings
 from kgnb.store import tables as t
 from kgnb.store.ledger import Ledger
-from kgnb.texts import TEXTS
+from kgnb.texts import Language, table
 
 URL = "http://127.0.0.1:9/v1"
 OTHER_KEY = "sk-canary-other-77"
@@ -121,11 +121,11 @@ def test_keys_are_kept_where_there_is_no_fcntl(tmp_path: Path) -> None:
     assert (ran.stdout, ran.stderr) == ("k\n", "")
 
 
-@pytest.mark.parametrize("language", [0, 1])
-def test_what_pauses_a_provider_names_the_command_that_lifts_it(language: int) -> None:
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_what_pauses_a_provider_names_the_command_that_lifts_it(language: Language) -> None:
     for key in ("provider.auth", "provider.quota", "provider.no_price", "provider.budget_money"):
-        assert "kgnb resume {provider}" in TEXTS[key][language]
-    assert "kgnb dead retry" in TEXTS["queue.dead_deliveries"][language]
+        assert "kgnb resume {provider}" in table(language)[key]
+    assert "kgnb dead retry" in table(language)["queue.dead_deliveries"]
 
 
 # --- following the table

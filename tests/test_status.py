@@ -37,7 +37,7 @@ from kgnb.overview import cost
 from kgnb.store.figures import figures
 from kgnb.store.presence import Presence, WorkerState
 from kgnb.store.queue import Ask, Queue
-from kgnb.texts import TEXTS, say, use_language
+from kgnb.texts import known, say, use_language
 
 SLOTS = 3
 NAMES = ["机器甲", "machine-b"]
@@ -486,7 +486,7 @@ class TestBoard:
     def test_every_status_has_a_word(self) -> None:
         from kgnb.model import TaskStatus
 
-        assert all(f"status.is_{status}" in TEXTS for status in TaskStatus)
+        assert all(known(f"status.is_{status}") for status in TaskStatus)
 
     @pytest.mark.parametrize(
         ("seconds", "text"),

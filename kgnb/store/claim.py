@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from kgnb.texts import TEXTS, say
+from kgnb.texts import known, say
 
 Kind = Literal["task", "chapter"]
 
@@ -120,7 +120,7 @@ class QueueState:
 
 
 def _reason(text: str) -> str:
-    return say(text) if text in TEXTS else text
+    return say(text) if known(text) else text
 
 
 @dataclass(frozen=True)

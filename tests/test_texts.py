@@ -1,0 +1,200 @@
+"""Both files of texts say the same; code asks for no text that is missing, and for each that is there."""
+
+from __future__ import annotations
+
+import ast
+import re
+import string
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+import kgnb
+from kgnb import errors
+from kgnb.texts import Language, known, say, table, use_language
+
+PACKAGE = Path(kgnb.__file__).parent
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+AREAS = {key.partition(".")[0] for key in table("zh")}
+ERRORS = {n for n, v in vars(errors).items() if isinstance(v, type) and issubclass(v, errors.KgnbError)}
+
+HOLE = "\0"
+"""Stands in a composed string for what is known only when the program runs."""
+
+
+# --- the files
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_text_is_a_string_with_something_in_it(language: Language) -> None:
+    assert all(isinstance(text, str) and text.strip() for text in table(language).values())
+
+
+def test_both_languages_have_the_same_keys_in_the_same_order() -> None:
+    assert list(table("zh")) == list(table("en"))
+
+
+def facts(text: str) -> set[str]:
+    """The names in a text's braces. Raises ValueError for braces that str.format would refuse or misread."""
+    found = set()
+    for _, name, spec, conversion in string.Formatter().parse(text):
+        if name is not None:
+            if not name.isidentifier() or spec or conversion not in (None, "r"):
+                raise ValueError(f"{{{name}}} in {text!r}")
+            found.add(name)
+    return found
+
+
+@pytest.mark.parametrize("key", table("zh"))
+def test_both_languages_name_the_same_facts(key: str) -> None:
+    assert facts(table("zh")[key]) == facts(table("en")[key])
+
+
+@pytest.mark.parametrize(
+    "text", ["{name", "name}", "{}", "{0}", "{na me}", "{name.real}", "{name:.1f}", "{name!s}", "{name!}"]
+)
+def test_malformed_braces_are_noticed(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        facts(text)
+
+
+# --- the loader
+
+
+def test_each_language_is_read_from_its_own_file() -> None:
+    use_language("zh")
+    assert say("word.created") == "等待中"
+    assert say("node.task_closed", task=7, status="failed", seconds=1).count("失败") == 1
+    use_language("en")
+    assert say("word.created") == "waiting"
+    assert (known("word.created"), known("word"), known("created")) == (True, False, False)
+
+
+def test_only_the_language_in_use_is_read() -> None:
+    code = (
+        "import kgnb, sys; assert 'tomllib' not in sys.modules\n"
+        "from kgnb import texts; print(texts.table.cache_info().currsize)\n"
+        "texts.use_language('en'); texts.say('word.created'); print(texts.table.cache_info().currsize)\n"
+        "texts.table('en'); print(texts.table.cache_info().currsize)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["0", "1", "1"]
+
+
+# --- what code asks for
+
+
+@cache
+def trees() -> dict[str, ast.Module]:
+    files = sorted(PACKAGE.rglob("*.py"))
+    return {str(p.relative_to(PACKAGE)): ast.parse(p.read_text("utf-8")) for p in files}
+
+
+def nodes() -> Iterator[tuple[str, ast.AST]]:
+    return ((path, node) for path, tree in trees().items() for node in ast.walk(tree))
+
+
+def shapes(node: ast.expr) -> set[str]:
+    """What a string expression may be, with HOLE for each part that isn't written in it."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return {text}
+        case ast.FormattedValue(value=value):
+            return shapes(value)
+        case ast.IfExp(body=one, orelse=other):
+            return shapes(one) | shapes(other)
+        case ast.JoinedStr(values=parts):
+            return {"".join(found) for found in product(*map(shapes, parts))}
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return {a + b for a, b in product(shapes(left), shapes(right))}
+    return {HOLE}
+
+
+def filled(shape: str, text: str) -> tuple[str, ...] | None:
+    """What stands in the holes of ``shape`` where it is ``text``."""
+    found = re.fullmatch(re.escape(shape).replace(HOLE, "(.+)"), text)
+    return found and found.groups()
+
+
+@cache
+def constants() -> dict[str, str]:
+    """Each string in the package's code, Lua's included, and where one of it is."""
+    found = {}
+    for path, node in nodes():
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found[node.value] = path
+    for file in PACKAGE.rglob("*.lua"):
+        found |= dict.fromkeys(re.findall(r"'([\w.]+)'", file.read_text("utf-8")), file.name)
+    return found
+
+
+@cache
+def words() -> set[str]:
+    """What a hole may be filled with: strings of the package, and names of its classes and their fields."""
+    found = {text.lstrip(">").replace("-", "_") for text in constants()}
+    for _, node in nodes():
+        if isinstance(node, ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            found.add(node.target.id)
+    return {word.lower() for word in found}
+
+
+@cache
+def composed() -> set[str]:
+    """Shapes of the package's composed strings that could be keys or ends of keys."""
+    found = {
+        shape
+        for _, node in nodes()
+        if isinstance(node, ast.JoinedStr | ast.BinOp)
+        for shape in shapes(node)
+        if HOLE in shape
+    }
+    return {s for s in found if re.fullmatch(r"[\w.]*[A-Za-z][\w.]*", s.replace(HOLE, ""))}
+
+
+def sayable(text: str) -> bool:
+    """Whether ``text`` is written in the code, or composed of what is."""
+    return text.lower() in words() or any(
+        all(map(sayable, parts)) for shape in composed() if (parts := filled(shape, text))
+    )
+
+
+def asked() -> Iterator[tuple[str, str]]:
+    """The shapes that are handed to ``say`` or to an error, and where."""
+    for path, node in nodes():
+        if isinstance(node, ast.Call) and node.args and not isinstance(node.args[0], ast.Starred):
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            if name == "say" or name in ERRORS:
+                yield from ((shape, path) for shape in shapes(node.args[0]))
+
+
+def test_every_text_asked_for_exists() -> None:
+    keys = table("zh")
+    missing = [
+        (shape, path) for shape, path in asked() if not any(filled(shape, key) is not None for key in keys)
+    ]
+    assert not missing
+
+
+def test_what_looks_like_a_key_is_one() -> None:
+    """Keys that go through a variable or a dict before they are asked for."""
+    ends = {"com", "css", "html", "js", "json", "log", "txt"}  # names of files and hosts
+    like = re.compile(rf"({'|'.join(AREAS)})\.([A-Za-z]\w*[A-Za-z])")
+    odd = {
+        (text, path)
+        for text, path in constants().items()
+        if (found := like.fullmatch(text)) and found[2] not in ends and text not in table("zh")
+    }
+    assert not odd
+
+
+def test_every_text_is_asked_for() -> None:
+    unused = [key for key in table("zh") if key not in constants() and not sayable(key)]
+    assert not unused
