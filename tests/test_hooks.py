@@ -82,13 +82,31 @@ def test_a_later_handler_that_chains_stays_and_nothing_goes_round(previous: list
     hooks, one = Hooks(), Listener()
     hooks.add(one)
     ours: Any = signal.getsignal(signal.SIGTERM)
-    theirs = signal.signal(signal.SIGTERM, lambda number, frame: ours(number, frame))
-    assert theirs == ours
+    theirs = lambda number, frame: ours(number, frame)  # noqa: E731
+    signal.signal(signal.SIGTERM, theirs)
     hooks.remove(one)
-    assert signal.getsignal(signal.SIGTERM) != ours  # theirs is on top: not ours to take away
+    assert signal.getsignal(signal.SIGTERM) is theirs  # it is on top: not ours to take away
     hooks.add(one)
+    assert signal.getsignal(signal.SIGTERM) is theirs
     signal.raise_signal(signal.SIGTERM)
     assert (one.heard, previous) == (["ends"], [signal.SIGTERM])
+
+
+def test_a_later_handler_stays_and_ours_goes_once_it_is_on_top_again(previous: list[int]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    hooks, one = Hooks(), Listener()
+    hooks.add(one)
+    ours, seen = signal.getsignal(signal.SIGTERM), list[int]()
+    theirs = lambda number, _: seen.append(number)  # noqa: E731
+    signal.signal(signal.SIGTERM, theirs)
+    hooks.remove(one)
+    hooks.tidy()
+    assert signal.getsignal(signal.SIGTERM) is theirs
+    signal.raise_signal(signal.SIGTERM)
+    assert (one.heard, previous, seen) == ([], [], [signal.SIGTERM])
+    signal.signal(signal.SIGTERM, ours)
+    hooks.tidy()
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_a_handler_that_was_replaced_by_none_is_put_back() -> None:
