@@ -167,6 +167,31 @@ def test_who_stands_nowhere_in_the_text_is_marked() -> None:
     assert found.absent == ["哈利·波特", "波特", "伏地魔", "赫敏"]
 
 
+@pytest.mark.parametrize(
+    ("characters", "absent"),
+    [
+        ([("波特", ["玄德"]), ("波特", [])], ["皇叔"]),  # one of its items has a word that stands there
+        ([("波特", []), ("波特", ["玄德"])], ["皇叔"]),
+        ([("刘备", ["玄德", "皇叔"])], []),
+        ([("刘备", ["玄德", "皇叔"]), ("波特", ["皇叔"])], ["波特"]),
+        ([("波特", ["皇叔"]), ("刘备", ["玄德", "皇叔"])], ["波特"]),
+        ([("波特", ["皇叔"])], ["波特", "皇叔"]),
+        ([("波特", ["老爷", "皇叔"])], ["波特", "皇叔", "老爷"]),
+    ],
+)
+def test_an_alias_stands_there_as_soon_as_one_of_its_people_does(
+    characters: list[tuple[str, list[str]]], absent: list[str]
+) -> None:
+    found = evidence.mark_absent(
+        extraction(
+            characters=[{"name": name, "aliases": aliases} for name, aliases in characters],
+            relations=[{"source": "皇叔", "target": "云长"}, {"source": "老爷", "target": "云长"}],
+        ),
+        Page("老爷看见玄德、云长、张飞。"),
+    )
+    assert found.absent == absent
+
+
 def test_names_are_looked_for_in_the_book_until_all_are_found() -> None:
     read = []
 
