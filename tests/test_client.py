@@ -468,6 +468,54 @@ async def test_the_key_is_in_no_error_log_or_repr(name: str, caplog: pytest.LogC
     assert CANARY[3:] not in everything
 
 
+OTHER_CANARY = "Canary7f3a91c2d4e58b60"
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 404])
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        (OTHER_CANARY, f"Bearer {OTHER_CANARY} is no key, nor is {OTHER_CANARY}"),
+        (OTHER_CANARY, "x" * 190 + OTHER_CANARY),  # a message is cut at 200 characters
+        (OTHER_CANARY, "x" * 790 + OTHER_CANARY),
+        (CANARY, f"{CANARY[:9]}*****{CANARY[-4:]} is no key"),
+        (CANARY, f"{CANARY[:-1]} is no key"),
+    ],
+    ids=["whole", "at the end", "far behind", "masked by half", "almost whole"],
+)
+@pytest.mark.parametrize("form", ["openai", "text in error", "top level", "code", "list", "plain"])
+async def test_a_key_that_an_endpoint_repeats_is_nowhere(
+    status: int, key: str, said: str, form: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    body = {
+        "openai": error("x", said, kind="y"),
+        "text in error": json.dumps({"error": said}),
+        "top level": json.dumps({"message": said, "code": 7}),
+        "code": error(said, "no", kind=said),
+        "list": json.dumps([{"error": {"message": said}}]),
+        "plain": said,
+    }[form]
+    async with Scripted((status, body, {"x-said": said})) as llm:
+        found = await failing(client(llm.url, tries=1, key=key))
+    seen = [
+        str(found),
+        repr(found),
+        str(vars(found)),
+        "".join(traceback.format_exception(found)),
+        caplog.text,
+    ]
+    for part in (key[3:7], key[-4:]):
+        assert part not in "\n".join(seen)
+
+
+async def test_what_an_endpoint_says_beside_the_key_is_told() -> None:
+    said = f"Model m is not for key {OTHER_CANARY}; sk-1f2e***9a0b may use it"
+    async with Scripted((404, error("x", said), {})) as llm:
+        found = await failing(client(llm.url, key=OTHER_CANARY), kind=RequestRejected)
+    assert "Model m is not for key ***; *** may use it" in str(found)
+
+
 @pytest.mark.parametrize(
     "url",
     [
