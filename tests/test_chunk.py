@@ -105,6 +105,57 @@ def test_a_sentence_is_kept_whole_even_far_from_the_ideal_place() -> None:
     assert second == "字" * 95 + "。"
 
 
+def zh(size: int, end: str = "。") -> str:
+    """A sentence of so many characters."""
+    return "字" * (size - len(end)) + end
+
+
+BORDERS: dict[str, tuple[str, int, list[str]]] = {
+    "just the limit is one chunk": ("zh", 10, ["甲。" + "字" * 8]),
+    "one over it is two": ("zh", 10, ["甲。", "字" * 9]),
+    "twice the limit is two": ("zh", 10, ["字" * 10, "字" * 10]),
+    "a comma is no reason for one chunk more": ("zh", 10, ["字字字字，字字字字字", "字" * 10]),
+    "a sentence end just at the limit": ("zh", 100, [zh(50, "。”") * 2] * 2),
+    "space after it may begin the next chunk": ("zh", 100, [zh(50) + zh(50), "\n" + zh(50) + zh(49)]),
+    "one chunk more for whole sentences, and even": ("zh", 100, [zh(66), zh(33) + zh(34), zh(67)]),
+    "a sentence of one character": ("zh", 100, ["。", zh(100)]),
+    "a closing quote over the limit": ("zh", 100, [zh(40), zh(61, "。”"), zh(59)]),
+    "space stays with the sentence before": ("zh", 12, ["字" * 6 + "。  ", "字" * 8 + "。"]),
+    "marks in a row stay together": ("zh", 12, ["字" * 9 + "……", "字" * 9 + "。"]),
+    "a paragraph's end that is hardly further": ("zh", 150, [zh(80, "。\n"), zh(10) + zh(110)]),
+    "a sentence's end where the paragraph's is far": ("zh", 150, [zh(70, "。\n") + zh(30), zh(100)]),
+    "a line's end before a comma": ("zh", 60, ["字" * 40 + "\n", "字" * 9 + "，" + "字" * 50]),
+    "English in a Chinese book": ("zh", 30, ["He left the town. ", "She stayed there."]),
+    "Chinese in an English book": ("en", 60, [zh(40), zh(45)]),
+    "a mark within an English sentence": ("en", 40, ["He came home. ", "“Why?”—so she asked and left."]),
+    "an abbreviation at a paragraph's end": ("en", 60, ["So said Sam Hall Jr.\n\n", "He" + " left" * 10]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BORDERS)
+def test_borders(name: str) -> None:
+    lang, limit, parts = BORDERS[name]
+    assert chunk.split("".join(parts), limit, lang) == parts
+
+
+@pytest.mark.parametrize("word", ["Mr.", "Mrs.", "Dr.", "St.", "J.", "Capt."])
+def test_an_abbreviation_near_the_middle_is_no_border(word: str) -> None:
+    parts = ["They sailed at dawn. ", f"Soon after that they met {word} Darcy in the town by the sea."]
+    assert chunk.split("".join(parts), 70, "en") == parts
+
+
+@pytest.mark.parametrize(
+    "halves",
+    [
+        (zh(3), zh(198)),
+        ("字" * 100, zh(100)),  # the only sentence end is the text's own
+        (zh(48, "。\n") + zh(12), zh(140)),  # a paragraph's end, but in the first quarter
+    ],
+)
+def test_a_half_is_never_empty_and_seldom_under_a_quarter(halves: tuple[str, str]) -> None:
+    assert chunk.halve("".join(halves), "zh") == halves
+
+
 def test_halve() -> None:
     text = "他们在城外相见，说了许多旧事。" * 20
     halves = chunk.halve(text, "zh")
