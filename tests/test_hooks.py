@@ -65,6 +65,15 @@ def test_the_handler_of_before_is_back_when_the_last_has_left(previous: list[int
     assert (one.heard, two.heard, previous) == ([], [], [signal.SIGTERM])
 
 
+def test_who_comes_after_the_last_has_left_is_told_as_well(previous: list[int]) -> None:
+    hooks, one, two = Hooks(), Listener(), Listener()
+    hooks.add(one)
+    hooks.remove(one)
+    hooks.add(two)
+    signal.raise_signal(signal.SIGTERM)
+    assert (one.heard, two.heard, previous) == ([], ["ends"], [signal.SIGTERM])
+
+
 def test_one_that_left_in_another_thread_is_tidied_up_on_the_main_thread(previous: list[int]) -> None:
     before = signal.getsignal(signal.SIGTERM)
     hooks, one = Hooks(), Listener()
