@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from cluster_help import cluster
 from run_help import llm, novel
 
-from kgnb.model import BEIJING
+from kgnb.core.model import BEIJING
 
 DONE = re.compile(r"chapter \d+: completed")
 

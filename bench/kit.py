@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from kgnb.settings import Settings
+from kgnb.core.settings import Settings
 from kgnb.store.places import GraphPlace
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -158,7 +158,7 @@ def tell(figures: dict[str, Any]) -> None:
 
 def run(work: Any) -> Any:
     """A coroutine's result, on the kind of loop that kgnb uses."""
-    from kgnb.loops import new_loop
+    from kgnb.core.event_loop import new_loop
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(work)

@@ -20,11 +20,11 @@ from pathlib import Path
 from books import chapters
 from kit import data_folder, run, tell
 
+from kgnb.core.model import Book, BookChapter, ChapterStatus, ExtractionRow, text_hash
+from kgnb.core.settings import Settings
 from kgnb.extract import reply
 from kgnb.llm import imitation
 from kgnb.llm.cache import CachedReply, ReplyCache, reply_key
-from kgnb.model import Book, BookChapter, ChapterStatus, ExtractionRow, text_hash
-from kgnb.settings import Settings
 from kgnb.store.ledger import ChapterEnd, Ledger
 from kgnb.store.places import SqlPlace
 

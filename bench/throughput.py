@@ -45,7 +45,7 @@ from kit import (
 )
 from proxy_help import Proxy
 
-from kgnb.settings import Settings
+from kgnb.core.settings import Settings
 
 
 def main() -> None:

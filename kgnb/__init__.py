@@ -13,7 +13,7 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from kgnb.book import story_path
-    from kgnb.errors import KgnbError
+    from kgnb.core.errors import KgnbError
     from kgnb.notebook import Node
     from kgnb.sync import BookGraph, allow_nested_loops, books, build, open  # noqa: F401 — public, see _HOME
     from kgnb.widgets.frame import panel
@@ -40,7 +40,7 @@ _HOME = {
     "Node": "kgnb.notebook",
     "panel": "kgnb.widgets.frame",
     "story_path": "kgnb.book",
-    "KgnbError": "kgnb.errors",
+    "KgnbError": "kgnb.core.errors",
 }
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
+from kgnb.core.model import NameEntry
 from kgnb.fold import fold
-from kgnb.model import NameEntry
 
 ENTITY_LABELS = ("Character", "Organization", "Location", "Thing")
 """Where several kinds claim a name, the first of these has it."""

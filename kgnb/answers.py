@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kgnb import cast, chart
+from kgnb.core.messages import say
+from kgnb.core.model import CHARACTER_RELATIONS, STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS, GraphEdge, NodeKey
+from kgnb.core.safe_text import one_line
 from kgnb.explore import Entity, Moment, Neighbour, Standing, Step
 from kgnb.figure import EDGE_COLOURS
-from kgnb.model import CHARACTER_RELATIONS, STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS, GraphEdge, NodeKey
-from kgnb.oneline import one_line
 from kgnb.pair import Turn
-from kgnb.texts import say
 
 SHOWN = 200
 """Rows of an answer that are shown; the answer itself holds all."""

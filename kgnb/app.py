@@ -14,19 +14,20 @@ from dataclasses import dataclass, field
 
 from kgnb.ask import Asker
 from kgnb.chapter import Stores
+from kgnb.core.errors import ServiceDown
+from kgnb.core.messages import say
+from kgnb.core.model import Usage
+from kgnb.core.process_pool import CpuPool
+from kgnb.core.settings import Settings, amounts, prices
 from kgnb.embedded import Embedded, open_embedded
-from kgnb.errors import ServiceDown
 from kgnb.gate import Gate
 from kgnb.health import Health
 from kgnb.llm.budget import Budget, Purse
 from kgnb.llm.cache import ReplyCache
 from kgnb.llm.rates import Rates
-from kgnb.model import Usage
 from kgnb.node import LEAVING_SECONDS, Happened, Node
-from kgnb.pool import CpuPool
 from kgnb.providers import Providers
 from kgnb.resume import bring
-from kgnb.settings import Settings, amounts, prices
 from kgnb.store.graph import GraphStore
 from kgnb.store.ledger import Ledger
 from kgnb.store.places import GraphPlace, SqlPlace
@@ -34,7 +35,6 @@ from kgnb.store.presence import Presence, new_identity
 from kgnb.store.queue import Queue
 from kgnb.store.renew import Renewer
 from kgnb.store.sql import Sql
-from kgnb.texts import say
 from kgnb.upkeep import Upkeep
 
 log = logging.getLogger(__name__)

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from kgnb.batch import Batcher
-from kgnb.errors import (
+from kgnb.core.batcher import Batcher
+from kgnb.core.errors import (
     LeaseLost,
     PromptTooLong,
     ProviderError,
@@ -22,6 +22,8 @@ from kgnb.errors import (
     ReplyTruncated,
     ReplyUnparsable,
 )
+from kgnb.core.model import Extraction, Flag, Lang, NameEntry, Novel, Provider, Task, TaskConfig, Usage
+from kgnb.core.process_pool import CpuPool
 from kgnb.extract import chunk, evidence, reply, rules
 from kgnb.extract.prompt import Prompt, Prompter
 from kgnb.extract.written import as_written
@@ -29,9 +31,7 @@ from kgnb.gate import Gate
 from kgnb.health import Health
 from kgnb.llm.cache import CachedReply, ReplyCache, reply_key
 from kgnb.llm.client import Completion
-from kgnb.model import Extraction, Flag, Lang, NameEntry, Novel, Provider, Task, TaskConfig, Usage
 from kgnb.naming import Decided
-from kgnb.pool import CpuPool
 from kgnb.providers import Providers
 from kgnb.settle import ChapterGraphs
 from kgnb.store.renew import UNLEASED, Lease

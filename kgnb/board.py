@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from kgnb.model import GAPS, Flag
-from kgnb.oneline import one_line
-from kgnb.texts import say
+from kgnb.core.messages import say
+from kgnb.core.model import GAPS, Flag
+from kgnb.core.safe_text import one_line
 
 NAME_COLUMNS = 32
 """A title longer than this is cut."""

@@ -1,4 +1,4 @@
-"""A book file → :class:`~kgnb.model.Book`: encodings, titles, chapters. Blocking: call it in a thread."""
+"""A book file → :class:`~kgnb.core.model.Book`: encodings, titles, chapters. Blocking: call it in a thread."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kgnb import charset, division, epub, headings
-from kgnb.errors import InputError
+from kgnb.core.errors import InputError
+from kgnb.core.model import Book, Lang, text_hash
 from kgnb.headings import Heading
-from kgnb.model import Book, Lang, text_hash
 
 __all__ = ["MAX_BYTES", "language", "normalise", "read_book", "story_path"]
 

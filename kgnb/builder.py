@@ -10,10 +10,7 @@ from typing import Protocol
 
 from kgnb import properties
 from kgnb.alias import name_table
-from kgnb.gather import Doubts, Facts, NodeFacts, Place, Stands, TieFacts
-from kgnb.joining import Item, Joined
-from kgnb.kinds import HOSTILE, enabled_types, structural, type_name
-from kgnb.model import (
+from kgnb.core.model import (
     STRUCTURAL_RELATIONS,
     SYMMETRIC_RELATIONS,
     Chapter,
@@ -34,6 +31,9 @@ from kgnb.model import (
     Thing,
     Value,
 )
+from kgnb.gather import Doubts, Facts, NodeFacts, Place, Stands, TieFacts
+from kgnb.joining import Item, Joined
+from kgnb.kinds import HOSTILE, enabled_types, structural, type_name
 from kgnb.naming import Decided
 from kgnb.protagonists import mark_protagonists
 from kgnb.spelling import Spelling, forms_of

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from kgnb.app import App, running_node
 from kgnb.book import read_book
-from kgnb.errors import (
+from kgnb.core.errors import (
     AuthRejected,
     BuildStopped,
     InputError,
@@ -21,7 +21,7 @@ from kgnb.errors import (
     RequestRejected,
     ServiceRefused,
 )
-from kgnb.model import (
+from kgnb.core.model import (
     RULES,
     STRUCTURAL_RELATIONS,
     Book,
@@ -32,9 +32,9 @@ from kgnb.model import (
     TaskStatus,
     Usage,
 )
+from kgnb.core.settings import Settings
 from kgnb.node import Happened
 from kgnb.providers import check_usable, environment_provider, model_of
-from kgnb.settings import Settings
 from kgnb.store.ledger import Imported
 
 ENDED = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED})

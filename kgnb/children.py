@@ -22,10 +22,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from kgnb.errors import KgnbError
+from kgnb.core.errors import KgnbError
+from kgnb.core.messages import say
+from kgnb.core.settings import Settings
 from kgnb.session import Session
-from kgnb.settings import Settings
-from kgnb.texts import say
 
 log = logging.getLogger(__name__)
 

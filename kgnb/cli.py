@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kgnb import __version__, logs
+from kgnb import __version__
 from kgnb.cli_chapter import add_chapter
 from kgnb.cli_cost import SAMPLE, add_cost, show_estimate
 from kgnb.cli_doctor import add_doctor
@@ -33,12 +33,13 @@ from kgnb.cli_names import add_names
 from kgnb.cli_parts import FAILED_CHAPTERS, INTERRUPTED, OK, command, json_option, slots, whole
 from kgnb.cli_providers import add_providers
 from kgnb.cli_tasks import add_dead, add_pauses, add_task_commands
-from kgnb.errors import KgnbError
-from kgnb.loops import new_loop, tune
-from kgnb.oneline import one_line
+from kgnb.core import logging as log_setup
+from kgnb.core.errors import KgnbError
+from kgnb.core.event_loop import new_loop, tune
+from kgnb.core.messages import say, use_language
+from kgnb.core.safe_text import one_line
+from kgnb.core.settings import Settings
 from kgnb.session import Session
-from kgnb.settings import Settings
-from kgnb.texts import say, use_language
 
 if TYPE_CHECKING:
     from kgnb.app import App
@@ -117,9 +118,9 @@ def _logging(args: argparse.Namespace, settings: Settings) -> None:
         stream, io.TextIOWrapper
     ):  # a character that the terminal's encoding lacks is no reason to fail
         stream.reconfigure(errors="backslashreplace")
-    logs.configure(level, stream, as_json=settings.log_json)
+    log_setup.configure(level, stream, as_json=settings.log_json)
     if worker:
-        logs.add_file(
+        log_setup.add_file(
             settings.data / "logs",
             megabytes=settings.log_mb,
             files=settings.log_files,
@@ -181,10 +182,10 @@ async def _worker(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _work(args: argparse.Namespace, settings: Settings, metrics: Metrics | None) -> int:
+    from kgnb.core.host import where_am_i
     from kgnb.farewell import Farewell
     from kgnb.serving import serve
     from kgnb.tally import Tally
-    from kgnb.where import where_am_i
 
     stop = asyncio.Event()
     _on_signals(stop.set, within=settings.drain_seconds + HAND_BACK_SECONDS)
@@ -193,7 +194,7 @@ async def _work(args: argparse.Namespace, settings: Settings, metrics: Metrics |
     farewell = Farewell(settings, where_am_i(), session, tally.look)
 
     def ready(app: App, node: Node) -> None:
-        logs.name_node(node.name)
+        log_setup.name_node(node.name)
         farewell.node = node.name
         tally.ready(app, node)
         if metrics:

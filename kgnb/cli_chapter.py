@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from kgnb.cli_parts import OK, chapter_number, command, json_option, row_id
-from kgnb.oneline import one_line
-from kgnb.settings import Settings
-from kgnb.texts import say
+from kgnb.core.messages import say
+from kgnb.core.safe_text import one_line
+from kgnb.core.settings import Settings
 
 NAMES = 40
 """Names of one kind that are listed."""

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from kgnb.board import Cell, money, short, table
 from kgnb.cli_parts import OK, command, json_option, row_id
-from kgnb.oneline import one_line
-from kgnb.settings import Settings
-from kgnb.texts import say
+from kgnb.core.messages import say
+from kgnb.core.safe_text import one_line
+from kgnb.core.settings import Settings
 
 if TYPE_CHECKING:
+    from kgnb.core.model import Book
     from kgnb.estimating import Estimate
-    from kgnb.model import Book
 
 SAMPLE = 3
 """Chapters that an estimate works: their costs differ by a tenth or so, and they are paid for."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from kgnb.cli_parts import OK, command, json_option, row_id
-from kgnb.oneline import one_line
-from kgnb.settings import Settings
-from kgnb.texts import say
+from kgnb.core.messages import say
+from kgnb.core.safe_text import one_line
+from kgnb.core.settings import Settings
 
 
 def add_export(commands: Any) -> None:

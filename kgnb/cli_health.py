@@ -7,9 +7,9 @@ import sys
 from typing import Any
 
 from kgnb.cli_parts import OK, command, seconds
-from kgnb.oneline import one_line
-from kgnb.settings import Settings
-from kgnb.texts import say
+from kgnb.core.messages import say
+from kgnb.core.safe_text import one_line
+from kgnb.core.settings import Settings
 
 UNHEALTHY = 1
 WITHIN_SECONDS = 60

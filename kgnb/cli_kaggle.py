@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgnb.cli_parts import FAILED_CHAPTERS, INTERRUPTED, OK, command, row_id, seconds
-from kgnb.errors import InputError
-from kgnb.settings import Settings
-from kgnb.texts import say
+from kgnb.core.errors import InputError
+from kgnb.core.messages import say
+from kgnb.core.settings import Settings
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -131,9 +131,9 @@ def _described(args: argparse.Namespace, source: Path | None) -> tuple[Metadata,
 
 def _variables(args: argparse.Namespace, meta: Metadata) -> dict[str, str]:
     """What the notebook sets for itself: plain settings, and where its credentials lie."""
-    from kgnb.credentials import DATASET_FILE, DATASET_VARIABLE
+    from kgnb.core.host import is_secret_name
+    from kgnb.core.secrets import DATASET_FILE, DATASET_VARIABLE
     from kgnb.kaggle import SOURCE, is_private
-    from kgnb.where import is_secret_name
 
     variables: dict[str, str] = {}
     for given in args.set:
@@ -163,7 +163,7 @@ def _known_secrets(settings: Settings) -> Mapping[str, SecretStr]:
     """Every secret within reach, by variable: none of them may be in what leaves."""
     from pydantic import SecretStr
 
-    from kgnb.where import SHORTEST_SECRET, environment_secrets
+    from kgnb.core.host import SHORTEST_SECRET, environment_secrets
 
     found = environment_secrets()
     for variable, field in Settings.variables().items():

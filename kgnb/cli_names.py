@@ -7,10 +7,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from kgnb.cli_parts import OK, chapter_number, command, json_option, row_id
-from kgnb.errors import InputError
+from kgnb.core.errors import InputError
+from kgnb.core.messages import say
+from kgnb.core.settings import Settings
 from kgnb.naming_words import changed_line, decision_line, named_line
-from kgnb.settings import Settings
-from kgnb.texts import say
 
 if TYPE_CHECKING:
     from kgnb.naming import Changed

@@ -6,8 +6,8 @@ import argparse
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from kgnb.settings import Settings
-from kgnb.texts import say
+from kgnb.core.messages import say
+from kgnb.core.settings import Settings
 
 OK, FAILED_CHAPTERS, INTERRUPTED = 0, 1, 130
 

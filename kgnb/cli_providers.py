@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from kgnb.cli_parts import FAILED_CHAPTERS, OK, command, json_option
-from kgnb.errors import InputError
-from kgnb.oneline import one_line
-from kgnb.settings import Settings
-from kgnb.texts import say
+from kgnb.core.errors import InputError
+from kgnb.core.messages import say
+from kgnb.core.safe_text import one_line
+from kgnb.core.settings import Settings
 
 if TYPE_CHECKING:
     from kgnb.providing import Added, Shown
@@ -128,7 +128,7 @@ def _full(key: SecretStr, source: str) -> SecretStr:
 
 async def _test(args: argparse.Namespace, settings: Settings) -> int:
     from kgnb.app import open_app
-    from kgnb.model import RULES
+    from kgnb.core.model import RULES
     from kgnb.providing import test
 
     if args.provider.strip().lower() == RULES:

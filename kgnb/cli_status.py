@@ -13,11 +13,11 @@ from typing import Any, NoReturn
 from kgnb.app import open_app
 from kgnb.board import columns, cut, render
 from kgnb.cli_parts import OK
-from kgnb.errors import KgnbError
-from kgnb.oneline import one_line
+from kgnb.core.errors import KgnbError
+from kgnb.core.messages import say
+from kgnb.core.safe_text import one_line
+from kgnb.core.settings import Settings
 from kgnb.overview import Overview
-from kgnb.settings import Settings
-from kgnb.texts import say
 
 WATCH_SECONDS = 2.0
 

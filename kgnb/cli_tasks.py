@@ -12,13 +12,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from kgnb.cli_parts import OK, chapter_number, command, json_option, row_id, seconds
-from kgnb.errors import InputError
-from kgnb.oneline import one_line
-from kgnb.settings import Settings
-from kgnb.texts import say
+from kgnb.core.errors import InputError
+from kgnb.core.messages import say
+from kgnb.core.safe_text import one_line
+from kgnb.core.settings import Settings
 
 if TYPE_CHECKING:
-    from kgnb.model import Task
+    from kgnb.core.model import Task
     from kgnb.operating import DeadEntry
 
 TITLE_CHARS = 80

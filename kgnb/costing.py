@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from kgnb.app import App, budget_of
-from kgnb.model import ChapterStatus, Usage
+from kgnb.core.model import ChapterStatus, Usage
 from kgnb.overview import cost
 from kgnb.report import find_task
 from kgnb.store.figures import figures

@@ -11,9 +11,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from kgnb.app import App
-from kgnb.errors import InputError
+from kgnb.core.errors import InputError
+from kgnb.core.model import MAX_NAME, Novel, Task, clean
 from kgnb.extract import evidence
-from kgnb.model import MAX_NAME, Novel, Task, clean
 from kgnb.namelist import KINDS, Index, Named, listing
 from kgnb.naming import Changed, Decision, decided
 from kgnb.report import find_task

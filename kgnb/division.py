@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from kgnb import headings
+from kgnb.core.model import BookChapter, Lang
 from kgnb.headings import Heading
-from kgnb.model import BookChapter, Lang
 
 CHAPTER_BYTES = 60_000
 """UTF-8 bytes that no chapter exceeds: main keeps chapters in MySQL's TEXT, 65,535 bytes."""

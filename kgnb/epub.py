@@ -20,7 +20,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from kgnb import charset
-from kgnb.errors import InputError
+from kgnb.core.errors import InputError
 from kgnb.markup import plain_tags
 
 MAX_DOCUMENT = 32 * 1024 * 1024

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from kgnb.app import App, budget_of
 from kgnb.building import Listener, Plan, bring_to_end, chosen_provider, new_task, own_kinds, queue_task
-from kgnb.errors import InputError
+from kgnb.core.errors import InputError
+from kgnb.core.model import Book, BookFacts, Chapter, Provider, Task, TaskStatus, Usage
 from kgnb.llm.budget import Budget
-from kgnb.model import Book, BookFacts, Chapter, Provider, Task, TaskStatus, Usage
 from kgnb.providers import model_of
 from kgnb.store.figures import figures
 from kgnb.store.ledger import Imported

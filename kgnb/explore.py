@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from kgnb import cast
-from kgnb.errors import InputError
-from kgnb.fold import fold
-from kgnb.model import (
+from kgnb.core.errors import InputError
+from kgnb.core.model import (
     MAX_NAME,
     MAX_TEXT,
     NAMED_LABELS,
@@ -26,6 +25,7 @@ from kgnb.model import (
     GraphNode,
     NodeKey,
 )
+from kgnb.fold import fold
 
 KINDS = (*NAMED_LABELS, "Event")
 """Labels of what has a name in a book."""

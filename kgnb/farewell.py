@@ -22,14 +22,14 @@ from pydantic import SecretStr
 
 from kgnb import __version__, resume
 from kgnb.app import App
-from kgnb.errors import KgnbError
+from kgnb.core.errors import KgnbError
+from kgnb.core.host import KAGGLE_INPUT, SHORTEST_SECRET, Place, environment_secrets
+from kgnb.core.messages import say
+from kgnb.core.settings import Settings
 from kgnb.farewell_page import page
 from kgnb.operating import dead
 from kgnb.overview import Overview
 from kgnb.session import Session
-from kgnb.settings import Settings
-from kgnb.texts import say
-from kgnb.where import KAGGLE_INPUT, SHORTEST_SECRET, Place, environment_secrets
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
-from kgnb.texts import known, language, say
+from kgnb.core.messages import known, language, say
 
 Facts = Mapping[str, Any]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from kgnb import cast, layout
 from kgnb.cast import Cast, Person, Tie
-from kgnb.model import Graph
-from kgnb.texts import Language, table
+from kgnb.core.messages import Language, table
+from kgnb.core.model import Graph
 
 EDGE_COLOURS = {
     "family": "#c98a1b",

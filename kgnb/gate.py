@@ -19,7 +19,7 @@ from typing import TypeVar
 
 from redis.exceptions import RedisError
 
-from kgnb.errors import (
+from kgnb.core.errors import (
     AuthRejected,
     BudgetReached,
     NodeLeaving,
@@ -33,16 +33,16 @@ from kgnb.errors import (
     ServiceDown,
     ServiceRefused,
 )
+from kgnb.core.messages import say
+from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
 from kgnb.health import Health
 from kgnb.llm.budget import Purse
 from kgnb.llm.client import Client, Completion
 from kgnb.llm.limits import Breaker, ProviderState, SlotLimiter
 from kgnb.llm.rates import CLAIM_AHEAD, LONGEST_WAIT, Place, Rates
-from kgnb.model import Provider, Usage
 from kgnb.store.link import mapped
 from kgnb.store.queue import Poll, Queue
-from kgnb.texts import say
 
 R = TypeVar("R")
 

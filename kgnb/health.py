@@ -8,8 +8,8 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from kgnb.errors import LeaseLost, ServiceDown
-from kgnb.texts import say
+from kgnb.core.errors import LeaseLost, ServiceDown
+from kgnb.core.messages import say
 
 R = TypeVar("R")
 

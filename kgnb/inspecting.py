@@ -6,9 +6,9 @@ from dataclasses import asdict
 from typing import Any
 
 from kgnb.app import App
-from kgnb.errors import InputError
+from kgnb.core.errors import InputError
+from kgnb.core.model import Chapter, ExtractionRow, Task
 from kgnb.extract import evidence
-from kgnb.model import Chapter, ExtractionRow, Task
 from kgnb.report import find_task
 from kgnb.store.figures import ChapterState, chapter_state
 

@@ -19,10 +19,10 @@ from importlib import util
 from pathlib import Path
 from typing import Any, Literal
 
-from kgnb.errors import InputError, ServiceDown, ServiceRefused
-from kgnb.oneline import one_line
-from kgnb.texts import say
-from kgnb.where import environment_secrets
+from kgnb.core.errors import InputError, ServiceDown, ServiceRefused
+from kgnb.core.host import environment_secrets
+from kgnb.core.messages import say
+from kgnb.core.safe_text import one_line
 
 Metadata = dict[str, Any]
 Tell = Callable[[str], None]

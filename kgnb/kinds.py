@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kgnb.model import RELATION_GROUPS, RELATION_TYPE, STRUCTURAL_RELATIONS, EdgeKey, NodeKey, TaskConfig
+from kgnb.core.model import RELATION_GROUPS, RELATION_TYPE, STRUCTURAL_RELATIONS, EdgeKey, NodeKey, TaskConfig
 
 HOSTILE = frozenset(RELATION_GROUPS["enmity"])
 """Ties to an organization that are no membership."""

@@ -13,10 +13,10 @@ from typing import Any
 
 from kgnb import __version__
 from kgnb.app import App
-from kgnb.errors import SettingsError
-from kgnb.model import Usage
+from kgnb.core.errors import SettingsError
+from kgnb.core.model import Usage
+from kgnb.core.settings import Settings
 from kgnb.node import Happened, Node
-from kgnb.settings import Settings
 
 try:
     from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, start_http_server

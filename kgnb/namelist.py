@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from kgnb.core.model import Graph, NameEntry
 from kgnb.joining import Joined, Reason
-from kgnb.model import Graph, NameEntry
 from kgnb.settle import People
 from kgnb.spelling import folded
 

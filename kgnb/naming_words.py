@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kgnb.oneline import one_line
-from kgnb.texts import say
+from kgnb.core.messages import say
+from kgnb.core.safe_text import one_line
 
 if TYPE_CHECKING:
     from kgnb.namelist import Named, Why

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from kgnb.ask import Asker
 from kgnb.chapter import ChapterWorker, Outcome, Stores
-from kgnb.errors import (
+from kgnb.core.errors import (
     KgnbError,
     LeaseLost,
     NodeLeaving,
@@ -20,15 +20,15 @@ from kgnb.errors import (
     RateReached,
     ServiceDown,
 )
+from kgnb.core.messages import say
+from kgnb.core.model import Provider, TaskStatus
+from kgnb.core.process_pool import CpuPool
+from kgnb.core.settings import Settings
 from kgnb.gate import Gate
-from kgnb.model import Provider, TaskStatus
-from kgnb.pool import CpuPool
 from kgnb.providers import Providers
-from kgnb.settings import Settings
 from kgnb.slots import BESIDE_OF, Slots, ahead, queues_of, share, written_later
 from kgnb.store.queue import Ask, Backoff, Claim, Poll, QueueState
 from kgnb.task import TaskKeeper
-from kgnb.texts import say
 
 log = logging.getLogger(__name__)
 

@@ -18,18 +18,18 @@ from typing import Any, TypeVar
 
 from kgnb import building
 from kgnb.app import App, open_app
-from kgnb.credentials import load_settings
-from kgnb.errors import InputError
+from kgnb.core.errors import InputError
+from kgnb.core.host import Place, where_am_i
+from kgnb.core.log_buffer import Recent
+from kgnb.core.messages import say, use_language
+from kgnb.core.secrets import load_settings
+from kgnb.core.settings import Settings
 from kgnb.farewell import Farewell
 from kgnb.hooks import HOOKS
-from kgnb.recent import Recent
 from kgnb.session import Session
-from kgnb.settings import Settings
 from kgnb.stint import State, Stint
 from kgnb.sync import spawn
 from kgnb.tally import Tally, look
-from kgnb.texts import say, use_language
-from kgnb.where import Place, where_am_i
 
 R = TypeVar("R")
 
@@ -60,7 +60,7 @@ class Node:
         self.recent = Recent()
         """The last log lines."""
         self.sources: dict[str, str] = {}
-        """Where each variable's value was found (:mod:`kgnb.credentials`); others are defaults or given."""
+        """Where each variable's value was found (:mod:`kgnb.core.secrets`); others are defaults or given."""
         self._tally = Tally()
         self._states: dict[int, dict[str, Any]] = {}  # of node processes
         self._stint: Stint | None = None
@@ -69,7 +69,7 @@ class Node:
     @classmethod
     def from_env(cls, **given: Any) -> Node:
         """A node of the settings in environment, secrets and ``.env``; ``given`` (names of
-        kgnb.settings.Settings fields, such as ``data`` or ``resume_from``) win.
+        kgnb.core.settings.Settings fields, such as ``data`` or ``resume_from``) win.
         The one that runs already, if they are what that one was made of: what a person changed in its panel
         since outlives another run of the cell.
 

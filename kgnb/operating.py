@@ -13,9 +13,10 @@ from dataclasses import dataclass, fields
 from typing import TypeVar
 
 from kgnb.app import App
-from kgnb.errors import InputError
+from kgnb.core.errors import InputError
+from kgnb.core.messages import say
+from kgnb.core.model import ChapterStatus, Task, TaskStatus
 from kgnb.llm.limits import Breaker
-from kgnb.model import ChapterStatus, Task, TaskStatus
 from kgnb.queueing import (
     LET_GO_SECONDS,
     LOOK_SECONDS,
@@ -31,7 +32,6 @@ from kgnb.store.commands import Commanded
 from kgnb.store.dead import asked_in, take_off
 from kgnb.store.ledger import ChapterEnd
 from kgnb.store.link import mapped
-from kgnb.texts import say
 
 R = TypeVar("R")
 

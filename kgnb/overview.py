@@ -10,9 +10,9 @@ from datetime import datetime
 from typing import Any
 
 from kgnb.app import App, budget_of
+from kgnb.core.model import ChapterStatus, Provider, Task, TaskStatus, Usage, beijing_now
 from kgnb.llm.budget import Budget
 from kgnb.llm.limits import Breaker, ProviderState
-from kgnb.model import ChapterStatus, Provider, Task, TaskStatus, Usage, beijing_now
 from kgnb.slots import queues_of
 from kgnb.store.claim import QueueState
 from kgnb.store.figures import TaskFigures, figures

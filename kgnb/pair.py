@@ -10,9 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from kgnb.core.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS, GraphEdge, Relation, Value
 from kgnb.explore import Entity, Explorer, plain
 from kgnb.kinds import type_name
-from kgnb.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS, GraphEdge, Relation, Value
 from kgnb.settle import SettleRow
 
 

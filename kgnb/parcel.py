@@ -26,7 +26,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from kgnb import __version__
-from kgnb.errors import InputError
+from kgnb.core.errors import InputError
 
 Notebook = dict[str, Any]
 

@@ -21,9 +21,9 @@ from typing import Any
 from kgnb import cast, still
 from kgnb import figure as figures
 from kgnb.cast import Tie
+from kgnb.core.messages import Language, table
+from kgnb.core.model import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS, Graph, NodeKey
 from kgnb.figure import EDGE_COLOURS, Figure, printable, word
-from kgnb.model import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS, Graph, NodeKey
-from kgnb.texts import Language, table
 
 __all__ = ["display", "html", "png", "svg"]
 

@@ -9,7 +9,7 @@ from typing import Any, Self
 from tqdm import tqdm
 
 from kgnb.building import Step
-from kgnb.texts import say
+from kgnb.core.messages import say
 
 
 class ProgressBar:

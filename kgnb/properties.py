@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from kgnb.alias import base_of
+from kgnb.core.model import Chapter, Value
 from kgnb.gather import Facts, NodeFacts, TieFacts
-from kgnb.model import Chapter, Value
 
 Properties = dict[str, Value]
 

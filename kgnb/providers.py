@@ -7,14 +7,14 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from kgnb.errors import SettingsError
-from kgnb.keys import Keys, SavedKey, origin
+from kgnb.core.api_keys import Keys, SavedKey, origin
+from kgnb.core.errors import SettingsError
+from kgnb.core.messages import say
+from kgnb.core.model import RULES, Provider, Task, TaskConfig
+from kgnb.core.safe_text import one_line
+from kgnb.core.settings import Settings
 from kgnb.llm.client import DEFAULT_URLS, Client, checked_key, checked_url
-from kgnb.model import RULES, Provider, Task, TaskConfig
-from kgnb.oneline import one_line
-from kgnb.settings import Settings
 from kgnb.store.ledger import Ledger
-from kgnb.texts import say
 
 log = logging.getLogger(__name__)
 

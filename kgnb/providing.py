@@ -12,13 +12,13 @@ from typing import Any
 from pydantic import SecretStr
 
 from kgnb.app import App
-from kgnb.errors import InputError, ProviderError, ReplyError, ServiceDown, SettingsError
+from kgnb.core.api_keys import Keys
+from kgnb.core.errors import InputError, ProviderError, ReplyError, ServiceDown, SettingsError
+from kgnb.core.model import RULES, Provider
 from kgnb.extract.prompt import Prompt
-from kgnb.keys import Keys
 from kgnb.llm.budget import Budget, Purse
 from kgnb.llm.client import DEFAULT_URLS, checked_key, checked_url, shown
 from kgnb.llm.limits import Breaker, ProviderState
-from kgnb.model import RULES, Provider
 from kgnb.providers import check_name, check_usable, environment_provider, model_of, problem
 from kgnb.store.link import mapped
 

@@ -7,8 +7,8 @@ import time
 from collections.abc import Sequence
 
 from kgnb.app import App
-from kgnb.errors import InputError
-from kgnb.model import RULES, Task
+from kgnb.core.errors import InputError
+from kgnb.core.model import RULES, Task
 from kgnb.slots import queues_of
 from kgnb.store.claim import DeadItem
 from kgnb.store.dead import leased, polled_queues

@@ -9,12 +9,12 @@ from __future__ import annotations
 import logging
 import time
 
+from kgnb.core.messages import say
+from kgnb.core.model import RULES, Provider, Task, TaskStatus
 from kgnb.llm.cache import ReplyCache
-from kgnb.model import RULES, Provider, Task, TaskStatus
 from kgnb.node import Node
 from kgnb.providers import problem
 from kgnb.store.queue import Ask
-from kgnb.texts import say
 
 log = logging.getLogger(__name__)
 

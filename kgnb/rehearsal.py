@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from kgnb.errors import ServiceDown
-from kgnb.health import Health
-from kgnb.model import (
+from kgnb.core.errors import ServiceDown
+from kgnb.core.model import (
     CHARACTER_RELATIONS,
     Chapter,
     Character,
@@ -22,6 +21,7 @@ from kgnb.model import (
     Relation,
     TaskConfig,
 )
+from kgnb.health import Health
 from kgnb.settle import chapter_graph
 from kgnb.store.graph import REHEARSED, GraphStore
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from kgnb.app import App
-from kgnb.errors import InputError
+from kgnb.core.errors import InputError
+from kgnb.core.messages import language
+from kgnb.core.model import Task
 from kgnb.exchange import write
-from kgnb.model import Task
 from kgnb.naming import Decision
 from kgnb.overview import Overview
 from kgnb.store.transfer import VERSION
-from kgnb.texts import language
 
 
 async def status(app: App) -> dict[str, Any]:

@@ -7,8 +7,8 @@ import time
 from collections.abc import Awaitable, Callable
 
 from kgnb.app import App
-from kgnb.errors import GraphConflict
-from kgnb.model import Novel
+from kgnb.core.errors import GraphConflict
+from kgnb.core.model import Novel
 from kgnb.settling import SettleJob, settle
 
 CONFLICTS = 20

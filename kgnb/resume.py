@@ -16,10 +16,10 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
+from kgnb.core.errors import InputError
+from kgnb.core.messages import say
+from kgnb.core.settings import Settings
 from kgnb.embedded.folder import SCHEMA, DataFolder, open_folder, schema_of, try_lock, write_json
-from kgnb.errors import InputError
-from kgnb.settings import Settings
-from kgnb.texts import say
 
 log = logging.getLogger(__name__)
 

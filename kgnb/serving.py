@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 
 from kgnb.app import WAIT_SECONDS, App, open_app, open_waiting, running_node
-from kgnb.errors import NodeStopped, ServiceDown, ServiceRefused
+from kgnb.core.errors import NodeStopped, ServiceDown, ServiceRefused
+from kgnb.core.messages import say
+from kgnb.core.settings import Settings
 from kgnb.node import Happened, Node
 from kgnb.session import UNLIMITED, Session
-from kgnb.settings import Settings
-from kgnb.texts import say
 
 log = logging.getLogger(__name__)
 

@@ -29,14 +29,14 @@ from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 
 from kgnb.builder import Basis, Builder, NovelFacts, People, SettleRow, event_id
-from kgnb.gather import Doubts, Stands
-from kgnb.model import (
+from kgnb.core.model import (
     Chapter,
     ExtractionRow,
     Graph,
     NameEntry,
     TaskConfig,
 )
+from kgnb.gather import Doubts, Stands
 from kgnb.naming import Decided
 from kgnb.who import Glance, every_name, glance
 

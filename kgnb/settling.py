@@ -20,11 +20,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from kgnb.core.event_loop import give_back, new_loop
+from kgnb.core.model import Lang, NameEntry, Novel, TaskConfig
+from kgnb.core.process_pool import Run
 from kgnb.extract import evidence, names
-from kgnb.loops import give_back, new_loop
-from kgnb.model import Lang, NameEntry, Novel, TaskConfig
 from kgnb.naming import decided
-from kgnb.pool import Run
 from kgnb.settle import novel_graph
 from kgnb.store.graph import SettleResult
 from kgnb.store.ledger import Ledger

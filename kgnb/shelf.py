@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kgnb import resume, where
+from kgnb import resume
 from kgnb.app import App
 from kgnb.building import BuildResult
+from kgnb.core import host
+from kgnb.core.errors import InputError
+from kgnb.core.model import STRUCTURAL_RELATIONS
+from kgnb.core.settings import Settings
 from kgnb.embedded.folder import private_dir
-from kgnb.errors import InputError
-from kgnb.model import STRUCTURAL_RELATIONS
-from kgnb.settings import Settings
 from kgnb.store.finished import Finished, finished
 
 Wanted = str | int | Mapping[str, Any] | None
@@ -56,10 +57,10 @@ def writable(folder: Path) -> bool:
 
 def _attached() -> Path | None:
     """The one data folder among Kaggle's inputs. Raises InputError when there are several."""
-    if not where.KAGGLE_INPUT.is_dir():
+    if not host.KAGGLE_INPUT.is_dir():
         return None
     try:
-        return resume.find(where.KAGGLE_INPUT)
+        return resume.find(host.KAGGLE_INPUT)
     except InputError as error:
         if error.key == "resume.none":
             return None

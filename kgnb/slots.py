@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kgnb.model import Provider
+from kgnb.core.model import Provider
 from kgnb.store.queue import Claim, QueueState
 
 AHEAD = 4

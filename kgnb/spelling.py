@@ -16,9 +16,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from kgnb.core.model import Character, Event, Extraction, NameEntry, Thing
 from kgnb.fold import fold
 from kgnb.joining import Item
-from kgnb.model import Character, Event, Extraction, NameEntry, Thing
 from kgnb.who import Glance
 
 M = TypeVar("M", bound=BaseModel)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from kgnb import figure
+from kgnb.core.messages import Language, say
 from kgnb.figure import EDGE_COLOURS, Figure, Spot, printable, word
-from kgnb.texts import Language, say
 
 log = logging.getLogger(__name__)
 

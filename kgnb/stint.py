@@ -19,18 +19,18 @@ from typing import Any, TypeVar
 
 from kgnb.app import App, open_app, open_waiting
 from kgnb.children import Children
-from kgnb.errors import KgnbError, ServiceDown
+from kgnb.core.errors import KgnbError, ServiceDown
+from kgnb.core.event_loop import new_loop
+from kgnb.core.log_buffer import Recent
+from kgnb.core.messages import say
+from kgnb.core.settings import Settings
 from kgnb.farewell import Farewell
 from kgnb.hooks import HOOKS
-from kgnb.loops import new_loop
 from kgnb.node import Node as Worker
 from kgnb.overview import Overview
-from kgnb.recent import Recent
 from kgnb.serving import leaving_when, serve
 from kgnb.session import Session
-from kgnb.settings import Settings
 from kgnb.tally import Tally
-from kgnb.texts import say
 
 R = TypeVar("R")
 

@@ -16,14 +16,14 @@ from kgnb import answers, building, pair, shelf
 from kgnb.answers import Answer
 from kgnb.app import App, open_app, start_engines
 from kgnb.building import BuildResult
-from kgnb.errors import InputError
+from kgnb.core.errors import InputError
+from kgnb.core.event_loop import new_loop
+from kgnb.core.messages import say, use_language
+from kgnb.core.model import Graph
+from kgnb.core.settings import Settings
 from kgnb.explore import KINDS, Entity, Explorer
-from kgnb.loops import new_loop
-from kgnb.model import Graph
 from kgnb.progress import ProgressBar
 from kgnb.report import export
-from kgnb.settings import Settings
-from kgnb.texts import say, use_language
 
 R = TypeVar("R")
 
@@ -195,7 +195,7 @@ def build(
     ``provider``: ``"rules"``, or a provider's name; by default the one that ``OPENAI_…`` describe, else the
     rules. ``slots``: chapters in flight, over both caps. ``kinds``: of things to extract too, ``"法宝,功法"``
     (KGNB_THING_KINDS). The same book again is found, not paid again, and an
-    unfinished one goes on where it was. Raises the KgnbError tree of :mod:`kgnb.errors`.
+    unfinished one goes on where it was. Raises the KgnbError tree of :mod:`kgnb.core.errors`.
     """
     settings = _settings(data, slots, kinds)
     return run(_build(settings, Path(book), provider, title, author, again, progress))

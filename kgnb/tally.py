@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kgnb.app import App
-from kgnb.model import Usage
+from kgnb.core.model import Usage
 from kgnb.node import Happened, Node
 
 MINUTES = 60

@@ -16,17 +16,17 @@ from dataclasses import dataclass, replace
 from kgnb.ask import TaskInfo
 from kgnb.book import language
 from kgnb.chapter import Stores
-from kgnb.errors import GraphConflict, KgnbError, LeaseLost, ServiceDown
+from kgnb.core.errors import GraphConflict, KgnbError, LeaseLost, ServiceDown
+from kgnb.core.messages import say
+from kgnb.core.model import ChapterStatus, Lang, NameEntry, Provider, Task, TaskStatus
+from kgnb.core.process_pool import CpuPool, Run
 from kgnb.health import FIRST_WAIT, LONGEST_WAIT
-from kgnb.model import ChapterStatus, Lang, NameEntry, Provider, Task, TaskStatus
 from kgnb.naming import decided
-from kgnb.pool import CpuPool, Run
 from kgnb.providers import Providers, asked_by, model_of
 from kgnb.rehearsal import rehearsing
 from kgnb.settling import SettleJob, scan_here, settle
 from kgnb.store.ledger import ChapterEnd, Opening
 from kgnb.store.queue import Buried, Claim
-from kgnb.texts import say
 
 log = logging.getLogger(__name__)
 

@@ -13,14 +13,14 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from kgnb.errors import KgnbError, ServiceDown
+from kgnb.core.errors import KgnbError, ServiceDown
+from kgnb.core.messages import say
+from kgnb.core.model import RULES
 from kgnb.health import Health
 from kgnb.llm.cache import ReplyCache
-from kgnb.model import RULES
 from kgnb.node import Node
 from kgnb.reconcile import Reconciler
 from kgnb.store.presence import Presence, WorkerState
-from kgnb.texts import say
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kgnb.alias import ENTITY_LABELS, NameTable, is_generic
+from kgnb.core.model import Character, Extraction, NodeKey
 from kgnb.joining import Item, Joined, Sighting
-from kgnb.model import Character, Extraction, NodeKey
 from kgnb.naming import Decided
 
 STRETCH = 5

@@ -26,7 +26,7 @@ from kgnb.llm.dryrun import Faults
 FAULTS = Faults(rate_429=0.10, rate_500=0.05, broken=0.05, truncated=0.05)
 FAR = """
 import os
-import kgnb.embedded.process as process
+import kgnb.core.process_id as process
 process.host_id = lambda: os.environ["FAR_MACHINE"]
 """
 IDLE_KILL = 5

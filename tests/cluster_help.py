@@ -25,7 +25,7 @@ from run_help import ROOT, Llm, Place, Running, hear_ctrl_c, timeless
 
 from kgnb import report
 from kgnb.app import open_app
-from kgnb.settings import Settings
+from kgnb.core.settings import Settings
 
 QUEUE = "kg:task:queue:dryrun"
 """Where `submit` puts the tasks of the provider that the tests use."""

@@ -79,7 +79,7 @@ def _reaches_services(item: pytest.Item) -> bool:
 @pytest.fixture(autouse=True)
 def _own_language() -> Iterator[None]:
     """What a test says in another language stays with it."""
-    from kgnb.texts import language, use_language
+    from kgnb.core.messages import language, use_language
 
     before = language()
     yield

@@ -15,9 +15,9 @@ from typing import Any
 import neo4j
 import redis
 
+from kgnb.core.process_id import ProcessId, is_alive, send_signal
 from kgnb.embedded import Embedded
 from kgnb.embedded.folder import DataFolder, read_note
-from kgnb.embedded.process import ProcessId, is_alive, send_signal
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 GRACE = 0.3

@@ -9,14 +9,14 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from kgnb.core.model import Provider
+from kgnb.core.settings import amounts
 from kgnb.extract.prompt import Prompt
 from kgnb.gate import Gate
 from kgnb.health import Health
 from kgnb.llm.budget import Budget, Purse
 from kgnb.llm.client import Client, Completion
 from kgnb.llm.rates import Rates
-from kgnb.model import Provider
-from kgnb.settings import amounts
 from kgnb.store.queue import Queue
 
 NAME = "DeepSeek"

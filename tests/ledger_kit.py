@@ -9,7 +9,7 @@ from pathlib import Path
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from kgnb.model import (
+from kgnb.core.model import (
     Book,
     BookChapter,
     ChapterStatus,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from oracle_help import Person
 
-from kgnb.model import Lang
+from kgnb.core.model import Lang
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
-from kgnb.extract import chunk
-from kgnb.extract import reply as replies
-from kgnb.model import (
+from kgnb.core.model import (
     CHARACTER_RELATIONS,
     SYMMETRIC_RELATIONS,
     Chapter,
@@ -32,6 +30,8 @@ from kgnb.model import (
     Novel,
     TaskConfig,
 )
+from kgnb.extract import chunk
+from kgnb.extract import reply as replies
 from kgnb.settle import SettleRow, novel_graph
 
 Tie = tuple[str, str, str]

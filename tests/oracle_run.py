@@ -20,8 +20,8 @@ from redis import Redis
 from run_help import Place, Running, llm
 
 from kgnb.book import read_book
+from kgnb.core.model import BookChapter
 from kgnb.embedded import open_embedded
-from kgnb.model import BookChapter
 
 LIMIT = 4_000
 """Characters of a chunk that the nodes are told: as few as a config's default allows."""

@@ -8,7 +8,7 @@ import pytest
 from test_settle import characters, node, people, settled, tie, ties
 
 from kgnb.alias import base_of, is_generic, is_qualified
-from kgnb.model import NameEntry
+from kgnb.core.model import NameEntry
 
 
 def person(name: str, *aliases: str) -> dict[str, Any]:

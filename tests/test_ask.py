@@ -17,11 +17,11 @@ from gate_kit import asking
 from pydantic import SecretStr
 
 from kgnb.ask import Asker, TaskInfo
-from kgnb.errors import LeaseLost, ReplyRefused, ReplyTruncated, ServiceDown
+from kgnb.core.errors import LeaseLost, ReplyRefused, ReplyTruncated, ServiceDown
+from kgnb.core.model import Flag, Novel, Provider, Task, TaskConfig, TaskStatus, Usage
 from kgnb.health import Health
 from kgnb.llm.cache import ReplyCache
 from kgnb.llm.client import Completion
-from kgnb.model import Flag, Novel, Provider, Task, TaskConfig, TaskStatus, Usage
 from kgnb.store.renew import Lease
 from kgnb.store.sql import Sql
 

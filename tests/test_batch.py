@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from kgnb.batch import Batcher
+from kgnb.core.batcher import Batcher
 
 
 class Doubler:

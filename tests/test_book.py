@@ -15,8 +15,8 @@ import pytest
 
 from kgnb import charset, headings
 from kgnb.book import normalise, read_book, story_path
-from kgnb.errors import InputError
-from kgnb.model import Book
+from kgnb.core.errors import InputError
+from kgnb.core.model import Book
 
 NOVELS = Path(os.environ.get("KGNB_NOVELS", Path(__file__).parents[2] / "shared/data/novels")) / "text"
 

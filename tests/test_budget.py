@@ -14,12 +14,12 @@ from gate_kit import NAME, asking
 from ledger_kit import opened
 from run_help import Llm, Place, llm, novel
 
-from kgnb.errors import BudgetReached, ReplyTruncated, ServiceDown, SettingsError
+from kgnb.core.errors import BudgetReached, ReplyTruncated, ServiceDown, SettingsError
+from kgnb.core.model import Provider, Usage
+from kgnb.core.settings import Settings, prices
 from kgnb.llm.budget import Budget, Purse
 from kgnb.llm.client import Completion
 from kgnb.llm.dryrun import DryRun, Faults
-from kgnb.model import Provider, Usage
-from kgnb.settings import Settings, prices
 from kgnb.store import sql as sql_module
 from kgnb.store.ledger import Ledger
 from kgnb.store.spending import Spent

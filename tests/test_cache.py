@@ -9,8 +9,8 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+from kgnb.core.model import Usage, beijing_now
 from kgnb.llm.cache import CachedReply, ReplyCache, reply_key
-from kgnb.model import Usage, beijing_now
 from kgnb.store import tables as t
 from kgnb.store.sql import Sql
 

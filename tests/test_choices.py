@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from ledger_kit import execute, opened
 from test_settle import characters, edge, people, settled, tie, ties
 
-from kgnb.model import CHARACTER_RELATIONS, EXTRACTED_LABELS, TaskConfig
+from kgnb.core.model import CHARACTER_RELATIONS, EXTRACTED_LABELS, TaskConfig
 from kgnb.store import tables as t
 
 CONTENT = {

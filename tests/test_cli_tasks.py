@@ -29,10 +29,10 @@ from test_operating import failed_task, new_task
 
 from kgnb.app import App, open_app
 from kgnb.cli import main
-from kgnb.settings import Settings
+from kgnb.core.messages import use_language
+from kgnb.core.settings import Settings
 from kgnb.store import tables as t
 from kgnb.store.claim import Ask
-from kgnb.texts import use_language
 
 REDIS_DB = 7
 CHAPTERS = 12

@@ -23,7 +23,7 @@ import yaml
 from run_help import ROOT, Place, Running, environment
 
 from kgnb.cli import HAND_BACK_SECONDS, _parser
-from kgnb.settings import Settings
+from kgnb.core.settings import Settings
 
 ENTRYPOINT = ROOT / "deploy" / "entrypoint.sh"
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")

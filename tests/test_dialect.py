@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from kgnb.core.model import Usage
 from kgnb.llm.dialect import Anthropic, OpenAI
-from kgnb.model import Usage
 
 ODD = [-1, "7", 7.5, True, None, [7], {}, 10**30, "9" * 5_000]
 """What is no number of tokens."""

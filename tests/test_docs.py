@@ -16,10 +16,10 @@ import pytest
 import yaml
 from run_help import KEY, ROOT, Place, environment, llm, novel
 
-from kgnb import texts
 from kgnb.cli import _parser
-from kgnb.model import ChapterStatus, TaskStatus
-from kgnb.settings import Settings
+from kgnb.core import messages
+from kgnb.core.model import ChapterStatus, TaskStatus
+from kgnb.core.settings import Settings
 from kgnb.store.cypher import TYPES
 from kgnb.store.tables import MAIN
 
@@ -261,7 +261,7 @@ def test_the_migration_page_has_every_old_variable() -> None:
 
 
 HEADINGS = re.findall(r"^### (.+)$", text_of(ROOT / "docs" / "troubleshooting.md"), re.M)
-SAID = [re.sub(r"\{[^}]*\}", "…", zh) for zh in texts.table("zh").values()]
+SAID = [re.sub(r"\{[^}]*\}", "…", zh) for zh in messages.table("zh").values()]
 
 
 @pytest.mark.parametrize("heading", HEADINGS)

@@ -31,9 +31,9 @@ from engine_help import (
 )
 from neo4j.exceptions import DriverError, Neo4jError
 
+from kgnb.core.process_id import is_alive, send_signal
 from kgnb.embedded import open_embedded
 from kgnb.embedded.folder import DataFolder, read_note
-from kgnb.embedded.process import is_alive, send_signal
 
 
 @pytest.fixture

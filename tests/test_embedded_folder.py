@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 from engine_help import GRACE, REPOSITORY, data_folder, gone, processes, queue, told
 
+from kgnb.core.errors import EngineError, InputError
+from kgnb.core.process_id import ProcessId, host_id, identify, is_alive, send_signal
 from kgnb.embedded import engine as engine_module
 from kgnb.embedded import folder as folder_module
 from kgnb.embedded import open_embedded
 from kgnb.embedded.folder import open_folder, try_lock
-from kgnb.embedded.process import ProcessId, host_id, identify, is_alive, send_signal
 from kgnb.embedded.valkey import Valkey
-from kgnb.errors import EngineError, InputError
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ UNWRITABLE = """
 import os, sys
 from pathlib import Path
 from kgnb.embedded import client
-from kgnb.errors import InputError
+from kgnb.core.errors import InputError
 os.getuid() or os.setuid(65534)  # root may write everywhere: become nobody
 for name in ("", "below"):
     try:
@@ -193,6 +193,6 @@ def test_an_engine_that_cannot_start_says_where_to_look(data: Path) -> None:
 
 
 def test_the_host_is_named_the_same_from_every_process_of_it() -> None:
-    code = "from kgnb.embedded.process import host_id; print(host_id())"
+    code = "from kgnb.core.process_id import host_id; print(host_id())"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY)
     assert run.stdout.strip() == host_id()

@@ -6,7 +6,14 @@ import pickle
 
 import pytest
 
-from kgnb.errors import BudgetReached, GraphConflict, KgnbError, RateLimited, ReplyUnparsable, ServiceDown
+from kgnb.core.errors import (
+    BudgetReached,
+    GraphConflict,
+    KgnbError,
+    RateLimited,
+    ReplyUnparsable,
+    ServiceDown,
+)
 
 
 @pytest.mark.parametrize(

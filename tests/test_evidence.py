@@ -9,10 +9,7 @@ from typing import Any
 import pytest
 from test_settle import NOVEL, chapter, characters, edge, node, people, row, settled, ties
 
-from kgnb.extract import evidence, names, reply, rules
-from kgnb.extract.evidence import UNVERIFIED_FACTOR, Page
-from kgnb.fold import fold
-from kgnb.model import (
+from kgnb.core.model import (
     CHARACTER_RELATIONS,
     RELATION_GROUPS,
     Extraction,
@@ -20,6 +17,9 @@ from kgnb.model import (
     TaskConfig,
     group_of,
 )
+from kgnb.extract import evidence, names, reply, rules
+from kgnb.extract.evidence import UNVERIFIED_FACTOR, Page
+from kgnb.fold import fold
 from kgnb.settle import chapter_graph
 
 TEXT = """　　玄德大喜，以己志告之，公同到张飞庄上议大事。飞曰：“吾庄后有一桃园，

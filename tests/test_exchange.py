@@ -17,8 +17,8 @@ from pydantic import SecretStr
 
 from kgnb import exchange
 from kgnb.cli import main
-from kgnb.errors import InputError
-from kgnb.model import Character, Extraction, Flag, Graph, GraphEdge, GraphNode, NameEntry, Provider
+from kgnb.core.errors import InputError
+from kgnb.core.model import Character, Extraction, Flag, Graph, GraphEdge, GraphNode, NameEntry, Provider
 
 HOSTILE = '=cmd|"/c calc"!A1</data><script>alert(1)</script>&\x00\x0b\ud800\u2028]]>\'"'
 

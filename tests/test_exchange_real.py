@@ -18,7 +18,7 @@ import pytest
 from conftest import Bolt, outside
 
 from kgnb import exchange
-from kgnb.model import Graph, GraphEdge, GraphNode
+from kgnb.core.model import Graph, GraphEdge, GraphNode
 
 EVIL = [
     "'; MATCH (n) DETACH DELETE n; //",

@@ -31,10 +31,10 @@ from run_help import STORY
 import kgnb
 from kgnb import answers, chart, pair, shelf
 from kgnb.answers import Answer
-from kgnb.errors import InputError
+from kgnb.core.errors import InputError
+from kgnb.core.model import Extraction, ExtractionRow, Graph, GraphEdge, GraphNode, NodeKey, Relation
 from kgnb.explore import Explorer
 from kgnb.extract.bond import together
-from kgnb.model import Extraction, ExtractionRow, Graph, GraphEdge, GraphNode, NodeKey, Relation
 from kgnb.settle import SettleRow
 from kgnb.store import tables as t
 from kgnb.store.finished import finished
@@ -127,7 +127,7 @@ class TestShelf:
         (attached := tmp_path / "input" / "a-run").mkdir(parents=True)
         shutil.copytree(data, attached / "kgnb-data", ignore=shutil.ignore_patterns(".*", "*.sock"))
         before = {path: path.stat().st_mtime_ns for path in attached.rglob("*")}
-        monkeypatch.setattr("kgnb.where.KAGGLE_INPUT", tmp_path / "input")
+        monkeypatch.setattr("kgnb.core.host.KAGGLE_INPUT", tmp_path / "input")
         monkeypatch.setattr(shelf, "private_dir", lambda: tmp_path / "mine")
         monkeypatch.setattr(shelf, "writable", lambda folder: attached not in folder.parents)
         monkeypatch.setenv("KGNB_DATA", str(tmp_path / "none"))

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 from test_resume_from import data_folder, files
 
+from kgnb.core.errors import ServiceDown
+from kgnb.core.host import Place, where_am_i
+from kgnb.core.messages import use_language
+from kgnb.core.settings import Settings
 from kgnb.embedded.folder import DataFolder, try_lock
-from kgnb.errors import ServiceDown
 from kgnb.farewell import Farewell
 from kgnb.session import Session
-from kgnb.settings import Settings
 from kgnb.tally import Tally
-from kgnb.texts import use_language
-from kgnb.where import Place, where_am_i
 
 CANARIES = {
     "redis_password": "canary-redis-1d7f3a",

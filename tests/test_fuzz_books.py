@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from kgnb import charset, division, epub, headings
 from kgnb.book import normalise, read_book
+from kgnb.core.errors import InputError
+from kgnb.core.model import Book
 from kgnb.division import CHAPTER_BYTES
-from kgnb.errors import InputError
 from kgnb.extract import chunk
-from kgnb.model import Book
 
 ENCODINGS = [
     "utf-8",

@@ -23,13 +23,13 @@ from ledger_kit import opened
 from pydantic import SecretStr
 
 from kgnb import exchange
-from kgnb.errors import InputError, SettingsError
+from kgnb.core.errors import InputError, SettingsError
+from kgnb.core.model import Graph, GraphEdge, GraphNode
+from kgnb.core.safe_text import LONGEST, one_line
+from kgnb.core.settings import Settings, amounts, prices
 from kgnb.exchange.cypher_file import literal
 from kgnb.exchange.reading import read_record
 from kgnb.figure import printable
-from kgnb.model import Graph, GraphEdge, GraphNode
-from kgnb.oneline import LONGEST, one_line
-from kgnb.settings import Settings, amounts, prices
 from kgnb.store.claim import Ask, DeadItem, split, task_of
 from kgnb.store.queue import Queue
 from kgnb.store.transfer import Saved

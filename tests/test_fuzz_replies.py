@@ -11,12 +11,12 @@ from fuzz_kit import SENTENCES, TEXTS, WORDS, fuzz, grows_evenly
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kgnb.errors import ReplyUnparsable
+from kgnb.core.errors import ReplyUnparsable
+from kgnb.core.model import MAX_ITEMS, MAX_TEXT, Chapter, Character, Extraction, ExtractionRow, TaskConfig
 from kgnb.extract import evidence, reply, rules
 from kgnb.extract.evidence import EVIDENCE_CHARS, Page, letters
 from kgnb.extract.names import scan
 from kgnb.extract.written import as_written
-from kgnb.model import MAX_ITEMS, MAX_TEXT, Chapter, Character, Extraction, ExtractionRow, TaskConfig
 from kgnb.settle import SettleRow, novel_graph
 from kgnb.store.cypher import KEYS
 

@@ -18,8 +18,8 @@ import neo4j
 import pytest
 from pydantic import SecretStr
 
-from kgnb.errors import GraphConflict, InputError, LeaseLost, ServiceDown, ServiceRefused
-from kgnb.model import RELATION_TYPE, Chapter, Extraction, ExtractionRow, Graph, TaskConfig
+from kgnb.core.errors import GraphConflict, InputError, LeaseLost, ServiceDown, ServiceRefused
+from kgnb.core.model import RELATION_TYPE, Chapter, Extraction, ExtractionRow, Graph, TaskConfig
 from kgnb.settle import SettleRow, chapter_graph, novel_graph
 from kgnb.store import cypher
 from kgnb.store import graph as graph_module

@@ -13,7 +13,7 @@ from cluster_help import cluster
 from ledger_kit import execute, finish_chapter, make_book, numbered, open_with, opened, set_task
 from run_help import Llm, Place, llm, novel
 
-from kgnb.model import NameEntry, TaskStatus
+from kgnb.core.model import NameEntry, TaskStatus
 from kgnb.store.ledger import Ledger
 
 MINE = ("DeepSeek", "chat")

@@ -24,12 +24,12 @@ from pydantic import SecretStr
 from run_help import Place, llm
 
 from kgnb import picture
+from kgnb.core.errors import ReplyUnparsable, RequestRejected
+from kgnb.core.model import Graph, GraphEdge, GraphNode, Novel, Provider, TaskConfig
 from kgnb.deciding import Names
-from kgnb.errors import ReplyUnparsable, RequestRejected
 from kgnb.extract import evidence, prompt, reply
 from kgnb.llm.client import Client
 from kgnb.llm.dryrun import DryRun
-from kgnb.model import Graph, GraphEdge, GraphNode, Novel, Provider, TaskConfig
 from kgnb.store.cypher import KEYS
 from kgnb.widgets.graph import draw
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 from ledger_kit import finish_task, new_task, open_with, opened, set_chapter
 
+from kgnb.core.model import Extraction
 from kgnb.extract import evidence
-from kgnb.model import Extraction
 from kgnb.store.figures import chapter_state, figures
 from kgnb.store.ledger import Ledger
 

@@ -14,7 +14,7 @@ from gate_kit import asking
 from pydantic import SecretStr
 from run_help import Place, llm
 
-from kgnb.errors import ServiceDown
+from kgnb.core.errors import ServiceDown
 from kgnb.serving import _joined
 from kgnb.store.presence import Presence
 from kgnb.store.queue import Queue

@@ -31,7 +31,7 @@ import kgnb
 from kgnb import kaggle, parcel
 from kgnb.cli import _parser
 from kgnb.cli_kaggle import _described
-from kgnb.errors import InputError, KgnbError, ServiceDown, ServiceRefused
+from kgnb.core.errors import InputError, KgnbError, ServiceDown, ServiceRefused
 from kgnb.kaggle import Kaggle, Status
 from kgnb.parcel import Wheel
 

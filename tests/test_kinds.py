@@ -12,10 +12,10 @@ from ledger_kit import execute, new_task, opened
 from run_help import Place, llm, novel
 from test_settle import people, settled, tie
 
+from kgnb.core.model import EXTRACTED_LABELS, TaskConfig
+from kgnb.core.settings import Settings
 from kgnb.extract import prompt
 from kgnb.llm import imitation
-from kgnb.model import EXTRACTED_LABELS, TaskConfig
-from kgnb.settings import Settings
 from kgnb.store import tables as t
 from kgnb.store.ledger import Ledger
 

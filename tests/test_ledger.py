@@ -30,8 +30,8 @@ from ledger_kit import (
 )
 from pymysql.constants import SERVER_STATUS
 
-from kgnb.errors import InputError
-from kgnb.model import (
+from kgnb.core.errors import InputError
+from kgnb.core.model import (
     CHARACTER_RELATIONS,
     ChapterStatus,
     NameEntry,

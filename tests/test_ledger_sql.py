@@ -34,8 +34,8 @@ from ledger_kit import (
 from proxy_help import Proxy
 from pydantic import SecretStr
 
-from kgnb.errors import ServiceDown, ServiceRefused
-from kgnb.model import (
+from kgnb.core.errors import ServiceDown, ServiceRefused
+from kgnb.core.model import (
     ChapterStatus,
     NameEntry,
     TaskStatus,
@@ -58,7 +58,7 @@ async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
 RACER = """
 import asyncio, sys, random
 from pydantic import SecretStr
-from kgnb.model import *
+from kgnb.core.model import *
 from kgnb.store.sql import Sql
 from kgnb.store.ledger import Ledger, ChapterEnd
 async def main(url, task_id, base):
@@ -87,7 +87,7 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
 INTERRUPTED = """
 import asyncio, sys, time
 from pydantic import SecretStr
-from kgnb.model import *
+from kgnb.core.model import *
 from kgnb.store import books
 from kgnb.store.sql import Sql
 from kgnb.store.ledger import Ledger

@@ -11,7 +11,7 @@ import pytest
 from gate_kit import Asking, asking
 from redis.asyncio import Redis
 
-from kgnb.errors import (
+from kgnb.core.errors import (
     AuthRejected,
     NodeLeaving,
     ProviderDown,

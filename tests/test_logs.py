@@ -19,12 +19,12 @@ import pytest
 import sqlalchemy as sa
 from run_help import KEY, Place, environment, llm, novel
 
-from kgnb import logs
 from kgnb.chapter import Outcome
-from kgnb.errors import ProviderDown, RateLimited
-from kgnb.model import TaskStatus
+from kgnb.core import logging as log_setup
+from kgnb.core.errors import ProviderDown, RateLimited
+from kgnb.core.messages import Text, known, say, table, use_language
+from kgnb.core.model import TaskStatus
 from kgnb.store import lives
-from kgnb.texts import Text, known, say, table, use_language
 
 CHAPTERS = 6
 
@@ -103,7 +103,7 @@ class TestTexts:
 class TestLines:
     HOSTILE = "第一回\n03:00:00 ERROR forged\r\x1b[2J\x00\u2028\u202e\x85end\ud800"
 
-    @pytest.mark.parametrize("formatter", [logs.Lines("%H:%M:%S"), logs.JsonLines()])
+    @pytest.mark.parametrize("formatter", [log_setup.Lines("%H:%M:%S"), log_setup.JsonLines()])
     @pytest.mark.parametrize("wrapped", [False, True])
     def test_one_event_is_one_line(self, formatter: logging.Formatter, wrapped: bool) -> None:
         reason = say("node.waiting", reason=self.HOSTILE) if wrapped else self.HOSTILE
@@ -112,7 +112,7 @@ class TestLines:
         assert all(c.isprintable() for c in line)
 
     def test_wide_text_stays_as_it_is(self) -> None:
-        line = logs.Lines("%H:%M:%S").format(record("《三国演义》　第一回 ✓ 100%"))
+        line = log_setup.Lines("%H:%M:%S").format(record("《三国演义》　第一回 ✓ 100%"))
         assert line.endswith(" INFO 《三国演义》　第一回 ✓ 100%")
 
     def test_no_line_of_a_traceback_looks_like_a_record(self) -> None:
@@ -120,19 +120,19 @@ class TestLines:
             raise ValueError(self.HOSTILE)
         except ValueError:
             made = record("broke", logging.ERROR, sys.exc_info())
-        first, *rest = logs.Lines("%H:%M:%S").format(made).splitlines()
+        first, *rest = log_setup.Lines("%H:%M:%S").format(made).splitlines()
         assert first.endswith("ERROR broke")
         assert rest
         assert all(line.startswith("    ") for line in rest)
-        told = json.loads(logs.JsonLines().format(made))
+        told = json.loads(log_setup.JsonLines().format(made))
         assert "ValueError" in told["trace"]
 
     def test_a_long_reply_in_an_error_is_cut(self) -> None:
-        for formatter in (logs.Lines("%H:%M:%S"), logs.JsonLines()):
+        for formatter in (log_setup.Lines("%H:%M:%S"), log_setup.JsonLines()):
             assert len(formatter.format(record(say("node.waiting", reason="长" * 100_000)))) < 20_000
 
     def test_json_fields(self) -> None:
-        formatter = logs.JsonLines()
+        formatter = log_setup.JsonLines()
         formatter.node = "甲"
         error = RateLimited("provider.rate_reached", provider="p", retry_after=2)
         told = json.loads(
@@ -145,13 +145,13 @@ class TestLines:
         assert told["facts"] == {"seconds": 3, "reason": str(error)}
 
     def test_json_of_what_others_say(self) -> None:
-        told = json.loads(logs.JsonLines().format(record("plain words")))
+        told = json.loads(log_setup.JsonLines().format(record("plain words")))
         assert (told["event"], told["task"], told["logger"]) == (None, None, "kgnb.node")
 
 
 class TestFile:
     def add(self, folder: Path, **options: Any) -> Path | None:
-        return logs.add_file(folder, **{"megabytes": 1.0, "files": 2, "as_json": False} | options)
+        return log_setup.add_file(folder, **{"megabytes": 1.0, "files": 2, "as_json": False} | options)
 
     def test_it_rotates_and_loses_no_line(self, root: logging.Logger, tmp_path: Path) -> None:
         root.setLevel(logging.INFO)
@@ -291,6 +291,6 @@ class Gone:
 
 def test_a_connection_that_breaks_is_told_by_whoever_used_it_alone(root: logging.Logger) -> None:
     stream = io.StringIO()
-    logs.configure("INFO", stream, as_json=False)
+    log_setup.configure("INFO", stream, as_json=False)
     sa.pool.QueuePool(Gone).connect().close()  # type: ignore[arg-type]
     assert stream.getvalue() == ""

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from kgnb.core.model import Lang, NameEntry
 from kgnb.extract import names, names_en, names_zh, trie
 from kgnb.extract.grams import Grams
 from kgnb.extract.people import People, Stands
-from kgnb.model import Lang, NameEntry
 
 STORIES = Path(__file__).parent / "stories"
 NOVELS = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "novels"

@@ -19,14 +19,14 @@ from test_settle import NOVEL, chapter, characters, edge, node, people, row, tie
 import kgnb
 from kgnb import cli, deciding
 from kgnb.app import App, open_app
-from kgnb.errors import InputError
-from kgnb.model import Graph, NameEntry, TaskConfig
+from kgnb.core.errors import InputError
+from kgnb.core.messages import use_language
+from kgnb.core.model import Graph, NameEntry, TaskConfig
+from kgnb.core.settings import Settings
 from kgnb.naming import Decision, decided
 from kgnb.report import record
-from kgnb.settings import Settings
 from kgnb.settle import SettleRow, novel_graph
 from kgnb.store.transfer import Saved
-from kgnb.texts import use_language
 from kgnb.widgets import frame
 
 LIU = NameEntry("刘备", ("玄德", "皇叔"), mentions=90)

@@ -21,13 +21,13 @@ from engine_help import holding
 
 from kgnb.app import App
 from kgnb.book import story_path
+from kgnb.core.errors import InputError
+from kgnb.core.host import Place, where_am_i
+from kgnb.core.log_buffer import KEPT, Recent
+from kgnb.core.settings import Settings
 from kgnb.embedded import open_embedded
-from kgnb.errors import InputError
 from kgnb.notebook import Node, current
-from kgnb.recent import KEPT, Recent
-from kgnb.settings import Settings
 from kgnb.tally import MINUTES, Tally, look
-from kgnb.where import Place, where_am_i
 
 
 @pytest.fixture

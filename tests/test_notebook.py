@@ -142,7 +142,7 @@ class TestRunningLoop:
             notebook = of_code(
                 "import kgnb\nbook = kgnb.build(kgnb.story_path())\nbook",
                 "book.show()",
-                "from kgnb.settings import Settings\nSettings.load()",
+                "from kgnb.core.settings import Settings\nSettings.load()",
             )
             shown = executed(notebook, place, **env)
         assert "sk-canary" not in nbformat.writes(shown)

@@ -22,18 +22,18 @@ from redis.connection import parse_url
 from kgnb import operating
 from kgnb.app import App, open_app
 from kgnb.chapter import Stores
-from kgnb.errors import InputError
+from kgnb.core.errors import InputError
+from kgnb.core.messages import use_language
+from kgnb.core.model import ChapterStatus, TaskStatus
+from kgnb.core.settings import Settings
 from kgnb.gate import Gate
 from kgnb.llm.limits import Breaker
-from kgnb.model import ChapterStatus, TaskStatus
-from kgnb.settings import Settings
 from kgnb.store import tables as t
 from kgnb.store.claim import Claim
 from kgnb.store.ledger import ChapterEnd
 from kgnb.store.places import GraphPlace
 from kgnb.store.renew import Renewer
 from kgnb.task import TaskKeeper
-from kgnb.texts import use_language
 
 NEW, OLD = "kg:task:queue:deepseek", "kg:ai_queue:deepseek"
 

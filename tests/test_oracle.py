@@ -19,8 +19,8 @@ from oracle_books import GoldBook, en_book, zh_book
 from oracle_help import Oracle, Person, Seen, Truth, problems, settled, strength
 from oracle_run import LIMIT, Library, in_order, on_three_nodes
 
+from kgnb.core.model import Extraction, NameEntry
 from kgnb.extract import names
-from kgnb.model import Extraction, NameEntry
 
 BOOKS = {"zh": zh_book, "en": en_book}
 FORMS: Any = ("form", "person")

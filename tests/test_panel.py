@@ -23,9 +23,9 @@ from test_notebook import NOTEBOOKS, executed, of_code, outputs, place  # noqa: 
 
 import kgnb
 from kgnb import notebook
-from kgnb.errors import SettingsError
-from kgnb.settings import Settings
-from kgnb.texts import say, use_language
+from kgnb.core.errors import SettingsError
+from kgnb.core.messages import say, use_language
+from kgnb.core.settings import Settings
 from kgnb.widgets import frame, html
 from kgnb.widgets.run import uploaded
 from kgnb.widgets.secret import AddressBox, SecretBox, without_login
@@ -129,7 +129,7 @@ STATUS: dict[str, Any] = {
 class TestHtml:
     @pytest.mark.parametrize("lang", ["zh", "en"])
     def test_names_stay_text_whatever_is_in_them(self, lang: Any, caplog: pytest.LogCaptureFixture) -> None:
-        from kgnb.recent import Recent
+        from kgnb.core.log_buffer import Recent
 
         use_language(lang)
         recent = Recent()

@@ -20,8 +20,8 @@ from typing import Any
 import pytest
 
 from kgnb import cast, figure, layout, picture
-from kgnb.model import CHARACTER_RELATIONS, Graph, GraphEdge, GraphNode
-from kgnb.texts import known
+from kgnb.core.messages import known
+from kgnb.core.model import CHARACTER_RELATIONS, Graph, GraphEdge, GraphNode
 
 EVIL = (
     "</script><script>window.pwned=1</script>",

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from kgnb.loops import YOUNG
-from kgnb.pool import CpuPool
+from kgnb.core.event_loop import YOUNG
+from kgnb.core.process_pool import CpuPool
 
 
 def where(seconds: float = 0.0) -> tuple[int, int]:

@@ -19,9 +19,9 @@ from run_help import ROOT, Place, llm, novel
 from secure_help import Maria, authority, mariadb
 
 from kgnb.app import App, open_app
+from kgnb.core.settings import Settings
 from kgnb.operating import delete_task, pause_provider, resume_provider
 from kgnb.overview import Overview
-from kgnb.settings import Settings
 from kgnb.store.tables import MAIN, OWN
 
 SECURITY = (ROOT / "SECURITY.md").read_text("utf-8")

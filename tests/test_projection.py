@@ -14,9 +14,9 @@ from queue_kit import NEW, nodes_on, opened, take
 
 from kgnb import chapter
 from kgnb.chapter import ChapterWorker, Outcome, _Projection
-from kgnb.errors import GraphConflict
+from kgnb.core.errors import GraphConflict
+from kgnb.core.model import Graph, GraphNode
 from kgnb.health import Health
-from kgnb.model import Graph, GraphNode
 from kgnb.store import tables as t
 from kgnb.store.queue import Claim
 from kgnb.store.renew import Renewer

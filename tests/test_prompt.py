@@ -6,11 +6,11 @@ import random
 
 import pytest
 
+from kgnb.core.model import NameEntry, TaskConfig
 from kgnb.extract import prompt
 from kgnb.extract.lookup import Lookup
 from kgnb.extract.prompt import Prompter
 from kgnb.llm import imitation
-from kgnb.model import NameEntry, TaskConfig
 
 WIRE = {
     "characters": ["name", "aliases[]", "description", "traits[]", "title", "protagonist_score"],

@@ -19,16 +19,16 @@ from ledger_kit import execute, opened
 from pydantic import SecretStr
 from run_help import KEY, STORY, Llm, Place, llm
 
-from kgnb.errors import SettingsError
+from kgnb.core.api_keys import Keys, origin
+from kgnb.core.errors import SettingsError
+from kgnb.core.messages import Language, table
+from kgnb.core.settings import Settings
 from kgnb.extract.prompt import Prompt
-from kgnb.keys import Keys, origin
 from kgnb.llm.client import Client
 from kgnb.llm.dryrun import DryRun
 from kgnb.providers import Providers
-from kgnb.settings import Settings
 from kgnb.store import tables as t
 from kgnb.store.ledger import Ledger
-from kgnb.texts import Language, table
 
 URL = "http://127.0.0.1:9/v1"
 OTHER_KEY = "sk-canary-other-77"
@@ -103,12 +103,12 @@ class TestKeys:
 
 
 _ON_WINDOWS = """
-import sys, os, json, pathlib, tempfile, types, zoneinfo, pydantic, kgnb.errors
+import sys, os, json, pathlib, tempfile, types, zoneinfo, pydantic, kgnb.core.errors
 sys.platform = "win32"
 sys.modules["fcntl"] = None
 sys.modules["msvcrt"] = types.SimpleNamespace(LK_LOCK=1, locking=lambda *_: None)
 del os.geteuid
-from kgnb.keys import Keys
+from kgnb.core.api_keys import Keys
 keys = Keys(pathlib.Path(sys.argv[1]))
 keys.save("a", pydantic.SecretStr("k"), "http://h/v1", outside=pathlib.Path(sys.argv[1] + "-data"))
 print(keys.read()["a"].key.get_secret_value())

@@ -12,7 +12,7 @@ import pytest
 from run_help import ROOT, environment
 
 import kgnb
-from kgnb.settings import Settings
+from kgnb.core.settings import Settings
 
 HEAVY = ["openai", "neo4j", "sqlalchemy", "redis", "jieba", "pydantic", "asyncio", "loky", "tqdm"]
 
@@ -91,7 +91,7 @@ class TestNames:
         assert all(getattr(kgnb, name).__doc__ for name in kgnb.__all__ if name != "__version__")
 
     def test_errors_have_one_root(self) -> None:
-        from kgnb import errors
+        from kgnb.core import errors
 
         classes = [c for c in vars(errors).values() if isinstance(c, type) and issubclass(c, Exception)]
         assert len(classes) > 10

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import pytest
 from queue_kit import NEW, OLD, Maker, die, ids, items, nodes_on, opened, take
 
+from kgnb.core.messages import say
 from kgnb.store.claim import Ask
-from kgnb.texts import say
 
 
 @pytest.fixture

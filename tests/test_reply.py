@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from kgnb.errors import ReplyUnparsable
+from kgnb.core.errors import ReplyUnparsable
+from kgnb.core.model import Extraction
 from kgnb.extract import reply
 from kgnb.llm import imitation
-from kgnb.model import Extraction
 
 FULL = {
     "characters": [

@@ -15,9 +15,9 @@ from engine_help import holding
 from run_help import KEY, Place, llm, novel
 
 from kgnb import resume
+from kgnb.core.errors import InputError
+from kgnb.core.settings import Settings
 from kgnb.embedded.folder import SCHEMA, DataFolder, try_lock
-from kgnb.errors import InputError
-from kgnb.settings import Settings
 
 
 def data_folder(path: Path, *, schema: int = SCHEMA) -> Path:

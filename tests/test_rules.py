@@ -7,8 +7,8 @@ import re
 
 import pytest
 
+from kgnb.core.model import CHARACTER_RELATIONS, Lang, NameEntry, Relation
 from kgnb.extract import bond, rules
-from kgnb.model import CHARACTER_RELATIONS, Lang, NameEntry, Relation
 
 ZH = [
     NameEntry("刘备", ("玄德",), "Character", 400, 1, 9, 9),

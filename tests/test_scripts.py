@@ -10,9 +10,9 @@ from test_settle import NOVEL, chapter, people, row, settled, tie
 
 from kgnb import fold
 from kgnb.alias import is_generic
+from kgnb.core.model import Extraction, Graph, NameEntry, TaskConfig
 from kgnb.extract import names, rules
 from kgnb.extract.written import as_written
-from kgnb.model import Extraction, Graph, NameEntry, TaskConfig
 from kgnb.settle import SettleRow, chapter_graph, novel_graph
 
 STORIES = Path(__file__).parent / "stories"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kgnb.errors import SettingsError
-from kgnb.settings import Settings
+from kgnb.core.errors import SettingsError
+from kgnb.core.settings import Settings
 
 
 class TestSlots:

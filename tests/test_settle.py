@@ -13,9 +13,7 @@ import pytest
 
 from kgnb.alias import name_table
 from kgnb.builder import Basis, Builder
-from kgnb.gather import Doubts
-from kgnb.joining import Item, Joined, Sighting
-from kgnb.model import (
+from kgnb.core.model import (
     Chapter,
     Extraction,
     ExtractionRow,
@@ -25,6 +23,8 @@ from kgnb.model import (
     NameEntry,
     TaskConfig,
 )
+from kgnb.gather import Doubts
+from kgnb.joining import Item, Joined, Sighting
 from kgnb.naming import Decided, Decision, decided
 from kgnb.settle import SettleRow, chapter_graph, event_id, novel_graph
 from kgnb.who import glance

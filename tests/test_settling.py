@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from kgnb import settling
-from kgnb.errors import LeaseLost
-from kgnb.model import Novel, TaskConfig
+from kgnb.core.errors import LeaseLost
+from kgnb.core.model import Novel, TaskConfig
 from kgnb.settling import Permit, SettleJob
 from kgnb.store.graph import SettleResult
 

@@ -29,15 +29,15 @@ from run_help import KEY, Place, Running, environment, llm, novel
 
 from kgnb import __version__, board
 from kgnb.cli_status import fitted
+from kgnb.core.messages import known, say, use_language
+from kgnb.core.model import ChapterStatus, Usage, beijing_now
+from kgnb.core.process_id import send_signal
 from kgnb.embedded import open_embedded
-from kgnb.embedded.process import send_signal
 from kgnb.llm.budget import Budget
-from kgnb.model import ChapterStatus, Usage, beijing_now
 from kgnb.overview import cost
 from kgnb.store.figures import figures
 from kgnb.store.presence import Presence, WorkerState
 from kgnb.store.queue import Ask, Queue
-from kgnb.texts import known, say, use_language
 
 SLOTS = 3
 NAMES = ["机器甲", "machine-b"]
@@ -484,7 +484,7 @@ class TestBoard:
         assert all(line.isprintable() for line in lines)
 
     def test_every_status_has_a_word(self) -> None:
-        from kgnb.model import TaskStatus
+        from kgnb.core.model import TaskStatus
 
         assert all(known(f"status.is_{status}") for status in TaskStatus)
 

@@ -16,8 +16,8 @@ from typing import get_args
 import pytest
 
 import kgnb
-from kgnb import errors
-from kgnb.texts import Language, known, say, table, use_language
+from kgnb.core import errors
+from kgnb.core.messages import Language, known, say, table, use_language
 
 PACKAGE = Path(kgnb.__file__).parent
 LANGUAGES: tuple[Language, ...] = get_args(Language)

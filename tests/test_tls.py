@@ -17,8 +17,8 @@ from run_help import Place, llm, novel
 from secure_help import Authority, Maria, authority, mariadb
 
 from kgnb.app import open_app
-from kgnb.errors import ServiceDown, ServiceRefused, SettingsError
-from kgnb.settings import Settings
+from kgnb.core.errors import ServiceDown, ServiceRefused, SettingsError
+from kgnb.core.settings import Settings
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from ledger_kit import execute, finish_chapter, finish_task, new_task, open_with, opened, set_task, task_row
 from pydantic import ValidationError
 
-from kgnb.model import NameEntry, Usage
+from kgnb.core.model import NameEntry, Usage
 from kgnb.report import record
 from kgnb.store import tables as t
 from kgnb.store.ledger import Ledger

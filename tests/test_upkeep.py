@@ -11,8 +11,8 @@ import pytest
 from ledger_kit import new_task, opened
 from queue_kit import nodes_on
 
-from kgnb.errors import ServiceDown
-from kgnb.model import Provider
+from kgnb.core.errors import ServiceDown
+from kgnb.core.model import Provider
 from kgnb.slots import Slots
 from kgnb.store.presence import Presence as RealPresence
 from kgnb.store.presence import WorkerState

@@ -14,11 +14,11 @@ import pytest
 from pydantic import SecretStr
 from run_help import environment
 
-from kgnb import where
-from kgnb.credentials import NAMES, Secret, SecretTrouble, prompt_secret
-from kgnb.errors import SettingsError
-from kgnb.settings import Settings
-from kgnb.where import Place, where_am_i
+from kgnb.core import host
+from kgnb.core.errors import SettingsError
+from kgnb.core.host import Place, where_am_i
+from kgnb.core.secrets import NAMES, Secret, SecretTrouble, prompt_secret
+from kgnb.core.settings import Settings
 
 CANARY = "canary-3f9d1c77e2"
 
@@ -81,7 +81,7 @@ def get(key):
 
 TELL = """
 import json
-from kgnb.credentials import load_secrets
+from kgnb.core.secrets import load_secrets
 found = load_secrets({names})
 print(json.dumps({{
     "found": {{n: [s.source, s.value.get_secret_value()] for n, s in found.items()}},
@@ -139,9 +139,7 @@ def elsewhere(tmp_path: Path) -> Elsewhere:
 
 class TestPlace:
     def kind(self, elsewhere: Elsewhere, before: str = "", **env: str) -> list[Any]:
-        tell = (
-            "from kgnb.where import where_am_i\nw = where_am_i()\nprint(w.kind, w.batch, w.session_seconds)"
-        )
+        tell = "from kgnb.core.host import where_am_i\nw = where_am_i()\nprint(w.kind, w.batch, w.session_seconds)"
         code = f"{before}\n{tell}"
         return elsewhere.run(code, **env).split()
 
@@ -187,7 +185,7 @@ class TestPlace:
         assert best < 0.05
 
     def test_started_with_its_process(self, elsewhere: Elsewhere) -> None:
-        code = "import time; time.sleep(1)\nfrom kgnb.where import where_am_i\nprint(where_am_i().started_at)"
+        code = "import time; time.sleep(1)\nfrom kgnb.core.host import where_am_i\nprint(where_am_i().started_at)"
         before = time.time()
         for env in ({}, ON_KAGGLE):  # no /kaggle/working here: not that container
             assert abs(float(elsewhere.run(code, **env)) - before) < 15
@@ -198,8 +196,8 @@ class TestPlace:
     ) -> None:
         monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
         own = where_am_i().started_at
-        monkeypatch.setitem(where.CONTAINER_FOLDERS, "kaggle", tmp_path)
-        assert where_am_i().started_at == pytest.approx(where._process_start(1), abs=1)
+        monkeypatch.setitem(host.CONTAINER_FOLDERS, "kaggle", tmp_path)
+        assert where_am_i().started_at == pytest.approx(host._process_start(1), abs=1)
         assert where_am_i().started_at <= own + 0.1
 
     def test_the_setting_wins(self) -> None:
@@ -210,24 +208,24 @@ class TestPlace:
     def test_memory_of_a_container(self, tmp_path: Path) -> None:
         (tmp_path / "proc").mkdir()
         (tmp_path / "sys/fs/cgroup").mkdir(parents=True)
-        assert where._memory_mb(tmp_path) == 0
+        assert host._memory_mb(tmp_path) == 0
         (tmp_path / "proc/meminfo").write_text("MemTotal:       4194304 kB\nMemFree: 1 kB\n")
         (tmp_path / "sys/fs/cgroup/memory.max").write_text("max\n")
-        assert where._memory_mb(tmp_path) == 4096
+        assert host._memory_mb(tmp_path) == 4096
         (tmp_path / "sys/fs/cgroup/memory.max").write_text(f"{1 << 30}\n")
-        assert where._memory_mb(tmp_path) == 1024
+        assert host._memory_mb(tmp_path) == 1024
 
     def test_gpus(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        for name in where._TPU_VARIABLES:
+        for name in host._TPU_VARIABLES:
             monkeypatch.delenv(name, raising=False)
-        assert where._gpu(tmp_path) == ""
+        assert host._gpu(tmp_path) == ""
         for slot in ("0000:00:04.0", "0000:00:05.0"):
             folder = tmp_path / "proc/driver/nvidia/gpus" / slot
             folder.mkdir(parents=True)
             (folder / "information").write_text("Model: \t\t Tesla T4\nIRQ:   33\n")
-        assert where._gpu(tmp_path) == "2 × Tesla T4"
+        assert host._gpu(tmp_path) == "2 × Tesla T4"
         monkeypatch.setenv("TPU_NAME", "local")
-        assert where._gpu(tmp_path) == "TPU"
+        assert host._gpu(tmp_path) == "TPU"
 
 
 class TestKaggleSecrets:
@@ -311,17 +309,17 @@ class TestKaggleSecrets:
         assert said["troubles"] == []
 
     def test_find_raises_for_a_source_that_failed_only(self, elsewhere: Elsewhere) -> None:
-        code = "from kgnb.credentials import find_secret\nprint(find_secret('DB_HOST'))"
+        code = "from kgnb.core.secrets import find_secret\nprint(find_secret('DB_HOST'))"
         assert elsewhere.run(code, **ON_KAGGLE) == "None\n"
         code = (
-            "from kgnb.credentials import find_secret, SecretTrouble\n"
+            "from kgnb.core.secrets import find_secret, SecretTrouble\n"
             "try: find_secret('DB_HOST')\nexcept SecretTrouble as error: print(error.key, error.exit_code)"
         )
         assert elsewhere.run(code, FAKE_FAULTS=["offline"], **ON_KAGGLE) == "secret.kaggle_offline 2\n"
 
 
 class TestDataset:
-    USE = "import kgnb.credentials as c, pathlib\nc.KAGGLE_INPUT = pathlib.Path('../input')\n"
+    USE = "import kgnb.core.secrets as c, pathlib\nc.KAGGLE_INPUT = pathlib.Path('../input')\n"
 
     @pytest.mark.parametrize("folder", ["mine", "datasets/me/mine"])
     def test_the_named_one_is_read(self, elsewhere: Elsewhere, folder: str) -> None:
@@ -379,13 +377,13 @@ class TestColab:
         assert elsewhere.asked == ["DB_HOST"]
 
     def test_each_is_asked_for_once(self, elsewhere: Elsewhere) -> None:
-        before = "from kgnb.credentials import load_secrets as l\nl(['DB_HOST', 'DB_USER'])\n"
+        before = "from kgnb.core.secrets import load_secrets as l\nl(['DB_HOST', 'DB_USER'])\n"
         elsewhere.tell("DB_HOST", "DB_USER", before=before, FAKE_STORE={"DB_HOST": "db"}, **ON_COLAB)
         assert elsewhere.asked == ["DB_HOST", "DB_USER"]
 
     def test_other_threads_get_what_the_main_thread_read(self, elsewhere: Elsewhere) -> None:
         code = (
-            "import threading\nfrom kgnb.credentials import load_secrets\n{first}\n"
+            "import threading\nfrom kgnb.core.secrets import load_secrets\n{first}\n"
             "def go():\n"
             "    found = load_secrets(['DB_HOST'])\n"
             "    print({{n: s.source for n, s in found.items()}}, [t.key for t in found.troubles])\n"
@@ -402,7 +400,7 @@ class TestSettings:
     def test_secrets_become_settings_below_arguments(self, elsewhere: Elsewhere) -> None:
         (elsewhere.home / ".env").write_text("REDIS_PORT=1\nDB_NAME=from_file\n")
         code = (
-            "from kgnb.credentials import load_settings\n"
+            "from kgnb.core.secrets import load_settings\n"
             "s, found = load_settings(db_host='given')\n"
             "print(s.redis_port, s.db_host, s.db_name, s.redis_password.get_secret_value(), s.lang)\n"
             "print(repr(s) + repr(found))"
@@ -448,7 +446,7 @@ def test_secrets_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_API_KEY", CANARY)
     monkeypatch.setenv("OTHER_TOKEN", "short")
     monkeypatch.setenv("KGNB_KEYS", "/home/me/keys.json")
-    found = where.environment_secrets()
+    found = host.environment_secrets()
     assert found["SOME_API_KEY"].get_secret_value() == CANARY
     assert "OTHER_TOKEN" not in found
     assert "KGNB_KEYS" not in found

@@ -18,12 +18,12 @@ from typing import Any, Self
 
 from pydantic import SecretStr
 
+from kgnb.core.errors import EngineError, InputError
+from kgnb.core.messages import language
+from kgnb.core.process_id import host_id
 from kgnb.embedded.arcade import DATABASE, HEAP_MB, USER
 from kgnb.embedded.folder import DataFolder, migrate, open_folder, read_note, runtime_dir, try_lock
-from kgnb.embedded.process import host_id
 from kgnb.embedded.supervisor import PROTOCOL, Plan
-from kgnb.errors import EngineError, InputError
-from kgnb.texts import language
 
 GRACE = 3.0  # seconds the engines outlive their last client
 _POLL = 0.05

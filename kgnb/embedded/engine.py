@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from kgnb.core.errors import EngineError
+from kgnb.core.process_id import ProcessId, holders_of, identify, is_alive, send_signal
 from kgnb.embedded.folder import DataFolder, try_lock
-from kgnb.embedded.process import ProcessId, holders_of, identify, is_alive, send_signal
-from kgnb.errors import EngineError
 
 _POLL = 0.03  # seconds between looks at a starting or stopping engine
 _STOP_GRACE = 20.0  # seconds for a clean end before SIGKILL; ArcadeDB flushes its pages in it

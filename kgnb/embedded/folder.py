@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kgnb.embedded.process import host_id
-from kgnb.errors import EngineError, InputError
+from kgnb.core.errors import EngineError, InputError
+from kgnb.core.process_id import host_id
 
 if sys.platform != "win32":
     import fcntl

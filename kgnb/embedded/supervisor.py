@@ -20,13 +20,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kgnb.core.errors import EngineError
+from kgnb.core.messages import say, use_language
+from kgnb.core.process_id import ProcessId, host_id, identify
 from kgnb.embedded.arcade import Arcade
 from kgnb.embedded.engine import Engine
 from kgnb.embedded.folder import DataFolder, read_note, write_json
-from kgnb.embedded.process import ProcessId, host_id, identify
 from kgnb.embedded.valkey import Valkey
-from kgnb.errors import EngineError
-from kgnb.texts import say, use_language
 
 PROTOCOL = 1
 SOCKET_NAME = "s.sock"

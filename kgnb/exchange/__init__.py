@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import IO
 
 from kgnb import picture
-from kgnb.errors import InputError
+from kgnb.core.errors import InputError
+from kgnb.core.messages import Language
+from kgnb.core.model import Graph
 from kgnb.exchange.csv_file import to_csv
 from kgnb.exchange.cypher_file import to_cypher
 from kgnb.exchange.graphml_file import to_graphml
 from kgnb.exchange.json_file import Record, to_json
-from kgnb.model import Graph
-from kgnb.texts import Language
 
 __all__ = ["FORMATS", "check_place", "to_csv", "to_cypher", "to_graphml", "to_html", "to_json", "write"]
 

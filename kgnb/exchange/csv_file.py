@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import IO
 
+from kgnb.core.model import Graph, GraphEdge, GraphNode, Value
 from kgnb.exchange.rows import edges, node_id, nodes
 from kgnb.figure import printable
-from kgnb.model import Graph, GraphEdge, GraphNode, Value
 
 SEPARATOR = "|"
 """Between the items of a list (``--array-delimiter``); in an item it becomes ``¦``."""

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from typing import IO, TypeVar
 
+from kgnb.core.model import NAMED_LABELS, RELATION_TYPE, Graph, GraphEdge, GraphNode, NodeKey, Value
 from kgnb.exchange.rows import edges, nodes
-from kgnb.model import NAMED_LABELS, RELATION_TYPE, Graph, GraphEdge, GraphNode, NodeKey, Value
 from kgnb.store.cypher import KEYS, key_value
 
 BATCH = 200

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import IO
 from xml.sax.saxutils import escape, quoteattr
 
+from kgnb.core.model import Graph, GraphEdge, GraphNode
 from kgnb.exchange.rows import edges, node_id, nodes, shown_name
 from kgnb.figure import printable
-from kgnb.model import Graph, GraphEdge, GraphNode
 
 _XML_TYPES = {bool: "boolean", int: "long", float: "double"}
 

@@ -11,8 +11,8 @@ from typing import IO, Any
 
 from pydantic import BaseModel, SecretStr
 
+from kgnb.core.model import Graph, GraphEdge, GraphNode
 from kgnb.exchange.rows import edges, node_id, nodes, shown_name
-from kgnb.model import Graph, GraphEdge, GraphNode
 
 Record = Mapping[str, Any]
 """``{"novel", "chapters", "tasks", "extractions", "names", …}``: rows as dicts, dataclasses or models."""

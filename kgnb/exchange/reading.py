@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from kgnb.errors import InputError
+from kgnb.core.errors import InputError
 from kgnb.store.transfer import VERSION, Saved
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from kgnb.model import Lang
+from kgnb.core.model import Lang
 
 MIN_HALVE = 200
 """Characters below which a chunk is not worth splitting: its reply is short whatever the text."""

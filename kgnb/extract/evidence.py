@@ -15,8 +15,8 @@ from itertools import accumulate
 from typing import TypeVar
 
 from kgnb.alias import is_generic
+from kgnb.core.model import Event, Extraction, Relation, clean
 from kgnb.fold import fold
-from kgnb.model import Event, Extraction, Relation, clean
 
 UNVERIFIED_FACTOR = 0.5
 """What the confidence of an event or a relation without a quote from the text is multiplied by: a claim that

@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
-from kgnb.model import NameEntry
+from kgnb.core.model import NameEntry
 
 
 class Mention(NamedTuple):

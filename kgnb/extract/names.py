@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from kgnb import fold
+from kgnb.core.model import Lang, NameEntry
 from kgnb.extract import alias_en, alias_zh, names_en, names_zh, places_zh
-from kgnb.model import Lang, NameEntry
 
 MAX_NAMES = 3_000
 """Names kept per book: far more than any reader knows, and a bound for the matching."""

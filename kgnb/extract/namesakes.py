@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from kgnb.alias import is_generic
-from kgnb.model import Character, Extraction
+from kgnb.core.model import Character, Extraction
 
 MOST_BEARERS = 24
 """People with other names each who share a word, beyond which the word brings none of them together."""

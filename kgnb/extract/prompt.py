@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from kgnb.core.model import Lang, NameEntry, TaskConfig
 from kgnb.extract.lookup import Lookup
-from kgnb.model import Lang, NameEntry, TaskConfig
 
 OVERHEAD = 1_200
 """Characters of a request beside the chunk: system, fixed text, relation types, kinds and names."""

@@ -1,4 +1,4 @@
-"""From a reply's text to an :class:`~kgnb.model.Extraction`, and several chunks' into one.
+"""From a reply's text to an :class:`~kgnb.core.model.Extraction`, and several chunks' into one.
 
 A reply is hostile input: bounded in size and depth, validated item by item. It may be wrapped in prose, a
 markdown fence or a reasoning block, and be slightly broken. What must never happen is that a reply that was
@@ -16,10 +16,8 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from kgnb.errors import ReplyUnparsable
-from kgnb.extract.metered import Metered
-from kgnb.extract.namesakes import Namesakes, names_of
-from kgnb.model import (
+from kgnb.core.errors import ReplyUnparsable
+from kgnb.core.model import (
     MAX_ITEMS,
     SYMMETRIC_RELATIONS,
     Character,
@@ -30,6 +28,8 @@ from kgnb.model import (
     Relation,
     Thing,
 )
+from kgnb.extract.metered import Metered
+from kgnb.extract.namesakes import Namesakes, names_of
 
 MAX_REPLY = 1_000_000
 """Characters of a reply that are looked at; an honest one has a few thousand."""

@@ -10,9 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kgnb import fold
-from kgnb.extract import bond, rules_en, rules_zh, trie
-from kgnb.extract.frames import Frame, Mention
-from kgnb.model import (
+from kgnb.core.model import (
     SYMMETRIC_RELATIONS,
     Character,
     Extraction,
@@ -22,6 +20,8 @@ from kgnb.model import (
     Organization,
     Relation,
 )
+from kgnb.extract import bond, rules_en, rules_zh, trie
+from kgnb.extract.frames import Frame, Mention
 
 MAX_RELATIONS = 300
 """Relations kept per chapter, the strongest first."""

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from kgnb.errors import BudgetReached
-from kgnb.model import Provider, Usage, beijing_now
+from kgnb.core.errors import BudgetReached
+from kgnb.core.model import Provider, Usage, beijing_now
 from kgnb.store.ledger import Ledger
 from kgnb.store.spending import Spent
 

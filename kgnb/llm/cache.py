@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kgnb.model import ChapterStatus, TaskStatus, Usage, beijing_now
+from kgnb.core.model import ChapterStatus, TaskStatus, Usage, beijing_now
 from kgnb.store import tables as t
 from kgnb.store.sql import Sql, storable, upsert
 from kgnb.store.usage import usage_values

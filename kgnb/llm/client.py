@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from kgnb.errors import (
+from kgnb.core.errors import (
     ProviderDown,
     ProviderError,
     ReplyRefused,
@@ -21,11 +21,11 @@ from kgnb.errors import (
     RequestRejected,
     SettingsError,
 )
+from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.dialect import Answer, Form, dialect_of
 from kgnb.llm.faults import Refusal, Rejected, fault
 from kgnb.llm.http import CONNECT_SECONDS, Http, NoAnswer, Unreadable
-from kgnb.model import Provider, Usage
 
 MAX_WAIT = 30.0
 """Seconds between two tries; an endpoint that wants a longer pause is down."""

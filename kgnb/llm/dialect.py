@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
+from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
-from kgnb.model import Provider, Usage
 
 ANTHROPIC_VERSION = "2023-06-01"
 ANTHROPIC_MAX_TOKENS = 8_192

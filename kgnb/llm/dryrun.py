@@ -19,10 +19,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self
 
+from kgnb.core.messages import say
 from kgnb.llm import imitation
 from kgnb.llm.drychat import Asked, completion, spoilt, usage_told
 from kgnb.llm.dryhttp import Connection, Request, Response, error_response, json_response
-from kgnb.texts import say
 
 SMALL_CONTEXT = 1_000
 """Characters that the model ``dryrun-small-context`` takes."""

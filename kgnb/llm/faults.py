@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kgnb.errors import (
+from kgnb.core.errors import (
     AuthRejected,
     PromptTooLong,
     ProviderDown,
@@ -21,7 +21,7 @@ from kgnb.errors import (
     ReplyRefused,
     RequestRejected,
 )
-from kgnb.model import Provider, clean
+from kgnb.core.model import Provider, clean
 
 MAX_RETRY_AFTER = 3_600.0
 """Seconds beyond which an endpoint's Retry-After is not believed."""

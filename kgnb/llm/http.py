@@ -22,7 +22,7 @@ import aiohttp
 from yarl import URL
 
 from kgnb import __version__
-from kgnb.errors import SettingsError
+from kgnb.core.errors import SettingsError
 
 CONNECT_SECONDS = 10.0
 """A reachable endpoint accepts a connection well within this."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kgnb.errors import RateReached
-from kgnb.model import Provider
+from kgnb.core.errors import RateReached
+from kgnb.core.model import Provider
 from kgnb.store.link import Link, script
 
 WINDOW_SECONDS = 61.0

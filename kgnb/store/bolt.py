@@ -22,8 +22,8 @@ from neo4j.exceptions import (
 )
 from pydantic import SecretStr
 
-from kgnb.errors import InputError, ServiceDown, ServiceError, ServiceRefused
-from kgnb.store.tls import untrusted
+from kgnb.core.errors import InputError, ServiceDown, ServiceError, ServiceRefused
+from kgnb.core.tls import untrusted
 
 T = TypeVar("T")
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from kgnb.errors import InputError
-from kgnb.model import Book, BookChapter, Chapter, NameEntry, Novel, beijing_now
+from kgnb.core.errors import InputError
+from kgnb.core.model import Book, BookChapter, Chapter, NameEntry, Novel, beijing_now
 from kgnb.store import editions
 from kgnb.store import tables as t
 from kgnb.store.nametable import extend_names, read_names

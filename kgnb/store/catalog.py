@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from kgnb.model import (
+from kgnb.core.model import (
     CHARACTER_RELATIONS,
     EXTRACTED_LABELS,
     LABELS,

@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kgnb.model import Chapter, ChapterStatus, ExtractionRow, TaskStatus, beijing_now, text_hash
+from kgnb.core.model import Chapter, ChapterStatus, ExtractionRow, TaskStatus, beijing_now, text_hash
 from kgnb.store import tables as t
 from kgnb.store.record import read_rows
 from kgnb.store.sql import Sql, greatest, pairs, storable, upsert

@@ -10,8 +10,8 @@ from typing import Any
 import sqlalchemy as sa
 from neo4j import AsyncTransaction
 
-from kgnb.errors import ServiceDown, ServiceRefused
-from kgnb.model import beijing_now
+from kgnb.core.errors import ServiceDown, ServiceRefused
+from kgnb.core.model import beijing_now
 from kgnb.store import tables as t
 from kgnb.store.bolt import Bolt, run
 from kgnb.store.link import Link

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from kgnb.texts import known, say
+from kgnb.core.messages import known, say
 
 Kind = Literal["task", "chapter"]
 

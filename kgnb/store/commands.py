@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from kgnb.model import ChapterStatus, Task, TaskStatus, beijing_now
+from kgnb.core.model import ChapterStatus, Task, TaskStatus, beijing_now
 from kgnb.store import tables as t
 from kgnb.store.chapters import lock_claims
 from kgnb.store.lives import novel_alive

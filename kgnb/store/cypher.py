@@ -14,7 +14,14 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
-from kgnb.model import CHARACTER_RELATIONS, RELATION_TYPE, STRUCTURAL_RELATIONS, GraphEdge, GraphNode, Value
+from kgnb.core.model import (
+    CHARACTER_RELATIONS,
+    RELATION_TYPE,
+    STRUCTURAL_RELATIONS,
+    GraphEdge,
+    GraphNode,
+    Value,
+)
 
 SETTLE = "kgnb_settle"
 LOCK = "kgnb_lock"

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from kgnb.model import ChapterStatus, Usage, beijing_now
+from kgnb.core.model import ChapterStatus, Usage, beijing_now
 from kgnb.store import tables as t
 from kgnb.store.sql import Sql
 from kgnb.store.usage import columns, usage_of

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from kgnb.model import TaskStatus
+from kgnb.core.model import TaskStatus
 from kgnb.store import tables as t
 from kgnb.store.sql import Sql
 

@@ -17,8 +17,8 @@ from typing import Any, Protocol, TypeVar, cast
 from neo4j import AsyncTransaction
 from pydantic import SecretStr
 
-from kgnb.errors import GraphConflict, LeaseLost
-from kgnb.model import LABELS, NAMED_LABELS, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
+from kgnb.core.errors import GraphConflict, LeaseLost
+from kgnb.core.model import LABELS, NAMED_LABELS, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
 from kgnb.store import cypher
 from kgnb.store.bolt import Bolt, run
 from kgnb.store.checks import Facts, bolt_facts

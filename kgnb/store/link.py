@@ -24,8 +24,8 @@ from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from kgnb.errors import KgnbError, ServiceDown, ServiceRefused
-from kgnb.store.tls import untrusted
+from kgnb.core.errors import KgnbError, ServiceDown, ServiceRefused
+from kgnb.core.tls import untrusted
 
 ASYNC_CONNECTIONS = 2
 """With the renewer's one a node stays at three connections."""

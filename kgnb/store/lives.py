@@ -14,7 +14,8 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from kgnb.model import ChapterStatus, NameEntry, Task, TaskStatus, beijing_now
+from kgnb.core.messages import say
+from kgnb.core.model import ChapterStatus, NameEntry, Task, TaskStatus, beijing_now
 from kgnb.store import tables as t
 from kgnb.store.books import replace_names
 from kgnb.store.sql import Row, Sql, pairs, upsert
@@ -28,7 +29,6 @@ from kgnb.store.tasks import (
     no_task,
     set_task,
 )
-from kgnb.texts import say
 
 MAX_RETRIES = 3
 """Automatic retries of a task; the interval doubles each time."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from kgnb.model import NameEntry
+from kgnb.core.model import NameEntry
 from kgnb.store import tables as t
 from kgnb.store.sql import Row, upsert
 

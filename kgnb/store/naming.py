@@ -10,7 +10,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kgnb.model import beijing_now
+from kgnb.core.model import beijing_now
 from kgnb.naming import Decision, same
 from kgnb.store import tables as t
 from kgnb.store.sql import Row, Sql

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from kgnb import __version__
-from kgnb.embedded.process import ProcessId, host_id, identify, is_alive
-from kgnb.model import Progress, TaskStatus, beijing_now
+from kgnb.core.messages import say
+from kgnb.core.model import Progress, TaskStatus, beijing_now
+from kgnb.core.process_id import ProcessId, host_id, identify, is_alive
 from kgnb.store.link import Command
 from kgnb.store.queue import Queue
 from kgnb.store.survey import ABOUT, NODE_TTL, NODES, NodeSeen, as_json, pairs
-from kgnb.texts import say
 
 log = logging.getLogger(__name__)
 

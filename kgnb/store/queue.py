@@ -26,12 +26,12 @@ import redis.asyncio as aioredis
 from pydantic import SecretStr
 from redis.exceptions import ResponseError
 
-from kgnb.errors import ServiceError
+from kgnb.core.errors import ServiceError
+from kgnb.core.messages import say
 from kgnb.store.claim import Ask, Backoff, Buried, Claim, DeadItem, Known, Poll, QueueState
 from kgnb.store.link import Command, Link, mapped, script
 from kgnb.store.moving import move
 from kgnb.store.survey import LIMIT, QUEUES, Survey, read_suspended, suspensions
-from kgnb.texts import say
 
 __all__ = [
     "Ask",

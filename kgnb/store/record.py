@@ -14,8 +14,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from kgnb.core.model import RULES, Extraction, ExtractionRow, Flag, beijing_now
 from kgnb.extract import evidence
-from kgnb.model import RULES, Extraction, ExtractionRow, Flag, beijing_now
 from kgnb.settle import SettleRow
 from kgnb.store import tables as t
 from kgnb.store.schema import content_hash

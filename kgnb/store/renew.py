@@ -11,11 +11,11 @@ from typing import Any
 
 import redis
 
-from kgnb.errors import ServiceDown, ServiceError
+from kgnb.core.errors import ServiceDown, ServiceError
+from kgnb.core.messages import say
 from kgnb.store.claim import Claim
 from kgnb.store.link import Command, mapped, script, sync_client, unknown_scripts, with_source
 from kgnb.store.queue import Queue
-from kgnb.texts import say
 
 log = logging.getLogger(__name__)
 

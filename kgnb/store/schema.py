@@ -10,8 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kgnb.errors import ServiceDown, ServiceRefused
-from kgnb.model import beijing_now
+from kgnb.core.errors import ServiceDown, ServiceRefused
+from kgnb.core.model import beijing_now
 from kgnb.store.tables import MAIN, OWN, JsonText, chapters, versions
 
 VERSION = 1

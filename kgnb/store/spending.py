@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kgnb.model import Usage
+from kgnb.core.model import Usage
 from kgnb.store import tables as t
 from kgnb.store.sql import Sql, storable, upsert
 from kgnb.store.usage import COUNTS, columns, usage_of

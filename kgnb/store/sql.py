@@ -27,9 +27,9 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 from sqlalchemy.dialects import mysql, sqlite
 
-from kgnb.errors import KgnbError, ServiceDown, ServiceRefused
+from kgnb.core.errors import KgnbError, ServiceDown, ServiceRefused
+from kgnb.core.tls import untrusted
 from kgnb.store import schema
-from kgnb.store.tls import untrusted
 
 R = TypeVar("R")
 Row = Mapping[str, Any]

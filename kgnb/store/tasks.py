@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kgnb.model import MIN_CHAPTER_CHARS, ChapterStatus, Progress, Task, TaskStatus, beijing_now
+from kgnb.core.model import MIN_CHAPTER_CHARS, ChapterStatus, Progress, Task, TaskStatus, beijing_now
 from kgnb.store import tables as t
 from kgnb.store.schema import content_hash
 from kgnb.store.sql import Row, Sql, pairs

@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 import sqlalchemy as sa
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from kgnb.model import (
+from kgnb.core.model import (
     Book,
     BookChapter,
     ChapterStatus,

@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import sqlalchemy as sa
 
-from kgnb.model import Usage
+from kgnb.core.model import Usage
 
 COUNTS = tuple(field.name for field in fields(Usage))
 """The columns, in the order of a Usage's fields."""

@@ -11,11 +11,11 @@ import ipywidgets as w
 
 from kgnb import cast, picture
 from kgnb.app import App
+from kgnb.core.errors import InputError
+from kgnb.core.messages import language, say
+from kgnb.core.model import Graph
+from kgnb.core.safe_text import one_line
 from kgnb.deciding import Names, names_of
-from kgnb.errors import InputError
-from kgnb.model import Graph
-from kgnb.oneline import one_line
-from kgnb.texts import language, say
 from kgnb.widgets import html, kit
 from kgnb.widgets.desk import Desk
 from kgnb.widgets.names import Change, NamesBox

@@ -13,9 +13,9 @@ from html import escape
 from typing import Any
 
 from kgnb.board import cut, money, short, span
-from kgnb.oneline import one_line
-from kgnb.recent import Line
-from kgnb.texts import say
+from kgnb.core.log_buffer import Line
+from kgnb.core.messages import say
+from kgnb.core.safe_text import one_line
 from kgnb.widgets.style import STYLE
 
 Item = Mapping[str, Any]

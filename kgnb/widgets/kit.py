@@ -7,7 +7,7 @@ from typing import Any
 
 import ipywidgets as w
 
-from kgnb.texts import language
+from kgnb.core.messages import language
 
 LABEL_WIDTH = {"zh": "60px", "en": "84px"}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kgnb.texts import say
+from kgnb.core.messages import say
 from kgnb.widgets import html, kit
 from kgnb.widgets.desk import Desk
 

@@ -6,7 +6,7 @@ import logging
 
 import ipywidgets as w
 
-from kgnb.texts import say
+from kgnb.core.messages import say
 from kgnb.widgets import html, kit
 from kgnb.widgets.desk import Desk
 

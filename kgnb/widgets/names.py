@@ -9,13 +9,13 @@ import ipywidgets as w
 
 from kgnb import deciding
 from kgnb.app import App
+from kgnb.core.errors import InputError
+from kgnb.core.messages import say
+from kgnb.core.safe_text import one_line
 from kgnb.deciding import Names
-from kgnb.errors import InputError
 from kgnb.namelist import Named
 from kgnb.naming import Changed
 from kgnb.naming_words import changed_line, decision_line, why
-from kgnb.oneline import one_line
-from kgnb.texts import say
 from kgnb.widgets import html, kit
 from kgnb.widgets.desk import Desk
 

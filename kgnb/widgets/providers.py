@@ -7,11 +7,11 @@ from typing import Any
 import ipywidgets as w
 
 from kgnb import providing
-from kgnb.errors import InputError
+from kgnb.core.errors import InputError
+from kgnb.core.messages import say
+from kgnb.core.settings import Settings
 from kgnb.operating import Pause, pause_provider, resume_provider
 from kgnb.providing import Added, Tested
-from kgnb.settings import Settings
-from kgnb.texts import say
 from kgnb.widgets import html, kit
 from kgnb.widgets.desk import Desk
 from kgnb.widgets.secret import SecretBox

@@ -13,9 +13,9 @@ import ipywidgets as w
 from kgnb import building
 from kgnb.app import App
 from kgnb.building import Plan
-from kgnb.errors import InputError
+from kgnb.core.errors import InputError
+from kgnb.core.messages import say
 from kgnb.operating import Done, cancel_task, delete_task, pause_task, resume_task, retry_task
-from kgnb.texts import say
 from kgnb.widgets import html, kit
 from kgnb.widgets.desk import Desk
 

@@ -8,8 +8,8 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
-from kgnb.errors import SettingsError
-from kgnb.texts import say
+from kgnb.core.errors import SettingsError
+from kgnb.core.messages import say
 from kgnb.widgets import kit
 
 MASK = "••••"

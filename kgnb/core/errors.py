@@ -1,4 +1,4 @@
-"""The error tree. Every message comes from :mod:`kgnb.texts` and ends in what to do next.
+"""The error tree. Every message comes from :mod:`kgnb.core.messages` and ends in what to do next.
 
 ::
 
@@ -34,16 +34,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from kgnb.texts import say
+from kgnb.core.messages import say
 
 if TYPE_CHECKING:
-    from kgnb.model import Usage
+    from kgnb.core.model import Usage
 
 
 class KgnbError(Exception):
     """Root of everything kgnb raises on purpose.
 
-    ``key`` names a text in :mod:`kgnb.texts`; ``facts`` fill it in. Never pass a secret as a fact.
+    ``key`` names a text in :mod:`kgnb.core.messages`; ``facts`` fill it in. Never pass a secret as a fact.
     """
 
     retryable: ClassVar[bool] = False

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from kgnb.errors import SettingsError
+from kgnb.core.errors import SettingsError
 
 if sys.platform == "win32":
     import msvcrt

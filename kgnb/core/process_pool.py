@@ -12,7 +12,7 @@ from concurrent.futures.process import BrokenProcessPool as BrokenPool
 from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
-from kgnb.loops import tune
+from kgnb.core.event_loop import tune
 
 P = ParamSpec("P")
 R = TypeVar("R")

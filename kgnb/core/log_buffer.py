@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from dataclasses import dataclass
 
-from kgnb.oneline import one_line
+from kgnb.core.safe_text import one_line
 
 KEPT = 200
 """Lines kept of each level's worth: what a panel shows."""

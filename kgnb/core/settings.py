@@ -18,7 +18,7 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from kgnb.errors import SettingsError
+from kgnb.core.errors import SettingsError
 
 MANY_PROVIDERS = 100
 """More providers than anyone serves: an explicit number of slots is never divided among them."""

@@ -17,8 +17,8 @@ from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import Any, TextIO
 
-from kgnb.oneline import LONGEST, one_line
-from kgnb.texts import Text, say
+from kgnb.core.messages import Text, say
+from kgnb.core.safe_text import LONGEST, one_line
 
 if sys.platform == "win32":
     import msvcrt

@@ -20,10 +20,10 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from kgnb.errors import SettingsError
-from kgnb.settings import Settings
-from kgnb.texts import say
-from kgnb.where import KAGGLE_INPUT, Place, variable, where_am_i
+from kgnb.core.errors import SettingsError
+from kgnb.core.host import KAGGLE_INPUT, Place, variable, where_am_i
+from kgnb.core.messages import say
+from kgnb.core.settings import Settings
 
 NAMES = (
     *("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB"),

@@ -1,0 +1,1 @@
+"""What every package builds on: errors, settings, messages, wire constants. Imports nothing of kgnb."""
