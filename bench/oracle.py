@@ -37,7 +37,7 @@ from oracle_help import Oracle, Seen, Truth, load, problems, settled
 from oracle_run import LIMIT, Library, in_order, on_three_nodes
 
 from kgnb.book import read_book
-from kgnb.extract import names
+from kgnb.extract import name_scan
 
 PLACED = ("no tie", "wrong tie", "twice", "strength", "events", "appears")
 
@@ -79,7 +79,7 @@ def pure(gold: Path) -> Iterator[Row]:
     """One book's rows, settled in this process."""
     people, lang = load(gold)
     chapters = [(c.number, c.text) for c in read_book(_text(gold)).chapters]
-    tables = {"none": [], "scan": names.scan(chapters, lang)}
+    tables = {"none": [], "scan": name_scan.scan(chapters, lang)}
     for per, spelling in (("form", "gold"), ("person", "gold"), ("form", "text"))[: 3 if lang == "en" else 2]:
         oracle = Oracle(people, lang, per=per, spelling=spelling)
         rows, truth = oracle.rows(chapters, LIMIT)

@@ -88,11 +88,11 @@ def peak() -> int:
 
 def read_book(path: Path, lang: Lang) -> dict[str, Any]:
     """Names, extractions in the order of the chapters, seconds of the pre-scan, and memory."""
-    from kgnb.extract import names
+    from kgnb.extract import name_scan
 
     began = time.perf_counter()
     chapters = chapters_of(path.read_text(encoding="utf-8"))
-    entries = names.scan(chapters, lang)
+    entries = name_scan.scan(chapters, lang)
     scanned = time.perf_counter() - began
     texts = [text for _, text in chapters]
     half = len(texts) // 2

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from kgnb.core.model import NameEntry
-from kgnb.fold import fold
+from kgnb.extract.zh.script import fold
 
 ENTITY_LABELS = ("Character", "Organization", "Location", "Thing")
 """Where several kinds claim a name, the first of these has it."""

@@ -24,9 +24,9 @@ from kgnb.core.errors import (
 )
 from kgnb.core.model import Extraction, Flag, Lang, NameEntry, Novel, Provider, Task, TaskConfig, Usage
 from kgnb.core.process_pool import CpuPool
-from kgnb.extract import chunk, evidence, reply, rules
+from kgnb.extract import chunking, evidence, reply, rules
 from kgnb.extract.prompt import Prompt, Prompter
-from kgnb.extract.written import as_written
+from kgnb.extract.zh.original_script import as_written
 from kgnb.gate import Gate
 from kgnb.health import Health
 from kgnb.llm.cache import CachedReply, ReplyCache, reply_key
@@ -136,7 +136,7 @@ class Asker:
             return Answer(found, flags=frozenset() if _tells(found) else frozenset({Flag.EMPTY}))
         limit = max(self._chunk_chars, info.config.max_content_length)
         parts = _Parts(lease, last_try)
-        for piece in chunk.split(text, limit, info.lang):
+        for piece in chunking.split(text, limit, info.lang):
             await self._piece(piece, info, parts)
         answer = _joined(parts, evidence.Page(text))
         if info.lang == "zh":
@@ -152,7 +152,7 @@ class Asker:
                 raise
             parts.refusal = error
         except (ReplyTruncated, ReplyUnparsable, PromptTooLong) as error:
-            halves = chunk.halve(text, info.lang)
+            halves = chunking.halve(text, info.lang)
             if halves is None:
                 raise
             cut = isinstance(error, ReplyTruncated)

@@ -25,7 +25,7 @@ from kgnb.core.model import (
     GraphNode,
     NodeKey,
 )
-from kgnb.fold import fold
+from kgnb.extract.zh.script import fold
 
 KINDS = (*NAMED_LABELS, "Event")
 """Labels of what has a name in a book."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from kgnb.alias import is_generic
 from kgnb.core.model import Chapter, Event, Extraction, NodeKey, Relation, Value
-from kgnb.extract.bond import together
+from kgnb.extract.strength import together
 from kgnb.who import Chapter as Here
 
 

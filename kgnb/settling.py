@@ -23,7 +23,7 @@ from typing import Self
 from kgnb.core.event_loop import give_back, new_loop
 from kgnb.core.model import Lang, NameEntry, Novel, TaskConfig
 from kgnb.core.process_pool import Run
-from kgnb.extract import evidence, names
+from kgnb.extract import evidence, name_scan
 from kgnb.naming import decided
 from kgnb.settle import novel_graph
 from kgnb.store.graph import SettleResult
@@ -96,7 +96,7 @@ async def _scan(sql: SqlPlace, novel_id: int, lang: Lang) -> tuple[list[NameEntr
         state = await ledger.text_state(novel_id)
         chapters = await ledger.chapters(novel_id)
         texts = await ledger.texts([c.id for c in chapters])
-        return names.scan([(c.number, texts.get(c.id, "")) for c in chapters], lang), state
+        return name_scan.scan([(c.number, texts.get(c.id, "")) for c in chapters], lang), state
     finally:
         await opened.close()
 
@@ -144,9 +144,9 @@ async def _settle(job: SettleJob, allowed: Permit) -> SettleResult:
         ledger = Ledger(sql)
         chapters = await ledger.chapters(job.novel.id)
         rows = await ledger.settle_rows(job.novel.id)
-        names = await ledger.names(job.novel.id)
+        name_scan = await ledger.names(job.novel.id)
         final = novel_graph(
-            *(job.novel, chapters, rows, names, await with_kinds(ledger, job.novel.id, job.config)),
+            *(job.novel, chapters, rows, name_scan, await with_kinds(ledger, job.novel.id, job.config)),
             stands=lambda forms: evidence.standing(forms, ledger.texts_blocking(job.novel.id)),
             by_hand=decided(await ledger.decisions(job.novel.id)),
         )

@@ -17,7 +17,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from kgnb.core.model import Character, Event, Extraction, NameEntry, Thing
-from kgnb.fold import fold
+from kgnb.extract.zh.script import fold
 from kgnb.joining import Item
 from kgnb.who import Glance
 

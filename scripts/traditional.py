@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-TARGET = Path(__file__).resolve().parents[1] / "kgnb" / "data" / "traditional.txt"
+TARGET = Path(__file__).resolve().parents[1] / "kgnb" / "extract" / "zh" / "data" / "traditional.txt"
 
 
 def in_simplified(char: str) -> bool:

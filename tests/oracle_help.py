@@ -30,7 +30,7 @@ from kgnb.core.model import (
     Novel,
     TaskConfig,
 )
-from kgnb.extract import chunk
+from kgnb.extract import chunking
 from kgnb.extract import reply as replies
 from kgnb.settle import SettleRow, novel_graph
 
@@ -224,7 +224,7 @@ class Oracle:
         rows = []
         for number, text in chapters:
             parts = []
-            for piece in chunk.split(text, limit, self.lang):
+            for piece in chunking.split(text, limit, self.lang):
                 said, told = self.reply(piece)
                 truth.add(number, told)
                 parsed = replies.parse(json.dumps(said), provider="oracle")

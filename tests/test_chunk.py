@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from kgnb.extract import chunk
+from kgnb.extract import chunking
 
 ZH_END = "。！？…”』」）\n"
 
@@ -39,7 +39,7 @@ def test_nothing_is_lost_and_no_chunk_is_over_the_limit(seed: int) -> None:
         else (en_text(seed, r.randint(0, 30_000)), "en")
     )
     limit = r.choice([1, 7, 200, 1_000, 4_000, 8_000]) if len(text) < 3_000 else r.choice([200, 1_000, 8_000])
-    parts = chunk.split(text, limit, lang)
+    parts = chunking.split(text, limit, lang)
     assert "".join(parts) == text
     assert all(0 < len(p) <= limit for p in parts)
 
@@ -48,7 +48,7 @@ def test_nothing_is_lost_and_no_chunk_is_over_the_limit(seed: int) -> None:
 @pytest.mark.parametrize("limit", [500, 2_000, 8_000])
 def test_chunks_end_on_sentence_ends_and_are_even(seed: int, limit: int) -> None:
     text = zh_text(seed, 3 * limit + 37 * seed)
-    parts = chunk.split(text, limit, "zh")
+    parts = chunking.split(text, limit, "zh")
     for part in parts[:-1]:
         assert part.rstrip()[-1] in ZH_END
     fewest = -(-len(text) // limit)
@@ -59,26 +59,26 @@ def test_chunks_end_on_sentence_ends_and_are_even(seed: int, limit: int) -> None
 def test_a_little_over_the_limit_gives_two_halves() -> None:
     text = "他们在城外相见，说了许多旧事。" * 540
     assert len(text) == 8_100
-    first, second = chunk.split(text, 8_000, "zh")
+    first, second = chunking.split(text, 8_000, "zh")
     assert abs(len(first) - 4_050) < 20
     assert abs(len(second) - 4_050) < 20
 
 
 def test_at_the_limit_is_one_chunk() -> None:
-    assert chunk.split("字" * 8_000, 8_000, "zh") == ["字" * 8_000]
-    assert chunk.split("", 8_000, "zh") == []
+    assert chunking.split("字" * 8_000, 8_000, "zh") == ["字" * 8_000]
+    assert chunking.split("", 8_000, "zh") == []
 
 
 def test_a_closing_quote_stays_with_its_sentence() -> None:
     text = "“" + "甲" * 48 + "。”" + "“" + "乙" * 48 + "！”" + "丙" * 40 + "。"
-    for part in chunk.split(text, 60, "zh"):
+    for part in chunking.split(text, 60, "zh"):
         assert part[0] not in "。！”"
         assert part[-1] in "。”"
 
 
 def test_a_paragraph_end_near_the_middle_is_preferred() -> None:
     text = "甲乙丙丁戊。" * 80 + "\n" + "己庚辛壬癸。" * 85
-    first, _ = chunk.split(text, 600, "zh")
+    first, _ = chunking.split(text, 600, "zh")
     assert first.endswith("\n")
 
 
@@ -87,20 +87,20 @@ def test_english_abbreviations_are_no_sentence_ends() -> None:
         "He met Mr. Darcy and Dr. Grant at St. James with Mrs. Long and J. R. Smith and others there " * 4
     ).strip()
     text = f"{text}. {text}."
-    first, second = chunk.split(text, len(text) - 50, "en")
+    first, second = chunking.split(text, len(text) - 50, "en")
     assert first.rstrip().endswith("there.")
     assert second.startswith("He met")
 
 
 def test_without_a_sentence_end_it_cuts_at_a_comma_else_hard() -> None:
-    assert [len(p) for p in chunk.split("字" * 100, 60, "zh")] == [50, 50]
-    first, _ = chunk.split("字" * 45 + "，" + "字" * 54, 60, "zh")
+    assert [len(p) for p in chunking.split("字" * 100, 60, "zh")] == [50, 50]
+    first, _ = chunking.split("字" * 45 + "，" + "字" * 54, 60, "zh")
     assert first.endswith("，")
 
 
 def test_a_sentence_is_kept_whole_even_far_from_the_ideal_place() -> None:
     text = "短句。" + "字" * 95 + "。"
-    first, second = chunk.split(text, 98, "zh")
+    first, second = chunking.split(text, 98, "zh")
     assert first == "短句。"
     assert second == "字" * 95 + "。"
 
@@ -135,13 +135,13 @@ BORDERS: dict[str, tuple[str, int, list[str]]] = {
 @pytest.mark.parametrize("name", BORDERS)
 def test_borders(name: str) -> None:
     lang, limit, parts = BORDERS[name]
-    assert chunk.split("".join(parts), limit, lang) == parts
+    assert chunking.split("".join(parts), limit, lang) == parts
 
 
 @pytest.mark.parametrize("word", ["Mr.", "Mrs.", "Dr.", "St.", "J.", "Capt."])
 def test_an_abbreviation_near_the_middle_is_no_border(word: str) -> None:
     parts = ["They sailed at dawn. ", f"Soon after that they met {word} Darcy in the town by the sea."]
-    assert chunk.split("".join(parts), 70, "en") == parts
+    assert chunking.split("".join(parts), 70, "en") == parts
 
 
 @pytest.mark.parametrize(
@@ -153,24 +153,24 @@ def test_an_abbreviation_near_the_middle_is_no_border(word: str) -> None:
     ],
 )
 def test_a_half_is_never_empty_and_seldom_under_a_quarter(halves: tuple[str, str]) -> None:
-    assert chunk.halve("".join(halves), "zh") == halves
+    assert chunking.halve("".join(halves), "zh") == halves
 
 
 def test_halve() -> None:
     text = "他们在城外相见，说了许多旧事。" * 20
-    halves = chunk.halve(text, "zh")
+    halves = chunking.halve(text, "zh")
     assert halves is not None
     assert "".join(halves) == text
     assert halves[0].endswith("。")
     assert abs(len(halves[0]) - len(halves[1])) <= 15
-    assert chunk.halve(text[:199], "zh") is None
-    assert chunk.halve("字" * 200, "zh") == ("字" * 100, "字" * 100)
+    assert chunking.halve(text[:199], "zh") is None
+    assert chunking.halve("字" * 200, "zh") == ("字" * 100, "字" * 100)
 
 
 def test_halving_ends() -> None:
     todo, leaves = [zh_text(5, 9_000)], 0
     while todo:
-        halves = chunk.halve(todo.pop(), "zh")
+        halves = chunking.halve(todo.pop(), "zh")
         if halves is None:
             leaves += 1
         else:
@@ -181,11 +181,11 @@ def test_halving_ends() -> None:
 
 def test_a_limit_below_one_is_refused() -> None:
     with pytest.raises(ValueError, match="one character"):
-        chunk.split("abc", 0, "en")
+        chunking.split("abc", 0, "en")
 
 
 @pytest.mark.parametrize("text", ["。" * 50_000, " " * 50_000, "\n" * 50_000, "a." * 25_000, "”" * 50_000])
 def test_odd_texts_take_no_quadratic_time(text: str) -> None:
-    parts = chunk.split(text, 1_000, "zh")
+    parts = chunking.split(text, 1_000, "zh")
     assert "".join(parts) == text
     assert max(map(len, parts)) <= 1_000

@@ -17,9 +17,9 @@ from kgnb.core.model import (
     TaskConfig,
     group_of,
 )
-from kgnb.extract import evidence, names, reply, rules
+from kgnb.extract import evidence, name_scan, reply, rules
 from kgnb.extract.evidence import UNVERIFIED_FACTOR, Page
-from kgnb.fold import fold
+from kgnb.extract.zh.script import fold
 from kgnb.settle import chapter_graph
 
 TEXT = """　　玄德大喜，以己志告之，公同到张飞庄上议大事。飞曰：“吾庄后有一桃园，
@@ -215,7 +215,7 @@ STORIES = {"xianxia": "zh", "city": "zh", "fantasy": "en"}
 def test_what_rules_quote_always_stands_there(story: str) -> None:
     lang: Any = STORIES[story]
     text = (Path(__file__).parent / "stories" / f"{story}.txt").read_text("utf-8")
-    found = rules.extract(text, lang=lang, names=names.scan([(1, text)], lang))
+    found = rules.extract(text, lang=lang, names=name_scan.scan([(1, text)], lang))
     assert found.relations
     page = Page(text)
     assert evidence.unverified(evidence.verify(found, page)) == 0
@@ -274,9 +274,9 @@ STRANGE = {
 def test_who_stands_nowhere_in_the_book_is_left_out_and_told() -> None:
     asked: list[list[str]] = []
 
-    def stands(names: Any) -> set[str]:
-        asked.append(list(names))
-        return evidence.standing(names, ["刘备见关羽。", "少年来也。关云长来也。"])
+    def stands(name_scan: Any) -> set[str]:
+        asked.append(list(name_scan))
+        return evidence.standing(name_scan, ["刘备见关羽。", "少年来也。关云长来也。"])
 
     graph = settled(checked("刘备见关羽。", **STRANGE), stands=stands)
     assert characters(graph) == {"刘备", "关羽", "关云长"}
@@ -294,7 +294,7 @@ def test_a_name_of_another_chapter_or_of_the_table_stands_in_the_book() -> None:
         checked("无人。", **only),
         checked("曹操来。", characters=people("曹操")),
         names=[NameEntry("孙权", mentions=3)],
-        stands=lambda names: asked.append(names) or (),
+        stands=lambda name_scan: asked.append(name_scan) or (),
     )
     assert characters(graph) == {"曹操", "孙权"}
     assert (graph.dropped, asked) == ({}, [])

@@ -34,7 +34,7 @@ from kgnb.answers import Answer
 from kgnb.core.errors import InputError
 from kgnb.core.model import Extraction, ExtractionRow, Graph, GraphEdge, GraphNode, NodeKey, Relation
 from kgnb.explore import Explorer
-from kgnb.extract.bond import together
+from kgnb.extract.strength import together
 from kgnb.settle import SettleRow
 from kgnb.store import tables as t
 from kgnb.store.finished import finished

@@ -18,7 +18,7 @@ from kgnb.book import normalise, read_book
 from kgnb.core.errors import InputError
 from kgnb.core.model import Book
 from kgnb.division import CHAPTER_BYTES
-from kgnb.extract import chunk
+from kgnb.extract import chunking
 
 ENCODINGS = [
     "utf-8",
@@ -135,10 +135,10 @@ def test_headings_stand_in_order_and_apart(text: str) -> None:
 @fuzz(100)
 @given(TEXTS, st.integers(1, 60), st.sampled_from(["zh", "en"]))
 def test_chunks_are_the_text(text: str, limit: int, lang: str) -> None:
-    chunks = chunk.split(text, limit, lang)
+    chunks = chunking.split(text, limit, lang)
     assert "".join(chunks) == text
     assert all(0 < len(part) <= limit for part in chunks)
-    halves = chunk.halve(text, lang)
+    halves = chunking.halve(text, lang)
     assert halves is None or (all(halves) and "".join(halves) == text)
 
 
@@ -299,7 +299,7 @@ def test_a_book_takes_time_by_its_length(folder: Path, kind: str) -> None:
     def work(n: int) -> None:
         book = read(folder / "t.md", make(n).encode())
         for chapter in book.chapters if book else ():
-            chunk.split(chapter.text, 8_000, "en")
+            chunking.split(chapter.text, 8_000, "en")
 
     assert grows_evenly(work, size)
 

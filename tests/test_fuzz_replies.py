@@ -15,8 +15,8 @@ from kgnb.core.errors import ReplyUnparsable
 from kgnb.core.model import MAX_ITEMS, MAX_TEXT, Chapter, Character, Extraction, ExtractionRow, TaskConfig
 from kgnb.extract import evidence, reply, rules
 from kgnb.extract.evidence import EVIDENCE_CHARS, Page, letters
-from kgnb.extract.names import scan
-from kgnb.extract.written import as_written
+from kgnb.extract.name_scan import scan
+from kgnb.extract.zh.original_script import as_written
 from kgnb.settle import SettleRow, novel_graph
 from kgnb.store.cypher import KEYS
 

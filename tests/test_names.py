@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from kgnb.core.model import Lang, NameEntry
-from kgnb.extract import names, names_en, names_zh, trie
-from kgnb.extract.grams import Grams
-from kgnb.extract.people import People, Stands
+from kgnb.extract import name_scan, trie
+from kgnb.extract.alias_evidence import People, Stands
+from kgnb.extract.bigram_index import Grams
+from kgnb.extract.en import names as names_en
+from kgnb.extract.zh import names as names_zh
 
 STORIES = Path(__file__).parent / "stories"
 NOVELS = Path(__file__).resolve().parent.parent.parent / "shared" / "data" / "novels"
@@ -29,7 +31,7 @@ def story(name: str) -> list[tuple[int, str]]:
 
 
 def scan(name: str, lang: Lang) -> dict[str, NameEntry]:
-    return {e.name: e for e in names.scan(story(name), lang)}
+    return {e.name: e for e in name_scan.scan(story(name), lang)}
 
 
 def bearer(found: dict[str, NameEntry], name: str) -> NameEntry:
@@ -106,7 +108,7 @@ def test_entries_tell_where_they_stand() -> None:
     assert (liu.first_chapter, liu.last_chapter, liu.chapters) == (2, 2, 1)
     text = "".join(t for _, t in story("city"))
     assert chen.mentions == text.count("陈默")
-    entries = names.scan(story("city"), "zh")
+    entries = name_scan.scan(story("city"), "zh")
     assert [e.mentions for e in entries] == sorted((e.mentions for e in entries), reverse=True)
 
 
@@ -129,7 +131,7 @@ def test_a_scan_is_the_same_in_every_process(name: str, lang: Lang) -> None:
         )
         for seed in ("1", "2")
     ]
-    assert results[0] == results[1] == names.scan(story(name), lang)
+    assert results[0] == results[1] == name_scan.scan(story(name), lang)
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
@@ -137,8 +139,8 @@ def test_a_scan_is_the_same_in_every_process(name: str, lang: Lang) -> None:
     "text", ["", " \n ", "“”「」", "(((.*[a-z", "\x00\ud800", "的" * 5000, "A. B. C. Mr. \n Mrs."]
 )
 def test_odd_texts_give_no_names_and_no_error(text: str, lang: Lang) -> None:
-    assert names.scan([(1, text)], lang) == []
-    assert names.scan([], lang) == []
+    assert name_scan.scan([(1, text)], lang) == []
+    assert name_scan.scan([], lang) == []
 
 
 def test_jieba_is_read_as_data_and_its_persons_are_no_gazetteer() -> None:
@@ -160,7 +162,7 @@ def test_courtesy_names_and_titles_find_their_bearer() -> None:
         "“不敢。”钱方劝曰：“子山当往。”子山叹曰：“罢了。”遂行。后赵元为将，钱方为谋主，时人语曰：“"
         "有事问钱方，无事寻子山。”钱方闻之，大笑曰：“赵子山误我！”是夜子山梦见白衣人。赵元怒曰：“妖也！”"
     )
-    found = {e.name: e for e in names.scan([(1, text)], "zh")}
+    found = {e.name: e for e in name_scan.scan([(1, text)], "zh")}
     assert set(found["赵元"].aliases) >= {"子山", "赵子山"}
     assert "子山" not in found["钱方"].aliases
 
@@ -172,7 +174,7 @@ def test_nicknames_of_any_length_find_their_bearer() -> None:
         "黑旋风李逵抡起板斧，豹子头林冲骂道：“鸟人！”宋江忙劝道：“休要争吵。”李逵大笑，林冲说道：“好汉！”\n"
         "豹子头林冲去了。豹子头不语。黑旋风李逵道：“怪哉。”宋江道：“走。”林冲道：“走。”众人都看豹子头。"
     )
-    found = {e.name: e for e in names.scan([(1, text)], "zh")}
+    found = {e.name: e for e in name_scan.scan([(1, text)], "zh")}
     assert "黑旋风" in found["李逵"].aliases
     assert "豹子头" in found["林冲"].aliases
     assert found["宋江"].aliases == ()
@@ -180,7 +182,7 @@ def test_nicknames_of_any_length_find_their_bearer() -> None:
 
 def test_a_book_without_speech_has_people_too() -> None:
     text = "王建军去了北山。李秀英跟着王建军。王建军病了，李秀英哭了。后来李秀英又嫁人，王建军搬走了。天冷。"
-    found = {e.name for e in names.scan([(1, text)], "zh") if e.kind == "Character"}
+    found = {e.name for e in name_scan.scan([(1, text)], "zh") if e.kind == "Character"}
     assert found == {"王建军", "李秀英"}
 
 
@@ -188,13 +190,13 @@ def test_two_who_talk_to_each_other_stay_two() -> None:
     talk = (
         "Anna Berg saw Anna Holm. “Hello,” said Anna Berg. “Hm,” said Anna Holm. Anna Holm left Anna Berg. "
     )
-    found = {e.name: e for e in names.scan([(1, talk * 10)], "en")}
+    found = {e.name: e for e in name_scan.scan([(1, talk * 10)], "en")}
     assert bearer(found, "Anna Berg") is not bearer(found, "Anna Holm")
 
 
 def test_a_family_is_no_person() -> None:
     text = "Mr. Moss came. “Well,” said Mr. Moss. The Mosses dined. Mrs. Moss laughed. “So,” said Mrs. Moss. "
-    people = {e.name for e in names.scan([(1, text * 5)], "en")}
+    people = {e.name for e in name_scan.scan([(1, text * 5)], "en")}
     assert "Mr. Moss" in people
     assert "Mrs. Moss" in people
     assert "Mosses" not in people
@@ -231,14 +233,14 @@ def scenes(cast: list[tuple[str, str]], seed: int = 4) -> str:
 def test_kin_of_one_surname_stay_apart_and_two_maids_are_two() -> None:
     pairs = [("林黛玉", "袭人"), ("林如海", "贾雨村"), ("如海", "贾雨村"), ("麝月", "李纨"), ("秋纹", "李纨")]
     text = scenes(pairs) + "麝月秋纹走来。秋纹麝月去了。麝月秋纹两个笑了。"
-    found = {e.name: e for e in names.scan([(1, text)], "zh")}
+    found = {e.name: e for e in name_scan.scan([(1, text)], "zh")}
     for one, other in (("林黛玉", "林如海"), ("麝月", "秋纹")):
         assert bearer(found, one) is not bearer(found, other)
 
 
 def test_who_talks_all_the_time_has_a_name_that_may_be_a_word() -> None:
     text = scenes([("袭人", "宝玉"), ("王夫人", "贾琏"), ("史湘云", "林黛玉"), ("湘云", "宝玉")])
-    found = {e.name: e for e in names.scan([(1, text)], "zh") if e.kind == "Character"}
+    found = {e.name: e for e in name_scan.scan([(1, text)], "zh") if e.kind == "Character"}
     assert {"袭人", "宝玉", "贾琏"} <= set(found)
     assert bearer(found, "湘云") is bearer(found, "史湘云")
 
@@ -265,7 +267,7 @@ def test_a_web_novel_whose_speakers_act_instead_of_saying() -> None:
         a, b = rng.sample(cast, 2)
         a, b = (short[n] if rng.random() < 0.2 else n for n in (a, b))
         lines.append(rng.choice(ACTING).format(a=a, b=b, w=rng.choice(WORDS)))
-    found = {e.name: e for e in names.scan([(1, "\n".join(lines))], "zh") if e.kind == "Character"}
+    found = {e.name: e for e in name_scan.scan([(1, "\n".join(lines))], "zh") if e.kind == "Character"}
     assert set(found) == set(cast)
     for full, given in short.items():
         assert bearer(found, given).name == full
@@ -286,21 +288,21 @@ def test_groups_are_named_by_their_ends_and_their_people() -> None:
     for _ in range(200):
         one, other = rng.sample(groups, 2)
         text += rng.choice(acts).format(o=one, p=other) + "这家公司很大。本公司不大。"
-    found = {e.name: e.kind for e in names.scan([(1, text)], "zh")}
+    found = {e.name: e.kind for e in name_scan.scan([(1, text)], "zh")}
     assert found == dict.fromkeys(groups, "Organization")
 
 
 def test_places_have_names_and_the_east_gate_has_none() -> None:
     text = "众人到青州城。他们出东门，在山坡歇了。回青州城。来长安，入东门，过山坡。守长安，往长安。\n"
-    found = {e.name: e.kind for e in names.scan([(1, text * 3)], "zh")}
+    found = {e.name: e.kind for e in name_scan.scan([(1, text * 3)], "zh")}
     assert found == {"青州城": "Location", "长安": "Location"}
     text = "Tom went to the Park. He lived at Oakham, near Oakham Mill, and rode North to Oakham.\n"
-    places = {e.name for e in names.scan([(1, text * 3)], "en") if e.kind == "Location"}
+    places = {e.name for e in name_scan.scan([(1, text * 3)], "en") if e.kind == "Location"}
     assert places == {"Oakham", "Oakham Mill"}
 
 
 def english(text: str, times: int = 6) -> dict[str, NameEntry]:
-    return {e.name: e for e in names.scan([(1, text * times)], "en") if e.kind == "Character"}
+    return {e.name: e for e in name_scan.scan([(1, text * times)], "en") if e.kind == "Character"}
 
 
 def test_the_eldest_daughter_has_the_bare_title() -> None:
@@ -395,7 +397,7 @@ def test_flatten_keeps_paragraphs_and_plain_quotes() -> None:
 @pytest.mark.skipif(not NOVELS.is_dir(), reason="../shared/data/novels is not here")
 def test_a_whole_novel_gives_its_heroes() -> None:
     text = (NOVELS / "text" / "sanguo.txt").read_text(encoding="utf-8")
-    entries = names.scan([(1, text)], "zh")
+    entries = name_scan.scan([(1, text)], "zh")
     found = {e.name: e for e in entries if e.kind == "Character"}
     assert bearer(found, "玄德") is bearer(found, "刘备")
     assert bearer(found, "孔明") is bearer(found, "诸葛亮")

@@ -20,7 +20,7 @@ from oracle_help import Oracle, Person, Seen, Truth, problems, settled, strength
 from oracle_run import LIMIT, Library, in_order, on_three_nodes
 
 from kgnb.core.model import Extraction, NameEntry
-from kgnb.extract import names
+from kgnb.extract import name_scan
 
 BOOKS = {"zh": zh_book, "en": en_book}
 FORMS: Any = ("form", "person")
@@ -33,7 +33,7 @@ def book(lang: str) -> GoldBook:
 
 @lru_cache
 def scanned(lang: str) -> list[NameEntry]:
-    return names.scan(book(lang).chapters, book(lang).lang)
+    return name_scan.scan(book(lang).chapters, book(lang).lang)
 
 
 def wrong(oracle: Oracle, truth: Truth, rows: Sequence[tuple[int, Extraction]], table: Any = ()) -> list[str]:
@@ -135,7 +135,7 @@ def test_other_books_of_the_same_people(lang: str, seed: int) -> None:
     other = BOOKS[lang](20, seed=seed)
     oracle = Oracle(other.people, other.lang)
     rows, truth = oracle.rows(other.chapters, LIMIT)
-    assert wrong(oracle, truth, rows, names.scan(other.chapters, other.lang)) == []
+    assert wrong(oracle, truth, rows, name_scan.scan(other.chapters, other.lang)) == []
 
 
 @pytest.mark.parametrize("lang", BOOKS)

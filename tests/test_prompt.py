@@ -8,8 +8,8 @@ import pytest
 
 from kgnb.core.model import NameEntry, TaskConfig
 from kgnb.extract import prompt
-from kgnb.extract.lookup import Lookup
 from kgnb.extract.prompt import Prompter
+from kgnb.extract.word_search import Lookup
 from kgnb.llm import imitation
 
 WIRE = {

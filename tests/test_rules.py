@@ -8,7 +8,8 @@ import re
 import pytest
 
 from kgnb.core.model import CHARACTER_RELATIONS, Lang, NameEntry, Relation
-from kgnb.extract import bond, rules
+from kgnb.extract import rules
+from kgnb.extract import strength as tie_strength
 
 ZH = [
     NameEntry("刘备", ("玄德",), "Character", 400, 1, 9, 9),
@@ -167,17 +168,17 @@ def test_a_crowded_chapter_stays_bounded() -> None:
 
 
 def test_strength_grows_to_ten() -> None:
-    values = [bond.strength(w) for w in (1, 3, 8, 20, 60, 1000)]
+    values = [tie_strength.strength(w) for w in (1, 3, 8, 20, 60, 1000)]
     assert values == sorted(values)
     assert values[0] == 1
     assert values[-1] == 10
 
 
 def test_what_chapters_give_adds_up_over_the_book() -> None:
-    assert [bond.together([n]) for n in range(1, 11)] == list(range(1, 11))
-    assert bond.together([3] * 40) > bond.together([7])
-    assert bond.together([3, 5]) == bond.together([5, 3]) >= 5
-    assert bond.together([10] * 100) == 10
+    assert [tie_strength.together([n]) for n in range(1, 11)] == list(range(1, 11))
+    assert tie_strength.together([3] * 40) > tie_strength.together([7])
+    assert tie_strength.together([3, 5]) == tie_strength.together([5, 3]) >= 5
+    assert tie_strength.together([10] * 100) == 10
 
 
 def test_the_result_travels_between_processes() -> None:

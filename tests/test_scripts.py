@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 from test_settle import NOVEL, chapter, people, row, settled, tie
 
-from kgnb import fold
 from kgnb.alias import is_generic
 from kgnb.core.model import Extraction, Graph, NameEntry, TaskConfig
-from kgnb.extract import names, rules
-from kgnb.extract.written import as_written
+from kgnb.extract import name_scan, rules
+from kgnb.extract.zh import script
+from kgnb.extract.zh.original_script import as_written
 from kgnb.settle import SettleRow, chapter_graph, novel_graph
 
 STORIES = Path(__file__).parent / "stories"
 HEADING = re.compile(r"^第.+章.*$", re.M)
 
-PAIRS = fold._TABLE.read_text("utf-8").splitlines()[1].split()
+PAIRS = script._TABLE.read_text("utf-8").splitlines()[1].split()
 TRADITIONAL = {ord(pair[1]): pair[0] for pair in reversed(PAIRS)}
 
 
@@ -29,7 +29,7 @@ def chapters(story: str, *, traditional: bool) -> list[tuple[int, str]]:
 
 
 def folded(entry: NameEntry) -> tuple[object, ...]:
-    forms = [fold.simplified(f, traditional=True) for f in (entry.name, *entry.aliases)]
+    forms = [script.simplified(f, traditional=True) for f in (entry.name, *entry.aliases)]
     return (forms, entry.kind, entry.mentions, entry.first_chapter, entry.last_chapter, entry.chapters)
 
 
@@ -39,47 +39,47 @@ class TestFold:
     )
     def test_the_spellings_of_a_name_share_a_form(self, pair: str) -> None:
         one, other = pair.split()
-        assert fold.fold(one) == fold.fold(other)
+        assert script.fold(one) == script.fold(other)
 
     def test_a_character_of_both_scripts_stays(self) -> None:
-        assert fold.fold("李乾") != fold.fold("李干")
-        assert fold.simplified("乾隆說", traditional=False) == "乾隆说"
-        assert fold.simplified("乾淨", traditional=True) == "干净"
+        assert script.fold("李乾") != script.fold("李干")
+        assert script.simplified("乾隆說", traditional=False) == "乾隆说"
+        assert script.simplified("乾淨", traditional=True) == "干净"
 
     def test_simplified_english_and_anything_else_stays_as_it_is(self) -> None:
         for text in ("曹操字孟德，小字阿瞒。", "Elizabeth Bennet", "", "a\ud800\U0001f600\x00", "ナルト"):
-            assert fold.simplified(text, traditional=True) == text
+            assert script.simplified(text, traditional=True) == text
 
     def test_no_fold_changes_a_length_and_folding_twice_is_folding_once(self) -> None:
         everything = "".join(map(chr, (*range(0x3400, 0xA000), *range(0x20000, 0x2A6E0))))
-        once = fold.simplified(everything, traditional=True)
+        once = script.simplified(everything, traditional=True)
         assert len(once) == len(everything)
-        assert fold.simplified(once, traditional=True) == once
+        assert script.simplified(once, traditional=True) == once
 
     def test_the_script_is_told_by_the_text(self) -> None:
-        assert fold.is_traditional("卻說曹操引軍，與劉備戰於徐州。")
-        assert not fold.is_traditional("却说曹操引军，与刘备战于徐州，大获全胜而归。劉備不敌。" * 5)
-        assert not fold.is_traditional("")
+        assert script.is_traditional("卻說曹操引軍，與劉備戰於徐州。")
+        assert not script.is_traditional("却说曹操引军，与刘备战于徐州，大获全胜而归。劉備不敌。" * 5)
+        assert not script.is_traditional("")
 
 
 class TestPreScan:
     @pytest.mark.parametrize("story", ["city", "xianxia"])
     def test_a_traditional_book_gives_what_the_simplified_one_gives(self, story: str) -> None:
-        plain = names.scan(chapters(story, traditional=False), "zh")
-        found = names.scan(chapters(story, traditional=True), "zh")
+        plain = name_scan.scan(chapters(story, traditional=False), "zh")
+        found = name_scan.scan(chapters(story, traditional=True), "zh")
         assert sorted(map(folded, found)) == sorted(map(folded, plain))
         text = "".join(t for _, t in chapters(story, traditional=True))
         assert all(e.name in text for e in found)
-        assert any(e.name != fold.fold(e.name) for e in found)
+        assert any(e.name != script.fold(e.name) for e in found)
 
     def test_both_spellings_in_one_book_are_one_entry_named_by_the_more_frequent_one(self) -> None:
         *plain, last = chapters("city", traditional=False)
         mixed = [*plain, chapters("city", traditional=True)[-1]]
-        (entry,) = [e for e in names.scan(mixed, "zh") if fold.fold(e.name) == "周晓雯"]
-        (same,) = [e for e in names.scan([*plain, last], "zh") if e.name == "周晓雯"]
+        (entry,) = [e for e in name_scan.scan(mixed, "zh") if script.fold(e.name) == "周晓雯"]
+        (same,) = [e for e in name_scan.scan([*plain, last], "zh") if e.name == "周晓雯"]
         assert entry.name == "周晓雯"
         assert (entry.mentions, entry.chapters) == (same.mentions, same.chapters)
-        assert any(a != fold.fold(a) for a in entry.aliases)
+        assert any(a != script.fold(a) for a in entry.aliases)
 
 
 class TestRules:

@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from kgnb.alias import is_generic
 from kgnb.core.model import Event, Extraction, Relation, clean
-from kgnb.fold import fold
+from kgnb.extract.zh.script import fold
 
 UNVERIFIED_FACTOR = 0.5
 """What the confidence of an event or a relation without a quote from the text is multiplied by: a claim that

@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any
 
 from kgnb.core.model import Lang, NameEntry, TaskConfig
-from kgnb.extract.lookup import Lookup
+from kgnb.extract.word_search import Lookup
 
 OVERHEAD = 1_200
 """Characters of a request beside the chunk: system, fixed text, relation types, kinds and names."""

@@ -28,7 +28,7 @@ from kgnb.core.model import (
     Relation,
     Thing,
 )
-from kgnb.extract.metered import Metered
+from kgnb.extract.bounded_str import Metered
 from kgnb.extract.namesakes import Namesakes, names_of
 
 MAX_REPLY = 1_000_000

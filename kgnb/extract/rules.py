@@ -9,7 +9,6 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from kgnb import fold
 from kgnb.core.model import (
     SYMMETRIC_RELATIONS,
     Character,
@@ -20,8 +19,12 @@ from kgnb.core.model import (
     Organization,
     Relation,
 )
-from kgnb.extract import bond, rules_en, rules_zh, trie
-from kgnb.extract.frames import Frame, Mention
+from kgnb.extract import strength as tie_strength
+from kgnb.extract import trie
+from kgnb.extract.en import relations as relations_en
+from kgnb.extract.patterns import Frame, Mention
+from kgnb.extract.zh import relations as relations_zh
+from kgnb.extract.zh import script as zh_script
 
 MAX_RELATIONS = 300
 """Relations kept per chapter, the strongest first."""
@@ -77,7 +80,9 @@ def _make_index(names: Sequence[NameEntry], lang: Lang, traditional: bool) -> _I
 
 def _folded(one: NameEntry, traditional: bool) -> NameEntry:
     """The entry as the rules read it; the entry itself where nothing of it is traditional."""
-    name, *aliases = (fold.simplified(form, traditional=traditional) for form in (one.name, *one.aliases))
+    name, *aliases = (
+        zh_script.simplified(form, traditional=traditional) for form in (one.name, *one.aliases)
+    )
     same = name == one.name and tuple(aliases) == one.aliases
     return one if same else replace(one, name=name, aliases=tuple(aliases))
 
@@ -88,11 +93,11 @@ def extract(text: str, *, lang: Lang, names: Sequence[NameEntry]) -> Extraction:
     Pure. ``evidence`` of a relation is a quote from the chapter of at most 60 characters. Chinese is read in
     simplified characters; names and quotes are those of the text.
     """
-    language = rules_zh if lang == "zh" else rules_en
+    language = relations_zh if lang == "zh" else relations_en
     own = text = language.flatten(text)
-    traditional = lang == "zh" and fold.is_traditional(text)
+    traditional = lang == "zh" and zh_script.is_traditional(text)
     if lang == "zh":
-        text = fold.simplified(text, traditional=traditional)
+        text = zh_script.simplified(text, traditional=traditional)
     index = _index(list(names), lang, traditional)
     mentions = [Mention(index.entry[m[0]], m[0], m.start(), m.end()) for m in index.pattern.finditer(text)]
     mentions = language.more_mentions(text, mentions)
@@ -108,7 +113,7 @@ def extract(text: str, *, lang: Lang, names: Sequence[NameEntry]) -> Extraction:
 
 def _frames(text: str, own: str, people: Sequence[Mention], lang: Lang) -> list[Frame]:
     """The frames of the text as it is read, their words as they are written."""
-    frames = (rules_zh if lang == "zh" else rules_en).frames(text, people)
+    frames = (relations_zh if lang == "zh" else relations_en).frames(text, people)
     return frames if text == own else [f._replace(label=_label(f, text, own)) for f in frames]
 
 
@@ -184,7 +189,7 @@ def _relations(
                 source=a,
                 target=b,
                 type="KNOWS",
-                strength=bond.strength(weight),
+                strength=tie_strength.strength(weight),
                 evidence=_quote(text, ends, *first[(a, b)]),
                 confidence=round(min(0.9, 0.4 + 0.1 * weight), 2),
             )
@@ -241,7 +246,7 @@ def _framed(
         target=frame.target,
         type=frame.type,
         description=frame.label,
-        strength=bond.strength(STATED + weights.get((one, other), 0.0)),
+        strength=tie_strength.strength(STATED + weights.get((one, other), 0.0)),
         evidence=_quote(text, ends, frame.start, frame.end),
         confidence=0.7,
     )

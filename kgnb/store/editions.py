@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kgnb.core.model import Book
-from kgnb.fold import fold
+from kgnb.extract.zh.script import fold
 
 CHAPTERS = 8
 """Chapters that are looked into, spread over the novel."""

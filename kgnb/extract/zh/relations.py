@@ -7,10 +7,10 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from operator import attrgetter, itemgetter
 
-from kgnb.extract import words_zh as words
-from kgnb.extract.frames import Frame, Mention, Rule, Rules
-from kgnb.extract.names_zh import HAN, flatten
-from kgnb.extract.said_zh import given_of, surname_of
+from kgnb.extract.patterns import Frame, Mention, Rule, Rules
+from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.courtesy_names import given_of, surname_of
+from kgnb.extract.zh.names import HAN, flatten
 
 __all__ = ["flatten", "frames", "more_mentions", "sentence_ends"]
 

@@ -12,9 +12,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from kgnb.extract import trie
-from kgnb.extract import words_zh as words
-from kgnb.extract.people import Stands
-from kgnb.extract.said_zh import Sayings, given_of, surname_of
+from kgnb.extract.alias_evidence import Stands
+from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.courtesy_names import Sayings, given_of, surname_of
 
 _SENTENCE_END = re.compile(r"[。！？!?；;\n]")
 WINDOW = 800

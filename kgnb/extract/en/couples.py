@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from kgnb.extract import words_en as words
+from kgnb.extract.en import vocabulary as words
 
 _PEERS = frozenset(("sir", "lord"))
 _TITLES = _PEERS | {"mr", "dr", "rev"} | (words.RANKS & words.NEUTRAL)

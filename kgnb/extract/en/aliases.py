@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 
-from kgnb.extract import couples
-from kgnb.extract import words_en as words
-from kgnb.extract.bearers_en import Bearers, clash
+from kgnb.extract.en import couples
+from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.persons import Bearers, clash
 
 _WITH_FIRST = (words.FEMALE - {"mrs", "mistress"}) | frozenset(
     ("master", "sir", "uncle", "cousin", "king", "st")

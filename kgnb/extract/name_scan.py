@@ -6,9 +6,13 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from kgnb import fold
 from kgnb.core.model import Lang, NameEntry
-from kgnb.extract import alias_en, alias_zh, names_en, names_zh, places_zh
+from kgnb.extract.en import aliases as aliases_en
+from kgnb.extract.en import names as names_en
+from kgnb.extract.zh import aliases as aliases_zh
+from kgnb.extract.zh import names as names_zh
+from kgnb.extract.zh import places as places_zh
+from kgnb.extract.zh import script
 
 MAX_NAMES = 3_000
 """Names kept per book: far more than any reader knows, and a bound for the matching."""
@@ -44,7 +48,7 @@ class _Joined:
             length += len(text) + 1
         self._own = self.text = "\n".join(pieces)
         if fold_scripts:
-            folded = "\n".join(fold.simplified(p, traditional=fold.is_traditional(p)) for p in pieces)
+            folded = "\n".join(script.simplified(p, traditional=script.is_traditional(p)) for p in pieces)
             self.text = self._own if folded == self._own else folded
 
     def entry(
@@ -83,7 +87,7 @@ _Found = tuple[str, list[str], str, list[int], list[Why]]
 def _scan_zh(text: str) -> Iterable[_Found]:
     ended, after = places_zh.candidates(text)
     judge = names_zh.Judge(text, after.union(ended))
-    resolver = alias_zh.Resolver(text, judge)
+    resolver = aliases_zh.Resolver(text, judge)
     taken: set[str] = set()
     for name, names in resolver.resolve().items():
         taken.update(names)
@@ -95,7 +99,7 @@ def _scan_zh(text: str) -> Iterable[_Found]:
 
 def _scan_en(text: str) -> Iterable[_Found]:
     judge = names_en.Judge(text)
-    resolver = alias_en.Resolver(text, judge.persons())
+    resolver = aliases_en.Resolver(text, judge.persons())
     taken: set[str] = set()
     meant = resolver.meant()
     for name, names in resolver.resolve().items():

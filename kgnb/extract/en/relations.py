@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from itertools import pairwise
 from operator import attrgetter
 
-from kgnb.extract import couples
-from kgnb.extract.frames import Frame, Mention, Rule, Rules
-from kgnb.extract.names_en import flatten
+from kgnb.extract.en import couples
+from kgnb.extract.en.names import flatten
+from kgnb.extract.patterns import Frame, Mention, Rule, Rules
 
 __all__ = ["flatten", "frames", "more_mentions", "sentence_ends"]
 

@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Container, Mapping
 
 from kgnb.extract import trie
-from kgnb.extract import words_zh as words
-from kgnb.extract.grams import Grams
-from kgnb.extract.names_zh import HAN
+from kgnb.extract.bigram_index import Grams
+from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.names import HAN
 
 _END = re.compile(trie.pattern(words.PLACE_ENDS | words.ORG_ENDS))
 _AFTER = re.compile(rf"(?<=[{''.join(sorted(words.PLACE_LEFT))}])[{HAN}]{{2}}")

@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from kgnb.extract import words_en as words
-from kgnb.extract.names_en import Span, key
-from kgnb.extract.people import People, Stands
+from kgnb.extract.alias_evidence import People, Stands
+from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.names import Span, key
 
 _SENTENCE_END = re.compile(r"[.!?](?=[\s\"])|\n")
 _ABBREVIATED = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Rev)\.$")

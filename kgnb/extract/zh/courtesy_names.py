@@ -6,9 +6,9 @@ import re
 from collections import Counter, defaultdict
 from itertools import pairwise
 
-from kgnb.extract import words_zh as words
-from kgnb.extract.names_zh import HAN, Judge, has_surname
-from kgnb.extract.people import People
+from kgnb.extract.alias_evidence import People
+from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.names import HAN, Judge, has_surname
 
 _INTRODUCED = re.compile(
     rf"姓([{HAN}]{{1,2}})[，,]?(?:单)?名(?:叫|唤|唤作|叫做)?([{HAN}]{{1,2}}?)(?:[，,；;]?(?:表)?字([{HAN}]{{2}})|(?![{HAN}]))"

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kgnb.extract import words_zh as words
-from kgnb.extract.grams import Grams, by_head
+from kgnb.extract.bigram_index import Grams, by_head
+from kgnb.extract.zh import vocabulary as words
 
 HAN = "\u3400-\u9fff"
 _SPACES = re.compile(r"\s+")

@@ -6,7 +6,7 @@ Models like to answer a traditional text in simplified characters; what is shown
 from __future__ import annotations
 
 from kgnb.core.model import Extraction
-from kgnb.fold import fold
+from kgnb.extract.zh.script import fold
 from kgnb.spelling import renamed
 
 

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from kgnb.extract import words_en as words
+from kgnb.extract.en import vocabulary as words
 
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "_": " ", "\u00a0": " "})
 _HONORIFIC = "|".join(sorted((w.capitalize() for w in words.HONORIFICS), key=len, reverse=True))

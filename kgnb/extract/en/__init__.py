@@ -1,0 +1,1 @@
+"""English: names, aliases, couples, relation patterns."""

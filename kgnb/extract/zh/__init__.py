@@ -1,0 +1,1 @@
+"""Chinese: names, aliases, places, relation patterns, scripts."""
