@@ -36,7 +36,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from oracle_help import Oracle, Seen, Truth, load, problems, settled
 from oracle_run import LIMIT, Library, in_order, on_three_nodes
 
-from kgnb.book import read_book
+from kgnb.book.reader import read_book
 from kgnb.extract import name_scan
 
 PLACED = ("no tie", "wrong tie", "twice", "strength", "events", "appears")

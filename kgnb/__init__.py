@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from kgnb.book import story_path
+    from kgnb.book.reader import story_path
     from kgnb.core.errors import KgnbError
     from kgnb.notebook import Node
     from kgnb.sync import BookGraph, allow_nested_loops, books, build, open  # noqa: F401 — public, see _HOME
@@ -39,7 +39,7 @@ _HOME = {
     "open": "kgnb.sync",
     "Node": "kgnb.notebook",
     "panel": "kgnb.widgets.frame",
-    "story_path": "kgnb.book",
+    "story_path": "kgnb.book.reader",
     "KgnbError": "kgnb.core.errors",
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from kgnb.app import App, running_node
-from kgnb.book import read_book
+from kgnb.book.reader import read_book
 from kgnb.core.errors import (
     AuthRejected,
     BuildStopped,

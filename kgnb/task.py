@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
 from kgnb.ask import TaskInfo
-from kgnb.book import language
+from kgnb.book.reader import language
 from kgnb.chapter import Stores
 from kgnb.core.errors import GraphConflict, KgnbError, LeaseLost, ServiceDown
 from kgnb.core.messages import say

@@ -19,7 +19,7 @@ from oracle_help import Oracle, Truth
 from redis import Redis
 from run_help import Place, Running, llm
 
-from kgnb.book import read_book
+from kgnb.book.reader import read_book
 from kgnb.core.model import BookChapter
 from kgnb.embedded import open_embedded
 

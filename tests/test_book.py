@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from kgnb import charset, headings
-from kgnb.book import normalise, read_book, story_path
+from kgnb.book import encoding as text_encoding
+from kgnb.book import headings
+from kgnb.book.reader import normalise, read_book, story_path
 from kgnb.core.errors import InputError
 from kgnb.core.model import Book
 
@@ -72,7 +73,7 @@ def simplified() -> str:
     ids=lambda v: v if len(v) < 12 else v[:4].strip(),
 )
 def test_every_encoding_gives_the_same_text(encoding: str, text: str) -> None:
-    assert charset.decode(text.encode(encoding)) == text
+    assert text_encoding.decode(text.encode(encoding)) == text
 
 
 @pytest.mark.parametrize(("encoding", "text"), [("gb18030", simplified()), ("big5", TAO_YUAN_MING)])
@@ -83,19 +84,19 @@ def test_short_pieces_are_told_apart(encoding: str, text: str, length: int) -> N
     for _ in range(120):
         start = chance.randrange(len(text) - length)
         piece = text[start : start + length]
-        assert charset.decode(piece.encode(encoding)) == piece
+        assert text_encoding.decode(piece.encode(encoding)) == piece
 
 
 def test_the_word_that_notepad_got_wrong() -> None:
-    assert charset.decode("联通".encode("gb18030")) == "联通"
-    assert charset.decode("山僻小路".encode("gb18030")) == "山僻小路"  # valid UTF-8 by accident
+    assert text_encoding.decode("联通".encode("gb18030")) == "联通"
+    assert text_encoding.decode("山僻小路".encode("gb18030")) == "山僻小路"  # valid UTF-8 by accident
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "gb18030"])
 def test_a_damaged_byte_costs_a_few_characters_only(encoding: str) -> None:
     data = simplified().encode(encoding)
     middle = data.index("\n".encode(encoding), 3_000)
-    text = charset.decode(data[:middle] + b"\xff" + data[middle:])
+    text = text_encoding.decode(data[:middle] + b"\xff" + data[middle:])
     assert text is not None
     assert text.replace("\ufffd", "") == simplified()
 
@@ -104,8 +105,8 @@ def test_a_damaged_byte_costs_a_few_characters_only(encoding: str) -> None:
 def test_noise_is_no_text(size: int) -> None:
     for seed in range(6):
         noise = random.Random(seed).randbytes(size)
-        assert charset.decode(noise) is None
-        assert charset.decode(noise.replace(b"\0", b"\7")) is None
+        assert text_encoding.decode(noise) is None
+        assert text_encoding.decode(noise.replace(b"\0", b"\7")) is None
 
 
 def test_normalising() -> None:

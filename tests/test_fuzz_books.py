@@ -13,11 +13,13 @@ from fuzz_kit import EXAMPLES, PIECES, SENTENCES, TEXTS, fuzz, grows_evenly
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from kgnb import charset, division, epub, headings
-from kgnb.book import normalise, read_book
+from kgnb.book import chapters as chapter_division
+from kgnb.book import encoding as text_encoding
+from kgnb.book import epub, headings
+from kgnb.book.chapters import CHAPTER_BYTES
+from kgnb.book.reader import normalise, read_book
 from kgnb.core.errors import InputError
 from kgnb.core.model import Book
-from kgnb.division import CHAPTER_BYTES
 from kgnb.extract import chunking
 
 ENCODINGS = [
@@ -74,7 +76,7 @@ def is_sound(book: Book, text: str) -> bool:
     | st.tuples(TEXTS, st.sampled_from(ENCODINGS)).map(lambda p: p[0].encode(p[1], "ignore"))
 )
 def test_bytes_are_a_text_or_none(data: bytes) -> None:
-    text = charset.decode(data)
+    text = text_encoding.decode(data)
     if text is not None:
         clean = normalise(text)
         clean.encode()  # no lone surrogates
@@ -96,9 +98,9 @@ def test_any_text_is_a_book(folder: Path, text: str, kind: str) -> None:
 @fuzz(100)
 @given(TEXTS, st.integers(4, 40), st.booleans())
 def test_cutting_loses_nothing(text: str, limit: int, by_bytes: bool) -> None:
-    size = division._utf8_bytes if by_bytes else len
+    size = chapter_division._utf8_bytes if by_bytes else len
     text = normalise(text.encode("utf-8", "ignore").decode())
-    parts = division._cut(text, limit, size)
+    parts = chapter_division._cut(text, limit, size)
     assert visible("".join(parts)) == visible(text)
     assert all(size(part) <= limit for part in parts)
 

@@ -20,7 +20,7 @@ import pytest
 from engine_help import holding
 
 from kgnb.app import App
-from kgnb.book import story_path
+from kgnb.book.reader import story_path
 from kgnb.core.errors import InputError
 from kgnb.core.host import Place, where_am_i
 from kgnb.core.log_buffer import KEPT, Recent

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kgnb import charset, division, epub, headings
+from kgnb.book import chapters as chapter_division
+from kgnb.book import encoding, epub, headings
+from kgnb.book.headings import Heading
 from kgnb.core.errors import InputError
 from kgnb.core.model import Book, Lang, text_hash
-from kgnb.headings import Heading
 
 __all__ = ["MAX_BYTES", "language", "normalise", "read_book", "story_path"]
 
@@ -47,7 +48,7 @@ def read_book(path: str | Path, *, title: str | None = None, author: str | None 
         title=_short(title or source.title or facts.title or file.stem),
         author=_short(author or source.author or facts.author),
         lang=lang,
-        chapters=tuple(division.divide(text, found, lang)),
+        chapters=tuple(chapter_division.divide(text, found, lang)),
         sha256=sha256,
     )
 
@@ -102,7 +103,7 @@ def _load(file: Path) -> bytes:
 def _read(file: Path, data: bytes) -> _Source:
     if file.suffix.lower() == ".epub":
         return _from_epub(epub.read(file, data))
-    text = charset.decode(data)
+    text = encoding.decode(data)
     del data  # a long book's is 90 MB
     if text is None:
         raise InputError("book.binary", path=file)

@@ -19,9 +19,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
-from kgnb import charset
+from kgnb.book import encoding
+from kgnb.book.html_cleaner import plain_tags
 from kgnb.core.errors import InputError
-from kgnb.markup import plain_tags
 
 MAX_DOCUMENT = 32 * 1024 * 1024
 MAX_TOTAL = 256 * 1024 * 1024
@@ -151,9 +151,9 @@ class _Reader:
 def _decoded(data: bytes) -> str:
     """UTF-8 before any other, as the format has it: a page with © and little else would pass for GB 18030."""
     try:
-        return data.decode("utf-8-sig") if b"\0" not in data else charset.decode(data) or ""
+        return data.decode("utf-8-sig") if b"\0" not in data else encoding.decode(data) or ""
     except UnicodeDecodeError:
-        return charset.decode(data) or ""
+        return encoding.decode(data) or ""
 
 
 def _inside(base: str, href: str) -> str:

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from kgnb import headings
+from kgnb.book import headings
+from kgnb.book.headings import Heading
 from kgnb.core.model import BookChapter, Lang
-from kgnb.headings import Heading
 
 CHAPTER_BYTES = 60_000
 """UTF-8 bytes that no chapter exceeds: main keeps chapters in MySQL's TEXT, 65,535 bytes."""

@@ -1,0 +1,1 @@
+"""A book's file to a Book: encodings, EPUB, headings, chapters. Imports core."""
