@@ -29,8 +29,8 @@ from kit import graph_place, run, tell
 from kgnb.chapter import PROJECT_LIMIT
 from kgnb.core.model import Chapter, Character, Extraction, ExtractionRow, Graph, Novel, TaskConfig
 from kgnb.extract import reply
+from kgnb.graph.project.settle import chapter_graph
 from kgnb.llm import imitation
-from kgnb.settle import chapter_graph
 from kgnb.store import known
 from kgnb.store.places import GraphPlace
 

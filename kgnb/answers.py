@@ -9,9 +9,9 @@ from kgnb import cast, chart
 from kgnb.core.messages import say
 from kgnb.core.model import CHARACTER_RELATIONS, STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS, GraphEdge, NodeKey
 from kgnb.core.safe_text import one_line
-from kgnb.explore import Entity, Moment, Neighbour, Standing, Step
 from kgnb.figure import EDGE_COLOURS
-from kgnb.pair import Turn
+from kgnb.graph.query import Entity, Moment, Neighbour, Standing, Step
+from kgnb.graph.relationship_history import Turn
 
 SHOWN = 200
 """Rows of an answer that are shown; the answer itself holds all."""

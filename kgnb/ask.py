@@ -28,12 +28,12 @@ from kgnb.extract import chunking, evidence, reply, rules
 from kgnb.extract.prompt import Prompt, Prompter
 from kgnb.extract.zh.original_script import as_written
 from kgnb.gate import Gate
+from kgnb.graph.project.settle import ChapterGraphs
+from kgnb.graph.resolve.decisions import Decided
 from kgnb.health import Health
 from kgnb.llm.cache import CachedReply, ReplyCache, reply_key
 from kgnb.llm.client import Completion
-from kgnb.naming import Decided
 from kgnb.providers import Providers
-from kgnb.settle import ChapterGraphs
 from kgnb.store.renew import UNLEASED, Lease
 
 COMMIT_GAP = 0.05

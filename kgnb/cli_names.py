@@ -13,7 +13,7 @@ from kgnb.core.settings import Settings
 from kgnb.naming_words import changed_line, decision_line, named_line
 
 if TYPE_CHECKING:
-    from kgnb.naming import Changed
+    from kgnb.graph.resolve.decisions import Changed
 
 SHOWN = 50
 """Names that the text form shows unless told otherwise."""
@@ -23,7 +23,7 @@ BY = "cli"
 async def _names(args: argparse.Namespace, settings: Settings) -> int:
     from kgnb.app import open_app
     from kgnb.deciding import names_of, undo
-    from kgnb.namelist import KINDS
+    from kgnb.graph.resolve.name_listing import KINDS
 
     if args.undo is not None:
         async with open_app(settings, queue=False) as app:

@@ -14,11 +14,11 @@ from kgnb.app import App
 from kgnb.core.errors import InputError
 from kgnb.core.model import MAX_NAME, Novel, Task, clean
 from kgnb.extract import evidence
-from kgnb.namelist import KINDS, Index, Named, listing
-from kgnb.naming import Changed, Decision, decided
+from kgnb.graph.project.settle import novel_people
+from kgnb.graph.resolve.decisions import Changed, Decision, decided
+from kgnb.graph.resolve.name_listing import KINDS, Index, Named, listing
 from kgnb.report import find_task
 from kgnb.resettle import settle_novel
-from kgnb.settle import novel_people
 from kgnb.settling import with_kinds
 
 MOST_NAMES = 100

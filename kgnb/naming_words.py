@@ -8,8 +8,8 @@ from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 
 if TYPE_CHECKING:
-    from kgnb.namelist import Named, Why
-    from kgnb.naming import Changed, Decision
+    from kgnb.graph.resolve.decisions import Changed, Decision
+    from kgnb.graph.resolve.name_listing import Named, Why
 
 _TABLE = {
     "字": "courtesy",

@@ -21,8 +21,8 @@ from kgnb.core.model import (
     Relation,
     TaskConfig,
 )
+from kgnb.graph.project.settle import chapter_graph
 from kgnb.health import Health
-from kgnb.settle import chapter_graph
 from kgnb.store.graph import REHEARSED, GraphStore
 
 CHAPTERS = 20

@@ -12,7 +12,7 @@ from kgnb.core.errors import InputError
 from kgnb.core.messages import language
 from kgnb.core.model import Task
 from kgnb.exchange import write
-from kgnb.naming import Decision
+from kgnb.graph.resolve.decisions import Decision
 from kgnb.overview import Overview
 from kgnb.store.transfer import VERSION
 

@@ -24,8 +24,8 @@ from kgnb.core.event_loop import give_back, new_loop
 from kgnb.core.model import Lang, NameEntry, Novel, TaskConfig
 from kgnb.core.process_pool import Run
 from kgnb.extract import evidence, name_scan
-from kgnb.naming import decided
-from kgnb.settle import novel_graph
+from kgnb.graph.project.settle import novel_graph
+from kgnb.graph.resolve.decisions import decided
 from kgnb.store.graph import SettleResult
 from kgnb.store.ledger import Ledger
 from kgnb.store.places import GraphPlace, SqlPlace

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kgnb import answers, building, pair, shelf
+from kgnb import answers, building, shelf
 from kgnb.answers import Answer
 from kgnb.app import App, open_app, start_engines
 from kgnb.building import BuildResult
@@ -21,7 +21,8 @@ from kgnb.core.event_loop import new_loop
 from kgnb.core.messages import say, use_language
 from kgnb.core.model import Graph
 from kgnb.core.settings import Settings
-from kgnb.explore import KINDS, Entity, Explorer
+from kgnb.graph import relationship_history
+from kgnb.graph.query import KINDS, Entity, Explorer
 from kgnb.progress import ProgressBar
 from kgnb.report import export
 
@@ -112,11 +113,13 @@ class BookGraph:
         turns = run(self._on(lambda app: self._turns(app, explorer, one, other)))
         return answers.between(one, other, turns, list(explorer.chapters))
 
-    async def _turns(self, app: App, explorer: Explorer, a: Entity, b: Entity) -> list[pair.Turn]:
-        chapters = pair.tied_in(explorer, a, b)
+    async def _turns(
+        self, app: App, explorer: Explorer, a: Entity, b: Entity
+    ) -> list[relationship_history.Turn]:
+        chapters = relationship_history.tied_in(explorer, a, b)
         rows = (await app.ledger.settle_rows(self.result.novel_id)).only(chapters)
-        said = await asyncio.to_thread(pair.relations, rows, chapters)
-        return pair.turns(explorer, a, b, said)
+        said = await asyncio.to_thread(relationship_history.relations, rows, chapters)
+        return relationship_history.turns(explorer, a, b, said)
 
     def timeline(self, name: str) -> Answer:
         """The chapters in which somebody or something occurs, with events and company."""

@@ -20,8 +20,8 @@ from kgnb.core.errors import GraphConflict, KgnbError, LeaseLost, ServiceDown
 from kgnb.core.messages import say
 from kgnb.core.model import ChapterStatus, Lang, NameEntry, Provider, Task, TaskStatus
 from kgnb.core.process_pool import CpuPool, Run
+from kgnb.graph.resolve.decisions import decided
 from kgnb.health import FIRST_WAIT, LONGEST_WAIT
-from kgnb.naming import decided
 from kgnb.providers import Providers, asked_by, model_of
 from kgnb.rehearsal import rehearsing
 from kgnb.settling import SettleJob, scan_here, settle

@@ -32,7 +32,7 @@ from kgnb.core.model import (
 )
 from kgnb.extract import chunking
 from kgnb.extract import reply as replies
-from kgnb.settle import SettleRow, novel_graph
+from kgnb.graph.project.settle import SettleRow, novel_graph
 
 Tie = tuple[str, str, str]
 """(person, type, person); ends of a symmetric type in order."""

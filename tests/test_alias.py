@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from test_settle import characters, node, people, settled, tie, ties
 
-from kgnb.alias import base_of, is_generic, is_qualified
 from kgnb.core.model import NameEntry
+from kgnb.graph.resolve.name_table import base_of, is_generic, is_qualified
 
 
 def person(name: str, *aliases: str) -> dict[str, Any]:

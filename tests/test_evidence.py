@@ -20,7 +20,7 @@ from kgnb.core.model import (
 from kgnb.extract import evidence, name_scan, reply, rules
 from kgnb.extract.evidence import UNVERIFIED_FACTOR, Page
 from kgnb.extract.zh.script import fold
-from kgnb.settle import chapter_graph
+from kgnb.graph.project.settle import chapter_graph
 
 TEXT = """　　玄德大喜，以己志告之，公同到张飞庄上议大事。飞曰：“吾庄后有一桃园，
 花开正盛；明日当于园中祭告天地，我三人结为兄弟，协力同心，然后可图大事！”

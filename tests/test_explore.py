@@ -29,13 +29,14 @@ from pydantic import SecretStr
 from run_help import STORY
 
 import kgnb
-from kgnb import answers, chart, pair, shelf
+from kgnb import answers, chart, shelf
 from kgnb.answers import Answer
 from kgnb.core.errors import InputError
 from kgnb.core.model import Extraction, ExtractionRow, Graph, GraphEdge, GraphNode, NodeKey, Relation
-from kgnb.explore import Explorer
 from kgnb.extract.strength import together
-from kgnb.settle import SettleRow
+from kgnb.graph import relationship_history
+from kgnb.graph.project.settle import SettleRow
+from kgnb.graph.query import Explorer
 from kgnb.store import tables as t
 from kgnb.store.finished import finished
 from kgnb.store.graph import GraphStore
@@ -331,9 +332,9 @@ class TestPair:
         graph, rows = feud()
         explorer = Explorer(graph)
         a, b = explorer.named("甲"), explorer.named("小乙")
-        numbers = pair.tied_in(explorer, a, b)
+        numbers = relationship_history.tied_in(explorer, a, b)
         assert numbers == {11: 1, 12: 2, 13: 3, 15: 5}
-        turns = pair.turns(explorer, a, b, pair.relations(rows, numbers))
+        turns = relationship_history.turns(explorer, a, b, relationship_history.relations(rows, numbers))
         answer = answers.between(a, b, turns, list(explorer.chapters))
         told = [(r["chapter"], r["relations"], r["strength"], r["evidence"], r["events"]) for r in answer]
         assert told == [
@@ -350,7 +351,7 @@ class TestPair:
         node(graph, "Character", "丁")
         explorer = Explorer(graph)
         one, other = explorer.named("甲"), explorer.named("丁")
-        assert answers.between(one, other, pair.turns(explorer, one, other, {}), [1]) == []
+        assert answers.between(one, other, relationship_history.turns(explorer, one, other, {}), [1]) == []
 
 
 class TestNames:
@@ -391,7 +392,7 @@ class TestNames:
             answers.path(one, other, explorer.path(a, b)),
             answers.timeline(one, explorer.timeline(a), [1]),
             answers.top("Character", explorer.top(9), [1]),
-            answers.between(one, other, pair.turns(explorer, one, other, {}), [1]),
+            answers.between(one, other, relationship_history.turns(explorer, one, other, {}), [1]),
         ]
         for answer in every:
             page = well_formed(answer)

@@ -17,7 +17,7 @@ from kgnb.extract import evidence, reply, rules
 from kgnb.extract.evidence import EVIDENCE_CHARS, Page, letters
 from kgnb.extract.name_scan import scan
 from kgnb.extract.zh.original_script import as_written
-from kgnb.settle import SettleRow, novel_graph
+from kgnb.graph.project.settle import SettleRow, novel_graph
 from kgnb.store.cypher import KEYS
 
 HUGE = 10**400

@@ -20,7 +20,7 @@ from pydantic import SecretStr
 
 from kgnb.core.errors import GraphConflict, InputError, LeaseLost, ServiceDown, ServiceRefused
 from kgnb.core.model import RELATION_TYPE, Chapter, Extraction, ExtractionRow, Graph, TaskConfig
-from kgnb.settle import SettleRow, chapter_graph, novel_graph
+from kgnb.graph.project.settle import SettleRow, chapter_graph, novel_graph
 from kgnb.store import cypher
 from kgnb.store import graph as graph_module
 from kgnb.store.difference import timeless

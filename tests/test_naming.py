@@ -23,9 +23,9 @@ from kgnb.core.errors import InputError
 from kgnb.core.messages import use_language
 from kgnb.core.model import Graph, NameEntry, TaskConfig
 from kgnb.core.settings import Settings
-from kgnb.naming import Decision, decided
+from kgnb.graph.project.settle import SettleRow, novel_graph
+from kgnb.graph.resolve.decisions import Decision, decided
 from kgnb.report import record
-from kgnb.settle import SettleRow, novel_graph
 from kgnb.store.transfer import Saved
 from kgnb.widgets import frame
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from test_settle import NOVEL, chapter, people, row, settled, tie
 
-from kgnb.alias import is_generic
 from kgnb.core.model import Extraction, Graph, NameEntry, TaskConfig
 from kgnb.extract import name_scan, rules
 from kgnb.extract.zh import script
 from kgnb.extract.zh.original_script import as_written
-from kgnb.settle import SettleRow, chapter_graph, novel_graph
+from kgnb.graph.project.settle import SettleRow, chapter_graph, novel_graph
+from kgnb.graph.resolve.name_table import is_generic
 
 STORIES = Path(__file__).parent / "stories"
 HEADING = re.compile(r"^第.+章.*$", re.M)

@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 
-from kgnb.alias import name_table
-from kgnb.builder import Basis, Builder
 from kgnb.core.model import (
     Chapter,
     Extraction,
@@ -23,11 +21,13 @@ from kgnb.core.model import (
     NameEntry,
     TaskConfig,
 )
-from kgnb.gather import Doubts
-from kgnb.joining import Item, Joined, Sighting
-from kgnb.naming import Decided, Decision, decided
-from kgnb.settle import SettleRow, chapter_graph, event_id, novel_graph
-from kgnb.who import glance
+from kgnb.graph.project.facts import Doubts
+from kgnb.graph.project.graph_builder import Basis, Builder
+from kgnb.graph.project.settle import SettleRow, chapter_graph, event_id, novel_graph
+from kgnb.graph.resolve.chapter_identity import glance
+from kgnb.graph.resolve.decisions import Decided, Decision, decided
+from kgnb.graph.resolve.identity import Item, Joined, Sighting
+from kgnb.graph.resolve.name_table import name_table
 
 
 @dataclass(frozen=True)

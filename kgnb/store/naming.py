@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from kgnb.core.model import beijing_now
-from kgnb.naming import Decision, same
+from kgnb.graph.resolve.decisions import Decision, same
 from kgnb.store import tables as t
 from kgnb.store.sql import Row, Sql
 

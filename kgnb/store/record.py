@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from kgnb.core.model import RULES, Extraction, ExtractionRow, Flag, beijing_now
 from kgnb.extract import evidence
-from kgnb.settle import SettleRow
+from kgnb.graph.project.settle import SettleRow
 from kgnb.store import tables as t
 from kgnb.store.schema import content_hash
 from kgnb.store.sql import Sql, storable

@@ -29,7 +29,7 @@ from kgnb.core.model import (
     beijing_now,
     text_hash,
 )
-from kgnb.naming import Decision
+from kgnb.graph.resolve.decisions import Decision
 from kgnb.store import tables as t
 from kgnb.store.books import take_up_book
 from kgnb.store.catalog import read_kinds

@@ -13,8 +13,8 @@ from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.deciding import Names
-from kgnb.namelist import Named
-from kgnb.naming import Changed
+from kgnb.graph.resolve.decisions import Changed
+from kgnb.graph.resolve.name_listing import Named
 from kgnb.naming_words import changed_line, decision_line, why
 from kgnb.widgets import html, kit
 from kgnb.widgets.desk import Desk

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from kgnb.core.model import Extraction
 from kgnb.extract.zh.script import fold
-from kgnb.spelling import renamed
+from kgnb.graph.resolve.spelling import renamed
 
 
 def as_written(found: Extraction, text: str) -> Extraction:

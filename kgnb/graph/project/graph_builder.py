@@ -8,8 +8,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from kgnb import properties
-from kgnb.alias import name_table
 from kgnb.core.model import (
     STRUCTURAL_RELATIONS,
     SYMMETRIC_RELATIONS,
@@ -31,13 +29,15 @@ from kgnb.core.model import (
     Thing,
     Value,
 )
-from kgnb.gather import Doubts, Facts, NodeFacts, Place, Stands, TieFacts
-from kgnb.joining import Item, Joined
-from kgnb.kinds import HOSTILE, enabled_types, structural, type_name
-from kgnb.naming import Decided
-from kgnb.protagonists import mark_protagonists
-from kgnb.spelling import Spelling, forms_of
-from kgnb.who import Glance, Who, known_names
+from kgnb.graph.project import properties
+from kgnb.graph.project.facts import Doubts, Facts, NodeFacts, Place, Stands, TieFacts
+from kgnb.graph.project.protagonists import mark_protagonists
+from kgnb.graph.relation_types import HOSTILE, enabled_types, structural, type_name
+from kgnb.graph.resolve.chapter_identity import Glance, Who, known_names
+from kgnb.graph.resolve.decisions import Decided
+from kgnb.graph.resolve.identity import Item, Joined
+from kgnb.graph.resolve.name_table import name_table
+from kgnb.graph.resolve.spelling import Spelling, forms_of
 
 IMPLIED = 0.5
 """Confidence of an entity that a reply only mentions, as a relation's end or a participant."""

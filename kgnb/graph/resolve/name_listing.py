@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kgnb.core.model import Graph, NameEntry
-from kgnb.joining import Joined, Reason
-from kgnb.settle import People
-from kgnb.spelling import folded
+from kgnb.graph.project.settle import People
+from kgnb.graph.resolve.identity import Joined, Reason
+from kgnb.graph.resolve.spelling import folded
 
 KINDS = ("Character", "Location", "Organization", "Thing")
 """Labels that have names, people first."""

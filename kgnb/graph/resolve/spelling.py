@@ -18,8 +18,8 @@ from pydantic import BaseModel
 
 from kgnb.core.model import Character, Event, Extraction, NameEntry, Thing
 from kgnb.extract.zh.script import fold
-from kgnb.joining import Item
-from kgnb.who import Glance
+from kgnb.graph.resolve.chapter_identity import Glance
+from kgnb.graph.resolve.identity import Item
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -28,7 +28,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 
-from kgnb.builder import Basis, Builder, NovelFacts, People, SettleRow, event_id
 from kgnb.core.model import (
     Chapter,
     ExtractionRow,
@@ -36,9 +35,10 @@ from kgnb.core.model import (
     NameEntry,
     TaskConfig,
 )
-from kgnb.gather import Doubts, Stands
-from kgnb.naming import Decided
-from kgnb.who import Glance, every_name, glance
+from kgnb.graph.project.facts import Doubts, Stands
+from kgnb.graph.project.graph_builder import Basis, Builder, NovelFacts, People, SettleRow, event_id
+from kgnb.graph.resolve.chapter_identity import Glance, every_name, glance
+from kgnb.graph.resolve.decisions import Decided
 
 __all__ = [
     "ChapterGraphs",

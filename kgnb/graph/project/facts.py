@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
-from kgnb.alias import is_generic
 from kgnb.core.model import Chapter, Event, Extraction, NodeKey, Relation, Value
 from kgnb.extract.strength import together
-from kgnb.who import Chapter as Here
+from kgnb.graph.resolve.chapter_identity import Chapter as Here
+from kgnb.graph.resolve.name_table import is_generic
 
 
 @dataclass(frozen=True, slots=True)

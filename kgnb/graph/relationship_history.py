@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from kgnb.core.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS, GraphEdge, Relation, Value
-from kgnb.explore import Entity, Explorer, plain
-from kgnb.kinds import type_name
-from kgnb.settle import SettleRow
+from kgnb.graph.project.settle import SettleRow
+from kgnb.graph.query import Entity, Explorer, plain
+from kgnb.graph.relation_types import type_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kgnb.alias import base_of
 from kgnb.core.model import Chapter, Value
-from kgnb.gather import Facts, NodeFacts, TieFacts
+from kgnb.graph.project.facts import Facts, NodeFacts, TieFacts
+from kgnb.graph.resolve.name_table import base_of
 
 Properties = dict[str, Value]
 

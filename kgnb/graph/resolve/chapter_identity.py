@@ -6,10 +6,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kgnb.alias import ENTITY_LABELS, NameTable, is_generic
 from kgnb.core.model import Character, Extraction, NodeKey
-from kgnb.joining import Item, Joined, Sighting
-from kgnb.naming import Decided
+from kgnb.graph.resolve.decisions import Decided
+from kgnb.graph.resolve.identity import Item, Joined, Sighting
+from kgnb.graph.resolve.name_table import ENTITY_LABELS, NameTable, is_generic
 
 STRETCH = 5
 """Chapters before and after, in which a word that several people bear may find the one who is meant."""

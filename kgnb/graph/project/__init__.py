@@ -1,0 +1,1 @@
+"""Rows of extractions to nodes and edges."""
