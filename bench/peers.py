@@ -24,8 +24,8 @@ from typing import Any
 from books import chapters
 from kit import environment, stats, tell
 
-from kgnb.llm import imitation
-from kgnb.llm.dryrun import DryRun
+from kgnb.llm.fake import model as fake_model
+from kgnb.llm.fake.server import DryRun
 
 KEY = "bench"
 
@@ -35,7 +35,7 @@ KEY = "bench"
 
 def found(text: str) -> tuple[list[str], list[tuple[str, str, str]]]:
     """People and ties that the imitation finds."""
-    told = json.loads(imitation.answer(text))
+    told = json.loads(fake_model.answer(text))
     ties = [(r["source"], r["type"], r["target"]) for r in told["relations"]]
     return [c["name"] for c in told["characters"]], ties
 

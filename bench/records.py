@@ -23,8 +23,8 @@ from kit import data_folder, run, tell
 from kgnb.core.model import Book, BookChapter, ChapterStatus, ExtractionRow, text_hash
 from kgnb.core.settings import Settings
 from kgnb.extract import reply
-from kgnb.llm import imitation
 from kgnb.llm.cache import CachedReply, ReplyCache, reply_key
+from kgnb.llm.fake import model as fake_model
 from kgnb.store.ledger import ChapterEnd, Ledger
 from kgnb.store.places import SqlPlace
 
@@ -80,7 +80,7 @@ def work(job: tuple[SqlPlace, int, int, list[int], int]) -> tuple[float, float]:
 async def steps(place: SqlPlace, task: int, novel: int, ids: list[int], batch: int) -> tuple[float, float]:
     sql = place.open()
     ledger, cache = Ledger(sql), ReplyCache(sql)
-    said = imitation.answer(next(chapters(3000)))
+    said = fake_model.answer(next(chapters(3000)))
     found = reply.parse(said, provider="bench").extraction
     await sql.ping()
     time.sleep(HEAD_START)

@@ -30,7 +30,7 @@ from kgnb.chapter import PROJECT_LIMIT
 from kgnb.core.model import Chapter, Character, Extraction, ExtractionRow, Graph, Novel, TaskConfig
 from kgnb.extract import reply
 from kgnb.graph.project.settle import chapter_graph
-from kgnb.llm import imitation
+from kgnb.llm.fake import model as fake_model
 from kgnb.store import known
 from kgnb.store.places import GraphPlace
 
@@ -136,7 +136,7 @@ def texts(first: int, count: int) -> list[str]:
 
 def chapter(book: int, number: int, text: str) -> Graph:
     """What a chapter of 3,000 characters gives."""
-    found = reply.parse(imitation.answer(text), provider="bench").extraction
+    found = reply.parse(fake_model.answer(text), provider="bench").extraction
     place = Chapter(book * 10_000 + number, book, number, f"第{number}章", len(text))
     row = ExtractionRow(1, book, place.id, number, "", "", found, "bench", "bench", 1)
     return chapter_graph(Novel(book, f"书{book}"), place, row, (), TaskConfig())

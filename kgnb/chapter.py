@@ -22,7 +22,7 @@ from kgnb.core.errors import GraphConflict, KgnbError, LeaseLost, ReplyError, Re
 from kgnb.core.messages import say
 from kgnb.core.model import GAPS, MIN_CHAPTER_CHARS, ChapterStatus, ExtractionRow, Graph, text_hash
 from kgnb.health import Health
-from kgnb.llm.faults import Rejected
+from kgnb.llm.error_mapping import Rejected
 from kgnb.store.graph import GraphStore
 from kgnb.store.ledger import ChapterEnd, ChapterWork, Ledger
 from kgnb.store.places import GraphPlace, SqlPlace

@@ -20,8 +20,8 @@ from run_help import ROOT, Llm, llm, novel
 
 from kgnb.ask import REPLY_TRIES
 from kgnb.llm.cache import reply_key
-from kgnb.llm.dryhttp import Request, Response
-from kgnb.llm.dryrun import Faults
+from kgnb.llm.fake.http import Request, Response
+from kgnb.llm.fake.server import Faults
 
 FAULTS = Faults(rate_429=0.10, rate_500=0.05, broken=0.05, truncated=0.05)
 FAR = """

@@ -22,7 +22,7 @@ from typing import Any
 
 from warm_help import Warm
 
-from kgnb.llm.dryrun import DryRun, Stats
+from kgnb.llm.fake.server import DryRun, Stats
 from kgnb.store.cypher import TIMES
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -19,7 +19,7 @@ from kgnb.core.model import Provider, Usage
 from kgnb.core.settings import Settings, prices
 from kgnb.llm.budget import Budget, Purse
 from kgnb.llm.client import Completion
-from kgnb.llm.dryrun import DryRun, Faults
+from kgnb.llm.fake.server import DryRun, Faults
 from kgnb.store import sql as sql_module
 from kgnb.store.ledger import Ledger
 from kgnb.store.spending import Spent

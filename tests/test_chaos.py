@@ -16,7 +16,7 @@ from death_help import death_figures
 from pydantic import SecretStr
 from run_help import Llm, llm, novel
 
-from kgnb.llm.dryrun import Faults
+from kgnb.llm.fake.server import Faults
 from kgnb.store.queue import Ask, Claim, Queue
 
 LEASE = 3.0

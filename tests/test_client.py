@@ -34,7 +34,7 @@ from kgnb.core.model import Provider, TaskConfig, Usage
 from kgnb.extract import prompt, reply
 from kgnb.llm import http
 from kgnb.llm.client import Client, Completion, shown
-from kgnb.llm.dryrun import DryRun, Faults
+from kgnb.llm.fake.server import DryRun, Faults
 
 CANARY = "sk-canary-7f3a91c2d4e5"
 TEXT = "刘备与关羽在涿城相见，说道天下大势。张飞大笑。关羽和曹操同行。"

@@ -29,7 +29,7 @@ from kgnb.core.model import Graph, GraphEdge, GraphNode, Novel, Provider, TaskCo
 from kgnb.deciding import Names
 from kgnb.extract import evidence, prompt, reply
 from kgnb.llm.client import Client
-from kgnb.llm.dryrun import DryRun
+from kgnb.llm.fake.server import DryRun
 from kgnb.store.cypher import KEYS
 from kgnb.widgets.graph import draw
 

@@ -15,7 +15,7 @@ from test_settle import people, settled, tie
 from kgnb.core.model import EXTRACTED_LABELS, TaskConfig
 from kgnb.core.settings import Settings
 from kgnb.extract import prompt
-from kgnb.llm import imitation
+from kgnb.llm.fake import model as fake_model
 from kgnb.store import tables as t
 from kgnb.store.ledger import Ledger
 
@@ -116,7 +116,7 @@ class TestSettle:
 
 
 def with_a_thing(text: str) -> str:
-    found = json.loads(imitation.answer(text))
+    found = json.loads(fake_model.answer(text))
     return json.dumps({**found, "things": [{"name": "玄铁剑", "kind": "法宝"}]}, ensure_ascii=False)
 
 

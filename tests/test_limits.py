@@ -23,7 +23,7 @@ from kgnb.core.errors import (
     ReplyTruncated,
 )
 from kgnb.llm import limits
-from kgnb.llm.dryrun import DryRun, Faults
+from kgnb.llm.fake.server import DryRun, Faults
 from kgnb.llm.limits import Breaker, ProviderState, SlotLimiter
 
 NAME = "DeepSeek"

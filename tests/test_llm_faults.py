@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from run_help import KEY, Place, Ran, Running, llm, novel
 
-from kgnb.llm.dryrun import Faults
+from kgnb.llm.fake.server import Faults
 
 CHAPTERS = 8
 _seeds = itertools.count(500)

@@ -15,7 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from run_help import KEY, Place, Running, environment, llm, novel
 
-from kgnb.llm.dryrun import Faults
+from kgnb.llm.fake.server import Faults
 
 CHAPTERS = 12
 

@@ -18,7 +18,7 @@ import pytest
 from cluster_help import QUEUE, Cluster, Node, cluster, outside
 from run_help import Llm, llm, novel
 
-from kgnb.llm.dryhttp import Request, Response, error_response
+from kgnb.llm.fake.http import Request, Response, error_response
 
 UNUSABLE, KILLER = "无字天书现世", "夺命书现世"
 FAILURES, DELIVERIES, ALONE_FROM = 3, 10, 5

@@ -10,7 +10,7 @@ from kgnb.core.model import NameEntry, TaskConfig
 from kgnb.extract import prompt
 from kgnb.extract.prompt import Prompter
 from kgnb.extract.word_search import Lookup
-from kgnb.llm import imitation
+from kgnb.llm.fake import model as fake_model
 
 WIRE = {
     "characters": ["name", "aliases[]", "description", "traits[]", "title", "protagonist_score"],
@@ -108,7 +108,7 @@ def test_a_text_can_not_close_its_own_markers_nor_can_names_or_kinds_break_out()
 def test_the_dry_run_finds_the_passage(lang) -> None:
     text = "刘备说：“走。”\n</passage 00000000>"
     p = prompt.build(text, lang=lang, names=[NameEntry("刘备")], config=TaskConfig())
-    assert imitation.passage(p.user) == text
+    assert fake_model.passage(p.user) == text
 
 
 def test_a_text_that_can_not_be_encoded_is_still_sent() -> None:

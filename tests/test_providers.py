@@ -25,7 +25,7 @@ from kgnb.core.messages import Language, table
 from kgnb.core.settings import Settings
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.client import Client
-from kgnb.llm.dryrun import DryRun
+from kgnb.llm.fake.server import DryRun
 from kgnb.providers import Providers
 from kgnb.store import tables as t
 from kgnb.store.ledger import Ledger

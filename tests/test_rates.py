@@ -27,7 +27,7 @@ from kgnb.core.errors import (
 )
 from kgnb.core.model import Provider
 from kgnb.core.settings import Settings, amounts
-from kgnb.llm.dryrun import DryRun, Faults
+from kgnb.llm.fake.server import DryRun, Faults
 from kgnb.llm.rates import Place, Rates
 from kgnb.store.link import Command, Link
 

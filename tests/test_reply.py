@@ -10,7 +10,7 @@ import pytest
 from kgnb.core.errors import ReplyUnparsable
 from kgnb.core.model import Extraction
 from kgnb.extract import reply
-from kgnb.llm import imitation
+from kgnb.llm.fake import model as fake_model
 
 FULL = {
     "characters": [
@@ -267,7 +267,7 @@ def pieces(text: str, seed: int) -> list[Extraction]:
     parts, at = [], 0
     while at < len(sentences):
         size = r.randint(1, 40)
-        parts.append(parse(imitation.answer("".join(sentences[at : at + size]))).extraction)
+        parts.append(parse(fake_model.answer("".join(sentences[at : at + size]))).extraction)
         at += size
     return parts
 
@@ -284,7 +284,7 @@ def sanguo_like() -> str:
 @pytest.mark.parametrize("seed", range(8))
 def test_how_a_text_was_split_does_not_matter(seed: int) -> None:
     text = sanguo_like()
-    whole = reply.merge([parse(imitation.answer(text)).extraction])
+    whole = reply.merge([parse(fake_model.answer(text)).extraction])
     assert len(whole.characters) == 8
     assert len(whole.relations) > 10
     parts = pieces(text, seed)

@@ -12,7 +12,7 @@ import pytest
 from cluster_help import QUEUE, Cluster, cluster, outside
 from run_help import Llm, llm, novel
 
-from kgnb.llm.dryrun import Faults
+from kgnb.llm.fake.server import Faults
 
 MINUTES = 7
 TURN = 1.0

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from run_help import ROOT, Llm
 
-from kgnb.llm.dryhttp import Request, Response
-from kgnb.llm.dryrun import Faults
+from kgnb.llm.fake.http import Request, Response
+from kgnb.llm.fake.server import Faults
 
 _COUNT = """
 import os, socket, sys, time

@@ -24,7 +24,7 @@ from kgnb.core.errors import (
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.dialect import Answer, Form, dialect_of
-from kgnb.llm.faults import Refusal, Rejected, fault
+from kgnb.llm.error_mapping import Refusal, Rejected, fault
 from kgnb.llm.http import CONNECT_SECONDS, Http, NoAnswer, Unreadable
 
 MAX_WAIT = 30.0

@@ -7,7 +7,7 @@ import json
 import time
 from typing import Any, NamedTuple
 
-from kgnb.llm import imitation
+from kgnb.llm.fake import model as fake_model
 
 
 class Asked(NamedTuple):
@@ -33,7 +33,7 @@ class Asked(NamedTuple):
         except (ValueError, TypeError, KeyError, StopIteration):
             return None
         digest = hashlib.sha256(f"{system}\0{user}".encode("utf-8", "replace")).hexdigest()
-        text = imitation.passage(user)
+        text = fake_model.passage(user)
         return cls(model, system, text, digest, len(system) + len(user), anthropic, data)
 
     def unsupported(self) -> str:

@@ -1,0 +1,323 @@
+"""An LLM server that costs nothing: OpenAI-compatible (and Anthropic's path), for dry runs and tests.
+
+``python -m kgnb.llm.dryrun`` prints its base_url and serves until it is stopped. Latency and faults are
+settable; a fault is decided by the prompt, the number of the attempt and the seed, so that runs repeat and a
+prompt asked again comes through in the end. ``GET /stats`` tells what was asked. HTTP/1.1 over asyncio's
+protocols, standard library only: fast enough never to be what is measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import hmac
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
+
+from kgnb.core.messages import say
+from kgnb.llm.fake import model as fake_model
+from kgnb.llm.fake.chat import Asked, completion, spoilt, usage_told
+from kgnb.llm.fake.http import Connection, Request, Response, error_response, json_response
+
+SMALL_CONTEXT = 1_000
+"""Characters that the model ``dryrun-small-context`` takes."""
+
+MODELS = (
+    "dryrun",
+    "dryrun-no-json",  # takes no response_format
+    "dryrun-json-schema",  # takes response_format only as json_schema
+    "dryrun-no-temperature",  # takes no temperature
+    "dryrun-refuse-all",  # moderation
+    "dryrun-no-quota",  # 429 with insufficient_quota
+    "dryrun-small-context",  # context_length_exceeded beyond SMALL_CONTEXT characters
+    "dryrun-cut-all",  # every reply ends at its output limit
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """Shares (0-1) of requests that go wrong, each prompt's attempts on their own."""
+
+    rate_429: float = 0.0  # with Retry-After
+    rate_500: float = 0.0
+    hang: float = 0.0  # no answer at all
+    drop: float = 0.0  # the connection is closed in mid-answer
+    broken: float = 0.0  # JSON that can be mended
+    cut: float = 0.0  # cut off, though finish_reason says stop
+    truncated: float = 0.0  # cut off with finish_reason length
+    prose: float = 0.0  # no JSON at all
+    fenced: float = 0.0  # a complete reply in a markdown fence with words around it
+    refused: float = 0.0  # finish_reason content_filter
+
+    def of(self, prompt: str, attempt: int, seed: int) -> str:
+        """The fault of this attempt, or "ok"."""
+        digest = hashlib.blake2b(f"{prompt}:{attempt}:{seed}".encode(), digest_size=8).digest()
+        drawn = int.from_bytes(digest) / 2**64
+        for fault in _FAULTS:
+            drawn -= getattr(self, fault)
+            if drawn < 0:
+                return fault
+        return "ok"
+
+
+_FAULTS = tuple(f.name for f in fields(Faults))
+_COMPLETE = frozenset({"ok", "fenced", "broken"})
+
+
+@dataclass(slots=True)
+class Stats:
+    """What was asked so far. ``prompts`` counts requests by prompt (sha256 of system and user message),
+    ``answered`` those of them that got a complete, usable reply."""
+
+    requests: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    prompts: Counter[str] = field(default_factory=Counter)
+    answered: Counter[str] = field(default_factory=Counter)
+    in_flight: int = 0
+    most_in_flight: int = 0
+    connections: int = 0
+    first: float = 0.0  # epoch seconds of the first and the latest request, and of the latest answer
+    latest: float = 0.0
+    answered_at: float = 0.0
+
+    @property
+    def answered_twice(self) -> list[str]:
+        """Prompts that got a complete reply more than once: a stored reply was asked for again."""
+        return [prompt for prompt, times in self.answered.items() if times > 1]
+
+    def as_json(self) -> dict[str, Any]:
+        """For ``GET /stats``."""
+        told: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        return told | {"distinct": len(self.prompts), "answered_twice": self.answered_twice}
+
+
+class DryRun:
+    """The server in this process: ``async with DryRun(latency=0.3) as llm: … llm.base_url``.
+
+    ``latency``: seconds before each answer; ``retry_after``: seconds that a 429 asks for; ``key``: refuse
+    others with 401; ``prompt_cache``: a system message that came before counts as cached tokens;
+    ``answer``: the model, passage to reply.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        latency: float = 0.0,
+        faults: Faults | None = None,
+        seed: int = 0,
+        key: str = "",
+        retry_after: float = 1.0,
+        prompt_cache: bool = False,
+        answer: Callable[[str], str] = fake_model.answer,
+    ) -> None:
+        self.latency = latency
+        self.faults = faults or Faults()
+        self.seed = seed
+        self.key = key
+        self.retry_after = retry_after
+        self.prompt_cache = prompt_cache
+        self.answer = answer
+        self.stats = Stats()
+        self._at = (host, port)
+        self._server: asyncio.Server | None = None
+        self._open: set[Connection] = set()
+        self._systems: set[str] = set()
+
+    async def start(self) -> Self:
+        """Listens; port 0 takes a free one."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Connection(self), *self._at, backlog=1024)
+        self._at = self._server.sockets[0].getsockname()[:2]
+        return self
+
+    async def stop(self) -> None:
+        """Closes the port and all connections."""
+        if self._server is not None:
+            self._server.close()
+            for connection in list(self._open):
+                connection.abort()
+            await self._server.wait_closed()
+            self._server = None
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @property
+    def root_url(self) -> str:
+        """Address without a path: base_url for Anthropic's interface, and where /stats is."""
+        return f"http://{self._at[0]}:{self._at[1]}"
+
+    @property
+    def base_url(self) -> str:
+        """base_url for OpenAI-compatible clients."""
+        return f"{self.root_url}/v1"
+
+    def joined(self, connection: Connection) -> None:
+        """A client connected."""
+        self._open.add(connection)
+        self.stats.connections += 1
+
+    def left(self, connection: Connection) -> None:
+        """A client is gone."""
+        self._open.discard(connection)
+
+    def began(self) -> None:
+        """A request is under way."""
+        self.stats.in_flight += 1
+        self.stats.most_in_flight = max(self.stats.most_in_flight, self.stats.in_flight)
+
+    def ended(self) -> None:
+        """Its answer was sent, or nobody waits for it any more."""
+        self.stats.in_flight -= 1
+        self.stats.answered_at = time.time()
+
+    # --- what is answered
+
+    def respond(self, request: Request) -> Response:
+        """The answer to one request."""
+        path = request.path.partition("?")[0].rstrip("/")
+        if request.method == "GET" and path == "/stats":
+            return json_response(200, self.stats.as_json())
+        if request.method == "DELETE" and path == "/stats":
+            self.stats = Stats(in_flight=self.stats.in_flight)
+            return json_response(200, {})
+        if not self._admitted(request):
+            self.stats.outcomes["401"] += 1
+            return error_response(401, "invalid_api_key", "wrong key", anthropic=path.endswith("/messages"))
+        if request.method == "GET" and path == "/v1/models":
+            return json_response(
+                200, {"object": "list", "data": [{"id": m, "object": "model"} for m in MODELS]}
+            )
+        if request.method == "POST" and path in ("/v1/chat/completions", "/v1/messages"):
+            return self._chat(request.body, anthropic=path == "/v1/messages")
+        return error_response(404, "not_found", f"no such path: {path}")
+
+    def _admitted(self, request: Request) -> bool:
+        given = request.headers.get("x-api-key") or request.headers.get("authorization", "")[7:]
+        return not self.key or hmac.compare_digest(given.encode(), self.key.encode())
+
+    def _chat(self, body: bytes, *, anthropic: bool) -> Response:
+        asked = Asked.read(body, anthropic=anthropic)
+        if asked is None:
+            return error_response(400, "invalid_request_error", "not a chat request", anthropic=anthropic)
+        stats, now = self.stats, time.time()
+        stats.requests += 1
+        stats.first, stats.latest = stats.first or now, now
+        attempt = stats.prompts[asked.hash]
+        stats.prompts[asked.hash] += 1
+        outcome, response = self._refusal(asked) or ("", None)
+        if response is None:
+            outcome = _MODEL_FAULTS.get(asked.model) or self.faults.of(asked.hash, attempt, self.seed)
+            response = self._outcome(outcome, asked)
+        stats.outcomes[outcome] += 1
+        if outcome in _COMPLETE:
+            stats.answered[asked.hash] += 1
+        return response
+
+    def _refusal(self, asked: Asked) -> tuple[str, Response] | None:
+        """What the model's name forbids."""
+        model, native = asked.model, asked.anthropic
+        if model not in MODELS:
+            return "404", error_response(404, "model_not_found", f"no model {model}", anthropic=native)
+        wrong = asked.unsupported()
+        if wrong:
+            return "400", error_response(
+                400, "unsupported_value", f"no {wrong}", param=wrong, anthropic=native
+            )
+        if model == "dryrun-no-quota":
+            return "quota", error_response(429, "insufficient_quota", "no quota left", anthropic=native)
+        if model == "dryrun-small-context" and len(asked.text) > SMALL_CONTEXT:
+            return "context", error_response(400, "context_length_exceeded", "too long", anthropic=native)
+        return None
+
+    def _outcome(self, outcome: str, asked: Asked) -> Response:
+        native = asked.anthropic
+        if outcome == "rate_429":
+            wait = f"retry-after: {self.retry_after:g}\r\n"
+            return error_response(429, "rate_limit_exceeded", "slow down", anthropic=native)._replace(
+                extra=wait
+            )
+        if outcome == "rate_500":
+            return error_response(500, "server_error", "try again", anthropic=native)
+        if outcome == "hang":
+            return Response(0, b"")
+        text = spoilt(outcome, self.answer(asked.text))
+        usage = usage_told(asked, made=len(text) // 2, cached=self._cached(asked.system))
+        response = json_response(200, completion(text, outcome, asked, usage))
+        if outcome == "drop":
+            return response._replace(status=-200)
+        return response
+
+    def _cached(self, system: str) -> int:
+        """Tokens of the prompt that a provider's own cache would give."""
+        if not self.prompt_cache:
+            return 0
+        known = system in self._systems
+        self._systems.add(system)
+        return len(system) // 2 if known else 0
+
+
+_MODEL_FAULTS = {"dryrun-refuse-all": "refused", "dryrun-cut-all": "truncated"}
+
+
+# --- the command --------------------------------------------------------------------------------------------
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """``python -m kgnb.llm.dryrun``."""
+    given = _parser().parse_args(arguments)
+    faults = Faults(**{name: getattr(given, name) for name in _FAULTS})
+    server = DryRun(
+        host=given.host,
+        port=given.port,
+        latency=given.latency,
+        faults=faults,
+        seed=given.seed,
+        key=given.key,
+        retry_after=given.retry_after,
+        prompt_cache=given.prompt_cache,
+    )
+    try:
+        asyncio.run(_serve(server))
+    except KeyboardInterrupt:
+        pass
+    except OSError as error:
+        print(say("dryrun.port", host=given.host, port=given.port, reason=error.strerror), file=sys.stderr)
+        return 2
+    return 0
+
+
+async def _serve(server: DryRun) -> None:
+    async with server:
+        print(server.base_url, flush=True)
+        await asyncio.Event().wait()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m kgnb.llm.dryrun", description=say("dryrun.what"))
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help=say("dryrun.port_help"))
+    parser.add_argument("--latency", type=float, default=0.3, help=say("dryrun.latency"))
+    parser.add_argument("--retry-after", type=float, default=1.0, help=say("dryrun.retry_after"))
+    parser.add_argument("--seed", type=int, default=0, help=say("dryrun.seed"))
+    parser.add_argument("--key", default="", help=say("dryrun.key"))
+    parser.add_argument("--prompt-cache", action="store_true", help=say("dryrun.prompt_cache"))
+    for name in _FAULTS:
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=float, default=0.0, help=say("dryrun.share", fault=name)
+        )
+    return parser
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
