@@ -22,8 +22,8 @@ import redis
 from kit import redis_url, run, tell
 from pydantic import SecretStr
 
-from kgnb.store.claim import Ask, Claim
-from kgnb.store.queue import Queue
+from kgnb.stores.queue.store import Queue
+from kgnb.stores.queue.types import Ask, Claim
 
 KEY = "kg:task:queue:bench"
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kgnb.core.settings import Settings
-from kgnb.store.places import GraphPlace
+from kgnb.stores.targets import GraphPlace
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # proxy_help
@@ -109,7 +109,7 @@ def graph_place(outside: bool) -> Iterator[GraphPlace]:
         own = Settings.load()
         yield GraphPlace(own.neo4j_uri, own.neo4j_user, own.neo4j_password, own.neo4j_database)
         return
-    from kgnb.embedded import open_embedded
+    from kgnb.stores.embedded import open_embedded
 
     with data_folder() as folder, open_embedded(folder / "data", redis=False) as engines:
         ends = engines.endpoints
@@ -124,7 +124,7 @@ def redis_url(outside: bool) -> Iterator[str]:
     if outside:
         yield Settings.load().redis_url.get_secret_value()
         return
-    from kgnb.embedded import open_embedded
+    from kgnb.stores.embedded import open_embedded
 
     with data_folder() as folder, open_embedded(folder / "data", graph=False) as engines:
         assert engines.endpoints.redis_url is not None

@@ -23,10 +23,10 @@ from kit import data_folder, run, tell
 from kgnb.core.model import Book, BookChapter, ChapterStatus, ExtractionRow, text_hash
 from kgnb.core.settings import Settings
 from kgnb.extract import reply
-from kgnb.llm.cache import CachedReply, ReplyCache, reply_key
 from kgnb.llm.fake import model as fake_model
-from kgnb.store.ledger import ChapterEnd, Ledger
-from kgnb.store.places import SqlPlace
+from kgnb.stores.ledger.ledger import ChapterEnd, Ledger
+from kgnb.stores.ledger.reply_cache import CachedReply, ReplyCache, reply_key
+from kgnb.stores.targets import SqlPlace
 
 HEAD_START = 1.0
 """Seconds in which all writers connect."""

@@ -19,8 +19,8 @@ from statistics import median
 import redis
 from kit import data_folder, environment, run, seconds, tell
 
-from kgnb.embedded import Endpoints, open_embedded
-from kgnb.store.graph import GraphStore
+from kgnb.stores.embedded import Endpoints, open_embedded
+from kgnb.stores.graph.store import GraphStore
 
 STOPPED = 3.0
 """Seconds after which engines that nobody uses are down for certain."""

@@ -31,10 +31,10 @@ from kgnb.core.model import Chapter, Character, Extraction, ExtractionRow, Graph
 from kgnb.extract import reply
 from kgnb.graph.project.settle import chapter_graph
 from kgnb.llm.fake import model as fake_model
-from kgnb.store import known
-from kgnb.store.places import GraphPlace
+from kgnb.stores.graph import write_cache
+from kgnb.stores.targets import GraphPlace
 
-MOST_KNOWN = known.MOST_KNOWN
+MOST_KNOWN = write_cache.MOST_KNOWN
 GROUP = PROJECT_LIMIT
 """Chapters in one transaction, as a busy node writes them."""
 HEROIC = 400
@@ -66,7 +66,7 @@ def main() -> None:
         rate([book + 100 for book in each])  # the engine's first statements are ten times slower
         several, rows = rate(each)
         one, _ = rate([base + 50] * args.writers)
-        known, _ = rate([book + 200 for book in each], remember=True)
+        write_cache, _ = rate([book + 200 for book in each], remember=True)
         hero = run(heroic(place, base + 300, args.hero))
     tell(
         {
@@ -74,7 +74,7 @@ def main() -> None:
             "rows_a_chapter": rows,
             "rows_per_s": several,
             "one_book_per_s": one,
-            "known_per_s": known,
+            "known_per_s": write_cache,
             "hero_per_s": hero,
         }
     )
@@ -89,7 +89,7 @@ async def prepare(place: GraphPlace) -> None:
 def write(job: tuple[GraphPlace, int, int, int, bool]) -> Took:
     """One writer's share: ``count`` chapters of ``book`` from ``first`` on."""
     place, book, first, count, remember = job
-    known.MOST_KNOWN = MOST_KNOWN if remember else 0
+    write_cache.MOST_KNOWN = MOST_KNOWN if remember else 0
     graphs = [chapter(book, number, text) for number, text in enumerate(texts(first, count), first + 1)]
     groups = [graphs[i : i + GROUP] for i in range(0, count, GROUP)]
     begin, end = run(send(place, book, groups))

@@ -19,22 +19,22 @@ from kgnb.core.messages import say
 from kgnb.core.model import Usage
 from kgnb.core.process_pool import CpuPool
 from kgnb.core.settings import Settings, amounts, prices
-from kgnb.embedded import Embedded, open_embedded
 from kgnb.gate import Gate
 from kgnb.health import Health
 from kgnb.llm.budget import Budget, Purse
-from kgnb.llm.cache import ReplyCache
-from kgnb.llm.rates import Rates
 from kgnb.node import LEAVING_SECONDS, Happened, Node
 from kgnb.providers import Providers
-from kgnb.resume import bring
-from kgnb.store.graph import GraphStore
-from kgnb.store.ledger import Ledger
-from kgnb.store.places import GraphPlace, SqlPlace
-from kgnb.store.presence import Presence, new_identity
-from kgnb.store.queue import Queue
-from kgnb.store.renew import Renewer
-from kgnb.store.sql import Sql
+from kgnb.stores.embedded import Embedded, open_embedded
+from kgnb.stores.embedded.restore import bring
+from kgnb.stores.graph.store import GraphStore
+from kgnb.stores.ledger.database import Sql
+from kgnb.stores.ledger.ledger import Ledger
+from kgnb.stores.ledger.reply_cache import ReplyCache
+from kgnb.stores.queue.lease_renewer import Renewer
+from kgnb.stores.queue.presence import Presence, new_identity
+from kgnb.stores.queue.rate_limits import Rates
+from kgnb.stores.queue.store import Queue
+from kgnb.stores.targets import GraphPlace, SqlPlace
 from kgnb.upkeep import Upkeep
 
 log = logging.getLogger(__name__)

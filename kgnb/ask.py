@@ -31,10 +31,10 @@ from kgnb.gate import Gate
 from kgnb.graph.project.settle import ChapterGraphs
 from kgnb.graph.resolve.decisions import Decided
 from kgnb.health import Health
-from kgnb.llm.cache import CachedReply, ReplyCache, reply_key
 from kgnb.llm.client import Completion
 from kgnb.providers import Providers
-from kgnb.store.renew import UNLEASED, Lease
+from kgnb.stores.ledger.reply_cache import CachedReply, ReplyCache, reply_key
+from kgnb.stores.queue.lease_renewer import UNLEASED, Lease
 
 COMMIT_GAP = 0.05
 """Seconds between two commits of rows: the slot is free already, and each commit is a disk flush."""

@@ -35,7 +35,7 @@ from kgnb.core.model import (
 from kgnb.core.settings import Settings
 from kgnb.node import Happened
 from kgnb.providers import check_usable, environment_provider, model_of
-from kgnb.store.ledger import Imported
+from kgnb.stores.ledger.ledger import Imported
 
 ENDED = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED})
 

@@ -23,11 +23,11 @@ from kgnb.core.messages import say
 from kgnb.core.model import GAPS, MIN_CHAPTER_CHARS, ChapterStatus, ExtractionRow, Graph, text_hash
 from kgnb.health import Health
 from kgnb.llm.error_mapping import Rejected
-from kgnb.store.graph import GraphStore
-from kgnb.store.ledger import ChapterEnd, ChapterWork, Ledger
-from kgnb.store.places import GraphPlace, SqlPlace
-from kgnb.store.queue import Claim, Queue
-from kgnb.store.renew import Renewer
+from kgnb.stores.graph.store import GraphStore
+from kgnb.stores.ledger.ledger import ChapterEnd, ChapterWork, Ledger
+from kgnb.stores.queue.lease_renewer import Renewer
+from kgnb.stores.queue.store import Claim, Queue
+from kgnb.stores.targets import GraphPlace, SqlPlace
 
 log = logging.getLogger(__name__)
 

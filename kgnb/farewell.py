@@ -20,7 +20,7 @@ from urllib.parse import quote, urlsplit
 
 from pydantic import SecretStr
 
-from kgnb import __version__, resume
+from kgnb import __version__
 from kgnb.app import App
 from kgnb.core.errors import KgnbError
 from kgnb.core.host import KAGGLE_INPUT, SHORTEST_SECRET, Place, environment_secrets
@@ -30,6 +30,7 @@ from kgnb.farewell_page import page
 from kgnb.operating import dead
 from kgnb.overview import Overview
 from kgnb.session import Session
+from kgnb.stores.embedded import restore
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +141,7 @@ class Farewell:
         if output is None or not embeds or not settings.data.is_dir():
             return settings.data
         left = self.session.left
-        closed = resume.closed(
+        closed = restore.closed(
             settings.data, CLOSING_SECONDS if left is None else min(CLOSING_SECONDS, left / 2)
         )
         if _within(settings.data, output):  # it is kept anyway, whole or as after a crash
@@ -215,7 +216,7 @@ def _copy(data: Path, target: Path) -> None:
         shutil.rmtree(rest, ignore_errors=True)
     draft.mkdir(parents=True)
     try:
-        resume.copy_data(data, draft)
+        restore.copy_data(data, draft)
         if target.exists():
             target.replace(old)
         draft.replace(target)

@@ -39,10 +39,10 @@ from kgnb.extract.prompt import Prompt
 from kgnb.health import Health
 from kgnb.llm.budget import Purse
 from kgnb.llm.client import Client, Completion
-from kgnb.llm.limits import Breaker, ProviderState, SlotLimiter
-from kgnb.llm.rates import CLAIM_AHEAD, LONGEST_WAIT, Place, Rates
-from kgnb.store.link import mapped
-from kgnb.store.queue import Poll, Queue
+from kgnb.stores.queue.breaker import Breaker, ProviderState, SlotLimiter
+from kgnb.stores.queue.connection import mapped
+from kgnb.stores.queue.rate_limits import CLAIM_AHEAD, LONGEST_WAIT, Place, Rates
+from kgnb.stores.queue.store import Poll, Queue
 
 R = TypeVar("R")
 

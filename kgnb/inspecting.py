@@ -10,7 +10,7 @@ from kgnb.core.errors import InputError
 from kgnb.core.model import Chapter, ExtractionRow, Task
 from kgnb.extract import evidence
 from kgnb.report import find_task
-from kgnb.store.figures import ChapterState, chapter_state
+from kgnb.stores.ledger.task_stats import ChapterState, chapter_state
 
 
 async def look(app: App, task_id: int, number: int, *, raw: bool = False) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from kgnb.core.settings import Settings
 from kgnb.gate import Gate
 from kgnb.providers import Providers
 from kgnb.slots import BESIDE_OF, Slots, ahead, queues_of, share, written_later
-from kgnb.store.queue import Ask, Backoff, Claim, Poll, QueueState
+from kgnb.stores.queue.store import Ask, Backoff, Claim, Poll, QueueState
 from kgnb.task import TaskKeeper
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,6 @@ from kgnb.app import App
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.model import ChapterStatus, Task, TaskStatus
-from kgnb.llm.limits import Breaker
 from kgnb.queueing import (
     LET_GO_SECONDS,
     LOOK_SECONDS,
@@ -27,11 +26,12 @@ from kgnb.queueing import (
     until_let_go,
 )
 from kgnb.resettle import against_others, settle_novel
-from kgnb.store.claim import Ask, DeadItem
-from kgnb.store.commands import Commanded
-from kgnb.store.dead import asked_in, take_off
-from kgnb.store.ledger import ChapterEnd
-from kgnb.store.link import mapped
+from kgnb.stores.ledger.ledger import ChapterEnd
+from kgnb.stores.ledger.task_commands import Commanded
+from kgnb.stores.queue.breaker import Breaker
+from kgnb.stores.queue.connection import mapped
+from kgnb.stores.queue.dead_letters import asked_in, take_off
+from kgnb.stores.queue.types import Ask, DeadItem
 
 R = TypeVar("R")
 

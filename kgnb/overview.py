@@ -12,13 +12,13 @@ from typing import Any
 from kgnb.app import App, budget_of
 from kgnb.core.model import ChapterStatus, Provider, Task, TaskStatus, Usage, beijing_now
 from kgnb.llm.budget import Budget
-from kgnb.llm.limits import Breaker, ProviderState
 from kgnb.slots import queues_of
-from kgnb.store.claim import QueueState
-from kgnb.store.figures import TaskFigures, figures
-from kgnb.store.link import mapped
-from kgnb.store.spending import Spent
-from kgnb.store.survey import LeaseSeen, NodeSeen
+from kgnb.stores.ledger.spending import Spent
+from kgnb.stores.ledger.task_stats import TaskFigures, figures
+from kgnb.stores.queue.breaker import Breaker, ProviderState
+from kgnb.stores.queue.connection import mapped
+from kgnb.stores.queue.inspect import LeaseSeen, NodeSeen
+from kgnb.stores.queue.types import QueueState
 
 TASKS = 20
 """Newest tasks that are listed; unfinished ones are listed however old."""

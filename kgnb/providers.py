@@ -14,7 +14,7 @@ from kgnb.core.model import RULES, Provider, Task, TaskConfig
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 from kgnb.llm.client import DEFAULT_URLS, Client, checked_key, checked_url
-from kgnb.store.ledger import Ledger
+from kgnb.stores.ledger.ledger import Ledger
 
 log = logging.getLogger(__name__)
 

@@ -18,9 +18,9 @@ from kgnb.core.model import RULES, Provider
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.budget import Budget, Purse
 from kgnb.llm.client import DEFAULT_URLS, checked_key, checked_url, shown
-from kgnb.llm.limits import Breaker, ProviderState
 from kgnb.providers import check_name, check_usable, environment_provider, model_of, problem
-from kgnb.store.link import mapped
+from kgnb.stores.queue.breaker import Breaker, ProviderState
+from kgnb.stores.queue.connection import mapped
 
 MAX_COLUMN, MAX_DISPLAY_NAME = 255, 100
 """Characters that main's columns for keys and addresses take, and its column for the name that is shown."""

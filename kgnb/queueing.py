@@ -10,8 +10,8 @@ from kgnb.app import App
 from kgnb.core.errors import InputError
 from kgnb.core.model import RULES, Task
 from kgnb.slots import queues_of
-from kgnb.store.claim import DeadItem
-from kgnb.store.dead import leased, polled_queues
+from kgnb.stores.queue.dead_letters import leased, polled_queues
+from kgnb.stores.queue.types import DeadItem
 
 LET_GO_SECONDS = 10.0
 """Beyond a lease: how long to wait for nodes to let go of a task."""

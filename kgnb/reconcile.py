@@ -11,10 +11,10 @@ import time
 
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider, Task, TaskStatus
-from kgnb.llm.cache import ReplyCache
 from kgnb.node import Node
 from kgnb.providers import problem
-from kgnb.store.queue import Ask
+from kgnb.stores.ledger.reply_cache import ReplyCache
+from kgnb.stores.queue.store import Ask
 
 log = logging.getLogger(__name__)
 

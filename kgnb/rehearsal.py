@@ -23,7 +23,7 @@ from kgnb.core.model import (
 )
 from kgnb.graph.project.settle import chapter_graph
 from kgnb.health import Health
-from kgnb.store.graph import REHEARSED, GraphStore
+from kgnb.stores.graph.store import REHEARSED, GraphStore
 
 CHAPTERS = 20
 """Made-up chapters of one rehearsal: about as much as one transaction of a busy node."""

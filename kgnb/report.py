@@ -14,7 +14,7 @@ from kgnb.core.model import Task
 from kgnb.exchange import write
 from kgnb.graph.resolve.decisions import Decision
 from kgnb.overview import Overview
-from kgnb.store.transfer import VERSION
+from kgnb.stores.ledger.transfer import VERSION
 
 
 async def status(app: App) -> dict[str, Any]:

@@ -26,9 +26,9 @@ from kgnb.core.process_pool import Run
 from kgnb.extract import evidence, name_scan
 from kgnb.graph.project.settle import novel_graph
 from kgnb.graph.resolve.decisions import decided
-from kgnb.store.graph import SettleResult
-from kgnb.store.ledger import Ledger
-from kgnb.store.places import GraphPlace, SqlPlace
+from kgnb.stores.graph.store import SettleResult
+from kgnb.stores.ledger.ledger import Ledger
+from kgnb.stores.targets import GraphPlace, SqlPlace
 
 RENEW_SECONDS = 0.25
 """How often a permit is written again."""

@@ -8,15 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kgnb import resume
 from kgnb.app import App
 from kgnb.building import BuildResult
 from kgnb.core import host
 from kgnb.core.errors import InputError
 from kgnb.core.model import STRUCTURAL_RELATIONS
 from kgnb.core.settings import Settings
-from kgnb.embedded.folder import private_dir
-from kgnb.store.finished import Finished, finished
+from kgnb.stores.embedded import restore
+from kgnb.stores.embedded.data_folder import private_dir
+from kgnb.stores.ledger.finished import Finished, finished
 
 Wanted = str | int | Mapping[str, Any] | None
 
@@ -37,7 +37,7 @@ def place(settings: Settings, given: Path | None) -> Settings | None:
         given = given.expanduser()
         if not given.exists():
             raise InputError("resume.missing", source=given)
-        return _at(settings, given if given.is_file() else resume.find(given))
+        return _at(settings, given if given.is_file() else restore.find(given))
     if settings.sqlite_path.exists():
         return _at(settings, settings.data)
     attached = _attached()
@@ -60,7 +60,7 @@ def _attached() -> Path | None:
     if not host.KAGGLE_INPUT.is_dir():
         return None
     try:
-        return resume.find(host.KAGGLE_INPUT)
+        return restore.find(host.KAGGLE_INPUT)
     except InputError as error:
         if error.key == "resume.none":
             return None

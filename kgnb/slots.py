@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kgnb.core.model import Provider
-from kgnb.store.queue import Claim, QueueState
+from kgnb.stores.queue.store import Claim, QueueState
 
 AHEAD = 4
 """For so many slots at least one chapter more is claimed and read ahead; it is asked about no sooner than a

@@ -25,8 +25,8 @@ from kgnb.health import FIRST_WAIT, LONGEST_WAIT
 from kgnb.providers import Providers, asked_by, model_of
 from kgnb.rehearsal import rehearsing
 from kgnb.settling import SettleJob, scan_here, settle
-from kgnb.store.ledger import ChapterEnd, Opening
-from kgnb.store.queue import Buried, Claim
+from kgnb.stores.ledger.ledger import ChapterEnd, Opening
+from kgnb.stores.queue.store import Buried, Claim
 
 log = logging.getLogger(__name__)
 

@@ -17,10 +17,10 @@ from kgnb.core.errors import KgnbError, ServiceDown
 from kgnb.core.messages import say
 from kgnb.core.model import RULES
 from kgnb.health import Health
-from kgnb.llm.cache import ReplyCache
 from kgnb.node import Node
 from kgnb.reconcile import Reconciler
-from kgnb.store.presence import Presence, WorkerState
+from kgnb.stores.ledger.reply_cache import ReplyCache
+from kgnb.stores.queue.presence import Presence, WorkerState
 
 log = logging.getLogger(__name__)
 

@@ -16,8 +16,8 @@ import neo4j
 import redis
 
 from kgnb.core.process_id import ProcessId, is_alive, send_signal
-from kgnb.embedded import Embedded
-from kgnb.embedded.folder import DataFolder, read_note
+from kgnb.stores.embedded import Embedded
+from kgnb.stores.embedded.data_folder import DataFolder, read_note
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 GRACE = 0.3
@@ -25,7 +25,7 @@ GRACE = 0.3
 CLIENT = """
 import json, sys
 from pathlib import Path
-from kgnb.embedded import open_embedded
+from kgnb.stores.embedded import open_embedded
 held = open_embedded(Path(sys.argv[1]), **json.loads(sys.argv[2]))
 ends = held.endpoints
 secret = lambda value: value and value.get_secret_value()

@@ -16,8 +16,8 @@ from kgnb.gate import Gate
 from kgnb.health import Health
 from kgnb.llm.budget import Budget, Purse
 from kgnb.llm.client import Client, Completion
-from kgnb.llm.rates import Rates
-from kgnb.store.queue import Queue
+from kgnb.stores.queue.rate_limits import Rates
+from kgnb.stores.queue.store import Queue
 
 NAME = "DeepSeek"
 

@@ -21,9 +21,9 @@ from kgnb.core.model import (
     Usage,
     text_hash,
 )
-from kgnb.store import tables as t
-from kgnb.store.ledger import ChapterEnd, ChapterWork, Ledger
-from kgnb.store.sql import Sql
+from kgnb.stores.ledger import tables as t
+from kgnb.stores.ledger.database import Sql
+from kgnb.stores.ledger.ledger import ChapterEnd, ChapterWork, Ledger
 
 ROOT = Path(__file__).parent.parent
 QUEUE = "kg:task:queue:deepseek"

@@ -21,7 +21,7 @@ from run_help import Place, Running, llm
 
 from kgnb.book.reader import read_book
 from kgnb.core.model import BookChapter
-from kgnb.embedded import open_embedded
+from kgnb.stores.embedded import open_embedded
 
 LIMIT = 4_000
 """Characters of a chunk that the nodes are told: as few as a config's default allows."""

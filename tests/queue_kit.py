@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from kgnb.store.claim import Ask, Claim, Poll
-from kgnb.store.queue import Queue
+from kgnb.stores.queue.store import Queue
+from kgnb.stores.queue.types import Ask, Claim, Poll
 
 NEW = "kg:task:queue:openai"
 OLD = "kg:ai_queue:openai"

@@ -23,7 +23,7 @@ from typing import Any
 from warm_help import Warm
 
 from kgnb.llm.fake.server import DryRun, Stats
-from kgnb.store.cypher import TIMES
+from kgnb.stores.graph.cypher import TIMES
 
 ROOT = Path(__file__).resolve().parents[1]
 STORY = ROOT / "kgnb" / "data" / "story.txt"

@@ -20,10 +20,10 @@ from kgnb.ask import Asker, TaskInfo
 from kgnb.core.errors import LeaseLost, ReplyRefused, ReplyTruncated, ServiceDown
 from kgnb.core.model import Flag, Novel, Provider, Task, TaskConfig, TaskStatus, Usage
 from kgnb.health import Health
-from kgnb.llm.cache import ReplyCache
 from kgnb.llm.client import Completion
-from kgnb.store.renew import Lease
-from kgnb.store.sql import Sql
+from kgnb.stores.ledger.database import Sql
+from kgnb.stores.ledger.reply_cache import ReplyCache
+from kgnb.stores.queue.lease_renewer import Lease
 
 Model = Callable[[str], str]
 LINES = ["刘备与关羽同行，往涿县去了一遭。", "张飞在城外饮酒，三人相见大喜。", "曹操领兵到了徐州城下扎营。"]

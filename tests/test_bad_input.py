@@ -26,7 +26,7 @@ CLOSED = "127.0.0.1"  # with port 9, where nothing listens
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """One data folder for this file, its engines kept up."""
-    from kgnb.embedded import open_embedded
+    from kgnb.stores.embedded import open_embedded
 
     one = Place(tmp_path_factory.mktemp("bad"), {"KGNB_LANG": "en"})
     with open_embedded(one.data):

@@ -20,9 +20,9 @@ from kgnb.core.settings import Settings, prices
 from kgnb.llm.budget import Budget, Purse
 from kgnb.llm.client import Completion
 from kgnb.llm.fake.server import DryRun, Faults
-from kgnb.store import sql as sql_module
-from kgnb.store.ledger import Ledger
-from kgnb.store.spending import Spent
+from kgnb.stores.ledger import database as sql_module
+from kgnb.stores.ledger.ledger import Ledger
+from kgnb.stores.ledger.spending import Spent
 
 PROVIDER = Provider(NAME)
 NOON = datetime(2026, 3, 10, 12)
@@ -152,7 +152,7 @@ def locked(path: Path) -> Iterator[None]:
 async def test_what_could_not_be_written_counts_and_is_written_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kgnb.store.sql.AGAIN_SECONDS", 0.5)
+    monkeypatch.setattr("kgnb.stores.ledger.database.AGAIN_SECONDS", 0.5)
     monkeypatch.setitem(sql_module._SQLITE_ARGUMENTS, "timeout", 0.2)
     async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
         purse = Purse(ledger, Budget(tokens={"": 15}))

@@ -30,7 +30,7 @@ def server() -> Iterator[Llm]:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, server: Llm) -> Iterator[Place]:
     """One data folder for this file: the story is built there by the LLM (task 1) and by rules (task 2)."""
-    from kgnb.embedded import open_embedded
+    from kgnb.stores.embedded import open_embedded
 
     one = Place(tmp_path_factory.mktemp("builds"), server.env())
     with open_embedded(one.data):
@@ -204,7 +204,7 @@ class TestWhileItRuns:
     ) -> None:
         import redis
 
-        from kgnb.embedded import open_embedded
+        from kgnb.stores.embedded import open_embedded
 
         with (
             llm(latency=0.1) as server,

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from kgnb.core.model import Usage, beijing_now
-from kgnb.llm.cache import CachedReply, ReplyCache, reply_key
-from kgnb.store import tables as t
-from kgnb.store.sql import Sql
+from kgnb.stores.ledger import tables as t
+from kgnb.stores.ledger.database import Sql
+from kgnb.stores.ledger.reply_cache import CachedReply, ReplyCache, reply_key
 
 
 @pytest.fixture

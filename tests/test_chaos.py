@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from run_help import Llm, llm, novel
 
 from kgnb.llm.fake.server import Faults
-from kgnb.store.queue import Ask, Claim, Queue
+from kgnb.stores.queue.store import Ask, Claim, Queue
 
 LEASE = 3.0
 PLAN = Plan(chapters=(72, 48), kill_every=1.0)

@@ -39,7 +39,7 @@ def answer(text: str) -> str:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A book of two chapters, built; its engines kept up."""
-    from kgnb.embedded import open_embedded
+    from kgnb.stores.embedded import open_embedded
 
     one = Place(tmp_path_factory.mktemp("chapter"), {"KGNB_LANG": "zh"})
     book = one.path / "book.txt"

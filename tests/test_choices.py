@@ -11,7 +11,7 @@ from ledger_kit import execute, opened
 from test_settle import characters, edge, people, settled, tie, ties
 
 from kgnb.core.model import CHARACTER_RELATIONS, EXTRACTED_LABELS, TaskConfig
-from kgnb.store import tables as t
+from kgnb.stores.ledger import tables as t
 
 CONTENT = {
     "characters": people("刘备", "关羽"),

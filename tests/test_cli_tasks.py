@@ -31,8 +31,8 @@ from kgnb.app import App, open_app
 from kgnb.cli import main
 from kgnb.core.messages import use_language
 from kgnb.core.settings import Settings
-from kgnb.store import tables as t
-from kgnb.store.claim import Ask
+from kgnb.stores.ledger import tables as t
+from kgnb.stores.queue.types import Ask
 
 REDIS_DB = 7
 CHAPTERS = 12

@@ -20,8 +20,8 @@ from kgnb.cli import _parser
 from kgnb.core import messages
 from kgnb.core.model import ChapterStatus, TaskStatus
 from kgnb.core.settings import Settings
-from kgnb.store.cypher import TYPES
-from kgnb.store.tables import MAIN
+from kgnb.stores.graph.cypher import TYPES
+from kgnb.stores.ledger.tables import MAIN
 
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "SECURITY.md"])
 FENCE = re.compile(r"^( *)```(\w*) ?([^\n]*)\n(.*?)^ *```$", re.M | re.S)

@@ -32,8 +32,8 @@ from engine_help import (
 from neo4j.exceptions import DriverError, Neo4jError
 
 from kgnb.core.process_id import is_alive, send_signal
-from kgnb.embedded import open_embedded
-from kgnb.embedded.folder import DataFolder, read_note
+from kgnb.stores.embedded import open_embedded
+from kgnb.stores.embedded.data_folder import DataFolder, read_note
 
 
 @pytest.fixture

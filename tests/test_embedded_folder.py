@@ -19,11 +19,11 @@ from engine_help import GRACE, REPOSITORY, data_folder, gone, processes, queue, 
 
 from kgnb.core.errors import EngineError, InputError
 from kgnb.core.process_id import ProcessId, host_id, identify, is_alive, send_signal
-from kgnb.embedded import engine as engine_module
-from kgnb.embedded import folder as folder_module
-from kgnb.embedded import open_embedded
-from kgnb.embedded.folder import open_folder, try_lock
-from kgnb.embedded.valkey import Valkey
+from kgnb.stores.embedded import data_folder as folder_module
+from kgnb.stores.embedded import engine as engine_module
+from kgnb.stores.embedded import open_embedded
+from kgnb.stores.embedded.data_folder import open_folder, try_lock
+from kgnb.stores.embedded.valkey import Valkey
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def test_a_broken_version_file_is_refused(data: Path) -> None:
 UNWRITABLE = """
 import os, sys
 from pathlib import Path
-from kgnb.embedded import client
+from kgnb.stores.embedded import client
 from kgnb.core.errors import InputError
 os.getuid() or os.setuid(65534)  # root may write everywhere: become nobody
 for name in ("", "below"):

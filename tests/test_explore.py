@@ -37,9 +37,9 @@ from kgnb.extract.strength import together
 from kgnb.graph import relationship_history
 from kgnb.graph.project.settle import SettleRow
 from kgnb.graph.query import Explorer
-from kgnb.store import tables as t
-from kgnb.store.finished import finished
-from kgnb.store.graph import GraphStore
+from kgnb.stores.graph.store import GraphStore
+from kgnb.stores.ledger import tables as t
+from kgnb.stores.ledger.finished import finished
 from kgnb.sync import BookGraph, run
 
 EVIL = "</svg><script>window.pwned=1</script>\u2028\x00"

@@ -18,9 +18,9 @@ from kgnb.core.errors import ServiceDown
 from kgnb.core.host import Place, where_am_i
 from kgnb.core.messages import use_language
 from kgnb.core.settings import Settings
-from kgnb.embedded.folder import DataFolder, try_lock
 from kgnb.farewell import Farewell
 from kgnb.session import Session
+from kgnb.stores.embedded.data_folder import DataFolder, try_lock
 from kgnb.tally import Tally
 
 CANARIES = {

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from cluster_help import Cluster, Node, cluster, outside
 from run_help import Llm, llm, novel
 
-from kgnb.store import tables as t
+from kgnb.stores.ledger import tables as t
 
 LEASE = 5.0
 OVERDUE = 12.0

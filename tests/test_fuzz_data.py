@@ -30,9 +30,9 @@ from kgnb.core.settings import Settings, amounts, prices
 from kgnb.exchange.cypher_file import literal
 from kgnb.exchange.reading import read_record
 from kgnb.figure import printable
-from kgnb.store.claim import Ask, DeadItem, split, task_of
-from kgnb.store.queue import Queue
-from kgnb.store.transfer import Saved
+from kgnb.stores.ledger.transfer import Saved
+from kgnb.stores.queue.store import Queue
+from kgnb.stores.queue.types import Ask, DeadItem, split, task_of
 
 HUGE = 10**400
 ANY = st.text(max_size=30) | WORDS

@@ -18,7 +18,7 @@ from kgnb.extract.evidence import EVIDENCE_CHARS, Page, letters
 from kgnb.extract.name_scan import scan
 from kgnb.extract.zh.original_script import as_written
 from kgnb.graph.project.settle import SettleRow, novel_graph
-from kgnb.store.cypher import KEYS
+from kgnb.stores.graph.cypher import KEYS
 
 HUGE = 10**400
 """A whole number that no float holds; JSON has no bound."""

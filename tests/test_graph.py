@@ -21,10 +21,10 @@ from pydantic import SecretStr
 from kgnb.core.errors import GraphConflict, InputError, LeaseLost, ServiceDown, ServiceRefused
 from kgnb.core.model import RELATION_TYPE, Chapter, Extraction, ExtractionRow, Graph, TaskConfig
 from kgnb.graph.project.settle import SettleRow, chapter_graph, novel_graph
-from kgnb.store import cypher
-from kgnb.store import graph as graph_module
-from kgnb.store.difference import timeless
-from kgnb.store.graph import GraphStore, SettleResult
+from kgnb.stores.graph import cypher
+from kgnb.stores.graph import store as graph_module
+from kgnb.stores.graph.diff import timeless
+from kgnb.stores.graph.store import GraphStore, SettleResult
 
 
 @dataclass(frozen=True)
@@ -476,7 +476,7 @@ import asyncio, json, sys
 from pydantic import SecretStr
 sys.path.insert(0, "tests")
 from test_graph import Facts, Novel, settle, yes
-from kgnb.store.graph import GraphStore
+from kgnb.stores.graph.store import GraphStore
 
 async def main(uri, user, password, database, step, settling):
     store = GraphStore(uri, user, SecretStr(password), database)

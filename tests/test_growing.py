@@ -14,7 +14,7 @@ from ledger_kit import execute, finish_chapter, make_book, numbered, open_with, 
 from run_help import Llm, Place, llm, novel
 
 from kgnb.core.model import NameEntry, TaskStatus
-from kgnb.store.ledger import Ledger
+from kgnb.stores.ledger.ledger import Ledger
 
 MINE = ("DeepSeek", "chat")
 
@@ -143,7 +143,7 @@ def server() -> Iterator[Llm]:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, server: Llm) -> Iterator[Place]:
-    from kgnb.embedded import open_embedded
+    from kgnb.stores.embedded import open_embedded
 
     one = Place(tmp_path_factory.mktemp("growing"), server.env())
     with open_embedded(one.data):

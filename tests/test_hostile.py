@@ -30,7 +30,7 @@ from kgnb.deciding import Names
 from kgnb.extract import evidence, prompt, reply
 from kgnb.llm.client import Client
 from kgnb.llm.fake.server import DryRun
-from kgnb.store.cypher import KEYS
+from kgnb.stores.graph.cypher import KEYS
 from kgnb.widgets.graph import draw
 
 NAMES = {
@@ -104,7 +104,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     """The book, built on each graph engine."""
     import neo4j
 
-    from kgnb.embedded import open_embedded
+    from kgnb.stores.embedded import open_embedded
 
     one = Place(tmp_path_factory.mktemp("hostile"))
     if request.param == "neo4j":

@@ -9,8 +9,8 @@ from ledger_kit import finish_task, new_task, open_with, opened, set_chapter
 
 from kgnb.core.model import Extraction
 from kgnb.extract import evidence
-from kgnb.store.figures import chapter_state, figures
-from kgnb.store.ledger import Ledger
+from kgnb.stores.ledger.ledger import Ledger
+from kgnb.stores.ledger.task_stats import chapter_state, figures
 
 
 @pytest.fixture

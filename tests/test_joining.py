@@ -16,8 +16,8 @@ from run_help import Place, llm
 
 from kgnb.core.errors import ServiceDown
 from kgnb.serving import _joined
-from kgnb.store.presence import Presence
-from kgnb.store.queue import Queue
+from kgnb.stores.queue.presence import Presence
+from kgnb.stores.queue.store import Queue
 
 DOWN = ServiceDown("queue.down", service="redis", where="there")
 

@@ -16,8 +16,8 @@ from kgnb.core.model import EXTRACTED_LABELS, TaskConfig
 from kgnb.core.settings import Settings
 from kgnb.extract import prompt
 from kgnb.llm.fake import model as fake_model
-from kgnb.store import tables as t
-from kgnb.store.ledger import Ledger
+from kgnb.stores.ledger import tables as t
+from kgnb.stores.ledger.ledger import Ledger
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def with_a_thing(text: str) -> str:
 
 
 def test_build_asks_for_kinds_and_a_longer_edition_for_the_same_ones(tmp_path: Path) -> None:
-    from kgnb.embedded import open_embedded
+    from kgnb.stores.embedded import open_embedded
 
     with llm(answer=with_a_thing) as server:
         place = Place(tmp_path, server.env())

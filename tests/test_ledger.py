@@ -41,8 +41,8 @@ from kgnb.core.model import (
     beijing_now,
     text_hash,
 )
-from kgnb.store import tables as t
-from kgnb.store.ledger import ChapterEnd, Ledger
+from kgnb.stores.ledger import tables as t
+from kgnb.stores.ledger.ledger import ChapterEnd, Ledger
 
 
 @pytest.fixture
@@ -566,7 +566,7 @@ class TestSettling:
         assert {r.row.task_id for r in await self.rows(ledger, novel_id)} == {rules}
 
     async def test_pages_and_plain_rows(self, ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("kgnb.store.record.PAGE", 2)
+        monkeypatch.setattr("kgnb.stores.ledger.extractions.PAGE", 2)
         novel_id, task_id = await new_task(ledger, 5)
         await finish_task(ledger, task_id, 10)
         rows = await ledger.settle_rows(novel_id)

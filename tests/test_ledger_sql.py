@@ -41,12 +41,12 @@ from kgnb.core.model import (
     TaskStatus,
     Usage,
 )
-from kgnb.store import schema
-from kgnb.store import sql as sql_module
-from kgnb.store import tables as t
-from kgnb.store.ledger import ChapterEnd, Ledger
-from kgnb.store.spending import Spent
-from kgnb.store.sql import Sql
+from kgnb.stores.ledger import database as sql_module
+from kgnb.stores.ledger import migrations
+from kgnb.stores.ledger import tables as t
+from kgnb.stores.ledger.database import Sql
+from kgnb.stores.ledger.ledger import ChapterEnd, Ledger
+from kgnb.stores.ledger.spending import Spent
 
 
 @pytest.fixture
@@ -59,8 +59,8 @@ RACER = """
 import asyncio, sys, random
 from pydantic import SecretStr
 from kgnb.core.model import *
-from kgnb.store.sql import Sql
-from kgnb.store.ledger import Ledger, ChapterEnd
+from kgnb.stores.ledger.database import Sql
+from kgnb.stores.ledger.ledger import Ledger, ChapterEnd
 async def main(url, task_id, base):
     sql = Sql(SecretStr(url)); await sql.prepare(); L = Ledger(sql)
     opening = await L.open_task(task_id, queue="q", provider="p", model="m", token=base, fresh=True)
@@ -88,9 +88,9 @@ INTERRUPTED = """
 import asyncio, sys, time
 from pydantic import SecretStr
 from kgnb.core.model import *
-from kgnb.store import books
-from kgnb.store.sql import Sql
-from kgnb.store.ledger import Ledger
+from kgnb.stores import books
+from kgnb.stores.ledger.database import Sql
+from kgnb.stores.ledger.ledger import Ledger
 def stop(*_):
     print("in", flush=True)
     time.sleep(60)
@@ -245,7 +245,7 @@ class TestSchema:
             ):
                 await execute(ledger, sa.text(statement))
         async with opened(sql_url) as ledger:
-            assert await self.version(ledger) == schema.VERSION
+            assert await self.version(ledger) == migrations.VERSION
             novel_id = (await ledger.task(task_id)).novel_id
             assert [row.usage for row in await ledger.rows(task_id=task_id)] == [Usage(2, 30, 40)] * 3
             assert (await ledger.progress(task_id)).usage == Usage(6, 90, 120)
@@ -260,7 +260,7 @@ class TestSchema:
     async def test_a_database_before_kgnb(self, sql_url: str) -> None:
         wider_tables(sql_url)
         async with opened(sql_url) as ledger:
-            assert await self.version(ledger) == schema.VERSION
+            assert await self.version(ledger) == migrations.VERSION
 
     async def test_a_newer_database_is_refused(self, sql_url: str) -> None:
         async with opened(sql_url) as ledger:
@@ -325,7 +325,7 @@ class TestErrors:
     async def test_a_writer_that_holds_the_file(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("kgnb.store.sql.AGAIN_SECONDS", 0.5)
+        monkeypatch.setattr("kgnb.stores.ledger.database.AGAIN_SECONDS", 0.5)
         monkeypatch.setitem(sql_module._SQLITE_ARGUMENTS, "timeout", 0.2)
         async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
             other = sqlite3.connect(tmp_path / "kgnb.db", isolation_level=None)
@@ -362,11 +362,11 @@ class TestErrors:
             ping(connection, reconnect)
 
         monkeypatch.setattr(pymysql.connections.Connection, "ping", counted)
-        monkeypatch.setattr("kgnb.store.sql.FRESH_SECONDS", 60.0)
+        monkeypatch.setattr("kgnb.stores.ledger.database.FRESH_SECONDS", 60.0)
         own = await ledger._sql.run(lambda c: c.connection.thread_id())
         assert await ledger._sql.run(lambda c: c.connection.thread_id()) == own
         assert asked == []
-        monkeypatch.setattr("kgnb.store.sql.FRESH_SECONDS", 0.0)
+        monkeypatch.setattr("kgnb.stores.ledger.database.FRESH_SECONDS", 0.0)
         other = Sql(SecretStr(sql_url))
         await other.run(lambda c: c.exec_driver_sql(f"KILL {own}"))
         await other.close()
@@ -378,7 +378,7 @@ class TestErrors:
     ) -> None:
         if ledger._sql.sqlite:
             pytest.skip("SQLite is not at the end of a line")
-        monkeypatch.setattr("kgnb.store.sql.FRESH_SECONDS", 60.0)
+        monkeypatch.setattr("kgnb.stores.ledger.database.FRESH_SECONDS", 60.0)
         at = sa.make_url(sql_url)
         trips = []
         for count in (1, 30):

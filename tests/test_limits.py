@@ -22,9 +22,9 @@ from kgnb.core.errors import (
     ReplyRefused,
     ReplyTruncated,
 )
-from kgnb.llm import limits
 from kgnb.llm.fake.server import DryRun, Faults
-from kgnb.llm.limits import Breaker, ProviderState, SlotLimiter
+from kgnb.stores.queue import breaker as breaker_module
+from kgnb.stores.queue.breaker import Breaker, ProviderState, SlotLimiter
 
 NAME = "DeepSeek"
 SUSPEND, FAIL = f"ai:provider:suspend:{NAME}", f"ai:provider:fail:{NAME}"
@@ -331,7 +331,7 @@ def test_a_burst_of_429s_halves_once_and_a_round_of_successes_adds_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [1_000.0]
-    monkeypatch.setattr(limits.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(breaker_module.time, "monotonic", lambda: now[0])
     limiter = SlotLimiter(40)
     for _ in range(40):
         limiter.limited()

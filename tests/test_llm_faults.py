@@ -20,7 +20,7 @@ _seeds = itertools.count(500)
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """One data folder for this file, its engines kept up; every test has a book and a provider of its own."""
-    from kgnb.embedded import open_embedded
+    from kgnb.stores.embedded import open_embedded
 
     one = Place(tmp_path_factory.mktemp("faults"), {"KGNB_LLM_TIMEOUT": "1.5"})
     with open_embedded(one.data):

@@ -24,7 +24,7 @@ from kgnb.core import logging as log_setup
 from kgnb.core.errors import ProviderDown, RateLimited
 from kgnb.core.messages import Text, known, say, table, use_language
 from kgnb.core.model import TaskStatus
-from kgnb.store import lives
+from kgnb.stores.ledger import task_lifecycle
 
 CHAPTERS = 6
 
@@ -81,7 +81,7 @@ class TestTexts:
         assert text == "任务 7 章节 3：已完成，1.5 秒"
         assert text.facts["outcome"] == "completed"  # for machines it stays what it is
         assert "：失败" in say("node.task_closed", task=7, status=TaskStatus.FAILED, seconds=1)
-        for outcome in (*Outcome, *get_args(lives.Outcome), *TaskStatus):
+        for outcome in (*Outcome, *get_args(task_lifecycle.Outcome), *TaskStatus):
             assert outcome in ("not_ours", "open") or known(f"word.{outcome}")
 
     def test_it_travels_as_a_plain_string(self) -> None:

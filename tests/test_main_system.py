@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from cluster_help import Cluster, cluster, outside
 from run_help import KEY, Llm, llm
 
-from kgnb.store import tables as t
+from kgnb.stores.ledger import tables as t
 
 NEW, OLD = "kg:task:queue:deepseek", "kg:ai_queue:deepseek"
 MORE = {

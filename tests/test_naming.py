@@ -26,7 +26,7 @@ from kgnb.core.settings import Settings
 from kgnb.graph.project.settle import SettleRow, novel_graph
 from kgnb.graph.resolve.decisions import Decision, decided
 from kgnb.report import record
-from kgnb.store.transfer import Saved
+from kgnb.stores.ledger.transfer import Saved
 from kgnb.widgets import frame
 
 LIU = NameEntry("刘备", ("玄德", "皇叔"), mentions=90)

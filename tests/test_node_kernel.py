@@ -19,7 +19,7 @@ from engine_help import holding
 from kernel_help import Kernel, kernel, pythons
 from run_help import KEY, Llm, Place, environment, llm, novel
 
-from kgnb.embedded import Embedded, open_embedded
+from kgnb.stores.embedded import Embedded, open_embedded
 
 QUEUE = "kg:task:queue:dryrun"
 SECRETS = {

@@ -25,8 +25,8 @@ from kgnb.core.errors import InputError
 from kgnb.core.host import Place, where_am_i
 from kgnb.core.log_buffer import KEPT, Recent
 from kgnb.core.settings import Settings
-from kgnb.embedded import open_embedded
 from kgnb.notebook import Node, current
+from kgnb.stores.embedded import open_embedded
 from kgnb.tally import MINUTES, Tally, look
 
 

@@ -27,12 +27,12 @@ from kgnb.core.messages import use_language
 from kgnb.core.model import ChapterStatus, TaskStatus
 from kgnb.core.settings import Settings
 from kgnb.gate import Gate
-from kgnb.llm.limits import Breaker
-from kgnb.store import tables as t
-from kgnb.store.claim import Claim
-from kgnb.store.ledger import ChapterEnd
-from kgnb.store.places import GraphPlace
-from kgnb.store.renew import Renewer
+from kgnb.stores.ledger import tables as t
+from kgnb.stores.ledger.ledger import ChapterEnd
+from kgnb.stores.queue.breaker import Breaker
+from kgnb.stores.queue.lease_renewer import Renewer
+from kgnb.stores.queue.types import Claim
+from kgnb.stores.targets import GraphPlace
 from kgnb.task import TaskKeeper
 
 NEW, OLD = "kg:task:queue:deepseek", "kg:ai_queue:deepseek"

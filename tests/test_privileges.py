@@ -22,7 +22,7 @@ from kgnb.app import App, open_app
 from kgnb.core.settings import Settings
 from kgnb.operating import delete_task, pause_provider, resume_provider
 from kgnb.overview import Overview
-from kgnb.store.tables import MAIN, OWN
+from kgnb.stores.ledger.tables import MAIN, OWN
 
 SECURITY = (ROOT / "SECURITY.md").read_text("utf-8")
 PASSWORD = "a-long-password-4f1d9c"

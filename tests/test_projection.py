@@ -17,9 +17,9 @@ from kgnb.chapter import ChapterWorker, Outcome, _Projection
 from kgnb.core.errors import GraphConflict
 from kgnb.core.model import Graph, GraphNode
 from kgnb.health import Health
-from kgnb.store import tables as t
-from kgnb.store.queue import Claim
-from kgnb.store.renew import Renewer
+from kgnb.stores.ledger import tables as t
+from kgnb.stores.queue.lease_renewer import Renewer
+from kgnb.stores.queue.store import Claim
 
 
 class Stores:

@@ -27,8 +27,8 @@ from kgnb.extract.prompt import Prompt
 from kgnb.llm.client import Client
 from kgnb.llm.fake.server import DryRun
 from kgnb.providers import Providers
-from kgnb.store import tables as t
-from kgnb.store.ledger import Ledger
+from kgnb.stores.ledger import tables as t
+from kgnb.stores.ledger.ledger import Ledger
 
 URL = "http://127.0.0.1:9/v1"
 OTHER_KEY = "sk-canary-other-77"

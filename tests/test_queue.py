@@ -9,8 +9,8 @@ import pytest
 from queue_kit import NEW, OLD, Maker, die, ids, items, nodes_on, opened, take, until_expired
 
 from kgnb.core.messages import say
-from kgnb.store.claim import Ask
-from kgnb.store.queue import Queue
+from kgnb.stores.queue.store import Queue
+from kgnb.stores.queue.types import Ask
 
 
 @pytest.fixture

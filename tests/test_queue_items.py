@@ -9,7 +9,7 @@ import pytest
 from queue_kit import NEW, OLD, Maker, die, ids, items, nodes_on, opened, take
 
 from kgnb.core.messages import say
-from kgnb.store.claim import Ask
+from kgnb.stores.queue.types import Ask
 
 
 @pytest.fixture

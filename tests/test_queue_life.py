@@ -24,10 +24,10 @@ from queue_kit import NEW, OLD, Maker, ids, items, nodes_on, opened, take, until
 
 from kgnb.core.errors import ServiceDown, ServiceRefused
 from kgnb.core.model import Progress
-from kgnb.store.claim import Ask, Backoff, Claim
-from kgnb.store.link import Command, mapped
-from kgnb.store.presence import Presence, WorkerState
-from kgnb.store.renew import Renewer
+from kgnb.stores.queue.connection import Command, mapped
+from kgnb.stores.queue.lease_renewer import Renewer
+from kgnb.stores.queue.presence import Presence, WorkerState
+from kgnb.stores.queue.types import Ask, Backoff, Claim
 
 
 @pytest.fixture
@@ -343,7 +343,7 @@ class TestPresence:
     async def test_a_dead_process_gives_up_its_name_and_leases(self, redis_url: str, make: Maker) -> None:
         code = (
             "import asyncio, sys; from pydantic import SecretStr\n"
-            "from kgnb.store.queue import Ask, Queue; from kgnb.store.presence import Presence\n"
+            "from kgnb.stores.queue.store import Ask, Queue; from kgnb.stores.queue.presence import Presence\n"
             "async def main():\n"
             "    queue = Queue(SecretStr(sys.argv[1]), lease_seconds=60, hold_seconds=900)\n"
             "    name = await Presence(queue).claim_name('n')\n"

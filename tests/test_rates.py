@@ -28,8 +28,8 @@ from kgnb.core.errors import (
 from kgnb.core.model import Provider
 from kgnb.core.settings import Settings, amounts
 from kgnb.llm.fake.server import DryRun, Faults
-from kgnb.llm.rates import Place, Rates
-from kgnb.store.link import Command, Link
+from kgnb.stores.queue.connection import Command, Link
+from kgnb.stores.queue.rate_limits import Place, Rates
 
 PROVIDER = Provider(NAME)
 KEY = f"kgnb:rate:{NAME.lower()}"

@@ -12,7 +12,7 @@ from kgnb import settling
 from kgnb.core.errors import LeaseLost
 from kgnb.core.model import Novel, TaskConfig
 from kgnb.settling import Permit, SettleJob
-from kgnb.store.graph import SettleResult
+from kgnb.stores.graph.store import SettleResult
 
 
 def test_a_new_permit_permits_nothing() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kgnb.slots import Slots, ahead, written_later
-from kgnb.store.queue import Claim
+from kgnb.stores.queue.store import Claim
 
 
 def test_a_chapter_gets_its_providers_lowest_free_slot() -> None:

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from kgnb.core.model import NameEntry, Usage
 from kgnb.report import record
-from kgnb.store import tables as t
-from kgnb.store.ledger import Ledger
-from kgnb.store.transfer import Saved
+from kgnb.stores.ledger import tables as t
+from kgnb.stores.ledger.ledger import Ledger
+from kgnb.stores.ledger.transfer import Saved
 
 
 @pytest.fixture

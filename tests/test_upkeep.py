@@ -14,9 +14,9 @@ from queue_kit import nodes_on
 from kgnb.core.errors import ServiceDown
 from kgnb.core.model import Provider
 from kgnb.slots import Slots
-from kgnb.store.presence import Presence as RealPresence
-from kgnb.store.presence import WorkerState
-from kgnb.store.queue import Claim
+from kgnb.stores.queue.presence import Presence as RealPresence
+from kgnb.stores.queue.presence import WorkerState
+from kgnb.stores.queue.store import Claim
 from kgnb.upkeep import Upkeep
 
 

@@ -14,7 +14,7 @@ from typing import IO, TypeVar
 
 from kgnb.core.model import NAMED_LABELS, RELATION_TYPE, Graph, GraphEdge, GraphNode, NodeKey, Value
 from kgnb.exchange.rows import edges, nodes
-from kgnb.store.cypher import KEYS, key_value
+from kgnb.stores.graph.cypher import KEYS, key_value
 
 BATCH = 200
 """Rows in a statement: a parser keeps a whole statement in memory."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from kgnb.core.errors import InputError
-from kgnb.store.transfer import VERSION, Saved
+from kgnb.stores.ledger.transfer import VERSION, Saved
 
 
 def read_record(path: str | Path) -> Saved:

@@ -15,8 +15,8 @@ from datetime import date, datetime, timedelta
 
 from kgnb.core.errors import BudgetReached
 from kgnb.core.model import Provider, Usage, beijing_now
-from kgnb.store.ledger import Ledger
-from kgnb.store.spending import Spent
+from kgnb.stores.ledger.ledger import Ledger
+from kgnb.stores.ledger.spending import Spent
 
 FRESH_SECONDS = 10.0
 """What other nodes spent is known at least this well before a request under a budget."""

@@ -1,0 +1,158 @@
+"""ArcadeDB: the graph of a data folder, spoken to over Bolt on a loopback port.
+
+It runs on the Java runtime of its wheel, as a process of its own. Its root folder (users, logs, events) is
+the private runtime directory; only the databases lie in the data folder, so no secret can get there.
+
+Write through explicit transactions only: ArcadeDB commits an auto-commit statement (``session.run``) row by
+row, many times slower, and kill -9 leaves half of it; a begun transaction is kept in whole or not at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+from pathlib import Path
+from typing import ClassVar
+
+from kgnb.stores.embedded.data_folder import DataFolder
+from kgnb.stores.embedded.engine import Engine, Launch
+
+USER = "root"
+DATABASE = "kgnb"
+HEAP_MB = 512
+
+_HOST = "127.0.0.1"
+# Plugins and tools of the wheel that aren't wanted: fewer classes to load, nothing else to listen.
+_UNWANTED = ("mcp", "postgresw", "redisw", "graphql", "console", "python-bridge")
+_JVM = (
+    # C1 alone: on two cores the second compiler took 4.8 of the 8 seconds of processor time that the engine
+    # needed for a book of 600 chapters. Without it more than 22,000 nodes and edges a second are written.
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+UseSerialGC",  # the smallest footprint; a graph of a book is small work for it
+    "-XX:-UsePerfData",  # no file in /tmp that shows the properties
+    "-XX:+ExitOnOutOfMemoryError",  # the supervisor starts it again
+    "-XX:-CreateCoredumpOnCrash",
+    "-Djava.awt.headless=true",
+    "--add-modules=jdk.incubator.vector",
+    "--enable-native-access=ALL-UNNAMED",
+    "--add-opens=java.base/java.nio=ALL-UNNAMED",
+    "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
+)
+_BOLT_HELLO = b"\x60\x60\xb0\x17" + b"\x00\x00\x04\x05" + b"\x00" * 12  # magic, then version 5.4
+
+
+class Arcade(Engine):
+    """An ArcadeDB server with one database."""
+
+    name: ClassVar[str] = "graph"
+    attempts: ClassVar[int] = 2  # a port found free may be taken before Java binds it
+
+    def __init__(self, folder: DataFolder, run_dir: Path, java: str, heap_mb: int = HEAP_MB) -> None:
+        super().__init__(folder, run_dir)
+        self._java = Path(java)
+        self._heap_mb = heap_mb
+        self._root = run_dir / "graph"
+        self._password_file = self._root / "password"
+        self._password = secrets.token_urlsafe(24)
+        self.new_address()
+
+    def new_address(self) -> None:
+        """Finds two free ports: Bolt, and the HTTP server that can't be switched off."""
+        self._bolt_port, self._http_port = _free_port(), _free_port()
+
+    def prepare(self) -> Launch:
+        """Clears the users that an earlier run wrote and hands the password over in a file of mode 600."""
+        shutil.rmtree(self._root, ignore_errors=True)
+        self._root.mkdir(mode=0o700)
+        self._password_file.touch(mode=0o600, exist_ok=False)
+        self._password_file.write_text(self._password)
+        argv = [
+            str(self._java),
+            f"-Xmx{self._heap_mb}m",
+            *_JVM,
+            f"-XX:ErrorFile={self.folder.logs / 'graph-crash.log'}",
+            f"-Djava.io.tmpdir={self._root}",
+            *(f"-Darcadedb.{key}={value}" for key, value in self._settings().items()),
+            "-cp",
+            os.pathsep.join(self._jars()),
+            "com.arcadedb.server.ArcadeDBServer",
+        ]
+        return Launch(argv, {"LC_ALL": "C.UTF-8"})  # C.UTF-8: paths in any script, whatever the user's locale
+
+    def started(self) -> None:
+        """The password has been read; its file goes."""
+        self._password_file.unlink(missing_ok=True)
+
+    async def is_ready(self) -> bool:
+        """Whether it knows its password and database, and Bolt answers."""
+        # Bolt opens before the database exists, so HTTP is asked first.
+        token = base64.b64encode(f"{USER}:{self._password}".encode()).decode()
+        request = (
+            f"GET /api/v1/exists/{DATABASE} HTTP/1.1\r\nHost: {_HOST}\r\n"
+            f"Authorization: Basic {token}\r\nConnection: close\r\n\r\n"
+        )
+        if b'"result":true' not in await _exchange(self._http_port, request.encode()):
+            return False
+        return await _exchange(self._bolt_port, _BOLT_HELLO, 4) == b"\x00\x00\x04\x05"
+
+    def endpoint(self) -> dict[str, str]:
+        """For the neo4j driver."""
+        return {
+            "bolt_uri": f"bolt://{_HOST}:{self._bolt_port}",
+            "bolt_user": USER,
+            "bolt_password": self._password,
+        }
+
+    def _settings(self) -> dict[str, object]:
+        return {
+            "server.rootPath": self._root,
+            "server.databaseDirectory": self.folder.graph,
+            "server.logsDirectory": self._root / "log",
+            "server.rootPasswordPath": self._password_file,
+            "server.mode": "development",  # production hides from people what is wrong with their Cypher
+            "command.timeout": 120_000,  # ms; Bolt's own transaction timeout is not heeded
+            "txWalFlush": 1,  # flushed at each commit, as in production
+            "opencypher.loadCsv.allowFileUrls": "false",
+            "opencypher.loadCsv.allowRemoteUrls": "false",
+            "server.defaultDatabases": f"{DATABASE}[]",
+            "server.httpIncomingHost": _HOST,
+            "server.httpIncomingPort": self._http_port,
+            "server.plugins": "Bolt:com.arcadedb.bolt.BoltProtocolPlugin",
+            "bolt.host": _HOST,
+            "bolt.port": self._bolt_port,
+            "bolt.defaultDatabase": DATABASE,
+        }
+
+    def _jars(self) -> list[str]:
+        unwanted = tuple(f"arcadedb-{name}" for name in _UNWANTED)
+        jars = sorted((self._java.parents[2] / "jars").glob("*.jar"))
+        return [str(jar) for jar in jars if not jar.name.startswith(unwanted)]
+
+
+def _free_port() -> int:
+    """A port below the range of outgoing connections, which could take it before Java binds it."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((_HOST, port))
+            return port
+
+
+async def _exchange(port: int, request: bytes, size: int = -1) -> bytes:
+    """Sends ``request`` and reads ``size`` bytes, or all; empty when nobody answers."""
+    try:
+        reader, writer = await asyncio.open_connection(_HOST, port)
+    except OSError:
+        return b""
+    try:
+        writer.write(request)
+        return await asyncio.wait_for(reader.read(size), 5)
+    except (OSError, TimeoutError):
+        return b""
+    finally:
+        writer.close()

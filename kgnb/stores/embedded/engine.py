@@ -1,0 +1,196 @@
+"""What the engines have in common: run as a child, waited for until ready, stopped gently, then firmly."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import signal
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from kgnb.core.errors import EngineError
+from kgnb.core.process_id import ProcessId, holders_of, identify, is_alive, send_signal
+from kgnb.stores.embedded.data_folder import DataFolder, try_lock
+
+_POLL = 0.03  # seconds between looks at a starting or stopping engine
+_STOP_GRACE = 20.0  # seconds for a clean end before SIGKILL; ArcadeDB flushes its pages in it
+_ORPHAN_GRACE = 10.0
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How to run an engine. Neither ``argv`` nor ``env`` may hold a secret: others can read them."""
+
+    argv: list[str]
+    env: dict[str, str]
+    stdin: bytes = b""
+
+
+class Engine(ABC):
+    """One engine of a data folder, run as a child of the supervisor."""
+
+    name: ClassVar[str]
+    attempts: ClassVar[int] = 1
+
+    def __init__(self, folder: DataFolder, run_dir: Path) -> None:
+        self.folder = folder
+        self.run_dir = run_dir
+        self.process: asyncio.subprocess.Process | None = None
+        self._lock: int | None = None
+
+    @abstractmethod
+    def prepare(self) -> Launch:
+        """Writes what the engine needs and says how to run it."""
+
+    @abstractmethod
+    async def is_ready(self) -> bool:
+        """Whether the engine answers to its credentials."""
+
+    @abstractmethod
+    def endpoint(self) -> dict[str, str]:
+        """What a client needs to reach it; secrets included."""
+
+    def started(self) -> None:  # noqa: B027 (a hook: most engines have nothing to tidy up)
+        """Called once the engine is ready."""
+
+    def new_address(self) -> None:  # noqa: B027 (a hook: a unix socket needs no other address)
+        """Called before another try at a first start, whose port may have been taken."""
+
+    @property
+    def identity(self) -> ProcessId | None:
+        """The running process."""
+        return identify(self.process.pid) if self.process else None
+
+    async def adopt_folder(self, recorded: ProcessId | None) -> None:
+        """Takes the engine's lock; an orphan of an earlier supervisor that holds it is stopped first.
+
+        Raises EngineError when the holder can't be found here: the folder is open on another machine.
+        """
+        path = self.folder.lock_file(self.name)
+        self._lock = try_lock(path)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if self._lock is not None:
+                return
+            for orphan in _orphans(path, recorded):
+                send_signal(orphan, number)
+            self._lock = await _lock_within(path, _ORPHAN_GRACE)
+        if self._lock is None:
+            raise EngineError("engine.open_elsewhere", path=self.folder.root)
+
+    async def first_start(self, timeout: float) -> None:
+        """Starts the engine, at another address when the first try fails; within ``timeout`` in all."""
+        for _ in range(self.attempts - 1):
+            try:
+                # An engine that finds its port taken may hang instead of ending: leave time for the next try.
+                await self.start(timeout / self.attempts)
+            except EngineError:
+                self.new_address()
+            else:
+                return
+        await self.start(timeout / self.attempts)
+
+    def let_go(self) -> None:
+        """Gives the folder's lock back, once the engine doesn't run."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    async def start(self, timeout: float) -> None:
+        """Runs the engine and waits until it is ready. Raises EngineError; nothing is left running then."""
+        log = self.folder.log(self.name)
+        self.process = await self._spawn(log)
+        try:
+            async with asyncio.timeout(timeout):
+                while not await self.is_ready():
+                    if self.process.returncode is not None:
+                        raise self._failed(log)
+                    await asyncio.sleep(_POLL)
+        except TimeoutError:
+            await self.stop()
+            raise EngineError("engine.start_timeout", engine=self.name, seconds=timeout, log=log) from None
+        self.started()
+
+    async def stop(self) -> None:
+        """Ends the engine: SIGTERM, and SIGKILL if it doesn't end."""
+        if self.process is None or self.process.returncode is not None:
+            return
+        self.process.terminate()
+        try:
+            await asyncio.wait_for(self.process.wait(), _STOP_GRACE)
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+
+    async def _spawn(self, log: Path) -> asyncio.subprocess.Process:
+        assert self._lock is not None, "adopt_folder comes first"
+        launch = self.prepare()
+        with log.open("ab") as output:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    *launch.argv,
+                    env=launch.env,
+                    cwd=self.run_dir,
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=output,
+                    stderr=asyncio.subprocess.STDOUT,
+                    pass_fds=(self._lock,),  # it holds the lock for as long as it lives
+                    start_new_session=True,
+                    preexec_fn=_die_with_parent(),
+                )
+            except OSError as error:
+                raise EngineError(
+                    "engine.cannot_run", engine=self.name, path=launch.argv[0], reason=error.strerror
+                ) from error
+        await _feed(process, launch.stdin)
+        return process
+
+    def _failed(self, log: Path) -> EngineError:
+        code = self.process.returncode if self.process else None
+        return EngineError("engine.start_failed", engine=self.name, code=code, log=log)
+
+
+async def _feed(process: asyncio.subprocess.Process, text: bytes) -> None:
+    assert process.stdin is not None
+    try:
+        process.stdin.write(text)
+        await process.stdin.drain()
+        process.stdin.close()
+    except (BrokenPipeError, ConnectionResetError):
+        return  # it has died already; start() sees its exit code
+
+
+def _orphans(path: Path, recorded: ProcessId | None) -> list[ProcessId]:
+    """Who holds the lock: known for sure on Linux, elsewhere as the earlier supervisor wrote it down."""
+    if holders := holders_of(path):
+        return holders
+    return [recorded] if recorded is not None and is_alive(recorded) else []
+
+
+async def _lock_within(path: Path, seconds: float) -> int | None:
+    for _ in range(int(seconds / _POLL)):
+        if (handle := try_lock(path)) is not None:
+            return handle
+        await asyncio.sleep(_POLL)
+    return None
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """On Linux, asks for SIGTERM when the supervisor dies.
+
+    A second net only: the supervisor spawns from its main thread, so this signal comes when it is killed.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    libc, supervisor = ctypes.CDLL(None), os.getpid()
+
+    def ask() -> None:
+        libc.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+        if os.getppid() != supervisor:
+            os._exit(1)
+
+    return ask

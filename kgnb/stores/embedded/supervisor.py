@@ -1,0 +1,233 @@
+"""The process that owns the engines of one data folder; it needs nothing but the standard library.
+
+Clients connect to its unix socket, ask for engines with one JSON line, and keep the connection open. When the
+last connection has been gone for the grace period, it stops the engines and ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import shutil
+import signal
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kgnb.core.errors import EngineError
+from kgnb.core.messages import say, use_language
+from kgnb.core.process_id import ProcessId, host_id, identify
+from kgnb.stores.embedded.arcadedb import Arcade
+from kgnb.stores.embedded.data_folder import DataFolder, read_note, write_json
+from kgnb.stores.embedded.engine import Engine
+from kgnb.stores.embedded.valkey import Valkey
+
+PROTOCOL = 1
+SOCKET_NAME = "s.sock"
+
+_FIRST_GRACE = 10.0  # seconds for the first client to connect
+_RESTARTS, _RESTART_WINDOW = 5, 60.0  # an engine that dies more often than this is given up
+_HOUSEKEEPING = 600.0  # seconds
+
+log = logging.getLogger("kgnb.stores.embedded")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the starting client hands over."""
+
+    data_dir: str
+    run_dir: str
+    lock: int  # the descriptor that holds the folder's lock
+    grace: float
+    heap_mb: int
+    language: str
+
+
+class _Leaving(ConnectionAbortedError):
+    """The supervisor is about to end; the client tries again, with the next one."""
+
+
+class Supervisor:
+    """Serves clients and keeps the engines alive until nobody needs them."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._folder = DataFolder(Path(plan.data_dir))
+        self._identity = self._folder.identity
+        self._run_dir = Path(plan.run_dir)
+        self._engines: dict[str, Engine] = {}
+        self._starting = asyncio.Lock()
+        self._watchers: set[asyncio.Task[None]] = set()
+        self._clients: set[asyncio.StreamWriter] = set()
+        self._over = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._orphans = _recorded(self._folder)
+
+    async def run(self) -> None:
+        """Serves until it is over, then stops the engines in order."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._over.set)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal it was started from may close
+        socket_path = self._run_dir / SOCKET_NAME
+        server = await asyncio.start_unix_server(self._serve, socket_path)
+        self._write_note()
+        self._leave_after(_FIRST_GRACE)
+        keeper = asyncio.create_task(self._keep_house())
+        await self._over.wait()
+        keeper.cancel()
+        socket_path.unlink(missing_ok=True)  # from here on a client waits for the lock
+        server.close()
+        await self._stop()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._clients.add(writer)
+        if self._timer:
+            self._timer.cancel()
+        try:
+            while (line := await reader.readline()) and not self._over.is_set():
+                answer = await self._answer(json.loads(line))
+                writer.write(json.dumps(answer, default=str).encode() + b"\n")
+                await writer.drain()
+        except (OSError, ValueError) as error:  # a client that died in mid-sentence
+            log.info(say("engine.log_client_lost", reason=error))
+        finally:
+            writer.close()
+            self._clients.discard(writer)
+            if not self._clients:
+                self._leave_after(self._plan.grace)
+
+    async def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        if request.get("protocol") != PROTOCOL:
+            return {"error": "engine.other_version", "facts": {"path": self._folder.root}}
+        try:
+            answer: dict[str, Any] = {"protocol": PROTOCOL}
+            for name, package in request["want"].items():
+                answer |= (await self._ensure(name, package, float(request["timeout"]))).endpoint()
+        except EngineError as error:
+            log.error(say(error.key, **error.facts))
+            return {"error": error.key, "facts": error.facts}
+        except _Leaving:
+            raise
+        except OSError as error:  # a full disk, mostly
+            facts: dict[str, object] = {"path": self._folder.root, "reason": error}
+            log.exception(say("engine.folder_unusable", **facts))
+            return {"error": "engine.folder_unusable", "facts": facts}
+        return answer
+
+    async def _ensure(self, name: str, package: str, timeout: float) -> Engine:
+        async with self._starting:
+            if self._over.is_set():
+                raise _Leaving
+            if name in self._engines:
+                return self._engines[name]
+            began = time.monotonic()
+            engine = self._make(name, package)
+            await engine.adopt_folder(self._orphans.get(name))
+            try:
+                await engine.first_start(timeout)
+            except EngineError:
+                engine.let_go()
+                raise
+            self._engines[name] = engine
+            self._write_note()
+            self._watchers.add(asyncio.create_task(self._watch(engine)))
+            log.info(say("engine.log_started", engine=name, seconds=round(time.monotonic() - began, 2)))
+            return engine
+
+    def _make(self, name: str, package: str) -> Engine:
+        if name == Valkey.name:
+            return Valkey(self._folder, self._run_dir, package)
+        return Arcade(self._folder, self._run_dir, package, self._plan.heap_mb)
+
+    async def _watch(self, engine: Engine) -> None:
+        """Starts a dead engine again, at the same address with the same credentials."""
+        deaths: deque[float] = deque(maxlen=_RESTARTS + 1)
+        while engine.process is not None:
+            code = await engine.process.wait()
+            deaths.append(time.monotonic())
+            if len(deaths) > _RESTARTS and deaths[-1] - deaths[0] < _RESTART_WINDOW:
+                log.error(say("engine.log_given_up", engine=engine.name, code=code))
+                self._over.set()
+                return
+            log.warning(say("engine.log_restart", engine=engine.name, code=code))
+            try:
+                await engine.start(_RESTART_WINDOW)
+            except EngineError as error:
+                log.error(say(error.key, **error.facts))
+            self._write_note()
+
+    async def _stop(self) -> None:
+        async with self._starting:  # an engine that is just starting is stopped too
+            for watcher in self._watchers:
+                watcher.cancel()
+            await asyncio.gather(*self._watchers, return_exceptions=True)
+            await asyncio.gather(*(engine.stop() for engine in self._engines.values()))
+        self._folder.note.unlink(missing_ok=True)
+        shutil.rmtree(self._run_dir, ignore_errors=True)
+        for client in self._clients:
+            client.close()
+        log.info(say("engine.log_stopped"))
+
+    def _leave_after(self, seconds: float) -> None:
+        if self._timer:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._over.set)
+
+    def _write_note(self) -> None:
+        running = {name: engine.identity for name, engine in self._engines.items()}
+        note = {
+            "host": host_id(),
+            "folder": self._identity,
+            "socket": str(self._run_dir / SOCKET_NAME),
+            "supervisor": _plain(identify(os.getpid())),
+            "engines": {name: _plain(identity) for name, identity in running.items()},
+        }
+        with contextlib.suppress(FileNotFoundError):  # the folder was deleted while it was open
+            write_json(self._folder.note, note)
+
+    async def _keep_house(self) -> None:
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING)
+            for path in (self._run_dir.parent, self._run_dir, *self._run_dir.rglob("*")):
+                with contextlib.suppress(FileNotFoundError):
+                    os.utime(path)  # cleaners of /tmp leave young files alone
+            self._folder.trim_logs()
+
+
+def _plain(process: ProcessId | None) -> dict[str, Any] | None:
+    return {"pid": process.pid, "start": process.start} if process else None
+
+
+def _recorded(folder: DataFolder) -> dict[str, ProcessId]:
+    """The engines that an earlier supervisor of this boot and container wrote down."""
+    note = read_note(folder)
+    if note.get("host") != host_id():
+        return {}
+    engines = note.get("engines", {})
+    return {name: ProcessId(at["pid"], at["start"]) for name, at in engines.items() if at}
+
+
+def _detach() -> None:
+    """Leaves the client's process tree: its parent becomes init, its session its own."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+
+
+def main() -> None:
+    """Reads the plan from standard input, detaches, serves."""
+    plan = Plan(**json.loads(sys.stdin.readline()))
+    _detach()
+    os.chdir("/")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    use_language("en" if plan.language == "en" else "zh")
+    os.umask(0o077)
+    asyncio.run(Supervisor(plan).run())

@@ -1,0 +1,1 @@
+"""The graph over Bolt: statements, writes, differences."""

@@ -1,0 +1,173 @@
+"""What an engine holds against what it should hold, record by record as they are read."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator
+from functools import cache, lru_cache
+from operator import itemgetter
+from typing import Any, cast
+
+from neo4j.time import Date, DateTime, Time
+
+from kgnb.core.model import RELATION_TYPE, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
+from kgnb.stores.graph import cypher
+
+_EDGE_HEAD = 4  # read_edges: type, target labels, target id, target name
+_TASKS = _EDGE_HEAD + cypher.EDGE_COLUMNS.index("task_id")
+
+
+class Difference:
+    """Takes every stored node and edge once, then says what to remove and what to put.
+
+    An edge that is stored twice counts as wrong: both go, and one is put anew. What carries a task of
+    ``foreign`` (an old worker's: no row of ours says what it found) stays, and keeps that task's id.
+    """
+
+    def __init__(self, graph: Graph, foreign: Collection[int] = ()) -> None:
+        self._graph = graph
+        self._foreign = frozenset(foreign)
+        self._right: set[NodeKey] = set()
+        self._right_edges: set[EdgeKey] = set()
+        self._stale: dict[str, list[cypher.Row]] = defaultdict(list)
+        self._stale_edges: dict[EdgeKey, None] = {}
+
+    def node(self, label: str, record: list[Any]) -> None:
+        """Looks at a record of :func:`kgnb.stores.graph.cypher.read_nodes`."""
+        key = (label, str(record[0]))
+        wanted = self._graph.nodes.get(key)
+        others = self._others(record[1 + cypher.NODE_PROPERTIES[label].index("task_id")])
+        if wanted is None:
+            if not others:
+                self._stale[label].append([record[0]])
+            return
+        _keep(wanted, others)
+        if cypher.node_row(wanted) == record:
+            self._right.add(key)
+
+    def edge(self, source: NodeKey, record: list[Any]) -> None:
+        """Looks at an edge of :func:`kgnb.stores.graph.cypher.read_edges`."""
+        key = edge_key(source, record)
+        if key is None:
+            return
+        wanted = self._graph.edges.get(key)
+        others = self._others(record[_TASKS])
+        if wanted is None and others:
+            return
+        if wanted is not None:
+            _keep(wanted, others)
+        if wanted is None or key in self._right_edges:
+            self._right_edges.discard(key)
+            self._stale_edges[key] = None
+        elif key not in self._stale_edges and cypher.edge_row(wanted)[2:] == edge_columns(key[1], record):
+            self._right_edges.add(key)
+
+    def _others(self, task_ids: Any) -> frozenset[int]:
+        return self._foreign.intersection(task_ids) if self._foreign and task_ids else frozenset()
+
+    def removals(self) -> Iterator[cypher.Statement]:
+        """Edges first, so that each is counted; sorted by key."""
+        groups: dict[tuple[str, str, str], list[cypher.Row]] = defaultdict(list)
+        for source, type_, target in sorted(self._stale_edges):
+            ends: cypher.Row = [cypher.key_value(*source), cypher.key_value(*target)]
+            groups[type_, source[0], target[0]].append(ends)
+        for kind in sorted(groups):
+            yield cypher.remove_edges(*kind, groups[kind])
+        for label in sorted(self._stale):
+            yield cypher.remove_nodes(label, sorted(self._stale[label], key=str))
+
+    def puts(self) -> Iterator[cypher.Statement]:
+        """Nodes first, as edges need their ends; sorted by key."""
+        nodes: dict[str, list[cypher.Row]] = defaultdict(list)
+        for key in sorted(self._graph.nodes.keys() - self._right):
+            nodes[key[0]].append(cypher.node_row(self._graph.nodes[key]))
+        for label in cypher.KEYS:
+            if label in nodes:
+                yield cypher.put_nodes(label, nodes.pop(label))
+        edges: dict[str, list[EdgeKey]] = defaultdict(list)
+        for edge in sorted(self._graph.edges.keys() - self._right_edges):
+            edges[edge[1]].append(edge)
+        for type_ in sorted(edges):
+            yield cypher.put_edges(type_, [cypher.edge_row(self._graph.edges[e]) for e in edges[type_]])
+
+
+def _keep(wanted: GraphNode | GraphEdge, others: frozenset[int]) -> None:
+    if others:
+        own = cast(list[int], wanted.properties.get("task_id", []))
+        wanted.properties["task_id"] = sorted({*own, *others})
+
+
+def add_node(graph: Graph, novel_id: int, label: str, record: list[Any]) -> None:
+    """Adds a record of :func:`kgnb.stores.graph.cypher.read_nodes` to ``graph``."""
+    names = (cypher.KEYS[label][0], *cypher.NODE_PROPERTIES[label], *cypher.TIMES)
+    properties = _properties(names, record)
+    if len(cypher.KEYS[label]) > 1:
+        properties["novel_id"] = novel_id
+    node = GraphNode(label, str(record[0]), properties)
+    graph.nodes[node.ref] = node
+
+
+def add_edge(graph: Graph, novel_id: int, source: NodeKey, record: list[Any]) -> None:
+    """Adds an edge of :func:`kgnb.stores.graph.cypher.read_edges` to ``graph``, unless it isn't kgnb's."""
+    key = edge_key(source, record)
+    if key is None:
+        return
+    names = (*cypher.EDGE_COLUMNS, *cypher.TIMES)
+    properties = _properties(names, record[_EDGE_HEAD:])
+    graph.edges[key] = GraphEdge(*key, {"novel_id": novel_id, **properties})
+
+
+def _properties(names: tuple[str, ...], values: list[Any]) -> dict[str, Any]:
+    found = {n: v for n, v in zip(names, values, strict=True) if v is not None}
+    for name in found.keys() & set(cypher.TIMES):
+        found[name] = found[name].partition("[")[0]  # the embedded engine adds "[Etc/UTC]"
+    return found
+
+
+def edge_key(source: NodeKey, record: list[Any]) -> EdgeKey | None:
+    """The edge's key; None for an edge that no kgnb wrote: an unknown label, or a type of another form."""
+    type_, labels, id_, name = record[:_EDGE_HEAD]
+    label = next((known for known in labels if known in cypher.KEYS), None)
+    if label is None or not _is_type(type_):
+        return None
+    return (source, type_, (label, str(id_ if cypher.KEYS[label][0] == "id" else name)))
+
+
+@lru_cache(1_000)
+def _is_type(name: str) -> bool:
+    return RELATION_TYPE.fullmatch(name) is not None
+
+
+def edge_columns(type_: str, record: list[Any]) -> list[Any]:
+    """The record's properties in the order of :func:`kgnb.stores.graph.cypher.edge_properties`."""
+    return list(_columns(type_)(record))
+
+
+@cache
+def _columns(type_: str) -> itemgetter[tuple[Any, ...]]:
+    return itemgetter(*(_EDGE_HEAD + cypher.EDGE_COLUMNS.index(c) for c in cypher.edge_properties(type_)))
+
+
+def plain(value: Any) -> Any:
+    """``value`` with the driver's times as ISO 8601 texts."""
+    if isinstance(value, (DateTime, Date, Time)):
+        return value.iso_format()
+    if isinstance(value, dict):
+        return {key: plain(v) for key, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v) for v in value]
+    return value
+
+
+def timeless(graph: Graph) -> Graph:
+    """The graph without ``created_at`` and ``updated_at``: what two engines must agree on."""
+    bare = Graph()
+    for node in graph.nodes.values():
+        bare.nodes[node.ref] = GraphNode(node.label, node.key, _timeless(node.properties))
+    for edge in graph.edges.values():
+        bare.edges[edge.ref] = GraphEdge(edge.source, edge.type, edge.target, _timeless(edge.properties))
+    return bare
+
+
+def _timeless(properties: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in properties.items() if name not in cypher.TIMES}

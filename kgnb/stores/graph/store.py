@@ -1,0 +1,353 @@
+"""The graph over Bolt: a projection of the extraction rows, made exact by settle.
+
+Every write is one fenced transaction (design: fences): it writes on the Novel node first, so that writers of
+one novel go one after the other; it rolls back when the settle number isn't the one that the writer read; it
+asks ``check``, whether the writer's lease lives, right before writing and once more before the commit.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol, TypeVar, cast
+
+from neo4j import AsyncTransaction
+from pydantic import SecretStr
+
+from kgnb.core.errors import GraphConflict, LeaseLost
+from kgnb.core.model import LABELS, NAMED_LABELS, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
+from kgnb.stores.graph import cypher
+from kgnb.stores.graph.cypher import Statement
+from kgnb.stores.graph.diff import Difference, add_edge, add_node, plain
+from kgnb.stores.graph.driver import Bolt, run
+from kgnb.stores.graph.write_cache import Known, without
+from kgnb.stores.probes import Facts, bolt_facts
+
+REHEARSED = -1
+"""Id of the novel that rehearsals are about; no such novel is ever stored."""
+BATCH = 1_000
+"""Rows of one transaction of settle: what both engines write at full speed, in a fraction of a second."""
+
+Check = Callable[[], bool]
+K = TypeVar("K")
+N = TypeVar("N", bound=GraphNode | GraphEdge)
+
+
+class HasId(Protocol):
+    """A novel, as far as the fence is concerned."""
+
+    @property
+    def id(self) -> int:
+        """``novels.id``."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettleResult:
+    """Nodes and edges that a settle created or changed, and those it deleted."""
+
+    written: int = 0
+    removed: int = 0
+
+
+class GraphStore:
+    """One graph database. Raises ServiceDown and ServiceRefused (``service="bolt"``) from every method."""
+
+    def __init__(
+        self,
+        uri: str,
+        user: str,
+        password: SecretStr,
+        database: str = "",
+        *,
+        timeout: float = 10.0,
+        ca: str = "",
+    ) -> None:
+        self._bolt = Bolt(uri, user, password, database, timeout=timeout, ca=ca)
+        self._types: set[str] = set()  # relationship types that the engine knows
+        self._known = Known()
+
+    async def prepare(self) -> None:
+        """Makes constraints, indexes and relationship types where they are missing."""
+        for statement in cypher.schema():
+            await self._bolt.apply(statement)
+        await self._ensure_types(cypher.TYPES)
+
+    async def ping(self) -> None:
+        """Raises ServiceDown or ServiceRefused unless the engine answers a question."""
+        await self._bolt.rows("RETURN 1")
+
+    async def check(self, *, tls: bool) -> Facts:
+        """What a check-up asks; raises ServiceDown, and ServiceRefused without the right to write."""
+        return await bolt_facts(self._bolt, tls=tls)
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        await self._bolt.close()
+
+    # --- the fence
+
+    async def settle_number(self, novel_id: int) -> int:
+        """The number that the last settle of the novel put up; 0 before the first."""
+        rows = await self._bolt.rows(cypher.SETTLE_NUMBER, novel=novel_id)
+        return int(rows[0][0]) if rows else 0
+
+    async def raise_settle_number(self, novel: HasId, token: int) -> int:
+        """Puts up a higher number, at least ``token``, and returns it: every writer before starts again."""
+
+        return await self._raise(novel.id, token)
+
+    async def _raise(self, novel_id: int, token: int) -> int:
+        async def body(tx: AsyncTransaction) -> int:
+            number = max(await self._lock(tx, novel_id) + 1, token)
+            await run(tx, cypher.SET_NUMBER, novel=novel_id, number=number)
+            return number
+
+        return await self._bolt.write(body)
+
+    async def _lock(self, tx: AsyncTransaction, novel_id: int) -> int:
+        await run(tx, cypher.LOCK_NOVEL, novel=novel_id, lock=random.getrandbits(62))
+        # Read by a statement of its own, after the lock: one statement might read before it writes.
+        rows = await run(tx, cypher.SETTLE_NUMBER, novel=novel_id)
+        return int(rows[0][0])
+
+    async def _fenced(
+        self, novel_id: int, statements: Sequence[Statement], *, number: int, check: Check, **params: Any
+    ) -> int:
+        """Writes all or nothing; what the statements say they did, summed up."""
+
+        async def body(tx: AsyncTransaction) -> int:
+            if await self._lock(tx, novel_id) != number:
+                raise GraphConflict("graph.conflict", novel=novel_id)
+            _must_hold(check)
+            done = 0
+            for one in statements:
+                rows = one.parameter()
+                for answer in await run(tx, one.text, novel=novel_id, p=rows, **params):
+                    done += int(answer[0])
+                rows.clear()  # the driver's result, a cycle that waits for the collector, would keep them
+            _must_hold(check)
+            return done
+
+        return await self._bolt.write(body)
+
+    async def _ensure_types(self, types: Iterable[str]) -> None:
+        missing = sorted(set(types) - self._types)
+        if not missing:
+            return
+        known = {row[0] for row in await self._bolt.rows(cypher.RELATIONSHIP_TYPES)}
+        missing = [t for t in missing if t not in known]
+        if missing:
+            await self._bolt.apply(cypher.make_types(missing), id=-random.getrandbits(62) - 1)
+        self._types |= known | set(missing)
+
+    # --- writing
+
+    async def project(self, novel_id: int, graphs: Sequence[Graph], *, number: int, check: Check) -> None:
+        """Adds chapters to the graph in one transaction; what is there already only gets the task ids.
+
+        Raises GraphConflict when the settle number isn't ``number`` any more, LeaseLost when ``check`` says
+        no; then nothing is written.
+        """
+        known = self._known.get(novel_id, number)
+        nodes, edges = _rows(graphs)
+        nodes, edges = without(nodes, known), without(edges, known)
+        await self._ensure_types(type_ for _, type_, _ in edges)
+        await self._fenced(novel_id, _additions(nodes, edges), number=number, check=check)
+        self._known.add(novel_id, number, (*nodes.items(), *edges.items()))
+
+    async def rehearse(self, graphs: Sequence[Graph]) -> None:
+        """Does what :meth:`project` does and takes it back.
+
+        A freshly started engine runs its first statements ten times slower than later ones; a rehearsal
+        while it has nothing to do costs nobody time.
+        """
+        statements = _additions(*_rows(graphs))
+
+        async def body(tx: AsyncTransaction) -> None:
+            for statement in statements:
+                await run(tx, statement.text, novel=REHEARSED, p=statement.parameter())
+            await tx.rollback()
+
+        await self._bolt.write(body)
+
+    async def settle(
+        self,
+        novel_id: int,
+        graph: Graph,
+        *,
+        number: int,
+        check: Check,
+        foreign: Collection[int] = (),
+    ) -> SettleResult:
+        """Makes the novel's nodes and edges exactly ``graph``, writing only what differs.
+
+        In transactions of at most :data:`BATCH` rows, so a settle that was cut short leaves a mix that the
+        next one mends. What tasks of ``foreign`` made stays. Raises GraphConflict and LeaseLost like
+        :meth:`project`.
+        """
+        await self._ensure_types(type_ for _, type_, _ in graph.edges)
+        found = await self._difference(novel_id, graph, foreign)
+        removed = written = 0
+        for statements in _batches(found.removals()):
+            removed += await self._fenced(novel_id, statements, number=number, check=check)
+        for statements in _batches(found.puts()):
+            written += await self._fenced(novel_id, statements, number=number, check=check)
+        return SettleResult(written, removed)
+
+    async def _difference(self, novel_id: int, graph: Graph, foreign: Collection[int]) -> Difference:
+        found = Difference(graph, foreign)
+        for label in LABELS:
+            text = cypher.read_nodes(label, times=False)
+            await self._bolt.each(text, partial(found.node, label), novel=novel_id)
+        await self._each_edge(novel_id, found.edge, times=False)
+        return found
+
+    async def delete_task(self, novel_id: int, task_id: int) -> SettleResult:
+        """Takes the task's id out of the novel's nodes and edges, and deletes those left with none.
+
+        Raises the settle number, so that whoever still writes for the novel starts again.
+        """
+        rows = await self._bolt.rows(cypher.count_nodes("Novel"), novel=novel_id)
+        if not int(rows[0][0]):
+            return SettleResult()
+        number = await self._raise(novel_id, 0)
+        texts = [(cypher.drop_task_edges, source) for source in cypher.SOURCES]
+        # The novel goes last: it carries the fence.
+        texts += [(cypher.drop_task_nodes, label) for label in reversed(LABELS)]
+        removed = written = 0
+        for make, label in texts:
+            written += await self._repeat(novel_id, make(label, last=False), task_id, number)
+            removed += await self._repeat(novel_id, make(label, last=True), task_id, number)
+        return SettleResult(written, removed)
+
+    async def _repeat(self, novel_id: int, text: str, task_id: int, number: int) -> int:
+        """Runs a statement that does a batch at a time until nothing is left for it."""
+        params = {"task": task_id, "limit": BATCH}
+        total = 0
+        while True:
+            done = await self._fenced(
+                novel_id, [Statement(text, [])], number=number, check=lambda: True, **params
+            )
+            total += done
+            if done < BATCH:
+                return total
+
+    # --- reading
+
+    async def read(self, novel_id: int) -> Graph:
+        """The novel's graph as it is stored, with ``created_at`` and ``updated_at`` as ISO 8601 texts."""
+        graph = Graph()
+        for label in LABELS:
+            text = cypher.read_nodes(label, times=True)
+            await self._bolt.each(text, partial(add_node, graph, novel_id, label), novel=novel_id)
+        await self._each_edge(novel_id, partial(add_edge, graph, novel_id), times=True)
+        return graph
+
+    async def _each_edge(
+        self, novel_id: int, take: Callable[[NodeKey, list[Any]], None], *, times: bool
+    ) -> None:
+        for source in cypher.SOURCES:
+
+            def each(row: list[Any], source: str = source) -> None:
+                start = (source, str(row[0]))
+                for edge in row[1]:
+                    take(start, edge)
+
+            text = cypher.read_edges(source, times=times)
+            # One at a time: a hero of 10,000 chapters has some 20,000 edges, 2 MB.
+            await self._bolt.each(text, each, at_once=1, novel=novel_id)
+
+    async def counts(self, novel_id: int) -> dict[str, int]:
+        """The novel's nodes by label and its edges by type, in one dict; zero where there are none."""
+        counts = dict.fromkeys((*LABELS, *cypher.TYPES), 0)
+        for label in LABELS:
+            counts[label] = int((await self._bolt.rows(cypher.count_nodes(label), novel=novel_id))[0][0])
+        for source in cypher.SOURCES:
+            for type_, count in await self._bolt.rows(cypher.count_edges(source), novel=novel_id):
+                counts[type_] = counts.get(type_, 0) + int(count)
+        return counts
+
+    async def sizes(self) -> dict[int, int]:
+        """Novel → how many entities and events it has."""
+        sizes: dict[int, int] = defaultdict(int)
+        for label in (*NAMED_LABELS, "Event"):
+            for novel_id, count in await self._bolt.rows(cypher.count_by_novel(label)):
+                if isinstance(novel_id, int):
+                    sizes[novel_id] += int(count)
+        return dict(sizes)
+
+    async def query(self, text: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """Answers a person's own question in Cypher; times come as ISO 8601 texts.
+
+        Raises InputError with the engine's words when the question is no Cypher or wants to write.
+        """
+        return [
+            {key: plain(value) for key, value in row.items()}
+            for row in await self._bolt.ask(text, dict(params or {}))
+        ]
+
+
+def _must_hold(check: Check) -> None:
+    if not check():
+        raise LeaseLost("graph.lease_lost")
+
+
+def _united(parts: Iterable[Mapping[K, N]], row_of: Callable[[N], cypher.Row]) -> dict[K, cypher.Row]:
+    """Each key's first row, with the task ids of all."""
+    rows: dict[K, cypher.Row] = {}
+    for part in parts:
+        for key, one in part.items():
+            if (first := rows.get(key)) is None:
+                rows[key] = row_of(one)
+            elif first[-1] != (tasks := one.properties.get("task_id")):
+                first[-1] = sorted({*cast(list[int], first[-1]), *cast(list[int], tasks)})
+    return rows
+
+
+def _rows(
+    graphs: Sequence[Graph],
+) -> tuple[dict[NodeKey, cypher.Row], dict[EdgeKey, cypher.Row]]:
+    """The nodes and edges of all graphs, each once."""
+    nodes = _united((graph.nodes for graph in graphs), cypher.node_row)
+    edges = _united((graph.edges for graph in graphs), cypher.edge_row)
+    return nodes, edges
+
+
+def _additions(nodes: Mapping[NodeKey, cypher.Row], edges: Mapping[EdgeKey, cypher.Row]) -> list[Statement]:
+    statements = [cypher.add_nodes(label, rows) for label, rows in _by_label(nodes)]
+    return statements + [cypher.add_edges(type_, rows) for type_, rows in _by_type(edges)]
+
+
+def _by_label(nodes: Mapping[NodeKey, cypher.Row]) -> list[tuple[str, list[cypher.Row]]]:
+    """Rows sorted by key, grouped by label: two writers that meet take the same way."""
+    groups: dict[str, list[cypher.Row]] = {label: [] for label in LABELS}
+    for key in sorted(nodes):
+        groups[key[0]].append(nodes[key])
+    return [(label, rows) for label, rows in groups.items() if rows]
+
+
+def _by_type(edges: Mapping[EdgeKey, cypher.Row]) -> list[tuple[str, list[cypher.Row]]]:
+    groups: dict[str, list[cypher.Row]] = defaultdict(list)
+    for key in sorted(edges):
+        groups[key[1]].append(edges[key])
+    return sorted(groups.items())
+
+
+def _batches(statements: Iterable[Statement]) -> Iterator[list[Statement]]:
+    """Cuts statements so that no batch has more than :data:`BATCH` rows."""
+    batch: list[Statement] = []
+    room = BATCH
+    for text, rows, shared in statements:
+        start = 0
+        while start < len(rows):
+            part = rows[start : start + room]
+            batch.append(Statement(text, part, shared))
+            start, room = start + len(part), room - len(part)
+            if not room:
+                yield batch
+                batch, room = [], BATCH
+    if batch:
+        yield batch

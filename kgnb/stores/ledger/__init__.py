@@ -1,0 +1,1 @@
+"""The ledger in SQL: books, tasks, chapters, extractions, names, spending."""

@@ -1,0 +1,141 @@
+"""Creates missing tables, migrates kgnb's own forward, and learns what main's tables have beyond ours."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from typing import Any
+
+import sqlalchemy as sa
+
+from kgnb.core.errors import ServiceDown, ServiceRefused
+from kgnb.core.model import beijing_now
+from kgnb.stores.ledger.tables import MAIN, OWN, JsonText, chapters, versions
+
+VERSION = 1
+"""Raise it with a change that an older kgnb can't live with, which then refuses the database; a new table or
+a new nullable column isn't one."""
+
+LOCK_SECONDS = 10
+
+
+def prepare(connection: sa.Connection) -> dict[str, dict[str, Any]]:
+    """Brings the database up to this version; repeatable at any point.
+
+    Returns, by table of main's, values for columns that can't be null and have no default.
+    Raises ServiceRefused for a newer database, or where a table of main's lacks a column.
+    """
+    with _one_at_a_time(connection):
+        _refuse_newer(connection)
+        present = set(sa.inspect(connection).get_table_names())
+        for table in (*MAIN, *OWN):
+            if table.name not in present:
+                connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
+                for index in table.indexes:
+                    connection.execute(sa.schema.CreateIndex(index))
+        for table in OWN:
+            if table.name in present:
+                _add_columns(connection, table)
+        _write_version(connection)
+    return {t.name: _fillers(connection, t) for t in MAIN if t.name in present}
+
+
+@contextmanager
+def _one_at_a_time(connection: sa.Connection) -> Iterator[None]:
+    """Two nodes starting together: SQLite's transaction holds the file; MySQL commits at each DDL."""
+    if connection.dialect.name == "sqlite":
+        yield
+        return
+    name = sa.func.concat("kgnb_schema.", sa.func.database())  # the server's locks know no database
+    if connection.scalar(sa.select(sa.func.get_lock(name, LOCK_SECONDS))) != 1:
+        raise ServiceDown("ledger.busy", service="sql", where="kgnb_schema")
+    try:
+        yield
+    finally:
+        connection.scalar(sa.select(sa.func.release_lock(name)))
+
+
+def _refuse_newer(connection: sa.Connection) -> None:
+    if not sa.inspect(connection).has_table(versions.name):
+        return
+    found = connection.scalar(sa.select(versions.c.version).where(versions.c.id == 1))
+    if found is not None and found > VERSION:
+        raise ServiceRefused("ledger.newer", service="sql", found=found, known=VERSION)
+
+
+def _write_version(connection: sa.Connection) -> None:
+    values = {"version": VERSION, "updated_at": beijing_now()}
+    found = connection.scalar(sa.select(versions.c.version).where(versions.c.id == 1))
+    if found is None:
+        # Another node that is just starting may have written it, and not committed yet.
+        insert = sa.insert(versions).prefix_with("IGNORE", dialect="mysql")
+        connection.execute(insert.values(id=1, **values))
+    elif found < VERSION:
+        connection.execute(sa.update(versions).values(**values))
+
+
+def _add_columns(connection: sa.Connection, table: sa.Table) -> None:
+    """Adds columns that an earlier version of the table lacks; they are nullable, so old rows stay valid."""
+    present = {c["name"] for c in sa.inspect(connection).get_columns(table.name)}
+    quote = connection.dialect.identifier_preparer.quote
+    for column in table.columns:
+        if column.name not in present:
+            kind = column.type.compile(connection.dialect)
+            connection.exec_driver_sql(
+                f"ALTER TABLE {quote(table.name)} ADD COLUMN {quote(column.name)} {kind} NULL"
+            )
+
+
+# --- main's wider tables ------------------------------------------------------------------------------------
+
+
+def _fillers(connection: sa.Connection, table: sa.Table) -> dict[str, Any]:
+    columns = sa.inspect(connection).get_columns(table.name)
+    missing = set(table.columns.keys()) - {c["name"] for c in columns}
+    if missing:
+        names = ", ".join(sorted(missing))
+        raise ServiceRefused("ledger.columns", service="sql", table=table.name, columns=names)
+    ours = {column.name: column.type for column in table.columns}
+    return {
+        c["name"]: [] if isinstance(ours.get(c["name"]), JsonText) else _neutral(c["type"])
+        for c in columns
+        if c["name"] != "id"
+        and not c["nullable"]
+        and c.get("default") is None
+        and not c.get("computed")
+        and c.get("autoincrement") is not True
+    }
+
+
+def _neutral(kind: Any) -> Any:
+    """A value that a required column of this type takes: what a program's own default would mostly be."""
+    if isinstance(kind, sa.Enum) and kind.enums:
+        return kind.enums[0]
+    if isinstance(kind, sa.JSON) or getattr(kind, "collation", None) == "utf8mb4_bin":
+        return "{}"  # MariaDB's JSON is a text of that collation with a check
+    if isinstance(kind, sa.String):
+        return ""
+    if isinstance(kind, sa.DateTime):
+        return beijing_now
+    if isinstance(kind, sa.Date):
+        return date.today
+    return b"" if isinstance(kind, sa.LargeBinary) else 0
+
+
+# --- hashes in SQL ------------------------------------------------------------------------------------------
+
+
+def sha256(text: str | None) -> str:
+    """sha256 (hex) of a text's UTF-8: SQLite's side of :func:`content_hash`."""
+    return hashlib.sha256((text or "").encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def content_hash(connection: sa.Connection) -> sa.ColumnElement[str]:
+    """The hash of a chapter's present text as SQL: main may have changed it since any hash was stored."""
+    if connection.dialect.name == "sqlite":
+        return sa.func.kgnb_sha256(chapters.c.content)
+    return sa.literal_column(
+        "SHA2(CONVERT(COALESCE(chapters.content, '') USING utf8mb4), 256)", sa.String(64)
+    )

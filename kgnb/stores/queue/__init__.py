@@ -1,0 +1,1 @@
+"""The queue in Redis: items, leases, heartbeats, limits that nodes share."""

@@ -1,0 +1,53 @@
+"""The dead lists of all queues: where they are, and taking entries off without starting anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from kgnb.stores.queue.connection import Command, Link
+from kgnb.stores.queue.types import DeadItem
+
+QUEUES = "kgnb:queues"
+"""Set of every queue that any node has polled."""
+
+
+async def polled_queues(link: Link) -> set[str]:
+    """Every queue that any node has polled, since Redis was empty last."""
+    return {name.decode("utf-8", "replace") for name in await link.one(("SMEMBERS", QUEUES))}
+
+
+async def take_off(link: Link, items: Iterable[DeadItem]) -> int:
+    """Takes entries off the dead lists; returns how many were still there."""
+    wanted = list(items)
+    commands: list[Command] = [("HDEL", f"kgnb:dead:{{{i.queue}}}", i.member) for i in wanted]
+    commands += [("SREM", f"kgnb:untold:{{{i.queue}}}", i.member) for i in wanted]
+    replies = await link.trip(commands) if commands else []
+    return sum(map(int, replies[: len(wanted)]))
+
+
+async def leased(link: Link, queues: Iterable[str], task_id: int) -> bool:
+    """Whether any node holds the task or one of its chapters, by a lease that hasn't run out."""
+    names = list(queues)
+    if not names:
+        return False
+    seconds, micro = await link.one(("TIME",))
+    now = int(seconds) * 1_000 + int(micro) // 1_000
+    commands: list[Command] = [("ZRANGEBYSCORE", f"kgnb:lease:{{{q}}}", f"({now}", "+inf") for q in names]
+    own = (f"t:{task_id}", f"c:{task_id}:")
+    members = [member.decode("utf-8", "replace") for one in await link.trip(commands) for member in one]
+    return any(member == own[0] or member.startswith(own[1]) for member in members)
+
+
+async def asked_in(link: Link, queues: Iterable[str], task_id: int) -> list[str]:
+    """The queues where a task's item is held and not answered yet: whoever opens it starts a paused task."""
+    names = list(queues)
+    commands: list[Command] = [("HGET", f"kgnb:held:{{{q}}}", f"t:{task_id}") for q in names]
+    held = await link.trip(commands) if commands else []
+    return [q for q, raw in zip(names, held, strict=True) if raw is not None and _is_fresh(json.loads(raw))]
+
+
+def _is_fresh(record: dict[str, Any]) -> bool:
+    """As common.lua has it."""
+    return not record["opened"] or int(record["asked"]) > int(record["answered"])

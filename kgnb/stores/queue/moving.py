@@ -1,0 +1,35 @@
+"""Moves a queue's waiting items to another queue, in their order."""
+
+from __future__ import annotations
+
+import json
+
+from kgnb.stores.queue.connection import Command, Link, script
+from kgnb.stores.queue.types import task_of
+
+MOVED_AT_ONCE = 200
+"""Items of one round trip: at most 13 MB."""
+
+
+async def move(link: Link, source: str, target: str, provider: str) -> list[int]:
+    """See :meth:`kgnb.stores.queue.store.Queue.move`."""
+    oldest_left = source.startswith("kg:ai_queue:")
+    found: list[bytes] = await link.one(("LRANGE", source, 0, -1))
+    oldest_first = found if oldest_left else found[::-1]
+    items = [(item, task) for item in oldest_first if (task := task_of(item)) is not None]
+    for start in range(0, len(items), MOVED_AT_ONCE):
+        part = items[start : start + MOVED_AT_ONCE]
+        texts = [_renamed(item, provider) for item, _ in part]
+        await link.one(("RPUSH" if oldest_left else "LPUSH", target, *texts))
+        # Each is the oldest that is left: looked for from that end it is found at once.
+        taken: list[Command] = [("LREM", source, 1 if oldest_left else -1, item) for item, _ in part]
+        await link.trip([*taken, script("forget").call(source, *{task: None for _, task in part})])
+    return list(dict.fromkeys(task for _, task in items))
+
+
+def _renamed(item: bytes, provider: str) -> bytes:
+    """The item with this provider."""
+    try:
+        return json.dumps(json.loads(item) | {"provider": provider}, separators=(",", ":")).encode()
+    except RecursionError:  # it could be read, just so
+        return item

@@ -1,0 +1,257 @@
+"""Who is there: a node's name, the hashes that main draws its tab from, progress messages.
+
+Every hash field that main reads is a JSON document (wire contract), so a name is stored with its quotes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from kgnb import __version__
+from kgnb.core.messages import say
+from kgnb.core.model import Progress, TaskStatus, beijing_now
+from kgnb.core.process_id import ProcessId, host_id, identify, is_alive
+from kgnb.stores.queue.connection import Command
+from kgnb.stores.queue.inspect import ABOUT, NODE_TTL, NODES, NodeSeen, as_json, pairs
+from kgnb.stores.queue.store import Queue
+
+log = logging.getLogger(__name__)
+
+WORKER_TTL = 7200
+"""Seconds; fixed by the wire contract."""
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make one for each value
+
+# A name changes hands only away from the very owner that was looked at.
+_REPLACE = (
+    "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end "
+    "redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) return 1"
+)
+_REMOVE = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+_KEEP = (
+    "local owner = redis.call('GET', KEYS[1]) if owner and owner ~= ARGV[1] then return 0 end "
+    "redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) return 1"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """What main shows of one working slot, or of an open task that no slot names.
+
+    ``since``: start of its task in epoch seconds; without ``task_id`` the slot is idle. ``kept``: no slot,
+    an open task that none names.
+    """
+
+    id: int
+    provider: str
+    task_id: int | None = None
+    since: float | None = None
+    kept: bool = False
+
+
+class Presence:
+    """One node's entry among the others."""
+
+    def __init__(self, queue: Queue, identity: str = "") -> None:
+        self._queue = queue
+        self._link = queue.link
+        self._identity = identity or new_identity()
+        self._wanted = ""
+        self._workers: set[int] = set()
+        self._written: dict[int, WorkerState] = {}  # what is known to stand in Redis
+
+    # --- names
+
+    async def claim_name(self, wanted: str) -> str:
+        """Takes ``wanted`` as this node's name, or ``wanted-2``, ``-3`` … while live nodes hold those.
+
+        A name whose process on this machine is gone is taken over. Leases under the claimed name can only be
+        a dead predecessor's: they end at once. Raises ServiceDown, ServiceRefused.
+        """
+        mine, self._wanted = self._identity, wanted
+        number = 1
+        while not await self._take(name := wanted if number == 1 else f"{wanted}-{number}", mine):
+            number += 1
+        self._queue.node = name
+        await self._link.one(("HSET", NODES, name, mine))
+        await self._queue.forget_node(name)
+        return name
+
+    async def _take(self, name: str, mine: str) -> bool:
+        key = f"kgnb:node:{name}"
+        taken, owner = await self._link.trip([("SET", key, mine, "NX", "EX", NODE_TTL), ("GET", key)])
+        if taken:
+            return True
+        if owner == mine.encode():
+            return True  # an earlier try whose answer was lost
+        if owner is None or not _is_dead(owner):
+            return False
+        return bool(await self._link.one(("EVAL", _REPLACE, 1, key, owner, mine, NODE_TTL)))
+
+    async def forget_dead_neighbours(self) -> int:
+        """Ends the leases of nodes whose process on this machine is gone; returns how many leases."""
+        raw = pairs(await self._link.one(("HGETALL", NODES)))
+        names = [name for name in raw if name != self._queue.node]
+        owners = await self._link.trip([("GET", f"kgnb:node:{name}") for name in names]) if names else []
+        ended = 0
+        for name, owner in zip(names, owners, strict=True):
+            if owner is not None and not _is_dead(owner):
+                continue
+            if owner is not None or _is_dead(raw[name]):
+                ended += await self._queue.forget_node(name)
+            await self._link.trip(
+                [
+                    ("HDEL", NODES, name),
+                    ("EVAL", _REMOVE, 1, f"kgnb:node:{name}", owner or b""),
+                    ("DEL", f"kg:nodes:{name}"),
+                    ("DEL", ABOUT + name),
+                ]
+            )
+        return ended
+
+    # --- main's tab
+
+    async def heartbeat(
+        self,
+        *,
+        workers: Sequence[WorkerState],
+        started_at: datetime,
+        slots: int,
+        pid: int,
+        anew: bool = True,
+    ) -> None:
+        """Writes this node's hashes, in one round trip. Slots written before and absent now are removed.
+        Without ``anew`` those of slots that are as they were last written are left.
+
+        The first commands are those that name tasks and the last those that remove, so that an open task is
+        named by a hash at every moment.
+        """
+        written = {} if anew else self._written
+        going = [worker for worker in workers if written.get(worker.id) != worker]
+        ordered = sorted(going, key=lambda worker: worker.task_id is None)
+        commands = [command for worker in ordered for command in self._worker(worker, pid)]
+        names_at = len(commands)
+        commands += self._node(started_at, slots, pid)
+        commands.append(self._about(workers, slots))
+        present = {worker.id for worker in workers}
+        commands += [("DEL", f"kg:worker:{gone}") for gone in self._workers - present]
+        self._workers |= present  # should the trip fail midway, leave() knows of all
+        self._written = {}
+        kept = (await self._link.trip(commands))[names_at]
+        self._workers = present
+        if kept:
+            self._written = {worker.id: worker for worker in workers}
+        else:  # this process was frozen for so long that another one has taken its name
+            log.warning(say("node.renamed", name=self._queue.node))
+            await self.claim_name(self._wanted)
+
+    def _node(self, started_at: datetime, slots: int, pid: int) -> list[Command]:
+        name = self._queue.node
+        key = f"kg:nodes:{name}"
+        fields = {
+            "node_id": name,
+            "node_type": "worker",
+            "workers_per_provider": slots,
+            "pid": pid,
+            "started_at": started_at.isoformat(),
+            "last_heartbeat": datetime.now(started_at.tzinfo).isoformat(),
+        }
+        return [  # the first one's answer says whether the name is still ours
+            ("EVAL", _KEEP, 1, f"kgnb:node:{name}", self._identity, NODE_TTL),
+            ("HSET", key, *_hash(fields)),
+            ("EXPIRE", key, NODE_TTL),
+            ("HSET", NODES, name, self._identity),
+            *self._queue.watched(),
+        ]
+
+    def _about(self, workers: Sequence[WorkerState], slots: int) -> Command:
+        """What only kgnb tells: its version, and the slots of each provider."""
+        shown = Counter(worker.provider for worker in workers if not worker.kept)
+        # More may be in flight: chapters that are read ahead, or written while their slot has moved on.
+        shares = {provider: min(number, slots) for provider, number in shown.items()}
+        told = json.dumps({"version": __version__, "slots": shares}, ensure_ascii=False)
+        return ("SET", ABOUT + self._queue.node, told, "EX", NODE_TTL)
+
+    def _worker(self, worker: WorkerState, pid: int) -> list[Command]:
+        key = f"kg:worker:{worker.id}"
+        now = time.time()
+        fields: dict[str, object] = {
+            "provider": worker.provider,
+            "pid": pid,
+            "node_name": self._queue.node,
+            "last_heartbeat": now,
+        }
+        if worker.task_id is not None:
+            fields |= {"task_id": worker.task_id, "start_time": worker.since or now}
+        commands: list[Command] = [("HSET", key, *_hash(fields)), ("EXPIRE", key, WORKER_TTL)]
+        if worker.task_id is None:
+            commands.append(("HDEL", key, "task_id", "start_time"))
+        return commands
+
+    async def leave(self) -> None:
+        """Removes everything this node wrote about itself."""
+        name = self._queue.node
+        commands: list[Command] = [("DEL", f"kg:worker:{worker}") for worker in self._workers]
+        commands += [("DEL", f"kg:nodes:{name}"), ("DEL", ABOUT + name)]
+        commands.append(("HDEL", NODES, name))
+        commands.append(("EVAL", _REMOVE, 1, f"kgnb:node:{name}", self._identity))
+        await self._link.trip(commands)
+        self._workers = set()
+
+    async def publish(
+        self, channel: str, task_id: int, progress: Progress, status: TaskStatus = TaskStatus.RUNNING
+    ) -> None:
+        """Publishes a task's progress (wire contract: kg:progress)."""
+        payload = {
+            "type": "kg_task_progress",
+            "task_id": task_id,
+            "status": status.value,
+            "progress": progress.percent,
+            "completed_chapters": progress.completed,
+            "failed_chapters": progress.failed,
+            "total_chapters": progress.total,
+            "updated_at": beijing_now().isoformat(),
+        }
+        await self._link.one(("PUBLISH", channel, json.dumps(payload)))
+
+
+def new_identity() -> str:
+    """What tells one node from every other: its machine, its process, and the moment."""
+    process = identify(os.getpid())
+    start = process.start if process else ""
+    # `claimed` tells two nodes of one process apart (a notebook's second run).
+    parts = {"host": host_id(), "pid": os.getpid(), "start": start, "claimed": time.time_ns()}
+    return json.dumps(parts, sort_keys=True)
+
+
+async def nodes_here(queue: Queue) -> list[NodeSeen]:
+    """The nodes whose process lives on this machine, and in this container, by name."""
+    owners = pairs(await queue.link.one(("HGETALL", NODES)))
+    return [node for node in await queue.nodes() if _lives(owners.get(node.name, b""))]
+
+
+def _is_dead(identity: bytes) -> bool:
+    """Whether the identity is that of a process of this machine that is gone."""
+    return _lives(identity) is False
+
+
+def _lives(identity: bytes) -> bool | None:
+    """Whether the process of this identity lives; None where that can't be known from here."""
+    owner = as_json(identity)
+    if not isinstance(owner, dict) or owner.get("host") != host_id():
+        return None
+    pid, start = owner.get("pid"), owner.get("start")
+    if not (isinstance(pid, int) and isinstance(start, str)):
+        return None
+    return is_alive(ProcessId(pid, start))
+
+
+def _hash(fields: Mapping[str, object]) -> list[str]:
+    return [part for name, value in fields.items() for part in (name, _ENCODER.encode(value))]

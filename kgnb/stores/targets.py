@@ -1,0 +1,54 @@
+"""Where SQL and Bolt are: all that another process needs to open the same stores."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass, field
+
+from pydantic import SecretStr
+
+from kgnb.stores.graph.store import GraphStore
+from kgnb.stores.ledger.database import Sql
+
+
+@dataclass(frozen=True, slots=True)
+class SqlPlace:
+    """A database. ``tls``: None = without, "" = the system's certificates, else a CA file."""
+
+    url: SecretStr
+    pool_size: int
+    max_overflow: int
+    pool_timeout: float
+    recycle: int
+    pre_ping: bool
+    tls: str | None = None
+
+    def open(self) -> Sql:
+        """Connects at first use; ``prepare`` makes the tables."""
+        tls = {} if self.tls is None else {"ssl": ssl.create_default_context(cafile=self.tls or None)}
+        return Sql(
+            self.url,
+            pool_size=self.pool_size,
+            max_overflow=self.max_overflow,
+            pool_timeout=self.pool_timeout,
+            recycle=self.recycle,
+            pre_ping=self.pre_ping,
+            connect_args=tls,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class GraphPlace:
+    """A graph database; an empty ``database`` is the server's default. ``fresh``: an engine of our own, which
+    may just have been started. ``ca``: a file; TLS with the certificates in it."""
+
+    uri: str
+    user: str
+    password: SecretStr = field(repr=False)
+    database: str = ""
+    fresh: bool = False
+    ca: str = ""
+
+    def open(self) -> GraphStore:
+        """Connects at first use; ``prepare`` makes the schema."""
+        return GraphStore(self.uri, self.user, self.password, self.database, ca=self.ca)
