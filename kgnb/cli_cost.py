@@ -8,11 +8,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kgnb.board import Cell, money, short, table
 from kgnb.cli_parts import OK, command, json_option, row_id
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
+from kgnb.render.status_table import Cell, money, short, table
 
 if TYPE_CHECKING:
     from kgnb.core.model import Book
@@ -80,7 +80,7 @@ async def show_estimate(args: argparse.Namespace, settings: Settings, book: Book
     """Prints what the book will cost, after working a few of its chapters."""
     from kgnb.app import open_app
     from kgnb.estimating import estimate
-    from kgnb.progress import ProgressBar
+    from kgnb.render.progress_bar import ProgressBar
 
     with ProgressBar(quiet=args.json) as bar:
         async with open_app(settings) as app:

@@ -10,7 +10,7 @@ from kgnb.cli_parts import OK, chapter_number, command, json_option, row_id
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
-from kgnb.naming_words import changed_line, decision_line, named_line
+from kgnb.render.names_text import changed_line, decision_line, named_line
 
 if TYPE_CHECKING:
     from kgnb.graph.resolve.decisions import Changed

@@ -26,9 +26,9 @@ from kgnb.core.errors import KgnbError
 from kgnb.core.host import KAGGLE_INPUT, SHORTEST_SECRET, Place, environment_secrets
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
-from kgnb.farewell_page import page
 from kgnb.operating import dead
 from kgnb.overview import Overview
+from kgnb.render.session_report import page
 from kgnb.session import Session
 from kgnb.stores.embedded import restore
 

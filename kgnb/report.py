@@ -11,9 +11,9 @@ from kgnb.app import App
 from kgnb.core.errors import InputError
 from kgnb.core.messages import language
 from kgnb.core.model import Task
-from kgnb.exchange import write
 from kgnb.graph.resolve.decisions import Decision
 from kgnb.overview import Overview
+from kgnb.render.export import write
 from kgnb.stores.ledger.transfer import VERSION
 
 

@@ -12,8 +12,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kgnb import answers, building, shelf
-from kgnb.answers import Answer
+from kgnb import building, shelf
 from kgnb.app import App, open_app, start_engines
 from kgnb.building import BuildResult
 from kgnb.core.errors import InputError
@@ -23,7 +22,9 @@ from kgnb.core.model import Graph
 from kgnb.core.settings import Settings
 from kgnb.graph import relationship_history
 from kgnb.graph.query import KINDS, Entity, Explorer
-from kgnb.progress import ProgressBar
+from kgnb.render import query_results
+from kgnb.render.progress_bar import ProgressBar
+from kgnb.render.query_results import Answer
 from kgnb.report import export
 
 R = TypeVar("R")
@@ -92,26 +93,26 @@ class BookGraph:
         """Whoever and whatever has ``text`` in its name, an alias or its description, the best fit first."""
         explorer = self._explore()
         found = explorer.find(text)
-        return answers.found(text, found, () if found else explorer.like(text))
+        return query_results.found(text, found, () if found else explorer.like(text))
 
     def neighbours(self, name: str) -> Answer:
         """Who and what is next to somebody, the closest first."""
         explorer = self._explore()
         of = explorer.named(name)
-        return answers.neighbours(of, explorer.around(of.ref))
+        return query_results.neighbours(of, explorer.around(of.ref))
 
     def path(self, a: str, b: str) -> Answer:
         """How two are connected: the shortest way, of several the strongest. Empty when there is none."""
         explorer = self._explore()
         start, end = explorer.named(a), explorer.named(b)
-        return answers.path(start, end, explorer.path(start.ref, end.ref))
+        return query_results.path(start, end, explorer.path(start.ref, end.ref))
 
     def between(self, a: str, b: str) -> Answer:
         """What ties two, chapter by chapter: how it changed."""
         explorer = self._explore()
         one, other = explorer.named(a), explorer.named(b)
         turns = run(self._on(lambda app: self._turns(app, explorer, one, other)))
-        return answers.between(one, other, turns, list(explorer.chapters))
+        return query_results.between(one, other, turns, list(explorer.chapters))
 
     async def _turns(
         self, app: App, explorer: Explorer, a: Entity, b: Entity
@@ -125,14 +126,14 @@ class BookGraph:
         """The chapters in which somebody or something occurs, with events and company."""
         explorer = self._explore()
         of = explorer.named(name)
-        return answers.timeline(of, explorer.timeline(of.ref), list(explorer.chapters))
+        return query_results.timeline(of, explorer.timeline(of.ref), list(explorer.chapters))
 
     def top(self, n: int = 10, kind: str = "Character") -> Answer:
         """The ``n`` most important characters, or of another kind (Location, Organization, Thing, Event)."""
         if kind not in KINDS:
             raise InputError("explore.unknown_kind", kind=kind, known=", ".join(KINDS))
         explorer = self._explore()
-        return answers.top(kind, explorer.top(n, kind), list(explorer.chapters))
+        return query_results.top(kind, explorer.top(n, kind), list(explorer.chapters))
 
     def _explore(self) -> Explorer:
         """The graph made ready, read anew only when it was settled since."""
@@ -159,7 +160,7 @@ class BookGraph:
 
     def show(self) -> None:
         """Shows the picture in a notebook: a static image, and an interactive view that works offline."""
-        from kgnb.picture import display
+        from kgnb.render.picture.page import display
 
         display(self.graph(), title=self.title)
 

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from kgnb import exchange
 from kgnb.cli import main
 from kgnb.core.errors import InputError
 from kgnb.core.model import Character, Extraction, Flag, Graph, GraphEdge, GraphNode, NameEntry, Provider
+from kgnb.render import export
 
 HOSTILE = '=cmd|"/c calc"!A1</data><script>alert(1)</script>&\x00\x0b\ud800\u2028]]>\'"'
 
@@ -67,7 +67,7 @@ def test_json_shape(tmp_path: Path) -> None:
         **RECORD,
         "extractions": [{"row": Extraction(characters=[Character(name="关羽")]), "flags": {Flag.SPLIT}}],
     }
-    path = exchange.write(graph("刘备", "关羽"), record, tmp_path / "g.json", "json")
+    path = export.write(graph("刘备", "关羽"), record, tmp_path / "g.json", "json")
     read = json.loads(path.read_text(encoding="utf-8"))
     assert set(read) == {"nodes", "edges", "record"}
     assert [n["id"] for n in read["nodes"]] == sorted(n["id"] for n in read["nodes"])
@@ -94,29 +94,29 @@ def test_json_shape(tmp_path: Path) -> None:
 
 def test_json_takes_rows_as_they_come() -> None:
     out = io.StringIO()
-    exchange.to_json(graph("甲", "乙"), RECORD, out)
+    export.to_json(graph("甲", "乙"), RECORD, out)
     assert json.loads(out.getvalue())["record"]["extractions"][0]["flags"] == ["repaired", "split"]
 
 
 def test_an_empty_graph_is_valid_in_every_format(tmp_path: Path) -> None:
-    for kind in exchange.FORMATS:
-        exchange.write(Graph(), {}, tmp_path / f"g.{kind}", kind)
+    for kind in export.FORMATS:
+        export.write(Graph(), {}, tmp_path / f"g.{kind}", kind)
     assert json.loads((tmp_path / "g.json").read_text()) == {"nodes": [], "edges": [], "record": {}}
     assert ElementTree.parse(tmp_path / "g.graphml").getroot().tag.endswith("graphml")
 
 
-@pytest.mark.parametrize("kind", exchange.FORMATS)
+@pytest.mark.parametrize("kind", export.FORMATS)
 def test_the_same_graph_gives_the_same_bytes(tmp_path: Path, kind: str) -> None:
     one, other = graph("刘备", "关羽", "张飞"), graph("刘备", "关羽", "张飞")
     other.nodes = dict(reversed(other.nodes.items()))
     other.edges = dict(reversed(other.edges.items()))
-    first = exchange.write(one, {}, tmp_path / "a", kind).read_bytes()
-    assert exchange.write(other, {}, tmp_path / "b", kind).read_bytes() == first
+    first = export.write(one, {}, tmp_path / "a", kind).read_bytes()
+    assert export.write(other, {}, tmp_path / "b", kind).read_bytes() == first
 
 
 def test_no_secret_leaves() -> None:
     out = io.StringIO()
-    exchange.to_json(Graph(), {"tasks": [Provider("x", api_key=SecretStr("sk-1234"))]}, out)
+    export.to_json(Graph(), {"tasks": [Provider("x", api_key=SecretStr("sk-1234"))]}, out)
     assert "sk-1234" not in out.getvalue()
 
 
@@ -130,7 +130,7 @@ def sheets(path: Path) -> dict[str, list[list[str]]]:
 
 
 def test_csv(tmp_path: Path) -> None:
-    found = sheets(exchange.write(graph("刘备", "关羽"), {}, tmp_path / "g.zip", "csv"))
+    found = sheets(export.write(graph("刘备", "关羽"), {}, tmp_path / "g.zip", "csv"))
     labels = ("Chapter", "Character", "Event", "Novel", "Organization")
     assert list(found) == [*(f"nodes_{label}.csv" for label in labels), "edges.csv"]
     head, *rows = found["nodes_Character.csv"]
@@ -149,7 +149,7 @@ def test_csv(tmp_path: Path) -> None:
 
 
 def test_csv_says_how_it_is_imported(tmp_path: Path) -> None:
-    path = exchange.write(graph("刘备", "关羽"), {}, tmp_path / "g.zip", "csv")
+    path = export.write(graph("刘备", "关羽"), {}, tmp_path / "g.zip", "csv")
     with zipfile.ZipFile(path) as archive:
         command = archive.read("import.txt").decode()
     tables = [n for n in archive.namelist() if n.startswith("nodes_")]
@@ -162,7 +162,7 @@ def test_no_cell_is_a_formula(tmp_path: Path, start: str) -> None:
     name = f'{start}HYPERLINK("http://x";"x")'
     made = graph(name, "乙")
     made.nodes["Character", "乙"].properties["aliases"] = [name]
-    for rows in sheets(exchange.write(made, {}, tmp_path / "g.zip", "csv")).values():
+    for rows in sheets(export.write(made, {}, tmp_path / "g.zip", "csv")).values():
         cells = [cell for row in rows for cell in row]
         assert not [c for c in cells if c.strip(" ")[:1] in tuple("=+-@\t\r\n＝＋－＠")]
         assert any(c.startswith("'") for c in cells) or "Character" not in cells
@@ -170,9 +170,9 @@ def test_no_cell_is_a_formula(tmp_path: Path, start: str) -> None:
 
 def test_hostile_names_survive_csv_and_json(tmp_path: Path) -> None:
     made = graph(HOSTILE, '乙,"丙"\n丁')
-    read = json.loads(exchange.write(made, {}, tmp_path / "g.json", "json").read_text("utf-8"))
+    read = json.loads(export.write(made, {}, tmp_path / "g.json", "json").read_text("utf-8"))
     assert HOSTILE.replace("\ud800", "?") in [n["name"] for n in read["nodes"]]
-    rows = sheets(exchange.write(made, {}, tmp_path / "g.zip", "csv"))["nodes_Character.csv"]
+    rows = sheets(export.write(made, {}, tmp_path / "g.zip", "csv"))["nodes_Character.csv"]
     assert all(len(row) == len(rows[0]) for row in rows)
     assert '乙,"丙"\n丁' in [row[2] for row in rows]
 
@@ -180,7 +180,7 @@ def test_hostile_names_survive_csv_and_json(tmp_path: Path) -> None:
 def test_graphml_is_valid_and_typed(tmp_path: Path) -> None:
     networkx = pytest.importorskip("networkx")
     made = graph("刘备", HOSTILE)
-    path = exchange.write(made, {}, tmp_path / "g.graphml", "graphml")
+    path = export.write(made, {}, tmp_path / "g.graphml", "graphml")
     read = networkx.read_graphml(path)
     assert (read.number_of_nodes(), read.number_of_edges()) == (len(made.nodes), len(made.edges))
     liu = read.nodes["Character:刘备"]
@@ -199,7 +199,7 @@ def test_graphml_names_of_properties_are_data(tmp_path: Path) -> None:
     made = graph("甲", "乙")
     made.nodes["Character", "甲"].properties['x" for="edge"><evil/>'] = "v"
     made.nodes["Character", "甲"].properties["label"] = "own"
-    root = ElementTree.parse(exchange.write(made, {}, tmp_path / "g.graphml", "graphml")).getroot()
+    root = ElementTree.parse(export.write(made, {}, tmp_path / "g.graphml", "graphml")).getroot()
     names = [k.get("attr.name") for k in root if k.tag.endswith("key") and k.get("for") == "node"]
     assert 'x" for="edge"><evil/>' in names
     assert len(names) == len(set(names))
@@ -215,32 +215,32 @@ def test_what_was_there_stays_when_writing_fails(tmp_path: Path) -> None:
         raise RuntimeError("the database went away")
 
     with pytest.raises(RuntimeError):
-        exchange.write(graph("甲", "乙"), {"tasks": rows()}, path, "json")
+        export.write(graph("甲", "乙"), {"tasks": rows()}, path, "json")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["g.json"]
 
 
 def test_folders_are_made_and_bad_places_named(tmp_path: Path) -> None:
-    assert exchange.write(Graph(), {}, tmp_path / "new" / "g.json", "json").is_file()
+    assert export.write(Graph(), {}, tmp_path / "new" / "g.json", "json").is_file()
     (tmp_path / "file").write_text("x")
     for place in (tmp_path, tmp_path / "file" / "g.json", Path("/proc/none/g.json")):
         with pytest.raises(InputError) as caught:
-            exchange.write(Graph(), {}, place, "json")
+            export.write(Graph(), {}, place, "json")
         assert caught.value.key == "exchange.unwritable"
         assert "\n" not in str(caught.value)
     with pytest.raises(InputError) as caught:
-        exchange.write(Graph(), {}, tmp_path / "g.gexf", "gexf")
+        export.write(Graph(), {}, tmp_path / "g.gexf", "gexf")
     assert "json, csv, graphml, cypher, html" in str(caught.value)
 
 
 def test_files_follow_the_umask(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.write_text("x")
-    written = exchange.write(Graph(), {}, tmp_path / "g.json", "json")
+    written = export.write(Graph(), {}, tmp_path / "g.json", "json")
     assert written.stat().st_mode == plain.stat().st_mode
 
 
 def test_the_command_offers_every_format(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["export", "--help"])
-    assert "{" + ",".join(exchange.FORMATS) + "}" in "".join(capsys.readouterr().out.split())
+    assert "{" + ",".join(export.FORMATS) + "}" in "".join(capsys.readouterr().out.split())

@@ -17,8 +17,8 @@ import neo4j
 import pytest
 from conftest import Bolt, outside
 
-from kgnb import exchange
 from kgnb.core.model import Graph, GraphEdge, GraphNode
+from kgnb.render import export
 
 EVIL = [
     "'; MATCH (n) DETACH DELETE n; //",
@@ -80,7 +80,7 @@ def database() -> Iterator[Database]:
 
 def test_a_cypher_script_makes_the_same_graph_once(database: Database, tmp_path: Path) -> None:
     made = novel()
-    script = exchange.write(made, {}, tmp_path / "g.cypher", "cypher").read_text("utf-8")
+    script = export.write(made, {}, tmp_path / "g.cypher", "cypher").read_text("utf-8")
     statements = [s for s in script.split(";\n") if s]
     for statement in statements + statements:
         database.driver.execute_query(statement)
@@ -113,7 +113,7 @@ def _admin() -> list[str]:
 def test_the_bulk_import_takes_the_tables(tmp_path: Path) -> None:
     outside("KGNB_TEST_NEO4J_URI")
     made = novel()
-    with zipfile.ZipFile(exchange.write(made, {}, tmp_path / "g.zip", "csv")) as archive:
+    with zipfile.ZipFile(export.write(made, {}, tmp_path / "g.zip", "csv")) as archive:
         archive.extractall(tmp_path / "tables")
     command = (tmp_path / "tables" / "import.txt").read_text().replace("\\\n", " ")
     arguments = command.replace("'", "").split()

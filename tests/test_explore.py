@@ -29,14 +29,15 @@ from pydantic import SecretStr
 from run_help import STORY
 
 import kgnb
-from kgnb import answers, chart, shelf
-from kgnb.answers import Answer
+from kgnb import shelf
 from kgnb.core.errors import InputError
 from kgnb.core.model import Extraction, ExtractionRow, Graph, GraphEdge, GraphNode, NodeKey, Relation
 from kgnb.extract.strength import together
 from kgnb.graph import relationship_history
 from kgnb.graph.project.settle import SettleRow
 from kgnb.graph.query import Explorer
+from kgnb.render import charts, query_results
+from kgnb.render.query_results import Answer
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.finished import finished
@@ -335,7 +336,7 @@ class TestPair:
         numbers = relationship_history.tied_in(explorer, a, b)
         assert numbers == {11: 1, 12: 2, 13: 3, 15: 5}
         turns = relationship_history.turns(explorer, a, b, relationship_history.relations(rows, numbers))
-        answer = answers.between(a, b, turns, list(explorer.chapters))
+        answer = query_results.between(a, b, turns, list(explorer.chapters))
         told = [(r["chapter"], r["relations"], r["strength"], r["evidence"], r["events"]) for r in answer]
         assert told == [
             (1, ["同窗"], 2, "同在一处读书", []),
@@ -351,7 +352,9 @@ class TestPair:
         node(graph, "Character", "丁")
         explorer = Explorer(graph)
         one, other = explorer.named("甲"), explorer.named("丁")
-        assert answers.between(one, other, relationship_history.turns(explorer, one, other, {}), [1]) == []
+        assert (
+            query_results.between(one, other, relationship_history.turns(explorer, one, other, {}), [1]) == []
+        )
 
 
 class TestNames:
@@ -387,12 +390,12 @@ class TestNames:
         explorer = Explorer(graph)
         one, other = explorer.entities[a], explorer.entities[b]
         every = [
-            answers.found(EVIL, explorer.find("script"), [EVIL]),
-            answers.neighbours(one, explorer.around(a)),
-            answers.path(one, other, explorer.path(a, b)),
-            answers.timeline(one, explorer.timeline(a), [1]),
-            answers.top("Character", explorer.top(9), [1]),
-            answers.between(one, other, relationship_history.turns(explorer, one, other, {}), [1]),
+            query_results.found(EVIL, explorer.find("script"), [EVIL]),
+            query_results.neighbours(one, explorer.around(a)),
+            query_results.path(one, other, explorer.path(a, b)),
+            query_results.timeline(one, explorer.timeline(a), [1]),
+            query_results.top("Character", explorer.top(9), [1]),
+            query_results.between(one, other, relationship_history.turns(explorer, one, other, {}), [1]),
         ]
         for answer in every:
             page = well_formed(answer)
@@ -407,22 +410,22 @@ class TestNames:
 class TestCharts:
     def test_a_long_book_is_drawn_in_columns(self) -> None:
         chapters = list(range(1, 2_001))
-        rows = [chart.Lane("甲", dict.fromkeys(chapters, 1)), chart.Lane("乙", {2_000: 3, 9_999: 1})]
-        drawn = chart.lanes(chapters, rows, "t", "章")
+        rows = [charts.Lane("甲", dict.fromkeys(chapters, 1)), charts.Lane("乙", {2_000: 3, 9_999: 1})]
+        drawn = charts.lanes(chapters, rows, "t", "章")
         first, second = (path.split('"')[0] for path in drawn.split('<path d="M')[1:] if "v-" in path)
-        assert first.count("z") == chart.MOST_BINS
+        assert first.count("z") == charts.MOST_BINS
         assert second.count("z") == 1  # a chapter that the book doesn't have is not drawn
         assert len(drawn) < 20_000
 
     def test_compared_lanes_share_a_scale(self) -> None:
         def height(amount: int) -> float:
-            drawn = chart.lanes([1, 2], [chart.Lane("x", {1: amount}, most=10)], "t", "")
+            drawn = charts.lanes([1, 2], [charts.Lane("x", {1: amount}, most=10)], "t", "")
             return float(drawn.split("v-")[1].split("h")[0])
 
         assert height(1) < height(4) < height(10) == height(99)
 
     def test_there_is_nothing_to_draw(self) -> None:
-        assert chart.lanes([], [chart.Lane("x", {1: 1})], "t", "") == ""
-        assert chart.star("x", [], "t") == ""
+        assert charts.lanes([], [charts.Lane("x", {1: 1})], "t", "") == ""
+        assert charts.star("x", [], "t") == ""
         assert Answer("空", []).picture == ""
         well_formed(Answer("空", [], note="没有"))

@@ -22,14 +22,14 @@ from hypothesis import strategies as st
 from ledger_kit import opened
 from pydantic import SecretStr
 
-from kgnb import exchange
 from kgnb.core.errors import InputError, SettingsError
 from kgnb.core.model import Graph, GraphEdge, GraphNode
 from kgnb.core.safe_text import LONGEST, one_line
 from kgnb.core.settings import Settings, amounts, prices
-from kgnb.exchange.cypher_file import literal
 from kgnb.exchange.reading import read_record
-from kgnb.figure import printable
+from kgnb.render import export
+from kgnb.render.export.cypher_format import literal
+from kgnb.render.picture.scene import printable
 from kgnb.stores.ledger.transfer import Saved
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import Ask, DeadItem, split, task_of
@@ -199,7 +199,7 @@ def plain(value: Any) -> Any:
 @given(graphs())
 def test_json_reads_back(graph: Graph) -> None:
     text = io.StringIO()
-    exchange.to_json(graph, {}, text)
+    export.to_json(graph, {}, text)
     read = json.loads(text.getvalue())
     assert {n["id"]: n["properties"] for n in read["nodes"]} == {
         f"{n.label}:{n.key}": plain(n.properties) for n in graph.nodes.values()
@@ -211,7 +211,7 @@ def test_json_reads_back(graph: Graph) -> None:
 @given(graphs())
 def test_tables_are_rectangles_without_formulas(graph: Graph) -> None:
     out = io.BytesIO()
-    exchange.to_csv(graph, out)
+    export.to_csv(graph, out)
     rows = 0
     with zipfile.ZipFile(out) as archive:
         for name in archive.namelist():
@@ -235,7 +235,7 @@ def test_tables_are_rectangles_without_formulas(graph: Graph) -> None:
 @given(graphs())
 def test_graphml_is_xml(graph: Graph) -> None:
     text = io.StringIO()
-    exchange.to_graphml(graph, text)
+    export.to_graphml(graph, text)
     root = ElementTree.fromstring(text.getvalue().encode("utf-8", "replace"))
     kinds = [element.tag.rpartition("}")[2] for element in root.iter()]
     assert (kinds.count("node"), kinds.count("edge")) == (len(graph.nodes), len(graph.edges))
@@ -269,7 +269,7 @@ def test_a_number_in_a_script_reads_back(value: Any) -> None:
 @given(graphs())
 def test_a_script_has_only_statements_of_ours(graph: Graph) -> None:
     text = io.StringIO()
-    exchange.to_cypher(graph, text)
+    export.to_cypher(graph, text)
     bare = re.sub(r"'(?:[^'\\]|\\.)*'", "''", text.getvalue())
     for statement in filter(str.strip, bare.split(";\n")):
         assert re.match(r"\n?(?:CREATE CONSTRAINT kgnb_\w+ IF NOT EXISTS|UNWIND \[\n)", statement), statement

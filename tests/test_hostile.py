@@ -23,13 +23,13 @@ from conftest import outside
 from pydantic import SecretStr
 from run_help import Place, llm
 
-from kgnb import picture
 from kgnb.core.errors import ReplyUnparsable, RequestRejected
 from kgnb.core.model import Graph, GraphEdge, GraphNode, Novel, Provider, TaskConfig
 from kgnb.deciding import Names
 from kgnb.extract import evidence, prompt, reply
 from kgnb.llm.client import Client
 from kgnb.llm.fake.server import DryRun
+from kgnb.render.picture import page as picture_page
 from kgnb.stores.graph.cypher import KEYS
 from kgnb.widgets.graph import draw
 
@@ -225,14 +225,16 @@ def harmless(page: str) -> bool:
 
 def test_the_page_runs_nothing_of_theirs(place: Place, graph: Graph) -> None:
     page = export(place, "html").read_text("utf-8")
-    plain = picture.html(Graph({ref: n for ref, n in graph.nodes.items() if n.label == "Novel"}), title="书")
+    plain = picture_page.html(
+        Graph({ref: n for ref, n in graph.nodes.items() if n.label == "Novel"}), title="书"
+    )
     assert harmless(page)
     assert sum(tag == "script" for tag, _ in tags(page)) == sum(tag == "script" for tag, _ in tags(plain))
     assert "<script>alert" not in page
 
 
 def test_the_still_picture_is_valid_and_inert(graph: Graph) -> None:
-    root = ElementTree.fromstring(picture.svg(graph, title="</title><script>alert(1)</script>"))
+    root = ElementTree.fromstring(picture_page.svg(graph, title="</title><script>alert(1)</script>"))
     drawn = "".join(root.itertext())
     assert "DETACH DELETE" in drawn
     assert not [e.tag for e in root.iter() if e.tag.rpartition("}")[2] in ("script", "img", "foreignObject")]

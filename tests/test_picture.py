@@ -19,9 +19,10 @@ from typing import Any
 
 import pytest
 
-from kgnb import cast, figure, layout, picture
 from kgnb.core.messages import known
 from kgnb.core.model import CHARACTER_RELATIONS, Graph, GraphEdge, GraphNode
+from kgnb.render.picture import layout, scene, selection
+from kgnb.render.picture import page as picture_page
 
 EVIL = (
     "</script><script>window.pwned=1</script>",
@@ -105,7 +106,7 @@ def data_of(page: str) -> dict[str, Any]:
 
 
 def test_the_heroes_are_shown_and_tied() -> None:
-    chosen = cast.choose(sanguo(), 30)
+    chosen = selection.choose(sanguo(), 30)
     names = [p.name for p in chosen.people]
     assert names[0] == "刘备"
     assert set(names[:4]) == {"刘备", "关羽", "张飞", "曹操"}
@@ -116,15 +117,15 @@ def test_the_heroes_are_shown_and_tied() -> None:
 
 
 def test_a_pair_is_one_tie_with_its_strongest_relation_first() -> None:
-    chosen = cast.choose(sanguo(), 10)
+    chosen = selection.choose(sanguo(), 10)
     names = [p.name for p in chosen.people]
     tie = next(t for t in chosen.ties if {names[t.a], names[t.b]} == {"关羽", "曹操"})
     assert [e.type for e in tie.edges] == ["KNOWS", "HATES"]
-    assert tie.weight == pytest.approx(sum(cast.edge_weight(e) for e in tie.edges))
+    assert tie.weight == pytest.approx(sum(selection.edge_weight(e) for e in tie.edges))
 
 
 def test_few_ties_each_but_nobody_is_cut_off() -> None:
-    chosen = cast.choose(crowd(80), 80)
+    chosen = selection.choose(crowd(80), 80)
     drawn = [t for t in chosen.ties if t.drawn]
     assert len(drawn) < 80 * 4
     linked = {i for t in drawn for i in (t.a, t.b)}
@@ -132,12 +133,12 @@ def test_few_ties_each_but_nobody_is_cut_off() -> None:
 
 
 def test_every_relation_type_has_a_group_and_a_word() -> None:
-    grouped = [kind for kinds in cast.GROUPS.values() for kind in kinds]
+    grouped = [kind for kinds in selection.GROUPS.values() for kind in kinds]
     assert sorted(grouped) == sorted(CHARACTER_RELATIONS)
-    assert set(figure.EDGE_COLOURS) == set(cast.GROUPS)
+    assert set(scene.EDGE_COLOURS) == set(selection.GROUPS)
     assert all(known(f"relation.{kind}") for kind in CHARACTER_RELATIONS)
-    assert all(known(f"picture.{group}") for group in cast.GROUPS)
-    assert cast.group_of("MADE_UP") == "other"
+    assert all(known(f"picture.{group}") for group in selection.GROUPS)
+    assert selection.group_of("MADE_UP") == "other"
 
 
 def test_strange_numbers_do_no_harm() -> None:
@@ -145,23 +146,23 @@ def test_strange_numbers_do_no_harm() -> None:
     add(graph, "甲", "FRIEND", "乙", strength=float("nan"), count=-3)
     add(graph, "甲", "ENEMY", "丙", strength="9", count=float("inf"))
     graph.nodes["Character", "甲"].properties["protagonist_score"] = float("nan")
-    assert len(data_of(picture.html(graph, title="x"))["people"]) == 3
+    assert len(data_of(picture_page.html(graph, title="x"))["people"]) == 3
 
 
 # --- where it stands ----------------------------------------------------------------------------------------
 
 
-def boxes_of(shown: figure.Figure) -> list[tuple[float, float, float, float]]:
+def boxes_of(shown: scene.Figure) -> list[tuple[float, float, float, float]]:
     made = []
     for s in shown.spots:
-        half = max(s.radius, figure.text_width(s.label) * s.font / 2)
+        half = max(s.radius, scene.text_width(s.label) * s.font / 2)
         made.append((s.x - half, s.y - s.radius, s.x + half, s.y + s.radius + s.font * 1.3))
     return made
 
 
 @pytest.mark.parametrize("size", [1, 2, 12, 80, 300])
 def test_no_name_covers_another(size: int) -> None:
-    shown = figure.draw(crowd(size), size)
+    shown = scene.draw(crowd(size), size)
     for a, b in itertools.combinations(boxes_of(shown), 2):
         assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
 
@@ -169,11 +170,11 @@ def test_no_name_covers_another(size: int) -> None:
 def test_the_layout_is_deterministic_and_quick() -> None:
     graph = crowd(300)
     began = time.process_time()
-    first = figure.draw(graph, 300)
+    first = scene.draw(graph, 300)
     assert time.process_time() - began < 8  # 1.3 s here
     graph.nodes = dict(reversed(graph.nodes.items()))
     graph.edges = dict(reversed(graph.edges.items()))
-    second = figure.draw(graph, 300)
+    second = scene.draw(graph, 300)
     assert [(s.label, s.x, s.y) for s in first.spots] == [(s.label, s.x, s.y) for s in second.spots]
 
 
@@ -195,30 +196,30 @@ def test_people_without_ties_stand_in_rows_below() -> None:
     graph = crowd(30)
     for n in range(25):
         graph.nodes["Character", f"路人{n}"] = GraphNode("Character", f"路人{n}", {"name": f"路人{n}"})
-    shown = figure.draw(graph, 60)
+    shown = scene.draw(graph, 60)
     alone = [s for s in shown.spots if s.label.startswith("路人")]
     tied = [s for s in shown.spots if not s.label.startswith("路人")]
     assert len(alone) == 25
     assert min(s.y for s in alone) > max(s.y for s in tied)
     assert len({s.y for s in alone}) < 8
-    assert {s.fill for s in alone} == {figure.NODE_COLOURS[-1]}
+    assert {s.fill for s in alone} == {scene.NODE_COLOURS[-1]}
     for a, b in itertools.combinations(boxes_of(shown), 2):
         assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
 
 
 def test_nobody() -> None:
     assert layout.place([], []) == []
-    assert data_of(picture.html(Graph(), title="空"))["people"] == []
-    ElementTree.fromstring(picture.svg(Graph(), title="空"))
+    assert data_of(picture_page.html(Graph(), title="空"))["people"] == []
+    ElementTree.fromstring(picture_page.svg(Graph(), title="空"))
 
 
 # --- the page -----------------------------------------------------------------------------------------------
 
 
 def test_the_page_says_what_is_known() -> None:
-    data = data_of(picture.html(sanguo(), title="三国演义"))
+    data = data_of(picture_page.html(sanguo(), title="三国演义"))
     people = {p["name"]: p for p in data["people"]}
-    assert len(people) == picture.PAGE_PEOPLE
+    assert len(people) == picture_page.PAGE_PEOPLE
     liu = people["刘备"]
     assert (liu["aliases"], liu["description"], liu["traits"]) == (["玄德"], "汉室宗亲", ["仁"])
     assert liu["organizations"] == ["蜀（君主）"]
@@ -230,7 +231,7 @@ def test_the_page_says_what_is_known() -> None:
 
 
 def test_the_page_speaks_two_languages() -> None:
-    zh, en = (picture.html(sanguo(), title="x", lang=lang) for lang in ("zh", "en"))
+    zh, en = (picture_page.html(sanguo(), title="x", lang=lang) for lang in ("zh", "en"))
     assert 'lang="zh-CN"' in zh
     assert "搜索人物" in zh
     assert 'lang="en"' in en
@@ -241,19 +242,19 @@ def test_the_page_speaks_two_languages() -> None:
 
 @pytest.mark.parametrize("title", EVIL)
 def test_hostile_text_stays_data(title: str) -> None:
-    page = picture.html(hostile(), title=title)
+    page = picture_page.html(hostile(), title=title)
     assert page.lower().count("<script") == page.lower().count("</script>") == 3
     assert "<img" not in page
-    assert {p["name"] for p in data_of(page)["people"]} == {figure.printable(e) for e in EVIL}
+    assert {p["name"] for p in data_of(page)["people"]} == {scene.printable(e) for e in EVIL}
     heading = re.search(r"<h1>(.*?)</h1>", page, re.S)
     assert heading is not None
-    assert htmllib.unescape(heading[1]) == figure.printable(title)
+    assert htmllib.unescape(heading[1]) == scene.printable(title)
     assert "\u2028" not in page.replace(heading[0], "").replace(page[: page.index("</title>")], "")
     page.encode("utf-8")
 
 
 def test_only_the_two_scripts_may_run_and_nothing_may_be_fetched() -> None:
-    page = picture.html(hostile(), title="x")
+    page = picture_page.html(hostile(), title="x")
     policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)
     assert policy is not None
     assert policy[1].startswith("default-src 'none'")
@@ -266,18 +267,18 @@ def test_only_the_two_scripts_may_run_and_nothing_may_be_fetched() -> None:
 
 
 def test_the_page_is_light() -> None:
-    assert len(picture.html(crowd(300), title="x", limit=300).encode()) < 1_000_000
-    assert len(picture.html(sanguo(), title="x").encode()) < 600_000
+    assert len(picture_page.html(crowd(300), title="x", limit=300).encode()) < 1_000_000
+    assert len(picture_page.html(sanguo(), title="x").encode()) < 600_000
 
 
 # --- still images -------------------------------------------------------------------------------------------
 
 
 def test_svg_is_valid_and_holds_the_names() -> None:
-    root = ElementTree.fromstring(picture.svg(sanguo(), title="三国演义"))
+    root = ElementTree.fromstring(picture_page.svg(sanguo(), title="三国演义"))
     texts = [e.text for e in root.iter() if e.tag.endswith("text")]
     assert {"三国演义", "刘备", "关羽", "张飞", "曹操", "亲属", "敌对"} <= set(texts)
-    assert sum(e.tag.endswith("circle") for e in root.iter()) == picture.STILL_PEOPLE
+    assert sum(e.tag.endswith("circle") for e in root.iter()) == picture_page.STILL_PEOPLE
     left, top, width, height = map(float, str(root.get("viewBox")).split())
     for circle in (e for e in root.iter() if e.tag.endswith("circle")):
         x, y, r = (float(circle.get(k, "")) for k in ("cx", "cy", "r"))
@@ -287,7 +288,7 @@ def test_svg_is_valid_and_holds_the_names() -> None:
 
 @pytest.mark.parametrize("title", EVIL)
 def test_svg_with_hostile_names(title: str) -> None:
-    root = ElementTree.fromstring(picture.svg(hostile(), title=title).encode("utf-8"))
+    root = ElementTree.fromstring(picture_page.svg(hostile(), title=title).encode("utf-8"))
     tags = {e.tag.rpartition("}")[2] for e in root.iter()}
     assert tags == {"svg", "title", "rect", "text", "line", "circle", "path"}
     assert not [k for e in root.iter() for k in e.keys() if k.startswith("on") or "href" in k]  # noqa: SIM118
@@ -297,8 +298,8 @@ def test_png_or_a_reason(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCapt
     import kgnb.still
 
     monkeypatch.setattr(kgnb.still, "_FONT_FILES", ())
-    with caplog.at_level("INFO", logger="kgnb.still"):
-        assert picture.png(sanguo(), title="三国演义") is None
+    with caplog.at_level("INFO", logger="kgnb.render.picture.static"):
+        assert picture_page.png(sanguo(), title="三国演义") is None
     assert "pip install pillow" in caplog.text
 
 
@@ -306,7 +307,7 @@ def test_png() -> None:
     image = pytest.importorskip("PIL.Image")
     import io
 
-    drawn = picture.png(sanguo(), title="三国演义")
+    drawn = picture_page.png(sanguo(), title="三国演义")
     if drawn is None:
         pytest.skip("no font with Chinese characters here")
     with image.open(io.BytesIO(drawn)) as opened:
@@ -319,7 +320,7 @@ def test_display_sends_a_still_image_and_a_sandboxed_frame(monkeypatch: pytest.M
     notebook = pytest.importorskip("IPython.display")
     sent: list[Any] = []
     monkeypatch.setattr(notebook, "display", lambda thing, **_: sent.append(thing))
-    picture.display(hostile(), title=EVIL[0])
+    picture_page.display(hostile(), title=EVIL[0])
     assert ElementTree.fromstring(sent[0]["image/svg+xml"]).tag.endswith("svg")
     frame = sent[1].data
     assert frame.startswith('<div><iframe sandbox="allow-scripts"')
@@ -362,11 +363,11 @@ def watched(browser: Any, path: Path) -> tuple[Any, list[str], list[str]]:
 
 def test_the_page_works_in_a_browser(browser: Any, tmp_path: Path) -> None:
     path = tmp_path / "g.html"
-    path.write_text(picture.html(sanguo(), title="三国演义"), encoding="utf-8")
+    path.write_text(picture_page.html(sanguo(), title="三国演义"), encoding="utf-8")
     page, said, asked = watched(browser, path)
     page.wait_for_selector("body[data-ready]")
     people, ties = map(int, page.evaluate("document.body.dataset.ready").split("/"))
-    assert people == picture.PAGE_PEOPLE
+    assert people == picture_page.PAGE_PEOPLE
     assert ties >= people - 1
     painted = page.evaluate(
         "[...document.querySelectorAll('canvas')].some(c => c.getContext('2d')"
@@ -389,8 +390,10 @@ def test_the_page_works_in_a_browser(browser: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize("framed", [False, True], ids=["file", "srcdoc"])
 def test_hostile_names_are_inert_in_a_browser(browser: Any, tmp_path: Path, framed: bool) -> None:
     path = tmp_path / "g.html"
-    shown = picture.html(hostile(), title=EVIL[0])
-    path.write_text(f"<!doctype html><body>{picture.iframe(shown)}" if framed else shown, encoding="utf-8")
+    shown = picture_page.html(hostile(), title=EVIL[0])
+    path.write_text(
+        f"<!doctype html><body>{picture_page.iframe(shown)}" if framed else shown, encoding="utf-8"
+    )
     page, said, asked = watched(browser, path)
     inside = page.frame_locator("iframe") if framed else page
     inside.locator("body[data-ready]").wait_for()

@@ -27,13 +27,14 @@ from pydantic import SecretStr
 from queue_kit import NEW
 from run_help import KEY, Place, Running, environment, llm, novel
 
-from kgnb import __version__, board
+from kgnb import __version__
 from kgnb.cli_status import fitted
 from kgnb.core.messages import known, say, use_language
 from kgnb.core.model import ChapterStatus, Usage, beijing_now
 from kgnb.core.process_id import send_signal
 from kgnb.llm.budget import Budget
 from kgnb.overview import cost
+from kgnb.render import status_table
 from kgnb.stores.embedded import open_embedded
 from kgnb.stores.ledger.task_stats import figures
 from kgnb.stores.queue.presence import Presence, WorkerState
@@ -204,7 +205,7 @@ class TestWatch:
         first = terminal.rest().split("\x1b[J")[0].split("\x1b[2J\x1b[H")[1]
         lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rstrip("\r") for line in first.split("\n")][:-1]
         assert len(lines) == 11
-        assert all(board.columns(line) <= 50 for line in lines)
+        assert all(status_table.columns(line) <= 50 for line in lines)
         assert "还有" in lines[-1]
 
     def test_json_lines_survive_the_loss_of_the_engines(self, place: Place) -> None:
@@ -476,11 +477,11 @@ class TestBoard:
         "name", ["三国演义", "é́x", "ｆｕｌｌ", "a" * 100, "长" * 60, "말", "a\nb\x1b[31mc\u202ed"]
     )
     def test_columns_stand_below_each_other(self, english: None, name: str) -> None:
-        lines = board.render(found_with(task={"name": name}, node={"name": name}))
+        lines = status_table.render(found_with(task={"name": name}, node={"name": name}))
         for head, word in (("book", "running"), ("slots", "openai 1/2")):
             rows = [line for line in lines if word in line]
             assert len(rows) == 2
-            assert len({board.columns(row[: row.index(word)]) for row in rows}) == 1, head
+            assert len({status_table.columns(row[: row.index(word)]) for row in rows}) == 1, head
         assert all(line.isprintable() for line in lines)
 
     def test_every_status_has_a_word(self) -> None:
@@ -493,42 +494,42 @@ class TestBoard:
         [(0, "0 s"), (59.4, "59 s"), (60, "1 min 0 s"), (3_725, "1 h 2 min"), (-5, "0 s")],
     )
     def test_spans(self, english: None, seconds: float, text: str) -> None:
-        assert board.span(seconds) == text
+        assert status_table.span(seconds) == text
 
     @pytest.mark.parametrize(
         ("number", "text"),
         [(0, "0"), (999, "999"), (12_345, "12.3k"), (450_000, "450k"), (4_500_000, "4.5M")],
     )
     def test_numbers(self, number: int, text: str) -> None:
-        assert board.short(number) == text
+        assert status_table.short(number) == text
 
     def test_a_bar_is_full_at_the_end_only(self) -> None:
-        assert board.bar(99.9).endswith(".")
-        assert set(board.bar(100.0)) == {"#"}
-        assert set(board.bar(0)) == {"."}
+        assert status_table.bar(99.9).endswith(".")
+        assert set(status_table.bar(100.0)) == {"#"}
+        assert set(status_table.bar(0)) == {"."}
 
     def test_empty_parts_say_what_to_do(self, english: None) -> None:
         at = datetime.now().astimezone().isoformat()
-        lines = board.render({"at": at, "nodes": [], "queues": [], "providers": [], "tasks": []})
+        lines = status_table.render({"at": at, "nodes": [], "queues": [], "providers": [], "tasks": []})
         assert any("kgnb worker" in line for line in lines)
         assert any("kgnb submit" in line for line in lines)
 
     def test_colours_widen_nothing(self) -> None:
         found = found_with()
-        plain, painted = board.render(found), board.render(found, color=True)
+        plain, painted = status_table.render(found), status_table.render(found, color=True)
         assert [re.sub(r"\x1b\[\d+m", "", line) for line in painted] == plain
         assert painted != plain
         for line in painted:
-            assert board.columns(fitted(line, 40)) <= 40 or "\x1b" in fitted(line, 40)
+            assert status_table.columns(fitted(line, 40)) <= 40 or "\x1b" in fitted(line, 40)
 
     def test_settling_is_told(self) -> None:
-        lines = board.render(found_with(task={"completed": 10, "percent": 100.0, "seconds_left": 0}))
+        lines = status_table.render(found_with(task={"completed": 10, "percent": 100.0, "seconds_left": 0}))
         assert any(say("status.is_settling") in line for line in lines)
 
     def test_what_became_of_replies_is_told(self) -> None:
         flags = {"repaired": 3, "of-a-newer-kgnb": 1, "unverified": 2}
         told = {"flags": flags, "unverified": 7, "dropped": 1}
-        lines = board.render(found_with(task=told))
+        lines = status_table.render(found_with(task=told))
         (first,) = (line for line in lines if say("flag.repaired") in line)
         assert "3" in first
         assert "of-a-newer-kgnb" in first

@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from kgnb import cast
 from kgnb.core.errors import InputError
 from kgnb.core.model import (
     MAX_NAME,
@@ -26,6 +25,7 @@ from kgnb.core.model import (
     NodeKey,
 )
 from kgnb.extract.zh.script import fold
+from kgnb.render.picture import selection
 
 KINDS = (*NAMED_LABELS, "Event")
 """Labels of what has a name in a book."""
@@ -286,7 +286,7 @@ class Explorer:
     def top(self, count: int, kind: str = "Character") -> list[Standing]:
         """The most important of a kind: characters as the picture ranks them, the others by presence."""
         if kind == "Character":
-            refs = [person.node.ref for person in cast.choose(self.graph, count).people]
+            refs = [person.node.ref for person in selection.choose(self.graph, count).people]
             chosen = [self.entities[ref] for ref in refs]
         else:
             chosen = self._ranked(e for e in self.entities.values() if e.kind == kind)[:count]
@@ -341,11 +341,11 @@ def _order(entity: Entity) -> tuple[int, int, NodeKey]:
 
 
 def _weight(edges: Iterable[GraphEdge]) -> float:
-    return sum(cast.edge_weight(edge) for edge in edges)
+    return sum(selection.edge_weight(edge) for edge in edges)
 
 
 def _strongest(edge: GraphEdge) -> tuple[bool, float, str, NodeKey]:
-    return edge.type in STRUCTURAL_RELATIONS, -cast.edge_weight(edge), edge.type, edge.source
+    return edge.type in STRUCTURAL_RELATIONS, -selection.edge_weight(edge), edge.type, edge.source
 
 
 def _together(edges: Iterable[GraphEdge]) -> set[int]:

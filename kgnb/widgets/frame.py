@@ -9,9 +9,9 @@ import time
 from typing import Any, Protocol
 
 from kgnb import notebook
-from kgnb.board import render
 from kgnb.core.messages import language, say
 from kgnb.notebook import Node
+from kgnb.render.status_table import render
 from kgnb.widgets import html
 from kgnb.widgets.desk import Desk
 from kgnb.widgets.style import STYLE

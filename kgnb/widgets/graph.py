@@ -9,13 +9,14 @@ from typing import Any
 
 import ipywidgets as w
 
-from kgnb import cast, picture
 from kgnb.app import App
 from kgnb.core.errors import InputError
 from kgnb.core.messages import language, say
 from kgnb.core.model import Graph
 from kgnb.core.safe_text import one_line
 from kgnb.deciding import Names, names_of
+from kgnb.render.picture import page as picture_page
+from kgnb.render.picture import selection
 from kgnb.widgets import html, kit
 from kgnb.widgets.desk import Desk
 from kgnb.widgets.names import Change, NamesBox
@@ -41,16 +42,16 @@ class Drawn:
 def draw(graph: Graph, names: Names, told: str, title: str, path: Path) -> Drawn:
     """Lays the graph out, writes the page to ``path``. Raises InputError where that can't be written."""
     lang = language()
-    page = picture.html(graph, title=title, lang=lang)
+    page = picture_page.html(graph, title=title, lang=lang)
     try:
         path.write_text(page, "utf-8")
     except OSError as error:
         raise InputError("panel.not_written", path=path, reason=error.strerror) from error
-    image = base64.b64encode(picture.svg(graph, title=title, lang=lang).encode()).decode()
-    people = cast.choose(graph, TOP).people
+    image = base64.b64encode(picture_page.svg(graph, title=title, lang=lang).encode()).decode()
+    people = selection.choose(graph, TOP).people
     return Drawn(
         title=title,
-        page=picture.iframe(page, HEIGHT),
+        page=picture_page.iframe(page, HEIGHT),
         still=f'<img alt="{html.text(title)}" src="data:image/svg+xml;base64,{image}">',
         people=_people(people),
         path=path,
@@ -60,7 +61,7 @@ def draw(graph: Graph, names: Names, told: str, title: str, path: Path) -> Drawn
     )
 
 
-def _people(people: list[cast.Person]) -> str:
+def _people(people: list[selection.Person]) -> str:
     heads = [
         say("panel.col_person"),
         ">" + say("panel.col_chapters"),

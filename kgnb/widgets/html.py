@@ -12,10 +12,10 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
-from kgnb.board import cut, money, short, span
 from kgnb.core.log_buffer import Line
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
+from kgnb.render.status_table import cut, money, short, span
 from kgnb.widgets.style import STYLE
 
 Item = Mapping[str, Any]

@@ -15,7 +15,7 @@ from kgnb.core.safe_text import one_line
 from kgnb.deciding import Names
 from kgnb.graph.resolve.decisions import Changed
 from kgnb.graph.resolve.name_listing import Named
-from kgnb.naming_words import changed_line, decision_line, why
+from kgnb.render.names_text import changed_line, decision_line, why
 from kgnb.widgets import html, kit
 from kgnb.widgets.desk import Desk
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kgnb import cast, chart
 from kgnb.core.messages import say
 from kgnb.core.model import CHARACTER_RELATIONS, STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS, GraphEdge, NodeKey
 from kgnb.core.safe_text import one_line
-from kgnb.figure import EDGE_COLOURS
 from kgnb.graph.query import Entity, Moment, Neighbour, Standing, Step
 from kgnb.graph.relationship_history import Turn
+from kgnb.render import charts
+from kgnb.render.picture import selection
+from kgnb.render.picture.scene import EDGE_COLOURS
 
 SHOWN = 200
 """Rows of an answer that are shown; the answer itself holds all."""
@@ -49,12 +50,12 @@ class Answer(list[dict[str, Any]]):
     def _repr_html_(self) -> str:
         heads, rows = self._table(SHOWN)
         more = self._more(SHOWN)
-        return chart.block(
+        return charts.block(
             self.title,
             self.note,
             self.picture,
-            chart.table(heads, rows) if rows else "",
-            f'<div class="d">{chart.text(more)}</div>' if more else "",
+            charts.table(heads, rows) if rows else "",
+            f'<div class="d">{charts.text(more)}</div>' if more else "",
         )
 
     def __repr__(self) -> str:
@@ -121,7 +122,7 @@ def _chapters_of(edges: Iterable[GraphEdge]) -> list[int]:
 
 
 def _strength(edges: Iterable[GraphEdge]) -> int:
-    return round(max((cast.number(e.properties.get("strength")) for e in edges), default=0.0))
+    return round(max((selection.number(e.properties.get("strength")) for e in edges), default=0.0))
 
 
 # --- answers ------------------------------------------------------------------------------------------------
@@ -162,12 +163,12 @@ def neighbours(of: Entity, around: Sequence[Neighbour]) -> Answer:
     ]
     closest = [n for n in around if n.entity.kind == "Character"] or list(around)
     rays = [
-        chart.Ray(n.entity.name, relation(n.edges[0], of.ref), cast.group_of(n.edges[0].type), n.weight)
+        charts.Ray(n.entity.name, relation(n.edges[0], of.ref), selection.group_of(n.edges[0].type), n.weight)
         for n in closest[:RAYS]
     ]
     title = str(say("explore.neighbours", name=of.name))
     note = _about(of) if rows else say("explore.alone")
-    return Answer(title, rows, note=note, picture=chart.star(of.name, rays, title))
+    return Answer(title, rows, note=note, picture=charts.star(of.name, rays, title))
 
 
 def path(start: Entity, end: Entity, steps: Sequence[Step]) -> Answer:
@@ -185,7 +186,7 @@ def path(start: Entity, end: Entity, steps: Sequence[Step]) -> Answer:
     ]
     title = str(say("explore.path", source=start.name, target=end.name))
     links = [
-        chart.Link(s.target.name, tie_word(first), cast.group_of(first.type), way(first, s.source.ref))
+        charts.Link(s.target.name, tie_word(first), selection.group_of(first.type), way(first, s.source.ref))
         for s in steps
         for first in s.edges[:1]
     ]
@@ -193,7 +194,7 @@ def path(start: Entity, end: Entity, steps: Sequence[Step]) -> Answer:
         note = say("explore.same")
     else:
         note = say("explore.steps", count=len(rows)) if rows else say("explore.no_path")
-    picture = chart.chain(start.name, links, title) if links else ""
+    picture = charts.chain(start.name, links, title) if links else ""
     return Answer(title, rows, note=note, picture=picture)
 
 
@@ -216,23 +217,23 @@ def between(a: Entity, b: Entity, turns: Sequence[Turn], chapters: Sequence[int]
     if not turns or a.ref == b.ref:
         return Answer(title, [], note=say("explore.same") if a.ref == b.ref else say("explore.apart"))
     note = say("explore.between_note", both=len(turns), tied=sum(bool(t.edges) for t in turns))
-    picture = chart.lanes(chapters, _tie_lanes(turns, a.ref), title, str(say("explore.axis")))
+    picture = charts.lanes(chapters, _tie_lanes(turns, a.ref), title, str(say("explore.axis")))
     return Answer(title, rows, note=note, picture=picture)
 
 
-def _tie_lanes(turns: Sequence[Turn], seen_from: NodeKey) -> list[chart.Lane]:
+def _tie_lanes(turns: Sequence[Turn], seen_from: NodeKey) -> list[charts.Lane]:
     """A lane for each kind of tie, in the order in which they begin; the last one is where the two meet."""
     marks: dict[tuple[str, str], dict[int, int]] = {}
     for turn in turns:
         for edge in turn.edges:
-            key = (relation(edge, seen_from), cast.group_of(edge.type))
+            key = (relation(edge, seen_from), selection.group_of(edge.type))
             marks.setdefault(key, {})[turn.chapter] = _strength([edge])
     lanes = [
-        chart.Lane(word, found, EDGE_COLOURS[group], str(len(found)), most=MOST_STRENGTH)
+        charts.Lane(word, found, EDGE_COLOURS[group], str(len(found)), most=MOST_STRENGTH)
         for (word, group), found in list(marks.items())[:LANES]
     ]
     together = dict.fromkeys((t.chapter for t in turns), 1)
-    return [*lanes, chart.Lane(say("explore.together"), together, chart.FAINT, str(len(turns)))]
+    return [*lanes, charts.Lane(say("explore.together"), together, charts.FAINT, str(len(turns)))]
 
 
 def timeline(of: Entity, moments: Sequence[Moment], chapters: Sequence[int]) -> Answer:
@@ -247,14 +248,16 @@ def timeline(of: Entity, moments: Sequence[Moment], chapters: Sequence[int]) -> 
             together.setdefault(name, {})[moment.chapter] = 1
     closest = sorted(together, key=lambda name: (-len(together[name]), name))[:COMPANIONS]
     lanes = [
-        chart.Lane(of.name, {m.chapter: 1 + len(m.events) for m in moments}, chart.ACCENT, str(len(moments)))
+        charts.Lane(
+            of.name, {m.chapter: 1 + len(m.events) for m in moments}, charts.ACCENT, str(len(moments))
+        )
     ]
-    lanes += [chart.Lane(name, together[name], chart.WARM, str(len(together[name]))) for name in closest]
+    lanes += [charts.Lane(name, together[name], charts.WARM, str(len(together[name]))) for name in closest]
     title = str(say("explore.timeline", name=of.name))
     note = say("explore.with", count=len(closest)) if closest else ""
     axis = str(say("explore.axis"))
     picture = (
-        chart.lanes(list(chapters) or [m.chapter for m in moments], lanes, title, axis) if moments else ""
+        charts.lanes(list(chapters) or [m.chapter for m in moments], lanes, title, axis) if moments else ""
     )
     return Answer(title, rows, note=note or _about(of), picture=picture)
 
@@ -275,13 +278,13 @@ def top(kind: str, standing: Sequence[Standing], chapters: Sequence[int]) -> Ans
         for s in standing
     ]
     lanes = [
-        chart.Lane(s.entity.name, dict.fromkeys(s.entity.chapters, 1), count=str(len(s.entity.chapters)))
+        charts.Lane(s.entity.name, dict.fromkeys(s.entity.chapters, 1), count=str(len(s.entity.chapters)))
         for s in standing[:LANES]
     ]
     title = str(say("explore.top", kind=kind_word(kind)))
     note = say("explore.top_note", count=len(chapters)) if rows else say("explore.nothing")
     return Answer(
-        title, rows, note=note, picture=chart.lanes(chapters, lanes, title, str(say("explore.axis")))
+        title, rows, note=note, picture=charts.lanes(chapters, lanes, title, str(say("explore.axis")))
     )
 
 

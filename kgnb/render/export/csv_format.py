@@ -10,8 +10,8 @@ from itertools import groupby
 from typing import IO
 
 from kgnb.core.model import Graph, GraphEdge, GraphNode, Value
-from kgnb.exchange.rows import edges, node_id, nodes
-from kgnb.figure import printable
+from kgnb.render.export.ordering import edges, node_id, nodes
+from kgnb.render.picture.scene import printable
 
 SEPARATOR = "|"
 """Between the items of a list (``--array-delimiter``); in an item it becomes ``¦``."""

@@ -7,8 +7,8 @@ from typing import IO
 from xml.sax.saxutils import escape, quoteattr
 
 from kgnb.core.model import Graph, GraphEdge, GraphNode
-from kgnb.exchange.rows import edges, node_id, nodes, shown_name
-from kgnb.figure import printable
+from kgnb.render.export.ordering import edges, node_id, nodes, shown_name
+from kgnb.render.picture.scene import printable
 
 _XML_TYPES = {bool: "boolean", int: "long", float: "double"}
 

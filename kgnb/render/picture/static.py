@@ -11,9 +11,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from kgnb import figure
 from kgnb.core.messages import Language, say
-from kgnb.figure import EDGE_COLOURS, Figure, Spot, printable, word
+from kgnb.render.picture import scene
+from kgnb.render.picture.scene import EDGE_COLOURS, Figure, Spot, printable, word
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +26,7 @@ class _Frame:
 
     def __init__(self, shown: Figure) -> None:
         spots = shown.spots
-        reach = [max(s.radius, figure.text_width(s.label) * s.font / 2) for s in spots]
+        reach = [max(s.radius, scene.text_width(s.label) * s.font / 2) for s in spots]
         self.left = min((s.x - r for s, r in zip(spots, reach, strict=True)), default=0.0) - _MARGIN
         right = max((s.x + r for s, r in zip(spots, reach, strict=True)), default=0.0) + _MARGIN
         self.top = min((s.y - s.radius for s in spots), default=0.0) - _MARGIN / 2 - _HEAD
@@ -52,7 +52,7 @@ def svg(shown: Figure, title: str, note: str, lang: Language) -> str:
     w, h = round(frame.width), round(frame.height)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" width="{w}" height="{h}"'
-        f' role="img" font-family="{escape(figure.FONTS)}">',
+        f' role="img" font-family="{escape(scene.FONTS)}">',
         f"<title>{_xml(title)}</title>",
         f'<rect width="{w}" height="{h}" fill="{_PAPER}"/>',
         f'<text x="{_MARGIN:g}" y="36" font-size="22" font-weight="600" fill="{_INK}">{_xml(title)}</text>',
@@ -104,7 +104,7 @@ def _svg_legend(shown: Figure, frame: _Frame, lang: Language) -> Iterator[str]:
     for colour, name in _legend(shown, lang):
         yield f'<path d="M{x:.0f} {y - 4:.0f}h24" stroke="{colour}" stroke-width="4"/>'
         yield f'<text x="{x + 30:.0f}" y="{y:.0f}" font-size="13" fill="{_SOFT}">{_xml(name)}</text>'
-        x += 54 + figure.text_width(name) * 13
+        x += 54 + scene.text_width(name) * 13
 
 
 # --- PNG ----------------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ class _Painter:
         for colour, name in _legend(self.shown, lang):
             self._line((x, y - 4), (x + 24, y - 4), colour, 4)
             self._text((x + 30, y), name, 13, _SOFT, "ls")
-            x += 54 + figure.text_width(name) * 13
+            x += 54 + scene.text_width(name) * 13
 
     def _line(self, start: tuple[float, float], end: tuple[float, float], colour: str, width: float) -> None:
         points = [tuple(v * self.scale for v in p) for p in (start, end)]

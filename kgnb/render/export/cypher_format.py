@@ -13,7 +13,7 @@ from itertools import groupby, islice
 from typing import IO, TypeVar
 
 from kgnb.core.model import NAMED_LABELS, RELATION_TYPE, Graph, GraphEdge, GraphNode, NodeKey, Value
-from kgnb.exchange.rows import edges, nodes
+from kgnb.render.export.ordering import edges, nodes
 from kgnb.stores.graph.cypher import KEYS, key_value
 
 BATCH = 200

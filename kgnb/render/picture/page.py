@@ -18,12 +18,12 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from kgnb import cast, still
-from kgnb import figure as figures
-from kgnb.cast import Tie
 from kgnb.core.messages import Language, table
 from kgnb.core.model import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS, Graph, NodeKey
-from kgnb.figure import EDGE_COLOURS, Figure, printable, word
+from kgnb.render.picture import scene as figures
+from kgnb.render.picture import selection, static
+from kgnb.render.picture.scene import EDGE_COLOURS, Figure, printable, word
+from kgnb.render.picture.selection import Tie
 
 __all__ = ["display", "html", "png", "svg"]
 
@@ -41,7 +41,7 @@ _PAGE_WORDS = (
 def html(graph: Graph, *, title: str, lang: Language = "zh", limit: int = PAGE_PEOPLE) -> str:
     """A self-contained interactive page of the ``limit`` most important characters."""
     shown = figures.draw(graph, limit)
-    note = still.summary(shown, _everybody(graph), lang)
+    note = static.summary(shown, _everybody(graph), lang)
     data = _json(_page_data(graph, shown, lang))
     library, script = _asset("cytoscape.min.js"), _asset("picture.js")
     parts = {
@@ -64,13 +64,13 @@ def html(graph: Graph, *, title: str, lang: Language = "zh", limit: int = PAGE_P
 def svg(graph: Graph, *, title: str, lang: Language = "zh", limit: int = STILL_PEOPLE) -> str:
     """A still image of the ``limit`` most important characters as an SVG document."""
     shown = figures.draw(graph, limit)
-    return still.svg(shown, title, still.summary(shown, _everybody(graph), lang), lang)
+    return static.svg(shown, title, static.summary(shown, _everybody(graph), lang), lang)
 
 
 def png(graph: Graph, *, title: str, lang: Language = "zh", limit: int = STILL_PEOPLE) -> bytes | None:
     """The same still image as a PNG; None (and a log line) where Pillow or a font for it is missing."""
     shown = figures.draw(graph, limit)
-    return still.png(shown, title, still.summary(shown, _everybody(graph), lang), lang)
+    return static.png(shown, title, static.summary(shown, _everybody(graph), lang), lang)
 
 
 def display(graph: Graph, *, title: str, lang: Language = "zh", height: int = 640) -> None:
@@ -143,7 +143,7 @@ def _page_data(graph: Graph, shown: Figure, lang: Language) -> dict[str, Any]:
                 "id": g,
                 "name": word(f"picture.{g}", lang),
                 "colour": colour,
-                "kinds": [k for k in names if cast.group_of(k) == g],
+                "kinds": [k for k in names if selection.group_of(k) == g],
             }
             for g, colour in EDGE_COLOURS.items()
         ],
@@ -153,7 +153,7 @@ def _page_data(graph: Graph, shown: Figure, lang: Language) -> dict[str, Any]:
 
 
 def _kinds_of(group: str, kinds: Iterable[str]) -> list[str]:
-    return [kind for kind in kinds if cast.group_of(kind) == group]
+    return [kind for kind in kinds if selection.group_of(kind) == group]
 
 
 def _person(shown: Figure, index: int, around: dict[NodeKey, dict[str, list[str]]]) -> dict[str, Any]:
@@ -187,7 +187,7 @@ def _tie(shown: Figure, tie: Tie) -> dict[str, Any]:
                 "kind": edge.type,
                 "label": _text(facts.get("label")),
                 "from": tie.a if shown.spots[tie.a].person.node.ref == edge.source else tie.b,
-                "count": int(cast.number(facts.get("count"), 1)),
+                "count": int(selection.number(facts.get("count"), 1)),
                 "first": _first(facts.get("chapters")),
                 "description": _text(facts.get("description")),
                 "evidence": _text(facts.get("evidence")),

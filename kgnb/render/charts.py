@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 
 from kgnb.core.safe_text import one_line
-from kgnb.figure import EDGE_COLOURS, FONTS, printable, text_width
+from kgnb.render.picture.scene import EDGE_COLOURS, FONTS, printable, text_width
 
 ACCENT = "#3a7bd5"
 WARM = "#d9822b"

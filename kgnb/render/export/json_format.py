@@ -1,4 +1,4 @@
-"""JSON: the graph, and the record that it is projected from. :mod:`kgnb.exchange.reading` reads it back."""
+"""JSON: the graph, and the record that it is projected from. :mod:`kgnb.render.export.reading` reads it back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import IO, Any
 from pydantic import BaseModel, SecretStr
 
 from kgnb.core.model import Graph, GraphEdge, GraphNode
-from kgnb.exchange.rows import edges, node_id, nodes, shown_name
+from kgnb.render.export.ordering import edges, node_id, nodes, shown_name
 
 Record = Mapping[str, Any]
 """``{"novel", "chapters", "tasks", "extractions", "names", …}``: rows as dicts, dataclasses or models."""

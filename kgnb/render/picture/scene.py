@@ -7,10 +7,10 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kgnb import cast, layout
-from kgnb.cast import Cast, Person, Tie
 from kgnb.core.messages import Language, table
 from kgnb.core.model import Graph
+from kgnb.render.picture import layout, selection
+from kgnb.render.picture.selection import Cast, Person, Tie
 
 EDGE_COLOURS = {
     "family": "#c98a1b",
@@ -66,7 +66,7 @@ class Figure:
 
 def draw(graph: Graph, limit: int) -> Figure:
     """The ``limit`` most important characters of a graph, laid out; deterministic."""
-    chosen = cast.choose(graph, limit)
+    chosen = selection.choose(graph, limit)
     drawn = [t for t in chosen.ties if t.drawn]
     top = max((t.weight for t in drawn), default=0.0)
     spots = _spots(chosen, drawn, top)

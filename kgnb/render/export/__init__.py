@@ -14,14 +14,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from kgnb import picture
 from kgnb.core.errors import InputError
 from kgnb.core.messages import Language
 from kgnb.core.model import Graph
-from kgnb.exchange.csv_file import to_csv
-from kgnb.exchange.cypher_file import to_cypher
-from kgnb.exchange.graphml_file import to_graphml
-from kgnb.exchange.json_file import Record, to_json
+from kgnb.render.export.csv_format import to_csv
+from kgnb.render.export.cypher_format import to_cypher
+from kgnb.render.export.graphml_format import to_graphml
+from kgnb.render.export.json_format import Record, to_json
+from kgnb.render.picture import page
 
 __all__ = ["FORMATS", "check_place", "to_csv", "to_cypher", "to_graphml", "to_html", "to_json", "write"]
 
@@ -104,4 +104,4 @@ def _as_text(out: IO[bytes], fill: Callable[[IO[str]], None]) -> None:
 
 def to_html(graph: Graph, out: IO[str], *, title: str, lang: Language = "zh") -> None:
     """The interactive picture, one file that needs no network."""
-    out.write(picture.html(graph, title=title, lang=lang))
+    out.write(page.html(graph, title=title, lang=lang))

@@ -1,0 +1,1 @@
+"""What is looked at: pictures, charts, tables, export files. Imports graph, extract, book and core."""

@@ -1,0 +1,1 @@
+"""The picture of a novel's people: selection, layout, page, SVG and PNG."""
