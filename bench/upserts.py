@@ -26,13 +26,13 @@ from itertools import islice
 from books import chapters
 from kit import graph_place, run, tell
 
-from kgnb.chapter import PROJECT_LIMIT
 from kgnb.core.model import Chapter, Character, Extraction, ExtractionRow, Graph, Novel, TaskConfig
 from kgnb.extract import reply
 from kgnb.graph.project.settle import chapter_graph
 from kgnb.llm.fake import model as fake_model
 from kgnb.stores.graph import write_cache
 from kgnb.stores.targets import GraphPlace
+from kgnb.worker.chapter_worker import PROJECT_LIMIT
 
 MOST_KNOWN = write_cache.MOST_KNOWN
 GROUP = PROJECT_LIMIT

@@ -12,18 +12,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from kgnb.ask import Asker
-from kgnb.chapter import Stores
 from kgnb.core.errors import ServiceDown
 from kgnb.core.messages import say
 from kgnb.core.model import Usage
 from kgnb.core.process_pool import CpuPool
 from kgnb.core.settings import Settings, amounts, prices
-from kgnb.gate import Gate
-from kgnb.health import Health
-from kgnb.llm.budget import Budget, Purse
-from kgnb.node import LEAVING_SECONDS, Happened, Node
-from kgnb.providers import Providers
 from kgnb.stores.embedded import Embedded, open_embedded
 from kgnb.stores.embedded.restore import bring
 from kgnb.stores.graph.store import GraphStore
@@ -35,7 +28,14 @@ from kgnb.stores.queue.presence import Presence, new_identity
 from kgnb.stores.queue.rate_limits import Rates
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.targets import GraphPlace, SqlPlace
-from kgnb.upkeep import Upkeep
+from kgnb.worker.background import Upkeep
+from kgnb.worker.budget import Budget, Purse
+from kgnb.worker.chapter_worker import Stores
+from kgnb.worker.extractor import Asker
+from kgnb.worker.node import LEAVING_SECONDS, Happened, Node
+from kgnb.worker.outages import Health
+from kgnb.worker.provider_registry import Providers
+from kgnb.worker.throttle import Gate
 
 log = logging.getLogger(__name__)
 

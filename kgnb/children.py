@@ -25,7 +25,7 @@ from typing import Any, Self
 from kgnb.core.errors import KgnbError
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
-from kgnb.session import Session
+from kgnb.worker.session import Session
 
 log = logging.getLogger(__name__)
 

@@ -39,12 +39,12 @@ from kgnb.core.event_loop import new_loop, tune
 from kgnb.core.messages import say, use_language
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
-from kgnb.session import Session
+from kgnb.worker.session import Session
 
 if TYPE_CHECKING:
     from kgnb.app import App
     from kgnb.metrics import Metrics
-    from kgnb.node import Happened, Node
+    from kgnb.worker.node import Happened, Node
 
 log = logging.getLogger(__name__)
 
@@ -185,7 +185,7 @@ async def _work(args: argparse.Namespace, settings: Settings, metrics: Metrics |
     from kgnb.core.host import where_am_i
     from kgnb.farewell import Farewell
     from kgnb.serving import serve
-    from kgnb.tally import Tally
+    from kgnb.worker.counters import Tally
 
     stop = asyncio.Event()
     _on_signals(stop.set, within=settings.drain_seconds + HAND_BACK_SECONDS)

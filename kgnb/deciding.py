@@ -19,7 +19,7 @@ from kgnb.graph.resolve.decisions import Changed, Decision, decided
 from kgnb.graph.resolve.name_listing import KINDS, Index, Named, listing
 from kgnb.report import find_task
 from kgnb.resettle import settle_novel
-from kgnb.settling import with_kinds
+from kgnb.worker.settle_process import with_kinds
 
 MOST_NAMES = 100
 """Names in one decision."""

@@ -11,10 +11,10 @@ from kgnb.app import App, budget_of
 from kgnb.building import Listener, Plan, bring_to_end, chosen_provider, new_task, own_kinds, queue_task
 from kgnb.core.errors import InputError
 from kgnb.core.model import Book, BookFacts, Chapter, Provider, Task, TaskStatus, Usage
-from kgnb.llm.budget import Budget
-from kgnb.providers import model_of
 from kgnb.stores.ledger.ledger import Imported
 from kgnb.stores.ledger.task_stats import figures
+from kgnb.worker.budget import Budget
+from kgnb.worker.provider_registry import model_of
 
 
 @dataclass(frozen=True, slots=True)

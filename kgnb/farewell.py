@@ -29,8 +29,8 @@ from kgnb.core.settings import Settings
 from kgnb.operating import dead
 from kgnb.overview import Overview
 from kgnb.render.session_report import page
-from kgnb.session import Session
 from kgnb.stores.embedded import restore
+from kgnb.worker.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Farewell:
     place: Place
     session: Session
     local: Callable[[], dict[str, Any]]
-    """What was done here (:meth:`kgnb.tally.Tally.look`)."""
+    """What was done here (:meth:`kgnb.worker.counters.Tally.look`)."""
     node: str = ""
     cluster: dict[str, Any] | None = None
     unknown: str = ""

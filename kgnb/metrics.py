@@ -16,7 +16,7 @@ from kgnb.app import App
 from kgnb.core.errors import SettingsError
 from kgnb.core.model import Usage
 from kgnb.core.settings import Settings
-from kgnb.node import Happened, Node
+from kgnb.worker.node import Happened, Node
 
 try:
     from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, start_http_server

@@ -26,10 +26,10 @@ from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
 from kgnb.farewell import Farewell
 from kgnb.hooks import HOOKS
-from kgnb.session import Session
 from kgnb.stint import State, Stint
 from kgnb.sync import spawn
-from kgnb.tally import Tally, look
+from kgnb.worker.counters import Tally, look
+from kgnb.worker.session import Session
 
 R = TypeVar("R")
 

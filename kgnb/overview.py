@@ -11,14 +11,14 @@ from typing import Any
 
 from kgnb.app import App, budget_of
 from kgnb.core.model import ChapterStatus, Provider, Task, TaskStatus, Usage, beijing_now
-from kgnb.llm.budget import Budget
-from kgnb.slots import queues_of
 from kgnb.stores.ledger.spending import Spent
 from kgnb.stores.ledger.task_stats import TaskFigures, figures
 from kgnb.stores.queue.breaker import Breaker, ProviderState
 from kgnb.stores.queue.connection import mapped
 from kgnb.stores.queue.inspect import LeaseSeen, NodeSeen
 from kgnb.stores.queue.types import QueueState
+from kgnb.worker.budget import Budget
+from kgnb.worker.slots import queues_of
 
 TASKS = 20
 """Newest tasks that are listed; unfinished ones are listed however old."""

@@ -16,11 +16,11 @@ from kgnb.core.api_keys import Keys
 from kgnb.core.errors import InputError, ProviderError, ReplyError, ServiceDown, SettingsError
 from kgnb.core.model import RULES, Provider
 from kgnb.extract.prompt import Prompt
-from kgnb.llm.budget import Budget, Purse
 from kgnb.llm.client import DEFAULT_URLS, checked_key, checked_url, shown
-from kgnb.providers import check_name, check_usable, environment_provider, model_of, problem
 from kgnb.stores.queue.breaker import Breaker, ProviderState
 from kgnb.stores.queue.connection import mapped
+from kgnb.worker.budget import Budget, Purse
+from kgnb.worker.provider_registry import check_name, check_usable, environment_provider, model_of, problem
 
 MAX_COLUMN, MAX_DISPLAY_NAME = 255, 100
 """Characters that main's columns for keys and addresses take, and its column for the name that is shown."""

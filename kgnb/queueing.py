@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from kgnb.app import App
 from kgnb.core.errors import InputError
 from kgnb.core.model import RULES, Task
-from kgnb.slots import queues_of
 from kgnb.stores.queue.dead_letters import leased, polled_queues
 from kgnb.stores.queue.types import DeadItem
+from kgnb.worker.slots import queues_of
 
 LET_GO_SECONDS = 10.0
 """Beyond a lease: how long to wait for nodes to let go of a task."""

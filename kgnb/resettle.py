@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from kgnb.app import App
 from kgnb.core.errors import GraphConflict
 from kgnb.core.model import Novel
-from kgnb.settling import SettleJob, settle
+from kgnb.worker.settle_process import SettleJob, settle
 
 CONFLICTS = 20
 """Tries against other settles of the same novel, a quarter of a second apart."""

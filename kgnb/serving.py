@@ -12,8 +12,8 @@ from kgnb.app import WAIT_SECONDS, App, open_app, open_waiting, running_node
 from kgnb.core.errors import NodeStopped, ServiceDown, ServiceRefused
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
-from kgnb.node import Happened, Node
-from kgnb.session import UNLIMITED, Session
+from kgnb.worker.node import Happened, Node
+from kgnb.worker.session import UNLIMITED, Session
 
 log = logging.getLogger(__name__)
 

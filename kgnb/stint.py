@@ -26,11 +26,11 @@ from kgnb.core.messages import say
 from kgnb.core.settings import Settings
 from kgnb.farewell import Farewell
 from kgnb.hooks import HOOKS
-from kgnb.node import Node as Worker
 from kgnb.overview import Overview
 from kgnb.serving import leaving_when, serve
-from kgnb.session import Session
-from kgnb.tally import Tally
+from kgnb.worker.counters import Tally
+from kgnb.worker.node import Node as Worker
+from kgnb.worker.session import Session
 
 R = TypeVar("R")
 

@@ -18,10 +18,10 @@ import sqlalchemy as sa
 from cluster_help import Cluster, Node, cluster, server_start, server_stop
 from run_help import ROOT, Llm, llm, novel
 
-from kgnb.ask import REPLY_TRIES
 from kgnb.llm.fake.http import Request, Response
 from kgnb.llm.fake.server import Faults
 from kgnb.stores.ledger.reply_cache import reply_key
+from kgnb.worker.extractor import REPLY_TRIES
 
 FAULTS = Faults(rate_429=0.10, rate_500=0.05, broken=0.05, truncated=0.05)
 FAR = """

@@ -12,12 +12,12 @@ from pydantic import SecretStr
 from kgnb.core.model import Provider
 from kgnb.core.settings import amounts
 from kgnb.extract.prompt import Prompt
-from kgnb.gate import Gate
-from kgnb.health import Health
-from kgnb.llm.budget import Budget, Purse
 from kgnb.llm.client import Client, Completion
 from kgnb.stores.queue.rate_limits import Rates
 from kgnb.stores.queue.store import Queue
+from kgnb.worker.budget import Budget, Purse
+from kgnb.worker.outages import Health
+from kgnb.worker.throttle import Gate
 
 NAME = "DeepSeek"
 

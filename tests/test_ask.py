@@ -16,14 +16,14 @@ import pytest
 from gate_kit import asking
 from pydantic import SecretStr
 
-from kgnb.ask import Asker, TaskInfo
 from kgnb.core.errors import LeaseLost, ReplyRefused, ReplyTruncated, ServiceDown
 from kgnb.core.model import Flag, Novel, Provider, Task, TaskConfig, TaskStatus, Usage
-from kgnb.health import Health
 from kgnb.llm.client import Completion
 from kgnb.stores.ledger.database import Sql
 from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.queue.lease_renewer import Lease
+from kgnb.worker.extractor import Asker, TaskInfo
+from kgnb.worker.outages import Health
 
 Model = Callable[[str], str]
 LINES = ["刘备与关羽同行，往涿县去了一遭。", "张飞在城外饮酒，三人相见大喜。", "曹操领兵到了徐州城下扎营。"]
@@ -166,7 +166,7 @@ async def test_nothing_more_is_asked_once_the_lease_is_lost(sql: Sql, model: Mod
 async def test_nothing_is_asked_while_nobody_knows_whether_the_lease_lives(
     sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kgnb.ask.OUTAGE_LOOK_SECONDS", 0)
+    monkeypatch.setattr("kgnb.worker.extractor.OUTAGE_LOOK_SECONDS", 0)
     gate, asked = Gate(told), []
 
     def lives() -> bool:

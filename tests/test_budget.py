@@ -17,12 +17,12 @@ from run_help import Llm, Place, llm, novel
 from kgnb.core.errors import BudgetReached, ReplyTruncated, ServiceDown, SettingsError
 from kgnb.core.model import Provider, Usage
 from kgnb.core.settings import Settings, prices
-from kgnb.llm.budget import Budget, Purse
 from kgnb.llm.client import Completion
 from kgnb.llm.fake.server import DryRun, Faults
 from kgnb.stores.ledger import database as sql_module
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.spending import Spent
+from kgnb.worker.budget import Budget, Purse
 
 PROVIDER = Provider(NAME)
 NOON = datetime(2026, 3, 10, 12)

@@ -19,9 +19,9 @@ from kgnb.core.host import Place, where_am_i
 from kgnb.core.messages import use_language
 from kgnb.core.settings import Settings
 from kgnb.farewell import Farewell
-from kgnb.session import Session
 from kgnb.stores.embedded.data_folder import DataFolder, try_lock
-from kgnb.tally import Tally
+from kgnb.worker.counters import Tally
+from kgnb.worker.session import Session
 
 CANARIES = {
     "redis_password": "canary-redis-1d7f3a",

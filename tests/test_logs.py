@@ -19,12 +19,12 @@ import pytest
 import sqlalchemy as sa
 from run_help import KEY, Place, environment, llm, novel
 
-from kgnb.chapter import Outcome
 from kgnb.core import logging as log_setup
 from kgnb.core.errors import ProviderDown, RateLimited
 from kgnb.core.messages import Text, known, say, table, use_language
 from kgnb.core.model import TaskStatus
 from kgnb.stores.ledger import task_lifecycle
+from kgnb.worker.chapter_worker import Outcome
 
 CHAPTERS = 6
 
@@ -62,7 +62,7 @@ def worked(place: Place, *, env: dict[str, str] | None = None) -> str:
 
 
 def record(message: object, level: int = logging.INFO, trace: Any = None) -> logging.LogRecord:
-    return logging.LogRecord("kgnb.node", level, __file__, 1, message, None, trace)
+    return logging.LogRecord("kgnb.worker.node", level, __file__, 1, message, None, trace)
 
 
 class TestTexts:
@@ -146,7 +146,7 @@ class TestLines:
 
     def test_json_of_what_others_say(self) -> None:
         told = json.loads(log_setup.JsonLines().format(record("plain words")))
-        assert (told["event"], told["task"], told["logger"]) == (None, None, "kgnb.node")
+        assert (told["event"], told["task"], told["logger"]) == (None, None, "kgnb.worker.node")
 
 
 class TestFile:

@@ -27,7 +27,7 @@ from kgnb.core.log_buffer import KEPT, Recent
 from kgnb.core.settings import Settings
 from kgnb.notebook import Node, current
 from kgnb.stores.embedded import open_embedded
-from kgnb.tally import MINUTES, Tally, look
+from kgnb.worker.counters import MINUTES, Tally, look
 
 
 @pytest.fixture
@@ -226,7 +226,7 @@ class TestTelling:
         recent.listen("INFO")
         logger.warning("once")
         for number in range(3 * KEPT):
-            logging.getLogger("kgnb.node").info("line %s\n", number)
+            logging.getLogger("kgnb.worker.node").info("line %s\n", number)
         recent.mute()
         logger.warning("unheard")
         assert logger.level == before

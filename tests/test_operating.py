@@ -21,19 +21,19 @@ from redis.connection import parse_url
 
 from kgnb import operating
 from kgnb.app import App, open_app
-from kgnb.chapter import Stores
 from kgnb.core.errors import InputError
 from kgnb.core.messages import use_language
 from kgnb.core.model import ChapterStatus, TaskStatus
 from kgnb.core.settings import Settings
-from kgnb.gate import Gate
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import ChapterEnd
 from kgnb.stores.queue.breaker import Breaker
 from kgnb.stores.queue.lease_renewer import Renewer
 from kgnb.stores.queue.types import Claim
 from kgnb.stores.targets import GraphPlace
-from kgnb.task import TaskKeeper
+from kgnb.worker.chapter_worker import Stores
+from kgnb.worker.task_keeper import TaskKeeper
+from kgnb.worker.throttle import Gate
 
 NEW, OLD = "kg:task:queue:deepseek", "kg:ai_queue:deepseek"
 

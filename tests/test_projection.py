@@ -12,14 +12,14 @@ import pytest
 import sqlalchemy as sa
 from queue_kit import NEW, nodes_on, opened, take
 
-from kgnb import chapter
-from kgnb.chapter import ChapterWorker, Outcome, _Projection
 from kgnb.core.errors import GraphConflict
 from kgnb.core.model import Graph, GraphNode
-from kgnb.health import Health
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.queue.lease_renewer import Renewer
 from kgnb.stores.queue.store import Claim
+from kgnb.worker import chapter_worker
+from kgnb.worker.chapter_worker import ChapterWorker, Outcome, _Projection
+from kgnb.worker.outages import Health
 
 
 class Stores:
@@ -60,7 +60,7 @@ def worker(stores: Stores) -> ChapterWorker:
 
 
 async def test_long_chapters_share_a_transaction_with_fewer_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chapter, "PROJECT_ROWS", 30)
+    monkeypatch.setattr(chapter_worker, "PROJECT_ROWS", 30)
     stores = Stores()
     items = [item(1, 10), item(2, 20), item(3, 1), item(4, 31), item(5, 29), item(6, 1)]
     assert await worker(stores)._project_all(items) == [True] * 6

@@ -26,9 +26,9 @@ from kgnb.core.settings import Settings
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.client import Client
 from kgnb.llm.fake.server import DryRun
-from kgnb.providers import Providers
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import Ledger
+from kgnb.worker.provider_registry import Providers
 
 URL = "http://127.0.0.1:9/v1"
 OTHER_KEY = "sk-canary-other-77"

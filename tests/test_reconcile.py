@@ -18,8 +18,8 @@ from run_help import Llm, Place, Running, llm, novel
 
 from kgnb.app import open_app
 from kgnb.core.settings import Settings
-from kgnb.reconcile import Reconciler
 from kgnb.stores.embedded import open_embedded
+from kgnb.worker.reconciler import Reconciler
 
 SOON = {"KG_WORKER_GUARD_INTERVAL": "0.5", "KGNB_LEASE_SECONDS": "3"}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from run_help import Place, llm, novel
 
-from kgnb.session import UNLIMITED, Session
+from kgnb.worker.session import UNLIMITED, Session
 
 
 def test_without_a_length_it_never_ends() -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kgnb.slots import Slots, ahead, written_later
 from kgnb.stores.queue.store import Claim
+from kgnb.worker.slots import Slots, ahead, written_later
 
 
 def test_a_chapter_gets_its_providers_lowest_free_slot() -> None:

@@ -32,13 +32,13 @@ from kgnb.cli_status import fitted
 from kgnb.core.messages import known, say, use_language
 from kgnb.core.model import ChapterStatus, Usage, beijing_now
 from kgnb.core.process_id import send_signal
-from kgnb.llm.budget import Budget
 from kgnb.overview import cost
 from kgnb.render import status_table
 from kgnb.stores.embedded import open_embedded
 from kgnb.stores.ledger.task_stats import figures
 from kgnb.stores.queue.presence import Presence, WorkerState
 from kgnb.stores.queue.store import Ask, Queue
+from kgnb.worker.budget import Budget
 
 SLOTS = 3
 NAMES = ["机器甲", "machine-b"]

@@ -13,11 +13,11 @@ from queue_kit import nodes_on
 
 from kgnb.core.errors import ServiceDown
 from kgnb.core.model import Provider
-from kgnb.slots import Slots
 from kgnb.stores.queue.presence import Presence as RealPresence
 from kgnb.stores.queue.presence import WorkerState
 from kgnb.stores.queue.store import Claim
-from kgnb.upkeep import Upkeep
+from kgnb.worker.background import Upkeep
+from kgnb.worker.slots import Slots
 
 
 class Presence:

@@ -10,7 +10,7 @@ from typing import Any
 
 from kgnb.app import App
 from kgnb.core.model import Usage
-from kgnb.node import Happened, Node
+from kgnb.worker.node import Happened, Node
 
 MINUTES = 60
 """How far back the chart of chapters a minute reaches."""

@@ -11,10 +11,10 @@ import time
 
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider, Task, TaskStatus
-from kgnb.node import Node
-from kgnb.providers import problem
 from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.queue.store import Ask
+from kgnb.worker.node import Node
+from kgnb.worker.provider_registry import problem
 
 log = logging.getLogger(__name__)
 

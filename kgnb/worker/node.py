@@ -8,8 +8,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from kgnb.ask import Asker
-from kgnb.chapter import ChapterWorker, Outcome, Stores
 from kgnb.core.errors import (
     KgnbError,
     LeaseLost,
@@ -24,11 +22,13 @@ from kgnb.core.messages import say
 from kgnb.core.model import Provider, TaskStatus
 from kgnb.core.process_pool import CpuPool
 from kgnb.core.settings import Settings
-from kgnb.gate import Gate
-from kgnb.providers import Providers
-from kgnb.slots import BESIDE_OF, Slots, ahead, queues_of, share, written_later
 from kgnb.stores.queue.store import Ask, Backoff, Claim, Poll, QueueState
-from kgnb.task import TaskKeeper
+from kgnb.worker.chapter_worker import ChapterWorker, Outcome, Stores
+from kgnb.worker.extractor import Asker
+from kgnb.worker.provider_registry import Providers
+from kgnb.worker.slots import BESIDE_OF, Slots, ahead, queues_of, share, written_later
+from kgnb.worker.task_keeper import TaskKeeper
+from kgnb.worker.throttle import Gate
 
 log = logging.getLogger(__name__)
 

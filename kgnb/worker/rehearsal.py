@@ -22,8 +22,8 @@ from kgnb.core.model import (
     TaskConfig,
 )
 from kgnb.graph.project.settle import chapter_graph
-from kgnb.health import Health
 from kgnb.stores.graph.store import REHEARSED, GraphStore
+from kgnb.worker.outages import Health
 
 CHAPTERS = 20
 """Made-up chapters of one rehearsal: about as much as one transaction of a busy node."""

@@ -13,20 +13,20 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 
-from kgnb.ask import TaskInfo
 from kgnb.book.reader import language
-from kgnb.chapter import Stores
 from kgnb.core.errors import GraphConflict, KgnbError, LeaseLost, ServiceDown
 from kgnb.core.messages import say
 from kgnb.core.model import ChapterStatus, Lang, NameEntry, Provider, Task, TaskStatus
 from kgnb.core.process_pool import CpuPool, Run
 from kgnb.graph.resolve.decisions import decided
-from kgnb.health import FIRST_WAIT, LONGEST_WAIT
-from kgnb.providers import Providers, asked_by, model_of
-from kgnb.rehearsal import rehearsing
-from kgnb.settling import SettleJob, scan_here, settle
 from kgnb.stores.ledger.ledger import ChapterEnd, Opening
 from kgnb.stores.queue.store import Buried, Claim
+from kgnb.worker.chapter_worker import Stores
+from kgnb.worker.extractor import TaskInfo
+from kgnb.worker.outages import FIRST_WAIT, LONGEST_WAIT
+from kgnb.worker.provider_registry import Providers, asked_by, model_of
+from kgnb.worker.rehearsal import rehearsing
+from kgnb.worker.settle_process import SettleJob, scan_here, settle
 
 log = logging.getLogger(__name__)
 

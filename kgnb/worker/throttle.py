@@ -36,13 +36,13 @@ from kgnb.core.errors import (
 from kgnb.core.messages import say
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
-from kgnb.health import Health
-from kgnb.llm.budget import Purse
 from kgnb.llm.client import Client, Completion
 from kgnb.stores.queue.breaker import Breaker, ProviderState, SlotLimiter
 from kgnb.stores.queue.connection import mapped
 from kgnb.stores.queue.rate_limits import CLAIM_AHEAD, LONGEST_WAIT, Place, Rates
 from kgnb.stores.queue.store import Poll, Queue
+from kgnb.worker.budget import Purse
+from kgnb.worker.outages import Health
 
 R = TypeVar("R")
 

@@ -16,11 +16,11 @@ from datetime import datetime
 from kgnb.core.errors import KgnbError, ServiceDown
 from kgnb.core.messages import say
 from kgnb.core.model import RULES
-from kgnb.health import Health
-from kgnb.node import Node
-from kgnb.reconcile import Reconciler
 from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.queue.presence import Presence, WorkerState
+from kgnb.worker.node import Node
+from kgnb.worker.outages import Health
+from kgnb.worker.reconciler import Reconciler
 
 log = logging.getLogger(__name__)
 

@@ -16,18 +16,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
-from kgnb.ask import COMMIT_GAP, Answer, Asker, TaskInfo
 from kgnb.core.batcher import Batcher
 from kgnb.core.errors import GraphConflict, KgnbError, LeaseLost, ReplyError, RequestRejected
 from kgnb.core.messages import say
 from kgnb.core.model import GAPS, MIN_CHAPTER_CHARS, ChapterStatus, ExtractionRow, Graph, text_hash
-from kgnb.health import Health
 from kgnb.llm.error_mapping import Rejected
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.ledger import ChapterEnd, ChapterWork, Ledger
 from kgnb.stores.queue.lease_renewer import Renewer
 from kgnb.stores.queue.store import Claim, Queue
 from kgnb.stores.targets import GraphPlace, SqlPlace
+from kgnb.worker.extractor import COMMIT_GAP, Answer, Asker, TaskInfo
+from kgnb.worker.outages import Health
 
 log = logging.getLogger(__name__)
 

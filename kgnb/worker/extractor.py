@@ -27,14 +27,14 @@ from kgnb.core.process_pool import CpuPool
 from kgnb.extract import chunking, evidence, reply, rules
 from kgnb.extract.prompt import Prompt, Prompter
 from kgnb.extract.zh.original_script import as_written
-from kgnb.gate import Gate
 from kgnb.graph.project.settle import ChapterGraphs
 from kgnb.graph.resolve.decisions import Decided
-from kgnb.health import Health
 from kgnb.llm.client import Completion
-from kgnb.providers import Providers
 from kgnb.stores.ledger.reply_cache import CachedReply, ReplyCache, reply_key
 from kgnb.stores.queue.lease_renewer import UNLEASED, Lease
+from kgnb.worker.outages import Health
+from kgnb.worker.provider_registry import Providers
+from kgnb.worker.throttle import Gate
 
 COMMIT_GAP = 0.05
 """Seconds between two commits of rows: the slot is free already, and each commit is a disk flush."""
