@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from kgnb.app.api import BookGraph, allow_nested_loops, books, build, open  # noqa: F401 — public, see _HOME
     from kgnb.book.reader import story_path
     from kgnb.core.errors import KgnbError
     from kgnb.notebook import Node
-    from kgnb.sync import BookGraph, allow_nested_loops, books, build, open  # noqa: F401 — public, see _HOME
     from kgnb.widgets.frame import panel
 
 __all__ = [
@@ -32,11 +32,11 @@ __all__ = [
 
 # `open` is public too, but `from kgnb import *` must not take the built-in away.
 _HOME = {
-    "BookGraph": "kgnb.sync",
-    "allow_nested_loops": "kgnb.sync",
-    "books": "kgnb.sync",
-    "build": "kgnb.sync",
-    "open": "kgnb.sync",
+    "BookGraph": "kgnb.app.api",
+    "allow_nested_loops": "kgnb.app.api",
+    "books": "kgnb.app.api",
+    "build": "kgnb.app.api",
+    "open": "kgnb.app.api",
     "Node": "kgnb.notebook",
     "panel": "kgnb.widgets.frame",
     "story_path": "kgnb.book.reader",

@@ -42,8 +42,8 @@ from kgnb.core.settings import Settings
 from kgnb.worker.session import Session
 
 if TYPE_CHECKING:
-    from kgnb.app import App
-    from kgnb.metrics import Metrics
+    from kgnb.app.context import App
+    from kgnb.app.metrics import Metrics
     from kgnb.worker.node import Happened, Node
 
 log = logging.getLogger(__name__)
@@ -132,23 +132,25 @@ def _logging(args: argparse.Namespace, settings: Settings) -> None:
 
 
 async def _build(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb import building
-    from kgnb.app import open_app
+    from kgnb.app import build as build_use_case
+    from kgnb.app.context import open_app
+    from kgnb.app.export import export
     from kgnb.render.export import check_place
     from kgnb.render.progress_bar import ProgressBar
-    from kgnb.report import export
 
     path = Path(args.book)
     if args.output:
         check_place(args.output)
-    books = [await building.read(path, args.title, args.author)]  # build alone holds it, until it is stored
+    books = [
+        await build_use_case.read(path, args.title, args.author)
+    ]  # build alone holds it, until it is stored
     _cancel_on(signal.SIGTERM)
     if args.estimate:
         return await show_estimate(args, settings, books[0])
     title = books[0].title
     with ProgressBar(quiet=args.json) as bar:
         async with open_app(settings) as app:
-            result = await building.build(
+            result = await build_use_case.build(
                 app, books.pop(), path, args.provider, again=args.again, listener=bar.show
             )
             if args.output:
@@ -163,13 +165,13 @@ async def _build(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _submit(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb import building
-    from kgnb.app import open_app
+    from kgnb.app import build as build_use_case
+    from kgnb.app.context import open_app
 
     path = Path(args.book)
-    book = await building.read(path, args.title, args.author)
+    book = await build_use_case.read(path, args.title, args.author)
     async with open_app(settings, graph=False) as app:
-        plan = await building.plan(app, book, path, args.provider, again=args.again)
+        plan = await build_use_case.plan(app, book, path, args.provider, again=args.again)
     if plan.found_finished:
         _complain(say("cli.found_finished", task=plan.task.id))
     print(plan.task.id)
@@ -182,9 +184,9 @@ async def _worker(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _work(args: argparse.Namespace, settings: Settings, metrics: Metrics | None) -> int:
+    from kgnb.app.run_worker import serve
+    from kgnb.app.session_report import Farewell
     from kgnb.core.host import where_am_i
-    from kgnb.farewell import Farewell
-    from kgnb.serving import serve
     from kgnb.worker.counters import Tally
 
     stop = asyncio.Event()
@@ -237,7 +239,7 @@ def _metrics(settings: Settings) -> Iterator[Metrics | None]:
     if not settings.metrics_port:
         yield None
         return
-    from kgnb.metrics import Metrics
+    from kgnb.app.metrics import Metrics
 
     metrics = Metrics(settings)
     log.info(say("metrics.listening", host=settings.metrics_host, port=settings.metrics_port))

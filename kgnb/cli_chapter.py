@@ -23,8 +23,8 @@ Found = dict[str, Any]
 
 
 async def _chapter(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
-    from kgnb.inspecting import look
+    from kgnb.app.chapter_detail import look
+    from kgnb.app.context import open_app
 
     async with open_app(settings, queue=False, graph=False) as app:
         found = await look(app, args.task, args.chapter, raw=args.raw)

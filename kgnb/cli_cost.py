@@ -15,8 +15,8 @@ from kgnb.core.settings import Settings
 from kgnb.render.status_table import Cell, money, short, table
 
 if TYPE_CHECKING:
+    from kgnb.app.estimate import Estimate
     from kgnb.core.model import Book
-    from kgnb.estimating import Estimate
 
 SAMPLE = 3
 """Chapters that an estimate works: their costs differ by a tenth or so, and they are paid for."""
@@ -30,8 +30,8 @@ def add_cost(commands: Any) -> None:
 
 
 async def _cost(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
-    from kgnb.costing import task_cost
+    from kgnb.app.context import open_app
+    from kgnb.app.cost import task_cost
 
     async with open_app(settings, queue=False, graph=False) as app:
         found = await task_cost(app, args.task)
@@ -78,8 +78,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
 
 async def show_estimate(args: argparse.Namespace, settings: Settings, book: Book) -> int:
     """Prints what the book will cost, after working a few of its chapters."""
-    from kgnb.app import open_app
-    from kgnb.estimating import estimate
+    from kgnb.app.context import open_app
+    from kgnb.app.estimate import estimate
     from kgnb.render.progress_bar import ProgressBar
 
     with ProgressBar(quiet=args.json) as bar:

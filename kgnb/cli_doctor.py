@@ -14,7 +14,7 @@ from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 
 if TYPE_CHECKING:
-    from kgnb.checkup import Check
+    from kgnb.app.doctor import Check
 
 BROKEN = 2
 """Exit code when something doesn't work."""
@@ -26,7 +26,7 @@ def add_doctor(commands: Any) -> None:
 
 
 async def _doctor(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.checkup import doctor
+    from kgnb.app.doctor import doctor
 
     checks = await doctor(settings)
     ok = all(check.ok for check in checks)

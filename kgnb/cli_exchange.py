@@ -31,8 +31,8 @@ def add_import(commands: Any) -> None:
 
 
 async def _export(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
-    from kgnb.report import export, find_task
+    from kgnb.app.context import open_app
+    from kgnb.app.export import export, find_task
 
     async with open_app(settings, queue=False) as app:
         task = await find_task(app, args.task)
@@ -41,8 +41,8 @@ async def _export(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _import(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
-    from kgnb.carrying import take_in
+    from kgnb.app.context import open_app
+    from kgnb.app.import_book import take_in
 
     async with open_app(settings, queue=False) as app:
         carried = await take_in(app, args.file)

@@ -17,7 +17,7 @@ WITHIN_SECONDS = 60
 
 
 async def _health(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
+    from kgnb.app.context import open_app
     from kgnb.stores.queue.presence import nodes_here
 
     async with open_app(settings, sql=False, graph=False) as app:

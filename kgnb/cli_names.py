@@ -21,8 +21,8 @@ BY = "cli"
 
 
 async def _names(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
-    from kgnb.deciding import names_of, undo
+    from kgnb.app.context import open_app
+    from kgnb.app.names import names_of, undo
     from kgnb.graph.resolve.name_listing import KINDS
 
     if args.undo is not None:
@@ -46,16 +46,16 @@ async def _names(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _merge(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
-    from kgnb.deciding import merge
+    from kgnb.app.context import open_app
+    from kgnb.app.names import merge
 
     async with open_app(settings, queue=False) as app:
         return _told(args, await merge(app, args.task, args.person, args.others, by=BY))
 
 
 async def _split(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
-    from kgnb.deciding import part, split
+    from kgnb.app.context import open_app
+    from kgnb.app.names import part, split
 
     if args.chapters is not None and len(args.aliases) > 1:
         raise InputError("names.one_only")

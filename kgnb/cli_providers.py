@@ -19,7 +19,7 @@ from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 
 if TYPE_CHECKING:
-    from kgnb.providing import Added, Shown
+    from kgnb.app.providers import Added, Shown
 
 ANSWERED_NO, UNREACHABLE = FAILED_CHAPTERS, 2
 """Exit codes of `providers test` beside 0: it answers, but not as it should; it can't be reached."""
@@ -30,8 +30,8 @@ MAX_KEY = 10_000
 
 
 async def _list(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
-    from kgnb.providing import listed
+    from kgnb.app.context import open_app
+    from kgnb.app.providers import listed
 
     async with open_app(settings, graph=False) as app:
         found = await listed(app)
@@ -69,8 +69,8 @@ def _state(one: Shown) -> str:
 
 
 async def _add(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
-    from kgnb.providing import add
+    from kgnb.app.context import open_app
+    from kgnb.app.providers import add
 
     key = await _key(args)
     async with open_app(settings, queue=False, graph=False) as app:
@@ -127,9 +127,9 @@ def _full(key: SecretStr, source: str) -> SecretStr:
 
 
 async def _test(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
+    from kgnb.app.context import open_app
+    from kgnb.app.providers import test
     from kgnb.core.model import RULES
-    from kgnb.providing import test
 
     if args.provider.strip().lower() == RULES:
         print(say("providers.test_rules"))
@@ -153,8 +153,8 @@ async def _test(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _remove(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
-    from kgnb.providing import remove
+    from kgnb.app.context import open_app
+    from kgnb.app.providers import remove
 
     async with open_app(settings, queue=False, graph=False) as app:
         await remove(app, args.provider, delete=args.delete)

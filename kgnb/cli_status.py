@@ -10,13 +10,13 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, NoReturn
 
-from kgnb.app import open_app
+from kgnb.app.context import open_app
+from kgnb.app.status import Overview
 from kgnb.cli_parts import OK
 from kgnb.core.errors import KgnbError
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
-from kgnb.overview import Overview
 from kgnb.render.status_table import columns, cut, render
 
 WATCH_SECONDS = 2.0

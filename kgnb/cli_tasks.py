@@ -18,8 +18,8 @@ from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 
 if TYPE_CHECKING:
+    from kgnb.app.tasks import DeadEntry
     from kgnb.core.model import Task
-    from kgnb.operating import DeadEntry
 
 TITLE_CHARS = 80
 """What a line shows of a title, or of garbage."""
@@ -30,8 +30,8 @@ REASON_CHARS = 300
 
 
 async def _pause_task(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
-    from kgnb.operating import pause_task
+    from kgnb.app.context import open_app
+    from kgnb.app.tasks import pause_task
 
     async with open_app(settings, graph=False) as app:
         done = await pause_task(app, args.task)
@@ -41,8 +41,8 @@ async def _pause_task(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _cancel(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
-    from kgnb.operating import cancel_task
+    from kgnb.app.context import open_app
+    from kgnb.app.tasks import cancel_task
 
     async with open_app(settings, graph=False) as app:
         done = await cancel_task(app, args.task)
@@ -56,8 +56,8 @@ def _before(key: str, **facts: object) -> str:
 
 
 async def _resume_task(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
-    from kgnb.operating import resume_task
+    from kgnb.app.context import open_app
+    from kgnb.app.tasks import resume_task
 
     async with open_app(settings, graph=False) as app:
         done = await resume_task(app, args.task)
@@ -66,8 +66,8 @@ async def _resume_task(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _retry(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
-    from kgnb.operating import retry_task
+    from kgnb.app.context import open_app
+    from kgnb.app.tasks import retry_task
 
     async with open_app(settings, graph=False) as app:
         done = await retry_task(app, args.task)
@@ -80,9 +80,9 @@ async def _retry(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _delete(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
-    from kgnb.operating import delete_task
-    from kgnb.report import find_task
+    from kgnb.app.context import open_app
+    from kgnb.app.export import find_task
+    from kgnb.app.tasks import delete_task
 
     if not (args.yes or sys.stdin.isatty()):
         raise InputError("operate.needs_yes", task=args.task)
@@ -122,8 +122,8 @@ def _plain_ctrl_c() -> Iterator[None]:
 
 
 async def _dead_list(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
-    from kgnb.operating import dead
+    from kgnb.app.context import open_app
+    from kgnb.app.tasks import dead
 
     async with open_app(settings, graph=False) as app:
         entries = await dead(app)
@@ -154,8 +154,8 @@ def _clock(seconds: float) -> str:
 
 
 async def _dead_retry(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
-    from kgnb.operating import retry_dead
+    from kgnb.app.context import open_app
+    from kgnb.app.tasks import retry_dead
 
     if (args.task is None) != args.all:
         raise InputError("operate.which", option="--all")
@@ -169,8 +169,8 @@ async def _dead_retry(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _dead_drop(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
-    from kgnb.operating import drop_dead, drop_garbage
+    from kgnb.app.context import open_app
+    from kgnb.app.tasks import drop_dead, drop_garbage
 
     if (args.task is None) != args.garbage:
         raise InputError("operate.which", option="--garbage")
@@ -187,8 +187,8 @@ async def _dead_drop(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _pause(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
-    from kgnb.operating import pause_provider
+    from kgnb.app.context import open_app
+    from kgnb.app.tasks import pause_provider
 
     async with open_app(settings, graph=False) as app:
         pause = await pause_provider(app, args.provider, args.seconds)
@@ -198,8 +198,8 @@ async def _pause(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _resume(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app import open_app
-    from kgnb.operating import resume_provider
+    from kgnb.app.context import open_app
+    from kgnb.app.tasks import resume_provider
 
     async with open_app(settings, graph=False) as app:
         stood = await resume_provider(app, args.provider)

@@ -16,18 +16,18 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kgnb import building
-from kgnb.app import App, open_app
+from kgnb.app import build
+from kgnb.app.api import spawn
+from kgnb.app.context import App, open_app
+from kgnb.app.session_report import Farewell
 from kgnb.core.errors import InputError
 from kgnb.core.host import Place, where_am_i
 from kgnb.core.log_buffer import Recent
 from kgnb.core.messages import say, use_language
 from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
-from kgnb.farewell import Farewell
 from kgnb.hooks import HOOKS
 from kgnb.stint import State, Stint
-from kgnb.sync import spawn
 from kgnb.worker.counters import Tally, look
 from kgnb.worker.session import Session
 
@@ -206,8 +206,8 @@ class Node:
         path = Path(book)
 
         async def import_it(app: App) -> int:
-            read = await building.read(path, title, None)
-            return (await building.plan(app, read, path, provider, again=again)).task.id
+            read = await build.read(path, title, None)
+            return (await build.plan(app, read, path, provider, again=again)).task.id
 
         return self.call(import_it).result()
 

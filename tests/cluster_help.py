@@ -23,8 +23,8 @@ from conftest import new_database, outside
 from redis.connection import parse_url
 from run_help import ROOT, Llm, Place, Running, hear_ctrl_c, timeless
 
-from kgnb import report
-from kgnb.app import open_app
+from kgnb.app import export as export_use_case
+from kgnb.app.context import open_app
 from kgnb.core.settings import Settings
 
 QUEUE = "kg:task:queue:dryrun"
@@ -281,7 +281,9 @@ class Cluster:
 async def _export(env: dict[str, str], data: Path, task: int, target: Path) -> None:
     given: dict[str, Any] = {**env, "KGNB_DATA": data, "_env_file": None}
     async with open_app(Settings(**given), queue=False) as app:
-        await report.export(app, (await report.find_task(app, task)).novel_id, "json", target)
+        await export_use_case.export(
+            app, (await export_use_case.find_task(app, task)).novel_id, "json", target
+        )
 
 
 @contextlib.contextmanager

@@ -27,7 +27,7 @@ from redis.connection import parse_url
 from run_help import KEY, Llm, Place, Ran, environment, llm, novel, timeless
 from test_operating import failed_task, new_task
 
-from kgnb.app import App, open_app
+from kgnb.app.context import App, open_app
 from kgnb.cli import main
 from kgnb.core.messages import use_language
 from kgnb.core.settings import Settings

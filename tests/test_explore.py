@@ -29,7 +29,8 @@ from pydantic import SecretStr
 from run_help import STORY
 
 import kgnb
-from kgnb import shelf
+from kgnb.app import library
+from kgnb.app.api import BookGraph, run
 from kgnb.core.errors import InputError
 from kgnb.core.model import Extraction, ExtractionRow, Graph, GraphEdge, GraphNode, NodeKey, Relation
 from kgnb.extract.strength import together
@@ -41,7 +42,6 @@ from kgnb.render.query_results import Answer
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.finished import finished
-from kgnb.sync import BookGraph, run
 
 EVIL = "</svg><script>window.pwned=1</script>\u2028\x00"
 
@@ -104,7 +104,7 @@ class TestShelf:
         assert "青石渡" in repr(kgnb.books(data))
 
     @pytest.mark.parametrize("wanted", [None, 1, "1", "青石渡", "《青石渡》", "青石", {"task": 1}])
-    def test_it_opens_by_title_number_or_row(self, data: Path, wanted: shelf.Wanted) -> None:
+    def test_it_opens_by_title_number_or_row(self, data: Path, wanted: library.Wanted) -> None:
         with closing(kgnb.open(wanted, data=data)) as one:
             assert (one.title, one.result.task_id, one.result.completed) == ("青石渡", 1, 6)
             assert (one.result.requests, len(one.top(3))) == (0, 3)
@@ -130,8 +130,8 @@ class TestShelf:
         shutil.copytree(data, attached / "kgnb-data", ignore=shutil.ignore_patterns(".*", "*.sock"))
         before = {path: path.stat().st_mtime_ns for path in attached.rglob("*")}
         monkeypatch.setattr("kgnb.core.host.KAGGLE_INPUT", tmp_path / "input")
-        monkeypatch.setattr(shelf, "private_dir", lambda: tmp_path / "mine")
-        monkeypatch.setattr(shelf, "writable", lambda folder: attached not in folder.parents)
+        monkeypatch.setattr(library, "private_dir", lambda: tmp_path / "mine")
+        monkeypatch.setattr(library, "writable", lambda folder: attached not in folder.parents)
         monkeypatch.setenv("KGNB_DATA", str(tmp_path / "none"))
         assert [row["title"] for row in kgnb.books()] == ["青石渡"]
         with closing(kgnb.open()) as one:

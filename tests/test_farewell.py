@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 from test_resume_from import data_folder, files
 
+from kgnb.app.session_report import Farewell
 from kgnb.core.errors import ServiceDown
 from kgnb.core.host import Place, where_am_i
 from kgnb.core.messages import use_language
 from kgnb.core.settings import Settings
-from kgnb.farewell import Farewell
 from kgnb.stores.embedded.data_folder import DataFolder, try_lock
 from kgnb.worker.counters import Tally
 from kgnb.worker.session import Session
@@ -196,7 +196,7 @@ class TestOutputFolder:
     def test_one_that_is_open_is_told_and_not_copied(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
     ) -> None:
-        monkeypatch.setattr("kgnb.farewell.CLOSING_SECONDS", 0.3)
+        monkeypatch.setattr("kgnb.app.session_report.CLOSING_SECONDS", 0.3)
         data, output = data_folder(tmp_path / "elsewhere"), tmp_path / "working"
         output.mkdir()
         lock = try_lock(DataFolder(data).lock_file())

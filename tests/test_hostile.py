@@ -23,9 +23,9 @@ from conftest import outside
 from pydantic import SecretStr
 from run_help import Place, llm
 
+from kgnb.app.names import Names
 from kgnb.core.errors import ReplyUnparsable, RequestRejected
 from kgnb.core.model import Graph, GraphEdge, GraphNode, Novel, Provider, TaskConfig
-from kgnb.deciding import Names
 from kgnb.extract import evidence, prompt, reply
 from kgnb.llm.client import Client
 from kgnb.llm.fake.server import DryRun

@@ -14,8 +14,8 @@ from gate_kit import asking
 from pydantic import SecretStr
 from run_help import Place, llm
 
+from kgnb.app.run_worker import _joined
 from kgnb.core.errors import ServiceDown
-from kgnb.serving import _joined
 from kgnb.stores.queue.presence import Presence
 from kgnb.stores.queue.store import Queue
 
@@ -38,7 +38,7 @@ class Joining:
 
 class TestServicesThatVanish:
     async def test_are_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("kgnb.serving.WAIT_SECONDS", 0.01)
+        monkeypatch.setattr("kgnb.app.run_worker.WAIT_SECONDS", 0.01)
         async with contextlib.AsyncExitStack() as stack:
             assert await _joined(stack, Joining(3), asyncio.Event(), False) == "node"  # type: ignore[arg-type]
 

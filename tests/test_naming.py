@@ -17,15 +17,16 @@ from run_help import STORY
 from test_settle import NOVEL, chapter, characters, edge, node, people, row, tie
 
 import kgnb
-from kgnb import cli, deciding
-from kgnb.app import App, open_app
+from kgnb import cli
+from kgnb.app import names as names_use_case
+from kgnb.app.context import App, open_app
+from kgnb.app.export import record
 from kgnb.core.errors import InputError
 from kgnb.core.messages import use_language
 from kgnb.core.model import Graph, NameEntry, TaskConfig
 from kgnb.core.settings import Settings
 from kgnb.graph.project.settle import SettleRow, novel_graph
 from kgnb.graph.resolve.decisions import Decision, decided
-from kgnb.report import record
 from kgnb.stores.ledger.transfer import Saved
 from kgnb.widgets import frame
 
@@ -181,21 +182,21 @@ async def people_of(app: App) -> dict[str, list[str]]:
 
 async def test_merge_split_and_undo_change_the_stored_graph_and_back(app: App) -> None:
     before, first = await app.graph.read(1), await people_of(app)
-    names = [one.name for one in (await deciding.names_of(app, 1, ("Character",))).listed]
+    names = [one.name for one in (await names_use_case.names_of(app, 1, ("Character",))).listed]
     assert set(names) == set(first)
     hero, other = names[:2]
-    merged = await deciding.merge(app, 1, hero, [other])
+    merged = await names_use_case.merge(app, 1, hero, [other])
     assert merged.changed
     assert other not in await people_of(app)
     assert other in (await people_of(app))[hero]
-    again = await deciding.merge(app, 1, hero, [other])  # known already: nothing is stored twice
+    again = await names_use_case.merge(app, 1, hero, [other])  # known already: nothing is stored twice
     assert (again.changed, len(await app.ledger.decisions(1))) == (False, 1)
-    parted = await deciding.split(app, 1, hero, [other])
+    parted = await names_use_case.split(app, 1, hero, [other])
     assert set(await people_of(app)) == set(first)
-    assert not (await deciding.split(app, 1, hero, [other])).changed
+    assert not (await names_use_case.split(app, 1, hero, [other])).changed
     for done in (parted, merged):
-        assert (await deciding.undo(app, 1, done.id)).changed
-        assert not (await deciding.undo(app, 1, done.id)).changed
+        assert (await names_use_case.undo(app, 1, done.id)).changed
+        assert not (await names_use_case.undo(app, 1, done.id)).changed
     after = await app.graph.read(1)
     for graph in (before, after):
         for one in (*graph.nodes.values(), *graph.edges.values()):
@@ -205,36 +206,36 @@ async def test_merge_split_and_undo_change_the_stored_graph_and_back(app: App) -
 
 
 async def test_two_at_once_are_both_obeyed(app: App) -> None:
-    names = [one.name for one in (await deciding.names_of(app, 1, ("Character",))).listed]
+    names = [one.name for one in (await names_use_case.names_of(app, 1, ("Character",))).listed]
     done = await asyncio.gather(
-        deciding.merge(app, 1, names[0], [names[2]]), deciding.merge(app, 1, names[1], [names[3]])
+        names_use_case.merge(app, 1, names[0], [names[2]]), names_use_case.merge(app, 1, names[1], [names[3]])
     )
     assert not {names[2], names[3]} & set(await people_of(app))
     for one in done:
-        await deciding.undo(app, 1, one.id)
+        await names_use_case.undo(app, 1, one.id)
     assert set(await people_of(app)) == set(names)
 
 
 async def test_what_is_wrong_is_said(app: App) -> None:
-    name = (await deciding.names_of(app, 1)).listed[0].name
+    name = (await names_use_case.names_of(app, 1)).listed[0].name
     for key, work in (
-        ("names.unknown", deciding.merge(app, 1, name[:2] + "某", [name])),
-        ("names.unknown_all", deciding.merge(app, 1, "Zzyzx", [name])),
-        ("names.itself", deciding.split(app, 1, name, [name])),
-        ("names.no_decision", deciding.undo(app, 1, 999)),
-        ("names.too_many", deciding.merge(app, 1, name, ["甲"] * 101)),
-        ("cli.no_task", deciding.names_of(app, 99)),
+        ("names.unknown", names_use_case.merge(app, 1, name[:2] + "某", [name])),
+        ("names.unknown_all", names_use_case.merge(app, 1, "Zzyzx", [name])),
+        ("names.itself", names_use_case.split(app, 1, name, [name])),
+        ("names.no_decision", names_use_case.undo(app, 1, 999)),
+        ("names.too_many", names_use_case.merge(app, 1, name, ["甲"] * 101)),
+        ("cli.no_task", names_use_case.names_of(app, 99)),
     ):
         with pytest.raises(InputError) as caught:
             await work
         assert caught.value.key == key
     with pytest.raises(InputError, match=name):
-        await deciding.merge(app, 1, name[:2] + "某", [name])
+        await names_use_case.merge(app, 1, name[:2] + "某", [name])
 
 
 async def test_a_namesake_by_chapters_and_what_an_export_carries(app: App, tmp_path: Path) -> None:
-    name = (await deciding.names_of(app, 1)).listed[0].name
-    done = await deciding.part(app, 1, name, f"{name}（之子）", (2, 3))
+    name = (await names_use_case.names_of(app, 1)).listed[0].name
+    done = await names_use_case.part(app, 1, name, f"{name}（之子）", (2, 3))
     assert (await app.graph.read(1)).nodes["Character", f"{name}（之子）"].properties["chapters"] == [2, 3]
     saved = Saved.model_validate(json.loads(json.dumps(await record(app, 1))))
     here = await app.ledger.decisions(1)
@@ -243,10 +244,10 @@ async def test_a_namesake_by_chapters_and_what_an_export_carries(app: App, tmp_p
             taken = await other.ledger.take_up(saved)
             there = await other.ledger.decisions(taken.novel_id)
             assert [replace(d, id=0) for d in there] == [replace(d, id=0) for d in here]
-    await deciding.undo(app, 1, done.id)
+    await names_use_case.undo(app, 1, done.id)
     assert f"{name}（之子）" not in await people_of(app)
     with pytest.raises(InputError):
-        await deciding.part(app, 1, name, name, (2, 3))
+        await names_use_case.part(app, 1, name, name, (2, 3))
 
 
 def test_the_panels_graph_tab(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from engine_help import holding
 
-from kgnb.app import App
+from kgnb.app.context import App
 from kgnb.book.reader import story_path
 from kgnb.core.errors import InputError
 from kgnb.core.host import Place, where_am_i

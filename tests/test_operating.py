@@ -19,8 +19,8 @@ from pydantic import SecretStr
 from queue_kit import ids, items, take
 from redis.connection import parse_url
 
-from kgnb import operating
-from kgnb.app import App, open_app
+from kgnb.app import tasks as tasks_use_case
+from kgnb.app.context import App, open_app
 from kgnb.core.errors import InputError
 from kgnb.core.messages import use_language
 from kgnb.core.model import ChapterStatus, TaskStatus
@@ -184,13 +184,13 @@ def refused(key: str) -> Iterator[None]:
 class TestPausing:
     async def test_a_waiting_task_stays_paused_and_goes_on_when_resumed(self, app: App) -> None:
         task_id = await new_task(app)
-        done = await operating.pause_task(app, task_id)
+        done = await tasks_use_case.pause_task(app, task_id)
         assert (done.was, done.changed) == (TaskStatus.CREATED, True)
         row = await task_row(app.ledger, task_id)
         assert (row["status"], row["paused_at"] is not None) == ("paused", True)
         assert (await take(app.queue, NEW, tasks=1)).claims == []  # its fresh item would have started it
-        assert not (await operating.pause_task(app, task_id)).changed
-        assert (await operating.resume_task(app, task_id)).queue == NEW
+        assert not (await tasks_use_case.pause_task(app, task_id)).changed
+        assert (await tasks_use_case.resume_task(app, task_id)).queue == NEW
         row = await task_row(app.ledger, task_id)
         assert (row["status"], row["paused_at"]) == ("created", None)
         assert len(await reopen(app, (await take(app.queue, NEW, tasks=1)).claims[0])) == 3
@@ -201,7 +201,7 @@ class TestPausing:
         (claim, *_) = await chapters(app, 1)
         for queue in (NEW, OLD):
             await app.queue.push(queue, task_id, "deepseek")
-        assert (await operating.pause_task(app, task_id)).was is TaskStatus.RUNNING
+        assert (await tasks_use_case.pause_task(app, task_id)).was is TaskStatus.RUNNING
         assert await items(app.queue, NEW) == await items(app.queue, OLD) == []
         assert await app.ledger.claim_chapters([(task_id, claim.chapter_id, claim.token + 1)]) == {}
         poll = await take(app.queue, NEW, mine=(task_id,))
@@ -210,7 +210,7 @@ class TestPausing:
             task_id, queue=NEW, provider="DeepSeek", model="chat", token=held.token, fresh=False
         )
         assert opening.outcome == "paused"
-        await operating.resume_task(app, task_id)  # before that node has let go
+        await tasks_use_case.resume_task(app, task_id)  # before that node has let go
         (again,) = (await take(app.queue, NEW, mine=(task_id,))).refreshed
         assert len(await reopen(app, again)) == 3
 
@@ -238,7 +238,7 @@ class TestPausing:
     async def test_one_that_is_just_being_opened(self, app: App) -> None:
         task_id = await new_task(app)
         (claim,) = (await take(app.queue, NEW, tasks=1)).claims  # a node has its item, and opens it too late
-        pausing = asyncio.create_task(operating.pause_task(app, task_id))
+        pausing = asyncio.create_task(tasks_use_case.pause_task(app, task_id))
         while await status(app, task_id) != "paused":
             await asyncio.sleep(0.02)
         await asyncio.sleep(1.5)  # much too late: SQL was slow
@@ -254,7 +254,7 @@ class TestPausing:
         await app.queue.push(NEW, task_id, "deepseek")
         (fresh,) = (await take(app.queue, NEW, mine=(task_id,), tasks=1)).refreshed
         assert fresh.token == held.token
-        pausing = asyncio.create_task(operating.pause_task(app, task_id))
+        pausing = asyncio.create_task(tasks_use_case.pause_task(app, task_id))
         await asyncio.sleep(0.3)
         await reopen(app, fresh)
         assert (await pausing).was is TaskStatus.PAUSED
@@ -264,11 +264,11 @@ class TestPausing:
         task_id = await new_task(app)
         assert len((await take(app.queue, NEW, tasks=1)).claims) == 1
         await app.queue.forget_node(app.queue.node, [NEW])
-        await operating.pause_task(app, task_id)
+        await tasks_use_case.pause_task(app, task_id)
         assert (await take(app.queue, NEW, tasks=1)).claims == []
-        await operating.resume_task(app, task_id)
+        await tasks_use_case.resume_task(app, task_id)
         claims = (await take(app.queue, NEW, tasks=1)).claims
-        pausing = asyncio.create_task(operating.pause_task(app, task_id))
+        pausing = asyncio.create_task(tasks_use_case.pause_task(app, task_id))
         await asyncio.sleep(0.3)
         await app.queue.release(claims)
         await pausing
@@ -278,26 +278,26 @@ class TestPausing:
     async def test_one_that_nobody_opens_is_said(self, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
         task_id = await new_task(app)
         assert len((await take(app.queue, NEW, tasks=1)).claims) == 1
-        monkeypatch.setattr(operating, "LET_GO_SECONDS", 0.4 - app.settings.lease_seconds)
+        monkeypatch.setattr(tasks_use_case, "LET_GO_SECONDS", 0.4 - app.settings.lease_seconds)
         with refused("operate.still_asked"):
-            await operating.pause_task(app, task_id)
+            await tasks_use_case.pause_task(app, task_id)
         assert await status(app, task_id) == "paused"
 
     async def test_what_is_wrong_is_said(self, app: App) -> None:
         task_id = await failed_task(app, dead=0)
         with refused("operate.not_pausable"):
-            await operating.pause_task(app, task_id)
+            await tasks_use_case.pause_task(app, task_id)
         with refused("operate.not_paused"):
-            await operating.resume_task(app, task_id)
+            await tasks_use_case.resume_task(app, task_id)
         with refused("operate.not_cancellable"):
-            await operating.cancel_task(app, task_id)
+            await tasks_use_case.cancel_task(app, task_id)
         for command in (
-            operating.pause_task,
-            operating.resume_task,
-            operating.cancel_task,
-            operating.retry_task,
-            operating.retry_dead,
-            operating.drop_dead,
+            tasks_use_case.pause_task,
+            tasks_use_case.resume_task,
+            tasks_use_case.cancel_task,
+            tasks_use_case.retry_task,
+            tasks_use_case.retry_dead,
+            tasks_use_case.drop_dead,
         ):
             with refused("cli.no_task"):
                 await command(app, task_id + 1)
@@ -307,21 +307,21 @@ class TestPausing:
         task_id = await new_task(app)
         await hold(app)
         await execute(app.ledger, set_task(task_id, status="failed"))  # main's guard
-        assert (await operating.pause_task(app, task_id)).changed
+        assert (await tasks_use_case.pause_task(app, task_id)).changed
         assert await status(app, task_id) == "paused"
 
 
 class TestCancelling:
     async def test_a_cancelled_task_is_over_until_it_is_retried(self, app: App) -> None:
         task_id = await new_task(app)
-        assert (await operating.cancel_task(app, task_id)).was is TaskStatus.CREATED
-        assert not (await operating.cancel_task(app, task_id)).changed
+        assert (await tasks_use_case.cancel_task(app, task_id)).was is TaskStatus.CREATED
+        assert not (await tasks_use_case.cancel_task(app, task_id)).changed
         assert await items(app.queue, NEW) == []
         with refused("operate.not_pausable"):
-            await operating.pause_task(app, task_id)
+            await tasks_use_case.pause_task(app, task_id)
         with refused("operate.retry_instead"):
-            await operating.resume_task(app, task_id)
-        done = await operating.retry_task(app, task_id)
+            await tasks_use_case.resume_task(app, task_id)
+        done = await tasks_use_case.retry_task(app, task_id)
         assert (done.was, done.chapters, done.queue) == (TaskStatus.CANCELLED, 0, NEW)
         await hold(app)
         assert await states(app, task_id) == {"pending": 3}
@@ -330,8 +330,8 @@ class TestCancelling:
         task_id = await new_task(app)
         await hold(app)
         await chapters(app, 2)
-        await operating.pause_task(app, task_id)
-        assert (await operating.cancel_task(app, task_id)).was is TaskStatus.PAUSED
+        await tasks_use_case.pause_task(app, task_id)
+        assert (await tasks_use_case.cancel_task(app, task_id)).was is TaskStatus.PAUSED
         assert await app.ledger.unfinished() == []
         assert await states(app, task_id) == {"pending": 1, "running": 2}  # their nodes hand these back
 
@@ -340,7 +340,7 @@ class TestRetrying:
     async def test_after_redis_lost_everything(self, app: App) -> None:
         task_id = await failed_task(app, 4, dead=2)
         await app.queue.redis.flushdb()
-        done = await operating.retry_task(app, task_id)
+        done = await tasks_use_case.retry_task(app, task_id)
         assert (done.was, done.chapters, done.queue) == (TaskStatus.FAILED, 2, NEW)
         row = await task_row(app.ledger, task_id)
         assert (row["status"], row["failed_chapters"], row["error_message"]) == ("created", 0, None)
@@ -350,8 +350,8 @@ class TestRetrying:
 
     async def test_a_closed_task_with_dead_chapters(self, app: App) -> None:
         task_id = await failed_task(app, 3, dead=2)
-        assert (await operating.retry_task(app, task_id)).chapters == 2
-        assert await operating.dead(app) == []
+        assert (await tasks_use_case.retry_task(app, task_id)).chapters == 2
+        assert await tasks_use_case.dead(app) == []
         await hold(app)
         again = await chapters(app, 9)
         assert [(c.deliveries, c.failures) for c in again] == [(1, 0), (1, 0)]  # as if new
@@ -362,7 +362,7 @@ class TestRetrying:
         await hold(app)
         claims = await chapters(app, 2)
         await bury(app, claims[0], told=told)
-        done = await operating.retry_task(app, task_id)
+        done = await tasks_use_case.retry_task(app, task_id)
         assert (done.was, done.chapters) == (TaskStatus.RUNNING, 1)
         assert await status(app, task_id) == "running"
         if not told:  # its holder has heard of the end, and writes it only now
@@ -380,7 +380,7 @@ class TestRetrying:
         await hold(app)
         (claim,) = (await take(app.queue, NEW, chapters=1)).claims
         await bury(app, claim, told=False)
-        assert (await operating.retry_task(app, task_id)).chapters == 1
+        assert (await tasks_use_case.retry_task(app, task_id)).chapters == 1
         assert not await mark(app, claim, ChapterStatus.FAILED)
         assert await states(app, task_id) == {"pending": 1}
 
@@ -411,29 +411,29 @@ class TestRetrying:
     async def test_nothing_to_retry(self, app: App) -> None:
         done, waiting = await failed_task(app, dead=0), await new_task(app, 2)
         with refused("operate.nothing_to_retry"):
-            await operating.retry_task(app, done)
+            await tasks_use_case.retry_task(app, done)
         with refused("operate.nothing_failed"):
-            await operating.retry_task(app, waiting)
-        await operating.pause_task(app, waiting)
+            await tasks_use_case.retry_task(app, waiting)
+        await tasks_use_case.pause_task(app, waiting)
         with refused("operate.resume_instead"):
-            await operating.retry_task(app, waiting)
+            await tasks_use_case.retry_task(app, waiting)
         assert (await items(app.queue, NEW), await status(app, done)) == ([], "completed")
 
     async def test_one_that_main_ended_before_it_was_finished(self, app: App) -> None:
         task_id = await new_task(app)
         await hold(app)
         await execute(app.ledger, set_task(task_id, status="failed"))
-        assert (await operating.retry_task(app, task_id)).chapters == 0
+        assert (await tasks_use_case.retry_task(app, task_id)).chapters == 0
         assert await status(app, task_id) == "created"
 
     async def test_an_item_that_was_never_opened(self, app: App) -> None:
         task_id = await new_task(app)
         (claim,) = (await take(app.queue, NEW, tasks=1)).claims
         await app.queue.fail(claim, "broken", final=True)
-        (entry,) = await operating.dead(app)
+        (entry,) = await tasks_use_case.dead(app)
         assert (entry.task_id, entry.chapter, entry.title) == (task_id, 0, "三国")
-        assert (await operating.retry_task(app, task_id)).queue == NEW
-        assert await operating.dead(app) == []
+        assert (await tasks_use_case.retry_task(app, task_id)).queue == NEW
+        assert await tasks_use_case.dead(app) == []
         await hold(app)
 
 
@@ -441,16 +441,16 @@ class TestQueues:
     async def test_only_the_provider_is_known(self, app: App) -> None:
         task_id = await new_task(app, push=False)
         await execute(app.ledger, sa.update(t.task_facts).values(provider="Elsewhere"))
-        await operating.pause_task(app, task_id)
-        assert (await operating.resume_task(app, task_id)).queue == "kg:task:queue:elsewhere"
+        await tasks_use_case.pause_task(app, task_id)
+        assert (await tasks_use_case.resume_task(app, task_id)).queue == "kg:task:queue:elsewhere"
 
     async def test_mains_task_goes_to_the_default_configs_provider_or_to_any(self, app: App) -> None:
         task_id = await new_task(app, push=False)
         await execute(app.ledger, sa.delete(t.task_facts))
         await execute(app.ledger, set_task(task_id, status="failed"))
-        assert (await operating.retry_task(app, task_id)).queue == NEW
+        assert (await tasks_use_case.retry_task(app, task_id)).queue == NEW
         await execute(app.ledger, set_task(task_id, status="failed", use_ai=0))
-        assert (await operating.retry_task(app, task_id)).queue == "kg:task:queue:rules"
+        assert (await tasks_use_case.retry_task(app, task_id)).queue == "kg:task:queue:rules"
 
     async def test_nobody_can_do_it(self, settings: Settings) -> None:
         bare = settings.model_copy(update={"openai_base_url": ""})
@@ -459,28 +459,28 @@ class TestQueues:
             await execute(app.ledger, sa.delete(t.task_facts))
             await execute(app.ledger, set_task(task_id, status="paused"))
             with refused("operate.nobody"):
-                await operating.resume_task(app, task_id)
+                await tasks_use_case.resume_task(app, task_id)
 
     async def test_a_novel_that_main_deleted(self, app: App) -> None:
         task_id = await failed_task(app)
         await execute(app.ledger, sa.update(t.novels).values(is_deleting=1))
         with refused("operate.no_novel"):
-            await operating.retry_task(app, task_id)
+            await tasks_use_case.retry_task(app, task_id)
 
 
 class TestDeadList:
     async def test_shows_and_retries_one_chapter(self, app: App) -> None:
         task_id = await failed_task(app, 4, dead=2)
-        first, second = await operating.dead(app)
+        first, second = await tasks_use_case.dead(app)
         assert (first.task_id, first.chapter, first.title) == (task_id, 1, "第1回")
         assert (first.reason, first.deliveries, first.failures) == ("no JSON in the reply", 0, 1)
         assert abs(first.at - time.time()) < 60
         assert json.loads(json.dumps(first.as_dict()))["queue"] == NEW
         with refused("operate.chapter_not_dead"):
-            await operating.retry_dead(app, task_id, 3)
-        done = await operating.retry_dead(app, task_id, 2)
+            await tasks_use_case.retry_dead(app, task_id, 3)
+        done = await tasks_use_case.retry_dead(app, task_id, 2)
         assert (done.tasks, done.entries) == ((task_id,), 1)
-        assert [e.chapter for e in await operating.dead(app)] == [1]
+        assert [e.chapter for e in await tasks_use_case.dead(app)] == [1]
         await hold(app)
         assert [c.chapter_id for c in await chapters(app, 9)] == [second.chapter_id]
         assert await states(app, task_id) == {"completed": 2, "failed": 1, "running": 1}
@@ -491,24 +491,24 @@ class TestDeadList:
         claims = await chapters(app, 3)
         await bury(app, claims[0])
         await bury(app, claims[1], told=False)
-        assert await operating.drop_dead(app, task_id) == 2
+        assert await tasks_use_case.drop_dead(app, task_id) == 2
         assert await states(app, task_id) == {"failed": 2, "running": 1}
-        assert await operating.dead(app) == []
+        assert await tasks_use_case.dead(app) == []
         assert not (await take(app.queue, NEW, mine=(task_id,))).buried
         with refused("operate.task_not_dead"):
-            await operating.drop_dead(app, task_id)
+            await tasks_use_case.drop_dead(app, task_id)
         with refused("operate.nothing_dead"):
-            await operating.retry_dead(app)
+            await tasks_use_case.retry_dead(app)
 
     async def test_a_dropped_item_ends_its_task(self, app: App) -> None:
         task_id = await new_task(app)
         (claim,) = (await take(app.queue, NEW, tasks=1)).claims
         await app.queue.fail(claim, "broken", final=True)
-        assert await operating.drop_dead(app, task_id) == 1
+        assert await tasks_use_case.drop_dead(app, task_id) == 1
         row = await task_row(app.ledger, task_id)
         assert (row["status"], row["error_message"]) == ("failed", "broken")
         assert await app.ledger.unfinished() == []
-        await operating.retry_task(app, task_id)
+        await tasks_use_case.retry_task(app, task_id)
         await hold(app)
 
     async def test_all_but_what_was_stopped_and_garbage(self, app: App) -> None:
@@ -517,53 +517,53 @@ class TestDeadList:
         for text in ("no json", '{"task_id": "seven"}'):
             await app.queue.redis.lpush(OLD, text)
         await take(app.queue, OLD, tasks=1)
-        assert [e.task_id for e in await operating.dead(app)].count(0) == 2
-        done = await operating.retry_dead(app)
+        assert [e.task_id for e in await tasks_use_case.dead(app)].count(0) == 2
+        done = await tasks_use_case.retry_dead(app)
         assert (done.tasks, done.entries, done.left) == ((running,), 1, (stopped,))
-        assert await operating.drop_garbage(app) == 2
-        assert {e.task_id for e in await operating.dead(app)} == {stopped}
-        await operating.retry_dead(app, stopped)  # by name it starts again
+        assert await tasks_use_case.drop_garbage(app) == 2
+        assert {e.task_id for e in await tasks_use_case.dead(app)} == {stopped}
+        await tasks_use_case.retry_dead(app, stopped)  # by name it starts again
         assert await status(app, stopped) == "created"
 
     async def test_what_is_completed_by_now_only_leaves_the_list(self, app: App) -> None:
         task_id = await failed_task(app, 2, dead=1)
         await execute(app.ledger, sa.update(t.chapter_status).values(status="completed"))
-        assert (await operating.retry_dead(app, task_id)).entries == 1
-        assert (await operating.dead(app), await items(app.queue, NEW)) == ([], [])
+        assert (await tasks_use_case.retry_dead(app, task_id)).entries == 1
+        assert (await tasks_use_case.dead(app), await items(app.queue, NEW)) == ([], [])
         assert await status(app, task_id) == "failed"
 
     async def test_queues_of_providers_that_are_gone(self, app: App) -> None:
         await app.queue.push("kg:task:queue:gone", await new_task(app, push=False), "gone")
         (claim,) = (await take(app.queue, "kg:task:queue:gone", tasks=1)).claims
         await app.queue.fail(claim, "broken", final=True)
-        assert [e.queue for e in await operating.dead(app)] == ["kg:task:queue:gone"]
+        assert [e.queue for e in await tasks_use_case.dead(app)] == ["kg:task:queue:gone"]
 
 
 class TestProviders:
     async def test_a_person_pauses_longer_and_shorter(self, app: App) -> None:
         breaker = Breaker(app.queue.redis, 600)
         await breaker.pause("DeepSeek", 500, "three failures")
-        pause = await operating.pause_provider(app, "deepseek", 40)
+        pause = await tasks_use_case.pause_provider(app, "deepseek", 40)
         assert (pause.provider, pause.seconds) == ("DeepSeek", 40)
         state = await breaker.state("DeepSeek")
         assert 30 < state.until - time.time() < 41
         assert (state.reason, state.by_hand) == ("paused by hand", True)
         assert abs(pause.until - state.until) < 1
-        assert (await operating.pause_provider(app, " DEEPSEEK ")).seconds == 77
+        assert (await tasks_use_case.pause_provider(app, " DEEPSEEK ")).seconds == 77
         assert list(await app.queue.suspended(["DeepSeek", "deepseek"])) == ["DeepSeek"]
 
     async def test_resuming_says_whether_there_was_a_pause(self, app: App) -> None:
         await app.queue.redis.set(
             "ai:provider:suspend:DeepSeek", '{"until": 1}', ex=60
         )  # by some other program
-        assert (await operating.resume_provider(app, "DeepSeek")).until
+        assert (await tasks_use_case.resume_provider(app, "DeepSeek")).until
         assert await app.queue.suspended(["DeepSeek"]) == {}
-        assert not (await operating.resume_provider(app, "DeepSeek")).until
+        assert not (await tasks_use_case.resume_provider(app, "DeepSeek")).until
 
     @pytest.mark.parametrize("by_hand", [True, False])
     async def test_a_build_ends_only_a_pause_that_a_node_began(self, app: App, by_hand: bool) -> None:
         if by_hand:
-            await operating.pause_provider(app, "DeepSeek")
+            await tasks_use_case.pause_provider(app, "DeepSeek")
         else:
             await Breaker(app.queue.redis).pause("DeepSeek", reason="wrong key")
         gate = Gate(app.queue, app.health, None, None, suspend_seconds=600, most=lambda _: 1)  # type: ignore[arg-type]
@@ -573,10 +573,10 @@ class TestProviders:
     async def test_one_that_only_other_machines_know(self, app: App) -> None:
         await new_task(app, push=False)
         await execute(app.ledger, sa.update(t.task_facts).values(provider="MoonShot"))
-        assert (await operating.pause_provider(app, "moonshot")).provider == "MoonShot"
+        assert (await tasks_use_case.pause_provider(app, "moonshot")).provider == "MoonShot"
         for name in ("nobody", ""):
             with refused("operate.no_provider"):
-                await operating.pause_provider(app, name)
+                await tasks_use_case.pause_provider(app, name)
 
 
 async def test_a_late_row_of_a_task_that_is_being_deleted(app: App) -> None:

@@ -18,10 +18,10 @@ from redis.connection import parse_url
 from run_help import ROOT, Place, llm, novel
 from secure_help import Maria, authority, mariadb
 
-from kgnb.app import App, open_app
+from kgnb.app.context import App, open_app
+from kgnb.app.status import Overview
+from kgnb.app.tasks import delete_task, pause_provider, resume_provider
 from kgnb.core.settings import Settings
-from kgnb.operating import delete_task, pause_provider, resume_provider
-from kgnb.overview import Overview
 from kgnb.stores.ledger.tables import MAIN, OWN
 
 SECURITY = (ROOT / "SECURITY.md").read_text("utf-8")

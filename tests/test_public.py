@@ -24,7 +24,7 @@ class TestImport:
         assert ran.stdout == "[]\n", ran.stderr
 
     def test_says_nothing_and_touches_nothing(self, tmp_path: Path) -> None:
-        code = "import kgnb, kgnb.app, kgnb.cli, kgnb.sync, logging; print(logging.getLogger().handlers)"
+        code = "import kgnb, kgnb.app.context, kgnb.cli, kgnb.app.api, logging; print(logging.getLogger().handlers)"
         ran = subprocess.run(
             [sys.executable, "-W", "error", "-c", code],
             env=environment(),

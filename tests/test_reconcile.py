@@ -16,7 +16,7 @@ from ledger_kit import QUEUE, new_task, open_with
 from queue_kit import take
 from run_help import Llm, Place, Running, llm, novel
 
-from kgnb.app import open_app
+from kgnb.app.context import open_app
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded import open_embedded
 from kgnb.worker.reconciler import Reconciler

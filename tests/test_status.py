@@ -28,11 +28,11 @@ from queue_kit import NEW
 from run_help import KEY, Place, Running, environment, llm, novel
 
 from kgnb import __version__
+from kgnb.app.status import cost
 from kgnb.cli_status import fitted
 from kgnb.core.messages import known, say, use_language
 from kgnb.core.model import ChapterStatus, Usage, beijing_now
 from kgnb.core.process_id import send_signal
-from kgnb.overview import cost
 from kgnb.render import status_table
 from kgnb.stores.embedded import open_embedded
 from kgnb.stores.ledger.task_stats import figures

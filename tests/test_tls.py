@@ -16,7 +16,7 @@ from redis.connection import parse_url
 from run_help import Place, llm, novel
 from secure_help import Authority, Maria, authority, mariadb
 
-from kgnb.app import open_app
+from kgnb.app.context import open_app
 from kgnb.core.errors import ServiceDown, ServiceRefused, SettingsError
 from kgnb.core.settings import Settings
 

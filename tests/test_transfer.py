@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from ledger_kit import execute, finish_chapter, finish_task, new_task, open_with, opened, set_task, task_row
 from pydantic import ValidationError
 
+from kgnb.app.export import record
 from kgnb.core.model import NameEntry, Usage
-from kgnb.report import record
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.transfer import Saved

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from tqdm import tqdm
 
-from kgnb.building import Step
+from kgnb.app.build import Step
 from kgnb.core.messages import say
 
 

@@ -8,10 +8,10 @@ from urllib.parse import quote
 import ipywidgets as w
 from pydantic import SecretStr
 
-from kgnb.checkup import Check, check_service
+from kgnb.app.api import spawn
+from kgnb.app.doctor import Check, check_service
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
-from kgnb.sync import spawn
 from kgnb.widgets import html, kit
 from kgnb.widgets.desk import Desk
 from kgnb.widgets.secret import MASK, AddressBox, SecretBox, checked_address, without_login

@@ -13,12 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from kgnb.app.status import Overview
 from kgnb.core.errors import KgnbError
 from kgnb.core.messages import say, use_language
 from kgnb.core.secrets import ENVIRONMENT
 from kgnb.core.settings import Settings
 from kgnb.notebook import Node
-from kgnb.overview import Overview
 from kgnb.widgets.busy import Busy
 
 R = TypeVar("R")

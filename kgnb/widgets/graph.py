@@ -9,12 +9,12 @@ from typing import Any
 
 import ipywidgets as w
 
-from kgnb.app import App
+from kgnb.app.context import App
+from kgnb.app.names import Names, names_of
 from kgnb.core.errors import InputError
 from kgnb.core.messages import language, say
 from kgnb.core.model import Graph
 from kgnb.core.safe_text import one_line
-from kgnb.deciding import Names, names_of
 from kgnb.render.picture import page as picture_page
 from kgnb.render.picture import selection
 from kgnb.widgets import html, kit

@@ -7,12 +7,12 @@ from typing import Any
 
 import ipywidgets as w
 
-from kgnb import deciding
-from kgnb.app import App
+from kgnb.app import names as names_use_case
+from kgnb.app.context import App
+from kgnb.app.names import Names
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
-from kgnb.deciding import Names
 from kgnb.graph.resolve.decisions import Changed
 from kgnb.graph.resolve.name_listing import Named
 from kgnb.render.names_text import changed_line, decision_line, why
@@ -102,19 +102,23 @@ class NamesBox:
 
     def _merge(self, _: object = None) -> None:
         name, other = self._named(self.person), self._named(self.other)
-        self._do(say("panel.merging"), lambda app, task: deciding.merge(app, task, name, [other], by=BY))
+        self._do(
+            say("panel.merging"), lambda app, task: names_use_case.merge(app, task, name, [other], by=BY)
+        )
 
     def _split(self, _: object = None) -> None:
         name, alias = self._named(self.person), self.alias.value
         if not alias:
             raise InputError("panel.no_alias_chosen")
-        self._do(say("panel.splitting"), lambda app, task: deciding.split(app, task, name, [alias], by=BY))
+        self._do(
+            say("panel.splitting"), lambda app, task: names_use_case.split(app, task, name, [alias], by=BY)
+        )
 
     def _undo(self, _: object = None) -> None:
         number = self.decision.value
         if not number:
             raise InputError("panel.nothing_to_undo")
-        self._do(say("panel.undoing"), lambda app, task: deciding.undo(app, task, number), undone=True)
+        self._do(say("panel.undoing"), lambda app, task: names_use_case.undo(app, task, number), undone=True)
 
 
 def _typed(label: str) -> Any:

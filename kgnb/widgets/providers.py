@@ -6,12 +6,12 @@ from typing import Any
 
 import ipywidgets as w
 
-from kgnb import providing
+from kgnb.app import providers
+from kgnb.app.providers import Added, Tested
+from kgnb.app.tasks import Pause, pause_provider, resume_provider
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
-from kgnb.operating import Pause, pause_provider, resume_provider
-from kgnb.providing import Added, Tested
 from kgnb.widgets import html, kit
 from kgnb.widgets.desk import Desk
 from kgnb.widgets.secret import SecretBox
@@ -55,7 +55,7 @@ class Row:
             self._desk.do(say("panel.doing", what=say("panel.pause")), future, _paused)
 
     def _test(self, _: object = None) -> None:
-        future = self._desk.node.call(lambda app: providing.test(app, self.name))
+        future = self._desk.node.call(lambda app: providers.test(app, self.name))
         self._desk.do(say("panel.asking", provider=self.name), future, _tested)
 
 
@@ -135,7 +135,7 @@ class Providers:
             self._desk.use(settings)  # the key stays in memory: nothing is written anywhere
             return
         future = node.call(
-            lambda app: providing.add(app, name, url=url, models=[model], key=key, save_key=embedded)
+            lambda app: providers.add(app, name, url=url, models=[model], key=key, save_key=embedded)
         )
         self._desk.do(say("panel.doing", what=say("panel.add")), future, self._added)
 

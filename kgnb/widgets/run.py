@@ -10,12 +10,12 @@ from typing import Any
 
 import ipywidgets as w
 
-from kgnb import building
-from kgnb.app import App
-from kgnb.building import Plan
+from kgnb.app import build
+from kgnb.app.build import Plan
+from kgnb.app.context import App
+from kgnb.app.tasks import Done, cancel_task, delete_task, pause_task, resume_task, retry_task
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
-from kgnb.operating import Done, cancel_task, delete_task, pause_task, resume_task, retry_task
 from kgnb.widgets import html, kit
 from kgnb.widgets.desk import Desk
 
@@ -210,8 +210,8 @@ class Run:
 
 async def _import(app: App, path: str, provider: str | None) -> Plan:
     book = await asyncio.to_thread(Path(path).expanduser)
-    read = await building.read(book, None, None)
-    return await building.plan(app, read, book, provider, again=False)
+    read = await build.read(book, None, None)
+    return await build.plan(app, read, book, provider, again=False)
 
 
 async def _from_upload(app: App, name: str, content: bytes, provider: str | None) -> Plan:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kgnb.app import App
+from kgnb.app.context import App
 from kgnb.core.model import Usage
 from kgnb.worker.node import Happened, Node
 

@@ -2,7 +2,7 @@
 
 Each is one transaction that locks the task's row first, so that it takes turns with opening, claiming,
 closing and main's own writes. Nodes see a command by the task's status; the task's queue items are for
-:mod:`kgnb.operating` to tend.
+:mod:`kgnb.app.tasks` to tend.
 """
 
 from __future__ import annotations

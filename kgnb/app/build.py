@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from kgnb.app import App, running_node
+from kgnb.app.context import App, running_node
 from kgnb.book.reader import read_book
 from kgnb.core.errors import (
     AuthRejected,

@@ -12,15 +12,15 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import urlsplit
 
-from kgnb import providing
-from kgnb.app import App, open_app
+from kgnb.app import providers as providers_use_case
+from kgnb.app.context import App, open_app
+from kgnb.app.status import Overview
 from kgnb.core.errors import KgnbError
 from kgnb.core.host import Place, where_am_i
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
 from kgnb.core.settings import Settings
 from kgnb.llm.client import shown
-from kgnb.overview import Overview
 from kgnb.render.status_table import span
 from kgnb.stores.probes import Facts, redis_facts, sql_facts
 from kgnb.worker.provider_registry import check_usable
@@ -176,7 +176,7 @@ async def _queues(app: App) -> list[Check]:
 async def _provider(app: App, provider: Provider) -> Check:
     try:
         check_usable(provider)
-        tested = await providing.test(app, provider.name)
+        tested = await providers_use_case.test(app, provider.name)
     except KgnbError as error:
         return Check(provider.name, False, str(error))
     if tested.error:

@@ -8,7 +8,7 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 
-from kgnb.app import WAIT_SECONDS, App, open_app, open_waiting, running_node
+from kgnb.app.context import WAIT_SECONDS, App, open_app, open_waiting, running_node
 from kgnb.core.errors import NodeStopped, ServiceDown, ServiceRefused
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings

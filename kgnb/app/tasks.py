@@ -12,11 +12,9 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, fields
 from typing import TypeVar
 
-from kgnb.app import App
-from kgnb.core.errors import InputError
-from kgnb.core.messages import say
-from kgnb.core.model import ChapterStatus, Task, TaskStatus
-from kgnb.queueing import (
+from kgnb.app.context import App
+from kgnb.app.settle import against_others, settle_novel
+from kgnb.app.task_items import (
     LET_GO_SECONDS,
     LOOK_SECONDS,
     dead_items,
@@ -25,7 +23,9 @@ from kgnb.queueing import (
     push,
     until_let_go,
 )
-from kgnb.resettle import against_others, settle_novel
+from kgnb.core.errors import InputError
+from kgnb.core.messages import say
+from kgnb.core.model import ChapterStatus, Task, TaskStatus
 from kgnb.stores.ledger.ledger import ChapterEnd
 from kgnb.stores.ledger.task_commands import Commanded
 from kgnb.stores.queue.breaker import Breaker

@@ -7,12 +7,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from kgnb.app import App
+from kgnb.app.context import App
+from kgnb.app.status import Overview
 from kgnb.core.errors import InputError
 from kgnb.core.messages import language
 from kgnb.core.model import Task
 from kgnb.graph.resolve.decisions import Decision
-from kgnb.overview import Overview
 from kgnb.render.export import write
 from kgnb.stores.ledger.transfer import VERSION
 

@@ -10,15 +10,15 @@ import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from kgnb.app import App
+from kgnb.app.context import App
+from kgnb.app.export import find_task
+from kgnb.app.settle import settle_novel
 from kgnb.core.errors import InputError
 from kgnb.core.model import MAX_NAME, Novel, Task, clean
 from kgnb.extract import evidence
 from kgnb.graph.project.settle import novel_people
 from kgnb.graph.resolve.decisions import Changed, Decision, decided
 from kgnb.graph.resolve.name_listing import KINDS, Index, Named, listing
-from kgnb.report import find_task
-from kgnb.resettle import settle_novel
 from kgnb.worker.settle_process import with_kinds
 
 MOST_NAMES = 100

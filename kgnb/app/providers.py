@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from kgnb.app import App
+from kgnb.app.context import App
 from kgnb.core.api_keys import Keys
 from kgnb.core.errors import InputError, ProviderError, ReplyError, ServiceDown, SettingsError
 from kgnb.core.model import RULES, Provider

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from kgnb.app import App, budget_of
+from kgnb.app.context import App, budget_of
 from kgnb.core.model import ChapterStatus, Provider, Task, TaskStatus, Usage, beijing_now
 from kgnb.stores.ledger.spending import Spent
 from kgnb.stores.ledger.task_stats import TaskFigures, figures

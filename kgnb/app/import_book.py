@@ -6,9 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 
-from kgnb.app import App
-from kgnb.exchange.reading import read_record
-from kgnb.resettle import settle_novel
+from kgnb.app.context import App
+from kgnb.app.record_file import read_record
+from kgnb.app.settle import settle_novel
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from kgnb.app import App, budget_of
+from kgnb.app.context import App, budget_of
+from kgnb.app.export import find_task
+from kgnb.app.status import cost
 from kgnb.core.model import ChapterStatus, Usage
-from kgnb.overview import cost
-from kgnb.report import find_task
 from kgnb.stores.ledger.task_stats import figures
 
 

@@ -12,9 +12,11 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kgnb import building, shelf
-from kgnb.app import App, open_app, start_engines
-from kgnb.building import BuildResult
+from kgnb.app import build as build_use_case
+from kgnb.app import library
+from kgnb.app.build import BuildResult
+from kgnb.app.context import App, open_app, start_engines
+from kgnb.app.export import export
 from kgnb.core.errors import InputError
 from kgnb.core.event_loop import new_loop
 from kgnb.core.messages import say, use_language
@@ -25,7 +27,6 @@ from kgnb.graph.query import KINDS, Entity, Explorer
 from kgnb.render import query_results
 from kgnb.render.progress_bar import ProgressBar
 from kgnb.render.query_results import Answer
-from kgnb.report import export
 
 R = TypeVar("R")
 
@@ -216,7 +217,7 @@ def books(data: str | Path | None = None) -> Answer:
     return Answer(say("explore.books"), rows, note=say("explore.books_note", count=len(rows), place=place))
 
 
-def open(book: shelf.Wanted = None, data: str | Path | None = None) -> BookGraph:
+def open(book: library.Wanted = None, data: str | Path | None = None) -> BookGraph:
     """Opens a finished book without building anything: by title, task number or a row of :func:`books`;
     without either the newest.
 
@@ -232,7 +233,7 @@ def open(book: shelf.Wanted = None, data: str | Path | None = None) -> BookGraph
 def _shelf(data: str | Path | None) -> tuple[Settings | None, object]:
     """Settings that lead to books (None: there is nothing), and what to call that place."""
     settings = _settings(data, None)
-    found = shelf.place(settings, None if data is None else Path(data))
+    found = library.place(settings, None if data is None else Path(data))
     if not settings.embedded_sql:
         return found, settings.db_host
     return found, (found and found.resume_from) or (found or settings).data
@@ -251,14 +252,14 @@ async def _books(settings: Settings) -> list[dict[str, Any]]:
                 "provider": " ".join(filter(None, (one.provider, one.model))),
                 "finished": one.completed_at.isoformat(" ", "minutes") if one.completed_at else "",
             }
-            for one in await shelf.books(app)
+            for one in await library.books(app)
         ]
 
 
-async def _opened(settings: Settings, wanted: shelf.Wanted, place: object) -> BookGraph:
+async def _opened(settings: Settings, wanted: library.Wanted, place: object) -> BookGraph:
     async with open_app(settings, queue=False) as app:
-        one = await shelf.choose(app, wanted, place)
-        result = await shelf.opened(app, one)
+        one = await library.choose(app, wanted, place)
+        result = await library.opened(app, one)
         return await asyncio.to_thread(BookGraph, result, one.title, settings, told="explore.opened")
 
 
@@ -279,11 +280,13 @@ async def _build(
     again: bool,
     progress: bool,
 ) -> BookGraph:
-    books = [await building.read(path, title, author)]  # build alone holds it, until it is stored
+    books = [await build_use_case.read(path, title, author)]  # build alone holds it, until it is stored
     title = books[0].title
     with ProgressBar(quiet=not progress) as bar:
         async with open_app(settings) as app:
-            result = await building.build(app, books.pop(), path, provider, again=again, listener=bar.show)
+            result = await build_use_case.build(
+                app, books.pop(), path, provider, again=again, listener=bar.show
+            )
             return await asyncio.to_thread(BookGraph, result, title, settings)
 
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from kgnb.app import App
+from kgnb.app.context import App
 from kgnb.core.errors import InputError
 from kgnb.core.model import RULES, Task
 from kgnb.stores.queue.dead_letters import leased, polled_queues

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kgnb.app import App
-from kgnb.building import BuildResult
+from kgnb.app.build import BuildResult
+from kgnb.app.context import App
 from kgnb.core import host
 from kgnb.core.errors import InputError
 from kgnb.core.model import STRUCTURAL_RELATIONS

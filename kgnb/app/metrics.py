@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from kgnb import __version__
-from kgnb.app import App
+from kgnb.app.context import App
 from kgnb.core.errors import SettingsError
 from kgnb.core.model import Usage
 from kgnb.core.settings import Settings

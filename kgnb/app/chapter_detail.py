@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from kgnb.app import App
+from kgnb.app.context import App
+from kgnb.app.export import find_task
 from kgnb.core.errors import InputError
 from kgnb.core.model import Chapter, ExtractionRow, Task
 from kgnb.extract import evidence
-from kgnb.report import find_task
 from kgnb.stores.ledger.task_stats import ChapterState, chapter_state
 
 

@@ -21,13 +21,13 @@ from urllib.parse import quote, urlsplit
 from pydantic import SecretStr
 
 from kgnb import __version__
-from kgnb.app import App
+from kgnb.app.context import App
+from kgnb.app.status import Overview
+from kgnb.app.tasks import dead
 from kgnb.core.errors import KgnbError
 from kgnb.core.host import KAGGLE_INPUT, SHORTEST_SECRET, Place, environment_secrets
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
-from kgnb.operating import dead
-from kgnb.overview import Overview
 from kgnb.render.session_report import page
 from kgnb.stores.embedded import restore
 from kgnb.worker.session import Session

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from kgnb.app import App
+from kgnb.app.context import App
 from kgnb.core.errors import GraphConflict
 from kgnb.core.model import Novel
 from kgnb.worker.settle_process import SettleJob, settle

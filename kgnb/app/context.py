@@ -1,6 +1,6 @@
 """The one place that wires the parts together: settings → stores → a node.
 
-The async functions are the real ones; :mod:`kgnb.sync` derives the plain ones from them.
+The async functions are the real ones; :mod:`kgnb.app.api` derives the plain ones from them.
 """
 
 from __future__ import annotations

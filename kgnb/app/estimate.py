@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kgnb.app import App, budget_of
-from kgnb.building import Listener, Plan, bring_to_end, chosen_provider, new_task, own_kinds, queue_task
+from kgnb.app.build import Listener, Plan, bring_to_end, chosen_provider, new_task, own_kinds, queue_task
+from kgnb.app.context import App, budget_of
 from kgnb.core.errors import InputError
 from kgnb.core.model import Book, BookFacts, Chapter, Provider, Task, TaskStatus, Usage
 from kgnb.stores.ledger.ledger import Imported
@@ -46,7 +46,7 @@ async def estimate(
 ) -> Estimate:
     """Works ``sample`` chapters spread over the book, unless some are done already, and reckons with them.
 
-    A later build does the rest; nothing is paid twice. Raises what :func:`kgnb.building.build` raises, and
+    A later build does the rest; nothing is paid twice. Raises what :func:`kgnb.app.build.build` raises, and
     InputError where a task over the whole book waits for its first chapter.
     """
     provider = chosen_provider(app, provider_name)
