@@ -19,7 +19,7 @@ from kgnb.core.settings import Settings
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from kgnb.kaggle import Kaggle, Metadata
+    from kgnb.kaggle.kernels import Kaggle, Metadata
 
 METADATA = "kernel-metadata.json"
 CODE = "kgnb.ipynb"
@@ -31,7 +31,7 @@ DEFAULT_NOTEBOOK = "worker"
 
 
 async def _init(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.kaggle import Kaggle
+    from kgnb.kaggle.kernels import Kaggle
 
     folder = Path(args.folder)
     meta = await _prepare(args, settings, Kaggle(), folder, source=folder)
@@ -40,7 +40,7 @@ async def _init(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _push(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.kaggle import Kaggle
+    from kgnb.kaggle.kernels import Kaggle
 
     kaggle = Kaggle()
     with tempfile.TemporaryDirectory(prefix="kgnb-kaggle-") as made:
@@ -76,8 +76,8 @@ async def _prepare(
     args: argparse.Namespace, settings: Settings, kaggle: Kaggle, folder: Path, *, source: Path | None
 ) -> Metadata:
     """Writes the notebook with kgnb in it and its kernel-metadata.json into ``folder``; returns these."""
-    from kgnb import parcel
-    from kgnb.kaggle import check_metadata
+    from kgnb.kaggle import notebook_bundle
+    from kgnb.kaggle.kernels import check_metadata
 
     meta, code = _described(args, source)
     if meta["id"].startswith("INSERT_") or args.owner:
@@ -85,21 +85,21 @@ async def _prepare(
         meta["id"] = f"{owner}/{meta['id'].partition('/')[2]}"
     check_metadata(meta)
     variables = _variables(args, meta)
-    notebook = parcel.read_notebook(code)
-    wheel = await parcel.own_wheel()
-    made = parcel.parcel(notebook, wheel, variables=variables)
-    parcel.check_secrets(made, wheel, _known_secrets(settings))
-    text = parcel.written(made)
+    notebook = notebook_bundle.read_notebook(code)
+    wheel = await notebook_bundle.own_wheel()
+    made = notebook_bundle.parcel(notebook, wheel, variables=variables)
+    notebook_bundle.check_secrets(made, wheel, _known_secrets(settings))
+    text = notebook_bundle.written(made)
     await asyncio.to_thread(_write, folder, meta, text)
     return meta
 
 
 def _described(args: argparse.Namespace, source: Path | None) -> tuple[Metadata, Path]:
     """(metadata, its notebook's path), from the folder's own file, else the template; options win."""
-    from kgnb import parcel
-    from kgnb.kaggle import NOBODY, TEMPLATE, read_metadata, slug_of
+    from kgnb.kaggle import notebook_bundle
+    from kgnb.kaggle.kernels import NOBODY, TEMPLATE, read_metadata, slug_of
 
-    root = parcel.checkout()
+    root = notebook_bundle.checkout()
     at = next(
         (f for f in (source, root) if f is not None and (f / METADATA).is_file()),
         None,
@@ -109,7 +109,7 @@ def _described(args: argparse.Namespace, source: Path | None) -> tuple[Metadata,
     theirs = at is not None and at == source  # an installed kgnb has neither
     blank = meta["id"].startswith(f"{NOBODY}/") and not theirs  # the template as it comes
     if args.notebook or blank or at is None:
-        code = parcel.notebook_path(args.notebook or DEFAULT_NOTEBOOK)
+        code = notebook_bundle.notebook_path(args.notebook or DEFAULT_NOTEBOOK)
     else:
         code = at / str(meta.get("code_file", ""))
     if args.title or blank or (args.notebook and not theirs):
@@ -133,7 +133,7 @@ def _variables(args: argparse.Namespace, meta: Metadata) -> dict[str, str]:
     """What the notebook sets for itself: plain settings, and where its credentials lie."""
     from kgnb.core.host import is_secret_name
     from kgnb.core.secrets import DATASET_FILE, DATASET_VARIABLE
-    from kgnb.kaggle import SOURCE, is_private
+    from kgnb.kaggle.kernels import SOURCE, is_private
 
     variables: dict[str, str] = {}
     for given in args.set:
@@ -190,7 +190,7 @@ def _tell(text: str) -> None:
 
 
 async def _status(args: argparse.Namespace, _: Settings) -> int:
-    from kgnb.kaggle import Kaggle, check_kernel, said_of
+    from kgnb.kaggle.kernels import Kaggle, check_kernel, said_of
 
     kernel = check_kernel(args.kernel)
     if args.follow:
@@ -201,7 +201,7 @@ async def _status(args: argparse.Namespace, _: Settings) -> int:
 
 
 async def _logs(args: argparse.Namespace, _: Settings) -> int:
-    from kgnb.kaggle import Kaggle, check_kernel
+    from kgnb.kaggle.kernels import Kaggle, check_kernel
 
     kernel = check_kernel(args.kernel)
     if args.follow:
@@ -212,7 +212,7 @@ async def _logs(args: argparse.Namespace, _: Settings) -> int:
 
 
 async def _output(args: argparse.Namespace, _: Settings) -> int:
-    from kgnb.kaggle import Kaggle, check_kernel
+    from kgnb.kaggle.kernels import Kaggle, check_kernel
 
     await _fetch(Kaggle(), check_kernel(args.kernel), args.output)
     return OK
@@ -224,7 +224,7 @@ async def _fetch(kaggle: Kaggle, kernel: str, output: str) -> None:
 
 
 async def _stop(args: argparse.Namespace, _: Settings) -> int:
-    from kgnb.kaggle import Kaggle, check_kernel, said_of
+    from kgnb.kaggle.kernels import Kaggle, check_kernel, said_of
 
     kaggle, kernel = Kaggle(), check_kernel(args.kernel)
     status = await kaggle.status(kernel)

@@ -28,15 +28,15 @@ from pydantic import SecretStr
 from run_help import ROOT, Place, Ran, environment
 
 import kgnb
-from kgnb import kaggle, parcel
 from kgnb.cli import _parser
 from kgnb.cli_kaggle import _described
 from kgnb.core.errors import InputError, KgnbError, ServiceDown, ServiceRefused
-from kgnb.kaggle import Kaggle, Status
-from kgnb.parcel import Wheel
+from kgnb.kaggle import kernels, notebook_bundle
+from kgnb.kaggle.kernels import Kaggle, Status
+from kgnb.kaggle.notebook_bundle import Wheel
 
 META = {
-    **kaggle.TEMPLATE,
+    **kernels.TEMPLATE,
     "id": "reader/some-notebook",
     "title": "Some notebook",
     "code_file": "notebook.ipynb",
@@ -79,22 +79,22 @@ def stub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[KaggleStub
 
 @pytest.fixture(scope="module")
 def wheel() -> Wheel:
-    return asyncio.run(parcel.own_wheel())
+    return asyncio.run(notebook_bundle.own_wheel())
 
 
 class TestWheel:
     def test_is_this_kgnb_with_its_notebooks(self, wheel: Wheel) -> None:
         files = dict(wheel.files())
-        assert files["kgnb/parcel.py"] == Path(parcel.__file__).read_bytes()
+        assert files["kgnb/kaggle/notebook_bundle.py"] == Path(notebook_bundle.__file__).read_bytes()
         assert {f"kgnb/notebooks/{p.name}" for p in (ROOT / "notebooks").glob("*.ipynb")} <= files.keys()
         assert not [name for name in files if "tests" in name or ".env" in name]
 
     def test_pins_what_is_installed_here(self, wheel: Wheel) -> None:
-        found = parcel.pins(wheel)
+        found = notebook_bundle.pins(wheel)
         assert found["redis"] == metadata.version("redis")
         assert "jieba" in found
         assert not {"ipywidgets", "kaggle"} & found.keys()  # the place's own are never touched
-        assert "jieba" not in parcel.pins(wheel, ())
+        assert "jieba" not in notebook_bundle.pins(wheel, ())
 
     def test_an_installed_one_is_put_together_again(
         self, wheel: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -106,7 +106,7 @@ class TestWheel:
         subprocess.run(pip, check=True, timeout=60)
         (dist,) = metadata.distributions(name="kgnb", path=[str(site)])
         monkeypatch.setattr(metadata, "distribution", lambda _: dist)
-        again = dict(parcel._from_installed().files())
+        again = dict(notebook_bundle._from_installed().files())
         before = dict(wheel.files())
         record = f"kgnb-{kgnb.__version__}.dist-info/RECORD"
         assert {n: d for n, d in again.items() if n != record} == {
@@ -121,7 +121,7 @@ class TestWheel:
 
         monkeypatch.setattr(metadata, "distribution", nothing)
         with pytest.raises(InputError, match="kgnb"):
-            parcel._from_installed()
+            notebook_bundle._from_installed()
 
 
 class TestParcel:
@@ -131,7 +131,7 @@ class TestParcel:
         dirty["cells"][0] |= {"outputs": [output], "execution_count": 7, "metadata": {"tags": ["canary"]}}
         dirty["cells"].insert(0, {"cell_type": "markdown", "metadata": {}, "source": ["# a\n", "b"]})
         dirty["cells"][0]["attachments"] = {"a.png": {"image/png": "canary"}}
-        text = parcel.written(parcel.parcel(dirty, wheel))
+        text = notebook_bundle.written(notebook_bundle.parcel(dirty, wheel))
         assert "canary" not in text
         made = nbformat.reads(text, as_version=4)
         nbformat.validate(made)
@@ -140,18 +140,20 @@ class TestParcel:
 
     def test_is_far_below_the_limit_and_the_same_each_time(self, wheel: Wheel) -> None:
         for path in (ROOT / "notebooks").glob("*.ipynb"):
-            one = parcel.read_notebook(path)
-            text = parcel.written(parcel.parcel(one, wheel))
-            assert len(text) < 0.85 * parcel.MOST_BYTES
-            assert parcel.written(parcel.parcel(json.loads(text), wheel)) == text  # packed again: one wheel
+            one = notebook_bundle.read_notebook(path)
+            text = notebook_bundle.written(notebook_bundle.parcel(one, wheel))
+            assert len(text) < 0.85 * notebook_bundle.MOST_BYTES
+            assert (
+                notebook_bundle.written(notebook_bundle.parcel(json.loads(text), wheel)) == text
+            )  # packed again: one wheel
 
     def test_too_large(self, wheel: Wheel) -> None:
         with pytest.raises(InputError, match="900"):
-            parcel.written(parcel.parcel(notebook("字" * 80_000), wheel))
+            notebook_bundle.written(notebook_bundle.parcel(notebook("字" * 80_000), wheel))
 
     def test_variables_are_set_and_never_code(self, wheel: Wheel) -> None:
         value = '"\n}; import os; os.abort() #\\'
-        made = parcel.parcel(notebook("1"), wheel, variables={"KGNB_LANG": "en", "KGNB_X": value})
+        made = notebook_bundle.parcel(notebook("1"), wheel, variables={"KGNB_LANG": "en", "KGNB_X": value})
         setting, _, _ = made["cells"][0]["source"].partition("\n    def here(")
         code = f"{setting}\n    print(repr(os.environ['KGNB_X']), os.environ['KGNB_LANG'])\n_install_kgnb('')"
         ran = subprocess.run(
@@ -170,14 +172,14 @@ class TestParcel:
     def test_what_is_no_notebook(self, text: str, tmp_path: Path) -> None:
         (tmp_path / "a.ipynb").write_text(text)
         with pytest.raises(InputError, match=r"a\.ipynb"):
-            parcel.read_notebook(tmp_path / "a.ipynb")
+            notebook_bundle.read_notebook(tmp_path / "a.ipynb")
 
     def test_names(self, tmp_path: Path) -> None:
-        assert parcel.notebook_path("quickstart") == ROOT / "notebooks" / "quickstart.ipynb"
+        assert notebook_bundle.notebook_path("quickstart") == ROOT / "notebooks" / "quickstart.ipynb"
         with pytest.raises(InputError, match="quickstart"):
-            parcel.notebook_path("nonesuch")
+            notebook_bundle.notebook_path("nonesuch")
         with pytest.raises(InputError, match=r"no\.ipynb"):
-            parcel.notebook_path(str(tmp_path / "no.ipynb"))
+            notebook_bundle.notebook_path(str(tmp_path / "no.ipynb"))
 
 
 class TestSecrets:
@@ -197,7 +199,7 @@ class TestSecrets:
     )
     def test_looks(self, source: str, wheel: Wheel) -> None:
         with pytest.raises(InputError) as caught:
-            parcel.check_secrets(notebook("1", source), wheel, {})
+            notebook_bundle.check_secrets(notebook("1", source), wheel, {})
         assert "2" in str(caught.value)
         assert "hunter" not in str(caught.value)
 
@@ -214,23 +216,23 @@ class TestSecrets:
         ],
     )
     def test_looks_harmless(self, source: str, wheel: Wheel) -> None:
-        parcel.check_secrets(notebook(source), wheel, {})
+        notebook_bundle.check_secrets(notebook(source), wheel, {})
 
     def test_variables_are_looked_at_too(self, wheel: Wheel) -> None:
-        made = parcel.parcel(notebook("1"), wheel, variables={"KGNB_X": "sk-" + "a1B2" * 8})
+        made = notebook_bundle.parcel(notebook("1"), wheel, variables={"KGNB_X": "sk-" + "a1B2" * 8})
         with pytest.raises(InputError, match="1"):
-            parcel.check_secrets(made, wheel, {})
+            notebook_bundle.check_secrets(made, wheel, {})
 
     def test_our_own_notebooks_pass(self, wheel: Wheel) -> None:
         for path in (ROOT / "notebooks").glob("*.ipynb"):
-            made = parcel.parcel(parcel.read_notebook(path), wheel)
-            parcel.check_secrets(made, wheel, {"REDIS_PASSWORD": SecretStr("correct-horse-9")})
+            made = notebook_bundle.parcel(notebook_bundle.read_notebook(path), wheel)
+            notebook_bundle.check_secrets(made, wheel, {"REDIS_PASSWORD": SecretStr("correct-horse-9")})
 
     def test_values_of_the_environment(self, wheel: Wheel) -> None:
         known = {"REDIS_PASSWORD": SecretStr("correct-horse-9"), "WORD": SecretStr("password")}
-        parcel.check_secrets(notebook("# password"), wheel, known)
+        notebook_bundle.check_secrets(notebook("# password"), wheel, known)
         with pytest.raises(InputError, match="REDIS_PASSWORD") as caught:
-            parcel.check_secrets(notebook("x = ['correct-horse-9']"), wheel, known)
+            notebook_bundle.check_secrets(notebook("x = ['correct-horse-9']"), wheel, known)
         assert "horse" not in str(caught.value)
 
     def test_values_in_the_wheel(self) -> None:
@@ -239,28 +241,30 @@ class TestSecrets:
             archive.writestr("kgnb/.env", "REDIS_PASSWORD=correct-horse-9")
         known = {"REDIS_PASSWORD": SecretStr("correct-horse-9")}
         with pytest.raises(InputError, match=r"kgnb/\.env"):
-            parcel.check_secrets(notebook("1"), Wheel("kgnb.whl", target.getvalue()), known)
+            notebook_bundle.check_secrets(notebook("1"), Wheel("kgnb.whl", target.getvalue()), known)
 
 
 class TestMetadata:
     def test_the_template_is_the_repositorys(self) -> None:
-        assert json.loads((ROOT / "kernel-metadata.json").read_text("utf-8")) == kaggle.TEMPLATE
+        assert json.loads((ROOT / "kernel-metadata.json").read_text("utf-8")) == kernels.TEMPLATE
 
     @pytest.mark.parametrize("installed", [False, True])
     def test_a_notebook_is_pushed_under_its_own_name(
         self, installed: bool, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         if installed:  # without a checkout around it
-            monkeypatch.setattr(parcel, "checkout", lambda: None)
+            monkeypatch.setattr(notebook_bundle, "checkout", lambda: None)
         path = str(ROOT / "notebooks" / "worker.ipynb")
         meta, code = _described(_parser().parse_args(["kaggle", "push", "--notebook", path]), None)
         assert code == Path(path)
-        assert (meta["title"], meta["id"]) == ("kgnb worker", f"{kaggle.NOBODY}/kgnb-worker")
+        assert (meta["title"], meta["id"]) == ("kgnb worker", f"{kernels.NOBODY}/kgnb-worker")
 
     def test_good(self) -> None:
-        kaggle.check_metadata(META)
-        kaggle.check_metadata({**META, "is_private": "true", "enable_internet": "True", "machine_shape": "x"})
-        kaggle.check_metadata({**META, "title": "三国演义 graph", "id": "reader/san-guo-yan-yi-graph"})
+        kernels.check_metadata(META)
+        kernels.check_metadata(
+            {**META, "is_private": "true", "enable_internet": "True", "machine_shape": "x"}
+        )
+        kernels.check_metadata({**META, "title": "三国演义 graph", "id": "reader/san-guo-yan-yi-graph"})
 
     @pytest.mark.parametrize(
         ("change", "word"),
@@ -283,21 +287,21 @@ class TestMetadata:
     )
     def test_refused(self, change: dict[str, Any], word: str) -> None:
         with pytest.raises(InputError) as caught:
-            kaggle.check_metadata({**META, **change})
+            kernels.check_metadata({**META, **change})
         assert word in str(caught.value)
 
     @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000])
     def test_broken_files(self, text: str, tmp_path: Path) -> None:
         (tmp_path / "m.json").write_text(text)
         with pytest.raises(InputError):
-            kaggle.read_metadata(tmp_path / "m.json")
+            kernels.read_metadata(tmp_path / "m.json")
 
     def test_names_of_runs(self) -> None:
         for name in ("kgnb-worker", "me/kgnb-worker", "me/kgnb-worker/3"):
-            assert kaggle.check_kernel(name) == name
+            assert kernels.check_kernel(name) == name
         for name in ("--help", "", "a b", "../x", "me/x/y", "我/x"):
             with pytest.raises(InputError):
-                kaggle.check_kernel(name)
+                kernels.check_kernel(name)
 
 
 class TestPush:
@@ -314,7 +318,7 @@ class TestPush:
     async def test_waits_for_a_session(
         self, stub: KaggleStub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(kaggle, "CAP_PAUSE", 0.05)
+        monkeypatch.setattr(kernels, "CAP_PAUSE", 0.05)
         stub.push_errors = [CAP, CAP]
         told: list[str] = []
         pushed = await Kaggle().push(folder_of(tmp_path / "f", META), patience=60, tell=told.append)
@@ -369,7 +373,7 @@ class TestPush:
         assert time.monotonic() - began < 15
 
     async def test_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(kaggle.util, "find_spec", lambda _: None)
+        monkeypatch.setattr(kernels.util, "find_spec", lambda _: None)
         monkeypatch.setenv("PATH", "")
         with pytest.raises(InputError, match="pip install kaggle six"):
             await Kaggle().username()
@@ -398,7 +402,7 @@ class TestRun:
 
     @pytest.mark.parametrize("state", ["QUEUED", "NEW_SCRIPT", "CANCEL_REQUESTED", "CANCEL_ACKNOWLEDGED"])
     def test_every_state_has_a_sentence(self, state: Any) -> None:
-        assert self.KERNEL in kaggle.said_of(self.KERNEL, Status(state))
+        assert self.KERNEL in kernels.said_of(self.KERNEL, Status(state))
 
     async def test_follows_to_the_end_over_an_outage(self, stub: KaggleStub) -> None:
         stub.statuses = ["QUEUED", "RUNNING", "RUNNING", "COMPLETE"]
@@ -415,7 +419,7 @@ class TestRun:
         status = await Kaggle().follow(f"{self.KERNEL}/2", told.append, pause=0.01)
         assert status.state == "COMPLETE"
         assert [text for text in told if "503" not in text] == [
-            kaggle.said_of(f"{self.KERNEL}/2", Status(state)) for state in ("QUEUED", "RUNNING", "COMPLETE")
+            kernels.said_of(f"{self.KERNEL}/2", Status(state)) for state in ("QUEUED", "RUNNING", "COMPLETE")
         ]
         assert len(told) == 4
         assert {body["versionLabel"] for name, body in stub.requests if "Status" in name} == {"v2"}
@@ -477,7 +481,7 @@ class TestCommands:
         (body,) = stub.pushes()
         assert (body["slug"], body["newTitle"]) == ("reader/kgnb-quickstart", "kgnb quickstart")
         assert body["enableGpu"] is True
-        assert len(body["text"]) < parcel.MOST_BYTES
+        assert len(body["text"]) < notebook_bundle.MOST_BYTES
 
     def test_push_of_a_folder_waits_and_fetches(self, place: Place, stub: KaggleStub) -> None:
         folder_of(place.path / "mine", META, "print('mine')")
@@ -590,7 +594,7 @@ class TestCleanVenv:
     def test_the_pushed_notebook_builds_a_book(self, python: Path, stub: KaggleStub, tmp_path: Path) -> None:
         place = Place(tmp_path / "run")
         place.path.mkdir()
-        book = parcel.read_notebook(ROOT / "notebooks" / "quickstart.ipynb")
+        book = notebook_bundle.read_notebook(ROOT / "notebooks" / "quickstart.ipynb")
         book["cells"] += notebook("print('from', kgnb.__file__)")["cells"]
         (place.path / "mine.ipynb").write_text(json.dumps(book), "utf-8")
         options = ["--notebook", "mine.ipynb", "--title", "A book in a notebook", "--no-follow"]
@@ -624,5 +628,5 @@ class TestCleanVenv:
         meta = json.loads((place.path / "again" / "kernel-metadata.json").read_text("utf-8"))
         assert meta["id"] == "me/kgnb-quickstart"
         first = json.loads(stub.pushes()[0]["text"])["cells"][1]["source"]
-        second = parcel.read_notebook(place.path / "again" / "kgnb.ipynb")["cells"][1]["source"]
+        second = notebook_bundle.read_notebook(place.path / "again" / "kgnb.ipynb")["cells"][1]["source"]
         assert packed(second) == packed(first)

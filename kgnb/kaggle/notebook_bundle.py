@@ -70,7 +70,7 @@ class Wheel:
 
 def checkout() -> Path | None:
     """The checkout that this kgnb runs from, or None where it is an installed package."""
-    root = Path(__file__).resolve().parents[1]
+    root = Path(__file__).resolve().parents[2]
     return root if (root / "pyproject.toml").is_file() else None
 
 
@@ -165,7 +165,7 @@ def pins(wheel: Wheel, extras: Sequence[str] = EXTRAS) -> dict[str, str]:
 def notebook_path(name: str) -> Path:
     """The notebook called ``name`` among kgnb's own, or the file at that path. Raises InputError."""
     root = checkout()
-    own = (root or Path(__file__).resolve().parent) / "notebooks" / f"{name}.ipynb"
+    own = (root or Path(__file__).resolve().parents[1]) / "notebooks" / f"{name}.ipynb"
     if re.fullmatch(r"\w+", name):
         if own.is_file():
             return own

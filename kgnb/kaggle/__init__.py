@@ -1,0 +1,1 @@
+"""Notebooks pushed to Kaggle, each carrying its own wheel. Imports worker and below."""
