@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from kgnb.app.api import BookGraph, allow_nested_loops, books, build, open  # noqa: F401 — public, see _HOME
     from kgnb.book.reader import story_path
     from kgnb.core.errors import KgnbError
-    from kgnb.notebook import Node
-    from kgnb.widgets.frame import panel
+    from kgnb.notebook.node import Node
+    from kgnb.notebook.panel.panel import panel
 
 __all__ = [
     "BookGraph",
@@ -37,8 +37,8 @@ _HOME = {
     "books": "kgnb.app.api",
     "build": "kgnb.app.api",
     "open": "kgnb.app.api",
-    "Node": "kgnb.notebook",
-    "panel": "kgnb.widgets.frame",
+    "Node": "kgnb.notebook.node",
+    "panel": "kgnb.notebook.panel.panel",
     "story_path": "kgnb.book.reader",
     "KgnbError": "kgnb.core.errors",
 }

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from run_help import environment
 
-from kgnb.hooks import Hooks
+from kgnb.notebook.shutdown import Hooks
 
 
 class Listener:
@@ -174,7 +174,7 @@ class TestKernel:
 SCRIPT = """
 import atexit, sys, threading, time
 from concurrent.futures import ThreadPoolExecutor
-from kgnb.hooks import HOOKS
+from kgnb.notebook.shutdown import HOOKS
 pool = ThreadPoolExecutor()
 stop = threading.Event()
 class Node:

@@ -29,9 +29,9 @@ from kgnb.core.model import Graph, GraphEdge, GraphNode, Novel, Provider, TaskCo
 from kgnb.extract import evidence, prompt, reply
 from kgnb.llm.client import Client
 from kgnb.llm.fake.server import DryRun
+from kgnb.notebook.panel.graph_tab import draw
 from kgnb.render.picture import page as picture_page
 from kgnb.stores.graph.cypher import KEYS
-from kgnb.widgets.graph import draw
 
 NAMES = {
     "甲": "x'}) DETACH DELETE n //",

@@ -27,8 +27,8 @@ from kgnb.core.model import Graph, NameEntry, TaskConfig
 from kgnb.core.settings import Settings
 from kgnb.graph.project.settle import SettleRow, novel_graph
 from kgnb.graph.resolve.decisions import Decision, decided
+from kgnb.notebook.panel import panel as panel_module
 from kgnb.stores.ledger.transfer import Saved
-from kgnb.widgets import frame
 
 LIU = NameEntry("刘备", ("玄德", "皇叔"), mentions=90)
 CAO = NameEntry("曹操", ("孟德",), mentions=50)
@@ -289,7 +289,7 @@ def test_the_panels_graph_tab(data: Path, tmp_path: Path, monkeypatch: pytest.Mo
     finally:
         panel.close()
         panel._thread.join(5)
-        frame._panel = None
+        panel_module._panel = None
         use_language("zh")
 
 

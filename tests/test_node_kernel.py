@@ -265,7 +265,11 @@ def test_node_processes_leave_with_their_kernel(place: Place, server: Llm, end: 
                 wait(lambda: server.stats.in_flight >= 4, 60, "they work again")
             k.manager.shutdown_kernel(now=end == "kill")
             wait(lambda: claimable(queue), 6, "all is claimable")
-        wait(lambda: not [c for c in place.left_over(0) if "kgnb.child" in c], 6, "the processes have left")
+        wait(
+            lambda: not [c for c in place.left_over(0) if "kgnb.notebook.process_main" in c],
+            6,
+            "the processes have left",
+        )
 
 
 # --- batch runs ---------------------------------------------------------------------------------------------

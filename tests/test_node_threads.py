@@ -25,14 +25,14 @@ from kgnb.core.errors import InputError
 from kgnb.core.host import Place, where_am_i
 from kgnb.core.log_buffer import KEPT, Recent
 from kgnb.core.settings import Settings
-from kgnb.notebook import Node, current
+from kgnb.notebook.node import Node, current
 from kgnb.stores.embedded import open_embedded
 from kgnb.worker.counters import MINUTES, Tally, look
 
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setattr("kgnb.stint.CALLS_SECONDS", 0.5)
+    monkeypatch.setattr("kgnb.notebook.node_thread.CALLS_SECONDS", 0.5)
     yield tmp_path / "data"
     if (node := current()) is not None:
         node.stop(now=True)
@@ -157,7 +157,7 @@ class TestProcesses:
         assert "canary" not in one.error + " ".join(line.text for line in one.recent.lines())
 
     def test_one_that_is_killed_is_started_anew(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("kgnb.children.AGAIN_SECONDS", 0.2)
+        monkeypatch.setattr("kgnb.notebook.processes.AGAIN_SECONDS", 0.2)
         one = node(data).start(processes=1)
         until(lambda: len(one._states) == 1, 60)
         (first,) = one._states

@@ -22,13 +22,14 @@ from run_help import _OURS, KEY, ROOT, STORY, environment, llm, novel
 from test_notebook import NOTEBOOKS, executed, of_code, outputs, place  # noqa: F401
 
 import kgnb
-from kgnb import notebook
 from kgnb.core.errors import SettingsError
 from kgnb.core.messages import say, use_language
 from kgnb.core.settings import Settings
-from kgnb.widgets import frame, html
-from kgnb.widgets.run import uploaded
-from kgnb.widgets.secret import AddressBox, SecretBox, without_login
+from kgnb.notebook import node as notebook_node
+from kgnb.notebook.panel import html
+from kgnb.notebook.panel import panel as panel_module
+from kgnb.notebook.panel.run_tab import uploaded
+from kgnb.notebook.panel.secret_inputs import AddressBox, SecretBox, without_login
 
 OLD = os.environ.get("KGNB_TEST_OLD_PYTHON", "")
 CANARY = "canary-7d3f9a61"
@@ -43,12 +44,12 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     yield
-    if frame._panel is not None:
-        frame._panel.close()
-        frame._panel._thread.join(5)
-        frame._panel = None
-    if notebook.current() is not None:
-        notebook.current().stop(now=True)
+    if panel_module._panel is not None:
+        panel_module._panel.close()
+        panel_module._panel._thread.join(5)
+        panel_module._panel = None
+    if notebook_node.current() is not None:
+        notebook_node.current().stop(now=True)
     use_language("zh")
 
 
@@ -65,8 +66,8 @@ def until(condition: Callable[[], object], seconds: float = 40) -> None:
 
 def said() -> str:
     """What the panel says below its head, as text."""
-    assert frame._panel is not None
-    return re.sub("<[^>]*>", " ", frame._panel._said.value)
+    assert panel_module._panel is not None
+    return re.sub("<[^>]*>", " ", panel_module._panel._said.value)
 
 
 def refreshers() -> list[threading.Thread]:
@@ -318,7 +319,7 @@ class TestConnect:
         redis.address.box.value, bolt.address.box.value = "redis://evil:1", "bolt://evil"
         assert CANARY not in str(redis.changes())
         assert bolt.changes()["neo4j_password"].get_secret_value() == ""
-        assert all(CANARY not in text for _, text in values(frame._panel._root))
+        assert all(CANARY not in text for _, text in values(panel_module._panel._root))
 
     def test_a_typed_password_goes_into_a_url(self, tmp_path: Path) -> None:
         panel = kgnb.panel(node := made(tmp_path))
@@ -340,7 +341,7 @@ class TestConnect:
         connect = kgnb.panel(node).tabs["connect"]
         connect.services[0].address.box.value = address
         connect.apply.click()
-        frame._panel.refresh()
+        panel_module._panel.refresh()
         assert "地址读不懂" in said()
         assert CANARY not in said()
         assert node.settings.embedded_redis

@@ -26,8 +26,8 @@ from kgnb.core.log_buffer import Recent
 from kgnb.core.messages import say, use_language
 from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
-from kgnb.hooks import HOOKS
-from kgnb.stint import State, Stint
+from kgnb.notebook.node_thread import State, Stint
+from kgnb.notebook.shutdown import HOOKS
 from kgnb.worker.counters import Tally, look
 from kgnb.worker.session import Session
 

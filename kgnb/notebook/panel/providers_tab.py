@@ -12,9 +12,9 @@ from kgnb.app.tasks import Pause, pause_provider, resume_provider
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
-from kgnb.widgets import html, kit
-from kgnb.widgets.desk import Desk
-from kgnb.widgets.secret import SecretBox
+from kgnb.notebook.panel import html, widget_helpers
+from kgnb.notebook.panel.controller import Desk
+from kgnb.notebook.panel.secret_inputs import SecretBox
 
 
 class Row:
@@ -25,20 +25,20 @@ class Row:
         self.served = w.Checkbox(
             value=served, description="", indent=False, layout=w.Layout(width="26px", margin="0 6px 0 0")
         )
-        self._about = kit.html(flex="1 1 auto")
-        self.pause = kit.button(say("panel.pause"), desk.safely(self._turn), width="76px")
-        self.test = kit.button(say("panel.ask"), desk.safely(self._test), width="76px")
+        self._about = widget_helpers.html(flex="1 1 auto")
+        self.pause = widget_helpers.button(say("panel.pause"), desk.safely(self._turn), width="76px")
+        self.test = widget_helpers.button(say("panel.ask"), desk.safely(self._test), width="76px")
         slots = desk.node.settings.slots_for(1, name.lower())
-        self.slots = kit.field(say("panel.slots"), slots, kind="number", width="120px")
+        self.slots = widget_helpers.field(say("panel.slots"), slots, kind="number", width="120px")
         self.slots.min, self.slots.max = 1, 500
         # The rules have as many as the cores are good for.
         controls = [] if rules else [self.slots, self.pause, self.test]
-        self.box = kit.row(self.served, self._about, *controls, wrap=False)
+        self.box = widget_helpers.row(self.served, self._about, *controls, wrap=False)
         self.box.add_class("kgnb-row")
 
     def update(self, one: html.Item) -> None:
         """Shows the provider as it is now."""
-        kit.show(self._about, html.block(html.provider(one)))
+        widget_helpers.show(self._about, html.block(html.provider(one)))
         self._paused = one["state"] != "ok"
         label = say("panel.resume") if self._paused else say("panel.pause")
         if self.pause.description != label:
@@ -77,30 +77,32 @@ class Providers:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._rows: dict[str, Row] = {}
-        self._list = kit.column()
-        self._hint = kit.html()
-        self.apply = kit.button(say("panel.apply_served"), desk.safely(self._apply))
-        self.name = kit.field(say("panel.f_provider"), hint="deepseek")
-        self.url = kit.field("base_url", hint="https://api.example.com/v1")
-        self.model = kit.field(say("panel.f_model"), hint="deepseek-chat")
+        self._list = widget_helpers.column()
+        self._hint = widget_helpers.html()
+        self.apply = widget_helpers.button(say("panel.apply_served"), desk.safely(self._apply))
+        self.name = widget_helpers.field(say("panel.f_provider"), hint="deepseek")
+        self.url = widget_helpers.field("base_url", hint="https://api.example.com/v1")
+        self.model = widget_helpers.field(say("panel.f_model"), hint="deepseek-chat")
         self.key = SecretBox(say("panel.f_key"), say("panel.key_hint"), desk.wake)
         self.keep = w.Checkbox(
             value=False, description=say("panel.keep_key"), indent=False, layout=w.Layout(width="auto")
         )
-        self.add = kit.button(say("panel.add"), desk.safely(self._add), style="primary")
-        self.box = kit.column(self._hint, self._list, kit.row(self.apply, margin="8px 0 14px"), self._form())
+        self.add = widget_helpers.button(say("panel.add"), desk.safely(self._add), style="primary")
+        self.box = widget_helpers.column(
+            self._hint, self._list, widget_helpers.row(self.apply, margin="8px 0 14px"), self._form()
+        )
 
     def _form(self) -> Any:
         half = {"flex": "1 1 280px"}
-        form = kit.column(
-            kit.html(html.block(f"<h4>{html.text(say('panel.add_title'))}</h4>")),
-            kit.row(
-                kit.column(self.name, self.url, **half),
-                kit.column(self.model, self.key.box, **half),
+        form = widget_helpers.column(
+            widget_helpers.html(html.block(f"<h4>{html.text(say('panel.add_title'))}</h4>")),
+            widget_helpers.row(
+                widget_helpers.column(self.name, self.url, **half),
+                widget_helpers.column(self.model, self.key.box, **half),
                 grid_gap="14px",
                 align_items="stretch",
             ),
-            kit.row(self.add, self.keep, grid_gap="12px"),
+            widget_helpers.row(self.add, self.keep, grid_gap="12px"),
         )
         form.add_class("kgnb-box")
         return form
@@ -158,6 +160,6 @@ class Providers:
                 self._rows[name] = Row(self._desk, name, rules=name.lower() == "rules", served=served)
             self._rows[name].update(one)
         self._rows = {one["name"]: self._rows[one["name"]] for one in found}
-        kit.children(self._list, [row.box for row in self._rows.values()])
+        widget_helpers.children(self._list, [row.box for row in self._rows.values()])
         hint = say("panel.served_hint") if found else say("panel.no_providers")
-        kit.show(self._hint, html.block(html.dim(hint)))
+        widget_helpers.show(self._hint, html.block(html.dim(hint)))

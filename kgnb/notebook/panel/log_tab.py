@@ -7,8 +7,8 @@ import logging
 import ipywidgets as w
 
 from kgnb.core.messages import say
-from kgnb.widgets import html, kit
-from kgnb.widgets.desk import Desk
+from kgnb.notebook.panel import html, widget_helpers
+from kgnb.notebook.panel.controller import Desk
 
 
 class Log:
@@ -22,15 +22,17 @@ class Log:
             (say("panel.level_warning"), logging.WARNING),
             (say("panel.level_error"), logging.ERROR),
         ]
-        self.level = kit.choice(say("panel.level"), levels, width="260px")
+        self.level = widget_helpers.choice(say("panel.level"), levels, width="260px")
         self.level.value = logging.INFO
         self.level.observe(desk.safely(lambda _: None), names="value")
         self.hold = w.Checkbox(
             value=False, description=say("panel.hold"), indent=False, layout=w.Layout(width="auto")
         )
-        self._lines = kit.html()
+        self._lines = widget_helpers.html()
         self._seen: tuple[int, int] = (-1, -1)
-        self.box = kit.column(kit.row(self.level, self.hold, grid_gap="16px", margin="0 0 8px"), self._lines)
+        self.box = widget_helpers.column(
+            widget_helpers.row(self.level, self.hold, grid_gap="16px", margin="0 0 8px"), self._lines
+        )
 
     def refresh(self, _: html.Item) -> None:
         """Shows the lines; the same ones aren't drawn again."""
@@ -40,4 +42,4 @@ class Log:
         seen = (self.level.value, lines[-1].number if lines else 0)
         if seen != self._seen:
             self._seen = seen
-            kit.show(self._lines, html.block(html.log(lines)))
+            widget_helpers.show(self._lines, html.block(html.log(lines)))

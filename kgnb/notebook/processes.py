@@ -43,7 +43,7 @@ WRONG = 2
 """Exit code of a child that waiting can't help; its reason came before."""
 
 # -P and -c keep the working folder off the path: somebody's random.py must not be imported there.
-_BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from kgnb.child import main; main()"
+_BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from kgnb.notebook.process_main import main; main()"
 
 
 class Children:
@@ -149,7 +149,7 @@ class _Child:
         self._states = states
         self._over = over
         self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
-            [sys.executable, "-P", "-c", _BOOT, str(Path(__file__).resolve().parents[1])],
+            [sys.executable, "-P", "-c", _BOOT, str(Path(__file__).resolve().parents[2])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

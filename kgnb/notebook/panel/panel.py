@@ -8,13 +8,13 @@ import threading
 import time
 from typing import Any, Protocol
 
-from kgnb import notebook
 from kgnb.core.messages import language, say
-from kgnb.notebook import Node
+from kgnb.notebook import node as notebook_node
+from kgnb.notebook.node import Node
+from kgnb.notebook.panel import html
+from kgnb.notebook.panel.controller import Desk
+from kgnb.notebook.panel.style import STYLE
 from kgnb.render.status_table import render
-from kgnb.widgets import html
-from kgnb.widgets.desk import Desk
-from kgnb.widgets.style import STYLE
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def panel(node: Node | None = None) -> Panel | StaticPanel:
 
 def _known_node() -> Node | None:
     """The running node, else the panel's own, else the one that ran last."""
-    last = notebook.current()
+    last = notebook_node.current()
     if (last is None or not last.is_alive) and _panel is not None:
         return _panel.node
     return last
@@ -141,22 +141,22 @@ class Panel:
 
     def _take_away(self) -> None:
         """Closes every widget: an old copy in some cell must not look alive."""
-        from kgnb.widgets import kit
+        from kgnb.notebook.panel import widget_helpers
 
         if self._root is not None:
-            kit.close(self._root)
+            widget_helpers.close(self._root)
         self._root = None
 
     def _build(self) -> None:
         import ipywidgets as w
 
-        from kgnb.widgets import kit
-        from kgnb.widgets.connect import Connect
-        from kgnb.widgets.graph import GraphTab
-        from kgnb.widgets.live import Live
-        from kgnb.widgets.log import Log
-        from kgnb.widgets.providers import Providers
-        from kgnb.widgets.run import Run
+        from kgnb.notebook.panel import widget_helpers
+        from kgnb.notebook.panel.connections_tab import Connect
+        from kgnb.notebook.panel.graph_tab import GraphTab
+        from kgnb.notebook.panel.live_tab import Live
+        from kgnb.notebook.panel.log_tab import Log
+        from kgnb.notebook.panel.providers_tab import Providers
+        from kgnb.notebook.panel.run_tab import Run
 
         self._take_away()
         self._language = language()
@@ -173,13 +173,15 @@ class Panel:
         for i, name in enumerate(self.tabs):
             tabs.set_title(i, say(f"panel.tab_{name}"))
         tabs.selected_index = list(self.tabs).index("run")
-        self._head, self._said = kit.html(flex="1 1 auto"), kit.html()
+        self._head, self._said = widget_helpers.html(flex="1 1 auto"), widget_helpers.html()
         self._said.add_class("kgnb-said")
-        self.again = kit.button(
+        self.again = widget_helpers.button(
             say("panel.refresh"), self.desk.safely(self._clicked), tip=say("panel.refresh_tip")
         )
-        bar = kit.row(self._head, self.again, wrap=False, align_items="flex-start")
-        self._root = kit.column(kit.html(STYLE, display="none"), bar, self._said, tabs, padding="4px 2px")
+        bar = widget_helpers.row(self._head, self.again, wrap=False, align_items="flex-start")
+        self._root = widget_helpers.column(
+            widget_helpers.html(STYLE, display="none"), bar, self._said, tabs, padding="4px 2px"
+        )
         self._root.add_class("kgnb-panel")
         self._tabs = tabs
 
@@ -194,13 +196,13 @@ class Panel:
         with self._refreshing:
             if self._closed:
                 return
-            from kgnb.widgets import kit
+            from kgnb.notebook.panel import widget_helpers
 
             status = self.desk.status()
-            kit.show(self._head, html.block(html.head(status)))
+            widget_helpers.show(self._head, html.block(html.head(status)))
             for tab in self.tabs.values():
                 tab.refresh(status)
-            kit.show(self._said, self._words(status))
+            widget_helpers.show(self._said, self._words(status))
 
     def _words(self, status: dict[str, Any]) -> str:
         """What has to be said right now, below the head."""

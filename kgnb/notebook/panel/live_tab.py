@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from kgnb.core.messages import say
-from kgnb.widgets import html, kit
-from kgnb.widgets.desk import Desk
+from kgnb.notebook.panel import html, widget_helpers
+from kgnb.notebook.panel.controller import Desk
 
 
 class Live:
     """The tab. Each part is a widget of its own, so that only what changes is sent."""
 
     def __init__(self, _: Desk) -> None:
-        self._cards, self._chart, self._nodes = kit.html(), kit.html(), kit.html()
-        self._queues, self._errors = kit.html(), kit.html()
-        self.box = kit.column(
+        self._cards, self._chart, self._nodes = (
+            widget_helpers.html(),
+            widget_helpers.html(),
+            widget_helpers.html(),
+        )
+        self._queues, self._errors = widget_helpers.html(), widget_helpers.html()
+        self.box = widget_helpers.column(
             self._cards,
             self._chart,
             self._nodes,
-            kit.row(self._queues, self._errors, align_items="flex-start", grid_gap="28px"),
+            widget_helpers.row(self._queues, self._errors, align_items="flex-start", grid_gap="28px"),
         )
         self._queues.layout.flex = "2 1 380px"
         self._errors.layout.flex = "1 1 220px"
@@ -25,11 +29,11 @@ class Live:
     def refresh(self, status: html.Item) -> None:
         """Shows the figures as they are now."""
         local, cluster = status["local"], status["cluster"]
-        kit.show(self._cards, html.block(html.cards(status)))
+        widget_helpers.show(self._cards, html.block(html.cards(status)))
         for widget, title, body in (
             (self._chart, "panel.chart", html.chart(local["per_minute"])),
             (self._nodes, "panel.nodes", html.nodes(cluster)),
             (self._queues, "panel.queues", html.queues(cluster)),
             (self._errors, "panel.errors", html.errors(local)),
         ):
-            kit.show(widget, html.block(html.titled(say(title), body)))
+            widget_helpers.show(widget, html.block(html.titled(say(title), body)))

@@ -16,8 +16,8 @@ from kgnb.app.context import App
 from kgnb.app.tasks import Done, cancel_task, delete_task, pause_task, resume_task, retry_task
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
-from kgnb.widgets import html, kit
-from kgnb.widgets.desk import Desk
+from kgnb.notebook.panel import html, widget_helpers
+from kgnb.notebook.panel.controller import Desk
 
 MOST_TASKS = 30
 """Rows that are shown; `kgnb status` has the rest."""
@@ -35,19 +35,21 @@ class TaskRow:
         self._desk, self._id = desk, task_id
         self._status = ""
         self._asked = 0.0
-        self._about = kit.html(flex="1 1 auto")
-        self.pause = kit.button(say("panel.pause"), desk.safely(self._turn), width=WIDTH)
-        self.retry = kit.button(say("panel.retry"), desk.safely(self._retry), width=WIDTH)
-        self.cancel = kit.button(say("panel.cancel"), desk.safely(self._cancel), width=WIDTH)
-        self.delete = kit.button(say("panel.delete"), desk.safely(self._delete), width="74px")
-        buttons = kit.row(self.pause, self.retry, self.cancel, self.delete, wrap=False, flex="0 0 auto")
-        self.box = kit.row(self._about, buttons, wrap=False, grid_gap="14px")
+        self._about = widget_helpers.html(flex="1 1 auto")
+        self.pause = widget_helpers.button(say("panel.pause"), desk.safely(self._turn), width=WIDTH)
+        self.retry = widget_helpers.button(say("panel.retry"), desk.safely(self._retry), width=WIDTH)
+        self.cancel = widget_helpers.button(say("panel.cancel"), desk.safely(self._cancel), width=WIDTH)
+        self.delete = widget_helpers.button(say("panel.delete"), desk.safely(self._delete), width="74px")
+        buttons = widget_helpers.row(
+            self.pause, self.retry, self.cancel, self.delete, wrap=False, flex="0 0 auto"
+        )
+        self.box = widget_helpers.row(self._about, buttons, wrap=False, grid_gap="14px")
         self.box.add_class("kgnb-row")
 
     def update(self, task: html.Item) -> None:
         """Shows the task as it is now."""
         self._status = task["status"]
-        kit.show(self._about, html.block(html.task(task)))
+        widget_helpers.show(self._about, html.block(html.task(task)))
         open_ = self._status in ("created", "running")
         self._label(self.pause, say("panel.resume" if self._status == "paused" else "panel.pause"))
         sure = time.monotonic() - self._asked < SURE_SECONDS
@@ -109,11 +111,13 @@ class Run:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._rows: dict[int, TaskRow] = {}
-        self.start = kit.button(say("panel.start"), desk.safely(self._start), style="primary", width="96px")
-        self.stop = kit.button(
+        self.start = widget_helpers.button(
+            say("panel.start"), desk.safely(self._start), style="primary", width="96px"
+        )
+        self.stop = widget_helpers.button(
             say("panel.stop"), desk.safely(self._stop), tip=say("panel.stop_tip"), width="96px"
         )
-        self.now = kit.button(
+        self.now = widget_helpers.button(
             say("panel.stop_now"), desk.safely(self._stop_now), tip=say("panel.stop_now_tip"), width="96px"
         )
         self.upload = w.FileUpload(
@@ -122,19 +126,25 @@ class Run:
             description=say("panel.upload"),
             layout=w.Layout(width="128px", margin="2px"),
         )
-        self.path = kit.field(say("panel.f_path"), hint="/kaggle/input/…/book.txt", flex="1 1 260px")
-        self.provider = kit.choice(say("panel.f_by"), [(say("panel.by_default"), "")], flex="0 1 240px")
-        self.submit = kit.button(
+        self.path = widget_helpers.field(
+            say("panel.f_path"), hint="/kaggle/input/…/book.txt", flex="1 1 260px"
+        )
+        self.provider = widget_helpers.choice(
+            say("panel.f_by"), [(say("panel.by_default"), "")], flex="0 1 240px"
+        )
+        self.submit = widget_helpers.button(
             say("panel.submit"), desk.safely(self._submit), style="primary", width="96px"
         )
-        self._hint = kit.html()
-        self._list = kit.column()
-        self.box = kit.column(kit.row(self.start, self.stop, self.now), self._form(), self._hint, self._list)
+        self._hint = widget_helpers.html()
+        self._list = widget_helpers.column()
+        self.box = widget_helpers.column(
+            widget_helpers.row(self.start, self.stop, self.now), self._form(), self._hint, self._list
+        )
 
     def _form(self) -> Any:
-        form = kit.column(
-            kit.html(html.block(f"<h4>{html.text(say('panel.submit_title'))}</h4>")),
-            kit.row(self.upload, self.path, self.provider, self.submit, grid_gap="4px 10px"),
+        form = widget_helpers.column(
+            widget_helpers.html(html.block(f"<h4>{html.text(say('panel.submit_title'))}</h4>")),
+            widget_helpers.row(self.upload, self.path, self.provider, self.submit, grid_gap="4px 10px"),
             margin="10px 0 12px",
         )
         form.add_class("kgnb-box")
@@ -190,7 +200,7 @@ class Run:
                 button.disabled = not able
         cluster = status["cluster"] or {}
         names = [(p["name"], p["name"]) for p in cluster.get("providers", ())]
-        kit.options(self.provider, [(say("panel.by_default"), ""), *names])
+        widget_helpers.options(self.provider, [(say("panel.by_default"), ""), *names])
         self._tasks(cluster.get("tasks", ()), known=bool(cluster))
 
     def _tasks(self, tasks: Any, *, known: bool) -> None:
@@ -201,11 +211,11 @@ class Run:
                 self._rows[task_id] = TaskRow(self._desk, task_id)
             self._rows[task_id].update(one)
         self._rows = {one["task_id"]: self._rows[one["task_id"]] for one in shown}
-        kit.children(self._list, [row.box for row in self._rows.values()])
+        widget_helpers.children(self._list, [row.box for row in self._rows.values()])
         hint = "" if shown else say("panel.no_tasks" if known else "panel.unknown_tasks")
         if len(tasks) > len(shown):
             hint = say("panel.more_tasks", count=len(tasks) - len(shown))
-        kit.show(self._hint, html.block(html.dim(hint)) if hint else "")
+        widget_helpers.show(self._hint, html.block(html.dim(hint)) if hint else "")
 
 
 async def _import(app: App, path: str, provider: str | None) -> Plan:

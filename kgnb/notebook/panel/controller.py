@@ -18,8 +18,8 @@ from kgnb.core.errors import KgnbError
 from kgnb.core.messages import say, use_language
 from kgnb.core.secrets import ENVIRONMENT
 from kgnb.core.settings import Settings
-from kgnb.notebook import Node
-from kgnb.widgets.busy import Busy
+from kgnb.notebook.node import Node
+from kgnb.notebook.panel.cell_watch import Busy
 
 R = TypeVar("R")
 

@@ -15,9 +15,9 @@ from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.graph.resolve.decisions import Changed
 from kgnb.graph.resolve.name_listing import Named
+from kgnb.notebook.panel import html, widget_helpers
+from kgnb.notebook.panel.controller import Desk
 from kgnb.render.names_text import changed_line, decision_line, why
-from kgnb.widgets import html, kit
-from kgnb.widgets.desk import Desk
 
 OFFERED = 300
 """People whom the lists offer; any other name can be typed."""
@@ -39,18 +39,22 @@ class NamesBox:
         self.person = _typed(say("panel.f_person"))
         self.person.observe(desk.safely(lambda _: None), names="value")
         self.other = _typed(say("panel.f_other"))
-        self.alias = kit.choice(say("panel.f_alias"), [(say("panel.no_alias"), "")], flex="0 1 420px")
-        self.decision = kit.choice(say("panel.f_decision"), [(say("panel.no_decision"), 0)], flex="0 1 420px")
-        self.merge = kit.button(say("panel.merge"), desk.safely(self._merge), width="96px")
-        self.split = kit.button(say("panel.split"), desk.safely(self._split), width="96px")
-        self.undo = kit.button(say("panel.undo"), desk.safely(self._undo), width="96px")
-        self._why = kit.html(margin="2px 0 2px 8px")
-        self.box = kit.column(
-            kit.html(html.block(html.titled(say("panel.names"), ""))),
-            kit.row(self.person, self._why),
-            kit.row(self.other, self.merge),
-            kit.row(self.alias, self.split),
-            kit.row(self.decision, self.undo),
+        self.alias = widget_helpers.choice(
+            say("panel.f_alias"), [(say("panel.no_alias"), "")], flex="0 1 420px"
+        )
+        self.decision = widget_helpers.choice(
+            say("panel.f_decision"), [(say("panel.no_decision"), 0)], flex="0 1 420px"
+        )
+        self.merge = widget_helpers.button(say("panel.merge"), desk.safely(self._merge), width="96px")
+        self.split = widget_helpers.button(say("panel.split"), desk.safely(self._split), width="96px")
+        self.undo = widget_helpers.button(say("panel.undo"), desk.safely(self._undo), width="96px")
+        self._why = widget_helpers.html(margin="2px 0 2px 8px")
+        self.box = widget_helpers.column(
+            widget_helpers.html(html.block(html.titled(say("panel.names"), ""))),
+            widget_helpers.row(self.person, self._why),
+            widget_helpers.row(self.other, self.merge),
+            widget_helpers.row(self.alias, self.split),
+            widget_helpers.row(self.decision, self.undo),
             margin="10px 0 0 0",
         )
         self.box.layout.display = "none"
@@ -68,7 +72,7 @@ class NamesBox:
             offered = tuple(one_line(one.name) for one in names.listed[:OFFERED])
             self.person.options = self.other.options = offered
             standing = [d for d in reversed(names.decisions) if d.stands]
-            kit.options(
+            widget_helpers.options(
                 self.decision,
                 [(decision_line(d), d.id) for d in standing] or [(say("panel.no_decision"), 0)],
             )
@@ -76,8 +80,8 @@ class NamesBox:
         self._shown = (names, self.person.value)
         chosen = self._chosen()
         aliases = [(one_line(a), a) for a in chosen.aliases] if chosen else []
-        kit.options(self.alias, aliases or [(say("panel.no_alias"), "")])
-        kit.show(self._why, html.block(_reasons(chosen)))
+        widget_helpers.options(self.alias, aliases or [(say("panel.no_alias"), "")])
+        widget_helpers.show(self._why, html.block(_reasons(chosen)))
 
     def _chosen(self) -> Named | None:
         names = self._names
@@ -124,7 +128,7 @@ class NamesBox:
 def _typed(label: str) -> Any:
     return w.Combobox(
         description=label,
-        style=kit.label_style(),
+        style=widget_helpers.label_style(),
         layout=w.Layout(width="auto", margin="2px 0", flex="0 1 420px"),
         placeholder=say("panel.type_a_name"),
         continuous_update=False,

@@ -21,13 +21,13 @@ from kgnb.app.context import App, open_app, open_waiting
 from kgnb.app.run_worker import leaving_when, serve
 from kgnb.app.session_report import Farewell
 from kgnb.app.status import Overview
-from kgnb.children import Children
 from kgnb.core.errors import KgnbError, ServiceDown
 from kgnb.core.event_loop import new_loop
 from kgnb.core.log_buffer import Recent
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
-from kgnb.hooks import HOOKS
+from kgnb.notebook.processes import Children
+from kgnb.notebook.shutdown import HOOKS
 from kgnb.worker.counters import Tally
 from kgnb.worker.node import Node as Worker
 from kgnb.worker.session import Session

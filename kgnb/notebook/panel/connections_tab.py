@@ -12,9 +12,9 @@ from kgnb.app.api import spawn
 from kgnb.app.doctor import Check, check_service
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
-from kgnb.widgets import html, kit
-from kgnb.widgets.desk import Desk
-from kgnb.widgets.secret import MASK, AddressBox, SecretBox, checked_address, without_login
+from kgnb.notebook.panel import html, widget_helpers
+from kgnb.notebook.panel.controller import Desk
+from kgnb.notebook.panel.secret_inputs import MASK, AddressBox, SecretBox, checked_address, without_login
 
 EMBEDDED: dict[str, dict[str, Any]] = {
     "redis": {"redis_host": "", "redis_password": SecretStr("")},
@@ -49,17 +49,17 @@ class Service:
             self._taken,
         )
         self.fields = {
-            key: kit.field(say(f"panel.f_{key}"), getattr(settings, key), kind=kind)
+            key: widget_helpers.field(say(f"panel.f_{key}"), getattr(settings, key), kind=kind)
             for key, kind in PLAIN[name]
         }
         self.secret = SecretBox(say("panel.f_password"), say("panel.secret_hint"), desk.wake)
-        self._source = kit.html()
-        self._result = kit.html()
-        self.test = kit.button(say("panel.test"), desk.safely(self._test))
-        self.box = kit.column(
-            kit.html(html.block(f"<h4>{html.text(say(f'panel.service_{name}'))}</h4>")),
+        self._source = widget_helpers.html()
+        self._result = widget_helpers.html()
+        self.test = widget_helpers.button(say("panel.test"), desk.safely(self._test))
+        self.box = widget_helpers.column(
+            widget_helpers.html(html.block(f"<h4>{html.text(say(f'panel.service_{name}'))}</h4>")),
             self._source, self.address.box, *self.fields.values(), self.secret.box,
-            kit.row(self.test), self._result,
+            widget_helpers.row(self.test), self._result,
             flex="1 1 250px", min_width="230px",
         )  # fmt: skip
         self.box.add_class("kgnb-box")
@@ -132,10 +132,10 @@ class Service:
 
     def refresh(self) -> None:
         """Shows where the values come from, and what the last test said."""
-        kit.show(self._source, html.block(html.dim(self._whence())))
+        widget_helpers.show(self._source, html.block(html.dim(self._whence())))
         check = self._tested
         told = "" if check is None else html.note(check.detail, "good" if check.ok else "bad")
-        kit.show(self._result, html.block(told))
+        widget_helpers.show(self._result, html.block(told))
 
     def _whence(self) -> str:
         settings = self._desk.node.settings
@@ -154,8 +154,8 @@ class Connect:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self.services = [Service(desk, name) for name in ADDRESS]
-        self.apply = kit.button(say("panel.apply"), desk.safely(self._apply), style="primary")
-        self.embed = kit.button(say("panel.use_embedded"), desk.safely(self._embed))
+        self.apply = widget_helpers.button(say("panel.apply"), desk.safely(self._apply), style="primary")
+        self.embed = widget_helpers.button(say("panel.use_embedded"), desk.safely(self._embed))
         self.paid = w.Checkbox(
             value=desk.node.settings.colab_paid,
             description=say("panel.colab_paid"),
@@ -163,12 +163,14 @@ class Connect:
             layout=w.Layout(width="auto"),
         )
         self.paid.layout.display = "" if desk.node.place.kind == "colab" else "none"
-        self._intro = kit.html(html.block(html.dim(say("panel.connect_intro"))))
-        self.box = kit.column(
+        self._intro = widget_helpers.html(html.block(html.dim(say("panel.connect_intro"))))
+        self.box = widget_helpers.column(
             self._intro,
-            kit.row(*(s.box for s in self.services), grid_gap="10px", align_items="stretch", margin="8px 0"),
+            widget_helpers.row(
+                *(s.box for s in self.services), grid_gap="10px", align_items="stretch", margin="8px 0"
+            ),
             self.paid,
-            kit.row(self.apply, self.embed),
+            widget_helpers.row(self.apply, self.embed),
         )
 
     def _apply(self, _: object = None) -> None:

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from kgnb.core.errors import SettingsError
 from kgnb.core.messages import say
-from kgnb.widgets import kit
+from kgnb.notebook.panel import widget_helpers
 
 MASK = "••••"
 
@@ -19,7 +19,7 @@ class SecretBox:
     """A password input that is emptied the moment something was typed; the value lives on in memory."""
 
     def __init__(self, label: str, hint: str, changed: Callable[[], None] = lambda: None) -> None:
-        self.box = kit.field(label, kind="password", hint=hint)
+        self.box = widget_helpers.field(label, kind="password", hint=hint)
         self._hint = hint
         self.typed: SecretStr | None = None
         """What was typed last; None = nothing."""
@@ -47,7 +47,7 @@ class AddressBox:
     def __init__(self, label: str, hint: str, value: str, taken: Callable[[str, SecretStr], None]) -> None:
         """``taken(user, password)`` gets what a typed URL carried."""
         shown = value if "@" not in value else without_login(value)[0]
-        self.box = kit.field(label, shown, hint=hint)
+        self.box = widget_helpers.field(label, shown, hint=hint)
         self._taken = taken
         self.box.observe(self._read, names="value")
 

@@ -14,12 +14,12 @@ from typing import Any
 
 from kgnb.app.context import App
 from kgnb.app.run_worker import serve
-from kgnb.children import LENGTH_BYTES, MARK, NOW, WRONG
 from kgnb.core import logging as log_setup
 from kgnb.core.errors import KgnbError
 from kgnb.core.event_loop import new_loop, tune
 from kgnb.core.messages import use_language
 from kgnb.core.settings import Settings
+from kgnb.notebook.processes import LENGTH_BYTES, MARK, NOW, WRONG
 from kgnb.worker.counters import Tally
 from kgnb.worker.node import Node
 from kgnb.worker.session import Session

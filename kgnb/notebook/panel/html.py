@@ -15,8 +15,8 @@ from typing import Any
 from kgnb.core.log_buffer import Line
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
+from kgnb.notebook.panel.style import STYLE
 from kgnb.render.status_table import cut, money, short, span
-from kgnb.widgets.style import STYLE
 
 Item = Mapping[str, Any]
 

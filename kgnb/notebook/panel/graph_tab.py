@@ -15,11 +15,11 @@ from kgnb.core.errors import InputError
 from kgnb.core.messages import language, say
 from kgnb.core.model import Graph
 from kgnb.core.safe_text import one_line
+from kgnb.notebook.panel import html, widget_helpers
+from kgnb.notebook.panel.controller import Desk
+from kgnb.notebook.panel.names_box import Change, NamesBox
 from kgnb.render.picture import page as picture_page
 from kgnb.render.picture import selection
-from kgnb.widgets import html, kit
-from kgnb.widgets.desk import Desk
-from kgnb.widgets.names import Change, NamesBox
 
 TOP = 12
 HEIGHT = 600
@@ -97,18 +97,22 @@ class GraphTab:
         self._titles: dict[int, str] = {}
         self._tasks: dict[int, int] = {}
         self.names = NamesBox(desk, self._shown_task, self._change)
-        self.book = kit.choice(say("panel.f_book"), [(say("panel.no_book_yet"), 0)], flex="0 1 420px")
-        self.draw = kit.button(say("panel.draw"), desk.safely(self._draw), style="primary", width="96px")
+        self.book = widget_helpers.choice(
+            say("panel.f_book"), [(say("panel.no_book_yet"), 0)], flex="0 1 420px"
+        )
+        self.draw = widget_helpers.button(
+            say("panel.draw"), desk.safely(self._draw), style="primary", width="96px"
+        )
         self.view = w.ToggleButtons(
             options=[(say("panel.view_live"), "page"), (say("panel.view_still"), "still")],
             style={"button_width": "72px"},
             layout=w.Layout(width="auto", margin="2px 0 2px 12px"),
         )
         self.view.observe(desk.safely(lambda _: None), names="value")
-        self._picture, self._people = kit.html(width="100%"), kit.html()
+        self._picture, self._people = widget_helpers.html(width="100%"), widget_helpers.html()
         self._link = w.Output(layout=w.Layout(margin="4px 0"))
-        self.box = kit.column(
-            *(kit.row(self.book, self.draw, self.view), self._link, self._picture, self.names.box),
+        self.box = widget_helpers.column(
+            *(widget_helpers.row(self.book, self.draw, self.view), self._link, self._picture, self.names.box),
             self._people,
         )
 
@@ -162,14 +166,14 @@ class GraphTab:
         # Titles may be alike; a list of choices needs them told apart.
         self._titles = books
         wanted = [(f"{name} · {novel}", novel) for novel, name in books.items()]
-        kit.options(self.book, wanted or [(say("panel.no_book_yet"), 0)])
+        widget_helpers.options(self.book, wanted or [(say("panel.no_book_yet"), 0)])
         self.names.refresh()
         drawn, view = self._drawn, self.view.value
         if self._shown == (drawn, view) or drawn is None:
             return
         self._shown = (drawn, view)
-        kit.show(self._picture, html.block(drawn.page if view == "page" else drawn.still))
-        kit.show(self._people, html.block(html.titled(say("panel.top_people"), drawn.people)))
+        widget_helpers.show(self._picture, html.block(drawn.page if view == "page" else drawn.still))
+        widget_helpers.show(self._people, html.block(html.titled(say("panel.top_people"), drawn.people)))
         self._link.outputs = (_linked(drawn.path),)
 
 
