@@ -2,7 +2,7 @@
 
 import sys
 
-from kgnb.cli import main
+from kgnb.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main(["worker", *sys.argv[1:]]))

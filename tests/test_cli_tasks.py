@@ -28,7 +28,7 @@ from run_help import KEY, Llm, Place, Ran, environment, llm, novel, timeless
 from test_operating import failed_task, new_task
 
 from kgnb.app.context import App, open_app
-from kgnb.cli import main
+from kgnb.cli.main import main
 from kgnb.core.messages import use_language
 from kgnb.core.settings import Settings
 from kgnb.stores.ledger import tables as t

@@ -22,7 +22,7 @@ import redis
 import yaml
 from run_help import ROOT, Place, Running, environment
 
-from kgnb.cli import HAND_BACK_SECONDS, _parser
+from kgnb.cli.main import HAND_BACK_SECONDS, _parser
 from kgnb.core.settings import Settings
 
 ENTRYPOINT = ROOT / "deploy" / "entrypoint.sh"

@@ -16,7 +16,7 @@ import pytest
 import yaml
 from run_help import KEY, ROOT, Place, environment, llm, novel
 
-from kgnb.cli import _parser
+from kgnb.cli.main import _parser
 from kgnb.core import messages
 from kgnb.core.model import ChapterStatus, TaskStatus
 from kgnb.core.settings import Settings
@@ -30,7 +30,7 @@ RUN_IN_ORDER = ("quickstart", "many-nodes", "providers", "troubleshooting")
 
 DRIVER = """
 import contextlib, io, json, os, sys, time
-from kgnb.cli import main
+from kgnb.cli.main import main
 for kind, given in json.load(sys.stdin):
     said = io.StringIO()
     code, began = 0, time.monotonic()

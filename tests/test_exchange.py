@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from kgnb.cli import main
+from kgnb.cli.main import main
 from kgnb.core.errors import InputError
 from kgnb.core.model import Character, Extraction, Flag, Graph, GraphEdge, GraphNode, NameEntry, Provider
 from kgnb.render import export

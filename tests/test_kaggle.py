@@ -28,8 +28,8 @@ from pydantic import SecretStr
 from run_help import ROOT, Place, Ran, environment
 
 import kgnb
-from kgnb.cli import _parser
-from kgnb.cli_kaggle import _described
+from kgnb.cli.kaggle import _described
+from kgnb.cli.main import _parser
 from kgnb.core.errors import InputError, KgnbError, ServiceDown, ServiceRefused
 from kgnb.kaggle import kernels, notebook_bundle
 from kgnb.kaggle.kernels import Kaggle, Status

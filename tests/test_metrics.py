@@ -141,7 +141,7 @@ def test_without_the_package_it_says_how_to_install_it(place: Place, port: int) 
 
 def test_without_a_port_nothing_is_imported(place: Place) -> None:
     code = (
-        "import json, sys; from kgnb.cli import main\n"
+        "import json, sys; from kgnb.cli.main import main\n"
         "code = main(sys.argv[1:])\n"
         "print(json.dumps([code, [m for m in sys.modules if 'prometheus' in m or m == 'kgnb.app.metrics']]))\n"
     )

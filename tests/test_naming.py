@@ -17,10 +17,10 @@ from run_help import STORY
 from test_settle import NOVEL, chapter, characters, edge, node, people, row, tie
 
 import kgnb
-from kgnb import cli
 from kgnb.app import names as names_use_case
 from kgnb.app.context import App, open_app
 from kgnb.app.export import record
+from kgnb.cli import main as cli_main
 from kgnb.core.errors import InputError
 from kgnb.core.messages import use_language
 from kgnb.core.model import Graph, NameEntry, TaskConfig
@@ -165,7 +165,7 @@ async def test_decisions_on_every_sql_engine(sql_url: str) -> None:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with one book, built by the rules."""
     folder = tmp_path_factory.mktemp("names")
-    assert cli.main(["build", str(STORY), "--provider", "rules", "--data", str(folder)]) == 0
+    assert cli_main.main(["build", str(STORY), "--provider", "rules", "--data", str(folder)]) == 0
     return folder
 
 
@@ -295,7 +295,7 @@ def test_the_panels_graph_tab(data: Path, tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_the_commands(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def run(*arguments: str) -> str:
-        assert cli.main([*arguments, "--data", str(data), "--lang", "en"]) == 0
+        assert cli_main.main([*arguments, "--data", str(data), "--lang", "en"]) == 0
         return capsys.readouterr().out
 
     listed = json.loads(run("names", "1", "--json"))

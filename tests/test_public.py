@@ -24,7 +24,7 @@ class TestImport:
         assert ran.stdout == "[]\n", ran.stderr
 
     def test_says_nothing_and_touches_nothing(self, tmp_path: Path) -> None:
-        code = "import kgnb, kgnb.app.context, kgnb.cli, kgnb.app.api, logging; print(logging.getLogger().handlers)"
+        code = "import kgnb, kgnb.app.context, kgnb.cli.main, kgnb.app.api, logging; print(logging.getLogger().handlers)"
         ran = subprocess.run(
             [sys.executable, "-W", "error", "-c", code],
             env=environment(),
@@ -141,7 +141,7 @@ class TestRelease:
         assert {"embedded", "notebook", "metrics", "all"} <= set(
             re.findall(r"^Provides-Extra: (\S+)", text, re.M)
         )
-        assert "kgnb = kgnb.cli:main" in wheel.read(f"{info}/entry_points.txt").decode()
+        assert "kgnb = kgnb.cli.main:main" in wheel.read(f"{info}/entry_points.txt").decode()
 
     def test_requirements_name_what_a_notebook_needs(self) -> None:
         lines = (ROOT / "requirements.txt").read_text("utf-8").lower()

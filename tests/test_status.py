@@ -29,7 +29,7 @@ from run_help import KEY, Place, Running, environment, llm, novel
 
 from kgnb import __version__
 from kgnb.app.status import cost
-from kgnb.cli_status import fitted
+from kgnb.cli.status import fitted
 from kgnb.core.messages import known, say, use_language
 from kgnb.core.model import ChapterStatus, Usage, beijing_now
 from kgnb.core.process_id import send_signal

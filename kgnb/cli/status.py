@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from kgnb.app.context import open_app
 from kgnb.app.status import Overview
-from kgnb.cli_parts import OK
+from kgnb.cli.options import OK
 from kgnb.core.errors import KgnbError
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line

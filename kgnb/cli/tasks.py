@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from kgnb.cli_parts import OK, chapter_number, command, json_option, row_id, seconds
+from kgnb.cli.options import OK, chapter_number, command, json_option, row_id, seconds
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from kgnb.cli_parts import OK, chapter_number, command, json_option, row_id
+from kgnb.cli.options import OK, chapter_number, command, json_option, row_id
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings

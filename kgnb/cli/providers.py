@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from kgnb.cli_parts import FAILED_CHAPTERS, OK, command, json_option
+from kgnb.cli.options import FAILED_CHAPTERS, OK, command, json_option
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kgnb.cli_parts import FAILED_CHAPTERS, INTERRUPTED, OK, command, row_id, seconds
+from kgnb.cli.options import FAILED_CHAPTERS, INTERRUPTED, OK, command, row_id, seconds
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings

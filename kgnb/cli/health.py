@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import Any
 
-from kgnb.cli_parts import OK, command, seconds
+from kgnb.cli.options import OK, command, seconds
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings

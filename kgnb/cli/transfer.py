@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from kgnb.cli_parts import OK, command, json_option, row_id
+from kgnb.cli.options import OK, command, json_option, row_id
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings

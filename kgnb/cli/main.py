@@ -23,16 +23,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgnb import __version__
-from kgnb.cli_chapter import add_chapter
-from kgnb.cli_cost import SAMPLE, add_cost, show_estimate
-from kgnb.cli_doctor import add_doctor
-from kgnb.cli_exchange import add_export, add_import
-from kgnb.cli_health import add_health
-from kgnb.cli_kaggle import add_kaggle
-from kgnb.cli_names import add_names
-from kgnb.cli_parts import FAILED_CHAPTERS, INTERRUPTED, OK, command, json_option, slots, whole
-from kgnb.cli_providers import add_providers
-from kgnb.cli_tasks import add_dead, add_pauses, add_task_commands
+from kgnb.cli.chapter import add_chapter
+from kgnb.cli.cost import SAMPLE, add_cost, show_estimate
+from kgnb.cli.doctor import add_doctor
+from kgnb.cli.health import add_health
+from kgnb.cli.kaggle import add_kaggle
+from kgnb.cli.names import add_names
+from kgnb.cli.options import FAILED_CHAPTERS, INTERRUPTED, OK, command, json_option, slots, whole
+from kgnb.cli.providers import add_providers
+from kgnb.cli.tasks import add_dead, add_pauses, add_task_commands
+from kgnb.cli.transfer import add_export, add_import
 from kgnb.core import logging as log_setup
 from kgnb.core.errors import KgnbError
 from kgnb.core.event_loop import new_loop, tune
@@ -250,12 +250,12 @@ def _metrics(settings: Settings) -> Iterator[Metrics | None]:
 
 
 async def _status(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb import cli_status
+    from kgnb.cli import status
 
     if args.watch:
         _cancel_on(signal.SIGTERM)
-        return await cli_status.watch(settings, as_json=args.json)
-    return await cli_status.once(settings, as_json=args.json)
+        return await status.watch(settings, as_json=args.json)
+    return await status.once(settings, as_json=args.json)
 
 
 # --- signals

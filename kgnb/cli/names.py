@@ -6,7 +6,7 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
-from kgnb.cli_parts import OK, chapter_number, command, json_option, row_id
+from kgnb.cli.options import OK, chapter_number, command, json_option, row_id
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
