@@ -15,10 +15,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from chaos_help import Plan, bad_day, good_day
-from death_help import death_figures
+from tests.support.chaos import Plan, bad_day, good_day
+from tests.support.node_deaths import death_figures
 
 
 def main() -> None:

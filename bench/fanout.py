@@ -23,12 +23,11 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-
-from cluster_help import cluster
-from run_help import llm, novel
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from kgnb.core.model import BEIJING
+from tests.support.cluster import cluster
+from tests.support.commands import llm, novel
 
 DONE = re.compile(r"chapter \d+: completed")
 

@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def measure(seconds: float, url: str, data: str, base_url: str) -> dict[str, float]:
-    from proxy_help import Proxy
+    from tests.support.proxy import Proxy
 
     at = parse_url(url)
     with redis.Redis.from_url(url) as client:

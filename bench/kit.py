@@ -21,7 +21,7 @@ from kgnb.core.settings import Settings
 from kgnb.stores.targets import GraphPlace
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))  # proxy_help
+sys.path.insert(0, str(ROOT / "tests"))  # proxy
 
 OURS = ("KG_", "KGNB_", "REDIS_", "DB_", "NEO4J_", "OPENAI_", "ANTHROPIC_", "LOG_LEVEL")
 OUTSIDE = ("REDIS_", "DB_", "NEO4J_")

@@ -31,13 +31,11 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-
-from oracle_help import Oracle, Seen, Truth, load, problems, settled
-from oracle_run import LIMIT, Library, in_order, on_three_nodes
 
 from kgnb.book.reader import read_book
 from kgnb.extract import name_scan
+from tests.support.oracle import Oracle, Seen, Truth, load, problems, settled
+from tests.support.oracle_run import LIMIT, Library, in_order, on_three_nodes
 
 PLACED = ("no tie", "wrong tie", "twice", "strength", "events", "appears")
 

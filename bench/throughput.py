@@ -43,9 +43,9 @@ from kit import (
     stats,
     tell,
 )
-from proxy_help import Proxy
 
 from kgnb.core.settings import Settings
+from tests.support.proxy import Proxy
 
 
 def main() -> None:

@@ -1,0 +1,80 @@
+"""`kgnb doctor` on real servers: what it finds out, and what it says about what is wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests.support.cluster import Cluster, cluster
+from tests.support.commands import Place, llm
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with llm() as model, cluster(tmp_path_factory.mktemp("doctor"), model) as one:
+        yield one
+
+
+def checks(ran: Any) -> dict[str, dict[str, Any]]:
+    return {one["name"]: one for one in json.loads(ran.out)["checks"]}
+
+
+def test_what_is_well(servers: Cluster, tmp_path: Path) -> None:
+    ran = Place(tmp_path, servers.env).run("doctor", "--json")
+    assert ran.code == 0, ran
+    found = checks(ran)
+    assert {one["mark"] for one in found.values()} <= {"✓", "!"}  # a small disk is no failure
+    for name, server in (("sql", "MariaDB"), ("redis", "Redis"), ("bolt", "Neo4j")):
+        assert found[name]["detail"].startswith(server), found[name]
+        assert "not encrypted" in found[name]["detail"]
+    assert "127.0.0.1" in found["redis"]["detail"]
+    assert "dryrun answered" in found["dryrun"]["detail"]
+    secrets = [servers.env[k] for k in ("REDIS_PASSWORD", "DB_PASSWORD", "NEO4J_PASSWORD") if servers.env[k]]
+    assert not any(secret in ran.out + ran.err for secret in secrets)
+
+
+def test_what_could_be_better(servers: Cluster, tmp_path: Path) -> None:
+    """A Redis that throws keys away, a database that can't hold rare characters, a dead letter."""
+    client = servers.redis
+    engine = sa.create_engine(servers.sql_url)
+    name = engine.url.database
+    item = json.dumps({"task_id": 7, "provider": "dryrun"})
+    client.rpush("kg:task:queue:dryrun", item)
+    policy = client.config_get("maxmemory*")
+    client.config_set("maxmemory", "900mb")
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    with engine.connect() as c:
+        c.execute(sa.text(f"ALTER DATABASE `{name}` CHARACTER SET latin1"))
+    try:
+        ran = Place(tmp_path, servers.env).run("doctor", "--json")
+        plain = Place(tmp_path, servers.env).run("doctor", "--lang", "en")
+    finally:
+        client.config_set("maxmemory", policy["maxmemory"])
+        client.config_set("maxmemory-policy", policy["maxmemory-policy"])
+        client.delete("kg:task:queue:dryrun")
+        with engine.connect() as c:
+            c.execute(sa.text(f"ALTER DATABASE `{name}` CHARACTER SET utf8mb4"))
+        engine.dispose()
+    assert (ran.code, plain.code) == (0, 0), ran
+    found = checks(ran)
+    assert "maxmemory-policy noeviction" in found["redis"]["mend"]
+    assert "utf8mb4" in found["sql"]["mend"]
+    assert found["kg:task:queue:dryrun"]["detail"].startswith("1 waiting")
+    assert [found[n]["mark"] for n in ("redis", "sql")] == ["!", "!"]
+    assert "→ Redis throws keys away" in plain.out
+    assert "could be better" in plain.out
+
+
+def test_a_provider_that_refuses_its_key(servers: Cluster, tmp_path: Path) -> None:
+    with llm(key="right") as model:
+        env = {**servers.env, **model.env(key="wrong-key-canary")}
+        ran = Place(tmp_path, env).run("doctor", "--json")
+    assert ran.code == 2, ran
+    found = checks(ran)
+    assert found["dryrun"]["ok"] is False
+    assert "wrong-key-canary" not in ran.out + ran.err

@@ -1,0 +1,288 @@
+"""A book grows: only what is new or changed is asked for, and the graph is the one of the whole text."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kgnb.core.model import NameEntry, TaskStatus
+from kgnb.stores.ledger.ledger import Ledger
+from tests.support.cluster import cluster
+from tests.support.commands import Llm, Place, llm, novel
+from tests.support.ledgers import execute, finish_chapter, make_book, numbered, open_with, opened, set_task
+
+MINE = ("DeepSeek", "chat")
+
+
+@pytest.fixture
+async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
+    async with opened(sql_url) as one:
+        yield one
+
+
+async def grown(ledger: Ledger, texts: list[str]) -> tuple[int, list[int]]:
+    imported = await ledger.import_book(make_book(texts))
+    return imported.novel_id, [chapter.id for chapter in imported.chapters]
+
+
+async def new(ledger: Ledger, novel_id: int, chapter_ids: list[int] | None = None) -> int:
+    facts: dict[str, Any] = {"provider": MINE[0], "model": MINE[1], "use_ai": True, "name": "三国"}
+    return await ledger.create_task(novel_id, chapter_ids=chapter_ids, **facts)
+
+
+class TestTasksOfAGrowingBook:
+    async def test_a_task_that_nobody_opened_takes_the_new_chapters_along(self, ledger: Ledger) -> None:
+        novel_id, _ = await grown(ledger, numbered(3))
+        task_id = await new(ledger, novel_id)
+        _, ids = await grown(ledger, numbered(5))
+        assert await ledger.unplanned(novel_id, *MINE) == []
+        assert (await open_with(ledger, task_id, 5)).chapters == ids
+
+    async def test_an_open_task_keeps_to_its_chapters_and_the_others_are_for_a_new_one(
+        self, ledger: Ledger
+    ) -> None:
+        novel_id, old = await grown(ledger, numbered(3))
+        task_id = await new(ledger, novel_id)
+        await open_with(ledger, task_id, 5)
+        assert await finish_chapter(ledger, task_id, old[0], 6)
+        _, ids = await grown(ledger, numbered(5))
+        assert await ledger.unplanned(novel_id, *MINE) == ids[3:]
+        assert (await open_with(ledger, task_id, 7)).chapters == old[1:]
+        assert await ledger.unplanned(novel_id, "rules", "") == ids
+        second = await new(ledger, novel_id, ids[3:])
+        assert await ledger.unplanned(novel_id, *MINE) == []
+        assert (await open_with(ledger, second, 8)).chapters == ids[3:]
+
+    async def test_a_chapter_that_changed_after_it_was_done_is_planned_again(self, ledger: Ledger) -> None:
+        novel_id, ids = await grown(ledger, numbered(3))
+        task_id = await new(ledger, novel_id)
+        await open_with(ledger, task_id, 5)
+        assert await finish_chapter(ledger, task_id, ids[0], 6)
+        await grown(ledger, [f"{text}改。" for text in numbered(3)])
+        assert await ledger.unplanned(novel_id, *MINE) == ids[:1]  # the others are read as they are now
+
+    async def test_chapters_of_a_cancelled_task_are_for_a_new_one(self, ledger: Ledger) -> None:
+        novel_id, ids = await grown(ledger, numbered(2))
+        task_id = await new(ledger, novel_id)
+        await open_with(ledger, task_id, 5)
+        assert await finish_chapter(ledger, task_id, ids[0], 6)
+        await execute(ledger, set_task(task_id, status=TaskStatus.CANCELLED))
+        assert await ledger.unplanned(novel_id, *MINE) == ids[1:]
+
+
+FIRST = [
+    f"却说第{i}日，{'赵钱孙李周'[i % 5]}将军引兵{i}千，出{'东西南北'[i % 4]}门而去。" * 4 for i in range(1, 9)
+]
+SECOND = [f"那年冬天，第{i}封信寄到{'青白云石'[i % 4]}州，她读了{i}遍，一夜没有睡。" * 4 for i in range(1, 9)]
+
+
+class TestEditions:
+    """Texts of one title and author."""
+
+    async def test_a_second_volume_writes_over_nothing(self, ledger: Ledger) -> None:
+        one = await ledger.import_book(make_book(FIRST))
+        other = await ledger.import_book(make_book(SECOND))
+        assert other.novel_id != one.novel_id
+        texts = await ledger.texts([c.id for c in one.chapters])
+        assert list(texts.values()) == FIRST
+        both = await ledger.import_book(make_book([*SECOND, "又是一年。" * 9]))
+        assert (both.novel_id, both.new_chapters) == (other.novel_id, 1)
+
+    async def test_new_punctuation_the_other_script_and_an_inserted_chapter_are_an_edition(
+        self, ledger: Ledger
+    ) -> None:
+        one = await ledger.import_book(make_book(FIRST))
+        revised = [t.replace("，", ",  ").replace("将军", "將軍").replace("东", "東") for t in FIRST]
+        other = await ledger.import_book(make_book(["楔子。" * 20, *revised]))
+        assert (other.novel_id, other.edition) == (one.novel_id, True)
+
+    async def test_texts_too_short_to_tell_are_as_title_and_author_say(self, ledger: Ledger) -> None:
+        one = await ledger.import_book(make_book(["甲。", "乙。"]))
+        assert (await ledger.import_book(make_book(["丙。", "丁。"]))).novel_id == one.novel_id
+
+
+class TestNameTable:
+    OLD = NameEntry("玄德", (), "Character", 5, 1, 3, 3)
+    NEW = NameEntry("刘备", ("玄德",), "Character", 9, 1, 5, 5)
+
+    async def test_the_table_is_that_of_the_last_scan_however_the_book_came(self, ledger: Ledger) -> None:
+        novel_id, _ = await grown(ledger, numbered(3))
+        first = await new(ledger, novel_id)
+        await ledger.freeze_names(first, novel_id, [self.OLD], await ledger.text_state(novel_id))
+        await grown(ledger, numbered(5))
+        second = await new(ledger, novel_id)
+        await ledger.freeze_names(second, novel_id, [self.NEW], await ledger.text_state(novel_id))
+        assert await ledger.names(novel_id) == [self.NEW]
+        assert await ledger.task_names(first) == [self.OLD]  # its prompts stay as they are
+
+    async def test_a_scan_that_the_book_outgrew_changes_no_table(self, ledger: Ledger) -> None:
+        novel_id, _ = await grown(ledger, numbered(3))
+        before = await ledger.text_state(novel_id)
+        slow = await new(ledger, novel_id)
+        _, ids = await grown(ledger, numbered(5))
+        assert await ledger.text_state(novel_id) != before
+        quick = await new(ledger, novel_id, ids[3:])
+        await ledger.freeze_names(quick, novel_id, [self.NEW], await ledger.text_state(novel_id))
+        assert await ledger.freeze_names(slow, novel_id, [self.OLD], before) == [self.OLD]
+        assert await ledger.names(novel_id) == [self.NEW]
+
+
+# --- as a user runs it --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Llm]:
+    with llm() as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, server: Llm) -> Iterator[Place]:
+    from kgnb.stores.embedded import open_embedded
+
+    one = Place(tmp_path_factory.mktemp("growing"), server.env())
+    with open_embedded(one.data):
+        yield one
+
+
+def parts(book: Path) -> list[str]:
+    """Head and chapters of a :func:`novel`."""
+    head, *chapters = book.read_text("utf-8").split("\n第")
+    return [head, *(f"第{chapter}" for chapter in chapters)]
+
+
+def written(path: Path, head: str, chapters: list[str]) -> Path:
+    """A book of these chapters, numbered anew."""
+    bodies = (c.split("\n", 1)[1] for c in chapters)
+    text = "".join(f"\n第{i}章 东行\n{body}" for i, body in enumerate(bodies, 1))
+    path.write_text(head + text, "utf-8")
+    return path
+
+
+def essence(exported: dict[str, Any]) -> tuple[object, object]:
+    """Nodes and edges by name, without ids: what two imports of one text must agree on."""
+    names: dict[str, str] = {}
+    nodes = {}
+    for node_id, node in exported["nodes"].items():
+        kept = dict(node["properties"])
+        for private in ("id", "task_id", "novel_id", "chapter_id"):
+            kept.pop(private, None)
+        at = kept.get("chapter_number", "")
+        names[node_id] = f"{node['label']} {node['name'] if node['label'] != 'Chapter' else ''} {at}"
+        nodes[names[node_id]] = kept
+    edges = {}
+    for (source, kind, target), properties in exported["edges"].items():
+        kept = {k: v for k, v in properties.items() if k not in ("task_id", "novel_id", "chapter_id")}
+        edges[names[source], kind, names[target]] = kept
+    return nodes, edges
+
+
+def table(place: Place, novel_id: object) -> list[tuple[Any, ...]]:
+    columns = "kind, name, mentions, first_chapter, last_chapter, chapters, aliases"
+    return sorted(place.sql(f"SELECT {columns} FROM kgnb_names WHERE novel_id = {novel_id}"))
+
+
+class TestBuild:
+    def test_changed_inserted_and_appended_chapters_only_and_the_graph_of_the_whole_text(
+        self, place: Place, server: Llm, tmp_path: Path
+    ) -> None:
+        head, *first = parts(novel(tmp_path / "a.txt", 6, seed=61))
+        *_, more, last, inserted = parts(novel(tmp_path / "b.txt", 9, seed=61))
+        old = place.build(written(tmp_path / "old.txt", head, first), "--provider", "dryrun")
+        before = server.stats.requests
+        changed = first[2].replace("。", "。赵明远大怒。", 3)
+        chapters = [*first[:2], changed, first[3], inserted, *first[4:], more, last]
+        longer = written(tmp_path / "longer.txt", head, chapters)
+        grown = place.build(longer, "--provider", "dryrun")
+        assert grown["novel_id"] == old["novel_id"]
+        assert server.stats.requests - before == grown["requests"] == 4
+        assert grown["chapters"] == 4
+
+        shorter = place.build(written(tmp_path / "short.txt", head, chapters[:4]), "--provider", "dryrun")
+        assert (shorter["novel_id"], shorter["requests"]) == (old["novel_id"], 0)
+        assert server.stats.requests - before == 4
+
+        other = Place(tmp_path / "afresh", place.env)
+        other.path.mkdir()
+        fresh = other.build(longer, "--provider", "dryrun")
+        assert table(place, grown["novel_id"]) == table(other, fresh["novel_id"])
+        assert essence(place.graph(grown["task_id"])) == essence(other.graph(fresh["task_id"]))
+
+    def test_a_book_that_grows_while_it_is_built_is_built_to_its_end_and_paid_once(
+        self, place: Place, tmp_path: Path
+    ) -> None:
+        head, *old = parts(novel(tmp_path / "s.txt", 5, seed=62))
+        short = written(tmp_path / "short.txt", head, old)
+        *_, one, two, three = parts(novel(tmp_path / "l.txt", 8, seed=62))
+        changed = old[0].replace("。", "。赵明远大怒。", 2)  # when the first one has dealt with it
+        long = written(tmp_path / "long.txt", head, [changed, *old[1:], one, two, three])
+        with llm(latency=0.6) as slow:
+            env = slow.env(name="slow")
+            first = place.start("build", short, "--provider", "slow", "--slots", "2", "--json", env=env)
+            done = "SELECT 1 FROM kgnb_extractions WHERE chapter_number = 1 AND provider = 'slow'"
+            first.until(lambda: place.sql(done))
+            second = place.run("build", long, "--provider", "slow", "--json", env=env)
+            ended = first.ended()
+            assert (ended.code, second.code) == (0, 0), (ended, second)
+            assert slow.stats.requests == 9
+            assert second.json["chapters"] == 4
+            assert json.loads(ended.out)["novel_id"] == second.json["novel_id"]
+            texts = place.sql(f"SELECT content FROM chapters WHERE novel_id = {second.json['novel_id']}")
+            assert sum("赵明远大怒" in text for (text,) in texts) == 1  # the later edition stands
+
+    def test_a_build_that_was_stopped_goes_on_and_takes_what_came_meanwhile(
+        self, place: Place, tmp_path: Path
+    ) -> None:
+        short, long = novel(tmp_path / "s.txt", 5, seed=63), novel(tmp_path / "l.txt", 7, seed=63)
+        with llm(latency=0.4) as slow:
+            env = slow.env(name="stopped")
+            first = place.start("build", short, "--provider", "stopped", "--slots", "1", env=env)
+            first.until(lambda: slow.stats.requests >= 3)
+            first.send(signal.SIGINT)
+            assert first.ended().code == 130
+            asked = slow.stats.requests
+            grown = place.build(long, "--provider", "stopped", env=env)
+            assert slow.stats.requests - asked == grown["requests"] <= 7 - asked + 1  # one was in flight
+            assert grown["chapters"] == 2
+            (novel_id,) = {grown["novel_id"]}
+            chapters = [n for n in place.graph(grown["task_id"])["nodes"].values() if n["label"] == "Chapter"]
+            assert len(chapters) == 7, novel_id
+
+    def test_the_rules_know_who_is_new(self, place: Place, tmp_path: Path) -> None:
+        head, *first = parts(novel(tmp_path / "a.txt", 4, seed=64))
+        place.build(written(tmp_path / "old.txt", head, first), "--provider", "rules")
+        fifth = parts(novel(tmp_path / "b.txt", 5, seed=65))[5]
+        for name in ("赵明远", "钱志清", "孙云山"):
+            fifth = fifth.replace(name, "韩子墨")
+        longer = written(tmp_path / "new.txt", head, [*first, fifth])
+        grown = place.build(longer, "--provider", "rules")
+        assert grown["chapters"] == 1
+        people = {n["name"] for n in place.graph(grown["task_id"])["nodes"].values()}
+        assert "韩子墨" in people
+
+
+def test_submitted_editions_on_real_servers_are_paid_once_on_two_nodes(tmp_path: Path) -> None:
+    """The second edition comes while the first one is worked on: changed, inserted and appended chapters."""
+    head, *first = parts(novel(tmp_path / "a.txt", 6, seed=66))
+    *_, more, inserted = parts(novel(tmp_path / "b.txt", 8, seed=66))
+    chapters = [*first[:4], inserted, *first[4:], more]
+    with llm(latency=2.0) as server, cluster(tmp_path / "nodes", server) as nodes:
+        nodes.joined(nodes.start_node("a", 1), nodes.start_node("b", 1))
+        old = nodes.submit(written(tmp_path / "old.txt", head, first))
+        nodes.wait_until(lambda: nodes.chapters(old).get("completed", 0) >= 1, seconds=60)
+        grown = nodes.submit(written(tmp_path / "new.txt", head, chapters))
+        # It goes on, and what is new waits behind it; on a slow machine it may have ended by then.
+        assert grown in (old, old + 1)
+        server.server.latency = 0.1
+        nodes.wait_until(lambda: nodes.finished(old, old + 1), seconds=60)
+        assert server.stats.requests == 8
+        assert nodes.submit(written(tmp_path / "again.txt", head, chapters)) == old + 1
+        graph = nodes.graph(old + 1)["nodes"].values()
+        numbers = sorted(n["properties"]["chapter_number"] for n in graph if n["label"] == "Chapter")
+        assert numbers == list(range(1, 9))
+        assert server.stats.requests == 8

@@ -1,0 +1,157 @@
+"""An LLM that stumbles, and one that says no: what a build makes of it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kgnb.llm.fake.server import Faults
+from tests.support.commands import KEY, Place, Ran, Running, llm, novel
+
+CHAPTERS = 8
+_seeds = itertools.count(500)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """One data folder for this file, its engines kept up; every test has a book and a provider of its own."""
+    from kgnb.stores.embedded import open_embedded
+
+    one = Place(tmp_path_factory.mktemp("faults"), {"KGNB_LLM_TIMEOUT": "1.5"})
+    with open_embedded(one.data):
+        yield one
+
+
+@pytest.fixture(scope="module", autouse=True)
+def prude(place: Place) -> Iterator[tuple[Running, dict[str, str]]]:
+    """A build whose every chapter is refused; it tries again for half a minute, beside the other tests."""
+    with llm() as server:
+        env = server.env(name="prude", model="dryrun-refuse-all")
+        book = novel(place.path / "prude.txt", 3, seed=499)
+        build = place.start("build", book, "--provider", "prude", "--json", "--slots", "3", env=env)
+        yield build, env
+        if build.process.poll() is None:
+            build.kill()
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    return novel(tmp_path / "book.txt", CHAPTERS, seed=next(_seeds), lines=12)
+
+
+def status(place: Place, task_id: int) -> dict[str, Any]:
+    found = place.run("status", "--json").json
+    return next(task for task in found["tasks"] if task["task_id"] == task_id)
+
+
+class TestStumbles:
+    @pytest.mark.parametrize(
+        ("fault", "flag"),
+        [
+            ("rate_429", ""),
+            ("rate_500", ""),
+            ("drop", ""),
+            ("broken", "repaired"),
+            ("fenced", "repaired"),
+            ("cut", ""),
+            ("truncated", ""),
+            ("prose", ""),
+            ("hang", ""),
+        ],
+    )
+    def test_the_build_completes(self, place: Place, book: Path, fault: str, flag: str) -> None:
+        share = 0.15 if fault == "hang" else 0.4
+        with llm(faults=Faults(**{fault: share}), seed=3, retry_after=0.5) as server:
+            env = server.env(name=f"bad-{fault}".replace("_", "-"))
+            result = place.build(book, "--provider", env["KGNB_PROVIDER_NAME"], "--slots", "8", env=env)
+            assert (result["status"], result["completed"], result["failed"]) == ("completed", CHAPTERS, 0)
+            assert server.stats.outcomes[fault] > 0
+            assert server.stats.answered_twice == []
+        if flag:
+            assert status(place, result["task_id"])["flags"] == {flag: server.stats.outcomes[fault]}
+
+    def test_a_reply_that_is_always_too_long_is_split(self, place: Place, book: Path) -> None:
+        with llm() as server:
+            env = server.env(name="small", model="dryrun-small-context")
+            long = novel(book, 2, seed=next(_seeds), lines=60)
+            result = place.build(long, "--provider", "small", env=env)
+            asked = server.stats.requests
+            again = place.build(long, "--provider", "small", "--again", env=env)
+            assert (again["requests"], server.stats.requests) == (0, asked)  # what had to be split is known
+        assert result["completed"] == again["completed"] == 2
+        for one in (result, again):
+            assert status(place, one["task_id"])["flags"] == {"split": 2}
+
+
+def refused(ran: Ran, *words: str) -> None:
+    assert ran.code == 3, ran
+    assert ran.out == ""
+    assert "Traceback" not in ran.err
+    last = ran.err.splitlines()[-1]
+    assert last.startswith("kgnb: ")
+    for word in words:
+        assert word in last
+
+
+class TestSaysNo:
+    def test_a_wrong_key_stops_at_once_and_the_right_one_goes_on(self, place: Place, book: Path) -> None:
+        with llm(key=KEY) as server:
+            build = ("build", book, "--provider", "locked", "--json", "--slots", "4")
+            ran = place.run(*build, env=server.env(name="locked", key="sk-wrong-7731"))
+            refused(ran, "locked", "401")
+            assert ran.seconds < 15
+            assert "sk-wrong-7731" not in ran.err
+            assert server.stats.requests == 0
+            assert status(place, place.sql("SELECT max(id) FROM knowledge_graph_tasks")[0][0])["status"] in (
+                *("created", "running"),
+            )
+            again = place.run(*build, env=server.env(name="locked"))
+            assert again.code == 0, again
+            assert again.json["completed"] == CHAPTERS
+            assert again.seconds < 20  # the pause that the wrong key brought is over with the wrong key
+
+    def test_no_quota_stops_at_once(self, place: Place, book: Path) -> None:
+        with llm() as server:
+            env = server.env(name="poor", model="dryrun-no-quota")
+            ran = place.run("build", book, "--provider", "poor", "--json", env=env)
+            refused(ran, "poor", "429")
+            assert server.stats.requests <= 4
+            paused = {
+                p["name"]: p["paused_until"] for p in place.run("status", "--json", env=env).json["providers"]
+            }
+            assert paused["poor"] is not None
+
+    def test_an_unknown_model_stops_at_once_and_costs_no_chapter(self, place: Place, book: Path) -> None:
+        with llm() as server:
+            env = server.env(name="lost", model="no-such-model")
+            ran = place.run("build", book, "--provider", "lost", "--json", "--slots", "8", env=env)
+            refused(ran, "lost", "no-such-model", "404")
+            assert ran.seconds < 15
+            task_id = place.sql("SELECT max(id) FROM knowledge_graph_tasks")[0][0]
+            assert status(place, task_id)["failed"] == 0
+
+
+class TestDeadLetters:
+    def test_chapters_that_always_fail_end_as_dead_letters(
+        self, place: Place, prude: tuple[Running, dict[str, str]], tmp_path: Path
+    ) -> None:
+        build, env = prude
+        ran = build.ended(100)
+        assert ran.code == 1, ran
+        assert (ran.json["status"], ran.json["failed"], ran.json["completed"]) == ("failed", 3, 0)
+        found = place.run("status", "--json", env=env).json
+        assert [queue["dead"] for queue in found["queues"] if queue["queue"].endswith(":prude")] == [3]
+        target = tmp_path / "out.json"
+        assert place.run("export", str(ran.json["task_id"]), "--format", "json", "-o", target).code == 0
+        assert json.loads(target.read_text("utf-8"))["record"]["extractions"] == []
+        errors = place.sql(
+            "SELECT error_message FROM knowledge_graph_chapter_status WHERE status = 'failed'"
+            f" AND kg_task_id = {ran.json['task_id']}"
+        )
+        assert len(errors) == 3
+        assert all("prude" in error for (error,) in errors)

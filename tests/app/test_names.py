@@ -1,0 +1,314 @@
+"""Merges and splits by hand: what they come to, that they are kept, undone and obeyed, and the commands."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import kgnb
+from kgnb.app import names as names_use_case
+from kgnb.app.context import App, open_app
+from kgnb.app.export import record
+from kgnb.cli import main as cli_main
+from kgnb.core.errors import InputError
+from kgnb.core.messages import use_language
+from kgnb.core.model import Graph, NameEntry, TaskConfig
+from kgnb.core.settings import Settings
+from kgnb.graph.project.settle import SettleRow, novel_graph
+from kgnb.graph.resolve.decisions import Decision, decided
+from kgnb.notebook.panel import panel as panel_module
+from kgnb.stores.ledger.transfer import Saved
+from tests.graph.test_settle import NOVEL, chapter, characters, edge, node, people, row, tie
+from tests.support.commands import STORY
+from tests.support.ledgers import make_book, numbered, opened
+
+LIU = NameEntry("刘备", ("玄德", "皇叔"), mentions=90)
+CAO = NameEntry("曹操", ("孟德",), mentions=50)
+
+
+def by_hand(*decisions: tuple[str, str], undone: tuple[int, ...] = ()) -> list[Decision]:
+    """("merge", "甲 乙 丙") …, numbered from 1."""
+    when = chapter  # any value: only None means that it stands
+    return [
+        Decision(n, kind, tuple(names.split()), undone_at=when if n in undone else None)  # type: ignore[arg-type]
+        for n, (kind, names) in enumerate(decisions, 1)
+    ]
+
+
+def settled(decisions: list[Decision], *contents: dict[str, Any], provider: str = "deepseek") -> Graph:
+    rows = [SettleRow(row(n, c, provider=provider)) for n, c in enumerate(contents, 1)]
+    chapters = [chapter(n) for n in range(1, len(contents) + 1)]
+    return novel_graph(NOVEL, chapters, rows, [LIU, CAO], TaskConfig(), by_hand=decided(decisions))
+
+
+class TestDecided:
+    def test_later_ones_win(self) -> None:
+        merged = decided(by_hand(("split", "甲 乙"), ("merge", "甲 乙")))
+        assert (list(merged.together), merged.apart) == ([("乙", "甲")], {})
+        split = decided(by_hand(("merge", "甲 乙"), ("split", "甲 乙")))
+        assert (split.together, list(split.apart)) == ({}, [("乙", "甲")])
+
+    def test_a_split_leaves_the_rest_together(self) -> None:
+        found = decided(by_hand(("merge", "甲 乙 丙 丁"), ("split", "甲 丙 丁")))
+        assert set(found.together) == {("乙", "甲"), ("丁", "丙")}
+        assert set(found.apart) == {("丙", "甲"), ("丁", "甲")}
+        assert found.parted == {"甲": ["丁", "丙"]}
+
+    def test_a_split_of_one_who_came_by_another(self) -> None:
+        found = decided(by_hand(("merge", "甲 乙"), ("merge", "乙 丙"), ("split", "甲 丙")))
+        assert set(found.together) == {("乙", "甲")}
+
+    def test_what_is_undone_counts_for_nothing(self) -> None:
+        found = decided(by_hand(("merge", "甲 乙"), ("split", "甲 乙"), undone=(2,)))
+        assert set(found.together) == {("乙", "甲")}
+        assert decided(by_hand(("merge", "甲 乙"), undone=(1,))).names == frozenset()
+
+
+class TestSettled:
+    CONTENTS = (
+        {"characters": people("刘备", "孙权"), "relations": [tie("刘备", "孙权")]},
+        {"characters": people("玄德", "曹操"), "relations": [tie("玄德", "曹操", "ENEMY")]},
+        {"characters": [{"name": "曹操", "aliases": ["丞相"]}], "relations": [tie("丞相", "孙权", "ENEMY")]},
+    )
+
+    def test_a_merge_joins_whom_everything_holds_apart(self) -> None:
+        graph = settled(by_hand(("merge", "曹操 刘备")), *self.CONTENTS)
+        assert characters(graph) == {"曹操", "孙权"}
+        assert {"刘备", "玄德", "丞相"} <= set(node(graph, "Character", "曹操").properties["aliases"])
+        assert edge(graph, "孙权", "FRIEND", "曹操").properties["chapters"] == [1]
+
+    def test_a_split_takes_its_chapters_along(self) -> None:
+        graph = settled(by_hand(("split", "刘备 玄德")), *self.CONTENTS)
+        assert characters(graph) == {"刘备", "玄德", "曹操", "孙权"}
+        assert edge(graph, "曹操", "ENEMY", "玄德")
+        assert node(graph, "Character", "刘备").properties["chapters"] == [1]
+        assert "玄德" not in node(graph, "Character", "刘备").properties["aliases"]
+
+    def test_several_aliases_are_one_person(self) -> None:
+        more = {"characters": people("皇叔")}
+        graph = settled(by_hand(("split", "刘备 玄德 皇叔")), *self.CONTENTS, more)
+        assert node(graph, "Character", "玄德").properties["aliases"] == ["皇叔"]
+
+    def test_rules_name_a_person_in_one_way_only_so_quotes_tell(self) -> None:
+        content = {
+            "characters": [{"name": "刘备", "aliases": ["玄德"]}, {"name": "曹操"}, {"name": "孙权"}],
+            "relations": [
+                tie("刘备", "曹操", "ENEMY", evidence="玄德大骂曹操"),
+                tie("刘备", "孙权", evidence="刘备见孙权"),
+            ],
+        }
+        graph = settled(by_hand(("split", "刘备 玄德")), content, provider="rules")
+        assert edge(graph, "曹操", "ENEMY", "玄德")
+        assert edge(graph, "刘备", "FRIEND", "孙权")
+        assert node(graph, "Character", "玄德").properties["chapters"] == [1]
+
+    def test_a_namesake_of_some_chapters(self) -> None:
+        decision = Decision(1, "split", ("曹操", "曹操（渡口船夫）"), chapters=(3, 9))
+        graph = settled([decision], *self.CONTENTS)
+        assert characters(graph) == {"刘备", "曹操", "曹操（渡口船夫）", "孙权"}
+        assert edge(graph, "孙权", "ENEMY", "曹操（渡口船夫）")
+        assert node(graph, "Character", "曹操").properties["chapters"] == [2]
+        assert node(graph, "Character", "曹操（渡口船夫）").properties["base_name"] == "曹操"
+        assert node(graph, "Character", "曹操（渡口船夫）").properties["aliases"] == ["丞相"]
+
+    def test_undoing_all_gives_the_first_graph(self) -> None:
+        decisions = by_hand(("merge", "曹操 刘备"), ("split", "曹操 刘备"), undone=(1, 2))
+        assert settled(decisions, *self.CONTENTS) == settled([], *self.CONTENTS)
+
+    @pytest.mark.parametrize("seed", range(8))
+    def test_the_order_of_chapters_makes_no_difference(self, seed: int) -> None:
+        pick = random.Random(seed)
+        decisions = by_hand(("merge", "曹操 孙权"), ("split", "刘备 玄德 皇叔"))
+        rows = [SettleRow(row(n, c)) for n, c in enumerate(self.CONTENTS, 1)]
+        chapters = [chapter(n) for n in (1, 2, 3)]
+        expected = settled(decisions, *self.CONTENTS)
+        pick.shuffle(rows)
+        again = novel_graph(NOVEL, chapters, rows, [CAO, LIU], TaskConfig(), by_hand=decided(decisions))
+        assert again == expected
+
+
+# --- with stores
+
+
+async def test_decisions_on_every_sql_engine(sql_url: str) -> None:
+    async with opened(sql_url) as ledger:
+        book = make_book(numbered(2), title="书", author="人")
+        novel = (await ledger.import_book(book)).novel_id
+        new = [
+            Decision(0, "merge", ("刘备", "玄德\U00020bb7"), made_by="cli"),
+            Decision(0, "split", ("a", "á", "A"), chapters=(2, 9)),
+        ]
+        first, second = [(await ledger.decide(novel, one))[0] for one in new]
+        assert (await ledger.decide(novel, new[0]))[1] is False
+        at_once = await asyncio.gather(
+            *(ledger.decide(novel, Decision(0, "merge", ("x", "y"))) for _ in range(4))
+        )
+        assert sorted(is_new for _, is_new in at_once) == [False, False, False, True]
+        assert (await ledger.decisions(novel))[:2] == [first, second]
+        assert await ledger.undo_decision(novel, first.id) == (first, True)
+        assert (await ledger.decisions(novel))[0].undone_at is not None
+        assert (await ledger.undo_decision(novel + 1, first.id)) is None
+        entry = NameEntry("刘备", ("玄德",), reasons=(("玄德", "刘备", "字"),))
+        await ledger.learn_names(novel, [entry])
+        assert await ledger.names(novel) == [entry]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with one book, built by the rules."""
+    folder = tmp_path_factory.mktemp("names")
+    assert cli_main.main(["build", str(STORY), "--provider", "rules", "--data", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+async def app(data: Path) -> AsyncIterator[App]:
+    async with open_app(Settings.load(data=data, lang="zh"), queue=False) as one:
+        yield one
+
+
+async def people_of(app: App) -> dict[str, list[str]]:
+    graph = await app.graph.read(1)
+    return {n.key: n.properties["aliases"] for n in graph.nodes.values() if n.label == "Character"}  # type: ignore[misc]
+
+
+async def test_merge_split_and_undo_change_the_stored_graph_and_back(app: App) -> None:
+    before, first = await app.graph.read(1), await people_of(app)
+    names = [one.name for one in (await names_use_case.names_of(app, 1, ("Character",))).listed]
+    assert set(names) == set(first)
+    hero, other = names[:2]
+    merged = await names_use_case.merge(app, 1, hero, [other])
+    assert merged.changed
+    assert other not in await people_of(app)
+    assert other in (await people_of(app))[hero]
+    again = await names_use_case.merge(app, 1, hero, [other])  # known already: nothing is stored twice
+    assert (again.changed, len(await app.ledger.decisions(1))) == (False, 1)
+    parted = await names_use_case.split(app, 1, hero, [other])
+    assert set(await people_of(app)) == set(first)
+    assert not (await names_use_case.split(app, 1, hero, [other])).changed
+    for done in (parted, merged):
+        assert (await names_use_case.undo(app, 1, done.id)).changed
+        assert not (await names_use_case.undo(app, 1, done.id)).changed
+    after = await app.graph.read(1)
+    for graph in (before, after):
+        for one in (*graph.nodes.values(), *graph.edges.values()):
+            one.properties.pop("updated_at", None)
+            one.properties.pop("created_at", None)
+    assert after == before
+
+
+async def test_two_at_once_are_both_obeyed(app: App) -> None:
+    names = [one.name for one in (await names_use_case.names_of(app, 1, ("Character",))).listed]
+    done = await asyncio.gather(
+        names_use_case.merge(app, 1, names[0], [names[2]]), names_use_case.merge(app, 1, names[1], [names[3]])
+    )
+    assert not {names[2], names[3]} & set(await people_of(app))
+    for one in done:
+        await names_use_case.undo(app, 1, one.id)
+    assert set(await people_of(app)) == set(names)
+
+
+async def test_what_is_wrong_is_said(app: App) -> None:
+    name = (await names_use_case.names_of(app, 1)).listed[0].name
+    for key, work in (
+        ("names.unknown", names_use_case.merge(app, 1, name[:2] + "某", [name])),
+        ("names.unknown_all", names_use_case.merge(app, 1, "Zzyzx", [name])),
+        ("names.itself", names_use_case.split(app, 1, name, [name])),
+        ("names.no_decision", names_use_case.undo(app, 1, 999)),
+        ("names.too_many", names_use_case.merge(app, 1, name, ["甲"] * 101)),
+        ("cli.no_task", names_use_case.names_of(app, 99)),
+    ):
+        with pytest.raises(InputError) as caught:
+            await work
+        assert caught.value.key == key
+    with pytest.raises(InputError, match=name):
+        await names_use_case.merge(app, 1, name[:2] + "某", [name])
+
+
+async def test_a_namesake_by_chapters_and_what_an_export_carries(app: App, tmp_path: Path) -> None:
+    name = (await names_use_case.names_of(app, 1)).listed[0].name
+    done = await names_use_case.part(app, 1, name, f"{name}（之子）", (2, 3))
+    assert (await app.graph.read(1)).nodes["Character", f"{name}（之子）"].properties["chapters"] == [2, 3]
+    saved = Saved.model_validate(json.loads(json.dumps(await record(app, 1))))
+    here = await app.ledger.decisions(1)
+    async with open_app(Settings.load(data=tmp_path, lang="zh"), queue=False, graph=False) as other:
+        for _ in range(2):  # importing again adds nothing
+            taken = await other.ledger.take_up(saved)
+            there = await other.ledger.decisions(taken.novel_id)
+            assert [replace(d, id=0) for d in there] == [replace(d, id=0) for d in here]
+    await names_use_case.undo(app, 1, done.id)
+    assert f"{name}（之子）" not in await people_of(app)
+    with pytest.raises(InputError):
+        await names_use_case.part(app, 1, name, name, (2, 3))
+
+
+def test_the_panels_graph_tab(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    panel = kgnb.panel(kgnb.Node(Settings.load(data=data, lang="zh", node_name="me")))
+    tab = panel.tabs["graph"]
+
+    def shown(condition: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 60
+        while not condition():
+            assert time.monotonic() < deadline, tab._desk.word
+            time.sleep(0.05)
+            panel.refresh()
+
+    try:
+        tab._desk.look()
+        shown(lambda: tab.book.value)
+        assert tab.names.box.layout.display == "none"
+        tab.draw.click()
+        shown(lambda: tab.names.person.options)
+        hero, other = tab.names.person.options[:2]
+        tab.names.merge.click()
+        assert "还没写名字" in tab._desk.word.text
+        tab.names.person.value, tab.names.other.value = hero, other
+        drawn, tab._drawn = tab._drawn, None  # as if another book had been chosen since
+        tab.names.merge.click()
+        assert "先点「显示」" in tab._desk.word.text
+        tab._drawn = drawn
+        tab.names.merge.click()
+        shown(lambda: (other, other) in tab.names.alias.options and tab.names.decision.value)
+        assert "合并为一人" in tab._desk.word.text
+        tab.names.undo.click()
+        shown(lambda: not tab.names.decision.value)
+        assert other in tab.names.person.options
+        tab.names.other.value = "<b>没有这人</b>"
+        tab.names.merge.click()
+        shown(lambda: tab._desk.word.shade == "bad")
+        assert "没有这人" in tab._desk.word.text
+    finally:
+        panel.close()
+        panel._thread.join(5)
+        panel_module._panel = None
+        use_language("zh")
+
+
+def test_the_commands(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(*arguments: str) -> str:
+        assert cli_main.main([*arguments, "--data", str(data), "--lang", "en"]) == 0
+        return capsys.readouterr().out
+
+    listed = json.loads(run("names", "1", "--json"))
+    assert {"name", "aliases", "mentions", "kind", "reasons"} <= set(listed[0])
+    assert [one["mentions"] for one in listed] == sorted((one["mentions"] for one in listed), reverse=True)
+    assert {one["kind"] for one in listed} == {"Character"}
+    assert all({r["alias"] for r in one["reasons"]} == set(one["aliases"]) for one in listed)
+    assert {one["kind"] for one in json.loads(run("names", "1", "--json", "--all"))} > {"Character"}
+    first, second = listed[0]["name"], listed[1]["name"]
+    done = json.loads(run("merge", "1", first, second, "--json"))
+    assert (done["kind"], done["names"], done["changed"]) == ("merge", [first, second], True)
+    shown = run("names", "1", "--top", "1")
+    assert f"#{done['id']}" in shown
+    assert f"merged by hand, #{done['id']}" in shown
+    assert "is undone" in run("names", "1", "--undo", str(done["id"]))
+    assert "undone" in run("names", "1", "--top", "1")

@@ -1,0 +1,189 @@
+"""Killed in the middle, the same command goes on: nothing is paid twice, the graph is the undisturbed one."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.commands import STORY, Llm, Place, Ran, Running, llm, novel
+
+CHAPTERS = 60
+SLOTS = "6"
+LEFT = "SELECT count(*) FROM knowledge_graph_chapter_status WHERE status <> 'completed'"
+RUNNING = "SELECT count(*) FROM knowledge_graph_tasks WHERE status = 'running'"
+
+
+@pytest.fixture(scope="module")
+def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return novel(tmp_path_factory.mktemp("book") / "book.txt", CHAPTERS)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory, book: Path) -> dict[str, Any]:
+    """The graph of a build that nothing disturbed."""
+    with llm() as server:
+        place = Place(tmp_path_factory.mktemp("undisturbed"), server.env())
+        result = place.build(book, "--provider", "dryrun", "--slots", SLOTS)
+        assert (result["completed"], result["requests"]) == (CHAPTERS, CHAPTERS)
+        graph = place.graph()
+        assert place.left_over(15) == []
+        return graph
+
+
+@pytest.fixture
+def server() -> Iterator[Llm]:
+    with llm(latency=0.15) as one:
+        yield one
+
+
+@pytest.fixture
+def place(tmp_path: Path, server: Llm) -> Iterator[Place]:
+    one = Place(tmp_path, server.env())
+    yield one
+    one.kill_everything()
+
+
+def start(place: Place, book: Path) -> Running:
+    return place.start("build", book, "--provider", "dryrun", "--slots", SLOTS, "--json")
+
+
+def settling(place: Place) -> bool:
+    """All chapters are on record and the task isn't closed: it is being settled, or about to be."""
+    listed = place.sql("SELECT count(*) FROM kgnb_extractions") == [(CHAPTERS,)]
+    return listed and place.sql(LEFT) == [(0,)] and place.sql(RUNNING) == [(1,)]
+
+
+def kill(place: Place, build: Running, *, power_cut: bool) -> int:
+    """-9 to the build's group, or to the engines as well; returns how many replies are stored then."""
+    build.kill()
+    build.process.communicate()
+    if power_cut:
+        place.kill_everything()
+    assert place.sql(RUNNING) == [(1,)]
+    return stored(place)
+
+
+def stored(place: Place) -> int:
+    return int(place.sql("SELECT count(*) FROM kgnb_replies")[0][0])
+
+
+def check_end(place: Place, build: Running, undisturbed: dict[str, Any]) -> Ran:
+    """It ends what was left over; every chapter is there once, the graph is right, nothing keeps running."""
+    ran = build.ended(60)
+    assert ran.code == 0, ran
+    assert ran.seconds < 20  # no lease of a dead one is waited for
+    assert ran.json["task_id"] == 1
+    assert (ran.json["status"], ran.json["completed"], ran.json["failed"]) == ("completed", CHAPTERS, 0)
+    assert place.sql(LEFT) == [(0,)]
+    once = "SELECT count(*), count(DISTINCT chapter_id) FROM kgnb_extractions"
+    assert place.sql(once) == [(CHAPTERS, CHAPTERS)]
+    assert place.graph() == undisturbed
+    assert place.left_over(15) == []
+    return ran
+
+
+class TestKilled:
+    @pytest.mark.parametrize(
+        ("first", "power_cut"), [(8, False), (40, True)], ids=["early", "late, engines too"]
+    )
+    def test_goes_on(
+        self,
+        place: Place,
+        book: Path,
+        server: Llm,
+        undisturbed: dict[str, Any],
+        first: int,
+        power_cut: bool,
+    ) -> None:
+        build = start(place, book)
+        build.until(lambda: server.stats.requests >= first)
+        kept = kill(place, build, power_cut=power_cut)
+        before = server.stats.requests
+        build = start(place, book)
+        build.until(lambda: settling(place))
+        assert kill(place, build, power_cut=power_cut) == CHAPTERS
+        assert server.stats.requests == before + CHAPTERS - kept  # what was stored was not asked for again
+        assert len(server.stats.answered_twice) <= before - kept  # but what was in flight
+        ran = check_end(place, start(place, book), undisturbed)
+        assert ran.json["requests"] == 0
+
+
+class TestStopped:
+    def test_signals_end_with_130_and_keep_the_state(
+        self, place: Place, book: Path, server: Llm, undisturbed: dict[str, Any]
+    ) -> None:
+        for after, number in ((8, signal.SIGINT), (24, signal.SIGTERM)):
+            build = start(place, book)
+            build.until(lambda after=after: server.stats.requests >= after)
+            os.killpg(build.process.pid, number)  # as a terminal does
+            ran = build.ended(15)
+            assert ran.code == 130, ran
+            assert ran.out == ""
+            assert len(ran.err.splitlines()) == 1, ran
+            assert ran.err.startswith("kgnb: ")
+            done = stored(place)
+            assert done == server.stats.requests < CHAPTERS  # what was in flight was waited for
+            states = "SELECT status, count(*) FROM knowledge_graph_chapter_status GROUP BY status"
+            assert dict(place.sql(states)) == {"completed": done, "pending": CHAPTERS - done}
+        check_end(place, start(place, book), undisturbed)
+        assert server.stats.requests == CHAPTERS
+
+    def test_a_signal_while_it_starts(self, place: Place, book: Path) -> None:
+        build = start(place, book)
+        build.until(lambda: (place.data / ".engines.json").exists())
+        build.send(signal.SIGTERM)
+        ran = build.ended(20)
+        assert ran.code in (130, -signal.SIGTERM), ran
+        assert "Traceback" not in ran.err
+        assert place.left_over(15) == []
+
+
+class TestWorker:
+    def test_drains_what_was_submitted(self, place: Place, server: Llm) -> None:
+        server.server.latency = 0.0
+        submitted = place.run("submit", STORY, "--provider", "dryrun")
+        assert (submitted.code, submitted.out, submitted.err) == (0, "1\n", "")
+        assert place.sql("SELECT status FROM knowledge_graph_tasks") == [("created",)]
+        ran = place.run("worker", "--drain", "--slots", "4")
+        assert ran.code == 0, ran
+        assert place.sql("SELECT status FROM knowledge_graph_tasks") == [("completed",)]
+        found = place.run("build", STORY, "--provider", "dryrun", "--json").json
+        assert (found["task_id"], found["completed"], found["requests"]) == (1, 6, 0)
+        assert server.stats.requests == 6
+        assert place.left_over(15) == []
+
+    def test_leaves_at_sigterm_and_its_chapters_go_on_elsewhere(
+        self, place: Place, book: Path, server: Llm
+    ) -> None:
+        assert place.run("submit", book, "--provider", "dryrun").code == 0
+        worker = place.start("worker", "--slots", SLOTS)
+        worker.until(lambda: server.stats.requests >= 12)
+        worker.send(signal.SIGTERM)
+        ran = worker.ended(15)
+        assert ran.code == 0, ran
+        assert "Traceback" not in ran.out + ran.err
+        open_ = "SELECT count(*) FROM knowledge_graph_chapter_status WHERE status = 'running'"
+        assert place.sql(open_) == [(0,)]
+        server.server.latency = 0.0
+        second = place.run("worker", "--drain", "--slots", SLOTS)
+        assert second.code == 0, second
+        assert place.sql(LEFT) == [(0,)]
+        assert server.stats.requests == CHAPTERS
+        assert server.stats.answered_twice == []
+
+    def test_a_second_signal_leaves_at_once(self, place: Place, book: Path, server: Llm) -> None:
+        server.server.latency = 30.0
+        assert place.run("submit", book, "--provider", "dryrun").code == 0
+        worker = place.start("worker", "--slots", "2")
+        worker.until(lambda: server.stats.requests >= 2)
+        worker.send(signal.SIGTERM)
+        with pytest.raises(AssertionError, match="never"):
+            worker.until(lambda: False, 1.0)  # it waits for its chapters
+        worker.send(signal.SIGTERM)
+        assert worker.ended(3).code == 0
+        assert place.left_over(15) == []

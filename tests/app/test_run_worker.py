@@ -1,0 +1,113 @@
+"""A node that joins the others: services that vanish meanwhile, and names that change hands."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from kgnb.app.run_worker import _joined
+from kgnb.core.errors import ServiceDown
+from kgnb.stores.queue.presence import Presence
+from kgnb.stores.queue.store import Queue
+from tests.support.commands import Place, llm
+from tests.support.throttles import asking
+
+DOWN = ServiceDown("queue.down", service="redis", where="there")
+
+
+class Joining:
+    """What fails so many times before it works."""
+
+    def __init__(self, failures: int) -> None:
+        self.failures = failures
+
+    @contextlib.asynccontextmanager
+    async def __call__(self) -> AsyncIterator[str]:
+        if self.failures:
+            self.failures -= 1
+            raise DOWN
+        yield "node"
+
+
+class TestServicesThatVanish:
+    async def test_are_waited_for(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("kgnb.app.run_worker.WAIT_SECONDS", 0.01)
+        async with contextlib.AsyncExitStack() as stack:
+            assert await _joined(stack, Joining(3), asyncio.Event(), False) == "node"  # type: ignore[arg-type]
+
+    async def test_end_a_node_that_must_not_wait(self) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            with pytest.raises(ServiceDown):
+                await _joined(stack, Joining(1), asyncio.Event(), True)  # type: ignore[arg-type]
+
+    async def test_do_not_hold_a_node_that_has_to_leave(self) -> None:
+        leaving = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.05, leaving.set)
+        async with contextlib.AsyncExitStack() as stack:
+            assert await _joined(stack, Joining(99), leaving, False) is None  # type: ignore[arg-type]
+
+
+@contextlib.asynccontextmanager
+async def present(redis_url: str, name: str) -> AsyncIterator[Presence]:
+    queue = Queue(SecretStr(redis_url), lease_seconds=30, hold_seconds=900)
+    presence = Presence(queue)
+    await presence.claim_name(name)
+    try:
+        yield presence
+    finally:
+        await queue.close()
+
+
+async def shown(presence: Presence) -> str:
+    now = datetime.now().astimezone()
+    await presence.heartbeat(workers=[], started_at=now, slots=2, pid=os.getpid())
+    return presence._queue.node
+
+
+class TestNames:
+    async def test_a_second_try_finds_its_own_name(self, redis_url: str) -> None:
+        async with present(redis_url, "n") as one:
+            assert await one.claim_name("n") == "n"
+
+    async def test_a_node_that_stood_still_for_too_long_takes_another(self, redis_url: str) -> None:
+        async with present(redis_url, "n") as frozen:
+            assert await shown(frozen) == "n"
+            await frozen._queue.redis.delete("kgnb:node:n")  # its time ran out
+            async with present(redis_url, "n") as other:
+                assert await shown(other) == "n"
+                await shown(frozen)
+                assert await shown(frozen) == "n-2"
+                assert await shown(other) == "n"
+
+
+async def test_a_paid_reply_does_not_wait_for_a_redis_that_hangs(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = asyncio.Event()
+
+    async def hangs(_: str) -> None:
+        await answers.wait()
+
+    with llm() as server:
+        async with asking(redis_url, server.server.base_url) as node:
+            monkeypatch.setattr(node.gate._breaker, "success", hangs)
+            async with asyncio.timeout(5):
+                assert (await node.ask()).usage.requests == 1
+            answers.set()  # leaving waits for it
+
+
+def test_a_name_that_nobody_has_is_said_and_drains_at_once(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    try:
+        ran = place.run("worker", "--providers", "opnai", "--drain", "--lang", "en")
+        assert ran.code == 0
+        assert "no provider opnai" in ran.out
+    finally:
+        place.kill_everything()

@@ -1,0 +1,599 @@
+"""A person's commands on tasks, the dead list and providers: on embedded stores, on Redis and MariaDB."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis as plain_redis
+import sqlalchemy as sa
+from pydantic import SecretStr
+from redis.connection import parse_url
+
+from kgnb.app import tasks as tasks_use_case
+from kgnb.app.context import App, open_app
+from kgnb.core.errors import InputError
+from kgnb.core.messages import use_language
+from kgnb.core.model import ChapterStatus, TaskStatus
+from kgnb.core.settings import Settings
+from kgnb.stores.ledger import tables as t
+from kgnb.stores.ledger.ledger import ChapterEnd
+from kgnb.stores.queue.breaker import Breaker
+from kgnb.stores.queue.lease_renewer import Renewer
+from kgnb.stores.queue.types import Claim
+from kgnb.stores.targets import GraphPlace
+from kgnb.worker.chapter_worker import Stores
+from kgnb.worker.task_keeper import TaskKeeper
+from kgnb.worker.throttle import Gate
+from tests.conftest import new_database, outside
+from tests.support.ledgers import execute, finish_chapter, make_book, numbered, scalar, set_task, task_row
+from tests.support.queues import ids, items, take
+
+NEW, OLD = "kg:task:queue:deepseek", "kg:ai_queue:deepseek"
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    use_language("en")
+    yield
+    use_language("zh")
+
+
+@pytest.fixture(params=["embedded", "services"])
+def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
+    given: dict[str, Any] = {"data": tmp_path / "data", "lang": "en", "suspend_seconds": 77}
+    given |= {"openai_base_url": "http://127.0.0.1:9/v1", "provider_name": "DeepSeek", "openai_model": "chat"}
+    if request.param == "embedded":
+        yield Settings.load(**given)
+        return
+    at = parse_url(outside("KGNB_TEST_REDIS_URL"))
+    with plain_redis.Redis(**{**at, "db": 8}) as client:
+        client.flushdb()
+    given |= {"redis_host": at["host"], "redis_port": at["port"], "redis_db": 8}
+    sql = sa.make_url(request.getfixturevalue("database"))
+    given |= {"db_host": sql.host, "db_port": sql.port, "db_user": sql.username, "db_name": sql.database}
+    yield Settings.load(**given, redis_password=at["password"], db_password=sql.password)
+    _empty(sql)
+
+
+@pytest.fixture(scope="module")
+def database() -> Iterator[str]:
+    """One on MariaDB for all tests here: making its tables takes longer than any of them."""
+    with new_database() as url:
+        yield url
+
+
+def _empty(url: sa.URL) -> None:
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        for table in t.METADATA.sorted_tables:
+            if table is not t.versions:
+                connection.execute(sa.delete(table))
+    engine.dispose()
+
+
+@pytest.fixture
+async def app(settings: Settings) -> AsyncIterator[App]:
+    async with open_app(settings, graph=False) as one:
+        yield one
+
+
+async def new_task(app: App, count: int = 3, *, push: bool = True, salt: str = "") -> int:
+    book = make_book(numbered(count, salt), title=f"书{salt}", author=f"人{salt}")
+    novel_id = (await app.ledger.import_book(book)).novel_id
+    task_id = await app.ledger.create_task(
+        novel_id, provider="DeepSeek", model="chat", use_ai=True, name="三国"
+    )
+    if push:
+        await app.queue.push(NEW, task_id, "deepseek")
+    return task_id
+
+
+async def hold(app: App) -> Claim:
+    """Claims and opens the next task, as a node does."""
+    (claim,) = (await take(app.queue, NEW, tasks=1)).claims
+    await reopen(app, claim)
+    return claim
+
+
+@contextmanager
+def keeping(app: App) -> Iterator[TaskKeeper]:
+    """What keeps tasks open on a node that reaches no graph."""
+    place, renewer = GraphPlace("", "", SecretStr("")), Renewer(app.queue)
+    renewer.start()
+    stores: Any = (app.ledger, app.queue, None, renewer, app.health, app.sql_place, place)
+    told: dict[str, Any] = {"on_closed": lambda *_: None, "on_stuck": lambda *_: None}
+    yield TaskKeeper(Stores(*stores), app.providers, app.pool, **told)
+    renewer.stop()
+
+
+async def stepped(keeper: TaskKeeper, task_id: int) -> None:
+    """Waits for what the keeper is doing about the task."""
+    held = keeper.held.get(task_id)
+    if held is not None and held.step is not None:
+        await held.step
+
+
+async def reopen(app: App, claim: Claim) -> list[int]:
+    facts = {"queue": claim.queue, "provider": "DeepSeek", "model": "chat"}
+    opening = await app.ledger.open_task(claim.task_id, **facts, token=claim.token, fresh=claim.fresh)
+    assert opening.outcome == "open"
+    assert await app.queue.opened(claim, opening.chapters)
+    return opening.chapters
+
+
+async def chapters(app: App, count: int) -> list[Claim]:
+    claims = (await take(app.queue, NEW, chapters=count)).claims
+    await app.ledger.claim_chapters([(c.task_id, c.chapter_id, c.token) for c in claims])
+    return claims
+
+
+async def bury(app: App, claim: Claim, *, told: bool = True) -> None:
+    assert await app.queue.fail(claim, "no JSON in the reply", final=True) == "dead"
+    if told:
+        await mark(app, claim, ChapterStatus.FAILED)
+        await app.queue.noted([claim])
+
+
+async def mark(app: App, claim: Claim, status: ChapterStatus) -> bool:
+    return (
+        await app.ledger.end_chapters([ChapterEnd(claim.task_id, claim.chapter_id, claim.token, status)])
+    )[0]
+
+
+async def failed_task(app: App, count: int = 3, dead: int = 1, *, salt: str = "") -> int:
+    """A closed task of ``count`` chapters, of which ``dead`` are on the dead list and the rest completed."""
+    task_id = await new_task(app, count, salt=salt)
+    held = await hold(app)
+    claims = await chapters(app, count)
+    for claim in claims[:dead]:
+        await bury(app, claim)
+    for claim in claims[dead:]:
+        assert await finish_chapter(app.ledger, task_id, claim.chapter_id, claim.token)
+    await app.queue.ack(claims[dead:])
+    assert await app.ledger.close_task(task_id, held.token) is not None
+    await app.queue.ack([held])
+    return task_id
+
+
+async def states(app: App, task_id: int) -> dict[str, int]:
+    progress = await app.ledger.progress(task_id)
+    found = {s.value: getattr(progress, s.value) for s in ChapterStatus}
+    return {name: count for name, count in found.items() if count}
+
+
+async def status(app: App, task_id: int) -> str:
+    return str((await task_row(app.ledger, task_id))["status"])
+
+
+@contextmanager
+def refused(key: str) -> Iterator[None]:
+    """Expects an InputError of this key, and that its text is complete."""
+    with pytest.raises(InputError) as caught:
+        yield
+    assert caught.value.key == key
+    assert str(caught.value)
+
+
+class TestPausing:
+    async def test_a_waiting_task_stays_paused_and_goes_on_when_resumed(self, app: App) -> None:
+        task_id = await new_task(app)
+        done = await tasks_use_case.pause_task(app, task_id)
+        assert (done.was, done.changed) == (TaskStatus.CREATED, True)
+        row = await task_row(app.ledger, task_id)
+        assert (row["status"], row["paused_at"] is not None) == ("paused", True)
+        assert (await take(app.queue, NEW, tasks=1)).claims == []  # its fresh item would have started it
+        assert not (await tasks_use_case.pause_task(app, task_id)).changed
+        assert (await tasks_use_case.resume_task(app, task_id)).queue == NEW
+        row = await task_row(app.ledger, task_id)
+        assert (row["status"], row["paused_at"]) == ("created", None)
+        assert len(await reopen(app, (await take(app.queue, NEW, tasks=1)).claims[0])) == 3
+
+    async def test_a_running_one_is_stopped_by_its_status_and_its_duplicates_go(self, app: App) -> None:
+        task_id = await new_task(app)
+        held = await hold(app)
+        (claim, *_) = await chapters(app, 1)
+        for queue in (NEW, OLD):
+            await app.queue.push(queue, task_id, "deepseek")
+        assert (await tasks_use_case.pause_task(app, task_id)).was is TaskStatus.RUNNING
+        assert await items(app.queue, NEW) == await items(app.queue, OLD) == []
+        assert await app.ledger.claim_chapters([(task_id, claim.chapter_id, claim.token + 1)]) == {}
+        poll = await take(app.queue, NEW, mine=(task_id,))
+        assert (poll.refreshed, poll.left) == ([], {(NEW, task_id): 3})  # its node finds out, and lets go
+        opening = await app.ledger.open_task(
+            task_id, queue=NEW, provider="DeepSeek", model="chat", token=held.token, fresh=False
+        )
+        assert opening.outcome == "paused"
+        await tasks_use_case.resume_task(app, task_id)  # before that node has let go
+        (again,) = (await take(app.queue, NEW, mine=(task_id,))).refreshed
+        assert len(await reopen(app, again)) == 3
+
+    async def test_its_keeper_starts_it_again_only_where_it_was_asked_for_anew(self, app: App) -> None:
+        task_id = await new_task(app)
+        task = await app.ledger.task(task_id)
+        assert task is not None
+        await app.ledger.freeze_names(task_id, task.novel_id, ())
+        (claim,) = (await take(app.queue, NEW, tasks=1)).claims
+        with keeping(app) as keeper:
+            await keeper.take(claim)
+            await stepped(keeper, task_id)
+            await execute(app.ledger, set_task(task_id, status="paused"))
+            await app.queue.push(NEW, task_id, "deepseek")
+            (fresh,) = (await take(app.queue, NEW, mine=(task_id,))).refreshed
+            keeper.again(fresh)
+            await stepped(keeper, task_id)
+            assert (await status(app, task_id), list(keeper.held)) == ("running", [task_id])
+            await execute(app.ledger, set_task(task_id, status="paused"))
+            assert await keeper.watch([task_id]) == {task_id}
+            await stepped(keeper, task_id)
+            assert (await status(app, task_id), list(keeper.held)) == ("paused", [])
+        assert await items(app.queue, NEW) == []
+
+    async def test_one_that_is_just_being_opened(self, app: App) -> None:
+        task_id = await new_task(app)
+        (claim,) = (await take(app.queue, NEW, tasks=1)).claims  # a node has its item, and opens it too late
+        pausing = asyncio.create_task(tasks_use_case.pause_task(app, task_id))
+        while await status(app, task_id) != "paused":
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(1.5)  # much too late: SQL was slow
+        assert not pausing.done()
+        await reopen(app, claim)
+        assert (await pausing).was is TaskStatus.CREATED
+        assert await status(app, task_id) == "paused"
+
+    async def test_one_that_main_pauses_and_retries_meanwhile(self, app: App) -> None:
+        task_id = await new_task(app)
+        held = await hold(app)
+        await execute(app.ledger, set_task(task_id, status="paused"))
+        await app.queue.push(NEW, task_id, "deepseek")
+        (fresh,) = (await take(app.queue, NEW, mine=(task_id,), tasks=1)).refreshed
+        assert fresh.token == held.token
+        pausing = asyncio.create_task(tasks_use_case.pause_task(app, task_id))
+        await asyncio.sleep(0.3)
+        await reopen(app, fresh)
+        assert (await pausing).was is TaskStatus.PAUSED
+        assert await status(app, task_id) == "paused"
+
+    async def test_one_whose_taker_died_or_hands_it_back(self, app: App) -> None:
+        task_id = await new_task(app)
+        assert len((await take(app.queue, NEW, tasks=1)).claims) == 1
+        await app.queue.forget_node(app.queue.node, [NEW])
+        await tasks_use_case.pause_task(app, task_id)
+        assert (await take(app.queue, NEW, tasks=1)).claims == []
+        await tasks_use_case.resume_task(app, task_id)
+        claims = (await take(app.queue, NEW, tasks=1)).claims
+        pausing = asyncio.create_task(tasks_use_case.pause_task(app, task_id))
+        await asyncio.sleep(0.3)
+        await app.queue.release(claims)
+        await pausing
+        assert (await take(app.queue, NEW, tasks=1)).claims == []
+        assert await status(app, task_id) == "paused"
+
+    async def test_one_that_nobody_opens_is_said(self, app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+        task_id = await new_task(app)
+        assert len((await take(app.queue, NEW, tasks=1)).claims) == 1
+        monkeypatch.setattr(tasks_use_case, "LET_GO_SECONDS", 0.4 - app.settings.lease_seconds)
+        with refused("operate.still_asked"):
+            await tasks_use_case.pause_task(app, task_id)
+        assert await status(app, task_id) == "paused"
+
+    async def test_what_is_wrong_is_said(self, app: App) -> None:
+        task_id = await failed_task(app, dead=0)
+        with refused("operate.not_pausable"):
+            await tasks_use_case.pause_task(app, task_id)
+        with refused("operate.not_paused"):
+            await tasks_use_case.resume_task(app, task_id)
+        with refused("operate.not_cancellable"):
+            await tasks_use_case.cancel_task(app, task_id)
+        for command in (
+            tasks_use_case.pause_task,
+            tasks_use_case.resume_task,
+            tasks_use_case.cancel_task,
+            tasks_use_case.retry_task,
+            tasks_use_case.retry_dead,
+            tasks_use_case.drop_dead,
+        ):
+            with refused("cli.no_task"):
+                await command(app, task_id + 1)
+        assert await items(app.queue, NEW) == []
+
+    async def test_a_task_that_main_reset_is_at_work_all_the_same(self, app: App) -> None:
+        task_id = await new_task(app)
+        await hold(app)
+        await execute(app.ledger, set_task(task_id, status="failed"))  # main's guard
+        assert (await tasks_use_case.pause_task(app, task_id)).changed
+        assert await status(app, task_id) == "paused"
+
+
+class TestCancelling:
+    async def test_a_cancelled_task_is_over_until_it_is_retried(self, app: App) -> None:
+        task_id = await new_task(app)
+        assert (await tasks_use_case.cancel_task(app, task_id)).was is TaskStatus.CREATED
+        assert not (await tasks_use_case.cancel_task(app, task_id)).changed
+        assert await items(app.queue, NEW) == []
+        with refused("operate.not_pausable"):
+            await tasks_use_case.pause_task(app, task_id)
+        with refused("operate.retry_instead"):
+            await tasks_use_case.resume_task(app, task_id)
+        done = await tasks_use_case.retry_task(app, task_id)
+        assert (done.was, done.chapters, done.queue) == (TaskStatus.CANCELLED, 0, NEW)
+        await hold(app)
+        assert await states(app, task_id) == {"pending": 3}
+
+    async def test_a_paused_one_and_one_at_work(self, app: App) -> None:
+        task_id = await new_task(app)
+        await hold(app)
+        await chapters(app, 2)
+        await tasks_use_case.pause_task(app, task_id)
+        assert (await tasks_use_case.cancel_task(app, task_id)).was is TaskStatus.PAUSED
+        assert await app.ledger.unfinished() == []
+        assert await states(app, task_id) == {"pending": 1, "running": 2}  # their nodes hand these back
+
+
+class TestRetrying:
+    async def test_after_redis_lost_everything(self, app: App) -> None:
+        task_id = await failed_task(app, 4, dead=2)
+        await app.queue.redis.flushdb()
+        done = await tasks_use_case.retry_task(app, task_id)
+        assert (done.was, done.chapters, done.queue) == (TaskStatus.FAILED, 2, NEW)
+        row = await task_row(app.ledger, task_id)
+        assert (row["status"], row["failed_chapters"], row["error_message"]) == ("created", 0, None)
+        await hold(app)
+        assert await states(app, task_id) == {"completed": 2, "pending": 2}
+        assert len(await chapters(app, 9)) == 2
+
+    async def test_a_closed_task_with_dead_chapters(self, app: App) -> None:
+        task_id = await failed_task(app, 3, dead=2)
+        assert (await tasks_use_case.retry_task(app, task_id)).chapters == 2
+        assert await tasks_use_case.dead(app) == []
+        await hold(app)
+        again = await chapters(app, 9)
+        assert [(c.deliveries, c.failures) for c in again] == [(1, 0), (1, 0)]  # as if new
+
+    @pytest.mark.parametrize("told", [True, False], ids=["told", "untold"])
+    async def test_while_the_task_runs(self, app: App, told: bool) -> None:
+        task_id = await new_task(app)
+        await hold(app)
+        claims = await chapters(app, 2)
+        await bury(app, claims[0], told=told)
+        done = await tasks_use_case.retry_task(app, task_id)
+        assert (done.was, done.chapters) == (TaskStatus.RUNNING, 1)
+        assert await status(app, task_id) == "running"
+        if not told:  # its holder has heard of the end, and writes it only now
+            assert not await mark(app, claims[0], ChapterStatus.FAILED)
+        assert await states(app, task_id) == {"pending": 2, "running": 1}
+        (refreshed,) = (await take(app.queue, NEW, mine=(task_id,))).refreshed
+        third = set(await reopen(app, refreshed)) - {c.chapter_id for c in claims}
+        assert {c.chapter_id for c in await chapters(app, 9)} == third | {claims[0].chapter_id}
+        assert not (await take(app.queue, NEW, mine=(task_id,))).buried
+
+    async def test_an_end_that_is_told_late_ends_nothing_though_no_ledger_knew_the_claim(
+        self, app: App
+    ) -> None:
+        task_id = await new_task(app, 1)
+        await hold(app)
+        (claim,) = (await take(app.queue, NEW, chapters=1)).claims
+        await bury(app, claim, told=False)
+        assert (await tasks_use_case.retry_task(app, task_id)).chapters == 1
+        assert not await mark(app, claim, ChapterStatus.FAILED)
+        assert await states(app, task_id) == {"pending": 1}
+
+    async def test_what_was_claimed_anew_meanwhile_is_left_to_its_holder(self, app: App) -> None:
+        task_id, stale, newer = await self.claimed_anew(app)
+        found = await app.ledger.retry_task(task_id, {stale.chapter_id: stale.token})
+        assert (found.outcome, found.chapters) == ("refused", 0)
+        assert await states(app, task_id) == {"running": 1}
+        assert await mark(app, newer, ChapterStatus.COMPLETED)
+
+    async def test_an_older_dead_entry_lowers_no_token(self, app: App) -> None:
+        task_id, stale, newer = await self.claimed_anew(app)
+        await bury(app, newer)
+        found = await app.ledger.retry_task(task_id, {stale.chapter_id: stale.token})
+        assert (found.outcome, found.chapters) == ("done", 1)
+        assert await app.ledger.claim_chapters([(task_id, stale.chapter_id, stale.token)]) == {}
+
+    async def claimed_anew(self, app: App) -> tuple[int, Claim, Claim]:
+        """A task whose one chapter died untold, was listed again and claimed again; both claims."""
+        task_id = await new_task(app, 1)
+        held = await hold(app)
+        (stale,) = await chapters(app, 1)
+        await bury(app, stale, told=False)
+        assert await app.queue.opened(held, [stale.chapter_id], retry=True)
+        (newer,) = await chapters(app, 1)
+        return task_id, stale, newer
+
+    async def test_nothing_to_retry(self, app: App) -> None:
+        done, waiting = await failed_task(app, dead=0), await new_task(app, 2)
+        with refused("operate.nothing_to_retry"):
+            await tasks_use_case.retry_task(app, done)
+        with refused("operate.nothing_failed"):
+            await tasks_use_case.retry_task(app, waiting)
+        await tasks_use_case.pause_task(app, waiting)
+        with refused("operate.resume_instead"):
+            await tasks_use_case.retry_task(app, waiting)
+        assert (await items(app.queue, NEW), await status(app, done)) == ([], "completed")
+
+    async def test_one_that_main_ended_before_it_was_finished(self, app: App) -> None:
+        task_id = await new_task(app)
+        await hold(app)
+        await execute(app.ledger, set_task(task_id, status="failed"))
+        assert (await tasks_use_case.retry_task(app, task_id)).chapters == 0
+        assert await status(app, task_id) == "created"
+
+    async def test_an_item_that_was_never_opened(self, app: App) -> None:
+        task_id = await new_task(app)
+        (claim,) = (await take(app.queue, NEW, tasks=1)).claims
+        await app.queue.fail(claim, "broken", final=True)
+        (entry,) = await tasks_use_case.dead(app)
+        assert (entry.task_id, entry.chapter, entry.title) == (task_id, 0, "三国")
+        assert (await tasks_use_case.retry_task(app, task_id)).queue == NEW
+        assert await tasks_use_case.dead(app) == []
+        await hold(app)
+
+
+class TestQueues:
+    async def test_only_the_provider_is_known(self, app: App) -> None:
+        task_id = await new_task(app, push=False)
+        await execute(app.ledger, sa.update(t.task_facts).values(provider="Elsewhere"))
+        await tasks_use_case.pause_task(app, task_id)
+        assert (await tasks_use_case.resume_task(app, task_id)).queue == "kg:task:queue:elsewhere"
+
+    async def test_mains_task_goes_to_the_default_configs_provider_or_to_any(self, app: App) -> None:
+        task_id = await new_task(app, push=False)
+        await execute(app.ledger, sa.delete(t.task_facts))
+        await execute(app.ledger, set_task(task_id, status="failed"))
+        assert (await tasks_use_case.retry_task(app, task_id)).queue == NEW
+        await execute(app.ledger, set_task(task_id, status="failed", use_ai=0))
+        assert (await tasks_use_case.retry_task(app, task_id)).queue == "kg:task:queue:rules"
+
+    async def test_nobody_can_do_it(self, settings: Settings) -> None:
+        bare = settings.model_copy(update={"openai_base_url": ""})
+        async with open_app(bare, graph=False) as app:
+            task_id = await new_task(app, push=False)
+            await execute(app.ledger, sa.delete(t.task_facts))
+            await execute(app.ledger, set_task(task_id, status="paused"))
+            with refused("operate.nobody"):
+                await tasks_use_case.resume_task(app, task_id)
+
+    async def test_a_novel_that_main_deleted(self, app: App) -> None:
+        task_id = await failed_task(app)
+        await execute(app.ledger, sa.update(t.novels).values(is_deleting=1))
+        with refused("operate.no_novel"):
+            await tasks_use_case.retry_task(app, task_id)
+
+
+class TestDeadList:
+    async def test_shows_and_retries_one_chapter(self, app: App) -> None:
+        task_id = await failed_task(app, 4, dead=2)
+        first, second = await tasks_use_case.dead(app)
+        assert (first.task_id, first.chapter, first.title) == (task_id, 1, "第1回")
+        assert (first.reason, first.deliveries, first.failures) == ("no JSON in the reply", 0, 1)
+        assert abs(first.at - time.time()) < 60
+        assert json.loads(json.dumps(first.as_dict()))["queue"] == NEW
+        with refused("operate.chapter_not_dead"):
+            await tasks_use_case.retry_dead(app, task_id, 3)
+        done = await tasks_use_case.retry_dead(app, task_id, 2)
+        assert (done.tasks, done.entries) == ((task_id,), 1)
+        assert [e.chapter for e in await tasks_use_case.dead(app)] == [1]
+        await hold(app)
+        assert [c.chapter_id for c in await chapters(app, 9)] == [second.chapter_id]
+        assert await states(app, task_id) == {"completed": 2, "failed": 1, "running": 1}
+
+    async def test_dropped_chapters_stay_failed(self, app: App) -> None:
+        task_id = await new_task(app)
+        await hold(app)
+        claims = await chapters(app, 3)
+        await bury(app, claims[0])
+        await bury(app, claims[1], told=False)
+        assert await tasks_use_case.drop_dead(app, task_id) == 2
+        assert await states(app, task_id) == {"failed": 2, "running": 1}
+        assert await tasks_use_case.dead(app) == []
+        assert not (await take(app.queue, NEW, mine=(task_id,))).buried
+        with refused("operate.task_not_dead"):
+            await tasks_use_case.drop_dead(app, task_id)
+        with refused("operate.nothing_dead"):
+            await tasks_use_case.retry_dead(app)
+
+    async def test_a_dropped_item_ends_its_task(self, app: App) -> None:
+        task_id = await new_task(app)
+        (claim,) = (await take(app.queue, NEW, tasks=1)).claims
+        await app.queue.fail(claim, "broken", final=True)
+        assert await tasks_use_case.drop_dead(app, task_id) == 1
+        row = await task_row(app.ledger, task_id)
+        assert (row["status"], row["error_message"]) == ("failed", "broken")
+        assert await app.ledger.unfinished() == []
+        await tasks_use_case.retry_task(app, task_id)
+        await hold(app)
+
+    async def test_all_but_what_was_stopped_and_garbage(self, app: App) -> None:
+        running, stopped = await failed_task(app, 3), await failed_task(app, 2, dead=2, salt="别")
+        await execute(app.ledger, set_task(stopped, status="cancelled"))
+        for text in ("no json", '{"task_id": "seven"}'):
+            await app.queue.redis.lpush(OLD, text)
+        await take(app.queue, OLD, tasks=1)
+        assert [e.task_id for e in await tasks_use_case.dead(app)].count(0) == 2
+        done = await tasks_use_case.retry_dead(app)
+        assert (done.tasks, done.entries, done.left) == ((running,), 1, (stopped,))
+        assert await tasks_use_case.drop_garbage(app) == 2
+        assert {e.task_id for e in await tasks_use_case.dead(app)} == {stopped}
+        await tasks_use_case.retry_dead(app, stopped)  # by name it starts again
+        assert await status(app, stopped) == "created"
+
+    async def test_what_is_completed_by_now_only_leaves_the_list(self, app: App) -> None:
+        task_id = await failed_task(app, 2, dead=1)
+        await execute(app.ledger, sa.update(t.chapter_status).values(status="completed"))
+        assert (await tasks_use_case.retry_dead(app, task_id)).entries == 1
+        assert (await tasks_use_case.dead(app), await items(app.queue, NEW)) == ([], [])
+        assert await status(app, task_id) == "failed"
+
+    async def test_queues_of_providers_that_are_gone(self, app: App) -> None:
+        await app.queue.push("kg:task:queue:gone", await new_task(app, push=False), "gone")
+        (claim,) = (await take(app.queue, "kg:task:queue:gone", tasks=1)).claims
+        await app.queue.fail(claim, "broken", final=True)
+        assert [e.queue for e in await tasks_use_case.dead(app)] == ["kg:task:queue:gone"]
+
+
+class TestProviders:
+    async def test_a_person_pauses_longer_and_shorter(self, app: App) -> None:
+        breaker = Breaker(app.queue.redis, 600)
+        await breaker.pause("DeepSeek", 500, "three failures")
+        pause = await tasks_use_case.pause_provider(app, "deepseek", 40)
+        assert (pause.provider, pause.seconds) == ("DeepSeek", 40)
+        state = await breaker.state("DeepSeek")
+        assert 30 < state.until - time.time() < 41
+        assert (state.reason, state.by_hand) == ("paused by hand", True)
+        assert abs(pause.until - state.until) < 1
+        assert (await tasks_use_case.pause_provider(app, " DEEPSEEK ")).seconds == 77
+        assert list(await app.queue.suspended(["DeepSeek", "deepseek"])) == ["DeepSeek"]
+
+    async def test_resuming_says_whether_there_was_a_pause(self, app: App) -> None:
+        await app.queue.redis.set(
+            "ai:provider:suspend:DeepSeek", '{"until": 1}', ex=60
+        )  # by some other program
+        assert (await tasks_use_case.resume_provider(app, "DeepSeek")).until
+        assert await app.queue.suspended(["DeepSeek"]) == {}
+        assert not (await tasks_use_case.resume_provider(app, "DeepSeek")).until
+
+    @pytest.mark.parametrize("by_hand", [True, False])
+    async def test_a_build_ends_only_a_pause_that_a_node_began(self, app: App, by_hand: bool) -> None:
+        if by_hand:
+            await tasks_use_case.pause_provider(app, "DeepSeek")
+        else:
+            await Breaker(app.queue.redis).pause("DeepSeek", reason="wrong key")
+        gate = Gate(app.queue, app.health, None, None, suspend_seconds=600, most=lambda _: 1)  # type: ignore[arg-type]
+        await gate.lift(app.providers.get("DeepSeek"))
+        assert bool(await app.queue.suspended(["DeepSeek"])) == by_hand
+
+    async def test_one_that_only_other_machines_know(self, app: App) -> None:
+        await new_task(app, push=False)
+        await execute(app.ledger, sa.update(t.task_facts).values(provider="MoonShot"))
+        assert (await tasks_use_case.pause_provider(app, "moonshot")).provider == "MoonShot"
+        for name in ("nobody", ""):
+            with refused("operate.no_provider"):
+                await tasks_use_case.pause_provider(app, name)
+
+
+async def test_a_late_row_of_a_task_that_is_being_deleted(app: App) -> None:
+    task_id = await new_task(app)
+    await hold(app)
+    claims = await chapters(app, 2)
+    cleared = await app.ledger.clear_task(task_id)
+    assert cleared is not None
+    novel_id = cleared.novel_id
+    assert await app.ledger.clear_task(task_id + 1) is None
+    with pytest.raises(KeyError):  # claimed no more
+        await finish_chapter(app.ledger, task_id, claims[0].chapter_id, claims[0].token + 5)
+    assert not await mark(app, claims[1], ChapterStatus.COMPLETED)
+    await app.ledger.delete_task(task_id)
+    assert await new_task(app, push=False, salt="新") > task_id  # no other ever gets its number
+    await app.ledger.delete_task(task_id + 1)
+    await app.ledger.freeze_names(task_id, novel_id, [])  # by a node that is just scanning the book
+    for table in (t.tasks, t.chapter_status, t.extractions, t.claims, t.task_facts):
+        assert await scalar(app.ledger, sa.select(sa.func.count()).select_from(table)) == 0
+    assert ids(await take(app.queue, OLD, tasks=1)) == []

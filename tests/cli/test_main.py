@@ -1,0 +1,191 @@
+"""The command line on real services, its languages, and what it never shows."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import neo4j
+import pytest
+import redis
+import sqlalchemy as sa
+from redis.connection import parse_url
+
+import kgnb
+from tests.conftest import new_database, outside
+from tests.support.commands import KEY, STORY, Place, Running, environment, llm, novel
+
+REDIS_DB = "9"
+
+
+@pytest.fixture
+def services() -> Iterator[dict[str, str]]:
+    """Real Redis, MariaDB and Neo4j, emptied, as a user sets them."""
+    at = parse_url(outside("KGNB_TEST_REDIS_URL"))
+    bolt = {name: outside(f"KGNB_TEST_{name}") for name in ("NEO4J_URI", "NEO4J_USER", "NEO4J_PASSWORD")}
+    with redis.Redis(**{**at, "db": int(REDIS_DB)}) as client:
+        client.flushdb()
+    auth = (bolt["NEO4J_USER"], bolt["NEO4J_PASSWORD"])
+    with neo4j.GraphDatabase.driver(bolt["NEO4J_URI"], auth=auth) as driver:
+        driver.execute_query("MATCH (n) DETACH DELETE n")
+    with new_database() as url:
+        sql = sa.make_url(url)
+        yield {
+            "REDIS_HOST": at["host"],
+            "REDIS_PORT": str(at["port"]),
+            "REDIS_PASSWORD": at["password"],
+            "REDIS_DB": REDIS_DB,
+            "DB_HOST": sql.host,
+            "DB_PORT": str(sql.port),
+            "DB_USER": sql.username,
+            "DB_PASSWORD": sql.password,
+            "DB_NAME": sql.database,
+            **bolt,
+        }
+
+
+def stored(services: dict[str, str]) -> int:
+    """How many replies are kept."""
+    engine = sa.create_engine(database(services))
+    with engine.connect() as connection:
+        count = connection.exec_driver_sql("SELECT count(*) FROM kgnb_replies").scalar_one()
+    engine.dispose()
+    return int(count)
+
+
+def database(services: dict[str, str]) -> sa.URL:
+    return sa.make_url(outside("KGNB_TEST_SQL_URL")).set(database=services["DB_NAME"])
+
+
+class TestRealServices:
+    def test_the_same_graph_as_on_the_embedded_engines(
+        self, tmp_path: Path, services: dict[str, str]
+    ) -> None:
+        book = novel(tmp_path / "book.txt", 24, seed=24)
+        results, graphs = [], []
+        with llm(latency=0.02) as server:
+            for name, env in (("embedded", {}), ("real", services)):
+                (tmp_path / name).mkdir()
+                place = Place(tmp_path / name, server.env() | env | {"KGNB_CPU_WORKERS": "2"})
+                result = place.build(book, "--provider", "dryrun", "--slots", "8", "-o", "graph.html")
+                results.append({k: v for k, v in result.items() if k != "seconds"})
+                graphs.append(place.graph())
+        assert graphs[0] == graphs[1]
+        assert results[0] == results[1]
+        assert len(graphs[0]["edges"]) > 100
+        assert not (tmp_path / "real" / "data" / "graph").exists()  # no embedded engine was started beside
+        assert not (tmp_path / "real" / "data" / "kgnb.db").exists()
+
+    def test_killed_and_continued_there(self, tmp_path: Path, services: dict[str, str]) -> None:
+        book = novel(tmp_path / "book.txt", 30, seed=30)
+        with llm(latency=0.1) as server:
+            place = Place(tmp_path, server.env() | services)
+            command = ("build", book, "--provider", "dryrun", "--slots", "5", "--json")
+            build = place.start(*command)
+            build.until(lambda: server.stats.requests >= 12)
+            os.kill(build.process.pid, signal.SIGKILL)  # and not its helpers, which must end by themselves
+            assert place.left_over(5) == []
+            build.process.communicate()
+            asked, kept = server.stats.requests, stored(services)
+            assert asked - kept <= 2 * 5  # each slot asks for one while it stores another
+            ran = place.run(*command)
+            assert ran.code == 0, ran
+            assert ran.seconds < 20
+            assert ran.json["completed"] == 30
+            assert server.stats.requests == asked + 30 - kept  # what was stored was not asked for again
+
+
+class TestLanguages:
+    def test_help_in_both(self, tmp_path: Path) -> None:
+        place = Place(tmp_path)
+        zh, en = (place.run("build", "--help", env={"KGNB_LANG": lang}) for lang in ("zh", "en"))
+        assert (zh.code, en.code) == (0, 0)
+        assert "知识图谱" in zh.out
+        assert "knowledge graph" in en.out
+        assert not re.search("[一-鿿]", en.out)
+        for option in ("--provider", "--slots", "--title", "--author", "--data", "--json", "-o", "--again"):
+            assert option in en.out
+
+    def test_errors_and_results_in_both(self, tmp_path: Path) -> None:
+        place = Place(tmp_path)
+        assert not re.search("[一-鿿]", place.run("build", "missing.txt", "--lang", "en").err)
+        assert re.search("[一-鿿]", place.run("build", "missing.txt", "--lang", "zh").err)
+
+    def test_version(self, tmp_path: Path) -> None:
+        ran = Running([sys.executable, "-m", "kgnb", "--version"], environment(), tmp_path).ended()
+        assert ran.out == f"kgnb {kgnb.__version__}\n"
+
+
+class TestProgress:
+    def test_goes_to_stderr(self, tmp_path: Path) -> None:
+        ran = Place(tmp_path).run("build", STORY, "--provider", "rules", "--lang", "en")
+        assert ran.code == 0
+        assert "6/6" in ran.err
+        assert "6/6" not in ran.out
+        assert "6 completed" in ran.out
+
+
+class TestSecrets:
+    """A canary key and every password, looked for in everything that a run writes or says."""
+
+    @pytest.mark.timeout(180)
+    def test_never_leave(self, tmp_path: Path, services: dict[str, str]) -> None:
+        secrets = [KEY, services["REDIS_PASSWORD"], services["DB_PASSWORD"], services["NEO4J_PASSWORD"]]
+        for name, env in (("embedded", {}), ("real", services)):
+            (tmp_path / name).mkdir()
+            with llm(key=KEY) as server:
+                place = Place(tmp_path / name, server.env() | env | {"LOG_LEVEL": "DEBUG"})
+                runs = [
+                    place.run("build", STORY, "--provider", "dryrun", "-o", "graph.html"),
+                    place.run("submit", STORY, "--provider", "dryrun", "--again"),
+                    place.run("worker", "--drain"),
+                    place.run("status", "--json"),
+                    place.run("doctor"),
+                    place.run("export", "1", "--format", "json", "-o", "out.json"),
+                    place.run("export", "1", "--format", "csv", "-o", "out.csv"),
+                    place.run(
+                        "build", STORY, "--provider", "dryrun", "--again", env={"OPENAI_MODEL": "none"}
+                    ),
+                ]
+                assert [ran.code for ran in runs] == [0] * 7 + [3], runs
+                said = "".join(ran.out + ran.err for ran in runs)
+            assert [s for s in secrets if s in said] == []
+            assert [s for s in secrets if holding(place.path, s)] == []
+        self.check_redis(services, secrets)
+        self.check_sql(services, secrets)
+
+    def check_redis(self, services: dict[str, str], secrets: list[str]) -> None:
+        url = {**parse_url(outside("KGNB_TEST_REDIS_URL")), "db": int(REDIS_DB)}
+        with redis.Redis(**url) as client:
+            keys = list(client.scan_iter())
+            dumps = b"".join(key + (client.dump(key) or b"") for key in keys)
+        assert keys
+        assert [s for s in secrets if s.encode() in dumps] == []
+
+    def check_sql(self, services: dict[str, str], secrets: list[str]) -> None:
+        engine = sa.create_engine(database(services))
+        with engine.connect() as connection:
+            tables = sa.inspect(connection).get_table_names()
+            rows = [repr(connection.exec_driver_sql(f"SELECT * FROM {t}").fetchall()) for t in tables]
+        engine.dispose()
+        assert len(tables) > 6
+        assert [s for s in secrets if s in "".join(rows)] == []
+
+
+def holding(folder: Path, secret: str) -> list[Path]:
+    return [p for p in folder.rglob("*") if p.is_file() and secret.encode() in p.read_bytes()]
+
+
+def test_who_reads_no_further_is_no_failure(tmp_path: Path) -> None:
+    """`kgnb … | head`: the pipe is closed before anything is written."""
+    place = Place(tmp_path)
+    read, write = os.pipe()
+    os.close(read)
+    running = place.start("doctor", "--json", stdout=write)
+    os.close(write)
+    ran = running.ended()
+    assert (ran.code, ran.err) == (0, "")

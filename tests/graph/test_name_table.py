@@ -1,0 +1,137 @@
+"""Which names are one person's: what replies say, what the table may add, words that several people bear."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kgnb.core.model import NameEntry
+from kgnb.graph.resolve.name_table import base_of, is_generic, is_qualified
+from tests.graph.test_settle import characters, node, people, settled, tie, ties
+
+
+def person(name: str, *aliases: str) -> dict[str, Any]:
+    return {"name": name, "aliases": list(aliases)}
+
+
+def said(*items: dict[str, Any], relations: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    return {"characters": list(items), "relations": relations or []}
+
+
+def aliases(graph: Any, name: str) -> list[str]:
+    return list(node(graph, "Character", name).properties["aliases"])
+
+
+@pytest.mark.parametrize("word", ["老爷", "二爷", "三小姐", "the Captain", "My dear Papa", "师父"])
+def test_words_for_many_people(word: str) -> None:
+    assert is_generic(word)
+
+
+@pytest.mark.parametrize("word", ["曹操", "林姑娘", "Captain Rowe", "Mrs. Bennet", "老子"])
+def test_words_for_one(word: str) -> None:
+    assert not is_generic(word)
+
+
+def test_namesakes_are_told_by_their_brackets() -> None:
+    assert base_of("张虎（张辽之子）") == "张虎"
+    assert base_of("John Smith (the miller)") == "John Smith"
+    assert base_of("张虎") == ""
+    assert is_qualified("张虎", "张虎（张辽之子）")
+    assert is_qualified("张虎（甲）", "张虎（乙）")
+    assert not is_qualified("张虎（甲）", "张龙")
+    graph = settled(said(person("张虎", "铁枪"), person("张虎（张辽之子）", "张虎", "小虎")))
+    assert characters(graph) == {"张虎", "张虎（张辽之子）"}
+    assert node(graph, "Character", "张虎（张辽之子）").properties["base_name"] == "张虎"
+    assert "base_name" not in node(graph, "Character", "张虎").properties
+
+
+class TestReplies:
+    def test_three_forms_that_name_each_other(self) -> None:
+        names = ("甲", "乙", "丙")
+        graph = settled(said(*(person(n, *(o for o in names if o != n)) for n in names)))
+        assert len(characters(graph)) == 1
+
+    def test_a_word_of_two_people_is_each_chapters_own(self) -> None:
+        graph = settled(
+            said(person("沈砚秋", "大司空"), person("韩立春", "大司空")),
+            said(person("大司空", "沈砚秋"), person("赵某"), relations=[tie("大司空", "赵某")]),
+            said(person("大司空", "韩立春"), person("赵某"), relations=[tie("大司空", "赵某", "ENEMY")]),
+        )
+        assert characters(graph) == {"沈砚秋", "韩立春", "赵某"}
+        assert ties(graph) == {("沈砚秋", "FRIEND", "赵某"), ("赵某", "ENEMY", "韩立春")}
+        assert aliases(graph, "沈砚秋") == aliases(graph, "韩立春") == ["大司空"]
+
+    def test_without_a_word_of_whom_it_is_who_is_called_so_nearby(self) -> None:
+        bare = said(person("大司空"))
+        other = said(person("某甲"))
+        first, last = said(person("沈砚秋", "大司空")), said(person("韩立春", "大司空"))
+        graph = settled(first, bare, *[other] * 20, bare, last)
+        assert characters(graph) == {"沈砚秋", "韩立春", "某甲"}
+        assert node(graph, "Character", "沈砚秋").properties["chapters"] == [1, 2]
+        assert node(graph, "Character", "韩立春").properties["chapters"] == [23, 24]
+
+    def test_between_the_two_it_is_nobodys(self) -> None:
+        bare = said(person("大司空"))
+        graph = settled(said(person("沈砚秋", "大司空")), bare, said(person("韩立春", "大司空")))
+        assert characters(graph) == {"沈砚秋", "韩立春", "大司空"}
+
+    def test_a_kin_word_is_whose_its_own_reply_says(self) -> None:
+        graph = settled(
+            said(person("老爷", "贾政")), said(person("老爷", "贾赦")), said(person("贾政"), person("贾赦"))
+        )
+        assert characters(graph) == {"贾政", "贾赦"}
+        assert node(graph, "Character", "贾政").properties["chapters"] == [1, 3]
+
+    def test_one_careless_reply_outweighs_nothing(self) -> None:
+        good = said(person("刘备", "玄德"), person("关羽", "云长"))
+        graph = settled(*[good] * 4, said(person("刘备", "关羽")))
+        assert characters(graph) == {"刘备", "关羽"}
+        assert "关羽" not in aliases(graph, "刘备")
+
+    def test_who_talks_to_each_other_is_two_unless_many_replies_say_one(self) -> None:
+        one = said(person("甲", "乙"))
+        beside = said(person("甲"), person("乙"), relations=[tie("甲", "乙")])
+        assert characters(settled(one, beside, said(person("乙")))) == {"甲", "乙"}
+        assert characters(settled(*[one] * 6, beside)) == {"甲"}
+
+    def test_letter_case_and_the_article_make_no_other_person(self) -> None:
+        graph = settled(
+            said(person("the Cat", "Cheshire Cat")), said(person("The cat")), said(person("The Cat"))
+        )
+        assert len(characters(graph)) == 1
+
+
+class TestTable:
+    LIU = NameEntry("刘备", ("玄德", "阿斗"), reasons=(("玄德", "刘备", "字"), ("阿斗", "刘备", "互斥")))
+
+    def test_it_adds_what_replies_leave_open(self) -> None:
+        graph = settled(said(person("刘备")), said(person("玄德")), names=[self.LIU])
+        assert characters(graph) == {"刘备"}
+
+    @pytest.mark.parametrize(
+        "contents",
+        [
+            [said(person("刘备", "皇叔")), said(person("阿斗", "刘禅"))],  # both are somebody else's names
+            [said(person("刘备")), said(person("刘备"), person("阿斗"))],  # a reply lists them as two
+            [{"relations": [tie("刘备", "阿斗", "PARENT_OF")]}],
+        ],
+    )
+    def test_replies_outweigh_it(self, contents: list[dict[str, Any]]) -> None:
+        graph = settled(*contents, names=[self.LIU])
+        assert len(characters(graph)) == 2
+
+    def test_a_person_is_called_by_a_name_that_replies_use(self) -> None:
+        entry = NameEntry(
+            "Elizabeth Bennet", ("Elizabeth",), reasons=(("Elizabeth", "Elizabeth Bennet", "first name"),)
+        )
+        graph = settled(said(person("Elizabeth")), names=[entry])
+        assert characters(graph) == {"Elizabeth"}
+        assert aliases(graph, "Elizabeth") == ["Elizabeth Bennet"]
+
+
+def test_long_lists_of_a_hostile_reply_take_no_time() -> None:
+    many = [f"n{i}" for i in range(500)]
+    contents = [{"characters": [person(f"p{k}", *many) for k in range(60)]} for _ in range(3)]
+    graph = settled(*contents, {"characters": people("甲")})
+    assert {"甲", "p0"} <= characters(graph)

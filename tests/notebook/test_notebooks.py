@@ -1,0 +1,179 @@
+"""kgnb in a notebook: the notebooks on real kernels, and the plain face while a loop is running."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+
+from tests.support.commands import STORY, Place, environment, llm
+from tests.support.kernels import pythons
+from tests.support.paths import ROOT
+
+NOTEBOOKS = ROOT / "notebooks"
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    one = Place(tmp_path)
+    yield one
+    assert one.left_over(15) == []  # kernels, pools and engines end with their notebook
+
+
+def executed(
+    notebook: nbformat.NotebookNode, place: Place, python: str = sys.executable, **env: str
+) -> nbformat.NotebookNode:
+    """The notebook after a run in its folder on ``python``'s kernel, its data and settings in ``place``."""
+    env = environment(**{place.mark: "1", "KGNB_DATA": str(place.data)}, **env)
+    manager = AsyncKernelManager(kernel_name="python3")
+    assert manager.kernel_spec is not None
+    manager.kernel_spec.argv = [python, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    client = NotebookClient(notebook, km=manager, timeout=90, resources={"metadata": {}})
+    client.owns_km = True  # so that the kernel ends with it
+    client.resources["metadata"]["path"] = str(NOTEBOOKS)
+    with client.setup_kernel(env=env):
+        for index, cell in enumerate(notebook.cells):
+            client.execute_cell(cell, index)
+    return notebook
+
+
+def outputs(notebook: nbformat.NotebookNode) -> Iterator[tuple[str, str]]:
+    """(MIME type, content) of everything shown."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "stream":
+                yield output.name, output.text
+            else:
+                yield from output.get("data", {}).items()
+
+
+def of_code(*cells: str) -> nbformat.NotebookNode:
+    return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells])
+
+
+class TestQuickstart:
+    @pytest.fixture
+    def notebook(self) -> Iterator[nbformat.NotebookNode]:
+        made = [NOTEBOOKS / "graph.html", NOTEBOOKS / "graph.json"]
+        before = {path for path in made if path.exists()}
+        yield nbformat.read(NOTEBOOKS / "quickstart.ipynb", as_version=4)
+        for path in set(made) - before:
+            path.unlink(missing_ok=True)
+
+    @pytest.mark.parametrize("python", pythons())
+    def test_runs_top_to_bottom_and_shows_the_picture(
+        self, place: Place, notebook: nbformat.NotebookNode, python: str
+    ) -> None:
+        shown = list(outputs(executed(notebook, place, python)))
+        kinds = {kind for kind, _ in shown}
+        assert kinds & {"image/png", "image/svg+xml"}  # what an untrusted notebook still shows
+        assert any(kind == "text/html" and "cytoscape" in str(content) for kind, content in shown)
+        answers = [c.outputs[-1].data["text/plain"] for c in notebook.cells if "book.ask" in c.source]
+        assert len(answers) == 3
+        assert all(answer.startswith("[{") for answer in answers)
+        assert (NOTEBOOKS / "graph.html").stat().st_size > 100_000
+
+    def test_is_committed_without_outputs_and_with_a_kernelspec(
+        self, notebook: nbformat.NotebookNode
+    ) -> None:
+        assert list(outputs(notebook)) == []
+        assert notebook.metadata.kernelspec.name == "python3"
+        assert "widgets" not in notebook.metadata
+
+
+class TestExplore:
+    def test_is_short_and_committed_without_outputs(self) -> None:
+        found = nbformat.read(NOTEBOOKS / "explore.ipynb", as_version=4)
+        assert len(found.cells) < 15
+        assert list(outputs(found)) == []
+        assert found.metadata.kernelspec.name == "python3"
+        (install,) = (c.source for c in found.cells if "kgnb_source" in c.source)
+        quickstart = nbformat.read(NOTEBOOKS / "quickstart.ipynb", as_version=4)
+        assert install in [c.source for c in quickstart.cells]
+
+    @pytest.mark.parametrize("python", pythons())
+    def test_runs_with_nothing_set_and_opens_what_is_finished(self, place: Place, python: str) -> None:
+        first = executed(nbformat.read(NOTEBOOKS / "explore.ipynb", as_version=4), place, python)
+        again = executed(nbformat.read(NOTEBOOKS / "explore.ipynb", as_version=4), place, python)
+        pages = [str(content) for kind, content in outputs(first) if kind == "text/html"]
+        assert pages == [str(content) for kind, content in outputs(again) if kind == "text/html"]
+        assert len(pages) == 7  # books, top, find, neighbours, path, timeline, between
+        assert "青石渡" in pages[0]
+        assert sum("<svg" in page for page in pages) == 5
+        assert not any(word in page for page in pages for word in ("http:", "https:", "<script"))
+        assert place.sql("SELECT count(*) FROM knowledge_graph_tasks") == [(1,)]  # opened, not built again
+
+
+class TestRunningLoop:
+    def test_build_works_in_a_cell_and_below_a_coroutine(self, place: Place) -> None:
+        notebook = of_code(
+            "import asyncio, kgnb; assert asyncio.get_event_loop().is_running()",
+            "book = kgnb.build(kgnb.story_path(), progress=False)",
+            "async def main(): return kgnb.build(kgnb.story_path(), progress=False).result\nawait main()",
+            "print(len(book.ask('MATCH (c:Character {novel_id: $novel}) RETURN c.name')))",
+            "book.close()",
+        )
+        text = "".join(content for kind, content in outputs(executed(notebook, place)) if kind == "stdout")
+        assert int(text) > 5
+
+    def test_an_interrupt_is_an_interrupt_and_the_next_cell_goes_on(
+        self, place: Place, tmp_path: Path
+    ) -> None:
+        with llm(latency=0.4) as server:
+            notebook = of_code(
+                "import kgnb, signal, threading, os\n"
+                "threading.Timer(4, os.kill, (os.getpid(), signal.SIGINT)).start()\n"
+                "try:\n    kgnb.build(kgnb.story_path(), slots=1, progress=False)\n"
+                "except KeyboardInterrupt:\n    print('stopped')",
+                "print(kgnb.build(kgnb.story_path(), slots=4, progress=False).result.completed)",
+            )
+            server.server.latency = 1.0
+            shown = executed(notebook, place, **server.env())
+            assert "".join(c for kind, c in outputs(shown) if kind == "stdout") == "stopped\n6\n"
+            assert server.stats.requests == 6  # what was in flight was waited for
+
+    def test_a_key_never_reaches_the_notebook(self, place: Place) -> None:
+        with llm() as server:
+            env = server.env(key="sk-canary-in-a-notebook")
+            notebook = of_code(
+                "import kgnb\nbook = kgnb.build(kgnb.story_path())\nbook",
+                "book.show()",
+                "from kgnb.core.settings import Settings\nSettings.load()",
+            )
+            shown = executed(notebook, place, **env)
+        assert "sk-canary" not in nbformat.writes(shown)
+
+
+class TestScripts:
+    def test_no_main_guard_is_needed(self, place: Place) -> None:
+        script = place.path / "script.py"
+        script.write_text(
+            "import kgnb\nprint('once')\n"
+            f"book = kgnb.build({str(STORY)!r}, 'rules', progress=False)\n"
+            "print(book.result.completed, book.save('out.graphml').name)\n",
+            "utf-8",
+        )
+        env = environment(**{place.mark: "1", "KGNB_DATA": str(place.data)})
+        ran = subprocess.run(
+            [sys.executable, script], env=env, cwd=place.path, capture_output=True, text=True, timeout=60
+        )
+        assert (ran.stdout, ran.returncode) == ("once\n6 out.graphml\n", 0), ran.stderr
+
+    def test_asyncio_run_around_it(self, place: Place) -> None:
+        code = (
+            "import asyncio, kgnb\n"
+            "async def main():\n"
+            f"    return kgnb.build({str(STORY)!r}, 'rules', progress=False).result.completed\n"
+            "print(asyncio.run(main()))\n"
+        )
+        env = environment(**{place.mark: "1", "KGNB_DATA": str(place.data)})
+        ran = subprocess.run(
+            [sys.executable, "-c", code], env=env, cwd=place.path, capture_output=True, text=True, timeout=60
+        )
+        assert (ran.stdout, ran.returncode) == ("6\n", 0), ran.stderr

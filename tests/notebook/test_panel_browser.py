@@ -1,0 +1,256 @@
+"""The panel in JupyterLab, clicked through in Chromium as a person would. Pictures are left in .artifacts,
+the documents' own where screenshots says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import jupyter_lab, screenshots
+from tests.support.commands import Place, llm, novel
+from tests.support.jupyter_lab import ARTEFACTS, CELL, Lab, open_notebook, run_all, run_cell, tab
+from tests.support.paths import ROOT
+from tests.support.screenshots import Shelf
+
+CANARY = "canary-5be20c9417"
+PANEL = f"{CELL}:has(.kgnb-panel)"
+
+
+STOP = """async () => {
+    const began = performance.now();
+    const buttons = [...document.querySelectorAll('.kgnb-panel button')];
+    const stop = buttons.find(b => b.innerText.trim() === '停止');
+    stop.click();
+    while (!/正在停止|已停止/.test(document.querySelector('.kgnb-head').innerText))
+        await new Promise(done => setTimeout(done, 10));
+    return (performance.now() - began) / 1000;
+}"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    if why := jupyter_lab.missing():
+        if os.environ.get("CI") == "true":
+            pytest.fail(why)
+        pytest.skip(why)
+    one = Place(tmp_path)
+    yield one
+    assert one.left_over(20) == []
+
+
+def says(page: Any, words: str, seconds: float = 30) -> Any:
+    """Waits until the panel shows ``words``."""
+    found = page.locator(PANEL).first.locator(f"text={words}").first
+    found.wait_for(timeout=1000 * seconds)
+    return found
+
+
+def click(page: Any, words: str) -> None:
+    page.locator(PANEL).first.locator(f"button:visible:has-text('{words}')").first.click()
+
+
+def picture(page: Any, name: str) -> None:
+    ARTEFACTS.mkdir(exist_ok=True)
+    panel = page.locator(PANEL).first
+    panel.scroll_into_view_if_needed()
+    time.sleep(0.3)
+    panel.screenshot(path=ARTEFACTS / f"panel-{name}.png")
+
+
+def document(page: Any, place: Place, name: str, until: Any = None) -> None:
+    """A picture for the documents: the panel, down to ``until`` where that is given."""
+    panel = page.locator(PANEL).first
+    screenshots.dress(page, panel, place.path)
+    page.mouse.move(5, 5)  # no button is pointed at
+    panel.evaluate("e => e.scrollIntoView()")
+    time.sleep(0.4)
+    screenshots.unclipped(panel)
+    box = panel.bounding_box()
+    if until is not None:
+        last = until.bounding_box()
+        box["height"] = last["y"] + last["height"] + 8 - box["y"]
+    screenshots.keep(page.screenshot(clip=box), name, place.path, width=1000)
+
+
+def percent(page: Any) -> float:
+    """How far the first task's bar is."""
+    style = page.locator(f"{PANEL} .kgnb-bar i").first.get_attribute("style") or ""
+    return float(style.partition("width:")[2].partition("%")[0])
+
+
+def test_a_person_runs_the_worker_notebook(place: Place) -> None:
+    shutil.copy(ROOT / "notebooks" / "worker.ipynb", place.path)
+    shelf = screenshots.shelf(place.path)
+    with llm(latency=0.6) as server, jupyter_lab.page(width=1430, height=1500) as page:
+        env = {place.mark: "1", "KGNB_DATA": str(place.data), "KGNB_PRICES": "=2/8", **server.env()}
+        env["KG_WORKER_NODE_NAME"] = "laptop"
+        lab = Lab(place.path, **env)
+        try:
+            _shown(page, lab)
+            _connected(page)
+            _busy_book(page, place, shelf)
+            _waits_for_a_cell(page)
+            _known_book(page, place, shelf)
+            _its_graph(page, place, shelf)
+            _its_page(page, place, shelf)
+            _left_and_come_back(page, lab)
+            _stopped(page)
+        except BaseException:
+            ARTEFACTS.mkdir(exist_ok=True)
+            page.screenshot(path=ARTEFACTS / "panel-failed.png")
+            raise
+        finally:
+            lab.close()
+    assert CANARY not in (place.path / "worker.ipynb").read_text("utf-8")
+
+
+def _shown(page: Any, lab: Lab) -> None:
+    open_notebook(page, lab, "worker.ipynb")
+    began = time.monotonic()
+    run_all(page)
+    page.wait_for_selector(f"{PANEL} .kgnb-head", timeout=20_000)
+    print(f"panel after {time.monotonic() - began:.1f} s")
+    says(page, "运行中", 60)
+    jupyter_lab.idle(page)
+
+
+def _connected(page: Any) -> None:
+    """Embedded with one click; a password is gone from its box; a test tells why it fails."""
+    tab(page, "连接")
+    panel = page.locator(PANEL).first
+    panel.locator("input[type=password]:visible").first.fill(CANARY)
+    panel.locator("input[placeholder*='内置']:visible").first.fill(f"redis://:{CANARY}@127.0.0.1:9")
+    page.keyboard.press("Tab")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.kgnb-panel input')].every(i => !i.value.includes('canary'))"
+    )
+    panel.locator("button:has-text('测试连接')").first.click()
+    says(page, "127.0.0.1:9")
+    panel.locator("button:has-text('测试连接')").nth(1).click()
+    says(page, "毫秒应答")
+    picture(page, "connect")
+    click(page, "全部用内置引擎")
+    says(page, "节点收尾后")
+    says(page, "节点已启动")
+    says(page, "运行中")
+
+
+def _busy_book(page: Any, place: Place, shelf: Shelf) -> None:
+    """A book from the person's machine: its bar moves, stops and goes on."""
+    tab(page, "运行")
+    panel = page.locator(PANEL).first
+    book = novel(place.path / "长篇.txt", shelf.chapters)
+    book.write_text(book.read_text("utf-8").replace("第1部演义", "云州演义", 1), "utf-8")
+    with page.expect_file_chooser() as chooser:
+        click(page, "选择文件")
+    chooser.value.set_files(book)
+    panel.locator("button:has-text('(1)')").wait_for()
+    click(page, "提交")
+    says(page, "已排队为任务")
+    panel.locator(".kgnb-task:has-text('进行中')").first.wait_for(timeout=20_000)
+    page.wait_for_function("() => parseFloat(document.querySelector('.kgnb-bar i').style.width) > 3")
+    picture(page, "run")
+    click(page, "暂停")
+    says(page, "已暂停")
+    panel.locator("button:visible:has-text('继续')").first.wait_for()
+    time.sleep(2.5)  # nodes let go
+    before = percent(page)
+    time.sleep(2)
+    assert percent(page) == before
+    click(page, "继续")
+    page.wait_for_function(
+        f"() => parseFloat(document.querySelector('.kgnb-bar i').style.width) > {before}", timeout=20_000
+    )
+
+
+def _waits_for_a_cell(page: Any) -> None:
+    """While another cell runs the figures go on, and the panel says that clicks wait."""
+    jupyter_lab.type_cell(page, "import time; time.sleep(5.5)")
+    told = says(page, "点击要等它结束", 6)
+    first, before = told.inner_text(), percent(page)
+    page.wait_for_timeout(2_500)
+    assert told.inner_text() != first  # it counts the seconds
+    assert percent(page) > before
+    told.wait_for(state="detached", timeout=10_000)
+
+
+def _known_book(page: Any, place: Place, shelf: Shelf) -> None:
+    panel = page.locator(PANEL).first
+    panel.locator("input[placeholder*='book.txt']").fill(str(shelf.known))
+    panel.locator(".kgnb-box select:visible").first.select_option(label="rules")
+    click(page, "提交")
+    done = panel.locator(f".kgnb-task:has-text('{shelf.title}'):has-text('已完成')")
+    done.wait_for(timeout=120_000)
+    document(page, place, "panel")
+    for words, name in (("提供方", "providers"), ("实况", "live"), ("日志", "log")):
+        tab(page, words)
+        time.sleep(0.4)
+        picture(page, name)
+
+
+def _its_graph(page: Any, place: Place, shelf: Shelf) -> None:
+    panel = page.locator(PANEL).first
+    tab(page, "图谱")
+    panel.locator("select:visible").first.select_option(label=f"{shelf.title} · 2")
+    click(page, "显示")
+    frame = panel.frame_locator("iframe")
+    frame.locator(f"text={shelf.hero}").first.wait_for(timeout=20_000)
+    link = panel.locator("a:has-text('graph-2.html')")
+    address = link.evaluate("a => a.href")
+    with urllib.request.urlopen(
+        f"{address}{'&' if '?' in address else '?'}token={jupyter_lab.TOKEN}"
+    ) as answer:
+        assert b"cytoscape" in answer.read()
+    picture(page, "graph")
+    frame.locator("#search").fill(shelf.hero)
+    frame.locator("#search").press("Enter")
+    frame.locator(f"#panel h2:has-text('{shelf.hero}')").wait_for()
+    frame.locator("#fit").click()
+    time.sleep(0.4)  # until it stands still
+    document(page, place, "panel-graph", until=panel.locator("iframe"))
+    click(page, "静态")
+    panel.locator("img[src^='data:image/svg']").wait_for()
+
+
+def _its_page(page: Any, place: Place, shelf: Shelf) -> None:
+    """The page that the panel wrote, opened as a file."""
+    one = page.context.browser.new_page()
+    one.set_viewport_size({"width": 1280, "height": 860})
+    one.goto((place.path / "graph-2.html").as_uri())
+    one.wait_for_selector("body[data-ready]")
+    assert shelf.hero in one.inner_text("#panel")
+    time.sleep(0.4)
+    screenshots.keep(one.screenshot(), "graph", place.path, width=1280)
+    one.close()
+
+
+def _left_and_come_back(page: Any, lab: Lab) -> None:
+    """The tab is closed and opened again; the node went on meanwhile, and its panel is shown again."""
+    page.keyboard.press("Control+s")
+    time.sleep(1.5)
+    page.goto("about:blank")
+    page.on("dialog", lambda dialog: dialog.accept())
+    open_notebook(page, lab, "worker.ipynb")
+    number = page.locator(".jp-Notebook .jp-Cell").evaluate_all(
+        "cells => cells.findIndex(c => c.innerText.includes('kgnb.panel(node)') && c.innerText.length < 4000)"
+    )
+    run_cell(page, number)
+    says(page, "运行中", 20)
+
+
+def _stopped(page: Any) -> None:
+    tab(page, "运行")
+    jupyter_lab.idle(page)
+    seconds = page.evaluate(STOP)
+    print(f"stop shows after {seconds:.2f} s")
+    assert seconds < 3
+    says(page, "已停止", 30)
+    page.keyboard.press("Control+s")
+    time.sleep(1.5)

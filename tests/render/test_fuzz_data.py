@@ -1,0 +1,453 @@
+"""Queue items, exports, imports, shown lines, settings: what they hold is data and reads back as itself."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import math
+import re
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import redis
+from hypothesis import example, given
+from hypothesis import strategies as st
+from pydantic import SecretStr
+
+from kgnb.app.record_file import read_record
+from kgnb.core.errors import InputError, SettingsError
+from kgnb.core.model import Graph, GraphEdge, GraphNode
+from kgnb.core.safe_text import LONGEST, one_line
+from kgnb.core.settings import Settings, amounts, prices
+from kgnb.render import export
+from kgnb.render.export.cypher_format import literal
+from kgnb.render.picture.scene import printable
+from kgnb.stores.ledger.transfer import Saved
+from kgnb.stores.queue.store import Queue
+from kgnb.stores.queue.types import Ask, DeadItem, split, task_of
+from tests.support.fuzzing import WORDS, fuzz, grows_evenly
+from tests.support.ledgers import opened
+
+HUGE = 10**400
+ANY = st.text(max_size=30) | WORDS
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | ANY
+    | st.sampled_from([HUGE, 2**53, 2**53 - 1, 1e300])
+)
+VALUES = st.recursive(
+    SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY, inner, max_size=3), max_leaves=6
+)
+
+
+# --- the queue
+
+KEY = "kg:task:queue:fuzz"
+ITEMS = st.one_of(
+    st.binary(max_size=40),
+    VALUES.map(lambda value: json.dumps(value).encode()),
+    st.fixed_dictionaries(
+        {"task_id": VALUES},
+        optional={"v": VALUES, "provider": ANY, "kgnb": VALUES, "pad": st.lists(VALUES, max_size=3)},
+    ).map(lambda value: json.dumps(value).encode()),
+    st.tuples(st.integers(1, 99), st.binary(max_size=6)).map(lambda p: b'{"task_id": %d, "x": "%b"}' % p),
+    st.sampled_from(
+        [
+            b'{"task_id": 7',
+            b'{"task_id": 07}',
+            b'{"task_id": 0x7}',
+            b'{"task_id": 7.0}',
+            b'{"task_id": +7}',
+            b"\xef\xbb\xbf{}",
+        ]
+    ),
+)
+
+
+@fuzz()
+@given(ITEMS)
+@example(b'{"task_id": true}')
+@example(b'{"task_id": -1}')
+@example(b'{\x00"\x00t\x00a\x00s\x00k\x00_\x00i\x00d\x00"\x00:\x007\x00}\x00')
+def test_any_item_has_a_task_or_none(item: bytes) -> None:
+    task = task_of(item)
+    assert task is None or 1 <= task < 2**53
+
+
+@fuzz()
+@given(
+    st.text(max_size=12)
+    | st.sampled_from(
+        ["t:1", "c:1:2", "c:x:1", "t:", "c:1:", "t:²", "t:" + "9" * 5000, "g:ab", "t: 1", "c:1:2:3"]
+    )
+)
+def test_any_member_is_split(member: str) -> None:
+    kind, task, chapter = split(member)
+    assert member.startswith(kind)
+    assert task >= 0
+    assert chapter >= 0
+    entry = {"item": member, "reason": member, "deliveries": 0, "failures": 0, "at": 1, "token": ""}
+    assert DeadItem.read(KEY, member, json.dumps(entry).encode()).task_id == task
+
+
+def is_json(item: bytes) -> bool:
+    try:
+        json.loads(item.decode("utf-8", "replace"))
+    except ValueError:
+        return False
+    return True
+
+
+def test_the_queue_counts_what_it_hands_out(embedded: Any) -> None:
+    """Each item is a task for poll.lua and for what counts waiting items, or garbage for both."""
+    url = embedded.endpoints.redis_url
+    server = redis.Redis.from_url(url.get_secret_value() if isinstance(url, SecretStr) else url)
+
+    async def poll() -> tuple[set[int], int]:
+        queue = Queue(
+            SecretStr(server_url), node="fuzz", lease_seconds=30, hold_seconds=900, max_open_tasks=1_000
+        )
+        try:
+            found = await queue.poll([Ask(KEY, tasks=1_000)])
+            await queue.dead(KEY)
+            return {claim.task_id for claim in found.claims}, found.newer
+        finally:
+            await queue.close()
+
+    server_url = url.get_secret_value() if isinstance(url, SecretStr) else url
+
+    @fuzz(40)
+    @given(st.lists(ITEMS, min_size=1, max_size=30))
+    def check(items: list[bytes]) -> None:
+        server.flushall()
+        server.rpush(KEY, *items)
+        claimed, newer = asyncio.run(poll())
+        told = {task for item in items if (task := task_of(item)) is not None}
+        plain = {task_of(item) for item in items if b'"v"' not in item and b'"kgnb"' not in item}
+        if all(map(is_json, items)):  # the server's own reader takes 0x7 and 07 too
+            assert claimed <= told
+        assert newer or claimed >= plain - {None}
+        left = server.lrange(KEY, 0, -1)
+        assert len(left) == newer
+
+    with server:
+        check()
+
+
+# --- what a person reads
+
+
+@fuzz()
+@given(ANY | st.text(min_size=10, max_size=40).map(lambda text: text * 200), st.integers(0, LONGEST))
+def test_a_shown_line_is_one_line(text: str, most: int) -> None:
+    shown = one_line(text, most)
+    assert len(shown.splitlines()) <= 1
+    assert "\x1b" not in shown
+    assert len(shown) <= 10 * most + 1
+    assert one_line(shown, len(shown)) == shown
+    if text.isprintable():
+        assert shown.startswith(text[:most])
+
+
+# --- exports
+
+PROPERTIES = st.dictionaries(
+    st.sampled_from(["name", "title", "aliases", "count", "score", "label", "type", "id", "p.kind", "a:b"])
+    | ANY,
+    st.one_of(
+        ANY,
+        st.integers(-(2**63), 2**63 - 1),
+        st.floats(),
+        st.booleans(),
+        st.lists(ANY, max_size=3),
+        st.lists(st.integers(), max_size=3),
+    ),
+    max_size=5,
+)
+NAMES = st.lists(ANY, min_size=1, max_size=5, unique=True)
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Graph:
+    graph = Graph()
+    for name in draw(NAMES):
+        label = draw(st.sampled_from(["Character", "Location", "Organization", "Thing"]))
+        node = GraphNode(label, name, {**draw(PROPERTIES), "name": name, "novel_id": 1})
+        graph.nodes[node.ref] = node
+    refs = list(graph.nodes)
+    for _ in range(draw(st.integers(0, 5))):
+        kind = draw(st.sampled_from(["FRIEND", "KNOWS", "结拜", "A B"]))
+        edge = GraphEdge(draw(st.sampled_from(refs)), kind, draw(st.sampled_from(refs)), draw(PROPERTIES))
+        graph.edges[edge.ref] = edge
+    return graph
+
+
+def plain(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=str), parse_constant=lambda _: None)
+
+
+@fuzz(100)
+@given(graphs())
+def test_json_reads_back(graph: Graph) -> None:
+    text = io.StringIO()
+    export.to_json(graph, {}, text)
+    read = json.loads(text.getvalue())
+    assert {n["id"]: n["properties"] for n in read["nodes"]} == {
+        f"{n.label}:{n.key}": plain(n.properties) for n in graph.nodes.values()
+    }
+    assert len(read["edges"]) == len(graph.edges)
+
+
+@fuzz(100)
+@given(graphs())
+def test_tables_are_rectangles_without_formulas(graph: Graph) -> None:
+    out = io.BytesIO()
+    export.to_csv(graph, out)
+    rows = 0
+    with zipfile.ZipFile(out) as archive:
+        for name in archive.namelist():
+            if name.endswith(".csv"):
+                table = list(csv.reader(io.StringIO(archive.read(name).decode("utf-8-sig"), newline="")))
+                rows += len(table) - 1
+                assert {len(row) for row in table} == {len(table[0])}
+                assert not [
+                    c for row in table for c in row if c.lstrip(" ")[:1] in tuple("=@\t\r\n＝＋＠") and c
+                ]
+                assert not [
+                    c
+                    for row in table
+                    for c in row
+                    if re.match(r" *[-+]", c) and not re.fullmatch(r"[-+]?[\d.e+-]+|[-+]?inf", c)
+                ]
+    assert rows == len(graph.nodes) + len(graph.edges)
+
+
+@fuzz(100)
+@given(graphs())
+def test_graphml_is_xml(graph: Graph) -> None:
+    text = io.StringIO()
+    export.to_graphml(graph, text)
+    root = ElementTree.fromstring(text.getvalue().encode("utf-8", "replace"))
+    kinds = [element.tag.rpartition("}")[2] for element in root.iter()]
+    assert (kinds.count("node"), kinds.count("edge")) == (len(graph.nodes), len(graph.edges))
+
+
+def read_literal(text: str) -> Any:
+    """What Cypher reads: a quoted text with its escapes, numbers, lists."""
+    if not text.startswith("'"):
+        return json.loads(text)
+    found = re.fullmatch(r"'((?:[^'\\]|\\.)*)'", text)
+    assert found, text
+    escapes = {"n": "\n", "r": "\r", "t": "\t"}
+    return re.sub(r"\\(.)", lambda m: escapes.get(m[1], m[1]), found[1])
+
+
+@fuzz()
+@given(ANY | st.text("\\'\"\n\r\t`{}$;/\u2028 "))
+def test_a_text_in_a_script_reads_back(text: str) -> None:
+    kept = "".join(c for c in text if c.isprintable() or c in "\n\r\t")
+    assert read_literal(literal(text)) == kept
+
+
+@fuzz()
+@given(st.integers() | st.floats() | st.booleans() | st.none())
+def test_a_number_in_a_script_reads_back(value: Any) -> None:
+    expected = None if isinstance(value, float) and not math.isfinite(value) else value
+    assert read_literal(literal(value)) == expected
+
+
+@fuzz(100)
+@given(graphs())
+def test_a_script_has_only_statements_of_ours(graph: Graph) -> None:
+    text = io.StringIO()
+    export.to_cypher(graph, text)
+    bare = re.sub(r"'(?:[^'\\]|\\.)*'", "''", text.getvalue())
+    for statement in filter(str.strip, bare.split(";\n")):
+        assert re.match(r"\n?(?:CREATE CONSTRAINT kgnb_\w+ IF NOT EXISTS|UNWIND \[\n)", statement), statement
+    assert not re.search(r"DETACH|DELETE|CALL|//|`", bare)
+
+
+# --- files to import
+
+CHAPTER = {"id": 7, "number": 1, "title": "第一章", "text": "刘备大喜。"}
+TASK = {"id": 3, "name": "t", "status": "completed", "provider": "rules"}
+DECISION = {"id": 1, "kind": "split", "names": ["刘备", "玄德"], "made_at": "2026-01-01T00:00:00"}
+USED = {"requests": 1, "prompt_tokens": 9, "completion_tokens": 2, "cached_tokens": 4}
+RECORD: dict[str, Any] = {
+    "version": 1,
+    "novel": {"title": "书", "author": "", "lang": "zh"},
+    "chapters": [CHAPTER, CHAPTER | {"id": 8, "number": 2, "text": "二"}],
+    "tasks": [TASK],
+    "states": [{"task_id": 3, "chapter_id": 7, "status": "completed", "entities": 1}],
+    "extractions": [
+        {
+            **{
+                "task_id": 3,
+                "chapter_id": 7,
+                "text_hash": "h",
+                "extraction": {"characters": [{"name": "刘备"}]},
+            },
+            **{"provider": "rules", "flags": ["split"], "usage": USED, "chars": 5},
+        }
+    ],
+    "names": [{"name": "刘备", "aliases": ["玄德"], "mentions": 3, "reasons": [["玄德", "刘备", "x"]]}],
+    "decisions": [DECISION],
+}
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [path, *(p for key, part in inner for p in places(part, (*path, key)))]
+
+
+PLACES = [path for path in places(RECORD) if path]
+ODD = VALUES | st.sampled_from(
+    [HUGE, -1, 0, 2**31, 2**63, "\ud800", "\x00", "x" * 70_000, [], {}, None, "created"]
+)
+
+
+@st.composite
+def records(draw: st.DrawFn) -> Any:
+    """A record with a few of its values, at any depth, something else."""
+    record = json.loads(json.dumps(RECORD))
+    for _ in range(draw(st.integers(0, 3))):
+        *way, last = draw(st.sampled_from(PLACES))
+        inner = record
+        for key in way:
+            try:
+                inner = inner[key]
+            except (LookupError, TypeError):
+                break
+        else:
+            if isinstance(inner, dict) or (
+                isinstance(inner, list) and isinstance(last, int) and last < len(inner)
+            ):
+                inner[last] = draw(ODD)
+    return record
+
+
+def read(file: Path, text: str | bytes) -> Saved | None:
+    file.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
+    try:
+        return read_record(file)
+    except InputError:
+        return None
+
+
+@fuzz()
+@given(
+    st.binary(max_size=60)
+    | VALUES.map(json.dumps)
+    | VALUES.map(lambda v: json.dumps({"record": v}))
+    | records().map(lambda r: json.dumps({"record": r}))
+)
+@example(json.dumps({"record": RECORD | {"version": HUGE}}))
+@example('{"record":' + "9" * 5_000 + "}")
+def test_any_file_is_a_record_or_none(tmp_path_factory: pytest.TempPathFactory, text: str | bytes) -> None:
+    read(tmp_path_factory.getbasetemp() / "fuzz.json", text)
+
+
+async def test_any_record_that_was_read_is_taken_up(tmp_path: Path) -> None:
+    async with opened(f"sqlite:///{tmp_path / 'k.db'}") as ledger:
+        loop = asyncio.get_running_loop()
+
+        @fuzz(60)
+        @given(records())
+        @example(RECORD)
+        @example(RECORD | {"chapters": [CHAPTER | {"number": 2**63}]})
+        @example(RECORD | {"names": [{"name": "刘备", "mentions": HUGE}]})
+        @example(RECORD | {"names": [{"name": "刘备", "aliases": ["\ud800"]}]})
+        @example(RECORD | {"decisions": [DECISION | {"names": ["\ud800", "刘备"]}]})
+        @example(RECORD | {"decisions": [DECISION | {"chapters": [1, 2**40]}]})
+        @example(
+            RECORD | {"extractions": [RECORD["extractions"][0] | {"extraction": {"absent": ["\ud800"]}}]}
+        )
+        def check(record: Any) -> None:
+            saved = read(tmp_path / "r.json", json.dumps({"record": record}))
+            if saved is not None:
+                taken = asyncio.run_coroutine_threadsafe(ledger.take_up(saved), loop).result()
+                asyncio.run_coroutine_threadsafe(ledger.finish_taken_up(saved, taken), loop).result()
+                again = asyncio.run_coroutine_threadsafe(ledger.take_up(saved), loop).result()
+                assert (again.novel_id, again.rows) == (taken.novel_id, 0)
+
+        await asyncio.to_thread(check)
+
+
+# --- settings
+
+AMOUNTS = st.lists(
+    st.sampled_from(
+        [*"=,/ .-+e_", "60", "openai", "name/model", "2/8", "inf", "nan", "1e999", "0", "١", "\x00"]
+    ),
+    max_size=12,
+).map("".join)
+
+
+@fuzz()
+@given(AMOUNTS | st.text(max_size=20))
+@example("9" * 5_000)
+def test_any_amount_is_a_number_or_refused(text: str) -> None:
+    found, refused = attempted(amounts, text)
+    assert refused.startswith(("must", "names")) or all(n > 0 and math.isfinite(n) for n in found.values())
+    assert all(name == name.strip().lower() for name in found)
+    found, refused = attempted(prices, text)
+    assert refused.startswith(("must", "names")) or all(
+        0 <= n < math.inf for two in found.values() for n in two
+    )
+
+
+def attempted(read: Callable[[str], dict[str, Any]], text: str) -> tuple[dict[str, Any], str]:
+    """What was read, and why nothing could be."""
+    try:
+        return read(text), ""
+    except ValueError as error:
+        return {}, str(error)
+
+
+SETTINGS = [
+    "prices",
+    "budget",
+    "rpm",
+    "slots_each",
+    "redis_host",
+    "neo4j_uri",
+    "openai_base_url",
+    "log_level",
+    "redis_port",
+    "llm_timeout",
+    "redis_ca",
+    "providers",
+    "kinds",
+]
+
+
+@fuzz()
+@given(
+    st.sampled_from(SETTINGS),
+    AMOUNTS
+    | ANY
+    | st.sampled_from(
+        ["redis://[x", "redis://a:b", "bolt://a@b", "http://[", "rediss://:p@h:1/2", "1" * 400]
+    ),
+)
+def test_any_setting_is_taken_or_named(name: str, value: str) -> None:
+    try:
+        settings = Settings.load(**{name: value})
+    except SettingsError:
+        return
+    assert settings.redis_url.get_secret_value()
+    assert settings.slots_for(3, "x") >= 1
+    assert repr(settings)
+
+
+def test_printing_takes_time_by_its_length() -> None:
+    assert grows_evenly(lambda n: [one_line("\x00" * n, n), printable("\x00" * n), literal("'" * n)], 20_000)

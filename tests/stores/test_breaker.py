@@ -1,0 +1,358 @@
+"""Pauses, failures in a row and rate limits on the real queue engines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from redis.asyncio import Redis
+
+from kgnb.core.errors import (
+    AuthRejected,
+    NodeLeaving,
+    ProviderDown,
+    ProviderPaused,
+    QuotaExhausted,
+    RateLimited,
+    RateReached,
+    ReplyRefused,
+    ReplyTruncated,
+)
+from kgnb.llm.fake.server import DryRun, Faults
+from kgnb.stores.queue import breaker as breaker_module
+from kgnb.stores.queue.breaker import Breaker, ProviderState, SlotLimiter
+from tests.support.throttles import Asking, asking
+
+NAME = "DeepSeek"
+SUSPEND, FAIL = f"ai:provider:suspend:{NAME}", f"ai:provider:fail:{NAME}"
+WINDOW = f"kgnb:failed:{NAME}"
+
+
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[Redis]:
+    client = Redis.from_url(redis_url)
+    yield client
+    await client.aclose()
+
+
+@pytest.fixture
+def breaker(redis: Redis) -> Breaker:
+    return Breaker(redis, 600)
+
+
+async def failures(breaker: Breaker, redis: Redis, count: int) -> list[bool]:
+    """Failures each in a 30-second window of its own."""
+    paused = []
+    for _ in range(count):
+        paused.append(await breaker.failure(NAME, "HTTP 503"))
+        await redis.delete(WINDOW)
+    return paused
+
+
+async def commands(redis: Redis) -> int:
+    return (await redis.info("commandstats")).get("cmdstat_del", {}).get("calls", 0)
+
+
+async def test_three_failures_in_a_row_pause_the_provider(breaker: Breaker, redis: Redis) -> None:
+    assert await failures(breaker, redis, 3) == [False, False, True]
+    until = json.loads(await redis.get(SUSPEND))["until"]
+    assert 590 < until - time.time() <= 601
+    assert 590 < await redis.ttl(SUSPEND) <= 600
+    assert json.loads(await redis.get(FAIL)) == 3
+    assert 86_000 < await redis.ttl(FAIL) <= 86_400
+    state = await breaker.state(NAME)
+    assert state.paused
+    assert (state.reason, state.failures) == ("HTTP 503", 3)
+    assert not (await breaker.state("deepseek")).paused  # the name's case counts
+
+
+async def test_an_outage_counts_once_over_slots_and_nodes(breaker: Breaker, redis: Redis) -> None:
+    other = Breaker(redis, 600)
+    paused = await asyncio.gather(*(b.failure(NAME) for b in (breaker, other) for _ in range(30)))
+    assert not any(paused)
+    assert await redis.get(FAIL) == b"1"
+    assert 25 <= await redis.ttl(WINDOW) <= 30
+
+
+async def test_a_success_resets_the_count(breaker: Breaker, redis: Redis) -> None:
+    assert await failures(breaker, redis, 2) == [False, False]
+    await breaker.success(NAME)
+    assert await redis.get(FAIL) is None
+    assert await failures(breaker, redis, 3) == [False, False, True]
+
+
+async def test_another_nodes_success_resets_the_count_too(breaker: Breaker, redis: Redis) -> None:
+    other = Breaker(redis, 600)
+    await failures(breaker, redis, 2)
+    await other.success(NAME)
+    assert await failures(breaker, redis, 2) == [False, False]
+
+
+async def test_successes_cost_no_round_trip_each(breaker: Breaker, redis: Redis) -> None:
+    before = await commands(redis)
+    for _ in range(500):
+        await breaker.success(NAME)
+    assert await commands(redis) - before == 1
+    await redis.set(FAIL, "2")
+    await breaker.state(NAME)  # a failure of another node becomes known
+    await breaker.success(NAME)
+    assert await redis.get(FAIL) is None
+
+
+async def test_a_failure_after_the_pause_pauses_again_at_once(breaker: Breaker, redis: Redis) -> None:
+    await failures(breaker, redis, 3)
+    await redis.delete(SUSPEND)
+    assert await failures(breaker, redis, 1) == [True]
+
+
+async def test_a_count_that_is_no_number_starts_anew(breaker: Breaker, redis: Redis) -> None:
+    await redis.set(FAIL, '"many"')
+    assert (await breaker.state(NAME)).failures == 0
+    assert await failures(breaker, redis, 1) == [False]
+    assert await redis.get(FAIL) == b"1"
+
+
+async def test_pausing_at_once_with_a_reason_and_resuming(breaker: Breaker, redis: Redis) -> None:
+    until = await breaker.pause(NAME, 120, "余额已用完")
+    assert 115 < until - time.time() <= 121
+    state = await breaker.state(NAME)
+    assert state.until == pytest.approx(until, abs=1)
+    assert state.reason == "余额已用完"
+    await failures(breaker, redis, 1)
+    await breaker.not_before(NAME, 50)
+    await breaker.resume(NAME)
+    assert await breaker.state(NAME) == ProviderState()
+    assert breaker.wait(NAME) == 0
+    assert not await redis.keys("*")
+
+
+async def test_a_longer_pause_that_stands_is_left(breaker: Breaker, redis: Redis) -> None:
+    await redis.set(SUSPEND, json.dumps({"until": time.time() + 5_000}), ex=5_000)
+    await breaker.pause(NAME, 60, "short")
+    assert await redis.ttl(SUSPEND) > 4_900
+    await redis.set(SUSPEND, json.dumps({"until": time.time() + 9e9}))
+    await breaker.pause(NAME, 60)
+    assert await redis.ttl(SUSPEND) == -1
+    assert (await breaker.state(NAME)).until > time.time() + 1e9
+
+
+@pytest.mark.parametrize("value", ["", "x", "[]", "null", '{"until": "soon"}', "[" * 5_000, b"\xff\xfe"])
+async def test_whatever_stands_in_the_key_the_provider_is_paused_while_it_exists(
+    breaker: Breaker, redis: Redis, value: str | bytes
+) -> None:
+    await redis.set(SUSPEND, value, ex=100)
+    await redis.set(f"kgnb:pause:{NAME}", value)
+    state = await breaker.state(NAME)
+    assert 90 < state.until - time.time() <= 101
+    assert state.reason == ""
+
+
+async def test_a_wrong_key_met_by_every_slot_pauses_once(breaker: Breaker, redis: Redis) -> None:
+    untils = await asyncio.gather(*(breaker.pause(NAME, reason="401") for _ in range(30)))
+    assert sum(until > 0 for until in untils) == 1
+    await breaker.resume(NAME)
+    assert await breaker.pause(NAME, reason="401") > 0
+    assert await breaker.pause(NAME, 900) > 0  # a person's word always counts
+    assert await redis.ttl(SUSPEND) > 890
+
+
+async def test_deleting_the_key_resumes(breaker: Breaker, redis: Redis) -> None:
+    await breaker.pause(NAME)
+    await redis.delete(SUSPEND)
+    assert not (await breaker.state(NAME)).paused
+
+
+async def test_a_rate_limit_is_shared_and_only_grows(breaker: Breaker, redis: Redis) -> None:
+    other = Breaker(redis, 600)
+    await breaker.not_before(NAME, 20)
+    assert 19 < breaker.wait(NAME) <= 20
+    assert other.wait(NAME) == 0
+    state = (await other.states(["x", NAME]))[NAME]
+    assert 18 < state.not_before - time.time() < 21
+    assert 18 < other.wait(NAME) <= 20
+    await other.not_before(NAME, 5)
+    assert other.wait(NAME) > 15
+    await other.not_before(NAME, 60)
+    await breaker.state(NAME)
+    assert breaker.wait(NAME) > 55
+    await Breaker(redis).not_before(NAME, 3)  # knows nothing yet: the longer one stands
+    assert await redis.pttl(f"kgnb:limit:{NAME}") > 55_000
+
+
+async def test_a_rate_limit_ends(breaker: Breaker, redis: Redis) -> None:
+    await breaker.not_before(NAME, 0.2)
+    await asyncio.sleep(0.25)
+    assert breaker.wait(NAME) == 0
+    assert (await breaker.state(NAME)).not_before == 0
+    await breaker.not_before(NAME, 1e9)
+    assert breaker.wait(NAME) <= 3_600
+    await breaker.not_before(NAME, float("nan"))
+    await breaker.not_before(NAME, -5)
+
+
+async def test_a_rate_limit_that_somebody_lifts_is_over_on_every_node(breaker: Breaker, redis: Redis) -> None:
+    other = Breaker(redis, 600)
+    await breaker.not_before(NAME, 50)
+    await other.state(NAME)
+    await other.resume(NAME)
+    assert breaker.wait(NAME) > 45  # until it looks
+    await breaker.state(NAME)
+    assert breaker.wait(NAME) == 0
+
+
+async def test_states_of_none_ask_nothing(breaker: Breaker) -> None:
+    assert await breaker.states([]) == {}
+
+
+# --- at the gate
+
+
+async def failing(node: Asking, error: type[Exception], times: int, redis: Redis) -> None:
+    for _ in range(times):
+        await redis.delete(WINDOW)
+        with pytest.raises(error):
+            await node.ask()
+
+
+async def test_three_failed_calls_in_a_row_pause_and_a_success_between_them_resets(
+    redis_url: str, redis: Redis
+) -> None:
+    async with DryRun() as llm, asking(redis_url, llm.base_url) as node:
+        llm.faults = Faults(rate_500=1.0)
+        await failing(node, ProviderDown, 2, redis)
+        llm.faults = Faults()
+        await node.ask()
+        llm.faults = Faults(rate_500=1.0)
+        await failing(node, ProviderDown, 2, redis)
+        assert NAME not in node.gate.paused
+        await failing(node, ProviderDown, 1, redis)
+        asked = llm.stats.requests
+        with pytest.raises(ProviderPaused):  # at once, without a poll
+            await node.ask()
+        assert llm.stats.requests == asked
+        assert 595 < await redis.ttl(SUSPEND) <= 600
+
+
+@pytest.mark.parametrize(
+    ("faults", "error"),
+    [(Faults(truncated=1.0), ReplyTruncated), (Faults(refused=1.0), ReplyRefused)],
+)
+async def test_replies_that_are_the_chapters_trouble_show_that_the_provider_lives(
+    redis_url: str, redis: Redis, faults: Faults, error: type[Exception]
+) -> None:
+    async with DryRun(faults=Faults(rate_500=1.0)) as llm, asking(redis_url, llm.base_url) as node:
+        await failing(node, ProviderDown, 2, redis)
+        llm.faults = faults
+        await failing(node, error, 5, redis)
+        assert await redis.get(FAIL) is None
+        assert await redis.get(SUSPEND) is None
+
+
+async def test_a_wrong_key_and_an_empty_account_pause_at_once_with_the_reason(
+    redis_url: str, redis: Redis
+) -> None:
+    async with DryRun(key="right") as llm, asking(redis_url, llm.base_url, key="wrong") as node:
+        with pytest.raises(AuthRejected) as error:
+            await node.ask()
+        state = (await node.gate.look([node.provider]))[NAME]
+        assert (state.reason, state.failures) == (str(error.value), 0)
+        await redis.flushall()
+    async with DryRun() as llm, asking(redis_url, llm.base_url) as node:
+        with pytest.raises(QuotaExhausted):
+            await node.ask(model="dryrun-no-quota")
+        assert (await node.gate.look([node.provider]))[NAME].paused
+
+
+async def test_retry_after_0_counts_for_a_second_on_every_node(redis_url: str) -> None:
+    async with (
+        DryRun(faults=Faults(rate_429=1.0), retry_after=0) as llm,
+        asking(redis_url, llm.base_url, most=8) as node,
+        asking(redis_url, llm.base_url) as other,
+    ):
+        with pytest.raises(RateLimited):
+            await node.ask()
+        assert 0.5 < node.gate.wait(node.provider) <= 1
+        await other.gate.look([other.provider])
+        assert 0 < other.gate.wait(other.provider) <= 1
+        assert (node.gate.limiter(node.provider).slots, other.gate.limiter(other.provider).slots) == (4, 4)
+
+
+async def test_who_is_about_to_ask_waits_for_a_short_limit_and_hands_back_for_a_long_one(
+    redis_url: str, breaker: Breaker
+) -> None:
+    async with DryRun() as llm, asking(redis_url, llm.base_url) as node:
+        await breaker.not_before(NAME, 1)
+        await node.gate.look([node.provider])
+        began = time.monotonic()
+        await node.ask()
+        assert time.monotonic() - began > 0.7
+        await breaker.not_before(NAME, 100)
+        await node.gate.look([node.provider])
+        with pytest.raises(RateReached):
+            await node.ask()
+        assert llm.stats.requests == 1
+
+
+@pytest.mark.parametrize("left", [False, True])
+async def test_a_pause_or_leaving_hands_back_who_waits_and_lets_finish_who_is_answered(
+    redis_url: str, left: bool
+) -> None:
+    async with DryRun(latency=1.5) as llm, asking(redis_url, llm.base_url, most=1) as node:
+
+        async def chapter() -> str:
+            async with node.gate.turn(node.provider):
+                await node.ask()
+            return "asked"
+
+        chapters = [asyncio.create_task(chapter()) for _ in range(4)]
+        while not llm.stats.in_flight:
+            await asyncio.sleep(0.01)
+        if left:
+            node.gate.leave()
+        else:
+            node.gate.paused = {NAME: time.time() + 600}
+        done = await asyncio.gather(*chapters, return_exceptions=True)
+        assert done[0] == "asked"
+        assert {type(one) for one in done[1:]} == {NodeLeaving if left else ProviderPaused}
+        assert llm.stats.requests == 1
+        node.gate.paused = {}
+        async with asyncio.timeout(5):
+            (after,) = await asyncio.gather(chapter(), return_exceptions=True)
+        assert isinstance(after, NodeLeaving) if left else after == "asked"
+
+
+# --- slots
+
+
+def test_a_burst_of_429s_halves_once_and_a_round_of_successes_adds_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now = [1_000.0]
+    monkeypatch.setattr(breaker_module.time, "monotonic", lambda: now[0])
+    limiter = SlotLimiter(40)
+    for _ in range(40):
+        limiter.limited()
+    assert limiter.slots == 20
+    now[0] += 10
+    limiter.limited()
+    assert limiter.slots == 10
+    for _ in range(9):
+        limiter.succeeded()
+    assert limiter.slots == 10
+    limiter.succeeded()
+    assert limiter.slots == 11
+    for _ in range(11):
+        limiter.succeeded()
+    assert limiter.slots == 12
+    for _ in range(2_000):
+        limiter.succeeded()
+    assert limiter.slots == 40
+    for _ in range(20):
+        now[0] += 10
+        limiter.limited()
+    assert limiter.slots == 1
+    limiter.succeeded()
+    assert limiter.slots == 2

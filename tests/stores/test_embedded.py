@@ -1,0 +1,219 @@
+"""The embedded engines live and die with their clients: real processes, real signals."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import neo4j
+import pytest
+import redis
+from neo4j.exceptions import DriverError, Neo4jError
+
+from kgnb.core.process_id import is_alive, send_signal
+from kgnb.stores.embedded import open_embedded
+from kgnb.stores.embedded.data_folder import DataFolder, read_note
+from tests.support.engines import (
+    GRACE,
+    client,
+    command_lines,
+    data_folder,
+    engine_of,
+    gone,
+    graph,
+    holding,
+    processes,
+    queue,
+    start_client,
+    told,
+    within,
+)
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Iterator[Path]:
+    yield from data_folder(tmp_path)
+
+
+# --- living and dying with the clients
+
+
+def test_engines_are_shared_and_stop_with_the_last_client(data: Path) -> None:
+    first = open_embedded(data, grace=GRACE)
+    running = processes(data)
+    assert len(running) == 3
+    with client(data, graph=True) as (_, other):
+        assert other == told(first)
+        first.close()
+        time.sleep(GRACE + 0.5)
+        assert all(map(is_alive, running)), "the second client still needs them"
+    assert gone(running)
+    assert not read_note(DataFolder(data))
+
+
+def test_data_outlives_the_engines_and_no_secret_is_left(data: Path) -> None:
+    with open_embedded(data, grace=GRACE) as embedded, queue(embedded) as q, graph(embedded) as g:
+        secrets = [
+            embedded.endpoints.bolt_password.get_secret_value(),
+            q.connection_pool.connection_kwargs["password"],
+        ]
+        q.lpush("kg:task:queue:openai", "书")
+        g.execute_query("CREATE (:Novel {id: 1, title: $title})", title="三国演义", database_="kgnb")
+        assert not holding(data, secrets)
+        lines = command_lines()
+        assert not any(secret.encode() in lines for secret in secrets)
+        assert not any(secret in repr(embedded.endpoints) for secret in secrets)
+        running = processes(data)
+    assert gone(running)
+    assert not holding(data, [*secrets, "PBKDF2", "server-users"])
+    with open_embedded(data, grace=GRACE) as embedded, queue(embedded) as q, graph(embedded) as g:
+        assert embedded.endpoints.bolt_password.get_secret_value() not in secrets
+        assert q.lrange("kg:task:queue:openai", 0, -1) == ["书"]
+        assert g.execute_query("MATCH (n:Novel) RETURN n.title AS t").records[0]["t"] == "三国演义"
+
+
+def test_engines_stop_when_the_client_is_killed(data: Path) -> None:
+    with client(data) as (process, _):
+        running = processes(data)
+        process.kill()
+        assert gone(running)
+
+
+def test_a_killed_process_group_can_be_followed_within_the_grace(data: Path) -> None:
+    with client(data, grace=3.0) as (process, before):
+        running = processes(data)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        with open_embedded(data, graph=False) as embedded:
+            assert told(embedded) == before
+            time.sleep(3.3)
+            assert all(map(is_alive, running)), "joining ends the grace period"
+    assert gone(running)
+
+
+def test_a_forked_child_does_not_keep_its_parents_engines(data: Path) -> None:
+    fork = "import os, time\nif os.fork() == 0: time.sleep(15); os._exit(0)"
+    with client(data, then=fork) as (process, _):
+        running = processes(data)
+        process.kill()
+        assert gone(running)
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_openers_at_the_same_moment_share_one_supervisor(data: Path) -> None:
+    openers = [start_client(data) for _ in range(4)]
+    try:
+        answers = [json.loads(opener.stdout.readline()) for opener in openers]
+        assert all(answer == answers[0] for answer in answers)
+        assert len(processes(data)) == 2
+    finally:
+        for opener in openers:
+            opener.communicate("")
+
+
+def test_a_later_client_can_ask_for_one_more_engine(data: Path) -> None:
+    with open_embedded(data, graph=False, grace=GRACE) as first:
+        assert first.endpoints.bolt_uri is None
+        assert first.endpoints.bolt_password is None
+        with open_embedded(data, redis=False) as second, graph(second) as g:
+            assert second.endpoints.redis_url is None
+            assert g.execute_query("RETURN 1 AS one").records[0]["one"] == 1
+        assert len(processes(data)) == 3
+
+
+def test_without_engines_nothing_runs(data: Path) -> None:
+    with open_embedded(data, redis=False, graph=False) as embedded:
+        assert embedded.endpoints.sqlite_path == data / "kgnb.db"
+        assert processes(data) == []
+        assert embedded.alive
+    assert not embedded.alive
+    assert json.loads((data / "VERSION").read_text()) == {"schema": 1}
+
+
+# --- kill -9 of the parts
+
+
+def test_after_the_supervisor_was_killed_a_new_one_takes_over(data: Path) -> None:
+    with open_embedded(data, grace=GRACE) as lost, queue(lost) as q, graph(lost) as g:
+        q.set("kept", "yes")
+        g.execute_query("CREATE (:Novel {id: 7})")
+        running = processes(data)
+        assert lost.alive
+        send_signal(running[0], signal.SIGKILL)
+        assert within(5, lambda: not lost.alive)
+        with open_embedded(data, grace=GRACE) as again, queue(again) as q2, graph(again) as g2:
+            assert not any(map(is_alive, running))
+            assert again.alive
+            assert q2.get("kept") == "yes"
+            assert g2.execute_query("MATCH (n:Novel) RETURN n.id AS id").records[0]["id"] == 7
+
+
+def test_killed_engines_come_back_at_the_same_place_with_what_was_committed(data: Path) -> None:
+    with open_embedded(data, grace=GRACE) as embedded, queue(embedded) as q, graph(embedded) as g:
+        q.set("kept", "yes")
+        committed = write_until_killed(g, lambda: send_signal(engine_of(data, "graph"), signal.SIGKILL))
+        send_signal(engine_of(data, "redis"), signal.SIGKILL)
+        assert within(20, lambda: answers(lambda: g.execute_query("RETURN 1")))
+        assert within(5, lambda: answers(lambda: q.ping()))
+        assert q.get("kept") == "yes"
+        batches = g.execute_query("MATCH (n:Character) RETURN n.batch AS b, count(*) AS n ORDER BY b").records
+        assert all(batch["n"] == 200 for batch in batches), "half a transaction"
+        assert [batch["b"] for batch in batches][:committed] == list(range(committed))
+        assert len(batches) <= committed + 1
+        assert embedded.alive
+
+
+def write_until_killed(g: neo4j.Driver, kill: Callable[[], object]) -> int:
+    """Writes batches until the engine is killed in the midst of them; the number of committed ones."""
+    timer = threading.Timer(0.3, kill)
+    committed = 0
+    with contextlib.suppress(DriverError, Neo4jError), g.session(database="kgnb") as session:
+        while True:
+            rows = [{"name": f"{committed}-{i}", "batch": committed} for i in range(200)]
+            # Explicit, because ArcadeDB commits an auto-commit statement piece by piece.
+            with session.begin_transaction() as transaction:
+                transaction.run("UNWIND $rows AS r CREATE (c:Character) SET c += r", rows=rows)
+                transaction.commit()
+            committed += 1
+            if committed == 3:
+                timer.start()
+    timer.join()
+    return committed
+
+
+def answers(call: Callable[[], object]) -> bool:
+    try:
+        call()
+    except (DriverError, Neo4jError, redis.RedisError):
+        return False
+    return True
+
+
+def test_a_terminated_supervisor_stops_its_engines_in_order(data: Path) -> None:
+    with open_embedded(data, graph=False) as embedded:
+        running = processes(data)
+        send_signal(running[0], signal.SIGHUP)
+        assert not within(0.3, lambda: not embedded.alive), "a terminal that closes is no reason to end"
+        send_signal(running[0], signal.SIGTERM)
+        assert gone(running)
+        assert not embedded.alive
+        assert "bye bye" in (data / "logs" / "redis.log").read_text()
+
+
+def test_an_engine_that_keeps_dying_is_given_up(data: Path) -> None:
+    with open_embedded(data, graph=False, grace=GRACE) as embedded:
+        running = processes(data)
+        for _ in range(6):
+            victim = engine_of(data, "redis")
+            if victim is None:  # given up already: the note is gone
+                break
+            send_signal(victim, signal.SIGKILL)
+            assert within(5, lambda v=victim: not embedded.alive or engine_of(data, "redis") != v)
+        assert within(5, lambda: not embedded.alive)
+        assert gone(running)

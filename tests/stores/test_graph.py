@@ -1,0 +1,661 @@
+"""The graph store on each engine it speaks to: fences, exactness, races and hostile words."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import neo4j
+import pytest
+from pydantic import SecretStr
+
+from kgnb.core.errors import GraphConflict, InputError, LeaseLost, ServiceDown, ServiceRefused
+from kgnb.core.model import RELATION_TYPE, Chapter, Extraction, ExtractionRow, Graph, TaskConfig
+from kgnb.graph.project.settle import SettleRow, chapter_graph, novel_graph
+from kgnb.stores.graph import cypher
+from kgnb.stores.graph import store as graph_module
+from kgnb.stores.graph.diff import timeless
+from kgnb.stores.graph.store import GraphStore, SettleResult
+
+
+@dataclass(frozen=True)
+class Facts:
+    id: int
+    title: str = "三国演义"
+    author: str = "罗贯中"
+
+
+def yes() -> bool:
+    return True
+
+
+def no() -> bool:
+    return False
+
+
+HOSTILE = [
+    "'; MATCH (n) DETACH DELETE n; //",
+    '"}) DETACH DELETE n //',
+    "`KNOWS`",
+    "<img src=x onerror=alert(1)>",
+    "$novel",
+    "r[0]",
+    "\\u0027\\",
+    "名" * 100,
+    "é́ ñ 𠮷 😀",
+    "null",
+]
+WORDS = ["KNOWS]->() DETACH DELETE n //", "FRIEND`", "义父", "'", "$p", "X" * 60]
+
+
+def _extraction(pick: random.Random, pool: list[str]) -> Extraction:
+    cast = pick.sample(pool, 7)
+    types = ["FRIEND", "ENEMY", "LEADS", "PARENT_OF", *WORDS]
+    return Extraction.model_validate(
+        {
+            "characters": [
+                {"name": n, "traits": pick.sample("仁义礼智信", 2), "protagonist_score": pick.randint(0, 100)}
+                for n in cast
+            ],
+            "locations": [
+                {"name": pick.choice(["城'", '谷"', "山"]), "description": pick.choice(["", "险"])}
+            ],
+            "organizations": [{"name": pick.choice(["军", "帮"])}],
+            "things": [{"name": "赤兔", "kind": "马"}],
+            "events": [
+                {"name": f"{pick.choice(HOSTILE)[:20]}{i}", "participants": cast[:3], "location": "山"}
+                for i in range(2)
+            ],
+            "relations": [
+                {
+                    "source": pick.choice(cast),
+                    "target": pick.choice([*cast, "军"]),
+                    "type": pick.choice(types),
+                    "description": pick.choice(HOSTILE),
+                    "strength": pick.randint(1, 10),
+                    "evidence": pick.choice(HOSTILE),
+                }
+                for _ in range(8)
+            ],
+        }
+    )
+
+
+CONFIG = TaskConfig(thing_kinds=("马",), relation_types=(*TaskConfig().relation_types, *WORDS))
+
+
+@dataclass
+class Novel:
+    """A small random novel: what each chapter gave, its projections and its exact graph."""
+
+    facts: Facts
+    chapters: list[Chapter]
+    rows: list[SettleRow]
+
+    @classmethod
+    def make(cls, novel_id: int, count: int = 6, seed: int = 0, task: int = 7) -> Novel:
+        pick = random.Random(seed)
+        pool = [*(f"人{i}" for i in range(8)), *HOSTILE]
+        chapters, rows = [], []
+        for number in range(1, count + 1):
+            chapters.append(Chapter(novel_id * 1000 + number, novel_id, number, f"第{number}回 '\"", 3000))
+            found = _extraction(pick, pool)
+            rows.append(
+                SettleRow(
+                    ExtractionRow(
+                        *(task, novel_id, chapters[-1].id, number, "h", "p", found, "deepseek", "m", 1)
+                    )
+                )
+            )
+        return cls(Facts(novel_id), chapters, rows)
+
+    def projections(self) -> list[Graph]:
+        return [
+            chapter_graph(self.facts, c, r.row, [], CONFIG)
+            for c, r in zip(self.chapters, self.rows, strict=True)
+        ]
+
+    def exact(self, rows: list[SettleRow] | None = None) -> Graph:
+        return novel_graph(self.facts, self.chapters, self.rows if rows is None else rows, [], CONFIG)
+
+
+@pytest.fixture
+async def store(bolt: Any) -> AsyncIterator[GraphStore]:
+    one = GraphStore(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database)
+    await one.prepare()
+    yield one
+    await one.close()
+
+
+class Spy:
+    """Everything in the database, read past the store."""
+
+    def __init__(self, bolt: Any) -> None:
+        self._bolt = bolt
+
+    def __call__(self, text: str, **params: Any) -> list[list[Any]]:
+        bolt = self._bolt
+        with (
+            neo4j.GraphDatabase.driver(bolt.uri, auth=(bolt.user, bolt.password)) as driver,
+            driver.session(database=bolt.database or None) as session,
+        ):
+            return session.run(text, params).values()
+
+    def everything(self) -> list[Any]:
+        nodes = self("MATCH (n) RETURN labels(n), properties(n)")
+        edges = self("MATCH (a)-[e]->(b) RETURN a.name, b.name, a.id, b.id, type(e), properties(e)")
+        for row in [*nodes, *edges]:
+            row[-1].pop(cypher.LOCK, None)
+            row[-1] = sorted(row[-1].items())
+        return sorted(map(repr, [*nodes, *edges]))
+
+
+@pytest.fixture
+def spy(bolt: Any) -> Spy:
+    return Spy(bolt)
+
+
+async def settle(
+    store: GraphStore, graph: Graph, novel_id: int, check: Callable[[], bool] = yes
+) -> SettleResult:
+    number = await store.raise_settle_number(Facts(novel_id), 0)
+    return await store.settle(novel_id, graph, number=number, check=check)
+
+
+# --- projecting
+
+
+async def test_a_projection_is_read_back_as_it_was(store: GraphStore) -> None:
+    novel = Novel.make(1, count=1)
+    (wanted,) = novel.projections()
+    await store.project(1, [wanted], number=0, check=yes)
+    stored = await store.read(1)
+    assert timeless(stored) == wanted
+    now = datetime.now(UTC)
+    for thing in (*stored.nodes.values(), *stored.edges.values()):
+        for name in cypher.TIMES:
+            at = datetime.fromisoformat(str(thing.properties[name]))
+            assert timedelta(minutes=-5) < now - at < timedelta(minutes=5)
+
+
+async def test_writing_again_changes_nothing(store: GraphStore, spy: Spy) -> None:
+    novel = Novel.make(1)
+    await store.project(1, novel.projections(), number=0, check=yes)
+    before = spy.everything()
+    for one in novel.projections():
+        await store.project(1, [one], number=0, check=yes)
+    assert spy.everything() == before
+
+
+async def test_another_task_only_adds_its_id(store: GraphStore) -> None:
+    first, second = Novel.make(1, count=1, task=7), Novel.make(1, count=1, task=3)
+    await store.project(1, first.projections(), number=0, check=yes)
+    before = await store.read(1)
+    await store.project(1, second.projections(), number=0, check=yes)
+    after = await store.read(1)
+    for ref, thing in [*after.nodes.items(), *after.edges.items()]:
+        old = (before.nodes | before.edges)[ref].properties  # type: ignore[operator]
+        assert thing.properties["task_id"] == [7, 3]
+        changed = {k for k, v in thing.properties.items() if old[k] != v}
+        assert changed == {"task_id", "updated_at"}
+
+
+async def test_one_batch_and_many_give_the_same_nodes_and_edges(store: GraphStore) -> None:
+    novel = Novel.make(1)
+    await store.project(1, novel.projections(), number=0, check=yes)
+    for one in Novel.make(2).projections():
+        await store.project(2, [one], number=0, check=yes)
+    together, apart = await store.read(1), await store.read(2)
+    assert len(together.nodes) == len(apart.nodes)
+    assert len(together.edges) == len(apart.edges)
+    assert await store.settle_number(1) == 0
+
+
+async def test_a_stale_number_writes_nothing(store: GraphStore, spy: Spy) -> None:
+    number = await store.raise_settle_number(Facts(1), 5)
+    assert number == 5
+    before = spy.everything()
+    with pytest.raises(GraphConflict):
+        await store.project(1, Novel.make(1).projections(), number=4, check=yes)
+    with pytest.raises(GraphConflict):
+        await store.settle(1, Novel.make(1).exact(), number=4, check=yes)
+    assert spy.everything() == before
+
+
+async def test_a_lost_lease_writes_nothing(store: GraphStore, spy: Spy) -> None:
+    await store.raise_settle_number(Facts(1), 5)
+    before = spy.everything()
+    with pytest.raises(LeaseLost):
+        await store.project(1, Novel.make(1).projections(), number=5, check=no)
+    with pytest.raises(LeaseLost):
+        await store.settle(1, Novel.make(1).exact(), number=5, check=no)
+    answers = itertools.chain([True], itertools.repeat(False))  # lost while it was writing
+    with pytest.raises(LeaseLost):
+        await store.project(1, Novel.make(1).projections(), number=5, check=lambda: next(answers))
+    assert spy.everything() == before
+
+
+async def test_numbers_only_rise(store: GraphStore) -> None:
+    assert await store.settle_number(9) == 0
+    assert await store.raise_settle_number(Facts(9), 1_790_000_000_000_000) == 1_790_000_000_000_000
+    assert await store.raise_settle_number(Facts(9), 3) == 1_790_000_000_000_001
+    assert await store.settle_number(9) == 1_790_000_000_000_001
+    assert list((await store.read(9)).nodes) == [("Novel", "9")]
+    assert not {cypher.SETTLE, cypher.LOCK} & (await store.read(9)).nodes["Novel", "9"].properties.keys()
+
+
+# --- settling
+
+
+async def test_settle_makes_it_exact_and_then_has_nothing_to_do(store: GraphStore) -> None:
+    novel = Novel.make(1, count=8)
+    other = Novel.make(2, count=3, seed=5)
+    await store.project(2, other.projections(), number=0, check=yes)
+    untouched = await store.read(2)
+    await store.project(1, novel.projections(), number=0, check=yes)
+    exact = novel.exact()
+    assert (await settle(store, exact, 1)).written > 0
+    stored = await store.read(1)
+    assert timeless(stored) == exact
+    assert await settle(store, exact, 1) == SettleResult(0, 0)
+    assert await store.read(1) == stored  # times too
+    assert await store.read(2) == untouched
+
+
+async def test_settle_from_nothing_equals_settle_after_projection(store: GraphStore) -> None:
+    exact = Novel.make(1).exact()
+    result = await settle(store, exact, 1)
+    assert result == SettleResult(len(exact.nodes) + len(exact.edges), 0)
+    assert timeless(await store.read(1)) == exact
+
+
+async def test_settle_removes_what_is_gone(store: GraphStore, spy: Spy) -> None:
+    novel = Novel.make(1, count=6)
+    await settle(store, novel.exact(), 1)
+    first = await store.read(1)
+    fewer = novel.exact(novel.rows[:2])
+    result = await settle(store, fewer, 1)
+    assert timeless(await store.read(1)) == fewer
+    gone = len(first.nodes) + len(first.edges) - len(fewer.nodes) - len(fewer.edges)
+    assert result.removed >= gone > 0
+    for ref, thing in (await store.read(1)).nodes.items():
+        if ref in first.nodes:
+            assert thing.properties["created_at"] == first.nodes[ref].properties["created_at"]
+    await settle(store, novel_graph(novel.facts, [], [], [], CONFIG), 1)
+    assert spy("MATCH (n) RETURN count(n)") == [[1]]
+
+
+async def test_settle_leaves_an_old_workers_graph(store: GraphStore, spy: Spy) -> None:
+    old, new = Novel.make(1, seed=1, task=3), Novel.make(1, count=2, seed=2, task=7)
+    await settle(store, old.exact(), 1)
+    before = await store.read(1)
+    number = await store.raise_settle_number(Facts(1), 0)
+    await store.settle(1, new.exact(), number=number, check=yes, foreign={3})
+    after = await store.read(1)
+    assert before.nodes.keys() <= after.nodes.keys()
+    assert before.edges.keys() <= after.edges.keys()
+    both = new.exact().nodes.keys() & before.nodes.keys()
+    assert both
+    assert all(after.nodes[ref].properties["task_id"] == [3, 7] for ref in both)
+    again = await store.settle(1, new.exact(), number=number, check=yes, foreign={3})
+    assert again == SettleResult(0, 0)
+    await store.settle(1, new.exact(), number=number, check=yes)
+    assert timeless(await store.read(1)) == new.exact()
+
+
+async def test_settle_mends_what_others_broke(store: GraphStore, spy: Spy) -> None:
+    exact = Novel.make(1).exact()
+    await settle(store, exact, 1)
+    spy("MATCH (n:Character {name: '人1'}) SET n.description = 'x', n.traits = null, n.mine = 1")
+    spy("MATCH (:Character)-[e:APPEARS_IN]->(:Chapter {id: 1001}) SET e.confidence = 0.1")
+    pair = "MATCH (a:Character {name: '人1'}), (b:Character {name: '人2'})"
+    spy(f"{pair} CREATE (a)-[:HATES {{novel_id: 1}}]->(b)")
+    spy(
+        "MATCH (a:Character)-[e:PARTICIPATES_IN]->(b) WITH a, b, e LIMIT 3 "
+        "CREATE (a)-[f:PARTICIPATES_IN]->(b) SET f = properties(e)"
+    )
+    spy("CREATE (:Location {name: '错', novel_id: 1})")
+    spy("MATCH (n:Organization {novel_id: 1}) DETACH DELETE n")
+    spy("MATCH (n:Character {name: '人3'}) CREATE (n)-[:SEEN {by: 'me'}]->(:Note {novel_id: 1})")
+    result = await settle(store, exact, 1)
+    assert result.written
+    assert result.removed
+    assert timeless(await store.read(1)) == exact
+    assert await settle(store, exact, 1) == SettleResult(0, 0)
+    twice = "MATCH (a)-[e:PARTICIPATES_IN]->(b) WITH a, b, count(e) AS c WHERE c > 1 RETURN count(*)"
+    assert spy(twice) == [[0]]
+    assert spy("MATCH (n:Character {name: '人1'}) RETURN n.mine") == [[1]]  # not kgnb's: left alone
+    assert spy("MATCH (n:Character {name: '人3'})-[e:SEEN]->(:Note) RETURN e.by") == [["me"]]
+
+
+async def test_settle_in_small_batches(store: GraphStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(graph_module, "BATCH", 7)
+    novel = Novel.make(1, count=3)
+    await settle(store, novel.exact(), 1)
+    assert timeless(await store.read(1)) == novel.exact()
+    await settle(store, novel.exact(novel.rows[:1]), 1)
+    assert timeless(await store.read(1)) == novel.exact(novel.rows[:1])
+
+
+async def test_a_settle_cut_short_is_mended_by_the_next(
+    store: GraphStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graph_module, "BATCH", 20)
+    novel = Novel.make(1, count=6)
+    await store.project(1, novel.projections(), number=0, check=yes)
+    pick = random.Random(1)
+    cut = 0
+    for round_ in range(8):
+        wanted = novel.exact(pick.sample(novel.rows, pick.randint(1, 5)))
+        task = asyncio.create_task(settle(store, wanted, 1))
+        await asyncio.sleep(pick.uniform(0.0, 0.12))
+        cut += task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        if round_ % 4 == 3:
+            await settle(store, wanted, 1)
+            assert timeless(await store.read(1)) == wanted
+    assert cut > 2
+    await settle(store, novel.exact(), 1)
+    assert timeless(await store.read(1)) == novel.exact()
+
+
+async def test_a_settle_stops_when_another_one_starts(
+    store: GraphStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(graph_module, "BATCH", 10)
+    novel = Novel.make(1, count=6)
+    number = await store.raise_settle_number(novel.facts, 1)
+    slow = asyncio.create_task(store.settle(1, novel.exact(), number=number, check=yes))
+    while not (await store.read(1)).edges:
+        await asyncio.sleep(0.01)
+    await settle(store, novel.exact(novel.rows[:2]), 1)
+    with pytest.raises(GraphConflict):
+        await slow
+    assert timeless(await store.read(1)) == novel.exact(novel.rows[:2])
+
+
+# --- hostile words
+
+
+def test_only_whole_types_reach_a_statement() -> None:
+    for word in [*WORDS, "KNOWS ", "KNOWS\n", "knows", "", "KNOWS`]->() //"]:
+        assert not RELATION_TYPE.fullmatch(word)
+        for make in (cypher.add_edges, cypher.put_edges):
+            with pytest.raises(ValueError, match="not a relationship type"):
+                make(word, [])
+        with pytest.raises(ValueError, match="not a relationship type"):
+            cypher.remove_edges(word, "Character", "Character", [])
+        with pytest.raises(ValueError, match="not a relationship type"):
+            cypher.make_types([word])
+
+
+async def test_hostile_names_are_only_names(store: GraphStore, spy: Spy) -> None:
+    people = [{"name": n, "description": n, "aliases": [n + "x"], "title": n} for n in HOSTILE]
+    found = Extraction.model_validate(
+        {
+            "characters": people,
+            "locations": [{"name": n} for n in HOSTILE],
+            "organizations": [{"name": n} for n in HOSTILE],
+            "events": [{"name": n, "participants": HOSTILE, "location": n, "evidence": n} for n in HOSTILE],
+            "relations": [
+                {"source": a, "target": b, "type": t, "evidence": t, "description": a}
+                for a, b, t in zip(HOSTILE, HOSTILE[1:], itertools.cycle(WORDS), strict=False)
+            ],
+        }
+    )
+    novel = Novel.make(1, count=1)
+    one = ExtractionRow(7, 1, novel.chapters[0].id, 1, "h", "p", found, "deepseek", "m", 1)
+    exact = novel.exact([SettleRow(one)])
+    await store.project(
+        1, [chapter_graph(novel.facts, novel.chapters[0], one, [], CONFIG)], number=0, check=yes
+    )
+    await settle(store, exact, 1)
+    assert timeless(await store.read(1)) == exact
+    assert {n.key for n in exact.nodes.values() if n.label == "Character"} == set(HOSTILE)
+    types = {row[0] for row in spy("MATCH ()-[e]->() RETURN DISTINCT type(e)")}
+    assert types == {"APPEARS_IN", "PARTICIPATES_IN", "KNOWS"}
+
+
+async def test_a_configured_type_is_written_and_settled(store: GraphStore) -> None:
+    config = TaskConfig(relation_types=("SWORN_BROTHER_2",))
+    novel = Novel.make(1, count=1)
+    found = Extraction.model_validate(
+        {"relations": [{"source": "刘备", "target": "关羽", "type": "SWORN_BROTHER_2"}]}
+    )
+    one = ExtractionRow(7, 1, novel.chapters[0].id, 1, "h", "p", found, "deepseek", "m", 1)
+    projection = chapter_graph(novel.facts, novel.chapters[0], one, [], config)
+    await store.project(1, [projection], number=0, check=yes)
+    assert timeless(await store.read(1)) == projection
+    assert (await store.counts(1))["SWORN_BROTHER_2"] == 1
+
+
+# --- other writers
+
+
+async def test_two_drivers_on_the_same_novel(store: GraphStore, bolt: Any) -> None:
+    novel = Novel.make(1, count=12)
+    other = GraphStore(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database)
+    graphs = novel.projections()
+
+    async def write(one: GraphStore, share: list[Graph]) -> None:
+        for graph in share:
+            await one.project(1, [graph], number=0, check=yes)
+
+    await asyncio.gather(write(store, graphs), write(other, graphs[::-1]), write(other, graphs[::2]))
+    await other.close()
+    twice = "MATCH (a)-[e]->(b) WITH a, type(e) AS kind, b, count(*) AS times WHERE times > 1 RETURN times"
+    assert await store.query(twice) == []
+    await settle(store, novel.exact(), 1)
+    assert timeless(await store.read(1)) == novel.exact()
+
+
+async def test_what_another_writer_took_away_meanwhile_is_tried_again(store: GraphStore) -> None:
+    code, tries = "Neo.ClientError.Statement.EntityNotFound", []
+    gone = neo4j.exceptions.Neo4jError._hydrate_neo4j(code=code, message="gone")
+
+    async def body(_: Any) -> str:
+        tries.append(1)
+        if len(tries) < 3:
+            raise gone
+        return "done"
+
+    assert await store._bolt.write(body) == "done"
+
+
+_CHILD = """
+import asyncio, json, sys
+from pydantic import SecretStr
+sys.path.insert(0, "tests")
+from tests.stores.test_graph import Facts, Novel, settle, yes
+from kgnb.stores.graph.store import GraphStore
+
+async def main(uri, user, password, database, step, settling):
+    store = GraphStore(uri, user, SecretStr(password), database)
+    novel = Novel.make(1, count=12)
+    graphs = novel.projections()
+    if settling:
+        await store.prepare()
+    for graph in graphs[::step]:
+        number = await store.settle_number(1)
+        await store.project(1, [graph], number=number, check=yes)
+    await store.close()
+
+asyncio.run(main(*json.loads(sys.stdin.readline())))
+"""
+
+
+async def test_two_processes_end_exact(store: GraphStore, bolt: Any, spy: Spy) -> None:
+    import json
+
+    children = [
+        subprocess.Popen([sys.executable, "-c", _CHILD], stdin=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    for child, step in zip(children, (1, -1), strict=True):
+        assert child.stdin is not None
+        child.stdin.write(json.dumps([bolt.uri, bolt.user, bolt.password, bolt.database, step, True]) + "\n")
+        child.stdin.close()
+    assert [await asyncio.to_thread(child.wait, 60) for child in children] == [0, 0]
+    stored, novel = await store.read(1), Novel.make(1, count=12)
+    wanted = {ref for graph in novel.projections() for ref in (*graph.nodes, *graph.edges)}
+    assert {*stored.nodes, *stored.edges} == wanted
+    assert spy("MATCH ()-[e]->() RETURN count(e)") == [[len(stored.edges)]]
+    await settle(store, novel.exact(), 1)
+    assert timeless(await store.read(1)) == novel.exact()
+
+
+async def test_a_settle_that_begins_while_a_chapter_is_written(store: GraphStore, bolt: Any) -> None:
+    """Between lock and commit: either the chapter comes first, or it is not written under the old number."""
+    novel = Novel.make(1, count=1)
+    number = await store.raise_settle_number(novel.facts, 1)
+    raised = threading.Event()
+
+    async def raise_it() -> None:
+        other = GraphStore(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database)
+        await other.raise_settle_number(novel.facts, 1)
+        raised.set()
+        await other.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(raise_it()))
+    first_to_commit = []
+
+    def check() -> bool:
+        if thread.ident is None:
+            thread.start()
+            raised.wait(1.0)  # on Neo4j it has to wait for the chapter's commit
+            first_to_commit.append("settle" if raised.is_set() else "chapter")
+        return True
+
+    (projection,) = novel.projections()
+    projection.nodes.pop(("Novel", "1"))  # so that nothing but the lock writes on the Novel node
+    try:
+        await store.project(1, [projection], number=number, check=check)
+    except GraphConflict:
+        assert first_to_commit == ["settle"]
+        assert list((await store.read(1)).nodes) == [("Novel", "1")]
+    else:
+        assert first_to_commit == ["chapter"]
+    await asyncio.to_thread(thread.join)
+    assert await store.settle_number(1) == number + 1
+
+
+# --- deleting, counting, asking
+
+
+async def test_deleting_a_task(store: GraphStore, spy: Spy) -> None:
+    mine, theirs = Novel.make(1, count=4, task=7), Novel.make(1, count=2, seed=3, task=8)
+    other = Novel.make(2, count=1, task=7)
+    await store.project(2, other.projections(), number=0, check=yes)
+    await store.project(1, mine.projections() + theirs.projections(), number=0, check=yes)
+    number = await store.settle_number(1)
+    result = await store.delete_task(1, 7)
+    assert result.written
+    assert result.removed
+    left = await store.read(1)
+    wanted = {ref for graph in theirs.projections() for ref in (*graph.nodes, *graph.edges)}
+    assert {*left.nodes, *left.edges} == wanted
+    assert all(x.properties["task_id"] == [8] for x in (*left.nodes.values(), *left.edges.values()))
+    assert await store.settle_number(1) > number
+    await store.delete_task(1, 8)
+    assert not (await store.read(1)).nodes
+    assert spy("MATCH (n) WHERE n.novel_id = 1 OR (n:Novel AND n.id = 1) RETURN count(n)") == [[0]]
+    assert len((await store.read(2)).nodes) == len(other.projections()[0].nodes)
+    assert await store.delete_task(77, 1) == SettleResult(0, 0)
+
+
+async def test_counts(store: GraphStore) -> None:
+    exact = Novel.make(1).exact()
+    await settle(store, exact, 1)
+    counts = await store.counts(1)
+    for label in cypher.KEYS:
+        assert counts[label] == sum(n.label == label for n in exact.nodes.values())
+    for type_ in cypher.TYPES:
+        assert counts[type_] == sum(t == type_ for _, t, _ in exact.edges)
+    assert not any((await store.counts(5)).values())
+
+
+async def test_questions(store: GraphStore, spy: Spy) -> None:
+    await settle(store, Novel.make(1).exact(), 1)
+    (answer,) = await store.query(
+        "MATCH (c:Character {name: $name}) RETURN c.name AS name, c.created_at AS at, c", {"name": "人1"}
+    )
+    assert answer["name"] == answer["c"]["name"] == "人1"
+    assert answer["at"][:2] == "20"
+    path = (
+        "MATCH (a:Character {name: '人1'}), (b:Character {name: '人2'}) "
+        "MATCH p = shortestPath((a)-[*..6]-(b)) RETURN length(p) AS steps"
+    )
+    assert (await store.query(path))[0]["steps"] >= 1
+    with pytest.raises(InputError):
+        await store.query("MATCH (n RETURN n")
+    before = spy.everything()
+    with contextlib.suppress(InputError):  # Neo4j says so; on the embedded engine it is rolled back
+        await store.query("MATCH (n:Character) DETACH DELETE n")
+    assert spy.everything() == before
+
+
+async def test_the_schema_can_be_made_twice_at_once(
+    bolt: Any, spy: Spy, request: pytest.FixtureRequest
+) -> None:
+    if "neo4j" in request.node.name:  # it keeps what earlier tests made
+        for kind, which in ("CONSTRAINT", ""), ("INDEX", "WHERE type <> 'LOOKUP'"):
+            for (name,) in spy(f"SHOW {kind} YIELD name, type {which} RETURN name"):
+                spy(f"DROP {kind} {name}")
+    stores = [GraphStore(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database) for _ in range(3)]
+    await asyncio.gather(*(one.prepare() for one in stores))
+    for one in stores:
+        await one.close()
+    assert spy("MATCH (n) RETURN count(n)") == [[0]]
+    spy("CREATE (:Character {name: 'a', novel_id: 1})")
+    with pytest.raises(neo4j.exceptions.ClientError):
+        spy("CREATE (:Character {name: 'a', novel_id: 1})")
+
+
+# --- outages
+
+
+async def test_errors_are_told_apart(bolt: Any) -> None:
+    secret = "hunter2-canary"
+    wrong = GraphStore(bolt.uri, bolt.user, SecretStr(secret))
+    with pytest.raises(ServiceRefused) as refused:
+        await wrong.prepare()
+    assert refused.value.service == "bolt"
+    assert secret not in f"{refused.value} {refused.value!r} {vars(wrong)} {vars(wrong._bolt)}"
+    await wrong.close()
+    away = GraphStore("bolt://127.0.0.1:1", "a", SecretStr("b"))
+    with pytest.raises(ServiceDown) as down:
+        await away.settle_number(1)
+    assert down.value.service == "bolt"
+    with pytest.raises(ServiceDown):
+        await away.project(1, [], number=0, check=yes)
+    await away.close()
+    for uri in ("bolt://[:::", "ftp://x"):
+        with pytest.raises(ServiceRefused):
+            await GraphStore(uri, "a", SecretStr("b")).settle_number(1)
+
+
+async def test_an_engine_that_never_answers_is_down() -> None:
+    async def hang(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(-1)
+        writer.close()
+
+    server = await asyncio.start_server(hang, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    store = GraphStore(f"bolt://127.0.0.1:{port}", "a", SecretStr("b"), timeout=0.5)
+    loop = asyncio.get_running_loop()
+    start = loop.time()
+    with pytest.raises(ServiceDown):
+        await store.settle_number(1)
+    with pytest.raises(ServiceDown):
+        await store.project(1, [], number=0, check=yes)
+    assert loop.time() - start < 8
+    await store.close()
+    server.close()

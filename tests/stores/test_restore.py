@@ -1,0 +1,253 @@
+"""Going on from a previous run's output, a folder or a zip: nothing is paid twice."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kgnb.core.errors import InputError
+from kgnb.core.settings import Settings
+from kgnb.stores.embedded import restore
+from kgnb.stores.embedded.data_folder import SCHEMA, DataFolder, try_lock
+from tests.support.commands import KEY, Place, llm, novel
+from tests.support.engines import holding
+
+
+def data_folder(path: Path, *, schema: int = SCHEMA) -> Path:
+    """A small folder that looks like a run's."""
+    for name in ("valkey/appendonlydir", "graph/databases", "logs"):
+        (path / name).mkdir(parents=True)
+    (path / "valkey/appendonlydir/one.aof").write_bytes(b"aof")
+    (path / "graph/databases/a.bucket").write_bytes(b"graph")
+    (path / "kgnb.db").write_bytes(b"rows")
+    (path / "VERSION").write_text(json.dumps({"schema": schema}), "utf-8")
+    return path
+
+
+def zipped(target: Path, folder: Path, root: str) -> Path:
+    with zipfile.ZipFile(target, "w") as packed:
+        for path in folder.rglob("*"):
+            if path.is_file():
+                packed.write(path, f"{root}{path.relative_to(folder)}")
+    return target
+
+
+def settings(data: Path, source: Path) -> Settings:
+    return Settings.load(data=data, resume_from=str(source))
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """The data's files; not kgnb's locks and notes."""
+    found = {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    return {name: content for name, content in found.items() if not name.startswith(".")}
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    return data_folder(tmp_path / "input" / "my-run" / "kgnb-data")
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "working" / "kgnb-data"
+
+
+class TestSources:
+    @pytest.mark.parametrize("up", [0, 1, 2])
+    def test_the_folder_itself_or_one_above_it(self, source: Path, data: Path, up: int) -> None:
+        given = [source, *source.parents][up]
+        assert restore.bring(settings(data, given)) == given
+        assert files(data) == files(source)
+        assert not (data / restore.DRAFT).exists()
+
+    def test_a_read_only_input_becomes_writable(self, source: Path, data: Path) -> None:
+        for path in sorted(source.rglob("*"), reverse=True):
+            path.chmod(0o555 if path.is_dir() else 0o444)
+        source.chmod(0o555)
+        restore.bring(settings(data, source))
+        assert all(os.stat(p).st_mode & 0o200 for p in data.rglob("*"))
+
+    @pytest.mark.parametrize("root", ["", "kgnb-data/", "output/kgnb-data/"])
+    def test_a_zip(self, source: Path, data: Path, tmp_path: Path, root: str) -> None:
+        archive = zipped(tmp_path / "run.zip", source, root)
+        restore.bring(settings(data, archive))
+        assert files(data) == files(source)
+
+    def test_what_is_no_data_stays_behind(self, source: Path, data: Path, tmp_path: Path) -> None:
+        (source / ".engines.json").write_text("{}", "utf-8")
+        (source / "kgnb-report.html").write_text("old", "utf-8")
+        (tmp_path / "secret").write_text("outside", "utf-8")
+        (source / "graph" / "link").symlink_to(tmp_path / "secret")
+        (source / "valkey" / "folder").symlink_to(tmp_path)
+        restore.bring(settings(data, source))
+        assert sorted(files(data)) == [
+            "VERSION",
+            "graph/databases/a.bucket",
+            "kgnb.db",
+            "valkey/appendonlydir/one.aof",
+        ]
+
+    def test_a_zip_writes_nowhere_else(self, source: Path, data: Path, tmp_path: Path) -> None:
+        archive = zipped(tmp_path / "run.zip", source, "kgnb-data/")
+        evil = [
+            "kgnb-data/../../../evil",
+            "/evil",
+            "kgnb-data/valkey/../../../../evil",
+            "kgnb-data/.engines.json",
+        ]
+        with zipfile.ZipFile(archive, "a") as packed:
+            for name in evil:
+                packed.writestr(name, "evil")
+        restore.bring(settings(data, archive))
+        assert files(data) == files(source)
+        assert not list(tmp_path.rglob("evil"))
+        assert not (data / ".engines.json").exists()
+
+
+class TestRefusals:
+    def refused(self, data: Path, given: Path, key: str) -> InputError:
+        with pytest.raises(InputError) as caught:
+            restore.bring(settings(data, given))
+        assert caught.value.key == key
+        assert not files(data) if data.exists() else True
+        return caught.value
+
+    def test_nothing_there(self, data: Path, tmp_path: Path) -> None:
+        self.refused(data, tmp_path / "nowhere", "resume.missing")
+
+    def test_no_data_folder(self, data: Path, tmp_path: Path) -> None:
+        (tmp_path / "books").mkdir()
+        self.refused(data, tmp_path / "books", "resume.none")
+
+    def test_several(self, source: Path, data: Path) -> None:
+        data_folder(source.parent / "other")
+        error = self.refused(data, source.parent, "resume.several")
+        assert "other" in str(error)
+
+    def test_of_a_newer_kgnb(self, data: Path, tmp_path: Path) -> None:
+        newer = data_folder(tmp_path / "newer", schema=SCHEMA + 1)
+        assert str(newer) in str(self.refused(data, newer, "engine.folder_newer"))
+        archive = zipped(tmp_path / "newer.zip", newer, "")
+        assert str(archive) in str(self.refused(data, archive, "engine.folder_newer"))
+
+    def test_with_a_broken_version(self, source: Path, data: Path) -> None:
+        (source / "VERSION").write_text("one", "utf-8")
+        self.refused(data, source, "engine.folder_version_broken")
+
+    @pytest.mark.parametrize("content", [b"no zip at all", b"PK\x03\x04 half a zip"])
+    def test_no_zip(self, data: Path, tmp_path: Path, content: bytes) -> None:
+        (tmp_path / "run.zip").write_bytes(content)
+        self.refused(data, tmp_path / "run.zip", "resume.bad_zip")
+
+    def test_open_elsewhere(self, source: Path, data: Path) -> None:
+        lock = try_lock(DataFolder(source).lock_file())
+        assert lock is not None
+        try:
+            self.refused(data, source, "resume.open")
+        finally:
+            os.close(lock)
+        assert restore.bring(settings(data, source)) == source
+
+    def test_no_room(self, source: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        usage: Any = shutil.disk_usage("/")._replace(free=restore.SPARE_BYTES)
+        monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
+        self.refused(data, source, "resume.no_room")
+
+
+class TestExisting:
+    def test_is_kept_and_that_is_said(
+        self, source: Path, data: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        data_folder(data)
+        (data / "kgnb.db").write_bytes(b"mine")
+        with caplog.at_level(logging.WARNING):
+            assert restore.bring(settings(data, source)) is None
+        assert (data / "kgnb.db").read_bytes() == b"mine"
+        assert str(data) in caplog.text
+        assert str(source) in caplog.text
+
+    def test_nothing_is_said_of_the_one_it_came_from(
+        self, source: Path, data: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        restore.bring(settings(data, source))
+        (data / "kgnb.db").write_bytes(b"newer")
+        with caplog.at_level(logging.WARNING):
+            assert restore.bring(settings(data, source)) is None
+            assert restore.bring(settings(data, data)) is None
+        assert caplog.text == ""
+        assert (data / "kgnb.db").read_bytes() == b"newer"
+
+    def test_a_copy_that_was_cut_short_is_made_again(self, source: Path, data: Path) -> None:
+        shutil.copytree(source, data)
+        (data / restore.DRAFT).mkdir()
+        (data / "kgnb.db").write_bytes(b"half")
+        assert restore.bring(settings(data, source)) == source
+        assert files(data) == files(source)
+
+    def test_logs_and_locks_alone_are_no_data(self, source: Path, data: Path) -> None:
+        (data / "logs").mkdir(parents=True)
+        (data / "logs" / "worker.log").write_text("here", "utf-8")
+        (data / ".lock").touch()
+        restore.bring(settings(data, source))
+        assert (data / "kgnb.db").read_bytes() == b"rows"
+
+    def test_without_the_setting_nothing_happens(self, data: Path) -> None:
+        assert restore.bring(Settings.load(data=data)) is None
+        assert not data.exists()
+
+
+def test_the_next_run_pays_nothing_twice_and_has_the_same_graph(tmp_path: Path) -> None:
+    """A session ends in the middle; its output is all that the next one has, on another machine."""
+    places = [Place(tmp_path / name) for name in ("first", "worker", "build", "whole")]
+    first, worker, build, whole = places
+    book = novel(tmp_path / "book.txt", 40, lines=6)
+    try:
+        with llm(latency=1.2) as server:
+            for place in places:
+                place.path.mkdir()
+                place.env |= server.env()
+            assert first.run("submit", book, "--provider", "dryrun").code == 0
+            ran = first.run("worker", env={"KGNB_SESSION_SECONDS": "16"})
+            assert ran.code == 0, ran
+            report = json.loads((first.data / "kgnb-report.json").read_text("utf-8"))
+            done, left = report["local"]["outcomes"]["completed"], report["left"]["chapters"]
+            assert (report["why"], done + left) == ("session", 40)
+            assert done > 0
+            stored = first.sql("SELECT count(*) FROM kgnb_replies")[0][0]  # some of chapters handed back
+            assert done <= stored
+            assert str(first.data / "kgnb-report.html") in ran.out
+            assert f"kgnb worker --data {first.data}" in (first.data / "kgnb-report.html").read_text("utf-8")
+            assert restore.closed(first.data, 20)
+            assert holding(first.path, [KEY]) == []
+
+            shutil.copytree(first.data, tmp_path / "input" / "kgnb-data")
+            archive = zipped(tmp_path / "run.zip", tmp_path / "input", "")
+            server.server.latency = 0.01
+            asked = server.stats.requests
+            ran = worker.run("worker", "--drain", "--slots", "8", "--resume-from", tmp_path / "input")
+            assert ran.code == 0, ran
+            assert server.stats.requests == asked + 40 - stored  # no stored reply is asked for again
+            assert worker.sql("SELECT status FROM knowledge_graph_tasks") == [("completed",)]
+            resumed = build.build(book, "--provider", "dryrun", "--slots", "8", "--resume-from", archive)
+            assert (resumed["completed"], resumed["failed"]) == (40, 0)
+            assert server.stats.requests == asked + 2 * (40 - stored)
+            whole.build(book, "--slots", "8")
+            assert worker.graph() == whole.graph()
+    finally:
+        for place in places:
+            place.kill_everything()
+
+
+def test_the_command_line_refuses_in_one_line(tmp_path: Path) -> None:
+    place = Place(tmp_path)
+    ran = place.run(
+        "build", novel(tmp_path / "b.txt", 2), "--provider", "rules", "--resume-from", tmp_path / "no"
+    )
+    ran.refused("KGNB_RESUME_FROM", str(tmp_path / "no"))

@@ -1,0 +1,285 @@
+"""kgnb as a user runs it: commands in processes of their own, a dry-run LLM, and what is left over."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from kgnb.llm.fake.server import DryRun, Stats
+from kgnb.stores.graph.cypher import TIMES
+from tests.support.paths import ROOT
+from tests.support.warm_commands import Warm
+
+STORY = ROOT / "kgnb" / "data" / "story.txt"
+KEY = "sk-canary-4f1d9c7ab2e8"
+
+_OURS = ("KG_", "KGNB_", "REDIS_", "DB_", "NEO4J_", "OPENAI_", "ANTHROPIC_", "LOG_LEVEL", "MARK_")
+
+
+# --- the LLM ------------------------------------------------------------------------------------------------
+
+
+class Llm:
+    """A dry-run server on a thread of its own; ``server`` may be turned while it runs."""
+
+    def __init__(self, **options: Any) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self.server = DryRun(**options)
+        self._do(self.server.start())
+
+    def _do(self, work: Any) -> None:
+        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+    @property
+    def stats(self) -> Stats:
+        return self.server.stats
+
+    def env(self, *, key: str = KEY, model: str = "dryrun", name: str = "dryrun") -> dict[str, str]:
+        return {
+            "OPENAI_BASE_URL": self.server.base_url,
+            "OPENAI_API_KEY": key,
+            "OPENAI_MODEL": model,
+            "KGNB_PROVIDER_NAME": name,
+        }
+
+    def close(self) -> None:
+        self._do(self.server.stop())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+
+@contextlib.contextmanager
+def llm(**options: Any) -> Iterator[Llm]:
+    one = Llm(**options)
+    try:
+        yield one
+    finally:
+        one.close()
+
+
+# --- commands -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A command that ended."""
+
+    code: int
+    out: str
+    err: str
+    seconds: float
+
+    @property
+    def json(self) -> Any:
+        """What it printed: exactly one JSON value, on one line."""
+        assert self.out.endswith("\n"), self
+        assert self.out.count("\n") == 1, self
+        return json.loads(self.out)
+
+    def refused(self, *words: str) -> str:
+        """The one line of a refusal: exit 2, nothing on stdout, no traceback; each of ``words`` is in it."""
+        assert self.code == 2, self
+        assert self.out == "", self
+        (line,) = self.err.splitlines() or [""]
+        assert line.startswith("kgnb: "), self
+        for word in words:
+            assert word in line, self
+        return line
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's environment without any setting of kgnb but one, and ``more``: of processes that only
+    calculate there is one, for each takes half a second to start."""
+    bare = {k: v for k, v in os.environ.items() if not k.upper().startswith(_OURS)}
+    return {**bare, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "KGNB_CPU_WORKERS": "1"} | more
+
+
+@functools.cache
+def warm() -> Warm:
+    return Warm(environment())
+
+
+@dataclass
+class Place:
+    """A folder to run commands in: data and whatever they write lie below it."""
+
+    path: Path
+    env: dict[str, str] = field(default_factory=dict)
+    data: Path = field(init=False)
+    mark: str = field(default_factory=lambda: f"MARK_{uuid.uuid4().hex}")
+
+    def __post_init__(self) -> None:
+        self.data = self.path / "data"
+
+    def start(
+        self,
+        *args: str | Path,
+        env: dict[str, str] | None = None,
+        running: type[Running] | None = None,
+        **options: Any,
+    ) -> Running:
+        command = [sys.executable, "-m", "kgnb", *self._words(args)]
+        return (running or Running)(command, self._environment(env), self.path, **options)
+
+    def run(self, *args: str | Path, env: dict[str, str] | None = None, timeout: float = 60) -> Ran:
+        """A command from beginning to end; forked, unless what it is given asks for an interpreter anew."""
+        given = self._environment(env)
+        if not warm().takes(given):
+            return self.start(*args, env=env).ended(timeout)
+        began = time.monotonic()
+        running = warm().start(self._words(args), given, self.path)
+        try:
+            code, out, err = running.communicate(timeout)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            raise AssertionError(f"still running after {timeout} s\n{running.communicate()}") from None
+        return Ran(code, out, err, time.monotonic() - began)
+
+    def _words(self, args: Sequence[str | Path]) -> list[str]:
+        return [*map(str, args), "--data", str(self.data)]
+
+    def _environment(self, env: dict[str, str] | None) -> dict[str, str]:
+        return environment(**{self.mark: "1", **self.env, **(env or {})})
+
+    def build(self, book: Path, *args: str | Path, env: dict[str, str] | None = None) -> dict[str, Any]:
+        """The figures of a build that succeeded."""
+        ran = self.run("build", book, "--json", *args, env=env)
+        assert ran.code == 0, ran
+        return ran.json
+
+    def graph(self, task: int = 1) -> dict[str, Any]:
+        """The exported graph, its times left out."""
+        target = self.path / f"graph-{task}.json"
+        ran = self.run("export", str(task), "--format", "json", "-o", target)
+        assert ran.code == 0, ran
+        return timeless(json.loads(target.read_text("utf-8")))
+
+    def sql(self, query: str) -> list[tuple[Any, ...]]:
+        """Rows of the embedded database, read beside whoever works on it; none while it isn't there yet."""
+        try:
+            with contextlib.closing(sqlite3.connect(f"file:{self.data}/kgnb.db?mode=ro", uri=True)) as db:
+                return db.execute(query).fetchall()
+        except sqlite3.OperationalError:
+            return []
+
+    def left_over(self, seconds: float) -> list[str]:
+        """What processes of this place's commands still run after ``seconds``."""
+        deadline = time.monotonic() + seconds
+        while (found := _marked(self.mark)) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return list(found.values())
+
+    def kill_everything(self) -> None:
+        """As if the machine lost its power: engines and their supervisor too."""
+        while found := _marked(self.mark):
+            for pid in found:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.05)
+
+
+def hear_ctrl_c() -> None:
+    """A shell starts background jobs deaf to SIGINT, and what they start too; a terminal doesn't."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+class Running:
+    """A command under way, the leader of its own process group."""
+
+    def __init__(self, command: Sequence[str], env: dict[str, str], cwd: Path, **options: Any) -> None:
+        self._began = time.monotonic()
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(
+            command,
+            env=env,
+            cwd=cwd,
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,
+            **{"stdout": pipe, "stderr": pipe, "preexec_fn": hear_ctrl_c, **options},
+        )
+
+    def ended(self, timeout: float = 60) -> Ran:
+        try:
+            out, err = self.process.communicate(timeout=timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            out, err = self.process.communicate()
+            raise AssertionError(f"still running after {timeout} s\n{out}\n{err}") from None
+        return Ran(self.process.returncode, out, err, time.monotonic() - self._began)
+
+    def send(self, number: int) -> None:
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """-9 to the whole group."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+
+    def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
+        """Waits for ``condition``; fails when the command ends or the time is over before."""
+        deadline = time.monotonic() + seconds
+        while not condition():
+            ended = self.process.poll() is not None
+            assert not ended, self.process.communicate()
+            assert time.monotonic() < deadline, "it never came to that"
+            time.sleep(0.005)
+
+
+def _marked(mark: str) -> dict[int, str]:
+    """Processes whose environment holds ``mark``: pid → command line."""
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"{mark}=".encode() in (entry / "environ").read_bytes():
+                line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+                if line:  # a zombie has none
+                    found[int(entry.name)] = line
+    return found
+
+
+# --- graphs and books ---------------------------------------------------------------------------------------
+
+
+def timeless(exported: dict[str, Any]) -> dict[str, Any]:
+    """Nodes by id and edges by ends and type, their times left out: what two runs must agree on."""
+    nodes = {n["id"]: {**n, "properties": _bare(n["properties"])} for n in exported["nodes"]}
+    edges = {(e["source"], e["type"], e["target"]): _bare(e["properties"]) for e in exported["edges"]}
+    assert len(nodes) == len(exported["nodes"])
+    assert len(edges) == len(exported["edges"])
+    return {"nodes": nodes, "edges": edges}
+
+
+def _bare(properties: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in properties.items() if k not in TIMES}
+
+
+def novel(path: Path, chapters: int, *, seed: int = 1, lines: int = 20) -> Path:
+    """A book of plain sentences about forty people; with one seed, longer ones begin like shorter ones."""
+    cast = [s + g for s in "赵钱孙李周吴郑王冯陈" for g in ("明远", "志清", "云山", "海天")]
+    parts = [f"书名：第{seed}部演义\n作者：{seed}号说书人\n"]
+    for number in range(1, chapters + 1):
+        rng = random.Random(seed * 10_000 + number)
+        parts.append(f"第{number}章 {rng.choice('东西南北')}行\n")
+        for _ in range(lines):
+            a, b = rng.sample(cast, 2)
+            parts.append(f"{a}与{b}同行，来到{rng.choice('青白云石')}州城。{a}道：“{b}，你且听我一言。”\n")
+    path.write_text("\n".join(parts), "utf-8")
+    return path

@@ -1,0 +1,124 @@
+"""Clients of a data folder in processes of their own, and a look at what runs on it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import neo4j
+import redis
+
+from kgnb.core.process_id import ProcessId, is_alive, send_signal
+from kgnb.stores.embedded import Embedded
+from kgnb.stores.embedded.data_folder import DataFolder, read_note
+from tests.support.paths import ROOT as REPOSITORY
+
+GRACE = 0.3
+
+CLIENT = """
+import json, sys
+from pathlib import Path
+from kgnb.stores.embedded import open_embedded
+held = open_embedded(Path(sys.argv[1]), **json.loads(sys.argv[2]))
+ends = held.endpoints
+secret = lambda value: value and value.get_secret_value()
+print(json.dumps([secret(ends.redis_url), ends.bolt_uri, secret(ends.bolt_password)]), flush=True)
+exec(sys.argv[3])
+sys.stdin.read()
+"""
+
+
+def data_folder(tmp_path: Path) -> Iterator[Path]:
+    """A data folder with a name that needs care; whatever runs on it at the end is stopped."""
+    path = tmp_path / "三国 data"
+    yield path
+    if path.is_dir():
+        for process in processes(path):
+            send_signal(process, signal.SIGTERM)
+        gone(processes(path), 20)
+
+
+def start_client(data: Path, *, then: str = "", **options: Any) -> subprocess.Popen[str]:
+    options = {"grace": GRACE, "graph": False} | options
+    return subprocess.Popen(
+        [sys.executable, "-c", CLIENT, str(data), json.dumps(options), then],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=REPOSITORY,
+        start_new_session=True,
+    )
+
+
+@contextlib.contextmanager
+def client(data: Path, **options: Any) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """A client in a process of its own, and what it was told."""
+    process = start_client(data, **options)
+    try:
+        yield process, json.loads(process.stdout.readline())
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def told(embedded: Embedded) -> list[str | None]:
+    ends = embedded.endpoints
+    secrets = [value and value.get_secret_value() for value in (ends.redis_url, ends.bolt_password)]
+    return [secrets[0], ends.bolt_uri, secrets[1]]
+
+
+def processes(data: Path) -> list[ProcessId]:
+    """Supervisor and engines of the folder, as its note names them."""
+    note = read_note(DataFolder(data.resolve()))
+    found = [note.get("supervisor"), *note.get("engines", {}).values()]
+    return [ProcessId(at["pid"], at["start"]) for at in found if at]
+
+
+def engine_of(data: Path, name: str) -> ProcessId | None:
+    """The engine that the folder's note names; None while there is no note."""
+    at = read_note(DataFolder(data.resolve())).get("engines", {}).get(name)
+    return ProcessId(at["pid"], at["start"]) if at else None
+
+
+def within(seconds: float, condition: Callable[[], object]) -> bool:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.03)
+    return True
+
+
+def gone(watched: list[ProcessId], seconds: float = 10) -> bool:
+    return within(seconds, lambda: not any(is_alive(process) for process in watched))
+
+
+def queue(embedded: Embedded) -> redis.Redis:
+    return redis.Redis.from_url(embedded.endpoints.redis_url.get_secret_value(), decode_responses=True)
+
+
+def graph(embedded: Embedded) -> neo4j.Driver:
+    ends = embedded.endpoints
+    return neo4j.GraphDatabase.driver(
+        ends.bolt_uri, auth=(ends.bolt_user, ends.bolt_password.get_secret_value())
+    )
+
+
+def holding(data: Path, secrets: list[str]) -> list[Path]:
+    files = [path for path in data.rglob("*") if path.is_file()]
+    return [path for path in files if any(secret.encode() in path.read_bytes() for secret in secrets)]
+
+
+def command_lines() -> bytes:
+    found = b""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found += path.read_bytes() + b"\n"
+    return found

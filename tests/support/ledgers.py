@@ -1,0 +1,126 @@
+"""What the ledger's tests share: books, tasks, and main's hand in the tables."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+
+import sqlalchemy as sa
+from pydantic import SecretStr
+
+from kgnb.core.model import (
+    Book,
+    BookChapter,
+    ChapterStatus,
+    Character,
+    Extraction,
+    ExtractionRow,
+    Flag,
+    TaskStatus,
+    Usage,
+    text_hash,
+)
+from kgnb.stores.ledger import tables as t
+from kgnb.stores.ledger.database import Sql
+from kgnb.stores.ledger.ledger import ChapterEnd, ChapterWork, Ledger
+
+QUEUE = "kg:task:queue:deepseek"
+
+
+def make_book(texts: Sequence[str], *, title: str = "三国", author: str = "罗贯中") -> Book:
+    chapters = tuple(BookChapter(i, f"第{i}回", text) for i, text in enumerate(texts, 1))
+    return Book(title, author, "zh", chapters, text_hash("\n".join(texts)))
+
+
+def numbered(count: int, salt: str = "") -> list[str]:
+    return [f"第{i}章的正文，刘备与关羽、张飞饮酒。{salt}" * 3 for i in range(1, count + 1)]
+
+
+def extraction(name: str = "刘备") -> Extraction:
+    return Extraction(characters=[Character(name=name, aliases=["玄德"], description="主公")])
+
+
+@contextlib.asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Ledger]:
+    sql = Sql(SecretStr(url))
+    await sql.prepare()
+    try:
+        yield Ledger(sql)
+    finally:
+        await sql.close()
+
+
+async def execute(ledger: Ledger, statement: sa.Executable) -> None:
+    """What main does with its own connection."""
+    await ledger._sql.run(lambda c: c.execute(statement))
+
+
+async def scalar(ledger: Ledger, query: sa.Select) -> object:
+    return await ledger._sql.run(lambda c: c.scalar(query), write=False)
+
+
+async def task_row(ledger: Ledger, task_id: int) -> sa.RowMapping:
+    query = sa.select(t.tasks).where(t.tasks.c.id == task_id)
+    return await ledger._sql.run(lambda c: c.execute(query).mappings().one(), write=False)
+
+
+async def status_row(ledger: Ledger, task_id: int, chapter_id: int) -> sa.RowMapping:
+    s = t.chapter_status.c
+    query = sa.select(t.chapter_status).where(s.kg_task_id == task_id, s.chapter_id == chapter_id)
+    return await ledger._sql.run(lambda c: c.execute(query).mappings().one(), write=False)
+
+
+def set_task(task_id: int, **values: object) -> sa.Update:
+    return sa.update(t.tasks).where(t.tasks.c.id == task_id).values(**values)
+
+
+def set_chapter(task_id: int, chapter_id: int, **values: object) -> sa.Update:
+    s = t.chapter_status
+    return sa.update(s).where(s.c.kg_task_id == task_id, s.c.chapter_id == chapter_id).values(**values)
+
+
+async def new_task(ledger: Ledger, count: int = 3, salt: str = "") -> tuple[int, int]:
+    """(novel id, task id)"""
+    book = make_book(numbered(count, salt), title=f"书{salt}", author=f"人{salt}")
+    novel_id = (await ledger.import_book(book)).novel_id
+    task_id = await ledger.create_task(novel_id, provider="DeepSeek", model="chat", use_ai=True, name="三国")
+    return novel_id, task_id
+
+
+def open_with(ledger: Ledger, task_id: int, token: int, *, fresh: bool = True):
+    return ledger.open_task(task_id, queue=QUEUE, provider="DeepSeek", model="chat", token=token, fresh=fresh)
+
+
+def row_of(work: ChapterWork, task_id: int, token: int, **more: object) -> ExtractionRow:
+    return ExtractionRow(
+        task_id=task_id,
+        novel_id=work.chapter.novel_id,
+        chapter_id=work.chapter.id,
+        chapter_number=work.chapter.number,
+        text_hash=text_hash(work.text),
+        prompt_hash="p" * 64,
+        extraction=more.pop("extraction", extraction()),
+        provider=more.pop("provider", "DeepSeek"),
+        model="chat",
+        token=token,
+        flags=frozenset({Flag.REPAIRED, Flag.SPLIT}),
+        usage=more.pop("usage", Usage(2, 30, 40, 20)),
+        chars=len(work.text),
+        rejected=1,
+        **more,
+    )
+
+
+async def finish_chapter(ledger: Ledger, task_id: int, chapter_id: int, token: int, **more: object) -> bool:
+    works = await ledger.claim_chapters([(task_id, chapter_id, token)])
+    work = works[(task_id, chapter_id)]
+    if not work.done:
+        assert await ledger.save_rows([row_of(work, task_id, token, **more)], [("{}",)]) == [True]
+    end = ChapterEnd(task_id, chapter_id, token, ChapterStatus.COMPLETED, 4, 2)
+    return (await ledger.end_chapters([end]))[0]
+
+
+async def finish_task(ledger: Ledger, task_id: int, token: int, **more: object) -> TaskStatus | None:
+    for chapter_id in (await open_with(ledger, task_id, token)).chapters:
+        assert await finish_chapter(ledger, task_id, chapter_id, token + 1, **more)
+    return await ledger.close_task(task_id, token)

@@ -1,0 +1,93 @@
+"""What a node shows of its slots, and what it tells of its tasks' progress."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from kgnb.core.errors import ServiceDown
+from kgnb.core.model import Provider
+from kgnb.stores.queue.presence import Presence as RealPresence
+from kgnb.stores.queue.presence import WorkerState
+from kgnb.stores.queue.store import Claim
+from kgnb.worker.background import Upkeep
+from kgnb.worker.slots import Slots
+from tests.support.ledgers import new_task, opened
+from tests.support.queues import nodes_on
+
+
+class Presence:
+    """Keeps what it is told to write."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[list[WorkerState], bool]] = []
+
+    async def heartbeat(self, *, workers: list[WorkerState], anew: bool, **_: object) -> None:
+        self.told.append((workers, anew))
+
+
+def claim(task: int, chapter: int) -> Claim:
+    return Claim("kg:task:queue:a", "chapter", task, chapter, 1, 1, 0)
+
+
+async def test_a_slot_shows_since_when_it_works_on_its_task() -> None:
+    slots, presence = Slots(), Presence()
+    node = SimpleNamespace(
+        slots=slots,
+        providers=SimpleNamespace(served=lambda: [Provider("a")]),
+        settings=SimpleNamespace(slots_for=lambda *_: 2),
+        keeper=SimpleNamespace(held={}),
+        only_task=None,
+    )
+    upkeep = Upkeep(*cast("Any", (node, presence, None, [1, 2])))
+    for task, chapter, began in ((7, 1, 10.0), (7, 2, 20.0), (8, 1, 30.0)):
+        slots.add(claim(task, chapter), "a", began)
+        await upkeep.heartbeat()
+        slots.remove(claim(task, chapter))
+    idle = WorkerState(2, "a")
+    assert presence.told == [
+        ([WorkerState(1, "a", 7, 10.0), idle], True),
+        ([WorkerState(1, "a", 8, 30.0), idle], False),
+    ]
+
+
+class CutOff(RealPresence):
+    """Publishes nothing while Redis is away."""
+
+    away = True
+
+    async def publish(self, *what: Any) -> None:
+        if self.away:
+            raise ServiceDown("queue.down", service="redis", where="there")
+        await super().publish(*what)
+
+
+async def test_the_last_progress_is_told_after_the_outage_that_kept_it_back(
+    redis_url: str, tmp_path: Path
+) -> None:
+    async with nodes_on(redis_url) as make, opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
+        queue = make()
+        tasks = [(await new_task(ledger, salt=salt))[1] for salt in "ab"]
+        presence = CutOff(queue)
+        node = SimpleNamespace(
+            moved=set(tasks),
+            stores=SimpleNamespace(ledger=ledger),
+            settings=SimpleNamespace(progress_channel="kg:progress"),
+            keeper=SimpleNamespace(),
+        )
+        upkeep = Upkeep(*cast("Any", (node, presence, None, [])))
+        async with queue.redis.pubsub(ignore_subscribe_messages=True) as heard:
+            await heard.subscribe("kg:progress")
+            await heard.get_message(timeout=2)
+            for _ in range(2):
+                with pytest.raises(ServiceDown):
+                    await upkeep.progress()
+            presence.away = False
+            await upkeep.progress()
+            messages = [await heard.get_message(timeout=2) for _ in tasks]
+    assert [json.loads(message["data"])["task_id"] for message in messages if message] == tasks
+    assert node.moved == set()

@@ -1,0 +1,317 @@
+"""Budgets: every usage counts, over nodes and days; what is used up pauses the provider with its reason."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from kgnb.core.errors import BudgetReached, ReplyTruncated, ServiceDown, SettingsError
+from kgnb.core.model import Provider, Usage
+from kgnb.core.settings import Settings, prices
+from kgnb.llm.client import Completion
+from kgnb.llm.fake.server import DryRun, Faults
+from kgnb.stores.ledger import database as sql_module
+from kgnb.stores.ledger.ledger import Ledger
+from kgnb.stores.ledger.spending import Spent
+from kgnb.worker.budget import Budget, Purse
+from tests.support.commands import Llm, Place, llm, novel
+from tests.support.ledgers import opened
+from tests.support.throttles import NAME, asking
+
+PROVIDER = Provider(NAME)
+NOON = datetime(2026, 3, 10, 12)
+
+
+class Clock:
+    """The time in Beijing, settable."""
+
+    now = NOON
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
+    async with opened(sql_url) as one:
+        yield one
+
+
+async def reached(purse: Purse, model: str = "chat") -> BudgetReached | None:
+    purse._read_at = float("-inf")  # as if the last look at the table were long ago
+    if purse.is_stale(PROVIDER):
+        await purse.flush()
+    try:
+        purse.check(PROVIDER, model)
+    except BudgetReached as error:
+        return error
+    return None
+
+
+async def test_two_nodes_share_a_budget(ledger: Ledger) -> None:
+    budget = Budget(tokens={"deepseek": 1_000})
+    one, two = Purse(ledger, budget), Purse(ledger, budget)
+    one.spent(PROVIDER, "chat", Usage(2, 300, 100))
+    two.spent(PROVIDER, "chat", Usage(1, 300, 100))
+    assert await reached(one) is None
+    await two.flush()
+    assert await reached(one) is None
+    one.spent(PROVIDER, "other", Usage(1, 200, 0))
+    error = await reached(one)
+    assert error is not None
+    assert "1000" in str(error)
+    assert await reached(two) is not None  # it was told when it looked
+    assert await reached(Purse(ledger, Budget(tokens={"deepseek": 1_001}))) is None  # somebody raised it
+    assert await reached(Purse(ledger, Budget(tokens={"other": 1}))) is None
+    assert await reached(Purse(ledger, Budget(tokens={"": 1_000}))) is not None
+
+
+async def test_money_is_counted_by_the_models_prices(ledger: Ledger) -> None:
+    budget = Budget(money={"": 10}, prices=prices("deepseek=2/8,DeepSeek/Reasoner=4/16"))
+    purse = Purse(ledger, budget)
+    purse.spent(PROVIDER, "chat", Usage(1, 1_000_000, 500_000))  # 2 + 4
+    assert await reached(purse) is None
+    purse.spent(PROVIDER, "reasoner", Usage(1, 500_000, 124_000))  # 2 + 1.984
+    assert await reached(purse) is None
+    purse.spent(PROVIDER, "reasoner", Usage(1, 0, 1_000))
+    error = await reached(purse)
+    assert error is not None
+    assert error.key == "provider.budget_money"
+
+
+async def test_cached_tokens_have_a_price_of_their_own(ledger: Ledger) -> None:
+    budget = Budget(money={"": 2}, prices=prices("deepseek=2/8/0.2"))
+    purse = Purse(ledger, budget)
+    purse.spent(PROVIDER, "chat", Usage(1, 1_000_000, 0, 500_000))
+    purse.spent(PROVIDER, "chat", Usage(1, 1_000_000, 0, 1_000_000))
+    assert await reached(purse) is None  # 1 + 0.1 + 0.2
+    assert await reached(Purse(ledger, budget)) is None  # another node's, from the table
+    same = Purse(ledger, Budget(money={"": 2}, prices=prices("deepseek=2/8")))
+    assert await reached(same) is not None  # 4: nobody said that cached ones are cheaper
+    purse.spent(PROVIDER, "chat", Usage(1, 0, 87_500))  # 0.7
+    error = await reached(purse)
+    assert error is not None
+    assert error.key == "provider.budget_money"
+
+
+async def test_without_a_price_nothing_is_spent_under_a_budget_of_money(ledger: Ledger) -> None:
+    purse = Purse(ledger, Budget(money={"": 10}, prices=prices("other=1/1,deepseek/chat=1/1")))
+    assert await reached(purse) is None
+    error = await reached(purse, "reasoner")
+    assert error is not None
+    assert error.key == "provider.no_price"
+
+
+async def test_the_window_moves_by_days_in_beijing(ledger: Ledger) -> None:
+    clock = Clock()
+    purse = Purse(ledger, Budget(tokens={"": 100}, days=3), clock)
+    purse.spent(PROVIDER, "chat", Usage(1, 100, 0))
+    error = await reached(purse)
+    assert error is not None
+    assert error.pause_seconds == pytest.approx(12 * 3_600, abs=2)  # until midnight
+    clock.now = NOON + timedelta(days=2)
+    assert await reached(purse) is not None
+    clock.now = NOON + timedelta(days=3)
+    assert await reached(purse) is None
+
+
+async def test_what_is_spent_is_summed_by_model_and_day(ledger: Ledger) -> None:
+    clock = Clock()
+    purse = Purse(ledger, Budget(), clock)
+    for _ in range(3):
+        purse.spent(PROVIDER, "chat", Usage(1, 10, 5, 4))
+        await purse.flush()
+    purse.spent(PROVIDER, "chat", Usage())
+    clock.now = NOON + timedelta(hours=12)
+    purse.spent(PROVIDER, "聊" * 300, Usage(1, 2**31, 0, 2**31))
+    await purse.flush()
+    await purse.flush()
+    day = NOON.date()
+    assert await ledger.spending(day) == [
+        Spent("deepseek", "chat", day, Usage(3, 30, 15, 12)),
+        Spent("deepseek", "聊" * 200, day + timedelta(days=1), Usage(1, 2**31, 0, 2**31)),
+    ]
+    assert len(await ledger.spending(day + timedelta(days=1))) == 1
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Another writer holds the database."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+async def test_what_could_not_be_written_counts_and_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kgnb.stores.ledger.database.AGAIN_SECONDS", 0.5)
+    monkeypatch.setitem(sql_module._SQLITE_ARGUMENTS, "timeout", 0.2)
+    async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
+        purse = Purse(ledger, Budget(tokens={"": 15}))
+        purse.spent(PROVIDER, "chat", Usage(1, 9, 5))
+        with locked(tmp_path / "kgnb.db"):
+            for _ in range(2):
+                with pytest.raises(ServiceDown):
+                    await purse.flush()
+        assert purse.is_stale(PROVIDER)  # what others spent isn't known yet
+        purse.check(PROVIDER, "chat")
+        purse.spent(PROVIDER, "chat", Usage(1, 1, 1))
+        with pytest.raises(BudgetReached):
+            purse.check(PROVIDER, "chat")
+        await purse.flush()
+        await purse.flush()
+        (row,) = await ledger.spending(NOON.date() - timedelta(days=9_999))
+        assert row.usage == Usage(2, 10, 6)
+
+
+async def test_what_is_spent_during_a_write_is_written_by_the_next(tmp_path: Path) -> None:
+    async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
+        purse = Purse(ledger, Budget())
+        purse.spent(PROVIDER, "chat", Usage(1, 10, 5))
+        with locked(tmp_path / "kgnb.db"):
+            writing = asyncio.create_task(purse.flush())
+            await asyncio.sleep(0)  # it has begun, and waits for the other writer
+            purse.spent(PROVIDER, "chat", Usage(1, 1, 1))
+        await writing
+        (row,) = await ledger.spending(NOON.date() - timedelta(days=9_999))
+        assert row.usage == Usage(1, 10, 5)
+        await purse.flush()
+        (row,) = await ledger.spending(NOON.date() - timedelta(days=9_999))
+        assert row.usage == Usage(2, 11, 6)
+
+
+# --- at the gate
+
+
+async def test_replies_that_can_not_be_used_cost_too(ledger: Ledger, redis_url: str) -> None:
+    async with (
+        DryRun(faults=Faults(truncated=1.0)) as server,
+        asking(redis_url, server.base_url, ledger=ledger) as node,
+    ):
+        for _ in range(2):
+            with pytest.raises(ReplyTruncated) as error:
+                await node.ask()
+        await node.gate.flush()
+        (row,) = await ledger.spending(NOON.date() - timedelta(days=9_999))
+        assert error.value.usage is not None
+        assert row.usage == error.value.usage + error.value.usage
+        assert row.usage.requests == 2
+        assert row.usage.completion_tokens > 0
+
+
+async def test_used_up_it_pauses_the_provider_for_every_node(ledger: Ledger, redis_url: str) -> None:
+    budget = Budget(tokens={"deepseek": 1})
+    async with (
+        DryRun() as server,
+        asking(redis_url, server.base_url, ledger=ledger, budget=budget) as node,
+        asking(redis_url, server.base_url, ledger=ledger) as other,
+    ):
+        await node.ask()
+        for _ in range(3):
+            with pytest.raises(BudgetReached):
+                await node.ask()
+        assert server.stats.requests == 1
+        state = (await other.gate.look([other.provider]))[NAME]
+        assert state.paused
+        assert "KGNB_BUDGET_TOKENS" in state.reason
+        assert "kgnb resume DeepSeek" in state.reason
+        assert state.failures == 0
+        await other.gate.lift(other.provider)  # what a build or `kgnb resume` does
+        assert not (await other.gate.look([other.provider]))[NAME].paused
+        node.gate.paused = {}
+        with pytest.raises(BudgetReached):  # paused again: nobody raised it
+            await node.ask()
+        assert (await other.gate.look([other.provider]))[NAME].paused
+
+
+async def test_a_provider_that_tells_no_tokens_is_counted_by_characters(
+    ledger: Ledger, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def silent(*_args: object, spent: Callable[[Usage], None], **_options: object) -> Completion:
+        spent(Usage(1, 0, 0))
+        return Completion('{"events": []}', Usage(1, 0, 0))
+
+    async with asking(redis_url, ledger=ledger) as node:
+        monkeypatch.setattr(node.client, "ask", silent)
+        await node.ask("刘备与关羽。")
+        await node.gate.flush()
+        (row,) = await ledger.spending(NOON.date() - timedelta(days=9_999))
+        assert row.usage == Usage(1, 6, 14)
+
+
+# --- a build
+
+
+@pytest.fixture
+def server() -> Iterator[Llm]:
+    with llm(latency=0.05) as one:
+        yield one
+
+
+@pytest.fixture
+def place(tmp_path: Path, server: Llm) -> Iterator[Place]:
+    one = Place(tmp_path, server.env())
+    yield one
+    one.kill_everything()
+
+
+def test_a_build_stops_at_its_budget_and_goes_on_when_it_is_raised(place: Place, server: Llm) -> None:
+    book = novel(place.path / "book.txt", 12)
+    command = ("build", book, "--provider", "dryrun", "--slots", "2", "--json")
+    stopped = place.run(*command, env={"KGNB_BUDGET_TOKENS": "dryrun=4000"})
+    assert stopped.code == 3, stopped
+    assert "KGNB_BUDGET_TOKENS" in stopped.err.splitlines()[-1]
+    asked = server.stats.requests
+    assert 0 < asked < 12
+    (row,) = place.sql("SELECT sum(requests), sum(prompt_tokens + completion_tokens) FROM kgnb_spending")
+    assert row[0] == asked
+    assert row[1] >= 4_000
+    again = place.run(*command, env={"KGNB_BUDGET_TOKENS": "dryrun=4000"})
+    assert again.code == 3, again
+    assert server.stats.requests == asked  # not one more
+    done = place.run(*command, env={"KGNB_BUDGET_TOKENS": "dryrun=4000000"})
+    assert done.code == 0, done
+    assert (done.json["completed"], done.json["failed"]) == (12, 0)
+    assert server.stats.requests == 12
+    assert server.stats.answered_twice == []
+
+
+def test_a_build_under_a_budget_of_money_wants_a_price(place: Place, server: Llm) -> None:
+    book = novel(place.path / "book.txt", 3)
+    refused = place.run("build", book, "--provider", "dryrun", env={"KGNB_BUDGET": "5"})
+    assert refused.code == 3, refused
+    assert "KGNB_PRICES" in refused.err
+    assert server.stats.requests <= 1  # whether something answers there
+    assert server.stats.answered.total() == 0
+    env = {"KGNB_BUDGET": "5", "KGNB_PRICES": "dryrun=2/8"}
+    assert place.run("build", book, "--provider", "dryrun", env=env).code == 0
+
+
+# --- settings
+
+
+def test_prices_by_provider_and_by_model() -> None:
+    assert prices("") == {}
+    assert prices("A=2/8, a/Org/Model = 0/1.5,1/1") == {"a": (2, 8), "a/org/model": (0, 1.5), "": (1, 1)}
+    budget = Budget(prices=prices("a=2/8,a/Org/Model=0/1.5"))
+    assert budget.price("A", "ORG/model") == (0, 1.5)
+    assert budget.price("a", "other") == (2, 8)
+    assert budget.price("b", "other") is None
+    assert prices("a=2/8/0.2,a/b=1/2/0") == {"a": (2, 8, 0.2), "a/b": (1, 2, 0)}
+
+
+@pytest.mark.parametrize(
+    "text", ["a", "a=1", "a=1/x", "a=-1/1", "a=1/2/3/4", "a=1/2/", "a=1/2/-1", "a=1/1,A=2/2", "a=inf/1"]
+)
+def test_malformed_prices_are_refused_by_name(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("KGNB_PRICES", text)
+    with pytest.raises(SettingsError, match="KGNB_PRICES"):
+        Settings.load()

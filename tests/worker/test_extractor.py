@@ -1,0 +1,204 @@
+"""What a chapter's answer says of how its replies came about, and when nothing is asked any more."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+from pydantic import SecretStr
+
+from kgnb.core.errors import LeaseLost, ReplyRefused, ReplyTruncated, ServiceDown
+from kgnb.core.model import Flag, Novel, Provider, Task, TaskConfig, TaskStatus, Usage
+from kgnb.llm.client import Completion
+from kgnb.stores.ledger.database import Sql
+from kgnb.stores.ledger.reply_cache import ReplyCache
+from kgnb.stores.queue.lease_renewer import Lease
+from kgnb.worker.extractor import Asker, TaskInfo
+from kgnb.worker.outages import Health
+from tests.support.throttles import asking
+
+Model = Callable[[str], str]
+LINES = ["刘备与关羽同行，往涿县去了一遭。", "张飞在城外饮酒，三人相见大喜。", "曹操领兵到了徐州城下扎营。"]
+TEXT = "\n".join(line * 14 for line in LINES)
+
+
+def told(text: str) -> str:
+    """A reply about whoever stands in the text, with a quote from it."""
+    people = [name for name in ("刘备", "关羽", "张飞", "曹操") if name in text]
+    ties = [{"source": a, "target": b, "evidence": text[:8]} for a, b in pairwise(people)]
+    return json.dumps({"characters": [{"name": name} for name in people], "relations": ties})
+
+
+class Gate:
+    """The LLM's side: a model, asked about the prompt's passage; counts what it was asked."""
+
+    def __init__(self, model: Model) -> None:
+        self.model, self.asked = model, 0
+
+    @contextlib.asynccontextmanager
+    async def turn(self, _: Provider) -> AsyncIterator[None]:
+        yield
+
+    async def ask(self, _client: object, prompt: Any, _model: str, **_: object) -> Completion:
+        self.asked += 1
+        passage = prompt.user.partition(">\n")[2].rpartition("\n<")[0]
+        return Completion(self.model(passage), Usage(1, 10, 10))
+
+
+class Providers:
+    def find(self, _: str) -> None:
+        return None
+
+    def client(self, _: Provider) -> None:
+        return None
+
+
+@pytest.fixture
+async def sql(tmp_path: Path) -> AsyncIterator[Sql]:
+    one = Sql(SecretStr(f"sqlite:///{tmp_path / 'kgnb.db'}"))
+    await one.prepare()
+    yield one
+    await one.close()
+
+
+INFO = TaskInfo(
+    Task(7, 1, "", TaskStatus.RUNNING, True, None),
+    Novel(1, "三国演义"),
+    "zh",
+    (),
+    TaskConfig(max_content_length=250),
+    Provider("llm", "http://127.0.0.1:9/v1"),
+    "m",
+)
+
+
+def asker(sql: Sql, gate: Any, providers: object = None, health: Health | None = None) -> Asker:
+    parts = cast("Any", (ReplyCache(sql), providers or Providers(), gate, None, health or Health()))
+    return Asker(*parts, chunk_chars=200, meter=lambda *_: None)
+
+
+def refused(text: str) -> str:
+    if "张飞" in text:
+        raise ReplyRefused("provider.refused", provider="llm")
+    return told(text)
+
+
+def cut_off(text: str) -> str:
+    if len(text) > 400:
+        raise ReplyTruncated("provider.truncated", provider="llm")
+    return told(text)
+
+
+async def test_a_whole_chapter_has_no_flag(sql: Sql) -> None:
+    answer = await asker(sql, Gate(told)).ask(TEXT, INFO)
+    assert [c.name for c in answer.extraction.characters] == ["刘备", "关羽", "张飞", "曹操"]
+    assert answer.flags == frozenset()
+    assert answer.extraction.absent == []
+    assert not any(relation.unverified for relation in answer.extraction.relations)
+
+
+async def test_a_refused_part_is_left_out_only_when_there_is_no_more_trying(sql: Sql) -> None:
+    gate = Gate(refused)
+    with pytest.raises(ReplyRefused):
+        await asker(sql, gate).ask(TEXT, INFO)
+    answer = await asker(sql, gate).ask(TEXT, INFO, last_try=True)
+    assert [c.name for c in answer.extraction.characters] == ["刘备", "关羽", "曹操"]
+    assert answer.flags == {Flag.REFUSED}
+    with pytest.raises(ReplyRefused):  # nothing is left
+        await asker(sql, gate).ask(LINES[1] * 3, INFO, last_try=True)
+
+
+async def test_cut_off_replies_are_told_also_by_who_comes_later(sql: Sql) -> None:
+    gate = Gate(cut_off)
+    info = replace(INFO, config=TaskConfig(max_content_length=900))
+    answer = await asker(sql, gate).ask(TEXT, info)
+    asked = gate.asked
+    again = await asker(sql, gate).ask(TEXT, info)
+    assert answer.flags == again.flags == {Flag.SPLIT, Flag.TRUNCATED}
+    assert again.extraction == answer.extraction
+    assert gate.asked == asked
+
+
+async def test_a_chunk_that_gave_nothing_is_told(sql: Sql) -> None:
+    answer = await asker(sql, Gate(lambda _: '{"characters": []}')).ask(TEXT, INFO)
+    assert answer.flags == {Flag.EMPTY}
+    some = Gate(lambda text: told(text) if "张飞" in text else '{"events": []}')
+    part = await asker(sql, some).ask(TEXT.replace("相", "又相").replace("了", ""), INFO)
+    assert part.flags == {Flag.EMPTY}
+    assert part.extraction.characters
+
+
+async def test_quotes_and_names_are_looked_up_in_the_whole_chapter(sql: Sql) -> None:
+    def dreamt(text: str) -> str:
+        names = ["刘备", "曹操", "哈利·波特"]
+        ties = [{"source": "刘备", "target": "曹操", "evidence": "城外饮酒，三人相见"}]
+        lies = [{"source": "刘备", "target": "关羽", "evidence": "二人拔剑相斗"}]
+        return json.dumps({"characters": [{"name": n} for n in names], "relations": ties + lies})
+
+    answer = await asker(sql, Gate(dreamt)).ask(TEXT, INFO)
+    assert answer.extraction.absent == ["哈利·波特"]
+    assert [r.unverified for r in answer.extraction.relations] == [False, True]
+    assert answer.flags == {Flag.UNVERIFIED}
+
+
+# --- leases
+
+
+LOST = Lease(lambda: False, lambda: True)
+
+
+@pytest.mark.parametrize("model", [told, lambda _: "no JSON"], ids=["next part", "same part again"])
+async def test_nothing_more_is_asked_once_the_lease_is_lost(sql: Sql, model: Model) -> None:
+    gate = Gate(model)
+    with pytest.raises(LeaseLost):
+        await asker(sql, gate).ask(TEXT, INFO, Lease(lambda: not gate.asked, lambda: bool(gate.asked)))
+    assert gate.asked == 1
+
+
+async def test_nothing_is_asked_while_nobody_knows_whether_the_lease_lives(
+    sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kgnb.worker.extractor.OUTAGE_LOOK_SECONDS", 0)
+    gate, asked = Gate(told), []
+
+    def lives() -> bool:
+        asked.append(gate.asked)
+        return len(asked) > 3
+
+    answer = await asker(sql, gate).ask(TEXT, INFO, Lease(lives, lambda: False))
+    assert asked[:4] == [0] * 4
+    assert answer.flags == frozenset()
+
+
+async def test_a_lease_that_is_lost_in_an_outage_of_redis_ends_the_wait_to_ask(sql: Sql) -> None:
+    gate, health = Gate(told), Health()
+    health.failed(ServiceDown("queue.down", service="redis", where="there"))
+    with pytest.raises(LeaseLost):
+        await asker(sql, gate, health=health).ask(TEXT, INFO, Lease(lambda: True, lambda: True))
+    assert gate.asked == 0
+
+
+async def test_a_lease_that_is_lost_in_an_outage_of_sql_ends_the_look_into_the_cache() -> None:
+    gate, nowhere = Gate(told), Sql(SecretStr("mysql://u:p@127.0.0.1:9/x"))
+    async with asyncio.timeout(20):
+        with pytest.raises(LeaseLost):
+            await asker(nowhere, gate).ask(TEXT, INFO, LOST)
+    await nowhere.close()
+    assert gate.asked == 0
+
+
+async def test_a_lease_that_is_lost_while_a_limit_is_out_of_reach_ends_the_wait_for_a_place(sql: Sql) -> None:
+    async with asking("redis://127.0.0.1:9/0", rpm="60") as node:
+        providers = SimpleNamespace(find=lambda _: None, client=lambda _: node.client)
+        lease = Lease(lambda: True, lambda: node.health.is_down("redis"))
+        async with asyncio.timeout(20):
+            with pytest.raises(LeaseLost):
+                await asker(sql, node.gate, providers, node.health).ask(TEXT, INFO, lease)

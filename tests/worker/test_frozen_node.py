@@ -1,0 +1,217 @@
+"""A node that froze past its lease and comes back changes nothing: no row, no node, no edge.
+
+It is frozen with chapters at every stage, in the worst places: within transactions that hold the locks which
+all others need. Each place is reached by holding a lock of the store in the test, not by luck.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import neo4j
+import pytest
+import sqlalchemy as sa
+
+from kgnb.stores.ledger import tables as t
+from tests.support.cluster import Cluster, Node, cluster, outside
+from tests.support.commands import Llm, llm, novel
+
+LEASE = 5.0
+OVERDUE = 12.0
+"""Seconds in which every lock that a frozen node holds is gone: SQL's and Bolt's limits of a transaction, and
+a little."""
+
+
+@pytest.fixture
+def model() -> Iterator[Llm]:
+    with llm(latency=0.2) as one:
+        yield one
+
+
+@pytest.fixture
+def nodes(tmp_path: Path, model: Llm) -> Iterator[Cluster]:
+    outside("KGNB_TEST_NEO4J_URI")
+    with cluster(tmp_path, model, KGNB_LEASE_SECONDS=str(LEASE)) as one:
+        yield one
+
+
+@contextlib.contextmanager
+def graph(nodes: Cluster) -> Iterator[neo4j.Driver]:
+    with neo4j.GraphDatabase.driver(nodes.bolt[0], auth=nodes.bolt[1]) as driver:
+        yield driver
+
+
+@contextlib.contextmanager
+def locked(driver: neo4j.Driver, label: str, **key: Any) -> Iterator[None]:
+    """The node with this key can't be written meanwhile."""
+    where = ", ".join(f"{name}: ${name}" for name in key)
+    with driver.session() as session, session.begin_transaction() as tx:
+        lock = f"MATCH (n:{label} {{{where}}}) SET n.locked_by_test = 1 RETURN count(n)"
+        assert [r[0] for r in tx.run(lock, key)] == [1]
+        yield
+        tx.rollback()
+
+
+def blocked(driver: neo4j.Driver) -> int:
+    """Transactions that wait for a lock."""
+    query = "SHOW TRANSACTIONS YIELD status WHERE status STARTS WITH 'Blocked' RETURN count(*)"
+    return count(driver, query)
+
+
+def count(driver: neo4j.Driver, query: str, **params: Any) -> int:
+    return int(driver.execute_query(query, params).records[0][0])
+
+
+@contextlib.contextmanager
+def locked_task(nodes: Cluster, task: int) -> Iterator[None]:
+    """The task's row can't be locked by anybody else meanwhile."""
+    with nodes.engine.connect() as connection, connection.begin() as transaction:
+        connection.execute(sa.select(t.tasks.c.id).where(t.tasks.c.id == task).with_for_update())
+        yield
+        transaction.rollback()
+
+
+def waiting_for_sql(nodes: Cluster) -> int:
+    """Statements that lock rows and aren't answered."""
+    query = (
+        "SELECT count(*) FROM information_schema.processlist WHERE db = database() AND time_ms > 100 "
+        "AND info LIKE '% FOR UPDATE' AND id <> connection_id()"
+    )
+    return nodes.number(query)
+
+
+def rows_by_status(nodes: Cluster, task: int) -> dict[str, list[int]]:
+    """Chapters that have a row, by the status they are in."""
+    query = (
+        "SELECT s.status, s.chapter_id FROM knowledge_graph_chapter_status s JOIN kgnb_extractions e "
+        "ON e.task_id = s.kg_task_id AND e.chapter_id = s.chapter_id WHERE s.kg_task_id = :id"
+    )
+    found: dict[str, list[int]] = {}
+    for status, chapter in nodes.sql(query, id=task):
+        found.setdefault(str(status), []).append(chapter)
+    return found
+
+
+def everything(nodes: Cluster) -> dict[str, list[str]]:
+    """Every row of SQL and every node and edge of the graph, times and fences included; not what was spent,
+    because a reply that came during the freeze was paid for."""
+    photo = {}
+    with nodes.engine.connect() as connection:
+        for table in (*t.MAIN, *(own for own in t.OWN if own.name != "kgnb_spending")):
+            photo[table.name] = sorted(repr(tuple(row)) for row in connection.execute(sa.select(table)))
+    with graph(nodes) as driver:
+        found = driver.execute_query("MATCH (n) RETURN labels(n), properties(n)")
+        photo["nodes"] = sorted(repr((r[0], sorted(r[1].items()))) for r in found.records)
+        query = "MATCH (a)-[r]->(b) RETURN elementId(a), type(r), elementId(b), properties(r)"
+        found = driver.execute_query(query)
+        photo["edges"] = sorted(repr((*r[:3], sorted(r[3].items()))) for r in found.records)
+    return photo
+
+
+def unchanged(before: dict[str, list[str]], after: dict[str, list[str]]) -> None:
+    for what in before:
+        assert after[what] == before[what], what
+
+
+class Turns:
+    """Latencies of the first requests in turn, then one for all others."""
+
+    def __init__(self, model: Llm, *first: float) -> None:
+        turns = deque(first)
+        server = model.server
+        answer = server.respond
+
+        def respond(request: Any) -> Any:
+            if request.method == "POST":
+                server.latency = turns.popleft() if turns else 0.2
+            return answer(request)
+
+        server.respond = respond  # type: ignore[method-assign]
+
+
+def lives_on(nodes: Cluster, node: Node, folder: Path) -> None:
+    """The node does a new book all by itself."""
+    for other in nodes.living:
+        if other is not node:
+            assert other.leave()[0] == 0
+    task = nodes.submit(novel(folder / "next.txt", 4, seed=9))
+    nodes.wait_until(lambda: nodes.finished(task), 30, "the thawed node does the next book")
+    assert nodes.status(task) == "completed"
+
+
+def test_chapters_frozen_at_every_stage(nodes: Cluster, model: Llm, tmp_path: Path) -> None:
+    # The second comes when the test has long seen the first, the others when all is frozen; those that are
+    # asked meanwhile wait with the first.
+    Turns(model, 1.5, 7.0, 25.0, 25.0)
+    task = nodes.submit(novel(tmp_path / "book.txt", 12))
+    frozen = nodes.start_node("frozen", 4, KGNB_LLM_TIMEOUT="60")
+    nodes.wait_until(lambda: model.stats.in_flight == 4, 30, "four chapters are being asked", every=0.01)
+    novel_id = nodes.number("SELECT novel_id FROM knowledge_graph_tasks WHERE id = :id", id=task)
+    with graph(nodes) as driver:
+        written = "MATCH (c:Chapter)<-[:APPEARS_IN]-() RETURN count(DISTINCT c)"
+        with contextlib.ExitStack() as locks:
+            locks.enter_context(locked_task(nodes, task))
+            # The first chapter: its row and its graph are there, its end waits for the task's row.
+            nodes.wait_until(lambda: count(driver, written) >= 1, 10, "one in the graph")
+            nodes.wait_until(lambda: waiting_for_sql(nodes), 5, "a transaction that waits in SQL")
+            # The second: its row is there, its graph waits for the Novel node.
+            locks.enter_context(locked(driver, "Novel", id=novel_id))
+            nodes.wait_until(lambda: blocked(driver), 10, "a transaction that waits in the graph")
+            nodes.wait_until(lambda: waiting_for_sql(nodes), 5, "one still waits in SQL")
+            frozen.freeze()
+            froze_at = time.monotonic()
+            with_row = rows_by_status(nodes, task)
+            held = nodes.held(node="frozen")
+        # Now the frozen node's transactions have both locks, and it doesn't go on with them.
+    assert set(with_row) == {"running"}
+    assert len(with_row["running"]) >= 2
+    assert model.stats.in_flight >= 2
+    assert len(held) >= 4
+    rows_before = nodes.sql("SELECT chapter_id, token, created_at FROM kgnb_extractions ORDER BY chapter_id")
+    other = nodes.start_node("other", 4)
+    nodes.joined(other)
+    nodes.wait_until(lambda: nodes.finished(task), LEASE + 2 * OVERDUE, "the other node does all of it")
+    assert nodes.chapters(task) == {"completed": 12}
+    rows = nodes.sql("SELECT chapter_id, token, created_at FROM kgnb_extractions ORDER BY chapter_id")
+    assert set(rows_before) < set(rows)  # what had a row wasn't asked again
+    time.sleep(max(0.0, froze_at + max(2 * LEASE, 12.5) - time.monotonic()))
+    before = everything(nodes)
+    frozen.thaw()
+    nodes.wait_until(lambda: frozen.log().count("another node holds the lease") >= 2, 10, "it notices")
+    time.sleep(2)
+    unchanged(before, everything(nodes))
+    assert "Traceback" not in frozen.log(), frozen.log()
+    lives_on(nodes, frozen, tmp_path)
+
+
+def test_frozen_while_settling(nodes: Cluster, tmp_path: Path) -> None:
+    task = nodes.submit(novel(tmp_path / "book.txt", 6))
+    frozen = nodes.start_node("frozen", 4)
+    nodes.wait_until(lambda: nodes.chapters(task).get("completed"), 30, "a chapter is done", every=0.01)
+    novel_id = nodes.number("SELECT novel_id FROM knowledge_graph_tasks WHERE id = :id", id=task)
+    stale = {"name": "路人甲", "novel_id": novel_id}
+    with graph(nodes) as driver:
+        # What no row accounts for is taken away by the settle: it will come here, and wait.
+        driver.execute_query("CREATE (n:Character) SET n = $p, n.task_id = [$task]", p=stale, task=task)
+        with locked(driver, "Character", **stale):
+            nodes.wait_until(lambda: nodes.chapters(task) == {"completed": 6}, 20, "all chapters are done")
+            nodes.wait_until(lambda: blocked(driver), 20, "the settle waits in the graph")
+            frozen.freeze()
+            froze_at = time.monotonic()
+        other = nodes.start_node("other", 4)
+        nodes.joined(other)
+        nodes.wait_until(lambda: nodes.finished(task), LEASE + 2 * OVERDUE, "the other node settles")
+        query = "MATCH (n:Character {name: $name, novel_id: $novel_id}) RETURN count(n)"
+        assert count(driver, query, **stale) == 0
+    time.sleep(max(0.0, froze_at + 2 * LEASE - time.monotonic()))
+    before = everything(nodes)
+    frozen.thaw()
+    time.sleep(3)
+    unchanged(before, everything(nodes))
+    assert "Traceback" not in frozen.log(), frozen.log()
+    lives_on(nodes, frozen, tmp_path)
