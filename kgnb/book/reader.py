@@ -1,4 +1,4 @@
-"""A book file → :class:`~kgnb.core.model.Book`: encodings, titles, chapters. Blocking: call it in a thread."""
+"""A book file → :class:`~kgnb.core.model.Book`: encodings, titles, chapters. Blocking: use a thread."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The graph of a novel, pure and without I/O: model, queries, names to persons, rows to graph. Imports extract, book and core."""
+"""A novel's graph, pure: model, queries, names to persons, rows to graph. Imports extract, book and core."""

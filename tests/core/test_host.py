@@ -139,7 +139,7 @@ def elsewhere(tmp_path: Path) -> Elsewhere:
 
 class TestPlace:
     def kind(self, elsewhere: Elsewhere, before: str = "", **env: str) -> list[Any]:
-        tell = "from kgnb.core.host import where_am_i\nw = where_am_i()\nprint(w.kind, w.batch, w.session_seconds)"
+        tell = "from kgnb.core import host\nw = host.where_am_i()\nprint(w.kind, w.batch, w.session_seconds)"
         code = f"{before}\n{tell}"
         return elsewhere.run(code, **env).split()
 
@@ -185,7 +185,7 @@ class TestPlace:
         assert best < 0.05
 
     def test_started_with_its_process(self, elsewhere: Elsewhere) -> None:
-        code = "import time; time.sleep(1)\nfrom kgnb.core.host import where_am_i\nprint(where_am_i().started_at)"
+        code = "import time; time.sleep(1)\nfrom kgnb.core import host\nprint(host.where_am_i().started_at)"
         before = time.time()
         for env in ({}, ON_KAGGLE):  # no /kaggle/working here: not that container
             assert abs(float(elsewhere.run(code, **env)) - before) < 15

@@ -118,7 +118,7 @@ def test_the_image_is_made_of_what_it_copies(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert {"kgnb/cli.py", "kgnb/store/lua/poll.lua", "kgnb/notebooks/worker.ipynb"} <= set(names)
+    assert {"kgnb/cli/main.py", "kgnb/stores/queue/lua/poll.lua", "kgnb/notebooks/worker.ipynb"} <= set(names)
 
 
 def test_the_image_runs_without_root_and_hears_signals() -> None:

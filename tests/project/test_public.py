@@ -25,7 +25,7 @@ class TestImport:
         assert ran.stdout == "[]\n", ran.stderr
 
     def test_says_nothing_and_touches_nothing(self, tmp_path: Path) -> None:
-        code = "import kgnb, kgnb.app.context, kgnb.cli.main, kgnb.app.api, logging; print(logging.getLogger().handlers)"
+        code = "import kgnb.cli.main, kgnb.app.api, logging; print(logging.getLogger().handlers)"
         ran = subprocess.run(
             [sys.executable, "-W", "error", "-c", code],
             env=environment(),
@@ -131,8 +131,12 @@ class TestRelease:
             for name in ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")
         }
         for needed in (
-            *("kgnb/py.typed", "kgnb/data/story.txt", "kgnb/data/cytoscape.min.js", "kgnb/data/picture.html"),
-            *("kgnb/data/picture.js", "kgnb/data/picture.css", "kgnb/store/lua/poll.lua"),
+            *("kgnb/py.typed", "kgnb/book/data/story.txt", "kgnb/core/locale/zh.toml"),
+            *(
+                f"kgnb/render/picture/data/{n}"
+                for n in ("cytoscape.min.js", "picture.html", "picture.js", "picture.css")
+            ),
+            "kgnb/stores/queue/lua/poll.lua",
         ):
             assert needed in names
 

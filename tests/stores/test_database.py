@@ -33,7 +33,6 @@ from kgnb.stores.ledger.database import Sql
 from kgnb.stores.ledger.ledger import ChapterEnd, Ledger
 from kgnb.stores.ledger.spending import Spent
 from tests.support.ledgers import (
-    ROOT,
     execute,
     extraction,
     finish_task,
@@ -46,6 +45,7 @@ from tests.support.ledgers import (
     scalar,
     task_row,
 )
+from tests.support.paths import ROOT
 from tests.support.proxy import Proxy
 
 

@@ -343,7 +343,8 @@ class TestPresence:
     async def test_a_dead_process_gives_up_its_name_and_leases(self, redis_url: str, make: Maker) -> None:
         code = (
             "import asyncio, sys; from pydantic import SecretStr\n"
-            "from kgnb.stores.queue.store import Ask, Queue; from kgnb.stores.queue.presence import Presence\n"
+            "from kgnb.stores.queue.presence import Presence\n"
+            "from kgnb.stores.queue.store import Ask, Queue\n"
             "async def main():\n"
             "    queue = Queue(SecretStr(sys.argv[1]), lease_seconds=60, hold_seconds=900)\n"
             "    name = await Presence(queue).claim_name('n')\n"

@@ -25,7 +25,7 @@ from kgnb.stores.graph.cypher import TIMES
 from tests.support.paths import ROOT
 from tests.support.warm_commands import Warm
 
-STORY = ROOT / "kgnb" / "data" / "story.txt"
+STORY = ROOT / "kgnb" / "book" / "data" / "story.txt"
 KEY = "sk-canary-4f1d9c7ab2e8"
 
 _OURS = ("KG_", "KGNB_", "REDIS_", "DB_", "NEO4J_", "OPENAI_", "ANTHROPIC_", "LOG_LEVEL", "MARK_")

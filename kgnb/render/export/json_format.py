@@ -1,4 +1,4 @@
-"""JSON: the graph, and the record that it is projected from. :mod:`kgnb.render.export.reading` reads it back."""
+"""JSON: the graph, and the record that it is projected from. :mod:`kgnb.app.record_file` reads it back."""
 
 from __future__ import annotations
 
