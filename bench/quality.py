@@ -31,7 +31,8 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 if TYPE_CHECKING:
-    from kgnb.core.model import Extraction, Lang, NameEntry
+    from kgnb.core.model import Lang
+    from kgnb.extract.model import Extraction, NameEntry
 
 HEADING = re.compile(
     r"^\s*(?:第[〇零一二三四五六七八九十百千\d]+[回章节卷].*|CHAPTER\s+[IVXLC\d]+\.?.*|Chapter\s+[IVXLC\d]+\.?.*)$",
@@ -168,7 +169,8 @@ def score_of(
 
 def pairs_of(found: dict[str, Any]) -> list[tuple[str, str, str, int, int]]:
     """(one, other, types, strength, chapters) of the finished graph's pairs of characters, closest first."""
-    from kgnb.core.model import RULES, Chapter, ExtractionRow, Novel, TaskConfig
+    from kgnb.core.model import RULES, Chapter, Novel, TaskConfig
+    from kgnb.graph.model import ExtractionRow
     from kgnb.graph.project.settle import SettleRow, novel_graph
 
     chapters, rows = [], []

@@ -20,9 +20,11 @@ from pathlib import Path
 from books import chapters
 from kit import data_folder, run, tell
 
-from kgnb.core.model import Book, BookChapter, ChapterStatus, ExtractionRow, text_hash
+from kgnb.book.model import Book, BookChapter, text_hash
+from kgnb.core.model import ChapterStatus
 from kgnb.core.settings import Settings
 from kgnb.extract import reply
+from kgnb.graph.model import ExtractionRow
 from kgnb.llm.fake import model as fake_model
 from kgnb.stores.ledger.ledger import ChapterEnd, Ledger
 from kgnb.stores.ledger.reply_cache import CachedReply, ReplyCache, reply_key

@@ -26,8 +26,10 @@ from itertools import islice
 from books import chapters
 from kit import graph_place, run, tell
 
-from kgnb.core.model import Chapter, Character, Extraction, ExtractionRow, Graph, Novel, TaskConfig
+from kgnb.core.model import Chapter, Novel, TaskConfig
 from kgnb.extract import reply
+from kgnb.extract.model import Character, Extraction
+from kgnb.graph.model import ExtractionRow, Graph
 from kgnb.graph.project.settle import chapter_graph
 from kgnb.llm.fake import model as fake_model
 from kgnb.stores.graph import write_cache

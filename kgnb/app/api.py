@@ -20,9 +20,9 @@ from kgnb.app.export import export
 from kgnb.core.errors import InputError
 from kgnb.core.event_loop import new_loop
 from kgnb.core.messages import say, use_language
-from kgnb.core.model import Graph
 from kgnb.core.settings import Settings
 from kgnb.graph import relationship_history
+from kgnb.graph.model import Graph
 from kgnb.graph.query import KINDS, Entity, Explorer
 from kgnb.render import query_results
 from kgnb.render.progress_bar import ProgressBar

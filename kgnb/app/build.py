@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from kgnb.app.context import App, running_node
+from kgnb.book.model import Book, BookFacts
 from kgnb.book.reader import read_book
 from kgnb.core.errors import (
     AuthRejected,
@@ -21,17 +22,7 @@ from kgnb.core.errors import (
     RequestRejected,
     ServiceRefused,
 )
-from kgnb.core.model import (
-    RULES,
-    STRUCTURAL_RELATIONS,
-    Book,
-    BookFacts,
-    Progress,
-    Provider,
-    Task,
-    TaskStatus,
-    Usage,
-)
+from kgnb.core.model import RULES, STRUCTURAL_RELATIONS, Progress, Provider, Task, TaskStatus, Usage
 from kgnb.core.settings import Settings
 from kgnb.stores.ledger.ledger import Imported
 from kgnb.worker.node import Happened

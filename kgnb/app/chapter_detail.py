@@ -8,8 +8,9 @@ from typing import Any
 from kgnb.app.context import App
 from kgnb.app.export import find_task
 from kgnb.core.errors import InputError
-from kgnb.core.model import Chapter, ExtractionRow, Task
+from kgnb.core.model import Chapter, Task
 from kgnb.extract import evidence
+from kgnb.graph.model import ExtractionRow
 from kgnb.stores.ledger.task_stats import ChapterState, chapter_state
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from kgnb.app.build import Listener, Plan, bring_to_end, chosen_provider, new_task, own_kinds, queue_task
 from kgnb.app.context import App, budget_of
+from kgnb.book.model import Book, BookFacts
 from kgnb.core.errors import InputError
-from kgnb.core.model import Book, BookFacts, Chapter, Provider, Task, TaskStatus, Usage
+from kgnb.core.model import Chapter, Provider, Task, TaskStatus, Usage
 from kgnb.stores.ledger.ledger import Imported
 from kgnb.stores.ledger.task_stats import figures
 from kgnb.worker.budget import Budget

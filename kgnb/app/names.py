@@ -14,8 +14,9 @@ from kgnb.app.context import App
 from kgnb.app.export import find_task
 from kgnb.app.settle import settle_novel
 from kgnb.core.errors import InputError
-from kgnb.core.model import MAX_NAME, Novel, Task, clean
+from kgnb.core.model import Novel, Task
 from kgnb.extract import evidence
+from kgnb.extract.model import MAX_NAME, clean
 from kgnb.graph.project.settle import novel_people
 from kgnb.graph.resolve.decisions import Changed, Decision, decided
 from kgnb.graph.resolve.name_listing import KINDS, Index, Named, listing

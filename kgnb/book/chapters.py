@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from kgnb.book import headings
 from kgnb.book.headings import Heading
-from kgnb.core.model import BookChapter, Lang
+from kgnb.book.model import BookChapter
+from kgnb.core.model import Lang
 
 CHAPTER_BYTES = 60_000
 """UTF-8 bytes that no chapter exceeds: main keeps chapters in MySQL's TEXT, 65,535 bytes."""

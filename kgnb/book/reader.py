@@ -1,4 +1,4 @@
-"""A book file → :class:`~kgnb.core.model.Book`: encodings, titles, chapters. Blocking: use a thread."""
+"""A book file → :class:`~kgnb.book.model.Book`: encodings, titles, chapters. Blocking: use a thread."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from pathlib import Path
 from kgnb.book import chapters as chapter_division
 from kgnb.book import encoding, epub, headings
 from kgnb.book.headings import Heading
+from kgnb.book.model import Book, text_hash
 from kgnb.core.errors import InputError
-from kgnb.core.model import Book, Lang, text_hash
+from kgnb.core.model import Lang
 
 __all__ = ["MAX_BYTES", "language", "normalise", "read_book", "story_path"]
 

@@ -16,7 +16,7 @@ from kgnb.render.status_table import Cell, money, short, table
 
 if TYPE_CHECKING:
     from kgnb.app.estimate import Estimate
-    from kgnb.core.model import Book
+    from kgnb.book.model import Book
 
 SAMPLE = 3
 """Chapters that an estimate works: their costs differ by a tenth or so, and they are paid for."""

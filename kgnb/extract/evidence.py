@@ -14,7 +14,7 @@ from functools import cache
 from itertools import accumulate
 from typing import TypeVar
 
-from kgnb.core.model import Event, Extraction, Relation, clean
+from kgnb.extract.model import Event, Extraction, Relation, clean
 from kgnb.extract.zh.script import fold
 from kgnb.graph.resolve.name_table import is_generic
 

@@ -6,9 +6,10 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from kgnb.core.model import Lang, NameEntry
+from kgnb.core.model import Lang
 from kgnb.extract.en import aliases as aliases_en
 from kgnb.extract.en import names as names_en
+from kgnb.extract.model import NameEntry
 from kgnb.extract.zh import aliases as aliases_zh
 from kgnb.extract.zh import names as names_zh
 from kgnb.extract.zh import places as places_zh

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
-from kgnb.core.model import Character, Extraction
+from kgnb.extract.model import Character, Extraction
 from kgnb.graph.resolve.name_table import is_generic
 
 MOST_BEARERS = 24

@@ -8,7 +8,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
-from kgnb.core.model import NameEntry
+from kgnb.extract.model import NameEntry
 
 
 class Mention(NamedTuple):

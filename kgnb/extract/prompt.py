@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from kgnb.core.model import Lang, NameEntry, TaskConfig
+from kgnb.core.model import Lang, TaskConfig
+from kgnb.extract.model import NameEntry
 from kgnb.extract.word_search import Lookup
 
 OVERHEAD = 1_200

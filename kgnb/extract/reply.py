@@ -1,4 +1,4 @@
-"""From a reply's text to an :class:`~kgnb.core.model.Extraction`, and several chunks' into one.
+"""From a reply's text to an :class:`~kgnb.extract.model.Extraction`, and several chunks' into one.
 
 A reply is hostile input: bounded in size and depth, validated item by item. It may be wrapped in prose, a
 markdown fence or a reasoning block, and be slightly broken. What must never happen is that a reply that was
@@ -17,9 +17,10 @@ from typing import Any, NamedTuple, NoReturn, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from kgnb.core.errors import ReplyUnparsable
-from kgnb.core.model import (
+from kgnb.core.model import SYMMETRIC_RELATIONS
+from kgnb.extract.bounded_str import Metered
+from kgnb.extract.model import (
     MAX_ITEMS,
-    SYMMETRIC_RELATIONS,
     Character,
     Event,
     Extraction,
@@ -28,7 +29,6 @@ from kgnb.core.model import (
     Relation,
     Thing,
 )
-from kgnb.extract.bounded_str import Metered
 from kgnb.extract.namesakes import Namesakes, names_of
 
 MAX_REPLY = 1_000_000

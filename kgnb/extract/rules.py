@@ -9,19 +9,11 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from kgnb.core.model import (
-    SYMMETRIC_RELATIONS,
-    Character,
-    Extraction,
-    Lang,
-    Location,
-    NameEntry,
-    Organization,
-    Relation,
-)
+from kgnb.core.model import SYMMETRIC_RELATIONS, Lang
 from kgnb.extract import strength as tie_strength
 from kgnb.extract import trie
 from kgnb.extract.en import relations as relations_en
+from kgnb.extract.model import Character, Extraction, Location, NameEntry, Organization, Relation
 from kgnb.extract.patterns import Frame, Mention
 from kgnb.extract.zh import relations as relations_zh
 from kgnb.extract.zh import script as zh_script

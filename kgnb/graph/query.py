@@ -14,17 +14,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 
 from kgnb.core.errors import InputError
-from kgnb.core.model import (
-    MAX_NAME,
-    MAX_TEXT,
-    NAMED_LABELS,
-    STRUCTURAL_RELATIONS,
-    Graph,
-    GraphEdge,
-    GraphNode,
-    NodeKey,
-)
+from kgnb.core.model import STRUCTURAL_RELATIONS
+from kgnb.extract.model import MAX_NAME, MAX_TEXT
 from kgnb.extract.zh.script import fold
+from kgnb.graph.model import NAMED_LABELS, Graph, GraphEdge, GraphNode, NodeKey
 from kgnb.render.picture import selection
 
 KINDS = (*NAMED_LABELS, "Event")

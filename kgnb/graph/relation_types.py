@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from kgnb.core.model import RELATION_GROUPS, RELATION_TYPE, STRUCTURAL_RELATIONS, EdgeKey, NodeKey, TaskConfig
+from kgnb.core.model import STRUCTURAL_RELATIONS, TaskConfig
+from kgnb.graph.model import RELATION_GROUPS, RELATION_TYPE, EdgeKey, NodeKey
 
 HOSTILE = frozenset(RELATION_GROUPS["enmity"])
 """Ties to an organization that are no membership."""

@@ -10,7 +10,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from kgnb.core.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS, GraphEdge, Relation, Value
+from kgnb.core.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
+from kgnb.extract.model import Relation
+from kgnb.graph.model import GraphEdge, Value
 from kgnb.graph.project.settle import SettleRow
 from kgnb.graph.query import Entity, Explorer, plain
 from kgnb.graph.relation_types import type_name

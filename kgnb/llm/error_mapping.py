@@ -21,7 +21,8 @@ from kgnb.core.errors import (
     ReplyRefused,
     RequestRejected,
 )
-from kgnb.core.model import Provider, clean
+from kgnb.core.model import Provider
+from kgnb.extract.model import clean
 
 MAX_RETRY_AFTER = 3_600.0
 """Seconds beyond which an endpoint's Retry-After is not believed."""

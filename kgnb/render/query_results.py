@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kgnb.core.messages import say
-from kgnb.core.model import CHARACTER_RELATIONS, STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS, GraphEdge, NodeKey
+from kgnb.core.model import CHARACTER_RELATIONS, STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.core.safe_text import one_line
+from kgnb.graph.model import GraphEdge, NodeKey
 from kgnb.graph.query import Entity, Moment, Neighbour, Standing, Step
 from kgnb.graph.relationship_history import Turn
 from kgnb.render import charts

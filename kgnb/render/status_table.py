@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from kgnb.core.messages import say
-from kgnb.core.model import GAPS, Flag
 from kgnb.core.safe_text import one_line
+from kgnb.extract.model import GAPS, Flag
 
 NAME_COLUMNS = 32
 """A title longer than this is cut."""

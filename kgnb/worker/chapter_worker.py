@@ -16,10 +16,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
+from kgnb.book.model import text_hash
 from kgnb.core.batcher import Batcher
 from kgnb.core.errors import GraphConflict, KgnbError, LeaseLost, ReplyError, RequestRejected
 from kgnb.core.messages import say
-from kgnb.core.model import GAPS, MIN_CHAPTER_CHARS, ChapterStatus, ExtractionRow, Graph, text_hash
+from kgnb.core.model import MIN_CHAPTER_CHARS, ChapterStatus
+from kgnb.extract.model import GAPS
+from kgnb.graph.model import ExtractionRow, Graph
 from kgnb.llm.error_mapping import Rejected
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.ledger import ChapterEnd, ChapterWork, Ledger

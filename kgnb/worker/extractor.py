@@ -22,9 +22,10 @@ from kgnb.core.errors import (
     ReplyTruncated,
     ReplyUnparsable,
 )
-from kgnb.core.model import Extraction, Flag, Lang, NameEntry, Novel, Provider, Task, TaskConfig, Usage
+from kgnb.core.model import Lang, Novel, Provider, Task, TaskConfig, Usage
 from kgnb.core.process_pool import CpuPool
 from kgnb.extract import chunking, evidence, reply, rules
+from kgnb.extract.model import Extraction, Flag, NameEntry
 from kgnb.extract.prompt import Prompt, Prompter
 from kgnb.extract.zh.original_script import as_written
 from kgnb.graph.project.settle import ChapterGraphs

@@ -7,20 +7,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from kgnb.core.errors import ServiceDown
-from kgnb.core.model import (
-    CHARACTER_RELATIONS,
-    Chapter,
-    Character,
-    Event,
-    Extraction,
-    ExtractionRow,
-    Graph,
-    Location,
-    Novel,
-    Organization,
-    Relation,
-    TaskConfig,
-)
+from kgnb.core.model import CHARACTER_RELATIONS, Chapter, Novel, TaskConfig
+from kgnb.extract.model import Character, Event, Extraction, Location, Organization, Relation
+from kgnb.graph.model import ExtractionRow, Graph
 from kgnb.graph.project.settle import chapter_graph
 from kgnb.stores.graph.store import REHEARSED, GraphStore
 from kgnb.worker.outages import Health

@@ -21,9 +21,10 @@ from types import TracebackType
 from typing import Self
 
 from kgnb.core.event_loop import give_back, new_loop
-from kgnb.core.model import Lang, NameEntry, Novel, TaskConfig
+from kgnb.core.model import Lang, Novel, TaskConfig
 from kgnb.core.process_pool import Run
 from kgnb.extract import evidence, name_scan
+from kgnb.extract.model import NameEntry
 from kgnb.graph.project.settle import novel_graph
 from kgnb.graph.resolve.decisions import decided
 from kgnb.stores.graph.store import SettleResult

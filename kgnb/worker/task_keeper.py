@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 from kgnb.book.reader import language
 from kgnb.core.errors import GraphConflict, KgnbError, LeaseLost, ServiceDown
 from kgnb.core.messages import say
-from kgnb.core.model import ChapterStatus, Lang, NameEntry, Provider, Task, TaskStatus
+from kgnb.core.model import ChapterStatus, Lang, Provider, Task, TaskStatus
 from kgnb.core.process_pool import CpuPool, Run
+from kgnb.extract.model import NameEntry
 from kgnb.graph.resolve.decisions import decided
 from kgnb.stores.ledger.ledger import ChapterEnd, Opening
 from kgnb.stores.queue.store import Buried, Claim

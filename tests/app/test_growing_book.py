@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from kgnb.core.model import NameEntry, TaskStatus
+from kgnb.core.model import TaskStatus
+from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger.ledger import Ledger
 from tests.support.cluster import cluster
 from tests.support.commands import Llm, Place, llm, novel

@@ -20,8 +20,10 @@ from kgnb.app.export import record
 from kgnb.cli import main as cli_main
 from kgnb.core.errors import InputError
 from kgnb.core.messages import use_language
-from kgnb.core.model import Graph, NameEntry, TaskConfig
+from kgnb.core.model import TaskConfig
 from kgnb.core.settings import Settings
+from kgnb.extract.model import NameEntry
+from kgnb.graph.model import Graph
 from kgnb.graph.project.settle import SettleRow, novel_graph
 from kgnb.graph.resolve.decisions import Decision, decided
 from kgnb.notebook.panel import panel as panel_module

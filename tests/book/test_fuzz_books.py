@@ -16,9 +16,9 @@ from kgnb.book import chapters as chapter_division
 from kgnb.book import encoding as text_encoding
 from kgnb.book import epub, headings
 from kgnb.book.chapters import CHAPTER_BYTES
+from kgnb.book.model import Book
 from kgnb.book.reader import normalise, read_book
 from kgnb.core.errors import InputError
-from kgnb.core.model import Book
 from kgnb.extract import chunking
 from tests.support.fuzzing import EXAMPLES, PIECES, SENTENCES, TEXTS, fuzz, grows_evenly
 

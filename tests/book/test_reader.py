@@ -15,9 +15,9 @@ import pytest
 
 from kgnb.book import encoding as text_encoding
 from kgnb.book import headings
+from kgnb.book.model import Book
 from kgnb.book.reader import normalise, read_book, story_path
 from kgnb.core.errors import InputError
-from kgnb.core.model import Book
 from tests.support.paths import NOVELS
 
 TEXTS = NOVELS / "text"

@@ -7,17 +7,12 @@ from typing import Any
 
 import pytest
 
-from kgnb.core.model import (
-    CHARACTER_RELATIONS,
-    RELATION_GROUPS,
-    Extraction,
-    NameEntry,
-    TaskConfig,
-    group_of,
-)
+from kgnb.core.model import CHARACTER_RELATIONS, TaskConfig
 from kgnb.extract import evidence, name_scan, reply, rules
 from kgnb.extract.evidence import UNVERIFIED_FACTOR, Page
+from kgnb.extract.model import Extraction, NameEntry
 from kgnb.extract.zh.script import fold
+from kgnb.graph.model import RELATION_GROUPS, group_of
 from kgnb.graph.project.settle import chapter_graph
 from tests.graph.test_settle import NOVEL, chapter, characters, edge, node, people, row, settled, ties
 from tests.support.paths import STORIES

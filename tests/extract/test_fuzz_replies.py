@@ -11,11 +11,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from kgnb.core.errors import ReplyUnparsable
-from kgnb.core.model import MAX_ITEMS, MAX_TEXT, Chapter, Character, Extraction, ExtractionRow, TaskConfig
+from kgnb.core.model import Chapter, TaskConfig
 from kgnb.extract import evidence, reply, rules
 from kgnb.extract.evidence import EVIDENCE_CHARS, Page, letters
+from kgnb.extract.model import MAX_ITEMS, MAX_TEXT, Character, Extraction
 from kgnb.extract.name_scan import scan
 from kgnb.extract.zh.original_script import as_written
+from kgnb.graph.model import ExtractionRow
 from kgnb.graph.project.settle import SettleRow, novel_graph
 from kgnb.stores.graph.cypher import KEYS
 from tests.support.fuzzing import SENTENCES, TEXTS, WORDS, fuzz, grows_evenly

@@ -12,11 +12,12 @@ import sys
 
 import pytest
 
-from kgnb.core.model import Lang, NameEntry
+from kgnb.core.model import Lang
 from kgnb.extract import name_scan, trie
 from kgnb.extract.alias_evidence import People, Stands
 from kgnb.extract.bigram_index import Grams
 from kgnb.extract.en import names as names_en
+from kgnb.extract.model import NameEntry
 from kgnb.extract.zh import names as names_zh
 from tests.support.paths import NOVELS, STORIES
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from kgnb.core.model import Extraction
 from kgnb.extract import reply
+from kgnb.extract.model import Extraction
 
 
 def passage(

@@ -6,8 +6,9 @@ import random
 
 import pytest
 
-from kgnb.core.model import NameEntry, TaskConfig
+from kgnb.core.model import TaskConfig
 from kgnb.extract import prompt
+from kgnb.extract.model import NameEntry
 from kgnb.extract.prompt import Prompter
 from kgnb.extract.word_search import Lookup
 from kgnb.llm.fake import model as fake_model

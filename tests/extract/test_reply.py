@@ -8,8 +8,8 @@ import time
 import pytest
 
 from kgnb.core.errors import ReplyUnparsable
-from kgnb.core.model import Extraction
 from kgnb.extract import reply
+from kgnb.extract.model import Extraction
 from kgnb.llm.fake import model as fake_model
 
 FULL = {

@@ -7,9 +7,10 @@ import re
 
 import pytest
 
-from kgnb.core.model import CHARACTER_RELATIONS, Lang, NameEntry, Relation
+from kgnb.core.model import CHARACTER_RELATIONS, Lang
 from kgnb.extract import rules
 from kgnb.extract import strength as tie_strength
+from kgnb.extract.model import NameEntry, Relation
 
 ZH = [
     NameEntry("刘备", ("玄德",), "Character", 400, 1, 9, 9),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kgnb.core.model import NameEntry
+from kgnb.extract.model import NameEntry
 from kgnb.graph.resolve.name_table import base_of, is_generic, is_qualified
 from tests.graph.test_settle import characters, node, people, settled, tie, ties
 

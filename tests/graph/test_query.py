@@ -21,9 +21,10 @@ import kgnb
 from kgnb.app import library
 from kgnb.app.api import BookGraph, run
 from kgnb.core.errors import InputError
-from kgnb.core.model import Extraction, ExtractionRow, Graph, GraphEdge, GraphNode, NodeKey, Relation
+from kgnb.extract.model import Extraction, Relation
 from kgnb.extract.strength import together
 from kgnb.graph import relationship_history
+from kgnb.graph.model import ExtractionRow, Graph, GraphEdge, GraphNode, NodeKey
 from kgnb.graph.project.settle import SettleRow
 from kgnb.graph.query import Explorer
 from kgnb.render import charts, query_results

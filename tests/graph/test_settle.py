@@ -11,16 +11,9 @@ from typing import Any
 
 import pytest
 
-from kgnb.core.model import (
-    Chapter,
-    Extraction,
-    ExtractionRow,
-    Graph,
-    GraphEdge,
-    GraphNode,
-    NameEntry,
-    TaskConfig,
-)
+from kgnb.core.model import Chapter, TaskConfig
+from kgnb.extract.model import Extraction, NameEntry
+from kgnb.graph.model import ExtractionRow, Graph, GraphEdge, GraphNode
 from kgnb.graph.project.facts import Doubts
 from kgnb.graph.project.graph_builder import Basis, Builder
 from kgnb.graph.project.settle import SettleRow, chapter_graph, event_id, novel_graph

@@ -17,7 +17,9 @@ from pydantic import SecretStr
 
 from kgnb.cli.main import main
 from kgnb.core.errors import InputError
-from kgnb.core.model import Character, Extraction, Flag, Graph, GraphEdge, GraphNode, NameEntry, Provider
+from kgnb.core.model import Provider
+from kgnb.extract.model import Character, Extraction, Flag, NameEntry
+from kgnb.graph.model import Graph, GraphEdge, GraphNode
 from kgnb.render import export
 
 HOSTILE = '=cmd|"/c calc"!A1</data><script>alert(1)</script>&\x00\x0b\ud800\u2028]]>\'"'

@@ -16,7 +16,7 @@ from typing import Any
 import neo4j
 import pytest
 
-from kgnb.core.model import Graph, GraphEdge, GraphNode
+from kgnb.graph.model import Graph, GraphEdge, GraphNode
 from kgnb.render import export
 from tests.conftest import Bolt, outside
 from tests.support.paths import ROOT

@@ -22,9 +22,9 @@ from pydantic import SecretStr
 
 from kgnb.app.record_file import read_record
 from kgnb.core.errors import InputError, SettingsError
-from kgnb.core.model import Graph, GraphEdge, GraphNode
 from kgnb.core.safe_text import LONGEST, one_line
 from kgnb.core.settings import Settings, amounts, prices
+from kgnb.graph.model import Graph, GraphEdge, GraphNode
 from kgnb.render import export
 from kgnb.render.export.cypher_format import literal
 from kgnb.render.picture.scene import printable

@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 
 from kgnb.core.messages import known
-from kgnb.core.model import CHARACTER_RELATIONS, Graph, GraphEdge, GraphNode
+from kgnb.core.model import CHARACTER_RELATIONS
+from kgnb.graph.model import Graph, GraphEdge, GraphNode
 from kgnb.render.picture import layout, scene, selection
 from kgnb.render.picture import page as picture_page
 

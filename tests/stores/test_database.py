@@ -20,12 +20,8 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from kgnb.core.errors import ServiceDown, ServiceRefused
-from kgnb.core.model import (
-    ChapterStatus,
-    NameEntry,
-    TaskStatus,
-    Usage,
-)
+from kgnb.core.model import ChapterStatus, TaskStatus, Usage
+from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger import database as sql_module
 from kgnb.stores.ledger import migrations
 from kgnb.stores.ledger import tables as t

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from kgnb.core.model import Extraction
 from kgnb.extract import evidence
+from kgnb.extract.model import Extraction
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.task_stats import chapter_state, figures
 from tests.support.ledgers import finish_task, new_task, open_with, opened, set_chapter

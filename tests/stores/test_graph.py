@@ -19,7 +19,9 @@ import pytest
 from pydantic import SecretStr
 
 from kgnb.core.errors import GraphConflict, InputError, LeaseLost, ServiceDown, ServiceRefused
-from kgnb.core.model import RELATION_TYPE, Chapter, Extraction, ExtractionRow, Graph, TaskConfig
+from kgnb.core.model import Chapter, TaskConfig
+from kgnb.extract.model import Extraction
+from kgnb.graph.model import RELATION_TYPE, ExtractionRow, Graph
 from kgnb.graph.project.settle import SettleRow, chapter_graph, novel_graph
 from kgnb.stores.graph import cypher
 from kgnb.stores.graph import store as graph_module

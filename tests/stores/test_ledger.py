@@ -12,17 +12,10 @@ import pytest
 import sqlalchemy as sa
 from pymysql.constants import SERVER_STATUS
 
+from kgnb.book.model import text_hash
 from kgnb.core.errors import InputError
-from kgnb.core.model import (
-    CHARACTER_RELATIONS,
-    ChapterStatus,
-    NameEntry,
-    TaskConfig,
-    TaskStatus,
-    Usage,
-    beijing_now,
-    text_hash,
-)
+from kgnb.core.model import CHARACTER_RELATIONS, ChapterStatus, TaskConfig, TaskStatus, Usage, beijing_now
+from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import ChapterEnd, Ledger
 from tests.support.ledgers import (

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from pydantic import ValidationError
 
 from kgnb.app.export import record
-from kgnb.core.model import NameEntry, Usage
+from kgnb.core.model import Usage
+from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.transfer import Saved

@@ -8,18 +8,10 @@ from collections.abc import AsyncIterator, Sequence
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from kgnb.core.model import (
-    Book,
-    BookChapter,
-    ChapterStatus,
-    Character,
-    Extraction,
-    ExtractionRow,
-    Flag,
-    TaskStatus,
-    Usage,
-    text_hash,
-)
+from kgnb.book.model import Book, BookChapter, text_hash
+from kgnb.core.model import ChapterStatus, TaskStatus, Usage
+from kgnb.extract.model import Character, Extraction, Flag
+from kgnb.graph.model import ExtractionRow
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.database import Sql
 from kgnb.stores.ledger.ledger import ChapterEnd, ChapterWork, Ledger

@@ -18,20 +18,11 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
-from kgnb.core.model import (
-    CHARACTER_RELATIONS,
-    SYMMETRIC_RELATIONS,
-    Chapter,
-    Extraction,
-    ExtractionRow,
-    Graph,
-    Lang,
-    NameEntry,
-    Novel,
-    TaskConfig,
-)
+from kgnb.core.model import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS, Chapter, Lang, Novel, TaskConfig
 from kgnb.extract import chunking
 from kgnb.extract import reply as replies
+from kgnb.extract.model import Extraction, NameEntry
+from kgnb.graph.model import ExtractionRow, Graph
 from kgnb.graph.project.settle import SettleRow, novel_graph
 
 Tie = tuple[str, str, str]

@@ -16,8 +16,8 @@ from typing import Any
 
 from redis import Redis
 
+from kgnb.book.model import BookChapter
 from kgnb.book.reader import read_book
-from kgnb.core.model import BookChapter
 from kgnb.stores.embedded import open_embedded
 from tests.support.commands import Place, Running, llm
 from tests.support.engines import queue, within

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from kgnb.core.errors import GraphConflict
-from kgnb.core.model import Graph, GraphNode
+from kgnb.graph.model import Graph, GraphNode
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.queue.lease_renewer import Renewer
 from kgnb.stores.queue.store import Claim

@@ -16,7 +16,8 @@ import pytest
 from pydantic import SecretStr
 
 from kgnb.core.errors import LeaseLost, ReplyRefused, ReplyTruncated, ServiceDown
-from kgnb.core.model import Flag, Novel, Provider, Task, TaskConfig, TaskStatus, Usage
+from kgnb.core.model import Novel, Provider, Task, TaskConfig, TaskStatus, Usage
+from kgnb.extract.model import Flag
 from kgnb.llm.client import Completion
 from kgnb.stores.ledger.database import Sql
 from kgnb.stores.ledger.reply_cache import ReplyCache

@@ -23,8 +23,9 @@ from pydantic import SecretStr
 
 from kgnb.app.names import Names
 from kgnb.core.errors import ReplyUnparsable, RequestRejected
-from kgnb.core.model import Graph, GraphEdge, GraphNode, Novel, Provider, TaskConfig
+from kgnb.core.model import Novel, Provider, TaskConfig
 from kgnb.extract import evidence, prompt, reply
+from kgnb.graph.model import Graph, GraphEdge, GraphNode
 from kgnb.llm.client import Client
 from kgnb.llm.fake.server import DryRun
 from kgnb.notebook.panel.graph_tab import draw

@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 import pytest
 
-from kgnb.core.model import Extraction, NameEntry
 from kgnb.extract import name_scan
+from kgnb.extract.model import Extraction, NameEntry
 from tests.support.oracle import Oracle, Person, Seen, Truth, problems, settled, strength
 from tests.support.oracle_books import GoldBook, en_book, zh_book
 from tests.support.oracle_run import LIMIT, Library, in_order, on_three_nodes

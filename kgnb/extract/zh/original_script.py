@@ -5,7 +5,7 @@ Models like to answer a traditional text in simplified characters; what is shown
 
 from __future__ import annotations
 
-from kgnb.core.model import Extraction
+from kgnb.extract.model import Extraction
 from kgnb.extract.zh.script import fold
 from kgnb.graph.resolve.spelling import renamed
 

@@ -8,27 +8,18 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from kgnb.core.model import (
-    STRUCTURAL_RELATIONS,
-    SYMMETRIC_RELATIONS,
-    Chapter,
+from kgnb.core.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS, Chapter, TaskConfig
+from kgnb.extract.model import (
     Character,
-    EdgeKey,
     Event,
     Extraction,
-    ExtractionRow,
-    Graph,
-    GraphEdge,
-    GraphNode,
     Location,
     NameEntry,
-    NodeKey,
     Organization,
     Relation,
-    TaskConfig,
     Thing,
-    Value,
 )
+from kgnb.graph.model import EdgeKey, ExtractionRow, Graph, GraphEdge, GraphNode, NodeKey, Value
 from kgnb.graph.project import properties
 from kgnb.graph.project.facts import Doubts, Facts, NodeFacts, Place, Stands, TieFacts
 from kgnb.graph.project.protagonists import mark_protagonists

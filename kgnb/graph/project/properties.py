@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from kgnb.core.model import Chapter, Value
+from kgnb.core.model import Chapter
+from kgnb.graph.model import Value
 from kgnb.graph.project.facts import Facts, NodeFacts, TieFacts
 from kgnb.graph.resolve.name_table import base_of
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kgnb.core.model import GraphNode
+from kgnb.graph.model import GraphNode
 
 PROTAGONIST_SCORE = 80
 

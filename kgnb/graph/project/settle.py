@@ -28,13 +28,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 
-from kgnb.core.model import (
-    Chapter,
-    ExtractionRow,
-    Graph,
-    NameEntry,
-    TaskConfig,
-)
+from kgnb.core.model import Chapter, TaskConfig
+from kgnb.extract.model import NameEntry
+from kgnb.graph.model import ExtractionRow, Graph
 from kgnb.graph.project.facts import Doubts, Stands
 from kgnb.graph.project.graph_builder import Basis, Builder, NovelFacts, People, SettleRow, event_id
 from kgnb.graph.resolve.chapter_identity import Glance, every_name, glance

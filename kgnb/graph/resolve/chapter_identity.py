@@ -6,7 +6,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kgnb.core.model import Character, Extraction, NodeKey
+from kgnb.extract.model import Character, Extraction
+from kgnb.graph.model import NodeKey
 from kgnb.graph.resolve.decisions import Decided
 from kgnb.graph.resolve.identity import Item, Joined, Sighting
 from kgnb.graph.resolve.name_table import ENTITY_LABELS, NameTable, is_generic

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kgnb.core.model import Graph, NameEntry
+from kgnb.extract.model import NameEntry
+from kgnb.graph.model import Graph
 from kgnb.graph.project.settle import People
 from kgnb.graph.resolve.identity import Joined, Reason
 from kgnb.graph.resolve.spelling import folded

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from kgnb.core.model import NameEntry
+from kgnb.extract.model import NameEntry
 from kgnb.extract.zh.script import fold
 
 ENTITY_LABELS = ("Character", "Organization", "Location", "Thing")

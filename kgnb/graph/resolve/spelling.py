@@ -16,7 +16,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
-from kgnb.core.model import Character, Event, Extraction, NameEntry, Thing
+from kgnb.extract.model import Character, Event, Extraction, NameEntry, Thing
 from kgnb.extract.zh.script import fold
 from kgnb.graph.resolve.chapter_identity import Glance
 from kgnb.graph.resolve.identity import Item

@@ -13,8 +13,8 @@ from kgnb.app.context import App
 from kgnb.app.names import Names, names_of
 from kgnb.core.errors import InputError
 from kgnb.core.messages import language, say
-from kgnb.core.model import Graph
 from kgnb.core.safe_text import one_line
+from kgnb.graph.model import Graph
 from kgnb.notebook.panel import html, widget_helpers
 from kgnb.notebook.panel.controller import Desk
 from kgnb.notebook.panel.names_box import Change, NamesBox

@@ -16,7 +16,7 @@ from typing import IO
 
 from kgnb.core.errors import InputError
 from kgnb.core.messages import Language
-from kgnb.core.model import Graph
+from kgnb.graph.model import Graph
 from kgnb.render.export.csv_format import to_csv
 from kgnb.render.export.cypher_format import to_cypher
 from kgnb.render.export.graphml_format import to_graphml

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import IO
 
-from kgnb.core.model import Graph, GraphEdge, GraphNode, Value
+from kgnb.graph.model import Graph, GraphEdge, GraphNode, Value
 from kgnb.render.export.ordering import edges, node_id, nodes
 from kgnb.render.picture.scene import printable
 

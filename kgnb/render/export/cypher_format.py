@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from typing import IO, TypeVar
 
-from kgnb.core.model import NAMED_LABELS, RELATION_TYPE, Graph, GraphEdge, GraphNode, NodeKey, Value
+from kgnb.graph.model import NAMED_LABELS, RELATION_TYPE, Graph, GraphEdge, GraphNode, NodeKey, Value
 from kgnb.render.export.ordering import edges, nodes
 from kgnb.stores.graph.cypher import KEYS, key_value
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import IO
 from xml.sax.saxutils import escape, quoteattr
 
-from kgnb.core.model import Graph, GraphEdge, GraphNode
+from kgnb.graph.model import Graph, GraphEdge, GraphNode
 from kgnb.render.export.ordering import edges, node_id, nodes, shown_name
 from kgnb.render.picture.scene import printable
 

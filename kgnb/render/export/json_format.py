@@ -11,7 +11,7 @@ from typing import IO, Any
 
 from pydantic import BaseModel, SecretStr
 
-from kgnb.core.model import Graph, GraphEdge, GraphNode
+from kgnb.graph.model import Graph, GraphEdge, GraphNode
 from kgnb.render.export.ordering import edges, node_id, nodes, shown_name
 
 Record = Mapping[str, Any]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kgnb.core.model import Graph, GraphEdge, GraphNode, NodeKey
+from kgnb.graph.model import Graph, GraphEdge, GraphNode, NodeKey
 
 
 def node_id(ref: NodeKey) -> str:

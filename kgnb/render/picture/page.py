@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from kgnb.core.messages import Language, table
-from kgnb.core.model import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS, Graph, NodeKey
+from kgnb.core.model import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS
+from kgnb.graph.model import Graph, NodeKey
 from kgnb.render.picture import scene as figures
 from kgnb.render.picture import selection, static
 from kgnb.render.picture.scene import EDGE_COLOURS, Figure, printable, word

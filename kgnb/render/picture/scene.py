@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kgnb.core.messages import Language, table
-from kgnb.core.model import Graph
+from kgnb.graph.model import Graph
 from kgnb.render.picture import layout, selection
 from kgnb.render.picture.selection import Cast, Person, Tie
 

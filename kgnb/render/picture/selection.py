@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kgnb.core.model import RELATION_GROUPS, Graph, GraphEdge, GraphNode, NodeKey
-from kgnb.core.model import group_of as group_of
+from kgnb.graph.model import RELATION_GROUPS, Graph, GraphEdge, GraphNode, NodeKey
+from kgnb.graph.model import group_of as group_of
 
 GROUPS = RELATION_GROUPS
 """Groups of relation types that share a colour."""

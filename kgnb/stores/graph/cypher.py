@@ -14,14 +14,8 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
-from kgnb.core.model import (
-    CHARACTER_RELATIONS,
-    RELATION_TYPE,
-    STRUCTURAL_RELATIONS,
-    GraphEdge,
-    GraphNode,
-    Value,
-)
+from kgnb.core.model import CHARACTER_RELATIONS, STRUCTURAL_RELATIONS
+from kgnb.graph.model import RELATION_TYPE, GraphEdge, GraphNode, Value
 
 SETTLE = "kgnb_settle"
 LOCK = "kgnb_lock"

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from neo4j.time import Date, DateTime, Time
 
-from kgnb.core.model import RELATION_TYPE, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
+from kgnb.graph.model import RELATION_TYPE, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
 from kgnb.stores.graph import cypher
 
 _EDGE_HEAD = 4  # read_edges: type, target labels, target id, target name

@@ -18,7 +18,7 @@ from neo4j import AsyncTransaction
 from pydantic import SecretStr
 
 from kgnb.core.errors import GraphConflict, LeaseLost
-from kgnb.core.model import LABELS, NAMED_LABELS, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
+from kgnb.graph.model import LABELS, NAMED_LABELS, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
 from kgnb.stores.graph import cypher
 from kgnb.stores.graph.cypher import Statement
 from kgnb.stores.graph.diff import Difference, add_edge, add_node, plain

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar, cast
 
-from kgnb.core.model import EdgeKey, NodeKey
+from kgnb.graph.model import EdgeKey, NodeKey
 from kgnb.stores.graph.cypher import Row
 
 MOST_KNOWN = 20_000

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
+from kgnb.book.model import Book, BookChapter
 from kgnb.core.errors import InputError
-from kgnb.core.model import Book, BookChapter, Chapter, NameEntry, Novel, beijing_now
+from kgnb.core.model import Chapter, Novel, beijing_now
+from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger import editions
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.database import Row, Sql, storable, upsert

@@ -14,7 +14,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kgnb.core.model import Chapter, ChapterStatus, ExtractionRow, TaskStatus, beijing_now, text_hash
+from kgnb.book.model import text_hash
+from kgnb.core.model import Chapter, ChapterStatus, TaskStatus, beijing_now
+from kgnb.graph.model import ExtractionRow
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.database import Sql, greatest, pairs, storable, upsert
 from kgnb.stores.ledger.extractions import read_rows

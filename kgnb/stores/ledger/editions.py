@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kgnb.core.model import Book
+from kgnb.book.model import Book
 from kgnb.extract.zh.script import fold
 
 CHAPTERS = 8

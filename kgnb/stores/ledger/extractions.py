@@ -14,8 +14,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from kgnb.core.model import RULES, Extraction, ExtractionRow, Flag, beijing_now
+from kgnb.core.model import RULES, beijing_now
 from kgnb.extract import evidence
+from kgnb.extract.model import Extraction, Flag
+from kgnb.graph.model import ExtractionRow
 from kgnb.graph.project.settle import SettleRow
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.database import Sql, storable

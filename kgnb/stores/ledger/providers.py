@@ -12,15 +12,14 @@ from pydantic import SecretStr
 from kgnb.core.model import (
     CHARACTER_RELATIONS,
     EXTRACTED_LABELS,
-    LABELS,
-    RELATION_TYPE,
     RULES,
     STRUCTURAL_RELATIONS,
     Provider,
     TaskConfig,
     beijing_now,
-    clean,
 )
+from kgnb.extract.model import clean
+from kgnb.graph.model import LABELS, RELATION_TYPE
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.database import Sql, upsert
 

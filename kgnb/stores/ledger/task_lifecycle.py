@@ -15,7 +15,8 @@ from typing import Any, Literal
 import sqlalchemy as sa
 
 from kgnb.core.messages import say
-from kgnb.core.model import ChapterStatus, NameEntry, Task, TaskStatus, beijing_now
+from kgnb.core.model import ChapterStatus, Task, TaskStatus, beijing_now
+from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import replace_names
 from kgnb.stores.ledger.database import Row, Sql, pairs, upsert

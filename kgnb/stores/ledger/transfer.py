@@ -15,20 +15,10 @@ from typing import Annotated, Any, TypeVar
 import sqlalchemy as sa
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from kgnb.core.model import (
-    Book,
-    BookChapter,
-    ChapterStatus,
-    Extraction,
-    ExtractionRow,
-    Flag,
-    Lang,
-    NameEntry,
-    TaskStatus,
-    Usage,
-    beijing_now,
-    text_hash,
-)
+from kgnb.book.model import Book, BookChapter, text_hash
+from kgnb.core.model import ChapterStatus, Lang, TaskStatus, Usage, beijing_now
+from kgnb.extract.model import Extraction, Flag, NameEntry
+from kgnb.graph.model import ExtractionRow
 from kgnb.graph.resolve.decisions import Decision
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import take_up_book

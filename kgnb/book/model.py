@@ -1,0 +1,58 @@
+"""A book as read from a file."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from kgnb.core.model import Lang
+
+
+def text_hash(text: str) -> str:
+    """sha256 (hex) of a text: the identity of a chapter's or a book's content."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class BookChapter:
+    """A chapter as read from a file; ``number`` counts from 1, ``text`` holds no heading line."""
+
+    number: int
+    title: str
+    text: str
+
+    @property
+    def hash(self) -> str:
+        """Identity of the chapter's text."""
+        return text_hash(self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """A book as read from a file. ``sha256`` is of the normalised text in whole."""
+
+    title: str
+    author: str
+    lang: Lang
+    chapters: tuple[BookChapter, ...]
+    sha256: str
+
+    @property
+    def facts(self) -> BookFacts:
+        """What is known of it without its texts."""
+        return BookFacts(self.title, self.sha256, self.chars, len(self.chapters))
+
+    @property
+    def chars(self) -> int:
+        """Characters of all chapters."""
+        return sum(len(c.text) for c in self.chapters)
+
+
+@dataclass(frozen=True, slots=True)
+class BookFacts:
+    """A book without its texts, which lie in SQL once it is imported. ``chapters`` is their number."""
+
+    title: str
+    sha256: str
+    chars: int
+    chapters: int

@@ -1,0 +1,111 @@
+"""A novel's graph as values: nodes, edges, keys, relation types, and the row it is projected from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from kgnb.core.model import RULES, Usage
+from kgnb.extract.model import Extraction, Flag
+
+RELATION_GROUPS: Mapping[str, tuple[str, ...]] = {
+    "family": ("FAMILY", "SPOUSE", "PARENT_OF", "SIBLING"),
+    "love": ("LOVES",),
+    "hierarchy": ("LEADS", "FOLLOWS", "SERVES", "MASTER_OF"),
+    "friendship": ("FRIEND", "ALLY"),
+    "enmity": ("ENEMY", "HATES", "RIVAL"),
+    "other": ("KNOWS",),
+}
+"""What kind of tie a type is; one that a config adds counts as "other"."""
+
+_GROUP_OF = {kind: group for group, kinds in RELATION_GROUPS.items() for kind in kinds}
+
+
+def group_of(kind: str) -> str:
+    """The group (key of :data:`RELATION_GROUPS`) of a relation type."""
+    return _GROUP_OF.get(kind, "other")
+
+
+RELATION_TYPE = re.compile(r"[A-Z][A-Z0-9_]{0,39}")
+"""What a configured relation type must match in whole before it may become part of a statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractionRow:
+    """A row of ``kgnb_extractions``: the record that the graph is projected from."""
+
+    task_id: int
+    novel_id: int
+    chapter_id: int
+    chapter_number: int
+    text_hash: str
+    prompt_hash: str
+    extraction: Extraction
+    provider: str
+    model: str
+    token: int
+    flags: frozenset[Flag] = frozenset()
+    usage: Usage = Usage()
+    chars: int = 0
+    rejected: int = 0  # items of the replies that failed validation
+
+    @property
+    def extracted_by(self) -> Literal["ai", "rule"]:
+        """What the graph says about the origin."""
+        return "rule" if self.provider == RULES else "ai"
+
+
+NodeKey = tuple[str, str]
+"""(label, key): the unique key within a novel as text: a name, or the id of a Novel, Chapter or Event."""
+
+EdgeKey = tuple[NodeKey, str, NodeKey]
+"""(source, type, target)."""
+
+LABELS = ("Novel", "Chapter", "Character", "Location", "Organization", "Event", "Thing")
+
+NAMED_LABELS = ("Character", "Location", "Organization", "Thing")
+"""Labels whose unique key is (name, novel_id); the others have ``id``."""
+
+Value = str | int | float | bool | list[str] | list[int]
+
+
+@dataclass(slots=True)
+class GraphNode:
+    """A node as the graph store writes it. ``properties`` hold the key's own properties too."""
+
+    label: str
+    key: str
+    properties: dict[str, Value]
+
+    @property
+    def ref(self) -> NodeKey:
+        """The node's key."""
+        return (self.label, self.key)
+
+
+@dataclass(slots=True)
+class GraphEdge:
+    """An edge as the graph store writes it."""
+
+    source: NodeKey
+    type: str
+    target: NodeKey
+    properties: dict[str, Value]
+
+    @property
+    def ref(self) -> EdgeKey:
+        """The edge's key."""
+        return (self.source, self.type, self.target)
+
+
+@dataclass(slots=True)
+class Graph:
+    """A node set and an edge set of one novel.
+
+    ``dropped``: characters left out because no name of theirs stands in the book → tasks that named them."""
+
+    nodes: dict[NodeKey, GraphNode] = field(default_factory=dict)
+    edges: dict[EdgeKey, GraphEdge] = field(default_factory=dict)
+    dropped: dict[str, frozenset[int]] = field(default_factory=dict, compare=False)
