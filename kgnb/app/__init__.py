@@ -1,1 +1,4 @@
-"""The use cases behind every face: build, status, tasks, names, cost, export. Imports worker and below."""
+"""The use cases behind every face: build, status, tasks, names, cost, export.
+
+May import book, core, extract, graph, llm, render, stores, worker.
+"""

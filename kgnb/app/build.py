@@ -24,6 +24,7 @@ from kgnb.core.errors import (
 )
 from kgnb.core.model import RULES, STRUCTURAL_RELATIONS, Progress, Provider, Task, TaskStatus, Usage
 from kgnb.core.settings import Settings
+from kgnb.render.progress_bar import BuildStep
 from kgnb.stores.ledger.ledger import Imported
 from kgnb.worker.node import Happened
 from kgnb.worker.provider_registry import check_usable, environment_provider, model_of
@@ -47,6 +48,10 @@ class Plan:
     task: Task
     found_finished: bool
     resumed: bool
+
+    def step(self, stage: str, progress: Progress) -> BuildStep:
+        """Where it stands, as a listener is told."""
+        return BuildStep(stage, progress, self.task.id, self.book.chapters)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +82,7 @@ class BuildResult:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Progress of a build: what it is doing, and the chapters so far."""
-
-    stage: str  # "found", "resumed", "started", "chapters", "settling", "done"
-    progress: Progress
-    plan: Plan
-
-
-Listener = Callable[[Step], None]
+Listener = Callable[[BuildStep], None]
 R = TypeVar("R")
 
 
@@ -231,16 +227,16 @@ async def build(
             return await summary(app, what, time.monotonic() - started, worked)
         what = await _plan(app, facts, what.imported, what.provider, what.model)
         worked.append(what.task.id)
-    listener(Step("found", await app.ledger.progress(what.task.id), what))
+    listener(what.step("found", await app.ledger.progress(what.task.id)))
     return await summary(app, what, time.monotonic() - started)
 
 
 async def bring_to_end(app: App, what: Plan, listener: Listener) -> None:
     """Runs a node for the plan's task until it is closed. Raises what :func:`build` raises."""
-    listener(Step("resumed" if what.resumed else "started", await app.ledger.progress(what.task.id), what))
+    listener(what.step("resumed" if what.resumed else "started", await app.ledger.progress(what.task.id)))
     await _work(app, what, listener)
     progress, _ = await _patiently(app, "sql", lambda: _where(app, what.task.id))
-    listener(Step("done", progress, what))
+    listener(what.step("done", progress))
 
 
 @dataclass(slots=True)
@@ -301,7 +297,7 @@ async def _look(app: App, what: Plan, watch: _Watch, listener: Listener) -> None
             raise _standstill(app) from None
         if progress != before:
             before, watch.moved = progress, time.monotonic()
-        listener(Step("chapters" if progress.open else "settling", progress, what))
+        listener(what.step("chapters" if progress.open else "settling", progress))
         opened = opened or (task is not None and task.status is TaskStatus.RUNNING)
         # A paused task is started by the item that this build queued; only afterwards a pause is news.
         if (
@@ -385,7 +381,6 @@ __all__ = [
     "BuildStopped",
     "Plan",
     "Settings",
-    "Step",
     "build",
     "plan",
     "read",

@@ -1,1 +1,4 @@
-"""A book's file to a Book: encodings, EPUB, headings, chapters. Imports core."""
+"""A book's file to a Book: encodings, EPUB, headings, chapters.
+
+May import core.
+"""

@@ -1,1 +1,4 @@
-"""The terminal: one file a command or family of commands. Imports app, kaggle and below."""
+"""The terminal: one file a command, or a family of commands.
+
+May import app, book, core, extract, graph, kaggle, llm, render, stores, worker.
+"""

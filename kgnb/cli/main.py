@@ -198,7 +198,7 @@ async def _work(args: argparse.Namespace, settings: Settings, metrics: Metrics |
     def ready(app: App, node: Node) -> None:
         log_setup.name_node(node.name)
         farewell.node = node.name
-        tally.ready(app, node)
+        tally.ready(app.spent, node)
         if metrics:
             metrics.watch(app, node)
 

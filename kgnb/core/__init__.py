@@ -1,1 +1,4 @@
-"""What every package builds on: errors, settings, messages, wire constants. Imports nothing of kgnb."""
+"""Everything else builds on this: errors, settings, messages, secrets, the nouns of the record.
+
+May import no other package.
+"""

@@ -1,1 +1,4 @@
-"""Text to Extraction, without I/O."""
+"""Text to Extraction, without I/O: prompts, replies, evidence, names, rules.
+
+May import core.
+"""

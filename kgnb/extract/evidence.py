@@ -14,9 +14,9 @@ from functools import cache
 from itertools import accumulate
 from typing import TypeVar
 
+from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import Event, Extraction, Relation, clean
 from kgnb.extract.zh.script import fold
-from kgnb.graph.resolve.name_table import is_generic
 
 UNVERIFIED_FACTOR = 0.5
 """What the confidence of an event or a relation without a quote from the text is multiplied by: a claim that

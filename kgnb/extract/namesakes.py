@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 
+from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import Character, Extraction
-from kgnb.graph.resolve.name_table import is_generic
 
 MOST_BEARERS = 24
 """People with other names each who share a word, beyond which the word brings none of them together."""

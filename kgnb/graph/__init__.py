@@ -1,1 +1,4 @@
-"""A novel's graph, pure: model, queries, names to persons, rows to graph. Imports extract, book and core."""
+"""A novel's graph, without I/O: model, queries, names to persons, rows to graph.
+
+May import book, core, extract.
+"""

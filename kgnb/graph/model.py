@@ -63,7 +63,18 @@ NodeKey = tuple[str, str]
 EdgeKey = tuple[NodeKey, str, NodeKey]
 """(source, type, target)."""
 
-LABELS = ("Novel", "Chapter", "Character", "Location", "Organization", "Event", "Thing")
+KEYS: dict[str, tuple[str, ...]] = {
+    "Novel": ("id",),
+    "Chapter": ("id",),
+    "Character": ("name", "novel_id"),
+    "Location": ("name", "novel_id"),
+    "Organization": ("name", "novel_id"),
+    "Event": ("id",),
+    "Thing": ("name", "novel_id"),
+}
+"""Label → properties of its unique key."""
+
+LABELS = tuple(KEYS)
 
 NAMED_LABELS = ("Character", "Location", "Organization", "Thing")
 """Labels whose unique key is (name, novel_id); the others have ``id``."""
@@ -109,3 +120,8 @@ class Graph:
     nodes: dict[NodeKey, GraphNode] = field(default_factory=dict)
     edges: dict[EdgeKey, GraphEdge] = field(default_factory=dict)
     dropped: dict[str, frozenset[int]] = field(default_factory=dict, compare=False)
+
+
+def key_value(label: str, key: str) -> str | int:
+    """A node's key as the engines store it."""
+    return int(key) if label in ("Novel", "Chapter") else key

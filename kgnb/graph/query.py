@@ -17,8 +17,8 @@ from kgnb.core.errors import InputError
 from kgnb.core.model import STRUCTURAL_RELATIONS
 from kgnb.extract.model import MAX_NAME, MAX_TEXT
 from kgnb.extract.zh.script import fold
+from kgnb.graph.importance import edge_weight, ranked
 from kgnb.graph.model import NAMED_LABELS, Graph, GraphEdge, GraphNode, NodeKey
-from kgnb.render.picture import selection
 
 KINDS = (*NAMED_LABELS, "Event")
 """Labels of what has a name in a book."""
@@ -279,7 +279,7 @@ class Explorer:
     def top(self, count: int, kind: str = "Character") -> list[Standing]:
         """The most important of a kind: characters as the picture ranks them, the others by presence."""
         if kind == "Character":
-            refs = [person.node.ref for person in selection.choose(self.graph, count).people]
+            refs = [one.node.ref for one in ranked(self.graph)[:count]]
             chosen = [self.entities[ref] for ref in refs]
         else:
             chosen = self._ranked(e for e in self.entities.values() if e.kind == kind)[:count]
@@ -334,11 +334,11 @@ def _order(entity: Entity) -> tuple[int, int, NodeKey]:
 
 
 def _weight(edges: Iterable[GraphEdge]) -> float:
-    return sum(selection.edge_weight(edge) for edge in edges)
+    return sum(edge_weight(edge) for edge in edges)
 
 
 def _strongest(edge: GraphEdge) -> tuple[bool, float, str, NodeKey]:
-    return edge.type in STRUCTURAL_RELATIONS, -selection.edge_weight(edge), edge.type, edge.source
+    return edge.type in STRUCTURAL_RELATIONS, -edge_weight(edge), edge.type, edge.source
 
 
 def _together(edges: Iterable[GraphEdge]) -> set[int]:

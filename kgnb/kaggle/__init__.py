@@ -1,1 +1,4 @@
-"""Notebooks pushed to Kaggle, each carrying its own wheel. Imports worker and below."""
+"""Notebooks on Kaggle: one that carries its own wheel, and the official command line to push it.
+
+May import book, core, extract, graph, llm, render, stores, worker.
+"""

@@ -1,1 +1,4 @@
-"""Asking an LLM: the client, its limits, and the cache of replies."""
+"""Asking an LLM: the client, its errors, and a fake server to try it on.
+
+May import book, core, extract, graph.
+"""

@@ -1,1 +1,4 @@
-"""The node of a notebook and its panel. Imports app, kaggle and below."""
+"""A notebook's node and its panel.
+
+May import app, book, core, extract, graph, kaggle, llm, render, stores, worker.
+"""

@@ -234,7 +234,7 @@ class Stint:
 
     def _ready(self, app: App, worker: Worker, look: Callable[[App], None]) -> None:
         self._worker, self.name = worker, worker.name
-        self._tally.ready(app, worker)
+        self._tally.ready(app.spent, worker)
         self._opened(app, look)
 
     def _opened(self, app: App, look: Callable[[App], None]) -> None:

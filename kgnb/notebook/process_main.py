@@ -108,7 +108,7 @@ class _Life:
 
     def _ready(self, app: App, worker: Node) -> None:
         self._worker = worker
-        self._tally.ready(app, worker)
+        self._tally.ready(app.spent, worker)
         log_setup.name_node(worker.name)
 
     async def _tell_always(self) -> None:

@@ -1,1 +1,4 @@
-"""What is looked at: pictures, charts, tables, export files. Imports graph, extract, book and core."""
+"""What is looked at: pictures, charts, tables, pages, export files.
+
+May import book, core, extract, graph.
+"""

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
-from tqdm import tqdm
-
-from kgnb.app.build import Step
 from kgnb.core.messages import say
+from kgnb.core.model import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class BuildStep:
+    """Progress of a build: what it is doing, its task and the chapters so far."""
+
+    stage: str  # "found", "resumed", "started", "chapters", "settling", "done"
+    progress: Progress
+    task: int
+    chapters: int  # of the book
 
 
 class ProgressBar:
@@ -28,20 +37,22 @@ class ProgressBar:
         if self._bar is not None:
             self._bar.close()
 
-    def show(self, step: Step) -> None:
+    def show(self, step: BuildStep) -> None:
         """Takes in one step."""
         if self._quiet:
             return
         if step.stage in ("found", "resumed"):
             key = "cli.found_finished" if step.stage == "found" else "cli.resumed"
-            print(say(key, task=step.plan.task.id), file=sys.stderr)
+            print(say(key, task=step.task), file=sys.stderr)
         if step.stage != "found":
             self._move(step)
 
-    def _move(self, step: Step) -> None:
+    def _move(self, step: BuildStep) -> None:
         progress = step.progress
         if self._bar is None:
-            total = progress.total or step.plan.book.chapters
+            from tqdm import tqdm
+
+            total = progress.total or step.chapters
             self._bar = tqdm(
                 total=total, unit="", desc=say("cli.bar_scan"), file=sys.stderr, dynamic_ncols=True
             )

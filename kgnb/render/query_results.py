@@ -8,11 +8,11 @@ from typing import Any
 from kgnb.core.messages import say
 from kgnb.core.model import CHARACTER_RELATIONS, STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.core.safe_text import one_line
-from kgnb.graph.model import GraphEdge, NodeKey
+from kgnb.graph.importance import number
+from kgnb.graph.model import GraphEdge, NodeKey, group_of
 from kgnb.graph.query import Entity, Moment, Neighbour, Standing, Step
 from kgnb.graph.relationship_history import Turn
 from kgnb.render import charts
-from kgnb.render.picture import selection
 from kgnb.render.picture.scene import EDGE_COLOURS
 
 SHOWN = 200
@@ -123,7 +123,7 @@ def _chapters_of(edges: Iterable[GraphEdge]) -> list[int]:
 
 
 def _strength(edges: Iterable[GraphEdge]) -> int:
-    return round(max((selection.number(e.properties.get("strength")) for e in edges), default=0.0))
+    return round(max((number(e.properties.get("strength")) for e in edges), default=0.0))
 
 
 # --- answers ------------------------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ def neighbours(of: Entity, around: Sequence[Neighbour]) -> Answer:
     ]
     closest = [n for n in around if n.entity.kind == "Character"] or list(around)
     rays = [
-        charts.Ray(n.entity.name, relation(n.edges[0], of.ref), selection.group_of(n.edges[0].type), n.weight)
+        charts.Ray(n.entity.name, relation(n.edges[0], of.ref), group_of(n.edges[0].type), n.weight)
         for n in closest[:RAYS]
     ]
     title = str(say("explore.neighbours", name=of.name))
@@ -187,7 +187,7 @@ def path(start: Entity, end: Entity, steps: Sequence[Step]) -> Answer:
     ]
     title = str(say("explore.path", source=start.name, target=end.name))
     links = [
-        charts.Link(s.target.name, tie_word(first), selection.group_of(first.type), way(first, s.source.ref))
+        charts.Link(s.target.name, tie_word(first), group_of(first.type), way(first, s.source.ref))
         for s in steps
         for first in s.edges[:1]
     ]
@@ -227,7 +227,7 @@ def _tie_lanes(turns: Sequence[Turn], seen_from: NodeKey) -> list[charts.Lane]:
     marks: dict[tuple[str, str], dict[int, int]] = {}
     for turn in turns:
         for edge in turn.edges:
-            key = (relation(edge, seen_from), selection.group_of(edge.type))
+            key = (relation(edge, seen_from), group_of(edge.type))
             marks.setdefault(key, {})[turn.chapter] = _strength([edge])
     lanes = [
         charts.Lane(word, found, EDGE_COLOURS[group], str(len(found)), most=MOST_STRENGTH)

@@ -1,1 +1,4 @@
-"""The three stores: queue (Redis), ledger (SQL) and graph (Bolt)."""
+"""The three stores (queue in Redis, ledger in SQL, graph over Bolt) and the engines of a data folder.
+
+May import book, core, extract, graph.
+"""

@@ -1,1 +1,4 @@
-"""A node's life: slots, tasks, chapters, limits, outages. Imports llm, stores, render and below."""
+"""A node's life: slots, tasks, chapters, limits, outages, budgets.
+
+May import book, core, extract, graph, llm, render, stores.
+"""

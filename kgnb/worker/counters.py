@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kgnb.app.context import App
 from kgnb.core.model import Usage
 from kgnb.worker.node import Happened, Node
 
@@ -28,14 +27,13 @@ class Tally:
     """Tasks closed here by status."""
     _minutes: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=MINUTES + 1))
     _before: Usage = Usage()  # of the nodes before this one
-    _app: App | None = None
+    _spent: Mapping[int, Usage] = field(default_factory=dict)  # by task, of the node that runs
     _node: Node | None = None
 
-    def ready(self, app: App, node: Node) -> None:
-        """A node runs: counts it from now on."""
-        if self._app is not None:
-            self._before += sum(self._app.spent.values(), Usage())
-        self._app, self._node = app, node
+    def ready(self, spent: Mapping[int, Usage], node: Node) -> None:
+        """Count ``node`` from now on; ``spent``, by task, grows while it runs."""
+        self._before = self.usage
+        self._spent, self._node = spent, node
 
     def heard(self, happened: Happened) -> None:
         """The node's listener."""
@@ -57,8 +55,7 @@ class Tally:
     @property
     def usage(self) -> Usage:
         """What was asked and spent here."""
-        spent = list(self._app.spent.values()) if self._app is not None else []
-        return sum(spent, self._before)
+        return sum(list(self._spent.values()), self._before)
 
     def state(self) -> dict[str, Any]:
         """Everything as JSON-ready values that :func:`look` adds up; without a node its parts are empty."""

@@ -8,12 +8,12 @@ import pytest
 
 from kgnb.core.model import TaskConfig
 from kgnb.extract import name_scan, rules
+from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import Extraction, NameEntry
 from kgnb.extract.zh import script
 from kgnb.extract.zh.original_script import as_written
 from kgnb.graph.model import Graph
 from kgnb.graph.project.settle import SettleRow, chapter_graph, novel_graph
-from kgnb.graph.resolve.name_table import is_generic
 from tests.graph.test_settle import NOVEL, chapter, people, row, settled, tie
 from tests.support.paths import STORIES
 

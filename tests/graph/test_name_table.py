@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import NameEntry
-from kgnb.graph.resolve.name_table import base_of, is_generic, is_qualified
+from kgnb.graph.resolve.name_table import base_of, is_qualified
 from tests.graph.test_settle import characters, node, people, settled, tie, ties
 
 

@@ -1,9 +1,10 @@
-"""Imports go down only, and only two modules read the environment."""
+"""The house: twelve packages, imports that only go down, and one place that reads the environment."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -11,146 +12,77 @@ import pytest
 import kgnb
 
 PACKAGE = Path(kgnb.__file__).parent
-FLOORS = {
-    0: ["model", "errors", "texts", "oneline", "batch", "loops", "fold"],
-    1: ["settings", "where", "credentials"],
-    2: [
-        *["extract", "llm", "store", "book", "headings", "epub", "embedded", "exchange", "picture"],
-        *[
-            "layout",
-            "drawing",
-            "settle",
-            *("gather", "properties"),
-            "protagonists",
-            "kinds",
-            "spelling",
-            "who",
-            "pool",
-            "health",
-            "keys",
-            "logs",
-            "kaggle",
-            "parcel",
-            "charset",
-            "markup",
-            "division",
-            *("alias", "naming", "joining", "namelist", "naming_words", "builder"),
-            "cast",
-            "figure",
-            "still",
-            "resume",
-            *("explore", "answers", "chart", "pair"),
-        ],
-    ],
-    3: [
-        "ask",
-        "gate",
-        "settling",
-        "rehearsal",
-        "chapter",
-        "task",
-        "node",
-        "slots",
-        "providers",
-        "upkeep",
-        "reconcile",
-        "session",
-    ],
-    4: [
-        "app",
-        "building",
-        "report",
-        "shelf",
-        "overview",
-        "inspecting",
-        "board",
-        "operating",
-        "serving",
-        "farewell",
-        "farewell_page",
-        "tally",
-        "recent",
-        "children",
-        "queueing",
-        *("resettle", "deciding", "carrying", "costing", "estimating", "checkup"),
-        "providing",
-        "metrics",
-    ],
-    5: [
-        "cli",
-        "cli_parts",
-        "cli_status",
-        "cli_tasks",
-        "cli_chapter",
-        "cli_providers",
-        "cli_names",
-        "cli_kaggle",
-        *("cli_cost", "cli_doctor"),
-        "cli_health",
-        "cli_exchange",
-        "__main__",
-        "progress",
-        "sync",
-        "notebook",
-        "stint",
-        "hooks",
-        "child",
-        "__init__",
-        "widgets",
-    ],
+LEVELS = {
+    "core": 0,
+    **dict.fromkeys(("extract", "book"), 1),
+    "graph": 2,
+    **dict.fromkeys(("llm", "stores", "render"), 3),
+    "worker": 4,
+    **dict.fromkeys(("app", "kaggle"), 5),
+    **dict.fromkeys(("cli", "notebook"), 6),
 }
-FLOOR_OF = {name: floor for floor, names in FLOORS.items() for name in names}
-ENVIRONMENT_READERS = {"settings", "where"}
+"""A package may import packages of lower levels only: none above it, none beside it."""
+
+ENVIRONMENT_READERS = {"core/settings.py", "core/host.py"}
 
 
 def modules() -> list[Path]:
-    return sorted(PACKAGE.rglob("*.py"))
+    return sorted(path for name in LEVELS for path in (PACKAGE / name).rglob("*.py"))
 
 
-def part(path: Path) -> str:
-    """The first name below the package: what has a floor."""
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__")
 
 
-def imports(tree: ast.AST) -> Iterator[str]:
-    """Names of kgnb's parts that a module imports, inside functions and type checks too."""
-    for node in ast.walk(tree):
+MODULES = {dotted(path): path for path in modules()}
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Modules of kgnb that a module imports, inside functions and type checks too."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
-            names = [a.name for a in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names = [node.module] if node.module != "kgnb" else [f"kgnb.{a.name}" for a in node.names]
-        else:
-            continue
-        yield from (n.split(".")[1] for n in names if n.startswith("kgnb.") and n != "kgnb.__version__")
+            yield from (alias.name for alias in node.names if alias.name.split(".")[0] == "kgnb")
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: relative imports hide the direction"
+            if node.module and node.module.split(".")[0] == "kgnb":
+                full = [f"{node.module}.{alias.name}" for alias in node.names]
+                yield from (name if name in MODULES else node.module for name in full)
 
 
-def test_every_module_has_a_floor() -> None:
-    assert {part(p) for p in modules()} <= set(FLOOR_OF)
+def package(module: str) -> str:
+    return module.split(".")[1] if "." in module else ""
+
+
+def test_nothing_lies_at_the_root() -> None:
+    assert {p.name for p in PACKAGE.glob("*.py")} == {"__init__.py", "__main__.py"}
+    folders = {p.parent.name for p in PACKAGE.glob("*/__init__.py")}
+    assert folders == set(LEVELS)
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_go_down(path: Path) -> None:
-    own = part(path)
-    for name in imports(ast.parse(path.read_text("utf-8"))):
-        assert FLOOR_OF[name] <= FLOOR_OF[own], f"{own} (floor {FLOOR_OF[own]}) imports {name}"
+    own = package(dotted(path))
+    for name in imports(path):
+        target = package(name)
+        if target and target != own:  # the root itself gives the version only
+            assert LEVELS[target] < LEVELS[own], f"{own} imports {name}"
 
 
-def test_no_import_cycle_between_parts() -> None:
-    graph: dict[str, set[str]] = {}
-    for path in modules():
-        graph.setdefault(part(path), set()).update(
-            n for n in imports(ast.parse(path.read_text("utf-8"))) if n != part(path)
-        )
-    graph.pop("__init__")
-    while ready := [name for name, needs in graph.items() if not needs & graph.keys()]:
-        for name in ready:
-            del graph[name]
-    assert not graph, f"cycle among {sorted(graph)}"
+@pytest.mark.parametrize("name", LEVELS)
+def test_a_package_says_what_it_may_import(name: str) -> None:
+    said = ast.get_docstring(ast.parse((PACKAGE / name / "__init__.py").read_text("utf-8"))) or ""
+    below = sorted(other for other in LEVELS if LEVELS[other] < LEVELS[name])
+    assert " ".join(said.split()).endswith(f"May import {', '.join(below) or 'no other package'}.")
 
 
-def test_only_settings_and_where_read_the_environment() -> None:
+def test_no_module_imports_itself_through_others() -> None:
+    graph = {name: {n for n in imports(path) if n in MODULES and n != name} for name, path in MODULES.items()}
+    list(TopologicalSorter(graph).static_order())
+
+
+def test_one_place_reads_the_environment() -> None:
     readers = {
-        part(path)
+        path.relative_to(PACKAGE).as_posix()
         for path in modules()
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv"}

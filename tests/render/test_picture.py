@@ -21,7 +21,8 @@ import pytest
 
 from kgnb.core.messages import known
 from kgnb.core.model import CHARACTER_RELATIONS
-from kgnb.graph.model import Graph, GraphEdge, GraphNode
+from kgnb.graph.importance import edge_weight
+from kgnb.graph.model import Graph, GraphEdge, GraphNode, group_of
 from kgnb.render.picture import layout, scene, selection
 from kgnb.render.picture import page as picture_page
 
@@ -122,7 +123,7 @@ def test_a_pair_is_one_tie_with_its_strongest_relation_first() -> None:
     names = [p.name for p in chosen.people]
     tie = next(t for t in chosen.ties if {names[t.a], names[t.b]} == {"关羽", "曹操"})
     assert [e.type for e in tie.edges] == ["KNOWS", "HATES"]
-    assert tie.weight == pytest.approx(sum(selection.edge_weight(e) for e in tie.edges))
+    assert tie.weight == pytest.approx(sum(edge_weight(e) for e in tie.edges))
 
 
 def test_few_ties_each_but_nobody_is_cut_off() -> None:
@@ -139,7 +140,7 @@ def test_every_relation_type_has_a_group_and_a_word() -> None:
     assert set(scene.EDGE_COLOURS) == set(selection.GROUPS)
     assert all(known(f"relation.{kind}") for kind in CHARACTER_RELATIONS)
     assert all(known(f"picture.{group}") for group in selection.GROUPS)
-    assert selection.group_of("MADE_UP") == "other"
+    assert group_of("MADE_UP") == "other"
 
 
 def test_strange_numbers_do_no_harm() -> None:

@@ -6,8 +6,8 @@ Models like to answer a traditional text in simplified characters; what is shown
 from __future__ import annotations
 
 from kgnb.extract.model import Extraction
+from kgnb.extract.renaming import renamed
 from kgnb.extract.zh.script import fold
-from kgnb.graph.resolve.spelling import renamed
 
 
 def as_written(found: Extraction, text: str) -> Extraction:

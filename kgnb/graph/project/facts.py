@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 
 from kgnb.core.model import Chapter
+from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import Event, Extraction, Relation
 from kgnb.extract.strength import together
 from kgnb.graph.model import NodeKey, Value
 from kgnb.graph.resolve.chapter_identity import Chapter as Here
-from kgnb.graph.resolve.name_table import is_generic
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import Character, Extraction
 from kgnb.graph.model import NodeKey
 from kgnb.graph.resolve.decisions import Decided
 from kgnb.graph.resolve.identity import Item, Joined, Sighting
-from kgnb.graph.resolve.name_table import ENTITY_LABELS, NameTable, is_generic
+from kgnb.graph.resolve.name_table import ENTITY_LABELS, NameTable
 
 STRETCH = 5
 """Chapters before and after, in which a word that several people bear may find the one who is meant."""

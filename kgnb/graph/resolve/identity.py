@@ -16,8 +16,9 @@ from functools import cached_property
 from itertools import chain, combinations
 from typing import NamedTuple
 
+from kgnb.extract.generic_words import is_generic
 from kgnb.graph.resolve.decisions import Decided, pair
-from kgnb.graph.resolve.name_table import NameTable, base_of, is_generic, is_qualified
+from kgnb.graph.resolve.name_table import NameTable, base_of, is_qualified
 
 BESIDE = 3
 """Chapters that call two names one, for each time that these two act beside each other, to believe it."""

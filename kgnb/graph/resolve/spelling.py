@@ -9,19 +9,15 @@ name is spelled in one way.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TypeVar
 
-from pydantic import BaseModel
-
-from kgnb.extract.model import Character, Event, Extraction, NameEntry, Thing
+from kgnb.extract.model import Extraction, NameEntry
+from kgnb.extract.renaming import renamed
 from kgnb.extract.zh.script import fold
 from kgnb.graph.resolve.chapter_identity import Glance
 from kgnb.graph.resolve.identity import Item
-
-M = TypeVar("M", bound=BaseModel)
 
 
 class Spelling:
@@ -70,41 +66,6 @@ class Spelling:
 def folded(name: str) -> str:
     """The form in which the spellings of one name are alike."""
     return fold(name).casefold().removeprefix("the ")
-
-
-def renamed(found: Extraction, of: Callable[[str], str]) -> Extraction:
-    """The extraction with ``of(name)`` for each name; the forms that a reply used become aliases."""
-
-    def person(one: Character) -> Character:
-        forms = dict.fromkeys(f for form in (one.name, *one.aliases) for f in (of(form), form))
-        name = of(one.name)
-        return _with(one, name=name, aliases=[f for f in forms if f != name])
-
-    def thing(one: Thing) -> Thing:
-        name = of(one.name)
-        more = [] if name == one.name else [one.name]
-        return _with(one, name=name, aliases=[*one.aliases, *more])
-
-    def event(one: Event) -> Event:
-        participants = list(dict.fromkeys(map(of, one.participants)))
-        return _with(one, name=of(one.name), participants=participants, location=of(one.location))
-
-    return found.model_copy(
-        update={
-            "characters": [person(x) for x in found.characters],
-            "locations": [_with(x, name=of(x.name)) for x in found.locations],
-            "organizations": [_with(x, name=of(x.name)) for x in found.organizations],
-            "things": [thing(x) for x in found.things],
-            "events": [event(x) for x in found.events],
-            "relations": [_with(x, source=of(x.source), target=of(x.target)) for x in found.relations],
-        }
-    )
-
-
-def _with(one: M, **fields: object) -> M:
-    """The item with these fields; itself where it has them already, for a copy takes time."""
-    changed = {name: value for name, value in fields.items() if getattr(one, name) != value}
-    return one.model_copy(update=changed) if changed else one
 
 
 def _names(one: Glance) -> set[str]:

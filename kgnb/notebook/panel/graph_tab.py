@@ -14,12 +14,12 @@ from kgnb.app.names import Names, names_of
 from kgnb.core.errors import InputError
 from kgnb.core.messages import language, say
 from kgnb.core.safe_text import one_line
+from kgnb.graph.importance import Ranked, ranked
 from kgnb.graph.model import Graph
 from kgnb.notebook.panel import html, widget_helpers
 from kgnb.notebook.panel.controller import Desk
 from kgnb.notebook.panel.names_box import Change, NamesBox
 from kgnb.render.picture import page as picture_page
-from kgnb.render.picture import selection
 
 TOP = 12
 HEIGHT = 600
@@ -48,7 +48,7 @@ def draw(graph: Graph, names: Names, told: str, title: str, path: Path) -> Drawn
     except OSError as error:
         raise InputError("panel.not_written", path=path, reason=error.strerror) from error
     image = base64.b64encode(picture_page.svg(graph, title=title, lang=lang).encode()).decode()
-    people = selection.choose(graph, TOP).people
+    people = ranked(graph)[:TOP]
     return Drawn(
         title=title,
         page=picture_page.iframe(page, HEIGHT),
@@ -61,7 +61,7 @@ def draw(graph: Graph, names: Names, told: str, title: str, path: Path) -> Drawn
     )
 
 
-def _people(people: list[selection.Person]) -> str:
+def _people(people: list[Ranked]) -> str:
     heads = [
         say("panel.col_person"),
         ">" + say("panel.col_chapters"),

@@ -12,9 +12,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from typing import IO, TypeVar
 
-from kgnb.graph.model import NAMED_LABELS, RELATION_TYPE, Graph, GraphEdge, GraphNode, NodeKey, Value
+from kgnb.graph.model import (
+    KEYS,
+    NAMED_LABELS,
+    RELATION_TYPE,
+    Graph,
+    GraphEdge,
+    GraphNode,
+    NodeKey,
+    Value,
+    key_value,
+)
 from kgnb.render.export.ordering import edges, nodes
-from kgnb.stores.graph.cypher import KEYS, key_value
 
 BATCH = 200
 """Rows in a statement: a parser keeps a whole statement in memory."""

@@ -20,9 +20,10 @@ from typing import Any
 
 from kgnb.core.messages import Language, table
 from kgnb.core.model import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS
-from kgnb.graph.model import Graph, NodeKey
+from kgnb.graph.importance import number
+from kgnb.graph.model import Graph, NodeKey, group_of
 from kgnb.render.picture import scene as figures
-from kgnb.render.picture import selection, static
+from kgnb.render.picture import static
 from kgnb.render.picture.scene import EDGE_COLOURS, Figure, printable, word
 from kgnb.render.picture.selection import Tie
 
@@ -144,7 +145,7 @@ def _page_data(graph: Graph, shown: Figure, lang: Language) -> dict[str, Any]:
                 "id": g,
                 "name": word(f"picture.{g}", lang),
                 "colour": colour,
-                "kinds": [k for k in names if selection.group_of(k) == g],
+                "kinds": [k for k in names if group_of(k) == g],
             }
             for g, colour in EDGE_COLOURS.items()
         ],
@@ -154,7 +155,7 @@ def _page_data(graph: Graph, shown: Figure, lang: Language) -> dict[str, Any]:
 
 
 def _kinds_of(group: str, kinds: Iterable[str]) -> list[str]:
-    return [kind for kind in kinds if selection.group_of(kind) == group]
+    return [kind for kind in kinds if group_of(kind) == group]
 
 
 def _person(shown: Figure, index: int, around: dict[NodeKey, dict[str, list[str]]]) -> dict[str, Any]:
@@ -188,7 +189,7 @@ def _tie(shown: Figure, tie: Tie) -> dict[str, Any]:
                 "kind": edge.type,
                 "label": _text(facts.get("label")),
                 "from": tie.a if shown.spots[tie.a].person.node.ref == edge.source else tie.b,
-                "count": int(selection.number(facts.get("count"), 1)),
+                "count": int(number(facts.get("count"), 1)),
                 "first": _first(facts.get("chapters")),
                 "description": _text(facts.get("description")),
                 "evidence": _text(facts.get("evidence")),

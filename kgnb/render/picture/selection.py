@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kgnb.graph.model import RELATION_GROUPS, Graph, GraphEdge, GraphNode, NodeKey
-from kgnb.graph.model import group_of as group_of
+from kgnb.graph.importance import VAGUE, Ranked, edge_weight, is_tie, number, ranked
+from kgnb.graph.model import RELATION_GROUPS, Graph, GraphEdge, NodeKey, group_of
 
 GROUPS = RELATION_GROUPS
 """Groups of relation types that share a colour."""
@@ -16,24 +15,14 @@ GROUPS = RELATION_GROUPS
 ALONE = 1_000
 """The circle of everybody who is in none."""
 
-_VAGUE = 0.45  # what an acquaintance weighs beside a tie that says something
 _TIES_EACH = 4  # drawn ties that each person may claim
 
 
 @dataclass(slots=True)
-class Person:
-    """A character in the picture; ``weight`` 0-1, ``circle`` numbers the people close to each other."""
+class Person(Ranked):
+    """A character in the picture; ``circle`` numbers the people close to each other."""
 
-    node: GraphNode
-    weight: float
-    chapters: int
-    first_chapter: int
     circle: int = 0
-
-    @property
-    def name(self) -> str:
-        """What is written at the node."""
-        return str(self.node.properties.get("name") or self.node.key)
 
 
 @dataclass(slots=True)
@@ -62,71 +51,28 @@ class Cast:
 
 def choose(graph: Graph, limit: int) -> Cast:
     """The ``limit`` most important characters and their ties; the same graph gives the same cast."""
-    ranked = _ranked(graph)[:limit]
-    places = {person.node.ref: i for i, person in enumerate(ranked)}
+    people = [Person(r.node, r.weight, r.chapters, r.first_chapter) for r in ranked(graph)[:limit]]
+    places = {person.node.ref: i for i, person in enumerate(people)}
     ties = _ties(graph, places)
-    _mark_drawn(ties, len(ranked))
-    _set_circles(ranked, [t for t in ties if t.drawn])
-    return Cast(ranked, ties)
-
-
-def edge_weight(edge: GraphEdge) -> float:
-    """Strength times the number of chapters; an acquaintance counts for less."""
-    weight = number(edge.properties.get("strength"), 5) * math.sqrt(
-        max(1.0, number(edge.properties.get("count"), 1))
-    )
-    return weight * (_VAGUE if group_of(edge.type) == "other" else 1.0)
-
-
-def number(value: object, default: float = 0.0) -> float:
-    """A property as a finite number."""
-    if isinstance(value, (int, float)) and math.isfinite(value):
-        return float(value)
-    return default
+    _mark_drawn(ties, len(people))
+    _set_circles(people, [t for t in ties if t.drawn])
+    return Cast(people, ties)
 
 
 def _says(edge: GraphEdge) -> float:
     """How much an edge says about what two people are to each other: however often they meet, brothers are
     brothers first."""
     return (
-        number(edge.properties.get("strength"), 5) * _VAGUE
+        number(edge.properties.get("strength"), 5) * VAGUE
         if group_of(edge.type) == "other"
         else edge_weight(edge)
     )
 
 
-def _is_tie(edge: GraphEdge) -> bool:
-    return edge.source[0] == "Character" == edge.target[0] and edge.source != edge.target
-
-
-def _ranked(graph: Graph) -> list[Person]:
-    chapters: defaultdict[NodeKey, list[int]] = defaultdict(list)
-    degree: defaultdict[NodeKey, float] = defaultdict(float)
-    for edge in graph.edges.values():
-        if edge.type == "APPEARS_IN" and edge.target in graph.nodes:
-            at = graph.nodes[edge.target].properties.get("chapter_number")
-            chapters[edge.source].append(int(number(at)))
-        elif _is_tie(edge):
-            degree[edge.source] += edge_weight(edge)
-            degree[edge.target] += edge_weight(edge)
-    nodes = [n for n in graph.nodes.values() if n.label == "Character"]
-    most = max((len(chapters[n.ref]) for n in nodes), default=0)
-    top = max((degree[n.ref] for n in nodes), default=0.0)
-    people = []
-    for node in nodes:
-        seen = chapters[node.ref]
-        score = min(100.0, max(0.0, number(node.properties.get("protagonist_score")))) / 100
-        present = math.log1p(len(seen)) / math.log1p(most) if most else 0.0
-        tied = math.sqrt(degree[node.ref] / top) if top else 0.0
-        weight = 0.4 * present + 0.35 * tied + 0.25 * score
-        people.append(Person(node, weight, len(seen), min(seen, default=0)))
-    return sorted(people, key=lambda p: (-p.weight, p.node.key))
-
-
 def _ties(graph: Graph, places: Mapping[NodeKey, int]) -> list[Tie]:
     found: dict[tuple[int, int], Tie] = {}
     for edge in graph.edges.values():
-        if _is_tie(edge) and edge.source in places and edge.target in places:
+        if is_tie(edge) and edge.source in places and edge.target in places:
             a, b = sorted((places[edge.source], places[edge.target]))
             found.setdefault((a, b), Tie(a, b, 0.0)).edges.append(edge)
     for tie in found.values():

@@ -15,7 +15,7 @@ from functools import cache
 from typing import NamedTuple
 
 from kgnb.core.model import CHARACTER_RELATIONS, STRUCTURAL_RELATIONS
-from kgnb.graph.model import RELATION_TYPE, GraphEdge, GraphNode, Value
+from kgnb.graph.model import KEYS, RELATION_TYPE, GraphEdge, GraphNode, Value, key_value
 
 SETTLE = "kgnb_settle"
 LOCK = "kgnb_lock"
@@ -25,17 +25,6 @@ TIMES = ("created_at", "updated_at")
 
 _ORIGIN = ("extracted_by", "confidence", "task_id")
 _OCCURRENCE = ("chapters", "count")
-
-KEYS: dict[str, tuple[str, ...]] = {
-    "Novel": ("id",),
-    "Chapter": ("id",),
-    "Character": ("name", "novel_id"),
-    "Location": ("name", "novel_id"),
-    "Organization": ("name", "novel_id"),
-    "Event": ("id",),
-    "Thing": ("name", "novel_id"),
-}
-"""Unique keys; every label of the graph."""
 
 NODE_PROPERTIES: dict[str, tuple[str, ...]] = {
     "Novel": ("title", "author", "task_id"),
@@ -117,11 +106,6 @@ class Statement(NamedTuple):
             members: list[Row] = group[0]  # type: ignore[assignment]
             members.append(own)
         return {"groups": list(groups.values())}
-
-
-def key_value(label: str, key: str) -> str | int:
-    """A node's key as the engines store it."""
-    return int(key) if label in ("Novel", "Chapter") else key
 
 
 def node_row(node: GraphNode) -> Row:

@@ -10,7 +10,7 @@ from typing import Any, cast
 
 from neo4j.time import Date, DateTime, Time
 
-from kgnb.graph.model import RELATION_TYPE, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
+from kgnb.graph.model import KEYS, RELATION_TYPE, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey, key_value
 from kgnb.stores.graph import cypher
 
 _EDGE_HEAD = 4  # read_edges: type, target labels, target id, target name
@@ -69,7 +69,7 @@ class Difference:
         """Edges first, so that each is counted; sorted by key."""
         groups: dict[tuple[str, str, str], list[cypher.Row]] = defaultdict(list)
         for source, type_, target in sorted(self._stale_edges):
-            ends: cypher.Row = [cypher.key_value(*source), cypher.key_value(*target)]
+            ends: cypher.Row = [key_value(*source), key_value(*target)]
             groups[type_, source[0], target[0]].append(ends)
         for kind in sorted(groups):
             yield cypher.remove_edges(*kind, groups[kind])
@@ -81,7 +81,7 @@ class Difference:
         nodes: dict[str, list[cypher.Row]] = defaultdict(list)
         for key in sorted(self._graph.nodes.keys() - self._right):
             nodes[key[0]].append(cypher.node_row(self._graph.nodes[key]))
-        for label in cypher.KEYS:
+        for label in KEYS:
             if label in nodes:
                 yield cypher.put_nodes(label, nodes.pop(label))
         edges: dict[str, list[EdgeKey]] = defaultdict(list)
@@ -99,9 +99,9 @@ def _keep(wanted: GraphNode | GraphEdge, others: frozenset[int]) -> None:
 
 def add_node(graph: Graph, novel_id: int, label: str, record: list[Any]) -> None:
     """Adds a record of :func:`kgnb.stores.graph.cypher.read_nodes` to ``graph``."""
-    names = (cypher.KEYS[label][0], *cypher.NODE_PROPERTIES[label], *cypher.TIMES)
+    names = (KEYS[label][0], *cypher.NODE_PROPERTIES[label], *cypher.TIMES)
     properties = _properties(names, record)
-    if len(cypher.KEYS[label]) > 1:
+    if len(KEYS[label]) > 1:
         properties["novel_id"] = novel_id
     node = GraphNode(label, str(record[0]), properties)
     graph.nodes[node.ref] = node
@@ -127,10 +127,10 @@ def _properties(names: tuple[str, ...], values: list[Any]) -> dict[str, Any]:
 def edge_key(source: NodeKey, record: list[Any]) -> EdgeKey | None:
     """The edge's key; None for an edge that no kgnb wrote: an unknown label, or a type of another form."""
     type_, labels, id_, name = record[:_EDGE_HEAD]
-    label = next((known for known in labels if known in cypher.KEYS), None)
+    label = next((known for known in labels if known in KEYS), None)
     if label is None or not _is_type(type_):
         return None
-    return (source, type_, (label, str(id_ if cypher.KEYS[label][0] == "id" else name)))
+    return (source, type_, (label, str(id_ if KEYS[label][0] == "id" else name)))
 
 
 @lru_cache(1_000)

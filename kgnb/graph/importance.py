@@ -1,0 +1,72 @@
+"""How much characters and the edges between them matter. Pure."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+
+from kgnb.graph.model import Graph, GraphEdge, GraphNode, NodeKey, group_of
+
+VAGUE = 0.45
+"""Weight of an acquaintance beside a tie that says something."""
+
+
+@dataclass(slots=True)
+class Ranked:
+    """A character and its importance: ``weight`` 0-1."""
+
+    node: GraphNode
+    weight: float
+    chapters: int
+    first_chapter: int
+
+    @property
+    def name(self) -> str:
+        """The name to show."""
+        return str(self.node.properties.get("name") or self.node.key)
+
+
+def edge_weight(edge: GraphEdge) -> float:
+    """Strength times the number of chapters; an acquaintance counts for less."""
+    weight = number(edge.properties.get("strength"), 5) * math.sqrt(
+        max(1.0, number(edge.properties.get("count"), 1))
+    )
+    return weight * (VAGUE if group_of(edge.type) == "other" else 1.0)
+
+
+def number(value: object, default: float = 0.0) -> float:
+    """A property as a finite number."""
+    if isinstance(value, (int, float)) and math.isfinite(value):
+        return float(value)
+    return default
+
+
+def is_tie(edge: GraphEdge) -> bool:
+    """Whether the edge joins two different characters."""
+    return edge.source[0] == "Character" == edge.target[0] and edge.source != edge.target
+
+
+def ranked(graph: Graph) -> list[Ranked]:
+    """The characters, most important first: by chapters, by weight of their ties and by protagonist score."""
+    chapters: defaultdict[NodeKey, list[int]] = defaultdict(list)
+    degree: defaultdict[NodeKey, float] = defaultdict(float)
+    for edge in graph.edges.values():
+        if edge.type == "APPEARS_IN" and edge.target in graph.nodes:
+            at = graph.nodes[edge.target].properties.get("chapter_number")
+            chapters[edge.source].append(int(number(at)))
+        elif is_tie(edge):
+            degree[edge.source] += edge_weight(edge)
+            degree[edge.target] += edge_weight(edge)
+    nodes = [n for n in graph.nodes.values() if n.label == "Character"]
+    most = max((len(chapters[n.ref]) for n in nodes), default=0)
+    top = max((degree[n.ref] for n in nodes), default=0.0)
+    people = []
+    for node in nodes:
+        seen = chapters[node.ref]
+        score = min(100.0, max(0.0, number(node.properties.get("protagonist_score")))) / 100
+        present = math.log1p(len(seen)) / math.log1p(most) if most else 0.0
+        tied = math.sqrt(degree[node.ref] / top) if top else 0.0
+        weight = 0.4 * present + 0.35 * tied + 0.25 * score
+        people.append(Ranked(node, weight, len(seen), min(seen, default=0)))
+    return sorted(people, key=lambda p: (-p.weight, p.node.key))
