@@ -23,7 +23,7 @@ from kit import redis_url, run, tell
 from pydantic import SecretStr
 
 from kgnb.stores.queue.store import Queue
-from kgnb.stores.queue.types import Ask, Claim
+from kgnb.stores.queue.types import Claim, ClaimRequest
 
 KEY = "kg:task:queue:bench"
 
@@ -59,7 +59,7 @@ async def fill(url: str, tasks: int, chapters: int) -> None:
     queue = made(url)
     for task in range(1, tasks + 1):
         await queue.push(KEY, task, "bench")
-        (claim,) = (await queue.poll([Ask(KEY, tasks=1)])).claims
+        (claim,) = (await queue.poll([ClaimRequest(KEY, tasks=1)])).claims
         assert await queue.opened(claim, range(task * 1_000_000, task * 1_000_000 + chapters))
     await queue.close()
 
@@ -75,7 +75,7 @@ async def drain(url: str, batch: int) -> int:
     held: list[Claim] = []
     while True:
         acking = asyncio.ensure_future(queue.ack(held))
-        poll = await queue.poll([Ask(KEY, chapters=batch)])
+        poll = await queue.poll([ClaimRequest(KEY, chapters=batch)])
         assert all(await acking)
         done += len(held)
         held = poll.claims

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from kgnb.core.settings import Settings
-from kgnb.stores.targets import GraphPlace
+from kgnb.stores.targets import GraphTarget
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))  # proxy
@@ -103,11 +103,11 @@ def data_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def graph_place(outside: bool) -> Iterator[GraphPlace]:
+def graph_place(outside: bool) -> Iterator[GraphTarget]:
     """A graph engine: the real Neo4j, or an embedded one of its own."""
     if outside:
         own = Settings.load()
-        yield GraphPlace(own.neo4j_uri, own.neo4j_user, own.neo4j_password, own.neo4j_database)
+        yield GraphTarget(own.neo4j_uri, own.neo4j_user, own.neo4j_password, own.neo4j_database)
         return
     from kgnb.stores.embedded import open_embedded
 
@@ -115,7 +115,7 @@ def graph_place(outside: bool) -> Iterator[GraphPlace]:
         ends = engines.endpoints
         assert ends.bolt_uri is not None
         assert ends.bolt_password is not None
-        yield GraphPlace(ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database)
+        yield GraphTarget(ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database)
 
 
 @contextmanager

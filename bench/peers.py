@@ -25,7 +25,7 @@ from books import chapters
 from kit import environment, stats, tell
 
 from kgnb.llm.fake import model as fake_model
-from kgnb.llm.fake.server import DryRun
+from kgnb.llm.fake.server import FakeServer
 
 KEY = "bench"
 
@@ -197,7 +197,7 @@ def ratio(name: str, args: argparse.Namespace) -> float | None:
 async def serve(name: str, latency: float) -> None:
     """A dry-run server that answers as this program expects."""
     reply = PEERS[name][1]
-    async with DryRun(latency=latency, answer=reply) as server:
+    async with FakeServer(latency=latency, answer=reply) as server:
         print(server.base_url, flush=True)
         await asyncio.Event().wait()
 

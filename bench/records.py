@@ -28,7 +28,7 @@ from kgnb.graph.model import ExtractionRow
 from kgnb.llm.fake import model as fake_model
 from kgnb.stores.ledger.ledger import ChapterEnd, Ledger
 from kgnb.stores.ledger.reply_cache import CachedReply, ReplyCache, reply_key
-from kgnb.stores.targets import SqlPlace
+from kgnb.stores.targets import SqlTarget
 
 HEAD_START = 1.0
 """Seconds in which all writers connect."""
@@ -49,13 +49,13 @@ def main() -> None:
     tell({"chapters": len(ids), "writers": args.writers, "chapters_per_s": round(len(ids) / seconds)})
 
 
-def place_of(outside: bool, folder: Path) -> SqlPlace:
+def place_of(outside: bool, folder: Path) -> SqlTarget:
     own = Settings.load() if outside else Settings.load(data=folder / "data", db_type="sqlite")
     (folder / "data").mkdir()
-    return SqlPlace(own.sql_url, pool_size=5, max_overflow=5, pool_timeout=30, recycle=3600, pre_ping=True)
+    return SqlTarget(own.sql_url, pool_size=5, max_overflow=5, pool_timeout=30, recycle=3600, pre_ping=True)
 
 
-async def prepare(place: SqlPlace, count: int) -> tuple[int, int, list[int]]:
+async def prepare(place: SqlTarget, count: int) -> tuple[int, int, list[int]]:
     """Imports a book and opens a task: its id, the novel's and the chapters'."""
     sql = place.open()
     await sql.prepare()
@@ -73,13 +73,13 @@ async def prepare(place: SqlPlace, count: int) -> tuple[int, int, list[int]]:
     return task, imported.novel_id, list(opening.chapters)
 
 
-def work(job: tuple[SqlPlace, int, int, list[int], int]) -> tuple[float, float]:
+def work(job: tuple[SqlTarget, int, int, list[int], int]) -> tuple[float, float]:
     """One writer's share; when it began and ended (epoch seconds)."""
     begin, end = run(steps(*job))
     return begin, end
 
 
-async def steps(place: SqlPlace, task: int, novel: int, ids: list[int], batch: int) -> tuple[float, float]:
+async def steps(place: SqlTarget, task: int, novel: int, ids: list[int], batch: int) -> tuple[float, float]:
     sql = place.open()
     ledger, cache = Ledger(sql), ReplyCache(sql)
     said = fake_model.answer(next(chapters(3000)))

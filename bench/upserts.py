@@ -33,7 +33,7 @@ from kgnb.graph.model import ExtractionRow, Graph
 from kgnb.graph.project.settle import chapter_graph
 from kgnb.llm.fake import model as fake_model
 from kgnb.stores.graph import write_cache
-from kgnb.stores.targets import GraphPlace
+from kgnb.stores.targets import GraphTarget
 from kgnb.worker.chapter_worker import PROJECT_LIMIT
 
 MOST_KNOWN = write_cache.MOST_KNOWN
@@ -82,13 +82,13 @@ def main() -> None:
     )
 
 
-async def prepare(place: GraphPlace) -> None:
+async def prepare(place: GraphTarget) -> None:
     graph = place.open()
     await graph.prepare()
     await graph.close()
 
 
-def write(job: tuple[GraphPlace, int, int, int, bool]) -> Took:
+def write(job: tuple[GraphTarget, int, int, int, bool]) -> Took:
     """One writer's share: ``count`` chapters of ``book`` from ``first`` on."""
     place, book, first, count, remember = job
     write_cache.MOST_KNOWN = MOST_KNOWN if remember else 0
@@ -98,7 +98,7 @@ def write(job: tuple[GraphPlace, int, int, int, bool]) -> Took:
     return begin, end, sum(len(g.nodes) + len(g.edges) for g in graphs)
 
 
-async def send(place: GraphPlace, book: int, groups: list[list[Graph]]) -> tuple[float, float]:
+async def send(place: GraphTarget, book: int, groups: list[list[Graph]]) -> tuple[float, float]:
     graph = place.open()
     number = await graph.settle_number(book)
     time.sleep(HEAD_START)
@@ -110,7 +110,7 @@ async def send(place: GraphPlace, book: int, groups: list[list[Graph]]) -> tuple
     return begin, end
 
 
-async def heroic(place: GraphPlace, book: int, count: int) -> int:
+async def heroic(place: GraphTarget, book: int, count: int) -> int:
     """Chapters that have one and the same person: the last group's rate."""
     graph, rate = place.open(), 0
     number = await graph.settle_number(book)

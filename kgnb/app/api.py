@@ -23,10 +23,10 @@ from kgnb.core.messages import say, use_language
 from kgnb.core.settings import Settings
 from kgnb.graph import relationship_history
 from kgnb.graph.model import Graph
-from kgnb.graph.query import KINDS, Entity, Explorer
+from kgnb.graph.query import KINDS, Entity, GraphQuery
 from kgnb.render import query_results
 from kgnb.render.progress_bar import ProgressBar
-from kgnb.render.query_results import Answer
+from kgnb.render.query_results import QueryRows
 
 R = TypeVar("R")
 
@@ -84,31 +84,31 @@ class BookGraph:
         self.title = title
         self._settings = settings
         self._told = told
-        self._explorer: tuple[int, Explorer] | None = None
+        self._explorer: tuple[int, GraphQuery] | None = None
         self._engines = start_engines(settings, queue=False, graph=True)
 
     def __repr__(self) -> str:
         return say(self._told, title=self.title, **self.result.as_dict())
 
-    def find(self, text: str) -> Answer:
+    def find(self, text: str) -> QueryRows:
         """Whoever and whatever has ``text`` in its name, an alias or its description, the best fit first."""
         explorer = self._explore()
         found = explorer.find(text)
         return query_results.found(text, found, () if found else explorer.like(text))
 
-    def neighbours(self, name: str) -> Answer:
+    def neighbours(self, name: str) -> QueryRows:
         """Who and what is next to somebody, the closest first."""
         explorer = self._explore()
         of = explorer.named(name)
         return query_results.neighbours(of, explorer.around(of.ref))
 
-    def path(self, a: str, b: str) -> Answer:
+    def path(self, a: str, b: str) -> QueryRows:
         """How two are connected: the shortest way, of several the strongest. Empty when there is none."""
         explorer = self._explore()
         start, end = explorer.named(a), explorer.named(b)
         return query_results.path(start, end, explorer.path(start.ref, end.ref))
 
-    def between(self, a: str, b: str) -> Answer:
+    def between(self, a: str, b: str) -> QueryRows:
         """What ties two, chapter by chapter: how it changed."""
         explorer = self._explore()
         one, other = explorer.named(a), explorer.named(b)
@@ -116,35 +116,35 @@ class BookGraph:
         return query_results.between(one, other, turns, list(explorer.chapters))
 
     async def _turns(
-        self, app: App, explorer: Explorer, a: Entity, b: Entity
+        self, app: App, explorer: GraphQuery, a: Entity, b: Entity
     ) -> list[relationship_history.Turn]:
         chapters = relationship_history.tied_in(explorer, a, b)
         rows = (await app.ledger.settle_rows(self.result.novel_id)).only(chapters)
         said = await asyncio.to_thread(relationship_history.relations, rows, chapters)
         return relationship_history.turns(explorer, a, b, said)
 
-    def timeline(self, name: str) -> Answer:
+    def timeline(self, name: str) -> QueryRows:
         """The chapters in which somebody or something occurs, with events and company."""
         explorer = self._explore()
         of = explorer.named(name)
         return query_results.timeline(of, explorer.timeline(of.ref), list(explorer.chapters))
 
-    def top(self, n: int = 10, kind: str = "Character") -> Answer:
+    def top(self, n: int = 10, kind: str = "Character") -> QueryRows:
         """The ``n`` most important characters, or of another kind (Location, Organization, Thing, Event)."""
         if kind not in KINDS:
             raise InputError("explore.unknown_kind", kind=kind, known=", ".join(KINDS))
         explorer = self._explore()
         return query_results.top(kind, explorer.top(n, kind), list(explorer.chapters))
 
-    def _explore(self) -> Explorer:
+    def _explore(self) -> GraphQuery:
         """The graph made ready, read anew only when it was settled since."""
         return run(self._on(self._ready_explorer))
 
-    async def _ready_explorer(self, app: App) -> Explorer:
+    async def _ready_explorer(self, app: App) -> GraphQuery:
         number = await app.graph.settle_number(self.result.novel_id)
         if self._explorer is None or self._explorer[0] != number or not number:
             graph = await app.graph.read(self.result.novel_id)
-            self._explorer = (number, await asyncio.to_thread(Explorer, graph))
+            self._explorer = (number, await asyncio.to_thread(GraphQuery, graph))
         return self._explorer[1]
 
     def ask(self, cypher: str, **parameters: Any) -> list[dict[str, Any]]:
@@ -206,7 +206,7 @@ def build(
     return run(_build(settings, Path(book), provider, title, author, again, progress))
 
 
-def books(data: str | Path | None = None) -> Answer:
+def books(data: str | Path | None = None) -> QueryRows:
     """The finished books, newest first: title, author, task, chapters, entities. Empty where there are none.
 
     ``data``: a data folder, or a folder or zip that holds one; by default KGNB_DATA (or the services that are
@@ -214,7 +214,7 @@ def books(data: str | Path | None = None) -> Answer:
     """
     settings, place = _shelf(data)
     rows = run(_books(settings)) if settings else []
-    return Answer(say("explore.books"), rows, note=say("explore.books_note", count=len(rows), place=place))
+    return QueryRows(say("explore.books"), rows, note=say("explore.books_note", count=len(rows), place=place))
 
 
 def open(book: library.Wanted = None, data: str | Path | None = None) -> BookGraph:

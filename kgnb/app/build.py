@@ -26,7 +26,7 @@ from kgnb.core.model import RULES, STRUCTURAL_RELATIONS, Progress, Provider, Tas
 from kgnb.core.settings import Settings
 from kgnb.render.progress_bar import BuildStep
 from kgnb.stores.ledger.ledger import Imported
-from kgnb.worker.node import Happened
+from kgnb.worker.node import NodeEvent
 from kgnb.worker.provider_registry import check_usable, environment_provider, model_of
 
 ENDED = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED})
@@ -248,7 +248,7 @@ class _Watch:
     stuck: int = 0  # times in a row
     moved: float = 0.0
 
-    def heard(self, happened: Happened) -> None:
+    def heard(self, happened: NodeEvent) -> None:
         if happened.what == "task":
             self.closed = True
         elif isinstance(happened.error, AuthRejected | QuotaExhausted | RequestRejected):

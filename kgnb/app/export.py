@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kgnb.app.context import App
-from kgnb.app.status import Overview
+from kgnb.app.status import StatusReport
 from kgnb.core.errors import InputError
 from kgnb.core.messages import language
 from kgnb.core.model import Task
@@ -19,7 +19,7 @@ from kgnb.stores.ledger.transfer import VERSION
 
 async def status(app: App) -> dict[str, Any]:
     """Nodes, queues, providers and the newest tasks, as JSON-ready values."""
-    return await Overview(app).look()
+    return await StatusReport(app).look()
 
 
 async def find_task(app: App, task_id: int) -> Task:

@@ -12,7 +12,7 @@ from kgnb.app.settle import settle_novel
 
 
 @dataclass(frozen=True, slots=True)
-class Carried:
+class ImportResult:
     """What an import did. ``tasks``: ids here; ``chapters``: results that were new; ``known``: the book was
     there before."""
 
@@ -23,7 +23,7 @@ class Carried:
     chapters: int
 
 
-async def take_in(app: App, path: str | Path) -> Carried:
+async def take_in(app: App, path: str | Path) -> ImportResult:
     """Stores an export's record and makes the graph from it; doing it again completes or repeats it.
 
     Tasks that weren't finished where the file comes from are paused here. Raises InputError.
@@ -33,4 +33,4 @@ async def take_in(app: App, path: str | Path) -> Carried:
     novel = await app.ledger.novel(taken.novel_id)
     await settle_novel(app, novel)
     await app.ledger.finish_taken_up(saved, taken)
-    return Carried(novel.id, novel.title, taken.known, tuple(sorted(taken.tasks.values())), taken.rows)
+    return ImportResult(novel.id, novel.title, taken.known, tuple(sorted(taken.tasks.values())), taken.rows)

@@ -16,7 +16,7 @@ from kgnb.app.context import App
 from kgnb.core.errors import SettingsError
 from kgnb.core.model import Usage
 from kgnb.core.settings import Settings
-from kgnb.worker.node import Happened, Node
+from kgnb.worker.node import NodeEvent, WorkerNode
 
 try:
     from prometheus_client import CollectorRegistry, Histogram, ProcessCollector, start_http_server
@@ -32,7 +32,7 @@ SECONDS = (0.5, 1, 2, 5, 10, 20, 40, 80, 160)
 @dataclass(frozen=True, slots=True)
 class _Watched:
     app: App
-    node: Node
+    node: WorkerNode
 
 
 class Metrics:
@@ -66,14 +66,14 @@ class Metrics:
             reason = error.strerror or type(error).__name__
             raise SettingsError("metrics.no_port", host=host, port=port, reason=reason) from error
 
-    def watch(self, app: App, node: Node) -> None:
+    def watch(self, app: App, node: WorkerNode) -> None:
         """Shows this node from now on."""
         self._count()
         node.gate.timed = lambda provider, seconds: self._seconds.labels(provider).observe(seconds)
         self._watched = _Watched(app, node)
         self._counted = {}  # a new App counts from 0
 
-    def heard(self, happened: Happened) -> None:
+    def heard(self, happened: NodeEvent) -> None:
         """The node's listener."""
         if happened.what == "chapter":
             self._chapters[happened.provider, happened.outcome] += 1
@@ -151,7 +151,7 @@ def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: _Values) ->
     return family
 
 
-def _slots(node: Node) -> Iterator[Metric]:
+def _slots(node: WorkerNode) -> Iterator[Metric]:
     served = node.providers.served()
     busy = Counter(work.provider for work in list(node.slots.works.values()))
     most = {p.key: node.settings.slots_for(len(served), p.key) for p in served}
@@ -162,7 +162,7 @@ def _slots(node: Node) -> Iterator[Metric]:
     yield _gauge("kgnb_open_tasks", "Tasks that this node keeps open.", {(): len(node.keeper.held)})
 
 
-def _providers(node: Node) -> Iterator[Metric]:
+def _providers(node: WorkerNode) -> Iterator[Metric]:
     served, paused = [p for p in node.providers.served() if not p.is_rules], dict(node.gate.paused)
     shut = {p.key: int(p.name in paused) for p in served}
     waits = {p.key: round(node.gate.wait(p), 1) for p in served}
@@ -170,7 +170,7 @@ def _providers(node: Node) -> Iterator[Metric]:
     yield _gauge("kgnb_provider_limited_seconds", "Until its rate limit is over.", waits, "provider")
 
 
-def _queues(node: Node) -> Metric:
+def _queues(node: WorkerNode) -> Metric:
     sizes = {
         (queue, name): number
         for queue, state in dict(node.states).items()

@@ -19,7 +19,7 @@ from kgnb.extract import evidence
 from kgnb.extract.model import MAX_NAME, clean
 from kgnb.graph.project.settle import novel_people
 from kgnb.graph.resolve.decisions import Changed, Decision, decided
-from kgnb.graph.resolve.name_listing import KINDS, Index, Named, listing
+from kgnb.graph.resolve.name_listing import KINDS, Named, NameIndex, listing
 from kgnb.worker.settle_process import with_kinds
 
 MOST_NAMES = 100
@@ -27,7 +27,7 @@ MOST_NAMES = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Names:
+class NameEditor:
     """A book's names and all decisions about them."""
 
     novel: Novel
@@ -35,12 +35,12 @@ class Names:
     decisions: list[Decision]
 
 
-async def names_of(app: App, task_id: int, kinds: Collection[str] = KINDS) -> Names:
+async def names_of(app: App, task_id: int, kinds: Collection[str] = KINDS) -> NameEditor:
     """The names of the task's book as settle sees them now. Needs no graph store."""
     return await _names(app, await find_task(app, task_id), kinds)
 
 
-async def _names(app: App, task: Task, kinds: Collection[str] = KINDS) -> Names:
+async def _names(app: App, task: Task, kinds: Collection[str] = KINDS) -> NameEditor:
     ledger = app.ledger
     novel = await ledger.novel(task.novel_id)
     chapters = await ledger.chapters(novel.id)
@@ -57,7 +57,7 @@ async def _names(app: App, task: Task, kinds: Collection[str] = KINDS) -> Names:
         )
         return listing(graph, people, entries, kinds)
 
-    return Names(novel, await asyncio.to_thread(look), decisions)
+    return NameEditor(novel, await asyncio.to_thread(look), decisions)
 
 
 async def merge(app: App, task_id: int, name: str, others: Sequence[str], *, by: str = "") -> Changed:
@@ -66,7 +66,7 @@ async def merge(app: App, task_id: int, name: str, others: Sequence[str], *, by:
     Raises InputError with the nearest names where one is unknown or several people's.
     """
     names = await _names(app, await find_task(app, task_id), ("Character",))
-    index = Index.of(names.listed)
+    index = NameIndex.of(names.listed)
     first = _person(index, name)
     more = [person for person in dict.fromkeys(_person(index, o) for o in _some(others)) if person != first]
     if not more:
@@ -80,7 +80,7 @@ async def split(app: App, task_id: int, name: str, aliases: Sequence[str], *, by
     Raises InputError where an alias is unknown, or ``name`` itself.
     """
     names = await _names(app, await find_task(app, task_id), ("Character",))
-    index = Index.of(names.listed)
+    index = NameIndex.of(names.listed)
     person = _person(index, name)
     first = index.form(clean(name, MAX_NAME))
     leaving = []
@@ -105,7 +105,7 @@ async def part(
     Raises InputError where ``name`` is unknown, or ``other`` means the same person.
     """
     names = await _names(app, await find_task(app, task_id), ("Character",))
-    index = Index.of(names.listed)
+    index = NameIndex.of(names.listed)
     first, other = _person(index, name), clean(other, MAX_NAME)
     second = (index.people(other) or [other])[0]
     if not second or second == first:
@@ -139,7 +139,7 @@ def _some(names: Sequence[str]) -> Sequence[str]:
     return names
 
 
-def _bearers(index: Index, name: str) -> list[str]:
+def _bearers(index: NameIndex, name: str) -> list[str]:
     name = clean(name, MAX_NAME)
     bearers = index.people(name)
     if not bearers:
@@ -150,7 +150,7 @@ def _bearers(index: Index, name: str) -> list[str]:
     return bearers
 
 
-def _person(index: Index, name: str) -> str:
+def _person(index: NameIndex, name: str) -> str:
     bearers = _bearers(index, name)
     if len(bearers) > 1:
         raise InputError("names.several", name=clean(name, MAX_NAME), people="、".join(bearers))

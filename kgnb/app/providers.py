@@ -12,14 +12,14 @@ from typing import Any
 from pydantic import SecretStr
 
 from kgnb.app.context import App
-from kgnb.core.api_keys import Keys
+from kgnb.core.api_keys import ApiKeys
 from kgnb.core.errors import InputError, ProviderError, ReplyError, ServiceDown, SettingsError
 from kgnb.core.model import RULES, Provider
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.client import DEFAULT_URLS, checked_key, checked_url, shown
-from kgnb.stores.queue.breaker import Breaker, ProviderState
+from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from kgnb.stores.queue.connection import mapped
-from kgnb.worker.budget import Budget, Purse
+from kgnb.worker.budget import Budget, BudgetKeeper
 from kgnb.worker.provider_registry import check_name, check_usable, environment_provider, model_of, problem
 
 MAX_COLUMN, MAX_DISPLAY_NAME = 255, 100
@@ -28,7 +28,7 @@ _QUESTION = Prompt("Answer with a JSON object.", 'Answer {"ok": true}', "", {"ty
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ProviderView:
     """A provider as `providers list` shows it; never a character of its key."""
 
     name: str
@@ -48,7 +48,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
+class AddedProvider:
     """What `providers add` did. ``key_in``: "table", "file", "kept" (there was one), "" (there is none)
     or "given" (it was given, but is not saved)."""
 
@@ -60,7 +60,7 @@ class Added:
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class ProviderTest:
     """What one real request told: ``error`` is empty when it works."""
 
     name: str
@@ -71,14 +71,14 @@ class Tested:
     reached: bool
 
 
-async def listed(app: App) -> list[Shown]:
+async def listed(app: App) -> list[ProviderView]:
     """Every provider: the table's rows, the environment's, the rules. Raises ServiceDown."""
     rows = await app.ledger.provider_rows()
     own = environment_provider(app.settings)
     in_table = {row.provider.key for row in rows}
     names = [p.name for p in app.providers.all() if not p.is_rules]
     with mapped(app.queue.where):
-        states = await Breaker(app.queue.redis).states([*names, *(r.provider.name for r in rows)])
+        states = await CircuitBreaker(app.queue.redis).states([*names, *(r.provider.name for r in rows)])
     found = [
         _shown(
             app.providers.with_key(row.provider),
@@ -102,10 +102,10 @@ def _shown(
     source: str,
     display_name: str = "",
     active: bool = True,
-) -> Shown:
+) -> ProviderView:
     state = states.get(provider.name, ProviderState())
     wrong = problem(provider) if active else None
-    return Shown(
+    return ProviderView(
         name=provider.name,
         display_name=display_name or provider.name,
         url=shown(provider.base_url or DEFAULT_URLS.get(provider.key, "")),
@@ -128,7 +128,7 @@ async def add(
     display_name: str | None = None,
     key: SecretStr | None = None,
     save_key: bool = False,
-) -> Added:
+) -> AddedProvider:
     """Inserts the provider, or changes what is given of it; it is active from then on.
 
     With the embedded database the key goes nowhere, or with ``save_key`` into the user's key file; else into
@@ -145,7 +145,7 @@ async def add(
         values["api_key"] = key.get_secret_value().strip()
     if key is not None and embedded and save_key:  # first, so that no row is left without its key
         address = values.get("base_url") or (known.base_url if known else "") or DEFAULT_URLS[name.lower()]
-        keys = Keys(app.settings.keys_path)
+        keys = ApiKeys(app.settings.keys_path)
         await asyncio.to_thread(keys.save, name, key, address, outside=app.settings.data)
     row, new = await app.ledger.save_provider(name, values)
     await app.providers.refresh()
@@ -153,7 +153,7 @@ async def add(
     key_in = "kept" if used.api_key.get_secret_value() else ""
     if key is not None:
         key_in = "table" if not embedded else "file" if save_key else "given"
-    return Added(row.provider.name, shown(row.provider.base_url), row.provider.models, new, key_in)
+    return AddedProvider(row.provider.name, shown(row.provider.base_url), row.provider.models, new, key_in)
 
 
 async def _checked(
@@ -192,10 +192,10 @@ async def remove(app: App, name: str, *, delete: bool) -> None:
     if not await change(name.strip()):
         raise InputError("provider.not_in_table", provider=name)
     if delete:
-        await asyncio.to_thread(Keys(app.settings.keys_path).forget, name.strip())
+        await asyncio.to_thread(ApiKeys(app.settings.keys_path).forget, name.strip())
 
 
-async def test(app: App, name: str) -> Tested:
+async def test(app: App, name: str) -> ProviderTest:
     """Asks the provider's first model for a word, whatever its limits and pauses are; counts what it costs.
 
     Raises SettingsError for a provider that isn't known or can't be asked, ServiceDown.
@@ -204,7 +204,7 @@ async def test(app: App, name: str) -> Tested:
     check_usable(provider)
     model = model_of(provider, await app.ledger.default_config())
     client = app.providers.client(provider)
-    purse = Purse(app.ledger, Budget())
+    purse = BudgetKeeper(app.ledger, Budget())
     error, reached, started = "", True, time.monotonic()
     try:
         await client.ask(_QUESTION, model, spent=lambda usage: purse.spent(provider, model, usage))
@@ -219,7 +219,7 @@ async def test(app: App, name: str) -> Tested:
     seconds = time.monotonic() - started
     with suppress(ServiceDown):
         await purse.flush()
-    return Tested(
+    return ProviderTest(
         name=provider.name,
         model=model,
         seconds=seconds,
@@ -229,4 +229,4 @@ async def test(app: App, name: str) -> Tested:
     )
 
 
-__all__ = ["Added", "Shown", "Tested", "add", "listed", "remove", "test"]
+__all__ = ["AddedProvider", "ProviderTest", "ProviderView", "add", "listed", "remove", "test"]

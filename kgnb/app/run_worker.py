@@ -12,7 +12,7 @@ from kgnb.app.context import WAIT_SECONDS, App, open_app, open_waiting, running_
 from kgnb.core.errors import NodeStopped, ServiceDown, ServiceRefused
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
-from kgnb.worker.node import Happened, Node
+from kgnb.worker.node import NodeEvent, WorkerNode
 from kgnb.worker.session import UNLIMITED, Session
 
 log = logging.getLogger(__name__)
@@ -32,8 +32,8 @@ async def serve(
     drain: bool = False,
     fail_fast: bool = False,
     session: Session = UNLIMITED,
-    listener: Callable[[Happened], None] = lambda _: None,
-    ready: Callable[[App, Node], None] = lambda _app, _node: None,
+    listener: Callable[[NodeEvent], None] = lambda _: None,
+    ready: Callable[[App, WorkerNode], None] = lambda _app, _node: None,
     left: Callable[[App], Awaitable[None]] = _nothing,
     hurry: Callable[[], float] = lambda: math.inf,
 ) -> None:
@@ -75,10 +75,10 @@ async def serve(
 
 async def _joined(
     stack: AsyncExitStack,
-    joining: Callable[[], AbstractAsyncContextManager[Node]],
+    joining: Callable[[], AbstractAsyncContextManager[WorkerNode]],
     leaving: asyncio.Event,
     fail_fast: bool,
-) -> Node | None:
+) -> WorkerNode | None:
     """The node, once it is among the others; None when it has to leave before. Raises ServiceDown if
     ``fail_fast``."""
     told = ""
@@ -96,7 +96,7 @@ async def _joined(
     return None
 
 
-async def _work(app: App, node: Node, leaving: asyncio.Event, drain: bool) -> None:
+async def _work(app: App, node: WorkerNode, leaving: asyncio.Event, drain: bool) -> None:
     async def end() -> None:
         await leaving.wait()
         node.stop()

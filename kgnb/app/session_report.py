@@ -22,10 +22,10 @@ from pydantic import SecretStr
 
 from kgnb import __version__
 from kgnb.app.context import App
-from kgnb.app.status import Overview
+from kgnb.app.status import StatusReport
 from kgnb.app.tasks import dead
 from kgnb.core.errors import KgnbError
-from kgnb.core.host import KAGGLE_INPUT, SHORTEST_SECRET, Place, environment_secrets
+from kgnb.core.host import KAGGLE_INPUT, SHORTEST_SECRET, Host, environment_secrets
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
 from kgnb.render.session_report import page
@@ -44,14 +44,14 @@ MASK = "•••"
 
 
 @dataclass
-class Farewell:
+class SessionReport:
     """Collects what there is to tell while the stores are open, and writes it when they are closed."""
 
     settings: Settings
-    place: Place
+    place: Host
     session: Session
     local: Callable[[], dict[str, Any]]
-    """What was done here (:meth:`kgnb.worker.counters.Tally.look`)."""
+    """What was done here (:meth:`kgnb.worker.counters.Counters.look`)."""
     node: str = ""
     cluster: dict[str, Any] | None = None
     unknown: str = ""
@@ -63,7 +63,7 @@ class Farewell:
         """The state of all tasks now. An outage is told in the report, it doesn't stop anybody."""
         self._secrets |= {key for p in app.providers.all() if (key := _plain(getattr(p, "api_key", "")))}
         try:
-            self.cluster = await Overview(app).look()
+            self.cluster = await StatusReport(app).look()
             self.dead = [entry.as_dict() for entry in await dead(app)]
         except KgnbError as error:
             self.cluster, self.unknown = None, str(error)

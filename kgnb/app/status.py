@@ -13,7 +13,7 @@ from kgnb.app.context import App, budget_of
 from kgnb.core.model import ChapterStatus, Provider, Task, TaskStatus, Usage, beijing_now
 from kgnb.stores.ledger.spending import Spent
 from kgnb.stores.ledger.task_stats import TaskFigures, figures
-from kgnb.stores.queue.breaker import Breaker, ProviderState
+from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from kgnb.stores.queue.connection import mapped
 from kgnb.stores.queue.inspect import LeaseSeen, NodeSeen
 from kgnb.stores.queue.types import QueueState
@@ -31,12 +31,12 @@ _AT_WORK = (TaskStatus.CREATED, TaskStatus.RUNNING)
 _OPEN = (ChapterStatus.PENDING, ChapterStatus.RUNNING)
 
 
-class Overview:
+class StatusReport:
     """Looks again and again (`--watch`); what changes slowly is remembered for a while."""
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._breaker = Breaker(app.queue.redis)
+        self._breaker = CircuitBreaker(app.queue.redis)
         self._budget = budget_of(app.settings)
         self._others: list[NodeSeen] = []
         self._others_at = float("-inf")

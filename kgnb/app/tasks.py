@@ -28,10 +28,10 @@ from kgnb.core.messages import say
 from kgnb.core.model import ChapterStatus, Task, TaskStatus
 from kgnb.stores.ledger.ledger import ChapterEnd
 from kgnb.stores.ledger.task_commands import Commanded
-from kgnb.stores.queue.breaker import Breaker
+from kgnb.stores.queue.breaker import CircuitBreaker
 from kgnb.stores.queue.connection import mapped
 from kgnb.stores.queue.dead_letters import asked_in, take_off
-from kgnb.stores.queue.types import Ask, DeadItem
+from kgnb.stores.queue.types import ClaimRequest, DeadItem
 
 R = TypeVar("R")
 
@@ -39,7 +39,7 @@ R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class CommandResult:
     """What a command on a task did. ``was``: the status it met; ``changed`` is False when the task was so
     before; ``chapters``: to be done again; ``queue``: where its new item waits."""
 
@@ -50,7 +50,7 @@ class Done:
     queue: str = ""
 
 
-async def pause_task(app: App, task_id: int) -> Done:
+async def pause_task(app: App, task_id: int) -> CommandResult:
     """Pauses a task: nodes hand its chapters back within 2 s. Its fresh items go, as one starts it.
 
     Raises InputError where a node still holds one after a lease and a bit: it may start the task later.
@@ -59,7 +59,7 @@ async def pause_task(app: App, task_id: int) -> Done:
     if await _end_items(app, found.task):
         # A node took a fresh item before. It writes "running" before it says that the item is answered.
         _checked(await app.ledger.pause_task(task_id), "operate.not_pausable")
-    return Done(found.task, found.status, found.outcome == "done")
+    return CommandResult(found.task, found.status, found.outcome == "done")
 
 
 async def _end_items(app: App, task: Task) -> bool:
@@ -74,25 +74,27 @@ async def _end_items(app: App, task: Task) -> bool:
         if time.monotonic() > deadline:
             raise InputError("operate.still_asked", task=task.id)
         waited = True
-        await app.queue.poll([Ask(queue) for queue in asked])  # a dead node's waits again, to be taken off
+        await app.queue.poll(
+            [ClaimRequest(queue) for queue in asked]
+        )  # a dead node's waits again, to be taken off
         await asyncio.sleep(LOOK_SECONDS)
 
 
-async def resume_task(app: App, task_id: int) -> Done:
+async def resume_task(app: App, task_id: int) -> CommandResult:
     """Queues a paused task again."""
     found = await app.ledger.resume_task(task_id)
     _checked(found, "operate.retry_instead" if found.status in _RETRIED else "operate.not_paused")
-    return Done(found.task, found.status, queue=await push(app, found.task))
+    return CommandResult(found.task, found.status, queue=await push(app, found.task))
 
 
-async def cancel_task(app: App, task_id: int) -> Done:
+async def cancel_task(app: App, task_id: int) -> CommandResult:
     """Ends a task for good, unless it is retried: nodes hand its chapters back within 2 s."""
     found = _checked(await app.ledger.cancel_task(task_id), "operate.not_cancellable")
     await drop_items(app, found.task)
-    return Done(found.task, found.status, found.outcome == "done")
+    return CommandResult(found.task, found.status, found.outcome == "done")
 
 
-async def retry_task(app: App, task_id: int) -> Done:
+async def retry_task(app: App, task_id: int) -> CommandResult:
     """Queues a task's failed chapters again, those on the dead list too; starts a cancelled task again.
 
     Nothing that is completed is done again. InputError when there is nothing to retry.
@@ -115,7 +117,7 @@ def _checked(found: Commanded, refusal: str) -> Commanded:
     return found
 
 
-async def _retry(app: App, task_id: int, entries: Sequence[DeadItem], *, only: bool) -> Done:
+async def _retry(app: App, task_id: int, entries: Sequence[DeadItem], *, only: bool) -> CommandResult:
     dead: dict[int, int] = {}
     for entry in entries:
         if entry.chapter_id:
@@ -125,7 +127,7 @@ async def _retry(app: App, task_id: int, entries: Sequence[DeadItem], *, only: b
     _checked(found, _nothing_to_retry(found.status))
     # The ledger first: an entry that is still listed after a crash is taken off by the next opening.
     await take_off(app.queue.link, entries)
-    return Done(found.task, found.status, chapters=found.chapters, queue=await push(app, found.task))
+    return CommandResult(found.task, found.status, chapters=found.chapters, queue=await push(app, found.task))
 
 
 def _nothing_to_retry(status: TaskStatus) -> str:
@@ -138,7 +140,7 @@ def _nothing_to_retry(status: TaskStatus) -> str:
 # --- deleting -----------------------------------------------------------------------------------------------
 
 
-async def delete_task(app: App, task_id: int) -> Done:
+async def delete_task(app: App, task_id: int) -> CommandResult:
     """Deletes a task with its rows, queue items and its part of the graph; needs the graph store.
 
     Nodes that work on it let go within 2 s. Whatever ends this in the middle, doing it again completes it:
@@ -154,7 +156,7 @@ async def delete_task(app: App, task_id: int) -> Done:
     await _take_out_of_graph(app, task)
     await app.ledger.delete_task(task_id)
     await drop_items(app, task)
-    return Done(task, task.status)
+    return CommandResult(task, task.status)
 
 
 async def _take_out_of_graph(app: App, task: Task) -> None:
@@ -196,7 +198,7 @@ class DeadEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Retried:
+class RetryResult:
     """What :func:`retry_dead` did: tasks that run again, how many entries, and tasks that it left alone
     because they are paused, cancelled or deleted."""
 
@@ -241,7 +243,7 @@ def _entry(
     )
 
 
-async def retry_dead(app: App, task_id: int | None = None, chapter: int | None = None) -> Retried:
+async def retry_dead(app: App, task_id: int | None = None, chapter: int | None = None) -> RetryResult:
     """Queues dead chapters (by number) and items again, of one task or of all.
 
     A task that is named runs again even when it was closed, paused or cancelled; of all, the paused and
@@ -250,7 +252,7 @@ async def retry_dead(app: App, task_id: int | None = None, chapter: int | None =
     if task_id is not None:
         entries = await _entries(app, task_id, chapter)
         await _retry_listed(app, task_id, entries)
-        return Retried((task_id,), len(entries))
+        return RetryResult((task_id,), len(entries))
     by_task: dict[int, list[DeadItem]] = {}
     for item in await dead_items(app):
         if item.task_id:
@@ -263,7 +265,7 @@ async def retry_dead(app: App, task_id: int | None = None, chapter: int | None =
     for one in wanted:
         await _retry_listed(app, one, by_task[one])
     left = tuple(sorted(by_task.keys() - set(wanted)))
-    return Retried(tuple(wanted), sum(len(by_task[one]) for one in wanted), left)
+    return RetryResult(tuple(wanted), sum(len(by_task[one]) for one in wanted), left)
 
 
 async def _retry_listed(app: App, task_id: int, entries: Sequence[DeadItem]) -> None:
@@ -323,7 +325,7 @@ async def _entries(app: App, task_id: int, chapter: int | None) -> list[DeadItem
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
+class ProviderPause:
     """A provider's pause: ``until`` in epoch seconds, 0 = not paused; ``seconds`` that it lasts."""
 
     provider: str
@@ -331,7 +333,7 @@ class Pause:
     seconds: float = 0.0
 
 
-async def pause_provider(app: App, name: str, seconds: float | None = None) -> Pause:
+async def pause_provider(app: App, name: str, seconds: float | None = None) -> ProviderPause:
     """Pauses a provider on every node for ``seconds`` (default: the setting), whatever pause stands.
 
     Nodes see it within 2 s and hand its chapters back uncounted.
@@ -341,19 +343,19 @@ async def pause_provider(app: App, name: str, seconds: float | None = None) -> P
     until = await _shared(
         app, _breaker(app).pause(provider, lasting, say("operate.paused_by_hand"), by_hand=True)
     )
-    return Pause(provider, until, lasting)
+    return ProviderPause(provider, until, lasting)
 
 
-async def resume_provider(app: App, name: str) -> Pause:
+async def resume_provider(app: App, name: str) -> ProviderPause:
     """Lifts a provider's pause, whoever set it; forgets its failures and rate limit. Returns what stood."""
     provider = await _provider_name(app, name)
     state = await _shared(app, _breaker(app).state(provider))
     await _shared(app, _breaker(app).resume(provider))
-    return Pause(provider, state.until, max(0.0, state.until - time.time()) if state.until else 0.0)
+    return ProviderPause(provider, state.until, max(0.0, state.until - time.time()) if state.until else 0.0)
 
 
-def _breaker(app: App) -> Breaker:
-    return Breaker(app.queue.redis, app.settings.suspend_seconds)
+def _breaker(app: App) -> CircuitBreaker:
+    return CircuitBreaker(app.queue.redis, app.settings.suspend_seconds)
 
 
 async def _shared(app: App, call: Awaitable[R]) -> R:

@@ -19,7 +19,7 @@ from kgnb.core.settings import Settings
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from kgnb.kaggle.kernels import Kaggle, Metadata
+    from kgnb.kaggle.kernels import KaggleCli, Metadata
 
 METADATA = "kernel-metadata.json"
 CODE = "kgnb.ipynb"
@@ -31,18 +31,18 @@ DEFAULT_NOTEBOOK = "worker"
 
 
 async def _init(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.kaggle.kernels import Kaggle
+    from kgnb.kaggle.kernels import KaggleCli
 
     folder = Path(args.folder)
-    meta = await _prepare(args, settings, Kaggle(), folder, source=folder)
+    meta = await _prepare(args, settings, KaggleCli(), folder, source=folder)
     print(say("kaggle.made", folder=folder, id=meta["id"]))
     return OK
 
 
 async def _push(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.kaggle.kernels import Kaggle
+    from kgnb.kaggle.kernels import KaggleCli
 
-    kaggle = Kaggle()
+    kaggle = KaggleCli()
     with tempfile.TemporaryDirectory(prefix="kgnb-kaggle-") as made:
         source = Path(args.folder) if args.folder else None
         if source is not None and not await asyncio.to_thread((source / METADATA).is_file):
@@ -63,7 +63,7 @@ async def _push(args: argparse.Namespace, settings: Settings) -> int:
     return FAILED_CHAPTERS if pushed.not_added else code
 
 
-async def _followed(kaggle: Kaggle, kernel: str, output: str | None) -> int:
+async def _followed(kaggle: KaggleCli, kernel: str, output: str | None) -> int:
     status = await kaggle.follow(kernel, print)
     if output:
         await _fetch(kaggle, kernel, output)
@@ -73,7 +73,7 @@ async def _followed(kaggle: Kaggle, kernel: str, output: str | None) -> int:
 
 
 async def _prepare(
-    args: argparse.Namespace, settings: Settings, kaggle: Kaggle, folder: Path, *, source: Path | None
+    args: argparse.Namespace, settings: Settings, kaggle: KaggleCli, folder: Path, *, source: Path | None
 ) -> Metadata:
     """Writes the notebook with kgnb in it and its kernel-metadata.json into ``folder``; returns these."""
     from kgnb.kaggle import notebook_bundle
@@ -190,43 +190,43 @@ def _tell(text: str) -> None:
 
 
 async def _status(args: argparse.Namespace, _: Settings) -> int:
-    from kgnb.kaggle.kernels import Kaggle, check_kernel, said_of
+    from kgnb.kaggle.kernels import KaggleCli, check_kernel, said_of
 
     kernel = check_kernel(args.kernel)
     if args.follow:
-        return await _followed(Kaggle(), kernel, args.output)
-    status = await Kaggle().status(kernel)
+        return await _followed(KaggleCli(), kernel, args.output)
+    status = await KaggleCli().status(kernel)
     print(said_of(kernel, status))
     return FAILED_CHAPTERS if status.over and status.state != "COMPLETE" else OK
 
 
 async def _logs(args: argparse.Namespace, _: Settings) -> int:
-    from kgnb.kaggle.kernels import Kaggle, check_kernel
+    from kgnb.kaggle.kernels import KaggleCli, check_kernel
 
     kernel = check_kernel(args.kernel)
     if args.follow:
-        await Kaggle().follow_logs(kernel, print)
+        await KaggleCli().follow_logs(kernel, print)
     else:
-        print((await Kaggle().logs(kernel)).rstrip("\n"))
+        print((await KaggleCli().logs(kernel)).rstrip("\n"))
     return OK
 
 
 async def _output(args: argparse.Namespace, _: Settings) -> int:
-    from kgnb.kaggle.kernels import Kaggle, check_kernel
+    from kgnb.kaggle.kernels import KaggleCli, check_kernel
 
-    await _fetch(Kaggle(), check_kernel(args.kernel), args.output)
+    await _fetch(KaggleCli(), check_kernel(args.kernel), args.output)
     return OK
 
 
-async def _fetch(kaggle: Kaggle, kernel: str, output: str) -> None:
+async def _fetch(kaggle: KaggleCli, kernel: str, output: str) -> None:
     files = await kaggle.output(kernel, Path(output))
     print("\n".join(map(str, files)) or say("kaggle.no_output", kernel=kernel))
 
 
 async def _stop(args: argparse.Namespace, _: Settings) -> int:
-    from kgnb.kaggle.kernels import Kaggle, check_kernel, said_of
+    from kgnb.kaggle.kernels import KaggleCli, check_kernel, said_of
 
-    kaggle, kernel = Kaggle(), check_kernel(args.kernel)
+    kaggle, kernel = KaggleCli(), check_kernel(args.kernel)
     status = await kaggle.status(kernel)
     if status.over:
         print(said_of(kernel, status))

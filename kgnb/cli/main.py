@@ -44,7 +44,7 @@ from kgnb.worker.session import Session
 if TYPE_CHECKING:
     from kgnb.app.context import App
     from kgnb.app.metrics import Metrics
-    from kgnb.worker.node import Happened, Node
+    from kgnb.worker.node import NodeEvent, WorkerNode
 
 log = logging.getLogger(__name__)
 
@@ -185,24 +185,24 @@ async def _worker(args: argparse.Namespace, settings: Settings) -> int:
 
 async def _work(args: argparse.Namespace, settings: Settings, metrics: Metrics | None) -> int:
     from kgnb.app.run_worker import serve
-    from kgnb.app.session_report import Farewell
+    from kgnb.app.session_report import SessionReport
     from kgnb.core.host import where_am_i
-    from kgnb.worker.counters import Tally
+    from kgnb.worker.counters import Counters
 
     stop = asyncio.Event()
     _on_signals(stop.set, within=settings.drain_seconds + HAND_BACK_SECONDS)
 
-    session, tally = _session(settings), Tally()
-    farewell = Farewell(settings, where_am_i(), session, tally.look)
+    session, tally = _session(settings), Counters()
+    farewell = SessionReport(settings, where_am_i(), session, tally.look)
 
-    def ready(app: App, node: Node) -> None:
+    def ready(app: App, node: WorkerNode) -> None:
         log_setup.name_node(node.name)
         farewell.node = node.name
         tally.ready(app.spent, node)
         if metrics:
             metrics.watch(app, node)
 
-    def heard(happened: Happened) -> None:
+    def heard(happened: NodeEvent) -> None:
         tally.heard(happened)
         if metrics:
             metrics.heard(happened)

@@ -19,7 +19,7 @@ from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 
 if TYPE_CHECKING:
-    from kgnb.app.providers import Added, Shown
+    from kgnb.app.providers import AddedProvider, ProviderView
 
 ANSWERED_NO, UNREACHABLE = FAILED_CHAPTERS, 2
 """Exit codes of `providers test` beside 0: it answers, but not as it should; it can't be reached."""
@@ -43,7 +43,7 @@ async def _list(args: argparse.Namespace, settings: Settings) -> int:
     return OK
 
 
-def _line(one: Shown) -> str:
+def _line(one: ProviderView) -> str:
     return say(
         "providers.one",
         name=one_line(one.name, NAME_CHARS),
@@ -55,7 +55,7 @@ def _line(one: Shown) -> str:
     )
 
 
-def _state(one: Shown) -> str:
+def _state(one: ProviderView) -> str:
     if one.paused_until:
         seconds = max(0, round(one.paused_until - time.time()))
         return say(
@@ -96,7 +96,7 @@ async def _add(args: argparse.Namespace, settings: Settings) -> int:
     return OK
 
 
-def _where(done: Added, settings: Settings) -> str:
+def _where(done: AddedProvider, settings: Settings) -> str:
     """What became of the key."""
     if done.key_in == "table":
         return say("providers.key_table")

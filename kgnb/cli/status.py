@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, NoReturn
 
 from kgnb.app.context import open_app
-from kgnb.app.status import Overview
+from kgnb.app.status import StatusReport
 from kgnb.cli.options import OK
 from kgnb.core.errors import KgnbError
 from kgnb.core.messages import say
@@ -27,7 +27,7 @@ Show = Callable[[dict[str, Any] | None, str], None]
 async def once(settings: Settings, *, as_json: bool) -> int:
     """Shows the state of everything; returns the exit code."""
     async with open_app(settings, graph=False) as app:
-        found = await Overview(app).look()
+        found = await StatusReport(app).look()
     if as_json:
         _show_json(found, "")
     else:
@@ -63,7 +63,7 @@ async def watch(settings: Settings, *, as_json: bool) -> int:
 
 async def _watch(settings: Settings, show: Show) -> NoReturn:
     async with open_app(settings, graph=False) as app:
-        overview = Overview(app)
+        overview = StatusReport(app)
         show(await overview.look(), "")
         await _again(overview.look, show, until=lambda: app.engines_gone)
     while True:
@@ -87,7 +87,7 @@ async def _reopened(settings: Settings, show: Show) -> None:
     """The embedded engines were ended under us: joins or starts them again."""
     try:
         async with open_app(settings, graph=False) as app:
-            await _again(Overview(app).look, show, until=lambda: app.engines_gone)
+            await _again(StatusReport(app).look, show, until=lambda: app.engines_gone)
     except KgnbError as error:
         show(None, str(error))
         await asyncio.sleep(WATCH_SECONDS)

@@ -38,7 +38,7 @@ class SavedKey:
     origin: str
 
 
-class Keys:
+class ApiKeys:
     """The file at ``path``. Calls block: asynchronous callers use a thread."""
 
     def __init__(self, path: Path) -> None:

@@ -44,7 +44,7 @@ _IMPORTED = time.time()
 
 
 @dataclass(frozen=True)
-class Place:
+class Host:
     """Where this process runs, as it was when asked."""
 
     kind: Kind
@@ -78,12 +78,12 @@ class Place:
         return setting or self.session_seconds
 
 
-def where_am_i() -> Place:
+def where_am_i() -> Host:
     """This process's place. Cheap enough to ask whenever it is needed."""
     kind = _kind()
     gpu = _gpu()
     hours = TPU_SESSION_HOURS if kind == "kaggle" and gpu == "TPU" else SESSION_HOURS.get(kind)
-    return Place(
+    return Host(
         kind=kind,
         batch=kind == "kaggle" and os.environ.get("KAGGLE_KERNEL_RUN_TYPE", "").lower() == "batch",
         in_kernel=_in_kernel(),

@@ -13,7 +13,7 @@ KEPT = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LogLine:
     """One log line: a running number, epoch seconds, level (logging's number), text."""
 
     number: int
@@ -22,14 +22,14 @@ class Line:
     text: str
 
 
-class Recent(logging.Handler):
+class LogBuffer(logging.Handler):
     """Keeps the last lines of kgnb's loggers while it listens. Warnings have a store of their own, so that a
     busy node's chapters don't push them out."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._lines: deque[Line] = deque(maxlen=KEPT)
-        self._serious: deque[Line] = deque(maxlen=KEPT)
+        self._lines: deque[LogLine] = deque(maxlen=KEPT)
+        self._serious: deque[LogLine] = deque(maxlen=KEPT)
         self._number = 0
         self._level_before = logging.NOTSET
 
@@ -54,10 +54,10 @@ class Recent(logging.Handler):
         if record.exc_info and record.exc_info[1] is not None:
             text = f"{text} {record.exc_info[1]!r}"
         self._number += 1
-        line = Line(self._number, record.created, record.levelno, one_line(text))
+        line = LogLine(self._number, record.created, record.levelno, one_line(text))
         (self._serious if record.levelno >= logging.WARNING else self._lines).append(line)
 
-    def lines(self, level: int = logging.INFO, *, after: int = 0) -> list[Line]:
+    def lines(self, level: int = logging.INFO, *, after: int = 0) -> list[LogLine]:
         """The last 200 lines of ``level`` and above, oldest first; those with a number beyond ``after``."""
         both = [*list(self._lines), *list(self._serious)]
         wanted = [line for line in both if line.level >= level and line.number > after]

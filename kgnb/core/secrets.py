@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from kgnb.core.errors import SettingsError
-from kgnb.core.host import KAGGLE_INPUT, Place, variable, where_am_i
+from kgnb.core.host import KAGGLE_INPUT, Host, variable, where_am_i
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
 
@@ -78,7 +78,7 @@ class Secrets(dict[str, Secret]):
     troubles: tuple[SecretTrouble, ...] = ()
 
 
-def load_secrets(names: Sequence[str] | None = None, *, place: Place | None = None) -> Secrets:
+def load_secrets(names: Sequence[str] | None = None, *, place: Host | None = None) -> Secrets:
     """Everything that is found of ``names``; without them :data:`NAMES`, and from files every setting.
 
     Blocks for a few requests on Kaggle and Colab; on Colab it must be called by the main thread. Raises
@@ -103,7 +103,7 @@ def load_secrets(names: Sequence[str] | None = None, *, place: Place | None = No
     return found
 
 
-def find_secret(name: str, *, place: Place | None = None) -> Secret | None:
+def find_secret(name: str, *, place: Host | None = None) -> Secret | None:
     """One secret, or None where no source has it.
 
     Raises SecretTrouble when a source that might have it failed.
@@ -115,7 +115,7 @@ def find_secret(name: str, *, place: Place | None = None) -> Secret | None:
     return found.get(name)
 
 
-def load_settings(*, place: Place | None = None, **given: Any) -> tuple[Settings, Secrets]:
+def load_settings(*, place: Host | None = None, **given: Any) -> tuple[Settings, Secrets]:
     """Settings from ``given``, environment and everything that :func:`load_secrets` finds.
 
     Raises SettingsError for a value that doesn't fit.
@@ -125,7 +125,7 @@ def load_settings(*, place: Place | None = None, **given: Any) -> tuple[Settings
     return Settings.load(**{**Settings.given_by(elsewhere), **given}), found
 
 
-def prompt_secret(name: str, *, place: Place | None = None) -> Secret:
+def prompt_secret(name: str, *, place: Host | None = None) -> Secret:
     """Asks the person in front of the screen; nothing is echoed. Raises SecretTrouble where nobody sits."""
     place = place or where_am_i()
     if not place.interactive:
@@ -148,7 +148,7 @@ def _still_true(troubles: Iterable[SecretTrouble], found: Secrets) -> Iterator[S
 # --- Kaggle
 
 
-def _from_kaggle(found: Secrets, names: Sequence[str], place: Place) -> list[SecretTrouble]:
+def _from_kaggle(found: Secrets, names: Sequence[str], place: Host) -> list[SecretTrouble]:
     try:
         import kaggle_secrets
     except ImportError:
@@ -240,7 +240,7 @@ _colab_seen: dict[str, SecretStr | None] = {}
 """Answers so far: a name is asked for once, as each question may open a dialog."""
 
 
-def _from_colab(found: Secrets, names: Sequence[str], _: Place) -> list[SecretTrouble]:
+def _from_colab(found: Secrets, names: Sequence[str], _: Host) -> list[SecretTrouble]:
     if threading.current_thread() is not threading.main_thread():
         known = [name for name in names if _colab_seen.get(name)]
         found |= {name: Secret(value, COLAB) for name in known if (value := _colab_seen[name])}
@@ -275,7 +275,7 @@ def _from_colab(found: Secrets, names: Sequence[str], _: Place) -> list[SecretTr
 # --- files
 
 
-def _files(place: Place, troubles: list[SecretTrouble]) -> Iterator[Path]:
+def _files(place: Host, troubles: list[SecretTrouble]) -> Iterator[Path]:
     if (own := Path.cwd() / ".env").is_file():
         yield own
     owner, _, name = variable(DATASET_VARIABLE).partition("/")

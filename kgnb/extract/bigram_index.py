@@ -24,7 +24,7 @@ def _numbers(pairs: Iterable[str]) -> set[int]:
     return set(array("I", b"".join(_encode(p) for p in pairs)))
 
 
-class Grams:
+class BigramIndex:
     """One text and its pairs as numbers: four bytes a character, a third of what looking at strings costs."""
 
     def __init__(self, text: str) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import SupportsIndex
 
 
-class Metered(str):
+class BoundedStr(str):
     """A string whose characters can be taken ``left[0]`` times; then OverflowError. What is cut from it or
     joined with it counts on."""
 
     left: list[int]
 
-    def __new__(cls, text: str, left: list[int]) -> Metered:
+    def __new__(cls, text: str, left: list[int]) -> BoundedStr:
         """``left`` is shared by all that comes of the text."""
         new = super().__new__(cls, text)
         new.left = left
@@ -22,10 +22,10 @@ class Metered(str):
         if self.left[0] < 0:
             raise OverflowError
         found = super().__getitem__(at)
-        return Metered(found, self.left) if isinstance(at, slice) else found
+        return BoundedStr(found, self.left) if isinstance(at, slice) else found
 
     def __add__(self, other: str) -> str:
-        return Metered(super().__add__(other), self.left)
+        return BoundedStr(super().__add__(other), self.left)
 
     def __radd__(self, other: str) -> str:
-        return Metered(other.__add__(self), self.left)
+        return BoundedStr(other.__add__(self), self.left)

@@ -20,7 +20,7 @@ class Mention(NamedTuple):
     end: int
 
 
-class Frame(NamedTuple):
+class PatternMatch(NamedTuple):
     """A tie that the text states in words; ``label`` holds the words."""
 
     source: str
@@ -58,7 +58,7 @@ class Rules:
     def _compiled(self) -> list[tuple[re.Pattern[str], re.Pattern[str], Rule]]:
         return [(re.compile(r.between), re.compile(r.after), r) for r in self._rules]
 
-    def match(self, text: str, people: Sequence[Mention], reach: int) -> list[Frame]:
+    def match(self, text: str, people: Sequence[Mention], reach: int) -> list[PatternMatch]:
         """The ties between neighbouring names at most ``reach`` characters apart."""
         found = []
         for a, b in pairwise(people):
@@ -70,7 +70,7 @@ class Rules:
                     found.append(frame)
         return found
 
-    def _frame(self, text: str, a: Mention, b: Mention) -> Frame | None:
+    def _frame(self, text: str, a: Mention, b: Mention) -> PatternMatch | None:
         gap, tail = text[a.end : b.start], text[b.end : b.end + 40]
         for between, after, rule in self._compiled:
             said = after.match(tail) if between.fullmatch(gap) else None
@@ -79,7 +79,7 @@ class Rules:
             source, target = (b, a) if rule.turned else (a, b)
             follows = said[0]
             label = (gap + follows).strip(" ,，的之是乃")
-            return Frame(
+            return PatternMatch(
                 source.entry.name, rule.type, target.entry.name, label, a.start, b.end + len(follows)
             )
         return None

@@ -15,7 +15,7 @@ from typing import Any
 
 from kgnb.core.model import Lang, TaskConfig
 from kgnb.extract.model import NameEntry
-from kgnb.extract.word_search import Lookup
+from kgnb.extract.word_search import WordSearch
 
 OVERHEAD = 1_200
 """Characters of a request beside the chunk: system, fixed text, relation types, kinds and names."""
@@ -41,7 +41,7 @@ class Prompt:
     schema: dict[str, Any] = field(repr=False)
 
 
-class Prompter:
+class PromptBuilder:
     """Makes a task's requests. What is the same for all of its chunks is made once, at the latest with the
     first.
 
@@ -74,7 +74,7 @@ class Prompter:
 
 def build(chunk: str, *, lang: Lang, names: Sequence[NameEntry], config: TaskConfig) -> Prompt:
     """The request for a single chunk. A pure function of its arguments."""
-    return Prompter(lang, names, config).prompt(chunk)
+    return PromptBuilder(lang, names, config).prompt(chunk)
 
 
 def _hash(system: str, user: str) -> str:
@@ -184,7 +184,7 @@ class _Known:
         for place, name in enumerate(self._names):
             for form in name.forms:
                 self._holders.setdefault(form, []).append(place)
-        self._lookup = Lookup(self._holders)
+        self._lookup = WordSearch(self._holders)
 
     def line(self, chunk: str, room: int) -> str:
         """The line of names that the chunk uses, with its line break, or nothing."""

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from kgnb.core.errors import ReplyUnparsable
 from kgnb.core.model import SYMMETRIC_RELATIONS
-from kgnb.extract.bounded_str import Metered
+from kgnb.extract.bounded_str import BoundedStr
 from kgnb.extract.model import (
     MAX_ITEMS,
     Character,
@@ -193,7 +193,7 @@ def _mended(body: str) -> _Mended | None:
     import json_repair  # needed by few replies, so not loaded with the package
 
     try:
-        metered = Metered(source, [MAX_LOOKS * (len(source) + 1_000)])
+        metered = BoundedStr(source, [MAX_LOOKS * (len(source) + 1_000)])
         whole = json_repair.repair_json(metered, return_objects=True, skip_json_loads=True)
     except (RecursionError, OverflowError):
         return None

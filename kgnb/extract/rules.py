@@ -14,7 +14,7 @@ from kgnb.extract import strength as tie_strength
 from kgnb.extract import trie
 from kgnb.extract.en import relations as relations_en
 from kgnb.extract.model import Character, Extraction, Location, NameEntry, Organization, Relation
-from kgnb.extract.patterns import Frame, Mention
+from kgnb.extract.patterns import Mention, PatternMatch
 from kgnb.extract.zh import relations as relations_zh
 from kgnb.extract.zh import script as zh_script
 
@@ -103,13 +103,13 @@ def extract(text: str, *, lang: Lang, names: Sequence[NameEntry]) -> Extraction:
     return _as_written(found, index.written, own) if index.written else found
 
 
-def _frames(text: str, own: str, people: Sequence[Mention], lang: Lang) -> list[Frame]:
+def _frames(text: str, own: str, people: Sequence[Mention], lang: Lang) -> list[PatternMatch]:
     """The frames of the text as it is read, their words as they are written."""
     frames = (relations_zh if lang == "zh" else relations_en).frames(text, people)
     return frames if text == own else [f._replace(label=_label(f, text, own)) for f in frames]
 
 
-def _label(frame: Frame, text: str, own: str) -> str:
+def _label(frame: PatternMatch, text: str, own: str) -> str:
     span = slice(frame.start, frame.end)
     written = dict(zip(text[span], own[span], strict=True))
     return "".join(written.get(char, char) for char in frame.label)
@@ -169,7 +169,7 @@ def _others(mentions: Iterable[Mention], kind: str) -> list[tuple[str, float]]:
 
 
 def _relations(
-    text: str, people: Sequence[Mention], ends: Sequence[int], frames: Sequence[Frame]
+    text: str, people: Sequence[Mention], ends: Sequence[int], frames: Sequence[PatternMatch]
 ) -> list[Relation]:
     weights, first = _company(people, ends)
     relations = [_framed(text, ends, frame, weights) for frame in _strongest(frames)]
@@ -216,9 +216,9 @@ def _company(
     return {p: w for p, w in weights.items() if p in first}, first
 
 
-def _strongest(frames: Iterable[Frame]) -> list[Frame]:
+def _strongest(frames: Iterable[PatternMatch]) -> list[PatternMatch]:
     """Each (source, type, target) once, in the order of first standing."""
-    found: dict[tuple[str, str, str], Frame] = {}
+    found: dict[tuple[str, str, str], PatternMatch] = {}
     for frame in frames:
         if frame.source == frame.target:
             continue
@@ -230,7 +230,7 @@ def _strongest(frames: Iterable[Frame]) -> list[Frame]:
 
 
 def _framed(
-    text: str, ends: Sequence[int], frame: Frame, weights: Mapping[tuple[str, str], float]
+    text: str, ends: Sequence[int], frame: PatternMatch, weights: Mapping[tuple[str, str], float]
 ) -> Relation:
     one, other = sorted((frame.source, frame.target))
     return Relation(

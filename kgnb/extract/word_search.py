@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 
-class Lookup:
+class WordSearch:
     """Words made ready to be looked for together: a text is read once, whatever their number."""
 
     def __init__(self, words: Iterable[str]) -> None:

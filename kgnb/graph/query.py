@@ -96,7 +96,7 @@ class _Names:
                 table[word].append(ref)
 
 
-class Explorer:
+class GraphQuery:
     """A graph made ready for questions. Takes one walk over it; later changes of the graph are not seen."""
 
     def __init__(self, graph: Graph) -> None:

@@ -14,7 +14,7 @@ from kgnb.core.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.extract.model import Relation
 from kgnb.graph.model import GraphEdge, Value
 from kgnb.graph.project.settle import SettleRow
-from kgnb.graph.query import Entity, Explorer, plain
+from kgnb.graph.query import Entity, GraphQuery, plain
 from kgnb.graph.relation_types import type_name
 
 
@@ -29,7 +29,7 @@ class Turn:
     events: tuple[str, ...] = ()
 
 
-def tied_in(explorer: Explorer, a: Entity, b: Entity) -> dict[int, int]:
+def tied_in(explorer: GraphQuery, a: Entity, b: Entity) -> dict[int, int]:
     """The chapters whose rows say something of the pair: id → number."""
     wanted = {number for edge in explorer.edges(a.ref, b.ref) for number in _chapters(edge)}
     return {key: number for key, number in explorer.numbers.items() if number in wanted}
@@ -43,7 +43,7 @@ def relations(rows: Iterable[SettleRow], numbers: Mapping[int, int]) -> dict[int
     return dict(found)
 
 
-def turns(explorer: Explorer, a: Entity, b: Entity, said: Mapping[int, Sequence[Relation]]) -> list[Turn]:
+def turns(explorer: GraphQuery, a: Entity, b: Entity, said: Mapping[int, Sequence[Relation]]) -> list[Turn]:
     """The pair's chapters in order; ``said`` is what :func:`relations` found in them."""
     edges = explorer.edges(a.ref, b.ref)
     tied: defaultdict[int, list[GraphEdge]] = defaultdict(list)
@@ -65,7 +65,7 @@ def turns(explorer: Explorer, a: Entity, b: Entity, said: Mapping[int, Sequence[
 
 
 def _facts(
-    edge: GraphEdge, edges: Iterable[GraphEdge], explorer: Explorer, relations: Iterable[Relation]
+    edge: GraphEdge, edges: Iterable[GraphEdge], explorer: GraphQuery, relations: Iterable[Relation]
 ) -> dict[str, Value]:
     """The edge's properties as one chapter has them."""
     source, target = explorer.entities[edge.source], explorer.entities[edge.target]

@@ -110,7 +110,7 @@ class Pushed:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
+class KernelStatus:
     """A run's state and, when it failed, Kaggle's reason."""
 
     state: State
@@ -125,7 +125,7 @@ class Status:
 # --- the command line
 
 
-class Kaggle:
+class KaggleCli:
     """The official command line; ``command`` replaces how it is started.
 
     Every method raises ServiceDown when Kaggle can't be reached or is broken, ServiceRefused when it says no,
@@ -161,18 +161,18 @@ class Kaggle:
             tell(say("kaggle.waiting", reason=_reason(said), minutes=max(1, round(left / 60))))
             await asyncio.sleep(min(CAP_PAUSE, left))
 
-    async def status(self, kernel: str) -> Status:
+    async def status(self, kernel: str) -> KernelStatus:
         """The state of the latest run, or of the version that ``kernel`` names."""
         said = await self._said("kernels", "status", kernel)
         found = STATUS.search(said)
         if not found:
             raise ServiceRefused("kaggle.refused", service="kaggle", reason=_reason(said))
         failure = FAILURE.search(said)
-        return Status(found[1].upper(), failure[1] if failure else "")  # type: ignore[arg-type]
+        return KernelStatus(found[1].upper(), failure[1] if failure else "")  # type: ignore[arg-type]
 
-    async def follow(self, kernel: str, tell: Tell, *, pause: float = POLL_PAUSE) -> Status:
+    async def follow(self, kernel: str, tell: Tell, *, pause: float = POLL_PAUSE) -> KernelStatus:
         """Waits for the run's end and tells each change; Kaggle may be away for a while meanwhile."""
-        last: Status | None = None
+        last: KernelStatus | None = None
         heard = time.monotonic()
         while True:
             try:
@@ -286,7 +286,7 @@ def _failed(said: str) -> ServiceDown | ServiceRefused:
     return ServiceRefused("kaggle.refused", service="kaggle", reason=_reason(said))
 
 
-def said_of(kernel: str, status: Status) -> str:
+def said_of(kernel: str, status: KernelStatus) -> str:
     """A run's state as a sentence."""
     text = say(f"kaggle.{status.state.lower()}", kernel=kernel)
     return f"{text}: {one_line(status.failure)}" if status.failure else text

@@ -23,9 +23,9 @@ from kgnb.core.errors import (
 )
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
-from kgnb.llm.dialect import Answer, Form, dialect_of
+from kgnb.llm.dialect import Form, ParsedResponse, dialect_of
 from kgnb.llm.error_mapping import Refusal, Rejected, fault
-from kgnb.llm.http import CONNECT_SECONDS, Http, NoAnswer, Unreadable
+from kgnb.llm.http import CONNECT_SECONDS, HttpClient, NoAnswer, Unreadable
 
 MAX_WAIT = 30.0
 """Seconds between two tries; an endpoint that wants a longer pause is down."""
@@ -49,7 +49,7 @@ async def _freely() -> None:
     """Admits every request."""
 
 
-class Client:
+class LlmClient:
     """Asks ``provider``. ``timeout``: seconds for one request in all; ``tries``: attempts of one call on
     connection errors, timeouts and 5xx; ``connections``: size of the pool, at least the slots that ask.
 
@@ -70,7 +70,7 @@ class Client:
         self._host = urlsplit(base_url).hostname or ""
         self._path = self._dialect.path(base_url)
         self._models_url = f"{base_url}/models"
-        self._http = Http(base_url, self._dialect.headers(checked_key(provider)), connections)
+        self._http = HttpClient(base_url, self._dialect.headers(checked_key(provider)), connections)
 
     async def ask(
         self,
@@ -133,14 +133,14 @@ class Client:
         """Closes the connections."""
         await self._http.close()
 
-    def _complete(self, answer: Answer) -> Answer:
+    def _complete(self, answer: ParsedResponse) -> ParsedResponse:
         if answer.end == "refused":
             raise ReplyRefused("provider.refused", provider=self.provider.name)
         if answer.end == "length":
             raise ReplyTruncated("provider.truncated", provider=self.provider.name)
         return answer
 
-    async def _formed(self, prompt: Prompt, model: str, meter: _Meter) -> Answer:
+    async def _formed(self, prompt: Prompt, model: str, meter: _Meter) -> ParsedResponse:
         """Asks in the richest form that the model takes; what a 400 teaches is remembered once another form
         succeeds, so that a request that is wrong in itself teaches nothing."""
         form = self._forms.get(model, self._dialect.first)
@@ -165,12 +165,12 @@ class Client:
             return form.without(no.param)
         return known if known != form else None
 
-    async def _tried(self, body: dict[str, Any], model: str, meter: _Meter) -> Answer:
+    async def _tried(self, body: dict[str, Any], model: str, meter: _Meter) -> ParsedResponse:
         """One request, again after a failure that may pass."""
         for attempt in range(1, self._tries + 1):
             await meter.admit()
             outcome, wait = await self._once(body, model, meter, attempt)
-            if isinstance(outcome, Answer):
+            if isinstance(outcome, ParsedResponse):
                 return outcome
             wait = _backoff(attempt) if wait is None else wait * random.uniform(1.0, 1.2)  # noqa: S311
             if not isinstance(outcome, ProviderDown) or attempt == self._tries or wait > MAX_WAIT * 1.2:
@@ -180,7 +180,7 @@ class Client:
 
     async def _once(
         self, body: dict[str, Any], model: str, meter: _Meter, attempt: int
-    ) -> tuple[Answer | ProviderError, float | None]:
+    ) -> tuple[ParsedResponse | ProviderError, float | None]:
         """One HTTP request's answer or error, and the seconds that the endpoint asks to wait."""
         try:
             async with asyncio.timeout(self._timeout):

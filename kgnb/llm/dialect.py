@@ -38,7 +38,7 @@ class Form:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ParsedResponse:
     """An answer of status 200: ``end`` says how it came to be complete, or why it is not."""
 
     text: str
@@ -60,7 +60,7 @@ class Dialect(Protocol):
     def body(self, prompt: Prompt, model: str, form: Form) -> dict[str, Any]:
         """A request's body."""
 
-    def answer(self, data: Any) -> Answer | None:
+    def answer(self, data: Any) -> ParsedResponse | None:
         """What an answer's body says; None when it is in no form that this dialect knows."""
 
 
@@ -110,7 +110,7 @@ class OpenAI:
             body["response_format"] = {"type": "json_schema", "json_schema": named}
         return body
 
-    def answer(self, data: Any) -> Answer | None:
+    def answer(self, data: Any) -> ParsedResponse | None:
         """What the first choice says."""
         choice = _first(_get(data, "choices"))
         message = _get(choice, "message")
@@ -119,10 +119,10 @@ class OpenAI:
         text, finish = _text(message.get("content")), _get(choice, "finish_reason")
         usage = _openai_usage(_get(data, "usage"))
         if finish in _REFUSED or (message.get("refusal") and not text):
-            return Answer(text, "refused", usage)
+            return ParsedResponse(text, "refused", usage)
         if finish in _FAILED:
-            return Answer(text, "failed", usage)
-        return Answer(text, "length" if finish == "length" else "stop", usage)
+            return ParsedResponse(text, "failed", usage)
+        return ParsedResponse(text, "length" if finish == "length" else "stop", usage)
 
 
 class Anthropic:
@@ -150,7 +150,7 @@ class Anthropic:
             body["temperature"] = 0
         return body
 
-    def answer(self, data: Any) -> Answer | None:
+    def answer(self, data: Any) -> ParsedResponse | None:
         """What the text blocks say."""
         blocks = _get(data, "content")
         if not isinstance(blocks, list):
@@ -158,9 +158,9 @@ class Anthropic:
         reason = _get(data, "stop_reason")
         usage = _anthropic_usage(_get(data, "usage"))
         if reason == "refusal":
-            return Answer(_text(blocks), "refused", usage)
+            return ParsedResponse(_text(blocks), "refused", usage)
         cut = reason in {"max_tokens", "model_context_window_exceeded"}
-        return Answer(_text(blocks), "length" if cut else "stop", usage)
+        return ParsedResponse(_text(blocks), "length" if cut else "stop", usage)
 
 
 def _get(value: Any, key: str) -> Any:

@@ -45,7 +45,7 @@ class Unreadable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """An answer of any status; ``data`` is its JSON, or its text where a refusal has none."""
 
     status: int
@@ -53,7 +53,7 @@ class Answer:
     headers: Mapping[str, str]
 
 
-class Http:
+class HttpClient:
     """Requests with the headers ``auth``, at most ``connections`` at a time; belongs to the event loop it is
     first used on. Whoever asks sets the time limit.
 
@@ -74,11 +74,11 @@ class Http:
         self._tls = _trusted() if base_url.startswith("https:") else True
         self._opened: aiohttp.ClientSession | None = None
 
-    async def get(self, url: str) -> Answer:
+    async def get(self, url: str) -> HttpResponse:
         """Raises NoAnswer, Unreadable."""
         return await self._request("GET", url, None)
 
-    async def post(self, url: str, body: Mapping[str, Any]) -> Answer:
+    async def post(self, url: str, body: Mapping[str, Any]) -> HttpResponse:
         """The answer to ``body`` as JSON, in which a lone surrogate, that no UTF-8 can hold, becomes "?".
 
         Raises NoAnswer, Unreadable.
@@ -90,7 +90,7 @@ class Http:
         if self._opened is not None:
             await self._opened.close()
 
-    async def _request(self, method: str, url: str, data: bytes | None) -> Answer:
+    async def _request(self, method: str, url: str, data: bytes | None) -> HttpResponse:
         try:
             # A redirect would carry the key to another host.
             async with self._session().request(
@@ -104,7 +104,7 @@ class Http:
             raw = None
         if raw is None:
             raise NoAnswer
-        return Answer(status, _parsed(_inflated(raw, headers), status), headers)
+        return HttpResponse(status, _parsed(_inflated(raw, headers), status), headers)
 
     def _url(self, url: str) -> URL:
         """Without a login where there is a key: HTTP has one header for both."""

@@ -19,16 +19,16 @@ from typing import Any, TypeVar
 from kgnb.app import build
 from kgnb.app.api import spawn
 from kgnb.app.context import App, open_app
-from kgnb.app.session_report import Farewell
+from kgnb.app.session_report import SessionReport
 from kgnb.core.errors import InputError
-from kgnb.core.host import Place, where_am_i
-from kgnb.core.log_buffer import Recent
+from kgnb.core.host import Host, where_am_i
+from kgnb.core.log_buffer import LogBuffer
 from kgnb.core.messages import say, use_language
 from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
-from kgnb.notebook.node_thread import State, Stint
+from kgnb.notebook.node_thread import NodeRun, State
 from kgnb.notebook.shutdown import HOOKS
-from kgnb.worker.counters import Tally, look
+from kgnb.worker.counters import Counters, look
 from kgnb.worker.session import Session
 
 R = TypeVar("R")
@@ -53,17 +53,17 @@ class Node:
     :meth:`stop` where it waits.
     """
 
-    def __init__(self, settings: Settings, place: Place | None = None) -> None:
+    def __init__(self, settings: Settings, place: Host | None = None) -> None:
         self.settings = settings
         self._asked = settings  # as the cell that made it found them
         self.place = place or where_am_i()
-        self.recent = Recent()
+        self.recent = LogBuffer()
         """The last log lines."""
         self.sources: dict[str, str] = {}
         """Where each variable's value was found (:mod:`kgnb.core.secrets`); others are defaults or given."""
-        self._tally = Tally()
+        self._tally = Counters()
         self._states: dict[int, dict[str, Any]] = {}  # of node processes
-        self._stint: Stint | None = None
+        self._stint: NodeRun | None = None
         self._told = 0
 
     @classmethod
@@ -137,8 +137,8 @@ class Node:
             before = _current._stint if _current is not None else None
             if before is not None:
                 before.ask_to_stop()
-            farewell = Farewell(self.settings, self.place, self.session, self._done_here)
-            stint = Stint(self.settings, farewell, self._tally, self._states, self.recent, processes)
+            farewell = SessionReport(self.settings, self.place, self.session, self._done_here)
+            stint = NodeRun(self.settings, farewell, self._tally, self._states, self.recent, processes)
             stint.reports = self.place.batch
             self._stint, _current = stint, self
             stint.start(before)
@@ -237,7 +237,7 @@ class Node:
             self.stop(now=True)
         return self._ended(stint)
 
-    def _ended(self, stint: Stint) -> dict[str, Any]:
+    def _ended(self, stint: NodeRun) -> dict[str, Any]:
         if not stint.is_alive:
             stint.tell()
         self._tell_warnings()

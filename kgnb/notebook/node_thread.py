@@ -19,17 +19,17 @@ from typing import Any, TypeVar
 
 from kgnb.app.context import App, open_app, open_waiting
 from kgnb.app.run_worker import leaving_when, serve
-from kgnb.app.session_report import Farewell
-from kgnb.app.status import Overview
+from kgnb.app.session_report import SessionReport
+from kgnb.app.status import StatusReport
 from kgnb.core.errors import KgnbError, ServiceDown
 from kgnb.core.event_loop import new_loop
-from kgnb.core.log_buffer import Recent
+from kgnb.core.log_buffer import LogBuffer
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
-from kgnb.notebook.processes import Children
+from kgnb.notebook.processes import NodeProcesses
 from kgnb.notebook.shutdown import HOOKS
-from kgnb.worker.counters import Tally
-from kgnb.worker.node import Node as Worker
+from kgnb.worker.counters import Counters
+from kgnb.worker.node import WorkerNode as Worker
 from kgnb.worker.session import Session
 
 R = TypeVar("R")
@@ -56,19 +56,19 @@ class State(StrEnum):
     STARTING = "starting"  # connecting, or waiting for services that are down
     RUNNING = "running"
     STOPPING = "stopping"
-    FAILED = "failed"  # see Stint.failure
+    FAILED = "failed"  # see NodeRun.failure
 
 
-class Stint:
+class NodeRun:
     """Runs once. Attributes are written in its thread and may be read from any."""
 
     def __init__(
         self,
         settings: Settings,
-        farewell: Farewell,
-        tally: Tally,
+        farewell: SessionReport,
+        tally: Counters,
         states: dict[int, dict[str, Any]],
-        recent: Recent,
+        recent: LogBuffer,
         processes: int,
     ) -> None:
         self.state = State.STARTING
@@ -97,11 +97,11 @@ class Stint:
         self._app: App | None = None
         self._calls: set[asyncio.Task[Any]] = set()
         self._worker: Worker | None = None
-        self._children: Children | None = None
+        self._children: NodeProcesses | None = None
         self._thread = threading.Thread(target=self._main, name="kgnb-node", daemon=True)
         self._begun = False
         self._ended = threading.Event()
-        self._before: Stint | None = None
+        self._before: NodeRun | None = None
 
     # --- from other threads
 
@@ -115,7 +115,7 @@ class Stint:
         """Whether it was told to stop."""
         return self._asked
 
-    def start(self, before: Stint | None) -> None:
+    def start(self, before: NodeRun | None) -> None:
         """Begins as soon as the one ``before`` has ended; returns at once."""
         self._before = before
         HOOKS.add(self)
@@ -271,7 +271,7 @@ class Stint:
         """Node processes; this one only watches them, and connects anew when the engines were."""
         settings, session = self._settings, self._session
         async with leaving_when(self._stop, session) as leaving, self._looking() as look:
-            async with Children(settings, session, self._processes, self._states) as children:
+            async with NodeProcesses(settings, session, self._processes, self._states) as children:
                 self._children = children
                 working = asyncio.create_task(children.run(leaving))
                 try:
@@ -314,7 +314,7 @@ class Stint:
             await asyncio.gather(*looking, return_exceptions=True)
 
     async def _look(self, app: App) -> None:
-        overview = Overview(app)
+        overview = StatusReport(app)
         while True:
             try:
                 self.cluster, self.cluster_error = await overview.look(), ""

@@ -20,8 +20,8 @@ from kgnb.core.event_loop import new_loop, tune
 from kgnb.core.messages import use_language
 from kgnb.core.settings import Settings
 from kgnb.notebook.processes import LENGTH_BYTES, MARK, NOW, WRONG
-from kgnb.worker.counters import Tally
-from kgnb.worker.node import Node
+from kgnb.worker.counters import Counters
+from kgnb.worker.node import WorkerNode
 from kgnb.worker.session import Session
 
 STDIN = 0
@@ -72,8 +72,8 @@ class _Life:
         self._settings = settings
         self._session = session
         self._hurry = math.inf
-        self._worker: Node | None = None
-        self._tally = Tally()
+        self._worker: WorkerNode | None = None
+        self._tally = Counters()
         self._stop = asyncio.Event()
 
     async def run(self) -> None:
@@ -106,7 +106,7 @@ class _Life:
         if self._worker is not None and math.isfinite(self._hurry):
             asyncio.get_running_loop().call_later(self._hurry, self._worker.cut_short)
 
-    def _ready(self, app: App, worker: Node) -> None:
+    def _ready(self, app: App, worker: WorkerNode) -> None:
         self._worker = worker
         self._tally.ready(app.spent, worker)
         log_setup.name_node(worker.name)

@@ -46,7 +46,7 @@ WRONG = 2
 _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from kgnb.notebook.process_main import main; main()"
 
 
-class Children:
+class NodeProcesses:
     """``count`` node processes with the settings of this one. ``states``: what each process did, by its pid,
     kept also of those that ended."""
 
@@ -58,7 +58,7 @@ class Children:
         self._count = count
         self._states = states
         self._guard = threading.Lock()
-        self._running: list[_Child] = []
+        self._running: list[_NodeProcess] = []
         self._leaving = False
         self._quits = ""
         self._keepers: list[asyncio.Task[None]] = []
@@ -118,7 +118,7 @@ class Children:
             )
             await asyncio.sleep(AGAIN_SECONDS)
 
-    def _start(self, loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> _Child | None:
+    def _start(self, loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> _NodeProcess | None:
         def over() -> None:
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(ended.set)
@@ -126,7 +126,7 @@ class Children:
         with self._guard:
             if self._leaving:
                 return None
-            child = _Child(self._settings, self._session, self._states, over)
+            child = _NodeProcess(self._settings, self._session, self._states, over)
             self._running.append(child)
             return child
 
@@ -135,7 +135,7 @@ class Children:
             child.end(self._session.drain(self._settings.drain_seconds) + LEAVE_SECONDS)
 
 
-class _Child:
+class _NodeProcess:
     """One process, and the thread that reads what it says."""
 
     def __init__(

@@ -26,7 +26,7 @@ class AtEnd(Protocol):
         """The process goes soon; returns at once."""
 
 
-class Hooks:
+class ShutdownHooks:
     """Tells whoever was added, once, when the process is about to go; then whatever was there before goes on.
 
     A SIGTERM handler that exits by itself would only end the busy cell of a kernel, so this one chains.
@@ -128,4 +128,4 @@ class Hooks:
             self._chaining = False
 
 
-HOOKS = Hooks()
+HOOKS = ShutdownHooks()

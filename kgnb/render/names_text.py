@@ -9,7 +9,7 @@ from kgnb.core.safe_text import one_line
 
 if TYPE_CHECKING:
     from kgnb.graph.resolve.decisions import Changed, Decision
-    from kgnb.graph.resolve.name_listing import Named, Why
+    from kgnb.graph.resolve.name_listing import Named, NameReason
 
 _TABLE = {
     "字": "courtesy",
@@ -42,7 +42,7 @@ def named_line(one: Named) -> str:
     return say("names.line_aliases" if aliases else "names.line", aliases=aliases, **facts)
 
 
-def why(one: Why) -> str:
+def why(one: NameReason) -> str:
     """Why an alias is somebody's."""
     facts = {"other": one_line(one.other), "detail": one_line(one.detail)}
     if one.kind == "table":

@@ -27,7 +27,7 @@ MOST_STRENGTH = 10
 """What the wire contract gives a tie at most."""
 
 
-class Answer(list[dict[str, Any]]):
+class QueryRows(list[dict[str, Any]]):
     """Rows as dicts, ready for pandas or json; a notebook shows them as a table, with a chart where there is
     one. ``title`` and ``note`` say what they are."""
 
@@ -129,8 +129,8 @@ def _strength(edges: Iterable[GraphEdge]) -> int:
 # --- answers ------------------------------------------------------------------------------------------------
 
 
-def found(text: str, entities: Sequence[Entity], close: Sequence[str]) -> Answer:
-    """What :meth:`Explorer.find` found; ``close`` are names like it, for when that is nothing."""
+def found(text: str, entities: Sequence[Entity], close: Sequence[str]) -> QueryRows:
+    """What :meth:`GraphQuery.find` found; ``close`` are names like it, for when that is nothing."""
     rows = [
         {
             "name": e.name,
@@ -145,10 +145,10 @@ def found(text: str, entities: Sequence[Entity], close: Sequence[str]) -> Answer
     note = str(say("explore.found", count=len(rows)))
     if not rows:
         note = say("explore.close", names=", ".join(close)) if close else say("explore.nothing")
-    return Answer(say("explore.find", text=text), rows, note=note)
+    return QueryRows(say("explore.find", text=text), rows, note=note)
 
 
-def neighbours(of: Entity, around: Sequence[Neighbour]) -> Answer:
+def neighbours(of: Entity, around: Sequence[Neighbour]) -> QueryRows:
     """Who and what is next to somebody."""
     rows = [
         {
@@ -169,10 +169,10 @@ def neighbours(of: Entity, around: Sequence[Neighbour]) -> Answer:
     ]
     title = str(say("explore.neighbours", name=of.name))
     note = _about(of) if rows else say("explore.alone")
-    return Answer(title, rows, note=note, picture=charts.star(of.name, rays, title))
+    return QueryRows(title, rows, note=note, picture=charts.star(of.name, rays, title))
 
 
-def path(start: Entity, end: Entity, steps: Sequence[Step]) -> Answer:
+def path(start: Entity, end: Entity, steps: Sequence[Step]) -> QueryRows:
     """How two are connected."""
     rows = [
         {
@@ -196,10 +196,10 @@ def path(start: Entity, end: Entity, steps: Sequence[Step]) -> Answer:
     else:
         note = say("explore.steps", count=len(rows)) if rows else say("explore.no_path")
     picture = charts.chain(start.name, links, title) if links else ""
-    return Answer(title, rows, note=note, picture=picture)
+    return QueryRows(title, rows, note=note, picture=picture)
 
 
-def between(a: Entity, b: Entity, turns: Sequence[Turn], chapters: Sequence[int]) -> Answer:
+def between(a: Entity, b: Entity, turns: Sequence[Turn], chapters: Sequence[int]) -> QueryRows:
     """What ties two, chapter by chapter; the chart also shows where they meet and no more is said."""
     rows = [
         {
@@ -216,10 +216,10 @@ def between(a: Entity, b: Entity, turns: Sequence[Turn], chapters: Sequence[int]
     ]
     title = str(say("explore.between", a=a.name, b=b.name))
     if not turns or a.ref == b.ref:
-        return Answer(title, [], note=say("explore.same") if a.ref == b.ref else say("explore.apart"))
+        return QueryRows(title, [], note=say("explore.same") if a.ref == b.ref else say("explore.apart"))
     note = say("explore.between_note", both=len(turns), tied=sum(bool(t.edges) for t in turns))
     picture = charts.lanes(chapters, _tie_lanes(turns, a.ref), title, str(say("explore.axis")))
-    return Answer(title, rows, note=note, picture=picture)
+    return QueryRows(title, rows, note=note, picture=picture)
 
 
 def _tie_lanes(turns: Sequence[Turn], seen_from: NodeKey) -> list[charts.Lane]:
@@ -237,7 +237,7 @@ def _tie_lanes(turns: Sequence[Turn], seen_from: NodeKey) -> list[charts.Lane]:
     return [*lanes, charts.Lane(say("explore.together"), together, charts.FAINT, str(len(turns)))]
 
 
-def timeline(of: Entity, moments: Sequence[Moment], chapters: Sequence[int]) -> Answer:
+def timeline(of: Entity, moments: Sequence[Moment], chapters: Sequence[int]) -> QueryRows:
     """Where somebody occurs, what happens there, and with whom."""
     rows = [
         {"chapter": m.chapter, "title": m.title, "events": list(m.events), "with": list(m.companions)}
@@ -260,10 +260,10 @@ def timeline(of: Entity, moments: Sequence[Moment], chapters: Sequence[int]) -> 
     picture = (
         charts.lanes(list(chapters) or [m.chapter for m in moments], lanes, title, axis) if moments else ""
     )
-    return Answer(title, rows, note=note or _about(of), picture=picture)
+    return QueryRows(title, rows, note=note or _about(of), picture=picture)
 
 
-def top(kind: str, standing: Sequence[Standing], chapters: Sequence[int]) -> Answer:
+def top(kind: str, standing: Sequence[Standing], chapters: Sequence[int]) -> QueryRows:
     """The most important of a kind."""
     rows = [
         {
@@ -284,7 +284,7 @@ def top(kind: str, standing: Sequence[Standing], chapters: Sequence[int]) -> Ans
     ]
     title = str(say("explore.top", kind=kind_word(kind)))
     note = say("explore.top_note", count=len(chapters)) if rows else say("explore.nothing")
-    return Answer(
+    return QueryRows(
         title, rows, note=note, picture=charts.lanes(chapters, lanes, title, str(say("explore.axis")))
     )
 

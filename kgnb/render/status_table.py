@@ -37,7 +37,7 @@ class Cell(str):
 
 
 def render(found: Item, *, color: bool = False) -> list[str]:
-    """The lines that show what :meth:`kgnb.app.status.Overview.look` found."""
+    """The lines that show what :meth:`kgnb.app.status.StatusReport.look` found."""
     paint = _painted if color else _plain
     at = datetime.fromisoformat(found["at"])
     lines = [paint(say("status.title", time=f"{at:%Y-%m-%d %H:%M:%S}"), DIM)]

@@ -12,10 +12,10 @@ from neo4j import AsyncTransaction
 
 from kgnb.core.errors import ServiceDown, ServiceRefused
 from kgnb.core.model import beijing_now
-from kgnb.stores.graph.driver import Bolt, run
+from kgnb.stores.graph.driver import BoltDriver, run
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import Sql
-from kgnb.stores.queue.connection import Link
+from kgnb.stores.ledger.database import Database
+from kgnb.stores.queue.connection import RedisConnection
 
 TRIED = "kgnb:doctor"
 """Key, row and label that a check-up writes and takes back."""
@@ -24,7 +24,7 @@ SAFE_POLICIES = ("", "noeviction")
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class ServiceFacts:
     """``version`` as the server names itself; ``ms`` of one round trip; ``skew``: its clock minus ours in
     seconds, None where it has none to ask; ``tls``: cipher or version, "" = not encrypted; ``notes``: keys of
     texts about what should be changed, with their facts."""
@@ -36,13 +36,13 @@ class Facts:
     notes: tuple[tuple[str, dict[str, Any]], ...] = field(default=())
 
 
-async def sql_facts(sql: Sql) -> Facts:
+async def sql_facts(sql: Database) -> ServiceFacts:
     """Reads, and writes what is rolled back. Raises ServiceDown, and ServiceRefused without the rights."""
     started = time.monotonic()
     await sql.ping()
     ms = 1000 * (time.monotonic() - started)
     version, skew, tls, notes = await sql.run(_sql_facts)
-    return Facts(version, ms, skew, tls, notes)
+    return ServiceFacts(version, ms, skew, tls, notes)
 
 
 def _sql_facts(c: sa.Connection) -> tuple[str, float | None, str, tuple[tuple[str, dict[str, Any]], ...]]:
@@ -69,7 +69,7 @@ def _try_writing(c: sa.Connection) -> None:
     trial.rollback()
 
 
-async def redis_facts(link: Link, *, tls: bool) -> Facts:
+async def redis_facts(link: RedisConnection, *, tls: bool) -> ServiceFacts:
     """Writes, reads and removes a key, and runs a script. Raises ServiceDown and ServiceRefused."""
     started = time.monotonic()
     seconds, micros = await link.one(("TIME",))
@@ -90,7 +90,7 @@ async def redis_facts(link: Link, *, tls: bool) -> Facts:
     if policy not in SAFE_POLICIES and most != "0":
         notes.append(("doctor.eviction", {"policy": policy}))
     skew = int(seconds) + int(micros) / 1e6 - now
-    return Facts(f"{name} {version}".strip(), ms, skew, "TLS" if tls else "", tuple(notes))
+    return ServiceFacts(f"{name} {version}".strip(), ms, skew, "TLS" if tls else "", tuple(notes))
 
 
 def _info(reply: object) -> dict[str, str]:
@@ -101,7 +101,7 @@ def _info(reply: object) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
-async def bolt_facts(bolt: Bolt, *, tls: bool) -> Facts:
+async def bolt_facts(bolt: BoltDriver, *, tls: bool) -> ServiceFacts:
     """Makes a node that is rolled back. Raises ServiceDown, and ServiceRefused without the right to write."""
     started = time.monotonic()
     await bolt.rows("RETURN 1")
@@ -112,10 +112,10 @@ async def bolt_facts(bolt: Bolt, *, tls: bool) -> Facts:
         await tx.rollback()
 
     await bolt.write(trial)
-    return Facts(await _bolt_version(bolt), ms, None, "TLS" if tls else "")
+    return ServiceFacts(await _bolt_version(bolt), ms, None, "TLS" if tls else "")
 
 
-async def _bolt_version(bolt: Bolt) -> str:
+async def _bolt_version(bolt: BoltDriver) -> str:
     """What the server calls itself; empty for an engine without the procedure (the embedded one)."""
     try:
         rows = await bolt.rows(

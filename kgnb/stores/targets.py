@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pydantic import SecretStr
 
 from kgnb.stores.graph.store import GraphStore
-from kgnb.stores.ledger.database import Sql
+from kgnb.stores.ledger.database import Database
 
 
 @dataclass(frozen=True, slots=True)
-class SqlPlace:
+class SqlTarget:
     """A database. ``tls``: None = without, "" = the system's certificates, else a CA file."""
 
     url: SecretStr
@@ -23,10 +23,10 @@ class SqlPlace:
     pre_ping: bool
     tls: str | None = None
 
-    def open(self) -> Sql:
+    def open(self) -> Database:
         """Connects at first use; ``prepare`` makes the tables."""
         tls = {} if self.tls is None else {"ssl": ssl.create_default_context(cafile=self.tls or None)}
-        return Sql(
+        return Database(
             self.url,
             pool_size=self.pool_size,
             max_overflow=self.max_overflow,
@@ -38,7 +38,7 @@ class SqlPlace:
 
 
 @dataclass(frozen=True, slots=True)
-class GraphPlace:
+class GraphTarget:
     """A graph database; an empty ``database`` is the server's default. ``fresh``: an engine of our own, which
     may just have been started. ``ca``: a file; TLS with the certificates in it."""
 

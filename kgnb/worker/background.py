@@ -18,8 +18,8 @@ from kgnb.core.messages import say
 from kgnb.core.model import RULES
 from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.queue.presence import Presence, WorkerState
-from kgnb.worker.node import Node
-from kgnb.worker.outages import Health
+from kgnb.worker.node import WorkerNode
+from kgnb.worker.outages import Outages
 from kgnb.worker.reconciler import Reconciler
 
 log = logging.getLogger(__name__)
@@ -36,10 +36,12 @@ PROVIDERS_SECONDS = 5.0
 """A provider that was added, changed or switched off is noticed within this."""
 
 
-class Upkeep:
+class BackgroundLoops:
     """The loops of one node."""
 
-    def __init__(self, node: Node, presence: Presence, cache: ReplyCache, worker_ids: list[int]) -> None:
+    def __init__(
+        self, node: WorkerNode, presence: Presence, cache: ReplyCache, worker_ids: list[int]
+    ) -> None:
         self._node = node
         self._presence = presence
         self._ids = worker_ids
@@ -145,7 +147,7 @@ async def _every(
     step: Callable[[], Awaitable[None]],
     name: str,
     service: str,
-    health: Health,
+    health: Outages,
 ) -> None:
     while True:
         try:

@@ -65,7 +65,7 @@ class Budget:
         return now.date() - timedelta(days=self.days - 1)
 
 
-class Purse:
+class BudgetKeeper:
     """One node's spending, and what it knows of the others'. ``clock`` gives the time in Beijing."""
 
     def __init__(self, ledger: Ledger, budget: Budget, clock: Callable[[], datetime] = beijing_now) -> None:

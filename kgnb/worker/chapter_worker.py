@@ -26,11 +26,11 @@ from kgnb.graph.model import ExtractionRow, Graph
 from kgnb.llm.error_mapping import Rejected
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.ledger import ChapterEnd, ChapterWork, Ledger
-from kgnb.stores.queue.lease_renewer import Renewer
+from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.store import Claim, Queue
-from kgnb.stores.targets import GraphPlace, SqlPlace
-from kgnb.worker.extractor import COMMIT_GAP, Answer, Asker, TaskInfo
-from kgnb.worker.outages import Health
+from kgnb.stores.targets import GraphTarget, SqlTarget
+from kgnb.worker.extractor import COMMIT_GAP, ChapterAnswer, ChapterExtractor, TaskInfo
+from kgnb.worker.outages import Outages
 
 log = logging.getLogger(__name__)
 
@@ -63,10 +63,10 @@ class Stores:
     ledger: Ledger
     queue: Queue
     graph: GraphStore
-    renewer: Renewer
-    health: Health
-    sql_place: SqlPlace
-    graph_place: GraphPlace
+    renewer: LeaseRenewer
+    health: Outages
+    sql_place: SqlTarget
+    graph_place: GraphTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class ChapterWorker:
     chapter's failure; for `build`, where a person is there to mend it.
     """
 
-    def __init__(self, stores: Stores, asker: Asker, *, stop_at_missing: bool = False) -> None:
+    def __init__(self, stores: Stores, asker: ChapterExtractor, *, stop_at_missing: bool = False) -> None:
         self._stores = stores
         self._asker = asker
         self._stop_at_missing = stop_at_missing
@@ -271,7 +271,7 @@ def _first_rows(items: dict[int, _Projection]) -> dict[int, _Projection]:
     return part
 
 
-def _row(claim: Claim, info: TaskInfo, work: ChapterWork, answer: Answer) -> ExtractionRow:
+def _row(claim: Claim, info: TaskInfo, work: ChapterWork, answer: ChapterAnswer) -> ExtractionRow:
     return ExtractionRow(
         task_id=claim.task_id,
         novel_id=info.novel.id,

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kgnb.core.model import Usage
-from kgnb.worker.node import Happened, Node
+from kgnb.worker.node import NodeEvent, WorkerNode
 
 MINUTES = 60
 """How far back the chart of chapters a minute reaches."""
 
 
 @dataclass(slots=True)
-class Tally:
+class Counters:
     """Counts over every node that ran here, one after another. Fed on the node's loop; read from anywhere."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -28,14 +28,14 @@ class Tally:
     _minutes: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=MINUTES + 1))
     _before: Usage = Usage()  # of the nodes before this one
     _spent: Mapping[int, Usage] = field(default_factory=dict)  # by task, of the node that runs
-    _node: Node | None = None
+    _node: WorkerNode | None = None
 
-    def ready(self, spent: Mapping[int, Usage], node: Node) -> None:
+    def ready(self, spent: Mapping[int, Usage], node: WorkerNode) -> None:
         """Count ``node`` from now on; ``spent``, by task, grows while it runs."""
         self._before = self.usage
         self._spent, self._node = spent, node
 
-    def heard(self, happened: Happened) -> None:
+    def heard(self, happened: NodeEvent) -> None:
         """The node's listener."""
         if happened.what == "chapter":
             self.outcomes[happened.outcome] += 1

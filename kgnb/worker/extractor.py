@@ -26,16 +26,16 @@ from kgnb.core.model import Lang, Novel, Provider, Task, TaskConfig, Usage
 from kgnb.core.process_pool import CpuPool
 from kgnb.extract import chunking, evidence, reply, rules
 from kgnb.extract.model import Extraction, Flag, NameEntry
-from kgnb.extract.prompt import Prompt, Prompter
+from kgnb.extract.prompt import Prompt, PromptBuilder
 from kgnb.extract.zh.original_script import as_written
 from kgnb.graph.project.settle import ChapterGraphs
 from kgnb.graph.resolve.decisions import Decided
 from kgnb.llm.client import Completion
 from kgnb.stores.ledger.reply_cache import CachedReply, ReplyCache, reply_key
 from kgnb.stores.queue.lease_renewer import UNLEASED, Lease
-from kgnb.worker.outages import Health
-from kgnb.worker.provider_registry import Providers
-from kgnb.worker.throttle import Gate
+from kgnb.worker.outages import Outages
+from kgnb.worker.provider_registry import ProviderRegistry
+from kgnb.worker.throttle import ProviderThrottle
 
 COMMIT_GAP = 0.05
 """Seconds between two commits of rows: the slot is free already, and each commit is a disk flush."""
@@ -61,17 +61,17 @@ class TaskInfo:
     model: str
     by_hand: Decided = field(default_factory=Decided)
     """What had been decided about the novel's names when the task was opened."""
-    prompter: Prompter = field(init=False, repr=False, compare=False)
+    prompter: PromptBuilder = field(init=False, repr=False, compare=False)
     graphs: ChapterGraphs = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "prompter", Prompter(self.lang, self.names, self.config))
+        object.__setattr__(self, "prompter", PromptBuilder(self.lang, self.names, self.config))
         graphs = ChapterGraphs(self.novel, self.names, self.config, self.by_hand)
         object.__setattr__(self, "graphs", graphs)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ChapterAnswer:
     """An extraction and how it came about. ``raw`` holds the replies as they came, oldest first; ``seconds``
     is how long its requests took, waiting for their turn included (0: nothing was asked)."""
 
@@ -90,22 +90,22 @@ class _Parts:
 
     lease: Lease
     last_try: bool = False
-    answers: list[Answer] = field(default_factory=list)
+    answers: list[ChapterAnswer] = field(default_factory=list)
     wasted: Usage = Usage()
     seconds: float = 0.0
     refusal: ReplyRefused | None = None
 
 
-class Asker:
+class ChapterExtractor:
     """Gets extractions; ``meter(task_id, usage)`` hears of every cost."""
 
     def __init__(
         self,
         cache: ReplyCache,
-        providers: Providers,
-        gate: Gate,
+        providers: ProviderRegistry,
+        gate: ProviderThrottle,
         pool: CpuPool,
-        health: Health,
+        health: Outages,
         *,
         chunk_chars: int,
         meter: Callable[[int, Usage], None],
@@ -122,7 +122,7 @@ class Asker:
 
     async def ask(
         self, text: str, info: TaskInfo, lease: Lease = UNLEASED, *, last_try: bool = False
-    ) -> Answer:
+    ) -> ChapterAnswer:
         """The extraction of a whole chapter.
 
         Nothing more is asked once ``lease`` is lost (LeaseLost).
@@ -134,12 +134,12 @@ class Asker:
         """
         if info.provider.is_rules:
             found = await self._pool.run(rules.extract, text, lang=info.lang, names=info.names)
-            return Answer(found, flags=frozenset() if _tells(found) else frozenset({Flag.EMPTY}))
+            return ChapterAnswer(found, flags=frozenset() if _tells(found) else frozenset({Flag.EMPTY}))
         limit = max(self._chunk_chars, info.config.max_content_length)
         parts = _Parts(lease, last_try)
         for piece in chunking.split(text, limit, info.lang):
             await self._piece(piece, info, parts)
-        answer = _joined(parts, evidence.Page(text))
+        answer = _joined(parts, evidence.ChapterText(text))
         if info.lang == "zh":
             answer = replace(answer, extraction=as_written(answer.extraction, text))
         return answer
@@ -170,7 +170,7 @@ class Asker:
         entry = CachedReply(key, info.provider.name, info.model, why, info.task.id)
         await self._health.patiently("sql", lambda: self._stores.do(entry))
 
-    async def _reply(self, request: Prompt, info: TaskInfo, parts: _Parts) -> Answer:
+    async def _reply(self, request: Prompt, info: TaskInfo, parts: _Parts) -> ChapterAnswer:
         key = reply_key(info.provider.name, info.model, request.hash)
         stored = await self._health.patiently(
             "sql", lambda: self._lookups.do((key, info.task.id)), lost=parts.lease.lost
@@ -189,7 +189,7 @@ class Asker:
                     raise
         raise AssertionError("unreachable")
 
-    async def _request(self, request: Prompt, key: str, info: TaskInfo, parts: _Parts) -> Answer:
+    async def _request(self, request: Prompt, key: str, info: TaskInfo, parts: _Parts) -> ChapterAnswer:
         spent, began = Usage(), time.monotonic()
         try:
             done = await self._completion(request, info, parts.lease)
@@ -229,7 +229,7 @@ class Asker:
         return [None] * len(entries)
 
 
-def _answer(parsed: reply.Parsed, request: Prompt, raw: str, usage: Usage) -> Answer:
+def _answer(parsed: reply.Parsed, request: Prompt, raw: str, usage: Usage) -> ChapterAnswer:
     flags = set()
     if parsed.repaired:
         flags.add(Flag.REPAIRED)
@@ -237,7 +237,7 @@ def _answer(parsed: reply.Parsed, request: Prompt, raw: str, usage: Usage) -> An
         flags.add(Flag.PARTIAL)
     if not _tells(parsed.extraction):
         flags.add(Flag.EMPTY)
-    return Answer(parsed.extraction, request.hash, frozenset(flags), usage, parsed.rejected, (raw,))
+    return ChapterAnswer(parsed.extraction, request.hash, frozenset(flags), usage, parsed.rejected, (raw,))
 
 
 def _tells(found: Extraction) -> bool:
@@ -246,7 +246,7 @@ def _tells(found: Extraction) -> bool:
     return any((*lists, found.things))
 
 
-def _joined(parts: _Parts, page: evidence.Page) -> Answer:
+def _joined(parts: _Parts, page: evidence.ChapterText) -> ChapterAnswer:
     """The chapter's answer of its parts'; raises ReplyRefused where none is left."""
     answers, refusal = parts.answers, parts.refusal
     if refusal is not None and not answers:
@@ -258,7 +258,7 @@ def _joined(parts: _Parts, page: evidence.Page) -> Answer:
         flags.add(Flag.REFUSED)
     if evidence.unverified(extraction):
         flags.add(Flag.UNVERIFIED)
-    return Answer(
+    return ChapterAnswer(
         extraction=evidence.mark_absent(extraction, page),
         prompt_hash=answers[0].prompt_hash if len(answers) == 1 else _sha(hashes),
         flags=frozenset(flags),

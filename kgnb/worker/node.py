@@ -22,13 +22,13 @@ from kgnb.core.messages import say
 from kgnb.core.model import Provider, TaskStatus
 from kgnb.core.process_pool import CpuPool
 from kgnb.core.settings import Settings
-from kgnb.stores.queue.store import Ask, Backoff, Claim, Poll, QueueState
+from kgnb.stores.queue.store import Backoff, Claim, ClaimRequest, PollResult, QueueState
 from kgnb.worker.chapter_worker import ChapterWorker, Outcome, Stores
-from kgnb.worker.extractor import Asker
-from kgnb.worker.provider_registry import Providers
+from kgnb.worker.extractor import ChapterExtractor
+from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.slots import BESIDE_OF, Slots, ahead, queues_of, share, written_later
 from kgnb.worker.task_keeper import TaskKeeper
-from kgnb.worker.throttle import Gate
+from kgnb.worker.throttle import ProviderThrottle
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ AGAIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Happened:
+class NodeEvent:
     """Something a listener may want to know: a chapter's or a task's end, a provider's pause."""
 
     what: str  # "chapter", "task", "provider", "stuck"
@@ -53,21 +53,21 @@ class Happened:
     error: Exception | None = None
 
 
-class Node:
+class WorkerNode:
     """One worker node on one event loop. ``only_task`` makes it serve a single task (``build``)."""
 
     def __init__(
         self,
         stores: Stores,
-        providers: Providers,
-        asker: Asker,
-        gate: Gate,
+        providers: ProviderRegistry,
+        asker: ChapterExtractor,
+        gate: ProviderThrottle,
         pool: CpuPool,
         settings: Settings,
         *,
         name: str,
         only_task: int | None = None,
-        listener: Callable[[Happened], None] = lambda _: None,
+        listener: Callable[[NodeEvent], None] = lambda _: None,
     ) -> None:
         self.stores = stores
         self.providers = providers
@@ -164,7 +164,7 @@ class Node:
 
     # --- polling
 
-    async def _poll(self) -> Poll | None:
+    async def _poll(self) -> PollResult | None:
         asks, served = self._asks(), self.providers.served()
         self._asked_for = [(ask.queue, task_id) for ask in asks for task_id in ask.mine]
         try:
@@ -181,7 +181,7 @@ class Node:
         self.gate.heard(poll, served)
         return poll
 
-    def _asks(self) -> list[Ask]:
+    def _asks(self) -> list[ClaimRequest]:
         served = self.providers.served()
         queues = queues_of(served, self.settings.prefixes)
         self._turn += 1
@@ -197,9 +197,11 @@ class Node:
             for queue, key in queues.items()
         ]
 
-    def _ask(self, queue: str, chapters: int, closed: bool, outage: bool, open_to_tasks: bool) -> Ask:
+    def _ask(
+        self, queue: str, chapters: int, closed: bool, outage: bool, open_to_tasks: bool
+    ) -> ClaimRequest:
         mine = tuple(t for t, h in self.keeper.held.items() if h.claim.queue == queue and h.step is None)
-        return Ask(
+        return ClaimRequest(
             queue=queue,
             chapters=chapters,
             tasks=0 if closed or not open_to_tasks else 1,
@@ -229,7 +231,7 @@ class Node:
 
     # --- acting
 
-    async def _act_on(self, poll: Poll) -> bool:
+    async def _act_on(self, poll: PollResult) -> bool:
         if poll.newer and not self._seen_newer:
             self._seen_newer = True
             log.warning(say("node.newer_items", count=poll.newer))
@@ -312,7 +314,7 @@ class Node:
         except ProviderError as error:
             ids = {"task": claim.task_id, "chapter": claim.chapter_id}
             self._note_trouble(info.provider.name, error, ids)
-            self._listener(Happened("provider", claim.task_id, provider=info.provider.name, error=error))
+            self._listener(NodeEvent("provider", claim.task_id, provider=info.provider.name, error=error))
             await self._hand_back(claim, 0.0 if isinstance(error, RateLimited) else AGAIN_SECONDS)
             return
         if outcome is Outcome.COMPLETED and self._troubled.pop(info.provider.name, None) is not None:
@@ -329,7 +331,7 @@ class Node:
                     seconds=seconds,
                 )
             )
-            self._listener(Happened("chapter", claim.task_id, claim.chapter_id, outcome.value, key))
+            self._listener(NodeEvent("chapter", claim.task_id, claim.chapter_id, outcome.value, key))
 
     def _note_trouble(self, provider: str, error: ProviderError, ids: dict[str, int]) -> None:
         """A provider's failure is news once, until it is another kind of failure or over."""
@@ -351,12 +353,12 @@ class Node:
             log.warning(say("node.service_silent", service="sql"))
 
     def _task_stuck(self, task_id: int, error: Exception) -> None:
-        self._listener(Happened("stuck", task_id, error=error))
+        self._listener(NodeEvent("stuck", task_id, error=error))
         self._wake.set()
 
     def _task_closed(self, task_id: int, status: TaskStatus) -> None:
         self.moved.add(task_id)
-        self._listener(Happened("task", task_id, outcome=status.value))
+        self._listener(NodeEvent("task", task_id, outcome=status.value))
         self._wake.set()
 
     # --- main's commands

@@ -20,7 +20,7 @@ LONGEST_WAIT = 5.0
 """Seconds between two tries in an outage, doubling from the first to the longest; jitter only shortens."""
 
 
-class Health:
+class Outages:
     """The services that are down right now, by name ("redis", "sql", "bolt")."""
 
     def __init__(self) -> None:

@@ -7,19 +7,19 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from kgnb.core.api_keys import Keys, SavedKey, origin
+from kgnb.core.api_keys import ApiKeys, SavedKey, origin
 from kgnb.core.errors import SettingsError
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider, Task, TaskConfig
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
-from kgnb.llm.client import DEFAULT_URLS, Client, checked_key, checked_url
+from kgnb.llm.client import DEFAULT_URLS, LlmClient, checked_key, checked_url
 from kgnb.stores.ledger.ledger import Ledger
 
 log = logging.getLogger(__name__)
 
 
-class Providers:
+class ProviderRegistry:
     """The providers known right now, and one client for each of them.
 
     A row of the table wins over the environment's provider of the same name. A row without a key gets the
@@ -30,15 +30,15 @@ class Providers:
     def __init__(self, ledger: Ledger, settings: Settings) -> None:
         self._ledger = ledger
         self._settings = settings
-        self._keys = Keys(settings.keys_path)
+        self._keys = ApiKeys(settings.keys_path)
         self._known: dict[str, Provider] = {}
         self._unusable: set[str] = set()
         self._troubles: dict[str, str] = {}
         self._told: dict[str, str] = {}
         self._saved: Mapping[str, SavedKey] = {}
         self._only = ""
-        self._clients: dict[str, tuple[Provider, Client]] = {}
-        self._retired: list[Client] = []
+        self._clients: dict[str, tuple[Provider, LlmClient]] = {}
+        self._retired: list[LlmClient] = []
 
     async def refresh(self) -> None:
         """Reads the table and the saved keys again; raises ServiceDown when SQL doesn't answer."""
@@ -131,7 +131,7 @@ class Providers:
             p for key, p in self._known.items() if key not in self._unusable and (not wanted or key in wanted)
         ]
 
-    def client(self, provider: Provider) -> Client:
+    def client(self, provider: Provider) -> LlmClient:
         """The provider's client; a new one when its endpoint or key changed. Raises SettingsError."""
         held = self._clients.get(provider.key)
         if held is None or held[0] != provider:
@@ -142,8 +142,8 @@ class Providers:
             self._clients[provider.key] = held
         return held[1]
 
-    def _make(self, provider: Provider) -> Client:
-        return Client(
+    def _make(self, provider: Provider) -> LlmClient:
+        return LlmClient(
             provider,
             timeout=self._settings.llm_timeout,
             tries=self._settings.llm_tries,

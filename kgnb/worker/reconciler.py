@@ -12,8 +12,8 @@ import time
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider, Task, TaskStatus
 from kgnb.stores.ledger.reply_cache import ReplyCache
-from kgnb.stores.queue.store import Ask
-from kgnb.worker.node import Node
+from kgnb.stores.queue.store import ClaimRequest
+from kgnb.worker.node import WorkerNode
 from kgnb.worker.provider_registry import problem
 
 log = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ EVICT_SECONDS = 3_600.0
 class Reconciler:
     """The reconciler's turns of one node."""
 
-    def __init__(self, node: Node, cache: ReplyCache) -> None:
+    def __init__(self, node: WorkerNode, cache: ReplyCache) -> None:
         self._node = node
         self._cache = cache
         self._evicted_at = float("-inf")
@@ -106,7 +106,7 @@ class Reconciler:
     async def _move(self, source: str) -> None:
         queue = self._node.stores.queue
         # Nobody serves it any more, so nobody reaps it either: leases of dead nodes become items again.
-        await queue.poll([Ask(source)])
+        await queue.poll([ClaimRequest(source)])
         if not await queue.waiting(source):
             return
         heir = await self._heir()

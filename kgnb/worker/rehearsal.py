@@ -12,7 +12,7 @@ from kgnb.extract.model import Character, Event, Extraction, Location, Organizat
 from kgnb.graph.model import ExtractionRow, Graph
 from kgnb.graph.project.settle import chapter_graph
 from kgnb.stores.graph.store import REHEARSED, GraphStore
-from kgnb.worker.outages import Health
+from kgnb.worker.outages import Outages
 
 CHAPTERS = 20
 """Made-up chapters of one rehearsal: about as much as one transaction of a busy node."""
@@ -21,7 +21,7 @@ ROUNDS = 25
 
 
 @asynccontextmanager
-async def rehearsing(graph: GraphStore | None, health: Health) -> AsyncIterator[None]:
+async def rehearsing(graph: GraphStore | None, health: Outages) -> AsyncIterator[None]:
     """Rehearses on ``graph`` until the body is done; None: there is nothing to warm up."""
     if graph is None:
         yield
@@ -34,7 +34,7 @@ async def rehearsing(graph: GraphStore | None, health: Health) -> AsyncIterator[
         await asyncio.gather(warming, return_exceptions=True)
 
 
-async def _rehearse(graph: GraphStore, health: Health) -> None:
+async def _rehearse(graph: GraphStore, health: Outages) -> None:
     chapters = [_chapter(number) for number in range(CHAPTERS)]
     for _ in range(ROUNDS):
         try:

@@ -29,7 +29,7 @@ from kgnb.graph.project.settle import novel_graph
 from kgnb.graph.resolve.decisions import decided
 from kgnb.stores.graph.store import SettleResult
 from kgnb.stores.ledger.ledger import Ledger
-from kgnb.stores.targets import GraphPlace, SqlPlace
+from kgnb.stores.targets import GraphTarget, SqlTarget
 
 RENEW_SECONDS = 0.25
 """How often a permit is written again."""
@@ -74,14 +74,14 @@ class Permit:
 class SettleJob:
     """One settle: of which novel, under which number, and where the stores are."""
 
-    sql: SqlPlace
-    graph: GraphPlace
+    sql: SqlTarget
+    graph: GraphTarget
     novel: Novel
     config: TaskConfig
     number: int
 
 
-def scan_here(sql: SqlPlace, novel_id: int, lang: Lang) -> tuple[list[NameEntry], str]:
+def scan_here(sql: SqlTarget, novel_id: int, lang: Lang) -> tuple[list[NameEntry], str]:
     """The names of a book, read and counted in the worker process, and the state of the text they are of."""
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
@@ -90,7 +90,7 @@ def scan_here(sql: SqlPlace, novel_id: int, lang: Lang) -> tuple[list[NameEntry]
         give_back()  # the book's texts: the process stays for the settle
 
 
-async def _scan(sql: SqlPlace, novel_id: int, lang: Lang) -> tuple[list[NameEntry], str]:
+async def _scan(sql: SqlTarget, novel_id: int, lang: Lang) -> tuple[list[NameEntry], str]:
     opened = sql.open()
     try:
         ledger = Ledger(opened)

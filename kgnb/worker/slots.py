@@ -37,7 +37,7 @@ def written_later(slots: int) -> int:
 
 
 @dataclass(slots=True)
-class Work:
+class SlotWork:
     """A chapter in flight: its claim, when it began (epoch seconds) and its slot's number."""
 
     claim: Claim
@@ -50,17 +50,17 @@ class Work:
 class Slots:
     """The chapters in flight of one node."""
 
-    works: dict[Claim, Work] = field(default_factory=dict)
+    works: dict[Claim, SlotWork] = field(default_factory=dict)
     _busy: Counter[str] = field(default_factory=Counter)
     _free: dict[str, list[int]] = field(default_factory=dict)  # provider → heap of slots between busy ones
 
     def __len__(self) -> int:
         return len(self.works)
 
-    def add(self, claim: Claim, provider: str, now: float) -> Work:
+    def add(self, claim: Claim, provider: str, now: float) -> SlotWork:
         """Puts a claim into the provider's lowest free slot."""
         free = self._free.setdefault(provider, [])
-        work = Work(claim, provider, now, heapq.heappop(free) if free else self._busy[provider])
+        work = SlotWork(claim, provider, now, heapq.heappop(free) if free else self._busy[provider])
         self._busy[provider] += 1
         self.works[claim] = work
         return work

@@ -21,11 +21,11 @@ from kgnb.core.process_pool import CpuPool, Run
 from kgnb.extract.model import NameEntry
 from kgnb.graph.resolve.decisions import decided
 from kgnb.stores.ledger.ledger import ChapterEnd, Opening
-from kgnb.stores.queue.store import Buried, Claim
+from kgnb.stores.queue.store import BuriedItem, Claim
 from kgnb.worker.chapter_worker import Stores
 from kgnb.worker.extractor import TaskInfo
 from kgnb.worker.outages import FIRST_WAIT, LONGEST_WAIT
-from kgnb.worker.provider_registry import Providers, asked_by, model_of
+from kgnb.worker.provider_registry import ProviderRegistry, asked_by, model_of
 from kgnb.worker.rehearsal import rehearsing
 from kgnb.worker.settle_process import SettleJob, scan_here, settle
 
@@ -38,7 +38,7 @@ SAMPLE_CHAPTERS = 3
 
 
 @dataclass(slots=True)
-class Held:
+class OpenTask:
     """A task that this node keeps open."""
 
     claim: Claim
@@ -58,7 +58,7 @@ class TaskKeeper:
     def __init__(
         self,
         stores: Stores,
-        providers: Providers,
+        providers: ProviderRegistry,
         pool: CpuPool,
         *,
         on_closed: Callable[[int, TaskStatus], None],
@@ -71,7 +71,7 @@ class TaskKeeper:
         self._on_stuck = on_stuck
         self._infos: dict[tuple[int, str], TaskInfo] = {}
         self._info_lock = asyncio.Lock()
-        self.held: dict[int, Held] = {}
+        self.held: dict[int, OpenTask] = {}
         self._told: dict[int, str] = {}  # task → why it can't go on, as it was logged
         self.announce: Callable[[], Awaitable[None]] = _silently
         """Shows the kept tasks to main."""
@@ -134,7 +134,7 @@ class TaskKeeper:
             await self._pass_on(claim, kept.claim.queue)
             return
         self._stores.renewer.hold(claim)
-        held = self.held[claim.task_id] = Held(claim, time.time())
+        held = self.held[claim.task_id] = OpenTask(claim, time.time())
         self._start(held)
 
     async def _pass_on(self, claim: Claim, queue: str) -> None:
@@ -166,10 +166,10 @@ class TaskKeeper:
         if held is not None and held.step is None:
             self._start(held)
 
-    def _start(self, held: Held) -> None:
+    def _start(self, held: OpenTask) -> None:
         held.step = asyncio.create_task(self._step(held))
 
-    async def _step(self, held: Held) -> None:
+    async def _step(self, held: OpenTask) -> None:
         try:
             await self._whole_step(held)
         except LeaseLost:
@@ -186,7 +186,7 @@ class TaskKeeper:
         finally:
             held.step = None
 
-    async def _whole_step(self, held: Held) -> None:
+    async def _whole_step(self, held: OpenTask) -> None:
         wait = FIRST_WAIT
         while True:
             try:
@@ -202,7 +202,7 @@ class TaskKeeper:
             await asyncio.sleep(wait)
             wait = min(wait * 2, LONGEST_WAIT)
 
-    async def advance(self, held: Held) -> None:
+    async def advance(self, held: OpenTask) -> None:
         """Opens the task; lists its open chapters, or settles and closes it when there are none."""
         claim = held.claim
         if held.info is None:
@@ -270,7 +270,7 @@ class TaskKeeper:
         frozen = await ledger.freeze_names(task.id, task.novel_id, found, state, kinds)
         return await self._remember(await ledger.task(task.id) or task, claim.queue, provider, frozen)
 
-    async def bury(self, buried: Sequence[Buried]) -> None:
+    async def bury(self, buried: Sequence[BuriedItem]) -> None:
         """Marks chapters failed that the queue moved to the dead list."""
         ends = [
             ChapterEnd(
@@ -287,7 +287,7 @@ class TaskKeeper:
             await self._stores.ledger.end_chapters(ends)
         await self._stores.queue.noted(buried)
 
-    async def _close(self, held: Held) -> None:
+    async def _close(self, held: OpenTask) -> None:
         claim, info = held.claim, held.info
         assert info is not None
         started = asyncio.get_running_loop().time()
@@ -313,31 +313,31 @@ class TaskKeeper:
 
     # --- ends
 
-    async def _drop(self, held: Held, opening: Opening | None) -> None:
+    async def _drop(self, held: OpenTask, opening: Opening | None) -> None:
         outcome = opening.outcome if opening is not None else "gone"
         log.info(say("node.task_dropped", task=held.claim.task_id, outcome=outcome))
         await self._forget(held)
         if opening is not None and opening.outcome == "finished":
             self._on_closed(held.claim.task_id, opening.task.status)
 
-    async def _forget(self, held: Held) -> None:
+    async def _forget(self, held: OpenTask) -> None:
         claim = held.claim
         await self._stores.queue.ack([claim])
         await self._stores.queue.drop_task(claim.queue, claim.task_id)
         self._remove(held)
 
-    def _remove(self, held: Held) -> None:
+    def _remove(self, held: OpenTask) -> None:
         if self.held.get(held.claim.task_id) is held:
             del self.held[held.claim.task_id]
         self._stores.renewer.forget(held.claim)
         self._infos.pop((held.claim.task_id, held.claim.queue), None)
 
-    async def _let_go(self, held: Held, error: Exception) -> None:
+    async def _let_go(self, held: OpenTask, error: Exception) -> None:
         self._remove(held)
         self._on_stuck(held.claim.task_id, error)
         await self._hand_back([held], STUCK_SECONDS)
 
-    async def _hand_back(self, held: Sequence[Held], delay: float = 0.0) -> None:
+    async def _hand_back(self, held: Sequence[OpenTask], delay: float = 0.0) -> None:
         """Returns items to the queue. What an outage keeps from being written, the lease's end will do."""
         try:
             await self._stores.queue.release([h.claim for h in held], delay=delay)

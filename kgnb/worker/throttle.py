@@ -36,13 +36,13 @@ from kgnb.core.errors import (
 from kgnb.core.messages import say
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
-from kgnb.llm.client import Client, Completion
-from kgnb.stores.queue.breaker import Breaker, ProviderState, SlotLimiter
+from kgnb.llm.client import Completion, LlmClient
+from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState, SlotLimiter
 from kgnb.stores.queue.connection import mapped
-from kgnb.stores.queue.rate_limits import CLAIM_AHEAD, LONGEST_WAIT, Place, Rates
-from kgnb.stores.queue.store import Poll, Queue
-from kgnb.worker.budget import Purse
-from kgnb.worker.outages import Health
+from kgnb.stores.queue.rate_limits import CLAIM_AHEAD, LONGEST_WAIT, RateLimits, RateReservation
+from kgnb.stores.queue.store import PollResult, Queue
+from kgnb.worker.budget import BudgetKeeper
+from kgnb.worker.outages import Outages
 
 R = TypeVar("R")
 
@@ -62,7 +62,7 @@ class _Call:
     model: str
     chars: int
     lost: Callable[[], bool]
-    places: list[Place] = field(default_factory=list)
+    places: list[RateReservation] = field(default_factory=list)
     began: float = 0.0  # of the request under way, by the local monotonic clock
 
 
@@ -70,15 +70,15 @@ TOOK_OF = 20
 """About so many requests tell how long a provider takes."""
 
 
-class Gate:
+class ProviderThrottle:
     """Asks for a node; ``most`` tells the number of a provider's slots, ``most_in_all`` of all together."""
 
     def __init__(
         self,
         queue: Queue,
-        health: Health,
-        purse: Purse,
-        rates: Rates,
+        health: Outages,
+        purse: BudgetKeeper,
+        rates: RateLimits,
         *,
         suspend_seconds: float,
         most: Callable[[Provider], int],
@@ -93,7 +93,7 @@ class Gate:
         self._health = health
         self._purse = purse
         self._rates = rates
-        self._breaker = Breaker(queue.redis, suspend_seconds)
+        self._breaker = CircuitBreaker(queue.redis, suspend_seconds)
         self._suspend_seconds = suspend_seconds
         self._most = most
         self._limiters: dict[str, SlotLimiter] = {}
@@ -105,7 +105,7 @@ class Gate:
         self._full: dict[str, float] = {}  # until when a rate is used up, by the local monotonic clock
 
     async def ask(
-        self, client: Client, prompt: Prompt, model: str, *, lost: Callable[[], bool] = lambda: False
+        self, client: LlmClient, prompt: Prompt, model: str, *, lost: Callable[[], bool] = lambda: False
     ) -> Completion:
         """``client.ask``, its outcome told to all nodes.
 
@@ -148,13 +148,13 @@ class Gate:
             place = await self._place(call)
             wait = max(wait, place.wait)
         else:
-            place = Place()
+            place = RateReservation()
         if wait:
             await self._wait(call, place, wait)
         call.places.append(place)
         call.began = time.monotonic()
 
-    async def _place(self, call: _Call) -> Place:
+    async def _place(self, call: _Call) -> RateReservation:
         full = self._full.get(call.provider.key, 0.0) - time.monotonic()
         if full > LONGEST_WAIT:  # known without a round trip
             raise RateReached("provider.rate_reached", provider=call.provider.name, retry_after=full)
@@ -167,7 +167,7 @@ class Gate:
             self._full[call.provider.key] = time.monotonic() + max(1.0, error.retry_after - CLAIM_AHEAD)
             raise
 
-    async def _wait(self, call: _Call, place: Place, seconds: float) -> None:
+    async def _wait(self, call: _Call, place: RateReservation, seconds: float) -> None:
         try:
             await asyncio.sleep(seconds)
             self._refuse(call.provider)
@@ -290,7 +290,7 @@ class Gate:
         full = self._full.get(provider.key, 0.0) - time.monotonic()
         return max(0.0, full, self._breaker.wait(provider.name))
 
-    def heard(self, poll: Poll, providers: Sequence[Provider]) -> None:
+    def heard(self, poll: PollResult, providers: Sequence[Provider]) -> None:
         """Takes in what a poll told of providers: who is paused, who is rate-limited by any node."""
         self.paused = poll.suspended
         self._breaker.heard(poll.limited, [p.name for p in providers], poll.at)

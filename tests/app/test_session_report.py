@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from kgnb.app.session_report import Farewell
+from kgnb.app.session_report import SessionReport
 from kgnb.core.errors import ServiceDown
-from kgnb.core.host import Place, where_am_i
+from kgnb.core.host import Host, where_am_i
 from kgnb.core.messages import use_language
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded.data_folder import DataFolder, try_lock
-from kgnb.worker.counters import Tally
+from kgnb.worker.counters import Counters
 from kgnb.worker.session import Session
 from tests.stores.test_restore import data_folder, files
 
@@ -57,15 +57,17 @@ def task(**more: Any) -> dict[str, Any]:
     } | more
 
 
-def farewell(data: Path, *, output: Path | None = None, **given: Any) -> Farewell:
-    place: Place = dataclasses.replace(where_am_i(), output_dir=output)
+def farewell(data: Path, *, output: Path | None = None, **given: Any) -> SessionReport:
+    place: Host = dataclasses.replace(where_am_i(), output_dir=output)
     settings = Settings.load(data=data, **given)
-    one = Farewell(settings, place, Session(time.time() - 3600, 43_200, 900), Tally().look, node="节点甲")
+    one = SessionReport(
+        settings, place, Session(time.time() - 3600, 43_200, 900), Counters().look, node="节点甲"
+    )
     one.cluster = {"tasks": [task()], "queues": [], "providers": []}
     return one
 
 
-def written(one: Farewell, why: str = "session", error: str = "") -> tuple[dict[str, Any], str]:
+def written(one: SessionReport, why: str = "session", error: str = "") -> tuple[dict[str, Any], str]:
     path = one.write(why, error)
     assert path is not None
     return json.loads(path.with_suffix(".json").read_text("utf-8")), path.read_text("utf-8")

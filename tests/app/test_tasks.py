@@ -24,13 +24,13 @@ from kgnb.core.model import ChapterStatus, TaskStatus
 from kgnb.core.settings import Settings
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import ChapterEnd
-from kgnb.stores.queue.breaker import Breaker
-from kgnb.stores.queue.lease_renewer import Renewer
+from kgnb.stores.queue.breaker import CircuitBreaker
+from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.types import Claim
-from kgnb.stores.targets import GraphPlace
+from kgnb.stores.targets import GraphTarget
 from kgnb.worker.chapter_worker import Stores
 from kgnb.worker.task_keeper import TaskKeeper
-from kgnb.worker.throttle import Gate
+from kgnb.worker.throttle import ProviderThrottle
 from tests.conftest import new_database, outside
 from tests.support.ledgers import execute, finish_chapter, make_book, numbered, scalar, set_task, task_row
 from tests.support.queues import ids, items, take
@@ -105,7 +105,7 @@ async def hold(app: App) -> Claim:
 @contextmanager
 def keeping(app: App) -> Iterator[TaskKeeper]:
     """What keeps tasks open on a node that reaches no graph."""
-    place, renewer = GraphPlace("", "", SecretStr("")), Renewer(app.queue)
+    place, renewer = GraphTarget("", "", SecretStr("")), LeaseRenewer(app.queue)
     renewer.start()
     stores: Any = (app.ledger, app.queue, None, renewer, app.health, app.sql_place, place)
     told: dict[str, Any] = {"on_closed": lambda *_: None, "on_stuck": lambda *_: None}
@@ -541,7 +541,7 @@ class TestDeadList:
 
 class TestProviders:
     async def test_a_person_pauses_longer_and_shorter(self, app: App) -> None:
-        breaker = Breaker(app.queue.redis, 600)
+        breaker = CircuitBreaker(app.queue.redis, 600)
         await breaker.pause("DeepSeek", 500, "three failures")
         pause = await tasks_use_case.pause_provider(app, "deepseek", 40)
         assert (pause.provider, pause.seconds) == ("DeepSeek", 40)
@@ -565,8 +565,8 @@ class TestProviders:
         if by_hand:
             await tasks_use_case.pause_provider(app, "DeepSeek")
         else:
-            await Breaker(app.queue.redis).pause("DeepSeek", reason="wrong key")
-        gate = Gate(app.queue, app.health, None, None, suspend_seconds=600, most=lambda _: 1)  # type: ignore[arg-type]
+            await CircuitBreaker(app.queue.redis).pause("DeepSeek", reason="wrong key")
+        gate = ProviderThrottle(app.queue, app.health, None, None, suspend_seconds=600, most=lambda _: 1)  # type: ignore[arg-type]
         await gate.lift(app.providers.get("DeepSeek"))
         assert bool(await app.queue.suspended(["DeepSeek"])) == by_hand
 

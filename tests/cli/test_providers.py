@@ -17,16 +17,16 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
-from kgnb.core.api_keys import Keys, origin
+from kgnb.core.api_keys import ApiKeys, origin
 from kgnb.core.errors import SettingsError
 from kgnb.core.messages import Language, table
 from kgnb.core.settings import Settings
 from kgnb.extract.prompt import Prompt
-from kgnb.llm.client import Client
-from kgnb.llm.fake.server import DryRun
+from kgnb.llm.client import LlmClient
+from kgnb.llm.fake.server import FakeServer
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import Ledger
-from kgnb.worker.provider_registry import Providers
+from kgnb.worker.provider_registry import ProviderRegistry
 from tests.support.commands import KEY, STORY, Llm, Place, llm
 from tests.support.ledgers import execute, opened
 
@@ -38,12 +38,12 @@ OTHER_KEY = "sk-canary-other-77"
 
 
 @pytest.fixture
-def keys(tmp_path: Path) -> Keys:
-    return Keys(tmp_path / "config" / "kgnb" / "keys.json")
+def keys(tmp_path: Path) -> ApiKeys:
+    return ApiKeys(tmp_path / "config" / "kgnb" / "keys.json")
 
 
 class TestKeys:
-    def test_are_kept_for_their_address_and_for_this_user_only(self, keys: Keys, tmp_path: Path) -> None:
+    def test_are_kept_for_their_address_and_for_this_user_only(self, keys: ApiKeys, tmp_path: Path) -> None:
         assert keys.read() == {}
         keys.save("DeepSeek", SecretStr(KEY), "https://API.deepseek.com/v1", outside=tmp_path / "data")
         keys.save("other", SecretStr(OTHER_KEY), URL, outside=tmp_path / "data")
@@ -57,19 +57,19 @@ class TestKeys:
         assert list(keys.read()) == ["other"]
         assert [p.name for p in keys.path.parent.iterdir() if not p.name.endswith(".lock")] == ["keys.json"]
 
-    def test_never_lie_in_the_data_folder(self, keys: Keys) -> None:
+    def test_never_lie_in_the_data_folder(self, keys: ApiKeys) -> None:
         with pytest.raises(SettingsError, match="KGNB_KEYS"):
             keys.save("a", SecretStr(KEY), URL, outside=keys.path.parent.parent)
         assert not keys.path.parent.exists()
 
-    def test_a_file_that_others_can_read_is_not_used(self, keys: Keys, tmp_path: Path) -> None:
+    def test_a_file_that_others_can_read_is_not_used(self, keys: ApiKeys, tmp_path: Path) -> None:
         keys.save("a", SecretStr(KEY), URL, outside=tmp_path / "data")
         keys.path.chmod(0o644)
         with pytest.raises(SettingsError, match="chmod 600"):
             keys.read()
 
     @pytest.mark.parametrize("content", [f'{{"a": "{KEY}"', "[]", '{"a": 1, "b": {"key": 2}}', "[" * 99_999])
-    def test_a_damaged_file_is_told_without_what_it_holds(self, keys: Keys, content: str) -> None:
+    def test_a_damaged_file_is_told_without_what_it_holds(self, keys: ApiKeys, content: str) -> None:
         keys.path.parent.mkdir(parents=True)
         keys.path.write_text(content)
         keys.path.chmod(0o600)
@@ -78,7 +78,7 @@ class TestKeys:
         except SettingsError as error:
             assert KEY not in str(error)  # noqa: PT017 - both are right, by the damage
 
-    def test_two_at_once_lose_nothing(self, keys: Keys, tmp_path: Path) -> None:
+    def test_two_at_once_lose_nothing(self, keys: ApiKeys, tmp_path: Path) -> None:
         async def all_at_once() -> None:
             saves = (
                 asyncio.to_thread(keys.save, f"p{i}", SecretStr(KEY), URL, outside=tmp_path / "data")
@@ -108,7 +108,7 @@ sys.platform = "win32"
 sys.modules["fcntl"] = None
 sys.modules["msvcrt"] = types.SimpleNamespace(LK_LOCK=1, locking=lambda *_: None)
 del os.geteuid
-from kgnb.core.api_keys import Keys
+from kgnb.core.api_keys import ApiKeys
 keys = Keys(pathlib.Path(sys.argv[1]))
 keys.save("a", pydantic.SecretStr("k"), "http://h/v1", outside=pathlib.Path(sys.argv[1] + "-data"))
 print(keys.read()["a"].key.get_secret_value())
@@ -138,8 +138,8 @@ async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
 
 
 @pytest.fixture
-async def providers(ledger: Ledger, keys: Keys) -> AsyncIterator[Providers]:
-    one = Providers(ledger, Settings.load(keys=str(keys.path), llm_timeout=5))
+async def providers(ledger: Ledger, keys: ApiKeys) -> AsyncIterator[ProviderRegistry]:
+    one = ProviderRegistry(ledger, Settings.load(keys=str(keys.path), llm_timeout=5))
     yield one
     await one.close()
 
@@ -149,7 +149,7 @@ async def insert(ledger: Ledger, name: str | None, **values: Any) -> None:
     await execute(ledger, sa.insert(t.ai_providers).values(**row))
 
 
-def served(providers: Providers) -> list[str]:
+def served(providers: ProviderRegistry) -> list[str]:
     return sorted(p.name for p in providers.served() if not p.is_rules)
 
 
@@ -171,7 +171,7 @@ HOSTILE: list[tuple[str | None, dict[str, Any]]] = [
 
 
 async def test_hostile_rows_never_stop_the_others(
-    ledger: Ledger, providers: Providers, caplog: pytest.LogCaptureFixture
+    ledger: Ledger, providers: ProviderRegistry, caplog: pytest.LogCaptureFixture
 ) -> None:
     for name, values in HOSTILE:
         await insert(ledger, name, **values)
@@ -188,7 +188,7 @@ async def test_hostile_rows_never_stop_the_others(
 
 
 async def test_of_two_rows_for_one_name_the_one_that_can_be_used_is(
-    ledger: Ledger, providers: Providers, caplog: pytest.LogCaptureFixture
+    ledger: Ledger, providers: ProviderRegistry, caplog: pytest.LogCaptureFixture
 ) -> None:
     await insert(ledger, "OpenAI", api_key="")
     await insert(ledger, "openai")
@@ -199,7 +199,7 @@ async def test_of_two_rows_for_one_name_the_one_that_can_be_used_is(
 
 
 async def test_added_changed_and_switched_off_rows_are_followed(
-    ledger: Ledger, providers: Providers, caplog: pytest.LogCaptureFixture
+    ledger: Ledger, providers: ProviderRegistry, caplog: pytest.LogCaptureFixture
 ) -> None:
     await providers.follow()
     assert served(providers) == []
@@ -216,7 +216,7 @@ async def test_added_changed_and_switched_off_rows_are_followed(
     assert len(caplog.records) == 1
 
 
-def is_closed(client: Client) -> bool:
+def is_closed(client: LlmClient) -> bool:
     """Whether the connections of a client that has asked for something are closed."""
     session = client._http._opened
     assert session is not None
@@ -224,9 +224,9 @@ def is_closed(client: Client) -> bool:
 
 
 async def test_a_replaced_client_is_closed_once_its_requests_are_done(
-    ledger: Ledger, providers: Providers
+    ledger: Ledger, providers: ProviderRegistry
 ) -> None:
-    async with DryRun(latency=0.5) as server:
+    async with FakeServer(latency=0.5) as server:
         await insert(ledger, "a", base_url=server.base_url)
         await providers.refresh()
         old = providers.client(providers.get("a"))
@@ -250,7 +250,7 @@ async def test_a_replaced_client_is_closed_once_its_requests_are_done(
 
 
 async def test_a_saved_key_goes_to_its_own_address_only(
-    ledger: Ledger, providers: Providers, keys: Keys, tmp_path: Path
+    ledger: Ledger, providers: ProviderRegistry, keys: ApiKeys, tmp_path: Path
 ) -> None:
     keys.save("a", SecretStr(KEY), URL, outside=tmp_path / "data")
     await insert(ledger, "A", api_key="")
@@ -262,11 +262,11 @@ async def test_a_saved_key_goes_to_its_own_address_only(
     assert served(providers) == []
 
 
-async def test_the_environments_key_completes_its_row(ledger: Ledger, keys: Keys) -> None:
+async def test_the_environments_key_completes_its_row(ledger: Ledger, keys: ApiKeys) -> None:
     settings = Settings.load(
         keys=str(keys.path), openai_base_url=URL, openai_api_key=KEY, provider_name="DeepSeek"
     )
-    own = Providers(ledger, settings)
+    own = ProviderRegistry(ledger, settings)
     await insert(ledger, "deepseek", api_key="", models=["from-row"])
     await own.refresh()
     assert own.get("DEEPSEEK").models == ("from-row",)

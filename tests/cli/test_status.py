@@ -33,7 +33,7 @@ from kgnb.render import status_table
 from kgnb.stores.embedded import open_embedded
 from kgnb.stores.ledger.task_stats import figures
 from kgnb.stores.queue.presence import Presence, WorkerState
-from kgnb.stores.queue.store import Ask, Queue
+from kgnb.stores.queue.store import ClaimRequest, Queue
 from kgnb.worker.budget import Budget
 from tests.support.commands import KEY, Place, Running, environment, llm, novel
 from tests.support.engines import processes
@@ -407,9 +407,9 @@ class TestRedis:
     async def test_leases_name_their_holder(self, queue: Queue) -> None:
         queue.node = "甲"
         await queue.push(NEW, 7, "openai")
-        (claim,) = (await queue.poll([Ask(NEW, tasks=1)])).claims
+        (claim,) = (await queue.poll([ClaimRequest(NEW, tasks=1)])).claims
         await queue.opened(claim, [1, 2, 3])
-        await queue.poll([Ask(NEW, chapters=2)])
+        await queue.poll([ClaimRequest(NEW, chapters=2)])
         leases = await queue.leases([NEW, "kg:task:queue:none"])
         assert {(one.queue, one.node, one.task_id) for one in leases} == {(NEW, "甲", 7)}
         assert sorted(one.chapter_id for one in leases) == [0, 1, 2]

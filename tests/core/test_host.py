@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from kgnb.core import host
 from kgnb.core.errors import SettingsError
-from kgnb.core.host import Place, where_am_i
+from kgnb.core.host import Host, where_am_i
 from kgnb.core.secrets import NAMES, Secret, SecretTrouble, prompt_secret
 from kgnb.core.settings import Settings
 from tests.support.commands import environment
@@ -422,7 +422,7 @@ class TestSettings:
 
 
 class TestPrompt:
-    PLACE = Place("jupyter", False, True, {}, 1, 0, 0, "", None, None, 0.0)
+    PLACE = Host("jupyter", False, True, {}, 1, 0, 0, "", None, None, 0.0)
 
     def test_asks_without_echo(self, monkeypatch: pytest.MonkeyPatch) -> None:
         asked = []
@@ -433,7 +433,7 @@ class TestPrompt:
         assert CANARY not in repr(secret)
 
     def test_asks_nobody_in_a_batch_run(self) -> None:
-        place = Place("kaggle", True, True, {}, 1, 0, 0, "", None, None, 0.0)
+        place = Host("kaggle", True, True, {}, 1, 0, 0, "", None, None, 0.0)
         with pytest.raises(SecretTrouble, match="DB_PASSWORD"):
             prompt_secret("DB_PASSWORD", place=place)
 

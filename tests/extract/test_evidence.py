@@ -9,7 +9,7 @@ import pytest
 
 from kgnb.core.model import CHARACTER_RELATIONS, TaskConfig
 from kgnb.extract import evidence, name_scan, reply, rules
-from kgnb.extract.evidence import UNVERIFIED_FACTOR, Page
+from kgnb.extract.evidence import UNVERIFIED_FACTOR, ChapterText
 from kgnb.extract.model import Extraction, NameEntry
 from kgnb.extract.zh.script import fold
 from kgnb.graph.model import RELATION_GROUPS, group_of
@@ -39,7 +39,7 @@ TEXT = """　　玄德大喜，以己志告之，公同到张飞庄上议大事�
     ],
 )
 def test_a_quote_is_found_whatever_its_marks_and_comes_back_as_it_stands(said: str, stands: str) -> None:
-    assert Page(TEXT).quote(said) == stands
+    assert ChapterText(TEXT).quote(said) == stands
 
 
 @pytest.mark.parametrize(
@@ -56,20 +56,20 @@ def test_a_quote_is_found_whatever_its_marks_and_comes_back_as_it_stands(said: s
     ],
 )
 def test_what_does_not_stand_in_the_text_is_not_found(said: str) -> None:
-    assert Page(TEXT).quote(said) == ""
+    assert ChapterText(TEXT).quote(said) == ""
 
 
 def test_of_several_places_the_first_counts_and_of_a_later_piece_the_one_behind() -> None:
     text = "“兄弟同心”，众人道。三人桃园结义，说道，兄弟同心。"
-    assert Page(text).quote("，兄弟同心。") == "“兄弟同心”"
-    assert Page(text).quote("桃园结义……“兄弟同心”") == "桃园结义……，兄弟同心。"
+    assert ChapterText(text).quote("，兄弟同心。") == "“兄弟同心”"
+    assert ChapterText(text).quote("桃园结义……“兄弟同心”") == "桃园结义……，兄弟同心。"
 
 
 def test_a_long_quote_is_cut_and_a_short_text_has_none() -> None:
     text = "".join(chr(0x4E00 + i) for i in range(900))
-    assert Page(text).quote(text) == text[: evidence.EVIDENCE_CHARS]
-    assert Page("").quote("我三人结为兄弟") == ""
-    assert Page("\ud800\u202e兄弟同心").quote("兄弟\x00同心") == "兄弟同心"
+    assert ChapterText(text).quote(text) == text[: evidence.EVIDENCE_CHARS]
+    assert ChapterText("").quote("我三人结为兄弟") == ""
+    assert ChapterText("\ud800\u202e兄弟同心").quote("兄弟\x00同心") == "兄弟同心"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_long_quote_is_cut_and_a_short_text_has_none() -> None:
     ],
 )
 def test_a_name_stands_there_or_not(name: str, there: bool) -> None:
-    assert Page(TEXT).has(name) is there
+    assert ChapterText(TEXT).has(name) is there
 
 
 def extraction(**lists: Any) -> Extraction:
@@ -108,7 +108,7 @@ def test_events_and_relations_are_verified() -> None:
                 {"source": "刘备", "target": "张飞"},
             ],
         ),
-        Page(TEXT),
+        ChapterText(TEXT),
     )
     assert [(e.evidence, e.unverified, e.confidence) for e in found.events] == [
         ("我三人结为兄弟", False, 0.9),
@@ -126,13 +126,13 @@ def test_a_reply_can_not_vouch_for_itself() -> None:
     text = f'{{"relations": [{str(claimed).replace(chr(39), chr(34))}], "absent": "all"}}'
     parsed = reply.parse(text, provider="p")
     assert (parsed.rejected, parsed.extraction.absent) == (0, [])
-    assert evidence.verify(parsed.extraction, Page(TEXT)).relations[0].unverified
+    assert evidence.verify(parsed.extraction, ChapterText(TEXT)).relations[0].unverified
 
 
 def test_of_two_chunks_the_quote_that_was_found_stays() -> None:
     claim = {"source": "刘备", "target": "关羽", "type": "ALLY"}
     good, bad = (
-        evidence.verify(extraction(relations=[{**claim, "evidence": said}]), Page(TEXT))
+        evidence.verify(extraction(relations=[{**claim, "evidence": said}]), ChapterText(TEXT))
         for said in ("齐声应曰", "大战三百回合")
     )
     for parts in ([good, bad], [bad, good], [bad, good, bad]):
@@ -157,7 +157,7 @@ def test_who_stands_nowhere_in_the_text_is_marked() -> None:
             ],
             events=[{"name": "大战", "participants": ["赫敏", "云长"]}],
         ),
-        Page("老爷看见玄德、云长、张飞。"),
+        ChapterText("老爷看见玄德、云长、张飞。"),
     )
     assert found.absent == ["哈利·波特", "波特", "伏地魔", "赫敏"]
 
@@ -182,7 +182,7 @@ def test_an_alias_stands_there_as_soon_as_one_of_its_people_does(
             characters=[{"name": name, "aliases": aliases} for name, aliases in characters],
             relations=[{"source": "皇叔", "target": "云长"}, {"source": "老爷", "target": "云长"}],
         ),
-        Page("老爷看见玄德、云长、张飞。"),
+        ChapterText("老爷看见玄德、云长、张飞。"),
     )
     assert found.absent == absent
 
@@ -212,7 +212,7 @@ def test_what_rules_quote_always_stands_there(story: str) -> None:
     text = (STORIES / f"{story}.txt").read_text("utf-8")
     found = rules.extract(text, lang=lang, names=name_scan.scan([(1, text)], lang))
     assert found.relations
-    page = Page(text)
+    page = ChapterText(text)
     assert evidence.unverified(evidence.verify(found, page)) == 0
     assert evidence.mark_absent(found, page).absent == []
 
@@ -222,7 +222,7 @@ def test_what_rules_quote_always_stands_there(story: str) -> None:
 
 def checked(text: str, **lists: Any) -> dict[str, Any]:
     """What the record has of a reply about ``text``."""
-    page = Page(text)
+    page = ChapterText(text)
     found = evidence.mark_absent(evidence.verify(extraction(**lists), page), page)
     return found.model_dump(exclude_defaults=True)
 

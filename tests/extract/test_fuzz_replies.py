@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kgnb.core.errors import ReplyUnparsable
 from kgnb.core.model import Chapter, TaskConfig
 from kgnb.extract import evidence, reply, rules
-from kgnb.extract.evidence import EVIDENCE_CHARS, Page, letters
+from kgnb.extract.evidence import EVIDENCE_CHARS, ChapterText, letters
 from kgnb.extract.model import MAX_ITEMS, MAX_TEXT, Character, Extraction
 from kgnb.extract.name_scan import scan
 from kgnb.extract.zh.original_script import as_written
@@ -189,7 +189,7 @@ def test_what_is_cut_off_is_never_mended(said: Any, place: float, before: str) -
 @fuzz()
 @given(FOUND, TEXTS | st.lists(QUOTES, max_size=8).map("".join))
 def test_what_is_verified_stands_in_the_text(found: Extraction, text: str) -> None:
-    page = Page(text)
+    page = ChapterText(text)
     checked = evidence.mark_absent(evidence.verify(found, page), page)
     assert is_sound(checked)
     plain = letters(text)
@@ -311,7 +311,7 @@ EVEN = {
 @pytest.mark.parametrize("kind", EVEN)
 def test_a_reply_takes_time_by_its_length(kind: str) -> None:
     make, size = EVEN[kind]
-    page = Page("哈" * 4_000)
+    page = ChapterText("哈" * 4_000)
 
     def work(n: int) -> None:
         found = reply.parse(json.dumps(make(n)), provider="p").extraction
@@ -349,7 +349,7 @@ def test_a_quote_is_found_in_a_text_that_repeats_itself() -> None:
     """Marks before a quote's first piece are not looked at again for each place where it stands."""
 
     def work(n: int) -> None:
-        Page("哈" * 10 * n).quote("“" * n + "哈哈哈哈……嘿嘿嘿嘿")
+        ChapterText("哈" * 10 * n).quote("“" * n + "哈哈哈哈……嘿嘿嘿嘿")
 
     assert grows_evenly(work, 400)
 

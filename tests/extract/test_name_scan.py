@@ -15,7 +15,7 @@ import pytest
 from kgnb.core.model import Lang
 from kgnb.extract import name_scan, trie
 from kgnb.extract.alias_evidence import People, Stands
-from kgnb.extract.bigram_index import Grams
+from kgnb.extract.bigram_index import BigramIndex
 from kgnb.extract.en import names as names_en
 from kgnb.extract.model import NameEntry
 from kgnb.extract.zh import names as names_zh
@@ -360,17 +360,17 @@ def test_one_pass_over_a_text_finds_what_the_expression_finds() -> None:
     words = ["关羽", "关云长", "云长", "长兄", "张飞"]
     text = "关云长兄与关羽、张飞云长兄"
     expected = [(m.start(), m[0]) for m in re.finditer(trie.pattern(words), text)]
-    grams = Grams(text)
+    grams = BigramIndex(text)
     assert list(grams.find_all(words)) == expected
     grams.look_for({w[:2] for w in words} | {"兄与"})
     assert list(grams.find_all(words)) == expected
-    assert list(Grams("关").find_all(["关", "关羽"])) == []
+    assert list(BigramIndex("关").find_all(["关", "关羽"])) == []
     assert grams.count_all(["云长", "长兄", "关云长", "曹操"]) == {"云长": 2, "长兄": 2, "关云长": 1}
 
 
 @pytest.mark.parametrize("text", ["", "关", "关羽", "关羽关羽张", "😀关羽\ud83d\ude00关羽\udc00", "a关羽b"])
 def test_pairs_are_counted_and_found_in_any_text(text: str) -> None:
-    grams = Grams(text)
+    grams = BigramIndex(text)
     assert grams.pairs["关羽"] == text.count("关羽")
     assert grams.pairs.total() == max(0, len(text) - 1)
     assert grams.places(["关羽"]) == [m.start() for m in re.finditer("关羽", text)]

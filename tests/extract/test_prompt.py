@@ -9,8 +9,8 @@ import pytest
 from kgnb.core.model import TaskConfig
 from kgnb.extract import prompt
 from kgnb.extract.model import NameEntry
-from kgnb.extract.prompt import Prompter
-from kgnb.extract.word_search import Lookup
+from kgnb.extract.prompt import PromptBuilder
+from kgnb.extract.word_search import WordSearch
 from kgnb.llm.fake import model as fake_model
 
 WIRE = {
@@ -123,13 +123,13 @@ def test_words_are_found_wherever_they_stand(seed: int) -> None:
     rng = random.Random(seed)
     letters = "刘备Aa.-]^’ "
     words = ["".join(rng.choices(letters, k=rng.randrange(5))) for _ in range(rng.randrange(60))]
-    lookup = Lookup(words)
+    lookup = WordSearch(words)
     for length in (0, 1, 20, 300):
         text = "".join(rng.choices(letters, k=length))
         assert lookup.within(text) == {word for word in words if word and word in text}
 
 
 def test_a_prompt_depends_on_no_chunk_that_came_before() -> None:
-    prompter = Prompter("zh", NAMES, TaskConfig())
+    prompter = PromptBuilder("zh", NAMES, TaskConfig())
     for text in ("玄德大喜，关羽亦笑。", "无人。", "坏\ud800字，张飞。"):
         assert prompter.prompt(text) == prompt.build(text, lang="zh", names=NAMES, config=TaskConfig())

@@ -26,9 +26,9 @@ from kgnb.extract.strength import together
 from kgnb.graph import relationship_history
 from kgnb.graph.model import ExtractionRow, Graph, GraphEdge, GraphNode, NodeKey
 from kgnb.graph.project.settle import SettleRow
-from kgnb.graph.query import Explorer
+from kgnb.graph.query import GraphQuery
 from kgnb.render import charts, query_results
-from kgnb.render.query_results import Answer
+from kgnb.render.query_results import QueryRows
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.finished import finished
@@ -92,7 +92,7 @@ def steps(ties: dict[str, set[str]], start: str, end: str) -> int:
     return 0
 
 
-def well_formed(answer: Answer) -> ElementTree.Element:
+def well_formed(answer: QueryRows) -> ElementTree.Element:
     """The answer's page, which must be XML as it stands."""
     return ElementTree.fromstring(f"<div>{answer._repr_html_()}</div>")
 
@@ -332,7 +332,7 @@ def feud() -> tuple[Graph, list[SettleRow]]:
 class TestPair:
     def test_ties_turn_from_chapter_to_chapter(self) -> None:
         graph, rows = feud()
-        explorer = Explorer(graph)
+        explorer = GraphQuery(graph)
         a, b = explorer.named("甲"), explorer.named("小乙")
         numbers = relationship_history.tied_in(explorer, a, b)
         assert numbers == {11: 1, 12: 2, 13: 3, 15: 5}
@@ -351,7 +351,7 @@ class TestPair:
     def test_strangers_have_nothing(self) -> None:
         graph, _ = feud()
         node(graph, "Character", "丁")
-        explorer = Explorer(graph)
+        explorer = GraphQuery(graph)
         one, other = explorer.named("甲"), explorer.named("丁")
         assert (
             query_results.between(one, other, relationship_history.turns(explorer, one, other, {}), [1]) == []
@@ -364,7 +364,7 @@ class TestNames:
         node(graph, "Character", "张虎")
         node(graph, "Character", "张虎（张辽之子）", base_name="张虎", aliases=["虎子"])
         node(graph, "Character", "李虎", aliases=["虎子"])
-        explorer = Explorer(graph)
+        explorer = GraphQuery(graph)
         assert explorer.named("张虎").name == "张虎"
         with pytest.raises(InputError, match=r"张虎（张辽之子）.*李虎|李虎.*张虎（张辽之子）"):
             explorer.named("虎子")
@@ -375,7 +375,7 @@ class TestNames:
         node(graph, "Location", "Rivendell")
         node(graph, "Character", "Rivendell")
         node(graph, "Character", "乔治·华盛顿")
-        explorer = Explorer(graph)
+        explorer = GraphQuery(graph)
         assert explorer.named("ｒｉｖｅｎｄｅｌｌ").kind == "Character"
         assert explorer.named("乔治华盛顿").name == "乔治·华盛顿"
         assert explorer.named("喬治·華盛頓").name == "乔治·华盛顿"
@@ -388,7 +388,7 @@ class TestNames:
         tie(graph, a, "APPEARS_IN", ("Chapter", "1"))
         tie(graph, a, "KNOWS", b, label=EVIL, evidence=EVIL, chapters=[1, "x", None], strength="9")
         tie(graph, b, "SWORN_TO", a, chapters=7)
-        explorer = Explorer(graph)
+        explorer = GraphQuery(graph)
         one, other = explorer.entities[a], explorer.entities[b]
         every = [
             query_results.found(EVIL, explorer.find("script"), [EVIL]),
@@ -428,5 +428,5 @@ class TestCharts:
     def test_there_is_nothing_to_draw(self) -> None:
         assert charts.lanes([], [charts.Lane("x", {1: 1})], "t", "") == ""
         assert charts.star("x", [], "t") == ""
-        assert Answer("空", []).picture == ""
-        well_formed(Answer("空", [], note="没有"))
+        assert QueryRows("空", []).picture == ""
+        well_formed(QueryRows("空", [], note="没有"))

@@ -15,11 +15,11 @@ from kgnb.core.model import Chapter, TaskConfig
 from kgnb.extract.model import Extraction, NameEntry
 from kgnb.graph.model import ExtractionRow, Graph, GraphEdge, GraphNode
 from kgnb.graph.project.facts import Doubts
-from kgnb.graph.project.graph_builder import Basis, Builder
+from kgnb.graph.project.graph_builder import GraphBuilder, ProjectionBasis
 from kgnb.graph.project.settle import SettleRow, chapter_graph, event_id, novel_graph
 from kgnb.graph.resolve.chapter_identity import glance
 from kgnb.graph.resolve.decisions import Decided, Decision, decided
-from kgnb.graph.resolve.identity import Item, Joined, Sighting
+from kgnb.graph.resolve.identity import Item, Persons, Sighting
 from kgnb.graph.resolve.name_table import name_table
 
 
@@ -429,7 +429,7 @@ def test_joins_do_not_depend_on_the_order_of_claims(seed: int) -> None:
     table = name_table((NameEntry("甲"), NameEntry("乙", ("辛",))))
 
     def answer() -> dict[str, str]:
-        joined = Joined(sightings, table, Decided())
+        joined = Persons(sightings, table, Decided())
         return {name: joined.person(name) for name in names}
 
     expected = answer()
@@ -600,7 +600,7 @@ def test_a_chapter_needs_of_the_table_only_whom_it_names(seed: int) -> None:
         doubts = Doubts()
         doubts.hear(one.extraction)
         seen = glance(one.extraction, told=provider != "rules")
-        whole = Builder(Basis(NOVEL, table, TaskConfig()), [seen])
+        whole = GraphBuilder(ProjectionBasis(NOVEL, table, TaskConfig()), [seen])
         whole.leave_out(doubts, lambda _: ())
         whole.add(chapter(1), SettleRow(one))
         assert chapter_graph(NOVEL, chapter(1), one, table, TaskConfig()) == whole.graph(whole=False)

@@ -30,7 +30,7 @@ from kgnb.cli.kaggle import _described
 from kgnb.cli.main import _parser
 from kgnb.core.errors import InputError, KgnbError, ServiceDown, ServiceRefused
 from kgnb.kaggle import kernels, notebook_bundle
-from kgnb.kaggle.kernels import Kaggle, Status
+from kgnb.kaggle.kernels import KaggleCli, KernelStatus
 from kgnb.kaggle.notebook_bundle import Wheel
 from tests.support.commands import Place, Ran, environment
 from tests.support.kaggle_stub import CAP, TOKEN, KaggleStub, kaggle_stub
@@ -307,7 +307,7 @@ class TestMetadata:
 
 class TestPush:
     async def test_the_request(self, stub: KaggleStub, tmp_path: Path) -> None:
-        pushed = await Kaggle().push(folder_of(tmp_path / "f", META), seconds=600)
+        pushed = await KaggleCli().push(folder_of(tmp_path / "f", META), seconds=600)
         assert (pushed.version, pushed.not_added) == (1, ())
         assert pushed.url == "https://www.kaggle.com/code/reader/some-notebook"
         (body,) = stub.pushes()
@@ -322,7 +322,7 @@ class TestPush:
         monkeypatch.setattr(kernels, "CAP_PAUSE", 0.05)
         stub.push_errors = [CAP, CAP]
         told: list[str] = []
-        pushed = await Kaggle().push(folder_of(tmp_path / "f", META), patience=60, tell=told.append)
+        pushed = await KaggleCli().push(folder_of(tmp_path / "f", META), patience=60, tell=told.append)
         assert pushed.version == 1
         assert len(stub.pushes()) == 3
         assert len(told) == 2
@@ -331,16 +331,16 @@ class TestPush:
     async def test_does_not_wait_for_ever(self, stub: KaggleStub, tmp_path: Path) -> None:
         stub.push_errors = [CAP]
         with pytest.raises(ServiceRefused, match="--wait"):
-            await Kaggle().push(folder_of(tmp_path / "f", META))
+            await KaggleCli().push(folder_of(tmp_path / "f", META))
 
     async def test_an_error_that_is_only_printed(self, stub: KaggleStub, tmp_path: Path) -> None:
         stub.push_errors = ["The kernel's title is taken.\nChoose another."]
         with pytest.raises(ServiceRefused, match=r"title is taken\. Choose another"):
-            await Kaggle().push(folder_of(tmp_path / "f", META))
+            await KaggleCli().push(folder_of(tmp_path / "f", META))
 
     async def test_what_was_left_out(self, stub: KaggleStub, tmp_path: Path) -> None:
         stub.invalid_datasets = ["reader/gone"]
-        pushed = await Kaggle().push(folder_of(tmp_path / "f", META))
+        pushed = await KaggleCli().push(folder_of(tmp_path / "f", META))
         assert len(pushed.not_added) == 1
         assert "reader/gone" in pushed.not_added[0]
 
@@ -352,11 +352,11 @@ class TestPush:
     ) -> None:
         stub.faults = [fault]
         with pytest.raises(kind):
-            await Kaggle().push(folder_of(tmp_path / "f", META))
+            await KaggleCli().push(folder_of(tmp_path / "f", META))
 
     async def test_nobody_logged_in(self, stub: KaggleStub, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("KAGGLE_API_TOKEN", "")
-        for call in (Kaggle().username(), Kaggle().status("me/some-notebook")):
+        for call in (KaggleCli().username(), KaggleCli().status("me/some-notebook")):
             with pytest.raises(ServiceRefused, match="KAGGLE_API_TOKEN"):
                 await call
         assert stub.requests == []
@@ -364,27 +364,27 @@ class TestPush:
     async def test_no_network(self, stub: KaggleStub, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
         with pytest.raises(ServiceDown):
-            await Kaggle().status("me/some-notebook")
+            await KaggleCli().status("me/some-notebook")
 
     async def test_a_server_that_hangs(self, stub: KaggleStub, monkeypatch: pytest.MonkeyPatch) -> None:
         stub.delay = 5.0
         began = time.monotonic()
         with pytest.raises(ServiceDown, match="3"):
-            await Kaggle()._said("kernels", "status", "me/some-notebook", seconds=3)
+            await KaggleCli()._said("kernels", "status", "me/some-notebook", seconds=3)
         assert time.monotonic() - began < 15
 
     async def test_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(kernels.util, "find_spec", lambda _: None)
         monkeypatch.setenv("PATH", "")
         with pytest.raises(InputError, match="pip install kaggle six"):
-            await Kaggle().username()
+            await KaggleCli().username()
 
     async def test_no_token_on_a_command_line_or_in_what_is_shown(
         self, stub: KaggleStub, tmp_path: Path
     ) -> None:
         code = "import os, sys; print(sys.argv, os.environ['KAGGLE_API_TOKEN']); sys.exit(1)"
         with pytest.raises(ServiceRefused) as caught:
-            await Kaggle([sys.executable, "-c", code]).status("me/some-notebook")
+            await KaggleCli([sys.executable, "-c", code]).status("me/some-notebook")
         assert "kernels" in str(caught.value)
         assert TOKEN not in str(caught.value)
 
@@ -393,17 +393,17 @@ class TestRun:
     KERNEL = "reader/some-notebook"
 
     async def test_username(self, stub: KaggleStub) -> None:
-        assert await Kaggle().username() == "reader"
+        assert await KaggleCli().username() == "reader"
 
     async def test_status(self, stub: KaggleStub) -> None:
         stub.statuses, stub.failure = ["ERROR"], "Your notebook tried to allocate more memory"
-        status = await Kaggle().status(self.KERNEL)
-        assert status == Status("ERROR", "Your notebook tried to allocate more memory")
+        status = await KaggleCli().status(self.KERNEL)
+        assert status == KernelStatus("ERROR", "Your notebook tried to allocate more memory")
         assert status.over
 
     @pytest.mark.parametrize("state", ["QUEUED", "NEW_SCRIPT", "CANCEL_REQUESTED", "CANCEL_ACKNOWLEDGED"])
     def test_every_state_has_a_sentence(self, state: Any) -> None:
-        assert self.KERNEL in kernels.said_of(self.KERNEL, Status(state))
+        assert self.KERNEL in kernels.said_of(self.KERNEL, KernelStatus(state))
 
     async def test_follows_to_the_end_over_an_outage(self, stub: KaggleStub) -> None:
         stub.statuses = ["QUEUED", "RUNNING", "RUNNING", "COMPLETE"]
@@ -417,10 +417,11 @@ class TestRun:
             return original(name, body)
 
         stub.answer = sometimes  # type: ignore[method-assign]
-        status = await Kaggle().follow(f"{self.KERNEL}/2", told.append, pause=0.01)
+        status = await KaggleCli().follow(f"{self.KERNEL}/2", told.append, pause=0.01)
         assert status.state == "COMPLETE"
         assert [text for text in told if "503" not in text] == [
-            kernels.said_of(f"{self.KERNEL}/2", Status(state)) for state in ("QUEUED", "RUNNING", "COMPLETE")
+            kernels.said_of(f"{self.KERNEL}/2", KernelStatus(state))
+            for state in ("QUEUED", "RUNNING", "COMPLETE")
         ]
         assert len(told) == 4
         assert {body["versionLabel"] for name, body in stub.requests if "Status" in name} == {"v2"}
@@ -428,19 +429,19 @@ class TestRun:
     async def test_logs(self, stub: KaggleStub) -> None:
         lines = [{"stream_name": "stdout", "time": 1, "data": "one\n"}, {"data": "two \x1b]0;x\x07\n"}]
         stub.log = json.dumps(lines)
-        assert await Kaggle().logs(self.KERNEL) == "one\ntwo \\x1b]0;x\\x07\n"
+        assert await KaggleCli().logs(self.KERNEL) == "one\ntwo \\x1b]0;x\\x07\n"
         stub.log = "plain text"
-        assert await Kaggle().logs(self.KERNEL) == "plain text\n"
+        assert await KaggleCli().logs(self.KERNEL) == "plain text\n"
 
     async def test_logs_as_they_come(self, stub: KaggleStub) -> None:
         stub.log = "one\ntwo\n"
         told: list[str] = []
-        await Kaggle().follow_logs(self.KERNEL, told.append)
+        await KaggleCli().follow_logs(self.KERNEL, told.append)
         assert told == ["one", "two"]
 
     async def test_output(self, stub: KaggleStub, tmp_path: Path) -> None:
         stub.files, stub.log = {"graph.json": b"{}", "logs/worker.log": b"log"}, "printed"
-        files = await Kaggle().output(self.KERNEL, tmp_path / "out")
+        files = await KaggleCli().output(self.KERNEL, tmp_path / "out")
         assert sorted(str(f.relative_to(tmp_path / "out")) for f in files) == [
             "graph.json",
             "logs/worker.log",
@@ -451,13 +452,13 @@ class TestRun:
     async def test_output_stays_in_its_folder(self, stub: KaggleStub, tmp_path: Path) -> None:
         stub.files = {"../escaped": b"x"}
         with pytest.raises(ServiceRefused):
-            await Kaggle().output(self.KERNEL, tmp_path / "out")
+            await KaggleCli().output(self.KERNEL, tmp_path / "out")
         assert not (tmp_path / "escaped").exists()
 
     async def test_cancel(self, stub: KaggleStub) -> None:
-        await Kaggle().cancel(4711)
+        await KaggleCli().cancel(4711)
         with pytest.raises(ServiceRefused, match="No such session"):
-            await Kaggle().cancel(1)
+            await KaggleCli().cancel(1)
 
 
 class TestCommands:

@@ -32,8 +32,8 @@ from kgnb.core.errors import (
 from kgnb.core.model import Provider, TaskConfig, Usage
 from kgnb.extract import prompt, reply
 from kgnb.llm import http
-from kgnb.llm.client import Client, Completion, shown
-from kgnb.llm.fake.server import DryRun, Faults
+from kgnb.llm.client import Completion, LlmClient, shown
+from kgnb.llm.fake.server import FakeServer, Faults
 from tests.support.tls_servers import authority
 
 CANARY = "sk-canary-7f3a91c2d4e5"
@@ -46,9 +46,9 @@ def ask_for(text: str = TEXT) -> prompt.Prompt:
 
 def client(
     url: str, *, name: str = "openai", timeout: float = 5, tries: int = 3, key: str = CANARY
-) -> Client:
+) -> LlmClient:
     provider = Provider(name, url, SecretStr(key), ("dryrun",))
-    return Client(provider, timeout=timeout, tries=tries, connections=20)
+    return LlmClient(provider, timeout=timeout, tries=tries, connections=20)
 
 
 def address(server: asyncio.Server) -> str:
@@ -56,7 +56,7 @@ def address(server: asyncio.Server) -> str:
 
 
 async def failing(
-    c: Client, model: str = "dryrun", kind: type[ProviderError] = ProviderError
+    c: LlmClient, model: str = "dryrun", kind: type[ProviderError] = ProviderError
 ) -> ProviderError:
     try:
         with pytest.raises(kind) as caught:
@@ -131,7 +131,7 @@ OK = (200, completion(), {})
 
 
 async def test_a_reply_and_what_it_cost() -> None:
-    async with DryRun() as llm:
+    async with FakeServer() as llm:
         c = client(llm.base_url)
         done = await c.ask(ask_for(), "dryrun")
         await c.close()
@@ -195,7 +195,7 @@ async def test_what_is_sent_to_anthropic(path: str) -> None:
 
 
 async def test_anthropic_on_the_dry_run() -> None:
-    async with DryRun(key=CANARY, faults=Faults(rate_500=0.5), seed=3) as llm:
+    async with FakeServer(key=CANARY, faults=Faults(rate_500=0.5), seed=3) as llm:
         c = client(llm.root_url, name="anthropic", tries=9)
         done = await c.ask(ask_for(), "dryrun")
         assert reply.parse(done.text, provider="p").extraction.characters
@@ -212,8 +212,8 @@ async def test_anthropic_on_the_dry_run() -> None:
 
 
 async def test_sixty_in_flight_share_a_pool_of_their_size() -> None:
-    async with DryRun(latency=0.2) as llm:
-        c = Client(Provider("o", llm.base_url), timeout=10, tries=1, connections=60)
+    async with FakeServer(latency=0.2) as llm:
+        c = LlmClient(Provider("o", llm.base_url), timeout=10, tries=1, connections=60)
         started = time.monotonic()
         await asyncio.gather(*(c.ask(ask_for(f"第{i}句。"), "dryrun") for i in range(120)))
         assert time.monotonic() - started < 2.5
@@ -321,9 +321,9 @@ async def test_a_closed_port_a_dropped_and_a_hung_connection_are_outages() -> No
         assert found.usage == Usage()
         assert len(llm.seen) == 2
     await failing(client(url, tries=1), kind=ProviderDown)
-    async with DryRun(faults=Faults(drop=1)) as llm2:
+    async with FakeServer(faults=Faults(drop=1)) as llm2:
         await failing(client(llm2.base_url, tries=2), kind=ProviderDown)
-    async with DryRun(faults=Faults(hang=1)) as llm3:
+    async with FakeServer(faults=Faults(hang=1)) as llm3:
         started = time.monotonic()
         await failing(client(llm3.base_url, tries=1, timeout=0.3), kind=ProviderDown)
         assert time.monotonic() - started < 1
@@ -382,7 +382,7 @@ async def test_cancelling_counts_what_was_finished_and_leaves_the_client_usable(
 
 
 async def test_reachable_asks_nothing_and_tells_an_outage_from_any_answer() -> None:
-    async with DryRun(key="right") as llm:
+    async with FakeServer(key="right") as llm:
         for key in ("right", "wrong"):
             c = client(llm.base_url, key=key)
             await c.reachable()
@@ -401,7 +401,7 @@ async def test_reachable_asks_nothing_and_tells_an_outage_from_any_answer() -> N
 
 @pytest.mark.parametrize("model", ["dryrun-no-json", "dryrun-json-schema", "dryrun-no-temperature"])
 async def test_a_form_that_a_model_takes_is_found_and_remembered(model: str) -> None:
-    async with DryRun() as llm:
+    async with FakeServer() as llm:
         c = client(llm.base_url)
         for i in range(4):
             done = await c.ask(ask_for(f"刘备和关羽说话{i}。"), model)
@@ -663,7 +663,7 @@ async def test_https_is_checked_against_the_certificates_that_are_trusted(
 # --- the dry-run server
 
 
-async def until_ok(c: Client, p: prompt.Prompt, most: int) -> tuple[Completion, list[str]]:
+async def until_ok(c: LlmClient, p: prompt.Prompt, most: int) -> tuple[Completion, list[str]]:
     met = []
     for _ in range(most):
         try:
@@ -688,7 +688,7 @@ async def test_every_fault_shows_as_its_error_and_a_retry_comes_through() -> Non
         broken=0.1,
         fenced=0.1,
     )
-    async with DryRun(faults=faults, seed=5) as llm:
+    async with FakeServer(faults=faults, seed=5) as llm:
         c = client(llm.base_url, tries=1)
         met: set[str] = set()
         for i in range(60):
@@ -704,7 +704,7 @@ async def test_every_fault_shows_as_its_error_and_a_retry_comes_through() -> Non
 
 async def test_the_same_seed_gives_the_same_faults() -> None:
     async def run(seed: int) -> dict[str, int]:
-        async with DryRun(faults=Faults(truncated=0.3, prose=0.3), seed=seed) as llm:
+        async with FakeServer(faults=Faults(truncated=0.3, prose=0.3), seed=seed) as llm:
             c = client(llm.base_url)
             for i in range(30):
                 await until_ok(c, ask_for(f"第{i}句。"), 40)
@@ -715,7 +715,7 @@ async def test_the_same_seed_gives_the_same_faults() -> None:
 
 
 async def test_modes_by_the_models_name() -> None:
-    async with DryRun() as llm:
+    async with FakeServer() as llm:
         c = client(llm.base_url)
         for model, kind in {
             "dryrun-refuse-all": ReplyRefused,
@@ -732,7 +732,7 @@ async def test_modes_by_the_models_name() -> None:
 
 
 async def test_a_wrong_key_is_refused() -> None:
-    async with DryRun(key="right") as llm:
+    async with FakeServer(key="right") as llm:
         await failing(client(llm.base_url, key="wrong"), kind=AuthRejected)
         await failing(client(llm.base_url, key=""), kind=AuthRejected)
         c = client(llm.base_url, key="right")

@@ -21,12 +21,12 @@ import pytest
 from kgnb.app.context import App
 from kgnb.book.reader import story_path
 from kgnb.core.errors import InputError
-from kgnb.core.host import Place, where_am_i
-from kgnb.core.log_buffer import KEPT, Recent
+from kgnb.core.host import Host, where_am_i
+from kgnb.core.log_buffer import KEPT, LogBuffer
 from kgnb.core.settings import Settings
 from kgnb.notebook.node import Node, current
 from kgnb.stores.embedded import open_embedded
-from kgnb.worker.counters import MINUTES, Tally, look
+from kgnb.worker.counters import MINUTES, Counters, look
 from tests.support.engines import holding
 
 
@@ -38,11 +38,11 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         node.stop(now=True)
 
 
-def here(**more: Any) -> Place:
+def here(**more: Any) -> Host:
     return dataclasses.replace(where_am_i(), started_at=time.time(), **more)
 
 
-def node(data: Path, place: Place | None = None, **given: Any) -> Node:
+def node(data: Path, place: Host | None = None, **given: Any) -> Node:
     return Node(Settings.load(data=data, **given), place or here())
 
 
@@ -205,11 +205,11 @@ class TestOutput:
 
 class TestTelling:
     def test_states_of_several_processes_add_up(self) -> None:
-        first = Tally().state() | {
+        first = Counters().state() | {
             "in_flight": {"a": 2}, "outcomes": {"completed": 3}, "minutes": [[100, 2], [99, 1]],
             "requests": 5, "open_tasks": [1, 2], "down": {"sql": "gone"},
         }  # fmt: skip
-        second = Tally().state() | {
+        second = Counters().state() | {
             "in_flight": {"a": 1, "b": 4}, "outcomes": {"failed": 1}, "minutes": [[100, 4], [20, 9]],
             "requests": 2, "open_tasks": [2],
         }  # fmt: skip
@@ -221,7 +221,7 @@ class TestTelling:
         assert (seen["per_minute"][-2:], sum(seen["per_minute"])) == ([1, 6], 7)  # minute 20 is long ago
 
     def test_recent_lines_keep_warnings_apart_and_give_the_level_back(self) -> None:
-        logger, recent = logging.getLogger("kgnb"), Recent()
+        logger, recent = logging.getLogger("kgnb"), LogBuffer()
         before = logger.level
         recent.listen("INFO")
         logger.warning("once")

@@ -131,10 +131,10 @@ STATUS: dict[str, Any] = {
 class TestHtml:
     @pytest.mark.parametrize("lang", ["zh", "en"])
     def test_names_stay_text_whatever_is_in_them(self, lang: Any, caplog: pytest.LogCaptureFixture) -> None:
-        from kgnb.core.log_buffer import Recent
+        from kgnb.core.log_buffer import LogBuffer
 
         use_language(lang)
-        recent = Recent()
+        recent = LogBuffer()
         recent.handle(logging.LogRecord("kgnb", logging.ERROR, "", 0, EVIL, None, None))
         text = html.render_html(STATUS, recent.lines(), EVIL)
         assert "<script" not in text

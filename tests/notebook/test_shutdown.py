@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from kgnb.notebook.shutdown import Hooks
+from kgnb.notebook.shutdown import ShutdownHooks
 from tests.support.commands import environment
 
 
@@ -43,7 +43,7 @@ def previous() -> list[int]:
 
 
 def test_a_signal_is_told_once_and_handed_on(previous: list[int]) -> None:
-    hooks, one = Hooks(), Listener()
+    hooks, one = ShutdownHooks(), Listener()
     hooks.add(one)
     hooks.add(one)
     signal.raise_signal(signal.SIGTERM)
@@ -54,7 +54,7 @@ def test_a_signal_is_told_once_and_handed_on(previous: list[int]) -> None:
 
 def test_the_handler_of_before_is_back_when_the_last_has_left(previous: list[int]) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    hooks, one, two = Hooks(), Listener(), Listener()
+    hooks, one, two = ShutdownHooks(), Listener(), Listener()
     hooks.add(one)
     hooks.add(two)
     hooks.remove(one)
@@ -66,7 +66,7 @@ def test_the_handler_of_before_is_back_when_the_last_has_left(previous: list[int
 
 
 def test_who_comes_after_the_last_has_left_is_told_as_well(previous: list[int]) -> None:
-    hooks, one, two = Hooks(), Listener(), Listener()
+    hooks, one, two = ShutdownHooks(), Listener(), Listener()
     hooks.add(one)
     hooks.remove(one)
     hooks.add(two)
@@ -76,7 +76,7 @@ def test_who_comes_after_the_last_has_left_is_told_as_well(previous: list[int]) 
 
 def test_one_that_left_in_another_thread_is_tidied_up_on_the_main_thread(previous: list[int]) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    hooks, one = Hooks(), Listener()
+    hooks, one = ShutdownHooks(), Listener()
     hooks.add(one)
     thread = threading.Thread(target=hooks.remove, args=(one,))
     thread.start()
@@ -88,7 +88,7 @@ def test_one_that_left_in_another_thread_is_tidied_up_on_the_main_thread(previou
 
 
 def test_a_later_handler_that_chains_stays_and_nothing_goes_round(previous: list[int]) -> None:
-    hooks, one = Hooks(), Listener()
+    hooks, one = ShutdownHooks(), Listener()
     hooks.add(one)
     ours: Any = signal.getsignal(signal.SIGTERM)
     theirs = lambda number, frame: ours(number, frame)  # noqa: E731
@@ -103,7 +103,7 @@ def test_a_later_handler_that_chains_stays_and_nothing_goes_round(previous: list
 
 def test_a_later_handler_stays_and_ours_goes_once_it_is_on_top_again(previous: list[int]) -> None:
     before = signal.getsignal(signal.SIGTERM)
-    hooks, one = Hooks(), Listener()
+    hooks, one = ShutdownHooks(), Listener()
     hooks.add(one)
     ours, seen = signal.getsignal(signal.SIGTERM), list[int]()
     theirs = lambda number, _: seen.append(number)  # noqa: E731
@@ -119,7 +119,7 @@ def test_a_later_handler_stays_and_ours_goes_once_it_is_on_top_again(previous: l
 
 
 def test_a_handler_that_was_replaced_by_none_is_put_back() -> None:
-    hooks, one = Hooks(), Listener()
+    hooks, one = ShutdownHooks(), Listener()
     hooks.add(one)
     thread = threading.Thread(target=hooks.remove, args=(one,))
     thread.start()
@@ -132,7 +132,7 @@ def test_a_handler_that_was_replaced_by_none_is_put_back() -> None:
 
 def test_an_ignored_signal_stays_ignored() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    hooks, one = Hooks(), Listener()
+    hooks, one = ShutdownHooks(), Listener()
     hooks.add(one)
     signal.raise_signal(signal.SIGTERM)
     assert one.heard == ["ends"]
@@ -154,7 +154,7 @@ class TestKernel:
         return kernel
 
     def test_a_shutdown_is_told_before_the_kernel_does_anything(self, kernel: Any) -> None:
-        hooks, one = Hooks(), Listener()
+        hooks, one = ShutdownHooks(), Listener()
         hooks.add(one)
         assert kernel.do_shutdown(restart=True) == {"status": "ok", "restart": True}
         assert one.heard == ["will end"]
@@ -164,7 +164,7 @@ class TestKernel:
         assert one.heard == ["will end"]
 
     def test_what_somebody_else_put_there_stays(self, kernel: Any) -> None:
-        hooks, one = Hooks(), Listener()
+        hooks, one = ShutdownHooks(), Listener()
         hooks.add(one)
         kernel.do_shutdown = other = lambda restart: restart
         hooks.remove(one)

@@ -30,7 +30,7 @@ from kgnb.render.export.cypher_format import literal
 from kgnb.render.picture.scene import printable
 from kgnb.stores.ledger.transfer import Saved
 from kgnb.stores.queue.store import Queue
-from kgnb.stores.queue.types import Ask, DeadItem, split, task_of
+from kgnb.stores.queue.types import ClaimRequest, DeadItem, split, task_of
 from tests.support.fuzzing import WORDS, fuzz, grows_evenly
 from tests.support.ledgers import opened
 
@@ -117,7 +117,7 @@ def test_the_queue_counts_what_it_hands_out(embedded: Any) -> None:
             SecretStr(server_url), node="fuzz", lease_seconds=30, hold_seconds=900, max_open_tasks=1_000
         )
         try:
-            found = await queue.poll([Ask(KEY, tasks=1_000)])
+            found = await queue.poll([ClaimRequest(KEY, tasks=1_000)])
             await queue.dead(KEY)
             return {claim.task_id for claim in found.claims}, found.newer
         finally:

@@ -21,9 +21,9 @@ from kgnb.core.errors import (
     ReplyRefused,
     ReplyTruncated,
 )
-from kgnb.llm.fake.server import DryRun, Faults
+from kgnb.llm.fake.server import FakeServer, Faults
 from kgnb.stores.queue import breaker as breaker_module
-from kgnb.stores.queue.breaker import Breaker, ProviderState, SlotLimiter
+from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState, SlotLimiter
 from tests.support.throttles import Asking, asking
 
 NAME = "DeepSeek"
@@ -39,11 +39,11 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 
 @pytest.fixture
-def breaker(redis: Redis) -> Breaker:
-    return Breaker(redis, 600)
+def breaker(redis: Redis) -> CircuitBreaker:
+    return CircuitBreaker(redis, 600)
 
 
-async def failures(breaker: Breaker, redis: Redis, count: int) -> list[bool]:
+async def failures(breaker: CircuitBreaker, redis: Redis, count: int) -> list[bool]:
     """Failures each in a 30-second window of its own."""
     paused = []
     for _ in range(count):
@@ -56,7 +56,7 @@ async def commands(redis: Redis) -> int:
     return (await redis.info("commandstats")).get("cmdstat_del", {}).get("calls", 0)
 
 
-async def test_three_failures_in_a_row_pause_the_provider(breaker: Breaker, redis: Redis) -> None:
+async def test_three_failures_in_a_row_pause_the_provider(breaker: CircuitBreaker, redis: Redis) -> None:
     assert await failures(breaker, redis, 3) == [False, False, True]
     until = json.loads(await redis.get(SUSPEND))["until"]
     assert 590 < until - time.time() <= 601
@@ -69,29 +69,29 @@ async def test_three_failures_in_a_row_pause_the_provider(breaker: Breaker, redi
     assert not (await breaker.state("deepseek")).paused  # the name's case counts
 
 
-async def test_an_outage_counts_once_over_slots_and_nodes(breaker: Breaker, redis: Redis) -> None:
-    other = Breaker(redis, 600)
+async def test_an_outage_counts_once_over_slots_and_nodes(breaker: CircuitBreaker, redis: Redis) -> None:
+    other = CircuitBreaker(redis, 600)
     paused = await asyncio.gather(*(b.failure(NAME) for b in (breaker, other) for _ in range(30)))
     assert not any(paused)
     assert await redis.get(FAIL) == b"1"
     assert 25 <= await redis.ttl(WINDOW) <= 30
 
 
-async def test_a_success_resets_the_count(breaker: Breaker, redis: Redis) -> None:
+async def test_a_success_resets_the_count(breaker: CircuitBreaker, redis: Redis) -> None:
     assert await failures(breaker, redis, 2) == [False, False]
     await breaker.success(NAME)
     assert await redis.get(FAIL) is None
     assert await failures(breaker, redis, 3) == [False, False, True]
 
 
-async def test_another_nodes_success_resets_the_count_too(breaker: Breaker, redis: Redis) -> None:
-    other = Breaker(redis, 600)
+async def test_another_nodes_success_resets_the_count_too(breaker: CircuitBreaker, redis: Redis) -> None:
+    other = CircuitBreaker(redis, 600)
     await failures(breaker, redis, 2)
     await other.success(NAME)
     assert await failures(breaker, redis, 2) == [False, False]
 
 
-async def test_successes_cost_no_round_trip_each(breaker: Breaker, redis: Redis) -> None:
+async def test_successes_cost_no_round_trip_each(breaker: CircuitBreaker, redis: Redis) -> None:
     before = await commands(redis)
     for _ in range(500):
         await breaker.success(NAME)
@@ -102,20 +102,20 @@ async def test_successes_cost_no_round_trip_each(breaker: Breaker, redis: Redis)
     assert await redis.get(FAIL) is None
 
 
-async def test_a_failure_after_the_pause_pauses_again_at_once(breaker: Breaker, redis: Redis) -> None:
+async def test_a_failure_after_the_pause_pauses_again_at_once(breaker: CircuitBreaker, redis: Redis) -> None:
     await failures(breaker, redis, 3)
     await redis.delete(SUSPEND)
     assert await failures(breaker, redis, 1) == [True]
 
 
-async def test_a_count_that_is_no_number_starts_anew(breaker: Breaker, redis: Redis) -> None:
+async def test_a_count_that_is_no_number_starts_anew(breaker: CircuitBreaker, redis: Redis) -> None:
     await redis.set(FAIL, '"many"')
     assert (await breaker.state(NAME)).failures == 0
     assert await failures(breaker, redis, 1) == [False]
     assert await redis.get(FAIL) == b"1"
 
 
-async def test_pausing_at_once_with_a_reason_and_resuming(breaker: Breaker, redis: Redis) -> None:
+async def test_pausing_at_once_with_a_reason_and_resuming(breaker: CircuitBreaker, redis: Redis) -> None:
     until = await breaker.pause(NAME, 120, "余额已用完")
     assert 115 < until - time.time() <= 121
     state = await breaker.state(NAME)
@@ -129,7 +129,7 @@ async def test_pausing_at_once_with_a_reason_and_resuming(breaker: Breaker, redi
     assert not await redis.keys("*")
 
 
-async def test_a_longer_pause_that_stands_is_left(breaker: Breaker, redis: Redis) -> None:
+async def test_a_longer_pause_that_stands_is_left(breaker: CircuitBreaker, redis: Redis) -> None:
     await redis.set(SUSPEND, json.dumps({"until": time.time() + 5_000}), ex=5_000)
     await breaker.pause(NAME, 60, "short")
     assert await redis.ttl(SUSPEND) > 4_900
@@ -141,7 +141,7 @@ async def test_a_longer_pause_that_stands_is_left(breaker: Breaker, redis: Redis
 
 @pytest.mark.parametrize("value", ["", "x", "[]", "null", '{"until": "soon"}', "[" * 5_000, b"\xff\xfe"])
 async def test_whatever_stands_in_the_key_the_provider_is_paused_while_it_exists(
-    breaker: Breaker, redis: Redis, value: str | bytes
+    breaker: CircuitBreaker, redis: Redis, value: str | bytes
 ) -> None:
     await redis.set(SUSPEND, value, ex=100)
     await redis.set(f"kgnb:pause:{NAME}", value)
@@ -150,7 +150,7 @@ async def test_whatever_stands_in_the_key_the_provider_is_paused_while_it_exists
     assert state.reason == ""
 
 
-async def test_a_wrong_key_met_by_every_slot_pauses_once(breaker: Breaker, redis: Redis) -> None:
+async def test_a_wrong_key_met_by_every_slot_pauses_once(breaker: CircuitBreaker, redis: Redis) -> None:
     untils = await asyncio.gather(*(breaker.pause(NAME, reason="401") for _ in range(30)))
     assert sum(until > 0 for until in untils) == 1
     await breaker.resume(NAME)
@@ -159,14 +159,14 @@ async def test_a_wrong_key_met_by_every_slot_pauses_once(breaker: Breaker, redis
     assert await redis.ttl(SUSPEND) > 890
 
 
-async def test_deleting_the_key_resumes(breaker: Breaker, redis: Redis) -> None:
+async def test_deleting_the_key_resumes(breaker: CircuitBreaker, redis: Redis) -> None:
     await breaker.pause(NAME)
     await redis.delete(SUSPEND)
     assert not (await breaker.state(NAME)).paused
 
 
-async def test_a_rate_limit_is_shared_and_only_grows(breaker: Breaker, redis: Redis) -> None:
-    other = Breaker(redis, 600)
+async def test_a_rate_limit_is_shared_and_only_grows(breaker: CircuitBreaker, redis: Redis) -> None:
+    other = CircuitBreaker(redis, 600)
     await breaker.not_before(NAME, 20)
     assert 19 < breaker.wait(NAME) <= 20
     assert other.wait(NAME) == 0
@@ -178,11 +178,11 @@ async def test_a_rate_limit_is_shared_and_only_grows(breaker: Breaker, redis: Re
     await other.not_before(NAME, 60)
     await breaker.state(NAME)
     assert breaker.wait(NAME) > 55
-    await Breaker(redis).not_before(NAME, 3)  # knows nothing yet: the longer one stands
+    await CircuitBreaker(redis).not_before(NAME, 3)  # knows nothing yet: the longer one stands
     assert await redis.pttl(f"kgnb:limit:{NAME}") > 55_000
 
 
-async def test_a_rate_limit_ends(breaker: Breaker, redis: Redis) -> None:
+async def test_a_rate_limit_ends(breaker: CircuitBreaker, redis: Redis) -> None:
     await breaker.not_before(NAME, 0.2)
     await asyncio.sleep(0.25)
     assert breaker.wait(NAME) == 0
@@ -193,8 +193,10 @@ async def test_a_rate_limit_ends(breaker: Breaker, redis: Redis) -> None:
     await breaker.not_before(NAME, -5)
 
 
-async def test_a_rate_limit_that_somebody_lifts_is_over_on_every_node(breaker: Breaker, redis: Redis) -> None:
-    other = Breaker(redis, 600)
+async def test_a_rate_limit_that_somebody_lifts_is_over_on_every_node(
+    breaker: CircuitBreaker, redis: Redis
+) -> None:
+    other = CircuitBreaker(redis, 600)
     await breaker.not_before(NAME, 50)
     await other.state(NAME)
     await other.resume(NAME)
@@ -203,7 +205,7 @@ async def test_a_rate_limit_that_somebody_lifts_is_over_on_every_node(breaker: B
     assert breaker.wait(NAME) == 0
 
 
-async def test_states_of_none_ask_nothing(breaker: Breaker) -> None:
+async def test_states_of_none_ask_nothing(breaker: CircuitBreaker) -> None:
     assert await breaker.states([]) == {}
 
 
@@ -220,7 +222,7 @@ async def failing(node: Asking, error: type[Exception], times: int, redis: Redis
 async def test_three_failed_calls_in_a_row_pause_and_a_success_between_them_resets(
     redis_url: str, redis: Redis
 ) -> None:
-    async with DryRun() as llm, asking(redis_url, llm.base_url) as node:
+    async with FakeServer() as llm, asking(redis_url, llm.base_url) as node:
         llm.faults = Faults(rate_500=1.0)
         await failing(node, ProviderDown, 2, redis)
         llm.faults = Faults()
@@ -243,7 +245,7 @@ async def test_three_failed_calls_in_a_row_pause_and_a_success_between_them_rese
 async def test_replies_that_are_the_chapters_trouble_show_that_the_provider_lives(
     redis_url: str, redis: Redis, faults: Faults, error: type[Exception]
 ) -> None:
-    async with DryRun(faults=Faults(rate_500=1.0)) as llm, asking(redis_url, llm.base_url) as node:
+    async with FakeServer(faults=Faults(rate_500=1.0)) as llm, asking(redis_url, llm.base_url) as node:
         await failing(node, ProviderDown, 2, redis)
         llm.faults = faults
         await failing(node, error, 5, redis)
@@ -254,13 +256,13 @@ async def test_replies_that_are_the_chapters_trouble_show_that_the_provider_live
 async def test_a_wrong_key_and_an_empty_account_pause_at_once_with_the_reason(
     redis_url: str, redis: Redis
 ) -> None:
-    async with DryRun(key="right") as llm, asking(redis_url, llm.base_url, key="wrong") as node:
+    async with FakeServer(key="right") as llm, asking(redis_url, llm.base_url, key="wrong") as node:
         with pytest.raises(AuthRejected) as error:
             await node.ask()
         state = (await node.gate.look([node.provider]))[NAME]
         assert (state.reason, state.failures) == (str(error.value), 0)
         await redis.flushall()
-    async with DryRun() as llm, asking(redis_url, llm.base_url) as node:
+    async with FakeServer() as llm, asking(redis_url, llm.base_url) as node:
         with pytest.raises(QuotaExhausted):
             await node.ask(model="dryrun-no-quota")
         assert (await node.gate.look([node.provider]))[NAME].paused
@@ -268,7 +270,7 @@ async def test_a_wrong_key_and_an_empty_account_pause_at_once_with_the_reason(
 
 async def test_retry_after_0_counts_for_a_second_on_every_node(redis_url: str) -> None:
     async with (
-        DryRun(faults=Faults(rate_429=1.0), retry_after=0) as llm,
+        FakeServer(faults=Faults(rate_429=1.0), retry_after=0) as llm,
         asking(redis_url, llm.base_url, most=8) as node,
         asking(redis_url, llm.base_url) as other,
     ):
@@ -281,9 +283,9 @@ async def test_retry_after_0_counts_for_a_second_on_every_node(redis_url: str) -
 
 
 async def test_who_is_about_to_ask_waits_for_a_short_limit_and_hands_back_for_a_long_one(
-    redis_url: str, breaker: Breaker
+    redis_url: str, breaker: CircuitBreaker
 ) -> None:
-    async with DryRun() as llm, asking(redis_url, llm.base_url) as node:
+    async with FakeServer() as llm, asking(redis_url, llm.base_url) as node:
         await breaker.not_before(NAME, 1)
         await node.gate.look([node.provider])
         began = time.monotonic()
@@ -300,7 +302,7 @@ async def test_who_is_about_to_ask_waits_for_a_short_limit_and_hands_back_for_a_
 async def test_a_pause_or_leaving_hands_back_who_waits_and_lets_finish_who_is_answered(
     redis_url: str, left: bool
 ) -> None:
-    async with DryRun(latency=1.5) as llm, asking(redis_url, llm.base_url, most=1) as node:
+    async with FakeServer(latency=1.5) as llm, asking(redis_url, llm.base_url, most=1) as node:
 
         async def chapter() -> str:
             async with node.gate.turn(node.provider):

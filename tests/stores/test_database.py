@@ -25,7 +25,7 @@ from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger import database as sql_module
 from kgnb.stores.ledger import migrations
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import Sql
+from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import ChapterEnd, Ledger
 from kgnb.stores.ledger.spending import Spent
 from tests.support.ledgers import (
@@ -55,7 +55,7 @@ RACER = """
 import asyncio, sys, random
 from pydantic import SecretStr
 from kgnb.core.model import *
-from kgnb.stores.ledger.database import Sql
+from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger, ChapterEnd
 async def main(url, task_id, base):
     sql = Sql(SecretStr(url)); await sql.prepare(); L = Ledger(sql)
@@ -85,7 +85,7 @@ import asyncio, sys, time
 from pydantic import SecretStr
 from kgnb.core.model import *
 from kgnb.stores import books
-from kgnb.stores.ledger.database import Sql
+from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
 def stop(*_):
     print("in", flush=True)
@@ -266,7 +266,7 @@ class TestSchema:
                 pass
 
     async def test_nodes_that_start_together(self, sql_url: str) -> None:
-        sqls = [Sql(SecretStr(sql_url)) for _ in range(3)]
+        sqls = [Database(SecretStr(sql_url)) for _ in range(3)]
         await asyncio.gather(*(s.prepare() for s in sqls))
         for s in sqls:
             await s.close()
@@ -363,7 +363,7 @@ class TestErrors:
         assert await ledger._sql.run(lambda c: c.connection.thread_id()) == own
         assert asked == []
         monkeypatch.setattr("kgnb.stores.ledger.database.FRESH_SECONDS", 0.0)
-        other = Sql(SecretStr(sql_url))
+        other = Database(SecretStr(sql_url))
         await other.run(lambda c: c.exec_driver_sql(f"KILL {own}"))
         await other.close()
         assert await ledger._sql.run(lambda c: c.connection.thread_id()) != own

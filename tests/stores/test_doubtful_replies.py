@@ -40,7 +40,7 @@ async def test_rows_count_what_no_quote_speaks_for(ledger: Ledger) -> None:
     _, task = await new_task(ledger)
     claim = {"source": "刘备", "target": "关羽", "evidence": "二人拔剑相斗"}
     found = Extraction.model_validate({"relations": [claim, {**claim, "evidence": "刘备与关羽"}]})
-    found = evidence.verify(found, evidence.Page("刘备与关羽饮酒"))
+    found = evidence.verify(found, evidence.ChapterText("刘备与关羽饮酒"))
     await finish_task(ledger, task, 5, extraction=found)
     one = (await figures(ledger._sql, [task]))[task]
     assert (one.unverified, one.rejected) == (3, 3)  # one in each of three chapters

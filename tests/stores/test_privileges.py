@@ -16,7 +16,7 @@ import redis
 from redis.connection import parse_url
 
 from kgnb.app.context import App, open_app
-from kgnb.app.status import Overview
+from kgnb.app.status import StatusReport
 from kgnb.app.tasks import delete_task, pause_provider, resume_provider
 from kgnb.core.settings import Settings
 from kgnb.stores.ledger.tables import MAIN, OWN
@@ -108,7 +108,7 @@ def connected(env: dict[str, str], folder: Path, **services: bool) -> AbstractAs
 
 async def looks_and_pauses(env: dict[str, str], folder: Path) -> None:
     async with connected(env, folder, graph=False) as app:
-        (task,) = (await Overview(app).look())["tasks"]
+        (task,) = (await StatusReport(app).look())["tasks"]
         assert (task["status"], task["completed"], task["settled"]) == ("completed", 3, True)
         assert (await pause_provider(app, "dryrun", 30)).seconds == pytest.approx(30, abs=2)
         assert (await resume_provider(app, "dryrun")).until

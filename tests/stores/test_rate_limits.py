@@ -25,9 +25,9 @@ from kgnb.core.errors import (
 )
 from kgnb.core.model import Provider
 from kgnb.core.settings import Settings, amounts
-from kgnb.llm.fake.server import DryRun, Faults
-from kgnb.stores.queue.connection import Command, Link
-from kgnb.stores.queue.rate_limits import Place, Rates
+from kgnb.llm.fake.server import FakeServer, Faults
+from kgnb.stores.queue.connection import Command, RedisConnection
+from kgnb.stores.queue.rate_limits import RateLimits, RateReservation
 from tests.conftest import outside
 from tests.support.throttles import NAME, asking
 
@@ -68,11 +68,11 @@ async def two_nodes(
     redis_url: str, seconds: float, rpm: str, tpm: str, chars: Sequence[int], *, tokens_per_char: float = 1.5
 ) -> list[tuple[float, int]]:
     """(time, tokens) of every request of two nodes with ten busy slots each."""
-    links = [Link(SecretStr(redis_url), 30) for _ in range(2)]
+    links = [RedisConnection(SecretStr(redis_url), 30) for _ in range(2)]
     sent: list[tuple[float, int]] = []
     end = time.monotonic() + seconds
 
-    async def slot(rates: Rates) -> None:
+    async def slot(rates: RateLimits) -> None:
         while time.monotonic() < end:
             size = random.choice(chars)
             try:
@@ -85,7 +85,9 @@ async def two_nodes(
             sent.append((time.monotonic(), tokens))
             rates.used(PROVIDER, size, place, tokens)
 
-    nodes = [Rates(link, amounts(rpm), amounts(tpm), window=WINDOW, longest=WINDOW / 2) for link in links]
+    nodes = [
+        RateLimits(link, amounts(rpm), amounts(tpm), window=WINDOW, longest=WINDOW / 2) for link in links
+    ]
     await asyncio.gather(*(slot(node) for node in nodes for _ in range(10)))
     for link in links:
         await link.close()
@@ -117,8 +119,8 @@ async def test_real_use_corrects_the_estimate(redis_only: str) -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 9, 10, 60, 1_000])
 async def test_no_limit_is_too_small_or_overrun_by_what_may_come_at_once(redis_only: str, limit: int) -> None:
-    link = Link(SecretStr(redis_only), 30)
-    rates = Rates(link, {"": limit}, {}, window=60, longest=3_000)
+    link = RedisConnection(SecretStr(redis_only), 30)
+    rates = RateLimits(link, {"": limit}, {}, window=60, longest=3_000)
     places = [(await rates.reserve(PROVIDER, 10)).wait for _ in range(min(limit * 2 + 1, 150))]
     await link.close()
     assert places == sorted(places)  # in the order in which they asked
@@ -129,8 +131,8 @@ async def test_no_limit_is_too_small_or_overrun_by_what_may_come_at_once(redis_o
 
 
 async def test_a_request_above_the_limit_of_tokens_goes_all_the_same(redis_url: str) -> None:
-    link = Link(SecretStr(redis_url), 30)
-    rates = Rates(link, {}, {"deepseek": 1_000}, window=60, longest=600)
+    link = RedisConnection(SecretStr(redis_url), 30)
+    rates = RateLimits(link, {}, {"deepseek": 1_000}, window=60, longest=600)
     waits = [(await rates.reserve(PROVIDER, 2_000)).wait for _ in range(2)]  # 3,000 tokens each
     await link.close()
     assert waits[0] == 0
@@ -138,8 +140,8 @@ async def test_a_request_above_the_limit_of_tokens_goes_all_the_same(redis_url: 
 
 
 async def test_the_key_ends_with_its_use(redis_url: str, redis: Redis) -> None:
-    link = Link(SecretStr(redis_url), 30)
-    rates = Rates(link, {"": 30}, {"": 90_000}, window=60)
+    link = RedisConnection(SecretStr(redis_url), 30)
+    rates = RateLimits(link, {"": 30}, {"": 90_000}, window=60)
     place = await rates.reserve(PROVIDER, 1_000)
     assert 0 < await redis.pttl(KEY) <= 2_200
     rates.give_back(PROVIDER, place)
@@ -150,11 +152,11 @@ async def test_the_key_ends_with_its_use(redis_url: str, redis: Redis) -> None:
 
 
 async def test_more_given_back_than_was_taken_is_no_credit(redis_url: str) -> None:
-    link = Link(SecretStr(redis_url), 30)
-    rates = Rates(link, {"": 60}, {"": 60_000}, window=600, longest=600)
+    link = RedisConnection(SecretStr(redis_url), 30)
+    rates = RateLimits(link, {"": 60}, {"": 60_000}, window=600, longest=600)
     place = await rates.reserve(PROVIDER, 10)
     for _ in range(20):
-        rates.give_back(PROVIDER, Place())
+        rates.give_back(PROVIDER, RateReservation())
     rates.used(PROVIDER, 2_000, place, 3_000)  # tokens that are used up for longer keep the key
     await rates.flush()
     waits = [(await rates.reserve(PROVIDER, 10)).wait for _ in range(7)]
@@ -164,7 +166,7 @@ async def test_more_given_back_than_was_taken_is_no_credit(redis_url: str) -> No
 
 
 @contextlib.contextmanager
-def answers_lost(link: Link) -> Iterator[None]:
+def answers_lost(link: RedisConnection) -> Iterator[None]:
     """Redis does what it is told, and nobody hears of it."""
     whole = link.one
 
@@ -180,8 +182,8 @@ def answers_lost(link: Link) -> Iterator[None]:
 async def test_a_place_is_given_back_once_whatever_becomes_of_the_answer(
     redis_url: str, redis: Redis
 ) -> None:
-    link = Link(SecretStr(redis_url), 30)
-    rates = Rates(link, {"": 60}, {"": 60_000}, window=600)
+    link = RedisConnection(SecretStr(redis_url), 30)
+    rates = RateLimits(link, {"": 60}, {"": 60_000}, window=600)
     places = [await rates.reserve(PROVIDER, 100) for _ in range(5)]
     taken = await redis.hmget(KEY, "r", "t")
     rates.give_back(PROVIDER, places[0])
@@ -197,8 +199,8 @@ async def test_a_place_is_given_back_once_whatever_becomes_of_the_answer(
 async def test_tokens_used_beyond_a_place_are_owed_until_redis_has_answered(
     redis_url: str, redis: Redis
 ) -> None:
-    link = Link(SecretStr(redis_url), 30)
-    rates = Rates(link, {}, {"": 60_000}, window=600)
+    link = RedisConnection(SecretStr(redis_url), 30)
+    rates = RateLimits(link, {}, {"": 60_000}, window=600)
     place = await rates.reserve(PROVIDER, 100)
     rates.used(PROVIDER, 100, place, place.tokens + 1_000)
     with answers_lost(link), pytest.raises(ServiceDown):
@@ -212,8 +214,8 @@ async def test_tokens_used_beyond_a_place_are_owed_until_redis_has_answered(
 @pytest.mark.parametrize("value", ["x", "-5", "nan", "inf", "1e300", ""])
 async def test_whatever_stands_in_the_key(redis_url: str, redis: Redis, value: str) -> None:
     await redis.hset(KEY, mapping={"r": value, "t": value, "s": value})
-    link = Link(SecretStr(redis_url), 30)
-    rates = Rates(link, {"": 30}, {"": 1_000}, window=60)
+    link = RedisConnection(SecretStr(redis_url), 30)
+    rates = RateLimits(link, {"": 30}, {"": 1_000}, window=60)
     with contextlib.suppress(RateReached):
         assert (await rates.reserve(PROVIDER, 10)).wait == 0
     assert 0 < await redis.pttl(KEY) <= 3_600_001
@@ -237,7 +239,7 @@ async def test_no_limit_costs_no_round_trip(redis_url: str, redis: Redis) -> Non
         }  # connections, and who looks after Redis
         return sum(stats[name]["calls"] for name, command in names.items() if command not in others)
 
-    async with DryRun() as llm, asking(redis_url, llm.base_url, rpm="other=1") as node:
+    async with FakeServer() as llm, asking(redis_url, llm.base_url, rpm="other=1") as node:
         await node.ask()
         await node.gate.told()
         before = await commands()
@@ -254,7 +256,7 @@ async def test_every_http_request_takes_a_place(redis_url: str, redis: Redis) ->
         return sum(stats.get(f"cmdstat_{name}", {}).get("calls", 0) for name in ("evalsha", "eval"))
 
     async with (
-        DryRun(faults=Faults(rate_500=1.0)) as llm,
+        FakeServer(faults=Faults(rate_500=1.0)) as llm,
         asking(redis_url, llm.base_url, rpm="600", tries=2) as node,
     ):
         with pytest.raises(ProviderDown):
@@ -267,7 +269,7 @@ async def test_every_http_request_takes_a_place(redis_url: str, redis: Redis) ->
 
 
 async def test_a_short_wait_is_slept_in_the_slot(redis_only: str) -> None:
-    async with DryRun() as llm, asking(redis_only, llm.base_url, rpm="3", window=3) as node:
+    async with FakeServer() as llm, asking(redis_only, llm.base_url, rpm="3", window=3) as node:
         began = time.monotonic()
         for _ in range(3):
             await node.ask()
@@ -277,7 +279,7 @@ async def test_a_short_wait_is_slept_in_the_slot(redis_only: str) -> None:
 async def test_a_long_wait_hands_back_and_is_nobodys_failure(
     redis_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with DryRun() as llm, asking(redis_url, llm.base_url, rpm="1") as node:
+    async with FakeServer() as llm, asking(redis_url, llm.base_url, rpm="1") as node:
         await node.ask()
         assert node.gate.wait(node.provider) == 0
         for _ in range(3):
@@ -301,11 +303,11 @@ async def test_who_waits_and_does_not_ask_gives_its_place_back(
     async def used() -> float:
         return float(await redis.hget(KEY, "r") or 0)
 
-    async with DryRun() as llm, asking(redis_url, llm.base_url, rpm="3", window=3) as node:
+    async with FakeServer() as llm, asking(redis_url, llm.base_url, rpm="3", window=3) as node:
         await node.ask()
         before, reserve = await used(), node.rates.reserve
 
-        async def hindered(provider: Provider, chars: int) -> Place:
+        async def hindered(provider: Provider, chars: int) -> RateReservation:
             place = await reserve(provider, chars)
             assert place.wait > 0
             assert await used() > before + 1
@@ -327,7 +329,7 @@ async def test_who_waits_and_does_not_ask_gives_its_place_back(
 
 
 async def test_without_redis_nobody_knows_the_limit_so_nothing_is_asked() -> None:
-    async with DryRun() as llm, asking("redis://127.0.0.1:9/0", llm.base_url, rpm="60") as node:
+    async with FakeServer() as llm, asking("redis://127.0.0.1:9/0", llm.base_url, rpm="60") as node:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1):
                 await node.ask()

@@ -11,20 +11,20 @@ from pydantic import SecretStr
 
 from kgnb.core.model import Usage, beijing_now
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import Sql
+from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.reply_cache import CachedReply, ReplyCache, reply_key
 
 
 @pytest.fixture
-async def sql(sql_url: str) -> AsyncIterator[Sql]:
-    one = Sql(SecretStr(sql_url))
+async def sql(sql_url: str) -> AsyncIterator[Database]:
+    one = Database(SecretStr(sql_url))
     await one.prepare()
     yield one
     await one.close()
 
 
 @pytest.fixture
-def cache(sql: Sql) -> ReplyCache:
+def cache(sql: Database) -> ReplyCache:
     return ReplyCache(sql)
 
 
@@ -33,7 +33,7 @@ def entry(prompt: str, task_id: int, text: str = '{"characters": []}') -> Cached
     return CachedReply(key, "DeepSeek", "chat", text, task_id, Usage(1, 2, 3, 1))
 
 
-async def make_task(sql: Sql, task_id: int, status: str, *, settled: int, pending: bool = False) -> None:
+async def make_task(sql: Database, task_id: int, status: str, *, settled: int, pending: bool = False) -> None:
     def work(c: sa.Connection) -> None:
         c.execute(sa.insert(t.tasks).values(id=task_id, novel_id=1, status=status))
         facts = {"task_id": task_id, "novel_id": 1, "token": 1, "settled": settled}
@@ -45,7 +45,7 @@ async def make_task(sql: Sql, task_id: int, status: str, *, settled: int, pendin
     await sql.run(work)
 
 
-async def age(sql: Sql, key: str, days: float) -> None:
+async def age(sql: Database, key: str, days: float) -> None:
     at = beijing_now() - timedelta(days=days)
     await sql.run(lambda c: c.execute(sa.update(t.replies).where(t.replies.c.id == key).values(used_at=at)))
 
@@ -69,7 +69,7 @@ async def test_what_is_put_is_got(cache: ReplyCache) -> None:
     assert await cache.get([]) == {}
 
 
-async def test_old_replies_go_and_used_ones_stay(sql: Sql, cache: ReplyCache) -> None:
+async def test_old_replies_go_and_used_ones_stay(sql: Database, cache: ReplyCache) -> None:
     old, used, fresh = (entry(p, 9) for p in ("old", "used", "fresh"))
     await cache.put([old, used, fresh])
     for one in (old, used):
@@ -79,7 +79,7 @@ async def test_old_replies_go_and_used_ones_stay(sql: Sql, cache: ReplyCache) ->
     assert set(await cache.get([old.key, used.key, fresh.key])) == {used.key, fresh.key}
 
 
-async def test_the_longest_unused_go_until_all_fit(sql: Sql, cache: ReplyCache) -> None:
+async def test_the_longest_unused_go_until_all_fit(sql: Database, cache: ReplyCache) -> None:
     entries = [entry(f"p{i}", 9, "x" * 300_000) for i in range(5)]
     await cache.put(entries)
     for i, one in enumerate(entries):
@@ -88,7 +88,7 @@ async def test_the_longest_unused_go_until_all_fit(sql: Sql, cache: ReplyCache) 
     assert set(await cache.get([e.key for e in entries])) == {e.key for e in entries[2:]}
 
 
-async def test_nothing_of_an_unfinished_task_is_evicted(sql: Sql, cache: ReplyCache) -> None:
+async def test_nothing_of_an_unfinished_task_is_evicted(sql: Database, cache: ReplyCache) -> None:
     await make_task(sql, 1, "running", settled=0)
     await make_task(sql, 2, "paused", settled=0)
     await make_task(sql, 3, "paused", settled=1, pending=True)  # a retry on its way

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kgnb.llm.fake.server import DryRun, Stats
+from kgnb.llm.fake.server import FakeServer, ServerStats
 from kgnb.stores.graph.cypher import TIMES
 from tests.support.paths import ROOT
 from tests.support.warm_commands import Warm
@@ -41,14 +41,14 @@ class Llm:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        self.server = DryRun(**options)
+        self.server = FakeServer(**options)
         self._do(self.server.start())
 
     def _do(self, work: Any) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     @property
-    def stats(self) -> Stats:
+    def stats(self) -> ServerStats:
         return self.server.stats
 
     def env(self, *, key: str = KEY, model: str = "dryrun", name: str = "dryrun") -> dict[str, str]:

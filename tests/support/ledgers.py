@@ -13,7 +13,7 @@ from kgnb.core.model import ChapterStatus, TaskStatus, Usage
 from kgnb.extract.model import Character, Extraction, Flag
 from kgnb.graph.model import ExtractionRow
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import Sql
+from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import ChapterEnd, ChapterWork, Ledger
 
 QUEUE = "kg:task:queue:deepseek"
@@ -34,7 +34,7 @@ def extraction(name: str = "刘备") -> Extraction:
 
 @contextlib.asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Ledger]:
-    sql = Sql(SecretStr(url))
+    sql = Database(SecretStr(url))
     await sql.prepare()
     try:
         yield Ledger(sql)

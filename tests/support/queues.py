@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from kgnb.stores.queue.store import Queue
-from kgnb.stores.queue.types import Ask, Claim, Poll
+from kgnb.stores.queue.types import Claim, ClaimRequest, PollResult
 
 NEW = "kg:task:queue:openai"
 OLD = "kg:ai_queue:openai"
@@ -36,8 +36,8 @@ async def nodes_on(redis_url: str) -> AsyncIterator[Maker]:
         await queue.close()
 
 
-async def take(queue: Queue, key: str = NEW, **wants: Any) -> Poll:
-    return await queue.poll([Ask(key, **wants)])
+async def take(queue: Queue, key: str = NEW, **wants: Any) -> PollResult:
+    return await queue.poll([ClaimRequest(key, **wants)])
 
 
 async def opened(queue: Queue, task_id: int, chapters: int, key: str = NEW) -> Claim:
@@ -62,7 +62,7 @@ async def items(queue: Queue, key: str = NEW) -> list[dict[str, Any]]:
     return found if key == OLD else found[::-1]
 
 
-def ids(poll: Poll) -> list[tuple[int, int]]:
+def ids(poll: PollResult) -> list[tuple[int, int]]:
     return [(c.task_id, c.chapter_id) for c in poll.claims]
 
 

@@ -12,12 +12,12 @@ from pydantic import SecretStr
 from kgnb.core.model import Provider
 from kgnb.core.settings import amounts
 from kgnb.extract.prompt import Prompt
-from kgnb.llm.client import Client, Completion
-from kgnb.stores.queue.rate_limits import Rates
+from kgnb.llm.client import Completion, LlmClient
+from kgnb.stores.queue.rate_limits import RateLimits
 from kgnb.stores.queue.store import Queue
-from kgnb.worker.budget import Budget, Purse
-from kgnb.worker.outages import Health
-from kgnb.worker.throttle import Gate
+from kgnb.worker.budget import Budget, BudgetKeeper
+from kgnb.worker.outages import Outages
+from kgnb.worker.throttle import ProviderThrottle
 
 NAME = "DeepSeek"
 
@@ -26,12 +26,12 @@ NAME = "DeepSeek"
 class Asking:
     """One node's gate, and a client of the provider behind it."""
 
-    gate: Gate
-    client: Client
-    health: Health
-    purse: Purse
+    gate: ProviderThrottle
+    client: LlmClient
+    health: Outages
+    purse: BudgetKeeper
     queue: Queue
-    rates: Rates
+    rates: RateLimits
 
     @property
     def provider(self) -> Provider:
@@ -57,10 +57,10 @@ async def asking(
 ) -> AsyncIterator[Asking]:
     provider = Provider(NAME, base_url, SecretStr(key), ("dryrun",))
     queue = Queue(SecretStr(redis_url), lease_seconds=30, hold_seconds=900)
-    client = Client(provider, timeout=10, tries=tries, connections=most)
-    health, purse = Health(), Purse(ledger, budget or Budget())
-    shared = Rates(queue.link, amounts(rpm), amounts(tpm), **rates)
-    gate = Gate(queue, health, purse, shared, suspend_seconds=600, most=lambda _: most)
+    client = LlmClient(provider, timeout=10, tries=tries, connections=most)
+    health, purse = Outages(), BudgetKeeper(ledger, budget or Budget())
+    shared = RateLimits(queue.link, amounts(rpm), amounts(tpm), **rates)
+    gate = ProviderThrottle(queue, health, purse, shared, suspend_seconds=600, most=lambda _: most)
     try:
         yield Asking(gate, client, health, purse, queue, shared)
     finally:

@@ -14,7 +14,7 @@ from kgnb.core.model import Provider
 from kgnb.stores.queue.presence import Presence as RealPresence
 from kgnb.stores.queue.presence import WorkerState
 from kgnb.stores.queue.store import Claim
-from kgnb.worker.background import Upkeep
+from kgnb.worker.background import BackgroundLoops
 from kgnb.worker.slots import Slots
 from tests.support.ledgers import new_task, opened
 from tests.support.queues import nodes_on
@@ -43,7 +43,7 @@ async def test_a_slot_shows_since_when_it_works_on_its_task() -> None:
         keeper=SimpleNamespace(held={}),
         only_task=None,
     )
-    upkeep = Upkeep(*cast("Any", (node, presence, None, [1, 2])))
+    upkeep = BackgroundLoops(*cast("Any", (node, presence, None, [1, 2])))
     for task, chapter, began in ((7, 1, 10.0), (7, 2, 20.0), (8, 1, 30.0)):
         slots.add(claim(task, chapter), "a", began)
         await upkeep.heartbeat()
@@ -79,7 +79,7 @@ async def test_the_last_progress_is_told_after_the_outage_that_kept_it_back(
             settings=SimpleNamespace(progress_channel="kg:progress"),
             keeper=SimpleNamespace(),
         )
-        upkeep = Upkeep(*cast("Any", (node, presence, None, [])))
+        upkeep = BackgroundLoops(*cast("Any", (node, presence, None, [])))
         async with queue.redis.pubsub(ignore_subscribe_messages=True) as heard:
             await heard.subscribe("kg:progress")
             await heard.get_message(timeout=2)

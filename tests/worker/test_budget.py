@@ -15,11 +15,11 @@ from kgnb.core.errors import BudgetReached, ReplyTruncated, ServiceDown, Setting
 from kgnb.core.model import Provider, Usage
 from kgnb.core.settings import Settings, prices
 from kgnb.llm.client import Completion
-from kgnb.llm.fake.server import DryRun, Faults
+from kgnb.llm.fake.server import FakeServer, Faults
 from kgnb.stores.ledger import database as sql_module
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.spending import Spent
-from kgnb.worker.budget import Budget, Purse
+from kgnb.worker.budget import Budget, BudgetKeeper
 from tests.support.commands import Llm, Place, llm, novel
 from tests.support.ledgers import opened
 from tests.support.throttles import NAME, asking
@@ -43,7 +43,7 @@ async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
         yield one
 
 
-async def reached(purse: Purse, model: str = "chat") -> BudgetReached | None:
+async def reached(purse: BudgetKeeper, model: str = "chat") -> BudgetReached | None:
     purse._read_at = float("-inf")  # as if the last look at the table were long ago
     if purse.is_stale(PROVIDER):
         await purse.flush()
@@ -56,7 +56,7 @@ async def reached(purse: Purse, model: str = "chat") -> BudgetReached | None:
 
 async def test_two_nodes_share_a_budget(ledger: Ledger) -> None:
     budget = Budget(tokens={"deepseek": 1_000})
-    one, two = Purse(ledger, budget), Purse(ledger, budget)
+    one, two = BudgetKeeper(ledger, budget), BudgetKeeper(ledger, budget)
     one.spent(PROVIDER, "chat", Usage(2, 300, 100))
     two.spent(PROVIDER, "chat", Usage(1, 300, 100))
     assert await reached(one) is None
@@ -67,14 +67,16 @@ async def test_two_nodes_share_a_budget(ledger: Ledger) -> None:
     assert error is not None
     assert "1000" in str(error)
     assert await reached(two) is not None  # it was told when it looked
-    assert await reached(Purse(ledger, Budget(tokens={"deepseek": 1_001}))) is None  # somebody raised it
-    assert await reached(Purse(ledger, Budget(tokens={"other": 1}))) is None
-    assert await reached(Purse(ledger, Budget(tokens={"": 1_000}))) is not None
+    assert (
+        await reached(BudgetKeeper(ledger, Budget(tokens={"deepseek": 1_001}))) is None
+    )  # somebody raised it
+    assert await reached(BudgetKeeper(ledger, Budget(tokens={"other": 1}))) is None
+    assert await reached(BudgetKeeper(ledger, Budget(tokens={"": 1_000}))) is not None
 
 
 async def test_money_is_counted_by_the_models_prices(ledger: Ledger) -> None:
     budget = Budget(money={"": 10}, prices=prices("deepseek=2/8,DeepSeek/Reasoner=4/16"))
-    purse = Purse(ledger, budget)
+    purse = BudgetKeeper(ledger, budget)
     purse.spent(PROVIDER, "chat", Usage(1, 1_000_000, 500_000))  # 2 + 4
     assert await reached(purse) is None
     purse.spent(PROVIDER, "reasoner", Usage(1, 500_000, 124_000))  # 2 + 1.984
@@ -87,12 +89,12 @@ async def test_money_is_counted_by_the_models_prices(ledger: Ledger) -> None:
 
 async def test_cached_tokens_have_a_price_of_their_own(ledger: Ledger) -> None:
     budget = Budget(money={"": 2}, prices=prices("deepseek=2/8/0.2"))
-    purse = Purse(ledger, budget)
+    purse = BudgetKeeper(ledger, budget)
     purse.spent(PROVIDER, "chat", Usage(1, 1_000_000, 0, 500_000))
     purse.spent(PROVIDER, "chat", Usage(1, 1_000_000, 0, 1_000_000))
     assert await reached(purse) is None  # 1 + 0.1 + 0.2
-    assert await reached(Purse(ledger, budget)) is None  # another node's, from the table
-    same = Purse(ledger, Budget(money={"": 2}, prices=prices("deepseek=2/8")))
+    assert await reached(BudgetKeeper(ledger, budget)) is None  # another node's, from the table
+    same = BudgetKeeper(ledger, Budget(money={"": 2}, prices=prices("deepseek=2/8")))
     assert await reached(same) is not None  # 4: nobody said that cached ones are cheaper
     purse.spent(PROVIDER, "chat", Usage(1, 0, 87_500))  # 0.7
     error = await reached(purse)
@@ -101,7 +103,7 @@ async def test_cached_tokens_have_a_price_of_their_own(ledger: Ledger) -> None:
 
 
 async def test_without_a_price_nothing_is_spent_under_a_budget_of_money(ledger: Ledger) -> None:
-    purse = Purse(ledger, Budget(money={"": 10}, prices=prices("other=1/1,deepseek/chat=1/1")))
+    purse = BudgetKeeper(ledger, Budget(money={"": 10}, prices=prices("other=1/1,deepseek/chat=1/1")))
     assert await reached(purse) is None
     error = await reached(purse, "reasoner")
     assert error is not None
@@ -110,7 +112,7 @@ async def test_without_a_price_nothing_is_spent_under_a_budget_of_money(ledger: 
 
 async def test_the_window_moves_by_days_in_beijing(ledger: Ledger) -> None:
     clock = Clock()
-    purse = Purse(ledger, Budget(tokens={"": 100}, days=3), clock)
+    purse = BudgetKeeper(ledger, Budget(tokens={"": 100}, days=3), clock)
     purse.spent(PROVIDER, "chat", Usage(1, 100, 0))
     error = await reached(purse)
     assert error is not None
@@ -123,7 +125,7 @@ async def test_the_window_moves_by_days_in_beijing(ledger: Ledger) -> None:
 
 async def test_what_is_spent_is_summed_by_model_and_day(ledger: Ledger) -> None:
     clock = Clock()
-    purse = Purse(ledger, Budget(), clock)
+    purse = BudgetKeeper(ledger, Budget(), clock)
     for _ in range(3):
         purse.spent(PROVIDER, "chat", Usage(1, 10, 5, 4))
         await purse.flush()
@@ -155,7 +157,7 @@ async def test_what_could_not_be_written_counts_and_is_written_later(
     monkeypatch.setattr("kgnb.stores.ledger.database.AGAIN_SECONDS", 0.5)
     monkeypatch.setitem(sql_module._SQLITE_ARGUMENTS, "timeout", 0.2)
     async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
-        purse = Purse(ledger, Budget(tokens={"": 15}))
+        purse = BudgetKeeper(ledger, Budget(tokens={"": 15}))
         purse.spent(PROVIDER, "chat", Usage(1, 9, 5))
         with locked(tmp_path / "kgnb.db"):
             for _ in range(2):
@@ -174,7 +176,7 @@ async def test_what_could_not_be_written_counts_and_is_written_later(
 
 async def test_what_is_spent_during_a_write_is_written_by_the_next(tmp_path: Path) -> None:
     async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
-        purse = Purse(ledger, Budget())
+        purse = BudgetKeeper(ledger, Budget())
         purse.spent(PROVIDER, "chat", Usage(1, 10, 5))
         with locked(tmp_path / "kgnb.db"):
             writing = asyncio.create_task(purse.flush())
@@ -193,7 +195,7 @@ async def test_what_is_spent_during_a_write_is_written_by_the_next(tmp_path: Pat
 
 async def test_replies_that_can_not_be_used_cost_too(ledger: Ledger, redis_url: str) -> None:
     async with (
-        DryRun(faults=Faults(truncated=1.0)) as server,
+        FakeServer(faults=Faults(truncated=1.0)) as server,
         asking(redis_url, server.base_url, ledger=ledger) as node,
     ):
         for _ in range(2):
@@ -210,7 +212,7 @@ async def test_replies_that_can_not_be_used_cost_too(ledger: Ledger, redis_url: 
 async def test_used_up_it_pauses_the_provider_for_every_node(ledger: Ledger, redis_url: str) -> None:
     budget = Budget(tokens={"deepseek": 1})
     async with (
-        DryRun() as server,
+        FakeServer() as server,
         asking(redis_url, server.base_url, ledger=ledger, budget=budget) as node,
         asking(redis_url, server.base_url, ledger=ledger) as other,
     ):

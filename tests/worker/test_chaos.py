@@ -12,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from kgnb.llm.fake.server import Faults
-from kgnb.stores.queue.store import Ask, Claim, Queue
+from kgnb.stores.queue.store import Claim, ClaimRequest, Queue
 from tests.conftest import outside
 from tests.support.chaos import Figures, GoodDay, Plan, bad_day, good_day
 from tests.support.cluster import QUEUE, Cluster, Node, cluster, stoppable
@@ -104,7 +104,7 @@ async def claim_all() -> list[Claim]:
     """All that one poll of another node gets."""
     queue = Queue(SecretStr(outside("KGNB_TEST_REDIS_URL")), lease_seconds=LEASE, hold_seconds=900)
     try:
-        return (await queue.poll([Ask(QUEUE, chapters=99, tasks=1)])).claims
+        return (await queue.poll([ClaimRequest(QUEUE, chapters=99, tasks=1)])).claims
     finally:
         await queue.close()
 

@@ -13,11 +13,11 @@ import sqlalchemy as sa
 from kgnb.core.errors import GraphConflict
 from kgnb.graph.model import Graph, GraphNode
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.queue.lease_renewer import Renewer
+from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.store import Claim
 from kgnb.worker import chapter_worker
 from kgnb.worker.chapter_worker import ChapterWorker, Outcome, _Projection
-from kgnb.worker.outages import Health
+from kgnb.worker.outages import Outages
 from tests.support import ledgers
 from tests.support.queues import NEW, nodes_on, opened, take
 
@@ -89,7 +89,7 @@ async def test_a_chapter_keeps_its_lease_until_its_end_is_on_record(redis_url: s
         await ledgers.open_with(ledger, task_id, 1)
         await opened(queue, task_id, 1)
         (claim,) = (await take(queue, chapters=1)).claims
-        stores = SimpleNamespace(ledger=ledger, queue=queue, renewer=Renewer(queue), health=Health())
+        stores = SimpleNamespace(ledger=ledger, queue=queue, renewer=LeaseRenewer(queue), health=Outages())
         works = worker(cast("Any", stores))
 
         await ledgers.execute(ledger, sa.text(rename % ("entities_extracted", "away")))

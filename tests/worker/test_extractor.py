@@ -19,11 +19,11 @@ from kgnb.core.errors import LeaseLost, ReplyRefused, ReplyTruncated, ServiceDow
 from kgnb.core.model import Novel, Provider, Task, TaskConfig, TaskStatus, Usage
 from kgnb.extract.model import Flag
 from kgnb.llm.client import Completion
-from kgnb.stores.ledger.database import Sql
+from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.queue.lease_renewer import Lease
-from kgnb.worker.extractor import Asker, TaskInfo
-from kgnb.worker.outages import Health
+from kgnb.worker.extractor import ChapterExtractor, TaskInfo
+from kgnb.worker.outages import Outages
 from tests.support.throttles import asking
 
 Model = Callable[[str], str]
@@ -63,8 +63,8 @@ class Providers:
 
 
 @pytest.fixture
-async def sql(tmp_path: Path) -> AsyncIterator[Sql]:
-    one = Sql(SecretStr(f"sqlite:///{tmp_path / 'kgnb.db'}"))
+async def sql(tmp_path: Path) -> AsyncIterator[Database]:
+    one = Database(SecretStr(f"sqlite:///{tmp_path / 'kgnb.db'}"))
     await one.prepare()
     yield one
     await one.close()
@@ -81,9 +81,11 @@ INFO = TaskInfo(
 )
 
 
-def asker(sql: Sql, gate: Any, providers: object = None, health: Health | None = None) -> Asker:
-    parts = cast("Any", (ReplyCache(sql), providers or Providers(), gate, None, health or Health()))
-    return Asker(*parts, chunk_chars=200, meter=lambda *_: None)
+def asker(
+    sql: Database, gate: Any, providers: object = None, health: Outages | None = None
+) -> ChapterExtractor:
+    parts = cast("Any", (ReplyCache(sql), providers or Providers(), gate, None, health or Outages()))
+    return ChapterExtractor(*parts, chunk_chars=200, meter=lambda *_: None)
 
 
 def refused(text: str) -> str:
@@ -98,7 +100,7 @@ def cut_off(text: str) -> str:
     return told(text)
 
 
-async def test_a_whole_chapter_has_no_flag(sql: Sql) -> None:
+async def test_a_whole_chapter_has_no_flag(sql: Database) -> None:
     answer = await asker(sql, Gate(told)).ask(TEXT, INFO)
     assert [c.name for c in answer.extraction.characters] == ["刘备", "关羽", "张飞", "曹操"]
     assert answer.flags == frozenset()
@@ -106,7 +108,7 @@ async def test_a_whole_chapter_has_no_flag(sql: Sql) -> None:
     assert not any(relation.unverified for relation in answer.extraction.relations)
 
 
-async def test_a_refused_part_is_left_out_only_when_there_is_no_more_trying(sql: Sql) -> None:
+async def test_a_refused_part_is_left_out_only_when_there_is_no_more_trying(sql: Database) -> None:
     gate = Gate(refused)
     with pytest.raises(ReplyRefused):
         await asker(sql, gate).ask(TEXT, INFO)
@@ -117,7 +119,7 @@ async def test_a_refused_part_is_left_out_only_when_there_is_no_more_trying(sql:
         await asker(sql, gate).ask(LINES[1] * 3, INFO, last_try=True)
 
 
-async def test_cut_off_replies_are_told_also_by_who_comes_later(sql: Sql) -> None:
+async def test_cut_off_replies_are_told_also_by_who_comes_later(sql: Database) -> None:
     gate = Gate(cut_off)
     info = replace(INFO, config=TaskConfig(max_content_length=900))
     answer = await asker(sql, gate).ask(TEXT, info)
@@ -128,7 +130,7 @@ async def test_cut_off_replies_are_told_also_by_who_comes_later(sql: Sql) -> Non
     assert gate.asked == asked
 
 
-async def test_a_chunk_that_gave_nothing_is_told(sql: Sql) -> None:
+async def test_a_chunk_that_gave_nothing_is_told(sql: Database) -> None:
     answer = await asker(sql, Gate(lambda _: '{"characters": []}')).ask(TEXT, INFO)
     assert answer.flags == {Flag.EMPTY}
     some = Gate(lambda text: told(text) if "张飞" in text else '{"events": []}')
@@ -137,7 +139,7 @@ async def test_a_chunk_that_gave_nothing_is_told(sql: Sql) -> None:
     assert part.extraction.characters
 
 
-async def test_quotes_and_names_are_looked_up_in_the_whole_chapter(sql: Sql) -> None:
+async def test_quotes_and_names_are_looked_up_in_the_whole_chapter(sql: Database) -> None:
     def dreamt(text: str) -> str:
         names = ["刘备", "曹操", "哈利·波特"]
         ties = [{"source": "刘备", "target": "曹操", "evidence": "城外饮酒，三人相见"}]
@@ -157,7 +159,7 @@ LOST = Lease(lambda: False, lambda: True)
 
 
 @pytest.mark.parametrize("model", [told, lambda _: "no JSON"], ids=["next part", "same part again"])
-async def test_nothing_more_is_asked_once_the_lease_is_lost(sql: Sql, model: Model) -> None:
+async def test_nothing_more_is_asked_once_the_lease_is_lost(sql: Database, model: Model) -> None:
     gate = Gate(model)
     with pytest.raises(LeaseLost):
         await asker(sql, gate).ask(TEXT, INFO, Lease(lambda: not gate.asked, lambda: bool(gate.asked)))
@@ -165,7 +167,7 @@ async def test_nothing_more_is_asked_once_the_lease_is_lost(sql: Sql, model: Mod
 
 
 async def test_nothing_is_asked_while_nobody_knows_whether_the_lease_lives(
-    sql: Sql, monkeypatch: pytest.MonkeyPatch
+    sql: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kgnb.worker.extractor.OUTAGE_LOOK_SECONDS", 0)
     gate, asked = Gate(told), []
@@ -179,8 +181,8 @@ async def test_nothing_is_asked_while_nobody_knows_whether_the_lease_lives(
     assert answer.flags == frozenset()
 
 
-async def test_a_lease_that_is_lost_in_an_outage_of_redis_ends_the_wait_to_ask(sql: Sql) -> None:
-    gate, health = Gate(told), Health()
+async def test_a_lease_that_is_lost_in_an_outage_of_redis_ends_the_wait_to_ask(sql: Database) -> None:
+    gate, health = Gate(told), Outages()
     health.failed(ServiceDown("queue.down", service="redis", where="there"))
     with pytest.raises(LeaseLost):
         await asker(sql, gate, health=health).ask(TEXT, INFO, Lease(lambda: True, lambda: True))
@@ -188,7 +190,7 @@ async def test_a_lease_that_is_lost_in_an_outage_of_redis_ends_the_wait_to_ask(s
 
 
 async def test_a_lease_that_is_lost_in_an_outage_of_sql_ends_the_look_into_the_cache() -> None:
-    gate, nowhere = Gate(told), Sql(SecretStr("mysql://u:p@127.0.0.1:9/x"))
+    gate, nowhere = Gate(told), Database(SecretStr("mysql://u:p@127.0.0.1:9/x"))
     async with asyncio.timeout(20):
         with pytest.raises(LeaseLost):
             await asker(nowhere, gate).ask(TEXT, INFO, LOST)
@@ -196,7 +198,9 @@ async def test_a_lease_that_is_lost_in_an_outage_of_sql_ends_the_look_into_the_c
     assert gate.asked == 0
 
 
-async def test_a_lease_that_is_lost_while_a_limit_is_out_of_reach_ends_the_wait_for_a_place(sql: Sql) -> None:
+async def test_a_lease_that_is_lost_while_a_limit_is_out_of_reach_ends_the_wait_for_a_place(
+    sql: Database,
+) -> None:
     async with asking("redis://127.0.0.1:9/0", rpm="60") as node:
         providers = SimpleNamespace(find=lambda _: None, client=lambda _: node.client)
         lease = Lease(lambda: True, lambda: node.health.is_down("redis"))

@@ -21,13 +21,13 @@ from xml.etree import ElementTree
 import pytest
 from pydantic import SecretStr
 
-from kgnb.app.names import Names
+from kgnb.app.names import NameEditor
 from kgnb.core.errors import ReplyUnparsable, RequestRejected
 from kgnb.core.model import Novel, Provider, TaskConfig
 from kgnb.extract import evidence, prompt, reply
 from kgnb.graph.model import Graph, GraphEdge, GraphNode
-from kgnb.llm.client import Client
-from kgnb.llm.fake.server import DryRun
+from kgnb.llm.client import LlmClient
+from kgnb.llm.fake.server import FakeServer
 from kgnb.notebook.panel.graph_tab import draw
 from kgnb.render.picture import page as picture_page
 from kgnb.stores.graph.cypher import KEYS
@@ -243,7 +243,7 @@ def test_the_still_picture_is_valid_and_inert(graph: Graph) -> None:
 
 
 def test_the_panels_tab_shows_text(graph: Graph, tmp_path: Path) -> None:
-    drawn = draw(graph, Names(Novel(1, "<b>书</b>"), [], []), "", "<b>书</b>", tmp_path / "page.html")
+    drawn = draw(graph, NameEditor(Novel(1, "<b>书</b>"), [], []), "", "<b>书</b>", tmp_path / "page.html")
     assert harmless(drawn.people)
     assert harmless(drawn.still)
     assert "&lt;img src=x" in drawn.people
@@ -274,9 +274,9 @@ DEEP = 10_000
     ids=["6 MB", "lists", "objects", "broken", "zeros"],
 )
 async def test_what_is_no_reply_is_refused(text: str) -> None:
-    async with DryRun(answer=lambda _: text) as server:
+    async with FakeServer(answer=lambda _: text) as server:
         provider = Provider("p", server.base_url, SecretStr("k"), ("dryrun",))
-        client = Client(provider, timeout=20, tries=1, connections=1)
+        client = LlmClient(provider, timeout=20, tries=1, connections=1)
         asked = prompt.build("刘备来也。", lang="zh", names=[], config=TaskConfig())
         started = time.monotonic()
         with pytest.raises((ReplyUnparsable, RequestRejected)):  # both are the chapter's own failure
@@ -293,5 +293,5 @@ def test_a_large_reply_leaves_little() -> None:
         json.dumps({"characters": [item], "relations": [claim]}, ensure_ascii=False), provider="p"
     )
     assert parsed.rejected == 1
-    (one,) = evidence.verify(parsed.extraction, evidence.Page("刘备")).characters
+    (one,) = evidence.verify(parsed.extraction, evidence.ChapterText("刘备")).characters
     assert (one.aliases, one.traits, len(one.description)) == (["玄德"], [], 2_000)

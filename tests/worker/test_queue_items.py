@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from kgnb.core.messages import say
-from kgnb.stores.queue.types import Ask
+from kgnb.stores.queue.types import ClaimRequest
 from tests.support.queues import NEW, OLD, Maker, die, ids, items, nodes_on, opened, take
 
 
@@ -168,7 +168,7 @@ class TestItems:
         queue = make()
         await queue.redis.set(OLD, "not a list")
         await queue.push(NEW, 1, "openai")
-        asks = [Ask(OLD, chapters=1, tasks=1), Ask(NEW, chapters=1, tasks=1)]
+        asks = [ClaimRequest(OLD, chapters=1, tasks=1), ClaimRequest(NEW, chapters=1, tasks=1)]
         assert ids(await queue.poll(asks)) == [(1, 0)]
         await queue.poll(asks)
         (told,) = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]

@@ -9,7 +9,7 @@ from operator import attrgetter
 
 from kgnb.extract.en import couples
 from kgnb.extract.en.names import flatten
-from kgnb.extract.patterns import Frame, Mention, Rule, Rules
+from kgnb.extract.patterns import Mention, PatternMatch, Rule, Rules
 
 __all__ = ["flatten", "frames", "more_mentions", "sentence_ends"]
 
@@ -102,15 +102,15 @@ _RULES = (
 RULES = Rules(_RULES)
 
 
-def frames(text: str, people: Sequence[Mention]) -> list[Frame]:
+def frames(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
     """The ties between persons that the text states in words."""
     return RULES.match(text, people, reach=44) + _couples(text, people)
 
 
-def _couples(text: str, people: Sequence[Mention]) -> list[Frame]:
+def _couples(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
     """Mr. and Mrs. Gardiner are married."""
     return [
-        Frame(a.entry.name, "SPOUSE", b.entry.name, text[a.start : b.end], a.start, b.end)
+        PatternMatch(a.entry.name, "SPOUSE", b.entry.name, text[a.start : b.end], a.start, b.end)
         for a, b in pairwise(people)
         if text[a.end : b.start] == " and "
         and b.form.startswith("Mrs")

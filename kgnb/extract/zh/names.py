@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kgnb.extract.bigram_index import Grams, by_head
+from kgnb.extract.bigram_index import BigramIndex, by_head
 from kgnb.extract.zh import vocabulary as words
 
 HAN = "\u3400-\u9fff"
@@ -87,7 +87,7 @@ def speakers(text: str) -> dict[str, int]:
     return found
 
 
-def surname_pairs(grams: Grams, least: int) -> set[str]:
+def surname_pairs(grams: BigramIndex, least: int) -> set[str]:
     """Pairs of a surname and one character, or of a compound surname, that occur ``least`` times."""
     return {
         p
@@ -96,7 +96,7 @@ def surname_pairs(grams: Grams, least: int) -> set[str]:
     }
 
 
-def surname_words(grams: Grams, least: int, pairs: set[str]) -> set[str]:
+def surname_words(grams: BigramIndex, least: int, pairs: set[str]) -> set[str]:
     """Strings of a surname and one or two characters that occur ``least`` times."""
     one = {p for p in pairs if p[0] in words.SURNAMES}
     text, counts = grams.text, Counter[str]()
@@ -111,7 +111,7 @@ def _is_han(word: str) -> bool:
     return all("\u3400" <= c <= "\u9fff" for c in word)
 
 
-def read_contexts(grams: Grams, candidates: Iterable[str]) -> Contexts:
+def read_contexts(grams: BigramIndex, candidates: Iterable[str]) -> Contexts:
     """What stands left and right of every occurrence of each candidate (2 to 5 characters long)."""
     found: Contexts = {w: Context() for w in candidates}
     heads, text = by_head(found), grams.text
@@ -196,7 +196,7 @@ class Judge:
     def __init__(self, text: str, also: Iterable[str] = ()) -> None:
         """``also``: words beyond the candidates that :attr:`known` and :attr:`places` shall tell of."""
         self.text = text
-        self.grams = Grams(text)
+        self.grams = BigramIndex(text)
         self.pairs = self.grams.pairs
         least = 2 if len(text) < 100_000 else 3 if len(text) < 1_000_000 else 5
         spoken = speakers(text)

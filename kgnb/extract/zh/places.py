@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Container, Mapping
 
 from kgnb.extract import trie
-from kgnb.extract.bigram_index import Grams
+from kgnb.extract.bigram_index import BigramIndex
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.names import HAN
 
@@ -38,7 +38,7 @@ def candidates(text: str) -> tuple[dict[str, int], set[str]]:
 
 
 def find(
-    grams: Grams, ended: Mapping[str, int], persons: set[str], common: Container[str], places: set[str]
+    grams: BigramIndex, ended: Mapping[str, int], persons: set[str], common: Container[str], places: set[str]
 ) -> dict[str, tuple[str, list[int]]]:
     """Name → (kind, offsets) of what is named like a place or a group.
 

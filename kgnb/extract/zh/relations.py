@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from operator import attrgetter, itemgetter
 
-from kgnb.extract.patterns import Frame, Mention, Rule, Rules
+from kgnb.extract.patterns import Mention, PatternMatch, Rule, Rules
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.courtesy_names import given_of, surname_of
 from kgnb.extract.zh.names import HAN, flatten
@@ -125,12 +125,12 @@ _SWORN = re.compile(r"(?:结为|结成|结拜|义结|拜为|结义)[^。！？\n
 RULES = Rules(_RULES)
 
 
-def frames(text: str, people: Sequence[Mention]) -> list[Frame]:
+def frames(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
     """The ties between persons that the text states in words."""
     return RULES.match(text, people, reach=8) + _sworn(text, people)
 
 
-def _sworn(text: str, people: Sequence[Mention]) -> list[Frame]:
+def _sworn(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
     """Sworn brothers: all whom the sentence names, if they are two to four."""
     found = []
     for match in _SWORN.finditer(text):
@@ -140,7 +140,7 @@ def _sworn(text: str, people: Sequence[Mention]) -> list[Frame]:
         named = list(dict.fromkeys(m.entry.name for m in people if begin <= m.start < match.end()))
         if 2 <= len(named) <= 4:
             found += [
-                Frame(a, "SIBLING", b, match[0], begin, match.end())
+                PatternMatch(a, "SIBLING", b, match[0], begin, match.end())
                 for i, a in enumerate(named)
                 for b in named[i + 1 :]
             ]

@@ -15,7 +15,7 @@ from kgnb.graph.resolve.chapter_identity import Chapter as Here
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ResolvedChapter:
     """A chapter under way, and who its reply's names are."""
 
     chapter: Chapter
@@ -38,7 +38,7 @@ class Facts:
     tasks: frozenset[int] = frozenset()
     chapters: dict[int, int] = field(default_factory=dict)  # chapter id → number
 
-    def see(self, place: Place, confidence: float, *, unverified: bool = False) -> None:
+    def see(self, place: ResolvedChapter, confidence: float, *, unverified: bool = False) -> None:
         """Notes one mention in a chapter."""
         if not unverified:
             self.unverified = False
@@ -56,7 +56,7 @@ class Facts:
             if text and key not in self.texts:
                 self.texts[key] = text
 
-    def claim(self, place: Place, item: Event | Relation) -> None:
+    def claim(self, place: ResolvedChapter, item: Event | Relation) -> None:
         """Notes what an event or a relation says, with its quote if the chapter has it."""
         self.see(place, item.confidence, unverified=item.unverified)
         if item.evidence and not item.unverified and "evidence" not in self.texts:
@@ -104,7 +104,7 @@ class TieFacts(Facts):
     labels: dict[str, set[int]] = field(default_factory=dict)  # in order of coming → numbers of chapters
     strengths: dict[int, int] = field(default_factory=dict)  # chapter id → the chapter's maximum
 
-    def label(self, word: str, place: Place) -> None:
+    def label(self, word: str, place: ResolvedChapter) -> None:
         """Notes the word that a reply had for the relation."""
         self.labels.setdefault(word, set()).add(place.chapter.number)
 

@@ -21,12 +21,12 @@ from kgnb.extract.model import (
 )
 from kgnb.graph.model import EdgeKey, ExtractionRow, Graph, GraphEdge, GraphNode, NodeKey, Value
 from kgnb.graph.project import properties
-from kgnb.graph.project.facts import Doubts, Facts, NodeFacts, Place, Stands, TieFacts
+from kgnb.graph.project.facts import Doubts, Facts, NodeFacts, ResolvedChapter, Stands, TieFacts
 from kgnb.graph.project.protagonists import mark_protagonists
 from kgnb.graph.relation_types import HOSTILE, enabled_types, structural, type_name
-from kgnb.graph.resolve.chapter_identity import Glance, Who, known_names
+from kgnb.graph.resolve.chapter_identity import ChapterNames, PersonResolver, known_names
 from kgnb.graph.resolve.decisions import Decided
-from kgnb.graph.resolve.identity import Item, Joined
+from kgnb.graph.resolve.identity import Item, Persons
 from kgnb.graph.resolve.name_table import name_table
 from kgnb.graph.resolve.spelling import Spelling, forms_of
 
@@ -73,11 +73,11 @@ def event_id(novel_id: int, chapter_id: int, name: str) -> str:
 class People:
     """Who the people of a novel are, beside its graph. ``of``: the spelling that is used for a name."""
 
-    joined: Joined
+    joined: Persons
     of: Callable[[str], str]
 
 
-class Basis:
+class ProjectionBasis:
     """What is the same for all chapters of a task, worked out once: a name table is long, a chapter short."""
 
     def __init__(
@@ -97,11 +97,11 @@ class Basis:
         self.with_relations = bool(config.relation_types)
 
 
-class Builder:
+class GraphBuilder:
     """Takes the chapters in order, once; then gives the graph."""
 
     def __init__(
-        self, basis: Basis, glances: Sequence[Glance], *, only: Collection[str] | None = None
+        self, basis: ProjectionBasis, glances: Sequence[ChapterNames], *, only: Collection[str] | None = None
     ) -> None:
         """``only``: every name that the chapters have, where these are few and the table is long."""
         self._basis = basis
@@ -113,7 +113,7 @@ class Builder:
         if only is not None:
             table = table.about(map(self._spelling.of, basis.decided.union(only)))
         self._glances = [self._spelling.glance(one) for one in glances]
-        self._who = Who(self._glances, table, basis.by_hand)
+        self._who = PersonResolver(self._glances, table, basis.by_hand)
         self._nowhere: set[NodeKey] = set()
         self._dropped: dict[str, frozenset[int]] = {}
         self._chapters: list[tuple[Chapter, frozenset[int]]] = []
@@ -145,7 +145,7 @@ class Builder:
         known = self._glances[index].known if found is one.row.extraction else known_names(found)
         who = self._who.chapter(index, chapter.number)
         ref = ("Chapter", str(chapter.id))
-        place = Place(chapter, ref, one.tasks, known, who, one.row.extracted_by == "ai")
+        place = ResolvedChapter(chapter, ref, one.tasks, known, who, one.row.extracted_by == "ai")
         self._chapters.append((chapter, place.tasks))
         self._entities(place, found)
         for event in found.events if "Event" in self._labels else ():
@@ -155,7 +155,7 @@ class Builder:
 
     # --- nodes
 
-    def _entities(self, place: Place, extraction: Extraction) -> None:
+    def _entities(self, place: ResolvedChapter, extraction: Extraction) -> None:
         for character in extraction.characters if "Character" in self._labels else ():
             key = self._bearer(place, character)
             if self._left_out(place, key):
@@ -177,27 +177,27 @@ class Builder:
             facts.say(description=thing.description, kind=thing.kind)
             facts.also("aliases", thing.aliases)
 
-    def _left_out(self, place: Place, key: NodeKey) -> bool:
+    def _left_out(self, place: ResolvedChapter, key: NodeKey) -> bool:
         """Whether the character stands nowhere in the book; who named it is noted."""
         if key not in self._nowhere:
             return False
         self._dropped[key[1]] = self._dropped.get(key[1], frozenset()) | place.tasks
         return True
 
-    def _bearer(self, place: Place, character: Character) -> NodeKey:
+    def _bearer(self, place: ResolvedChapter, character: Character) -> NodeKey:
         aliases = frozenset(map(self._spelling.of, character.aliases))
         return ("Character", place.who.item(Item(character.name, aliases - {character.name})))
 
-    def _named(self, place: Place, label: str, one: Location | Organization | Thing) -> NodeFacts:
+    def _named(self, place: ResolvedChapter, label: str, one: Location | Organization | Thing) -> NodeFacts:
         return self._see(place, self._who.key(label, one.name), one.name, one.confidence)
 
-    def _see_parted(self, place: Place, key: NodeKey, character: Character) -> None:
+    def _see_parted(self, place: ResolvedChapter, key: NodeKey, character: Character) -> None:
         """Where a split took a name from the person, whoever bears it now occurs here too."""
         if (parted := self._who.parted.get(key[1])) is not None:
             for name in parted.keys() & set(character.aliases):
                 self._see(place, ("Character", parted[name]), name, IMPLIED)
 
-    def _see(self, place: Place, key: NodeKey, name: str, confidence: float) -> NodeFacts:
+    def _see(self, place: ResolvedChapter, key: NodeKey, name: str, confidence: float) -> NodeFacts:
         """Notes that the entity occurs in the chapter; a character then APPEARS_IN it."""
         facts = self._nodes[key]
         facts.see(place, confidence)
@@ -207,7 +207,9 @@ class Builder:
             self._edges[key, "APPEARS_IN", place.ref].see(place, confidence)
         return facts
 
-    def _end(self, place: Place, name: str, default: str = "Character", quote: str = "") -> NodeKey | None:
+    def _end(
+        self, place: ResolvedChapter, name: str, default: str = "Character", quote: str = ""
+    ) -> NodeKey | None:
         """The node of a relation's end or a participant, made if the reply only mentions it."""
         found = self._who.find(place.known, name, default)
         if found is None or found[0] not in self._labels:
@@ -225,20 +227,20 @@ class Builder:
             self._see(place, key, own, IMPLIED)
         return key
 
-    def _key(self, place: Place, label: str, name: str) -> NodeKey | None:
+    def _key(self, place: ResolvedChapter, label: str, name: str) -> NodeKey | None:
         """The node of this name in this chapter; None for a word that means nobody there."""
         if label != "Character":
             return self._who.key(label, name)
         person = place.who.name(name)
         return (label, person) if person else None
 
-    def _is_nowhere(self, place: Place, name: str) -> bool:
+    def _is_nowhere(self, place: ResolvedChapter, name: str) -> bool:
         found = self._who.find(place.known, name)
         return found is not None and self._key(place, *found) in self._nowhere
 
     # --- edges
 
-    def _event(self, place: Place, event: Event) -> None:
+    def _event(self, place: ResolvedChapter, event: Event) -> None:
         key = ("Event", event_id(self._novel.id, place.chapter.id, event.name))
         facts = self._nodes[key]
         facts.claim(place, event)
@@ -256,7 +258,7 @@ class Builder:
             edge = self._edges[key, "OCCURS_IN", where]
             edge.see(place, event.confidence, unverified=event.unverified)
 
-    def _relation(self, place: Place, relation: Relation) -> None:
+    def _relation(self, place: ResolvedChapter, relation: Relation) -> None:
         type_, label = self._type(relation.type)
         source = self._end(place, relation.source, quote=relation.evidence)
         target = self._end(place, relation.target, quote=relation.evidence)
@@ -268,7 +270,13 @@ class Builder:
             self._structure(place, relation, label, placed)
 
     def _tie(
-        self, place: Place, relation: Relation, type_: str, label: str, source: NodeKey, target: NodeKey
+        self,
+        place: ResolvedChapter,
+        relation: Relation,
+        type_: str,
+        label: str,
+        source: NodeKey,
+        target: NodeKey,
     ) -> None:
         if type_ in SYMMETRIC_RELATIONS and target < source:
             source, target = target, source
@@ -280,7 +288,7 @@ class Builder:
         if label:
             facts.label(label, place)
 
-    def _structure(self, place: Place, relation: Relation, label: str, key: EdgeKey) -> None:
+    def _structure(self, place: ResolvedChapter, relation: Relation, label: str, key: EdgeKey) -> None:
         facts = self._edges[key]
         facts.claim(place, relation)
         said = label or relation.description

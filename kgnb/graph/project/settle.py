@@ -32,8 +32,15 @@ from kgnb.core.model import Chapter, TaskConfig
 from kgnb.extract.model import NameEntry
 from kgnb.graph.model import ExtractionRow, Graph
 from kgnb.graph.project.facts import Doubts, Stands
-from kgnb.graph.project.graph_builder import Basis, Builder, NovelFacts, People, SettleRow, event_id
-from kgnb.graph.resolve.chapter_identity import Glance, every_name, glance
+from kgnb.graph.project.graph_builder import (
+    GraphBuilder,
+    NovelFacts,
+    People,
+    ProjectionBasis,
+    SettleRow,
+    event_id,
+)
+from kgnb.graph.resolve.chapter_identity import ChapterNames, every_name, glance
 from kgnb.graph.resolve.decisions import Decided
 
 __all__ = [
@@ -52,11 +59,11 @@ def _none(_names: Collection[str]) -> Collection[str]:
     return ()
 
 
-def _glance(row: ExtractionRow) -> Glance:
+def _glance(row: ExtractionRow) -> ChapterNames:
     return glance(row.extraction, told=row.extracted_by == "ai")
 
 
-class ChapterGraphs(Basis):
+class ChapterGraphs(ProjectionBasis):
     """What each row of a task adds to the graph while the task runs; settle replaces it by the exact graph.
 
     One instance serves all of a task's chapters.
@@ -68,7 +75,7 @@ class ChapterGraphs(Basis):
         if row.extraction.absent:
             doubts.hear(row.extraction)
         seen = _glance(row)
-        builder = Builder(self, [seen], only=every_name(row.extraction, seen.known))
+        builder = GraphBuilder(self, [seen], only=every_name(row.extraction, seen.known))
         builder.leave_out(doubts, _none)
         builder.add(chapter, SettleRow(row))
         return builder.graph(whole=False)
@@ -128,7 +135,7 @@ def _built(
     config: TaskConfig,
     stands: Stands,
     by_hand: Decided | None,
-) -> Builder:
+) -> GraphBuilder:
     places = {chapter.id: chapter for chapter in chapters}
     rows = rows if iter(rows) is not rows else list(rows)
 
@@ -144,7 +151,7 @@ def _built(
     if any(late[0] < early[0] for early, late in pairwise(glances)):
         glances.sort(key=lambda pair: pair[0])
         rows = sorted((r for r in rows if r.row.chapter_id in places), key=lambda r: order(r.row))
-    builder = Builder(Basis(novel, names, config, by_hand), [found for _, found in glances])
+    builder = GraphBuilder(ProjectionBasis(novel, names, config, by_hand), [found for _, found in glances])
     builder.leave_out(doubts, stands)
     for one in rows:
         if (chapter := places.get(one.row.chapter_id)) is not None:

@@ -10,7 +10,7 @@ from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import Character, Extraction
 from kgnb.graph.model import NodeKey
 from kgnb.graph.resolve.decisions import Decided
-from kgnb.graph.resolve.identity import Item, Joined, Sighting
+from kgnb.graph.resolve.identity import Item, Persons, Sighting
 from kgnb.graph.resolve.name_table import ENTITY_LABELS, NameTable
 
 STRETCH = 5
@@ -22,7 +22,7 @@ MOSTLY_OF = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class ChapterNames:
     """The names of one chapter's reply: all that has to be known of every chapter before any is built."""
 
     known: dict[str, NodeKey]  # name or alias of the reply → (label, name as the reply's list has it)
@@ -31,14 +31,14 @@ class Glance:
     told: bool = True  # by a reply, not by the rules
 
 
-def glance(extraction: Extraction, *, told: bool = True) -> Glance:
+def glance(extraction: Extraction, *, told: bool = True) -> ChapterNames:
     """Looks at the reply's names. ``told``: a reply says it, not the rules."""
     groups: set[frozenset[str]] = set()
     if told:
         groups.update(frozenset((r.source, r.target)) for r in extraction.relations)
         groups.update(frozenset(e.participants) for e in extraction.events)
     items = dict.fromkeys(map(item_of, extraction.characters))
-    return Glance(known_names(extraction), tuple(items), tuple(groups), told)
+    return ChapterNames(known_names(extraction), tuple(items), tuple(groups), told)
 
 
 def item_of(character: Character) -> Item:
@@ -46,10 +46,12 @@ def item_of(character: Character) -> Item:
     return Item(character.name, frozenset(character.aliases) - {character.name})
 
 
-class Who:
+class PersonResolver:
     """The names of all chapters, settled once before anything is built from them."""
 
-    def __init__(self, glances: Sequence[Glance], table: NameTable, by_hand: Decided | None = None) -> None:
+    def __init__(
+        self, glances: Sequence[ChapterNames], table: NameTable, by_hand: Decided | None = None
+    ) -> None:
         """``glances`` in the order of the chapters."""
         by_hand = by_hand or Decided()
         self._glances = glances
@@ -58,7 +60,7 @@ class Who:
         sightings = [self._sighting(one, index) for index, one in enumerate(glances)]
         self._groups = [s.groups for s in sightings]
         self._canonical = table.canonical
-        self.joined = Joined(sightings, table, by_hand)
+        self.joined = Persons(sightings, table, by_hand)
         self._bearers: dict[str, dict[int, set[str]]] = {}
         self.parted: dict[str, dict[str, str]] = defaultdict(dict)
         """Person → names that a split took from it → the person of each."""
@@ -69,7 +71,7 @@ class Who:
         for name, other, first, last in by_hand.moved:
             self._moved[self.joined.person(name)].append((first, last, self.joined.person(other)))
 
-    def _sighting(self, one: Glance, index: int) -> Sighting:
+    def _sighting(self, one: ChapterNames, index: int) -> Sighting:
         names = frozenset[str]().union(*one.groups)
         people = {name for name in names if (self.find(one.known, name) or ("", ""))[0] == "Character"}
         groups = tuple(group & people for group in one.groups if not people.isdisjoint(group))
@@ -146,7 +148,7 @@ class Who:
 class Chapter:
     """Who is who in one chapter: a word that several people bear is the one's whom its reply means."""
 
-    def __init__(self, who: Who, index: int, number: int, items: Iterable[Item]) -> None:
+    def __init__(self, who: PersonResolver, index: int, number: int, items: Iterable[Item]) -> None:
         self._who, self._joined, self._index, self._number = who, who.joined, index, number
         self._names: dict[str, str] = {}  # name → what the graph calls its person, once that was asked
         self._named: dict[str, list[Item]] = defaultdict(list)
@@ -197,7 +199,7 @@ class Chapter:
         return self._joined.person(item.name) if self._joined.is_clear(item.name) else self._told(item)
 
 
-def _common_labels(glances: Sequence[Glance]) -> dict[str, str]:
+def _common_labels(glances: Sequence[ChapterNames]) -> dict[str, str]:
     """What most chapters' replies say a name is; nothing for one alone, which is asked itself."""
     if len(glances) < 2:
         return {}

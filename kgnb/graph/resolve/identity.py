@@ -61,7 +61,7 @@ class Reason:
     detail: str
 
 
-class Hearsay:
+class AliasEvidence:
     """What the replies say of names, looked up from all sides. Numbers are positions of chapters."""
 
     def __init__(self, sightings: Sequence[Sighting]) -> None:
@@ -180,12 +180,12 @@ class Classes:
         self.reasons.append(reason)
 
 
-class Joined:
+class Persons:
     """The people of a book: classes of names, and the words that are nobody's by themselves."""
 
     def __init__(self, sightings: Sequence[Sighting], table: NameTable, by_hand: Decided) -> None:
         told = [s for s in sightings if s.told]
-        self.hearsay = Hearsay(told)
+        self.hearsay = AliasEvidence(told)
         self._table = table
         self._by_hand = by_hand
         self._pinned = by_hand.names

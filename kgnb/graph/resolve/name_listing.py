@@ -11,7 +11,7 @@ from typing import Any
 from kgnb.extract.model import NameEntry
 from kgnb.graph.model import Graph
 from kgnb.graph.project.settle import People
-from kgnb.graph.resolve.identity import Joined, Reason
+from kgnb.graph.resolve.identity import Persons, Reason
 from kgnb.graph.resolve.spelling import folded
 
 KINDS = ("Character", "Location", "Organization", "Thing")
@@ -23,7 +23,7 @@ ALIKE = 0.4
 
 
 @dataclass(frozen=True, slots=True)
-class Why:
+class NameReason:
     """Why an alias is somebody's, and ``other``, the name it was joined with.
 
     ``kind``: ``reply`` (``detail``: chapters that say so), ``table`` (the pre-scan's reason), ``hand`` (the
@@ -44,7 +44,7 @@ class Named:
     mentions: int
     kind: str
     chapters: int = 0
-    reasons: tuple[Why, ...] = ()
+    reasons: tuple[NameReason, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The object that ``names --json`` prints."""
@@ -109,7 +109,7 @@ def _of_table(
     ]
 
 
-def _reasons(people: People, name: str, aliases: Sequence[str]) -> tuple[Why, ...]:
+def _reasons(people: People, name: str, aliases: Sequence[str]) -> tuple[NameReason, ...]:
     joined = people.joined
     known = _ways(joined, name)
     found = []
@@ -117,15 +117,15 @@ def _reasons(people: People, name: str, aliases: Sequence[str]) -> tuple[Why, ..
         if alias in known:
             found.append(known[alias])
         elif folded(alias) == folded(name) or people.of(alias) != alias:
-            found.append(Why(alias, people.of(alias), "spelling"))
+            found.append(NameReason(alias, people.of(alias), "spelling"))
         elif chapters := joined.calling(name, alias):
-            found.append(Why(alias, name, "called", str(len(chapters))))
+            found.append(NameReason(alias, name, "called", str(len(chapters))))
         else:
-            found.append(Why(alias, name, "table"))
+            found.append(NameReason(alias, name, "table"))
     return tuple(found)
 
 
-def _ways(joined: Joined, name: str) -> dict[str, Why]:
+def _ways(joined: Persons, name: str) -> dict[str, NameReason]:
     """For each name of the person's class the join that leads to it from ``name``."""
     members = set(joined.classes.of(name))
     near: dict[str, list[Reason]] = defaultdict(list)
@@ -133,13 +133,13 @@ def _ways(joined: Joined, name: str) -> dict[str, Why]:
         if reason.one in members:
             near[reason.one].append(reason)
             near[reason.other].append(reason)
-    found: dict[str, Why] = {}
+    found: dict[str, NameReason] = {}
     reached = [name]
     for known in reached:  # grows while it is gone through
         for reason in near[known]:
             alias = reason.other if reason.one == known else reason.one
             if alias != name and alias not in found:
-                found[alias] = Why(alias, known, reason.kind, reason.detail)
+                found[alias] = NameReason(alias, known, reason.kind, reason.detail)
                 reached.append(alias)
     return found
 
@@ -148,14 +148,14 @@ def _ways(joined: Joined, name: str) -> dict[str, Why]:
 
 
 @dataclass(slots=True)
-class Index:
+class NameIndex:
     """The people of a listing by every name they have, scripts and letter case aside."""
 
     _bearers: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
     _forms: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, listed: Iterable[Named]) -> Index:
+    def of(cls, listed: Iterable[Named]) -> NameIndex:
         """The index of a listing's characters; a person's own name is nobody's alias."""
         index = cls()
         people = [one for one in listed if one.kind == "Character"]

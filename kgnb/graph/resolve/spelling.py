@@ -16,14 +16,14 @@ from functools import lru_cache
 from kgnb.extract.model import Extraction, NameEntry
 from kgnb.extract.renaming import renamed
 from kgnb.extract.zh.script import fold
-from kgnb.graph.resolve.chapter_identity import Glance
+from kgnb.graph.resolve.chapter_identity import ChapterNames
 from kgnb.graph.resolve.identity import Item
 
 
 class Spelling:
     """The spellings of a novel's names, settled once before anything is compared."""
 
-    def __init__(self, table: Forms, glances: Sequence[Glance]) -> None:
+    def __init__(self, table: Forms, glances: Sequence[ChapterNames]) -> None:
         self._table = table
         self._shown = self._table.traditional | _untabled(self._table, glances)
         self._of: dict[str, str] = {}  # names that were asked for
@@ -43,12 +43,12 @@ class Spelling:
             return self._table.entries
         return tuple(_unified(entry, self._table.forms | self._shown) for entry in self._table.entries)
 
-    def glance(self, one: Glance) -> Glance:
+    def glance(self, one: ChapterNames) -> ChapterNames:
         """What a chapter says, in these spellings."""
         if not self._shown:
             return one
         of = self.of
-        return Glance(
+        return ChapterNames(
             known={of(name): (label, of(own)) for name, (label, own) in reversed(one.known.items())},
             items=tuple(Item(of(i.name), frozenset(map(of, i.aliases)) - {of(i.name)}) for i in one.items),
             groups=tuple(frozenset(map(of, group)) for group in one.groups),
@@ -68,7 +68,7 @@ def folded(name: str) -> str:
     return fold(name).casefold().removeprefix("the ")
 
 
-def _names(one: Glance) -> set[str]:
+def _names(one: ChapterNames) -> set[str]:
     """Names and aliases of a chapter's people, places, groups and things."""
     found = {name for name, (label, _) in one.known.items() if label != "Event"}
     for item in one.items:
@@ -76,7 +76,7 @@ def _names(one: Glance) -> set[str]:
     return found.union(*one.groups)
 
 
-def _untabled(table: Forms, glances: Sequence[Glance]) -> dict[str, str]:
+def _untabled(table: Forms, glances: Sequence[ChapterNames]) -> dict[str, str]:
     """Folded form → the form to show, for names that the table spells otherwise or not at all."""
     chapters: Counter[str] = Counter()
     for one in glances:

@@ -70,7 +70,7 @@ _COMPLETE = frozenset({"ok", "fenced", "broken"})
 
 
 @dataclass(slots=True)
-class Stats:
+class ServerStats:
     """What was asked so far. ``prompts`` counts requests by prompt (sha256 of system and user message),
     ``answered`` those of them that got a complete, usable reply."""
 
@@ -96,7 +96,7 @@ class Stats:
         return told | {"distinct": len(self.prompts), "answered_twice": self.answered_twice}
 
 
-class DryRun:
+class FakeServer:
     """The server in this process: ``async with DryRun(latency=0.3) as llm: … llm.base_url``.
 
     ``latency``: seconds before each answer; ``retry_after``: seconds that a 429 asks for; ``key``: refuse
@@ -124,7 +124,7 @@ class DryRun:
         self.retry_after = retry_after
         self.prompt_cache = prompt_cache
         self.answer = answer
-        self.stats = Stats()
+        self.stats = ServerStats()
         self._at = (host, port)
         self._server: asyncio.Server | None = None
         self._open: set[Connection] = set()
@@ -189,7 +189,7 @@ class DryRun:
         if request.method == "GET" and path == "/stats":
             return json_response(200, self.stats.as_json())
         if request.method == "DELETE" and path == "/stats":
-            self.stats = Stats(in_flight=self.stats.in_flight)
+            self.stats = ServerStats(in_flight=self.stats.in_flight)
             return json_response(200, {})
         if not self._admitted(request):
             self.stats.outcomes["401"] += 1
@@ -277,7 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """``python -m kgnb.llm.dryrun``."""
     given = _parser().parse_args(arguments)
     faults = Faults(**{name: getattr(given, name) for name in _FAULTS})
-    server = DryRun(
+    server = FakeServer(
         host=given.host,
         port=given.port,
         latency=given.latency,
@@ -297,7 +297,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-async def _serve(server: DryRun) -> None:
+async def _serve(server: FakeServer) -> None:
     async with server:
         print(server.base_url, flush=True)
         await asyncio.Event().wait()

@@ -11,7 +11,7 @@ QUIET_SECONDS = 1.0
 """Shorter cells aren't worth a word."""
 
 
-class Busy:
+class CellWatch:
     """Follows the cells of the kernel that this process is; outside of one nothing is ever busy."""
 
     def __init__(self) -> None:

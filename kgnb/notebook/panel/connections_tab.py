@@ -13,7 +13,7 @@ from kgnb.app.doctor import Check, check_service
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
 from kgnb.notebook.panel import html, widget_helpers
-from kgnb.notebook.panel.controller import Desk
+from kgnb.notebook.panel.controller import PanelController
 from kgnb.notebook.panel.secret_inputs import MASK, AddressBox, SecretBox, checked_address, without_login
 
 EMBEDDED: dict[str, dict[str, Any]] = {
@@ -36,7 +36,7 @@ LOGIN = {"redis": (), "sql": ("db_user",), "bolt": ("neo4j_user",)}
 class Service:
     """One service's card."""
 
-    def __init__(self, desk: Desk, name: str) -> None:
+    def __init__(self, desk: PanelController, name: str) -> None:
         self._desk, self.name = desk, name
         self._tested: Check | None = None
         settings = desk.node.settings
@@ -148,10 +148,10 @@ class Service:
         return say("panel.from", source=source) + (f" · {MASK}" if kept else "")
 
 
-class Connect:
+class ConnectionsTab:
     """The tab."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: PanelController) -> None:
         self._desk = desk
         self.services = [Service(desk, name) for name in ADDRESS]
         self.apply = widget_helpers.button(say("panel.apply"), desk.safely(self._apply), style="primary")

@@ -13,13 +13,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from kgnb.app.status import Overview
+from kgnb.app.status import StatusReport
 from kgnb.core.errors import KgnbError
 from kgnb.core.messages import say, use_language
 from kgnb.core.secrets import ENVIRONMENT
 from kgnb.core.settings import Settings
 from kgnb.notebook.node import Node
-from kgnb.notebook.panel.cell_watch import Busy
+from kgnb.notebook.panel.cell_watch import CellWatch
 
 R = TypeVar("R")
 
@@ -38,12 +38,12 @@ class Word:
     at: float
 
 
-class Desk:
+class PanelController:
     """Commands go in from clicks and never block the main thread; the refresher shows what they did."""
 
     def __init__(self, node: Node, wake: Callable[[], None] = lambda: None) -> None:
         self.node = node
-        self.busy = Busy()
+        self.busy = CellWatch()
         self.wake = wake
         """Makes the refresher run at once."""
         self.refresh: Callable[[], None] = lambda: None
@@ -164,7 +164,7 @@ class Desk:
             self._looked = found
             return say("panel.looked")
 
-        self.do(say("panel.looking"), self.node.call(lambda app: Overview(app).look()), looked)
+        self.do(say("panel.looking"), self.node.call(lambda app: StatusReport(app).look()), looked)
 
     # --- the node
 

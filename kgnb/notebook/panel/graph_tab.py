@@ -10,14 +10,14 @@ from typing import Any
 import ipywidgets as w
 
 from kgnb.app.context import App
-from kgnb.app.names import Names, names_of
+from kgnb.app.names import NameEditor, names_of
 from kgnb.core.errors import InputError
 from kgnb.core.messages import language, say
 from kgnb.core.safe_text import one_line
 from kgnb.graph.importance import Ranked, ranked
 from kgnb.graph.model import Graph
 from kgnb.notebook.panel import html, widget_helpers
-from kgnb.notebook.panel.controller import Desk
+from kgnb.notebook.panel.controller import PanelController
 from kgnb.notebook.panel.names_box import Change, NamesBox
 from kgnb.render.picture import page as picture_page
 
@@ -35,11 +35,11 @@ class Drawn:
     people: str
     path: Path
     shown: int
-    names: Names
+    names: NameEditor
     told: str = ""  # what was changed before
 
 
-def draw(graph: Graph, names: Names, told: str, title: str, path: Path) -> Drawn:
+def draw(graph: Graph, names: NameEditor, told: str, title: str, path: Path) -> Drawn:
     """Lays the graph out, writes the page to ``path``. Raises InputError where that can't be written."""
     lang = language()
     page = picture_page.html(graph, title=title, lang=lang)
@@ -90,7 +90,7 @@ def _list(value: object) -> list[object]:
 class GraphTab:
     """The tab."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: PanelController) -> None:
         self._desk = desk
         self._drawn: Drawn | None = None
         self._shown: object = None
@@ -144,7 +144,7 @@ class GraphTab:
         novel, task, title, node = self.book.value, self._task(), self._title(), self._desk.node
         path = (node.place.output_dir or Path.cwd()) / f"graph-{novel}.html"
 
-        async def read(app: App) -> tuple[Graph, Names, str]:
+        async def read(app: App) -> tuple[Graph, NameEditor, str]:
             told = await change(app) if change is not None else ""
             return await app.graph.read(novel), await names_of(app, task, ("Character",)), told
 

@@ -12,7 +12,7 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
-from kgnb.core.log_buffer import Line
+from kgnb.core.log_buffer import LogLine
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.notebook.panel.style import STYLE
@@ -281,14 +281,14 @@ def _provider_state(one: Item) -> tuple[str, str]:
 # --- log
 
 
-def log(lines: Sequence[Line]) -> str:
+def log(lines: Sequence[LogLine]) -> str:
     """Log lines, newest first, so that new ones are seen without scrolling."""
     if not lines:
         return dim(say("panel.no_lines"))
     return f'<div class="kgnb-log">{"".join(map(_line, reversed(lines)))}</div>'
 
 
-def _line(line: Line) -> str:
+def _line(line: LogLine) -> str:
     at = time.strftime("%H:%M:%S", time.localtime(line.at))
     shade = "bad" if line.level >= logging.ERROR else "warn" if line.level >= logging.WARNING else ""
     return f'<div class="{shade}"><span class="at">{at}</span>{text(line.text)}</div>'
@@ -297,7 +297,7 @@ def _line(line: Line) -> str:
 # --- all of it
 
 
-def render_html(status: Item, lines: Sequence[Line] = (), hint: str = "") -> str:
+def render_html(status: Item, lines: Sequence[LogLine] = (), hint: str = "") -> str:
     """The whole panel as static HTML: for batch runs, and where ipywidgets is missing."""
     cluster = status["cluster"]
     tasks = "".join(f'<div class="kgnb-row">{task(one)}</div>' for one in (cluster or {}).get("tasks", ()))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from kgnb.core.messages import say
 from kgnb.notebook.panel import html, widget_helpers
-from kgnb.notebook.panel.controller import Desk
+from kgnb.notebook.panel.controller import PanelController
 
 
-class Live:
+class LiveTab:
     """The tab. Each part is a widget of its own, so that only what changes is sent."""
 
-    def __init__(self, _: Desk) -> None:
+    def __init__(self, _: PanelController) -> None:
         self._cards, self._chart, self._nodes = (
             widget_helpers.html(),
             widget_helpers.html(),

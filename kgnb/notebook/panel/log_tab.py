@@ -8,13 +8,13 @@ import ipywidgets as w
 
 from kgnb.core.messages import say
 from kgnb.notebook.panel import html, widget_helpers
-from kgnb.notebook.panel.controller import Desk
+from kgnb.notebook.panel.controller import PanelController
 
 
-class Log:
+class LogTab:
     """The tab."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: PanelController) -> None:
         self._desk = desk
         levels = [
             (say("panel.level_all"), logging.DEBUG),

@@ -9,14 +9,14 @@ import ipywidgets as w
 
 from kgnb.app import names as names_use_case
 from kgnb.app.context import App
-from kgnb.app.names import Names
+from kgnb.app.names import NameEditor
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.graph.resolve.decisions import Changed
 from kgnb.graph.resolve.name_listing import Named
 from kgnb.notebook.panel import html, widget_helpers
-from kgnb.notebook.panel.controller import Desk
+from kgnb.notebook.panel.controller import PanelController
 from kgnb.render.names_text import changed_line, decision_line, why
 
 OFFERED = 300
@@ -32,9 +32,11 @@ class NamesBox:
     """Pick a person; merge another one into it, split an alias off, undo. ``change`` carries a change out for
     the book that is shown, and shows it anew."""
 
-    def __init__(self, desk: Desk, task: Callable[[], int], change: Callable[[str, Change], None]) -> None:
+    def __init__(
+        self, desk: PanelController, task: Callable[[], int], change: Callable[[str, Change], None]
+    ) -> None:
         self._task, self._change = task, change
-        self._names: Names | None = None
+        self._names: NameEditor | None = None
         self._shown: object = None
         self.person = _typed(say("panel.f_person"))
         self.person.observe(desk.safely(lambda _: None), names="value")
@@ -59,7 +61,7 @@ class NamesBox:
         )
         self.box.layout.display = "none"
 
-    def take(self, names: Names) -> None:
+    def take(self, names: NameEditor) -> None:
         """The names to offer from the next :meth:`refresh` on; any thread."""
         self._names = names
 

@@ -12,7 +12,7 @@ from kgnb.core.messages import language, say
 from kgnb.notebook import node as notebook_node
 from kgnb.notebook.node import Node
 from kgnb.notebook.panel import html
-from kgnb.notebook.panel.controller import Desk
+from kgnb.notebook.panel.controller import PanelController
 from kgnb.notebook.panel.style import STYLE
 from kgnb.render.status_table import render
 
@@ -47,7 +47,7 @@ def panel(node: Node | None = None) -> Panel | StaticPanel:
         return StaticPanel(node)
     with _guard:
         if _panel is None:
-            _panel = Panel(Desk(node))
+            _panel = Panel(PanelController(node))
         _panel.turn_to(node)
         return _panel
 
@@ -91,7 +91,7 @@ def lines(node: Node) -> str:
 class Panel:
     """Six tabs over one node. Show it as often as you like: every copy shows the same."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: PanelController) -> None:
         self.desk = desk
         self.tabs: dict[str, Any] = {}  # of Tab
         self._root: Any = None
@@ -151,22 +151,22 @@ class Panel:
         import ipywidgets as w
 
         from kgnb.notebook.panel import widget_helpers
-        from kgnb.notebook.panel.connections_tab import Connect
+        from kgnb.notebook.panel.connections_tab import ConnectionsTab
         from kgnb.notebook.panel.graph_tab import GraphTab
-        from kgnb.notebook.panel.live_tab import Live
-        from kgnb.notebook.panel.log_tab import Log
-        from kgnb.notebook.panel.providers_tab import Providers
-        from kgnb.notebook.panel.run_tab import Run
+        from kgnb.notebook.panel.live_tab import LiveTab
+        from kgnb.notebook.panel.log_tab import LogTab
+        from kgnb.notebook.panel.providers_tab import ProvidersTab
+        from kgnb.notebook.panel.run_tab import RunTab
 
         self._take_away()
         self._language = language()
         made = {
-            "connect": Connect,
-            "providers": Providers,
-            "run": Run,
-            "live": Live,
+            "connect": ConnectionsTab,
+            "providers": ProvidersTab,
+            "run": RunTab,
+            "live": LiveTab,
             "graph": GraphTab,
-            "log": Log,
+            "log": LogTab,
         }
         self.tabs = {name: make(self.desk) for name, make in made.items()}
         tabs = w.Tab([tab.box for tab in self.tabs.values()], layout=w.Layout(width="100%"))

@@ -7,20 +7,20 @@ from typing import Any
 import ipywidgets as w
 
 from kgnb.app import providers
-from kgnb.app.providers import Added, Tested
-from kgnb.app.tasks import Pause, pause_provider, resume_provider
+from kgnb.app.providers import AddedProvider, ProviderTest
+from kgnb.app.tasks import ProviderPause, pause_provider, resume_provider
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
 from kgnb.notebook.panel import html, widget_helpers
-from kgnb.notebook.panel.controller import Desk
+from kgnb.notebook.panel.controller import PanelController
 from kgnb.notebook.panel.secret_inputs import SecretBox
 
 
 class Row:
     """One provider."""
 
-    def __init__(self, desk: Desk, name: str, *, rules: bool, served: bool) -> None:
+    def __init__(self, desk: PanelController, name: str, *, rules: bool, served: bool) -> None:
         self._desk, self.name, self._paused = desk, name, False
         self.served = w.Checkbox(
             value=served, description="", indent=False, layout=w.Layout(width="26px", margin="0 6px 0 0")
@@ -59,11 +59,11 @@ class Row:
         self._desk.do(say("panel.asking", provider=self.name), future, _tested)
 
 
-def _paused(pause: Pause) -> tuple[str, str]:
+def _paused(pause: ProviderPause) -> tuple[str, str]:
     return say("panel.provider_paused", provider=pause.provider, minutes=round(pause.seconds / 60)), "warn"
 
 
-def _tested(tested: Tested) -> tuple[str, str]:
+def _tested(tested: ProviderTest) -> tuple[str, str]:
     if tested.error:
         return tested.error, "bad"
     return say(
@@ -71,10 +71,10 @@ def _tested(tested: Tested) -> tuple[str, str]:
     ), "good"
 
 
-class Providers:
+class ProvidersTab:
     """The tab."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: PanelController) -> None:
         self._desk = desk
         self._rows: dict[str, Row] = {}
         self._list = widget_helpers.column()
@@ -141,7 +141,7 @@ class Providers:
         )
         self._desk.do(say("panel.doing", what=say("panel.add")), future, self._added)
 
-    def _added(self, added: Added) -> str:
+    def _added(self, added: AddedProvider) -> str:
         if self._desk.node.is_alive:
             return say("panel.added", provider=added.name)
         self._desk.look()

@@ -13,11 +13,11 @@ import ipywidgets as w
 from kgnb.app import build
 from kgnb.app.build import Plan
 from kgnb.app.context import App
-from kgnb.app.tasks import Done, cancel_task, delete_task, pause_task, resume_task, retry_task
+from kgnb.app.tasks import CommandResult, cancel_task, delete_task, pause_task, resume_task, retry_task
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.notebook.panel import html, widget_helpers
-from kgnb.notebook.panel.controller import Desk
+from kgnb.notebook.panel.controller import PanelController
 
 MOST_TASKS = 30
 """Rows that are shown; `kgnb status` has the rest."""
@@ -31,7 +31,7 @@ WIDTH = "58px"
 class TaskRow:
     """One task with its bar and buttons."""
 
-    def __init__(self, desk: Desk, task_id: int) -> None:
+    def __init__(self, desk: PanelController, task_id: int) -> None:
         self._desk, self._id = desk, task_id
         self._status = ""
         self._asked = 0.0
@@ -92,11 +92,11 @@ class TaskRow:
     def _do(self, label: str, command: Any, told: str) -> None:
         desk, task_id = self._desk, self._id
 
-        async def work(app: App) -> Done:
-            done: Done = await command(app, task_id)
+        async def work(app: App) -> CommandResult:
+            done: CommandResult = await command(app, task_id)
             return done
 
-        def done(result: Done) -> str:
+        def done(result: CommandResult) -> str:
             if not desk.node.is_alive:
                 desk.look()
             return say(told, task=task_id, queue=result.queue)
@@ -105,10 +105,10 @@ class TaskRow:
         desk.do(say("panel.doing_task", what=say(label), task=task_id), future, done)
 
 
-class Run:
+class RunTab:
     """The tab."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: PanelController) -> None:
         self._desk = desk
         self._rows: dict[int, TaskRow] = {}
         self.start = widget_helpers.button(

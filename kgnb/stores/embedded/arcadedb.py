@@ -46,7 +46,7 @@ _JVM = (
 _BOLT_HELLO = b"\x60\x60\xb0\x17" + b"\x00\x00\x04\x05" + b"\x00" * 12  # magic, then version 5.4
 
 
-class Arcade(Engine):
+class ArcadeDb(Engine):
     """An ArcadeDB server with one database."""
 
     name: ClassVar[str] = "graph"

@@ -23,7 +23,7 @@ from typing import Any
 from kgnb.core.errors import EngineError
 from kgnb.core.messages import say, use_language
 from kgnb.core.process_id import ProcessId, host_id, identify
-from kgnb.stores.embedded.arcadedb import Arcade
+from kgnb.stores.embedded.arcadedb import ArcadeDb
 from kgnb.stores.embedded.data_folder import DataFolder, read_note, write_json
 from kgnb.stores.embedded.engine import Engine
 from kgnb.stores.embedded.valkey import Valkey
@@ -145,7 +145,7 @@ class Supervisor:
     def _make(self, name: str, package: str) -> Engine:
         if name == Valkey.name:
             return Valkey(self._folder, self._run_dir, package)
-        return Arcade(self._folder, self._run_dir, package, self._plan.heap_mb)
+        return ArcadeDb(self._folder, self._run_dir, package, self._plan.heap_mb)
 
     async def _watch(self, engine: Engine) -> None:
         """Starts a dead engine again, at the same address with the same credentials."""

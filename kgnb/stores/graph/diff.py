@@ -17,7 +17,7 @@ _EDGE_HEAD = 4  # read_edges: type, target labels, target id, target name
 _TASKS = _EDGE_HEAD + cypher.EDGE_COLUMNS.index("task_id")
 
 
-class Difference:
+class GraphDiff:
     """Takes every stored node and edge once, then says what to remove and what to put.
 
     An edge that is stored twice counts as wrong: both go, and one is put anew. What carries a task of

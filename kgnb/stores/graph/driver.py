@@ -43,7 +43,7 @@ _OVERTAKEN = frozenset(
 """Codes of what the same transaction meets because another one was quicker."""
 
 
-class Bolt:
+class BoltDriver:
     """One driver, opened at first use. One transaction writes at a time: writers of one process would only
     make each other try again."""
 

@@ -21,10 +21,10 @@ from kgnb.core.errors import GraphConflict, LeaseLost
 from kgnb.graph.model import LABELS, NAMED_LABELS, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
 from kgnb.stores.graph import cypher
 from kgnb.stores.graph.cypher import Statement
-from kgnb.stores.graph.diff import Difference, add_edge, add_node, plain
-from kgnb.stores.graph.driver import Bolt, run
-from kgnb.stores.graph.write_cache import Known, without
-from kgnb.stores.probes import Facts, bolt_facts
+from kgnb.stores.graph.diff import GraphDiff, add_edge, add_node, plain
+from kgnb.stores.graph.driver import BoltDriver, run
+from kgnb.stores.graph.write_cache import WriteCache, without
+from kgnb.stores.probes import ServiceFacts, bolt_facts
 
 REHEARSED = -1
 """Id of the novel that rehearsals are about; no such novel is ever stored."""
@@ -65,9 +65,9 @@ class GraphStore:
         timeout: float = 10.0,
         ca: str = "",
     ) -> None:
-        self._bolt = Bolt(uri, user, password, database, timeout=timeout, ca=ca)
+        self._bolt = BoltDriver(uri, user, password, database, timeout=timeout, ca=ca)
         self._types: set[str] = set()  # relationship types that the engine knows
-        self._known = Known()
+        self._known = WriteCache()
 
     async def prepare(self) -> None:
         """Makes constraints, indexes and relationship types where they are missing."""
@@ -79,7 +79,7 @@ class GraphStore:
         """Raises ServiceDown or ServiceRefused unless the engine answers a question."""
         await self._bolt.rows("RETURN 1")
 
-    async def check(self, *, tls: bool) -> Facts:
+    async def check(self, *, tls: bool) -> ServiceFacts:
         """What a check-up asks; raises ServiceDown, and ServiceRefused without the right to write."""
         return await bolt_facts(self._bolt, tls=tls)
 
@@ -197,8 +197,8 @@ class GraphStore:
             written += await self._fenced(novel_id, statements, number=number, check=check)
         return SettleResult(written, removed)
 
-    async def _difference(self, novel_id: int, graph: Graph, foreign: Collection[int]) -> Difference:
-        found = Difference(graph, foreign)
+    async def _difference(self, novel_id: int, graph: Graph, foreign: Collection[int]) -> GraphDiff:
+        found = GraphDiff(graph, foreign)
         for label in LABELS:
             text = cypher.read_nodes(label, times=False)
             await self._bolt.each(text, partial(found.node, label), novel=novel_id)

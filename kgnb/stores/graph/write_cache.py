@@ -15,7 +15,7 @@ K = TypeVar("K")
 Ref = NodeKey | EdgeKey
 
 
-class Known:
+class WriteCache:
     """What this process has projected since a novel's settle number changed last, by task.
 
     Writing it once is enough, because only a settle or a deleted task removes any, and both put up another

@@ -15,7 +15,7 @@ from kgnb.core.model import Chapter, Novel, beijing_now
 from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger import editions
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import Row, Sql, storable, upsert
+from kgnb.stores.ledger.database import Database, Row, storable, upsert
 from kgnb.stores.ledger.migrations import content_hash
 from kgnb.stores.ledger.names import extend_names, read_names
 
@@ -40,7 +40,7 @@ class Imported:
 class Books:
     """The part of the ledger that knows books."""
 
-    def __init__(self, sql: Sql) -> None:
+    def __init__(self, sql: Database) -> None:
         self._sql = sql
 
     async def import_book(self, book: Book, *, file_path: str = "", file_size: int = 0) -> Imported:
@@ -282,7 +282,7 @@ def _count_chapters(c: sa.Connection, novel_id: int) -> None:
     c.execute(sa.update(t.novels).where(t.novels.c.id == novel_id).values(**values))
 
 
-def take_up_book(sql: Sql, c: sa.Connection, book: Book) -> tuple[int, bool, list[int]]:
+def take_up_book(sql: Database, c: sa.Connection, book: Book) -> tuple[int, bool, list[int]]:
     """(novel, whether it was there, ids of the book's chapters): a record's book, which changes no other.
 
     The very same text finds its novel; any other text is a novel of its own.

@@ -18,7 +18,7 @@ from kgnb.book.model import text_hash
 from kgnb.core.model import Chapter, ChapterStatus, TaskStatus, beijing_now
 from kgnb.graph.model import ExtractionRow
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import Sql, greatest, pairs, storable, upsert
+from kgnb.stores.ledger.database import Database, greatest, pairs, storable, upsert
 from kgnb.stores.ledger.extractions import read_rows
 from kgnb.stores.ledger.tasks import OPEN_STATES, counted, is_stopped
 
@@ -58,7 +58,7 @@ class ChapterEnd:
 class Chapters:
     """The part of the ledger that moves chapters from pending to their end."""
 
-    def __init__(self, sql: Sql) -> None:
+    def __init__(self, sql: Database) -> None:
         self._sql = sql
 
     async def claim_chapters(self, pairs: Sequence[Held]) -> dict[Key, ChapterWork]:

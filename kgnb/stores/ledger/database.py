@@ -86,7 +86,7 @@ _SQLITE: dict[int, _Kind] = {
 }
 
 
-class Sql:
+class Database:
     """One database. ``url`` carries the password and is never shown.
 
     ``pool_size`` + ``max_overflow`` is the number of connections and of threads; ``pool_timeout`` and

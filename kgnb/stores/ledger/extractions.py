@@ -20,7 +20,7 @@ from kgnb.extract.model import Extraction, Flag
 from kgnb.graph.model import ExtractionRow
 from kgnb.graph.project.settle import SettleRow
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import Sql, storable
+from kgnb.stores.ledger.database import Database, storable
 from kgnb.stores.ledger.migrations import content_hash
 from kgnb.stores.ledger.usage import COUNTS, usage_of, usage_values
 
@@ -36,7 +36,7 @@ Key = tuple[int, int]
 class Record:
     """The part of the ledger that keeps extractions."""
 
-    def __init__(self, sql: Sql) -> None:
+    def __init__(self, sql: Database) -> None:
         self._sql = sql
 
     async def save_rows(
@@ -110,7 +110,7 @@ class SettleRows:
     Iterating reads SQL, so do it in a thread; it raises ServiceDown like any read.
     """
 
-    def __init__(self, sql: Sql, chosen: Sequence[tuple[int, int, frozenset[int]]]) -> None:
+    def __init__(self, sql: Database, chosen: Sequence[tuple[int, int, frozenset[int]]]) -> None:
         self._sql = sql
         self._chosen = chosen  # (chapter id, task id whose row counts, other task ids)
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from kgnb.core.model import TaskStatus
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import Sql
+from kgnb.stores.ledger.database import Database
 
 MOST = 1_000
 """Tasks that are looked at, newest first."""
@@ -30,7 +30,7 @@ class Finished:
     completed_at: datetime | None
 
 
-async def finished(sql: Sql) -> list[Finished]:
+async def finished(sql: Database) -> list[Finished]:
     """Finished tasks of novels that are there, newest first. One that ended with failed chapters counts once
     it is settled; a program without kgnb's own rows says by "completed" alone that it is done.
 

@@ -13,13 +13,13 @@ import sqlalchemy as sa
 from kgnb.core.model import beijing_now
 from kgnb.graph.resolve.decisions import Decision, same
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import Row, Sql
+from kgnb.stores.ledger.database import Database, Row
 
 
 class Naming:
     """The part of the ledger that keeps decisions about names."""
 
-    def __init__(self, sql: Sql) -> None:
+    def __init__(self, sql: Database) -> None:
         self._sql = sql
 
     async def decisions(self, novel_id: int) -> list[Decision]:
@@ -55,7 +55,7 @@ class Naming:
         return found, True
 
 
-def take_up_decisions(sql: Sql, c: sa.Connection, novel_id: int, decisions: Sequence[Decision]) -> None:
+def take_up_decisions(sql: Database, c: sa.Connection, novel_id: int, decisions: Sequence[Decision]) -> None:
     """Stores another engine's decisions in their order; those that are here already only once."""
     there = {(d.kind, d.names, d.chapters, _second(d.made_at)) for d in read_decisions(c, novel_id)}
     for one in sorted(decisions, key=lambda d: d.id):

@@ -21,7 +21,7 @@ from kgnb.core.model import (
 from kgnb.extract.model import clean
 from kgnb.graph.model import LABELS, RELATION_TYPE
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import Sql, upsert
+from kgnb.stores.ledger.database import Database, upsert
 
 _LABEL_OF = {
     word: label
@@ -54,7 +54,7 @@ class Catalog:
 
     own_kinds: tuple[str, ...] = ()
 
-    def __init__(self, sql: Sql) -> None:
+    def __init__(self, sql: Database) -> None:
         self._sql = sql
 
     async def providers(self) -> list[Provider]:

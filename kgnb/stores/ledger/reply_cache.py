@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from kgnb.core.model import ChapterStatus, TaskStatus, Usage, beijing_now
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import Sql, storable, upsert
+from kgnb.stores.ledger.database import Database, storable, upsert
 from kgnb.stores.ledger.usage import usage_values
 
 MAX_CHARS = 1_000_000
@@ -47,7 +47,7 @@ class CachedReply:
 class ReplyCache:
     """Replies in ``kgnb_replies``."""
 
-    def __init__(self, sql: Sql) -> None:
+    def __init__(self, sql: Database) -> None:
         self._sql = sql
 
     async def get(self, keys: Sequence[str], task_ids: Sequence[int] = ()) -> dict[str, str]:

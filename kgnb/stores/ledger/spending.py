@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from kgnb.core.model import Usage
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import Sql, storable, upsert
+from kgnb.stores.ledger.database import Database, storable, upsert
 from kgnb.stores.ledger.usage import COUNTS, columns, usage_of
 
 
@@ -28,7 +28,7 @@ class Spent:
 class Spending:
     """The part of the ledger that keeps ``kgnb_spending``."""
 
-    def __init__(self, sql: Sql) -> None:
+    def __init__(self, sql: Database) -> None:
         self._sql = sql
 
     async def add_spending(self, rows: Sequence[Spent], since: date | None = None) -> list[Spent]:

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from kgnb.core.model import ChapterStatus, Task, TaskStatus, beijing_now
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.chapters import lock_claims
-from kgnb.stores.ledger.database import Sql, greatest, pairs, upsert
+from kgnb.stores.ledger.database import Database, greatest, pairs, upsert
 from kgnb.stores.ledger.task_lifecycle import novel_alive
 from kgnb.stores.ledger.tasks import OPEN_STATES, counted, counts_of, locked_task, no_task, set_task
 
@@ -43,7 +43,7 @@ class Commanded:
 class Commands:
     """The part of the ledger that carries out commands."""
 
-    def __init__(self, sql: Sql) -> None:
+    def __init__(self, sql: Database) -> None:
         self._sql = sql
 
     async def pause_task(self, task_id: int) -> Commanded:

@@ -19,7 +19,7 @@ from kgnb.core.model import ChapterStatus, Task, TaskStatus, beijing_now
 from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import replace_names
-from kgnb.stores.ledger.database import Row, Sql, pairs, upsert
+from kgnb.stores.ledger.database import Database, Row, pairs, upsert
 from kgnb.stores.ledger.tasks import (
     DEFAULT_RETRY_MINUTES,
     OPEN_STATES,
@@ -49,7 +49,7 @@ class Opening:
 class Lives:
     """The part of the ledger that moves tasks from created to their end."""
 
-    def __init__(self, sql: Sql) -> None:
+    def __init__(self, sql: Database) -> None:
         self._sql = sql
 
     # --- opening

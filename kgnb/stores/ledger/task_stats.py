@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from kgnb.core.model import ChapterStatus, Usage, beijing_now
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import Sql
+from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.usage import columns, usage_of
 
 RATE_SECONDS = 300.0
@@ -54,7 +54,7 @@ class ChapterState:
     completed_at: datetime | None
 
 
-async def chapter_state(sql: Sql, task_id: int, chapter_id: int) -> ChapterState | None:
+async def chapter_state(sql: Database, task_id: int, chapter_id: int) -> ChapterState | None:
     """How a task's chapter stands; None if the task hasn't got it (yet)."""
     s = t.chapter_status.c
     query = sa.select(
@@ -67,7 +67,7 @@ async def chapter_state(sql: Sql, task_id: int, chapter_id: int) -> ChapterState
     return ChapterState(row[0] or "", row[1] or 0, row[2] or 0, row[3] or "", row[4], row[5])
 
 
-async def figures(sql: Sql, task_ids: Sequence[int]) -> dict[int, TaskFigures]:
+async def figures(sql: Database, task_ids: Sequence[int]) -> dict[int, TaskFigures]:
     """The figures of each of these tasks. Raises ServiceDown and ServiceRefused."""
     if not task_ids:
         return {}

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from kgnb.core.model import MIN_CHAPTER_CHARS, ChapterStatus, Progress, Task, TaskStatus, beijing_now
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import Row, Sql, pairs
+from kgnb.stores.ledger.database import Database, Row, pairs
 from kgnb.stores.ledger.migrations import content_hash
 from kgnb.stores.ledger.usage import columns, usage_of
 
@@ -21,10 +21,10 @@ OPEN_STATES = (ChapterStatus.PENDING, ChapterStatus.RUNNING)
 STOPPED = (TaskStatus.PAUSED, TaskStatus.CANCELLED)
 
 
-class Tasks:
+class TaskRows:
     """The part of the ledger that knows tasks."""
 
-    def __init__(self, sql: Sql) -> None:
+    def __init__(self, sql: Database) -> None:
         self._sql = sql
 
     async def create_task(
@@ -187,7 +187,7 @@ def locked_task(c: sa.Connection, task_id: int) -> tuple[Task | None, int | None
 
 
 def new_task(
-    sql: Sql,
+    sql: Database,
     c: sa.Connection,
     novel_id: int,
     *,

@@ -23,7 +23,7 @@ from kgnb.graph.resolve.decisions import Decision
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import take_up_book
 from kgnb.stores.ledger.chapters import lock_tasks
-from kgnb.stores.ledger.database import Row, Sql, storable
+from kgnb.stores.ledger.database import Database, Row, storable
 from kgnb.stores.ledger.extractions import insert_rows
 from kgnb.stores.ledger.name_decisions import take_up_decisions
 from kgnb.stores.ledger.names import extend_names, read_names
@@ -165,7 +165,7 @@ class TakenUp:
 class Transfer:
     """The part of the ledger that moves books between engines."""
 
-    def __init__(self, sql: Sql) -> None:
+    def __init__(self, sql: Database) -> None:
         self._sql = sql
 
     async def book_facts(self, novel_id: int) -> dict[str, Any]:
@@ -206,7 +206,7 @@ class Transfer:
 # --- taking up ----------------------------------------------------------------------------------------------
 
 
-def _take_up(sql: Sql, c: sa.Connection, saved: Saved) -> TakenUp:
+def _take_up(sql: Database, c: sa.Connection, saved: Saved) -> TakenUp:
     book = _book(saved)
     novel_id, known, chapter_ids = take_up_book(sql, c, book)
     chapters = {one.id: here for one, here in zip(saved.chapters, chapter_ids, strict=True)}
@@ -238,7 +238,7 @@ def _book(saved: Saved) -> Book:
 
 
 def _tasks(
-    sql: Sql, c: sa.Connection, saved: Saved, novel_id: int, chapters: dict[int, int]
+    sql: Database, c: sa.Connection, saved: Saved, novel_id: int, chapters: dict[int, int]
 ) -> dict[int, int]:
     """Id in the file → id here: of the same name, provider and model if there is one, in order of ids."""
     k, f = t.tasks.c, t.task_facts.c
@@ -254,7 +254,9 @@ def _tasks(
     return found
 
 
-def _new_task(sql: Sql, c: sa.Connection, task: SavedTask, novel_id: int, chapters: dict[int, int]) -> int:
+def _new_task(
+    sql: Database, c: sa.Connection, task: SavedTask, novel_id: int, chapters: dict[int, int]
+) -> int:
     only = task.chapter_ids
     task_id = new_task(
         sql,
@@ -274,7 +276,7 @@ def _new_task(sql: Sql, c: sa.Connection, task: SavedTask, novel_id: int, chapte
 
 
 def _states(
-    sql: Sql,
+    sql: Database,
     c: sa.Connection,
     states: Iterable[SavedState],
     tasks: dict[int, int],

@@ -1,7 +1,7 @@
 """When a provider may be asked, and by how many at once.
 
-:class:`Breaker` keeps what all nodes share, in Redis: pauses, failures in a row, and the time before which a
-rate-limited provider is left alone (keys of the wire contract, and ``kgnb:`` ones beside them).
+:class:`CircuitBreaker` keeps what all nodes share, in Redis: pauses, failures in a row, and the time before
+which a rate-limited provider is left alone (keys of the wire contract, and ``kgnb:`` ones beside them).
 :class:`SlotLimiter` is one node's own answer to 429: half the slots, then one more after each full round.
 """
 
@@ -55,7 +55,7 @@ class ProviderState:
         return self.until > 0
 
 
-class Breaker:
+class CircuitBreaker:
     """Pauses and rate limits of providers over all nodes. ``redis`` belongs to the caller and stays open;
     its errors pass through. Names of providers keep their case."""
 

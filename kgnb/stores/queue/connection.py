@@ -149,7 +149,7 @@ def sync_client(url: SecretStr, lease_seconds: float) -> redis.Redis:
     )
 
 
-class Link:
+class RedisConnection:
     """The asynchronous client of one node. ``client`` may be shared, in pipelines of plain commands."""
 
     def __init__(self, url: SecretStr, lease_seconds: float) -> None:

@@ -6,19 +6,19 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from kgnb.stores.queue.connection import Command, Link
+from kgnb.stores.queue.connection import Command, RedisConnection
 from kgnb.stores.queue.types import DeadItem
 
 QUEUES = "kgnb:queues"
 """Set of every queue that any node has polled."""
 
 
-async def polled_queues(link: Link) -> set[str]:
+async def polled_queues(link: RedisConnection) -> set[str]:
     """Every queue that any node has polled, since Redis was empty last."""
     return {name.decode("utf-8", "replace") for name in await link.one(("SMEMBERS", QUEUES))}
 
 
-async def take_off(link: Link, items: Iterable[DeadItem]) -> int:
+async def take_off(link: RedisConnection, items: Iterable[DeadItem]) -> int:
     """Takes entries off the dead lists; returns how many were still there."""
     wanted = list(items)
     commands: list[Command] = [("HDEL", f"kgnb:dead:{{{i.queue}}}", i.member) for i in wanted]
@@ -27,7 +27,7 @@ async def take_off(link: Link, items: Iterable[DeadItem]) -> int:
     return sum(map(int, replies[: len(wanted)]))
 
 
-async def leased(link: Link, queues: Iterable[str], task_id: int) -> bool:
+async def leased(link: RedisConnection, queues: Iterable[str], task_id: int) -> bool:
     """Whether any node holds the task or one of its chapters, by a lease that hasn't run out."""
     names = list(queues)
     if not names:
@@ -40,7 +40,7 @@ async def leased(link: Link, queues: Iterable[str], task_id: int) -> bool:
     return any(member == own[0] or member.startswith(own[1]) for member in members)
 
 
-async def asked_in(link: Link, queues: Iterable[str], task_id: int) -> list[str]:
+async def asked_in(link: RedisConnection, queues: Iterable[str], task_id: int) -> list[str]:
     """The queues where a task's item is held and not answered yet: whoever opens it starts a paused task."""
     names = list(queues)
     commands: list[Command] = [("HGET", f"kgnb:held:{{{q}}}", f"t:{task_id}") for q in names]

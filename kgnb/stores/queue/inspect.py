@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kgnb.stores.queue.connection import Command, Link, mapped, script
+from kgnb.stores.queue.connection import Command, RedisConnection, mapped, script
 from kgnb.stores.queue.types import DeadItem, Known, QueueState, split, task_of
 
 NODES = "kgnb:nodes"
@@ -27,10 +27,10 @@ SCAN_KEYS, SCANS = 5_000, 40
 """Keys that one SCAN looks at (a millisecond or two of Redis' time), and how many follow each other."""
 
 
-class Survey:
+class QueueInspector:
     """What queues hold and who is there. Every method may raise ServiceDown and ServiceRefused."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: RedisConnection) -> None:
         self.link = link
 
     async def states(self, queues: Sequence[str]) -> dict[str, QueueState]:

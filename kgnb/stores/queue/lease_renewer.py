@@ -33,7 +33,7 @@ UNLEASED = Lease(lambda: True, lambda: False)
 """For work that nobody else could take."""
 
 
-class Renewer(threading.Thread):
+class LeaseRenewer(threading.Thread):
     """Renews every held claim each third of a lease, in one round trip, on one connection of its own.
 
     A lease that the server says is gone is :meth:`lost`. While the server is away nothing is: leases that

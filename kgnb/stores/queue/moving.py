@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 
-from kgnb.stores.queue.connection import Command, Link, script
+from kgnb.stores.queue.connection import Command, RedisConnection, script
 from kgnb.stores.queue.types import task_of
 
 MOVED_AT_ONCE = 200
 """Items of one round trip: at most 13 MB."""
 
 
-async def move(link: Link, source: str, target: str, provider: str) -> list[int]:
+async def move(link: RedisConnection, source: str, target: str, provider: str) -> list[int]:
     """See :meth:`kgnb.stores.queue.store.Queue.move`."""
     oldest_left = source.startswith("kg:ai_queue:")
     found: list[bytes] = await link.one(("LRANGE", source, 0, -1))

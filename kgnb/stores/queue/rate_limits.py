@@ -2,7 +2,7 @@
 
 One script call per request covers both limits (``lua/rate.lua``, on Redis' clock); without a limit there is
 no round trip at all. What a request will cost in tokens is estimated from the mean of what came before; the
-difference to what it did cost travels with the next call, or with :meth:`Rates.flush`.
+difference to what it did cost travels with the next call, or with :meth:`RateLimits.flush`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from kgnb.core.errors import RateReached
 from kgnb.core.model import Provider
-from kgnb.stores.queue.connection import Link, script
+from kgnb.stores.queue.connection import RedisConnection, script
 
 WINDOW_SECONDS = 61.0
 """A minute and what a request may be late by on its way: no minute there sees more than the limit."""
@@ -47,7 +47,7 @@ class _Owed:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class RateReservation:
     """A reserved place: seconds to wait for it, and the tokens that it holds."""
 
     wait: float = 0.0
@@ -62,12 +62,12 @@ class _Limits:
     owed: _Owed = field(default_factory=_Owed)
 
 
-class Rates:
+class RateLimits:
     """``rpm`` and ``tpm``: limits a minute by lower-case name, "" for each provider that isn't named."""
 
     def __init__(
         self,
-        link: Link,
+        link: RedisConnection,
         rpm: Mapping[str, float],
         tpm: Mapping[str, float],
         *,
@@ -86,7 +86,7 @@ class Rates:
         limits = self._of(provider.key)
         return bool(limits.requests or limits.tokens)
 
-    async def reserve(self, provider: Provider, chars: int) -> Place:
+    async def reserve(self, provider: Provider, chars: int) -> RateReservation:
         """A place for a request with a prompt of ``chars`` characters, in one round trip.
 
         Raises RateReached when the next one is too far away, ServiceDown, ServiceRefused.
@@ -97,15 +97,15 @@ class Rates:
         wait = milliseconds / 1_000
         if not reserved:
             raise RateReached("provider.rate_reached", provider=provider.name, retry_after=wait)
-        return Place(wait, tokens)
+        return RateReservation(wait, tokens)
 
-    def give_back(self, provider: Provider, place: Place) -> None:
+    def give_back(self, provider: Provider, place: RateReservation) -> None:
         """The place was not used."""
         owed = self._of(provider.key).owed
         owed.requests -= 1
         owed.tokens -= place.tokens
 
-    def used(self, provider: Provider, chars: int, place: Place, tokens: int) -> None:
+    def used(self, provider: Provider, chars: int, place: RateReservation, tokens: int) -> None:
         """A request at ``place`` cost ``tokens``; 0 when it got no answer, or one that tells no tokens."""
         limits = self._of(provider.key)
         if tokens:

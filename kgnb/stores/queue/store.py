@@ -6,8 +6,8 @@ a dead node held is next in line for whoever polls after its end. The Lua script
 the calls.
 
 A fresh item for a task that is held by a live node (main paused and retried it, or re-queued a copy) is never
-just removed: it moves into the lease, whose holder learns of it (``Poll.refreshed``); it waits again as an
-item if the holder dies, or acknowledges without having answered it.
+just removed: it moves into the lease, whose holder learns of it (``PollResult.refreshed``); it waits again
+as an item if the holder dies, or acknowledges without having answered it.
 """
 
 from __future__ import annotations
@@ -28,19 +28,28 @@ from redis.exceptions import ResponseError
 
 from kgnb.core.errors import ServiceError
 from kgnb.core.messages import say
-from kgnb.stores.queue.connection import Command, Link, mapped, script
-from kgnb.stores.queue.inspect import LIMIT, QUEUES, Survey, read_suspended, suspensions
+from kgnb.stores.queue.connection import Command, RedisConnection, mapped, script
+from kgnb.stores.queue.inspect import LIMIT, QUEUES, QueueInspector, read_suspended, suspensions
 from kgnb.stores.queue.moving import move
-from kgnb.stores.queue.types import Ask, Backoff, Buried, Claim, DeadItem, Known, Poll, QueueState
+from kgnb.stores.queue.types import (
+    Backoff,
+    BuriedItem,
+    Claim,
+    ClaimRequest,
+    DeadItem,
+    Known,
+    PollResult,
+    QueueState,
+)
 
 __all__ = [
-    "Ask",
     "Backoff",
-    "Buried",
+    "BuriedItem",
     "Claim",
+    "ClaimRequest",
     "DeadItem",
     "Known",
-    "Poll",
+    "PollResult",
     "Queue",
     "QueueState",
 ]
@@ -53,7 +62,7 @@ VERSION = 1
 _DRAIN = 1  # poll.lua: this node empties itself for a chapter that has to be alone
 
 
-class Queue(Survey):
+class Queue(QueueInspector):
     """One node's face to the queues. ``node`` is the name that leases carry (Presence.claim_name sets it).
 
     Every method may raise ServiceDown (retryable) and ServiceRefused, both with service "redis". Nothing is
@@ -70,7 +79,7 @@ class Queue(Survey):
         max_open_tasks: int = 20,
     ) -> None:
         self.url = url
-        super().__init__(Link(url, lease_seconds))
+        super().__init__(RedisConnection(url, lease_seconds))
         self.node = node or f"node-{uuid.uuid4().hex[:8]}"
         self.lease_seconds = lease_seconds
         self.hold_seconds = hold_seconds
@@ -103,7 +112,7 @@ class Queue(Survey):
 
     # --- claiming
 
-    async def poll(self, asks: Sequence[Ask], providers: Sequence[str] = ()) -> Poll:
+    async def poll(self, asks: Sequence[ClaimRequest], providers: Sequence[str] = ()) -> PollResult:
         """Reaps and claims on every asked queue and reads which ``providers`` are paused or rate-limited: one
         round trip.
 
@@ -116,7 +125,7 @@ class Queue(Survey):
             work.add_done_callback(self._hand_back)
             raise
 
-    def _hand_back(self, work: asyncio.Future[Poll]) -> None:
+    def _hand_back(self, work: asyncio.Future[PollResult]) -> None:
         # Without an answer, or when the loop is closing, the leases expire by themselves.
         if work.cancelled() or work.exception() is not None or not work.result().claims:
             return
@@ -128,7 +137,7 @@ class Queue(Survey):
         with suppress(ServiceError):
             await self.release(claims)
 
-    async def _poll(self, asks: Sequence[Ask], providers: Sequence[str]) -> Poll:
+    async def _poll(self, asks: Sequence[ClaimRequest], providers: Sequence[str]) -> PollResult:
         shaped, alone = self._shape(asks)
         commands = [self._poll_command(ask, ask.queue == alone) for ask in shaped]
         commands += self.watched(ask.queue for ask in asks if ask.queue not in self._open)
@@ -146,7 +155,7 @@ class Queue(Survey):
             self._away = self._met
             raise
         self._back(sent)
-        poll = Poll(at=sent)
+        poll = PollResult(at=sent)
         poll.suspended = suspended
         limits = zip(providers, replies[told - len(providers) :], strict=True)
         poll.limited = {name: left / 1_000 for name, left in limits if left > 0}
@@ -155,7 +164,7 @@ class Queue(Survey):
         self._take_in(poll, whole, good, sent)
         return poll
 
-    def _broken(self, asks: Sequence[Ask], replies: Sequence[Any]) -> set[str]:
+    def _broken(self, asks: Sequence[ClaimRequest], replies: Sequence[Any]) -> set[str]:
         """Queues that Redis refuses to look at: something wrote another type under one of their keys. Each is
         told once and left alone, the others go on. Raises ServiceDown and ServiceRefused."""
         broken: dict[str, str] = {}
@@ -179,7 +188,9 @@ class Queue(Survey):
         names = list(self._open if queues is None else queues)
         return [("SADD", QUEUES, *names)] if names else []
 
-    def _take_in(self, poll: Poll, asks: Sequence[Ask], replies: Sequence[Any], sent: float) -> None:
+    def _take_in(
+        self, poll: PollResult, asks: Sequence[ClaimRequest], replies: Sequence[Any], sent: float
+    ) -> None:
         solo: dict[int, str] = {}
         for ask, reply in zip(asks, replies, strict=True):
             solo.setdefault(poll.add(ask.queue, reply, sent), ask.queue)
@@ -187,7 +198,7 @@ class Queue(Survey):
         self._alone = self._alone or any(claim.alone for claim in poll.claims)
         self._solo = next(((solo[mode], mode) for mode in (_DRAIN, 2) if mode in solo), None)
 
-    def _shape(self, asks: Sequence[Ask]) -> tuple[Sequence[Ask], str | None]:
+    def _shape(self, asks: Sequence[ClaimRequest]) -> tuple[Sequence[ClaimRequest], str | None]:
         """What to ask while a chapter is to be alone, and the queue that may hand one out.
 
         While one is worked here: nothing. While one waits: an empty node asks its queue only; a node that
@@ -206,7 +217,7 @@ class Queue(Survey):
             return [ask if ask.queue == queue else replace(ask, chapters=0) for ask in asks], None
         return asks, None
 
-    def _poll_command(self, ask: Ask, alone: bool) -> Command:
+    def _poll_command(self, ask: ClaimRequest, alone: bool) -> Command:
         provider = ask.queue.rpartition(":")[2]
         elsewhere = sum(
             n for q, n in self._open.items() if q != ask.queue and q.rpartition(":")[2] == provider
@@ -277,7 +288,7 @@ class Queue(Survey):
         answer: Literal["retry", "dead", "lost"] = (await self.link.one(command)).decode()
         return answer
 
-    async def noted(self, buried: Iterable[Buried | Claim]) -> None:
+    async def noted(self, buried: Iterable[BuriedItem | Claim]) -> None:
         """The ledger knows of these ends: they are no longer reported."""
         commands: list[Command] = []
         for one in buried:

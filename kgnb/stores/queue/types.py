@@ -84,7 +84,7 @@ def task_of(item: bytes) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class ClaimRequest:
     """What a node wants of one queue.
 
     ``chapters`` and ``tasks``: how many at most. ``only_task``: serve this task alone (build). ``idle``: no
@@ -124,7 +124,7 @@ def _reason(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class Buried:
+class BuriedItem:
     """Work that went to the dead list: a chapter, a task's item (chapter 0) or garbage (task 0).
 
     Reported to the task's holder in every poll until :meth:`Queue.noted`; garbage once.
@@ -138,7 +138,7 @@ class Buried:
 
 
 @dataclass(frozen=True)
-class DeadItem(Buried):
+class DeadItem(BuriedItem):
     """An entry of the dead list; ``at`` in epoch seconds, ``item`` a task's item or garbage as it came."""
 
     member: str
@@ -167,7 +167,7 @@ class DeadItem(Buried):
 
 
 @dataclass(slots=True)
-class Poll:
+class PollResult:
     """What one look at all queues gave.
 
     ``refreshed``: tasks of ``mine`` that were asked for again while held (main paused and retried them, or
@@ -180,7 +180,7 @@ class Poll:
 
     claims: list[Claim] = field(default_factory=list)
     refreshed: list[Claim] = field(default_factory=list)
-    buried: list[Buried] = field(default_factory=list)
+    buried: list[BuriedItem] = field(default_factory=list)
     state: dict[str, QueueState] = field(default_factory=dict)
     at: float = 0.0  # time.monotonic() from before it was sent
     suspended: dict[str, float] = field(default_factory=dict)
@@ -196,7 +196,7 @@ class Poll:
         for member, reason, token in buried:
             _, task_id, chapter_id = split(member.decode())
             text = _reason(reason.decode("utf-8", "replace"))
-            self.buried.append(Buried(queue, task_id, chapter_id, text, int(token or 0)))
+            self.buried.append(BuriedItem(queue, task_id, chapter_id, text, int(token or 0)))
         self.left |= {(queue, int(task)): int(count) for task, count in left}
         self.state[queue] = QueueState(*map(int, state))
         self.newer += int(newer)
