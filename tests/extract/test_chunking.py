@@ -128,7 +128,7 @@ BORDERS: dict[str, tuple[str, int, list[str]]] = {
     "English in a Chinese book": ("zh", 30, ["He left the town. ", "She stayed there."]),
     "Chinese in an English book": ("en", 60, [zh(40), zh(45)]),
     "a mark within an English sentence": ("en", 40, ["He came home. ", "“Why?”—so she asked and left."]),
-    "an abbreviation at a paragraph's end": ("en", 60, ["So said Sam Hall Jr.\n\n", "He" + " left" * 10]),
+    "an abbreviation at a paragraph's end": ("en", 80, [f"{'So':32} Sr.\n\n", f"{'He left':11}\n{'her':48}"]),
 }  # fmt: skip
 
 
@@ -148,6 +148,7 @@ def test_an_abbreviation_near_the_middle_is_no_border(word: str) -> None:
     "halves",
     [
         (zh(3), zh(198)),
+        (zh(99, "。 \n　"), zh(103)),
         ("字" * 100, zh(100)),  # the only sentence end is the text's own
         (zh(48, "。\n") + zh(12), zh(140)),  # a paragraph's end, but in the first quarter
     ],
