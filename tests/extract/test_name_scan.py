@@ -19,6 +19,7 @@ from kgnb.extract.bigram_index import BigramIndex
 from kgnb.extract.en import names as names_en
 from kgnb.extract.model import NameEntry
 from kgnb.extract.zh import names as names_zh
+from kgnb.extract.zh.courtesy_names import given_of, surname_of
 from tests.support.paths import NOVELS, STORIES
 
 HEADING = re.compile(r"^(?:第.+章.*|Chapter \d+)$", re.M)
@@ -227,6 +228,75 @@ def scenes(cast: list[tuple[str, str]], seed: int = 4) -> str:
             lines.append(form.format(a=a, b=b, w=rng.choice(WORDS)))
         lines.append("\n")
     return "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "surname"),
+    [
+        ("关羽", "关"),
+        ("关云长", "关"),
+        ("欧阳锋", "欧阳"),
+        ("歐陽鋒", "歐陽"),
+        ("上官婉儿", "上官"),
+        ("司马懿", "司马"),  # 司 is a surname too
+        ("欧阳", ""),  # nobody is called 阳 of the family 欧
+        ("上官婉儿说", ""),
+        ("关云长说", ""),
+        ("玄德", ""),
+    ],
+)
+def test_a_full_name_is_surname_and_given_name(name: str, surname: str) -> None:
+    assert (surname_of(name), given_of(name)) == (surname, name.removeprefix(surname))
+    assert names_zh.has_surname(name) is (surname != "")
+
+
+def chinese(text: str) -> dict[str, NameEntry]:
+    return {e.name: e for e in names.scan([(1, text)], "zh") if e.kind == "Character"}
+
+
+def test_people_of_compound_surnames_are_found_by_their_whole_names() -> None:
+    pairs = [("欧阳锋", "黄蓉"), ("司马懿", "令狐冲"), ("上官婉儿", "尉迟恭"), ("公孙绿萼", "司徒雷")]
+    found = chinese(scenes(pairs))
+    assert set(found) == {name for both in pairs for name in both}
+    assert all(entry.aliases == () for entry in found.values())
+
+
+def test_a_compound_surname_comes_off_before_a_given_name_and_a_title() -> None:
+    pairs = [("上官清漪", "令狐冲"), ("清漪", "令狐冲"), ("欧阳锋", "黄蓉"), ("欧阳公子", "黄蓉")]
+    found = chinese(scenes(pairs))
+    assert set(found) == {"上官清漪", "令狐冲", "欧阳锋", "黄蓉"}
+    assert found["上官清漪"].aliases == ("清漪",)
+    assert found["欧阳锋"].aliases == ("欧阳公子",)
+
+
+ALONE = "晚上{n}也来了。谁知{n}不在家，众人等着{n}。"
+
+
+@pytest.mark.parametrize("full", ["周晓雯", "上官晓雯"])
+def test_a_bare_given_name_is_the_ones_who_has_it(full: str) -> None:
+    found = chinese(scenes([(full, "令狐冲")]) + ALONE.format(n="晓雯"))
+    assert found[full].aliases == ("晓雯",)
+
+
+@pytest.mark.parametrize("other", ["李晓雯", "欧阳晓雯"])
+@pytest.mark.parametrize("full", ["周晓雯", "上官晓雯"])
+def test_a_bare_given_name_of_two_families_is_nobodys(full: str, other: str) -> None:
+    text = scenes([(full, "令狐冲")]) + ALONE.format(n="晓雯")
+    for said in (text + scenes([(other, "司马懿")]), scenes([(other, "司马懿")]) + text):
+        found = chinese(said)
+        assert found[full].aliases == found[other].aliases == ()
+    both = [(full, "令狐冲"), (other, "司马懿"), ("晓雯", "令狐冲"), ("晓雯", "司马懿")]
+    found = chinese(scenes(both))
+    assert found[full].aliases == found[other].aliases == ()
+    assert found["晓雯"].aliases == ()
+
+
+def test_a_courtesy_name_goes_with_a_compound_surname() -> None:
+    text = (
+        "有一人姓司马，名懿，字仲达。曹真来访。仲达笑道：“请坐。”曹真道：“司马仲达好计！”司马懿大笑。"
+        "仲达送曹真，司马仲达上马，曹真去了。司马懿归家，曹真又来。"
+    )
+    assert set(chinese(text)["司马懿"].aliases) == {"仲达", "司马仲达"}
 
 
 def test_kin_of_one_surname_stay_apart_and_two_maids_are_two() -> None:
