@@ -261,6 +261,27 @@ def test_people_of_compound_surnames_are_found_by_their_whole_names() -> None:
     assert all(entry.aliases == () for entry in found.values())
 
 
+@pytest.mark.parametrize("name", ["上官清漪", "欧阳锋", "尉迟恭", "司马懿", "司马相如"])
+def test_who_never_speaks_is_found_by_a_compound_surname(name: str) -> None:
+    quiet = ["{a}走进屋里。", "众人让{a}坐下。", "谁知{a}不在家。", "一时{a}来了。", "他拉着{a}的手。"]
+    text = scenes([("令狐冲", "黄蓉"), ("张无忌", "赵敏")]) + "".join(quiet * 2).format(a=name)
+    assert set(chinese(text)) == {"令狐冲", "黄蓉", "张无忌", "赵敏", name}
+
+
+def test_a_compound_surname_of_two_is_nobodys_name() -> None:
+    assert set(chinese(scenes([("夏侯惇", "黄蓉"), ("夏侯渊", "黄蓉")]))) == {"夏侯惇", "夏侯渊", "黄蓉"}
+
+
+def test_what_a_bearer_of_a_compound_surname_is_called_as_well() -> None:
+    far = "有一人姓司马名懿字仲达。\n" + scenes([("令狐冲", "黄蓉")])
+    found = chinese(far + scenes([("司马懿", "赵敏"), ("仲达", "赵敏")]))
+    assert found["司马懿"].aliases == ("仲达",)
+    found = chinese(scenes([("西毒", "黄蓉"), ("欧阳锋", "黄蓉")]) + "西毒欧阳锋来了。" * 3)
+    assert found["欧阳锋"].aliases == ("西毒",)
+    found = chinese(scenes([("婉儿", "黄蓉")]) + "有人提起上官婉儿，" * 8)  # always in the same words
+    assert found["上官婉儿"].aliases == ("婉儿",)
+
+
 def test_a_compound_surname_comes_off_before_a_given_name_and_a_title() -> None:
     pairs = [("上官清漪", "令狐冲"), ("清漪", "令狐冲"), ("欧阳锋", "黄蓉"), ("欧阳公子", "黄蓉")]
     found = chinese(scenes(pairs))
@@ -276,6 +297,12 @@ ALONE = "晚上{n}也来了。谁知{n}不在家，众人等着{n}。"
 def test_a_bare_given_name_is_the_ones_who_has_it(full: str) -> None:
     found = chinese(scenes([(full, "令狐冲")]) + ALONE.format(n="晓雯"))
     assert found[full].aliases == ("晓雯",)
+
+
+def test_a_bare_given_name_far_from_who_has_it_or_said_once_is_nobodys() -> None:
+    here = scenes([("周晓雯", "令狐冲")])
+    for text in (here + scenes([("张无忌", "赵敏")] * 6) + ALONE.format(n="晓雯"), here + "晚上晓雯也来了。"):
+        assert chinese(text)["周晓雯"].aliases == ()
 
 
 @pytest.mark.parametrize("other", ["李晓雯", "欧阳晓雯"])
