@@ -251,7 +251,7 @@ def test_a_full_name_is_surname_and_given_name(name: str, surname: str) -> None:
 
 
 def chinese(text: str) -> dict[str, NameEntry]:
-    return {e.name: e for e in names.scan([(1, text)], "zh") if e.kind == "Character"}
+    return {e.name: e for e in name_scan.scan([(1, text)], "zh") if e.kind == "Character"}
 
 
 def test_people_of_compound_surnames_are_found_by_their_whole_names() -> None:
