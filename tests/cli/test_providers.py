@@ -109,7 +109,7 @@ sys.modules["fcntl"] = None
 sys.modules["msvcrt"] = types.SimpleNamespace(LK_LOCK=1, locking=lambda *_: None)
 del os.geteuid
 from kgnb.core.api_keys import ApiKeys
-keys = Keys(pathlib.Path(sys.argv[1]))
+keys = ApiKeys(pathlib.Path(sys.argv[1]))
 keys.save("a", pydantic.SecretStr("k"), "http://h/v1", outside=pathlib.Path(sys.argv[1] + "-data"))
 print(keys.read()["a"].key.get_secret_value())
 """

@@ -181,8 +181,8 @@ class TestFile:
 
     def test_another_process_gets_another_file(self, root: logging.Logger, tmp_path: Path) -> None:
         code = (
-            "import sys; from pathlib import Path; from kgnb import logs\n"
-            "print(logs.add_file(Path(sys.argv[1]), megabytes=1, files=1, as_json=False).name, flush=True)\n"
+            "import sys; from pathlib import Path; from kgnb.core.logging import add_file\n"
+            "print(add_file(Path(sys.argv[1]), megabytes=1, files=1, as_json=False).name, flush=True)\n"
             "sys.stdin.read()\n"
         )
         command = [sys.executable, "-c", code, str(tmp_path)]

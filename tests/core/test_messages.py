@@ -79,9 +79,9 @@ def test_each_language_is_read_from_its_own_file() -> None:
 def test_only_the_language_in_use_is_read() -> None:
     code = (
         "import kgnb, sys; assert 'tomllib' not in sys.modules\n"
-        "from kgnb import texts; print(texts.table.cache_info().currsize)\n"
-        "texts.use_language('en'); texts.say('word.created'); print(texts.table.cache_info().currsize)\n"
-        "texts.table('en'); print(texts.table.cache_info().currsize)"
+        "from kgnb.core.messages import say, table, use_language; print(table.cache_info().currsize)\n"
+        "use_language('en'); say('word.created'); print(table.cache_info().currsize)\n"
+        "table('en'); print(table.cache_info().currsize)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == ["0", "1", "1"]

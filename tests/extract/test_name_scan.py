@@ -116,8 +116,8 @@ def test_entries_tell_where_they_stand() -> None:
 def test_a_scan_is_the_same_in_every_process(name: str, lang: Lang) -> None:
     """String hashing differs between processes; the frozen name table must not."""
     code = (
-        "import pickle,sys; from kgnb.extract import names;"
-        "sys.stdout.buffer.write(pickle.dumps(names.scan(*pickle.load(sys.stdin.buffer))))"
+        "import pickle,sys; from kgnb.extract import name_scan;"
+        "sys.stdout.buffer.write(pickle.dumps(name_scan.scan(*pickle.load(sys.stdin.buffer))))"
     )
     results = [
         pickle.loads(
@@ -144,8 +144,8 @@ def test_odd_texts_give_no_names_and_no_error(text: str, lang: Lang) -> None:
 
 
 def test_jieba_is_read_as_data_and_its_persons_are_no_gazetteer() -> None:
-    scanned = "names.scan([(1, '张三说：“好。”' * 9)], 'zh')"
-    code = f"import sys; from kgnb.extract import names; {scanned}; print('jieba' in sys.modules)"
+    scanned = "name_scan.scan([(1, '张三说：“好。”' * 9)], 'zh')"
+    code = f"import sys; from kgnb.extract import name_scan; {scanned}; print('jieba' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout.strip(), done.stderr) == ("False", "")
     common, places = names_zh.weights({"宝玉", "武松", "将军", "长安"})

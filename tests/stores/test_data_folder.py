@@ -124,12 +124,12 @@ def test_a_broken_version_file_is_refused(data: Path) -> None:
 UNWRITABLE = """
 import os, sys
 from pathlib import Path
-from kgnb.stores.embedded import client
+from kgnb.stores.embedded import open_embedded
 from kgnb.core.errors import InputError
 os.getuid() or os.setuid(65534)  # root may write everywhere: become nobody
 for name in ("", "below"):
     try:
-        client.open_embedded(Path(sys.argv[1]) / name)
+        open_embedded(Path(sys.argv[1]) / name)
     except InputError as error:
         print(error.key)
 """

@@ -54,11 +54,14 @@ async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
 RACER = """
 import asyncio, sys, random
 from pydantic import SecretStr
-from kgnb.core.model import *
+from kgnb.book.model import text_hash
+from kgnb.core.model import ChapterStatus
+from kgnb.extract.model import Character, Extraction
+from kgnb.graph.model import ExtractionRow
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger, ChapterEnd
 async def main(url, task_id, base):
-    sql = Sql(SecretStr(url)); await sql.prepare(); L = Ledger(sql)
+    sql = Database(SecretStr(url)); await sql.prepare(); L = Ledger(sql)
     opening = await L.open_task(task_id, queue="q", provider="p", model="m", token=base, fresh=True)
     ended = 0
     async def work(ids, token):
@@ -83,15 +86,15 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
 INTERRUPTED = """
 import asyncio, sys, time
 from pydantic import SecretStr
-from kgnb.core.model import *
-from kgnb.stores import books
+from kgnb.book.model import Book, BookChapter
+from kgnb.stores.ledger import books
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
 def stop(*_):
     print("in", flush=True)
     time.sleep(60)
 async def main(url):
-    sql = Sql(SecretStr(url)); await sql.prepare()
+    sql = Database(SecretStr(url)); await sql.prepare()
     books._remember_hashes = stop  # after the chapters were inserted
     chapters = tuple(BookChapter(i, f"t{i}", f"text {i}") for i in range(1, 51))
     await Ledger(sql).import_book(Book("t", "a", "en", chapters, "0" * 64))
