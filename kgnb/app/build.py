@@ -22,12 +22,11 @@ from kgnb.core.errors import (
     RequestRejected,
     ServiceRefused,
 )
-from kgnb.core.model import RULES, STRUCTURAL_RELATIONS, Progress, Provider, Task, TaskStatus, Usage
+from kgnb.core.model import STRUCTURAL_RELATIONS, Progress, Provider, Task, TaskStatus, Usage
 from kgnb.core.settings import Settings
 from kgnb.render.progress_bar import BuildStep
 from kgnb.stores.ledger.ledger import Imported
 from kgnb.worker.node import NodeEvent
-from kgnb.worker.provider_registry import check_usable, environment_provider, model_of
 
 ENDED = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED})
 
@@ -86,14 +85,6 @@ Listener = Callable[[BuildStep], None]
 R = TypeVar("R")
 
 
-def chosen_provider(app: App, name: str | None) -> Provider:
-    """The provider asked for; without a name the environment's, else the rules. Raises SettingsError."""
-    own = environment_provider(app.settings)
-    provider = app.providers.get(name or (own.name if own else RULES))
-    check_usable(provider)
-    return provider
-
-
 async def read(path: Path, title: str | None, author: str | None) -> Book:
     """The book at ``path``; raises InputError."""
     check_title(title)
@@ -107,8 +98,8 @@ async def plan(app: App, book: Book, path: Path, provider_name: str | None, *, a
     queued behind it. Where the settings name kinds of things, only tasks that ask for these are meant; new
     chapters are asked for what the others were.
     """
-    provider = chosen_provider(app, provider_name)
-    model = model_of(provider, await app.ledger.default_config())
+    provider = app.providers.requested(provider_name)
+    model = await app.router.model_for(provider)
     size = await asyncio.to_thread(lambda: path.stat().st_size)
     imported = await app.ledger.import_book(book, file_path=str(path), file_size=size)
     return await _plan(app, book.facts, imported, provider, model, again=again)
@@ -136,7 +127,7 @@ async def _plan(
 
 async def _is_finished(app: App, book: BookFacts, provider: Provider) -> bool:
     """Whether :func:`plan` would find this very book finished; changes nothing. Raises SettingsError."""
-    model = model_of(provider, await app.ledger.default_config())
+    model = await app.router.model_for(provider)
     novel_id = await app.ledger.find_book(book.sha256)
     if novel_id is None:
         return False
@@ -213,7 +204,7 @@ async def build(
     the state is kept.
     """
     started = time.monotonic()
-    chosen = chosen_provider(app, provider)
+    chosen = app.providers.requested(provider)
     facts = book.facts
     found = await _is_finished(app, facts, chosen) and not again
     if not found and not chosen.is_rules:

@@ -35,6 +35,7 @@ from kgnb.worker.extractor import ChapterExtractor
 from kgnb.worker.node import LEAVING_SECONDS, NodeEvent, WorkerNode
 from kgnb.worker.outages import Outages
 from kgnb.worker.provider_registry import ProviderRegistry
+from kgnb.worker.task_router import TaskRouter
 from kgnb.worker.throttle import ProviderThrottle
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,7 @@ class App:
     ledger: Ledger
     cache: ReplyCache
     providers: ProviderRegistry
+    router: TaskRouter
     pool: CpuPool
     sql_place: SqlTarget
     graph_place: GraphTarget | None = None
@@ -149,12 +151,14 @@ def _connect(settings: Settings, engines: Embedded | None, queue: bool, graph: b
     graph_place = _graph_place(settings, engines) if graph else None
     sql = sql_place.open()
     ledger = Ledger(sql, thing_kinds=settings.thing_kinds)
+    providers = ProviderRegistry(ledger, settings)
     return App(
         settings=settings,
         sql=sql,
         ledger=ledger,
         cache=ReplyCache(sql),
-        providers=ProviderRegistry(ledger, settings),
+        providers=providers,
+        router=TaskRouter(ledger, providers),
         pool=CpuPool(settings.cpus),
         sql_place=sql_place,
         graph_place=graph_place,

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kgnb.app.build import Listener, Plan, bring_to_end, chosen_provider, new_task, own_kinds, queue_task
+from kgnb.app.build import Listener, Plan, bring_to_end, new_task, own_kinds, queue_task
 from kgnb.app.context import App, budget_of
 from kgnb.book.model import Book, BookFacts
 from kgnb.core.errors import InputError
@@ -15,7 +15,6 @@ from kgnb.core.model import Chapter, Provider, Task, TaskStatus, Usage
 from kgnb.stores.ledger.ledger import Imported
 from kgnb.stores.ledger.task_stats import figures
 from kgnb.worker.budget import Budget
-from kgnb.worker.provider_registry import model_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +49,8 @@ async def estimate(
     A later build does the rest; nothing is paid twice. Raises what :func:`kgnb.app.build.build` raises, and
     InputError where a task over the whole book waits for its first chapter.
     """
-    provider = chosen_provider(app, provider_name)
-    model = model_of(provider, await app.ledger.default_config())
+    provider = app.providers.requested(provider_name)
+    model = await app.router.model_for(provider)
     if not provider.is_rules:
         await app.providers.client(provider).reachable()
     size = await asyncio.to_thread(lambda: path.stat().st_size)

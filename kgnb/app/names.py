@@ -20,7 +20,6 @@ from kgnb.extract.model import MAX_NAME, clean
 from kgnb.graph.project.settle import novel_people
 from kgnb.graph.resolve.decisions import Changed, Decision, decided
 from kgnb.graph.resolve.name_listing import KINDS, Named, NameIndex, listing
-from kgnb.worker.settle_process import with_kinds
 
 MOST_NAMES = 100
 """Names in one decision."""
@@ -46,7 +45,7 @@ async def _names(app: App, task: Task, kinds: Collection[str] = KINDS) -> NameEd
     chapters = await ledger.chapters(novel.id)
     rows = await ledger.settle_rows(novel.id)
     entries = await ledger.names(novel.id)
-    config = await with_kinds(ledger, novel.id, await ledger.default_config())
+    config = await app.router.novel_config(novel.id)
     decisions = await ledger.decisions(novel.id)
 
     def look() -> list[Named]:

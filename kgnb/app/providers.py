@@ -20,7 +20,7 @@ from kgnb.llm.client import DEFAULT_URLS, checked_key, checked_url, shown
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from kgnb.stores.queue.connection import mapped
 from kgnb.worker.budget import Budget, BudgetKeeper
-from kgnb.worker.provider_registry import check_name, check_usable, environment_provider, model_of, problem
+from kgnb.worker.provider_registry import check_name, environment_provider, problem
 
 MAX_COLUMN, MAX_DISPLAY_NAME = 255, 100
 """Characters that main's columns for keys and addresses take, and its column for the name that is shown."""
@@ -200,9 +200,8 @@ async def test(app: App, name: str) -> ProviderTest:
 
     Raises SettingsError for a provider that isn't known or can't be asked, ServiceDown.
     """
-    provider = app.providers.get(name)
-    check_usable(provider)
-    model = model_of(provider, await app.ledger.default_config())
+    provider = app.providers.requested(name)
+    model = await app.router.model_for(provider)
     client = app.providers.client(provider)
     purse = BudgetKeeper(app.ledger, Budget())
     error, reached, started = "", True, time.monotonic()

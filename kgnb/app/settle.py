@@ -26,7 +26,8 @@ async def settle_novel(app: App, novel: Novel) -> None:
 async def _settle(app: App, novel: Novel) -> None:
     assert app.graph_place is not None
     number = await app.graph.raise_settle_number(novel, 0)
-    job = SettleJob(app.sql_place, app.graph_place, novel, await app.ledger.default_config(), number)
+    config = await app.router.novel_config(novel.id)
+    job = SettleJob(app.sql_place, app.graph_place, novel, config, number)
     # No lease is at stake: only a newer settle may stop this one, or the end of this process.
     await settle(app.pool.run_long, job, lambda: time.monotonic() + app.settings.lease_seconds)
 

@@ -50,13 +50,10 @@ async def _provider_key(app: App, task: Task) -> str:
         return RULES
     if task.provider:
         return task.provider.lower()
-    config = await app.ledger.default_config()
-    if config.ai_provider and app.providers.find(config.ai_provider.lower()) is not None:
-        return config.ai_provider.lower()
-    active = [p.key for p in app.providers.all() if not p.is_rules]
-    if not active:
+    provider = await app.router.default_provider(usable=False)
+    if provider is None:
         raise InputError("operate.nobody", task=task.id)
-    return active[0]
+    return provider.key
 
 
 async def dead_items(app: App, queues: Sequence[str] | None = None) -> list[DeadItem]:

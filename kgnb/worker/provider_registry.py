@@ -10,7 +10,7 @@ from dataclasses import replace
 from kgnb.core.api_keys import ApiKeys, SavedKey, origin
 from kgnb.core.errors import SettingsError
 from kgnb.core.messages import say
-from kgnb.core.model import RULES, Provider, Task, TaskConfig
+from kgnb.core.model import RULES, Provider
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 from kgnb.llm.client import DEFAULT_URLS, LlmClient, checked_key, checked_url
@@ -112,6 +112,20 @@ class ProviderRegistry:
             raise SettingsError("provider.unknown", provider=name, known=", ".join(sorted(self._known)))
         return provider
 
+    def requested(self, name: str | None) -> Provider:
+        """The provider called ``name``; without a name the environment's, else the rules.
+
+        Raises SettingsError when there is none of that name or it can't be asked.
+        """
+        own = environment_provider(self._settings)
+        provider = self.get(name or (own.name if own else RULES))
+        check_usable(provider)
+        return provider
+
+    def of_queue(self, queue: str) -> Provider | None:
+        """The provider that a queue's name ends in, if it is known."""
+        return self._known.get(queue.rpartition(":")[2])
+
     def find(self, key: str) -> Provider | None:
         """The provider whose queue key is ``key``, if it is known."""
         return self._known.get(key)
@@ -189,20 +203,6 @@ def environment_provider(settings: Settings) -> Provider | None:
     )
 
 
-def model_of(provider: Provider, config: TaskConfig) -> str:
-    """The model of a task: the default config's when the provider lists it, else the provider's first.
-
-    Raises SettingsError when the provider names no model. The rules have none.
-    """
-    if provider.is_rules:
-        return ""
-    if config.ai_model in provider.models:
-        return config.ai_model
-    if not provider.models:
-        raise SettingsError("provider.no_model", provider=provider.name)
-    return provider.models[0]
-
-
 def check_name(name: str) -> None:
     """Raises SettingsError for a name that a queue key or a setting can't carry."""
     bad = not name or len(name) > 100 or name.lower() == RULES or not name.isprintable()
@@ -231,8 +231,3 @@ def problem(provider: Provider) -> SettingsError | None:
     except SettingsError as error:
         return error
     return None
-
-
-def asked_by(task: Task, queue_provider: Provider) -> Provider:
-    """Who answers for ``task``: the queue's provider, or the rules where ``use_ai`` is off."""
-    return queue_provider if task.use_ai else Provider(RULES)

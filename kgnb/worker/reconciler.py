@@ -10,11 +10,11 @@ import logging
 import time
 
 from kgnb.core.messages import say
-from kgnb.core.model import RULES, Provider, Task, TaskStatus
+from kgnb.core.model import RULES, Task, TaskStatus
 from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.queue.store import ClaimRequest
 from kgnb.worker.node import WorkerNode
-from kgnb.worker.provider_registry import problem
+from kgnb.worker.task_router import TaskRouter
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ class Reconciler:
     def __init__(self, node: WorkerNode, cache: ReplyCache) -> None:
         self._node = node
         self._cache = cache
+        self._router = TaskRouter(node.stores.ledger, node.providers)
         self._evicted_at = float("-inf")
         self._gone: set[str] = set()
 
@@ -80,14 +81,8 @@ class Reconciler:
         """The queue of a task that none remembers: the default config's provider, else one that is active."""
         if not task.use_ai:
             return self._node.settings.prefixes[0] + RULES
-        heir = await self._heir()
-        return self._node.settings.prefixes[0] + heir.key if heir is not None else None
-
-    async def _heir(self) -> Provider | None:
-        """The active provider that takes over what has none."""
-        active = [p for p in self._node.providers.all() if not p.is_rules and problem(p) is None]
-        wanted = (await self._node.stores.ledger.default_config()).ai_provider.lower()
-        return next((p for p in active if p.key == wanted), active[0] if active else None)
+        provider = await self._router.default_provider(usable=True)
+        return self._node.settings.prefixes[0] + provider.key if provider is not None else None
 
     # --- queues of providers that are gone
 
@@ -109,11 +104,11 @@ class Reconciler:
         await queue.poll([ClaimRequest(source)])
         if not await queue.waiting(source):
             return
-        heir = await self._heir()
-        if heir is None:
+        provider = await self._router.default_provider(usable=True)
+        if provider is None:
             return
-        target = source.rpartition(":")[0] + ":" + heir.key
-        for task_id in await queue.move(source, target, heir.key):
+        target = source.rpartition(":")[0] + ":" + provider.key
+        for task_id in await queue.move(source, target, provider.key):
             log.warning(say("node.moved_queue", task=task_id, source=source, target=target))
         self._node.wake()
 

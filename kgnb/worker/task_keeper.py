@@ -25,9 +25,10 @@ from kgnb.stores.queue.store import BuriedItem, Claim
 from kgnb.worker.chapter_worker import Stores
 from kgnb.worker.extractor import TaskInfo
 from kgnb.worker.outages import FIRST_WAIT, LONGEST_WAIT
-from kgnb.worker.provider_registry import ProviderRegistry, asked_by, model_of
+from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.rehearsal import rehearsing
 from kgnb.worker.settle_process import SettleJob, scan_here, settle
+from kgnb.worker.task_router import Route, TaskRouter
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class TaskKeeper:
     ) -> None:
         self._stores = stores
         self._providers = providers
+        self._router = TaskRouter(stores.ledger, providers)
         self._pool = pool
         self._on_closed = on_closed
         self._on_stuck = on_stuck
@@ -85,32 +87,23 @@ class TaskKeeper:
             if known is not None:
                 return known
             task = await self._stores.ledger.task(task_id)
-            provider = self._queue_provider(queue)
-            if task is None or provider is None:
-                return None
             frozen = await self._stores.ledger.task_names(task_id)
-            if frozen is None:
+            if task is None or frozen is None:
                 return None
-            return await self._remember(task, queue, provider, frozen)
+            route = await self._router.route(task, queue)
+            return None if route is None else await self._remember(task, queue, route, frozen)
 
-    async def _remember(
-        self, task: Task, queue: str, provider: Provider, frozen: Sequence[NameEntry]
-    ) -> TaskInfo:
+    async def _remember(self, task: Task, queue: str, route: Route, frozen: Sequence[NameEntry]) -> TaskInfo:
         ledger = self._stores.ledger
         novel = await ledger.novel(task.novel_id)
-        config = await ledger.default_config()
-        if task.thing_kinds is not None:
-            config = replace(config, thing_kinds=task.thing_kinds)
-        answering = asked_by(task, provider)
-        model = task.model if answering.name == task.provider else ""
         info = TaskInfo(
             task=task,
             novel=novel,
             lang=await self._language(task.novel_id),
             names=frozen,
-            config=config,
-            provider=answering,
-            model=model or model_of(answering, config),
+            config=route.config,
+            provider=route.provider,
+            model=route.model,
             by_hand=decided(await ledger.decisions(novel.id)),
         )
         self._infos[(task.id, queue)] = info
@@ -120,9 +113,6 @@ class TaskKeeper:
         first = await self._stores.ledger.chapters(novel_id, first=SAMPLE_CHAPTERS)
         texts = await self._stores.ledger.texts([c.id for c in first])
         return language("".join(texts.values()))
-
-    def _queue_provider(self, queue: str) -> Provider | None:
-        return self._providers.find(queue.rpartition(":")[2])
 
     # --- steps
 
@@ -228,19 +218,16 @@ class TaskKeeper:
     async def _open(self, claim: Claim) -> Opening | None:
         ledger = self._stores.ledger
         task = await ledger.task(claim.task_id)
-        provider = self._queue_provider(claim.queue)
-        if task is None or provider is None:
+        route = await self._router.route(task, claim.queue) if task is not None else None
+        if task is None or route is None:
             return None
-        answering = asked_by(task, provider)
-        model = task.model if answering.name == task.provider else ""
-        model = model or model_of(answering, await ledger.default_config())
         instead_of = task.queue if await self._is_lost(task, claim.queue) else ""
         return await ledger.open_task(
             claim.task_id,
             queue=claim.queue,
             instead_of=instead_of,
-            provider=answering.name,
-            model=model,
+            provider=route.provider.name,
+            model=route.model,
             token=claim.token,
             fresh=claim.fresh,
         )
@@ -249,7 +236,7 @@ class TaskKeeper:
         """Whether the queue that the task was opened from, another one, serves it no more."""
         if task.queue in ("", queue):
             return False
-        if self._queue_provider(task.queue) is None:
+        if self._providers.of_queue(task.queue) is None:
             return True
         return task.id not in await self._stores.queue.known([task.queue])
 
@@ -257,18 +244,21 @@ class TaskKeeper:
         known = await self.info(claim.task_id, claim.queue)
         if known is not None:
             return known
-        task, provider = opening.task, self._queue_provider(claim.queue)
-        assert provider is not None
+        task = opening.task
+        route = await self._router.route(task, claim.queue)
+        assert route is not None
         lang = await self._language(task.novel_id)
         log.info(say("node.scan", task=task.id))
         stage = self._stores.graph if self._stores.graph_place.fresh else None
         async with rehearsing(stage, self._stores.health):
-            run = self._for_books(provider)
+            run = self._for_books(route.provider)
             found, state = await run(scan_here, self._stores.sql_place, task.novel_id, lang)
         ledger = self._stores.ledger
-        kinds = (await ledger.default_config()).thing_kinds
+        kinds = route.config.thing_kinds
         frozen = await ledger.freeze_names(task.id, task.novel_id, found, state, kinds)
-        return await self._remember(await ledger.task(task.id) or task, claim.queue, provider, frozen)
+        task = await ledger.task(task.id) or task  # with what has just been remembered of it
+        route = await self._router.route(task, claim.queue) or route
+        return await self._remember(task, claim.queue, route, frozen)
 
     async def bury(self, buried: Sequence[BuriedItem]) -> None:
         """Marks chapters failed that the queue moved to the dead list."""

@@ -1,0 +1,76 @@
+"""Which provider and which model answer a task, and by which config: decided here and nowhere else.
+
+The queue's provider decides; ``use_ai = 0`` means the rules, whatever the queue. The model is the default
+config's ``ai_model`` where the provider lists it, else the first of the provider's ``models``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from kgnb.core.errors import SettingsError
+from kgnb.core.model import RULES, Provider, Task, TaskConfig
+from kgnb.stores.ledger.ledger import Ledger
+from kgnb.worker.provider_registry import ProviderRegistry, problem
+from kgnb.worker.settle_process import with_kinds
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """The provider that answers a task's chapters, the model ("" for the rules) and the task's config."""
+
+    provider: Provider
+    model: str
+    config: TaskConfig
+
+
+class TaskRouter:
+    """Routes tasks to providers and models; the only reader of ``knowledge_graph_configs``."""
+
+    def __init__(self, ledger: Ledger, providers: ProviderRegistry) -> None:
+        self._ledger = ledger
+        self._providers = providers
+
+    async def route(self, task: Task, queue: str) -> Route | None:
+        """The route of a task that is worked from ``queue``; None where the queue's provider isn't known.
+
+        A task keeps its model for as long as its provider stays the same. Raises SettingsError when the
+        provider names no model.
+        """
+        provider = self._providers.of_queue(queue)
+        if provider is None:
+            return None
+        if not task.use_ai:
+            provider = Provider(RULES)
+        config = await self._ledger.default_config()
+        if task.thing_kinds is not None:
+            config = replace(config, thing_kinds=task.thing_kinds)
+        kept = task.model if provider.name == task.provider else ""
+        return Route(provider, kept or _model_of(provider, config), config)
+
+    async def model_for(self, provider: Provider) -> str:
+        """The model of a new task; raises SettingsError when the provider names none. The rules have none."""
+        return _model_of(provider, await self._ledger.default_config())
+
+    async def default_provider(self, *, usable: bool) -> Provider | None:
+        """The LLM provider of a task that remembers none: the default config's, else the first one known.
+
+        ``usable``: only one that can be asked from here, with its key and its address.
+        """
+        known = [p for p in self._providers.all() if not (p.is_rules or (usable and problem(p)))]
+        wanted = (await self._ledger.default_config()).ai_provider.lower()
+        return next((p for p in known if p.key == wanted), known[0] if known else None)
+
+    async def novel_config(self, novel_id: int) -> TaskConfig:
+        """The default config with the kinds of things that any task of the novel asks for."""
+        return await with_kinds(self._ledger, novel_id, await self._ledger.default_config())
+
+
+def _model_of(provider: Provider, config: TaskConfig) -> str:
+    if provider.is_rules:
+        return ""
+    if config.ai_model in provider.models:
+        return config.ai_model
+    if not provider.models:
+        raise SettingsError("provider.no_model", provider=provider.name)
+    return provider.models[0]
