@@ -24,7 +24,9 @@ from kgnb.stores.ledger.tables import MAIN
 from tests.support.commands import KEY, Place, environment, llm, novel
 from tests.support.paths import ROOT
 
-PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md", ROOT / "SECURITY.md"])
+PAGES = sorted(
+    [*(ROOT / "docs").glob("*.md"), *(ROOT / f"{name}.md" for name in ("README", "SECURITY", "CONTRIBUTING"))]
+)
 FENCE = re.compile(r"^( *)```(\w*) ?([^\n]*)\n(.*?)^ *```$", re.M | re.S)
 RUN_IN_ORDER = ("quickstart", "many-nodes", "providers", "troubleshooting")
 """The pages whose blocks marked ``run`` are run, one after the other in one data folder."""
