@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import NameEntry
-from kgnb.graph.resolve.name_table import base_of, is_qualified
+from kgnb.graph.resolve.decisions import Decision, decided
+from kgnb.graph.resolve.identity import Item, Persons, Sighting
+from kgnb.graph.resolve.name_table import base_of, is_qualified, name_table
 from tests.graph.test_settle import characters, node, people, settled, tie, ties
 
 
@@ -129,6 +132,73 @@ class TestTable:
         graph = settled(said(person("Elizabeth")), names=[entry])
         assert characters(graph) == {"Elizabeth"}
         assert aliases(graph, "Elizabeth") == ["Elizabeth Bennet"]
+
+
+def heard(
+    *chapters: dict[str, str],
+    beside: str = "",
+    names: Sequence[NameEntry] = (),
+    merged: tuple[str, ...] = (),
+) -> set[str]:
+    """Who is one, of people with names of one letter. Each chapter's reply says for each name its aliases;
+    those of ``beside`` act beside each other in the first one."""
+    groups = (frozenset(beside),) if beside else ()
+    said = [
+        Sighting(
+            n, tuple(Item(name, frozenset(also)) for name, also in one.items()), groups if n == 1 else ()
+        )
+        for n, one in enumerate(chapters, 1)
+    ]
+    found = Persons(said, name_table(names), decided([Decision(1, "merge", merged)] if merged else []))
+    every = {*"".join(name + also for one in chapters for name, also in one.items())}
+    every |= {name for entry in names for name in (entry.name, *entry.aliases)} | {*beside}
+    people: dict[str, str] = {}
+    for name in sorted(every):
+        people[found.person(name)] = people.get(found.person(name), "") + name
+    return set(people.values())
+
+
+def entry(name: str, **aliases: str) -> NameEntry:
+    return NameEntry(name, tuple(aliases), reasons=tuple((a, name, why) for a, why in aliases.items()))
+
+
+class TestJoins:
+    def test_a_join_makes_a_word_clear_and_that_the_next_one(self) -> None:
+        chapters = [{"M": "X"}, {"M": "Y"}, {"X": "A"}, {"Y": "A"}, {"A": "Z"}, {"Z": "B"}, {"X": "B"}]
+        assert heard(*chapters) == {"ABMXYZ"}
+        assert heard(*chapters[1:]) == {"A", "B", "MY", "X", "Z"}
+
+    def test_a_word_is_clear_once_the_table_and_a_person_make_its_bearers_one(self) -> None:
+        chapters, table = [{"D": "C"}, {"A": "C"}], [entry("A", B="字")]
+        assert heard(*chapters, names=table, merged=("D", "B")) == {"ABCD"}
+        assert heard(*chapters, names=table) == {"AB", "C", "D"}
+
+    def test_the_table_adds_nothing_to_a_word_of_two_people(self) -> None:
+        table = [entry("M", T="字")]
+        assert heard({"A": "M"}, {"B": "M"}, names=table) == {"A", "B", "M", "T"}
+        assert heard({"A": "M"}, names=table) == {"AMT"}
+
+    @pytest.mark.parametrize("word", "AZ")
+    def test_a_word_of_two_people_joins_neither_whichever_name_comes_first(self, word: str) -> None:
+        assert heard({"M": word, "N": word}) == {"M", "N", word}
+        assert heard({"M": word}, {"N": word}) == {"M", "N", word}
+
+    def test_what_speaks_for_two_speaks_for_all_their_names(self) -> None:
+        assert heard({"A": "CD"}, beside="CD") == {"AC", "D"}
+        assert heard({"A": "CD"}) == {"ACD"}
+
+    def test_aliases_of_one_item_are_one_even_where_its_name_is_a_word_of_two(self) -> None:
+        assert heard({"X": "M", "Y": "M"}, {"M": "BC"}) == {"BC", "M", "X", "Y"}
+
+    def test_what_most_chapters_say_is_heard_first(self) -> None:
+        assert heard({"C": "AB"}, {"B": "C"}, beside="CA") == {"A", "BC"}
+        assert heard({"C": "AB"}, {"A": "C"}, beside="CB") == {"AC", "B"}
+
+    def test_what_is_said_of_one_is_not_said_of_whom_a_person_made_the_same(self) -> None:
+        assert heard({"D": "B"}, beside="CB", merged=("D", "C")) == {"BCD"}
+
+    def test_the_table_joins_no_two_who_act_beside_each_other_through_a_third_name(self) -> None:
+        assert heard({}, beside="AB", names=[entry("C", A="字", B="互斥")]) == {"AC", "B"}
 
 
 def test_long_lists_of_a_hostile_reply_take_no_time() -> None:
