@@ -187,6 +187,10 @@ class TestJoins:
         assert heard({"A": "CD"}, beside="CD") == {"AC", "D"}
         assert heard({"A": "CD"}) == {"ACD"}
 
+    def test_two_that_are_not_joined_hold_no_others_back(self) -> None:
+        assert heard({"A": "B", "C": "D"}, beside="AB") == {"A", "B", "CD"}
+        assert heard({"A": "B", "C": "D"}, beside="CD") == {"AB", "C", "D"}
+
     def test_aliases_of_one_item_are_one_even_where_its_name_is_a_word_of_two(self) -> None:
         assert heard({"X": "M", "Y": "M"}, {"M": "BC"}) == {"BC", "M", "X", "Y"}
 
