@@ -7,6 +7,7 @@ import concurrent.futures
 import dataclasses
 import json
 import logging
+import math
 import os
 import signal
 import socket
@@ -27,6 +28,7 @@ from kgnb.core.settings import Settings
 from kgnb.notebook.node import Node, current
 from kgnb.stores.embedded import open_embedded
 from kgnb.worker.counters import MINUTES, Counters, look
+from tests.support.commands import llm
 from tests.support.engines import holding
 
 
@@ -110,6 +112,23 @@ class TestEnds:
         until(lambda: (second.state, third.state) == ("stopped", "stopped"))
         first.stop()
         assert [t.name for t in threading.enumerate() if t.name == "kgnb-node"] == []
+
+    @pytest.mark.parametrize("hurries", [(0, 300), (0, math.inf), (300, 0), (math.inf, 0, 300)])
+    def test_of_several_hurries_the_shortest_counts(
+        self, data: Path, monkeypatch: pytest.MonkeyPatch, hurries: tuple[float, ...]
+    ) -> None:
+        with llm(latency=300) as server:
+            for variable, value in server.env(name="openai").items():
+                monkeypatch.setenv(variable, value)
+            one = node(data, drain_seconds=300, slots=1).start()
+            one.submit(story_path(), "openai")
+            until(lambda: server.stats.in_flight == 1)
+            run = one._stint
+            assert run is not None
+            for hurry in hurries:
+                run.ask_to_stop(hurry)
+            run.join(60)
+            assert (one.state, run._hurry) == ("stopped", 0)
 
     def test_services_that_never_come_end_with_the_session_and_a_report(self, data: Path) -> None:
         with socket.socket() as taken:
