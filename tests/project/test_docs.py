@@ -168,7 +168,18 @@ def test_every_command_in_the_text_is_one(page: Path) -> None:
 
 PROGRAMS = {
     *("kgnb", "export", "source", "pip", "python", "python3", "cp", "install", "bash"),
-    *("docker", "systemctl", "journalctl", "jupyter", "ollama", "pip-audit"),
+    *(
+        "docker",
+        "systemctl",
+        "journalctl",
+        "jupyter",
+        "ollama",
+        "pip-audit",
+        "pytest",
+        "mypy",
+        "ruff",
+        "eval",
+    ),
 }
 """What a page may ask a reader to run."""
 
