@@ -23,9 +23,9 @@ from kit import redis_url, run, tell
 from pydantic import SecretStr
 
 from kgnb.stores.queue.store import Queue
-from kgnb.stores.queue.types import Claim, ClaimRequest
+from kgnb.stores.queue.types import Claim, ClaimRequest, QueueName
 
-KEY = "kg:task:queue:bench"
+KEY = QueueName("kg:task:queue:bench")
 
 
 def main() -> None:

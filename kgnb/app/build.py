@@ -26,6 +26,7 @@ from kgnb.core.model import STRUCTURAL_RELATIONS, Progress, Provider, Task, Task
 from kgnb.core.settings import Settings
 from kgnb.render.progress_bar import BuildStep
 from kgnb.stores.ledger.ledger import Imported
+from kgnb.stores.queue.types import QueueName
 from kgnb.worker.node import NodeEvent
 
 ENDED = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED})
@@ -172,9 +173,9 @@ async def new_task(
 
 async def queue_task(app: App, task: Task, provider: Provider) -> None:
     """Puts the task's item into its queue, unless one is waiting there or the task is kept open by a node."""
-    queue = task.queue
-    if not queue or await _is_deserted(app, queue):
-        queue = app.settings.prefixes[0] + provider.key
+    queue = QueueName(task.queue)
+    if not queue or await _is_deserted(app, queue.provider_key):
+        queue = QueueName(app.settings.prefixes[0] + provider.key)
     known = (await app.queue.known([queue])).get(task.id)
     if known is None:
         await app.queue.push(queue, task.id, provider.key)
@@ -182,9 +183,8 @@ async def queue_task(app: App, task: Task, provider: Provider) -> None:
         await app.queue.revive(queue, task.id)  # the user asks for it once more
 
 
-async def _is_deserted(app: App, queue: str) -> bool:
+async def _is_deserted(app: App, key: str) -> bool:
     """Whether the queue's provider was switched off or deleted: nobody would take the item there."""
-    key = queue.rpartition(":")[2]
     return app.providers.find(key) is None and key in await app.ledger.gone_providers()
 
 

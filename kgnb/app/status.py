@@ -16,7 +16,7 @@ from kgnb.stores.ledger.task_stats import TaskFigures, figures
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from kgnb.stores.queue.connection import mapped
 from kgnb.stores.queue.inspect import LeaseSeen, NodeSeen
-from kgnb.stores.queue.types import QueueState
+from kgnb.stores.queue.types import QueueName, QueueState
 from kgnb.worker.budget import Budget
 from kgnb.worker.slots import queues_of
 
@@ -66,10 +66,10 @@ class StatusReport:
 
     async def _queues(
         self, providers: Sequence[Provider], tasks: Sequence[tuple[Task, TaskFigures]]
-    ) -> list[str]:
+    ) -> list[QueueName]:
         """Every queue known here: of the providers, of the tasks, and those that nodes have polled."""
         names = set(queues_of(providers, self._app.settings.prefixes))
-        names |= {task.queue for task, _ in tasks if task.queue}
+        names |= {QueueName(task.queue) for task, _ in tasks if task.queue}
         return sorted(names | set(await self._app.queue.queues()))
 
     async def _nodes(self) -> list[NodeSeen]:
@@ -102,7 +102,7 @@ def _node(node: NodeSeen, leases: Sequence[LeaseSeen], providers: Sequence[Provi
     flying, tasks = Counter(node.busy), set(node.tasks)
     if node.kgnb:
         mine = [lease for lease in leases if lease.node == node.name]
-        keys = [lease.queue.rpartition(":")[2] for lease in mine if lease.chapter_id]
+        keys = [lease.queue.provider_key for lease in mine if lease.chapter_id]
         flying, tasks = Counter(names.get(key, key) for key in keys), {lease.task_id for lease in mine}
     return {
         "name": node.name,

@@ -10,7 +10,7 @@ from kgnb.app.context import App
 from kgnb.core.errors import InputError
 from kgnb.core.model import RULES, Task
 from kgnb.stores.queue.dead_letters import leased, polled_queues
-from kgnb.stores.queue.types import DeadItem
+from kgnb.stores.queue.types import DeadItem, QueueName
 from kgnb.worker.slots import queues_of
 
 LET_GO_SECONDS = 10.0
@@ -18,13 +18,13 @@ LET_GO_SECONDS = 10.0
 LOOK_SECONDS = 0.2
 
 
-async def known_queues(app: App, task: Task | None = None) -> list[str]:
+async def known_queues(app: App, task: Task | None = None) -> list[QueueName]:
     """Every queue that is known: by its provider, by nodes that polled it, by the task."""
     known = set(queues_of(app.providers.all(), app.settings.prefixes)) | await polled_queues(app.queue.link)
     if task is not None and task.queue:
-        known.add(task.queue)
+        known.add(QueueName(task.queue))
     if task is not None and task.provider:
-        known |= {prefix + task.provider.lower() for prefix in app.settings.prefixes}
+        known |= {QueueName(prefix + task.provider.lower()) for prefix in app.settings.prefixes}
     return sorted(known)
 
 
@@ -34,13 +34,13 @@ async def drop_items(app: App, task: Task) -> None:
         await app.queue.drop_task(queue, task.id, fresh=True)
 
 
-async def push(app: App, task: Task) -> str:
+async def push(app: App, task: Task) -> QueueName:
     """Queues a fresh item and returns where; a second one of the same task does no harm.
 
     Raises InputError for a task that no kgnb ever opened where no provider could do it.
     """
-    queue = task.queue or app.settings.prefixes[0] + await _provider_key(app, task)
-    await app.queue.push(queue, task.id, queue.rpartition(":")[2])
+    queue = QueueName(task.queue or app.settings.prefixes[0] + await _provider_key(app, task))
+    await app.queue.push(queue, task.id)
     return queue
 
 
@@ -56,14 +56,14 @@ async def _provider_key(app: App, task: Task) -> str:
     return provider.key
 
 
-async def dead_items(app: App, queues: Sequence[str] | None = None) -> list[DeadItem]:
+async def dead_items(app: App, queues: Sequence[QueueName] | None = None) -> list[DeadItem]:
     """The dead lists of ``queues``, by default of every one that is known; oldest first."""
     names = await known_queues(app) if queues is None else queues
     found = [item for queue in names for item in await app.queue.dead(queue)]
     return sorted(found, key=lambda item: item.at)
 
 
-async def until_let_go(app: App, queues: Sequence[str], task_id: int) -> None:
+async def until_let_go(app: App, queues: Sequence[QueueName], task_id: int) -> None:
     """Waits until no node holds the task or a chapter of it, a lease and a bit at most.
 
     A node may write what it has in hand for as long as it believes in its lease.

@@ -27,7 +27,8 @@ from kgnb.llm.error_mapping import Rejected
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.ledger import ChapterEnd, ChapterWork, Ledger
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
-from kgnb.stores.queue.store import Claim, Queue
+from kgnb.stores.queue.store import Queue
+from kgnb.stores.queue.types import Claim
 from kgnb.stores.targets import GraphTarget, SqlTarget
 from kgnb.worker.extractor import COMMIT_GAP, ChapterAnswer, ChapterExtractor, TaskInfo
 from kgnb.worker.outages import Outages

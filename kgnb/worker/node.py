@@ -22,7 +22,7 @@ from kgnb.core.messages import say
 from kgnb.core.model import Provider, TaskStatus
 from kgnb.core.process_pool import CpuPool
 from kgnb.core.settings import Settings
-from kgnb.stores.queue.store import Backoff, Claim, ClaimRequest, PollResult, QueueState
+from kgnb.stores.queue.types import Backoff, Claim, ClaimRequest, PollResult, QueueName, QueueState
 from kgnb.worker.chapter_worker import ChapterWorker, Outcome, Stores
 from kgnb.worker.extractor import ChapterExtractor
 from kgnb.worker.provider_registry import ProviderRegistry
@@ -78,7 +78,7 @@ class WorkerNode:
         self.slots = Slots()
         self.moved: set[int] = set()
         """Tasks with an end of a chapter, or of their own, that nobody was told of yet."""
-        self.states: dict[str, QueueState] = {}
+        self.states: dict[QueueName, QueueState] = {}
         self.polls = 0
         """Looks at the queues so far."""
         self.keeper = TaskKeeper(
@@ -91,7 +91,7 @@ class WorkerNode:
         self._wake = asyncio.Event()
         self._stopping = False
         self._turn = 0
-        self._asked_for: list[tuple[str, int]] = []
+        self._asked_for: list[tuple[QueueName, int]] = []
         self._seen_newer = False
         self._newer = 0
         self._troubled: dict[str, type[ProviderError]] = {}
@@ -185,20 +185,20 @@ class WorkerNode:
         served = self.providers.served()
         queues = queues_of(served, self.settings.prefixes)
         self._turn += 1
-        wanted: dict[str, int] = {}
+        wanted: dict[QueueName, int] = {}
         for provider in served:
-            own = [q for q, key in queues.items() if key == provider.key]
+            own = [queue for queue in queues if queue.provider_key == provider.key]
             wanted |= share(self._free(provider, len(served)), own, self.states, self._turn)
         outage = self.stores.health.is_down("sql", "bolt")
         closed = self._stopping or outage
         shut = {p.key for p in served if self._shut(p)}
         return [
-            self._ask(queue, 0 if closed else wanted[queue], closed, outage, key not in shut)
-            for queue, key in queues.items()
+            self._ask(queue, 0 if closed else wanted[queue], closed, outage, queue.provider_key not in shut)
+            for queue in queues
         ]
 
     def _ask(
-        self, queue: str, chapters: int, closed: bool, outage: bool, open_to_tasks: bool
+        self, queue: QueueName, chapters: int, closed: bool, outage: bool, open_to_tasks: bool
     ) -> ClaimRequest:
         mine = tuple(t for t, h in self.keeper.held.items() if h.claim.queue == queue and h.step is None)
         return ClaimRequest(
@@ -219,7 +219,7 @@ class WorkerNode:
             limit = max(limit, RULES_SLOTS_PER_CORE * self.settings.cpus)
         # A chapter whose replies are stored gives its slot to the next one while its graph is written; only
         # so many do, so that a slow graph holds the claiming back.
-        unwritten = sum(c.queue.rpartition(":")[2] == provider.key for c in self._running.values())
+        unwritten = sum(c.queue.provider_key == provider.key for c in self._running.values())
         room = min(limit - self.slots.busy(provider.key), limit + written_later(limit) - unwritten)
         if not provider.is_rules:
             room += ahead(limit, self.gate.seconds(provider), self._beside)
@@ -258,7 +258,7 @@ class WorkerNode:
 
     def _start(self, claim: Claim) -> None:
         self.stores.renewer.hold(claim)
-        key = claim.queue.rpartition(":")[2]
+        key = claim.queue.provider_key
         self.slots.add(claim, key, time.time())
         work = asyncio.create_task(self._work(claim, key))
         self._running[work] = claim

@@ -122,10 +122,6 @@ class ProviderRegistry:
         check_usable(provider)
         return provider
 
-    def of_queue(self, queue: str) -> Provider | None:
-        """The provider that a queue's name ends in, if it is known."""
-        return self._known.get(queue.rpartition(":")[2])
-
     def find(self, key: str) -> Provider | None:
         """The provider whose queue key is ``key``, if it is known."""
         return self._known.get(key)

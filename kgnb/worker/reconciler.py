@@ -12,8 +12,9 @@ import time
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Task, TaskStatus
 from kgnb.stores.ledger.reply_cache import ReplyCache
-from kgnb.stores.queue.store import ClaimRequest
+from kgnb.stores.queue.types import ClaimRequest, QueueName
 from kgnb.worker.node import WorkerNode
+from kgnb.worker.slots import queues_of
 from kgnb.worker.task_router import TaskRouter
 
 log = logging.getLogger(__name__)
@@ -63,26 +64,27 @@ class Reconciler:
         wanted = self._node.only_task in (None, task.id)
         return wanted and (bool(task.queue) or task.status is TaskStatus.CREATED)
 
-    def _queues(self, tasks: list[Task]) -> list[str]:
-        served = {p + q.key for q in self._node.providers.served() for p in self._node.settings.prefixes}
-        return sorted(served | {t.queue for t in tasks if t.queue})
+    def _queues(self, tasks: list[Task]) -> list[QueueName]:
+        served = queues_of(self._node.providers.served(), self._node.settings.prefixes)
+        return sorted({*served, *(QueueName(t.queue) for t in tasks if t.queue)})
 
     async def _queue_again(self, task: Task) -> None:
-        deserted = task.queue.rpartition(":")[2] in self._gone
-        queue = await self._default_queue(task) if deserted or not task.queue else task.queue
+        queue: QueueName | None = QueueName(task.queue)
+        if not queue or queue.provider_key in self._gone:
+            queue = await self._default_queue(task)
         if queue is None:
             return
         opened = task.status is TaskStatus.RUNNING
-        await self._node.stores.queue.push(queue, task.id, queue.rpartition(":")[2], opened=opened)
+        await self._node.stores.queue.push(queue, task.id, opened=opened)
         log.warning(say("node.requeued", task=task.id, queue=queue))
         self._node.wake()
 
-    async def _default_queue(self, task: Task) -> str | None:
+    async def _default_queue(self, task: Task) -> QueueName | None:
         """The queue of a task that none remembers: the default config's provider, else one that is active."""
         if not task.use_ai:
-            return self._node.settings.prefixes[0] + RULES
+            return QueueName(self._node.settings.prefixes[0] + RULES)
         provider = await self._router.default_provider(usable=True)
-        return self._node.settings.prefixes[0] + provider.key if provider is not None else None
+        return QueueName(self._node.settings.prefixes[0] + provider.key) if provider is not None else None
 
     # --- queues of providers that are gone
 
@@ -96,9 +98,9 @@ class Reconciler:
         self._gone = await node.stores.ledger.gone_providers() - known
         for key in sorted(self._gone):
             for prefix in node.settings.prefixes:
-                await self._move(prefix + key)
+                await self._move(QueueName(prefix + key))
 
-    async def _move(self, source: str) -> None:
+    async def _move(self, source: QueueName) -> None:
         queue = self._node.stores.queue
         # Nobody serves it any more, so nobody reaps it either: leases of dead nodes become items again.
         await queue.poll([ClaimRequest(source)])
@@ -107,8 +109,8 @@ class Reconciler:
         provider = await self._router.default_provider(usable=True)
         if provider is None:
             return
-        target = source.rpartition(":")[0] + ":" + provider.key
-        for task_id in await queue.move(source, target, provider.key):
+        target = source.with_provider(provider.key)
+        for task_id in await queue.move(source, target):
             log.warning(say("node.moved_queue", task=task_id, source=source, target=target))
         self._node.wake()
 
@@ -116,9 +118,9 @@ class Reconciler:
 
     async def _retry_due(self) -> None:
         for task in await self._node.stores.ledger.start_due_retries():
-            queue = task.queue or await self._default_queue(task)
+            queue = QueueName(task.queue) if task.queue else await self._default_queue(task)
             if queue is not None:
-                await self._node.stores.queue.push(queue, task.id, queue.rpartition(":")[2])
+                await self._node.stores.queue.push(queue, task.id)
                 log.info(say("node.retry_due", task=task.id, queue=queue))
 
     async def _evict(self) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kgnb.core.model import Provider
-from kgnb.stores.queue.store import Claim, QueueState
+from kgnb.stores.queue.types import Claim, QueueName, QueueState
 
 AHEAD = 4
 """For so many slots at least one chapter more is claimed and read ahead; it is asked about no sooner than a
@@ -80,12 +80,14 @@ class Slots:
         return list(self.works)
 
 
-def queues_of(providers: Iterable[Provider], prefixes: Sequence[str]) -> dict[str, str]:
-    """Queue key → provider key, for every provider under every prefix."""
-    return {prefix + p.key: p.key for p in providers for prefix in prefixes}
+def queues_of(providers: Iterable[Provider], prefixes: Sequence[str]) -> list[QueueName]:
+    """Every provider's queue under every prefix, each once."""
+    return list(dict.fromkeys(QueueName(prefix + p.key) for p in providers for prefix in prefixes))
 
 
-def share(free: int, queues: Sequence[str], states: Mapping[str, QueueState], turn: int) -> dict[str, int]:
+def share(
+    free: int, queues: Sequence[QueueName], states: Mapping[QueueName, QueueState], turn: int
+) -> dict[QueueName, int]:
     """How many chapters to ask each of one provider's ``queues`` for, ``free`` in all.
 
     Queues that had work at the last look share evenly; the others are asked for one when there is room, so

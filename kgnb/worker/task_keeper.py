@@ -21,7 +21,7 @@ from kgnb.core.process_pool import CpuPool, Run
 from kgnb.extract.model import NameEntry
 from kgnb.graph.resolve.decisions import decided
 from kgnb.stores.ledger.ledger import ChapterEnd, Opening
-from kgnb.stores.queue.store import BuriedItem, Claim
+from kgnb.stores.queue.types import BuriedItem, Claim, QueueName
 from kgnb.worker.chapter_worker import Stores
 from kgnb.worker.extractor import TaskInfo
 from kgnb.worker.outages import FIRST_WAIT, LONGEST_WAIT
@@ -71,7 +71,7 @@ class TaskKeeper:
         self._pool = pool
         self._on_closed = on_closed
         self._on_stuck = on_stuck
-        self._infos: dict[tuple[int, str], TaskInfo] = {}
+        self._infos: dict[tuple[int, QueueName], TaskInfo] = {}
         self._info_lock = asyncio.Lock()
         self.held: dict[int, OpenTask] = {}
         self._told: dict[int, str] = {}  # task → why it can't go on, as it was logged
@@ -80,7 +80,7 @@ class TaskKeeper:
 
     # --- what chapters need
 
-    async def info(self, task_id: int, queue: str) -> TaskInfo | None:
+    async def info(self, task_id: int, queue: QueueName) -> TaskInfo | None:
         """What the chapters of an open task need; None when the task is gone or was never opened."""
         async with self._info_lock:
             known = self._infos.get((task_id, queue))
@@ -93,7 +93,9 @@ class TaskKeeper:
             route = await self._router.route(task, queue)
             return None if route is None else await self._remember(task, queue, route, frozen)
 
-    async def _remember(self, task: Task, queue: str, route: Route, frozen: Sequence[NameEntry]) -> TaskInfo:
+    async def _remember(
+        self, task: Task, queue: QueueName, route: Route, frozen: Sequence[NameEntry]
+    ) -> TaskInfo:
         ledger = self._stores.ledger
         novel = await ledger.novel(task.novel_id)
         info = TaskInfo(
@@ -127,14 +129,14 @@ class TaskKeeper:
         held = self.held[claim.task_id] = OpenTask(claim, time.time())
         self._start(held)
 
-    async def _pass_on(self, claim: Claim, queue: str) -> None:
+    async def _pass_on(self, claim: Claim, queue: QueueName) -> None:
         """The task is open from ``queue``: whoever keeps it there hears that it was asked for again.
 
         Producers of both prefixes may push the same task; two queues must not work it side by side.
         """
         log.info(say("node.task_elsewhere", task=claim.task_id, queue=queue))
         if claim.fresh:
-            await self._stores.queue.push(queue, claim.task_id, queue.rpartition(":")[2])
+            await self._stores.queue.push(queue, claim.task_id)
         await self._stores.queue.ack([claim])
 
     def again(self, claim: Claim) -> None:
@@ -199,7 +201,7 @@ class TaskKeeper:
             await self.announce()  # main resets a running task that no hash names
         opening = await self._open(claim)
         if opening is not None and opening.outcome == "elsewhere":
-            await self._pass_on(claim, opening.task.queue)
+            await self._pass_on(claim, QueueName(opening.task.queue))
             self._remove(held)
             return
         if opening is None or opening.outcome != "open":
@@ -232,13 +234,14 @@ class TaskKeeper:
             fresh=claim.fresh,
         )
 
-    async def _is_lost(self, task: Task, queue: str) -> bool:
+    async def _is_lost(self, task: Task, queue: QueueName) -> bool:
         """Whether the queue that the task was opened from, another one, serves it no more."""
         if task.queue in ("", queue):
             return False
-        if self._providers.of_queue(task.queue) is None:
+        opened_from = QueueName(task.queue)
+        if self._providers.find(opened_from.provider_key) is None:
             return True
-        return task.id not in await self._stores.queue.known([task.queue])
+        return task.id not in await self._stores.queue.known([opened_from])
 
     async def _open_info(self, claim: Claim, opening: Opening) -> TaskInfo:
         known = await self.info(claim.task_id, claim.queue)
@@ -334,7 +337,7 @@ class TaskKeeper:
         except ServiceDown as error:
             self._stores.health.failed(error)
 
-    async def release_all_but(self, queues: Collection[str] = ()) -> None:
+    async def release_all_but(self, queues: Collection[QueueName] = ()) -> None:
         """Hands every kept task back, for other nodes to take at once, but those of ``queues``."""
         held = [h for h in self.held.values() if h.claim.queue not in queues]
         for one in held:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from kgnb.core.errors import SettingsError
 from kgnb.core.model import RULES, Provider, Task, TaskConfig
 from kgnb.stores.ledger.ledger import Ledger
+from kgnb.stores.queue.types import QueueName
 from kgnb.worker.provider_registry import ProviderRegistry, problem
 from kgnb.worker.settle_process import with_kinds
 
@@ -31,13 +32,13 @@ class TaskRouter:
         self._ledger = ledger
         self._providers = providers
 
-    async def route(self, task: Task, queue: str) -> Route | None:
+    async def route(self, task: Task, queue: QueueName) -> Route | None:
         """The route of a task that is worked from ``queue``; None where the queue's provider isn't known.
 
         A task keeps its model for as long as its provider stays the same. Raises SettingsError when the
         provider names no model.
         """
-        provider = self._providers.of_queue(queue)
+        provider = self._providers.find(queue.provider_key)
         if provider is None:
             return None
         if not task.use_ai:

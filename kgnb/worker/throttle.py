@@ -40,7 +40,8 @@ from kgnb.llm.client import Completion, LlmClient
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState, SlotLimiter
 from kgnb.stores.queue.connection import mapped
 from kgnb.stores.queue.rate_limits import CLAIM_AHEAD, LONGEST_WAIT, RateLimits, RateReservation
-from kgnb.stores.queue.store import PollResult, Queue
+from kgnb.stores.queue.store import Queue
+from kgnb.stores.queue.types import PollResult
 from kgnb.worker.budget import BudgetKeeper
 from kgnb.worker.outages import Outages
 

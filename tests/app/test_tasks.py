@@ -26,7 +26,7 @@ from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import ChapterEnd
 from kgnb.stores.queue.breaker import CircuitBreaker
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
-from kgnb.stores.queue.types import Claim
+from kgnb.stores.queue.types import Claim, QueueName
 from kgnb.stores.targets import GraphTarget
 from kgnb.worker.chapter_worker import Stores
 from kgnb.worker.task_keeper import TaskKeeper
@@ -35,7 +35,7 @@ from tests.conftest import new_database, outside
 from tests.support.ledgers import execute, finish_chapter, make_book, numbered, scalar, set_task, task_row
 from tests.support.queues import ids, items, take
 
-NEW, OLD = "kg:task:queue:deepseek", "kg:ai_queue:deepseek"
+NEW, OLD = QueueName("kg:task:queue:deepseek"), QueueName("kg:ai_queue:deepseek")
 
 
 @pytest.fixture(autouse=True)
@@ -533,8 +533,8 @@ class TestDeadList:
         assert await status(app, task_id) == "failed"
 
     async def test_queues_of_providers_that_are_gone(self, app: App) -> None:
-        await app.queue.push("kg:task:queue:gone", await new_task(app, push=False), "gone")
-        (claim,) = (await take(app.queue, "kg:task:queue:gone", tasks=1)).claims
+        await app.queue.push(QueueName("kg:task:queue:gone"), await new_task(app, push=False), "gone")
+        (claim,) = (await take(app.queue, QueueName("kg:task:queue:gone"), tasks=1)).claims
         await app.queue.fail(claim, "broken", final=True)
         assert [e.queue for e in await tasks_use_case.dead(app)] == ["kg:task:queue:gone"]
 

@@ -33,7 +33,8 @@ from kgnb.render import status_table
 from kgnb.stores.embedded import open_embedded
 from kgnb.stores.ledger.task_stats import figures
 from kgnb.stores.queue.presence import Presence, WorkerState
-from kgnb.stores.queue.store import ClaimRequest, Queue
+from kgnb.stores.queue.store import Queue
+from kgnb.stores.queue.types import ClaimRequest, QueueName
 from kgnb.worker.budget import Budget
 from tests.support.commands import KEY, Place, Running, environment, llm, novel
 from tests.support.engines import processes
@@ -410,7 +411,7 @@ class TestRedis:
         (claim,) = (await queue.poll([ClaimRequest(NEW, tasks=1)])).claims
         await queue.opened(claim, [1, 2, 3])
         await queue.poll([ClaimRequest(NEW, chapters=2)])
-        leases = await queue.leases([NEW, "kg:task:queue:none"])
+        leases = await queue.leases([NEW, QueueName("kg:task:queue:none")])
         assert {(one.queue, one.node, one.task_id) for one in leases} == {(NEW, "甲", 7)}
         assert sorted(one.chapter_id for one in leases) == [0, 1, 2]
         assert NEW in await queue.queues()

@@ -28,7 +28,7 @@ from kgnb.cli.main import main
 from kgnb.core.messages import use_language
 from kgnb.core.settings import Settings
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.queue.types import ClaimRequest
+from kgnb.stores.queue.types import ClaimRequest, QueueName
 from tests.app.test_tasks import failed_task, new_task
 from tests.conftest import new_database, outside
 from tests.support.commands import KEY, Llm, Place, Ran, environment, llm, novel, timeless
@@ -148,7 +148,7 @@ class TestWords:
     def test_garbage_is_shown_harmless(self, kgnb: Typed) -> None:
         async def litter(app: App) -> None:
             await app.queue.redis.lpush("kg:task:queue:dryrun", "\x1b]0;owned\x07\u202e" + "x" * 500)
-            await app.queue.poll([ClaimRequest("kg:task:queue:dryrun", tasks=1)])
+            await app.queue.poll([ClaimRequest(QueueName("kg:task:queue:dryrun"), tasks=1)])
 
         kgnb.prepared(litter)
         line = kgnb.said("dead", "list")

@@ -30,7 +30,7 @@ from kgnb.render.export.cypher_format import literal
 from kgnb.render.picture.scene import printable
 from kgnb.stores.ledger.transfer import Saved
 from kgnb.stores.queue.store import Queue
-from kgnb.stores.queue.types import ClaimRequest, DeadItem, split, task_of
+from kgnb.stores.queue.types import ClaimRequest, DeadItem, QueueName, split, task_of
 from tests.support.fuzzing import WORDS, fuzz, grows_evenly
 from tests.support.ledgers import opened
 
@@ -51,7 +51,7 @@ VALUES = st.recursive(
 
 # --- the queue
 
-KEY = "kg:task:queue:fuzz"
+KEY = QueueName("kg:task:queue:fuzz")
 ITEMS = st.one_of(
     st.binary(max_size=40),
     VALUES.map(lambda value: json.dumps(value).encode()),

@@ -9,7 +9,7 @@ import pytest
 
 from kgnb.core.messages import say
 from kgnb.stores.queue.store import Queue
-from kgnb.stores.queue.types import ClaimRequest
+from kgnb.stores.queue.types import ClaimRequest, QueueName
 from tests.support.queues import NEW, OLD, Maker, die, ids, items, nodes_on, opened, take, until_expired
 
 
@@ -20,7 +20,7 @@ async def make(redis_url: str) -> AsyncIterator[Maker]:
 
 
 class TestOrder:
-    @pytest.mark.parametrize("key", [NEW, OLD, "other:openai"])
+    @pytest.mark.parametrize("key", [NEW, OLD, QueueName("other:openai")])
     async def test_oldest_first_and_reaped_next_in_line(self, make: Maker, key: str) -> None:
         queue = make()
         for task_id in (1, 2, 3):

@@ -24,11 +24,12 @@ from redis.connection import parse_url
 from kgnb.app import export as export_use_case
 from kgnb.app.context import open_app
 from kgnb.core.settings import Settings
+from kgnb.stores.queue.types import QueueName
 from tests.conftest import new_database, outside
 from tests.support.commands import Llm, Place, Running, hear_ctrl_c, timeless
 from tests.support.paths import ROOT
 
-QUEUE = "kg:task:queue:dryrun"
+QUEUE = QueueName("kg:task:queue:dryrun")
 """Where `submit` puts the tasks of the provider that the tests use."""
 SERVERS = ("redis", "mariadb", "neo4j")
 FOLDER = Path(os.environ.get("KGNB_SERVICES_DIR") or ROOT / ".services")

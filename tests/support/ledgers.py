@@ -15,8 +15,9 @@ from kgnb.graph.model import ExtractionRow
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import ChapterEnd, ChapterWork, Ledger
+from kgnb.stores.queue.types import QueueName
 
-QUEUE = "kg:task:queue:deepseek"
+QUEUE = QueueName("kg:task:queue:deepseek")
 
 
 def make_book(texts: Sequence[str], *, title: str = "三国", author: str = "罗贯中") -> Book:

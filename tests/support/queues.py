@@ -12,10 +12,10 @@ from typing import Any
 from pydantic import SecretStr
 
 from kgnb.stores.queue.store import Queue
-from kgnb.stores.queue.types import Claim, ClaimRequest, PollResult
+from kgnb.stores.queue.types import Claim, ClaimRequest, PollResult, QueueName
 
-NEW = "kg:task:queue:openai"
-OLD = "kg:ai_queue:openai"
+NEW = QueueName("kg:task:queue:openai")
+OLD = QueueName("kg:ai_queue:openai")
 
 Maker = Callable[..., Queue]
 
@@ -36,11 +36,11 @@ async def nodes_on(redis_url: str) -> AsyncIterator[Maker]:
         await queue.close()
 
 
-async def take(queue: Queue, key: str = NEW, **wants: Any) -> PollResult:
+async def take(queue: Queue, key: QueueName = NEW, **wants: Any) -> PollResult:
     return await queue.poll([ClaimRequest(key, **wants)])
 
 
-async def opened(queue: Queue, task_id: int, chapters: int, key: str = NEW) -> Claim:
+async def opened(queue: Queue, task_id: int, chapters: int, key: QueueName = NEW) -> Claim:
     """A task that was pushed, claimed and opened with chapters 1 to ``chapters``."""
     await queue.push(key, task_id, "openai")
     (claim,) = (await take(queue, key, tasks=1)).claims
@@ -56,7 +56,7 @@ async def die(queue: Queue, **wants: Any) -> list[Claim]:
     return claims
 
 
-async def items(queue: Queue, key: str = NEW) -> list[dict[str, Any]]:
+async def items(queue: Queue, key: QueueName = NEW) -> list[dict[str, Any]]:
     """The waiting items, next in line first."""
     found = [json.loads(raw) for raw in await queue.redis.lrange(key, 0, -1)]
     return found if key == OLD else found[::-1]

@@ -13,7 +13,7 @@ from kgnb.core.errors import ServiceDown
 from kgnb.core.model import Provider
 from kgnb.stores.queue.presence import Presence as RealPresence
 from kgnb.stores.queue.presence import WorkerState
-from kgnb.stores.queue.store import Claim
+from kgnb.stores.queue.types import Claim, QueueName
 from kgnb.worker.background import BackgroundLoops
 from kgnb.worker.slots import Slots
 from tests.support.ledgers import new_task, opened
@@ -31,7 +31,7 @@ class Presence:
 
 
 def claim(task: int, chapter: int) -> Claim:
-    return Claim("kg:task:queue:a", "chapter", task, chapter, 1, 1, 0)
+    return Claim(QueueName("kg:task:queue:a"), "chapter", task, chapter, 1, 1, 0)
 
 
 async def test_a_slot_shows_since_when_it_works_on_its_task() -> None:

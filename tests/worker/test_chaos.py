@@ -12,7 +12,8 @@ import pytest
 from pydantic import SecretStr
 
 from kgnb.llm.fake.server import Faults
-from kgnb.stores.queue.store import Claim, ClaimRequest, Queue
+from kgnb.stores.queue.store import Queue
+from kgnb.stores.queue.types import Claim, ClaimRequest
 from tests.conftest import outside
 from tests.support.chaos import Figures, GoodDay, Plan, bad_day, good_day
 from tests.support.cluster import QUEUE, Cluster, Node, cluster, stoppable

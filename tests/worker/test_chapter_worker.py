@@ -14,7 +14,7 @@ from kgnb.core.errors import GraphConflict
 from kgnb.graph.model import Graph, GraphNode
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
-from kgnb.stores.queue.store import Claim
+from kgnb.stores.queue.types import Claim, QueueName
 from kgnb.worker import chapter_worker
 from kgnb.worker.chapter_worker import ChapterWorker, Outcome, _Projection
 from kgnb.worker.outages import Outages
@@ -51,7 +51,7 @@ class Stores:
 
 def item(number: int, rows: int = 1) -> _Projection:
     people = [GraphNode("Character", f"{number}:{i}", {}) for i in range(rows)]
-    claim = Claim("kg:task:queue:a", "chapter", 7, number, 1, 1, 0, at=time.monotonic())
+    claim = Claim(QueueName("kg:task:queue:a"), "chapter", 7, number, 1, 1, 0, at=time.monotonic())
     return _Projection(claim, 1, Graph({one.ref: one for one in people}))
 
 

@@ -179,7 +179,7 @@ class TestItems:
 
     @pytest.mark.parametrize("key", [NEW, OLD])
     async def test_a_whole_queue_moves_in_its_order(self, make: Maker, key: str) -> None:
-        queue, target = make(), key.replace("openai", "other")
+        queue, target = make(), key.with_provider("other")
         end = queue.redis.rpush if key == OLD else queue.redis.lpush
         await end(key, "garbage")
         for number in range(1, 451):
@@ -187,7 +187,7 @@ class TestItems:
             await end(key, json.dumps(item))
         before = list(range(1, 451))
         looks = (await queue.redis.info("commandstats"))["cmdstat_lrange"]["calls"]
-        assert await queue.move(key, target, "other") == list(dict.fromkeys(n % 300 + 1 for n in before))
+        assert await queue.move(key, target) == list(dict.fromkeys(n % 300 + 1 for n in before))
         assert (await queue.redis.info("commandstats"))["cmdstat_lrange"]["calls"] - looks <= 2
         assert await queue.redis.lrange(key, 0, -1) == [b"garbage"]
         moved = [json.loads(raw) for raw in await queue.redis.lrange(target, 0, -1)]
@@ -202,7 +202,7 @@ class TestItems:
             await opened(queue, task, 2)
         await queue.forget_node("a", [NEW])
         assert len((await take(queue, tasks=1)).claims) == 1  # one of them is somebody's again
-        (moved,) = await queue.move(NEW, NEW.replace("openai", "other"), "other")
+        (moved,) = await queue.move(NEW, NEW.with_provider("other"))
         other = 3 - moved
         chapters = await queue.known([NEW])
         assert moved not in chapters

@@ -7,43 +7,43 @@ from collections.abc import Iterable
 from typing import Any
 
 from kgnb.stores.queue.connection import Command, RedisConnection
-from kgnb.stores.queue.types import DeadItem
+from kgnb.stores.queue.types import DeadItem, QueueName
 
 QUEUES = "kgnb:queues"
 """Set of every queue that any node has polled."""
 
 
-async def polled_queues(link: RedisConnection) -> set[str]:
+async def polled_queues(link: RedisConnection) -> set[QueueName]:
     """Every queue that any node has polled, since Redis was empty last."""
-    return {name.decode("utf-8", "replace") for name in await link.one(("SMEMBERS", QUEUES))}
+    return {QueueName(name.decode("utf-8", "replace")) for name in await link.one(("SMEMBERS", QUEUES))}
 
 
 async def take_off(link: RedisConnection, items: Iterable[DeadItem]) -> int:
     """Takes entries off the dead lists; returns how many were still there."""
     wanted = list(items)
-    commands: list[Command] = [("HDEL", f"kgnb:dead:{{{i.queue}}}", i.member) for i in wanted]
-    commands += [("SREM", f"kgnb:untold:{{{i.queue}}}", i.member) for i in wanted]
+    commands: list[Command] = [("HDEL", i.queue.own_key("dead"), i.member) for i in wanted]
+    commands += [("SREM", i.queue.own_key("untold"), i.member) for i in wanted]
     replies = await link.trip(commands) if commands else []
     return sum(map(int, replies[: len(wanted)]))
 
 
-async def leased(link: RedisConnection, queues: Iterable[str], task_id: int) -> bool:
+async def leased(link: RedisConnection, queues: Iterable[QueueName], task_id: int) -> bool:
     """Whether any node holds the task or one of its chapters, by a lease that hasn't run out."""
     names = list(queues)
     if not names:
         return False
     seconds, micro = await link.one(("TIME",))
     now = int(seconds) * 1_000 + int(micro) // 1_000
-    commands: list[Command] = [("ZRANGEBYSCORE", f"kgnb:lease:{{{q}}}", f"({now}", "+inf") for q in names]
+    commands: list[Command] = [("ZRANGEBYSCORE", q.own_key("lease"), f"({now}", "+inf") for q in names]
     own = (f"t:{task_id}", f"c:{task_id}:")
     members = [member.decode("utf-8", "replace") for one in await link.trip(commands) for member in one]
     return any(member == own[0] or member.startswith(own[1]) for member in members)
 
 
-async def asked_in(link: RedisConnection, queues: Iterable[str], task_id: int) -> list[str]:
+async def asked_in(link: RedisConnection, queues: Iterable[QueueName], task_id: int) -> list[QueueName]:
     """The queues where a task's item is held and not answered yet: whoever opens it starts a paused task."""
     names = list(queues)
-    commands: list[Command] = [("HGET", f"kgnb:held:{{{q}}}", f"t:{task_id}") for q in names]
+    commands: list[Command] = [("HGET", q.own_key("held"), f"t:{task_id}") for q in names]
     held = await link.trip(commands) if commands else []
     return [q for q, raw in zip(names, held, strict=True) if raw is not None and _is_fresh(json.loads(raw))]
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kgnb.stores.queue.connection import Command, RedisConnection, mapped, script
-from kgnb.stores.queue.types import DeadItem, Known, QueueState, split, task_of
+from kgnb.stores.queue.types import DeadItem, Known, QueueName, QueueState, split, task_of
 
 NODES = "kgnb:nodes"
 """Hash: name → identity of every kgnb node that was here lately."""
@@ -33,7 +33,7 @@ class QueueInspector:
     def __init__(self, link: RedisConnection) -> None:
         self.link = link
 
-    async def states(self, queues: Sequence[str]) -> dict[str, QueueState]:
+    async def states(self, queues: Sequence[QueueName]) -> dict[QueueName, QueueState]:
         """The counts of these queues, without touching anything."""
         replies = await self.link.trip([script("state").call(queue) for queue in queues]) if queues else []
         return {queue: QueueState(*map(int, one)) for queue, one in zip(queues, replies, strict=True)}
@@ -44,7 +44,7 @@ class QueueInspector:
         with mapped(self.link.where):
             return read_suspended(providers, answers)
 
-    async def known(self, queues: Sequence[str]) -> dict[int, Known]:
+    async def known(self, queues: Sequence[QueueName]) -> dict[int, Known]:
         """The tasks these queues know of: item waiting, leased or dead, or chapters left."""
         known: dict[int, Known] = {}
         for queue in queues:
@@ -58,19 +58,18 @@ class QueueInspector:
             task: one for task, one in known.items() if one.waiting or one.held or one.dead or one.chapters
         }
 
-    async def _facts(self, queue: str) -> list[tuple[int, str, int]]:
-        tag = f"{{{queue}}}"
+    async def _facts(self, queue: QueueName) -> list[tuple[int, str, int]]:
         # Leases before and after: an item that is being claimed right now is in one of the three.
         before, items, after, dead, ring = await self.link.trip(
             [
-                ("HKEYS", f"kgnb:held:{tag}"),
+                ("HKEYS", queue.own_key("held")),
                 ("LRANGE", queue, 0, -1),
-                ("HKEYS", f"kgnb:held:{tag}"),
-                ("HKEYS", f"kgnb:dead:{tag}"),
-                ("LRANGE", f"kgnb:open:{tag}", 0, -1),
+                ("HKEYS", queue.own_key("held")),
+                ("HKEYS", queue.own_key("dead")),
+                ("LRANGE", queue.own_key("open"), 0, -1),
             ]
         )
-        left = [("SCARD", f"kgnb:rest:{tag}:{task.decode()}") for task in ring]
+        left = [("SCARD", f"{queue.own_key('rest')}:{task.decode()}") for task in ring]
         counts = await self.link.trip(left) if left else []
         facts = [(int(task), "chapters", int(count)) for task, count in zip(ring, counts, strict=True)]
         facts += [(task_id, "waiting", 1) for item in items if (task_id := task_of(item)) is not None]
@@ -78,20 +77,20 @@ class QueueInspector:
             facts += [(int(member[2:]), what, 1) for member in members if member.startswith(b"t:")]
         return facts
 
-    async def waiting(self, queue: str) -> list[int]:
+    async def waiting(self, queue: QueueName) -> list[int]:
         """The tasks whose items wait in ``queue``, each once."""
         items = await self.link.one(("LRANGE", queue, 0, -1))
         return list(dict.fromkeys(t for t in map(task_of, items) if t is not None))
 
-    async def dead(self, queue: str) -> list[DeadItem]:
+    async def dead(self, queue: QueueName) -> list[DeadItem]:
         """The dead list, oldest first."""
-        raw = await self.link.one(("HGETALL", f"kgnb:dead:{{{queue}}}"))
+        raw = await self.link.one(("HGETALL", queue.own_key("dead")))
         items = (DeadItem.read(queue, member, entry) for member, entry in pairs(raw).items())
         return sorted(items, key=lambda dead: dead.at)
 
-    async def queues(self) -> list[str]:
+    async def queues(self) -> list[QueueName]:
         """Every queue that a node has polled, by name."""
-        return sorted(queue.decode() for queue in await self.link.one(("SMEMBERS", QUEUES)))
+        return sorted(QueueName(queue.decode()) for queue in await self.link.one(("SMEMBERS", QUEUES)))
 
     async def nodes(self) -> list[NodeSeen]:
         """The kgnb nodes that are here, by name."""
@@ -138,9 +137,9 @@ class QueueInspector:
                 seen.append(NodeSeen.read(name, fields, left, as_json(about or b""), kgnb=kgnb))
         return seen
 
-    async def leases(self, queues: Sequence[str]) -> list[LeaseSeen]:
+    async def leases(self, queues: Sequence[QueueName]) -> list[LeaseSeen]:
         """What is leased in these queues, and by which node."""
-        held = [("HGETALL", f"kgnb:held:{{{queue}}}") for queue in queues]
+        held = [("HGETALL", queue.own_key("held")) for queue in queues]
         found = []
         for queue, raw in zip(queues, await self.link.trip(held) if held else [], strict=True):
             for member, value in pairs(raw).items():
@@ -155,7 +154,7 @@ class QueueInspector:
 class LeaseSeen:
     """A lease and its holder; ``chapter_id`` is 0 for an open task's item."""
 
-    queue: str
+    queue: QueueName
     node: str
     task_id: int
     chapter_id: int

@@ -15,7 +15,7 @@ from kgnb.core.errors import ServiceDown, ServiceError
 from kgnb.core.messages import say
 from kgnb.stores.queue.connection import Command, mapped, script, sync_client, unknown_scripts, with_source
 from kgnb.stores.queue.store import Queue
-from kgnb.stores.queue.types import Claim
+from kgnb.stores.queue.types import Claim, QueueName
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class LeaseRenewer(threading.Thread):
 
     def _renew(self) -> bool:
         with self._guard:
-            by_queue: dict[str, list[Claim]] = {}
+            by_queue: dict[QueueName, list[Claim]] = {}
             for claim in self._claims:
                 by_queue.setdefault(claim.queue, []).append(claim)
         if not by_queue:
@@ -131,7 +131,7 @@ class LeaseRenewer(threading.Thread):
                 self._note(claim, sent, bool(good))
         return True
 
-    def _command(self, queue: str, claims: list[Claim]) -> Command:
+    def _command(self, queue: QueueName, claims: list[Claim]) -> Command:
         pairs = [part for claim in claims for part in (claim.member, claim.token)]
         return script("renew").call(queue, round(self._lease * 1000), round(self._hold * 1000), *pairs)
 

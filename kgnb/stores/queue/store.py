@@ -32,27 +32,12 @@ from kgnb.stores.queue.connection import Command, RedisConnection, mapped, scrip
 from kgnb.stores.queue.inspect import LIMIT, QUEUES, QueueInspector, read_suspended, suspensions
 from kgnb.stores.queue.moving import move
 from kgnb.stores.queue.types import (
-    Backoff,
     BuriedItem,
     Claim,
     ClaimRequest,
-    DeadItem,
-    Known,
     PollResult,
-    QueueState,
+    QueueName,
 )
-
-__all__ = [
-    "Backoff",
-    "BuriedItem",
-    "Claim",
-    "ClaimRequest",
-    "DeadItem",
-    "Known",
-    "PollResult",
-    "Queue",
-    "QueueState",
-]
 
 log = logging.getLogger(__name__)
 
@@ -84,13 +69,13 @@ class Queue(QueueInspector):
         self.lease_seconds = lease_seconds
         self.hold_seconds = hold_seconds
         self._max_open = max_open_tasks
-        self._open: dict[str, int] = {}  # open tasks of each queue ever polled, at the last look
-        self._solo: tuple[str, int] | None = None
+        self._open: dict[QueueName, int] = {}  # open tasks of each queue ever polled, at the last look
+        self._solo: tuple[QueueName, int] | None = None
         self._alone = False
         self._met = self._away = False
         self._grace_until = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._told_broken: set[str] = set()
+        self._told_broken: set[QueueName] = set()
 
     @property
     def redis(self) -> aioredis.Redis:
@@ -164,10 +149,10 @@ class Queue(QueueInspector):
         self._take_in(poll, whole, good, sent)
         return poll
 
-    def _broken(self, asks: Sequence[ClaimRequest], replies: Sequence[Any]) -> set[str]:
+    def _broken(self, asks: Sequence[ClaimRequest], replies: Sequence[Any]) -> set[QueueName]:
         """Queues that Redis refuses to look at: something wrote another type under one of their keys. Each is
         told once and left alone, the others go on. Raises ServiceDown and ServiceRefused."""
-        broken: dict[str, str] = {}
+        broken: dict[QueueName, str] = {}
         for i, reply in enumerate(replies):
             if isinstance(reply, Exception):
                 try:
@@ -183,7 +168,7 @@ class Queue(QueueInspector):
         self._told_broken = set(broken)
         return self._told_broken
 
-    def watched(self, queues: Iterable[str] | None = None) -> list[Command]:
+    def watched(self, queues: Iterable[QueueName] | None = None) -> list[Command]:
         """Commands that make these queues (all that were polled here) known to :meth:`forget_node`."""
         names = list(self._open if queues is None else queues)
         return [("SADD", QUEUES, *names)] if names else []
@@ -191,14 +176,14 @@ class Queue(QueueInspector):
     def _take_in(
         self, poll: PollResult, asks: Sequence[ClaimRequest], replies: Sequence[Any], sent: float
     ) -> None:
-        solo: dict[int, str] = {}
+        solo: dict[int, QueueName] = {}
         for ask, reply in zip(asks, replies, strict=True):
             solo.setdefault(poll.add(ask.queue, reply, sent), ask.queue)
             self._open[ask.queue] = poll.state[ask.queue].open_tasks
         self._alone = self._alone or any(claim.alone for claim in poll.claims)
         self._solo = next(((solo[mode], mode) for mode in (_DRAIN, 2) if mode in solo), None)
 
-    def _shape(self, asks: Sequence[ClaimRequest]) -> tuple[Sequence[ClaimRequest], str | None]:
+    def _shape(self, asks: Sequence[ClaimRequest]) -> tuple[Sequence[ClaimRequest], QueueName | None]:
         """What to ask while a chapter is to be alone, and the queue that may hand one out.
 
         While one is worked here: nothing. While one waits: an empty node asks its queue only; a node that
@@ -218,10 +203,8 @@ class Queue(QueueInspector):
         return asks, None
 
     def _poll_command(self, ask: ClaimRequest, alone: bool) -> Command:
-        provider = ask.queue.rpartition(":")[2]
-        elsewhere = sum(
-            n for q, n in self._open.items() if q != ask.queue and q.rpartition(":")[2] == provider
-        )
+        provider = ask.queue.provider_key
+        others = (n for q, n in self._open.items() if q != ask.queue and q.provider_key == provider)
         return script("poll").call(
             ask.queue,
             self.node,
@@ -232,7 +215,7 @@ class Queue(QueueInspector):
             "" if ask.only_task is None else ask.only_task,
             int(alone),
             "none" if self._graceful() else "free" if ask.outage else "count",
-            max(0, self._max_open - elsewhere),
+            max(0, self._max_open - sum(others)),
             ",".join(map(str, ask.mine)),
         )
 
@@ -293,7 +276,7 @@ class Queue(QueueInspector):
         commands: list[Command] = []
         for one in buried:
             member = f"c:{one.task_id}:{one.chapter_id}" if one.chapter_id else f"t:{one.task_id}"
-            commands.append(("SREM", f"kgnb:untold:{{{one.queue}}}", member))
+            commands.append(("SREM", one.queue.own_key("untold"), member))
         if commands:
             await self.link.trip(commands)
 
@@ -304,7 +287,7 @@ class Queue(QueueInspector):
         head: tuple[int, ...],
         args: Callable[[Claim], tuple[str | int, ...]],
     ) -> list[bool]:
-        by_queue: dict[str, list[int]] = {}
+        by_queue: dict[QueueName, list[int]] = {}
         for i, claim in enumerate(claims):
             by_queue.setdefault(claim.queue, []).append(i)
         if not by_queue:
@@ -323,32 +306,32 @@ class Queue(QueueInspector):
 
     async def push(
         self,
-        queue: str,
+        queue: QueueName,
         task_id: int,
-        provider: str,
+        provider: str = "",
         *,
         opened: bool = False,
         extra: Mapping[str, Any] | None = None,
     ) -> None:
-        """Adds a task's item, as the newest.
+        """Adds a task's item, as the newest; ``provider`` is what it names, by default the queue's own.
 
         ``opened``: the item stands for a task that was opened before, so it starts no paused one.
         """
-        item = {**(extra or {}), "task_id": task_id, "provider": provider, "v": VERSION}
+        item = {**(extra or {}), "task_id": task_id, "provider": provider or queue.provider_key, "v": VERSION}
         if opened:
             item["kgnb"] = {"v": VERSION, "opened": True, "fresh": False, "deliveries": 0, "failures": 0}
-        end = "RPUSH" if queue.startswith("kg:ai_queue:") else "LPUSH"
+        end = "RPUSH" if queue.oldest_left else "LPUSH"
         await self.link.one((end, queue, json.dumps(item, ensure_ascii=False, separators=(",", ":"))))
 
-    async def move(self, source: str, target: str, provider: str) -> list[int]:
+    async def move(self, source: QueueName, target: QueueName) -> list[int]:
         """Moves every waiting task's items to another queue of the same prefix, in their order, as they are
         but for the provider's name. Returns the tasks. What is no task's item stays.
 
         They wait there before they are gone here, so that a crash in between leaves a second copy, not none.
         """
-        return await move(self.link, source, target, provider)
+        return await move(self.link, source, target)
 
-    async def drop_task(self, queue: str, task_id: int, *, fresh: bool = False) -> None:
+    async def drop_task(self, queue: QueueName, task_id: int, *, fresh: bool = False) -> None:
         """Forgets a task that is over: its chapters, those in flight too, and its waiting items.
 
         Fresh items stay unless ``fresh``: each may be a retry that came in meanwhile, and who takes it finds
@@ -363,7 +346,7 @@ class Queue(QueueInspector):
         )
         return taken is not None
 
-    async def revive(self, queue: str, task_id: int, chapter_id: int | None = None) -> int:
+    async def revive(self, queue: QueueName, task_id: int, chapter_id: int | None = None) -> int:
         """Takes a task's entries (or one chapter's) off the dead list; returns how many.
 
         A task's item waits again, as new. A chapter is listed again by the next :meth:`opened` that names it.
@@ -376,12 +359,12 @@ class Queue(QueueInspector):
         commands = [script("revive").call(queue, member) for member in members]
         return sum(await self.link.trip(commands)) if commands else 0
 
-    async def forget_node(self, name: str, queues: Sequence[str] = ()) -> int:
+    async def forget_node(self, name: str, queues: Sequence[QueueName] = ()) -> int:
         """Ends the leases of a node that is known to be dead; the next poll reaps them. Returns how many.
 
         Without ``queues``: in every queue that any node has polled.
         """
-        named = queues or [queue.decode() for queue in await self.link.one(("SMEMBERS", QUEUES))]
+        named = queues or await self.queues()
         commands = [script("expire").call(queue, name) for queue in named]
         return sum(await self.link.trip(commands)) if commands else 0
 

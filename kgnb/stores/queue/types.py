@@ -13,6 +13,35 @@ from kgnb.core.messages import known, say
 Kind = Literal["task", "chapter"]
 
 
+class QueueName(str):
+    """A queue's whole key in Redis, ``<prefix><provider key>``; equal to and hashed like that string."""
+
+    __slots__ = ()
+
+    @property
+    def prefix(self) -> str:
+        """What precedes the provider, with its colon: ``kg:task:queue:``."""
+        return self[: len(self) - len(self.provider_key)]
+
+    @property
+    def provider_key(self) -> str:
+        """The provider's name in lower case."""
+        return self.rpartition(":")[2]
+
+    @property
+    def oldest_left(self) -> bool:
+        """Whether producers RPUSH, so that the oldest item is on the left (common.lua says the same)."""
+        return self.startswith("kg:ai_queue:")
+
+    def own_key(self, part: str) -> str:
+        """kgnb's key for a part of this queue's state, in the queue's hash slot; common.lua lists them."""
+        return f"kgnb:{part}:{{{self}}}"
+
+    def with_provider(self, key: str) -> QueueName:
+        """The queue of another provider under the same prefix."""
+        return QueueName(self.prefix + key)
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """One leased piece of work. Two claims are equal if they are the same lease.
@@ -23,7 +52,7 @@ class Claim:
     before the claim was sent: the lease can't have begun earlier.
     """
 
-    queue: str
+    queue: QueueName
     kind: Kind
     task_id: int
     chapter_id: int
@@ -41,7 +70,7 @@ class Claim:
         return f"t:{self.task_id}" if self.kind == "task" else f"c:{self.task_id}:{self.chapter_id}"
 
     @classmethod
-    def read(cls, queue: str, reply: list[Any], at: float) -> Claim:
+    def read(cls, queue: QueueName, reply: list[Any], at: float) -> Claim:
         """From poll.lua's reply."""
         kind, task_id, chapter_id = split(reply[0].decode())
         return cls(
@@ -92,7 +121,7 @@ class ClaimRequest:
     nobody's fault. ``mine``: tasks this node keeps open.
     """
 
-    queue: str
+    queue: QueueName
     chapters: int = 0
     tasks: int = 0
     only_task: int | None = None
@@ -130,7 +159,7 @@ class BuriedItem:
     Reported to the task's holder in every poll until :meth:`Queue.noted`; garbage once.
     """
 
-    queue: str
+    queue: QueueName
     task_id: int
     chapter_id: int
     reason: str
@@ -148,7 +177,7 @@ class DeadItem(BuriedItem):
     item: str
 
     @classmethod
-    def read(cls, queue: str, member: str, raw: bytes) -> DeadItem:
+    def read(cls, queue: QueueName, member: str, raw: bytes) -> DeadItem:
         """From the dead hash. Garbage may be any bytes."""
         entry = json.loads(raw.decode("utf-8", "replace"))
         _, task_id, chapter_id = split(member)
@@ -181,14 +210,14 @@ class PollResult:
     claims: list[Claim] = field(default_factory=list)
     refreshed: list[Claim] = field(default_factory=list)
     buried: list[BuriedItem] = field(default_factory=list)
-    state: dict[str, QueueState] = field(default_factory=dict)
+    state: dict[QueueName, QueueState] = field(default_factory=dict)
     at: float = 0.0  # time.monotonic() from before it was sent
     suspended: dict[str, float] = field(default_factory=dict)
     limited: dict[str, float] = field(default_factory=dict)
-    left: dict[tuple[str, int], int] = field(default_factory=dict)
+    left: dict[tuple[QueueName, int], int] = field(default_factory=dict)
     newer: int = 0
 
-    def add(self, queue: str, reply: list[Any], at: float) -> int:
+    def add(self, queue: QueueName, reply: list[Any], at: float) -> int:
         """Takes in poll.lua's reply for one queue; returns its ``solo``."""
         claims, refreshed, buried, left, state, newer, solo = reply
         self.claims += [Claim.read(queue, one, at) for one in claims]
@@ -207,7 +236,7 @@ class PollResult:
 class Known:
     """What the queues know of one task."""
 
-    queue: str
+    queue: QueueName
     waiting: bool = False
     held: bool = False
     dead: bool = False
