@@ -21,7 +21,7 @@ from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
 from kgnb.core.settings import Settings
 from kgnb.llm.client import shown
-from kgnb.render.status_table import span
+from kgnb.render.formatting import duration
 from kgnb.stores.probes import ServiceFacts, redis_facts, sql_facts
 from kgnb.worker.provider_registry import check_usable
 
@@ -83,7 +83,7 @@ def _machine(place: Host, settings: Settings) -> list[Check]:
     memory = say("doctor.memory", kind=place.kind, cpus=place.cpus, mb=place.memory_mb, gpu=place.gpu or "-")
     disk = say("doctor.disk", mb=place.disk_free_mb, folder=settings.data.absolute())
     seconds = place.seconds(settings.session_seconds)
-    limit = say("doctor.no_limit") if seconds is None else say("doctor.limit", time=span(seconds))
+    limit = say("doctor.no_limit") if seconds is None else say("doctor.limit", time=duration(seconds))
     slots = say("doctor.slots", slots=settings.slots_for(1), most=settings.max_slots)
     return [
         Check("machine", True, memory, _low(place.memory_mb, LOW_MEMORY_MB, "doctor.low_memory")),
@@ -163,7 +163,7 @@ async def _address(settings: Settings, name: str) -> str:
 
 async def _queues(app: App) -> list[Check]:
     """What waits under both prefixes; the dead have a word of their own."""
-    queues: list[dict[str, Any]] = (await StatusReport(app).look())["queues"]
+    queues: list[dict[str, Any]] = (await StatusReport(app).read())["queues"]
     if not queues:
         return [Check("queues", True, say("doctor.no_queues"))]
     checks = []

@@ -19,7 +19,7 @@ from kgnb.stores.ledger.transfer import VERSION
 
 async def status(app: App) -> dict[str, Any]:
     """Nodes, queues, providers and the newest tasks, as JSON-ready values."""
-    return await StatusReport(app).look()
+    return await StatusReport(app).read()
 
 
 async def find_task(app: App, task_id: int) -> Task:

@@ -63,7 +63,7 @@ class SessionReport:
         """The state of all tasks now. An outage is told in the report, it doesn't stop anybody."""
         self._secrets |= {key for p in app.providers.all() if (key := _plain(getattr(p, "api_key", "")))}
         try:
-            self.cluster = await StatusReport(app).look()
+            self.cluster = await StatusReport(app).read()
             self.dead = [entry.as_dict() for entry in await dead(app)]
         except KgnbError as error:
             self.cluster, self.unknown = None, str(error)

@@ -42,7 +42,7 @@ class StatusReport:
         self._others_at = float("-inf")
         self._resting: dict[int, tuple[float, TaskStatus, TaskFigures]] = {}
 
-    async def look(self) -> dict[str, Any]:
+    async def read(self) -> dict[str, Any]:
         """Everything, as JSON-ready values. Raises ServiceDown and ServiceRefused: never half an answer."""
         app = self._app
         await app.providers.refresh()

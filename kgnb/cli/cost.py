@@ -12,7 +12,8 @@ from kgnb.cli.options import OK, command, json_option, row_id
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
-from kgnb.render.status_table import Cell, money, short, table
+from kgnb.render.formatting import compact, money
+from kgnb.render.table import Meaning, Table, columns, rows
 
 if TYPE_CHECKING:
     from kgnb.app.estimate import Estimate
@@ -39,13 +40,9 @@ async def _cost(args: argparse.Namespace, settings: Settings) -> int:
     return OK
 
 
-_COLUMNS = (
-    *("col_provider", "col_model"),
-    *(">col_requests", ">col_prompt", ">col_cached", ">col_reply", ">col_price", ">col_cost"),
-)
-
-
 def _lines(found: dict[str, Any]) -> list[str]:
+    from kgnb.render import terminal
+
     head = say(
         "cost.head",
         task=found["task_id"],
@@ -53,27 +50,32 @@ def _lines(found: dict[str, Any]) -> list[str]:
         completed=found["completed"],
         chapters=found["chapters"],
     )
-    counts = ["requests", "prompt_tokens", "cached_tokens", "completion_tokens"]
-    names = [*_COLUMNS]
-    if not found["cached_tokens"]:
-        counts.remove("cached_tokens")
-        names.remove(">col_cached")
-    rows = [[Cell.of(say(f"cost.{n.lstrip('>')}"), right=n.startswith(">")) for n in names]]
-    for one in [*found["models"], {**found, "provider": say("cost.total"), "model": "", "price": None}]:
-        price = "" if one["price"] is None else "/".join(f"{p:g}" for p in one["price"])
-        cells = [one_line(one["provider"]), one_line(one["model"])]
-        numbers = [short(one[k]) for k in counts]
-        numbers += [price, "-" if one["cost"] is None else money(one["cost"])]
-        rows.append([*map(Cell.of, cells), *(Cell.of(n, right=True) for n in numbers)])
-    lines = [head, *table(rows, lambda text, _: text)]
+    lines = [head, *terminal.plain_lines(terminal.Rows(_models_table(found)))]
     left = found["left"]
     if left["chapters"] and left["prompt_tokens"] is not None:
-        tokens = short(left["prompt_tokens"] + left["completion_tokens"])
+        tokens = compact(left["prompt_tokens"] + left["completion_tokens"])
         key = "cost.left" if left["cost"] is None else "cost.left_money"
         lines.append(say(key, chapters=left["chapters"], tokens=tokens, money=money(left["cost"] or 0)))
     if any(one["cost"] is None and one["requests"] for one in found["models"]):
         lines.append(say("cost.no_price"))
     return lines
+
+
+def _models_table(found: dict[str, Any]) -> Table:
+    """What was spent at each model, and in all."""
+    heads = columns(
+        ("provider", "cost.col_provider", Meaning.NAME),
+        ("model", "cost.col_model", Meaning.NAME),
+        ("requests", "cost.col_requests", Meaning.QUANTITY),
+        ("prompt_tokens", "cost.col_prompt", Meaning.QUANTITY),
+        ("cached_tokens", "cost.col_cached", Meaning.QUANTITY),
+        ("completion_tokens", "cost.col_reply", Meaning.QUANTITY),
+        ("price", "cost.col_price", Meaning.PRICE),
+        ("cost", "cost.col_cost", Meaning.MONEY),
+    )
+    total = {**found, "provider": say("cost.total"), "model": "", "price": None}
+    table = Table(heads, rows([*found["models"], total]))
+    return table if found["cached_tokens"] else table.without("cached_tokens")
 
 
 async def show_estimate(args: argparse.Namespace, settings: Settings, book: Book) -> int:
@@ -93,7 +95,7 @@ async def show_estimate(args: argparse.Namespace, settings: Settings, book: Book
 def _told(found: Estimate) -> str:
     left = found.chapters - found.sampled
     facts = {"title": one_line(found.title), "model": one_line(f"{found.provider}/{found.model}".strip("/"))}
-    spent, rest = (short(u.prompt_tokens + u.completion_tokens) for u in (found.spent, found.left))
+    spent, rest = (compact(u.prompt_tokens + u.completion_tokens) for u in (found.spent, found.left))
     amount = ("-" if cost is None else money(cost) for cost in (found.cost, found.left_cost))
     paid, due = amount
     text = say(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 import sys
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from kgnb.app.context import open_app
 from kgnb.app.status import StatusReport
@@ -17,38 +16,41 @@ from kgnb.core.errors import KgnbError
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
-from kgnb.render.status_table import columns, cut, render
+from kgnb.render.status_view import status_view
+
+if TYPE_CHECKING:
+    from rich.live import Live
 
 WATCH_SECONDS = 2.0
 
-Show = Callable[[dict[str, Any] | None, str], None]
+Status = dict[str, Any]
+Show = Callable[[Status | None, str], None]
+"""Shows a status, or None and why it could not be read."""
 
 
 async def once(settings: Settings, *, as_json: bool) -> int:
-    """Shows the state of everything; returns the exit code."""
+    """Show the state of everything; return the exit code."""
     async with open_app(settings, graph=False) as app:
-        found = await StatusReport(app).look()
+        status = await StatusReport(app).read()
     if as_json:
-        _show_json(found, "")
+        _show_json(status, "")
     else:
-        print("\n".join(render(found, color=_color(settings))))
+        from kgnb.render import terminal
+
+        terminal.show(terminal.status_page(status_view(status)), color=not settings.no_color)
     return OK
 
 
-def _color(settings: Settings) -> bool:
-    return sys.stdout.isatty() and not settings.no_color
-
-
-def _show_json(found: dict[str, Any] | None, reason: str) -> None:
-    told = {"at": datetime.now().astimezone().isoformat(timespec="seconds"), "error": reason}
-    print(json.dumps(told if reason else found, ensure_ascii=False, default=str), flush=True)
+def _show_json(status: Status | None, reason: str) -> None:
+    outage = {"at": datetime.now().astimezone().isoformat(timespec="seconds"), "error": reason}
+    print(json.dumps(outage if reason else status, ensure_ascii=False, default=str), flush=True)
 
 
 # --- watching
 
 
 async def watch(settings: Settings, *, as_json: bool) -> int:
-    """Shows it again and again until Ctrl-C or SIGTERM; that is exit code 0.
+    """Show it again and again until Ctrl-C or SIGTERM; that is exit code 0.
 
     Raises what is wrong at the start; later outages are shown and waited out.
     """
@@ -58,78 +60,73 @@ async def watch(settings: Settings, *, as_json: bool) -> int:
     except asyncio.CancelledError:
         return OK
     finally:
-        screen.leave()
+        screen.close()
 
 
 async def _watch(settings: Settings, show: Show) -> NoReturn:
     async with open_app(settings, graph=False) as app:
-        overview = StatusReport(app)
-        show(await overview.look(), "")
-        await _again(overview.look, show, until=lambda: app.engines_gone)
+        report = StatusReport(app)
+        show(await report.read(), "")
+        await _show_repeatedly(report.read, show, until=lambda: app.engines_gone)
     while True:
-        await _reopened(settings, show)
+        await _watch_reopened(settings, show)
 
 
-async def _again(
-    look: Callable[[], Awaitable[dict[str, Any]]], show: Show, *, until: Callable[[], bool]
+async def _show_repeatedly(
+    read: Callable[[], Awaitable[Status]], show: Show, *, until: Callable[[], bool]
 ) -> None:
     while not until():
         await asyncio.sleep(WATCH_SECONDS)
         try:
-            found = await look()
+            status = await read()
         except KgnbError as error:
             show(None, str(error))
         else:
-            show(found, "")
+            show(status, "")
 
 
-async def _reopened(settings: Settings, show: Show) -> None:
-    """The embedded engines were ended under us: joins or starts them again."""
+async def _watch_reopened(settings: Settings, show: Show) -> None:
+    """Join or start the embedded engines again after somebody ended them."""
     try:
         async with open_app(settings, graph=False) as app:
-            await _again(StatusReport(app).look, show, until=lambda: app.engines_gone)
+            await _show_repeatedly(StatusReport(app).read, show, until=lambda: app.engines_gone)
     except KgnbError as error:
         show(None, str(error))
         await asyncio.sleep(WATCH_SECONDS)
 
 
 class Screen:
-    """Draws over the picture before, line by line, so that nothing flickers; off a terminal, one after the
-    other."""
+    """The status on the terminal's alternate screen, redrawn in place; off a terminal one below the other."""
 
     def __init__(self, settings: Settings) -> None:
-        self._terminal = sys.stdout.isatty()
-        self._color = _color(settings)
-        self._last: list[str] = []
-        self._at = ""
-        self._drawn = False
+        self._color = not settings.no_color
+        self._last: Status | None = None
+        self._live: Live | None = None
 
-    def show(self, found: dict[str, Any] | None, reason: str) -> None:
-        """Shows what was found, or what was found last and why there is nothing newer."""
-        if found is not None:
-            self._last, self._at = render(found, color=self._color), found["at"][11:19]
-        warning = [say("status.away", reason=one_line(reason), time=self._at), ""] if reason else []
-        lines = warning + self._last
-        if not self._terminal:
-            print("\n".join(lines) + "\n", flush=True)
+    def show(self, status: Status | None, reason: str) -> None:
+        """Show a status, or the last one below the reason why there is nothing newer."""
+        from kgnb.render import terminal
+
+        self._last = status or self._last
+        view = None if self._last is None else status_view(self._last)
+        warning = ""
+        if reason:
+            read_at = f"{view.read_at:%H:%M:%S}" if view else ""
+            warning = say("status.away", reason=one_line(reason), time=read_at)
+        page = terminal.status_page(view, warning) if view else warning
+        if not sys.stdout.isatty():
+            print("\n".join(terminal.plain_lines(page)) + "\n", flush=True)
             return
-        size = shutil.get_terminal_size()
-        if len(lines) > size.lines - 1:
-            hidden = len(lines) - size.lines + 2
-            lines = [*lines[: size.lines - 2], say("status.more", count=hidden)]
-        start = "\x1b[H" if self._drawn else "\x1b[?25l\x1b[2J\x1b[H"
-        self._drawn = True
-        body = "".join(f"{fitted(line, size.columns)}\x1b[K\n" for line in lines)
-        sys.stdout.write(f"{start}{body}\x1b[J")
-        sys.stdout.flush()
+        if self._live is None:
+            self._live = terminal.start_live(color=self._color)
+        self._live.update(terminal.FirstLines(page), refresh=True)
 
-    def leave(self) -> None:
-        """Gives the cursor back."""
-        if self._drawn:
-            print("\x1b[?25h", end="", flush=True)
+    def close(self) -> None:
+        """Give the terminal back and leave the last status on it."""
+        if self._live is None:
+            return
+        self._live.stop()
+        if self._last is not None:
+            from kgnb.render import terminal
 
-
-def fitted(line: str, width: int) -> str:
-    """The line in at most ``width`` columns; a cut one loses its colours."""
-    bare = "".join(part.partition("m")[2] if i else part for i, part in enumerate(line.split("\x1b[")))
-    return line if columns(bare) <= width else cut(bare, width)
+            terminal.show(terminal.status_page(status_view(self._last)), color=self._color)

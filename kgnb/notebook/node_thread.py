@@ -317,7 +317,7 @@ class NodeRun:
         overview = StatusReport(app)
         while True:
             try:
-                self.cluster, self.cluster_error = await overview.look(), ""
+                self.cluster, self.cluster_error = await overview.read(), ""
                 self.looks += 1
             except ServiceDown as error:
                 self.cluster_error = str(error)

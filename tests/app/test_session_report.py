@@ -54,6 +54,12 @@ def task(**more: Any) -> dict[str, Any]:
         "prompt_tokens": 1_000_000,
         "completion_tokens": 234_567,
         "cost": 3.25,
+        "rate": None,
+        "seconds_left": None,
+        "flags": {},
+        "unverified": 0,
+        "rejected": 0,
+        "dropped": 0,
     } | more
 
 

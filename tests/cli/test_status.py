@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import io
 import json
 import os
 import pty
@@ -22,14 +23,15 @@ from typing import Any
 import pytest
 import redis
 from pydantic import SecretStr
+from rich.cells import cell_len
 
 from kgnb import __version__
 from kgnb.app.status import cost
-from kgnb.cli.status import fitted
 from kgnb.core.messages import known, say, use_language
 from kgnb.core.model import ChapterStatus, Usage, beijing_now
 from kgnb.core.process_id import send_signal
-from kgnb.render import status_table
+from kgnb.render import formatting, terminal
+from kgnb.render.status_view import status_view
 from kgnb.stores.embedded import open_embedded
 from kgnb.stores.ledger.task_stats import figures
 from kgnb.stores.queue.presence import Presence, WorkerState
@@ -144,7 +146,7 @@ class TestAtWork:
         assert state["paused_until"] > time.time() + 60
         assert state["reason"]
         assert KEY not in state["reason"] + plain
-        assert re.search(r"dryrun +paused, \d+ min", plain)
+        assert re.search(r"dryrun +paused until \d\d:\d\d, \d+ min", plain)
         assert state["reason"][:20] in plain or "└" in plain
 
 
@@ -186,13 +188,15 @@ class Terminal:
 
 class TestWatch:
     def test_on_a_terminal(self, place: Place) -> None:
-        terminal = Terminal(place, "status", "--watch", "--lang", "en")
-        terminal.until(r"Tasks.*\x1b\[H.*Tasks.*\x1b\[J")  # drawn twice
-        terminal.running.send(signal.SIGINT)
-        seen = terminal.rest()
-        assert seen.count("\x1b[2J") == 1  # no flicker: only the first picture clears
-        assert seen.endswith("\x1b[?25h")
-        assert "Traceback" not in seen
+        watcher = Terminal(place, "status", "--watch", "--lang", "en")
+        watcher.until(r"Tasks.*\x1b\[H.*Tasks.*\x1b\[H")  # drawn twice
+        watcher.running.send(signal.SIGINT)
+        drawn, last = watcher.rest().split("\x1b[?1049l")
+        assert drawn.count("\x1b[?1049h") == 1
+        assert not re.search(r"\x1b\[\d*[JK]", drawn)  # no flicker: nothing is cleared, only drawn over
+        assert drawn.rfind("\x1b[?25h") > drawn.rfind("\x1b[?25l")  # the cursor is back
+        assert "Tasks" in last  # the last status stays on the terminal
+        assert "Traceback" not in drawn + last
 
     def test_a_small_terminal_is_not_overrun(self, place: Place) -> None:
         place.data.mkdir()
@@ -200,13 +204,13 @@ class TestWatch:
             book = novel(place.path / "book.txt", 2, lines=4)
             args = ("--title", "长" * 40, "--provider", "dryrun")
             assert place.run("submit", book, *args, env=server.env()).code == 0
-        terminal = Terminal(place, "status", "--watch", rows=12, columns=50)
-        terminal.until(r"\x1b\[J.*\x1b\[J")
-        terminal.running.send(signal.SIGTERM)
-        first = terminal.rest().split("\x1b[J")[0].split("\x1b[2J\x1b[H")[1]
-        lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rstrip("\r") for line in first.split("\n")][:-1]
-        assert len(lines) == 11
-        assert all(status_table.columns(line) <= 50 for line in lines)
+        watcher = Terminal(place, "status", "--watch", rows=12, columns=50)
+        watcher.until(r"还有.*\x1b\[H.*还有.*\x1b\[H")
+        watcher.running.send(signal.SIGTERM)
+        drawn = watcher.rest().split("\x1b[?1049l")[0].split("\x1b[H")[-1]
+        lines = [re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).rstrip("\r") for line in drawn.split("\n")]
+        assert len(lines) == 12
+        assert all(cell_len(line) <= 50 for line in lines)
         assert "还有" in lines[-1]
 
     def test_json_lines_survive_the_loss_of_the_engines(self, place: Place) -> None:
@@ -473,17 +477,42 @@ def found_with(**more: Any) -> dict[str, Any]:
     }
 
 
-class TestBoard:
+def lines_of(status: dict[str, Any], width: int = 0, *, color: bool = False) -> list[str]:
+    """What is shown off a terminal, or on one that is ``width`` columns wide."""
+    page = terminal.status_page(status_view(status))
+    if not width:
+        return terminal.plain_lines(page)
+    out = io.StringIO()
+    out.isatty = lambda: True  # type: ignore[method-assign]
+    console = terminal.console(color=color, file=out)
+    console.width = width
+    console.print(page)
+    return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+class TestTables:
     @pytest.mark.parametrize(
-        "name", ["三国演义", "é́x", "ｆｕｌｌ", "a" * 100, "长" * 60, "말", "a\nb\x1b[31mc\u202ed"]
+        "name",
+        [
+            "三国演义",
+            "é́x",
+            "ｆｕｌｌ",
+            "a" * 100,
+            "长" * 60,
+            "말",
+            "a\nb\x1b[31mc\u202ed",
+            "[red]x[/]:smile:",
+        ],
     )
     def test_columns_stand_below_each_other(self, english: None, name: str) -> None:
-        lines = status_table.render(found_with(task={"name": name}, node={"name": name}))
+        lines = lines_of(found_with(task={"name": name}, node={"name": name}))
         for head, word in (("book", "running"), ("slots", "openai 1/2")):
             rows = [line for line in lines if word in line]
             assert len(rows) == 2
-            assert len({status_table.columns(row[: row.index(word)]) for row in rows}) == 1, head
+            assert len({cell_len(row[: row.index(word)]) for row in rows}) == 1, head
         assert all(line.isprintable() for line in lines)
+        if len(name) < 20 and name.isprintable():
+            assert sum(name in line for line in lines) == 2
 
     def test_every_status_has_a_word(self) -> None:
         from kgnb.core.model import TaskStatus
@@ -495,42 +524,66 @@ class TestBoard:
         [(0, "0 s"), (59.4, "59 s"), (60, "1 min 0 s"), (3_725, "1 h 2 min"), (-5, "0 s")],
     )
     def test_spans(self, english: None, seconds: float, text: str) -> None:
-        assert status_table.span(seconds) == text
+        assert formatting.duration(seconds) == text
 
     @pytest.mark.parametrize(
         ("number", "text"),
         [(0, "0"), (999, "999"), (12_345, "12.3k"), (450_000, "450k"), (4_500_000, "4.5M")],
     )
     def test_numbers(self, number: int, text: str) -> None:
-        assert status_table.short(number) == text
+        assert formatting.compact(number) == text
 
     def test_a_bar_is_full_at_the_end_only(self) -> None:
-        assert status_table.bar(99.9).endswith(".")
-        assert set(status_table.bar(100.0)) == {"#"}
-        assert set(status_table.bar(0)) == {"."}
+        assert terminal.progress_bar(99.9).endswith(".")
+        assert set(terminal.progress_bar(100.0)) == {"#"}
+        assert set(terminal.progress_bar(0)) == {"."}
 
     def test_empty_parts_say_what_to_do(self, english: None) -> None:
         at = datetime.now().astimezone().isoformat()
-        lines = status_table.render({"at": at, "nodes": [], "queues": [], "providers": [], "tasks": []})
+        lines = lines_of({"at": at, "nodes": [], "queues": [], "providers": [], "tasks": []})
         assert any("kgnb worker" in line for line in lines)
         assert any("kgnb submit" in line for line in lines)
 
-    def test_colours_widen_nothing(self) -> None:
-        found = found_with()
-        plain, painted = status_table.render(found), status_table.render(found, color=True)
-        assert [re.sub(r"\x1b\[\d+m", "", line) for line in painted] == plain
+    @pytest.mark.parametrize("width", [60, 100, 160])
+    def test_colours_widen_nothing(self, width: int) -> None:
+        found = found_with(task={"failed": 1, "error": "boom " * 40})
+        plain, painted = lines_of(found, width), lines_of(found, width, color=True)
+        assert [re.sub(r"\x1b\[[\d;]+m", "", line).rstrip() for line in painted] == plain
         assert painted != plain
-        for line in painted:
-            assert status_table.columns(fitted(line, 40)) <= 40 or "\x1b" in fitted(line, 40)
+        assert all(cell_len(line) <= width for line in plain)
+
+    @pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
+    def test_a_narrow_terminal_shows_all_of_it(self, english: None, width: int) -> None:
+        found = found_with(task={"name": "三国演义", "failed": 7, "cost": 1.25, "provider": "deepseek"})
+        lines = lines_of(found, width)
+        assert all(cell_len(line) <= width for line in lines)
+        text = re.sub(r"\s+", " ", " ".join(lines))
+        for word in (
+            "三国演义",
+            "running",
+            "50.0%",
+            "12/10",
+            "2.0/min",
+            "2 min 30 s",
+            "1.2k",
+            "1.25",
+            "deepseek",
+        ):
+            assert word in text, lines
+
+    def test_a_pipe_gets_whole_names(self, english: None) -> None:
+        queue = {"queue": "kg:task:queue:" + "q" * 200, "waiting": 1, "chapters": 0, "leased": 0}
+        found = found_with() | {"queues": [queue | {"delayed": 0, "dead": 0, "open_tasks": 0}]}
+        assert any(queue["queue"] in line for line in lines_of(found))
 
     def test_settling_is_told(self) -> None:
-        lines = status_table.render(found_with(task={"completed": 10, "percent": 100.0, "seconds_left": 0}))
+        lines = lines_of(found_with(task={"completed": 10, "percent": 100.0, "seconds_left": 0}))
         assert any(say("status.is_settling") in line for line in lines)
 
     def test_what_became_of_replies_is_told(self) -> None:
         flags = {"repaired": 3, "of-a-newer-kgnb": 1, "unverified": 2}
         told = {"flags": flags, "unverified": 7, "dropped": 1}
-        lines = status_table.render(found_with(task=told))
+        lines = lines_of(found_with(task=told))
         (first,) = (line for line in lines if say("flag.repaired") in line)
         assert "3" in first
         assert "of-a-newer-kgnb" in first

@@ -111,7 +111,8 @@ STATUS: dict[str, Any] = {
              "kgnb": True, "tasks": [1], "heartbeat": "",
              "providers": [{"provider": EVIL, "busy": 1, "slots": 2, "in_flight": 1}]},
         ],
-        "queues": [{"queue": EVIL, "waiting": 1, "chapters": 2, "leased": 3, "delayed": 4, "dead": 5}],
+        "queues": [{"queue": EVIL, "waiting": 1, "chapters": 2, "leased": 3, "delayed": 4, "dead": 5,
+                    "open_tasks": 1}],
         "providers": [
             {"name": EVIL, "models": [EVIL], "state": "paused", "paused_until": time.time() + 600,
              "reason": EVIL, "by_hand": False, "limited_until": None, "failures": 3, "cost": 1.25,
@@ -121,7 +122,8 @@ STATUS: dict[str, Any] = {
         "tasks": [
             {"task_id": 1, "novel_id": 1, "name": EVIL, "status": "running", "provider": EVIL, "model": EVIL,
              "chapters": 10, "completed": 3, "failed": 1, "skipped": 0, "percent": 40.0, "error": EVIL,
-             "rate": 2.5, "seconds_left": 90, "prompt_tokens": 7, "completion_tokens": 1, "cost": None},
+             "rate": 2.5, "seconds_left": 90, "prompt_tokens": 7, "completion_tokens": 1, "cost": None,
+             "flags": {}, "unverified": 0, "rejected": 0, "dropped": 0},
         ],
     },
     "cluster_error": EVIL,

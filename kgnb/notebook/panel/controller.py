@@ -164,7 +164,7 @@ class PanelController:
             self._looked = found
             return say("panel.looked")
 
-        self.do(say("panel.looking"), self.node.call(lambda app: StatusReport(app).look()), looked)
+        self.do(say("panel.looking"), self.node.call(lambda app: StatusReport(app).read()), looked)
 
     # --- the node
 

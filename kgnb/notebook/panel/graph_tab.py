@@ -19,7 +19,10 @@ from kgnb.graph.model import Graph
 from kgnb.notebook.panel import html, widget_helpers
 from kgnb.notebook.panel.controller import PanelController
 from kgnb.notebook.panel.names_box import Change, NamesBox
+from kgnb.render.formatting import cut
+from kgnb.render.html import table
 from kgnb.render.picture import page as picture_page
+from kgnb.render.table import Meaning, Table, columns, rows
 
 TOP = 12
 HEIGHT = 600
@@ -62,25 +65,25 @@ def draw(graph: Graph, names: NameEditor, told: str, title: str, path: Path) -> 
 
 
 def _people(people: list[Ranked]) -> str:
-    heads = [
-        say("panel.col_person"),
-        ">" + say("panel.col_chapters"),
-        ">" + say("panel.col_first"),
-        say("panel.col_about"),
-    ]
-    rows = []
+    heads = columns(
+        ("name", "panel.col_person", Meaning.NAME),
+        ("chapters", "panel.col_chapters", Meaning.COUNT),
+        ("first", "panel.col_first", Meaning.COUNT),
+        ("about", "panel.col_about", Meaning.TEXT),
+    )
+    listed = []
     for person in people:
         facts = person.node.properties
         about = facts.get("description") or "、".join(map(str, _list(facts.get("aliases"))))
-        rows.append(
-            [
-                html.text(person.name, 40),
-                str(person.chapters),
-                str(person.first_chapter or "-"),
-                html.text(about, 90),
-            ]
+        listed.append(
+            {
+                "name": cut(person.name, 40),
+                "chapters": person.chapters,
+                "first": person.first_chapter or None,
+                "about": cut(about, 90),
+            }
         )
-    return html.table(heads, rows)
+    return table(Table(heads, rows(listed)))
 
 
 def _list(value: object) -> list[object]:

@@ -1,4 +1,4 @@
-"""What the panel shows, as HTML. Pure: values in, a string out.
+"""The panel's parts as HTML: values in, a string out.
 
 Names come from books, rows and other machines: hostile input that leaves here only as text.
 """
@@ -7,29 +7,24 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from html import escape
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kgnb.core.log_buffer import LogLine
 from kgnb.core.messages import say
-from kgnb.core.safe_text import one_line
 from kgnb.notebook.panel.style import STYLE
-from kgnb.render.status_table import cut, money, short, span
+from kgnb.render import html as shared
+from kgnb.render.formatting import compact, cut, duration, money
+from kgnb.render.html import progress_bar, toned
+from kgnb.render.html import text as text
+from kgnb.render.status_view import nodes_table, provider_row, queues_table, task_row
+from kgnb.render.table import Meaning, Row, Table, Tone, cell_text, columns, rows
 
 Item = Mapping[str, Any]
 
-STALE_SECONDS = 30.0
-"""A heartbeat older than this is shown as a worry."""
-DOTS = {"running": "good", "starting": "warn", "stopping": "warn", "failed": "bad"}
-_SHADES = {"running": "", "completed": "good", "failed": "bad", "paused": "warn", "cancelled": "dim"}
-
-
-def text(value: object, width: int = 0) -> str:
-    """``value`` as HTML text on one line; cut at ``width`` columns."""
-    plain = one_line(value)
-    return escape(cut(plain, width) if width else plain, quote=True)
+_STATE_TONES = {"running": "good", "starting": "warn", "stopping": "warn", "failed": "bad"}
+_BAR_TONES: dict[str, Tone] = {"running": "", "completed": "good"}
+"""A bar that still moves has the accent colour."""
 
 
 def block(*parts: str) -> str:
@@ -38,12 +33,12 @@ def block(*parts: str) -> str:
 
 
 def dim(words: object) -> str:
-    """A quiet line."""
+    """An inconspicuous line."""
     return f'<p class="dim">{text(words)}</p>'
 
 
 def note(words: object, shade: str = "") -> str:
-    """A line that wants to be seen; ``shade``: good, warn, bad or nothing."""
+    """A highlighted line; ``shade``: good, warn, bad or nothing."""
     return f'<div class="kgnb-note {shade}">{text(words)}</div>'
 
 
@@ -56,14 +51,14 @@ def titled(title: str, body: str) -> str:
 
 
 def head(status: Item) -> str:
-    """Who runs, since when and how long still."""
+    """The node's state, name and place, and how long its session lasts."""
     local = status["local"]
     facts = [status["name"], say("panel.at", place=status["place"])]
     facts.append(say("panel.in_flight", count=sum(local["in_flight"].values())))
     if status["session_left"] is not None:
         facts.append(say("panel.session_left", time=minutes(status["session_left"])))
     state = say(f"notebook.state_{status['state']}")
-    dot = f'<i class="kgnb-dot {DOTS.get(status["state"], "")}"></i>'
+    dot = f'<i class="kgnb-dot {_STATE_TONES.get(status["state"], "")}"></i>'
     quiet = "".join(f'<span class="dim num">{text(fact)}</span>' for fact in facts if fact)
     return f'<div class="kgnb-head"><span class="state">{dot}{text(state)}</span>{quiet}</div>'
 
@@ -84,19 +79,19 @@ def troubles(status: Item) -> list[tuple[str, str]]:
 
 
 def minutes(seconds: float) -> str:
-    """A length of time that is watched for hours: without seconds until the last two minutes."""
+    """A length of time without seconds, until the last two minutes."""
     if seconds < 120:
-        return span(seconds)
+        return duration(seconds)
     if seconds < 3600:
         return say("notebook.minutes", count=round(seconds / 60))
-    return span(60 * round(seconds / 60))
+    return duration(60 * round(seconds / 60))
 
 
 # --- live
 
 
 def cards(status: Item) -> str:
-    """The figures that matter, one a card."""
+    """The most important figures, each on a card."""
     local, tokens = status["local"], status["local"]["prompt_tokens"] + status["local"]["completion_tokens"]
     outcomes, minute = local["outcomes"], local["per_minute"]
     left = status["session_left"]
@@ -106,8 +101,8 @@ def cards(status: Item) -> str:
         (str(max(minute[-2:])), say("panel.card_rate")),
         (str(done), say("panel.card_done")),
         (str(outcomes.get("failed", 0)), say("panel.card_failed")),
-        (short(local["requests"]), say("panel.card_requests")),
-        (short(tokens), say("panel.card_tokens")),
+        (compact(local["requests"]), say("panel.card_requests")),
+        (compact(tokens), say("panel.card_tokens")),
         (_cost(status["cluster"]), say("panel.card_money")),
         (say("notebook.unlimited") if left is None else minutes(left), say("panel.card_session")),
     ]
@@ -147,18 +142,18 @@ def chart(per_minute: Sequence[int]) -> str:
 
 
 def errors(local: Item) -> str:
-    """What went wrong here: providers' failures by kind, chapters tried again and given up."""
-    counts = {_kind(kind): count for kind, count in local["errors"].items()}
+    """What went wrong on this node: provider failures by kind, chapters retried and given up."""
+    counts = {_error_kind(kind): count for kind, count in local["errors"].items()}
     for outcome in ("retry", "failed"):
         if count := local["outcomes"].get(outcome):
             counts[say(f"panel.chapters_{outcome}")] = count
-    if not counts:
-        return dim(say("panel.no_errors"))
-    rows = [[text(kind), str(count)] for kind, count in sorted(counts.items(), key=lambda kv: -kv[1])]
-    return table([say("panel.col_kind"), ">" + say("panel.col_count")], rows)
+    heads = columns(("kind", "panel.col_kind", Meaning.TEXT), ("count", "panel.col_count", Meaning.COUNT))
+    by_count = sorted(counts.items(), key=lambda item: -item[1])
+    listed = rows({"kind": kind, "count": count} for kind, count in by_count)
+    return shared.table(Table(heads, listed, empty=say("panel.no_errors")))
 
 
-def _kind(name: str) -> str:
+def _error_kind(name: str) -> str:
     known = {"ProviderDown", "RateLimited", "AuthRejected", "QuotaExhausted", "ReplyUnparsable"}
     known |= {"ReplyTruncated", "ReplyRefused", "PromptTooLong", "RequestRejected", "BudgetReached"}
     return say(f"panel.kind_{name}") if name in known else name
@@ -166,129 +161,77 @@ def _kind(name: str) -> str:
 
 def nodes(cluster: Item | None) -> str:
     """All nodes of the cluster with their heartbeats."""
-    if not (found := (cluster or {}).get("nodes")):
+    found = (cluster or {}).get("nodes", ())
+    if not found:
         return dim(say("panel.no_nodes"))
-    heads = ("col_name", "col_slots", "col_tasks", ">col_heartbeat", "col_version")
-    rows = []
-    for node in found:
-        slots = " ".join(f"{p['provider']} {p['busy']}/{p['slots']}" for p in node["providers"])
-        rows.append(
-            [
-                text(node["name"], 32),
-                text(slots or "-"),
-                text(", ".join(map(str, node["tasks"])) or "-"),
-                _age(node["age"]),
-                text(node["version"] or ("-" if node["kgnb"] else say("status.old_worker"))),
-            ]
-        )
-    return table(_heads(heads), rows)
-
-
-def _age(age: float | None) -> str:
-    if age is None:
-        return "-"
-    shade = "warn" if age > STALE_SECONDS else ""
-    return f'<span class="{shade}">{text(say("status.ago", time=span(age)))}</span>'
+    return shared.table(nodes_table(found).only("name", "slots", "tasks", "age", "version"))
 
 
 def queues(cluster: Item | None) -> str:
     """Lengths of every queue that isn't empty."""
-    if not (found := (cluster or {}).get("queues")):
-        return dim(say("status.no_queues"))
-    counts = ("waiting", "chapters", "leased", "delayed", "dead")
-    rows = []
-    for queue in found:
-        dead = f'<span class="bad">{queue["dead"]}</span>' if queue["dead"] else "0"
-        rows.append([text(queue["queue"]), *(str(queue[c]) for c in counts[:-1]), dead])
-    return table(_heads(("col_queue", *(f">col_{c}" for c in counts))), rows)
-
-
-def _heads(keys: Iterable[str]) -> list[str]:
-    return [(">" if k[0] == ">" else "") + say(f"status.{k.lstrip('>')}") for k in keys]
-
-
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Cells are HTML already; a column whose head begins with ">" stands right."""
-    right = [' class="r"' if head[0] == ">" else "" for head in heads]
-    top = "".join(f"<th{r}>{text(h.lstrip('>'))}</th>" for h, r in zip(heads, right, strict=True))
-    body = "".join(
-        "<tr>" + "".join(f"<td{r}>{c}</td>" for c, r in zip(row, right, strict=True)) + "</tr>"
-        for row in rows
-    )
-    return f'<table class="kgnb-table"><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
+    return shared.table(queues_table((cluster or {}).get("queues", ())).without("open"))
 
 
 # --- tasks and providers
 
 
 def task(one: Item) -> str:
-    """A task: its name, a bar, speed and time left."""
-    ended = one["completed"] + one["skipped"] + one["failed"]
-    settling = one["status"] == "running" and 0 < one["chapters"] == ended
-    status = say("status.is_settling" if settling else f"status.is_{one['status']}")
-    shade = _SHADES.get(one["status"], "")
-    facts: list[str] = [say("panel.chapters", done=ended, all=one["chapters"])]
+    """A task: its name, a bar, speed and time left, and its error."""
+    row = task_row(one)
+    status = row.cells["status"]
+    facts: list[str] = [say("panel.chapters", done=row.cells["chapters"].value[0], all=one["chapters"])]
     if one["failed"]:
         facts.append(say("panel.failed_chapters", count=one["failed"]))
-    if one["rate"] is not None:
-        facts.append(say("status.per_minute", rate=f"{one['rate']:.1f}"))
+    facts += _known(row, "rate", Meaning.RATE)
     if one["seconds_left"] is not None:
-        facts.append(say("panel.time_left", time=span(one["seconds_left"])))
-    facts.append(f"{one['provider']} {one['model']}".strip())
-    tokens = one["prompt_tokens"] + one["completion_tokens"]
-    if tokens:
-        facts.append(say("panel.tokens", count=short(tokens)))
+        facts.append(say("panel.time_left", time=duration(one["seconds_left"])))
+    facts += [row.cells["provider"].value, *_token_sum(row)]
+    shade = _BAR_TONES.get(one["status"], status.tone)
     error = f'<div class="bad facts">{text(one["error"], 160)}</div>' if one["error"] else ""
     return (
         f'<div class="kgnb-task"><span class="name">{one["task_id"]} · {text(one["name"], 60)}</span>'
-        f'<span class="{shade} num">{text(status)} {one["percent"]:.0f}%</span>'
-        f'<div class="kgnb-bar"><i class="{shade}" style="width:{one["percent"]:.1f}%"></i></div>'
+        f'<span class="{shade} num">{text(status.value)} {one["percent"]:.0f}%</span>'
+        f"{progress_bar(one['percent'], shade)}"
         f'<div class="facts">{text(" · ".join(facts))}</div>{error}</div>'
     )
 
 
 def provider(one: Item) -> str:
     """A provider's name, state, and why it is paused."""
-    state, shade = _provider_state(one)
-    models = ", ".join(one["models"])
-    reason = one["reason"] if one["state"] == "paused" else ""
-    spent = one["prompt_tokens"] + one["completion_tokens"]
-    facts = [models, say("panel.tokens", count=short(spent)) if spent else ""]
+    row = provider_row(one)
+    state = row.cells["state"]
+    facts = [", ".join(one["models"]), *_token_sum(row)]
     if one["cost"] is not None:
         facts.append(say("panel.cost", cost=money(one["cost"])))
     line = " · ".join(filter(None, facts))
     return (
-        f'<div><b>{text(one["name"], 40)}</b> <span class="{shade}">{text(state)}</span>'
+        f"<div><b>{text(one['name'], 40)}</b> {toned(state.value, state.tone)}"
         f'<div class="dim">{text(line or say("panel.rules_note"), 90)}</div>'
-        + (f'<div class="{shade}">{text(reason, 120)}</div>' if reason else "")
-        + "</div>"
+        f"{''.join(toned(cut(note.text, 120), note.tone, 'div') for note in row.notes)}</div>"
     )
 
 
-def _provider_state(one: Item) -> tuple[str, str]:
-    now = time.time()
-    if one["state"] == "paused":
-        until = datetime.fromtimestamp(one["paused_until"]).strftime("%H:%M")
-        left = span(max(0.0, one["paused_until"] - now))
-        return say("panel.paused", time=left, until=until), "bad"
-    if one["state"] == "limited":
-        return say("status.limited", time=span(max(0.0, one["limited_until"] - now))), "warn"
-    if one["failures"]:
-        return say("status.failing", count=one["failures"]), "warn"
-    return say("status.ok"), "good"
+def _known(row: Row, key: str, meaning: Meaning) -> list[str]:
+    """The cell's text, or nothing where its value is unknown."""
+    return [] if row.cells[key].value is None else [cell_text(meaning, row.cells[key])]
+
+
+def _token_sum(row: Row) -> list[str]:
+    total = sum(row.cells["tokens"].value)
+    return [say("panel.tokens", count=compact(total))] if total else []
 
 
 # --- log
 
 
 def log(lines: Sequence[LogLine]) -> str:
-    """Log lines, newest first, so that new ones are seen without scrolling."""
+    """Log lines, newest first, so that new ones show without scrolling."""
     if not lines:
         return dim(say("panel.no_lines"))
-    return f'<div class="kgnb-log">{"".join(map(_line, reversed(lines)))}</div>'
+    return f'<div class="kgnb-log">{"".join(map(_log_line, reversed(lines)))}</div>'
 
 
-def _line(line: LogLine) -> str:
+def _log_line(line: LogLine) -> str:
     at = time.strftime("%H:%M:%S", time.localtime(line.at))
     shade = "bad" if line.level >= logging.ERROR else "warn" if line.level >= logging.WARNING else ""
     return f'<div class="{shade}"><span class="at">{at}</span>{text(line.text)}</div>'

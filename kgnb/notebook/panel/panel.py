@@ -14,7 +14,7 @@ from kgnb.notebook.node import Node
 from kgnb.notebook.panel import html
 from kgnb.notebook.panel.controller import PanelController
 from kgnb.notebook.panel.style import STYLE
-from kgnb.render.status_table import render
+from kgnb.render.status_view import status_view
 
 log = logging.getLogger(__name__)
 
@@ -84,8 +84,11 @@ class StaticPanel:
 
 def lines(node: Node) -> str:
     """The node's state and the cluster's as text."""
+    from kgnb.render import terminal
+
     cluster = node.status()["cluster"]
-    return "\n".join([repr(node), *(render(cluster) if cluster else [])])
+    page = terminal.plain_lines(terminal.status_page(status_view(cluster))) if cluster else []
+    return "\n".join([repr(node), *page])
 
 
 class Panel:

@@ -1,13 +1,16 @@
-"""The panel's style sheet. Colours are taken from the page, so that it reads well in light and dark themes;
-only the accent and the three signal colours are its own."""
+"""The panel's style sheet. Text and lines take the page's colours, for light and dark themes; only the accent
+and the three signal colours are its own."""
 
-STYLE = """<style>
+from kgnb.render.html import TABLE_STYLE
+
+STYLE = (
+    f"<style>{TABLE_STYLE}"
+    + """
 .kgnb{font-size:13px;line-height:1.55;color:inherit;--line:rgba(128,128,128,.28);
 --soft:rgba(128,128,128,.10);
 --accent:#3a7bd5;--good:#2a9d68;--warn:#c8860d;--bad:#d5484a;overflow-wrap:anywhere}
 .kgnb *{box-sizing:border-box}
-.kgnb .dim{opacity:.66}.kgnb .num{font-variant-numeric:tabular-nums}.kgnb code{font-size:12px}
-.kgnb .good{color:var(--good)}.kgnb .warn{color:var(--warn)}.kgnb .bad{color:var(--bad)}
+.kgnb .num{font-variant-numeric:tabular-nums}.kgnb code{font-size:12px}
 .kgnb h4{margin:0 0 6px;font-size:13px;font-weight:600}
 .kgnb p{margin:0}.kgnb a{color:var(--accent)}
 .kgnb-head{padding:4px 2px;display:flex;flex-wrap:wrap;gap:2px 18px;align-items:baseline}
@@ -26,24 +29,12 @@ color:inherit}
 .kgnb-card b{display:block;font-size:19px;font-weight:600;line-height:1.35;
 font-variant-numeric:tabular-nums;white-space:nowrap}
 .kgnb-card span{font-size:12px;opacity:.66}
-.kgnb-table{border-collapse:collapse;width:100%;font-size:12.5px}
-.kgnb-table th{text-align:left;font-weight:500;opacity:.66;padding:3px 10px 3px 0;
-border-bottom:1px solid var(--line);white-space:nowrap}
-.kgnb-table td{text-align:left;padding:3px 10px 3px 0;border-bottom:1px solid var(--soft);
-vertical-align:top}
-.kgnb-table .r{text-align:right;width:1%;padding-left:18px;white-space:nowrap;
-font-variant-numeric:tabular-nums}
-.kgnb-table tr:hover{background:none}
-.kgnb-table .r+td:not(.r),.kgnb-table .r+th:not(.r){padding-left:16px}
+.kgnb-table{font-size:12.5px}
 .kgnb-part{margin-top:14px}
 .kgnb-chart{display:block;width:100%;max-width:1100px;height:auto;color:inherit}
 .kgnb-task{display:grid;grid-template-columns:minmax(0,1fr) auto;gap:0 12px;align-items:baseline}
 .kgnb-task .name{font-weight:500;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
-.kgnb-bar{grid-column:1/3;height:6px;border-radius:3px;background:rgba(128,128,128,.2);overflow:hidden;
-margin:3px 0}
-.kgnb-bar i{display:block;height:100%;background:var(--accent);border-radius:3px;transition:width .4s}
-.kgnb-bar i.good{background:var(--good)}.kgnb-bar i.warn{background:var(--warn)}
-.kgnb-bar i.bad{background:var(--bad)}
+.kgnb-task .kgnb-bar{grid-column:1/3}
 .kgnb-task .facts{grid-column:1/3;font-size:12px;opacity:.72;font-variant-numeric:tabular-nums}
 .kgnb-log{max-height:420px;overflow:auto;
 font:12px/1.6 ui-monospace,Menlo,Consolas,'Noto Sans Mono CJK SC',monospace;
@@ -60,3 +51,4 @@ overflow:visible}
 .kgnb-panel .kgnb-said{min-height:38px}
 .kgnb-panel .kgnb-row{border-bottom:1px solid rgba(128,128,128,.18);padding:5px 0}
 </style>"""
+)

@@ -1,0 +1,51 @@
+"""Numbers, amounts and names in the short form in which people read them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kgnb.core.messages import say
+from kgnb.core.safe_text import one_line
+
+
+def duration(seconds: float) -> str:
+    """A length of time in its two largest units."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return say("status.seconds", s=whole)
+    if whole < 3600:
+        return say("status.minutes", m=whole // 60, s=whole % 60)
+    return say("status.hours", h=whole // 3600, m=whole % 3600 // 60)
+
+
+def compact(number: int) -> str:
+    """A number in at most four digits: 950, 12.3k, 450M."""
+    for size, unit in ((1_000_000_000, "G"), (1_000_000, "M"), (1_000, "k")):
+        if number >= size:
+            return f"{number / size:.{1 if number < 100 * size else 0}f}{unit}"
+    return str(number)
+
+
+def money(amount: float) -> str:
+    """An amount in the currency of the prices, with four decimals below a hundredth."""
+    return f"{amount:.2f}" if amount >= 0.01 or not amount else f"{amount:.4f}"
+
+
+def clock(iso: object) -> str:
+    """An ISO 8601 time as local month, day and time of day; "-" for anything else."""
+    try:
+        moment = datetime.fromisoformat(str(iso))
+    except ValueError:
+        return "-"
+    return f"{moment.astimezone():%m-%d %H:%M:%S}"
+
+
+def cut(text: object, columns: int) -> str:
+    """``text`` on one line of at most ``columns`` terminal columns.
+
+    A cut text ends in "..", because terminals disagree about the width of "…".
+    """
+    from rich.cells import cell_len, set_cell_size
+
+    line = one_line(text)
+    return line if cell_len(line) <= columns else set_cell_size(line, columns - 2).rstrip() + ".."

@@ -1,0 +1,82 @@
+"""Tables and texts as HTML, for the notebook panel and the session report: static, without network.
+
+Names come from books, rows and other machines: hostile input that leaves here only as text.
+"""
+
+from __future__ import annotations
+
+from html import escape
+
+from kgnb.core.safe_text import one_line
+from kgnb.render.formatting import cut
+from kgnb.render.table import Cell, Column, Meaning, Row, Table, Tone, cell_text
+
+TABLE_STYLE = """
+.kgnb-table{border-collapse:collapse;width:100%}
+.kgnb-table th,.kgnb-table td{text-align:left;padding:3px 10px 3px 0;vertical-align:top}
+.kgnb-table th{font-weight:500;opacity:.66;border-bottom:1px solid var(--line);white-space:nowrap}
+.kgnb-table td{border-bottom:1px solid var(--soft)}
+.kgnb-table .r{text-align:right;width:1%;padding-left:18px;white-space:nowrap;
+font-variant-numeric:tabular-nums}
+.kgnb-table .s{white-space:nowrap}
+.kgnb-table .noted td{border-bottom:none}.kgnb-table .note{padding-left:16px}
+.kgnb-table tr:hover{background:none}
+.kgnb-table .r+td:not(.r),.kgnb-table .r+th:not(.r){padding-left:16px}
+.kgnb-bar{height:6px;border-radius:3px;background:rgba(128,128,128,.2);overflow:hidden;margin:3px 0}
+.kgnb-bar i{display:block;height:100%;background:var(--accent);border-radius:3px;transition:width .4s}
+.kgnb-bar i.good{background:var(--good)}.kgnb-bar i.warn{background:var(--warn)}
+.kgnb-bar i.bad{background:var(--bad)}
+.kgnb .good{color:var(--good)}.kgnb .warn{color:var(--warn)}.kgnb .bad{color:var(--bad)}
+.kgnb .dim{opacity:.66}
+"""
+"""Rules for what the functions here return: for an element ``.kgnb`` of a page that sets the colours."""
+
+
+def text(value: object, width: int = 0) -> str:
+    """``value`` as HTML text on one line; cut at ``width`` columns."""
+    return escape(cut(value, width) if width else one_line(value), quote=True)
+
+
+def toned(value: object, tone: Tone, tag: str = "span") -> str:
+    """A text in its tone."""
+    return f'<{tag} class="{tone}">{text(value)}</{tag}>' if tone else text(value)
+
+
+def progress_bar(percent: float, tone: Tone = "") -> str:
+    """A bar that is ``percent`` full."""
+    width = min(100.0, max(0.0, float(percent)))
+    return f'<div class="kgnb-bar"><i class="{tone}" style="width:{width:.1f}%"></i></div>'
+
+
+def table(table: Table, *, exact: bool = False) -> str:
+    """The table without its title; a row's notes stand below it, from the second column on."""
+    if not table.rows:
+        return f'<p class="dim">{text(table.empty)}</p>'
+    heads = "".join(f"<th{_class(column)}>{text(column.title)}</th>" for column in table.columns)
+    body = "".join(_row(table, row, exact) for row in table.rows)
+    return f'<table class="kgnb-table"><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _row(table: Table, row: Row, exact: bool) -> str:
+    cells = "".join(
+        f"<td{_class(column)}>{_content(column, row.cells[column.key], exact)}</td>"
+        for column in table.columns
+    )
+    if not row.notes:
+        return f"<tr>{cells}</tr>"
+    notes = "".join(toned(note.text, note.tone, "div") for note in row.notes)
+    below = f'<tr><td></td><td class="note" colspan="{len(table.columns) - 1}">{notes}</td></tr>'
+    return f'<tr class="noted">{cells}</tr>{below}'
+
+
+def _content(column: Column, cell: Cell, exact: bool) -> str:
+    shown = cell_text(column.meaning, cell, exact=exact)
+    if column.meaning is Meaning.PROGRESS:
+        return text(shown.strip()) + progress_bar(cell.value, cell.tone)
+    return toned(shown, cell.tone)
+
+
+def _class(column: Column) -> str:
+    if column.meaning.is_number:
+        return ' class="r"'
+    return ' class="s"' if column.meaning in (Meaning.STATE, Meaning.TIME) else ""

@@ -1,0 +1,207 @@
+"""Tables and the status page on a terminal, drawn by rich; off a terminal as plain lines.
+
+Texts come from books, rows and other machines. They reach rich only as ``Text``, never as markup.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO, TYPE_CHECKING
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.padding import Padding
+from rich.segment import Segment
+from rich.table import Table as Grid
+from rich.text import Text
+
+from kgnb.core.messages import say
+from kgnb.core.safe_text import one_line
+from kgnb.render.formatting import cut
+from kgnb.render.table import Cell, Meaning, Table, cell_text
+
+if TYPE_CHECKING:
+    from rich.console import ConsoleOptions, JustifyMethod, RenderableType, RenderResult
+
+    from kgnb.render.status_view import StatusView
+
+INDENT = 2
+GAP = 2
+BAR_CELLS = 12
+TITLE_COLUMNS = 32
+"""A longer title is cut."""
+NOTE_COLUMNS = 192
+"""A longer note is cut."""
+NARROWEST_TEXT = 16
+"""Columns that a table's last column needs when its text is broken into several lines."""
+NOTE_MARGIN = 4
+"""Columns right of a note: some terminals draw its "└" and "·" two columns wide."""
+PIPE_COLUMNS = 4_000
+"""Width where there is no terminal: nothing is broken into lines, so that programs find whole names."""
+_STYLES = {"": "", "good": "green", "warn": "yellow", "bad": "red", "dim": "dim"}
+_LEADING = (Meaning.ID, Meaning.NAME, Meaning.TITLE, Meaning.STATE, Meaning.PROGRESS)
+"""Columns that need no heading to be understood; they come first where a row takes several lines."""
+
+
+def console(*, color: bool, file: IO[str] | None = None) -> Console:
+    """A console on ``file`` (stdout) that shows texts as they are: no markup, no emoji codes."""
+    out = file or sys.stdout
+    is_terminal = out.isatty()
+    return Console(
+        file=out,
+        force_terminal=is_terminal,
+        force_jupyter=False,
+        color_system="auto" if color and is_terminal else None,
+        width=None if is_terminal else PIPE_COLUMNS,
+        markup=False,
+        emoji=False,
+        highlight=False,
+    )
+
+
+def plain_lines(page: RenderableType) -> list[str]:
+    """The page as lines without colour, none of them broken."""
+    text = io.StringIO()
+    console(color=False, file=text).print(page)
+    return [line.rstrip() for line in text.getvalue().splitlines()]
+
+
+def show(page: RenderableType, *, color: bool) -> None:
+    """Print the page: drawn on a terminal, as plain lines elsewhere."""
+    out = console(color=color)
+    if out.is_terminal:
+        out.print(page)
+    else:
+        print("\n".join(plain_lines(page)))
+
+
+def start_live(*, color: bool) -> Live:
+    """The terminal's alternate screen, which ``update(page, refresh=True)`` redraws in place."""
+    live = Live(
+        console=console(color=color),
+        screen=True,
+        auto_refresh=False,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    live.start()
+    return live
+
+
+def status_page(view: StatusView, warning: str = "") -> RenderableType:
+    """The four tables under their titles; ``warning`` stands above them."""
+    parts: list[RenderableType] = [Text(one_line(warning), "yellow"), Text()] if warning else []
+    parts.append(Text(view.title, "dim"))
+    for table in view.tables:
+        parts += [Text(), Text(table.title, "bold")]
+        parts.append(Rows(table) if table.rows else _indented(Text(table.empty, "dim"), INDENT))
+    return Group(*parts)
+
+
+class Rows:
+    """A table's rows; columns for which the terminal is too narrow stand below each row, with titles."""
+
+    def __init__(self, table: Table) -> None:
+        self._columns = table.columns
+        self._rows = table.rows
+
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+        heads = [Text(column.title, "dim") for column in self._columns]
+        cells = [[_drawn(c.meaning, row.cells[c.key]) for c in self._columns] for row in self._rows]
+        widths = [max(line[i].cell_len for line in [heads, *cells]) for i in range(len(heads))]
+        if self._columns[-1].meaning is Meaning.TEXT:  # may be broken into lines
+            room = options.max_width - _total(widths[:-1]) - GAP
+            widths[-1] = min(widths[-1], max(NARROWEST_TEXT, heads[-1].cell_len, room))
+        aligned = max(n for n in range(len(widths) + 1) if _total(widths[:n]) <= options.max_width)
+        if any(column.meaning in _LEADING for column in self._columns[aligned:]):
+            aligned = 0
+        if aligned:
+            yield self._grid(heads, widths[:aligned])
+        indent = INDENT + widths[0] + GAP if aligned else 2 * INDENT
+        for row, line in zip(self._rows, cells, strict=True):
+            if aligned:
+                yield self._grid(line, widths[:aligned])
+            yield from self._rest(line, aligned, indent, options.max_width)
+            for note in row.notes:
+                yield _indented(
+                    Text(f"└ {cut(note.text, NOTE_COLUMNS)}", _STYLES[note.tone]), indent, NOTE_MARGIN
+                )
+
+    def _grid(self, line: Sequence[Text], widths: Sequence[int]) -> RenderableType:
+        """One aligned row, as a grid of its own: notes between rows belong to no column."""
+        grid = Grid.grid(padding=(0, GAP, 0, 0))
+        for column, width in zip(self._columns, widths, strict=False):
+            wraps = column is self._columns[-1]
+            justify: JustifyMethod = "right" if column.meaning.is_number else "left"
+            grid.add_column(width=width, justify=justify, no_wrap=not wraps, overflow="fold")
+        grid.add_row(*line[: len(widths)])
+        return _indented(grid, INDENT)
+
+    def _rest(self, line: Sequence[Text], start: int, indent: int, width: int) -> Iterator[RenderableType]:
+        """The cells from column ``start`` on, as many on a line as fit; unknown ones are left out."""
+        leading, facts = [], []
+        for column, text in list(zip(self._columns, line, strict=True))[start:]:
+            if column.meaning in _LEADING:
+                leading.append(text)
+            elif text.plain != "-":
+                facts.append(Text.assemble((f"{column.title} ", "dim"), text))
+        yield from (_indented(some, INDENT) for some in _packed(leading, width - INDENT))
+        yield from (_indented(some, indent) for some in _packed(facts, width - indent))
+
+
+def _total(widths: Sequence[int]) -> int:
+    """How wide a row of such columns is."""
+    return INDENT + sum(widths) + GAP * (len(widths) - 1)
+
+
+def _indented(content: RenderableType, indent: int, margin: int = 0) -> RenderableType:
+    return Padding(content, (0, margin, 0, indent), expand=False)
+
+
+def _drawn(meaning: Meaning, cell: Cell) -> Text:
+    text = cell_text(meaning, cell)
+    if meaning is Meaning.TITLE:
+        text = cut(text, TITLE_COLUMNS)
+    if meaning is Meaning.PROGRESS:
+        text = f"{progress_bar(cell.value)} {text}"
+    return Text(text, _STYLES[cell.tone])
+
+
+def progress_bar(percent: float) -> str:
+    """A bar of ASCII, full only at 100 percent: terminals disagree about the width of block characters."""
+    full = int(BAR_CELLS * percent / 100)
+    return "#" * full + "." * (BAR_CELLS - full)
+
+
+def _packed(facts: Iterable[Text], width: int) -> Iterator[Text]:
+    """The facts on as few lines as they need, none broken unless it is wider than a line."""
+    line = Text()
+    for fact in facts:
+        joined = Text(" " * GAP).join([line, fact]) if line else fact
+        if line and joined.cell_len > width:
+            yield line
+            joined = fact
+        line = joined
+    if line:
+        yield line
+
+
+class FirstLines:
+    """As many lines of a page as the terminal is high; the last one says how many more there are."""
+
+    def __init__(self, page: RenderableType) -> None:
+        self._page = page
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        height = options.height or options.max_height
+        lines = console.render_lines(self._page, options.update(height=None), pad=False)
+        hidden = len(lines) - height + 1 if len(lines) > height else 0
+        for i, line in enumerate(lines[: height - 1] if hidden else lines):
+            if i:
+                yield Segment.line()
+            yield from line
+        if hidden:
+            yield Segment.line()
+            yield Text(say("status.more", count=hidden), no_wrap=True, overflow="ellipsis", end="")
