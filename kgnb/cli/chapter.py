@@ -5,44 +5,48 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kgnb.cli.options import OK, chapter_number, command, json_option, row_id
+from kgnb.cli.options import OK, chapter_argument, command, json_option, task_argument
+from kgnb.cli.parser import Commands, Parser
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
-from kgnb.core.settings import Settings
+
+if TYPE_CHECKING:
+    from kgnb.core.settings import Settings
 
 NAMES = 40
 """Names of one kind that are listed."""
 LINES = 40
 """Relations and events that are listed."""
-WORDS = 80
-"""Characters of a name, a quote or a title that are shown."""
+SHOWN_CHARS = 80
+"""Characters shown of a name, a quote or a title."""
 
 Found = dict[str, Any]
 
 
-async def _chapter(args: argparse.Namespace, settings: Settings) -> int:
+async def show_chapter(args: argparse.Namespace, settings: Settings) -> int:
+    """Prints one chapter's record."""
     from kgnb.app.chapter_detail import look
     from kgnb.app.context import open_app
 
     async with open_app(settings, queue=False, graph=False) as app:
         found = await look(app, args.task, args.chapter, raw=args.raw)
-    print(_json(found) if args.json else "\n".join(_lines(found)))
+    print(_json(found) if args.json else "\n".join(_chapter_lines(found)))
     return OK
 
 
-def add_chapter(commands: Any) -> None:
-    """Declares ``chapter``."""
-    added = command(commands, "chapter", _chapter, text="chapter_command")
-    added.add_argument("task", type=row_id, metavar="TASK", help=say("cli.help_task"))
-    added.add_argument("chapter", type=chapter_number, metavar="CHAPTER", help=say("cli.help_chapter"))
+def add_chapter(commands: Commands[Parser]) -> None:
+    """Declares `kgnb chapter`."""
+    added = command(commands, "chapter", show_chapter, text="chapter_command")
+    task_argument(added)
+    chapter_argument(added)
     added.add_argument("--raw", action="store_true", help=say("cli.help_raw"))
     json_option(added)
 
 
 def _json(found: Found) -> str:
-    """One line in which nothing commands a terminal: what can't be printed stands only within strings."""
+    """One line. Characters that a terminal would obey occur inside strings only, and are escaped."""
     text = json.dumps(found, ensure_ascii=False)
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
@@ -50,27 +54,27 @@ def _json(found: Found) -> str:
 # --- for a person
 
 
-def _lines(found: Found) -> Iterator[str]:
+def _chapter_lines(found: Found) -> Iterator[str]:
     status = (
         say(f"status.is_{found['status']}") if found["status"] in _STATUSES else one_line(found["status"])
     )
-    facts = {"chapter": found["chapter"], "title": _word(found["title"]), "status": status}
+    facts = {"chapter": found["chapter"], "title": _shortened(found["title"]), "status": status}
     yield say("chapter.head", task=found["task_id"], **facts)
     if found["error"]:
         yield say("chapter.error", error=one_line(found["error"]))
     if found["extraction"] is None:
         yield say("chapter.no_row")
     else:
-        yield from _origin(found)
-        yield from _contents(found["extraction"])
+        yield from _origin_lines(found)
+        yield from _content_lines(found["extraction"])
     if "raw" in found:
-        yield from _raw(found["raw"])
+        yield from _raw_lines(found["raw"])
 
 
 _STATUSES = frozenset({"pending", "running", "completed", "failed", "skipped"})
 
 
-def _origin(found: Found) -> Iterator[str]:
+def _origin_lines(found: Found) -> Iterator[str]:
     provider = one_line(f"{found['provider']} {found['model']}".strip())
     tokens = {"prompt": found["prompt_tokens"], "completion": found["completion_tokens"]}
     facts = {"chars": found["chars"], "requests": found["requests"]}
@@ -83,16 +87,17 @@ def _origin(found: Found) -> Iterator[str]:
         yield say("chapter.absent", names=_names(found["absent"]))
 
 
-def _contents(extraction: Found) -> Iterator[str]:
+def _content_lines(extraction: Found) -> Iterator[str]:
     for kind in ("characters", "locations", "organizations", "things"):
         if names := [item["name"] for item in extraction.get(kind, ())]:
             yield say("chapter.list", kind=say(f"chapter.{kind}"), count=len(names), names=_names(names))
-    events = [_claim(item["name"], item) for item in extraction.get("events", ())]
-    yield from _listed("events", events)
+    events = [_with_evidence(item["name"], item) for item in extraction.get("events", ())]
+    yield from _list_lines("events", events)
     ties = [
-        _claim(f"{_word(r['source'])} {_type(r)} {_word(r['target'])}", r) for r in _relations(extraction)
+        _with_evidence(f"{_shortened(r['source'])} {_arrow(r)} {_shortened(r['target'])}", r)
+        for r in _relations(extraction)
     ]
-    yield from _listed("relations", ties)
+    yield from _list_lines("relations", ties)
 
 
 def _relations(extraction: Found) -> list[Found]:
@@ -100,19 +105,19 @@ def _relations(extraction: Found) -> list[Found]:
     return found
 
 
-def _type(relation: Found) -> str:
-    return f"—{_word(relation.get('type', 'KNOWS'))}→"
+def _arrow(relation: Found) -> str:
+    return f"—{_shortened(relation.get('type', 'KNOWS'))}→"
 
 
-def _claim(text: str, item: Found) -> str:
-    """An event or a relation with what speaks for it."""
+def _with_evidence(text: str, item: Found) -> str:
+    """An event or a relation, with its quote or the remark that it has none in the text."""
     if item.get("unverified"):
-        return f"  {_word(text, 3 * WORDS)}{say('chapter.unverified')}"
+        return f"  {_shortened(text, 3 * SHOWN_CHARS)}{say('chapter.unverified')}"
     quote = item.get("evidence", "")
-    return f"  {_word(text, 3 * WORDS)}" + (f"  “{_word(quote)}”" if quote else "")
+    return f"  {_shortened(text, 3 * SHOWN_CHARS)}" + (f"  “{_shortened(quote)}”" if quote else "")
 
 
-def _listed(kind: str, lines: list[str]) -> Iterator[str]:
+def _list_lines(kind: str, lines: list[str]) -> Iterator[str]:
     if lines:
         yield say("chapter.list", kind=say(f"chapter.{kind}"), count=len(lines), names="").rstrip()
         yield from lines[:LINES]
@@ -122,15 +127,15 @@ def _listed(kind: str, lines: list[str]) -> Iterator[str]:
 
 def _names(names: list[str]) -> str:
     more = [say("chapter.more", count=len(names) - NAMES)] if len(names) > NAMES else []
-    return ", ".join([*map(_word, names[:NAMES]), *more])
+    return ", ".join([*map(_shortened, names[:NAMES]), *more])
 
 
-def _word(text: str, most: int = WORDS) -> str:
+def _shortened(text: str, most: int = SHOWN_CHARS) -> str:
     return one_line(text, most)
 
 
-def _raw(replies: list[str]) -> Iterator[str]:
-    """The replies with their line breaks; everything else that isn't print is shown as an escape."""
+def _raw_lines(replies: list[str]) -> Iterator[str]:
+    """The replies with their line breaks; other unprintable characters are escaped."""
     if not replies:
         yield say("chapter.no_raw")
     for part, text in enumerate(replies, 1):

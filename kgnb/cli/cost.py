@@ -8,40 +8,42 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kgnb.cli.options import OK, command, json_option, row_id
+from kgnb.cli.options import OK, command, json_option, task_argument
+from kgnb.cli.parser import Commands, Parser
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
-from kgnb.core.settings import Settings
-from kgnb.render.formatting import compact, money
-from kgnb.render.table import Meaning, Table, columns, rows
 
 if TYPE_CHECKING:
     from kgnb.app.estimate import Estimate
     from kgnb.book.model import Book
+    from kgnb.core.settings import Settings
+    from kgnb.render.table import Table
 
 SAMPLE = 3
-"""Chapters that an estimate works: their costs differ by a tenth or so, and they are paid for."""
+"""Chapters that an estimate extracts. They are paid for; chapters' costs differ by about a tenth."""
 
 
-def add_cost(commands: Any) -> None:
+def add_cost(commands: Commands[Parser]) -> None:
     """Declares `kgnb cost`."""
-    added = command(commands, "cost", _cost)
-    added.add_argument("task", type=row_id, metavar="TASK", help=say("cli.help_task"))
+    added = command(commands, "cost", cost)
+    task_argument(added)
     json_option(added)
 
 
-async def _cost(args: argparse.Namespace, settings: Settings) -> int:
+async def cost(args: argparse.Namespace, settings: Settings) -> int:
+    """Prints what a task cost by model, and what the rest of it will."""
     from kgnb.app.context import open_app
     from kgnb.app.cost import task_cost
 
     async with open_app(settings, queue=False, graph=False) as app:
         found = await task_cost(app, args.task)
-    print(json.dumps(found, ensure_ascii=False) if args.json else "\n".join(_lines(found)))
+    print(json.dumps(found, ensure_ascii=False) if args.json else "\n".join(_cost_lines(found)))
     return OK
 
 
-def _lines(found: dict[str, Any]) -> list[str]:
+def _cost_lines(found: dict[str, Any]) -> list[str]:
     from kgnb.render import terminal
+    from kgnb.render.formatting import compact, money
 
     head = say(
         "cost.head",
@@ -63,6 +65,8 @@ def _lines(found: dict[str, Any]) -> list[str]:
 
 def _models_table(found: dict[str, Any]) -> Table:
     """What was spent at each model, and in all."""
+    from kgnb.render.table import Meaning, Table, columns, rows
+
     heads = columns(
         ("provider", "cost.col_provider", Meaning.NAME),
         ("model", "cost.col_model", Meaning.NAME),
@@ -79,7 +83,7 @@ def _models_table(found: dict[str, Any]) -> Table:
 
 
 async def show_estimate(args: argparse.Namespace, settings: Settings, book: Book) -> int:
-    """Prints what the book will cost, after working a few of its chapters."""
+    """Extracts a few of the book's chapters and prints what the whole will cost."""
     from kgnb.app.context import open_app
     from kgnb.app.estimate import estimate
     from kgnb.render.progress_bar import ProgressBar
@@ -88,16 +92,17 @@ async def show_estimate(args: argparse.Namespace, settings: Settings, book: Book
         async with open_app(settings) as app:
             path = Path(args.book)
             found = await estimate(app, book, path, args.provider, sample=args.estimate, listener=bar.show)
-    print(json.dumps(dataclasses.asdict(found), ensure_ascii=False) if args.json else _told(found))
+    print(json.dumps(dataclasses.asdict(found), ensure_ascii=False) if args.json else _estimate_text(found))
     return OK
 
 
-def _told(found: Estimate) -> str:
+def _estimate_text(found: Estimate) -> str:
+    from kgnb.render.formatting import compact, money
+
     left = found.chapters - found.sampled
     facts = {"title": one_line(found.title), "model": one_line(f"{found.provider}/{found.model}".strip("/"))}
     spent, rest = (compact(u.prompt_tokens + u.completion_tokens) for u in (found.spent, found.left))
-    amount = ("-" if cost is None else money(cost) for cost in (found.cost, found.left_cost))
-    paid, due = amount
+    paid, due = ("-" if cost is None else money(cost) for cost in (found.cost, found.left_cost))
     text = say(
         "cost.estimate",
         **facts,

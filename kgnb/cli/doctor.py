@@ -6,39 +6,41 @@ import argparse
 import dataclasses
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from kgnb.cli.options import OK, command, json_option
+from kgnb.cli.parser import Commands, Parser
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
-from kgnb.core.settings import Settings
 
 if TYPE_CHECKING:
     from kgnb.app.doctor import Check
+    from kgnb.core.settings import Settings
 
 BROKEN = 2
 """Exit code when something doesn't work."""
 
 
-def add_doctor(commands: Any) -> None:
+def add_doctor(commands: Commands[Parser]) -> None:
     """Declares `kgnb doctor`."""
-    json_option(command(commands, "doctor", _doctor))
+    json_option(command(commands, "doctor", doctor))
 
 
-async def _doctor(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app.doctor import doctor
+async def doctor(args: argparse.Namespace, settings: Settings) -> int:
+    """Prints every check and what mends it."""
+    from kgnb.app import doctor as doctor_use_case
 
-    checks = await doctor(settings)
+    checks = await doctor_use_case.doctor(settings)
     ok = all(check.ok for check in checks)
     if args.json:
-        told = [{**dataclasses.asdict(check), "mark": check.mark} for check in checks]
-        print(json.dumps({"ok": ok, "checks": told}, ensure_ascii=False))
+        shown = [{**dataclasses.asdict(check), "mark": check.mark} for check in checks]
+        print(json.dumps({"ok": ok, "checks": shown}, ensure_ascii=False))
     else:
-        print("\n".join(_lines(checks)))
+        print("\n".join(_check_lines(checks)))
     return OK if ok else BROKEN
 
 
-def _lines(checks: Sequence[Check]) -> list[str]:
+def _check_lines(checks: Sequence[Check]) -> list[str]:
     lines = []
     for check in checks:
         lines.append(f"{check.mark} {one_line(check.name)}: {one_line(check.detail)}")

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from typing import TYPE_CHECKING
 
 from kgnb.cli.options import OK, command, seconds
+from kgnb.cli.parser import Commands, Parser
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
-from kgnb.core.settings import Settings
+
+if TYPE_CHECKING:
+    from kgnb.core.settings import Settings
 
 UNHEALTHY = 1
 WITHIN_SECONDS = 60
 """Six heartbeats: a node that is silent for longer hangs or has lost Redis."""
 
 
-async def _health(args: argparse.Namespace, settings: Settings) -> int:
+async def health(args: argparse.Namespace, settings: Settings) -> int:
+    """Reports whether a node of this machine sent a heartbeat lately."""
     from kgnb.app.context import open_app
     from kgnb.stores.queue.presence import nodes_here
 
@@ -31,9 +35,9 @@ async def _health(args: argparse.Namespace, settings: Settings) -> int:
     return UNHEALTHY
 
 
-def add_health(commands: Any) -> None:
-    """Declares ``health``."""
-    added = command(commands, "health", _health)
+def add_health(commands: Commands[Parser]) -> None:
+    """Declares `kgnb health`."""
+    added = command(commands, "health", health)
     added.add_argument(
         "--within",
         type=seconds,

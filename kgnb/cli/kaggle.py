@@ -1,4 +1,4 @@
-"""``kgnb kaggle init|push|status|logs|output|stop``: a notebook that runs on Kaggle unattended."""
+"""`kgnb kaggle init|push|status|logs|output|stop`: a notebook that runs on Kaggle unattended."""
 
 from __future__ import annotations
 
@@ -9,37 +9,49 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from kgnb.cli.options import FAILED_CHAPTERS, INTERRUPTED, OK, command, row_id, seconds
+from kgnb.cli.options import (
+    FAILED_CHAPTERS,
+    INTERRUPTED,
+    OK,
+    command,
+    family,
+    file_argument,
+    row_id,
+    seconds,
+)
+from kgnb.cli.parser import Commands, Parser
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
-from kgnb.core.settings import Settings
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
+    from kgnb.core.settings import Settings
     from kgnb.kaggle.kernels import KaggleCli, Metadata
 
 METADATA = "kernel-metadata.json"
 CODE = "kgnb.ipynb"
-"""What the notebook is called in a folder that is made here."""
+"""The notebook's file in a folder made by `kaggle init`."""
 DEFAULT_NOTEBOOK = "worker"
 
 
 # --- init and push
 
 
-async def _init(args: argparse.Namespace, settings: Settings) -> int:
+async def init(args: argparse.Namespace, settings: Settings) -> int:
+    """Writes a folder that `kaggle kernels push` accepts."""
     from kgnb.kaggle.kernels import KaggleCli
 
     folder = Path(args.folder)
-    meta = await _prepare(args, settings, KaggleCli(), folder, source=folder)
+    meta = await _write_notebook_folder(args, settings, KaggleCli(), folder, source=folder)
     print(say("kaggle.made", folder=folder, id=meta["id"]))
     return OK
 
 
-async def _push(args: argparse.Namespace, settings: Settings) -> int:
+async def push(args: argparse.Namespace, settings: Settings) -> int:
+    """Pushes a notebook and, unless told otherwise, follows its run to the end."""
     from kgnb.kaggle.kernels import KaggleCli
 
     kaggle = KaggleCli()
@@ -47,55 +59,55 @@ async def _push(args: argparse.Namespace, settings: Settings) -> int:
         source = Path(args.folder) if args.folder else None
         if source is not None and not await asyncio.to_thread((source / METADATA).is_file):
             raise InputError("book.missing", path=source / METADATA)
-        meta = await _prepare(args, settings, kaggle, Path(made), source=source)
-        pushed = await kaggle.push(Path(made), seconds=args.timeout, patience=args.wait * 60.0, tell=_tell)
+        meta = await _write_notebook_folder(args, settings, kaggle, Path(made), source=source)
+        pushed = await kaggle.push(Path(made), seconds=args.timeout, patience=args.wait * 60.0, tell=_warn)
     kernel = f"{meta['id']}/{pushed.version}" if pushed.version else meta["id"]
     print(say("kaggle.pushed", kernel=kernel, url=pushed.url))
     for text in pushed.not_added:  # a run without its data or credentials is no success
-        _tell(say("kaggle.not_added", reason=text))
+        _warn(say("kaggle.not_added", reason=text))
     if args.no_follow:
         return FAILED_CHAPTERS if pushed.not_added else OK
     try:
-        code = await _followed(kaggle, kernel, args.output)
+        code = await _follow(kaggle, kernel, args.output)
     except asyncio.CancelledError:  # Ctrl-C ends the waiting only; the same command again would push again
-        _tell(say("kaggle.left_running", kernel=kernel))
+        _warn(say("kaggle.left_running", kernel=kernel))
         return INTERRUPTED
     return FAILED_CHAPTERS if pushed.not_added else code
 
 
-async def _followed(kaggle: KaggleCli, kernel: str, output: str | None) -> int:
-    status = await kaggle.follow(kernel, print)
+async def _follow(kaggle: KaggleCli, kernel: str, output: str | None) -> int:
+    ended = await kaggle.follow(kernel, print)
     if output:
-        await _fetch(kaggle, kernel, output)
+        await _fetch_output(kaggle, kernel, output)
     else:
         print(say("kaggle.fetch_with", kernel=kernel))
-    return OK if status.state == "COMPLETE" else FAILED_CHAPTERS
+    return OK if ended.state == "COMPLETE" else FAILED_CHAPTERS
 
 
-async def _prepare(
+async def _write_notebook_folder(
     args: argparse.Namespace, settings: Settings, kaggle: KaggleCli, folder: Path, *, source: Path | None
 ) -> Metadata:
-    """Writes the notebook with kgnb in it and its kernel-metadata.json into ``folder``; returns these."""
+    """Write the notebook with kgnb embedded and kernel-metadata.json to ``folder``; return the metadata."""
     from kgnb.kaggle import notebook_bundle
     from kgnb.kaggle.kernels import check_metadata
 
-    meta, code = _described(args, source)
+    meta, code = _metadata_and_notebook(args, source)
     if meta["id"].startswith("INSERT_") or args.owner:
         owner = args.owner or await kaggle.username()
         meta["id"] = f"{owner}/{meta['id'].partition('/')[2]}"
     check_metadata(meta)
-    variables = _variables(args, meta)
+    variables = _notebook_variables(args, meta)
     notebook = notebook_bundle.read_notebook(code)
     wheel = await notebook_bundle.own_wheel()
     made = notebook_bundle.parcel(notebook, wheel, variables=variables)
     notebook_bundle.check_secrets(made, wheel, _known_secrets(settings))
     text = notebook_bundle.written(made)
-    await asyncio.to_thread(_write, folder, meta, text)
+    await asyncio.to_thread(_write_files, folder, meta, text)
     return meta
 
 
-def _described(args: argparse.Namespace, source: Path | None) -> tuple[Metadata, Path]:
-    """(metadata, its notebook's path), from the folder's own file, else the template; options win."""
+def _metadata_and_notebook(args: argparse.Namespace, source: Path | None) -> tuple[Metadata, Path]:
+    """Metadata of ``source``, else of the template, changed by options; and the notebook's path."""
     from kgnb.kaggle import notebook_bundle
     from kgnb.kaggle.kernels import NOBODY, TEMPLATE, read_metadata, slug_of
 
@@ -129,8 +141,8 @@ def _described(args: argparse.Namespace, source: Path | None) -> tuple[Metadata,
     return meta, code
 
 
-def _variables(args: argparse.Namespace, meta: Metadata) -> dict[str, str]:
-    """What the notebook sets for itself: plain settings, and where its credentials lie."""
+def _notebook_variables(args: argparse.Namespace, meta: Metadata) -> dict[str, str]:
+    """Variables the notebook sets for itself: plain settings, and where its credentials are."""
     from kgnb.core.host import is_secret_name
     from kgnb.core.secrets import DATASET_FILE, DATASET_VARIABLE
     from kgnb.kaggle.kernels import SOURCE, is_private
@@ -152,7 +164,7 @@ def _variables(args: argparse.Namespace, meta: Metadata) -> dict[str, str]:
             raise InputError("kaggle.foreign_secrets", dataset=dataset, owner=owner)
         if not is_private(meta):
             raise InputError("kaggle.public_secrets", dataset=dataset)
-        _tell(say("kaggle.secrets_warning", dataset=dataset, file=DATASET_FILE))
+        _warn(say("kaggle.secrets_warning", dataset=dataset, file=DATASET_FILE))
         variables[DATASET_VARIABLE] = dataset
         if dataset not in meta["dataset_sources"]:
             meta["dataset_sources"] = [*meta["dataset_sources"], dataset]
@@ -160,10 +172,11 @@ def _variables(args: argparse.Namespace, meta: Metadata) -> dict[str, str]:
 
 
 def _known_secrets(settings: Settings) -> Mapping[str, SecretStr]:
-    """Every secret within reach, by variable: none of them may be in what leaves."""
+    """Every secret of the settings and the environment, by variable: none may be in what is pushed."""
     from pydantic import SecretStr
 
     from kgnb.core.host import SHORTEST_SECRET, environment_secrets
+    from kgnb.core.settings import Settings
 
     found = environment_secrets()
     for variable, field in Settings.variables().items():
@@ -173,7 +186,7 @@ def _known_secrets(settings: Settings) -> Mapping[str, SecretStr]:
     return found
 
 
-def _write(folder: Path, meta: Metadata, notebook: str) -> None:
+def _write_files(folder: Path, meta: Metadata, notebook: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / CODE).write_text(notebook, "utf-8")
@@ -182,25 +195,27 @@ def _write(folder: Path, meta: Metadata, notebook: str) -> None:
         raise InputError("kaggle.cannot_write", folder=folder, reason=error.strerror) from None
 
 
-def _tell(text: str) -> None:
+def _warn(text: str) -> None:
     print(f"kgnb: {text}", file=sys.stderr, flush=True)
 
 
 # --- a run
 
 
-async def _status(args: argparse.Namespace, _: Settings) -> int:
+async def status(args: argparse.Namespace, _: Settings) -> int:
+    """Prints a run's state, once or until it ends."""
     from kgnb.kaggle.kernels import KaggleCli, check_kernel, said_of
 
     kernel = check_kernel(args.kernel)
     if args.follow:
-        return await _followed(KaggleCli(), kernel, args.output)
-    status = await KaggleCli().status(kernel)
-    print(said_of(kernel, status))
-    return FAILED_CHAPTERS if status.over and status.state != "COMPLETE" else OK
+        return await _follow(KaggleCli(), kernel, args.output)
+    found = await KaggleCli().status(kernel)
+    print(said_of(kernel, found))
+    return FAILED_CHAPTERS if found.over and found.state != "COMPLETE" else OK
 
 
-async def _logs(args: argparse.Namespace, _: Settings) -> int:
+async def logs(args: argparse.Namespace, _: Settings) -> int:
+    """Prints what a run printed."""
     from kgnb.kaggle.kernels import KaggleCli, check_kernel
 
     kernel = check_kernel(args.kernel)
@@ -211,25 +226,27 @@ async def _logs(args: argparse.Namespace, _: Settings) -> int:
     return OK
 
 
-async def _output(args: argparse.Namespace, _: Settings) -> int:
+async def output(args: argparse.Namespace, _: Settings) -> int:
+    """Fetches a run's output files."""
     from kgnb.kaggle.kernels import KaggleCli, check_kernel
 
-    await _fetch(KaggleCli(), check_kernel(args.kernel), args.output)
+    await _fetch_output(KaggleCli(), check_kernel(args.kernel), args.output)
     return OK
 
 
-async def _fetch(kaggle: KaggleCli, kernel: str, output: str) -> None:
+async def _fetch_output(kaggle: KaggleCli, kernel: str, output: str) -> None:
     files = await kaggle.output(kernel, Path(output))
     print("\n".join(map(str, files)) or say("kaggle.no_output", kernel=kernel))
 
 
-async def _stop(args: argparse.Namespace, _: Settings) -> int:
+async def stop(args: argparse.Namespace, _: Settings) -> int:
+    """Stops a run, or says where a person can."""
     from kgnb.kaggle.kernels import KaggleCli, check_kernel, said_of
 
     kaggle, kernel = KaggleCli(), check_kernel(args.kernel)
-    status = await kaggle.status(kernel)
-    if status.over:
-        print(said_of(kernel, status))
+    found = await kaggle.status(kernel)
+    if found.over:
+        print(said_of(kernel, found))
         return OK
     if args.session is None:
         # Kaggle's interface takes a session's number and gives it to nobody (Kaggle/kaggle-cli#1172).
@@ -244,42 +261,47 @@ async def _stop(args: argparse.Namespace, _: Settings) -> int:
 # --- the parser
 
 
-def add_kaggle(commands: Any) -> None:
-    """Declares ``kaggle`` and its parts."""
-    added = commands.add_parser("kaggle", help=say("cli.help_kaggle"), description=say("cli.help_kaggle"))
-    parts = added.add_subparsers(dest="part", required=True, metavar="COMMAND")
-    init = command(parts, "init", _init, text="kaggle_init")
-    init.add_argument("folder", metavar="DIR", help=say("cli.help_kaggle_dir"))
-    _notebook_options(init)
-    push = command(parts, "push", _push, text="kaggle_push")
-    push.add_argument("folder", metavar="DIR", nargs="?", help=say("cli.help_kaggle_from"))
-    _notebook_options(push)
-    push.add_argument("--timeout", type=seconds, metavar="SECONDS", help=say("cli.help_kaggle_timeout"))
-    push.add_argument(
+def add_kaggle(commands: Commands[Parser]) -> None:
+    """Declares `kgnb kaggle` and its commands."""
+    parts = family(commands, "kaggle")
+    adding = command(parts, "init", init, text="kaggle_init")
+    about = say("cli.help_kaggle_dir")
+    file_argument(adding, "folder", completes="directory", metavar="DIR", help=about)
+    _notebook_options(adding)
+    _declare_push(parts)
+    for name, run in (("status", status), ("logs", logs), ("output", output), ("stop", stop)):
+        added = command(parts, name, run, text=f"kaggle_{name}")
+        added.add_argument("kernel", metavar="OWNER/NAME", help=say("cli.help_kaggle_kernel"))
+        if run in (status, logs):
+            added.add_argument("-f", "--follow", action="store_true", help=say("cli.help_kaggle_follow"))
+        if run is status:
+            _output_option(added)
+        if run is output:
+            _output_option(added, default="kaggle-output")
+        if run is stop:
+            added.add_argument("--session", type=row_id, metavar="N", help=say("cli.help_kaggle_session"))
+
+
+def _declare_push(parts: Commands[Parser]) -> None:
+    added = command(parts, "push", push, text="kaggle_push")
+    about = say("cli.help_kaggle_from")
+    file_argument(added, "folder", completes="directory", metavar="DIR", nargs="?", help=about)
+    _notebook_options(added)
+    added.add_argument("--timeout", type=seconds, metavar="SECONDS", help=say("cli.help_kaggle_timeout"))
+    added.add_argument(
         "--wait", type=float, default=120.0, metavar="MINUTES", help=say("cli.help_kaggle_wait")
     )
-    push.add_argument("--no-follow", action="store_true", help=say("cli.help_kaggle_no_follow"))
-    push.add_argument("-o", "--output", metavar="DIR", help=say("cli.help_kaggle_output_dir"))
-    for name, run in (("status", _status), ("logs", _logs), ("output", _output), ("stop", _stop)):
-        one = command(parts, name, run, text=f"kaggle_{name}")
-        one.add_argument("kernel", metavar="OWNER/NAME", help=say("cli.help_kaggle_kernel"))
-        if name in ("status", "logs"):
-            one.add_argument("-f", "--follow", action="store_true", help=say("cli.help_kaggle_follow"))
-        if name == "status":
-            one.add_argument("-o", "--output", metavar="DIR", help=say("cli.help_kaggle_output_dir"))
-        if name == "output":
-            one.add_argument(
-                "-o",
-                "--output",
-                metavar="DIR",
-                default="kaggle-output",
-                help=say("cli.help_kaggle_output_dir"),
-            )
-        if name == "stop":
-            one.add_argument("--session", type=row_id, metavar="N", help=say("cli.help_kaggle_session"))
+    added.add_argument("--no-follow", action="store_true", help=say("cli.help_kaggle_no_follow"))
+    _output_option(added)
 
 
-def _notebook_options(added: argparse.ArgumentParser) -> None:
+def _output_option(added: Parser, default: str | None = None) -> None:
+    about = say("cli.help_kaggle_output_dir")
+    names = ("-o", "--output")
+    file_argument(added, *names, completes="directory", metavar="DIR", default=default, help=about)
+
+
+def _notebook_options(added: Parser) -> None:
     added.add_argument("--notebook", metavar="worker|quickstart|FILE", help=say("cli.help_kaggle_notebook"))
     added.add_argument("--title", help=say("cli.help_kaggle_title"))
     added.add_argument("--owner", metavar="NAME", help=say("cli.help_kaggle_owner"))

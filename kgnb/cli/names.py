@@ -1,33 +1,36 @@
-"""The terminal's commands on the names of a book: names, merge, split."""
+"""`kgnb names`, `kgnb merge` and `kgnb split`: who is who in a book."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from kgnb.cli.options import OK, chapter_number, command, json_option, row_id
+from kgnb.cli.options import OK, chapter_number, command, json_option, row_id, task_argument
+from kgnb.cli.parser import Commands, Parser
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
-from kgnb.core.settings import Settings
-from kgnb.render.names_text import changed_line, decision_line, named_line
 
 if TYPE_CHECKING:
+    from kgnb.core.settings import Settings
     from kgnb.graph.resolve.decisions import Changed
 
 SHOWN = 50
-"""Names that the text form shows unless told otherwise."""
+"""Names that are listed without ``--top``."""
 BY = "cli"
+"""Recorded as the maker of a decision."""
 
 
-async def _names(args: argparse.Namespace, settings: Settings) -> int:
+async def names(args: argparse.Namespace, settings: Settings) -> int:
+    """Lists a book's names and the decisions about them, or undoes a decision."""
     from kgnb.app.context import open_app
     from kgnb.app.names import names_of, undo
     from kgnb.graph.resolve.name_listing import KINDS
+    from kgnb.render.names_text import decision_line, named_line
 
     if args.undo is not None:
         async with open_app(settings, queue=False) as app:
-            return _told(args, await undo(app, args.task, args.undo), undone=True)
+            return _show_change(args, await undo(app, args.task, args.undo), undone=True)
     async with open_app(settings, queue=False, graph=False) as app:
         found = await names_of(app, args.task, KINDS if args.all else KINDS[:1])
     if args.json:
@@ -45,28 +48,33 @@ async def _names(args: argparse.Namespace, settings: Settings) -> int:
     return OK
 
 
-async def _merge(args: argparse.Namespace, settings: Settings) -> int:
+async def merge(args: argparse.Namespace, settings: Settings) -> int:
+    """Makes several names one person."""
+    from kgnb.app import names as use_case
     from kgnb.app.context import open_app
-    from kgnb.app.names import merge
 
     async with open_app(settings, queue=False) as app:
-        return _told(args, await merge(app, args.task, args.person, args.others, by=BY))
+        return _show_change(args, await use_case.merge(app, args.task, args.person, args.others, by=BY))
 
 
-async def _split(args: argparse.Namespace, settings: Settings) -> int:
+async def split(args: argparse.Namespace, settings: Settings) -> int:
+    """Makes aliases of a person someone else, everywhere or in some chapters."""
+    from kgnb.app import names as use_case
     from kgnb.app.context import open_app
-    from kgnb.app.names import part, split
 
     if args.chapters is not None and len(args.aliases) > 1:
         raise InputError("names.one_only")
     async with open_app(settings, queue=False) as app:
         if args.chapters is not None:
-            done = await part(app, args.task, args.person, args.aliases[0], args.chapters, by=BY)
-            return _told(args, done)
-        return _told(args, await split(app, args.task, args.person, args.aliases, by=BY))
+            done = await use_case.part(app, args.task, args.person, args.aliases[0], args.chapters, by=BY)
+        else:
+            done = await use_case.split(app, args.task, args.person, args.aliases, by=BY)
+    return _show_change(args, done)
 
 
-def _told(args: argparse.Namespace, done: Changed, *, undone: bool = False) -> int:
+def _show_change(args: argparse.Namespace, done: Changed, *, undone: bool = False) -> int:
+    from kgnb.render.names_text import changed_line
+
     if args.json:
         facts = {"kind": done.kind, "names": list(done.names), "id": done.id, "changed": done.changed}
         print(json.dumps(facts | {"undone": undone}, ensure_ascii=False))
@@ -75,8 +83,8 @@ def _told(args: argparse.Namespace, done: Changed, *, undone: bool = False) -> i
     return OK
 
 
-def _chapters(text: str) -> tuple[int, int]:
-    """A chapter's number, or the first and the last one's."""
+def _chapter_range(text: str) -> tuple[int, int]:
+    """The type of ``90`` or ``90-110``: the first and the last chapter's number."""
     first, _, last = text.partition("-")
     found = chapter_number(first), chapter_number(last or first)
     if found[0] > found[1]:
@@ -84,19 +92,21 @@ def _chapters(text: str) -> tuple[int, int]:
     return found
 
 
-def add_names(commands: Any) -> None:
-    """Declares ``names``, ``merge`` and ``split``."""
-    added = command(commands, "names", _names)
-    added.add_argument("task", type=row_id, metavar="TASK", help=say("cli.help_task"))
+def add_names(commands: Commands[Parser]) -> None:
+    """Declares `kgnb names`, `kgnb merge` and `kgnb split`."""
+    added = command(commands, "names", names)
+    task_argument(added)
     added.add_argument("--top", type=row_id, default=SHOWN, metavar="N", help=say("cli.help_names_top"))
     added.add_argument("--all", action="store_true", help=say("cli.help_names_all"))
     added.add_argument("--undo", type=row_id, metavar="ID", help=say("cli.help_names_undo"))
     json_option(added)
-    for name, run, others in (("merge", _merge, "others"), ("split", _split, "aliases")):
+    for name, run, others in (("merge", merge, "others"), ("split", split, "aliases")):
         one = command(commands, name, run)
-        one.add_argument("task", type=row_id, metavar="TASK", help=say("cli.help_task"))
+        task_argument(one)
         one.add_argument("person", metavar="NAME", help=say("cli.help_names_person"))
         one.add_argument(others, nargs="+", metavar=others.upper()[:-1], help=say(f"cli.help_names_{others}"))
-        if run is _split:
-            one.add_argument("--chapters", type=_chapters, metavar="A-B", help=say("cli.help_names_chapters"))
+        if run is split:
+            one.add_argument(
+                "--chapters", type=_chapter_range, metavar="A-B", help=say("cli.help_names_chapters")
+            )
         json_option(one)

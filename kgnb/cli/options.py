@@ -1,33 +1,86 @@
-"""What the terminal's commands share: how one is declared, and their exit codes."""
+"""What the terminal's commands share: how one is declared, options, argument types and exit codes."""
 
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Callable, Coroutine
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from kgnb.cli.parser import Commands, Parser
 from kgnb.core.messages import say
-from kgnb.core.settings import Settings
+
+if TYPE_CHECKING:
+    from kgnb.core.settings import Settings
+
+    Command = Callable[[argparse.Namespace, Settings], Coroutine[Any, Any, int]]
 
 OK, FAILED_CHAPTERS, INTERRUPTED = 0, 1, 130
 
-Command = Callable[[argparse.Namespace, Settings], Coroutine[Any, Any, int]]
+FORMATS = ("json", "csv", "graphml", "cypher", "html")
+"""What `kgnb.render.export` writes; named here too, so that a parser is made without importing it."""
+FORMAT_OF_ENDING = {f".{name}": name for name in FORMATS} | {".htm": "html", ".zip": "csv"}
 
 
-def command(commands: Any, name: str, run: Command, *, text: str = "") -> argparse.ArgumentParser:
+# --- declaring a command
+
+
+def command(commands: Commands[Parser], name: str, run: Command, *, text: str = "") -> Parser:
     """Declares the command ``name`` (help: ``cli.help_<text or name>``) with every command's options."""
-    added: argparse.ArgumentParser = commands.add_parser(
-        name, help=say(f"cli.help_{text or name}"), description=say(f"cli.help_{text or name}")
-    )
-    added.set_defaults(command=run)
-    added.add_argument("--data", metavar="DIR", help=say("cli.help_data"))
-    added.add_argument("--lang", choices=("zh", "en"), help=say("cli.help_lang"))
+    about = say(f"cli.help_{text or name}")
+    added = commands.add_parser(name, help=about, description=about)
+    added.set_defaults(run=run, parser=added)
+    common_options(added)
     return added
 
 
-def json_option(added: argparse.ArgumentParser) -> None:
+def family(commands: Commands[Parser], name: str, *, text: str = "") -> Commands[Parser]:
+    """Declares the family ``name``; its commands are declared on what this returns."""
+    about = say(f"cli.help_{text or name}")
+    added = commands.add_parser(name, help=about, description=about)
+    common_options(added)
+    return added.add_commands("part")
+
+
+def old_spelling(commands: Commands[Parser], name: str, now: Parser) -> None:
+    """Keeps ``name`` working as another word for ``now``; help, completion and suggestions don't show it."""
+    commands.choices[name] = now
+
+
+def common_options(added: Parser, default: Any = argparse.SUPPRESS) -> None:
+    """Adds what may stand before and after a command. By default an option that isn't given leaves alone
+    what stands before the command."""
+    added.add_argument("--data", metavar="DIR", default=default, help=say("cli.help_data")).complete = (  # type: ignore[attr-defined]
+        "directory"
+    )
+    languages = ("zh", "en")
+    added.add_argument("--lang", choices=languages, default=default, help=say("cli.help_lang"))
+
+
+def json_option(added: Parser) -> None:
     """Adds ``--json``: one object on stdout, no more."""
     added.add_argument("--json", action="store_true", help=say("cli.help_json"))
+
+
+def task_argument(added: Parser, **options: Any) -> None:
+    """Adds ``TASK``."""
+    added.add_argument("task", type=row_id, metavar="TASK", help=say("cli.help_task"), **options)
+
+
+def chapter_argument(added: Parser, **options: Any) -> None:
+    """Adds ``CHAPTER``."""
+    added.add_argument(
+        "chapter", type=chapter_number, metavar="CHAPTER", help=say("cli.help_chapter"), **options
+    )
+
+
+def file_argument(added: Parser, *names: str, completes: str = "file", **options: Any) -> None:
+    """Adds an argument that a shell completes with the names of files, or of directories."""
+    added.add_argument(*names, **options).complete = completes  # type: ignore[attr-defined]
+
+
+# --- types
 
 
 def whole(most: int, least: int = 1) -> Callable[[str], int]:
@@ -51,3 +104,26 @@ chapter_number = whole(2**53, least=0)
 seconds = whole(366 * 86_400)
 slots = whole(5_000)
 """Chapters in flight: far more than one process can do anything with."""
+
+
+def graph_file(text: str) -> Path:
+    """The type of a file to write a graph to: its ending is one of a format, or it has none."""
+    path = Path(text)
+    if path.suffix and path.suffix.lower() not in FORMAT_OF_ENDING:
+        raise argparse.ArgumentTypeError(
+            say("cli.bad_ending", ending=path.suffix, known=" ".join(FORMAT_OF_ENDING))
+        )
+    return path
+
+
+def format_of(path: Path) -> str | None:
+    """The format that the file's ending names; None without an ending."""
+    return FORMAT_OF_ENDING.get(path.suffix.lower())
+
+
+# --- showing
+
+
+def local_time(epoch_seconds: float) -> str:
+    """Date and time of day on this machine's clock."""
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(epoch_seconds))

@@ -1,4 +1,4 @@
-"""The terminal's commands on providers: `kgnb providers list|add|test|remove`. A key is never an argument."""
+"""`kgnb providers list|add|test|remove|pause|resume`. An API key is never an argument."""
 
 from __future__ import annotations
 
@@ -8,18 +8,28 @@ import getpass
 import json
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from pydantic import SecretStr
-
-from kgnb.cli.options import FAILED_CHAPTERS, OK, command, json_option
+from kgnb.cli.options import (
+    FAILED_CHAPTERS,
+    OK,
+    command,
+    family,
+    json_option,
+    local_time,
+    old_spelling,
+    seconds,
+)
+from kgnb.cli.parser import Commands, Parser
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
-from kgnb.core.settings import Settings
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from kgnb.app.providers import AddedProvider, ProviderView
+    from kgnb.core.settings import Settings
 
 ANSWERED_NO, UNREACHABLE = FAILED_CHAPTERS, 2
 """Exit codes of `providers test` beside 0: it answers, but not as it should; it can't be reached."""
@@ -29,7 +39,48 @@ MAX_KEY = 10_000
 """Characters read from standard input: far above any key."""
 
 
-async def _list(args: argparse.Namespace, settings: Settings) -> int:
+# --- the parser
+
+
+def add_providers(commands: Commands[Parser]) -> None:
+    """Declares `kgnb providers` and its commands; `kgnb pause|resume PROVIDER` is how two were spelled."""
+    parts = family(commands, "providers", text="providers_group")
+    json_option(command(parts, "list", list_providers, text="providers_list"))
+    _declare_add(parts)
+    _name_argument(command(parts, "test", test, text="providers_test"))
+    removing = command(parts, "remove", remove, text="providers_remove")
+    _name_argument(removing)
+    removing.add_argument("--delete", action="store_true", help=say("cli.help_delete"))
+    pausing = command(parts, "pause", pause)
+    _name_argument(pausing)
+    pausing.add_argument("--for", dest="seconds", type=seconds, metavar="SECONDS", help=say("cli.help_for"))
+    resuming = command(parts, "resume", resume)
+    _name_argument(resuming)
+    old_spelling(commands, "pause", pausing)
+    old_spelling(commands, "resume", resuming)
+
+
+def _name_argument(added: Parser) -> None:
+    added.add_argument("provider", metavar="NAME", help=say("cli.help_provider_name"))
+
+
+def _declare_add(parts: Commands[Parser]) -> None:
+    added = command(parts, "add", add, text="providers_add")
+    _name_argument(added)
+    added.add_argument("--url", metavar="URL", help=say("cli.help_url"))
+    added.add_argument("--model", metavar="M", action="append", default=[], help=say("cli.help_model"))
+    added.add_argument("--display-name", metavar="TEXT", help=say("cli.help_display_name"))
+    source = added.add_mutually_exclusive_group()
+    source.add_argument("--key-env", metavar="VAR", help=say("cli.help_key_env"))
+    source.add_argument("--key-stdin", action="store_true", help=say("cli.help_key_stdin"))
+    added.add_argument("--save-key", action="store_true", help=say("cli.help_save_key"))
+
+
+# --- list
+
+
+async def list_providers(args: argparse.Namespace, settings: Settings) -> int:
+    """Lists the providers and their state."""
     from kgnb.app.context import open_app
     from kgnb.app.providers import listed
 
@@ -39,11 +90,11 @@ async def _list(args: argparse.Namespace, settings: Settings) -> int:
         print(json.dumps({"providers": [one.as_dict() for one in found]}, ensure_ascii=False))
     else:
         for one in found:
-            print(_line(one))
+            print(_provider_line(one))
     return OK
 
 
-def _line(one: ProviderView) -> str:
+def _provider_line(one: ProviderView) -> str:
     return say(
         "providers.one",
         name=one_line(one.name, NAME_CHARS),
@@ -57,10 +108,9 @@ def _line(one: ProviderView) -> str:
 
 def _state(one: ProviderView) -> str:
     if one.paused_until:
-        seconds = max(0, round(one.paused_until - time.time()))
         return say(
             "providers.state_paused",
-            seconds=seconds,
+            seconds=max(0, round(one.paused_until - time.time())),
             reason=one_line(one.reason, REASON_CHARS) or say("providers.no_reason"),
         )
     if not one.active:
@@ -68,13 +118,17 @@ def _state(one: ProviderView) -> str:
     return one_line(one.problem) or say("providers.state_active")
 
 
-async def _add(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.app.context import open_app
-    from kgnb.app.providers import add
+# --- add
 
-    key = await _key(args)
+
+async def add(args: argparse.Namespace, settings: Settings) -> int:
+    """Adds a provider or changes the one of that name, and says where its key is kept."""
+    from kgnb.app import providers as use_case
+    from kgnb.app.context import open_app
+
+    key = await _read_key(args)
     async with open_app(settings, queue=False, graph=False) as app:
-        done = await add(
+        done = await use_case.add(
             app,
             args.provider.strip(),
             url=args.url,
@@ -91,13 +145,12 @@ async def _add(args: argparse.Namespace, settings: Settings) -> int:
             models=one_line(", ".join(done.models) or "-"),
         )
     )
-    if text := _where(done, settings):
+    if text := _where_key_is(done, settings):
         print(text)
     return OK
 
 
-def _where(done: AddedProvider, settings: Settings) -> str:
-    """What became of the key."""
+def _where_key_is(done: AddedProvider, settings: Settings) -> str:
     if done.key_in == "table":
         return say("providers.key_table")
     if done.key_in == "file":
@@ -107,85 +160,83 @@ def _where(done: AddedProvider, settings: Settings) -> str:
     return "" if done.key_in == "kept" else say("providers.key_none")
 
 
-async def _key(args: argparse.Namespace) -> SecretStr | None:
-    """The key from where the person has it; None when none is given."""
+async def _read_key(args: argparse.Namespace) -> SecretStr | None:
+    """The key from a variable, standard input or the terminal; None when none is given."""
+    from pydantic import SecretStr
+
+    from kgnb.core.settings import Settings
+
     if args.key_env:
-        return _full(Settings.variable(args.key_env), args.key_env)
+        return _not_empty(Settings.variable(args.key_env), args.key_env)
     if args.key_stdin:
         line = await asyncio.to_thread(sys.stdin.readline, MAX_KEY)
-        return _full(SecretStr(line.strip()), "stdin")
+        return _not_empty(SecretStr(line.strip()), "stdin")
     if not sys.stdin.isatty():
         return None
     typed = await asyncio.to_thread(getpass.getpass, say("providers.ask_key", name=args.provider))
     return SecretStr(typed.strip()) if typed.strip() else None
 
 
-def _full(key: SecretStr, source: str) -> SecretStr:
+def _not_empty(key: SecretStr, source: str) -> SecretStr:
     if not key.get_secret_value():
         raise InputError("providers.key_empty", source=source)
     return key
 
 
-async def _test(args: argparse.Namespace, settings: Settings) -> int:
+# --- test, remove, pause, resume
+
+
+async def test(args: argparse.Namespace, settings: Settings) -> int:
+    """Asks the provider once for real."""
+    from kgnb.app import providers as use_case
     from kgnb.app.context import open_app
-    from kgnb.app.providers import test
     from kgnb.core.model import RULES
 
     if args.provider.strip().lower() == RULES:
         print(say("providers.test_rules"))
         return OK
     async with open_app(settings, queue=False, graph=False) as app:
-        told = await test(app, args.provider)
-    if told.error:
-        print(f"kgnb: {one_line(told.error)}", file=sys.stderr)
+        result = await use_case.test(app, args.provider)
+    if result.error:
+        print(f"kgnb: {one_line(result.error)}", file=sys.stderr)
     else:
-        print(
-            say(
-                "providers.works",
-                name=one_line(told.name),
-                model=one_line(told.model),
-                ms=round(1_000 * told.seconds),
-            )
-        )
-    if told.models:
-        print(say("providers.models", models=one_line(", ".join(told.models[:20]))))
-    return OK if not told.error else ANSWERED_NO if told.reached else UNREACHABLE
+        facts = {"name": one_line(result.name), "model": one_line(result.model)}
+        print(say("providers.works", **facts, ms=round(1_000 * result.seconds)))
+    if result.models:
+        print(say("providers.models", models=one_line(", ".join(result.models[:20]))))
+    return OK if not result.error else ANSWERED_NO if result.reached else UNREACHABLE
 
 
-async def _remove(args: argparse.Namespace, settings: Settings) -> int:
+async def remove(args: argparse.Namespace, settings: Settings) -> int:
+    """Switches a provider off; ``--delete`` removes its row and its key."""
+    from kgnb.app import providers as use_case
     from kgnb.app.context import open_app
-    from kgnb.app.providers import remove
 
     async with open_app(settings, queue=False, graph=False) as app:
-        await remove(app, args.provider, delete=args.delete)
+        await use_case.remove(app, args.provider, delete=args.delete)
     print(say("providers.deleted" if args.delete else "providers.off", name=args.provider.strip()))
     return OK
 
 
-def add_providers(commands: Any) -> None:
-    """Declares `providers` and its commands."""
-    text = say("cli.help_providers_group")
-    group = commands.add_parser("providers", help=text, description=text)
-    actions = group.add_subparsers(dest="action", required=True, metavar="ACTION")
-    json_option(command(actions, "list", _list, text="providers_list"))
-    _add_add(actions)
-    _name(command(actions, "test", _test, text="providers_test"))
-    removing = command(actions, "remove", _remove, text="providers_remove")
-    _name(removing)
-    removing.add_argument("--delete", action="store_true", help=say("cli.help_delete"))
+async def pause(args: argparse.Namespace, settings: Settings) -> int:
+    """Pauses a provider on every node."""
+    from kgnb.app.context import open_app
+    from kgnb.app.tasks import pause_provider
+
+    async with open_app(settings, graph=False) as app:
+        paused = await pause_provider(app, args.provider, args.seconds)
+    facts = {"seconds": round(paused.seconds), "when": local_time(paused.until)}
+    print(say("operate.provider_paused", provider=one_line(paused.provider), **facts))
+    return OK
 
 
-def _name(added: argparse.ArgumentParser) -> None:
-    added.add_argument("provider", metavar="NAME", help=say("cli.help_provider_name"))
+async def resume(args: argparse.Namespace, settings: Settings) -> int:
+    """Ends a provider's pause."""
+    from kgnb.app.context import open_app
+    from kgnb.app.tasks import resume_provider
 
-
-def _add_add(actions: Any) -> None:
-    added = command(actions, "add", _add, text="providers_add")
-    _name(added)
-    added.add_argument("--url", metavar="URL", help=say("cli.help_url"))
-    added.add_argument("--model", metavar="M", action="append", default=[], help=say("cli.help_model"))
-    added.add_argument("--display-name", metavar="TEXT", help=say("cli.help_display_name"))
-    source = added.add_mutually_exclusive_group()
-    source.add_argument("--key-env", metavar="VAR", help=say("cli.help_key_env"))
-    source.add_argument("--key-stdin", action="store_true", help=say("cli.help_key_stdin"))
-    added.add_argument("--save-key", action="store_true", help=say("cli.help_save_key"))
+    async with open_app(settings, graph=False) as app:
+        ended = await resume_provider(app, args.provider)
+    what = "provider_resumed" if ended.until else "provider_not_paused"
+    print(say(f"operate.{what}", provider=one_line(ended.provider)))
+    return OK

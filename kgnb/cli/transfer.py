@@ -5,51 +5,71 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from kgnb.cli.options import OK, command, json_option, row_id
+from kgnb.cli.options import (
+    FORMAT_OF_ENDING,
+    FORMATS,
+    OK,
+    command,
+    file_argument,
+    format_of,
+    graph_file,
+    json_option,
+    task_argument,
+)
+from kgnb.cli.parser import Commands, Parser
+from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
-from kgnb.core.settings import Settings
+
+if TYPE_CHECKING:
+    from kgnb.core.settings import Settings
 
 
-def add_export(commands: Any) -> None:
+def add_export(commands: Commands[Parser]) -> None:
     """Declares `kgnb export`."""
-    added = command(commands, "export", _export)
-    added.add_argument("task", type=row_id, metavar="TASK", help=say("cli.help_task"))
-    formats = ("json", "csv", "graphml", "cypher", "html")
-    added.add_argument("--format", choices=formats, required=True, help=say("cli.help_format"))
-    added.add_argument("-o", "--output", metavar="FILE", required=True, help=say("cli.help_output"))
+    added = command(commands, "export", export_graph)
+    task_argument(added)
+    added.add_argument("--format", choices=FORMATS, help=say("cli.help_format"))
+    about = say("cli.help_output")
+    file_argument(added, "-o", "--output", type=graph_file, metavar="FILE", required=True, help=about)
 
 
-def add_import(commands: Any) -> None:
+def add_import(commands: Commands[Parser]) -> None:
     """Declares `kgnb import`."""
-    added = command(commands, "import", _import)
-    added.add_argument("file", metavar="FILE.json", help=say("cli.help_import_file"))
+    added = command(commands, "import", import_record)
+    file_argument(added, "file", metavar="FILE.json", help=say("cli.help_import_file"))
     json_option(added)
 
 
-async def _export(args: argparse.Namespace, settings: Settings) -> int:
+async def export_graph(args: argparse.Namespace, settings: Settings) -> int:
+    """Writes a task's graph, in the format that ``--format`` or the file's ending names."""
     from kgnb.app.context import open_app
     from kgnb.app.export import export, find_task
+    from kgnb.render.export import check_place
 
+    chosen = args.format or format_of(args.output)
+    if chosen is None:
+        raise InputError("cli.no_format", path=args.output, known=" ".join(FORMAT_OF_ENDING))
+    check_place(args.output)
     async with open_app(settings, queue=False) as app:
         task = await find_task(app, args.task)
-        await export(app, task.novel_id, args.format, Path(args.output))
+        await export(app, task.novel_id, chosen, args.output)
     return OK
 
 
-async def _import(args: argparse.Namespace, settings: Settings) -> int:
+async def import_record(args: argparse.Namespace, settings: Settings) -> int:
+    """Takes a JSON export into this database and makes its graph."""
     from kgnb.app.context import open_app
     from kgnb.app.import_book import take_in
 
     async with open_app(settings, queue=False) as app:
-        carried = await take_in(app, args.file)
+        imported = await take_in(app, args.file)
     if args.json:
-        print(json.dumps(dataclasses.asdict(carried), ensure_ascii=False))
+        print(json.dumps(dataclasses.asdict(imported), ensure_ascii=False))
         return OK
-    tasks = ", ".join(map(str, carried.tasks)) or "-"
-    key = "cli.imported_again" if carried.known else "cli.imported"
-    print(say(key, title=one_line(carried.title), chapters=carried.chapters, tasks=tasks))
+    tasks = ", ".join(map(str, imported.tasks)) or "-"
+    key = "cli.imported_again" if imported.known else "cli.imported"
+    print(say(key, title=one_line(imported.title), chapters=imported.chapters, tasks=tasks))
     return OK

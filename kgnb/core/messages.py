@@ -7,6 +7,7 @@ word stands for one thing everywhere
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from functools import cache
@@ -27,6 +28,11 @@ def use_language(language: Language) -> None:
 def language() -> Language:
     """The language in force."""
     return _language
+
+
+def environment_language() -> Language:
+    """The language that KGNB_LANG names, before the settings as a whole are read: that of help texts."""
+    return "en" if os.environ.get("KGNB_LANG", "").strip().lower() == "en" else "zh"
 
 
 @cache

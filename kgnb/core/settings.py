@@ -296,11 +296,6 @@ class Settings(BaseSettings):
         """Whether the slots are a person's word, which the two caps don't limit: see :meth:`for_slots`."""
         return all(getattr(self, name) == value for name, value in self.for_slots(self.slots).items())
 
-    @classmethod
-    def language_only(cls) -> Literal["zh", "en"]:
-        """The language for help texts, before the settings as a whole are known to be right."""
-        return "en" if os.environ.get("KGNB_LANG", "").strip().lower() == "en" else "zh"
-
     @property
     def embedded_redis(self) -> bool:
         """Whether the embedded queue engine is to be used."""

@@ -102,7 +102,7 @@ def test_a_task_under_way_is_paused_here_and_goes_on_when_told(
     assert place.sql("SELECT status, completed_chapters, total_chapters FROM knowledge_graph_tasks") == [
         ("paused", 5, 6)
     ]
-    assert place.run("resume-task", "1").code == 0
+    assert place.run("task", "resume", "1").code == 0
     assert place.run("worker", "--drain", timeout=90).code == 0
     assert place.sql("SELECT status, completed_chapters FROM knowledge_graph_tasks") == [("completed", 6)]
 

@@ -124,7 +124,7 @@ def test_keys_are_kept_where_there_is_no_fcntl(tmp_path: Path) -> None:
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_what_pauses_a_provider_names_the_command_that_lifts_it(language: Language) -> None:
     for key in ("provider.auth", "provider.quota", "provider.no_price", "provider.budget_money"):
-        assert "kgnb resume {provider}" in table(language)[key]
+        assert "kgnb providers resume {provider}" in table(language)[key]
     assert "kgnb dead retry" in table(language)["queue.dead_deliveries"]
 
 
@@ -419,7 +419,7 @@ def test_a_key_replaced_in_mid_task_takes_effect(place: Place, fresh_server: Llm
         assert "key" in listed(place)["dryrun"]["reason"]
         change(place, "UPDATE ai_providers SET api_key = ?", KEY)
         time.sleep(6)  # a node notices within 5 s
-        assert place.run("resume", "dryrun").code == 0
+        assert place.run("providers", "resume", "dryrun").code == 0
         done = "SELECT status FROM knowledge_graph_tasks"
         worker.until(lambda: place.sql(done) == [("completed",)], 60)
         failed = "SELECT count(*) FROM knowledge_graph_chapter_status WHERE status <> 'completed'"

@@ -110,18 +110,18 @@ class TestWords:
     def test_a_tasks_way_without_a_node(self, kgnb: Typed, tmp_path: Path) -> None:
         book = novel(tmp_path / "book.txt", 2)
         assert kgnb("submit", book, "--provider", "dryrun").out == "1\n"
-        assert kgnb.said("pause-task", "1") == "Task 1 is paused"
-        assert kgnb.said("pause-task", "1") == "Task 1 was paused already"
-        assert kgnb.said("resume-task", "1") == "Task 1 goes on, queued in kg:task:queue:dryrun"
-        kgnb("resume-task", "1").refused("isn't paused but waiting", "kgnb status")
-        assert kgnb.said("cancel", "1") == "Task 1 is cancelled; kgnb retry 1 starts it again"
-        assert kgnb.said("cancel", "1", "--lang", "zh") == "任务 1 本来就取消了"
-        kgnb("resume-task", "1").refused("kgnb retry 1")
-        assert kgnb.said("retry", "1") == "Task 1 starts again, queued in kg:task:queue:dryrun"
+        assert kgnb.said("task", "pause", "1") == "Task 1 is paused"
+        assert kgnb.said("task", "pause", "1") == "Task 1 was paused already"
+        assert kgnb.said("task", "resume", "1") == "Task 1 goes on, queued in kg:task:queue:dryrun"
+        kgnb("task", "resume", "1").refused("isn't paused but waiting", "kgnb status")
+        assert kgnb.said("task", "cancel", "1") == "Task 1 is cancelled; kgnb task retry 1 starts it again"
+        assert kgnb.said("task", "cancel", "1", "--lang", "zh") == "任务 1 本来就取消了"
+        kgnb("task", "resume", "1").refused("kgnb task retry 1")
+        assert kgnb.said("task", "retry", "1") == "Task 1 starts again, queued in kg:task:queue:dryrun"
         assert kgnb.place.run("worker", "--drain").code == 0
         assert kgnb.place.sql("SELECT status FROM knowledge_graph_tasks") == [("completed",)]
-        kgnb("retry", "1").refused("every chapter is done", "--again")
-        kgnb("pause-task", "9").refused("no task 9", "kgnb status")
+        kgnb("task", "retry", "1").refused("every chapter is done", "--again")
+        kgnb("task", "pause", "9").refused("no task 9", "kgnb status")
 
     def test_the_dead_list(self, kgnb: Typed) -> None:
         assert kgnb.said("dead", "list") == "The dead list is empty"
@@ -140,10 +140,12 @@ class TestWords:
         kgnb("dead", "retry", "1", "3").refused("Chapter 3", "kgnb dead list")
         assert kgnb.said("dead", "drop", "1", "1") == "1 dead entries dropped"
         assert kgnb.said("dead", "retry", "--all") == "1 dead entries queued again (task 1)"
-        kgnb("dead", "retry", "--all").refused("kgnb retry TASK")
+        kgnb("dead", "retry", "--all").refused("kgnb task retry TASK")
         left = "SELECT status, count(*) FROM knowledge_graph_chapter_status GROUP BY status"
         assert dict(kgnb.place.sql(left)) == {"completed": 1, "failed": 1, "pending": 1}
-        assert kgnb.said("retry", "1").startswith("Task 1: 1 failed chapters again, queued in kg:task:queue:")
+        assert kgnb.said("task", "retry", "1").startswith(
+            "Task 1: 1 failed chapters again, queued in kg:task:queue:"
+        )
 
     def test_garbage_is_shown_harmless(self, kgnb: Typed) -> None:
         async def litter(app: App) -> None:
@@ -177,10 +179,10 @@ class TestWords:
         asked: list[str] = []
         monkeypatch.setattr("builtins.input", lambda text: asked.append(text) or "")
         monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-        kgnb("delete", "1")
+        kgnb("task", "delete", "1")
         assert "owned" in asked[0]
         assert asked[0].isprintable()
-        line = kgnb("pause", evil).refused("owned")
+        line = kgnb("providers", "pause", evil).refused("owned")
         assert line.isprintable()
 
     @pytest.mark.parametrize(
@@ -202,20 +204,21 @@ class TestWords:
         with pytest.raises(SystemExit) as ended:
             kgnb(*words.split())
         assert ended.value.code == 2
-        (line,) = [x for x in capsys.readouterr().err.splitlines() if "error: " in x]
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("kgnb: ")
         assert "a whole number from " in line
 
     def test_providers(self, kgnb: Typed) -> None:
-        line = kgnb.said("pause", "DryRun", "--for", "90")
+        line = kgnb.said("providers", "pause", "DryRun", "--for", "90")
         assert line.startswith("dryrun is paused for 90 s, until ")
         paused = kgnb.prepared(lambda app: app.queue.suspended(["dryrun"]))
         assert 60 < paused["dryrun"] - time.time() < 91
-        assert kgnb.said("resume", "dryrun") == "dryrun goes on"
-        assert kgnb.said("resume", "dryrun", "--lang", "zh") == "dryrun 没有暂停"
-        line = kgnb("pause", "dryrum").refused("dryrum", "dryrun", "kgnb status")
+        assert kgnb.said("providers", "resume", "dryrun") == "dryrun goes on"
+        assert kgnb.said("providers", "resume", "dryrun", "--lang", "zh") == "dryrun 没有暂停"
+        line = kgnb("providers", "pause", "dryrum").refused("dryrum", "dryrun", "kgnb status")
         assert KEY not in line
         with pytest.raises(SystemExit) as ended:
-            kgnb("pause", "dryrun", "--for", "0")
+            kgnb("providers", "pause", "dryrun", "--for", "0")
         assert ended.value.code == 2
 
 
@@ -269,7 +272,7 @@ def _own_it() -> None:
 class TestConfirming:
     def test_asks_at_a_terminal_and_nowhere_else(self, kgnb: Typed) -> None:
         task_id = kgnb.prepared(new_task)
-        kgnb("delete", task_id).refused("--yes")
+        kgnb("task", "delete", task_id).refused("--yes")
         tasks = "SELECT count(*) FROM knowledge_graph_tasks"
         for keys, code, words in (
             (b"\n", 0, "Nothing was deleted"),
@@ -277,14 +280,14 @@ class TestConfirming:
             (b"y\n", 0, "Task 1 is deleted"),
         ):
             assert kgnb.place.sql(tasks) == [(1,)]
-            terminal = Terminal(kgnb.place, "delete", "1")
+            terminal = Terminal(kgnb.place, "task", "delete", "1")
             terminal.until("[y/N]")
             terminal.type(keys)
             assert terminal.ended() == code, terminal.text
             assert words in terminal.text
             assert "Traceback" not in terminal.text
         assert kgnb.place.sql(tasks) == [(0,)]
-        kgnb("delete", "1", "--yes").refused("no task 1")
+        kgnb("task", "delete", "1", "--yes").refused("no task 1")
 
 
 # --- beside workers -----------------------------------------------------------------------------------------
@@ -365,16 +368,16 @@ class TestDeleting:
         both = kgnb.graph()
         assert both != by_rules
         assert (1, 2) in {tuple(n["properties"]["task_id"]) for n in both["nodes"].values()}
-        assert kgnb.said("delete", 2, "--yes") == "Task 2 is deleted"
+        assert kgnb.said("task", "delete", 2, "--yes") == "Task 2 is deleted"
         assert kgnb.graph() == by_rules
         assert left_of(kgnb.place, 2) == 0
         third = kgnb.build(book, "--provider", "dryrun", "--slots", "6")
         assert (third["status"], third["requests"]) == ("completed", 0)  # the replies were kept
-        assert kgnb.said("delete", 1, "--yes") == "Task 1 is deleted"
+        assert kgnb.said("task", "delete", 1, "--yes") == "Task 1 is deleted"
         after = kgnb.graph(third["task_id"])
         assert {tuple(x["properties"]["task_id"]) for x in after["nodes"].values()} == {(third["task_id"],)}
         assert after["nodes"].keys() == both["nodes"].keys()
-        kgnb.said("delete", third["task_id"], "--yes")
+        kgnb.said("task", "delete", third["task_id"], "--yes")
         assert all(count == 0 for count in kgnb.prepared(counts, graph=True).values())
 
     def test_while_a_worker_runs_it(self, anywhere: Typed, server: Llm, tmp_path: Path) -> None:
@@ -386,7 +389,7 @@ class TestDeleting:
         worker = kgnb.place.start("worker", "--slots", "4", stdout=subprocess.DEVNULL)
         worker.until(lambda: server.stats.requests >= 12)
         began = time.monotonic()
-        assert kgnb.said("delete", 2, "--yes") == "Task 2 is deleted"
+        assert kgnb.said("task", "delete", 2, "--yes") == "Task 2 is deleted"
         assert time.monotonic() - began < 15  # no lease of a live node is waited for
         asked = server.stats.requests
         assert asked < 100
@@ -409,16 +412,18 @@ class TestStopping:
         server.server.latency = 0.5
         kgnb("submit", novel(tmp_path / "book.txt", 150), "--provider", "dryrun")
         worker = kgnb.place.start("worker", "--slots", "4", stdout=subprocess.DEVNULL)
-        commands = "pause-task resume-task 1", "cancel retry 1", "pause resume dryrun"
-        for stop, go, what in map(str.split, commands):
+        commands = ("task", "pause", "resume", 1), ("task", "cancel", "retry", 1), (
+            "providers", "pause", "resume", "dryrun"
+        )  # fmt: skip
+        for family, stop, go, what in commands:
             asked = server.stats.requests
             worker.until(lambda asked=asked: server.stats.requests >= asked + 8)  # type: ignore[misc]
-            assert kgnb(stop, what).code == 0
+            assert kgnb(family, stop, what).code == 0
             worker.until(lambda: kgnb.place.sql(RUNNING) == [(0,)], 10)
             asked = server.stats.requests
             time.sleep(2.5)
             assert server.stats.requests == asked < 140, stop
-            assert kgnb(go, what).code == 0
+            assert kgnb(family, go, what).code == 0
         server.server.latency = 0.0
         worker.until(lambda: kgnb.place.sql(OPEN_TASKS) == [(0,)], 60)
         assert kgnb.place.sql(UNDONE) == [(0,)]

@@ -26,8 +26,8 @@ import pytest
 from pydantic import SecretStr
 
 import kgnb
-from kgnb.cli.kaggle import _described
-from kgnb.cli.main import _parser
+from kgnb.cli.kaggle import _metadata_and_notebook
+from kgnb.cli.main import make_parser
 from kgnb.core.errors import InputError, KgnbError, ServiceDown, ServiceRefused
 from kgnb.kaggle import kernels, notebook_bundle
 from kgnb.kaggle.kernels import KaggleCli, KernelStatus
@@ -256,7 +256,9 @@ class TestMetadata:
         if installed:  # without a checkout around it
             monkeypatch.setattr(notebook_bundle, "checkout", lambda: None)
         path = str(ROOT / "notebooks" / "worker.ipynb")
-        meta, code = _described(_parser().parse_args(["kaggle", "push", "--notebook", path]), None)
+        meta, code = _metadata_and_notebook(
+            make_parser().parse_args(["kaggle", "push", "--notebook", path]), None
+        )
         assert code == Path(path)
         assert (meta["title"], meta["id"]) == ("kgnb worker", f"{kernels.NOBODY}/kgnb-worker")
 

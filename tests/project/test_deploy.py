@@ -21,7 +21,8 @@ import pytest
 import redis
 import yaml
 
-from kgnb.cli.main import HAND_BACK_SECONDS, _parser
+from kgnb.cli.main import make_parser
+from kgnb.cli.worker import HAND_BACK_SECONDS
 from kgnb.core.settings import Settings
 from tests.support.commands import Place, Running, environment
 from tests.support.paths import ROOT
@@ -126,10 +127,10 @@ def test_the_image_runs_without_root_and_hears_signals() -> None:
     assert instructions("STOPSIGNAL") == ["SIGTERM"]
     assert json.loads(instructions("ENTRYPOINT")[0]) == ["kgnb-entrypoint"]  # a list: no shell in between
     command = json.loads(instructions("CMD")[0])
-    assert _parser().parse_args(command).name == "worker"
+    assert make_parser().parse_args(command).name == "worker"
     health = json.loads(instructions("HEALTHCHECK")[0].partition("CMD ")[2])
     assert health[0] == "kgnb-entrypoint"  # with the secrets that lie in files
-    assert _parser().parse_args(health[1:]).name == "health"
+    assert make_parser().parse_args(health[1:]).name == "health"
     assert all(":" in image.split()[0] and "latest" not in image for image in instructions("FROM"))
 
 
@@ -235,7 +236,7 @@ def test_the_unit_starts_a_worker_and_gives_up_on_wrong_settings() -> None:
     service = unit()["Service"]
     program, *args = shlex.split(service["ExecStart"])
     assert Path(program).name == "kgnb"
-    assert _parser().parse_args(args).name == "worker"
+    assert make_parser().parse_args(args).name == "worker"
     assert service["RestartPreventExitStatus"] == "2"
     names = [pair.partition("=")[0] for pair in shlex.split(service["Environment"])]
     assert set(names) - {"PYTHONUNBUFFERED"} <= set(Settings.variables())

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kgnb.cli.main import _parser
+from kgnb.cli.main import make_parser
 from kgnb.core import messages
 from kgnb.core.model import ChapterStatus, TaskStatus
 from kgnb.core.settings import Settings
@@ -135,7 +135,7 @@ BASH = [(b.page, c) for b in blocks() if b.language == "bash" for c in commands(
 @pytest.mark.parametrize(("page", "command"), BASH, ids=lambda v: v if isinstance(v, str) else " ".join(v))
 def test_every_command_in_a_block_is_one(page: str, command: list[str]) -> None:
     try:
-        _parser().parse_args(command)
+        make_parser().parse_args(command)
     except SystemExit:
         pytest.fail(f"{page}: kgnb {shlex.join(command)} is refused")
 
@@ -156,7 +156,7 @@ def test_every_command_in_the_text_is_one(page: Path) -> None:
     """Also `kgnb dead list|retry` and `kgnb build 书 [--slots N]`: each name and each option."""
     for command in INLINE.findall(FENCE.sub("", text_of(page)).replace("\\|", "|")):
         words = re.sub(r"[\[\]…]", " ", command).split()
-        parsers = [_parser()]
+        parsers = [make_parser()]
         while words and (known := {n: p for parser in parsers for n, p in tree(parser).items()}):
             names = [name for name in words.pop(0).split("|") if not name.startswith("-")]
             assert set(names) <= set(known), f"kgnb {command}"

@@ -61,11 +61,11 @@ def test_a_book_from_submit_to_its_graph(port: int, tmp_path: Path) -> None:
         more = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port), **model.env()}
         book = novel(tmp_path / "book.txt", 12)
         task = place.run("submit", book, "--provider", "dryrun", env=more).out.strip()
-        assert place.run("pause", "dryrun", "--for", "60", env=more).code == 0
+        assert place.run("providers", "pause", "dryrun", "--for", "60", env=more).code == 0
         paused = place.run("status", "--json", env=more).json
         assert [one["state"] for one in paused["providers"] if one["name"] == "dryrun"] == ["paused"]
         assert [task["percent"] for task in paused["tasks"]] == [0.0]
-        assert place.run("resume", "dryrun", env=more).code == 0
+        assert place.run("providers", "resume", "dryrun", env=more).code == 0
         assert place.run("worker", "--drain", env=more).code == 0
         done = place.run("status", "--json", env=more).json
         assert place.run("dead", "list", env=more).code == 0

@@ -224,9 +224,9 @@ async def test_used_up_it_pauses_the_provider_for_every_node(ledger: Ledger, red
         state = (await other.gate.look([other.provider]))[NAME]
         assert state.paused
         assert "KGNB_BUDGET_TOKENS" in state.reason
-        assert "kgnb resume DeepSeek" in state.reason
+        assert "kgnb providers resume DeepSeek" in state.reason
         assert state.failures == 0
-        await other.gate.lift(other.provider)  # what a build or `kgnb resume` does
+        await other.gate.lift(other.provider)  # what a build or `kgnb providers resume` does
         assert not (await other.gate.look([other.provider]))[NAME].paused
         node.gate.paused = {}
         with pytest.raises(BudgetReached):  # paused again: nobody raised it

@@ -80,10 +80,10 @@ def test_anybodys_pause_is_heeded_by_every_node(pair: Pair, tmp_path: Path) -> N
 
     nodes.redis.set(PAUSE, "main writes what it likes", ex=600)
     quiet(time.monotonic())
-    assert nodes.place.run("pause", "dryrun", "--for", "60").code == 0
+    assert nodes.place.run("providers", "pause", "dryrun", "--for", "60").code == 0
     assert 0 < nodes.redis.ttl(PAUSE) <= 60
     assert not nodes.held()
-    assert nodes.place.run("resume", "dryrun").code == 0
+    assert nodes.place.run("providers", "resume", "dryrun").code == 0
     pair.both_ask(time.monotonic())
 
     seconds = 6

@@ -1,0 +1,115 @@
+"""`kgnb build` and `kgnb submit`: a book to its graph here and now, or into the queue."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kgnb.cli.cost import SAMPLE, show_estimate
+from kgnb.cli.options import (
+    FAILED_CHAPTERS,
+    OK,
+    command,
+    file_argument,
+    format_of,
+    graph_file,
+    json_option,
+    slots,
+    whole,
+)
+from kgnb.cli.parser import Commands, Parser
+from kgnb.core.messages import say
+from kgnb.core.safe_text import one_line
+
+if TYPE_CHECKING:
+    from kgnb.core.settings import Settings
+
+
+def add_build(commands: Commands[Parser]) -> None:
+    """Declares `kgnb build`."""
+    added = command(commands, "build", build)
+    _book_options(added)
+    added.add_argument("--provider", metavar="NAME", help=say("cli.help_provider"))
+    about_estimate = say("cli.help_estimate", chapters=SAMPLE)
+    added.add_argument(
+        "--estimate", type=whole(1_000), nargs="?", const=SAMPLE, metavar="N", help=about_estimate
+    )
+    added.add_argument("--slots", type=slots, metavar="N", help=say("cli.help_slots"))
+    resume_option(added)
+    json_option(added)
+    about_output = say("cli.help_picture")
+    file_argument(added, "-o", "--output", type=graph_file, metavar="graph.html", help=about_output)
+
+
+def add_submit(commands: Commands[Parser]) -> None:
+    """Declares `kgnb submit`."""
+    added = command(commands, "submit", submit)
+    _book_options(added)
+    added.add_argument("--provider", metavar="NAME", required=True, help=say("cli.help_provider"))
+
+
+def _book_options(added: Parser) -> None:
+    file_argument(added, "book", metavar="BOOK", help=say("cli.help_book"))
+    added.add_argument("--title", help=say("cli.help_title"))
+    added.add_argument("--author", help=say("cli.help_author"))
+    added.add_argument("--kinds", metavar="a,b", help=say("cli.help_kinds"))
+    added.add_argument("--again", action="store_true", help=say("cli.help_again"))
+
+
+def resume_option(added: Parser) -> None:
+    """Adds ``--resume-from``."""
+    file_argument(added, "--resume-from", metavar="DIR|ZIP", help=say("cli.help_resume_from"))
+
+
+async def build(args: argparse.Namespace, settings: Settings) -> int:
+    """Builds the book's graph and shows what came of it."""
+    from kgnb.app import build as build_use_case
+    from kgnb.app.context import open_app
+    from kgnb.app.export import export
+    from kgnb.cli.signals import cancel_on_sigterm
+    from kgnb.render.export import check_place
+    from kgnb.render.progress_bar import ProgressBar
+
+    path = Path(args.book)
+    if args.output:
+        check_place(args.output)
+    # A list, emptied by pop(): the use case alone holds the text, until it is stored.
+    books = [await build_use_case.read(path, args.title, args.author)]
+    cancel_on_sigterm()
+    if args.estimate:
+        return await show_estimate(args, settings, books[0])
+    title = books[0].title
+    output_format = format_of(args.output) or "html" if args.output else ""
+    with ProgressBar(quiet=args.json) as bar:
+        async with open_app(settings) as app:
+            result = await build_use_case.build(
+                app, books.pop(), path, args.provider, again=args.again, listener=bar.show
+            )
+            if args.output:
+                await export(app, result.novel_id, output_format, args.output)
+    if args.json:
+        print(json.dumps(result.as_dict(), ensure_ascii=False))
+    else:
+        print(say("cli.built", title=one_line(title), **result.as_dict()))
+        if args.output:
+            key = "cli.picture_written" if output_format == "html" else "cli.graph_written"
+            print(say(key, path=args.output))
+    return FAILED_CHAPTERS if result.failed else OK
+
+
+async def submit(args: argparse.Namespace, settings: Settings) -> int:
+    """Stores the book, queues its task and prints the task's id."""
+    from kgnb.app import build as build_use_case
+    from kgnb.app.context import open_app
+
+    path = Path(args.book)
+    book = await build_use_case.read(path, args.title, args.author)
+    async with open_app(settings, graph=False) as app:
+        plan = await build_use_case.plan(app, book, path, args.provider, again=args.again)
+    if plan.found_finished:
+        print("kgnb:", say("cli.found_finished", task=plan.task.id), file=sys.stderr)
+    print(plan.task.id)
+    return OK

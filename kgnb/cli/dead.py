@@ -1,0 +1,96 @@
+"""`kgnb dead list|retry|drop`: the queues' dead letters, chapters that failed for good."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+from kgnb.cli.options import OK, chapter_argument, command, family, json_option, local_time, task_argument
+from kgnb.cli.parser import Commands, Parser
+from kgnb.core.errors import InputError
+from kgnb.core.messages import say
+from kgnb.core.safe_text import one_line
+
+if TYPE_CHECKING:
+    from kgnb.app.tasks import DeadEntry
+    from kgnb.core.settings import Settings
+
+TITLE_CHARS = 80
+"""What a line shows of a title, or of garbage."""
+REASON_CHARS = 300
+
+
+def add_dead(commands: Commands[Parser]) -> None:
+    """Declares `kgnb dead` and its commands."""
+    parts = family(commands, "dead")
+    json_option(command(parts, "list", list_dead, text="dead_list"))
+    for name, run, option, about in (
+        ("retry", retry, "--all", "dead_all"),
+        ("drop", drop, "--garbage", "garbage"),
+    ):
+        added = command(parts, name, run, text=f"dead_{name}")
+        task_argument(added, nargs="?")
+        chapter_argument(added, nargs="?")
+        added.add_argument(option, action="store_true", help=say(f"cli.help_{about}"))
+
+
+async def list_dead(args: argparse.Namespace, settings: Settings) -> int:
+    """Lists the dead letters of every queue."""
+    from kgnb.app.context import open_app
+    from kgnb.app.tasks import dead
+
+    async with open_app(settings, graph=False) as app:
+        entries = await dead(app)
+    if args.json:
+        print(json.dumps({"dead": [entry.as_dict() for entry in entries]}, ensure_ascii=False))
+    else:
+        print("\n".join(map(_entry_line, entries)) or say("operate.dead_none"))
+    return OK
+
+
+def _entry_line(entry: DeadEntry) -> str:
+    kind = "chapter" if entry.chapter_id else "task" if entry.task_id else "garbage"
+    facts = {
+        "when": local_time(entry.at),
+        "task": entry.task_id,
+        "chapter": "?" if entry.chapter is None else entry.chapter,
+        "title": one_line(entry.title, TITLE_CHARS),
+        "reason": one_line(entry.reason, REASON_CHARS),
+        "deliveries": entry.deliveries,
+        "failures": entry.failures,
+        "queue": one_line(entry.queue),
+    }
+    return say(f"operate.dead_{kind}", **facts)
+
+
+async def retry(args: argparse.Namespace, settings: Settings) -> int:
+    """Queues dead letters again: a chapter's, a task's, or with ``--all`` every task's."""
+    from kgnb.app.context import open_app
+    from kgnb.app.tasks import retry_dead
+
+    if (args.task is None) != args.all:
+        raise InputError("operate.which", option="--all")
+    async with open_app(settings, graph=False) as app:
+        done = await retry_dead(app, args.task, args.chapter)
+    if done.tasks:
+        print(say("operate.dead_retried", entries=done.entries, tasks=", ".join(map(str, done.tasks))))
+    if done.left:
+        print(say("operate.dead_left", tasks=", ".join(map(str, done.left))))
+    return OK
+
+
+async def drop(args: argparse.Namespace, settings: Settings) -> int:
+    """Drops dead letters: a chapter's, a task's, or with ``--garbage`` those that belong to no task."""
+    from kgnb.app.context import open_app
+    from kgnb.app.tasks import drop_dead, drop_garbage
+
+    if (args.task is None) != args.garbage:
+        raise InputError("operate.which", option="--garbage")
+    async with open_app(settings, graph=False) as app:
+        if args.garbage:
+            count = await drop_garbage(app)
+        else:
+            count = await drop_dead(app, args.task, args.chapter)
+    print(say("operate.dead_dropped", entries=count))
+    return OK

@@ -1,0 +1,192 @@
+"""argparse with help in groups, errors of one line in the user's language, and "did you mean"."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+
+from rich_argparse import RichHelpFormatter
+
+from kgnb.core.messages import say
+from kgnb.core.safe_text import one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+WRONG_USAGE = 2
+"""Exit code of a command line that isn't understood."""
+
+Commands = argparse._SubParsersAction  # Python has no public name for it
+
+
+class HelpFormatter(RichHelpFormatter):
+    """Colours on a terminal, plain text elsewhere; no text is read as rich's markup.
+
+    rich is imported when help is shown, not when a parser is made.
+    """
+
+    group_name_formatter = str
+    help_markup = False
+    text_markup = False
+    styles: ClassVar = {
+        **RichHelpFormatter.styles,
+        "argparse.groups": "bold",
+        "argparse.prog": "bold",
+        "argparse.metavar": "green",
+    }
+
+    @property
+    def console(self) -> Console:
+        """Standard output; with NO_COLOR without any escape codes, where rich by itself still prints bold."""
+        if self._console is None:
+            from rich.console import Console
+
+            self._console = Console()
+            if self._console.no_color:
+                self._console = Console(color_system=None)
+        return self._console
+
+    @console.setter
+    def console(self, console: Console) -> None:
+        self._console = console
+
+    def add_usage(self, usage: Any, actions: Any, groups: Any, prefix: str | None = None) -> None:
+        """Adds the line of options and arguments, with its first word in the user's language."""
+        super().add_usage(usage, actions, groups, say("cli.usage") if prefix is None else prefix)
+
+
+class Parser(argparse.ArgumentParser):
+    """A command, or a family of commands made with :meth:`add_commands`."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(add_help=False, formatter_class=HelpFormatter, **options)
+        self._positionals.title = say("cli.title_arguments")
+        self._optionals.title = say("cli.title_options")
+        self.add_argument("-h", "--help", action="help", help=say("cli.help_help"))
+        self._commands: Commands[Parser] | None = None
+        self._groups: list[tuple[str, int]] = []
+        self._words: Sequence[str] = ()
+
+    # --- declaring
+
+    def add_commands(self, dest: str) -> Commands[Parser]:
+        """Makes this a family; ``dest`` is the attribute that names the chosen command. Bare, it shows its
+        help."""
+        self._commands = self.add_subparsers(dest=dest, metavar="COMMAND", prog=self.prog)
+        self.set_defaults(run=None, parser=self)
+        return self._commands
+
+    def start_group(self, title: str) -> None:
+        """Lists the commands declared from here on under ``title``."""
+        self._groups.append((title, len(self._shown_commands())))
+
+    def _shown_commands(self) -> list[argparse.Action]:
+        """Commands declared with a help text, in their order; others work, but aren't shown."""
+        return list(self._commands._get_subactions()) if self._commands else []
+
+    # --- help
+
+    def format_help(self) -> str:
+        """The help: usage, description, commands in groups, arguments and options."""
+        formatter = self._get_formatter()
+        formatter.add_usage(self.usage, self._actions, self._mutually_exclusive_groups)
+        formatter.add_text(self.description)
+        for title, actions in self._sections():
+            formatter.start_section(title)
+            formatter.add_arguments(actions)
+            formatter.end_section()
+        if self._commands:
+            formatter.add_text(say("cli.more_help", command=self.prog))
+        return formatter.format_help()
+
+    def _sections(self) -> Iterable[tuple[str, list[argparse.Action]]]:
+        shown = self._shown_commands()
+        groups = self._groups or [(say("cli.title_commands"), 0)]
+        ends = [start for _, start in groups[1:]] + [len(shown)]
+        for (title, start), end in zip(groups, ends, strict=True):
+            yield title, shown[start:end]
+        for group in self._action_groups:
+            yield group.title or "", [a for a in group._group_actions if a is not self._commands]
+
+    # --- parsing
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Remembers the words, so that an error can point at the one that is mistyped."""
+        self._words = args or ()
+        return super().parse_known_args(args, namespace)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """The arguments; ends the process with one line when something is left over."""
+        found, left = self.parse_known_args(args, namespace)
+        if left:
+            parser: Parser = found.parser
+            word = next((w for w in left if w.startswith("-") and w != "-"), None)
+            parser.error(parser._unknown_option(word) if word else say("cli.unexpected", word=left[0]))
+        return found
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        choices = action.choices
+        if choices is None or value in choices:
+            return
+        text: str
+        if self._commands is None or action is not self._commands:
+            known = ", ".join(map(str, choices))
+            name = "/".join(action.option_strings) or action.metavar
+            text = say("cli.bad_choice", name=name, value=value, known=known)
+        elif mistyped := self._mistyped_option(self._words[: self._words.index(value)]):
+            text = self._unknown_option(mistyped)
+        elif like := get_close_matches(value, choices, 1):
+            suggestion = self._commands.choices[like[0]].prog
+            text = say("cli.no_command_like", word=value, suggestion=suggestion)
+        else:
+            text = say("cli.no_command", word=value)
+        raise argparse.ArgumentError(None, text)
+
+    def _mistyped_option(self, words: Iterable[str]) -> str | None:
+        """The first word that looks like an option and is none of this command's."""
+        known = self._option_string_actions
+        for word in words:
+            name = word.partition("=")[0]
+            if word == "--":
+                break
+            if word.startswith("--") and not any(option.startswith(name) for option in known):
+                return word
+        return None
+
+    def _unknown_option(self, word: str) -> str:
+        name = word.partition("=")[0]
+        if like := get_close_matches(name, [o for o in self._option_string_actions if o[:2] == "--"], 1):
+            return say("cli.no_option_like", word=name, suggestion=like[0])
+        return say("cli.no_option", word=name)
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the process with one line on stderr and exit code 2."""
+        text = say("cli.wrong_usage", problem=one_line(self._translated(message)), command=self.prog)
+        self.exit(WRONG_USAGE, f"kgnb: {text}\n")
+
+    def _translated(self, message: str) -> str:
+        """argparse's own messages in the user's language; an unknown one as it is."""
+        if message.startswith("the following arguments") and (word := self._mistyped_option(self._words)):
+            return self._unknown_option(word)
+        for name, pattern in _MESSAGES.items():
+            if found := pattern.fullmatch(message):
+                return say(f"cli.{name}", **found.groupdict())
+        return message
+
+
+_MESSAGES = {
+    name: re.compile(pattern, re.S)
+    for name, pattern in {
+        "missing": r"the following arguments are required: (?P<names>.+)",
+        "needs_value": r"argument (?P<name>.+?): expected .*arguments?",
+        "takes_no_value": r"argument (?P<name>.+?): ignored explicit argument .+",
+        "not_together": r"argument (?P<name>.+?): not allowed with argument (?P<other>.+)",
+        "ambiguous": r"ambiguous option: (?P<word>.+) could match (?P<known>.+)",
+        "bad_value": r"argument (?P<name>.+?): invalid \w+ value: (?P<value>.+)",
+        "bad_argument": r"argument (?P<name>.+?): (?P<reason>.+)",
+    }.items()
+}
+"""argparse's messages that kgnb's commands can cause (CPython 3.11 to 3.14), by the translation's key."""

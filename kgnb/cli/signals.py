@@ -1,0 +1,48 @@
+"""What SIGTERM and Ctrl-C do: end a one-shot command, let a worker leave."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+
+from kgnb.cli.options import OK
+from kgnb.core.messages import say
+
+log = logging.getLogger(__name__)
+
+
+def cancel_on_sigterm() -> None:
+    """SIGTERM ends the running command the way Ctrl-C does."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+
+
+def stop_on_signals(stop: Callable[[], None], *, within: float) -> None:
+    """The first SIGTERM or SIGINT calls ``stop`` and gives the worker ``within`` seconds; the second ends the
+    process at once (its leases expire by themselves)."""
+    loop = asyncio.get_running_loop()
+    deadline: list[threading.Timer] = []
+
+    def end_now() -> None:
+        logging.shutdown()
+        os._exit(OK)
+
+    def on_deadline() -> None:
+        log.warning(say("node.left_late"))
+        end_now()
+
+    def on_signal() -> None:
+        if deadline:
+            end_now()
+        deadline.append(threading.Timer(within, on_deadline))
+        deadline[0].daemon = True
+        deadline[0].start()
+        stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)

@@ -1,0 +1,107 @@
+"""`kgnb worker`: a node until it is stopped, its session ends, or (``--drain``) nothing is left to do."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from kgnb.cli.build import resume_option
+from kgnb.cli.options import OK, command, slots
+from kgnb.cli.parser import Commands, Parser
+from kgnb.core.messages import say
+
+if TYPE_CHECKING:
+    from kgnb.app.context import App
+    from kgnb.app.metrics import Metrics
+    from kgnb.core.settings import Settings
+    from kgnb.worker.node import NodeEvent, WorkerNode
+
+log = logging.getLogger(__name__)
+
+HAND_BACK_SECONDS = 4.5
+"""How long a worker that leaves may take beyond its drain: a server that hangs must not keep it."""
+
+
+def add_worker(commands: Commands[Parser]) -> None:
+    """Declares `kgnb worker`."""
+    added = command(commands, "worker", worker)
+    added.add_argument("--drain", action="store_true", help=say("cli.help_drain"))
+    added.add_argument("--providers", metavar="a,b", help=say("cli.help_providers"))
+    added.add_argument("--slots", type=slots, metavar="N", help=say("cli.help_slots"))
+    resume_option(added)
+    added.add_argument("--fail-fast", action="store_true", help=say("cli.help_fail_fast"))
+
+
+async def worker(args: argparse.Namespace, settings: Settings) -> int:
+    """Runs a node; returns OK also when a signal stopped it."""
+    with _metrics_endpoint(settings) as metrics:
+        return await _run_node(args, settings, metrics)
+
+
+@contextmanager
+def _metrics_endpoint(settings: Settings) -> Iterator[Metrics | None]:
+    """The Prometheus endpoint while the command runs; without a port nothing of it is even imported."""
+    if not settings.metrics_port:
+        yield None
+        return
+    from kgnb.app.metrics import Metrics
+
+    metrics = Metrics(settings)
+    log.info(say("metrics.listening", host=settings.metrics_host, port=settings.metrics_port))
+    try:
+        yield metrics
+    finally:
+        metrics.close()
+
+
+async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metrics | None) -> int:
+    from kgnb.app.run_worker import serve
+    from kgnb.app.session_report import SessionReport
+    from kgnb.cli.signals import stop_on_signals
+    from kgnb.core import logging as log_setup
+    from kgnb.core.host import where_am_i
+    from kgnb.worker.counters import Counters
+    from kgnb.worker.session import Session
+
+    stop = asyncio.Event()
+    stop_on_signals(stop.set, within=settings.drain_seconds + HAND_BACK_SECONDS)
+    # Unlimited unless the user says so: only a notebook's session ends by itself.
+    session = Session(time.time(), settings.session_seconds or None, settings.session_margin)
+    counters = Counters()
+    report = SessionReport(settings, where_am_i(), session, counters.look)
+
+    def on_ready(app: App, node: WorkerNode) -> None:
+        log_setup.name_node(node.name)
+        report.node = node.name
+        counters.ready(app.spent, node)
+        if metrics:
+            metrics.watch(app, node)
+
+    def on_event(event: NodeEvent) -> None:
+        counters.heard(event)
+        if metrics:
+            metrics.heard(event)
+
+    async def on_left(app: App) -> None:
+        if session.seconds is not None:
+            await report.look(app)
+
+    await serve(
+        settings,
+        stop,
+        drain=args.drain,
+        fail_fast=args.fail_fast,
+        session=session,
+        listener=on_event,
+        ready=on_ready,
+        left=on_left,
+    )
+    if session.seconds is not None:
+        reason = "stopped" if stop.is_set() else "session" if session.is_ending else "drained"
+        await asyncio.to_thread(report.write, reason)
+    return OK
