@@ -31,7 +31,7 @@ def language() -> Language:
 
 
 def environment_language() -> Language:
-    """The language that KGNB_LANG names, before the settings as a whole are read: that of help texts."""
+    """The language that KGNB_LANG names: help texts use it before (and without) settings being loaded."""
     return "en" if os.environ.get("KGNB_LANG", "").strip().lower() == "en" else "zh"
 
 

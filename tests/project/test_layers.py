@@ -23,7 +23,11 @@ LEVELS = {
 }
 """A package may import packages of lower levels only: none above it, none beside it."""
 
-ENVIRONMENT_READERS = {"core/settings.py", "core/host.py"}
+ENVIRONMENT_READERS = {
+    "core/settings.py",
+    "core/host.py",
+    "core/messages.py",  # KGNB_LANG alone: help loads no pydantic, which takes longer
+}
 
 
 def modules() -> list[Path]:
