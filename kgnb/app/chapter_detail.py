@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from kgnb.app.context import App
-from kgnb.app.export import find_task
+from kgnb.app.tasks import find_task
 from kgnb.core.errors import InputError
 from kgnb.core.model import Chapter, Task
 from kgnb.extract import evidence

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from typing import Any
 
 from kgnb.app.context import App, budget_of
-from kgnb.app.export import find_task
 from kgnb.app.status import cost
+from kgnb.app.tasks import find_task
 from kgnb.core.model import ChapterStatus, Usage
 from kgnb.stores.ledger.task_stats import figures
 

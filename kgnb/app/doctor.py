@@ -12,8 +12,8 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import urlsplit
 
-from kgnb.app import providers as providers_use_case
 from kgnb.app.context import App, open_app
+from kgnb.app.providers import probe_provider
 from kgnb.app.status import StatusReport
 from kgnb.core.errors import KgnbError
 from kgnb.core.host import Host, where_am_i
@@ -176,7 +176,7 @@ async def _queues(app: App) -> list[Check]:
 async def _provider(app: App, provider: Provider) -> Check:
     try:
         check_usable(provider)
-        tested = await providers_use_case.test(app, provider.name)
+        tested = await probe_provider(app, provider.name)
     except KgnbError as error:
         return Check(provider.name, False, str(error))
     if tested.error:

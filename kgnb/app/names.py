@@ -11,8 +11,8 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from kgnb.app.context import App
-from kgnb.app.export import find_task
 from kgnb.app.settle import settle_novel
+from kgnb.app.tasks import find_task
 from kgnb.core.errors import InputError
 from kgnb.core.model import Novel, Task
 from kgnb.extract import evidence

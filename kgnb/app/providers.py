@@ -1,19 +1,20 @@
-"""`kgnb providers`: list, add, test, switch off. The table is main's, and so is what it means."""
+"""LLM providers: list, add, probe, switch off, pause. The table's meaning is the main program's."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import SecretStr
 
 from kgnb.app.context import App
 from kgnb.core.api_keys import ApiKeys
 from kgnb.core.errors import InputError, ProviderError, ReplyError, ServiceDown, SettingsError
+from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.client import DEFAULT_URLS, checked_key, checked_url, shown
@@ -22,14 +23,16 @@ from kgnb.stores.queue.connection import mapped
 from kgnb.worker.budget import Budget, BudgetKeeper
 from kgnb.worker.provider_registry import check_name, environment_provider, problem
 
+R = TypeVar("R")
+
 MAX_COLUMN, MAX_DISPLAY_NAME = 255, 100
-"""Characters that main's columns for keys and addresses take, and its column for the name that is shown."""
+"""Widths, in characters, of the table's columns for keys and addresses, and for the display name."""
 _QUESTION = Prompt("Answer with a JSON object.", 'Answer {"ok": true}', "", {"type": "object"})
 
 
 @dataclass(frozen=True, slots=True)
 class ProviderView:
-    """A provider as `providers list` shows it; never a character of its key."""
+    """A provider as `providers list` shows it; ``key`` only says whether there is one."""
 
     name: str
     display_name: str
@@ -49,8 +52,8 @@ class ProviderView:
 
 @dataclass(frozen=True, slots=True)
 class AddedProvider:
-    """What `providers add` did. ``key_in``: "table", "file", "kept" (there was one), "" (there is none)
-    or "given" (it was given, but is not saved)."""
+    """What :func:`add_provider` did. ``key_in``: where the key is, "table" or "file"; "given" when it was not
+    saved, "kept" when an earlier one stays, "" when there is none."""
 
     name: str
     url: str
@@ -60,8 +63,8 @@ class AddedProvider:
 
 
 @dataclass(frozen=True, slots=True)
-class ProviderTest:
-    """What one real request told: ``error`` is empty when it works."""
+class ProviderProbe:
+    """Outcome of one real request; ``error`` is empty when it worked."""
 
     name: str
     model: str
@@ -71,16 +74,16 @@ class ProviderTest:
     reached: bool
 
 
-async def listed(app: App) -> list[ProviderView]:
-    """Every provider: the table's rows, the environment's, the rules. Raises ServiceDown."""
+async def list_providers(app: App) -> list[ProviderView]:
+    """Return the table's providers, the environment's, and the rules. Raises ServiceDown."""
     rows = await app.ledger.provider_rows()
     own = environment_provider(app.settings)
     in_table = {row.provider.key for row in rows}
     names = [p.name for p in app.providers.all() if not p.is_rules]
-    with mapped(app.queue.where):
-        states = await CircuitBreaker(app.queue.redis).states([*names, *(r.provider.name for r in rows)])
+    names += [row.provider.name for row in rows]
+    states = await _redis_call(app, _breaker(app).states(names))
     found = [
-        _shown(
+        _view(
             app.providers.with_key(row.provider),
             states,
             source="table",
@@ -90,12 +93,12 @@ async def listed(app: App) -> list[ProviderView]:
         for row in rows
     ]
     if own is not None and own.key not in in_table:
-        found.append(_shown(own, states, source="environment"))
+        found.append(_view(own, states, source="environment"))
     rules = app.providers.get(RULES)
-    return [*found, _shown(rules, states, source="rules")]
+    return [*found, _view(rules, states, source="rules")]
 
 
-def _shown(
+def _view(
     provider: Provider,
     states: dict[str, ProviderState],
     *,
@@ -119,7 +122,7 @@ def _shown(
     )
 
 
-async def add(
+async def add_provider(
     app: App,
     name: str,
     *,
@@ -129,10 +132,10 @@ async def add(
     key: SecretStr | None = None,
     save_key: bool = False,
 ) -> AddedProvider:
-    """Inserts the provider, or changes what is given of it; it is active from then on.
+    """Insert the provider or change the given values; it is active afterwards.
 
-    With the embedded database the key goes nowhere, or with ``save_key`` into the user's key file; else into
-    the table, as main expects. Raises SettingsError for values that can't be used, ServiceDown.
+    With the embedded database the key is only saved, in the user's key file, with ``save_key``; else it goes
+    into the table, as the main program expects. Raises SettingsError for unusable values, ServiceDown.
     """
     known = await _checked(app, name, url, models, display_name, key)
     embedded = app.settings.embedded_sql
@@ -143,7 +146,9 @@ async def add(
         values["display_name"] = display_name
     if key is not None and not embedded:
         values["api_key"] = key.get_secret_value().strip()
-    if key is not None and embedded and save_key:  # first, so that no row is left without its key
+    if (
+        key is not None and embedded and save_key
+    ):  # first, so that an interruption leaves no row without its key
         address = values.get("base_url") or (known.base_url if known else "") or DEFAULT_URLS[name.lower()]
         keys = ApiKeys(app.settings.keys_path)
         await asyncio.to_thread(keys.save, name, key, address, outside=app.settings.data)
@@ -164,7 +169,7 @@ async def _checked(
     display_name: str | None,
     key: SecretStr | None,
 ) -> Provider | None:
-    """The provider that the table has already; raises SettingsError for what it can't take."""
+    """Return the provider that the table has already; raises SettingsError for values it can't hold."""
     check_name(name)
     rows = [r.provider for r in await app.ledger.provider_rows() if r.provider.key == name.lower()]
     if url is None and not rows and name.lower() not in DEFAULT_URLS:
@@ -183,8 +188,8 @@ async def _checked(
     return rows[0] if rows else None
 
 
-async def remove(app: App, name: str, *, delete: bool) -> None:
-    """Switches the provider off, or deletes its row and its saved key.
+async def remove_provider(app: App, name: str, *, delete: bool) -> None:
+    """Switch the provider off, or ``delete`` its row and its saved key.
 
     Raises InputError when the table has no such row, ServiceDown.
     """
@@ -195,10 +200,10 @@ async def remove(app: App, name: str, *, delete: bool) -> None:
         await asyncio.to_thread(ApiKeys(app.settings.keys_path).forget, name.strip())
 
 
-async def test(app: App, name: str) -> ProviderTest:
-    """Asks the provider's first model for a word, whatever its limits and pauses are; counts what it costs.
+async def probe_provider(app: App, name: str) -> ProviderProbe:
+    """Send the provider's first model one short request, ignoring limits and pauses; its cost is counted.
 
-    Raises SettingsError for a provider that isn't known or can't be asked, ServiceDown.
+    Raises SettingsError for an unknown or unusable provider, ServiceDown.
     """
     provider = app.providers.requested(name)
     model = await app.router.model_for(provider)
@@ -208,7 +213,7 @@ async def test(app: App, name: str) -> ProviderTest:
     try:
         await client.ask(_QUESTION, model, spent=lambda usage: purse.spent(provider, model, usage))
     except ReplyError:
-        pass  # cut off or declined: it answers all the same
+        pass  # truncated or declined, but it answered
     except ProviderError as failed:
         error = str(failed)
         with suppress(ProviderError):
@@ -218,7 +223,7 @@ async def test(app: App, name: str) -> ProviderTest:
     seconds = time.monotonic() - started
     with suppress(ServiceDown):
         await purse.flush()
-    return ProviderTest(
+    return ProviderProbe(
         name=provider.name,
         model=model,
         seconds=seconds,
@@ -228,4 +233,54 @@ async def test(app: App, name: str) -> ProviderTest:
     )
 
 
-__all__ = ["AddedProvider", "ProviderTest", "ProviderView", "add", "listed", "remove", "test"]
+@dataclass(frozen=True, slots=True)
+class ProviderPause:
+    """A provider's pause: ``until`` in epoch seconds (0: not paused), ``seconds`` left."""
+
+    provider: str
+    until: float = 0.0
+    seconds: float = 0.0
+
+
+async def pause_provider(app: App, name: str, seconds: float | None = None) -> ProviderPause:
+    """Pause a provider on every node for ``seconds`` (default: the setting), replacing any pause.
+
+    Nodes notice within 2 s and hand its chapters back without counting a failure.
+    """
+    provider = await _stored_name(app, name)
+    lasting = app.settings.suspend_seconds if seconds is None else seconds
+    pausing = _breaker(app).pause(provider, lasting, say("operate.paused_by_hand"), by_hand=True)
+    return ProviderPause(provider, await _redis_call(app, pausing), lasting)
+
+
+async def resume_provider(app: App, name: str) -> ProviderPause:
+    """Lift any pause of a provider and forget its failures and rate limit; return the lifted pause."""
+    provider = await _stored_name(app, name)
+    state = await _redis_call(app, _breaker(app).state(provider))
+    await _redis_call(app, _breaker(app).resume(provider))
+    return ProviderPause(provider, state.until, max(0.0, state.until - time.time()) if state.until else 0.0)
+
+
+def _breaker(app: App) -> CircuitBreaker:
+    return CircuitBreaker(app.queue.redis, app.settings.suspend_seconds)
+
+
+async def _redis_call(app: App, call: Awaitable[R]) -> R:
+    with mapped(app.queue.where):
+        return await call
+
+
+async def _stored_name(app: App, name: str) -> str:
+    """Return the provider's name in its stored case; raises InputError for an unknown one.
+
+    A provider that only other machines' settings know is found by the tasks that ran with it.
+    """
+    key = name.strip().lower()
+    provider = app.providers.find(key)
+    if provider is not None:
+        return provider.name
+    past = await app.ledger.called(key) if key else None
+    if past is None:
+        known = ", ".join(sorted(p.name for p in app.providers.all()))
+        raise InputError("operate.no_provider", provider=name, known=known)
+    return past

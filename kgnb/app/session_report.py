@@ -22,8 +22,8 @@ from pydantic import SecretStr
 
 from kgnb import __version__
 from kgnb.app.context import App
+from kgnb.app.dead_letters import list_dead_letters
 from kgnb.app.status import StatusReport
-from kgnb.app.tasks import dead
 from kgnb.core.errors import KgnbError
 from kgnb.core.host import KAGGLE_INPUT, SHORTEST_SECRET, Host, environment_secrets
 from kgnb.core.messages import say
@@ -64,7 +64,7 @@ class SessionReport:
         self._secrets |= {key for p in app.providers.all() if (key := _plain(getattr(p, "api_key", "")))}
         try:
             self.cluster = await StatusReport(app).read()
-            self.dead = [entry.as_dict() for entry in await dead(app)]
+            self.dead = [entry.as_dict() for entry in await list_dead_letters(app)]
         except KgnbError as error:
             self.cluster, self.unknown = None, str(error)
 

@@ -1,4 +1,4 @@
-"""A novel's graph made anew outside of any task: after a command changed the rows or names behind it."""
+"""Rebuild a novel's graph outside of a task, after a command changed its rows or names."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from kgnb.core.errors import GraphConflict
 from kgnb.core.model import Novel
 from kgnb.worker.settle_process import SettleJob, settle
 
-CONFLICTS = 20
-"""Tries against other settles of the same novel, a quarter of a second apart."""
+MAX_ATTEMPTS = 20
+RETRY_SECONDS = 0.25
 
 
 async def settle_novel(app: App, novel: Novel) -> None:
-    """Makes the novel's graph what its rows and names say now, whatever other nodes do meanwhile.
+    """Make the novel's graph what its rows and names say now; needs the graph store.
 
-    Needs the graph store. Raises GraphConflict when others overtake it again and again, and ServiceDown.
+    Raises GraphConflict when other nodes' settles overtake every attempt, and ServiceDown.
     """
-    await against_others(lambda: _settle(app, novel))
+    await retry_on_conflict(lambda: _settle(app, novel))
 
 
 async def _settle(app: App, novel: Novel) -> None:
@@ -28,17 +28,17 @@ async def _settle(app: App, novel: Novel) -> None:
     number = await app.graph.raise_settle_number(novel, 0)
     config = await app.router.novel_config(novel.id)
     job = SettleJob(app.sql_place, app.graph_place, novel, config, number)
-    # No lease is at stake: only a newer settle may stop this one, or the end of this process.
+    # There is no lease to lose: only a newer settle or the end of this process stops this one.
     await settle(app.pool.run_long, job, lambda: time.monotonic() + app.settings.lease_seconds)
 
 
-async def against_others(do: Callable[[], Awaitable[object]]) -> None:
-    """Repeats ``do`` while other settles of the novel overtake it."""
-    for left in reversed(range(CONFLICTS)):
+async def retry_on_conflict(attempt: Callable[[], Awaitable[object]]) -> None:
+    """Repeat ``attempt`` while other settles of the novel overtake it, at most ``MAX_ATTEMPTS`` times."""
+    for left in reversed(range(MAX_ATTEMPTS)):
         try:
-            await do()
+            await attempt()
             return
         except GraphConflict:
             if not left:
                 raise
-        await asyncio.sleep(0.25)
+        await asyncio.sleep(RETRY_SECONDS)

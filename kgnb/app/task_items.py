@@ -1,4 +1,4 @@
-"""A task's items over every queue that is known: where they may be, pushing and dropping them."""
+"""A task's queue items: the queues they may be in, pushing and dropping them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from kgnb.stores.queue.types import DeadItem, QueueName
 from kgnb.worker.slots import queues_of
 
 LET_GO_SECONDS = 10.0
-"""Beyond a lease: how long to wait for nodes to let go of a task."""
-LOOK_SECONDS = 0.2
+"""How long nodes may take beyond a lease to let go of a task."""
+POLL_SECONDS = 0.2
 
 
 async def known_queues(app: App, task: Task | None = None) -> list[QueueName]:
-    """Every queue that is known: by its provider, by nodes that polled it, by the task."""
+    """Return the queues of known providers, those that nodes polled, and the task's own."""
     known = set(queues_of(app.providers.all(), app.settings.prefixes)) | await polled_queues(app.queue.link)
     if task is not None and task.queue:
         known.add(QueueName(task.queue))
@@ -29,15 +29,15 @@ async def known_queues(app: App, task: Task | None = None) -> list[QueueName]:
 
 
 async def drop_items(app: App, task: Task) -> None:
-    """Takes the task's waiting items, fresh ones too, out of every queue; a held one is its holder's."""
+    """Drop the task's waiting items, fresh ones too, from every queue; leased items stay."""
     for queue in await known_queues(app, task):
         await app.queue.drop_task(queue, task.id, fresh=True)
 
 
 async def push(app: App, task: Task) -> QueueName:
-    """Queues a fresh item and returns where; a second one of the same task does no harm.
+    """Push a fresh item and return its queue; a second item of one task is harmless.
 
-    Raises InputError for a task that no kgnb ever opened where no provider could do it.
+    Raises InputError for a task that kgnb never opened when no provider could do it.
     """
     queue = QueueName(task.queue or app.settings.prefixes[0] + await _provider_key(app, task))
     await app.queue.push(queue, task.id)
@@ -45,7 +45,7 @@ async def push(app: App, task: Task) -> QueueName:
 
 
 async def _provider_key(app: App, task: Task) -> str:
-    """The provider remembered, else the default config's, else the first that is active."""
+    """Return the task's provider, else the default config's, else the first active one."""
     if not task.use_ai:
         return RULES
     if task.provider:
@@ -57,19 +57,19 @@ async def _provider_key(app: App, task: Task) -> str:
 
 
 async def dead_items(app: App, queues: Sequence[QueueName] | None = None) -> list[DeadItem]:
-    """The dead lists of ``queues``, by default of every one that is known; oldest first."""
+    """Return the dead items of ``queues`` (default: every known queue), oldest first."""
     names = await known_queues(app) if queues is None else queues
     found = [item for queue in names for item in await app.queue.dead(queue)]
     return sorted(found, key=lambda item: item.at)
 
 
-async def until_let_go(app: App, queues: Sequence[QueueName], task_id: int) -> None:
-    """Waits until no node holds the task or a chapter of it, a lease and a bit at most.
+async def wait_until_released(app: App, queues: Sequence[QueueName], task_id: int) -> None:
+    """Wait until no node holds the task or a chapter of it, for a lease and ``LET_GO_SECONDS`` at most.
 
-    A node may write what it has in hand for as long as it believes in its lease.
+    A node may write its results for as long as it believes in its lease.
     """
     deadline = time.monotonic() + app.settings.lease_seconds + LET_GO_SECONDS
     while time.monotonic() < deadline:
         if not await leased(app.queue.link, queues, task_id):
             return
-        await asyncio.sleep(LOOK_SECONDS)
+        await asyncio.sleep(POLL_SECONDS)

@@ -13,7 +13,7 @@ from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 
 if TYPE_CHECKING:
-    from kgnb.app.tasks import DeadEntry
+    from kgnb.app.dead_letters import DeadLetter
     from kgnb.core.settings import Settings
 
 TITLE_CHARS = 80
@@ -38,10 +38,10 @@ def add_dead(commands: Commands[Parser]) -> None:
 async def list_dead(args: argparse.Namespace, settings: Settings) -> int:
     """Lists the dead letters of every queue."""
     from kgnb.app.context import open_app
-    from kgnb.app.tasks import dead
+    from kgnb.app.dead_letters import list_dead_letters
 
     async with open_app(settings, graph=False) as app:
-        entries = await dead(app)
+        entries = await list_dead_letters(app)
     if args.json:
         print(json.dumps({"dead": [entry.as_dict() for entry in entries]}, ensure_ascii=False))
     else:
@@ -49,7 +49,7 @@ async def list_dead(args: argparse.Namespace, settings: Settings) -> int:
     return OK
 
 
-def _entry_line(entry: DeadEntry) -> str:
+def _entry_line(entry: DeadLetter) -> str:
     kind = "chapter" if entry.chapter_id else "task" if entry.task_id else "garbage"
     facts = {
         "when": local_time(entry.at),
@@ -67,12 +67,12 @@ def _entry_line(entry: DeadEntry) -> str:
 async def retry(args: argparse.Namespace, settings: Settings) -> int:
     """Queues dead letters again: a chapter's, a task's, or with ``--all`` every task's."""
     from kgnb.app.context import open_app
-    from kgnb.app.tasks import retry_dead
+    from kgnb.app.dead_letters import retry_dead_letters
 
     if (args.task is None) != args.all:
         raise InputError("operate.which", option="--all")
     async with open_app(settings, graph=False) as app:
-        done = await retry_dead(app, args.task, args.chapter)
+        done = await retry_dead_letters(app, args.task, args.chapter)
     if done.tasks:
         print(say("operate.dead_retried", entries=done.entries, tasks=", ".join(map(str, done.tasks))))
     if done.left:
@@ -83,7 +83,7 @@ async def retry(args: argparse.Namespace, settings: Settings) -> int:
 async def drop(args: argparse.Namespace, settings: Settings) -> int:
     """Drops dead letters: a chapter's, a task's, or with ``--garbage`` those that belong to no task."""
     from kgnb.app.context import open_app
-    from kgnb.app.tasks import drop_dead, drop_garbage
+    from kgnb.app.dead_letters import drop_dead_letters, drop_garbage
 
     if (args.task is None) != args.garbage:
         raise InputError("operate.which", option="--garbage")
@@ -91,6 +91,6 @@ async def drop(args: argparse.Namespace, settings: Settings) -> int:
         if args.garbage:
             count = await drop_garbage(app)
         else:
-            count = await drop_dead(app, args.task, args.chapter)
+            count = await drop_dead_letters(app, args.task, args.chapter)
     print(say("operate.dead_dropped", entries=count))
     return OK

@@ -81,11 +81,11 @@ def _declare_add(parts: Commands[Parser]) -> None:
 
 async def list_providers(args: argparse.Namespace, settings: Settings) -> int:
     """Lists the providers and their state."""
+    from kgnb.app import providers as use_case
     from kgnb.app.context import open_app
-    from kgnb.app.providers import listed
 
     async with open_app(settings, graph=False) as app:
-        found = await listed(app)
+        found = await use_case.list_providers(app)
     if args.json:
         print(json.dumps({"providers": [one.as_dict() for one in found]}, ensure_ascii=False))
     else:
@@ -128,7 +128,7 @@ async def add(args: argparse.Namespace, settings: Settings) -> int:
 
     key = await _read_key(args)
     async with open_app(settings, queue=False, graph=False) as app:
-        done = await use_case.add(
+        done = await use_case.add_provider(
             app,
             args.provider.strip(),
             url=args.url,
@@ -196,7 +196,7 @@ async def test(args: argparse.Namespace, settings: Settings) -> int:
         print(say("providers.test_rules"))
         return OK
     async with open_app(settings, queue=False, graph=False) as app:
-        result = await use_case.test(app, args.provider)
+        result = await use_case.probe_provider(app, args.provider)
     if result.error:
         print(f"kgnb: {one_line(result.error)}", file=sys.stderr)
     else:
@@ -213,7 +213,7 @@ async def remove(args: argparse.Namespace, settings: Settings) -> int:
     from kgnb.app.context import open_app
 
     async with open_app(settings, queue=False, graph=False) as app:
-        await use_case.remove(app, args.provider, delete=args.delete)
+        await use_case.remove_provider(app, args.provider, delete=args.delete)
     print(say("providers.deleted" if args.delete else "providers.off", name=args.provider.strip()))
     return OK
 
@@ -221,7 +221,7 @@ async def remove(args: argparse.Namespace, settings: Settings) -> int:
 async def pause(args: argparse.Namespace, settings: Settings) -> int:
     """Pauses a provider on every node."""
     from kgnb.app.context import open_app
-    from kgnb.app.tasks import pause_provider
+    from kgnb.app.providers import pause_provider
 
     async with open_app(settings, graph=False) as app:
         paused = await pause_provider(app, args.provider, args.seconds)
@@ -233,7 +233,7 @@ async def pause(args: argparse.Namespace, settings: Settings) -> int:
 async def resume(args: argparse.Namespace, settings: Settings) -> int:
     """Ends a provider's pause."""
     from kgnb.app.context import open_app
-    from kgnb.app.tasks import resume_provider
+    from kgnb.app.providers import resume_provider
 
     async with open_app(settings, graph=False) as app:
         ended = await resume_provider(app, args.provider)

@@ -91,8 +91,7 @@ async def retry(args: argparse.Namespace, settings: Settings) -> int:
 async def delete(args: argparse.Namespace, settings: Settings) -> int:
     """Deletes a task, after a question unless ``--yes`` is given."""
     from kgnb.app.context import open_app
-    from kgnb.app.export import find_task
-    from kgnb.app.tasks import delete_task
+    from kgnb.app.tasks import delete_task, find_task
 
     if not (args.yes or sys.stdin.isatty()):
         raise InputError("operate.needs_yes", task=args.task)

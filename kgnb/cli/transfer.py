@@ -46,7 +46,8 @@ def add_import(commands: Commands[Parser]) -> None:
 async def export_graph(args: argparse.Namespace, settings: Settings) -> int:
     """Writes a task's graph, in the format that ``--format`` or the file's ending names."""
     from kgnb.app.context import open_app
-    from kgnb.app.export import export, find_task
+    from kgnb.app.export import export
+    from kgnb.app.tasks import find_task
     from kgnb.render.export import check_place
 
     chosen = args.format or format_of(args.output)

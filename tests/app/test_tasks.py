@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 from redis.connection import parse_url
 
+from kgnb.app import dead_letters, providers
 from kgnb.app import tasks as tasks_use_case
 from kgnb.app.context import App, open_app
 from kgnb.core.errors import InputError
@@ -296,8 +297,8 @@ class TestPausing:
             tasks_use_case.resume_task,
             tasks_use_case.cancel_task,
             tasks_use_case.retry_task,
-            tasks_use_case.retry_dead,
-            tasks_use_case.drop_dead,
+            dead_letters.retry_dead_letters,
+            dead_letters.drop_dead_letters,
         ):
             with refused("cli.no_task"):
                 await command(app, task_id + 1)
@@ -351,7 +352,7 @@ class TestRetrying:
     async def test_a_closed_task_with_dead_chapters(self, app: App) -> None:
         task_id = await failed_task(app, 3, dead=2)
         assert (await tasks_use_case.retry_task(app, task_id)).chapters == 2
-        assert await tasks_use_case.dead(app) == []
+        assert await dead_letters.list_dead_letters(app) == []
         await hold(app)
         again = await chapters(app, 9)
         assert [(c.deliveries, c.failures) for c in again] == [(1, 0), (1, 0)]  # as if new
@@ -430,10 +431,10 @@ class TestRetrying:
         task_id = await new_task(app)
         (claim,) = (await take(app.queue, NEW, tasks=1)).claims
         await app.queue.fail(claim, "broken", final=True)
-        (entry,) = await tasks_use_case.dead(app)
+        (entry,) = await dead_letters.list_dead_letters(app)
         assert (entry.task_id, entry.chapter, entry.title) == (task_id, 0, "三国")
         assert (await tasks_use_case.retry_task(app, task_id)).queue == NEW
-        assert await tasks_use_case.dead(app) == []
+        assert await dead_letters.list_dead_letters(app) == []
         await hold(app)
 
 
@@ -471,16 +472,16 @@ class TestQueues:
 class TestDeadList:
     async def test_shows_and_retries_one_chapter(self, app: App) -> None:
         task_id = await failed_task(app, 4, dead=2)
-        first, second = await tasks_use_case.dead(app)
+        first, second = await dead_letters.list_dead_letters(app)
         assert (first.task_id, first.chapter, first.title) == (task_id, 1, "第1回")
         assert (first.reason, first.deliveries, first.failures) == ("no JSON in the reply", 0, 1)
         assert abs(first.at - time.time()) < 60
         assert json.loads(json.dumps(first.as_dict()))["queue"] == NEW
         with refused("operate.chapter_not_dead"):
-            await tasks_use_case.retry_dead(app, task_id, 3)
-        done = await tasks_use_case.retry_dead(app, task_id, 2)
+            await dead_letters.retry_dead_letters(app, task_id, 3)
+        done = await dead_letters.retry_dead_letters(app, task_id, 2)
         assert (done.tasks, done.entries) == ((task_id,), 1)
-        assert [e.chapter for e in await tasks_use_case.dead(app)] == [1]
+        assert [e.chapter for e in await dead_letters.list_dead_letters(app)] == [1]
         await hold(app)
         assert [c.chapter_id for c in await chapters(app, 9)] == [second.chapter_id]
         assert await states(app, task_id) == {"completed": 2, "failed": 1, "running": 1}
@@ -491,20 +492,20 @@ class TestDeadList:
         claims = await chapters(app, 3)
         await bury(app, claims[0])
         await bury(app, claims[1], told=False)
-        assert await tasks_use_case.drop_dead(app, task_id) == 2
+        assert await dead_letters.drop_dead_letters(app, task_id) == 2
         assert await states(app, task_id) == {"failed": 2, "running": 1}
-        assert await tasks_use_case.dead(app) == []
+        assert await dead_letters.list_dead_letters(app) == []
         assert not (await take(app.queue, NEW, mine=(task_id,))).buried
         with refused("operate.task_not_dead"):
-            await tasks_use_case.drop_dead(app, task_id)
+            await dead_letters.drop_dead_letters(app, task_id)
         with refused("operate.nothing_dead"):
-            await tasks_use_case.retry_dead(app)
+            await dead_letters.retry_dead_letters(app)
 
     async def test_a_dropped_item_ends_its_task(self, app: App) -> None:
         task_id = await new_task(app)
         (claim,) = (await take(app.queue, NEW, tasks=1)).claims
         await app.queue.fail(claim, "broken", final=True)
-        assert await tasks_use_case.drop_dead(app, task_id) == 1
+        assert await dead_letters.drop_dead_letters(app, task_id) == 1
         row = await task_row(app.ledger, task_id)
         assert (row["status"], row["error_message"]) == ("failed", "broken")
         assert await app.ledger.unfinished() == []
@@ -517,53 +518,53 @@ class TestDeadList:
         for text in ("no json", '{"task_id": "seven"}'):
             await app.queue.redis.lpush(OLD, text)
         await take(app.queue, OLD, tasks=1)
-        assert [e.task_id for e in await tasks_use_case.dead(app)].count(0) == 2
-        done = await tasks_use_case.retry_dead(app)
+        assert [e.task_id for e in await dead_letters.list_dead_letters(app)].count(0) == 2
+        done = await dead_letters.retry_dead_letters(app)
         assert (done.tasks, done.entries, done.left) == ((running,), 1, (stopped,))
-        assert await tasks_use_case.drop_garbage(app) == 2
-        assert {e.task_id for e in await tasks_use_case.dead(app)} == {stopped}
-        await tasks_use_case.retry_dead(app, stopped)  # by name it starts again
+        assert await dead_letters.drop_garbage(app) == 2
+        assert {e.task_id for e in await dead_letters.list_dead_letters(app)} == {stopped}
+        await dead_letters.retry_dead_letters(app, stopped)  # by name it starts again
         assert await status(app, stopped) == "created"
 
     async def test_what_is_completed_by_now_only_leaves_the_list(self, app: App) -> None:
         task_id = await failed_task(app, 2, dead=1)
         await execute(app.ledger, sa.update(t.chapter_status).values(status="completed"))
-        assert (await tasks_use_case.retry_dead(app, task_id)).entries == 1
-        assert (await tasks_use_case.dead(app), await items(app.queue, NEW)) == ([], [])
+        assert (await dead_letters.retry_dead_letters(app, task_id)).entries == 1
+        assert (await dead_letters.list_dead_letters(app), await items(app.queue, NEW)) == ([], [])
         assert await status(app, task_id) == "failed"
 
     async def test_queues_of_providers_that_are_gone(self, app: App) -> None:
         await app.queue.push(QueueName("kg:task:queue:gone"), await new_task(app, push=False), "gone")
         (claim,) = (await take(app.queue, QueueName("kg:task:queue:gone"), tasks=1)).claims
         await app.queue.fail(claim, "broken", final=True)
-        assert [e.queue for e in await tasks_use_case.dead(app)] == ["kg:task:queue:gone"]
+        assert [e.queue for e in await dead_letters.list_dead_letters(app)] == ["kg:task:queue:gone"]
 
 
 class TestProviders:
     async def test_a_person_pauses_longer_and_shorter(self, app: App) -> None:
         breaker = CircuitBreaker(app.queue.redis, 600)
         await breaker.pause("DeepSeek", 500, "three failures")
-        pause = await tasks_use_case.pause_provider(app, "deepseek", 40)
+        pause = await providers.pause_provider(app, "deepseek", 40)
         assert (pause.provider, pause.seconds) == ("DeepSeek", 40)
         state = await breaker.state("DeepSeek")
         assert 30 < state.until - time.time() < 41
         assert (state.reason, state.by_hand) == ("paused by hand", True)
         assert abs(pause.until - state.until) < 1
-        assert (await tasks_use_case.pause_provider(app, " DEEPSEEK ")).seconds == 77
+        assert (await providers.pause_provider(app, " DEEPSEEK ")).seconds == 77
         assert list(await app.queue.suspended(["DeepSeek", "deepseek"])) == ["DeepSeek"]
 
     async def test_resuming_says_whether_there_was_a_pause(self, app: App) -> None:
         await app.queue.redis.set(
             "ai:provider:suspend:DeepSeek", '{"until": 1}', ex=60
         )  # by some other program
-        assert (await tasks_use_case.resume_provider(app, "DeepSeek")).until
+        assert (await providers.resume_provider(app, "DeepSeek")).until
         assert await app.queue.suspended(["DeepSeek"]) == {}
-        assert not (await tasks_use_case.resume_provider(app, "DeepSeek")).until
+        assert not (await providers.resume_provider(app, "DeepSeek")).until
 
     @pytest.mark.parametrize("by_hand", [True, False])
     async def test_a_build_ends_only_a_pause_that_a_node_began(self, app: App, by_hand: bool) -> None:
         if by_hand:
-            await tasks_use_case.pause_provider(app, "DeepSeek")
+            await providers.pause_provider(app, "DeepSeek")
         else:
             await CircuitBreaker(app.queue.redis).pause("DeepSeek", reason="wrong key")
         gate = ProviderThrottle(app.queue, app.health, None, None, suspend_seconds=600, most=lambda _: 1)  # type: ignore[arg-type]
@@ -573,10 +574,10 @@ class TestProviders:
     async def test_one_that_only_other_machines_know(self, app: App) -> None:
         await new_task(app, push=False)
         await execute(app.ledger, sa.update(t.task_facts).values(provider="MoonShot"))
-        assert (await tasks_use_case.pause_provider(app, "moonshot")).provider == "MoonShot"
+        assert (await providers.pause_provider(app, "moonshot")).provider == "MoonShot"
         for name in ("nobody", ""):
             with refused("operate.no_provider"):
-                await tasks_use_case.pause_provider(app, name)
+                await providers.pause_provider(app, name)
 
 
 async def test_a_late_row_of_a_task_that_is_being_deleted(app: App) -> None:

@@ -16,8 +16,9 @@ import redis
 from redis.connection import parse_url
 
 from kgnb.app.context import App, open_app
+from kgnb.app.providers import pause_provider, resume_provider
 from kgnb.app.status import StatusReport
-from kgnb.app.tasks import delete_task, pause_provider, resume_provider
+from kgnb.app.tasks import delete_task
 from kgnb.core.settings import Settings
 from kgnb.stores.ledger.tables import MAIN, OWN
 from tests.conftest import outside

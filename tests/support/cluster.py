@@ -23,6 +23,7 @@ from redis.connection import parse_url
 
 from kgnb.app import export as export_use_case
 from kgnb.app.context import open_app
+from kgnb.app.tasks import find_task
 from kgnb.core.settings import Settings
 from kgnb.stores.queue.types import QueueName
 from tests.conftest import new_database, outside
@@ -283,9 +284,7 @@ class Cluster:
 async def _export(env: dict[str, str], data: Path, task: int, target: Path) -> None:
     given: dict[str, Any] = {**env, "KGNB_DATA": data, "_env_file": None}
     async with open_app(Settings(**given), queue=False) as app:
-        await export_use_case.export(
-            app, (await export_use_case.find_task(app, task)).novel_id, "json", target
-        )
+        await export_use_case.export(app, (await find_task(app, task)).novel_id, "json", target)
 
 
 @contextlib.contextmanager

@@ -6,9 +6,15 @@ from typing import Any
 
 import ipywidgets as w
 
-from kgnb.app import providers
-from kgnb.app.providers import AddedProvider, ProviderTest
-from kgnb.app.tasks import ProviderPause, pause_provider, resume_provider
+from kgnb.app.providers import (
+    AddedProvider,
+    ProviderPause,
+    ProviderProbe,
+    add_provider,
+    pause_provider,
+    probe_provider,
+    resume_provider,
+)
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
@@ -55,7 +61,7 @@ class Row:
             self._desk.do(say("panel.doing", what=say("panel.pause")), future, _paused)
 
     def _test(self, _: object = None) -> None:
-        future = self._desk.node.call(lambda app: providers.test(app, self.name))
+        future = self._desk.node.call(lambda app: probe_provider(app, self.name))
         self._desk.do(say("panel.asking", provider=self.name), future, _tested)
 
 
@@ -63,7 +69,7 @@ def _paused(pause: ProviderPause) -> tuple[str, str]:
     return say("panel.provider_paused", provider=pause.provider, minutes=round(pause.seconds / 60)), "warn"
 
 
-def _tested(tested: ProviderTest) -> tuple[str, str]:
+def _tested(tested: ProviderProbe) -> tuple[str, str]:
     if tested.error:
         return tested.error, "bad"
     return say(
@@ -137,7 +143,7 @@ class ProvidersTab:
             self._desk.use(settings)  # the key stays in memory: nothing is written anywhere
             return
         future = node.call(
-            lambda app: providers.add(app, name, url=url, models=[model], key=key, save_key=embedded)
+            lambda app: add_provider(app, name, url=url, models=[model], key=key, save_key=embedded)
         )
         self._desk.do(say("panel.doing", what=say("panel.add")), future, self._added)
 

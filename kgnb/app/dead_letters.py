@@ -1,0 +1,167 @@
+"""Dead letters: chapters and tasks that failed too often. List them, queue them again, drop them.
+
+Works on connected stores and without a node. All raise ServiceDown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+from kgnb.app.context import App
+from kgnb.app.task_items import dead_items
+from kgnb.app.tasks import find_task, retry_chapters
+from kgnb.core.errors import InputError
+from kgnb.core.model import ChapterStatus, TaskStatus
+from kgnb.stores.ledger.ledger import ChapterEnd
+from kgnb.stores.queue.dead_letters import take_off
+from kgnb.stores.queue.types import DeadItem
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One dead letter with the names a person knows.
+
+    ``chapter`` is the chapter's number: 0 for a task's own item, None where the chapter is gone. ``title`` is
+    the chapter's title, or the task's name. Garbage, an item that names no task, has ``task_id`` 0.
+    """
+
+    task_id: int
+    chapter_id: int
+    chapter: int | None
+    title: str
+    reason: str
+    deliveries: int
+    failures: int
+    at: float  # epoch seconds
+    queue: str
+    item: DeadItem
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the object that ``dead list --json`` prints."""
+        names = (f.name for f in fields(self) if f.name != "item")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class RetryResult:
+    """Tasks that run again, the number of dead letters queued, and the tasks left alone because they are
+    paused, cancelled or deleted."""
+
+    tasks: tuple[int, ...]
+    entries: int
+    left: tuple[int, ...] = ()
+
+
+async def list_dead_letters(app: App) -> list[DeadLetter]:
+    """Return the dead letters of every known queue, oldest first."""
+    items = await dead_items(app)
+    chapters: dict[tuple[int, int], tuple[int, str]] = {}
+    task_names: dict[int, str] = {}
+    for task_id in sorted({i.task_id for i in items} - {0}):
+        task = await app.ledger.task(task_id)
+        if task is not None:
+            task_names[task_id] = task.name
+            ids = [i.chapter_id for i in items if i.task_id == task_id]
+            found = await app.ledger.chapters(task.novel_id, ids)
+            chapters |= {(task_id, c.id): (c.number, c.title) for c in found}
+    return [_letter(item, chapters, task_names) for item in items]
+
+
+def _letter(
+    item: DeadItem, chapters: dict[tuple[int, int], tuple[int, str]], task_names: dict[int, str]
+) -> DeadLetter:
+    chapter: int | None = 0
+    title = task_names.get(item.task_id, "") if item.task_id else item.item
+    if item.chapter_id:
+        chapter, title = chapters.get((item.task_id, item.chapter_id), (None, ""))
+    return DeadLetter(
+        task_id=item.task_id,
+        chapter_id=item.chapter_id,
+        chapter=chapter,
+        title=title,
+        reason=item.reason,
+        deliveries=item.deliveries,
+        failures=item.failures,
+        at=item.at,
+        queue=item.queue,
+        item=item,
+    )
+
+
+async def retry_dead_letters(app: App, task_id: int | None = None, chapter: int | None = None) -> RetryResult:
+    """Queue dead chapters (by number) and items again, of one task or of all.
+
+    A named task runs again even when it was closed, paused or cancelled; without a name, paused and cancelled
+    tasks are left alone. Raises InputError when no dead letter matches.
+    """
+    if task_id is not None:
+        items = await _matching(app, task_id, chapter)
+        await _retry(app, task_id, items)
+        return RetryResult((task_id,), len(items))
+    by_task: dict[int, list[DeadItem]] = {}
+    for item in await dead_items(app):
+        if item.task_id:
+            by_task.setdefault(item.task_id, []).append(item)
+    if not by_task:
+        raise InputError("operate.nothing_dead")
+    statuses = await app.ledger.statuses(by_task)
+    stopped = (None, TaskStatus.PAUSED, TaskStatus.CANCELLED)
+    wanted = [i for i in sorted(by_task) if statuses.get(i) not in stopped]
+    for one in wanted:
+        await _retry(app, one, by_task[one])
+    left = tuple(sorted(by_task.keys() - set(wanted)))
+    return RetryResult(tuple(wanted), sum(len(by_task[one]) for one in wanted), left)
+
+
+_STALE = {"operate.nothing_failed", "operate.nothing_to_retry", "operate.resume_instead"}
+"""Errors that say that the chapters of a dead letter are completed by now."""
+
+
+async def _retry(app: App, task_id: int, items: Sequence[DeadItem]) -> None:
+    try:
+        await retry_chapters(app, task_id, items, only_dead=True)
+    except InputError as error:
+        if error.key not in _STALE:
+            raise
+        await take_off(app.queue.link, items)
+
+
+async def drop_dead_letters(app: App, task_id: int, chapter: int | None = None) -> int:
+    """Drop a task's dead letters and return how many; their chapters stay failed.
+
+    A task whose own item is dropped ends as failed. Raises InputError when no dead letter matches.
+    """
+    items = await _matching(app, task_id, chapter)
+    ends = [
+        ChapterEnd(task_id, i.chapter_id, i.token, ChapterStatus.FAILED, error=i.reason)
+        for i in items
+        if i.chapter_id
+    ]
+    await app.ledger.end_chapters(ends)  # the node may have died before it wrote them
+    for item in items:
+        if not item.chapter_id:
+            await app.ledger.give_up_task(task_id, item.reason)
+    await take_off(app.queue.link, items)
+    return len(items)
+
+
+async def drop_garbage(app: App) -> int:
+    """Drop the items that name no task and return how many."""
+    garbage = [item for item in await dead_items(app) if not item.task_id]
+    await take_off(app.queue.link, garbage)
+    return len(garbage)
+
+
+async def _matching(app: App, task_id: int, chapter: int | None) -> list[DeadItem]:
+    """Return the task's dead items, or those of one chapter by number; raises InputError when none match."""
+    found = [letter for letter in await list_dead_letters(app) if letter.task_id == task_id]
+    if chapter is not None:
+        wanted = [letter.item for letter in found if letter.chapter_id and letter.chapter == chapter]
+        if not wanted:
+            raise InputError("operate.chapter_not_dead", task=task_id, chapter=chapter)
+        return wanted
+    if not found:
+        await find_task(app, task_id)
+        raise InputError("operate.task_not_dead", task=task_id)
+    return [letter.item for letter in found]
