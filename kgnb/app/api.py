@@ -94,47 +94,47 @@ class BookGraph:
         """Whoever and whatever has ``text`` in its name, an alias or its description, the best fit first."""
         explorer = self._explore()
         found = explorer.find(text)
-        return query_results.found(text, found, () if found else explorer.like(text))
+        return query_results.found(text, found, () if found else explorer.similar_names(text))
 
     def neighbours(self, name: str) -> QueryRows:
         """Who and what is next to somebody, the closest first."""
         explorer = self._explore()
-        of = explorer.named(name)
-        return query_results.neighbours(of, explorer.around(of.ref))
+        of = explorer.entity(name)
+        return query_results.neighbours(of, explorer.neighbours(of.ref))
 
     def path(self, a: str, b: str) -> QueryRows:
         """How two are connected: the shortest way, of several the strongest. Empty when there is none."""
         explorer = self._explore()
-        start, end = explorer.named(a), explorer.named(b)
+        start, end = explorer.entity(a), explorer.entity(b)
         return query_results.path(start, end, explorer.path(start.ref, end.ref))
 
     def between(self, a: str, b: str) -> QueryRows:
         """What ties two, chapter by chapter: how it changed."""
         explorer = self._explore()
-        one, other = explorer.named(a), explorer.named(b)
+        one, other = explorer.entity(a), explorer.entity(b)
         turns = run(self._on(lambda app: self._turns(app, explorer, one, other)))
-        return query_results.between(one, other, turns, list(explorer.chapters))
+        return query_results.between(one, other, turns, list(explorer.chapter_titles))
 
     async def _turns(
         self, app: App, explorer: GraphQuery, a: Entity, b: Entity
-    ) -> list[relationship_history.Turn]:
-        chapters = relationship_history.tied_in(explorer, a, b)
+    ) -> list[relationship_history.PairChapter]:
+        chapters = relationship_history.tied_chapters(explorer, a, b)
         rows = (await app.ledger.settle_rows(self.result.novel_id)).only(chapters)
-        said = await asyncio.to_thread(relationship_history.relations, rows, chapters)
-        return relationship_history.turns(explorer, a, b, said)
+        said = await asyncio.to_thread(relationship_history.relations_by_chapter, rows, chapters)
+        return relationship_history.history(explorer, a, b, said)
 
     def timeline(self, name: str) -> QueryRows:
         """The chapters in which somebody or something occurs, with events and company."""
         explorer = self._explore()
-        of = explorer.named(name)
-        return query_results.timeline(of, explorer.timeline(of.ref), list(explorer.chapters))
+        of = explorer.entity(name)
+        return query_results.timeline(of, explorer.timeline(of.ref), list(explorer.chapter_titles))
 
     def top(self, n: int = 10, kind: str = "Character") -> QueryRows:
         """The ``n`` most important characters, or of another kind (Location, Organization, Thing, Event)."""
         if kind not in KINDS:
             raise InputError("explore.unknown_kind", kind=kind, known=", ".join(KINDS))
         explorer = self._explore()
-        return query_results.top(kind, explorer.top(n, kind), list(explorer.chapters))
+        return query_results.top(kind, explorer.top(n, kind), list(explorer.chapter_titles))
 
     def _explore(self) -> GraphQuery:
         """The graph made ready, read anew only when it was settled since."""

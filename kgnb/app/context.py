@@ -16,7 +16,7 @@ from kgnb.core.errors import ServiceDown
 from kgnb.core.messages import say
 from kgnb.core.model import Usage
 from kgnb.core.process_pool import CpuPool
-from kgnb.core.settings import Settings, amounts, prices
+from kgnb.core.settings import Settings, parse_amounts, parse_prices
 from kgnb.stores.embedded import Embedded, open_embedded
 from kgnb.stores.embedded.restore import bring
 from kgnb.stores.graph.store import GraphStore
@@ -274,9 +274,9 @@ async def running_node(
 def budget_of(settings: Settings) -> Budget:
     """What providers may cost by these settings, and their prices."""
     return Budget(
-        amounts(settings.budget),
-        amounts(settings.budget_tokens),
-        prices(settings.prices),
+        parse_amounts(settings.budget),
+        parse_amounts(settings.budget_tokens),
+        parse_prices(settings.prices),
         settings.budget_days,
     )
 
@@ -288,7 +288,7 @@ def _node(
         app.queue,
         app.health,
         BudgetKeeper(app.ledger, budget_of(app.settings)),
-        RateLimits(app.queue.link, amounts(app.settings.rpm), amounts(app.settings.tpm)),
+        RateLimits(app.queue.link, parse_amounts(app.settings.rpm), parse_amounts(app.settings.tpm)),
         suspend_seconds=app.settings.suspend_seconds,
         most=lambda provider: app.settings.slots_for(1, provider.key),
         most_in_all=app.settings.max_slots,

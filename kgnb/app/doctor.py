@@ -16,7 +16,7 @@ from kgnb.app.context import App, open_app
 from kgnb.app.providers import probe_provider
 from kgnb.app.status import StatusReport
 from kgnb.core.errors import KgnbError
-from kgnb.core.host import Host, where_am_i
+from kgnb.core.host import Host, detect_host
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
 from kgnb.core.settings import Settings
@@ -51,7 +51,7 @@ class Check:
 
 async def doctor(settings: Settings) -> list[Check]:
     """Looks at everything; asks each provider for a word, which costs a few tokens."""
-    place = where_am_i()
+    place = detect_host()
     checks = [_python(), _packages(), *_machine(place, settings)]
     services = [await check_service(settings, name) for name in ("sql", "redis", "bolt")]
     checks += services

@@ -17,9 +17,10 @@ from kgnb.core.errors import InputError
 from kgnb.core.model import Novel, Task
 from kgnb.extract import evidence
 from kgnb.extract.model import MAX_NAME, clean
-from kgnb.graph.project.settle import novel_people
-from kgnb.graph.resolve.decisions import Changed, Decision, decided
-from kgnb.graph.resolve.name_listing import KINDS, Named, NameIndex, listing
+from kgnb.graph.model import NAMED_LABELS
+from kgnb.graph.project.settle import novel_graph_and_names
+from kgnb.graph.resolve.decisions import Decision, DecisionOutcome, combine_decisions
+from kgnb.graph.resolve.name_listing import ListedName, NameIndex, list_names
 
 MOST_NAMES = 100
 """Names in one decision."""
@@ -30,16 +31,16 @@ class NameEditor:
     """A book's names and all decisions about them."""
 
     novel: Novel
-    listed: list[Named]
+    listed: list[ListedName]
     decisions: list[Decision]
 
 
-async def names_of(app: App, task_id: int, kinds: Collection[str] = KINDS) -> NameEditor:
+async def names_of(app: App, task_id: int, kinds: Collection[str] = NAMED_LABELS) -> NameEditor:
     """The names of the task's book as settle sees them now. Needs no graph store."""
     return await _names(app, await find_task(app, task_id), kinds)
 
 
-async def _names(app: App, task: Task, kinds: Collection[str] = KINDS) -> NameEditor:
+async def _names(app: App, task: Task, kinds: Collection[str] = NAMED_LABELS) -> NameEditor:
     ledger = app.ledger
     novel = await ledger.novel(task.novel_id)
     chapters = await ledger.chapters(novel.id)
@@ -48,38 +49,40 @@ async def _names(app: App, task: Task, kinds: Collection[str] = KINDS) -> NameEd
     config = await app.router.novel_config(novel.id)
     decisions = await ledger.decisions(novel.id)
 
-    def look() -> list[Named]:
-        graph, people = novel_people(
+    def look() -> list[ListedName]:
+        graph, people = novel_graph_and_names(
             *(novel, chapters, rows, entries, config),
-            stands=lambda forms: evidence.standing(forms, ledger.texts_blocking(novel.id)),
-            by_hand=decided(decisions),
+            find_in_text=lambda forms: evidence.standing(forms, ledger.texts_blocking(novel.id)),
+            decisions=combine_decisions(decisions),
         )
-        return listing(graph, people, entries, kinds)
+        return list_names(graph, people, entries, kinds)
 
     return NameEditor(novel, await asyncio.to_thread(look), decisions)
 
 
-async def merge(app: App, task_id: int, name: str, others: Sequence[str], *, by: str = "") -> Changed:
+async def merge(app: App, task_id: int, name: str, others: Sequence[str], *, by: str = "") -> DecisionOutcome:
     """Makes the people called ``others`` one with the one called ``name``, whose name stays.
 
     Raises InputError with the nearest names where one is unknown or several people's.
     """
     names = await _names(app, await find_task(app, task_id), ("Character",))
-    index = NameIndex.of(names.listed)
+    index = NameIndex(names.listed)
     first = _person(index, name)
     more = [person for person in dict.fromkeys(_person(index, o) for o in _some(others)) if person != first]
     if not more:
-        return Changed("merge", (first, *map(index.form, others)), changed=False)
+        return DecisionOutcome("merge", (first, *map(index.form, others)), changed=False)
     return await _decide(app, names.novel, Decision(0, "merge", (first, *more), made_by=by))
 
 
-async def split(app: App, task_id: int, name: str, aliases: Sequence[str], *, by: str = "") -> Changed:
+async def split(
+    app: App, task_id: int, name: str, aliases: Sequence[str], *, by: str = ""
+) -> DecisionOutcome:
     """Makes ``aliases`` of the person called ``name`` a person of their own.
 
     Raises InputError where an alias is unknown, or ``name`` itself.
     """
     names = await _names(app, await find_task(app, task_id), ("Character",))
-    index = NameIndex.of(names.listed)
+    index = NameIndex(names.listed)
     person = _person(index, name)
     first = index.form(clean(name, MAX_NAME))
     leaving = []
@@ -90,21 +93,21 @@ async def split(app: App, task_id: int, name: str, aliases: Sequence[str], *, by
         if person in bearers:
             leaving.append(index.form(alias))
     if not leaving:
-        return Changed("split", (first, *map(index.form, aliases)), changed=False)
+        return DecisionOutcome("split", (first, *map(index.form, aliases)), changed=False)
     leaving = list(dict.fromkeys(leaving))
     return await _decide(app, names.novel, Decision(0, "split", (first, *leaving), made_by=by))
 
 
 async def part(
     app: App, task_id: int, name: str, other: str, chapters: tuple[int, int], *, by: str = ""
-) -> Changed:
+) -> DecisionOutcome:
     """Makes who is called ``name`` in the chapters of these numbers (first, last) the one called ``other``:
     a namesake that is new (张虎（张辽之子）), or anybody of the book.
 
     Raises InputError where ``name`` is unknown, or ``other`` means the same person.
     """
     names = await _names(app, await find_task(app, task_id), ("Character",))
-    index = NameIndex.of(names.listed)
+    index = NameIndex(names.listed)
     first, other = _person(index, name), clean(other, MAX_NAME)
     second = (index.people(other) or [other])[0]
     if not second or second == first:
@@ -113,7 +116,7 @@ async def part(
     return await _decide(app, names.novel, decision)
 
 
-async def undo(app: App, task_id: int, number: int) -> Changed:
+async def undo(app: App, task_id: int, number: int) -> DecisionOutcome:
     """Takes a decision back. Raises InputError when the book has none of this id."""
     task = await find_task(app, task_id)
     novel = await app.ledger.novel(task.novel_id)
@@ -122,14 +125,14 @@ async def undo(app: App, task_id: int, number: int) -> Changed:
         raise InputError("names.no_decision", number=number, task=task_id)
     decision, changed = found
     await settle_novel(app, novel)
-    return Changed(decision.kind, decision.names, decision.id, changed)
+    return DecisionOutcome(decision.kind, decision.names, decision.id, changed)
 
 
-async def _decide(app: App, novel: Novel, decision: Decision) -> Changed:
+async def _decide(app: App, novel: Novel, decision: Decision) -> DecisionOutcome:
     stored, new = await app.ledger.decide(novel.id, decision)
     # Also where it is known already: whoever stored it may have died before the graph was settled.
     await settle_novel(app, novel)
-    return Changed(stored.kind, decision.names, stored.id, new)
+    return DecisionOutcome(stored.kind, decision.names, stored.id, new)
 
 
 def _some(names: Sequence[str]) -> Sequence[str]:

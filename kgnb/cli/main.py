@@ -73,14 +73,14 @@ def _language_option(words: Sequence[str]) -> Language | None:
 def _run(args: argparse.Namespace) -> int:
     import asyncio  # here and not at the top: help and errors of parsing need none of these
 
-    from kgnb.core.event_loop import new_loop, tune
+    from kgnb.core.event_loop import new_loop, tune_process
     from kgnb.core.settings import Settings
 
     try:
         settings = Settings.load(**_overrides(args))
         use_language(settings.lang)
         _configure_logging(args, settings)
-        tune()
+        tune_process()
         with asyncio.Runner(loop_factory=new_loop) as runner:
             code: int = runner.run(args.run(args, settings))
         sys.stdout.flush()  # a failure to write can still be reported here

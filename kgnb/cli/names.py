@@ -13,7 +13,7 @@ from kgnb.core.messages import say
 
 if TYPE_CHECKING:
     from kgnb.core.settings import Settings
-    from kgnb.graph.resolve.decisions import Changed
+    from kgnb.graph.resolve.decisions import DecisionOutcome
 
 SHOWN = 50
 """Names that are listed without ``--top``."""
@@ -25,14 +25,14 @@ async def names(args: argparse.Namespace, settings: Settings) -> int:
     """Lists a book's names and the decisions about them, or undoes a decision."""
     from kgnb.app.context import open_app
     from kgnb.app.names import names_of, undo
-    from kgnb.graph.resolve.name_listing import KINDS
+    from kgnb.graph.model import NAMED_LABELS
     from kgnb.render.names_text import decision_line, named_line
 
     if args.undo is not None:
         async with open_app(settings, queue=False) as app:
             return _show_change(args, await undo(app, args.task, args.undo), undone=True)
     async with open_app(settings, queue=False, graph=False) as app:
-        found = await names_of(app, args.task, KINDS if args.all else KINDS[:1])
+        found = await names_of(app, args.task, NAMED_LABELS if args.all else NAMED_LABELS[:1])
     if args.json:
         print(json.dumps([one.as_dict() for one in found.listed], ensure_ascii=False))
         return OK
@@ -72,7 +72,7 @@ async def split(args: argparse.Namespace, settings: Settings) -> int:
     return _show_change(args, done)
 
 
-def _show_change(args: argparse.Namespace, done: Changed, *, undone: bool = False) -> int:
+def _show_change(args: argparse.Namespace, done: DecisionOutcome, *, undone: bool = False) -> int:
     from kgnb.render.names_text import changed_line
 
     if args.json:

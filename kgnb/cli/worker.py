@@ -64,7 +64,7 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
     from kgnb.app.session_report import SessionReport
     from kgnb.cli.signals import stop_on_signals
     from kgnb.core import logging as log_setup
-    from kgnb.core.host import where_am_i
+    from kgnb.core.host import detect_host
     from kgnb.worker.counters import Counters
     from kgnb.worker.session import Session
 
@@ -73,7 +73,7 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
     # Unlimited unless the user says so: only a notebook's session ends by itself.
     session = Session(time.time(), settings.session_seconds or None, settings.session_margin)
     counters = Counters()
-    report = SessionReport(settings, where_am_i(), session, counters.look)
+    report = SessionReport(settings, detect_host(), session, counters.look)
 
     def on_ready(app: App, node: WorkerNode) -> None:
         log_setup.name_node(node.name)

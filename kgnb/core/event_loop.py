@@ -11,7 +11,7 @@ import ctypes
 import gc
 import sys
 
-YOUNG = 10_000
+GC_THRESHOLD = 10_000
 """Objects made before the collector looks for cycles. With Python's own 700, looking took a tenth of a busy
 node's time, and 0.3 s of a build's start; with 50,000, what waited to be collected (the Bolt driver's results
 and SQLAlchemy's statements are cycles) was 10 MB."""
@@ -33,16 +33,16 @@ def new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-def tune() -> None:
+def tune_process() -> None:
     """Makes the collector look seldom, threads take short turns and share a heap; for a process that is
     kgnb's, not for a kernel that is a person's."""
-    gc.set_threshold(YOUNG, 20, 20)
+    gc.set_threshold(GC_THRESHOLD, 20, 20)
     sys.setswitchinterval(SWITCH_SECONDS)
     if sys.platform == "linux" and (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
         mallopt(_M_ARENA_MAX, ARENAS)  # musl has none
 
 
-def give_back() -> None:
+def release_memory() -> None:
     """Returns freed memory to the system, after work that took much more than what comes next."""
     gc.collect()
     if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:

@@ -78,7 +78,7 @@ class Host:
         return setting or self.session_seconds
 
 
-def where_am_i() -> Host:
+def detect_host() -> Host:
     """This process's place. Cheap enough to ask whenever it is needed."""
     kind = _kind()
     gpu = _gpu()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from kgnb.core.safe_text import one_line
 
-KEPT = 200
+MAX_LINES = 200
 """Lines kept of each level's worth: what a panel shows."""
 
 
@@ -28,8 +28,8 @@ class LogBuffer(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__()
-        self._lines: deque[LogLine] = deque(maxlen=KEPT)
-        self._serious: deque[LogLine] = deque(maxlen=KEPT)
+        self._lines: deque[LogLine] = deque(maxlen=MAX_LINES)
+        self._serious: deque[LogLine] = deque(maxlen=MAX_LINES)
         self._number = 0
         self._level_before = logging.NOTSET
 
@@ -61,4 +61,4 @@ class LogBuffer(logging.Handler):
         """The last 200 lines of ``level`` and above, oldest first; those with a number beyond ``after``."""
         both = [*list(self._lines), *list(self._serious)]
         wanted = [line for line in both if line.level >= level and line.number > after]
-        return sorted(wanted, key=lambda line: line.number)[-KEPT:]
+        return sorted(wanted, key=lambda line: line.number)[-MAX_LINES:]

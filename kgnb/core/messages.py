@@ -36,16 +36,16 @@ def environment_language() -> Language:
 
 
 @cache
-def table(language: Language) -> Mapping[str, str]:
+def texts(language: Language) -> Mapping[str, str]:
     """The texts of one language by key, as its file has them. The file is read when first asked for."""
     with (Path(__file__).parent / "locale" / f"{language}.toml").open("rb") as file:
         areas = tomllib.load(file)
-    return {f"{area}.{name}": text for area, texts in areas.items() for name, text in texts.items()}
+    return {f"{area}.{name}": text for area, entries in areas.items() for name, text in entries.items()}
 
 
-def known(key: str) -> bool:
+def has_text(key: str) -> bool:
     """Whether there is a text named ``key``."""
-    return key in table(_language)
+    return key in texts(_language)
 
 
 class Text(str):
@@ -67,7 +67,7 @@ def say(key: str, **facts: object) -> Text:
 
     Raises KeyError for an unknown key or a missing fact: a typo must not reach a user as an odd sentence.
     """
-    text = Text(table(_language)[key].format(**{n: _shown(n, v) for n, v in facts.items()}))
+    text = Text(texts(_language)[key].format(**{n: _shown(n, v) for n, v in facts.items()}))
     text.key, text.facts = key, facts
     return text
 
@@ -75,4 +75,4 @@ def say(key: str, **facts: object) -> Text:
 def _shown(name: str, value: object) -> object:
     """A status or an outcome in the language in force; logs of JSON lines keep the value as it is."""
     word = f"word.{value}" if name in ("status", "outcome") else ""
-    return say(word) if known(word) else value
+    return say(word) if has_text(word) else value

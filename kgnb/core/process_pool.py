@@ -12,11 +12,11 @@ from concurrent.futures.process import BrokenProcessPool as BrokenPool
 from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
 
-from kgnb.core.event_loop import tune
+from kgnb.core.event_loop import tune_process
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Run = Callable[..., Awaitable[Any]]
+PoolRun = Callable[..., Awaitable[Any]]
 """:meth:`CpuPool.run` or :meth:`CpuPool.run_long`."""
 
 IDLE_SECONDS = 60
@@ -131,7 +131,7 @@ class _Processes:
 
 
 def _begin(parent: int) -> None:
-    tune()
+    tune_process()
     _end_with(parent)
 
 

@@ -21,7 +21,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from kgnb.core.errors import SettingsError
-from kgnb.core.host import KAGGLE_INPUT, Host, variable, where_am_i
+from kgnb.core.host import KAGGLE_INPUT, Host, detect_host, variable
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
 
@@ -84,7 +84,7 @@ def load_secrets(names: Sequence[str] | None = None, *, place: Host | None = Non
     Blocks for a few requests on Kaggle and Colab; on Colab it must be called by the main thread. Raises
     nothing for a source that fails: a name may come from the next one, so that is told in ``troubles``.
     """
-    place = place or where_am_i()
+    place = place or detect_host()
     found = Secrets()
     troubles: list[SecretTrouble] = []
     asked = tuple(NAMES if names is None else names)
@@ -127,7 +127,7 @@ def load_settings(*, place: Host | None = None, **given: Any) -> tuple[Settings,
 
 def prompt_secret(name: str, *, place: Host | None = None) -> Secret:
     """Asks the person in front of the screen; nothing is echoed. Raises SecretTrouble where nobody sits."""
-    place = place or where_am_i()
+    place = place or detect_host()
     if not place.interactive:
         raise SecretTrouble("secret.nobody_here", names=[name])
     value = getpass.getpass(say("secret.prompt", name=name))

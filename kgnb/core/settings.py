@@ -196,13 +196,13 @@ class Settings(BaseSettings):
     @field_validator("slots_each", "rpm", "tpm", "budget", "budget_tokens")
     @classmethod
     def _amounts(cls, text: str) -> str:
-        amounts(text)
+        parse_amounts(text)
         return text
 
     @field_validator("prices")
     @classmethod
     def _prices(cls, text: str) -> str:
-        prices(text)
+        parse_prices(text)
         return text
 
     @field_validator("redis_ca", "db_ssl_ca", "neo4j_ca")
@@ -391,7 +391,7 @@ class Settings(BaseSettings):
         return max(1, min(wanted, self.max_slots_per_provider, fair))
 
 
-def amounts(text: str) -> dict[str, float]:
+def parse_amounts(text: str) -> dict[str, float]:
     """``"60"`` or ``"openai=60,deepseek=30"`` by lower-case name; "" stands for every provider not named.
 
     Raises ValueError for anything but positive numbers, each name once.
@@ -405,10 +405,10 @@ def amounts(text: str) -> dict[str, float]:
 
 @cache
 def _each(text: str) -> Mapping[str, float]:
-    return amounts(text)
+    return parse_amounts(text)
 
 
-def prices(text: str) -> dict[str, tuple[float, ...]]:
+def parse_prices(text: str) -> dict[str, tuple[float, ...]]:
     """``"name=2/8"`` or ``"name/model=2/8/0.2"``: (prompt, reply), or (prompt, reply, cached prompt), for a
     million tokens, by lower-case name.
 

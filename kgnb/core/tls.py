@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 
 
-def untrusted(error: BaseException | None) -> bool:
+def is_untrusted_certificate(error: BaseException | None) -> bool:
     """Whether a driver's error comes from a server certificate that is unknown, expired or another host's."""
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from kgnb.graph.model import Graph, GraphEdge, GraphNode, NodeKey, group_of
 
-VAGUE = 0.45
+ACQUAINTANCE_WEIGHT = 0.45
 """Weight of an acquaintance beside a tie that says something."""
 
 
 @dataclass(slots=True)
-class Ranked:
+class RankedCharacter:
     """A character and its importance: ``weight`` 0-1."""
 
     node: GraphNode
@@ -32,7 +32,7 @@ def edge_weight(edge: GraphEdge) -> float:
     weight = number(edge.properties.get("strength"), 5) * math.sqrt(
         max(1.0, number(edge.properties.get("count"), 1))
     )
-    return weight * (VAGUE if group_of(edge.type) == "other" else 1.0)
+    return weight * (ACQUAINTANCE_WEIGHT if group_of(edge.type) == "other" else 1.0)
 
 
 def number(value: object, default: float = 0.0) -> float:
@@ -47,7 +47,7 @@ def is_tie(edge: GraphEdge) -> bool:
     return edge.source[0] == "Character" == edge.target[0] and edge.source != edge.target
 
 
-def ranked(graph: Graph) -> list[Ranked]:
+def rank_characters(graph: Graph) -> list[RankedCharacter]:
     """The characters, most important first: by chapters, by weight of their ties and by protagonist score."""
     chapters: defaultdict[NodeKey, list[int]] = defaultdict(list)
     degree: defaultdict[NodeKey, float] = defaultdict(float)
@@ -68,5 +68,5 @@ def ranked(graph: Graph) -> list[Ranked]:
         present = math.log1p(len(seen)) / math.log1p(most) if most else 0.0
         tied = math.sqrt(degree[node.ref] / top) if top else 0.0
         weight = 0.4 * present + 0.35 * tied + 0.25 * score
-        people.append(Ranked(node, weight, len(seen), min(seen, default=0)))
+        people.append(RankedCharacter(node, weight, len(seen), min(seen, default=0)))
     return sorted(people, key=lambda p: (-p.weight, p.node.key))

@@ -17,7 +17,7 @@ from kgnb.core.errors import InputError
 from kgnb.core.model import STRUCTURAL_RELATIONS
 from kgnb.extract.model import MAX_NAME, MAX_TEXT
 from kgnb.extract.zh.script import fold
-from kgnb.graph.importance import edge_weight, ranked
+from kgnb.graph.importance import edge_weight, rank_characters
 from kgnb.graph.model import NAMED_LABELS, Graph, GraphEdge, GraphNode, NodeKey
 
 KINDS = (*NAMED_LABELS, "Event")
@@ -56,7 +56,7 @@ class Neighbour:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class PathStep:
     """One step of a path."""
 
     source: Entity
@@ -65,7 +65,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class TimelineEntry:
     """A chapter in which somebody occurs: what happens there, and with whom (the closest first)."""
 
     chapter: int
@@ -75,7 +75,7 @@ class Moment:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RankedEntity:
     """One line of a list of the most important: distinct neighbours, and events taken part in."""
 
     entity: Entity
@@ -91,7 +91,7 @@ class _Names:
     loose: defaultdict[str, list[NodeKey]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, name: str, ref: NodeKey) -> None:
-        for table, word in ((self.exact, name), (self.loose, plain(name))):
+        for table, word in ((self.exact, name), (self.loose, normalized(name))):
             if word and ref not in table[word]:
                 table[word].append(ref)
 
@@ -101,9 +101,9 @@ class GraphQuery:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.chapters: Mapping[int, str] = _chapter_titles(graph)
+        self.chapter_titles: Mapping[int, str] = _chapter_titles(graph)
         """Number → title of the book's chapters, in order."""
-        self.numbers: Mapping[int, int] = _chapter_numbers(graph)
+        self.chapter_numbers: Mapping[int, int] = _chapter_numbers(graph)
         """Chapter's id → its number."""
         self._near: defaultdict[NodeKey, Nearby] = defaultdict(dict)
         self._seen: defaultdict[NodeKey, set[int]] = defaultdict(set)
@@ -151,7 +151,7 @@ class GraphQuery:
 
     # --- names
 
-    def named(self, name: str) -> Entity:
+    def entity(self, name: str) -> Entity:
         """The entity that this name or alias belongs to; a person before a place of the same name.
 
         Raises InputError that lists those it could be, or names like it.
@@ -163,7 +163,7 @@ class GraphQuery:
         if found:
             names = ", ".join(e.name for e in found[: 2 * MOST_SUGGESTED])
             raise InputError("explore.ambiguous", name=shown, found=names)
-        if close := self.like(name):
+        if close := self.similar_names(name):
             raise InputError("explore.unknown", name=shown, close=", ".join(close))
         raise InputError("explore.unknown_quite", name=shown)
 
@@ -171,7 +171,7 @@ class GraphQuery:
         word = name.strip()
         for own, other, key in (
             (self._own.exact, self._other.exact, word),
-            (self._own.loose, self._other.loose, plain(word)),
+            (self._own.loose, self._other.loose, normalized(word)),
         ):
             if refs := own.get(key):
                 # Namesakes among places, groups and persons can't be told apart by a name: the first kind.
@@ -181,7 +181,7 @@ class GraphQuery:
                 return self._ranked(self.entities[ref] for ref in refs)
         return []
 
-    def like(self, name: str) -> list[str]:
+    def similar_names(self, name: str) -> list[str]:
         """Names and aliases that look like ``name``, the likest first."""
         words = list(dict.fromkeys([*self._own.exact, *self._other.exact]))
         word = name.strip()[:MAX_NAME]
@@ -190,18 +190,18 @@ class GraphQuery:
     def find(self, text: str) -> list[Entity]:
         """Whatever has ``text`` in its name, an alias or its description: exact names first, then beginnings,
         then the rest, the more present before the less."""
-        wanted = plain(text)
+        wanted = normalized(text)
         if not wanted:
             return []
-        ranked = ((rank, e) for e in self.entities.values() if (rank := _rank(e, wanted)) is not None)
-        return [e for _, e in sorted(ranked, key=lambda pair: (pair[0], *_order(pair[1])))]
+        found = ((rank, e) for e in self.entities.values() if (rank := _rank(e, wanted)) is not None)
+        return [e for _, e in sorted(found, key=lambda pair: (pair[0], *_order(pair[1])))]
 
     def _ranked(self, entities: Iterable[Entity]) -> list[Entity]:
         return sorted(entities, key=_order)
 
     # --- around somebody
 
-    def around(self, ref: NodeKey) -> list[Neighbour]:
+    def neighbours(self, ref: NodeKey) -> list[Neighbour]:
         """Everybody and everything next to ``ref``, the closest first."""
         found = [
             Neighbour(self.entities[near], tuple(sorted(edges, key=_strongest)), _weight(edges))
@@ -219,7 +219,7 @@ class GraphQuery:
         both = self._near.get(a, {}).keys() & self._near.get(b, {}).keys()
         return [self.entities[ref] for ref in sorted(both) if ref[0] == "Event"]
 
-    def path(self, start: NodeKey, end: NodeKey) -> list[Step]:
+    def path(self, start: NodeKey, end: NodeKey) -> list[PathStep]:
         """The shortest path, of several the strongest; empty where there is none.
 
         Goes from person to person where that leads there, else over groups, events and places too.
@@ -227,7 +227,7 @@ class GraphQuery:
         persons = {start[0], end[0]} <= PERSONAL and self._shortest(start, end, PERSONAL)
         refs = persons or self._shortest(start, end, KINDS)
         return [
-            Step(self.entities[a], self.entities[b], tuple(sorted(self._near[a][b], key=_strongest)))
+            PathStep(self.entities[a], self.entities[b], tuple(sorted(self._near[a][b], key=_strongest)))
             for a, b in pairwise(refs)
         ]
 
@@ -250,7 +250,7 @@ class GraphQuery:
             refs.append(best[refs[-1]][1])
         return refs[::-1]
 
-    def timeline(self, ref: NodeKey) -> list[Moment]:
+    def timeline(self, ref: NodeKey) -> list[TimelineEntry]:
         """The chapters in which ``ref`` occurs, in order."""
         events: defaultdict[int, list[str]] = defaultdict(list)
         weights: defaultdict[int, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
@@ -265,9 +265,9 @@ class GraphQuery:
                 for at in _together(edges):
                     weights[at][self.entities[near].name] += _weight(edges)
         return [
-            Moment(
+            TimelineEntry(
                 at,
-                self.chapters.get(at, ""),
+                self.chapter_titles.get(at, ""),
                 tuple(sorted(events[at])),
                 tuple(sorted(weights[at], key=lambda name: (-weights[at][name], name))),
             )
@@ -276,14 +276,14 @@ class GraphQuery:
 
     # --- lists
 
-    def top(self, count: int, kind: str = "Character") -> list[Standing]:
+    def top(self, count: int, kind: str = "Character") -> list[RankedEntity]:
         """The most important of a kind: characters as the picture ranks them, the others by presence."""
         if kind == "Character":
-            refs = [one.node.ref for one in ranked(self.graph)[:count]]
+            refs = [one.node.ref for one in rank_characters(self.graph)[:count]]
             chosen = [self.entities[ref] for ref in refs]
         else:
             chosen = self._ranked(e for e in self.entities.values() if e.kind == kind)[:count]
-        return [Standing(entity, *self._counts(entity.ref)) for entity in chosen]
+        return [RankedEntity(entity, *self._counts(entity.ref)) for entity in chosen]
 
     def _counts(self, ref: NodeKey) -> tuple[int, int]:
         near = self._near.get(ref, {})
@@ -291,7 +291,7 @@ class GraphQuery:
         return len(near) - events, events
 
 
-def plain(text: str) -> str:
+def normalized(text: str) -> str:
     """A text as people type it: without case, width, script, blanks and the dot between foreign names."""
     folded = fold(unicodedata.normalize("NFKC", text[:MAX_TEXT]).casefold())
     return "".join(c for c in folded if not c.isspace() and c not in "·・•")
@@ -317,7 +317,7 @@ def _chapter_numbers(graph: Graph) -> dict[int, int]:
 
 def _rank(entity: Entity, wanted: str) -> int | None:
     """How well the entity fits, 0 best; None: not at all."""
-    own, others = plain(entity.name), [plain(a) for a in entity.aliases]
+    own, others = normalized(entity.name), [normalized(a) for a in entity.aliases]
     if wanted == own:
         return 0
     if wanted in others:
@@ -326,7 +326,7 @@ def _rank(entity: Entity, wanted: str) -> int | None:
         return 2
     if wanted in own or any(wanted in other for other in others):
         return 3
-    return 4 if wanted in plain(entity.description) else None
+    return 4 if wanted in normalized(entity.description) else None
 
 
 def _order(entity: Entity) -> tuple[int, int, NodeKey]:

@@ -9,7 +9,7 @@ HOSTILE = frozenset(RELATION_GROUPS["enmity"])
 """Ties to an organization that are no membership."""
 
 
-def type_name(word: str) -> str:
+def relation_type(word: str) -> str:
     """A relation's word as the name of a type that it may be."""
     return "_".join(word.replace("-", " ").upper().split())
 
@@ -20,7 +20,7 @@ def enabled_types(config: TaskConfig) -> frozenset[str]:
     return frozenset((configured | {"KNOWS"}) - set(STRUCTURAL_RELATIONS))
 
 
-def structural(one: NodeKey, other: NodeKey) -> EdgeKey | None:
+def structural_edge(one: NodeKey, other: NodeKey) -> EdgeKey | None:
     """The structural edge between two nodes of these kinds, whichever end the reply gave first."""
     for source, target in ((one, other), (other, one)):
         match source[0], target[0]:

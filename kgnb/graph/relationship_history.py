@@ -14,12 +14,12 @@ from kgnb.core.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.extract.model import Relation
 from kgnb.graph.model import GraphEdge, Value
 from kgnb.graph.project.settle import SettleRow
-from kgnb.graph.query import Entity, GraphQuery, plain
-from kgnb.graph.relation_types import type_name
+from kgnb.graph.query import Entity, GraphQuery, normalized
+from kgnb.graph.relation_types import relation_type
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class PairChapter:
     """A chapter in which two are tied, share an event or both occur. ``edges`` are the ties as this chapter
     has them, strongest first; without a row they have no strength. ``events`` are names."""
 
@@ -29,13 +29,13 @@ class Turn:
     events: tuple[str, ...] = ()
 
 
-def tied_in(explorer: GraphQuery, a: Entity, b: Entity) -> dict[int, int]:
+def tied_chapters(explorer: GraphQuery, a: Entity, b: Entity) -> dict[int, int]:
     """The chapters whose rows say something of the pair: id → number."""
     wanted = {number for edge in explorer.edges(a.ref, b.ref) for number in _chapters(edge)}
-    return {key: number for key, number in explorer.numbers.items() if number in wanted}
+    return {key: number for key, number in explorer.chapter_numbers.items() if number in wanted}
 
 
-def relations(rows: Iterable[SettleRow], numbers: Mapping[int, int]) -> dict[int, list[Relation]]:
+def relations_by_chapter(rows: Iterable[SettleRow], numbers: Mapping[int, int]) -> dict[int, list[Relation]]:
     """What the rows say of relations, by the chapters' numbers. Reading rows may block."""
     found: defaultdict[int, list[Relation]] = defaultdict(list)
     for one in rows:
@@ -43,8 +43,10 @@ def relations(rows: Iterable[SettleRow], numbers: Mapping[int, int]) -> dict[int
     return dict(found)
 
 
-def turns(explorer: GraphQuery, a: Entity, b: Entity, said: Mapping[int, Sequence[Relation]]) -> list[Turn]:
-    """The pair's chapters in order; ``said`` is what :func:`relations` found in them."""
+def history(
+    explorer: GraphQuery, a: Entity, b: Entity, said: Mapping[int, Sequence[Relation]]
+) -> list[PairChapter]:
+    """The pair's chapters in order; ``said`` is what :func:`relations_by_chapter` found in them."""
     edges = explorer.edges(a.ref, b.ref)
     tied: defaultdict[int, list[GraphEdge]] = defaultdict(list)
     for edge in edges:
@@ -57,22 +59,28 @@ def turns(explorer: GraphQuery, a: Entity, b: Entity, said: Mapping[int, Sequenc
             events[number].add(event.name)
     both = set(a.chapters) & set(b.chapters)
     return [
-        Turn(
-            at, explorer.chapters.get(at, ""), tuple(sorted(tied[at], key=_order)), tuple(sorted(events[at]))
+        PairChapter(
+            at,
+            explorer.chapter_titles.get(at, ""),
+            tuple(sorted(tied[at], key=_order)),
+            tuple(sorted(events[at])),
         )
         for at in sorted({*tied, *events, *both})
     ]
 
 
 def _facts(
-    edge: GraphEdge, edges: Iterable[GraphEdge], explorer: GraphQuery, relations: Iterable[Relation]
+    edge: GraphEdge,
+    edges: Iterable[GraphEdge],
+    explorer: GraphQuery,
+    relations_by_chapter: Iterable[Relation],
 ) -> dict[str, Value]:
     """The edge's properties as one chapter has them."""
     source, target = explorer.entities[edge.source], explorer.entities[edge.target]
     types = {one.type for one in edges}
     facts: dict[str, Value] = {}
-    for relation in relations:
-        name = type_name(relation.type)
+    for relation in relations_by_chapter:
+        name = relation_type(relation.type)
         if (name if name in types else "KNOWS") != edge.type or not _fits(
             relation, edge.type, source, target
         ):
@@ -95,7 +103,7 @@ def _fits(relation: Relation, type_: str, source: Entity, target: Entity) -> boo
 
 
 def _is(name: str, entity: Entity) -> bool:
-    return plain(name) in {plain(own) for own in (entity.name, *entity.aliases)}
+    return normalized(name) in {normalized(own) for own in (entity.name, *entity.aliases)}
 
 
 def _int(value: object) -> int:

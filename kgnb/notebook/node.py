@@ -21,7 +21,7 @@ from kgnb.app.api import spawn
 from kgnb.app.context import App, open_app
 from kgnb.app.session_report import SessionReport
 from kgnb.core.errors import InputError
-from kgnb.core.host import Host, where_am_i
+from kgnb.core.host import Host, detect_host
 from kgnb.core.log_buffer import LogBuffer
 from kgnb.core.messages import say, use_language
 from kgnb.core.secrets import load_settings
@@ -56,7 +56,7 @@ class Node:
     def __init__(self, settings: Settings, place: Host | None = None) -> None:
         self.settings = settings
         self._asked = settings  # as the cell that made it found them
-        self.place = place or where_am_i()
+        self.place = place or detect_host()
         self.recent = LogBuffer()
         """The last log lines."""
         self.sources: dict[str, str] = {}
@@ -75,7 +75,7 @@ class Node:
 
         Raises SettingsError that names the setting.
         """
-        place = where_am_i()
+        place = detect_host()
         settings, found = load_settings(place=place, **given)
         use_language(settings.lang)
         with _guard:

@@ -16,7 +16,7 @@ from kgnb.app.context import App
 from kgnb.app.run_worker import serve
 from kgnb.core import logging as log_setup
 from kgnb.core.errors import KgnbError
-from kgnb.core.event_loop import new_loop, tune
+from kgnb.core.event_loop import new_loop, tune_process
 from kgnb.core.messages import use_language
 from kgnb.core.settings import Settings
 from kgnb.notebook.processes import LENGTH_BYTES, MARK, NOW, WRONG
@@ -37,7 +37,7 @@ def main() -> None:
     settings, session = pickle.loads(_read(int.from_bytes(_read(LENGTH_BYTES), "big")))  # noqa: S301 - ours
     use_language(settings.lang)
     log_setup.configure(settings.log_level, sys.stdout, as_json=False)
-    tune()
+    tune_process()
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
             runner.run(_Life(settings, session).run())

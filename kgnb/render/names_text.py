@@ -8,8 +8,8 @@ from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 
 if TYPE_CHECKING:
-    from kgnb.graph.resolve.decisions import Changed, Decision
-    from kgnb.graph.resolve.name_listing import Named, NameReason
+    from kgnb.graph.resolve.decisions import Decision, DecisionOutcome
+    from kgnb.graph.resolve.name_listing import ListedName, NameReason
 
 _TABLE = {
     "字": "courtesy",
@@ -33,7 +33,7 @@ _TABLE = {
 """Reasons of the pre-scan → their texts (``names.why_…``)."""
 
 
-def named_line(one: Named) -> str:
+def named_line(one: ListedName) -> str:
     """One person (or place …) with what else it is called, and why."""
     aliases = "；".join(f"{one_line(w.alias)}（{why(w)}）" for w in one.reasons) or "、".join(
         map(one_line, one.aliases)
@@ -50,7 +50,7 @@ def why(one: NameReason) -> str:
     return say(f"names.why_{one.kind}", **facts)
 
 
-def changed_line(done: Changed, task: int, *, undone: bool = False) -> str:
+def changed_line(done: DecisionOutcome, task: int, *, undone: bool = False) -> str:
     """What a command did with a book's names."""
     first, *others = map(one_line, done.names)
     key = f"names.{'undone' if undone else done.kind}" + ("" if done.changed else "_before")
@@ -62,7 +62,7 @@ def decision_line(decision: Decision) -> str:
     first, *others = map(one_line, decision.names)
     made = decision.made_at.strftime("%Y-%m-%d %H:%M") if decision.made_at else ""
     facts = {"number": decision.id, "name": first, "others": "、".join(others), "made": made}
-    if not decision.stands:
+    if not decision.in_force:
         return say("names.decision_undone", **facts)
     if decision.chapters is not None:
         chapters = "-".join(map(str, dict.fromkeys(decision.chapters)))

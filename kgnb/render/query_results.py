@@ -10,8 +10,8 @@ from kgnb.core.model import CHARACTER_RELATIONS, STRUCTURAL_RELATIONS, SYMMETRIC
 from kgnb.core.safe_text import one_line
 from kgnb.graph.importance import number
 from kgnb.graph.model import GraphEdge, NodeKey, group_of
-from kgnb.graph.query import Entity, Moment, Neighbour, Standing, Step
-from kgnb.graph.relationship_history import Turn
+from kgnb.graph.query import Entity, Neighbour, PathStep, RankedEntity, TimelineEntry
+from kgnb.graph.relationship_history import PairChapter
 from kgnb.render import charts
 from kgnb.render.picture.scene import EDGE_COLOURS
 
@@ -172,7 +172,7 @@ def neighbours(of: Entity, around: Sequence[Neighbour]) -> QueryRows:
     return QueryRows(title, rows, note=note, picture=charts.star(of.name, rays, title))
 
 
-def path(start: Entity, end: Entity, steps: Sequence[Step]) -> QueryRows:
+def path(start: Entity, end: Entity, steps: Sequence[PathStep]) -> QueryRows:
     """How two are connected."""
     rows = [
         {
@@ -199,7 +199,7 @@ def path(start: Entity, end: Entity, steps: Sequence[Step]) -> QueryRows:
     return QueryRows(title, rows, note=note, picture=picture)
 
 
-def between(a: Entity, b: Entity, turns: Sequence[Turn], chapters: Sequence[int]) -> QueryRows:
+def between(a: Entity, b: Entity, turns: Sequence[PairChapter], chapters: Sequence[int]) -> QueryRows:
     """What ties two, chapter by chapter; the chart also shows where they meet and no more is said."""
     rows = [
         {
@@ -222,7 +222,7 @@ def between(a: Entity, b: Entity, turns: Sequence[Turn], chapters: Sequence[int]
     return QueryRows(title, rows, note=note, picture=picture)
 
 
-def _tie_lanes(turns: Sequence[Turn], seen_from: NodeKey) -> list[charts.Lane]:
+def _tie_lanes(turns: Sequence[PairChapter], seen_from: NodeKey) -> list[charts.Lane]:
     """A lane for each kind of tie, in the order in which they begin; the last one is where the two meet."""
     marks: dict[tuple[str, str], dict[int, int]] = {}
     for turn in turns:
@@ -237,7 +237,7 @@ def _tie_lanes(turns: Sequence[Turn], seen_from: NodeKey) -> list[charts.Lane]:
     return [*lanes, charts.Lane(say("explore.together"), together, charts.FAINT, str(len(turns)))]
 
 
-def timeline(of: Entity, moments: Sequence[Moment], chapters: Sequence[int]) -> QueryRows:
+def timeline(of: Entity, moments: Sequence[TimelineEntry], chapters: Sequence[int]) -> QueryRows:
     """Where somebody occurs, what happens there, and with whom."""
     rows = [
         {"chapter": m.chapter, "title": m.title, "events": list(m.events), "with": list(m.companions)}
@@ -263,7 +263,7 @@ def timeline(of: Entity, moments: Sequence[Moment], chapters: Sequence[int]) -> 
     return QueryRows(title, rows, note=note or _about(of), picture=picture)
 
 
-def top(kind: str, standing: Sequence[Standing], chapters: Sequence[int]) -> QueryRows:
+def top(kind: str, standing: Sequence[RankedEntity], chapters: Sequence[int]) -> QueryRows:
     """The most important of a kind."""
     rows = [
         {

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from html import escape
 from typing import Any
 
-from kgnb.core.messages import known, language, say
+from kgnb.core.messages import has_text, language, say
 from kgnb.render.html import TABLE_STYLE, table, text
 from kgnb.render.status_view import tasks_table
 from kgnb.render.table import Meaning, Table, columns, rows
@@ -96,7 +96,7 @@ def _here(local: Facts) -> str:
 
 def _outcome(name: str) -> str:
     key = f"farewell.outcome_{name}"
-    return say(key) if known(key) else name
+    return say(key) if has_text(key) else name
 
 
 def _tasks(facts: Facts) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from kgnb.core.messages import known, say
+from kgnb.core.messages import has_text, say
 from kgnb.extract.model import GAPS, Flag
 from kgnb.render.formatting import cut, duration
 from kgnb.render.table import Cell, Column, Meaning, Note, Row, Table, Tone, columns, count_cell
@@ -205,7 +205,7 @@ def task_row(task: Item) -> Row:
     cells = {
         "id": Cell(task["task_id"]),
         "name": Cell(task["name"]),
-        "status": Cell(say(word) if known(word) else status, tone),
+        "status": Cell(say(word) if has_text(word) else status, tone),
         "progress": Cell(task["percent"], tone),
         "chapters": Cell((ended, task["chapters"])),
         "failed": count_cell(task["failed"], "bad"),

@@ -161,7 +161,7 @@ class ChapterWorker:
                 raise LeaseLost("node.lease_lost")
         else:
             recorded(0.0)
-        graph = info.graphs.of(work.chapter, row)
+        graph = info.graphs.project(work.chapter, row)
         return graph, _chapter_end(claim, ChapterStatus.COMPLETED, row, error=_gaps(row))
 
     async def _failed(self, claim: Claim, reason: str) -> Outcome:

@@ -28,8 +28,8 @@ from kgnb.extract import chunking, evidence, reply, rules
 from kgnb.extract.model import Extraction, Flag, NameEntry
 from kgnb.extract.prompt import Prompt, PromptBuilder
 from kgnb.extract.zh.original_script import as_written
-from kgnb.graph.project.settle import ChapterGraphs
-from kgnb.graph.resolve.decisions import Decided
+from kgnb.graph.project.settle import ChapterProjector
+from kgnb.graph.resolve.decisions import CombinedDecisions
 from kgnb.llm.client import Completion
 from kgnb.stores.ledger.reply_cache import CachedReply, ReplyCache, reply_key
 from kgnb.stores.queue.lease_renewer import UNLEASED, Lease
@@ -59,14 +59,14 @@ class TaskInfo:
     config: TaskConfig
     provider: Provider
     model: str
-    by_hand: Decided = field(default_factory=Decided)
+    by_hand: CombinedDecisions = field(default_factory=CombinedDecisions)
     """What had been decided about the novel's names when the task was opened."""
     prompter: PromptBuilder = field(init=False, repr=False, compare=False)
-    graphs: ChapterGraphs = field(init=False, repr=False, compare=False)
+    graphs: ChapterProjector = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "prompter", PromptBuilder(self.lang, self.names, self.config))
-        graphs = ChapterGraphs(self.novel, self.names, self.config, self.by_hand)
+        graphs = ChapterProjector(self.novel, self.names, self.config, self.by_hand)
         object.__setattr__(self, "graphs", graphs)
 
 

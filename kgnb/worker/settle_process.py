@@ -20,13 +20,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from kgnb.core.event_loop import give_back, new_loop
+from kgnb.core.event_loop import new_loop, release_memory
 from kgnb.core.model import Lang, Novel, TaskConfig
-from kgnb.core.process_pool import Run
+from kgnb.core.process_pool import PoolRun
 from kgnb.extract import evidence, name_scan
 from kgnb.extract.model import NameEntry
 from kgnb.graph.project.settle import novel_graph
-from kgnb.graph.resolve.decisions import decided
+from kgnb.graph.resolve.decisions import combine_decisions
 from kgnb.stores.graph.store import SettleResult
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.targets import GraphTarget, SqlTarget
@@ -87,7 +87,7 @@ def scan_here(sql: SqlTarget, novel_id: int, lang: Lang) -> tuple[list[NameEntry
         with asyncio.Runner(loop_factory=new_loop) as runner:
             return runner.run(_scan(sql, novel_id, lang))
     finally:
-        give_back()  # the book's texts: the process stays for the settle
+        release_memory()  # the book's texts: the process stays for the settle
 
 
 async def _scan(sql: SqlTarget, novel_id: int, lang: Lang) -> tuple[list[NameEntry], str]:
@@ -102,7 +102,7 @@ async def _scan(sql: SqlTarget, novel_id: int, lang: Lang) -> tuple[list[NameEnt
         await opened.close()
 
 
-async def settle(run: Run, job: SettleJob, until: Callable[[], float]) -> SettleResult:
+async def settle(run: PoolRun, job: SettleJob, until: Callable[[], float]) -> SettleResult:
     """Runs the settle in a worker process; ``until()`` says how long the lease certainly lives.
 
     Raises GraphConflict, LeaseLost, ServiceDown, and BrokenProcessPool when the process died.
@@ -148,8 +148,8 @@ async def _settle(job: SettleJob, allowed: Permit) -> SettleResult:
         name_scan = await ledger.names(job.novel.id)
         final = novel_graph(
             *(job.novel, chapters, rows, name_scan, await with_kinds(ledger, job.novel.id, job.config)),
-            stands=lambda forms: evidence.standing(forms, ledger.texts_blocking(job.novel.id)),
-            by_hand=decided(await ledger.decisions(job.novel.id)),
+            find_in_text=lambda forms: evidence.standing(forms, ledger.texts_blocking(job.novel.id)),
+            decisions=combine_decisions(await ledger.decisions(job.novel.id)),
         )
         # Tasks that no kgnb ever opened: an old worker's graph isn't ours to take away.
         foreign = {t.id for t in await ledger.tasks_of(job.novel.id) if not t.provider}

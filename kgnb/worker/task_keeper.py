@@ -17,9 +17,9 @@ from kgnb.book.reader import language
 from kgnb.core.errors import GraphConflict, KgnbError, LeaseLost, ServiceDown
 from kgnb.core.messages import say
 from kgnb.core.model import ChapterStatus, Lang, Provider, Task, TaskStatus
-from kgnb.core.process_pool import CpuPool, Run
+from kgnb.core.process_pool import CpuPool, PoolRun
 from kgnb.extract.model import NameEntry
-from kgnb.graph.resolve.decisions import decided
+from kgnb.graph.resolve.decisions import combine_decisions
 from kgnb.stores.ledger.ledger import ChapterEnd, Opening
 from kgnb.stores.queue.types import BuriedItem, Claim, QueueName
 from kgnb.worker.chapter_worker import Stores
@@ -106,7 +106,7 @@ class TaskKeeper:
             config=route.config,
             provider=route.provider,
             model=route.model,
-            by_hand=decided(await ledger.decisions(novel.id)),
+            by_hand=combine_decisions(await ledger.decisions(novel.id)),
         )
         self._infos[(task.id, queue)] = info
         return info
@@ -300,7 +300,7 @@ class TaskKeeper:
         job = SettleJob(stores.sql_place, stores.graph_place, info.novel, info.config, number)
         await settle(self._for_books(info.provider), job, lambda: stores.renewer.holds_until(claim))
 
-    def _for_books(self, provider: Provider) -> Run:
+    def _for_books(self, provider: Provider) -> PoolRun:
         """Where a whole book's work goes: by rules, to their processes, which have the word lists anyhow."""
         return self._pool.run if provider.is_rules else self._pool.run_long
 

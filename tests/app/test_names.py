@@ -25,7 +25,7 @@ from kgnb.core.settings import Settings
 from kgnb.extract.model import NameEntry
 from kgnb.graph.model import Graph
 from kgnb.graph.project.settle import SettleRow, novel_graph
-from kgnb.graph.resolve.decisions import Decision, decided
+from kgnb.graph.resolve.decisions import Decision, combine_decisions
 from kgnb.notebook.panel import panel as panel_module
 from kgnb.stores.ledger.transfer import Saved
 from tests.graph.test_settle import NOVEL, chapter, characters, edge, node, people, row, tie
@@ -48,30 +48,32 @@ def by_hand(*decisions: tuple[str, str], undone: tuple[int, ...] = ()) -> list[D
 def settled(decisions: list[Decision], *contents: dict[str, Any], provider: str = "deepseek") -> Graph:
     rows = [SettleRow(row(n, c, provider=provider)) for n, c in enumerate(contents, 1)]
     chapters = [chapter(n) for n in range(1, len(contents) + 1)]
-    return novel_graph(NOVEL, chapters, rows, [LIU, CAO], TaskConfig(), by_hand=decided(decisions))
+    return novel_graph(
+        NOVEL, chapters, rows, [LIU, CAO], TaskConfig(), decisions=combine_decisions(decisions)
+    )
 
 
 class TestDecided:
     def test_later_ones_win(self) -> None:
-        merged = decided(by_hand(("split", "甲 乙"), ("merge", "甲 乙")))
+        merged = combine_decisions(by_hand(("split", "甲 乙"), ("merge", "甲 乙")))
         assert (list(merged.together), merged.apart) == ([("乙", "甲")], {})
-        split = decided(by_hand(("merge", "甲 乙"), ("split", "甲 乙")))
+        split = combine_decisions(by_hand(("merge", "甲 乙"), ("split", "甲 乙")))
         assert (split.together, list(split.apart)) == ({}, [("乙", "甲")])
 
     def test_a_split_leaves_the_rest_together(self) -> None:
-        found = decided(by_hand(("merge", "甲 乙 丙 丁"), ("split", "甲 丙 丁")))
+        found = combine_decisions(by_hand(("merge", "甲 乙 丙 丁"), ("split", "甲 丙 丁")))
         assert set(found.together) == {("乙", "甲"), ("丁", "丙")}
         assert set(found.apart) == {("丙", "甲"), ("丁", "甲")}
         assert found.parted == {"甲": ["丁", "丙"]}
 
     def test_a_split_of_one_who_came_by_another(self) -> None:
-        found = decided(by_hand(("merge", "甲 乙"), ("merge", "乙 丙"), ("split", "甲 丙")))
+        found = combine_decisions(by_hand(("merge", "甲 乙"), ("merge", "乙 丙"), ("split", "甲 丙")))
         assert set(found.together) == {("乙", "甲")}
 
     def test_what_is_undone_counts_for_nothing(self) -> None:
-        found = decided(by_hand(("merge", "甲 乙"), ("split", "甲 乙"), undone=(2,)))
+        found = combine_decisions(by_hand(("merge", "甲 乙"), ("split", "甲 乙"), undone=(2,)))
         assert set(found.together) == {("乙", "甲")}
-        assert decided(by_hand(("merge", "甲 乙"), undone=(1,))).names == frozenset()
+        assert combine_decisions(by_hand(("merge", "甲 乙"), undone=(1,))).names == frozenset()
 
 
 class TestSettled:
@@ -133,7 +135,9 @@ class TestSettled:
         chapters = [chapter(n) for n in (1, 2, 3)]
         expected = settled(decisions, *self.CONTENTS)
         pick.shuffle(rows)
-        again = novel_graph(NOVEL, chapters, rows, [CAO, LIU], TaskConfig(), by_hand=decided(decisions))
+        again = novel_graph(
+            NOVEL, chapters, rows, [CAO, LIU], TaskConfig(), decisions=combine_decisions(decisions)
+        )
         assert again == expected
 
 

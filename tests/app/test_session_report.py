@@ -15,7 +15,7 @@ import pytest
 
 from kgnb.app.session_report import SessionReport
 from kgnb.core.errors import ServiceDown
-from kgnb.core.host import Host, where_am_i
+from kgnb.core.host import Host, detect_host
 from kgnb.core.messages import use_language
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded.data_folder import DataFolder, try_lock
@@ -64,7 +64,7 @@ def task(**more: Any) -> dict[str, Any]:
 
 
 def farewell(data: Path, *, output: Path | None = None, **given: Any) -> SessionReport:
-    place: Host = dataclasses.replace(where_am_i(), output_dir=output)
+    place: Host = dataclasses.replace(detect_host(), output_dir=output)
     settings = Settings.load(data=data, **given)
     one = SessionReport(
         settings, place, Session(time.time() - 3600, 43_200, 900), Counters().look, node="节点甲"

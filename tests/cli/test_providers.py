@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from kgnb.core.api_keys import ApiKeys, origin
 from kgnb.core.errors import SettingsError
-from kgnb.core.messages import Language, table
+from kgnb.core.messages import Language, texts
 from kgnb.core.settings import Settings
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.client import LlmClient
@@ -124,8 +124,8 @@ def test_keys_are_kept_where_there_is_no_fcntl(tmp_path: Path) -> None:
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_what_pauses_a_provider_names_the_command_that_lifts_it(language: Language) -> None:
     for key in ("provider.auth", "provider.quota", "provider.no_price", "provider.budget_money"):
-        assert "kgnb providers resume {provider}" in table(language)[key]
-    assert "kgnb dead retry" in table(language)["queue.dead_deliveries"]
+        assert "kgnb providers resume {provider}" in texts(language)[key]
+    assert "kgnb dead retry" in texts(language)["queue.dead_deliveries"]
 
 
 # --- following the table

@@ -27,7 +27,7 @@ from rich.cells import cell_len
 
 from kgnb import __version__
 from kgnb.app.status import cost
-from kgnb.core.messages import known, say, use_language
+from kgnb.core.messages import has_text, say, use_language
 from kgnb.core.model import ChapterStatus, Usage, beijing_now
 from kgnb.core.process_id import send_signal
 from kgnb.render import formatting, terminal
@@ -517,7 +517,7 @@ class TestTables:
     def test_every_status_has_a_word(self) -> None:
         from kgnb.core.model import TaskStatus
 
-        assert all(known(f"status.is_{status}") for status in TaskStatus)
+        assert all(has_text(f"status.is_{status}") for status in TaskStatus)
 
     @pytest.mark.parametrize(
         ("seconds", "text"),

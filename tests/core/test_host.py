@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from kgnb.core import host
 from kgnb.core.errors import SettingsError
-from kgnb.core.host import Host, where_am_i
+from kgnb.core.host import Host, detect_host
 from kgnb.core.secrets import NAMES, Secret, SecretTrouble, prompt_secret
 from kgnb.core.settings import Settings
 from tests.support.commands import environment
@@ -139,7 +139,7 @@ def elsewhere(tmp_path: Path) -> Elsewhere:
 
 class TestPlace:
     def kind(self, elsewhere: Elsewhere, before: str = "", **env: str) -> list[Any]:
-        tell = "from kgnb.core import host\nw = host.where_am_i()\nprint(w.kind, w.batch, w.session_seconds)"
+        tell = "from kgnb.core import host\nw = host.detect_host()\nprint(w.kind, w.batch, w.session_seconds)"
         code = f"{before}\n{tell}"
         return elsewhere.run(code, **env).split()
 
@@ -167,7 +167,7 @@ class TestPlace:
         assert self.kind(elsewhere, VSCODE_PID="1")[0] == "server"  # a plain program below VS Code
 
     def test_facts_of_this_machine(self) -> None:
-        here = where_am_i()
+        here = detect_host()
         assert here.versions["python"] == ".".join(map(str, sys.version_info[:3]))
         assert here.versions["ipykernel"]
         assert here.cpus >= 1
@@ -176,16 +176,16 @@ class TestPlace:
         assert here.output_dir is None or here.output_dir.is_dir()
 
     def test_cheap(self) -> None:
-        where_am_i()
+        detect_host()
         best = 9.0
         for _ in range(5):
             began = time.perf_counter()
-            where_am_i()
+            detect_host()
             best = min(best, time.perf_counter() - began)
         assert best < 0.05
 
     def test_started_with_its_process(self, elsewhere: Elsewhere) -> None:
-        code = "import time; time.sleep(1)\nfrom kgnb.core import host\nprint(host.where_am_i().started_at)"
+        code = "import time; time.sleep(1)\nfrom kgnb.core import host\nprint(host.detect_host().started_at)"
         before = time.time()
         for env in ({}, ON_KAGGLE):  # no /kaggle/working here: not that container
             assert abs(float(elsewhere.run(code, **env)) - before) < 15
@@ -195,13 +195,13 @@ class TestPlace:
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
         monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
-        own = where_am_i().started_at
+        own = detect_host().started_at
         monkeypatch.setitem(host.CONTAINER_FOLDERS, "kaggle", tmp_path)
-        assert where_am_i().started_at == pytest.approx(host._process_start(1), abs=1)
-        assert where_am_i().started_at <= own + 0.1
+        assert detect_host().started_at == pytest.approx(host._process_start(1), abs=1)
+        assert detect_host().started_at <= own + 0.1
 
     def test_the_setting_wins(self) -> None:
-        here = where_am_i()
+        here = detect_host()
         assert here.seconds(60.0) == 60.0
         assert here.seconds(0.0) == here.session_seconds
 

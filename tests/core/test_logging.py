@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from kgnb.core import logging as log_setup
 from kgnb.core.errors import ProviderDown, RateLimited
-from kgnb.core.messages import Text, known, say, table, use_language
+from kgnb.core.messages import Text, has_text, say, texts, use_language
 from kgnb.core.model import TaskStatus
 from kgnb.stores.ledger import task_lifecycle
 from kgnb.worker.chapter_worker import Outcome
@@ -82,7 +82,7 @@ class TestTexts:
         assert text.facts["outcome"] == "completed"  # for machines it stays what it is
         assert "：失败" in say("node.task_closed", task=7, status=TaskStatus.FAILED, seconds=1)
         for outcome in (*Outcome, *get_args(task_lifecycle.Outcome), *TaskStatus):
-            assert outcome in ("not_ours", "open") or known(f"word.{outcome}")
+            assert outcome in ("not_ours", "open") or has_text(f"word.{outcome}")
 
     def test_it_travels_as_a_plain_string(self) -> None:
         import copy
@@ -93,9 +93,9 @@ class TestTexts:
             assert type(travelled) is str
             assert travelled == text
 
-    @pytest.mark.parametrize("key", sorted(k for k in table("zh") if k.startswith("node.chapter")))
+    @pytest.mark.parametrize("key", sorted(k for k in texts("zh") if k.startswith("node.chapter")))
     def test_lines_about_a_chapter_name_it_and_its_task(self, key: str) -> None:
-        for text in (table("zh")[key], table("en")[key]):
+        for text in (texts("zh")[key], texts("en")[key]):
             assert "{task}" in text
             assert "{chapter}" in text
 

@@ -17,11 +17,11 @@ import pytest
 
 import kgnb
 from kgnb.core import errors
-from kgnb.core.messages import Language, known, say, table, use_language
+from kgnb.core.messages import Language, has_text, say, texts, use_language
 
 PACKAGE = Path(kgnb.__file__).parent
 LANGUAGES: tuple[Language, ...] = get_args(Language)
-AREAS = {key.partition(".")[0] for key in table("zh")}
+AREAS = {key.partition(".")[0] for key in texts("zh")}
 ERRORS = {n for n, v in vars(errors).items() if isinstance(v, type) and issubclass(v, errors.KgnbError)}
 
 HOLE = "\0"
@@ -33,11 +33,11 @@ HOLE = "\0"
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_text_is_a_string_with_something_in_it(language: Language) -> None:
-    assert all(isinstance(text, str) and text.strip() for text in table(language).values())
+    assert all(isinstance(text, str) and text.strip() for text in texts(language).values())
 
 
 def test_both_languages_have_the_same_keys_in_the_same_order() -> None:
-    assert list(table("zh")) == list(table("en"))
+    assert list(texts("zh")) == list(texts("en"))
 
 
 def facts(text: str) -> set[str]:
@@ -51,9 +51,9 @@ def facts(text: str) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("key", table("zh"))
+@pytest.mark.parametrize("key", texts("zh"))
 def test_both_languages_name_the_same_facts(key: str) -> None:
-    assert facts(table("zh")[key]) == facts(table("en")[key])
+    assert facts(texts("zh")[key]) == facts(texts("en")[key])
 
 
 @pytest.mark.parametrize(
@@ -73,15 +73,15 @@ def test_each_language_is_read_from_its_own_file() -> None:
     assert say("node.task_closed", task=7, status="failed", seconds=1).count("失败") == 1
     use_language("en")
     assert say("word.created") == "waiting"
-    assert (known("word.created"), known("word"), known("created")) == (True, False, False)
+    assert (has_text("word.created"), has_text("word"), has_text("created")) == (True, False, False)
 
 
 def test_only_the_language_in_use_is_read() -> None:
     code = (
         "import kgnb, sys; assert 'tomllib' not in sys.modules\n"
-        "from kgnb.core.messages import say, table, use_language; print(table.cache_info().currsize)\n"
-        "use_language('en'); say('word.created'); print(table.cache_info().currsize)\n"
-        "table('en'); print(table.cache_info().currsize)"
+        "from kgnb.core.messages import say, texts, use_language; print(texts.cache_info().currsize)\n"
+        "use_language('en'); say('word.created'); print(texts.cache_info().currsize)\n"
+        "texts('en'); print(texts.cache_info().currsize)"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.split() == ["0", "1", "1"]
@@ -176,7 +176,7 @@ def asked() -> Iterator[tuple[str, str]]:
 
 
 def test_every_text_asked_for_exists() -> None:
-    keys = table("zh")
+    keys = texts("zh")
     missing = [
         (shape, path) for shape, path in asked() if not any(filled(shape, key) is not None for key in keys)
     ]
@@ -190,11 +190,11 @@ def test_what_looks_like_a_key_is_one() -> None:
     odd = {
         (text, path)
         for text, path in constants().items()
-        if (found := like.fullmatch(text)) and found[2] not in ends and text not in table("zh")
+        if (found := like.fullmatch(text)) and found[2] not in ends and text not in texts("zh")
     }
     assert not odd
 
 
 def test_every_text_is_asked_for() -> None:
-    unused = [key for key in table("zh") if key not in constants() and not sayable(key)]
+    unused = [key for key in texts("zh") if key not in constants() and not sayable(key)]
     assert not unused

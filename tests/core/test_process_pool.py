@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from kgnb.core.event_loop import YOUNG
+from kgnb.core.event_loop import GC_THRESHOLD
 from kgnb.core.process_pool import CpuPool
 
 
@@ -31,7 +31,7 @@ async def test_long_work_goes_to_the_process_that_is_warm() -> None:
     try:
         first, young = await pool.run_long(where)
         assert first != os.getpid()
-        assert young == YOUNG
+        assert young == GC_THRESHOLD
         both = await asyncio.gather(pool.run_long(where, 0.3), pool.run_long(where, 0.3))
         assert first in {pid for pid, _ in both}
         assert len({pid for pid, _ in both}) == 2

@@ -273,7 +273,7 @@ def test_who_stands_nowhere_in_the_book_is_left_out_and_told() -> None:
         asked.append(list(name_scan))
         return evidence.standing(name_scan, ["刘备见关羽。", "少年来也。关云长来也。"])
 
-    graph = settled(checked("刘备见关羽。", **STRANGE), stands=stands)
+    graph = settled(checked("刘备见关羽。", **STRANGE), find_in_text=stands)
     assert characters(graph) == {"刘备", "关羽", "关云长"}
     assert graph.dropped == {"哈利·波特": frozenset({7})}
     assert ties(graph) == {("关羽", "ALLY", "刘备"), ("关云长", "KNOWS", "刘备")}
@@ -289,7 +289,7 @@ def test_a_name_of_another_chapter_or_of_the_table_stands_in_the_book() -> None:
         checked("无人。", **only),
         checked("曹操来。", characters=people("曹操")),
         names=[NameEntry("孙权", mentions=3)],
-        stands=lambda name_scan: asked.append(name_scan) or (),
+        find_in_text=lambda name_scan: asked.append(name_scan) or (),
     )
     assert characters(graph) == {"曹操", "孙权"}
     assert (graph.dropped, asked) == ({}, [])

@@ -9,8 +9,8 @@ import pytest
 
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import NameEntry
-from kgnb.graph.resolve.decisions import Decision, decided
-from kgnb.graph.resolve.identity import Item, Persons, Sighting
+from kgnb.graph.resolve.decisions import Decision, combine_decisions
+from kgnb.graph.resolve.identity import ChapterMentions, Mention, Persons
 from kgnb.graph.resolve.name_table import base_of, is_qualified, name_table
 from tests.graph.test_settle import characters, node, people, settled, tie, ties
 
@@ -144,12 +144,13 @@ def heard(
     those of ``beside`` act beside each other in the first one."""
     groups = (frozenset(beside),) if beside else ()
     said = [
-        Sighting(
-            n, tuple(Item(name, frozenset(also)) for name, also in one.items()), groups if n == 1 else ()
+        ChapterMentions(
+            n, tuple(Mention(name, frozenset(also)) for name, also in one.items()), groups if n == 1 else ()
         )
         for n, one in enumerate(chapters, 1)
     ]
-    found = Persons(said, name_table(names), decided([Decision(1, "merge", merged)] if merged else []))
+    decisions = combine_decisions([Decision(1, "merge", merged)] if merged else [])
+    found = Persons(said, name_table(names), decisions)
     every = {*"".join(name + also for one in chapters for name, also in one.items())}
     every |= {name for entry in names for name in (entry.name, *entry.aliases)} | {*beside}
     people: dict[str, str] = {}

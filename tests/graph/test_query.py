@@ -213,7 +213,7 @@ class TestQuestions:
         assert any(len(edge["chapters"]) > 1 for edge in edges)
         explorer = book._explore()
         for edge in edges:
-            one, other = explorer.named(edge["a"]), explorer.named(edge["b"])
+            one, other = explorer.entity(edge["a"]), explorer.entity(edge["b"])
             turns = run(book._on(lambda app, a=one, b=other: book._turns(app, explorer, a, b)))
             said = {at.chapter: e.properties for at in turns for e in at.edges if e.type == "KNOWS"}
             assert sorted(said) == edge["chapters"]
@@ -333,11 +333,13 @@ class TestPair:
     def test_ties_turn_from_chapter_to_chapter(self) -> None:
         graph, rows = feud()
         explorer = GraphQuery(graph)
-        a, b = explorer.named("甲"), explorer.named("小乙")
-        numbers = relationship_history.tied_in(explorer, a, b)
+        a, b = explorer.entity("甲"), explorer.entity("小乙")
+        numbers = relationship_history.tied_chapters(explorer, a, b)
         assert numbers == {11: 1, 12: 2, 13: 3, 15: 5}
-        turns = relationship_history.turns(explorer, a, b, relationship_history.relations(rows, numbers))
-        answer = query_results.between(a, b, turns, list(explorer.chapters))
+        turns = relationship_history.history(
+            explorer, a, b, relationship_history.relations_by_chapter(rows, numbers)
+        )
+        answer = query_results.between(a, b, turns, list(explorer.chapter_titles))
         told = [(r["chapter"], r["relations"], r["strength"], r["evidence"], r["events"]) for r in answer]
         assert told == [
             (1, ["同窗"], 2, "同在一处读书", []),
@@ -352,9 +354,10 @@ class TestPair:
         graph, _ = feud()
         node(graph, "Character", "丁")
         explorer = GraphQuery(graph)
-        one, other = explorer.named("甲"), explorer.named("丁")
+        one, other = explorer.entity("甲"), explorer.entity("丁")
         assert (
-            query_results.between(one, other, relationship_history.turns(explorer, one, other, {}), [1]) == []
+            query_results.between(one, other, relationship_history.history(explorer, one, other, {}), [1])
+            == []
         )
 
 
@@ -365,9 +368,9 @@ class TestNames:
         node(graph, "Character", "张虎（张辽之子）", base_name="张虎", aliases=["虎子"])
         node(graph, "Character", "李虎", aliases=["虎子"])
         explorer = GraphQuery(graph)
-        assert explorer.named("张虎").name == "张虎"
+        assert explorer.entity("张虎").name == "张虎"
         with pytest.raises(InputError, match=r"张虎（张辽之子）.*李虎|李虎.*张虎（张辽之子）"):
-            explorer.named("虎子")
+            explorer.entity("虎子")
         assert [e.name for e in explorer.find("张虎")] == ["张虎", "张虎（张辽之子）"]
 
     def test_a_person_comes_before_a_place_and_width_and_case_are_nothing(self) -> None:
@@ -376,9 +379,9 @@ class TestNames:
         node(graph, "Character", "Rivendell")
         node(graph, "Character", "乔治·华盛顿")
         explorer = GraphQuery(graph)
-        assert explorer.named("ｒｉｖｅｎｄｅｌｌ").kind == "Character"
-        assert explorer.named("乔治华盛顿").name == "乔治·华盛顿"
-        assert explorer.named("喬治·華盛頓").name == "乔治·华盛顿"
+        assert explorer.entity("ｒｉｖｅｎｄｅｌｌ").kind == "Character"
+        assert explorer.entity("乔治华盛顿").name == "乔治·华盛顿"
+        assert explorer.entity("喬治·華盛頓").name == "乔治·华盛顿"
 
     def test_hostile_names_stay_text(self) -> None:
         graph = Graph()
@@ -392,11 +395,11 @@ class TestNames:
         one, other = explorer.entities[a], explorer.entities[b]
         every = [
             query_results.found(EVIL, explorer.find("script"), [EVIL]),
-            query_results.neighbours(one, explorer.around(a)),
+            query_results.neighbours(one, explorer.neighbours(a)),
             query_results.path(one, other, explorer.path(a, b)),
             query_results.timeline(one, explorer.timeline(a), [1]),
             query_results.top("Character", explorer.top(9), [1]),
-            query_results.between(one, other, relationship_history.turns(explorer, one, other, {}), [1]),
+            query_results.between(one, other, relationship_history.history(explorer, one, other, {}), [1]),
         ]
         for answer in every:
             page = well_formed(answer)

@@ -14,12 +14,12 @@ import pytest
 from kgnb.core.model import Chapter, TaskConfig
 from kgnb.extract.model import Extraction, NameEntry
 from kgnb.graph.model import ExtractionRow, Graph, GraphEdge, GraphNode
-from kgnb.graph.project.facts import Doubts
-from kgnb.graph.project.graph_builder import GraphBuilder, ProjectionBasis
+from kgnb.graph.project.facts import AbsentCharacters
+from kgnb.graph.project.graph_builder import GraphBuilder, ProjectionContext
 from kgnb.graph.project.settle import SettleRow, chapter_graph, event_id, novel_graph
-from kgnb.graph.resolve.chapter_identity import glance
-from kgnb.graph.resolve.decisions import Decided, Decision, decided
-from kgnb.graph.resolve.identity import Item, Persons, Sighting
+from kgnb.graph.resolve.chapter_identity import chapter_names
+from kgnb.graph.resolve.decisions import CombinedDecisions, Decision, combine_decisions
+from kgnb.graph.resolve.identity import ChapterMentions, Mention, Persons
 from kgnb.graph.resolve.name_table import name_table
 
 
@@ -423,13 +423,13 @@ def test_joins_do_not_depend_on_the_order_of_claims(seed: int) -> None:
     names = list("甲乙丙丁戊己庚辛")
     sightings = []
     for chapter_ in range(5):
-        items = [Item(n, frozenset(pick.sample(names, pick.choice([0, 1, 2]))) - {n}) for n in names]
+        items = [Mention(n, frozenset(pick.sample(names, pick.choice([0, 1, 2]))) - {n}) for n in names]
         groups = tuple(frozenset(pick.sample(names, 2)) for _ in range(1))
-        sightings.append(Sighting(chapter_, tuple(pick.sample(items, 4)), groups))
+        sightings.append(ChapterMentions(chapter_, tuple(pick.sample(items, 4)), groups))
     table = name_table((NameEntry("甲"), NameEntry("乙", ("辛",))))
 
     def answer() -> dict[str, str]:
-        joined = Persons(sightings, table, Decided())
+        joined = Persons(sightings, table, CombinedDecisions())
         return {name: joined.person(name) for name in names}
 
     expected = answer()
@@ -570,11 +570,14 @@ def test_nothing_is_made_of_nothing() -> None:
 
 def test_a_chapter_heeds_what_was_decided_before() -> None:
     table = [NameEntry("刘备", ("玄德",), mentions=9), NameEntry("使君", ("刘公",), mentions=2)]
-    by_hand = decided(
+    decisions = combine_decisions(
         [Decision(1, "merge", ("刘备", "使君")), Decision(2, "split", ("张虎", "小虎"), chapters=(1, 1))]
     )
     one = row(1, {"characters": people("刘公", "张虎")})
-    assert characters(chapter_graph(NOVEL, chapter(1), one, table, TaskConfig(), by_hand)) == {"刘备", "小虎"}
+    assert characters(chapter_graph(NOVEL, chapter(1), one, table, TaskConfig(), decisions)) == {
+        "刘备",
+        "小虎",
+    }
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -597,10 +600,10 @@ def test_a_chapter_needs_of_the_table_only_whom_it_names(seed: int) -> None:
     }
     for provider in ("deepseek", "rules"):
         one = row(1, content, provider=provider)
-        doubts = Doubts()
+        doubts = AbsentCharacters()
         doubts.hear(one.extraction)
-        seen = glance(one.extraction, told=provider != "rules")
-        whole = GraphBuilder(ProjectionBasis(NOVEL, table, TaskConfig()), [seen])
+        seen = chapter_names(one.extraction, told=provider != "rules")
+        whole = GraphBuilder(ProjectionContext(NOVEL, table, TaskConfig()), [seen])
         whole.leave_out(doubts, lambda _: ())
         whole.add(chapter(1), SettleRow(one))
         assert chapter_graph(NOVEL, chapter(1), one, table, TaskConfig()) == whole.graph(whole=False)

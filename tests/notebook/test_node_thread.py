@@ -22,8 +22,8 @@ import pytest
 from kgnb.app.context import App
 from kgnb.book.reader import story_path
 from kgnb.core.errors import InputError
-from kgnb.core.host import Host, where_am_i
-from kgnb.core.log_buffer import KEPT, LogBuffer
+from kgnb.core.host import Host, detect_host
+from kgnb.core.log_buffer import MAX_LINES, LogBuffer
 from kgnb.core.settings import Settings
 from kgnb.notebook.node import Node, current
 from kgnb.stores.embedded import open_embedded
@@ -41,7 +41,7 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def here(**more: Any) -> Host:
-    return dataclasses.replace(where_am_i(), started_at=time.time(), **more)
+    return dataclasses.replace(detect_host(), started_at=time.time(), **more)
 
 
 def node(data: Path, place: Host | None = None, **given: Any) -> Node:
@@ -244,14 +244,14 @@ class TestTelling:
         before = logger.level
         recent.listen("INFO")
         logger.warning("once")
-        for number in range(3 * KEPT):
+        for number in range(3 * MAX_LINES):
             logging.getLogger("kgnb.worker.node").info("line %s\n", number)
         recent.mute()
         logger.warning("unheard")
         assert logger.level == before
         assert [line.text for line in recent.lines(logging.WARNING)] == ["once"]
         lines = recent.lines()
-        assert (len(lines), lines[-1].text) == (KEPT, f"line {3 * KEPT - 1}\\n")
+        assert (len(lines), lines[-1].text) == (MAX_LINES, f"line {3 * MAX_LINES - 1}\\n")
         assert recent.lines(after=lines[-1].number) == []
 
 

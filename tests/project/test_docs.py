@@ -275,7 +275,7 @@ def test_the_migration_page_has_every_old_variable() -> None:
 
 
 HEADINGS = re.findall(r"^### (.+)$", text_of(ROOT / "docs" / "troubleshooting.md"), re.M)
-SAID = [re.sub(r"\{[^}]*\}", "…", zh) for zh in messages.table("zh").values()]
+SAID = [re.sub(r"\{[^}]*\}", "…", zh) for zh in messages.texts("zh").values()]
 
 
 @pytest.mark.parametrize("heading", HEADINGS)

@@ -23,7 +23,7 @@ from pydantic import SecretStr
 from kgnb.app.record_file import read_record
 from kgnb.core.errors import InputError, SettingsError
 from kgnb.core.safe_text import LONGEST, one_line
-from kgnb.core.settings import Settings, amounts, prices
+from kgnb.core.settings import Settings, parse_amounts, parse_prices
 from kgnb.graph.model import Graph, GraphEdge, GraphNode
 from kgnb.render import export
 from kgnb.render.export.cypher_format import literal
@@ -396,10 +396,10 @@ AMOUNTS = st.lists(
 @given(AMOUNTS | st.text(max_size=20))
 @example("9" * 5_000)
 def test_any_amount_is_a_number_or_refused(text: str) -> None:
-    found, refused = attempted(amounts, text)
+    found, refused = attempted(parse_amounts, text)
     assert refused.startswith(("must", "names")) or all(n > 0 and math.isfinite(n) for n in found.values())
     assert all(name == name.strip().lower() for name in found)
-    found, refused = attempted(prices, text)
+    found, refused = attempted(parse_prices, text)
     assert refused.startswith(("must", "names")) or all(
         0 <= n < math.inf for two in found.values() for n in two
     )

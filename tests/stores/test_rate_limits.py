@@ -24,7 +24,7 @@ from kgnb.core.errors import (
     SettingsError,
 )
 from kgnb.core.model import Provider
-from kgnb.core.settings import Settings, amounts
+from kgnb.core.settings import Settings, parse_amounts
 from kgnb.llm.fake.server import FakeServer, Faults
 from kgnb.stores.queue.connection import Command, RedisConnection
 from kgnb.stores.queue.rate_limits import RateLimits, RateReservation
@@ -86,7 +86,8 @@ async def two_nodes(
             rates.used(PROVIDER, size, place, tokens)
 
     nodes = [
-        RateLimits(link, amounts(rpm), amounts(tpm), window=WINDOW, longest=WINDOW / 2) for link in links
+        RateLimits(link, parse_amounts(rpm), parse_amounts(tpm), window=WINDOW, longest=WINDOW / 2)
+        for link in links
     ]
     await asyncio.gather(*(slot(node) for node in nodes for _ in range(10)))
     for link in links:
@@ -343,9 +344,9 @@ async def test_without_redis_nobody_knows_the_limit_so_nothing_is_asked() -> Non
 
 
 def test_one_number_or_numbers_by_name() -> None:
-    assert amounts("") == {}
-    assert amounts("60") == {"": 60}
-    assert amounts(" OpenAI=60, deepseek = 1.5e3 ,10") == {"openai": 60, "deepseek": 1_500, "": 10}
+    assert parse_amounts("") == {}
+    assert parse_amounts("60") == {"": 60}
+    assert parse_amounts(" OpenAI=60, deepseek = 1.5e3 ,10") == {"openai": 60, "deepseek": 1_500, "": 10}
 
 
 @pytest.mark.parametrize("text", ["many", "a=", "a=0", "a=-1", "a=nan", "a=1,A=2", "1,2", "=,"])

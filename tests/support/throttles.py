@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from kgnb.core.model import Provider
-from kgnb.core.settings import amounts
+from kgnb.core.settings import parse_amounts
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.client import Completion, LlmClient
 from kgnb.stores.queue.rate_limits import RateLimits
@@ -59,7 +59,7 @@ async def asking(
     queue = Queue(SecretStr(redis_url), lease_seconds=30, hold_seconds=900)
     client = LlmClient(provider, timeout=10, tries=tries, connections=most)
     health, purse = Outages(), BudgetKeeper(ledger, budget or Budget())
-    shared = RateLimits(queue.link, amounts(rpm), amounts(tpm), **rates)
+    shared = RateLimits(queue.link, parse_amounts(rpm), parse_amounts(tpm), **rates)
     gate = ProviderThrottle(queue, health, purse, shared, suspend_seconds=600, most=lambda _: most)
     try:
         yield Asking(gate, client, health, purse, queue, shared)

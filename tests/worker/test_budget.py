@@ -13,7 +13,7 @@ import pytest
 
 from kgnb.core.errors import BudgetReached, ReplyTruncated, ServiceDown, SettingsError
 from kgnb.core.model import Provider, Usage
-from kgnb.core.settings import Settings, prices
+from kgnb.core.settings import Settings, parse_prices
 from kgnb.llm.client import Completion
 from kgnb.llm.fake.server import FakeServer, Faults
 from kgnb.stores.ledger import database as sql_module
@@ -75,7 +75,7 @@ async def test_two_nodes_share_a_budget(ledger: Ledger) -> None:
 
 
 async def test_money_is_counted_by_the_models_prices(ledger: Ledger) -> None:
-    budget = Budget(money={"": 10}, prices=prices("deepseek=2/8,DeepSeek/Reasoner=4/16"))
+    budget = Budget(money={"": 10}, prices=parse_prices("deepseek=2/8,DeepSeek/Reasoner=4/16"))
     purse = BudgetKeeper(ledger, budget)
     purse.spent(PROVIDER, "chat", Usage(1, 1_000_000, 500_000))  # 2 + 4
     assert await reached(purse) is None
@@ -88,13 +88,13 @@ async def test_money_is_counted_by_the_models_prices(ledger: Ledger) -> None:
 
 
 async def test_cached_tokens_have_a_price_of_their_own(ledger: Ledger) -> None:
-    budget = Budget(money={"": 2}, prices=prices("deepseek=2/8/0.2"))
+    budget = Budget(money={"": 2}, prices=parse_prices("deepseek=2/8/0.2"))
     purse = BudgetKeeper(ledger, budget)
     purse.spent(PROVIDER, "chat", Usage(1, 1_000_000, 0, 500_000))
     purse.spent(PROVIDER, "chat", Usage(1, 1_000_000, 0, 1_000_000))
     assert await reached(purse) is None  # 1 + 0.1 + 0.2
     assert await reached(BudgetKeeper(ledger, budget)) is None  # another node's, from the table
-    same = BudgetKeeper(ledger, Budget(money={"": 2}, prices=prices("deepseek=2/8")))
+    same = BudgetKeeper(ledger, Budget(money={"": 2}, prices=parse_prices("deepseek=2/8")))
     assert await reached(same) is not None  # 4: nobody said that cached ones are cheaper
     purse.spent(PROVIDER, "chat", Usage(1, 0, 87_500))  # 0.7
     error = await reached(purse)
@@ -103,7 +103,7 @@ async def test_cached_tokens_have_a_price_of_their_own(ledger: Ledger) -> None:
 
 
 async def test_without_a_price_nothing_is_spent_under_a_budget_of_money(ledger: Ledger) -> None:
-    purse = BudgetKeeper(ledger, Budget(money={"": 10}, prices=prices("other=1/1,deepseek/chat=1/1")))
+    purse = BudgetKeeper(ledger, Budget(money={"": 10}, prices=parse_prices("other=1/1,deepseek/chat=1/1")))
     assert await reached(purse) is None
     error = await reached(purse, "reasoner")
     assert error is not None
@@ -301,13 +301,17 @@ def test_a_build_under_a_budget_of_money_wants_a_price(place: Place, server: Llm
 
 
 def test_prices_by_provider_and_by_model() -> None:
-    assert prices("") == {}
-    assert prices("A=2/8, a/Org/Model = 0/1.5,1/1") == {"a": (2, 8), "a/org/model": (0, 1.5), "": (1, 1)}
-    budget = Budget(prices=prices("a=2/8,a/Org/Model=0/1.5"))
+    assert parse_prices("") == {}
+    assert parse_prices("A=2/8, a/Org/Model = 0/1.5,1/1") == {
+        "a": (2, 8),
+        "a/org/model": (0, 1.5),
+        "": (1, 1),
+    }
+    budget = Budget(prices=parse_prices("a=2/8,a/Org/Model=0/1.5"))
     assert budget.price("A", "ORG/model") == (0, 1.5)
     assert budget.price("a", "other") == (2, 8)
     assert budget.price("b", "other") is None
-    assert prices("a=2/8/0.2,a/b=1/2/0") == {"a": (2, 8, 0.2), "a/b": (1, 2, 0)}
+    assert parse_prices("a=2/8/0.2,a/b=1/2/0") == {"a": (2, 8, 0.2), "a/b": (1, 2, 0)}
 
 
 @pytest.mark.parametrize(

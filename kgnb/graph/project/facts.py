@@ -11,7 +11,7 @@ from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import Event, Extraction, Relation
 from kgnb.extract.strength import together
 from kgnb.graph.model import NodeKey, Value
-from kgnb.graph.resolve.chapter_identity import Chapter as Here
+from kgnb.graph.resolve.chapter_identity import ChapterPersons as Here
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +126,11 @@ class TieFacts(Facts):
         return (2 * sum(values) + len(values)) // (2 * len(values))
 
 
-Stands = Callable[[Collection[str]], Collection[str]]
+FindInText = Callable[[Collection[str]], Collection[str]]
 """Which of these names stand in the book's text."""
 
 
-class Doubts:
+class AbsentCharacters:
     """People whose names don't stand in the chapter whose reply told of them: known from another chapter,
     or from another book."""
 
@@ -155,12 +155,14 @@ class Doubts:
         """Whether anybody's name is doubted."""
         return bool(self._forms)
 
-    def nowhere(self, key: Callable[[str], NodeKey], known: Iterable[str], stands: Stands) -> set[NodeKey]:
+    def nowhere(
+        self, key: Callable[[str], NodeKey], known: Iterable[str], find_in_text: FindInText
+    ) -> set[NodeKey]:
         """The keys of those who are in no chapter, not ``known`` in the book, and of whom no form stands."""
         present = {key(name) for name in self._seen.union(known)}
         doubted: dict[NodeKey, set[str]] = defaultdict(set)
         for name, forms in self._forms.items():
             if (found := key(name)) not in present:
                 doubted[found] |= forms
-        standing = set(stands(sorted(set().union(*doubted.values())))) if doubted else set()
+        standing = set(find_in_text(sorted(set().union(*doubted.values())))) if doubted else set()
         return {found for found, forms in doubted.items() if not forms & standing}

@@ -21,14 +21,14 @@ from kgnb.extract.model import (
 )
 from kgnb.graph.model import EdgeKey, ExtractionRow, Graph, GraphEdge, GraphNode, NodeKey, Value
 from kgnb.graph.project import properties
-from kgnb.graph.project.facts import Doubts, Facts, NodeFacts, ResolvedChapter, Stands, TieFacts
+from kgnb.graph.project.facts import AbsentCharacters, Facts, FindInText, NodeFacts, ResolvedChapter, TieFacts
 from kgnb.graph.project.protagonists import mark_protagonists
-from kgnb.graph.relation_types import HOSTILE, enabled_types, structural, type_name
+from kgnb.graph.relation_types import HOSTILE, enabled_types, relation_type, structural_edge
 from kgnb.graph.resolve.chapter_identity import ChapterNames, PersonResolver, known_names
-from kgnb.graph.resolve.decisions import Decided
-from kgnb.graph.resolve.identity import Item, Persons
+from kgnb.graph.resolve.decisions import CombinedDecisions
+from kgnb.graph.resolve.identity import Mention, Persons
 from kgnb.graph.resolve.name_table import name_table
-from kgnb.graph.resolve.spelling import Spelling, forms_of
+from kgnb.graph.resolve.spelling import Spelling, table_spellings
 
 IMPLIED = 0.5
 """Confidence of an entity that a reply only mentions, as a relation's end or a participant."""
@@ -70,14 +70,14 @@ def event_id(novel_id: int, chapter_id: int, name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class People:
+class NameResolution:
     """Who the people of a novel are, beside its graph. ``of``: the spelling that is used for a name."""
 
     joined: Persons
     of: Callable[[str], str]
 
 
-class ProjectionBasis:
+class ProjectionContext:
     """What is the same for all chapters of a task, worked out once: a name table is long, a chapter short."""
 
     def __init__(
@@ -85,13 +85,13 @@ class ProjectionBasis:
         novel: NovelFacts,
         names: Sequence[NameEntry],
         config: TaskConfig,
-        by_hand: Decided | None = None,
+        decisions: CombinedDecisions | None = None,
     ) -> None:
         self.novel = novel
-        self.forms = forms_of(names)
+        self.forms = table_spellings(names)
         self.table = name_table(self.forms.entries)
-        self.by_hand = by_hand or Decided()
-        self.decided = self.by_hand.names
+        self.decisions = decisions or CombinedDecisions()
+        self.decided = self.decisions.names
         self.types = enabled_types(config)
         self.labels = {*config.labels, *(("Thing",) if config.thing_kinds else ())}
         self.with_relations = bool(config.relation_types)
@@ -101,7 +101,11 @@ class GraphBuilder:
     """Takes the chapters in order, once; then gives the graph."""
 
     def __init__(
-        self, basis: ProjectionBasis, glances: Sequence[ChapterNames], *, only: Collection[str] | None = None
+        self,
+        basis: ProjectionContext,
+        glances: Sequence[ChapterNames],
+        *,
+        only: Collection[str] | None = None,
     ) -> None:
         """``only``: every name that the chapters have, where these are few and the table is long."""
         self._basis = basis
@@ -113,7 +117,7 @@ class GraphBuilder:
         if only is not None:
             table = table.about(map(self._spelling.of, basis.decided.union(only)))
         self._glances = [self._spelling.glance(one) for one in glances]
-        self._who = PersonResolver(self._glances, table, basis.by_hand)
+        self._who = PersonResolver(self._glances, table, basis.decisions)
         self._nowhere: set[NodeKey] = set()
         self._dropped: dict[str, frozenset[int]] = {}
         self._chapters: list[tuple[Chapter, frozenset[int]]] = []
@@ -123,17 +127,17 @@ class GraphBuilder:
         self._events: dict[str, Chapter] = {}
 
     @property
-    def people(self) -> People:
+    def people(self) -> NameResolution:
         """Who the people are."""
-        return People(self._who.joined, self._spelling.of)
+        return NameResolution(self._who.joined, self._spelling.of)
 
-    def leave_out(self, doubts: Doubts, stands: Stands) -> None:
+    def leave_out(self, doubts: AbsentCharacters, find_in_text: FindInText) -> None:
         """Leaves out the people that stand nowhere in the book."""
         if not doubts:
             return
         counted = [e for e in self._spelling.entries() if e.mentions and e.kind == "Character"]
         known = {form for entry in counted for form in (entry.name, *entry.aliases)}
-        self._nowhere = doubts.nowhere(self._person, known, stands)
+        self._nowhere = doubts.nowhere(self._person, known, find_in_text)
 
     def _person(self, name: str) -> NodeKey:
         return self._who.key("Character", self._spelling.of(name))
@@ -186,7 +190,7 @@ class GraphBuilder:
 
     def _bearer(self, place: ResolvedChapter, character: Character) -> NodeKey:
         aliases = frozenset(map(self._spelling.of, character.aliases))
-        return ("Character", place.who.item(Item(character.name, aliases - {character.name})))
+        return ("Character", place.who.item(Mention(character.name, aliases - {character.name})))
 
     def _named(self, place: ResolvedChapter, label: str, one: Location | Organization | Thing) -> NodeFacts:
         return self._see(place, self._who.key(label, one.name), one.name, one.confidence)
@@ -266,7 +270,7 @@ class GraphBuilder:
             return
         if source[0] == target[0] == "Character":
             self._tie(place, relation, type_, label, source, target)
-        elif (placed := structural(source, target)) is not None and type_ not in HOSTILE:
+        elif (placed := structural_edge(source, target)) is not None and type_ not in HOSTILE:
             self._structure(place, relation, label, placed)
 
     def _tie(
@@ -299,7 +303,7 @@ class GraphBuilder:
 
     def _type(self, word: str) -> tuple[str, str]:
         """The enabled type that ``word`` is, else KNOWS and the word itself."""
-        name = type_name(word)
+        name = relation_type(word)
         if name in self._basis.types:
             return name, ""
         return "KNOWS", "" if name in STRUCTURAL_RELATIONS else word

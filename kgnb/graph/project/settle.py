@@ -31,27 +31,27 @@ from itertools import pairwise
 from kgnb.core.model import Chapter, TaskConfig
 from kgnb.extract.model import NameEntry
 from kgnb.graph.model import ExtractionRow, Graph
-from kgnb.graph.project.facts import Doubts, Stands
+from kgnb.graph.project.facts import AbsentCharacters, FindInText
 from kgnb.graph.project.graph_builder import (
     GraphBuilder,
+    NameResolution,
     NovelFacts,
-    People,
-    ProjectionBasis,
+    ProjectionContext,
     SettleRow,
     event_id,
 )
-from kgnb.graph.resolve.chapter_identity import ChapterNames, every_name, glance
-from kgnb.graph.resolve.decisions import Decided
+from kgnb.graph.resolve.chapter_identity import ChapterNames, chapter_names, every_name
+from kgnb.graph.resolve.decisions import CombinedDecisions
 
 __all__ = [
-    "ChapterGraphs",
+    "ChapterProjector",
+    "NameResolution",
     "NovelFacts",
-    "People",
     "SettleRow",
     "chapter_graph",
     "event_id",
     "novel_graph",
-    "novel_people",
+    "novel_graph_and_names",
 ]
 
 
@@ -60,18 +60,18 @@ def _none(_names: Collection[str]) -> Collection[str]:
 
 
 def _glance(row: ExtractionRow) -> ChapterNames:
-    return glance(row.extraction, told=row.extracted_by == "ai")
+    return chapter_names(row.extraction, told=row.extracted_by == "ai")
 
 
-class ChapterGraphs(ProjectionBasis):
+class ChapterProjector(ProjectionContext):
     """What each row of a task adds to the graph while the task runs; settle replaces it by the exact graph.
 
     One instance serves all of a task's chapters.
     """
 
-    def of(self, chapter: Chapter, row: ExtractionRow) -> Graph:
+    def project(self, chapter: Chapter, row: ExtractionRow) -> Graph:
         """The row's graph. Who stands neither in the chapter nor in the name table is left to settle."""
-        doubts = Doubts()
+        doubts = AbsentCharacters()
         if row.extraction.absent:
             doubts.hear(row.extraction)
         seen = _glance(row)
@@ -87,10 +87,10 @@ def chapter_graph(
     row: ExtractionRow,
     names: Sequence[NameEntry],
     config: TaskConfig,
-    by_hand: Decided | None = None,
+    decisions: CombinedDecisions | None = None,
 ) -> Graph:
-    """The graph of a single chapter: see :class:`ChapterGraphs`."""
-    return ChapterGraphs(novel, names, config, by_hand).of(chapter, row)
+    """The graph of a single chapter: see :class:`ChapterProjector`."""
+    return ChapterProjector(novel, names, config, decisions).project(chapter, row)
 
 
 def novel_graph(
@@ -99,31 +99,31 @@ def novel_graph(
     rows: Iterable[SettleRow],
     names: Sequence[NameEntry],
     config: TaskConfig,
-    stands: Stands = _none,
-    by_hand: Decided | None = None,
+    find_in_text: FindInText = _none,
+    decisions: CombinedDecisions | None = None,
 ) -> Graph:
     """The exact graph of the novel; the same for any order of ``rows``, ``chapters`` and ``names``.
 
     ``rows`` are gone through twice, names first; if they come in the order of the chapters' numbers they
     never lie in memory together. A row whose chapter is not among ``chapters`` is left out; a chapter without
-    a row gets no node. ``stands`` tells which names stand in the book; it is asked once at most, about people
-    who stand neither in the name table nor in a chapter whose row names them. ``by_hand``: what a person
-    decided about names.
+    a row gets no node. ``find_in_text`` tells which names stand in the book; it is called once at most, about
+    people who stand neither in the name table nor in a chapter whose row names them. ``decisions``: what a
+    person decided about names.
     """
-    return _built(novel, chapters, rows, names, config, stands, by_hand).graph(whole=True)
+    return _built(novel, chapters, rows, names, config, find_in_text, decisions).graph(whole=True)
 
 
-def novel_people(
+def novel_graph_and_names(
     novel: NovelFacts,
     chapters: Sequence[Chapter],
     rows: Iterable[SettleRow],
     names: Sequence[NameEntry],
     config: TaskConfig,
-    stands: Stands = _none,
-    by_hand: Decided | None = None,
-) -> tuple[Graph, People]:
+    find_in_text: FindInText = _none,
+    decisions: CombinedDecisions | None = None,
+) -> tuple[Graph, NameResolution]:
     """:func:`novel_graph`, and how its names were joined."""
-    builder = _built(novel, chapters, rows, names, config, stands, by_hand)
+    builder = _built(novel, chapters, rows, names, config, find_in_text, decisions)
     return builder.graph(whole=True), builder.people
 
 
@@ -133,8 +133,8 @@ def _built(
     rows: Iterable[SettleRow],
     names: Sequence[NameEntry],
     config: TaskConfig,
-    stands: Stands,
-    by_hand: Decided | None,
+    find_in_text: FindInText,
+    decisions: CombinedDecisions | None,
 ) -> GraphBuilder:
     places = {chapter.id: chapter for chapter in chapters}
     rows = rows if iter(rows) is not rows else list(rows)
@@ -142,7 +142,7 @@ def _built(
     def order(row: ExtractionRow) -> tuple[int, int]:
         return (places[row.chapter_id].number, row.chapter_id)
 
-    doubts = Doubts()
+    doubts = AbsentCharacters()
     glances = []
     for one in rows:
         if one.row.chapter_id in places:
@@ -151,8 +151,10 @@ def _built(
     if any(late[0] < early[0] for early, late in pairwise(glances)):
         glances.sort(key=lambda pair: pair[0])
         rows = sorted((r for r in rows if r.row.chapter_id in places), key=lambda r: order(r.row))
-    builder = GraphBuilder(ProjectionBasis(novel, names, config, by_hand), [found for _, found in glances])
-    builder.leave_out(doubts, stands)
+    builder = GraphBuilder(
+        ProjectionContext(novel, names, config, decisions), [found for _, found in glances]
+    )
+    builder.leave_out(doubts, find_in_text)
     for one in rows:
         if (chapter := places.get(one.row.chapter_id)) is not None:
             builder.add(chapter, one)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import Character, Extraction
 from kgnb.graph.model import NodeKey
-from kgnb.graph.resolve.decisions import Decided
-from kgnb.graph.resolve.identity import Item, Persons, Sighting
+from kgnb.graph.resolve.decisions import CombinedDecisions
+from kgnb.graph.resolve.identity import ChapterMentions, Mention, Persons
 from kgnb.graph.resolve.name_table import ENTITY_LABELS, NameTable
 
 STRETCH = 5
@@ -26,56 +26,56 @@ class ChapterNames:
     """The names of one chapter's reply: all that has to be known of every chapter before any is built."""
 
     known: dict[str, NodeKey]  # name or alias of the reply → (label, name as the reply's list has it)
-    items: tuple[Item, ...]  # the reply's people
+    items: tuple[Mention, ...]  # the reply's people
     groups: tuple[frozenset[str], ...]  # ends of a relation, participants of an event
     told: bool = True  # by a reply, not by the rules
 
 
-def glance(extraction: Extraction, *, told: bool = True) -> ChapterNames:
+def chapter_names(extraction: Extraction, *, told: bool = True) -> ChapterNames:
     """Looks at the reply's names. ``told``: a reply says it, not the rules."""
     groups: set[frozenset[str]] = set()
     if told:
         groups.update(frozenset((r.source, r.target)) for r in extraction.relations)
         groups.update(frozenset(e.participants) for e in extraction.events)
-    items = dict.fromkeys(map(item_of, extraction.characters))
+    items = dict.fromkeys(map(mention_of, extraction.characters))
     return ChapterNames(known_names(extraction), tuple(items), tuple(groups), told)
 
 
-def item_of(character: Character) -> Item:
+def mention_of(character: Character) -> Mention:
     """The names of one character of a reply."""
-    return Item(character.name, frozenset(character.aliases) - {character.name})
+    return Mention(character.name, frozenset(character.aliases) - {character.name})
 
 
 class PersonResolver:
     """The names of all chapters, settled once before anything is built from them."""
 
     def __init__(
-        self, glances: Sequence[ChapterNames], table: NameTable, by_hand: Decided | None = None
+        self, glances: Sequence[ChapterNames], table: NameTable, decisions: CombinedDecisions | None = None
     ) -> None:
         """``glances`` in the order of the chapters."""
-        by_hand = by_hand or Decided()
+        decisions = decisions or CombinedDecisions()
         self._glances = glances
         self._kinds = table.kinds
         self._common = _common_labels(glances)
         sightings = [self._sighting(one, index) for index, one in enumerate(glances)]
         self._groups = [s.groups for s in sightings]
         self._canonical = table.canonical
-        self.joined = Persons(sightings, table, by_hand)
+        self.joined = Persons(sightings, table, decisions)
         self._bearers: dict[str, dict[int, set[str]]] = {}
         self.parted: dict[str, dict[str, str]] = defaultdict(dict)
         """Person → names that a split took from it → the person of each."""
-        for name, taken in by_hand.parted.items():
+        for name, taken in decisions.parted.items():
             person = self.joined.person(name)
             self.parted[person] |= {n: p for n in taken if (p := self.joined.person(n)) != person}
         self._moved: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
-        for name, other, first, last in by_hand.moved:
+        for name, other, first, last in decisions.moved:
             self._moved[self.joined.person(name)].append((first, last, self.joined.person(other)))
 
-    def _sighting(self, one: ChapterNames, index: int) -> Sighting:
+    def _sighting(self, one: ChapterNames, index: int) -> ChapterMentions:
         names = frozenset[str]().union(*one.groups)
         people = {name for name in names if (self.find(one.known, name) or ("", ""))[0] == "Character"}
         groups = tuple(group & people for group in one.groups if not people.isdisjoint(group))
-        return Sighting(index, one.items, groups, one.told)
+        return ChapterMentions(index, one.items, groups, one.told)
 
     def find(self, known: dict[str, NodeKey], name: str, default: str = "Character") -> NodeKey | None:
         """Who or what a name of a reply is, before aliases are joined; None for a generic word.
@@ -94,9 +94,9 @@ class PersonResolver:
             return (label, self.joined.person(name))
         return (label, self._canonical[label].get(name, name)) if label in self._canonical else (label, name)
 
-    def chapter(self, index: int, number: int = 0) -> Chapter:
+    def chapter(self, index: int, number: int = 0) -> ChapterPersons:
         """Who is who in the chapter at this position, whose number is ``number``."""
-        return Chapter(self, index, number, self._glances[index].items)
+        return ChapterPersons(self, index, number, self._glances[index].items)
 
     def moved(self, person: str, number: int) -> str:
         """Whom a person of the chapter of this number is by a person's own decision; else ``person``."""
@@ -145,24 +145,24 @@ class PersonResolver:
         )
 
 
-class Chapter:
+class ChapterPersons:
     """Who is who in one chapter: a word that several people bear is the one's whom its reply means."""
 
-    def __init__(self, who: PersonResolver, index: int, number: int, items: Iterable[Item]) -> None:
+    def __init__(self, who: PersonResolver, index: int, number: int, items: Iterable[Mention]) -> None:
         self._who, self._joined, self._index, self._number = who, who.joined, index, number
         self._names: dict[str, str] = {}  # name → what the graph calls its person, once that was asked
-        self._named: dict[str, list[Item]] = defaultdict(list)
-        self._given: dict[str, list[Item]] = defaultdict(list)
+        self._named: dict[str, list[Mention]] = defaultdict(list)
+        self._given: dict[str, list[Mention]] = defaultdict(list)
         for item in items:
             self._named[item.name].append(item)
             for alias in item.aliases:
                 self._given[alias].append(item)
 
-    def item(self, item: Item) -> str:
+    def item(self, item: Mention) -> str:
         """What the graph calls the person of one item of the reply."""
         return self._who.moved(self._item(item), self._number)
 
-    def _item(self, item: Item) -> str:
+    def _item(self, item: Mention) -> str:
         if self._joined.is_clear(item.name):
             return self._joined.person(item.name)
         return self._told(item) or self._elsewhere(item.name)
@@ -183,7 +183,7 @@ class Chapter:
         nobody = found == self._joined.person(name) and name not in self._named
         return "" if nobody and (is_generic(name) or name in self._given) else found
 
-    def _told(self, item: Item) -> str:
+    def _told(self, item: Mention) -> str:
         """Whom the item's other names mean; where they are several people's, most of them."""
         counts = Counter(self._joined.person(n) for n in item.aliases if self._joined.is_clear(n))
         return max(counts, key=lambda person: (counts[person], person), default="")
@@ -195,7 +195,7 @@ class Chapter:
             return next(iter(given))
         return (not given and self._who.about(word, self._index)) or self._joined.person(word)
 
-    def _giver(self, item: Item) -> str:
+    def _giver(self, item: Mention) -> str:
         return self._joined.person(item.name) if self._joined.is_clear(item.name) else self._told(item)
 
 

@@ -30,13 +30,13 @@ class Decision:
     chapters: tuple[int, int] | None = None
 
     @property
-    def stands(self) -> bool:
+    def in_force(self) -> bool:
         """Whether it wasn't taken back."""
         return self.undone_at is None
 
 
 @dataclass(frozen=True, slots=True)
-class Changed:
+class DecisionOutcome:
     """What a command about names did; ``changed`` is False where it was so before, ``id`` then perhaps 0."""
 
     kind: Kind
@@ -49,7 +49,7 @@ Pair = tuple[str, str]
 
 
 @dataclass(slots=True)
-class Decided:
+class CombinedDecisions:
     """What all standing decisions come to."""
 
     together: dict[Pair, int] = field(default_factory=dict)
@@ -74,11 +74,11 @@ def pair(one: str, other: str) -> Pair:
     return (one, other) if one < other else (other, one)
 
 
-def decided(decisions: Iterable[Decision]) -> Decided:
+def combine_decisions(decisions: Iterable[Decision]) -> CombinedDecisions:
     """Puts the standing decisions together, in the order in which they were made."""
-    found = Decided()
+    found = CombinedDecisions()
     for decision in sorted(decisions, key=lambda d: d.id):
-        if not decision.stands or len(decision.names) < 2:
+        if not decision.in_force or len(decision.names) < 2:
             continue
         if decision.chapters is not None:
             first, last = decision.chapters
@@ -88,7 +88,7 @@ def decided(decisions: Iterable[Decision]) -> Decided:
     return found
 
 
-def _merge(found: Decided, decision: Decision) -> None:
+def _merge(found: CombinedDecisions, decision: Decision) -> None:
     first, *others = decision.names
     mine = _reach(found.together, *decision.names)
     found.apart = {p: i for p, i in found.apart.items() if not mine.issuperset(p)}
@@ -98,7 +98,7 @@ def _merge(found: Decided, decision: Decision) -> None:
     found.called = [first, *(name for name in found.called if name not in mine)]
 
 
-def _split(found: Decided, decision: Decision) -> None:
+def _split(found: CombinedDecisions, decision: Decision) -> None:
     first, own, *more = decision.names
     leaving = {own, *more} - {first}
     crossing = [p for p in found.together if len(leaving.intersection(p)) == 1]
@@ -125,7 +125,7 @@ def _reach(together: Iterable[Pair], *names: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def same(
+def is_same(
     decision: Decision, kind: Kind, names: Sequence[str], chapters: tuple[int, int] | None = None
 ) -> bool:
     """Whether the decision says just this."""

@@ -17,7 +17,7 @@ from itertools import chain, combinations
 from typing import NamedTuple
 
 from kgnb.extract.generic_words import is_generic
-from kgnb.graph.resolve.decisions import Decided, pair
+from kgnb.graph.resolve.decisions import CombinedDecisions, pair
 from kgnb.graph.resolve.name_table import NameTable, base_of, is_qualified
 
 BESIDE = 3
@@ -30,7 +30,7 @@ SURE = frozenset({"字", "号", "姓", "same words", "title and first name"})
 """Reasons of the name table that the text itself states, or the names' own words."""
 
 
-class Item(NamedTuple):
+class Mention(NamedTuple):
     """One person of a reply."""
 
     name: str
@@ -38,12 +38,12 @@ class Item(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class ChapterMentions:
     """What one chapter says of people's names."""
 
     chapter: int
     """Position of the chapter in the novel."""
-    items: tuple[Item, ...] = ()
+    items: tuple[Mention, ...] = ()
     groups: tuple[frozenset[str], ...] = ()
     """Names that act beside each other: different people."""
     told: bool = True
@@ -51,7 +51,7 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class Reason:
+class MergeReason:
     """Why two names are one person's. ``kind``: ``reply`` (``detail``: chapters that say so), ``table`` (the
     pre-scan's reason) or ``hand`` (the decision's id)."""
 
@@ -64,7 +64,7 @@ class Reason:
 class AliasEvidence:
     """What the replies say of names, looked up from all sides. Numbers are positions of chapters."""
 
-    def __init__(self, sightings: Sequence[Sighting]) -> None:
+    def __init__(self, sightings: Sequence[ChapterMentions]) -> None:
         self.named: dict[str, set[int]] = defaultdict(set)
         """Name → chapters where somebody is called so, in a list or beside others."""
         self.links: dict[str, dict[str, set[int]]] = defaultdict(dict)
@@ -79,7 +79,7 @@ class AliasEvidence:
                 self.named[name].add(sighting.chapter)
         self.told = frozenset(self.links) | frozenset(self.named)
 
-    def _hear(self, chapter: int, item: Item) -> None:
+    def _hear(self, chapter: int, item: Mention) -> None:
         self.named[item.name].add(chapter)
         others = item.aliases - {item.name, base_of(item.name)}
         for alias in others:
@@ -133,12 +133,12 @@ class AliasEvidence:
 
 
 @dataclass(slots=True)
-class Classes:
+class NameClasses:
     """Union-find over names, with the reason for each join."""
 
     apart: dict[tuple[str, str], int] = field(default_factory=dict)
     members: dict[str, list[str]] = field(default_factory=dict)
-    reasons: list[Reason] = field(default_factory=list)
+    reasons: list[MergeReason] = field(default_factory=list)
     _root: dict[str, str] = field(default_factory=dict)
     _held: set[str] = field(default_factory=set)
 
@@ -167,7 +167,7 @@ class Classes:
             for b in self._held.intersection(theirs)
         )
 
-    def join(self, reason: Reason) -> None:
+    def join(self, reason: MergeReason) -> None:
         """Makes the classes of the reason's names one."""
         a, b = sorted((self.find(reason.one), self.find(reason.other)))
         if a == b:
@@ -183,22 +183,24 @@ class Classes:
 class Persons:
     """The people of a book: classes of names, and the words that are nobody's by themselves."""
 
-    def __init__(self, sightings: Sequence[Sighting], table: NameTable, by_hand: Decided) -> None:
+    def __init__(
+        self, sightings: Sequence[ChapterMentions], table: NameTable, decisions: CombinedDecisions
+    ) -> None:
         told = [s for s in sightings if s.told]
         self.hearsay = AliasEvidence(told)
         self._table = table
-        self._by_hand = by_hand
-        self._pinned = by_hand.names
+        self._by_hand = decisions
+        self._pinned = decisions.names
         self._standing: dict[str, set[int]] = defaultdict(set)
         for sighting in sightings:
             for item in sighting.items:
                 self._standing[item.name].add(sighting.chapter)
         for name, chapters in self.hearsay.named.items():
             self._standing[name] |= chapters
-        self.classes = Classes(by_hand.apart)
-        self._heard = Classes()  # without the joins by hand: what is said of one isn't said of the other
-        for (one, other), number in by_hand.together.items():
-            self.classes.join(Reason(one, other, "hand", str(number)))
+        self.classes = NameClasses(decisions.apart)
+        self._heard = NameClasses()  # without the joins by hand: what is said of one isn't said of the other
+        for (one, other), number in decisions.together.items():
+            self.classes.join(MergeReason(one, other, "hand", str(number)))
         self._several = set(self._given_to_two(told))
         self._unclear: set[str] = set()
         said = self._said()
@@ -241,10 +243,10 @@ class Persons:
 
     # --- what is nobody's
 
-    def _given_to_two(self, told: Iterable[Sighting]) -> Iterator[str]:
+    def _given_to_two(self, told: Iterable[ChapterMentions]) -> Iterator[str]:
         """Words that one chapter gives to two people who have nothing else to do with each other."""
         for sighting in told:
-            holders: dict[str, list[Item]] = defaultdict(list)
+            holders: dict[str, list[Mention]] = defaultdict(list)
             for item in sighting.items:
                 for alias in item.aliases:
                     holders[alias].append(item)
@@ -257,7 +259,7 @@ class Persons:
                 ):
                     yield word
 
-    def _are_two(self, one: Item, other: Item) -> bool:
+    def _are_two(self, one: Mention, other: Mention) -> bool:
         if one.name in other.aliases or other.name in one.aliases:
             return False
         linked = other.name in self.hearsay.links.get(one.name, {})
@@ -277,13 +279,13 @@ class Persons:
         names = {n for n in givers if not (n in self._several or is_generic(n))}
         if len(names) > MOST_GIVERS:
             return len(names)
-        parts = Classes()
+        parts = NameClasses()
         roots: dict[str, str] = {}
         for name in sorted(names):
             root = roots.setdefault(self.classes.find(name), name)
-            parts.join(Reason(root, name, "", ""))
+            parts.join(MergeReason(root, name, "", ""))
             for other in self.hearsay.links.get(name, {}).keys() & names:
-                parts.join(Reason(name, other, "", ""))
+                parts.join(MergeReason(name, other, "", ""))
         return len({parts.find(n) for n in names if self.classes.find(n) != own})
 
     # --- joining
@@ -308,13 +310,13 @@ class Persons:
                     continue
                 if not self._believed(one, other):
                     continue
-                self._join(Reason(one, other, "reply", str(-count)))
+                self._join(MergeReason(one, other, "reply", str(-count)))
                 joined = True
 
     def _believed(self, one: str, other: str) -> bool:
         return self.hearsay.believed(self._heard.of(one), self._heard.of(other))
 
-    def _join(self, reason: Reason) -> None:
+    def _join(self, reason: MergeReason) -> None:
         self.classes.join(reason)
         self._heard.join(reason)
 
@@ -322,7 +324,7 @@ class Persons:
         for name, alias, reason in self._table.links:
             clear = self.is_clear(name) and self.is_clear(alias) and self.classes.may_join(name, alias)
             if clear and self._uncontradicted(name, alias, reason):
-                self._join(Reason(name, alias, "table", reason))
+                self._join(MergeReason(name, alias, "table", reason))
 
     def _uncontradicted(self, name: str, alias: str, reason: str) -> bool:
         """Whether replies leave room for what the table says."""
@@ -349,7 +351,7 @@ class Persons:
                 if not is_generic(other) or links[other].keys() | {other} != circle:
                     continue
                 if self.classes.may_join(one, other) and self._believed(one, other):
-                    self._join(Reason(one, other, "reply", str(len(links[one][other]))))
+                    self._join(MergeReason(one, other, "reply", str(len(links[one][other]))))
 
     # --- the name
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 import difflib
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from kgnb.extract.model import NameEntry
-from kgnb.graph.model import Graph
-from kgnb.graph.project.settle import People
-from kgnb.graph.resolve.identity import Persons, Reason
+from kgnb.graph.model import NAMED_LABELS, Graph
+from kgnb.graph.project.graph_builder import NameResolution
+from kgnb.graph.resolve.identity import MergeReason, Persons
 from kgnb.graph.resolve.spelling import folded
 
-KINDS = ("Character", "Location", "Organization", "Thing")
-"""Labels that have names, people first."""
 NEAREST = 5
 """Names that are suggested for one that is unknown."""
 ALIKE = 0.4
@@ -36,7 +34,7 @@ class NameReason:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class ListedName:
     """Somebody or something of a book. ``mentions``: as the pre-scan counted them, at least ``chapters``."""
 
     name: str
@@ -60,9 +58,9 @@ class Named:
         }
 
 
-def listing(
-    graph: Graph, people: People, entries: Sequence[NameEntry], kinds: Collection[str] = KINDS
-) -> list[Named]:
+def list_names(
+    graph: Graph, people: NameResolution, entries: Sequence[NameEntry], kinds: Collection[str] = NAMED_LABELS
+) -> list[ListedName]:
     """Everybody and everything of these ``kinds`` that is in the graph, the most mentioned first.
 
     Before the first chapter has a row it is what the name table ``entries`` has.
@@ -73,7 +71,7 @@ def listing(
         counts[entry.kind, people.joined.person(name) if entry.kind == "Character" else name] += (
             entry.mentions
         )
-    nodes = [n for n in graph.nodes.values() if n.label in KINDS]
+    nodes = [n for n in graph.nodes.values() if n.label in NAMED_LABELS]
     if not any(n.label == "Chapter" for n in graph.nodes.values()):
         found = _of_table(people, entries, counts)
     else:
@@ -83,21 +81,21 @@ def listing(
 
 
 def _named(
-    people: People,
+    people: NameResolution,
     label: str,
     name: str,
     facts: Mapping[str, Any],
     counts: Mapping[tuple[str, str], int],
-) -> Named:
+) -> ListedName:
     aliases = tuple(facts.get("aliases") or ())
     chapters = facts.get("count") or 0
     why = _reasons(people, name, aliases) if label == "Character" else ()
-    return Named(name, aliases, max(counts.get((label, name), 0), chapters), label, chapters, why)
+    return ListedName(name, aliases, max(counts.get((label, name), 0), chapters), label, chapters, why)
 
 
 def _of_table(
-    people: People, entries: Iterable[NameEntry], counts: Mapping[tuple[str, str], int]
-) -> list[Named]:
+    people: NameResolution, entries: Iterable[NameEntry], counts: Mapping[tuple[str, str], int]
+) -> list[ListedName]:
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for entry in entries:
         name = people.of(entry.name)
@@ -109,7 +107,7 @@ def _of_table(
     ]
 
 
-def _reasons(people: People, name: str, aliases: Sequence[str]) -> tuple[NameReason, ...]:
+def _reasons(people: NameResolution, name: str, aliases: Sequence[str]) -> tuple[NameReason, ...]:
     joined = people.joined
     known = _ways(joined, name)
     found = []
@@ -128,7 +126,7 @@ def _reasons(people: People, name: str, aliases: Sequence[str]) -> tuple[NameRea
 def _ways(joined: Persons, name: str) -> dict[str, NameReason]:
     """For each name of the person's class the join that leads to it from ``name``."""
     members = set(joined.classes.of(name))
-    near: dict[str, list[Reason]] = defaultdict(list)
+    near: dict[str, list[MergeReason]] = defaultdict(list)
     for reason in joined.classes.reasons:
         if reason.one in members:
             near[reason.one].append(reason)
@@ -147,28 +145,22 @@ def _ways(joined: Persons, name: str) -> dict[str, NameReason]:
 # --- finding ------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
 class NameIndex:
-    """The people of a listing by every name they have, scripts and letter case aside."""
+    """The persons of a listing by every name they have; script and letter case are ignored."""
 
-    _bearers: dict[str, dict[str, None]] = field(default_factory=lambda: defaultdict(dict))
-    _forms: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, listed: Iterable[Named]) -> NameIndex:
-        """The index of a listing's characters; a person's own name is nobody's alias."""
-        index = cls()
+    def __init__(self, listed: Iterable[ListedName]) -> None:
+        self._bearers: dict[str, dict[str, None]] = defaultdict(dict)
+        self._forms: dict[str, str] = {}
         people = [one for one in listed if one.kind == "Character"]
         for one in people:
-            index._bearers[folded(one.name)][one.name] = None
-            index._forms[folded(one.name)] = one.name
-        own = set(index._bearers)
+            self._bearers[folded(one.name)][one.name] = None
+            self._forms[folded(one.name)] = one.name
+        own = set(self._bearers)
         for one in people:
             for alias in one.aliases:
                 if folded(alias) not in own:
-                    index._bearers[folded(alias)][one.name] = None
-                    index._forms.setdefault(folded(alias), alias)
-        return index
+                    self._bearers[folded(alias)][one.name] = None
+                    self._forms.setdefault(folded(alias), alias)
 
     def people(self, name: str) -> list[str]:
         """Who bears this name."""

@@ -17,13 +17,13 @@ from kgnb.extract.model import Extraction, NameEntry
 from kgnb.extract.renaming import renamed
 from kgnb.extract.zh.script import fold
 from kgnb.graph.resolve.chapter_identity import ChapterNames
-from kgnb.graph.resolve.identity import Item
+from kgnb.graph.resolve.identity import Mention
 
 
 class Spelling:
     """The spellings of a novel's names, settled once before anything is compared."""
 
-    def __init__(self, table: Forms, glances: Sequence[ChapterNames]) -> None:
+    def __init__(self, table: TableSpellings, glances: Sequence[ChapterNames]) -> None:
         self._table = table
         self._shown = self._table.traditional | _untabled(self._table, glances)
         self._of: dict[str, str] = {}  # names that were asked for
@@ -50,7 +50,7 @@ class Spelling:
         of = self.of
         return ChapterNames(
             known={of(name): (label, of(own)) for name, (label, own) in reversed(one.known.items())},
-            items=tuple(Item(of(i.name), frozenset(map(of, i.aliases)) - {of(i.name)}) for i in one.items),
+            items=tuple(Mention(of(i.name), frozenset(map(of, i.aliases)) - {of(i.name)}) for i in one.items),
             groups=tuple(frozenset(map(of, group)) for group in one.groups),
             told=one.told,
         )
@@ -76,7 +76,7 @@ def _names(one: ChapterNames) -> set[str]:
     return found.union(*one.groups)
 
 
-def _untabled(table: Forms, glances: Sequence[ChapterNames]) -> dict[str, str]:
+def _untabled(table: TableSpellings, glances: Sequence[ChapterNames]) -> dict[str, str]:
     """Folded form → the form to show, for names that the table spells otherwise or not at all."""
     chapters: Counter[str] = Counter()
     for one in glances:
@@ -99,7 +99,7 @@ def _untabled(table: Forms, glances: Sequence[ChapterNames]) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Forms:
+class TableSpellings:
     """A name table, its spellings looked up once for all chapters of a task."""
 
     forms: dict[str, str]  # folded form → the one that the table puts first
@@ -107,7 +107,7 @@ class Forms:
     entries: tuple[NameEntry, ...]
 
 
-def forms_of(entries: Sequence[NameEntry]) -> Forms:
+def table_spellings(entries: Sequence[NameEntry]) -> TableSpellings:
     """The spellings of a name table. First is an entry's name before an alias, and what has more mentions."""
     ranks: dict[str, tuple[bool, int, int, str]] = {}
     for entry in entries:
@@ -117,7 +117,7 @@ def forms_of(entries: Sequence[NameEntry]) -> Forms:
     forms = {plain: rank[-1] for plain, rank in ranks.items()}
     traditional = {plain: form for plain, form in forms.items() if fold(form) != form}
     unified = tuple(_unified(entry, forms) for entry in entries)
-    return Forms(forms, traditional, unified)
+    return TableSpellings(forms, traditional, unified)
 
 
 def _unified(entry: NameEntry, forms: dict[str, str]) -> NameEntry:

@@ -14,7 +14,7 @@ from kgnb.app.names import NameEditor, names_of
 from kgnb.core.errors import InputError
 from kgnb.core.messages import language, say
 from kgnb.core.safe_text import one_line
-from kgnb.graph.importance import Ranked, ranked
+from kgnb.graph.importance import RankedCharacter, rank_characters
 from kgnb.graph.model import Graph
 from kgnb.notebook.panel import html, widget_helpers
 from kgnb.notebook.panel.controller import PanelController
@@ -51,7 +51,7 @@ def draw(graph: Graph, names: NameEditor, told: str, title: str, path: Path) -> 
     except OSError as error:
         raise InputError("panel.not_written", path=path, reason=error.strerror) from error
     image = base64.b64encode(picture_page.svg(graph, title=title, lang=lang).encode()).decode()
-    people = ranked(graph)[:TOP]
+    people = rank_characters(graph)[:TOP]
     return Drawn(
         title=title,
         page=picture_page.iframe(page, HEIGHT),
@@ -64,7 +64,7 @@ def draw(graph: Graph, names: NameEditor, told: str, title: str, path: Path) -> 
     )
 
 
-def _people(people: list[Ranked]) -> str:
+def _people(people: list[RankedCharacter]) -> str:
     heads = columns(
         ("name", "panel.col_person", Meaning.NAME),
         ("chapters", "panel.col_chapters", Meaning.COUNT),

@@ -13,8 +13,8 @@ from kgnb.app.names import NameEditor
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
-from kgnb.graph.resolve.decisions import Changed
-from kgnb.graph.resolve.name_listing import Named
+from kgnb.graph.resolve.decisions import DecisionOutcome
+from kgnb.graph.resolve.name_listing import ListedName
 from kgnb.notebook.panel import html, widget_helpers
 from kgnb.notebook.panel.controller import PanelController
 from kgnb.render.names_text import changed_line, decision_line, why
@@ -25,7 +25,7 @@ BY = "panel"
 
 Change = Callable[[App], Coroutine[Any, Any, str]]
 """Does it and says what it did."""
-Decide = Callable[[App, int], Coroutine[Any, Any, Changed]]
+Decide = Callable[[App, int], Coroutine[Any, Any, DecisionOutcome]]
 
 
 class NamesBox:
@@ -73,7 +73,7 @@ class NamesBox:
         if self._shown is None or self._shown[0] is not names:  # type: ignore[index]
             offered = tuple(one_line(one.name) for one in names.listed[:OFFERED])
             self.person.options = self.other.options = offered
-            standing = [d for d in reversed(names.decisions) if d.stands]
+            standing = [d for d in reversed(names.decisions) if d.in_force]
             widget_helpers.options(
                 self.decision,
                 [(decision_line(d), d.id) for d in standing] or [(say("panel.no_decision"), 0)],
@@ -85,7 +85,7 @@ class NamesBox:
         widget_helpers.options(self.alias, aliases or [(say("panel.no_alias"), "")])
         widget_helpers.show(self._why, html.block(_reasons(chosen)))
 
-    def _chosen(self) -> Named | None:
+    def _chosen(self) -> ListedName | None:
         names = self._names
         name = self.person.value.strip()
         return next((one for one in names.listed if one.name == name), None) if names else None
@@ -97,7 +97,7 @@ class NamesBox:
         return name
 
     def _do(
-        self, doing: str, change: Callable[[App, int], Coroutine[Any, Any, Changed]], **how: bool
+        self, doing: str, change: Callable[[App, int], Coroutine[Any, Any, DecisionOutcome]], **how: bool
     ) -> None:
         task = self._task()
 
@@ -137,7 +137,7 @@ def _typed(label: str) -> Any:
     )
 
 
-def _reasons(chosen: Named | None) -> str:
+def _reasons(chosen: ListedName | None) -> str:
     if chosen is None:
         return ""
     lines = "；".join(f"{one_line(reason.alias)}：{why(reason)}" for reason in chosen.reasons)

@@ -18,7 +18,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from kgnb.core.messages import Language, table
+from kgnb.core.messages import Language, texts
 from kgnb.core.model import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.graph.importance import number
 from kgnb.graph.model import Graph, NodeKey, group_of
@@ -137,7 +137,7 @@ def _page_data(graph: Graph, shown: Figure, lang: Language) -> dict[str, Any]:
     names = {k: word(f"relation.{k}", lang) if k in CHARACTER_RELATIONS else k for k in sorted(kinds)}
     around = _surroundings(graph, {spot.person.node.ref for spot in shown.spots})
     return {
-        "words": {w: table(lang)[f"picture.{w}"] for w in _PAGE_WORDS},
+        "words": {w: texts(lang)[f"picture.{w}"] for w in _PAGE_WORDS},
         "kinds": names,
         "symmetric": sorted(SYMMETRIC_RELATIONS & kinds),
         "groups": [

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from kgnb.core.messages import Language, table
+from kgnb.core.messages import Language, texts
 from kgnb.graph.model import Graph
 from kgnb.render.picture import layout, selection
 from kgnb.render.picture.selection import Cast, Person, Tie
@@ -111,4 +111,4 @@ def printable(text: object) -> str:
 
 def word(key: str, lang: Language, **facts: object) -> str:
     """A text of the picture in the picture's own language, whatever the program's is."""
-    return table(lang)[key].format(**facts)
+    return texts(lang)[key].format(**facts)

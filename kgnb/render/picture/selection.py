@@ -6,7 +6,14 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from kgnb.graph.importance import VAGUE, Ranked, edge_weight, is_tie, number, ranked
+from kgnb.graph.importance import (
+    ACQUAINTANCE_WEIGHT,
+    RankedCharacter,
+    edge_weight,
+    is_tie,
+    number,
+    rank_characters,
+)
 from kgnb.graph.model import RELATION_GROUPS, Graph, GraphEdge, NodeKey, group_of
 
 GROUPS = RELATION_GROUPS
@@ -19,7 +26,7 @@ _TIES_EACH = 4  # drawn ties that each person may claim
 
 
 @dataclass(slots=True)
-class Person(Ranked):
+class Person(RankedCharacter):
     """A character in the picture; ``circle`` numbers the people close to each other."""
 
     circle: int = 0
@@ -51,7 +58,7 @@ class Cast:
 
 def choose(graph: Graph, limit: int) -> Cast:
     """The ``limit`` most important characters and their ties; the same graph gives the same cast."""
-    people = [Person(r.node, r.weight, r.chapters, r.first_chapter) for r in ranked(graph)[:limit]]
+    people = [Person(r.node, r.weight, r.chapters, r.first_chapter) for r in rank_characters(graph)[:limit]]
     places = {person.node.ref: i for i, person in enumerate(people)}
     ties = _ties(graph, places)
     _mark_drawn(ties, len(people))
@@ -63,7 +70,7 @@ def _says(edge: GraphEdge) -> float:
     """How much an edge says about what two people are to each other: however often they meet, brothers are
     brothers first."""
     return (
-        number(edge.properties.get("strength"), 5) * VAGUE
+        number(edge.properties.get("strength"), 5) * ACQUAINTANCE_WEIGHT
         if group_of(edge.type) == "other"
         else edge_weight(edge)
     )

@@ -23,7 +23,7 @@ from neo4j.exceptions import (
 from pydantic import SecretStr
 
 from kgnb.core.errors import InputError, ServiceDown, ServiceError, ServiceRefused
-from kgnb.core.tls import untrusted
+from kgnb.core.tls import is_untrusted_certificate
 
 T = TypeVar("T")
 
@@ -193,7 +193,7 @@ class BoltDriver:
             return ServiceDown("graph.busy", **facts)
         if isinstance(error, AuthError):
             return ServiceRefused("graph.password", **facts)
-        if untrusted(error):
+        if is_untrusted_certificate(error):
             return ServiceRefused("graph.untrusted", **facts)
         if isinstance(error, ConfigurationError) or _is_refusal(error, code):
             return ServiceRefused("graph.refused", reason=code or type(error).__name__, **facts)

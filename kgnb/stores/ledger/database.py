@@ -28,7 +28,7 @@ from pydantic import SecretStr
 from sqlalchemy.dialects import mysql, sqlite
 
 from kgnb.core.errors import KgnbError, ServiceDown, ServiceRefused
-from kgnb.core.tls import untrusted
+from kgnb.core.tls import is_untrusted_certificate
 from kgnb.stores.ledger import migrations
 
 R = TypeVar("R")
@@ -303,7 +303,7 @@ def _kind(error: sa.exc.DBAPIError) -> _Kind | None:
     orig = error.orig
     if isinstance(orig, sqlite3.Error):
         return _SQLITE.get(getattr(orig, "sqlite_errorcode", -1) & 0xFF)
-    if untrusted(orig):
+    if is_untrusted_certificate(orig):
         return "untrusted"
     code = orig.args[0] if orig is not None and orig.args else None
     if isinstance(code, int) and code in _MYSQL:

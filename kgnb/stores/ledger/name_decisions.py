@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from kgnb.core.model import beijing_now
-from kgnb.graph.resolve.decisions import Decision, same
+from kgnb.graph.resolve.decisions import Decision, is_same
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.database import Database, Row
 
@@ -34,8 +34,10 @@ class Naming:
     def _decide(self, c: sa.Connection, novel_id: int, new: Decision) -> tuple[Decision, bool]:
         _lock(c, novel_id)
         names = set(new.names)
-        about = [d for d in read_decisions(c, novel_id) if d.stands and len(names.intersection(d.names)) > 1]
-        if about and same(about[-1], new.kind, new.names, new.chapters):
+        about = [
+            d for d in read_decisions(c, novel_id) if d.in_force and len(names.intersection(d.names)) > 1
+        ]
+        if about and is_same(about[-1], new.kind, new.names, new.chapters):
             return about[-1], False
         stored = replace(new, made_at=_now(), made_by=new.made_by[:100])
         number = self._sql.insert(c, t.name_decisions, [_row(novel_id, stored)])
@@ -48,7 +50,7 @@ class Naming:
     def _undo(self, c: sa.Connection, novel_id: int, number: int) -> tuple[Decision, bool] | None:
         _lock(c, novel_id)
         found = next((d for d in read_decisions(c, novel_id) if d.id == number), None)
-        if found is None or not found.stands:
+        if found is None or not found.in_force:
             return (found, False) if found else None
         mine = t.name_decisions.c.id == number
         c.execute(sa.update(t.name_decisions).where(mine).values(undone_at=_now()))

@@ -25,7 +25,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from kgnb.core.errors import KgnbError, ServiceDown, ServiceRefused
-from kgnb.core.tls import untrusted
+from kgnb.core.tls import is_untrusted_certificate
 
 ASYNC_CONNECTIONS = 2
 """With the renewer's one a node stays at three connections."""
@@ -115,7 +115,7 @@ def mapped(where: str) -> Iterator[None]:
     except _DOWN as error:
         if isinstance(error.__cause__, _REFUSED):  # what AUTH was answered while connecting
             raise ServiceRefused("queue.refused", service="redis", where=where) from error
-        if untrusted(error):
+        if is_untrusted_certificate(error):
             raise ServiceRefused("queue.untrusted", service="redis", where=where) from error
         raise ServiceDown("queue.down", service="redis", where=where) from error
     except exceptions.ResponseError as error:

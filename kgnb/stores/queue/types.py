@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from kgnb.core.messages import known, say
+from kgnb.core.messages import has_text, say
 
 Kind = Literal["task", "chapter"]
 
@@ -149,7 +149,7 @@ class QueueState:
 
 
 def _reason(text: str) -> str:
-    return say(text) if known(text) else text
+    return say(text) if has_text(text) else text
 
 
 @dataclass(frozen=True)
