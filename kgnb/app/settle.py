@@ -25,7 +25,7 @@ async def settle_novel(app: App, novel: Novel) -> None:
 
 async def _settle(app: App, novel: Novel) -> None:
     assert app.graph_place is not None
-    number = await app.graph.raise_settle_number(novel, 0)
+    number = await app.graph.raise_settle_number(novel.id, 0)
     config = await app.router.novel_config(novel.id)
     job = SettleJob(app.sql_place, app.graph_place, novel, config, number)
     # There is no lease to lose: only a newer settle or the end of this process stops this one.

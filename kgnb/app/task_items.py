@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from kgnb.app.context import App
 from kgnb.core.errors import InputError
 from kgnb.core.model import RULES, Task
-from kgnb.stores.queue.dead_letters import leased, polled_queues
+from kgnb.stores.queue.dead_letters import leased
 from kgnb.stores.queue.types import DeadItem, QueueName
 from kgnb.worker.slots import queues_of
 
@@ -20,7 +20,7 @@ POLL_SECONDS = 0.2
 
 async def known_queues(app: App, task: Task | None = None) -> list[QueueName]:
     """Return the queues of known providers, those that nodes polled, and the task's own."""
-    known = set(queues_of(app.providers.all(), app.settings.prefixes)) | await polled_queues(app.queue.link)
+    known = set(queues_of(app.providers.all(), app.settings.prefixes)) | set(await app.queue.queues())
     if task is not None and task.queue:
         known.add(QueueName(task.queue))
     if task is not None and task.provider:

@@ -27,7 +27,7 @@ from kgnb.extract import evidence, name_scan
 from kgnb.extract.model import NameEntry
 from kgnb.graph.project.settle import novel_graph
 from kgnb.graph.resolve.decisions import combine_decisions
-from kgnb.stores.graph.store import SettleResult
+from kgnb.stores.graph.store import ApplyResult
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.targets import GraphTarget, SqlTarget
 
@@ -102,7 +102,7 @@ async def _scan(sql: SqlTarget, novel_id: int, lang: Lang) -> tuple[list[NameEnt
         await opened.close()
 
 
-async def settle(run: PoolRun, job: SettleJob, until: Callable[[], float]) -> SettleResult:
+async def settle(run: PoolRun, job: SettleJob, until: Callable[[], float]) -> ApplyResult:
     """Runs the settle in a worker process; ``until()`` says how long the lease certainly lives.
 
     Raises GraphConflict, LeaseLost, ServiceDown, and BrokenProcessPool when the process died.
@@ -112,7 +112,7 @@ async def settle(run: PoolRun, job: SettleJob, until: Callable[[], float]) -> Se
         permit.until(until())
         renewal = asyncio.create_task(_renew(permit, until))
         try:
-            result: SettleResult = await run(settle_here, job, path)
+            result: ApplyResult = await run(settle_here, job, path)
             return result
         finally:
             renewal.cancel()
@@ -126,7 +126,7 @@ async def _renew(permit: Permit, until: Callable[[], float]) -> None:
         await asyncio.sleep(RENEW_SECONDS)
 
 
-def settle_here(job: SettleJob, permit: Path) -> SettleResult:
+def settle_here(job: SettleJob, permit: Path) -> ApplyResult:
     """The worker process's part."""
     with Permit(permit) as allowed, asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(_settle(job, allowed))
@@ -139,7 +139,7 @@ async def with_kinds(ledger: Ledger, novel_id: int, config: TaskConfig) -> TaskC
     return replace(config, thing_kinds=tuple(kinds))
 
 
-async def _settle(job: SettleJob, allowed: Permit) -> SettleResult:
+async def _settle(job: SettleJob, allowed: Permit) -> ApplyResult:
     sql, graph = job.sql.open(), job.graph.open()
     try:
         ledger = Ledger(sql)
@@ -153,9 +153,7 @@ async def _settle(job: SettleJob, allowed: Permit) -> SettleResult:
         )
         # Tasks that no kgnb ever opened: an old worker's graph isn't ours to take away.
         foreign = {t.id for t in await ledger.tasks_of(job.novel.id) if not t.provider}
-        done = await graph.settle(
-            job.novel.id, final, number=job.number, check=allowed.holds, foreign=foreign
-        )
+        done = await graph.apply(job.novel.id, final, number=job.number, check=allowed.holds, foreign=foreign)
         await ledger.note_dropped(job.novel.id, final.dropped)
         return done
     finally:

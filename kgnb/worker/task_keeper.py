@@ -296,7 +296,7 @@ class TaskKeeper:
     async def settle(self, claim: Claim, info: TaskInfo) -> None:
         """Makes the novel's graph exact; raises GraphConflict when another settle overtook this one."""
         stores = self._stores
-        number = await stores.graph.raise_settle_number(info.novel, claim.token)
+        number = await stores.graph.raise_settle_number(info.novel.id, claim.token)
         job = SettleJob(stores.sql_place, stores.graph_place, info.novel, info.config, number)
         await settle(self._for_books(info.provider), job, lambda: stores.renewer.holds_until(claim))
 

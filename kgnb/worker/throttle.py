@@ -37,13 +37,14 @@ from kgnb.core.messages import say
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.client import Completion, LlmClient
-from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState, SlotLimiter
+from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from kgnb.stores.queue.connection import mapped
 from kgnb.stores.queue.rate_limits import CLAIM_AHEAD, LONGEST_WAIT, RateLimits, RateReservation
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import PollResult
 from kgnb.worker.budget import BudgetKeeper
 from kgnb.worker.outages import Outages
+from kgnb.worker.slot_limiter import SlotLimiter
 
 R = TypeVar("R")
 
@@ -124,7 +125,7 @@ class ProviderThrottle:
         if done.usage.prompt_tokens + done.usage.completion_tokens == 0:
             # It tells no tokens: one a character, so that no budget lasts for ever.
             self._purse.spent(client.provider, model, Usage(0, call.chars, len(done.text)))
-        self.limiter(client.provider).succeeded()
+        self.limiter(client.provider).on_success()
         if not self._breaker.knows_success(client.provider.name):
             # Beside it: a paid reply must be stored, not wait for a Redis that hangs.
             telling = asyncio.create_task(self._shared(self._breaker.success(client.provider.name)))
@@ -205,7 +206,7 @@ class ProviderThrottle:
         if isinstance(error, ProviderPaused | RateReached):
             return
         if isinstance(error, RateLimited):
-            self.limiter(provider).limited()
+            self.limiter(provider).on_rate_limit()
             await self._shared(self._breaker.not_before(name, max(SHORTEST_LIMIT, error.retry_after)))
         elif isinstance(error, BudgetReached):
             if name not in self.paused:

@@ -22,8 +22,7 @@ from kgnb.core.errors import (
     ReplyTruncated,
 )
 from kgnb.llm.fake.server import FakeServer, Faults
-from kgnb.stores.queue import breaker as breaker_module
-from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState, SlotLimiter
+from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from tests.support.throttles import Asking, asking
 
 NAME = "DeepSeek"
@@ -324,37 +323,3 @@ async def test_a_pause_or_leaving_hands_back_who_waits_and_lets_finish_who_is_an
         async with asyncio.timeout(5):
             (after,) = await asyncio.gather(chapter(), return_exceptions=True)
         assert isinstance(after, NodeLeaving) if left else after == "asked"
-
-
-# --- slots
-
-
-def test_a_burst_of_429s_halves_once_and_a_round_of_successes_adds_one(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    now = [1_000.0]
-    monkeypatch.setattr(breaker_module.time, "monotonic", lambda: now[0])
-    limiter = SlotLimiter(40)
-    for _ in range(40):
-        limiter.limited()
-    assert limiter.slots == 20
-    now[0] += 10
-    limiter.limited()
-    assert limiter.slots == 10
-    for _ in range(9):
-        limiter.succeeded()
-    assert limiter.slots == 10
-    limiter.succeeded()
-    assert limiter.slots == 11
-    for _ in range(11):
-        limiter.succeeded()
-    assert limiter.slots == 12
-    for _ in range(2_000):
-        limiter.succeeded()
-    assert limiter.slots == 40
-    for _ in range(20):
-        now[0] += 10
-        limiter.limited()
-    assert limiter.slots == 1
-    limiter.succeeded()
-    assert limiter.slots == 2

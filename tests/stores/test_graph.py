@@ -21,12 +21,11 @@ from pydantic import SecretStr
 from kgnb.core.errors import GraphConflict, InputError, LeaseLost, ServiceDown, ServiceRefused
 from kgnb.core.model import Chapter, TaskConfig
 from kgnb.extract.model import Extraction
-from kgnb.graph.model import RELATION_TYPE, ExtractionRow, Graph
+from kgnb.graph.model import RELATION_TYPE, ExtractionRow, Graph, GraphEdge, GraphNode
 from kgnb.graph.project.settle import SettleRow, chapter_graph, novel_graph
 from kgnb.stores.graph import cypher
 from kgnb.stores.graph import store as graph_module
-from kgnb.stores.graph.diff import timeless
-from kgnb.stores.graph.store import GraphStore, SettleResult
+from kgnb.stores.graph.store import ApplyResult, GraphStore
 
 
 @dataclass(frozen=True)
@@ -42,6 +41,20 @@ def yes() -> bool:
 
 def no() -> bool:
     return False
+
+
+def timeless(graph: Graph) -> Graph:
+    """The graph without ``created_at`` and ``updated_at``: what two engines must agree on."""
+    bare = Graph()
+    for node in graph.nodes.values():
+        bare.nodes[node.ref] = GraphNode(node.label, node.key, _timeless(node.properties))
+    for edge in graph.edges.values():
+        bare.edges[edge.ref] = GraphEdge(edge.source, edge.type, edge.target, _timeless(edge.properties))
+    return bare
+
+
+def _timeless(properties: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in properties.items() if name not in cypher.TIMES}
 
 
 HOSTILE = [
@@ -168,9 +181,9 @@ def spy(bolt: Any) -> Spy:
 
 async def settle(
     store: GraphStore, graph: Graph, novel_id: int, check: Callable[[], bool] = yes
-) -> SettleResult:
-    number = await store.raise_settle_number(Facts(novel_id), 0)
-    return await store.settle(novel_id, graph, number=number, check=check)
+) -> ApplyResult:
+    number = await store.raise_settle_number(novel_id, 0)
+    return await store.apply(novel_id, graph, number=number, check=check)
 
 
 # --- projecting
@@ -223,23 +236,23 @@ async def test_one_batch_and_many_give_the_same_nodes_and_edges(store: GraphStor
 
 
 async def test_a_stale_number_writes_nothing(store: GraphStore, spy: Spy) -> None:
-    number = await store.raise_settle_number(Facts(1), 5)
+    number = await store.raise_settle_number(1, 5)
     assert number == 5
     before = spy.everything()
     with pytest.raises(GraphConflict):
         await store.project(1, Novel.make(1).projections(), number=4, check=yes)
     with pytest.raises(GraphConflict):
-        await store.settle(1, Novel.make(1).exact(), number=4, check=yes)
+        await store.apply(1, Novel.make(1).exact(), number=4, check=yes)
     assert spy.everything() == before
 
 
 async def test_a_lost_lease_writes_nothing(store: GraphStore, spy: Spy) -> None:
-    await store.raise_settle_number(Facts(1), 5)
+    await store.raise_settle_number(1, 5)
     before = spy.everything()
     with pytest.raises(LeaseLost):
         await store.project(1, Novel.make(1).projections(), number=5, check=no)
     with pytest.raises(LeaseLost):
-        await store.settle(1, Novel.make(1).exact(), number=5, check=no)
+        await store.apply(1, Novel.make(1).exact(), number=5, check=no)
     answers = itertools.chain([True], itertools.repeat(False))  # lost while it was writing
     with pytest.raises(LeaseLost):
         await store.project(1, Novel.make(1).projections(), number=5, check=lambda: next(answers))
@@ -248,8 +261,8 @@ async def test_a_lost_lease_writes_nothing(store: GraphStore, spy: Spy) -> None:
 
 async def test_numbers_only_rise(store: GraphStore) -> None:
     assert await store.settle_number(9) == 0
-    assert await store.raise_settle_number(Facts(9), 1_790_000_000_000_000) == 1_790_000_000_000_000
-    assert await store.raise_settle_number(Facts(9), 3) == 1_790_000_000_000_001
+    assert await store.raise_settle_number(9, 1_790_000_000_000_000) == 1_790_000_000_000_000
+    assert await store.raise_settle_number(9, 3) == 1_790_000_000_000_001
     assert await store.settle_number(9) == 1_790_000_000_000_001
     assert list((await store.read(9)).nodes) == [("Novel", "9")]
     assert not {cypher.SETTLE, cypher.LOCK} & (await store.read(9)).nodes["Novel", "9"].properties.keys()
@@ -268,7 +281,7 @@ async def test_settle_makes_it_exact_and_then_has_nothing_to_do(store: GraphStor
     assert (await settle(store, exact, 1)).written > 0
     stored = await store.read(1)
     assert timeless(stored) == exact
-    assert await settle(store, exact, 1) == SettleResult(0, 0)
+    assert await settle(store, exact, 1) == ApplyResult(0, 0)
     assert await store.read(1) == stored  # times too
     assert await store.read(2) == untouched
 
@@ -276,7 +289,7 @@ async def test_settle_makes_it_exact_and_then_has_nothing_to_do(store: GraphStor
 async def test_settle_from_nothing_equals_settle_after_projection(store: GraphStore) -> None:
     exact = Novel.make(1).exact()
     result = await settle(store, exact, 1)
-    assert result == SettleResult(len(exact.nodes) + len(exact.edges), 0)
+    assert result == ApplyResult(len(exact.nodes) + len(exact.edges), 0)
     assert timeless(await store.read(1)) == exact
 
 
@@ -300,17 +313,17 @@ async def test_settle_leaves_an_old_workers_graph(store: GraphStore, spy: Spy) -
     old, new = Novel.make(1, seed=1, task=3), Novel.make(1, count=2, seed=2, task=7)
     await settle(store, old.exact(), 1)
     before = await store.read(1)
-    number = await store.raise_settle_number(Facts(1), 0)
-    await store.settle(1, new.exact(), number=number, check=yes, foreign={3})
+    number = await store.raise_settle_number(1, 0)
+    await store.apply(1, new.exact(), number=number, check=yes, foreign={3})
     after = await store.read(1)
     assert before.nodes.keys() <= after.nodes.keys()
     assert before.edges.keys() <= after.edges.keys()
     both = new.exact().nodes.keys() & before.nodes.keys()
     assert both
     assert all(after.nodes[ref].properties["task_id"] == [3, 7] for ref in both)
-    again = await store.settle(1, new.exact(), number=number, check=yes, foreign={3})
-    assert again == SettleResult(0, 0)
-    await store.settle(1, new.exact(), number=number, check=yes)
+    again = await store.apply(1, new.exact(), number=number, check=yes, foreign={3})
+    assert again == ApplyResult(0, 0)
+    await store.apply(1, new.exact(), number=number, check=yes)
     assert timeless(await store.read(1)) == new.exact()
 
 
@@ -332,7 +345,7 @@ async def test_settle_mends_what_others_broke(store: GraphStore, spy: Spy) -> No
     assert result.written
     assert result.removed
     assert timeless(await store.read(1)) == exact
-    assert await settle(store, exact, 1) == SettleResult(0, 0)
+    assert await settle(store, exact, 1) == ApplyResult(0, 0)
     twice = "MATCH (a)-[e:PARTICIPATES_IN]->(b) WITH a, b, count(e) AS c WHERE c > 1 RETURN count(*)"
     assert spy(twice) == [[0]]
     assert spy("MATCH (n:Character {name: '人1'}) RETURN n.mine") == [[1]]  # not kgnb's: left alone
@@ -375,8 +388,8 @@ async def test_a_settle_stops_when_another_one_starts(
 ) -> None:
     monkeypatch.setattr(graph_module, "BATCH", 10)
     novel = Novel.make(1, count=6)
-    number = await store.raise_settle_number(novel.facts, 1)
-    slow = asyncio.create_task(store.settle(1, novel.exact(), number=number, check=yes))
+    number = await store.raise_settle_number(novel.facts.id, 1)
+    slow = asyncio.create_task(store.apply(1, novel.exact(), number=number, check=yes))
     while not (await store.read(1)).edges:
         await asyncio.sleep(0.01)
     await settle(store, novel.exact(novel.rows[:2]), 1)
@@ -517,12 +530,12 @@ async def test_two_processes_end_exact(store: GraphStore, bolt: Any, spy: Spy) -
 async def test_a_settle_that_begins_while_a_chapter_is_written(store: GraphStore, bolt: Any) -> None:
     """Between lock and commit: either the chapter comes first, or it is not written under the old number."""
     novel = Novel.make(1, count=1)
-    number = await store.raise_settle_number(novel.facts, 1)
+    number = await store.raise_settle_number(novel.facts.id, 1)
     raised = threading.Event()
 
     async def raise_it() -> None:
         other = GraphStore(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database)
-        await other.raise_settle_number(novel.facts, 1)
+        await other.raise_settle_number(novel.facts.id, 1)
         raised.set()
         await other.close()
 
@@ -570,7 +583,7 @@ async def test_deleting_a_task(store: GraphStore, spy: Spy) -> None:
     assert not (await store.read(1)).nodes
     assert spy("MATCH (n) WHERE n.novel_id = 1 OR (n:Novel AND n.id = 1) RETURN count(n)") == [[0]]
     assert len((await store.read(2)).nodes) == len(other.projections()[0].nodes)
-    assert await store.delete_task(77, 1) == SettleResult(0, 0)
+    assert await store.delete_task(77, 1) == ApplyResult(0, 0)
 
 
 async def test_counts(store: GraphStore) -> None:

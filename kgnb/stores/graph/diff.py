@@ -157,17 +157,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(v) for v in value]
     return value
-
-
-def timeless(graph: Graph) -> Graph:
-    """The graph without ``created_at`` and ``updated_at``: what two engines must agree on."""
-    bare = Graph()
-    for node in graph.nodes.values():
-        bare.nodes[node.ref] = GraphNode(node.label, node.key, _timeless(node.properties))
-    for edge in graph.edges.values():
-        bare.edges[edge.ref] = GraphEdge(edge.source, edge.type, edge.target, _timeless(edge.properties))
-    return bare
-
-
-def _timeless(properties: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in properties.items() if name not in cypher.TIMES}

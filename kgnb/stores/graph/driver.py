@@ -141,7 +141,7 @@ class BoltDriver:
                 raise InputError("graph.question", reason=error.message or _code(error)) from error
             raise self._error(error) from error
 
-    async def apply(self, text: str, **params: Any) -> None:
+    async def change_schema(self, text: str, **params: Any) -> None:
         """Runs a statement that changes the schema, in a transaction of its own."""
 
         async def body(tx: AsyncTransaction) -> None:

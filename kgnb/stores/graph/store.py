@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from neo4j import AsyncTransaction
 from pydantic import SecretStr
@@ -36,16 +36,8 @@ K = TypeVar("K")
 N = TypeVar("N", bound=GraphNode | GraphEdge)
 
 
-class HasId(Protocol):
-    """A novel, as far as the fence is concerned."""
-
-    @property
-    def id(self) -> int:
-        """``novels.id``."""
-
-
 @dataclass(frozen=True, slots=True)
-class SettleResult:
+class ApplyResult:
     """Nodes and edges that a settle created or changed, and those it deleted."""
 
     written: int = 0
@@ -72,7 +64,7 @@ class GraphStore:
     async def prepare(self) -> None:
         """Makes constraints, indexes and relationship types where they are missing."""
         for statement in cypher.schema():
-            await self._bolt.apply(statement)
+            await self._bolt.change_schema(statement)
         await self._ensure_types(cypher.TYPES)
 
     async def ping(self) -> None:
@@ -94,12 +86,9 @@ class GraphStore:
         rows = await self._bolt.rows(cypher.SETTLE_NUMBER, novel=novel_id)
         return int(rows[0][0]) if rows else 0
 
-    async def raise_settle_number(self, novel: HasId, token: int) -> int:
-        """Puts up a higher number, at least ``token``, and returns it: every writer before starts again."""
+    async def raise_settle_number(self, novel_id: int, token: int) -> int:
+        """Store a higher number, at least ``token``, and return it: every writer before starts again."""
 
-        return await self._raise(novel.id, token)
-
-    async def _raise(self, novel_id: int, token: int) -> int:
         async def body(tx: AsyncTransaction) -> int:
             number = max(await self._lock(tx, novel_id) + 1, token)
             await run(tx, cypher.SET_NUMBER, novel=novel_id, number=number)
@@ -140,7 +129,7 @@ class GraphStore:
         known = {row[0] for row in await self._bolt.rows(cypher.RELATIONSHIP_TYPES)}
         missing = [t for t in missing if t not in known]
         if missing:
-            await self._bolt.apply(cypher.make_types(missing), id=-random.getrandbits(62) - 1)
+            await self._bolt.change_schema(cypher.make_types(missing), id=-random.getrandbits(62) - 1)
         self._types |= known | set(missing)
 
     # --- writing
@@ -173,7 +162,7 @@ class GraphStore:
 
         await self._bolt.write(body)
 
-    async def settle(
+    async def apply(
         self,
         novel_id: int,
         graph: Graph,
@@ -181,7 +170,7 @@ class GraphStore:
         number: int,
         check: Check,
         foreign: Collection[int] = (),
-    ) -> SettleResult:
+    ) -> ApplyResult:
         """Makes the novel's nodes and edges exactly ``graph``, writing only what differs.
 
         In transactions of at most :data:`BATCH` rows, so a settle that was cut short leaves a mix that the
@@ -195,7 +184,7 @@ class GraphStore:
             removed += await self._fenced(novel_id, statements, number=number, check=check)
         for statements in _batches(found.puts()):
             written += await self._fenced(novel_id, statements, number=number, check=check)
-        return SettleResult(written, removed)
+        return ApplyResult(written, removed)
 
     async def _difference(self, novel_id: int, graph: Graph, foreign: Collection[int]) -> GraphDiff:
         found = GraphDiff(graph, foreign)
@@ -205,15 +194,15 @@ class GraphStore:
         await self._each_edge(novel_id, found.edge, times=False)
         return found
 
-    async def delete_task(self, novel_id: int, task_id: int) -> SettleResult:
+    async def delete_task(self, novel_id: int, task_id: int) -> ApplyResult:
         """Takes the task's id out of the novel's nodes and edges, and deletes those left with none.
 
         Raises the settle number, so that whoever still writes for the novel starts again.
         """
         rows = await self._bolt.rows(cypher.count_nodes("Novel"), novel=novel_id)
         if not int(rows[0][0]):
-            return SettleResult()
-        number = await self._raise(novel_id, 0)
+            return ApplyResult()
+        number = await self.raise_settle_number(novel_id, 0)
         texts = [(cypher.drop_task_edges, source) for source in cypher.SOURCES]
         # The novel goes last: it carries the fence.
         texts += [(cypher.drop_task_nodes, label) for label in reversed(LABELS)]
@@ -221,7 +210,7 @@ class GraphStore:
         for make, label in texts:
             written += await self._repeat(novel_id, make(label, last=False), task_id, number)
             removed += await self._repeat(novel_id, make(label, last=True), task_id, number)
-        return SettleResult(written, removed)
+        return ApplyResult(written, removed)
 
     async def _repeat(self, novel_id: int, text: str, task_id: int, number: int) -> int:
         """Runs a statement that does a batch at a time until nothing is left for it."""

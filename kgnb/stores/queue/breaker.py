@@ -34,8 +34,6 @@ ECHO_SECONDS = 5.0
 """Time in which further calls for the same pause by one node are its other slots'."""
 MAX_REASON = 500
 """Characters of a reason that are kept."""
-HALVING_SECONDS = 2.0
-"""After a halving, further 429s of the same burst say nothing new for this long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,32 +252,3 @@ def _number(value: Any) -> float:
 
 def _whole(value: Any) -> int:
     return max(0, int(_number(value)))
-
-
-# --- slots --------------------------------------------------------------------------------------------------
-
-
-class SlotLimiter:
-    """How many of a provider's slots one node uses: ``most`` at first, half after a 429, one more after as
-    many successes as there are slots. For one event loop; plain arithmetic, nothing waits here."""
-
-    def __init__(self, most: int) -> None:
-        self.slots = max(1, most)
-        """Slots to use now."""
-        self._most = self.slots
-        self._successes = 0  # since the last change
-        self._halved_at = -math.inf
-
-    def limited(self) -> None:
-        """A 429 came: halves the slots, once for all requests of a burst."""
-        now = time.monotonic()
-        if now - self._halved_at >= HALVING_SECONDS:
-            self.slots, self._successes, self._halved_at = max(1, self.slots // 2), 0, now
-
-    def succeeded(self) -> None:
-        """An answer came."""
-        if self.slots >= self._most:
-            return
-        self._successes += 1
-        if self._successes >= self.slots:
-            self.slots, self._successes = self.slots + 1, 0

@@ -9,14 +9,6 @@ from typing import Any
 from kgnb.stores.queue.connection import Command, RedisConnection
 from kgnb.stores.queue.types import DeadItem, QueueName
 
-QUEUES = "kgnb:queues"
-"""Set of every queue that any node has polled."""
-
-
-async def polled_queues(link: RedisConnection) -> set[QueueName]:
-    """Every queue that any node has polled, since Redis was empty last."""
-    return {QueueName(name.decode("utf-8", "replace")) for name in await link.one(("SMEMBERS", QUEUES))}
-
 
 async def take_off(link: RedisConnection, items: Iterable[DeadItem]) -> int:
     """Takes entries off the dead lists; returns how many were still there."""

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kgnb.stores.queue.connection import Command, RedisConnection, mapped, script
+from kgnb.stores.queue.connection import Command, RedisConnection, script
 from kgnb.stores.queue.types import DeadItem, Known, QueueName, QueueState, split, task_of
 
 NODES = "kgnb:nodes"
@@ -37,12 +37,6 @@ class QueueInspector:
         """The counts of these queues, without touching anything."""
         replies = await self.link.trip([script("state").call(queue) for queue in queues]) if queues else []
         return {queue: QueueState(*map(int, one)) for queue, one in zip(queues, replies, strict=True)}
-
-    async def suspended(self, providers: Sequence[str]) -> dict[str, float]:
-        """The paused ones of these providers → until (epoch seconds)."""
-        answers = await self.link.try_all(suspensions(providers))
-        with mapped(self.link.where):
-            return read_suspended(providers, answers)
 
     async def known(self, queues: Sequence[QueueName]) -> dict[int, Known]:
         """The tasks these queues know of: item waiting, leased or dead, or chapters left."""
@@ -89,8 +83,10 @@ class QueueInspector:
         return sorted(items, key=lambda dead: dead.at)
 
     async def queues(self) -> list[QueueName]:
-        """Every queue that a node has polled, by name."""
-        return sorted(QueueName(queue.decode()) for queue in await self.link.one(("SMEMBERS", QUEUES)))
+        """Every queue that a node has polled since Redis was empty last, by name."""
+        return sorted(
+            QueueName(queue.decode("utf-8", "replace")) for queue in await self.link.one(("SMEMBERS", QUEUES))
+        )
 
     async def nodes(self) -> list[NodeSeen]:
         """The kgnb nodes that are here, by name."""
