@@ -26,7 +26,8 @@ from kgnb.core.settings import Settings
 from kgnb.extract import reply
 from kgnb.graph.model import ExtractionRow
 from kgnb.llm.fake import model as fake_model
-from kgnb.stores.ledger.ledger import ChapterEnd, Ledger
+from kgnb.stores.ledger.chapters import ChapterEnd
+from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.reply_cache import CachedReply, ReplyCache, reply_key
 from kgnb.stores.targets import SqlTarget
 
@@ -62,11 +63,11 @@ async def prepare(place: SqlTarget, count: int) -> tuple[int, int, list[int]]:
     ledger, own = Ledger(sql), str(time.time())
     texts = list(islice(chapters(3000), TEXTS))
     parts = tuple(BookChapter(i, f"第{i}章", f"{own} {i}\n{texts[i % TEXTS]}") for i in range(1, count + 1))
-    imported = await ledger.import_book(Book(own, "", "zh", parts, text_hash(own)))
-    task = await ledger.create_task(
+    imported = await ledger.books.import_book(Book(own, "", "zh", parts, text_hash(own)))
+    task = await ledger.tasks.create(
         imported.novel_id, provider="bench", model="bench", use_ai=True, name=own, queue="bench"
     )
-    opening = await ledger.open_task(
+    opening = await ledger.task_lifecycle.open(
         task, queue="bench", provider="bench", model="bench", token=1, fresh=True
     )
     await sql.close()
@@ -89,7 +90,7 @@ async def steps(place: SqlTarget, task: int, novel: int, ids: list[int], batch: 
     begin = time.time()
     for start in range(0, len(ids), batch):
         mine = ids[start : start + batch]
-        works = await ledger.claim_chapters([(task, one, 10) for one in mine])
+        works = await ledger.chapters.claim([(task, one, 10) for one in mine])
         assert len(works) == len(mine), "not all are ours"
         keys = [
             reply_key("bench", "bench", hashlib.sha256(w.text.encode()).hexdigest()) for w in works.values()
@@ -102,9 +103,9 @@ async def steps(place: SqlTarget, task: int, novel: int, ids: list[int], batch: 
             )
             for (_, one), w, key in zip(works, works.values(), keys, strict=True)
         ]
-        assert all(await ledger.save_rows(rows, [(said,)] * len(rows)))
+        assert all(await ledger.extractions.save(rows, [(said,)] * len(rows)))
         assert all(
-            await ledger.end_chapters([ChapterEnd(task, one, 10, ChapterStatus.COMPLETED) for one in mine])
+            await ledger.chapters.end([ChapterEnd(task, one, 10, ChapterStatus.COMPLETED) for one in mine])
         )
     end = time.time()
     await sql.close()

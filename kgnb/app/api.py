@@ -119,7 +119,7 @@ class BookGraph:
         self, app: App, explorer: GraphQuery, a: Entity, b: Entity
     ) -> list[relationship_history.PairChapter]:
         chapters = relationship_history.tied_chapters(explorer, a, b)
-        rows = (await app.ledger.settle_rows(self.result.novel_id)).only(chapters)
+        rows = (await app.ledger.extractions.settle_rows(self.result.novel_id)).only(chapters)
         said = await asyncio.to_thread(relationship_history.relations_by_chapter, rows, chapters)
         return relationship_history.history(explorer, a, b, said)
 

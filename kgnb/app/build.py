@@ -25,7 +25,7 @@ from kgnb.core.errors import (
 from kgnb.core.model import STRUCTURAL_RELATIONS, Progress, Provider, Task, TaskStatus, Usage
 from kgnb.core.settings import Settings
 from kgnb.render.progress_bar import BuildStep
-from kgnb.stores.ledger.ledger import Imported
+from kgnb.stores.ledger.books import ImportedBook
 from kgnb.stores.queue.types import QueueName
 from kgnb.worker.node import NodeEvent
 
@@ -42,7 +42,7 @@ class Plan:
     """What `build` or `submit` is about to do: which task, and whether it was found finished."""
 
     book: BookFacts
-    imported: Imported
+    imported: ImportedBook
     provider: Provider
     model: str
     task: Task
@@ -102,17 +102,19 @@ async def plan(app: App, book: Book, path: Path, provider_name: str | None, *, a
     provider = app.providers.requested(provider_name)
     model = await app.router.model_for(provider)
     size = await asyncio.to_thread(lambda: path.stat().st_size)
-    imported = await app.ledger.import_book(book, file_path=str(path), file_size=size)
+    imported = await app.ledger.books.import_book(book, file_path=str(path), file_size=size)
     return await _plan(app, book.facts, imported, provider, model, again=again)
 
 
 async def _plan(
-    app: App, book: BookFacts, imported: Imported, provider: Provider, model: str, *, again: bool = False
+    app: App, book: BookFacts, imported: ImportedBook, provider: Provider, model: str, *, again: bool = False
 ) -> Plan:
     """:func:`plan` for a book that is imported: another edition may have come since, and it stays."""
     key = imported.novel_id, provider.name, model
-    before = [] if again else await app.ledger.tasks_with(*key, own_kinds(app))
-    missing = await app.ledger.unplanned(*key, only=[task.id for task in before]) if before else []
+    before = [] if again else await app.ledger.tasks.with_model(*key, own_kinds(app))
+    missing = (
+        await app.ledger.tasks.unplanned_chapters(*key, only=[task.id for task in before]) if before else []
+    )
     live = [task for task in before if task.status is not TaskStatus.CANCELLED]
     kinds = own_kinds(app) or (before[-1].thing_kinds if before else None)
     if (unfinished := next((task for task in live if not task.ended), None)) is not None:
@@ -129,25 +131,25 @@ async def _plan(
 async def _is_finished(app: App, book: BookFacts, provider: Provider) -> bool:
     """Whether :func:`plan` would find this very book finished; changes nothing. Raises SettingsError."""
     model = await app.router.model_for(provider)
-    novel_id = await app.ledger.find_book(book.sha256)
+    novel_id = await app.ledger.books.find_novel_id(book.sha256)
     if novel_id is None:
         return False
-    tasks = await app.ledger.tasks_with(novel_id, provider.name, model, own_kinds(app))
+    tasks = await app.ledger.tasks.with_model(novel_id, provider.name, model, own_kinds(app))
     live = [task for task in tasks if task.status is not TaskStatus.CANCELLED]
     ended = bool(live) and all(task.ended for task in live)
     only = [task.id for task in tasks]
-    return ended and not await app.ledger.uncovered(novel_id, provider.name, model, only=only)
+    return ended and not await app.ledger.tasks.uncovered_chapters(novel_id, provider.name, model, only=only)
 
 
 def own_kinds(app: App) -> tuple[str, ...] | None:
     """The kinds of things that the settings ask for; None where they leave it to the config."""
-    return app.ledger.own_kinds or None
+    return app.ledger.providers.thing_kinds or None
 
 
 async def new_task(
     app: App,
     book: BookFacts,
-    imported: Imported,
+    imported: ImportedBook,
     provider: Provider,
     model: str,
     chapters: list[int] | None,
@@ -155,7 +157,7 @@ async def new_task(
 ) -> Task:
     """Makes a task over ``chapters`` (None = all of the novel's) and queues it."""
     everything = chapters is None or len(chapters) == len(imported.chapters)
-    task_id = await app.ledger.create_task(
+    task_id = await app.ledger.tasks.create(
         imported.novel_id,
         provider=provider.name,
         model=model,
@@ -165,7 +167,7 @@ async def new_task(
         chapter_ids=None if everything else chapters,
         thing_kinds=kinds,
     )
-    task = await app.ledger.task(task_id)
+    task = await app.ledger.tasks.get(task_id)
     assert task is not None
     await queue_task(app, task, provider)
     return task
@@ -185,7 +187,7 @@ async def queue_task(app: App, task: Task, provider: Provider) -> None:
 
 async def _is_deserted(app: App, key: str) -> bool:
     """Whether the queue's provider was switched off or deleted: nobody would take the item there."""
-    return app.providers.find(key) is None and key in await app.ledger.gone_providers()
+    return app.providers.find(key) is None and key in await app.ledger.providers.removed_keys()
 
 
 async def build(
@@ -218,13 +220,15 @@ async def build(
             return await summary(app, what, time.monotonic() - started, worked)
         what = await _plan(app, facts, what.imported, what.provider, what.model)
         worked.append(what.task.id)
-    listener(what.step("found", await app.ledger.progress(what.task.id)))
+    listener(what.step("found", await app.ledger.tasks.progress(what.task.id)))
     return await summary(app, what, time.monotonic() - started)
 
 
 async def bring_to_end(app: App, what: Plan, listener: Listener) -> None:
     """Runs a node for the plan's task until it is closed. Raises what :func:`build` raises."""
-    listener(what.step("resumed" if what.resumed else "started", await app.ledger.progress(what.task.id)))
+    listener(
+        what.step("resumed" if what.resumed else "started", await app.ledger.tasks.progress(what.task.id))
+    )
     await _work(app, what, listener)
     progress, _ = await _patiently(app, "sql", lambda: _where(app, what.task.id))
     listener(what.step("done", progress))
@@ -315,7 +319,7 @@ async def _patiently(app: App, service: str, call: Callable[[], Awaitable[R]]) -
 
 
 async def _where(app: App, task_id: int) -> tuple[Progress, Task | None]:
-    return await app.ledger.progress(task_id), await app.ledger.task(task_id)
+    return await app.ledger.tasks.progress(task_id), await app.ledger.tasks.get(task_id)
 
 
 def _stalled(app: App, watch: _Watch) -> bool:

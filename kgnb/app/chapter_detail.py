@@ -11,7 +11,7 @@ from kgnb.core.errors import InputError
 from kgnb.core.model import Chapter, Task
 from kgnb.extract import evidence
 from kgnb.graph.model import ExtractionRow
-from kgnb.stores.ledger.task_stats import ChapterState, chapter_state
+from kgnb.stores.ledger.task_stats import ChapterState
 
 
 async def look(app: App, task_id: int, number: int, *, raw: bool = False) -> dict[str, Any]:
@@ -21,19 +21,19 @@ async def look(app: App, task_id: int, number: int, *, raw: bool = False) -> dic
     """
     task = await find_task(app, task_id)
     chapter, state = await _find(app, task, number)
-    row = await app.ledger.row(task.id, chapter.id)
+    row = await app.ledger.extractions.row(task.id, chapter.id)
     found = {"task_id": task.id, "chapter": chapter.number, "chapter_id": chapter.id, "title": chapter.title}
     found |= _state(state) | (_given(row) if row else {"flags": [], "extraction": None})
     if raw:
-        found["raw"] = await app.ledger.raw(task.id, chapter.id)
+        found["raw"] = await app.ledger.extractions.raw_replies(task.id, chapter.id)
     return found
 
 
 async def _find(app: App, task: Task, number: int) -> tuple[Chapter, ChapterState | None]:
-    for chapter in await app.ledger.chapters(task.novel_id):
+    for chapter in await app.ledger.books.chapters(task.novel_id):
         if chapter.number != number or (task.chapter_ids is not None and chapter.id not in task.chapter_ids):
             continue
-        return chapter, await chapter_state(app.sql, task.id, chapter.id)
+        return chapter, await app.ledger.task_stats.chapter_state(task.id, chapter.id)
     raise InputError("chapter.not_there", task=task.id, chapter=number)
 
 

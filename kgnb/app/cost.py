@@ -9,7 +9,6 @@ from kgnb.app.context import App, budget_of
 from kgnb.app.status import cost
 from kgnb.app.tasks import find_task
 from kgnb.core.model import ChapterStatus, Usage
-from kgnb.stores.ledger.task_stats import figures
 
 
 async def task_cost(app: App, task_id: int) -> dict[str, Any]:
@@ -22,7 +21,7 @@ async def task_cost(app: App, task_id: int) -> dict[str, Any]:
     is that of what it has.
     """
     task = await find_task(app, task_id)
-    found = (await figures(app.sql, [task_id]))[task_id]
+    found = (await app.ledger.task_stats.figures([task_id]))[task_id]
     budget = budget_of(app.settings)
     done = found.count(ChapterStatus.COMPLETED)
     left = found.count(ChapterStatus.PENDING, ChapterStatus.RUNNING)

@@ -13,7 +13,7 @@ from kgnb.app.task_items import dead_items
 from kgnb.app.tasks import find_task, retry_chapters
 from kgnb.core.errors import InputError
 from kgnb.core.model import ChapterStatus, TaskStatus
-from kgnb.stores.ledger.ledger import ChapterEnd
+from kgnb.stores.ledger.chapters import ChapterEnd
 from kgnb.stores.queue.dead_letters import take_off
 from kgnb.stores.queue.types import DeadItem
 
@@ -59,11 +59,11 @@ async def list_dead_letters(app: App) -> list[DeadLetter]:
     chapters: dict[tuple[int, int], tuple[int, str]] = {}
     task_names: dict[int, str] = {}
     for task_id in sorted({i.task_id for i in items} - {0}):
-        task = await app.ledger.task(task_id)
+        task = await app.ledger.tasks.get(task_id)
         if task is not None:
             task_names[task_id] = task.name
             ids = [i.chapter_id for i in items if i.task_id == task_id]
-            found = await app.ledger.chapters(task.novel_id, ids)
+            found = await app.ledger.books.chapters(task.novel_id, ids)
             chapters |= {(task_id, c.id): (c.number, c.title) for c in found}
     return [_letter(item, chapters, task_names) for item in items]
 
@@ -105,7 +105,7 @@ async def retry_dead_letters(app: App, task_id: int | None = None, chapter: int 
             by_task.setdefault(item.task_id, []).append(item)
     if not by_task:
         raise InputError("operate.nothing_dead")
-    statuses = await app.ledger.statuses(by_task)
+    statuses = await app.ledger.tasks.statuses(by_task)
     stopped = (None, TaskStatus.PAUSED, TaskStatus.CANCELLED)
     wanted = [i for i in sorted(by_task) if statuses.get(i) not in stopped]
     for one in wanted:
@@ -138,10 +138,10 @@ async def drop_dead_letters(app: App, task_id: int, chapter: int | None = None) 
         for i in items
         if i.chapter_id
     ]
-    await app.ledger.end_chapters(ends)  # the node may have died before it wrote them
+    await app.ledger.chapters.end(ends)  # the node may have died before it wrote them
     for item in items:
         if not item.chapter_id:
-            await app.ledger.give_up_task(task_id, item.reason)
+            await app.ledger.task_commands.give_up(task_id, item.reason)
     await take_off(app.queue.link, items)
     return len(items)
 

@@ -12,8 +12,7 @@ from kgnb.app.context import App, budget_of
 from kgnb.book.model import Book, BookFacts
 from kgnb.core.errors import InputError
 from kgnb.core.model import Chapter, Provider, Task, TaskStatus, Usage
-from kgnb.stores.ledger.ledger import Imported
-from kgnb.stores.ledger.task_stats import figures
+from kgnb.stores.ledger.books import ImportedBook
 from kgnb.worker.budget import Budget
 
 
@@ -54,10 +53,10 @@ async def estimate(
     if not provider.is_rules:
         await app.providers.client(provider).reachable()
     size = await asyncio.to_thread(lambda: path.stat().st_size)
-    imported = await app.ledger.import_book(book, file_path=str(path), file_size=size)
+    imported = await app.ledger.books.import_book(book, file_path=str(path), file_size=size)
     tasks, open_ = await _worked(app, book.facts, imported, provider, model, sample, listener)
     spent = Usage()
-    for found in (await figures(app.sql, tasks)).values():
+    for found in (await app.ledger.task_stats.figures(tasks)).values():
         spent = sum(found.spent.values(), spent)
     done = [chapter for chapter in imported.chapters if chapter.id not in open_]
     left = scaled(spent, _words(imported.chapters) - _words(done), _words(done))
@@ -78,7 +77,7 @@ async def estimate(
 async def _worked(
     app: App,
     book: BookFacts,
-    imported: Imported,
+    imported: ImportedBook,
     provider: Provider,
     model: str,
     sample: int,
@@ -86,9 +85,9 @@ async def _worked(
 ) -> tuple[list[int], set[int]]:
     """The tasks to reckon with and the chapters that they leave; works a sample where nothing is done."""
     key, kinds = (imported.novel_id, provider.name, model), own_kinds(app)
-    known = await app.ledger.tasks_with(*key, kinds)
+    known = await app.ledger.tasks.with_model(*key, kinds)
     tasks = {task.id for task in known}
-    left = set(await app.ledger.uncovered(*key, only=tasks))
+    left = set(await app.ledger.tasks.uncovered_chapters(*key, only=tasks))
     if len(left) < len(imported.chapters) or provider.is_rules:
         return sorted(tasks), left
     task = begun = _begun(known, imported, sample)
@@ -100,10 +99,10 @@ async def _worked(
     plan = Plan(book, imported, provider, model, task, found_finished=False, resumed=begun is not None)
     await bring_to_end(app, plan, listener)
     tasks.add(task.id)
-    return sorted(tasks), set(await app.ledger.uncovered(*key, only=tasks))
+    return sorted(tasks), set(await app.ledger.tasks.uncovered_chapters(*key, only=tasks))
 
 
-def _begun(known: Sequence[Task], imported: Imported, sample: int) -> Task | None:
+def _begun(known: Sequence[Task], imported: ImportedBook, sample: int) -> Task | None:
     """The task of an estimate that was cut short before its first chapter was done, if there is one.
 
     Raises InputError where it is a build's or a submitted one: nobody asked for the whole book.

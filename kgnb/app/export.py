@@ -22,24 +22,24 @@ async def export(app: App, novel_id: int, kind: str, path: Path) -> None:
     """
     graph = await app.graph.read(novel_id)
     rows = await record(app, novel_id) if kind == "json" else {}
-    title = (await app.ledger.novel(novel_id)).title
+    title = (await app.ledger.books.novel(novel_id)).title
     await asyncio.to_thread(write, graph, rows, path, kind, title=title, lang=language())
 
 
 async def record(app: App, novel_id: int) -> dict[str, Any]:
     """Return the novel's rows, texts included: the record that its graph is projected from."""
     ledger = app.ledger
-    chapters = await ledger.chapters(novel_id)
-    texts = await ledger.texts([c.id for c in chapters])
+    chapters = await ledger.books.chapters(novel_id)
+    texts = await ledger.books.texts([c.id for c in chapters])
     return {
         "version": VERSION,
-        "novel": asdict(await ledger.novel(novel_id)) | await ledger.book_facts(novel_id),
+        "novel": asdict(await ledger.books.novel(novel_id)) | await ledger.books.newest_text(novel_id),
         "chapters": [asdict(c) | {"text": texts.get(c.id, "")} for c in chapters],
-        "tasks": [_task_row(t) for t in await ledger.tasks_of(novel_id)],
-        "states": await ledger.states(novel_id),
-        "extractions": [row async for row in ledger.record_rows(novel_id)],
-        "names": [asdict(n) for n in await ledger.names(novel_id)],
-        "decisions": [_decision_row(d) for d in await ledger.decisions(novel_id)],
+        "tasks": [_task_row(t) for t in await ledger.tasks.of_novel(novel_id)],
+        "states": await ledger.transfer.chapter_states(novel_id),
+        "extractions": [row async for row in ledger.extractions.json_rows(novel_id)],
+        "names": [asdict(n) for n in await ledger.names.read(novel_id)],
+        "decisions": [_decision_row(d) for d in await ledger.name_decisions.read(novel_id)],
     }
 
 

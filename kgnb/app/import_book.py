@@ -29,8 +29,8 @@ async def take_in(app: App, path: str | Path) -> ImportResult:
     Tasks that weren't finished where the file comes from are paused here. Raises InputError.
     """
     saved = await asyncio.to_thread(read_record, path)
-    taken = await app.ledger.take_up(saved)
-    novel = await app.ledger.novel(taken.novel_id)
+    taken = await app.ledger.transfer.import_record(saved)
+    novel = await app.ledger.books.novel(taken.novel_id)
     await settle_novel(app, novel)
-    await app.ledger.finish_taken_up(saved, taken)
+    await app.ledger.transfer.finish_import(saved, taken)
     return ImportResult(novel.id, novel.title, taken.known, tuple(sorted(taken.tasks.values())), taken.rows)

@@ -16,7 +16,7 @@ from kgnb.core.model import STRUCTURAL_RELATIONS
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded import restore
 from kgnb.stores.embedded.data_folder import private_dir
-from kgnb.stores.ledger.finished import Finished, finished
+from kgnb.stores.ledger.task_stats import FinishedTask
 
 Wanted = str | int | Mapping[str, Any] | None
 
@@ -74,20 +74,20 @@ def _copy_of(source: Path) -> Path:
     return private_dir() / f"opened-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}"
 
 
-async def books(app: App) -> list[Finished]:
+async def books(app: App) -> list[FinishedTask]:
     """The newest finished task of each book, newest first."""
-    newest: dict[int, Finished] = {}
-    for one in await finished(app.sql):
+    newest: dict[int, FinishedTask] = {}
+    for one in await app.ledger.task_stats.finished():
         newest.setdefault(one.novel_id, one)
     return list(newest.values())
 
 
-async def choose(app: App, wanted: Wanted, shown: object) -> Finished:
+async def choose(app: App, wanted: Wanted, shown: object) -> FinishedTask:
     """The finished book of this title or task number; without either the newest.
 
     Raises InputError, that names ``shown`` as the place or lists the books, when there is none or several.
     """
-    every = await finished(app.sql)
+    every = await app.ledger.task_stats.finished()
     if not every:
         raise InputError("explore.none", place=shown)
     if wanted is None:
@@ -102,7 +102,7 @@ async def choose(app: App, wanted: Wanted, shown: object) -> Finished:
     return fitting[0]
 
 
-def _fitting(every: Sequence[Finished], wanted: str | int) -> list[Finished]:
+def _fitting(every: Sequence[FinishedTask], wanted: str | int) -> list[FinishedTask]:
     """Those with this very number or title, else those whose title holds the words."""
     if isinstance(wanted, int):
         return [one for one in every if one.task_id == wanted]
@@ -113,17 +113,17 @@ def _fitting(every: Sequence[Finished], wanted: str | int) -> list[Finished]:
     return same or held or numbered
 
 
-def _known(every: Sequence[Finished]) -> str:
-    newest: dict[int, Finished] = {}
+def _known(every: Sequence[FinishedTask]) -> str:
+    newest: dict[int, FinishedTask] = {}
     for one in every:
         newest.setdefault(one.novel_id, one)
     names = [f"{one.title[:60]} ({one.task_id})" for one in list(newest.values())[:MOST_NAMED]]
     return ", ".join(names) + (" …" if len(newest) > MOST_NAMED else "")
 
 
-async def opened(app: App, one: Finished) -> BuildResult:
+async def opened(app: App, one: FinishedTask) -> BuildResult:
     """The book's figures as `build` gives them, without having built anything."""
-    progress = await app.ledger.progress(one.task_id)
+    progress = await app.ledger.tasks.progress(one.task_id)
     counts = await app.graph.counts(one.novel_id)
     return BuildResult(
         task_id=one.task_id,

@@ -42,17 +42,17 @@ async def names_of(app: App, task_id: int, kinds: Collection[str] = NAMED_LABELS
 
 async def _names(app: App, task: Task, kinds: Collection[str] = NAMED_LABELS) -> NameEditor:
     ledger = app.ledger
-    novel = await ledger.novel(task.novel_id)
-    chapters = await ledger.chapters(novel.id)
-    rows = await ledger.settle_rows(novel.id)
-    entries = await ledger.names(novel.id)
+    novel = await ledger.books.novel(task.novel_id)
+    chapters = await ledger.books.chapters(novel.id)
+    rows = await ledger.extractions.settle_rows(novel.id)
+    entries = await ledger.names.read(novel.id)
     config = await app.router.novel_config(novel.id)
-    decisions = await ledger.decisions(novel.id)
+    decisions = await ledger.name_decisions.read(novel.id)
 
     def look() -> list[ListedName]:
         graph, people = novel_graph_and_names(
             *(novel, chapters, rows, entries, config),
-            find_in_text=lambda forms: evidence.standing(forms, ledger.texts_blocking(novel.id)),
+            find_in_text=lambda forms: evidence.standing(forms, ledger.books.texts_blocking(novel.id)),
             decisions=combine_decisions(decisions),
         )
         return list_names(graph, people, entries, kinds)
@@ -119,8 +119,8 @@ async def part(
 async def undo(app: App, task_id: int, number: int) -> DecisionOutcome:
     """Takes a decision back. Raises InputError when the book has none of this id."""
     task = await find_task(app, task_id)
-    novel = await app.ledger.novel(task.novel_id)
-    found = await app.ledger.undo_decision(novel.id, number)
+    novel = await app.ledger.books.novel(task.novel_id)
+    found = await app.ledger.name_decisions.undo(novel.id, number)
     if found is None:
         raise InputError("names.no_decision", number=number, task=task_id)
     decision, changed = found
@@ -129,7 +129,7 @@ async def undo(app: App, task_id: int, number: int) -> DecisionOutcome:
 
 
 async def _decide(app: App, novel: Novel, decision: Decision) -> DecisionOutcome:
-    stored, new = await app.ledger.decide(novel.id, decision)
+    stored, new = await app.ledger.name_decisions.add(novel.id, decision)
     # Also where it is known already: whoever stored it may have died before the graph was settled.
     await settle_novel(app, novel)
     return DecisionOutcome(stored.kind, decision.names, stored.id, new)

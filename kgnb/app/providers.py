@@ -76,7 +76,7 @@ class ProviderProbe:
 
 async def list_providers(app: App) -> list[ProviderView]:
     """Return the table's providers, the environment's, and the rules. Raises ServiceDown."""
-    rows = await app.ledger.provider_rows()
+    rows = await app.ledger.providers.list_rows()
     own = environment_provider(app.settings)
     in_table = {row.provider.key for row in rows}
     names = [p.name for p in app.providers.all() if not p.is_rules]
@@ -152,7 +152,7 @@ async def add_provider(
         address = values.get("base_url") or (known.base_url if known else "") or DEFAULT_URLS[name.lower()]
         keys = ApiKeys(app.settings.keys_path)
         await asyncio.to_thread(keys.save, name, key, address, outside=app.settings.data)
-    row, new = await app.ledger.save_provider(name, values)
+    row, new = await app.ledger.providers.save(name, values)
     await app.providers.refresh()
     used = app.providers.find(row.provider.key) or row.provider
     key_in = "kept" if used.api_key.get_secret_value() else ""
@@ -171,7 +171,7 @@ async def _checked(
 ) -> Provider | None:
     """Return the provider that the table has already; raises SettingsError for values it can't hold."""
     check_name(name)
-    rows = [r.provider for r in await app.ledger.provider_rows() if r.provider.key == name.lower()]
+    rows = [r.provider for r in await app.ledger.providers.list_rows() if r.provider.key == name.lower()]
     if url is None and not rows and name.lower() not in DEFAULT_URLS:
         raise SettingsError("provider.url_needed", provider=name)
     if url is not None:
@@ -193,7 +193,7 @@ async def remove_provider(app: App, name: str, *, delete: bool) -> None:
 
     Raises InputError when the table has no such row, ServiceDown.
     """
-    change = app.ledger.delete_provider if delete else app.ledger.switch_off_provider
+    change = app.ledger.providers.delete if delete else app.ledger.providers.switch_off
     if not await change(name.strip()):
         raise InputError("provider.not_in_table", provider=name)
     if delete:
@@ -279,7 +279,7 @@ async def _stored_name(app: App, name: str) -> str:
     provider = app.providers.find(key)
     if provider is not None:
         return provider.name
-    past = await app.ledger.called(key) if key else None
+    past = await app.ledger.tasks.provider_name(key) if key else None
     if past is None:
         known = ", ".join(sorted(p.name for p in app.providers.all()))
         raise InputError("operate.no_provider", provider=name, known=known)

@@ -8,10 +8,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from kgnb.core.errors import InputError
-from kgnb.stores.ledger.transfer import VERSION, Saved
+from kgnb.stores.ledger.transfer import VERSION, SavedRecord
 
 
-def read_record(path: str | Path) -> Saved:
+def read_record(path: str | Path) -> SavedRecord:
     """The record of an export. Blocking. Raises InputError for a file that is none, or of a newer kgnb."""
     place = Path(path).expanduser()
     try:
@@ -26,7 +26,7 @@ def read_record(path: str | Path) -> Saved:
     if isinstance(version, int) and version > VERSION:
         raise InputError("exchange.newer_export", path=place)
     try:
-        return Saved.model_validate(record)
+        return SavedRecord.model_validate(record)
     except ValidationError as error:
         where = ".".join(str(part) for part in error.errors()[0]["loc"])
         raise InputError("exchange.broken_export", path=place, where=where) from None

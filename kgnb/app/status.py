@@ -12,7 +12,7 @@ from typing import Any
 from kgnb.app.context import App, budget_of
 from kgnb.core.model import ChapterStatus, Provider, Task, TaskStatus, Usage, beijing_now
 from kgnb.stores.ledger.spending import Spent
-from kgnb.stores.ledger.task_stats import TaskFigures, figures
+from kgnb.stores.ledger.task_stats import TaskFigures
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from kgnb.stores.queue.connection import mapped
 from kgnb.stores.queue.inspect import LeaseSeen, NodeSeen
@@ -52,7 +52,7 @@ class StatusReport:
         states = await app.queue.states(queues)
         leases = await app.queue.leases(queues)
         told = await self._providers(providers)
-        spent = await app.ledger.spending(self._budget.since(beijing_now()))
+        spent = await app.ledger.spending.since(self._budget.since(beijing_now()))
         return {
             "at": datetime.now().astimezone().isoformat(timespec="seconds"),
             "nodes": [_node(node, leases, providers) for node in await self._nodes()],
@@ -85,11 +85,13 @@ class StatusReport:
 
     async def _tasks(self) -> list[tuple[Task, TaskFigures]]:
         ledger = self._app.ledger
-        listed = {task.id: task for task in [*await ledger.tasks(TASKS), *await ledger.unfinished()]}
+        listed = {
+            task.id: task for task in [*await ledger.tasks.newest(TASKS), *await ledger.tasks.unfinished()]
+        }
         now, known = time.monotonic(), self._resting
         fresh = {i for i, (at, status, _) in known.items() if i in listed and listed[i].status is status
                  and now - at < RESTING_SECONDS}  # fmt: skip
-        found = await figures(self._app.sql, sorted(listed.keys() - fresh))
+        found = await self._app.ledger.task_stats.figures(sorted(listed.keys() - fresh))
         self._resting = {i: known[i] for i in fresh} | {
             i: (now, listed[i].status, one) for i, one in found.items() if listed[i].status not in _AT_WORK
         }

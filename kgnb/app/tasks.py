@@ -24,7 +24,7 @@ from kgnb.app.task_items import (
 )
 from kgnb.core.errors import InputError
 from kgnb.core.model import Task, TaskStatus
-from kgnb.stores.ledger.task_commands import Commanded
+from kgnb.stores.ledger.task_commands import CommandOutcome
 from kgnb.stores.queue.dead_letters import asked_in, take_off
 from kgnb.stores.queue.types import ClaimRequest, DeadItem
 
@@ -48,7 +48,7 @@ class CommandResult:
 
 async def find_task(app: App, task_id: int) -> Task:
     """Return the task; raises InputError when there is none."""
-    task = await app.ledger.task(task_id)
+    task = await app.ledger.tasks.get(task_id)
     if task is None:
         raise InputError("cli.no_task", task=task_id)
     return task
@@ -60,10 +60,10 @@ async def pause_task(app: App, task_id: int) -> CommandResult:
     Raises InputError when a node still holds a fresh item of it after a lease and ``LET_GO_SECONDS``: that
     node may start the task later.
     """
-    found = _checked(await app.ledger.pause_task(task_id), "operate.not_pausable")
+    found = _checked(await app.ledger.task_commands.pause(task_id), "operate.not_pausable")
     if await _end_items(app, found.task):
         # A node that took a fresh item before writes "running" before it acknowledges the item.
-        _checked(await app.ledger.pause_task(task_id), "operate.not_pausable")
+        _checked(await app.ledger.task_commands.pause(task_id), "operate.not_pausable")
     return CommandResult(found.task, found.status, found.outcome == "done")
 
 
@@ -86,14 +86,14 @@ async def _end_items(app: App, task: Task) -> bool:
 
 async def resume_task(app: App, task_id: int) -> CommandResult:
     """Queue a paused task again."""
-    found = await app.ledger.resume_task(task_id)
+    found = await app.ledger.task_commands.resume(task_id)
     _checked(found, "operate.retry_instead" if found.status in _RETRIED else "operate.not_paused")
     return CommandResult(found.task, found.status, queue=await push(app, found.task))
 
 
 async def cancel_task(app: App, task_id: int) -> CommandResult:
     """End a task until it is retried: nodes hand its chapters back within 2 s."""
-    found = _checked(await app.ledger.cancel_task(task_id), "operate.not_cancellable")
+    found = _checked(await app.ledger.task_commands.cancel(task_id), "operate.not_cancellable")
     await drop_items(app, found.task)
     return CommandResult(found.task, found.status, found.outcome == "done")
 
@@ -116,7 +116,7 @@ async def retry_chapters(
         if letter.chapter_id:
             dead[letter.chapter_id] = max(letter.token, dead.get(letter.chapter_id, 0))
     item = any(not letter.chapter_id for letter in letters)
-    found = await app.ledger.retry_task(task_id, dead, only=only_dead, item=item)
+    found = await app.ledger.task_commands.retry(task_id, dead, only=only_dead, item=item)
     _checked(found, _nothing_to_retry(found.status))
     # The ledger first: a letter that is still listed after a crash is dropped when the task is opened next.
     await take_off(app.queue.link, letters)
@@ -130,7 +130,7 @@ def _nothing_to_retry(status: TaskStatus) -> str:
     return "operate.nothing_failed" if waiting else "operate.nothing_to_retry"
 
 
-def _checked(found: Commanded, refusal: str) -> Commanded:
+def _checked(found: CommandOutcome, refusal: str) -> CommandOutcome:
     """Return ``found`` if the command was carried out, else raise InputError."""
     if found.outcome == "gone":
         if found.task.novel_id:
@@ -148,25 +148,25 @@ async def delete_task(app: App, task_id: int) -> CommandResult:
     completed by repeating it.
     """
     task = await find_task(app, task_id)
-    if await app.ledger.clear_task(task_id) is None:
+    if await app.ledger.task_commands.clear(task_id) is None:
         raise InputError("cli.no_task", task=task_id)
     queues = await known_queues(app, task)
     await drop_items(app, task)
     await take_off(app.queue.link, [i for i in await dead_items(app, queues) if i.task_id == task_id])
     await wait_until_released(app, queues, task_id)
     await _remove_from_graph(app, task)
-    await app.ledger.delete_task(task_id)
+    await app.ledger.task_lifecycle.delete(task_id)
     await drop_items(app, task)
     return CommandResult(task, task.status)
 
 
 async def _remove_from_graph(app: App, task: Task) -> None:
     await retry_on_conflict(lambda: app.graph.delete_task(task.novel_id, task.id))
-    others = [t for t in await app.ledger.tasks_of(task.novel_id) if t.id != task.id]
+    others = [t for t in await app.ledger.tasks.of_novel(task.novel_id) if t.id != task.id]
     if not any(t.provider for t in others):
         return  # kgnb has no rows to rebuild the graph from
     try:
-        novel = await app.ledger.novel(task.novel_id)
+        novel = await app.ledger.books.novel(task.novel_id)
     except InputError:  # main deleted the novel
         return
     await settle_novel(app, novel)

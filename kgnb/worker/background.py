@@ -136,8 +136,8 @@ class BackgroundLoops:
 
     async def _publish(self, task_id: int) -> None:
         node = self._node
-        task = await node.stores.ledger.task(task_id)
-        progress = await node.stores.ledger.progress(task_id)
+        task = await node.stores.ledger.tasks.get(task_id)
+        progress = await node.stores.ledger.tasks.progress(task_id)
         if task is not None:
             await self._presence.publish(node.settings.progress_channel, task_id, progress, task.status)
 

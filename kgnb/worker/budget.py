@@ -95,7 +95,7 @@ class BudgetKeeper:
                 return
             going, since = dict(self._new), self.budget.since(self._clock())
             rows = [Spent(*key, usage) for key, usage in going.items()]
-            known = await self._ledger.add_spending(rows, since if self._bounded else None)
+            known = await self._ledger.spending.add(rows, since if self._bounded else None)
             for key, usage in going.items():
                 self._new[key] -= usage
                 if self._new[key] == Usage():

@@ -25,7 +25,8 @@ from kgnb.extract.model import GAPS
 from kgnb.graph.model import ExtractionRow, Graph
 from kgnb.llm.error_mapping import Rejected
 from kgnb.stores.graph.store import GraphStore
-from kgnb.stores.ledger.ledger import ChapterEnd, ChapterWork, Ledger
+from kgnb.stores.ledger.chapters import ChapterEnd, ChapterWork
+from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import Claim
@@ -178,7 +179,7 @@ class ChapterWorker:
             log.warning(say("node.chapter_dead", **ids, reason=reason))
             return Outcome.FAILED
         back = [(claim.task_id, claim.chapter_id, claim.token)]
-        await self._stores.health.patiently("sql", lambda: self._stores.ledger.hand_back(back))
+        await self._stores.health.patiently("sql", lambda: self._stores.ledger.chapters.hand_back(back))
         log.warning(say("node.chapter_retry", **ids, reason=reason, seconds=delay))
         return Outcome.RETRY
 
@@ -199,14 +200,14 @@ class ChapterWorker:
 
     async def _claim_all(self, claims: Sequence[Claim]) -> Sequence[ChapterWork | None]:
         asked = [(c.task_id, c.chapter_id, c.token) for c in claims]
-        works = await self._stores.ledger.claim_chapters(asked)
+        works = await self._stores.ledger.chapters.claim(asked)
         return [works.get((c.task_id, c.chapter_id)) for c in claims]
 
     async def _save_all(self, rows: Sequence[tuple[ExtractionRow, tuple[str, ...]]]) -> Sequence[bool]:
-        return await self._stores.ledger.save_rows([row for row, _ in rows], [raw for _, raw in rows])
+        return await self._stores.ledger.extractions.save([row for row, _ in rows], [raw for _, raw in rows])
 
     async def _end_all(self, ends: Sequence[ChapterEnd]) -> Sequence[bool]:
-        return await self._stores.ledger.end_chapters(ends)
+        return await self._stores.ledger.chapters.end(ends)
 
     async def _ack_all(self, claims: Sequence[Claim]) -> Sequence[bool]:
         return await self._stores.queue.ack(claims)
@@ -256,7 +257,7 @@ class ChapterWorker:
 
     async def _still_claimed(self, items: dict[int, _Projection]) -> dict[int, _Projection]:
         keys = {i: (p.claim.task_id, p.claim.chapter_id, p.claim.token) for i, p in items.items()}
-        claimed = await self._stores.ledger.still_claimed(list(keys.values()))
+        claimed = await self._stores.ledger.chapters.still_claimed(list(keys.values()))
         return {i: item for i, item in items.items() if keys[i] in claimed}
 
 

@@ -346,7 +346,7 @@ class WorkerNode:
             await self.stores.queue.release([claim], delay=delay)
             # A node that leaves has more to do, should SQL hang: whoever claims the chapter writes it anew.
             async with asyncio.timeout(LEAVING_SECONDS if self._stopping else None):
-                await self.stores.ledger.hand_back([(claim.task_id, claim.chapter_id, claim.token)])
+                await self.stores.ledger.chapters.hand_back([(claim.task_id, claim.chapter_id, claim.token)])
         except ServiceDown as error:
             self.stores.health.failed(error)
         except TimeoutError:

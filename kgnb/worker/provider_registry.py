@@ -42,7 +42,7 @@ class ProviderRegistry:
 
     async def refresh(self) -> None:
         """Reads the table and the saved keys again; raises ServiceDown when SQL doesn't answer."""
-        rows = await self._ledger.providers()
+        rows = await self._ledger.providers.active()
         troubles: dict[str, str] = {}
         try:
             self._saved = await asyncio.to_thread(self._keys.read)

@@ -51,7 +51,7 @@ class Reconciler:
     async def _requeue_lost(self) -> None:
         ledger, queue = self._node.stores.ledger, self._node.stores.queue
         after = 0
-        while page := await ledger.unfinished(after=after):
+        while page := await ledger.tasks.unfinished(after=after):
             after = page[-1].id
             ours = [t for t in page if self._ours(t)]
             known = await queue.known(self._queues(ours)) if ours else {}
@@ -95,7 +95,7 @@ class Reconciler:
         """
         node = self._node
         known = {p.key for p in node.providers.all()}
-        self._gone = await node.stores.ledger.gone_providers() - known
+        self._gone = await node.stores.ledger.providers.removed_keys() - known
         for key in sorted(self._gone):
             for prefix in node.settings.prefixes:
                 await self._move(QueueName(prefix + key))
@@ -117,7 +117,7 @@ class Reconciler:
     # --- retries, cache
 
     async def _retry_due(self) -> None:
-        for task in await self._node.stores.ledger.start_due_retries():
+        for task in await self._node.stores.ledger.task_lifecycle.start_due_retries():
             queue = QueueName(task.queue) if task.queue else await self._default_queue(task)
             if queue is not None:
                 await self._node.stores.queue.push(queue, task.id)

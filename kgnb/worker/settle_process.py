@@ -94,9 +94,9 @@ async def _scan(sql: SqlTarget, novel_id: int, lang: Lang) -> tuple[list[NameEnt
     opened = sql.open()
     try:
         ledger = Ledger(opened)
-        state = await ledger.text_state(novel_id)
-        chapters = await ledger.chapters(novel_id)
-        texts = await ledger.texts([c.id for c in chapters])
+        state = await ledger.books.text_digest(novel_id)
+        chapters = await ledger.books.chapters(novel_id)
+        texts = await ledger.books.texts([c.id for c in chapters])
         return name_scan.scan([(c.number, texts.get(c.id, "")) for c in chapters], lang), state
     finally:
         await opened.close()
@@ -134,7 +134,7 @@ def settle_here(job: SettleJob, permit: Path) -> ApplyResult:
 
 async def with_kinds(ledger: Ledger, novel_id: int, config: TaskConfig) -> TaskConfig:
     """The config with the kinds of things that any task of the novel asks for."""
-    asked = (task.thing_kinds or () for task in await ledger.tasks_of(novel_id))
+    asked = (task.thing_kinds or () for task in await ledger.tasks.of_novel(novel_id))
     kinds = dict.fromkeys((*config.thing_kinds, *chain.from_iterable(asked)))
     return replace(config, thing_kinds=tuple(kinds))
 
@@ -143,18 +143,18 @@ async def _settle(job: SettleJob, allowed: Permit) -> ApplyResult:
     sql, graph = job.sql.open(), job.graph.open()
     try:
         ledger = Ledger(sql)
-        chapters = await ledger.chapters(job.novel.id)
-        rows = await ledger.settle_rows(job.novel.id)
-        name_scan = await ledger.names(job.novel.id)
+        chapters = await ledger.books.chapters(job.novel.id)
+        rows = await ledger.extractions.settle_rows(job.novel.id)
+        name_scan = await ledger.names.read(job.novel.id)
         final = novel_graph(
             *(job.novel, chapters, rows, name_scan, await with_kinds(ledger, job.novel.id, job.config)),
-            find_in_text=lambda forms: evidence.standing(forms, ledger.texts_blocking(job.novel.id)),
-            decisions=combine_decisions(await ledger.decisions(job.novel.id)),
+            find_in_text=lambda forms: evidence.standing(forms, ledger.books.texts_blocking(job.novel.id)),
+            decisions=combine_decisions(await ledger.name_decisions.read(job.novel.id)),
         )
         # Tasks that no kgnb ever opened: an old worker's graph isn't ours to take away.
-        foreign = {t.id for t in await ledger.tasks_of(job.novel.id) if not t.provider}
+        foreign = {t.id for t in await ledger.tasks.of_novel(job.novel.id) if not t.provider}
         done = await graph.apply(job.novel.id, final, number=job.number, check=allowed.holds, foreign=foreign)
-        await ledger.note_dropped(job.novel.id, final.dropped)
+        await ledger.extractions.note_dropped(job.novel.id, final.dropped)
         return done
     finally:
         await graph.close()

@@ -20,7 +20,8 @@ from kgnb.core.model import ChapterStatus, Lang, Provider, Task, TaskStatus
 from kgnb.core.process_pool import CpuPool, PoolRun
 from kgnb.extract.model import NameEntry
 from kgnb.graph.resolve.decisions import combine_decisions
-from kgnb.stores.ledger.ledger import ChapterEnd, Opening
+from kgnb.stores.ledger.chapters import ChapterEnd
+from kgnb.stores.ledger.task_lifecycle import Opening
 from kgnb.stores.queue.types import BuriedItem, Claim, QueueName
 from kgnb.worker.chapter_worker import Stores
 from kgnb.worker.extractor import TaskInfo
@@ -86,8 +87,8 @@ class TaskKeeper:
             known = self._infos.get((task_id, queue))
             if known is not None:
                 return known
-            task = await self._stores.ledger.task(task_id)
-            frozen = await self._stores.ledger.task_names(task_id)
+            task = await self._stores.ledger.tasks.get(task_id)
+            frozen = await self._stores.ledger.names.frozen(task_id)
             if task is None or frozen is None:
                 return None
             route = await self._router.route(task, queue)
@@ -97,7 +98,7 @@ class TaskKeeper:
         self, task: Task, queue: QueueName, route: Route, frozen: Sequence[NameEntry]
     ) -> TaskInfo:
         ledger = self._stores.ledger
-        novel = await ledger.novel(task.novel_id)
+        novel = await ledger.books.novel(task.novel_id)
         info = TaskInfo(
             task=task,
             novel=novel,
@@ -106,14 +107,14 @@ class TaskKeeper:
             config=route.config,
             provider=route.provider,
             model=route.model,
-            by_hand=combine_decisions(await ledger.decisions(novel.id)),
+            by_hand=combine_decisions(await ledger.name_decisions.read(novel.id)),
         )
         self._infos[(task.id, queue)] = info
         return info
 
     async def _language(self, novel_id: int) -> Lang:
-        first = await self._stores.ledger.chapters(novel_id, first=SAMPLE_CHAPTERS)
-        texts = await self._stores.ledger.texts([c.id for c in first])
+        first = await self._stores.ledger.books.chapters(novel_id, first=SAMPLE_CHAPTERS)
+        texts = await self._stores.ledger.books.texts([c.id for c in first])
         return language("".join(texts.values()))
 
     # --- steps
@@ -219,12 +220,12 @@ class TaskKeeper:
 
     async def _open(self, claim: Claim) -> Opening | None:
         ledger = self._stores.ledger
-        task = await ledger.task(claim.task_id)
+        task = await ledger.tasks.get(claim.task_id)
         route = await self._router.route(task, claim.queue) if task is not None else None
         if task is None or route is None:
             return None
         instead_of = task.queue if await self._is_lost(task, claim.queue) else ""
-        return await ledger.open_task(
+        return await ledger.task_lifecycle.open(
             claim.task_id,
             queue=claim.queue,
             instead_of=instead_of,
@@ -258,8 +259,8 @@ class TaskKeeper:
             found, state = await run(scan_here, self._stores.sql_place, task.novel_id, lang)
         ledger = self._stores.ledger
         kinds = route.config.thing_kinds
-        frozen = await ledger.freeze_names(task.id, task.novel_id, found, state, kinds)
-        task = await ledger.task(task.id) or task  # with what has just been remembered of it
+        frozen = await ledger.names.freeze(task.id, task.novel_id, found, state, kinds)
+        task = await ledger.tasks.get(task.id) or task  # with what has just been remembered of it
         route = await self._router.route(task, claim.queue) or route
         return await self._remember(task, claim.queue, route, frozen)
 
@@ -277,7 +278,7 @@ class TaskKeeper:
             if b.chapter_id
         ]
         if ends:
-            await self._stores.ledger.end_chapters(ends)
+            await self._stores.ledger.chapters.end(ends)
         await self._stores.queue.noted(buried)
 
     async def _close(self, held: OpenTask) -> None:
@@ -285,7 +286,7 @@ class TaskKeeper:
         assert info is not None
         started = asyncio.get_running_loop().time()
         await self.settle(claim, info)
-        status = await self._stores.ledger.close_task(claim.task_id, claim.token)
+        status = await self._stores.ledger.task_lifecycle.close(claim.task_id, claim.token)
         if status is None:
             return  # a chapter is pending again: the next poll with nothing left comes back here
         await self._forget(held)
@@ -357,7 +358,7 @@ class TaskKeeper:
         self._infos = {key: info for key, info in self._infos.items() if key[0] in task_ids}
         if not task_ids:
             return set()
-        statuses = await self._stores.ledger.statuses(task_ids)
+        statuses = await self._stores.ledger.tasks.statuses(task_ids)
         stopped = {t for t in task_ids if statuses.get(t) in (None, TaskStatus.PAUSED, TaskStatus.CANCELLED)}
         for task_id, held in list(self.held.items()):
             if held.step is None and (task_id in stopped or statuses.get(task_id) != TaskStatus.RUNNING):

@@ -43,7 +43,7 @@ class TaskRouter:
             return None
         if not task.use_ai:
             provider = Provider(RULES)
-        config = await self._ledger.default_config()
+        config = await self._ledger.providers.default_config()
         if task.thing_kinds is not None:
             config = replace(config, thing_kinds=task.thing_kinds)
         kept = task.model if provider.name == task.provider else ""
@@ -51,7 +51,7 @@ class TaskRouter:
 
     async def model_for(self, provider: Provider) -> str:
         """The model of a new task; raises SettingsError when the provider names none. The rules have none."""
-        return _model_of(provider, await self._ledger.default_config())
+        return _model_of(provider, await self._ledger.providers.default_config())
 
     async def default_provider(self, *, usable: bool) -> Provider | None:
         """The LLM provider of a task that remembers none: the default config's, else the first one known.
@@ -59,12 +59,12 @@ class TaskRouter:
         ``usable``: only one that can be asked from here, with its key and its address.
         """
         known = [p for p in self._providers.all() if not (p.is_rules or (usable and problem(p)))]
-        wanted = (await self._ledger.default_config()).ai_provider.lower()
+        wanted = (await self._ledger.providers.default_config()).ai_provider.lower()
         return next((p for p in known if p.key == wanted), known[0] if known else None)
 
     async def novel_config(self, novel_id: int) -> TaskConfig:
         """The default config with the kinds of things that any task of the novel asks for."""
-        return await with_kinds(self._ledger, novel_id, await self._ledger.default_config())
+        return await with_kinds(self._ledger, novel_id, await self._ledger.providers.default_config())
 
 
 def _model_of(provider: Provider, config: TaskConfig) -> str:

@@ -28,7 +28,7 @@ async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
 
 async def configured(ledger: Ledger, **values: object) -> TaskConfig:
     await execute(ledger, sa.insert(t.configs).values(is_default=1, **values))
-    return await ledger.default_config()
+    return await ledger.providers.default_config()
 
 
 class TestConfig:
@@ -56,24 +56,24 @@ class TestConfig:
         assert (await configured(ledger, enable_relation_extraction=1)).relation_types
 
     async def test_this_process_own_kinds_come_before_the_rows(self, ledger: Ledger) -> None:
-        own = Ledger(ledger._sql, thing_kinds=("丹药", "丹药", "person", "x" * 99))
-        assert (await own.default_config()).thing_kinds[0] == "丹药"
-        assert len((await own.default_config()).thing_kinds) <= 2
+        own = Ledger(ledger.database, thing_kinds=("丹药", "丹药", "person", "x" * 99))
+        assert (await own.providers.default_config()).thing_kinds[0] == "丹药"
+        assert len((await own.providers.default_config()).thing_kinds) <= 2
         await configured(ledger, entity_types=["法宝"])
-        assert (await own.default_config()).thing_kinds[0] == "丹药"
-        assert (await ledger.default_config()).thing_kinds == ("法宝",)
+        assert (await own.providers.default_config()).thing_kinds[0] == "丹药"
+        assert (await ledger.providers.default_config()).thing_kinds == ("法宝",)
 
     async def test_a_task_keeps_the_kinds_that_it_was_opened_with(self, ledger: Ledger) -> None:
         novel_id, task_id = await new_task(ledger)
-        assert (await ledger.task(task_id)).thing_kinds is None
-        await ledger.freeze_names(task_id, novel_id, [], kinds=["法宝"])
-        await ledger.freeze_names(task_id, novel_id, [], kinds=["丹药"])
-        assert (await ledger.task(task_id)).thing_kinds == ("法宝",)
+        assert (await ledger.tasks.get(task_id)).thing_kinds is None
+        await ledger.names.freeze(task_id, novel_id, [], kinds=["法宝"])
+        await ledger.names.freeze(task_id, novel_id, [], kinds=["丹药"])
+        assert (await ledger.tasks.get(task_id)).thing_kinds == ("法宝",)
         given = {"provider": "DeepSeek", "model": "chat", "use_ai": True, "name": "三国"}
-        own = await ledger.create_task(novel_id, thing_kinds=["功法"], **given)
-        await ledger.freeze_names(own, novel_id, [], kinds=["丹药"])
-        assert (await ledger.task(own)).thing_kinds == ("功法",)
-        found = await ledger.tasks_with(novel_id, "deepseek", "chat", ["功法"])
+        own = await ledger.tasks.create(novel_id, thing_kinds=["功法"], **given)
+        await ledger.names.freeze(own, novel_id, [], kinds=["丹药"])
+        assert (await ledger.tasks.get(own)).thing_kinds == ("功法",)
+        found = await ledger.tasks.with_model(novel_id, "deepseek", "chat", ["功法"])
         assert [task.id for task in found] == [own]
 
     def test_the_setting_is_a_list_with_any_commas(self) -> None:

@@ -27,13 +27,13 @@ async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
 
 
 async def grown(ledger: Ledger, texts: list[str]) -> tuple[int, list[int]]:
-    imported = await ledger.import_book(make_book(texts))
+    imported = await ledger.books.import_book(make_book(texts))
     return imported.novel_id, [chapter.id for chapter in imported.chapters]
 
 
 async def new(ledger: Ledger, novel_id: int, chapter_ids: list[int] | None = None) -> int:
     facts: dict[str, Any] = {"provider": MINE[0], "model": MINE[1], "use_ai": True, "name": "三国"}
-    return await ledger.create_task(novel_id, chapter_ids=chapter_ids, **facts)
+    return await ledger.tasks.create(novel_id, chapter_ids=chapter_ids, **facts)
 
 
 class TestTasksOfAGrowingBook:
@@ -41,7 +41,7 @@ class TestTasksOfAGrowingBook:
         novel_id, _ = await grown(ledger, numbered(3))
         task_id = await new(ledger, novel_id)
         _, ids = await grown(ledger, numbered(5))
-        assert await ledger.unplanned(novel_id, *MINE) == []
+        assert await ledger.tasks.unplanned_chapters(novel_id, *MINE) == []
         assert (await open_with(ledger, task_id, 5)).chapters == ids
 
     async def test_an_open_task_keeps_to_its_chapters_and_the_others_are_for_a_new_one(
@@ -52,11 +52,11 @@ class TestTasksOfAGrowingBook:
         await open_with(ledger, task_id, 5)
         assert await finish_chapter(ledger, task_id, old[0], 6)
         _, ids = await grown(ledger, numbered(5))
-        assert await ledger.unplanned(novel_id, *MINE) == ids[3:]
+        assert await ledger.tasks.unplanned_chapters(novel_id, *MINE) == ids[3:]
         assert (await open_with(ledger, task_id, 7)).chapters == old[1:]
-        assert await ledger.unplanned(novel_id, "rules", "") == ids
+        assert await ledger.tasks.unplanned_chapters(novel_id, "rules", "") == ids
         second = await new(ledger, novel_id, ids[3:])
-        assert await ledger.unplanned(novel_id, *MINE) == []
+        assert await ledger.tasks.unplanned_chapters(novel_id, *MINE) == []
         assert (await open_with(ledger, second, 8)).chapters == ids[3:]
 
     async def test_a_chapter_that_changed_after_it_was_done_is_planned_again(self, ledger: Ledger) -> None:
@@ -65,7 +65,9 @@ class TestTasksOfAGrowingBook:
         await open_with(ledger, task_id, 5)
         assert await finish_chapter(ledger, task_id, ids[0], 6)
         await grown(ledger, [f"{text}改。" for text in numbered(3)])
-        assert await ledger.unplanned(novel_id, *MINE) == ids[:1]  # the others are read as they are now
+        assert (
+            await ledger.tasks.unplanned_chapters(novel_id, *MINE) == ids[:1]
+        )  # the others are read as they are now
 
     async def test_chapters_of_a_cancelled_task_are_for_a_new_one(self, ledger: Ledger) -> None:
         novel_id, ids = await grown(ledger, numbered(2))
@@ -73,7 +75,7 @@ class TestTasksOfAGrowingBook:
         await open_with(ledger, task_id, 5)
         assert await finish_chapter(ledger, task_id, ids[0], 6)
         await execute(ledger, set_task(task_id, status=TaskStatus.CANCELLED))
-        assert await ledger.unplanned(novel_id, *MINE) == ids[1:]
+        assert await ledger.tasks.unplanned_chapters(novel_id, *MINE) == ids[1:]
 
 
 FIRST = [
@@ -86,25 +88,25 @@ class TestEditions:
     """Texts of one title and author."""
 
     async def test_a_second_volume_writes_over_nothing(self, ledger: Ledger) -> None:
-        one = await ledger.import_book(make_book(FIRST))
-        other = await ledger.import_book(make_book(SECOND))
+        one = await ledger.books.import_book(make_book(FIRST))
+        other = await ledger.books.import_book(make_book(SECOND))
         assert other.novel_id != one.novel_id
-        texts = await ledger.texts([c.id for c in one.chapters])
+        texts = await ledger.books.texts([c.id for c in one.chapters])
         assert list(texts.values()) == FIRST
-        both = await ledger.import_book(make_book([*SECOND, "又是一年。" * 9]))
+        both = await ledger.books.import_book(make_book([*SECOND, "又是一年。" * 9]))
         assert (both.novel_id, both.new_chapters) == (other.novel_id, 1)
 
     async def test_new_punctuation_the_other_script_and_an_inserted_chapter_are_an_edition(
         self, ledger: Ledger
     ) -> None:
-        one = await ledger.import_book(make_book(FIRST))
+        one = await ledger.books.import_book(make_book(FIRST))
         revised = [t.replace("，", ",  ").replace("将军", "將軍").replace("东", "東") for t in FIRST]
-        other = await ledger.import_book(make_book(["楔子。" * 20, *revised]))
+        other = await ledger.books.import_book(make_book(["楔子。" * 20, *revised]))
         assert (other.novel_id, other.edition) == (one.novel_id, True)
 
     async def test_texts_too_short_to_tell_are_as_title_and_author_say(self, ledger: Ledger) -> None:
-        one = await ledger.import_book(make_book(["甲。", "乙。"]))
-        assert (await ledger.import_book(make_book(["丙。", "丁。"]))).novel_id == one.novel_id
+        one = await ledger.books.import_book(make_book(["甲。", "乙。"]))
+        assert (await ledger.books.import_book(make_book(["丙。", "丁。"]))).novel_id == one.novel_id
 
 
 class TestNameTable:
@@ -114,23 +116,23 @@ class TestNameTable:
     async def test_the_table_is_that_of_the_last_scan_however_the_book_came(self, ledger: Ledger) -> None:
         novel_id, _ = await grown(ledger, numbered(3))
         first = await new(ledger, novel_id)
-        await ledger.freeze_names(first, novel_id, [self.OLD], await ledger.text_state(novel_id))
+        await ledger.names.freeze(first, novel_id, [self.OLD], await ledger.books.text_digest(novel_id))
         await grown(ledger, numbered(5))
         second = await new(ledger, novel_id)
-        await ledger.freeze_names(second, novel_id, [self.NEW], await ledger.text_state(novel_id))
-        assert await ledger.names(novel_id) == [self.NEW]
-        assert await ledger.task_names(first) == [self.OLD]  # its prompts stay as they are
+        await ledger.names.freeze(second, novel_id, [self.NEW], await ledger.books.text_digest(novel_id))
+        assert await ledger.names.read(novel_id) == [self.NEW]
+        assert await ledger.names.frozen(first) == [self.OLD]  # its prompts stay as they are
 
     async def test_a_scan_that_the_book_outgrew_changes_no_table(self, ledger: Ledger) -> None:
         novel_id, _ = await grown(ledger, numbered(3))
-        before = await ledger.text_state(novel_id)
+        before = await ledger.books.text_digest(novel_id)
         slow = await new(ledger, novel_id)
         _, ids = await grown(ledger, numbered(5))
-        assert await ledger.text_state(novel_id) != before
+        assert await ledger.books.text_digest(novel_id) != before
         quick = await new(ledger, novel_id, ids[3:])
-        await ledger.freeze_names(quick, novel_id, [self.NEW], await ledger.text_state(novel_id))
-        assert await ledger.freeze_names(slow, novel_id, [self.OLD], before) == [self.OLD]
-        assert await ledger.names(novel_id) == [self.NEW]
+        await ledger.names.freeze(quick, novel_id, [self.NEW], await ledger.books.text_digest(novel_id))
+        assert await ledger.names.freeze(slow, novel_id, [self.OLD], before) == [self.OLD]
+        assert await ledger.names.read(novel_id) == [self.NEW]
 
 
 # --- as a user runs it --------------------------------------------------------------------------------------

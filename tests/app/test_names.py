@@ -27,10 +27,10 @@ from kgnb.graph.model import Graph
 from kgnb.graph.project.settle import SettleRow, novel_graph
 from kgnb.graph.resolve.decisions import Decision, combine_decisions
 from kgnb.notebook.panel import panel as panel_module
-from kgnb.stores.ledger.transfer import Saved
+from kgnb.stores.ledger.transfer import SavedRecord
 from tests.graph.test_settle import NOVEL, chapter, characters, edge, node, people, row, tie
 from tests.support.commands import STORY
-from tests.support.ledgers import make_book, numbered, opened
+from tests.support.ledgers import learn_names, make_book, numbered, opened
 
 LIU = NameEntry("刘备", ("玄德", "皇叔"), mentions=90)
 CAO = NameEntry("曹操", ("孟德",), mentions=50)
@@ -147,24 +147,24 @@ class TestSettled:
 async def test_decisions_on_every_sql_engine(sql_url: str) -> None:
     async with opened(sql_url) as ledger:
         book = make_book(numbered(2), title="书", author="人")
-        novel = (await ledger.import_book(book)).novel_id
+        novel = (await ledger.books.import_book(book)).novel_id
         new = [
             Decision(0, "merge", ("刘备", "玄德\U00020bb7"), made_by="cli"),
             Decision(0, "split", ("a", "á", "A"), chapters=(2, 9)),
         ]
-        first, second = [(await ledger.decide(novel, one))[0] for one in new]
-        assert (await ledger.decide(novel, new[0]))[1] is False
+        first, second = [(await ledger.name_decisions.add(novel, one))[0] for one in new]
+        assert (await ledger.name_decisions.add(novel, new[0]))[1] is False
         at_once = await asyncio.gather(
-            *(ledger.decide(novel, Decision(0, "merge", ("x", "y"))) for _ in range(4))
+            *(ledger.name_decisions.add(novel, Decision(0, "merge", ("x", "y"))) for _ in range(4))
         )
         assert sorted(is_new for _, is_new in at_once) == [False, False, False, True]
-        assert (await ledger.decisions(novel))[:2] == [first, second]
-        assert await ledger.undo_decision(novel, first.id) == (first, True)
-        assert (await ledger.decisions(novel))[0].undone_at is not None
-        assert (await ledger.undo_decision(novel + 1, first.id)) is None
+        assert (await ledger.name_decisions.read(novel))[:2] == [first, second]
+        assert await ledger.name_decisions.undo(novel, first.id) == (first, True)
+        assert (await ledger.name_decisions.read(novel))[0].undone_at is not None
+        assert (await ledger.name_decisions.undo(novel + 1, first.id)) is None
         entry = NameEntry("刘备", ("玄德",), reasons=(("玄德", "刘备", "字"),))
-        await ledger.learn_names(novel, [entry])
-        assert await ledger.names(novel) == [entry]
+        await learn_names(ledger, novel, [entry])
+        assert await ledger.names.read(novel) == [entry]
 
 
 @pytest.fixture(scope="module")
@@ -196,7 +196,7 @@ async def test_merge_split_and_undo_change_the_stored_graph_and_back(app: App) -
     assert other not in await people_of(app)
     assert other in (await people_of(app))[hero]
     again = await names_use_case.merge(app, 1, hero, [other])  # known already: nothing is stored twice
-    assert (again.changed, len(await app.ledger.decisions(1))) == (False, 1)
+    assert (again.changed, len(await app.ledger.name_decisions.read(1))) == (False, 1)
     parted = await names_use_case.split(app, 1, hero, [other])
     assert set(await people_of(app)) == set(first)
     assert not (await names_use_case.split(app, 1, hero, [other])).changed
@@ -243,12 +243,12 @@ async def test_a_namesake_by_chapters_and_what_an_export_carries(app: App, tmp_p
     name = (await names_use_case.names_of(app, 1)).listed[0].name
     done = await names_use_case.part(app, 1, name, f"{name}（之子）", (2, 3))
     assert (await app.graph.read(1)).nodes["Character", f"{name}（之子）"].properties["chapters"] == [2, 3]
-    saved = Saved.model_validate(json.loads(json.dumps(await record(app, 1))))
-    here = await app.ledger.decisions(1)
+    saved = SavedRecord.model_validate(json.loads(json.dumps(await record(app, 1))))
+    here = await app.ledger.name_decisions.read(1)
     async with open_app(Settings.load(data=tmp_path, lang="zh"), queue=False, graph=False) as other:
         for _ in range(2):  # importing again adds nothing
-            taken = await other.ledger.take_up(saved)
-            there = await other.ledger.decisions(taken.novel_id)
+            taken = await other.ledger.transfer.import_record(saved)
+            there = await other.ledger.name_decisions.read(taken.novel_id)
             assert [replace(d, id=0) for d in there] == [replace(d, id=0) for d in here]
     await names_use_case.undo(app, 1, done.id)
     assert f"{name}（之子）" not in await people_of(app)

@@ -24,7 +24,7 @@ from kgnb.core.messages import use_language
 from kgnb.core.model import ChapterStatus, TaskStatus
 from kgnb.core.settings import Settings
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.ledger import ChapterEnd
+from kgnb.stores.ledger.chapters import ChapterEnd
 from kgnb.stores.queue.breaker import CircuitBreaker
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.types import Claim, QueueName
@@ -87,8 +87,8 @@ async def app(settings: Settings) -> AsyncIterator[App]:
 
 async def new_task(app: App, count: int = 3, *, push: bool = True, salt: str = "") -> int:
     book = make_book(numbered(count, salt), title=f"书{salt}", author=f"人{salt}")
-    novel_id = (await app.ledger.import_book(book)).novel_id
-    task_id = await app.ledger.create_task(
+    novel_id = (await app.ledger.books.import_book(book)).novel_id
+    task_id = await app.ledger.tasks.create(
         novel_id, provider="DeepSeek", model="chat", use_ai=True, name="三国"
     )
     if push:
@@ -123,7 +123,9 @@ async def stepped(keeper: TaskKeeper, task_id: int) -> None:
 
 async def reopen(app: App, claim: Claim) -> list[int]:
     facts = {"queue": claim.queue, "provider": "DeepSeek", "model": "chat"}
-    opening = await app.ledger.open_task(claim.task_id, **facts, token=claim.token, fresh=claim.fresh)
+    opening = await app.ledger.task_lifecycle.open(
+        claim.task_id, **facts, token=claim.token, fresh=claim.fresh
+    )
     assert opening.outcome == "open"
     assert await app.queue.opened(claim, opening.chapters)
     return opening.chapters
@@ -131,7 +133,7 @@ async def reopen(app: App, claim: Claim) -> list[int]:
 
 async def chapters(app: App, count: int) -> list[Claim]:
     claims = (await take(app.queue, NEW, chapters=count)).claims
-    await app.ledger.claim_chapters([(c.task_id, c.chapter_id, c.token) for c in claims])
+    await app.ledger.chapters.claim([(c.task_id, c.chapter_id, c.token) for c in claims])
     return claims
 
 
@@ -144,7 +146,7 @@ async def bury(app: App, claim: Claim, *, told: bool = True) -> None:
 
 async def mark(app: App, claim: Claim, status: ChapterStatus) -> bool:
     return (
-        await app.ledger.end_chapters([ChapterEnd(claim.task_id, claim.chapter_id, claim.token, status)])
+        await app.ledger.chapters.end([ChapterEnd(claim.task_id, claim.chapter_id, claim.token, status)])
     )[0]
 
 
@@ -158,13 +160,13 @@ async def failed_task(app: App, count: int = 3, dead: int = 1, *, salt: str = ""
     for claim in claims[dead:]:
         assert await finish_chapter(app.ledger, task_id, claim.chapter_id, claim.token)
     await app.queue.ack(claims[dead:])
-    assert await app.ledger.close_task(task_id, held.token) is not None
+    assert await app.ledger.task_lifecycle.close(task_id, held.token) is not None
     await app.queue.ack([held])
     return task_id
 
 
 async def states(app: App, task_id: int) -> dict[str, int]:
-    progress = await app.ledger.progress(task_id)
+    progress = await app.ledger.tasks.progress(task_id)
     found = {s.value: getattr(progress, s.value) for s in ChapterStatus}
     return {name: count for name, count in found.items() if count}
 
@@ -204,10 +206,10 @@ class TestPausing:
             await app.queue.push(queue, task_id, "deepseek")
         assert (await tasks_use_case.pause_task(app, task_id)).was is TaskStatus.RUNNING
         assert await items(app.queue, NEW) == await items(app.queue, OLD) == []
-        assert await app.ledger.claim_chapters([(task_id, claim.chapter_id, claim.token + 1)]) == {}
+        assert await app.ledger.chapters.claim([(task_id, claim.chapter_id, claim.token + 1)]) == {}
         poll = await take(app.queue, NEW, mine=(task_id,))
         assert (poll.refreshed, poll.left) == ([], {(NEW, task_id): 3})  # its node finds out, and lets go
-        opening = await app.ledger.open_task(
+        opening = await app.ledger.task_lifecycle.open(
             task_id, queue=NEW, provider="DeepSeek", model="chat", token=held.token, fresh=False
         )
         assert opening.outcome == "paused"
@@ -217,9 +219,9 @@ class TestPausing:
 
     async def test_its_keeper_starts_it_again_only_where_it_was_asked_for_anew(self, app: App) -> None:
         task_id = await new_task(app)
-        task = await app.ledger.task(task_id)
+        task = await app.ledger.tasks.get(task_id)
         assert task is not None
-        await app.ledger.freeze_names(task_id, task.novel_id, ())
+        await app.ledger.names.freeze(task_id, task.novel_id, ())
         (claim,) = (await take(app.queue, NEW, tasks=1)).claims
         with keeping(app) as keeper:
             await keeper.take(claim)
@@ -333,7 +335,7 @@ class TestCancelling:
         await chapters(app, 2)
         await tasks_use_case.pause_task(app, task_id)
         assert (await tasks_use_case.cancel_task(app, task_id)).was is TaskStatus.PAUSED
-        assert await app.ledger.unfinished() == []
+        assert await app.ledger.tasks.unfinished() == []
         assert await states(app, task_id) == {"pending": 1, "running": 2}  # their nodes hand these back
 
 
@@ -387,7 +389,7 @@ class TestRetrying:
 
     async def test_what_was_claimed_anew_meanwhile_is_left_to_its_holder(self, app: App) -> None:
         task_id, stale, newer = await self.claimed_anew(app)
-        found = await app.ledger.retry_task(task_id, {stale.chapter_id: stale.token})
+        found = await app.ledger.task_commands.retry(task_id, {stale.chapter_id: stale.token})
         assert (found.outcome, found.chapters) == ("refused", 0)
         assert await states(app, task_id) == {"running": 1}
         assert await mark(app, newer, ChapterStatus.COMPLETED)
@@ -395,9 +397,9 @@ class TestRetrying:
     async def test_an_older_dead_entry_lowers_no_token(self, app: App) -> None:
         task_id, stale, newer = await self.claimed_anew(app)
         await bury(app, newer)
-        found = await app.ledger.retry_task(task_id, {stale.chapter_id: stale.token})
+        found = await app.ledger.task_commands.retry(task_id, {stale.chapter_id: stale.token})
         assert (found.outcome, found.chapters) == ("done", 1)
-        assert await app.ledger.claim_chapters([(task_id, stale.chapter_id, stale.token)]) == {}
+        assert await app.ledger.chapters.claim([(task_id, stale.chapter_id, stale.token)]) == {}
 
     async def claimed_anew(self, app: App) -> tuple[int, Claim, Claim]:
         """A task whose one chapter died untold, was listed again and claimed again; both claims."""
@@ -508,7 +510,7 @@ class TestDeadList:
         assert await dead_letters.drop_dead_letters(app, task_id) == 1
         row = await task_row(app.ledger, task_id)
         assert (row["status"], row["error_message"]) == ("failed", "broken")
-        assert await app.ledger.unfinished() == []
+        assert await app.ledger.tasks.unfinished() == []
         await tasks_use_case.retry_task(app, task_id)
         await hold(app)
 
@@ -584,17 +586,17 @@ async def test_a_late_row_of_a_task_that_is_being_deleted(app: App) -> None:
     task_id = await new_task(app)
     await hold(app)
     claims = await chapters(app, 2)
-    cleared = await app.ledger.clear_task(task_id)
+    cleared = await app.ledger.task_commands.clear(task_id)
     assert cleared is not None
     novel_id = cleared.novel_id
-    assert await app.ledger.clear_task(task_id + 1) is None
+    assert await app.ledger.task_commands.clear(task_id + 1) is None
     with pytest.raises(KeyError):  # claimed no more
         await finish_chapter(app.ledger, task_id, claims[0].chapter_id, claims[0].token + 5)
     assert not await mark(app, claims[1], ChapterStatus.COMPLETED)
-    await app.ledger.delete_task(task_id)
+    await app.ledger.task_lifecycle.delete(task_id)
     assert await new_task(app, push=False, salt="新") > task_id  # no other ever gets its number
-    await app.ledger.delete_task(task_id + 1)
-    await app.ledger.freeze_names(task_id, novel_id, [])  # by a node that is just scanning the book
+    await app.ledger.task_lifecycle.delete(task_id + 1)
+    await app.ledger.names.freeze(task_id, novel_id, [])  # by a node that is just scanning the book
     for table in (t.tasks, t.chapter_status, t.extractions, t.claims, t.task_facts):
         assert await scalar(app.ledger, sa.select(sa.func.count()).select_from(table)) == 0
     assert ids(await take(app.queue, OLD, tasks=1)) == []

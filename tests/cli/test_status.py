@@ -33,7 +33,6 @@ from kgnb.core.process_id import send_signal
 from kgnb.render import formatting, terminal
 from kgnb.render.status_view import status_view
 from kgnb.stores.embedded import open_embedded
-from kgnb.stores.ledger.task_stats import figures
 from kgnb.stores.queue.presence import Presence, WorkerState
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import ClaimRequest, QueueName
@@ -435,8 +434,10 @@ class TestFigures:
                     "started_at": now - timedelta(seconds=ago + 60),
                     "completed_at": now - timedelta(seconds=ago),
                 }
-                await ledger._sql.run(lambda c, ch=chapter, t=times: c.execute(set_chapter(task, ch, **t)))
-            found = await figures(ledger._sql, [task, other])
+                await ledger.database.run(
+                    lambda c, ch=chapter, t=times: c.execute(set_chapter(task, ch, **t))
+                )
+            found = await ledger.task_stats.figures([task, other])
             one = found[task]
             assert one.count(ChapterStatus.COMPLETED) == 3
             assert one.count(ChapterStatus.PENDING) == 3
@@ -445,7 +446,7 @@ class TestFigures:
             # Two in the last five minutes, the first of them begun two minutes ago.
             assert one.rate == pytest.approx(1.0, rel=0.1)
             assert (found[other].rate, found[other].spent) == (None, {})
-            assert await figures(ledger._sql, []) == {}
+            assert await ledger.task_stats.figures([]) == {}
 
     def test_cost_needs_every_price(self) -> None:
         budget = Budget(prices={"a": (2.0, 8.0), "b/x": (1.0, 0.0)})

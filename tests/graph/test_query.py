@@ -31,7 +31,6 @@ from kgnb.render import charts, query_results
 from kgnb.render.query_results import QueryRows
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.finished import finished
 from tests.support.commands import STORY
 from tests.support.ledgers import (
     execute,
@@ -244,21 +243,23 @@ class TestEveryEngine:
             assert await finish_chapter(ledger, failed, first, 31)
             await execute(ledger, set_chapter(failed, second, status="failed"))
             await execute(ledger, set_task(failed, status="failed", completed_chapters=1))
-            assert [one.task_id for one in await finished(ledger._sql)] == [done]  # its graph isn't whole
+            assert [one.task_id for one in await ledger.task_stats.finished()] == [
+                done
+            ]  # its graph isn't whole
             await execute(ledger, sa.update(t.task_facts).values(settled=True))
-            assert [one.task_id for one in await finished(ledger._sql)] == [failed, done]
+            assert [one.task_id for one in await ledger.task_stats.finished()] == [failed, done]
             await execute(ledger, set_task(broken, status="completed", completed_chapters=2))
-            _, newer, oldest = await finished(ledger._sql)  # another program's word is enough
+            _, newer, oldest = await ledger.task_stats.finished()  # another program's word is enough
             assert (newer.task_id, newer.title) == (broken, "书乙")
             assert (oldest.title, oldest.author, oldest.chapters) == ("书甲", "人甲", 2)
             await execute(ledger, sa.update(t.novels).values(is_deleting=True))
-            assert await finished(ledger._sql) == []
+            assert await ledger.task_stats.finished() == []
 
     async def test_rows_of_single_chapters(self, sql_url: str) -> None:
         async with opened(sql_url) as ledger:
             novel_id, task = await new_task(ledger, 3)
             await finish_task(ledger, task, 10)
-            rows = await ledger.settle_rows(novel_id)
+            rows = await ledger.extractions.settle_rows(novel_id)
             chapters = [one.row.chapter_id for one in await asyncio.to_thread(list, rows)]
             only = await asyncio.to_thread(list, rows.only({chapters[1], 999}))
             assert (len(chapters), [one.row.chapter_id for one in only]) == (3, [chapters[1]])

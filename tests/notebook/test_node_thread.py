@@ -56,7 +56,7 @@ def until(condition: Any, seconds: float = 30) -> None:
 
 
 async def tasks(app: App) -> tuple[str, int]:
-    return threading.current_thread().name, len(await app.ledger.tasks(5))
+    return threading.current_thread().name, len(await app.ledger.tasks.newest(5))
 
 
 class TestCalls:

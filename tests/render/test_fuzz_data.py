@@ -28,7 +28,7 @@ from kgnb.graph.model import Graph, GraphEdge, GraphNode
 from kgnb.render import export
 from kgnb.render.export.cypher_format import literal
 from kgnb.render.picture.scene import printable
-from kgnb.stores.ledger.transfer import Saved
+from kgnb.stores.ledger.transfer import SavedRecord
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import ClaimRequest, DeadItem, QueueName, split, task_of
 from tests.support.fuzzing import WORDS, fuzz, grows_evenly
@@ -335,7 +335,7 @@ def records(draw: st.DrawFn) -> Any:
     return record
 
 
-def read(file: Path, text: str | bytes) -> Saved | None:
+def read(file: Path, text: str | bytes) -> SavedRecord | None:
     file.write_bytes(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
     try:
         return read_record(file)
@@ -374,9 +374,9 @@ async def test_any_record_that_was_read_is_taken_up(tmp_path: Path) -> None:
         def check(record: Any) -> None:
             saved = read(tmp_path / "r.json", json.dumps({"record": record}))
             if saved is not None:
-                taken = asyncio.run_coroutine_threadsafe(ledger.take_up(saved), loop).result()
-                asyncio.run_coroutine_threadsafe(ledger.finish_taken_up(saved, taken), loop).result()
-                again = asyncio.run_coroutine_threadsafe(ledger.take_up(saved), loop).result()
+                taken = asyncio.run_coroutine_threadsafe(ledger.transfer.import_record(saved), loop).result()
+                asyncio.run_coroutine_threadsafe(ledger.transfer.finish_import(saved, taken), loop).result()
+                again = asyncio.run_coroutine_threadsafe(ledger.transfer.import_record(saved), loop).result()
                 assert (again.novel_id, again.rows) == (taken.novel_id, 0)
 
         await asyncio.to_thread(check)

@@ -25,8 +25,9 @@ from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger import database as sql_module
 from kgnb.stores.ledger import migrations
 from kgnb.stores.ledger import tables as t
+from kgnb.stores.ledger.chapters import ChapterEnd
 from kgnb.stores.ledger.database import Database
-from kgnb.stores.ledger.ledger import ChapterEnd, Ledger
+from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.spending import Spent
 from tests.support.ledgers import (
     execute,
@@ -34,10 +35,12 @@ from tests.support.ledgers import (
     finish_task,
     make_book,
     new_task,
+    novel_ids,
     numbered,
     open_with,
     opened,
     row_of,
+    rows_of,
     scalar,
     task_row,
 )
@@ -59,25 +62,26 @@ from kgnb.core.model import ChapterStatus
 from kgnb.extract.model import Character, Extraction
 from kgnb.graph.model import ExtractionRow
 from kgnb.stores.ledger.database import Database
-from kgnb.stores.ledger.ledger import Ledger, ChapterEnd
+from kgnb.stores.ledger.chapters import ChapterEnd
+from kgnb.stores.ledger.ledger import Ledger
 async def main(url, task_id, base):
     sql = Database(SecretStr(url)); await sql.prepare(); L = Ledger(sql)
-    opening = await L.open_task(task_id, queue="q", provider="p", model="m", token=base, fresh=True)
+    opening = await L.task_lifecycle.open(task_id, queue="q", provider="p", model="m", token=base, fresh=True)
     ended = 0
     async def work(ids, token):
         nonlocal ended
-        works = await L.claim_chapters([(task_id, i, token) for i in ids])
+        works = await L.chapters.claim([(task_id, i, token) for i in ids])
         rows = [ExtractionRow(task_id, w.chapter.novel_id, i, w.chapter.number, text_hash(w.text), "h",
                 Extraction(characters=[Character(name=f"n{token}")]), "p", "m", token)
-                for (_, i), w in works.items() if not w.done]
-        if rows: await L.save_rows(rows)
+                for (_, i), w in works.items() if w.row is None]
+        if rows: await L.extractions.save(rows)
         ends = [ChapterEnd(task_id, i, token, ChapterStatus.COMPLETED, 1, 1) for _, i in works]
-        done = await L.end_chapters(ends)
+        done = await L.chapters.end(ends)
         ended += sum(done)
     chapters = opening.chapters[:]
     random.shuffle(chapters)
     await asyncio.gather(*(work(chapters[i:i + 7], base + 2 + 2 * i) for i in range(0, len(chapters), 7)))
-    print(opening.outcome, ended, await L.close_task(task_id, base))
+    print(opening.outcome, ended, await L.task_lifecycle.close(task_id, base))
     await sql.close()
 asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
 """
@@ -95,9 +99,9 @@ def stop(*_):
     time.sleep(60)
 async def main(url):
     sql = Database(SecretStr(url)); await sql.prepare()
-    books._remember_hashes = stop  # after the chapters were inserted
+    books._store_hashes = stop  # after the chapters were inserted
     chapters = tuple(BookChapter(i, f"t{i}", f"text {i}") for i in range(1, 51))
-    await Ledger(sql).import_book(Book("t", "a", "en", chapters, "0" * 64))
+    await Ledger(sql).books.import_book(Book("t", "a", "en", chapters, "0" * 64))
 asyncio.run(main(sys.argv[1]))
 """
 
@@ -116,9 +120,9 @@ class TestManyNodes:
         outputs = [(await r.communicate())[0].decode().split() for r in racers]
         assert all(r.returncode == 0 for r in racers)
         assert sum(int(o[1]) for o in outputs if o[0] != "stale") == 60, outputs
-        progress = await ledger.progress(task_id)
+        progress = await ledger.tasks.progress(task_id)
         assert (progress.completed, progress.total) == (60, 60)
-        rows = await ledger.rows(task_id=task_id)
+        rows = await rows_of(ledger, task_id=task_id)
         assert len({r.chapter_id for r in rows}) == len(rows) == 60
         closed = [o for o in outputs if o[2] == "completed"]
         assert len(closed) <= 1
@@ -137,12 +141,12 @@ class TestManyNodes:
                 for turn in range(6):
                     token = first_token + 2 * turn
                     batch = [(*key, token) for key in random.sample(keys, 30)]
-                    works = await ledger.claim_chapters(batch)
-                    await ledger.save_rows([row_of(w, key[0], token) for key, w in works.items()])
-                    await ledger.hand_back(batch)
+                    works = await ledger.chapters.claim(batch)
+                    await ledger.extractions.save([row_of(w, key[0], token) for key, w in works.items()])
+                    await ledger.chapters.hand_back(batch)
 
             await asyncio.gather(node(a, 100), node(b, 101), node(a, 120), node(b, 121))
-            assert (await a.progress(one)).running + (await a.progress(two)).running < 80
+            assert (await a.tasks.progress(one)).running + (await a.tasks.progress(two)).running < 80
 
     async def test_killed_in_mid_import(self, tmp_path: Path) -> None:
         url = f"sqlite:///{tmp_path / 'kill.db'}"
@@ -155,8 +159,8 @@ class TestManyNodes:
         child.send_signal(signal.SIGKILL)
         await child.wait()
         async with opened(url) as ledger:
-            assert await ledger.novels() == []
-            assert (await ledger.import_book(make_book(numbered(50)))).new_chapters == 50
+            assert await novel_ids(ledger) == []
+            assert (await ledger.books.import_book(make_book(numbered(50)))).new_chapters == 50
 
 
 WIDER = {
@@ -191,13 +195,13 @@ class TestMainsTables:
     async def test_wider_tables_are_used_as_they_are(self, sql_url: str) -> None:
         wider_tables(sql_url)
         async with opened(sql_url) as ledger:
-            before = await ledger._sql.run(lambda c: sa.inspect(c).get_columns("chapters"))
+            before = await ledger.database.run(lambda c: sa.inspect(c).get_columns("chapters"))
             _, task_id = await new_task(ledger)
             assert await finish_task(ledger, task_id, 10) is TaskStatus.COMPLETED
-            await ledger._sql.prepare()
-            after = await ledger._sql.run(lambda c: sa.inspect(c).get_columns("chapters"))
+            await ledger.database.prepare()
+            after = await ledger.database.run(lambda c: sa.inspect(c).get_columns("chapters"))
             assert [c["name"] for c in after] == [c["name"] for c in before]
-            assert (await ledger.rows(task_id=task_id))[0].extraction == extraction()
+            assert (await rows_of(ledger, task_id=task_id))[0].extraction == extraction()
 
     async def test_a_missing_column_is_named(self, sql_url: str) -> None:
         engine = sa.create_engine(sql_url)
@@ -212,14 +216,14 @@ class TestMainsTables:
         _, task_id = await new_task(ledger)
         raw = sa.text("UPDATE knowledge_graph_tasks SET chapter_ids = 'null'")
         await execute(ledger, raw)
-        assert (await ledger.task(task_id)).chapter_ids is None
+        assert (await ledger.tasks.get(task_id)).chapter_ids is None
         await execute(ledger, sa.text("UPDATE knowledge_graph_tasks SET chapter_ids = '[\"2\", 1, {}]'"))
-        assert (await ledger.task(task_id)).chapter_ids == (2, 1)
+        assert (await ledger.tasks.get(task_id)).chapter_ids == (2, 1)
 
     async def test_a_task_of_main_without_anything_of_ours(self, ledger: Ledger) -> None:
-        novel_id = (await ledger.import_book(make_book(numbered(2)))).novel_id
+        novel_id = (await ledger.books.import_book(make_book(numbered(2)))).novel_id
         await execute(ledger, sa.insert(t.tasks).values(novel_id=novel_id, status="created", task_name="x"))
-        task = (await ledger.unfinished())[0]
+        task = (await ledger.tasks.unfinished())[0]
         assert (task.use_ai, task.queue, task.chapter_ids) == (True, "", None)
         assert await finish_task(ledger, task.id, 10) is TaskStatus.COMPLETED
 
@@ -245,16 +249,16 @@ class TestSchema:
                 await execute(ledger, sa.text(statement))
         async with opened(sql_url) as ledger:
             assert await self.version(ledger) == migrations.VERSION
-            novel_id = (await ledger.task(task_id)).novel_id
-            assert [row.usage for row in await ledger.rows(task_id=task_id)] == [Usage(2, 30, 40)] * 3
-            assert (await ledger.progress(task_id)).usage == Usage(6, 90, 120)
+            novel_id = (await ledger.tasks.get(task_id)).novel_id
+            assert [row.usage for row in await rows_of(ledger, task_id=task_id)] == [Usage(2, 30, 40)] * 3
+            assert (await ledger.tasks.progress(task_id)).usage == Usage(6, 90, 120)
             day = date(2026, 3, 10)
             more = [Spent(name, "m", day, Usage(1, 50, 5, 40)) for name in ("p", "q")]
-            await ledger.add_spending(more)  # two at once: another statement than that of one
-            assert await ledger.spending(day) == [Spent("p", "m", day, Usage(2, 150, 15, 40)), more[1]]
-            assert await ledger.task_names(task_id) is None
-            await ledger.freeze_names(task_id, novel_id, [NameEntry("刘备")])
-            assert len(await ledger.names(novel_id)) == 1
+            await ledger.spending.add(more)  # two at once: another statement than that of one
+            assert await ledger.spending.since(day) == [Spent("p", "m", day, Usage(2, 150, 15, 40)), more[1]]
+            assert await ledger.names.frozen(task_id) is None
+            await ledger.names.freeze(task_id, novel_id, [NameEntry("刘备")])
+            assert len(await ledger.names.read(novel_id)) == 1
 
     async def test_a_database_before_kgnb(self, sql_url: str) -> None:
         wider_tables(sql_url)
@@ -310,7 +314,7 @@ class TestErrors:
                 await execute(ledger, sa.insert(t.ai_providers).values(**row))
             assert "sk-canary" not in "".join(traceback.format_exception(caught.value))
             if at.password:
-                assert str(at.password) not in repr(vars(ledger._sql)) + str(ledger._sql._engine)
+                assert str(at.password) not in repr(vars(ledger.database)) + str(ledger.database._engine)
 
     async def test_files_that_are_no_database(self, tmp_path: Path) -> None:
         assert isinstance(await self.error(f"sqlite:///{tmp_path}"), ServiceRefused)
@@ -324,20 +328,20 @@ class TestErrors:
     async def test_a_writer_that_holds_the_file(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr("kgnb.stores.ledger.database.AGAIN_SECONDS", 0.5)
+        monkeypatch.setattr("kgnb.stores.ledger.database.RETRY_SECONDS", 0.5)
         monkeypatch.setitem(sql_module._SQLITE_ARGUMENTS, "timeout", 0.2)
         async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
             other = sqlite3.connect(tmp_path / "kgnb.db", isolation_level=None)
             other.execute("BEGIN IMMEDIATE")
             with pytest.raises(ServiceDown):
-                await ledger.import_book(make_book(numbered(1)))
-            assert await ledger.novels() == []  # readers don't wait
+                await ledger.books.import_book(make_book(numbered(1)))
+            assert await novel_ids(ledger) == []  # readers don't wait
             other.execute("ROLLBACK")
             other.close()
-            assert (await ledger.import_book(make_book(numbered(1)))).new_chapters == 1
+            assert (await ledger.books.import_book(make_book(numbered(1)))).new_chapters == 1
 
     async def test_a_connection_that_was_killed(self, ledger: Ledger) -> None:
-        if ledger._sql.sqlite:
+        if ledger.database.sqlite:
             pytest.skip("SQLite has no connections to kill")
 
         def kill_itself(c: sa.Connection) -> None:
@@ -345,13 +349,13 @@ class TestErrors:
             c.exec_driver_sql("SELECT 1")
 
         with pytest.raises(ServiceDown):
-            await ledger._sql.run(kill_itself)
-        await ledger._sql.ping()
+            await ledger.database.run(kill_itself)
+        await ledger.database.ping()
 
     async def test_a_connection_is_asked_whether_it_lives_only_when_it_lay_idle(
         self, ledger: Ledger, sql_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        if ledger._sql.sqlite:
+        if ledger.database.sqlite:
             pytest.skip("SQLite has no connections to kill")
         asked: list[int] = []
         ping = pymysql.connections.Connection.ping
@@ -361,23 +365,23 @@ class TestErrors:
             ping(connection, reconnect)
 
         monkeypatch.setattr(pymysql.connections.Connection, "ping", counted)
-        monkeypatch.setattr("kgnb.stores.ledger.database.FRESH_SECONDS", 60.0)
-        own = await ledger._sql.run(lambda c: c.connection.thread_id())
-        assert await ledger._sql.run(lambda c: c.connection.thread_id()) == own
+        monkeypatch.setattr("kgnb.stores.ledger.database.PING_AFTER_SECONDS", 60.0)
+        own = await ledger.database.run(lambda c: c.connection.thread_id())
+        assert await ledger.database.run(lambda c: c.connection.thread_id()) == own
         assert asked == []
-        monkeypatch.setattr("kgnb.stores.ledger.database.FRESH_SECONDS", 0.0)
+        monkeypatch.setattr("kgnb.stores.ledger.database.PING_AFTER_SECONDS", 0.0)
         other = Database(SecretStr(sql_url))
         await other.run(lambda c: c.exec_driver_sql(f"KILL {own}"))
         await other.close()
-        assert await ledger._sql.run(lambda c: c.connection.thread_id()) != own
+        assert await ledger.database.run(lambda c: c.connection.thread_id()) != own
         assert asked == [own]
 
     async def test_a_batch_takes_as_many_round_trips_as_a_chapter(
         self, ledger: Ledger, sql_url: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        if ledger._sql.sqlite:
+        if ledger.database.sqlite:
             pytest.skip("SQLite is not at the end of a line")
-        monkeypatch.setattr("kgnb.stores.ledger.database.FRESH_SECONDS", 60.0)
+        monkeypatch.setattr("kgnb.stores.ledger.database.PING_AFTER_SECONDS", 60.0)
         at = sa.make_url(sql_url)
         trips = []
         for count in (1, 30):
@@ -387,13 +391,13 @@ class TestErrors:
                 far = at.set(host="127.0.0.1", port=proxy.port).render_as_string(hide_password=False)
                 async with opened(far) as there:
                     begun = proxy.trips
-                    works = await there.claim_chapters([(task_id, one, 11) for one in ids])
+                    works = await there.chapters.claim([(task_id, one, 11) for one in ids])
                     rows = [row_of(work, task_id, 11) for work in works.values()]
-                    assert all(await there.save_rows(rows, [("{}",)] * count))
+                    assert all(await there.extractions.save(rows, [("{}",)] * count))
                     ends = [
                         ChapterEnd(task_id, one, 11, ChapterStatus.COMPLETED, i) for i, one in enumerate(ids)
                     ]
-                    assert all(await there.end_chapters(ends))
+                    assert all(await there.chapters.end(ends))
                     trips.append(proxy.trips - begun)
         assert trips[0] == trips[1] <= 23
 
@@ -414,12 +418,12 @@ class TestErrors:
                 return work
 
             before = await scalar(a, sa.select(sa.func.sum(t.novels.c.total_word_count)))
-            await asyncio.gather(a._sql.run(cross((1, 2))), b._sql.run(cross((2, 1))))
+            await asyncio.gather(a.database.run(cross((1, 2))), b.database.run(cross((2, 1))))
             assert await scalar(a, sa.select(sa.func.sum(t.novels.c.total_word_count))) == before + 4
-            assert len(tries) == (2 if a._sql.sqlite else 3)
+            assert len(tries) == (2 if a.database.sqlite else 3)
 
     async def test_the_loop_is_never_blocked(self, ledger: Ledger) -> None:
-        slow = asyncio.create_task(ledger._sql.run(lambda _: time.sleep(0.5)))
+        slow = asyncio.create_task(ledger.database.run(lambda _: time.sleep(0.5)))
         started, ticks = time.perf_counter(), 0
         while not slow.done():
             await asyncio.sleep(0.01)

@@ -9,7 +9,6 @@ import pytest
 from kgnb.extract import evidence
 from kgnb.extract.model import Extraction
 from kgnb.stores.ledger.ledger import Ledger
-from kgnb.stores.ledger.task_stats import chapter_state, figures
 from tests.support.ledgers import finish_task, new_task, open_with, opened, set_chapter
 
 
@@ -21,18 +20,18 @@ async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
 
 async def test_what_was_dropped_is_noted_for_each_task_that_named_it(ledger: Ledger) -> None:
     novel, task = await new_task(ledger)
-    other = await ledger.create_task(novel, provider="rules", model="", use_ai=False, name="again")
+    other = await ledger.tasks.create(novel, provider="rules", model="", use_ai=False, name="again")
     for one in (task, other):
         await open_with(ledger, one, 5)
 
     async def noted() -> list[int]:
-        found = await figures(ledger._sql, [task, other])
+        found = await ledger.task_stats.figures([task, other])
         return [found[task].dropped, found[other].dropped]
 
     assert await noted() == [0, 0]
-    await ledger.note_dropped(novel, {"甲": {task}, "乙": {task, other}, "丙": {999}})
+    await ledger.extractions.note_dropped(novel, {"甲": {task}, "乙": {task, other}, "丙": {999}})
     assert await noted() == [2, 1]
-    await ledger.note_dropped(novel, {"甲": {task}})
+    await ledger.extractions.note_dropped(novel, {"甲": {task}})
     assert await noted() == [1, 0]
 
 
@@ -42,25 +41,27 @@ async def test_rows_count_what_no_quote_speaks_for(ledger: Ledger) -> None:
     found = Extraction.model_validate({"relations": [claim, {**claim, "evidence": "刘备与关羽"}]})
     found = evidence.verify(found, evidence.ChapterText("刘备与关羽饮酒"))
     await finish_task(ledger, task, 5, extraction=found)
-    one = (await figures(ledger._sql, [task]))[task]
+    one = (await ledger.task_stats.figures([task]))[task]
     assert (one.unverified, one.rejected) == (3, 3)  # one in each of three chapters
 
 
 async def test_texts_come_in_order_page_by_page(ledger: Ledger) -> None:
     novel, _ = await new_task(ledger, 205)
-    texts = list(ledger.texts_blocking(novel))
+    texts = list(ledger.books.texts_blocking(novel))
     assert [text[1:].partition("章")[0] for text in texts] == [str(i) for i in range(1, 206)]
-    assert evidence.standing(["第205章", "曹操"], ledger.texts_blocking(novel)) == {"第205章"}
+    assert evidence.standing(["第205章", "曹操"], ledger.books.texts_blocking(novel)) == {"第205章"}
 
 
 async def test_a_chapters_state(ledger: Ledger) -> None:
     _, task = await new_task(ledger)
     first = (await open_with(ledger, task, 5)).chapters[0]
-    state = await chapter_state(ledger._sql, task, first)
+    state = await ledger.task_stats.chapter_state(task, first)
     assert state is not None
     assert (state.status, state.entities, state.error, state.completed_at) == ("pending", 0, "", None)
-    await ledger._sql.run(lambda c: c.execute(set_chapter(task, first, status="failed", error_message="x")))
-    state = await chapter_state(ledger._sql, task, first)
+    await ledger.database.run(
+        lambda c: c.execute(set_chapter(task, first, status="failed", error_message="x"))
+    )
+    state = await ledger.task_stats.chapter_state(task, first)
     assert state is not None
     assert (state.status, state.error) == ("failed", "x")
-    assert await chapter_state(ledger._sql, task, 999) is None
+    assert await ledger.task_stats.chapter_state(task, 999) is None

@@ -17,19 +17,22 @@ from kgnb.core.errors import InputError
 from kgnb.core.model import CHARACTER_RELATIONS, ChapterStatus, TaskConfig, TaskStatus, Usage, beijing_now
 from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.ledger import ChapterEnd, Ledger
+from kgnb.stores.ledger.chapters import ChapterEnd
+from kgnb.stores.ledger.ledger import Ledger
 from tests.support.ledgers import (
     QUEUE,
     execute,
     extraction,
     finish_chapter,
     finish_task,
+    learn_names,
     make_book,
     new_task,
     numbered,
     open_with,
     opened,
     row_of,
+    rows_of,
     scalar,
     set_chapter,
     set_task,
@@ -47,90 +50,92 @@ async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
 class TestBooks:
     async def test_the_same_text_finds_its_novel(self, ledger: Ledger) -> None:
         book = make_book(numbered(4))
-        first = await ledger.import_book(book, file_path="/books/三国.txt", file_size=9)
-        again = await ledger.import_book(replace(book, title="别名"), file_path="/other", file_size=9)
+        first = await ledger.books.import_book(book, file_path="/books/三国.txt", file_size=9)
+        again = await ledger.books.import_book(replace(book, title="别名"), file_path="/other", file_size=9)
         assert (first.known, first.edition, first.new_chapters) == (False, False, 4)
         assert (again.known, again.edition, again.new_chapters) == (True, False, 0)
         assert again.novel_id == first.novel_id
         assert again.chapters == first.chapters
-        novel = await ledger.novel(first.novel_id)
+        novel = await ledger.books.novel(first.novel_id)
         assert (novel.title, novel.author) == ("三国", "罗贯中")
         ids = [c.id for c in first.chapters]
-        assert await ledger.texts(ids) == dict(zip(ids, numbered(4), strict=True))
-        assert [c.number for c in await ledger.chapters(novel.id, ids[1:3])] == [2, 3]
-        row = await ledger._sql.run(lambda c: c.execute(sa.select(t.novels)).mappings().one())
+        assert await ledger.books.texts(ids) == dict(zip(ids, numbered(4), strict=True))
+        assert [c.number for c in await ledger.books.chapters(novel.id, ids[1:3])] == [2, 3]
+        row = await ledger.database.run(lambda c: c.execute(sa.select(t.novels)).mappings().one())
         assert (row["total_chapters"], row["file_path"], row["tags"]) == (4, "/books/三国.txt", [])
 
     async def test_an_edition_adds_only_what_is_new_or_changed(self, ledger: Ledger) -> None:
-        first = await ledger.import_book(make_book(numbered(6)))
+        first = await ledger.books.import_book(make_book(numbered(6)))
         texts = [*numbered(6), "第七章新写的正文。" * 5]
         texts[2] = "第三章改写了。" * 9
-        second = await ledger.import_book(make_book(texts, title="另名", author=""))  # by its chapters
+        second = await ledger.books.import_book(make_book(texts, title="另名", author=""))  # by its chapters
         assert (second.novel_id, second.edition, second.new_chapters) == (first.novel_id, True, 2)
         assert [c.id for c in second.chapters[:6]] == [c.id for c in first.chapters]
-        assert (await ledger.texts([second.chapters[2].id])).popitem()[1] == texts[2]
-        assert (await ledger.import_book(make_book(texts))).new_chapters == 0
+        assert (await ledger.books.texts([second.chapters[2].id])).popitem()[1] == texts[2]
+        assert (await ledger.books.import_book(make_book(texts))).new_chapters == 0
 
     async def test_a_chapter_put_in_between_changes_none_behind_it(self, ledger: Ledger) -> None:
-        first = await ledger.import_book(make_book(numbered(5)))
+        first = await ledger.books.import_book(make_book(numbered(5)))
         texts = numbered(5)
         texts.insert(2, "插入的一章，写貂蝉。" * 4)
-        second = await ledger.import_book(make_book(texts))
+        second = await ledger.books.import_book(make_book(texts))
         assert second.new_chapters == 1
         assert [c.number for c in second.chapters] == [1, 2, 3, 4, 5, 6]
         kept = [c.id for c in second.chapters if c.number != 3]
         assert kept == [c.id for c in first.chapters]
 
     async def test_unknown_authors_dont_make_two_books_one(self, ledger: Ledger) -> None:
-        one = await ledger.import_book(make_book(numbered(3), title="book", author=""))
-        other = await ledger.import_book(make_book(numbered(3, "异"), title="book", author=""))
+        one = await ledger.books.import_book(make_book(numbered(3), title="book", author=""))
+        other = await ledger.books.import_book(make_book(numbered(3, "异"), title="book", author=""))
         assert one.novel_id != other.novel_id
-        same_author = await ledger.import_book(make_book(numbered(3, "又"), title="三国"))
-        edition = await ledger.import_book(make_book(numbered(3, "再"), title="三国"))
+        same_author = await ledger.books.import_book(make_book(numbered(3, "又"), title="三国"))
+        edition = await ledger.books.import_book(make_book(numbered(3, "再"), title="三国"))
         assert (edition.novel_id, edition.new_chapters) == (same_author.novel_id, 3)
 
     async def test_a_failed_import_leaves_nothing(self, ledger: Ledger) -> None:
         broken = make_book([*numbered(300), "孤立的代理字符 \ud800" * 3])
         with pytest.raises(UnicodeEncodeError):
-            await ledger.import_book(broken)
+            await ledger.books.import_book(broken)
         for table in (t.novels, t.chapters, t.books, t.chapter_hashes):
             assert await scalar(ledger, sa.select(sa.func.count()).select_from(table)) == 0
 
     async def test_a_novel_that_main_deleted_is_imported_anew(self, ledger: Ledger) -> None:
         book = make_book(numbered(2))
-        first = await ledger.import_book(book)
+        first = await ledger.books.import_book(book)
         await execute(ledger, sa.update(t.novels).values(is_deleting=1))
-        second = await ledger.import_book(book)
+        second = await ledger.books.import_book(book)
         assert not second.known
         assert second.novel_id != first.novel_id
         with pytest.raises(InputError, match="99"):
-            await ledger.novel(99)
+            await ledger.books.novel(99)
 
     async def test_two_imports_at_once_make_one_novel(self, sql_url: str) -> None:
         book = make_book(numbered(50))
         async with opened(sql_url) as a, opened(sql_url) as b:
-            results = await asyncio.gather(*(x.import_book(book) for x in (a, b, a, b)))
+            results = await asyncio.gather(*(x.books.import_book(book) for x in (a, b, a, b)))
             assert len({r.novel_id for r in results}) == 1
             assert await scalar(a, sa.select(sa.func.count()).select_from(t.chapters)) == 50
 
     async def test_names_are_united(self, ledger: Ledger) -> None:
         novel_id, task_id = await new_task(ledger)
         first = [NameEntry("刘备", ("玄德",), mentions=9, first_chapter=2, last_chapter=3, chapters=2)]
-        assert await ledger.task_names(task_id) is None
-        assert await ledger.freeze_names(task_id, novel_id, first) == first
-        assert await ledger.freeze_names(task_id, novel_id, [NameEntry("曹操")]) == first  # first wins
+        assert await ledger.names.frozen(task_id) is None
+        assert await ledger.names.freeze(task_id, novel_id, first) == first
+        assert await ledger.names.freeze(task_id, novel_id, [NameEntry("曹操")]) == first  # first wins
         more = NameEntry("刘备", ("刘皇叔",), mentions=4, first_chapter=1, last_chapter=2, chapters=2)
-        await ledger.learn_names(novel_id, [more, NameEntry("a", kind="Thing"), NameEntry("A", kind="Thing")])
-        table = await ledger.names(novel_id)
+        await learn_names(
+            ledger, novel_id, [more, NameEntry("a", kind="Thing"), NameEntry("A", kind="Thing")]
+        )
+        table = await ledger.names.read(novel_id)
         assert table[0] == NameEntry("刘备", ("刘皇叔", "玄德"), "Character", 9, 1, 3, 2)
         assert {n.name for n in table[1:]} == {"a", "A"}  # no collation makes them one
-        assert await ledger.task_names(task_id) == first
+        assert await ledger.names.frozen(task_id) == first
 
 
 class TestCatalog:
     async def test_nothing_there_means_defaults(self, ledger: Ledger) -> None:
-        assert await ledger.providers() == []
-        assert await ledger.default_config() == TaskConfig()
+        assert await ledger.providers.active() == []
+        assert await ledger.providers.default_config() == TaskConfig()
 
     async def test_providers(self, ledger: Ledger) -> None:
         rows = [
@@ -141,7 +146,7 @@ class TestCatalog:
         for row in rows:
             await execute(ledger, sa.insert(t.ai_providers).values(is_active=1, **row))
         await execute(ledger, sa.insert(t.ai_providers).values(name="Off", is_active=0))
-        found = await ledger.providers()
+        found = await ledger.providers.active()
         assert [(p.name, p.models) for p in found] == [
             ("DeepSeek", ("a", "b")),
             ("Odd", ("m1",)),
@@ -163,7 +168,7 @@ class TestCatalog:
         values = {"ai_provider": "DeepSeek", "ai_model": "b", "max_content_length": 9000, "is_default": 1}
         await execute(ledger, sa.insert(t.configs).values(name="other", is_default=0))
         await execute(ledger, sa.insert(t.configs).values(relation_types=types, entity_types=kinds, **values))
-        config = await ledger.default_config()
+        config = await ledger.providers.default_config()
         assert config.thing_kinds == ("法宝",)
         assert config.relation_types == (*(r for r in CHARACTER_RELATIONS if r != "HATES"), "SWORN_BROTHER")
         assert (config.ai_provider, config.ai_model, config.max_content_length) == ("DeepSeek", "b", 9000)
@@ -173,29 +178,29 @@ class TestOpening:
     async def test_open_work_close(self, ledger: Ledger) -> None:
         novel_id, task_id = await new_task(ledger)
         opening = await open_with(ledger, task_id, 10)
-        ids = [c.id for c in await ledger.chapters(novel_id)]
+        ids = [c.id for c in await ledger.books.chapters(novel_id)]
         assert (opening.outcome, opening.chapters) == ("open", ids)
         assert (opening.task.status, opening.task.queue) == (TaskStatus.RUNNING, QUEUE)
-        assert await ledger.close_task(task_id, 10) is None  # chapters are pending
+        assert await ledger.task_lifecycle.close(task_id, 10) is None  # chapters are pending
         for chapter_id in ids:
             assert await finish_chapter(ledger, task_id, chapter_id, 20)
-        assert await ledger.close_task(task_id, 9) is None  # not the holder's token
-        assert await ledger.close_task(task_id, 10) is TaskStatus.COMPLETED
+        assert await ledger.task_lifecycle.close(task_id, 9) is None  # not the holder's token
+        assert await ledger.task_lifecycle.close(task_id, 10) is TaskStatus.COMPLETED
         row = await task_row(ledger, task_id)
         assert (row["total_entities"], row["total_relations"], row["completed_chapters"]) == (12, 6, 3)
         assert row["completed_at"] is not None
         assert (await open_with(ledger, task_id, 11)).outcome == "finished"
-        assert (await ledger.task(task_id)).settled
-        progress = await ledger.progress(task_id)
+        assert (await ledger.tasks.get(task_id)).settled
+        progress = await ledger.tasks.progress(task_id)
         assert (progress.total, progress.completed, progress.percent) == (3, 3, 100.0)
         assert progress.usage == Usage(6, 90, 120, 60)
-        assert await ledger.unfinished() == []
+        assert await ledger.tasks.unfinished() == []
 
     async def test_more_tokens_than_a_column_holds(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger)
         await finish_task(ledger, task_id, 10, usage=Usage(1, 10**10, 2**31, 10**10))  # a provider that lies
         most = 2**31 - 1
-        assert (await ledger.progress(task_id)).usage == Usage(3, 3 * most, 3 * most, 3 * most)
+        assert (await ledger.tasks.progress(task_id)).usage == Usage(3, 3 * most, 3 * most, 3 * most)
 
     async def test_tokens_only_rise(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger)
@@ -203,19 +208,19 @@ class TestOpening:
         assert (await open_with(ledger, task_id, 10, fresh=False)).outcome == "open"  # repeatable
         assert (await open_with(ledger, task_id, 12)).outcome == "open"
         assert (await open_with(ledger, task_id, 11)).outcome == "stale"
-        assert await ledger.close_task(task_id, 10) is None
+        assert await ledger.task_lifecycle.close(task_id, 10) is None
 
     async def test_main_stops_and_retries(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger)
         chapters = (await open_with(ledger, task_id, 10)).chapters
         await execute(ledger, set_task(task_id, status="paused"))
         assert (await open_with(ledger, task_id, 11, fresh=False)).outcome == "paused"
-        assert await ledger.claim_chapters([(task_id, chapters[0], 12)]) == {}
-        assert await ledger.close_task(task_id, 10) is None
+        assert await ledger.chapters.claim([(task_id, chapters[0], 12)]) == {}
+        assert await ledger.task_lifecycle.close(task_id, 10) is None
         assert (await open_with(ledger, task_id, 13, fresh=True)).outcome == "open"
         await execute(ledger, set_task(task_id, status="cancelled"))
         assert (await open_with(ledger, task_id, 14)).outcome == "cancelled"
-        assert await ledger.statuses([task_id, 99]) == {task_id: TaskStatus.CANCELLED}
+        assert await ledger.tasks.statuses([task_id, 99]) == {task_id: TaskStatus.CANCELLED}
 
     @pytest.mark.parametrize("status", ["archived", "PAUSED", "", None])
     async def test_any_other_status_stops_it_too(self, ledger: Ledger, status: str | None) -> None:
@@ -223,7 +228,7 @@ class TestOpening:
         chapters = (await open_with(ledger, task_id, 10)).chapters
         await execute(ledger, set_task(task_id, status=status))
         assert (await open_with(ledger, task_id, 11, fresh=False)).outcome == "paused"
-        assert await ledger.claim_chapters([(task_id, chapters[0], 12)]) == {}
+        assert await ledger.chapters.claim([(task_id, chapters[0], 12)]) == {}
         assert (await task_row(ledger, task_id))["status"] == status
 
     async def test_what_main_wrote_on_an_unfinished_task_is_taken_back(self, ledger: Ledger) -> None:
@@ -233,17 +238,17 @@ class TestOpening:
             await execute(ledger, set_task(task_id, status=status))
             assert (await open_with(ledger, task_id, 11, fresh=False)).outcome == "open"
             await execute(ledger, set_task(task_id, status=status))
-            assert len(await ledger.claim_chapters([(task_id, chapters[0], 12)])) == 1
+            assert len(await ledger.chapters.claim([(task_id, chapters[0], 12)])) == 1
             assert (await task_row(ledger, task_id))["status"] == "running"
 
     async def test_a_status_over_the_closing_one_is_put_right(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger)
         assert await finish_task(ledger, task_id, 10) is TaskStatus.COMPLETED
         await execute(ledger, set_task(task_id, status="created"))
-        assert [x.id for x in await ledger.unfinished()] == [task_id]
+        assert [x.id for x in await ledger.tasks.unfinished()] == [task_id]
         opening = await open_with(ledger, task_id, 30)
         assert (opening.outcome, opening.task.status) == ("finished", TaskStatus.COMPLETED)
-        assert await ledger.unfinished() == []
+        assert await ledger.tasks.unfinished() == []
 
     async def test_done_but_not_settled_is_open_with_nothing_to_do(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger)
@@ -252,11 +257,11 @@ class TestOpening:
         await execute(ledger, set_task(task_id, status="completed"))  # main's watchdog, too early
         opening = await open_with(ledger, task_id, 30, fresh=False)
         assert (opening.outcome, opening.chapters) == ("open", [])
-        assert await ledger.close_task(task_id, 30) is TaskStatus.COMPLETED
+        assert await ledger.task_lifecycle.close(task_id, 30) is TaskStatus.COMPLETED
 
     async def test_a_task_that_others_completed_is_left_alone(self, ledger: Ledger) -> None:
         novel_id, task_id = await new_task(ledger, 1)
-        chapter = (await ledger.chapters(novel_id))[0]
+        chapter = (await ledger.books.chapters(novel_id))[0]
         await execute(ledger, sa.delete(t.task_facts))
         await execute(ledger, set_task(task_id, status="completed"))
         states = {"kg_task_id": task_id, "chapter_id": chapter.id, "status": "completed"}
@@ -268,20 +273,22 @@ class TestOpening:
         assert (await open_with(ledger, 999, 1)).outcome == "gone"
         await execute(ledger, sa.update(t.novels).values(is_deleting=1))
         assert (await open_with(ledger, task_id, 1)).outcome == "gone"
-        assert await ledger.unfinished() == []
+        assert await ledger.tasks.unfinished() == []
         await execute(ledger, sa.delete(t.novels))
         assert (await open_with(ledger, task_id, 1)).outcome == "gone"
 
     async def test_chosen_and_deleted_chapters(self, ledger: Ledger) -> None:
         novel_id, task_id = await new_task(ledger, 4)
-        ids = [c.id for c in await ledger.chapters(novel_id)]
+        ids = [c.id for c in await ledger.books.chapters(novel_id)]
         await execute(ledger, set_task(task_id, chapter_ids=[ids[2], ids[0], 12345]))
         assert (await open_with(ledger, task_id, 10)).chapters == [ids[0], ids[2]]
         await execute(ledger, sa.delete(t.chapters).where(t.chapters.c.id == ids[0]))
-        assert await ledger.claim_chapters([(task_id, ids[0], 11)]) == {}
+        assert await ledger.chapters.claim([(task_id, ids[0], 11)]) == {}
         assert (await open_with(ledger, task_id, 12)).chapters == [ids[2]]
         await finish_chapter(ledger, task_id, ids[2], 13)
-        assert await ledger.close_task(task_id, 12) is TaskStatus.COMPLETED  # skipped ones count as done
+        assert (
+            await ledger.task_lifecycle.close(task_id, 12) is TaskStatus.COMPLETED
+        )  # skipped ones count as done
 
     async def test_thousands_of_chapters_open_fast(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger, 5_000)
@@ -292,21 +299,21 @@ class TestOpening:
 
     async def test_find_and_list(self, ledger: Ledger) -> None:
         novel_id, first = await new_task(ledger)
-        ids = [c.id for c in await ledger.chapters(novel_id)][:1]
-        second = await ledger.create_task(
+        ids = [c.id for c in await ledger.books.chapters(novel_id)][:1]
+        second = await ledger.tasks.create(
             novel_id, provider="DeepSeek", model="chat", use_ai=True, name="n", chapter_ids=ids
         )
-        found = await ledger.find_task(novel_id, "deepseek", "chat")
+        found = (await ledger.tasks.with_model(novel_id, "deepseek", "chat"))[-1]
         assert (found.id, found.chapter_ids, found.use_ai) == (second, tuple(ids), True)
-        assert await ledger.find_task(novel_id, "deepseek", "other") is None
-        assert [x.id for x in await ledger.tasks(1)] == [second]
-        assert [x.id for x in await ledger.tasks_of(novel_id)] == [first, second]
+        assert await ledger.tasks.with_model(novel_id, "deepseek", "other") == []
+        assert [x.id for x in await ledger.tasks.newest(1)] == [second]
+        assert [x.id for x in await ledger.tasks.of_novel(novel_id)] == [first, second]
 
     async def test_a_deleted_task_is_gone_in_whole(self, ledger: Ledger) -> None:
         novel_id, task_id = await new_task(ledger)
         await finish_task(ledger, task_id, 10)
-        assert await ledger.delete_task(task_id) == novel_id
-        assert await ledger.delete_task(task_id) is None
+        assert await ledger.task_lifecycle.delete(task_id) == novel_id
+        assert await ledger.task_lifecycle.delete(task_id) is None
         for table in (t.tasks, t.chapter_status, t.extractions, t.raw_replies, t.claims, t.task_facts):
             assert await scalar(ledger, sa.select(sa.func.count()).select_from(table)) == 0
 
@@ -314,10 +321,10 @@ class TestOpening:
 class TestRetries:
     async def fail(self, ledger: Ledger, task_id: int, token: int) -> dict:
         for chapter_id in (await open_with(ledger, task_id, token)).chapters:
-            await ledger.claim_chapters([(task_id, chapter_id, token)])
+            await ledger.chapters.claim([(task_id, chapter_id, token)])
             end = ChapterEnd(task_id, chapter_id, token, ChapterStatus.FAILED, error="没有 JSON")
-            assert await ledger.end_chapters([end]) == [True]
-        assert await ledger.close_task(task_id, token) is TaskStatus.FAILED
+            assert await ledger.chapters.end([end]) == [True]
+        assert await ledger.task_lifecycle.close(task_id, token) is TaskStatus.FAILED
         return dict(await task_row(ledger, task_id))
 
     async def test_a_failed_task_says_so_and_main_may_retry_it(self, ledger: Ledger) -> None:
@@ -326,7 +333,7 @@ class TestRetries:
         assert (row["failed_chapters"], row["retry_scheduled_at"]) == (3, None)
         assert "3" in row["error_message"]
         assert row["last_error_chapter_id"] is not None
-        assert await ledger.start_due_retries() == []
+        assert await ledger.task_lifecycle.start_due_retries() == []
         await execute(ledger, sa.update(t.chapter_status).values(status="pending"))
         await execute(ledger, set_task(task_id, status="paused"))
         assert await finish_task(ledger, task_id, 20) is TaskStatus.COMPLETED
@@ -342,12 +349,12 @@ class TestRetries:
                 break
             wait = row["retry_scheduled_at"] - row["failed_at"]
             assert abs(wait.total_seconds() - 600 * 2**attempt) <= 1
-            assert await ledger.start_due_retries() == []
+            assert await ledger.task_lifecycle.start_due_retries() == []
             past = beijing_now() - timedelta(seconds=2)
             await execute(ledger, set_task(task_id, retry_scheduled_at=past))
-            started = await ledger.start_due_retries()
+            started = await ledger.task_lifecycle.start_due_retries()
             assert [(x.id, x.status, x.queue) for x in started] == [(task_id, TaskStatus.CREATED, QUEUE)]
-            assert await ledger.start_due_retries() == []
+            assert await ledger.task_lifecycle.start_due_retries() == []
 
 
 class TestChapters:
@@ -355,107 +362,111 @@ class TestChapters:
         _, task_id = await new_task(ledger)
         chapter_id = (await open_with(ledger, task_id, 10)).chapters[0]
         key = (task_id, chapter_id)
-        old = (await ledger.claim_chapters([(*key, 11)]))[key]
-        new = (await ledger.claim_chapters([(*key, 12)]))[key]
-        assert await ledger.claim_chapters([(*key, 11)]) == {}
-        assert await ledger.save_rows([row_of(old, task_id, 11)]) == [False]
-        assert await ledger.row(*key) is None
+        old = (await ledger.chapters.claim([(*key, 11)]))[key]
+        new = (await ledger.chapters.claim([(*key, 12)]))[key]
+        assert await ledger.chapters.claim([(*key, 11)]) == {}
+        assert await ledger.extractions.save([row_of(old, task_id, 11)]) == [False]
+        assert await ledger.extractions.row(*key) is None
         end = ChapterEnd(*key, 11, ChapterStatus.COMPLETED)
-        assert await ledger.end_chapters([end]) == [False]
-        assert await ledger.hand_back([(*key, 11)]) == [False]
-        assert await ledger.save_rows([row_of(new, task_id, 12)]) == [True]
-        assert await ledger.end_chapters([replace(end, token=12)]) == [True]
-        assert await ledger.end_chapters([replace(end, token=12)]) == [True]  # said again
-        assert await ledger.end_chapters([replace(end, token=11)]) == [False]
-        assert await ledger.claim_chapters([(*key, 13)]) == {}  # completed is completed
+        assert await ledger.chapters.end([end]) == [False]
+        assert await ledger.chapters.hand_back([(*key, 11)]) == [False]
+        assert await ledger.extractions.save([row_of(new, task_id, 12)]) == [True]
+        assert await ledger.chapters.end([replace(end, token=12)]) == [True]
+        assert await ledger.chapters.end([replace(end, token=12)]) == [True]  # said again
+        assert await ledger.chapters.end([replace(end, token=11)]) == [False]
+        assert await ledger.chapters.claim([(*key, 13)]) == {}  # completed is completed
 
     async def test_the_dead_list_ends_what_was_never_claimed(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger)
         first, second, _ = (await open_with(ledger, task_id, 10)).chapters
-        await ledger.claim_chapters([(task_id, second, 30)])
+        await ledger.chapters.claim([(task_id, second, 30)])
         ends = [ChapterEnd(task_id, k, 20, ChapterStatus.FAILED, error="x") for k in (first, second)]
-        assert await ledger.end_chapters(ends) == [True, False]
-        assert await ledger.claim_chapters([(task_id, first, 21)]) == {}
-        assert (await ledger.progress(task_id)).failed == 1
+        assert await ledger.chapters.end(ends) == [True, False]
+        assert await ledger.chapters.claim([(task_id, first, 21)]) == {}
+        assert (await ledger.tasks.progress(task_id)).failed == 1
 
     async def test_an_end_from_the_dead_list_shuts_out_whoever_claimed_before(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger)
         key = (task_id, (await open_with(ledger, task_id, 10)).chapters[0])
-        work = (await ledger.claim_chapters([(*key, 11)]))[key]
+        work = (await ledger.chapters.claim([(*key, 11)]))[key]
         end = ChapterEnd(*key, 12, ChapterStatus.FAILED, error="x")
-        assert await ledger.end_chapters([end]) == [True]
-        assert await ledger.save_rows([row_of(work, task_id, 11)]) == [False]
-        assert await ledger.still_claimed([(*key, 11)]) == set()
-        assert await ledger.end_chapters([end]) == [True]  # said again
+        assert await ledger.chapters.end([end]) == [True]
+        assert await ledger.extractions.save([row_of(work, task_id, 11)]) == [False]
+        assert await ledger.chapters.still_claimed([(*key, 11)]) == set()
+        assert await ledger.chapters.end([end]) == [True]  # said again
 
     async def test_a_batch_mixes_tasks_and_fates(self, ledger: Ledger) -> None:
         _, one = await new_task(ledger, 3, "甲")
         _, two = await new_task(ledger, 3, "乙")
         a, b = (await open_with(ledger, one, 10)).chapters, (await open_with(ledger, two, 10)).chapters
-        await ledger.claim_chapters([(two, b[0], 99)])
-        works = await ledger.claim_chapters([(one, a[0], 20), (two, b[0], 20), (two, b[1], 20), (9, 9, 20)])
+        await ledger.chapters.claim([(two, b[0], 99)])
+        works = await ledger.chapters.claim([(one, a[0], 20), (two, b[0], 20), (two, b[1], 20), (9, 9, 20)])
         assert set(works) == {(one, a[0]), (two, b[1])}
         assert "甲" in works[(one, a[0])].text
         rows = [row_of(work, task, 20) for (task, _), work in works.items()]
-        assert await ledger.save_rows([*rows, replace(rows[0], chapter_id=b[0])]) == [True, True, False]
+        assert await ledger.extractions.save([*rows, replace(rows[0], chapter_id=b[0])]) == [
+            True,
+            True,
+            False,
+        ]
         back = [(one, a[0], 20), (two, b[1], 21)]
-        assert await ledger.hand_back(back) == [True, False]
-        assert (await ledger.progress(one)).pending == 3
-        assert (await ledger.progress(two)).running == 2
+        assert await ledger.chapters.hand_back(back) == [True, False]
+        assert (await ledger.tasks.progress(one)).pending == 3
+        assert (await ledger.tasks.progress(two)).running == 2
 
     async def test_a_chapter_with_a_row_is_never_asked_again(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger)
         chapter_id = (await open_with(ledger, task_id, 10)).chapters[0]
         key = (task_id, chapter_id)
-        work = (await ledger.claim_chapters([(*key, 11)]))[key]
-        assert not work.done
+        work = (await ledger.chapters.claim([(*key, 11)]))[key]
+        assert work.row is None
         row = row_of(work, task_id, 11)
-        assert await ledger.save_rows([row], [("原文1", "x" * 100_000)]) == [True]
-        assert await ledger.save_rows([replace(row, extraction=extraction("曹操"))]) == [True]  # stays
-        again = (await ledger.claim_chapters([(*key, 12)]))[key]
+        assert await ledger.extractions.save([row], [("原文1", "x" * 100_000)]) == [True]
+        assert await ledger.extractions.save([replace(row, extraction=extraction("曹操"))]) == [True]  # stays
+        again = (await ledger.chapters.claim([(*key, 12)]))[key]
         assert again.row == row
-        assert again.done
+        assert again.row is not None
         other = replace(row, token=12, extraction=extraction("曹操"))
-        assert await ledger.save_rows([other]) == [True]
-        assert await ledger.row(*key) == row
-        assert [len(r) for r in await ledger.raw(*key)] == [3, 64 * 1024]
+        assert await ledger.extractions.save([other]) == [True]
+        assert await ledger.extractions.row(*key) == row
+        assert [len(r) for r in await ledger.extractions.raw_replies(*key)] == [3, 64 * 1024]
 
     async def test_a_changed_text_gives_way_to_a_new_row(self, ledger: Ledger) -> None:
         novel_id, task_id = await new_task(ledger)
         await finish_task(ledger, task_id, 10)
-        chapter = (await ledger.chapters(novel_id))[0]
+        chapter = (await ledger.books.chapters(novel_id))[0]
         key = (task_id, chapter.id)
         new_text = "main 把这一章改写了，换了内容。"
         await execute(
             ledger, sa.update(t.chapters).where(t.chapters.c.id == chapter.id).values(content=new_text)
         )
-        assert len(await ledger.settle_rows(novel_id)) == 2  # the old row counts no more
-        assert await ledger.uncovered(novel_id, "deepseek", "chat") == [chapter.id]
+        assert len(await ledger.extractions.settle_rows(novel_id)) == 2  # the old row counts no more
+        assert await ledger.tasks.uncovered_chapters(novel_id, "deepseek", "chat") == [chapter.id]
         await execute(ledger, set_chapter(*key, status="pending"))
         assert (await open_with(ledger, task_id, 30)).chapters == [chapter.id]
-        work = (await ledger.claim_chapters([(*key, 31)]))[key]
-        assert (work.done, work.text) == (False, new_text)
-        assert await ledger.save_rows([row_of(work, task_id, 31)]) == [True]
-        assert (await ledger.row(*key)).text_hash == text_hash(new_text)
-        assert await ledger.uncovered(novel_id, "deepseek", "chat") == []
+        work = (await ledger.chapters.claim([(*key, 31)]))[key]
+        assert (work.row, work.text) == (None, new_text)
+        assert await ledger.extractions.save([row_of(work, task_id, 31)]) == [True]
+        assert (await ledger.extractions.row(*key)).text_hash == text_hash(new_text)
+        assert await ledger.tasks.uncovered_chapters(novel_id, "deepseek", "chat") == []
 
     async def test_a_reset_chapter_keeps_its_row(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger)
         await finish_task(ledger, task_id, 10)
-        chapter_id = (await ledger.rows(task_id=task_id))[0].chapter_id
+        chapter_id = (await rows_of(ledger, task_id=task_id))[0].chapter_id
         await execute(ledger, set_chapter(task_id, chapter_id, status="pending"))
         assert (await open_with(ledger, task_id, 30)).chapters == [chapter_id]
-        works = await ledger.claim_chapters([(task_id, chapter_id, 31)])
-        assert works[(task_id, chapter_id)].done
+        works = await ledger.chapters.claim([(task_id, chapter_id, 31)])
+        assert works[(task_id, chapter_id)].row is not None
 
     async def test_counts_come_from_rows(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger)
         first, second, third = (await open_with(ledger, task_id, 10)).chapters
         await execute(ledger, set_task(task_id, completed_chapters=77, failed_chapters=5))
-        await ledger.claim_chapters([(task_id, k, 11) for k in (first, second, third)])
+        await ledger.chapters.claim([(task_id, k, 11) for k in (first, second, third)])
         statuses = (ChapterStatus.COMPLETED, ChapterStatus.SKIPPED, ChapterStatus.FAILED)
         ends = [ChapterEnd(task_id, k, 11, s) for k, s in zip((first, second, third), statuses, strict=True)]
-        assert await ledger.end_chapters(ends) == [True] * 3
+        assert await ledger.chapters.end(ends) == [True] * 3
         row = await task_row(ledger, task_id)
         counts = [row[f"{k}_chapters"] for k in ("completed", "skipped", "failed", "total")]
         assert counts == [1, 1, 1, 3]
@@ -464,13 +475,13 @@ class TestChapters:
         _, task_id = await new_task(ledger)
         chapter_id = (await open_with(ledger, task_id, 10)).chapters[0]
         key = (task_id, chapter_id)
-        work = (await ledger.claim_chapters([(*key, 11)]))[key]
+        work = (await ledger.chapters.claim([(*key, 11)]))[key]
         evil = "'; DROP TABLE novels; -- %s :x \\ 😀𠮷"
         row = row_of(work, task_id, 11, extraction=extraction(evil))
-        assert await ledger.save_rows([row], [(evil + "\ud83d",)]) == [True]
-        assert await ledger.row(*key) == row
-        assert await ledger.raw(*key) == [evil + "?"]
-        assert await ledger.end_chapters([ChapterEnd(*key, 11, ChapterStatus.FAILED, error="\ud800")]) == [
+        assert await ledger.extractions.save([row], [(evil + "\ud83d",)]) == [True]
+        assert await ledger.extractions.row(*key) == row
+        assert await ledger.extractions.raw_replies(*key) == [evil + "?"]
+        assert await ledger.chapters.end([ChapterEnd(*key, 11, ChapterStatus.FAILED, error="\ud800")]) == [
             True
         ]
 
@@ -482,14 +493,14 @@ class TestChapters:
             monkeypatch.setattr(SERVER_STATUS, "SERVER_STATUS_NO_BACKSLASH_ESCAPES", 0)
         async with opened(sql_url) as ledger:
             await self.quotes_and_backslashes(ledger)
-            if not ledger._sql.sqlite:
+            if not ledger.database.sqlite:
                 assert ("NO_BACKSLASH_ESCAPES" in await scalar(ledger, sa.text("SELECT @@sql_mode"))) is told
 
     async def quotes_and_backslashes(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger)
         chapter_id = (await open_with(ledger, task_id, 10)).chapters[0]
         key = (task_id, chapter_id)
-        work = (await ledger.claim_chapters([(*key, 11)]))[key]
+        work = (await ledger.chapters.claim([(*key, 11)]))[key]
         evil = (
             "\\",
             "\\'",
@@ -501,26 +512,26 @@ class TestChapters:
             "?:b_now",
             "’‘\\",
         )
-        assert await ledger.save_rows([row_of(work, task_id, 11)], [evil]) == [True]
-        assert await ledger.raw(*key) == list(evil)
+        assert await ledger.extractions.save([row_of(work, task_id, 11)], [evil]) == [True]
+        assert await ledger.extractions.raw_replies(*key) == list(evil)
 
     async def test_a_row_twice_in_one_batch_is_saved_once(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger)
         chapter_id = (await open_with(ledger, task_id, 10)).chapters[0]
         key = (task_id, chapter_id)
-        row = row_of((await ledger.claim_chapters([(*key, 11)]))[key], task_id, 11)
-        assert await ledger.save_rows([row, row], [("{1}",), ("{2}",)]) == [True, True]
-        assert await ledger.row(*key) == row
+        row = row_of((await ledger.chapters.claim([(*key, 11)]))[key], task_id, 11)
+        assert await ledger.extractions.save([row, row], [("{1}",), ("{2}",)]) == [True, True]
+        assert await ledger.extractions.row(*key) == row
 
     @pytest.mark.parametrize("count", [1, 3, 70])
     async def test_each_chapter_of_a_batch_has_its_own_end(self, ledger: Ledger, count: int) -> None:
         _, task_id = await new_task(ledger, count)
         ids = (await open_with(ledger, task_id, 10)).chapters
-        await ledger.claim_chapters([(task_id, one, 11) for one in ids])
+        await ledger.chapters.claim([(task_id, one, 11) for one in ids])
         ends = [ChapterEnd(task_id, one, 11, ChapterStatus.COMPLETED, one, 2 * one) for one in ids]
         ends[-1] = replace(ends[-1], error="缺了一段")
         ends[0] = replace(ends[0], status=ChapterStatus.FAILED, error="x")
-        assert await ledger.end_chapters(ends) == [True] * count
+        assert await ledger.chapters.end(ends) == [True] * count
         for end in ends:
             row = await status_row(ledger, task_id, end.chapter_id)
             assert (row["status"], row["error_message"]) == (end.status, end.error or None)
@@ -532,27 +543,27 @@ class TestChapters:
         ids = (await open_with(ledger, task_id, 10)).chapters
         started = time.perf_counter()
         for start in range(0, 300, 30):
-            works = await ledger.claim_chapters([(task_id, i, 11) for i in ids[start : start + 30]])
-            await ledger.save_rows([row_of(w, task_id, 11) for w in works.values()])
-            await ledger.end_chapters([ChapterEnd(*key, 11, ChapterStatus.COMPLETED) for key in works])
+            works = await ledger.chapters.claim([(task_id, i, 11) for i in ids[start : start + 30]])
+            await ledger.extractions.save([row_of(w, task_id, 11) for w in works.values()])
+            await ledger.chapters.end([ChapterEnd(*key, 11, ChapterStatus.COMPLETED) for key in works])
         assert (time.perf_counter() - started) / 300 < 0.005  # seconds a chapter; measured below 0.001
 
 
 class TestSettling:
     async def rows(self, ledger: Ledger, novel_id: int) -> list:
-        return await asyncio.to_thread(list, await ledger.settle_rows(novel_id))
+        return await asyncio.to_thread(list, await ledger.extractions.settle_rows(novel_id))
 
     async def test_which_row_counts(self, ledger: Ledger) -> None:
         novel_id, by_ai = await new_task(ledger)
-        later_ai = await ledger.create_task(novel_id, provider="b", model="m", use_ai=True, name="x")
-        rules = await ledger.create_task(novel_id, provider="rules", model="", use_ai=False, name="x")
+        later_ai = await ledger.tasks.create(novel_id, provider="b", model="m", use_ai=True, name="x")
+        rules = await ledger.tasks.create(novel_id, provider="rules", model="", use_ai=False, name="x")
         for token, (task_id, provider) in enumerate(((rules, "rules"), (later_ai, "b"), (by_ai, "a")), 1):
             await finish_task(ledger, task_id, 10 * token, provider=provider)
         rows = await self.rows(ledger, novel_id)
         assert [r.row.chapter_number for r in rows] == [1, 2, 3]
         assert {r.row.task_id for r in rows} == {later_ai}
         assert all(r.tasks == {by_ai, later_ai, rules} for r in rows)
-        await ledger.delete_task(later_ai)
+        await ledger.task_lifecycle.delete(later_ai)
         rows = await self.rows(ledger, novel_id)
         assert {r.row.task_id for r in rows} == {by_ai}
         await execute(ledger, sa.delete(t.tasks).where(t.tasks.c.id == by_ai))  # main's way of deleting
@@ -562,10 +573,10 @@ class TestSettling:
         monkeypatch.setattr("kgnb.stores.ledger.extractions.PAGE", 2)
         novel_id, task_id = await new_task(ledger, 5)
         await finish_task(ledger, task_id, 10)
-        rows = await ledger.settle_rows(novel_id)
+        rows = await ledger.extractions.settle_rows(novel_id)
         numbers = await asyncio.to_thread(lambda: [[r.row.chapter_number for r in rows] for _ in range(2)])
         assert numbers == [[1, 2, 3, 4, 5]] * 2
-        plain = [row async for row in ledger.record_rows(novel_id)]
+        plain = [row async for row in ledger.extractions.json_rows(novel_id)]
         assert [r["chapter_number"] for r in plain] == [1, 2, 3, 4, 5]
         assert plain[0]["flags"] == ["repaired", "split"]
         assert plain[0]["extraction"]["characters"][0]["name"] == "刘备"
@@ -573,17 +584,19 @@ class TestSettling:
     async def test_uncovered(self, ledger: Ledger) -> None:
         novel_id, task_id = await new_task(ledger)
         ids = (await open_with(ledger, task_id, 10)).chapters
-        assert await ledger.uncovered(novel_id, "DeepSeek", "chat") == ids
+        assert await ledger.tasks.uncovered_chapters(novel_id, "DeepSeek", "chat") == ids
         await finish_chapter(ledger, task_id, ids[0], 11)
-        await ledger.claim_chapters([(task_id, k, 11) for k in ids[1:]])
+        await ledger.chapters.claim([(task_id, k, 11) for k in ids[1:]])
         ends = [
             ChapterEnd(task_id, ids[1], 11, ChapterStatus.FAILED),
             ChapterEnd(task_id, ids[2], 11, ChapterStatus.SKIPPED),
         ]
-        await ledger.end_chapters(ends)
-        assert await ledger.uncovered(novel_id, "DeepSeek", "chat") == [ids[2]]  # long enough by now
+        await ledger.chapters.end(ends)
+        assert await ledger.tasks.uncovered_chapters(novel_id, "DeepSeek", "chat") == [
+            ids[2]
+        ]  # long enough by now
         await execute(
             ledger, sa.update(t.chapters).where(t.chapters.c.id == ids[2]).values(content="短 " * 9)
         )
-        assert await ledger.uncovered(novel_id, "DeepSeek", "chat") == []
-        assert await ledger.uncovered(novel_id, "rules", "") == ids
+        assert await ledger.tasks.uncovered_chapters(novel_id, "DeepSeek", "chat") == []
+        assert await ledger.tasks.uncovered_chapters(novel_id, "rules", "") == ids

@@ -118,7 +118,7 @@ async def looks_and_pauses(env: dict[str, str], folder: Path) -> None:
 async def deletes(env: dict[str, str], folder: Path) -> None:
     async with connected(env, folder) as app:
         await delete_task(app, 1)
-        assert await app.ledger.task(1) is None
+        assert await app.ledger.tasks.get(1) is None
 
 
 def refused(connection: pymysql.Connection, *statements: str) -> bool:

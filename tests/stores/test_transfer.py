@@ -14,14 +14,16 @@ from kgnb.core.model import Usage
 from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import Ledger
-from kgnb.stores.ledger.transfer import Saved
+from kgnb.stores.ledger.transfer import SavedRecord
 from tests.support.ledgers import (
     execute,
     finish_chapter,
     finish_task,
+    learn_names,
     new_task,
     open_with,
     opened,
+    rows_of,
     set_task,
     task_row,
 )
@@ -38,46 +40,48 @@ class _App:
         self.ledger = ledger
 
 
-async def saved(ledger: Ledger, novel_id: int) -> Saved:
-    return Saved.model_validate(await record(_App(ledger), novel_id))  # type: ignore[arg-type]
+async def saved(ledger: Ledger, novel_id: int) -> SavedRecord:
+    return SavedRecord.model_validate(await record(_App(ledger), novel_id))  # type: ignore[arg-type]
 
 
 async def count(ledger: Ledger, table: sa.Table) -> int:
     query = sa.select(sa.func.count()).select_from(table)
-    return await ledger._sql.run(lambda c: c.scalar(query) or 0, write=False)
+    return await ledger.database.run(lambda c: c.scalar(query) or 0, write=False)
 
 
 @pytest.fixture
-async def finished(tmp_path_factory: pytest.TempPathFactory) -> Saved:
+async def finished(tmp_path_factory: pytest.TempPathFactory) -> SavedRecord:
     """The record of a task of three chapters that is done, from another place."""
     async with opened(f"sqlite:///{tmp_path_factory.mktemp('from') / 'k.db'}") as there:
         novel, task = await new_task(there)
-        await there.learn_names(novel, [NameEntry("刘备", ("玄德", "使君"), mentions=9)])
+        await learn_names(there, novel, [NameEntry("刘备", ("玄德", "使君"), mentions=9)])
         await finish_task(there, task, 5)
         return await saved(there, novel)
 
 
-async def test_what_a_row_cost_comes_along(ledger: Ledger, finished: Saved) -> None:
-    taken = await ledger.take_up(finished)
-    assert (await ledger.rows(novel_id=taken.novel_id))[0].usage == Usage(2, 30, 40, 20)
+async def test_what_a_row_cost_comes_along(ledger: Ledger, finished: SavedRecord) -> None:
+    taken = await ledger.transfer.import_record(finished)
+    assert (await rows_of(ledger, novel_id=taken.novel_id))[0].usage == Usage(2, 30, 40, 20)
 
 
 async def test_a_file_from_before_cached_tokens_and_one_that_lies_about_them(
-    ledger: Ledger, finished: Saved
+    ledger: Ledger, finished: SavedRecord
 ) -> None:
     told = finished.model_dump(mode="json")
     for row in told["extractions"]:
         del row["usage"]["cached_tokens"]
-    taken = await ledger.take_up(Saved.model_validate(told))
-    assert (await ledger.rows(novel_id=taken.novel_id))[0].usage == Usage(2, 30, 40)
+    taken = await ledger.transfer.import_record(SavedRecord.model_validate(told))
+    assert (await rows_of(ledger, novel_id=taken.novel_id))[0].usage == Usage(2, 30, 40)
     for cached in (-1, 31, 2**31):
         told["extractions"][0]["usage"]["cached_tokens"] = cached
         with pytest.raises(ValidationError, match=r"cached|too large"):
-            Saved.model_validate(told)
+            SavedRecord.model_validate(told)
 
 
-async def test_the_same_record_twice_at_once_is_one_book(ledger: Ledger, finished: Saved) -> None:
-    one, other = await asyncio.gather(ledger.take_up(finished), ledger.take_up(finished))
+async def test_the_same_record_twice_at_once_is_one_book(ledger: Ledger, finished: SavedRecord) -> None:
+    one, other = await asyncio.gather(
+        ledger.transfer.import_record(finished), ledger.transfer.import_record(finished)
+    )
     assert (one.novel_id, one.tasks) == (other.novel_id, other.tasks)
     assert sorted((one.rows, other.rows)) == [0, 3]
     tables = (t.novels, t.tasks, t.chapter_status, t.extractions)
@@ -85,34 +89,37 @@ async def test_the_same_record_twice_at_once_is_one_book(ledger: Ledger, finishe
 
 
 async def test_a_task_that_is_under_way_gets_the_rows_and_keeps_its_state(
-    ledger: Ledger, finished: Saved
+    ledger: Ledger, finished: SavedRecord
 ) -> None:
     novel, task = await new_task(ledger)
-    await ledger.freeze_names(task, novel, [NameEntry("刘备", ("玄德",), mentions=3)])
+    await ledger.names.freeze(task, novel, [NameEntry("刘备", ("玄德",), mentions=3)])
     first, *rest = (await open_with(ledger, task, 5)).chapters
     assert await finish_chapter(ledger, task, first, 6)
-    (work,) = (await ledger.claim_chapters([(task, rest[0], 7)])).values()
-    taken = await ledger.take_up(finished)
+    (work,) = (await ledger.chapters.claim([(task, rest[0], 7)])).values()
+    taken = await ledger.transfer.import_record(finished)
     assert (taken.novel_id, taken.known, taken.rows) == (novel, True, 2)
     assert list(taken.tasks.values()) == [task]
     await execute(ledger, set_task(task, status="paused"))
-    await ledger.finish_taken_up(finished, taken)
+    await ledger.transfer.finish_import(finished, taken)
     assert (await task_row(ledger, task))["status"] == "paused"  # two of its chapters aren't done
-    assert not work.done
-    works = await ledger.claim_chapters([(task, rest[1], 8)])
+    assert work.row is None
+    works = await ledger.chapters.claim([(task, rest[1], 8)])
     assert works == {}  # paused
     await execute(ledger, set_task(task, status="running"))
-    works = await ledger.claim_chapters([(task, rest[1], 8)])
-    assert works[(task, rest[1])].done  # its row is here: nobody asks for it
-    assert [entry.aliases for entry in await ledger.names(novel)] == [("玄德",)]
+    works = await ledger.chapters.claim([(task, rest[1], 8)])
+    assert works[(task, rest[1])].row is not None  # its row is here: nobody asks for it
+    assert [entry.aliases for entry in await ledger.names.read(novel)] == [("玄德",)]
 
 
 async def test_a_text_that_is_here_with_other_chapters_is_taken_up_once(
-    ledger: Ledger, finished: Saved
+    ledger: Ledger, finished: SavedRecord
 ) -> None:
     novel, _ = await new_task(ledger)
-    chapter = (await ledger.chapters(novel))[0]
+    chapter = (await ledger.books.chapters(novel))[0]
     await execute(ledger, sa.update(t.chapters).where(t.chapters.c.id == chapter.id).values(content="别的字"))
-    first, again = await ledger.take_up(finished), await ledger.take_up(finished)
+    first, again = (
+        await ledger.transfer.import_record(finished),
+        await ledger.transfer.import_record(finished),
+    )
     assert first.novel_id != novel
     assert (again.novel_id, again.known, again.rows) == (first.novel_id, True, 0)

@@ -10,11 +10,14 @@ from pydantic import SecretStr
 
 from kgnb.book.model import Book, BookChapter, text_hash
 from kgnb.core.model import ChapterStatus, TaskStatus, Usage
-from kgnb.extract.model import Character, Extraction, Flag
+from kgnb.extract.model import Character, Extraction, Flag, NameEntry
 from kgnb.graph.model import ExtractionRow
 from kgnb.stores.ledger import tables as t
+from kgnb.stores.ledger.chapters import ChapterEnd, ChapterWork
 from kgnb.stores.ledger.database import Database
-from kgnb.stores.ledger.ledger import ChapterEnd, ChapterWork, Ledger
+from kgnb.stores.ledger.extractions import read_rows
+from kgnb.stores.ledger.ledger import Ledger
+from kgnb.stores.ledger.names import extend_names
 from kgnb.stores.queue.types import QueueName
 
 QUEUE = QueueName("kg:task:queue:deepseek")
@@ -45,22 +48,35 @@ async def opened(url: str) -> AsyncIterator[Ledger]:
 
 async def execute(ledger: Ledger, statement: sa.Executable) -> None:
     """What main does with its own connection."""
-    await ledger._sql.run(lambda c: c.execute(statement))
+    await ledger.database.run(lambda c: c.execute(statement))
 
 
 async def scalar(ledger: Ledger, query: sa.Select) -> object:
-    return await ledger._sql.run(lambda c: c.scalar(query), write=False)
+    return await ledger.database.run(lambda c: c.scalar(query), write=False)
+
+
+async def novel_ids(ledger: Ledger) -> list[int]:
+    return await ledger.database.run(lambda c: list(c.scalars(sa.select(t.novels.c.id))), write=False)
+
+
+async def rows_of(ledger: Ledger, **equal: int) -> list[ExtractionRow]:
+    where = sa.and_(*(t.extractions.c[name] == value for name, value in equal.items()))
+    return await ledger.database.run(lambda c: read_rows(c, where), write=False)
+
+
+async def learn_names(ledger: Ledger, novel_id: int, entries: Sequence[NameEntry]) -> None:
+    await ledger.database.run(lambda c: extend_names(c, novel_id, entries))
 
 
 async def task_row(ledger: Ledger, task_id: int) -> sa.RowMapping:
     query = sa.select(t.tasks).where(t.tasks.c.id == task_id)
-    return await ledger._sql.run(lambda c: c.execute(query).mappings().one(), write=False)
+    return await ledger.database.run(lambda c: c.execute(query).mappings().one(), write=False)
 
 
 async def status_row(ledger: Ledger, task_id: int, chapter_id: int) -> sa.RowMapping:
     s = t.chapter_status.c
     query = sa.select(t.chapter_status).where(s.kg_task_id == task_id, s.chapter_id == chapter_id)
-    return await ledger._sql.run(lambda c: c.execute(query).mappings().one(), write=False)
+    return await ledger.database.run(lambda c: c.execute(query).mappings().one(), write=False)
 
 
 def set_task(task_id: int, **values: object) -> sa.Update:
@@ -75,13 +91,15 @@ def set_chapter(task_id: int, chapter_id: int, **values: object) -> sa.Update:
 async def new_task(ledger: Ledger, count: int = 3, salt: str = "") -> tuple[int, int]:
     """(novel id, task id)"""
     book = make_book(numbered(count, salt), title=f"书{salt}", author=f"人{salt}")
-    novel_id = (await ledger.import_book(book)).novel_id
-    task_id = await ledger.create_task(novel_id, provider="DeepSeek", model="chat", use_ai=True, name="三国")
+    novel_id = (await ledger.books.import_book(book)).novel_id
+    task_id = await ledger.tasks.create(novel_id, provider="DeepSeek", model="chat", use_ai=True, name="三国")
     return novel_id, task_id
 
 
 def open_with(ledger: Ledger, task_id: int, token: int, *, fresh: bool = True):
-    return ledger.open_task(task_id, queue=QUEUE, provider="DeepSeek", model="chat", token=token, fresh=fresh)
+    return ledger.task_lifecycle.open(
+        task_id, queue=QUEUE, provider="DeepSeek", model="chat", token=token, fresh=fresh
+    )
 
 
 def row_of(work: ChapterWork, task_id: int, token: int, **more: object) -> ExtractionRow:
@@ -105,15 +123,15 @@ def row_of(work: ChapterWork, task_id: int, token: int, **more: object) -> Extra
 
 
 async def finish_chapter(ledger: Ledger, task_id: int, chapter_id: int, token: int, **more: object) -> bool:
-    works = await ledger.claim_chapters([(task_id, chapter_id, token)])
+    works = await ledger.chapters.claim([(task_id, chapter_id, token)])
     work = works[(task_id, chapter_id)]
-    if not work.done:
-        assert await ledger.save_rows([row_of(work, task_id, token, **more)], [("{}",)]) == [True]
+    if work.row is None:
+        assert await ledger.extractions.save([row_of(work, task_id, token, **more)], [("{}",)]) == [True]
     end = ChapterEnd(task_id, chapter_id, token, ChapterStatus.COMPLETED, 4, 2)
-    return (await ledger.end_chapters([end]))[0]
+    return (await ledger.chapters.end([end]))[0]
 
 
 async def finish_task(ledger: Ledger, task_id: int, token: int, **more: object) -> TaskStatus | None:
     for chapter_id in (await open_with(ledger, task_id, token)).chapters:
         assert await finish_chapter(ledger, task_id, chapter_id, token + 1, **more)
-    return await ledger.close_task(task_id, token)
+    return await ledger.task_lifecycle.close(task_id, token)

@@ -135,11 +135,11 @@ async def test_what_is_spent_is_summed_by_model_and_day(ledger: Ledger) -> None:
     await purse.flush()
     await purse.flush()
     day = NOON.date()
-    assert await ledger.spending(day) == [
+    assert await ledger.spending.since(day) == [
         Spent("deepseek", "chat", day, Usage(3, 30, 15, 12)),
         Spent("deepseek", "聊" * 200, day + timedelta(days=1), Usage(1, 2**31, 0, 2**31)),
     ]
-    assert len(await ledger.spending(day + timedelta(days=1))) == 1
+    assert len(await ledger.spending.since(day + timedelta(days=1))) == 1
 
 
 @contextlib.contextmanager
@@ -154,7 +154,7 @@ def locked(path: Path) -> Iterator[None]:
 async def test_what_could_not_be_written_counts_and_is_written_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kgnb.stores.ledger.database.AGAIN_SECONDS", 0.5)
+    monkeypatch.setattr("kgnb.stores.ledger.database.RETRY_SECONDS", 0.5)
     monkeypatch.setitem(sql_module._SQLITE_ARGUMENTS, "timeout", 0.2)
     async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
         purse = BudgetKeeper(ledger, Budget(tokens={"": 15}))
@@ -170,7 +170,7 @@ async def test_what_could_not_be_written_counts_and_is_written_later(
             purse.check(PROVIDER, "chat")
         await purse.flush()
         await purse.flush()
-        (row,) = await ledger.spending(NOON.date() - timedelta(days=9_999))
+        (row,) = await ledger.spending.since(NOON.date() - timedelta(days=9_999))
         assert row.usage == Usage(2, 10, 6)
 
 
@@ -183,10 +183,10 @@ async def test_what_is_spent_during_a_write_is_written_by_the_next(tmp_path: Pat
             await asyncio.sleep(0)  # it has begun, and waits for the other writer
             purse.spent(PROVIDER, "chat", Usage(1, 1, 1))
         await writing
-        (row,) = await ledger.spending(NOON.date() - timedelta(days=9_999))
+        (row,) = await ledger.spending.since(NOON.date() - timedelta(days=9_999))
         assert row.usage == Usage(1, 10, 5)
         await purse.flush()
-        (row,) = await ledger.spending(NOON.date() - timedelta(days=9_999))
+        (row,) = await ledger.spending.since(NOON.date() - timedelta(days=9_999))
         assert row.usage == Usage(2, 11, 6)
 
 
@@ -202,7 +202,7 @@ async def test_replies_that_can_not_be_used_cost_too(ledger: Ledger, redis_url: 
             with pytest.raises(ReplyTruncated) as error:
                 await node.ask()
         await node.gate.flush()
-        (row,) = await ledger.spending(NOON.date() - timedelta(days=9_999))
+        (row,) = await ledger.spending.since(NOON.date() - timedelta(days=9_999))
         assert error.value.usage is not None
         assert row.usage == error.value.usage + error.value.usage
         assert row.usage.requests == 2
@@ -245,7 +245,7 @@ async def test_a_provider_that_tells_no_tokens_is_counted_by_characters(
         monkeypatch.setattr(node.client, "ask", silent)
         await node.ask("刘备与关羽。")
         await node.gate.flush()
-        (row,) = await ledger.spending(NOON.date() - timedelta(days=9_999))
+        (row,) = await ledger.spending.since(NOON.date() - timedelta(days=9_999))
         assert row.usage == Usage(1, 6, 14)
 
 

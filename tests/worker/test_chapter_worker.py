@@ -29,7 +29,7 @@ class Stores:
         self.number = 1
         self.written: list[list[int]] = []  # chapters by transaction
         self.gone: set[int] = set()  # chapters whose task was deleted
-        self.graph = self.ledger = self.renewer = self.health = self
+        self.graph = self.ledger = self.chapters = self.renewer = self.health = self
 
     def holds(self, _claim: Claim) -> bool:
         return True
@@ -100,4 +100,4 @@ async def test_a_chapter_keeps_its_lease_until_its_end_is_on_record(redis_url: s
         await ledgers.execute(ledger, sa.text(rename % ("away", "entities_extracted")))
         assert await works.run(claim, cast("Any", None)) is Outcome.SKIPPED
         assert (await take(queue, mine=(task_id,))).left == {(NEW, task_id): 0}
-        assert (await ledger.progress(task_id)).skipped == 1
+        assert (await ledger.tasks.progress(task_id)).skipped == 1

@@ -72,7 +72,7 @@ async def test_a_row_without_entities_leaves_people_and_their_ties(tmp_path: Pat
         kinds = [{"type": "法宝", "enabled": True}]
         row = {"is_default": 1, "enable_entity_extraction": 0, "entity_types": kinds}
         await execute(ledger, sa.insert(t.configs).values(**row))
-        config = await ledger.default_config()
+        config = await ledger.providers.default_config()
     assert (config.labels, config.thing_kinds) == (("Character",), ())
     graph = settled(CONTENT, config=config)
     assert {label for label, _ in graph.nodes} == {"Novel", "Chapter", "Character"}

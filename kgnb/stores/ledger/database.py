@@ -1,13 +1,14 @@
-"""A SQL database: engine, threads, transactions, timeouts, and its errors by driver code.
+"""A SQL database: engine, threads, transactions, timeouts, errors by driver code.
 
-One transaction is one function that gets a connection: ``await sql.run(fn)``. It runs in a thread of this
-class's own, and again when the database chose it as a deadlock's victim, so ``fn`` must be repeatable.
+A transaction is a function of a connection. :func:`transaction` and :func:`reading` make an async method of
+one; ``Database.run`` takes any. It runs in one of the database's own threads, and again after a deadlock or
+lock wait, so it must be repeatable.
 
-SQLite runs in WAL mode with ``synchronous=FULL``: a commit is on the disk when it returns, also over a power
-loss, because the graph and the queue are told only afterwards. Group commit (batch.py) makes that one fsync
-for many chapters. Writers begin with ``BEGIN IMMEDIATE`` and queue up at a lock of this process, so SQLite's
-own polling wait is left for other processes on the same file. On MySQL transactions are READ COMMITTED with
-row locks, taken in one order: task, claim, chapter.
+SQLite runs in WAL mode with ``synchronous=FULL``: the graph and the queue are written only after a commit, so
+it must survive a power loss. Group commit (core/batcher.py) shares one fsync among many chapters. Writers
+begin with ``BEGIN IMMEDIATE`` behind a lock of this process; SQLite's polling wait is left to other processes
+on the same file. MySQL transactions are READ COMMITTED; row locks are taken in one order: task, claim,
+chapter.
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Literal, TypeVar
+from functools import wraps
+from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 import sqlalchemy as sa
 from pydantic import SecretStr
@@ -31,6 +33,7 @@ from kgnb.core.errors import KgnbError, ServiceDown, ServiceRefused
 from kgnb.core.tls import is_untrusted_certificate
 from kgnb.stores.ledger import migrations
 
+P = ParamSpec("P")
 R = TypeVar("R")
 Row = Mapping[str, Any]
 
@@ -39,11 +42,11 @@ LOCK_SECONDS = 5
 STATEMENT_SECONDS = 12
 SOCKET_SECONDS = 15
 IDLE_SECONDS = 10
-"""All well below the lease of 30 s: a node whose database hangs notices while its leases live, and one that
-froze within a transaction keeps nobody waiting at its locks."""
-FRESH_SECONDS = 1.0
-"""A connection used so lately isn't asked whether it lives: a round trip less for each of a busy node's."""
-AGAIN_SECONDS = 8.0
+"""All well below the lease of 30 s: a node whose database hangs notices while it holds its leases, and one
+that froze within a transaction soon loses its locks."""
+PING_AFTER_SECONDS = 1.0
+"""A connection idle for less is handed out without a ping, which saves a busy node a round trip."""
+RETRY_SECONDS = 8.0
 """How long a transaction is repeated after deadlocks and lock waits."""
 
 _SQLITE_ARGUMENTS = {"timeout": LOCK_SECONDS}
@@ -53,9 +56,9 @@ _MYSQL_ARGUMENTS = {
     "write_timeout": SOCKET_SECONDS,
 }
 
-_Kind = Literal["again", "down", "refused", "untrusted", "no_database", "full", "file", "broken"]
+_ErrorKind = Literal["again", "down", "refused", "untrusted", "no_database", "full", "file", "broken"]
 
-_CODES: dict[_Kind, tuple[int, ...]] = {
+_MYSQL_CODES: dict[_ErrorKind, tuple[int, ...]] = {
     # Deadlock, lock wait, row or table definition changed since it was read.
     "again": (1213, 1205, 1020, 1412),
     # Unreachable, gone, shutting down, too many connections, killed or timed out.
@@ -71,8 +74,8 @@ _CODES: dict[_Kind, tuple[int, ...]] = {
     "no_database": (1049,),
     "full": (1021, 1041, 1114),
 }
-_MYSQL: dict[int, _Kind] = {code: kind for kind, codes in _CODES.items() for code in codes}
-_SQLITE: dict[int, _Kind] = {
+_MYSQL_ERRORS: dict[int, _ErrorKind] = {code: kind for kind, codes in _MYSQL_CODES.items() for code in codes}
+_SQLITE_ERRORS: dict[int, _ErrorKind] = {
     sqlite3.SQLITE_BUSY: "again",
     sqlite3.SQLITE_LOCKED: "again",
     sqlite3.SQLITE_IOERR: "down",
@@ -89,8 +92,8 @@ _SQLITE: dict[int, _Kind] = {
 class Database:
     """One database. ``url`` carries the password and is never shown.
 
-    ``pool_size`` + ``max_overflow`` is the number of connections and of threads; ``pool_timeout`` and
-    ``recycle`` are seconds; ``connect_args`` go to the driver (``ssl``: an SSLContext, for TLS to MySQL).
+    ``pool_size`` + ``max_overflow`` bounds connections and threads alike; ``pool_timeout`` and ``recycle``
+    are seconds; ``connect_args`` go to the driver (``ssl``: an SSLContext, for TLS to MySQL).
     """
 
     def __init__(
@@ -115,7 +118,7 @@ class Database:
             pool_timeout=pool_timeout,
             pool_recycle=recycle if pre_ping else min(recycle, IDLE_SECONDS),
             pool_use_lifo=True,
-            pool_reset_on_return=None,  # _once has ended the transaction: a ROLLBACK is one more round trip
+            pool_reset_on_return=None,  # every transaction has ended: saves a ROLLBACK round trip
             hide_parameters=True,
             connect_args={**(_SQLITE_ARGUMENTS if self.sqlite else _MYSQL_ARGUMENTS), **(connect_args or {})},
             **options,
@@ -124,51 +127,51 @@ class Database:
         if self.sqlite:
             sa.event.listen(self._engine, "begin", _sqlite_begin)
         elif pre_ping:
-            sa.event.listen(self._engine, "checkin", _mysql_used)
+            sa.event.listen(self._engine, "checkin", _mysql_returned)
             sa.event.listen(self._engine, "checkout", _mysql_ping)
         self._threads = ThreadPoolExecutor(pool_size + max_overflow, thread_name_prefix="kgnb-sql")
         self._writer: AbstractContextManager[Any] = threading.Lock() if self.sqlite else nullcontext()
         self._fillers: dict[str, dict[str, Any]] = {}
 
     async def prepare(self) -> None:
-        """Creates what is missing and migrates kgnb's own tables forward.
+        """Create missing tables and migrate kgnb's own forward.
 
-        Raises ServiceRefused when the database is of a newer kgnb or one of main's tables lacks a column.
+        Raises ServiceRefused for a database of a newer kgnb, or where one of main's tables lacks a column.
         """
         self._fillers = await self.run(migrations.prepare)
 
     async def run(self, fn: Callable[[sa.Connection], R], *, write: bool = True) -> R:
-        """``fn(connection)`` in one transaction, in a thread; ``write=False`` for one that only reads.
+        """Run ``fn(connection)`` in one transaction, in a thread; ``write=False`` for one that only reads.
 
-        Raises ServiceDown(service="sql") when the database is unreachable, busy for too long or full, and
-        ServiceRefused when it says no. ``fn`` may run more than once.
+        ``fn`` may run more than once. Raises ServiceDown(service="sql") when the database is unreachable,
+        full or busy for too long, ServiceRefused when it denies access.
         """
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, lambda: self.run_blocking(fn, write=write))
 
     def run_blocking(self, fn: Callable[[sa.Connection], R], *, write: bool = True) -> R:
-        """:meth:`run` for a caller that is in a thread already."""
-        give_up = time.monotonic() + AGAIN_SECONDS
+        """:meth:`run`, in the caller's own thread."""
+        give_up = time.monotonic() + RETRY_SECONDS
         while True:
             try:
-                return self._once(fn, write)
+                return self._run_once(fn, write)
             except sa.exc.TimeoutError as error:  # no free connection
                 raise ServiceDown("ledger.busy", service="sql", where=self.where) from error
             except sa.exc.DBAPIError as error:
-                kind = _kind(error)
+                kind = _error_kind(error)
                 if kind is None:
                     raise
                 if kind != "again" or time.monotonic() > give_up:
                     raise self._error(kind, error) from error
             time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 - jitter, not a secret
 
-    def _once(self, fn: Callable[[sa.Connection], R], write: bool) -> R:
+    def _run_once(self, fn: Callable[[sa.Connection], R], write: bool) -> R:
         with self._writer if write else nullcontext(), self._engine.connect() as connection:
             connection.execution_options(kgnb_write=write)
             with connection.begin():
                 return fn(connection)
 
-    def _error(self, kind: _Kind, error: sa.exc.DBAPIError) -> KgnbError:
+    def _error(self, kind: _ErrorKind, error: sa.exc.DBAPIError) -> KgnbError:
         facts = {"where": self.where, "reason": _reason(error.orig)}
         if kind == "again":
             return ServiceDown("ledger.busy", service="sql", where=self.where)
@@ -177,9 +180,10 @@ class Database:
         return ServiceRefused(f"ledger.{kind}", service="sql", **facts)
 
     def insert(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> int:
-        """Inserts ``rows``, all with the same columns, into one of main's tables; returns the last id.
+        """Insert ``rows``, all with the same columns, into one of main's tables.
 
-        Columns that main requires and that aren't given, because they are main's own, get a neutral value.
+        Returns the id of a single row, 0 for several. Required columns that only main knows get a neutral
+        value.
         """
         if not rows:
             return 0
@@ -193,13 +197,56 @@ class Database:
         return 0
 
     async def ping(self) -> None:
-        """Asks the database for nothing; raises ServiceDown or ServiceRefused when it doesn't answer."""
+        """Raise ServiceDown or ServiceRefused unless the database answers."""
         await self.run(lambda c: c.scalar(sa.select(1)), write=False)
 
     async def close(self) -> None:
-        """Ends the threads and closes every connection."""
+        """End the threads and close every connection."""
         await asyncio.to_thread(self._threads.shutdown)
         await asyncio.to_thread(self._engine.dispose)
+
+
+# --- transactions as methods --------------------------------------------------------------------------------
+
+
+class DatabasePart:
+    """Base of classes whose methods are transactions on one database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+
+Part = TypeVar("Part", bound=DatabasePart)
+
+
+def transaction(
+    method: Callable[Concatenate[Part, sa.Connection, P], R],
+) -> Callable[Concatenate[Part, P], Coroutine[Any, Any, R]]:
+    """Make ``method(self, connection, …)`` an async method without ``connection``: one transaction a call.
+
+    The method may run more than once (see :meth:`Database.run`): no argument may be a one-shot iterator.
+    """
+    return _run_method(method, write=True)
+
+
+def reading(
+    method: Callable[Concatenate[Part, sa.Connection, P], R],
+) -> Callable[Concatenate[Part, P], Coroutine[Any, Any, R]]:
+    """:func:`transaction` for a method that only reads."""
+    return _run_method(method, write=False)
+
+
+def _run_method(
+    method: Callable[Concatenate[Part, sa.Connection, P], R], *, write: bool
+) -> Callable[Concatenate[Part, P], Coroutine[Any, Any, R]]:
+    @wraps(method)
+    async def run(self: Part, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        return await self._database.run(lambda c: method(self, c, *args, **kwargs), write=write)
+
+    return run
+
+
+# --- statements ---------------------------------------------------------------------------------------------
 
 
 def pairs(rows: Iterable[Any]) -> dict[Any, Any]:
@@ -208,16 +255,16 @@ def pairs(rows: Iterable[Any]) -> dict[Any, Any]:
 
 
 def storable(text: str) -> str:
-    """``text`` as every database takes it: a lone surrogate, which no UTF-8 can hold, becomes "?"."""
+    """``text`` with lone surrogates, which UTF-8 can't encode, replaced by "?"."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
 
 
 def upsert(
     connection: sa.Connection, table: sa.Table, rows: Sequence[Row], update: Callable[[Any, Any], Row]
 ) -> None:
-    """Inserts ``rows`` into one of kgnb's tables; where the primary key exists, sets ``update(old, new)``.
+    """Insert ``rows`` into one of kgnb's tables; where the primary key exists, set ``update(old, new)``.
 
-    ``old`` and ``new`` are column collections. Both dialects' statement, in one place.
+    ``old`` and ``new`` are column collections.
     """
     if not rows:
         return
@@ -266,48 +313,48 @@ def _mysql_connected(connection: Any, _record: object) -> None:
     from pymysql.constants import SERVER_STATUS  # 8 MB that SQLite doesn't need
 
     mariadb = "mariadb" in connection.get_server_info().lower()
-    # MySQL has no limit for an idle transaction, so an idle connection ends there; the pool's ping finds out.
+    # MySQL has no limit for idle transactions, only for idle connections; the pool's ping replaces those.
     limit = (
         f"max_statement_time={STATEMENT_SECONDS}, idle_transaction_timeout={IDLE_SECONDS}"
         if mariadb
         else f"max_execution_time={STATEMENT_SECONDS * 1000}, wait_timeout={2 * IDLE_SECONDS}"
     )
     with connection.cursor() as cursor:
-        # Strict: a text that doesn't fit is an error, never cut in silence. Without backslash escapes (the
-        # driver reads that from each answer) long Chinese texts are quoted in a sixtieth of the time.
+        # Strict: a text that doesn't fit is an error, never truncated silently. NO_BACKSLASH_ESCAPES (the
+        # driver reads it from each answer's status) makes quoting long Chinese texts 60 times faster.
         mode = "sql_mode=CONCAT(@@sql_mode, ',STRICT_TRANS_TABLES,NO_BACKSLASH_ESCAPES')"
         cursor.execute(f"SET SESSION innodb_lock_wait_timeout={LOCK_SECONDS}, {mode}, {limit}")
         if not connection.server_status & SERVER_STATUS.SERVER_STATUS_NO_BACKSLASH_ESCAPES:
-            # Something between keeps that to itself: both sides must mean the same by a backslash.
+            # A proxy hides the status flag: server and driver must agree on backslashes.
             cursor.execute("SET SESSION sql_mode=REPLACE(@@sql_mode, 'NO_BACKSLASH_ESCAPES', '')")
 
 
-def _mysql_used(_connection: Any, record: Any) -> None:
+def _mysql_returned(_connection: Any, record: Any) -> None:
     record.info["used"] = time.monotonic()
 
 
 def _mysql_ping(connection: Any, record: Any, _proxy: object) -> None:
-    if time.monotonic() - record.info.get("used", math.inf) < FRESH_SECONDS:
+    if time.monotonic() - record.info.get("used", math.inf) < PING_AFTER_SECONDS:
         return
     try:
         connection.ping(reconnect=False)
     except connection.Error as error:
-        raise sa.exc.DisconnectionError from error  # the pool takes another one, or connects anew
+        raise sa.exc.DisconnectionError from error  # makes the pool try another connection
 
 
 # --- errors -------------------------------------------------------------------------------------------------
 
 
-def _kind(error: sa.exc.DBAPIError) -> _Kind | None:
-    """What a driver's error means; None = a mistake in a statement, which is not the service's."""
+def _error_kind(error: sa.exc.DBAPIError) -> _ErrorKind | None:
+    """Classify a driver's error; None for a faulty statement, which isn't the service's failure."""
     orig = error.orig
     if isinstance(orig, sqlite3.Error):
-        return _SQLITE.get(getattr(orig, "sqlite_errorcode", -1) & 0xFF)
+        return _SQLITE_ERRORS.get(getattr(orig, "sqlite_errorcode", -1) & 0xFF)
     if is_untrusted_certificate(orig):
         return "untrusted"
     code = orig.args[0] if orig is not None and orig.args else None
-    if isinstance(code, int) and code in _MYSQL:
-        return _MYSQL[code]
+    if isinstance(code, int) and code in _MYSQL_ERRORS:
+        return _MYSQL_ERRORS[code]
     return "down" if error.connection_invalidated else None
 
 

@@ -1,30 +1,42 @@
-"""The ledger: books, tasks, chapters and the record in SQL, as one object."""
+"""Everything that is durable, as one object: a part per module of this package."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from kgnb.stores.ledger.books import Books, Imported
-from kgnb.stores.ledger.chapters import ChapterEnd, Chapters, ChapterWork
+from kgnb.stores.ledger.books import Books
+from kgnb.stores.ledger.chapters import Chapters
 from kgnb.stores.ledger.database import Database
-from kgnb.stores.ledger.extractions import Record, SettleRows
-from kgnb.stores.ledger.name_decisions import Naming
-from kgnb.stores.ledger.providers import Catalog, read_kinds
+from kgnb.stores.ledger.extractions import Extractions
+from kgnb.stores.ledger.name_decisions import NameDecisions
+from kgnb.stores.ledger.names import Names
+from kgnb.stores.ledger.providers import Providers
 from kgnb.stores.ledger.spending import Spending
-from kgnb.stores.ledger.task_commands import Commands
-from kgnb.stores.ledger.task_lifecycle import Lives, Opening
-from kgnb.stores.ledger.tasks import TaskRows
+from kgnb.stores.ledger.task_commands import TaskCommands
+from kgnb.stores.ledger.task_lifecycle import TaskLifecycle
+from kgnb.stores.ledger.task_stats import TaskStats
+from kgnb.stores.ledger.tasks import Tasks
 from kgnb.stores.ledger.transfer import Transfer
 
-__all__ = ["ChapterEnd", "ChapterWork", "Imported", "Ledger", "Opening", "SettleRows"]
 
+class Ledger:
+    """The parts, each called like its module, on a database that is prepared.
 
-class Ledger(Books, Naming, Catalog, TaskRows, Lives, Commands, Chapters, Record, Spending, Transfer):
-    """Everything that is durable, on an :class:`~kgnb.stores.ledger.database.Database` that is prepared.
-
-    ``thing_kinds``: what this process asks for beyond the four kinds, whatever the config's row says.
+    Their methods raise ServiceDown and ServiceRefused (see :class:`~kgnb.stores.ledger.database.Database`).
+    ``thing_kinds``: see :class:`~kgnb.stores.ledger.providers.Providers`.
     """
 
-    def __init__(self, sql: Database, *, thing_kinds: Sequence[str] = ()) -> None:
-        super().__init__(sql)
-        self.own_kinds = read_kinds(list(thing_kinds))
+    def __init__(self, database: Database, *, thing_kinds: Sequence[str] = ()) -> None:
+        self.database = database
+        self.books = Books(database)
+        self.chapters = Chapters(database)
+        self.extractions = Extractions(database)
+        self.name_decisions = NameDecisions(database)
+        self.names = Names(database)
+        self.providers = Providers(database, thing_kinds)
+        self.spending = Spending(database)
+        self.task_commands = TaskCommands(database)
+        self.task_lifecycle = TaskLifecycle(database)
+        self.task_stats = TaskStats(database)
+        self.tasks = Tasks(database)
+        self.transfer = Transfer(database)

@@ -1,4 +1,4 @@
-"""Decisions of people about a novel's names, in SQL: each is kept, an undone one too."""
+"""People's merge and split decisions about a novel's names, in SQL; undone ones are kept, with the time."""
 
 from __future__ import annotations
 
@@ -13,56 +13,56 @@ import sqlalchemy as sa
 from kgnb.core.model import beijing_now
 from kgnb.graph.resolve.decisions import Decision, is_same
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import Database, Row
+from kgnb.stores.ledger.books import lock_novel
+from kgnb.stores.ledger.database import Database, DatabasePart, Row, reading, transaction
 
 
-class Naming:
-    """The part of the ledger that keeps decisions about names."""
+class NameDecisions(DatabasePart):
+    """``kgnb_name_decisions``."""
 
-    def __init__(self, sql: Database) -> None:
-        self._sql = sql
+    @reading
+    def read(self, c: sa.Connection, novel_id: int) -> list[Decision]:
+        """All decisions about the novel's names, oldest first."""
+        return read_decisions(c, novel_id)
 
-    async def decisions(self, novel_id: int) -> list[Decision]:
-        """All decisions about the novel's names, in the order in which they were made."""
-        return await self._sql.run(lambda c: read_decisions(c, novel_id), write=False)
+    @transaction
+    def add(self, c: sa.Connection, novel_id: int, decision: Decision) -> tuple[Decision, bool]:
+        """Store a decision; return it with its id and time, and whether it is new.
 
-    async def decide(self, novel_id: int, decision: Decision) -> tuple[Decision, bool]:
-        """Stores a decision; (it with its id and time, whether it is new). It isn't where the last standing
-        one about two or more of its names says the same."""
-        return await self._sql.run(lambda c: self._decide(c, novel_id, decision))
-
-    def _decide(self, c: sa.Connection, novel_id: int, new: Decision) -> tuple[Decision, bool]:
-        _lock(c, novel_id)
-        names = set(new.names)
+        It isn't when the last standing decision about two or more of its names says the same.
+        """
+        lock_novel(c, novel_id)
+        names = set(decision.names)
         about = [
             d for d in read_decisions(c, novel_id) if d.in_force and len(names.intersection(d.names)) > 1
         ]
-        if about and is_same(about[-1], new.kind, new.names, new.chapters):
+        if about and is_same(about[-1], decision.kind, decision.names, decision.chapters):
             return about[-1], False
-        stored = replace(new, made_at=_now(), made_by=new.made_by[:100])
-        number = self._sql.insert(c, t.name_decisions, [_row(novel_id, stored)])
+        stored = replace(decision, made_at=_now(), made_by=decision.made_by[:100])
+        number = self._database.insert(c, t.name_decisions, [_row(novel_id, stored)])
         return replace(stored, id=number), True
 
-    async def undo_decision(self, novel_id: int, number: int) -> tuple[Decision, bool] | None:
-        """Takes a decision back; (it, whether it stood before). None when the novel has none of this id."""
-        return await self._sql.run(lambda c: self._undo(c, novel_id, number))
-
-    def _undo(self, c: sa.Connection, novel_id: int, number: int) -> tuple[Decision, bool] | None:
-        _lock(c, novel_id)
-        found = next((d for d in read_decisions(c, novel_id) if d.id == number), None)
+    @transaction
+    def undo(self, c: sa.Connection, novel_id: int, decision_id: int) -> tuple[Decision, bool] | None:
+        """Undo a decision; return it and whether it stood before. None when the novel has none of this id."""
+        lock_novel(c, novel_id)
+        found = next((d for d in read_decisions(c, novel_id) if d.id == decision_id), None)
         if found is None or not found.in_force:
             return (found, False) if found else None
-        mine = t.name_decisions.c.id == number
-        c.execute(sa.update(t.name_decisions).where(mine).values(undone_at=_now()))
+        where = t.name_decisions.c.id == decision_id
+        c.execute(sa.update(t.name_decisions).where(where).values(undone_at=_now()))
         return found, True
 
 
-def take_up_decisions(sql: Database, c: sa.Connection, novel_id: int, decisions: Sequence[Decision]) -> None:
-    """Stores another engine's decisions in their order; those that are here already only once."""
-    there = {(d.kind, d.names, d.chapters, _second(d.made_at)) for d in read_decisions(c, novel_id)}
-    for one in sorted(decisions, key=lambda d: d.id):
-        if (one.kind, one.names, one.chapters, _second(one.made_at)) not in there:
-            sql.insert(c, t.name_decisions, [_row(novel_id, one)])
+def import_decisions(
+    database: Database, c: sa.Connection, novel_id: int, decisions: Sequence[Decision]
+) -> None:
+    """Store another engine's decisions in their order, less those that are here already."""
+    present = {(d.kind, d.names, d.chapters, _whole_second(d.made_at)) for d in read_decisions(c, novel_id)}
+    for decision in sorted(decisions, key=lambda d: d.id):
+        key = (decision.kind, decision.names, decision.chapters, _whole_second(decision.made_at))
+        if key not in present:
+            database.insert(c, t.name_decisions, [_row(novel_id, decision)])
 
 
 def _row(novel_id: int, decision: Decision) -> Row:
@@ -74,8 +74,8 @@ def _row(novel_id: int, decision: Decision) -> Row:
         "first_chapter": first,
         "last_chapter": last,
         "made_by": decision.made_by[:100],
-        "made_at": _second(decision.made_at),
-        "undone_at": _second(decision.undone_at),
+        "made_at": _whole_second(decision.made_at),
+        "undone_at": _whole_second(decision.undone_at),
     }
 
 
@@ -83,18 +83,13 @@ def _now() -> datetime:
     return beijing_now().replace(microsecond=0)
 
 
-def _second(moment: datetime | None) -> datetime | None:
-    """Without what MySQL rounds off, so that a time is the same in every engine."""
+def _whole_second(moment: datetime | None) -> datetime | None:
+    """Drop microseconds, which MySQL doesn't store, so that a time is equal in every engine."""
     return moment.replace(microsecond=0) if moment is not None else None
 
 
-def _lock(c: sa.Connection, novel_id: int) -> None:
-    """Two decisions about one novel take turns."""
-    c.execute(sa.select(t.novels.c.id).where(t.novels.c.id == novel_id).with_for_update())
-
-
 def read_decisions(c: sa.Connection, novel_id: int) -> list[Decision]:
-    """See :meth:`Naming.decisions`."""
+    """See :meth:`NameDecisions.read`."""
     d = t.name_decisions
     rows = c.execute(sa.select(d).where(d.c.novel_id == novel_id).order_by(d.c.id)).mappings()
     return [_decision(r) for r in rows]

@@ -1,4 +1,8 @@
-"""A novel's name table in SQL."""
+"""Names in SQL: a novel's name table, and the names that a task's prompts use.
+
+A task's names are frozen when it is first opened, so that its prompts can be reproduced and the reply cache
+hits after a crash.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +13,79 @@ import sqlalchemy as sa
 
 from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import Row, upsert
+from kgnb.stores.ledger.books import lock_novel, text_digest
+from kgnb.stores.ledger.database import DatabasePart, Row, reading, transaction, upsert
+from kgnb.stores.ledger.tasks import locked_task
+
+
+class Names(DatabasePart):
+    """``kgnb_names`` and the names in ``kgnb_tasks``."""
+
+    @reading
+    def read(self, c: sa.Connection, novel_id: int) -> list[NameEntry]:
+        """The novel's name table, most mentioned first."""
+        return read_names(c, novel_id)
+
+    @reading
+    def frozen(self, c: sa.Connection, task_id: int) -> list[NameEntry] | None:
+        """The names that the task's prompts use; None before they were frozen."""
+        return _frozen_names(c, task_id)
+
+    @transaction
+    def freeze(
+        self,
+        c: sa.Connection,
+        task_id: int,
+        novel_id: int,
+        names: Sequence[NameEntry],
+        digest: str = "",
+        kinds: Sequence[str] = (),
+    ) -> list[NameEntry]:
+        """Store the names and entity kinds of the task's prompts, unless it has some; return its names.
+
+        They replace the novel's name table, unless there is one and the text changed since their scan began:
+        ``digest`` is ``books.text_digest`` of then. ``kinds`` count unless the task has kinds of its own.
+        """
+        task, _ = locked_task(c, task_id)
+        stored = _frozen_names(c, task_id)
+        if stored is not None:
+            return stored
+        if task is None:  # deleted meanwhile: nothing of it is kept
+            return list(names)
+        rows = [
+            (n.name, n.aliases, n.kind, n.mentions, n.first_chapter, n.last_chapter, n.chapters)
+            for n in names
+        ]
+        asked = kinds if task.thing_kinds is None else task.thing_kinds
+        row = {
+            **{"task_id": task_id, "novel_id": novel_id, "token": 0, "settled": 0},
+            "names": json.dumps(rows, ensure_ascii=False, separators=(",", ":")),
+            "kinds": json.dumps(list(asked), ensure_ascii=False),
+        }
+        upsert(c, t.task_facts, [row], lambda _, new: {"names": new.names, "kinds": new.kinds})
+        _replace_names(c, novel_id, names, digest)
+        return list(names)
+
+
+def _frozen_names(c: sa.Connection, task_id: int) -> list[NameEntry] | None:
+    stored = c.scalar(sa.select(t.task_facts.c.names).where(t.task_facts.c.task_id == task_id))
+    if stored is None:
+        return None
+    return [NameEntry(name, tuple(aliases), *rest) for name, aliases, *rest in json.loads(stored)]
+
+
+def _replace_names(c: sa.Connection, novel_id: int, entries: Sequence[NameEntry], digest: str) -> None:
+    lock_novel(c, novel_id)
+    own = t.names.c.novel_id == novel_id
+    present = c.scalar(sa.select(sa.func.count()).select_from(t.names).where(own))
+    if present and digest != text_digest(c, novel_id):
+        return
+    c.execute(sa.delete(t.names).where(own))
+    extend_names(c, novel_id, entries)
 
 
 def read_names(c: sa.Connection, novel_id: int) -> list[NameEntry]:
-    """The novel's name table, most mentioned first."""
+    """See :meth:`Names.read`."""
     n = t.names.c
     query = sa.select(t.names).where(n.novel_id == novel_id).order_by(n.mentions.desc(), n.kind, n.name)
     return [
@@ -32,19 +104,19 @@ def read_names(c: sa.Connection, novel_id: int) -> list[NameEntry]:
 
 
 def extend_names(c: sa.Connection, novel_id: int, entries: Sequence[NameEntry]) -> None:
-    """Adds ``entries`` to the table: aliases are united, counts are maxima, the span widens."""
-    c.execute(sa.select(t.novels.c.id).where(t.novels.c.id == novel_id).with_for_update())  # taking turns
+    """Merge ``entries`` into the novel's name table: union of aliases, maxima of counts, the widest span."""
+    lock_novel(c, novel_id)
     merged = {(e.kind, e.name): e for e in read_names(c, novel_id)}
-    touched = {}
+    written = {}
     for entry in entries:
         key = (entry.kind[:40], entry.name[:200])
-        merged[key] = touched[key] = _united(merged[key], entry) if key in merged else entry
-    rows = [_name_row(novel_id, kind, name, entry) for (kind, name), entry in touched.items()]
+        merged[key] = written[key] = _merge(merged[key], entry) if key in merged else entry
+    rows = [_name_row(novel_id, kind, name, entry) for (kind, name), entry in written.items()]
     columns = ("mentions", "first_chapter", "last_chapter", "chapters", "aliases", "reasons")
     upsert(c, t.names, rows, lambda _, new: {k: new[k] for k in columns})
 
 
-def _united(old: NameEntry, new: NameEntry) -> NameEntry:
+def _merge(old: NameEntry, new: NameEntry) -> NameEntry:
     starts = [n for n in (old.first_chapter, new.first_chapter) if n]
     return NameEntry(
         name=old.name,

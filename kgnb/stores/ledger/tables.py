@@ -1,17 +1,22 @@
 """Every table: main's, with the columns that the wire contract names, and kgnb's own (``kgnb_``).
 
 kgnb creates a missing table of main's and never alters one. Its own tables change forward only: a new table
-or a new nullable column, found and added by schema.py. Times are naive Beijing time.
+or a new nullable column, found and added by migrations.py. Times are naive Beijing time.
 """
 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import fields
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
+
+from kgnb.core.model import Usage
 
 METADATA = sa.MetaData()
 
@@ -331,3 +336,41 @@ OWN = (
     seen_providers,
     spending,
 )
+
+# --- keys ---------------------------------------------------------------------------------------------------
+
+Key = tuple[int, int]
+"""(task id, chapter id)."""
+
+
+def matches_keys(
+    task: sa.Column[Any], chapter: sa.Column[Any], keys: Iterable[Key]
+) -> sa.ColumnElement[bool]:
+    """The condition for ``keys``: one IN list per task, which every optimiser turns into index ranges."""
+    chapter_ids: dict[int, list[int]] = defaultdict(list)
+    for task_id, chapter_id in sorted(set(keys)):
+        chapter_ids[task_id].append(chapter_id)
+    return sa.or_(*(sa.and_(task == i, chapter.in_(ids)) for i, ids in chapter_ids.items()))
+
+
+# --- usage columns ------------------------------------------------------------------------------------------
+
+USAGE_COLUMNS = tuple(field.name for field in fields(Usage))
+"""Columns named after a Usage's fields, in their order."""
+MAX_COUNT = 2**31 - 1
+"""What such a column of a chapter or a reply holds in every database; a provider may claim more."""
+
+
+def usage_values(usage: Usage) -> dict[str, int]:
+    """A row's values of :data:`USAGE_COLUMNS`."""
+    return {name: min(getattr(usage, name), MAX_COUNT) for name in USAGE_COLUMNS}
+
+
+def usage_columns(table: sa.Table) -> list[sa.Column[int]]:
+    """The usage columns of ``table``, to be read with :func:`read_usage`."""
+    return [table.c[name] for name in USAGE_COLUMNS]
+
+
+def read_usage(values: Iterable[int | None]) -> Usage:
+    """A usage from its columns or their sums; null where nothing was counted, or by an older kgnb."""
+    return Usage(*(int(value or 0) for value in values))

@@ -1,4 +1,4 @@
-"""What `status` shows of tasks: counts, speed and cost of many of them, in one read of the rows."""
+"""Statistics of tasks in SQL, for `status` and for lists of finished books."""
 
 from __future__ import annotations
 
@@ -9,23 +9,26 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from kgnb.core.model import ChapterStatus, Usage, beijing_now
+from kgnb.core.model import ChapterStatus, TaskStatus, Usage, beijing_now
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import Database
-from kgnb.stores.ledger.usage import columns, usage_of
+from kgnb.stores.ledger.books import novel_not_deleting
+from kgnb.stores.ledger.database import DatabasePart, reading
+from kgnb.stores.ledger.tables import read_usage, usage_columns
 
 RATE_SECONDS = 300.0
-"""The speed is that of the last five minutes: long enough for slow models, short enough to follow changes."""
+"""Window in which speed is measured: long enough for slow models, short enough to follow changes."""
+MAX_FINISHED = 1_000
+"""Most finished tasks that are listed."""
 ENDED = (ChapterStatus.COMPLETED, ChapterStatus.FAILED, ChapterStatus.SKIPPED)
 
 
 @dataclass(slots=True)
 class TaskFigures:
-    """One task's chapters by status, its flags, what its rows cost by (provider, model), and its speed.
+    """One task's chapters by status, rows by flag, usage by (provider, model), and speed.
 
-    ``unverified``: events and relations without a quote from the text; ``dropped``: characters that stand
-    nowhere in the book; ``rejected``: items of replies that could not be used.
-    ``rate``: chapters that came to an end per minute, lately; None when none did.
+    ``unverified``: events and relations without a quote from the text; ``dropped``: characters that don't
+    occur in the book; ``rejected``: items of replies that could not be used; ``rate``: chapters that ended
+    per minute in the last :data:`RATE_SECONDS`, None when none did.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -54,44 +57,92 @@ class ChapterState:
     completed_at: datetime | None
 
 
-async def chapter_state(sql: Database, task_id: int, chapter_id: int) -> ChapterState | None:
-    """How a task's chapter stands; None if the task hasn't got it (yet)."""
-    s = t.chapter_status.c
-    query = sa.select(
-        *(s.status, s.entities_extracted, s.relations_extracted, s.error_message),
-        *(s.started_at, s.completed_at),
-    ).where(s.kg_task_id == task_id, s.chapter_id == chapter_id)
-    row = await sql.run(lambda c: c.execute(query).first(), write=False)
-    if row is None:
-        return None
-    return ChapterState(row[0] or "", row[1] or 0, row[2] or 0, row[3] or "", row[4], row[5])
+@dataclass(frozen=True, slots=True)
+class FinishedTask:
+    """A finished task and its book. ``chapters``: how many of the task's are in the graph."""
+
+    task_id: int
+    novel_id: int
+    title: str
+    author: str
+    status: str
+    chapters: int
+    provider: str
+    model: str
+    completed_at: datetime | None
 
 
-async def figures(sql: Database, task_ids: Sequence[int]) -> dict[int, TaskFigures]:
-    """The figures of each of these tasks. Raises ServiceDown and ServiceRefused."""
-    if not task_ids:
-        return {}
-    return await sql.run(lambda c: _figures(c, task_ids), write=False)
+class TaskStats(DatabasePart):
+    """Statistics of tasks."""
+
+    @reading
+    def chapter_state(self, c: sa.Connection, task_id: int, chapter_id: int) -> ChapterState | None:
+        """The state of a task's chapter; None if the task has no row of it (yet)."""
+        s = t.chapter_status.c
+        query = sa.select(
+            *(s.status, s.entities_extracted, s.relations_extracted, s.error_message),
+            *(s.started_at, s.completed_at),
+        ).where(s.kg_task_id == task_id, s.chapter_id == chapter_id)
+        row = c.execute(query).first()
+        if row is None:
+            return None
+        return ChapterState(row[0] or "", row[1] or 0, row[2] or 0, row[3] or "", row[4], row[5])
+
+    async def figures(self, task_ids: Sequence[int]) -> dict[int, TaskFigures]:
+        """The figures of each of these tasks."""
+        return await self._figures(task_ids) if task_ids else {}
+
+    @reading
+    def _figures(self, c: sa.Connection, task_ids: Sequence[int]) -> dict[int, TaskFigures]:
+        found = {task_id: TaskFigures() for task_id in task_ids}
+        s = t.chapter_status.c
+        counts = sa.select(s.kg_task_id, s.status, sa.func.count()).where(s.kg_task_id.in_(task_ids))
+        for task_id, status, number in c.execute(counts.group_by(s.kg_task_id, s.status)):
+            found[task_id].counts[status] = number
+        _read_speeds(c, found)
+        _read_costs(c, found)
+        f = t.task_facts.c
+        for task_id, dropped in c.execute(sa.select(f.task_id, f.dropped).where(f.task_id.in_(task_ids))):
+            found[task_id].dropped = dropped or 0
+        return found
+
+    @reading
+    def finished(self, c: sa.Connection) -> list[FinishedTask]:
+        """Tasks whose graph is complete, of novels that exist, newest first.
+
+        A task that ended with failed chapters counts once it is settled. "completed" alone is enough, because
+        other programs write no ``kgnb_tasks``.
+        """
+        k, f, n = t.tasks.c, t.task_facts.c, t.novels.c
+        complete = sa.or_(
+            k.status == TaskStatus.COMPLETED, sa.and_(k.status == TaskStatus.FAILED, f.settled == 1)
+        )
+        query = (
+            sa.select(
+                *(k.id, k.novel_id, n.title, n.author, k.status, k.completed_chapters),
+                *(f.provider, f.model, k.completed_at),
+            )
+            .select_from(
+                t.tasks.join(t.novels, n.id == k.novel_id).outerjoin(t.task_facts, k.id == f.task_id)
+            )
+            .where(complete, novel_not_deleting(), k.completed_chapters > 0)
+            .order_by(k.id.desc())
+            .limit(MAX_FINISHED)
+        )
+        rows = c.execute(query).all()
+        return [
+            FinishedTask(
+                *(task_id, novel_id, title or "", author or "", status, chapters or 0),
+                *(provider or "", model or "", completed_at),
+            )
+            for task_id, novel_id, title, author, status, chapters, provider, model, completed_at in rows
+        ]
 
 
-def _figures(c: sa.Connection, task_ids: Sequence[int]) -> dict[int, TaskFigures]:
-    found = {task_id: TaskFigures() for task_id in task_ids}
-    s = t.chapter_status.c
-    counts = sa.select(s.kg_task_id, s.status, sa.func.count()).where(s.kg_task_id.in_(task_ids))
-    for task_id, status, number in c.execute(counts.group_by(s.kg_task_id, s.status)):
-        found[task_id].counts[status] = number
-    _speeds(c, found)
-    _costs(c, found)
-    f = t.task_facts.c
-    for task_id, dropped in c.execute(sa.select(f.task_id, f.dropped).where(f.task_id.in_(task_ids))):
-        found[task_id].dropped = dropped or 0
-    return found
-
-
-def _speeds(c: sa.Connection, found: dict[int, TaskFigures]) -> None:
+def _read_speeds(c: sa.Connection, found: dict[int, TaskFigures]) -> None:
     now, s = beijing_now(), t.chapter_status.c
     window = now - timedelta(seconds=RATE_SECONDS)
-    # From the start of the first of them: a task that has run for a minute has no five minutes to divide by.
+    # Measured from the first start in the window: a task may have run for less than the window.
     recent = (
         sa.select(s.kg_task_id, sa.func.count(), sa.func.min(s.started_at))
         .where(s.kg_task_id.in_(list(found)), s.status.in_(ENDED), s.completed_at > window)
@@ -102,17 +153,17 @@ def _speeds(c: sa.Connection, found: dict[int, TaskFigures]) -> None:
         found[task_id].rate = 60 * number / max(1.0, (now - began).total_seconds())
 
 
-def _costs(c: sa.Connection, found: dict[int, TaskFigures]) -> None:
+def _read_costs(c: sa.Connection, found: dict[int, TaskFigures]) -> None:
     e = t.extractions.c
     keys = (e.task_id, e.provider, e.model, e.flags)
-    sums = (e.chars, e.rejected, e.unverified, *columns(t.extractions))
+    sums = (e.chars, e.rejected, e.unverified, *usage_columns(t.extractions))
     query = sa.select(*keys, sa.func.count(), *(sa.func.sum(k) for k in sums))
     flags: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for task_id, provider, model, named, rows, chars, rejected, unverified, *usage in c.execute(
         query.where(e.task_id.in_(list(found))).group_by(*keys)
     ):
         one, key = found[task_id], (provider, model)
-        one.spent[key] = one.spent.get(key, Usage()) + usage_of(usage)
+        one.spent[key] = one.spent.get(key, Usage()) + read_usage(usage)
         one.chars += int(chars or 0)
         one.rejected += int(rejected or 0)
         one.unverified += int(unverified or 0)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from kgnb.core.model import MIN_CHAPTER_CHARS, ChapterStatus, Progress, Task, TaskStatus, beijing_now
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import Database, Row, pairs
+from kgnb.stores.ledger.books import novel_not_deleting
+from kgnb.stores.ledger.database import Database, DatabasePart, Row, pairs, reading, transaction
 from kgnb.stores.ledger.migrations import content_hash
-from kgnb.stores.ledger.usage import columns, usage_of
+from kgnb.stores.ledger.tables import read_usage, usage_columns
 
 DEFAULT_RETRY_MINUTES = 10
 
@@ -21,14 +22,13 @@ OPEN_STATES = (ChapterStatus.PENDING, ChapterStatus.RUNNING)
 STOPPED = (TaskStatus.PAUSED, TaskStatus.CANCELLED)
 
 
-class TaskRows:
-    """The part of the ledger that knows tasks."""
+class Tasks(DatabasePart):
+    """Main's tasks with what ``kgnb_tasks`` adds; what a task still covers of its novel."""
 
-    def __init__(self, sql: Database) -> None:
-        self._sql = sql
-
-    async def create_task(
+    @transaction
+    def create(
         self,
+        c: sa.Connection,
         novel_id: int,
         *,
         provider: str,
@@ -39,99 +39,137 @@ class TaskRows:
         chapter_ids: Sequence[int] | None = None,
         thing_kinds: Sequence[str] | None = None,
     ) -> int:
-        """Creates a task over the whole novel, or over some of its chapters; returns its id.
+        """Create a task over the whole novel, or over some of its chapters; return its id.
 
-        ``queue`` is where its item will wait: it is queued there again should that item be lost.
-        ``thing_kinds`` are asked for whatever the config says when it is opened.
+        ``queue`` is where its item will wait: a lost item is queued there again. ``thing_kinds`` override
+        those of the config that it is opened with.
         """
         kinds = None if thing_kinds is None else json.dumps(list(thing_kinds), ensure_ascii=False)
         facts: dict[str, Any] = {"provider": provider, "model": model, "queue": queue, "kinds": kinds}
         facts |= {"token": 0, "settled": 0}
-        return await self._sql.run(
-            lambda c: new_task(
-                self._sql, c, novel_id, use_ai=use_ai, name=name, chapter_ids=chapter_ids, facts=facts
-            )
+        return insert_task(
+            self._database, c, novel_id, use_ai=use_ai, name=name, chapter_ids=chapter_ids, facts=facts
         )
 
-    async def find_task(self, novel_id: int, provider: str, model: str) -> Task | None:
-        """The novel's newest task with this provider (case aside) and model."""
-        query = task_query().where(
-            t.tasks.c.novel_id == novel_id,
-            sa.func.lower(t.task_facts.c.provider) == provider.lower(),
-            t.task_facts.c.model == model,
-        )
-        return next(iter(await self._read(query.order_by(t.tasks.c.id.desc()).limit(1))), None)
+    @reading
+    def get(self, c: sa.Connection, task_id: int) -> Task | None:
+        """The task, or None."""
+        return next(iter(_read_tasks(c, task_query().where(t.tasks.c.id == task_id))), None)
 
-    async def tasks_with(
-        self, novel_id: int, provider: str, model: str, kinds: Collection[str] | None = None
+    @reading
+    def newest(self, c: sa.Connection, limit: int = 100) -> list[Task]:
+        """Tasks, newest first."""
+        return _read_tasks(c, task_query().order_by(t.tasks.c.id.desc()).limit(limit))
+
+    @reading
+    def of_novel(self, c: sa.Connection, novel_id: int) -> list[Task]:
+        """The novel's tasks, oldest first."""
+        return _read_tasks(c, task_query().where(t.tasks.c.novel_id == novel_id).order_by(t.tasks.c.id))
+
+    @reading
+    def with_model(
+        self,
+        c: sa.Connection,
+        novel_id: int,
+        provider: str,
+        model: str,
+        kinds: Collection[str] | None = None,
     ) -> list[Task]:
-        """The novel's tasks with this provider (case aside) and model, oldest first; where ``kinds`` are
-        given, those that ask for just these things."""
-        mine = t.tasks.c.id.in_(_mine(novel_id, provider, model))
-        found = await self._read(task_query().where(mine).order_by(t.tasks.c.id))
+        """The novel's tasks with this provider (case aside) and model, oldest first.
+
+        Where ``kinds`` are given, only tasks that ask for exactly these.
+        """
+        same_model = t.tasks.c.id.in_(_task_ids(novel_id, provider, model))
+        found = _read_tasks(c, task_query().where(same_model).order_by(t.tasks.c.id))
         return [task for task in found if kinds is None or set(task.thing_kinds or ()) == set(kinds)]
 
-    async def unplanned(
-        self, novel_id: int, provider: str, model: str, *, only: Collection[int] | None = None
-    ) -> list[int]:
-        """The :meth:`uncovered` chapters that no unfinished task is going to deal with either.
+    @reading
+    def unfinished(self, c: sa.Connection, limit: int = 1_000, *, after: int = 0) -> list[Task]:
+        """Created or running tasks of novels that exist, oldest first, with ids greater than ``after``."""
+        novels = sa.select(t.novels.c.id).where(novel_not_deleting())
+        is_open = t.tasks.c.status.in_((TaskStatus.CREATED, TaskStatus.RUNNING))
+        wanted = is_open, t.tasks.c.novel_id.in_(novels), t.tasks.c.id > after
+        return _read_tasks(c, task_query().where(*wanted).order_by(t.tasks.c.id).limit(limit))
 
-        An unfinished task over the whole novel that was opened already keeps to the chapters it has: its
-        names were frozen before the others came. Where ``only`` is given, its tasks alone count.
-        """
-        return await self._sql.run(lambda c: _unplanned(c, novel_id, _mine(novel_id, provider, model, only)))
+    @reading
+    def statuses(self, c: sa.Connection, task_ids: Collection[int]) -> dict[int, TaskStatus]:
+        """The status of each task that exists."""
+        query = sa.select(t.tasks.c.id, t.tasks.c.status).where(t.tasks.c.id.in_(list(task_ids)))
+        return {task_id: _status(status) for task_id, status in c.execute(query)}
 
-    async def tasks_of(self, novel_id: int) -> list[Task]:
-        """The novel's tasks, oldest first."""
-        return await self._read(task_query().where(t.tasks.c.novel_id == novel_id).order_by(t.tasks.c.id))
+    @reading
+    def progress(self, c: sa.Connection, task_id: int) -> Progress:
+        """The task's chapters by status and what its rows cost, counted now."""
+        counts = count_states(c, task_id)
+        e = t.extractions.c
+        costs = (e.chars, *usage_columns(t.extractions))
+        query = sa.select(*(sa.func.coalesce(sa.func.sum(k), 0) for k in costs)).where(e.task_id == task_id)
+        chars, *usage = (int(n) for n in c.execute(query).one())
+        by_status = {status.value: counts.get(status, 0) for status in ChapterStatus}
+        return Progress(total=sum(counts.values()), chars=chars, usage=read_usage(usage), **by_status)
 
-    async def uncovered(
-        self, novel_id: int, provider: str, model: str, *, only: Collection[int] | None = None
+    @reading
+    def uncovered_chapters(
+        self,
+        c: sa.Connection,
+        novel_id: int,
+        provider: str,
+        model: str,
+        *,
+        only: Collection[int] | None = None,
     ) -> list[int]:
         """Ids of the chapters whose present text no task with this provider and model has dealt with.
 
-        A chapter that failed, or that was too short, counts as dealt with. Where ``only`` is given, its tasks
-        alone count.
+        A chapter that failed, or that was too short, counts as dealt with. ``only``: count these tasks alone.
         """
-        mine = _mine(novel_id, provider, model, only)
-        return await self._sql.run(lambda c: _uncovered(c, novel_id, mine), write=False)
+        return _uncovered_chapters(c, novel_id, _task_ids(novel_id, provider, model, only))
 
-    async def task(self, task_id: int) -> Task | None:
-        """The task, or None."""
-        return next(iter(await self._read(task_query().where(t.tasks.c.id == task_id))), None)
+    @transaction
+    def unplanned_chapters(
+        self,
+        c: sa.Connection,
+        novel_id: int,
+        provider: str,
+        model: str,
+        *,
+        only: Collection[int] | None = None,
+    ) -> list[int]:
+        """The :meth:`uncovered_chapters` that no unfinished task will deal with either.
 
-    async def tasks(self, limit: int = 100) -> list[Task]:
-        """Tasks, newest first."""
-        return await self._read(task_query().order_by(t.tasks.c.id.desc()).limit(limit))
+        An unfinished task over the whole novel that was opened before keeps to the chapters it has, because
+        its names were frozen without the new ones. ``only``: count these tasks alone.
+        """
+        tasks = _task_ids(novel_id, provider, model, only)
+        left = _uncovered_chapters(c, novel_id, tasks)
+        s = t.chapter_status.c
+        for task_id in sorted(c.scalars(tasks)) if left else ():
+            task, _ = locked_task(c, task_id)
+            if task is None or task.ended or task.status is TaskStatus.CANCELLED:
+                continue
+            states = pairs(c.execute(sa.select(s.chapter_id, s.status).where(s.kg_task_id == task_id)))
+            wanted = task.chapter_ids
+            if states:
+                if wanted is None and not states.keys() >= set(left):
+                    set_task(c, task_id, chapter_ids=sorted(states))
+                planned = {i for i, status in states.items() if status in OPEN_STATES}
+            else:
+                planned = set(left if wanted is None else wanted)
+            left = [i for i in left if i not in planned]
+        return left
 
-    async def unfinished(self, limit: int = 1_000, *, after: int = 0) -> list[Task]:
-        """Tasks created or running of novels that are there, oldest first, those behind the id ``after``."""
-        alive = sa.select(t.novels.c.id).where(sa.func.coalesce(t.novels.c.is_deleting, 0) == 0)
-        open_ = t.tasks.c.status.in_((TaskStatus.CREATED, TaskStatus.RUNNING))
-        wanted = open_, t.tasks.c.novel_id.in_(alive), t.tasks.c.id > after
-        return await self._read(task_query().where(*wanted).order_by(t.tasks.c.id).limit(limit))
-
-    async def statuses(self, task_ids: Iterable[int]) -> dict[int, TaskStatus]:
-        """The status of each task that is there."""
-        ids = list(task_ids)
-        query = sa.select(t.tasks.c.id, t.tasks.c.status).where(t.tasks.c.id.in_(ids))
-        rows = await self._sql.run(lambda c: c.execute(query).all(), write=False) if ids else []
-        return {task_id: _status(status) for task_id, status in rows}
-
-    async def progress(self, task_id: int) -> Progress:
-        """The task's chapters by status and what its rows cost, counted now."""
-        return await self._sql.run(lambda c: _progress(c, task_id), write=False)
-
-    async def _read(self, query: sa.Select[Any]) -> list[Task]:
-        rows = await self._sql.run(lambda c: c.execute(query).mappings().all(), write=False)
-        return [read_task(row) for row in rows]
+    @reading
+    def provider_name(self, c: sa.Connection, key: str) -> str | None:
+        """The provider with the lower-case name ``key``, as the newest task with it spells it."""
+        f = t.task_facts.c
+        query = sa.select(f.provider).where(sa.func.lower(f.provider) == key)
+        return c.scalar(query.order_by(f.task_id.desc()).limit(1))
 
 
 # --- rows ---------------------------------------------------------------------------------------------------
 
 
 def task_query() -> sa.Select[Any]:
-    """Tasks with what kgnb remembers beside them; :func:`read_task` reads a row."""
+    """Tasks with their ``kgnb_tasks`` columns; :func:`read_task` reads a row."""
     k, f = t.tasks.c, t.task_facts.c
     return sa.select(
         *(k.id, k.novel_id, k.task_name, k.status, k.use_ai, k.chapter_ids, k.error_message),
@@ -139,8 +177,12 @@ def task_query() -> sa.Select[Any]:
     ).select_from(t.tasks.outerjoin(t.task_facts, k.id == f.task_id))
 
 
+def _read_tasks(c: sa.Connection, query: sa.Select[Any]) -> list[Task]:
+    return [read_task(row) for row in c.execute(query).mappings()]
+
+
 def read_task(row: Any) -> Task:
-    """A row of :func:`task_query`."""
+    """The task of a :func:`task_query` row."""
     ids = row["chapter_ids"]
     return Task(
         id=row["id"],
@@ -163,7 +205,7 @@ def _ids(values: list[Any]) -> tuple[int, ...]:
 
 
 def _status(text: str | None) -> TaskStatus:
-    """A status that isn't the contract's is some other program's way to stop a task."""
+    """A status outside the wire contract is some other program's way to stop a task."""
     return TaskStatus(text) if text in set(TaskStatus) else TaskStatus.PAUSED
 
 
@@ -173,12 +215,12 @@ def is_stopped(text: str | None) -> bool:
 
 
 def no_task(task_id: int) -> Task:
-    """What stands for a task that isn't there."""
+    """A placeholder for a task that doesn't exist."""
     return Task(task_id, 0, "", TaskStatus.CANCELLED, use_ai=False, chapter_ids=None)
 
 
 def locked_task(c: sa.Connection, task_id: int) -> tuple[Task | None, int | None]:
-    """The task, its row locked, and the token that opened it last (None: no kgnb ever did)."""
+    """Lock the task's row; return the task and the token that opened it last (None: no kgnb ever did)."""
     lock = sa.select(t.tasks.c.id).where(t.tasks.c.id == task_id).with_for_update()
     if c.scalar(lock) is None:
         return None, None
@@ -186,8 +228,8 @@ def locked_task(c: sa.Connection, task_id: int) -> tuple[Task | None, int | None
     return read_task(row), row["token"] or None
 
 
-def new_task(
-    sql: Database,
+def insert_task(
+    database: Database,
     c: sa.Connection,
     novel_id: int,
     *,
@@ -196,11 +238,11 @@ def new_task(
     chapter_ids: Sequence[int] | None,
     facts: dict[str, Any],
 ) -> int:
-    """Inserts a task and its ``facts`` (columns of ``kgnb_tasks``); returns its id."""
+    """Insert a task and its ``facts`` (columns of ``kgnb_tasks``); return its id."""
     row = _task_row(novel_id, use_ai, name, chapter_ids)
-    every = c.scalar(sa.select(sa.func.count()).where(t.chapters.c.novel_id == novel_id))
-    total = every if chapter_ids is None else len(chapter_ids)
-    task_id = sql.insert(c, t.tasks, [{**row, "total_chapters": total}])
+    in_novel = c.scalar(sa.select(sa.func.count()).where(t.chapters.c.novel_id == novel_id))
+    total = in_novel if chapter_ids is None else len(chapter_ids)
+    task_id = database.insert(c, t.tasks, [{**row, "total_chapters": total}])
     c.execute(sa.insert(t.task_facts).values(task_id=task_id, novel_id=novel_id, **facts))
     return task_id
 
@@ -221,7 +263,7 @@ def _task_row(novel_id: int, use_ai: bool, name: str, chapter_ids: Sequence[int]
 
 
 def set_task(c: sa.Connection, task_id: int, **values: Any) -> None:
-    """Writes columns of a task's row."""
+    """Write columns of a task's row."""
     values["updated_at"] = beijing_now()
     c.execute(sa.update(t.tasks).where(t.tasks.c.id == task_id).values(**values))
 
@@ -229,16 +271,16 @@ def set_task(c: sa.Connection, task_id: int, **values: Any) -> None:
 # --- counts -------------------------------------------------------------------------------------------------
 
 
-def counts_of(c: sa.Connection, task_id: int) -> dict[str, int]:
+def count_states(c: sa.Connection, task_id: int) -> dict[str, int]:
     """The task's chapters by status."""
     s = t.chapter_status.c
     query = sa.select(s.status, sa.func.count()).where(s.kg_task_id == task_id).group_by(s.status)
     return pairs(c.execute(query))
 
 
-def counted(c: sa.Connection, task_id: int) -> dict[str, int]:
-    """The task row's count columns, from its chapters' rows as they are now."""
-    counts = counts_of(c, task_id)
+def count_columns(c: sa.Connection, task_id: int) -> dict[str, int]:
+    """Values of the task row's count columns, from its chapters' rows."""
+    counts = count_states(c, task_id)
     return {
         "total_chapters": sum(counts.values()),
         "completed_chapters": counts.get(ChapterStatus.COMPLETED, 0),
@@ -247,57 +289,30 @@ def counted(c: sa.Connection, task_id: int) -> dict[str, int]:
     }
 
 
-def _progress(c: sa.Connection, task_id: int) -> Progress:
-    counts = counts_of(c, task_id)
-    e = t.extractions.c
-    costs = (e.chars, *columns(t.extractions))
-    query = sa.select(*(sa.func.coalesce(sa.func.sum(k), 0) for k in costs)).where(e.task_id == task_id)
-    chars, *usage = (int(n) for n in c.execute(query).one())
-    by_status = {status.value: counts.get(status, 0) for status in ChapterStatus}
-    return Progress(total=sum(counts.values()), chars=chars, usage=usage_of(usage), **by_status)
-
-
-def _mine(novel_id: int, provider: str, model: str, only: Collection[int] | None = None) -> sa.Select[Any]:
+def _task_ids(
+    novel_id: int, provider: str, model: str, only: Collection[int] | None = None
+) -> sa.Select[Any]:
     f = t.task_facts.c
     same = f.novel_id == novel_id, sa.func.lower(f.provider) == provider.lower(), f.model == model
     query = sa.select(f.task_id).where(*same)
     return query if only is None else query.where(f.task_id.in_(only))
 
 
-def _unplanned(c: sa.Connection, novel_id: int, mine: sa.Select[Any]) -> list[int]:
-    left = _uncovered(c, novel_id, mine)
-    s = t.chapter_status.c
-    for task_id in sorted(c.scalars(mine)) if left else ():
-        task, _ = locked_task(c, task_id)
-        if task is None or task.ended or task.status is TaskStatus.CANCELLED:
-            continue
-        states = pairs(c.execute(sa.select(s.chapter_id, s.status).where(s.kg_task_id == task_id)))
-        wanted = task.chapter_ids
-        if states:
-            if wanted is None and not states.keys() >= set(left):
-                set_task(c, task_id, chapter_ids=sorted(states))
-            planned = {i for i, status in states.items() if status in OPEN_STATES}
-        else:
-            planned = set(left if wanted is None else wanted)
-        left = [i for i in left if i not in planned]
-    return left
-
-
-def _uncovered(c: sa.Connection, novel_id: int, mine: sa.Select[Any]) -> list[int]:
+def _uncovered_chapters(c: sa.Connection, novel_id: int, tasks: sa.Select[Any]) -> list[int]:
     k, e, s = t.chapters.c, t.extractions.c, t.chapter_status.c
-    done: dict[int, set[str]] = defaultdict(set)
-    for chapter_id, found in c.execute(sa.select(e.chapter_id, e.text_hash).where(e.task_id.in_(mine))):
-        done[chapter_id].add(found)
-    ended = sa.select(s.chapter_id, s.status).where(s.kg_task_id.in_(mine), s.status.not_in(OPEN_STATES))
+    extracted: dict[int, set[str]] = defaultdict(set)
+    for chapter_id, text_hash in c.execute(sa.select(e.chapter_id, e.text_hash).where(e.task_id.in_(tasks))):
+        extracted[chapter_id].add(text_hash)
+    ended = sa.select(s.chapter_id, s.status).where(s.kg_task_id.in_(tasks), s.status.not_in(OPEN_STATES))
     states = pairs(c.execute(ended))
     chapters = sa.select(k.id, content_hash(c)).where(k.novel_id == novel_id)
-    rows = c.execute(chapters.order_by(k.chapter_number, k.id)).all()
-    grown = _grown(c, [i for i, state in states.items() if state == ChapterStatus.SKIPPED])
-    dealt = {i for i in states if i not in done and i not in grown}
-    return [i for i, now in rows if now not in done.get(i, ()) and i not in dealt]
+    hashes = c.execute(chapters.order_by(k.chapter_number, k.id)).all()
+    grown = _grown_chapters(c, [i for i, state in states.items() if state == ChapterStatus.SKIPPED])
+    ended_without_row = {i for i in states if i not in extracted and i not in grown}
+    return [i for i, h in hashes if h not in extracted.get(i, ()) and i not in ended_without_row]
 
 
-def _grown(c: sa.Connection, skipped: Sequence[int]) -> set[int]:
+def _grown_chapters(c: sa.Connection, skipped: Sequence[int]) -> set[int]:
     """Chapters that were skipped as too short and aren't any more."""
     query = sa.select(t.chapters.c.id, t.chapters.c.content).where(t.chapters.c.id.in_(skipped))
     rows = c.execute(query) if skipped else ()

@@ -1,6 +1,6 @@
-"""A novel's record on its way to another engine: read whole, and taken up with ids of the new place.
+"""Moving a novel's rows between databases: the exported record, and its import with new ids.
 
-What is there already stays as it is: taking the same record up again adds nothing and changes nothing.
+An import is idempotent: it changes nothing that is stored, and adds nothing the second time.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from itertools import chain
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import sqlalchemy as sa
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -21,62 +21,67 @@ from kgnb.extract.model import Extraction, Flag, NameEntry
 from kgnb.graph.model import ExtractionRow
 from kgnb.graph.resolve.decisions import Decision
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.books import take_up_book
+from kgnb.stores.ledger.books import import_exported_book
 from kgnb.stores.ledger.chapters import lock_tasks
-from kgnb.stores.ledger.database import Database, Row, storable
+from kgnb.stores.ledger.database import Database, DatabasePart, Row, reading, storable, transaction
 from kgnb.stores.ledger.extractions import insert_rows
-from kgnb.stores.ledger.name_decisions import take_up_decisions
+from kgnb.stores.ledger.name_decisions import import_decisions
 from kgnb.stores.ledger.names import extend_names, read_names
 from kgnb.stores.ledger.providers import read_kinds
-from kgnb.stores.ledger.tasks import counted, locked_task, new_task, set_task
+from kgnb.stores.ledger.task_lifecycle import mark_settled
+from kgnb.stores.ledger.tasks import OPEN_STATES, count_columns, insert_task, locked_task, set_task
 
-Counted = TypeVar("Counted", Usage, NameEntry)
-
+ENDED = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED)
 VERSION = 1
-"""Of the record in an export; a reader refuses newer ones."""
-
-
-MOST_DECISIONS = 10_000
-"""About a book's names, made by hand: far more than anybody makes, and few enough to settle with."""
-
+"""Of the record in an export; newer ones are refused."""
+MAX_DECISIONS = 10_000
+"""Far more than anybody makes by hand about a book's names, and few enough to settle with."""
 Int = Annotated[int, Field(ge=-(2**31), lt=2**31)]
-"""What a column of integers holds in every database."""
+"""What an integer column holds in every database."""
 
 
-def _storable(value: Counted) -> Counted:
-    _fitting(getattr(value, one.name) for one in fields(value))
-    if isinstance(value, Usage) and not 0 <= value.cached_tokens <= max(0, value.prompt_tokens):
-        raise ValueError("more of a prompt cached than there was")
-    if isinstance(value, NameEntry):
-        _writable(value.name, value.kind, *value.aliases, *chain(*value.reasons))
-    return value
+# --- the record, checked as hostile input -------------------------------------------------------------------
 
 
-def _fitting(values: Iterable[object]) -> None:
+def _check_usage(usage: Usage) -> Usage:
+    _check_integers(getattr(usage, field.name) for field in fields(usage))
+    if not 0 <= usage.cached_tokens <= max(0, usage.prompt_tokens):
+        raise ValueError("more tokens cached than the prompt has")
+    return usage
+
+
+def _check_name(entry: NameEntry) -> NameEntry:
+    _check_integers(getattr(entry, field.name) for field in fields(entry))
+    _check_encodable(entry.name, entry.kind, *entry.aliases, *chain(*entry.reasons))
+    return entry
+
+
+def _check_extraction(extraction: Extraction) -> Extraction:
+    _check_encodable(*extraction.absent)  # its own validators have cleaned the rest
+    return extraction
+
+
+def _check_decision(decision: Decision) -> Decision:
+    times = (decision.made_at, decision.undone_at)
+    if len(decision.names) > 200 or any(time is not None and time.tzinfo for time in times):
+        raise ValueError("not a decision that kgnb stored")
+    _check_integers(decision.chapters or ())
+    _check_encodable(decision.made_by, *decision.names)
+    return decision
+
+
+def _check_integers(values: Iterable[object]) -> None:
     if any(isinstance(number, int) and abs(number) >= 2**31 for number in values):
         raise ValueError("a number too large")
 
 
-def _writable(*texts: str) -> None:
-    """Raises ValueError for a lone surrogate, which no database holds."""
+def _check_encodable(*texts: str) -> None:
+    """Raise ValueError for a lone surrogate, which no database holds."""
     "".join(texts).encode()
-
-
-def _writable_whole(value: Extraction) -> Extraction:
-    _writable(*value.absent)  # everything else in it is clean
-    return value
 
 
 class _Saved(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-def _naive(value: Decision) -> Decision:
-    if len(value.names) > 200 or any(d is not None and d.tzinfo for d in (value.made_at, value.undone_at)):
-        raise ValueError("no decision of kgnb's")
-    _fitting(value.chapters or ())
-    _writable(value.made_by, *value.names)
-    return value
 
 
 class SavedNovel(_Saved):
@@ -98,7 +103,7 @@ class SavedChapter(_Saved):
 
 
 class SavedTask(_Saved):
-    """A task as its engine numbered it."""
+    """A task; ids are those of the exporting database."""
 
     id: int
     name: str = ""
@@ -128,17 +133,17 @@ class SavedRow(_Saved):
     chapter_id: int
     text_hash: str = Field(max_length=64)
     prompt_hash: str = Field("", max_length=64)
-    extraction: Annotated[Extraction, AfterValidator(_writable_whole)]
+    extraction: Annotated[Extraction, AfterValidator(_check_extraction)]
     provider: str = Field(max_length=100)
     model: str = Field("", max_length=200)
     flags: frozenset[str] = frozenset()
-    usage: Annotated[Usage, AfterValidator(_storable)] = Usage()
+    usage: Annotated[Usage, AfterValidator(_check_usage)] = Usage()
     chars: Int = 0
     rejected: Int = 0
 
 
-class Saved(_Saved):
-    """A whole record: all that a graph can be made anew from."""
+class SavedRecord(_Saved):
+    """A novel's whole record: everything that its graph is derived from."""
 
     version: int
     novel: SavedNovel
@@ -146,37 +151,28 @@ class Saved(_Saved):
     tasks: tuple[SavedTask, ...] = ()
     states: tuple[SavedState, ...] = ()
     extractions: tuple[SavedRow, ...] = ()
-    names: tuple[Annotated[NameEntry, AfterValidator(_storable)], ...] = ()
+    names: tuple[Annotated[NameEntry, AfterValidator(_check_name)], ...] = ()
     decisions: Annotated[
-        tuple[Annotated[Decision, AfterValidator(_naive)], ...], Field(max_length=MOST_DECISIONS)
+        tuple[Annotated[Decision, AfterValidator(_check_decision)], ...], Field(max_length=MAX_DECISIONS)
     ] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class TakenUp:
-    """What became of a record. ``tasks``: id in the file → id here; ``rows``: how many were new."""
+class ImportedRecord:
+    """The result of an import. ``known``: the book was there; ``rows``: how many extractions were new."""
 
     novel_id: int
     known: bool
-    tasks: dict[int, int]
+    tasks: dict[int, int]  # id in the record → id here
     rows: int
 
 
-class Transfer:
-    """The part of the ledger that moves books between engines."""
+class Transfer(DatabasePart):
+    """Exports and imports of novels."""
 
-    def __init__(self, sql: Database) -> None:
-        self._sql = sql
-
-    async def book_facts(self, novel_id: int) -> dict[str, Any]:
-        """``{"sha256", "lang"}`` of the novel's newest text; empty for a book that kgnb didn't import."""
-        b = t.books.c
-        query = sa.select(b.sha256, b.lang).where(b.novel_id == novel_id).order_by(b.created_at.desc())
-        row = await self._sql.run(lambda c: c.execute(query).mappings().first(), write=False)
-        return dict(row) if row else {}
-
-    async def states(self, novel_id: int) -> list[dict[str, Any]]:
-        """The status of each chapter in each of the novel's tasks."""
+    @reading
+    def chapter_states(self, c: sa.Connection, novel_id: int) -> list[dict[str, Any]]:
+        """The status of each chapter in each of the novel's tasks, as :class:`SavedState` reads it."""
         s, k = t.chapter_status.c, t.tasks.c
         query = sa.select(
             *(s.kg_task_id.label("task_id"), s.chapter_id, s.status),
@@ -185,81 +181,90 @@ class Transfer:
             sa.func.coalesce(s.relations_extracted, 0).label("relations"),
         ).select_from(t.chapter_status.join(t.tasks, k.id == s.kg_task_id))
         query = query.where(k.novel_id == novel_id).order_by(s.kg_task_id, s.chapter_id)
-        rows = await self._sql.run(lambda c: c.execute(query).mappings().all(), write=False)
-        return [dict(row) for row in rows]
+        return [dict(row) for row in c.execute(query).mappings()]
 
-    async def take_up(self, saved: Saved) -> TakenUp:
-        """Stores the record in one transaction; its tasks are paused until :meth:`finish_taken_up`.
+    async def import_record(self, saved: SavedRecord) -> ImportedRecord:
+        """Store the record in one transaction; its tasks are paused until :meth:`finish_import`.
 
-        The very same text finds its novel here; any other is a novel of its own, and none is changed.
+        The very same text finds its novel; any other becomes a novel of its own.
         """
         try:
-            return await self._sql.run(lambda c: _take_up(self._sql, c, saved))
-        except sa.exc.IntegrityError:  # another process took the same book up meanwhile: now it is found
-            return await self._sql.run(lambda c: _take_up(self._sql, c, saved))
+            return await self._import(saved)
+        except sa.exc.IntegrityError:  # another process imported the same book meanwhile: now it is found
+            return await self._import(saved)
 
-    async def finish_taken_up(self, saved: Saved, taken: TakenUp) -> None:
-        """Gives tasks that were finished in the file their status, once the graph is settled from them."""
-        await self._sql.run(lambda c: _finish(c, saved, taken))
+    @transaction
+    def _import(self, c: sa.Connection, saved: SavedRecord) -> ImportedRecord:
+        db = self._database
+        book = _book(saved)
+        novel_id, known, chapter_ids = import_exported_book(db, c, book)
+        chapters = {one.id: chapter_id for one, chapter_id in zip(saved.chapters, chapter_ids, strict=True)}
+        tasks = _import_tasks(db, c, saved, novel_id, chapters)
+        lock_tasks(c, tasks.values())  # a node may be opening one of them, or working on it
+        numbers = {one.id: chapter.number for one, chapter in zip(saved.chapters, book.chapters, strict=True)}
+        rows = [_extraction_row(row, novel_id, tasks, chapters, numbers) for row in saved.extractions]
+        new = insert_rows(c, [row for row in rows if row is not None])
+        _import_states(db, c, saved.states, tasks, chapters)
+        for task_id in tasks.values():
+            set_task(c, task_id, **count_columns(c, task_id))
+        # A stored name table was scanned from all stored text: the record's adds nothing.
+        extend_names(c, novel_id, () if read_names(c, novel_id) else saved.names)
+        import_decisions(db, c, novel_id, saved.decisions)
+        return ImportedRecord(novel_id, known, tasks, new)
+
+    @transaction
+    def finish_import(self, c: sa.Connection, saved: SavedRecord, imported: ImportedRecord) -> None:
+        """Give tasks that the record shows as ended that status, once the graph is settled from them."""
+        for saved_task in saved.tasks:
+            if saved_task.status not in ENDED:
+                continue
+            task_id, now = imported.tasks[saved_task.id], beijing_now()
+            task, token = locked_task(c, task_id)
+            # A task that was opened here may have chapters left; resuming it costs nothing for stored rows.
+            if task is None or token is not None or task.status is not TaskStatus.PAUSED:
+                continue
+            set_task(c, task_id, status=saved_task.status, paused_at=None, completed_at=now)
+            mark_settled(c, task_id, now)
 
 
-# --- taking up ----------------------------------------------------------------------------------------------
+# --- importing ----------------------------------------------------------------------------------------------
 
 
-def _take_up(sql: Database, c: sa.Connection, saved: Saved) -> TakenUp:
-    book = _book(saved)
-    novel_id, known, chapter_ids = take_up_book(sql, c, book)
-    chapters = {one.id: here for one, here in zip(saved.chapters, chapter_ids, strict=True)}
-    tasks = _tasks(sql, c, saved, novel_id, chapters)
-    lock_tasks(c, tasks.values())  # a node may be opening one of them, or working on it
-    numbers = {one.id: chapter.number for one, chapter in zip(saved.chapters, book.chapters, strict=True)}
-    rows = [_row(row, novel_id, tasks, chapters, numbers) for row in saved.extractions]
-    new = insert_rows(c, [row for row in rows if row is not None])
-    _states(sql, c, saved.states, tasks, chapters)
-    for task_id in tasks.values():
-        set_task(c, task_id, **counted(c, task_id))
-    # A table that is here is a scan of all the text that is here.
-    extend_names(c, novel_id, () if read_names(c, novel_id) else saved.names)
-    take_up_decisions(sql, c, novel_id, saved.decisions)
-    return TakenUp(novel_id, known, tasks, new)
-
-
-def _book(saved: Saved) -> Book:
-    """The record's book; its chapters are numbered as they come, should two have one number."""
-    numbers = [chapter.number for chapter in saved.chapters]
-    own = len(set(numbers)) == len(numbers)
+def _book(saved: SavedRecord) -> Book:
+    """The record's book; where chapter numbers aren't unique, chapters are numbered by position."""
+    unique = len({chapter.number for chapter in saved.chapters}) == len(saved.chapters)
     chapters = tuple(
-        BookChapter(one.number if own else place, storable(one.title), storable(one.text))
-        for place, one in enumerate(saved.chapters, 1)
+        BookChapter(one.number if unique else position, storable(one.title), storable(one.text))
+        for position, one in enumerate(saved.chapters, 1)
     )
     novel = saved.novel
     sha256 = novel.sha256 or text_hash("\n".join(chapter.hash for chapter in chapters))
     return Book(storable(novel.title), storable(novel.author), novel.lang, chapters, sha256)
 
 
-def _tasks(
-    sql: Database, c: sa.Connection, saved: Saved, novel_id: int, chapters: dict[int, int]
+def _import_tasks(
+    database: Database, c: sa.Connection, saved: SavedRecord, novel_id: int, chapters: dict[int, int]
 ) -> dict[int, int]:
-    """Id in the file → id here: of the same name, provider and model if there is one, in order of ids."""
+    """Ids here by ids in the record: a stored task of the same name, provider and model, or a new one."""
     k, f = t.tasks.c, t.task_facts.c
     query = sa.select(k.id, k.task_name, f.provider, f.model)
     query = query.select_from(t.tasks.join(t.task_facts, f.task_id == k.id)).where(k.novel_id == novel_id)
-    there: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+    stored: dict[tuple[str, str, str], list[int]] = defaultdict(list)
     for task_id, name, provider, model in c.execute(query.order_by(k.id)):
-        there[name or "", provider or "", model or ""].append(task_id)
-    found = {}
+        stored[name or "", provider or "", model or ""].append(task_id)
+    ids = {}
     for task in sorted(saved.tasks, key=lambda one: one.id):
-        same = there[storable(task.name)[:255], task.provider, task.model]
-        found[task.id] = same.pop(0) if same else _new_task(sql, c, task, novel_id, chapters)
-    return found
+        same = stored[storable(task.name)[:255], task.provider, task.model]
+        ids[task.id] = same.pop(0) if same else _insert_task(database, c, task, novel_id, chapters)
+    return ids
 
 
-def _new_task(
-    sql: Database, c: sa.Connection, task: SavedTask, novel_id: int, chapters: dict[int, int]
+def _insert_task(
+    database: Database, c: sa.Connection, task: SavedTask, novel_id: int, chapters: dict[int, int]
 ) -> int:
     only = task.chapter_ids
-    task_id = new_task(
-        sql,
+    task_id = insert_task(
+        database,
         c,
         novel_id,
         use_ai=task.use_ai,
@@ -270,13 +275,13 @@ def _new_task(
             "kinds": None if task.thing_kinds is None else json.dumps(read_kinds(list(task.thing_kinds))),
         },
     )
-    # Nobody starts it by itself: where the file comes from it may still be running.
+    # Paused, so that no node starts it: it may still be running where the record comes from.
     set_task(c, task_id, status=TaskStatus.PAUSED, paused_at=beijing_now())
     return task_id
 
 
-def _states(
-    sql: Database,
+def _import_states(
+    database: Database,
     c: sa.Connection,
     states: Iterable[SavedState],
     tasks: dict[int, int],
@@ -284,13 +289,13 @@ def _states(
 ) -> None:
     s = t.chapter_status.c
     query = sa.select(s.kg_task_id, s.chapter_id).where(s.kg_task_id.in_(sorted(tasks.values())))
-    there = {(task_id, chapter_id) for task_id, chapter_id in c.execute(query)}
+    stored = {(task_id, chapter_id) for task_id, chapter_id in c.execute(query)}
     now = beijing_now()
     rows: dict[tuple[int, int], Row] = {}
     for state in states:
         key = (tasks.get(state.task_id, 0), chapters.get(state.chapter_id, 0))
-        if all(key) and key not in there:
-            ended = state.status not in (ChapterStatus.PENDING, ChapterStatus.RUNNING)
+        if all(key) and key not in stored:
+            ended = state.status not in OPEN_STATES
             rows[key] = {
                 "kg_task_id": key[0],
                 "chapter_id": key[1],
@@ -302,10 +307,10 @@ def _states(
                 "updated_at": now,
                 "completed_at": now if ended else None,
             }
-    sql.insert(c, t.chapter_status, list(rows.values()))
+    database.insert(c, t.chapter_status, list(rows.values()))
 
 
-def _row(
+def _extraction_row(
     row: SavedRow,
     novel_id: int,
     tasks: dict[int, int],
@@ -331,20 +336,3 @@ def _row(
         chars=row.chars,
         rejected=row.rejected,
     )
-
-
-def _finish(c: sa.Connection, saved: Saved, taken: TakenUp) -> None:
-    over = {task.id: task.status for task in saved.tasks if task.status in _OVER}
-    for old, status in over.items():
-        task_id = taken.tasks[old]
-        now = beijing_now()
-        task, token = locked_task(c, task_id)
-        # One that was opened here may have chapters left; their rows are here now, and resuming it is free.
-        if task is None or token is not None or task.status is not TaskStatus.PAUSED:
-            continue
-        set_task(c, task_id, status=status, paused_at=None, completed_at=now)
-        facts = sa.update(t.task_facts).where(t.task_facts.c.task_id == task_id)
-        c.execute(facts.values(settled=1, settled_at=now))
-
-
-_OVER = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED)
