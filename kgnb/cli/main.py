@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _language_option(words: Sequence[str]) -> Language | None:
     """The language that ``--lang`` names, wherever it stands: errors of parsing speak it too."""
     found: Language | None = None
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words, ""][1:], strict=True):
         if word == "--":
             break
         given = following if word == "--lang" else word.removeprefix("--lang=")

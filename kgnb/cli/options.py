@@ -51,11 +51,10 @@ def old_spelling(commands: Commands[Parser], name: str, now: Parser) -> None:
 def common_options(added: Parser, default: Any = argparse.SUPPRESS) -> None:
     """Adds what may stand before and after a command. By default an option that isn't given leaves alone
     what stands before the command."""
-    added.add_argument("--data", metavar="DIR", default=default, help=say("cli.help_data")).complete = (  # type: ignore[attr-defined]
-        "directory"
-    )
-    languages = ("zh", "en")
-    added.add_argument("--lang", choices=languages, default=default, help=say("cli.help_lang"))
+    common, languages = added.common, ("zh", "en")
+    about = say("cli.help_data")
+    file_argument(common, "--data", completes="directory", metavar="DIR", default=default, help=about)
+    common.add_argument("--lang", choices=languages, default=default, help=say("cli.help_lang"))
 
 
 def json_option(added: Parser) -> None:
@@ -75,7 +74,9 @@ def chapter_argument(added: Parser, **options: Any) -> None:
     )
 
 
-def file_argument(added: Parser, *names: str, completes: str = "file", **options: Any) -> None:
+def file_argument(
+    added: Parser | argparse._ArgumentGroup, *names: str, completes: str = "file", **options: Any
+) -> None:
     """Adds an argument that a shell completes with the names of files, or of directories."""
     added.add_argument(*names, **options).complete = completes  # type: ignore[attr-defined]
 

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 WRONG_USAGE = 2
 """Exit code of a command line that isn't understood."""
 
+OPTION_COLUMNS = 30
+"""Columns of help before an option's text: enough for all options but the longest."""
+
 Commands = argparse._SubParsersAction  # Python has no public name for it
 
 
@@ -37,6 +40,9 @@ class HelpFormatter(RichHelpFormatter):
         "argparse.prog": "bold",
         "argparse.metavar": "green",
     }
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        super().__init__(prog, max_help_position=OPTION_COLUMNS, **options)
 
     @property
     def console(self) -> Console:
@@ -65,7 +71,9 @@ class Parser(argparse.ArgumentParser):
         super().__init__(add_help=False, formatter_class=HelpFormatter, **options)
         self._positionals.title = say("cli.title_arguments")
         self._optionals.title = say("cli.title_options")
-        self.add_argument("-h", "--help", action="help", help=say("cli.help_help"))
+        self.common = self.add_argument_group(say("cli.title_common"))
+        """Options that every command has; they come last in help."""
+        self.common.add_argument("-h", "--help", action="help", help=say("cli.help_help"))
         self._commands: Commands[Parser] | None = None
         self._groups: list[tuple[str, int]] = []
         self._words: Sequence[str] = ()
@@ -92,7 +100,8 @@ class Parser(argparse.ArgumentParser):
     def format_help(self) -> str:
         """The help: usage, description, commands in groups, arguments and options."""
         formatter = self._get_formatter()
-        formatter.add_usage(self.usage, self._actions, self._mutually_exclusive_groups)
+        own_first = sorted(self._actions, key=lambda action: action in self.common._group_actions)
+        formatter.add_usage(self.usage, own_first, self._mutually_exclusive_groups)
         formatter.add_text(self.description)
         for title, actions in self._sections():
             formatter.start_section(title)

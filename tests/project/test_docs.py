@@ -135,16 +135,17 @@ BASH = [(b.page, c) for b in blocks() if b.language == "bash" for c in commands(
 @pytest.mark.parametrize(("page", "command"), BASH, ids=lambda v: v if isinstance(v, str) else " ".join(v))
 def test_every_command_in_a_block_is_one(page: str, command: list[str]) -> None:
     try:
-        make_parser().parse_args(command)
+        name = make_parser().parse_args(command).name
     except SystemExit:
         pytest.fail(f"{page}: kgnb {shlex.join(command)} is refused")
+    assert name in tree(make_parser()), f"{page}: kgnb {name} is an old spelling"
 
 
 def tree(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """A command's parts by name; none for a command without."""
+    """A family's commands by name, old spellings left out; none for a command."""
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
-            return action.choices
+            return {shown.dest: action.choices[shown.dest] for shown in action._get_subactions()}
     return {}
 
 
@@ -272,6 +273,16 @@ def test_every_variable_is_a_setting(page: Path) -> None:
 
 def test_the_migration_page_has_every_old_variable() -> None:
     assert set(OLD) <= set(VARIABLE.findall(text_of(ROOT / "docs" / "migration.md")))
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_text_names_commands_as_they_are_spelled_now(language: messages.Language) -> None:
+    commands = tree(make_parser())
+    for key, text in messages.table(language).items():
+        for name in re.findall(r"\bkgnb ([a-z]+-task|cancel|retry|delete|pause|resume)\b", text):
+            assert name in commands, key
+        for family, part in re.findall(r"\bkgnb (task|dead|providers) ([a-z]+)", text):
+            assert part in tree(commands[family]), key
 
 
 HEADINGS = re.findall(r"^### (.+)$", text_of(ROOT / "docs" / "troubleshooting.md"), re.M)

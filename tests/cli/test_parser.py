@@ -1,0 +1,270 @@
+"""The command line itself: help, typing errors and suggestions, languages, old spellings, completion."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+
+from kgnb.cli.main import make_parser
+from kgnb.cli.parser import Parser
+from kgnb.core.messages import use_language
+from tests.support.commands import STORY, Place, Ran, Running, environment
+
+OLD = ("pause-task", "resume-task", "cancel", "retry", "delete", "pause", "resume")
+CHINESE = re.compile("[一-鿿]")
+
+
+def kgnb(*args: str, lang: str = "en", **env: str) -> Ran:
+    """A command that needs no data folder."""
+    command = [sys.executable, "-m", "kgnb", *args]
+    return Running(command, environment(KGNB_LANG=lang, **env), Path.cwd()).ended()
+
+
+def on_terminal(*args: str, columns: int = 80, **env: str) -> str:
+    """What a command shows on a terminal of so many columns."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    given = environment(KGNB_LANG="en", TERM="xterm-256color", **env)
+    bare = {name: value for name, value in given.items() if name != "COLUMNS"}
+    command = [sys.executable, "-m", "kgnb", *args]
+    with subprocess.Popen(command, env=bare, stdin=theirs, stdout=theirs, stderr=theirs):
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # the end of a terminal
+            while data := os.read(ours, 65536):
+                shown += data
+    os.close(ours)
+    return shown.decode().replace("\r", "")
+
+
+class TestHelp:
+    @pytest.mark.parametrize(("lang", "titles"), [("en", ("Books:", "Tasks:")), ("zh", ("书:", "任务:"))])
+    def test_lists_every_command_in_a_group(self, lang: str, titles: tuple[str, ...]) -> None:
+        ran = kgnb("--help", lang=lang)
+        assert (ran.code, ran.err) == (0, "")
+        assert "\x1b" not in ran.out  # a pipe gets plain text
+        listed = re.findall(r"^  ([a-z]+) ", ran.out, re.M)
+        assert {*listed, *OLD} == set(make_parser()._commands.choices)  # type: ignore[union-attr]
+        assert not {*listed} & {*OLD}
+        assert [title for title in titles if f"\n{title}\n" not in ran.out] == []
+
+    @pytest.mark.parametrize("args", [(), ("task",), ("dead",), ("providers",), ("kaggle",)])
+    def test_a_family_alone_shows_its_help(self, args: tuple[str, ...]) -> None:
+        bare, asked = kgnb(*args), kgnb(*args, "--help")
+        assert (bare.code, bare.err) == (0, "")
+        assert bare.out == asked.out
+
+    def test_fits_the_terminal_and_is_coloured_there(self) -> None:
+        for columns in (60, 120):
+            shown = on_terminal("build", "--help", columns=columns)
+            assert "\x1b[" in shown
+            bare = re.sub(r"\x1b\[[\d;]*m", "", shown)
+            assert max(map(len, bare.splitlines())) <= columns
+
+    def test_is_plain_with_no_color(self) -> None:
+        assert "\x1b" not in on_terminal("--help", NO_COLOR="1")
+
+    def test_no_text_is_read_as_markup(self) -> None:
+        parser = Parser(prog="kgnb [red]", description="[bold]about[/bold] [/] [link=x]")
+        parser.add_argument("--x", metavar="[/red]", help="[red]text[/red] [/] :smile:")
+        for text in ("kgnb [red]", "[bold]about[/bold] [/] [link=x]", "[red]text[/red] [/] :smile:"):
+            assert text in parser.format_help()
+
+    def test_parsing_loads_neither_rich_nor_settings(self) -> None:
+        code = (
+            "import sys; from kgnb.cli.main import make_parser; make_parser().parse_args(['status'])\n"
+            "print([name for name in ('rich.console', 'pydantic', 'shtab') if name in sys.modules])"
+        )
+        ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert ran.stdout == "[]\n"
+
+
+class TestTypingErrors:
+    @pytest.mark.parametrize(
+        ("words", "suggestion"),
+        [
+            ("buidl book.txt", "Did you mean kgnb build? See kgnb --help."),
+            ("task puase 1", "Did you mean kgnb task pause? See kgnb task --help."),
+            ("cancle 1", "Did you mean kgnb task cancel?"),  # the spelling it had
+            ("build book.txt --sluts 3", "Did you mean --slots? See kgnb build --help."),
+            ("build book.txt --title=x --provder=rules", "Did you mean --provider?"),
+            ("submit book.txt --providr rules", "Did you mean --provider?"),  # and not: --provider is missing
+            ("--lnag zh status", "Did you mean --lang?"),  # and not: there is no command zh
+        ],
+    )
+    def test_get_a_suggestion(self, words: str, suggestion: str) -> None:
+        assert suggestion in kgnb(*words.split()).refused()
+
+    @pytest.mark.parametrize(
+        ("words", "text"),
+        [
+            ("xyzzy", "There is no command xyzzy. See kgnb --help."),
+            ("status --xyzzy", "There is no option --xyzzy. See kgnb status --help."),
+            ("status more", "more is one argument too many."),
+            ("build", "These are required: BOOK. See kgnb build --help."),
+            ("build x --slots", "--slots needs a value."),
+            ("build x --slots 0", "--slots: must be a whole number from 1 to 5000."),
+            ("build x --json=1", "--json takes no value."),
+            ("build x --a y", "--a may mean --author, --again: write it in full."),
+            ("--lang fr status", "--lang can't be fr; it is one of zh, en."),
+            ("kaggle push --wait soon", "--wait can't be 'soon'."),
+            ("providers add x --key-stdin --key-env A", "--key-env and --key-stdin exclude each other."),
+        ],
+    )
+    def test_are_told_in_one_line_of_ones_language(self, words: str, text: str) -> None:
+        assert text in kgnb(*words.split()).refused()
+        chinese = kgnb(*words.split(), lang="zh").refused()
+        assert CHINESE.search(chinese)
+        assert not re.search(r"\b(argument|required|invalid|unrecognized)\b", chinese)
+
+    def test_show_what_was_typed_and_do_nothing_else(self) -> None:
+        for words in (
+            ["bui\x1b[31mld"],
+            ["build", "x", "--slots", "[red]\n"],
+            ["build", "x", "--\x1b]0;owned"],
+        ):
+            line = kgnb(*words).refused()
+            assert line.isprintable()
+
+    @pytest.mark.parametrize(
+        "words", ["--lang zh buidl", "buidl --lang zh", "build --lang=zh", "--lang zh build"]
+    )
+    def test_speak_the_language_wherever_it_is_asked_for(self, words: str) -> None:
+        assert CHINESE.search(kgnb(*words.split()).refused())
+
+
+class TestOptionsOfEveryCommand:
+    def test_stand_before_and_after_it(self, tmp_path: Path) -> None:
+        for words in (
+            "--lang zh build none.txt",
+            "build none.txt --lang zh",
+            "--lang en build none.txt --lang zh",
+        ):
+            assert CHINESE.search(kgnb(*words.split()).refused("none.txt"))
+        for words in (
+            ["--lang", "zh", "--help"],
+            ["build", "--help", "--lang", "zh"],
+            ["task", "--lang", "zh"],
+        ):
+            assert CHINESE.search(kgnb(*words).out)
+        args = make_parser().parse_args(["--data", "a", "task", "--lang", "en", "pause", "1"])
+        assert (args.data, args.lang, args.task) == ("a", "en", 1)
+
+
+class TestOldSpellings:
+    def test_still_work(self) -> None:
+        for old, now in {
+            **{"pause-task 1": "task pause 1", "resume-task 1": "task resume 1", "cancel 1": "task cancel 1"},
+            **{"retry 1": "task retry 1", "delete 1 --yes": "task delete 1 --yes"},
+            **{"pause x --for 9": "providers pause x --for 9", "resume x": "providers resume x"},
+        }.items():
+            before, after = (vars(make_parser().parse_args(words.split())) for words in (old, now))
+            for one in (before, after):
+                assert one.pop("parser").prog == f"kgnb {' '.join(now.split()[:2])}"
+                del one["name"]
+            del after["part"]
+            assert before == after | {"run": before["run"]}
+            assert before["run"] is not None
+
+    def test_do_what_they_did(self, tmp_path: Path) -> None:
+        place = Place(tmp_path, {"KGNB_LANG": "en"})
+        assert place.run("submit", STORY, "--provider", "rules").code == 0
+        assert place.run("cancel", "1").out == "Task 1 is cancelled; kgnb task retry 1 starts it again\n"
+
+
+class TestEndings:
+    @pytest.mark.parametrize("words", [["build", str(STORY), "--provider", "rules"], ["export", "1"]])
+    def test_one_that_nobody_writes_is_refused_before_any_work(
+        self, tmp_path: Path, words: list[str]
+    ) -> None:
+        place = Place(tmp_path, {"KGNB_LANG": "en"})
+        place.run(*words, "-o", "x.pdf").refused(".pdf", ".html", ".json", ".csv", ".graphml", ".cypher")
+        assert not place.data.exists()
+
+    def test_one_that_names_no_format(self, tmp_path: Path) -> None:
+        place = Place(tmp_path, {"KGNB_LANG": "en"})
+        place.run("export", "1", "-o", "x").refused("--format", ".graphml")
+        assert not place.data.exists()
+
+    def test_choose_the_format(self, tmp_path: Path) -> None:
+        place = Place(tmp_path, {"KGNB_LANG": "en"})
+        ran = place.run("build", STORY, "--provider", "rules", "-o", "graph.JSON")
+        assert ran.code == 0
+        assert "The graph is in graph.JSON" in ran.out
+        built = json.loads((tmp_path / "graph.JSON").read_text("utf-8"))
+        assert built["nodes"]
+        for name, start in {"a.html": b"<!DOCTYPE html", "b.zip": b"PK", "c.graphml": b"<?xml"}.items():
+            assert place.run("export", "1", "-o", name).code == 0
+            assert (tmp_path / name).read_bytes()[:14].lower().startswith(start.lower())
+        assert place.run("export", "1", "--format", "json", "-o", "plain").code == 0
+        assert json.loads((tmp_path / "plain").read_text("utf-8"))["nodes"] == built["nodes"]
+
+
+@pytest.fixture(scope="module")
+def script(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `kgnb completion bash` prints, whatever the settings are."""
+    ran = kgnb("completion", "bash", REDIS_PORT="many")
+    assert (ran.code, ran.err) == (0, "")
+    path = tmp_path_factory.mktemp("completion") / "kgnb.bash"
+    path.write_text(ran.out, "utf-8")
+    return path
+
+
+class TestCompletion:
+    def completed(self, script: Path, folder: Path, *words: str) -> set[str]:
+        """What bash offers for the last of ``words``."""
+        typed = " ".join(f"'{word}'" for word in ("kgnb", *words))
+        code = (
+            f"source {script}; COMP_WORDS=({typed}); COMP_CWORD={len(words)}\n"
+            '_shtab_kgnb kgnb "${COMP_WORDS[COMP_CWORD]}"; printf "%s\\n" "${COMPREPLY[@]}"'
+        )
+        ran = subprocess.run(["bash", "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+        return set(ran.stdout.split())
+
+    def test_commands_and_options(self, script: Path, tmp_path: Path) -> None:
+        assert self.completed(script, tmp_path, "ta") == {"task"}
+        assert self.completed(script, tmp_path, "task", "") == {
+            "pause",
+            "resume",
+            "cancel",
+            "retry",
+            "delete",
+        }
+        assert self.completed(script, tmp_path, "build", "--pro") == {"--provider"}
+        assert self.completed(script, tmp_path, "export", "1", "--format", "g") == {"graphml"}
+        assert self.completed(script, tmp_path, "pause-t") == set()  # works, but isn't offered
+
+    def test_files(self, script: Path, tmp_path: Path) -> None:
+        (tmp_path / "novel.txt").touch()
+        (tmp_path / "nest").mkdir()
+        assert {"novel.txt"} <= self.completed(script, tmp_path, "build", "nov")
+        assert {"novel.txt"} <= self.completed(script, tmp_path, "export", "1", "-o", "nov")
+        assert {word.rstrip("/") for word in self.completed(script, tmp_path, "status", "--data", "n")} == {
+            "nest"
+        }
+
+    @pytest.mark.skipif(not shutil.which("zsh"), reason="apt-get install zsh")
+    def test_zsh_reads_its_script(self, tmp_path: Path) -> None:
+        path = tmp_path / "_kgnb"
+        for lang in ("zh", "en"):
+            path.write_text(kgnb("completion", "zsh", lang=lang).out, "utf-8")
+            code = f'autoload -U compinit; compinit -D; eval "$(<{path})"; print $_comps[kgnb]'
+            ran = subprocess.run(["zsh", "-fc", code], capture_output=True, text=True, check=True)
+            assert (ran.stdout, ran.stderr) == ("_shtab_kgnb\n", "")
+
+
+@pytest.fixture(autouse=True)
+def _chinese_again() -> None:
+    use_language("zh")
