@@ -54,7 +54,7 @@ def _given(row: ExtractionRow) -> dict[str, Any]:
         **asdict(row.usage),
         "flags": sorted(row.flags),
         "rejected": row.rejected,
-        "unverified": evidence.unverified(row.extraction),
+        "unverified": evidence.count_unverified(row.extraction),
         "absent": row.extraction.absent,
         "extraction": row.extraction.model_dump(mode="json", exclude_defaults=True),
     }

@@ -52,7 +52,7 @@ async def _names(app: App, task: Task, kinds: Collection[str] = NAMED_LABELS) ->
     def look() -> list[ListedName]:
         graph, people = novel_graph_and_names(
             *(novel, chapters, rows, entries, config),
-            find_in_text=lambda forms: evidence.standing(forms, ledger.books.texts_blocking(novel.id)),
+            find_in_text=lambda forms: evidence.names_in_texts(forms, ledger.books.texts_blocking(novel.id)),
             decisions=combine_decisions(decisions),
         )
         return list_names(graph, people, entries, kinds)

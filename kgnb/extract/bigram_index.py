@@ -1,4 +1,4 @@
-"""A long text by the pairs of its neighbouring characters: counted once, searched for many words at once."""
+"""Index of a long text by its character bigrams: counted once, then searched for many words at once."""
 
 from __future__ import annotations
 
@@ -11,65 +11,65 @@ from collections.abc import Iterable, Iterator
 from itertools import compress, count
 
 _UTF16 = "utf-16-le" if sys.byteorder == "little" else "utf-16-be"
-_WIDE = re.compile("[^\u0000-\uffff]")
+_BEYOND_BMP = re.compile("[^\u0000-\uffff]")
 
 
 def _encode(text: str) -> bytes:
-    """Two bytes a character; what has no such form (emoji, broken surrogates) becomes a question mark."""
+    """Two bytes a character; a question mark for what has no such form (emoji, lone surrogates)."""
     code = text.encode(_UTF16, "replace")
-    return code if len(code) == 2 * len(text) else _WIDE.sub("?", text).encode(_UTF16, "replace")
+    return code if len(code) == 2 * len(text) else _BEYOND_BMP.sub("?", text).encode(_UTF16, "replace")
 
 
-def _numbers(pairs: Iterable[str]) -> set[int]:
-    return set(array("I", b"".join(_encode(p) for p in pairs)))
+def _codes(bigrams: Iterable[str]) -> set[int]:
+    return set(array("I", b"".join(_encode(b) for b in bigrams)))
 
 
 class BigramIndex:
-    """One text and its pairs as numbers: four bytes a character, a third of what looking at strings costs."""
+    """A text whose bigrams are kept as integers: four bytes each, compared at a third of a string's cost."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         code = memoryview(_encode(text))
         size = max(0, len(text) - 1)
-        self._codes = array("I", bytes(4 * size))
+        self._codes = array("I", bytes(4 * size))  # the bigram at each offset
         for first in (0, 1):
             pairs = code[2 * first : 2 * first + (len(code) // 2 - first) // 2 * 4]
             self._codes[first::2] = array("I", pairs.cast("I"))
-        self.pairs = self._count()
-        self._looked: set[int] = set()
-        self._at = self._near = array("I")
+        self.counts = self._count()
+        self._cached: set[int] = set()  # bigrams whose offsets are known: _cached_offsets, _cached_codes
+        self._cached_offsets = self._cached_codes = array("I")
 
     def _count(self) -> Counter[str]:
-        """Pair of characters → how often it stands in the text."""
+        """Bigram → occurrences in the text."""
         counts = Counter(self._codes)
         chars = array("I", counts).tobytes().decode(_UTF16)
         found: Counter[str] = Counter()
         found.update(dict(zip(map(operator.add, chars[::2], chars[1::2]), counts.values(), strict=True)))
         return found
 
-    def places(self, heads: Iterable[str]) -> list[int]:
-        """Offsets at which one of these pairs of characters stands, ascending."""
-        wanted = _numbers(heads)
-        if wanted <= self._looked:
-            return list(compress(self._at, map(wanted.__contains__, self._near)))
+    def offsets(self, bigrams: Iterable[str]) -> list[int]:
+        """Return the offsets at which one of ``bigrams`` occurs, ascending."""
+        wanted = _codes(bigrams)
+        if wanted <= self._cached:
+            return list(compress(self._cached_offsets, map(wanted.__contains__, self._cached_codes)))
         return list(compress(count(), map(wanted.__contains__, self._codes)))
 
-    def look_for(self, heads: Iterable[str]) -> None:
-        """Notes where these pairs stand: what is asked later of some of them need not go through all."""
-        self._at = array("I", self.places(heads))
-        self._near = array("I", map(self._codes.__getitem__, self._at))
-        self._looked = _numbers(heads)
+    def cache_offsets(self, bigrams: Iterable[str]) -> None:
+        """Remember where ``bigrams`` occur: later searches for a subset of them skip the rest of the text."""
+        self._cached_offsets = array("I", self.offsets(bigrams))
+        self._cached_codes = array("I", map(self._codes.__getitem__, self._cached_offsets))
+        self._cached = _codes(bigrams)
 
     def find_all(self, words: Iterable[str]) -> Iterator[tuple[int, str]]:
-        """(offset, word) of words in the text, from the left, the longest at each place, never overlapping.
+        """Yield (offset, word) from the left: the longest word at each place, without overlaps.
 
-        For thousands of words of two characters or more (shorter ones are left out): an expression tries its
-        branches one by one, this looks the first two characters up.
+        Words of one character are ignored. For thousands of words this is faster than a regular expression,
+        which tries its branches one by one.
         """
         text, known = self.text, {w for w in words if len(w) >= 2}
-        lengths = by_head(known)
+        lengths = lengths_by_start(known)
         free = 0
-        for at in self.places(lengths):
+        for at in self.offsets(lengths):
             if at >= free:
                 for n in lengths.get(text[at : at + 2], ()):
                     word = text[at : at + n]
@@ -79,17 +79,17 @@ class BigramIndex:
                         break
 
     def count_all(self, words: Iterable[str]) -> Counter[str]:
-        """Word → how often it stands in the text, overlaps included, for words of two characters or more."""
+        """Return word → occurrences, overlaps included, for words of two characters or more."""
         text, known = self.text, {w for w in words if len(w) >= 2}
-        lengths = by_head(known)
-        at = self.places(lengths)
+        lengths = lengths_by_start(known)
+        at = self.offsets(lengths)
         found = Counter(text[a : a + n] for a in at for n in lengths.get(text[a : a + 2], ()))
         return Counter({w: n for w, n in found.items() if w in known})
 
 
-def by_head(words: Iterable[str]) -> dict[str, list[int]]:
-    """The first two characters → lengths of the words that begin so, the longest first."""
-    heads: dict[str, set[int]] = {}
+def lengths_by_start(words: Iterable[str]) -> dict[str, list[int]]:
+    """Return first two characters → lengths of the words that begin with them, the longest first."""
+    starts: dict[str, set[int]] = {}
     for word in words:
-        heads.setdefault(word[:2], set()).add(len(word))
-    return {head: sorted(lengths, reverse=True) for head, lengths in heads.items()}
+        starts.setdefault(word[:2], set()).add(len(word))
+    return {start: sorted(lengths, reverse=True) for start, lengths in starts.items()}

@@ -1,4 +1,4 @@
-"""A chapter in pieces that one request each can carry: whole sentences, about equally long, nothing lost."""
+"""Split a chapter into chunks, one request each: whole sentences, about equally long, nothing lost."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from collections.abc import Iterator
 from kgnb.core.model import Lang
 
 MIN_HALVE = 200
-"""Characters below which a chunk is not worth splitting: its reply is short whatever the text."""
+"""Shortest chunk, in characters, that is halved: the reply to less is short whatever the text."""
 
 _CLOSERS = "”’」』）》】〉\"')\\]"
 _ZH_END = re.compile(rf"(?:[。！？!?]+|…+)[{_CLOSERS}]*\s*")
-# From the first of a row of marks: where that fails, each of the others would, at the square of the cost.
+# Only from the first mark of a run: trying each of them would take quadratic time.
 _EN_END = re.compile(rf"(?:(?<![.!?])[.!?]+|(?<!…)…+)[{_CLOSERS}]*(?:\s+|$)")
 _PARAGRAPH = re.compile(rf"[。！？!?….][{_CLOSERS}]*[^\S\n]*\n\s*")
-_LINE = re.compile(r"\n\s*")  # verse and lists; with hard line breaks, the middle of a sentence
+_LINE = re.compile(r"\n\s*")  # ends verse and lists; in hard-wrapped text it may be mid-sentence
 _CLAUSE = re.compile(r"[，,；;：:、—]+\s*|\s+")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Prof|Rev|Hon|Capt|Col|Gen|Lt|Sgt|Esq|Jr|Sr|vs|etc|No|Vol|[A-Z]))\.$"
 )
 
-_NEAR = 0.15
-"""A paragraph end wins over a sentence end if it is at most this share of a chunk further from the ideal."""
+_PARAGRAPH_SLACK = 0.15
+"""Share of a chunk by which a paragraph end may be further from the ideal cut than a sentence end and win."""
 
 
 def split(text: str, limit: int, lang: Lang) -> list[str]:
-    """``text`` as chunks of at most ``limit`` characters whose concatenation is ``text``.
+    """Return chunks of at most ``limit`` characters whose concatenation is ``text``.
 
-    They end on sentence ends (paragraph ends where one is near) and are about equally long: 8,100 characters
-    at a limit of 8,000 give two of about 4,050. A sentence is cut only where a stretch of ``limit``
-    characters holds no sentence end. An empty text gives no chunk. Raises ValueError for a limit under 1.
+    They end at sentence ends (paragraph ends where one is near) and are about equally long: 8,100 characters
+    at a limit of 8,000 give two of about 4,050. A sentence is cut only where ``limit`` characters in a row
+    hold no sentence end. An empty text gives no chunk. Raises ValueError for a limit under 1.
     """
     if limit < 1:
         raise ValueError("a chunk holds at least one character")
@@ -44,7 +44,7 @@ def split(text: str, limit: int, lang: Lang) -> list[str]:
 
 
 def halve(text: str, lang: Lang) -> tuple[str, str] | None:
-    """Two halves of a chunk whose reply was cut off; None when it has fewer than 200 characters."""
+    """Return two halves of a chunk whose reply was truncated; None below :data:`MIN_HALVE` characters."""
     if len(text) < MIN_HALVE:
         return None
     size = len(text)
@@ -52,12 +52,12 @@ def halve(text: str, lang: Lang) -> tuple[str, str] | None:
     if at is None:
         at = _sentence_end(text, 1, size // 2, size - 1, lang)
     if at is None:
-        at = _inside(text, size // 4, size // 2, size - size // 4)
+        at = _within_sentence(text, size // 4, size // 2, size - size // 4)
     return text[:at], text[at:]
 
 
 def _balanced(text: str, limit: int, pieces: int, lang: Lang) -> int:
-    """Where the first chunk ends so that the rest can still be as even; one chunk more if need be."""
+    """The end of a first chunk that leaves the rest as even; with one chunk more if there is none."""
     for count in (pieces, pieces + 1):
         ideal = len(text) // count
         low = max(1, ideal // 2, len(text) - (count - 1) * limit)
@@ -69,29 +69,29 @@ def _balanced(text: str, limit: int, pieces: int, lang: Lang) -> int:
     if at is not None:
         return at
     low = max(1, len(text) - (pieces - 1) * limit)
-    return _inside(text, low, ideal, limit)
+    return _within_sentence(text, low, ideal, limit)
 
 
 def _sentence_end(text: str, low: int, ideal: int, high: int, lang: Lang) -> int | None:
-    """The best position in [low, high] to cut after a sentence, by nearness to ``ideal``."""
+    """The end of a paragraph or sentence in [low, high] nearest to ``ideal``."""
     if high < low:
         return None
-    near = max(1, round(ideal * _NEAR))
+    slack = max(1, round(ideal * _PARAGRAPH_SLACK))
     paragraph = _nearest(_cuts(_PARAGRAPH, text, low, high), ideal)
-    if paragraph is not None and abs(paragraph - ideal) <= near:
+    if paragraph is not None and abs(paragraph - ideal) <= slack:
         return paragraph
     patterns = (_ZH_END, _EN_END) if lang == "zh" else (_EN_END, _ZH_END)
     for pattern in patterns:
         at = _nearest(_cuts(pattern, text, low, high), ideal)
         if at is not None:
-            if paragraph is not None and abs(paragraph - ideal) <= abs(at - ideal) + near:
+            if paragraph is not None and abs(paragraph - ideal) <= abs(at - ideal) + slack:
                 return paragraph
             return at
     return paragraph
 
 
-def _inside(text: str, low: int, ideal: int, high: int) -> int:
-    """A cut within a sentence: after a line, a comma or a space near ``ideal``, else just there."""
+def _within_sentence(text: str, low: int, ideal: int, high: int) -> int:
+    """A cut within a sentence: after a line, comma or space near ``ideal``, else at ``ideal`` itself."""
     for pattern in (_LINE, _CLAUSE):
         at = _nearest(_cuts(pattern, text, low, high), ideal)
         if at is not None:
@@ -101,17 +101,17 @@ def _inside(text: str, low: int, ideal: int, high: int) -> int:
 
 def _cuts(pattern: re.Pattern[str], text: str, low: int, high: int) -> Iterator[int]:
     """Ends of the pattern's matches within [low, high], trailing space included where it fits."""
-    # A match may begin before ``low``; punctuation runs are short, so a few characters of lead suffice.
+    # A match may begin before ``low``: runs of punctuation are short, so 8 characters of lead suffice.
     start = max(0, low - 8)
     for match in pattern.finditer(text, start, min(len(text), high + 8)):
         end = match.end()
         if end > high:
             end = match.start() + len(match.group().rstrip())
-        if low <= end <= high and not _abbreviated(pattern, text, match):
+        if low <= end <= high and not _is_abbreviation(pattern, text, match):
             yield end
 
 
-def _abbreviated(pattern: re.Pattern[str], text: str, match: re.Match[str]) -> bool:
+def _is_abbreviation(pattern: re.Pattern[str], text: str, match: re.Match[str]) -> bool:
     if pattern is not _EN_END or match.group()[0] != ".":
         return False
     return _ABBREVIATION.search(text, max(0, match.start() - 6), match.start() + 1) is not None

@@ -1,7 +1,7 @@
-"""Whether a reply's quotes and names stand in the text it was asked about. Pure.
+"""Verify a reply's quotes and names against the text it was asked about.
 
-Letters and digits are compared, nothing else: white space, punctuation, case, accents, full and half width
-and the two Chinese scripts are no difference. What an LLM quotes is replaced by what stands in the text.
+Only letters and digits are compared: white space, punctuation, case, accents, full or half width and the two
+Chinese scripts make no difference. A quote that is found is replaced by the text's own wording.
 """
 
 from __future__ import annotations
@@ -19,84 +19,83 @@ from kgnb.extract.model import Event, Extraction, Relation, clean
 from kgnb.extract.zh.script import fold
 
 UNVERIFIED_FACTOR = 0.5
-"""What the confidence of an event or a relation without a quote from the text is multiplied by: a claim that
-nothing speaks for counts as much as a name that a reply only mentions (settle's ``IMPLIED``)."""
+"""Factor on the confidence of an event or relation whose quote is not in the text: an unsupported claim
+counts as much as a name that a reply only mentions (settle's ``IMPLIED``)."""
 EVIDENCE_CHARS = 200
-"""Longest evidence kept; the prompt asks for 30 characters (zh) or 15 words (en)."""
+"""Longest evidence kept, in characters; the prompt asks for 30 (zh) or for 15 words (en)."""
 MIN_WEIGHT = 4
-"""Shortest quote that says anything: letters, those beyond ASCII counted twice (two Chinese characters)."""
+"""Shortest meaningful quote: letters, those beyond ASCII counted twice (so two Chinese characters)."""
 MAX_PIECES = 4
-"""Pieces of a quote with gaps ("刘备……大喜") that are looked for."""
+"""Most pieces of a quote with ellipses ("刘备……大喜")."""
 GAP_LETTERS = 400
-"""Letters of text that two pieces of one quote may be apart."""
+"""Most letters of text between two pieces of one quote."""
 
 _GAP = re.compile(r"…+|\.{3,}|。{3,}|·{3,}|\[[^\]]*\]")
 _BRACKETS = re.compile(r"[（(][^（）()]*[）)]")
 _PARTS = re.compile(r"[\s·•・‧.=＝\-–]+")
 _WORD = re.compile(r"[\w'’]+")
 _RUN = re.compile(r"[^\W_]+")
-# ASCII, Chinese characters, and the marks that stand between them.
+# ASCII, Chinese characters and their punctuation.
 _USUAL = re.compile(
     "[\\x00-\\x7f\u2013-\u201d\u2026\u3000-\u3002\u3008-\u3011\u4e00-\u9fff\uff01\uff0c\uff1a\uff1b\uff1f]*"
 )
-_USUAL_RUN = re.compile("[0-9A-Za-z\u4e00-\u9fff]+")  # _RUN among them, found in two thirds of the time
+_USUAL_RUN = re.compile("[0-9A-Za-z\u4e00-\u9fff]+")  # equals _RUN on usual text, in two thirds of the time
 
 
-class _Letters(dict[int, str]):
-    """Code point → its letters and digits, folded; found once per character and process."""
+class _LetterTable(dict[int, str]):
+    """Code point → its letters and digits, folded; computed once per character and process."""
 
     def __missing__(self, code: int) -> str:
-        plain = unicodedata.normalize("NFKD", chr(code)).casefold()
-        self[code] = found = "".join(fold(c) for c in plain if c.isalnum())
+        decomposed = unicodedata.normalize("NFKD", chr(code)).casefold()
+        self[code] = found = "".join(fold(c) for c in decomposed if c.isalnum())
         return found
 
 
-_LETTERS = _Letters()
+_LETTERS = _LetterTable()
 
 
 def letters(text: str) -> str:
-    """The letters and digits of ``text`` in the form in which they are compared."""
+    """Return the letters and digits of ``text`` in the form in which they are compared."""
     return text.translate(_LETTERS)
 
 
-class _Letterwise:
-    """A text's letters, and where in the text each stands."""
+class _LetterMap:
+    """The letters of any text, and the offset of each in the text."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._places: list[int] = []
-        self.plain = letters(text)
+        self._offsets: list[int] = []
+        self.letters = letters(text)
 
-    def place(self, at: int) -> int:
-        """Position in the text of the letter at position ``at`` of ``plain``."""
-        if not self._places:
-            self._places = [i for i, c in enumerate(self._text) for _ in _LETTERS[ord(c)]]
-        return self._places[at]
+    def offset(self, index: int) -> int:
+        """Return the offset in the text of the letter at ``index``."""
+        if not self._offsets:
+            self._offsets = [i for i, c in enumerate(self._text) for _ in _LETTERS[ord(c)]]
+        return self._offsets[index]
 
 
-class _Runwise:
-    """The same for a text that is its own letters but for case and the marks between: run by run, at a third
-    of the time."""
+class _RunMap:
+    """The same for a simple text (:func:`_is_simple`), by runs of letters: takes a third of the time."""
 
     def __init__(self, text: str) -> None:
         self._text = text
         self._run = _USUAL_RUN if _USUAL.fullmatch(text) else _RUN
         self._runs: list[str] = self._run.findall(text)
-        self._starts: list[int] = []
-        self._ends: list[int] = []  # in plain
-        self.plain = "".join(self._runs).casefold()
+        self._starts: list[int] = []  # offsets in the text
+        self._ends: list[int] = []  # indices in letters
+        self.letters = "".join(self._runs).casefold()
 
-    def place(self, at: int) -> int:
-        """Position in the text of the letter at position ``at`` of ``plain``."""
+    def offset(self, index: int) -> int:
+        """Return the offset in the text of the letter at ``index``."""
         if not self._starts:
             self._starts = [run.start() for run in self._run.finditer(self._text)]
             self._ends = list(accumulate(map(len, self._runs)))
-        run = bisect_right(self._ends, at)
-        return self._starts[run] + at - (self._ends[run - 1] if run else 0)
+        run = bisect_right(self._ends, index)
+        return self._starts[run] + index - (self._ends[run - 1] if run else 0)
 
 
-def _is_plain(text: str) -> bool:
-    """Whether each character is one letter, itself but for case, or none."""
+def _is_simple(text: str) -> bool:
+    """Whether each character stands for itself, but for case, or is no letter at all."""
     if _USUAL.fullmatch(text):
         return fold(text) is text
     return all(map(_is_own_letter, set(text)))
@@ -109,61 +108,64 @@ def _is_own_letter(character: str) -> bool:
 
 
 class ChapterText:
-    """A text made ready for looking things up: 0.06 ms for 3,000 characters, then 4 to 10 µs a quote."""
+    """A text indexed for look-ups: 0.06 ms for 3,000 characters, then 4 to 10 µs a quote."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._letters = _Runwise(text) if _is_plain(text) else _Letterwise(text)
-        self._plain = self._letters.plain
+        self._map = _RunMap(text) if _is_simple(text) else _LetterMap(text)
+        self._letters = self._map.letters
         self._words: frozenset[str] | None = None
 
-    def quote(self, said: str) -> str:
-        """What ``said`` is in the text, as one line of at most :data:`EVIDENCE_CHARS`; empty when it doesn't
-        stand there. A quote with gaps is found when its pieces follow each other."""
-        plain = letters(said)
-        if _says_little(plain):
-            return ""
-        at = self._plain.find(plain)
-        if at >= 0:
-            return self._standing(at, plain, said, alone=self._plain.find(plain, at + 1) < 0)
-        return self._pieces(said)
+    def find_quote(self, quote: str) -> str:
+        """Return the text's own wording of ``quote``, one line of at most :data:`EVIDENCE_CHARS` characters.
 
-    def _pieces(self, said: str) -> str:
-        pieces = [piece for piece in _GAP.split(said) if letters(piece)]
-        if not 2 <= len(pieces) <= MAX_PIECES or any(_says_little(letters(p)) for p in pieces):
+        Empty if it does not occur. A quote with ellipses occurs if its pieces follow each other.
+        """
+        wanted = letters(quote)
+        if _is_too_short(wanted):
             return ""
-        first, *rest = plains = [letters(piece) for piece in pieces]
-        start = self._plain.find(first)
+        at = self._letters.find(wanted)
+        if at >= 0:
+            return self._wording(at, wanted, quote, unique=self._letters.find(wanted, at + 1) < 0)
+        return self._find_pieces(quote)
+
+    def _find_pieces(self, quote: str) -> str:
+        pieces = [piece for piece in _GAP.split(quote) if letters(piece)]
+        if not 2 <= len(pieces) <= MAX_PIECES or any(_is_too_short(letters(p)) for p in pieces):
+            return ""
+        first, *rest = wanted = [letters(piece) for piece in pieces]
+        start = self._letters.find(first)
         while start >= 0:
             places, end = [start], start + len(first)
-            for plain in rest:
-                at = self._plain.find(plain, end, end + GAP_LETTERS + len(plain))
+            for piece in rest:
+                at = self._letters.find(piece, end, end + GAP_LETTERS + len(piece))
                 if at < 0:
                     break
                 places.append(at)
-                end = at + len(plain)
+                end = at + len(piece)
             else:
-                return clean("……".join(map(self._standing, places, plains, pieces)), EVIDENCE_CHARS)
-            start = self._plain.find(first, start + len(first))
+                return clean("……".join(map(self._wording, places, wanted, pieces)), EVIDENCE_CHARS)
+            start = self._letters.find(first, start + len(first))
         return ""
 
-    def _standing(self, at: int, plain: str, said: str, *, alone: bool = False) -> str:
-        """The text's own spelling of the letters from ``at``, with the marks around it that were quoted.
-        ``alone``: they stand nowhere else."""
-        (lead, before), (tail, after) = _marks(said), _marks(said[::-1])
-        if alone and (here := self._text.find(said)) >= 0:  # word for word
-            start, end = here + lead, here + len(said) - tail
+    def _wording(self, at: int, wanted: str, quote: str, *, unique: bool = False) -> str:
+        """The text's wording of the letters from index ``at``, with as many marks around it as ``quote`` has.
+
+        ``unique``: the letters occur only there."""
+        (lead, before), (tail, after) = _leading_marks(quote), _leading_marks(quote[::-1])
+        if unique and (here := self._text.find(quote)) >= 0:  # word for word
+            start, end = here + lead, here + len(quote) - tail
         else:
-            start, end = self._letters.place(at), self._letters.place(at + len(plain) - 1) + 1
+            start, end = self._map.offset(at), self._map.offset(at + len(wanted) - 1) + 1
         while before and start and _is_mark(self._text[start - 1]):
             start, before = start - 1, before - 1
         while after and end < len(self._text) and _is_mark(self._text[end]):
             end, after = end + 1, after - 1
         return clean(self._text[start:end], EVIDENCE_CHARS)
 
-    def has(self, name: str) -> bool:
-        """Whether a name stands in the text: as it is, without a bracketed addition, or word by word
-        (a full name of which the text has first and last name apart)."""
+    def has_name(self, name: str) -> bool:
+        """Return whether a name occurs: as it is, without a bracketed addition, or word by word
+        (a full name whose first and last name occur separately)."""
         if self._has_letters(name):
             return True
         bare = _BRACKETS.sub("", name)
@@ -174,29 +176,29 @@ class ChapterText:
         return len(words) > 1 and all(map(self._has_word, words))
 
     def _has_letters(self, form: str) -> bool:
-        plain = letters(form)
-        return plain != "" and plain in self._plain
+        wanted = letters(form)
+        return wanted != "" and wanted in self._letters
 
     def _has_word(self, word: str) -> bool:
         if not word.isascii():
-            return word in self._plain
+            return word in self._letters
         if self._words is None:
             self._words = frozenset(letters(found) for found in _WORD.findall(self._text))
         return word in self._words
 
 
-def _says_little(plain: str) -> bool:
-    if len(plain) >= MIN_WEIGHT:
+def _is_too_short(wanted: str) -> bool:
+    if len(wanted) >= MIN_WEIGHT:
         return False
-    return 2 * len(plain) - len(plain.encode("ascii", "ignore")) < MIN_WEIGHT
+    return 2 * len(wanted) - len(wanted.encode("ascii", "ignore")) < MIN_WEIGHT
 
 
-def _marks(text: str) -> tuple[int, int]:
-    """How many characters stand before the first letter, and how many of them are no space."""
+def _leading_marks(text: str) -> tuple[int, int]:
+    """Number of characters before the first letter, and of those that are no space."""
     marks = 0
-    for place, character in enumerate(text):
+    for index, character in enumerate(text):
         if _LETTERS[ord(character)]:
-            return place, marks
+            return index, marks
         marks += not character.isspace()
     return len(text), marks
 
@@ -210,44 +212,43 @@ def _is_mark(character: str) -> bool:
 _Claim = TypeVar("_Claim", Event, Relation)
 
 
-def verify(extraction: Extraction, page: ChapterText) -> Extraction:
-    """The extraction with each event's and relation's ``evidence`` as it stands in the text.
+def verify(extraction: Extraction, chapter: ChapterText) -> Extraction:
+    """Return the extraction with each event's and relation's ``evidence`` in the text's own wording.
 
-    One whose quote doesn't stand there, or that has none, is ``unverified`` and of less confidence; what it
-    quoted stays in the record.
+    One whose quote is missing or does not occur becomes ``unverified``, of lower confidence; the quote stays
+    in the record.
     """
     return extraction.model_copy(
         update={
-            "events": [_verified(event, page) for event in extraction.events],
-            "relations": [_verified(relation, page) for relation in extraction.relations],
+            "events": [_verified(event, chapter) for event in extraction.events],
+            "relations": [_verified(relation, chapter) for relation in extraction.relations],
         }
     )
 
 
-def _verified(item: _Claim, page: ChapterText) -> _Claim:
-    if found := page.quote(item.evidence):
+def _verified(item: _Claim, chapter: ChapterText) -> _Claim:
+    if found := chapter.find_quote(item.evidence):
         return item if found == item.evidence else item.model_copy(update={"evidence": found})
     lowered = round(item.confidence * UNVERIFIED_FACTOR, 4)
     return item.model_copy(update={"confidence": lowered, "unverified": True})
 
 
-def mark_absent(extraction: Extraction, page: ChapterText) -> Extraction:
-    """The extraction with ``absent``: people whose name stands nowhere in the text, nor any alias of theirs.
+def mark_absent(extraction: Extraction, chapter: ChapterText) -> Extraction:
+    """Return the extraction with ``absent``: people of whom neither the name nor an alias occurs in the text.
 
-    An alias for everybody (the captain, 老爷) speaks for nobody.
+    Generic aliases (the captain, 老爷) do not count.
     """
-    absent = [name for name, stands in _people(extraction, page) if not stands]
+    absent = [name for name, occurs in _people(extraction, chapter) if not occurs]
     return extraction.model_copy(update={"absent": absent}) if absent else extraction
 
 
-def _people(extraction: Extraction, page: ChapterText) -> Iterable[tuple[str, bool]]:
-    """Each name of a person and whether it or what speaks for it stands in the text; also names that only a
-    relation or event has."""
-    stands: dict[str, bool] = {}
-    aliases: dict[str, bool] = {}  # alias → whether one of those who have it stands there
+def _people(extraction: Extraction, chapter: ChapterText) -> Iterable[tuple[str, bool]]:
+    """Each person's name, also one that only a relation or event has, and whether the person occurs."""
+    occurs: dict[str, bool] = {}
+    aliases: dict[str, bool] = {}  # alias → whether one of its bearers occurs
     for character in extraction.characters:
         forms = [character.name, *(alias for alias in character.aliases if not is_generic(alias))]
-        here = stands[character.name] = stands.get(character.name, False) or any(map(page.has, forms))
+        here = occurs[character.name] = occurs.get(character.name, False) or any(map(chapter.has_name, forms))
         for alias in character.aliases:
             aliases[alias] = aliases.get(alias, False) or here
     lists = (extraction.locations, extraction.organizations, extraction.things, extraction.events)
@@ -255,23 +256,23 @@ def _people(extraction: Extraction, page: ChapterText) -> Iterable[tuple[str, bo
     ends = [name for relation in extraction.relations for name in (relation.source, relation.target)]
     ends += [name for event in extraction.events for name in event.participants]
     for name in dict.fromkeys(ends):
-        if name not in others and name not in stands:
-            stands[name] = aliases[name] if name in aliases else page.has(name)
-    return stands.items()
+        if name not in others and name not in occurs:
+            occurs[name] = aliases[name] if name in aliases else chapter.has_name(name)
+    return occurs.items()
 
 
-def unverified(extraction: Extraction) -> int:
-    """How many events and relations have no quote from the text."""
+def count_unverified(extraction: Extraction) -> int:
+    """Return how many events and relations are ``unverified``."""
     claims: list[Event | Relation] = [*extraction.events, *extraction.relations]
     return sum(claim.unverified for claim in claims)
 
 
-def standing(forms: Collection[str], texts: Iterable[str]) -> set[str]:
-    """Those of ``forms`` that stand in one of ``texts``; stops reading once all are found."""
-    missing, found = set(forms), set[str]()
+def names_in_texts(names: Collection[str], texts: Iterable[str]) -> set[str]:
+    """Return the names that occur in one of ``texts``; stop reading once all are found."""
+    missing, found = set(names), set[str]()
     for text in texts if missing else ():
-        page = ChapterText(text)
-        here = {form for form in missing if page.has(form)}
+        chapter = ChapterText(text)
+        here = {name for name in missing if chapter.has_name(name)}
         found |= here
         missing -= here
         if not missing:

@@ -1,4 +1,4 @@
-"""Words that mean anybody (父亲, 老爷, the captain), and so never say who somebody is."""
+"""Generic words for people (父亲, 老爷, the captain), which identify nobody."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import lru_cache
 
 from kgnb.extract.zh.script import fold
 
+# Kinship, titles, professions, pronouns.
 _GENERIC_ZH = """
 父亲 母亲 爸爸 妈妈 爹 爹爹 娘 爷爷 奶奶 祖父 祖母 外公 外婆 公公 婆婆 岳父 岳母 伯父 伯母 叔父
 叔叔 婶婶 舅舅 舅父 姑姑 姑妈 姨妈 姨娘 兄长 兄弟 大哥 二哥 三哥 四哥 哥哥 弟弟 二弟 三弟 贤弟 姐姐
@@ -29,6 +30,7 @@ reverend bishop judge lawyer policeman guard people everyone everybody somebody 
 crowd narrator author he she it i you we they him her them me us himself herself
 """
 _GENERIC = frozenset(_GENERIC_ZH.split()) | frozenset(_GENERIC_EN.split())
+# Rank within a family plus a kinship word or title: 二爷, 老太太, 大小姐.
 _ORDINAL_ZH = re.compile(
     "[大二三四五六七八九十老小幺](?:[爷哥弟姐妹叔伯嫂娘郎婶姨舅姑]|奶奶|太太|少爷|小姐|姑娘|公子|老爷|夫人)"
 )
@@ -39,6 +41,6 @@ _ARTICLE = re.compile(
 
 @lru_cache(maxsize=8_192)
 def is_generic(name: str) -> bool:
-    """Whether ``name`` is a word for many people (父亲, 老爷, the captain) and so never joins two names."""
+    """Return whether ``name`` is a word for many people: sharing it never makes two names one person."""
     name = fold(_ARTICLE.sub("", name)).lower()
     return name in _GENERIC or _ORDINAL_ZH.fullmatch(name) is not None

@@ -1,4 +1,4 @@
-"""What one chapter gave: the object that an LLM is asked for, validated field by field.
+"""The extraction of a chapter: the JSON object that an LLM is asked for, validated field by field (pydantic).
 
 A reply is hostile input: every string and list is bounded and cleaned here, before anything else reads it.
 """
@@ -16,16 +16,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 MAX_NAME = 100
 MAX_TEXT = 2_000
 MAX_ITEMS = 500
-"""Bounds of one reply's strings and lists: far above any honest reply, so that a hostile one stays small."""
+"""Longest name and text (characters) and list (items) of a reply: far above any honest one."""
 
 _SPACES = re.compile(r"\s+")
 
 
 def clean(value: object, limit: int) -> str:
-    """``value`` as one line of printable text of at most ``limit`` characters; raises ValueError for a
-    container, so that ``{"name": {...}}`` is a rejected item and not a name."""
+    """Return ``value`` as one line of printable text of at most ``limit`` characters.
+
+    Raises ValueError for a container, so that ``{"name": {...}}`` is a rejected item and not a name.
+    """
     if isinstance(value, str) and value.isprintable() and "  " not in value:
-        return value.strip()[:limit].rstrip()  # as nearly every text is; the rest costs ten times as much
+        return value.strip()[:limit].rstrip()  # fast path of nearly every text: ten times as fast
     if value is None:
         return ""
     if not isinstance(value, (str, int, float)) or isinstance(value, bool):
@@ -58,7 +60,7 @@ def _text(value: object) -> str:
 
 
 def _names(value: object) -> list[str]:
-    """A list of names; a single string counts as a list of one, what is no text is left out."""
+    """A list of names: a single string counts as a list of one, items that are no strings are dropped."""
     if value is None:
         return []
     items = value if isinstance(value, list) else [value]
@@ -72,39 +74,39 @@ def _number(low: float, high: float, default: float) -> Any:
             number = float(value) if isinstance(value, (int, float, str)) else default
         except ValueError:
             return default
-        except OverflowError:  # a whole number of hundreds of digits
+        except OverflowError:  # an integer of hundreds of digits
             return high if isinstance(value, int) and value > 0 else low
         return min(high, max(low, number)) if number == number else default
 
     return read
 
 
-def _whole(low: int, high: int, default: int) -> Any:
+def _integer(low: int, high: int, default: int) -> Any:
     read = _number(low, high, default)
 
-    def whole(value: object) -> int:
+    def integer(value: object) -> int:
         return value if type(value) is int and low <= value <= high else round(read(value))
 
-    return whole
+    return integer
 
 
 Name = Annotated[str, BeforeValidator(_name)]
 OptionalName = Annotated[str, BeforeValidator(_optional_name)]
 Text = Annotated[str, BeforeValidator(_text)]
 Names = Annotated[list[str], BeforeValidator(_names)]
-Score = Annotated[int, BeforeValidator(_whole(0, 100, 0))]
-Strength = Annotated[int, BeforeValidator(_whole(1, 10, 5))]
+Score = Annotated[int, BeforeValidator(_integer(0, 100, 0))]
+Strength = Annotated[int, BeforeValidator(_integer(1, 10, 5))]
 Confidence = Annotated[float, BeforeValidator(_number(0.0, 1.0, 1.0))]
 Mark = Annotated[bool, BeforeValidator(lambda value: value is True)]
 
 
 class _Item(BaseModel):
-    # Lists by default come from a factory: pydantic would make a deep copy of [], for each item.
+    # Default lists come from a factory: of a default [] pydantic makes a deep copy for each item.
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class Character(_Item):
-    """A person of the book; ``protagonist_score`` 0-100."""
+    """A person; ``protagonist_score`` 0-100."""
 
     name: Name
     aliases: Names = Field(default_factory=list)
@@ -134,7 +136,7 @@ class Organization(_Item):
 
 
 class Thing(_Item):
-    """An entity of a kind that the task's config enables beyond the four labels."""
+    """An entity of a further kind that the task's config enables."""
 
     name: Name
     kind: OptionalName = ""
@@ -144,7 +146,7 @@ class Thing(_Item):
 
 
 class Event(_Item):
-    """Something that happens in the chapter; ``unverified``: no quote of it was found there."""
+    """Something that happens; ``unverified``: its quote was not found in the chapter."""
 
     name: Name
     description: Text = ""
@@ -157,9 +159,9 @@ class Event(_Item):
 
 
 class Relation(_Item):
-    """A tie between two entities of one reply; ``type`` is data until it is matched to the enabled list.
+    """A relation between two entities of one reply; ``unverified``: its quote was not found in the chapter.
 
-    ``unverified``: no quote of it was found in the chapter."""
+    ``type`` is any text here; relation_types matches it to the enabled types."""
 
     source: Name
     target: Name
@@ -172,9 +174,9 @@ class Relation(_Item):
 
 
 class Extraction(_Item):
-    """What one chapter (or chunk) gave: the object that an LLM is asked for, validated.
+    """The entities and relations of one chapter or chunk, as an LLM is asked for them.
 
-    ``absent`` no LLM is asked for: names of people in it that don't stand in the chapter's text."""
+    ``absent`` is kgnb's own: names of its people that do not occur in the chapter's text."""
 
     characters: list[Character] = Field(default_factory=list)
     locations: list[Location] = Field(default_factory=list)
@@ -186,24 +188,24 @@ class Extraction(_Item):
 
 
 class Flag(StrEnum):
-    """What a reader of a chapter's extraction should know about it."""
+    """A remark on how an extraction came about."""
 
-    REPAIRED = "repaired"  # the reply's JSON was broken and mended, or taken out of a fence or prose
-    SPLIT = "split"  # a chunk was split because its reply was cut off or unparsable
-    TRUNCATED = "truncated"  # a reply was cut off at its limit, so that its chunk was split
+    REPAIRED = "repaired"  # the reply's JSON was broken and repaired, or taken out of a fence or prose
+    SPLIT = "split"  # a chunk was halved because its reply was truncated or unparsable
+    TRUNCATED = "truncated"  # a reply was cut off at its limit
     EMPTY = "empty"  # the chapter, or a chunk of it, gave nothing at all
     PARTIAL = "partial"  # items of the reply were rejected
-    REFUSED = "refused"  # a part of the chapter was refused by the provider
-    UNVERIFIED = "unverified"  # evidence was not found in the text
+    REFUSED = "refused"  # the provider refused a part of the chapter
+    UNVERIFIED = "unverified"  # quotes were not found in the text
 
 
 GAPS = (Flag.REFUSED, Flag.PARTIAL, Flag.EMPTY)
-"""Flags of a completed chapter from which something may be missing; the others say how the whole came."""
+"""Flags of a completed chapter that may lack something; the others are about a complete one."""
 
 
 @dataclass(frozen=True, slots=True)
 class NameEntry:
-    """A name of a book: canonical and other forms, label ("Character", …) and where it stands."""
+    """An entity of a book's name table: canonical name, aliases, label ("Character", …), where it occurs."""
 
     name: str
     aliases: tuple[str, ...] = ()
@@ -213,4 +215,4 @@ class NameEntry:
     last_chapter: int = 0
     chapters: int = 0
     reasons: tuple[tuple[str, str, str], ...] = ()
-    """(alias, name that it was joined with, why), where the pre-scan said why."""
+    """(alias, name that it was joined with, reason) from the name scan."""

@@ -1,4 +1,4 @@
-"""The pre-scan: the names of a whole book by statistics and rules, without an LLM."""
+"""The name scan: the names of a whole book by statistics and rules, without an LLM."""
 
 from __future__ import annotations
 
@@ -9,33 +9,41 @@ from collections.abc import Iterable, Sequence
 from kgnb.core.model import Lang
 from kgnb.extract.en import aliases as aliases_en
 from kgnb.extract.en import names as names_en
+from kgnb.extract.en import places as places_en
+from kgnb.extract.en import sentences as sentences_en
 from kgnb.extract.model import NameEntry
 from kgnb.extract.zh import aliases as aliases_zh
 from kgnb.extract.zh import names as names_zh
 from kgnb.extract.zh import places as places_zh
 from kgnb.extract.zh import script
+from kgnb.extract.zh import sentences as sentences_zh
 
 MAX_NAMES = 3_000
-"""Names kept per book: far more than any reader knows, and a bound for the matching."""
+"""Most names kept per book: more than any reader knows, and a bound for the matching."""
+
+_Reason = tuple[str, str, str]
+"""Alias, name that it was joined with, reason."""
+_Found = tuple[str, list[str], str, list[int], list[_Reason]]
+"""Canonical name, all names, kind, offsets, reasons."""
 
 
 def scan(chapters: Sequence[tuple[int, str]], lang: Lang) -> list[NameEntry]:
-    """The names of a book, the most mentioned first.
+    """Return the names of a book, the most mentioned first; CPU-bound, meant for a process pool.
 
-    ``chapters``: (number, text) in the book's order. Pure, and heavy: meant for a process of a pool. Entries
-    of kind ``Character`` come with their aliases; ``Location`` and ``Organization`` bear none. A Chinese book
-    is read in simplified characters and its names are told as they stand in it, the more frequent form first.
+    ``chapters``: (number, text) in the book's order. Entries of kind ``Character`` have aliases, ``Location``
+    and ``Organization`` none. A Chinese book is read in simplified characters; its names come back as it
+    writes them, the more frequent form first.
     """
-    flatten = names_zh.flatten if lang == "zh" else names_en.flatten
-    book = _Joined(((number, flatten(text)) for number, text in chapters), fold_scripts=lang == "zh")
+    normalise = sentences_zh.normalise if lang == "zh" else sentences_en.normalise
+    book = _BookText(((number, normalise(text)) for number, text in chapters), fold_scripts=lang == "zh")
     find = _scan_zh if lang == "zh" else _scan_en
     entries = [book.entry(*found) for found in find(book.text)]
     entries.sort(key=lambda e: (-e.mentions, e.name))
     return entries[:MAX_NAMES]
 
 
-class _Joined:
-    """The chapters as one text that still knows where each begins."""
+class _BookText:
+    """The chapters as one ``text``, in simplified characters with ``fold_scripts``."""
 
     def __init__(self, chapters: Iterable[tuple[int, str]], *, fold_scripts: bool) -> None:
         self._numbers: list[int] = []
@@ -47,66 +55,65 @@ class _Joined:
             self._starts.append(length)
             pieces.append(text)
             length += len(text) + 1
-        self._own = self.text = "\n".join(pieces)
+        self._original = self.text = "\n".join(pieces)
         if fold_scripts:
             folded = "\n".join(script.simplified(p, traditional=script.is_traditional(p)) for p in pieces)
-            self.text = self._own if folded == self._own else folded
+            self.text = self._original if folded == self._original else folded
 
     def entry(
-        self, name: str, names: Sequence[str], kind: str, at: Iterable[int], why: Iterable[Why] = ()
+        self,
+        name: str,
+        names: Sequence[str],
+        kind: str,
+        offsets: Sequence[int],
+        reasons: Iterable[_Reason] = (),
     ) -> NameEntry:
-        """The table's entry for one person or place that stands at these offsets."""
-        at = list(at)
-        seen = [self._numbers[bisect_right(self._starts, a) - 1] for a in at]
-        if self.text is not self._own:
-            forms = {n: self._forms(n, at) for n in (name, *names)}
-            why = [(forms[alias][0], forms[other][0], reason) for alias, other, reason in why]
-            name, *names = dict.fromkeys(f for written in forms.values() for f in written)
+        """Return the entry of one person or place that occurs at ``offsets``."""
+        chapters = [self._numbers[bisect_right(self._starts, at) - 1] for at in offsets]
+        if self.text is not self._original:
+            forms = {n: self._original_forms(n, offsets) for n in (name, *names)}
+            reasons = [(forms[alias][0], forms[other][0], reason) for alias, other, reason in reasons]
+            name, *names = dict.fromkeys(f for original in forms.values() for f in original)
         return NameEntry(
             name=name,
             aliases=tuple(n for n in names if n != name),
             kind=kind,
-            mentions=len(seen),
-            first_chapter=min(seen, default=0),
-            last_chapter=max(seen, default=0),
-            chapters=len(set(seen)),
-            reasons=tuple(why),
+            mentions=len(chapters),
+            first_chapter=min(chapters, default=0),
+            last_chapter=max(chapters, default=0),
+            chapters=len(set(chapters)),
+            reasons=tuple(reasons),
         )
 
-    def _forms(self, name: str, at: Sequence[int]) -> list[str]:
-        """The name as it is written where it stands, the most frequent form first."""
+    def _original_forms(self, name: str, offsets: Sequence[int]) -> list[str]:
+        """The name as the book writes it at ``offsets``, the most frequent form first."""
         size, text = len(name), self.text
-        found = Counter(self._own[a : a + size] for a in at if text.startswith(name, a))
+        found = Counter(self._original[a : a + size] for a in offsets if text.startswith(name, a))
         return sorted(found, key=lambda form: (-found[form], form)) or [name]
 
 
-Why = tuple[str, str, str]
-"""Alias, name that it was joined with, reason."""
-_Found = tuple[str, list[str], str, list[int], list[Why]]
-
-
 def _scan_zh(text: str) -> Iterable[_Found]:
-    ended, after = places_zh.candidates(text)
-    judge = names_zh.Judge(text, after.union(ended))
-    resolver = aliases_zh.Resolver(text, judge)
+    by_ending, after_preposition = places_zh.candidates(text)
+    classifier = names_zh.NameClassifier(text, after_preposition.union(by_ending))
+    resolver = aliases_zh.AliasResolver(text, classifier)
     taken: set[str] = set()
     for name, names in resolver.resolve().items():
         taken.update(names)
-        at = [a for n in names for a in resolver.at.get(n, ())]
-        yield name, names, "Character", at, resolver.people.why(name, names)
-    for name, (kind, at) in places_zh.find(judge.grams, ended, taken, judge.known, judge.places).items():
-        yield name, [], kind, at, []
+        offsets = [a for n in names for a in resolver.offsets.get(n, ())]
+        yield name, names, "Character", offsets, resolver.clusters.reasons_for(name, names)
+    for name, (kind, offsets) in places_zh.places(classifier, by_ending, taken).items():
+        yield name, [], kind, offsets, []
 
 
 def _scan_en(text: str) -> Iterable[_Found]:
-    judge = names_en.Judge(text)
-    resolver = aliases_en.Resolver(text, judge.persons())
+    classifier = names_en.NameClassifier(text)
+    resolver = aliases_en.AliasResolver(text, classifier)
     taken: set[str] = set()
-    meant = resolver.meant()
+    implied = resolver.implied_offsets()
     for name, names in resolver.resolve().items():
         taken.update(names)
-        at = [a for n in names for a in (*resolver.spans[n].at, *meant.get(n, ()))]
-        yield name, names, "Character", at, resolver.people.why(name, names)
-    for name, span in judge.places().items():
-        if name not in taken and name not in resolver.spans:
-            yield name, [], names_en.kind_of(name), span.at, []
+        offsets = [a for n in names for a in (*resolver.candidates[n].offsets, *implied.get(n, ()))]
+        yield name, names, "Character", offsets, resolver.clusters.reasons_for(name, names)
+    for name, (kind, offsets) in places_en.places(classifier).items():
+        if name not in taken and name not in resolver.candidates:
+            yield name, [], kind, offsets, []

@@ -1,4 +1,4 @@
-"""The shapes that the rules of both languages hand on."""
+"""Relation patterns: regular expressions on the words between two neighbouring names."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from typing import NamedTuple
 
 from kgnb.extract.model import NameEntry
 
+MAX_AFTER = 40
+"""Characters behind the second name that a pattern may use."""
+
 
 class Mention(NamedTuple):
-    """A name of the book's table where it stands in a chapter."""
+    """An occurrence of a name of the book's table in a chapter; ``form``: the name or alias used there."""
 
     entry: NameEntry
     form: str
@@ -21,7 +24,7 @@ class Mention(NamedTuple):
 
 
 class PatternMatch(NamedTuple):
-    """A tie that the text states in words; ``label`` holds the words."""
+    """A relation that the text states in words; ``label`` holds the words, ``start`` and ``end`` offsets."""
 
     source: str
     type: str
@@ -31,55 +34,53 @@ class PatternMatch(NamedTuple):
     end: int
 
 
-class Rule(NamedTuple):
-    """A form of words around two names A and B: expressions for what stands between them and what follows B.
+class RelationPattern(NamedTuple):
+    """Regular expressions for the text between names A and B and for what follows B.
 
-    ``turned``: the tie goes from B to A.
+    The relation goes from A to B; ``inverted``: from B to A.
     """
 
     between: str
-    after: str
     type: str
-    turned: bool = False
+    after: str = ""
+    inverted: bool = False
 
 
-class Rules:
-    """Rules in order of precedence; the first that fits a pair of names tells their tie."""
+class PatternMatcher:
+    """Patterns in order of precedence; the first that fits a pair of names gives their relation."""
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
-        self._rules = tuple(rules)
-
-    @cached_property
-    def _any(self) -> re.Pattern[str]:
-        """Hardly any gap between two names is a tie's words: one expression turns the others away."""
-        return re.compile("|".join(f"(?:{r.between})" for r in self._rules))
+    def __init__(self, patterns: Sequence[RelationPattern]) -> None:
+        self._patterns = tuple(patterns)
 
     @cached_property
-    def _compiled(self) -> list[tuple[re.Pattern[str], re.Pattern[str], Rule]]:
-        return [(re.compile(r.between), re.compile(r.after), r) for r in self._rules]
+    def _any_between(self) -> re.Pattern[str]:
+        """One expression that rejects most gaps at once: hardly any states a relation."""
+        return re.compile("|".join(f"(?:{p.between})" for p in self._patterns))
 
-    def match(self, text: str, people: Sequence[Mention], reach: int) -> list[PatternMatch]:
-        """The ties between neighbouring names at most ``reach`` characters apart."""
+    @cached_property
+    def _compiled(self) -> list[tuple[re.Pattern[str], re.Pattern[str], RelationPattern]]:
+        return [(re.compile(p.between), re.compile(p.after), p) for p in self._patterns]
+
+    def match(self, text: str, people: Sequence[Mention], max_gap: int) -> list[PatternMatch]:
+        """Return the relations between neighbouring mentions at most ``max_gap`` characters apart."""
         found = []
         for a, b in pairwise(people):
-            if not 0 <= b.start - a.end <= reach or a.entry.name == b.entry.name:
+            if not 0 <= b.start - a.end <= max_gap or a.entry.name == b.entry.name:
                 continue
-            if self._any.fullmatch(text, a.end, b.start):
-                frame = self._frame(text, a, b)
-                if frame:
-                    found.append(frame)
+            if self._any_between.fullmatch(text, a.end, b.start):
+                match = self._first_match(text, a, b)
+                if match:
+                    found.append(match)
         return found
 
-    def _frame(self, text: str, a: Mention, b: Mention) -> PatternMatch | None:
-        gap, tail = text[a.end : b.start], text[b.end : b.end + 40]
-        for between, after, rule in self._compiled:
-            said = after.match(tail) if between.fullmatch(gap) else None
-            if not said:
+    def _first_match(self, text: str, a: Mention, b: Mention) -> PatternMatch | None:
+        gap, tail = text[a.end : b.start], text[b.end : b.end + MAX_AFTER]
+        for between, after, pattern in self._compiled:
+            following = after.match(tail) if between.fullmatch(gap) else None
+            if not following:
                 continue
-            source, target = (b, a) if rule.turned else (a, b)
-            follows = said[0]
-            label = (gap + follows).strip(" ,，的之是乃")
-            return PatternMatch(
-                source.entry.name, rule.type, target.entry.name, label, a.start, b.end + len(follows)
-            )
+            source, target = (b, a) if pattern.inverted else (a, b)
+            label = (gap + following[0]).strip(" ,，的之是乃")
+            end = b.end + len(following[0])
+            return PatternMatch(source.entry.name, pattern.type, target.entry.name, label, a.start, end)
         return None

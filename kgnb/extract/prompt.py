@@ -1,4 +1,4 @@
-"""What an LLM is asked: one request per chunk for the object of the wire contract, in the book's language.
+"""Build an LLM's requests: one per chunk, for the JSON object of the wire contract, in the book's language.
 
 The text stands between markers that carry its own hash, so that no book can close them by itself, and the
 prompt says that it is data. Everything but the chunk stays within :data:`OVERHEAD` characters.
@@ -18,22 +18,22 @@ from kgnb.extract.model import NameEntry
 from kgnb.extract.word_search import WordSearch
 
 OVERHEAD = 1_200
-"""Characters of a request beside the chunk: system, fixed text, relation types, kinds and names."""
+"""Most characters of a request beside the chunk: system, fixed text, relation types, kinds and names."""
 NAMES = 400
-"""Characters of it that names may take."""
+"""Most characters of those for names."""
 TYPES = 160
-"""Characters for relation types; what a longer list holds beyond is still accepted in replies."""
+"""Most characters for relation types; replies may use the types of a longer list all the same."""
 KINDS = 70
-"""Characters for the entity kinds of a config."""
+"""Most characters for the config's entity kinds."""
 
 SCHEMA_VERSION = "1"
-"""Part of every prompt's hash: raised when what is made of a reply changes, so that old replies are left."""
+"""Part of every prompt's hash: raised when replies are read differently, so that cached ones are not used."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """One request: ``schema`` is the JSON schema of the answer for providers that take one, ``hash`` the
-    sha256 (hex) of everything that determines the reply apart from provider and model."""
+    """One request. ``schema``: JSON schema of the answer, for providers that take one; ``hash``: sha256 (hex)
+    of everything that determines the reply apart from provider and model."""
 
     system: str
     user: str
@@ -42,11 +42,10 @@ class Prompt:
 
 
 class PromptBuilder:
-    """Makes a task's requests. What is the same for all of its chunks is made once, at the latest with the
-    first.
+    """Builds a task's requests; what all chunks share is computed once.
 
-    Of ``names`` (the task's frozen list, best first) those that occur in a chunk are told, as many as fit.
-    Only the kinds of entities that ``config`` enables are asked for.
+    Of ``names`` (the task's frozen list, best first) a request lists those that occur in its chunk, as many
+    as fit. Only the kinds of entities that ``config`` enables are asked for.
     """
 
     def __init__(self, lang: Lang, names: Sequence[NameEntry], config: TaskConfig) -> None:
@@ -55,31 +54,25 @@ class PromptBuilder:
         lists = _lists(config.labels, relations=bool(types), things=bool(kinds))
         self._system = _system(lang, lists, types, kinds)
         self._schema = _schema(lists)
-        self._frame = _FRAME[lang]
+        self._markers = _MARKERS[lang]
         self._names = (names, lang)
 
     @cached_property
-    def _known(self) -> _Known:
-        return _Known(*self._names)
+    def _known_names(self) -> _KnownNames:
+        return _KnownNames(*self._names)
 
     def prompt(self, chunk: str) -> Prompt:
-        """The request for ``chunk``: the same chunk gives the same prompt."""
-        sent = chunk.encode("utf-8", "replace")  # a lone surrogate of a bad decoder can't be sent
-        chunk, mark = sent.decode(), hashlib.sha256(sent).hexdigest()[:8]
-        before, after = (part.format(mark=mark) for part in self._frame)
+        """Return the request for ``chunk``: the same chunk gives the same prompt."""
+        data = chunk.encode("utf-8", "replace")  # a lone surrogate of a bad decoder can't be sent
+        chunk, mark = data.decode(), hashlib.sha256(data).hexdigest()[:8]
+        before, after = (part.format(mark=mark) for part in self._markers)
         room = min(NAMES, OVERHEAD - len(self._system) - len(before) - len(after))
-        user = f"{self._known.line(chunk, room)}{before}{chunk}{after}"
+        user = f"{self._known_names.line(chunk, room)}{before}{chunk}{after}"
         return Prompt(self._system, user, _hash(self._system, user), self._schema)
 
 
-def build(chunk: str, *, lang: Lang, names: Sequence[NameEntry], config: TaskConfig) -> Prompt:
-    """The request for a single chunk. A pure function of its arguments."""
-    return PromptBuilder(lang, names, config).prompt(chunk)
-
-
 def _hash(system: str, user: str) -> str:
-    sent = "\0".join((SCHEMA_VERSION, system, user))
-    return hashlib.sha256(sent.encode()).hexdigest()
+    return hashlib.sha256("\0".join((SCHEMA_VERSION, system, user)).encode()).hexdigest()
 
 
 # --- fixed text ---------------------------------------------------------------------------------------------
@@ -92,7 +85,7 @@ _SHAPES = {
     "relations": "{source,target,type,description,strength,evidence}",
     "things": "{name,kind,aliases[],description}",
 }
-"""What the items of each list hold, in the order in which the lists are asked for."""
+"""List → fields of its items, in the order of the request."""
 _LIST_OF = {
     "Character": "characters",
     "Location": "locations",
@@ -128,7 +121,7 @@ _RELATIONS: dict[Lang, str] = {
     "en": "3. Relations join entities listed above, membership too. Types between characters: {}\n",
 }
 _KINDS: dict[Lang, str] = {"zh": "things的kind只能是：{}。", "en": " kind of things: {}."}
-_FRAME: dict[Lang, tuple[str, str]] = {
+_MARKERS: dict[Lang, tuple[str, str]] = {
     "zh": ("<片段 {mark}>\n", "\n</片段 {mark}>"),
     "en": ("<passage {mark}>\n", "\n</passage {mark}>"),
 }
@@ -139,7 +132,7 @@ _KNOWN: dict[Lang, tuple[str, str]] = {
 
 
 def _lists(labels: Iterable[str], *, relations: bool, things: bool) -> list[str]:
-    """The lists to ask for."""
+    """The names of the lists to ask for."""
     wanted = {_LIST_OF[label] for label in labels if label in _LIST_OF}
     wanted |= {name for name, asked in (("relations", relations), ("things", things)) if asked}
     return [name for name in _SHAPES if name in wanted]
@@ -147,25 +140,25 @@ def _lists(labels: Iterable[str], *, relations: bool, things: bool) -> list[str]
 
 def _system(lang: Lang, lists: Sequence[str], types: Sequence[str], kinds: Sequence[str]) -> str:
     shape = ",".join(f'"{name}":[{_SHAPES[name]}]' for name in lists)
-    ties = _RELATIONS[lang].format(",".join(types)) if types else ""
-    told = _KINDS[lang].format(",".join(kinds)) if kinds else ""
-    return _RULES[lang].format(shape=f"{{{shape}}}", relations=ties, kinds=told)
+    relations = _RELATIONS[lang].format(",".join(types)) if types else ""
+    things = _KINDS[lang].format(",".join(kinds)) if kinds else ""
+    return _RULES[lang].format(shape=f"{{{shape}}}", relations=relations, kinds=things)
 
 
-# --- lists that come from a config or a book: data, so bounded and plain ------------------------------------
+# --- words of a config or a book: data, so bounded and without marks that could read as instructions --------
 
-_PLAIN = re.compile(r"[\w·•・&'’.\- ]+")
+_SAFE = re.compile(r"[\w·•・&'’.\- ]+")
 
 
-def _plain(word: str) -> bool:
-    return len(word) <= 40 and _PLAIN.fullmatch(word) is not None
+def _is_safe(word: str) -> bool:
+    return len(word) <= 40 and _SAFE.fullmatch(word) is not None
 
 
 def _fitting(words: Iterable[str], room: int) -> list[str]:
-    """The first words that fit ``room`` characters with a comma between them."""
+    """The first words that fit into ``room`` characters, separated by commas."""
     taken: list[str] = []
     for word in dict.fromkeys(words):
-        if not _plain(word):
+        if not _is_safe(word):
             continue
         room -= len(word) + 1
         if room < 0:
@@ -174,56 +167,56 @@ def _fitting(words: Iterable[str], room: int) -> list[str]:
     return taken
 
 
-class _Known:
-    """A task's names, ready to be told to a chunk's request."""
+class _KnownNames:
+    """A task's names, indexed so that each chunk lists those it uses."""
 
     def __init__(self, names: Iterable[NameEntry], lang: Lang) -> None:
         self._head, self._comma = _KNOWN[lang]
-        self._names = [_Name(entry) for entry in names]
-        self._holders: dict[str, list[int]] = {}  # form → places of the names that have it
-        for place, name in enumerate(self._names):
+        self._names = [_KnownName(entry) for entry in names]
+        self._ranks: dict[str, list[int]] = {}  # form → indices of the names that have it
+        for rank, name in enumerate(self._names):
             for form in name.forms:
-                self._holders.setdefault(form, []).append(place)
-        self._lookup = WordSearch(self._holders)
+                self._ranks.setdefault(form, []).append(rank)
+        self._search = WordSearch(self._ranks)
 
     def line(self, chunk: str, room: int) -> str:
-        """The line of names that the chunk uses, with its line break, or nothing."""
-        used = self._lookup.within(chunk)
+        """Return the line of names that the chunk uses, with its line break, or an empty string."""
+        used = self._search.find_in(chunk)
         room -= len(self._head) + 1
-        told: list[str] = []
-        for place in sorted({place for form in used for place in self._holders[form]}):
-            word = self._names[place].told(used)
+        listed: list[str] = []
+        for rank in sorted({rank for form in used for rank in self._ranks[form]}):
+            word = self._names[rank].with_forms(used)
             if not word or len(word) > room:
                 continue
-            told.append(word)
+            listed.append(word)
             room -= len(word) + len(self._comma)
             if room < 2:
                 break
-        return f"{self._head}{self._comma.join(told)}\n" if told else ""
+        return f"{self._head}{self._comma.join(listed)}\n" if listed else ""
 
 
-class _Name:
-    """One of them. ``forms``: the plain ones of it and its first other forms, which may be told."""
+class _KnownName:
+    """A name and its first aliases, as far as they are safe; ``forms`` are all of them."""
 
     def __init__(self, entry: NameEntry) -> None:
-        others = [form for form in entry.aliases[:8] if form != entry.name and _plain(form)]
-        self._name = entry.name if _plain(entry.name) else ""
-        self._others = others
-        self.forms = dict.fromkeys([self._name, *others] if self._name else others)
+        self._aliases = [form for form in entry.aliases[:8] if form != entry.name and _is_safe(form)]
+        self._name = entry.name if _is_safe(entry.name) else ""
+        self.forms = dict.fromkeys([self._name, *self._aliases] if self._name else self._aliases)
 
-    def told(self, used: Collection[str]) -> str:
-        """``刘备=玄德/皇叔`` with the forms that a chunk uses; empty if it can't be told."""
-        others = [form for form in self._others if form in used]
-        if others and self._name:
-            return f"{self._name}={'/'.join(others)}"
-        return self._name if not others and self._name in used else ""
+    def with_forms(self, used: Collection[str]) -> str:
+        """Return ``刘备=玄德/皇叔``, with the aliases that a chunk uses; empty for an unsafe name."""
+        aliases = [form for form in self._aliases if form in used]
+        if aliases and self._name:
+            return f"{self._name}={'/'.join(aliases)}"
+        return self._name if not aliases and self._name in used else ""
 
 
 # --- the answer's schema ------------------------------------------------------------------------------------
 
 
 def _schema(lists: Sequence[str]) -> dict[str, Any]:
-    """The answer's frame. Its items are left to the prompt: a full schema costs as much as a page of text."""
+    """The JSON schema of the lists; the prompt describes their items: a full schema costs as many tokens as a
+    page of text."""
     items = {"type": "array", "items": {"type": "object"}}
     required = [name for name in lists if name != "things"]
     return {"type": "object", "properties": dict.fromkeys(lists, items), "required": required}

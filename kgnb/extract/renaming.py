@@ -1,4 +1,4 @@
-"""An extraction with every name replaced. Pure."""
+"""Replace every name in an extraction."""
 
 from __future__ import annotations
 
@@ -12,36 +12,41 @@ from kgnb.extract.model import Character, Event, Extraction, Thing
 M = TypeVar("M", bound=BaseModel)
 
 
-def renamed(found: Extraction, of: Callable[[str], str]) -> Extraction:
-    """The extraction with ``of(name)`` for each name; the forms that a reply used become aliases."""
+def renamed(extraction: Extraction, new_name: Callable[[str], str]) -> Extraction:
+    """Return the extraction with ``new_name(name)`` for each name; former names become aliases."""
 
-    def person(one: Character) -> Character:
-        forms = dict.fromkeys(f for form in (one.name, *one.aliases) for f in (of(form), form))
-        name = of(one.name)
-        return _with(one, name=name, aliases=[f for f in forms if f != name])
+    def character(one: Character) -> Character:
+        forms = dict.fromkeys(f for form in (one.name, *one.aliases) for f in (new_name(form), form))
+        name = new_name(one.name)
+        return _updated(one, name=name, aliases=[f for f in forms if f != name])
 
     def thing(one: Thing) -> Thing:
-        name = of(one.name)
-        more = [] if name == one.name else [one.name]
-        return _with(one, name=name, aliases=[*one.aliases, *more])
+        name = new_name(one.name)
+        former = [] if name == one.name else [one.name]
+        return _updated(one, name=name, aliases=[*one.aliases, *former])
 
     def event(one: Event) -> Event:
-        participants = list(dict.fromkeys(map(of, one.participants)))
-        return _with(one, name=of(one.name), participants=participants, location=of(one.location))
+        participants = list(dict.fromkeys(map(new_name, one.participants)))
+        return _updated(
+            one, name=new_name(one.name), participants=participants, location=new_name(one.location)
+        )
 
-    return found.model_copy(
+    return extraction.model_copy(
         update={
-            "characters": [person(x) for x in found.characters],
-            "locations": [_with(x, name=of(x.name)) for x in found.locations],
-            "organizations": [_with(x, name=of(x.name)) for x in found.organizations],
-            "things": [thing(x) for x in found.things],
-            "events": [event(x) for x in found.events],
-            "relations": [_with(x, source=of(x.source), target=of(x.target)) for x in found.relations],
+            "characters": [character(x) for x in extraction.characters],
+            "locations": [_updated(x, name=new_name(x.name)) for x in extraction.locations],
+            "organizations": [_updated(x, name=new_name(x.name)) for x in extraction.organizations],
+            "things": [thing(x) for x in extraction.things],
+            "events": [event(x) for x in extraction.events],
+            "relations": [
+                _updated(x, source=new_name(x.source), target=new_name(x.target))
+                for x in extraction.relations
+            ],
         }
     )
 
 
-def _with(one: M, **fields: object) -> M:
-    """The item with these fields; itself where it has them already, for a copy takes time."""
+def _updated(one: M, **fields: object) -> M:
+    """The item with these fields; itself where it has them already, because a copy takes time."""
     changed = {name: value for name, value in fields.items() if getattr(one, name) != value}
     return one.model_copy(update=changed) if changed else one

@@ -1,9 +1,9 @@
-"""From a reply's text to an :class:`~kgnb.extract.model.Extraction`, and several chunks' into one.
+"""Parse an LLM's reply into an :class:`~kgnb.extract.model.Extraction`.
 
 A reply is hostile input: bounded in size and depth, validated item by item. It may be wrapped in prose, a
-markdown fence or a reasoning block, and be slightly broken. What must never happen is that a reply that was
-cut off is mended into a shorter one: broken JSON is repaired only when its outermost object is closed in the
-text, and items that the repair loses are counted as rejected.
+markdown fence or a reasoning block, and be slightly broken. A truncated reply must never be repaired into a
+shorter one: broken JSON is repaired only when its outermost object is closed in the text, and items that the
+repair loses count as rejected.
 """
 
 from __future__ import annotations
@@ -12,12 +12,11 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, NoReturn, TypeVar
+from typing import Any, NamedTuple, NoReturn
 
 from pydantic import BaseModel, ValidationError
 
 from kgnb.core.errors import ReplyUnparsable
-from kgnb.core.model import SYMMETRIC_RELATIONS
 from kgnb.extract.bounded_str import BoundedStr
 from kgnb.extract.model import (
     MAX_ITEMS,
@@ -29,24 +28,23 @@ from kgnb.extract.model import (
     Relation,
     Thing,
 )
-from kgnb.extract.namesakes import Namesakes, names_of
 
 MAX_REPLY = 1_000_000
-"""Characters of a reply that are looked at; an honest one has a few thousand."""
+"""Longest reply parsed, in characters; an honest one has a few thousand."""
 MAX_REPAIR = 200_000
-"""Characters of broken JSON that are mended: the repair is slow, pure Python."""
-MAX_LOOKS = 60
-"""Looks at each character of broken JSON while it is mended: common faults take 2, hostile ones thousands."""
+"""Longest broken JSON repaired, in characters: the repair is slow, pure Python."""
+MAX_READS = 60
+"""Reads per character while JSON is repaired: common faults take 2, hostile ones thousands."""
 MAX_DEPTH = 24
-"""Nesting of broken JSON that is mended; the object asked for has four levels."""
+"""Deepest nesting of JSON repaired; the object asked for has four levels."""
 MAX_STARTS = 32
-"""Places in prose at which an object is looked for."""
+"""Places in prose at which a JSON object is tried."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A reply's content; ``repaired``: its JSON was broken or had to be taken out of a fence or prose;
-    ``rejected``: items that could not be used."""
+    """A reply's content. ``repaired``: its JSON was broken, or stood in a fence or in prose; ``rejected``:
+    number of items that could not be used."""
 
     extraction: Extraction
     repaired: bool = False
@@ -54,10 +52,9 @@ class Parsed:
 
 
 def parse(text: str, *, provider: str) -> Parsed:
-    """The extraction in a reply of ``provider``.
+    """Return the extraction in a reply of ``provider``.
 
-    Raises ReplyUnparsable when there is no object with at least one of the lists asked for, or when the
-    object is cut off.
+    Raises ReplyUnparsable when no object has one of the lists asked for, or when the object is truncated.
     """
     if len(text) > MAX_REPLY:
         _unparsable(provider)
@@ -65,13 +62,13 @@ def parse(text: str, *, provider: str) -> Parsed:
     found = _strict(body)
     if found is not None:
         return _validated(found, repaired=False, lost=0)
-    found = _in_prose(body) if _whole(body) else None
+    found = _in_prose(body) if _is_balanced(body) else None
     if found is not None:
         return _validated(found, repaired=True, lost=0)
-    mended = _mended(body)
-    if mended is None:
+    repaired = _repaired(body)
+    if repaired is None:
         _unparsable(provider)
-    return _validated(mended.value, repaired=True, lost=mended.lost)
+    return _validated(repaired.value, repaired=True, lost=repaired.lost)
 
 
 def _unparsable(provider: str) -> NoReturn:
@@ -94,7 +91,7 @@ _KINDS: dict[str, type[BaseModel]] = {
 
 
 def _without_thoughts(text: str) -> str:
-    """The reply after a reasoning model's thoughts; nothing when it never came to an end of them."""
+    """The reply after a reasoning model's thoughts; empty when they never end."""
     text = text.strip().lstrip("\ufeff")
     if text[:1] == "{":
         return text
@@ -104,7 +101,7 @@ def _without_thoughts(text: str) -> str:
 
 
 def _strict(body: str) -> dict[str, Any] | None:
-    """The object, where the reply is JSON and nothing else."""
+    """The object of a reply that is JSON and nothing else."""
     try:
         return _object(_DECODER.decode(body))
     except (ValueError, RecursionError):
@@ -112,7 +109,7 @@ def _strict(body: str) -> dict[str, Any] | None:
 
 
 def _in_prose(body: str) -> dict[str, Any] | None:
-    """The object of valid JSON within a markdown fence or prose (the longest one there)."""
+    """The object of valid JSON within a markdown fence or prose."""
     found: list[tuple[int, dict[str, Any]]] = []
     at = 0
     for _ in range(MAX_STARTS):
@@ -128,11 +125,11 @@ def _in_prose(body: str) -> dict[str, Any] | None:
         if known is not None:
             found.append((end - at, known))
         at = end
-    return _chosen(found)
+    return _join_or_longest(found)
 
 
-def _chosen(found: Sequence[tuple[int, dict[str, Any]]]) -> dict[str, Any] | None:
-    """Of several objects: all when each gives other lists, else the longest (a draft and a final answer)."""
+def _join_or_longest(found: Sequence[tuple[int, dict[str, Any]]]) -> dict[str, Any] | None:
+    """Join objects that give different lists; else keep the longest (a draft and a final answer)."""
     if not found:
         return None
     kinds = [kind for _, value in found for kind in _KINDS.keys() & value.keys()]
@@ -141,13 +138,13 @@ def _chosen(found: Sequence[tuple[int, dict[str, Any]]]) -> dict[str, Any] | Non
     return max(found, key=lambda item: item[0])[1]
 
 
-def _whole(body: str) -> bool:
-    """Whether valid objects within the text can be the reply, not pieces of a larger one that was cut off."""
+def _is_balanced(body: str) -> bool:
+    """Whether all brackets close: else valid objects in the text are pieces of a larger, truncated one."""
     return body.count("{") <= body.count("}") and body.count("[") <= body.count("]")
 
 
 def _object(value: Any) -> dict[str, Any] | None:
-    """The object asked for in a decoded value: itself, within a list, or wrapped under one key."""
+    """The object asked for: the value itself, its parts in a list, or one wrapped under some key."""
     if isinstance(value, list):
         parts = [known for known in (_object(v) for v in value if isinstance(v, dict)) if known is not None]
         return _joined(parts) if parts else None
@@ -165,8 +162,8 @@ def _joined(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {kind: [i for part in parts for i in _items(part.get(kind))] for kind in _KINDS}
 
 
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of JSON; a list given twice under one key counts in whole, where Python keeps the last."""
+def _with_repeated_lists(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object in which a list given twice under one key counts in full; Python would keep the last."""
     value = dict(pairs)
     if len(value) != len(pairs):
         for kind in _KINDS.keys() & value.keys():
@@ -174,48 +171,48 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return value
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, strict=False)
+_DECODER = json.JSONDecoder(object_pairs_hook=_with_repeated_lists, strict=False)
 
 
-# --- mending ------------------------------------------------------------------------------------------------
+# --- repairing ----------------------------------------------------------------------------------------------
 
 
-class _Mended(NamedTuple):
+class _Repaired(NamedTuple):
     value: dict[str, Any]
     lost: int
 
 
-def _mended(body: str) -> _Mended | None:
-    """Broken JSON made whole, if it was closed; ``lost``: objects that the repair could not keep."""
-    source = _closed(body)
+def _repaired(body: str) -> _Repaired | None:
+    """The repaired object of broken but closed JSON; ``lost``: objects that the repair could not keep."""
+    source = _closed_object(body)
     if source is None:
         return None
     import json_repair  # needed by few replies, so not loaded with the package
 
     try:
-        metered = BoundedStr(source, [MAX_LOOKS * (len(source) + 1_000)])
-        whole = json_repair.repair_json(metered, return_objects=True, skip_json_loads=True)
+        bounded = BoundedStr(source, [MAX_READS * (len(source) + 1_000)])
+        decoded = json_repair.repair_json(bounded, return_objects=True, skip_json_loads=True)
     except (RecursionError, OverflowError):
         return None
-    value = _object(whole)
+    value = _object(decoded)
     if value is None:
         return None
-    kept = _objects(whole)
+    kept = _count_objects(decoded)
     lost = max(0, source.count("{") - kept)
-    return _Mended(value, lost) if lost < kept else None
+    return _Repaired(value, lost) if lost < kept else None
 
 
-def _objects(value: Any) -> int:
+def _count_objects(value: Any) -> int:
     if isinstance(value, list):
-        return sum(map(_objects, value))
-    return 1 + sum(map(_objects, value.values())) if isinstance(value, dict) else 0
+        return sum(map(_count_objects, value))
+    return 1 + sum(map(_count_objects, value.values())) if isinstance(value, dict) else 0
 
 
-def _closed(body: str) -> str | None:
-    """The outermost object's source if the text closes it; None for one that was cut off.
+def _closed_object(body: str) -> str | None:
+    """The outermost object's source if the text closes it; None for a truncated one.
 
-    Strings are no guide in broken JSON (an unescaped quote is its commonest fault), so braces are counted
-    wherever they stand; a novel has none.
+    Quotes are unreliable in broken JSON (an unescaped one is its commonest fault), so braces are counted
+    everywhere; a novel has none.
     """
     start, end = body.find("{"), body.rfind("}") + 1
     if start < 0 or end <= start or end - start > MAX_REPAIR:
@@ -230,12 +227,12 @@ def _closed(body: str) -> str | None:
     top_level_list = "[" in body[:start]
     if depth or (top_level_list and "]" not in body[end:]):
         return None
-    # A quote or a bracket behind the last brace: the text went on, and was cut off.
-    return None if _MORE.match(body, end) else source
+    # A comma, quote or bracket after the last brace: the reply went on and was truncated.
+    return None if _CONTINUES.match(body, end) else source
 
 
 _BRACES = re.compile(r"[{}\[\]]")
-_MORE = re.compile(r"\s*,|\s*[\"\[]")
+_CONTINUES = re.compile(r"\s*,|\s*[\"\[]")
 
 
 # --- validation ---------------------------------------------------------------------------------------------
@@ -262,13 +259,13 @@ def _validated(value: dict[str, Any], *, repaired: bool, lost: int) -> Parsed:
     rejected = lost
     kept: dict[str, Any] = {}
     for kind, items in plain.items():
-        kept[kind] = [item for item in map(_reader(_KINDS[kind]), items[:MAX_ITEMS]) if item is not None]
+        kept[kind] = [item for item in map(_validator(_KINDS[kind]), items[:MAX_ITEMS]) if item is not None]
         rejected += len(items) - len(kept[kind])
     return Parsed(Extraction(**kept), repaired, rejected)
 
 
 def _items(value: Any) -> list[Any]:
-    """What stands where a list is asked for, as a list: nothing, one item, or a mapping of names."""
+    """The value given for a list, as a list: it may be nothing, a single item, or a mapping by name."""
     if isinstance(value, list):
         return value
     if value is None or value == "":
@@ -281,7 +278,7 @@ def _items(value: Any) -> list[Any]:
 
 
 def _split_lists(item: dict[str, Any], keys: Iterable[str]) -> None:
-    """Makes a list of ``"玄德、刘皇叔"`` where a list is asked for, and names of ``[{"name": …}]``."""
+    """Replace ``"玄德、刘皇叔"`` by a list where one is asked for, and ``[{"name": …}]`` by names."""
     for key in keys:
         value = item.get(key)
         if isinstance(value, str):
@@ -290,8 +287,8 @@ def _split_lists(item: dict[str, Any], keys: Iterable[str]) -> None:
             item[key] = [part.get("name") if isinstance(part, dict) else part for part in value]
 
 
-def _reader(model: type[BaseModel]) -> Callable[[Any], BaseModel | None]:
-    def read(item: Any) -> BaseModel | None:
+def _validator(model: type[BaseModel]) -> Callable[[Any], BaseModel | None]:
+    def validate(item: Any) -> BaseModel | None:
         if isinstance(item, str) and model is not Relation:
             item = {"name": item}
         try:
@@ -299,85 +296,4 @@ def _reader(model: type[BaseModel]) -> Callable[[Any], BaseModel | None]:
         except ValidationError:
             return None
 
-    return read
-
-
-# --- merging ------------------------------------------------------------------------------------------------
-
-_Item = TypeVar("_Item", Character, Location, Organization, Event, Relation, Thing)
-
-
-def merge(extractions: Sequence[Extraction]) -> Extraction:
-    """One extraction of several, in order of first position: lists united, scores at their maximum, texts
-    from the first that has one. How a text was split does not matter: merging is associative, but for people
-    who share a word.
-
-    Characters of one name whose other names differ stay apart (namesakes.py).
-    Who is ``absent`` is to be asked of the whole text, afterwards."""
-    if len(extractions) == 1 and _is_clear(extractions[0]):
-        return extractions[0]
-    who = Namesakes(extractions)
-    extractions = [who.clear(e) for e in extractions]
-    return Extraction.model_construct(
-        characters=_merged((e.characters for e in extractions), who.key),
-        locations=_merged((e.locations for e in extractions), _by_name),
-        organizations=_merged((e.organizations for e in extractions), _by_name),
-        events=_merged((e.events for e in extractions), _by_name),
-        relations=_merged((e.relations for e in extractions), _by_ends),
-        things=_merged((e.things for e in extractions), _by_name),
-    )
-
-
-def _is_clear(one: Extraction) -> bool:
-    """Whether it has nothing twice and no name for two people: as it is, it is merged."""
-    names = [name for character in one.characters for name in names_of(character)]
-    keys: list[list[Any]] = [names, list(map(_by_ends, one.relations))]
-    keys += ([item.name for item in items] for items in (one.locations, one.organizations))
-    keys += ([item.name for item in items] for items in (one.events, one.things))
-    return not one.absent and all(len(set(each)) == len(each) for each in keys)
-
-
-def _by_name(item: Any) -> str:
-    name: str = item.name
-    return name
-
-
-def _by_ends(item: Relation) -> tuple[str, str, str]:
-    kind = item.type.upper()
-    source, target = item.source, item.target
-    if kind in SYMMETRIC_RELATIONS and target < source:
-        source, target = target, source
-    return source, kind, target
-
-
-def _merged(lists: Iterable[Sequence[_Item]], key: Callable[[_Item], Any]) -> list[_Item]:
-    first: dict[Any, _Item] = {}
-    for items in lists:
-        for item in items:
-            at = key(item)
-            known = first.get(at)
-            first[at] = item if known is None else _united(known, item)
-    return list(first.values())
-
-
-def _united(one: _Item, other: _Item) -> _Item:
-    united: dict[str, Any] = {name: _union(mine, getattr(other, name)) for name, mine in one}
-    if isinstance(one, (Event, Relation)) and isinstance(other, (Event, Relation)):
-        united |= _proof(one, other)
-    changes = {name: value for name, value in united.items() if value != getattr(one, name)}
-    return one.model_copy(update=changes) if changes else one
-
-
-def _proof(one: Event | Relation, other: Event | Relation) -> dict[str, Any]:
-    """A quote that was found in the text comes before one that was not, whichever was first."""
-    if one.unverified == other.unverified:
-        return {}
-    return {"evidence": other.evidence if one.unverified else one.evidence, "unverified": False}
-
-
-def _union(mine: Any, others: Any) -> Any:
-    if isinstance(mine, list):
-        return list(dict.fromkeys([*mine, *others]))[:MAX_ITEMS]
-    if isinstance(mine, str):
-        return mine or others
-    return max(mine, others)
+    return validate

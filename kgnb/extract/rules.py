@@ -1,4 +1,4 @@
-"""What a chapter gives without an LLM: the book's names that stand in it, and who keeps company with whom."""
+"""Extraction without an LLM: the book's names in a chapter, relations stated or implied by co-occurrence."""
 
 from __future__ import annotations
 
@@ -10,126 +10,132 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from kgnb.core.model import SYMMETRIC_RELATIONS, Lang
-from kgnb.extract import strength as tie_strength
-from kgnb.extract import trie
 from kgnb.extract.en import relations as relations_en
+from kgnb.extract.en import sentences as sentences_en
 from kgnb.extract.model import Character, Extraction, Location, NameEntry, Organization, Relation
 from kgnb.extract.patterns import Mention, PatternMatch
+from kgnb.extract.strength import strength_of
+from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import relations as relations_zh
-from kgnb.extract.zh import script as zh_script
+from kgnb.extract.zh import script
+from kgnb.extract.zh import sentences as sentences_zh
 
 MAX_RELATIONS = 300
-"""Relations kept per chapter, the strongest first."""
+"""Most relations per chapter, the strongest first; at most half of them are stated ones."""
 
-NEAR = 120
-"""Characters (zh) within which two persons of neighbouring sentences still keep company."""
+MAX_DISTANCE = 120
+"""Most characters (zh) between two persons of neighbouring sentences that co-occur; within one sentence three
+times as many."""
 
-STATED = 3.0
-"""A tie that the text states in words counts as so many meetings."""
+NEIGHBOUR_WEIGHT = 0.25
+"""Weight of a co-occurrence in neighbouring sentences; one within a sentence counts 1."""
 
-EVIDENCE = 60
+STATED_WEIGHT = 3.0
+"""Weight of a relation that the text states in words, in co-occurrences."""
+
+EVIDENCE_CHARS = 60
 """Longest quote, in characters."""
+
+_Pair = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class _Index:
-    """The book's names, ready for matching: as the rules read them, and as the book writes them."""
+class _NameIndex:
+    """The book's names as a regular expression; in Chinese folded to simplified characters."""
 
     pattern: re.Pattern[str]
-    entry: dict[str, NameEntry]
-    written: dict[str, NameEntry]  # by the name as it is read, where the two differ
+    entries: dict[str, NameEntry]  # folded form → folded entry
+    originals: dict[str, NameEntry]  # folded name → the entry itself, where the two differ
     top: int  # mentions of the most mentioned character
 
 
-_INDEXES: deque[tuple[list[NameEntry], Lang, bool, _Index]] = deque(maxlen=4)
+_INDEXES: deque[tuple[list[NameEntry], Lang, bool, _NameIndex]] = deque(maxlen=4)
 
 
-def _index(names: Sequence[NameEntry], lang: Lang, traditional: bool) -> _Index:
-    """The index of the last books' names: comparing two lists is quicker than hashing one."""
-    for known, language, script, index in _INDEXES:
-        if (language, script) == (lang, traditional) and known == names:
+def _name_index(names: Sequence[NameEntry], lang: Lang, traditional: bool) -> _NameIndex:
+    """The index, cached for the last four lists of names: comparing two lists is quicker than hashing one."""
+    for known, language, script_of, index in _INDEXES:
+        if (language, script_of) == (lang, traditional) and known == names:
             return index
-    index = _make_index(names, lang, traditional)
+    index = _build_name_index(names, lang, traditional)
     _INDEXES.append((list(names), lang, traditional, index))
     return index
 
 
-def _make_index(names: Sequence[NameEntry], lang: Lang, traditional: bool) -> _Index:
-    entry: dict[str, NameEntry] = {}
-    written: dict[str, NameEntry] = {}
-    for one in sorted(names, key=lambda n: -n.mentions):
-        read = _folded(one, traditional) if lang == "zh" else one
-        if read is not one:
-            written.setdefault(read.name, one)
-        for form in (read.name, *read.aliases):
-            entry.setdefault(form, read)
-    expression = trie.pattern(entry)
+def _build_name_index(names: Sequence[NameEntry], lang: Lang, traditional: bool) -> _NameIndex:
+    entries: dict[str, NameEntry] = {}
+    originals: dict[str, NameEntry] = {}
+    for original in sorted(names, key=lambda n: -n.mentions):
+        entry = _folded(original, traditional) if lang == "zh" else original
+        if entry is not original:
+            originals.setdefault(entry.name, original)
+        for form in (entry.name, *entry.aliases):
+            entries.setdefault(form, entry)
+    expression = trie_pattern(entries)
     if lang == "en":
         expression = rf"(?<![\w'-]){expression}(?![\w-])"
     top = max((n.mentions for n in names if n.kind == "Character"), default=1)
-    return _Index(re.compile(expression), entry, written, max(1, top))
+    return _NameIndex(re.compile(expression), entries, originals, max(1, top))
 
 
-def _folded(one: NameEntry, traditional: bool) -> NameEntry:
-    """The entry as the rules read it; the entry itself where nothing of it is traditional."""
+def _folded(entry: NameEntry, traditional: bool) -> NameEntry:
+    """The entry in simplified characters; the entry itself where folding changes nothing."""
     name, *aliases = (
-        zh_script.simplified(form, traditional=traditional) for form in (one.name, *one.aliases)
+        script.simplified(form, traditional=traditional) for form in (entry.name, *entry.aliases)
     )
-    same = name == one.name and tuple(aliases) == one.aliases
-    return one if same else replace(one, name=name, aliases=tuple(aliases))
+    same = name == entry.name and tuple(aliases) == entry.aliases
+    return entry if same else replace(entry, name=name, aliases=tuple(aliases))
 
 
 def extract(text: str, *, lang: Lang, names: Sequence[NameEntry]) -> Extraction:
-    """The chapter's characters, places, groups and relations, of those in the book's name table.
+    """Return the characters, places, groups and relations of a chapter, of those in the book's name table.
 
-    Pure. ``evidence`` of a relation is a quote from the chapter of at most 60 characters. Chinese is read in
-    simplified characters; names and quotes are those of the text.
+    ``evidence`` of a relation is a quote of at most :data:`EVIDENCE_CHARS` characters. Chinese is read in
+    simplified characters; names and quotes come back as the text writes them.
     """
     language = relations_zh if lang == "zh" else relations_en
-    own = text = language.flatten(text)
-    traditional = lang == "zh" and zh_script.is_traditional(text)
+    sentences = sentences_zh if lang == "zh" else sentences_en
+    original = text = sentences.normalise(text)
+    traditional = lang == "zh" and script.is_traditional(text)
     if lang == "zh":
-        text = zh_script.simplified(text, traditional=traditional)
-    index = _index(list(names), lang, traditional)
-    mentions = [Mention(index.entry[m[0]], m[0], m.start(), m.end()) for m in index.pattern.finditer(text)]
-    mentions = language.more_mentions(text, mentions)
+        text = script.simplified(text, traditional=traditional)
+    index = _name_index(list(names), lang, traditional)
+    mentions = [Mention(index.entries[m[0]], m[0], m.start(), m.end()) for m in index.pattern.finditer(text)]
+    mentions = language.with_implied_mentions(text, mentions)
     people = [m for m in mentions if m.entry.kind == "Character"]
+    stated = language.stated_relations(text, people)
+    if text != original:
+        stated = [m._replace(label=_original_label(m, text, original)) for m in stated]
     found = Extraction(
         characters=_characters(people, index.top),
-        locations=[Location(name=n, confidence=c) for n, c in _others(mentions, "Location")],
-        organizations=[Organization(name=n, confidence=c) for n, c in _others(mentions, "Organization")],
-        relations=_relations(own, people, language.sentence_ends(text), _frames(text, own, people, lang)),
+        locations=[Location(name=n, confidence=c) for n, c in _of_kind(mentions, "Location")],
+        organizations=[Organization(name=n, confidence=c) for n, c in _of_kind(mentions, "Organization")],
+        relations=_relations(original, people, sentences.sentence_ends(text), stated),
     )
-    return _as_written(found, index.written, own) if index.written else found
+    return _with_original_names(found, index.originals, original) if index.originals else found
 
 
-def _frames(text: str, own: str, people: Sequence[Mention], lang: Lang) -> list[PatternMatch]:
-    """The frames of the text as it is read, their words as they are written."""
-    frames = (relations_zh if lang == "zh" else relations_en).frames(text, people)
-    return frames if text == own else [f._replace(label=_label(f, text, own)) for f in frames]
+def _original_label(match: PatternMatch, text: str, original: str) -> str:
+    span = slice(match.start, match.end)
+    unfolded = dict(zip(text[span], original[span], strict=True))
+    return "".join(unfolded.get(char, char) for char in match.label)
 
 
-def _label(frame: PatternMatch, text: str, own: str) -> str:
-    span = slice(frame.start, frame.end)
-    written = dict(zip(text[span], own[span], strict=True))
-    return "".join(written.get(char, char) for char in frame.label)
+def _with_original_names(found: Extraction, originals: Mapping[str, NameEntry], original: str) -> Extraction:
+    """The extraction with names as the book writes them, and those aliases that occur in ``original``."""
 
+    def name(folded: str) -> str:
+        return originals[folded].name if folded in originals else folded
 
-def _as_written(found: Extraction, written: Mapping[str, NameEntry], own: str) -> Extraction:
-    """The extraction with the names as the book writes them."""
-
-    def name(read: str) -> str:
-        return written[read].name if read in written else read
-
-    def person(one: Character) -> Character:
-        if one.name not in written:
+    def character(one: Character) -> Character:
+        if one.name not in originals:
             return one
-        entry = written[one.name]
-        forms = [form for form in entry.aliases if form in own]
+        entry = originals[one.name]
+        forms = [form for form in entry.aliases if form in original]
         return one.model_copy(update={"name": entry.name, "aliases": forms})
 
     return Extraction(
-        characters=[person(c) for c in found.characters],
+        characters=[character(c) for c in found.characters],
         locations=[x.model_copy(update={"name": name(x.name)}) for x in found.locations],
         organizations=[x.model_copy(update={"name": name(x.name)}) for x in found.organizations],
         relations=[
@@ -139,7 +145,7 @@ def _as_written(found: Extraction, written: Mapping[str, NameEntry], own: str) -
 
 
 def _confidence(entry: NameEntry) -> float:
-    """More mentions, surer: 0.5 at one, 0.9 from about a hundred on."""
+    """0.5 for one mention, 0.9 from a hundred on, logarithmic between."""
     return round(min(0.9, 0.5 + 0.2 * math.log10(max(1, entry.mentions))), 2)
 
 
@@ -152,27 +158,29 @@ def _characters(people: Iterable[Mention], top: int) -> list[Character]:
     return [
         Character(
             name=name,
-            aliases=[f for f in entries[name].aliases if f in seen],
+            aliases=[f for f in entries[name].aliases if f in counts],
             protagonist_score=round(100 * math.sqrt(entries[name].mentions / top)),
             confidence=_confidence(entries[name]),
         )
-        for name, seen in sorted(forms.items(), key=lambda i: (-i[1].total(), i[0]))
+        for name, counts in sorted(forms.items(), key=lambda i: (-i[1].total(), i[0]))
     ]
 
 
-def _others(mentions: Iterable[Mention], kind: str) -> list[tuple[str, float]]:
-    seen = {m.entry.name: m.entry for m in mentions if m.entry.kind == kind}
-    return [(name, _confidence(entry)) for name, entry in seen.items()]
+def _of_kind(mentions: Iterable[Mention], kind: str) -> list[tuple[str, float]]:
+    """Name and confidence of each entity of a kind."""
+    entries = {m.entry.name: m.entry for m in mentions if m.entry.kind == kind}
+    return [(name, _confidence(entry)) for name, entry in entries.items()]
 
 
-# --- who keeps company with whom ---
+# --- relations ----------------------------------------------------------------------------------------------
 
 
 def _relations(
-    text: str, people: Sequence[Mention], ends: Sequence[int], frames: Sequence[PatternMatch]
+    text: str, people: Sequence[Mention], ends: Sequence[int], stated: Sequence[PatternMatch]
 ) -> list[Relation]:
-    weights, first = _company(people, ends)
-    relations = [_framed(text, ends, frame, weights) for frame in _strongest(frames)]
+    """Stated relations, then co-occurring pairs as KNOWS; ``ends``: offsets of sentence ends."""
+    weights, first = _co_occurrences(people, ends)
+    relations = [_stated_relation(text, ends, match, weights) for match in _distinct(stated)]
     for (a, b), weight in sorted(weights.items(), key=lambda i: (-i[1], i[0])):
         if weight < 1.0 or len(relations) >= MAX_RELATIONS:
             break
@@ -181,7 +189,7 @@ def _relations(
                 source=a,
                 target=b,
                 type="KNOWS",
-                strength=tie_strength.strength(weight),
+                strength=strength_of(weight),
                 evidence=_quote(text, ends, *first[(a, b)]),
                 confidence=round(min(0.9, 0.4 + 0.1 * weight), 2),
             )
@@ -189,70 +197,71 @@ def _relations(
     return relations
 
 
-def _company(
+def _co_occurrences(
     people: Sequence[Mention], ends: Sequence[int]
-) -> tuple[dict[tuple[str, str], float], dict[tuple[str, str], tuple[int, int]]]:
-    """Pair → weight (1 a shared sentence, 0.25 neighbouring ones), and where the pair first stands."""
-    weights: dict[tuple[str, str], float] = defaultdict(float)
-    first: dict[tuple[str, str], tuple[int, int]] = {}
-    shared: dict[tuple[str, str], tuple[int, bool]] = {}
+) -> tuple[dict[_Pair, float], dict[_Pair, tuple[int, int]]]:
+    """Pair → weight, and pair → offsets of its first co-occurrence; only pairs that once share a sentence."""
+    weights: dict[_Pair, float] = defaultdict(float)
+    first: dict[_Pair, tuple[int, int]] = {}
+    shared: dict[_Pair, tuple[int, bool]] = {}  # last sentence counted, and whether it held both
     sentence = [bisect_right(ends, m.start) for m in people]
     for i, mention in enumerate(people):
         for j in range(i - 1, -1, -1):
             other = people[j]
-            if sentence[i] - sentence[j] > 1 or mention.start - other.end > NEAR * 3:
+            distance = mention.start - other.end
+            if sentence[i] - sentence[j] > 1 or distance > MAX_DISTANCE * 3:
                 break
             same = sentence[i] == sentence[j]
-            if other.entry.name == mention.entry.name or (not same and mention.start - other.end > NEAR):
+            if other.entry.name == mention.entry.name or (not same and distance > MAX_DISTANCE):
                 continue
             a, b = sorted((mention.entry.name, other.entry.name))
             if not same and shared.get((a, b), (-9, False))[0] >= sentence[i] - 1:
-                continue  # they already share one of the two sentences
+                continue  # one of the two sentences is counted already
             if shared.get((a, b)) != (sentence[i], same):
-                weights[(a, b)] += 1.0 if same else 0.25
+                weights[(a, b)] += 1.0 if same else NEIGHBOUR_WEIGHT
                 shared[(a, b)] = (sentence[i], same)
             if same:
                 first.setdefault((a, b), (other.start, mention.end))
     return {p: w for p, w in weights.items() if p in first}, first
 
 
-def _strongest(frames: Iterable[PatternMatch]) -> list[PatternMatch]:
-    """Each (source, type, target) once, in the order of first standing."""
+def _distinct(matches: Iterable[PatternMatch]) -> list[PatternMatch]:
+    """Each (source, type, target) once, in order of first occurrence."""
     found: dict[tuple[str, str, str], PatternMatch] = {}
-    for frame in frames:
-        if frame.source == frame.target:
+    for match in matches:
+        if match.source == match.target:
             continue
-        if frame.type in SYMMETRIC_RELATIONS:
-            source, target = sorted((frame.source, frame.target))
-            frame = frame._replace(source=source, target=target)
-        found.setdefault((frame.source, frame.type, frame.target), frame)
+        if match.type in SYMMETRIC_RELATIONS:
+            source, target = sorted((match.source, match.target))
+            match = match._replace(source=source, target=target)
+        found.setdefault((match.source, match.type, match.target), match)
     return list(found.values())[: MAX_RELATIONS // 2]
 
 
-def _framed(
-    text: str, ends: Sequence[int], frame: PatternMatch, weights: Mapping[tuple[str, str], float]
+def _stated_relation(
+    text: str, ends: Sequence[int], match: PatternMatch, weights: Mapping[_Pair, float]
 ) -> Relation:
-    one, other = sorted((frame.source, frame.target))
+    one, other = sorted((match.source, match.target))
     return Relation(
-        source=frame.source,
-        target=frame.target,
-        type=frame.type,
-        description=frame.label,
-        strength=tie_strength.strength(STATED + weights.get((one, other), 0.0)),
-        evidence=_quote(text, ends, frame.start, frame.end),
+        source=match.source,
+        target=match.target,
+        type=match.type,
+        description=match.label,
+        strength=strength_of(STATED_WEIGHT + weights.get((one, other), 0.0)),
+        evidence=_quote(text, ends, match.start, match.end),
         confidence=0.7,
     )
 
 
-_CLOSERS = "”’」』）》】〉 "  # after a sentence's end they still belong to it, not to the next
+_CLOSERS = "”’」』）》】〉 "  # behind a sentence's end they belong to it, not to the next one
 
 
 def _quote(text: str, ends: Sequence[int], start: int, end: int) -> str:
-    """The sentence around ``start``-``end`` if it is short, else a cut of it that holds the start."""
+    """The sentence around ``start``-``end``; of one over :data:`EVIDENCE_CHARS` a part with the start."""
     k = bisect_right(ends, start)
     begin = ends[k - 1] + 1 if k else 0
     stop = ends[k] + 1 if k < len(ends) else len(text)
-    if stop - begin > EVIDENCE:
-        begin = max(begin, min(start, end - EVIDENCE) if end - start <= EVIDENCE else start)
-        stop = min(stop, begin + EVIDENCE)
+    if stop - begin > EVIDENCE_CHARS:
+        begin = max(begin, min(start, end - EVIDENCE_CHARS) if end - start <= EVIDENCE_CHARS else start)
+        stop = min(stop, begin + EVIDENCE_CHARS)
     return text[begin:stop].strip().lstrip(_CLOSERS)

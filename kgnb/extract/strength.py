@@ -1,24 +1,24 @@
-"""How close two persons are without an LLM: how often they stand together, on a scale that adds up."""
+"""Strength of a relationship (1 to 10) from how often two persons occur together: a logarithmic scale."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
 
-SLOPE = 1.6
-"""Steps of strength for each time the count grows e-fold: 5 from a dozen meetings on, 10 from about 280, as
-the closest pairs of a novel of 120 chapters have."""
+STEPS_PER_E_FOLD = 1.6
+"""Steps of strength per e-fold of meetings: 5 from about a dozen, 10 from about 280, as the closest pairs of
+a novel of 120 chapters have."""
 
 
-def strength(weight: float) -> int:
-    """1 to 10 for how often two stand together; 1 for once."""
-    return max(1, min(10, round(1 + SLOPE * math.log(max(1.0, weight)))))
+def strength_of(meetings: float) -> int:
+    """Return 1 to 10 for a number of meetings; 1 for one or fewer."""
+    return max(1, min(10, round(1 + STEPS_PER_E_FOLD * math.log(max(1.0, meetings)))))
 
 
-def together(strengths: Iterable[int]) -> int:
-    """The strength over a whole book of what single chapters gave: their meetings are added up.
+def combined_strength(strengths: Iterable[int]) -> int:
+    """Return the strength over a whole book: the meetings behind each chapter's strength, added up.
 
-    A pair that keeps company in forty chapters is closer than one that meets in a single long scene; a mean
-    would say the opposite.
+    A pair that meets in forty chapters is closer than one that meets in a single long scene; a mean would say
+    the opposite.
     """
-    return strength(sum(math.exp((s - 1) / SLOPE) for s in strengths))
+    return strength_of(sum(math.exp((s - 1) / STEPS_PER_E_FOLD) for s in strengths))

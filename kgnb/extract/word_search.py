@@ -1,27 +1,61 @@
-"""Which of many words, the same for many texts, stand in a text. Pure."""
+"""Search for many words at once: as one regular expression (a trie), or as a set indexed for many texts."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
 
+_Trie = dict[str, "_Trie"]
+
+
+def trie_pattern(words: Iterable[str]) -> str:
+    """Return a regular expression for the longest of ``words`` at a place; it never matches for no words."""
+    root: _Trie = {}
+    for word in words:
+        node = root
+        for char in word:
+            node = node.setdefault(char, {})
+        node[""] = {}
+    return _render(root) or r"(?!)"
+
+
+def _render(node: _Trie) -> str:
+    """Branches share their first character, so that a miss costs one set lookup."""
+    is_word = "" in node
+    single: list[str] = []
+    branches: list[str] = []
+    for char, below in sorted(node.items()):
+        if char == "":
+            continue
+        rest = _render(below)
+        if rest:
+            branches.append(re.escape(char) + rest)
+        else:
+            single.append(re.escape(char))
+    if single:
+        branches.append(single[0] if len(single) == 1 else f"[{''.join(single)}]")
+    if not branches:
+        return ""
+    joined = branches[0] if len(branches) == 1 and not is_word else f"(?:{'|'.join(branches)})"
+    return joined + "?" if is_word else joined
+
 
 class WordSearch:
-    """Words made ready to be looked for together: a text is read once, whatever their number."""
+    """A fixed set of words, indexed by their first two characters; each text is read once."""
 
     def __init__(self, words: Iterable[str]) -> None:
-        self._by_start: dict[str, list[str]] = {}  # first two letters → words
+        self._by_start: dict[str, list[str]] = {}  # first two characters → words
         self._single: list[str] = []
         for word in dict.fromkeys(words):
             if len(word) > 1:
                 self._by_start.setdefault(word[:2], []).append(word)
             elif word:
                 self._single.append(word)
-        first, second = (_one_of(start[i] for start in self._by_start) for i in (0, 1))
+        first, second = (trie_pattern(start[i] for start in self._by_start) for i in (0, 1))
         self._starts = re.compile(f"{first}(?={second})")
 
-    def within(self, text: str) -> set[str]:
-        """Those of the words that stand in ``text``, letter for letter; they may overlap."""
+    def find_in(self, text: str) -> set[str]:
+        """Return the words that occur in ``text``, character for character; they may overlap."""
         found = {word for word in self._single if word in text}
         for match in self._starts.finditer(text):
             at = match.start()
@@ -29,9 +63,3 @@ class WordSearch:
                 if word not in found and text.startswith(word, at):
                     found.add(word)
         return found
-
-
-def _one_of(letters: Iterable[str]) -> str:
-    """An expression for one of ``letters``; never matches if there are none."""
-    each = "".join(map(re.escape, sorted(set(letters))))
-    return f"[{each}]" if each else r"(?!)"

@@ -24,10 +24,10 @@ from kgnb.core.errors import (
 )
 from kgnb.core.model import Lang, Novel, Provider, Task, TaskConfig, Usage
 from kgnb.core.process_pool import CpuPool
-from kgnb.extract import chunking, evidence, reply, rules
+from kgnb.extract import chunking, evidence, reply, reply_merge, rules
 from kgnb.extract.model import Extraction, Flag, NameEntry
 from kgnb.extract.prompt import Prompt, PromptBuilder
-from kgnb.extract.zh.original_script import as_written
+from kgnb.extract.zh.original_script import in_original_script
 from kgnb.graph.project.settle import ChapterProjector
 from kgnb.graph.resolve.decisions import CombinedDecisions
 from kgnb.llm.client import Completion
@@ -141,7 +141,7 @@ class ChapterExtractor:
             await self._piece(piece, info, parts)
         answer = _joined(parts, evidence.ChapterText(text))
         if info.lang == "zh":
-            answer = replace(answer, extraction=as_written(answer.extraction, text))
+            answer = replace(answer, extraction=in_original_script(answer.extraction, text))
         return answer
 
     async def _piece(self, text: str, info: TaskInfo, parts: _Parts) -> None:
@@ -252,11 +252,11 @@ def _joined(parts: _Parts, page: evidence.ChapterText) -> ChapterAnswer:
     if refusal is not None and not answers:
         raise refusal
     hashes = "".join(a.prompt_hash for a in answers)
-    extraction = reply.merge([evidence.verify(a.extraction, page) for a in answers])
+    extraction = reply_merge.merge([evidence.verify(a.extraction, page) for a in answers])
     flags: set[Flag] = set().union(*(a.flags for a in answers))
     if refusal is not None:
         flags.add(Flag.REFUSED)
-    if evidence.unverified(extraction):
+    if evidence.count_unverified(extraction):
         flags.add(Flag.UNVERIFIED)
     return ChapterAnswer(
         extraction=evidence.mark_absent(extraction, page),

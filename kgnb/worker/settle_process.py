@@ -148,7 +148,9 @@ async def _settle(job: SettleJob, allowed: Permit) -> ApplyResult:
         name_scan = await ledger.names.read(job.novel.id)
         final = novel_graph(
             *(job.novel, chapters, rows, name_scan, await with_kinds(ledger, job.novel.id, job.config)),
-            find_in_text=lambda forms: evidence.standing(forms, ledger.books.texts_blocking(job.novel.id)),
+            find_in_text=lambda forms: evidence.names_in_texts(
+                forms, ledger.books.texts_blocking(job.novel.id)
+            ),
             decisions=combine_decisions(await ledger.name_decisions.read(job.novel.id)),
         )
         # Tasks that no kgnb ever opened: an old worker's graph isn't ours to take away.

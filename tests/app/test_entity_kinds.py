@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from kgnb.core.model import EXTRACTED_LABELS, TaskConfig
 from kgnb.core.settings import Settings
-from kgnb.extract import prompt
+from kgnb.extract.prompt import PromptBuilder
 from kgnb.llm.fake import model as fake_model
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import Ledger
@@ -87,11 +87,11 @@ class TestPrompt:
     @pytest.mark.parametrize("lang", ["zh", "en"])
     def test_asks_only_for_what_is_enabled(self, lang: str) -> None:
         config = TaskConfig(labels=("Character", "Event"), relation_types=(), thing_kinds=("法宝",))
-        asked = prompt.build("文。", lang=lang, names=[], config=config)
+        asked = PromptBuilder(lang, [], config).prompt("文。")
         assert list(asked.schema["properties"]) == ["characters", "events", "things"]
         for word in ("locations", "organizations", "relations", "KNOWS"):
             assert word not in asked.system
-        assert asked.hash != prompt.build("文。", lang=lang, names=[], config=TaskConfig()).hash
+        assert asked.hash != PromptBuilder(lang, [], TaskConfig()).prompt("文。").hash
 
 
 CONTENT = {

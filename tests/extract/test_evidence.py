@@ -11,6 +11,7 @@ from kgnb.core.model import CHARACTER_RELATIONS, TaskConfig
 from kgnb.extract import evidence, name_scan, reply, rules
 from kgnb.extract.evidence import UNVERIFIED_FACTOR, ChapterText
 from kgnb.extract.model import Extraction, NameEntry
+from kgnb.extract.reply_merge import merge
 from kgnb.extract.zh.script import fold
 from kgnb.graph.model import RELATION_GROUPS, group_of
 from kgnb.graph.project.settle import chapter_graph
@@ -39,7 +40,7 @@ TEXT = """　　玄德大喜，以己志告之，公同到张飞庄上议大事�
     ],
 )
 def test_a_quote_is_found_whatever_its_marks_and_comes_back_as_it_stands(said: str, stands: str) -> None:
-    assert ChapterText(TEXT).quote(said) == stands
+    assert ChapterText(TEXT).find_quote(said) == stands
 
 
 @pytest.mark.parametrize(
@@ -56,20 +57,20 @@ def test_a_quote_is_found_whatever_its_marks_and_comes_back_as_it_stands(said: s
     ],
 )
 def test_what_does_not_stand_in_the_text_is_not_found(said: str) -> None:
-    assert ChapterText(TEXT).quote(said) == ""
+    assert ChapterText(TEXT).find_quote(said) == ""
 
 
 def test_of_several_places_the_first_counts_and_of_a_later_piece_the_one_behind() -> None:
     text = "“兄弟同心”，众人道。三人桃园结义，说道，兄弟同心。"
-    assert ChapterText(text).quote("，兄弟同心。") == "“兄弟同心”"
-    assert ChapterText(text).quote("桃园结义……“兄弟同心”") == "桃园结义……，兄弟同心。"
+    assert ChapterText(text).find_quote("，兄弟同心。") == "“兄弟同心”"
+    assert ChapterText(text).find_quote("桃园结义……“兄弟同心”") == "桃园结义……，兄弟同心。"
 
 
 def test_a_long_quote_is_cut_and_a_short_text_has_none() -> None:
     text = "".join(chr(0x4E00 + i) for i in range(900))
-    assert ChapterText(text).quote(text) == text[: evidence.EVIDENCE_CHARS]
-    assert ChapterText("").quote("我三人结为兄弟") == ""
-    assert ChapterText("\ud800\u202e兄弟同心").quote("兄弟\x00同心") == "兄弟同心"
+    assert ChapterText(text).find_quote(text) == text[: evidence.EVIDENCE_CHARS]
+    assert ChapterText("").find_quote("我三人结为兄弟") == ""
+    assert ChapterText("\ud800\u202e兄弟同心").find_quote("兄弟\x00同心") == "兄弟同心"
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_a_long_quote_is_cut_and_a_short_text_has_none() -> None:
     ],
 )
 def test_a_name_stands_there_or_not(name: str, there: bool) -> None:
-    assert ChapterText(TEXT).has(name) is there
+    assert ChapterText(TEXT).has_name(name) is there
 
 
 def extraction(**lists: Any) -> Extraction:
@@ -118,7 +119,7 @@ def test_events_and_relations_are_verified() -> None:
         ("齐声应曰", False, 1.0),
         ("", True, UNVERIFIED_FACTOR),
     ]
-    assert evidence.unverified(found) == 2
+    assert evidence.count_unverified(found) == 2
 
 
 def test_a_reply_can_not_vouch_for_itself() -> None:
@@ -136,9 +137,9 @@ def test_of_two_chunks_the_quote_that_was_found_stays() -> None:
         for said in ("齐声应曰", "大战三百回合")
     )
     for parts in ([good, bad], [bad, good], [bad, good, bad]):
-        (one,) = reply.merge(parts).relations
+        (one,) = merge(parts).relations
         assert (one.evidence, one.unverified, one.confidence) == ("齐声应曰", False, 1.0)
-    assert reply.merge([bad, bad]).relations == bad.relations
+    assert merge([bad, bad]).relations == bad.relations
 
 
 def test_who_stands_nowhere_in_the_text_is_marked() -> None:
@@ -195,12 +196,12 @@ def test_names_are_looked_for_in_the_book_until_all_are_found() -> None:
             read.append(text)
             yield text
 
-    assert evidence.standing(["甲来", "乙", "丁"], texts()) == {"甲来", "乙"}
+    assert evidence.names_in_texts(["甲来", "乙", "丁"], texts()) == {"甲来", "乙"}
     assert len(read) == 3
     read.clear()
-    assert evidence.standing(["甲", "乙"], texts()) == {"甲", "乙"}
+    assert evidence.names_in_texts(["甲", "乙"], texts()) == {"甲", "乙"}
     assert len(read) == 2
-    assert evidence.standing([], texts()) == set()
+    assert evidence.names_in_texts([], texts()) == set()
 
 
 LANGUAGE_OF = {"xianxia": "zh", "city": "zh", "fantasy": "en"}
@@ -213,7 +214,7 @@ def test_what_rules_quote_always_stands_there(story: str) -> None:
     found = rules.extract(text, lang=lang, names=name_scan.scan([(1, text)], lang))
     assert found.relations
     page = ChapterText(text)
-    assert evidence.unverified(evidence.verify(found, page)) == 0
+    assert evidence.count_unverified(evidence.verify(found, page)) == 0
     assert evidence.mark_absent(found, page).absent == []
 
 
@@ -269,9 +270,9 @@ STRANGE = {
 def test_who_stands_nowhere_in_the_book_is_left_out_and_told() -> None:
     asked: list[list[str]] = []
 
-    def stands(name_scan: Any) -> set[str]:
-        asked.append(list(name_scan))
-        return evidence.standing(name_scan, ["刘备见关羽。", "少年来也。关云长来也。"])
+    def stands(names: Any) -> set[str]:
+        asked.append(list(names))
+        return evidence.names_in_texts(names, ["刘备见关羽。", "少年来也。关云长来也。"])
 
     graph = settled(checked("刘备见关羽。", **STRANGE), find_in_text=stands)
     assert characters(graph) == {"刘备", "关羽", "关云长"}
@@ -289,7 +290,7 @@ def test_a_name_of_another_chapter_or_of_the_table_stands_in_the_book() -> None:
         checked("无人。", **only),
         checked("曹操来。", characters=people("曹操")),
         names=[NameEntry("孙权", mentions=3)],
-        find_in_text=lambda name_scan: asked.append(name_scan) or (),
+        find_in_text=lambda names: asked.append(names) or (),
     )
     assert characters(graph) == {"曹操", "孙权"}
     assert (graph.dropped, asked) == ({}, [])
@@ -322,12 +323,14 @@ def test_groups_hold_every_type_once() -> None:
 def test_both_ways_of_finding_a_letters_place_agree(seed: int) -> None:
     rng = random.Random(seed)
     plain = "".join(rng.choices("刘备曹操，。“”\n　 aBc9_-．", k=200))
-    assert evidence._is_plain(plain)
-    runs, each = evidence._Runwise(plain), evidence._Letterwise(plain)
-    assert runs.plain == each.plain
-    assert [runs.place(i) for i in range(len(runs.plain))] == [each.place(i) for i in range(len(each.plain))]
+    assert evidence._is_simple(plain)
+    runs, each = evidence._RunMap(plain), evidence._LetterMap(plain)
+    assert runs.letters == each.letters
+    assert [runs.offset(i) for i in range(len(runs.letters))] == [
+        each.offset(i) for i in range(len(each.letters))
+    ]
     for odd in "劉ﬁßéＡ½㍿":  # another script, two letters in one, accents, full width
-        assert not evidence._is_plain(plain + odd)
+        assert not evidence._is_simple(plain + odd)
 
 
 def test_the_usual_characters_are_each_one_letter_or_a_mark() -> None:

@@ -16,7 +16,8 @@ from kgnb.extract import evidence, reply, rules
 from kgnb.extract.evidence import EVIDENCE_CHARS, ChapterText, letters
 from kgnb.extract.model import MAX_ITEMS, MAX_TEXT, Character, Extraction
 from kgnb.extract.name_scan import scan
-from kgnb.extract.zh.original_script import as_written
+from kgnb.extract.reply_merge import merge
+from kgnb.extract.zh.original_script import in_original_script
 from kgnb.graph.model import ExtractionRow
 from kgnb.graph.project.settle import SettleRow, novel_graph
 from kgnb.stores.graph.cypher import KEYS
@@ -205,10 +206,10 @@ def test_what_is_verified_stands_in_the_text(found: Extraction, text: str) -> No
 @fuzz()
 @given(FOUND, TEXTS)
 def test_a_reply_in_the_texts_script_says_the_same(found: Extraction, text: str) -> None:
-    written = as_written(found, text)
+    written = in_original_script(found, text)
     assert is_sound(written)
     assert len(written.characters) == len(found.characters)
-    assert as_written(written, text) == written
+    assert in_original_script(written, text) == written
 
 
 # --- several chunks
@@ -217,7 +218,7 @@ def test_a_reply_in_the_texts_script_says_the_same(found: Extraction, text: str)
 @fuzz()
 @given(st.lists(FOUND, max_size=4))
 def test_merged_chunks_are_an_extraction(parts: list[Extraction]) -> None:
-    merged = reply.merge(parts)
+    merged = merge(parts)
     assert is_sound(merged)
     said = {name for part in parts for c in part.characters for name in (c.name, *c.aliases)}
     assert {name for c in merged.characters for name in (c.name, *c.aliases)} == said
@@ -234,9 +235,9 @@ def alone(found: Extraction) -> Extraction:
 @given(st.lists(FOUND.map(alone), min_size=3, max_size=3))
 def test_how_a_chapter_was_split_does_not_matter(parts: list[Extraction]) -> None:
     one, two, three = parts
-    whole = reply.merge(parts)
-    assert reply.merge([reply.merge([one, two]), three]) == whole
-    assert reply.merge([one, reply.merge([two, three])]) == whole
+    whole = merge(parts)
+    assert merge([merge([one, two]), three]) == whole
+    assert merge([one, merge([two, three])]) == whole
 
 
 def test_a_merged_list_has_its_bound() -> None:
@@ -248,14 +249,14 @@ def test_a_merged_list_has_its_bound() -> None:
         )
         for part in range(3)
     ]
-    merged = reply.merge(parts)
+    merged = merge(parts)
     assert [len(c.aliases) for c in merged.characters] == [402] * 3  # they share too little to be one
     same = [
         Extraction(characters=[Character(name="刘备", traits=[f"{part}-{n}" for n in range(400)])])
         for part in range(3)
     ]
-    assert len(reply.merge(same).characters[0].traits) == MAX_ITEMS
-    assert is_sound(reply.merge(same))
+    assert len(merge(same).characters[0].traits) == MAX_ITEMS
+    assert is_sound(merge(same))
 
 
 class Novel:
@@ -315,7 +316,7 @@ def test_a_reply_takes_time_by_its_length(kind: str) -> None:
 
     def work(n: int) -> None:
         found = reply.parse(json.dumps(make(n)), provider="p").extraction
-        evidence.mark_absent(evidence.verify(reply.merge([found]), page), page)
+        evidence.mark_absent(evidence.verify(merge([found]), page), page)
 
     assert grows_evenly(work, size)
 
@@ -349,7 +350,7 @@ def test_a_quote_is_found_in_a_text_that_repeats_itself() -> None:
     """Marks before a quote's first piece are not looked at again for each place where it stands."""
 
     def work(n: int) -> None:
-        ChapterText("哈" * 10 * n).quote("“" * n + "哈哈哈哈……嘿嘿嘿嘿")
+        ChapterText("哈" * 10 * n).find_quote("“" * n + "哈哈哈哈……嘿嘿嘿嘿")
 
     assert grows_evenly(work, 400)
 

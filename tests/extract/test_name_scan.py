@@ -13,13 +13,16 @@ import sys
 import pytest
 
 from kgnb.core.model import Lang
-from kgnb.extract import name_scan, trie
-from kgnb.extract.alias_evidence import People, Stands
+from kgnb.extract import name_scan
 from kgnb.extract.bigram_index import BigramIndex
-from kgnb.extract.en import names as names_en
+from kgnb.extract.co_occurrence import CoOccurrence
+from kgnb.extract.en import sentences as sentences_en
 from kgnb.extract.model import NameEntry
-from kgnb.extract.zh import names as names_zh
-from kgnb.extract.zh.courtesy_names import given_of, surname_of
+from kgnb.extract.name_clusters import NameClusters
+from kgnb.extract.word_search import trie_pattern
+from kgnb.extract.zh import dictionary
+from kgnb.extract.zh import sentences as sentences_zh
+from kgnb.extract.zh.surnames import given_of, has_surname, surname_of
 from tests.support.paths import NOVELS, STORIES
 
 HEADING = re.compile(r"^(?:第.+章.*|Chapter \d+)$", re.M)
@@ -148,7 +151,7 @@ def test_jieba_is_read_as_data_and_its_persons_are_no_gazetteer() -> None:
     code = f"import sys; from kgnb.extract import name_scan; {scanned}; print('jieba' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout.strip(), done.stderr) == ("False", "")
-    common, places = names_zh.weights({"宝玉", "武松", "将军", "长安"})
+    common, places = dictionary.look_up({"宝玉", "武松", "将军", "长安"})
     assert "宝玉" not in common
     assert "武松" not in common
     assert common["将军"] > 1.5
@@ -247,7 +250,7 @@ def scenes(cast: list[tuple[str, str]], seed: int = 4) -> str:
 )
 def test_a_full_name_is_surname_and_given_name(name: str, surname: str) -> None:
     assert (surname_of(name), given_of(name)) == (surname, name.removeprefix(surname))
-    assert names_zh.has_surname(name) is (surname != "")
+    assert has_surname(name) is (surname != "")
 
 
 def chinese(text: str) -> dict[str, NameEntry]:
@@ -447,19 +450,19 @@ def test_exclamations_and_places_are_no_persons() -> None:
 
 def test_trie_matches_the_longest_word() -> None:
     found = re.findall(
-        trie.pattern(["关", "关羽", "关云长", "a.b", "张飞"]), "关云长与关羽、张飞过关，axb a.b"
+        trie_pattern(["关", "关羽", "关云长", "a.b", "张飞"]), "关云长与关羽、张飞过关，axb a.b"
     )
     assert found == ["关云长", "关羽", "张飞", "关", "a.b"]
-    assert re.findall(trie.pattern([]), "关羽") == []
+    assert re.findall(trie_pattern([]), "关羽") == []
 
 
 def test_one_pass_over_a_text_finds_what_the_expression_finds() -> None:
     words = ["关羽", "关云长", "云长", "长兄", "张飞"]
     text = "关云长兄与关羽、张飞云长兄"
-    expected = [(m.start(), m[0]) for m in re.finditer(trie.pattern(words), text)]
+    expected = [(m.start(), m[0]) for m in re.finditer(trie_pattern(words), text)]
     grams = BigramIndex(text)
     assert list(grams.find_all(words)) == expected
-    grams.look_for({w[:2] for w in words} | {"兄与"})
+    grams.cache_offsets({w[:2] for w in words} | {"兄与"})
     assert list(grams.find_all(words)) == expected
     assert list(BigramIndex("关").find_all(["关", "关羽"])) == []
     assert grams.count_all(["云长", "长兄", "关云长", "曹操"]) == {"云长": 2, "长兄": 2, "关云长": 1}
@@ -468,26 +471,26 @@ def test_one_pass_over_a_text_finds_what_the_expression_finds() -> None:
 @pytest.mark.parametrize("text", ["", "关", "关羽", "关羽关羽张", "😀关羽\ud83d\ude00关羽\udc00", "a关羽b"])
 def test_pairs_are_counted_and_found_in_any_text(text: str) -> None:
     grams = BigramIndex(text)
-    assert grams.pairs["关羽"] == text.count("关羽")
-    assert grams.pairs.total() == max(0, len(text) - 1)
-    assert grams.places(["关羽"]) == [m.start() for m in re.finditer("关羽", text)]
+    assert grams.counts["关羽"] == text.count("关羽")
+    assert grams.counts.total() == max(0, len(text) - 1)
+    assert grams.offsets(["关羽"]) == [m.start() for m in re.finditer("关羽", text)]
 
 
 def test_company_is_measured_against_chance() -> None:
-    people = People(["a", "b", "c"])
+    clusters = NameClusters(["a", "b", "c"])
     at = {"a": list(range(0, 1000, 100)), "b": list(range(50, 1000, 100)), "c": list(range(5, 1000, 100))}
-    stands = Stands(people, at, list(range(49, 1000, 50)), 200)
-    assert stands.ratio("a", "b") == 0.0
-    assert stands.ratio("a", "c") > 1.0
-    assert stands.nearest(["a"], ["b", "c"], 60) == ("c", 1.0)
-    people.join("a", "c", "test")
-    assert sorted(people.names_of("c")) == ["a", "c"]
-    assert stands.ratio("c", "b") == 0.0
+    near = CoOccurrence(clusters, at, list(range(49, 1000, 50)), 200)
+    assert near.ratio("a", "b") == 0.0
+    assert near.ratio("a", "c") > 1.0
+    assert near.nearest(["a"], ["b", "c"], 60) == ("c", 1.0)
+    clusters.join("a", "c", "test")
+    assert sorted(clusters.names_of("c")) == ["a", "c"]
+    assert near.ratio("c", "b") == 0.0
 
 
-def test_flatten_keeps_paragraphs_and_plain_quotes() -> None:
-    assert names_en.flatten("“Hi,”\nsaid  _Tom_.\r\n\r\nBye.") == '"Hi," said Tom .\nBye.'
-    assert names_zh.flatten("　　甲\r\n\r\n乙") == "\n甲\n乙"
+def test_normalise_keeps_paragraphs_and_plain_quotes() -> None:
+    assert sentences_en.normalise("“Hi,”\nsaid  _Tom_.\r\n\r\nBye.") == '"Hi," said Tom .\nBye.'
+    assert sentences_zh.normalise("　　甲\r\n\r\n乙") == "\n甲\n乙"
 
 
 @pytest.mark.skipif(not NOVELS.is_dir(), reason="../shared/data/novels is not here")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from kgnb.extract import reply
 from kgnb.extract.model import Extraction
+from kgnb.extract.reply_merge import merge
 
 
 def passage(
@@ -34,7 +34,7 @@ SECOND = passage(("二爷", ["韩立春", "立春"]), ("石敢", []), tie=("石�
 
 
 def test_two_of_one_name_stay_two_and_keep_their_own_ties() -> None:
-    people, ties, events = told(reply.merge([FIRST, SECOND]))
+    people, ties, events = told(merge([FIRST, SECOND]))
     assert people == [("二爷", ["沈砚秋"]), ("阿云", []), ("二爷", ["韩立春", "立春"]), ("石敢", [])]
     assert ties == {("沈砚秋", "阿云"), ("石敢", "韩立春")}
     assert events == [["阿云", "沈砚秋", "韩立春"]]
@@ -43,7 +43,7 @@ def test_two_of_one_name_stay_two_and_keep_their_own_ties() -> None:
 def test_a_passage_in_between_that_has_both_aliases_shows_that_they_are_one() -> None:
     between = passage(("曹操", ["孟德", "阿瞒"]), tie=("曹操", "关羽"))
     parts = [passage(("曹操", ["孟德"])), passage(("曹操", ["阿瞒"])), between, passage(("曹操", []))]
-    people, ties, _ = told(reply.merge(parts))
+    people, ties, _ = told(merge(parts))
     assert people == [("曹操", ["孟德", "阿瞒"])]
     assert ties == {("曹操", "关羽")}
 
@@ -53,14 +53,14 @@ def test_titles_that_two_namesakes_share_make_them_not_one() -> None:
         passage(("二爷", ["大人", "沈砚秋"])),
         passage(("二爷", ["韩立春", "大人"]), tie=("二爷", "阿云")),
     ]
-    people, ties, _ = told(reply.merge(parts))
+    people, ties, _ = told(merge(parts))
     assert people == [("二爷", ["大人", "沈砚秋"]), ("二爷", ["韩立春", "大人"])]
     assert ties == {("韩立春", "阿云")}
 
 
 def test_a_word_that_another_passage_has_for_somebody_else_gives_way_to_a_name() -> None:
     one = passage(("沈砚秋", ["师父", "砚秋"]), ("阿云", []), tie=("师父", "阿云"), event=["师父"])
-    people, ties, events = told(reply.merge([one, passage(("霍云", ["师父"]))]))
+    people, ties, events = told(merge([one, passage(("霍云", ["师父"]))]))
     assert people == [("沈砚秋", ["师父", "砚秋"]), ("阿云", []), ("霍云", ["师父"])]
     assert ties == {("沈砚秋", "阿云")}
     assert events == [["沈砚秋"]]
@@ -68,14 +68,14 @@ def test_a_word_that_another_passage_has_for_somebody_else_gives_way_to_a_name()
 
 def test_a_wrong_alias_renames_nobody() -> None:
     wrong = passage(("曹操", ["孟德", "曹丕"]), tie=("曹操", "关羽"))
-    assert told(reply.merge([wrong, passage(("曹丕", ["子桓"])), passage(("曹操", ["孟德", "阿瞒"]))]))[
-        1
-    ] == {("曹操", "关羽")}
+    assert told(merge([wrong, passage(("曹丕", ["子桓"])), passage(("曹操", ["孟德", "阿瞒"]))]))[1] == {
+        ("曹操", "关羽")
+    }
 
 
 def test_a_word_for_both_in_one_passage_is_left_as_it_is() -> None:
     both = passage(("二爷", ["沈砚秋"]), ("二爷", ["韩立春"]), tie=("二爷", "阿云"))
-    people, ties, _ = told(reply.merge([both]))
+    people, ties, _ = told(merge([both]))
     assert people == [("二爷", ["沈砚秋"]), ("二爷", ["韩立春"])]
     assert ties == {("二爷", "阿云")}
 
@@ -83,5 +83,5 @@ def test_a_word_for_both_in_one_passage_is_left_as_it_is() -> None:
 @pytest.mark.parametrize("cut", [1, 2, 3])
 def test_how_a_chapter_was_split_does_not_matter(cut: int) -> None:
     parts = [FIRST, SECOND, FIRST, passage(("立春", ["韩立春"]))]
-    left, right = reply.merge(parts[:cut]), reply.merge(parts[cut:])
-    assert told(reply.merge([left, right])) == told(reply.merge(parts))
+    left, right = merge(parts[:cut]), merge(parts[cut:])
+    assert told(merge([left, right])) == told(merge(parts))

@@ -10,6 +10,7 @@ import pytest
 from kgnb.core.errors import ReplyUnparsable
 from kgnb.extract import reply
 from kgnb.extract.model import Extraction
+from kgnb.extract.reply_merge import merge
 from kgnb.llm.fake import model as fake_model
 
 FULL = {
@@ -284,16 +285,16 @@ def sanguo_like() -> str:
 @pytest.mark.parametrize("seed", range(8))
 def test_how_a_text_was_split_does_not_matter(seed: int) -> None:
     text = sanguo_like()
-    whole = reply.merge([parse(fake_model.answer(text)).extraction])
+    whole = merge([parse(fake_model.answer(text)).extraction])
     assert len(whole.characters) == 8
     assert len(whole.relations) > 10
     parts = pieces(text, seed)
     assert len(parts) > 5
-    assert reply.merge(parts) == whole
+    assert merge(parts) == whole
     middle = len(parts) // 3
-    left, right = reply.merge(parts[:middle]), reply.merge(parts[middle:])
-    assert reply.merge([left, right]) == whole
-    assert reply.merge([whole]) == whole
+    left, right = merge(parts[:middle]), merge(parts[middle:])
+    assert merge([left, right]) == whole
+    assert merge([whole]) == whole
 
 
 def test_what_merging_unites() -> None:
@@ -322,7 +323,7 @@ def test_what_merging_unites() -> None:
             "events": [{"name": "结义", "participants": ["张飞", "刘备"], "location": "桃园"}],
         }
     )
-    both = reply.merge([one, two])
+    both = merge([one, two])
     assert [(c.name, c.aliases, c.description, c.protagonist_score) for c in both.characters] == [
         ("刘备", ["玄德", "皇叔"], "主公", 90),
         ("关羽", [], "", 0),
@@ -335,4 +336,4 @@ def test_what_merging_unites() -> None:
         ("关羽", "刘备", "LEADS", 1, ""),
     ]
     assert [(e.participants, e.location) for e in both.events] == [(["刘备", "张飞"], "桃园")]
-    assert reply.merge([]) == Extraction()
+    assert merge([]) == Extraction()

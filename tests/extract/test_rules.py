@@ -9,8 +9,8 @@ import pytest
 
 from kgnb.core.model import CHARACTER_RELATIONS, Lang
 from kgnb.extract import rules
-from kgnb.extract import strength as tie_strength
 from kgnb.extract.model import NameEntry, Relation
+from kgnb.extract.strength import combined_strength, strength_of
 
 ZH = [
     NameEntry("刘备", ("玄德",), "Character", 400, 1, 9, 9),
@@ -133,7 +133,7 @@ def test_evidence_is_a_short_quote_from_the_chapter() -> None:
     text = "那日天色将晚，" * 12 + "刘备同着关羽走入帐中，" + "众人都不言语，" * 12 + "散了。"
     (tie,) = rules.extract(text, lang="zh", names=ZH).relations
     assert tie.evidence in text
-    assert len(tie.evidence) <= rules.EVIDENCE
+    assert len(tie.evidence) <= rules.EVIDENCE_CHARS
     assert "刘备" in tie.evidence
     assert "关羽" in tie.evidence
 
@@ -169,17 +169,17 @@ def test_a_crowded_chapter_stays_bounded() -> None:
 
 
 def test_strength_grows_to_ten() -> None:
-    values = [tie_strength.strength(w) for w in (1, 3, 8, 20, 60, 1000)]
+    values = [strength_of(w) for w in (1, 3, 8, 20, 60, 1000)]
     assert values == sorted(values)
     assert values[0] == 1
     assert values[-1] == 10
 
 
 def test_what_chapters_give_adds_up_over_the_book() -> None:
-    assert [tie_strength.together([n]) for n in range(1, 11)] == list(range(1, 11))
-    assert tie_strength.together([3] * 40) > tie_strength.together([7])
-    assert tie_strength.together([3, 5]) == tie_strength.together([5, 3]) >= 5
-    assert tie_strength.together([10] * 100) == 10
+    assert [combined_strength([n]) for n in range(1, 11)] == list(range(1, 11))
+    assert combined_strength([3] * 40) > combined_strength([7])
+    assert combined_strength([3, 5]) == combined_strength([5, 3]) >= 5
+    assert combined_strength([10] * 100) == 10
 
 
 def test_the_result_travels_between_processes() -> None:

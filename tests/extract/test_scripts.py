@@ -11,7 +11,7 @@ from kgnb.extract import name_scan, rules
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import Extraction, NameEntry
 from kgnb.extract.zh import script
-from kgnb.extract.zh.original_script import as_written
+from kgnb.extract.zh.original_script import in_original_script
 from kgnb.graph.model import Graph
 from kgnb.graph.project.settle import SettleRow, chapter_graph, novel_graph
 from tests.graph.test_settle import NOVEL, chapter, people, row, settled, tie
@@ -193,7 +193,7 @@ class TestReplies:
     TEXT = "劉備與關羽飲於荊州。李乾亦至。"
 
     def written(self, text: str, **content: object) -> Extraction:
-        return as_written(Extraction.model_validate(content), text)
+        return in_original_script(Extraction.model_validate(content), text)
 
     def test_a_simplified_reply_to_a_traditional_text_has_the_names_of_the_text(self) -> None:
         found = self.written(
@@ -214,4 +214,4 @@ class TestReplies:
 
     def test_where_the_scripts_agree_nothing_is_touched(self) -> None:
         given = Extraction.model_validate({"characters": people("刘备", aliases=["玄德"])})
-        assert as_written(given, "刘备大笑。") is given
+        assert in_original_script(given, "刘备大笑。") is given

@@ -22,7 +22,7 @@ from kgnb.app import library
 from kgnb.app.api import BookGraph, run
 from kgnb.core.errors import InputError
 from kgnb.extract.model import Extraction, Relation
-from kgnb.extract.strength import together
+from kgnb.extract.strength import combined_strength
 from kgnb.graph import relationship_history
 from kgnb.graph.model import ExtractionRow, Graph, GraphEdge, GraphNode, NodeKey
 from kgnb.graph.project.settle import SettleRow
@@ -216,7 +216,9 @@ class TestQuestions:
             turns = run(book._on(lambda app, a=one, b=other: book._turns(app, explorer, a, b)))
             said = {at.chapter: e.properties for at in turns for e in at.edges if e.type == "KNOWS"}
             assert sorted(said) == edge["chapters"]
-            assert together(int(str(facts["strength"])) for facts in said.values()) == edge["strength"], edge
+            assert (
+                combined_strength(int(str(facts["strength"])) for facts in said.values()) == edge["strength"]
+            ), edge
             assert all(facts["evidence"] for facts in said.values())
 
     def test_between_tells_where_they_meet(self, book: BookGraph) -> None:

@@ -30,7 +30,8 @@ from kgnb.core.errors import (
     SettingsError,
 )
 from kgnb.core.model import Provider, TaskConfig, Usage
-from kgnb.extract import prompt, reply
+from kgnb.extract import reply
+from kgnb.extract.prompt import Prompt, PromptBuilder
 from kgnb.llm import http
 from kgnb.llm.client import Completion, LlmClient, shown
 from kgnb.llm.fake.server import FakeServer, Faults
@@ -40,8 +41,8 @@ CANARY = "sk-canary-7f3a91c2d4e5"
 TEXT = "刘备与关羽在涿城相见，说道天下大势。张飞大笑。关羽和曹操同行。"
 
 
-def ask_for(text: str = TEXT) -> prompt.Prompt:
-    return prompt.build(text, lang="zh", names=[], config=TaskConfig())
+def ask_for(text: str = TEXT) -> Prompt:
+    return PromptBuilder("zh", [], TaskConfig()).prompt(text)
 
 
 def client(
@@ -663,7 +664,7 @@ async def test_https_is_checked_against_the_certificates_that_are_trusted(
 # --- the dry-run server
 
 
-async def until_ok(c: LlmClient, p: prompt.Prompt, most: int) -> tuple[Completion, list[str]]:
+async def until_ok(c: LlmClient, p: Prompt, most: int) -> tuple[Completion, list[str]]:
     met = []
     for _ in range(most):
         try:

@@ -49,7 +49,7 @@ async def test_texts_come_in_order_page_by_page(ledger: Ledger) -> None:
     novel, _ = await new_task(ledger, 205)
     texts = list(ledger.books.texts_blocking(novel))
     assert [text[1:].partition("章")[0] for text in texts] == [str(i) for i in range(1, 206)]
-    assert evidence.standing(["第205章", "曹操"], ledger.books.texts_blocking(novel)) == {"第205章"}
+    assert evidence.names_in_texts(["第205章", "曹操"], ledger.books.texts_blocking(novel)) == {"第205章"}
 
 
 async def test_a_chapters_state(ledger: Ledger) -> None:

@@ -22,6 +22,7 @@ from kgnb.core.model import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS, Chapter, L
 from kgnb.extract import chunking
 from kgnb.extract import reply as replies
 from kgnb.extract.model import Extraction, NameEntry
+from kgnb.extract.reply_merge import merge
 from kgnb.graph.model import ExtractionRow, Graph
 from kgnb.graph.project.settle import SettleRow, novel_graph
 
@@ -222,7 +223,7 @@ class Oracle:
                 assert not parsed.repaired
                 assert not parsed.rejected
                 parts.append(parsed.extraction)
-            rows.append((number, replies.merge(parts)))
+            rows.append((number, merge(parts)))
         return rows, truth
 
 

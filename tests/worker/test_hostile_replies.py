@@ -24,7 +24,8 @@ from pydantic import SecretStr
 from kgnb.app.names import NameEditor
 from kgnb.core.errors import ReplyUnparsable, RequestRejected
 from kgnb.core.model import Novel, Provider, TaskConfig
-from kgnb.extract import evidence, prompt, reply
+from kgnb.extract import evidence, reply
+from kgnb.extract.prompt import PromptBuilder
 from kgnb.graph.model import Graph, GraphEdge, GraphNode
 from kgnb.llm.client import LlmClient
 from kgnb.llm.fake.server import FakeServer
@@ -277,7 +278,7 @@ async def test_what_is_no_reply_is_refused(text: str) -> None:
     async with FakeServer(answer=lambda _: text) as server:
         provider = Provider("p", server.base_url, SecretStr("k"), ("dryrun",))
         client = LlmClient(provider, timeout=20, tries=1, connections=1)
-        asked = prompt.build("刘备来也。", lang="zh", names=[], config=TaskConfig())
+        asked = PromptBuilder("zh", [], TaskConfig()).prompt("刘备来也。")
         started = time.monotonic()
         with pytest.raises((ReplyUnparsable, RequestRejected)):  # both are the chapter's own failure
             reply.parse((await client.ask(asked, "dryrun")).text, provider="p")

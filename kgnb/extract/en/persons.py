@@ -1,4 +1,4 @@
-"""What is known of the persons of an English book: titles, sex, surnames, and who keeps apart from whom."""
+"""Facts about the persons of an English book: titles, gender, surnames, and whose names keep apart."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from kgnb.extract.alias_evidence import People, Stands
+from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.en import vocabulary as words
-from kgnb.extract.en.names import Span, key
+from kgnb.extract.en.names import Candidate, NameClassifier, key
+from kgnb.extract.name_clusters import NameClusters
 
 _SENTENCE_END = re.compile(r"[.!?](?=[\s\"])|\n")
-_ABBREVIATED = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Rev)\.$")
+_ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Rev)\.$")
 _PRONOUN = re.compile(r"\b(he|him|his|himself|she|her|hers|herself)\b", re.IGNORECASE)
 _MILITARY = words.RANKS & words.NEUTRAL
 WINDOW = 1500
+"""Characters of a co-occurrence window: about a page."""
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """A name taken apart."""
+class NameParts:
+    """A name's titles, as the word lists hold them, and the words after them."""
 
     titles: tuple[str, ...]
     rest: tuple[str, ...]
@@ -37,173 +39,182 @@ class Parts:
         return named[-1] if named else ""
 
 
-def split(name: str) -> Parts:
-    """Titles and the words after them."""
+def split_name(name: str) -> NameParts:
+    """Return the parts of a name; a rank alone (the Admiral) is a title."""
     parts = name.split(" ")
     n = 0
     while n < len(parts) - 1 and key(parts[n]) in words.HONORIFICS:
         n += 1
     if len(parts) == 1 and key(parts[0]) in words.RANKS:
-        return Parts((key(parts[0]),), ())
-    return Parts(tuple(key(p) for p in parts[:n]), tuple(parts[n:]))
+        return NameParts((key(parts[0]),), ())
+    return NameParts(tuple(key(p) for p in parts[:n]), tuple(parts[n:]))
 
 
-class Bearers:
-    """The names of one book and what tells their bearers apart. ``spans`` are the accepted persons."""
+class BookPersons:
+    """The persons' names of one book and what is known of them. Base of :class:`~.aliases.AliasResolver`."""
 
-    def __init__(self, text: str, spans: Mapping[str, Span]) -> None:
+    def __init__(self, text: str, classifier: NameClassifier) -> None:
+        persons = classifier.persons()
         self.text = text
-        self.spans = {n: s for n, s in spans.items() if not _family(n, s, spans)}
-        self.parts = {n: split(n) for n in self.spans}
-        self.people = People(self.spans)
+        self.candidates = {n: c for n, c in persons.items() if not _is_family(n, c, persons)}
+        self.parts = {n: split_name(n) for n in self.candidates}
+        self.clusters = NameClusters(self.candidates)
         ends = [
             m.start()
             for m in _SENTENCE_END.finditer(text)
-            if not _ABBREVIATED.search(text, max(0, m.start() - 5), m.start() + 1)
+            if not _ABBREVIATION.search(text, max(0, m.start() - 5), m.start() + 1)
         ]
-        self.stands = Stands(self.people, {n: s.at for n, s in self.spans.items()}, ends, WINDOW)
-        self.order = sorted(self.spans, key=lambda n: (-self.spans[n].count, n))
+        offsets = {n: c.offsets for n, c in self.candidates.items()}
+        self.co_occurrence = CoOccurrence(self.clusters, offsets, ends, WINDOW)
+        self.by_count = sorted(self.candidates, key=lambda n: (-self.candidates[n].count, n))
         self._gender: dict[str, str] = {}
         self.dropped: set[str] = set()
-        self._begin: dict[str, list[str]] = defaultdict(list)  # first word after the titles → names
-        self._end: dict[str, list[str]] = defaultdict(list)  # last word → names
-        for name in self.order:
+        self._by_first: dict[str, list[str]] = defaultdict(list)  # first word after the titles → names
+        self._by_last: dict[str, list[str]] = defaultdict(list)  # last word → names
+        for name in self.by_count:
             if self.parts[name].rest:
-                self._begin[self.parts[name].first].append(name)
-                self._end[self.parts[name].last].append(name)
+                self._by_first[self.parts[name].first].append(name)
+                self._by_last[self.parts[name].last].append(name)
 
     def _roots(self, names: Iterable[str], name: str) -> list[str]:
-        """The persons of ``names`` who are not ``name``'s already and may be by their sex."""
-        roots = dict.fromkeys(self.people.root(n) for n in names)
-        return [r for r in roots if r != self.people.root(name) and self._agree(name, r)]
+        """The persons of ``names`` other than ``name``'s own whose gender does not contradict it."""
+        roots = dict.fromkeys(self.clusters.root(n) for n in names)
+        return [r for r in roots if r != self.clusters.root(name) and self._same_gender(name, r)]
 
-    def _apart(self, name: str, roots: list[str], *, strict: bool = False, unsure: float = 0.0) -> str:
-        """The root whose person may be ``name``'s: never beside it in a sentence; empty if unclear."""
+    def _exclusive_person(
+        self, name: str, roots: list[str], *, strict: bool = False, unsure: float = 0.0
+    ) -> str:
+        """The person hardly ever in a sentence with ``name``, so that both may be one; empty if unclear."""
         if not roots:
             return ""
         if len(roots) == 1:
-            limit = 0.35 if strict else 0.6
-            return roots[0] if self.stands.ratio(name, roots[0], unsure) < limit else ""
-        judged = sorted((self.stands.ratio(name, r, max(0.2, unsure)), i, r) for i, r in enumerate(roots))
+            max_ratio = 0.35 if strict else 0.6
+            return roots[0] if self.co_occurrence.ratio(name, roots[0], unsure) < max_ratio else ""
+        judged = sorted(
+            (self.co_occurrence.ratio(name, r, max(0.2, unsure)), i, r) for i, r in enumerate(roots)
+        )
         if judged[0][0] < 0.3 and (not strict or judged[1][0] > 0.3):
             return judged[0][2]
         return ""
 
     def _same_surname(self, one: str, other: str) -> bool:
         lasts = [
-            {self.parts[n].last for n in self.people.names_of(w) if len(self.parts[n].rest) > 1}
+            {self.parts[n].last for n in self.clusters.names_of(w) if len(self.parts[n].rest) > 1}
             for w in (one, other)
         ]
         return bool(lasts[0] & lasts[1])
 
     def _is_surname(self, word: str, name: str) -> bool:
-        """Whether others bear ``word`` as their last name."""
-        mine = self.people.root(name)
+        """Whether persons other than ``name``'s have ``word`` as their last name."""
+        own = self.clusters.root(name)
         return any(
             p.last == word
             and (len(p.rest) > 1 or {"mr", "mrs"} & set(p.titles))
-            and self.people.root(n) != mine
+            and self.clusters.root(n) != own
             for n, p in self.parts.items()
         )
 
-    def _size(self, name: str) -> int:
-        return sum(self.spans[n].count for n in self.people.names_of(name))
+    def _count(self, name: str) -> int:
+        """Occurrences of all names of the person."""
+        return sum(self.candidates[n].count for n in self.clusters.names_of(name))
 
     def _titles(self, name: str) -> set[str]:
-        names = self.people.names_of(name)
+        """Titles of the person."""
+        names = self.clusters.names_of(name)
         if len(names) == 1:
             return set(self.parts[name].titles)
-        seen: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
         for one in names:
             for title in self.parts[one].titles:
-                seen[title] += self.spans[one].count
-        least = 0.02 * self._size(name)  # what is said once in jest is no title
-        return {t for t, n in seen.items() if n >= least}
+                counts[title] += self.candidates[one].count
+        least = 0.02 * self._count(name)  # a title given once in jest does not count
+        return {t for t, n in counts.items() if n >= least}
 
-    def _wife(self, one: str, other: str) -> bool:
+    def _one_is_wife(self, one: str, other: str) -> bool:
         return ("mrs" in self.parts[one].titles) != ("mrs" in self.parts[other].titles)
 
-    def _agree(self, one: str, other: str) -> bool:
-        """Whether what is known of both persons' sex is no contradiction."""
+    def _same_gender(self, one: str, other: str) -> bool:
+        """Whether both persons' genders agree, as far as they are known."""
         a, b = self.gender(one), self.gender(other)
         return not a or not b or a == b
 
     def gender(self, name: str) -> str:
-        """ "m", "f" or "": by title, else by the pronouns that follow the person's names."""
+        """Return "m", "f" or "" by title, else by first name, else by the pronouns that follow the names."""
         titles = self._titles(name)
         if titles & words.FEMALE:
             return "f"
         if titles & words.MALE:
             return "m"
         if titles & _MILITARY:
-            return ""  # the pronouns around them are often those of whom they look at
-        firsts = {self.parts[n].first.lower() for n in self.people.names_of(name)}
+            return ""  # the pronouns that follow are often those of the person an officer looks at
+        firsts = {self.parts[n].first.lower() for n in self.clusters.names_of(name)}
         if firsts & words.FEMALE_NAMES and not firsts & words.MALE_NAMES:
             return "f"
         if firsts & words.MALE_NAMES and not firsts & words.FEMALE_NAMES:
             return "m"
-        root = "\x00".join(self.people.names_of(name))
-        if root not in self._gender:
-            self._gender[root] = self._by_pronouns(self.people.names_of(name))
-        return self._gender[root]
+        names = "\x00".join(self.clusters.names_of(name))
+        if names not in self._gender:
+            self._gender[names] = self._gender_by_pronouns(self.clusters.names_of(name))
+        return self._gender[names]
 
-    def _by_pronouns(self, names: Iterable[str]) -> str:
-        seen: Counter[str] = Counter()
+    def _gender_by_pronouns(self, names: Iterable[str]) -> str:
+        """Majority vote of the pronouns within 60 characters after the first 200 occurrences of each name."""
+        votes: Counter[str] = Counter()
         for name in names:
-            for at in self.spans[name].at[:200]:
+            for at in self.candidates[name].offsets[:200]:
                 match = _PRONOUN.search(self.text, at + len(name), at + len(name) + 60)
                 if match:
-                    seen["f" if match[1].lower().startswith(("she", "her")) else "m"] += 1
-        if seen.total() < 4:
+                    votes["f" if match[1].lower().startswith(("she", "her")) else "m"] += 1
+        if votes.total() < 4:
             return ""
-        best, n = seen.most_common(1)[0]
-        return best if n >= 0.7 * seen.total() else ""
+        best, n = votes.most_common(1)[0]
+        return best if n >= 0.7 * votes.total() else ""
 
-    def _the_miss(self, name: str, roots: list[str]) -> str:
-        """Of the daughters whom no "Miss Mary" tells apart the only one, or the one who is mostly about."""
-        reach = sorted(((self.stands.reach(name, r), r) for r in roots), reverse=True)
-        clear = len(reach) == 1 or (len(reach) > 1 and reach[0][0] >= 3 * reach[1][0])
-        if not clear or self.stands.ratio(name, reach[0][1], 0.0, least=3.0) >= 2.5:
+    def _daughter_called_miss(self, name: str, roots: list[str]) -> str:
+        """Of a family's daughters the only one, or the one mentioned near "Miss Surname" far more often."""
+        near = sorted(((self.co_occurrence.coverage(name, r), r) for r in roots), reverse=True)
+        clear = len(near) == 1 or (len(near) > 1 and near[0][0] >= 3 * near[1][0])
+        if not clear or self.co_occurrence.ratio(name, near[0][1], 0.0, least=3.0) >= 2.5:
             return ""
-        return reach[0][1]
+        return near[0][1]
 
-    def _by_far(self, roots: list[str]) -> bool:
-        """Whether the first is the only one, or far more about than the others: Sherlock, not Mycroft."""
-        return len(roots) == 1 or self._size(roots[0]) >= 4 * self._size(roots[1])
+    def _first_dominates(self, roots: list[str]) -> bool:
+        """Whether the first is the only one or mentioned far more than the second: Sherlock, not Mycroft."""
+        return len(roots) == 1 or self._count(roots[0]) >= 4 * self._count(roots[1])
 
-    def _told_apart(self, name: str, root: str) -> bool:
-        """Whether the person has a form of his own, Miss Lucy, Mr. Frank Churchill: a younger one, to whom
-        the bare title and surname do not belong."""
+    def _has_own_title(self, name: str, root: str) -> bool:
+        """Whether the person is a younger one of the family, who has a form of her own (Miss Lucy, Mr. Frank
+        Churchill), so that ``name``, the bare title and surname, is another's."""
         titles, surname = self.parts[name].titles, self.parts[name].last
-        if titles == ("mr",) and not any("mrs" in self.parts[n].titles for n in self._end[surname]):
+        if titles == ("mr",) and not any("mrs" in self.parts[n].titles for n in self._by_last[surname]):
             return False  # no married couple bears the name: Mr. Holmes is Mr. Sherlock Holmes
         if titles not in (("miss",), ("mr",)):
             return False
-        formal = 0.0 if titles == ("miss",) else 1.0  # Miss Augusta Hawkins, when she is first heard of
+        full_weight = 0.0 if titles == ("miss",) else 1.0  # Miss Augusta Hawkins is how she is introduced
         own = sum(
-            self.spans[n].count * (2.0 if len(self.parts[n].rest) == 1 else formal)
-            for n in self.people.names_of(root)
+            self.candidates[n].count * (2.0 if len(self.parts[n].rest) == 1 else full_weight)
+            for n in self.clusters.names_of(root)
             if self.parts[n].titles == titles and n != name
         )
-        return own > 0.08 * self.spans[name].count
+        return own > 0.08 * self.candidates[name].count
 
-    def _unlikely(self, titles: tuple[str, ...], other: str) -> bool:
+    def _is_rank_of_lady(self, titles: tuple[str, ...], other: str) -> bool:
         """Whether a rank would go to a lady who never bears it: General Tilney is not Eleanor."""
         return (
             set(titles) <= _MILITARY and self.gender(other) == "f" and not set(titles) & self._titles(other)
         )
 
 
-def clash(one: Iterable[str], other: Iterable[str]) -> bool:
-    """Titles that one person does not bear together: Captain and Mr, Mrs and Miss."""
+def titles_clash(one: Iterable[str], other: Iterable[str]) -> bool:
+    """Return whether one person would not bear both: Captain and Mr, Mrs and Miss."""
     a, b = set(one), set(other)
     return bool(a and b and not a & b)
 
 
-def _family(name: str, span: Span, spans: Mapping[str, Span]) -> bool:
+def _is_family(name: str, candidate: Candidate, persons: Mapping[str, Candidate]) -> bool:
     """The Bennets, the Lucases: a family, not a person."""
     last = name.split(" ")[-1]
-    if not last.endswith("s") or span.the < 0.4 * span.count:
+    if not last.endswith("s") or candidate.articles < 0.4 * candidate.count:
         return False
     singular = {last[:-1], last[:-2]}
-    return any(n.split(" ")[-1] in singular for n in spans)
+    return any(n.split(" ")[-1] in singular for n in persons)

@@ -1,42 +1,31 @@
-"""English: sentences, and the words that state a tie between two persons."""
+"""Relations that an English text states in words, and mentions of couples."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from itertools import pairwise
 from operator import attrgetter
 
-from kgnb.extract.en import couples
-from kgnb.extract.en.names import flatten
-from kgnb.extract.patterns import Mention, PatternMatch, Rule, Rules
+from kgnb.extract.en.couples import couple_mentions
+from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
 
-__all__ = ["flatten", "frames", "more_mentions", "sentence_ends"]
-
-_ENDS = re.compile(r"(?<!Mr)(?<!Mrs)(?<!Ms)(?<!Dr)(?<!St)[.!?](?=[\s\"])|\n")
+MAX_GAP = 44
+"""Most characters between two names of a stated relation."""
 
 
-def sentence_ends(text: str) -> list[int]:
-    """Offsets of the characters that end sentences."""
-    return [m.start() for m in _ENDS.finditer(text)]
-
-
-def more_mentions(text: str, mentions: Sequence[Mention]) -> list[Mention]:
-    """Adds those whom the text means by Mr. and Mrs. Gardiner or the Gardiners."""
+def with_implied_mentions(text: str, mentions: Sequence[Mention]) -> list[Mention]:
+    """Return the mentions and those that "Mr. and Mrs. Gardiner" or "the Gardiners" imply."""
     forms = {m.form: m.entry for m in mentions if m.entry.kind == "Character"}
-    free = {m.start for m in mentions}
+    taken = {m.start for m in mentions}
     added = [
         Mention(forms[name], name, start, end)
-        for start, end, name in couples.joint(text, forms.__contains__)
-        if start not in free
+        for start, end, name in couple_mentions(text, forms.__contains__)
+        if start not in taken
     ]
     return sorted([*mentions, *added], key=attrgetter("start")) if added else list(mentions)
 
 
-def _rule(between: str, type: str, *, after: str = "", turned: bool = False) -> Rule:
-    return Rule(between, after, type, turned)
-
-
+# Words of relations, and what joins them to names.
 _ADJECTIVE = (
     r"(?:(?:own|eldest|elder|older|younger|youngest|only|little|late|first|second|old|dear|poor|half|twin|adopted"
     r"|beloved) )*"
@@ -45,7 +34,8 @@ _KIN = (
     "(?:nephew|niece|uncle|aunt|cousin|grandfather|grandmother|grandson|granddaughter"
     "|(?:mother|father|sister|brother|son|daughter)-in-law)"
 )
-_WORDS = (
+# (noun, type, inverted): "B is A's noun" gives A type B, inverted B type A.
+_NOUNS = (
     ("(?:son|daughter|child|boy|girl)", "PARENT_OF", False),
     ("(?:father|mother|parent|stepfather|stepmother)", "PARENT_OF", True),
     ("(?:brother|sister|twin)", "SIBLING", False),
@@ -59,7 +49,8 @@ _WORDS = (
     ("(?:rival)", "RIVAL", False),
 )
 
-_DEEDS = (
+# (auxiliary verbs, verbs, type)
+_VERBS = (
     ("had |has ", "married|marries|wed|wedded|married to", "SPOUSE"),
     ("was |is |were |got ", "married to|engaged to|betrothed to", "SPOUSE"),
     (
@@ -75,39 +66,38 @@ _DEEDS = (
     ("had |has ", "led|leads|commanded|commands", "LEADS"),
 )
 
-_RULES = (
+_PATTERNS = (
     *(
-        rule
-        for noun, kind, turned in _WORDS
-        for rule in (
-            _rule(rf"'s? {_ADJECTIVE}{noun},? ", kind, turned=turned),
-            _rule(
+        pattern
+        for noun, kind, inverted in _NOUNS
+        for pattern in (
+            RelationPattern(rf"'s? {_ADJECTIVE}{noun},? ", kind, inverted=inverted),
+            RelationPattern(
                 rf",? (?:was |is |were |and )?(?:the |a |an )?{_ADJECTIVE}{noun} (?:of|to) ",
                 kind,
-                turned=not turned,
+                inverted=not inverted,
             ),
-            _rule(
+            RelationPattern(
                 r",? (?:was|is|were|became|had been) ",
                 kind,
                 after=rf"'s? {_ADJECTIVE}{noun}\b",
-                turned=not turned,
+                inverted=not inverted,
             ),
         )
     ),
-    *(_rule(rf" (?:{before})?(?:{deed}) ", kind) for before, deed, kind in _DEEDS),
-    _rule(r" (?:and|with) ", "SPOUSE", after=r" (?:were|are|had been|got) (?:married|engaged)"),
+    *(RelationPattern(rf" (?:{auxiliary})?(?:{verb}) ", kind) for auxiliary, verb, kind in _VERBS),
+    RelationPattern(r" (?:and|with) ", "SPOUSE", after=r" (?:were|are|had been|got) (?:married|engaged)"),
 )
 
-
-RULES = Rules(_RULES)
-
-
-def frames(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
-    """The ties between persons that the text states in words."""
-    return RULES.match(text, people, reach=44) + _couples(text, people)
+_MATCHER = PatternMatcher(_PATTERNS)
 
 
-def _couples(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
+def stated_relations(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
+    """Return the relations between persons that the text states in words."""
+    return _MATCHER.match(text, people, MAX_GAP) + _married_couples(text, people)
+
+
+def _married_couples(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
     """Mr. and Mrs. Gardiner are married."""
     return [
         PatternMatch(a.entry.name, "SPOUSE", b.entry.name, text[a.start : b.end], a.start, b.end)

@@ -1,4 +1,4 @@
-"""Words of the English language that the rules lean on. Nothing here comes from any one book."""
+"""English word lists of the rules, none of them from any one book; all in lower case, without full stops."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ NEUTRAL = _words(
     marshal chancellor knight ser
     """
 )
-"""Titles before a name, by the sex they tell."""
+"""Titles before a name, by the gender they show."""
 
 HONORIFICS = MALE | FEMALE | NEUTRAL
 
@@ -40,16 +40,16 @@ RANKS = _words(
     empress governor mayor president
     """
 )
-"""Honorifics that also stand alone for their bearer: the Admiral."""
+"""Honorifics that also name their bearer alone: the Admiral."""
 
 ENDEARMENTS = _words(
     """
     dear dearest poor old young little sweet good my our his her their your the a an
     """
 )
-"""What stands before a name and is no part of it."""
+"""Adjectives and determiners before a name that are no part of it."""
 
-SPEECH = _words(
+SPEECH_VERBS = _words(
     """
     said cried replied answered asked exclaimed returned whispered shouted muttered added continued
     repeated observed remarked thought called screamed sighed laughed interrupted says asks murmured
@@ -58,19 +58,19 @@ SPEECH = _words(
     hissed breathed mused retorted announced stammered warned promised told spoke
     """
 )
-"""Verbs of speech that stand beside the speaker."""
+"""Verbs of speech (said Anne, Anne replied), with smiles and nods: beside one a name is a speaker."""
 
-PLACE_BEFORE = _words(
+BEFORE_PLACE = _words(
     """
     in at from to near towards toward into leave left reached through across within around above below via
     """
 )
-"""What stands before a place."""
+"""Prepositions and verbs that precede a place."""
 
 COMPASS = _words("north south east west northern southern eastern western")
-"""Directions, which often have a capital."""
+"""Directions, often capitalised."""
 
-PLACE_WORDS = _words(
+PLACE_ENDS = _words(
     """
     street road lane square park hall house castle abbey bridge hill river lake mountain mountains
     forest wood woods valley bay island islands town city village county shire kingdom empire palace
@@ -78,18 +78,18 @@ PLACE_WORDS = _words(
     lodge grange manor heath sea ocean desert plains keep harbor harbour
     """
 )
-"""Last words of places."""
+"""Last words of place names."""
 
-ORG_WORDS = _words(
+ORG_ENDS = _words(
     """
     company club society guild order council army navy legion regiment bank university college school
     ministry department committee agency corporation institute parliament board brotherhood union
     league alliance federation
     """
 )
-"""Last words of groups."""
+"""Last words of organizations."""
 
-NO_NAMES = _words(
+NOT_NAMES = _words(
     """
     monday tuesday wednesday thursday friday saturday sunday january february march april may june july
     august september october november december christmas easter michaelmas god heaven lord chapter
@@ -107,11 +107,12 @@ NO_NAMES = _words(
 """Capitalised words that name no person by themselves."""
 
 MONTHS = _words("march april may june july august")
-"""Months that may begin a name."""
+"""Months that may begin a name: the March Hare."""
 
 NICKNAMES: dict[str, frozenset[str]] = {}
-"""Short form → the names it may stand for."""
+"""Short form → the first names it may stand for; filled from :data:`_SHORT_FORMS` below."""
 
+# First name: its short forms.
 _SHORT_FORMS = """
 elizabeth: lizzy lizzie eliza liz beth betsy bess bessie betty lisa libby
 katherine: kate katie kitty kathy cathy
@@ -218,4 +219,4 @@ MALE_NAMES = _words(
     steven jason ryan justin ethan noah liam lucas
     """
 )
-"""Common first names whose sex is beyond doubt: they only keep a man from being taken for a woman."""
+"""Common first names of one gender, so that a man is not taken for a woman."""

@@ -1,6 +1,6 @@
-"""A reply's names in the script of the chapter that it was asked about. Pure.
+"""Write a reply's names in the script of the chapter it was asked about.
 
-Models like to answer a traditional text in simplified characters; what is shown is how the book writes it.
+Models tend to answer a traditional text in simplified characters; names are shown as the book writes them.
 """
 
 from __future__ import annotations
@@ -10,24 +10,26 @@ from kgnb.extract.renaming import renamed
 from kgnb.extract.zh.script import fold
 
 
-def as_written(found: Extraction, text: str) -> Extraction:
-    """The extraction with each name that stands in ``text`` in the other Chinese script as it stands there.
+def in_original_script(extraction: Extraction, text: str) -> Extraction:
+    """Return the extraction with names that ``text`` has in the other Chinese script as written there.
 
-    The reply's own form stays an alias. A name that stands in the text, or in neither script, stays as it is.
+    The reply's own form stays an alias. A name that occurs as it is, or in neither script, is left alone.
     """
-    plain = fold(text)
+    folded_text = fold(text)
 
-    def of(name: str) -> str:
+    def original(name: str) -> str:
         if name.isascii() or name in text:
             return name
-        at = plain.find(folded := fold(name))
+        at = folded_text.find(folded := fold(name))
         return text[at : at + len(folded)] if at >= 0 and folded else name
 
-    return found if plain == text and _is_simplified(found) else renamed(found, of)
+    if folded_text == text and _is_simplified(extraction):
+        return extraction
+    return renamed(extraction, original)
 
 
-def _is_simplified(found: Extraction) -> bool:
-    names = "\n".join(_names(found))  # one look, not one for each
+def _is_simplified(extraction: Extraction) -> bool:
+    names = "\n".join(_names(extraction))  # one fold, not one for each
     return fold(names) == names
 
 

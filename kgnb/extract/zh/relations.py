@@ -1,4 +1,4 @@
-"""Chinese: sentences, short forms of names, and the words that state a tie between two persons."""
+"""Relations that a Chinese text states in words, and mentions of persons by a short form of their name."""
 
 from __future__ import annotations
 
@@ -7,38 +7,37 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from operator import attrgetter, itemgetter
 
-from kgnb.extract.patterns import Mention, PatternMatch, Rule, Rules
+from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
 from kgnb.extract.zh import vocabulary as words
-from kgnb.extract.zh.courtesy_names import given_of, surname_of
-from kgnb.extract.zh.names import HAN, flatten
+from kgnb.extract.zh.script import HAN
+from kgnb.extract.zh.sentences import sentence_ends
+from kgnb.extract.zh.surnames import given_of, surname_of
 
-__all__ = ["flatten", "frames", "more_mentions", "sentence_ends"]
+MAX_GAP = 8
+"""Most characters between two names of a stated relation."""
 
-_ENDS = re.compile(r"[。！？!?；;\n]")
-_ACTS = re.compile(rf"(?<![{HAN}])([{HAN}])(?=[{''.join(sorted(words.SPEECH_HEAD))}])")
-
-
-def sentence_ends(text: str) -> list[int]:
-    """Offsets of the characters that end sentences."""
-    return [m.start() for m in _ENDS.finditer(text)]
+_ACTING = re.compile(rf"(?<![{HAN}])([{HAN}])(?=[{''.join(sorted(words.AFTER_SPEAKER))}])")
 
 
-def more_mentions(text: str, mentions: Sequence[Mention]) -> list[Mention]:
-    """Adds bare one-character given names where they act (操曰, 布大怒), of persons named in full before."""
-    short: dict[str, str] = {}  # name of an entry → its given name, if that is one character
+def with_implied_mentions(text: str, mentions: Sequence[Mention]) -> list[Mention]:
+    """Return the mentions and those by a bare given name of one character that acts (操曰, 布大怒).
+
+    The character means whoever was mentioned last whose given name it is.
+    """
+    given_names: dict[str, str] = {}  # an entry's name → its given name, if that is one character
     bearers: dict[str, list[tuple[int, Mention]]] = {}
     for mention in mentions:
         name = mention.entry.name
-        if name not in short:
+        if name not in given_names:
             given = given_of(name) if mention.entry.kind == "Character" and surname_of(name) else ""
-            short[name] = given if len(given) == 1 else ""
-        if short[name]:
-            bearers.setdefault(short[name], []).append((mention.start, mention))
+            given_names[name] = given if len(given) == 1 else ""
+        if given_names[name]:
+            bearers.setdefault(given_names[name], []).append((mention.start, mention))
     if not bearers:
         return list(mentions)
     starts = [m.start for m in mentions]
     found = list(mentions)
-    for match in _ACTS.finditer(text):
+    for match in _ACTING.finditer(text):
         at = match.start()
         near = bisect_right(starts, at) - 1
         if match[1] not in bearers or (near >= 0 and mentions[near].end > at):
@@ -49,12 +48,10 @@ def more_mentions(text: str, mentions: Sequence[Mention]) -> list[Mention]:
     return sorted(found, key=attrgetter("start"))
 
 
-def _rule(between: str, type: str, *, after: str = "", turned: bool = False) -> Rule:
-    return Rule(between, after, type, turned)
-
-
-_OF = "(?:之|的|家的?)?"
-_BE = "(?:是|乃|乃是|就是|正是|，乃|，是|，乃是)"
+# Words of relations, and what joins them to names.
+_POSSESSIVE = "(?:之|的|家的?)?"
+_GENITIVE = "(?:之|的)?"
+_IS = "(?:是|乃|乃是|就是|正是|，乃|，是|，乃是)"
 _CHILD = "(?:长|次|幼|少|养|义|嫡|庶|独|亲|三|四|小|大)?(?:子|女|儿子|女儿|闺女)"
 _PARENT = "(?:父亲|母亲|爸爸|妈妈|养父|义父|养母|义母|父|母|爹|娘)"
 _SIBLING = "(?:胞|亲|长|义|结义|大|小|二|三)?(?:哥哥|弟弟|姐姐|妹妹|兄长|兄弟|姐妹|兄|弟|姊|姐|妹)"
@@ -62,81 +59,86 @@ _KIN = (
     "(?:从兄|从弟|族兄|族弟|堂兄|堂弟|堂姐|堂妹|表哥|表弟|表姐|表妹|表兄|侄儿|侄子|侄女|侄|叔父|叔叔|叔|伯父"
     "|伯伯|舅舅|舅|姑姑|孙子|孙女|孙|外甥|祖父|爷爷|奶奶|外公|外婆|女婿|岳父|妻弟|妹夫|姐夫|嫂嫂|嫂)"
 )
-_WIFE = "(?:未婚妻|未婚夫|妻子|夫人|正妻|妻|妾|老婆|媳妇|丈夫|老公|夫君|太太)"
+_SPOUSE = "(?:未婚妻|未婚夫|妻子|夫人|正妻|妻|妾|老婆|媳妇|丈夫|老公|夫君|太太)"
 _MASTER = "(?:师父|师傅|师尊|主人|老师|师)"
 _PUPIL = "(?:亲传弟子|门下弟子|徒弟|弟子|徒儿|徒|门生|门人|学生)"
-_MAN = (
+_SUBORDINATE = (
     "(?:部将|麾下|帐下|手下|心腹|家将|副将|部下|属下|下属|裨将|偏将|护卫|侍卫|亲信|家奴|仆人|丫鬟|丫头|侍女"
     "|婢女|小厮|管家)"
 )
 _FRIEND = "(?:朋友|好友|挚友|好朋友|闺蜜|故友|旧友|知己|兄弟|同学|死党|故人)"
 _FIGHT = "(?:交战|交锋|交马|大战|厮杀|战[^船书场袍]|战$|战，|斗|激战|决战|搏斗|死战|酣战|对战|动手|交手)"
-_END = rf"(?![{HAN}])|(?=[也矣])"  # 孙皎乃孙权叔父孙静之子: the kin is somebody else's
-_BOTH = "(?:与|和|同|跟|、)"
+_END = rf"(?![{HAN}])|(?=[也矣])"  # 孙皎乃孙权叔父孙静之子: the uncle is not 孙皎
+_WITH = "(?:与|和|同|跟)"
+_AND = "(?:与|和|同|跟|、)"
 _ARE = "(?:是|乃|本是|原是|为|成了|已是|二人是|两人是|俩是)"
-_DUTY = "[引领率统带押督总为作往赴去前守攻截打追迎取救接应屯伏巡镇]"
-_FELL = (
+_TASK = "[引领率统带押督总为作往赴去前守攻截打追迎取救接应屯伏巡镇]"
+_ATTACK = (
     "(?:一[剑刀枪箭掌拳])?(?:斩|杀|刺|射|砍|擒|活捉|追杀|追赶|攻打|讨伐|痛骂|大骂|击败|打败|战败|偷袭|刺杀"
     "|行刺|谋杀|围攻|攻击)(?:了|死|杀|中|伤|败|向)?"
 )
 
-_RULES = (
-    _rule(f"{_OF}{_CHILD}", "PARENT_OF"),
-    _rule(f"{_OF}{_PARENT}", "PARENT_OF", turned=True),
-    _rule(f"{_OF}{_SIBLING}", "SIBLING"),
-    _rule(f"{_OF}{_KIN}", "FAMILY"),
-    _rule(f"{_OF}{_WIFE}", "SPOUSE"),
-    _rule(f"{_OF}{_MASTER}", "MASTER_OF", turned=True),
-    _rule(f"{_OF}{_PUPIL}", "MASTER_OF"),
-    _rule(f"{_OF}{_MAN}", "LEADS"),
-    _rule(f"{_OF}{_FRIEND}", "FRIEND"),
-    _rule(_BE, "PARENT_OF", after=f"(?:之|的)?{_CHILD}(?:{_END})", turned=True),
-    _rule(_BE, "PARENT_OF", after=f"(?:之|的)?{_PARENT}(?:{_END})"),
-    _rule(_BE, "SIBLING", after=f"(?:之|的)?{_SIBLING}(?:{_END})"),
-    _rule(_BE, "FAMILY", after=f"(?:之|的)?{_KIN}(?:{_END})"),
-    _rule(_BE, "SPOUSE", after=f"(?:之|的)?{_WIFE}(?:{_END})"),
-    _rule(_BE, "MASTER_OF", after=f"(?:之|的)?{_MASTER}(?:{_END})"),
-    _rule(_BE, "MASTER_OF", after=f"(?:之|的)?{_PUPIL}(?:{_END})", turned=True),
-    _rule(_BE, "LEADS", after=f"(?:之|的)?{_MAN}(?:{_END})", turned=True),
-    _rule(_BE, "FRIEND", after=f"(?:之|的)?{_FRIEND}(?:{_END})"),
-    _rule("(?:与|和|同|跟)", "ENEMY", after=_FIGHT),
-    _rule(_FELL, "ENEMY"),
-    _rule("(?:娶|迎娶|嫁给|嫁与|嫁了|娶了)", "SPOUSE"),
-    _rule("(?:与|和|同|跟)", "SPOUSE", after="(?:成亲|结婚|成婚|完婚|拜堂|领证)"),
-    _rule("(?:深爱着?|爱上了?|暗恋着?|喜欢上?|爱慕|爱着|钟情于|倾心于)", "LOVES"),
-    _rule("(?:痛恨|恨透了?|憎恨|仇恨|怨恨|恨)", "HATES"),
-    _rule("(?:拜|拜了)", "MASTER_OF", after="为师", turned=True),
-    _rule("(?:投降了?|归顺了?|效忠于?|侍奉|辅佐|投靠了?|归降了?|事)", "SERVES"),
-    _rule("(?:追随着?|跟随着?|随)", "FOLLOWS"),
-    _rule("(?:急|便|乃|遂|即|又)?(?:遣|差|派)", "LEADS"),
-    _rule("(?:急|便|乃|遂|即|又)?(?:命|令)", "LEADS", after=f"[{HAN}]{{0,2}}{_DUTY}"),
-    _rule(_BOTH, "SPOUSE", after=f"{_ARE}(?:一对)?(?:夫妻|夫妇|两口子)"),
-    _rule(_BOTH, "SIBLING", after=f"{_ARE}?(?:亲|孪生|双胞胎)?(?:兄弟|姐妹|兄妹|姐弟|姊妹)(?:二人|两个|俩)"),
-    _rule(_BOTH, "SIBLING", after=f"{_ARE}(?:亲|孪生|双胞胎)?(?:兄弟|姐妹|兄妹|姐弟|姊妹)(?:{_END})"),
-    _rule(_BOTH, "PARENT_OF", after=f"{_ARE}(?:父子|母子|父女|母女)"),
-    _rule(_BOTH, "MASTER_OF", after=f"{_ARE}(?:师徒)"),
-    _rule(_BOTH, "FRIEND", after=f"{_ARE}(?:[{HAN}]{{1,4}}的?)?(?:同学|好友|朋友|闺蜜|哥们|知己|故交|室友)"),
-    _rule(_BOTH, "LOVES", after=f"{_ARE}(?:一对)?(?:恋人|情侣)"),
+_PATTERNS = (
+    RelationPattern(f"{_POSSESSIVE}{_CHILD}", "PARENT_OF"),
+    RelationPattern(f"{_POSSESSIVE}{_PARENT}", "PARENT_OF", inverted=True),
+    RelationPattern(f"{_POSSESSIVE}{_SIBLING}", "SIBLING"),
+    RelationPattern(f"{_POSSESSIVE}{_KIN}", "FAMILY"),
+    RelationPattern(f"{_POSSESSIVE}{_SPOUSE}", "SPOUSE"),
+    RelationPattern(f"{_POSSESSIVE}{_MASTER}", "MASTER_OF", inverted=True),
+    RelationPattern(f"{_POSSESSIVE}{_PUPIL}", "MASTER_OF"),
+    RelationPattern(f"{_POSSESSIVE}{_SUBORDINATE}", "LEADS"),
+    RelationPattern(f"{_POSSESSIVE}{_FRIEND}", "FRIEND"),
+    RelationPattern(_IS, "PARENT_OF", after=f"{_GENITIVE}{_CHILD}(?:{_END})", inverted=True),
+    RelationPattern(_IS, "PARENT_OF", after=f"{_GENITIVE}{_PARENT}(?:{_END})"),
+    RelationPattern(_IS, "SIBLING", after=f"{_GENITIVE}{_SIBLING}(?:{_END})"),
+    RelationPattern(_IS, "FAMILY", after=f"{_GENITIVE}{_KIN}(?:{_END})"),
+    RelationPattern(_IS, "SPOUSE", after=f"{_GENITIVE}{_SPOUSE}(?:{_END})"),
+    RelationPattern(_IS, "MASTER_OF", after=f"{_GENITIVE}{_MASTER}(?:{_END})"),
+    RelationPattern(_IS, "MASTER_OF", after=f"{_GENITIVE}{_PUPIL}(?:{_END})", inverted=True),
+    RelationPattern(_IS, "LEADS", after=f"{_GENITIVE}{_SUBORDINATE}(?:{_END})", inverted=True),
+    RelationPattern(_IS, "FRIEND", after=f"{_GENITIVE}{_FRIEND}(?:{_END})"),
+    RelationPattern(_WITH, "ENEMY", after=_FIGHT),
+    RelationPattern(_ATTACK, "ENEMY"),
+    RelationPattern("(?:娶|迎娶|嫁给|嫁与|嫁了|娶了)", "SPOUSE"),
+    RelationPattern(_WITH, "SPOUSE", after="(?:成亲|结婚|成婚|完婚|拜堂|领证)"),
+    RelationPattern("(?:深爱着?|爱上了?|暗恋着?|喜欢上?|爱慕|爱着|钟情于|倾心于)", "LOVES"),
+    RelationPattern("(?:痛恨|恨透了?|憎恨|仇恨|怨恨|恨)", "HATES"),
+    RelationPattern("(?:拜|拜了)", "MASTER_OF", after="为师", inverted=True),
+    RelationPattern("(?:投降了?|归顺了?|效忠于?|侍奉|辅佐|投靠了?|归降了?|事)", "SERVES"),
+    RelationPattern("(?:追随着?|跟随着?|随)", "FOLLOWS"),
+    RelationPattern("(?:急|便|乃|遂|即|又)?(?:遣|差|派)", "LEADS"),
+    RelationPattern("(?:急|便|乃|遂|即|又)?(?:命|令)", "LEADS", after=f"[{HAN}]{{0,2}}{_TASK}"),
+    RelationPattern(_AND, "SPOUSE", after=f"{_ARE}(?:一对)?(?:夫妻|夫妇|两口子)"),
+    RelationPattern(
+        _AND, "SIBLING", after=f"{_ARE}?(?:亲|孪生|双胞胎)?(?:兄弟|姐妹|兄妹|姐弟|姊妹)(?:二人|两个|俩)"
+    ),
+    RelationPattern(
+        _AND, "SIBLING", after=f"{_ARE}(?:亲|孪生|双胞胎)?(?:兄弟|姐妹|兄妹|姐弟|姊妹)(?:{_END})"
+    ),
+    RelationPattern(_AND, "PARENT_OF", after=f"{_ARE}(?:父子|母子|父女|母女)"),
+    RelationPattern(_AND, "MASTER_OF", after=f"{_ARE}(?:师徒)"),
+    RelationPattern(
+        _AND, "FRIEND", after=f"{_ARE}(?:[{HAN}]{{1,4}}的?)?(?:同学|好友|朋友|闺蜜|哥们|知己|故交|室友)"
+    ),
+    RelationPattern(_AND, "LOVES", after=f"{_ARE}(?:一对)?(?:恋人|情侣)"),
 )
 
 _SWORN = re.compile(r"(?:结为|结成|结拜|义结|拜为|结义)[^。！？\n]{0,6}(?:兄弟|金兰|姐妹)|桃园结义|拜把子")
 
-
-RULES = Rules(_RULES)
-
-
-def frames(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
-    """The ties between persons that the text states in words."""
-    return RULES.match(text, people, reach=8) + _sworn(text, people)
+_MATCHER = PatternMatcher(_PATTERNS)
 
 
-def _sworn(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
-    """Sworn brothers: all whom the sentence names, if they are two to four."""
+def stated_relations(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
+    """Return the relations between persons that the text states in words."""
+    return _MATCHER.match(text, people, MAX_GAP) + _sworn_siblings(text, people)
+
+
+def _sworn_siblings(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
+    """Sworn siblings: all persons named earlier in the sentence, if they are two to four."""
     found = []
     for match in _SWORN.finditer(text):
-        begin = max(
-            (m.end() for m in _ENDS.finditer(text, max(0, match.start() - 120), match.start())), default=0
-        )
+        start = max(0, match.start() - 120)
+        begin = max((start + at + 1 for at in sentence_ends(text[start : match.start()])), default=0)
         named = list(dict.fromkeys(m.entry.name for m in people if begin <= m.start < match.end()))
         if 2 <= len(named) <= 4:
             found += [

@@ -1,4 +1,4 @@
-"""Words of the Chinese language that the rules lean on. Nothing here comes from any one book."""
+"""Chinese word lists of the rules, none of them from any one book."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SURNAMES = frozenset(
     "弥典轲丘啜伶源战楼植昙趙錢孫鄭馮陳衛蔣韓楊許呂張嚴華謝鄒竇蘇葉劉關馬龍羅畢賀湯齊顧黃蕭閔紀項賈樓顏鐘"
     "鄧龐鍾陸榮萬盧莊祿戰閻聶鄔龔單豐車甯譚勞賴喬陰雙聞黨連習魚廣東師鞏簡饒況歸賢來應蘭魯韋鳳駱滾瀧"
 )
-"""One-character surnames, simplified and traditional, less those that are mostly grammar (有, 是, 那)."""
+"""One-character surnames, simplified and traditional, without those that are mostly grammar (有, 是, 那)."""
 
 COMMON_SURNAMES = frozenset(
     "赵钱孙李周吴郑王冯陈褚卫蒋沈韩杨朱秦许何吕施张孔曹严华金魏陶姜谢邹窦苏潘葛范彭鲁韦马苗俞任袁柳鲍史唐"
@@ -29,7 +29,7 @@ COMMON_SURNAMES = frozenset(
     "卓乔谭姬冉桑牛温庄柴瞿阎艾廖耿匡文寇欧聂辛曾沙丰关肖楚岳佟闫趙錢孫鄭馮陳衛蔣韓楊許呂張嚴華謝鄒蘇葉劉"
     "關馬龍羅顧黃蕭賈鍾鄧龐陸盧莊閻聶"
 )
-"""Surnames that are likelier than the words they may also be."""
+"""One-character surnames that are more often a surname than another word."""
 
 COMPOUND_SURNAMES = _words(
     """
@@ -40,24 +40,26 @@ COMPOUND_SURNAMES = _words(
     """
 )
 
-SPEECH_END = "曰道说言问答叫骂喝喊笑叹嚷吼哭云呼唱吟應問說喚嘆罵"
-"""What ends the clause before a quotation: 玄德笑曰：“, 萧炎淡淡的道：“."""
+"""Two-character surnames, simplified and traditional."""
 
-SPEECH_HEAD = frozenset(
+SPEECH_VERBS = "曰道说言问答叫骂喝喊笑叹嚷吼哭云呼唱吟應問說喚嘆罵"
+"""Verbs of speech that end the clause before a quotation: 玄德笑曰：“, 萧炎淡淡的道：“."""
+
+AFTER_SPEAKER = frozenset(
     "曰道说问答叫骂喝喊笑叹怒急乃又亦便遂忙即喜惊泣再嚷吼哭冷淡苦大厉微轻低高沉点摇皱看望想也忽闻听见告谓"
     "谏回应连拱起向对指抚拍拔出入上下从就心慌暗赶接插拉不才只却的一缓柔撇挑眨眯抬咬耸开赞羞嗔咳拜伏顿奏請"
     "諫說問嘆驚"
 )
-"""Characters that may follow a speaker's name inside such a clause."""
+"""Characters that may follow the speaker's name in such a clause."""
 
-ACTS = frozenset("勾抿垂攥愣顿沉蹙侧偏扬俯凑翻瞥瞪盯扫扯挽搂捏揉敛皱挑耸眨眯抬咬摇点叹笑")
-"""What a speaker does right after a quotation that no verb of speech follows: “别闹。”沈知意抿唇."""
+ACTION_VERBS = frozenset("勾抿垂攥愣顿沉蹙侧偏扬俯凑翻瞥瞪盯扫扯挽搂捏揉敛皱挑耸眨眯抬咬摇点叹笑")
+"""Actions of a speaker after a quotation without a verb of speech: “别闹。”沈知意抿唇."""
 
 DETERMINERS = frozenset("那这此其某各每诸众几两三四五六七八九十百千数个位名些该一二另這個諸眾兩數")
-"""What stands before a common noun, hardly before a name."""
+"""Determiners and numerals: they precede common nouns, hardly ever names."""
 
 PLURALS = frozenset("们們等")
-"""What follows a common noun."""
+"""Plural suffixes: they follow common nouns, not names."""
 
 TITLES = _words(
     """
@@ -79,9 +81,9 @@ TITLES = _words(
     眾人 眾將 諸將 兒子 女兒 爺爺 媽媽
     """
 )
-"""Nouns that stand for a person but name nobody."""
+"""Titles, kinship words and other nouns for a person that name nobody by themselves."""
 
-NAME_TITLES = _words(
+TITLES_AFTER_SURNAME = _words(
     """
     公 侯 将军 丞相 先生 夫人 太太 老爷 少爷 小姐 姑娘 公子 大人 奶奶 爷 娘 氏 哥 姐 弟 妹 叔 伯 姨 嫂
     总 老师 医生 教授 律师 经理 局长 队长 主任 警官 师兄 师姐 师弟 师妹 师叔 长老 掌门 真人 道长 大师
@@ -89,10 +91,10 @@ NAME_TITLES = _words(
     伯伯 叔叔 阿姨 董 少 將軍 老爺 師兄 師姐 老師
     """
 )
-"""What may follow a surname to name a person: 关公, 林姑娘, 王老师."""
+"""Titles and honorifics that make a form of address of a surname: 关公, 林姑娘, 王老师."""
 
-RANKS = frozenset("主帝王侯公后妃")
-"""Ends of a rank that many may bear: 魏主, 献帝, 吴侯."""
+RANK_ENDS = frozenset("主帝王侯公后妃")
+"""Last characters of ranks that several people may hold: 魏主, 献帝, 吴侯."""
 
 PLACE_ENDS = _words(
     """
@@ -101,7 +103,7 @@ PLACE_ENDS = _words(
     森林 沙漠 山脉 秘境 圣地 禁地 洞天 福地 山庄 遗迹 峡谷 大厦 小区 大道 码头 公寓
     """
 )
-"""How names of places end."""
+"""Last words of place names."""
 
 ORG_ENDS = _words(
     """
@@ -109,13 +111,13 @@ ORG_ENDS = _words(
     报社 宗门 门派 商行 警局 公安局 医馆 镖局 钱庄 军团 研究所 基金会 世家 联盟 工作室 圣地
     """
 )
-"""How names of groups end."""
+"""Last words of organizations."""
 
-ORG_RIGHT = frozenset("的之弟长众人门内里与和跟是也要总董老员高上在给被")
-"""What follows a group: 天玄宗的弟子, 星辉集团总部."""
+AFTER_ORG = frozenset("的之弟长众人门内里与和跟是也要总董老员高上在给被")
+"""Characters after an organization's name: its people and what it does (天玄宗的弟子, 星辉集团总部)."""
 
-NO_PROPER_HEAD = frozenset("本贵分总子该大小新老旧全同名外两整多古连于由因见名叫说道听")
-"""What stands before 公司 or 宗 without naming one."""
+GENERIC_ORG_HEADS = frozenset("本贵分总子该大小新老旧全同名外两整多古连于由因见名叫说道听")
+"""Characters before 公司 or 宗 that make no name of it (本公司, 该宗)."""
 
 GENERIC_PLACES = _words(
     """
@@ -123,24 +125,24 @@ GENERIC_PLACES = _words(
     馆驿 客店 酒店 要路 大路 小路 中路 官道 大街 后园 花园 后院 故乡 他乡 本国 外国 本寨 大寨 本营 大营
     """
 )
-"""Words for places that name none, though dictionaries mark some of them as names."""
+"""Common nouns for places, though dictionaries list some of them as names."""
 
-PLACE_LEFT = frozenset("在到往至于去来赴入离回过出守取攻袭奔返抵围屯驻投从自近向據据奪夺下克居")
-"""What stands before a place."""
+BEFORE_PLACE = frozenset("在到往至于去来赴入离回过出守取攻袭奔返抵围屯驻投从自近向據据奪夺下克居")
+"""Prepositions and verbs (of motion, of war) that precede a place."""
 
-ENDS_NO_NAME = frozenset(
+UNLIKELY_NAME_ENDS = frozenset(
     "曰说道问答叹怒哭叫喝骂笑惊喜大忙急遂乃即又亦便不未已欲令引使率见听者也矣乎哉之而其以与于是在了着过吧"
     "呢吗啊的地得很都就把被让给向对从来去到上下出入中里内人们等何此兵将军二三一個們說問"
 )
-"""Characters that seldom end a given name; a candidate that ends so needs better evidence."""
+"""Characters that seldom end a given name: a candidate that ends so needs better evidence."""
 
 NEVER_IN_NAMES = frozenset("的了着吗呢吧啊呀哪么什这那们您你我他她它没把被让很是在就说們這個麼妳還")
-"""Characters of modern grammar: a candidate with one of them is a piece of a sentence."""
+"""Function words of modern Chinese: a candidate with one of them is a piece of a sentence."""
 
-WIVES = _words(
+WIFE_TITLES = _words(
     """
     夫人 氏 太太 娘子 嫂 嫂子 太后 皇后 王妃 贵妃 娘娘 公主 嫂嫂 大嫂 二嫂 奶奶 婆婆 婶 婶子 媳妇 嬷嬷
     姥姥 大娘 大妈
     """
 )
-"""Titles of women that come with the family's name or the husband's."""
+"""Titles of women, which go with the husband's surname or her family's."""

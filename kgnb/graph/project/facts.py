@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from kgnb.core.model import Chapter
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import Event, Extraction, Relation
-from kgnb.extract.strength import together
+from kgnb.extract.strength import combined_strength
 from kgnb.graph.model import NodeKey, Value
 from kgnb.graph.resolve.chapter_identity import ChapterPersons as Here
 
@@ -122,7 +122,7 @@ class TieFacts(Facts):
         """The mean of the chapters' maxima, halves rounded up; what only rules counted is added up."""
         values = self.strengths.values()
         if not self.by_ai:
-            return together(values)
+            return combined_strength(values)
         return (2 * sum(values) + len(values)) // (2 * len(values))
 
 

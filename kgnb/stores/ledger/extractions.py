@@ -201,7 +201,7 @@ def _values(row: ExtractionRow) -> dict[str, Any]:
         **usage_values(row.usage),
         "chars": row.chars,
         "rejected": row.rejected,
-        "unverified": evidence.unverified(row.extraction),
+        "unverified": evidence.count_unverified(row.extraction),
         "created_at": beijing_now(),
         "extraction": encode(row.extraction),
     }

@@ -1,0 +1,88 @@
+"""Co-occurrence statistics of names: two names of one person share passages but hardly ever a sentence."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from kgnb.extract.name_clusters import NameClusters
+
+Who = str | tuple[str, ...]
+"""A person by any of its names (all names of its cluster count), or exactly these names."""
+
+
+class CoOccurrence:
+    """Sentences and windows in which the names of one book occur.
+
+    ``offsets``: name → character offsets; ``sentence_ends``: character offsets; ``window``: characters.
+    """
+
+    def __init__(
+        self,
+        clusters: NameClusters,
+        offsets: Mapping[str, Sequence[int]],
+        sentence_ends: Sequence[int],
+        window: int,
+    ) -> None:
+        self._clusters = clusters
+        self._offsets = offsets
+        self._sentences = {n: Counter(bisect_left(sentence_ends, a) for a in at) for n, at in offsets.items()}
+        self._windows = {n: Counter(a // window for a in at) for n, at in offsets.items()}
+        length = sentence_ends[-1] if sentence_ends else 1
+        self._sentences_per_window = max(1.0, len(sentence_ends) * window / max(length, 1))
+        self._totals: dict[tuple[str, ...], tuple[Counter[int], Counter[int]]] = {}
+
+    def _counts(self, who: Who) -> tuple[Counter[int], Counter[int]]:
+        """Sentence → occurrences and window → occurrences, all names added up."""
+        names = tuple(self._clusters.names_of(who)) if isinstance(who, str) else who
+        if names not in self._totals:
+            sentences: Counter[int] = Counter()
+            windows: Counter[int] = Counter()
+            for one in names:
+                sentences.update(self._sentences.get(one, {}))
+                windows.update(self._windows.get(one, {}))
+            self._totals[names] = sentences, windows
+        return self._totals[names]
+
+    def expected(self, one: Who, other: Who) -> float:
+        """Return how many sentences both would share if each occurred at random within its windows."""
+        windows, others = self._counts(one)[1], self._counts(other)[1]
+        shared = windows.keys() & others.keys()
+        return sum(windows[w] * others[w] for w in shared) / self._sentences_per_window
+
+    def ratio(self, one: Who, other: Who, unsure: float = 9.0, least: float = 1.0) -> float:
+        """Return observed over expected shared sentences; ``unsure`` where fewer than ``least`` are expected.
+
+        Under 1: they keep apart, as two names of one person do. Over 1: they keep company, so they are two.
+        """
+        expected = self.expected(one, other)
+        if expected < least:
+            return unsure
+        return len(self._counts(one)[0].keys() & self._counts(other)[0].keys()) / expected
+
+    def coverage(self, one: Who, other: Who) -> float:
+        """Return the share of ``one``'s windows in which, or next to which, ``other`` occurs too."""
+        windows, others = self._counts(one)[1], self._counts(other)[1]
+        near = {w + d for w in others for d in (-1, 0, 1)}
+        return len(windows.keys() & near) / (len(windows) or 1)
+
+    def nearest(self, names: Iterable[str], others: Iterable[str], within: int) -> tuple[str, float]:
+        """Return which of the persons ``others`` is most often the nearest to ``names``, and its share.
+
+        Each occurrence of ``names`` votes for the nearest person within ``within`` characters.
+        """
+        places = [p for n in names for p in self._offsets.get(n, ())]
+        bearers = sorted(
+            (p, r) for r in others for n in self._clusters.names_of(r) for p in self._offsets.get(n, ())
+        )
+        votes: Counter[str] = Counter()
+        for place in places:
+            k = bisect_left(bearers, (place, ""))
+            near = min(bearers[max(0, k - 1) : k + 1], key=lambda b: abs(b[0] - place), default=None)
+            if near and abs(near[0] - place) <= within:
+                votes[near[1]] += 1
+        if not votes:
+            return "", 0.0
+        best, n = min(votes.items(), key=lambda v: (-v[1], v[0]))
+        return best, n / len(places)

@@ -1,0 +1,37 @@
+"""Places and organizations of an English book, by the last words of their names and by their neighbours."""
+
+from __future__ import annotations
+
+from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.names import Candidate, NameClassifier, is_titled, key, place_share
+
+
+def places(classifier: NameClassifier) -> dict[str, tuple[str, list[int]]]:
+    """Return name → (kind, offsets) of candidates that are no person and follow prepositions of place."""
+    return {
+        name: (kind_of(name), c.offsets)
+        for name, c in classifier.candidates.items()
+        if c.count >= 2
+        and c.speaks * 20 <= c.count
+        and not is_titled(name)
+        and _follows_prepositions(c)
+        and c.score < 1.5
+        and not _is_common(c, classifier.lower[name.lower()])
+    }
+
+
+def kind_of(name: str) -> str:
+    """Return Location or Organization, by the name's last word."""
+    return "Organization" if key(name.split(" ")[-1]) in words.ORG_ENDS else "Location"
+
+
+def _follows_prepositions(candidate: Candidate) -> bool:
+    share = place_share(candidate)
+    return share >= 0.35 or (share >= 0.1 and key(candidate.name.split(" ")[-1]) in words.PLACE_ENDS)
+
+
+def _is_common(candidate: Candidate, lower_count: int) -> bool:
+    """Whether the name is a common noun that sometimes has a capital: the Park, the Captain, North."""
+    word = candidate.name.lower()
+    general = words.PLACE_ENDS | words.RANKS | words.COMPASS
+    return " " not in word and (word in general or lower_count >= candidate.count)

@@ -1,0 +1,98 @@
+"""Merge the extractions of a chapter's chunks into one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from kgnb.core.model import SYMMETRIC_RELATIONS
+from kgnb.extract.model import (
+    MAX_ITEMS,
+    Character,
+    Event,
+    Extraction,
+    Location,
+    Organization,
+    Relation,
+    Thing,
+)
+from kgnb.extract.namesakes import Namesakes, names_of
+
+_Item = TypeVar("_Item", Character, Location, Organization, Event, Relation, Thing)
+
+
+def merge(extractions: Sequence[Extraction]) -> Extraction:
+    """Return one extraction of several, items in order of first occurrence.
+
+    Lists are united, scores at their maximum, texts from the first that has one. Merging is associative, so
+    how a chapter was split does not matter, except for people who share a word: characters of one name whose
+    other names differ stay apart (namesakes.py). ``absent`` is not merged: evidence.mark_absent sets it
+    afterwards, by the whole text.
+    """
+    if len(extractions) == 1 and _is_merged(extractions[0]):
+        return extractions[0]
+    namesakes = Namesakes(extractions)
+    extractions = [namesakes.disambiguate(e) for e in extractions]
+    return Extraction.model_construct(
+        characters=_merged((e.characters for e in extractions), namesakes.identity),
+        locations=_merged((e.locations for e in extractions), _by_name),
+        organizations=_merged((e.organizations for e in extractions), _by_name),
+        events=_merged((e.events for e in extractions), _by_name),
+        relations=_merged((e.relations for e in extractions), _by_ends),
+        things=_merged((e.things for e in extractions), _by_name),
+    )
+
+
+def _is_merged(one: Extraction) -> bool:
+    """Whether it has no duplicates and no name of two people, so that merging would change nothing."""
+    names = [name for character in one.characters for name in names_of(character)]
+    keys: list[list[Any]] = [names, list(map(_by_ends, one.relations))]
+    keys += ([item.name for item in items] for items in (one.locations, one.organizations))
+    keys += ([item.name for item in items] for items in (one.events, one.things))
+    return not one.absent and all(len(set(each)) == len(each) for each in keys)
+
+
+def _by_name(item: Any) -> str:
+    name: str = item.name
+    return name
+
+
+def _by_ends(item: Relation) -> tuple[str, str, str]:
+    kind = item.type.upper()
+    source, target = item.source, item.target
+    if kind in SYMMETRIC_RELATIONS and target < source:
+        source, target = target, source
+    return source, kind, target
+
+
+def _merged(lists: Iterable[Sequence[_Item]], key: Callable[[_Item], Any]) -> list[_Item]:
+    found: dict[Any, _Item] = {}
+    for items in lists:
+        for item in items:
+            identity = key(item)
+            known = found.get(identity)
+            found[identity] = item if known is None else _united(known, item)
+    return list(found.values())
+
+
+def _united(one: _Item, other: _Item) -> _Item:
+    united: dict[str, Any] = {name: _union(mine, getattr(other, name)) for name, mine in one}
+    if isinstance(one, (Event, Relation)) and isinstance(other, (Event, Relation)):
+        united |= _better_evidence(one, other)
+    changes = {name: value for name, value in united.items() if value != getattr(one, name)}
+    return one.model_copy(update=changes) if changes else one
+
+
+def _better_evidence(one: Event | Relation, other: Event | Relation) -> dict[str, Any]:
+    """A quote found in the text is preferred to one that was not, whichever came first."""
+    if one.unverified == other.unverified:
+        return {}
+    return {"evidence": other.evidence if one.unverified else one.evidence, "unverified": False}
+
+
+def _union(mine: Any, others: Any) -> Any:
+    if isinstance(mine, list):
+        return list(dict.fromkeys([*mine, *others]))[:MAX_ITEMS]
+    if isinstance(mine, str):
+        return mine or others
+    return max(mine, others)
