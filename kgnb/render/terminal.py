@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from kgnb.render.status_view import StatusView
 
-INDENT = 2
 GAP = 2
+"""Blank columns before each cell of a row."""
 BAR_CELLS = 12
 TITLE_COLUMNS = 32
 """A longer title is cut."""
@@ -96,7 +96,7 @@ def status_page(view: StatusView, warning: str = "") -> RenderableType:
     parts.append(Text(view.title, "dim"))
     for table in view.tables:
         parts += [Text(), Text(table.title, "bold")]
-        parts.append(Rows(table) if table.rows else _indented(Text(table.empty, "dim"), INDENT))
+        parts.append(Rows(table) if table.rows else _indented(Text(table.empty, "dim"), GAP))
     return Group(*parts)
 
 
@@ -119,7 +119,7 @@ class Rows:
             aligned = 0
         if aligned:
             yield self._grid(heads, widths[:aligned])
-        indent = INDENT + widths[0] + GAP if aligned else 2 * INDENT
+        indent = 2 * GAP + widths[0] if aligned else 2 * GAP
         for row, line in zip(self._rows, cells, strict=True):
             if aligned:
                 yield self._grid(line, widths[:aligned])
@@ -131,13 +131,13 @@ class Rows:
 
     def _grid(self, line: Sequence[Text], widths: Sequence[int]) -> RenderableType:
         """One aligned row, as a grid of its own: notes between rows belong to no column."""
-        grid = Grid.grid(padding=(0, GAP, 0, 0))
+        grid = Grid.grid(padding=(0, 0, 0, GAP), pad_edge=True, collapse_padding=False)
         for column, width in zip(self._columns, widths, strict=False):
             wraps = column is self._columns[-1]
             justify: JustifyMethod = "right" if column.meaning.is_number else "left"
             grid.add_column(width=width, justify=justify, no_wrap=not wraps, overflow="fold")
         grid.add_row(*line[: len(widths)])
-        return _indented(grid, INDENT)
+        return grid
 
     def _rest(self, line: Sequence[Text], start: int, indent: int, width: int) -> Iterator[RenderableType]:
         """The cells from column ``start`` on, as many on a line as fit; unknown ones are left out."""
@@ -147,13 +147,13 @@ class Rows:
                 leading.append(text)
             elif text.plain != "-":
                 facts.append(Text.assemble((f"{column.title} ", "dim"), text))
-        yield from (_indented(some, INDENT) for some in _packed(leading, width - INDENT))
+        yield from (_indented(some, GAP) for some in _packed(leading, width - GAP))
         yield from (_indented(some, indent) for some in _packed(facts, width - indent))
 
 
 def _total(widths: Sequence[int]) -> int:
     """How wide a row of such columns is."""
-    return INDENT + sum(widths) + GAP * (len(widths) - 1)
+    return sum(GAP + width for width in widths)
 
 
 def _indented(content: RenderableType, indent: int, margin: int = 0) -> RenderableType:
