@@ -1,7 +1,7 @@
-"""The end of a session, told: kgnb-report.json and kgnb-report.html, and the data folder where it is kept.
+"""The report of a session: kgnb-report.json and kgnb-report.html, and a copy of the data folder beside them.
 
-The report stands alone (no script, nothing fetched) and holds no secret; it is the first thing that somebody
-sees who opens the output of an unattended run.
+The report needs no script and no network and holds no secret. It is what people open first of an unattended
+run's output.
 """
 
 from __future__ import annotations
@@ -37,31 +37,33 @@ log = logging.getLogger(__name__)
 NAME = "kgnb-report"
 DATA_NAME = "kgnb-data"
 DEAD_LISTED = 200
-"""Dead chapters that are listed; the rest is counted."""
+"""How many dead chapters are listed; the rest is only counted."""
 CLOSING_SECONDS = 10.0
-"""How long engines that nobody uses any more may take to stop before their data is left alone."""
+"""How long unused engines may take to stop before their data is left alone."""
 MASK = "•••"
 
 
 @dataclass
 class SessionReport:
-    """Collects what there is to tell while the stores are open, and writes it when they are closed."""
+    """Reads the status while the stores are open; writes the report when they are closed."""
 
     settings: Settings
     place: Host
     session: Session
     local: Callable[[], dict[str, Any]]
-    """What was done here (:meth:`kgnb.worker.counters.Counters.look`)."""
+    """What this node did (:meth:`kgnb.worker.counters.Counters.look`)."""
     node: str = ""
     cluster: dict[str, Any] | None = None
     unknown: str = ""
-    """Why ``cluster`` isn't known."""
+    """Why ``cluster`` is None."""
     dead: list[dict[str, object]] = field(default_factory=list)
     _secrets: set[str] = field(default_factory=set)
 
-    async def look(self, app: App) -> None:
-        """The state of all tasks now. An outage is told in the report, it doesn't stop anybody."""
-        self._secrets |= {key for p in app.providers.all() if (key := _plain(getattr(p, "api_key", "")))}
+    async def read_status(self, app: App) -> None:
+        """Read the state of all tasks. An outage goes into the report instead of being raised."""
+        self._secrets |= {
+            key for p in app.providers.all() if (key := _secret_value(getattr(p, "api_key", "")))
+        }
         try:
             self.cluster = await StatusReport(app).read()
             self.dead = [entry.as_dict() for entry in await list_dead_letters(app)]
@@ -69,15 +71,15 @@ class SessionReport:
             self.cluster, self.unknown = None, str(error)
 
     def write(self, why: str, error: str = "") -> Path | None:
-        """Writes both files into the place's output folder, else the data folder, and returns the .html.
+        """Write both files into the host's output folder, else the data folder; return the .html's path.
 
-        ``why``: drained, session, deadline, stopped, interrupted or failed (with ``error``). On places that
-        keep an output folder the data folder goes there too. Blocks; what fails is logged.
+        ``why``: drained, session, deadline, stopped, interrupted or failed (with ``error``). Where the host
+        keeps an output folder, the data folder is copied there too. Blocks. Returns None after logging a failure.
         """
         folder = self.place.output_dir or self.settings.data
         target = folder / f"{NAME}.html"
         kept = self._keep_data()
-        facts = _scrubbed(self._facts(why, error, kept), self._hidden())
+        facts = _masked(self._facts(why, error, kept), self._known_secrets())
         try:
             folder.mkdir(parents=True, exist_ok=True)
             _replace(folder / f"{NAME}.json", json.dumps(facts, ensure_ascii=False, indent=1, default=str))
@@ -116,7 +118,7 @@ class SessionReport:
         }
 
     def _go_on(self, data: Path) -> dict[str, str]:
-        """How the next session goes on: a cell, and a command where there is a terminal."""
+        """How to go on in another session: a notebook cell, and a command where there is a terminal."""
         settings, output = self.settings, self.place.output_dir
         start = "import kgnb\nnode = kgnb.Node.from_env({})\nnode.start()"
         if not settings.embedded_redis:
@@ -135,7 +137,7 @@ class SessionReport:
     # --- the data folder
 
     def _keep_data(self) -> Path:
-        """Where the data is found after the session."""
+        """Copy the data folder to the output folder where it would be lost; return where the data stays."""
         settings, output = self.settings, self.place.output_dir
         embeds = settings.embedded_redis or settings.embedded_sql or settings.embedded_graph
         if output is None or not embeds or not settings.data.is_dir():
@@ -144,7 +146,7 @@ class SessionReport:
         closed = restore.closed(
             settings.data, CLOSING_SECONDS if left is None else min(CLOSING_SECONDS, left / 2)
         )
-        if _within(settings.data, output):  # it is kept anyway, whole or as after a crash
+        if _within(settings.data, output):  # the host keeps it, closed or not
             return settings.data
         target = output / DATA_NAME
         try:
@@ -159,10 +161,10 @@ class SessionReport:
 
     # --- secrets
 
-    def _hidden(self) -> set[str]:
-        """Every secret that is known here, as it might turn up in an error's text."""
+    def _known_secrets(self) -> set[str]:
+        """Every secret known to this process, in the forms in which an error's text may quote it."""
         settings = self.settings
-        own = {_plain(getattr(settings, name)) for name in type(settings).model_fields}
+        own = {_secret_value(getattr(settings, name)) for name in type(settings).model_fields}
         own |= {one.get_secret_value() for one in environment_secrets().values()}
         own |= {
             urlsplit(url.get_secret_value()).password or "" for url in (settings.redis_url, settings.sql_url)
@@ -173,20 +175,20 @@ class SessionReport:
         }
 
 
-def _plain(value: object) -> str:
+def _secret_value(value: object) -> str:
     return value.get_secret_value() if isinstance(value, SecretStr) else ""
 
 
-def _scrubbed(value: Any, hidden: Iterable[str]) -> Any:
-    """``value`` with every secret masked, however it got into a name or an error."""
+def _masked(value: Any, secrets: Iterable[str]) -> Any:
+    """``value`` with every secret masked in all its texts."""
     if isinstance(value, str):
-        for secret in hidden:
+        for secret in secrets:
             value = value.replace(secret, MASK)
         return value
     if isinstance(value, dict):
-        return {_scrubbed(k, hidden): _scrubbed(v, hidden) for k, v in value.items()}
+        return {_masked(k, secrets): _masked(v, secrets) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_scrubbed(one, hidden) for one in value]
+        return [_masked(one, secrets) for one in value]
     return value
 
 
@@ -210,7 +212,7 @@ def _replace(path: Path, text: str) -> None:
 
 
 def _copy(data: Path, target: Path) -> None:
-    """A whole copy or none: an earlier one stays until the new one is complete."""
+    """Copy all or nothing: an earlier copy stays until the new one is complete."""
     draft, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
     for rest in (draft, old):
         shutil.rmtree(rest, ignore_errors=True)

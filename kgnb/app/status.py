@@ -21,29 +21,29 @@ from kgnb.worker.budget import Budget
 from kgnb.worker.slots import queues_of
 
 TASKS = 20
-"""Newest tasks that are listed; unfinished ones are listed however old."""
-OTHERS_SECONDS = 30.0
-"""Old workers are looked for this often: finding them walks over all keys of Redis."""
-RESTING_SECONDS = 30.0
-"""A task that rests is counted again after this; its rows rarely change and are many."""
+"""How many of the newest tasks are listed; unfinished ones are listed however old."""
+OLD_WORKERS_SECONDS = 30.0
+"""How often workers of the old system are searched for: that scans all keys of Redis."""
+IDLE_TASK_SECONDS = 30.0
+"""How long the figures of a task that isn't running are reused: its many rows rarely change."""
 
-_AT_WORK = (TaskStatus.CREATED, TaskStatus.RUNNING)
+_ACTIVE = (TaskStatus.CREATED, TaskStatus.RUNNING)
 _OPEN = (ChapterStatus.PENDING, ChapterStatus.RUNNING)
 
 
 class StatusReport:
-    """Looks again and again (`--watch`); what changes slowly is remembered for a while."""
+    """Reads the state of everything, repeatedly for `--watch`; what changes slowly is cached for a while."""
 
     def __init__(self, app: App) -> None:
         self._app = app
         self._breaker = CircuitBreaker(app.queue.redis)
         self._budget = budget_of(app.settings)
-        self._others: list[NodeSeen] = []
-        self._others_at = float("-inf")
-        self._resting: dict[int, tuple[float, TaskStatus, TaskFigures]] = {}
+        self._old_workers: list[NodeSeen] = []
+        self._old_workers_at = float("-inf")
+        self._idle_tasks: dict[int, tuple[float, TaskStatus, TaskFigures]] = {}
 
     async def read(self) -> dict[str, Any]:
-        """Everything, as JSON-ready values. Raises ServiceDown and ServiceRefused: never half an answer."""
+        """Everything as JSON-ready values. Raises ServiceDown or ServiceRefused rather than return a part."""
         app = self._app
         await app.providers.refresh()
         providers = list(app.providers.all())
@@ -51,33 +51,33 @@ class StatusReport:
         queues = await self._queues(providers, tasks)
         states = await app.queue.states(queues)
         leases = await app.queue.leases(queues)
-        told = await self._providers(providers)
+        provider_states = await self._providers(providers)
         spent = await app.ledger.spending.since(self._budget.since(beijing_now()))
         return {
             "at": datetime.now().astimezone().isoformat(timespec="seconds"),
             "nodes": [_node(node, leases, providers) for node in await self._nodes()],
             "queues": [_queue(name, state) for name, state in states.items() if any(asdict(state).values())],
             "providers": [
-                _provider(p, told.get(p.name, ProviderState())) | _spending(p, spent, self._budget)
+                _provider(p, provider_states.get(p.name, ProviderState())) | _spending(p, spent, self._budget)
                 for p in providers
             ],
-            "tasks": [_task(task, found, self._budget) for task, found in tasks],
+            "tasks": [_task(task, counted, self._budget) for task, counted in tasks],
         }
 
     async def _queues(
         self, providers: Sequence[Provider], tasks: Sequence[tuple[Task, TaskFigures]]
     ) -> list[QueueName]:
-        """Every queue known here: of the providers, of the tasks, and those that nodes have polled."""
+        """Every known queue: of the providers, of the tasks, and those that nodes have polled."""
         names = set(queues_of(providers, self._app.settings.prefixes))
         names |= {QueueName(task.queue) for task, _ in tasks if task.queue}
         return sorted(names | set(await self._app.queue.queues()))
 
     async def _nodes(self) -> list[NodeSeen]:
         now = time.monotonic()
-        if now - self._others_at >= OTHERS_SECONDS:
-            self._others = await self._app.queue.others()
-            self._others_at = now
-        return await self._app.queue.nodes() + self._others
+        if now - self._old_workers_at >= OLD_WORKERS_SECONDS:
+            self._old_workers = await self._app.queue.others()
+            self._old_workers_at = now
+        return await self._app.queue.nodes() + self._old_workers
 
     async def _providers(self, providers: Sequence[Provider]) -> Mapping[str, ProviderState]:
         with mapped(self._app.queue.where):
@@ -88,24 +88,27 @@ class StatusReport:
         listed = {
             task.id: task for task in [*await ledger.tasks.newest(TASKS), *await ledger.tasks.unfinished()]
         }
-        now, known = time.monotonic(), self._resting
-        fresh = {i for i, (at, status, _) in known.items() if i in listed and listed[i].status is status
-                 and now - at < RESTING_SECONDS}  # fmt: skip
-        found = await self._app.ledger.task_stats.figures(sorted(listed.keys() - fresh))
-        self._resting = {i: known[i] for i in fresh} | {
-            i: (now, listed[i].status, one) for i, one in found.items() if listed[i].status not in _AT_WORK
+        now = time.monotonic()
+        reused = {
+            i: (at, status, counted)
+            for i, (at, status, counted) in self._idle_tasks.items()
+            if i in listed and listed[i].status is status and now - at < IDLE_TASK_SECONDS
         }
-        found |= {i: known[i][2] for i in fresh}
-        return [(listed[i], found[i]) for i in sorted(listed, reverse=True)]
+        counts = await ledger.task_stats.figures(sorted(listed.keys() - reused.keys()))
+        self._idle_tasks = reused | {
+            i: (now, listed[i].status, one) for i, one in counts.items() if listed[i].status not in _ACTIVE
+        }
+        counts |= {i: counted for i, (_, _, counted) in reused.items()}
+        return [(listed[i], counts[i]) for i in sorted(listed, reverse=True)]
 
 
 def _node(node: NodeSeen, leases: Sequence[LeaseSeen], providers: Sequence[Provider]) -> dict[str, Any]:
     names = {p.key: p.name for p in providers}
-    flying, tasks = Counter(node.busy), set(node.tasks)
+    in_flight, tasks = Counter(node.busy), set(node.tasks)
     if node.kgnb:
-        mine = [lease for lease in leases if lease.node == node.name]
-        keys = [lease.queue.provider_key for lease in mine if lease.chapter_id]
-        flying, tasks = Counter(names.get(key, key) for key in keys), {lease.task_id for lease in mine}
+        held = [lease for lease in leases if lease.node == node.name]
+        keys = [lease.queue.provider_key for lease in held if lease.chapter_id]
+        in_flight, tasks = Counter(names.get(key, key) for key in keys), {lease.task_id for lease in held}
     return {
         "name": node.name,
         "heartbeat": node.heartbeat,
@@ -116,17 +119,17 @@ def _node(node: NodeSeen, leases: Sequence[LeaseSeen], providers: Sequence[Provi
         "version": node.version,
         "kgnb": node.kgnb,
         "providers": [
-            _share(name, flying[name], node.shares.get(name, 0))
-            for name in sorted(node.shares.keys() | flying.keys())
+            _share(name, in_flight[name], node.shares.get(name, 0))
+            for name in sorted(node.shares.keys() | in_flight.keys())
         ],
         "tasks": sorted(tasks),
     }
 
 
-def _share(provider: str, flying: int, slots: int) -> dict[str, Any]:
-    """More chapters than slots may be in flight: read ahead, or written while their slot has moved on."""
-    slots = slots or flying
-    return {"provider": provider, "busy": min(flying, slots), "slots": slots, "in_flight": flying}
+def _share(provider: str, in_flight: int, slots: int) -> dict[str, Any]:
+    """One provider's slots. More chapters than slots may be in flight: some are read ahead, some written."""
+    slots = slots or in_flight
+    return {"provider": provider, "busy": min(in_flight, slots), "slots": slots, "in_flight": in_flight}
 
 
 def _queue(name: str, state: QueueState) -> dict[str, Any]:
@@ -149,11 +152,11 @@ def _provider(provider: Provider, state: ProviderState) -> dict[str, Any]:
 
 
 def _spending(provider: Provider, spent: Sequence[Spent], budget: Budget) -> dict[str, Any]:
-    """What all nodes spent at the provider within the budget's days, and what it may cost; None: no limit."""
-    mine = {(s.provider, s.model, s.day): s.usage for s in spent if s.provider == provider.key}
+    """What all nodes spent at the provider within the budget's days, and its limits (None: no limit)."""
+    by_day = {(s.provider, s.model, s.day): s.usage for s in spent if s.provider == provider.key}
     money, tokens = budget.limits(provider.key)
     by_model: dict[tuple[str, str], Usage] = {}
-    for (name, model, _), usage in mine.items():
+    for (name, model, _), usage in by_day.items():
         by_model[name, model] = by_model.get((name, model), Usage()) + usage
     return {
         **asdict(sum(by_model.values(), Usage())),
@@ -165,18 +168,18 @@ def _spending(provider: Provider, spent: Sequence[Spent], budget: Budget) -> dic
 
 
 def cost(spent: Mapping[tuple[str, str], Usage], budget: Budget) -> float | None:
-    """What (provider, model) → usage cost in the currency of the prices; None where a price is missing."""
+    """The cost of usage by (provider, model) in the currency of the prices; None where a price is missing."""
     costs = [
         budget.cost(provider, model, usage) for (provider, model), usage in spent.items() if usage != Usage()
     ]
     return None if None in costs or not costs else round(sum(c for c in costs if c is not None), 4)
 
 
-def _task(task: Task, found: TaskFigures, budget: Budget) -> dict[str, Any]:
-    total, left = sum(found.counts.values()), found.count(*_OPEN)
+def _task(task: Task, counted: TaskFigures, budget: Budget) -> dict[str, Any]:
+    total, left = sum(counted.counts.values()), counted.count(*_OPEN)
     running = task.status is TaskStatus.RUNNING
-    rate = round(found.rate, 2) if running and found.rate is not None else None
-    usage = sum(found.spent.values(), Usage())
+    rate = round(counted.rate, 2) if running and counted.rate is not None else None
+    usage = sum(counted.spent.values(), Usage())
     return {
         "task_id": task.id,
         "novel_id": task.novel_id,
@@ -186,20 +189,20 @@ def _task(task: Task, found: TaskFigures, budget: Budget) -> dict[str, Any]:
         "model": task.model,
         "settled": task.settled,
         "chapters": total,
-        "completed": found.count(ChapterStatus.COMPLETED),
-        "failed": found.count(ChapterStatus.FAILED),
-        "skipped": found.count(ChapterStatus.SKIPPED),
+        "completed": counted.count(ChapterStatus.COMPLETED),
+        "failed": counted.count(ChapterStatus.FAILED),
+        "skipped": counted.count(ChapterStatus.SKIPPED),
         "percent": round(100 * (total - left) / total, 1) if total else 100.0 * task.ended,
         "error": task.error,
-        "flags": found.flags,
-        "unverified": found.unverified,
-        "rejected": found.rejected,
-        "dropped": found.dropped,
-        "running": found.count(ChapterStatus.RUNNING),
+        "flags": counted.flags,
+        "unverified": counted.unverified,
+        "rejected": counted.rejected,
+        "dropped": counted.dropped,
+        "running": counted.count(ChapterStatus.RUNNING),
         "rate": rate,
-        "seconds_left": round(60 * left / found.rate) if running and found.rate else None,
+        "seconds_left": round(60 * left / counted.rate) if running and counted.rate else None,
         "queue": task.queue,
-        "chars": found.chars,
+        "chars": counted.chars,
         **asdict(usage),
-        "cost": cost(found.spent, budget),
+        "cost": cost(counted.spent, budget),
     }

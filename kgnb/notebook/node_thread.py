@@ -261,7 +261,7 @@ class NodeRun:
         """The state that is left behind."""
         try:
             async with asyncio.timeout(LAST_LOOK_SECONDS):
-                await self._farewell.look(app)
+                await self._farewell.read_status(app)
         except TimeoutError:
             self._farewell.unknown = self._farewell.unknown or "timeout"
         if self._farewell.cluster is not None:

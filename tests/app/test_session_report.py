@@ -157,7 +157,7 @@ def test_an_outage_at_the_end_is_told(tmp_path: Path) -> None:
         def __getattr__(self, _: str) -> Any:
             raise ServiceDown("queue.down", service="redis", where="queue.example", reason="refused")
 
-    asyncio.run(one.look(Gone()))  # type: ignore[arg-type]
+    asyncio.run(one.read_status(Gone()))  # type: ignore[arg-type]
     facts, page = written(one)
     assert (facts["known"], facts["tasks"]) == (False, [])
     assert "queue.example" in facts["unknown"]
