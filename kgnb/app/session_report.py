@@ -74,7 +74,7 @@ class SessionReport:
         """Write both files into the host's output folder, else the data folder; return the .html's path.
 
         ``why``: drained, session, deadline, stopped, interrupted or failed (with ``error``). Where the host
-        keeps an output folder, the data folder is copied there too. Blocks. Returns None after logging a failure.
+        keeps an output folder, the data folder is copied there too. Blocks. Logs a failure and returns None.
         """
         folder = self.place.output_dir or self.settings.data
         target = folder / f"{NAME}.html"
