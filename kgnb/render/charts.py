@@ -45,10 +45,10 @@ border:none;border-bottom:1px solid rgba(128,128,128,.2);max-width:none;white-sp
 def text(value: object, width: float = 0) -> str:
     """``value`` as HTML text on one line; cut where it is wider than ``width`` full-width characters."""
     line = one_line(printable(value))
-    return escape(short(line, width) if width else line, quote=True)
+    return escape(shortened(line, width) if width else line, quote=True)
 
 
-def short(line: str, width: float) -> str:
+def shortened(line: str, width: float) -> str:
     """A line cut at ``width`` full-width characters."""
     if text_width(line[: int(3 * width)]) <= width and len(line) <= 3 * width:
         return line
@@ -90,7 +90,7 @@ def _svg(height: float, title: str, *parts: str, width: float = _WIDTH) -> str:
     )
 
 
-def _words(x: float, y: float, words: str, more: str = "") -> str:
+def _label(x: float, y: float, words: str, more: str = "") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" fill="currentColor"{more}>{text(words)}</text>'
 
 
@@ -146,10 +146,10 @@ def _lane(lane: Lane, top: float, place: dict[int, int], bins: int, step: float)
                 f"M{_NAME + i * step + gap / 2:.1f} {base:.1f}v{-tall:.1f}h{step - gap:.1f}v{tall:.1f}z"
             )
     return (
-        _words(_NAME - 10, base - 1, short(lane.name, 9), ' text-anchor="end"')
+        _label(_NAME - 10, base - 1, shortened(lane.name, 9), ' text-anchor="end"')
         + f'<path d="M{_NAME} {base}H{_WIDTH - _COUNT}" stroke="currentColor" stroke-opacity=".16"/>'
         + f'<path d="{"".join(bars)}" fill="{lane.colour}" fill-opacity=".85"/>'
-        + _words(_WIDTH, base - 1, lane.count, ' text-anchor="end" fill-opacity=".66"')
+        + _label(_WIDTH, base - 1, lane.count, ' text-anchor="end" fill-opacity=".66"')
     )
 
 
@@ -160,9 +160,9 @@ def _axis(numbers: Sequence[int], top: float, bins: int, step: float, axis: str)
     for i in shown:
         x = _NAME + (i * bins // len(numbers) + 0.5) * step
         words.append(
-            _words(x, top + 13, str(numbers[i]), ' text-anchor="middle" fill-opacity=".66" font-size="11"')
+            _label(x, top + 13, str(numbers[i]), ' text-anchor="middle" fill-opacity=".66" font-size="11"')
         )
-    words.append(_words(_NAME - 10, top + 13, axis, ' text-anchor="end" fill-opacity=".66" font-size="11"'))
+    words.append(_label(_NAME - 10, top + 13, axis, ' text-anchor="end" fill-opacity=".66" font-size="11"'))
     return "".join(words)
 
 
@@ -196,27 +196,27 @@ def star(centre: str, rays: Sequence[Ray], title: str) -> str:
             f'<path d="M{cx:.1f} {cy:.1f}L{x:.1f} {y:.1f}" stroke="{colour}" stroke-width="{wide:.1f}"'
             f' stroke-opacity=".7"/>'
         )
-        names.append(_spot(x, y, 6.0, colour) + _beside(x, y, math.cos(angle), ray))
-    middle = _spot(cx, cy, 13.0, ACCENT)
+        names.append(_dot(x, y, 6.0, colour) + _ray_label(x, y, math.cos(angle), ray))
+    middle = _dot(cx, cy, 13.0, ACCENT)
     bold = ' text-anchor="middle" font-weight="600" font-size="14.5"'
-    name = _words(cx, cy + 32, short(centre, 12), bold)
+    name = _label(cx, cy + 32, shortened(centre, 12), bold)
     return _svg(height, title, *lines, *names, middle, name, width=width)
 
 
-def _spot(x: float, y: float, radius: float, colour: str) -> str:
+def _dot(x: float, y: float, radius: float, colour: str) -> str:
     return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:g}" fill="{colour}"/>'
 
 
-def _beside(x: float, y: float, side: float, ray: Ray) -> str:
+def _ray_label(x: float, y: float, side: float, ray: Ray) -> str:
     """The name outside of its spot, its relation below."""
     anchor = "start" if side > 0.25 else "end" if side < -0.25 else "middle"
     shift = 12 if anchor == "start" else -12 if anchor == "end" else 0
     up = y < 200
     first = y + 1 if anchor != "middle" else (y - 22 if up else y + 20)
-    return _words(x + shift, first, short(ray.name, 8), f' text-anchor="{anchor}"') + _words(
+    return _label(x + shift, first, shortened(ray.name, 8), f' text-anchor="{anchor}"') + _label(
         x + shift,
         first + 14,
-        short(ray.word, 9),
+        shortened(ray.word, 9),
         f' text-anchor="{anchor}" font-size="11" fill-opacity=".66"',
     )
 
@@ -261,16 +261,16 @@ def _arrow(link: Link, row: int, column: int, *, turns: bool) -> str:
         words = (x - (_STEP - _BOX) / 2, y - 8, "middle")
     way = f"M{start[0]:.1f} {start[1]:g}L{end[0]:.1f} {end[1]:g}"
     if link.way:
-        way += _head(start, end) if link.way > 0 else _head(end, start)
-    return f'<path d="{way}" fill="none" stroke="{colour}" stroke-width="2"/>' + _words(
+        way += _arrowhead(start, end) if link.way > 0 else _arrowhead(end, start)
+    return f'<path d="{way}" fill="none" stroke="{colour}" stroke-width="2"/>' + _label(
         words[0],
         words[1],
-        short(link.word, 7),
+        shortened(link.word, 7),
         f' text-anchor="{words[2]}" font-size="11.5" fill-opacity=".8"',
     )
 
 
-def _head(start: tuple[float, float], end: tuple[float, float]) -> str:
+def _arrowhead(start: tuple[float, float], end: tuple[float, float]) -> str:
     """The head of an arrow that runs straight across or down."""
     x, y = end
     back = 7 if (x, y) > start else -7
@@ -285,5 +285,5 @@ def _box(name: str, row: int, column: int, colour: str) -> str:
     return (
         f'<rect x="{x + 1:.1f}" y="{y - 15:g}" width="{_BOX:g}" height="30" rx="7" fill="{colour}"'
         f' fill-opacity=".14" stroke="{colour}"/>'
-        + _words(x + _BOX / 2, y + 4.5, short(name, 7.5), ' text-anchor="middle" font-size="13"')
+        + _label(x + _BOX / 2, y + 4.5, shortened(name, 7.5), ' text-anchor="middle" font-size="13"')
     )

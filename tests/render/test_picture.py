@@ -22,7 +22,7 @@ import pytest
 from kgnb.core.messages import has_text
 from kgnb.core.model import CHARACTER_RELATIONS
 from kgnb.graph.importance import edge_weight
-from kgnb.graph.model import Graph, GraphEdge, GraphNode, group_of
+from kgnb.graph.model import RELATION_GROUPS, Graph, GraphEdge, GraphNode, group_of
 from kgnb.render.picture import layout, scene, selection
 from kgnb.render.picture import page as picture_page
 
@@ -108,7 +108,7 @@ def data_of(page: str) -> dict[str, Any]:
 
 
 def test_the_heroes_are_shown_and_tied() -> None:
-    chosen = selection.choose(sanguo(), 30)
+    chosen = selection.select(sanguo(), 30)
     names = [p.name for p in chosen.people]
     assert names[0] == "刘备"
     assert set(names[:4]) == {"刘备", "关羽", "张飞", "曹操"}
@@ -119,7 +119,7 @@ def test_the_heroes_are_shown_and_tied() -> None:
 
 
 def test_a_pair_is_one_tie_with_its_strongest_relation_first() -> None:
-    chosen = selection.choose(sanguo(), 10)
+    chosen = selection.select(sanguo(), 10)
     names = [p.name for p in chosen.people]
     tie = next(t for t in chosen.ties if {names[t.a], names[t.b]} == {"关羽", "曹操"})
     assert [e.type for e in tie.edges] == ["KNOWS", "HATES"]
@@ -127,7 +127,7 @@ def test_a_pair_is_one_tie_with_its_strongest_relation_first() -> None:
 
 
 def test_few_ties_each_but_nobody_is_cut_off() -> None:
-    chosen = selection.choose(crowd(80), 80)
+    chosen = selection.select(crowd(80), 80)
     drawn = [t for t in chosen.ties if t.drawn]
     assert len(drawn) < 80 * 4
     linked = {i for t in drawn for i in (t.a, t.b)}
@@ -135,11 +135,11 @@ def test_few_ties_each_but_nobody_is_cut_off() -> None:
 
 
 def test_every_relation_type_has_a_group_and_a_word() -> None:
-    grouped = [kind for kinds in selection.GROUPS.values() for kind in kinds]
+    grouped = [kind for kinds in RELATION_GROUPS.values() for kind in kinds]
     assert sorted(grouped) == sorted(CHARACTER_RELATIONS)
-    assert set(scene.EDGE_COLOURS) == set(selection.GROUPS)
+    assert set(scene.EDGE_COLOURS) == set(RELATION_GROUPS)
     assert all(has_text(f"relation.{kind}") for kind in CHARACTER_RELATIONS)
-    assert all(has_text(f"picture.{group}") for group in selection.GROUPS)
+    assert all(has_text(f"picture.{group}") for group in RELATION_GROUPS)
     assert group_of("MADE_UP") == "other"
 
 
@@ -154,7 +154,7 @@ def test_strange_numbers_do_no_harm() -> None:
 # --- where it stands ----------------------------------------------------------------------------------------
 
 
-def boxes_of(shown: scene.Figure) -> list[tuple[float, float, float, float]]:
+def boxes_of(shown: scene.Scene) -> list[tuple[float, float, float, float]]:
     made = []
     for s in shown.spots:
         half = max(s.radius, scene.text_width(s.label) * s.font / 2)
@@ -164,7 +164,7 @@ def boxes_of(shown: scene.Figure) -> list[tuple[float, float, float, float]]:
 
 @pytest.mark.parametrize("size", [1, 2, 12, 80, 300])
 def test_no_name_covers_another(size: int) -> None:
-    shown = scene.draw(crowd(size), size)
+    shown = scene.lay_out(crowd(size), size)
     for a, b in itertools.combinations(boxes_of(shown), 2):
         assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
 
@@ -172,11 +172,11 @@ def test_no_name_covers_another(size: int) -> None:
 def test_the_layout_is_deterministic_and_quick() -> None:
     graph = crowd(300)
     began = time.process_time()
-    first = scene.draw(graph, 300)
+    first = scene.lay_out(graph, 300)
     assert time.process_time() - began < 8  # 1.3 s here
     graph.nodes = dict(reversed(graph.nodes.items()))
     graph.edges = dict(reversed(graph.edges.items()))
-    second = scene.draw(graph, 300)
+    second = scene.lay_out(graph, 300)
     assert [(s.label, s.x, s.y) for s in first.spots] == [(s.label, s.x, s.y) for s in second.spots]
 
 
@@ -198,7 +198,7 @@ def test_people_without_ties_stand_in_rows_below() -> None:
     graph = crowd(30)
     for n in range(25):
         graph.nodes["Character", f"路人{n}"] = GraphNode("Character", f"路人{n}", {"name": f"路人{n}"})
-    shown = scene.draw(graph, 60)
+    shown = scene.lay_out(graph, 60)
     alone = [s for s in shown.spots if s.label.startswith("路人")]
     tied = [s for s in shown.spots if not s.label.startswith("路人")]
     assert len(alone) == 25

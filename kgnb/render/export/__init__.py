@@ -51,7 +51,7 @@ def write(
     }
     if format not in writers:
         raise InputError("exchange.unknown_format", format=format, known=", ".join(FORMATS))
-    return _whole(Path(path).expanduser(), writers[format])
+    return _write_whole(Path(path).expanduser(), writers[format])
 
 
 def check_place(path: str | Path) -> None:
@@ -69,7 +69,7 @@ def check_place(path: str | Path) -> None:
         raise InputError("exchange.unwritable", path=place, reason=os.strerror(problem))
 
 
-def _whole(path: Path, fill: Callable[[IO[bytes]], None]) -> Path:
+def _write_whole(path: Path, fill: Callable[[IO[bytes]], None]) -> Path:
     try:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))

@@ -42,28 +42,28 @@ def to_cypher(graph: Graph, out: IO[str]) -> None:
             f"REQUIRE ({keys}) IS UNIQUE;\n"
         )
     for label, group in groupby(nodes(graph), key=lambda n: n.label):
-        for page in _pages(group):
-            out.write(_nodes(label, page))
+        for page in _batches(group):
+            out.write(_merge_nodes(label, page))
     ordered = sorted(edges(graph), key=lambda e: (e.type, e.source[0], e.target[0]))
     novel = next((n.properties["novel_id"] for n in graph.nodes.values() if "novel_id" in n.properties), 0)
     for (type_, source, target), ties in groupby(ordered, key=lambda e: (e.type, e.source[0], e.target[0])):
         if RELATION_TYPE.fullmatch(type_):
-            for some in _pages(ties):
-                out.write(_edges(type_, source, target, some, novel))
+            for some in _batches(ties):
+                out.write(_merge_edges(type_, source, target, some, novel))
 
 
-def _pages(items: Iterable[T]) -> Iterator[list[T]]:
+def _batches(items: Iterable[T]) -> Iterator[list[T]]:
     source = iter(items)
     while page := list(islice(source, BATCH)):
         yield page
 
 
-def _nodes(label: str, page: Sequence[GraphNode]) -> str:
+def _merge_nodes(label: str, page: Sequence[GraphNode]) -> str:
     rows = ",\n".join(f"  [{_key(n.ref)}, {_map(n.properties)}]" for n in page)
     return f"UNWIND [\n{rows}\n] AS row\nMERGE (n:{label} {_match(label, 'row[0]')}) SET n += row[1];\n"
 
 
-def _edges(type_: str, source: str, target: str, page: Sequence[GraphEdge], novel: Value) -> str:
+def _merge_edges(type_: str, source: str, target: str, page: Sequence[GraphEdge], novel: Value) -> str:
     rows = ",\n".join(f"  [{_key(e.source)}, {_key(e.target)}, {_map(e.properties)}]" for e in page)
     ends = [
         f"({name}:{label} {_match(label, f'row[{i}]', novel)})"

@@ -25,7 +25,7 @@ def to_graphml(graph: Graph, out: IO[str]) -> None:
     heads += [("edge", f"p.{k}", t) for k, t in edge_keys.items()]
     ids = {(owner, name): f"d{i}" for i, (owner, name, _) in enumerate(heads)}
     for owner, name, kind in heads:
-        attribute = quoteattr(_head(name, owner))
+        attribute = quoteattr(_attribute_name(name, owner))
         out.write(f'<key id="{ids[owner, name]}" for="{owner}" attr.name={attribute} attr.type="{kind}"/>\n')
     out.write('<graph edgedefault="directed">\n')
     for node in people:
@@ -42,7 +42,7 @@ def to_graphml(graph: Graph, out: IO[str]) -> None:
     out.write("</graph>\n</graphml>\n")
 
 
-def _head(name: str, owner: str) -> str:
+def _attribute_name(name: str, owner: str) -> str:
     """The attribute's name: the property's own, unless one of the fixed columns has it."""
     own = printable(name.removeprefix("p."))
     taken = ("label", "kind", "id") if owner == "node" else ("type", "id")

@@ -1,4 +1,4 @@
-"""Coordinates for a picture: a force layout in plain Python, deterministic, without overlaps. Pure."""
+"""Coordinates for a picture: a deterministic force-directed layout without overlaps, in plain Python. Pure."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-_GOLDEN = math.pi * (3 - math.sqrt(5))
-_WORK = 900_000  # pairs looked at in all: about half a second
-_ASPECT = 1.25  # pictures are wider than they are high
-_GRAVITY = 0.16  # keeps what is loosely tied, or not at all, near the rest
+_GOLDEN_ANGLE = math.pi * (3 - math.sqrt(5))
+_MAX_PAIRS = 900_000  # pairs compared over all rounds: about half a second
+_ASPECT = 1.25  # width of a picture by its height
+_GRAVITY = 0.16  # pull to the centre: keeps loosely tied nodes near the rest
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """The room a node and its label take, around the node's centre: half width, above, below."""
+    """The room that a node and its label take around the node's centre: half width, above, below."""
 
     half: float
     above: float
@@ -26,25 +26,25 @@ Link = tuple[int, int, float]
 
 
 def place(boxes: Sequence[Box], links: Sequence[Link]) -> list[Point]:
-    """A point for each box: linked ones near each other (weight 0-1 says how near), none overlapping.
+    """A point for each box: linked ones near each other (by weight, 0-1), none overlapping.
 
-    Boxes come most important first: the first ones start in the middle. The same input gives the same output.
+    Boxes come most important first; the first ones start in the middle.
     """
     if not boxes:
         return []
     tied = sorted({i for link in links for i in link[:2]})
-    place_of = {i: n for n, i in enumerate(tied)}
+    index = {i: n for n, i in enumerate(tied)}
     scale = math.sqrt(sum(2 * b.half * (b.above + b.below) for b in boxes) / len(boxes)) * 1.1
-    points = _settled(len(tied), [(place_of[a], place_of[b], w) for a, b, w in links])
+    points = _force_layout(len(tied), [(index[a], index[b], w) for a, b, w in links])
     spread = [[x * scale * _ASPECT, y * scale] for x, y in points]
     _push_apart(spread, [boxes[i] for i in tied])
     placed = {i: (round(x, 1), round(y, 1)) for i, (x, y) in zip(tied, spread, strict=True)}
-    placed |= _in_rows([i for i in range(len(boxes)) if i not in placed], boxes, placed)
+    placed |= _rows_below([i for i in range(len(boxes)) if i not in placed], boxes, placed)
     return [placed[i] for i in range(len(boxes))]
 
 
-def _in_rows(alone: Sequence[int], boxes: Sequence[Box], placed: Mapping[int, Point]) -> dict[int, Point]:
-    """Those without ties, in rows below the others, instead of adrift around them."""
+def _rows_below(alone: Sequence[int], boxes: Sequence[Box], placed: Mapping[int, Point]) -> dict[int, Point]:
+    """Points for boxes without links: in rows below the others."""
     left = min((x - boxes[i].half for i, (x, _) in placed.items()), default=0.0)
     right = max((x + boxes[i].half for i, (x, _) in placed.items()), default=0.0)
     top = max((y + boxes[i].below for i, (_, y) in placed.items()), default=0.0)
@@ -69,13 +69,13 @@ def _in_rows(alone: Sequence[int], boxes: Sequence[Box], placed: Mapping[int, Po
     return found
 
 
-def _settled(count: int, links: Sequence[Link]) -> list[list[float]]:
-    """Fruchterman and Reingold's forces with an ideal distance of 1, cooling down."""
+def _force_layout(count: int, links: Sequence[Link]) -> list[list[float]]:
+    """Fruchterman-Reingold with an ideal distance of 1 and cooling, from a sunflower spiral."""
     points = [
-        [math.sqrt(i + 0.5) * math.cos(i * _GOLDEN), math.sqrt(i + 0.5) * math.sin(i * _GOLDEN)]
+        [math.sqrt(i + 0.5) * math.cos(i * _GOLDEN_ANGLE), math.sqrt(i + 0.5) * math.sin(i * _GOLDEN_ANGLE)]
         for i in range(count)
     ]
-    rounds = max(40, min(300, _WORK * 2 // max(1, count * count)))
+    rounds = max(40, min(300, _MAX_PAIRS * 2 // max(1, count * count)))
     for turn in range(rounds):
         step = 0.6 * math.sqrt(count) * 0.2 * (1 - turn / rounds) ** 1.5 + 0.01
         forces = _repulsion(points)
@@ -97,7 +97,7 @@ def _repulsion(points: Sequence[Sequence[float]]) -> list[list[float]]:
             other = points[j]
             dx, dy = x - other[0], y - other[1]
             squared = dx * dx + dy * dy + 1e-4
-            if squared > 60.0:  # far away: nothing to feel
+            if squared > 60.0:  # too far away to matter
                 continue
             fx, fy = dx / squared, dy / squared
             own[0] += fx
@@ -118,17 +118,18 @@ def _attract(points: Sequence[Sequence[float]], links: Sequence[Link], forces: S
 
 
 def _push_apart(points: Sequence[list[float]], boxes: Sequence[Box], rounds: int = 120) -> None:
-    """Moves overlapping boxes along the shorter way out until none overlap; the less important moves more."""
+    """Move overlapping boxes apart along the shorter axis; the less important one moves more."""
     for _ in range(rounds):
         moved = False
         for i in range(len(points)):
             for j in range(i):
-                moved |= _part(points[j], points[i], boxes[j], boxes[i])
+                moved |= _separate(points[j], points[i], boxes[j], boxes[i])
         if not moved:
             return
 
 
-def _part(first: list[float], second: list[float], a: Box, b: Box) -> bool:
+def _separate(first: list[float], second: list[float], a: Box, b: Box) -> bool:
+    """Move two boxes apart; return whether they overlapped."""
     dx, dy = second[0] - first[0], second[1] - first[1]
     over_x = a.half + b.half - abs(dx)
     over_y = (a.below + b.above if dy >= 0 else a.above + b.below) - abs(dy)

@@ -1,8 +1,8 @@
-"""A graph as a picture: an interactive page, a still image, both in a notebook.
+"""A graph as an interactive page, as a still image, and as both in a notebook.
 
 The page is one file that needs no network: cytoscape.js is inlined, coordinates are computed here. Names,
-descriptions and quotes are hostile input: they reach the page only as JSON data and leave it only as text;
-the page's policy lets nothing run but the two scripts whose hashes it names.
+descriptions and quotes are hostile input: they enter the page as JSON data and are shown as text only. The
+page's content security policy runs nothing but the two scripts whose hashes it names.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import hashlib
 import importlib
 import json
 from collections import defaultdict
-from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -22,16 +21,15 @@ from kgnb.core.messages import Language, texts
 from kgnb.core.model import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.graph.importance import number
 from kgnb.graph.model import Graph, NodeKey, group_of
-from kgnb.render.picture import scene as figures
 from kgnb.render.picture import static
-from kgnb.render.picture.scene import EDGE_COLOURS, Figure, printable, word
+from kgnb.render.picture.scene import EDGE_COLOURS, Scene, lay_out, localized, printable
 from kgnb.render.picture.selection import Tie
 
 __all__ = ["display", "html", "png", "svg"]
 
 PAGE_PEOPLE = 80
 STILL_PEOPLE = 45
-"""How many characters a page and a still image show: more can't be read at a glance."""
+"""How many characters a page and a still image show by default; more would be hard to read."""
 
 _MOST_EVENTS = 12
 _PAGE_WORDS = (
@@ -41,9 +39,9 @@ _PAGE_WORDS = (
 
 
 def html(graph: Graph, *, title: str, lang: Language = "zh", limit: int = PAGE_PEOPLE) -> str:
-    """A self-contained interactive page of the ``limit`` most important characters."""
-    shown = figures.draw(graph, limit)
-    note = static.summary(shown, _everybody(graph), lang)
+    """A self-contained interactive page with the ``limit`` most important characters."""
+    shown = lay_out(graph, limit)
+    note = static.summary(shown, _character_count(graph), lang)
     data = _json(_page_data(graph, shown, lang))
     library, script = _asset("cytoscape.min.js"), _asset("picture.js")
     parts = {
@@ -51,34 +49,34 @@ def html(graph: Graph, *, title: str, lang: Language = "zh", limit: int = PAGE_P
         "POLICY": _policy(library, script),
         "TITLE": escape(printable(title)),
         "NOTE": escape(note),
-        "SEARCH": escape(word("picture.search", lang)),
-        "FIT": escape(word("picture.fit", lang)),
-        "ALL": escape(word("picture.all", lang)),
+        "SEARCH": escape(localized("picture.search", lang)),
+        "FIT": escape(localized("picture.fit", lang)),
+        "ALL": escape(localized("picture.all", lang)),
         "STYLE": _asset("picture.css"),
         "DATA": data,
         "LIBRARY": library,
         "SCRIPT": script,
     }
-    pieces = _asset("picture.html").split("@@")  # one pass: a text that looks like a slot stays a text
+    pieces = _asset("picture.html").split("@@")  # one pass: a title that looks like a placeholder stays text
     return "".join(parts[piece] if i % 2 else piece for i, piece in enumerate(pieces))
 
 
 def svg(graph: Graph, *, title: str, lang: Language = "zh", limit: int = STILL_PEOPLE) -> str:
-    """A still image of the ``limit`` most important characters as an SVG document."""
-    shown = figures.draw(graph, limit)
-    return static.svg(shown, title, static.summary(shown, _everybody(graph), lang), lang)
+    """A still image with the ``limit`` most important characters as an SVG document."""
+    shown = lay_out(graph, limit)
+    return static.svg(shown, title, static.summary(shown, _character_count(graph), lang), lang)
 
 
 def png(graph: Graph, *, title: str, lang: Language = "zh", limit: int = STILL_PEOPLE) -> bytes | None:
-    """The same still image as a PNG; None (and a log line) where Pillow or a font for it is missing."""
-    shown = figures.draw(graph, limit)
-    return static.png(shown, title, static.summary(shown, _everybody(graph), lang), lang)
+    """The same image as a PNG, or None and a log line where Pillow or a font for it is missing."""
+    shown = lay_out(graph, limit)
+    return static.png(shown, title, static.summary(shown, _character_count(graph), lang), lang)
 
 
 def display(graph: Graph, *, title: str, lang: Language = "zh", height: int = 640) -> None:
-    """Shows the graph in a notebook: a still image that any viewer can show, then the interactive page.
+    """Show the graph in a notebook: a still image for any viewer, then the interactive page.
 
-    Raises ImportError outside of IPython.
+    Raises ImportError outside IPython.
     """
     notebook = importlib.import_module("IPython.display")
     image: dict[str, object] = {"text/plain": title, "image/svg+xml": svg(graph, title=title, lang=lang)}
@@ -86,20 +84,18 @@ def display(graph: Graph, *, title: str, lang: Language = "zh", height: int = 64
         image["image/png"] = base64.b64encode(drawn).decode()
     notebook.display(image, raw=True)
     frame = iframe(html(graph, title=title, lang=lang), height)
-    notebook.display(
-        notebook.HTML(f"<div>{frame}</div>")
-    )  # IPython warns about HTML that begins with a frame
+    notebook.display(notebook.HTML(f"<div>{frame}</div>"))  # IPython warns about a leading <iframe>
 
 
 def iframe(page: str, height: int = 640) -> str:
-    """A page in a frame of its own that may run its scripts and touch nothing around it."""
+    """The page in a sandboxed frame: its scripts run, without access to the notebook around it."""
     return (
         f'<iframe sandbox="allow-scripts" width="100%" height="{height}" loading="lazy"'
         f' style="border:1px solid #ddd;border-radius:8px" srcdoc="{escape(page, quote=True)}"></iframe>'
     )
 
 
-def _everybody(graph: Graph) -> int:
+def _character_count(graph: Graph) -> int:
     return sum(node.label == "Character" for node in graph.nodes.values())
 
 
@@ -112,7 +108,7 @@ def _asset(name: str) -> str:
 
 
 def _policy(*scripts: str) -> str:
-    """A content policy: no network, no frames, only these very scripts."""
+    """A content security policy: no network, no frames, only these scripts."""
     hashes = " ".join(
         "'sha256-" + base64.b64encode(hashlib.sha256(s.encode("utf-8")).digest()).decode() + "'"
         for s in scripts
@@ -122,7 +118,7 @@ def _policy(*scripts: str) -> str:
 
 
 def _json(data: object) -> str:
-    """JSON that can neither end its script element nor break a JavaScript line."""
+    """JSON that can neither end its script element nor break a JavaScript string."""
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for char in "<>&\u2028\u2029":
         text = text.replace(char, f"\\u{ord(char):04x}")
@@ -132,10 +128,10 @@ def _json(data: object) -> str:
 # --- the page's data ----------------------------------------------------------------------------------------
 
 
-def _page_data(graph: Graph, shown: Figure, lang: Language) -> dict[str, Any]:
+def _page_data(graph: Graph, shown: Scene, lang: Language) -> dict[str, Any]:
     kinds = {edge.type for tie in shown.ties for edge in tie.edges}
-    names = {k: word(f"relation.{k}", lang) if k in CHARACTER_RELATIONS else k for k in sorted(kinds)}
-    around = _surroundings(graph, {spot.person.node.ref for spot in shown.spots})
+    names = {k: localized(f"relation.{k}", lang) if k in CHARACTER_RELATIONS else k for k in sorted(kinds)}
+    around = _organizations_and_events(graph, {spot.person.node.ref for spot in shown.spots})
     return {
         "words": {w: texts(lang)[f"picture.{w}"] for w in _PAGE_WORDS},
         "kinds": names,
@@ -143,7 +139,7 @@ def _page_data(graph: Graph, shown: Figure, lang: Language) -> dict[str, Any]:
         "groups": [
             {
                 "id": g,
-                "name": word(f"picture.{g}", lang),
+                "name": localized(f"picture.{g}", lang),
                 "colour": colour,
                 "kinds": [k for k in names if group_of(k) == g],
             }
@@ -154,11 +150,7 @@ def _page_data(graph: Graph, shown: Figure, lang: Language) -> dict[str, Any]:
     }
 
 
-def _kinds_of(group: str, kinds: Iterable[str]) -> list[str]:
-    return [kind for kind in kinds if group_of(kind) == group]
-
-
-def _person(shown: Figure, index: int, around: dict[NodeKey, dict[str, list[str]]]) -> dict[str, Any]:
+def _person(shown: Scene, index: int, around: dict[NodeKey, dict[str, list[str]]]) -> dict[str, Any]:
     spot = shown.spots[index]
     facts = spot.person.node.properties
     return {
@@ -180,7 +172,7 @@ def _person(shown: Figure, index: int, around: dict[NodeKey, dict[str, list[str]
     }
 
 
-def _tie(shown: Figure, tie: Tie) -> dict[str, Any]:
+def _tie(shown: Scene, tie: Tie) -> dict[str, Any]:
     relations = []
     for edge in tie.edges:
         facts = edge.properties
@@ -198,8 +190,8 @@ def _tie(shown: Figure, tie: Tie) -> dict[str, Any]:
     return {"a": tie.a, "b": tie.b, "width": shown.width(tie), "drawn": tie.drawn, "relations": relations}
 
 
-def _surroundings(graph: Graph, people: set[NodeKey]) -> dict[NodeKey, dict[str, list[str]]]:
-    """The organizations and the events of each person shown."""
+def _organizations_and_events(graph: Graph, people: set[NodeKey]) -> dict[NodeKey, dict[str, list[str]]]:
+    """The organizations and events of each character shown."""
     found: defaultdict[NodeKey, dict[str, list[str]]] = defaultdict(
         lambda: {"organizations": [], "events": []}
     )
@@ -218,7 +210,7 @@ def _text(value: object) -> str:
 
 
 def _first(chapters: object) -> int:
-    """The first chapter's number, 0 where none is known."""
+    """The lowest chapter number, 0 for none."""
     numbers = chapters if isinstance(chapters, list) else []
     return min((n for n in numbers if isinstance(n, int)), default=0)
 

@@ -1,4 +1,4 @@
-"""A cast laid out: points, sizes and colours that the interactive and the still picture share. Pure."""
+"""Points, sizes and colours that the interactive page and the still images share. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from kgnb.core.messages import Language, texts
 from kgnb.graph.model import Graph
 from kgnb.render.picture import layout, selection
-from kgnb.render.picture.selection import Cast, Person, Tie
+from kgnb.render.picture.selection import Person, Selection, Tie
 
 EDGE_COLOURS = {
     "family": "#c98a1b",
@@ -26,12 +26,12 @@ FONTS = (
     "'Noto Sans SC','Noto Sans CJK SC','Source Han Sans SC','PingFang SC','Hiragino Sans GB',"
     "'Microsoft YaHei','WenQuanYi Micro Hei',system-ui,-apple-system,'Segoe UI',sans-serif"
 )
-_MAX_LABEL = 14  # characters of a name that are drawn; the whole name is in the panel
+_MAX_LABEL = 14  # characters of a name that are drawn; the page's side panel shows the whole name
 
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """A person's place in the picture."""
+    """A character's circle and label; lengths in points."""
 
     person: Person
     label: str
@@ -42,18 +42,18 @@ class Spot:
 
     @property
     def fill(self) -> str:
-        """The colour of the person's circle."""
-        return NODE_COLOURS[min(self.person.circle, len(NODE_COLOURS) - 1)]
+        """The colour of the circle: the community's."""
+        return NODE_COLOURS[min(self.person.community, len(NODE_COLOURS) - 1)]
 
     @property
     def border(self) -> str:
-        """The darker colour around it."""
-        return NODE_BORDERS[min(self.person.circle, len(NODE_BORDERS) - 1)]
+        """The darker colour of its outline."""
+        return NODE_BORDERS[min(self.person.community, len(NODE_BORDERS) - 1)]
 
 
 @dataclass(frozen=True, slots=True)
-class Figure:
-    """People with places, ties with widths."""
+class Scene:
+    """Circles with their places, and ties with their widths."""
 
     spots: list[Spot]
     ties: list[Tie]
@@ -64,16 +64,16 @@ class Figure:
         return round(1.0 + 5.0 * (tie.weight / self.top_weight) ** 0.6, 2) if self.top_weight else 1.0
 
 
-def draw(graph: Graph, limit: int) -> Figure:
+def lay_out(graph: Graph, limit: int) -> Scene:
     """The ``limit`` most important characters of a graph, laid out; deterministic."""
-    chosen = selection.choose(graph, limit)
+    chosen = selection.select(graph, limit)
     drawn = [t for t in chosen.ties if t.drawn]
     top = max((t.weight for t in drawn), default=0.0)
     spots = _spots(chosen, drawn, top)
-    return Figure(spots, chosen.ties, top)
+    return Scene(spots, chosen.ties, top)
 
 
-def _spots(chosen: Cast, drawn: Sequence[Tie], top: float) -> list[Spot]:
+def _spots(chosen: Selection, drawn: Sequence[Tie], top: float) -> list[Spot]:
     people = chosen.people
     heaviest = max((p.weight for p in people), default=0.0) or 1.0
     sizes = [(p.weight / heaviest) ** 1.4 for p in people]
@@ -97,7 +97,7 @@ def _label(name: str) -> str:
 
 
 def text_width(text: str) -> float:
-    """About how wide a text is, in units of its font size."""
+    """The approximate width of a text in units of its font size."""
     return sum(1.0 if unicodedata.east_asian_width(c) in "WF" else 0.56 for c in text)
 
 
@@ -105,10 +105,10 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uf
 
 
 def printable(text: object) -> str:
-    """A text without characters that XML forbids or UTF-8 can't hold."""
+    """The text without characters that XML forbids or UTF-8 can't encode."""
     return _UNPRINTABLE.sub("", str(text))
 
 
-def word(key: str, lang: Language, **facts: object) -> str:
-    """A text of the picture in the picture's own language, whatever the program's is."""
+def localized(key: str, lang: Language, **facts: object) -> str:
+    """A text in the picture's own language, which may differ from the program's."""
     return texts(lang)[key].format(**facts)

@@ -1,4 +1,4 @@
-"""Which characters and ties of a graph a picture shows, and how much each matters. Pure."""
+"""Which characters and ties of a graph a picture shows, their weights and communities. Pure."""
 
 from __future__ import annotations
 
@@ -14,27 +14,25 @@ from kgnb.graph.importance import (
     number,
     rank_characters,
 )
-from kgnb.graph.model import RELATION_GROUPS, Graph, GraphEdge, NodeKey, group_of
+from kgnb.graph.model import Graph, GraphEdge, NodeKey, group_of
 
-GROUPS = RELATION_GROUPS
-"""Groups of relation types that share a colour."""
+NO_COMMUNITY = 1_000
+"""Community number of characters without one."""
 
-ALONE = 1_000
-"""The circle of everybody who is in none."""
-
-_TIES_EACH = 4  # drawn ties that each person may claim
+_TIES_EACH = 4
+"""Drawn ties that a character may claim; its more important neighbours may have three times as many."""
 
 
 @dataclass(slots=True)
 class Person(RankedCharacter):
-    """A character in the picture; ``circle`` numbers the people close to each other."""
+    """A character in the picture; ``community`` numbers groups of closely tied characters."""
 
-    circle: int = 0
+    community: int = 0
 
 
 @dataclass(slots=True)
 class Tie:
-    """All relations of two people, the most telling first; ``a`` and ``b`` index :attr:`Cast.people`."""
+    """All relations of two characters, the most telling first; ``a`` and ``b`` index the selected people."""
 
     a: int
     b: int
@@ -49,26 +47,25 @@ class Tie:
 
 
 @dataclass(frozen=True, slots=True)
-class Cast:
-    """People, most important first, and the ties between them."""
+class Selection:
+    """Characters, most important first, and the ties between them."""
 
     people: list[Person]
     ties: list[Tie]
 
 
-def choose(graph: Graph, limit: int) -> Cast:
-    """The ``limit`` most important characters and their ties; the same graph gives the same cast."""
+def select(graph: Graph, limit: int) -> Selection:
+    """The ``limit`` most important characters and their ties; deterministic."""
     people = [Person(r.node, r.weight, r.chapters, r.first_chapter) for r in rank_characters(graph)[:limit]]
-    places = {person.node.ref: i for i, person in enumerate(people)}
-    ties = _ties(graph, places)
+    ties = _ties(graph, {person.node.ref: i for i, person in enumerate(people)})
     _mark_drawn(ties, len(people))
-    _set_circles(people, [t for t in ties if t.drawn])
-    return Cast(people, ties)
+    _assign_communities(people, [t for t in ties if t.drawn])
+    return Selection(people, ties)
 
 
-def _says(edge: GraphEdge) -> float:
-    """How much an edge says about what two people are to each other: however often they meet, brothers are
-    brothers first."""
+def _closeness(edge: GraphEdge) -> float:
+    """How much an edge says about two characters. An acquaintance's count of meetings doesn't matter here, so
+    that siblings who meet often are siblings first."""
     return (
         number(edge.properties.get("strength"), 5) * ACQUAINTANCE_WEIGHT
         if group_of(edge.type) == "other"
@@ -76,42 +73,42 @@ def _says(edge: GraphEdge) -> float:
     )
 
 
-def _ties(graph: Graph, places: Mapping[NodeKey, int]) -> list[Tie]:
+def _ties(graph: Graph, index: Mapping[NodeKey, int]) -> list[Tie]:
     found: dict[tuple[int, int], Tie] = {}
     for edge in graph.edges.values():
-        if is_tie(edge) and edge.source in places and edge.target in places:
-            a, b = sorted((places[edge.source], places[edge.target]))
+        if is_tie(edge) and edge.source in index and edge.target in index:
+            a, b = sorted((index[edge.source], index[edge.target]))
             found.setdefault((a, b), Tie(a, b, 0.0)).edges.append(edge)
     for tie in found.values():
-        tie.edges.sort(key=lambda e: (-_says(e), e.type, e.source))
+        tie.edges.sort(key=lambda e: (-_closeness(e), e.type, e.source))
         tie.weight = sum(edge_weight(e) for e in tie.edges)
     return sorted(found.values(), key=lambda t: (-t.weight, t.a, t.b))
 
 
 def _mark_drawn(ties: Sequence[Tie], people: int) -> None:
-    """The strongest ties that still leave the picture readable: each person's own best, and those that
-    hold it together (a maximum spanning forest)."""
+    """Mark the ties to draw: a maximum spanning forest (Kruskal's algorithm with union-find), which keeps
+    the picture connected, and the strongest ties of each character."""
     used = [0] * people
-    root = list(range(people))
+    parent = list(range(people))
 
     def find(i: int) -> int:
-        while root[i] != i:
-            root[i] = i = root[root[i]]
+        while parent[i] != i:
+            parent[i] = i = parent[parent[i]]
         return i
 
     for tie in ties:
         a, b = find(tie.a), find(tie.b)
-        # The less important end decides: a hero may have many ties, but nobody claims more than a few.
+        # The less important end decides: a hero may have many ties, others claim only a few.
         claims = used[max(tie.a, tie.b)] < _TIES_EACH and used[min(tie.a, tie.b)] < _TIES_EACH * 3
         if a != b or claims:
-            root[a] = b
+            parent[a] = b
             tie.drawn = True
             used[tie.a] += 1
             used[tie.b] += 1
 
 
-def _set_circles(people: Sequence[Person], ties: Sequence[Tie]) -> None:
-    """Weighted label propagation, most important first, so that circles are named after their heads."""
+def _assign_communities(people: Sequence[Person], ties: Sequence[Tie]) -> None:
+    """Weighted label propagation; a community gets the label of its most important member."""
     near: defaultdict[int, list[tuple[int, float]]] = defaultdict(list)
     for tie in ties:
         close = tie.weight * (0.2 if tie.group == "enmity" else 1.0)
@@ -130,7 +127,8 @@ def _set_circles(people: Sequence[Person], ties: Sequence[Tie]) -> None:
             break
     sizes = {k: label.count(k) for k in set(label)}
     order = {
-        k: n if sizes[k] > 1 else ALONE for n, k in enumerate(sorted(sizes, key=lambda k: (-sizes[k], k)))
+        k: n if sizes[k] > 1 else NO_COMMUNITY
+        for n, k in enumerate(sorted(sizes, key=lambda k: (-sizes[k], k)))
     }
     for person, own in zip(people, label, strict=True):
-        person.circle = order[own]
+        person.community = order[own]

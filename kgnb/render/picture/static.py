@@ -1,4 +1,4 @@
-"""The still picture: SVG always, PNG where Pillow and a fitting font are there. No file is written here."""
+"""The picture as a still image: SVG, and PNG where Pillow and a fitting font are installed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from kgnb.core.messages import Language, say
 from kgnb.render.picture import scene
-from kgnb.render.picture.scene import EDGE_COLOURS, Figure, Spot, printable, word
+from kgnb.render.picture.scene import EDGE_COLOURS, Scene, Spot, localized, printable
 
 log = logging.getLogger(__name__)
 
@@ -22,9 +22,9 @@ _INK, _SOFT, _PAPER = "#232833", "#69717f", "#fdfcf9"
 
 
 class _Frame:
-    """The picture's size, and where it begins in the layout's coordinates."""
+    """The image's size, and its origin in the layout's coordinates."""
 
-    def __init__(self, shown: Figure) -> None:
+    def __init__(self, shown: Scene) -> None:
         spots = shown.spots
         reach = [max(s.radius, scene.text_width(s.label) * s.font / 2) for s in spots]
         self.left = min((s.x - r for s, r in zip(spots, reach, strict=True)), default=0.0) - _MARGIN
@@ -35,19 +35,19 @@ class _Frame:
         self.left -= (self.width - (right - self.left)) / 2
         self.height = max(bottom - self.top, 240.0)
 
-    def at(self, spot: Spot) -> tuple[float, float]:
-        """A spot's centre in the picture."""
+    def centre(self, spot: Spot) -> tuple[float, float]:
+        """A circle's centre in the image."""
         return round(spot.x - self.left, 1), round(spot.y - self.top, 1)
 
 
-def summary(shown: Figure, everybody: int, lang: Language) -> str:
-    """The line under the title: how much of the book the picture shows."""
+def summary(shown: Scene, everybody: int, lang: Language) -> str:
+    """The line under the title: how many of the book's characters and ties are shown."""
     ties = sum(t.drawn for t in shown.ties)
-    return word("picture.summary", lang, people=len(shown.spots), ties=ties, all=everybody)
+    return localized("picture.summary", lang, people=len(shown.spots), ties=ties, all=everybody)
 
 
-def svg(shown: Figure, title: str, note: str, lang: Language) -> str:
-    """The picture as an SVG document; every text in it is escaped."""
+def svg(shown: Scene, title: str, note: str, lang: Language) -> str:
+    """The image as an SVG document, all texts escaped."""
     frame = _Frame(shown)
     w, h = round(frame.width), round(frame.height)
     parts = [
@@ -69,24 +69,24 @@ def _xml(text: str) -> str:
     return escape(printable(text), quote=True)
 
 
-def _svg_ties(shown: Figure, frame: _Frame) -> Iterator[str]:
+def _svg_ties(shown: Scene, frame: _Frame) -> Iterator[str]:
     for tie in reversed([t for t in shown.ties if t.drawn]):
-        (x1, y1), (x2, y2) = frame.at(shown.spots[tie.a]), frame.at(shown.spots[tie.b])
+        (x1, y1), (x2, y2) = frame.centre(shown.spots[tie.a]), frame.centre(shown.spots[tie.b])
         yield (
             f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" stroke="{EDGE_COLOURS[tie.group]}"'
             f' stroke-width="{shown.width(tie)}" stroke-opacity=".6" stroke-linecap="round"/>'
         )
 
 
-def _svg_spots(shown: Figure, frame: _Frame) -> Iterator[str]:
+def _svg_spots(shown: Scene, frame: _Frame) -> Iterator[str]:
     for spot in shown.spots:
-        x, y = frame.at(spot)
+        x, y = frame.centre(spot)
         yield (
             f'<circle cx="{x}" cy="{y}" r="{spot.radius}" fill="{spot.fill}" stroke="{spot.border}"'
             ' stroke-width="1.5"/>'
         )
     for spot in reversed(shown.spots):
-        x, y = frame.at(spot)
+        x, y = frame.centre(spot)
         yield (
             f'<text x="{x}" y="{round(y + spot.radius + spot.font * 1.05, 1)}" font-size="{spot.font}"'
             f' text-anchor="middle" fill="{_INK}" stroke="{_PAPER}" stroke-width="3.5"'
@@ -94,12 +94,12 @@ def _svg_spots(shown: Figure, frame: _Frame) -> Iterator[str]:
         )
 
 
-def _legend(shown: Figure, lang: Language) -> list[tuple[str, str]]:
+def _legend(shown: Scene, lang: Language) -> list[tuple[str, str]]:
     present = {t.group for t in shown.ties if t.drawn}
-    return [(colour, word(f"picture.{g}", lang)) for g, colour in EDGE_COLOURS.items() if g in present]
+    return [(colour, localized(f"picture.{g}", lang)) for g, colour in EDGE_COLOURS.items() if g in present]
 
 
-def _svg_legend(shown: Figure, frame: _Frame, lang: Language) -> Iterator[str]:
+def _svg_legend(shown: Scene, frame: _Frame, lang: Language) -> Iterator[str]:
     x, y = _MARGIN, frame.height - 22
     for colour, name in _legend(shown, lang):
         yield f'<path d="M{x:.0f} {y - 4:.0f}h24" stroke="{colour}" stroke-width="4"/>'
@@ -126,12 +126,12 @@ _LATIN_FONT_FILES = (
     "/System/Library/Fonts/Helvetica.ttc",
     "C:/Windows/Fonts/arial.ttf",
 )
-_SCALE = 2  # pixels a point: sharp on today's screens
+_SCALE = 2  # pixels per point, for high-density screens
 _MAX_PIXELS = 6_000
 
 
-def png(shown: Figure, title: str, note: str, lang: Language) -> bytes | None:
-    """The picture as a PNG; None, with a log line that says why, without Pillow or a font for its names."""
+def png(shown: Scene, title: str, note: str, lang: Language) -> bytes | None:
+    """The image as a PNG, or None and a log line where Pillow or a font for the names is missing."""
     try:
         pillow = (importlib.import_module("PIL.Image"), importlib.import_module("PIL.ImageDraw"))
         fonts = importlib.import_module("PIL.ImageFont")
@@ -142,7 +142,7 @@ def png(shown: Figure, title: str, note: str, lang: Language) -> bytes | None:
     if file is None:
         log.info(say("picture.no_png", reason="CJK font"))
         return None
-    return _Painter(pillow, functools.cache(lambda size: fonts.truetype(file, size)), shown).paint(
+    return _PngPainter(pillow, functools.cache(lambda size: fonts.truetype(file, size)), shown).paint(
         title, note, lang
     )
 
@@ -152,10 +152,10 @@ def _font_file(text: str) -> str | None:
     return next((file for file in files if Path(file).is_file()), None)
 
 
-class _Painter:
-    """Paints with Pillow, whose modules come without types here: it is optional."""
+class _PngPainter:
+    """Draws with Pillow, which is optional and therefore untyped here."""
 
-    def __init__(self, pillow: tuple[Any, Any], font: Any, shown: Figure) -> None:
+    def __init__(self, pillow: tuple[Any, Any], font: Any, shown: Scene) -> None:
         self.frame = _Frame(shown)
         self.shown = shown
         self.font = font
@@ -167,12 +167,12 @@ class _Painter:
 
     def paint(self, title: str, note: str, lang: Language) -> bytes:
         for tie in reversed([t for t in self.shown.ties if t.drawn]):
-            ends = [self.frame.at(self.shown.spots[i]) for i in (tie.a, tie.b)]
+            ends = [self.frame.centre(self.shown.spots[i]) for i in (tie.a, tie.b)]
             self._line(ends[0], ends[1], EDGE_COLOURS[tie.group] + "99", self.shown.width(tie))
         for spot in self.shown.spots:
             self._circle(spot)
         for spot in reversed(self.shown.spots):
-            x, y = self.frame.at(spot)
+            x, y = self.frame.centre(spot)
             self._text((x, y + spot.radius + spot.font * 1.05), spot.label, spot.font, _INK, "ms")
         self._text((_MARGIN, 36), printable(title), 22, _INK, "ls")
         self._text((_MARGIN, 58), note, 13, _SOFT, "ls")
@@ -193,7 +193,7 @@ class _Painter:
         self.pen.line(points, fill=colour, width=max(1, round(width * self.scale)))
 
     def _circle(self, spot: Spot) -> None:
-        (x, y), r, s = self.frame.at(spot), spot.radius, self.scale
+        (x, y), r, s = self.frame.centre(spot), spot.radius, self.scale
         box = [(x - r) * s, (y - r) * s, (x + r) * s, (y + r) * s]
         self.pen.ellipse(box, fill=spot.fill, outline=spot.border, width=max(1, round(1.5 * s)))
 
