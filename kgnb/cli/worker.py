@@ -89,7 +89,7 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
 
     async def on_left(app: App) -> None:
         if session.seconds is not None:
-            await report.look(app)
+            await report.read_status(app)
 
     await serve(
         settings,

@@ -1,4 +1,4 @@
-"""Coordinates for a picture: a deterministic force-directed layout without overlaps, in plain Python. Pure."""
+"""Coordinates for a picture: a deterministic force-directed layout without overlaps. Pure Python, no I/O."""
 
 from __future__ import annotations
 
