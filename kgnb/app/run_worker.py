@@ -1,4 +1,4 @@
-"""A node from its first connection to its end: what `kgnb worker` and a notebook's node both do."""
+"""Run a worker node from its first connection to its end, for `kgnb worker` and notebooks."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from kgnb.worker.session import UNLIMITED, Session
 
 log = logging.getLogger(__name__)
 
-SESSION_LOOK_SECONDS = 1.0
-"""How often the session's end is looked at; the margin before it is far longer."""
+SESSION_CHECK_SECONDS = 1.0
+"""How often the session's end is checked; the margin before it is far longer."""
 
 
-async def _nothing(_: App) -> None:
-    """For who has nothing to do with an app whose node has left."""
+async def _do_nothing(_: App) -> None:
+    """Default of ``on_left``."""
 
 
 async def serve(
@@ -33,86 +33,88 @@ async def serve(
     fail_fast: bool = False,
     session: Session = UNLIMITED,
     listener: Callable[[NodeEvent], None] = lambda _: None,
-    ready: Callable[[App, WorkerNode], None] = lambda _app, _node: None,
-    left: Callable[[App], Awaitable[None]] = _nothing,
-    hurry: Callable[[], float] = lambda: math.inf,
+    on_ready: Callable[[App, WorkerNode], None] = lambda _app, _node: None,
+    on_left: Callable[[App], Awaitable[None]] = _do_nothing,
+    drain_limit: Callable[[], float] = lambda: math.inf,
 ) -> None:
-    """Runs a node until ``stop`` is set, the session ends, or with ``drain`` until nothing is left to do.
+    """Run a node until ``stop`` is set, the session ends or, with ``drain``, nothing is left to do.
 
     Waits for services that are down at the start (``fail_fast``: raises ServiceDown); embedded engines that
-    die are started anew. ``ready`` is called with each node that runs, ``left`` when it has handed everything
-    back and the stores are still open; ``hurry()`` is how many seconds whoever stops it will wait for
-    chapters in flight, at most. Raises what waiting can't mend.
+    die are restarted. ``on_ready`` is called with each node that runs, ``on_left`` when it has handed
+    everything back and the stores are still open. ``drain_limit()`` bounds the seconds that chapters in
+    flight get when the node leaves. Raises errors that waiting can't mend.
     """
 
     def patience() -> float:
-        return session.drain(min(settings.drain_seconds, hurry()))
+        return session.drain(min(settings.drain_seconds, drain_limit()))
 
     async with leaving_when(stop, session) as leaving:
-        again = True
-        while again and not leaving.is_set():
-            again = False
+        restart = True
+        while restart and not leaving.is_set():
+            restart = False
             async with open_app(settings) if fail_fast else open_waiting(settings, stop=leaving) as app:
                 if app is None:
                     return
                 async with AsyncExitStack() as stack:
-                    joining = lambda: running_node(app, listener=listener, patience=patience)  # noqa: E731
-                    node = await _joined(stack, joining, leaving, fail_fast)
+                    join = lambda: running_node(app, listener=listener, patience=patience)  # noqa: E731
+                    node = await _enter_when_up(stack, join, leaving, fail_fast)
                     if node is None:
                         return
-                    ready(app, node)
+                    on_ready(app, node)
                     log.info(say("node.started", node=node.name, slots=settings.slots_for(1)))
                     if settings.slots_by_hand:
                         log.info(say("node.slots_by_hand", slots=settings.slots))
-                    await _work(app, node, leaving, drain)
-                again = app.engines_gone and not leaving.is_set()
-                await left(app)
+                    await _run_node(app, node, leaving, drain)
+                restart = app.engines_gone and not leaving.is_set()
+                await on_left(app)
             if app.health.is_down("redis"):
                 log.warning(say("node.left_alone", node=node.name, seconds=round(settings.lease_seconds)))
             else:
                 log.info(say("node.left", node=node.name))
 
 
-async def _joined(
+async def _enter_when_up(
     stack: AsyncExitStack,
-    joining: Callable[[], AbstractAsyncContextManager[WorkerNode]],
+    join: Callable[[], AbstractAsyncContextManager[WorkerNode]],
     leaving: asyncio.Event,
     fail_fast: bool,
 ) -> WorkerNode | None:
-    """The node, once it is among the others; None when it has to leave before. Raises ServiceDown if
-    ``fail_fast``."""
-    told = ""
+    """Join the cluster as soon as the services are up; None when ``leaving`` is set first.
+
+    Raises ServiceDown if ``fail_fast``.
+    """
+    logged = ""
     while not leaving.is_set():
         try:
-            return await stack.enter_async_context(joining())
+            return await stack.enter_async_context(join())
         except ServiceDown as error:
             if fail_fast:
                 raise
-            if str(error) != told:
-                told = str(error)
-                log.warning(say("node.waiting", reason=told))
+            if str(error) != logged:
+                logged = str(error)
+                log.warning(say("node.waiting", reason=logged))
             with suppress(TimeoutError):
                 await asyncio.wait_for(leaving.wait(), WAIT_SECONDS)
     return None
 
 
-async def _work(app: App, node: WorkerNode, leaving: asyncio.Event, drain: bool) -> None:
-    async def end() -> None:
+async def _run_node(app: App, node: WorkerNode, leaving: asyncio.Event, drain: bool) -> None:
+    async def stop_node() -> None:
         await leaving.wait()
         node.stop()
 
-    ending = asyncio.create_task(end())
+    stopping = asyncio.create_task(stop_node())
     try:
         await node.run(drain=drain, until=lambda: app.engines_gone)
     except ServiceRefused as error:
         raise NodeStopped("node.refused", reason=str(error)) from error
     finally:
-        ending.cancel()
+        stopping.cancel()
 
 
 @asynccontextmanager
 async def leaving_when(stop: asyncio.Event, session: Session) -> AsyncIterator[asyncio.Event]:
-    """An event that is set when ``stop`` is, or when it is time to leave because the session ends."""
+    """An event that is set when ``stop`` is set or the session's end is near."""
     leaving = asyncio.Event()
     if stop.is_set():
         leaving.set()
@@ -123,7 +125,7 @@ async def leaving_when(stop: asyncio.Event, session: Session) -> AsyncIterator[a
                 log.warning(say("node.session_ends", minutes=round((session.left or 0) / 60)))
                 break
             with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), SESSION_LOOK_SECONDS)
+                await asyncio.wait_for(stop.wait(), SESSION_CHECK_SECONDS)
         leaving.set()
 
     watcher = asyncio.create_task(watch())

@@ -98,8 +98,8 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
         fail_fast=args.fail_fast,
         session=session,
         listener=on_event,
-        ready=on_ready,
-        left=on_left,
+        on_ready=on_ready,
+        on_left=on_left,
     )
     if session.seconds is not None:
         reason = "stopped" if stop.is_set() else "session" if session.is_ending else "drained"

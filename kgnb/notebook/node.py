@@ -35,51 +35,50 @@ R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
-LINE_SECONDS = 30.0
-"""Between two status lines of a batch run: places end runs that stay silent."""
-IDLE_LOOKS = 2
-"""So many looks at all queues must find nothing left before a batch run takes it for the end."""
-SHORT_SECONDS = 120.0
-"""Below this what is left of a session is told in seconds."""
+STATUS_LINE_SECONDS = 30.0
+"""How often a batch run prints a line: hosts end runs that stay silent."""
+IDLE_POLLS = 2
+"""A batch run has drained when more polls in a row than this found nothing in any queue."""
+SHOW_SECONDS_BELOW = 120.0
+"""Below this the time left of a session is shown in seconds."""
 
 _current: Node | None = None
 _guard = threading.RLock()
 
 
 class Node:
-    """A worker node of this kernel, one at a time: starting another one stops the one before.
+    """This kernel's worker node, one at a time: starting another one stops the one before.
 
-    Nothing happens before :meth:`start`; every method returns within a second but :meth:`run_until`, and
-    :meth:`stop` where it waits.
+    Nothing happens before :meth:`start`. Methods return within a second, except :meth:`run_until` and a
+    :meth:`stop` that waits.
     """
 
     def __init__(self, settings: Settings, place: Host | None = None) -> None:
         self.settings = settings
-        self._asked = settings  # as the cell that made it found them
+        self._initial_settings = settings
         self.place = place or detect_host()
         self.recent = LogBuffer()
         """The last log lines."""
         self.sources: dict[str, str] = {}
         """Where each variable's value was found (:mod:`kgnb.core.secrets`); others are defaults or given."""
-        self._tally = Counters()
-        self._states: dict[int, dict[str, Any]] = {}  # of node processes
-        self._stint: NodeRun | None = None
-        self._told = 0
+        self._counters = Counters()
+        self._process_states: dict[int, dict[str, Any]] = {}
+        self._run: NodeRun | None = None
+        self._last_warning = 0
 
     @classmethod
     def from_env(cls, **given: Any) -> Node:
-        """A node of the settings in environment, secrets and ``.env``; ``given`` (names of
-        kgnb.core.settings.Settings fields, such as ``data`` or ``resume_from``) win.
-        The one that runs already, if they are what that one was made of: what a person changed in its panel
-        since outlives another run of the cell.
+        """Return a node with settings from environment, secrets and ``.env``, overridden by ``given`` (fields
+        of kgnb.core.settings.Settings, such as ``data`` or ``resume_from``).
 
-        Raises SettingsError that names the setting.
+        Returns the running node if it was made from the same settings, so that running a cell again keeps
+        what its panel changed. Raises SettingsError that names the setting.
         """
         place = detect_host()
         settings, found = load_settings(place=place, **given)
         use_language(settings.lang)
         with _guard:
-            if _current is not None and _current.is_alive and _current._asked == settings:
+            if _current is not None and _current.is_alive and _current._initial_settings == settings:
                 return _current
         node = cls(settings, place)
         node.sources = {variable: secret.source for variable, secret in found.items()}
@@ -92,56 +91,56 @@ class Node:
 
     @property
     def state(self) -> State:
-        """Where its life is."""
-        return self._stint.state if self._stint is not None else State.STOPPED
+        """The node's state."""
+        return self._run.state if self._run is not None else State.STOPPED
 
     @property
     def error(self) -> str:
         """Why it failed; "" unless it did."""
-        failure = self._stint.failure if self._stint is not None else None
+        failure = self._run.failure if self._run is not None else None
         return "" if failure is None else str(failure) or repr(failure)
 
     @property
     def name(self) -> str:
         """The node's name in the cluster; "" before it has one."""
-        return self._stint.name if self._stint is not None else ""
+        return self._run.name if self._run is not None else ""
 
     @property
     def is_alive(self) -> bool:
         """Whether it was started and has not ended."""
-        return self._stint is not None and self._stint.is_alive
+        return self._run is not None and self._run.is_alive
 
     @property
     def session(self) -> Session:
-        """This kernel's session: KGNB_SESSION_SECONDS, else what its place allows."""
+        """This kernel's session: KGNB_SESSION_SECONDS, else the host's limit."""
         seconds = self.place.seconds(self.settings.session_seconds)
         return Session(self.place.started_at, seconds, self.settings.session_margin)
 
     @property
     def shares_queue(self) -> bool:
-        """Whether it works for others too: its queue is not the embedded one."""
+        """Whether its queue is not the embedded one, so that it works for others too."""
         return not self.settings.embedded_redis
 
     def start(self, processes: int = 0) -> Node:
-        """Starts working and returns at once; a node that runs already goes on as it is, one that is just
-        stopping starts anew when it has.
+        """Start working and return at once.
 
-        ``processes``: so many node processes instead of this kernel's thread, each with its slots. Raises
-        InputError where a shared queue may not be joined from here without saying so (Colab).
+        A running node goes on as it is; a stopping one starts again when it has left. ``processes``: run so
+        many node processes, each with its own slots, instead of this kernel's thread (docs/processes.md).
+        Raises InputError on Colab for a shared queue without KGNB_COLAB_PAID.
         """
         global _current
         with _guard:
-            if self._stint is not None and self._stint.is_alive and not self._stint.is_leaving:
+            if self._run is not None and self._run.is_alive and not self._run.is_leaving:
                 return self
             self._check_terms()
-            before = _current._stint if _current is not None else None
-            if before is not None:
-                before.ask_to_stop()
-            farewell = SessionReport(self.settings, self.place, self.session, self._done_here)
-            stint = NodeRun(self.settings, farewell, self._tally, self._states, self.recent, processes)
-            stint.reports = self.place.batch
-            self._stint, _current = stint, self
-            stint.start(before)
+            previous = _current._run if _current is not None else None
+            if previous is not None:
+                previous.ask_to_stop()
+            report = SessionReport(self.settings, self.place, self.session, self._local_status)
+            run = NodeRun(self.settings, report, self._counters, self._process_states, self.recent, processes)
+            run.wants_report = self.place.batch
+            self._run, _current = run, self
+            run.start(previous)
         return self
 
     def _check_terms(self) -> None:
@@ -149,21 +148,24 @@ class Node:
             raise InputError("notebook.colab_paid")
 
     def stop(self, *, now: bool = False, wait: bool = True) -> None:
-        """Stops: no new chapters, up to ``drain_seconds`` for those in flight (``now``: none), the rest is
-        handed back. ``wait``: returns when it has left; else at once."""
-        if self._stint is not None:
-            self._stint.ask_to_stop(0.0 if now else math.inf)
+        """Stop: claim no new chapters, give those in flight up to ``drain_seconds`` (``now``: none) and hand
+        the rest back. ``wait``: return when the node has left, else at once."""
+        if self._run is not None:
+            self._run.ask_to_stop(0.0 if now else math.inf)
             if wait:
-                self._stint.join()
+                self._run.join()
         HOOKS.tidy()
 
     # --- for people and panels
 
     def status(self) -> dict[str, Any]:
-        """What is known right now, JSON-ready; costs no round trip. ``cluster`` is `kgnb status --json` as
-        of at most two seconds ago, None before the first look; ``report`` the path of the last one."""
+        """Return what is known now, JSON-ready, without a round trip.
+
+        ``cluster`` is `kgnb status --json`, at most two seconds old, None before the first read; ``report``
+        is the path of the last report.
+        """
         HOOKS.tidy()
-        session, stint = self.session, self._stint
+        session, run = self.session, self._run
         return {
             "state": self.state.value,
             "error": self.error,
@@ -172,24 +174,24 @@ class Node:
             "session_left": session.left,
             "session_ends_at": session.ends_at,
             "session_leaves_at": session.leaves_at,
-            "local": self._done_here(),
-            "cluster": stint.cluster if stint is not None else None,
-            "cluster_error": stint.cluster_error if stint is not None else "",
-            "report": str(stint.report or "") if stint is not None else "",
+            "local": self._local_status(),
+            "cluster": run.cluster if run is not None else None,
+            "cluster_error": run.cluster_error if run is not None else "",
+            "report": str(run.report_path or "") if run is not None else "",
         }
 
-    def _done_here(self) -> dict[str, Any]:
-        return look([self._tally.state(), *list(self._states.values())])
+    def _local_status(self) -> dict[str, Any]:
+        return look([self._counters.state(), *list(self._process_states.values())])
 
     def call(
         self, work: Callable[[App], Awaitable[R]], *, queue: bool = True, graph: bool = False
     ) -> Future[R]:
-        """Runs ``work`` with connected stores, in the node's thread while it runs, else in kgnb's own.
+        """Run ``work`` with connected stores: in the node's thread while it runs, else in kgnb's own.
 
-        ``queue`` and ``graph`` say which services the work needs where they have to be opened for it. Work
-        that a leaving node can't wait for is cancelled.
+        ``queue`` and ``graph`` say which services to open where the node's can't be used. Work that a leaving
+        node can't wait for is cancelled.
         """
-        future = self._stint.call(work) if self._stint is not None else None
+        future = self._run.call(work) if self._run is not None else None
         return future if future is not None else spawn(self._opened(work, queue, graph))
 
     async def _opened(self, work: Callable[[App], Awaitable[R]], queue: bool, graph: bool) -> R:
@@ -199,86 +201,86 @@ class Node:
     def submit(
         self, book: str | Path, provider: str | None = None, *, title: str | None = None, again: bool = False
     ) -> int:
-        """Imports a book and queues it for the nodes; returns its task's number.
+        """Import a book, queue it for the nodes and return its task's number.
 
-        Raises InputError for what is wrong with the book, SettingsError for an unknown provider.
+        Raises InputError for a book that can't be read, SettingsError for an unknown provider.
         """
         path = Path(book)
 
-        async def import_it(app: App) -> int:
+        async def import_book(app: App) -> int:
             read = await build.read(path, title, None)
             return (await build.plan(app, read, path, provider, again=again)).task.id
 
-        return self.call(import_it).result()
+        return self.call(import_book).result()
 
     # --- batch runs
 
     def run_until(self, deadline: float | None = None, *, drained: bool = True) -> dict[str, Any]:
-        """Blocks until everything is done (``drained``), ``deadline`` (epoch seconds) or the session's end
-        has come, or the cell is interrupted; then stops, writes a report (kgnb-report.html and .json in the
-        place's output folder, else in the data folder), and returns the last :meth:`status`.
+        """Block until everything is done (``drained``), until ``deadline`` (epoch seconds) or the session's
+        end, or until interrupted; then stop, write a report and return the last :meth:`status`.
 
-        For batch runs, which end with their last cell; prints a line every 30 seconds, and warnings. Raises
-        what the node failed of.
+        For batch runs, which end with their last cell. Prints a line every 30 seconds, and warnings. The
+        report, kgnb-report.html and .json, goes to the host's output folder, else to the data folder. Raises
+        the error that the node failed with.
         """
-        why = ""
+        reason = ""
         try:
             self.start()
-            why = self._block(deadline, drained)
+            reason = self._block(deadline, drained)
         except KeyboardInterrupt:
-            why = "interrupted"
+            reason = "interrupted"
             log.warning(say("notebook.interrupted"))
-        stint = self._stint
-        assert stint is not None
-        stint.why, stint.reports = why, True
+        run = self._run
+        assert run is not None
+        run.reason, run.wants_report = reason, True
         try:
             self.stop()
         except KeyboardInterrupt:
             self.stop(now=True)
-        return self._ended(stint)
+        return self._finish(run)
 
-    def _ended(self, stint: NodeRun) -> dict[str, Any]:
-        if not stint.is_alive:
-            stint.tell()
-        self._tell_warnings()
+    def _finish(self, run: NodeRun) -> dict[str, Any]:
+        if not run.is_alive:
+            run.write_report()
+        self._print_warnings()
         status = self.status()
-        print(self._line(status), flush=True)
-        if stint.report is not None:
-            print(say("farewell.written", path=stint.report), flush=True)
-        if stint.failure is not None:
-            raise stint.failure
+        print(self._status_line(status), flush=True)
+        if run.report_path is not None:
+            print(say("farewell.written", path=run.report_path), flush=True)
+        if run.failure is not None:
+            raise run.failure
         return status
 
     def _block(self, deadline: float | None, drained: bool) -> str:
-        """Why it is time to stop; "" where the node knows better."""
-        stint = self._stint
-        assert stint is not None
-        stint.reports = True
-        idle, seen, told = 0, stint.seen, -math.inf
-        while stint.is_alive:
+        """Return the reason to stop; "" when the node ended by itself."""
+        run = self._run
+        assert run is not None
+        run.wants_report = True
+        idle, polls, printed_at = 0, run.polls, -math.inf
+        while run.is_alive:
             if deadline is not None and time.time() >= deadline:
                 return "deadline"
-            # What was seen before this call may be older than a book that was submitted since.
-            if (now_seen := stint.seen) != seen:
-                seen = now_seen
-                idle = idle + 1 if stint.nothing_left else 0
-            if drained and idle > IDLE_LOOKS:
+            # Polls from before this call don't count: a book may have been submitted since.
+            if (now_polls := run.polls) != polls:
+                polls = now_polls
+                idle = idle + 1 if run.nothing_left else 0
+            if drained and idle > IDLE_POLLS:
                 return "drained"
-            self._tell_warnings()
-            if time.monotonic() - told >= LINE_SECONDS:
-                told = time.monotonic()
-                print(self._line(self.status()), flush=True)
-            stint.join(1.0)
+            self._print_warnings()
+            if time.monotonic() - printed_at >= STATUS_LINE_SECONDS:
+                printed_at = time.monotonic()
+                print(self._status_line(self.status()), flush=True)
+            run.join(1.0)
         return ""
 
-    def _tell_warnings(self) -> None:
-        """Prints what went wrong since the last time: a batch run keeps only the main thread's words."""
-        for line in self.recent.lines(logging.WARNING, after=self._told):
-            self._told = line.number
+    def _print_warnings(self) -> None:
+        """Print new warnings from here: a batch run keeps only the main thread's output."""
+        for line in self.recent.lines(logging.WARNING, after=self._last_warning):
+            self._last_warning = line.number
             at = time.strftime("%H:%M:%S", time.localtime(line.at))
             print(f"{at} {logging.getLevelName(line.level)} {line.text}", flush=True)
 
-    def _line(self, status: dict[str, Any]) -> str:
+    def _status_line(self, status: dict[str, Any]) -> str:
         local = status["local"]
         return say(
             "notebook.line",
@@ -288,18 +290,18 @@ class Node:
             failed=local["outcomes"].get("failed", 0),
             in_flight=sum(local["in_flight"].values()),
             rate=sum(local["per_minute"][-2:-1]) or local["per_minute"][-1],
-            left=_left(status["session_left"]),
+            left=_time_left(status["session_left"]),
         )
 
 
-def _left(seconds: float | None) -> str:
+def _time_left(seconds: float | None) -> str:
     if seconds is None:
         return say("notebook.unlimited")
-    if seconds < SHORT_SECONDS:
+    if seconds < SHOW_SECONDS_BELOW:
         return say("notebook.seconds", count=round(seconds))
     return say("notebook.minutes", count=round(seconds / 60))
 
 
 def current() -> Node | None:
-    """The node that was started last in this kernel."""
+    """Return the node that was started last in this kernel."""
     return _current

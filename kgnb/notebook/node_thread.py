@@ -1,7 +1,7 @@
-"""One stretch of a notebook's node, from its start to its end, in a daemon thread of its own.
+"""One start-to-stop run of a notebook's node, in a daemon thread of its own.
 
-A thread that isn't a daemon would keep a kernel from ending; this one is told to leave by the process's hooks
-(kgnb/hooks.py), and whatever it doesn't manage then, the leases do.
+A thread that isn't a daemon would keep a kernel from ending. This one is told to leave by
+:mod:`kgnb.notebook.shutdown`; for what it doesn't finish then, the leases expire.
 """
 
 from __future__ import annotations
@@ -29,28 +29,28 @@ from kgnb.core.settings import Settings
 from kgnb.notebook.processes import NodeProcesses
 from kgnb.notebook.shutdown import HOOKS
 from kgnb.worker.counters import Counters
-from kgnb.worker.node import WorkerNode as Worker
+from kgnb.worker.node import WorkerNode
 from kgnb.worker.session import Session
 
 R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 2.0
-"""How often a running node looks at all queues, tasks and nodes."""
-ENGINES_LOOK_SECONDS = 1.0
-"""How often node processes' parent looks whether the embedded engines are still there."""
-LAST_LOOK_SECONDS = 10.0
-"""How long the last look may take, so that a service that hangs doesn't keep a session from ending."""
+STATUS_SECONDS = 2.0
+"""How often a running node reads the state of queues, tasks and nodes."""
+ENGINE_CHECK_SECONDS = 1.0
+"""How often the parent of node processes checks that the embedded engines are alive."""
+LAST_STATUS_SECONDS = 10.0
+"""Limit of the last status read: a service that hangs must not keep a session from ending."""
 CALLS_SECONDS = 5.0
-"""How long a leaving node waits for what its panel asked for."""
-HURRY_SECONDS, HURRY_JOIN_SECONDS = 0.4, 1.5
-"""When the kernel goes: how long chapters in flight may take, and how long all of leaving may (a kernel is
-killed about 2.6 s after its shutdown began)."""
+"""How long a leaving node waits for the panel's calls."""
+EXIT_DRAIN_SECONDS, EXIT_SECONDS = 0.4, 1.5
+"""When the kernel ends: limits for chapters in flight and for all of leaving (a kernel is killed about 2.6 s
+after its shutdown began)."""
 
 
 class State(StrEnum):
-    """Where a node's life is."""
+    """State of a notebook's node."""
 
     STOPPED = "stopped"
     STARTING = "starting"  # connecting, or waiting for services that are down
@@ -60,14 +60,14 @@ class State(StrEnum):
 
 
 class NodeRun:
-    """Runs once. Attributes are written in its thread and may be read from any."""
+    """Runs once. Its thread writes the attributes; any thread may read them."""
 
     def __init__(
         self,
         settings: Settings,
-        farewell: SessionReport,
-        tally: Counters,
-        states: dict[int, dict[str, Any]],
+        session_report: SessionReport,
+        counters: Counters,
+        process_states: dict[int, dict[str, Any]],
         recent: LogBuffer,
         processes: int,
     ) -> None:
@@ -76,76 +76,76 @@ class NodeRun:
         self.name = ""
         self.cluster: dict[str, Any] | None = None
         self.cluster_error = ""
-        self.looks = 0
-        self.reports = False
-        """Whether its end is to be told in a report; the end of its session always is."""
-        self.why = ""
-        """What the report is to say about the end, where that isn't plain."""
-        self.report: Path | None = None
+        self.status_reads = 0
+        self.wants_report = False
+        """Whether to write a report at the end; the end of the session always writes one."""
+        self.reason = ""
+        """Why it ended, for the report; "": find out."""
+        self.report_path: Path | None = None
         self._settings = settings
-        self._farewell = farewell
-        self._session: Session = farewell.session
-        self._tally = tally
-        self._states = states
+        self._session_report = session_report
+        self._session: Session = session_report.session
+        self._counters = counters
+        self._process_states = process_states
         self._recent = recent
         self._processes = processes
         self._loop = new_loop()
         self._stop = asyncio.Event()
-        self._hurry = math.inf
-        self._asked = self._kernel_goes = False
+        self._drain_limit = math.inf
+        self._is_leaving = self._kernel_ends = False
         self._guard = threading.Lock()
         self._app: App | None = None
         self._calls: set[asyncio.Task[Any]] = set()
-        self._worker: Worker | None = None
-        self._children: NodeProcesses | None = None
+        self._worker: WorkerNode | None = None
+        self._node_processes: NodeProcesses | None = None
         self._thread = threading.Thread(target=self._main, name="kgnb-node", daemon=True)
-        self._begun = False
+        self._started = False
         self._ended = threading.Event()
-        self._before: NodeRun | None = None
+        self._previous: NodeRun | None = None
 
     # --- from other threads
 
     @property
     def is_alive(self) -> bool:
         """Whether it was started and has not ended."""
-        return self._begun and not self._ended.is_set()
+        return self._started and not self._ended.is_set()
 
     @property
     def is_leaving(self) -> bool:
         """Whether it was told to stop."""
-        return self._asked
+        return self._is_leaving
 
-    def start(self, before: NodeRun | None) -> None:
-        """Begins as soon as the one ``before`` has ended; returns at once."""
-        self._before = before
+    def start(self, previous: NodeRun | None) -> None:
+        """Start as soon as ``previous`` has ended; returns at once."""
+        self._previous = previous
         HOOKS.add(self)
-        self._begun = True
+        self._started = True
         self._thread.start()
 
-    def ask_to_stop(self, hurry: float = math.inf) -> None:
-        """Leave, with at most ``hurry`` seconds for chapters in flight; returns at once."""
-        self._asked = True
-        with suppress(RuntimeError):  # its loop is closed: it has left
-            self._loop.call_soon_threadsafe(self._stop_here, hurry)
+    def ask_to_stop(self, drain_limit: float = math.inf) -> None:
+        """Leave, with at most ``drain_limit`` seconds for chapters in flight; returns at once."""
+        self._is_leaving = True
+        with suppress(RuntimeError):  # the loop is closed: it has left
+            self._loop.call_soon_threadsafe(self._leave, drain_limit)
 
     def join(self, timeout: float | None = None) -> None:
-        """Waits for its end."""
-        if self._begun and self._thread is not threading.current_thread():
-            self._ended.wait(timeout)  # an interrupted Thread.join takes the thread for ended (Python 3.11)
+        """Wait for the end."""
+        if self._started and self._thread is not threading.current_thread():
+            self._ended.wait(timeout)  # Python 3.11 takes a thread for ended once join was interrupted
 
-    def kernel_ends(self) -> None:
-        """The kernel's process is about to go: leave within what is left of it."""
-        self.kernel_will_end()
-        self.join(HURRY_JOIN_SECONDS)
+    def on_exit(self) -> None:
+        """Leave within the time that an ending kernel has."""
+        self.on_shutdown()
+        self.join(EXIT_SECONDS)
 
-    def kernel_will_end(self) -> None:
-        """As :meth:`kernel_ends`, but returns at once."""
-        if not self._kernel_goes:
-            self._kernel_goes = True
-            self.ask_to_stop(HURRY_SECONDS)
+    def on_shutdown(self) -> None:
+        """As :meth:`on_exit`, but returns at once."""
+        if not self._kernel_ends:
+            self._kernel_ends = True
+            self.ask_to_stop(EXIT_DRAIN_SECONDS)
 
     def call(self, work: Callable[[App], Awaitable[R]]) -> Future[R] | None:
-        """Runs ``work`` on the node's loop, with its stores; None where there are none right now."""
+        """Run ``work`` on the node's loop with its stores; None where there are none right now."""
         with self._guard:
             app = self._app
             if app is None or self._processes:
@@ -153,9 +153,9 @@ class NodeRun:
             return asyncio.run_coroutine_threadsafe(self._tracked(work, app), self._loop)
 
     @property
-    def seen(self) -> tuple[int, int]:
-        """Changes with every look at the queues, by the node or for the panel."""
-        return self.looks, self._worker.polls if self._worker is not None else 0
+    def polls(self) -> tuple[int, int]:
+        """Counts status reads and the node's polls: changes with every look at the queues."""
+        return self.status_reads, self._worker.polls if self._worker is not None else 0
 
     @property
     def nothing_left(self) -> bool:
@@ -169,17 +169,17 @@ class NodeRun:
 
     def _main(self) -> None:
         asyncio.set_event_loop(self._loop)
-        if self._before is not None:
-            self._before.join()
-            self._before = None
+        if self._previous is not None:
+            self._previous.join()
+            self._previous = None
         self._recent.listen(self._settings.log_level)
         end = State.STOPPED
         try:
-            self._loop.run_until_complete(self._with_children() if self._processes else self._serve())
+            self._loop.run_until_complete(self._run_processes() if self._processes else self._run_worker())
         except KgnbError as error:
             end, self.failure = State.FAILED, error
             log.error(say("notebook.failed", reason=str(error)))
-        except Exception as error:  # a bug of ours: shown in the panel, not as another cell's traceback
+        except Exception as error:  # a bug: shown in the panel, not as another cell's traceback
             end, self.failure = State.FAILED, error
             log.exception(say("notebook.broke"))
         finally:
@@ -189,142 +189,140 @@ class NodeRun:
         with self._guard:
             self._app = None
         self._worker = None
-        self._loop.run_until_complete(self._cancel_rest())
+        self._loop.run_until_complete(self._cancel_tasks())
         self._loop.close()
         try:
-            self.tell()
+            self.write_report()
         finally:
             self.state = end
             HOOKS.remove(self)
             self._recent.mute()
             self._ended.set()
 
-    async def _cancel_rest(self) -> None:
-        """Nothing may wait for ever for a loop that is gone."""
-        await asyncio.sleep(0)  # calls that came in the last moment begin, so that they can be cancelled
+    async def _cancel_tasks(self) -> None:
+        """Cancel everything left, so that no other thread waits for a closed loop."""
+        await asyncio.sleep(0)  # lets calls of the last moment begin: only then they can be cancelled
         rest = asyncio.all_tasks() - {asyncio.current_task()}
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
         await self._loop.shutdown_asyncgens()
 
-    def tell(self) -> None:
-        """Writes the report, where one is wanted and there is none; called again for one that failed before
-        anybody could say that a report is wanted."""
+    def write_report(self) -> None:
+        """Write the report once, if it is wanted; called again for a run that failed before it was."""
         session_ends = self._session.is_ending
-        if self._kernel_goes or self.report is not None or not (self.reports or session_ends):
+        if self._kernel_ends or self.report_path is not None or not (self.wants_report or session_ends):
             return
-        why = self.why or ("session" if session_ends else "stopped")
+        reason = self.reason or ("session" if session_ends else "stopped")
         if self.failure is not None:
-            why = "failed"
-        self._farewell.node = self.name
-        self.report = self._farewell.write(why, str(self.failure or ""))
+            reason = "failed"
+        self._session_report.node = self.name
+        self.report_path = self._session_report.write(reason, str(self.failure or ""))
 
-    async def _serve(self) -> None:
-        async with self._looking() as look:
+    async def _run_worker(self) -> None:
+        async with self._status_reader() as read_from:
             await serve(
                 self._settings,
                 self._stop,
                 session=self._session,
-                listener=self._tally.heard,
-                ready=lambda app, worker: self._ready(app, worker, look),
-                left=self._left,
-                hurry=lambda: self._hurry,
+                listener=self._counters.heard,
+                on_ready=lambda app, worker: self._on_ready(app, worker, read_from),
+                on_left=self._on_left,
+                drain_limit=lambda: self._drain_limit,
             )
 
-    def _ready(self, app: App, worker: Worker, look: Callable[[App], None]) -> None:
+    def _on_ready(self, app: App, worker: WorkerNode, read_from: Callable[[App], None]) -> None:
         self._worker, self.name = worker, worker.name
-        self._tally.ready(app.spent, worker)
-        self._opened(app, look)
+        self._counters.ready(app.spent, worker)
+        self._on_connected(app, read_from)
 
-    def _opened(self, app: App, look: Callable[[App], None]) -> None:
+    def _on_connected(self, app: App, read_from: Callable[[App], None]) -> None:
         with self._guard:
             self._app = app
-        look(app)
+        read_from(app)
         if self.state is State.STARTING:
             self.state = State.RUNNING
 
-    async def _left(self, app: App) -> None:
-        """The node has handed everything back: whoever still uses its stores ends first."""
+    async def _on_left(self, app: App) -> None:
+        """The node has handed everything back: wait for calls that use its stores, then read the status."""
         if self._session.is_ending:
             self.state = State.STOPPING
         with self._guard:
             self._app = None
-        if self._kernel_goes:
+        if self._kernel_ends:
             return
         await asyncio.sleep(0)
         if self._calls:
             await asyncio.wait(list(self._calls), timeout=CALLS_SECONDS)
-        await self._look_once(app)
+        await self._read_last_status(app)
 
-    async def _look_once(self, app: App) -> None:
-        """The state that is left behind."""
+    async def _read_last_status(self, app: App) -> None:
         try:
-            async with asyncio.timeout(LAST_LOOK_SECONDS):
-                await self._farewell.read_status(app)
+            async with asyncio.timeout(LAST_STATUS_SECONDS):
+                await self._session_report.read_status(app)
         except TimeoutError:
-            self._farewell.unknown = self._farewell.unknown or "timeout"
-        if self._farewell.cluster is not None:
-            self.cluster, self.cluster_error = self._farewell.cluster, ""
+            self._session_report.unknown = self._session_report.unknown or "timeout"
+        if self._session_report.cluster is not None:
+            self.cluster, self.cluster_error = self._session_report.cluster, ""
 
-    async def _with_children(self) -> None:
-        """Node processes; this one only watches them, and connects anew when the engines were."""
+    async def _run_processes(self) -> None:
+        """Run node processes; this process only watches, and reconnects when the engines were restarted."""
         settings, session = self._settings, self._session
-        async with leaving_when(self._stop, session) as leaving, self._looking() as look:
-            async with NodeProcesses(settings, session, self._processes, self._states) as children:
-                self._children = children
-                working = asyncio.create_task(children.run(leaving))
+        async with leaving_when(self._stop, session) as leaving, self._status_reader() as read_from:
+            async with NodeProcesses(settings, session, self._processes, self._process_states) as processes:
+                self._node_processes = processes
+                working = asyncio.create_task(processes.run(leaving))
                 try:
                     while not working.done():
-                        await self._watch_from(leaving, look, working)
+                        await self._watch_engines(leaving, read_from, working)
                     await working
                 finally:
                     working.cancel()
-                    children.leave(now=math.isfinite(self._hurry))
-            if not self._kernel_goes:
+                    processes.leave(now=math.isfinite(self._drain_limit))
+            if not self._kernel_ends:
                 async with open_app(settings, graph=False) as app:
-                    await self._left(app)
+                    await self._on_left(app)
 
-    async def _watch_from(
-        self, leaving: asyncio.Event, look: Callable[[App], None], working: asyncio.Task[None]
+    async def _watch_engines(
+        self, leaving: asyncio.Event, read_from: Callable[[App], None], working: asyncio.Task[None]
     ) -> None:
         async with open_waiting(self._settings, stop=leaving, graph=False) as app:
             if app is None:
                 await asyncio.wait([working])
                 return
-            self._opened(app, look)
+            self._on_connected(app, read_from)
             while not working.done() and not app.engines_gone:
-                await asyncio.wait([working], timeout=ENGINES_LOOK_SECONDS)
+                await asyncio.wait([working], timeout=ENGINE_CHECK_SECONDS)
 
     @asynccontextmanager
-    async def _looking(self) -> AsyncIterator[Callable[[App], None]]:
-        """Gives a function that looks at everything from now on, with the newest app."""
-        looking: list[asyncio.Task[None]] = []
+    async def _status_reader(self) -> AsyncIterator[Callable[[App], None]]:
+        """Give a function that keeps reading the status, from the app it was called with last."""
+        reading: list[asyncio.Task[None]] = []
 
-        def look(app: App) -> None:
-            for task in looking:
+        def read_from(app: App) -> None:
+            for task in reading:
                 task.cancel()
-            looking.append(asyncio.create_task(self._look(app)))
+            reading.append(asyncio.create_task(self._read_status(app)))
 
         try:
-            yield look
+            yield read_from
         finally:
-            for task in looking:
+            for task in reading:
                 task.cancel()
-            await asyncio.gather(*looking, return_exceptions=True)
+            await asyncio.gather(*reading, return_exceptions=True)
 
-    async def _look(self, app: App) -> None:
-        overview = StatusReport(app)
+    async def _read_status(self, app: App) -> None:
+        status_report = StatusReport(app)
         while True:
             try:
-                self.cluster, self.cluster_error = await overview.read(), ""
-                self.looks += 1
+                self.cluster, self.cluster_error = await status_report.read(), ""
+                self.status_reads += 1
             except ServiceDown as error:
                 self.cluster_error = str(error)
             except KgnbError as error:
                 self.cluster_error = str(error)
                 log.warning(say("notebook.look_failed", reason=str(error)))
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(STATUS_SECONDS)
 
     async def _tracked(self, work: Callable[[App], Awaitable[R]], app: App) -> R:
         task = asyncio.current_task()
@@ -335,13 +333,13 @@ class NodeRun:
         finally:
             self._calls.discard(task)
 
-    def _stop_here(self, hurry: float) -> None:
-        self._hurry = min(self._hurry, hurry)
+    def _leave(self, drain_limit: float) -> None:
+        self._drain_limit = min(self._drain_limit, drain_limit)
         self._stop.set()
         if self.state in (State.STARTING, State.RUNNING):
             self.state = State.STOPPING
-        if math.isfinite(self._hurry):
+        if math.isfinite(self._drain_limit):
             if self._worker is not None:
-                self._loop.call_later(self._hurry, self._worker.cut_short)
-            if self._children is not None:
-                self._children.leave(now=True)
+                self._loop.call_later(self._drain_limit, self._worker.cut_short)
+            if self._node_processes is not None:
+                self._node_processes.leave(now=True)

@@ -1,8 +1,7 @@
-"""The ends of a process that Python hears of: its exit, SIGTERM, a kernel's shutdown; installed while a node
-runs.
+"""Hooks for the end of this process: interpreter exit, SIGTERM, a kernel's shutdown.
 
-One registry for the process: however many nodes come and go, there is one handler, and it is taken back when
-the last of them has left.
+There is one registry per process. Its handlers are installed with the first listener and removed with the
+last.
 """
 
 from __future__ import annotations
@@ -16,79 +15,80 @@ from types import FrameType
 from typing import Any, Protocol
 
 
-class AtEnd(Protocol):
-    """Who has something to do before the process goes."""
+class ShutdownListener(Protocol):
+    """What :class:`ShutdownHooks` calls before the process ends."""
 
-    def kernel_ends(self) -> None:
-        """The process goes when this returns."""
+    def on_exit(self) -> None:
+        """The process ends when this returns."""
 
-    def kernel_will_end(self) -> None:
-        """The process goes soon; returns at once."""
+    def on_shutdown(self) -> None:
+        """The process ends soon; must return at once."""
 
 
 class ShutdownHooks:
-    """Tells whoever was added, once, when the process is about to go; then whatever was there before goes on.
+    """Tells every listener once that the process is about to end, then calls the handler installed before.
 
-    A SIGTERM handler that exits by itself would only end the busy cell of a kernel, so this one chains.
+    Chaining matters: in a kernel, a SIGTERM handler that exits by itself would only end the running cell.
     """
 
     def __init__(self) -> None:
-        self._active: list[AtEnd] = []
+        self._listeners: list[ShutdownListener] = []
         self._previous: Any = None
         self._handles_signal = False
         self._chaining = False
-        self._early = False
+        self._has_early_hook = False
         self._kernel: Any = None
 
-    def add(self, at_end: AtEnd) -> None:
-        """From now on; the signal only where Python allows it, on the main thread."""
-        if at_end in self._active:
+    def add(self, listener: ShutdownListener) -> None:
+        """Add a listener; SIGTERM is handled only if this is the main thread, as Python demands."""
+        if listener in self._listeners:
             return
-        if not self._active:
-            self._register()
-            self._hear_kernel()
-        self._active.append(at_end)
+        if not self._listeners:
+            self._register_exit_hooks()
+            self._wrap_kernel_shutdown()
+        self._listeners.append(listener)
         if threading.current_thread() is threading.main_thread():
-            self._hear_signal()
+            self._install_signal_handler()
 
-    def _hear_signal(self) -> None:
-        """On top of what is there; not again below a later handler, which may chain to this one."""
+    def _install_signal_handler(self) -> None:
+        """Install on top of the current handler, but only once: a later handler may chain to this one."""
         now = signal.getsignal(signal.SIGTERM)
         if not self._handles_signal or not callable(now):
-            self._previous = signal.signal(signal.SIGTERM, self._terminated)
+            self._previous = signal.signal(signal.SIGTERM, self._on_sigterm)
             self._handles_signal = True
 
-    def remove(self, at_end: AtEnd) -> None:
-        """No more. Off the main thread the signal's handler stays until :meth:`tidy`, but only hands on."""
-        if at_end in self._active:
-            self._active.remove(at_end)
-            if not self._active:
-                atexit.unregister(self._ending)
-                self._leave_kernel()
+    def remove(self, listener: ShutdownListener) -> None:
+        """Remove a listener; off the main thread the signal handler stays until :meth:`tidy`."""
+        if listener in self._listeners:
+            self._listeners.remove(listener)
+            if not self._listeners:
+                atexit.unregister(self._call_on_exit)
+                self._unwrap_kernel_shutdown()
         self.tidy()
 
     def tidy(self) -> None:
-        """Takes a handler that nobody needs back, if this is the main thread and the handler is on top."""
-        if self._active or not self._handles_signal:
+        """Restore the previous signal handler if there are no listeners, on the main thread, and unless
+        another handler was installed since."""
+        if self._listeners or not self._handles_signal:
             return
         if threading.current_thread() is not threading.main_thread():
             return
-        if signal.getsignal(signal.SIGTERM) == self._terminated:
+        if signal.getsignal(signal.SIGTERM) == self._on_sigterm:
             signal.signal(signal.SIGTERM, self._previous or signal.SIG_DFL)
             self._handles_signal = False
 
-    def _register(self) -> None:
-        """atexit comes after the thread pools were shut, and a leaving node needs those: Python's own hook
-        for thread pools is used where it is there. It can't be taken back, but does nothing without nodes."""
-        atexit.register(self._ending)
+    def _register_exit_hooks(self) -> None:
+        """atexit runs after thread pools were shut down, which a leaving node needs: use the hook of Python's
+        thread pools where it exists. It can't be unregistered, but does nothing without listeners."""
+        atexit.register(self._call_on_exit)
         register = getattr(threading, "_register_atexit", None)
-        if register is not None and not self._early:
-            register(self._ending)
-            self._early = True
+        if register is not None and not self._has_early_hook:
+            register(self._call_on_exit)
+            self._has_early_hook = True
 
-    def _hear_kernel(self) -> None:
-        """A kernel that is told to shut down ends its child processes first, and some (a tracker of shared
-        memory) let it wait until it is killed: what is to be done begins before that."""
+    def _wrap_kernel_shutdown(self) -> None:
+        """A kernel that shuts down ends its child processes first, and may be killed while it waits for them
+        (for multiprocessing's resource tracker, say): tell the listeners before it begins."""
         shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
         kernel = getattr(shell, "kernel", None)
         if kernel is None or not hasattr(kernel, "do_shutdown"):
@@ -96,29 +96,29 @@ class ShutdownHooks:
         original = kernel.do_shutdown
 
         def do_shutdown(*args: Any, **kwargs: Any) -> Any:
-            for one in list(self._active):
-                one.kernel_will_end()
+            for listener in list(self._listeners):
+                listener.on_shutdown()
             return original(*args, **kwargs)
 
         kernel.do_shutdown = do_shutdown
         self._kernel = kernel, do_shutdown
 
-    def _leave_kernel(self) -> None:
+    def _unwrap_kernel_shutdown(self) -> None:
         kernel, ours = self._kernel or (None, None)
         self._kernel = None
         if kernel is not None and vars(kernel).get("do_shutdown") is ours:
             del kernel.do_shutdown
 
-    def _ending(self) -> None:
-        while self._active:
-            self._active.pop(0).kernel_ends()
+    def _call_on_exit(self) -> None:
+        while self._listeners:
+            self._listeners.pop(0).on_exit()
 
-    def _terminated(self, number: int, frame: FrameType | None) -> None:
-        if self._chaining:  # the one before is a later handler that chains to us
+    def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
+        if self._chaining:  # the previous handler is a later one that chains to this one
             return
         self._chaining = True
         try:
-            self._ending()
+            self._call_on_exit()
             if callable(self._previous):
                 self._previous(number, frame)
             elif self._previous != signal.SIG_IGN:

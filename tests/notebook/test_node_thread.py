@@ -113,9 +113,9 @@ class TestEnds:
         first.stop()
         assert [t.name for t in threading.enumerate() if t.name == "kgnb-node"] == []
 
-    @pytest.mark.parametrize("hurries", [(0, 300), (0, math.inf), (300, 0), (math.inf, 0, 300)])
-    def test_of_several_hurries_the_shortest_counts(
-        self, data: Path, monkeypatch: pytest.MonkeyPatch, hurries: tuple[float, ...]
+    @pytest.mark.parametrize("limits", [(0, 300), (0, math.inf), (300, 0), (math.inf, 0, 300)])
+    def test_of_several_limits_the_shortest_counts(
+        self, data: Path, monkeypatch: pytest.MonkeyPatch, limits: tuple[float, ...]
     ) -> None:
         with llm(latency=300) as server:
             for variable, value in server.env(name="openai").items():
@@ -123,12 +123,12 @@ class TestEnds:
             one = node(data, drain_seconds=300, slots=1).start()
             one.submit(story_path(), "openai")
             until(lambda: server.stats.in_flight == 1)
-            run = one._stint
+            run = one._run
             assert run is not None
-            for hurry in hurries:
-                run.ask_to_stop(hurry)
+            for limit in limits:
+                run.ask_to_stop(limit)
             run.join(60)
-            assert (one.state, run._hurry) == ("stopped", 0)
+            assert (one.state, run._drain_limit) == ("stopped", 0)
 
     def test_services_that_never_come_end_with_the_session_and_a_report(self, data: Path) -> None:
         with socket.socket() as taken:
@@ -176,16 +176,16 @@ class TestProcesses:
         assert "canary" not in one.error + " ".join(line.text for line in one.recent.lines())
 
     def test_one_that_is_killed_is_started_anew(self, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("kgnb.notebook.processes.AGAIN_SECONDS", 0.2)
+        monkeypatch.setattr("kgnb.notebook.processes.RESTART_SECONDS", 0.2)
         one = node(data).start(processes=1)
-        until(lambda: len(one._states) == 1, 60)
-        (first,) = one._states
+        until(lambda: len(one._process_states) == 1, 60)
+        (first,) = one._process_states
         task = one.submit(story_path(), "rules")
         os.kill(first, signal.SIGKILL)
         status = one.run_until(time.time() + 60)
         assert status["local"]["closed"] == {"completed": 1}
         assert [t["task_id"] for t in status["cluster"]["tasks"] if t["status"] == "completed"] == [task]
-        assert len(one._states) == 2
+        assert len(one._process_states) == 2
         assert any(f"{first}" in line.text for line in one.recent.lines(logging.WARNING))
 
 

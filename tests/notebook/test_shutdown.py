@@ -20,10 +20,10 @@ class Listener:
     def __init__(self) -> None:
         self.heard: list[str] = []
 
-    def kernel_ends(self) -> None:
+    def on_exit(self) -> None:
         self.heard.append("ends")
 
-    def kernel_will_end(self) -> None:
+    def on_shutdown(self) -> None:
         self.heard.append("will end")
 
 
@@ -178,8 +178,8 @@ from kgnb.notebook.shutdown import HOOKS
 pool = ThreadPoolExecutor()
 stop = threading.Event()
 class Node:
-    def kernel_will_end(self): pass
-    def kernel_ends(self):
+    def on_shutdown(self): pass
+    def on_exit(self):
         stop.set()
         worker.join(1.5)
 def work():
