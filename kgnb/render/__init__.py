@@ -1,4 +1,4 @@
-"""What is looked at: pictures, charts, tables, pages, export files.
+"""Output for people and programs: status tables, pictures, charts, pages, export files.
 
 May import book, core, extract, graph.
 """

@@ -1,6 +1,6 @@
-"""Small charts as inline SVG, and tables: static, offline, readable on light and on dark pages. Pure.
+"""Small charts as inline SVG, and tables: static, offline, for light and dark pages. Pure.
 
-Text has the page's own colour. Whatever comes from a book leaves here as text only.
+Text takes the page's colour. Names and quotes from books leave here as text only.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ ACCENT = "#3a7bd5"
 WARM = "#d9822b"
 FAINT = "#8a929e"
 MOST_BINS = 160
-"""Columns of a chart over chapters: a longer book has several chapters to a column."""
+"""Columns of a chart over chapters; of longer books several chapters share a column."""
 
 _WIDTH = 860
-_NAME = 132
-_COUNT = 52
-_LANE = 21
+_NAME_WIDTH = 132
+_COUNT_WIDTH = 52
+_LANE_HEIGHT = 21
 
 STYLE = """<style>
 .kgnb-x{font-size:13px;line-height:1.55;color:inherit;overflow-wrap:anywhere;max-width:980px}
@@ -43,13 +43,13 @@ border:none;border-bottom:1px solid rgba(128,128,128,.2);max-width:none;white-sp
 
 
 def text(value: object, width: float = 0) -> str:
-    """``value`` as HTML text on one line; cut where it is wider than ``width`` full-width characters."""
+    """``value`` as HTML text on one line, cut at ``width`` full-width characters."""
     line = one_line(printable(value))
     return escape(shortened(line, width) if width else line, quote=True)
 
 
 def shortened(line: str, width: float) -> str:
-    """A line cut at ``width`` full-width characters."""
+    """The line cut at ``width`` full-width characters."""
     if text_width(line[: int(3 * width)]) <= width and len(line) <= 3 * width:
         return line
     kept, used = [], 1.0
@@ -62,13 +62,13 @@ def shortened(line: str, width: float) -> str:
 
 
 def block(title: str, note: str, *parts: str) -> str:
-    """Parts under a headline, in their own style."""
+    """Parts under a headline, with the style sheet that they need."""
     quiet = f"<span>{text(note)}</span>" if note else ""
     return f'{STYLE}<div class="kgnb-x"><div class="h">{text(title)}{quiet}</div>{"".join(parts)}</div>'
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]], wide: float = 60) -> str:
-    """Rows of plain values. Numbers stand right, the first column stands out."""
+    """Rows of plain values; integers are aligned right, the first column is emphasized."""
     body, right = [], set[int]()
     for row in rows:
         right |= {i for i, cell in enumerate(row) if isinstance(cell, int)}
@@ -99,55 +99,49 @@ def _label(x: float, y: float, words: str, more: str = "") -> str:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One line of a chart over chapters: chapter → how much there is (1 is plain presence)."""
+    """One line of a chart over chapters: amounts by chapter (1 for mere presence)."""
 
     name: str
     marks: dict[int, int]
     colour: str = ACCENT
     count: str = ""
     most: int = 0
-    """The amount that is drawn highest, for lanes to be compared; 0: the lane's own."""
+    """The amount drawn at full height, so that lanes can be compared; 0 for the lane's own maximum."""
 
 
 def lanes(chapters: Sequence[int], rows: Sequence[Lane], title: str, axis: str) -> str:
-    """Who occurs in which chapters, a lane each; what happens more is drawn higher. ``axis`` names the
-    numbers below."""
+    """A strip of bars per lane over the chapters, higher for larger amounts; ``axis`` labels the numbers."""
     if not chapters or not rows:
         return ""
-    place = {number: i for i, number in enumerate(sorted(set(chapters)))}
-    bins = min(len(place), MOST_BINS)
-    step = (_WIDTH - _NAME - _COUNT) / bins
-    parts = []
-    for index, lane in enumerate(rows):
-        parts.append(_lane(lane, index * _LANE + 4, place, bins, step))
-    bottom = len(rows) * _LANE + 6
-    parts.append(_axis(sorted(place), bottom, bins, step, axis))
+    positions = {number: i for i, number in enumerate(sorted(set(chapters)))}
+    bins = min(len(positions), MOST_BINS)
+    step = (_WIDTH - _NAME_WIDTH - _COUNT_WIDTH) / bins
+    parts = [_lane(lane, i * _LANE_HEIGHT + 4, positions, bins, step) for i, lane in enumerate(rows)]
+    bottom = len(rows) * _LANE_HEIGHT + 6
+    parts.append(_axis(sorted(positions), bottom, bins, step, axis))
     return _svg(bottom + 22, title, *parts)
 
 
-def _lane(lane: Lane, top: float, place: dict[int, int], bins: int, step: float) -> str:
-    base = top + _LANE - 5
-    filled = [0] * bins
+def _lane(lane: Lane, top: float, positions: dict[int, int], bins: int, step: float) -> str:
+    base = top + _LANE_HEIGHT - 5
+    amounts = [0] * bins
     for number, amount in lane.marks.items():
-        if number in place:
-            column, amount = place[number] * bins // len(place), max(1, amount)
-            filled[column] = max(filled[column], amount) if lane.most else filled[column] + amount
-    most = lane.most or max(filled, default=0) or 1
+        if number in positions:
+            column, amount = positions[number] * bins // len(positions), max(1, amount)
+            amounts[column] = max(amounts[column], amount) if lane.most else amounts[column] + amount
+    most = lane.most or max(amounts, default=0) or 1
     gap = 1.0 if step > 4 else 0.2
     bars = []
-    for i, amount in enumerate(filled):
+    for i, amount in enumerate(amounts):
         if amount:
-            tall = (
-                (_LANE - 8) * (0.45 + 0.55 * math.sqrt(min(1, amount / most)))
-                if most > 1
-                else (_LANE - 8) * 0.7
-            )
-            bars.append(
-                f"M{_NAME + i * step + gap / 2:.1f} {base:.1f}v{-tall:.1f}h{step - gap:.1f}v{tall:.1f}z"
-            )
+            share = 0.45 + 0.55 * math.sqrt(min(1, amount / most)) if most > 1 else 0.7
+            height = (_LANE_HEIGHT - 8) * share
+            left = _NAME_WIDTH + i * step + gap / 2
+            bars.append(f"M{left:.1f} {base:.1f}v{-height:.1f}h{step - gap:.1f}v{height:.1f}z")
+    baseline = f"M{_NAME_WIDTH} {base}H{_WIDTH - _COUNT_WIDTH}"
     return (
-        _label(_NAME - 10, base - 1, shortened(lane.name, 9), ' text-anchor="end"')
-        + f'<path d="M{_NAME} {base}H{_WIDTH - _COUNT}" stroke="currentColor" stroke-opacity=".16"/>'
+        _label(_NAME_WIDTH - 10, base - 1, shortened(lane.name, 9), ' text-anchor="end"')
+        + f'<path d="{baseline}" stroke="currentColor" stroke-opacity=".16"/>'
         + f'<path d="{"".join(bars)}" fill="{lane.colour}" fill-opacity=".85"/>'
         + _label(_WIDTH, base - 1, lane.count, ' text-anchor="end" fill-opacity=".66"')
     )
@@ -155,15 +149,13 @@ def _lane(lane: Lane, top: float, place: dict[int, int], bins: int, step: float)
 
 def _axis(numbers: Sequence[int], top: float, bins: int, step: float, axis: str) -> str:
     ticks = min(len(numbers), 9)
-    shown = sorted({round(k * (len(numbers) - 1) / max(1, ticks - 1)) for k in range(ticks)})
-    words = []
-    for i in shown:
-        x = _NAME + (i * bins // len(numbers) + 0.5) * step
-        words.append(
-            _label(x, top + 13, str(numbers[i]), ' text-anchor="middle" fill-opacity=".66" font-size="11"')
-        )
-    words.append(_label(_NAME - 10, top + 13, axis, ' text-anchor="end" fill-opacity=".66" font-size="11"'))
-    return "".join(words)
+    faint = ' fill-opacity=".66" font-size="11"'
+    labels = []
+    for i in sorted({round(tick * (len(numbers) - 1) / max(1, ticks - 1)) for tick in range(ticks)}):
+        x = _NAME_WIDTH + (i * bins // len(numbers) + 0.5) * step
+        labels.append(_label(x, top + 13, str(numbers[i]), f' text-anchor="middle"{faint}'))
+    labels.append(_label(_NAME_WIDTH - 10, top + 13, axis, f' text-anchor="end"{faint}'))
+    return "".join(labels)
 
 
 # --- ties ---------------------------------------------------------------------------------------------------
@@ -171,7 +163,7 @@ def _axis(numbers: Sequence[int], top: float, bins: int, step: float, axis: str)
 
 @dataclass(frozen=True, slots=True)
 class Ray:
-    """One neighbour in :func:`star`: ``weight`` relative to the others, ``group`` gives the colour."""
+    """A neighbour in :func:`star`: ``group`` of relation types gives the colour, ``weight`` the width."""
 
     name: str
     word: str
@@ -180,7 +172,7 @@ class Ray:
 
 
 def star(centre: str, rays: Sequence[Ray], title: str) -> str:
-    """Somebody in the middle, neighbours around, the strongest first and clockwise from above."""
+    """A star graph: ``centre`` and its neighbours, clockwise from the top in the order given."""
     if not rays:
         return ""
     width, height = 620.0, 400.0
@@ -208,7 +200,7 @@ def _dot(x: float, y: float, radius: float, colour: str) -> str:
 
 
 def _ray_label(x: float, y: float, side: float, ray: Ray) -> str:
-    """The name outside of its spot, its relation below."""
+    """The name outside its dot, the relation below."""
     anchor = "start" if side > 0.25 else "end" if side < -0.25 else "middle"
     shift = 12 if anchor == "start" else -12 if anchor == "end" else 0
     up = y < 200
@@ -223,17 +215,17 @@ def _ray_label(x: float, y: float, side: float, ray: Ray) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One step of :func:`chain`: what leads to ``name``."""
+    """One step of :func:`chain`: the tie ``word`` that leads to ``name``."""
 
     name: str
     word: str
     group: str
     way: int = 0
-    """Where the tie points: 1 to ``name``, -1 back, 0 both ways alike."""
+    """Direction of the tie: 1 to ``name``, -1 back, 0 undirected."""
 
 
 def chain(start: str, links: Sequence[Link], title: str) -> str:
-    """Names in a row, each with what leads to it; a long way turns back at the end of the row."""
+    """Names in boxes with the ties between them; a long chain turns back at the end of a row."""
     parts = [_box(start, 0, 0, ACCENT)]
     for i, link in enumerate(links, 1):
         row, column = divmod(i, _ROW)
@@ -271,7 +263,7 @@ def _arrow(link: Link, row: int, column: int, *, turns: bool) -> str:
 
 
 def _arrowhead(start: tuple[float, float], end: tuple[float, float]) -> str:
-    """The head of an arrow that runs straight across or down."""
+    """The head of a horizontal or vertical arrow."""
     x, y = end
     back = 7 if (x, y) > start else -7
     wings = (

@@ -1,4 +1,4 @@
-"""A book's names and the decisions about them in words, for every face."""
+"""A book's names, and the decisions about them, in words."""
 
 from __future__ import annotations
 

@@ -15,7 +15,8 @@ from kgnb.core.model import Progress
 class BuildStep:
     """Progress of a build: what it is doing, its task and the chapters so far."""
 
-    stage: str  # "found", "resumed", "started", "chapters", "settling", "done"
+    stage: str
+    """"found", "resumed", "started", "chapters", "settling" or "done"."""
     progress: Progress
     task: int
     chapters: int  # of the book
@@ -38,16 +39,16 @@ class ProgressBar:
             self._bar.close()
 
     def show(self, step: BuildStep) -> None:
-        """Takes in one step."""
+        """Show one step."""
         if self._quiet:
             return
         if step.stage in ("found", "resumed"):
             key = "cli.found_finished" if step.stage == "found" else "cli.resumed"
             print(say(key, task=step.task), file=sys.stderr)
         if step.stage != "found":
-            self._move(step)
+            self._update_bar(step)
 
-    def _move(self, step: BuildStep) -> None:
+    def _update_bar(self, step: BuildStep) -> None:
         progress = step.progress
         if self._bar is None:
             from tqdm import tqdm

@@ -1,4 +1,4 @@
-"""Answers about a book: plain rows that show themselves as a chart and a table in a notebook."""
+"""Results of graph queries: plain rows that a notebook shows as a chart and a table."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ from kgnb.graph.relationship_history import PairChapter
 from kgnb.render import charts
 from kgnb.render.picture.scene import EDGE_COLOURS
 
-SHOWN = 200
-"""Rows of an answer that are shown; the answer itself holds all."""
-PRINTED = 20
-LINE = 300
+HTML_ROWS = 200
+"""Rows that a notebook shows; the result itself holds all."""
+TEXT_ROWS = 20
+TEXT_COLUMNS = 300
 """Characters of a printed row."""
 RAYS = 16
 LANES = 20
 COMPANIONS = 8
 MOST_STRENGTH = 10
-"""What the wire contract gives a tie at most."""
+"""The highest strength of a tie in the wire contract."""
 
 
 class QueryRows(list[dict[str, Any]]):
-    """Rows as dicts, ready for pandas or json; a notebook shows them as a table, with a chart where there is
-    one. ``title`` and ``note`` say what they are."""
+    """Rows as dicts, ready for pandas or json; a notebook shows them under ``title`` and ``note``."""
 
     def __init__(
         self, title: str, rows: Iterable[dict[str, Any]], *, note: str = "", picture: str = ""
@@ -37,20 +36,20 @@ class QueryRows(list[dict[str, Any]]):
         super().__init__(rows)
         self.title, self.note = title, note
         self.picture = picture
-        """A chart as SVG, or nothing."""
+        """A chart as SVG, or ""."""
 
     def _table(self, most: int) -> tuple[list[str], list[list[object]]]:
-        """Heads and cells of the first ``most`` rows; columns that are empty everywhere are left out."""
+        """Headings and cells of the first ``most`` rows, without columns that are empty in all rows."""
         keys = [k for k in (self[0] if self else ()) if any(row[k] not in ("", [], 0, None) for row in self)]
         heads = [str(say(f"explore.col_{key}")) for key in keys]
         return heads, [[_cell(row[key]) for key in keys] for row in self[:most]]
 
-    def _more(self, shown: int) -> str:
+    def _rest_note(self, shown: int) -> str:
         return say("explore.more", shown=shown, all=len(self)) if len(self) > shown else ""
 
     def _repr_html_(self) -> str:
-        heads, rows = self._table(SHOWN)
-        more = self._more(SHOWN)
+        heads, rows = self._table(HTML_ROWS)
+        more = self._rest_note(HTML_ROWS)
         return charts.block(
             self.title,
             self.note,
@@ -60,12 +59,12 @@ class QueryRows(list[dict[str, Any]]):
         )
 
     def __repr__(self) -> str:
-        heads, rows = self._table(PRINTED)
-        lines = [one_line(" · ".join(filter(None, (self.title, self.note))), LINE)]
+        heads, rows = self._table(TEXT_ROWS)
+        lines = [one_line(" · ".join(filter(None, (self.title, self.note))), TEXT_COLUMNS)]
         for row in rows:
-            told = [f"{head} {cell}" for head, cell in zip(heads, row, strict=True) if cell != ""]
-            lines.append("  " + one_line(" | ".join(told), LINE))
-        return "\n".join(filter(None, [*lines, self._more(PRINTED)]))
+            facts = [f"{head} {cell}" for head, cell in zip(heads, row, strict=True) if cell != ""]
+            lines.append("  " + one_line(" | ".join(facts), TEXT_COLUMNS))
+        return "\n".join(filter(None, [*lines, self._rest_note(TEXT_ROWS)]))
 
 
 def _cell(value: object) -> object:
@@ -78,31 +77,31 @@ def _cell(value: object) -> object:
 
 
 def kind_word(kind: str) -> str:
-    """What a label is called."""
+    """A node label in words."""
     return say(f"explore.kind_{kind}")
 
 
 def tie_word(edge: GraphEdge) -> str:
-    """What a tie is called."""
+    """A tie in words: the book's own where it has some, else the relation type's."""
     facts = edge.properties
     word = str(facts.get("label") or facts.get("position") or facts.get("role") or "")
-    if not word:
-        known = CHARACTER_RELATIONS + STRUCTURAL_RELATIONS
-        word = str(say(f"relation.{edge.type}")) if edge.type in known else edge.type
-    return word
+    if word:
+        return word
+    known = CHARACTER_RELATIONS + STRUCTURAL_RELATIONS
+    return say(f"relation.{edge.type}") if edge.type in known else edge.type
 
 
-def way(edge: GraphEdge, seen_from: NodeKey) -> int:
-    """Which way a tie goes: 1 away from ``seen_from``, -1 to it, 0 neither."""
+def direction(edge: GraphEdge, seen_from: NodeKey) -> int:
+    """Direction of a tie: 1 away from ``seen_from``, -1 to it, 0 undirected."""
     if edge.type in SYMMETRIC_RELATIONS or edge.type in STRUCTURAL_RELATIONS:
         return 0
     return 1 if edge.source == seen_from else -1
 
 
 def relation(edge: GraphEdge, seen_from: NodeKey) -> str:
-    """What a tie is called, with an arrow that says which way it goes."""
-    word, to = tie_word(edge), way(edge, seen_from)
-    return f"{word} →" if to > 0 else f"← {word}" if to else word
+    """A tie in words, with an arrow for its direction."""
+    word, way = tie_word(edge), direction(edge, seen_from)
+    return f"{word} →" if way > 0 else f"← {word}" if way else word
 
 
 def _relations(edges: Iterable[GraphEdge], seen_from: NodeKey) -> list[str]:
@@ -115,22 +114,21 @@ def _first_text(edges: Iterable[GraphEdge], *keys: str) -> str:
 
 
 def _chapters_of(edges: Iterable[GraphEdge]) -> list[int]:
-    numbers: set[int] = set()
-    for edge in edges:
-        listed = edge.properties.get("chapters")
-        numbers.update(n for n in listed if isinstance(n, int)) if isinstance(listed, list) else None
-    return sorted(numbers)
+    listed = (edge.properties.get("chapters") for edge in edges)
+    return sorted(
+        {n for chapters in listed if isinstance(chapters, list) for n in chapters if isinstance(n, int)}
+    )
 
 
 def _strength(edges: Iterable[GraphEdge]) -> int:
     return round(max((number(e.properties.get("strength")) for e in edges), default=0.0))
 
 
-# --- answers ------------------------------------------------------------------------------------------------
+# --- results ------------------------------------------------------------------------------------------------
 
 
 def found(text: str, entities: Sequence[Entity], close: Sequence[str]) -> QueryRows:
-    """What :meth:`GraphQuery.find` found; ``close`` are names like it, for when that is nothing."""
+    """Entities by name; ``close`` are similar names, suggested when nothing was found."""
     rows = [
         {
             "name": e.name,
@@ -149,7 +147,7 @@ def found(text: str, entities: Sequence[Entity], close: Sequence[str]) -> QueryR
 
 
 def neighbours(of: Entity, around: Sequence[Neighbour]) -> QueryRows:
-    """Who and what is next to somebody."""
+    """The neighbours of an entity."""
     rows = [
         {
             "name": n.entity.name,
@@ -173,7 +171,7 @@ def neighbours(of: Entity, around: Sequence[Neighbour]) -> QueryRows:
 
 
 def path(start: Entity, end: Entity, steps: Sequence[PathStep]) -> QueryRows:
-    """How two are connected."""
+    """The shortest path between two entities."""
     rows = [
         {
             "source": s.source.name,
@@ -187,7 +185,7 @@ def path(start: Entity, end: Entity, steps: Sequence[PathStep]) -> QueryRows:
     ]
     title = str(say("explore.path", source=start.name, target=end.name))
     links = [
-        charts.Link(s.target.name, tie_word(first), group_of(first.type), way(first, s.source.ref))
+        charts.Link(s.target.name, tie_word(first), group_of(first.type), direction(first, s.source.ref))
         for s in steps
         for first in s.edges[:1]
     ]
@@ -200,7 +198,7 @@ def path(start: Entity, end: Entity, steps: Sequence[PathStep]) -> QueryRows:
 
 
 def between(a: Entity, b: Entity, turns: Sequence[PairChapter], chapters: Sequence[int]) -> QueryRows:
-    """What ties two, chapter by chapter; the chart also shows where they meet and no more is said."""
+    """The ties of two entities chapter by chapter; the chart also shows where they only meet."""
     rows = [
         {
             "chapter": t.chapter,
@@ -223,7 +221,7 @@ def between(a: Entity, b: Entity, turns: Sequence[PairChapter], chapters: Sequen
 
 
 def _tie_lanes(turns: Sequence[PairChapter], seen_from: NodeKey) -> list[charts.Lane]:
-    """A lane for each kind of tie, in the order in which they begin; the last one is where the two meet."""
+    """A lane for each relation in the order in which they begin, then one for the chapters they share."""
     marks: dict[tuple[str, str], dict[int, int]] = {}
     for turn in turns:
         for edge in turn.edges:
@@ -238,7 +236,7 @@ def _tie_lanes(turns: Sequence[PairChapter], seen_from: NodeKey) -> list[charts.
 
 
 def timeline(of: Entity, moments: Sequence[TimelineEntry], chapters: Sequence[int]) -> QueryRows:
-    """Where somebody occurs, what happens there, and with whom."""
+    """The chapters of an entity with their events and companions."""
     rows = [
         {"chapter": m.chapter, "title": m.title, "events": list(m.events), "with": list(m.companions)}
         for m in moments
@@ -264,7 +262,7 @@ def timeline(of: Entity, moments: Sequence[TimelineEntry], chapters: Sequence[in
 
 
 def top(kind: str, standing: Sequence[RankedEntity], chapters: Sequence[int]) -> QueryRows:
-    """The most important of a kind."""
+    """The most important entities of a kind."""
     rows = [
         {
             "name": s.entity.name,
@@ -290,7 +288,7 @@ def top(kind: str, standing: Sequence[RankedEntity], chapters: Sequence[int]) ->
 
 
 def _about(entity: Entity) -> str:
-    """Who it is, in a line."""
+    """Aliases and chapters of an entity in a line."""
     facts = (
         [say("picture.aliases") + ": " + say("picture.comma").join(entity.aliases)] if entity.aliases else []
     )

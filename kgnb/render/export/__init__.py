@@ -1,7 +1,7 @@
-"""A novel's graph → a file: JSON, CSV, GraphML, Cypher or the interactive page. Blocking: use a thread.
+"""Writes a novel's graph to a file: JSON, CSV, GraphML, Cypher or the interactive page. Blocks: use a thread.
 
-The order of nodes and edges is by key, so the same graph gives the same bytes. A file is written beside its
-place and moved there when it is whole.
+Nodes and edges are in the order of their keys, so the same graph gives the same bytes. A file is written
+under a temporary name and renamed when it is complete.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from kgnb.render.picture import page
 __all__ = ["FORMATS", "check_place", "to_csv", "to_cypher", "to_graphml", "to_html", "to_json", "write"]
 
 FORMATS = ("json", "csv", "graphml", "cypher", "html")
-"""What :func:`write` knows. ``csv`` is a .zip of tables."""
+"""Formats of :func:`write`; ``csv`` is a .zip of tables."""
 
 
 def write(
@@ -38,9 +38,9 @@ def write(
     title: str = "",
     lang: Language = "zh",
 ) -> Path:
-    """Writes ``graph`` to ``path`` in one of :data:`FORMATS`; what was there stays until the file is whole.
+    """Write ``graph`` to ``path`` in one of :data:`FORMATS`; an old file stays until the new one is complete.
 
-    ``record`` goes into JSON only. Raises InputError for an unknown format or a place that can't be written.
+    ``record`` goes into JSON only. Raises InputError for an unknown format or a path that can't be written.
     """
     writers: dict[str, Callable[[IO[bytes]], None]] = {
         "json": lambda out: _as_text(out, lambda text: to_json(graph, record, text)),
@@ -55,7 +55,7 @@ def write(
 
 
 def check_place(path: str | Path) -> None:
-    """Raises InputError when :func:`write` could never write to ``path``; leaves everything as it is."""
+    """Raise InputError when :func:`write` could not write to ``path``; changes nothing."""
     place = Path(path).expanduser()
     above = next(p for p in place.absolute().parents if p.exists())
     problem = 0
@@ -85,13 +85,13 @@ def _write_whole(path: Path, fill: Callable[[IO[bytes]], None]) -> Path:
 
 
 def _replace(path: Path, fill: Callable[[IO[bytes]], None]) -> None:
-    beside = path.with_name(f".{path.name[:40]}-{secrets.token_hex(6)}.part")
+    draft = path.with_name(f".{path.name[:40]}-{secrets.token_hex(6)}.part")
     try:
-        with beside.open("xb") as out:
+        with draft.open("xb") as out:
             fill(out)
-        beside.replace(path)
+        draft.replace(path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        draft.unlink(missing_ok=True)
         raise
 
 

@@ -1,4 +1,4 @@
-"""CSV tables in a .zip: as Neo4j's bulk import takes them, and as Excel shows them right."""
+"""CSV tables in a .zip, for Neo4j's bulk import and for Excel."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from kgnb.render.export.ordering import edges, node_id, nodes
 from kgnb.render.picture.scene import printable
 
 SEPARATOR = "|"
-"""Between the items of a list (``--array-delimiter``); in an item it becomes ``¦``."""
+"""Separates the items of a list (``--array-delimiter``); within an item it becomes ``¦``."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _TYPES = {bool: "boolean", int: "long", float: "double", str: "string"}
 
 
 def to_csv(graph: Graph, out: IO[bytes]) -> None:
-    """A .zip with ``nodes_<label>.csv`` for each label, edges.csv, and the command that imports them.
+    """Write a .zip with ``nodes_<label>.csv`` for each label, edges.csv, and the command that imports them.
 
     Headings are those of ``neo4j-admin database import``: ``:ID``, ``:LABEL``, ``:START_ID``, ``:END_ID``,
-    ``:TYPE``, and ``name:type`` for a property. UTF-8 with a mark, so that Excel reads Chinese right; a text
-    cell that a spreadsheet would take for a formula gets a ``'`` before it.
+    ``:TYPE``, and ``name:type`` for a property. UTF-8 with a byte order mark, which Excel needs for Chinese;
+    a text that a spreadsheet would take for a formula is prefixed with ``'``.
     """
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         names = []
@@ -53,22 +53,22 @@ def _edge_rows(ties: Iterable[GraphEdge]) -> Iterator[tuple[tuple[str, ...], dic
 
 
 def _columns(items: Iterable[GraphNode | GraphEdge]) -> dict[str, str]:
-    """Property → type, ``name`` first."""
+    """Types by property, ``name`` first."""
     found: dict[str, set[str]] = {}
     for item in items:
         for key, value in item.properties.items():
             found.setdefault(key, set()).add(_type(value))
-    return {key: _joint(found[key]) for key in sorted(found, key=lambda k: (k != "name", k))}
+    return {key: _common_type(found[key]) for key in sorted(found, key=lambda k: (k != "name", k))}
 
 
 def _type(value: Value) -> str:
     if isinstance(value, (list, tuple)):
-        return _joint({_TYPES.get(type(v), "string") for v in value} or {""}) + "[]"
+        return _common_type({_TYPES.get(type(v), "string") for v in value} or {""}) + "[]"
     return _TYPES.get(type(value), "string")
 
 
-def _joint(types: set[str]) -> str:
-    """The type that all of a column's values have; an empty list has any."""
+def _common_type(types: set[str]) -> str:
+    """The type of a column with values of these types; an empty list has any list type."""
     if len(types) > 1:
         types = types - {"[]"}
     if types == {"long", "double"}:
@@ -80,7 +80,7 @@ def _joint(types: set[str]) -> str:
 
 
 def _info(name: str) -> zipfile.ZipInfo:
-    info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))  # no clock in it: the same graph, the same bytes
+    info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))  # a fixed time: the same graph gives the same bytes
     info.compress_type = zipfile.ZIP_DEFLATED
     return info
 

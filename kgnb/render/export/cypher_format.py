@@ -1,7 +1,7 @@
-"""A Cypher script: what ``cypher-shell`` or Neo4j's browser runs to have the graph in another database.
+"""A Cypher script that ``cypher-shell`` or Neo4j's browser runs to copy the graph into another database.
 
-Values stand in it as literals; characters that nobody sees are left out. Labels come from the contract, and a
-type or a property's name that is no plain word is left out.
+Values are literals without invisible characters. Labels come from the wire contract; a relationship type or
+property name that is no plain word is left out.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from kgnb.graph.model import (
 from kgnb.render.export.ordering import edges, nodes
 
 BATCH = 200
-"""Rows in a statement: a parser keeps a whole statement in memory."""
+"""Rows per statement: a parser keeps a whole statement in memory."""
 
 T = TypeVar("T")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,60}")
 
 
 def to_cypher(graph: Graph, out: IO[str]) -> None:
-    """Constraints, then nodes, then edges; run twice it changes nothing more."""
+    """Write constraints, nodes, edges; running the script twice changes nothing more."""
     present = dict.fromkeys(node.label for node in nodes(graph))
     for label in present:
         keys = ", ".join(f"n.{key}" for key in KEYS[label])
@@ -76,7 +76,7 @@ def _merge_edges(type_: str, source: str, target: str, page: Sequence[GraphEdge]
 
 
 def _match(label: str, key: str, novel: Value | None = None) -> str:
-    """The key's properties as a pattern; of a named label the novel's id is the row's own, or ``novel``."""
+    """The key as a property pattern; named labels also match the novel, the row's own or ``novel``."""
     if label not in NAMED_LABELS:
         return f"{{id: {key}}}"
     return f"{{name: {key}, novel_id: {'row[1].novel_id' if novel is None else literal(novel)}}}"

@@ -1,4 +1,4 @@
-"""GraphML, as networkx and Gephi read it."""
+"""GraphML for networkx and Gephi."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _XML_TYPES = {bool: "boolean", int: "long", float: "double"}
 
 
 def to_graphml(graph: Graph, out: IO[str]) -> None:
-    """GraphML with typed keys, as networkx and Gephi read it; lists are joined with ``|``."""
+    """Write GraphML with typed keys; lists are joined with ``|``."""
     people, ties = nodes(graph), edges(graph)
     node_keys, edge_keys = _types(people), _types(ties)
     out.write(
@@ -43,20 +43,20 @@ def to_graphml(graph: Graph, out: IO[str]) -> None:
 
 
 def _attribute_name(name: str, owner: str) -> str:
-    """The attribute's name: the property's own, unless one of the fixed columns has it."""
+    """The attribute's name: the property's, with ``_`` appended where it collides with a fixed one."""
     own = printable(name.removeprefix("p."))
     taken = ("label", "kind", "id") if owner == "node" else ("type", "id")
     return f"{own}_" if name.startswith("p.") and own in taken else own
 
 
 def _types(items: Iterable[GraphNode | GraphEdge]) -> dict[str, str]:
-    """The GraphML type of each property: the one that all its values have, else string."""
+    """The GraphML type of each property: the common type of its values, else string."""
     found: dict[str, set[str]] = {}
     for item in items:
         for key, value in item.properties.items():
             found.setdefault(key, set()).add(_XML_TYPES.get(type(value), "string"))
-    joint = {k: "double" if t == {"long", "double"} else "string" for k, t in found.items()}
-    return {k: next(iter(t)) if len(t) == 1 else joint[k] for k, t in sorted(found.items())}
+    common = {k: "double" if t == {"long", "double"} else "string" for k, t in found.items()}
+    return {k: next(iter(t)) if len(t) == 1 else common[k] for k, t in sorted(found.items())}
 
 
 def _attribute(text: str) -> str:

@@ -1,4 +1,4 @@
-"""JSON: the graph, and the record that it is projected from. :mod:`kgnb.app.record_file` reads it back."""
+"""JSON: the graph and the record it is projected from. :mod:`kgnb.app.record_file` reads it back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Record = Mapping[str, Any]
 
 
 def to_json(graph: Graph, record: Record, out: IO[str]) -> None:
-    """``{"nodes": […], "edges": […], "record": {…}}``, written row by row."""
+    """Write ``{"nodes": […], "edges": […], "record": {…}}`` row by row."""
     out.write('{"nodes": [')
     _rows(out, (_json_node(node) for node in nodes(graph)))
     out.write('],\n"edges": [')
@@ -44,23 +44,23 @@ def _rows(out: IO[str], rows: Iterable[Any]) -> None:
 
 
 def _dump(value: object) -> str:
-    return json.dumps(_plain(value), ensure_ascii=False, default=_plain, allow_nan=False)
+    return json.dumps(_json_value(value), ensure_ascii=False, default=_json_value, allow_nan=False)
 
 
-def _plain(value: Any) -> Any:
-    """Rows and nouns as JSON values; a secret never leaves, whatever row it sits in."""
+def _json_value(value: Any) -> Any:
+    """Rows and models as JSON values, every secret as ""."""
     if isinstance(value, SecretStr):
         return ""
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        return {f.name: _json_value(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): _json_value(v) for k, v in value.items()}
     if isinstance(value, (set, frozenset)):
-        return sorted(_plain(v) for v in value)
+        return sorted(_json_value(v) for v in value)
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [_json_value(v) for v in value]
     if isinstance(value, (datetime, date)):
         return value.isoformat()
     if isinstance(value, Enum):

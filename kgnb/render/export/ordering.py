@@ -1,4 +1,4 @@
-"""What the formats share: the order of a graph's rows, and their ids and names."""
+"""Order, ids and names of a graph's rows, the same in all formats."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def edges(graph: Graph) -> list[GraphEdge]:
 
 
 def shown_name(node: GraphNode) -> str:
-    """What a person calls the node."""
+    """The node's name or title."""
     return str(node.properties.get("name") or node.properties.get("title") or node.key)
