@@ -1,4 +1,4 @@
-"""A text and its headings → chapters: tables of contents, volumes, front matter, sizes. Pure."""
+"""Divide a text into chapters by its headings: tables of contents, volumes, front matter, sizes."""
 
 from __future__ import annotations
 
@@ -13,138 +13,140 @@ from kgnb.book.model import BookChapter
 from kgnb.core.model import Lang
 
 CHAPTER_BYTES = 60_000
-"""UTF-8 bytes that no chapter exceeds: main keeps chapters in MySQL's TEXT, 65,535 bytes."""
+"""Longest chapter, in UTF-8 bytes: main keeps chapters in MySQL's TEXT, 65,535 bytes."""
 
 PART_CHARS = 5_000
-"""Length of the parts that a book without headings is cut into."""
+"""Longest part, in characters, of a book without headings."""
 
 FRONT_CHARS = 200
-"""Text before the first heading becomes a chapter of its own only when it is longer than this."""
+"""Longest front matter, in characters, that is dropped; longer text before the first heading is a chapter."""
 
 
 def divide(text: str, found: list[Heading], lang: Lang) -> Iterator[BookChapter]:
-    """The chapters of a text: by its headings, or in parts where it has none."""
-    return _numbered(_pieces(text, found, lang), lang)
+    """Return the chapters of a text: by its headings, or in parts where it has none."""
+    return _numbered(_sections(text, found, lang), lang)
 
 
 @dataclass(slots=True)
-class _Piece:
+class _Section:
+    """A heading and the text below it."""
+
     title: str
     text: str
     heading: Heading | None = None
 
 
-def _pieces(text: str, found: list[Heading], lang: Lang) -> list[_Piece]:
+def _sections(text: str, found: list[Heading], lang: Lang) -> list[_Section]:
     ends = [*(h.start for h in found[1:]), len(text)][: len(found)]
-    pieces = [_Piece(h.title, _body(text[h.end : e]), h) for h, e in zip(found, ends, strict=True)]
+    sections = [_Section(h.title, _body(text[h.end : e]), h) for h, e in zip(found, ends, strict=True)]
     front = _body(text[: found[0].start]) if found else ""
-    pieces, preface = _without_contents(pieces)
+    sections, preface = _without_contents(sections)
     front = "\n".join(t for t in (front, *preface) if t)
-    pieces = _joined(pieces)
-    if sum(len(p.text) for p in pieces) * 2 < _length(text) - len(front):
-        pieces = []  # lines that look like headings but hold next to nothing: a list, not a book
-    if not pieces:
-        return [_Piece("", part) for part in _cut(_body(text), PART_CHARS, len)]
+    sections = _with_joined_headings(sections)
+    if sum(len(s.text) for s in sections) * 2 < _stripped_length(text) - len(front):
+        sections = []  # under the lines that look like headings is hardly any text: a list, not a book
+    if not sections:
+        return [_Section("", part) for part in _cut(_body(text), PART_CHARS, len)]
     if len(front) > FRONT_CHARS:
-        pieces.insert(0, _Piece("卷首" if lang == "zh" else "Front matter", front))
-    return pieces
+        sections.insert(0, _Section("卷首" if lang == "zh" else "Front matter", front))
+    return sections
 
 
-def _length(text: str) -> int:
-    """``len(text.strip())`` without a copy of a whole book."""
+def _stripped_length(text: str) -> int:
+    """``len(text.strip())`` without copying a whole book."""
     start = next((i for i, c in enumerate(text) if not c.isspace()), len(text))
     end = next((i for i in range(len(text), start, -1) if not text[i - 1].isspace()), start)
     return end - start
 
 
 def _body(text: str) -> str:
-    """Without blank lines at both ends; the first line keeps its indent."""
+    """The text without blank lines at both ends; the first line keeps its indent."""
     return re.sub(r"\A(?:[ \t\u3000\xa0]*\n)+", "", text).rstrip()
 
 
-def _without_contents(pieces: list[_Piece]) -> tuple[list[_Piece], list[str]]:
-    """Leaves out a table of contents: headings in a row without text whose like comes again later.
+def _without_contents(sections: list[_Section]) -> tuple[list[_Section], list[str]]:
+    """Drop a table of contents: consecutive headings without text, at least half of which occur again later.
 
-    Returns the chapters, and text that stood between the table and the first chapter.
+    Return the chapters, and the text between the table and the first chapter.
     """
     run = 0
-    while run < len(pieces) and not pieces[run].text:
+    while run < len(sections) and not sections[run].text:
         run += 1
-    if run < 2 or run == len(pieces):
-        return pieces, []
-    keys = [_key(p) for p in pieces]
+    if run < 2 or run == len(sections):
+        return sections, []
+    keys = [_key(s) for s in sections]
     times = Counter(keys)
     later = {*keys[run:], *(k for k in keys[:run] if times[k] > 1)}
     if sum(k in later for k in keys[:run]) * 2 < run:
-        return pieces, []
-    last = pieces[run]
-    if keys[run] in keys[run + 1 :]:  # the table's last line: what follows it is a preface
-        return _from_first(pieces[: run + 1], pieces[run + 1 :]), [last.text]
-    return _from_first(pieces[:run], pieces[run:]), []
+        return sections, []
+    last = sections[run]
+    if keys[run] in keys[run + 1 :]:  # the table's last line: the text below it is a preface
+        return _with_volume_headings(sections[: run + 1], sections[run + 1 :]), [last.text]
+    return _with_volume_headings(sections[:run], sections[run:]), []
 
 
-def _from_first(table: list[_Piece], rest: list[_Piece]) -> list[_Piece]:
-    """The headings right before the first chapter may be its volume's, not the table's."""
-    keep: list[_Piece] = []
+def _with_volume_headings(table: list[_Section], rest: list[_Section]) -> list[_Section]:
+    """Headings right before the first chapter may be those of its volume, not the table's."""
+    keep: list[_Section] = []
     while table and not table[-1].text and _level(table[-1]) < _level(rest[0]):
         keep.insert(0, table.pop())
     return keep + rest
 
 
-def _level(piece: _Piece) -> int:
-    return piece.heading.level if piece.heading else headings.CHAPTER
+def _level(section: _Section) -> int:
+    return section.heading.level if section.heading else headings.CHAPTER
 
 
-def _key(piece: _Piece) -> str:
-    """A heading without spaces, dots and page numbers, as a table of contents may add them."""
-    bare = re.sub(r"(?:[.．…·\s]{2,}|\t)\d+\s*$", "", piece.title)
+def _key(section: _Section) -> str:
+    """The title without spaces, and without the dots and page numbers of a table of contents."""
+    bare = re.sub(r"(?:[.．…·\s]{2,}|\t)\d+\s*$", "", section.title)
     return re.sub(r"[\s.．…·:：、\-—_]+", "", bare).lower()
 
 
-def _joined(pieces: list[_Piece]) -> list[_Piece]:
-    """Volume headings go before the title of their first chapter; a heading said twice counts once."""
-    kept: list[_Piece] = []
-    for piece in pieces:
+def _with_joined_headings(sections: list[_Section]) -> list[_Section]:
+    """Put the headings of volumes, and repeated ones, before the title of the section they belong to."""
+    kept: list[_Section] = []
+    for section in sections:
         above = kept[-1] if kept else None
-        if above is not None and above.heading and piece.heading and _leads(above, piece):
+        if above is not None and above.heading and section.heading and _belongs_to_next(above, section):
             kept.pop()
-            piece.title = _joint(above, piece)
-            piece.text = f"{above.text}\n{piece.text}" if above.text else piece.text
-        kept.append(piece)
+            section.title = _joint_title(above, section)
+            section.text = f"{above.text}\n{section.text}" if above.text else section.text
+        kept.append(section)
     if kept and not kept[-1].text and kept[-1].heading and kept[-1].heading.level == headings.VOLUME:
         kept.pop()
-    return [p for p in kept if not _is_furniture(p)]
+    return [s for s in kept if not _is_front_matter(s)]
 
 
-def _joint(above: _Piece, piece: _Piece) -> str:
-    if _key(above) in _key(piece):
-        return piece.title
-    return above.title if _key(piece) in _key(above) else f"{above.title} {piece.title}"[:200]
+def _joint_title(above: _Section, section: _Section) -> str:
+    if _key(above) in _key(section):
+        return section.title
+    return above.title if _key(section) in _key(above) else f"{above.title} {section.title}"[:200]
 
 
-def _leads(above: _Piece, piece: _Piece) -> bool:
-    if _level(above) == headings.VOLUME < _level(piece) and len(above.text) <= FRONT_CHARS:
+def _belongs_to_next(above: _Section, section: _Section) -> bool:
+    if _level(above) == headings.VOLUME < _level(section) and len(above.text) <= FRONT_CHARS:
         return True
     marked = above.heading is not None and above.heading.marked
-    return not above.text and (_level(above) < _level(piece) or marked or _key(above) == _key(piece))
+    return not above.text and (_level(above) < _level(section) or marked or _key(above) == _key(section))
 
 
-_FURNITURE = frozenset(
-    # Marked by an EPUB's own table of contents, and no part of the story.
+_FRONT_MATTER = frozenset(
+    # Entries of an EPUB's table of contents that are no part of the story.
     ["目录", "目錄", "封面", "扉页", "书名页", "版权", "版权页", "版权信息", "版权声明",
      "cover", "contents", "tableofcontents", "copyright", "titlepage", "halftitlepage"]
 )  # fmt: skip
 
 
-def _is_furniture(piece: _Piece) -> bool:
-    return piece.heading is not None and piece.heading.marked and _key(piece) in _FURNITURE
+def _is_front_matter(section: _Section) -> bool:
+    return section.heading is not None and section.heading.marked and _key(section) in _FRONT_MATTER
 
 
-def _numbered(pieces: list[_Piece], lang: Lang) -> Iterator[BookChapter]:
+def _numbered(sections: list[_Section], lang: Lang) -> Iterator[BookChapter]:
     number = 0
-    for index, piece in enumerate(pieces, 1):
-        title = piece.title or (f"第{index}部分" if lang == "zh" else f"Part {index}")
-        for part, text in enumerate(_cut(piece.text, CHAPTER_BYTES, _utf8_bytes), 1):
+    for index, section in enumerate(sections, 1):
+        title = section.title or (f"第{index}部分" if lang == "zh" else f"Part {index}")
+        for part, text in enumerate(_cut(section.text, CHAPTER_BYTES, _utf8_bytes), 1):
             number += 1
             suffix = "" if part == 1 else (f"（{part}）" if lang == "zh" else f" ({part})")
             yield BookChapter(number, title + suffix, text)
@@ -155,7 +157,7 @@ def _utf8_bytes(text: str) -> int:
 
 
 def _cut(text: str, limit: int, size: Callable[[str], int]) -> list[str]:
-    """``text`` in parts of at most ``limit``, at paragraph ends; a longer paragraph at sentence ends."""
+    """Parts of at most ``limit``, cut at paragraph ends; within a longer paragraph at sentence ends."""
     if size(text) <= limit:
         return [text]
     parts: list[str] = []
@@ -173,7 +175,7 @@ def _cut(text: str, limit: int, size: Callable[[str], int]) -> list[str]:
 
 
 def _units(text: str, limit: int, size: Callable[[str], int]) -> Iterator[str]:
-    """Paragraphs; sentences of those over the limit; slices of those still over it."""
+    """Paragraphs; sentences of a paragraph over the limit; slices of a sentence over it."""
     for paragraph in text.splitlines(keepends=True):
         if size(paragraph) <= limit:
             yield paragraph

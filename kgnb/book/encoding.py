@@ -1,5 +1,5 @@
-"""Bytes of a text file → text. UTF-8, UTF-16/32, GB18030 and Big5 are told apart here; charset-normalizer
-is asked about the rest. No I/O."""
+"""Decode a text file's bytes. UTF-8, UTF-16/32, GB18030 and Big5 are detected here, by how common the decoded
+characters are; charset-normalizer detects the rest."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from functools import cache
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16: its first two bytes are UTF-16's mark
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is its first two bytes
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _CHINESE = ("gb18030", "big5hkscs", "cp950")
 _WIDE = ("utf-16-le", "utf-16-be")
-_SAMPLE = 200_000  # bytes that are judged; the winner then decodes everything
-_LOOKS_RIGHT = 0.3  # real Chinese scores 0.6 to 0.9 under its own encoding, under 0.2 under a wrong one
-_MAX_BROKEN = 0.01  # share of undecodable characters that a damaged download may have
+_SAMPLE = 200_000  # bytes by which the encoding is chosen
+_MIN_SCORE = 0.3  # Chinese text scores 0.6 to 0.9 in its own encoding, under 0.2 in a wrong one
+_MAX_BROKEN = 0.01  # share of undecodable characters allowed in a damaged download
 
-# The commonest characters of modern and of classical prose, simplified and traditional, with punctuation.
+# The commonest characters of modern and classical prose, simplified and traditional, with punctuation.
 _COMMON = frozenset(
     "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里用道行所"
     "然家种事成方多经么去法学如都同现当没动面起看定天分还进好小部其些主样理心她本前开但因只从想实日军者意无力它与"
@@ -38,20 +38,20 @@ _COMMON = frozenset(
 
 
 def decode(data: bytes) -> str | None:
-    """The text of ``data``, or None when it is no text in any encoding known here.
+    """Return the text of ``data``, or None when it is no text in any known encoding.
 
-    A few damaged bytes (under 1 %) become U+FFFD; more than that is no text.
+    Undecodable bytes become U+FFFD; with more than 1 % of them it is no text.
     """
     for bom, name in _BOMS:
         if data.startswith(bom):
             text = data.decode(name, "replace").removeprefix("\ufeff")
-            return text if _mostly_whole(text) else None
+            return text if _is_intact(text) else None
     if b"\0" in data:
         return _wide(data)
     return _utf8(data) or _chinese(data) or _western(data) or _other(data)
 
 
-def _mostly_whole(text: str) -> bool:
+def _is_intact(text: str) -> bool:
     return text.count("\ufffd") <= max(1, len(text) * _MAX_BROKEN) and not _has_controls(text)
 
 
@@ -61,18 +61,18 @@ def _has_controls(text: str) -> bool:
 
 
 def _wide(data: bytes) -> str | None:
-    """UTF-16 or UTF-32 without a mark: NUL bytes occur in no other encoding of a text."""
+    """UTF-16 or UTF-32 without a byte order mark: no other encoding of a text has NUL bytes."""
     names = _WIDE if len(data) % 4 else ("utf-32-le", "utf-32-be", *_WIDE)
     for name in names:
         sample = data[:_SAMPLE].decode(name, "replace")
         letters = sum(c in _COMMON or " " <= c <= "~" or c in "\n\r\t" for c in sample)
-        if _mostly_whole(sample) and letters >= len(sample) * _LOOKS_RIGHT and _plain(sample):
+        if _is_intact(sample) and letters >= len(sample) * _MIN_SCORE and _has_few_blocks(sample):
             return data.decode(name, "replace")
     return None
 
 
-def _plain(text: str) -> bool:
-    """Whether the characters come from few blocks, as a text's do and a misread file's do not."""
+def _has_few_blocks(text: str) -> bool:
+    """Whether the characters come from few Unicode blocks, unlike those of a file decoded wrongly."""
     odd = sum(
         not (c < "\u0250" or "\u2000" <= c <= "\u30ff" or "\u4e00" <= c <= "\u9fff" or c >= "\uff00")
         for c in text
@@ -86,31 +86,31 @@ def _utf8(data: bytes) -> str | None:
     except UnicodeDecodeError:
         text = data.decode("utf-8", "replace")
         broken = text.count("\ufffd")
-        # Damaged UTF-8 still has far more whole sequences than broken ones; other encodings have hardly any.
+        # Damaged UTF-8 has far more whole sequences than broken ones; other encodings have hardly any.
         if sum(c > "\x7f" for c in text) - broken < 20 * broken:
             return None
-    if not text.isascii() and max(text) < "\u0800" and _score(_telling(data), "gb18030") > 0.7:
+    if not text.isascii() and max(text) < "\u0800" and _score(_non_ascii_lines(data), "gb18030") > 0.7:
         return None  # a few Chinese words in GB 18030 may happen to be Latin, Greek or Cyrillic in UTF-8
-    return text if _mostly_whole(text) else None
+    return text if _is_intact(text) else None
 
 
 def _chinese(data: bytes) -> str | None:
-    sample = _telling(data)
+    sample = _non_ascii_lines(data)
     wide = data[:_SAMPLE] if len(data) % 2 == 0 else b""
     scores = {name: _score(sample, name) for name in _CHINESE}
     scores |= {name: _score(wide, name) for name in _WIDE if wide}
     best = max(scores, key=lambda name: scores[name])
-    if scores[best] < (_LOOKS_RIGHT if len(sample) < 100 else 0.45):
+    if scores[best] < (_MIN_SCORE if len(sample) < 100 else 0.45):
         return None
     text = data.decode(best, "replace")
-    return text if _mostly_whole(text) else None
+    return text if _is_intact(text) else None
 
 
-def _telling(data: bytes) -> bytes:
-    """The lines with bytes beyond ASCII, up to the sample's size; of a longer line as much."""
+def _non_ascii_lines(data: bytes) -> bytes:
+    """Lines with bytes beyond ASCII, about :data:`_SAMPLE` bytes of them."""
     lines, size = [], 0
     for line in io.BytesIO(data):
-        found = _BEYOND_ASCII.search(line)
+        found = _NON_ASCII.search(line)
         if found:
             lines.append(line.rstrip(b"\n") if len(line) <= _SAMPLE else line[found.start() :][:_SAMPLE])
             size += len(lines[-1])
@@ -119,30 +119,29 @@ def _telling(data: bytes) -> bytes:
     return b"\n".join(lines)
 
 
-_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
+_NON_ASCII = re.compile(rb"[\x80-\xff]")
 
 
 def _score(sample: bytes, name: str) -> float:
-    """How much ``sample`` reads like Chinese under an encoding: about 1 for yes, 0 and less for no."""
+    """How much the decoded sample looks like Chinese: about 1 for yes, 0 and less for no."""
     counts = Counter(c for c in sample.decode(name, "replace") if c > "\x7f")
     total = sum(counts.values())
     if not total:
         return 0.0
-    points = sum(n * _worth(c) for c, n in counts.items())
-    return points / total
+    return sum(n * _char_score(c) for c, n in counts.items()) / total
 
 
 @cache
-def _worth(char: str) -> float:
+def _char_score(char: str) -> float:
     if char in _COMMON:
         return 1.0
     if char == "\ufffd" or "\ue000" <= char <= "\uf8ff" or char < "\xa0":
         return -3.0
-    return 0.3 if "\u4e00" <= char <= "\u9fff" and _everyday(char) else 0.0
+    return 0.3 if "\u4e00" <= char <= "\u9fff" and _is_everyday(char) else 0.0
 
 
-def _everyday(char: str) -> bool:
-    """Whether a character is in GB 2312's first level or Big5's: the few thousand in daily use."""
+def _is_everyday(char: str) -> bool:
+    """Whether a character is in the first level of GB 2312 or Big5: the few thousand in daily use."""
     for name, low, high in (("gb2312", 0xB0, 0xD7), ("big5", 0xA4, 0xC6)):
         try:
             if low <= char.encode(name)[0] <= high:
@@ -153,7 +152,7 @@ def _everyday(char: str) -> bool:
 
 
 def _western(data: bytes) -> str | None:
-    """Windows' Latin encoding: mostly ASCII with curly quotes, dashes and accents."""
+    """Windows-1252: mostly ASCII with curly quotes, dashes and accents."""
     high = sum(b > 0x7F for b in data[:_SAMPLE])
     if high > min(len(data), _SAMPLE) * 0.3:
         return None
@@ -165,11 +164,11 @@ def _western(data: bytes) -> str | None:
 
 
 def _other(data: bytes) -> str | None:
-    """What charset-normalizer makes of it: Shift-JIS, EUC-KR, KOI8 and the like."""
+    """Shift-JIS, EUC-KR, KOI8 and the like, as charset-normalizer detects them."""
     from charset_normalizer import from_bytes
 
-    best = from_bytes(_telling(data)).best()
+    best = from_bytes(_non_ascii_lines(data)).best()
     if best is None or (best.chaos > 0.05 and best.coherence < 0.1):
         return None
     text = data.decode(best.encoding, "replace")
-    return text if _mostly_whole(text) else None
+    return text if _is_intact(text) else None

@@ -1,6 +1,7 @@
-"""EPUB → lines of text in reading order. Standard library only; the file is hostile input.
+"""Read an EPUB as lines of text in reading order, with the standard library only.
 
-Everything is read with ``html.parser``, which knows no entities, includes or network; archives are bounded.
+The file is hostile input: what it unpacks to is bounded, and all markup is read with ``html.parser``, which
+resolves no entities or includes and opens no connection.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ MAX_DOCUMENT = 32 * 1024 * 1024
 MAX_TOTAL = 256 * 1024 * 1024
 MAX_DOCUMENTS = 20_000
 MAX_LINES = 2_000_000
-"""Bounds on what an archive may unfold to: bytes a document, bytes in all, documents, paragraphs."""
+"""Bounds on what an archive unpacks to: bytes per document, bytes in total, documents, paragraphs."""
 
-# Fonts may be scrambled in a free book; anything else encrypted is a locked one.
-_FONT_SCRAMBLING = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
+# Obfuscated fonts occur in free books; any other encryption is DRM.
+_FONT_OBFUSCATION = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,25 +51,25 @@ class Epub:
     lines: list[Line]
 
 
-# ValueError and struct.error: the archive's own table of names and places.
-_BROKEN = (
+# ValueError and struct.error come from the archive's directory.
+_BROKEN_ARCHIVE = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError),
     *(ValueError, struct.error),
 )
 
 
-class _Endless(Exception):
-    """More paragraphs than any book has."""
+class _TooManyLines(Exception):
+    """The book has more paragraphs than :data:`MAX_LINES`."""
 
 
 def read(path: Path, data: bytes) -> Epub:
-    """Reads an EPUB from memory. Raises InputError when it is broken, locked or unfolds without end."""
+    """Read an EPUB from memory. Raises InputError when it is broken, has DRM or unpacks beyond the bounds."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _Reader(path, archive).read()
-    except _Endless:
+    except _TooManyLines:
         raise InputError("book.epub_bomb", path=path) from None
-    except _BROKEN as error:
+    except _BROKEN_ARCHIVE as error:
         raise InputError("book.epub_broken", path=path, reason=type(error).__name__) from None
 
 
@@ -76,26 +77,26 @@ class _Reader:
     def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
         self.path = path
         self.archive = archive
-        self.budget = MAX_TOTAL
+        self.bytes_left = MAX_TOTAL
         self.names = {i.filename: i for i in archive.infolist()}
 
     def read(self) -> Epub:
-        package_name = self._package()
+        package_name = self._package_name()
         package = _Package()
         package.feed(self._text(package_name))
         base = posixpath.dirname(package_name)
         spine = self._spine(package, base)
         if not spine:
             raise InputError("book.epub_broken", path=self.path, reason="spine")
-        self._refuse_locked(spine)
+        self._refuse_drm(spine)
         labels = self._labels(package, base)
         lines: list[Line] = []
         for name in spine:
             lines += _document(self._text(name), labels.get(name, ""), MAX_LINES - len(lines))
         return Epub(package.title.strip(), "、".join(package.authors), lines)
 
-    def _package(self) -> str:
-        container = _Tags("rootfile")
+    def _package_name(self) -> str:
+        container = _TagAttributes("rootfile")
         container.feed(self._text("META-INF/container.xml"))
         for attributes in container.found:
             if attributes.get("full-path"):
@@ -103,8 +104,9 @@ class _Reader:
         raise InputError("book.epub_broken", path=self.path, reason="META-INF/container.xml")
 
     def _spine(self, package: _Package, base: str) -> list[str]:
+        """Archive names of the documents in reading order."""
         names = [
-            _inside(base, package.items[i].href)
+            _archive_name(base, package.items[i].href)
             for i in package.spine
             if i in package.items and not package.items[i].nav
         ]
@@ -112,25 +114,25 @@ class _Reader:
         return known[:MAX_DOCUMENTS]
 
     def _labels(self, package: _Package, base: str) -> dict[str, str]:
-        """What the table of contents calls each document (its first entry)."""
+        """Document → the label of its first entry in the table of contents."""
         for item in package.items.values():
             if item.nav or item.ncx:
-                name = _inside(base, item.href)
+                name = _archive_name(base, item.href)
                 if name in self.names:
                     contents = _Contents()
                     contents.feed(self._text(name))
                     folder = posixpath.dirname(name)
-                    return {_inside(folder, href): label for href, label in reversed(contents.entries)}
+                    return {_archive_name(folder, href): label for href, label in reversed(contents.entries)}
         return {}
 
-    def _refuse_locked(self, spine: list[str]) -> None:
+    def _refuse_drm(self, spine: list[str]) -> None:
         if any(self.names[name].flag_bits & 1 for name in spine):
             raise InputError("book.epub_locked", path=self.path)
         if "META-INF/encryption.xml" not in self.names:
             return
-        locked = _Encryption()
-        locked.feed(self._text("META-INF/encryption.xml"))
-        if locked.names & set(spine):
+        encryption = _Encryption()
+        encryption.feed(self._text("META-INF/encryption.xml"))
+        if encryption.names & set(spine):
             raise InputError("book.epub_locked", path=self.path)
 
     def _text(self, name: str) -> str:
@@ -139,25 +141,25 @@ class _Reader:
             raise InputError("book.epub_broken", path=self.path, reason=name)
         if info.flag_bits & 1:
             raise InputError("book.epub_locked", path=self.path)
-        limit = min(MAX_DOCUMENT, self.budget)
+        limit = min(MAX_DOCUMENT, self.bytes_left)
         with self.archive.open(info) as file:
             data = file.read(limit + 1)
         if len(data) > limit:
             raise InputError("book.epub_bomb", path=self.path)
-        self.budget -= len(data)
+        self.bytes_left -= len(data)
         return plain_tags(_decoded(data))
 
 
 def _decoded(data: bytes) -> str:
-    """UTF-8 before any other, as the format has it: a page with © and little else would pass for GB 18030."""
+    """UTF-8, the format's own encoding, is tried first: a page with © and little else looks like GB 18030."""
     try:
         return data.decode("utf-8-sig") if b"\0" not in data else encoding.decode(data) or ""
     except UnicodeDecodeError:
         return encoding.decode(data) or ""
 
 
-def _inside(base: str, href: str) -> str:
-    """An archive name from a link: no fragment, no percent signs, ``..`` resolved."""
+def _archive_name(base: str, href: str) -> str:
+    """The archive name of a link: without fragment, percent-decoded, ``..`` resolved."""
     name = unquote(href.partition("#")[0])
     return posixpath.normpath(posixpath.join(base, name)).lstrip("/")
 
@@ -169,11 +171,11 @@ def _dict(attributes: Attributes) -> dict[str, str]:
     return {name: value or "" for name, value in attributes}
 
 
-def _local(tag: str) -> str:
+def _local_name(tag: str) -> str:
     return tag.rpartition(":")[2]
 
 
-class _Tags(HTMLParser):
+class _TagAttributes(HTMLParser):
     """The attributes of every tag of one name."""
 
     def __init__(self, tag: str) -> None:
@@ -182,7 +184,7 @@ class _Tags(HTMLParser):
         self.found: list[dict[str, str]] = []
 
     def handle_starttag(self, tag: str, attrs: Attributes) -> None:
-        if _local(tag) == self.tag:
+        if _local_name(tag) == self.tag:
             self.found.append(_dict(attrs))
 
 
@@ -205,7 +207,7 @@ class _Package(HTMLParser):
         self._inside = ""
 
     def handle_starttag(self, tag: str, attrs: Attributes) -> None:
-        values, name = _dict(attrs), _local(tag)
+        values, name = _dict(attrs), _local_name(tag)
         if name == "item" and values.get("id"):
             nav = "nav" in values.get("properties", "").split()
             ncx = values.get("media-type") == "application/x-dtbncx+xml"
@@ -225,7 +227,7 @@ class _Package(HTMLParser):
 
 
 class _Encryption(HTMLParser):
-    """The names that META-INF/encryption.xml says are locked."""
+    """Archive names that META-INF/encryption.xml lists as encrypted, other than fonts."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -234,19 +236,19 @@ class _Encryption(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: Attributes) -> None:
         values = _dict(attrs)
-        if _local(tag) == "encrypteddata":
+        if _local_name(tag) == "encrypteddata":
             self._font = False
-        elif _local(tag) == "encryptionmethod":
-            self._font = values.get("algorithm", "") in _FONT_SCRAMBLING
-        elif _local(tag) == "cipherreference" and not self._font:
-            self.names.add(_inside("", values.get("uri", "")))
+        elif _local_name(tag) == "encryptionmethod":
+            self._font = values.get("algorithm", "") in _FONT_OBFUSCATION
+        elif _local_name(tag) == "cipherreference" and not self._font:
+            self.names.add(_archive_name("", values.get("uri", "")))
 
 
-_LABEL = 200  # characters of a name in the table of contents
+_MAX_LABEL = 200  # characters
 
 
 class _Contents(HTMLParser):
-    """Entries of a table of contents, .ncx (navPoint, text, content) or nav document (a href)."""
+    """(link, label) entries of a table of contents: .ncx (navPoint, text, content) or nav document (a)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -256,16 +258,16 @@ class _Contents(HTMLParser):
         self._reading = False
 
     def handle_starttag(self, tag: str, attrs: Attributes) -> None:
-        values, name = _dict(attrs), _local(tag)
+        values, name = _dict(attrs), _local_name(tag)
         if name in ("a", "text"):
             self._reading, self._label, self._href = True, [], values.get("href", "")
         elif name == "content" and values.get("src") and self._label:
-            self._enter(values["src"])
+            self._add_entry(values["src"])
 
     def handle_endtag(self, tag: str) -> None:
-        name = _local(tag)
+        name = _local_name(tag)
         if name == "a" and self._href:
-            self._enter(self._href)
+            self._add_entry(self._href)
         if name in ("a", "text"):
             self._reading = False
 
@@ -273,8 +275,8 @@ class _Contents(HTMLParser):
         if self._reading:
             self._label.append(data)
 
-    def _enter(self, href: str) -> None:
-        self.entries.append((href, "".join(self._label).strip()[:_LABEL]))
+    def _add_entry(self, href: str) -> None:
+        self.entries.append((href, "".join(self._label).strip()[:_MAX_LABEL]))
         self._label, self._href = [], ""
 
 
@@ -286,23 +288,23 @@ _BLOCK = re.compile(
 
 
 class _Document(HTMLParser):
-    """One XHTML document as lines."""
+    """One XHTML document as at most ``max_lines`` lines."""
 
-    def __init__(self, room: int) -> None:
+    def __init__(self, max_lines: int) -> None:
         super().__init__()
         self.lines: list[Line] = []
-        self._room = room
-        self._held: list[str] = []
-        self._skip: list[str] = []
-        self._open: Counter[str] = Counter()  # what is in _skip
+        self._max_lines = max_lines
+        self._text: list[str] = []  # pieces of the line being read
+        self._skipped: list[str] = []  # open elements without text
+        self._open: Counter[str] = Counter()  # the same, counted by tag
         self._level = 0
 
     def handle_starttag(self, tag: str, attrs: Attributes) -> None:  # noqa: ARG002
         if tag in _SKIPPED:
-            self._skip.append(tag)
+            self._skipped.append(tag)
             self._open[tag] += 1
         elif tag == "br":
-            self._held.append(" " if self._level else "\n")
+            self._text.append(" " if self._level else "\n")
         elif _BLOCK.fullmatch(tag):
             self.flush()
             self._level = int(tag[1]) if tag in ("h1", "h2", "h3") else 0
@@ -313,7 +315,7 @@ class _Document(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         if self._open[tag]:
-            while (closed := self._skip.pop()) != tag:
+            while (closed := self._skipped.pop()) != tag:
                 self._open[closed] -= 1
             self._open[tag] -= 1
         elif _BLOCK.fullmatch(tag):
@@ -321,33 +323,33 @@ class _Document(HTMLParser):
             self._level = 0
 
     def handle_data(self, data: str) -> None:
-        if not self._skip:
-            self._held.append(re.sub(r"[ \t\r\n]+", " ", data))
+        if not self._skipped:
+            self._text.append(re.sub(r"[ \t\r\n]+", " ", data))
 
     def flush(self) -> None:
-        """Ends the line being read."""
-        for text in "".join(self._held).split("\n"):
+        """End the line being read."""
+        for text in "".join(self._text).split("\n"):
             if text.strip():
-                if len(self.lines) >= self._room:
-                    raise _Endless
+                if len(self.lines) >= self._max_lines:
+                    raise _TooManyLines
                 self.lines.append(Line(text.strip(" "), self._level))
-        self._held = []
+        self._text = []
 
 
-def _document(text: str, label: str, room: int) -> Iterator[Line]:
-    """A document's lines, at most ``room``; ``label`` (its name in the table of contents) stands in where it
-    has no heading."""
-    reader = _Document(room)
+def _document(text: str, label: str, max_lines: int) -> Iterator[Line]:
+    """A document's lines; ``label``, from the table of contents, is its heading if it has none of its own."""
+    reader = _Document(max_lines)
     reader.feed(text)
     reader.close()
     reader.flush()
     lines = reader.lines
     if label and lines and not any(line.level for line in lines[:5]):
-        same = next((i for i, line in enumerate(lines[:5]) if _bare(line.text) == _bare(label)), None)
+        wanted = _without_spaces(label)
+        same = next((i for i, line in enumerate(lines[:5]) if _without_spaces(line.text) == wanted), None)
         lines = [*lines[: same or 0], Line(label, 2), *lines[0 if same is None else same + 1 :]]
     yield from lines
     yield Line("")
 
 
-def _bare(text: str) -> str:
+def _without_spaces(text: str) -> str:
     return re.sub(r"\s+", "", text)

@@ -1,7 +1,6 @@
-"""Where chapters begin: heading lines of Chinese and English books. Pure; offsets are in characters.
+"""Find the heading lines of Chinese and English books; offsets are in characters.
 
-A heading is a short line of its own. Levels: 1 volume or part, 2 chapter, 3 section; a heading without
-text of its own goes before the title of the deeper one that follows it.
+A heading is a short line of its own. Levels: 1 volume or part, 2 chapter, 3 section.
 """
 
 from __future__ import annotations
@@ -37,10 +36,10 @@ _PARTS = re.compile(
     rf"(?P<volume>第{_GAP}?{_NUM}{_GAP}?[卷部集篇][^\n第]{{0,24}}?[ \t\u3000\xa0·:：]+)?"
     rf"第{_GAP}?(?P<number>{_NUM}){_GAP}?(?P<unit>[回章節节卷集部篇话話折幕])(?P<rest>.*)"
 )
-_AGAIN = re.compile(rf"第{_GAP}?{_NUM}{_GAP}?[回章節节]")
+_SECOND_HEADING = re.compile(rf"第{_GAP}?{_NUM}{_GAP}?[回章節节]")
 _SEPARATOR = re.compile(r"[ \t\u3000\xa0：:.．、·・—–\-_～~|｜/／】\])）》」〗（(【《「『]")
-# A unit that is half of a word ("第一回合", "第二部分") makes no heading; nor does a sentence about one.
-_WORDS = re.compile(
+# A unit that begins a word ("第一回合", "第二部分") makes no heading; nor does a sentence about a chapter.
+_UNIT_IN_WORD = re.compile(
     r"回合|回来|回去|章程|節目|节目|节课|节车|节奏|部分|部队|部门|部下|集团|集合|集中|卷入|篇文|篇章|话题|话就|折磨"
     r"|[回章節节卷集部篇话話折幕][，,。的是讲]"
 )
@@ -73,7 +72,7 @@ _ENGLISH_SPECIAL = re.compile(
     r"|Prologue|Epilogue|Preface|Introduction|Foreword|Afterword|Interlude|Postscript)(?P<rest>[^\n]{0,70}))$",
     re.M,
 )
-_BARE = re.compile(
+_BARE_NUMBER = re.compile(
     rf"^{_LEAD}(?P<title>(?P<number>[0-9０-９]{{1,4}}|[一二三四五六七八九十百零〇]{{1,6}}|[IVXLC]{{1,8}})"
     r"(?P<rest>[.、．:：)） \t\u3000】\]][^\n]{0,40})?)$",
     re.M,
@@ -85,8 +84,8 @@ _SENTENCE_END = ("。", "，", "；", "、", "：", ",", ";", "”", "」", "』
 class Heading:
     """A heading line: ``text[start:end]`` is the whole line with its line break.
 
-    ``number`` is None for 楔子, PROLOGUE and the like; ``marked`` says that the file's own markup (Markdown,
-    EPUB) made it one.
+    ``number`` is None for 楔子, PROLOGUE and the like. ``marked``: by the file's markup (Markdown, EPUB).
+    ``sure``: without it, it counts only if its number is the next one.
     """
 
     start: int
@@ -99,33 +98,33 @@ class Heading:
 
 
 def tidy(title: str) -> str:
-    """A title on one line, single spaces, without ornaments around it, at most 200 characters."""
+    """Return a title as one line with single spaces, without ornaments, of at most 200 characters."""
     line = re.sub(r"\s+", " ", title).strip(_ORNAMENTS)
     for left, right in map(tuple, _BRACKETS):
         if line.startswith(left) and line.endswith(right) and line.count(left) == 1:
             line = line[1:-1]
-        elif right in line and left not in line:  # the left one stood before the heading: "【第1章】 标题"
+        elif right in line and left not in line:  # the left one is before the heading: "【第1章】 标题"
             line = line.replace(right, " ")
     return re.sub(r"\s+", " ", line).strip(_ORNAMENTS)[:200]
 
 
 def find(text: str, marked: Sequence[Heading] = ()) -> list[Heading]:
-    """The headings of a text in order; ``marked`` are those the file's markup names."""
+    """Return the headings of a text in order; ``marked``: those of the file's markup."""
     found = {h.start: h for h in marked}
     for heading in (*_chinese(text), *_english(text)):
         known = found.get(heading.start)
         level, number = heading.level, heading.number
         found[heading.start] = replace(known, level=level, number=number) if known else heading
-    headings = _fitting([found[k] for k in sorted(found)])
+    headings = _without_doubtful([found[k] for k in sorted(found)])
     if not any(h.level >= CHAPTER and h.number is not None for h in headings) and not marked:
-        bare = _bare(text)
+        bare = _bare_numbers(text)
         taken = {h.start for h in bare}
         headings = sorted([h for h in headings if h.start not in taken] + bare, key=lambda h: h.start)
     return headings
 
 
 def number_of(digits: str) -> int | None:
-    """The value of a numeral: Arabic, full-width, Chinese or Roman; None where it is none."""
+    """Return the value of an Arabic, full-width, Chinese or Roman numeral; None if it is none."""
     if digits.isdecimal():
         return int(digits)
     if re.fullmatch(r"[IVXLCDM]+", digits):
@@ -171,10 +170,11 @@ def _roman(digits: str) -> int:
     return sum(-v if v < max(values[i:]) else v for i, v in enumerate(values))
 
 
-def _line(found: re.Match[str], title: str, level: int, number: int | None, *, sure: bool = True) -> Heading:
-    return Heading(
-        found.start(), min(found.end() + 1, len(found.string)), tidy(title), level, number, sure=sure
-    )
+def _heading(
+    found: re.Match[str], title: str, level: int, number: int | None, *, sure: bool = True
+) -> Heading:
+    end = min(found.end() + 1, len(found.string))
+    return Heading(found.start(), end, tidy(title), level, number, sure=sure)
 
 
 def _chinese(text: str) -> list[Heading]:
@@ -184,13 +184,13 @@ def _chinese(text: str) -> list[Heading]:
         parts = _PARTS.fullmatch(title)
         if parts and len(title) <= 80 and (sure := _is_title(parts["unit"], parts["rest"])) is not None:
             level = _LEVELS.get(parts["unit"], CHAPTER)
-            headings.append(_line(found, title, level, number_of(parts["number"]), sure=sure))
-    volumes = (m for m in _VOLUME.finditer(text) if _stands_alone(m["rest"]))
-    headings.extend(_line(m, m["title"], VOLUME, None) for m in volumes)
+            headings.append(_heading(found, title, level, number_of(parts["number"]), sure=sure))
+    volumes = (m for m in _VOLUME.finditer(text) if _is_separated_title(m["rest"]))
+    headings.extend(_heading(m, m["title"], VOLUME, None) for m in volumes)
     for found in _SPECIAL.finditer(text):
         numbered = found["word"].startswith("番外") and re.match(rf"{_NUM}|之", found["rest"])
-        if numbered or _stands_alone(found["rest"]):
-            headings.append(_line(found, found["title"], CHAPTER, None))
+        if numbered or _is_separated_title(found["rest"]):
+            headings.append(_heading(found, found["title"], CHAPTER, None))
     return headings
 
 
@@ -199,14 +199,15 @@ def _is_title(unit: str, rest: str) -> bool | None:
     body = rest.strip(_TAIL)
     if not body:
         return True
-    if len(body) > 45 or body.endswith(_SENTENCE_END) or "。" in body or _AGAIN.search(body):
+    if len(body) > 45 or body.endswith(_SENTENCE_END) or "。" in body or _SECOND_HEADING.search(body):
         return None
     if _SEPARATOR.match(rest):
         return True
-    return None if _WORDS.match(unit + rest) or len(body) > 30 else False
+    return None if _UNIT_IN_WORD.match(unit + rest) or len(body) > 30 else False
 
 
-def _stands_alone(rest: str) -> bool:
+def _is_separated_title(rest: str) -> bool:
+    """Whether nothing follows the heading word, or a short title behind a space or mark."""
     body = rest.strip(_TAIL)
     if not body:
         return True
@@ -218,8 +219,8 @@ def _stands_alone(rest: str) -> bool:
     )
 
 
-def _fitting(headings: list[Heading]) -> list[Heading]:
-    """Leaves out lines that only look like headings: unsure ones whose number does not come next."""
+def _without_doubtful(headings: list[Heading]) -> list[Heading]:
+    """Drop lines that only look like headings: unsure ones whose number is not the next one."""
     certain = {(h.level, h.number) for h in headings if h.sure and h.number is not None}
     kept: list[Heading] = []
     last: dict[int, int] = {}
@@ -238,13 +239,13 @@ def _fitting(headings: list[Heading]) -> list[Heading]:
 
 def _english(text: str) -> list[Heading]:
     headings: list[Heading] = []
-    alone = False  # whether no line since the last heading only looked like one
+    alone = False  # whether no line since the last heading was a false one
     for found in sorted(
         [*_ENGLISH.finditer(text), *_ENGLISH_SPECIAL.finditer(text)], key=lambda m: m.start()
     ):
         rest = found["rest"].strip(" \t_*#=")
         if headings and found.start() < headings[-1].end:
-            continue  # the title of the one before
+            continue  # the line is the title of the heading before
         after_heading = alone and not text[headings[-1].end : found.start()].strip()
         if not _is_english_title(rest) or not (after_heading or _after_break(text, found.start())):
             alone = False
@@ -252,8 +253,8 @@ def _english(text: str) -> list[Heading]:
         alone = True
         number = number_of(found["number"]) if "number" in found.groupdict() else None
         level = VOLUME if found["word"].lower() in ("part", "book", "volume") else CHAPTER
-        heading = _line(found, found["title"], level, number)
-        headings.append(heading if rest.strip(".:—–- ") else _with_next_line(text, heading))
+        heading = _heading(found, found["title"], level, number)
+        headings.append(heading if rest.strip(".:—–- ") else _with_title_below(text, heading))
     return headings
 
 
@@ -268,7 +269,7 @@ def _is_english_title(rest: str) -> bool:
 
 
 def _after_break(text: str, start: int) -> bool:
-    """Whether the line before is blank or ends a sentence: a wrapped line of prose begins after neither."""
+    """Whether the line before is blank or ends a sentence, so that this one continues no wrapped prose."""
     before = text[max(0, start - 200) : start].rstrip(" \t\u3000")
     return not before or before.endswith("\n\n") or before.rstrip("\n \t\u3000").endswith(
         (".", "!", "?", '"', "”", "’", "。", "！", "？", "…", "」", "*", "_", "：", "）")
@@ -278,8 +279,8 @@ def _after_break(text: str, start: int) -> bool:
 _TITLE_LINE = re.compile(r"[ \t]{0,40}\n?[ \t]{0,40}(?P<title>[^\n]{1,60})\n[ \t]*(?:\n|$)")
 
 
-def _with_next_line(text: str, heading: Heading) -> Heading:
-    """ "CHAPTER I." with its title on a line of its own below."""
+def _with_title_below(text: str, heading: Heading) -> Heading:
+    """The heading with a capitalised line of its own below it ("CHAPTER I.", then its title)."""
     found = _TITLE_LINE.match(text, heading.end)
     if not found:
         return heading
@@ -288,27 +289,25 @@ def _with_next_line(text: str, heading: Heading) -> Heading:
     capital = title[0].isupper() and sum(w[0].isupper() for w in words) >= len(words) * 0.6
     if title[-1:] in ".,;!?\"”’'" or not capital or title[0] in "\"“'‘" or _ENGLISH.match(title):
         return heading
-    return Heading(
-        heading.start, found.end("title") + 1, f"{heading.title} {title}", heading.level, heading.number
-    )
+    return replace(heading, end=found.end("title") + 1, title=f"{heading.title} {title}")
 
 
-def _bare(text: str) -> list[Heading]:
-    """Numbers alone ("12. 标题", "三", "IV"): only as a row 1, 2, 3 … with text between them."""
+def _bare_numbers(text: str) -> list[Heading]:
+    """Numbers without a unit ("12. 标题", "三", "IV"): only as a sequence 1, 2, 3 … with text in between."""
     chain: list[Heading] = []
-    for found in _BARE.finditer(text):
+    for found in _BARE_NUMBER.finditer(text):
         number, rest = number_of(found["number"]), found["rest"] or ""
         if number is None or rest[1:].rstrip().endswith((*_SENTENCE_END, ".")) or "。" in rest:
             continue
-        heading = _line(found, found["title"], CHAPTER, number)
+        heading = _heading(found, found["title"], CHAPTER, number)
         if len(chain) == 1 and number == chain[0].number:
-            chain = [heading]  # the first was the table of contents
-        elif _next(chain, heading):
+            chain = [heading]  # the first was in the table of contents
+        elif _continues(chain, heading):
             chain.append(heading)
     return chain if len(chain) >= 3 else []
 
 
-def _next(chain: list[Heading], heading: Heading) -> bool:
+def _continues(chain: list[Heading], heading: Heading) -> bool:
     if not chain:
         return heading.number in (0, 1)
     return heading.number == (chain[-1].number or 0) + 1 and heading.start - chain[-1].end >= 200

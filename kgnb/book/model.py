@@ -9,13 +9,13 @@ from kgnb.core.model import Lang
 
 
 def text_hash(text: str) -> str:
-    """sha256 (hex) of a text: the identity of a chapter's or a book's content."""
+    """Return the sha256 (hex) of a text: the identity of a chapter's or a book's content."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
 class BookChapter:
-    """A chapter as read from a file; ``number`` counts from 1, ``text`` holds no heading line."""
+    """A chapter as read from a file; ``number`` counts from 1, ``text`` has no heading line."""
 
     number: int
     title: str
@@ -23,13 +23,13 @@ class BookChapter:
 
     @property
     def hash(self) -> str:
-        """Identity of the chapter's text."""
+        """The text's :func:`text_hash`."""
         return text_hash(self.text)
 
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """A book as read from a file. ``sha256`` is of the normalised text in whole."""
+    """A book as read from a file; ``sha256``: :func:`text_hash` of the whole normalised text."""
 
     title: str
     author: str
@@ -39,18 +39,18 @@ class Book:
 
     @property
     def facts(self) -> BookFacts:
-        """What is known of it without its texts."""
+        """The book without its texts."""
         return BookFacts(self.title, self.sha256, self.chars, len(self.chapters))
 
     @property
     def chars(self) -> int:
-        """Characters of all chapters."""
+        """Number of characters of all chapters."""
         return sum(len(c.text) for c in self.chapters)
 
 
 @dataclass(frozen=True, slots=True)
 class BookFacts:
-    """A book without its texts, which lie in SQL once it is imported. ``chapters`` is their number."""
+    """A book without its texts; ``chars`` and ``chapters`` are numbers."""
 
     title: str
     sha256: str

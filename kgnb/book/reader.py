@@ -1,4 +1,4 @@
-"""A book file → :class:`~kgnb.book.model.Book`: encodings, titles, chapters. Blocking: use a thread."""
+"""Read a book file: encoding, title and author, chapters. Blocking: call it in a thread."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 import stat
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kgnb.book import chapters as chapter_division
@@ -19,35 +19,35 @@ from kgnb.core.model import Lang
 __all__ = ["MAX_BYTES", "language", "normalise", "read_book", "story_path"]
 
 MAX_BYTES = 200 * 1024 * 1024
-"""A larger file is no novel: the longest web novels are about 60 MB."""
+"""Largest file read, in bytes: the longest web novels have about 60 MB."""
 
 _TEXT = (".txt", ".text", "")
 _MARKDOWN = (".md", ".markdown")
 
 
 def story_path() -> Path:
-    """The short story that comes with the package (Chinese, six chapters)."""
+    """Return the path of the short story that comes with the package (Chinese, six chapters)."""
     return Path(__file__).parent / "data" / "story.txt"
 
 
 def read_book(path: str | Path, *, title: str | None = None, author: str | None = None) -> Book:
-    """Reads a .txt (any encoding), .md or .epub file.
+    """Read a .txt (any encoding), .md or .epub file.
 
-    ``title`` and ``author`` override what the file says. Without headings the chapters are parts of about
+    ``title`` and ``author`` override those of the file. Without headings the chapters are parts of about
     5,000 characters; no chapter has more than 60,000 bytes of UTF-8. Raises :class:`InputError`.
     """
     file = Path(path).expanduser()
     source = _read(file, _load(file))
     if not source.text.strip():
         raise InputError("book.empty", path=file)
-    sha256 = text_hash(source.text)  # a copy of the text, so before the chapters are others
+    sha256 = text_hash(source.text)  # encodes a copy of the text: before the chapters take memory too
     text = _without_licence(source.text)
     lang = language(text)
     found = headings.find(text, source.marked)
-    facts = _stated(text[: min(found[0].start if found else 2_000, 4_000)], file.stem)
+    stated = _stated_title(text[: min(found[0].start if found else 2_000, 4_000)], file.stem)
     return Book(
-        title=_short(title or source.title or facts.title or file.stem),
-        author=_short(author or source.author or facts.author),
+        title=_one_line(title or source.title or stated.title or file.stem),
+        author=_one_line(author or source.author or stated.author),
         lang=lang,
         chapters=tuple(chapter_division.divide(text, found, lang)),
         sha256=sha256,
@@ -56,7 +56,7 @@ def read_book(path: str | Path, *, title: str | None = None, author: str | None 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A file's text, normalised, with what its markup says."""
+    """A file's normalised text, with title, author and headings of its markup."""
 
     text: str
     title: str = ""
@@ -65,12 +65,12 @@ class _Source:
 
 
 @dataclass(frozen=True, slots=True)
-class _Facts:
+class _Stated:
     title: str = ""
     author: str = ""
 
 
-def _short(text: str) -> str:
+def _one_line(text: str) -> str:
     return re.sub(r"\s+", " ", text).strip()[:200]
 
 
@@ -79,15 +79,15 @@ def _short(text: str) -> str:
 
 def _load(file: Path) -> bytes:
     try:
-        facts = file.stat()
-        if stat.S_ISDIR(facts.st_mode):
+        info = file.stat()
+        if stat.S_ISDIR(info.st_mode):
             raise InputError("book.folder", path=file)
-        if not stat.S_ISREG(facts.st_mode):
+        if not stat.S_ISREG(info.st_mode):
             raise InputError("book.no_file", path=file)
         if file.suffix.lower() not in (*_TEXT, *_MARKDOWN, ".epub"):
             raise InputError("book.kind", path=file, kind=file.suffix)
-        if facts.st_size > MAX_BYTES:
-            raise InputError("book.too_large", path=file, mb=facts.st_size // 2**20, limit=MAX_BYTES // 2**20)
+        if info.st_size > MAX_BYTES:
+            raise InputError("book.too_large", path=file, mb=info.st_size // 2**20, limit=MAX_BYTES // 2**20)
         data = file.read_bytes()
     except FileNotFoundError:
         raise InputError("book.missing", path=file) from None
@@ -105,14 +105,14 @@ def _read(file: Path, data: bytes) -> _Source:
     if file.suffix.lower() == ".epub":
         return _from_epub(epub.read(file, data))
     text = encoding.decode(data)
-    del data  # a long book's is 90 MB
+    del data  # up to 90 MB of a long book
     if text is None:
         raise InputError("book.binary", path=file)
     text = normalise(text)
     return _from_markdown(text) if file.suffix.lower() in _MARKDOWN else _Source(text)
 
 
-# Zero widths, soft hyphen, bidi marks, controls but tab and newline, lone surrogates.
+# Zero-width characters, soft hyphen, bidi marks, controls except tab and line breaks, lone surrogates.
 _INVISIBLE = re.compile(
     "[\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff\u00ad\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff]"
 )
@@ -120,31 +120,28 @@ _BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 
 
 def normalise(text: str) -> str:
-    """Newlines as ``\\n``, NFC, no invisible characters; everything else as it is."""
+    """Return the text with line breaks as ``\\n``, in NFC, without invisible characters."""
     text = _INVISIBLE.sub("", _BREAKS.sub("\n", text))
     return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
 
 
 # --- markup -------------------------------------------------------------------------------------------------
 
-_ATX = re.compile(r"^(?P<level>#{1,3})[ \t]+(?P<title>[^\n]+)$", re.M)
+_MARKDOWN_HEADING = re.compile(r"^(?P<level>#{1,3})[ \t]+(?P<title>[^\n]+)$", re.M)
 _FRONT_MATTER = re.compile(r"\A---\n(?P<body>.{0,4000}?)\n(?:---|\.\.\.)\n", re.S)
 
 
 def _from_markdown(text: str) -> _Source:
-    front = _FRONT_MATTER.match(text)
-    facts = (
-        dict(re.findall(r"^(title|author):[ \t]*[\"']?(.*?)[\"']?[ \t]*$", front["body"], re.M))
-        if front
-        else {}
-    )
-    text = text[front.end() :] if front else text
-    marked = [
-        Heading(m.start(), min(m.end() + 1, len(text)), _unmarked(m["title"]), len(m["level"]), marked=True)
-        for m in _ATX.finditer(text)
-    ]
-    title = facts.get("title", "")
-    tops = [h for h in marked if h.level == 1]
+    fields: dict[str, str] = {}
+    if front := _FRONT_MATTER.match(text):
+        fields = dict(re.findall(r"^(title|author):[ \t]*[\"']?(.*?)[\"']?[ \t]*$", front["body"], re.M))
+        text = text[front.end() :]
+    marked = []
+    for m in _MARKDOWN_HEADING.finditer(text):
+        line_end, level = min(m.end() + 1, len(text)), len(m["level"])
+        marked.append(Heading(m.start(), line_end, _without_emphasis(m["title"]), level, marked=True))
+    title = fields.get("title", "")
+    tops = [h for h in marked if h.level == 1]  # a single one at the top is the book's title
     if (
         len(tops) == 1
         and tops[0] is marked[0]
@@ -153,11 +150,12 @@ def _from_markdown(text: str) -> _Source:
     ):
         title = title or tops[0].title
         text = text[tops[0].end :]
-        marked = [_shifted(h, -tops[0].end) for h in marked[1:]]
-    return _Source(text, title, facts.get("author", ""), marked)
+        by = tops[0].end
+        marked = [replace(h, start=h.start - by, end=h.end - by) for h in marked[1:]]
+    return _Source(text, title, fields.get("author", ""), marked)
 
 
-def _unmarked(title: str) -> str:
+def _without_emphasis(title: str) -> str:
     return headings.tidy(re.sub(r"(\*{1,3}|_{1,3}|`)(.+?)\1", r"\2", title))
 
 
@@ -165,15 +163,9 @@ def _is_chapter(heading: Heading) -> bool:
     return bool(headings.find(heading.title))
 
 
-def _shifted(heading: Heading, by: int) -> Heading:
-    return Heading(
-        heading.start + by, heading.end + by, heading.title, heading.level, heading.number, marked=True
-    )
-
-
-def _from_epub(found: epub.Epub) -> _Source:
+def _from_epub(book: epub.Epub) -> _Source:
     lines, marked, at = [], [], 0
-    for line in found.lines:
+    for line in book.lines:
         text = normalise(line.text).strip("\n") + "\n"
         if line.level:
             title = headings.tidy(text)
@@ -181,11 +173,11 @@ def _from_epub(found: epub.Epub) -> _Source:
         lines.append(text)
         at += len(text)
     return _Source(
-        "".join(lines), normalise(found.title), normalise(found.author), [h for h in marked if h.title]
+        "".join(lines), normalise(book.title), normalise(book.author), [h for h in marked if h.title]
     )
 
 
-# --- what the first lines say -------------------------------------------------------------------------------
+# --- title, author and language of plain text ---------------------------------------------------------------
 
 _GUTENBERG_START = re.compile(r"^\*\*\* ?START OF (?:THE|THIS) PROJECT GUTENBERG [^\n]*\n", re.M)
 _GUTENBERG_END = re.compile(r"^\*\*\* ?END OF (?:THE|THIS) PROJECT GUTENBERG ", re.M)
@@ -201,7 +193,7 @@ _AUTHOR_FIELD = re.compile(
 
 
 def _without_licence(text: str) -> str:
-    """Project Gutenberg's own header stays (it names title and author), its licence at the end goes."""
+    """The text without Project Gutenberg's header and licence, but with the header's title and author."""
     start = _GUTENBERG_START.search(text, 0, 20_000)
     end = _GUTENBERG_END.search(text, start.end() if start else 0)
     if not (start or end):
@@ -212,17 +204,17 @@ def _without_licence(text: str) -> str:
     return head + "\n\n" + text[start.end() if start else 0 : end.start() if end else len(text)]
 
 
-def _stated(head: str, stem: str) -> _Facts:
-    """Title and author as the lines before the first chapter, or the file's name, state them."""
+def _stated_title(head: str, stem: str) -> _Stated:
+    """Title and author that the lines before the first chapter, or the file's name, state."""
     title = (
         _BOOK_NAME.search(head) or _TITLE_FIELD.search(head) or re.search(r"《(?P<title>[^《》]+)》", stem)
     )
     author = _AUTHOR_FIELD.search(head) or re.search(r"作者[：:]\s*(?P<author>[^\s（(]+)", stem)
-    return _Facts(title["title"] if title else "", author["author"] if author else "")
+    return _Stated(title["title"] if title else "", author["author"] if author else "")
 
 
 def language(text: str) -> Lang:
-    """The language a text is in, by its share of Chinese characters."""
+    """Return a text's language, by its share of Chinese characters."""
     sample = text[:300_000]
     chinese = len(re.findall(r"[\u3400-\u9fff]", sample))
     latin = len(re.findall(r"[A-Za-z]", sample))
