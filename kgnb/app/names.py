@@ -50,12 +50,12 @@ async def _names(app: App, task: Task, kinds: Collection[str] = NAMED_LABELS) ->
     decisions = await ledger.name_decisions.read(novel.id)
 
     def look() -> list[ListedName]:
-        graph, people = novel_graph_and_names(
+        graph, resolved = novel_graph_and_names(
             *(novel, chapters, rows, entries, config),
             find_in_text=lambda forms: evidence.names_in_texts(forms, ledger.books.texts_blocking(novel.id)),
             decisions=combine_decisions(decisions),
         )
-        return list_names(graph, people, entries, kinds)
+        return list_names(graph, resolved, entries, kinds)
 
     return NameEditor(novel, await asyncio.to_thread(look), decisions)
 

@@ -56,23 +56,23 @@ def settled(decisions: list[Decision], *contents: dict[str, Any], provider: str 
 class TestDecided:
     def test_later_ones_win(self) -> None:
         merged = combine_decisions(by_hand(("split", "甲 乙"), ("merge", "甲 乙")))
-        assert (list(merged.together), merged.apart) == ([("乙", "甲")], {})
+        assert (list(merged.merged), merged.separated) == ([("乙", "甲")], {})
         split = combine_decisions(by_hand(("merge", "甲 乙"), ("split", "甲 乙")))
-        assert (split.together, list(split.apart)) == ({}, [("乙", "甲")])
+        assert (split.merged, list(split.separated)) == ({}, [("乙", "甲")])
 
     def test_a_split_leaves_the_rest_together(self) -> None:
         found = combine_decisions(by_hand(("merge", "甲 乙 丙 丁"), ("split", "甲 丙 丁")))
-        assert set(found.together) == {("乙", "甲"), ("丁", "丙")}
-        assert set(found.apart) == {("丙", "甲"), ("丁", "甲")}
-        assert found.parted == {"甲": ["丁", "丙"]}
+        assert set(found.merged) == {("乙", "甲"), ("丁", "丙")}
+        assert set(found.separated) == {("丙", "甲"), ("丁", "甲")}
+        assert found.split_off == {"甲": ["丁", "丙"]}
 
     def test_a_split_of_one_who_came_by_another(self) -> None:
         found = combine_decisions(by_hand(("merge", "甲 乙"), ("merge", "乙 丙"), ("split", "甲 丙")))
-        assert set(found.together) == {("乙", "甲")}
+        assert set(found.merged) == {("乙", "甲")}
 
     def test_what_is_undone_counts_for_nothing(self) -> None:
         found = combine_decisions(by_hand(("merge", "甲 乙"), ("split", "甲 乙"), undone=(2,)))
-        assert set(found.together) == {("乙", "甲")}
+        assert set(found.merged) == {("乙", "甲")}
         assert combine_decisions(by_hand(("merge", "甲 乙"), undone=(1,))).names == frozenset()
 
 

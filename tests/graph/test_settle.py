@@ -600,10 +600,10 @@ def test_a_chapter_needs_of_the_table_only_whom_it_names(seed: int) -> None:
     }
     for provider in ("deepseek", "rules"):
         one = row(1, content, provider=provider)
-        doubts = AbsentCharacters()
-        doubts.hear(one.extraction)
-        seen = chapter_names(one.extraction, told=provider != "rules")
+        absent = AbsentCharacters()
+        absent.add(one.extraction)
+        seen = chapter_names(one.extraction, from_reply=provider != "rules")
         whole = GraphBuilder(ProjectionContext(NOVEL, table, TaskConfig()), [seen])
-        whole.leave_out(doubts, lambda _: ())
+        whole.drop_absent(absent, lambda _: ())
         whole.add(chapter(1), SettleRow(one))
         assert chapter_graph(NOVEL, chapter(1), one, table, TaskConfig()) == whole.graph(whole=False)

@@ -1,4 +1,4 @@
-"""What is gathered of one node or edge, chapter by chapter."""
+"""What the chapters say of one node or edge, accumulated in the order of the chapters."""
 
 from __future__ import annotations
 
@@ -11,106 +11,105 @@ from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import Event, Extraction, Relation
 from kgnb.extract.strength import combined_strength
 from kgnb.graph.model import NodeKey, Value
-from kgnb.graph.resolve.chapter_identity import ChapterPersons as Here
+from kgnb.graph.resolve.chapter_identity import ChapterPersons
 
 
 @dataclass(frozen=True, slots=True)
 class ResolvedChapter:
-    """A chapter under way, and who its reply's names are."""
+    """One chapter being projected, with its reply's names resolved to nodes."""
 
     chapter: Chapter
-    ref: NodeKey
+    key: NodeKey
     tasks: frozenset[int]
-    known: dict[str, NodeKey]
-    who: Here
+    known: dict[str, NodeKey]  # names in the reply's lists, see known_names
+    persons: ChapterPersons
     by_ai: bool
 
 
 @dataclass(slots=True)
 class Facts:
-    """What the chapters, taken in order, say of one node or edge."""
+    """Facts of one node or edge."""
 
-    texts: dict[str, str] = field(default_factory=dict)  # the first that isn't empty
-    quoted: int = 0  # id of the chapter that the text "evidence" is from
-    unverified: bool = True  # until something speaks for it
+    texts: dict[str, str] = field(default_factory=dict)  # property → first text that isn't empty
+    quoted: int = 0  # id of the chapter that texts["evidence"] quotes
+    unverified: bool = True  # until a chapter verifies it
     confidence: float = 0.0
     by_ai: bool = False
     tasks: frozenset[int] = frozenset()
     chapters: dict[int, int] = field(default_factory=dict)  # chapter id → number
 
-    def see(self, place: ResolvedChapter, confidence: float, *, unverified: bool = False) -> None:
-        """Notes one mention in a chapter."""
+    def add_chapter(self, here: ResolvedChapter, confidence: float, *, unverified: bool = False) -> None:
+        """Count one occurrence in a chapter."""
         if not unverified:
             self.unverified = False
         if confidence > self.confidence:
             self.confidence = confidence
-        if place.by_ai:
+        if here.by_ai:
             self.by_ai = True
-        if self.tasks is not place.tasks:  # most nodes and edges share their chapter's set
-            self.tasks = self.tasks | place.tasks if self.tasks else place.tasks
-        self.chapters[place.chapter.id] = place.chapter.number
+        if self.tasks is not here.tasks:  # most nodes and edges share their chapter's set
+            self.tasks = self.tasks | here.tasks if self.tasks else here.tasks
+        self.chapters[here.chapter.id] = here.chapter.number
 
-    def say(self, **texts: str) -> None:
-        """Keeps each text that isn't empty, unless an earlier one is there."""
+    def add_texts(self, **texts: str) -> None:
+        """Keep each text unless it is empty or an earlier chapter gave one."""
         for key, text in texts.items():
             if text and key not in self.texts:
                 self.texts[key] = text
 
-    def claim(self, place: ResolvedChapter, item: Event | Relation) -> None:
-        """Notes what an event or a relation says, with its quote if the chapter has it."""
-        self.see(place, item.confidence, unverified=item.unverified)
+    def add_claim(self, here: ResolvedChapter, item: Event | Relation) -> None:
+        """Count an event or a relation, with its quote if that is verified."""
+        self.add_chapter(here, item.confidence, unverified=item.unverified)
         if item.evidence and not item.unverified and "evidence" not in self.texts:
-            self.texts["evidence"], self.quoted = item.evidence, place.chapter.id
+            self.texts["evidence"], self.quoted = item.evidence, here.chapter.id
 
     def proof(self) -> dict[str, Value]:
-        """Properties that tell what in the text speaks for it, or that nothing does."""
+        """Properties ``evidence`` and its ``chapter_id``, or ``unverified``."""
         found: dict[str, Value] = {"unverified": True} if self.unverified else {}
         if self.quoted:
             found |= {"evidence": self.texts["evidence"], "chapter_id": self.quoted}
         return found
 
     def numbers(self) -> list[int]:
-        """Numbers of the chapters."""
+        """Chapter numbers, sorted."""
         numbers = list(self.chapters.values())
         return numbers if len(numbers) == 1 else sorted(set(numbers))
 
     @property
     def extracted_by(self) -> str:
-        """Who said it: ``ai`` if any reply did, else ``rule``."""
+        """``ai`` if any reply said it, else ``rule``."""
         return "ai" if self.by_ai else "rule"
 
 
 @dataclass(slots=True)
 class NodeFacts(Facts):
-    """What is said of a node alone."""
+    """Facts of a node."""
 
     lists: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     score: int = 0
 
-    def also(self, kind: str, words: Collection[str]) -> None:
-        """Adds words to a list."""
+    def add_words(self, key: str, words: Collection[str]) -> None:
+        """Add words to a list."""
         if words:
-            self.lists[kind].update(words)
+            self.lists[key].update(words)
 
-    def words(self, kind: str) -> list[str]:
+    def words(self, key: str) -> list[str]:
         """A list's words, sorted."""
-        return sorted(self.lists[kind]) if kind in self.lists else []
+        return sorted(self.lists[key]) if key in self.lists else []
 
 
 @dataclass(slots=True)
 class TieFacts(Facts):
-    """What is said of a relation between two characters alone."""
+    """Facts of a tie: an edge between two characters."""
 
-    labels: dict[str, set[int]] = field(default_factory=dict)  # in order of coming → numbers of chapters
+    labels: dict[str, set[int]] = field(default_factory=dict)  # word, earliest first → chapter numbers
     strengths: dict[int, int] = field(default_factory=dict)  # chapter id → the chapter's maximum
 
-    def label(self, word: str, place: ResolvedChapter) -> None:
-        """Notes the word that a reply had for the relation."""
-        self.labels.setdefault(word, set()).add(place.chapter.number)
+    def add_label(self, word: str, here: ResolvedChapter) -> None:
+        """Count a reply's word for a tie that has no type of its own."""
+        self.labels.setdefault(word, set()).add(here.chapter.number)
 
-    def labelled(self) -> dict[str, Value]:
-        """Properties for the words, of which there are some: the first, and where there are several, all and
-        each one's chapters."""
+    def label_properties(self) -> dict[str, Value]:
+        """Properties ``label`` and, for several words, ``labels`` and ``label_chapters``; needs a label."""
         found: dict[str, Value] = {"label": next(iter(self.labels))}
         if len(self.labels) > 1:
             words = sorted(self.labels)
@@ -119,7 +118,7 @@ class TieFacts(Facts):
         return found
 
     def strength(self) -> int:
-        """The mean of the chapters' maxima, halves rounded up; what only rules counted is added up."""
+        """The mean of the chapters' maxima, halves rounded up; :func:`together` where only rules counted."""
         values = self.strengths.values()
         if not self.by_ai:
             return combined_strength(values)
@@ -127,24 +126,26 @@ class TieFacts(Facts):
 
 
 FindInText = Callable[[Collection[str]], Collection[str]]
-"""Which of these names stand in the book's text."""
+"""Returns those of the names that stand in the book's text."""
 
 
 class AbsentCharacters:
-    """People whose names don't stand in the chapter whose reply told of them: known from another chapter,
-    or from another book."""
+    """Characters whose names aren't in the text of the chapter whose reply has them.
+
+    Either they are in another chapter, or the model knows them from another book.
+    """
 
     def __init__(self) -> None:
-        self._seen: set[str] = set()
-        self._forms: dict[str, set[str]] = defaultdict(set)
+        self._present: set[str] = set()
+        self._forms: dict[str, set[str]] = defaultdict(set)  # absent name → its names
 
-    def hear(self, extraction: Extraction) -> None:
-        """Notes one chapter's people."""
+    def add(self, extraction: Extraction) -> None:
+        """Count one chapter's characters."""
         absent = set(extraction.absent)
         named = {character.name for character in extraction.characters}
         named.update(name for relation in extraction.relations for name in (relation.source, relation.target))
         named.update(name for event in extraction.events for name in event.participants)
-        self._seen |= named - absent
+        self._present |= named - absent
         for name in absent:
             self._forms[name].add(name)
         for character in extraction.characters if absent else ():
@@ -152,17 +153,17 @@ class AbsentCharacters:
                 self._forms[character.name].update(a for a in character.aliases if not is_generic(a))
 
     def __bool__(self) -> bool:
-        """Whether anybody's name is doubted."""
+        """Whether any name is absent from its chapter."""
         return bool(self._forms)
 
-    def nowhere(
-        self, key: Callable[[str], NodeKey], known: Iterable[str], find_in_text: FindInText
+    def not_in_book(
+        self, node_key: Callable[[str], NodeKey], known: Iterable[str], find_in_text: FindInText
     ) -> set[NodeKey]:
-        """The keys of those who are in no chapter, not ``known`` in the book, and of whom no form stands."""
-        present = {key(name) for name in self._seen.union(known)}
-        doubted: dict[NodeKey, set[str]] = defaultdict(set)
+        """Nodes in no chapter's text, not ``known`` in the book, and without any name in its text."""
+        present = {node_key(name) for name in self._present.union(known)}
+        absent: dict[NodeKey, set[str]] = defaultdict(set)
         for name, forms in self._forms.items():
-            if (found := key(name)) not in present:
-                doubted[found] |= forms
-        standing = set(find_in_text(sorted(set().union(*doubted.values())))) if doubted else set()
-        return {found for found, forms in doubted.items() if not forms & standing}
+            if (found := node_key(name)) not in present:
+                absent[found] |= forms
+        in_text = set(find_in_text(sorted(set().union(*absent.values())))) if absent else set()
+        return {found for found, forms in absent.items() if not forms & in_text}

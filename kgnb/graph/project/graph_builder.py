@@ -1,4 +1,4 @@
-"""The nodes and edges of a novel, gathered chapter by chapter: the rules are in settle.py's description."""
+"""Accumulates the nodes and edges of a novel chapter by chapter; settle.py documents the rules."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
-from kgnb.core.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS, Chapter, TaskConfig
+from kgnb.core.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS, Chapter, Novel, TaskConfig
 from kgnb.extract.model import (
     Character,
     Event,
@@ -31,28 +30,12 @@ from kgnb.graph.resolve.name_table import name_table
 from kgnb.graph.resolve.spelling import Spelling, table_spellings
 
 IMPLIED = 0.5
-"""Confidence of an entity that a reply only mentions, as a relation's end or a participant."""
-
-
-class NovelFacts(Protocol):
-    """What the graph says of a novel."""
-
-    @property
-    def id(self) -> int:
-        """``novels.id``."""
-
-    @property
-    def title(self) -> str:
-        """The book's title."""
-
-    @property
-    def author(self) -> str:
-        """Empty when unknown."""
+"""Confidence of an entity that a reply doesn't list, only uses in a relation or an event."""
 
 
 @dataclass(frozen=True, slots=True)
 class SettleRow:
-    """A chapter's row that counts, and the other tasks that have a row for the chapter."""
+    """The row that counts for a chapter, and the other tasks that have a row for it."""
 
     row: ExtractionRow
     other_tasks: Collection[int] = ()
@@ -64,61 +47,63 @@ class SettleRow:
 
 
 def event_id(novel_id: int, chapter_id: int, name: str) -> str:
-    """The unique key of an event."""
+    """The unique key of an event (wire contract)."""
     digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
     return f"{novel_id}_{chapter_id}_{digest[:8]}"
 
 
 @dataclass(frozen=True, slots=True)
 class NameResolution:
-    """Who the people of a novel are, beside its graph. ``of``: the spelling that is used for a name."""
+    """How a novel's names were resolved: its persons, and ``form``, the spelling to show for a name."""
 
-    joined: Persons
-    of: Callable[[str], str]
+    persons: Persons
+    form: Callable[[str], str]
 
 
 class ProjectionContext:
-    """What is the same for all chapters of a task, worked out once: a name table is long, a chapter short."""
+    """What all chapters of a task share, computed once: a name table is long, a chapter short."""
 
     def __init__(
         self,
-        novel: NovelFacts,
+        novel: Novel,
         names: Sequence[NameEntry],
         config: TaskConfig,
         decisions: CombinedDecisions | None = None,
     ) -> None:
         self.novel = novel
-        self.forms = table_spellings(names)
-        self.table = name_table(self.forms.entries)
+        self.spellings = table_spellings(names)
+        self.table = name_table(self.spellings.entries)
         self.decisions = decisions or CombinedDecisions()
-        self.decided = self.decisions.names
+        self.decided_names = self.decisions.names
         self.types = enabled_types(config)
         self.labels = {*config.labels, *(("Thing",) if config.thing_kinds else ())}
         self.with_relations = bool(config.relation_types)
 
 
 class GraphBuilder:
-    """Takes the chapters in order, once; then gives the graph."""
+    """Builds one graph: :meth:`add` each chapter in order, then :meth:`graph` once."""
 
     def __init__(
         self,
-        basis: ProjectionContext,
-        glances: Sequence[ChapterNames],
+        context: ProjectionContext,
+        chapters: Sequence[ChapterNames],
         *,
         only: Collection[str] | None = None,
     ) -> None:
-        """``only``: every name that the chapters have, where these are few and the table is long."""
-        self._basis = basis
-        self._novel = basis.novel
-        self._labels = basis.labels
-        self._spelling = Spelling(basis.forms, glances)
+        """``chapters``: the names of all chapters that will be added, in this order. ``only``: every name in
+        them, given where they are few, so that the rest of a long name table is skipped."""
+        self._context = context
+        self._novel = context.novel
+        self._labels = context.labels
+        self._spelling = Spelling(context.spellings, chapters)
+        self._form = self._spelling.form
         entries = self._spelling.entries()
-        table = basis.table if entries is basis.forms.entries else name_table(entries)
+        table = context.table if entries is context.spellings.entries else name_table(entries)
         if only is not None:
-            table = table.about(map(self._spelling.of, basis.decided.union(only)))
-        self._glances = [self._spelling.glance(one) for one in glances]
-        self._who = PersonResolver(self._glances, table, basis.decisions)
-        self._nowhere: set[NodeKey] = set()
+            table = table.restricted_to(map(self._form, context.decided_names.union(only)))
+        self._chapter_names = [self._spelling.names(one) for one in chapters]
+        self._resolver = PersonResolver(self._chapter_names, table, context.decisions)
+        self._not_in_book: set[NodeKey] = set()
         self._dropped: dict[str, frozenset[int]] = {}
         self._chapters: list[tuple[Chapter, frozenset[int]]] = []
         self._nodes: dict[NodeKey, NodeFacts] = defaultdict(NodeFacts)
@@ -127,209 +112,204 @@ class GraphBuilder:
         self._events: dict[str, Chapter] = {}
 
     @property
-    def people(self) -> NameResolution:
-        """Who the people are."""
-        return NameResolution(self._who.joined, self._spelling.of)
+    def names(self) -> NameResolution:
+        """How the names are resolved."""
+        return NameResolution(self._resolver.persons, self._form)
 
-    def leave_out(self, doubts: AbsentCharacters, find_in_text: FindInText) -> None:
-        """Leaves out the people that stand nowhere in the book."""
-        if not doubts:
+    def drop_absent(self, absent: AbsentCharacters, find_in_text: FindInText) -> None:
+        """Leave out the characters that aren't in the book; to be called before :meth:`add`."""
+        if not absent:
             return
         counted = [e for e in self._spelling.entries() if e.mentions and e.kind == "Character"]
         known = {form for entry in counted for form in (entry.name, *entry.aliases)}
-        self._nowhere = doubts.nowhere(self._person, known, find_in_text)
+        self._not_in_book = absent.not_in_book(self._character_key, known, find_in_text)
 
-    def _person(self, name: str) -> NodeKey:
-        return self._who.key("Character", self._spelling.of(name))
+    def _character_key(self, name: str) -> NodeKey:
+        return self._resolver.node_key("Character", self._form(name))
 
-    def add(self, chapter: Chapter, one: SettleRow) -> None:
-        """Takes the next chapter's row; they come in the order of the glances."""
+    def add(self, chapter: Chapter, row: SettleRow) -> None:
+        """Add the next chapter's row."""
         index = len(self._chapters)
-        found = self._spelling.extraction(one.row.extraction)
-        known = self._glances[index].known if found is one.row.extraction else known_names(found)
-        who = self._who.chapter(index, chapter.number)
-        ref = ("Chapter", str(chapter.id))
-        place = ResolvedChapter(chapter, ref, one.tasks, known, who, one.row.extracted_by == "ai")
-        self._chapters.append((chapter, place.tasks))
-        self._entities(place, found)
+        found = self._spelling.extraction(row.row.extraction)
+        same = found is row.row.extraction
+        known = self._chapter_names[index].known if same else known_names(found)
+        persons = self._resolver.for_chapter(index, chapter.number)
+        key = ("Chapter", str(chapter.id))
+        here = ResolvedChapter(chapter, key, row.tasks, known, persons, row.row.extracted_by == "ai")
+        self._chapters.append((chapter, here.tasks))
+        self._add_entities(here, found)
         for event in found.events if "Event" in self._labels else ():
-            self._event(place, event)
-        for relation in found.relations if self._basis.with_relations else ():
-            self._relation(place, relation)
+            self._add_event(here, event)
+        for relation in found.relations if self._context.with_relations else ():
+            self._add_relation(here, relation)
 
     # --- nodes
 
-    def _entities(self, place: ResolvedChapter, extraction: Extraction) -> None:
+    def _add_entities(self, here: ResolvedChapter, extraction: Extraction) -> None:
         for character in extraction.characters if "Character" in self._labels else ():
-            key = self._bearer(place, character)
-            if self._left_out(place, key):
-                continue
-            facts = self._see(place, key, character.name, character.confidence)
-            facts.say(description=character.description, title=character.title)
-            facts.score = max(facts.score, character.protagonist_score)
-            facts.also("traits", character.traits)
-            facts.also("aliases", character.aliases)
-            self._see_parted(place, key, character)
+            self._add_character(here, character)
         for location in extraction.locations if "Location" in self._labels else ():
-            facts = self._named(place, "Location", location)
-            facts.say(description=location.description, type=location.type)
+            facts = self._add_named(here, "Location", location)
+            facts.add_texts(description=location.description, type=location.type)
         for organization in extraction.organizations if "Organization" in self._labels else ():
-            facts = self._named(place, "Organization", organization)
-            facts.say(description=organization.description, type=organization.type)
+            facts = self._add_named(here, "Organization", organization)
+            facts.add_texts(description=organization.description, type=organization.type)
         for thing in extraction.things if "Thing" in self._labels else ():
-            facts = self._named(place, "Thing", thing)
-            facts.say(description=thing.description, kind=thing.kind)
-            facts.also("aliases", thing.aliases)
+            facts = self._add_named(here, "Thing", thing)
+            facts.add_texts(description=thing.description, kind=thing.kind)
+            facts.add_words("aliases", thing.aliases)
 
-    def _left_out(self, place: ResolvedChapter, key: NodeKey) -> bool:
-        """Whether the character stands nowhere in the book; who named it is noted."""
-        if key not in self._nowhere:
+    def _add_character(self, here: ResolvedChapter, character: Character) -> None:
+        aliases = frozenset(map(self._form, character.aliases))
+        key = ("Character", here.persons.person_of(Mention(character.name, aliases - {character.name})))
+        if self._is_dropped(here, key):
+            return
+        facts = self._add_occurrence(here, key, character.name, character.confidence)
+        facts.add_texts(description=character.description, title=character.title)
+        facts.score = max(facts.score, character.protagonist_score)
+        facts.add_words("traits", character.traits)
+        facts.add_words("aliases", character.aliases)
+        if (split_off := self._resolver.split_off.get(key[1])) is not None:
+            for name in split_off.keys() & set(character.aliases):  # its new owner occurs here too
+                self._add_occurrence(here, ("Character", split_off[name]), name, IMPLIED)
+
+    def _is_dropped(self, here: ResolvedChapter, key: NodeKey) -> bool:
+        """Whether the character is left out; its tasks are recorded then."""
+        if key not in self._not_in_book:
             return False
-        self._dropped[key[1]] = self._dropped.get(key[1], frozenset()) | place.tasks
+        self._dropped[key[1]] = self._dropped.get(key[1], frozenset()) | here.tasks
         return True
 
-    def _bearer(self, place: ResolvedChapter, character: Character) -> NodeKey:
-        aliases = frozenset(map(self._spelling.of, character.aliases))
-        return ("Character", place.who.item(Mention(character.name, aliases - {character.name})))
+    def _add_named(
+        self, here: ResolvedChapter, label: str, item: Location | Organization | Thing
+    ) -> NodeFacts:
+        key = self._resolver.node_key(label, item.name)
+        return self._add_occurrence(here, key, item.name, item.confidence)
 
-    def _named(self, place: ResolvedChapter, label: str, one: Location | Organization | Thing) -> NodeFacts:
-        return self._see(place, self._who.key(label, one.name), one.name, one.confidence)
-
-    def _see_parted(self, place: ResolvedChapter, key: NodeKey, character: Character) -> None:
-        """Where a split took a name from the person, whoever bears it now occurs here too."""
-        if (parted := self._who.parted.get(key[1])) is not None:
-            for name in parted.keys() & set(character.aliases):
-                self._see(place, ("Character", parted[name]), name, IMPLIED)
-
-    def _see(self, place: ResolvedChapter, key: NodeKey, name: str, confidence: float) -> NodeFacts:
-        """Notes that the entity occurs in the chapter; a character then APPEARS_IN it."""
+    def _add_occurrence(self, here: ResolvedChapter, key: NodeKey, name: str, confidence: float) -> NodeFacts:
+        """Count the entity in the chapter under this name; a character also gets APPEARS_IN."""
         facts = self._nodes[key]
-        facts.see(place, confidence)
+        facts.add_chapter(here, confidence)
         if key[1] != name:
             facts.lists["aliases"].add(name)
         if key[0] == "Character":
-            self._edges[key, "APPEARS_IN", place.ref].see(place, confidence)
+            self._edges[key, "APPEARS_IN", here.key].add_chapter(here, confidence)
         return facts
 
     def _end(
-        self, place: ResolvedChapter, name: str, default: str = "Character", quote: str = ""
+        self, here: ResolvedChapter, name: str, default: str = "Character", quote: str = ""
     ) -> NodeKey | None:
-        """The node of a relation's end or a participant, made if the reply only mentions it."""
-        found = self._who.find(place.known, name, default)
+        """The node of a relation's end, a participant or an event's location; added if no list has it.
+
+        None where the graph has no node for it. ``default``: label of a name that nothing explains.
+        """
+        found = self._resolver.find(here.known, name, default)
         if found is None or found[0] not in self._labels:
             return None
         label, own = found
         if label == "Event":
-            return ("Event", event_id(self._novel.id, place.chapter.id, own)) if own in place.known else None
-        key = self._key(place, label, own)
-        if key is None or self._left_out(place, key):
+            return ("Event", event_id(self._novel.id, here.chapter.id, own)) if own in here.known else None
+        key = self._key(here, label, own)
+        if key is None or self._is_dropped(here, key):
             return None
-        if label == "Character" and key[1] in self._who.parted:
-            key = (label, self._who.quoted(key[1], quote))
+        if label == "Character" and key[1] in self._resolver.split_off:
+            key = (label, self._resolver.quoted(key[1], quote))
         facts = self._nodes.get(key)
-        if facts is None or place.chapter.id not in facts.chapters:
-            self._see(place, key, own, IMPLIED)
+        if facts is None or here.chapter.id not in facts.chapters:
+            self._add_occurrence(here, key, own, IMPLIED)
         return key
 
-    def _key(self, place: ResolvedChapter, label: str, name: str) -> NodeKey | None:
-        """The node of this name in this chapter; None for a word that means nobody there."""
+    def _key(self, here: ResolvedChapter, label: str, name: str) -> NodeKey | None:
+        """The node that the name means in this chapter; None for a word that means nobody there."""
         if label != "Character":
-            return self._who.key(label, name)
-        person = place.who.name(name)
+            return self._resolver.node_key(label, name)
+        person = here.persons.person_named(name)
         return (label, person) if person else None
 
-    def _is_nowhere(self, place: ResolvedChapter, name: str) -> bool:
-        found = self._who.find(place.known, name)
-        return found is not None and self._key(place, *found) in self._nowhere
+    def _is_not_in_book(self, here: ResolvedChapter, name: str) -> bool:
+        found = self._resolver.find(here.known, name)
+        return found is not None and self._key(here, *found) in self._not_in_book
 
     # --- edges
 
-    def _event(self, place: ResolvedChapter, event: Event) -> None:
-        key = ("Event", event_id(self._novel.id, place.chapter.id, event.name))
+    def _add_event(self, here: ResolvedChapter, event: Event) -> None:
+        key = ("Event", event_id(self._novel.id, here.chapter.id, event.name))
         facts = self._nodes[key]
-        facts.claim(place, event)
-        facts.say(name=event.name, description=event.description, importance=event.importance)
-        self._events[key[1]] = place.chapter
+        facts.add_claim(here, event)
+        facts.add_texts(name=event.name, description=event.description, importance=event.importance)
+        self._events[key[1]] = here.chapter
         for name in event.participants:
-            end = self._end(place, name)
-            if end is not None or not self._is_nowhere(place, name):
+            end = self._end(here, name)
+            if end is not None or not self._is_not_in_book(here, name):
                 facts.lists["participants"].add(end[1] if end and end[0] != "Event" else name)
             if end is not None and end[0] == "Character":
                 edge = self._edges[end, "PARTICIPATES_IN", key]
-                edge.see(place, event.confidence, unverified=event.unverified)
-        where = self._end(place, event.location, "Location") if event.location else None
+                edge.add_chapter(here, event.confidence, unverified=event.unverified)
+        where = self._end(here, event.location, "Location") if event.location else None
         if where is not None and where[0] == "Location":
             edge = self._edges[key, "OCCURS_IN", where]
-            edge.see(place, event.confidence, unverified=event.unverified)
+            edge.add_chapter(here, event.confidence, unverified=event.unverified)
 
-    def _relation(self, place: ResolvedChapter, relation: Relation) -> None:
-        type_, label = self._type(relation.type)
-        source = self._end(place, relation.source, quote=relation.evidence)
-        target = self._end(place, relation.target, quote=relation.evidence)
+    def _add_relation(self, here: ResolvedChapter, relation: Relation) -> None:
+        type_, label = self._type_and_label(relation.type)
+        source = self._end(here, relation.source, quote=relation.evidence)
+        target = self._end(here, relation.target, quote=relation.evidence)
         if source is None or target is None or source == target:
             return
         if source[0] == target[0] == "Character":
-            self._tie(place, relation, type_, label, source, target)
-        elif (placed := structural_edge(source, target)) is not None and type_ not in HOSTILE:
-            self._structure(place, relation, label, placed)
+            self._add_tie(here, relation, (source, type_, target), label)
+        elif (edge := structural_edge(source, target)) is not None and type_ not in HOSTILE:
+            self._add_structural(here, relation, edge, label)
 
-    def _tie(
-        self,
-        place: ResolvedChapter,
-        relation: Relation,
-        type_: str,
-        label: str,
-        source: NodeKey,
-        target: NodeKey,
-    ) -> None:
+    def _add_tie(self, here: ResolvedChapter, relation: Relation, edge: EdgeKey, label: str) -> None:
+        source, type_, target = edge
         if type_ in SYMMETRIC_RELATIONS and target < source:
             source, target = target, source
         facts = self._ties[source, type_, target]
-        facts.claim(place, relation)
-        facts.say(description=relation.description)
-        chapter = place.chapter.id
+        facts.add_claim(here, relation)
+        facts.add_texts(description=relation.description)
+        chapter = here.chapter.id
         facts.strengths[chapter] = max(facts.strengths.get(chapter, 0), relation.strength)
         if label:
-            facts.label(label, place)
+            facts.add_label(label, here)
 
-    def _structure(self, place: ResolvedChapter, relation: Relation, label: str, key: EdgeKey) -> None:
-        facts = self._edges[key]
-        facts.claim(place, relation)
-        said = label or relation.description
-        if key[1] == "BELONGS_TO":
-            facts.say(position=said, description=relation.description)
-        elif key[1] == "PARTICIPATES_IN":
-            facts.say(role=said)
+    def _add_structural(self, here: ResolvedChapter, relation: Relation, edge: EdgeKey, label: str) -> None:
+        facts = self._edges[edge]
+        facts.add_claim(here, relation)
+        text = label or relation.description
+        if edge[1] == "BELONGS_TO":
+            facts.add_texts(position=text, description=relation.description)
+        elif edge[1] == "PARTICIPATES_IN":
+            facts.add_texts(role=text)
 
-    def _type(self, word: str) -> tuple[str, str]:
-        """The enabled type that ``word`` is, else KNOWS and the word itself."""
+    def _type_and_label(self, word: str) -> tuple[str, str]:
+        """(enabled type that ``word`` names, ""), else (KNOWS, ``word``)."""
         name = relation_type(word)
-        if name in self._basis.types:
+        if name in self._context.types:
             return name, ""
         return "KNOWS", "" if name in STRUCTURAL_RELATIONS else word
 
-    # --- the result
+    # --- result
 
     def graph(self, *, whole: bool) -> Graph:
-        """What was gathered; can be asked once. ``whole``: it is a whole novel, which has protagonists."""
+        """The graph; to be called once. ``whole``: the chapters are all of the novel's; mark protagonists."""
         graph = Graph(dropped=dict(sorted(self._dropped.items())))
-        for node in self._frame():
+        for node in self._novel_and_chapters():
             graph.nodes[node.ref] = node
         for key in sorted(self._nodes):
             graph.nodes[key] = GraphNode(*key, self._properties(key, self._nodes[key]))
         if whole:
             mark_protagonists([n for n in graph.nodes.values() if n.label == "Character"])
         novel = self._novel.id
-        for edge in sorted([*self._edges, *self._ties]):  # popped, so that facts and properties don't pile up
+        for edge in sorted([*self._edges, *self._ties]):  # popped: never all facts and properties in memory
             if edge in self._ties:
                 found = properties.tie(novel, self._ties.pop(edge))
             else:
-                found = properties.structure(novel, edge[1], self._edges.pop(edge))
+                found = properties.structural_edge(novel, edge[1], self._edges.pop(edge))
             graph.edges[edge] = GraphEdge(*edge, found)
         return graph
 
-    def _frame(self) -> Iterator[GraphNode]:
-        """The novel's and the chapters' own nodes."""
+    def _novel_and_chapters(self) -> Iterator[GraphNode]:
         novel = self._novel
         tasks = sorted(frozenset().union(*(t for _, t in self._chapters)))
         own: dict[str, Value] = {"id": novel.id, "title": novel.title, "author": novel.author}
@@ -353,15 +333,15 @@ class GraphBuilder:
             return properties.character(novel, name, facts, aliases)
         if label == "Event":
             return properties.event(novel, name, facts, self._events[name])
-        return properties.NAMED[label](novel, name, facts)
+        return properties.BY_LABEL[label](novel, name, facts)
 
-    def _aliases(self, name: str, found: set[str]) -> list[str]:
-        """All other names of a character, without those that are someone else's."""
-        of, joined = self._spelling.of, self._who.joined
-        others = found.union(joined.classes.of(name)) - {name}
+    def _aliases(self, name: str, given: set[str]) -> list[str]:
+        """A character's other names: ``given`` by replies or of its class, and no other character's."""
+        form, persons = self._form, self._resolver.persons
+        others = given.union(persons.classes.members_of(name)) - {name}
         if not others:
             return []
-        everyone = {a for a in others if joined.bears(name, of(a))}
-        mine = {a for a in everyone if of(a) == name}
-        free = {a for a in everyone - mine if ("Character", of(a)) not in self._nodes}
-        return sorted(mine | free)
+        accepted = {a for a in others if persons.accepts_alias(name, form(a))}
+        own = {a for a in accepted if form(a) == name}
+        free = {a for a in accepted - own if ("Character", form(a)) not in self._nodes}
+        return sorted(own | free)

@@ -1,6 +1,6 @@
-"""The properties of nodes and edges, out of what was gathered of them: which there are, settle.py says.
+"""Facts to the properties of nodes and edges; settle.py documents the properties.
 
-Each kind's are written in one piece, which also is the quickest way to make a dict.
+Each function writes one dict literal, which is also the fastest way to build a dict.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Properties = dict[str, Value]
 
 
 def character(novel_id: int, name: str, facts: NodeFacts, aliases: list[str]) -> Properties:
-    """Of a character. ``is_protagonist`` is told once all are known."""
+    """Of a character; ``is_protagonist`` is set later, once all characters are known."""
     found: Properties = {
         "novel_id": novel_id,
         "name": name,
@@ -53,7 +53,7 @@ def place(novel_id: int, name: str, facts: NodeFacts) -> Properties:
 
 
 def thing(novel_id: int, name: str, facts: NodeFacts) -> Properties:
-    """Of an entity of another kind."""
+    """Of a Thing, an entity of a configured kind."""
     return {
         "novel_id": novel_id,
         "name": name,
@@ -69,7 +69,7 @@ def thing(novel_id: int, name: str, facts: NodeFacts) -> Properties:
 
 
 def event(novel_id: int, key: str, facts: NodeFacts, chapter: Chapter) -> Properties:
-    """Of an event, which is its chapter's alone."""
+    """Of an event, which belongs to one chapter."""
     return facts.proof() | {
         "id": key,
         "novel_id": novel_id,
@@ -86,7 +86,7 @@ def event(novel_id: int, key: str, facts: NodeFacts, chapter: Chapter) -> Proper
 
 
 def tie(novel_id: int, facts: TieFacts) -> Properties:
-    """Of a relation between two characters."""
+    """Of an edge between two characters."""
     found: Properties = {
         "novel_id": novel_id,
         "description": facts.texts.get("description", ""),
@@ -99,12 +99,12 @@ def tie(novel_id: int, facts: TieFacts) -> Properties:
     }
     found |= facts.proof()
     if facts.labels:
-        found |= facts.labelled()
+        found |= facts.label_properties()
     return found
 
 
-def structure(novel_id: int, type_: str, facts: Facts) -> Properties:
-    """Of an edge of a structural type."""
+def structural_edge(novel_id: int, type_: str, facts: Facts) -> Properties:
+    """Of an edge of a structural type (APPEARS_IN, PARTICIPATES_IN, OCCURS_IN, BELONGS_TO)."""
     found: Properties = {
         "novel_id": novel_id,
         "chapters": facts.numbers(),
@@ -124,9 +124,9 @@ def structure(novel_id: int, type_: str, facts: Facts) -> Properties:
     return found | facts.proof()
 
 
-NAMED: dict[str, Callable[[int, str, NodeFacts], Properties]] = {
+BY_LABEL: dict[str, Callable[[int, str, NodeFacts], Properties]] = {
     "Location": place,
     "Organization": place,
     "Thing": thing,
 }
-"""Labels of entities that are called by a name in the whole novel, and need nothing else for it."""
+"""Label → function, for entities whose properties need nothing but their facts."""

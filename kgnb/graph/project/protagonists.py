@@ -1,7 +1,7 @@
-"""Who is a protagonist: a rule over the finished characters of a novel. Pure.
+"""Marks the protagonists of a novel.
 
-Protagonists score at least 80 and occur in at least a quarter as many chapters as the most present of those;
-where nobody scores 80, the highest score above 0 counts.
+Protagonists score at least 80 (where nobody does: the highest score above 0) and occur in at least a quarter
+as many chapters as the most frequent character with such a score.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ PROTAGONIST_SCORE = 80
 
 
 def mark_protagonists(characters: Sequence[GraphNode]) -> None:
-    """Sets each character's ``is_protagonist``."""
+    """Set each character's ``is_protagonist``."""
     scores = {n.key: n.properties["protagonist_score"] for n in characters}
     counts = {n.key: n.properties["count"] for n in characters}
     top = max((s for s in scores.values() if isinstance(s, int)), default=0)

@@ -1,26 +1,25 @@
-"""From extraction rows to the graph: a pure function, so that a graph can be made anew from the record.
+"""Extraction rows to the graph: pure functions, so that a graph can be rebuilt from the record at any time.
 
-:func:`chapter_graph` projects one row while a task runs, :func:`novel_graph` is the exact graph of all rows
-that count. Both take the chapters in the order of their numbers, whatever order they are given in, so the
-first text found is the earliest chapter's.
+:func:`chapter_graph` projects one row while a task runs; :func:`novel_graph` is the exact graph of all rows
+that count. Both process chapters by number, whatever order they are given in, so "first" means the earliest
+chapter.
 
-Beyond the wire contract it is settled here that
+Beyond the wire contract:
 
-- the wire contract's properties are always there (``""`` or ``[]`` where nothing is known); kgnb's own
-  (``evidence`` and its ``chapter_id``, ``unverified``, ``label``, ``labels``) only where there is something
-  to say;
-- an edge is ``unverified`` if no chapter's quote was found in its text; ``evidence`` is the earliest found;
+- the wire contract's properties are always there (``""`` or ``[]`` if unknown); kgnb's own (``evidence`` and
+  its ``chapter_id``, ``unverified``, ``label``, ``labels``) only where they have a value;
+- an edge is ``unverified`` if no chapter's quote was found in its text; ``evidence`` is the first one found;
 - a namesake (张虎（张辽之子）) has its bare name as ``base_name``;
-- a character of whom no name stands anywhere in the book is left out, with its edges;
-- ``chapters`` are chapter numbers, ``count`` is how many; entities carry them too;
-- a relation's end, or a participant, that no list of the reply names is who the name table or other chapters
+- a character none of whose names is in the book's text is left out, with its edges;
+- ``chapters`` are chapter numbers, ``count`` is how many; entities have them too;
+- an end of a relation or a participant that no list of the reply has is what the name table or other chapters
   say, else a Character of confidence 0.5; a generic word (众人, the captain) makes no new node;
-- between a character and an organization any tie but a hostile one is BELONGS_TO, whichever end comes first;
-  a character and an event give PARTICIPATES_IN, an event and a location OCCURS_IN; a tie between any other
-  two kinds has no type in the contract and stays in the record only;
-- a word that is no enabled type is kept in ``label`` of KNOWS; where a pair has several, ``label`` is the
-  earliest, ``labels`` are all of them, sorted, and ``label_chapters`` each one's chapters ("1,5,7");
-- who is a protagonist protagonists.py says; a single chapter tells none.
+- between a character and an organization any relation but a hostile one is BELONGS_TO, whichever end comes
+  first; a character and an event give PARTICIPATES_IN, an event and a location OCCURS_IN; a relation between
+  any other two labels has no type in the contract and stays in the record only;
+- a word that is no enabled type becomes the ``label`` of KNOWS; where a pair has several, ``label`` is the
+  first, ``labels`` are all of them, sorted, and ``label_chapters`` the chapters of each ("1,5,7");
+- protagonists.py decides who is a protagonist; a single chapter has none.
 """
 
 from __future__ import annotations
@@ -28,14 +27,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from itertools import pairwise
 
-from kgnb.core.model import Chapter, TaskConfig
+from kgnb.core.model import Chapter, Novel, TaskConfig
 from kgnb.extract.model import NameEntry
 from kgnb.graph.model import ExtractionRow, Graph
 from kgnb.graph.project.facts import AbsentCharacters, FindInText
 from kgnb.graph.project.graph_builder import (
     GraphBuilder,
     NameResolution,
-    NovelFacts,
     ProjectionContext,
     SettleRow,
     event_id,
@@ -45,8 +43,6 @@ from kgnb.graph.resolve.decisions import CombinedDecisions
 
 __all__ = [
     "ChapterProjector",
-    "NameResolution",
-    "NovelFacts",
     "SettleRow",
     "chapter_graph",
     "event_id",
@@ -55,34 +51,31 @@ __all__ = [
 ]
 
 
-def _none(_names: Collection[str]) -> Collection[str]:
+def _find_nothing(_names: Collection[str]) -> Collection[str]:
     return ()
 
 
-def _glance(row: ExtractionRow) -> ChapterNames:
-    return chapter_names(row.extraction, told=row.extracted_by == "ai")
+def _names(row: ExtractionRow) -> ChapterNames:
+    return chapter_names(row.extraction, from_reply=row.extracted_by == "ai")
 
 
 class ChapterProjector(ProjectionContext):
-    """What each row of a task adds to the graph while the task runs; settle replaces it by the exact graph.
-
-    One instance serves all of a task's chapters.
-    """
+    """Projects the rows of a task while it runs, one chapter at a time; settle replaces the result."""
 
     def project(self, chapter: Chapter, row: ExtractionRow) -> Graph:
-        """The row's graph. Who stands neither in the chapter nor in the name table is left to settle."""
-        doubts = AbsentCharacters()
+        """The row's graph, without characters that are neither in the chapter nor in the name table."""
+        absent = AbsentCharacters()
         if row.extraction.absent:
-            doubts.hear(row.extraction)
-        seen = _glance(row)
-        builder = GraphBuilder(self, [seen], only=every_name(row.extraction, seen.known))
-        builder.leave_out(doubts, _none)
+            absent.add(row.extraction)
+        names = _names(row)
+        builder = GraphBuilder(self, [names], only=every_name(row.extraction, names.known))
+        builder.drop_absent(absent, _find_nothing)
         builder.add(chapter, SettleRow(row))
         return builder.graph(whole=False)
 
 
 def chapter_graph(
-    novel: NovelFacts,
+    novel: Novel,
     chapter: Chapter,
     row: ExtractionRow,
     names: Sequence[NameEntry],
@@ -94,68 +87,53 @@ def chapter_graph(
 
 
 def novel_graph(
-    novel: NovelFacts,
+    novel: Novel,
     chapters: Sequence[Chapter],
     rows: Iterable[SettleRow],
     names: Sequence[NameEntry],
     config: TaskConfig,
-    find_in_text: FindInText = _none,
+    find_in_text: FindInText = _find_nothing,
     decisions: CombinedDecisions | None = None,
 ) -> Graph:
     """The exact graph of the novel; the same for any order of ``rows``, ``chapters`` and ``names``.
 
-    ``rows`` are gone through twice, names first; if they come in the order of the chapters' numbers they
-    never lie in memory together. A row whose chapter is not among ``chapters`` is left out; a chapter without
-    a row gets no node. ``find_in_text`` tells which names stand in the book; it is called once at most, about
-    people who stand neither in the name table nor in a chapter whose row names them. ``decisions``: what a
-    person decided about names.
+    ``rows`` are iterated twice, first for their names; if they come in the order of the chapters' numbers
+    they are never in memory together. A row without its chapter is ignored; a chapter without a row gets no
+    node. ``find_in_text`` is called once at most, for the characters that are neither in the name table nor
+    in the text of a chapter whose row has them.
     """
-    return _built(novel, chapters, rows, names, config, find_in_text, decisions).graph(whole=True)
+    return novel_graph_and_names(novel, chapters, rows, names, config, find_in_text, decisions)[0]
 
 
 def novel_graph_and_names(
-    novel: NovelFacts,
+    novel: Novel,
     chapters: Sequence[Chapter],
     rows: Iterable[SettleRow],
     names: Sequence[NameEntry],
     config: TaskConfig,
-    find_in_text: FindInText = _none,
+    find_in_text: FindInText = _find_nothing,
     decisions: CombinedDecisions | None = None,
 ) -> tuple[Graph, NameResolution]:
-    """:func:`novel_graph`, and how its names were joined."""
-    builder = _built(novel, chapters, rows, names, config, find_in_text, decisions)
-    return builder.graph(whole=True), builder.people
-
-
-def _built(
-    novel: NovelFacts,
-    chapters: Sequence[Chapter],
-    rows: Iterable[SettleRow],
-    names: Sequence[NameEntry],
-    config: TaskConfig,
-    find_in_text: FindInText,
-    decisions: CombinedDecisions | None,
-) -> GraphBuilder:
-    places = {chapter.id: chapter for chapter in chapters}
+    """:func:`novel_graph`, and how its names were resolved."""
+    by_id = {chapter.id: chapter for chapter in chapters}
     rows = rows if iter(rows) is not rows else list(rows)
 
     def order(row: ExtractionRow) -> tuple[int, int]:
-        return (places[row.chapter_id].number, row.chapter_id)
+        return (by_id[row.chapter_id].number, row.chapter_id)
 
-    doubts = AbsentCharacters()
-    glances = []
+    absent = AbsentCharacters()
+    ordered = []
     for one in rows:
-        if one.row.chapter_id in places:
-            doubts.hear(one.row.extraction)
-            glances.append((order(one.row), _glance(one.row)))
-    if any(late[0] < early[0] for early, late in pairwise(glances)):
-        glances.sort(key=lambda pair: pair[0])
-        rows = sorted((r for r in rows if r.row.chapter_id in places), key=lambda r: order(r.row))
-    builder = GraphBuilder(
-        ProjectionContext(novel, names, config, decisions), [found for _, found in glances]
-    )
-    builder.leave_out(doubts, find_in_text)
+        if one.row.chapter_id in by_id:
+            absent.add(one.row.extraction)
+            ordered.append((order(one.row), _names(one.row)))
+    if any(late[0] < early[0] for early, late in pairwise(ordered)):
+        ordered.sort(key=lambda pair: pair[0])
+        rows = sorted((r for r in rows if r.row.chapter_id in by_id), key=lambda r: order(r.row))
+    context = ProjectionContext(novel, names, config, decisions)
+    builder = GraphBuilder(context, [found for _, found in ordered])
+    builder.drop_absent(absent, find_in_text)
     for one in rows:
-        if (chapter := places.get(one.row.chapter_id)) is not None:
+        if (chapter := by_id.get(one.row.chapter_id)) is not None:
             builder.add(chapter, one)
-    return builder
+    return builder.graph(whole=True), builder.names

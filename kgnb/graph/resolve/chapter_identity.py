@@ -1,4 +1,4 @@
-"""Who the names of a chapter's reply are: of what kind, and by which name the graph calls them."""
+"""The names of a chapter's reply resolved to nodes: their label, and the name that the graph uses."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from kgnb.graph.resolve.decisions import CombinedDecisions
 from kgnb.graph.resolve.identity import ChapterMentions, Mention, Persons
 from kgnb.graph.resolve.name_table import ENTITY_LABELS, NameTable
 
-STRETCH = 5
-"""Chapters before and after, in which a word that several people bear may find the one who is meant."""
-MOSTLY = 0.8
-"""Share of a word's chapters that must mean one person, for it to mean that one where nobody says whom;"""
-MOSTLY_OF = 5
-"""they must be so many at least."""
+NEARBY_CHAPTERS = 5
+"""An ambiguous word means the one person who is called so within this many chapters before and after."""
+MAJORITY = 0.8
+"""Else the person who is called so in at least this share of the word's chapters …"""
+MAJORITY_MINIMUM = 5
+"""… and in at least this many."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChapterNames:
-    """The names of one chapter's reply: all that has to be known of every chapter before any is built."""
+    """The names of one chapter's reply; those of all chapters are needed before any chapter is projected."""
 
-    known: dict[str, NodeKey]  # name or alias of the reply → (label, name as the reply's list has it)
-    items: tuple[Mention, ...]  # the reply's people
-    groups: tuple[frozenset[str], ...]  # ends of a relation, participants of an event
-    told: bool = True  # by a reply, not by the rules
+    known: dict[str, NodeKey]  # name or alias in the reply's lists → (label, the item's name)
+    mentions: tuple[Mention, ...]  # the reply's characters
+    groups: tuple[frozenset[str], ...]  # ends of each relation, participants of each event
+    from_reply: bool = True  # False: from the rules
 
 
-def chapter_names(extraction: Extraction, *, told: bool = True) -> ChapterNames:
-    """Looks at the reply's names. ``told``: a reply says it, not the rules."""
+def chapter_names(extraction: Extraction, *, from_reply: bool = True) -> ChapterNames:
+    """The names of an extraction."""
     groups: set[frozenset[str]] = set()
-    if told:
+    if from_reply:
         groups.update(frozenset((r.source, r.target)) for r in extraction.relations)
         groups.update(frozenset(e.participants) for e in extraction.events)
-    items = dict.fromkeys(map(mention_of, extraction.characters))
-    return ChapterNames(known_names(extraction), tuple(items), tuple(groups), told)
+    mentions = dict.fromkeys(map(mention_of, extraction.characters))
+    return ChapterNames(known_names(extraction), tuple(mentions), tuple(groups), from_reply)
 
 
 def mention_of(character: Character) -> Mention:
@@ -47,175 +47,180 @@ def mention_of(character: Character) -> Mention:
 
 
 class PersonResolver:
-    """The names of all chapters, settled once before anything is built from them."""
+    """Resolves the names of all chapters, given in the order of the chapters."""
 
     def __init__(
-        self, glances: Sequence[ChapterNames], table: NameTable, decisions: CombinedDecisions | None = None
+        self, chapters: Sequence[ChapterNames], table: NameTable, decisions: CombinedDecisions | None = None
     ) -> None:
-        """``glances`` in the order of the chapters."""
         decisions = decisions or CombinedDecisions()
-        self._glances = glances
-        self._kinds = table.kinds
-        self._common = _common_labels(glances)
-        sightings = [self._sighting(one, index) for index, one in enumerate(glances)]
-        self._groups = [s.groups for s in sightings]
-        self._canonical = table.canonical
-        self.joined = Persons(sightings, table, decisions)
-        self._bearers: dict[str, dict[int, set[str]]] = {}
-        self.parted: dict[str, dict[str, str]] = defaultdict(dict)
-        """Person → names that a split took from it → the person of each."""
-        for name, taken in decisions.parted.items():
-            person = self.joined.person(name)
-            self.parted[person] |= {n: p for n in taken if (p := self.joined.person(n)) != person}
-        self._moved: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
-        for name, other, first, last in decisions.moved:
-            self._moved[self.joined.person(name)].append((first, last, self.joined.person(other)))
+        self._chapters = chapters
+        self._table = table
+        self._majority_labels = _majority_labels(chapters)
+        mentions = [self._mentions(one, index) for index, one in enumerate(chapters)]
+        self._co_mentions = [one.co_mentions for one in mentions]
+        self.persons = Persons(mentions, table, decisions)
+        self._called: dict[str, dict[int, set[str]]] = {}  # cache of persons_called
+        self.split_off: dict[str, dict[str, str]] = defaultdict(dict)
+        """Person → name that a split took from it → the person who has that name now."""
+        person_of = self.persons.person
+        for name, taken in decisions.split_off.items():
+            person = person_of(name)
+            self.split_off[person] |= {n: other for n in taken if (other := person_of(n)) != person}
+        self._reassigned: dict[str, list[tuple[int, int, str]]] = defaultdict(list)
+        for name, other, first, last in decisions.reassigned:
+            self._reassigned[person_of(name)].append((first, last, person_of(other)))
 
-    def _sighting(self, one: ChapterNames, index: int) -> ChapterMentions:
+    def _mentions(self, one: ChapterNames, index: int) -> ChapterMentions:
         names = frozenset[str]().union(*one.groups)
         people = {name for name in names if (self.find(one.known, name) or ("", ""))[0] == "Character"}
-        groups = tuple(group & people for group in one.groups if not people.isdisjoint(group))
-        return ChapterMentions(index, one.items, groups, one.told)
+        co_mentions = tuple(group & people for group in one.groups if not people.isdisjoint(group))
+        return ChapterMentions(index, one.mentions, co_mentions, one.from_reply)
 
     def find(self, known: dict[str, NodeKey], name: str, default: str = "Character") -> NodeKey | None:
-        """Who or what a name of a reply is, before aliases are joined; None for a generic word.
+        """(label, name) of a name in a reply, before aliases are merged; None for a generic word.
 
-        ``known`` is what the reply itself says; ``default`` the label where nobody says anything.
+        The label is that of the reply's own lists (``known``), else the name table's, else the one that most
+        chapters give, else ``default``.
         """
         if (key := known.get(name)) is not None:
             return key if key[0] != "Character" else ("Character", name)
         if is_generic(name):
             return None
-        return (self._kinds.get(name) or self._common.get(name, default), name)
+        return (self._table.labels.get(name) or self._majority_labels.get(name, default), name)
 
-    def key(self, label: str, name: str) -> NodeKey:
-        """The node's key, as far as the name alone tells it."""
+    def node_key(self, label: str, name: str) -> NodeKey:
+        """The node of a name, regardless of the chapter."""
         if label == "Character":
-            return (label, self.joined.person(name))
-        return (label, self._canonical[label].get(name, name)) if label in self._canonical else (label, name)
+            return (label, self.persons.person(name))
+        return (label, self._table.canonical.get(label, {}).get(name, name))
 
-    def chapter(self, index: int, number: int = 0) -> ChapterPersons:
-        """Who is who in the chapter at this position, whose number is ``number``."""
-        return ChapterPersons(self, index, number, self._glances[index].items)
+    def for_chapter(self, index: int, number: int = 0) -> ChapterPersons:
+        """The resolver of the chapter at position ``index``, which has this chapter number."""
+        return ChapterPersons(self, index, number, self._chapters[index].mentions)
 
-    def moved(self, person: str, number: int) -> str:
-        """Whom a person of the chapter of this number is by a person's own decision; else ``person``."""
-        if person not in self._moved:
+    def reassigned(self, person: str, number: int) -> str:
+        """The person whom a decision puts in place of ``person`` in chapter ``number``; else ``person``."""
+        if person not in self._reassigned:
             return person
-        found = (other for first, last, other in self._moved[person] if first <= number <= last)
+        found = (other for first, last, other in self._reassigned[person] if first <= number <= last)
         return next(found, person)
 
     def quoted(self, person: str, quote: str) -> str:
-        """Whom a quote means that was said to be of ``person``: whoever bears a name now that a split took,
-        if it has this name and none of the person's."""
-        if any(name in quote for name in self.joined.classes.of(person)):
+        """Whom a quote about ``person`` means: the new owner of a split-off name, where the quote has that
+        name and none of the person's."""
+        if any(name in quote for name in self.persons.classes.members_of(person)):
             return person
-        return min((p for name, p in self.parted[person].items() if name in quote), default=person)
+        return min((p for name, p in self.split_off[person].items() if name in quote), default=person)
 
-    # --- words that several people bear
+    # --- ambiguous words
 
-    def bearers(self, word: str) -> dict[int, set[str]]:
-        """Chapter → the people whom its reply calls so."""
-        found = self._bearers.get(word)
+    def persons_called(self, word: str) -> dict[int, set[str]]:
+        """Position of a chapter → the persons to whom its reply gives the word."""
+        found = self._called.get(word)
         if found is None:
-            found = self._bearers[word] = defaultdict(set)
-            for name, chapters in self.joined.hearsay.links.get(word, {}).items():
-                if self.joined.is_clear(name):
+            found = self._called[word] = defaultdict(set)
+            for name, chapters in self.persons.evidence.votes.get(word, {}).items():
+                if self.persons.is_unambiguous(name):
                     for index in chapters:
-                        found[index].add(self.joined.person(name))
+                        found[index].add(self.persons.person(name))
         return found
 
-    def about(self, word: str, index: int) -> str:
-        """The one person who is called ``word`` around a chapter whose reply doesn't say whom it means;
-        empty if that is unclear, and always for a word for many people."""
-        if is_generic(word) or not (chapters := self.bearers(word)):
+    def likely_person(self, word: str, index: int) -> str:
+        """Whom an ambiguous word means in a chapter whose reply doesn't say it.
+
+        The only person called so nearby, else the majority's; empty if there is none, if the person is
+        co-mentioned with the word there, or if the word is generic.
+        """
+        if is_generic(word) or not (chapters := self.persons_called(word)):
             return ""
-        near = set().union(*(chapters[i] for i in chapters if abs(i - index) <= STRETCH))
+        near = set().union(*(chapters[i] for i in chapters if abs(i - index) <= NEARBY_CHAPTERS))
         if len(near) != 1:
             counts = Counter(person for people in chapters.values() for person in people)
             best, count = max(counts.items(), key=lambda pair: (pair[1], pair[0]))
-            near = {best} if count >= max(MOSTLY_OF, MOSTLY * counts.total()) else set()
+            near = {best} if count >= max(MAJORITY_MINIMUM, MAJORITY * counts.total()) else set()
         person = next(iter(near), "")
-        return "" if person and self._acts_beside(word, person, index) else person
+        return "" if person and self._are_co_mentioned(word, person, index) else person
 
-    def _acts_beside(self, word: str, person: str, index: int) -> bool:
+    def _are_co_mentioned(self, word: str, person: str, index: int) -> bool:
         return any(
-            word in group and any(self.joined.person(n) == person for n in group - {word})
-            for group in self._groups[index]
+            word in names and any(self.persons.person(n) == person for n in names - {word})
+            for names in self._co_mentions[index]
         )
 
 
 class ChapterPersons:
-    """Who is who in one chapter: a word that several people bear is the one's whom its reply means."""
+    """Resolves the names of one chapter's reply; an ambiguous word means the person whom the reply means."""
 
-    def __init__(self, who: PersonResolver, index: int, number: int, items: Iterable[Mention]) -> None:
-        self._who, self._joined, self._index, self._number = who, who.joined, index, number
-        self._names: dict[str, str] = {}  # name → what the graph calls its person, once that was asked
-        self._named: dict[str, list[Mention]] = defaultdict(list)
-        self._given: dict[str, list[Mention]] = defaultdict(list)
-        for item in items:
-            self._named[item.name].append(item)
-            for alias in item.aliases:
-                self._given[alias].append(item)
+    def __init__(
+        self, resolver: PersonResolver, index: int, number: int, mentions: Iterable[Mention]
+    ) -> None:
+        self._resolver, self._persons, self._index, self._number = resolver, resolver.persons, index, number
+        self._named: dict[str, str] = {}  # cache of person_named
+        self._by_name: dict[str, list[Mention]] = defaultdict(list)
+        self._by_alias: dict[str, list[Mention]] = defaultdict(list)
+        for mention in mentions:
+            self._by_name[mention.name].append(mention)
+            for alias in mention.aliases:
+                self._by_alias[alias].append(mention)
 
-    def item(self, item: Mention) -> str:
-        """What the graph calls the person of one item of the reply."""
-        return self._who.moved(self._item(item), self._number)
+    def person_of(self, mention: Mention) -> str:
+        """The person of one of the reply's characters."""
+        found = self._unambiguous_person(mention) or self._from_context(mention.name)
+        return self._resolver.reassigned(found, self._number)
 
-    def _item(self, item: Mention) -> str:
-        if self._joined.is_clear(item.name):
-            return self._joined.person(item.name)
-        return self._told(item) or self._elsewhere(item.name)
-
-    def name(self, name: str) -> str:
-        """What the graph calls the person that a name of the reply means; empty for a word that means nobody
-        in particular: it is for many people, or the reply gives it to several."""
-        found = self._names.get(name)
+    def person_named(self, name: str) -> str:
+        """The person whom a name in the reply means; empty for a word that means nobody in particular."""
+        found = self._named.get(name)
         if found is None:
-            found = self._names[name] = self._who.moved(self._name(name), self._number)
+            found = self._named[name] = self._resolver.reassigned(self._find(name), self._number)
         return found
 
-    def _name(self, name: str) -> str:
-        if self._joined.is_clear(name):
-            return self._joined.person(name)
-        own = {found for item in self._named.get(name, ()) if (found := self._told(item))}
-        found = min(own) if own else self._elsewhere(name)
-        nobody = found == self._joined.person(name) and name not in self._named
-        return "" if nobody and (is_generic(name) or name in self._given) else found
+    def _find(self, name: str) -> str:
+        if self._persons.is_unambiguous(name):
+            return self._persons.person(name)
+        own = {found for m in self._by_name.get(name, ()) if (found := self._alias_majority(m))}
+        found = min(own) if own else self._from_context(name)
+        unresolved = found == self._persons.person(name) and name not in self._by_name
+        return "" if unresolved and (is_generic(name) or name in self._by_alias) else found
 
-    def _told(self, item: Mention) -> str:
-        """Whom the item's other names mean; where they are several people's, most of them."""
-        counts = Counter(self._joined.person(n) for n in item.aliases if self._joined.is_clear(n))
+    def _unambiguous_person(self, mention: Mention) -> str:
+        if self._persons.is_unambiguous(mention.name):
+            return self._persons.person(mention.name)
+        return self._alias_majority(mention)
+
+    def _alias_majority(self, mention: Mention) -> str:
+        """The person to whom most of the mention's unambiguous aliases belong; empty without any."""
+        persons = self._persons
+        counts = Counter(persons.person(n) for n in mention.aliases if persons.is_unambiguous(n))
         return max(counts, key=lambda person: (counts[person], person), default="")
 
-    def _elsewhere(self, word: str) -> str:
-        """Whom another item of the reply, or the chapters around, call so; else the word's own."""
-        given = {self._giver(item) for item in self._given.get(word, ())} - {""}
-        if len(given) == 1:
-            return next(iter(given))
-        return (not given and self._who.about(word, self._index)) or self._joined.person(word)
+    def _from_context(self, word: str) -> str:
+        """The only person whom the reply gives the alias, else :meth:`PersonResolver.likely_person`, else the
+        person that the word is itself."""
+        owners = {self._unambiguous_person(mention) for mention in self._by_alias.get(word, ())} - {""}
+        if len(owners) == 1:
+            return next(iter(owners))
+        likely = "" if owners else self._resolver.likely_person(word, self._index)
+        return likely or self._persons.person(word)
 
-    def _giver(self, item: Mention) -> str:
-        return self._joined.person(item.name) if self._joined.is_clear(item.name) else self._told(item)
 
-
-def _common_labels(glances: Sequence[ChapterNames]) -> dict[str, str]:
-    """What most chapters' replies say a name is; nothing for one alone, which is asked itself."""
-    if len(glances) < 2:
+def _majority_labels(chapters: Sequence[ChapterNames]) -> dict[str, str]:
+    """Name → label in most chapters' lists; empty for a single chapter, whose own list says it."""
+    if len(chapters) < 2:
         return {}
     counts: Counter[tuple[str, str]] = Counter()
-    for one in glances:
+    for one in chapters:
         counts.update({(name, label) for name, (label, own) in one.known.items() if name == own})
-    ranked = sorted(counts, key=lambda pair: (counts[pair], -_rank(pair[1]), pair[0]))
-    return dict(ranked)  # the best comes last and wins
+    ordered = sorted(counts, key=lambda pair: (counts[pair], -_precedence(pair[1]), pair[0]))
+    return dict(ordered)  # the most frequent comes last and wins
 
 
-def _rank(label: str) -> int:
+def _precedence(label: str) -> int:
     return ENTITY_LABELS.index(label) if label in ENTITY_LABELS else len(ENTITY_LABELS)
 
 
 def known_names(extraction: Extraction) -> dict[str, NodeKey]:
-    """Every name that the reply's lists explain; where two lists have it, people first."""
+    """Name or alias in the reply's lists → (label, name); the first of these lists that has it decides."""
     known: dict[str, NodeKey] = {}
     for label, items in (
         ("Character", extraction.characters),
@@ -233,7 +238,7 @@ def known_names(extraction: Extraction) -> dict[str, NodeKey]:
 
 
 def every_name(extraction: Extraction, known: Iterable[str]) -> set[str]:
-    """The names that a reply's lists explain (``known``), and those that its relations and events use."""
+    """``known`` (see :func:`known_names`) and the names that relations and events use."""
     found = set(known)
     for relation in extraction.relations:
         found.update((relation.source, relation.target))

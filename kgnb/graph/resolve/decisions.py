@@ -1,7 +1,6 @@
-"""What a person decided about a book's names: people to be one, and names to be someone else's.
+"""A person's decisions about a book's names: which names are one person's, and which are not.
 
-Decisions come before everything that replies, rules or statistics say; a later one before an earlier one that
-it contradicts. Pure.
+They overrule replies, rules and statistics; a later decision overrules an earlier one that it contradicts.
 """
 
 from __future__ import annotations
@@ -17,9 +16,12 @@ Kind = Literal["merge", "split"]
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """One decision. ``merge``: all ``names`` are one person's, who is called by the first. ``split``: the
-    names after the first are not the first one's; together they are one person's. With ``chapters`` (first
-    and last number): who is called by the first name there is the one called by the second."""
+    """One decision.
+
+    ``merge``: all ``names`` are one person's, who is called by the first. ``split``: the names after the
+    first are another person's. ``split`` with ``chapters`` (first and last number): in these chapters the
+    person called by the first name is the one called by the second.
+    """
 
     id: int
     kind: Kind
@@ -31,13 +33,13 @@ class Decision:
 
     @property
     def in_force(self) -> bool:
-        """Whether it wasn't taken back."""
+        """Whether it has not been undone."""
         return self.undone_at is None
 
 
 @dataclass(frozen=True, slots=True)
 class DecisionOutcome:
-    """What a command about names did; ``changed`` is False where it was so before, ``id`` then perhaps 0."""
+    """What a command about names did; where it changed nothing ``changed`` is False and ``id`` may be 0."""
 
     kind: Kind
     names: tuple[str, ...]
@@ -50,84 +52,85 @@ Pair = tuple[str, str]
 
 @dataclass(slots=True)
 class CombinedDecisions:
-    """What all standing decisions come to."""
+    """The combined effect of all decisions in force."""
 
-    together: dict[Pair, int] = field(default_factory=dict)
-    """(name, name in order) → the decision that makes them one."""
-    apart: dict[Pair, int] = field(default_factory=dict)
-    """(name, name in order) → the decision that makes them two."""
-    called: list[str] = field(default_factory=list)
-    """Names that people are to be called by, the strongest first."""
-    parted: dict[str, list[str]] = field(default_factory=dict)
-    """Name → names that a split took from it."""
-    moved: list[tuple[str, str, int, int]] = field(default_factory=list)
-    """(name, whose it is there, first chapter, last chapter), the strongest first."""
+    merged: dict[Pair, int] = field(default_factory=dict)
+    """Sorted pair of names → id of the decision that makes them one person's."""
+    separated: dict[Pair, int] = field(default_factory=dict)
+    """Sorted pair of names → id of the decision that makes them two persons'."""
+    preferred: list[str] = field(default_factory=list)
+    """Names that persons are to be called by, latest decision first."""
+    split_off: dict[str, list[str]] = field(default_factory=dict)
+    """Name → names that splits took from it."""
+    reassigned: list[tuple[str, str, int, int]] = field(default_factory=list)
+    """(name, name of the person meant there, first chapter, last chapter), latest decision first."""
 
     @property
     def names(self) -> frozenset[str]:
-        """Every name that a decision is about."""
-        return frozenset(name for pair in (*self.together, *self.apart) for name in pair)
+        """Every name that a merge or a split is about."""
+        return frozenset(name for names in (*self.merged, *self.separated) for name in names)
 
 
 def pair(one: str, other: str) -> Pair:
-    """The two names in order."""
+    """The two names, sorted."""
     return (one, other) if one < other else (other, one)
 
 
 def combine_decisions(decisions: Iterable[Decision]) -> CombinedDecisions:
-    """Puts the standing decisions together, in the order in which they were made."""
+    """Apply the decisions in force in the order of their ids."""
     found = CombinedDecisions()
     for decision in sorted(decisions, key=lambda d: d.id):
         if not decision.in_force or len(decision.names) < 2:
             continue
         if decision.chapters is not None:
-            first, last = decision.chapters
-            found.moved.insert(0, (decision.names[0], decision.names[1], first, last))
+            found.reassigned.insert(0, (decision.names[0], decision.names[1], *decision.chapters))
+        elif decision.kind == "merge":
+            _merge(found, decision)
         else:
-            (_merge if decision.kind == "merge" else _split)(found, decision)
+            _split(found, decision)
     return found
 
 
 def _merge(found: CombinedDecisions, decision: Decision) -> None:
     first, *others = decision.names
-    mine = _reach(found.together, *decision.names)
-    found.apart = {p: i for p, i in found.apart.items() if not mine.issuperset(p)}
-    found.together |= {pair(first, other): decision.id for other in others if other != first}
-    for name in mine & found.parted.keys():
-        found.parted[name] = [alias for alias in found.parted[name] if alias not in mine]
-    found.called = [first, *(name for name in found.called if name not in mine)]
+    person = _connected(found.merged, *decision.names)
+    found.separated = {p: i for p, i in found.separated.items() if not person.issuperset(p)}
+    found.merged |= {pair(first, other): decision.id for other in others if other != first}
+    for name in person & found.split_off.keys():
+        found.split_off[name] = [alias for alias in found.split_off[name] if alias not in person]
+    found.preferred = [first, *(name for name in found.preferred if name not in person)]
 
 
 def _split(found: CombinedDecisions, decision: Decision) -> None:
     first, own, *more = decision.names
     leaving = {own, *more} - {first}
-    crossing = [p for p in found.together if len(leaving.intersection(p)) == 1]
-    for one in crossing:  # what made one of the leaving names one with anybody who stays
-        if first in _reach(found.together, one[0]):
-            del found.together[one]
-    found.together |= {pair(own, other): decision.id for other in more if other != own}
-    found.apart |= {pair(first, name): decision.id for name in leaving}
-    found.parted.setdefault(first, []).extend(sorted(leaving))
-    found.called = [own, *(name for name in found.called if name not in leaving)]
+    crossing = [p for p in found.merged if len(leaving.intersection(p)) == 1]
+    for link in crossing:  # drop merges of a leaving name with a name that stays
+        if first in _connected(found.merged, link[0]):
+            del found.merged[link]
+    found.merged |= {pair(own, other): decision.id for other in more if other != own}
+    found.separated |= {pair(first, name): decision.id for name in leaving}
+    found.split_off.setdefault(first, []).extend(sorted(leaving))
+    found.preferred = [own, *(name for name in found.preferred if name not in leaving)]
 
 
-def _reach(together: Iterable[Pair], *names: str) -> frozenset[str]:
-    """The names that decisions make one with any of ``names``, themselves included."""
-    near: dict[str, list[str]] = defaultdict(list)
-    for one, other in together:
-        near[one].append(other)
-        near[other].append(one)
-    found, todo = set(names), list(names)
-    for name in todo:  # grows while it is gone through
-        more = [other for other in near.get(name, ()) if other not in found]
-        found.update(more)
-        todo += more
+def _connected(merged: Iterable[Pair], *names: str) -> frozenset[str]:
+    """``names`` and all names that merges connect to them, directly or not (breadth-first search)."""
+    adjacent: dict[str, list[str]] = defaultdict(list)
+    for one, other in merged:
+        adjacent[one].append(other)
+        adjacent[other].append(one)
+    found, queue = set(names), list(names)
+    for name in queue:  # grows while it is iterated
+        new = [other for other in adjacent.get(name, ()) if other not in found]
+        found.update(new)
+        queue += new
     return frozenset(found)
 
 
 def is_same(
     decision: Decision, kind: Kind, names: Sequence[str], chapters: tuple[int, int] | None = None
 ) -> bool:
-    """Whether the decision says just this."""
-    said = (decision.kind, decision.names[0], set(decision.names), decision.chapters)
-    return said == (kind, names[0], set(names), chapters)
+    """Whether the decision has this kind, first name, set of names and chapters."""
+    own = (decision.kind, decision.names[0], set(decision.names), decision.chapters)
+    return own == (kind, names[0], set(names), chapters)

@@ -1,10 +1,10 @@
-"""Which names are one person's, over all that is known of a book.
+"""Which names are one person's, from everything known about a book (coreference by constrained clustering).
 
-Heard are, in this order: a person's decisions; what replies say ("关羽, also called 云长"); the name table, a
-statistical guess that gives way to replies. Two classes of names are joined on a word for it, unless more
-speaks against it than for it: the two act beside each other, or replies list them as two. A word that replies
-give to several people joins nobody and is nobody's by itself, and so is a word for many people (老爷). The
-answer depends on the set of sightings only, never on their order.
+Evidence in order of precedence: a person's decisions; replies ("关羽, also called 云长"), each chapter one
+vote; the name table, a statistical guess that gives way to replies. Two classes of names are merged
+(union-find) unless the conflicts between them outweigh the votes: chapters that co-mention the two, or list
+them as two persons. Ambiguous names, which replies give to several persons, and generic words (老爷) cause no
+merge. The result depends on the set of chapters, never on their order.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from itertools import chain, combinations
 from typing import NamedTuple
 
 from kgnb.extract.generic_words import is_generic
-from kgnb.graph.resolve.decisions import CombinedDecisions, pair
+from kgnb.graph.resolve.decisions import CombinedDecisions, Pair, pair
 from kgnb.graph.resolve.name_table import NameTable, base_of, is_qualified
 
-BESIDE = 3
-"""Chapters that call two names one, for each time that these two act beside each other, to believe it."""
-MOST_PAIRED = 24
-"""Aliases of one item that are taken for each other's; a longer list joins its name only."""
-MOST_GIVERS = 60
-"""A word that is given to more names than this joins none of them."""
-SURE = frozenset({"字", "号", "姓", "same words", "title and first name"})
-"""Reasons of the name table that the text itself states, or the names' own words."""
+CONFLICT_WEIGHT = 3
+"""Votes for a merge that one co-mention of the two outweighs."""
+MAX_PAIRED_ALIASES = 24
+"""A mention with more aliases votes for each alias and its name only, not for each pair of aliases."""
+MAX_OWNERS = 60
+"""A word that is an alias of more names than this is ambiguous, without comparing every two of them."""
+STATED_REASONS = frozenset({"字", "号", "姓", "same words", "title and first name"})
+"""Reasons of the name table that the text states, or that follow from the words of the names."""
 
 
 class Mention(NamedTuple):
-    """One person of a reply."""
+    """One person in a reply's list of characters."""
 
     name: str
     aliases: frozenset[str]
@@ -39,21 +39,24 @@ class Mention(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ChapterMentions:
-    """What one chapter says of people's names."""
+    """What one chapter's reply says of persons' names."""
 
     chapter: int
     """Position of the chapter in the novel."""
-    items: tuple[Mention, ...] = ()
-    groups: tuple[frozenset[str], ...] = ()
-    """Names that act beside each other: different people."""
-    told: bool = True
-    """By a reply. The rules only repeat what the name table says."""
+    mentions: tuple[Mention, ...] = ()
+    co_mentions: tuple[frozenset[str], ...] = ()
+    """Names that act together in a relation or an event, so they are different persons."""
+    from_reply: bool = True
+    """False for the rules, which only repeat the name table: they neither vote nor conflict."""
 
 
 @dataclass(frozen=True, slots=True)
 class MergeReason:
-    """Why two names are one person's. ``kind``: ``reply`` (``detail``: chapters that say so), ``table`` (the
-    pre-scan's reason) or ``hand`` (the decision's id)."""
+    """Why two names are one person's.
+
+    ``kind`` and ``detail``: ``reply`` and the number of chapters that vote for it, ``table`` and the
+    pre-scan's reason, or ``hand`` and the decision's id.
+    """
 
     one: str
     other: str
@@ -62,118 +65,122 @@ class MergeReason:
 
 
 class AliasEvidence:
-    """What the replies say of names, looked up from all sides. Numbers are positions of chapters."""
+    """Votes and conflicts between names, counted over the replies. Chapters are positions in the novel."""
 
-    def __init__(self, sightings: Sequence[ChapterMentions]) -> None:
-        self.named: dict[str, set[int]] = defaultdict(set)
-        """Name → chapters where somebody is called so, in a list or beside others."""
-        self.links: dict[str, dict[str, set[int]]] = defaultdict(dict)
-        """Name → name in the same item → chapters."""
-        self.givers: dict[str, dict[str, set[int]]] = defaultdict(dict)
-        """Alias → name of the item that has it → chapters."""
-        self._groups = [sighting.groups for sighting in sightings]
-        for sighting in sightings:
-            for item in sighting.items:
-                self._hear(sighting.chapter, item)
-            for name in frozenset[str]().union(*sighting.groups):
-                self.named[name].add(sighting.chapter)
-        self.told = frozenset(self.links) | frozenset(self.named)
+    def __init__(self, chapters: Sequence[ChapterMentions]) -> None:
+        self.chapters_of: dict[str, set[int]] = defaultdict(set)
+        """Name → chapters that list or co-mention it."""
+        self.votes: dict[str, dict[str, set[int]]] = defaultdict(dict)
+        """Name → other name of the same mention → chapters; symmetric."""
+        self.owners: dict[str, dict[str, set[int]]] = defaultdict(dict)
+        """Alias → name of the mention that has it → chapters."""
+        self._co_mentions = [one.co_mentions for one in chapters]
+        for one in chapters:
+            for mention in one.mentions:
+                self._count(one.chapter, mention)
+            for name in frozenset[str]().union(*one.co_mentions):
+                self.chapters_of[name].add(one.chapter)
+        self.names = frozenset(self.votes) | frozenset(self.chapters_of)
+        """Every name that a reply uses."""
 
-    def _hear(self, chapter: int, item: Mention) -> None:
-        self.named[item.name].add(chapter)
-        others = item.aliases - {item.name, base_of(item.name)}
-        for alias in others:
-            self._link(item.name, alias, chapter)
-            self.givers[alias].setdefault(item.name, set()).add(chapter)
-        if len(others) < MOST_PAIRED:
-            for one, other in combinations(others, 2):
-                self._link(one, other, chapter)
+    def _count(self, chapter: int, mention: Mention) -> None:
+        self.chapters_of[mention.name].add(chapter)
+        aliases = mention.aliases - {mention.name, base_of(mention.name)}
+        for alias in aliases:
+            self._vote(mention.name, alias, chapter)
+            self.owners[alias].setdefault(mention.name, set()).add(chapter)
+        if len(aliases) < MAX_PAIRED_ALIASES:
+            for one, other in combinations(aliases, 2):
+                self._vote(one, other, chapter)
 
-    def _link(self, one: str, other: str, chapter: int) -> None:
-        self.links[one].setdefault(other, set()).add(chapter)
-        self.links[other].setdefault(one, set()).add(chapter)
+    def _vote(self, one: str, other: str, chapter: int) -> None:
+        self.votes[one].setdefault(other, set()).add(chapter)
+        self.votes[other].setdefault(one, set()).add(chapter)
 
     @cached_property
-    def _beside(self) -> dict[str, set[int]]:
-        """Name → numbers of the groups that it is in."""
+    def _co_mentions_of(self) -> dict[str, set[int]]:
+        """Name → running numbers of the co-mentions that it is in."""
         found: dict[str, set[int]] = defaultdict(set)
-        for number, group in enumerate(chain.from_iterable(self._groups)):
-            for name in group:
+        for number, names in enumerate(chain.from_iterable(self._co_mentions)):
+            for name in names:
                 found[name].add(number)
         return found
 
-    def linking(self, mine: Iterable[str], theirs: Iterable[str]) -> set[int]:
-        """Chapters that call a name of ``mine`` and one of ``theirs`` the same person's."""
-        few, many = sorted((frozenset(mine), frozenset(theirs)), key=len)
+    def voting_chapters(self, names: Iterable[str], others: Iterable[str]) -> set[int]:
+        """Chapters with a mention that has one of ``names`` and one of ``others``."""
+        few, many = sorted((frozenset(names), frozenset(others)), key=len)
         found: set[int] = set()
         for name in few:
-            near = self.links.get(name, {})
-            for other in near.keys() & many:
-                found |= near[other]
+            votes = self.votes.get(name, {})
+            for other in votes.keys() & many:
+                found |= votes[other]
         return found
 
-    def listed(self, mine: Iterable[str], theirs: Iterable[str]) -> set[int]:
-        """Chapters where both stand."""
-        return self._chapters(mine) & self._chapters(theirs)
+    def common_chapters(self, names: Iterable[str], others: Iterable[str]) -> set[int]:
+        """Chapters that list or co-mention one of ``names`` and one of ``others``."""
+        return self._chapters(names) & self._chapters(others)
 
     def _chapters(self, names: Iterable[str]) -> set[int]:
-        return set().union(*(self.named.get(name, ()) for name in names))
+        return set().union(*(self.chapters_of.get(name, ()) for name in names))
 
-    def beside(self, mine: Iterable[str], theirs: Iterable[str]) -> int:
-        """How often a name of ``mine`` acts beside one of ``theirs``."""
-        one = set().union(*(self._beside.get(n, ()) for n in mine))
-        return len(one.intersection(set().union(*(self._beside.get(n, ()) for n in theirs))))
+    def count_co_mentions(self, names: Iterable[str], others: Iterable[str]) -> int:
+        """How often one of ``names`` is co-mentioned with one of ``others``."""
+        one = set().union(*(self._co_mentions_of.get(n, ()) for n in names))
+        return len(one.intersection(set().union(*(self._co_mentions_of.get(n, ()) for n in others))))
 
-    def believed(self, mine: Iterable[str], theirs: Iterable[str]) -> bool:
-        """Whether replies that call the two one person outweigh what speaks for two."""
-        mine, theirs = frozenset(mine), frozenset(theirs)
-        linking = self.linking(mine, theirs)
-        against = len(self.listed(mine, theirs) - linking) + BESIDE * self.beside(mine, theirs)
-        return len(linking) >= max(1, against)
+    def supports_merge(self, names: Iterable[str], others: Iterable[str]) -> bool:
+        """Majority vote: whether at least as many chapters vote for one person as the conflicts weigh."""
+        names, others = frozenset(names), frozenset(others)
+        votes = self.voting_chapters(names, others)
+        conflicts = len(self.common_chapters(names, others) - votes)
+        conflicts += CONFLICT_WEIGHT * self.count_co_mentions(names, others)
+        return len(votes) >= max(1, conflicts)
 
 
 @dataclass(slots=True)
 class NameClasses:
-    """Union-find over names, with the reason for each join."""
+    """Union-find over names, with the reason for each merge."""
 
-    apart: dict[tuple[str, str], int] = field(default_factory=dict)
+    separated: dict[Pair, int] = field(default_factory=dict)
+    """Sorted pairs of names that a decision keeps apart."""
     members: dict[str, list[str]] = field(default_factory=dict)
+    """Root → names of its class, for classes of two names or more."""
     reasons: list[MergeReason] = field(default_factory=list)
     _root: dict[str, str] = field(default_factory=dict)
-    _held: set[str] = field(default_factory=set)
+    _separated_names: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._held = {name for both in self.apart for name in both}
+        self._separated_names = {name for names in self.separated for name in names}
 
     def find(self, name: str) -> str:
-        """The root of the class of ``name``; itself where nothing is known of it."""
+        """The root of the class of ``name``; the name itself where it was never merged."""
         return self._root.get(name, name)
 
-    def of(self, name: str) -> list[str]:
+    def members_of(self, name: str) -> list[str]:
         """The names of the class of ``name``."""
         return self.members.get(self.find(name), [name])
 
-    def may_join(self, one: str, other: str) -> bool:
-        """Whether the two are in two classes, of which nobody decided and no name says that they are two."""
-        mine, theirs = self.of(one), self.of(other)
-        if mine is theirs or self.find(one) == self.find(other):
+    def may_merge(self, one: str, other: str) -> bool:
+        """Whether the names are in two classes that neither a decision nor qualified names keep apart."""
+        names, others = self.members_of(one), self.members_of(other)
+        if names is others or self.find(one) == self.find(other):
             return False
-        for names, others in ((mine, theirs), (theirs, mine)):
-            if any(is_qualified(n, o) for n in names if base_of(n) for o in others):
+        for mine, theirs in ((names, others), (others, names)):
+            if any(is_qualified(n, o) for n in mine if base_of(n) for o in theirs):
                 return False
-        return not self._held or not any(
-            pair(a, b) in self.apart
-            for a in self._held.intersection(mine)
-            for b in self._held.intersection(theirs)
+        return not self._separated_names or not any(
+            pair(a, b) in self.separated
+            for a in self._separated_names.intersection(names)
+            for b in self._separated_names.intersection(others)
         )
 
-    def join(self, reason: MergeReason) -> None:
-        """Makes the classes of the reason's names one."""
+    def merge(self, reason: MergeReason) -> None:
+        """Merge the classes of the reason's names; the smaller root stays."""
         a, b = sorted((self.find(reason.one), self.find(reason.other)))
         if a == b:
             return
-        moved = self.of(b)
-        self.members[a] = [*self.of(a), *moved]
+        moved = self.members_of(b)
+        self.members[a] = [*self.members_of(a), *moved]
         self.members.pop(b, None)
         self._root.setdefault(a, a)
         self._root.update(dict.fromkeys(moved, a))
@@ -181,197 +188,202 @@ class NameClasses:
 
 
 class Persons:
-    """The people of a book: classes of names, and the words that are nobody's by themselves."""
+    """The persons of a book: classes of names, and the names that don't identify anybody by themselves."""
 
     def __init__(
-        self, sightings: Sequence[ChapterMentions], table: NameTable, decisions: CombinedDecisions
+        self, chapters: Sequence[ChapterMentions], table: NameTable, decisions: CombinedDecisions
     ) -> None:
-        told = [s for s in sightings if s.told]
-        self.hearsay = AliasEvidence(told)
+        replies = [one for one in chapters if one.from_reply]
+        self.evidence = AliasEvidence(replies)
         self._table = table
-        self._by_hand = decisions
-        self._pinned = decisions.names
-        self._standing: dict[str, set[int]] = defaultdict(set)
-        for sighting in sightings:
-            for item in sighting.items:
-                self._standing[item.name].add(sighting.chapter)
-        for name, chapters in self.hearsay.named.items():
-            self._standing[name] |= chapters
-        self.classes = NameClasses(decisions.apart)
-        self._heard = NameClasses()  # without the joins by hand: what is said of one isn't said of the other
-        for (one, other), number in decisions.together.items():
-            self.classes.join(MergeReason(one, other, "hand", str(number)))
-        self._several = set(self._given_to_two(told))
-        self._unclear: set[str] = set()
-        said = self._said()
-        self._join_told(said)
-        self._join_table()
-        self._join_told(said)
-        self._join_generic()
+        self._decisions = decisions
+        self._decided_names = decisions.names
+        self._chapters_of: dict[str, set[int]] = defaultdict(set)
+        for one in chapters:
+            for mention in one.mentions:
+                self._chapters_of[mention.name].add(one.chapter)
+        for name, found in self.evidence.chapters_of.items():
+            self._chapters_of[name] |= found
+        self.classes = NameClasses(decisions.separated)
+        # Without merges by hand: what replies say of one name is no evidence about the other.
+        self._evident_classes = NameClasses()
+        for (one_name, other), number in decisions.merged.items():
+            self.classes.merge(MergeReason(one_name, other, "hand", str(number)))
+        self._shared = set(self._shared_aliases(replies))
+        self._ambiguous: set[str] = set()
+        votes = self._sorted_votes()
+        self._merge_by_votes(votes)
+        self._merge_by_table()
+        self._merge_by_votes(votes)
+        self._merge_generic_words()
         self._person: dict[str, str] = {}
         for names in self.classes.members.values():
-            self._person.update(dict.fromkeys(names, self._best(names)))
+            self._person.update(dict.fromkeys(names, self._display_name(names)))
 
-    # --- the answer
+    # --- results
 
     def person(self, name: str) -> str:
-        """What the graph calls the person that bears ``name``, who may be nobody in particular."""
+        """The name that the graph uses for the person called ``name``; see :meth:`is_unambiguous`."""
         return self._person.get(name, name)
 
-    def is_clear(self, name: str) -> bool:
-        """Whether the name alone says who is meant, throughout the book."""
-        if name in self._pinned:
+    def is_unambiguous(self, name: str) -> bool:
+        """Whether the name means the same person throughout the book."""
+        if name in self._decided_names:
             return True
-        return not (name in self._several or name in self._unclear or is_generic(name))
+        return not (name in self._shared or name in self._ambiguous or is_generic(name))
 
-    def calling(self, person: str, alias: str) -> set[int]:
-        """Chapters (positions) whose replies call the person so."""
-        return self.hearsay.linking(self.classes.of(person), (alias,))
+    def chapters_calling(self, person: str, alias: str) -> set[int]:
+        """Positions of the chapters whose replies give ``alias`` to the person."""
+        return self.evidence.voting_chapters(self.classes.members_of(person), (alias,))
 
-    def bears(self, person: str, alias: str) -> bool:
-        """Whether a reply that gives ``alias`` to a person is to be believed: it is the person's, or a word
-        that several may bear, or most of what is said of the person has it."""
-        if pair(person, alias) in self._by_hand.apart:
+    def accepts_alias(self, person: str, alias: str) -> bool:
+        """Whether to believe replies that give ``alias`` to the person.
+
+        They are believed where it is a name of the person, is ambiguous, is nobody's own name, or comes with
+        more than half of the chapters that list the person; never against a decision.
+        """
+        if pair(person, alias) in self._decisions.separated:
             return False
-        if self.person(alias) == person or not self.is_clear(alias):
+        if self.person(alias) == person or not self.is_unambiguous(alias):
             return True
         if self.classes.find(alias) == alias and alias not in self.classes.members:
-            return alias not in self._standing
-        mine = frozenset(self.classes.of(person))
-        given = set().union(*(c for n, c in self.hearsay.givers.get(alias, {}).items() if n in mine))
-        return 2 * len(given) > len(self.hearsay.listed(mine, mine))
+            return alias not in self._chapters_of
+        names = frozenset(self.classes.members_of(person))
+        owners = self.evidence.owners.get(alias, {})
+        given = set().union(*(found for name, found in owners.items() if name in names))
+        return 2 * len(given) > len(self.evidence.common_chapters(names, names))
 
-    # --- what is nobody's
+    # --- ambiguous names
 
-    def _given_to_two(self, told: Iterable[ChapterMentions]) -> Iterator[str]:
-        """Words that one chapter gives to two people who have nothing else to do with each other."""
-        for sighting in told:
-            holders: dict[str, list[Mention]] = defaultdict(list)
-            for item in sighting.items:
-                for alias in item.aliases:
-                    holders[alias].append(item)
-            for word, items in holders.items():
-                if len(items) < 2:
+    def _shared_aliases(self, replies: Iterable[ChapterMentions]) -> Iterator[str]:
+        """Words that one chapter gives to two persons between whom there is no other evidence of identity."""
+        for reply in replies:
+            owners: dict[str, list[Mention]] = defaultdict(list)
+            for mention in reply.mentions:
+                for alias in mention.aliases:
+                    owners[alias].append(mention)
+            for alias, mentions in owners.items():
+                if len(mentions) < 2:
                     continue
-                named = {item.name: item for item in items if item.name != word}
-                if len(named) > MOST_GIVERS or any(
-                    self._are_two(one, other) for one, other in combinations(named.values(), 2)
+                by_name = {mention.name: mention for mention in mentions if mention.name != alias}
+                if len(by_name) > MAX_OWNERS or any(
+                    self._are_distinct(one, other) for one, other in combinations(by_name.values(), 2)
                 ):
-                    yield word
+                    yield alias
 
-    def _are_two(self, one: Mention, other: Mention) -> bool:
+    def _are_distinct(self, one: Mention, other: Mention) -> bool:
         if one.name in other.aliases or other.name in one.aliases:
             return False
-        linked = other.name in self.hearsay.links.get(one.name, {})
-        return not (linked and self.hearsay.believed((one.name,), (other.name,)))
+        has_votes = other.name in self.evidence.votes.get(one.name, {})
+        return not (has_votes and self.evidence.supports_merge((one.name,), (other.name,)))
 
-    def _find_unclear(self) -> None:
-        """Words that are given to names of which nothing says that they are one person's."""
-        self._unclear = {
+    def _find_ambiguous(self) -> None:
+        """Collect the aliases whose owners nothing connects into one person."""
+        self._ambiguous = {
             alias
-            for alias, givers in self.hearsay.givers.items()
-            if len(givers) > 1 and alias not in self._several and self._parts(alias, givers) > 1
+            for alias, owners in self.evidence.owners.items()
+            if len(owners) > 1 and alias not in self._shared and self._count_persons(alias, owners) > 1
         }
 
-    def _parts(self, alias: str, givers: Iterable[str]) -> int:
-        """How many people the names that are given this alias may be."""
+    def _count_persons(self, alias: str, owners: Iterable[str]) -> int:
+        """Number of connected components among the owners, apart from the class of the alias itself."""
         own = self.classes.find(alias)
-        names = {n for n in givers if not (n in self._several or is_generic(n))}
-        if len(names) > MOST_GIVERS:
+        names = {n for n in owners if not (n in self._shared or is_generic(n))}
+        if len(names) > MAX_OWNERS:
             return len(names)
-        parts = NameClasses()
+        components = NameClasses()
         roots: dict[str, str] = {}
         for name in sorted(names):
             root = roots.setdefault(self.classes.find(name), name)
-            parts.join(MergeReason(root, name, "", ""))
-            for other in self.hearsay.links.get(name, {}).keys() & names:
-                parts.join(MergeReason(name, other, "", ""))
-        return len({parts.find(n) for n in names if self.classes.find(n) != own})
+            components.merge(MergeReason(root, name, "", ""))
+            for other in self.evidence.votes.get(name, {}).keys() & names:
+                components.merge(MergeReason(name, other, "", ""))
+        return len({components.find(n) for n in names if self.classes.find(n) != own})
 
-    # --- joining
+    # --- merging
 
-    def _said(self) -> list[tuple[int, str, str]]:
-        """(minus the chapters' number, name, name) of names that replies call one person's, most first."""
+    def _sorted_votes(self) -> list[tuple[int, str, str]]:
+        """(minus the number of votes, name, other name), most votes first."""
         return sorted(
             (-len(chapters), one, other)
-            for one, near in self.hearsay.links.items()
-            for other, chapters in near.items()
+            for one, votes in self.evidence.votes.items()
+            for other, chapters in votes.items()
             if one < other
         )
 
-    def _join_told(self, said: Sequence[tuple[int, str, str]]) -> None:
-        """Joins by what replies say, until nothing more is clear: a join may make a word's bearers one."""
-        joined = True
-        while joined:
-            joined = False
-            self._find_unclear()
-            for count, one, other in said:
-                if not (self.is_clear(one) and self.is_clear(other) and self.classes.may_join(one, other)):
-                    continue
-                if not self._believed(one, other):
-                    continue
-                self._join(MergeReason(one, other, "reply", str(-count)))
-                joined = True
+    def _merge_by_votes(self, votes: Sequence[tuple[int, str, str]]) -> None:
+        """Merge by the replies' votes up to a fixed point: a merge may make another alias unambiguous."""
+        merged = True
+        while merged:
+            merged = False
+            self._find_ambiguous()
+            for count, one, other in votes:
+                if self._may_merge(one, other) and self._supported(one, other):
+                    self._merge(MergeReason(one, other, "reply", str(-count)))
+                    merged = True
 
-    def _believed(self, one: str, other: str) -> bool:
-        return self.hearsay.believed(self._heard.of(one), self._heard.of(other))
+    def _may_merge(self, one: str, other: str) -> bool:
+        return self.is_unambiguous(one) and self.is_unambiguous(other) and self.classes.may_merge(one, other)
 
-    def _join(self, reason: MergeReason) -> None:
-        self.classes.join(reason)
-        self._heard.join(reason)
+    def _supported(self, one: str, other: str) -> bool:
+        classes = self._evident_classes
+        return self.evidence.supports_merge(classes.members_of(one), classes.members_of(other))
 
-    def _join_table(self) -> None:
+    def _merge(self, reason: MergeReason) -> None:
+        self.classes.merge(reason)
+        self._evident_classes.merge(reason)
+
+    def _merge_by_table(self) -> None:
         for name, alias, reason in self._table.links:
-            clear = self.is_clear(name) and self.is_clear(alias) and self.classes.may_join(name, alias)
-            if clear and self._uncontradicted(name, alias, reason):
-                self._join(MergeReason(name, alias, "table", reason))
+            if self._may_merge(name, alias) and self._replies_allow(name, alias, reason):
+                self._merge(MergeReason(name, alias, "table", reason))
 
-    def _uncontradicted(self, name: str, alias: str, reason: str) -> bool:
-        """Whether replies leave room for what the table says."""
-        mine, theirs = frozenset(self._heard.of(name)), frozenset(self._heard.of(alias))
-        told = self.hearsay.told
-        if told.isdisjoint(theirs):
-            return told.isdisjoint(mine) or reason in SURE or not self._explained(mine)
-        if told.isdisjoint(mine):
-            return not self._explained(theirs)
-        if self.hearsay.beside(mine, theirs) or self._explained(mine) or self._explained(theirs):
+    def _replies_allow(self, name: str, alias: str, reason: str) -> bool:
+        """Whether the replies leave room for a link of the name table."""
+        names = frozenset(self._evident_classes.members_of(name))
+        others = frozenset(self._evident_classes.members_of(alias))
+        used = self.evidence.names
+        if used.isdisjoint(others):
+            return used.isdisjoint(names) or reason in STATED_REASONS or not self._has_aliases(names)
+        if used.isdisjoint(names):
+            return not self._has_aliases(others)
+        if self.evidence.count_co_mentions(names, others):
             return False
-        return not self.hearsay.listed(mine, theirs)
+        if self._has_aliases(names) or self._has_aliases(others):
+            return False
+        return not self.evidence.common_chapters(names, others)
 
-    def _explained(self, names: Iterable[str]) -> bool:
-        """Whether replies say what else a person of these names is called."""
-        return any(name in self.hearsay.links for name in names)
+    def _has_aliases(self, names: Iterable[str]) -> bool:
+        """Whether replies list another name together with one of these."""
+        return any(name in self.evidence.votes for name in names)
 
-    def _join_generic(self) -> None:
-        """Joins words for many people (奶妈, 奶娘) that replies only ever give to each other."""
-        links = self.hearsay.links
-        for one in sorted(n for n in links if is_generic(n) and n not in self._pinned):
-            circle = links[one].keys() | {one}
-            for other in sorted(links[one]):
-                if not is_generic(other) or links[other].keys() | {other} != circle:
+    def _merge_generic_words(self) -> None:
+        """Merge generic words (奶妈, 奶娘) that replies give to each other and to nobody else."""
+        votes = self.evidence.votes
+        for one in sorted(n for n in votes if is_generic(n) and n not in self._decided_names):
+            circle = votes[one].keys() | {one}
+            for other in sorted(votes[one]):
+                if not is_generic(other) or votes[other].keys() | {other} != circle:
                     continue
-                if self.classes.may_join(one, other) and self._believed(one, other):
-                    self._join(MergeReason(one, other, "reply", str(len(links[one][other]))))
+                if self.classes.may_merge(one, other) and self._supported(one, other):
+                    self._merge(MergeReason(one, other, "reply", str(len(votes[one][other]))))
 
-    # --- the name
+    # --- display name
 
-    def _best(self, names: Sequence[str]) -> str:
-        """A name that a person chose; else, of those that replies use (if any do) and that are one person's,
-        the table's; else the one that most chapters use."""
-        mine = [n for n in names if n in self.hearsay.told] or names
-        chosen = [name for name in self._by_hand.called if name in names]
-        if chosen:
-            return chosen[0]
-        mentions = self._table.mentions
+    def _display_name(self, names: Sequence[str]) -> str:
+        """The name of a class that the graph shows.
+
+        A name that a decision prefers; else, among those that replies use (if any is), an unambiguous one,
+        then the one with most mentions in the name table, then the one in most chapters.
+        """
+        preferred = [name for name in self._decisions.preferred if name in names]
+        if preferred:
+            return preferred[0]
+        counts = self._table.mention_counts
 
         def rank(name: str) -> tuple[bool, int, int, int, str]:
-            chapters = self._standing.get(name, ())
-            return (
-                not self.is_clear(name),
-                -mentions.get(name, -1),
-                -len(chapters),
-                min(chapters, default=0),
-                name,
-            )
+            chapters = self._chapters_of.get(name, ())
+            ambiguous = not self.is_unambiguous(name)
+            return (ambiguous, -counts.get(name, -1), -len(chapters), min(chapters, default=0), name)
 
-        return min(mine, key=rank)
+        return min([n for n in names if n in self.evidence.names] or names, key=rank)

@@ -1,4 +1,4 @@
-"""The names of a book as a person reads them: who there is, what else they are called, and why. Pure."""
+"""A book's names as people read them: who there is, what else they are called, and why."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from kgnb.graph.project.graph_builder import NameResolution
 from kgnb.graph.resolve.identity import MergeReason, Persons
 from kgnb.graph.resolve.spelling import folded
 
-NEAREST = 5
-"""Names that are suggested for one that is unknown."""
-ALIKE = 0.4
-"""How alike (0-1, difflib's ratio) a suggested name is at least."""
+MAX_SUGGESTIONS = 5
+"""Names suggested in place of an unknown one."""
+MIN_SIMILARITY = 0.4
+"""Least similarity of a suggested name: the ratio of difflib, 0-1."""
 
 
 @dataclass(frozen=True, slots=True)
 class NameReason:
-    """Why an alias is somebody's, and ``other``, the name it was joined with.
+    """Why an alias is somebody's; ``other`` is the name that it was merged with.
 
-    ``kind``: ``reply`` (``detail``: chapters that say so), ``table`` (the pre-scan's reason), ``hand`` (the
-    decision's id), ``called`` (chapters where a word of several means this one) or ``spelling``."""
+    ``kind`` and ``detail``: as in MergeReason; or ``called`` and the number of chapters where an ambiguous
+    word means this person; or ``spelling``.
+    """
 
     alias: str
     other: str
@@ -35,7 +36,7 @@ class NameReason:
 
 @dataclass(frozen=True, slots=True)
 class ListedName:
-    """Somebody or something of a book. ``mentions``: as the pre-scan counted them, at least ``chapters``."""
+    """A named entity of a book. ``mentions``: the pre-scan's count, at least ``chapters``."""
 
     name: str
     aliases: tuple[str, ...]
@@ -59,86 +60,86 @@ class ListedName:
 
 
 def list_names(
-    graph: Graph, people: NameResolution, entries: Sequence[NameEntry], kinds: Collection[str] = NAMED_LABELS
+    graph: Graph, names: NameResolution, entries: Sequence[NameEntry], labels: Collection[str] = NAMED_LABELS
 ) -> list[ListedName]:
-    """Everybody and everything of these ``kinds`` that is in the graph, the most mentioned first.
+    """The entities of these labels in the graph, most mentioned first.
 
-    Before the first chapter has a row it is what the name table ``entries`` has.
+    While no chapter has a row, the entities of the name table ``entries``.
     """
     counts: dict[tuple[str, str], int] = defaultdict(int)
     for entry in entries:
-        name = people.of(entry.name)
-        counts[entry.kind, people.joined.person(name) if entry.kind == "Character" else name] += (
-            entry.mentions
-        )
-    nodes = [n for n in graph.nodes.values() if n.label in NAMED_LABELS]
-    if not any(n.label == "Chapter" for n in graph.nodes.values()):
-        found = _of_table(people, entries, counts)
+        counts[_key(names, entry)] += entry.mentions
+    if any(node.label == "Chapter" for node in graph.nodes.values()):
+        nodes = (n for n in graph.nodes.values() if n.label in NAMED_LABELS)
+        found = [_listed(names, n.label, n.key, n.properties, counts) for n in nodes]
     else:
-        found = [_named(people, n.label, n.key, n.properties, counts) for n in nodes]
+        found = _from_table(names, entries, counts)
     found.sort(key=lambda one: (-one.mentions, -one.chapters, one.kind, one.name))
-    return [one for one in found if one.kind in kinds]
+    return [one for one in found if one.kind in labels]
 
 
-def _named(
-    people: NameResolution,
+def _key(names: NameResolution, entry: NameEntry) -> tuple[str, str]:
+    """(label, name that the graph uses) of a table's entry."""
+    name = names.form(entry.name)
+    return entry.kind, names.persons.person(name) if entry.kind == "Character" else name
+
+
+def _listed(
+    names: NameResolution,
     label: str,
     name: str,
-    facts: Mapping[str, Any],
+    properties: Mapping[str, Any],
     counts: Mapping[tuple[str, str], int],
 ) -> ListedName:
-    aliases = tuple(facts.get("aliases") or ())
-    chapters = facts.get("count") or 0
-    why = _reasons(people, name, aliases) if label == "Character" else ()
-    return ListedName(name, aliases, max(counts.get((label, name), 0), chapters), label, chapters, why)
+    aliases = tuple(properties.get("aliases") or ())
+    chapters = properties.get("count") or 0
+    reasons = _reasons(names, name, aliases) if label == "Character" else ()
+    return ListedName(name, aliases, max(counts.get((label, name), 0), chapters), label, chapters, reasons)
 
 
-def _of_table(
-    people: NameResolution, entries: Iterable[NameEntry], counts: Mapping[tuple[str, str], int]
+def _from_table(
+    names: NameResolution, entries: Iterable[NameEntry], counts: Mapping[tuple[str, str], int]
 ) -> list[ListedName]:
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for entry in entries:
-        name = people.of(entry.name)
-        person = people.joined.person(name) if entry.kind == "Character" else name
-        found[entry.kind, person] |= {name, *map(people.of, entry.aliases)}
+        found[_key(names, entry)].update(map(names.form, (entry.name, *entry.aliases)))
     return [
-        _named(people, kind, name, {"aliases": sorted(names - {name})}, counts)
-        for (kind, name), names in found.items()
+        _listed(names, label, name, {"aliases": sorted(forms - {name})}, counts)
+        for (label, name), forms in found.items()
     ]
 
 
-def _reasons(people: NameResolution, name: str, aliases: Sequence[str]) -> tuple[NameReason, ...]:
-    joined = people.joined
-    known = _ways(joined, name)
+def _reasons(names: NameResolution, name: str, aliases: Sequence[str]) -> tuple[NameReason, ...]:
+    merged = _merge_reasons(names.persons, name)
     found = []
     for alias in aliases:
-        if alias in known:
-            found.append(known[alias])
-        elif folded(alias) == folded(name) or people.of(alias) != alias:
-            found.append(NameReason(alias, people.of(alias), "spelling"))
-        elif chapters := joined.calling(name, alias):
+        if alias in merged:
+            found.append(merged[alias])
+        elif folded(alias) == folded(name) or names.form(alias) != alias:
+            found.append(NameReason(alias, names.form(alias), "spelling"))
+        elif chapters := names.persons.chapters_calling(name, alias):
             found.append(NameReason(alias, name, "called", str(len(chapters))))
         else:
             found.append(NameReason(alias, name, "table"))
     return tuple(found)
 
 
-def _ways(joined: Persons, name: str) -> dict[str, NameReason]:
-    """For each name of the person's class the join that leads to it from ``name``."""
-    members = set(joined.classes.of(name))
-    near: dict[str, list[MergeReason]] = defaultdict(list)
-    for reason in joined.classes.reasons:
+def _merge_reasons(persons: Persons, name: str) -> dict[str, NameReason]:
+    """Other names of the person → the last merge on the way there from ``name`` (breadth-first search)."""
+    members = set(persons.classes.members_of(name))
+    adjacent: dict[str, list[MergeReason]] = defaultdict(list)
+    for reason in persons.classes.reasons:
         if reason.one in members:
-            near[reason.one].append(reason)
-            near[reason.other].append(reason)
+            adjacent[reason.one].append(reason)
+            adjacent[reason.other].append(reason)
     found: dict[str, NameReason] = {}
-    reached = [name]
-    for known in reached:  # grows while it is gone through
-        for reason in near[known]:
+    queue = [name]
+    for known in queue:  # grows while it is iterated
+        for reason in adjacent[known]:
             alias = reason.other if reason.one == known else reason.one
             if alias != name and alias not in found:
                 found[alias] = NameReason(alias, known, reason.kind, reason.detail)
-                reached.append(alias)
+                queue.append(alias)
     return found
 
 
@@ -146,7 +147,10 @@ def _ways(joined: Persons, name: str) -> dict[str, NameReason]:
 
 
 class NameIndex:
-    """The persons of a listing by every name they have; script and letter case are ignored."""
+    """The persons of a listing by every name of theirs; a person's own name is nobody's alias.
+
+    Script and letter case are ignored.
+    """
 
     def __init__(self, listed: Iterable[ListedName]) -> None:
         self._bearers: dict[str, dict[str, None]] = defaultdict(dict)
@@ -163,16 +167,17 @@ class NameIndex:
                     self._forms.setdefault(folded(alias), alias)
 
     def people(self, name: str) -> list[str]:
-        """Who bears this name."""
+        """The own names of the persons called ``name``."""
         return list(self._bearers.get(folded(name), ()))
 
     def form(self, name: str) -> str:
-        """The name as the book has it; as it is where the book doesn't have it."""
+        """The book's form of the name; the name itself where the book doesn't have it."""
         return self._forms.get(folded(name), name)
 
     def nearest(self, name: str) -> list[str]:
-        """Names like this one: those that contain it or are contained first, then the most alike."""
+        """Suggestions for an unknown name: those that contain it or are part of it, then the most similar."""
         plain = folded(name)
         part = [form for key, form in self._forms.items() if plain and (plain in key or key in plain)]
-        alike = difflib.get_close_matches(plain, list(self._forms), NEAREST, ALIKE)
-        return list(dict.fromkeys([*part[:NEAREST], *(self._forms[key] for key in alike)]))[:NEAREST]
+        similar = difflib.get_close_matches(plain, list(self._forms), MAX_SUGGESTIONS, MIN_SIMILARITY)
+        found = dict.fromkeys([*part[:MAX_SUGGESTIONS], *(self._forms[key] for key in similar)])
+        return list(found)[:MAX_SUGGESTIONS]

@@ -1,19 +1,22 @@
-"""A novel's name table looked up from all sides, and the qualified names of namesakes."""
+"""A novel's name table with its lookups, and the qualified names of namesakes."""
 
 from __future__ import annotations
 
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import NameEntry
 
 ENTITY_LABELS = ("Character", "Organization", "Location", "Thing")
-"""Where several kinds claim a name, the first of these has it."""
+"""Precedence of labels where entries of several have the same name."""
 
 _QUALIFIED = re.compile(r"(.+?)\s*[（(]([^（()）]+)[）)]")
+
+Link = tuple[str, str, str]
+"""(name or alias, alias, reason): why the table counts an alias among a person's names."""
 
 
 def base_of(name: str) -> str:
@@ -23,63 +26,69 @@ def base_of(name: str) -> str:
 
 
 def is_qualified(one: str, other: str) -> bool:
-    """Whether the two are told apart as namesakes: of one bare name, with other words in brackets or none."""
+    """Whether the two are namesakes: the same bare name, with different words in brackets or none."""
     bases = base_of(one), base_of(other)
     return any(bases) and (bases[0] or one) == (bases[1] or other)
 
 
 @dataclass(frozen=True, slots=True)
 class NameTable:
-    """A novel's name table, looked up from all sides."""
+    """A novel's name table. An alias is unambiguous if :func:`_unambiguous_aliases` has it."""
 
-    canonical: dict[str, dict[str, str]]  # label → alias → name, where that is clear
-    kinds: dict[str, str]  # name or alias → label
-    links: tuple[tuple[str, str, str], ...]  # characters: (name or alias, alias, reason), where that is clear
-    mentions: dict[str, int]  # a character's own name → mentions of all its names
-    links_of: dict[str, tuple[tuple[str, str, str], ...]]  # a character's own name → those of its aliases
+    canonical: dict[str, dict[str, str]]  # label → unambiguous alias → name
+    labels: dict[str, str]  # name or alias → label
+    links: tuple[Link, ...]  # of the characters' unambiguous aliases, sorted
+    mention_counts: dict[str, int]  # a character's own name → mentions of all its names
+    links_of: dict[str, tuple[Link, ...]]  # a character's own name → its links
 
-    def about(self, names: Iterable[str]) -> NameTable:
-        """The table with the links of those persons only who bear one of ``names``: for a chapter that names
-        nobody else it says the same, and most chapters name a few of a book's thousands."""
+    def restricted_to(self, names: Iterable[str]) -> NameTable:
+        """The table with the links of those characters only that bear one of ``names``.
+
+        Equivalent for a chapter that names nobody else, and much faster: a chapter names a few of a book's
+        thousands.
+        """
         own = {self.canonical["Character"].get(name, name) for name in names}
         links = {link for name in own for link in self.links_of.get(name, ())}
-        return NameTable(self.canonical, self.kinds, tuple(sorted(links)), self.mentions, self.links_of)
+        return replace(self, links=tuple(sorted(links)))
 
 
 def name_table(entries: Sequence[NameEntry]) -> NameTable:
-    """The table of these entries."""
-    people = [entry for entry in entries if entry.kind == "Character"]
-    kinds: dict[str, str] = {}
+    """Index the entries."""
+    characters = [entry for entry in entries if entry.kind == "Character"]
+    labels: dict[str, str] = {}
     for label in reversed(ENTITY_LABELS):
-        kinds |= {name: label for e in entries if e.kind == label for name in (*e.aliases, e.name)}
-    canonical = {label: _clear_aliases(e for e in entries if e.kind == label) for label in ENTITY_LABELS}
-    mentions: dict[str, int] = {}
-    for entry in people:
-        mentions[entry.name] = max(entry.mentions, mentions.get(entry.name, 0))
-    clear = canonical["Character"]
-    links = _links(people, clear)
-    links_of: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+        labels |= {name: label for e in entries if e.kind == label for name in (*e.aliases, e.name)}
+    canonical = {
+        label: _unambiguous_aliases(e for e in entries if e.kind == label) for label in ENTITY_LABELS
+    }
+    counts: dict[str, int] = {}
+    for entry in characters:
+        counts[entry.name] = max(entry.mentions, counts.get(entry.name, 0))
+    name_of = canonical["Character"]
+    links = _links(characters, name_of)
+    grouped: dict[str, list[Link]] = defaultdict(list)
     for link in links:
-        links_of[clear[link[1]]].append(link)
-    of = {name: tuple(found) for name, found in links_of.items()}
-    return NameTable(canonical, kinds, links, mentions, of)
+        grouped[name_of[link[1]]].append(link)
+    links_of = {name: tuple(found) for name, found in grouped.items()}
+    return NameTable(canonical, labels, links, counts, links_of)
 
 
-def _links(people: Iterable[NameEntry], clear: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:
-    """What joins each clear alias to its person."""
+def _links(characters: Iterable[NameEntry], name_of: Mapping[str, str]) -> tuple[Link, ...]:
+    """One link for each unambiguous alias, to the name that its reason refers to where that is the same
+    person's, else to the entry's name."""
     found = []
-    for entry in people:
-        why = {alias: (other, reason) for alias, other, reason in entry.reasons}
+    for entry in characters:
+        reasons = {alias: (other, reason) for alias, other, reason in entry.reasons}
         for alias in entry.aliases:
-            if clear.get(alias) == entry.name:
-                other, reason = why.get(alias, (entry.name, ""))
-                known = other == entry.name or clear.get(other) == entry.name
-                found.append((other if known else entry.name, alias, reason))
+            if name_of.get(alias) == entry.name:
+                other, reason = reasons.get(alias, (entry.name, ""))
+                same = other == entry.name or name_of.get(other) == entry.name
+                found.append((other if same else entry.name, alias, reason))
     return tuple(sorted(set(found)))
 
 
-def _clear_aliases(entries: Iterable[NameEntry]) -> dict[str, str]:
-    """alias → name, where exactly one entry has the alias, it isn't generic and no entry's own name."""
+def _unambiguous_aliases(entries: Iterable[NameEntry]) -> dict[str, str]:
+    """Alias → name, for aliases of exactly one entry that are neither generic nor an entry's own name."""
     owners: dict[str, set[str]] = defaultdict(set)
     names = set()
     for entry in entries:
