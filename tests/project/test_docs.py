@@ -278,7 +278,7 @@ def test_the_migration_page_has_every_old_variable() -> None:
 @pytest.mark.parametrize("language", ["zh", "en"])
 def test_a_text_names_commands_as_they_are_spelled_now(language: messages.Language) -> None:
     commands = tree(make_parser())
-    for key, text in messages.table(language).items():
+    for key, text in messages.texts(language).items():
         for name in re.findall(r"\bkgnb ([a-z]+-task|cancel|retry|delete|pause|resume)\b", text):
             assert name in commands, key
         for family, part in re.findall(r"\bkgnb (task|dead|providers) ([a-z]+)", text):
