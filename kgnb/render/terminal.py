@@ -111,7 +111,7 @@ class Rows:
         heads = [Text(column.title, "dim") for column in self._columns]
         cells = [[_drawn(c.meaning, row.cells[c.key]) for c in self._columns] for row in self._rows]
         widths = [max(line[i].cell_len for line in [heads, *cells]) for i in range(len(heads))]
-        if self._columns[-1].meaning is Meaning.TEXT:  # may be broken into lines
+        if self._columns[-1].meaning is Meaning.TEXT:  # may take several lines
             room = options.max_width - _total(widths[:-1]) - GAP
             widths[-1] = min(widths[-1], max(NARROWEST_TEXT, heads[-1].cell_len, room))
         aligned = max(n for n in range(len(widths) + 1) if _total(widths[:n]) <= options.max_width)
@@ -125,9 +125,8 @@ class Rows:
                 yield self._grid(line, widths[:aligned])
             yield from self._rest(line, aligned, indent, options.max_width)
             for note in row.notes:
-                yield _indented(
-                    Text(f"└ {cut(note.text, NOTE_COLUMNS)}", _STYLES[note.tone]), indent, NOTE_MARGIN
-                )
+                text = Text(f"└ {cut(note.text, NOTE_COLUMNS)}", _STYLES[note.tone])
+                yield _indented(text, indent, NOTE_MARGIN)
 
     def _grid(self, line: Sequence[Text], widths: Sequence[int]) -> RenderableType:
         """One aligned row, as a grid of its own: notes between rows belong to no column."""

@@ -31,10 +31,10 @@ SAID_SECONDS = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """Something the panel says: ``shade`` good, warn or bad."""
+    """Something the panel says: ``tone`` good, warn or bad."""
 
     text: str
-    shade: str
+    tone: str
     at: float
 
 
@@ -88,7 +88,7 @@ class PanelController:
     def word(self) -> Word | None:
         """How the last command ended, for a while."""
         word = self._word
-        if word is not None and word.shade == "good" and time.monotonic() - word.at > SAID_SECONDS:
+        if word is not None and word.tone == "good" and time.monotonic() - word.at > SAID_SECONDS:
             return None
         return word
 
@@ -97,9 +97,9 @@ class PanelController:
         """Commands that haven't ended yet."""
         return list(self._running.values())
 
-    def say(self, text: str, shade: str = "good") -> None:
+    def say(self, text: str, tone: str = "good") -> None:
         """The panel says ``text``."""
-        self._word = Word(text, shade, time.monotonic())
+        self._word = Word(text, tone, time.monotonic())
         self.wake()
 
     def failed(self, error: BaseException) -> None:
@@ -126,7 +126,7 @@ class PanelController:
         return clicked
 
     def do(self, doing: str, future: Future[R], done: Callable[[R], str | tuple[str, str]]) -> None:
-        """Shows ``doing`` until ``future`` ends, then what ``done`` makes of its result (with a shade, if it
+        """Shows ``doing`` until ``future`` ends, then what ``done`` makes of its result (with a tone, if it
         isn't good), or its error."""
         number = next(self._numbers)
         self._running[number] = doing

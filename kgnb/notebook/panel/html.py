@@ -37,9 +37,9 @@ def dim(words: object) -> str:
     return f'<p class="dim">{text(words)}</p>'
 
 
-def note(words: object, shade: str = "") -> str:
-    """A highlighted line; ``shade``: good, warn, bad or nothing."""
-    return f'<div class="kgnb-note {shade}">{text(words)}</div>'
+def note(words: object, tone: str = "") -> str:
+    """A highlighted line in a :data:`~kgnb.render.table.Tone`."""
+    return f'<div class="kgnb-note {tone}">{text(words)}</div>'
 
 
 def titled(title: str, body: str) -> str:
@@ -64,7 +64,7 @@ def head(status: Item) -> str:
 
 
 def troubles(status: Item) -> list[tuple[str, str]]:
-    """(shade, sentence) of everything that is wrong right now."""
+    """(tone, sentence) of every current problem."""
     found: list[tuple[str, str]] = []
     if status["error"]:
         found.append(("bad", say("panel.failed", reason=status["error"])))
@@ -111,13 +111,13 @@ def cards(status: Item) -> str:
 
 
 def _cost(cluster: Item | None) -> str:
-    """What all providers cost within their budget's days; "-" where no price is known."""
+    """The cost of all providers within their budgets' days; "-" where no price is known."""
     costs = [p["cost"] for p in (cluster or {}).get("providers", ()) if p["cost"] is not None]
     return money(sum(costs)) if costs else "-"
 
 
 def chart(per_minute: Sequence[int]) -> str:
-    """Chapters of the last hour, a bar a minute, as an inline SVG; the last bar is under way."""
+    """Chapters of the last hour, a bar per minute, as an inline SVG; the last minute isn't over yet."""
     top = max(4, *per_minute)
     width, height, base = 820, 112, 92
     step = width / len(per_minute)
@@ -186,12 +186,12 @@ def task(one: Item) -> str:
     if one["seconds_left"] is not None:
         facts.append(say("panel.time_left", time=duration(one["seconds_left"])))
     facts += [row.cells["provider"].value, *_token_sum(row)]
-    shade = _BAR_TONES.get(one["status"], status.tone)
+    tone = _BAR_TONES.get(one["status"], status.tone)
     error = f'<div class="bad facts">{text(one["error"], 160)}</div>' if one["error"] else ""
     return (
         f'<div class="kgnb-task"><span class="name">{one["task_id"]} · {text(one["name"], 60)}</span>'
-        f'<span class="{shade} num">{text(status.value)} {one["percent"]:.0f}%</span>'
-        f"{progress_bar(one['percent'], shade)}"
+        f'<span class="{tone} num">{text(status.value)} {one["percent"]:.0f}%</span>'
+        f"{progress_bar(one['percent'], tone)}"
         f'<div class="facts">{text(" · ".join(facts))}</div>{error}</div>'
     )
 
@@ -233,21 +233,21 @@ def log(lines: Sequence[LogLine]) -> str:
 
 def _log_line(line: LogLine) -> str:
     at = time.strftime("%H:%M:%S", time.localtime(line.at))
-    shade = "bad" if line.level >= logging.ERROR else "warn" if line.level >= logging.WARNING else ""
-    return f'<div class="{shade}"><span class="at">{at}</span>{text(line.text)}</div>'
+    tone = "bad" if line.level >= logging.ERROR else "warn" if line.level >= logging.WARNING else ""
+    return f'<div class="{tone}"><span class="at">{at}</span>{text(line.text)}</div>'
 
 
 # --- all of it
 
 
 def render_html(status: Item, lines: Sequence[LogLine] = (), hint: str = "") -> str:
-    """The whole panel as static HTML: for batch runs, and where ipywidgets is missing."""
+    """The whole panel as static HTML, for batch runs and where ipywidgets is missing."""
     cluster = status["cluster"]
     tasks = "".join(f'<div class="kgnb-row">{task(one)}</div>' for one in (cluster or {}).get("tasks", ()))
     providers = "".join(map(provider, (cluster or {}).get("providers", ())))
     parts = [
         head(status),
-        *(note(words, shade) for shade, words in troubles(status)),
+        *(note(words, tone) for tone, words in troubles(status)),
         note(hint) if hint else "",
         titled(say("panel.tab_live"), cards(status)),
         titled(say("panel.chart"), chart(status["local"]["per_minute"])),

@@ -1,4 +1,4 @@
-"""The panel's fourth tab: how it goes, here and on all nodes."""
+"""The panel's fourth tab: figures of this node, and the nodes and queues of the whole cluster."""
 
 from __future__ import annotations
 
@@ -8,15 +8,11 @@ from kgnb.notebook.panel.controller import PanelController
 
 
 class LiveTab:
-    """The tab. Each part is a widget of its own, so that only what changes is sent."""
+    """The tab. Each part is a widget of its own, so that only changed parts are sent."""
 
     def __init__(self, _: PanelController) -> None:
-        self._cards, self._chart, self._nodes = (
-            widget_helpers.html(),
-            widget_helpers.html(),
-            widget_helpers.html(),
-        )
-        self._queues, self._errors = widget_helpers.html(), widget_helpers.html()
+        parts = [widget_helpers.html() for _ in range(5)]
+        self._cards, self._chart, self._nodes, self._queues, self._errors = parts
         self.box = widget_helpers.column(
             self._cards,
             self._chart,
@@ -27,7 +23,7 @@ class LiveTab:
         self._errors.layout.flex = "1 1 220px"
 
     def refresh(self, status: html.Item) -> None:
-        """Shows the figures as they are now."""
+        """Show the current figures."""
         local, cluster = status["local"], status["cluster"]
         widget_helpers.show(self._cards, html.block(html.cards(status)))
         for widget, title, body in (

@@ -212,14 +212,14 @@ class Panel:
         desk, parts = self.desk, []
         if desk.busy.seconds:
             parts.append(html.note(say("panel.busy", seconds=round(desk.busy.seconds)), "warn"))
-        parts += [html.note(words, shade) for shade, words in html.troubles(status)]
+        parts += [html.note(words, tone) for tone, words in html.troubles(status)]
         if self._broken:
             parts.append(html.note(self._broken, "bad"))
         parts += [html.note(words + " …") for words in desk.under_way]
-        if (word := desk.word) is not None and (word.text, word.shade) not in [
-            (words, shade) for shade, words in html.troubles(status)
+        if (word := desk.word) is not None and (word.text, word.tone) not in [
+            (words, tone) for tone, words in html.troubles(status)
         ]:
-            parts.append(html.note(word.text, word.shade))
+            parts.append(html.note(word.text, word.tone))
         return html.block(*parts)
 
     def _keep_fresh(self) -> None:

@@ -1,0 +1,159 @@
+"""The status page on a terminal: alignment, narrow windows, colours, pipes, hostile names."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+
+from kgnb.core.messages import has_text, say, use_language
+from kgnb.render import formatting, terminal
+from kgnb.render.status_view import status_view
+
+
+@pytest.fixture
+def english() -> Iterator[None]:
+    use_language("en")
+    yield
+    use_language("zh")
+
+
+def status_with(**more: Any) -> dict[str, Any]:
+    task = {
+        "task_id": 1, "name": "三国", "status": "running", "provider": "openai", "model": "m",
+        "chapters": 10, "completed": 5, "failed": 0, "skipped": 0, "percent": 50.0, "error": "", "rate": 2.0,
+        "flags": {}, "unverified": 0, "rejected": 0, "dropped": 0,
+        "seconds_left": 150, "prompt_tokens": 1_234, "completion_tokens": 0, "cost": None,
+    }  # fmt: skip
+    node = {
+        "name": "甲", "age": 1.0, "pid": 1, "slots": 2, "started_at": "x", "version": "1", "kgnb": True,
+        "providers": [{"provider": "openai", "busy": 1, "slots": 2}], "tasks": [1],
+    }  # fmt: skip
+    at = datetime.now().astimezone().isoformat(timespec="seconds")
+    return {
+        "at": at,
+        "nodes": [node | more.get("node", {}), node | {"name": "node-with-a-long-name"}],
+        "queues": [],
+        "providers": [],
+        "tasks": [task | {"name": "A plain title"}, task | more.get("task", {})],
+    }
+
+
+def lines_of(status: dict[str, Any], width: int = 0, *, color: bool = False) -> list[str]:
+    """What is shown off a terminal, or on one that is ``width`` columns wide."""
+    page = terminal.status_page(status_view(status))
+    if not width:
+        return terminal.plain_lines(page)
+    out = io.StringIO()
+    out.isatty = lambda: True  # type: ignore[method-assign]
+    console = terminal.console(color=color, file=out)
+    console.width = width
+    console.print(page)
+    return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+class TestTables:
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "三国演义",
+            "é́x",
+            "ｆｕｌｌ",
+            "a" * 100,
+            "长" * 60,
+            "말",
+            "a\nb\x1b[31mc\u202ed",
+            "[red]x[/]:smile:",
+        ],
+    )
+    def test_columns_stand_below_each_other(self, english: None, name: str) -> None:
+        lines = lines_of(status_with(task={"name": name}, node={"name": name}))
+        for head, word in (("book", "running"), ("slots", "openai 1/2")):
+            rows = [line for line in lines if word in line]
+            assert len(rows) == 2
+            assert len({cell_len(row[: row.index(word)]) for row in rows}) == 1, head
+        assert all(line.isprintable() for line in lines)
+        if len(name) < 20 and name.isprintable():
+            assert sum(name in line for line in lines) == 2
+
+    def test_every_status_has_a_word(self) -> None:
+        from kgnb.core.model import TaskStatus
+
+        assert all(has_text(f"status.is_{status}") for status in TaskStatus)
+
+    @pytest.mark.parametrize(
+        ("seconds", "text"),
+        [(0, "0 s"), (59.4, "59 s"), (60, "1 min 0 s"), (3_725, "1 h 2 min"), (-5, "0 s")],
+    )
+    def test_spans(self, english: None, seconds: float, text: str) -> None:
+        assert formatting.duration(seconds) == text
+
+    @pytest.mark.parametrize(
+        ("number", "text"),
+        [(0, "0"), (999, "999"), (12_345, "12.3k"), (450_000, "450k"), (4_500_000, "4.5M")],
+    )
+    def test_numbers(self, number: int, text: str) -> None:
+        assert formatting.compact(number) == text
+
+    def test_a_bar_is_full_at_the_end_only(self) -> None:
+        assert terminal.progress_bar(99.9).endswith(".")
+        assert set(terminal.progress_bar(100.0)) == {"#"}
+        assert set(terminal.progress_bar(0)) == {"."}
+
+    def test_empty_parts_say_what_to_do(self, english: None) -> None:
+        at = datetime.now().astimezone().isoformat()
+        lines = lines_of({"at": at, "nodes": [], "queues": [], "providers": [], "tasks": []})
+        assert any("kgnb worker" in line for line in lines)
+        assert any("kgnb submit" in line for line in lines)
+
+    @pytest.mark.parametrize("width", [60, 100, 160])
+    def test_colours_widen_nothing(self, width: int) -> None:
+        found = status_with(task={"failed": 1, "error": "boom " * 40})
+        plain, painted = lines_of(found, width), lines_of(found, width, color=True)
+        assert [re.sub(r"\x1b\[[\d;]+m", "", line).rstrip() for line in painted] == plain
+        assert painted != plain
+        assert all(cell_len(line) <= width for line in plain)
+
+    @pytest.mark.parametrize("width", [40, 60, 80, 100, 120])
+    def test_a_narrow_terminal_shows_all_of_it(self, english: None, width: int) -> None:
+        found = status_with(task={"name": "三国演义", "failed": 7, "cost": 1.25, "provider": "deepseek"})
+        lines = lines_of(found, width)
+        assert all(cell_len(line) <= width for line in lines)
+        text = re.sub(r"\s+", " ", " ".join(lines))
+        for word in (
+            "三国演义",
+            "running",
+            "50.0%",
+            "12/10",
+            "2.0/min",
+            "2 min 30 s",
+            "1.2k",
+            "1.25",
+            "deepseek",
+        ):
+            assert word in text, lines
+
+    def test_a_pipe_gets_whole_names(self, english: None) -> None:
+        queue = {"queue": "kg:task:queue:" + "q" * 200, "waiting": 1, "chapters": 0, "leased": 0}
+        found = status_with() | {"queues": [queue | {"delayed": 0, "dead": 0, "open_tasks": 0}]}
+        assert any(queue["queue"] in line for line in lines_of(found))
+
+    def test_settling_is_told(self) -> None:
+        lines = lines_of(status_with(task={"completed": 10, "percent": 100.0, "seconds_left": 0}))
+        assert any(say("status.is_settling") in line for line in lines)
+
+    def test_what_became_of_replies_is_told(self) -> None:
+        flags = {"repaired": 3, "of-a-newer-kgnb": 1, "unverified": 2}
+        told = {"flags": flags, "unverified": 7, "dropped": 1}
+        lines = lines_of(status_with(task=told))
+        (first,) = (line for line in lines if say("flag.repaired") in line)
+        assert "3" in first
+        assert "of-a-newer-kgnb" in first
+        assert say("flag.unverified") not in first  # the quotes themselves are counted
+        (second,) = (line for line in lines if say("status.dropped", count=1) in line)
+        assert say("status.unverified", count=7) in second
