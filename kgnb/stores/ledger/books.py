@@ -104,12 +104,7 @@ class Books(DatabasePart):
 
     @reading
     def chapters(
-        self,
-        c: sa.Connection,
-        novel_id: int,
-        ids: Collection[int] | None = None,
-        *,
-        first: int | None = None,
+        self, c: sa.Connection, novel_id: int, ids: Collection[int] | None = None, *, first: int | None = None
     ) -> list[Chapter]:
         """The novel's chapters in order, or its ``first`` so many; of these only ``ids``, if given."""
         found = _read_chapters(c, novel_id, first)

@@ -7,7 +7,7 @@ in one order (task, claim, chapter), so that batches of several nodes queue up i
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -18,18 +18,10 @@ from kgnb.book.model import text_hash
 from kgnb.core.model import Chapter, ChapterStatus, TaskStatus, beijing_now
 from kgnb.graph.model import ExtractionRow
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import (
-    DatabasePart,
-    greatest,
-    pairs,
-    reading,
-    storable,
-    transaction,
-    upsert,
-)
-from kgnb.stores.ledger.extractions import read_rows
-from kgnb.stores.ledger.tables import Key, matches_keys
-from kgnb.stores.ledger.tasks import OPEN_STATES, count_columns, is_stopped
+from kgnb.stores.ledger.database import DatabasePart, greatest, pairs, reading, storable, transaction, upsert
+from kgnb.stores.ledger.extractions import rows_by_key
+from kgnb.stores.ledger.tables import Key, has_key
+from kgnb.stores.ledger.tasks import OPEN_STATES, count_columns, is_stopped, set_task
 
 HeldChapter = tuple[int, int, int]
 """(task id, chapter id, token)."""
@@ -71,8 +63,7 @@ class Chapters(DatabasePart):
         wanted = {(i, k): token for i, k, token in sorted(held) if i in tasks and not is_stopped(tasks[i])}
         if not wanted:
             return {}
-        rows = [{"task_id": i, "chapter_id": k, "token": token} for (i, k), token in wanted.items()]
-        upsert(c, t.claims, rows, lambda old, new: {"token": greatest(c, old.token, new.token)})
+        raise_tokens(c, wanted)
         stored = lock_claims(c, wanted)
         states = _lock_states(c, wanted)
         ours = [k for k, token in wanted.items() if stored[k] == token and states.get(k) in OPEN_STATES]
@@ -105,18 +96,17 @@ class Chapters(DatabasePart):
                 writes[key] = end
             results.append(result is not False)
         if writes:
-            _write_ends(c, list(writes.values()))
-            _raise_tokens(c, list(writes.values()))
-            _write_counts(c, list(writes.values()))
+            _write_ends(c, writes.values())
+            raise_tokens(c, {key: end.token for key, end in writes.items()})
+            _write_counts(c, writes.values())
         return results
 
     @reading
     def still_claimed(self, c: sa.Connection, held: Sequence[HeldChapter]) -> set[HeldChapter]:
         """Those whose token is the stored one: neither claimed anew nor deleted with their task."""
         k = t.claims.c
-        where = matches_keys(k.task_id, k.chapter_id, (chapter[:2] for chapter in held))
-        stored = {tuple(row) for row in c.execute(sa.select(k.task_id, k.chapter_id, k.token).where(where))}
-        return set(held) & stored
+        query = sa.select(k.task_id, k.chapter_id, k.token).where(has_key(t.claims, (h[:2] for h in held)))
+        return set(held) & {tuple(row) for row in c.execute(query)}
 
     @transaction
     def hand_back(self, c: sa.Connection, held: Sequence[HeldChapter]) -> list[bool]:
@@ -133,9 +123,6 @@ class Chapters(DatabasePart):
         return [own and states.get(k) in OPEN_STATES for k, own in zip(keys, ours, strict=True)]
 
 
-# --- shared -------------------------------------------------------------------------------------------------
-
-
 def lock_tasks(c: sa.Connection, task_ids: Iterable[int]) -> dict[int, str]:
     """The tasks' statuses, their rows locked in order of id."""
     ids = sorted(set(task_ids))
@@ -146,25 +133,28 @@ def lock_tasks(c: sa.Connection, task_ids: Iterable[int]) -> dict[int, str]:
 def lock_claims(c: sa.Connection, keys: Iterable[Key]) -> dict[Key, int]:
     """The stored tokens, their rows locked: nobody claims these chapters before the transaction ends."""
     k = t.claims.c
-    query = sa.select(k.task_id, k.chapter_id, k.token).where(matches_keys(k.task_id, k.chapter_id, keys))
+    query = sa.select(k.task_id, k.chapter_id, k.token).where(has_key(t.claims, keys))
     rows = c.execute(query.order_by(k.task_id, k.chapter_id).with_for_update())
     return {(task_id, chapter_id): token for task_id, chapter_id, token in rows}
+
+
+def raise_tokens(c: sa.Connection, tokens: Mapping[Key, int]) -> None:
+    """Store the tokens of chapters that have a lower one, or none."""
+    rows = [{"task_id": i, "chapter_id": k, "token": token} for (i, k), token in tokens.items()]
+    upsert(c, t.claims, rows, lambda old, new: {"token": greatest(c, old.token, new.token)})
 
 
 def _lock_states(c: sa.Connection, keys: Iterable[Key]) -> dict[Key, str]:
     s = t.chapter_status.c
     query = sa.select(s.kg_task_id, s.chapter_id, s.status)
-    rows = c.execute(query.where(matches_keys(s.kg_task_id, s.chapter_id, keys)).with_for_update())
+    rows = c.execute(query.where(has_key(t.chapter_status, keys)).with_for_update())
     return {(task_id, chapter_id): status for task_id, chapter_id, status in rows}
 
 
 def _set_states(c: sa.Connection, keys: Iterable[Key], from_states: Sequence[str], **values: Any) -> None:
     s = t.chapter_status.c
-    where = matches_keys(s.kg_task_id, s.chapter_id, keys), s.status.in_(from_states)
-    c.execute(sa.update(t.chapter_status).where(*where).values(**values, updated_at=beijing_now()))
-
-
-# --- claim --------------------------------------------------------------------------------------------------
+    update = sa.update(t.chapter_status).where(has_key(t.chapter_status, keys), s.status.in_(from_states))
+    c.execute(update.values(**values, updated_at=beijing_now()))
 
 
 def _read_works(c: sa.Connection, keys: Sequence[Key]) -> dict[Key, ChapterWork]:
@@ -173,8 +163,7 @@ def _read_works(c: sa.Connection, keys: Sequence[Key]) -> dict[Key, ChapterWork]
     k = t.chapters.c
     query = sa.select(k.id, k.novel_id, k.chapter_number, k.title, k.word_count, k.content)
     found = {r.id: r for r in c.execute(query.where(k.id.in_({chapter_id for _, chapter_id in keys})))}
-    e = t.extractions.c
-    rows = {(r.task_id, r.chapter_id): r for r in read_rows(c, matches_keys(e.task_id, e.chapter_id, keys))}
+    rows = rows_by_key(c, keys)
     works = {}
     for key in keys:
         if (r := found.get(key[1])) is None:
@@ -190,13 +179,10 @@ def _read_works(c: sa.Connection, keys: Sequence[Key]) -> dict[Key, ChapterWork]
 def _set_current_chapters(c: sa.Connection, keys: Iterable[Key], statuses: dict[int, str]) -> None:
     """Show main which chapter runs, and set a task that main wrote another status on back to running."""
     for task_id, chapter_id in dict(sorted(keys)).items():
-        values: dict[str, Any] = {"current_chapter_id": chapter_id, "updated_at": beijing_now()}
-        if statuses[task_id] != TaskStatus.RUNNING:
-            values |= {"status": TaskStatus.RUNNING, "completed_at": None}
-        c.execute(sa.update(t.tasks).where(t.tasks.c.id == task_id).values(**values))
+        running = {"status": TaskStatus.RUNNING, "completed_at": None}
+        resumed = {} if statuses[task_id] == TaskStatus.RUNNING else running
+        set_task(c, task_id, current_chapter_id=chapter_id, **resumed)
 
-
-# --- end ----------------------------------------------------------------------------------------------------
 
 ENDS_PER_STATEMENT = 64
 
@@ -237,7 +223,7 @@ def _end_result(end: ChapterEnd, stored: int, state: str | None) -> bool | None:
     return None if state in OPEN_STATES else False
 
 
-def _write_ends(c: sa.Connection, ends: Sequence[ChapterEnd]) -> None:
+def _write_ends(c: sa.Connection, ends: Iterable[ChapterEnd]) -> None:
     alike: dict[tuple[int, ChapterStatus, str], list[ChapterEnd]] = defaultdict(list)
     for end in ends:
         alike[end.task_id, end.status, storable(end.error)[:2_000]].append(end)
@@ -254,16 +240,8 @@ def _write_ends(c: sa.Connection, ends: Sequence[ChapterEnd]) -> None:
             c.execute(_end_statement(size), same | own)
 
 
-def _raise_tokens(c: sa.Connection, ends: Sequence[ChapterEnd]) -> None:
-    rows = [{"task_id": e.task_id, "chapter_id": e.chapter_id, "token": e.token} for e in ends]
-    upsert(c, t.claims, rows, lambda old, new: {"token": greatest(c, old.token, new.token)})
-
-
-def _write_counts(c: sa.Connection, ends: Sequence[ChapterEnd]) -> None:
+def _write_counts(c: sa.Connection, ends: Collection[ChapterEnd]) -> None:
     failed = {e.task_id: e for e in ends if e.status is ChapterStatus.FAILED}
     for task_id in sorted({e.task_id for e in ends}):
-        values: dict[str, Any] = dict(count_columns(c, task_id))
-        if task_id in failed:
-            values["last_error_chapter_id"] = failed[task_id].chapter_id
-        update = sa.update(t.tasks).where(t.tasks.c.id == task_id)
-        c.execute(update.values(**values, updated_at=beijing_now()))
+        last = {"last_error_chapter_id": failed[task_id].chapter_id} if task_id in failed else {}
+        set_task(c, task_id, **count_columns(c, task_id), **last)

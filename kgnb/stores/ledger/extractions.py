@@ -23,7 +23,7 @@ from kgnb.graph.project.settle import SettleRow
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.database import Database, DatabasePart, reading, storable, transaction
 from kgnb.stores.ledger.migrations import content_hash
-from kgnb.stores.ledger.tables import USAGE_COLUMNS, Key, matches_keys, read_usage, usage_values
+from kgnb.stores.ledger.tables import USAGE_COLUMNS, Key, has_key, read_usage, usage_values
 
 MAX_RAW_CHARS = 64 * 1024
 MAX_RAW_REPLIES = 16
@@ -48,17 +48,17 @@ class Extractions(DatabasePart):
         keys = [(row.task_id, row.chapter_id) for row in rows]
         # Locked, the stored tokens can't change before the commit: claiming and deleting wait here.
         lock = sa.select(t.claims.c.task_id, t.claims.c.chapter_id, t.claims.c.token)
-        lock = lock.where(_has_key(t.claims, keys)).order_by(t.claims.c.task_id, t.claims.c.chapter_id)
+        lock = lock.where(has_key(t.claims, keys)).order_by(t.claims.c.task_id, t.claims.c.chapter_id)
         held = {(task, chapter): token for task, chapter, token in c.execute(lock.with_for_update())}
         e = t.extractions.c
-        stored = sa.select(e.task_id, e.chapter_id, e.text_hash).where(_has_key(t.extractions, keys))
+        stored = sa.select(e.task_id, e.chapter_id, e.text_hash).where(has_key(t.extractions, keys))
         hashes = {(task, chapter): text_hash for task, chapter, text_hash in c.execute(stored)}
         accepted = [held.get(key) == row.token for key, row in zip(keys, rows, strict=True)]
         new = {  # by key: a row may come twice
             key: i for i, key in enumerate(keys) if accepted[i] and hashes.get(key) != rows[i].text_hash
         }
         if outdated := [key for key in new if key in hashes]:
-            c.execute(sa.delete(t.extractions).where(_has_key(t.extractions, outdated)))
+            c.execute(sa.delete(t.extractions).where(has_key(t.extractions, outdated)))
         if new:
             c.execute(sa.insert(t.extractions), [_values(rows[i]) for i in new.values()])
             _save_raw(c, {key: raws[i] if raws else () for key, i in new.items()})
@@ -67,7 +67,7 @@ class Extractions(DatabasePart):
     @reading
     def row(self, c: sa.Connection, task_id: int, chapter_id: int) -> ExtractionRow | None:
         """The chapter's row of this task."""
-        return next(iter(read_rows(c, _has_key(t.extractions, [(task_id, chapter_id)]))), None)
+        return next(iter(read_rows(c, has_key(t.extractions, [(task_id, chapter_id)]))), None)
 
     @reading
     def raw_replies(self, c: sa.Connection, task_id: int, chapter_id: int) -> list[str]:
@@ -81,10 +81,10 @@ class Extractions(DatabasePart):
         keys = await self._keys(novel_id)
         for start in range(0, len(keys), PAGE):
             page = keys[start : start + PAGE]
-            found = await self._rows_by_key(page)
+            found = await self._page(page)
             for key in page:
                 if key in found:
-                    yield json_values(found[key])
+                    yield _json_values(found[key])
 
     @reading
     def _keys(self, c: sa.Connection, novel_id: int) -> list[Key]:
@@ -94,8 +94,8 @@ class Extractions(DatabasePart):
         return [(task_id, chapter_id) for task_id, chapter_id in rows]
 
     @reading
-    def _rows_by_key(self, c: sa.Connection, keys: Sequence[Key]) -> dict[Key, ExtractionRow]:
-        return _rows_by_key(c, keys)
+    def _page(self, c: sa.Connection, keys: Sequence[Key]) -> dict[Key, ExtractionRow]:
+        return rows_by_key(c, keys)
 
     @transaction
     def note_dropped(self, c: sa.Connection, novel_id: int, dropped: Mapping[str, Collection[int]]) -> None:
@@ -156,27 +156,14 @@ class SettleRows:
         for start in range(0, len(self._chosen), PAGE):
             page = self._chosen[start : start + PAGE]
             keys = [(task_id, chapter_id) for chapter_id, task_id, _ in page]
-            found = self._database.run_blocking(partial(_rows_by_key, keys=keys), write=False)
+            found = self._database.run_blocking(partial(rows_by_key, keys=keys), write=False)
             for chapter_id, task_id, others in page:
                 row = found.get((task_id, chapter_id))
                 if row is not None:  # else its task was deleted since
                     yield SettleRow(row, others)
 
 
-# --- one row ------------------------------------------------------------------------------------------------
-
-
-def encode(extraction: Extraction) -> str:
-    """The extraction as compact JSON without defaults."""
-    return extraction.model_dump_json(exclude_defaults=True)
-
-
-def decode(text: str) -> Extraction:
-    """The extraction of :func:`encode`."""
-    return Extraction.model_validate_json(text)
-
-
-def json_values(row: ExtractionRow) -> dict[str, Any]:
+def _json_values(row: ExtractionRow) -> dict[str, Any]:
     """A row as JSON-ready values."""
     values = {name: getattr(row, name) for name in row.__slots__}
     return values | {
@@ -203,12 +190,16 @@ def _values(row: ExtractionRow) -> dict[str, Any]:
         "rejected": row.rejected,
         "unverified": evidence.count_unverified(row.extraction),
         "created_at": beijing_now(),
-        "extraction": encode(row.extraction),
+        "extraction": row.extraction.model_dump_json(exclude_defaults=True),
     }
 
 
-def _row(r: Any) -> ExtractionRow:
-    known = set(Flag)
+def read_flags(names: Iterable[str]) -> frozenset[Flag]:
+    """The flags of these names, less those of a newer kgnb."""
+    return frozenset(Flag(name) for name in names if name in set(Flag))
+
+
+def _read_row(r: Any) -> ExtractionRow:
     return ExtractionRow(
         task_id=r.task_id,
         novel_id=r.novel_id,
@@ -216,11 +207,11 @@ def _row(r: Any) -> ExtractionRow:
         chapter_number=r.chapter_number,
         text_hash=r.text_hash,
         prompt_hash=r.prompt_hash,
-        extraction=decode(r.extraction),
+        extraction=Extraction.model_validate_json(r.extraction),
         provider=r.provider,
         model=r.model,
         token=r.token,
-        flags=frozenset(Flag(f) for f in r.flags.split(",") if f in known),
+        flags=read_flags(r.flags.split(",")),
         usage=read_usage(getattr(r, name) for name in USAGE_COLUMNS),
         chars=r.chars,
         rejected=r.rejected,
@@ -231,18 +222,12 @@ def read_rows(c: sa.Connection, where: sa.ColumnElement[bool]) -> list[Extractio
     """Rows in order of chapter number and task."""
     e = t.extractions.c
     query = sa.select(t.extractions).where(where).order_by(e.chapter_number, e.chapter_id, e.task_id)
-    return [_row(r) for r in c.execute(query)]
+    return [_read_row(r) for r in c.execute(query)]
 
 
-def _has_key(table: sa.Table, keys: Iterable[Key]) -> sa.ColumnElement[bool]:
-    return matches_keys(table.c.task_id, table.c.chapter_id, keys)
-
-
-def _rows_by_key(c: sa.Connection, keys: Iterable[Key]) -> dict[Key, ExtractionRow]:
-    return {(r.task_id, r.chapter_id): r for r in read_rows(c, _has_key(t.extractions, keys))}
-
-
-# --- saving -------------------------------------------------------------------------------------------------
+def rows_by_key(c: sa.Connection, keys: Iterable[Key]) -> dict[Key, ExtractionRow]:
+    """The rows of ``keys`` that exist."""
+    return {(r.task_id, r.chapter_id): r for r in read_rows(c, has_key(t.extractions, keys))}
 
 
 def insert_rows(c: sa.Connection, rows: Iterable[ExtractionRow]) -> int:
@@ -260,7 +245,7 @@ def insert_rows(c: sa.Connection, rows: Iterable[ExtractionRow]) -> int:
 
 
 def _save_raw(c: sa.Connection, replies: Mapping[Key, Sequence[str]]) -> None:
-    c.execute(sa.delete(t.raw_replies).where(_has_key(t.raw_replies, replies)))
+    c.execute(sa.delete(t.raw_replies).where(has_key(t.raw_replies, replies)))
     rows = [
         {"task_id": task_id, "chapter_id": chapter_id, "part": part, "reply": storable(text[:MAX_RAW_CHARS])}
         for (task_id, chapter_id), parts in replies.items()

@@ -1,7 +1,7 @@
-"""Every table: main's, with the columns that the wire contract names, and kgnb's own (``kgnb_``).
+"""Every table: main's, with the columns of the wire contract, and kgnb's own (``kgnb_``).
 
-kgnb creates a missing table of main's and never alters one. Its own tables change forward only: a new table
-or a new nullable column, found and added by migrations.py. Times are naive Beijing time.
+kgnb creates missing tables of main's and never alters one. Its own change by new tables and new nullable
+columns only, which migrations.py adds. Times are naive Beijing time.
 """
 
 from __future__ import annotations
@@ -34,25 +34,22 @@ class _MysqlJson(UserDefinedType[str]):
 
 
 class JsonText(TypeDecorator[Any]):
-    """JSON in a JSON column on MySQL and in TEXT on SQLite; reads it from either, and from a null.
-
-    What isn't JSON reads as the text itself.
-    """
+    """JSON in a JSON column on MySQL and in TEXT on SQLite. A text that isn't JSON is read as it is."""
 
     impl = sa.Text
     cache_ok = True
 
     def load_dialect_impl(self, dialect: sa.Dialect) -> TypeEngine[Any]:
-        """The column's type."""
+        """JSON on MySQL and MariaDB, else TEXT."""
         json_column = dialect.name in ("mysql", "mariadb")
         return dialect.type_descriptor(_MysqlJson() if json_column else sa.Text())
 
     def process_bind_param(self, value: Any, _dialect: sa.Dialect) -> str | None:
-        """What is stored."""
+        """Encode a value as JSON."""
         return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
     def process_result_value(self, value: Any, _dialect: sa.Dialect) -> Any:
-        """What is read."""
+        """Decode JSON; a text that isn't JSON is returned as it is."""
         if not isinstance(value, (str, bytes)):
             return value
         try:
@@ -61,30 +58,18 @@ class JsonText(TypeDecorator[Any]):
             return value
 
 
+_INNODB: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
+
+
 def _main(name: str, *columns: sa.schema.SchemaItem) -> sa.Table:
     key = sa.Column("id", sa.Integer, primary_key=True, autoincrement=True)
-    return sa.Table(
-        name,
-        METADATA,
-        key,
-        *columns,
-        mysql_engine="InnoDB",
-        mysql_charset="utf8mb4",
-        # A deleted task's number must never be another's: queues and nodes may still speak of it.
-        sqlite_autoincrement=True,
-    )
+    # AUTOINCREMENT: the id of a deleted task, which queues and nodes may still hold, is never used again.
+    return sa.Table(name, METADATA, key, *columns, **_INNODB, sqlite_autoincrement=True)
 
 
 def _own(name: str, *columns: sa.schema.SchemaItem) -> sa.Table:
     # utf8mb4_bin: under the usual collations two different names or keys may count as equal.
-    return sa.Table(
-        name,
-        METADATA,
-        *columns,
-        mysql_engine="InnoDB",
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-    )
+    return sa.Table(name, METADATA, *columns, **_INNODB, mysql_collate="utf8mb4_bin")
 
 
 def _times(*names: str) -> list[sa.Column[Any]]:
@@ -192,7 +177,7 @@ versions = _own(
     *_times("updated_at"),
 )
 
-books = _own(  # texts that are known, and the novel of each; an edition is a second row of a novel
+books = _own(  # imported texts; an edition is a second row of a novel
     "kgnb_books",
     sa.Column("sha256", sa.String(64), primary_key=True),
     sa.Column("novel_id", BigId, nullable=False, index=True),
@@ -218,19 +203,19 @@ task_facts = _own(
     sa.Column("token", BigId, nullable=False),  # of the lease that opened it last; only rises
     sa.Column("settled", Flag, nullable=False),
     *_times("opened_at", "settled_at"),
-    sa.Column("names", LongText),  # frozen at the first opening: JSON
-    sa.Column("kinds", LongText),  # of things that its prompts ask for; as its names: JSON
-    sa.Column("dropped", sa.Integer),  # characters that it named and the book hasn't got
+    sa.Column("names", LongText),  # JSON, frozen when first opened
+    sa.Column("kinds", LongText),  # JSON: kinds of things to extract, frozen with the names
+    sa.Column("dropped", sa.Integer),  # characters of its rows that don't occur in the book
 )
 
-claims = _own(  # who holds a chapter: the fence of every write for it
+claims = _own(  # the fence: the token of a chapter's holder
     "kgnb_claims",
     sa.Column("task_id", BigId, primary_key=True, autoincrement=False),
     sa.Column("chapter_id", BigId, primary_key=True, autoincrement=False),
     sa.Column("token", BigId, nullable=False),
 )
 
-extractions = _own(  # the record; its long text comes last, so that the counts are read without it
+extractions = _own(  # the long text comes last, so that counts are read without it
     "kgnb_extractions",
     sa.Column("task_id", BigId, primary_key=True, autoincrement=False),
     sa.Column("chapter_id", BigId, primary_key=True, autoincrement=False),
@@ -249,7 +234,7 @@ extractions = _own(  # the record; its long text comes last, so that the counts 
     sa.Column("rejected", sa.Integer, nullable=False),
     *_times("created_at"),
     sa.Column("unverified", sa.Integer),  # events and relations without a quote from the text
-    sa.Column("cached_tokens", sa.Integer),  # of the prompt's
+    sa.Column("cached_tokens", sa.Integer),  # of prompt_tokens
     sa.Column("extraction", LongText, nullable=False),
     sa.Index("ix_kgnb_extractions_novel", "novel_id", "chapter_id", "task_id"),
 )
@@ -266,22 +251,22 @@ names = _own(
     "kgnb_names",
     sa.Column("novel_id", BigId, primary_key=True, autoincrement=False),
     sa.Column("kind", sa.String(40), primary_key=True),
-    sa.Column("name", sa.String(200), primary_key=True),  # 240 characters of 4 bytes: far below any key limit
+    sa.Column("name", sa.String(200), primary_key=True),  # key of 240 characters of 4 bytes: below any limit
     sa.Column("mentions", sa.Integer, nullable=False),
     sa.Column("first_chapter", sa.Integer, nullable=False),
     sa.Column("last_chapter", sa.Integer, nullable=False),
     sa.Column("chapters", sa.Integer, nullable=False),
     sa.Column("aliases", LongText, nullable=False),  # JSON
-    sa.Column("reasons", LongText),  # JSON: what joined each alias
+    sa.Column("reasons", LongText),  # JSON: why each alias is one
 )
 
-name_decisions = _own(  # people's own about names; what is undone stays, with its time
+name_decisions = _own(  # people's; undone ones stay
     "kgnb_name_decisions",
     sa.Column("id", BigId, primary_key=True, autoincrement=True),
     sa.Column("novel_id", BigId, nullable=False, index=True),
     sa.Column("kind", sa.String(16), nullable=False),
     sa.Column("names", LongText, nullable=False),  # JSON
-    sa.Column("first_chapter", sa.Integer),  # null: of the whole book
+    sa.Column("first_chapter", sa.Integer),  # null: for the whole book
     sa.Column("last_chapter", sa.Integer),
     sa.Column("made_by", sa.String(100)),
     *_times("made_at", "undone_at"),
@@ -292,11 +277,11 @@ replies = _own(  # the cache
     sa.Column("id", sa.String(64), primary_key=True),
     sa.Column("provider", sa.String(100), nullable=False),
     sa.Column("model", sa.String(200), nullable=False),
-    sa.Column("task_id", BigId, nullable=False, index=True),  # that asked
+    sa.Column("task_id", BigId, nullable=False, index=True),  # that paid for it
     sa.Column("requests", sa.Integer, nullable=False),
     sa.Column("prompt_tokens", sa.Integer, nullable=False),
     sa.Column("completion_tokens", sa.Integer, nullable=False),
-    sa.Column("used_by", BigId),  # task that found it last
+    sa.Column("used_by", BigId),  # the task that used it last
     sa.Column("size", sa.Integer, nullable=False),  # bytes of UTF-8
     *_times("created_at"),
     sa.Column("used_at", sa.DateTime, nullable=False, index=True),
@@ -304,13 +289,13 @@ replies = _own(  # the cache
     sa.Column("reply", LongText, nullable=False),
 )
 
-seen_providers = _own(  # names that ai_providers had once: a deleted one's queue is moved to another
+seen_providers = _own(  # every name ai_providers ever had: a removed provider's queue is moved
     "kgnb_providers",
     sa.Column("name", sa.String(100), primary_key=True),  # as in queue keys: lower case
     *_times("seen_at"),
 )
 
-spending = _own(  # what providers cost, whether their replies could be used or not
+spending = _own(  # usage, replies that could not be used included
     "kgnb_spending",
     sa.Column("provider", sa.String(100), primary_key=True),  # as in queue keys: lower case
     sa.Column("model", sa.String(200), primary_key=True),
@@ -343,10 +328,9 @@ Key = tuple[int, int]
 """(task id, chapter id)."""
 
 
-def matches_keys(
-    task: sa.Column[Any], chapter: sa.Column[Any], keys: Iterable[Key]
-) -> sa.ColumnElement[bool]:
+def has_key(table: sa.Table, keys: Iterable[Key]) -> sa.ColumnElement[bool]:
     """The condition for ``keys``: one IN list per task, which every optimiser turns into index ranges."""
+    task, chapter = table.c.kg_task_id if table is chapter_status else table.c.task_id, table.c.chapter_id
     chapter_ids: dict[int, list[int]] = defaultdict(list)
     for task_id, chapter_id in sorted(set(keys)):
         chapter_ids[task_id].append(chapter_id)

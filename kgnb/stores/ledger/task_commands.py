@@ -120,9 +120,6 @@ class TaskCommands(DatabasePart):
         return replace(task, status=TaskStatus.CANCELLED)
 
 
-# --- stopping -----------------------------------------------------------------------------------------------
-
-
 def _is_finished(c: sa.Connection, task: Task, token: int | None) -> bool:
     """Whether the task ended; of one that no kgnb ever opened, the status alone decides."""
     if task.status not in ENDED or not (task.settled or token is None):
@@ -143,9 +140,6 @@ def _stop(c: sa.Connection, task_id: int, wanted: TaskStatus) -> CommandOutcome:
     ended = {"paused_at": now} if wanted is TaskStatus.PAUSED else {"paused_at": None, "completed_at": now}
     set_task(c, task_id, status=wanted, retry_scheduled_at=None, **ended)
     return CommandOutcome("done", task)
-
-
-# --- retrying -----------------------------------------------------------------------------------------------
 
 
 def _can_restart(c: sa.Connection, task: Task, token: int | None, only: bool) -> bool:

@@ -96,7 +96,7 @@ class TaskLifecycle(DatabasePart):
         wanted = [i for i in c.scalars(query) if only is None or i in only]
         states = pairs(c.execute(sa.select(s.chapter_id, s.status).where(s.kg_task_id == task.id)))
         now = beijing_now()
-        missing = [_chapter_row(task.id, i, now) for i in wanted if i not in states]
+        missing = [pending_chapter_row(task.id, i, now) for i in wanted if i not in states]
         self._database.insert(c, t.chapter_status, missing)
         existing = set(wanted)
         deleted = [i for i, status in states.items() if status in OPEN_STATES and i not in existing]
@@ -177,9 +177,6 @@ class TaskLifecycle(DatabasePart):
         return task.novel_id if task is not None else None
 
 
-# --- opening ----------------------------------------------------------------------------------------------
-
-
 def novel_exists(c: sa.Connection, novel_id: int) -> bool:
     """Whether the novel exists and main isn't deleting it."""
     query = sa.select(t.novels.c.is_deleting).where(t.novels.c.id == novel_id)
@@ -187,7 +184,8 @@ def novel_exists(c: sa.Connection, novel_id: int) -> bool:
     return row is not None and not row[0]
 
 
-def _chapter_row(task_id: int, chapter_id: int, now: datetime) -> Row:
+def pending_chapter_row(task_id: int, chapter_id: int, now: datetime) -> Row:
+    """The row of a chapter that a task is still to do."""
     return {
         "kg_task_id": task_id,
         "chapter_id": chapter_id,
@@ -206,9 +204,6 @@ def _start_task(c: sa.Connection, task: Task, facts: dict[str, Any]) -> None:
     row = {**facts, "task_id": task.id, "novel_id": task.novel_id, "settled": 0, "opened_at": beijing_now()}
     changed = ("queue", "provider", "model", "token", "settled", "opened_at")
     upsert(c, t.task_facts, [row], lambda _, new: {k: new[k] for k in changed})
-
-
-# --- closing ------------------------------------------------------------------------------------------------
 
 
 def _correct_status(c: sa.Connection, task: Task) -> Task:

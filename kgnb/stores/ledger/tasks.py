@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from kgnb.core.model import MIN_CHAPTER_CHARS, ChapterStatus, Progress, Task, TaskStatus, beijing_now
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import novel_not_deleting
-from kgnb.stores.ledger.database import Database, DatabasePart, Row, pairs, reading, transaction
+from kgnb.stores.ledger.database import Database, DatabasePart, pairs, reading, transaction
 from kgnb.stores.ledger.migrations import content_hash
 from kgnb.stores.ledger.tables import read_usage, usage_columns
 
@@ -44,11 +44,17 @@ class Tasks(DatabasePart):
         ``queue`` is where its item will wait: a lost item is queued there again. ``thing_kinds`` override
         those of the config that it is opened with.
         """
-        kinds = None if thing_kinds is None else json.dumps(list(thing_kinds), ensure_ascii=False)
-        facts: dict[str, Any] = {"provider": provider, "model": model, "queue": queue, "kinds": kinds}
-        facts |= {"token": 0, "settled": 0}
         return insert_task(
-            self._database, c, novel_id, use_ai=use_ai, name=name, chapter_ids=chapter_ids, facts=facts
+            self._database,
+            c,
+            novel_id,
+            provider=provider,
+            model=model,
+            use_ai=use_ai,
+            name=name,
+            queue=queue,
+            chapter_ids=chapter_ids,
+            thing_kinds=thing_kinds,
         )
 
     @reading
@@ -68,12 +74,7 @@ class Tasks(DatabasePart):
 
     @reading
     def with_model(
-        self,
-        c: sa.Connection,
-        novel_id: int,
-        provider: str,
-        model: str,
-        kinds: Collection[str] | None = None,
+        self, c: sa.Connection, novel_id: int, provider: str, model: str, kinds: Collection[str] | None = None
     ) -> list[Task]:
         """The novel's tasks with this provider (case aside) and model, oldest first.
 
@@ -165,9 +166,6 @@ class Tasks(DatabasePart):
         return c.scalar(query.order_by(f.task_id.desc()).limit(1))
 
 
-# --- rows ---------------------------------------------------------------------------------------------------
-
-
 def task_query() -> sa.Select[Any]:
     """Tasks with their ``kgnb_tasks`` columns; :func:`read_task` reads a row."""
     k, f = t.tasks.c, t.task_facts.c
@@ -233,42 +231,40 @@ def insert_task(
     c: sa.Connection,
     novel_id: int,
     *,
+    provider: str,
+    model: str,
     use_ai: bool,
     name: str,
+    queue: str = "",
     chapter_ids: Sequence[int] | None,
-    facts: dict[str, Any],
+    thing_kinds: Sequence[str] | None,
 ) -> int:
-    """Insert a task and its ``facts`` (columns of ``kgnb_tasks``); return its id."""
-    row = _task_row(novel_id, use_ai, name, chapter_ids)
+    """See :meth:`Tasks.create`."""
     in_novel = c.scalar(sa.select(sa.func.count()).where(t.chapters.c.novel_id == novel_id))
-    total = in_novel if chapter_ids is None else len(chapter_ids)
-    task_id = database.insert(c, t.tasks, [{**row, "total_chapters": total}])
-    c.execute(sa.insert(t.task_facts).values(task_id=task_id, novel_id=novel_id, **facts))
-    return task_id
-
-
-def _task_row(novel_id: int, use_ai: bool, name: str, chapter_ids: Sequence[int] | None) -> Row:
     now = beijing_now()
     zero = ("completed_chapters", "failed_chapters", "skipped_chapters", "total_entities", "total_relations")
-    return dict.fromkeys((*zero, "auto_retry_enabled", "retry_count"), 0) | {
+    row = dict.fromkeys((*zero, "auto_retry_enabled", "retry_count"), 0) | {
         "task_name": name[:255],
         "novel_id": novel_id,
         "use_ai": int(use_ai),
         "status": TaskStatus.CREATED,
         "chapter_ids": None if chapter_ids is None else list(chapter_ids),
+        "total_chapters": in_novel if chapter_ids is None else len(chapter_ids),
         "retry_interval_minutes": DEFAULT_RETRY_MINUTES,
         "created_at": now,
         "updated_at": now,
     }
+    kinds = None if thing_kinds is None else json.dumps(list(thing_kinds), ensure_ascii=False)
+    facts = {"provider": provider, "model": model, "queue": queue, "kinds": kinds, "token": 0, "settled": 0}
+    task_id = database.insert(c, t.tasks, [row])
+    c.execute(sa.insert(t.task_facts).values(task_id=task_id, novel_id=novel_id, **facts))
+    return task_id
 
 
 def set_task(c: sa.Connection, task_id: int, **values: Any) -> None:
     """Write columns of a task's row."""
     values["updated_at"] = beijing_now()
     c.execute(sa.update(t.tasks).where(t.tasks.c.id == task_id).values(**values))
-
-
-# --- counts -------------------------------------------------------------------------------------------------
 
 
 def count_states(c: sa.Connection, task_id: int) -> dict[str, int]:

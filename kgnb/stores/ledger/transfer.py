@@ -5,7 +5,6 @@ An import is idempotent: it changes nothing that is stored, and adds nothing the
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
@@ -17,18 +16,18 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from kgnb.book.model import Book, BookChapter, text_hash
 from kgnb.core.model import ChapterStatus, Lang, TaskStatus, Usage, beijing_now
-from kgnb.extract.model import Extraction, Flag, NameEntry
+from kgnb.extract.model import Extraction, NameEntry
 from kgnb.graph.model import ExtractionRow
 from kgnb.graph.resolve.decisions import Decision
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import import_exported_book
 from kgnb.stores.ledger.chapters import lock_tasks
 from kgnb.stores.ledger.database import Database, DatabasePart, Row, reading, storable, transaction
-from kgnb.stores.ledger.extractions import insert_rows
+from kgnb.stores.ledger.extractions import insert_rows, read_flags
 from kgnb.stores.ledger.name_decisions import import_decisions
 from kgnb.stores.ledger.names import extend_names, read_names
 from kgnb.stores.ledger.providers import read_kinds
-from kgnb.stores.ledger.task_lifecycle import mark_settled
+from kgnb.stores.ledger.task_lifecycle import mark_settled, pending_chapter_row
 from kgnb.stores.ledger.tasks import OPEN_STATES, count_columns, insert_task, locked_task, set_task
 
 ENDED = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED)
@@ -270,10 +269,9 @@ def _insert_task(
         use_ai=task.use_ai,
         name=storable(task.name),
         chapter_ids=None if only is None else [chapters[i] for i in only if i in chapters],
-        facts={
-            **{"provider": task.provider, "model": task.model, "queue": "", "token": 0, "settled": 0},
-            "kinds": None if task.thing_kinds is None else json.dumps(read_kinds(list(task.thing_kinds))),
-        },
+        provider=task.provider,
+        model=task.model,
+        thing_kinds=None if task.thing_kinds is None else read_kinds(list(task.thing_kinds)),
     )
     # Paused, so that no node starts it: it may still be running where the record comes from.
     set_task(c, task_id, status=TaskStatus.PAUSED, paused_at=beijing_now())
@@ -297,29 +295,21 @@ def _import_states(
         if all(key) and key not in stored:
             ended = state.status not in OPEN_STATES
             rows[key] = {
-                "kg_task_id": key[0],
-                "chapter_id": key[1],
-                "status": state.status if ended else ChapterStatus.PENDING,
+                **pending_chapter_row(*key, now),
+                **({"status": state.status} if ended else {}),
                 "error_message": storable(state.error),
                 "entities_extracted": state.entities,
                 "relations_extracted": state.relations,
-                "created_at": now,
-                "updated_at": now,
                 "completed_at": now if ended else None,
             }
     database.insert(c, t.chapter_status, list(rows.values()))
 
 
 def _extraction_row(
-    row: SavedRow,
-    novel_id: int,
-    tasks: dict[int, int],
-    chapters: dict[int, int],
-    numbers: dict[int, int],
+    row: SavedRow, novel_id: int, tasks: dict[int, int], chapters: dict[int, int], numbers: dict[int, int]
 ) -> ExtractionRow | None:
     if row.task_id not in tasks or row.chapter_id not in chapters:
         return None
-    known = set(Flag)
     return ExtractionRow(
         task_id=tasks[row.task_id],
         novel_id=novel_id,
@@ -331,7 +321,7 @@ def _extraction_row(
         provider=row.provider,
         model=row.model,
         token=0,
-        flags=frozenset(Flag(f) for f in row.flags if f in known),
+        flags=read_flags(row.flags),
         usage=row.usage,
         chars=row.chars,
         rejected=row.rejected,
