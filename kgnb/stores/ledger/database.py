@@ -56,11 +56,11 @@ _MYSQL_ARGUMENTS = {
     "write_timeout": SOCKET_SECONDS,
 }
 
-_ErrorKind = Literal["again", "down", "refused", "untrusted", "no_database", "full", "file", "broken"]
+_ErrorKind = Literal["retry", "down", "refused", "untrusted", "no_database", "full", "file", "broken"]
 
 _MYSQL_CODES: dict[_ErrorKind, tuple[int, ...]] = {
     # Deadlock, lock wait, row or table definition changed since it was read.
-    "again": (1213, 1205, 1020, 1412),
+    "retry": (1213, 1205, 1020, 1412),
     # Unreachable, gone, shutting down, too many connections, killed or timed out.
     "down": (
         *(0, 1040, 1053, 1077, 1079, 1152, 1158, 1159, 1160, 1161, 1184, 1203, 1226, 1317, 1927, 1969),
@@ -76,8 +76,8 @@ _MYSQL_CODES: dict[_ErrorKind, tuple[int, ...]] = {
 }
 _MYSQL_ERRORS: dict[int, _ErrorKind] = {code: kind for kind, codes in _MYSQL_CODES.items() for code in codes}
 _SQLITE_ERRORS: dict[int, _ErrorKind] = {
-    sqlite3.SQLITE_BUSY: "again",
-    sqlite3.SQLITE_LOCKED: "again",
+    sqlite3.SQLITE_BUSY: "retry",
+    sqlite3.SQLITE_LOCKED: "retry",
     sqlite3.SQLITE_IOERR: "down",
     sqlite3.SQLITE_FULL: "full",
     sqlite3.SQLITE_CANTOPEN: "file",
@@ -107,12 +107,13 @@ class Database:
         pre_ping: bool = True,
         connect_args: Mapping[str, Any] | None = None,
     ) -> None:
-        at = _url(url)
-        self.sqlite = at.get_backend_name() == "sqlite"
-        self.where = at.database or "" if self.sqlite else f"{at.host}:{at.port or 3306}/{at.database}"
+        parsed = _driver_url(url)
+        self.sqlite = parsed.get_backend_name() == "sqlite"
+        server = f"{parsed.host}:{parsed.port or 3306}/{parsed.database}"
+        self.where = parsed.database or "" if self.sqlite else server
         options: dict[str, Any] = {} if self.sqlite else {"isolation_level": "READ COMMITTED"}
         self._engine = sa.create_engine(
-            at,
+            parsed,
             pool_size=pool_size,
             max_overflow=max_overflow,
             pool_timeout=pool_timeout,
@@ -161,7 +162,7 @@ class Database:
                 kind = _error_kind(error)
                 if kind is None:
                     raise
-                if kind != "again" or time.monotonic() > give_up:
+                if kind != "retry" or time.monotonic() > give_up:
                     raise self._error(kind, error) from error
             time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 - jitter, not a secret
 
@@ -172,12 +173,10 @@ class Database:
                 return fn(connection)
 
     def _error(self, kind: _ErrorKind, error: sa.exc.DBAPIError) -> KgnbError:
-        facts = {"where": self.where, "reason": _reason(error.orig)}
-        if kind == "again":
+        if kind == "retry":
             return ServiceDown("ledger.busy", service="sql", where=self.where)
-        if kind in ("down", "full"):
-            return ServiceDown(f"ledger.{kind}", service="sql", **facts)
-        return ServiceRefused(f"ledger.{kind}", service="sql", **facts)
+        raised = ServiceDown if kind in ("down", "full") else ServiceRefused
+        return raised(f"ledger.{kind}", service="sql", where=self.where, reason=_reason(error.orig))
 
     def insert(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> int:
         """Insert ``rows``, all with the same columns, into one of main's tables.
@@ -286,7 +285,7 @@ def greatest(connection: sa.Connection, old: Any, new: Any) -> Any:
 # --- connecting ---------------------------------------------------------------------------------------------
 
 
-def _url(secret: SecretStr) -> sa.URL:
+def _driver_url(secret: SecretStr) -> sa.URL:
     try:
         url = sa.make_url(secret.get_secret_value())
     except sa.exc.ArgumentError:

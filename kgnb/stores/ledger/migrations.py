@@ -1,4 +1,4 @@
-"""Creates missing tables, migrates kgnb's own forward, and learns what main's tables have beyond ours."""
+"""Creates missing tables, migrates kgnb's own forward, and finds required columns that only main knows."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from kgnb.core.model import beijing_now
 from kgnb.stores.ledger.tables import MAIN, OWN, JsonText, chapters, versions
 
 VERSION = 1
-"""Raise it with a change that an older kgnb can't live with, which then refuses the database; a new table or
-a new nullable column isn't one."""
+"""An older kgnb refuses a database of a higher version. Raise it only for a change that would break one: new
+tables and new nullable columns don't."""
 
 LOCK_SECONDS = 10
 
 
 def prepare(connection: sa.Connection) -> dict[str, dict[str, Any]]:
-    """Brings the database up to this version; repeatable at any point.
+    """Bring the database up to this version; idempotent, also after a failure half-way.
 
-    Returns, by table of main's, values for columns that can't be null and have no default.
-    Raises ServiceRefused for a newer database, or where a table of main's lacks a column.
+    Returns, for each of main's tables, values for columns that are NOT NULL without a default. Raises
+    ServiceRefused for a newer database, or where one of main's tables lacks a column.
     """
     with _one_at_a_time(connection):
         _refuse_newer(connection)
@@ -44,11 +44,13 @@ def prepare(connection: sa.Connection) -> dict[str, dict[str, Any]]:
 
 @contextmanager
 def _one_at_a_time(connection: sa.Connection) -> Iterator[None]:
-    """Two nodes starting together: SQLite's transaction holds the file; MySQL commits at each DDL."""
+    """Serialize nodes that start together: SQLite's transaction locks the file, MySQL commits at each DDL."""
     if connection.dialect.name == "sqlite":
         yield
         return
-    name = sa.func.concat("kgnb_schema.", sa.func.database())  # the server's locks know no database
+    name = sa.func.concat(
+        "kgnb_schema.", sa.func.database()
+    )  # named locks are the server's, not the database's
     if connection.scalar(sa.select(sa.func.get_lock(name, LOCK_SECONDS))) != 1:
         raise ServiceDown("ledger.busy", service="sql", where="kgnb_schema")
     try:
@@ -69,7 +71,7 @@ def _write_version(connection: sa.Connection) -> None:
     values = {"version": VERSION, "updated_at": beijing_now()}
     found = connection.scalar(sa.select(versions.c.version).where(versions.c.id == 1))
     if found is None:
-        # Another node that is just starting may have written it, and not committed yet.
+        # IGNORE: another node that starts may have inserted it without having committed.
         insert = sa.insert(versions).prefix_with("IGNORE", dialect="mysql")
         connection.execute(insert.values(id=1, **values))
     elif found < VERSION:
@@ -77,7 +79,7 @@ def _write_version(connection: sa.Connection) -> None:
 
 
 def _add_columns(connection: sa.Connection, table: sa.Table) -> None:
-    """Adds columns that an earlier version of the table lacks; they are nullable, so old rows stay valid."""
+    """Add columns that an older kgnb's table lacks, nullable, so that old rows stay valid."""
     present = {c["name"] for c in sa.inspect(connection).get_columns(table.name)}
     quote = connection.dialect.identifier_preparer.quote
     for column in table.columns:
@@ -99,7 +101,7 @@ def _fillers(connection: sa.Connection, table: sa.Table) -> dict[str, Any]:
         raise ServiceRefused("ledger.columns", service="sql", table=table.name, columns=names)
     ours = {column.name: column.type for column in table.columns}
     return {
-        c["name"]: [] if isinstance(ours.get(c["name"]), JsonText) else _neutral(c["type"])
+        c["name"]: [] if isinstance(ours.get(c["name"]), JsonText) else _neutral_value(c["type"])
         for c in columns
         if c["name"] != "id"
         and not c["nullable"]
@@ -109,12 +111,12 @@ def _fillers(connection: sa.Connection, table: sa.Table) -> dict[str, Any]:
     }
 
 
-def _neutral(kind: Any) -> Any:
-    """A value that a required column of this type takes: what a program's own default would mostly be."""
+def _neutral_value(kind: Any) -> Any:
+    """A value for a required column of this type, close to a usual default."""
     if isinstance(kind, sa.Enum) and kind.enums:
         return kind.enums[0]
     if isinstance(kind, sa.JSON) or getattr(kind, "collation", None) == "utf8mb4_bin":
-        return "{}"  # MariaDB's JSON is a text of that collation with a check
+        return "{}"  # MariaDB's JSON is a text of that collation with a constraint
     if isinstance(kind, sa.String):
         return ""
     if isinstance(kind, sa.DateTime):
@@ -133,7 +135,7 @@ def sha256(text: str | None) -> str:
 
 
 def content_hash(connection: sa.Connection) -> sa.ColumnElement[str]:
-    """The hash of a chapter's present text as SQL: main may have changed it since any hash was stored."""
+    """SQL for the sha256 (hex) of a chapter's present text: main may have changed it since the import."""
     if connection.dialect.name == "sqlite":
         return sa.func.kgnb_sha256(chapters.c.content)
     return sa.literal_column(

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import lock_novel, text_digest
-from kgnb.stores.ledger.database import DatabasePart, Row, reading, transaction, upsert
+from kgnb.stores.ledger.database import DatabasePart, reading, transaction, upsert
 from kgnb.stores.ledger.tasks import locked_task
 
 
@@ -111,8 +111,16 @@ def extend_names(c: sa.Connection, novel_id: int, entries: Sequence[NameEntry]) 
     for entry in entries:
         key = (entry.kind[:40], entry.name[:200])
         merged[key] = written[key] = _merge(merged[key], entry) if key in merged else entry
-    rows = [_name_row(novel_id, kind, name, entry) for (kind, name), entry in written.items()]
     columns = ("mentions", "first_chapter", "last_chapter", "chapters", "aliases", "reasons")
+    rows = [
+        {
+            **{"novel_id": novel_id, "kind": kind, "name": name},
+            **{column: getattr(entry, column) for column in columns},
+            "aliases": json.dumps(entry.aliases, ensure_ascii=False),
+            "reasons": json.dumps(entry.reasons, ensure_ascii=False),
+        }
+        for (kind, name), entry in written.items()
+    ]
     upsert(c, t.names, rows, lambda _, new: {k: new[k] for k in columns})
 
 
@@ -128,17 +136,3 @@ def _merge(old: NameEntry, new: NameEntry) -> NameEntry:
         chapters=max(old.chapters, new.chapters),
         reasons=tuple({r[0]: r for r in (*old.reasons, *new.reasons)}.values()),
     )
-
-
-def _name_row(novel_id: int, kind: str, name: str, entry: NameEntry) -> Row:
-    return {
-        "novel_id": novel_id,
-        "kind": kind,
-        "name": name,
-        "mentions": entry.mentions,
-        "first_chapter": entry.first_chapter,
-        "last_chapter": entry.last_chapter,
-        "chapters": entry.chapters,
-        "aliases": json.dumps(entry.aliases, ensure_ascii=False),
-        "reasons": json.dumps(entry.reasons, ensure_ascii=False),
-    }

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from kgnb.core.model import MIN_CHAPTER_CHARS, ChapterStatus, Progress, Task, TaskStatus, beijing_now
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import novel_not_deleting
-from kgnb.stores.ledger.database import Database, DatabasePart, pairs, reading, transaction
+from kgnb.stores.ledger.database import DatabasePart, pairs, reading, transaction
 from kgnb.stores.ledger.migrations import content_hash
 from kgnb.stores.ledger.tables import read_usage, usage_columns
 
@@ -20,13 +20,16 @@ DEFAULT_RETRY_MINUTES = 10
 
 OPEN_STATES = (ChapterStatus.PENDING, ChapterStatus.RUNNING)
 STOPPED = (TaskStatus.PAUSED, TaskStatus.CANCELLED)
+_ZERO_COLUMNS = (
+    *("completed_chapters", "failed_chapters", "skipped_chapters", "total_entities", "total_relations"),
+    *("auto_retry_enabled", "retry_count"),
+)
 
 
 class Tasks(DatabasePart):
     """Main's tasks with what ``kgnb_tasks`` adds; what a task still covers of its novel."""
 
-    @transaction
-    def create(
+    def insert(
         self,
         c: sa.Connection,
         novel_id: int,
@@ -39,23 +42,32 @@ class Tasks(DatabasePart):
         chapter_ids: Sequence[int] | None = None,
         thing_kinds: Sequence[str] | None = None,
     ) -> int:
-        """Create a task over the whole novel, or over some of its chapters; return its id.
+        """Insert a task over the whole novel, or over some of its chapters; return its id.
 
-        ``queue`` is where its item will wait: a lost item is queued there again. ``thing_kinds`` override
-        those of the config that it is opened with.
+        ``create`` does it in a transaction of its own. ``queue`` is where the task's item will wait, and be
+        queued again if it is lost. ``thing_kinds`` override those of the config that it is opened with.
         """
-        return insert_task(
-            self._database,
-            c,
-            novel_id,
-            provider=provider,
-            model=model,
-            use_ai=use_ai,
-            name=name,
-            queue=queue,
-            chapter_ids=chapter_ids,
-            thing_kinds=thing_kinds,
-        )
+        in_novel = c.scalar(sa.select(sa.func.count()).where(t.chapters.c.novel_id == novel_id))
+        now = beijing_now()
+        row = dict.fromkeys(_ZERO_COLUMNS, 0) | {
+            "task_name": name[:255],
+            "novel_id": novel_id,
+            "use_ai": int(use_ai),
+            "status": TaskStatus.CREATED,
+            "chapter_ids": None if chapter_ids is None else list(chapter_ids),
+            "total_chapters": in_novel if chapter_ids is None else len(chapter_ids),
+            "retry_interval_minutes": DEFAULT_RETRY_MINUTES,
+            "created_at": now,
+            "updated_at": now,
+        }
+        kinds = None if thing_kinds is None else json.dumps(list(thing_kinds), ensure_ascii=False)
+        facts = {"provider": provider, "model": model, "queue": queue, "kinds": kinds}
+        task_id = self._database.insert(c, t.tasks, [row])
+        own = {"task_id": task_id, "novel_id": novel_id, "token": 0, "settled": 0, **facts}
+        c.execute(sa.insert(t.task_facts).values(**own))
+        return task_id
+
+    create = transaction(insert)
 
     @reading
     def get(self, c: sa.Connection, task_id: int) -> Task | None:
@@ -224,41 +236,6 @@ def locked_task(c: sa.Connection, task_id: int) -> tuple[Task | None, int | None
         return None, None
     row = c.execute(task_query().where(t.tasks.c.id == task_id)).mappings().one()
     return read_task(row), row["token"] or None
-
-
-def insert_task(
-    database: Database,
-    c: sa.Connection,
-    novel_id: int,
-    *,
-    provider: str,
-    model: str,
-    use_ai: bool,
-    name: str,
-    queue: str = "",
-    chapter_ids: Sequence[int] | None,
-    thing_kinds: Sequence[str] | None,
-) -> int:
-    """See :meth:`Tasks.create`."""
-    in_novel = c.scalar(sa.select(sa.func.count()).where(t.chapters.c.novel_id == novel_id))
-    now = beijing_now()
-    zero = ("completed_chapters", "failed_chapters", "skipped_chapters", "total_entities", "total_relations")
-    row = dict.fromkeys((*zero, "auto_retry_enabled", "retry_count"), 0) | {
-        "task_name": name[:255],
-        "novel_id": novel_id,
-        "use_ai": int(use_ai),
-        "status": TaskStatus.CREATED,
-        "chapter_ids": None if chapter_ids is None else list(chapter_ids),
-        "total_chapters": in_novel if chapter_ids is None else len(chapter_ids),
-        "retry_interval_minutes": DEFAULT_RETRY_MINUTES,
-        "created_at": now,
-        "updated_at": now,
-    }
-    kinds = None if thing_kinds is None else json.dumps(list(thing_kinds), ensure_ascii=False)
-    facts = {"provider": provider, "model": model, "queue": queue, "kinds": kinds, "token": 0, "settled": 0}
-    task_id = database.insert(c, t.tasks, [row])
-    c.execute(sa.insert(t.task_facts).values(task_id=task_id, novel_id=novel_id, **facts))
-    return task_id
 
 
 def set_task(c: sa.Connection, task_id: int, **values: Any) -> None:

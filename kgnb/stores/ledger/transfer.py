@@ -28,7 +28,7 @@ from kgnb.stores.ledger.name_decisions import import_decisions
 from kgnb.stores.ledger.names import extend_names, read_names
 from kgnb.stores.ledger.providers import read_kinds
 from kgnb.stores.ledger.task_lifecycle import mark_settled, pending_chapter_row
-from kgnb.stores.ledger.tasks import OPEN_STATES, count_columns, insert_task, locked_task, set_task
+from kgnb.stores.ledger.tasks import OPEN_STATES, Tasks, count_columns, locked_task, set_task
 
 ENDED = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED)
 VERSION = 1
@@ -262,8 +262,7 @@ def _insert_task(
     database: Database, c: sa.Connection, task: SavedTask, novel_id: int, chapters: dict[int, int]
 ) -> int:
     only = task.chapter_ids
-    task_id = insert_task(
-        database,
+    task_id = Tasks(database).insert(
         c,
         novel_id,
         use_ai=task.use_ai,
