@@ -65,18 +65,12 @@ def _cost_lines(found: dict[str, Any]) -> list[str]:
 
 def _models_table(found: dict[str, Any]) -> Table:
     """What was spent at each model, and in all."""
-    from kgnb.render.table import Meaning, Table, columns, rows
+    from kgnb.render.table import Table, columns, rows
 
     heads = columns(
-        ("provider", "cost.col_provider", Meaning.NAME),
-        ("model", "cost.col_model", Meaning.NAME),
-        ("requests", "cost.col_requests", Meaning.QUANTITY),
-        ("prompt_tokens", "cost.col_prompt", Meaning.QUANTITY),
-        ("cached_tokens", "cost.col_cached", Meaning.QUANTITY),
-        ("completion_tokens", "cost.col_reply", Meaning.QUANTITY),
-        ("price", "cost.col_price", Meaning.PRICE),
-        ("cost", "cost.col_cost", Meaning.MONEY),
-    )
+        "cost", provider="name", model="name", requests="quantity", prompt_tokens="quantity",
+        cached_tokens="quantity", completion_tokens="quantity", price="price", cost="money",
+    )  # fmt: skip
     total = {**found, "provider": say("cost.total"), "model": "", "price": None}
     table = Table(heads, rows([*found["models"], total]))
     return table if found["cached_tokens"] else table.without("cached_tokens")

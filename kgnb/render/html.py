@@ -9,7 +9,7 @@ from html import escape
 
 from kgnb.core.safe_text import one_line
 from kgnb.render.formatting import cut
-from kgnb.render.table import Cell, Column, Meaning, Row, Table, Tone, cell_text
+from kgnb.render.table import WORDS, Cell, Column, Row, Table, Tone, cell_text, cell_tone
 
 TABLE_STYLE = """
 .kgnb-table{border-collapse:collapse;width:100%}
@@ -64,19 +64,19 @@ def _row(table: Table, row: Row, exact: bool) -> str:
     )
     if not row.notes:
         return f"<tr>{cells}</tr>"
-    notes = "".join(toned(note.text, note.tone, "div") for note in row.notes)
+    notes = "".join(toned(note.value, note.tone, "div") for note in row.notes)
     below = f'<tr><td></td><td class="note" colspan="{len(table.columns) - 1}">{notes}</td></tr>'
     return f'<tr class="noted">{cells}</tr>{below}'
 
 
 def _content(column: Column, cell: Cell, exact: bool) -> str:
     shown = cell_text(column.meaning, cell, exact=exact)
-    if column.meaning is Meaning.PROGRESS:
+    if column.meaning == "progress":
         return text(shown.strip()) + progress_bar(cell.value, cell.tone)
-    return toned(shown, cell.tone)
+    return toned(shown, cell_tone(column.meaning, cell))
 
 
 def _class(column: Column) -> str:
-    if column.meaning.is_number:
+    if column.meaning not in WORDS:
         return ' class="r"'
-    return ' class="s"' if column.meaning in (Meaning.STATE, Meaning.TIME) else ""
+    return ' class="s"' if column.meaning in ("state", "time") else ""

@@ -9,7 +9,7 @@ from typing import Any
 from kgnb.core.messages import has_text, language, say
 from kgnb.render.html import TABLE_STYLE, table, text
 from kgnb.render.status_view import tasks_table
-from kgnb.render.table import Meaning, Table, columns, rows
+from kgnb.render.table import Table, columns, rows
 
 Facts = Mapping[str, Any]
 
@@ -28,8 +28,8 @@ dt{opacity:.66;font-size:13px}dd{margin:0;overflow-wrap:anywhere}
 pre{background:#f4f6f8;border-radius:6px;padding:10px 12px;overflow-x:auto;margin:8px 0}
 """
 _TASK_COLUMNS = (
-    *("id", "name", "status", "provider", "progress"),
-    *("chapters", "chapters_left", "failed", "tokens", "cost"),
+    *("id", "book", "status", "provider", "progress"),
+    *("chapters_done", "chapters_left", "failed", "tokens", "cost"),
 )
 
 
@@ -108,14 +108,10 @@ def _tasks(facts: Facts) -> str:
 
 
 def _dead(facts: Facts) -> str:
-    heads = columns(
-        ("task_id", "status.col_id", Meaning.ID),
-        ("chapter", "farewell.chapter", Meaning.TEXT),
-        ("reason", "farewell.reason", Meaning.TEXT),
-    )
+    heads = columns("farewell", task="id", chapter="text", reason="text")
     listed = [
         {
-            "task_id": one["task_id"],
+            "task": one["task_id"],
             "chapter": f"{one['chapter'] or '-'} {one['title']}",
             "reason": one["reason"],
         }

@@ -20,7 +20,7 @@ from rich.text import Text
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.render.formatting import cut
-from kgnb.render.table import Cell, Meaning, Table, cell_text
+from kgnb.render.table import WORDS, Cell, Meaning, Table, cell_text, cell_tone
 
 if TYPE_CHECKING:
     from rich.console import ConsoleOptions, JustifyMethod, RenderableType, RenderResult
@@ -41,7 +41,7 @@ NOTE_MARGIN = 4
 PIPE_COLUMNS = 4_000
 """Width where there is no terminal: nothing is broken into lines, so that programs find whole names."""
 _STYLES = {"": "", "good": "green", "warn": "yellow", "bad": "red", "dim": "dim"}
-_LEADING = (Meaning.ID, Meaning.NAME, Meaning.TITLE, Meaning.STATE, Meaning.PROGRESS)
+_LEADING = ("id", "name", "title", "state", "progress")
 """Columns that need no heading to be understood; they come first where a row takes several lines."""
 
 
@@ -93,7 +93,7 @@ def start_live(*, color: bool) -> Live:
 def status_page(view: StatusView, warning: str = "") -> RenderableType:
     """The four tables under their titles; ``warning`` stands above them."""
     parts: list[RenderableType] = [Text(one_line(warning), "yellow"), Text()] if warning else []
-    parts.append(Text(view.title, "dim"))
+    parts.append(Text(say("status.title", time=f"{view.read_at:%Y-%m-%d %H:%M:%S}"), "dim"))
     for table in view.tables:
         parts += [Text(), Text(table.title, "bold")]
         parts.append(Rows(table) if table.rows else _indented(Text(table.empty, "dim"), GAP))
@@ -111,7 +111,7 @@ class Rows:
         heads = [Text(column.title, "dim") for column in self._columns]
         cells = [[_drawn(c.meaning, row.cells[c.key]) for c in self._columns] for row in self._rows]
         widths = [max(line[i].cell_len for line in [heads, *cells]) for i in range(len(heads))]
-        if self._columns[-1].meaning is Meaning.TEXT:  # may take several lines
+        if self._columns[-1].meaning == "text":  # may take several lines
             room = options.max_width - _total(widths[:-1]) - GAP
             widths[-1] = min(widths[-1], max(NARROWEST_TEXT, heads[-1].cell_len, room))
         aligned = max(n for n in range(len(widths) + 1) if _total(widths[:n]) <= options.max_width)
@@ -125,7 +125,7 @@ class Rows:
                 yield self._grid(line, widths[:aligned])
             yield from self._rest(line, aligned, indent, options.max_width)
             for note in row.notes:
-                text = Text(f"└ {cut(note.text, NOTE_COLUMNS)}", _STYLES[note.tone])
+                text = Text(f"└ {cut(note.value, NOTE_COLUMNS)}", _STYLES[note.tone])
                 yield _indented(text, indent, NOTE_MARGIN)
 
     def _grid(self, line: Sequence[Text], widths: Sequence[int]) -> RenderableType:
@@ -133,7 +133,7 @@ class Rows:
         grid = Grid.grid(padding=(0, 0, 0, GAP), pad_edge=True, collapse_padding=False)
         for column, width in zip(self._columns, widths, strict=False):
             wraps = column is self._columns[-1]
-            justify: JustifyMethod = "right" if column.meaning.is_number else "left"
+            justify: JustifyMethod = "left" if column.meaning in WORDS else "right"
             grid.add_column(width=width, justify=justify, no_wrap=not wraps, overflow="fold")
         grid.add_row(*line[: len(widths)])
         return grid
@@ -161,11 +161,11 @@ def _indented(content: RenderableType, indent: int, margin: int = 0) -> Renderab
 
 def _drawn(meaning: Meaning, cell: Cell) -> Text:
     text = cell_text(meaning, cell)
-    if meaning is Meaning.TITLE:
+    if meaning == "title":
         text = cut(text, TITLE_COLUMNS)
-    if meaning is Meaning.PROGRESS:
+    if meaning == "progress":
         text = f"{progress_bar(cell.value)} {text}"
-    return Text(text, _STYLES[cell.tone])
+    return Text(text, _STYLES[cell_tone(meaning, cell)])
 
 
 def progress_bar(percent: float) -> str:

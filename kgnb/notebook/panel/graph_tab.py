@@ -22,7 +22,7 @@ from kgnb.notebook.panel.names_box import Change, NamesBox
 from kgnb.render.formatting import cut
 from kgnb.render.html import table
 from kgnb.render.picture import page as picture_page
-from kgnb.render.table import Meaning, Table, columns, rows
+from kgnb.render.table import Table, columns, rows
 
 TOP = 12
 HEIGHT = 600
@@ -65,19 +65,14 @@ def draw(graph: Graph, names: NameEditor, told: str, title: str, path: Path) -> 
 
 
 def _people(people: list[RankedCharacter]) -> str:
-    heads = columns(
-        ("name", "panel.col_person", Meaning.NAME),
-        ("chapters", "panel.col_chapters", Meaning.COUNT),
-        ("first", "panel.col_first", Meaning.COUNT),
-        ("about", "panel.col_about", Meaning.TEXT),
-    )
+    heads = columns("panel", person="title", chapters="count", first="count", about="text")
     listed = []
     for person in people:
         facts = person.node.properties
         about = facts.get("description") or "、".join(map(str, _list(facts.get("aliases"))))
         listed.append(
             {
-                "name": cut(person.name, 40),
+                "person": cut(person.name, 40),
                 "chapters": person.chapters,
                 "first": person.first_chapter or None,
                 "about": cut(about, 90),

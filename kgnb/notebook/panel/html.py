@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from kgnb.core.log_buffer import LogLine
-from kgnb.core.messages import say
+from kgnb.core.messages import has_text, say
 from kgnb.notebook.panel.style import STYLE
 from kgnb.render import html as shared
 from kgnb.render.formatting import compact, cut, duration, money
 from kgnb.render.html import progress_bar, toned
 from kgnb.render.html import text as text
 from kgnb.render.status_view import nodes_table, provider_row, queues_table, task_row
-from kgnb.render.table import Meaning, Row, Table, Tone, cell_text, columns, rows
+from kgnb.render.table import Table, Tone, cell_text, columns, rows
 
 Item = Mapping[str, Any]
 
@@ -147,16 +147,15 @@ def errors(local: Item) -> str:
     for outcome in ("retry", "failed"):
         if count := local["outcomes"].get(outcome):
             counts[say(f"panel.chapters_{outcome}")] = count
-    heads = columns(("kind", "panel.col_kind", Meaning.TEXT), ("count", "panel.col_count", Meaning.COUNT))
+    heads = columns("panel", kind="text", count="count")
     by_count = sorted(counts.items(), key=lambda item: -item[1])
     listed = rows({"kind": kind, "count": count} for kind, count in by_count)
     return shared.table(Table(heads, listed, empty=say("panel.no_errors")))
 
 
 def _error_kind(name: str) -> str:
-    known = {"ProviderDown", "RateLimited", "AuthRejected", "QuotaExhausted", "ReplyUnparsable"}
-    known |= {"ReplyTruncated", "ReplyRefused", "PromptTooLong", "RequestRejected", "BudgetReached"}
-    return say(f"panel.kind_{name}") if name in known else name
+    key = f"panel.kind_{name}"
+    return say(key) if has_text(key) else name
 
 
 def nodes(cluster: Item | None) -> str:
@@ -164,7 +163,7 @@ def nodes(cluster: Item | None) -> str:
     found = (cluster or {}).get("nodes", ())
     if not found:
         return dim(say("panel.no_nodes"))
-    return shared.table(nodes_table(found).only("name", "slots", "tasks", "age", "version"))
+    return shared.table(nodes_table(found).only("name", "slots", "tasks", "heartbeat", "version"))
 
 
 def queues(cluster: Item | None) -> str:
@@ -179,20 +178,22 @@ def task(one: Item) -> str:
     """A task: its name, a bar, speed and time left, and its error."""
     row = task_row(one)
     status = row.cells["status"]
-    facts: list[str] = [say("panel.chapters", done=row.cells["chapters"].value[0], all=one["chapters"])]
-    if one["failed"]:
-        facts.append(say("panel.failed_chapters", count=one["failed"]))
-    facts += _known(row, "rate", Meaning.RATE)
-    if one["seconds_left"] is not None:
-        facts.append(say("panel.time_left", time=duration(one["seconds_left"])))
-    facts += [row.cells["provider"].value, *_token_sum(row)]
+    done, left = row.cells["chapters_done"].value[0], one["seconds_left"]
+    facts = [
+        say("panel.chapters", done=done, all=one["chapters"]),
+        say("panel.failed_chapters", count=one["failed"]) if one["failed"] else "",
+        "" if one["rate"] is None else cell_text("rate", row.cells["rate"]),
+        "" if left is None else say("panel.time_left", time=duration(left)),
+        row.cells["provider"].value,
+        _token_sum(one),
+    ]
     tone = _BAR_TONES.get(one["status"], status.tone)
     error = f'<div class="bad facts">{text(one["error"], 160)}</div>' if one["error"] else ""
     return (
         f'<div class="kgnb-task"><span class="name">{one["task_id"]} · {text(one["name"], 60)}</span>'
         f'<span class="{tone} num">{text(status.value)} {one["percent"]:.0f}%</span>'
         f"{progress_bar(one['percent'], tone)}"
-        f'<div class="facts">{text(" · ".join(facts))}</div>{error}</div>'
+        f'<div class="facts">{text(" · ".join(filter(None, facts)))}</div>{error}</div>'
     )
 
 
@@ -200,25 +201,19 @@ def provider(one: Item) -> str:
     """A provider's name, state, and why it is paused."""
     row = provider_row(one)
     state = row.cells["state"]
-    facts = [", ".join(one["models"]), *_token_sum(row)]
-    if one["cost"] is not None:
-        facts.append(say("panel.cost", cost=money(one["cost"])))
+    cost = "" if one["cost"] is None else say("panel.cost", cost=money(one["cost"]))
+    facts = [", ".join(one["models"]), _token_sum(one), cost]
     line = " · ".join(filter(None, facts))
     return (
         f"<div><b>{text(one['name'], 40)}</b> {toned(state.value, state.tone)}"
         f'<div class="dim">{text(line or say("panel.rules_note"), 90)}</div>'
-        f"{''.join(toned(cut(note.text, 120), note.tone, 'div') for note in row.notes)}</div>"
+        f"{''.join(toned(cut(note.value, 120), note.tone, 'div') for note in row.notes)}</div>"
     )
 
 
-def _known(row: Row, key: str, meaning: Meaning) -> list[str]:
-    """The cell's text, or nothing where its value is unknown."""
-    return [] if row.cells[key].value is None else [cell_text(meaning, row.cells[key])]
-
-
-def _token_sum(row: Row) -> list[str]:
-    total = sum(row.cells["tokens"].value)
-    return [say("panel.tokens", count=compact(total))] if total else []
+def _token_sum(one: Item) -> str:
+    total = one["prompt_tokens"] + one["completion_tokens"]
+    return say("panel.tokens", count=compact(total)) if total else ""
 
 
 # --- log
