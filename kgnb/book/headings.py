@@ -17,15 +17,7 @@ _LEAD = r"[ \t\u3000\xa0【\[〖《（(「☆★◎●■◆※=\-_*#~、]*"
 _ORNAMENTS = " \t\u3000\xa0☆★◎●■◆※=-_*#~"
 _BRACKETS = ("【】", "[]", "〖〗", "《》", "（）", "()", "「」")
 _TAIL = " \t\u3000\xa0】]〗》）)」☆★◎●■◆※=-_*#~"
-_LEVELS = {
-    "卷": VOLUME,
-    "部": VOLUME,
-    "集": VOLUME,
-    "篇": VOLUME,
-    "節": SECTION,
-    "节": SECTION,
-    "折": SECTION,
-}
+_LEVELS = dict.fromkeys("卷部集篇", VOLUME) | dict.fromkeys("節节折", SECTION)
 
 _NUMBERED = re.compile(
     rf"^{_LEAD}(?:正文|正篇|VIP章节|VIP卷)(?:{_GAP}*[：:])?{_GAP}*(?P<a>第{_GAP}?{_NUM}{_GAP}?[回章節节卷集部篇话話折幕][^\n]*)$"
@@ -136,17 +128,7 @@ def number_of(digits: str) -> int | None:
 
 _DIGITS = {c: i for i, c in enumerate("零一二三四五六七八九")}
 _DIGITS |= {c: i for i, c in enumerate("〇壹贰叁肆伍陆柒捌玖")} | {"○": 0, "两": 2, "兩": 2}
-_UNITS = {
-    "十": 10,
-    "拾": 10,
-    "百": 100,
-    "佰": 100,
-    "千": 1000,
-    "万": 10_000,
-    "萬": 10_000,
-    "廿": 20,
-    "卅": 30,
-}
+_UNITS = dict(zip("十拾百佰千万萬廿卅", (10, 10, 100, 100, 1000, 10_000, 10_000, 20, 30), strict=True))
 
 
 def _chinese_number(digits: str) -> int:

@@ -44,10 +44,10 @@ def read_book(path: str | Path, *, title: str | None = None, author: str | None 
     text = _without_licence(source.text)
     lang = language(text)
     found = headings.find(text, source.marked)
-    stated = _stated_title(text[: min(found[0].start if found else 2_000, 4_000)], file.stem)
+    stated_title, stated_author = _stated(text[: min(found[0].start if found else 2_000, 4_000)], file.stem)
     return Book(
-        title=_one_line(title or source.title or stated.title or file.stem),
-        author=_one_line(author or source.author or stated.author),
+        title=_one_line(title or source.title or stated_title or file.stem),
+        author=_one_line(author or source.author or stated_author),
         lang=lang,
         chapters=tuple(chapter_division.divide(text, found, lang)),
         sha256=sha256,
@@ -62,12 +62,6 @@ class _Source:
     title: str = ""
     author: str = ""
     marked: Sequence[Heading] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Stated:
-    title: str = ""
-    author: str = ""
 
 
 def _one_line(text: str) -> str:
@@ -204,13 +198,13 @@ def _without_licence(text: str) -> str:
     return head + "\n\n" + text[start.end() if start else 0 : end.start() if end else len(text)]
 
 
-def _stated_title(head: str, stem: str) -> _Stated:
+def _stated(head: str, stem: str) -> tuple[str, str]:
     """Title and author that the lines before the first chapter, or the file's name, state."""
     title = (
         _BOOK_NAME.search(head) or _TITLE_FIELD.search(head) or re.search(r"《(?P<title>[^《》]+)》", stem)
     )
     author = _AUTHOR_FIELD.search(head) or re.search(r"作者[：:]\s*(?P<author>[^\s（(]+)", stem)
-    return _Stated(title["title"] if title else "", author["author"] if author else "")
+    return title["title"] if title else "", author["author"] if author else ""
 
 
 def language(text: str) -> Lang:

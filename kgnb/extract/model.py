@@ -51,14 +51,6 @@ def _name(value: object) -> str:
     return name
 
 
-def _optional_name(value: object) -> str:
-    return clean(value, MAX_NAME)
-
-
-def _text(value: object) -> str:
-    return clean(value, MAX_TEXT)
-
-
 def _names(value: object) -> list[str]:
     """A list of names: a single string counts as a list of one, items that are no strings are dropped."""
     if value is None:
@@ -91,8 +83,8 @@ def _integer(low: int, high: int, default: int) -> Any:
 
 
 Name = Annotated[str, BeforeValidator(_name)]
-OptionalName = Annotated[str, BeforeValidator(_optional_name)]
-Text = Annotated[str, BeforeValidator(_text)]
+OptionalName = Annotated[str, BeforeValidator(lambda value: clean(value, MAX_NAME))]
+Text = Annotated[str, BeforeValidator(lambda value: clean(value, MAX_TEXT))]
 Names = Annotated[list[str], BeforeValidator(_names)]
 Score = Annotated[int, BeforeValidator(_integer(0, 100, 0))]
 Strength = Annotated[int, BeforeValidator(_integer(1, 10, 5))]

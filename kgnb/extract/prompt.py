@@ -172,10 +172,13 @@ class _KnownNames:
 
     def __init__(self, names: Iterable[NameEntry], lang: Lang) -> None:
         self._head, self._comma = _KNOWN[lang]
-        self._names = [_KnownName(entry) for entry in names]
+        self._names: list[tuple[str, list[str]]] = []  # safe name or "", its first safe aliases
         self._ranks: dict[str, list[int]] = {}  # form → indices of the names that have it
-        for rank, name in enumerate(self._names):
-            for form in name.forms:
+        for rank, entry in enumerate(names):
+            name = entry.name if _is_safe(entry.name) else ""
+            aliases = [form for form in entry.aliases[:8] if form != entry.name and _is_safe(form)]
+            self._names.append((name, aliases))
+            for form in dict.fromkeys([name, *aliases] if name else aliases):
                 self._ranks.setdefault(form, []).append(rank)
         self._search = WordSearch(self._ranks)
 
@@ -185,7 +188,7 @@ class _KnownNames:
         room -= len(self._head) + 1
         listed: list[str] = []
         for rank in sorted({rank for form in used for rank in self._ranks[form]}):
-            word = self._names[rank].with_forms(used)
+            word = _with_aliases(*self._names[rank], used)
             if not word or len(word) > room:
                 continue
             listed.append(word)
@@ -195,20 +198,12 @@ class _KnownNames:
         return f"{self._head}{self._comma.join(listed)}\n" if listed else ""
 
 
-class _KnownName:
-    """A name and its first aliases, as far as they are safe; ``forms`` are all of them."""
-
-    def __init__(self, entry: NameEntry) -> None:
-        self._aliases = [form for form in entry.aliases[:8] if form != entry.name and _is_safe(form)]
-        self._name = entry.name if _is_safe(entry.name) else ""
-        self.forms = dict.fromkeys([self._name, *self._aliases] if self._name else self._aliases)
-
-    def with_forms(self, used: Collection[str]) -> str:
-        """Return ``刘备=玄德/皇叔``, with the aliases that a chunk uses; empty for an unsafe name."""
-        aliases = [form for form in self._aliases if form in used]
-        if aliases and self._name:
-            return f"{self._name}={'/'.join(aliases)}"
-        return self._name if not aliases and self._name in used else ""
+def _with_aliases(name: str, aliases: Iterable[str], used: Collection[str]) -> str:
+    """``刘备=玄德/皇叔``, with the aliases that a chunk uses; empty for an unsafe name."""
+    forms = [form for form in aliases if form in used]
+    if forms and name:
+        return f"{name}={'/'.join(forms)}"
+    return name if not forms and name in used else ""
 
 
 # --- the answer's schema ------------------------------------------------------------------------------------

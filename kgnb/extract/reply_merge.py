@@ -5,20 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+from pydantic import BaseModel
+
 from kgnb.core.model import SYMMETRIC_RELATIONS
-from kgnb.extract.model import (
-    MAX_ITEMS,
-    Character,
-    Event,
-    Extraction,
-    Location,
-    Organization,
-    Relation,
-    Thing,
-)
+from kgnb.extract.model import MAX_ITEMS, Event, Extraction, Relation
 from kgnb.extract.namesakes import Namesakes, names_of
 
-_Item = TypeVar("_Item", Character, Location, Organization, Event, Relation, Thing)
+_Item = TypeVar("_Item", bound=BaseModel)
 
 
 def merge(extractions: Sequence[Extraction]) -> Extraction:

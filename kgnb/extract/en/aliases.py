@@ -8,11 +8,11 @@ people. The Chinese twin has the same steps for given names, surnames, titles an
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.couples import couple_mentions
-from kgnb.extract.en.persons import BookPersons, titles_clash
+from kgnb.extract.en.persons import BookPersons, NameParts, titles_clash
 
 # Titles that go with a first name: Miss Anne, Sir Walter.
 _BEFORE_FIRST_NAME = (words.FEMALE - {"mrs", "mistress"}) | frozenset(
@@ -45,12 +45,18 @@ class AliasResolver(BookPersons):
         found = {}
         for members in self.clusters.members.values():
             names = [n for n in members if n not in self.dropped]
-            if not names:
-                continue
-            found[max(names, key=self._canonical_rank)] = sorted(
-                names, key=lambda n: (-self.candidates[n].count, n)
-            )
+            if names:
+                best = max(names, key=self._canonical_rank)
+                found[best] = sorted(names, key=lambda n: (-self.candidates[n].count, n))
         return found
+
+    def _one_word_names(self, *, titled: bool, single: bool = False) -> Iterator[tuple[str, NameParts]]:
+        """Names of one word, with or without titles; ``single``: only those not joined with others so far."""
+        for name in self.by_count:
+            parts = self.parts[name]
+            one_word = len(parts.rest) == 1 and bool(parts.titles) is titled
+            if one_word and not (single and len(self.clusters.names_of(name)) > 1):
+                yield name, parts
 
     # --- the steps ---
 
@@ -75,42 +81,31 @@ class AliasResolver(BookPersons):
 
     def _join_titled_first_names(self) -> None:
         """Sir Walter and Sir Walter Elliot; Miss Anne and Anne."""
-        for name in self.by_count:
-            parts = self.parts[name]
-            if not parts.titles or len(parts.rest) != 1:
+        for name, parts in self._one_word_names(titled=True):
+            if self._is_surname(parts.first, name):
                 continue
             longer = [
                 n
-                for n in self.by_count
-                if n != name
-                and self.parts[n].titles == parts.titles
-                and len(self.parts[n].rest) > 1
-                and self.parts[n].first == parts.first
+                for n in self._by_first[parts.first]
+                if self.parts[n].titles == parts.titles and self.parts[n].is_full
             ]
-            if longer and not self._is_surname(parts.first, name):
+            if longer:
                 self.clusters.join(longer[0], name, "title and first name")
             elif parts.first in self.candidates and parts.titles[-1] in _JOIN_FIRST_NAME:
                 bare = self.candidates[parts.first]
                 once = parts.titles[-1] in ("sir", "lady") and self.candidates[name].count < 2
-                if (
-                    bare.count >= 3
-                    and not once
-                    and not self._is_surname(parts.first, name)
-                    and self.co_occurrence.ratio(name, bare.name, 0.0) < 0.6
-                ):
+                if bare.count >= 3 and not once and self.co_occurrence.ratio(name, bare.name, 0.0) < 0.6:
                     self.clusters.join(bare.name, name, "title and first name")
 
     def _join_first_names(self) -> None:
         """Anne and Anne Elliot: the full name that begins so; of several the one never in its sentence."""
-        for name in self.by_count:
-            if len(self.parts[name].rest) != 1 or self.parts[name].titles:
-                continue
+        for name, _ in self._one_word_names(titled=False):
             # Lady Mary Somebody, mentioned once, is not the Mary of every page.
             least = 0.015 * self.candidates[name].count
             fulls = [
                 n
                 for n in self._by_first.get(name, ())
-                if len(self.parts[n].rest) > 1
+                if self.parts[n].is_full
                 and "mrs" not in self.parts[n].titles
                 and (not self.parts[n].titles or self._count(n) >= least)
             ]
@@ -132,14 +127,11 @@ class AliasResolver(BookPersons):
 
     def _join_titled_surnames(self) -> None:
         """Mr. Bingley and Charles Bingley, Captain Wentworth and Frederick Wentworth."""
-        for name in self.by_count:
-            parts = self.parts[name]
-            if not parts.titles or len(parts.rest) != 1 or len(self.clusters.names_of(name)) > 1:
-                continue
+        for name, parts in self._one_word_names(titled=True, single=True):
             fulls = [
                 n
                 for n in self._by_last.get(parts.last, ())
-                if len(self.parts[n].rest) > 1
+                if self.parts[n].is_full
                 and not titles_clash(parts.titles, self._titles(n))
                 and "mrs" not in self.parts[n].titles
                 and not self._is_rank_of_lady(parts.titles, n)
@@ -160,16 +152,10 @@ class AliasResolver(BookPersons):
 
     def _join_surnames(self) -> None:
         """Darcy is who mostly bears it with a title; the Rabbit is the White Rabbit."""
-        for name in self.by_count:
-            if (
-                self.parts[name].titles
-                or len(self.parts[name].rest) != 1
-                or len(self.clusters.names_of(name)) > 1
-            ):
-                continue
+        for name, _ in self._one_word_names(titled=False, single=True):
             bearers: Counter[str] = Counter()
             for other in self._by_last.get(name, ()):
-                if self.parts[other].titles or len(self.parts[other].rest) > 1:
+                if self.parts[other].titles or self.parts[other].is_full:
                     bearers[self.clusters.root(other)] += self.candidates[other].count
             for other in self._by_first.get(name, ()):
                 if other.startswith(name + " of "):
@@ -210,9 +196,8 @@ class AliasResolver(BookPersons):
 
     def _join_eldest_daughters(self) -> None:
         """Miss Bennet is Jane Bennet: of three daughters or more the one never called Miss Jane."""
-        for name in self.by_count:
-            parts = self.parts[name]
-            if parts.titles != ("miss",) or len(parts.rest) != 1 or len(self.clusters.names_of(name)) > 1:
+        for name, parts in self._one_word_names(titled=True, single=True):
+            if parts.titles != ("miss",):
                 continue
             family = [
                 n
@@ -231,11 +216,7 @@ class AliasResolver(BookPersons):
         for name in [n for n in self.by_count if not self.parts[n].rest]:
             bearers: Counter[str] = Counter()
             for other in self.by_count:
-                if (
-                    other != name
-                    and self.parts[name].titles[0] in self.parts[other].titles
-                    and self.parts[other].rest
-                ):
+                if self.parts[other].rest and self.parts[name].titles[0] in self.parts[other].titles:
                     bearers[self.clusters.root(other)] += self.candidates[other].count
             top = bearers.most_common(2)
             if top and (len(top) == 1 or top[0][1] >= 2.5 * top[1][1]):
@@ -244,5 +225,5 @@ class AliasResolver(BookPersons):
     def _canonical_rank(self, name: str) -> tuple[int, int, int, str]:
         """A full name without title first, if it occurs more than once; then the more frequent."""
         parts, count = self.parts[name], self.candidates[name].count
-        full = len(parts.rest) > 1 and not parts.titles and len(parts.rest) <= 3
+        full = parts.is_full and not parts.titles and len(parts.rest) <= 3
         return (int(full and count >= 2), int(bool(parts.rest)), count, name)

@@ -38,6 +38,11 @@ class NameParts:
         named = self.rest[: self.rest.index("of")] if "of" in self.rest[1:] else self.rest
         return named[-1] if named else ""
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there is more than one word besides the titles."""
+        return len(self.rest) > 1
+
 
 def split_name(name: str) -> NameParts:
     """Return the parts of a name; a rank alone (the Admiral) is a title."""
@@ -99,7 +104,7 @@ class BookPersons:
 
     def _same_surname(self, one: str, other: str) -> bool:
         lasts = [
-            {self.parts[n].last for n in self.clusters.names_of(w) if len(self.parts[n].rest) > 1}
+            {self.parts[n].last for n in self.clusters.names_of(w) if self.parts[n].is_full}
             for w in (one, other)
         ]
         return bool(lasts[0] & lasts[1])
@@ -108,9 +113,7 @@ class BookPersons:
         """Whether persons other than ``name``'s have ``word`` as their last name."""
         own = self.clusters.root(name)
         return any(
-            p.last == word
-            and (len(p.rest) > 1 or {"mr", "mrs"} & set(p.titles))
-            and self.clusters.root(n) != own
+            p.last == word and (p.is_full or {"mr", "mrs"} & set(p.titles)) and self.clusters.root(n) != own
             for n, p in self.parts.items()
         )
 

@@ -31,14 +31,12 @@ COMMON_SURNAMES = frozenset(
 )
 """One-character surnames that are more often a surname than another word."""
 
-COMPOUND_SURNAMES = _words(
-    """
+COMPOUND_SURNAMES = _words("""
     诸葛 司马 夏侯 公孙 太史 皇甫 欧阳 上官 东方 令狐 慕容 尉迟 长孙 宇文 独孤 南宫 西门 轩辕 端木 百里
     呼延 东郭 司徒 司空 澹台 公冶 宗政 濮阳 淳于 单于 申屠 仲孙 钟离 鲜于 闾丘 万俟 闻人 赫连 拓跋 完颜
     耶律 纳兰 第五 公羊 谷梁 左丘 梁丘 段干 北堂 东门 北冥 即墨 叶赫 贺兰 达奚 漆雕 乐正 壤驷 微生 羊舌
     諸葛 司馬 公孫 歐陽 東方 尉遲 長孫 獨孤 南宮 西門 軒轅 鍾離 鮮于 聞人 赫連 完顏 東郭 納蘭 賀蘭
-    """
-)
+""")
 
 """Two-character surnames, simplified and traditional."""
 
@@ -61,8 +59,7 @@ DETERMINERS = frozenset("那这此其某各每诸众几两三四五六七八九�
 PLURALS = frozenset("们們等")
 """Plural suffixes: they follow common nouns, not names."""
 
-TITLES = _words(
-    """
+TITLES = _words("""
     将军 丞相 主公 先生 大人 大王 陛下 天子 太后 太守 都督 军师 夫人 太太 老爷 少爷 小姐 姑娘 公子 公主
     皇上 皇帝 皇后 王爷 娘娘 奶奶 爷爷 父亲 母亲 爸爸 妈妈 爹爹 娘亲 哥哥 姐姐 弟弟 妹妹 叔叔 伯伯 舅舅
     姑姑 阿姨 儿子 女儿 丈夫 妻子 老婆 师父 师傅 师兄 师姐 师弟 师妹 师叔 师伯 师尊 师祖 弟子 徒弟 徒儿
@@ -79,38 +76,31 @@ TITLES = _words(
     太爷 老太太 對方 对方 此人 其人 何人 谁人 老兄 兄弟 姐妹 夫妻 父子 母子 兄台 小子 小弟 小妹 小王
     小生 老祖 少帅 将士 文武 百官 將軍 師父 師傅 師兄 師姐 師弟 師妹 師叔 長老 掌門 老爺 少爺 軍師 孩兒
     眾人 眾將 諸將 兒子 女兒 爺爺 媽媽
-    """
-)
+""")
 """Titles, kinship words and other nouns for a person that name nobody by themselves."""
 
-TITLES_AFTER_SURNAME = _words(
-    """
+TITLES_AFTER_SURNAME = _words("""
     公 侯 将军 丞相 先生 夫人 太太 老爷 少爷 小姐 姑娘 公子 大人 奶奶 爷 娘 氏 哥 姐 弟 妹 叔 伯 姨 嫂
     总 老师 医生 教授 律师 经理 局长 队长 主任 警官 师兄 师姐 师弟 师妹 师叔 长老 掌门 真人 道长 大师
     前辈 都督 太守 军师 皇叔 使君 老 某 妹妹 姐姐 哥哥 弟弟 大哥 二哥 大嫂 嫂子 婶 婆婆 嬷嬷 同学 师傅
     伯伯 叔叔 阿姨 董 少 將軍 老爺 師兄 師姐 老師
-    """
-)
+""")
 """Titles and honorifics that make a form of address of a surname: 关公, 林姑娘, 王老师."""
 
 RANK_ENDS = frozenset("主帝王侯公后妃")
 """Last characters of ranks that several people may hold: 魏主, 献帝, 吴侯."""
 
-PLACE_ENDS = _words(
-    """
+PLACE_ENDS = _words("""
     州 城 县 郡 府 关 寨 山 江 河 湖 海 岭 谷 峰 岛 村 镇 乡 庄 宫 殿 寺 庙 观 洞 桥 渡 港 口 坡 原 林
     园 院 楼 阁 台 亭 街 路 巷 国 都 省 市 区 大陆 帝国 王国 学院 大学 中学 医院 酒店 广场 火车站 机场
     森林 沙漠 山脉 秘境 圣地 禁地 洞天 福地 山庄 遗迹 峡谷 大厦 小区 大道 码头 公寓
-    """
-)
+""")
 """Last words of place names."""
 
-ORG_ENDS = _words(
-    """
+ORG_ENDS = _words("""
     派 帮 宗 教 盟 阁 家族 集团 公司 学院 大学 中学 医院 商会 佣兵团 公会 部落 王朝 帝国 集團 组织 银行
     报社 宗门 门派 商行 警局 公安局 医馆 镖局 钱庄 军团 研究所 基金会 世家 联盟 工作室 圣地
-    """
-)
+""")
 """Last words of organizations."""
 
 AFTER_ORG = frozenset("的之弟长众人门内里与和跟是也要总董老员高上在给被")
@@ -119,12 +109,10 @@ AFTER_ORG = frozenset("的之弟长众人门内里与和跟是也要总董老员
 GENERIC_ORG_HEADS = frozenset("本贵分总子该大小新老旧全同名外两整多古连于由因见名叫说道听")
 """Characters before 公司 or 宗 that make no name of it (本公司, 该宗)."""
 
-GENERIC_PLACES = _words(
-    """
+GENERIC_PLACES = _words("""
     山坡 山林 山水 山门 山口 山谷 高山 深山 大山 大江 大河 大海 江口 河口 渡口 路口 四海 天下 太阳 月亮 世界
     馆驿 客店 酒店 要路 大路 小路 中路 官道 大街 后园 花园 后院 故乡 他乡 本国 外国 本寨 大寨 本营 大营
-    """
-)
+""")
 """Common nouns for places, though dictionaries list some of them as names."""
 
 BEFORE_PLACE = frozenset("在到往至于去来赴入离回过出守取攻袭奔返抵围屯驻投从自近向據据奪夺下克居")
@@ -139,10 +127,8 @@ UNLIKELY_NAME_ENDS = frozenset(
 NEVER_IN_NAMES = frozenset("的了着吗呢吧啊呀哪么什这那们您你我他她它没把被让很是在就说們這個麼妳還")
 """Function words of modern Chinese: a candidate with one of them is a piece of a sentence."""
 
-WIFE_TITLES = _words(
-    """
+WIFE_TITLES = _words("""
     夫人 氏 太太 娘子 嫂 嫂子 太后 皇后 王妃 贵妃 娘娘 公主 嫂嫂 大嫂 二嫂 奶奶 婆婆 婶 婶子 媳妇 嬷嬷
     姥姥 大娘 大妈
-    """
-)
+""")
 """Titles of women, which go with the husband's surname or her family's."""
