@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -29,7 +30,7 @@ SECRETS = {
 }
 LONG = 300.0
 """Latency of a request that outlives every test."""
-BEGIN = "import kgnb, os, signal, time\nnode = kgnb.Node.from_env()\nnode.start({})"
+BEGIN = "import kgnb, logging, os, signal, threading, time\nnode = kgnb.Node.from_env()\nnode.start({})"
 FLYING = "sum(node.status()['local']['in_flight'].values())"
 MANY = {"KG_WORKERS_PER_PROVIDER": "20", "KG_MAX_PROCESSES_PER_PROVIDER": "20"}
 
@@ -270,6 +271,40 @@ def test_node_processes_leave_with_their_kernel(place: Place, server: Llm, end: 
             6,
             "the processes have left",
         )
+
+
+def node_processes(k: Kernel) -> set[int]:
+    """Ids of the kernel's node processes."""
+    lists = Path(f"/proc/{k.pid}/task").glob("*/children")
+    children = {int(pid) for one in lists for pid in one.read_text().split()}
+    return {pid for pid in children if b"process_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+
+@pytest.mark.parametrize("python", pythons())
+def test_a_killed_node_process_is_replaced_and_the_book_is_finished(
+    place: Place, server: Llm, python: str
+) -> None:
+    place.env["KGNB_LEASE_SECONDS"] = "4"  # so long the killed one's chapters wait
+    server.server.latency = 1
+    book = novel(place.path / "book.txt", 24, lines=6)
+    with kernel(place, python) as k:
+        assert k.run(BEGIN.format("processes=2")).error == ""
+        wait(lambda: len(node_processes(k)) == 2, 40, "two processes run")
+        k.until("node.status()['cluster'] and len(node.status()['cluster']['nodes']) == 2")
+        assert k.run(f"print(node.submit({str(book)!r}, 'dryrun'))").out == "1\n"
+        k.until(f"{FLYING} == 4")
+        killed, _ = node_processes(k)
+        os.kill(killed, signal.SIGKILL)
+        k.until(f"any('{killed}' in line.text for line in node.recent.lines(logging.WARNING))")
+        wait(lambda: len(node_processes(k) - {killed}) == 2, 20, "it is replaced")
+        k.until("node.status()['cluster']['tasks'][0]['status'] == 'completed'", 60)
+        assert k.run("node.stop()\nprint(node.state, node.error)").out == "stopped \n"
+        assert node_processes(k) == set()
+        assert "kgnb-node" not in k.value("[t.name for t in threading.enumerate()]")
+    assert place.sql("SELECT status, count(*) FROM knowledge_graph_chapter_status GROUP BY status") == [
+        ("completed", 24)
+    ]
+    assert place.left_over(20) == []
 
 
 # --- batch runs ---------------------------------------------------------------------------------------------

@@ -28,7 +28,7 @@ PAGES = sorted(
     [*(ROOT / "docs").glob("*.md"), *(ROOT / f"{name}.md" for name in ("README", "SECURITY", "CONTRIBUTING"))]
 )
 FENCE = re.compile(r"^( *)```(\w*) ?([^\n]*)\n(.*?)^ *```$", re.M | re.S)
-RUN_IN_ORDER = ("quickstart", "many-nodes", "providers", "troubleshooting")
+RUN_IN_ORDER = ("quickstart", "many-nodes", "processes", "providers", "troubleshooting")
 """The pages whose blocks marked ``run`` are run, one after the other in one data folder."""
 
 DRIVER = """
