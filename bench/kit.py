@@ -103,7 +103,7 @@ def data_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def graph_place(outside: bool) -> Iterator[GraphTarget]:
+def graph_target(outside: bool) -> Iterator[GraphTarget]:
     """A graph engine: the real Neo4j, or an embedded one of its own."""
     if outside:
         own = Settings.load()

@@ -24,7 +24,7 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import islice
 
 from books import chapters
-from kit import graph_place, run, tell
+from kit import graph_target, run, tell
 
 from kgnb.core.model import Chapter, Novel, TaskConfig
 from kgnb.extract import reply
@@ -51,7 +51,7 @@ Took = tuple[float, float, int]
 def main() -> None:
     args = arguments()
     spawn = multiprocessing.get_context("spawn")
-    with graph_place(args.outside) as place, ProcessPoolExecutor(args.writers, spawn) as pool:
+    with graph_target(args.outside) as place, ProcessPoolExecutor(args.writers, spawn) as pool:
         run(prepare(place))
         share = args.chapters // args.writers
 

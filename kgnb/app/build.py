@@ -244,15 +244,15 @@ class _Watch:
     moved: float = 0.0
 
     def heard(self, happened: NodeEvent) -> None:
-        if happened.what == "task":
+        if happened.kind == "task":
             self.closed = True
         elif isinstance(happened.error, AuthRejected | QuotaExhausted | RequestRejected):
             self.refused = happened.error
-        elif happened.what == "stuck":
+        elif happened.kind == "stuck":
             self.stuck += 1
             if self.stuck == STUCK_TIMES:
                 self.refused = happened.error
-        if happened.what == "chapter":
+        if happened.kind == "chapter":
             self.moved, self.stuck = time.monotonic(), 0
 
 
@@ -261,7 +261,7 @@ async def _work(app: App, what: Plan, listener: Listener) -> None:
     app.providers.serve_only(what.provider)
     async with running_node(app, only_task=what.task.id, listener=watch.heard) as node:
         if not what.provider.is_rules:
-            await node.gate.lift(what.provider)
+            await node.throttle.lift_automatic_pause(what.provider)
         look = asyncio.create_task(_look(app, what, watch, listener))
         try:
             await node.run(until=lambda: watch.closed or watch.refused is not None or look.done())
@@ -285,7 +285,7 @@ async def _look(app: App, what: Plan, watch: _Watch, listener: Listener) -> None
     before, opened = None, False
     while not watch.closed:
         try:
-            progress, task = await app.health.patiently(
+            progress, task = await app.outages.retry_until_up(
                 "sql", lambda: _where(app, what.task.id), lost=lambda: _stalled(app, watch)
             )
         except LeaseLost:
@@ -313,7 +313,7 @@ async def _look(app: App, what: Plan, watch: _Watch, listener: Listener) -> None
 async def _patiently(app: App, service: str, call: Callable[[], Awaitable[R]]) -> R:
     watch = _Watch(moved=time.monotonic())
     try:
-        return await app.health.patiently(service, call, lost=lambda: _stalled(app, watch))
+        return await app.outages.retry_until_up(service, call, lost=lambda: _stalled(app, watch))
     except LeaseLost:
         raise _standstill(app) from None
 

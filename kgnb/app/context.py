@@ -29,7 +29,7 @@ from kgnb.stores.queue.rate_limits import RateLimits
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.targets import GraphTarget, SqlTarget
 from kgnb.worker.background import BackgroundLoops
-from kgnb.worker.budget import Budget, BudgetKeeper
+from kgnb.worker.budget import Budget, SpendingTracker
 from kgnb.worker.chapter_worker import Stores
 from kgnb.worker.extractor import ChapterExtractor
 from kgnb.worker.node import LEAVING_SECONDS, NodeEvent, WorkerNode
@@ -57,12 +57,12 @@ class App:
     providers: ProviderRegistry
     router: TaskRouter
     pool: CpuPool
-    sql_place: SqlTarget
-    graph_place: GraphTarget | None = None
+    sql_target: SqlTarget
+    graph_target: GraphTarget | None = None
     engines: Embedded | None = None
     _queue: Queue | None = None
     _graph: GraphStore | None = None
-    health: Outages = field(default_factory=Outages)
+    outages: Outages = field(default_factory=Outages)
     _embeds: bool = False
     identity: str = field(default_factory=new_identity)
     """Of the node that runs here, while it is among the others."""
@@ -147,9 +147,9 @@ def start_engines(settings: Settings, *, queue: bool, graph: bool) -> Embedded |
 
 
 def _connect(settings: Settings, engines: Embedded | None, queue: bool, graph: bool) -> App:
-    sql_place = _sql_place(settings)
-    graph_place = _graph_place(settings, engines) if graph else None
-    sql = sql_place.open()
+    sql_target = _sql_target(settings)
+    graph_target = _graph_target(settings, engines) if graph else None
+    sql = sql_target.open()
     ledger = Ledger(sql, thing_kinds=settings.thing_kinds)
     providers = ProviderRegistry(ledger, settings)
     return App(
@@ -160,16 +160,16 @@ def _connect(settings: Settings, engines: Embedded | None, queue: bool, graph: b
         providers=providers,
         router=TaskRouter(ledger, providers),
         pool=CpuPool(settings.cpus),
-        sql_place=sql_place,
-        graph_place=graph_place,
+        sql_target=sql_target,
+        graph_target=graph_target,
         engines=engines,
         _embeds=(queue and settings.embedded_redis) or (graph and settings.embedded_graph),
         _queue=_queue(settings, engines) if queue else None,
-        _graph=graph_place.open() if graph_place else None,
+        _graph=graph_target.open() if graph_target else None,
     )
 
 
-def _sql_place(settings: Settings) -> SqlTarget:
+def _sql_target(settings: Settings) -> SqlTarget:
     wants_tls = not settings.embedded_sql and (settings.db_ssl or settings.db_ssl_ca)
     return SqlTarget(
         settings.sql_url,
@@ -191,7 +191,7 @@ def _queue(settings: Settings, engines: Embedded | None) -> Queue:
     return Queue(url, lease_seconds=settings.lease_seconds, hold_seconds=settings.hold_seconds)
 
 
-def _graph_place(settings: Settings, engines: Embedded | None) -> GraphTarget:
+def _graph_target(settings: Settings, engines: Embedded | None) -> GraphTarget:
     if not settings.embedded_graph:
         return GraphTarget(
             settings.neo4j_uri,
@@ -249,10 +249,10 @@ async def running_node(
         node = _node(app, renewer, name, only_task, listener)
         await presence.forget_dead_neighbours()
         ids = await app.queue.new_worker_ids(settings.max_slots + EXTRA_WORKER_IDS)
-        upkeep = BackgroundLoops(node, presence, app.cache, ids)
-        await upkeep.heartbeat()
-        await app.providers.follow()  # what is wrong with them is said before anything is claimed
-        loops = asyncio.create_task(upkeep.run())
+        background = BackgroundLoops(node, presence, app.cache, ids)
+        await background.heartbeat()
+        await app.providers.refresh_and_log()  # what is wrong with them is said before anything is claimed
+        loops = asyncio.create_task(background.run())
         try:
             yield node
         finally:
@@ -263,8 +263,8 @@ async def running_node(
                 await asyncio.gather(loops, return_exceptions=True)
             with suppress(ServiceDown, TimeoutError):
                 async with asyncio.timeout(LEAVING_SECONDS):
-                    await node.gate.flush()
-                    await upkeep.progress()
+                    await node.throttle.flush()
+                    await background.publish_progress()
             with suppress(ServiceDown):  # what it wrote about itself expires
                 await presence.leave()
     finally:
@@ -284,31 +284,31 @@ def budget_of(settings: Settings) -> Budget:
 def _node(
     app: App, renewer: LeaseRenewer, name: str, only_task: int | None, listener: Callable[[NodeEvent], None]
 ) -> WorkerNode:
-    gate = ProviderThrottle(
+    throttle = ProviderThrottle(
         app.queue,
-        app.health,
-        BudgetKeeper(app.ledger, budget_of(app.settings)),
+        app.outages,
+        SpendingTracker(app.ledger, budget_of(app.settings)),
         RateLimits(app.queue.link, parse_amounts(app.settings.rpm), parse_amounts(app.settings.tpm)),
         suspend_seconds=app.settings.suspend_seconds,
-        most=lambda provider: app.settings.slots_for(1, provider.key),
-        most_in_all=app.settings.max_slots,
+        slots_for=lambda provider: app.settings.slots_for(1, provider.key),
+        total_slots=app.settings.max_slots,
     )
-    asker = ChapterExtractor(
+    extractor = ChapterExtractor(
         app.cache,
         app.providers,
-        gate,
+        throttle,
         app.pool,
-        app.health,
+        app.outages,
         chunk_chars=app.settings.chunk_chars,
         meter=app.meter,
     )
-    assert app.graph_place is not None
-    stores = Stores(app.ledger, app.queue, app.graph, renewer, app.health, app.sql_place, app.graph_place)
+    assert app.graph_target is not None
+    stores = Stores(app.ledger, app.queue, app.graph, renewer, app.outages, app.sql_target, app.graph_target)
     return WorkerNode(
         stores,
         app.providers,
-        asker,
-        gate,
+        extractor,
+        throttle,
         app.pool,
         app.settings,
         name=name,

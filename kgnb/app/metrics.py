@@ -69,20 +69,20 @@ class Metrics:
     def watch(self, app: App, node: WorkerNode) -> None:
         """Shows this node from now on."""
         self._count()
-        node.gate.timed = lambda provider, seconds: self._seconds.labels(provider).observe(seconds)
+        node.throttle.on_request_timed = lambda key, seconds: self._seconds.labels(key).observe(seconds)
         self._watched = _Watched(app, node)
         self._counted = {}  # a new App counts from 0
 
     def heard(self, happened: NodeEvent) -> None:
         """The node's listener."""
-        if happened.what == "chapter":
+        if happened.kind == "chapter":
             self._chapters[happened.provider, happened.outcome] += 1
             self._providers[happened.task_id] = happened.provider
-        elif happened.what == "provider":
+        elif happened.kind == "provider":
             key = happened.provider.lower()
             self._errors[key, type(happened.error).__name__] += 1
             self._providers[happened.task_id] = key
-        elif happened.what == "task":
+        elif happened.kind == "task":
             self._tasks[happened.outcome] += 1
         self._count()
 
@@ -113,7 +113,7 @@ class Metrics:
             yield from _slots(node)
             yield from _providers(node)
             yield _queues(node)
-            down = app.health.down
+            down = app.outages.down
             up = {name: int(name not in down) for name in SERVICES}
             yield _gauge("kgnb_service_up", "Whether the service answers.", up, "service")
 
@@ -153,19 +153,20 @@ def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: _Values) ->
 
 def _slots(node: WorkerNode) -> Iterator[Metric]:
     served = node.providers.served()
-    busy = Counter(work.provider for work in list(node.slots.works.values()))
+    busy = Counter(work.provider for work in list(node.slots.in_flight.values()))
     most = {p.key: node.settings.slots_for(len(served), p.key) for p in served}
-    allowed = {p.key: min(most[p.key], node.gate.limiter(p).slots) for p in served if not p.is_rules}
+    allowed = {p.key: min(most[p.key], node.throttle.limiter(p).slots) for p in served if not p.is_rules}
     working = {p.key: busy[p.key] for p in served}
     yield _gauge("kgnb_slots", "Slots that may work now; a rate limit shrinks them.", allowed, "provider")
     yield _gauge("kgnb_slots_busy", "Chapters in flight.", working, "provider")
-    yield _gauge("kgnb_open_tasks", "Tasks that this node keeps open.", {(): len(node.keeper.held)})
+    kept = len(node.task_keeper.open_tasks)
+    yield _gauge("kgnb_open_tasks", "Tasks that this node keeps open.", {(): kept})
 
 
 def _providers(node: WorkerNode) -> Iterator[Metric]:
-    served, paused = [p for p in node.providers.served() if not p.is_rules], dict(node.gate.paused)
+    served, paused = [p for p in node.providers.served() if not p.is_rules], dict(node.throttle.paused)
     shut = {p.key: int(p.name in paused) for p in served}
-    waits = {p.key: round(node.gate.wait(p), 1) for p in served}
+    waits = {p.key: round(node.throttle.rate_wait(p), 1) for p in served}
     yield _gauge("kgnb_provider_paused", "Whether it is paused for every node.", shut, "provider")
     yield _gauge("kgnb_provider_limited_seconds", "Until its rate limit is over.", waits, "provider")
 
@@ -173,7 +174,7 @@ def _providers(node: WorkerNode) -> Iterator[Metric]:
 def _queues(node: WorkerNode) -> Metric:
     sizes = {
         (queue, name): number
-        for queue, state in dict(node.states).items()
+        for queue, state in dict(node.queue_states).items()
         for name, number in asdict(state).items()
     }
     return _gauge("kgnb_queue_size", "What the queues held at the node's last look.", sizes, "queue", "state")

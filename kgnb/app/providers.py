@@ -20,8 +20,8 @@ from kgnb.extract.prompt import Prompt
 from kgnb.llm.client import DEFAULT_URLS, checked_key, checked_url, shown
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from kgnb.stores.queue.connection import mapped
-from kgnb.worker.budget import Budget, BudgetKeeper
-from kgnb.worker.provider_registry import check_name, environment_provider, problem
+from kgnb.worker.budget import Budget, SpendingTracker
+from kgnb.worker.provider_registry import check_name, environment_provider, why_unusable
 
 R = TypeVar("R")
 
@@ -107,7 +107,7 @@ def _view(
     active: bool = True,
 ) -> ProviderView:
     state = states.get(provider.name, ProviderState())
-    wrong = problem(provider) if active else None
+    wrong = why_unusable(provider) if active else None
     return ProviderView(
         name=provider.name,
         display_name=display_name or provider.name,
@@ -208,10 +208,10 @@ async def probe_provider(app: App, name: str) -> ProviderProbe:
     provider = app.providers.requested(name)
     model = await app.router.model_for(provider)
     client = app.providers.client(provider)
-    purse = BudgetKeeper(app.ledger, Budget())
+    spending = SpendingTracker(app.ledger, Budget())
     error, reached, started = "", True, time.monotonic()
     try:
-        await client.ask(_QUESTION, model, spent=lambda usage: purse.spent(provider, model, usage))
+        await client.ask(_QUESTION, model, spent=lambda usage: spending.record(provider, model, usage))
     except ReplyError:
         pass  # truncated or declined, but it answered
     except ProviderError as failed:
@@ -222,7 +222,7 @@ async def probe_provider(app: App, name: str) -> ProviderProbe:
             reached = True
     seconds = time.monotonic() - started
     with suppress(ServiceDown):
-        await purse.flush()
+        await spending.flush()
     return ProviderProbe(
         name=provider.name,
         model=model,

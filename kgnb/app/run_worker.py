@@ -46,7 +46,7 @@ async def serve(
     """
 
     def patience() -> float:
-        return session.drain(min(settings.drain_seconds, drain_limit()))
+        return session.drain_seconds(min(settings.drain_seconds, drain_limit()))
 
     async with leaving_when(stop, session) as leaving:
         restart = True
@@ -67,7 +67,7 @@ async def serve(
                     await _run_node(app, node, leaving, drain)
                 restart = app.engines_gone and not leaving.is_set()
                 await on_left(app)
-            if app.health.is_down("redis"):
+            if app.outages.is_down("redis"):
                 log.warning(say("node.left_alone", node=node.name, seconds=round(settings.lease_seconds)))
             else:
                 log.info(say("node.left", node=node.name))

@@ -51,7 +51,7 @@ class SessionReport:
     place: Host
     session: Session
     local: Callable[[], dict[str, Any]]
-    """What this node did (:meth:`kgnb.worker.counters.Counters.look`)."""
+    """What this node did (:meth:`kgnb.worker.counters.Counters.summary`)."""
     node: str = ""
     cluster: dict[str, Any] | None = None
     unknown: str = ""

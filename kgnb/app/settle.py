@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from kgnb.app.context import App
 from kgnb.core.errors import GraphConflict
 from kgnb.core.model import Novel
-from kgnb.worker.settle_process import SettleJob, settle
+from kgnb.worker.settle_process import SettleJob, settle_in_process
 
 MAX_ATTEMPTS = 20
 RETRY_SECONDS = 0.25
@@ -24,12 +24,12 @@ async def settle_novel(app: App, novel: Novel) -> None:
 
 
 async def _settle(app: App, novel: Novel) -> None:
-    assert app.graph_place is not None
+    assert app.graph_target is not None
     number = await app.graph.raise_settle_number(novel.id, 0)
     config = await app.router.novel_config(novel.id)
-    job = SettleJob(app.sql_place, app.graph_place, novel, config, number)
+    job = SettleJob(app.sql_target, app.graph_target, novel, config, number)
     # There is no lease to lose: only a newer settle or the end of this process stops this one.
-    await settle(app.pool.run_long, job, lambda: time.monotonic() + app.settings.lease_seconds)
+    await settle_in_process(app.pool.run_long, job, lambda: time.monotonic() + app.settings.lease_seconds)
 
 
 async def retry_on_conflict(attempt: Callable[[], Awaitable[object]]) -> None:

@@ -52,7 +52,7 @@ class StatusReport:
         states = await app.queue.states(queues)
         leases = await app.queue.leases(queues)
         provider_states = await self._providers(providers)
-        spent = await app.ledger.spending.since(self._budget.since(beijing_now()))
+        spent = await app.ledger.spending.since(self._budget.first_day(beijing_now()))
         return {
             "at": datetime.now().astimezone().isoformat(timespec="seconds"),
             "nodes": [_node(node, leases, providers) for node in await self._nodes()],

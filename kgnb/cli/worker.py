@@ -73,17 +73,17 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
     # Unlimited unless the user says so: only a notebook's session ends by itself.
     session = Session(time.time(), settings.session_seconds or None, settings.session_margin)
     counters = Counters()
-    report = SessionReport(settings, detect_host(), session, counters.look)
+    report = SessionReport(settings, detect_host(), session, counters.summary)
 
     def on_ready(app: App, node: WorkerNode) -> None:
         log_setup.name_node(node.name)
         report.node = node.name
-        counters.ready(app.spent, node)
+        counters.follow(app.spent, node)
         if metrics:
             metrics.watch(app, node)
 
     def on_event(event: NodeEvent) -> None:
-        counters.heard(event)
+        counters.on_event(event)
         if metrics:
             metrics.heard(event)
 

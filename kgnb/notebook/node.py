@@ -28,7 +28,7 @@ from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
 from kgnb.notebook.node_thread import NodeRun, State
 from kgnb.notebook.shutdown import HOOKS
-from kgnb.worker.counters import Counters, look
+from kgnb.worker.counters import Counters, summed
 from kgnb.worker.session import Session
 
 R = TypeVar("R")
@@ -181,7 +181,7 @@ class Node:
         }
 
     def _local_status(self) -> dict[str, Any]:
-        return look([self._counters.state(), *list(self._process_states.values())])
+        return summed([self._counters.snapshot(), *list(self._process_states.values())])
 
     def call(
         self, work: Callable[[App], Awaitable[R]], *, queue: bool = True, graph: bool = False

@@ -155,7 +155,7 @@ class NodeRun:
     @property
     def polls(self) -> tuple[int, int]:
         """Counts status reads and the node's polls: changes with every look at the queues."""
-        return self.status_reads, self._worker.polls if self._worker is not None else 0
+        return self.status_reads, self._worker.poll_count if self._worker is not None else 0
 
     @property
     def nothing_left(self) -> bool:
@@ -225,7 +225,7 @@ class NodeRun:
                 self._settings,
                 self._stop,
                 session=self._session,
-                listener=self._counters.heard,
+                listener=self._counters.on_event,
                 on_ready=lambda app, worker: self._on_ready(app, worker, read_from),
                 on_left=self._on_left,
                 drain_limit=lambda: self._drain_limit,
@@ -233,7 +233,7 @@ class NodeRun:
 
     def _on_ready(self, app: App, worker: WorkerNode, read_from: Callable[[App], None]) -> None:
         self._worker, self.name = worker, worker.name
-        self._counters.ready(app.spent, worker)
+        self._counters.follow(app.spent, worker)
         self._on_connected(app, read_from)
 
     def _on_connected(self, app: App, read_from: Callable[[App], None]) -> None:
@@ -340,6 +340,6 @@ class NodeRun:
             self.state = State.STOPPING
         if math.isfinite(self._drain_limit):
             if self._worker is not None:
-                self._loop.call_later(self._drain_limit, self._worker.cut_short)
+                self._loop.call_later(self._drain_limit, self._worker.stop_now)
             if self._node_processes is not None:
                 self._node_processes.leave(now=True)

@@ -86,13 +86,13 @@ class _ProcessNode:
                 self._settings,
                 self._stop,
                 session=self._session,
-                listener=self._counters.heard,
+                listener=self._counters.on_event,
                 on_ready=self._on_ready,
                 drain_limit=lambda: self._drain_limit,
             )
         finally:
             sending.cancel()
-            _send("state", self._counters.state())
+            _send("state", self._counters.snapshot())
 
     def _read_orders(self, loop: asyncio.AbstractEventLoop) -> None:
         """An order to leave may be followed by a more urgent one; end of file: the parent is gone."""
@@ -104,17 +104,17 @@ class _ProcessNode:
         self._drain_limit = min(self._drain_limit, drain_limit)
         self._stop.set()
         if self._worker is not None and math.isfinite(self._drain_limit):
-            asyncio.get_running_loop().call_later(self._drain_limit, self._worker.cut_short)
+            asyncio.get_running_loop().call_later(self._drain_limit, self._worker.stop_now)
 
     def _on_ready(self, app: App, worker: WorkerNode) -> None:
         self._worker = worker
-        self._counters.ready(app.spent, worker)
+        self._counters.follow(app.spent, worker)
         log_setup.name_node(worker.name)
 
     async def _send_states(self) -> None:
         sent: dict[str, Any] = {}
         while True:
-            if (state := self._counters.state()) != sent:
+            if (state := self._counters.snapshot()) != sent:
                 _send("state", state)
                 sent = state
             await asyncio.sleep(STATE_SECONDS)

@@ -132,7 +132,7 @@ class NodeProcesses:
 
     def _wait_for_all(self) -> None:
         for child in list(self._running):
-            child.wait_or_kill(self._session.drain(self._settings.drain_seconds) + LEAVE_SECONDS)
+            child.wait_or_kill(self._session.drain_seconds(self._settings.drain_seconds) + LEAVE_SECONDS)
 
 
 class _NodeProcess:

@@ -48,9 +48,9 @@ class BackgroundLoops:
         self._started = datetime.now().astimezone()
         self._shown: list[WorkerState] = []
         self._shown_at = 0.0
-        self._showing = asyncio.Lock()
+        self._heartbeat_lock = asyncio.Lock()
         self._reconciler = Reconciler(node, cache)
-        node.keeper.announce = self.heartbeat
+        node.task_keeper.announce = self.heartbeat
 
     async def run(self) -> None:
         """Runs every loop until cancelled."""
@@ -58,24 +58,24 @@ class BackgroundLoops:
         # The third is the service that a turn without an error proves to be there; most turns ask none.
         loops = {
             "heartbeat": (CHANGE_SECONDS, self.heartbeat, ""),
-            "progress": (PROGRESS_SECONDS, self.progress, ""),
-            "watch": (WATCH_SECONDS, self._node.watch_tasks, ""),
-            "providers": (PROVIDERS_SECONDS, self._node.providers.follow, "sql"),
-            "probe": (WATCH_SECONDS, self._probe, ""),
-            "spending": (WATCH_SECONDS, self._node.gate.flush, ""),
-            "reconcile": (self._node.settings.guard_interval, self._reconciler.turn, ""),
+            "progress": (PROGRESS_SECONDS, self.publish_progress, ""),
+            "watch": (WATCH_SECONDS, self._node.check_tasks, ""),
+            "providers": (PROVIDERS_SECONDS, self._node.providers.refresh_and_log, "sql"),
+            "probe": (WATCH_SECONDS, self._probe_graph, ""),
+            "spending": (WATCH_SECONDS, self._node.throttle.flush, ""),
+            "reconcile": (self._node.settings.guard_interval, self._reconciler.run_once, ""),
         }
         async with asyncio.TaskGroup() as group:
             for name, (seconds, step, service) in loops.items():
-                group.create_task(_every(seconds, step, name, service, stores.health))
+                group.create_task(_repeat(seconds, step, name, service, stores.outages))
 
     async def heartbeat(self) -> None:
         """Shows the node and its slots, when they changed or it is time."""
-        async with self._showing:  # what was seen first must not be written last
-            await self._show()
+        async with self._heartbeat_lock:  # what was seen first must not be written last
+            await self._write_heartbeat()
 
-    async def _show(self) -> None:
-        states = await self._states()
+    async def _write_heartbeat(self) -> None:
+        states = await self._worker_states()
         now = time.monotonic()
         due = now - self._shown_at >= HEARTBEAT_SECONDS
         if states == self._shown and not due:
@@ -91,20 +91,20 @@ class BackgroundLoops:
         if due:
             self._shown_at = now
 
-    async def _states(self) -> list[WorkerState]:
+    async def _worker_states(self) -> list[WorkerState]:
         """One state a slot, and one for each kept task that no slot names."""
         node = self._node
         served = node.providers.served()
         busy: list[tuple[str, int | None, float | None, bool]] = []
         idle: list[tuple[str, int | None, float | None, bool]] = []
         for provider in served:
-            works = [w for w in node.slots.works.values() if w.provider == provider.key]
+            works = [w for w in node.slots.in_flight.values() if w.provider == provider.key]
             works.sort(key=lambda w: w.slot)
             busy += [(provider.name, w.claim.task_id, w.since, False) for w in works]
             free = max(0, node.settings.slots_for(len(served), provider.key) - len(works))
             idle += [(provider.name, None, None, False)] * free
         named = {task_id for _, task_id, *_ in busy}
-        for task_id, held in node.keeper.held.items():
+        for task_id, held in node.task_keeper.open_tasks.items():
             if task_id not in named:
                 name = held.info.provider.name if held.info else RULES
                 busy.append((name, task_id, held.since, True))
@@ -116,25 +116,25 @@ class BackgroundLoops:
         # Another chapter of the same task: since when the slot works on the task.
         return [shown.get((s.id, s.provider, s.task_id, s.kept), s) for s in now]
 
-    async def _probe(self) -> None:
+    async def _probe_graph(self) -> None:
         """Asks a service that is down whether it is back; nothing else would while nothing is claimed."""
         stores = self._node.stores
-        if stores.health.is_down("bolt"):
+        if stores.outages.is_down("bolt"):
             await stores.graph.ping()
-            stores.health.answered("bolt")
+            stores.outages.report_up("bolt")
 
-    async def progress(self) -> None:
+    async def publish_progress(self) -> None:
         """Publishes where the tasks are whose chapters came to an end since the last time."""
         node = self._node
-        for task_id in sorted(node.moved):
-            node.moved.discard(task_id)
+        for task_id in sorted(node.unpublished_tasks):
+            node.unpublished_tasks.discard(task_id)
             try:
-                await self._publish(task_id)
+                await self._publish_task(task_id)
             except ServiceDown:
-                node.moved.add(task_id)  # told after the outage
+                node.unpublished_tasks.add(task_id)  # told after the outage
                 raise
 
-    async def _publish(self, task_id: int) -> None:
+    async def _publish_task(self, task_id: int) -> None:
         node = self._node
         task = await node.stores.ledger.tasks.get(task_id)
         progress = await node.stores.ledger.tasks.progress(task_id)
@@ -142,24 +142,24 @@ class BackgroundLoops:
             await self._presence.publish(node.settings.progress_channel, task_id, progress, task.status)
 
 
-async def _every(
+async def _repeat(
     seconds: float,
     step: Callable[[], Awaitable[None]],
     name: str,
     service: str,
-    health: Outages,
+    outages: Outages,
 ) -> None:
     while True:
         try:
             await step()
         except ServiceDown as error:
-            health.failed(error)
+            outages.report_down(error)
         except KgnbError as error:
             log.error(say("node.upkeep_failed", loop=name, reason=str(error)))
         except Exception:  # a loop of upkeep must outlive its own bugs; the traceback is logged
             log.exception(say("node.upkeep_failed", loop=name, reason=""))
         else:
-            health.answered(*filter(None, [service]))
+            outages.report_up(*filter(None, [service]))
         task = asyncio.current_task()
         if task and task.cancelling():  # a driver may have swallowed it; the node would never leave
             raise asyncio.CancelledError

@@ -60,47 +60,47 @@ class Budget:
             money += usage.cached_tokens * (cached - prompt)
         return money / MILLION
 
-    def since(self, now: datetime) -> date:
+    def first_day(self, now: datetime) -> date:
         """The first day of the window."""
         return now.date() - timedelta(days=self.days - 1)
 
 
-class BudgetKeeper:
+class SpendingTracker:
     """One node's spending, and what it knows of the others'. ``clock`` gives the time in Beijing."""
 
     def __init__(self, ledger: Ledger, budget: Budget, clock: Callable[[], datetime] = beijing_now) -> None:
         self.budget = budget
         self._ledger = ledger
         self._clock = clock
-        self._new: dict[_Key, Usage] = {}
-        self._known: dict[_Key, Usage] = {}
+        self._unwritten: dict[_Key, Usage] = {}
+        self._stored: dict[_Key, Usage] = {}
         self._read_at = float("-inf")
         self._writing = asyncio.Lock()
 
-    def spent(self, provider: Provider, model: str, usage: Usage) -> None:
+    def record(self, provider: Provider, model: str, usage: Usage) -> None:
         """Counts what a call cost."""
         if usage != Usage():
             key = (provider.key, model, self._clock().date())
-            self._new[key] = self._new.get(key, Usage()) + usage
+            self._unwritten[key] = self._unwritten.get(key, Usage()) + usage
 
     @property
-    def _bounded(self) -> bool:
+    def _has_limits(self) -> bool:
         return bool(self.budget.money or self.budget.tokens)
 
     async def flush(self) -> None:
         """Writes what is new; under a budget also reads what all nodes spent. Raises ServiceDown."""
         async with self._writing:
-            stale = self._bounded and time.monotonic() - self._read_at > FRESH_SECONDS
-            if not self._new and not stale:
+            stale = self._has_limits and time.monotonic() - self._read_at > FRESH_SECONDS
+            if not self._unwritten and not stale:
                 return
-            going, since = dict(self._new), self.budget.since(self._clock())
+            going, since = dict(self._unwritten), self.budget.first_day(self._clock())
             rows = [Spent(*key, usage) for key, usage in going.items()]
-            known = await self._ledger.spending.add(rows, since if self._bounded else None)
+            known = await self._ledger.spending.add(rows, since if self._has_limits else None)
             for key, usage in going.items():
-                self._new[key] -= usage
-                if self._new[key] == Usage():
-                    del self._new[key]
-            self._known = {(s.provider, s.model, s.day): s.usage for s in known}
+                self._unwritten[key] -= usage
+                if self._unwritten[key] == Usage():
+                    del self._unwritten[key]
+            self._stored = {(s.provider, s.model, s.day): s.usage for s in known}
             self._read_at = time.monotonic()
 
     def is_stale(self, provider: Provider) -> bool:
@@ -114,7 +114,7 @@ class BudgetKeeper:
             return
         if money and self.budget.price(provider.key, model) is None:
             raise self._reached("provider.no_price", provider, model=model)
-        spent_money, spent_tokens = self._in_window(provider.key)
+        spent_money, spent_tokens = self._spent_in_window(provider.key)
         if money and spent_money >= money:
             facts = {"spent": f"{spent_money:.4g}", "limit": f"{money:.10g}", "days": self.budget.days}
             raise self._reached("provider.budget_money", provider, **facts)
@@ -122,9 +122,9 @@ class BudgetKeeper:
             facts = {"spent": spent_tokens, "limit": f"{tokens:.10g}", "days": self.budget.days}
             raise self._reached("provider.budget_tokens", provider, **facts)
 
-    def _in_window(self, key: str) -> tuple[float, int]:
-        since, money, tokens = self.budget.since(self._clock()), 0.0, 0
-        for rows in (self._known, self._new):
+    def _spent_in_window(self, key: str) -> tuple[float, int]:
+        since, money, tokens = self.budget.first_day(self._clock()), 0.0, 0
+        for rows in (self._stored, self._unwritten):
             for (provider, model, day), usage in rows.items():
                 if provider == key and day >= since:
                     money += self.budget.cost(provider, model, usage) or 0.0

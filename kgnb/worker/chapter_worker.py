@@ -66,9 +66,9 @@ class Stores:
     queue: Queue
     graph: GraphStore
     renewer: LeaseRenewer
-    health: Outages
-    sql_place: SqlTarget
-    graph_place: GraphTarget
+    outages: Outages
+    sql_target: SqlTarget
+    graph_target: GraphTarget
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +85,9 @@ class ChapterWorker:
     chapter's failure; for `build`, where a person is there to mend it.
     """
 
-    def __init__(self, stores: Stores, asker: ChapterExtractor, *, stop_at_missing: bool = False) -> None:
+    def __init__(self, stores: Stores, extractor: ChapterExtractor, *, stop_at_missing: bool = False) -> None:
         self._stores = stores
-        self._asker = asker
+        self._extractor = extractor
         self._stop_at_missing = stop_at_missing
         self._claims: Batcher[Claim, ChapterWork | None] = Batcher(self._claim_all)
         self._rows: Batcher[tuple[ExtractionRow, tuple[str, ...]], bool] = Batcher(
@@ -97,46 +97,46 @@ class ChapterWorker:
             self._project_all, limit=PROJECT_LIMIT, gap=PROJECT_GAP, together=PROJECT_TOGETHER
         )
         # Novel → its settle number as last read, and when (time.monotonic()).
-        self._numbers: dict[int, tuple[int, float]] = {}
+        self._settle_numbers: dict[int, tuple[int, float]] = {}
         self._ends: Batcher[ChapterEnd, bool] = Batcher(self._end_all)
         self._acks: Batcher[Claim, bool] = Batcher(self._ack_all)
 
     async def run(
-        self, claim: Claim, info: TaskInfo, recorded: Callable[[float], None] = lambda _: None
+        self, claim: Claim, info: TaskInfo, on_recorded: Callable[[float], None] = lambda _: None
     ) -> Outcome:
-        """Brings a claimed chapter to an end; ``recorded(seconds)`` is called once nothing is left to ask,
+        """Brings a claimed chapter to an end; ``on_recorded(seconds)`` is called once nothing is left to ask,
         with how long that took: its replies are durable then, and no slot has to be kept for the writing.
 
         Raises LeaseLost when another node has it by now, and ProviderError when the provider can't go on:
         the caller then hands the chapter back. The chapter's own failures are dealt with here.
         """
-        work = await self._stores.health.patiently(
+        work = await self._stores.outages.retry_until_up(
             "sql", lambda: self._claims.do(claim), lost=self._lost(claim)
         )
         if work is None:
             await self._ack(claim)
             return Outcome.NOT_OURS
         try:
-            return await self._work(claim, info, work, recorded)
+            return await self._process(claim, info, work, on_recorded)
         except (ReplyError, RequestRejected, BrokenProcessPool) as error:
             if self._stop_at_missing and isinstance(error, Rejected) and error.status == 404:
                 raise
-            return await self._failed(claim, _reason(error))
+            return await self._count_failure(claim, _reason(error))
 
-    async def broke(self, claim: Claim, error: Exception) -> None:
+    async def count_crash(self, claim: Claim, error: Exception) -> None:
         """Counts an error of kgnb's own as the chapter's failure, so that it ends instead of coming back."""
         with suppress(LeaseLost):
-            await self._failed(claim, repr(error))
+            await self._count_failure(claim, repr(error))
 
-    async def _work(
-        self, claim: Claim, info: TaskInfo, work: ChapterWork, recorded: Callable[[float], None]
+    async def _process(
+        self, claim: Claim, info: TaskInfo, work: ChapterWork, on_recorded: Callable[[float], None]
     ) -> Outcome:
         if len("".join(work.text.split())) < MIN_CHAPTER_CHARS:
             await self._end(claim, _chapter_end(claim, ChapterStatus.SKIPPED))
             return Outcome.SKIPPED
-        graph, end = await self._record(claim, info, work, recorded)
+        graph, end = await self._extract_and_save(claim, info, work, on_recorded)
         projection = _Projection(claim, info.novel.id, graph)
-        written = await self._stores.health.patiently(
+        written = await self._stores.outages.retry_until_up(
             "bolt", lambda: self._projections.do(projection), lost=self._lost(claim)
         )
         if not written:
@@ -144,30 +144,30 @@ class ChapterWorker:
         await self._end(claim, end)
         return Outcome.COMPLETED
 
-    async def _record(
-        self, claim: Claim, info: TaskInfo, work: ChapterWork, recorded: Callable[[float], None]
+    async def _extract_and_save(
+        self, claim: Claim, info: TaskInfo, work: ChapterWork, on_recorded: Callable[[float], None]
     ) -> tuple[Graph, ChapterEnd]:
         """Makes the row durable, unless it is; its graph, and how the chapter will have ended. The row itself
         isn't kept: while a slow graph is written, hundreds wait."""
         row = work.row
         if row is None:
             lease, last_try = self._stores.renewer.lease(claim), claim.failures >= len(RETRY_SECONDS)
-            answer = await self._asker.ask(work.text, info, lease, last_try=last_try)
-            recorded(answer.seconds)
+            answer = await self._extractor.extract(work.text, info, lease, last_try=last_try)
+            on_recorded(answer.seconds)
             row, raw = _row(claim, info, work, answer), answer.raw
-            saved = await self._stores.health.patiently(
+            saved = await self._stores.outages.retry_until_up(
                 "sql", lambda: self._rows.do((row, raw)), lost=self._lost(claim)
             )
             if not saved:
                 raise LeaseLost("node.lease_lost")
         else:
-            recorded(0.0)
+            on_recorded(0.0)
         graph = info.graphs.project(work.chapter, row)
-        return graph, _chapter_end(claim, ChapterStatus.COMPLETED, row, error=_gaps(row))
+        return graph, _chapter_end(claim, ChapterStatus.COMPLETED, row, error=_gap_note(row))
 
-    async def _failed(self, claim: Claim, reason: str) -> Outcome:
+    async def _count_failure(self, claim: Claim, reason: str) -> Outcome:
         delay = RETRY_SECONDS[min(claim.failures, len(RETRY_SECONDS) - 1)]
-        fate = await self._stores.health.patiently(
+        fate = await self._stores.outages.retry_until_up(
             "redis", lambda: self._stores.queue.fail(claim, reason, delay=delay), lost=self._lost(claim)
         )
         if fate == "lost":
@@ -175,11 +175,11 @@ class ChapterWorker:
         ids = {"task": claim.task_id, "chapter": claim.chapter_id}
         if fate == "dead":
             await self._mark(claim, _chapter_end(claim, ChapterStatus.FAILED, error=reason))
-            await self._stores.health.patiently("redis", lambda: self._stores.queue.noted([claim]))
+            await self._stores.outages.retry_until_up("redis", lambda: self._stores.queue.noted([claim]))
             log.warning(say("node.chapter_dead", **ids, reason=reason))
             return Outcome.FAILED
         back = [(claim.task_id, claim.chapter_id, claim.token)]
-        await self._stores.health.patiently("sql", lambda: self._stores.ledger.chapters.hand_back(back))
+        await self._stores.outages.retry_until_up("sql", lambda: self._stores.ledger.chapters.hand_back(back))
         log.warning(say("node.chapter_retry", **ids, reason=reason, seconds=delay))
         return Outcome.RETRY
 
@@ -188,10 +188,12 @@ class ChapterWorker:
         await self._ack(claim)
 
     async def _mark(self, claim: Claim, end: ChapterEnd) -> None:
-        await self._stores.health.patiently("sql", lambda: self._ends.do(end), lost=self._lost(claim))
+        await self._stores.outages.retry_until_up("sql", lambda: self._ends.do(end), lost=self._lost(claim))
 
     async def _ack(self, claim: Claim) -> None:
-        await self._stores.health.patiently("redis", lambda: self._acks.do(claim), lost=self._lost(claim))
+        await self._stores.outages.retry_until_up(
+            "redis", lambda: self._acks.do(claim), lost=self._lost(claim)
+        )
 
     def _lost(self, claim: Claim) -> Callable[[], bool]:
         return lambda: self._stores.renewer.lost(claim)
@@ -228,16 +230,16 @@ class ChapterWorker:
         known_at = {i: item.claim.at for i, item in items.items()}  # their tasks were there then
         while live := {i: item for i, item in items.items() if renewer.holds(item.claim)}:
             # An old number is as good as a new one: a settle since then makes the write a conflict.
-            if novel_id not in self._numbers:
-                self._numbers[novel_id] = await graph.settle_number(novel_id), time.monotonic()
-            number, read_at = self._numbers[novel_id]
+            if novel_id not in self._settle_numbers:
+                self._settle_numbers[novel_id] = await graph.settle_number(novel_id), time.monotonic()
+            number, read_at = self._settle_numbers[novel_id]
             # Who raised it may have deleted a task while this node was frozen: its lease can't tell yet.
             if older := {i: item for i, item in live.items() if known_at[i] < read_at}:
                 known_at |= dict.fromkeys(older, time.monotonic())
                 claimed = await self._still_claimed(older)
                 items = {i: item for i, item in live.items() if i not in older or i in claimed}
                 continue
-            part = _first_rows(live)
+            part = _first_batch(live)
             held = [item.claim for item in part.values()]
             try:
                 await graph.project(
@@ -248,8 +250,8 @@ class ChapterWorker:
                 )
             except (GraphConflict, LeaseLost):
                 # Settled meanwhile, or one of them lost its lease: the others start again.
-                if self._numbers.get(novel_id) == (number, read_at):
-                    del self._numbers[novel_id]
+                if self._settle_numbers.get(novel_id) == (number, read_at):
+                    del self._settle_numbers[novel_id]
                 continue
             written |= dict.fromkeys(part, True)
             items = {i: item for i, item in live.items() if i not in part}
@@ -261,7 +263,7 @@ class ChapterWorker:
         return {i: item for i, item in items.items() if keys[i] in claimed}
 
 
-def _first_rows(items: dict[int, _Projection]) -> dict[int, _Projection]:
+def _first_batch(items: dict[int, _Projection]) -> dict[int, _Projection]:
     """As many of the first ones as one transaction takes."""
     part: dict[int, _Projection] = {}
     rows = 0
@@ -300,19 +302,19 @@ def _chapter_end(
         chapter_id=claim.chapter_id,
         token=claim.token,
         status=status,
-        entities=_entities(row) if row else 0,
+        entities=_entity_count(row) if row else 0,
         relations=len(row.extraction.relations) if row else 0,
         error=error,
     )
 
 
-def _gaps(row: ExtractionRow) -> str:
+def _gap_note(row: ExtractionRow) -> str:
     """What main's ledger says of a completed chapter from which something may be missing."""
     gaps = [say(f"flag.{flag}") for flag in GAPS if flag in row.flags]
     return say("inspect.gaps", flags=", ".join(gaps)) if gaps else ""
 
 
-def _entities(row: ExtractionRow) -> int:
+def _entity_count(row: ExtractionRow) -> int:
     found = row.extraction
     lists = (found.characters, found.locations, found.organizations, found.events, found.things)
     return sum(len(one) for one in lists)

@@ -30,18 +30,18 @@ class Counters:
     _spent: Mapping[int, Usage] = field(default_factory=dict)  # by task, of the node that runs
     _node: WorkerNode | None = None
 
-    def ready(self, spent: Mapping[int, Usage], node: WorkerNode) -> None:
+    def follow(self, spent: Mapping[int, Usage], node: WorkerNode) -> None:
         """Count ``node`` from now on; ``spent``, by task, grows while it runs."""
         self._before = self.usage
         self._spent, self._node = spent, node
 
-    def heard(self, happened: NodeEvent) -> None:
+    def on_event(self, happened: NodeEvent) -> None:
         """The node's listener."""
-        if happened.what == "chapter":
+        if happened.kind == "chapter":
             self.outcomes[happened.outcome] += 1
             if happened.outcome in ("completed", "skipped"):
                 self._finished(int(time.time() // 60))
-        elif happened.what == "task":
+        elif happened.kind == "task":
             self.closed[happened.outcome] += 1
         elif happened.error is not None:
             self.errors[type(happened.error).__name__] += 1
@@ -57,14 +57,14 @@ class Counters:
         """What was asked and spent here."""
         return sum(list(self._spent.values()), self._before)
 
-    def state(self) -> dict[str, Any]:
-        """Everything as JSON-ready values that :func:`look` adds up; without a node its parts are empty."""
+    def snapshot(self) -> dict[str, Any]:
+        """Everything as JSON-ready values that :func:`summed` adds up; without a node its parts are empty."""
         node, usage = self._node, self.usage
-        works = list(node.slots.works.values()) if node is not None else []
-        down = node.stores.health.down if node is not None else {}
+        works = list(node.slots.in_flight.values()) if node is not None else []
+        down = node.stores.outages.down if node is not None else {}
         return {
             "in_flight": dict(Counter(work.provider for work in works)),
-            "open_tasks": sorted(node.keeper.held) if node is not None else [],
+            "open_tasks": sorted(node.task_keeper.open_tasks) if node is not None else [],
             "outcomes": dict(self.outcomes),
             "errors": dict(self.errors),
             "closed": dict(self.closed),
@@ -75,12 +75,12 @@ class Counters:
             "down": {service: str(error) for service, error in down.items()},
         }
 
-    def look(self) -> dict[str, Any]:
+    def summary(self) -> dict[str, Any]:
         """What this process did and does, ready to be shown."""
-        return look([self.state()])
+        return summed([self.snapshot()])
 
 
-def look(states: Sequence[Mapping[str, Any]], now: float | None = None) -> dict[str, Any]:
+def summed(states: Sequence[Mapping[str, Any]], now: float | None = None) -> dict[str, Any]:
     """Several nodes' states as one. ``per_minute``: chapters finished in each of the last 60 minutes, oldest
     first; the last one is under way."""
     found: dict[str, Any] = {

@@ -39,11 +39,11 @@ from kgnb.worker.throttle import ProviderThrottle
 
 COMMIT_GAP = 0.05
 """Seconds between two commits of rows: the slot is free already, and each commit is a disk flush."""
-OUTAGE_LOOK_SECONDS = 0.25
+OUTAGE_POLL_SECONDS = 0.25
 """How often a request that waits for an outage's end looks whether it is over."""
-SPLIT, CUT = "split", "split:truncated"
-"""Stand in the cache for a chunk that has to be asked for in halves (CUT: because its replies were cut off);
-no reply is parsed from them."""
+SPLIT, TRUNCATED = "split", "split:truncated"
+"""Stand in the reply cache for a chunk that must be asked for in halves, TRUNCATED where its replies were cut
+off. Never parsed as replies."""
 REPLY_TRIES = 2
 """How often a chunk is asked for before it is split."""
 
@@ -85,7 +85,7 @@ class ChapterAnswer:
 
 
 @dataclass(slots=True)
-class _Parts:
+class _ChapterReplies:
     """The replies of one chapter's chunks while they come in."""
 
     lease: Lease
@@ -103,24 +103,24 @@ class ChapterExtractor:
         self,
         cache: ReplyCache,
         providers: ProviderRegistry,
-        gate: ProviderThrottle,
+        throttle: ProviderThrottle,
         pool: CpuPool,
-        health: Outages,
+        outages: Outages,
         *,
         chunk_chars: int,
         meter: Callable[[int, Usage], None],
     ) -> None:
         self._cache = cache
         self._providers = providers
-        self._gate = gate
+        self._throttle = throttle
         self._pool = pool
-        self._health = health
+        self._outages = outages
         self._chunk_chars = chunk_chars
         self._meter = meter
-        self._lookups: Batcher[tuple[str, int], str | None] = Batcher(self._look_up)
-        self._stores: Batcher[CachedReply, None] = Batcher(self._store)
+        self._cache_reads: Batcher[tuple[str, int], str | None] = Batcher(self._read_cache)
+        self._cache_writes: Batcher[CachedReply, None] = Batcher(self._write_cache)
 
-    async def ask(
+    async def extract(
         self, text: str, info: TaskInfo, lease: Lease = UNLEASED, *, last_try: bool = False
     ) -> ChapterAnswer:
         """The extraction of a whole chapter.
@@ -134,20 +134,20 @@ class ChapterExtractor:
         """
         if info.provider.is_rules:
             found = await self._pool.run(rules.extract, text, lang=info.lang, names=info.names)
-            return ChapterAnswer(found, flags=frozenset() if _tells(found) else frozenset({Flag.EMPTY}))
+            return ChapterAnswer(found, flags=frozenset() if _has_content(found) else frozenset({Flag.EMPTY}))
         limit = max(self._chunk_chars, info.config.max_content_length)
-        parts = _Parts(lease, last_try)
+        parts = _ChapterReplies(lease, last_try)
         for piece in chunking.split(text, limit, info.lang):
-            await self._piece(piece, info, parts)
-        answer = _joined(parts, evidence.ChapterText(text))
+            await self._extract_chunk(piece, info, parts)
+        answer = _merged(parts, evidence.ChapterText(text))
         if info.lang == "zh":
             answer = replace(answer, extraction=in_original_script(answer.extraction, text))
         return answer
 
-    async def _piece(self, text: str, info: TaskInfo, parts: _Parts) -> None:
+    async def _extract_chunk(self, text: str, info: TaskInfo, parts: _ChapterReplies) -> None:
         request = info.prompter.prompt(text)
         try:
-            parts.answers.append(await self._reply(request, info, parts))
+            parts.answers.append(await self._chunk_answer(request, info, parts))
         except ReplyRefused as error:
             if not parts.last_try:
                 raise
@@ -157,25 +157,25 @@ class ChapterExtractor:
             if halves is None:
                 raise
             cut = isinstance(error, ReplyTruncated)
-            await self._remember_split(request, info, CUT if cut else SPLIT)
+            await self._remember_split(request, info, TRUNCATED if cut else SPLIT)
             flags = {Flag.SPLIT, Flag.TRUNCATED} if cut else {Flag.SPLIT}
             start = len(parts.answers)
             for half in halves:
-                await self._piece(half, info, parts)
+                await self._extract_chunk(half, info, parts)
             parts.answers[start:] = [replace(a, flags=a.flags | flags) for a in parts.answers[start:]]
 
     async def _remember_split(self, request: Prompt, info: TaskInfo, why: str) -> None:
         """Whoever comes to this chunk again asks for its halves at once, without paying to learn it."""
         key = reply_key(info.provider.name, info.model, request.hash)
         entry = CachedReply(key, info.provider.name, info.model, why, info.task.id)
-        await self._health.patiently("sql", lambda: self._stores.do(entry))
+        await self._outages.retry_until_up("sql", lambda: self._cache_writes.do(entry))
 
-    async def _reply(self, request: Prompt, info: TaskInfo, parts: _Parts) -> ChapterAnswer:
+    async def _chunk_answer(self, request: Prompt, info: TaskInfo, parts: _ChapterReplies) -> ChapterAnswer:
         key = reply_key(info.provider.name, info.model, request.hash)
-        stored = await self._health.patiently(
-            "sql", lambda: self._lookups.do((key, info.task.id)), lost=parts.lease.lost
+        stored = await self._outages.retry_until_up(
+            "sql", lambda: self._cache_reads.do((key, info.task.id)), lost=parts.lease.lost
         )
-        if stored == CUT:
+        if stored == TRUNCATED:
             raise ReplyTruncated("provider.truncated", provider=info.provider.name)
         if stored == SPLIT:
             raise ReplyUnparsable("provider.unparsable", provider=info.provider.name)
@@ -183,13 +183,13 @@ class ChapterExtractor:
             return _answer(reply.parse(stored, provider=info.provider.name), request, stored, Usage())
         for last in [False] * (REPLY_TRIES - 1) + [True]:
             try:
-                return await self._request(request, key, info, parts)
+                return await self._ask(request, key, info, parts)
             except (ReplyTruncated, ReplyUnparsable):
                 if last:
                     raise
         raise AssertionError("unreachable")
 
-    async def _request(self, request: Prompt, key: str, info: TaskInfo, parts: _Parts) -> ChapterAnswer:
+    async def _ask(self, request: Prompt, key: str, info: TaskInfo, parts: _ChapterReplies) -> ChapterAnswer:
         spent, began = Usage(), time.monotonic()
         try:
             done = await self._completion(request, info, parts.lease)
@@ -203,28 +203,28 @@ class ChapterExtractor:
             parts.seconds += time.monotonic() - began
             self._meter(info.task.id, spent)
         entry = CachedReply(key, info.provider.name, info.model, done.text, info.task.id, done.usage)
-        await self._health.patiently("sql", lambda: self._stores.do(entry))
+        await self._outages.retry_until_up("sql", lambda: self._cache_writes.do(entry))
         return _answer(parsed, request, done.text, done.usage)
 
     async def _completion(self, request: Prompt, info: TaskInfo, lease: Lease) -> Completion:
-        async with self._gate.turn(info.provider):
-            await self._may_ask(lease)
+        async with self._throttle.request_slot(info.provider):
+            await self._wait_until_safe(lease)
             # As it is known now: its key or address may have changed since the task was opened.
             client = self._providers.client(self._providers.find(info.provider.key) or info.provider)
-            return await self._gate.ask(client, request, info.model, lost=lease.lost)
+            return await self._throttle.complete(client, request, info.model, lost=lease.lost)
 
-    async def _may_ask(self, lease: Lease) -> None:
+    async def _wait_until_safe(self, lease: Lease) -> None:
         """No call is begun whose reply may be somebody else's by then, or could not be stored."""
-        while self._health.is_down("redis", "sql") or not lease.lives():
+        while self._outages.is_down("redis", "sql") or not lease.lives():
             if lease.lost():
                 raise LeaseLost("node.lease_lost")
-            await asyncio.sleep(OUTAGE_LOOK_SECONDS)
+            await asyncio.sleep(OUTAGE_POLL_SECONDS)
 
-    async def _look_up(self, wanted: Sequence[tuple[str, int]]) -> Sequence[str | None]:
+    async def _read_cache(self, wanted: Sequence[tuple[str, int]]) -> Sequence[str | None]:
         found = await self._cache.get([key for key, _ in wanted], [task_id for _, task_id in wanted])
         return [found.get(key) for key, _ in wanted]
 
-    async def _store(self, entries: Sequence[CachedReply]) -> Sequence[None]:
+    async def _write_cache(self, entries: Sequence[CachedReply]) -> Sequence[None]:
         await self._cache.put(entries)
         return [None] * len(entries)
 
@@ -235,18 +235,18 @@ def _answer(parsed: reply.Parsed, request: Prompt, raw: str, usage: Usage) -> Ch
         flags.add(Flag.REPAIRED)
     if parsed.rejected:
         flags.add(Flag.PARTIAL)
-    if not _tells(parsed.extraction):
+    if not _has_content(parsed.extraction):
         flags.add(Flag.EMPTY)
     return ChapterAnswer(parsed.extraction, request.hash, frozenset(flags), usage, parsed.rejected, (raw,))
 
 
-def _tells(found: Extraction) -> bool:
+def _has_content(found: Extraction) -> bool:
     """Whether there is anything in it."""
     lists = (found.characters, found.locations, found.organizations, found.events, found.relations)
     return any((*lists, found.things))
 
 
-def _joined(parts: _Parts, page: evidence.ChapterText) -> ChapterAnswer:
+def _merged(parts: _ChapterReplies, page: evidence.ChapterText) -> ChapterAnswer:
     """The chapter's answer of its parts'; raises ReplyRefused where none is left."""
     answers, refusal = parts.answers, parts.refusal
     if refusal is not None and not answers:

@@ -26,7 +26,7 @@ from kgnb.stores.queue.types import Backoff, Claim, ClaimRequest, PollResult, Qu
 from kgnb.worker.chapter_worker import ChapterWorker, Outcome, Stores
 from kgnb.worker.extractor import ChapterExtractor
 from kgnb.worker.provider_registry import ProviderRegistry
-from kgnb.worker.slots import BESIDE_OF, Slots, ahead, queues_of, share, written_later
+from kgnb.worker.slots import SMOOTHING_CHAPTERS, Slots, claims_by_queue, max_unwritten, queues_of, read_ahead
 from kgnb.worker.task_keeper import TaskKeeper
 from kgnb.worker.throttle import ProviderThrottle
 
@@ -37,7 +37,7 @@ RULES_SLOTS_PER_CORE = 4
 """Chapters in flight for the rules, by core, unless more are asked for."""
 LEAVING_SECONDS = 1.5
 """How long a node that leaves waits for a service that hangs."""
-AGAIN_SECONDS = 1.0
+HAND_BACK_SECONDS = 1.0
 """A chapter that can't be worked right now comes back after this, so that handing back never spins."""
 
 
@@ -45,7 +45,7 @@ AGAIN_SECONDS = 1.0
 class NodeEvent:
     """Something a listener may want to know: a chapter's or a task's end, a provider's pause."""
 
-    what: str  # "chapter", "task", "provider", "stuck"
+    kind: str  # "chapter", "task", "provider", "stuck"
     task_id: int = 0
     chapter_id: int = 0
     outcome: str = ""
@@ -60,8 +60,8 @@ class WorkerNode:
         self,
         stores: Stores,
         providers: ProviderRegistry,
-        asker: ChapterExtractor,
-        gate: ProviderThrottle,
+        extractor: ChapterExtractor,
+        throttle: ProviderThrottle,
         pool: CpuPool,
         settings: Settings,
         *,
@@ -71,31 +71,31 @@ class WorkerNode:
     ) -> None:
         self.stores = stores
         self.providers = providers
-        self.gate = gate
+        self.throttle = throttle
         self.settings = settings
         self.name = name
         self.only_task = only_task
         self.slots = Slots()
-        self.moved: set[int] = set()
+        self.unpublished_tasks: set[int] = set()
         """Tasks with an end of a chapter, or of their own, that nobody was told of yet."""
-        self.states: dict[QueueName, QueueState] = {}
-        self.polls = 0
+        self.queue_states: dict[QueueName, QueueState] = {}
+        self.poll_count = 0
         """Looks at the queues so far."""
-        self.keeper = TaskKeeper(
+        self.task_keeper = TaskKeeper(
             stores, providers, pool, on_closed=self._task_closed, on_stuck=self._task_stuck
         )
-        self._chapters = ChapterWorker(stores, asker, stop_at_missing=only_task is not None)
+        self._chapters = ChapterWorker(stores, extractor, stop_at_missing=only_task is not None)
         self._listener = listener
         self._running: dict[asyncio.Task[None], Claim] = {}
-        self._cut_short: set[asyncio.Task[None]] = set()
+        self._cancelled: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._stopping = False
-        self._turn = 0
-        self._asked_for: list[tuple[QueueName, int]] = []
-        self._seen_newer = False
-        self._newer = 0
-        self._troubled: dict[str, type[ProviderError]] = {}
-        self._beside = 0.0  # seconds that a chapter held its slot lately without asking
+        self._rotation = 0
+        self._polled_tasks: list[tuple[QueueName, int]] = []
+        self._newer_logged = False
+        self._newer_items = 0
+        self._provider_failures: dict[str, type[ProviderError]] = {}
+        self._overhead = 0.0  # seconds that a chapter held its slot lately without asking
 
     # --- life
 
@@ -108,10 +108,10 @@ class WorkerNode:
         while not self._stopping and not until():
             self._wake.clear()
             poll = await self._poll()
-            busy = poll is not None and await self._act_on(poll)
+            busy = poll is not None and await self._handle_poll(poll)
             if drain and poll is not None and not busy and self.nothing_left:
                 return
-            if poll is not None and (busy or self._running or self.keeper.held):
+            if poll is not None and (busy or self._running or self.task_keeper.open_tasks):
                 backoff.reset()
             await self._rest(backoff.delay())
 
@@ -120,15 +120,15 @@ class WorkerNode:
         self._stopping = True
         self._wake.set()
 
-    def cut_short(self) -> None:
+    def stop_now(self) -> None:
         """:meth:`stop`, and chapters in flight are handed back instead of waited for."""
         self.stop()
-        self._cut(self._running)
+        self._cancel(self._running)
 
-    def _cut(self, works: Iterable[asyncio.Task[None]]) -> None:
+    def _cancel(self, works: Iterable[asyncio.Task[None]]) -> None:
         """Has chapters handed back; each is cancelled once: twice would cut the handing back short."""
-        for work in set(works) - self._cut_short:
-            self._cut_short.add(work)
+        for work in set(works) - self._cancelled:
+            self._cancelled.add(work)
             work.cancel()
 
     def wake(self) -> None:
@@ -139,12 +139,12 @@ class WorkerNode:
         """Waits up to ``seconds`` for chapters in flight, then hands everything back. What was only read
         ahead isn't begun."""
         self._stopping = True
-        self.gate.leave()
+        self.throttle.stop_requests()
         if self._running and seconds > 0:
             await asyncio.wait(list(self._running), timeout=seconds)
-        self._cut(self._running)
+        self._cancel(self._running)
         await asyncio.gather(*self._running, return_exceptions=True)
-        await self.keeper.release_all_but()
+        await self.task_keeper.release_all_except()
 
     async def _rest(self, seconds: float) -> None:
         try:
@@ -156,51 +156,57 @@ class WorkerNode:
     @property
     def nothing_left(self) -> bool:
         """Whether the queues were empty at the last look (others' work too) and nothing is held here."""
-        if self._running or self.keeper.held or not self.polls:
+        if self._running or self.task_keeper.open_tasks or not self.poll_count:
             return False
-        states = self.states.values()
+        states = self.queue_states.values()
         waiting = sum(state.waiting for state in states)  # what only a newer kgnb may take is none of ours
-        return waiting <= self._newer and not any(s.chapters or s.leased or s.delayed for s in states)
+        return waiting <= self._newer_items and not any(s.chapters or s.leased or s.delayed for s in states)
 
     # --- polling
 
     async def _poll(self) -> PollResult | None:
-        asks, served = self._asks(), self.providers.served()
-        self._asked_for = [(ask.queue, task_id) for ask in asks for task_id in ask.mine]
+        asks, served = self._claim_requests(), self.providers.served()
+        self._polled_tasks = [(ask.queue, task_id) for ask in asks for task_id in ask.mine]
         try:
             poll = await self.stores.queue.poll(asks, [p.name for p in served])
         except ServiceDown as error:
-            self.stores.health.failed(error)
+            self.stores.outages.report_down(error)
             return None
-        self.stores.health.answered("redis")
-        self.states = poll.state
-        self.polls += 1
-        self._newer = poll.newer
-        if self.gate.paused.keys() - poll.suspended.keys():
+        self.stores.outages.report_up("redis")
+        self.queue_states = poll.state
+        self.poll_count += 1
+        self._newer_items = poll.newer
+        if self.throttle.paused.keys() - poll.suspended.keys():
             self._wake.set()  # a pause is over: its queues are asked at once
-        self.gate.heard(poll, served)
+        self.throttle.on_poll(poll, served)
         return poll
 
-    def _asks(self) -> list[ClaimRequest]:
+    def _claim_requests(self) -> list[ClaimRequest]:
         served = self.providers.served()
         queues = queues_of(served, self.settings.prefixes)
-        self._turn += 1
+        self._rotation += 1
         wanted: dict[QueueName, int] = {}
         for provider in served:
             own = [queue for queue in queues if queue.provider_key == provider.key]
-            wanted |= share(self._free(provider, len(served)), own, self.states, self._turn)
-        outage = self.stores.health.is_down("sql", "bolt")
+            wanted |= claims_by_queue(
+                self._claimable(provider, len(served)), own, self.queue_states, self._rotation
+            )
+        outage = self.stores.outages.is_down("sql", "bolt")
         closed = self._stopping or outage
-        shut = {p.key for p in served if self._shut(p)}
+        shut = {p.key for p in served if self._is_blocked(p)}
         return [
-            self._ask(queue, 0 if closed else wanted[queue], closed, outage, queue.provider_key not in shut)
+            self._claim_request(
+                queue, 0 if closed else wanted[queue], closed, outage, queue.provider_key not in shut
+            )
             for queue in queues
         ]
 
-    def _ask(
+    def _claim_request(
         self, queue: QueueName, chapters: int, closed: bool, outage: bool, open_to_tasks: bool
     ) -> ClaimRequest:
-        mine = tuple(t for t, h in self.keeper.held.items() if h.claim.queue == queue and h.step is None)
+        mine = tuple(
+            t for t, h in self.task_keeper.open_tasks.items() if h.claim.queue == queue and h.step is None
+        )
         return ClaimRequest(
             queue=queue,
             chapters=chapters,
@@ -211,78 +217,78 @@ class WorkerNode:
             mine=mine,
         )
 
-    def _free(self, provider: Provider, served: int) -> int:
-        if self._shut(provider):
+    def _claimable(self, provider: Provider, served: int) -> int:
+        if self._is_blocked(provider):
             return 0
-        limit = min(self.settings.slots_for(served, provider.key), self.gate.limiter(provider).slots)
+        limit = min(self.settings.slots_for(served, provider.key), self.throttle.limiter(provider).slots)
         if provider.is_rules:  # no provider to protect: enough that the processes never wait for the stores
             limit = max(limit, RULES_SLOTS_PER_CORE * self.settings.cpus)
         # A chapter whose replies are stored gives its slot to the next one while its graph is written; only
         # so many do, so that a slow graph holds the claiming back.
         unwritten = sum(c.queue.provider_key == provider.key for c in self._running.values())
-        room = min(limit - self.slots.busy(provider.key), limit + written_later(limit) - unwritten)
+        room = min(limit - self.slots.busy(provider.key), limit + max_unwritten(limit) - unwritten)
         if not provider.is_rules:
-            room += ahead(limit, self.gate.seconds(provider), self._beside)
+            room += read_ahead(limit, self.throttle.request_seconds(provider), self._overhead)
         return max(0, room)
 
-    def _shut(self, provider: Provider) -> bool:
+    def _is_blocked(self, provider: Provider) -> bool:
         """Whether the provider is paused for everyone, or rate-limited for longer than a slot waits."""
-        return provider.name in self.gate.paused or self.gate.wait(provider) > 0
+        return provider.name in self.throttle.paused or self.throttle.rate_wait(provider) > 0
 
     # --- acting
 
-    async def _act_on(self, poll: PollResult) -> bool:
-        if poll.newer and not self._seen_newer:
-            self._seen_newer = True
+    async def _handle_poll(self, poll: PollResult) -> bool:
+        if poll.newer and not self._newer_logged:
+            self._newer_logged = True
             log.warning(say("node.newer_items", count=poll.newer))
         for claim in poll.claims:
             if claim.kind == "chapter":
-                self._start(claim)
+                self._start_chapter(claim)
         try:
             for claim in poll.claims:
                 if claim.kind == "task":
-                    await self.keeper.take(claim)
+                    await self.task_keeper.take(claim)
             if poll.buried:
-                await self.keeper.bury(poll.buried)
+                await self.task_keeper.mark_buried(poll.buried)
         except ServiceDown as error:  # an item comes back with its lease's end, burials with the next poll
-            self.stores.health.failed(error)
+            self.stores.outages.report_down(error)
         for claim in poll.refreshed:
-            self.keeper.again(claim)
-        for queue, task_id in self._asked_for:
+            self.task_keeper.reopen(claim)
+        for queue, task_id in self._polled_tasks:
             left = poll.left.get((queue, task_id))
             if left is None:
-                self.keeper.gone(task_id)
+                self.task_keeper.on_lease_lost(task_id)
             elif left == 0:
-                self.keeper.nothing_left(task_id)
+                self.task_keeper.on_chapters_done(task_id)
         return bool(poll.claims)
 
-    def _start(self, claim: Claim) -> None:
+    def _start_chapter(self, claim: Claim) -> None:
         self.stores.renewer.hold(claim)
         key = claim.queue.provider_key
         self.slots.add(claim, key, time.time())
-        work = asyncio.create_task(self._work(claim, key))
+        work = asyncio.create_task(self._run_chapter(claim, key))
         self._running[work] = claim
-        work.add_done_callback(lambda done: self._ended(done, claim))
+        work.add_done_callback(lambda done: self._on_chapter_ended(done, claim))
 
-    def _recorded(self, claim: Claim, held: float, asking: float) -> None:
+    def _on_recorded(self, claim: Claim, held: float, asking: float) -> None:
         """Frees the slot of a chapter that held it so many seconds, ``asking`` of them for its requests."""
         if asking:
-            self._beside += (held - asking - self._beside) / BESIDE_OF
+            self._overhead += (held - asking - self._overhead) / SMOOTHING_CHAPTERS
         self.slots.remove(claim)
         self._wake.set()
 
-    def _ended(self, work: asyncio.Task[None], claim: Claim) -> None:
+    def _on_chapter_ended(self, work: asyncio.Task[None], claim: Claim) -> None:
         self._running.pop(work, None)
-        self._cut_short.discard(work)
+        self._cancelled.discard(work)
         self.slots.remove(claim)
         self.stores.renewer.forget(claim)
         self._wake.set()
         if not work.cancelled():
             work.result()  # what still comes here is the event loop's to report
 
-    async def _work(self, claim: Claim, key: str) -> None:
+    async def _run_chapter(self, claim: Claim, key: str) -> None:
         try:
-            await self._chapter(claim, key)
+            await self._process_chapter(claim, key)
         except LeaseLost:
             log.info(say("node.chapter_moved", task=claim.task_id, chapter=claim.chapter_id))
         except asyncio.CancelledError:
@@ -290,21 +296,21 @@ class WorkerNode:
             raise
         except KgnbError as error:
             log.warning(say("node.chapter_back", task=claim.task_id, chapter=claim.chapter_id, reason=error))
-            await self._hand_back(claim, AGAIN_SECONDS)
+            await self._hand_back(claim, HAND_BACK_SECONDS)
         except Exception as error:  # a bug on this chapter must neither spin nor stop the others
             log.exception(say("node.slot_broke", task=claim.task_id, chapter=claim.chapter_id))
-            await self._chapters.broke(claim, error)
+            await self._chapters.count_crash(claim, error)
 
-    async def _chapter(self, claim: Claim, key: str) -> None:
+    async def _process_chapter(self, claim: Claim, key: str) -> None:
         started = time.monotonic()
-        sql = self.stores.health
-        info = await sql.patiently("sql", lambda: self.keeper.info(claim.task_id, claim.queue))
+        outages = self.stores.outages
+        info = await outages.retry_until_up("sql", lambda: self.task_keeper.info(claim.task_id, claim.queue))
         if info is None:
-            await self._hand_back(claim, AGAIN_SECONDS)  # its holder is just opening or dropping the task
+            await self._hand_back(claim, HAND_BACK_SECONDS)  # its holder is just opening or dropping the task
             return
 
         def recorded(asking: float) -> None:
-            self._recorded(claim, time.monotonic() - started, asking)
+            self._on_recorded(claim, time.monotonic() - started, asking)
 
         try:
             outcome = await self._chapters.run(claim, info, recorded)
@@ -313,14 +319,14 @@ class WorkerNode:
             return
         except ProviderError as error:
             ids = {"task": claim.task_id, "chapter": claim.chapter_id}
-            self._note_trouble(info.provider.name, error, ids)
+            self._log_provider_failure(info.provider.name, error, ids)
             self._listener(NodeEvent("provider", claim.task_id, provider=info.provider.name, error=error))
-            await self._hand_back(claim, 0.0 if isinstance(error, RateLimited) else AGAIN_SECONDS)
+            await self._hand_back(claim, 0.0 if isinstance(error, RateLimited) else HAND_BACK_SECONDS)
             return
-        if outcome is Outcome.COMPLETED and self._troubled.pop(info.provider.name, None) is not None:
+        if outcome is Outcome.COMPLETED and self._provider_failures.pop(info.provider.name, None) is not None:
             log.warning(say("node.provider_back", provider=info.provider.name))
         if outcome is not Outcome.NOT_OURS:
-            self.moved.add(claim.task_id)
+            self.unpublished_tasks.add(claim.task_id)
             seconds = round(time.monotonic() - started, 1)
             log.info(
                 say(
@@ -333,10 +339,10 @@ class WorkerNode:
             )
             self._listener(NodeEvent("chapter", claim.task_id, claim.chapter_id, outcome.value, key))
 
-    def _note_trouble(self, provider: str, error: ProviderError, ids: dict[str, int]) -> None:
+    def _log_provider_failure(self, provider: str, error: ProviderError, ids: dict[str, int]) -> None:
         """A provider's failure is news once, until it is another kind of failure or over."""
-        news = self._troubled.get(provider) is not type(error)
-        self._troubled[provider] = type(error)
+        news = self._provider_failures.get(provider) is not type(error)
+        self._provider_failures[provider] = type(error)
         text = say("node.provider_failed", provider=provider, reason=str(error), **ids)
         log.log(logging.WARNING if news else logging.DEBUG, text)
 
@@ -348,7 +354,7 @@ class WorkerNode:
             async with asyncio.timeout(LEAVING_SECONDS if self._stopping else None):
                 await self.stores.ledger.chapters.hand_back([(claim.task_id, claim.chapter_id, claim.token)])
         except ServiceDown as error:
-            self.stores.health.failed(error)
+            self.stores.outages.report_down(error)
         except TimeoutError:
             log.warning(say("node.service_silent", service="sql"))
 
@@ -357,19 +363,19 @@ class WorkerNode:
         self._wake.set()
 
     def _task_closed(self, task_id: int, status: TaskStatus) -> None:
-        self.moved.add(task_id)
+        self.unpublished_tasks.add(task_id)
         self._listener(NodeEvent("task", task_id, outcome=status.value))
         self._wake.set()
 
     # --- main's commands
 
-    async def watch_tasks(self) -> None:
+    async def check_tasks(self) -> None:
         """Hands back the chapters of tasks that were paused, cancelled or deleted meanwhile."""
-        ids = {c.task_id for c in self._running.values()} | set(self.keeper.held)
-        stopped = await self.keeper.watch(sorted(ids))
+        ids = {c.task_id for c in self._running.values()} | set(self.task_keeper.open_tasks)
+        stopped = await self.task_keeper.check_statuses(sorted(ids))
         self.cancel(stopped)
-        await self.keeper.release_all_but(queues_of(self.providers.served(), self.settings.prefixes))
+        await self.task_keeper.release_all_except(queues_of(self.providers.served(), self.settings.prefixes))
 
     def cancel(self, task_ids: Sequence[int] | set[int]) -> None:
         """Stops the chapters in flight of these tasks; they are handed back."""
-        self._cut([work for work, claim in self._running.items() if claim.task_id in task_ids])
+        self._cancel([work for work, claim in self._running.items() if claim.task_id in task_ids])

@@ -35,19 +35,19 @@ class Outages:
         """What is down, and why."""
         return dict(self._down)
 
-    def failed(self, error: ServiceDown) -> None:
+    def report_down(self, error: ServiceDown) -> None:
         """Notes an outage; the first of a row of failures is logged."""
         if error.service not in self._down:
             log.warning(say("node.service_down", service=error.service, reason=str(error)))
         self._down[error.service] = error
 
-    def answered(self, *services: str) -> None:
+    def report_up(self, *services: str) -> None:
         """Notes that ``services`` answered; the end of an outage is logged."""
         for service in services:
             if self._down.pop(service, None) is not None:
                 log.warning(say("node.service_up", service=service))
 
-    async def patiently(
+    async def retry_until_up(
         self,
         service: str,
         call: Callable[[], Awaitable[R]],
@@ -63,11 +63,11 @@ class Outages:
             try:
                 result = await call()
             except ServiceDown as error:
-                self.failed(error)
+                self.report_down(error)
                 if lost():
                     raise LeaseLost("node.lease_lost") from error
                 await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
                 wait = min(wait * 2, LONGEST_WAIT)
             else:
-                self.answered(service)
+                self.report_up(service)
                 return result

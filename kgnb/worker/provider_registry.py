@@ -34,9 +34,9 @@ class ProviderRegistry:
         self._known: dict[str, Provider] = {}
         self._unusable: set[str] = set()
         self._troubles: dict[str, str] = {}
-        self._told: dict[str, str] = {}
-        self._saved: Mapping[str, SavedKey] = {}
-        self._only = ""
+        self._logged: dict[str, str] = {}
+        self._saved_keys: Mapping[str, SavedKey] = {}
+        self._only_key = ""
         self._clients: dict[str, tuple[Provider, LlmClient]] = {}
         self._retired: list[LlmClient] = []
 
@@ -45,29 +45,29 @@ class ProviderRegistry:
         rows = await self._ledger.providers.active()
         troubles: dict[str, str] = {}
         try:
-            self._saved = await asyncio.to_thread(self._keys.read)
+            self._saved_keys = await asyncio.to_thread(self._keys.read)
         except SettingsError as error:
-            self._saved, troubles[""] = {}, str(error)
+            self._saved_keys, troubles[""] = {}, str(error)
         own = environment_provider(self._settings)
         filled = [self.with_key(row) for row in rows if row.key != RULES]
-        self._known = _chosen([*filled, *filter(None, [own])])
-        problems = {key: e for key, p in self._known.items() if (e := problem(p)) is not None}
+        self._known = _by_key([*filled, *filter(None, [own])])
+        problems = {key: e for key, p in self._known.items() if (e := why_unusable(p)) is not None}
         self._unusable = set(problems)
-        troubles |= {key: say("provider.twice", provider=one_line(key)) for key in _repeated(filled)}
+        troubles |= {key: say("provider.twice", provider=one_line(key)) for key in _duplicates(filled)}
         troubles |= {key: _left_alone(key, error) for key, error in problems.items()}
         self._troubles = troubles
-        await self._retire()
+        await self._retire_clients()
 
-    async def follow(self) -> None:
+    async def refresh_and_log(self) -> None:
         """:meth:`refresh` for a node: each trouble is logged once, and again when it comes back."""
         await self.refresh()
-        now = {} if self._only else self._troubles | self._strangers()
+        now = {} if self._only_key else self._troubles | self._unknown_names()
         for key, text in now.items():
-            if self._told.get(key) != text:
+            if self._logged.get(key) != text:
                 log.warning("%s", text)
-        self._told = dict(now)
+        self._logged = dict(now)
 
-    def _strangers(self) -> dict[str, str]:
+    def _unknown_names(self) -> dict[str, str]:
         """Names in KG_WORKER_PROVIDERS that nobody has: a typing error would leave a node idle in silence."""
         return {
             key: say("provider.nobody", provider=key, known=", ".join(sorted(self._known)))
@@ -83,7 +83,7 @@ class ProviderRegistry:
         if provider.api_key.get_secret_value():
             return provider
         at = origin(provider.base_url or DEFAULT_URLS.get(provider.key, ""))
-        kept = self._saved.get(provider.key)
+        kept = self._saved_keys.get(provider.key)
         if kept is not None and kept.origin == at:
             return replace(provider, api_key=kept.key)
         own = environment_provider(self._settings)
@@ -91,7 +91,7 @@ class ProviderRegistry:
             return replace(provider, api_key=own.api_key)
         return provider
 
-    async def _retire(self) -> None:
+    async def _retire_clients(self) -> None:
         """Takes the clients of providers that are gone or changed out of use; closes those that are idle."""
         for key, (provider, client) in list(self._clients.items()):
             if self._known.get(key) != provider:
@@ -132,11 +132,11 @@ class ProviderRegistry:
 
     def serve_only(self, provider: Provider) -> None:
         """Serves this one alone from now on (`build`)."""
-        self._only = provider.key
+        self._only_key = provider.key
 
     def served(self) -> list[Provider]:
         """The providers that this node serves: KG_WORKER_PROVIDERS, or all; none that can't be used."""
-        wanted = (self._only,) if self._only else self._settings.wanted_providers
+        wanted = (self._only_key,) if self._only_key else self._settings.wanted_providers
         return [
             p for key, p in self._known.items() if key not in self._unusable and (not wanted or key in wanted)
         ]
@@ -168,17 +168,17 @@ class ProviderRegistry:
             await client.close()
 
 
-def _chosen(providers: Sequence[Provider]) -> dict[str, Provider]:
+def _by_key(providers: Sequence[Provider]) -> dict[str, Provider]:
     """By key: the first of each name that can be asked, else the first; and the rules."""
     known = {RULES: Provider(RULES)}
     for wanted in (True, False):
         for provider in providers:
-            if (problem(provider) is None) is wanted:
+            if (why_unusable(provider) is None) is wanted:
                 known.setdefault(provider.key, provider)
     return known
 
 
-def _repeated(providers: Sequence[Provider]) -> set[str]:
+def _duplicates(providers: Sequence[Provider]) -> set[str]:
     keys = [p.key for p in providers]
     return {key for key in keys if keys.count(key) > 1}
 
@@ -218,7 +218,7 @@ def check_usable(provider: Provider) -> None:
     checked_key(provider)
 
 
-def problem(provider: Provider) -> SettingsError | None:
+def why_unusable(provider: Provider) -> SettingsError | None:
     """Why no node may serve ``provider``; None when it can be asked."""
     try:
         if ":" in provider.name or not provider.name.isprintable():

@@ -10,7 +10,7 @@ import logging
 import time
 
 from kgnb.core.messages import say
-from kgnb.core.model import RULES, Task, TaskStatus
+from kgnb.core.model import RULES, Provider, Task, TaskStatus
 from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.queue.types import ClaimRequest, QueueName
 from kgnb.worker.node import WorkerNode
@@ -29,11 +29,10 @@ class Reconciler:
     def __init__(self, node: WorkerNode, cache: ReplyCache) -> None:
         self._node = node
         self._cache = cache
-        self._router = TaskRouter(node.stores.ledger, node.providers)
         self._evicted_at = float("-inf")
         self._gone: set[str] = set()
 
-    async def turn(self) -> None:
+    async def run_once(self) -> None:
         """One turn, if it is this node's. Raises ServiceDown."""
         node = self._node
         if node.only_task is not None:  # a build looks after its own task only, so it takes nobody's turn
@@ -83,8 +82,11 @@ class Reconciler:
         """The queue of a task that none remembers: the default config's provider, else one that is active."""
         if not task.use_ai:
             return QueueName(self._node.settings.prefixes[0] + RULES)
-        provider = await self._router.default_provider(usable=True)
+        provider = await self._default_provider()
         return QueueName(self._node.settings.prefixes[0] + provider.key) if provider is not None else None
+
+    async def _default_provider(self) -> Provider | None:
+        return await TaskRouter(self._node.stores.ledger, self._node.providers).default_provider(usable=True)
 
     # --- queues of providers that are gone
 
@@ -106,7 +108,7 @@ class Reconciler:
         await queue.poll([ClaimRequest(source)])
         if not await queue.waiting(source):
             return
-        provider = await self._router.default_provider(usable=True)
+        provider = await self._default_provider()
         if provider is None:
             return
         target = source.with_provider(provider.key)

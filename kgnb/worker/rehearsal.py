@@ -21,12 +21,12 @@ ROUNDS = 25
 
 
 @asynccontextmanager
-async def rehearsing(graph: GraphStore | None, health: Outages) -> AsyncIterator[None]:
+async def rehearsing(graph: GraphStore | None, outages: Outages) -> AsyncIterator[None]:
     """Rehearses on ``graph`` until the body is done; None: there is nothing to warm up."""
     if graph is None:
         yield
         return
-    warming = asyncio.create_task(_rehearse(graph, health))
+    warming = asyncio.create_task(_rehearse(graph, outages))
     try:
         yield
     finally:
@@ -34,13 +34,13 @@ async def rehearsing(graph: GraphStore | None, health: Outages) -> AsyncIterator
         await asyncio.gather(warming, return_exceptions=True)
 
 
-async def _rehearse(graph: GraphStore, health: Outages) -> None:
+async def _rehearse(graph: GraphStore, outages: Outages) -> None:
     chapters = [_chapter(number) for number in range(CHAPTERS)]
     for _ in range(ROUNDS):
         try:
             await graph.rehearse(chapters)
         except ServiceDown as error:  # whoever writes next waits for it
-            health.failed(error)
+            outages.report_down(error)
             return
 
 

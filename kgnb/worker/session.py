@@ -40,7 +40,7 @@ class Session:
         """Whether it is time to leave."""
         return self.leaves_at is not None and time.time() >= self.leaves_at
 
-    def drain(self, wanted: float) -> float:
+    def drain_seconds(self, wanted: float) -> float:
         """Seconds to wait for chapters in flight: ``wanted``, but never more than half of what is left."""
         return wanted if self.left is None else min(wanted, self.left / 2)
 

@@ -81,7 +81,7 @@ class SettleJob:
     number: int
 
 
-def scan_here(sql: SqlTarget, novel_id: int, lang: Lang) -> tuple[list[NameEntry], str]:
+def scan_names(sql: SqlTarget, novel_id: int, lang: Lang) -> tuple[list[NameEntry], str]:
     """The names of a book, read and counted in the worker process, and the state of the text they are of."""
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
@@ -102,7 +102,7 @@ async def _scan(sql: SqlTarget, novel_id: int, lang: Lang) -> tuple[list[NameEnt
         await opened.close()
 
 
-async def settle(run: PoolRun, job: SettleJob, until: Callable[[], float]) -> ApplyResult:
+async def settle_in_process(run: PoolRun, job: SettleJob, until: Callable[[], float]) -> ApplyResult:
     """Runs the settle in a worker process; ``until()`` says how long the lease certainly lives.
 
     Raises GraphConflict, LeaseLost, ServiceDown, and BrokenProcessPool when the process died.
@@ -112,7 +112,7 @@ async def settle(run: PoolRun, job: SettleJob, until: Callable[[], float]) -> Ap
         permit.until(until())
         renewal = asyncio.create_task(_renew(permit, until))
         try:
-            result: ApplyResult = await run(settle_here, job, path)
+            result: ApplyResult = await run(run_settle, job, path)
             return result
         finally:
             renewal.cancel()
@@ -126,13 +126,13 @@ async def _renew(permit: Permit, until: Callable[[], float]) -> None:
         await asyncio.sleep(RENEW_SECONDS)
 
 
-def settle_here(job: SettleJob, permit: Path) -> ApplyResult:
+def run_settle(job: SettleJob, permit: Path) -> ApplyResult:
     """The worker process's part."""
     with Permit(permit) as allowed, asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(_settle(job, allowed))
 
 
-async def with_kinds(ledger: Ledger, novel_id: int, config: TaskConfig) -> TaskConfig:
+async def with_novel_kinds(ledger: Ledger, novel_id: int, config: TaskConfig) -> TaskConfig:
     """The config with the kinds of things that any task of the novel asks for."""
     asked = (task.thing_kinds or () for task in await ledger.tasks.of_novel(novel_id))
     kinds = dict.fromkeys((*config.thing_kinds, *chain.from_iterable(asked)))
@@ -147,7 +147,7 @@ async def _settle(job: SettleJob, allowed: Permit) -> ApplyResult:
         rows = await ledger.extractions.settle_rows(job.novel.id)
         name_scan = await ledger.names.read(job.novel.id)
         final = novel_graph(
-            *(job.novel, chapters, rows, name_scan, await with_kinds(ledger, job.novel.id, job.config)),
+            *(job.novel, chapters, rows, name_scan, await with_novel_kinds(ledger, job.novel.id, job.config)),
             find_in_text=lambda forms: evidence.names_in_texts(
                 forms, ledger.books.texts_blocking(job.novel.id)
             ),

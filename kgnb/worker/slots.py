@@ -10,30 +10,30 @@ from dataclasses import dataclass, field
 from kgnb.core.model import Provider
 from kgnb.stores.queue.types import Claim, QueueName, QueueState
 
-AHEAD = 4
+SLOTS_PER_READ_AHEAD = 4
 """For so many slots at least one chapter more is claimed and read ahead; it is asked about no sooner than a
 slot is free."""
-BESIDE_SECONDS = 0.5
+MIN_OVERHEAD_SECONDS = 0.5
 """What a chapter takes beside its requests, at least: a poll, a claim, a read, the storing of its replies,
 each of many chapters at once. As many as are answered meanwhile are read ahead too. A slow provider's slots
 come free one by one, and a book's last chapters are left to other nodes as well."""
-BESIDE_OF = 30
+SMOOTHING_CHAPTERS = 30
 """Of about so many chapters lately the time beside their requests is the mean."""
-WRITTEN_LATER = 120
+MAX_UNWRITTEN = 120
 """Each slot may have two more chapters that wait for the graph, which may be a dozen round trips of a long
 line away: so many in all, or one for two slots where that is more."""
 
 
-def ahead(slots: int, seconds: float, beside: float = 0.0) -> int:
+def read_ahead(slots: int, seconds: float, overhead: float = 0.0) -> int:
     """Chapters to read ahead for so many slots of a provider whose requests take ``seconds`` (0: unknown),
-    with ``beside`` seconds that a chapter takes before and after them."""
-    answered = round(slots * max(BESIDE_SECONDS, beside) / seconds) if seconds else 0
-    return max(slots // AHEAD, min(slots, answered))
+    with ``overhead`` seconds that a chapter takes before and after them."""
+    answered = round(slots * max(MIN_OVERHEAD_SECONDS, overhead) / seconds) if seconds else 0
+    return max(slots // SLOTS_PER_READ_AHEAD, min(slots, answered))
 
 
-def written_later(slots: int) -> int:
+def max_unwritten(slots: int) -> int:
     """Chapters that may wait for the graph beside those that are asked about."""
-    return min(2 * slots, max(WRITTEN_LATER, slots // 2))
+    return min(2 * slots, max(MAX_UNWRITTEN, slots // 2))
 
 
 @dataclass(slots=True)
@@ -50,24 +50,24 @@ class SlotWork:
 class Slots:
     """The chapters in flight of one node."""
 
-    works: dict[Claim, SlotWork] = field(default_factory=dict)
+    in_flight: dict[Claim, SlotWork] = field(default_factory=dict)
     _busy: Counter[str] = field(default_factory=Counter)
     _free: dict[str, list[int]] = field(default_factory=dict)  # provider → heap of slots between busy ones
 
     def __len__(self) -> int:
-        return len(self.works)
+        return len(self.in_flight)
 
     def add(self, claim: Claim, provider: str, now: float) -> SlotWork:
         """Puts a claim into the provider's lowest free slot."""
         free = self._free.setdefault(provider, [])
         work = SlotWork(claim, provider, now, heapq.heappop(free) if free else self._busy[provider])
         self._busy[provider] += 1
-        self.works[claim] = work
+        self.in_flight[claim] = work
         return work
 
     def remove(self, claim: Claim) -> None:
         """Frees the claim's slot."""
-        if (work := self.works.pop(claim, None)) is not None:
+        if (work := self.in_flight.pop(claim, None)) is not None:
             self._busy[work.provider] -= 1
             heapq.heappush(self._free[work.provider], work.slot)
 
@@ -77,7 +77,7 @@ class Slots:
 
     def claims(self) -> list[Claim]:
         """What is in flight."""
-        return list(self.works)
+        return list(self.in_flight)
 
 
 def queues_of(providers: Iterable[Provider], prefixes: Sequence[str]) -> list[QueueName]:
@@ -85,7 +85,7 @@ def queues_of(providers: Iterable[Provider], prefixes: Sequence[str]) -> list[Qu
     return list(dict.fromkeys(QueueName(prefix + p.key) for p in providers for prefix in prefixes))
 
 
-def share(
+def claims_by_queue(
     free: int, queues: Sequence[QueueName], states: Mapping[QueueName, QueueState], turn: int
 ) -> dict[QueueName, int]:
     """How many chapters to ask each of one provider's ``queues`` for, ``free`` in all.

@@ -28,7 +28,7 @@ from kgnb.worker.extractor import TaskInfo
 from kgnb.worker.outages import FIRST_WAIT, LONGEST_WAIT
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.rehearsal import rehearsing
-from kgnb.worker.settle_process import SettleJob, scan_here, settle
+from kgnb.worker.settle_process import SettleJob, scan_names, settle_in_process
 from kgnb.worker.task_router import Route, TaskRouter
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ class OpenTask:
     step: asyncio.Task[None] | None = None  # the advance under way, if any
 
 
-async def _silently() -> None:
+async def _announce_nothing() -> None:
     """For a keeper whose node isn't shown."""
 
 
@@ -74,9 +74,9 @@ class TaskKeeper:
         self._on_stuck = on_stuck
         self._infos: dict[tuple[int, QueueName], TaskInfo] = {}
         self._info_lock = asyncio.Lock()
-        self.held: dict[int, OpenTask] = {}
-        self._told: dict[int, str] = {}  # task → why it can't go on, as it was logged
-        self.announce: Callable[[], Awaitable[None]] = _silently
+        self.open_tasks: dict[int, OpenTask] = {}
+        self._logged_reasons: dict[int, str] = {}  # task → why it can't go on, as it was logged
+        self.announce: Callable[[], Awaitable[None]] = _announce_nothing
         """Shows the kept tasks to main."""
 
     # --- what chapters need
@@ -122,15 +122,15 @@ class TaskKeeper:
     async def take(self, claim: Claim) -> None:
         """Starts to keep the task of a freshly claimed item; one that is kept already from another queue
         goes on there. Raises ServiceDown, and then the lease of ``claim`` is left to expire."""
-        kept = self.held.get(claim.task_id)
+        kept = self.open_tasks.get(claim.task_id)
         if kept is not None and kept.claim.queue != claim.queue:
-            await self._pass_on(claim, kept.claim.queue)
+            await self._leave_to_queue(claim, kept.claim.queue)
             return
         self._stores.renewer.hold(claim)
-        held = self.held[claim.task_id] = OpenTask(claim, time.time())
+        held = self.open_tasks[claim.task_id] = OpenTask(claim, time.time())
         self._start(held)
 
-    async def _pass_on(self, claim: Claim, queue: QueueName) -> None:
+    async def _leave_to_queue(self, claim: Claim, queue: QueueName) -> None:
         """The task is open from ``queue``: whoever keeps it there hears that it was asked for again.
 
         Producers of both prefixes may push the same task; two queues must not work it side by side.
@@ -140,54 +140,54 @@ class TaskKeeper:
             await self._stores.queue.push(queue, claim.task_id)
         await self._stores.queue.ack([claim])
 
-    def again(self, claim: Claim) -> None:
+    def reopen(self, claim: Claim) -> None:
         """Somebody asked anew for a task that is kept here: it is opened once more, as a fresh one."""
-        held = self.held.get(claim.task_id)
+        held = self.open_tasks.get(claim.task_id)
         if held is not None and held.step is None:
             held.claim = claim
             self._start(held)
 
-    def gone(self, task_id: int) -> None:
+    def on_lease_lost(self, task_id: int) -> None:
         """The queue says that the task's lease is no longer ours."""
-        held = self.held.get(task_id)
+        held = self.open_tasks.get(task_id)
         if held is not None and held.step is None:
             self._remove(held)
 
-    def nothing_left(self, task_id: int) -> None:
+    def on_chapters_done(self, task_id: int) -> None:
         """The queue has no chapter of the task any more: settle and close it, unless that is under way."""
-        held = self.held.get(task_id)
+        held = self.open_tasks.get(task_id)
         if held is not None and held.step is None:
             self._start(held)
 
     def _start(self, held: OpenTask) -> None:
-        held.step = asyncio.create_task(self._step(held))
+        held.step = asyncio.create_task(self._advance_and_log(held))
 
-    async def _step(self, held: OpenTask) -> None:
+    async def _advance_and_log(self, held: OpenTask) -> None:
         try:
-            await self._whole_step(held)
+            await self._advance_until_done(held)
         except LeaseLost:
             self._remove(held)  # another node keeps it now
         except KgnbError as error:
-            news = self._told.get(held.claim.task_id) != str(error)
-            self._told[held.claim.task_id] = str(error)
+            news = self._logged_reasons.get(held.claim.task_id) != str(error)
+            self._logged_reasons[held.claim.task_id] = str(error)
             text = say("node.task_stuck", task=held.claim.task_id, reason=str(error))
             log.log(logging.ERROR if news else logging.DEBUG, text)
-            await self._let_go(held, error)
+            await self._release_stuck(held, error)
         except Exception as error:  # a bug on this task must neither spin nor stop the others
             log.exception(say("node.task_broke", task=held.claim.task_id))
-            await self._let_go(held, error)
+            await self._release_stuck(held, error)
         finally:
             held.step = None
 
-    async def _whole_step(self, held: OpenTask) -> None:
+    async def _advance_until_done(self, held: OpenTask) -> None:
         wait = FIRST_WAIT
         while True:
             try:
                 await self.advance(held)
-                self._told.pop(held.claim.task_id, None)
+                self._logged_reasons.pop(held.claim.task_id, None)
                 return
             except ServiceDown as error:
-                self._stores.health.failed(error)
+                self._stores.outages.report_down(error)
             except GraphConflict:
                 pass  # another task of this novel was settled in between
             if self._stores.renewer.lost(held.claim):
@@ -202,13 +202,13 @@ class TaskKeeper:
             await self.announce()  # main resets a running task that no hash names
         opening = await self._open(claim)
         if opening is not None and opening.outcome == "elsewhere":
-            await self._pass_on(claim, QueueName(opening.task.queue))
+            await self._leave_to_queue(claim, QueueName(opening.task.queue))
             self._remove(held)
             return
         if opening is None or opening.outcome != "open":
-            await self._drop(held, opening)
+            await self._drop_unopened(held, opening)
             return
-        held.info = await self._open_info(claim, opening)
+        held.info = await self._info_of_opened(claim, opening)
         todo = opening.chapters
         if todo:
             if not await self._stores.queue.opened(claim, todo):
@@ -216,7 +216,7 @@ class TaskKeeper:
             held.claim = replace(claim, fresh=False)  # from now on a pause by main is a pause
             log.info(say("node.task_open", task=claim.task_id, chapters=len(todo)))
             return
-        await self._close(held)
+        await self._settle_and_close(held)
 
     async def _open(self, claim: Claim) -> Opening | None:
         ledger = self._stores.ledger
@@ -224,7 +224,7 @@ class TaskKeeper:
         route = await self._router.route(task, claim.queue) if task is not None else None
         if task is None or route is None:
             return None
-        instead_of = task.queue if await self._is_lost(task, claim.queue) else ""
+        instead_of = task.queue if await self._is_deserted(task, claim.queue) else ""
         return await ledger.task_lifecycle.open(
             claim.task_id,
             queue=claim.queue,
@@ -235,7 +235,7 @@ class TaskKeeper:
             fresh=claim.fresh,
         )
 
-    async def _is_lost(self, task: Task, queue: QueueName) -> bool:
+    async def _is_deserted(self, task: Task, queue: QueueName) -> bool:
         """Whether the queue that the task was opened from, another one, serves it no more."""
         if task.queue in ("", queue):
             return False
@@ -244,7 +244,7 @@ class TaskKeeper:
             return True
         return task.id not in await self._stores.queue.known([opened_from])
 
-    async def _open_info(self, claim: Claim, opening: Opening) -> TaskInfo:
+    async def _info_of_opened(self, claim: Claim, opening: Opening) -> TaskInfo:
         known = await self.info(claim.task_id, claim.queue)
         if known is not None:
             return known
@@ -253,10 +253,10 @@ class TaskKeeper:
         assert route is not None
         lang = await self._language(task.novel_id)
         log.info(say("node.scan", task=task.id))
-        stage = self._stores.graph if self._stores.graph_place.fresh else None
-        async with rehearsing(stage, self._stores.health):
-            run = self._for_books(route.provider)
-            found, state = await run(scan_here, self._stores.sql_place, task.novel_id, lang)
+        stage = self._stores.graph if self._stores.graph_target.fresh else None
+        async with rehearsing(stage, self._stores.outages):
+            run = self._book_runner(route.provider)
+            found, state = await run(scan_names, self._stores.sql_target, task.novel_id, lang)
         ledger = self._stores.ledger
         kinds = route.config.thing_kinds
         frozen = await ledger.names.freeze(task.id, task.novel_id, found, state, kinds)
@@ -264,7 +264,7 @@ class TaskKeeper:
         route = await self._router.route(task, claim.queue) or route
         return await self._remember(task, claim.queue, route, frozen)
 
-    async def bury(self, buried: Sequence[BuriedItem]) -> None:
+    async def mark_buried(self, buried: Sequence[BuriedItem]) -> None:
         """Marks chapters failed that the queue moved to the dead list."""
         ends = [
             ChapterEnd(
@@ -281,75 +281,77 @@ class TaskKeeper:
             await self._stores.ledger.chapters.end(ends)
         await self._stores.queue.noted(buried)
 
-    async def _close(self, held: OpenTask) -> None:
+    async def _settle_and_close(self, held: OpenTask) -> None:
         claim, info = held.claim, held.info
         assert info is not None
         started = asyncio.get_running_loop().time()
-        await self.settle(claim, info)
+        await self._settle(claim, info)
         status = await self._stores.ledger.task_lifecycle.close(claim.task_id, claim.token)
         if status is None:
             return  # a chapter is pending again: the next poll with nothing left comes back here
-        await self._forget(held)
+        await self._ack_and_remove(held)
         seconds = asyncio.get_running_loop().time() - started
         log.info(say("node.task_closed", task=claim.task_id, status=status.value, seconds=round(seconds, 1)))
         self._on_closed(claim.task_id, status)
 
-    async def settle(self, claim: Claim, info: TaskInfo) -> None:
+    async def _settle(self, claim: Claim, info: TaskInfo) -> None:
         """Makes the novel's graph exact; raises GraphConflict when another settle overtook this one."""
         stores = self._stores
         number = await stores.graph.raise_settle_number(info.novel.id, claim.token)
-        job = SettleJob(stores.sql_place, stores.graph_place, info.novel, info.config, number)
-        await settle(self._for_books(info.provider), job, lambda: stores.renewer.holds_until(claim))
+        job = SettleJob(stores.sql_target, stores.graph_target, info.novel, info.config, number)
+        await settle_in_process(
+            self._book_runner(info.provider), job, lambda: stores.renewer.holds_until(claim)
+        )
 
-    def _for_books(self, provider: Provider) -> PoolRun:
+    def _book_runner(self, provider: Provider) -> PoolRun:
         """Where a whole book's work goes: by rules, to their processes, which have the word lists anyhow."""
         return self._pool.run if provider.is_rules else self._pool.run_long
 
     # --- ends
 
-    async def _drop(self, held: OpenTask, opening: Opening | None) -> None:
+    async def _drop_unopened(self, held: OpenTask, opening: Opening | None) -> None:
         outcome = opening.outcome if opening is not None else "gone"
         log.info(say("node.task_dropped", task=held.claim.task_id, outcome=outcome))
-        await self._forget(held)
+        await self._ack_and_remove(held)
         if opening is not None and opening.outcome == "finished":
             self._on_closed(held.claim.task_id, opening.task.status)
 
-    async def _forget(self, held: OpenTask) -> None:
+    async def _ack_and_remove(self, held: OpenTask) -> None:
         claim = held.claim
         await self._stores.queue.ack([claim])
         await self._stores.queue.drop_task(claim.queue, claim.task_id)
         self._remove(held)
 
     def _remove(self, held: OpenTask) -> None:
-        if self.held.get(held.claim.task_id) is held:
-            del self.held[held.claim.task_id]
+        if self.open_tasks.get(held.claim.task_id) is held:
+            del self.open_tasks[held.claim.task_id]
         self._stores.renewer.forget(held.claim)
         self._infos.pop((held.claim.task_id, held.claim.queue), None)
 
-    async def _let_go(self, held: OpenTask, error: Exception) -> None:
+    async def _release_stuck(self, held: OpenTask, error: Exception) -> None:
         self._remove(held)
         self._on_stuck(held.claim.task_id, error)
-        await self._hand_back([held], STUCK_SECONDS)
+        await self._release([held], STUCK_SECONDS)
 
-    async def _hand_back(self, held: Sequence[OpenTask], delay: float = 0.0) -> None:
+    async def _release(self, held: Sequence[OpenTask], delay: float = 0.0) -> None:
         """Returns items to the queue. What an outage keeps from being written, the lease's end will do."""
         try:
             await self._stores.queue.release([h.claim for h in held], delay=delay)
         except ServiceDown as error:
-            self._stores.health.failed(error)
+            self._stores.outages.report_down(error)
 
-    async def release_all_but(self, queues: Collection[QueueName] = ()) -> None:
+    async def release_all_except(self, queues: Collection[QueueName] = ()) -> None:
         """Hands every kept task back, for other nodes to take at once, but those of ``queues``."""
-        held = [h for h in self.held.values() if h.claim.queue not in queues]
+        held = [h for h in self.open_tasks.values() if h.claim.queue not in queues]
         for one in held:
             self._remove(one)
             if one.step is not None:
                 one.step.cancel()
         await asyncio.gather(*(h.step for h in held if h.step is not None), return_exceptions=True)
         if held:
-            await self._hand_back(held)
+            await self._release(held)
 
-    async def watch(self, task_ids: Sequence[int]) -> set[int]:
+    async def check_statuses(self, task_ids: Sequence[int]) -> set[int]:
         """Looks at the tasks' statuses; returns those that main paused, cancelled or deleted.
 
         A kept task that main has reset or ended without being finished is opened again. What is known of
@@ -360,7 +362,7 @@ class TaskKeeper:
             return set()
         statuses = await self._stores.ledger.tasks.statuses(task_ids)
         stopped = {t for t in task_ids if statuses.get(t) in (None, TaskStatus.PAUSED, TaskStatus.CANCELLED)}
-        for task_id, held in list(self.held.items()):
+        for task_id, held in list(self.open_tasks.items()):
             if held.step is None and (task_id in stopped or statuses.get(task_id) != TaskStatus.RUNNING):
                 self._start(held)
         return stopped

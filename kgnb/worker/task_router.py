@@ -12,8 +12,8 @@ from kgnb.core.errors import SettingsError
 from kgnb.core.model import RULES, Provider, Task, TaskConfig
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.types import QueueName
-from kgnb.worker.provider_registry import ProviderRegistry, problem
-from kgnb.worker.settle_process import with_kinds
+from kgnb.worker.provider_registry import ProviderRegistry, why_unusable
+from kgnb.worker.settle_process import with_novel_kinds
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +58,13 @@ class TaskRouter:
 
         ``usable``: only one that can be asked from here, with its key and its address.
         """
-        known = [p for p in self._providers.all() if not (p.is_rules or (usable and problem(p)))]
+        known = [p for p in self._providers.all() if not (p.is_rules or (usable and why_unusable(p)))]
         wanted = (await self._ledger.providers.default_config()).ai_provider.lower()
         return next((p for p in known if p.key == wanted), known[0] if known else None)
 
     async def novel_config(self, novel_id: int) -> TaskConfig:
         """The default config with the kinds of things that any task of the novel asks for."""
-        return await with_kinds(self._ledger, novel_id, await self._ledger.providers.default_config())
+        return await with_novel_kinds(self._ledger, novel_id, await self._ledger.providers.default_config())
 
 
 def _model_of(provider: Provider, config: TaskConfig) -> str:

@@ -42,7 +42,7 @@ from kgnb.stores.queue.connection import mapped
 from kgnb.stores.queue.rate_limits import CLAIM_AHEAD, LONGEST_WAIT, RateLimits, RateReservation
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import PollResult
-from kgnb.worker.budget import BudgetKeeper
+from kgnb.worker.budget import SpendingTracker
 from kgnb.worker.outages import Outages
 from kgnb.worker.slot_limiter import SlotLimiter
 
@@ -50,7 +50,7 @@ R = TypeVar("R")
 
 SHORTEST_LIMIT = 1.0
 """Seconds that a rate limit counts for at least: "Retry-After: 0" must not make handing back spin."""
-PAUSE_LOOK_SECONDS = 1.0
+PAUSE_POLL_SECONDS = 1.0
 """How often a chapter that waits for a slot's turn looks whether its provider was paused."""
 
 log = logging.getLogger(__name__)
@@ -58,55 +58,55 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Call:
-    """One call of a client: what is asked, and the places its requests were given."""
+    """One call of a client: what is asked, and the reservations its requests were given."""
 
     provider: Provider
     model: str
     chars: int
     lost: Callable[[], bool]
-    places: list[RateReservation] = field(default_factory=list)
+    reservations: list[RateReservation] = field(default_factory=list)
     began: float = 0.0  # of the request under way, by the local monotonic clock
 
 
-TOOK_OF = 20
+SMOOTHING_REQUESTS = 20
 """About so many requests tell how long a provider takes."""
 
 
 class ProviderThrottle:
-    """Asks for a node; ``most`` tells the number of a provider's slots, ``most_in_all`` of all together."""
+    """Asks for a node; ``slots_for`` gives the number of a provider's slots, ``total_slots`` that of all."""
 
     def __init__(
         self,
         queue: Queue,
-        health: Outages,
-        purse: BudgetKeeper,
+        outages: Outages,
+        spending: SpendingTracker,
         rates: RateLimits,
         *,
         suspend_seconds: float,
-        most: Callable[[Provider], int],
-        most_in_all: int | None = None,
+        slots_for: Callable[[Provider], int],
+        total_slots: int | None = None,
     ) -> None:
         self.paused: Mapping[str, float] = {}
         """Paused providers → until (epoch seconds), as the node's last poll found them."""
-        self.timed: Callable[[str, float], None] = lambda _provider, _seconds: None
+        self.on_request_timed: Callable[[str, float], None] = lambda _provider, _seconds: None
         """Hears how many seconds each request of a provider (its queue key) took that was answered."""
-        self._took: dict[str, float] = {}  # by queue key, a moving mean
+        self._mean_seconds: dict[str, float] = {}  # by queue key, a moving mean
         self._queue = queue
-        self._health = health
-        self._purse = purse
+        self._outages = outages
+        self._spending = spending
         self._rates = rates
         self._breaker = CircuitBreaker(queue.redis, suspend_seconds)
         self._suspend_seconds = suspend_seconds
-        self._most = most
+        self._slots_for = slots_for
         self._limiters: dict[str, SlotLimiter] = {}
         self._leaving = False
-        self._asking: dict[str, asyncio.Semaphore] = {}
+        self._requests: dict[str, asyncio.Semaphore] = {}
         # Slots are at least one for each provider, and chapters are read ahead: the cap of all is kept here.
-        self._asking_in_all = asyncio.Semaphore(most_in_all or sys.maxsize)
-        self._telling: set[asyncio.Task[object]] = set()
-        self._full: dict[str, float] = {}  # until when a rate is used up, by the local monotonic clock
+        self._all_requests = asyncio.Semaphore(total_slots or sys.maxsize)
+        self._sharing: set[asyncio.Task[object]] = set()
+        self._rate_full_until: dict[str, float] = {}  # by queue key, on the local monotonic clock
 
-    async def ask(
+    async def complete(
         self, client: LlmClient, prompt: Prompt, model: str, *, lost: Callable[[], bool] = lambda: False
     ) -> Completion:
         """``client.ask``, its outcome told to all nodes.
@@ -117,20 +117,23 @@ class ProviderThrottle:
         call = _Call(client.provider, model, len(prompt.system) + len(prompt.user), lost)
         try:
             done = await client.ask(
-                prompt, model, admit=lambda: self._admit(call), spent=lambda usage: self._spent(call, usage)
+                prompt,
+                model,
+                admit=lambda: self._admit(call),
+                spent=lambda usage: self._record_usage(call, usage),
             )
         except ProviderError as error:
-            await self._failed(client.provider, error)
+            await self._on_failure(client.provider, error)
             raise
         if done.usage.prompt_tokens + done.usage.completion_tokens == 0:
             # It tells no tokens: one a character, so that no budget lasts for ever.
-            self._purse.spent(client.provider, model, Usage(0, call.chars, len(done.text)))
+            self._spending.record(client.provider, model, Usage(0, call.chars, len(done.text)))
         self.limiter(client.provider).on_success()
         if not self._breaker.knows_success(client.provider.name):
             # Beside it: a paid reply must be stored, not wait for a Redis that hangs.
-            telling = asyncio.create_task(self._shared(self._breaker.success(client.provider.name)))
-            self._telling.add(telling)
-            telling.add_done_callback(self._telling.discard)
+            sharing = asyncio.create_task(self._share(self._breaker.success(client.provider.name)))
+            self._sharing.add(sharing)
+            sharing.add_done_callback(self._sharing.discard)
         return done
 
     # --- before a request
@@ -139,49 +142,50 @@ class ProviderThrottle:
         """Waits until the call's next HTTP request may go; raises when it may not."""
         provider = call.provider
         # The budget first: who finds it used up should hear that, and not that its effect is a pause.
-        if self._purse.is_stale(provider):
-            await self._health.patiently("sql", self._purse.flush, lost=call.lost)
-        self._purse.check(provider, call.model)
-        self._refuse(provider)
+        if self._spending.is_stale(provider):
+            await self._outages.retry_until_up("sql", self._spending.flush, lost=call.lost)
+        self._spending.check(provider, call.model)
+        self._check_allowed(provider)
         wait = self._breaker.wait(provider.name)
         if wait > LONGEST_WAIT:
             raise RateReached("provider.rate", provider=provider.name, retry_after=wait)
         if self._rates.limited(provider):
-            place = await self._place(call)
-            wait = max(wait, place.wait)
+            reservation = await self._reserve(call)
+            wait = max(wait, reservation.wait)
         else:
-            place = RateReservation()
+            reservation = RateReservation()
         if wait:
-            await self._wait(call, place, wait)
-        call.places.append(place)
+            await self._wait_for_turn(call, reservation, wait)
+        call.reservations.append(reservation)
         call.began = time.monotonic()
 
-    async def _place(self, call: _Call) -> RateReservation:
-        full = self._full.get(call.provider.key, 0.0) - time.monotonic()
+    async def _reserve(self, call: _Call) -> RateReservation:
+        full = self._rate_full_until.get(call.provider.key, 0.0) - time.monotonic()
         if full > LONGEST_WAIT:  # known without a round trip
             raise RateReached("provider.rate_reached", provider=call.provider.name, retry_after=full)
         try:
-            return await self._health.patiently(
+            return await self._outages.retry_until_up(
                 "redis", lambda: self._rates.reserve(call.provider, call.chars), lost=call.lost
             )
         except RateReached as error:
-            # Before all places within reach are gone again, so that the slots are filled by then.
-            self._full[call.provider.key] = time.monotonic() + max(1.0, error.retry_after - CLAIM_AHEAD)
+            # Before all reservations within reach are gone again, so that the slots are filled by then.
+            full = max(1.0, error.retry_after - CLAIM_AHEAD)
+            self._rate_full_until[call.provider.key] = time.monotonic() + full
             raise
 
-    async def _wait(self, call: _Call, place: RateReservation, seconds: float) -> None:
+    async def _wait_for_turn(self, call: _Call, reservation: RateReservation, seconds: float) -> None:
         try:
             await asyncio.sleep(seconds)
-            self._refuse(call.provider)
+            self._check_allowed(call.provider)
         except BaseException:
-            self._rates.give_back(call.provider, place)
+            self._rates.give_back(call.provider, reservation)
             raise
 
-    def leave(self) -> None:
+    def stop_requests(self) -> None:
         """From now on no request is begun: a leaving node may not be there for the reply, which is paid."""
         self._leaving = True
 
-    def _refuse(self, provider: Provider) -> None:
+    def _check_allowed(self, provider: Provider) -> None:
         if self._leaving:
             raise NodeLeaving("node.asks_no_more")
         if provider.name in self.paused:
@@ -189,58 +193,58 @@ class ProviderThrottle:
 
     # --- afterwards
 
-    def _spent(self, call: _Call, usage: Usage) -> None:
-        self._purse.spent(call.provider, call.model, usage)
+    def _record_usage(self, call: _Call, usage: Usage) -> None:
+        self._spending.record(call.provider, call.model, usage)
         took = time.monotonic() - call.began
-        self.timed(call.provider.key, took)
-        if call.places:
-            before = self._took.get(call.provider.key, took)
-            self._took[call.provider.key] = before + (took - before) / TOOK_OF
-            # Tries that failed before the last one told no tokens; their places stay used.
+        self.on_request_timed(call.provider.key, took)
+        if call.reservations:
+            before = self._mean_seconds.get(call.provider.key, took)
+            self._mean_seconds[call.provider.key] = before + (took - before) / SMOOTHING_REQUESTS
+            # Tries that failed before the last one told no tokens; their reservations stay used.
             tokens = usage.prompt_tokens + usage.completion_tokens
-            self._rates.used(call.provider, call.chars, call.places[-1], tokens)
+            self._rates.used(call.provider, call.chars, call.reservations[-1], tokens)
 
-    async def _failed(self, provider: Provider, error: ProviderError) -> None:
+    async def _on_failure(self, provider: Provider, error: ProviderError) -> None:
         name, reason = provider.name, str(error)
         paused: object = False
         if isinstance(error, ProviderPaused | RateReached):
             return
         if isinstance(error, RateLimited):
             self.limiter(provider).on_rate_limit()
-            await self._shared(self._breaker.not_before(name, max(SHORTEST_LIMIT, error.retry_after)))
+            await self._share(self._breaker.not_before(name, max(SHORTEST_LIMIT, error.retry_after)))
         elif isinstance(error, BudgetReached):
             if name not in self.paused:
                 paused = await self._pause(name, error.pause_seconds, reason)
         elif isinstance(error, AuthRejected | QuotaExhausted):
             paused = await self._pause(name, None, reason)
         elif isinstance(error, ProviderDown):
-            paused = await self._shared(self._breaker.failure(name, reason))
+            paused = await self._share(self._breaker.failure(name, reason))
             if paused:
                 self.paused = {**self.paused, name: time.time() + self._suspend_seconds}
         elif isinstance(error, ReplyError):  # it answers: no failure is in a row any more
-            await self._shared(self._breaker.success(name))
+            await self._share(self._breaker.success(name))
         if paused:
             log.error(say("node.provider_paused", provider=name, reason=reason))
 
     async def _pause(self, name: str, seconds: float | None, reason: str) -> float | None:
-        until = await self._shared(self._breaker.pause(name, seconds, reason))
+        until = await self._share(self._breaker.pause(name, seconds, reason))
         if until:
             self.paused = {**self.paused, name: until}  # for the slots here; the next poll tells everybody's
         return until
 
-    async def lift(self, provider: Provider) -> None:
+    async def lift_automatic_pause(self, provider: Provider) -> None:
         """Ends a pause that a node began by itself, for who has seen its reason and asks again anyway."""
-        state = await self._shared(self._breaker.state(provider.name))
+        state = await self._share(self._breaker.state(provider.name))
         if state is not None and state.paused and state.reason and not state.by_hand:
-            await self._shared(self._breaker.resume(provider.name))
+            await self._share(self._breaker.resume(provider.name))
 
-    async def _shared(self, call: Awaitable[R]) -> R | None:
+    async def _share(self, call: Awaitable[R]) -> R | None:
         """What all nodes should know; while Redis is away it stays here, and is noted as an outage."""
         try:
             with mapped(self._queue.where):
                 return await call
         except ServiceDown as error:
-            self._health.failed(error)
+            self._outages.report_down(error)
         except (ServiceRefused, RedisError) as error:  # a paid reply must not be lost over bookkeeping
             log.error(say("node.upkeep_failed", loop="limits", reason=str(error)))
         return None
@@ -248,56 +252,56 @@ class ProviderThrottle:
     # --- for the node
 
     @asynccontextmanager
-    async def turn(self, provider: Provider) -> AsyncIterator[None]:
+    async def request_slot(self, provider: Provider) -> AsyncIterator[None]:
         """A slot's turn to ask, held until the answer is here: while it is read and stored the next one asks.
 
         Raises ProviderPaused when a pause begins while it waits, NodeLeaving when the node leaves.
         """
-        asking = self._asking.get(provider.key)
+        asking = self._requests.get(provider.key)
         if asking is None:
-            asking = self._asking[provider.key] = asyncio.Semaphore(self._most(provider))
-        await self._place_in(asking, provider)
+            asking = self._requests[provider.key] = asyncio.Semaphore(self._slots_for(provider))
+        await self._acquire(asking, provider)
         try:
-            await self._place_in(self._asking_in_all, provider)
+            await self._acquire(self._all_requests, provider)
             try:
                 yield
             finally:
-                self._asking_in_all.release()
+                self._all_requests.release()
         finally:
             asking.release()
 
-    async def _place_in(self, asking: asyncio.Semaphore, provider: Provider) -> None:
+    async def _acquire(self, asking: asyncio.Semaphore, provider: Provider) -> None:
         while asking.locked():  # else no timer is needed
             try:
-                async with asyncio.timeout(PAUSE_LOOK_SECONDS):
+                async with asyncio.timeout(PAUSE_POLL_SECONDS):
                     await asking.acquire()
                 return
             except TimeoutError:
-                self._refuse(provider)
+                self._check_allowed(provider)
         await asking.acquire()
 
     def limiter(self, provider: Provider) -> SlotLimiter:
         """The provider's slots here."""
         known = self._limiters.get(provider.key)
         if known is None:
-            known = self._limiters[provider.key] = SlotLimiter(self._most(provider))
+            known = self._limiters[provider.key] = SlotLimiter(self._slots_for(provider))
         return known
 
-    def seconds(self, provider: Provider) -> float:
+    def request_seconds(self, provider: Provider) -> float:
         """How long its requests took lately; 0 before the first has ended."""
-        return self._took.get(provider.key, 0.0)
+        return self._mean_seconds.get(provider.key, 0.0)
 
-    def wait(self, provider: Provider) -> float:
+    def rate_wait(self, provider: Provider) -> float:
         """Seconds until a rate limit of the provider is over, its own or the user's; 0 = none."""
-        full = self._full.get(provider.key, 0.0) - time.monotonic()
+        full = self._rate_full_until.get(provider.key, 0.0) - time.monotonic()
         return max(0.0, full, self._breaker.wait(provider.name))
 
-    def heard(self, poll: PollResult, providers: Sequence[Provider]) -> None:
+    def on_poll(self, poll: PollResult, providers: Sequence[Provider]) -> None:
         """Takes in what a poll told of providers: who is paused, who is rate-limited by any node."""
         self.paused = poll.suspended
         self._breaker.heard(poll.limited, [p.name for p in providers], poll.at)
 
-    async def look(self, providers: Sequence[Provider]) -> dict[str, ProviderState]:
+    async def provider_states(self, providers: Sequence[Provider]) -> dict[str, ProviderState]:
         """What all nodes know of the providers, by name.
 
         Raises ServiceDown.
@@ -305,12 +309,12 @@ class ProviderThrottle:
         with mapped(self._queue.where):
             return await self._breaker.states([p.name for p in providers if not p.is_rules])
 
-    async def told(self) -> None:
-        """Waits until all nodes know what this one has been telling them: before its connections close."""
-        await asyncio.gather(*self._telling)
+    async def wait_until_shared(self) -> None:
+        """Waits until all nodes know what this one has been sharing them: before its connections close."""
+        await asyncio.gather(*self._sharing)
 
     async def flush(self) -> None:
         """Writes down what was spent since the last time. Raises ServiceDown."""
-        await self.told()
-        await self._purse.flush()
+        await self.wait_until_shared()
+        await self._spending.flush()
         await self._rates.flush()

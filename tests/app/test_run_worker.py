@@ -97,7 +97,7 @@ async def test_a_paid_reply_does_not_wait_for_a_redis_that_hangs(
 
     with llm() as server:
         async with asking(redis_url, server.server.base_url) as node:
-            monkeypatch.setattr(node.gate._breaker, "success", hangs)
+            monkeypatch.setattr(node.throttle._breaker, "success", hangs)
             async with asyncio.timeout(5):
                 assert (await node.ask()).usage.requests == 1
             answers.set()  # leaving waits for it

@@ -67,7 +67,7 @@ def farewell(data: Path, *, output: Path | None = None, **given: Any) -> Session
     place: Host = dataclasses.replace(detect_host(), output_dir=output)
     settings = Settings.load(data=data, **given)
     one = SessionReport(
-        settings, place, Session(time.time() - 3600, 43_200, 900), Counters().look, node="节点甲"
+        settings, place, Session(time.time() - 3600, 43_200, 900), Counters().summary, node="节点甲"
     )
     one.cluster = {"tasks": [task()], "queues": [], "providers": []}
     return one

@@ -108,15 +108,15 @@ def keeping(app: App) -> Iterator[TaskKeeper]:
     """What keeps tasks open on a node that reaches no graph."""
     place, renewer = GraphTarget("", "", SecretStr("")), LeaseRenewer(app.queue)
     renewer.start()
-    stores: Any = (app.ledger, app.queue, None, renewer, app.health, app.sql_place, place)
+    stores: Any = (app.ledger, app.queue, None, renewer, app.outages, app.sql_target, place)
     told: dict[str, Any] = {"on_closed": lambda *_: None, "on_stuck": lambda *_: None}
     yield TaskKeeper(Stores(*stores), app.providers, app.pool, **told)
     renewer.stop()
 
 
-async def stepped(keeper: TaskKeeper, task_id: int) -> None:
+async def stepped(task_keeper: TaskKeeper, task_id: int) -> None:
     """Waits for what the keeper is doing about the task."""
-    held = keeper.held.get(task_id)
+    held = task_keeper.open_tasks.get(task_id)
     if held is not None and held.step is not None:
         await held.step
 
@@ -223,19 +223,19 @@ class TestPausing:
         assert task is not None
         await app.ledger.names.freeze(task_id, task.novel_id, ())
         (claim,) = (await take(app.queue, NEW, tasks=1)).claims
-        with keeping(app) as keeper:
-            await keeper.take(claim)
-            await stepped(keeper, task_id)
+        with keeping(app) as task_keeper:
+            await task_keeper.take(claim)
+            await stepped(task_keeper, task_id)
             await execute(app.ledger, set_task(task_id, status="paused"))
             await app.queue.push(NEW, task_id, "deepseek")
             (fresh,) = (await take(app.queue, NEW, mine=(task_id,))).refreshed
-            keeper.again(fresh)
-            await stepped(keeper, task_id)
-            assert (await status(app, task_id), list(keeper.held)) == ("running", [task_id])
+            task_keeper.reopen(fresh)
+            await stepped(task_keeper, task_id)
+            assert (await status(app, task_id), list(task_keeper.open_tasks)) == ("running", [task_id])
             await execute(app.ledger, set_task(task_id, status="paused"))
-            assert await keeper.watch([task_id]) == {task_id}
-            await stepped(keeper, task_id)
-            assert (await status(app, task_id), list(keeper.held)) == ("paused", [])
+            assert await task_keeper.check_statuses([task_id]) == {task_id}
+            await stepped(task_keeper, task_id)
+            assert (await status(app, task_id), list(task_keeper.open_tasks)) == ("paused", [])
         assert await items(app.queue, NEW) == []
 
     async def test_one_that_is_just_being_opened(self, app: App) -> None:
@@ -569,8 +569,11 @@ class TestProviders:
             await providers.pause_provider(app, "DeepSeek")
         else:
             await CircuitBreaker(app.queue.redis).pause("DeepSeek", reason="wrong key")
-        gate = ProviderThrottle(app.queue, app.health, None, None, suspend_seconds=600, most=lambda _: 1)  # type: ignore[arg-type]
-        await gate.lift(app.providers.get("DeepSeek"))
+        unused: Any = None
+        throttle = ProviderThrottle(
+            app.queue, app.outages, unused, unused, suspend_seconds=600, slots_for=lambda _: 1
+        )
+        await throttle.lift_automatic_pause(app.providers.get("DeepSeek"))
         assert bool(await app.queue.suspended(["DeepSeek"])) == by_hand
 
     async def test_one_that_only_other_machines_know(self, app: App) -> None:

@@ -179,7 +179,7 @@ async def test_hostile_rows_never_stop_the_others(
     await insert(ledger, "odd models", models={"not": "a list"})
     await insert(ledger, "half", is_active=None)
     for _ in range(3):
-        await providers.follow()
+        await providers.refresh_and_log()
     assert served(providers) == ["good", "odd models"]
     told = [r.getMessage() for r in caplog.records]
     assert len(told) == len(set(told)) == 9  # each once
@@ -193,7 +193,7 @@ async def test_of_two_rows_for_one_name_the_one_that_can_be_used_is(
     await insert(ledger, "OpenAI", api_key="")
     await insert(ledger, "openai")
     await insert(ledger, "OPENAI", models=["later"])
-    await providers.follow()
+    await providers.refresh_and_log()
     assert served(providers) == ["openai"]
     assert len(caplog.records) == 1
 
@@ -201,17 +201,17 @@ async def test_of_two_rows_for_one_name_the_one_that_can_be_used_is(
 async def test_added_changed_and_switched_off_rows_are_followed(
     ledger: Ledger, providers: ProviderRegistry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await providers.follow()
+    await providers.refresh_and_log()
     assert served(providers) == []
     await insert(ledger, "a")
     await insert(ledger, "b", api_key="")
-    await providers.follow()
+    await providers.refresh_and_log()
     assert served(providers) == ["a"]
     await execute(ledger, sa.update(t.ai_providers).where(t.ai_providers.c.name == "b").values(api_key=KEY))
-    await providers.follow()
+    await providers.refresh_and_log()
     assert served(providers) == ["a", "b"]
     await execute(ledger, sa.update(t.ai_providers).where(t.ai_providers.c.name == "a").values(is_active=0))
-    await providers.follow()
+    await providers.refresh_and_log()
     assert served(providers) == ["b"]
     assert len(caplog.records) == 1
 

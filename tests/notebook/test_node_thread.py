@@ -27,7 +27,7 @@ from kgnb.core.log_buffer import MAX_LINES, LogBuffer
 from kgnb.core.settings import Settings
 from kgnb.notebook.node import Node, current
 from kgnb.stores.embedded import open_embedded
-from kgnb.worker.counters import MINUTES, Counters, look
+from kgnb.worker.counters import MINUTES, Counters, summed
 from tests.support.commands import llm
 from tests.support.engines import holding
 
@@ -224,15 +224,15 @@ class TestOutput:
 
 class TestTelling:
     def test_states_of_several_processes_add_up(self) -> None:
-        first = Counters().state() | {
+        first = Counters().snapshot() | {
             "in_flight": {"a": 2}, "outcomes": {"completed": 3}, "minutes": [[100, 2], [99, 1]],
             "requests": 5, "open_tasks": [1, 2], "down": {"sql": "gone"},
         }  # fmt: skip
-        second = Counters().state() | {
+        second = Counters().snapshot() | {
             "in_flight": {"a": 1, "b": 4}, "outcomes": {"failed": 1}, "minutes": [[100, 4], [20, 9]],
             "requests": 2, "open_tasks": [2],
         }  # fmt: skip
-        seen = look([first, json.loads(json.dumps(second))], now=100 * 60 + 30)
+        seen = summed([first, json.loads(json.dumps(second))], now=100 * 60 + 30)
         assert seen["in_flight"] == {"a": 3, "b": 4}
         assert seen["outcomes"] == {"completed": 3, "failed": 1}
         assert (seen["requests"], seen["open_tasks"], seen["down"]) == (7, [1, 2], {"sql": "gone"})

@@ -208,7 +208,7 @@ async def test_states_of_none_ask_nothing(breaker: CircuitBreaker) -> None:
     assert await breaker.states([]) == {}
 
 
-# --- at the gate
+# --- at the throttle
 
 
 async def failing(node: Asking, error: type[Exception], times: int, redis: Redis) -> None:
@@ -228,7 +228,7 @@ async def test_three_failed_calls_in_a_row_pause_and_a_success_between_them_rese
         await node.ask()
         llm.faults = Faults(rate_500=1.0)
         await failing(node, ProviderDown, 2, redis)
-        assert NAME not in node.gate.paused
+        assert NAME not in node.throttle.paused
         await failing(node, ProviderDown, 1, redis)
         asked = llm.stats.requests
         with pytest.raises(ProviderPaused):  # at once, without a poll
@@ -258,13 +258,13 @@ async def test_a_wrong_key_and_an_empty_account_pause_at_once_with_the_reason(
     async with FakeServer(key="right") as llm, asking(redis_url, llm.base_url, key="wrong") as node:
         with pytest.raises(AuthRejected) as error:
             await node.ask()
-        state = (await node.gate.look([node.provider]))[NAME]
+        state = (await node.throttle.provider_states([node.provider]))[NAME]
         assert (state.reason, state.failures) == (str(error.value), 0)
         await redis.flushall()
     async with FakeServer() as llm, asking(redis_url, llm.base_url) as node:
         with pytest.raises(QuotaExhausted):
             await node.ask(model="dryrun-no-quota")
-        assert (await node.gate.look([node.provider]))[NAME].paused
+        assert (await node.throttle.provider_states([node.provider]))[NAME].paused
 
 
 async def test_retry_after_0_counts_for_a_second_on_every_node(redis_url: str) -> None:
@@ -275,10 +275,10 @@ async def test_retry_after_0_counts_for_a_second_on_every_node(redis_url: str) -
     ):
         with pytest.raises(RateLimited):
             await node.ask()
-        assert 0.5 < node.gate.wait(node.provider) <= 1
-        await other.gate.look([other.provider])
-        assert 0 < other.gate.wait(other.provider) <= 1
-        assert (node.gate.limiter(node.provider).slots, other.gate.limiter(other.provider).slots) == (4, 4)
+        assert 0.5 < node.throttle.rate_wait(node.provider) <= 1
+        await other.throttle.provider_states([other.provider])
+        assert 0 < other.throttle.rate_wait(other.provider) <= 1
+        assert [n.throttle.limiter(n.provider).slots for n in (node, other)] == [4, 4]
 
 
 async def test_who_is_about_to_ask_waits_for_a_short_limit_and_hands_back_for_a_long_one(
@@ -286,12 +286,12 @@ async def test_who_is_about_to_ask_waits_for_a_short_limit_and_hands_back_for_a_
 ) -> None:
     async with FakeServer() as llm, asking(redis_url, llm.base_url) as node:
         await breaker.not_before(NAME, 1)
-        await node.gate.look([node.provider])
+        await node.throttle.provider_states([node.provider])
         began = time.monotonic()
         await node.ask()
         assert time.monotonic() - began > 0.7
         await breaker.not_before(NAME, 100)
-        await node.gate.look([node.provider])
+        await node.throttle.provider_states([node.provider])
         with pytest.raises(RateReached):
             await node.ask()
         assert llm.stats.requests == 1
@@ -304,7 +304,7 @@ async def test_a_pause_or_leaving_hands_back_who_waits_and_lets_finish_who_is_an
     async with FakeServer(latency=1.5) as llm, asking(redis_url, llm.base_url, most=1) as node:
 
         async def chapter() -> str:
-            async with node.gate.turn(node.provider):
+            async with node.throttle.request_slot(node.provider):
                 await node.ask()
             return "asked"
 
@@ -312,14 +312,14 @@ async def test_a_pause_or_leaving_hands_back_who_waits_and_lets_finish_who_is_an
         while not llm.stats.in_flight:
             await asyncio.sleep(0.01)
         if left:
-            node.gate.leave()
+            node.throttle.stop_requests()
         else:
-            node.gate.paused = {NAME: time.time() + 600}
+            node.throttle.paused = {NAME: time.time() + 600}
         done = await asyncio.gather(*chapters, return_exceptions=True)
         assert done[0] == "asked"
         assert {type(one) for one in done[1:]} == {NodeLeaving if left else ProviderPaused}
         assert llm.stats.requests == 1
-        node.gate.paused = {}
+        node.throttle.paused = {}
         async with asyncio.timeout(5):
             (after,) = await asyncio.gather(chapter(), return_exceptions=True)
         assert isinstance(after, NodeLeaving) if left else after == "asked"

@@ -223,7 +223,7 @@ async def test_whatever_stands_in_the_key(redis_url: str, redis: Redis, value: s
     await link.close()
 
 
-# --- at the gate
+# --- at the throttle
 
 
 async def test_no_limit_costs_no_round_trip(redis_url: str, redis: Redis) -> None:
@@ -242,11 +242,11 @@ async def test_no_limit_costs_no_round_trip(redis_url: str, redis: Redis) -> Non
 
     async with FakeServer() as llm, asking(redis_url, llm.base_url, rpm="other=1") as node:
         await node.ask()
-        await node.gate.told()
+        await node.throttle.wait_until_shared()
         before = await commands()
         for _ in range(20):
             await node.ask()
-        await node.gate.told()
+        await node.throttle.wait_until_shared()
         assert await commands() == before
     assert await redis.exists(KEY) == 0
 
@@ -282,14 +282,14 @@ async def test_a_long_wait_hands_back_and_is_nobodys_failure(
 ) -> None:
     async with FakeServer() as llm, asking(redis_url, llm.base_url, rpm="1") as node:
         await node.ask()
-        assert node.gate.wait(node.provider) == 0
+        assert node.throttle.rate_wait(node.provider) == 0
         for _ in range(3):
             with pytest.raises(RateReached):
                 await node.ask()
         assert llm.stats.requests == 1
-        assert 50 < node.gate.wait(node.provider) <= 61  # the node claims nothing meanwhile
-        assert node.gate.limiter(node.provider).slots == 4
-        (state,) = (await node.gate.look([node.provider])).values()
+        assert 50 < node.throttle.rate_wait(node.provider) <= 61  # the node claims nothing meanwhile
+        assert node.throttle.limiter(node.provider).slots == 4
+        (state,) = (await node.throttle.provider_states([node.provider])).values()
         assert (state.failures, state.not_before, state.paused) == (0, 0, False)
     assert not caplog.records
 
@@ -315,9 +315,9 @@ async def test_who_waits_and_does_not_ask_gives_its_place_back(
             if why == "cancelled":
                 asyncio.get_running_loop().call_soon(waiting.cancel)
             elif why == "leaving":
-                node.gate.leave()
+                node.throttle.stop_requests()
             else:
-                node.gate.paused = {NAME: time.time() + 60}
+                node.throttle.paused = {NAME: time.time() + 60}
             return place
 
         monkeypatch.setattr(node.rates, "reserve", hindered)
@@ -334,7 +334,7 @@ async def test_without_redis_nobody_knows_the_limit_so_nothing_is_asked() -> Non
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(1):
                 await node.ask()
-        assert node.health.is_down("redis")
+        assert node.outages.is_down("redis")
         with pytest.raises(LeaseLost):
             await node.ask(lost=lambda: True)
         assert llm.stats.requests == 0

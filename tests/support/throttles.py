@@ -1,4 +1,4 @@
-"""A gate to a dry-run LLM, as a node has one."""
+"""A throttle to a dry-run LLM, as a node has one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kgnb.extract.prompt import Prompt
 from kgnb.llm.client import Completion, LlmClient
 from kgnb.stores.queue.rate_limits import RateLimits
 from kgnb.stores.queue.store import Queue
-from kgnb.worker.budget import Budget, BudgetKeeper
+from kgnb.worker.budget import Budget, SpendingTracker
 from kgnb.worker.outages import Outages
 from kgnb.worker.throttle import ProviderThrottle
 
@@ -24,12 +24,12 @@ NAME = "DeepSeek"
 
 @dataclass
 class Asking:
-    """One node's gate, and a client of the provider behind it."""
+    """One node's throttle, and a client of the provider behind it."""
 
-    gate: ProviderThrottle
+    throttle: ProviderThrottle
     client: LlmClient
-    health: Outages
-    purse: BudgetKeeper
+    outages: Outages
+    spending: SpendingTracker
     queue: Queue
     rates: RateLimits
 
@@ -38,7 +38,7 @@ class Asking:
         return self.client.provider
 
     async def ask(self, text: str = "刘备与关羽。", model: str = "dryrun", **options: Any) -> Completion:
-        return await self.gate.ask(self.client, Prompt("", text, "", {}), model, **options)
+        return await self.throttle.complete(self.client, Prompt("", text, "", {}), model, **options)
 
 
 @contextlib.asynccontextmanager
@@ -58,12 +58,14 @@ async def asking(
     provider = Provider(NAME, base_url, SecretStr(key), ("dryrun",))
     queue = Queue(SecretStr(redis_url), lease_seconds=30, hold_seconds=900)
     client = LlmClient(provider, timeout=10, tries=tries, connections=most)
-    health, purse = Outages(), BudgetKeeper(ledger, budget or Budget())
+    outages, spending = Outages(), SpendingTracker(ledger, budget or Budget())
     shared = RateLimits(queue.link, parse_amounts(rpm), parse_amounts(tpm), **rates)
-    gate = ProviderThrottle(queue, health, purse, shared, suspend_seconds=600, most=lambda _: most)
+    throttle = ProviderThrottle(
+        queue, outages, spending, shared, suspend_seconds=600, slots_for=lambda _: most
+    )
     try:
-        yield Asking(gate, client, health, purse, queue, shared)
+        yield Asking(throttle, client, outages, spending, queue, shared)
     finally:
         await client.close()
-        await gate.told()
+        await throttle.wait_until_shared()
         await queue.close()

@@ -40,13 +40,13 @@ async def test_a_slot_shows_since_when_it_works_on_its_task() -> None:
         slots=slots,
         providers=SimpleNamespace(served=lambda: [Provider("a")]),
         settings=SimpleNamespace(slots_for=lambda *_: 2),
-        keeper=SimpleNamespace(held={}),
+        task_keeper=SimpleNamespace(open_tasks={}),
         only_task=None,
     )
-    upkeep = BackgroundLoops(*cast("Any", (node, presence, None, [1, 2])))
+    background = BackgroundLoops(*cast("Any", (node, presence, None, [1, 2])))
     for task, chapter, began in ((7, 1, 10.0), (7, 2, 20.0), (8, 1, 30.0)):
         slots.add(claim(task, chapter), "a", began)
-        await upkeep.heartbeat()
+        await background.heartbeat()
         slots.remove(claim(task, chapter))
     idle = WorkerState(2, "a")
     assert presence.told == [
@@ -74,20 +74,20 @@ async def test_the_last_progress_is_told_after_the_outage_that_kept_it_back(
         tasks = [(await new_task(ledger, salt=salt))[1] for salt in "ab"]
         presence = CutOff(queue)
         node = SimpleNamespace(
-            moved=set(tasks),
+            unpublished_tasks=set(tasks),
             stores=SimpleNamespace(ledger=ledger),
             settings=SimpleNamespace(progress_channel="kg:progress"),
-            keeper=SimpleNamespace(),
+            task_keeper=SimpleNamespace(),
         )
-        upkeep = BackgroundLoops(*cast("Any", (node, presence, None, [])))
+        background = BackgroundLoops(*cast("Any", (node, presence, None, [])))
         async with queue.redis.pubsub(ignore_subscribe_messages=True) as heard:
             await heard.subscribe("kg:progress")
             await heard.get_message(timeout=2)
             for _ in range(2):
                 with pytest.raises(ServiceDown):
-                    await upkeep.progress()
+                    await background.publish_progress()
             presence.away = False
-            await upkeep.progress()
+            await background.publish_progress()
             messages = [await heard.get_message(timeout=2) for _ in tasks]
     assert [json.loads(message["data"])["task_id"] for message in messages if message] == tasks
-    assert node.moved == set()
+    assert node.unpublished_tasks == set()

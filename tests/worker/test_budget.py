@@ -19,7 +19,7 @@ from kgnb.llm.fake.server import FakeServer, Faults
 from kgnb.stores.ledger import database as sql_module
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.spending import Spent
-from kgnb.worker.budget import Budget, BudgetKeeper
+from kgnb.worker.budget import Budget, SpendingTracker
 from tests.support.commands import Llm, Place, llm, novel
 from tests.support.ledgers import opened
 from tests.support.throttles import NAME, asking
@@ -43,12 +43,12 @@ async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
         yield one
 
 
-async def reached(purse: BudgetKeeper, model: str = "chat") -> BudgetReached | None:
-    purse._read_at = float("-inf")  # as if the last look at the table were long ago
-    if purse.is_stale(PROVIDER):
-        await purse.flush()
+async def reached(spending: SpendingTracker, model: str = "chat") -> BudgetReached | None:
+    spending._read_at = float("-inf")  # as if the last look at the table were long ago
+    if spending.is_stale(PROVIDER):
+        await spending.flush()
     try:
-        purse.check(PROVIDER, model)
+        spending.check(PROVIDER, model)
     except BudgetReached as error:
         return error
     return None
@@ -56,84 +56,86 @@ async def reached(purse: BudgetKeeper, model: str = "chat") -> BudgetReached | N
 
 async def test_two_nodes_share_a_budget(ledger: Ledger) -> None:
     budget = Budget(tokens={"deepseek": 1_000})
-    one, two = BudgetKeeper(ledger, budget), BudgetKeeper(ledger, budget)
-    one.spent(PROVIDER, "chat", Usage(2, 300, 100))
-    two.spent(PROVIDER, "chat", Usage(1, 300, 100))
+    one, two = SpendingTracker(ledger, budget), SpendingTracker(ledger, budget)
+    one.record(PROVIDER, "chat", Usage(2, 300, 100))
+    two.record(PROVIDER, "chat", Usage(1, 300, 100))
     assert await reached(one) is None
     await two.flush()
     assert await reached(one) is None
-    one.spent(PROVIDER, "other", Usage(1, 200, 0))
+    one.record(PROVIDER, "other", Usage(1, 200, 0))
     error = await reached(one)
     assert error is not None
     assert "1000" in str(error)
     assert await reached(two) is not None  # it was told when it looked
     assert (
-        await reached(BudgetKeeper(ledger, Budget(tokens={"deepseek": 1_001}))) is None
+        await reached(SpendingTracker(ledger, Budget(tokens={"deepseek": 1_001}))) is None
     )  # somebody raised it
-    assert await reached(BudgetKeeper(ledger, Budget(tokens={"other": 1}))) is None
-    assert await reached(BudgetKeeper(ledger, Budget(tokens={"": 1_000}))) is not None
+    assert await reached(SpendingTracker(ledger, Budget(tokens={"other": 1}))) is None
+    assert await reached(SpendingTracker(ledger, Budget(tokens={"": 1_000}))) is not None
 
 
 async def test_money_is_counted_by_the_models_prices(ledger: Ledger) -> None:
     budget = Budget(money={"": 10}, prices=parse_prices("deepseek=2/8,DeepSeek/Reasoner=4/16"))
-    purse = BudgetKeeper(ledger, budget)
-    purse.spent(PROVIDER, "chat", Usage(1, 1_000_000, 500_000))  # 2 + 4
-    assert await reached(purse) is None
-    purse.spent(PROVIDER, "reasoner", Usage(1, 500_000, 124_000))  # 2 + 1.984
-    assert await reached(purse) is None
-    purse.spent(PROVIDER, "reasoner", Usage(1, 0, 1_000))
-    error = await reached(purse)
+    spending = SpendingTracker(ledger, budget)
+    spending.record(PROVIDER, "chat", Usage(1, 1_000_000, 500_000))  # 2 + 4
+    assert await reached(spending) is None
+    spending.record(PROVIDER, "reasoner", Usage(1, 500_000, 124_000))  # 2 + 1.984
+    assert await reached(spending) is None
+    spending.record(PROVIDER, "reasoner", Usage(1, 0, 1_000))
+    error = await reached(spending)
     assert error is not None
     assert error.key == "provider.budget_money"
 
 
 async def test_cached_tokens_have_a_price_of_their_own(ledger: Ledger) -> None:
     budget = Budget(money={"": 2}, prices=parse_prices("deepseek=2/8/0.2"))
-    purse = BudgetKeeper(ledger, budget)
-    purse.spent(PROVIDER, "chat", Usage(1, 1_000_000, 0, 500_000))
-    purse.spent(PROVIDER, "chat", Usage(1, 1_000_000, 0, 1_000_000))
-    assert await reached(purse) is None  # 1 + 0.1 + 0.2
-    assert await reached(BudgetKeeper(ledger, budget)) is None  # another node's, from the table
-    same = BudgetKeeper(ledger, Budget(money={"": 2}, prices=parse_prices("deepseek=2/8")))
+    spending = SpendingTracker(ledger, budget)
+    spending.record(PROVIDER, "chat", Usage(1, 1_000_000, 0, 500_000))
+    spending.record(PROVIDER, "chat", Usage(1, 1_000_000, 0, 1_000_000))
+    assert await reached(spending) is None  # 1 + 0.1 + 0.2
+    assert await reached(SpendingTracker(ledger, budget)) is None  # another node's, from the table
+    same = SpendingTracker(ledger, Budget(money={"": 2}, prices=parse_prices("deepseek=2/8")))
     assert await reached(same) is not None  # 4: nobody said that cached ones are cheaper
-    purse.spent(PROVIDER, "chat", Usage(1, 0, 87_500))  # 0.7
-    error = await reached(purse)
+    spending.record(PROVIDER, "chat", Usage(1, 0, 87_500))  # 0.7
+    error = await reached(spending)
     assert error is not None
     assert error.key == "provider.budget_money"
 
 
 async def test_without_a_price_nothing_is_spent_under_a_budget_of_money(ledger: Ledger) -> None:
-    purse = BudgetKeeper(ledger, Budget(money={"": 10}, prices=parse_prices("other=1/1,deepseek/chat=1/1")))
-    assert await reached(purse) is None
-    error = await reached(purse, "reasoner")
+    spending = SpendingTracker(
+        ledger, Budget(money={"": 10}, prices=parse_prices("other=1/1,deepseek/chat=1/1"))
+    )
+    assert await reached(spending) is None
+    error = await reached(spending, "reasoner")
     assert error is not None
     assert error.key == "provider.no_price"
 
 
 async def test_the_window_moves_by_days_in_beijing(ledger: Ledger) -> None:
     clock = Clock()
-    purse = BudgetKeeper(ledger, Budget(tokens={"": 100}, days=3), clock)
-    purse.spent(PROVIDER, "chat", Usage(1, 100, 0))
-    error = await reached(purse)
+    spending = SpendingTracker(ledger, Budget(tokens={"": 100}, days=3), clock)
+    spending.record(PROVIDER, "chat", Usage(1, 100, 0))
+    error = await reached(spending)
     assert error is not None
     assert error.pause_seconds == pytest.approx(12 * 3_600, abs=2)  # until midnight
     clock.now = NOON + timedelta(days=2)
-    assert await reached(purse) is not None
+    assert await reached(spending) is not None
     clock.now = NOON + timedelta(days=3)
-    assert await reached(purse) is None
+    assert await reached(spending) is None
 
 
 async def test_what_is_spent_is_summed_by_model_and_day(ledger: Ledger) -> None:
     clock = Clock()
-    purse = BudgetKeeper(ledger, Budget(), clock)
+    spending = SpendingTracker(ledger, Budget(), clock)
     for _ in range(3):
-        purse.spent(PROVIDER, "chat", Usage(1, 10, 5, 4))
-        await purse.flush()
-    purse.spent(PROVIDER, "chat", Usage())
+        spending.record(PROVIDER, "chat", Usage(1, 10, 5, 4))
+        await spending.flush()
+    spending.record(PROVIDER, "chat", Usage())
     clock.now = NOON + timedelta(hours=12)
-    purse.spent(PROVIDER, "聊" * 300, Usage(1, 2**31, 0, 2**31))
-    await purse.flush()
-    await purse.flush()
+    spending.record(PROVIDER, "聊" * 300, Usage(1, 2**31, 0, 2**31))
+    await spending.flush()
+    await spending.flush()
     day = NOON.date()
     assert await ledger.spending.since(day) == [
         Spent("deepseek", "chat", day, Usage(3, 30, 15, 12)),
@@ -157,40 +159,40 @@ async def test_what_could_not_be_written_counts_and_is_written_later(
     monkeypatch.setattr("kgnb.stores.ledger.database.RETRY_SECONDS", 0.5)
     monkeypatch.setitem(sql_module._SQLITE_ARGUMENTS, "timeout", 0.2)
     async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
-        purse = BudgetKeeper(ledger, Budget(tokens={"": 15}))
-        purse.spent(PROVIDER, "chat", Usage(1, 9, 5))
+        spending = SpendingTracker(ledger, Budget(tokens={"": 15}))
+        spending.record(PROVIDER, "chat", Usage(1, 9, 5))
         with locked(tmp_path / "kgnb.db"):
             for _ in range(2):
                 with pytest.raises(ServiceDown):
-                    await purse.flush()
-        assert purse.is_stale(PROVIDER)  # what others spent isn't known yet
-        purse.check(PROVIDER, "chat")
-        purse.spent(PROVIDER, "chat", Usage(1, 1, 1))
+                    await spending.flush()
+        assert spending.is_stale(PROVIDER)  # what others spent isn't known yet
+        spending.check(PROVIDER, "chat")
+        spending.record(PROVIDER, "chat", Usage(1, 1, 1))
         with pytest.raises(BudgetReached):
-            purse.check(PROVIDER, "chat")
-        await purse.flush()
-        await purse.flush()
+            spending.check(PROVIDER, "chat")
+        await spending.flush()
+        await spending.flush()
         (row,) = await ledger.spending.since(NOON.date() - timedelta(days=9_999))
         assert row.usage == Usage(2, 10, 6)
 
 
 async def test_what_is_spent_during_a_write_is_written_by_the_next(tmp_path: Path) -> None:
     async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
-        purse = BudgetKeeper(ledger, Budget())
-        purse.spent(PROVIDER, "chat", Usage(1, 10, 5))
+        spending = SpendingTracker(ledger, Budget())
+        spending.record(PROVIDER, "chat", Usage(1, 10, 5))
         with locked(tmp_path / "kgnb.db"):
-            writing = asyncio.create_task(purse.flush())
+            writing = asyncio.create_task(spending.flush())
             await asyncio.sleep(0)  # it has begun, and waits for the other writer
-            purse.spent(PROVIDER, "chat", Usage(1, 1, 1))
+            spending.record(PROVIDER, "chat", Usage(1, 1, 1))
         await writing
         (row,) = await ledger.spending.since(NOON.date() - timedelta(days=9_999))
         assert row.usage == Usage(1, 10, 5)
-        await purse.flush()
+        await spending.flush()
         (row,) = await ledger.spending.since(NOON.date() - timedelta(days=9_999))
         assert row.usage == Usage(2, 11, 6)
 
 
-# --- at the gate
+# --- at the throttle
 
 
 async def test_replies_that_can_not_be_used_cost_too(ledger: Ledger, redis_url: str) -> None:
@@ -201,7 +203,7 @@ async def test_replies_that_can_not_be_used_cost_too(ledger: Ledger, redis_url: 
         for _ in range(2):
             with pytest.raises(ReplyTruncated) as error:
                 await node.ask()
-        await node.gate.flush()
+        await node.throttle.flush()
         (row,) = await ledger.spending.since(NOON.date() - timedelta(days=9_999))
         assert error.value.usage is not None
         assert row.usage == error.value.usage + error.value.usage
@@ -221,17 +223,17 @@ async def test_used_up_it_pauses_the_provider_for_every_node(ledger: Ledger, red
             with pytest.raises(BudgetReached):
                 await node.ask()
         assert server.stats.requests == 1
-        state = (await other.gate.look([other.provider]))[NAME]
+        state = (await other.throttle.provider_states([other.provider]))[NAME]
         assert state.paused
         assert "KGNB_BUDGET_TOKENS" in state.reason
         assert "kgnb providers resume DeepSeek" in state.reason
         assert state.failures == 0
-        await other.gate.lift(other.provider)  # what a build or `kgnb providers resume` does
-        assert not (await other.gate.look([other.provider]))[NAME].paused
-        node.gate.paused = {}
+        await other.throttle.lift_automatic_pause(other.provider)  # as `kgnb providers resume` does
+        assert not (await other.throttle.provider_states([other.provider]))[NAME].paused
+        node.throttle.paused = {}
         with pytest.raises(BudgetReached):  # paused again: nobody raised it
             await node.ask()
-        assert (await other.gate.look([other.provider]))[NAME].paused
+        assert (await other.throttle.provider_states([other.provider]))[NAME].paused
 
 
 async def test_a_provider_that_tells_no_tokens_is_counted_by_characters(
@@ -244,7 +246,7 @@ async def test_a_provider_that_tells_no_tokens_is_counted_by_characters(
     async with asking(redis_url, ledger=ledger) as node:
         monkeypatch.setattr(node.client, "ask", silent)
         await node.ask("刘备与关羽。")
-        await node.gate.flush()
+        await node.throttle.flush()
         (row,) = await ledger.spending.since(NOON.date() - timedelta(days=9_999))
         assert row.usage == Usage(1, 6, 14)
 

@@ -29,7 +29,7 @@ class Stores:
         self.number = 1
         self.written: list[list[int]] = []  # chapters by transaction
         self.gone: set[int] = set()  # chapters whose task was deleted
-        self.graph = self.ledger = self.chapters = self.renewer = self.health = self
+        self.graph = self.ledger = self.chapters = self.renewer = self.outages = self
 
     def holds(self, _claim: Claim) -> bool:
         return True
@@ -89,7 +89,7 @@ async def test_a_chapter_keeps_its_lease_until_its_end_is_on_record(redis_url: s
         await ledgers.open_with(ledger, task_id, 1)
         await opened(queue, task_id, 1)
         (claim,) = (await take(queue, chapters=1)).claims
-        stores = SimpleNamespace(ledger=ledger, queue=queue, renewer=LeaseRenewer(queue), health=Outages())
+        stores = SimpleNamespace(ledger=ledger, queue=queue, renewer=LeaseRenewer(queue), outages=Outages())
         works = worker(cast("Any", stores))
 
         await ledgers.execute(ledger, sa.text(rename % ("entities_extracted", "away")))

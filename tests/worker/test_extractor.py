@@ -45,10 +45,10 @@ class Gate:
         self.model, self.asked = model, 0
 
     @contextlib.asynccontextmanager
-    async def turn(self, _: Provider) -> AsyncIterator[None]:
+    async def request_slot(self, _: Provider) -> AsyncIterator[None]:
         yield
 
-    async def ask(self, _client: object, prompt: Any, _model: str, **_: object) -> Completion:
+    async def complete(self, _client: object, prompt: Any, _model: str, **_: object) -> Completion:
         self.asked += 1
         passage = prompt.user.partition(">\n")[2].rpartition("\n<")[0]
         return Completion(self.model(passage), Usage(1, 10, 10))
@@ -81,10 +81,10 @@ INFO = TaskInfo(
 )
 
 
-def asker(
-    sql: Database, gate: Any, providers: object = None, health: Outages | None = None
+def extractor(
+    sql: Database, throttle: Any, providers: object = None, outages: Outages | None = None
 ) -> ChapterExtractor:
-    parts = cast("Any", (ReplyCache(sql), providers or Providers(), gate, None, health or Outages()))
+    parts = cast("Any", (ReplyCache(sql), providers or Providers(), throttle, None, outages or Outages()))
     return ChapterExtractor(*parts, chunk_chars=200, meter=lambda *_: None)
 
 
@@ -101,7 +101,7 @@ def cut_off(text: str) -> str:
 
 
 async def test_a_whole_chapter_has_no_flag(sql: Database) -> None:
-    answer = await asker(sql, Gate(told)).ask(TEXT, INFO)
+    answer = await extractor(sql, Gate(told)).extract(TEXT, INFO)
     assert [c.name for c in answer.extraction.characters] == ["刘备", "关羽", "张飞", "曹操"]
     assert answer.flags == frozenset()
     assert answer.extraction.absent == []
@@ -109,32 +109,32 @@ async def test_a_whole_chapter_has_no_flag(sql: Database) -> None:
 
 
 async def test_a_refused_part_is_left_out_only_when_there_is_no_more_trying(sql: Database) -> None:
-    gate = Gate(refused)
+    throttle = Gate(refused)
     with pytest.raises(ReplyRefused):
-        await asker(sql, gate).ask(TEXT, INFO)
-    answer = await asker(sql, gate).ask(TEXT, INFO, last_try=True)
+        await extractor(sql, throttle).extract(TEXT, INFO)
+    answer = await extractor(sql, throttle).extract(TEXT, INFO, last_try=True)
     assert [c.name for c in answer.extraction.characters] == ["刘备", "关羽", "曹操"]
     assert answer.flags == {Flag.REFUSED}
     with pytest.raises(ReplyRefused):  # nothing is left
-        await asker(sql, gate).ask(LINES[1] * 3, INFO, last_try=True)
+        await extractor(sql, throttle).extract(LINES[1] * 3, INFO, last_try=True)
 
 
 async def test_cut_off_replies_are_told_also_by_who_comes_later(sql: Database) -> None:
-    gate = Gate(cut_off)
+    throttle = Gate(cut_off)
     info = replace(INFO, config=TaskConfig(max_content_length=900))
-    answer = await asker(sql, gate).ask(TEXT, info)
-    asked = gate.asked
-    again = await asker(sql, gate).ask(TEXT, info)
+    answer = await extractor(sql, throttle).extract(TEXT, info)
+    asked = throttle.asked
+    again = await extractor(sql, throttle).extract(TEXT, info)
     assert answer.flags == again.flags == {Flag.SPLIT, Flag.TRUNCATED}
     assert again.extraction == answer.extraction
-    assert gate.asked == asked
+    assert throttle.asked == asked
 
 
 async def test_a_chunk_that_gave_nothing_is_told(sql: Database) -> None:
-    answer = await asker(sql, Gate(lambda _: '{"characters": []}')).ask(TEXT, INFO)
+    answer = await extractor(sql, Gate(lambda _: '{"characters": []}')).extract(TEXT, INFO)
     assert answer.flags == {Flag.EMPTY}
     some = Gate(lambda text: told(text) if "张飞" in text else '{"events": []}')
-    part = await asker(sql, some).ask(TEXT.replace("相", "又相").replace("了", ""), INFO)
+    part = await extractor(sql, some).extract(TEXT.replace("相", "又相").replace("了", ""), INFO)
     assert part.flags == {Flag.EMPTY}
     assert part.extraction.characters
 
@@ -146,7 +146,7 @@ async def test_quotes_and_names_are_looked_up_in_the_whole_chapter(sql: Database
         lies = [{"source": "刘备", "target": "关羽", "evidence": "二人拔剑相斗"}]
         return json.dumps({"characters": [{"name": n} for n in names], "relations": ties + lies})
 
-    answer = await asker(sql, Gate(dreamt)).ask(TEXT, INFO)
+    answer = await extractor(sql, Gate(dreamt)).extract(TEXT, INFO)
     assert answer.extraction.absent == ["哈利·波特"]
     assert [r.unverified for r in answer.extraction.relations] == [False, True]
     assert answer.flags == {Flag.UNVERIFIED}
@@ -160,42 +160,44 @@ LOST = Lease(lambda: False, lambda: True)
 
 @pytest.mark.parametrize("model", [told, lambda _: "no JSON"], ids=["next part", "same part again"])
 async def test_nothing_more_is_asked_once_the_lease_is_lost(sql: Database, model: Model) -> None:
-    gate = Gate(model)
+    throttle = Gate(model)
     with pytest.raises(LeaseLost):
-        await asker(sql, gate).ask(TEXT, INFO, Lease(lambda: not gate.asked, lambda: bool(gate.asked)))
-    assert gate.asked == 1
+        await extractor(sql, throttle).extract(
+            TEXT, INFO, Lease(lambda: not throttle.asked, lambda: bool(throttle.asked))
+        )
+    assert throttle.asked == 1
 
 
 async def test_nothing_is_asked_while_nobody_knows_whether_the_lease_lives(
     sql: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kgnb.worker.extractor.OUTAGE_LOOK_SECONDS", 0)
-    gate, asked = Gate(told), []
+    monkeypatch.setattr("kgnb.worker.extractor.OUTAGE_POLL_SECONDS", 0)
+    throttle, asked = Gate(told), []
 
     def lives() -> bool:
-        asked.append(gate.asked)
+        asked.append(throttle.asked)
         return len(asked) > 3
 
-    answer = await asker(sql, gate).ask(TEXT, INFO, Lease(lives, lambda: False))
+    answer = await extractor(sql, throttle).extract(TEXT, INFO, Lease(lives, lambda: False))
     assert asked[:4] == [0] * 4
     assert answer.flags == frozenset()
 
 
 async def test_a_lease_that_is_lost_in_an_outage_of_redis_ends_the_wait_to_ask(sql: Database) -> None:
-    gate, health = Gate(told), Outages()
-    health.failed(ServiceDown("queue.down", service="redis", where="there"))
+    throttle, outages = Gate(told), Outages()
+    outages.report_down(ServiceDown("queue.down", service="redis", where="there"))
     with pytest.raises(LeaseLost):
-        await asker(sql, gate, health=health).ask(TEXT, INFO, Lease(lambda: True, lambda: True))
-    assert gate.asked == 0
+        await extractor(sql, throttle, outages=outages).extract(TEXT, INFO, Lease(lambda: True, lambda: True))
+    assert throttle.asked == 0
 
 
 async def test_a_lease_that_is_lost_in_an_outage_of_sql_ends_the_look_into_the_cache() -> None:
-    gate, nowhere = Gate(told), Database(SecretStr("mysql://u:p@127.0.0.1:9/x"))
+    throttle, nowhere = Gate(told), Database(SecretStr("mysql://u:p@127.0.0.1:9/x"))
     async with asyncio.timeout(20):
         with pytest.raises(LeaseLost):
-            await asker(nowhere, gate).ask(TEXT, INFO, LOST)
+            await extractor(nowhere, throttle).extract(TEXT, INFO, LOST)
     await nowhere.close()
-    assert gate.asked == 0
+    assert throttle.asked == 0
 
 
 async def test_a_lease_that_is_lost_while_a_limit_is_out_of_reach_ends_the_wait_for_a_place(
@@ -203,7 +205,7 @@ async def test_a_lease_that_is_lost_while_a_limit_is_out_of_reach_ends_the_wait_
 ) -> None:
     async with asking("redis://127.0.0.1:9/0", rpm="60") as node:
         providers = SimpleNamespace(find=lambda _: None, client=lambda _: node.client)
-        lease = Lease(lambda: True, lambda: node.health.is_down("redis"))
+        lease = Lease(lambda: True, lambda: node.outages.is_down("redis"))
         async with asyncio.timeout(20):
             with pytest.raises(LeaseLost):
-                await asker(sql, node.gate, providers, node.health).ask(TEXT, INFO, lease)
+                await extractor(sql, node.throttle, providers, node.outages).extract(TEXT, INFO, lease)

@@ -14,7 +14,7 @@ def test_without_a_length_it_never_ends() -> None:
     assert (UNLIMITED.ends_at, UNLIMITED.leaves_at, UNLIMITED.left, UNLIMITED.is_ending) == (None,) * 3 + (
         False,
     )
-    assert UNLIMITED.drain(10) == 10
+    assert UNLIMITED.drain_seconds(10) == 10
 
 
 def test_a_node_leaves_the_margin_before_the_end_or_a_tenth() -> None:
@@ -26,9 +26,9 @@ def test_a_node_leaves_the_margin_before_the_end_or_a_tenth() -> None:
 
 
 def test_leaving_takes_at_most_half_of_what_is_left() -> None:
-    assert Session(time.time() - 52, 60, 900).drain(10) <= 4
-    assert Session(time.time() - 100, 60, 900).drain(10) == 0
-    assert Session(time.time(), 3_600, 900).drain(10) == 10
+    assert Session(time.time() - 52, 60, 900).drain_seconds(10) <= 4
+    assert Session(time.time() - 100, 60, 900).drain_seconds(10) == 0
+    assert Session(time.time(), 3_600, 900).drain_seconds(10) == 10
 
 
 def test_a_worker_ends_with_its_session_and_leaves_the_rest_to_others(tmp_path: Path) -> None:
