@@ -30,6 +30,7 @@ MAX_RAW_REPLIES = 16
 """Bounds of the replies kept for a chapter, of its newest run only."""
 PAGE = 100
 """Rows held in memory while a novel is settled."""
+_KNOWN_FLAGS = frozenset(Flag)
 
 
 class Extractions(DatabasePart):
@@ -196,7 +197,7 @@ def _values(row: ExtractionRow) -> dict[str, Any]:
 
 def read_flags(names: Iterable[str]) -> frozenset[Flag]:
     """The flags of these names, less those of a newer kgnb."""
-    return frozenset(Flag(name) for name in names if name in set(Flag))
+    return frozenset(Flag(name) for name in names if name in _KNOWN_FLAGS)
 
 
 def _read_row(r: Any) -> ExtractionRow:
