@@ -19,7 +19,7 @@ RATE_SECONDS = 300.0
 """Window in which speed is measured: long enough for slow models, short enough to follow changes."""
 MAX_FINISHED = 1_000
 """Most finished tasks that are listed."""
-ENDED = (ChapterStatus.COMPLETED, ChapterStatus.FAILED, ChapterStatus.SKIPPED)
+ENDED_STATES = (ChapterStatus.COMPLETED, ChapterStatus.FAILED, ChapterStatus.SKIPPED)
 
 
 @dataclass(slots=True)
@@ -145,7 +145,7 @@ def _read_speeds(c: sa.Connection, found: dict[int, TaskFigures]) -> None:
     # Measured from the first start in the window: a task may have run for less than the window.
     recent = (
         sa.select(s.kg_task_id, sa.func.count(), sa.func.min(s.started_at))
-        .where(s.kg_task_id.in_(list(found)), s.status.in_(ENDED), s.completed_at > window)
+        .where(s.kg_task_id.in_(list(found)), s.status.in_(ENDED_STATES), s.completed_at > window)
         .group_by(s.kg_task_id)
     )
     for task_id, number, first in c.execute(recent):

@@ -22,7 +22,7 @@ from kgnb.graph.resolve.decisions import Decision
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import import_exported_book
 from kgnb.stores.ledger.chapters import lock_tasks
-from kgnb.stores.ledger.database import Database, DatabasePart, Row, reading, storable, transaction
+from kgnb.stores.ledger.database import DatabasePart, Row, reading, storable, transaction
 from kgnb.stores.ledger.extractions import insert_rows, read_flags
 from kgnb.stores.ledger.name_decisions import import_decisions
 from kgnb.stores.ledger.names import extend_names, read_names
@@ -194,21 +194,20 @@ class Transfer(DatabasePart):
 
     @transaction
     def _import(self, c: sa.Connection, saved: SavedRecord) -> ImportedRecord:
-        db = self._database
         book = _book(saved)
-        novel_id, known, chapter_ids = import_exported_book(db, c, book)
+        novel_id, known, chapter_ids = import_exported_book(self._database, c, book)
         chapters = {one.id: chapter_id for one, chapter_id in zip(saved.chapters, chapter_ids, strict=True)}
-        tasks = _import_tasks(db, c, saved, novel_id, chapters)
+        tasks = self._import_tasks(c, saved, novel_id, chapters)
         lock_tasks(c, tasks.values())  # a node may be opening one of them, or working on it
         numbers = {one.id: chapter.number for one, chapter in zip(saved.chapters, book.chapters, strict=True)}
         rows = [_extraction_row(row, novel_id, tasks, chapters, numbers) for row in saved.extractions]
         new = insert_rows(c, [row for row in rows if row is not None])
-        _import_states(db, c, saved.states, tasks, chapters)
+        self._import_states(c, saved.states, tasks, chapters)
         for task_id in tasks.values():
             set_task(c, task_id, **count_columns(c, task_id))
         # A stored name table was scanned from all stored text: the record's adds nothing.
         extend_names(c, novel_id, () if read_names(c, novel_id) else saved.names)
-        import_decisions(db, c, novel_id, saved.decisions)
+        import_decisions(self._database, c, novel_id, saved.decisions)
         return ImportedRecord(novel_id, known, tasks, new)
 
     @transaction
@@ -225,8 +224,63 @@ class Transfer(DatabasePart):
             set_task(c, task_id, status=saved_task.status, paused_at=None, completed_at=now)
             mark_settled(c, task_id, now)
 
+    def _import_tasks(
+        self, c: sa.Connection, saved: SavedRecord, novel_id: int, chapters: dict[int, int]
+    ) -> dict[int, int]:
+        """Ids here by ids in the record: a stored task of the same name, provider and model, or a new one."""
+        k, f = t.tasks.c, t.task_facts.c
+        query = sa.select(k.id, k.task_name, f.provider, f.model)
+        query = query.select_from(t.tasks.join(t.task_facts, f.task_id == k.id)).where(k.novel_id == novel_id)
+        stored: dict[tuple[str, str, str], list[int]] = defaultdict(list)
+        for task_id, name, provider, model in c.execute(query.order_by(k.id)):
+            stored[name or "", provider or "", model or ""].append(task_id)
+        ids = {}
+        for task in sorted(saved.tasks, key=lambda one: one.id):
+            same = stored[storable(task.name)[:255], task.provider, task.model]
+            ids[task.id] = same.pop(0) if same else self._insert_task(c, task, novel_id, chapters)
+        return ids
 
-# --- importing ----------------------------------------------------------------------------------------------
+    def _insert_task(self, c: sa.Connection, task: SavedTask, novel_id: int, chapters: dict[int, int]) -> int:
+        only = task.chapter_ids
+        task_id = Tasks(self._database).insert(
+            c,
+            novel_id,
+            use_ai=task.use_ai,
+            name=storable(task.name),
+            chapter_ids=None if only is None else [chapters[i] for i in only if i in chapters],
+            provider=task.provider,
+            model=task.model,
+            thing_kinds=None if task.thing_kinds is None else read_kinds(list(task.thing_kinds)),
+        )
+        # Paused, so that no node starts it: it may still be running where the record comes from.
+        set_task(c, task_id, status=TaskStatus.PAUSED, paused_at=beijing_now())
+        return task_id
+
+    def _import_states(
+        self,
+        c: sa.Connection,
+        states: Iterable[SavedState],
+        tasks: dict[int, int],
+        chapters: dict[int, int],
+    ) -> None:
+        s = t.chapter_status.c
+        query = sa.select(s.kg_task_id, s.chapter_id).where(s.kg_task_id.in_(sorted(tasks.values())))
+        stored = {(task_id, chapter_id) for task_id, chapter_id in c.execute(query)}
+        now = beijing_now()
+        rows: dict[tuple[int, int], Row] = {}
+        for state in states:
+            key = (tasks.get(state.task_id, 0), chapters.get(state.chapter_id, 0))
+            if all(key) and key not in stored:
+                ended = state.status not in OPEN_STATES
+                rows[key] = {
+                    **pending_chapter_row(*key, now),
+                    **({"status": state.status} if ended else {}),
+                    "error_message": storable(state.error),
+                    "entities_extracted": state.entities,
+                    "relations_extracted": state.relations,
+                    "completed_at": now if ended else None,
+                }
+        self._database.insert(c, t.chapter_status, list(rows.values()))
 
 
 def _book(saved: SavedRecord) -> Book:
@@ -239,69 +293,6 @@ def _book(saved: SavedRecord) -> Book:
     novel = saved.novel
     sha256 = novel.sha256 or text_hash("\n".join(chapter.hash for chapter in chapters))
     return Book(storable(novel.title), storable(novel.author), novel.lang, chapters, sha256)
-
-
-def _import_tasks(
-    database: Database, c: sa.Connection, saved: SavedRecord, novel_id: int, chapters: dict[int, int]
-) -> dict[int, int]:
-    """Ids here by ids in the record: a stored task of the same name, provider and model, or a new one."""
-    k, f = t.tasks.c, t.task_facts.c
-    query = sa.select(k.id, k.task_name, f.provider, f.model)
-    query = query.select_from(t.tasks.join(t.task_facts, f.task_id == k.id)).where(k.novel_id == novel_id)
-    stored: dict[tuple[str, str, str], list[int]] = defaultdict(list)
-    for task_id, name, provider, model in c.execute(query.order_by(k.id)):
-        stored[name or "", provider or "", model or ""].append(task_id)
-    ids = {}
-    for task in sorted(saved.tasks, key=lambda one: one.id):
-        same = stored[storable(task.name)[:255], task.provider, task.model]
-        ids[task.id] = same.pop(0) if same else _insert_task(database, c, task, novel_id, chapters)
-    return ids
-
-
-def _insert_task(
-    database: Database, c: sa.Connection, task: SavedTask, novel_id: int, chapters: dict[int, int]
-) -> int:
-    only = task.chapter_ids
-    task_id = Tasks(database).insert(
-        c,
-        novel_id,
-        use_ai=task.use_ai,
-        name=storable(task.name),
-        chapter_ids=None if only is None else [chapters[i] for i in only if i in chapters],
-        provider=task.provider,
-        model=task.model,
-        thing_kinds=None if task.thing_kinds is None else read_kinds(list(task.thing_kinds)),
-    )
-    # Paused, so that no node starts it: it may still be running where the record comes from.
-    set_task(c, task_id, status=TaskStatus.PAUSED, paused_at=beijing_now())
-    return task_id
-
-
-def _import_states(
-    database: Database,
-    c: sa.Connection,
-    states: Iterable[SavedState],
-    tasks: dict[int, int],
-    chapters: dict[int, int],
-) -> None:
-    s = t.chapter_status.c
-    query = sa.select(s.kg_task_id, s.chapter_id).where(s.kg_task_id.in_(sorted(tasks.values())))
-    stored = {(task_id, chapter_id) for task_id, chapter_id in c.execute(query)}
-    now = beijing_now()
-    rows: dict[tuple[int, int], Row] = {}
-    for state in states:
-        key = (tasks.get(state.task_id, 0), chapters.get(state.chapter_id, 0))
-        if all(key) and key not in stored:
-            ended = state.status not in OPEN_STATES
-            rows[key] = {
-                **pending_chapter_row(*key, now),
-                **({"status": state.status} if ended else {}),
-                "error_message": storable(state.error),
-                "entities_extracted": state.entities,
-                "relations_extracted": state.relations,
-                "completed_at": now if ended else None,
-            }
-    database.insert(c, t.chapter_status, list(rows.values()))
 
 
 def _extraction_row(
