@@ -39,14 +39,13 @@ class SqlTarget:
 
 @dataclass(frozen=True, slots=True)
 class GraphTarget:
-    """A graph database; an empty ``database`` is the server's default. ``fresh``: an engine of our own, which
-    may just have been started. ``ca``: a file; TLS with the certificates in it."""
+    """A graph database; an empty ``database`` is the server's default. ``ca``: a file; TLS with the
+    certificates in it."""
 
     uri: str
     user: str
     password: SecretStr = field(repr=False)
     database: str = ""
-    fresh: bool = False
     ca: str = ""
 
     def open(self) -> GraphStore:

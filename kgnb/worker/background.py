@@ -1,7 +1,7 @@
-"""What a node does besides its chapters: heartbeat, progress, main's commands, providers, the reconciler.
+"""A node's background loops: heartbeat, progress, main's commands, providers, spending, the reconciler.
 
-Each loop survives its own failure: an outage is noted and waited out, anything else is logged with its
-traceback and tried again at the next turn.
+Each loop survives its own failure: an outage is reported and waited out, any other error is logged and the
+step tried again.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from kgnb.worker.reconciler import Reconciler
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 10.0
-"""Far below the 180 s after which main takes a node for gone; short enough for a live list."""
+"""Far below the 180 s after which main considers a node gone; short enough for a live list."""
 CHANGE_SECONDS = 1.0
-"""A slot's new task is shown after at most this long."""
+"""Longest delay until a slot's new task is shown."""
 PROGRESS_SECONDS = 0.5
-"""A chapter's end is published within this; ends of one task that lie closer share a message."""
+"""Longest delay until a chapter's end is published; ends of one task within it share a message."""
 WATCH_SECONDS = 2.0
-"""Main's commands take effect within this."""
+"""Longest delay until main's commands take effect."""
 PROVIDERS_SECONDS = 5.0
-"""A provider that was added, changed or switched off is noticed within this."""
+"""Longest delay until a provider that was added, changed or switched off is noticed."""
 
 
 class BackgroundLoops:
-    """The loops of one node."""
+    """The background loops of one node."""
 
     def __init__(
         self, node: WorkerNode, presence: Presence, cache: ReplyCache, worker_ids: list[int]
@@ -53,9 +53,9 @@ class BackgroundLoops:
         node.task_keeper.announce = self.heartbeat
 
     async def run(self) -> None:
-        """Runs every loop until cancelled."""
+        """Run every loop until cancelled."""
         stores = self._node.stores
-        # The third is the service that a turn without an error proves to be there; most turns ask none.
+        # (interval, step, service that a step without an error proves to be up; "" = none)
         loops = {
             "heartbeat": (CHANGE_SECONDS, self.heartbeat, ""),
             "progress": (PROGRESS_SECONDS, self.publish_progress, ""),
@@ -70,8 +70,8 @@ class BackgroundLoops:
                 group.create_task(_repeat(seconds, step, name, service, stores.outages))
 
     async def heartbeat(self) -> None:
-        """Shows the node and its slots, when they changed or it is time."""
-        async with self._heartbeat_lock:  # what was seen first must not be written last
+        """Write the node's and its slots' state to Redis, when it changed or is due."""
+        async with self._heartbeat_lock:  # an older state must not overwrite a newer one
             await self._write_heartbeat()
 
     async def _write_heartbeat(self) -> None:
@@ -92,7 +92,7 @@ class BackgroundLoops:
             self._shown_at = now
 
     async def _worker_states(self) -> list[WorkerState]:
-        """One state a slot, and one for each kept task that no slot names."""
+        """One state for each slot, and one for each open task that no slot names."""
         node = self._node
         served = node.providers.served()
         busy: list[tuple[str, int | None, float | None, bool]] = []
@@ -109,29 +109,29 @@ class BackgroundLoops:
                 name = held.info.provider.name if held.info else RULES
                 busy.append((name, task_id, held.since, True))
         states = busy + idle
-        if len(states) > len(self._ids):  # each kept task must be named, however many there are
+        if len(states) > len(self._ids):  # main resets an open task that no hash names
             self._ids += await node.stores.queue.new_worker_ids(len(states) - len(self._ids))
         shown = {(s.id, s.provider, s.task_id, s.kept): s for s in self._shown}
         now = [WorkerState(i, *state) for i, state in zip(self._ids, states, strict=False)]
-        # Another chapter of the same task: since when the slot works on the task.
+        # A slot keeps its start time while it goes on with chapters of the same task.
         return [shown.get((s.id, s.provider, s.task_id, s.kept), s) for s in now]
 
     async def _probe_graph(self) -> None:
-        """Asks a service that is down whether it is back; nothing else would while nothing is claimed."""
+        """Ping the graph store while it is down: nothing is claimed then that would notice its return."""
         stores = self._node.stores
         if stores.outages.is_down("bolt"):
             await stores.graph.ping()
             stores.outages.report_up("bolt")
 
     async def publish_progress(self) -> None:
-        """Publishes where the tasks are whose chapters came to an end since the last time."""
+        """Publish the progress of tasks whose chapters, or which themselves, ended since the last time."""
         node = self._node
         for task_id in sorted(node.unpublished_tasks):
             node.unpublished_tasks.discard(task_id)
             try:
                 await self._publish_task(task_id)
             except ServiceDown:
-                node.unpublished_tasks.add(task_id)  # told after the outage
+                node.unpublished_tasks.add(task_id)  # published after the outage
                 raise
 
     async def _publish_task(self, task_id: int) -> None:
@@ -156,11 +156,11 @@ async def _repeat(
             outages.report_down(error)
         except KgnbError as error:
             log.error(say("node.upkeep_failed", loop=name, reason=str(error)))
-        except Exception:  # a loop of upkeep must outlive its own bugs; the traceback is logged
+        except Exception:  # a background loop must outlive its own bugs
             log.exception(say("node.upkeep_failed", loop=name, reason=""))
         else:
             outages.report_up(*filter(None, [service]))
         task = asyncio.current_task()
-        if task and task.cancelling():  # a driver may have swallowed it; the node would never leave
+        if task and task.cancelling():  # a driver may have swallowed the cancellation
             raise asyncio.CancelledError
         await asyncio.sleep(seconds)

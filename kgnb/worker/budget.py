@@ -1,8 +1,8 @@
-"""What providers cost, and whether they may cost more.
+"""What providers cost, and whether a budget allows more.
 
-Every usage is counted in memory at once and written to ``kgnb_spending`` every two seconds and at leaving, so
-a crash loses two seconds of it. All nodes share these rows: what is under way when a budget is reached, and
-what other nodes spent within two seconds, comes on top of it. Days are calendar days in Beijing.
+Usage is counted in memory and written to ``kgnb_spending`` every two seconds and at leaving, so a crash loses
+two seconds of it. All nodes share these rows. A budget is overspent by the requests in flight when it is
+reached and by what other nodes spent in the last seconds. Days are calendar days in Beijing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.spending import Spent
 
 FRESH_SECONDS = 10.0
-"""What other nodes spent is known at least this well before a request under a budget."""
+"""Greatest age of what is known of other nodes' spending before a request under a budget."""
 MILLION = 1_000_000
 
 _Key = tuple[str, str, date]
@@ -27,9 +27,11 @@ _Key = tuple[str, str, date]
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """Limits by lower-case name of the provider, "" for each that isn't named; ``prices`` of a million tokens
-    by ``name`` or ``name/model``: (prompt, reply) or (prompt, reply, cached prompt); ``days`` in the window,
-    today among them."""
+    """Limits by lower-case provider name ("" for every other provider), and prices.
+
+    ``prices`` of a million tokens by ``name`` or ``name/model``: (prompt, reply) or (prompt, reply, cached
+    prompt). ``days``: length of the window, including today.
+    """
 
     money: Mapping[str, float] = field(default_factory=dict)
     tokens: Mapping[str, float] = field(default_factory=dict)
@@ -37,20 +39,20 @@ class Budget:
     days: int = 30
 
     def limits(self, provider: str) -> tuple[float, float]:
-        """(money, tokens) that the provider may cost; 0 = any amount."""
+        """(money, tokens) that the provider may cost; 0 = unlimited."""
         key = provider.lower()
         money, tokens = (given.get(key, given.get("", 0.0)) for given in (self.money, self.tokens))
         return money, tokens
 
     def price(self, provider: str, model: str) -> tuple[float, ...] | None:
-        """(prompt, reply) or (prompt, reply, cached prompt) of a million tokens, if it is known."""
+        """Price of a million tokens, (prompt, reply) or (prompt, reply, cached prompt), if known."""
         key = provider.lower()
         names = (f"{key}/{model.lower()}", key, "")
         return next((self.prices[name] for name in names if name in self.prices), None)
 
     def cost(self, provider: str, model: str, usage: Usage) -> float | None:
-        """What ``usage`` cost; None where there is no price. Without a price of their own, cached tokens
-        cost what others of the prompt do."""
+        """Money that ``usage`` cost; None without a price. Cached tokens without a price of their own cost as
+        much as other prompt tokens."""
         price = self.price(provider, model)
         if price is None:
             return None
@@ -66,7 +68,10 @@ class Budget:
 
 
 class SpendingTracker:
-    """One node's spending, and what it knows of the others'. ``clock`` gives the time in Beijing."""
+    """Counts this node's spending, knows what all nodes spent, and checks it against the budget.
+
+    ``clock`` returns the time in Beijing.
+    """
 
     def __init__(self, ledger: Ledger, budget: Budget, clock: Callable[[], datetime] = beijing_now) -> None:
         self.budget = budget
@@ -78,7 +83,7 @@ class SpendingTracker:
         self._writing = asyncio.Lock()
 
     def record(self, provider: Provider, model: str, usage: Usage) -> None:
-        """Counts what a call cost."""
+        """Count what a call cost."""
         if usage != Usage():
             key = (provider.key, model, self._clock().date())
             self._unwritten[key] = self._unwritten.get(key, Usage()) + usage
@@ -88,7 +93,7 @@ class SpendingTracker:
         return bool(self.budget.money or self.budget.tokens)
 
     async def flush(self) -> None:
-        """Writes what is new; under a budget also reads what all nodes spent. Raises ServiceDown."""
+        """Write new usage; under a budget also read what all nodes spent. Raises ServiceDown."""
         async with self._writing:
             stale = self._has_limits and time.monotonic() - self._read_at > FRESH_SECONDS
             if not self._unwritten and not stale:
@@ -104,11 +109,11 @@ class SpendingTracker:
             self._read_at = time.monotonic()
 
     def is_stale(self, provider: Provider) -> bool:
-        """Whether :meth:`flush` has to look at what other nodes spent before :meth:`check` can know."""
+        """Whether :meth:`flush` must read what other nodes spent before :meth:`check` can decide."""
         return any(self.budget.limits(provider.key)) and time.monotonic() - self._read_at > FRESH_SECONDS
 
     def check(self, provider: Provider, model: str) -> None:
-        """Raises BudgetReached when the provider may cost no more, as far as is known here."""
+        """Raise BudgetReached when the provider may cost no more, as far as is known here."""
         money, tokens = self.budget.limits(provider.key)
         if not (money or tokens):
             return
@@ -134,5 +139,5 @@ class SpendingTracker:
     def _reached(self, key: str, provider: Provider, **facts: object) -> BudgetReached:
         now = self._clock()
         midnight = datetime.combine(now.date() + timedelta(days=1), datetime.min.time())
-        pause = max(60.0, (midnight - now).total_seconds() + 1)  # nothing leaves the window before
+        pause = max(60.0, (midnight - now).total_seconds() + 1)  # the window moves at midnight
         return BudgetReached(key, provider=provider.name, pause_seconds=pause, **facts)

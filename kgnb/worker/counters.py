@@ -1,4 +1,4 @@
-"""What one node did and does, as plain values: for a notebook's panel, a batch run's lines, a report."""
+"""Counters of what the nodes of this process did: for the panel, progress lines and the session report."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from kgnb.core.model import Usage
 from kgnb.worker.node import NodeEvent, WorkerNode
 
 MINUTES = 60
-"""How far back the chart of chapters a minute reaches."""
+"""Length of the chart of chapters per minute."""
 
 
 @dataclass(slots=True)
 class Counters:
-    """Counts over every node that ran here, one after another. Fed on the node's loop; read from anywhere."""
+    """Counts over every node that ran here, one after another. Read from any thread."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     """Chapters by how they ended: completed, skipped, failed, retry."""
@@ -31,12 +31,12 @@ class Counters:
     _node: WorkerNode | None = None
 
     def follow(self, spent: Mapping[int, Usage], node: WorkerNode) -> None:
-        """Count ``node`` from now on; ``spent``, by task, grows while it runs."""
+        """Count ``node`` from now on; ``spent`` (by task) grows while it runs."""
         self._before = self.usage
         self._spent, self._node = spent, node
 
     def on_event(self, happened: NodeEvent) -> None:
-        """The node's listener."""
+        """Count an event; a node's listener."""
         if happened.kind == "chapter":
             self.outcomes[happened.outcome] += 1
             if happened.outcome in ("completed", "skipped"):
@@ -54,11 +54,11 @@ class Counters:
 
     @property
     def usage(self) -> Usage:
-        """What was asked and spent here."""
+        """Requests and tokens of all nodes that ran here."""
         return sum(list(self._spent.values()), self._before)
 
     def snapshot(self) -> dict[str, Any]:
-        """Everything as JSON-ready values that :func:`summed` adds up; without a node its parts are empty."""
+        """All counts as JSON-ready values, which :func:`summed` adds up; empty without a node."""
         node, usage = self._node, self.usage
         works = list(node.slots.in_flight.values()) if node is not None else []
         down = node.stores.outages.down if node is not None else {}
@@ -76,13 +76,13 @@ class Counters:
         }
 
     def summary(self) -> dict[str, Any]:
-        """What this process did and does, ready to be shown."""
+        """This process's counts, as :func:`summed` returns them."""
         return summed([self.snapshot()])
 
 
 def summed(states: Sequence[Mapping[str, Any]], now: float | None = None) -> dict[str, Any]:
-    """Several nodes' states as one. ``per_minute``: chapters finished in each of the last 60 minutes, oldest
-    first; the last one is under way."""
+    """Sum of several processes' snapshots. ``per_minute``: chapters finished in each of the last 60 minutes,
+    oldest first, the last one still running."""
     found: dict[str, Any] = {
         name: dict(sum((Counter(state[name]) for state in states), Counter()))
         for name in ("in_flight", "outcomes", "errors", "closed")

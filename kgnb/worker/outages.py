@@ -1,4 +1,4 @@
-"""Which services answer: outages are waited out, told once when they begin and once when they end."""
+"""Which services are down; an outage is logged once when it begins and once when it ends."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 5.0
-"""Seconds between two tries in an outage, doubling from the first to the longest; jitter only shortens."""
+"""Seconds between two tries during an outage: exponential backoff, jitter only shortens."""
 
 
 class Outages:
@@ -32,17 +32,17 @@ class Outages:
 
     @property
     def down(self) -> dict[str, ServiceDown]:
-        """What is down, and why."""
+        """The services that are down, with the error of each."""
         return dict(self._down)
 
     def report_down(self, error: ServiceDown) -> None:
-        """Notes an outage; the first of a row of failures is logged."""
+        """Note that a service is down; only the first of consecutive failures is logged."""
         if error.service not in self._down:
             log.warning(say("node.service_down", service=error.service, reason=str(error)))
         self._down[error.service] = error
 
     def report_up(self, *services: str) -> None:
-        """Notes that ``services`` answered; the end of an outage is logged."""
+        """Note that ``services`` answered; log the end of an outage."""
         for service in services:
             if self._down.pop(service, None) is not None:
                 log.warning(say("node.service_up", service=service))
@@ -54,7 +54,7 @@ class Outages:
         *,
         lost: Callable[[], bool] = lambda: False,
     ) -> R:
-        """``call()``, again and again while ``service`` is down.
+        """Await ``call()`` and return its result, repeating it while ``service`` is down.
 
         Raises LeaseLost as soon as ``lost()`` holds, and whatever else the call raises.
         """

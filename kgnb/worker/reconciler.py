@@ -1,7 +1,7 @@
-"""Redis is not the record: what SQL says is unfinished and no queue knows of is queued again.
+"""Queues unfinished tasks of SQL again that no queue knows (Redis may lose items; SQL is the record).
 
-One node at a time has the turn, every ``KG_WORKER_GUARD_INTERVAL`` seconds. It also starts the automatic
-retries that are due, moves the queues of providers that are gone, and bounds the reply cache.
+Runs on one node at a time, every ``KG_WORKER_GUARD_INTERVAL`` seconds. Also starts automatic retries that are
+due, moves the queues of providers that are gone, and evicts from the reply cache.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from kgnb.worker.task_router import TaskRouter
 log = logging.getLogger(__name__)
 
 EVICT_SECONDS = 3_600.0
-"""How often a node looks for replies that are too old or too many."""
+"""Interval between two evictions from the reply cache."""
 
 
 class Reconciler:
-    """The reconciler's turns of one node."""
+    """One node's reconciler."""
 
     def __init__(self, node: WorkerNode, cache: ReplyCache) -> None:
         self._node = node
@@ -33,9 +33,9 @@ class Reconciler:
         self._gone: set[str] = set()
 
     async def run_once(self) -> None:
-        """One turn, if it is this node's. Raises ServiceDown."""
+        """Reconcile, if it is this node's turn. Raises ServiceDown."""
         node = self._node
-        if node.only_task is not None:  # a build looks after its own task only, so it takes nobody's turn
+        if node.only_task is not None:  # a build requeues its own task only and takes no turn
             await self._requeue_lost()
             return
         if not await node.stores.queue.reconciler_turn(node.settings.guard_interval):
@@ -59,7 +59,8 @@ class Reconciler:
                     await self._queue_again(task)
 
     def _ours(self, task: Task) -> bool:
-        """Not another task than the only one, nor one that an old worker runs: kgnb never queued that."""
+        """Whether to requeue the task: not one besides ``only_task``, nor one that kgnb never queued (an old
+        worker runs it)."""
         wanted = self._node.only_task in (None, task.id)
         return wanted and (bool(task.queue) or task.status is TaskStatus.CREATED)
 
@@ -79,7 +80,7 @@ class Reconciler:
         self._node.wake()
 
     async def _default_queue(self, task: Task) -> QueueName | None:
-        """The queue of a task that none remembers: the default config's provider, else one that is active."""
+        """The queue for a task without one: that of the default config's provider, else of an active one."""
         if not task.use_ai:
             return QueueName(self._node.settings.prefixes[0] + RULES)
         provider = await self._default_provider()
@@ -91,9 +92,9 @@ class Reconciler:
     # --- queues of providers that are gone
 
     async def _move_orphans(self) -> None:
-        """Moves what waits for a provider that was switched off or deleted to one that is active.
+        """Move items that wait for a provider that was switched off or deleted to an active provider.
 
-        A provider that is in no table may be some node's own, from its environment: its queue is left alone.
+        A provider that was never in the table may be another node's own, from its environment: not touched.
         """
         node = self._node
         known = {p.key for p in node.providers.all()}
@@ -104,7 +105,7 @@ class Reconciler:
 
     async def _move(self, source: QueueName) -> None:
         queue = self._node.stores.queue
-        # Nobody serves it any more, so nobody reaps it either: leases of dead nodes become items again.
+        # No node serves or reaps it any more; this poll turns leases of dead nodes into items again.
         await queue.poll([ClaimRequest(source)])
         if not await queue.waiting(source):
             return

@@ -1,4 +1,4 @@
-"""The end of a session: when a node has to leave, so that nothing is in flight when the machine vanishes."""
+"""Sessions of limited length (Kaggle, Colab): when a node must leave, before the machine is taken away."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import time
 from dataclasses import dataclass
 
 MARGIN_SHARE = 0.1
-"""The largest part of a session that may be kept for leaving: a short session is mostly for working."""
+"""Upper bound of the margin, as a share of the session: a short session is mostly for working."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A stretch of time that its place ends without notice. ``seconds``: its length, None = unlimited;
-    ``margin``: seconds before the end by which a node should be leaving."""
+    """A session that its host ends without notice. ``seconds``: its length, None = unlimited; ``margin``:
+    how many seconds before the end a node starts to leave."""
 
     started_at: float  # epoch seconds
     seconds: float | None = None
@@ -41,9 +41,9 @@ class Session:
         return self.leaves_at is not None and time.time() >= self.leaves_at
 
     def drain_seconds(self, wanted: float) -> float:
-        """Seconds to wait for chapters in flight: ``wanted``, but never more than half of what is left."""
+        """Seconds to wait for chapters in flight: ``wanted``, at most half of what is left."""
         return wanted if self.left is None else min(wanted, self.left / 2)
 
 
 UNLIMITED = Session(0.0)
-"""A server's: it ends when somebody says so."""
+"""A server's session: it ends when it is stopped."""

@@ -1,8 +1,8 @@
-"""What takes a whole book, in a process of its own: its texts, rows and graph never weigh on the node.
+"""Work on a whole book (name scan, settle) in a process of its own, so that the node stays responsive.
 
-The lease stays with the node. It writes into a small file, the *permit*, until when the lease certainly
-lives; the settling process looks there before every write. A node that is frozen, killed or has lost its
-lease stops renewing the permit, and the settle ends with LeaseLost.
+The lease stays with the node. The node writes the time until which the lease certainly holds into a small
+file, the *permit*; the settling process reads it before every write. When the node is frozen, killed or loses
+its lease, the permit is no longer renewed and the settle ends with LeaseLost.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.targets import GraphTarget, SqlTarget
 
 RENEW_SECONDS = 0.25
-"""How often a permit is written again."""
+"""Interval between two renewals of a permit."""
 
 _TIME = struct.Struct("d")
 
 
 class Permit:
-    """A time (``time.monotonic()``, which all processes of a machine share) in a file of eight bytes."""
+    """A deadline in a file of eight bytes, by ``time.monotonic()``: one clock for all processes."""
 
     def __init__(self, path: Path) -> None:
         with path.open("r+b") as file:
@@ -46,14 +46,14 @@ class Permit:
 
     @classmethod
     def make(cls) -> tuple[Permit, Path]:
-        """A new one, which permits nothing yet, and its file."""
+        """Create a permit that permits nothing yet; return it and its file."""
         handle, name = tempfile.mkstemp(prefix="kgnb-permit-")
         os.write(handle, _TIME.pack(0.0))
         os.close(handle)
         return cls(Path(name)), Path(name)
 
     def until(self, moment: float) -> None:
-        """Permits writing until ``moment``."""
+        """Permit writing until ``moment``."""
         self._map[:] = _TIME.pack(moment)
 
     def holds(self) -> bool:
@@ -72,7 +72,7 @@ class Permit:
 
 @dataclass(frozen=True, slots=True)
 class SettleJob:
-    """One settle: of which novel, under which number, and where the stores are."""
+    """One settle: novel, settle number, and where the stores are."""
 
     sql: SqlTarget
     graph: GraphTarget
@@ -82,7 +82,7 @@ class SettleJob:
 
 
 def scan_names(sql: SqlTarget, novel_id: int, lang: Lang) -> tuple[list[NameEntry], str]:
-    """The names of a book, read and counted in the worker process, and the state of the text they are of."""
+    """Scan a book for names, in the pool's process; return them and the state of the text they are from."""
     try:
         with asyncio.Runner(loop_factory=new_loop) as runner:
             return runner.run(_scan(sql, novel_id, lang))
@@ -103,7 +103,7 @@ async def _scan(sql: SqlTarget, novel_id: int, lang: Lang) -> tuple[list[NameEnt
 
 
 async def settle_in_process(run: PoolRun, job: SettleJob, until: Callable[[], float]) -> ApplyResult:
-    """Runs the settle in a worker process; ``until()`` says how long the lease certainly lives.
+    """Run the settle in a process of the pool; ``until()`` returns until when the lease certainly holds.
 
     Raises GraphConflict, LeaseLost, ServiceDown, and BrokenProcessPool when the process died.
     """
@@ -116,7 +116,7 @@ async def settle_in_process(run: PoolRun, job: SettleJob, until: Callable[[], fl
             return result
         finally:
             renewal.cancel()
-            permit.until(0.0)  # whatever still runs there writes nothing more
+            permit.until(0.0)  # a settle that still runs writes nothing more
             path.unlink()
 
 
@@ -127,13 +127,13 @@ async def _renew(permit: Permit, until: Callable[[], float]) -> None:
 
 
 def run_settle(job: SettleJob, permit: Path) -> ApplyResult:
-    """The worker process's part."""
+    """Settle a novel, in the pool's process, while ``permit`` holds."""
     with Permit(permit) as allowed, asyncio.Runner(loop_factory=new_loop) as runner:
         return runner.run(_settle(job, allowed))
 
 
 async def with_novel_kinds(ledger: Ledger, novel_id: int, config: TaskConfig) -> TaskConfig:
-    """The config with the kinds of things that any task of the novel asks for."""
+    """The config, extended by the kinds of things that any task of the novel asks for."""
     asked = (task.thing_kinds or () for task in await ledger.tasks.of_novel(novel_id))
     kinds = dict.fromkeys((*config.thing_kinds, *chain.from_iterable(asked)))
     return replace(config, thing_kinds=tuple(kinds))
@@ -153,7 +153,7 @@ async def _settle(job: SettleJob, allowed: Permit) -> ApplyResult:
             ),
             decisions=combine_decisions(await ledger.name_decisions.read(job.novel.id)),
         )
-        # Tasks that no kgnb ever opened: an old worker's graph isn't ours to take away.
+        # Tasks that kgnb never opened: an old worker's graph isn't ours to remove.
         foreign = {t.id for t in await ledger.tasks.of_novel(job.novel.id) if not t.provider}
         done = await graph.apply(job.novel.id, final, number=job.number, check=allowed.holds, foreign=foreign)
         await ledger.extractions.note_dropped(job.novel.id, final.dropped)

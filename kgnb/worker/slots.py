@@ -1,4 +1,4 @@
-"""Slots: how many chapters of each provider may be in flight here, and what to ask the queues for."""
+"""Slots: which chapters are in flight on this node, and how many more to claim from each queue."""
 
 from __future__ import annotations
 
@@ -11,28 +11,31 @@ from kgnb.core.model import Provider
 from kgnb.stores.queue.types import Claim, QueueName, QueueState
 
 SLOTS_PER_READ_AHEAD = 4
-"""For so many slots at least one chapter more is claimed and read ahead; it is asked about no sooner than a
-slot is free."""
+"""One chapter is read ahead for every four slots, at least; its requests start when a slot is free."""
 MIN_OVERHEAD_SECONDS = 0.5
-"""What a chapter takes beside its requests, at least: a poll, a claim, a read, the storing of its replies,
-each of many chapters at once. As many as are answered meanwhile are read ahead too. A slow provider's slots
-come free one by one, and a book's last chapters are left to other nodes as well."""
+"""Least time a chapter spends outside its requests: poll, claim, read, storing the replies (each batched).
+
+As many chapters are read ahead as are answered in that time; with a slow provider that is few, so that a
+book's last chapters are left for other nodes."""
 SMOOTHING_CHAPTERS = 30
-"""Of about so many chapters lately the time beside their requests is the mean."""
+"""Window, in chapters, of the moving average of the time spent outside requests."""
 MAX_UNWRITTEN = 120
-"""Each slot may have two more chapters that wait for the graph, which may be a dozen round trips of a long
-line away: so many in all, or one for two slots where that is more."""
+"""Chapters that may wait for the graph write: two a slot up to this many, one for two slots beyond.
+
+A graph store far away costs a dozen round trips for each transaction."""
 
 
 def read_ahead(slots: int, seconds: float, overhead: float = 0.0) -> int:
-    """Chapters to read ahead for so many slots of a provider whose requests take ``seconds`` (0: unknown),
-    with ``overhead`` seconds that a chapter takes before and after them."""
+    """Number of chapters to read ahead for ``slots`` of a provider.
+
+    ``seconds``: mean time of a request (0: unknown); ``overhead``: a chapter's mean time outside requests.
+    """
     answered = round(slots * max(MIN_OVERHEAD_SECONDS, overhead) / seconds) if seconds else 0
     return max(slots // SLOTS_PER_READ_AHEAD, min(slots, answered))
 
 
 def max_unwritten(slots: int) -> int:
-    """Chapters that may wait for the graph beside those that are asked about."""
+    """Number of chapters that may wait for their graph write without holding one of ``slots``."""
     return min(2 * slots, max(MAX_UNWRITTEN, slots // 2))
 
 
@@ -72,11 +75,11 @@ class Slots:
             heapq.heappush(self._free[work.provider], work.slot)
 
     def busy(self, provider: str) -> int:
-        """Slots of a provider that hold a chapter."""
+        """Number of the provider's slots that hold a chapter."""
         return self._busy[provider]
 
     def claims(self) -> list[Claim]:
-        """What is in flight."""
+        """The claims in flight."""
         return list(self.in_flight)
 
 
@@ -88,10 +91,10 @@ def queues_of(providers: Iterable[Provider], prefixes: Sequence[str]) -> list[Qu
 def claims_by_queue(
     free: int, queues: Sequence[QueueName], states: Mapping[QueueName, QueueState], turn: int
 ) -> dict[QueueName, int]:
-    """How many chapters to ask each of one provider's ``queues`` for, ``free`` in all.
+    """Number of chapters to claim from each of one provider's ``queues``, ``free`` in all.
 
-    Queues that had work at the last look share evenly; the others are asked for one when there is room, so
-    that new work is found. ``turn`` rotates who gets the odd one.
+    Queues that had work at the last poll share evenly; each of the others gets one when there is room, so
+    that new work is found. ``turn`` rotates which queue gets the remainder.
     """
     order = [queues[(turn + i) % len(queues)] for i in range(len(queues))]
     with_work = [q for q in order if q in states and _has_work(states[q])]

@@ -27,7 +27,6 @@ from kgnb.worker.chapter_worker import Stores
 from kgnb.worker.extractor import TaskInfo
 from kgnb.worker.outages import FIRST_WAIT, LONGEST_WAIT
 from kgnb.worker.provider_registry import ProviderRegistry
-from kgnb.worker.rehearsal import rehearsing
 from kgnb.worker.settle_process import SettleJob, scan_names, settle_in_process
 from kgnb.worker.task_router import Route, TaskRouter
 
@@ -253,10 +252,8 @@ class TaskKeeper:
         assert route is not None
         lang = await self._language(task.novel_id)
         log.info(say("node.scan", task=task.id))
-        stage = self._stores.graph if self._stores.graph_target.fresh else None
-        async with rehearsing(stage, self._stores.outages):
-            run = self._book_runner(route.provider)
-            found, state = await run(scan_names, self._stores.sql_target, task.novel_id, lang)
+        run = self._book_runner(route.provider)
+        found, state = await run(scan_names, self._stores.sql_target, task.novel_id, lang)
         ledger = self._stores.ledger
         kinds = route.config.thing_kinds
         frozen = await ledger.names.freeze(task.id, task.novel_id, found, state, kinds)

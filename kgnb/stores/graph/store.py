@@ -26,8 +26,6 @@ from kgnb.stores.graph.driver import BoltDriver, run
 from kgnb.stores.graph.write_cache import WriteCache, without
 from kgnb.stores.probes import ServiceFacts, bolt_facts
 
-REHEARSED = -1
-"""Id of the novel that rehearsals are about; no such novel is ever stored."""
 BATCH = 1_000
 """Rows of one transaction of settle: what both engines write at full speed, in a fraction of a second."""
 
@@ -146,21 +144,6 @@ class GraphStore:
         await self._ensure_types(type_ for _, type_, _ in edges)
         await self._fenced(novel_id, _additions(nodes, edges), number=number, check=check)
         self._known.add(novel_id, number, (*nodes.items(), *edges.items()))
-
-    async def rehearse(self, graphs: Sequence[Graph]) -> None:
-        """Does what :meth:`project` does and takes it back.
-
-        A freshly started engine runs its first statements ten times slower than later ones; a rehearsal
-        while it has nothing to do costs nobody time.
-        """
-        statements = _additions(*_rows(graphs))
-
-        async def body(tx: AsyncTransaction) -> None:
-            for statement in statements:
-                await run(tx, statement.text, novel=REHEARSED, p=statement.parameter())
-            await tx.rollback()
-
-        await self._bolt.write(body)
 
     async def apply(
         self,
