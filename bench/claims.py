@@ -60,7 +60,7 @@ async def fill(url: str, tasks: int, chapters: int) -> None:
     for task in range(1, tasks + 1):
         await queue.push(KEY, task, "bench")
         (claim,) = (await queue.poll([ClaimRequest(KEY, tasks=1)])).claims
-        assert await queue.opened(claim, range(task * 1_000_000, task * 1_000_000 + chapters))
+        assert await queue.open_task(claim, range(task * 1_000_000, task * 1_000_000 + chapters))
     await queue.close()
 
 

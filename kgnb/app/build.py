@@ -178,7 +178,7 @@ async def queue_task(app: App, task: Task, provider: Provider) -> None:
     queue = QueueName(task.queue)
     if not queue or await _is_deserted(app, queue.provider_key):
         queue = QueueName(app.settings.prefixes[0] + provider.key)
-    known = (await app.queue.known([queue])).get(task.id)
+    known = (await app.queue.find_tasks([queue])).get(task.id)
     if known is None:
         await app.queue.push(queue, task.id, provider.key)
     elif known.dead:

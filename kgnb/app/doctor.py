@@ -122,7 +122,7 @@ async def _facts(app: App, name: str, settings: Settings) -> ServiceFacts:
         return await sql_facts(app.sql)
     if name == "redis":
         tls = settings.redis_url.get_secret_value().startswith("rediss://") and not settings.embedded_redis
-        return await redis_facts(app.queue.link, tls=tls)
+        return await redis_facts(app.queue.connection, tls=tls)
     return await app.graph.check(tls=bool(settings.neo4j_ca) or "+s" in settings.neo4j_uri.partition(":")[0])
 
 

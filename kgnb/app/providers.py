@@ -19,7 +19,7 @@ from kgnb.core.model import RULES, Provider
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.client import DEFAULT_URLS, checked_key, checked_url, shown
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
-from kgnb.stores.queue.connection import mapped
+from kgnb.stores.queue.connection import mapped_errors
 from kgnb.worker.budget import Budget, SpendingTracker
 from kgnb.worker.provider_registry import check_name, environment_provider, why_unusable
 
@@ -266,7 +266,7 @@ def _breaker(app: App) -> CircuitBreaker:
 
 
 async def _redis_call(app: App, call: Awaitable[R]) -> R:
-    with mapped(app.queue.where):
+    with mapped_errors(app.queue.where):
         return await call
 
 

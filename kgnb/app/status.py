@@ -14,8 +14,8 @@ from kgnb.core.model import ChapterStatus, Provider, Task, TaskStatus, Usage, be
 from kgnb.stores.ledger.spending import Spent
 from kgnb.stores.ledger.task_stats import TaskFigures
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
-from kgnb.stores.queue.connection import mapped
-from kgnb.stores.queue.inspect import LeaseSeen, NodeSeen
+from kgnb.stores.queue.connection import mapped_errors
+from kgnb.stores.queue.inspect import LeaseInfo, NodeInfo
 from kgnb.stores.queue.types import QueueName, QueueState
 from kgnb.worker.budget import Budget
 from kgnb.worker.slots import queues_of
@@ -38,7 +38,7 @@ class StatusReport:
         self._app = app
         self._breaker = CircuitBreaker(app.queue.redis)
         self._budget = budget_of(app.settings)
-        self._old_workers: list[NodeSeen] = []
+        self._old_workers: list[NodeInfo] = []
         self._old_workers_at = float("-inf")
         self._idle_tasks: dict[int, tuple[float, TaskStatus, TaskFigures]] = {}
 
@@ -70,17 +70,17 @@ class StatusReport:
         """Every known queue: of the providers, of the tasks, and those that nodes have polled."""
         names = set(queues_of(providers, self._app.settings.prefixes))
         names |= {QueueName(task.queue) for task, _ in tasks if task.queue}
-        return sorted(names | set(await self._app.queue.queues()))
+        return sorted(names | set(await self._app.queue.polled_queues()))
 
-    async def _nodes(self) -> list[NodeSeen]:
+    async def _nodes(self) -> list[NodeInfo]:
         now = time.monotonic()
         if now - self._old_workers_at >= OLD_WORKERS_SECONDS:
-            self._old_workers = await self._app.queue.others()
+            self._old_workers = await self._app.queue.foreign_nodes()
             self._old_workers_at = now
         return await self._app.queue.nodes() + self._old_workers
 
     async def _providers(self, providers: Sequence[Provider]) -> Mapping[str, ProviderState]:
-        with mapped(self._app.queue.where):
+        with mapped_errors(self._app.queue.where):
             return await self._breaker.states([p.name for p in providers if not p.is_rules])
 
     async def _tasks(self) -> list[tuple[Task, TaskFigures]]:
@@ -102,7 +102,7 @@ class StatusReport:
         return [(listed[i], counts[i]) for i in sorted(listed, reverse=True)]
 
 
-def _node(node: NodeSeen, leases: Sequence[LeaseSeen], providers: Sequence[Provider]) -> dict[str, Any]:
+def _node(node: NodeInfo, leases: Sequence[LeaseInfo], providers: Sequence[Provider]) -> dict[str, Any]:
     names = {p.key: p.name for p in providers}
     in_flight, tasks = Counter(node.busy), set(node.tasks)
     if node.kgnb:

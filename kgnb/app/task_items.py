@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from kgnb.app.context import App
 from kgnb.core.errors import InputError
 from kgnb.core.model import RULES, Task
-from kgnb.stores.queue.dead_letters import leased
+from kgnb.stores.queue.dead_letters import is_leased
 from kgnb.stores.queue.types import DeadItem, QueueName
 from kgnb.worker.slots import queues_of
 
@@ -20,7 +20,7 @@ POLL_SECONDS = 0.2
 
 async def known_queues(app: App, task: Task | None = None) -> list[QueueName]:
     """Return the queues of known providers, those that nodes polled, and the task's own."""
-    known = set(queues_of(app.providers.all(), app.settings.prefixes)) | set(await app.queue.queues())
+    known = set(queues_of(app.providers.all(), app.settings.prefixes)) | set(await app.queue.polled_queues())
     if task is not None and task.queue:
         known.add(QueueName(task.queue))
     if task is not None and task.provider:
@@ -59,7 +59,7 @@ async def _provider_key(app: App, task: Task) -> str:
 async def dead_items(app: App, queues: Sequence[QueueName] | None = None) -> list[DeadItem]:
     """Return the dead items of ``queues`` (default: every known queue), oldest first."""
     names = await known_queues(app) if queues is None else queues
-    found = [item for queue in names for item in await app.queue.dead(queue)]
+    found = [item for queue in names for item in await app.queue.dead_items(queue)]
     return sorted(found, key=lambda item: item.at)
 
 
@@ -70,6 +70,6 @@ async def wait_until_released(app: App, queues: Sequence[QueueName], task_id: in
     """
     deadline = time.monotonic() + app.settings.lease_seconds + LET_GO_SECONDS
     while time.monotonic() < deadline:
-        if not await leased(app.queue.link, queues, task_id):
+        if not await is_leased(app.queue.connection, queues, task_id):
             return
         await asyncio.sleep(POLL_SECONDS)

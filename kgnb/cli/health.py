@@ -22,10 +22,10 @@ WITHIN_SECONDS = 60
 async def health(args: argparse.Namespace, settings: Settings) -> int:
     """Reports whether a node of this machine sent a heartbeat lately."""
     from kgnb.app.context import open_app
-    from kgnb.stores.queue.presence import nodes_here
+    from kgnb.stores.queue.presence import local_nodes
 
     async with open_app(settings, sql=False, graph=False) as app:
-        nodes = await nodes_here(app.queue)
+        nodes = await local_nodes(app.queue)
     for node in nodes:
         if node.age is not None and node.age <= args.within:
             print(say("health.ok", name=one_line(node.name), seconds=round(node.age)))

@@ -69,19 +69,19 @@ def _try_writing(c: sa.Connection) -> None:
     trial.rollback()
 
 
-async def redis_facts(link: RedisConnection, *, tls: bool) -> ServiceFacts:
+async def redis_facts(connection: RedisConnection, *, tls: bool) -> ServiceFacts:
     """Writes, reads and removes a key, and runs a script. Raises ServiceDown and ServiceRefused."""
     started = time.monotonic()
-    seconds, micros = await link.one(("TIME",))
+    seconds, micros = await connection.send_one(("TIME",))
     now, ms = time.time(), 1000 * (time.monotonic() - started)
-    await link.trip(
+    await connection.send(
         [
             ("SET", TRIED, "1", "EX", 5),
             ("EVAL", "return redis.call('GET', KEYS[1])", 1, TRIED),
             ("DEL", TRIED),
         ]
     )
-    (info,) = await link.try_all([("INFO",)])  # an ACL may keep it from us; then nothing is known
+    (info,) = await connection.try_send([("INFO",)])  # an ACL may keep it from us; then nothing is known
     facts = _info(info)
     name = "Valkey" if "valkey_version" in facts else "Redis"
     version = facts.get("valkey_version") or facts.get("redis_version", "")

@@ -175,7 +175,9 @@ class ChapterWorker:
         ids = {"task": claim.task_id, "chapter": claim.chapter_id}
         if fate == "dead":
             await self._mark(claim, _chapter_end(claim, ChapterStatus.FAILED, error=reason))
-            await self._stores.outages.retry_until_up("redis", lambda: self._stores.queue.noted([claim]))
+            await self._stores.outages.retry_until_up(
+                "redis", lambda: self._stores.queue.confirm_buried([claim])
+            )
             log.warning(say("node.chapter_dead", **ids, reason=reason))
             return Outcome.FAILED
         back = [(claim.task_id, claim.chapter_id, claim.token)]
@@ -227,7 +229,7 @@ class ChapterWorker:
     async def _project_novel(self, novel_id: int, items: dict[int, _Projection]) -> dict[int, bool]:
         renewer, graph = self._stores.renewer, self._stores.graph
         written = dict.fromkeys(items, False)
-        known_at = {i: item.claim.at for i, item in items.items()}  # their tasks were there then
+        known_at = {i: item.claim.sent_at for i, item in items.items()}  # their tasks were there then
         while live := {i: item for i, item in items.items() if renewer.holds(item.claim)}:
             # An old number is as good as a new one: a settle since then makes the write a conflict.
             if novel_id not in self._settle_numbers:

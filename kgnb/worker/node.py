@@ -166,17 +166,17 @@ class WorkerNode:
 
     async def _poll(self) -> PollResult | None:
         asks, served = self._claim_requests(), self.providers.served()
-        self._polled_tasks = [(ask.queue, task_id) for ask in asks for task_id in ask.mine]
+        self._polled_tasks = [(ask.queue, task_id) for ask in asks for task_id in ask.held]
         try:
             poll = await self.stores.queue.poll(asks, [p.name for p in served])
         except ServiceDown as error:
             self.stores.outages.report_down(error)
             return None
         self.stores.outages.report_up("redis")
-        self.queue_states = poll.state
+        self.queue_states = poll.states
         self.poll_count += 1
         self._newer_items = poll.newer
-        if self.throttle.paused.keys() - poll.suspended.keys():
+        if self.throttle.paused.keys() - poll.paused.keys():
             self._wake.set()  # a pause is over: its queues are asked at once
         self.throttle.on_poll(poll, served)
         return poll
@@ -204,7 +204,7 @@ class WorkerNode:
     def _claim_request(
         self, queue: QueueName, chapters: int, closed: bool, outage: bool, open_to_tasks: bool
     ) -> ClaimRequest:
-        mine = tuple(
+        held = tuple(
             t for t, h in self.task_keeper.open_tasks.items() if h.claim.queue == queue and h.step is None
         )
         return ClaimRequest(
@@ -214,7 +214,7 @@ class WorkerNode:
             only_task=self.only_task,
             idle=not self._running,
             outage=outage,
-            mine=mine,
+            held=held,
         )
 
     def _claimable(self, provider: Provider, served: int) -> int:
@@ -255,7 +255,7 @@ class WorkerNode:
         for claim in poll.refreshed:
             self.task_keeper.reopen(claim)
         for queue, task_id in self._polled_tasks:
-            left = poll.left.get((queue, task_id))
+            left = poll.chapters_left.get((queue, task_id))
             if left is None:
                 self.task_keeper.on_lease_lost(task_id)
             elif left == 0:

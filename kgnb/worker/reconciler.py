@@ -53,7 +53,7 @@ class Reconciler:
         while page := await ledger.tasks.unfinished(after=after):
             after = page[-1].id
             ours = [t for t in page if self._ours(t)]
-            known = await queue.known(self._queues(ours)) if ours else {}
+            known = await queue.find_tasks(self._queues(ours)) if ours else {}
             for task in ours:
                 if task.id not in known:
                     await self._queue_again(task)
@@ -107,7 +107,7 @@ class Reconciler:
         queue = self._node.stores.queue
         # No node serves or reaps it any more; this poll turns leases of dead nodes into items again.
         await queue.poll([ClaimRequest(source)])
-        if not await queue.waiting(source):
+        if not await queue.waiting_tasks(source):
             return
         provider = await self._default_provider()
         if provider is None:

@@ -210,7 +210,7 @@ class TaskKeeper:
         held.info = await self._info_of_opened(claim, opening)
         todo = opening.chapters
         if todo:
-            if not await self._stores.queue.opened(claim, todo):
+            if not await self._stores.queue.open_task(claim, todo):
                 raise LeaseLost("node.lease_lost")
             held.claim = replace(claim, fresh=False)  # from now on a pause by main is a pause
             log.info(say("node.task_open", task=claim.task_id, chapters=len(todo)))
@@ -241,7 +241,7 @@ class TaskKeeper:
         opened_from = QueueName(task.queue)
         if self._providers.find(opened_from.provider_key) is None:
             return True
-        return task.id not in await self._stores.queue.known([opened_from])
+        return task.id not in await self._stores.queue.find_tasks([opened_from])
 
     async def _info_of_opened(self, claim: Claim, opening: Opening) -> TaskInfo:
         known = await self.info(claim.task_id, claim.queue)
@@ -276,7 +276,7 @@ class TaskKeeper:
         ]
         if ends:
             await self._stores.ledger.chapters.end(ends)
-        await self._stores.queue.noted(buried)
+        await self._stores.queue.confirm_buried(buried)
 
     async def _settle_and_close(self, held: OpenTask) -> None:
         claim, info = held.claim, held.info

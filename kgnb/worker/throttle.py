@@ -38,7 +38,7 @@ from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.client import Completion, LlmClient
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
-from kgnb.stores.queue.connection import mapped
+from kgnb.stores.queue.connection import mapped_errors
 from kgnb.stores.queue.rate_limits import CLAIM_AHEAD, LONGEST_WAIT, RateLimits, RateReservation
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import PollResult
@@ -241,7 +241,7 @@ class ProviderThrottle:
     async def _share(self, call: Awaitable[R]) -> R | None:
         """What all nodes should know; while Redis is away it stays here, and is noted as an outage."""
         try:
-            with mapped(self._queue.where):
+            with mapped_errors(self._queue.where):
                 return await call
         except ServiceDown as error:
             self._outages.report_down(error)
@@ -298,15 +298,15 @@ class ProviderThrottle:
 
     def on_poll(self, poll: PollResult, providers: Sequence[Provider]) -> None:
         """Takes in what a poll told of providers: who is paused, who is rate-limited by any node."""
-        self.paused = poll.suspended
-        self._breaker.heard(poll.limited, [p.name for p in providers], poll.at)
+        self.paused = poll.paused
+        self._breaker.heard(poll.limited, [p.name for p in providers], poll.sent_at)
 
     async def provider_states(self, providers: Sequence[Provider]) -> dict[str, ProviderState]:
         """What all nodes know of the providers, by name.
 
         Raises ServiceDown.
         """
-        with mapped(self._queue.where):
+        with mapped_errors(self._queue.where):
             return await self._breaker.states([p.name for p in providers if not p.is_rules])
 
     async def wait_until_shared(self) -> None:

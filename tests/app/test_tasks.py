@@ -127,7 +127,7 @@ async def reopen(app: App, claim: Claim) -> list[int]:
         claim.task_id, **facts, token=claim.token, fresh=claim.fresh
     )
     assert opening.outcome == "open"
-    assert await app.queue.opened(claim, opening.chapters)
+    assert await app.queue.open_task(claim, opening.chapters)
     return opening.chapters
 
 
@@ -141,7 +141,7 @@ async def bury(app: App, claim: Claim, *, told: bool = True) -> None:
     assert await app.queue.fail(claim, "no JSON in the reply", final=True) == "dead"
     if told:
         await mark(app, claim, ChapterStatus.FAILED)
-        await app.queue.noted([claim])
+        await app.queue.confirm_buried([claim])
 
 
 async def mark(app: App, claim: Claim, status: ChapterStatus) -> bool:
@@ -207,14 +207,17 @@ class TestPausing:
         assert (await tasks_use_case.pause_task(app, task_id)).was is TaskStatus.RUNNING
         assert await items(app.queue, NEW) == await items(app.queue, OLD) == []
         assert await app.ledger.chapters.claim([(task_id, claim.chapter_id, claim.token + 1)]) == {}
-        poll = await take(app.queue, NEW, mine=(task_id,))
-        assert (poll.refreshed, poll.left) == ([], {(NEW, task_id): 3})  # its node finds out, and lets go
+        poll = await take(app.queue, NEW, held=(task_id,))
+        assert (poll.refreshed, poll.chapters_left) == (
+            [],
+            {(NEW, task_id): 3},
+        )  # its node finds out, and lets go
         opening = await app.ledger.task_lifecycle.open(
             task_id, queue=NEW, provider="DeepSeek", model="chat", token=held.token, fresh=False
         )
         assert opening.outcome == "paused"
         await tasks_use_case.resume_task(app, task_id)  # before that node has let go
-        (again,) = (await take(app.queue, NEW, mine=(task_id,))).refreshed
+        (again,) = (await take(app.queue, NEW, held=(task_id,))).refreshed
         assert len(await reopen(app, again)) == 3
 
     async def test_its_keeper_starts_it_again_only_where_it_was_asked_for_anew(self, app: App) -> None:
@@ -228,7 +231,7 @@ class TestPausing:
             await stepped(task_keeper, task_id)
             await execute(app.ledger, set_task(task_id, status="paused"))
             await app.queue.push(NEW, task_id, "deepseek")
-            (fresh,) = (await take(app.queue, NEW, mine=(task_id,))).refreshed
+            (fresh,) = (await take(app.queue, NEW, held=(task_id,))).refreshed
             task_keeper.reopen(fresh)
             await stepped(task_keeper, task_id)
             assert (await status(app, task_id), list(task_keeper.open_tasks)) == ("running", [task_id])
@@ -255,7 +258,7 @@ class TestPausing:
         held = await hold(app)
         await execute(app.ledger, set_task(task_id, status="paused"))
         await app.queue.push(NEW, task_id, "deepseek")
-        (fresh,) = (await take(app.queue, NEW, mine=(task_id,), tasks=1)).refreshed
+        (fresh,) = (await take(app.queue, NEW, held=(task_id,), tasks=1)).refreshed
         assert fresh.token == held.token
         pausing = asyncio.create_task(tasks_use_case.pause_task(app, task_id))
         await asyncio.sleep(0.3)
@@ -371,10 +374,10 @@ class TestRetrying:
         if not told:  # its holder has heard of the end, and writes it only now
             assert not await mark(app, claims[0], ChapterStatus.FAILED)
         assert await states(app, task_id) == {"pending": 2, "running": 1}
-        (refreshed,) = (await take(app.queue, NEW, mine=(task_id,))).refreshed
+        (refreshed,) = (await take(app.queue, NEW, held=(task_id,))).refreshed
         third = set(await reopen(app, refreshed)) - {c.chapter_id for c in claims}
         assert {c.chapter_id for c in await chapters(app, 9)} == third | {claims[0].chapter_id}
-        assert not (await take(app.queue, NEW, mine=(task_id,))).buried
+        assert not (await take(app.queue, NEW, held=(task_id,))).buried
 
     async def test_an_end_that_is_told_late_ends_nothing_though_no_ledger_knew_the_claim(
         self, app: App
@@ -407,7 +410,7 @@ class TestRetrying:
         held = await hold(app)
         (stale,) = await chapters(app, 1)
         await bury(app, stale, told=False)
-        assert await app.queue.opened(held, [stale.chapter_id], retry=True)
+        assert await app.queue.open_task(held, [stale.chapter_id], retry=True)
         (newer,) = await chapters(app, 1)
         return task_id, stale, newer
 
@@ -497,7 +500,7 @@ class TestDeadList:
         assert await dead_letters.drop_dead_letters(app, task_id) == 2
         assert await states(app, task_id) == {"failed": 2, "running": 1}
         assert await dead_letters.list_dead_letters(app) == []
-        assert not (await take(app.queue, NEW, mine=(task_id,))).buried
+        assert not (await take(app.queue, NEW, held=(task_id,))).buried
         with refused("operate.task_not_dead"):
             await dead_letters.drop_dead_letters(app, task_id)
         with refused("operate.nothing_dead"):
@@ -553,14 +556,14 @@ class TestProviders:
         assert (state.reason, state.by_hand) == ("paused by hand", True)
         assert abs(pause.until - state.until) < 1
         assert (await providers.pause_provider(app, " DEEPSEEK ")).seconds == 77
-        assert list(await app.queue.suspended(["DeepSeek", "deepseek"])) == ["DeepSeek"]
+        assert list((await app.queue.poll([], ["DeepSeek", "deepseek"])).paused) == ["DeepSeek"]
 
     async def test_resuming_says_whether_there_was_a_pause(self, app: App) -> None:
         await app.queue.redis.set(
             "ai:provider:suspend:DeepSeek", '{"until": 1}', ex=60
         )  # by some other program
         assert (await providers.resume_provider(app, "DeepSeek")).until
-        assert await app.queue.suspended(["DeepSeek"]) == {}
+        assert (await app.queue.poll([], ["DeepSeek"])).paused == {}
         assert not (await providers.resume_provider(app, "DeepSeek")).until
 
     @pytest.mark.parametrize("by_hand", [True, False])
@@ -574,7 +577,7 @@ class TestProviders:
             app.queue, app.outages, unused, unused, suspend_seconds=600, slots_for=lambda _: 1
         )
         await throttle.lift_automatic_pause(app.providers.get("DeepSeek"))
-        assert bool(await app.queue.suspended(["DeepSeek"])) == by_hand
+        assert bool((await app.queue.poll([], ["DeepSeek"])).paused) == by_hand
 
     async def test_one_that_only_other_machines_know(self, app: App) -> None:
         await new_task(app, push=False)

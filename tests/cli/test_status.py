@@ -393,7 +393,7 @@ class TestRedis:
         await queue.redis.set("kg:nodes:text", "not a hash")
         for number in range(500):
             await queue.redis.set(f"other:{number}", "x")
-        (node,) = await queue.others()
+        (node,) = await queue.foreign_nodes()
         assert (node.name, node.kgnb, node.pid, node.slots, node.age) == ("old", False, 7, 2, None)
         assert (node.shares, node.busy, node.tasks) == ({"openai": 2}, {"openai": 1}, {9})
 
@@ -401,12 +401,12 @@ class TestRedis:
         queue.node = "甲"
         await queue.push(NEW, 7, "openai")
         (claim,) = (await queue.poll([ClaimRequest(NEW, tasks=1)])).claims
-        await queue.opened(claim, [1, 2, 3])
+        await queue.open_task(claim, [1, 2, 3])
         await queue.poll([ClaimRequest(NEW, chapters=2)])
         leases = await queue.leases([NEW, QueueName("kg:task:queue:none")])
         assert {(one.queue, one.node, one.task_id) for one in leases} == {(NEW, "甲", 7)}
         assert sorted(one.chapter_id for one in leases) == [0, 1, 2]
-        assert NEW in await queue.queues()
+        assert NEW in await queue.polled_queues()
 
 
 class TestFigures:

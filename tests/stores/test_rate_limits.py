@@ -167,16 +167,16 @@ async def test_more_given_back_than_was_taken_is_no_credit(redis_url: str) -> No
 
 
 @contextlib.contextmanager
-def answers_lost(link: RedisConnection) -> Iterator[None]:
+def answers_lost(connection: RedisConnection) -> Iterator[None]:
     """Redis does what it is told, and nobody hears of it."""
-    whole = link.one
+    whole = connection.send_one
 
     async def lost(command: Command) -> None:
         await whole(command)
-        raise ServiceDown("queue.down", service="redis", where=link.where)
+        raise ServiceDown("queue.down", service="redis", where=connection.where)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(link, "one", lost)
+        patch.setattr(connection, "send_one", lost)
         yield
 
 

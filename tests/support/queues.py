@@ -45,7 +45,7 @@ async def opened(queue: Queue, task_id: int, chapters: int, key: QueueName = NEW
     await queue.push(key, task_id, "openai")
     (claim,) = (await take(queue, key, tasks=1)).claims
     assert claim.task_id == task_id
-    assert await queue.opened(claim, range(1, chapters + 1))
+    assert await queue.open_task(claim, range(1, chapters + 1))
     return claim
 
 
@@ -68,4 +68,4 @@ def ids(poll: PollResult) -> list[tuple[int, int]]:
 
 async def until_expired(claim: Claim, lease: float) -> None:
     """Waits for the server's clock to pass the end of the lease."""
-    await asyncio.sleep(max(0.0, claim.at + lease - time.monotonic()) + 0.1)
+    await asyncio.sleep(max(0.0, claim.sent_at + lease - time.monotonic()) + 0.1)

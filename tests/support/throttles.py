@@ -59,7 +59,7 @@ async def asking(
     queue = Queue(SecretStr(redis_url), lease_seconds=30, hold_seconds=900)
     client = LlmClient(provider, timeout=10, tries=tries, connections=most)
     outages, spending = Outages(), SpendingTracker(ledger, budget or Budget())
-    shared = RateLimits(queue.link, parse_amounts(rpm), parse_amounts(tpm), **rates)
+    shared = RateLimits(queue.connection, parse_amounts(rpm), parse_amounts(tpm), **rates)
     throttle = ProviderThrottle(
         queue, outages, spending, shared, suspend_seconds=600, slots_for=lambda _: most
     )

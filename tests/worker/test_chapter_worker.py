@@ -51,7 +51,7 @@ class Stores:
 
 def item(number: int, rows: int = 1) -> _Projection:
     people = [GraphNode("Character", f"{number}:{i}", {}) for i in range(rows)]
-    claim = Claim(QueueName("kg:task:queue:a"), "chapter", 7, number, 1, 1, 0, at=time.monotonic())
+    claim = Claim(QueueName("kg:task:queue:a"), "chapter", 7, number, 1, 1, 0, sent_at=time.monotonic())
     return _Projection(claim, 1, Graph({one.ref: one for one in people}))
 
 
@@ -95,9 +95,9 @@ async def test_a_chapter_keeps_its_lease_until_its_end_is_on_record(redis_url: s
         await ledgers.execute(ledger, sa.text(rename % ("entities_extracted", "away")))
         with pytest.raises(sa.exc.DBAPIError):
             await works.run(claim, cast("Any", None))
-        assert (await take(queue, mine=(task_id,))).left == {(NEW, task_id): 1}
+        assert (await take(queue, held=(task_id,))).chapters_left == {(NEW, task_id): 1}
 
         await ledgers.execute(ledger, sa.text(rename % ("away", "entities_extracted")))
         assert await works.run(claim, cast("Any", None)) is Outcome.SKIPPED
-        assert (await take(queue, mine=(task_id,))).left == {(NEW, task_id): 0}
+        assert (await take(queue, held=(task_id,))).chapters_left == {(NEW, task_id): 0}
         assert (await ledger.tasks.progress(task_id)).skipped == 1

@@ -36,7 +36,7 @@ class TestFresh:
         (claim,) = await die(queue, tasks=1)
         (claim,) = (await take(queue, tasks=1)).claims
         assert (claim.fresh, claim.deliveries) == (True, 2), "no task was opened from it"
-        await queue.opened(claim, [1])
+        await queue.open_task(claim, [1])
         await queue.release([claim])
         assert (await items(queue))[0]["kgnb"]["opened"]
         (claim,) = await die(queue, tasks=1)
@@ -53,15 +53,15 @@ class TestFresh:
         await queue.push(NEW, 1, "openai")
         assert (await take(other, tasks=1)).claims == []
         assert await items(other) == []
-        assert (await take(other, mine=(1,))).refreshed == [], "it isn't the holder"
-        (again,) = (await take(queue, mine=(1,))).refreshed
+        assert (await take(other, held=(1,))).refreshed == [], "it isn't the holder"
+        (again,) = (await take(queue, held=(1,))).refreshed
         assert (again, again.fresh) == (claim, True)
         await queue.push(NEW, 1, "openai")  # while the holder opens the task anew
-        assert (await take(queue, mine=(1,))).refreshed
-        assert await queue.opened(again, [1, 2, 3])
-        (third,) = (await take(queue, mine=(1,))).refreshed
-        assert await queue.opened(third, [1, 2, 3])
-        poll = await take(queue, mine=(1,), chapters=9)
+        assert (await take(queue, held=(1,))).refreshed
+        assert await queue.open_task(again, [1, 2, 3])
+        (third,) = (await take(queue, held=(1,))).refreshed
+        assert await queue.open_task(third, [1, 2, 3])
+        poll = await take(queue, held=(1,), chapters=9)
         assert poll.refreshed == []
         assert ids(poll) == [(1, 1), (1, 2), (1, 3)]
 
@@ -69,7 +69,7 @@ class TestFresh:
         queue, other = make(), make("b")
         await opened(queue, 1, 1)
         await queue.push(NEW, 1, "openai")
-        await take(queue, mine=(1,))
+        await take(queue, held=(1,))
         await queue.forget_node("a", [NEW])
         (claim,) = (await take(other, tasks=1)).claims
         assert claim.fresh
@@ -82,9 +82,9 @@ class TestFresh:
         assert await queue.ack([claim]) == [True]
         (again,) = (await take(queue, tasks=1)).claims
         assert again.fresh
-        await queue.opened(again, [1])
+        await queue.open_task(again, [1])
         await queue.push(NEW, 1, "openai")
-        (known,) = (await take(queue, mine=(1,))).refreshed
+        (known,) = (await take(queue, held=(1,))).refreshed
         assert await queue.ack([known]) == [True]
         assert await items(queue) == []
 
@@ -128,7 +128,7 @@ class TestItems:
         poll = await take(queue, tasks=1)
         assert ids(poll) == [(5, 0)]
         assert len(poll.buried) == len(bad)
-        dead = await queue.dead(NEW)
+        dead = await queue.dead_items(NEW)
         assert len(dead) == len(bad)
         assert {d.reason for d in dead} <= {
             say(f"queue.dead_{why}") for why in ("not_json", "no_task", "too_large", "version")
@@ -143,7 +143,7 @@ class TestItems:
         await queue.redis.rpush(NEW, '{"task_id": 8, "kgnb": {"v": 2, "opened": true}}')
         poll = await take(queue, tasks=5)
         assert (ids(poll), poll.newer) == ([(1, 0)], 2)
-        assert await queue.opened(poll.claims[0], [1, 2])
+        assert await queue.open_task(poll.claims[0], [1, 2])
         await queue.redis.hset(f"kgnb:meta:{{{NEW}}}", "1", 2)
         await queue.forget_node("a", [NEW])
         poll = await take(queue, tasks=5, chapters=5)
@@ -204,7 +204,7 @@ class TestItems:
         assert len((await take(queue, tasks=1)).claims) == 1  # one of them is somebody's again
         (moved,) = await queue.move(NEW, NEW.with_provider("other"))
         other = 3 - moved
-        chapters = await queue.known([NEW])
+        chapters = await queue.find_tasks([NEW])
         assert moved not in chapters
         assert (chapters[other].chapters, chapters[other].held) == (2, True)
 
@@ -215,7 +215,7 @@ class TestItems:
         await queue.redis.lpush(key, raw)
         for round_ in range(3):
             (claim,) = (await take(queue, key, tasks=1)).claims
-            assert await queue.opened(claim, [1])
+            assert await queue.open_task(claim, [1])
             await queue.forget_node("a", [key])
             await take(queue, key)
             (text,) = await queue.redis.lrange(key, 0, -1)
@@ -237,7 +237,7 @@ class TestItems:
         queue = make()
         await opened(queue, 2**53 - 1, 2)
         assert ids(await take(queue, chapters=2)) == [(2**53 - 1, 1), (2**53 - 1, 2)]
-        assert set(await queue.known([NEW])) == {2**53 - 1}
+        assert set(await queue.find_tasks([NEW])) == {2**53 - 1}
 
     async def test_an_item_taken_by_an_old_worker_frees_its_place(self, make: Maker) -> None:
         queue = make(cap=1)
@@ -256,7 +256,7 @@ class TestItems:
         await opened(queue, 1, 2)
         await queue.push(NEW, 2, "openai")
         await queue.push(OLD, 3, "openai")
-        known = await queue.known([NEW, OLD])
+        known = await queue.find_tasks([NEW, OLD])
         assert {t: (k.waiting, k.held, k.chapters) for t, k in known.items()} == {
             1: (False, True, 2),
             2: (True, False, 0),

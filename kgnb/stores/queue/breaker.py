@@ -17,7 +17,7 @@ from typing import Any, cast
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from kgnb.stores.queue.inspect import LIMIT
+from kgnb.stores.queue.inspect import LIMIT_PREFIX
 
 FAILURES_IN_A_ROW = 3
 """Counted failures that pause a provider (wire contract)."""
@@ -225,7 +225,7 @@ def _window(provider: str) -> str:
 
 
 def _limit(provider: str) -> str:
-    return LIMIT + provider
+    return LIMIT_PREFIX + provider
 
 
 async def _do(answer: Any) -> Any:

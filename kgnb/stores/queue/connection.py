@@ -1,7 +1,7 @@
-"""A node's line to Redis: two connections, scripts that survive a restart of the server, one error language.
+"""A node's connections to Redis, the Lua scripts, and the driver's errors as kgnb's.
 
-Every call is one pipelined round trip. Nothing is repeated by itself: a claim or an acknowledgement that may
-have been executed already must be judged by its caller.
+Every call is one pipelined round trip. Nothing is retried: a claim or an acknowledgement may have been
+executed although its reply was lost, and only the caller can tell what that means.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import chain, islice
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,7 +29,7 @@ from kgnb.core.errors import KgnbError, ServiceDown, ServiceRefused
 from kgnb.core.tls import is_untrusted_certificate
 
 ASYNC_CONNECTIONS = 2
-"""With the renewer's one a node stays at three connections."""
+"""With the lease renewer's one, three connections a node."""
 
 Command = tuple[Any, ...]
 
@@ -37,12 +38,12 @@ _REFUSED = (
     exceptions.AuthenticationWrongNumberOfArgsError,
     exceptions.AuthorizationError,
     exceptions.NoPermissionError,
-    exceptions.InvalidResponse,  # whatever listens there does not speak Redis
+    exceptions.InvalidResponse,  # the server doesn't speak Redis
 )
 _DOWN = (
     exceptions.ConnectionError,  # BusyLoadingError is one
     exceptions.TimeoutError,
-    exceptions.ReadOnlyError,  # a replica, while a failover is under way
+    exceptions.ReadOnlyError,  # a replica, during a failover
     exceptions.MasterDownError,
     exceptions.ClusterDownError,
     exceptions.TryAgainError,
@@ -53,59 +54,54 @@ _DOWN = (
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """A Lua script by its text and its SHA-1, the name Redis knows it by."""
+    """A Lua script, by the SHA-1 that Redis knows it by."""
 
-    source: str
     sha: str
 
     def call(self, key: str, *args: str | int) -> Command:
-        """The command that runs it on one key."""
+        """Return the command that runs it on one key."""
         return ("EVALSHA", self.sha, 1, key, *args)
-
-    @classmethod
-    def of(cls, source: str) -> Script:
-        """The script with this text."""
-        return cls(source, hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest())
 
 
 @cache
 def script(name: str) -> Script:
-    """The script ``lua/<name>.lua``, with the common head unless it stands alone."""
+    """Return the script ``lua/<name>.lua``, after ``common.lua`` unless it stands alone."""
     folder = files("kgnb.stores.queue") / "lua"
     head = "" if name in ("tokens", "rate") else (folder / "common.lua").read_text("utf-8")
-    made = Script.of(head + (folder / f"{name}.lua").read_text("utf-8"))
-    _sources[made.sha] = made.source
-    return made
+    source = head + (folder / f"{name}.lua").read_text("utf-8")
+    sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+    _sources[sha] = source
+    return Script(sha)
 
 
 _sources: dict[str, str] = {}
 
 
 def unknown_scripts(replies: Sequence[Any]) -> list[int]:
-    """Positions of the commands that failed because the server has lost their script."""
+    """Return the indexes of the commands that failed because the server has lost their script."""
     return [i for i, reply in enumerate(replies) if isinstance(reply, exceptions.NoScriptError)]
 
 
 def with_source(command: Command) -> Command:
-    """The same call with the script's text: runs it and makes it known again."""
+    """Return the same call with the script's text, which also loads it again."""
     return ("EVAL", _sources[command[1]], *command[2:])
 
 
-def place(url: SecretStr) -> str:
-    """Host and port of a Redis URL, fit for a message."""
+def address(url: SecretStr) -> str:
+    """Return host and port of a Redis URL, without its password."""
     parts = urlsplit(url.get_secret_value())
     return f"{parts.hostname}:{parts.port or 6379}" if parts.hostname else parts.path
 
 
 @contextmanager
-def mapped(where: str) -> Iterator[None]:
-    """Turns the driver's errors into ServiceRefused and ServiceDown, by their type.
+def mapped_errors(where: str) -> Iterator[None]:
+    """Turn the driver's errors into ServiceRefused and ServiceDown, by their type.
 
-    A cancelled task is cancelled afterwards: redis-py awaits through ``asyncio.wait_for``, and before Python
-    3.12 that loses a cancellation which comes together with the answer.
+    Also cancel a task whose cancellation was lost: redis-py awaits through ``asyncio.wait_for``, which
+    before Python 3.12 swallows a cancellation that comes together with the reply.
     """
     task = _current_task()
-    asked = task.cancelling() if task else 0
+    before = task.cancelling() if task else 0
     try:
         yield
     except KgnbError:
@@ -113,35 +109,35 @@ def mapped(where: str) -> Iterator[None]:
     except _REFUSED as error:
         raise ServiceRefused("queue.refused", service="redis", where=where) from error
     except _DOWN as error:
-        if isinstance(error.__cause__, _REFUSED):  # what AUTH was answered while connecting
+        if isinstance(error.__cause__, _REFUSED):  # the answer to AUTH while connecting
             raise ServiceRefused("queue.refused", service="redis", where=where) from error
         if is_untrusted_certificate(error):
             raise ServiceRefused("queue.untrusted", service="redis", where=where) from error
         raise ServiceDown("queue.down", service="redis", where=where) from error
     except exceptions.ResponseError as error:
-        # Redis gives its error codes as the first word: a full disk, too few replicas, an endless script.
+        # The first word is Redis' error code: a full disk, too few replicas, an endless script.
         if str(error).partition(" ")[0] not in ("MISCONF", "NOREPLICAS", "BUSY"):
             raise
         raise ServiceDown("queue.down", service="redis", where=where) from error
-    if task and task.cancelling() > asked:
+    if task and task.cancelling() > before:
         raise asyncio.CancelledError
 
 
 def _current_task() -> asyncio.Task[Any] | None:
     try:
         return asyncio.current_task()
-    except RuntimeError:  # a thread without a loop: the renewer's
+    except RuntimeError:  # the lease renewer's thread has no event loop
         return None
 
 
 def _options(lease_seconds: float) -> dict[str, Any]:
-    # A call must be over well before the lease that it is about; RESP2 answers alike on every redis-py.
+    # A call must end well before the lease that it is about. RESP2: replies alike on every redis-py.
     timeout = max(1.0, min(5.0, lease_seconds / 3))
     return {"protocol": 2, "socket_timeout": timeout, "socket_connect_timeout": timeout}
 
 
 def sync_client(url: SecretStr, lease_seconds: float) -> redis.Redis:
-    """A blocking client with one connection, for a thread of its own."""
+    """Return a blocking client with one connection, for a thread of its own."""
     return redis.Redis(
         connection_pool=redis.ConnectionPool.from_url(
             url.get_secret_value(), max_connections=1, retry=Retry(NoBackoff(), 0), **_options(lease_seconds)
@@ -150,10 +146,10 @@ def sync_client(url: SecretStr, lease_seconds: float) -> redis.Redis:
 
 
 class RedisConnection:
-    """The asynchronous client of one node. ``client`` may be shared, in pipelines of plain commands."""
+    """One node's asynchronous client. ``client`` may be shared for pipelines of plain commands."""
 
     def __init__(self, url: SecretStr, lease_seconds: float) -> None:
-        self.where = place(url)
+        self.where = address(url)
         pool = aioredis.BlockingConnectionPool.from_url(
             url.get_secret_value(),
             max_connections=ASYNC_CONNECTIONS,
@@ -165,40 +161,52 @@ class RedisConnection:
         self.client: aioredis.Redis = aioredis.Redis(connection_pool=pool)
         self._pool = pool
 
-    async def trip(self, commands: Sequence[Command]) -> list[Any]:
-        """The replies to ``commands``, fetched in one round trip (two after the server lost its scripts).
+    async def send(self, commands: Sequence[Command]) -> list[Any]:
+        """Return the replies to ``commands``, in one round trip (two after the server lost its scripts).
 
-        Raises ServiceDown, ServiceRefused, and redis' ResponseError for what only a bug can cause, or a key
-        of the wrong type.
+        Raises ServiceDown, ServiceRefused, and redis' ResponseError for a bug or a key of the wrong type.
         """
-        replies = await self.try_all(commands)
-        with mapped(self.where):
+        replies = await self.try_send(commands)
+        with mapped_errors(self.where):
             for reply in replies:
                 if isinstance(reply, Exception):
                     raise reply
         return replies
 
-    async def try_all(self, commands: Sequence[Command]) -> list[Any]:
-        """Like :meth:`trip`, but a command that Redis refuses has its error in the reply's place."""
-        with mapped(self.where):
-            replies = await self._send(commands)
+    async def try_send(self, commands: Sequence[Command]) -> list[Any]:
+        """Like :meth:`send`, but a command that Redis refuses has its error as reply."""
+        with mapped_errors(self.where):
+            replies = await self._pipeline(commands)
             if lost := unknown_scripts(replies):
-                again = await self._send([with_source(commands[i]) for i in lost])
+                again = await self._pipeline([with_source(commands[i]) for i in lost])
                 for i, reply in zip(lost, again, strict=True):
                     replies[i] = reply
             return replies
 
-    async def _send(self, commands: Sequence[Command]) -> list[Any]:
+    async def send_groups(self, *groups: Sequence[Command]) -> list[list[Any]]:
+        """Like :meth:`send` for several groups of commands together; return the replies group by group."""
+        return _regrouped(groups, await self.send(list(chain(*groups))))
+
+    async def try_send_groups(self, *groups: Sequence[Command]) -> list[list[Any]]:
+        """Like :meth:`try_send` for several groups of commands together."""
+        return _regrouped(groups, await self.try_send(list(chain(*groups))))
+
+    async def _pipeline(self, commands: Sequence[Command]) -> list[Any]:
         async with self.client.pipeline(transaction=False) as pipe:
             for command in commands:
                 pipe.execute_command(*command)
             return await pipe.execute(raise_on_error=False)
 
-    async def one(self, command: Command) -> Any:
-        """The reply to one command."""
-        return (await self.trip([command]))[0]
+    async def send_one(self, command: Command) -> Any:
+        """Return the reply to one command."""
+        return (await self.send([command]))[0]
 
     async def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         await self.client.aclose()
         await self._pool.disconnect()
+
+
+def _regrouped(groups: Sequence[Sequence[Command]], replies: Sequence[Any]) -> list[list[Any]]:
+    remaining = iter(replies)
+    return [list(islice(remaining, len(group))) for group in groups]

@@ -1,4 +1,4 @@
-"""A look at queues and nodes that changes nothing: for people, and for the reconciler."""
+"""Read-only views of queues and nodes, for `kgnb status` and the reconciler."""
 
 from __future__ import annotations
 
@@ -9,41 +9,43 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kgnb.stores.queue.connection import Command, RedisConnection, script
-from kgnb.stores.queue.types import DeadItem, Known, QueueName, QueueState, split, task_of
+from kgnb.stores.queue.types import DeadItem, QueuedTask, QueueName, QueueState, item_task_id, parse_member
 
 NODES = "kgnb:nodes"
-"""Hash: name → identity of every kgnb node that was here lately."""
-NODE = "kg:nodes:"
+"""Hash: name → identity of every kgnb node that registered and hasn't left."""
+NODE_PREFIX = "kg:nodes:"
 NODE_TTL = 180
 """Seconds; fixed by the wire contract."""
-ABOUT = "kgnb:about:"
-"""String, by node name: what a kgnb node tells beyond the wire contract, as JSON."""
+ABOUT_PREFIX = "kgnb:about:"
+"""String, by node name: JSON with what a kgnb node reports beyond the wire contract."""
 QUEUES = "kgnb:queues"
 """Set: every queue that was ever polled."""
-SUSPEND = "ai:provider:suspend:"
-LIMIT = "kgnb:limit:"
-"""A rate limit of a provider, for all nodes: its TTL is how long nobody asks."""
+PAUSE_PREFIX = "ai:provider:suspend:"
+LIMIT_PREFIX = "kgnb:limit:"
+"""A provider's rate limit, shared by all nodes: it holds for the key's TTL."""
 SCAN_KEYS, SCANS = 5_000, 40
-"""Keys that one SCAN looks at (a millisecond or two of Redis' time), and how many follow each other."""
+"""Keys that one SCAN looks at (1-2 ms of Redis' time), and SCANs in a row at most."""
 
 
 class QueueInspector:
-    """What queues hold and who is there. Every method may raise ServiceDown and ServiceRefused."""
+    """Reads queues and nodes. Every method may raise ServiceDown and ServiceRefused."""
 
-    def __init__(self, link: RedisConnection) -> None:
-        self.link = link
+    def __init__(self, connection: RedisConnection) -> None:
+        self.connection = connection
 
     async def states(self, queues: Sequence[QueueName]) -> dict[QueueName, QueueState]:
-        """The counts of these queues, without touching anything."""
-        replies = await self.link.trip([script("state").call(queue) for queue in queues]) if queues else []
+        """Return the counts of these queues."""
+        replies = (
+            await self.connection.send([script("state").call(queue) for queue in queues]) if queues else []
+        )
         return {queue: QueueState(*map(int, one)) for queue, one in zip(queues, replies, strict=True)}
 
-    async def known(self, queues: Sequence[QueueName]) -> dict[int, Known]:
-        """The tasks these queues know of: item waiting, leased or dead, or chapters left."""
-        known: dict[int, Known] = {}
+    async def find_tasks(self, queues: Sequence[QueueName]) -> dict[int, QueuedTask]:
+        """Return the tasks that these queues have: item waiting, leased or dead, or chapters left."""
+        known: dict[int, QueuedTask] = {}
         for queue in queues:
             for task_id, what, count in await self._facts(queue):
-                one = known.setdefault(task_id, Known(queue))
+                one = known.setdefault(task_id, QueuedTask(queue))
                 if what == "chapters":
                     one.chapters += count
                 else:
@@ -54,7 +56,7 @@ class QueueInspector:
 
     async def _facts(self, queue: QueueName) -> list[tuple[int, str, int]]:
         # Leases before and after: an item that is being claimed right now is in one of the three.
-        before, items, after, dead, ring = await self.link.trip(
+        before, items, after, dead, ring = await self.connection.send(
             [
                 ("HKEYS", queue.own_key("held")),
                 ("LRANGE", queue, 0, -1),
@@ -64,90 +66,97 @@ class QueueInspector:
             ]
         )
         left = [("SCARD", f"{queue.own_key('rest')}:{task.decode()}") for task in ring]
-        counts = await self.link.trip(left) if left else []
+        counts = await self.connection.send(left) if left else []
         facts = [(int(task), "chapters", int(count)) for task, count in zip(ring, counts, strict=True)]
-        facts += [(task_id, "waiting", 1) for item in items if (task_id := task_of(item)) is not None]
+        facts += [(task_id, "waiting", 1) for item in items if (task_id := item_task_id(item)) is not None]
         for members, what in (({*before, *after}, "held"), (dead, "dead")):
             facts += [(int(member[2:]), what, 1) for member in members if member.startswith(b"t:")]
         return facts
 
-    async def waiting(self, queue: QueueName) -> list[int]:
-        """The tasks whose items wait in ``queue``, each once."""
-        items = await self.link.one(("LRANGE", queue, 0, -1))
-        return list(dict.fromkeys(t for t in map(task_of, items) if t is not None))
+    async def waiting_tasks(self, queue: QueueName) -> list[int]:
+        """Return the tasks whose items wait in ``queue``, each once."""
+        items = await self.connection.send_one(("LRANGE", queue, 0, -1))
+        return list(dict.fromkeys(t for t in map(item_task_id, items) if t is not None))
 
-    async def dead(self, queue: QueueName) -> list[DeadItem]:
-        """The dead list, oldest first."""
-        raw = await self.link.one(("HGETALL", queue.own_key("dead")))
-        items = (DeadItem.read(queue, member, entry) for member, entry in pairs(raw).items())
+    async def dead_items(self, queue: QueueName) -> list[DeadItem]:
+        """Return the dead list, oldest first."""
+        raw = await self.connection.send_one(("HGETALL", queue.own_key("dead")))
+        items = (DeadItem.read(queue, member, entry) for member, entry in hash_fields(raw).items())
         return sorted(items, key=lambda dead: dead.at)
 
-    async def queues(self) -> list[QueueName]:
+    async def polled_queues(self) -> list[QueueName]:
         """Every queue that a node has polled since Redis was empty last, by name."""
         return sorted(
-            QueueName(queue.decode("utf-8", "replace")) for queue in await self.link.one(("SMEMBERS", QUEUES))
+            QueueName(queue.decode("utf-8", "replace"))
+            for queue in await self.connection.send_one(("SMEMBERS", QUEUES))
         )
 
-    async def nodes(self) -> list[NodeSeen]:
-        """The kgnb nodes that are here, by name."""
-        names = sorted(pairs(await self.link.one(("HGETALL", NODES))))
+    async def nodes(self) -> list[NodeInfo]:
+        """Return the kgnb nodes that are alive, by name."""
+        names = sorted(hash_fields(await self.connection.send_one(("HGETALL", NODES))))
         return await self._nodes(names, kgnb=True)
 
-    async def others(self) -> list[NodeSeen]:
-        """Nodes that aren't kgnb's (old workers), and what their slots work on.
+    async def foreign_nodes(self) -> list[NodeInfo]:
+        """Return the nodes that aren't kgnb's (old workers), with the tasks of their slots.
 
-        Walks over all keys, so ask seldom; of more than 200,000 it sees the first ones.
+        Scans all keys, of more than 200,000 the first ones: call it rarely.
         """
-        ours = pairs(await self.link.one(("HGETALL", NODES)))
+        ours = hash_fields(await self.connection.send_one(("HGETALL", NODES)))
         found = await self._keys("kg:[nw]o[dr]*", "hash")
-        names = sorted(k.removeprefix(NODE) for k in found if k.startswith(NODE))
+        names = sorted(k.removeprefix(NODE_PREFIX) for k in found if k.startswith(NODE_PREFIX))
         nodes = await self._nodes([name for name in names if name not in ours], kgnb=False)
         workers = [k for k in found if k.startswith("kg:worker:")] if nodes else []
-        hashes = await self.link.trip([("HGETALL", key) for key in workers]) if workers else []
+        hashes = await self.connection.send([("HGETALL", key) for key in workers]) if workers else []
         for raw in hashes:
-            fields = {field: as_json(value) for field, value in pairs(raw).items()}
+            fields = {field: parse_json(value) for field, value in hash_fields(raw).items()}
             for node in nodes:
                 if fields.get("node_name") == node.name:
-                    node.take(fields)
+                    node.add_slot(fields)
         return nodes
 
     async def _keys(self, pattern: str, kind: str) -> list[str]:
         cursor, found = 0, set()
         for _ in range(SCANS):
-            reply = await self.link.one(("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_KEYS, "TYPE", kind))
+            reply = await self.connection.send_one(
+                ("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_KEYS, "TYPE", kind)
+            )
             found |= {key.decode("utf-8", "replace") for key in reply[1]}
             cursor = int(reply[0])
             if not cursor:
                 break
         return sorted(found)
 
-    async def _nodes(self, names: Sequence[str], *, kgnb: bool) -> list[NodeSeen]:
+    async def _nodes(self, names: Sequence[str], *, kgnb: bool) -> list[NodeInfo]:
         commands: list[Command] = []
         for name in names:
-            commands += [("HGETALL", NODE + name), ("PTTL", NODE + name), ("GET", ABOUT + name)]
-        replies = iter(await self.link.trip(commands) if commands else [])
+            commands += [
+                ("HGETALL", NODE_PREFIX + name),
+                ("PTTL", NODE_PREFIX + name),
+                ("GET", ABOUT_PREFIX + name),
+            ]
+        replies = iter(await self.connection.send(commands) if commands else [])
         seen = []
         for name, (raw, left, about) in zip(names, zip(*[replies] * 3, strict=True), strict=True):
-            fields = {field: as_json(value) for field, value in pairs(raw).items()}
+            fields = {field: parse_json(value) for field, value in hash_fields(raw).items()}
             if fields:
-                seen.append(NodeSeen.read(name, fields, left, as_json(about or b""), kgnb=kgnb))
+                seen.append(NodeInfo.read(name, fields, left, parse_json(about or b""), kgnb=kgnb))
         return seen
 
-    async def leases(self, queues: Sequence[QueueName]) -> list[LeaseSeen]:
-        """What is leased in these queues, and by which node."""
+    async def leases(self, queues: Sequence[QueueName]) -> list[LeaseInfo]:
+        """Return what is leased in these queues, and by which node."""
         held = [("HGETALL", queue.own_key("held")) for queue in queues]
         found = []
-        for queue, raw in zip(queues, await self.link.trip(held) if held else [], strict=True):
-            for member, value in pairs(raw).items():
-                kind, task_id, chapter_id = split(member)
-                record = as_json(value)
+        for queue, raw in zip(queues, await self.connection.send(held) if held else [], strict=True):
+            for member, value in hash_fields(raw).items():
+                kind, task_id, chapter_id = parse_member(member)
+                record = parse_json(value)
                 if kind in {"t", "c"} and isinstance(record, dict):
-                    found.append(LeaseSeen(queue, str(record.get("node")), task_id, chapter_id))
+                    found.append(LeaseInfo(queue, str(record.get("node")), task_id, chapter_id))
         return found
 
 
 @dataclass(frozen=True, slots=True)
-class LeaseSeen:
+class LeaseInfo:
     """A lease and its holder; ``chapter_id`` is 0 for an open task's item."""
 
     queue: QueueName
@@ -157,12 +166,17 @@ class LeaseSeen:
 
 
 @dataclass(slots=True)
-class NodeSeen:
-    """A node as its hash tells of it; whoever wrote that may have written anything.
+class NodeInfo:
+    """A node as its hash describes it; fields typed Any may hold whatever somebody wrote there.
 
-    ``heartbeat`` and ``started_at``: ISO 8601. ``age``: seconds since the heartbeat, by Redis' clock.
-    ``slots``: per provider at most. ``shares``: the slots that each provider has here. ``busy`` and ``tasks``
-    (old workers): slots that work by provider, and on what. ``kgnb``: not an old worker.
+    Attributes:
+        heartbeat: ISO 8601, like ``started_at``.
+        age: seconds since the heartbeat, by Redis' clock.
+        slots: per provider at most.
+        kgnb: False for an old worker.
+        shares: provider → its slots here.
+        busy: provider → busy slots (old workers only).
+        tasks: what the busy slots work on (old workers only).
     """
 
     name: str
@@ -178,8 +192,8 @@ class NodeSeen:
     tasks: set[int] = field(default_factory=set)
 
     @classmethod
-    def read(cls, name: str, fields: Mapping[str, Any], left: int, about: Any, *, kgnb: bool) -> NodeSeen:
-        """From its hash, the milliseconds that its key has ``left``, and what only kgnb tells."""
+    def read(cls, name: str, fields: Mapping[str, Any], left: int, about: Any, *, kgnb: bool) -> NodeInfo:
+        """Parse its hash; ``left``: its key's TTL in ms, ``about``: what only kgnb nodes report."""
         told = about if isinstance(about, dict) else {}
         shares = told.get("slots")
         return cls(
@@ -196,8 +210,8 @@ class NodeSeen:
             else {},
         )
 
-    def take(self, worker: Mapping[str, Any]) -> None:
-        """Takes in the hash of one of its slots."""
+    def add_slot(self, worker: Mapping[str, Any]) -> None:
+        """Add the hash of one of its slots."""
         provider, task_id = str(worker.get("provider")), worker.get("task_id")
         self.shares[provider] = self.shares.get(provider, 0) + 1
         if isinstance(task_id, int):
@@ -205,19 +219,20 @@ class NodeSeen:
             self.tasks.add(task_id)
 
 
-def suspensions(providers: Iterable[str]) -> list[Command]:
-    """What :func:`read_suspended` reads the answers of; one key each: a cluster has them in several slots."""
-    return [("GET", SUSPEND + name) for name in providers]
+def pause_commands(providers: Iterable[str]) -> list[Command]:
+    """Return the commands whose replies :func:`read_pauses` reads; one key each, for Redis Cluster."""
+    return [("GET", PAUSE_PREFIX + name) for name in providers]
 
 
-def read_suspended(providers: Sequence[str], answers: Sequence[Any]) -> dict[str, float]:
-    """The key's presence pauses; whoever wrote it may have written anything, also what GET doesn't read.
+def read_pauses(providers: Sequence[str], replies: Sequence[Any]) -> dict[str, float]:
+    """Return the paused providers → end of the pause in epoch seconds, never in the past.
 
-    Raises an answer that is an error of another kind.
+    The key's presence pauses, whatever its value or type: anyone may write it. Raises a reply that is another
+    error than WRONGTYPE.
     """
     paused: dict[str, float] = {}
     soon = time.time() + 1
-    for name, value in zip(providers, answers, strict=True):
+    for name, value in zip(providers, replies, strict=True):
         if value is None:
             continue
         if isinstance(value, Exception) and not str(value).startswith("WRONGTYPE"):
@@ -230,15 +245,15 @@ def read_suspended(providers: Sequence[str], answers: Sequence[Any]) -> dict[str
     return paused
 
 
-def as_json(raw: bytes) -> Any:
-    """The JSON value; None for anything else."""
+def parse_json(raw: bytes) -> Any:
+    """Return the JSON value; None for anything else."""
     try:
         return json.loads(raw)
     except (ValueError, RecursionError):  # written by something else
         return None
 
 
-def pairs(reply: Any) -> dict[str, bytes]:
-    """A hash, however this redis-py returns it."""
+def hash_fields(reply: Any) -> dict[str, bytes]:
+    """Return a hash; redis-py answers with a dict or a flat list, by version."""
     flat = reply if isinstance(reply, dict) else dict(zip(reply[::2], reply[1::2], strict=True))
     return {name.decode("utf-8", "replace"): value for name, value in flat.items()}

@@ -13,7 +13,14 @@ import redis
 
 from kgnb.core.errors import ServiceDown, ServiceError
 from kgnb.core.messages import say
-from kgnb.stores.queue.connection import Command, mapped, script, sync_client, unknown_scripts, with_source
+from kgnb.stores.queue.connection import (
+    Command,
+    mapped_errors,
+    script,
+    sync_client,
+    unknown_scripts,
+    with_source,
+)
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import Claim, QueueName
 
@@ -60,7 +67,7 @@ class LeaseRenewer(threading.Thread):
         """Keeps these claims from now on."""
         with self._guard:
             for claim in claims:
-                self._claims.setdefault(claim, self._until(claim, claim.at))
+                self._claims.setdefault(claim, self._until(claim, claim.sent_at))
 
     def forget(self, *claims: Claim) -> None:
         """Lets go of claims that were acknowledged, released, failed or lost."""
@@ -79,7 +86,7 @@ class LeaseRenewer(threading.Thread):
 
     def lost(self, claim: Claim) -> bool:
         """Whether the server said that the lease is gone, or a chapter has been held for too long in all."""
-        too_long = claim.kind == "chapter" and time.monotonic() >= claim.at + self._hold
+        too_long = claim.kind == "chapter" and time.monotonic() >= claim.sent_at + self._hold
         return too_long or claim in self._lost
 
     def lease(self, claim: Claim) -> Lease:
@@ -105,7 +112,7 @@ class LeaseRenewer(threading.Thread):
 
     def _until(self, claim: Claim, since: float) -> float:
         limit = since + self._lease
-        return min(limit, claim.at + self._hold) if claim.kind == "chapter" else limit
+        return min(limit, claim.sent_at + self._hold) if claim.kind == "chapter" else limit
 
     def _renew(self) -> bool:
         with self._guard:
@@ -116,7 +123,7 @@ class LeaseRenewer(threading.Thread):
             return True
         sent = time.monotonic()
         try:
-            with mapped(self._where):
+            with mapped_errors(self._where):
                 replies = self._trip([self._command(queue, claims) for queue, claims in by_queue.items()])
         except ServiceError as error:
             if not self._away:

@@ -19,7 +19,7 @@ from kgnb.core.messages import say
 from kgnb.core.model import Progress, TaskStatus, beijing_now
 from kgnb.core.process_id import ProcessId, host_id, identify, is_alive
 from kgnb.stores.queue.connection import Command
-from kgnb.stores.queue.inspect import ABOUT, NODE_TTL, NODES, NodeSeen, as_json, pairs
+from kgnb.stores.queue.inspect import ABOUT_PREFIX, NODE_TTL, NODES, NodeInfo, hash_fields, parse_json
 from kgnb.stores.queue.store import Queue
 
 log = logging.getLogger(__name__)
@@ -61,7 +61,7 @@ class Presence:
 
     def __init__(self, queue: Queue, identity: str = "") -> None:
         self._queue = queue
-        self._link = queue.link
+        self._connection = queue.connection
         self._identity = identity or new_identity()
         self._wanted = ""
         self._workers: set[int] = set()
@@ -80,38 +80,40 @@ class Presence:
         while not await self._take(name := wanted if number == 1 else f"{wanted}-{number}", mine):
             number += 1
         self._queue.node = name
-        await self._link.one(("HSET", NODES, name, mine))
+        await self._connection.send_one(("HSET", NODES, name, mine))
         await self._queue.forget_node(name)
         return name
 
     async def _take(self, name: str, mine: str) -> bool:
         key = f"kgnb:node:{name}"
-        taken, owner = await self._link.trip([("SET", key, mine, "NX", "EX", NODE_TTL), ("GET", key)])
+        taken, owner = await self._connection.send([("SET", key, mine, "NX", "EX", NODE_TTL), ("GET", key)])
         if taken:
             return True
         if owner == mine.encode():
             return True  # an earlier try whose answer was lost
         if owner is None or not _is_dead(owner):
             return False
-        return bool(await self._link.one(("EVAL", _REPLACE, 1, key, owner, mine, NODE_TTL)))
+        return bool(await self._connection.send_one(("EVAL", _REPLACE, 1, key, owner, mine, NODE_TTL)))
 
     async def forget_dead_neighbours(self) -> int:
         """Ends the leases of nodes whose process on this machine is gone; returns how many leases."""
-        raw = pairs(await self._link.one(("HGETALL", NODES)))
+        raw = hash_fields(await self._connection.send_one(("HGETALL", NODES)))
         names = [name for name in raw if name != self._queue.node]
-        owners = await self._link.trip([("GET", f"kgnb:node:{name}") for name in names]) if names else []
+        owners = (
+            await self._connection.send([("GET", f"kgnb:node:{name}") for name in names]) if names else []
+        )
         ended = 0
         for name, owner in zip(names, owners, strict=True):
             if owner is not None and not _is_dead(owner):
                 continue
             if owner is not None or _is_dead(raw[name]):
                 ended += await self._queue.forget_node(name)
-            await self._link.trip(
+            await self._connection.send(
                 [
                     ("HDEL", NODES, name),
                     ("EVAL", _REMOVE, 1, f"kgnb:node:{name}", owner or b""),
                     ("DEL", f"kg:nodes:{name}"),
-                    ("DEL", ABOUT + name),
+                    ("DEL", ABOUT_PREFIX + name),
                 ]
             )
         return ended
@@ -144,7 +146,7 @@ class Presence:
         commands += [("DEL", f"kg:worker:{gone}") for gone in self._workers - present]
         self._workers |= present  # should the trip fail midway, leave() knows of all
         self._written = {}
-        kept = (await self._link.trip(commands))[names_at]
+        kept = (await self._connection.send(commands))[names_at]
         self._workers = present
         if kept:
             self._written = {worker.id: worker for worker in workers}
@@ -168,7 +170,7 @@ class Presence:
             ("HSET", key, *_hash(fields)),
             ("EXPIRE", key, NODE_TTL),
             ("HSET", NODES, name, self._identity),
-            *self._queue.watched(),
+            *self._queue.register_commands(),
         ]
 
     def _about(self, workers: Sequence[WorkerState], slots: int) -> Command:
@@ -177,7 +179,7 @@ class Presence:
         # More may be in flight: chapters that are read ahead, or written while their slot has moved on.
         shares = {provider: min(number, slots) for provider, number in shown.items()}
         told = json.dumps({"version": __version__, "slots": shares}, ensure_ascii=False)
-        return ("SET", ABOUT + self._queue.node, told, "EX", NODE_TTL)
+        return ("SET", ABOUT_PREFIX + self._queue.node, told, "EX", NODE_TTL)
 
     def _worker(self, worker: WorkerState, pid: int) -> list[Command]:
         key = f"kg:worker:{worker.id}"
@@ -199,10 +201,10 @@ class Presence:
         """Removes everything this node wrote about itself."""
         name = self._queue.node
         commands: list[Command] = [("DEL", f"kg:worker:{worker}") for worker in self._workers]
-        commands += [("DEL", f"kg:nodes:{name}"), ("DEL", ABOUT + name)]
+        commands += [("DEL", f"kg:nodes:{name}"), ("DEL", ABOUT_PREFIX + name)]
         commands.append(("HDEL", NODES, name))
         commands.append(("EVAL", _REMOVE, 1, f"kgnb:node:{name}", self._identity))
-        await self._link.trip(commands)
+        await self._connection.send(commands)
         self._workers = set()
 
     async def publish(
@@ -219,7 +221,7 @@ class Presence:
             "total_chapters": progress.total,
             "updated_at": beijing_now().isoformat(),
         }
-        await self._link.one(("PUBLISH", channel, json.dumps(payload)))
+        await self._connection.send_one(("PUBLISH", channel, json.dumps(payload)))
 
 
 def new_identity() -> str:
@@ -231,9 +233,9 @@ def new_identity() -> str:
     return json.dumps(parts, sort_keys=True)
 
 
-async def nodes_here(queue: Queue) -> list[NodeSeen]:
+async def local_nodes(queue: Queue) -> list[NodeInfo]:
     """The nodes whose process lives on this machine, and in this container, by name."""
-    owners = pairs(await queue.link.one(("HGETALL", NODES)))
+    owners = hash_fields(await queue.connection.send_one(("HGETALL", NODES)))
     return [node for node in await queue.nodes() if _lives(owners.get(node.name, b""))]
 
 
@@ -244,7 +246,7 @@ def _is_dead(identity: bytes) -> bool:
 
 def _lives(identity: bytes) -> bool | None:
     """Whether the process of this identity lives; None where that can't be known from here."""
-    owner = as_json(identity)
+    owner = parse_json(identity)
     if not isinstance(owner, dict) or owner.get("host") != host_id():
         return None
     pid, start = owner.get("pid"), owner.get("start")

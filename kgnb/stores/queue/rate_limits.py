@@ -67,14 +67,14 @@ class RateLimits:
 
     def __init__(
         self,
-        link: RedisConnection,
+        connection: RedisConnection,
         rpm: Mapping[str, float],
         tpm: Mapping[str, float],
         *,
         window: float = WINDOW_SECONDS,
         longest: float = LONGEST_WAIT,
     ) -> None:
-        self._link = link
+        self._connection = connection
         self._rpm = rpm
         self._tpm = tpm
         self._window = window
@@ -131,7 +131,7 @@ class RateLimits:
             round(self._window * 1_000),
         )
         try:
-            reserved, milliseconds = await self._link.one(command)
+            reserved, milliseconds = await self._connection.send_one(command)
         except BaseException:  # it may have been executed: counted twice is safe, forgotten isn't
             limits.owed.requests += max(0.0, owed.requests)
             limits.owed.tokens += max(0.0, owed.tokens)

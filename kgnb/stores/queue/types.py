@@ -1,4 +1,4 @@
-"""What the queue hands out and reports: plain values."""
+"""The queue's value types: names, claims, requests, counts, dead entries."""
 
 from __future__ import annotations
 
@@ -10,7 +10,11 @@ from typing import Any, Literal
 
 from kgnb.core.messages import has_text, say
 
-Kind = Literal["task", "chapter"]
+MAX_ID = 2**53 - 1
+"""Largest task id: Lua numbers are exact up to here."""
+MAX_ITEM_BYTES = 65_536
+"""Larger items are buried (common.lua has the same limit)."""
+_MEMBER = re.compile(r"([tc]):([0-9]{1,19})(?::([0-9]{1,19}))?")
 
 
 class QueueName(str):
@@ -44,16 +48,20 @@ class QueueName(str):
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One leased piece of work. Two claims are equal if they are the same lease.
+    """A leased task or chapter. Two claims are equal if they are the same lease.
 
-    ``queue`` is the whole queue key; ``chapter_id`` is 0 for a task. ``fresh`` (tasks): somebody asked for
-    this task since it was last opened; ``asked`` tells which of them an opening or an end answers.
-    ``alone``: to be worked while every other slot of the node is empty. ``at`` is time.monotonic() from
-    before the claim was sent: the lease can't have begun earlier.
+    Attributes:
+        chapter_id: 0 for a task.
+        deliveries: how often it was handed out, this time included.
+        failures: its own failures so far.
+        fresh: a task that somebody asked for since it was last opened.
+        alone: to be worked while every other slot of the node is empty.
+        asked: how many requests for the task this claim covers; opening or ending it answers these.
+        sent_at: time.monotonic() before the claim was sent; the lease can't have begun earlier.
     """
 
     queue: QueueName
-    kind: Kind
+    kind: Literal["task", "chapter"]
     task_id: int
     chapter_id: int
     token: int
@@ -62,7 +70,7 @@ class Claim:
     fresh: bool = field(default=False, compare=False)
     alone: bool = field(default=False, compare=False)
     asked: int = field(default=0, compare=False)
-    at: float = field(default=0.0, compare=False)
+    sent_at: float = field(default=0.0, compare=False)
 
     @property
     def member(self) -> str:
@@ -70,38 +78,34 @@ class Claim:
         return f"t:{self.task_id}" if self.kind == "task" else f"c:{self.task_id}:{self.chapter_id}"
 
     @classmethod
-    def read(cls, queue: QueueName, reply: list[Any], at: float) -> Claim:
-        """From poll.lua's reply."""
-        kind, task_id, chapter_id = split(reply[0].decode())
+    def read(cls, queue: QueueName, reply: list[Any], sent_at: float) -> Claim:
+        """Parse a claim of poll.lua's reply."""
+        member, token, deliveries, failures, asked, fresh, alone = reply
+        kind, task_id, chapter_id = parse_member(member.decode())
         return cls(
             queue=queue,
             kind="task" if kind == "t" else "chapter",
             task_id=task_id,
             chapter_id=chapter_id,
-            token=int(reply[1]),
-            deliveries=int(reply[2]),
-            failures=int(reply[3]),
-            fresh=bool(reply[5]),
-            alone=bool(reply[6]),
-            asked=int(reply[4]),
-            at=at,
+            token=int(token),
+            deliveries=int(deliveries),
+            failures=int(failures),
+            fresh=bool(fresh),
+            alone=bool(alone),
+            asked=int(asked),
+            sent_at=sent_at,
         )
 
 
-def split(member: str) -> tuple[str, int, int]:
-    """Kind, task and chapter of a member; garbage has neither."""
+def parse_member(member: str) -> tuple[str, int, int]:
+    """Kind, task and chapter of a member; garbage has task and chapter 0."""
     found = _MEMBER.fullmatch(member)
     return (found[1], int(found[2]), int(found[3] or 0)) if found else (member.partition(":")[0], 0, 0)
 
 
-_MEMBER = re.compile(r"([tc]):([0-9]{1,19})(?::([0-9]{1,19}))?")
-MAX_ID = 2**53 - 1
-"""Largest number of a task: what a Lua script counts without rounding."""
-
-
-def task_of(item: bytes) -> int | None:
-    """The task number of a waiting item; None for what poll.lua would bury."""
-    if len(item) > 65536:
+def item_task_id(item: bytes) -> int | None:
+    """The task id of a waiting item; None for an item that poll.lua would bury."""
+    if len(item) > MAX_ITEM_BYTES:
         return None
     try:
         task_id = json.loads(item.decode("utf-8", "replace"))["task_id"]
@@ -114,11 +118,15 @@ def task_of(item: bytes) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
-    """What a node wants of one queue.
+    """What a node asks of one queue.
 
-    ``chapters`` and ``tasks``: how many at most. ``only_task``: serve this task alone (build). ``idle``: no
-    chapter is in flight on the whole node. ``outage``: SQL or Bolt can't be reached, so what expires now is
-    nobody's fault. ``mine``: tasks this node keeps open.
+    Attributes:
+        chapters: how many to claim at most.
+        tasks: the same for tasks.
+        only_task: serve this task alone (``kgnb build``).
+        idle: no chapter is in flight on the whole node.
+        outage: SQL or Bolt can't be reached, so leases that expire now count no delivery.
+        held: tasks that this node keeps open from this queue.
     """
 
     queue: QueueName
@@ -127,13 +135,13 @@ class ClaimRequest:
     only_task: int | None = None
     idle: bool = False
     outage: bool = False
-    mine: tuple[int, ...] = ()
+    held: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class QueueState:
-    """Counts: waiting task items, waiting chapters, leases (tasks and chapters), delayed chapters, dead
-    entries, tasks that are taken or open."""
+    """Counts of a queue: waiting items, waiting chapters, leases of both, delayed chapters, dead entries,
+    tasks that are claimed or open."""
 
     waiting: int
     chapters: int
@@ -142,21 +150,16 @@ class QueueState:
     dead: int
     open_tasks: int
 
-    @property
-    def empty(self) -> bool:
-        """Whether nothing is left to do or being done."""
-        return not (self.waiting or self.chapters or self.leased or self.delayed)
 
-
-def _reason(text: str) -> str:
-    return say(text) if has_text(text) else text
+def _reason_text(reason: str) -> str:
+    return say(reason) if has_text(reason) else reason
 
 
 @dataclass(frozen=True)
 class BuriedItem:
     """Work that went to the dead list: a chapter, a task's item (chapter 0) or garbage (task 0).
 
-    Reported to the task's holder in every poll until :meth:`Queue.noted`; garbage once.
+    Reported to the task's holder in every poll until :meth:`Queue.confirm_buried`; garbage once.
     """
 
     queue: QueueName
@@ -168,7 +171,8 @@ class BuriedItem:
 
 @dataclass(frozen=True)
 class DeadItem(BuriedItem):
-    """An entry of the dead list; ``at`` in epoch seconds, ``item`` a task's item or garbage as it came."""
+    """An entry of the dead list. ``item``: the text of a task's item or of garbage, unchanged; ``at``: epoch
+    seconds of its burial."""
 
     member: str
     deliveries: int
@@ -178,15 +182,15 @@ class DeadItem(BuriedItem):
 
     @classmethod
     def read(cls, queue: QueueName, member: str, raw: bytes) -> DeadItem:
-        """From the dead hash. Garbage may be any bytes."""
+        """Parse an entry of the dead hash. The item of garbage may be any bytes."""
         entry = json.loads(raw.decode("utf-8", "replace"))
-        _, task_id, chapter_id = split(member)
+        _, task_id, chapter_id = parse_member(member)
         return cls(
             queue=queue,
             member=member,
             task_id=task_id,
             chapter_id=chapter_id,
-            reason=_reason(entry["reason"]),
+            reason=_reason_text(entry["reason"]),
             deliveries=int(entry["deliveries"]),
             failures=int(entry["failures"]),
             at=entry["at"] / 1000,
@@ -197,44 +201,47 @@ class DeadItem(BuriedItem):
 
 @dataclass(slots=True)
 class PollResult:
-    """What one look at all queues gave.
+    """What one poll of all queues gave.
 
-    ``refreshed``: tasks of ``mine`` that were asked for again while held (main paused and retried them, or
-    re-queued a copy): their claims, fresh; open each again and call Queue.opened with it. Reported in every
-    poll until then. ``left``: per held task the chapters that wait, are leased or delayed; 0 = may settle; a
-    task that is missing is no longer held. ``suspended``: provider → until (epoch seconds, never in the
-    past). ``limited``: rate-limited provider → seconds left. ``newer``: items and open tasks left alone
-    because a newer version made them.
+    Attributes:
+        refreshed: fresh claims of held tasks that were asked for again (main retried them, or queued a copy).
+            Open each again with Queue.open_task; until then every poll reports it.
+        sent_at: time.monotonic() before the poll was sent.
+        paused: provider → end of its pause, in epoch seconds and never in the past.
+        limited: rate-limited provider → seconds left.
+        chapters_left: per held task the chapters that wait, are leased or delayed; 0 = may settle. A task
+            that is missing is no longer held.
+        newer: items and open tasks left alone because a newer version made them.
     """
 
     claims: list[Claim] = field(default_factory=list)
     refreshed: list[Claim] = field(default_factory=list)
     buried: list[BuriedItem] = field(default_factory=list)
-    state: dict[QueueName, QueueState] = field(default_factory=dict)
-    at: float = 0.0  # time.monotonic() from before it was sent
-    suspended: dict[str, float] = field(default_factory=dict)
+    states: dict[QueueName, QueueState] = field(default_factory=dict)
+    sent_at: float = 0.0
+    paused: dict[str, float] = field(default_factory=dict)
     limited: dict[str, float] = field(default_factory=dict)
-    left: dict[tuple[QueueName, int], int] = field(default_factory=dict)
+    chapters_left: dict[tuple[QueueName, int], int] = field(default_factory=dict)
     newer: int = 0
 
-    def add(self, queue: QueueName, reply: list[Any], at: float) -> int:
-        """Takes in poll.lua's reply for one queue; returns its ``solo``."""
+    def add_reply(self, queue: QueueName, reply: list[Any]) -> int:
+        """Add poll.lua's reply for one queue; return its ``solo`` mode."""
         claims, refreshed, buried, left, state, newer, solo = reply
-        self.claims += [Claim.read(queue, one, at) for one in claims]
-        self.refreshed += [Claim.read(queue, one, at) for one in refreshed]
+        self.claims += [Claim.read(queue, one, self.sent_at) for one in claims]
+        self.refreshed += [Claim.read(queue, one, self.sent_at) for one in refreshed]
         for member, reason, token in buried:
-            _, task_id, chapter_id = split(member.decode())
-            text = _reason(reason.decode("utf-8", "replace"))
+            _, task_id, chapter_id = parse_member(member.decode())
+            text = _reason_text(reason.decode("utf-8", "replace"))
             self.buried.append(BuriedItem(queue, task_id, chapter_id, text, int(token or 0)))
-        self.left |= {(queue, int(task)): int(count) for task, count in left}
-        self.state[queue] = QueueState(*map(int, state))
+        self.chapters_left |= {(queue, int(task)): int(count) for task, count in left}
+        self.states[queue] = QueueState(*map(int, state))
         self.newer += int(newer)
         return int(solo)
 
 
 @dataclass(slots=True)
-class Known:
-    """What the queues know of one task."""
+class QueuedTask:
+    """Where a queue has a task: its item waiting, leased or dead, and chapters that are left."""
 
     queue: QueueName
     waiting: bool = False
@@ -245,7 +252,8 @@ class Known:
 
 @dataclass(slots=True)
 class Backoff:
-    """Seconds between two polls that found nothing: ``first`` doubling to ``last``; jitter only shortens."""
+    """Exponential backoff between polls that found nothing: from ``first`` to ``last`` seconds, doubling;
+    jitter only shortens."""
 
     first: float = 0.2
     last: float = 2.0
@@ -253,11 +261,11 @@ class Backoff:
     _next: float = field(default=0.0, repr=False)
 
     def reset(self) -> None:
-        """Something was found: start again."""
+        """Start again: something was found."""
         self._next = 0.0
 
     def delay(self) -> float:
-        """How long to wait now."""
+        """Seconds to wait now; the next call returns about twice as much."""
         full = min(self.last, max(self.first, self._next))
         self._next = full * 2
         return full * (1 - self.jitter * random.random())  # noqa: S311 - spreads nodes, keeps no secret
