@@ -124,9 +124,9 @@ class TestRenewer:
         class Noting(LeaseRenewer):
             asked_by = 0.0
 
-            def _send(self, commands: list[Command]) -> list[Any]:
+            def _pipeline(self, commands: list[Command]) -> list[Any]:
                 self.asked_by = time.monotonic()
-                return super()._send(commands)
+                return super()._pipeline(commands)
 
         queue = make(lease=30.0)
         claim = await opened(queue, 1, 1)

@@ -1,4 +1,4 @@
-"""Leases are renewed from a thread of their own, so that a busy event loop loses none."""
+"""Renews leases from a thread of its own, so that a busy event loop loses none."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """What a claim's worker may ask about it: ``lives()``, certainly; ``lost()``, certainly. Neither holds
-    while nobody knows."""
+    """A claim's lease as its worker sees it: ``lives()`` and ``lost()`` are each True only when that is
+    certain; both are False while Redis can't be asked."""
 
     lives: Callable[[], bool]
     lost: Callable[[], bool]
 
 
 UNLEASED = Lease(lambda: True, lambda: False)
-"""For work that nobody else could take."""
+"""For work that no other node can claim."""
 
 
 class LeaseRenewer(threading.Thread):
-    """Renews every held claim each third of a lease, in one round trip, on one connection of its own.
+    """Renews every held claim each third of a lease, in one round trip, on a connection of its own.
 
-    A lease that the server says is gone is :meth:`lost`. While the server is away nothing is: leases that
-    nobody could reap may still be renewed; :meth:`holds` is false meanwhile. ``on_lost(claim)`` is called in
-    this thread (hand it on with ``call_soon_threadsafe``).
+    A lease is :meth:`lost` only when the server says so. While the server is away none is, as nobody can reap
+    it and it may still be renewed; :meth:`holds` is False meanwhile. ``on_lost(claim)`` is called in this
+    thread (pass it on with ``call_soon_threadsafe``).
     """
 
     def __init__(
@@ -58,19 +58,19 @@ class LeaseRenewer(threading.Thread):
         self._hold = queue.hold_seconds
         self._on_lost = on_lost
         self._guard = threading.Lock()
-        self._claims: dict[Claim, float] = {}  # -> until when the lease certainly lives (time.monotonic)
+        self._claims: dict[Claim, float] = {}  # → time.monotonic() until which the lease certainly lives
         self._lost: set[Claim] = set()
-        self._stop_asked = threading.Event()
+        self._stopping = threading.Event()
         self._away = False
 
     def hold(self, *claims: Claim) -> None:
-        """Keeps these claims from now on."""
+        """Renew these claims from now on."""
         with self._guard:
             for claim in claims:
-                self._claims.setdefault(claim, self._until(claim, claim.sent_at))
+                self._claims.setdefault(claim, self._lease_end(claim, claim.sent_at))
 
     def forget(self, *claims: Claim) -> None:
-        """Lets go of claims that were acknowledged, released, failed or lost."""
+        """Stop renewing claims that were acknowledged, released, failed or lost."""
         with self._guard:
             for claim in claims:
                 self._claims.pop(claim, None)
@@ -81,7 +81,7 @@ class LeaseRenewer(threading.Thread):
         return time.monotonic() < self.holds_until(claim)
 
     def holds_until(self, claim: Claim) -> float:
-        """Until when (time.monotonic()) the lease certainly lives; 0 = it isn't held."""
+        """Return the time.monotonic() until which the lease certainly lives; 0 = it isn't held."""
         return self._claims.get(claim, 0.0)
 
     def lost(self, claim: Claim) -> bool:
@@ -90,19 +90,19 @@ class LeaseRenewer(threading.Thread):
         return too_long or claim in self._lost
 
     def lease(self, claim: Claim) -> Lease:
-        """The claim's lease, for who works on it."""
+        """Return the claim's lease, for its worker."""
         return Lease(lambda: self.holds(claim), lambda: self.lost(claim))
 
     def stop(self, timeout: float = 1.5) -> None:
-        """Ends the thread; what it held expires unless it was released."""
-        self._stop_asked.set()
+        """End the thread; claims that aren't released expire."""
+        self._stopping.set()
         if self.is_alive() and threading.current_thread() is not self:
             self.join(timeout)
 
     def run(self) -> None:
-        """Renews until stopped."""
+        """Renew until stopped."""
         wait = self._lease / 3
-        while not self._stop_asked.wait(wait):
+        while not self._stopping.wait(wait):
             try:
                 wait = self._lease / 3 if self._renew() else self._lease / 10
             except Exception:  # without this thread the node would lose all its work; the traceback is logged
@@ -110,7 +110,7 @@ class LeaseRenewer(threading.Thread):
                 wait = self._lease / 10
         self._client.close()
 
-    def _until(self, claim: Claim, since: float) -> float:
+    def _lease_end(self, claim: Claim, since: float) -> float:
         limit = since + self._lease
         return min(limit, claim.sent_at + self._hold) if claim.kind == "chapter" else limit
 
@@ -124,10 +124,10 @@ class LeaseRenewer(threading.Thread):
         sent = time.monotonic()
         try:
             with mapped_errors(self._where):
-                replies = self._trip([self._command(queue, claims) for queue, claims in by_queue.items()])
+                replies = self._send([self._command(queue, claims) for queue, claims in by_queue.items()])
         except ServiceError as error:
             if not self._away:
-                # An outage is told by the node, which meets it as well.
+                # The node reports an outage: its own calls fail too.
                 level = logging.DEBUG if isinstance(error, ServiceDown) else logging.WARNING
                 log.log(level, say("queue.log_no_renewal", reason=str(error)))
             self._away = True
@@ -135,34 +135,34 @@ class LeaseRenewer(threading.Thread):
         self._away = False
         for claims, alive in zip(by_queue.values(), replies, strict=True):
             for claim, good in zip(claims, alive, strict=True):
-                self._note(claim, sent, bool(good))
+                self._record(claim, sent, bool(good))
         return True
 
     def _command(self, queue: QueueName, claims: list[Claim]) -> Command:
-        pairs = [part for claim in claims for part in (claim.member, claim.token)]
-        return script("renew").call(queue, round(self._lease * 1000), round(self._hold * 1000), *pairs)
+        args = [arg for claim in claims for arg in (claim.member, claim.token)]
+        return script("renew").call(queue, round(self._lease * 1000), round(self._hold * 1000), *args)
 
-    def _note(self, claim: Claim, sent: float, good: bool) -> None:
+    def _record(self, claim: Claim, sent: float, good: bool) -> None:
         with self._guard:
-            if claim not in self._claims:  # let go meanwhile
+            if claim not in self._claims:  # forgotten meanwhile
                 return
             if good:
-                self._claims[claim] = self._until(claim, sent)
+                self._claims[claim] = self._lease_end(claim, sent)
                 return
             del self._claims[claim]
             self._lost.add(claim)
         self._on_lost(claim)
 
-    def _trip(self, commands: list[Command]) -> list[Any]:
-        replies = self._send(commands)
+    def _send(self, commands: list[Command]) -> list[Any]:
+        replies = self._pipeline(commands)
         for i in unknown_scripts(replies):
-            replies[i] = self._send([with_source(commands[i])])[0]
+            replies[i] = self._pipeline([with_source(commands[i])])[0]
         for reply in replies:
             if isinstance(reply, redis.RedisError):
                 raise reply
         return replies
 
-    def _send(self, commands: list[Command]) -> list[Any]:
+    def _pipeline(self, commands: list[Command]) -> list[Any]:
         pipe: Any  # redis-py leaves execute_command untyped
         with self._client.pipeline(transaction=False) as pipe:
             for command in commands:

@@ -1,4 +1,4 @@
-"""Who is there: a node's name, the hashes that main draws its tab from, progress messages.
+"""Node names, heartbeats (the hashes behind main's "Worker nodes" tab) and progress messages.
 
 Every hash field that main reads is a JSON document (wire contract), so a name is stored with its quotes.
 """
@@ -29,7 +29,7 @@ WORKER_TTL = 7200
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make one for each value
 
-# A name changes hands only away from the very owner that was looked at.
+# Compare and set: a name is taken over only from the owner that was read before.
 _REPLACE = (
     "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end "
     "redis.call('SET', KEYS[1], ARGV[2], 'EX', ARGV[3]) return 1"
@@ -43,10 +43,9 @@ _KEEP = (
 
 @dataclass(frozen=True, slots=True)
 class WorkerState:
-    """What main shows of one working slot, or of an open task that no slot names.
+    """What main shows of one slot, or of an open task that no slot names (``kept``).
 
-    ``since``: start of its task in epoch seconds; without ``task_id`` the slot is idle. ``kept``: no slot,
-    an open task that none names.
+    ``since``: start of its task in epoch seconds; without ``task_id`` the slot is idle.
     """
 
     id: int
@@ -57,25 +56,25 @@ class WorkerState:
 
 
 class Presence:
-    """One node's entry among the others."""
+    """One node's registration among the others."""
 
     def __init__(self, queue: Queue, identity: str = "") -> None:
         self._queue = queue
         self._connection = queue.connection
         self._identity = identity or new_identity()
-        self._wanted = ""
+        self._requested_name = ""
         self._workers: set[int] = set()
-        self._written: dict[int, WorkerState] = {}  # what is known to stand in Redis
+        self._written: dict[int, WorkerState] = {}  # as last written to Redis
 
     # --- names
 
     async def claim_name(self, wanted: str) -> str:
-        """Takes ``wanted`` as this node's name, or ``wanted-2``, ``-3`` … while live nodes hold those.
+        """Take ``wanted`` as this node's name, or ``wanted-2``, ``-3`` … while live nodes hold those.
 
-        A name whose process on this machine is gone is taken over. Leases under the claimed name can only be
-        a dead predecessor's: they end at once. Raises ServiceDown, ServiceRefused.
+        A name whose process on this machine is gone is taken over. Leases under the claimed name are a dead
+        predecessor's and end at once. Raises ServiceDown, ServiceRefused.
         """
-        mine, self._wanted = self._identity, wanted
+        mine, self._requested_name = self._identity, wanted
         number = 1
         while not await self._take(name := wanted if number == 1 else f"{wanted}-{number}", mine):
             number += 1
@@ -90,13 +89,13 @@ class Presence:
         if taken:
             return True
         if owner == mine.encode():
-            return True  # an earlier try whose answer was lost
-        if owner is None or not _is_dead(owner):
+            return True  # an earlier try whose reply was lost
+        if owner is None or _is_alive(owner) is not False:
             return False
         return bool(await self._connection.send_one(("EVAL", _REPLACE, 1, key, owner, mine, NODE_TTL)))
 
     async def forget_dead_neighbours(self) -> int:
-        """Ends the leases of nodes whose process on this machine is gone; returns how many leases."""
+        """End the leases of nodes whose process on this machine is gone; return how many leases."""
         raw = hash_fields(await self._connection.send_one(("HGETALL", NODES)))
         names = [name for name in raw if name != self._queue.node]
         owners = (
@@ -104,9 +103,9 @@ class Presence:
         )
         ended = 0
         for name, owner in zip(names, owners, strict=True):
-            if owner is not None and not _is_dead(owner):
+            if owner is not None and _is_alive(owner) is not False:
                 continue
-            if owner is not None or _is_dead(raw[name]):
+            if owner is not None or _is_alive(raw[name]) is False:
                 ended += await self._queue.forget_node(name)
             await self._connection.send(
                 [
@@ -129,32 +128,31 @@ class Presence:
         pid: int,
         anew: bool = True,
     ) -> None:
-        """Writes this node's hashes, in one round trip. Slots written before and absent now are removed.
-        Without ``anew`` those of slots that are as they were last written are left.
+        """Write this node's hashes in one round trip; remove slots that were written before and are gone.
 
-        The first commands are those that name tasks and the last those that remove, so that an open task is
-        named by a hash at every moment.
+        Without ``anew`` only slots that changed are written. Commands that name tasks come first and those
+        that remove come last, so that a hash names each open task at every moment.
         """
         written = {} if anew else self._written
-        going = [worker for worker in workers if written.get(worker.id) != worker]
-        ordered = sorted(going, key=lambda worker: worker.task_id is None)
-        commands = [command for worker in ordered for command in self._worker(worker, pid)]
-        names_at = len(commands)
-        commands += self._node(started_at, slots, pid)
-        commands.append(self._about(workers, slots))
+        changed = [worker for worker in workers if written.get(worker.id) != worker]
+        ordered = sorted(changed, key=lambda worker: worker.task_id is None)
+        commands = [command for worker in ordered for command in self._worker_commands(worker, pid)]
+        keep_name_at = len(commands)
+        commands += self._node_commands(started_at, slots, pid)
+        commands.append(self._about_command(workers, slots))
         present = {worker.id for worker in workers}
         commands += [("DEL", f"kg:worker:{gone}") for gone in self._workers - present]
-        self._workers |= present  # should the trip fail midway, leave() knows of all
+        self._workers |= present  # should the call fail midway, leave() removes all
         self._written = {}
-        kept = (await self._connection.send(commands))[names_at]
+        kept = (await self._connection.send(commands))[keep_name_at]
         self._workers = present
         if kept:
             self._written = {worker.id: worker for worker in workers}
-        else:  # this process was frozen for so long that another one has taken its name
+        else:  # frozen for so long that another node has taken the name
             log.warning(say("node.renamed", name=self._queue.node))
-            await self.claim_name(self._wanted)
+            await self.claim_name(self._requested_name)
 
-    def _node(self, started_at: datetime, slots: int, pid: int) -> list[Command]:
+    def _node_commands(self, started_at: datetime, slots: int, pid: int) -> list[Command]:
         name = self._queue.node
         key = f"kg:nodes:{name}"
         fields = {
@@ -165,7 +163,7 @@ class Presence:
             "started_at": started_at.isoformat(),
             "last_heartbeat": datetime.now(started_at.tzinfo).isoformat(),
         }
-        return [  # the first one's answer says whether the name is still ours
+        return [  # the reply to the first one says whether the name is still this node's
             ("EVAL", _KEEP, 1, f"kgnb:node:{name}", self._identity, NODE_TTL),
             ("HSET", key, *_hash(fields)),
             ("EXPIRE", key, NODE_TTL),
@@ -173,15 +171,15 @@ class Presence:
             *self._queue.register_commands(),
         ]
 
-    def _about(self, workers: Sequence[WorkerState], slots: int) -> Command:
-        """What only kgnb tells: its version, and the slots of each provider."""
+    def _about_command(self, workers: Sequence[WorkerState], slots: int) -> Command:
+        """What kgnb reports beyond the wire contract: its version, and the slots of each provider."""
         shown = Counter(worker.provider for worker in workers if not worker.kept)
-        # More may be in flight: chapters that are read ahead, or written while their slot has moved on.
+        # More chapters may be in flight: read ahead, or written while their slot has the next one.
         shares = {provider: min(number, slots) for provider, number in shown.items()}
-        told = json.dumps({"version": __version__, "slots": shares}, ensure_ascii=False)
-        return ("SET", ABOUT_PREFIX + self._queue.node, told, "EX", NODE_TTL)
+        text = json.dumps({"version": __version__, "slots": shares}, ensure_ascii=False)
+        return ("SET", ABOUT_PREFIX + self._queue.node, text, "EX", NODE_TTL)
 
-    def _worker(self, worker: WorkerState, pid: int) -> list[Command]:
+    def _worker_commands(self, worker: WorkerState, pid: int) -> list[Command]:
         key = f"kg:worker:{worker.id}"
         now = time.time()
         fields: dict[str, object] = {
@@ -198,7 +196,7 @@ class Presence:
         return commands
 
     async def leave(self) -> None:
-        """Removes everything this node wrote about itself."""
+        """Remove everything this node wrote about itself."""
         name = self._queue.node
         commands: list[Command] = [("DEL", f"kg:worker:{worker}") for worker in self._workers]
         commands += [("DEL", f"kg:nodes:{name}"), ("DEL", ABOUT_PREFIX + name)]
@@ -210,7 +208,7 @@ class Presence:
     async def publish(
         self, channel: str, task_id: int, progress: Progress, status: TaskStatus = TaskStatus.RUNNING
     ) -> None:
-        """Publishes a task's progress (wire contract: kg:progress)."""
+        """Publish a task's progress (wire contract: kg:progress)."""
         payload = {
             "type": "kg_task_progress",
             "task_id": task_id,
@@ -225,27 +223,22 @@ class Presence:
 
 
 def new_identity() -> str:
-    """What tells one node from every other: its machine, its process, and the moment."""
+    """Return a unique identity for a node: its machine, process, and the time."""
     process = identify(os.getpid())
     start = process.start if process else ""
-    # `claimed` tells two nodes of one process apart (a notebook's second run).
+    # `claimed` distinguishes two nodes of one process (a notebook's second run).
     parts = {"host": host_id(), "pid": os.getpid(), "start": start, "claimed": time.time_ns()}
     return json.dumps(parts, sort_keys=True)
 
 
 async def local_nodes(queue: Queue) -> list[NodeInfo]:
-    """The nodes whose process lives on this machine, and in this container, by name."""
+    """Return the nodes whose process lives on this machine and in this container, by name."""
     owners = hash_fields(await queue.connection.send_one(("HGETALL", NODES)))
-    return [node for node in await queue.nodes() if _lives(owners.get(node.name, b""))]
+    return [node for node in await queue.nodes() if _is_alive(owners.get(node.name, b""))]
 
 
-def _is_dead(identity: bytes) -> bool:
-    """Whether the identity is that of a process of this machine that is gone."""
-    return _lives(identity) is False
-
-
-def _lives(identity: bytes) -> bool | None:
-    """Whether the process of this identity lives; None where that can't be known from here."""
+def _is_alive(identity: bytes) -> bool | None:
+    """Whether the identity's process lives; None where this machine can't know."""
     owner = parse_json(identity)
     if not isinstance(owner, dict) or owner.get("host") != host_id():
         return None
