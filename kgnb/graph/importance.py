@@ -1,4 +1,4 @@
-"""How much characters and the edges between them matter. Pure."""
+"""Importance of characters and of the edges between them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from kgnb.graph.model import Graph, GraphEdge, GraphNode, NodeKey, group_of
 
 ACQUAINTANCE_WEIGHT = 0.45
-"""Weight of an acquaintance beside a tie that says something."""
+"""Factor for edges of the group "other" (KNOWS), which say little."""
 
 
 @dataclass(slots=True)
 class RankedCharacter:
-    """A character and its importance: ``weight`` 0-1."""
+    """A character and its importance ``weight``, 0-1; ``chapters`` is their number."""
 
     node: GraphNode
     weight: float
@@ -28,7 +28,7 @@ class RankedCharacter:
 
 
 def edge_weight(edge: GraphEdge) -> float:
-    """Strength times the number of chapters; an acquaintance counts for less."""
+    """Strength times the square root of the number of chapters; see :data:`ACQUAINTANCE_WEIGHT`."""
     weight = number(edge.properties.get("strength"), 5) * math.sqrt(
         max(1.0, number(edge.properties.get("count"), 1))
     )
@@ -36,7 +36,7 @@ def edge_weight(edge: GraphEdge) -> float:
 
 
 def number(value: object, default: float = 0.0) -> float:
-    """A property as a finite number."""
+    """A property as a finite number, else ``default``."""
     if isinstance(value, (int, float)) and math.isfinite(value):
         return float(value)
     return default
@@ -48,25 +48,29 @@ def is_tie(edge: GraphEdge) -> bool:
 
 
 def rank_characters(graph: Graph) -> list[RankedCharacter]:
-    """The characters, most important first: by chapters, by weight of their ties and by protagonist score."""
+    """The characters, most important first.
+
+    Weight: 0.4 × presence (chapters, logarithmic) + 0.35 × square root of the weighted degree + 0.25 ×
+    protagonist score / 100; the first two relative to the highest in the graph.
+    """
     chapters: defaultdict[NodeKey, list[int]] = defaultdict(list)
     degree: defaultdict[NodeKey, float] = defaultdict(float)
     for edge in graph.edges.values():
         if edge.type == "APPEARS_IN" and edge.target in graph.nodes:
-            at = graph.nodes[edge.target].properties.get("chapter_number")
-            chapters[edge.source].append(int(number(at)))
+            chapter = graph.nodes[edge.target].properties.get("chapter_number")
+            chapters[edge.source].append(int(number(chapter)))
         elif is_tie(edge):
             degree[edge.source] += edge_weight(edge)
             degree[edge.target] += edge_weight(edge)
     nodes = [n for n in graph.nodes.values() if n.label == "Character"]
-    most = max((len(chapters[n.ref]) for n in nodes), default=0)
-    top = max((degree[n.ref] for n in nodes), default=0.0)
-    people = []
+    most_chapters = max((len(chapters[n.ref]) for n in nodes), default=0)
+    highest_degree = max((degree[n.ref] for n in nodes), default=0.0)
+    ranking = []
     for node in nodes:
         seen = chapters[node.ref]
         score = min(100.0, max(0.0, number(node.properties.get("protagonist_score")))) / 100
-        present = math.log1p(len(seen)) / math.log1p(most) if most else 0.0
-        tied = math.sqrt(degree[node.ref] / top) if top else 0.0
-        weight = 0.4 * present + 0.35 * tied + 0.25 * score
-        people.append(RankedCharacter(node, weight, len(seen), min(seen, default=0)))
-    return sorted(people, key=lambda p: (-p.weight, p.node.key))
+        presence = math.log1p(len(seen)) / math.log1p(most_chapters) if most_chapters else 0.0
+        centrality = math.sqrt(degree[node.ref] / highest_degree) if highest_degree else 0.0
+        weight = 0.4 * presence + 0.35 * centrality + 0.25 * score
+        ranking.append(RankedCharacter(node, weight, len(seen), min(seen, default=0)))
+    return sorted(ranking, key=lambda one: (-one.weight, one.node.key))

@@ -18,7 +18,7 @@ RELATION_GROUPS: Mapping[str, tuple[str, ...]] = {
     "enmity": ("ENEMY", "HATES", "RIVAL"),
     "other": ("KNOWS",),
 }
-"""What kind of tie a type is; one that a config adds counts as "other"."""
+"""Group of relation → its types; a type that a config adds counts as "other"."""
 
 _GROUP_OF = {kind: group for group, kinds in RELATION_GROUPS.items() for kind in kinds}
 
@@ -29,7 +29,7 @@ def group_of(kind: str) -> str:
 
 
 RELATION_TYPE = re.compile(r"[A-Z][A-Z0-9_]{0,39}")
-"""What a configured relation type must match in whole before it may become part of a statement."""
+"""A configured relation type must match this in full before it becomes part of a Cypher statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,12 @@ class ExtractionRow:
 
     @property
     def extracted_by(self) -> Literal["ai", "rule"]:
-        """What the graph says about the origin."""
+        """The graph's property of this name."""
         return "rule" if self.provider == RULES else "ai"
 
 
 NodeKey = tuple[str, str]
-"""(label, key): the unique key within a novel as text: a name, or the id of a Novel, Chapter or Event."""
+"""(label, key); the key is unique within a novel: a name, or the id of a Novel, Chapter or Event as text."""
 
 EdgeKey = tuple[NodeKey, str, NodeKey]
 """(source, type, target)."""
@@ -72,7 +72,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "Event": ("id",),
     "Thing": ("name", "novel_id"),
 }
-"""Label → properties of its unique key."""
+"""Label → properties of its unique key (wire contract)."""
 
 LABELS = tuple(KEYS)
 
@@ -84,7 +84,7 @@ Value = str | int | float | bool | list[str] | list[int]
 
 @dataclass(slots=True)
 class GraphNode:
-    """A node as the graph store writes it. ``properties`` hold the key's own properties too."""
+    """A node as the graph store writes it; ``properties`` include those of its unique key."""
 
     label: str
     key: str
@@ -113,9 +113,9 @@ class GraphEdge:
 
 @dataclass(slots=True)
 class Graph:
-    """A node set and an edge set of one novel.
+    """The nodes and edges of one novel, or of one chapter of it.
 
-    ``dropped``: characters left out because no name of theirs stands in the book → tasks that named them."""
+    ``dropped``: characters left out because none of their names is in the book → tasks that named them."""
 
     nodes: dict[NodeKey, GraphNode] = field(default_factory=dict)
     edges: dict[EdgeKey, GraphEdge] = field(default_factory=dict)

@@ -1,8 +1,4 @@
-"""Questions about a graph: who is it, whom does it know, how are two connected, where does it occur.
-
-Pure: a graph in, plain values out. Names are data, whatever they hold; a chapter number that no chapter has
-is left out of nothing but the charts.
-"""
+"""Queries on a graph in memory: find entities, their neighbours, a path, a timeline, a ranking."""
 
 from __future__ import annotations
 
@@ -21,18 +17,20 @@ from kgnb.graph.importance import edge_weight, rank_characters
 from kgnb.graph.model import NAMED_LABELS, Graph, GraphEdge, GraphNode, NodeKey
 
 KINDS = (*NAMED_LABELS, "Event")
-"""Labels of what has a name in a book."""
-PERSONAL = frozenset({"Character"})
-CLOSE_ENOUGH = 0.5
-"""Likeness (0-1) of a name that is suggested: one of two characters, as many Chinese names have two."""
-MOST_SUGGESTED = 5
+"""Labels of entities, in the order in which results list them."""
+CHARACTER = frozenset({"Character"})
+MIN_SIMILARITY = 0.5
+"""Least similarity of a suggested name (ratio of difflib, 0-1): one character of two, as many Chinese names
+have two."""
+MAX_SUGGESTIONS = 5
 
-Nearby = dict[NodeKey, list[GraphEdge]]
+Adjacency = dict[NodeKey, list[GraphEdge]]
+"""Neighbour → edges to it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entity:
-    """Something of the book that has a name; ``chapters`` are numbers, sorted."""
+    """A named entity of the book; ``chapters`` are sorted numbers."""
 
     ref: NodeKey
     name: str
@@ -42,13 +40,13 @@ class Entity:
 
     @property
     def kind(self) -> str:
-        """Its label: Character, Location, Organization, Thing or Event."""
+        """Its label, one of :data:`KINDS`."""
         return self.ref[0]
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """An entity next to another, and every edge between the two, strongest first."""
+    """An entity with all edges between it and another one, strongest first; ``weight`` is their sum."""
 
     entity: Entity
     edges: tuple[GraphEdge, ...]
@@ -66,7 +64,7 @@ class PathStep:
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """A chapter in which somebody occurs: what happens there, and with whom (the closest first)."""
+    """A chapter in which an entity occurs; names of its events and companions there, closest first."""
 
     chapter: int
     title: str
@@ -76,7 +74,7 @@ class TimelineEntry:
 
 @dataclass(frozen=True, slots=True)
 class RankedEntity:
-    """One line of a list of the most important: distinct neighbours, and events taken part in."""
+    """An entity of a ranking; ``events`` of its neighbours are events, ``ties`` are others."""
 
     entity: Entity
     ties: int
@@ -85,7 +83,7 @@ class RankedEntity:
 
 @dataclass(slots=True)
 class _Names:
-    """Where a name leads, as it is written and without case, width and blanks."""
+    """Name → entities, by the name as written and :func:`normalized`."""
 
     exact: defaultdict[str, list[NodeKey]] = field(default_factory=lambda: defaultdict(list))
     loose: defaultdict[str, list[NodeKey]] = field(default_factory=lambda: defaultdict(list))
@@ -97,71 +95,72 @@ class _Names:
 
 
 class GraphQuery:
-    """A graph made ready for questions. Takes one walk over it; later changes of the graph are not seen."""
+    """An index of one graph for queries, built once; later changes of the graph are not seen."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.chapter_titles: Mapping[int, str] = _chapter_titles(graph)
-        """Number → title of the book's chapters, in order."""
+        """Chapter number → title, in order."""
         self.chapter_numbers: Mapping[int, int] = _chapter_numbers(graph)
-        """Chapter's id → its number."""
-        self._near: defaultdict[NodeKey, Nearby] = defaultdict(dict)
-        self._seen: defaultdict[NodeKey, set[int]] = defaultdict(set)
-        self._walk()
+        """Chapter id → number."""
+        self._adjacent: defaultdict[NodeKey, Adjacency] = defaultdict(dict)
+        self._chapters_of: defaultdict[NodeKey, set[int]] = defaultdict(set)
+        self._index_edges()
         self.entities: Mapping[NodeKey, Entity] = {
             node.ref: self._entity(node) for node in graph.nodes.values() if node.label in KINDS
         }
-        self._own, self._other = _Names(), _Names()
+        self._names, self._aliases = _Names(), _Names()
         for entity in self.entities.values():
-            self._own.add(entity.name, entity.ref)
+            self._names.add(entity.name, entity.ref)
             for alias in entity.aliases:
-                self._other.add(alias, entity.ref)
+                self._aliases.add(alias, entity.ref)
 
-    def _walk(self) -> None:
+    def _index_edges(self) -> None:
         nodes = self.graph.nodes
         for edge in self.graph.edges.values():
             if edge.source not in nodes or edge.target not in nodes or edge.source == edge.target:
                 continue
             if edge.type == "APPEARS_IN":
                 number = nodes[edge.target].properties.get("chapter_number")
-                self._seen[edge.source].update(_numbers([number]))
+                self._chapters_of[edge.source].update(_numbers([number]))
             else:
-                self._near[edge.source].setdefault(edge.target, []).append(edge)
-                self._near[edge.target].setdefault(edge.source, []).append(edge)
+                self._adjacent[edge.source].setdefault(edge.target, []).append(edge)
+                self._adjacent[edge.target].setdefault(edge.source, []).append(edge)
         for event in nodes.values():
             if event.label == "Event":
                 at = _numbers([event.properties.get("chapter_number")])
-                self._seen[event.ref].update(at)
-                for ref in self._near[event.ref]:
-                    self._seen[ref].update(at)
+                self._chapters_of[event.ref].update(at)
+                for ref in self._adjacent[event.ref]:
+                    self._chapters_of[ref].update(at)
 
     def _entity(self, node: GraphNode) -> Entity:
-        facts = node.properties
-        names = [str(a) for a in _list(facts.get("aliases"))]
-        names += [str(facts["base_name"])] if facts.get("base_name") else []  # of a namesake
-        own = str(facts.get("name") or node.key)
-        chapters = self._seen[node.ref] | set(_numbers(_list(facts.get("chapters"))))
+        properties = node.properties
+        aliases = [str(a) for a in _list(properties.get("aliases"))]
+        if properties.get("base_name"):  # of a namesake
+            aliases.append(str(properties["base_name"]))
+        name = str(properties.get("name") or node.key)
+        chapters = self._chapters_of[node.ref] | set(_numbers(_list(properties.get("chapters"))))
         return Entity(
             node.ref,
-            own,
-            tuple(dict.fromkeys(n for n in names if n and n != own)),
-            str(facts.get("description") or ""),
+            name,
+            tuple(dict.fromkeys(alias for alias in aliases if alias and alias != name)),
+            str(properties.get("description") or ""),
             tuple(sorted(chapters)),
         )
 
     # --- names
 
     def entity(self, name: str) -> Entity:
-        """The entity that this name or alias belongs to; a person before a place of the same name.
+        """The entity called ``name``; a character before a place of the same name.
 
-        Raises InputError that lists those it could be, or names like it.
+        Raises InputError that lists the candidates of an ambiguous name or suggestions for an unknown one.
         """
         found = self._candidates(name)
         if len(found) == 1:
             return found[0]
         shown = name[:MAX_NAME]
         if found:
-            names = ", ".join(e.name for e in found[: 2 * MOST_SUGGESTED])
+            names = ", ".join(e.name for e in found[: 2 * MAX_SUGGESTIONS])
             raise InputError("explore.ambiguous", name=shown, found=names)
         if close := self.similar_names(name):
             raise InputError("explore.unknown", name=shown, close=", ".join(close))
@@ -170,79 +169,78 @@ class GraphQuery:
     def _candidates(self, name: str) -> list[Entity]:
         word = name.strip()
         for own, other, key in (
-            (self._own.exact, self._other.exact, word),
-            (self._own.loose, self._other.loose, normalized(word)),
+            (self._names.exact, self._aliases.exact, word),
+            (self._names.loose, self._aliases.loose, normalized(word)),
         ):
             if refs := own.get(key):
-                # Namesakes among places, groups and persons can't be told apart by a name: the first kind.
+                # A name alone can't tell a place, a group and a person apart: take the first kind.
                 best = min(KINDS.index(ref[0]) for ref in refs)
                 return [self.entities[ref] for ref in refs if KINDS.index(ref[0]) == best]
             if refs := other.get(key):
-                return self._ranked(self.entities[ref] for ref in refs)
+                return sorted((self.entities[ref] for ref in refs), key=_presence)
         return []
 
     def similar_names(self, name: str) -> list[str]:
-        """Names and aliases that look like ``name``, the likest first."""
-        words = list(dict.fromkeys([*self._own.exact, *self._other.exact]))
+        """Names and aliases similar to ``name``, the most similar first."""
+        words = list(dict.fromkeys([*self._names.exact, *self._aliases.exact]))
         word = name.strip()[:MAX_NAME]
-        return difflib.get_close_matches(word, words, MOST_SUGGESTED, CLOSE_ENOUGH) if word else []
+        return difflib.get_close_matches(word, words, MAX_SUGGESTIONS, MIN_SIMILARITY) if word else []
 
     def find(self, text: str) -> list[Entity]:
-        """Whatever has ``text`` in its name, an alias or its description: exact names first, then beginnings,
-        then the rest, the more present before the less."""
+        """Entities with ``text`` in a name or in the description.
+
+        Exact names come first, then aliases, beginnings of names, parts of names, descriptions; among equals
+        those that occur in more chapters.
+        """
         wanted = normalized(text)
         if not wanted:
             return []
-        found = ((rank, e) for e in self.entities.values() if (rank := _rank(e, wanted)) is not None)
-        return [e for _, e in sorted(found, key=lambda pair: (pair[0], *_order(pair[1])))]
+        found = ((rank, e) for e in self.entities.values() if (rank := _match_rank(e, wanted)) is not None)
+        return [e for _, e in sorted(found, key=lambda pair: (pair[0], *_presence(pair[1])))]
 
-    def _ranked(self, entities: Iterable[Entity]) -> list[Entity]:
-        return sorted(entities, key=_order)
-
-    # --- around somebody
+    # --- neighbourhood
 
     def neighbours(self, ref: NodeKey) -> list[Neighbour]:
-        """Everybody and everything next to ``ref``, the closest first."""
+        """The entities with an edge to ``ref``, by kind, the closest first."""
         found = [
-            Neighbour(self.entities[near], tuple(sorted(edges, key=_strongest)), _weight(edges))
-            for near, edges in self._near.get(ref, {}).items()
+            Neighbour(self.entities[near], tuple(sorted(edges, key=_by_strength)), _weight(edges))
+            for near, edges in self._adjacent.get(ref, {}).items()
             if near in self.entities
         ]
         return sorted(found, key=lambda n: (KINDS.index(n.entity.kind), -n.weight, n.entity.ref))
 
     def edges(self, a: NodeKey, b: NodeKey) -> list[GraphEdge]:
-        """Every edge between the two, the strongest first."""
-        return sorted(self._near.get(a, {}).get(b, ()), key=_strongest)
+        """The edges between the two, strongest first."""
+        return sorted(self._adjacent.get(a, {}).get(b, ()), key=_by_strength)
 
     def shared_events(self, a: NodeKey, b: NodeKey) -> list[Entity]:
-        """The events that both are tied to."""
-        both = self._near.get(a, {}).keys() & self._near.get(b, {}).keys()
+        """The events that both have an edge to."""
+        both = self._adjacent.get(a, {}).keys() & self._adjacent.get(b, {}).keys()
         return [self.entities[ref] for ref in sorted(both) if ref[0] == "Event"]
 
     def path(self, start: NodeKey, end: NodeKey) -> list[PathStep]:
-        """The shortest path, of several the strongest; empty where there is none.
+        """The shortest path, the strongest of several; empty if there is none.
 
-        Goes from person to person where that leads there, else over groups, events and places too.
+        Over characters only if there is such a path, else over entities of any kind.
         """
-        persons = {start[0], end[0]} <= PERSONAL and self._shortest(start, end, PERSONAL)
-        refs = persons or self._shortest(start, end, KINDS)
+        refs = self._shortest(start, end, CHARACTER) if {start[0], end[0]} <= CHARACTER else []
         return [
-            PathStep(self.entities[a], self.entities[b], tuple(sorted(self._near[a][b], key=_strongest)))
-            for a, b in pairwise(refs)
+            PathStep(self.entities[a], self.entities[b], tuple(self.edges(a, b)))
+            for a, b in pairwise(refs or self._shortest(start, end, KINDS))
         ]
 
     def _shortest(self, start: NodeKey, end: NodeKey, labels: Collection[str]) -> list[NodeKey]:
-        """Breadth first; among ways of one length the largest sum of weights decides, then the names."""
+        """Breadth-first search; of paths of one length the largest sum of weights wins, then name order."""
         best: dict[NodeKey, tuple[float, NodeKey]] = {start: (0.0, start)}
         level = [start]
         while level and end not in best:
             reached: dict[NodeKey, tuple[float, NodeKey]] = {}
-            for here in level:
-                for near, edges in self._near.get(here, {}).items():
+            for ref in level:
+                for near, edges in self._adjacent.get(ref, {}).items():
                     if near[0] in labels and near not in best:
-                        total = best[here][0] + _weight(edges)
+                        total = best[ref][0] + _weight(edges)
                         if near not in reached or total > reached[near][0]:
-                            reached[near] = (total, here)
+                            reached[near] = (total, ref)
             best |= reached
             level = sorted(reached)
         refs = [end] if end in best else []
@@ -254,45 +252,46 @@ class GraphQuery:
         """The chapters in which ``ref`` occurs, in order."""
         events: defaultdict[int, list[str]] = defaultdict(list)
         weights: defaultdict[int, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
-        for near, edges in self._near.get(ref, {}).items():
+        for near, edges in self._adjacent.get(ref, {}).items():
             if near[0] == "Event":
-                for at in self._seen[near]:
-                    events[at].append(self.entities[near].name)
-                    for other in self._near[near]:
-                        if other != ref and other[0] in PERSONAL:
-                            weights[at][self.entities[other].name] += 1.0
-            elif near[0] in PERSONAL:
-                for at in _together(edges):
-                    weights[at][self.entities[near].name] += _weight(edges)
+                for number in self._chapters_of[near]:
+                    events[number].append(self.entities[near].name)
+                    for other in self._adjacent[near]:
+                        if other != ref and other[0] in CHARACTER:
+                            weights[number][self.entities[other].name] += 1.0
+            elif near[0] in CHARACTER:
+                for number in _edge_chapters(edges):
+                    weights[number][self.entities[near].name] += _weight(edges)
         return [
             TimelineEntry(
-                at,
-                self.chapter_titles.get(at, ""),
-                tuple(sorted(events[at])),
-                tuple(sorted(weights[at], key=lambda name: (-weights[at][name], name))),
+                number,
+                self.chapter_titles.get(number, ""),
+                tuple(sorted(events[number])),
+                tuple(sorted(weights[number], key=lambda name: (-weights[number][name], name))),
             )
-            for at in sorted({*self.entities[ref].chapters, *events, *weights})
+            for number in sorted({*self.entities[ref].chapters, *events, *weights})
         ]
 
-    # --- lists
+    # --- rankings
 
     def top(self, count: int, kind: str = "Character") -> list[RankedEntity]:
-        """The most important of a kind: characters as the picture ranks them, the others by presence."""
+        """The most important entities of a kind: characters by :func:`rank_characters`, others by number of
+        chapters."""
         if kind == "Character":
             refs = [one.node.ref for one in rank_characters(self.graph)[:count]]
             chosen = [self.entities[ref] for ref in refs]
         else:
-            chosen = self._ranked(e for e in self.entities.values() if e.kind == kind)[:count]
-        return [RankedEntity(entity, *self._counts(entity.ref)) for entity in chosen]
+            chosen = sorted((e for e in self.entities.values() if e.kind == kind), key=_presence)[:count]
+        return [RankedEntity(entity, *self._count_neighbours(entity.ref)) for entity in chosen]
 
-    def _counts(self, ref: NodeKey) -> tuple[int, int]:
-        near = self._near.get(ref, {})
+    def _count_neighbours(self, ref: NodeKey) -> tuple[int, int]:
+        near = self._adjacent.get(ref, {})
         events = sum(other[0] == "Event" for other in near)
         return len(near) - events, events
 
 
 def normalized(text: str) -> str:
-    """A text as people type it: without case, width, script, blanks and the dot between foreign names."""
+    """A text as people type it: simplified, without case, width, blanks and the dot between foreign names."""
     folded = fold(unicodedata.normalize("NFKC", text[:MAX_TEXT]).casefold())
     return "".join(c for c in folded if not c.isspace() and c not in "·・•")
 
@@ -315,8 +314,8 @@ def _chapter_numbers(graph: Graph) -> dict[int, int]:
     }
 
 
-def _rank(entity: Entity, wanted: str) -> int | None:
-    """How well the entity fits, 0 best; None: not at all."""
+def _match_rank(entity: Entity, wanted: str) -> int | None:
+    """How well the entity matches, 0 best; None if not at all."""
     own, others = normalized(entity.name), [normalized(a) for a in entity.aliases]
     if wanted == own:
         return 0
@@ -329,7 +328,7 @@ def _rank(entity: Entity, wanted: str) -> int | None:
     return 4 if wanted in normalized(entity.description) else None
 
 
-def _order(entity: Entity) -> tuple[int, int, NodeKey]:
+def _presence(entity: Entity) -> tuple[int, int, NodeKey]:
     return KINDS.index(entity.kind), -len(entity.chapters), entity.ref
 
 
@@ -337,11 +336,11 @@ def _weight(edges: Iterable[GraphEdge]) -> float:
     return sum(edge_weight(edge) for edge in edges)
 
 
-def _strongest(edge: GraphEdge) -> tuple[bool, float, str, NodeKey]:
+def _by_strength(edge: GraphEdge) -> tuple[bool, float, str, NodeKey]:
     return edge.type in STRUCTURAL_RELATIONS, -edge_weight(edge), edge.type, edge.source
 
 
-def _together(edges: Iterable[GraphEdge]) -> set[int]:
+def _edge_chapters(edges: Iterable[GraphEdge]) -> set[int]:
     return {number for edge in edges for number in _numbers(_list(edge.properties.get("chapters")))}
 
 

@@ -1,7 +1,7 @@
-"""How the ties of two changed from chapter to chapter: what the record's rows say of the pair. Pure.
+"""How the edges between two entities change from chapter to chapter.
 
-The graph keeps one edge for each kind of tie; strength and quote of each chapter are in the rows. Which kinds
-there are, and in which chapters, is the graph's word: a row only adds what it said there.
+The graph has one edge of each type with its list of chapters; strength and quote in each chapter are in the
+chapter's extraction row. Types and chapters are taken from the graph, a row only adds details.
 """
 
 from __future__ import annotations
@@ -20,8 +20,11 @@ from kgnb.graph.relation_types import relation_type
 
 @dataclass(frozen=True, slots=True)
 class PairChapter:
-    """A chapter in which two are tied, share an event or both occur. ``edges`` are the ties as this chapter
-    has them, strongest first; without a row they have no strength. ``events`` are names."""
+    """A chapter in which a pair has an edge, shares an event, or both occur.
+
+    ``edges`` have the properties of this chapter, strongest first; without a row they have no strength.
+    ``events`` are names.
+    """
 
     chapter: int
     title: str
@@ -29,14 +32,14 @@ class PairChapter:
     events: tuple[str, ...] = ()
 
 
-def tied_chapters(explorer: GraphQuery, a: Entity, b: Entity) -> dict[int, int]:
-    """The chapters whose rows say something of the pair: id → number."""
-    wanted = {number for edge in explorer.edges(a.ref, b.ref) for number in _chapters(edge)}
-    return {key: number for key, number in explorer.chapter_numbers.items() if number in wanted}
+def tied_chapters(query: GraphQuery, a: Entity, b: Entity) -> dict[int, int]:
+    """The chapters in which the pair has an edge: id → number."""
+    wanted = {number for edge in query.edges(a.ref, b.ref) for number in _chapters(edge)}
+    return {key: number for key, number in query.chapter_numbers.items() if number in wanted}
 
 
 def relations_by_chapter(rows: Iterable[SettleRow], numbers: Mapping[int, int]) -> dict[int, list[Relation]]:
-    """What the rows say of relations, by the chapters' numbers. Reading rows may block."""
+    """Chapter number → the rows' relations; ``numbers`` by chapter id. Iterating ``rows`` may block."""
     found: defaultdict[int, list[Relation]] = defaultdict(list)
     for one in rows:
         found[numbers[one.row.chapter_id]] += one.row.extraction.relations
@@ -44,69 +47,67 @@ def relations_by_chapter(rows: Iterable[SettleRow], numbers: Mapping[int, int]) 
 
 
 def history(
-    explorer: GraphQuery, a: Entity, b: Entity, said: Mapping[int, Sequence[Relation]]
+    query: GraphQuery, a: Entity, b: Entity, relations: Mapping[int, Sequence[Relation]]
 ) -> list[PairChapter]:
-    """The pair's chapters in order; ``said`` is what :func:`relations_by_chapter` found in them."""
-    edges = explorer.edges(a.ref, b.ref)
-    tied: defaultdict[int, list[GraphEdge]] = defaultdict(list)
+    """The pair's chapters in order; ``relations`` are those of :func:`relations_by_chapter`."""
+    edges = query.edges(a.ref, b.ref)
+    types = {edge.type for edge in edges}
+    edges_in: defaultdict[int, list[GraphEdge]] = defaultdict(list)
     for edge in edges:
         for number in _chapters(edge):
-            facts = _facts(edge, edges, explorer, said.get(number, ()))
-            tied[number].append(GraphEdge(edge.source, edge.type, edge.target, facts))
-    events: defaultdict[int, set[str]] = defaultdict(set)
-    for event in explorer.shared_events(a.ref, b.ref):
+            properties = _properties_in(edge, types, query, relations.get(number, ()))
+            edges_in[number].append(GraphEdge(edge.source, edge.type, edge.target, properties))
+    events_in: defaultdict[int, set[str]] = defaultdict(set)
+    for event in query.shared_events(a.ref, b.ref):
         for number in event.chapters:
-            events[number].add(event.name)
-    both = set(a.chapters) & set(b.chapters)
+            events_in[number].add(event.name)
+    common = set(a.chapters) & set(b.chapters)
     return [
         PairChapter(
-            at,
-            explorer.chapter_titles.get(at, ""),
-            tuple(sorted(tied[at], key=_order)),
-            tuple(sorted(events[at])),
+            number,
+            query.chapter_titles.get(number, ""),
+            tuple(sorted(edges_in[number], key=_by_strength)),
+            tuple(sorted(events_in[number])),
         )
-        for at in sorted({*tied, *events, *both})
+        for number in sorted({*edges_in, *events_in, *common})
     ]
 
 
-def _facts(
-    edge: GraphEdge,
-    edges: Iterable[GraphEdge],
-    explorer: GraphQuery,
-    relations_by_chapter: Iterable[Relation],
+def _properties_in(
+    edge: GraphEdge, types: set[str], query: GraphQuery, relations: Iterable[Relation]
 ) -> dict[str, Value]:
-    """The edge's properties as one chapter has them."""
-    source, target = explorer.entities[edge.source], explorer.entities[edge.target]
-    types = {one.type for one in edges}
-    facts: dict[str, Value] = {}
-    for relation in relations_by_chapter:
+    """The edge's properties according to one chapter's relations; ``types``: of all the pair's edges."""
+    source, target = query.entities[edge.source], query.entities[edge.target]
+    found: dict[str, Value] = {}
+    for relation in relations:
         name = relation_type(relation.type)
-        if (name if name in types else "KNOWS") != edge.type or not _fits(
-            relation, edge.type, source, target
-        ):
+        type_ = name if name in types else "KNOWS"
+        if type_ != edge.type or not _is_between(relation, type_, source, target):
             continue
-        facts["strength"] = max(_int(facts.get("strength")), relation.strength)
+        found["strength"] = max(_strength(found), relation.strength)
         texts = {"description": relation.description, "evidence": relation.evidence}
-        texts["label"] = "" if name in (edge.type, *STRUCTURAL_RELATIONS) else relation.type
-        facts |= {key: text for key, text in texts.items() if text and key not in facts}
-    if facts:
-        return facts
-    # No row, or one that a task of another program wrote: the kind of tie is known, no more.
+        texts["label"] = "" if name in (type_, *STRUCTURAL_RELATIONS) else relation.type
+        found |= {key: text for key, text in texts.items() if text and key not in found}
+    if found:
+        return found
+    # No row, or one that another program's task wrote: only the edge itself is known.
     return {key: edge.properties[key] for key in ("label", "position", "role") if key in edge.properties}
 
 
-def _fits(relation: Relation, type_: str, source: Entity, target: Entity) -> bool:
-    """Whether the relation is one between these two, in this direction where that matters."""
-    ends = _is(relation.source, source) and _is(relation.target, target)
-    loose = type_ in SYMMETRIC_RELATIONS or type_ == "BELONGS_TO"
-    return ends or (loose and _is(relation.source, target) and _is(relation.target, source))
+def _is_between(relation: Relation, type_: str, source: Entity, target: Entity) -> bool:
+    """Whether the relation joins these two, in this direction if the type has one."""
+    if _is_called(relation.source, source) and _is_called(relation.target, target):
+        return True
+    either_way = type_ in SYMMETRIC_RELATIONS or type_ == "BELONGS_TO"
+    return either_way and _is_called(relation.source, target) and _is_called(relation.target, source)
 
 
-def _is(name: str, entity: Entity) -> bool:
+def _is_called(name: str, entity: Entity) -> bool:
     return normalized(name) in {normalized(own) for own in (entity.name, *entity.aliases)}
 
 
-def _int(value: object) -> int:
+def _strength(properties: Mapping[str, Value]) -> int:
+    value = properties.get("strength")
     return value if isinstance(value, int) else 0
 
 
@@ -115,5 +116,5 @@ def _chapters(edge: GraphEdge) -> list[int]:
     return [n for n in listed if isinstance(n, int)] if isinstance(listed, list) else []
 
 
-def _order(edge: GraphEdge) -> tuple[int, str]:
-    return -_int(edge.properties.get("strength")), edge.type
+def _by_strength(edge: GraphEdge) -> tuple[int, str]:
+    return -_strength(edge.properties), edge.type

@@ -1,1 +1,1 @@
-"""Rows of extractions to nodes and edges."""
+"""Extraction rows to nodes and edges."""

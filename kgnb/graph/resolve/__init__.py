@@ -1,1 +1,1 @@
-"""Which names are one person: name table, replies and decisions to persons."""
+"""Coreference: which names are one person's, from the name table, replies and decisions."""
