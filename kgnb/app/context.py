@@ -12,11 +12,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
+from kgnb.core.amounts import parse_amounts, parse_prices
 from kgnb.core.errors import ServiceDown
 from kgnb.core.messages import say
 from kgnb.core.model import Usage
 from kgnb.core.process_pool import CpuPool
-from kgnb.core.settings import Settings, parse_amounts, parse_prices
+from kgnb.core.settings import Settings
 from kgnb.stores.embedded import Embedded, open_embedded
 from kgnb.stores.embedded.restore import bring
 from kgnb.stores.graph.store import GraphStore

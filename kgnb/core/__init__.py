@@ -1,4 +1,4 @@
-"""Everything else builds on this: errors, settings, messages, secrets, the nouns of the record.
+"""What all other packages build on: errors, settings, secrets, messages, shared types, small helpers.
 
 May import no other package.
 """

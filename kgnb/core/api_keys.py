@@ -1,7 +1,7 @@
-"""API keys that a person asked to save: one file of the user's own, never in a data folder.
+"""API keys saved on request, in one private file of the user's outside any data folder.
 
-A key is kept together with the address it was saved for and given to no other: whoever can write a data
-folder's ``ai_providers`` could else send it anywhere.
+A key is saved with its provider's address and used for no other: else anyone who can write the table
+``ai_providers`` of a data folder could have it sent anywhere.
 """
 
 from __future__ import annotations
@@ -39,38 +39,40 @@ class SavedKey:
 
 
 class ApiKeys:
-    """The file at ``path``. Calls block: asynchronous callers use a thread."""
+    """The file at ``path``. Calls block: call them in a thread from asynchronous code."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def read(self) -> dict[str, SavedKey]:
-        """Saved keys by the provider's lower-case name; none when there is no file.
+        """Saved keys by the provider's lower-case name; none if there is no file.
 
-        Raises SettingsError for a file that can't be read or that others can read or write.
+        Raises SettingsError if the file can't be read, or if others may read or write it.
         """
         try:
             with self.path.open("rb") as file:
-                at = os.fstat(file.fileno())
-                if _others_may(at):
+                if _is_shared(os.fstat(file.fileno())):
                     raise SettingsError("keys.not_private", path=self.path)
                 found = json.loads(file.read())
         except FileNotFoundError:
             return {}
         except OSError as error:
             raise SettingsError("keys.unreadable", path=self.path, reason=error.strerror) from None
-        except (ValueError, RecursionError):  # the text of a JSON error would quote what it holds
+        except (ValueError, RecursionError):  # a JSON error's text would quote the content
             raise SettingsError("keys.unreadable", path=self.path, reason="JSON") from None
-        return _saved(found)
+        return _parse(found)
 
     def save(self, provider: str, key: SecretStr, base_url: str, *, outside: Path) -> None:
-        """Saves the provider's key for its address; raises SettingsError, also for a place in ``outside``."""
+        """Save the provider's key for its address.
+
+        Raises SettingsError if the file can't be written or is in the folder ``outside``.
+        """
         if self.path.resolve().is_relative_to(outside.resolve()):
             raise SettingsError("keys.in_data", path=self.path)
         self._change(provider, SavedKey(key, origin(base_url)))
 
     def forget(self, provider: str) -> None:
-        """Removes the provider's key; raises SettingsError."""
+        """Remove the provider's key; raises SettingsError."""
         if provider.lower() in self.read():
             self._change(provider, None)
 
@@ -115,15 +117,15 @@ class ApiKeys:
             raise
 
 
-def _others_may(at: os.stat_result) -> bool:
-    """Whether others may read or write the file. Windows has no such bits: there a profile is its user's."""
+def _is_shared(status: os.stat_result) -> bool:
+    """Whether other users may read or write the file; Windows keeps profiles private by other means."""
     if sys.platform == "win32":
         return False
-    return bool(stat.S_IMODE(at.st_mode) & 0o077) or at.st_uid != os.geteuid()
+    return bool(stat.S_IMODE(status.st_mode) & 0o077) or status.st_uid != os.geteuid()
 
 
 def origin(base_url: str) -> str:
-    """Scheme, host and port of an address, in one spelling; empty for what is no address."""
+    """Scheme, host and port of an address, normalized; empty if it isn't a valid one."""
     try:
         parts = urlsplit(base_url.strip())
         port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
@@ -132,10 +134,10 @@ def origin(base_url: str) -> str:
     return f"{parts.scheme}://{parts.hostname}:{port}" if parts.hostname else ""
 
 
-def _saved(found: Any) -> dict[str, SavedKey]:
-    """What can be used of a file that a person may have edited."""
+def _parse(content: Any) -> dict[str, SavedKey]:
+    """The valid entries of a file that a person may have edited."""
     keys = {}
-    for name, one in found.items() if isinstance(found, dict) else ():
+    for name, one in content.items() if isinstance(content, dict) else ():
         if isinstance(one, dict) and isinstance(one.get("key"), str) and isinstance(one.get("origin"), str):
             keys[name.lower()] = SavedKey(SecretStr(one["key"]), one["origin"])
     return keys

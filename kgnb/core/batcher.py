@@ -1,4 +1,4 @@
-"""Group commit: many small calls, few round trips."""
+"""Group commit: many small calls share few round trips."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ R = TypeVar("R")
 
 
 class Batcher(Generic[T, R]):
-    """Runs ``flush`` on all items that arrived while the previous flush was under way.
+    """Calls ``flush`` with all items that arrived during the previous flush.
 
-    A lone item goes out at once; under load the batches grow by themselves, so no delay has to be tuned.
-    ``flush`` gets at most ``limit`` items and returns one result for each, in order; what it raises is
-    raised to every caller of that batch. ``gap``: seconds from the start of one flush to that of the next,
-    for flushes that cost much whatever their size; nobody waits for the first. ``together``: flushes under
-    way at once.
+    A lone item is flushed at once; under load batches grow by themselves, so there is no delay to tune.
+    ``flush`` gets at most ``limit`` items and returns one result for each, in order; what it raises is raised
+    to every caller of the batch. ``gap``: least seconds between the starts of two flushes, for flushes that
+    cost much whatever their size. ``together``: flushes in flight at once.
     """
 
     def __init__(
@@ -33,12 +32,12 @@ class Batcher(Generic[T, R]):
         self._limit = limit
         self._gap = gap
         self._together = together
-        self._next = 0.0  # time.monotonic() before which no flush starts
+        self._next_start = 0.0  # time.monotonic() before which no flush starts
         self._waiting: list[tuple[T, asyncio.Future[R]]] = []
         self._runners: set[asyncio.Task[None]] = set()
 
     async def do(self, item: T) -> R:
-        """The flush's result for ``item``."""
+        """Return the flush's result for ``item``."""
         done: asyncio.Future[R] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, done))
         if len(self._runners) < self._together:
@@ -48,11 +47,11 @@ class Batcher(Generic[T, R]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                left = self._next - time.monotonic()
+                left = self._next_start - time.monotonic()
                 if left > 0 and len(self._waiting) < self._limit:
                     await asyncio.sleep(left)
                     continue  # another flush may have taken them
-                self._next = time.monotonic() + self._gap
+                self._next_start = time.monotonic() + self._gap
                 batch, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
                 await self._flush_one(batch)
         finally:
@@ -65,7 +64,7 @@ class Batcher(Generic[T, R]):
             for _, done in batch:
                 done.cancel()
             raise
-        except Exception as error:  # noqa: BLE001 - handed to every caller, none is swallowed
+        except Exception as error:  # noqa: BLE001 - raised to every caller, none is swallowed
             for _, done in batch:
                 if not done.done():
                     done.set_exception(error)

@@ -1,29 +1,29 @@
-"""The error tree. Every message comes from :mod:`kgnb.core.messages` and ends in what to do next.
+"""The error tree. Messages are texts of :mod:`kgnb.core.messages` and end in what to do next.
 
 ::
 
     KgnbError
     ├── InputError            the user's input: a book, a title, a task number          exit 2
-    ├── SettingsError         a setting is missing, malformed or contradicts another     exit 2
+    ├── SettingsError         a setting is missing, invalid or contradicts another       exit 2
     ├── EngineError           an embedded engine can't be started or joined              exit 2
     ├── ServiceError          a service: .service is "redis", "sql", "bolt" or "llm"
     │   ├── ServiceDown       unreachable or timed out; waiting may help (retryable)
-    │   └── ServiceRefused    it answered no: wrong password, missing right; waiting won't help
+    │   └── ServiceRefused    it refused: wrong password, missing right; waiting won't help
     ├── BuildStopped          `build` gave up in mid-run; the state is kept                exit 3
     ├── NodeStopped           a worker node that a service refuses in mid-run              exit 3
-    ├── NodeLeaving           this node begins no request any more; the work is handed back, uncounted
+    ├── NodeLeaving           this node starts no more requests; the work is handed back, uncounted
     ├── LeaseLost             this node no longer holds what it is about to write (design: fences)
     ├── GraphConflict         the novel was settled meanwhile; read again and start over (retryable)
     └── ProviderError         an LLM provider's answer; .provider names it
         ├── ProviderDown      connection, timeout or 5xx after the call's own retries (retryable)
         ├── RateLimited       429; .retry_after seconds (retryable)
         │   └── RateReached   kgnb's own limit (KGNB_RPM, KGNB_TPM) is used up for longer than a slot waits
-        ├── ProviderPaused    nobody may ask it now; the work is handed back, uncounted (retryable)
+        ├── ProviderPaused    no node may ask it now; the work is handed back, uncounted (retryable)
         ├── AuthRejected      401 or 403: pauses the provider at once
         ├── QuotaExhausted    no money or quota left: pauses the provider at once
         │   └── BudgetReached kgnb's own budget (KGNB_BUDGET, KGNB_BUDGET_TOKENS) is used up
-        ├── RequestRejected   any other 4xx: the request itself is wrong (a model's name, say)
-        └── ReplyError        the chapter's own trouble, never the provider's
+        ├── RequestRejected   any other 4xx: the request itself is wrong (a model name, say)
+        └── ReplyError        the chapter's failure, never the provider's
             ├── PromptTooLong the text is over the model's context: split the chunk
             ├── ReplyTruncated  cut off (finish_reason=length): retry, then split the chunk
             ├── ReplyUnparsable no JSON object in it, even after repair: retry, then split
@@ -43,12 +43,12 @@ if TYPE_CHECKING:
 class KgnbError(Exception):
     """Root of everything kgnb raises on purpose.
 
-    ``key`` names a text in :mod:`kgnb.core.messages`; ``facts`` fill it in. Never pass a secret as a fact.
+    ``key`` names a text of :mod:`kgnb.core.messages`, ``facts`` fill it in. Never pass a secret as a fact.
     """
 
     retryable: ClassVar[bool] = False
     exit_code: ClassVar[int] = 2
-    """What a command that ends with this error returns."""
+    """Exit code of a command that ends with this error."""
 
     def __init__(self, key: str, **facts: object) -> None:
         super().__init__(key)
@@ -59,7 +59,7 @@ class KgnbError(Exception):
         return say(self.key, **self.facts)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # An error of a worker process comes here whole, whatever its constructor wants.
+        # Errors are pickled to cross processes; their constructors need arguments that pickle doesn't know.
         return type(self).__new__, (type(self), self.key), self.__dict__
 
 
@@ -68,7 +68,7 @@ class InputError(KgnbError):
 
 
 class SettingsError(KgnbError):
-    """A setting is missing, malformed or contradicts another."""
+    """A setting is missing, invalid or contradicts another."""
 
 
 class EngineError(KgnbError):
@@ -90,37 +90,37 @@ class ServiceDown(ServiceError):
 
 
 class ServiceRefused(ServiceError):
-    """The service answered no (wrong password, missing right); waiting won't help."""
+    """The service refused (wrong password, missing right); waiting won't help."""
 
 
 class BuildStopped(KgnbError):
-    """`build` gave up in mid-run; what is done is kept and the same command goes on from there."""
+    """`build` gave up in mid-run; the state is kept and the same command continues."""
 
     exit_code = 3
 
 
 class NodeStopped(KgnbError):
-    """A node can't go on: a service refuses it in mid-run. What it held goes to the others."""
+    """A service refuses this node in mid-run; its work goes to other nodes."""
 
     exit_code = 3
 
 
 class NodeLeaving(KgnbError):
-    """This node is about to leave and begins no request any more: nobody's failure."""
+    """This node is leaving and starts no more requests; counts as no failure."""
 
 
 class LeaseLost(KgnbError):
-    """Another node holds this work by now; nothing may be written for it from here."""
+    """Another node holds this work now; this one must not write anything for it."""
 
 
 class GraphConflict(KgnbError):
-    """The novel's settle number changed between reading and writing; a live holder starts again."""
+    """The novel's settle number changed between reading and writing; a live holder starts over."""
 
     retryable = True
 
 
 class ProviderError(KgnbError):
-    """An LLM provider's answer that is no result; ``usage`` is what the call cost all the same."""
+    """A call of an LLM provider failed; ``usage`` is what it cost nevertheless."""
 
     usage: Usage | None = None
 
@@ -146,11 +146,11 @@ class RateLimited(ProviderError):
 
 
 class RateReached(RateLimited):
-    """The limit that the user set is used up for ``retry_after`` seconds: nobody's failure."""
+    """The user's rate limit is used up for ``retry_after`` seconds; counts as no failure."""
 
 
 class ProviderPaused(ProviderError):
-    """The provider is paused for every node: nobody's failure."""
+    """The provider is paused for all nodes; counts as no failure."""
 
     retryable = True
 
@@ -164,7 +164,7 @@ class QuotaExhausted(ProviderError):
 
 
 class BudgetReached(QuotaExhausted):
-    """The budget that the user set is used up; asking again makes sense after ``pause_seconds``."""
+    """The user's budget is used up; worth another request after ``pause_seconds``."""
 
     def __init__(self, key: str, *, provider: str, pause_seconds: float, **facts: object) -> None:
         super().__init__(key, provider=provider, **facts)
@@ -172,11 +172,11 @@ class BudgetReached(QuotaExhausted):
 
 
 class RequestRejected(ProviderError):
-    """Another 4xx: the request itself is wrong, a model's name for instance."""
+    """Any other 4xx: the request itself is wrong, for instance the model name."""
 
 
 class ReplyError(ProviderError):
-    """A reply that can't be used: the chapter's trouble, never the provider's."""
+    """A reply that can't be used: the chapter's failure, never the provider's."""
 
 
 class PromptTooLong(ReplyError):

@@ -1,8 +1,8 @@
-"""Log lines: one event one line, whatever a book or a reply put into it; as text or as JSON objects.
+"""Logging setup: one line for each event, whatever a book or a reply contains, as text or as JSON objects.
 
-Only the terminal's face configures logging (:func:`configure`); a library never does. ``worker.log`` of a
-data folder belongs to one process at a time: a second worker of the same folder writes ``worker-2.log``, and
-so on, so that nobody rotates a file under somebody else's feet.
+Only a process's main function configures logging: cli/main.py, and notebook/process_main.py for a notebook's
+node processes. A data folder's ``worker.log`` belongs to one process at a time; a second worker writes
+``worker-2.log``, and so on, so that no process rotates another's file.
 """
 
 from __future__ import annotations
@@ -25,18 +25,19 @@ if sys.platform == "win32":
 else:
     import fcntl
 
-MOST_WORKERS = 64
-"""Workers of one data folder that get a file of their own; more are told to use standard output."""
+MAX_FILES = 64
+"""Workers of one data folder that get a log file; others log to standard output only."""
 NOISY = ("aiohttp", "neo4j", "asyncio")
+"""Loggers of which only warnings are shown."""
 REPEATERS = ("neo4j.io", "neo4j.pool", "sqlalchemy.pool")
-"""What these log is raised as an error too, and an outage is told once."""
+"""What these log is also raised as an error, and an outage is to be logged once."""
 
 log = logging.getLogger(__name__)
 
 
 def configure(level: str, stream: TextIO, *, as_json: bool) -> None:
-    """Sends every record from ``level`` up to ``stream``, in place of what was configured before."""
-    handler = _Stream(stream)
+    """Send all records from ``level`` up to ``stream``, replacing any earlier configuration."""
+    handler = _StreamHandler(stream)
     handler.setFormatter(JsonLines() if as_json else Lines("%H:%M:%S"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in NOISY:
@@ -46,17 +47,17 @@ def configure(level: str, stream: TextIO, *, as_json: bool) -> None:
 
 
 def add_file(folder: Path, *, megabytes: float, files: int, as_json: bool) -> Path | None:
-    """Writes to ``worker.log`` in ``folder`` too, rotating at ``megabytes``, with ``files`` old ones.
+    """Also log to ``worker.log`` in ``folder``, rotated at ``megabytes``, keeping ``files`` old ones.
 
-    Returns the file; None where none can be written, which is said once and stops nobody.
+    Returns the file; None, after a warning, if none can be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        path = _own_file(folder)
+        path = _unlocked_file(folder)
         if path is None:
             log.warning(say("logs.too_many", folder=folder))
             return None
-        handler = _File(path, maxBytes=int(megabytes * 1_000_000), backupCount=files, encoding="utf-8",
+        handler = _FileHandler(path, maxBytes=int(megabytes * 1_000_000), backupCount=files, encoding="utf-8",
                         errors="backslashreplace")  # fmt: skip
     except OSError as error:
         log.warning(say("logs.no_file", folder=folder, reason=error.strerror or type(error).__name__))
@@ -67,7 +68,7 @@ def add_file(folder: Path, *, megabytes: float, files: int, as_json: bool) -> Pa
 
 
 def name_node(name: str) -> None:
-    """From now on JSON lines tell which node wrote them."""
+    """Add the node's name to all later JSON lines."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler.formatter, JsonLines):
             handler.formatter.node = name
@@ -77,7 +78,7 @@ def name_node(name: str) -> None:
 
 
 class Lines(logging.Formatter):
-    """``time level message``; a traceback follows indented, so that no line of it looks like a record."""
+    """``time level message``; a traceback is indented, so that no line of it looks like a record."""
 
     def __init__(self, clock: str) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s", clock)
@@ -95,7 +96,8 @@ class Lines(logging.Formatter):
 
 class JsonLines(logging.Formatter):
     """One JSON object a line: time (ISO 8601 with zone), level, event (the text's key), task, chapter, node,
-    message; the text's other facts, the logger of what isn't kgnb's, and a traceback where there is one."""
+    message; where they exist also the text's other facts, the logger of records that aren't kgnb's, and the
+    traceback."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,68 +107,68 @@ class JsonLines(logging.Formatter):
         """The record's object, on one line."""
         text = record.msg if isinstance(record.msg, Text) else None
         facts = dict(text.facts) if text is not None else {}
-        told: dict[str, object] = {
+        fields: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "event": text.key if text is not None else None,
-            "task": _plain(facts.pop("task", None)),
-            "chapter": _plain(facts.pop("chapter", None)),
+            "task": _json_value(facts.pop("task", None)),
+            "chapter": _json_value(facts.pop("chapter", None)),
             "node": self.node or None,
             "message": record.getMessage()[:LONGEST],
         }
         if facts:
-            told["facts"] = _plain_all(facts)
+            fields["facts"] = _json_values(facts)
         if text is None:
-            told["logger"] = record.name
+            fields["logger"] = record.name
         if record.exc_info:
-            told["trace"] = self.formatException(record.exc_info)
-        # Escaped to ASCII where a line could be broken: U+2028 ends a line for some readers.
-        line = json.dumps(told, ensure_ascii=False)
-        return line if line.isprintable() else json.dumps(told)
+            fields["trace"] = self.formatException(record.exc_info)
+        # ASCII if anything could break the line: U+2028 ends a line for some readers.
+        line = json.dumps(fields, ensure_ascii=False)
+        return line if line.isprintable() else json.dumps(fields)
 
 
-def _plain_all(facts: Mapping[str, object]) -> dict[str, object]:
-    return {name: _plain(value) for name, value in facts.items()}
+def _json_values(facts: Mapping[str, object]) -> dict[str, object]:
+    return {name: _json_value(value) for name, value in facts.items()}
 
 
-def _plain(value: object) -> object:
-    """Numbers stay numbers; everything else, an error among them, is its text."""
+def _json_value(value: object) -> object:
+    """A number as it is, anything else as its text."""
     return value if value is None or isinstance(value, (bool, int, float)) else str(value)[:LONGEST]
 
 
-# --- where to -----------------------------------------------------------------------------------------------
+# --- handlers -----------------------------------------------------------------------------------------------
 
 
-class _Once:
-    """A disk that is full or a pipe that nobody reads is told once, on stderr, and loses the lines."""
+class _ReportErrorOnce:
+    """Handler mixin: a full disk or a closed pipe loses lines and is reported once, on stderr."""
 
-    told = False
+    reported = False
 
     def handleError(self, record: logging.LogRecord) -> None:
-        """Called where writing a record failed."""
+        """Report that a record could not be written."""
         error = sys.exception()
         if not isinstance(error, OSError):
             logging.Handler.handleError(self, record)  # type: ignore[arg-type]
-        elif not self.told:
-            self.told = True
+        elif not self.reported:
+            self.reported = True
             if sys.stderr is not None:
                 print(f"kgnb: {say('logs.broken', reason=error.strerror or error)}", file=sys.stderr)
 
 
-class _Stream(_Once, logging.StreamHandler[TextIO]):
+class _StreamHandler(_ReportErrorOnce, logging.StreamHandler[TextIO]):
     pass
 
 
-class _File(_Once, RotatingFileHandler):
+class _FileHandler(_ReportErrorOnce, RotatingFileHandler):
     pass
 
 
-_locks: list[int] = []  # file descriptors, held as long as the process lives
+_locks: list[int] = []  # file descriptors, kept open as long as the process lives
 
 
-def _own_file(folder: Path) -> Path | None:
-    """The first of worker.log, worker-2.log … that no other process writes; None when all are taken."""
-    for number in range(1, MOST_WORKERS + 1):
+def _unlocked_file(folder: Path) -> Path | None:
+    """The first of worker.log, worker-2.log … that no other process writes, locked; None if all are taken."""
+    for number in range(1, MAX_FILES + 1):
         name = "worker" if number == 1 else f"worker-{number}"
         if _lock(folder / f".{name}.lock"):
             return folder / f"{name}.log"
@@ -174,14 +176,14 @@ def _own_file(folder: Path) -> Path | None:
 
 
 def _lock(path: Path) -> bool:
-    # On a file beside the log: a lock on the log itself would move away with it at the first rotation.
+    # A file of its own: a lock on the log would move away with it at the first rotation.
     handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
     try:
         if sys.platform == "win32":
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         else:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (BlockingIOError, PermissionError):  # Windows says the latter
+    except (BlockingIOError, PermissionError):  # the latter on Windows
         os.close(handle)
         return False
     _locks.append(handle)

@@ -1,8 +1,7 @@
-"""Every sentence that a person reads, in Chinese and English: ``locale/zh.toml`` and ``locale/en.toml``.
+"""All texts for users, in Chinese and English: ``locale/zh.toml`` and ``locale/en.toml``.
 
-``say("area.key", name=value)`` renders one. Log lines, help texts and panel labels are there too, so that one
-word stands for one thing everywhere
-(实体 entity, 关系 relation, 章节 chapter, 节点 node, 槽位 slot, 租约 lease).
+``say("area.key", name=value)`` renders one. Log lines, help texts and panel labels are there too, so that
+terms are used consistently (实体 entity, 关系 relation, 章节 chapter, 节点 node, 槽位 slot, 租约 lease).
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ _language: Language = "zh"
 
 
 def use_language(language: Language) -> None:
-    """Chooses the language of every later :func:`say`."""
+    """Set the language of every later :func:`say`."""
     global _language
     _language = language
 
 
 def language() -> Language:
-    """The language in force."""
+    """The current language."""
     return _language
 
 
@@ -37,21 +36,21 @@ def environment_language() -> Language:
 
 @cache
 def texts(language: Language) -> Mapping[str, str]:
-    """The texts of one language by key, as its file has them. The file is read when first asked for."""
+    """The texts of one language by key; the file is read on first use."""
     with (Path(__file__).parent / "locale" / f"{language}.toml").open("rb") as file:
         areas = tomllib.load(file)
     return {f"{area}.{name}": text for area, entries in areas.items() for name, text in entries.items()}
 
 
 def has_text(key: str) -> bool:
-    """Whether there is a text named ``key``."""
+    """Whether there is a text with this key."""
     return key in texts(_language)
 
 
 class Text(str):
-    """A rendered text that still knows its ``key`` and ``facts``: a log of JSON lines has them as fields.
+    """A rendered text with its ``key`` and ``facts``, which JSON log lines have as fields.
 
-    Everywhere else it is a plain string; pickled, copied or joined it becomes one.
+    Pickled, copied or joined it becomes a plain string.
     """
 
     __slots__ = ("facts", "key")
@@ -63,9 +62,9 @@ class Text(str):
 
 
 def say(key: str, **facts: object) -> Text:
-    """The text named ``key`` in the language in force, with ``facts`` filled in.
+    """The text with this key in the current language, with ``facts`` filled in.
 
-    Raises KeyError for an unknown key or a missing fact: a typo must not reach a user as an odd sentence.
+    Raises KeyError for an unknown key or a missing fact, so that no user sees a broken sentence.
     """
     text = Text(texts(_language)[key].format(**{n: _shown(n, v) for n, v in facts.items()}))
     text.key, text.facts = key, facts
@@ -73,6 +72,6 @@ def say(key: str, **facts: object) -> Text:
 
 
 def _shown(name: str, value: object) -> object:
-    """A status or an outcome in the language in force; logs of JSON lines keep the value as it is."""
+    """A status or an outcome in the current language; JSON log lines keep the value itself."""
     word = f"word.{value}" if name in ("status", "outcome") else ""
     return say(word) if has_text(word) else value

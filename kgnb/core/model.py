@@ -1,7 +1,4 @@
-"""The nouns of the record (tasks, chapters, providers, configs, usage) and the wire contract's constants.
-
-A *task* is one run over a book's chapters. Standard library and pydantic only.
-"""
+"""Shared types of the record (task, chapter, provider, config, usage) and constants of the wire contract."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import Literal
 from pydantic import SecretStr
 
 BEIJING = timezone(timedelta(hours=8), "UTC+8")
-"""The zone of every naive time in SQL (wire contract)."""
+"""Time zone of all naive times in SQL (wire contract)."""
 
 
 def beijing_now() -> datetime:
@@ -46,7 +43,7 @@ MIN_CHAPTER_CHARS = 10
 """A chapter with fewer characters of text (white space aside) is skipped (wire contract)."""
 
 RULES = "rules"
-"""The built-in provider that asks no LLM, and the name of its queue."""
+"""Name of the built-in provider, which uses no LLM, and of its queue."""
 
 Lang = Literal["zh", "en"]
 
@@ -75,17 +72,17 @@ CHARACTER_RELATIONS = (
 """Character to Character types that are enabled without any config; the first seven are main's."""
 
 EXTRACTED_LABELS = ("Character", "Location", "Organization", "Event")
-"""Kinds of entities that are extracted without any config."""
+"""Labels of entities that are extracted without any config."""
 
 STRUCTURAL_RELATIONS = ("APPEARS_IN", "PARTICIPATES_IN", "OCCURS_IN", "BELONGS_TO")
-"""Types that follow from where a name stands in a reply, never from a word of it."""
+"""Types that follow from the reply's structure, never from its words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What calls cost: finished HTTP requests to the provider, and tokens as it counted them.
+    """Finished HTTP requests to a provider, and tokens as the provider counted them.
 
-    ``cached_tokens``: those of the prompt's that came out of the provider's own cache, at a lower price.
+    ``cached_tokens`` are those of the prompt tokens that the provider had cached, at a lower price.
     """
 
     requests: int = 0
@@ -112,7 +109,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Novel:
-    """A row of ``novels``: what the graph says of a book."""
+    """A row of ``novels``, with the properties of its node in the graph."""
 
     id: int
     title: str
@@ -132,7 +129,7 @@ class Chapter:
 
 @dataclass(frozen=True, slots=True)
 class Provider:
-    """Who answers: ``rules``, or an endpoint. ``name`` keeps its case; ``key`` is what queue keys carry."""
+    """An LLM endpoint, or ``rules``. ``name`` keeps its case; ``key`` is its form in queue keys."""
 
     name: str
     base_url: str = ""
@@ -141,7 +138,7 @@ class Provider:
 
     @property
     def key(self) -> str:
-        """The name as queue keys carry it: lower case."""
+        """The lower-case name, as in queue keys."""
         return self.name.lower()
 
     @property
@@ -170,7 +167,7 @@ class TaskConfig:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A row of ``knowledge_graph_tasks`` with what kgnb remembers beside it."""
+    """A task, one run over a book's chapters: a row of ``knowledge_graph_tasks`` and of ``kgnb_tasks``."""
 
     id: int
     novel_id: int
@@ -183,17 +180,17 @@ class Task:
     queue: str = ""
     settled: bool = False
     error: str = ""
-    thing_kinds: tuple[str, ...] | None = None  # None: not decided before it is opened
+    thing_kinds: tuple[str, ...] | None = None  # None: decided when it is opened
 
     @property
     def ended(self) -> bool:
-        """Whether it came to its end, and its graph is settled."""
+        """Whether it has ended and its graph is settled."""
         return self.settled and self.status in (TaskStatus.COMPLETED, TaskStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A task's chapters by status, and what its completed ones gave; always counted from rows."""
+    """A task's chapters by status, and the characters and usage of the completed ones, counted from rows."""
 
     total: int = 0
     pending: int = 0
@@ -206,11 +203,11 @@ class Progress:
 
     @property
     def open(self) -> int:
-        """Chapters that still have to be worked on."""
+        """Chapters still to be processed."""
         return self.pending + self.running
 
     @property
     def percent(self) -> float:
-        """Share of chapters that came to an end, 0-100 with one decimal."""
+        """Share of chapters that have ended, 0-100 with one decimal."""
         ended = self.completed + self.failed + self.skipped
         return round(100 * ended / self.total, 1) if self.total else 100.0

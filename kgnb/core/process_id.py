@@ -1,4 +1,4 @@
-"""Telling processes apart by pid *and* start time, so that a recycled pid is never signalled."""
+"""Processes identified by pid *and* start time, so that a recycled pid is never signalled."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ProcessId:
-    """One process for good: ``start`` is its start time in the system's own notation."""
+    """A unique process: ``start`` is its start time in the operating system's notation."""
 
     pid: int
     start: str
 
 
 def identify(pid: int) -> ProcessId | None:
-    """The process that has ``pid`` now; None when there is none or it is a zombie."""
+    """The process that has ``pid`` now; None if there is none or it is a zombie."""
     start = _start_linux(pid) if sys.platform.startswith("linux") else _start_elsewhere(pid)
     return ProcessId(pid, start) if start else None
 
 
 def is_alive(process: ProcessId) -> bool:
-    """Whether this very process still runs."""
+    """Whether this process still runs."""
     return identify(process.pid) == process
 
 
 def send_signal(process: ProcessId, number: signal.Signals) -> bool:
-    """Signals this very process and no other; False when it is gone.
+    """Signal this process; False if it is gone.
 
-    On Linux through a pidfd, so that the pid can't change hands between the check and the signal.
+    On Linux through a pidfd, so that the pid can't be reused between the check and the signal.
     """
     try:
         if not sys.platform.startswith("linux"):
@@ -54,7 +54,7 @@ def send_signal(process: ProcessId, number: signal.Signals) -> bool:
 
 
 def holders_of(path: Path) -> list[ProcessId]:
-    """Other processes of this user that have ``path`` open (Linux; elsewhere an empty list)."""
+    """Other processes of this user that have ``path`` open; always empty except on Linux."""
     if not sys.platform.startswith("linux"):
         return []
     wanted = path.stat()
@@ -68,7 +68,7 @@ def holders_of(path: Path) -> list[ProcessId]:
 
 
 def host_id() -> str:
-    """Names this machine's boot and this container: pids and sockets mean something only within it."""
+    """Identifies this machine, its boot and this container: the scope in which pids and sockets are valid."""
     if not sys.platform.startswith("linux"):
         return os.uname().nodename
     parts = [Path("/proc/sys/kernel/random/boot_id").read_text().strip()]
@@ -77,7 +77,7 @@ def host_id() -> str:
 
 
 def _has_open(entry: Path, wanted: os.stat_result) -> bool:
-    # Processes come and go while we look, and other users' can't be read: both mean "not ours".
+    # A process that has ended or is another user's raises OSError: it doesn't count.
     with contextlib.suppress(OSError):
         for handle in (entry / "fd").iterdir():
             with contextlib.suppress(OSError):
@@ -91,7 +91,7 @@ def _start_linux(pid: int) -> str | None:
         stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
-    fields = stat.rpartition(")")[2].split()  # the name before it may hold spaces and brackets
+    fields = stat.rpartition(")")[2].split()  # the name before may contain spaces and brackets
     return None if fields[0] in "ZX" else fields[19]
 
 

@@ -1,4 +1,4 @@
-"""CPU work in processes of its own, so that a whole book's statistics never block the event loop."""
+"""CPU work in worker processes, so that it never blocks the event loop."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ PoolRun = Callable[..., Awaitable[Any]]
 """:meth:`CpuPool.run` or :meth:`CpuPool.run_long`."""
 
 IDLE_SECONDS = 60
-"""A worker process without work ends after this: the word lists of the rules take about 100 MB in each."""
+"""Seconds after which an idle worker process ends: the rules' word lists take about 100 MB in each."""
 
-LOOK_SECONDS = 0.5
-"""How often a worker process looks whether its parent is still there."""
+PARENT_CHECK_SECONDS = 0.5
+"""Interval at which a worker process checks that its parent lives."""
 
 
 class CpuPool:
-    """Runs pure functions in worker processes, started when first needed.
+    """Runs pure functions in worker processes, which start when first needed.
 
-    :meth:`run` is for many short pieces of work, which share processes that take the next one at once;
-    :meth:`run_long` for one that takes a whole book.
+    :meth:`run` is for many short calls, which share processes; :meth:`run_long` for one that takes a whole
+    book.
     """
 
     def __init__(self, workers: int) -> None:
@@ -38,52 +38,51 @@ class CpuPool:
         self._shared = _Processes(workers)
         self._single: list[_Processes] = []
         self._idle: list[_Processes] = []
-        self._turns = asyncio.Semaphore(workers)
+        self._long_runs = asyncio.Semaphore(workers)
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """``function(*args, **kwargs)`` from a worker process.
+        """Return ``function(*args, **kwargs)``, computed in a worker process.
 
-        Raises what the function raises, and ``concurrent.futures.process.BrokenProcessPool`` when its
-        process died (out of memory, killed); the next call gets new processes.
+        Raises what the function raises, and ``concurrent.futures.process.BrokenProcessPool`` if its process
+        died (out of memory, killed); the next call gets new processes.
         """
         return await asyncio.wrap_future(await self._shared.submit(function, *args, **kwargs))
 
     async def run_long(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """The same from a process that does nothing else, if possible the one that did so last: it needs no
-        half second for its imports. ``workers`` of them at a time, beside those of :meth:`run`; the others
-        wait, also for one that was given up and goes on."""
-        await self._turns.acquire()
+        """Like :meth:`run`, in a process that does nothing else, preferably the last one used: its imports
+        (half a second) are done. At most ``workers`` calls at a time, besides those of :meth:`run`; a call
+        that is cancelled counts until its function returns."""
+        await self._long_runs.acquire()
         if not self._idle:
             self._single.append(_Processes(1))
             self._idle.append(self._single[-1])
         own = self._idle.pop()
 
-        def free() -> None:
+        def release() -> None:
             self._idle.append(own)
-            self._turns.release()
+            self._long_runs.release()
 
         loop = asyncio.get_running_loop()
 
-        def ended(_: Future[R]) -> None:  # in a thread of loky's
-            with suppress(RuntimeError):  # the loop is closed: nobody waits
-                loop.call_soon_threadsafe(free)
+        def on_done(_: Future[R]) -> None:  # called in a thread of loky's
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(release)
 
         try:
             work = await own.submit(function, *args, **kwargs)
         except BaseException:
-            free()
+            release()
             raise
-        work.add_done_callback(ended)
+        work.add_done_callback(on_done)
         return await asyncio.wrap_future(work)
 
     async def close(self) -> None:
-        """Ends the processes; work in flight is lost."""
+        """End the processes; work in flight is lost."""
         await asyncio.gather(*(one.close() for one in (self._shared, *self._single)))
 
 
 class _Processes:
-    """loky's processes, because they need no ``if __name__ == "__main__"`` guard in a user's script and work
-    from notebooks."""
+    """A loky executor: it works from notebooks and without a ``__main__`` guard in a user's script."""
 
     def __init__(self, count: int) -> None:
         self._count = count
@@ -91,21 +90,21 @@ class _Processes:
         self._lock = threading.Lock()
 
     async def submit(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> Future[R]:
-        """Hands the work to a process that is free, or will be first."""
-        executor = await asyncio.to_thread(self._ready)
+        """Queue the call for the next free process."""
+        executor = await asyncio.to_thread(self._get_executor)
         try:
             work: Future[R] = executor.submit(function, *args, **kwargs)
         except BrokenPool:
             self._forget(executor)
             raise
-        work.add_done_callback(lambda done: self._ended(done, executor))
+        work.add_done_callback(lambda done: self._on_done(done, executor))
         return work
 
-    def _ended(self, work: Future[Any], executor: Any) -> None:
+    def _on_done(self, work: Future[Any], executor: Any) -> None:
         if not work.cancelled() and isinstance(work.exception(), BrokenPool):
             self._forget(executor)
 
-    def _ready(self) -> Any:
+    def _get_executor(self) -> Any:
         with self._lock:
             if self._executor is None:
                 from loky import ProcessPoolExecutor
@@ -113,7 +112,7 @@ class _Processes:
                 self._executor = ProcessPoolExecutor(
                     max_workers=self._count,
                     timeout=IDLE_SECONDS,
-                    initializer=_begin,
+                    initializer=_start_worker,
                     initargs=(os.getpid(),),
                 )
             return self._executor
@@ -130,23 +129,23 @@ class _Processes:
             await asyncio.to_thread(executor.shutdown, wait=True, kill_workers=True)
 
 
-def _begin(parent: int) -> None:
+def _start_worker(parent: int) -> None:
     tune_process()
-    _end_with(parent)
+    _exit_with(parent)
 
 
-def _end_with(parent: int) -> None:
-    """In a worker process: ends it soon after ``parent`` was killed; loky alone waits until it is idle.
+def _exit_with(parent: int) -> None:
+    """Make this worker process exit soon after ``parent`` dies; loky by itself waits until it is idle.
 
-    It leaves its parent's process group: a notebook's interrupt goes to the whole group, and a kernel that
-    shuts down ends every process in it, with the chapter that it works on.
+    The worker also leaves its parent's process group, to which a notebook sends interrupts and a kernel that
+    shuts down the signal to end.
     """
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)
 
     def watch() -> None:
         while os.getppid() == parent:
-            time.sleep(LOOK_SECONDS)
+            time.sleep(PARENT_CHECK_SECONDS)
         os._exit(1)
 
     threading.Thread(target=watch, name="kgnb-parent", daemon=True).start()

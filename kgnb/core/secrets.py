@@ -1,15 +1,12 @@
-"""Passwords, keys and addresses from wherever a place keeps them, each with the name of its source.
+"""Passwords, keys and addresses from the sources that a host has, each with the name of its source.
 
-Order, first wins: environment, Kaggle Secrets, Colab's userdata, ``.env`` in the working folder, ``kgnb.env``
-in an attached private dataset. Asking a person is a function of its own, for places where somebody sits.
-
-The dataset must be named by ``KGNB_SECRETS_DATASET`` (OWNER/NAME): else any dataset attached for its books
-could bring its own ``OPENAI_BASE_URL`` and be sent the keys.
+Sources in order of precedence: environment, Kaggle Secrets, Colab's userdata, ``.env`` in the working folder,
+``kgnb.env`` in an attached private dataset. ``KGNB_SECRETS_DATASET`` (OWNER/NAME) must name the dataset: else
+any dataset attached for its books could set ``OPENAI_BASE_URL`` and receive the keys.
 """
 
 from __future__ import annotations
 
-import getpass
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,7 +19,6 @@ from pydantic import SecretStr
 
 from kgnb.core.errors import SettingsError
 from kgnb.core.host import KAGGLE_INPUT, Host, detect_host, variable
-from kgnb.core.messages import say
 from kgnb.core.settings import Settings
 
 NAMES = (
@@ -32,25 +28,25 @@ NAMES = (
     *("OPENAI_BASE_URL", "OPENAI_API_KEY", "OPENAI_MODEL", "KGNB_PROVIDER_NAME"),
     *("KG_WORKER_NODE_NAME", "KG_WORKER_PROVIDERS", "KG_QUEUE_PREFIX"),
 )
-"""What a notebook's secrets are asked for: services and one provider. Each costs a request, so not every
-setting; files are read for all of them."""
+"""Names to ask Kaggle and Colab for: services and one provider. Each costs a request, so not every setting;
+files are read for all settings."""
 
-ENVIRONMENT, KAGGLE, COLAB, PROMPT = "environment", "Kaggle Secrets", "Colab userdata", "prompt"
-"""Sources; a file's is its path."""
+ENVIRONMENT, KAGGLE, COLAB = "environment", "Kaggle Secrets", "Colab userdata"
+"""Names of sources; a file's is its path."""
 
 DATASET_FILE = "kgnb.env"
 DATASET_VARIABLE = "KGNB_SECRETS_DATASET"
-MOST_BYTES = 64 * 1024
-"""A larger .env is none."""
-PAUSES = (1.0, 2.0, 4.0)
-"""Seconds between tries when Kaggle says 429 or breaks, unless it names its own."""
-LONGEST_PAUSE = 10.0
-AT_ONCE = 3
-"""Requests to Kaggle in flight: quick enough for twenty names, and seldom answered 429."""
+MAX_FILE_BYTES = 64 * 1024
+"""Size above which a file is refused."""
+RETRY_PAUSES = (1.0, 2.0, 4.0)
+"""Seconds between attempts when Kaggle answers 429 or 5xx without a Retry-After."""
+MAX_RETRY_PAUSE = 10.0
+CONCURRENT_REQUESTS = 3
+"""Requests to Kaggle in flight: fast enough for twenty names, and seldom answered 429."""
 
 
 class SecretTrouble(SettingsError):
-    """Why a source gave nothing; ``missing`` = it answered, and just doesn't have these ``names``."""
+    """Why a source gave nothing; ``missing``: it works, but doesn't have these ``names``."""
 
     def __init__(self, key: str, *, names: Sequence[str], missing: bool = False, **facts: object) -> None:
         super().__init__(key, names=", ".join(names), **facts)
@@ -60,31 +56,25 @@ class SecretTrouble(SettingsError):
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A value and where it came from."""
+    """A value and the name of its source."""
 
     value: SecretStr
     source: str
 
-    @property
-    def masked(self) -> str:
-        """Enough to recognise a long one by, never enough to use it."""
-        text = self.value.get_secret_value()
-        return "••••" + (text[-3:] if len(text) >= 20 else "")
-
 
 class Secrets(dict[str, Secret]):
-    """What was found, by variable name; ``troubles`` says why the rest wasn't, source by source."""
+    """Secrets by variable name; ``troubles`` says for each source why it gave no others."""
 
     troubles: tuple[SecretTrouble, ...] = ()
 
 
-def load_secrets(names: Sequence[str] | None = None, *, place: Host | None = None) -> Secrets:
-    """Everything that is found of ``names``; without them :data:`NAMES`, and from files every setting.
+def load_secrets(names: Sequence[str] | None = None, *, host: Host | None = None) -> Secrets:
+    """Look ``names`` up in all sources; by default :data:`NAMES`, and in files every setting.
 
-    Blocks for a few requests on Kaggle and Colab; on Colab it must be called by the main thread. Raises
-    nothing for a source that fails: a name may come from the next one, so that is told in ``troubles``.
+    Blocks for a few requests on Kaggle and Colab; on Colab call it from the main thread. A source that fails
+    raises nothing, as the next one may have the name: see ``troubles`` of the result.
     """
-    place = place or detect_host()
+    host = host or detect_host()
     found = Secrets()
     troubles: list[SecretTrouble] = []
     asked = tuple(NAMES if names is None else names)
@@ -92,79 +82,55 @@ def load_secrets(names: Sequence[str] | None = None, *, place: Host | None = Non
     for name in {*asked, *in_files}:
         if value := variable(name):
             found[name] = Secret(SecretStr(value), ENVIRONMENT)
-    source = {"kaggle": _from_kaggle, "colab": _from_colab}.get(place.kind)
+    source = {"kaggle": _read_kaggle, "colab": _read_colab}.get(host.kind)
     if source and (wanted := [name for name in asked if name not in found]):
-        troubles += source(found, wanted, place)
-    for path in _files(place, troubles):
-        for name, value in _lines(path, troubles):
+        troubles += source(found, wanted, host)
+    for path in _secret_files(host, troubles):
+        for name, value in _read_file(path, troubles):
             if name in in_files and name not in found:
                 found[name] = Secret(SecretStr(value), str(path))
-    found.troubles = tuple(_still_true(troubles, found))
+    found.troubles = tuple(_unresolved(troubles, found))
     return found
 
 
-def find_secret(name: str, *, place: Host | None = None) -> Secret | None:
-    """One secret, or None where no source has it.
+def load_settings(*, host: Host | None = None, **given: Any) -> tuple[Settings, Secrets]:
+    """Settings from ``given``, the environment and :func:`load_secrets`, in this order of precedence.
 
-    Raises SecretTrouble when a source that might have it failed.
+    Raises SettingsError for an invalid value.
     """
-    found = load_secrets((name,), place=place)
-    for trouble in found.troubles:
-        if name not in found and not trouble.missing:
-            raise trouble
-    return found.get(name)
-
-
-def load_settings(*, place: Host | None = None, **given: Any) -> tuple[Settings, Secrets]:
-    """Settings from ``given``, environment and everything that :func:`load_secrets` finds.
-
-    Raises SettingsError for a value that doesn't fit.
-    """
-    found = load_secrets(place=place)
+    found = load_secrets(host=host)
     elsewhere = {name: one.value for name, one in found.items() if one.source != ENVIRONMENT}
     return Settings.load(**{**Settings.given_by(elsewhere), **given}), found
 
 
-def prompt_secret(name: str, *, place: Host | None = None) -> Secret:
-    """Asks the person in front of the screen; nothing is echoed. Raises SecretTrouble where nobody sits."""
-    place = place or detect_host()
-    if not place.interactive:
-        raise SecretTrouble("secret.nobody_here", names=[name])
-    value = getpass.getpass(say("secret.prompt", name=name))
-    if not value:
-        raise SecretTrouble("secret.nothing_typed", names=[name])
-    return Secret(SecretStr(value), PROMPT)
-
-
-def _still_true(troubles: Iterable[SecretTrouble], found: Secrets) -> Iterator[SecretTrouble]:
-    """Troubles without the names that a later source had after all."""
+def _unresolved(troubles: Iterable[SecretTrouble], found: Secrets) -> Iterator[SecretTrouble]:
+    """The troubles without the names that a later source had."""
     for trouble in troubles:
         names = [name for name in trouble.names if name not in found]
         if names or not trouble.names:
-            facts = {k: v for k, v in trouble.facts.items() if k != "names"}
-            yield SecretTrouble(trouble.key, names=names, missing=trouble.missing, **facts)
+            yield SecretTrouble(trouble.key, names=names, missing=trouble.missing, **_facts(trouble))
 
 
 # --- Kaggle
 
 
-def _from_kaggle(found: Secrets, names: Sequence[str], place: Host) -> list[SecretTrouble]:
+def _read_kaggle(found: Secrets, names: Sequence[str], host: Host) -> list[SecretTrouble]:
     try:
         import kaggle_secrets
     except ImportError:
         return [SecretTrouble("secret.kaggle_no_client", names=names)]
     try:
         client = kaggle_secrets.UserSecretsClient()
-    except _class(kaggle_secrets, "CredentialError"):
+    except _error_class(kaggle_secrets, "CredentialError"):
         return [SecretTrouble("secret.kaggle_no_token", names=names)]
 
     def ask(name: str) -> SecretStr | SecretTrouble | None:
-        return _ask_kaggle(kaggle_secrets, client, name)
+        return _request_kaggle(kaggle_secrets, client, name)
 
     first = ask(names[0])
-    if isinstance(first, SecretTrouble):  # the same for all of them
-        return [SecretTrouble(first.key, names=names, **_bare(first))]
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    if isinstance(first, SecretTrouble):  # the others would fail alike
+        return [SecretTrouble(first.key, names=names, **_facts(first))]
+    with ThreadPoolExecutor(CONCURRENT_REQUESTS) as pool:
         answers = dict(zip(names, [first, *pool.map(ask, names[1:])], strict=True))
     found |= {
         name: Secret(value, KAGGLE)
@@ -173,34 +139,34 @@ def _from_kaggle(found: Secrets, names: Sequence[str], place: Host) -> list[Secr
     }
     failed = {name: value for name, value in answers.items() if isinstance(value, SecretTrouble)}
     troubles = [
-        SecretTrouble(key, names=[n for n in failed if failed[n].key == key], **_bare(one))
+        SecretTrouble(key, names=[n for n in failed if failed[n].key == key], **_facts(one))
         for key, one in {one.key: one for one in failed.values()}.items()
     ]
     if missing := [name for name, value in answers.items() if value is None]:
-        # An editor's run has at least one attached where it uses any; a pushed one never has.
-        pushed = place.batch and len(missing) == len(names)
+        # A run from the editor has at least one secret attached if it uses any; a pushed run has none.
+        pushed = host.batch and len(missing) == len(names)
         key = "secret.kaggle_pushed" if pushed else "secret.kaggle_not_attached"
         troubles.append(SecretTrouble(key, names=missing, missing=True))
     return troubles
 
 
-def _bare(trouble: SecretTrouble) -> dict[str, Any]:
+def _facts(trouble: SecretTrouble) -> dict[str, Any]:
     return {k: v for k, v in trouble.facts.items() if k != "names"}
 
 
-def _ask_kaggle(module: Any, client: Any, name: str) -> SecretStr | SecretTrouble | None:
-    """The value, None where it isn't attached, or what went wrong after a few tries."""
-    for pause in (*PAUSES, None):
+def _request_kaggle(module: Any, client: Any, name: str) -> SecretStr | SecretTrouble | None:
+    """The value, None if it isn't attached to the notebook, or the trouble after the last attempt."""
+    for pause in (*RETRY_PAUSES, None):
         try:
             return SecretStr(client.get_secret(name))
-        except _class(module, "CredentialError"):
+        except _error_class(module, "CredentialError"):
             return SecretTrouble("secret.kaggle_refused", names=[name], status=403)
-        except _class(module, "BackendError") as error:
-            if "No user secrets exist" in str(error):  # the one sign that Kaggle gives for "not attached"
+        except _error_class(module, "BackendError") as error:
+            if "No user secrets exist" in str(error):  # Kaggle has no other sign of "not attached"
                 return None
             return SecretTrouble("secret.kaggle_odd", names=[name], reason=type(error).__name__)
         except OSError as error:
-            status, wait = _http(error)
+            status, wait = _status_and_wait(error)
             if status is None:
                 return SecretTrouble("secret.kaggle_offline", names=[name])
             if status in (401, 403):
@@ -208,14 +174,14 @@ def _ask_kaggle(module: Any, client: Any, name: str) -> SecretStr | SecretTroubl
             if pause is None or not (status == 429 or status >= 500):
                 key = "secret.kaggle_busy" if status == 429 else "secret.kaggle_failed"
                 return SecretTrouble(key, names=[name], status=status)
-            time.sleep(min(LONGEST_PAUSE, pause if wait is None else wait))
+            time.sleep(min(MAX_RETRY_PAUSE, pause if wait is None else wait))
         except ValueError as error:  # no JSON in the answer
             return SecretTrouble("secret.kaggle_odd", names=[name], reason=type(error).__name__)
     raise AssertionError("unreachable")
 
 
-def _http(error: BaseException) -> tuple[int | None, float | None]:
-    """(status, Retry-After in seconds) of the HTTP error below: Kaggle's client hides it in ``__cause__``."""
+def _status_and_wait(error: BaseException) -> tuple[int | None, float | None]:
+    """(status, Retry-After in seconds) of the HTTP error that Kaggle's client keeps in ``__cause__``."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(getattr(cause, "code", None), int):
         cause = cause.__cause__
@@ -225,26 +191,26 @@ def _http(error: BaseException) -> tuple[int | None, float | None]:
     return int(cause.code), float(after) if str(after).isdigit() else None  # type: ignore[attr-defined]
 
 
-class _NeverError(Exception):
-    """In place of an error class that this version of a service's client lacks."""
+class _NeverRaisedError(Exception):
+    """Stands in for an error class that this version of a service's client lacks."""
 
 
-def _class(module: Any, name: str) -> type[Exception]:
-    found: type[Exception] = getattr(module, name, _NeverError)
+def _error_class(module: Any, name: str) -> type[Exception]:
+    found: type[Exception] = getattr(module, name, _NeverRaisedError)
     return found
 
 
 # --- Colab
 
-_colab_seen: dict[str, SecretStr | None] = {}
-"""Answers so far: a name is asked for once, as each question may open a dialog."""
+_colab_answers: dict[str, SecretStr | None] = {}
+"""Answers so far. Each name is asked for once, as a request may open a dialog."""
 
 
-def _from_colab(found: Secrets, names: Sequence[str], _: Host) -> list[SecretTrouble]:
+def _read_colab(found: Secrets, names: Sequence[str], _: Host) -> list[SecretTrouble]:
     if threading.current_thread() is not threading.main_thread():
-        known = [name for name in names if _colab_seen.get(name)]
-        found |= {name: Secret(value, COLAB) for name in known if (value := _colab_seen[name])}
-        unknown = [name for name in names if name not in _colab_seen]
+        known = [name for name in names if _colab_answers.get(name)]
+        found |= {name: Secret(value, COLAB) for name in known if (value := _colab_answers[name])}
+        unknown = [name for name in names if name not in _colab_answers]
         return [SecretTrouble("secret.colab_thread", names=unknown)] if unknown else []
     try:
         from google.colab import userdata
@@ -254,20 +220,20 @@ def _from_colab(found: Secrets, names: Sequence[str], _: Host) -> list[SecretTro
     troubles: list[SecretTrouble] = []
     for index, name in enumerate(names):
         try:
-            if name not in _colab_seen:
-                _colab_seen[name] = SecretStr(userdata.get(name))
-        except _class(userdata, "SecretNotFoundError"):
-            _colab_seen[name] = None
-        except _class(userdata, "NotebookAccessError"):
-            denied.append(name)  # asked again next time: it may have been granted since
-        except (_class(userdata, "TimeoutException"), TimeoutError):  # 10 s each: no more of them
+            if name not in _colab_answers:
+                _colab_answers[name] = SecretStr(userdata.get(name))
+        except _error_class(userdata, "SecretNotFoundError"):
+            _colab_answers[name] = None
+        except _error_class(userdata, "NotebookAccessError"):
+            denied.append(name)  # not remembered: access may be granted later
+        except (_error_class(userdata, "TimeoutException"), TimeoutError):  # each takes 10 s: give up
             troubles.append(SecretTrouble("secret.colab_timeout", names=names[index:]))
             break
-        if value := _colab_seen.get(name):
+        if value := _colab_answers.get(name):
             found[name] = Secret(value, COLAB)
     if denied:
         troubles.append(SecretTrouble("secret.colab_denied", names=denied))
-    if missing := [name for name in names if name in _colab_seen and _colab_seen[name] is None]:
+    if missing := [name for name in names if name in _colab_answers and _colab_answers[name] is None]:
         troubles.append(SecretTrouble("secret.colab_not_found", names=missing, missing=True))
     return troubles
 
@@ -275,7 +241,7 @@ def _from_colab(found: Secrets, names: Sequence[str], _: Host) -> list[SecretTro
 # --- files
 
 
-def _files(place: Host, troubles: list[SecretTrouble]) -> Iterator[Path]:
+def _secret_files(host: Host, troubles: list[SecretTrouble]) -> Iterator[Path]:
     if (own := Path.cwd() / ".env").is_file():
         yield own
     owner, _, name = variable(DATASET_VARIABLE).partition("/")
@@ -287,7 +253,7 @@ def _files(place: Host, troubles: list[SecretTrouble]) -> Iterator[Path]:
                 return
         dataset = f"{owner}/{name}"
         troubles.append(SecretTrouble("secret.dataset_missing", names=(), dataset=dataset, file=DATASET_FILE))
-    elif place.kind == "kaggle":
+    elif host.kind == "kaggle":
         troubles += (
             SecretTrouble("secret.dataset_unnamed", names=(), path=str(path), variable=DATASET_VARIABLE)
             for pattern in ("*", "*/*/*")
@@ -295,13 +261,13 @@ def _files(place: Host, troubles: list[SecretTrouble]) -> Iterator[Path]:
         )
 
 
-def _lines(path: Path, troubles: list[SecretTrouble]) -> Iterator[tuple[str, str]]:
+def _read_file(path: Path, troubles: list[SecretTrouble]) -> Iterator[tuple[str, str]]:
     """(NAME, value) of each line that has a value."""
     from dotenv import dotenv_values
 
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise OSError(0, f"> {MOST_BYTES >> 10} KB")
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise OSError(0, f"> {MAX_FILE_BYTES >> 10} KB")
         values = dotenv_values(path, interpolate=False, encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "UTF-8"

@@ -1,12 +1,11 @@
-"""The one reader of the environment: every setting with its unit, default and reason.
+"""Every setting with its variable, unit, default and reason.
 
-Names are the wire contract's (``REDIS_HOST``, ``DB_TYPE``, ``KG_…``) and kgnb's own (``KGNB_…``). Sources,
-first wins: arguments, environment, ``.env`` in the working folder.
+Variables are the wire contract's (``REDIS_HOST``, ``DB_TYPE``, ``KG_…``) and kgnb's own (``KGNB_…``).
+Sources, in order of precedence: arguments, environment, ``.env`` in the working folder.
 """
 
 from __future__ import annotations
 
-import math
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -18,10 +17,11 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from kgnb.core.amounts import parse_amounts, parse_prices
 from kgnb.core.errors import SettingsError
 
 MANY_PROVIDERS = 100
-"""More providers than anyone serves: an explicit number of slots is never divided among them."""
+"""More providers than any node serves, so that an explicit number of slots is never divided among them."""
 QUEUE_PREFIXES = ("kg:task:queue:", "kg:ai_queue:")
 
 
@@ -37,37 +37,38 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    # --- where things are
+    # --- data and language
     data: Path = Field(Path("kgnb-data"), validation_alias="KGNB_DATA")
     """Folder of the embedded engines, SQLite and logs."""
     resume_from: str = Field("", validation_alias="KGNB_RESUME_FROM")
-    """Folder or zip of a previous run: an empty data folder is filled from it before it is first opened."""
+    """Folder or zip of an earlier run, from which an empty data folder is filled before its first use."""
     lang: Literal["zh", "en"] = Field("zh", validation_alias="KGNB_LANG")
-    """Language of every text; Chinese first, as most users read."""
+    """Language of every text; Chinese by default, as most users read it."""
     no_color: str = Field("", validation_alias="NO_COLOR")
-    """Anything: no colours on a terminal (no-color.org)."""
+    """Any value turns off colours on a terminal (no-color.org)."""
 
-    # --- being seen
+    # --- logs and metrics
     log_level: str = Field("INFO", validation_alias="LOG_LEVEL")
     log_json: bool = Field(False, validation_alias="KGNB_LOG_JSON")
     """Log lines as JSON objects: time, level, event, task, chapter, node, message."""
     log_mb: float = Field(10.0, validation_alias="KGNB_LOG_MB", gt=0, le=18)
-    """Size of logs/worker.log in MB at which it rotates: some 100,000 chapters' lines, and below the 20 MB
-    above which the engines' supervisor empties a log."""
+    """Size in MB at which logs/worker.log rotates: about 100,000 chapters' lines, and below the 20 MB at
+    which the engines' supervisor empties a log."""
     log_files: int = Field(5, validation_alias="KGNB_LOG_FILES", ge=1)
-    """Rotated files kept beside it: at most 60 MB in all."""
+    """Rotated files to keep: at most 60 MB with the current one."""
     metrics_port: int = Field(0, validation_alias="KGNB_METRICS_PORT", ge=0, le=65535)
     """Port of the Prometheus endpoint of `kgnb worker`; 0 = off."""
     metrics_host: str = Field("127.0.0.1", validation_alias="KGNB_METRICS_HOST")
-    """Address it listens on; only this machine unless said otherwise, as it has no password."""
+    """Address of that endpoint; this machine only by default, as it has no password."""
 
+    # --- services
     redis_host: str = Field("", validation_alias="REDIS_HOST")
-    """Host name, or a whole redis:// or rediss:// URL; empty = embedded."""
+    """Host name, or a redis:// or rediss:// URL; empty = embedded."""
     redis_port: int = Field(6379, validation_alias="REDIS_PORT")
     redis_password: SecretStr = Field(SecretStr(""), validation_alias="REDIS_PASSWORD")
     redis_db: int = Field(0, validation_alias="REDIS_DB")
     redis_user: str = Field("", validation_alias="KGNB_REDIS_USER")
-    """ACL user; empty = the default one. A URL in REDIS_HOST names its own."""
+    """ACL user; empty = the default one. Ignored where REDIS_HOST is a URL."""
     redis_tls: bool = Field(False, validation_alias="KGNB_REDIS_TLS")
     """TLS to Redis with the system's certificates, also where REDIS_HOST is a redis:// URL."""
     redis_ca: str = Field("", validation_alias="KGNB_REDIS_CA")
@@ -88,12 +89,12 @@ class Settings(BaseSettings):
     db_ssl_ca: str = Field("", validation_alias="KGNB_DB_SSL_CA")
     """CA file for TLS to MySQL; implies KGNB_DB_SSL."""
     db_pool_size: int = Field(3, validation_alias="DB_POOL_SIZE", ge=1)
-    """Connections kept; with the overflow a node stays at or under 5."""
+    """Connections kept open; with the overflow a node has 5 at most."""
     db_pool_max_overflow: int = Field(2, validation_alias="DB_POOL_MAX_OVERFLOW", ge=0)
     db_pool_timeout: float = Field(30.0, validation_alias="DB_POOL_TIMEOUT")
     """Seconds to wait for a free connection."""
     db_pool_recycle: int = Field(3600, validation_alias="DB_POOL_RECYCLE")
-    """Seconds after which a connection is renewed; below MySQL's wait_timeout of 8 h."""
+    """Seconds after which a connection is replaced; below MySQL's wait_timeout of 8 h."""
     db_pool_pre_ping: bool = Field(True, validation_alias="DB_POOL_PRE_PING")
 
     neo4j_uri: str = Field("", validation_alias="NEO4J_URI")
@@ -107,77 +108,76 @@ class Settings(BaseSettings):
 
     # --- the node
     node_name: str = Field("", validation_alias="KG_WORKER_NODE_NAME")
-    """Empty = the host's name. Held by a live node: -2, -3 … is added."""
+    """Empty = the host's name. -2, -3 … is added while a live node has the name."""
     slots: int = Field(2, validation_alias="KG_WORKERS_PER_PROVIDER", ge=1, le=5_000)
-    """Chapters in flight per provider."""
+    """Chapters in flight per provider; 2 as in the old worker."""
     slots_each: str = Field("", validation_alias="KGNB_SLOTS")
-    """Slots of single providers, ``openai=5,deepseek=20``; the others have KG_WORKERS_PER_PROVIDER."""
+    """Slots by provider, ``openai=5,deepseek=20``; others have KG_WORKERS_PER_PROVIDER."""
     providers: str = Field("", validation_alias="KG_WORKER_PROVIDERS")
     """Comma-separated names to serve; empty = all active ones."""
     max_slots: int = Field(50, validation_alias="KG_MAX_TOTAL_PROCESSES", ge=1)
+    """Cap on a node's slots. Both caps protect the user's budget, not the machine: slots are cheap."""
     max_slots_per_provider: int = Field(10, validation_alias="KG_MAX_PROCESSES_PER_PROVIDER", ge=1)
     guard_interval: float = Field(30.0, validation_alias="KG_WORKER_GUARD_INTERVAL", gt=0)
-    """Seconds between two looks of the reconciler."""
+    """Seconds between two runs of the reconciler."""
     queue_prefix: str = Field("", validation_alias="KG_QUEUE_PREFIX")
     """Empty = both prefixes of the wire contract."""
     progress_channel: str = Field("kg:progress", validation_alias="KG_PROGRESS_CHANNEL")
     lease_seconds: float = Field(30.0, validation_alias="KGNB_LEASE_SECONDS", ge=2)
-    """A dead node's work moves on after this; renewed every third."""
+    """Seconds after which a dead node's work goes to others; a live node renews every third of it."""
     hold_seconds: float = Field(900.0, validation_alias="KGNB_HOLD_SECONDS", gt=0)
-    """A chapter is held at most this long in all, however diligently a hung node renews."""
+    """Seconds after which a chapter's lease ends even if renewed: the node may hang."""
     drain_seconds: float = Field(10.0, validation_alias="KGNB_DRAIN_SECONDS", ge=0)
-    """How long a leaving node waits for chapters in flight."""
+    """Seconds for which a leaving node waits for chapters in flight."""
     session_seconds: float = Field(0.0, validation_alias="KGNB_SESSION_SECONDS", ge=0)
-    """How long this session lasts in all; 0 = as its place has it (Kaggle 12 h, its TPUs 9 h, Colab 12 h)."""
+    """Length of the session in seconds; 0 = the host's (Kaggle 12 h, with a TPU 9 h, Colab 12 h)."""
     session_margin: float = Field(900.0, validation_alias="KGNB_SESSION_MARGIN", ge=0)
-    """A node leaves so long before its session ends, or a tenth of the session where that is less."""
+    """Seconds before the session's end at which a node leaves, at most a tenth of the session."""
     colab_paid: bool = Field(False, validation_alias="KGNB_COLAB_PAID")
-    """Colab's free runtimes must not run distributed workers: says that this one is paid."""
+    """Whether this Colab runtime is paid: the free ones must not run distributed workers."""
     stall_seconds: float = Field(1500.0, validation_alias="KGNB_STALL_SECONDS", gt=0)
-    """`build` gives up after this long without progress: above the longest hold and a provider's pause."""
+    """Seconds without progress after which `build` gives up: above KGNB_HOLD_SECONDS and a default pause."""
 
     # --- extraction and providers
     chunk_chars: int = Field(8_000, validation_alias="KGNB_CHUNK_CHARS", ge=200)
-    """Characters in one request; an ordinary chapter is one chunk."""
+    """Characters of text in one request; an ordinary chapter fits."""
     kinds: str = Field("", validation_alias="KGNB_THING_KINDS")
-    """Kinds of things beyond people, places, organizations and events, comma-separated (法宝,功法); empty:
-    what the default row of knowledge_graph_configs enables."""
+    """Kinds of entities beside the standard four (法宝,功法), comma-separated; empty = the config's."""
     openai_base_url: str = Field("", validation_alias="OPENAI_BASE_URL")
     openai_api_key: SecretStr = Field(SecretStr(""), validation_alias="OPENAI_API_KEY")
     openai_model: str = Field("", validation_alias="OPENAI_MODEL")
     provider_name: str = Field("openai", validation_alias="KGNB_PROVIDER_NAME")
-    """Name of the one provider that OPENAI_… describe."""
+    """Name of the provider that the OPENAI_… variables describe."""
     llm_timeout: float = Field(180.0, validation_alias="KGNB_LLM_TIMEOUT", gt=0)
-    """Seconds for one request; long chapters on slow models take two minutes."""
+    """Timeout of one request in seconds; long chapters on slow models take two minutes."""
     llm_tries: int = Field(3, validation_alias="KGNB_LLM_TRIES", ge=1)
-    """Attempts of one call on connection errors, timeouts and 5xx; then it is the provider's failure."""
+    """Attempts of one call on connection errors, timeouts and 5xx, before it counts as a provider failure."""
     suspend_seconds: int = Field(600, validation_alias="KGNB_SUSPEND_SECONDS", ge=1, le=366 * 86_400)
-    """Default pause of a failing provider (wire contract)."""
+    """Seconds for which a failing provider is paused (wire contract)."""
     rpm: str = Field("", validation_alias="KGNB_RPM")
-    """Requests a minute that all nodes together send: one number for each provider, or name=number,…"""
+    """Requests a minute of all nodes together: one number for every provider, or name=number,…"""
     tpm: str = Field("", validation_alias="KGNB_TPM")
     """Tokens a minute, prompt and reply together; same form."""
     budget: str = Field("", validation_alias="KGNB_BUDGET")
-    """Money that a provider may cost within KGNB_BUDGET_DAYS, in the currency of KGNB_PRICES; same form."""
+    """Money that a provider may cost in KGNB_BUDGET_DAYS, in the currency of KGNB_PRICES; same form."""
     budget_tokens: str = Field("", validation_alias="KGNB_BUDGET_TOKENS")
-    """Tokens that a provider may cost within KGNB_BUDGET_DAYS; same form."""
+    """Tokens that a provider may use in KGNB_BUDGET_DAYS; same form."""
     budget_days: int = Field(30, validation_alias="KGNB_BUDGET_DAYS", ge=1, le=3_660)
-    """Calendar days in Beijing time, today among them, that a budget is for."""
+    """Calendar days in Beijing time that a budget covers, today included."""
     prices: str = Field("", validation_alias="KGNB_PRICES")
-    """Prices of a million tokens, prompt/reply or prompt/reply/cached prompt: name=2/8, name/model=2/8/0.2,
-    comma-separated."""
+    """Prices of a million tokens, prompt/reply[/cached prompt]: name=2/8,name/model=2/8/0.2."""
     keys: str = Field("", validation_alias="KGNB_KEYS")
-    """File of the API keys that were saved on request; empty = kgnb/keys.json among the user's settings."""
+    """File of API keys saved on request; empty = kgnb/keys.json in the user's settings folder."""
     config_home: str = Field("", validation_alias="XDG_CONFIG_HOME")
-    """The user's settings; empty = ~/.config."""
+    """The user's settings folder; empty = ~/.config."""
     cache_days: float = Field(30.0, validation_alias="KGNB_CACHE_DAYS", gt=0)
-    """Age at which a stored reply may be evicted."""
+    """Age in days from which a cached reply may be evicted."""
     cache_mb: float = Field(512.0, validation_alias="KGNB_CACHE_MB", gt=0)
-    """Size of all stored replies above which the oldest are evicted."""
+    """Size of the reply cache in MB above which the oldest replies are evicted."""
     cpu_workers: int = Field(0, validation_alias="KGNB_CPU_WORKERS", ge=0)
     """Processes for rules and the pre-scan; 0 = the cores this process may use."""
     graph_heap_mb: int = Field(512, validation_alias="KGNB_GRAPH_HEAP_MB", ge=128)
-    """Heap of the embedded graph engine."""
+    """Heap of the embedded graph engine in MB."""
 
     @field_validator("log_level")
     @classmethod
@@ -209,7 +209,7 @@ class Settings(BaseSettings):
     @classmethod
     def _ca(cls, path: str) -> str:
         if path:
-            import ssl  # takes a while, and few need it
+            import ssl  # slow to import, and seldom needed
 
             try:
                 ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=path)
@@ -245,7 +245,7 @@ class Settings(BaseSettings):
         return host
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
-        """The fields as ``repr`` shows them: a URL without the login in it."""
+        """The fields as ``repr`` shows them: URLs without user and password."""
         for name, value in super().__repr_args__():
             if isinstance(value, str) and "://" in value and "@" in value:
                 value = f"{value.partition('://')[0]}://***@{value.rpartition('@')[2]}"
@@ -257,7 +257,7 @@ class Settings(BaseSettings):
 
         Raises SettingsError that names the variable and what is wrong with it, never its value.
         """
-        # By alias: fields taken by name would also be read from variables such as LANG.
+        # By alias: fields populated by name would also be read from variables such as LANG.
         aliased = {str(cls.model_fields[name].validation_alias): value for name, value in given.items()}
         try:
             return cls(**aliased)
@@ -268,14 +268,14 @@ class Settings(BaseSettings):
 
     @classmethod
     def variables(cls) -> dict[str, str]:
-        """Field by variable: every setting that kgnb has."""
+        """Variable → field, of every setting."""
         return {str(field.validation_alias): name for name, field in cls.model_fields.items()}
 
     @classmethod
     def given_by(cls, found: Mapping[str, SecretStr]) -> dict[str, Any]:
-        """What :meth:`load` takes, from variables that were found elsewhere: a notebook's secrets, a form.
+        """Arguments for :meth:`load` from variables found elsewhere (a notebook's secrets, a form).
 
-        Names that are no setting are left out.
+        Names that are no setting are ignored.
         """
         fields = {name: cls.variables()[name] for name in found if name in cls.variables()}
         secret = {n for n in fields.values() if cls.model_fields[n].annotation is SecretStr}
@@ -286,34 +286,34 @@ class Settings(BaseSettings):
 
     @staticmethod
     def for_slots(slots: int | None) -> dict[str, int]:
-        """The settings that an explicit number of slots means: the user's word raises both caps."""
+        """The settings for an explicit number of slots, which raises both caps; none for None."""
         if slots is None:
             return {}
         return {"slots": slots, "max_slots_per_provider": slots, "max_slots": slots * MANY_PROVIDERS}
 
     @property
     def slots_by_hand(self) -> bool:
-        """Whether the slots are a person's word, which the two caps don't limit: see :meth:`for_slots`."""
+        """Whether the settings are those of :meth:`for_slots`: the caps don't limit the slots."""
         return all(getattr(self, name) == value for name, value in self.for_slots(self.slots).items())
 
     @property
     def embedded_redis(self) -> bool:
-        """Whether the embedded queue engine is to be used."""
+        """Whether to use the embedded queue engine."""
         return not self.redis_host
 
     @property
     def embedded_sql(self) -> bool:
-        """Whether SQLite is used, where API keys are never stored."""
+        """Whether to use SQLite, in which API keys are never stored."""
         return self.db_type == "sqlite" or (self.db_type == "" and not self.db_host)
 
     @property
     def embedded_graph(self) -> bool:
-        """Whether the embedded graph engine is to be used."""
+        """Whether to use the embedded graph engine."""
         return not self.neo4j_uri
 
     @property
     def redis_url(self) -> SecretStr:
-        """URL of a Redis that is not embedded; carries the password."""
+        """URL of a Redis that isn't embedded, with the password."""
         tls = self.redis_tls or bool(self.redis_ca)
         if "://" in self.redis_host:
             url = self.redis_host
@@ -325,7 +325,7 @@ class Settings(BaseSettings):
             auth = f"{user}:{password}@" if user or password else ""
             scheme = "rediss" if tls else "redis"
             url = f"{scheme}://{auth}{self.redis_host}:{self.redis_port}/{self.redis_db}"
-        if tls and url.startswith("rediss://"):  # older redis-py looks at the host's name only when asked to
+        if tls and url.startswith("rediss://"):  # older redis-py verifies the host name on request only
             more = "ssl_check_hostname=True" + f"&ssl_ca_certs={quote(self.redis_ca)}" * bool(self.redis_ca)
             url += f"{'&' if '?' in url else '?'}{more}"
         return SecretStr(url)
@@ -337,7 +337,7 @@ class Settings(BaseSettings):
 
     @property
     def sql_url(self) -> SecretStr:
-        """SQLAlchemy URL of the database; carries the password."""
+        """SQLAlchemy URL of the database, with the password."""
         if self.embedded_sql:
             return SecretStr(f"sqlite:///{self.sqlite_path}")
         password = quote(self.db_password.get_secret_value(), safe="")
@@ -363,7 +363,7 @@ class Settings(BaseSettings):
 
     @property
     def keys_path(self) -> Path:
-        """The file of saved API keys: the user's own, outside any data folder."""
+        """The file of saved API keys, outside any data folder."""
         if self.keys:
             return Path(self.keys).expanduser()
         given = Path(self.config_home)
@@ -372,73 +372,25 @@ class Settings(BaseSettings):
 
     @staticmethod
     def variable(name: str) -> SecretStr:
-        """The environment variable that a person named as the place of a key; empty when it isn't set."""
+        """An environment variable that a person named as the source of a key; empty if unset."""
         return SecretStr(os.environ.get(name, ""))
 
     @property
     def cpus(self) -> int:
         """Processes for CPU work."""
-        if self.cpu_workers:
-            return self.cpu_workers
-        return _cores()
+        return self.cpu_workers or _cores()
 
     def slots_for(self, providers: int, key: str = "") -> int:
-        """Slots of the provider ``key`` (lower case; "" = one that has no number of its own) when
-        ``providers`` are served, under both caps."""
-        fair = max(1, math.floor(self.max_slots / max(1, providers)))
-        each = _each(self.slots_each)
-        wanted = int(each.get(key, each.get("", self.slots)))
-        return max(1, min(wanted, self.max_slots_per_provider, fair))
-
-
-def parse_amounts(text: str) -> dict[str, float]:
-    """``"60"`` or ``"openai=60,deepseek=30"`` by lower-case name; "" stands for every provider not named.
-
-    Raises ValueError for anything but positive numbers, each name once.
-    """
-    found: dict[str, float] = {}
-    for part in filter(None, map(str.strip, text.split(","))):
-        name, _, number = part.rpartition("=")
-        _put(found, name, _positive(number))
-    return found
+        """Slots of the provider ``key`` ("" = any other) of ``providers`` served ones, within both caps."""
+        fair_share = max(1, self.max_slots // max(1, providers))
+        own = _slots_of(self.slots_each)
+        wanted = int(own.get(key, own.get("", self.slots)))
+        return max(1, min(wanted, self.max_slots_per_provider, fair_share))
 
 
 @cache
-def _each(text: str) -> Mapping[str, float]:
+def _slots_of(text: str) -> Mapping[str, float]:
     return parse_amounts(text)
-
-
-def parse_prices(text: str) -> dict[str, tuple[float, ...]]:
-    """``"name=2/8"`` or ``"name/model=2/8/0.2"``: (prompt, reply), or (prompt, reply, cached prompt), for a
-    million tokens, by lower-case name.
-
-    Raises ValueError for anything but two or three numbers from 0 up, each name once.
-    """
-    found: dict[str, tuple[float, ...]] = {}
-    for part in filter(None, map(str.strip, text.split(","))):
-        name, _, price = part.rpartition("=")
-        numbers = price.split("/")
-        if len(numbers) not in (2, 3):
-            raise ValueError("must be prompt/reply or prompt/reply/cached, like deepseek=2/8/0.2")
-        _put(found, name, tuple(_positive(number, or_zero=True) for number in numbers))
-    return found
-
-
-def _put(found: dict[str, Any], name: str, value: object) -> None:
-    key = name.strip().lower()
-    if key in found:
-        raise ValueError("names a provider twice")
-    found[key] = value
-
-
-def _positive(text: str, *, or_zero: bool = False) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise ValueError("must be a number or name=number,name=number") from None
-    if not math.isfinite(number) or number < 0 or (number == 0 and not or_zero):
-        raise ValueError("must be above 0")
-    return number
 
 
 def _cores() -> int:

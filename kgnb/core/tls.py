@@ -1,4 +1,4 @@
-"""What TLS failures mean: a certificate that isn't trusted stays so, however long one waits."""
+"""Classifies TLS failures: waiting doesn't help against an untrusted certificate."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import ssl
 
 
 def is_untrusted_certificate(error: BaseException | None) -> bool:
-    """Whether a driver's error comes from a server certificate that is unknown, expired or another host's."""
+    """Whether an error was caused by a certificate that is unknown, expired or for another host."""
     while error is not None:
         if isinstance(error, ssl.SSLCertVerificationError):
             return True

@@ -75,7 +75,7 @@ class Node:
         what its panel changed. Raises SettingsError that names the setting.
         """
         place = detect_host()
-        settings, found = load_settings(place=place, **given)
+        settings, found = load_settings(host=place, **given)
         use_language(settings.lang)
         with _guard:
             if _current is not None and _current.is_alive and _current._initial_settings == settings:

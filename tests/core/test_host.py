@@ -15,8 +15,8 @@ from pydantic import SecretStr
 
 from kgnb.core import host
 from kgnb.core.errors import SettingsError
-from kgnb.core.host import Host, detect_host
-from kgnb.core.secrets import NAMES, Secret, SecretTrouble, prompt_secret
+from kgnb.core.host import detect_host
+from kgnb.core.secrets import NAMES, Secret, SecretTrouble
 from kgnb.core.settings import Settings
 from tests.support.commands import environment
 
@@ -308,14 +308,12 @@ class TestKaggleSecrets:
         assert said["found"] == {"DB_PASSWORD": [path, CANARY], "DB_USER": [path, "reader"]}
         assert said["troubles"] == []
 
-    def test_find_raises_for_a_source_that_failed_only(self, elsewhere: Elsewhere) -> None:
-        code = "from kgnb.core.secrets import find_secret\nprint(find_secret('DB_HOST'))"
-        assert elsewhere.run(code, **ON_KAGGLE) == "None\n"
-        code = (
-            "from kgnb.core.secrets import find_secret, SecretTrouble\n"
-            "try: find_secret('DB_HOST')\nexcept SecretTrouble as error: print(error.key, error.exit_code)"
-        )
-        assert elsewhere.run(code, FAKE_FAULTS=["offline"], **ON_KAGGLE) == "secret.kaggle_offline 2\n"
+    def test_only_a_source_that_works_says_that_a_name_is_missing(self, elsewhere: Elsewhere) -> None:
+        assert [missing for _, _, missing, _ in elsewhere.tell("DB_HOST", **ON_KAGGLE)["troubles"]] == [True]
+        said = elsewhere.tell("DB_HOST", FAKE_FAULTS=["offline"], **ON_KAGGLE)
+        ((key, names, missing, _),) = said["troubles"]
+        assert (key, names, missing) == ("secret.kaggle_offline", ["DB_HOST"], False)
+        assert SecretTrouble(key, names=names).exit_code == 2
 
 
 class TestDataset:
@@ -421,25 +419,8 @@ class TestSettings:
         assert set(NAMES) <= set(Settings.variables())
 
 
-class TestPrompt:
-    PLACE = Host("jupyter", False, True, {}, 1, 0, 0, "", None, None, 0.0)
-
-    def test_asks_without_echo(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        asked = []
-        monkeypatch.setattr("getpass.getpass", lambda text: asked.append(text) or CANARY)
-        secret = prompt_secret("DB_PASSWORD", place=self.PLACE)
-        assert secret.value.get_secret_value() == CANARY
-        assert "DB_PASSWORD" in asked[0]
-        assert CANARY not in repr(secret)
-
-    def test_asks_nobody_in_a_batch_run(self) -> None:
-        place = Host("kaggle", True, True, {}, 1, 0, 0, "", None, None, 0.0)
-        with pytest.raises(SecretTrouble, match="DB_PASSWORD"):
-            prompt_secret("DB_PASSWORD", place=place)
-
-    def test_masked(self) -> None:
-        assert Secret(SecretStr("short"), "x").masked == "••••"
-        assert Secret(SecretStr("sk-0123456789abcdefghij"), "x").masked == "••••hij"
+def test_a_secret_is_not_in_its_repr() -> None:
+    assert CANARY not in repr(Secret(SecretStr(CANARY), "x"))
 
 
 def test_secrets_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from kgnb.app.record_file import read_record
+from kgnb.core.amounts import parse_amounts, parse_prices
 from kgnb.core.errors import InputError, SettingsError
 from kgnb.core.safe_text import LONGEST, one_line
-from kgnb.core.settings import Settings, parse_amounts, parse_prices
+from kgnb.core.settings import Settings
 from kgnb.graph.model import Graph, GraphEdge, GraphNode
 from kgnb.render import export
 from kgnb.render.export.cypher_format import literal

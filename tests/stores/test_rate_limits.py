@@ -14,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 from redis.asyncio import Redis
 
+from kgnb.core.amounts import parse_amounts
 from kgnb.core.errors import (
     LeaseLost,
     NodeLeaving,
@@ -24,7 +25,7 @@ from kgnb.core.errors import (
     SettingsError,
 )
 from kgnb.core.model import Provider
-from kgnb.core.settings import Settings, parse_amounts
+from kgnb.core.settings import Settings
 from kgnb.llm.fake.server import FakeServer, Faults
 from kgnb.stores.queue.connection import Command, RedisConnection
 from kgnb.stores.queue.rate_limits import RateLimits, RateReservation

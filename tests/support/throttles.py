@@ -9,8 +9,8 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from kgnb.core.amounts import parse_amounts
 from kgnb.core.model import Provider
-from kgnb.core.settings import parse_amounts
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.client import Completion, LlmClient
 from kgnb.stores.queue.rate_limits import RateLimits

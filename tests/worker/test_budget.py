@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from kgnb.core.amounts import parse_prices
 from kgnb.core.errors import BudgetReached, ReplyTruncated, ServiceDown, SettingsError
 from kgnb.core.model import Provider, Usage
-from kgnb.core.settings import Settings, parse_prices
+from kgnb.core.settings import Settings
 from kgnb.llm.client import Completion
 from kgnb.llm.fake.server import FakeServer, Faults
 from kgnb.stores.ledger import database as sql_module

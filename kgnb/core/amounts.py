@@ -1,0 +1,51 @@
+"""The text form of settings that have a number or prices for each provider."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+
+def parse_amounts(text: str) -> dict[str, float]:
+    """Parse ``"60"`` or ``"openai=60,deepseek=30"``: provider's lower-case name → number; "" is the default.
+
+    Raises ValueError for a number that isn't positive and for a name that occurs twice.
+    """
+    found: dict[str, float] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, _, number = part.rpartition("=")
+        _add(found, name, _number(number))
+    return found
+
+
+def parse_prices(text: str) -> dict[str, tuple[float, ...]]:
+    """Parse ``"name=2/8"`` or ``"name/model=2/8/0.2"``: lower-case name → prices of a million tokens.
+
+    Prices are (prompt, reply) or (prompt, reply, cached prompt). Raises ValueError for anything but two or
+    three numbers from 0 up and for a name that occurs twice.
+    """
+    found: dict[str, tuple[float, ...]] = {}
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, _, price = part.rpartition("=")
+        numbers = price.split("/")
+        if len(numbers) not in (2, 3):
+            raise ValueError("must be prompt/reply or prompt/reply/cached, like deepseek=2/8/0.2")
+        _add(found, name, tuple(_number(number, allow_zero=True) for number in numbers))
+    return found
+
+
+def _add(found: dict[str, Any], name: str, value: object) -> None:
+    key = name.strip().lower()
+    if key in found:
+        raise ValueError("names a provider twice")
+    found[key] = value
+
+
+def _number(text: str, *, allow_zero: bool = False) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError("must be a number or name=number,name=number") from None
+    if not math.isfinite(number) or number < 0 or (number == 0 and not allow_zero):
+        raise ValueError("must be above 0")
+    return number
