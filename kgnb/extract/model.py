@@ -178,6 +178,11 @@ class Extraction(_Item):
     things: list[Thing] = Field(default_factory=list)
     absent: list[str] = Field(default_factory=list)
 
+    def referenced_names(self) -> list[str]:
+        """Return the names at both ends of relations and of participants of events, with repetitions."""
+        names = [name for relation in self.relations for name in (relation.source, relation.target)]
+        return names + [name for event in self.events for name in event.participants]
+
 
 class Flag(StrEnum):
     """A remark on how an extraction came about."""

@@ -53,8 +53,7 @@ class Namesakes:
 
         A word stays where the passage itself has several bearers of it, or its bearer has no other name.
         """
-        words = {end for r in extraction.relations for end in (r.source, r.target)}
-        words |= {name for e in extraction.events for name in e.participants}
+        words = dict.fromkeys(extraction.referenced_names())
         ambiguous = [w for w in words if len(self._bearers.get(w, ())) > 1]
         passage = _Passage(extraction, self._person) if ambiguous else None
         new_names = {w: name for w in ambiguous if passage and (name := self._own_name(w, passage))}

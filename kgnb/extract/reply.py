@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 from pydantic import BaseModel, ValidationError
 
@@ -68,7 +68,8 @@ def parse(text: str, *, provider: str) -> Parsed:
     repaired = _repaired(body)
     if repaired is None:
         _unparsable(provider)
-    return _validated(repaired.value, repaired=True, lost=repaired.lost)
+    value, lost = repaired
+    return _validated(value, repaired=True, lost=lost)
 
 
 def _unparsable(provider: str) -> NoReturn:
@@ -177,13 +178,8 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_with_repeated_lists, strict=False
 # --- repairing ----------------------------------------------------------------------------------------------
 
 
-class _Repaired(NamedTuple):
-    value: dict[str, Any]
-    lost: int
-
-
-def _repaired(body: str) -> _Repaired | None:
-    """The repaired object of broken but closed JSON; ``lost``: objects that the repair could not keep."""
+def _repaired(body: str) -> tuple[dict[str, Any], int] | None:
+    """The repaired object of broken but closed JSON, and how many objects the repair lost."""
     source = _closed_object(body)
     if source is None:
         return None
@@ -199,7 +195,7 @@ def _repaired(body: str) -> _Repaired | None:
         return None
     kept = _count_objects(decoded)
     lost = max(0, source.count("{") - kept)
-    return _Repaired(value, lost) if lost < kept else None
+    return (value, lost) if lost < kept else None
 
 
 def _count_objects(value: Any) -> int:

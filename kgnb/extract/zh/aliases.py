@@ -75,12 +75,8 @@ class AliasResolver(StatedAliases):
     # --- by co-occurrence ---
 
     def _locate(self) -> CoOccurrence:
-        forms = [
-            f
-            for pairs in (self.addresses, self.with_surname, self.given_names)
-            for pair in pairs.items()
-            for f in pair
-        ]
+        tables = (self.addresses, self.with_surname, self.given_names)
+        forms = [form for table in tables for pair in table.items() for form in pair]
         self.offsets = {n: [] for n in (*self.counts, *forms, *self.borderline)}
         for start, name in self._bigrams.find_all(self.offsets):
             self.offsets[name].append(start)
@@ -90,12 +86,8 @@ class AliasResolver(StatedAliases):
         """晓雯 is 周晓雯 if no other name of the book ends so and 周晓雯 is mentioned nearby."""
         bearers = Counter(self.given_names.values())
         for full, given in self.given_names.items():
-            if (
-                bearers[given] > 1
-                or given in self.courtesy
-                or given in self.clusters.members
-                or len(self.offsets[given]) < 2
-            ):
+            taken = bearers[given] > 1 or given in self.courtesy or given in self.clusters.members
+            if taken or len(self.offsets[given]) < 2:
                 continue
             if self.co_occurrence.coverage((given,), full) >= 0.6:
                 self.counts[given] = len(self.offsets[given])
@@ -112,13 +104,12 @@ class AliasResolver(StatedAliases):
         for form, bare in forms.items():
             others = bearers.get(surname_of(form), set()) - {form, bare}
             if bare in words.TITLES:
-                best = "" if bare in words.WIFE_TITLES else self._nearby_bearer((form,), others, 0.5, 0.4)
-                if best:
+                if bare not in words.WIFE_TITLES and (best := self._nearby_bearer((form,), others)):
                     self._join_address(best, form)
             elif self._is_pair(form, bare, totals[bare]):
                 # A courtesy name goes with a given name of one character; 林黛玉 and 林如海 are kin.
                 others = {o for o in others if len(given_of(o)) == 1}
-                best = self._nearby_bearer((form, bare), others, 0.5, 0.4)
+                best = self._nearby_bearer((form, bare), others)
                 if best and bare not in self.courtesy:
                     self.courtesy.add(bare)
                     self._join_address(best, form)
@@ -146,31 +137,26 @@ class AliasResolver(StatedAliases):
         return found
 
     def _nearby_bearer(
-        self, names: tuple[str, ...], others: Iterable[str], max_ratio: float, least: float
+        self, names: tuple[str, ...], others: Iterable[str], max_ratio: float = 0.5, least: float = 0.4
     ) -> str:
-        """Of a surname's bearers the one mostly nearest to ``names``, if it keeps apart from them."""
+        """Of a surname's bearers the one nearest to 60 % of ``names``, if it keeps out of their sentences.
+
+        ``max_ratio``: observed over expected shared sentences; ``least``: fewest expected ones.
+        """
         roots = sorted({self.clusters.root(o) for o in others})
         best, share = self.co_occurrence.nearest(names, roots, WINDOW)
         if share < 0.6 or self.co_occurrence.expected(names, best) < least:
             return ""
         return best if self.co_occurrence.ratio(names, best, 0.0) < max_ratio else ""
 
-    def _exclusive_person(self, name: str, others: Iterable[str], max_ratio: float, coverage: float) -> str:
-        """The person often near ``name`` but never in its sentence; empty if there is none or several."""
+    def _exclusive_person(self, name: str, others: Iterable[str]) -> str:
+        """The one person in half of ``name``'s windows, but hardly a sentence; empty if it is not clear."""
+        near = self.co_occurrence
         roots = {self.clusters.root(o) for o in others} - {self.clusters.root(name)}
-        near = [
-            r
-            for r in roots
-            if self.co_occurrence.coverage(name, r) >= coverage and self.co_occurrence.expected(name, r) >= 3
-        ]
-        judged = sorted((self.co_occurrence.ratio(name, r), r) for r in near)
-        if (
-            not judged
-            or judged[0][0] >= max_ratio
-            or (len(judged) > 1 and judged[1][0] < 2 * judged[0][0] + 0.05)
-        ):
-            return ""
-        return judged[0][1]
+        roots = {r for r in roots if near.coverage(name, r) >= 0.5 and near.expected(name, r) >= 3}
+        (best, person), *rest = sorted((near.ratio(name, r), r) for r in roots) or [(9.0, "")]
+        ambiguous = bool(rest) and rest[0][0] < 2 * best + 0.05
+        return person if best < 0.1 and not ambiguous else ""
 
     def _join_appositive_titles(self) -> None:
         """后主刘禅: a word before full names is joined with its one bearer; a title of several is dropped."""
@@ -203,8 +189,7 @@ class AliasResolver(StatedAliases):
             max_ratio = 9.0 if name[-1] == "某" else 0.5
             names = tuple(self.clusters.names_of(name))
             others = bearers.get(_titled_surname(name), set()) - set(names)
-            best = self._nearby_bearer(names, others, max_ratio, 0.0)
-            if best:
+            if best := self._nearby_bearer(names, others, max_ratio, least=0.0):
                 self.clusters.join(best, name, "姓与称")
 
     def _join_exclusive_names(self) -> None:
@@ -213,10 +198,9 @@ class AliasResolver(StatedAliases):
         full = [r for r, names in persons.items() if any(surname_of(n) for n in names)]
         for root, names in persons.items():
             bare = not any(surname_of(n) for n in names)
-            if bare and sum(self.counts.get(n, 0) for n in names) >= 20:
-                best = self._exclusive_person(root, full, 0.1, 0.5)
-                if best:
-                    self.clusters.join(best, root, "互斥")
+            often = sum(self.counts.get(n, 0) for n in names) >= 20
+            if bare and often and (best := self._exclusive_person(root, full)):
+                self.clusters.join(best, root, "互斥")
 
     # --- the result ---
 

@@ -37,5 +37,4 @@ def _names(found: Extraction) -> list[str]:
     names = [x.name for x in found.characters] + [x.name for x in found.locations]
     names += [x.name for x in found.organizations] + [x.name for x in found.things]
     names += [alias for character in found.characters for alias in character.aliases]
-    names += [name for relation in found.relations for name in (relation.source, relation.target)]
-    return names + [name for event in found.events for name in (event.location, *event.participants)]
+    return names + [event.location for event in found.events] + found.referenced_names()

@@ -52,21 +52,15 @@ def with_implied_mentions(text: str, mentions: Sequence[Mention]) -> list[Mentio
 _POSSESSIVE = "(?:之|的|家的?)?"
 _GENITIVE = "(?:之|的)?"
 _IS = "(?:是|乃|乃是|就是|正是|，乃|，是|，乃是)"
-_CHILD = "(?:长|次|幼|少|养|义|嫡|庶|独|亲|三|四|小|大)?(?:子|女|儿子|女儿|闺女)"
-_PARENT = "(?:父亲|母亲|爸爸|妈妈|养父|义父|养母|义母|父|母|爹|娘)"
 _SIBLING = "(?:胞|亲|长|义|结义|大|小|二|三)?(?:哥哥|弟弟|姐姐|妹妹|兄长|兄弟|姐妹|兄|弟|姊|姐|妹)"
 _KIN = (
     "(?:从兄|从弟|族兄|族弟|堂兄|堂弟|堂姐|堂妹|表哥|表弟|表姐|表妹|表兄|侄儿|侄子|侄女|侄|叔父|叔叔|叔|伯父"
     "|伯伯|舅舅|舅|姑姑|孙子|孙女|孙|外甥|祖父|爷爷|奶奶|外公|外婆|女婿|岳父|妻弟|妹夫|姐夫|嫂嫂|嫂)"
 )
-_SPOUSE = "(?:未婚妻|未婚夫|妻子|夫人|正妻|妻|妾|老婆|媳妇|丈夫|老公|夫君|太太)"
-_MASTER = "(?:师父|师傅|师尊|主人|老师|师)"
-_PUPIL = "(?:亲传弟子|门下弟子|徒弟|弟子|徒儿|徒|门生|门人|学生)"
 _SUBORDINATE = (
     "(?:部将|麾下|帐下|手下|心腹|家将|副将|部下|属下|下属|裨将|偏将|护卫|侍卫|亲信|家奴|仆人|丫鬟|丫头|侍女"
     "|婢女|小厮|管家)"
 )
-_FRIEND = "(?:朋友|好友|挚友|好朋友|闺蜜|故友|旧友|知己|兄弟|同学|死党|故人)"
 _FIGHT = "(?:交战|交锋|交马|大战|厮杀|战[^船书场袍]|战$|战，|斗|激战|决战|搏斗|死战|酣战|对战|动手|交手)"
 _END = rf"(?![{HAN}])|(?=[也矣])"  # 孙皎乃孙权叔父孙静之子: the uncle is not 孙皎
 _WITH = "(?:与|和|同|跟)"
@@ -78,25 +72,25 @@ _ATTACK = (
     "|行刺|谋杀|围攻|攻击)(?:了|死|杀|中|伤|败|向)?"
 )
 
+# (noun, type, inverted): "A 的 noun B" gives A type B, inverted B type A; "A 是 B 的 noun" the reverse.
+_NOUNS = (
+    ("(?:长|次|幼|少|养|义|嫡|庶|独|亲|三|四|小|大)?(?:子|女|儿子|女儿|闺女)", "PARENT_OF", False),
+    ("(?:父亲|母亲|爸爸|妈妈|养父|义父|养母|义母|父|母|爹|娘)", "PARENT_OF", True),
+    (_SIBLING, "SIBLING", False),
+    (_KIN, "FAMILY", False),
+    ("(?:未婚妻|未婚夫|妻子|夫人|正妻|妻|妾|老婆|媳妇|丈夫|老公|夫君|太太)", "SPOUSE", False),
+    ("(?:师父|师傅|师尊|主人|老师|师)", "MASTER_OF", True),
+    ("(?:亲传弟子|门下弟子|徒弟|弟子|徒儿|徒|门生|门人|学生)", "MASTER_OF", False),
+    (_SUBORDINATE, "LEADS", False),
+    ("(?:朋友|好友|挚友|好朋友|闺蜜|故友|旧友|知己|兄弟|同学|死党|故人)", "FRIEND", False),
+)
+
 _PATTERNS = (
-    RelationPattern(f"{_POSSESSIVE}{_CHILD}", "PARENT_OF"),
-    RelationPattern(f"{_POSSESSIVE}{_PARENT}", "PARENT_OF", inverted=True),
-    RelationPattern(f"{_POSSESSIVE}{_SIBLING}", "SIBLING"),
-    RelationPattern(f"{_POSSESSIVE}{_KIN}", "FAMILY"),
-    RelationPattern(f"{_POSSESSIVE}{_SPOUSE}", "SPOUSE"),
-    RelationPattern(f"{_POSSESSIVE}{_MASTER}", "MASTER_OF", inverted=True),
-    RelationPattern(f"{_POSSESSIVE}{_PUPIL}", "MASTER_OF"),
-    RelationPattern(f"{_POSSESSIVE}{_SUBORDINATE}", "LEADS"),
-    RelationPattern(f"{_POSSESSIVE}{_FRIEND}", "FRIEND"),
-    RelationPattern(_IS, "PARENT_OF", after=f"{_GENITIVE}{_CHILD}(?:{_END})", inverted=True),
-    RelationPattern(_IS, "PARENT_OF", after=f"{_GENITIVE}{_PARENT}(?:{_END})"),
-    RelationPattern(_IS, "SIBLING", after=f"{_GENITIVE}{_SIBLING}(?:{_END})"),
-    RelationPattern(_IS, "FAMILY", after=f"{_GENITIVE}{_KIN}(?:{_END})"),
-    RelationPattern(_IS, "SPOUSE", after=f"{_GENITIVE}{_SPOUSE}(?:{_END})"),
-    RelationPattern(_IS, "MASTER_OF", after=f"{_GENITIVE}{_MASTER}(?:{_END})"),
-    RelationPattern(_IS, "MASTER_OF", after=f"{_GENITIVE}{_PUPIL}(?:{_END})", inverted=True),
-    RelationPattern(_IS, "LEADS", after=f"{_GENITIVE}{_SUBORDINATE}(?:{_END})", inverted=True),
-    RelationPattern(_IS, "FRIEND", after=f"{_GENITIVE}{_FRIEND}(?:{_END})"),
+    *(RelationPattern(f"{_POSSESSIVE}{noun}", kind, inverted=inverted) for noun, kind, inverted in _NOUNS),
+    *(
+        RelationPattern(_IS, kind, after=f"{_GENITIVE}{noun}(?:{_END})", inverted=not inverted)
+        for noun, kind, inverted in _NOUNS
+    ),
     RelationPattern(_WITH, "ENEMY", after=_FIGHT),
     RelationPattern(_ATTACK, "ENEMY"),
     RelationPattern("(?:娶|迎娶|嫁给|嫁与|嫁了|娶了)", "SPOUSE"),
