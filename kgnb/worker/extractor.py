@@ -1,8 +1,8 @@
-"""From a chapter's text to its extraction: chunks, the reply cache, an LLM or the rules.
+"""Extracts a chapter: splits it into chunks, reads the reply cache, asks an LLM, or applies the rules.
 
-Never asked twice: a reply that is complete and parses goes into the cache before any other use of it, and the
-cache is looked into before every request. A reply that was cut off or can't be parsed is asked for once more,
-then its chunk is split; nothing of the text is dropped on the way.
+Nothing is paid for twice: the cache is read before every request, and a complete reply that parses is cached
+before any other use. A truncated or unparsable reply is asked for once more, then its chunk is split in
+halves; no text is dropped.
 """
 
 from __future__ import annotations
@@ -38,19 +38,18 @@ from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.throttle import ProviderThrottle
 
 COMMIT_GAP = 0.05
-"""Seconds between two commits of rows: the slot is free already, and each commit is a disk flush."""
+"""Least seconds between two commits of rows: each is a disk flush, and no slot waits for it."""
 OUTAGE_POLL_SECONDS = 0.25
-"""How often a request that waits for an outage's end looks whether it is over."""
+"""How often a request that waits for the end of an outage checks whether it is over."""
 SPLIT, TRUNCATED = "split", "split:truncated"
-"""Stand in the reply cache for a chunk that must be asked for in halves, TRUNCATED where its replies were cut
-off. Never parsed as replies."""
+"""Cached instead of a reply for a chunk that must be split, TRUNCATED because its replies were cut off."""
 REPLY_TRIES = 2
-"""How often a chunk is asked for before it is split."""
+"""Requests for a chunk before it is split."""
 
 
 @dataclass(frozen=True, slots=True)
 class TaskInfo:
-    """What a task's chapters need, the same for all of them."""
+    """What all chapters of a task share."""
 
     task: Task
     novel: Novel
@@ -60,7 +59,7 @@ class TaskInfo:
     provider: Provider
     model: str
     by_hand: CombinedDecisions = field(default_factory=CombinedDecisions)
-    """What had been decided about the novel's names when the task was opened."""
+    """Decisions about the novel's names, as of the opening of the task."""
     prompter: PromptBuilder = field(init=False, repr=False, compare=False)
     graphs: ChapterProjector = field(init=False, repr=False, compare=False)
 
@@ -72,8 +71,8 @@ class TaskInfo:
 
 @dataclass(frozen=True, slots=True)
 class ChapterAnswer:
-    """An extraction and how it came about. ``raw`` holds the replies as they came, oldest first; ``seconds``
-    is how long its requests took, waiting for their turn included (0: nothing was asked)."""
+    """An extraction and where it came from. ``raw``: the unparsed replies, oldest first; ``seconds``: time
+    of its requests, including the wait for a request slot (0: nothing was asked)."""
 
     extraction: Extraction
     prompt_hash: str = ""
@@ -86,7 +85,7 @@ class ChapterAnswer:
 
 @dataclass(slots=True)
 class _ChapterReplies:
-    """The replies of one chapter's chunks while they come in."""
+    """The answers of one chapter's chunks so far."""
 
     lease: Lease
     last_try: bool = False
@@ -97,7 +96,7 @@ class _ChapterReplies:
 
 
 class ChapterExtractor:
-    """Gets extractions; ``meter(task_id, usage)`` hears of every cost."""
+    """Extracts chapters; ``meter(task_id, usage)`` is called with the cost of every request."""
 
     def __init__(
         self,
@@ -123,35 +122,33 @@ class ChapterExtractor:
     async def extract(
         self, text: str, info: TaskInfo, lease: Lease = UNLEASED, *, last_try: bool = False
     ) -> ChapterAnswer:
-        """The extraction of a whole chapter.
+        """Extract a whole chapter.
 
-        Nothing more is asked once ``lease`` is lost (LeaseLost).
-        ``last_try``: a part that the provider refuses is left out, and the answer says so, unless that leaves
-        nothing.
+        ``last_try``: a chunk that the provider refuses is left out and flagged, unless no other is left.
 
-        Raises LeaseLost, ReplyError when the chapter's text can't be turned into usable replies,
-        another ProviderError when the provider fails, and BrokenProcessPool when the rules' process died.
+        Raises LeaseLost as soon as ``lease`` is lost, ReplyError when the replies are unusable, another
+        ProviderError when the provider fails, and BrokenProcessPool when the rules' process died.
         """
         if info.provider.is_rules:
             found = await self._pool.run(rules.extract, text, lang=info.lang, names=info.names)
             return ChapterAnswer(found, flags=frozenset() if _has_content(found) else frozenset({Flag.EMPTY}))
         limit = max(self._chunk_chars, info.config.max_content_length)
-        parts = _ChapterReplies(lease, last_try)
-        for piece in chunking.split(text, limit, info.lang):
-            await self._extract_chunk(piece, info, parts)
-        answer = _merged(parts, evidence.ChapterText(text))
+        replies = _ChapterReplies(lease, last_try)
+        for chunk in chunking.split(text, limit, info.lang):
+            await self._extract_chunk(chunk, info, replies)
+        answer = _merged(replies, evidence.ChapterText(text))
         if info.lang == "zh":
             answer = replace(answer, extraction=in_original_script(answer.extraction, text))
         return answer
 
-    async def _extract_chunk(self, text: str, info: TaskInfo, parts: _ChapterReplies) -> None:
+    async def _extract_chunk(self, text: str, info: TaskInfo, replies: _ChapterReplies) -> None:
         request = info.prompter.prompt(text)
         try:
-            parts.answers.append(await self._chunk_answer(request, info, parts))
+            replies.answers.append(await self._chunk_answer(request, info, replies))
         except ReplyRefused as error:
-            if not parts.last_try:
+            if not replies.last_try:
                 raise
-            parts.refusal = error
+            replies.refusal = error
         except (ReplyTruncated, ReplyUnparsable, PromptTooLong) as error:
             halves = chunking.halve(text, info.lang)
             if halves is None:
@@ -159,21 +156,21 @@ class ChapterExtractor:
             cut = isinstance(error, ReplyTruncated)
             await self._remember_split(request, info, TRUNCATED if cut else SPLIT)
             flags = {Flag.SPLIT, Flag.TRUNCATED} if cut else {Flag.SPLIT}
-            start = len(parts.answers)
+            start = len(replies.answers)
             for half in halves:
-                await self._extract_chunk(half, info, parts)
-            parts.answers[start:] = [replace(a, flags=a.flags | flags) for a in parts.answers[start:]]
+                await self._extract_chunk(half, info, replies)
+            replies.answers[start:] = [replace(a, flags=a.flags | flags) for a in replies.answers[start:]]
 
     async def _remember_split(self, request: Prompt, info: TaskInfo, why: str) -> None:
-        """Whoever comes to this chunk again asks for its halves at once, without paying to learn it."""
+        """Cache that the chunk must be split, so that no later attempt pays to learn it."""
         key = reply_key(info.provider.name, info.model, request.hash)
         entry = CachedReply(key, info.provider.name, info.model, why, info.task.id)
         await self._outages.retry_until_up("sql", lambda: self._cache_writes.do(entry))
 
-    async def _chunk_answer(self, request: Prompt, info: TaskInfo, parts: _ChapterReplies) -> ChapterAnswer:
+    async def _chunk_answer(self, request: Prompt, info: TaskInfo, replies: _ChapterReplies) -> ChapterAnswer:
         key = reply_key(info.provider.name, info.model, request.hash)
         stored = await self._outages.retry_until_up(
-            "sql", lambda: self._cache_reads.do((key, info.task.id)), lost=parts.lease.lost
+            "sql", lambda: self._cache_reads.do((key, info.task.id)), lost=replies.lease.lost
         )
         if stored == TRUNCATED:
             raise ReplyTruncated("provider.truncated", provider=info.provider.name)
@@ -183,24 +180,26 @@ class ChapterExtractor:
             return _answer(reply.parse(stored, provider=info.provider.name), request, stored, Usage())
         for last in [False] * (REPLY_TRIES - 1) + [True]:
             try:
-                return await self._ask(request, key, info, parts)
+                return await self._ask(request, key, info, replies)
             except (ReplyTruncated, ReplyUnparsable):
                 if last:
                     raise
         raise AssertionError("unreachable")
 
-    async def _ask(self, request: Prompt, key: str, info: TaskInfo, parts: _ChapterReplies) -> ChapterAnswer:
+    async def _ask(
+        self, request: Prompt, key: str, info: TaskInfo, replies: _ChapterReplies
+    ) -> ChapterAnswer:
         spent, began = Usage(), time.monotonic()
         try:
-            done = await self._completion(request, info, parts.lease)
+            done = await self._completion(request, info, replies.lease)
             spent = done.usage
             parsed = reply.parse(done.text, provider=info.provider.name)
         except ProviderError as error:
             spent = error.usage or spent
-            parts.wasted += spent
+            replies.wasted += spent
             raise
         finally:
-            parts.seconds += time.monotonic() - began
+            replies.seconds += time.monotonic() - began
             self._meter(info.task.id, spent)
         entry = CachedReply(key, info.provider.name, info.model, done.text, info.task.id, done.usage)
         await self._outages.retry_until_up("sql", lambda: self._cache_writes.do(entry))
@@ -209,12 +208,12 @@ class ChapterExtractor:
     async def _completion(self, request: Prompt, info: TaskInfo, lease: Lease) -> Completion:
         async with self._throttle.request_slot(info.provider):
             await self._wait_until_safe(lease)
-            # As it is known now: its key or address may have changed since the task was opened.
+            # Looked up anew: its key or address may have changed since the task was opened.
             client = self._providers.client(self._providers.find(info.provider.key) or info.provider)
             return await self._throttle.complete(client, request, info.model, lost=lease.lost)
 
     async def _wait_until_safe(self, lease: Lease) -> None:
-        """No call is begun whose reply may be somebody else's by then, or could not be stored."""
+        """Wait while a reply could not be stored, or might belong to another node by then."""
         while self._outages.is_down("redis", "sql") or not lease.lives():
             if lease.lost():
                 raise LeaseLost("node.lease_lost")
@@ -241,14 +240,14 @@ def _answer(parsed: reply.Parsed, request: Prompt, raw: str, usage: Usage) -> Ch
 
 
 def _has_content(found: Extraction) -> bool:
-    """Whether there is anything in it."""
+    """Whether the extraction holds anything."""
     lists = (found.characters, found.locations, found.organizations, found.events, found.relations)
     return any((*lists, found.things))
 
 
-def _merged(parts: _ChapterReplies, page: evidence.ChapterText) -> ChapterAnswer:
-    """The chapter's answer of its parts'; raises ReplyRefused where none is left."""
-    answers, refusal = parts.answers, parts.refusal
+def _merged(replies: _ChapterReplies, page: evidence.ChapterText) -> ChapterAnswer:
+    """Merge the chunks' answers into the chapter's; raise ReplyRefused when none is left."""
+    answers, refusal = replies.answers, replies.refusal
     if refusal is not None and not answers:
         raise refusal
     hashes = "".join(a.prompt_hash for a in answers)
@@ -262,10 +261,10 @@ def _merged(parts: _ChapterReplies, page: evidence.ChapterText) -> ChapterAnswer
         extraction=evidence.mark_absent(extraction, page),
         prompt_hash=answers[0].prompt_hash if len(answers) == 1 else _sha(hashes),
         flags=frozenset(flags),
-        usage=sum((a.usage for a in answers), parts.wasted),
+        usage=sum((a.usage for a in answers), replies.wasted),
         rejected=sum(a.rejected for a in answers),
         raw=tuple(r for a in answers for r in a.raw),
-        seconds=parts.seconds,
+        seconds=replies.seconds,
     )
 
 

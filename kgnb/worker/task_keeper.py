@@ -1,8 +1,8 @@
-"""A task's life on the node that keeps it open: open, watch, settle, close.
+"""Opens tasks, keeps them open, settles and closes them.
 
-One repeatable step, :meth:`TaskKeeper.advance`, carries all of it: it opens the task in SQL and either lists
-what is left to do in the queue or, when nothing is, settles the graph and closes the task. Whoever takes
-the task's item after a crash runs the same step and goes on where the other one was.
+All of it is one repeatable step, :meth:`TaskKeeper.advance`: open the task in SQL, then list its open
+chapters in the queue or, when there are none, settle the graph and close the task. After a crash the next
+node that takes the task's item runs the same step and continues where the last one stopped.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from kgnb.worker.task_router import Route, TaskRouter
 log = logging.getLogger(__name__)
 
 STUCK_SECONDS = 5.0
-"""A task that can't go on comes back after this, so that handing back never spins."""
+"""Delay before a task that can't go on is taken again."""
 SAMPLE_CHAPTERS = 3
-"""Chapters whose text decides a book's language."""
+"""Chapters from which a book's language is detected."""
 
 
 @dataclass(slots=True)
@@ -45,16 +45,19 @@ class OpenTask:
     claim: Claim
     since: float  # epoch seconds
     info: TaskInfo | None = None
-    step: asyncio.Task[None] | None = None  # the advance under way, if any
+    step: asyncio.Task[None] | None = None  # the running advance, if any
 
 
 async def _announce_nothing() -> None:
-    """For a keeper whose node isn't shown."""
+    """Default of :attr:`TaskKeeper.announce`."""
 
 
 class TaskKeeper:
-    """Keeps tasks open for all nodes. ``on_closed(task_id, status)`` hears of every task closed here,
-    ``on_stuck(task_id, error)`` of every one that can't go on and is handed back for a while."""
+    """Keeps tasks open on behalf of all nodes.
+
+    ``on_closed(task_id, status)`` is called for every task closed here, ``on_stuck(task_id, error)`` for
+    every one that can't go on and is handed back for a while.
+    """
 
     def __init__(
         self,
@@ -74,14 +77,14 @@ class TaskKeeper:
         self._infos: dict[tuple[int, QueueName], TaskInfo] = {}
         self._info_lock = asyncio.Lock()
         self.open_tasks: dict[int, OpenTask] = {}
-        self._logged_reasons: dict[int, str] = {}  # task → why it can't go on, as it was logged
+        self._logged_reasons: dict[int, str] = {}  # task id → why it can't go on, as last logged
         self.announce: Callable[[], Awaitable[None]] = _announce_nothing
-        """Shows the kept tasks to main."""
+        """Shows the open tasks to main."""
 
     # --- what chapters need
 
     async def info(self, task_id: int, queue: QueueName) -> TaskInfo | None:
-        """What the chapters of an open task need; None when the task is gone or was never opened."""
+        """The info of an open task; None when the task is gone or was never opened."""
         async with self._info_lock:
             known = self._infos.get((task_id, queue))
             if known is not None:
@@ -119,20 +122,22 @@ class TaskKeeper:
     # --- steps
 
     async def take(self, claim: Claim) -> None:
-        """Starts to keep the task of a freshly claimed item; one that is kept already from another queue
-        goes on there. Raises ServiceDown, and then the lease of ``claim`` is left to expire."""
+        """Open the task of a claimed item; a task that is open from another queue goes on there.
+
+        On ServiceDown the lease of ``claim`` is left to expire.
+        """
         kept = self.open_tasks.get(claim.task_id)
         if kept is not None and kept.claim.queue != claim.queue:
-            await self._leave_to_queue(claim, kept.claim.queue)
+            await self._redirect_item(claim, kept.claim.queue)
             return
         self._stores.renewer.hold(claim)
         held = self.open_tasks[claim.task_id] = OpenTask(claim, time.time())
         self._start(held)
 
-    async def _leave_to_queue(self, claim: Claim, queue: QueueName) -> None:
-        """The task is open from ``queue``: whoever keeps it there hears that it was asked for again.
+    async def _redirect_item(self, claim: Claim, queue: QueueName) -> None:
+        """Acknowledge an item of a task that is open from ``queue``; a fresh one is pushed there instead.
 
-        Producers of both prefixes may push the same task; two queues must not work it side by side.
+        Producers of both prefixes may push the same task, but only one queue may work it.
         """
         log.info(say("node.task_elsewhere", task=claim.task_id, queue=queue))
         if claim.fresh:
@@ -140,20 +145,20 @@ class TaskKeeper:
         await self._stores.queue.ack([claim])
 
     def reopen(self, claim: Claim) -> None:
-        """Somebody asked anew for a task that is kept here: it is opened once more, as a fresh one."""
+        """Open a task once more, as a fresh one: a producer pushed it again."""
         held = self.open_tasks.get(claim.task_id)
         if held is not None and held.step is None:
             held.claim = claim
             self._start(held)
 
     def on_lease_lost(self, task_id: int) -> None:
-        """The queue says that the task's lease is no longer ours."""
+        """Stop keeping a task whose lease another node holds by now."""
         held = self.open_tasks.get(task_id)
         if held is not None and held.step is None:
             self._remove(held)
 
     def on_chapters_done(self, task_id: int) -> None:
-        """The queue has no chapter of the task any more: settle and close it, unless that is under way."""
+        """Settle and close a task that has no chapter left in the queue, unless that is under way."""
         held = self.open_tasks.get(task_id)
         if held is not None and held.step is None:
             self._start(held)
@@ -188,20 +193,20 @@ class TaskKeeper:
             except ServiceDown as error:
                 self._stores.outages.report_down(error)
             except GraphConflict:
-                pass  # another task of this novel was settled in between
+                pass  # another task of this novel was settled meanwhile
             if self._stores.renewer.lost(held.claim):
                 raise LeaseLost("node.lease_lost")
             await asyncio.sleep(wait)
             wait = min(wait * 2, LONGEST_WAIT)
 
     async def advance(self, held: OpenTask) -> None:
-        """Opens the task; lists its open chapters, or settles and closes it when there are none."""
+        """Open the task; list its open chapters, or settle and close it when there are none."""
         claim = held.claim
         if held.info is None:
-            await self.announce()  # main resets a running task that no hash names
+            await self.announce()  # main resets a running task that no worker hash names
         opening = await self._open(claim)
         if opening is not None and opening.outcome == "elsewhere":
-            await self._leave_to_queue(claim, QueueName(opening.task.queue))
+            await self._redirect_item(claim, QueueName(opening.task.queue))
             self._remove(held)
             return
         if opening is None or opening.outcome != "open":
@@ -212,7 +217,7 @@ class TaskKeeper:
         if todo:
             if not await self._stores.queue.open_task(claim, todo):
                 raise LeaseLost("node.lease_lost")
-            held.claim = replace(claim, fresh=False)  # from now on a pause by main is a pause
+            held.claim = replace(claim, fresh=False)  # a fresh item would start a paused task again
             log.info(say("node.task_open", task=claim.task_id, chapters=len(todo)))
             return
         await self._settle_and_close(held)
@@ -235,7 +240,7 @@ class TaskKeeper:
         )
 
     async def _is_deserted(self, task: Task, queue: QueueName) -> bool:
-        """Whether the queue that the task was opened from, another one, serves it no more."""
+        """Whether the task was opened from another queue that no longer has it."""
         if task.queue in ("", queue):
             return False
         opened_from = QueueName(task.queue)
@@ -257,12 +262,12 @@ class TaskKeeper:
         ledger = self._stores.ledger
         kinds = route.config.thing_kinds
         frozen = await ledger.names.freeze(task.id, task.novel_id, found, state, kinds)
-        task = await ledger.tasks.get(task.id) or task  # with what has just been remembered of it
+        task = await ledger.tasks.get(task.id) or task  # as opened, with its kinds frozen
         route = await self._router.route(task, claim.queue) or route
         return await self._remember(task, claim.queue, route, frozen)
 
     async def mark_buried(self, buried: Sequence[BuriedItem]) -> None:
-        """Marks chapters failed that the queue moved to the dead list."""
+        """Mark chapters failed that the queue moved to the dead list."""
         ends = [
             ChapterEnd(
                 task_id=b.task_id,
@@ -285,14 +290,14 @@ class TaskKeeper:
         await self._settle(claim, info)
         status = await self._stores.ledger.task_lifecycle.close(claim.task_id, claim.token)
         if status is None:
-            return  # a chapter is pending again: the next poll with nothing left comes back here
+            return  # a chapter is pending again; closed by a later poll
         await self._ack_and_remove(held)
         seconds = asyncio.get_running_loop().time() - started
         log.info(say("node.task_closed", task=claim.task_id, status=status.value, seconds=round(seconds, 1)))
         self._on_closed(claim.task_id, status)
 
     async def _settle(self, claim: Claim, info: TaskInfo) -> None:
-        """Makes the novel's graph exact; raises GraphConflict when another settle overtook this one."""
+        """Settle the novel; raise GraphConflict when another settle overtook this one."""
         stores = self._stores
         number = await stores.graph.raise_settle_number(info.novel.id, claim.token)
         job = SettleJob(stores.sql_target, stores.graph_target, info.novel, info.config, number)
@@ -301,7 +306,7 @@ class TaskKeeper:
         )
 
     def _book_runner(self, provider: Provider) -> PoolRun:
-        """Where a whole book's work goes: by rules, to their processes, which have the word lists anyhow."""
+        """Where a book's scan and settle run; the rules' own processes hold the word lists already."""
         return self._pool.run if provider.is_rules else self._pool.run_long
 
     # --- ends
@@ -331,14 +336,14 @@ class TaskKeeper:
         await self._release([held], STUCK_SECONDS)
 
     async def _release(self, held: Sequence[OpenTask], delay: float = 0.0) -> None:
-        """Returns items to the queue. What an outage keeps from being written, the lease's end will do."""
+        """Return items to the queue; during an outage their leases expire instead."""
         try:
             await self._stores.queue.release([h.claim for h in held], delay=delay)
         except ServiceDown as error:
             self._stores.outages.report_down(error)
 
     async def release_all_except(self, queues: Collection[QueueName] = ()) -> None:
-        """Hands every kept task back, for other nodes to take at once, but those of ``queues``."""
+        """Hand every open task back, except those of ``queues``, for other nodes to take at once."""
         held = [h for h in self.open_tasks.values() if h.claim.queue not in queues]
         for one in held:
             self._remove(one)
@@ -349,10 +354,10 @@ class TaskKeeper:
             await self._release(held)
 
     async def check_statuses(self, task_ids: Sequence[int]) -> set[int]:
-        """Looks at the tasks' statuses; returns those that main paused, cancelled or deleted.
+        """Return those of the tasks that main paused, cancelled or deleted.
 
-        A kept task that main has reset or ended without being finished is opened again. What is known of
-        other tasks is forgotten.
+        An open task that main reset or ended before it was finished is opened again. Infos of all other tasks
+        are forgotten.
         """
         self._infos = {key: info for key, info in self._infos.items() if key[0] in task_ids}
         if not task_ids:

@@ -1,9 +1,8 @@
-"""The way to a provider: pauses, limits and budgets shared by all nodes, slots that shrink and grow here.
+"""Throttles requests to providers: pauses, rate limits and budgets of all nodes, concurrency of this one.
 
-Everything that may forbid a request is asked right before each HTTP request, retries included: the budget,
-a pause, a rate limit. What is only bookkeeping about replies that are there never loses one: while Redis is
-away it is left out. A limit that the user set is no bookkeeping: while nobody can know what is left of it,
-its requests wait.
+Budget, pause and rate limits are checked before each HTTP request, retries included. A reply is never lost
+over bookkeeping: while Redis is down, the breaker's counters are skipped. A rate limit that the user set is
+not skipped: its requests wait until Redis is back.
 """
 
 from __future__ import annotations
@@ -49,31 +48,32 @@ from kgnb.worker.slot_limiter import SlotLimiter
 R = TypeVar("R")
 
 SHORTEST_LIMIT = 1.0
-"""Seconds that a rate limit counts for at least: "Retry-After: 0" must not make handing back spin."""
+"""Least seconds a 429 blocks the provider: with "Retry-After: 0" chapters would be handed back in a loop."""
+SMOOTHING_REQUESTS = 20
+"""Window, in requests, of the moving average of a provider's response time."""
 PAUSE_POLL_SECONDS = 1.0
-"""How often a chapter that waits for a slot's turn looks whether its provider was paused."""
+"""How often a chapter that waits for a request slot checks whether its provider was paused."""
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
 class _Call:
-    """One call of a client: what is asked, and the reservations its requests were given."""
+    """One call of a client, with the rate reservations of its requests."""
 
     provider: Provider
     model: str
     chars: int
     lost: Callable[[], bool]
     reservations: list[RateReservation] = field(default_factory=list)
-    began: float = 0.0  # of the request under way, by the local monotonic clock
-
-
-SMOOTHING_REQUESTS = 20
-"""About so many requests tell how long a provider takes."""
+    began: float = 0.0  # start of the current request (time.monotonic())
 
 
 class ProviderThrottle:
-    """Asks for a node; ``slots_for`` gives the number of a provider's slots, ``total_slots`` that of all."""
+    """One node's access to all providers.
+
+    ``slots_for``: a provider's number of concurrent requests; ``total_slots``: that of all together.
+    """
 
     def __init__(
         self,
@@ -87,10 +87,10 @@ class ProviderThrottle:
         total_slots: int | None = None,
     ) -> None:
         self.paused: Mapping[str, float] = {}
-        """Paused providers → until (epoch seconds), as the node's last poll found them."""
+        """Paused providers → until (epoch seconds), as of the node's last poll."""
         self.on_request_timed: Callable[[str, float], None] = lambda _provider, _seconds: None
-        """Hears how many seconds each request of a provider (its queue key) took that was answered."""
-        self._mean_seconds: dict[str, float] = {}  # by queue key, a moving mean
+        """Called with a provider's queue key and the seconds of each answered request."""
+        self._mean_seconds: dict[str, float] = {}  # by queue key, a moving average
         self._queue = queue
         self._outages = outages
         self._spending = spending
@@ -101,15 +101,15 @@ class ProviderThrottle:
         self._limiters: dict[str, SlotLimiter] = {}
         self._leaving = False
         self._requests: dict[str, asyncio.Semaphore] = {}
-        # Slots are at least one for each provider, and chapters are read ahead: the cap of all is kept here.
+        # Each provider has at least one slot, and chapters are read ahead: only this enforces the total.
         self._all_requests = asyncio.Semaphore(total_slots or sys.maxsize)
         self._sharing: set[asyncio.Task[object]] = set()
-        self._rate_full_until: dict[str, float] = {}  # by queue key, on the local monotonic clock
+        self._rate_full_until: dict[str, float] = {}  # by queue key (time.monotonic())
 
     async def complete(
         self, client: LlmClient, prompt: Prompt, model: str, *, lost: Callable[[], bool] = lambda: False
     ) -> Completion:
-        """``client.ask``, its outcome told to all nodes.
+        """Await ``client.ask`` and share its outcome with all nodes.
 
         Raises the ProviderError tree (ProviderPaused, RateReached, BudgetReached before anything is asked),
         NodeLeaving, and LeaseLost when ``lost()`` holds after an outage.
@@ -126,11 +126,11 @@ class ProviderThrottle:
             await self._on_failure(client.provider, error)
             raise
         if done.usage.prompt_tokens + done.usage.completion_tokens == 0:
-            # It tells no tokens: one a character, so that no budget lasts for ever.
+            # No usage reported: count one token per character, so that budgets still bind.
             self._spending.record(client.provider, model, Usage(0, call.chars, len(done.text)))
         self.limiter(client.provider).on_success()
         if not self._breaker.knows_success(client.provider.name):
-            # Beside it: a paid reply must be stored, not wait for a Redis that hangs.
+            # In the background: storing a paid reply must not wait for a Redis that hangs.
             sharing = asyncio.create_task(self._share(self._breaker.success(client.provider.name)))
             self._sharing.add(sharing)
             sharing.add_done_callback(self._sharing.discard)
@@ -139,9 +139,9 @@ class ProviderThrottle:
     # --- before a request
 
     async def _admit(self, call: _Call) -> None:
-        """Waits until the call's next HTTP request may go; raises when it may not."""
+        """Wait until the call's next HTTP request may start; raise when it may not."""
         provider = call.provider
-        # The budget first: who finds it used up should hear that, and not that its effect is a pause.
+        # Budget before pause: a used-up budget is the error to report, not the pause it caused.
         if self._spending.is_stale(provider):
             await self._outages.retry_until_up("sql", self._spending.flush, lost=call.lost)
         self._spending.check(provider, call.model)
@@ -161,14 +161,14 @@ class ProviderThrottle:
 
     async def _reserve(self, call: _Call) -> RateReservation:
         full = self._rate_full_until.get(call.provider.key, 0.0) - time.monotonic()
-        if full > LONGEST_WAIT:  # known without a round trip
+        if full > LONGEST_WAIT:  # saves a round trip
             raise RateReached("provider.rate_reached", provider=call.provider.name, retry_after=full)
         try:
             return await self._outages.retry_until_up(
                 "redis", lambda: self._rates.reserve(call.provider, call.chars), lost=call.lost
             )
         except RateReached as error:
-            # Before all reservations within reach are gone again, so that the slots are filled by then.
+            # Claim again a little before the rate frees up, so that slots are filled by then.
             full = max(1.0, error.retry_after - CLAIM_AHEAD)
             self._rate_full_until[call.provider.key] = time.monotonic() + full
             raise
@@ -182,7 +182,7 @@ class ProviderThrottle:
             raise
 
     def stop_requests(self) -> None:
-        """From now on no request is begun: a leaving node may not be there for the reply, which is paid."""
+        """Start no more requests: a leaving node might miss a reply that is paid for."""
         self._leaving = True
 
     def _check_allowed(self, provider: Provider) -> None:
@@ -200,7 +200,7 @@ class ProviderThrottle:
         if call.reservations:
             before = self._mean_seconds.get(call.provider.key, took)
             self._mean_seconds[call.provider.key] = before + (took - before) / SMOOTHING_REQUESTS
-            # Tries that failed before the last one told no tokens; their reservations stay used.
+            # Failed tries reported no tokens; their reservations stay used.
             tokens = usage.prompt_tokens + usage.completion_tokens
             self._rates.used(call.provider, call.chars, call.reservations[-1], tokens)
 
@@ -221,7 +221,7 @@ class ProviderThrottle:
             paused = await self._share(self._breaker.failure(name, reason))
             if paused:
                 self.paused = {**self.paused, name: time.time() + self._suspend_seconds}
-        elif isinstance(error, ReplyError):  # it answers: no failure is in a row any more
+        elif isinstance(error, ReplyError):  # the provider answers: resets consecutive failures
             await self._share(self._breaker.success(name))
         if paused:
             log.error(say("node.provider_paused", provider=name, reason=reason))
@@ -229,17 +229,20 @@ class ProviderThrottle:
     async def _pause(self, name: str, seconds: float | None, reason: str) -> float | None:
         until = await self._share(self._breaker.pause(name, seconds, reason))
         if until:
-            self.paused = {**self.paused, name: until}  # for the slots here; the next poll tells everybody's
+            self.paused = {
+                **self.paused,
+                name: until,
+            }  # until the next poll reads all pauses
         return until
 
     async def lift_automatic_pause(self, provider: Provider) -> None:
-        """Ends a pause that a node began by itself, for who has seen its reason and asks again anyway."""
+        """End a pause that a node set by itself: the user starts a build in spite of it."""
         state = await self._share(self._breaker.state(provider.name))
         if state is not None and state.paused and state.reason and not state.by_hand:
             await self._share(self._breaker.resume(provider.name))
 
     async def _share(self, call: Awaitable[R]) -> R | None:
-        """What all nodes should know; while Redis is away it stays here, and is noted as an outage."""
+        """Await a call that shares state with all nodes; None, and a reported outage, while Redis is down."""
         try:
             with mapped_errors(self._queue.where):
                 return await call
@@ -253,14 +256,14 @@ class ProviderThrottle:
 
     @asynccontextmanager
     async def request_slot(self, provider: Provider) -> AsyncIterator[None]:
-        """A slot's turn to ask, held until the answer is here: while it is read and stored the next one asks.
+        """Hold one of the provider's concurrent requests until its answer is there.
 
         Raises ProviderPaused when a pause begins while it waits, NodeLeaving when the node leaves.
         """
-        asking = self._requests.get(provider.key)
-        if asking is None:
-            asking = self._requests[provider.key] = asyncio.Semaphore(self._slots_for(provider))
-        await self._acquire(asking, provider)
+        slots = self._requests.get(provider.key)
+        if slots is None:
+            slots = self._requests[provider.key] = asyncio.Semaphore(self._slots_for(provider))
+        await self._acquire(slots, provider)
         try:
             await self._acquire(self._all_requests, provider)
             try:
@@ -268,27 +271,27 @@ class ProviderThrottle:
             finally:
                 self._all_requests.release()
         finally:
-            asking.release()
+            slots.release()
 
-    async def _acquire(self, asking: asyncio.Semaphore, provider: Provider) -> None:
-        while asking.locked():  # else no timer is needed
+    async def _acquire(self, slots: asyncio.Semaphore, provider: Provider) -> None:
+        while slots.locked():  # the timer is needed only then
             try:
                 async with asyncio.timeout(PAUSE_POLL_SECONDS):
-                    await asking.acquire()
+                    await slots.acquire()
                 return
             except TimeoutError:
                 self._check_allowed(provider)
-        await asking.acquire()
+        await slots.acquire()
 
     def limiter(self, provider: Provider) -> SlotLimiter:
-        """The provider's slots here."""
+        """The provider's slot limiter on this node."""
         known = self._limiters.get(provider.key)
         if known is None:
             known = self._limiters[provider.key] = SlotLimiter(self._slots_for(provider))
         return known
 
     def request_seconds(self, provider: Provider) -> float:
-        """How long its requests took lately; 0 before the first has ended."""
+        """Moving average of the provider's response time; 0 before the first answer."""
         return self._mean_seconds.get(provider.key, 0.0)
 
     def rate_wait(self, provider: Provider) -> float:
@@ -297,12 +300,12 @@ class ProviderThrottle:
         return max(0.0, full, self._breaker.wait(provider.name))
 
     def on_poll(self, poll: PollResult, providers: Sequence[Provider]) -> None:
-        """Takes in what a poll told of providers: who is paused, who is rate-limited by any node."""
+        """Adopt a poll's pauses and rate limits."""
         self.paused = poll.paused
         self._breaker.heard(poll.limited, [p.name for p in providers], poll.sent_at)
 
     async def provider_states(self, providers: Sequence[Provider]) -> dict[str, ProviderState]:
-        """What all nodes know of the providers, by name.
+        """The providers' shared states, by name.
 
         Raises ServiceDown.
         """
@@ -310,11 +313,11 @@ class ProviderThrottle:
             return await self._breaker.states([p.name for p in providers if not p.is_rules])
 
     async def wait_until_shared(self) -> None:
-        """Waits until all nodes know what this one has been sharing them: before its connections close."""
+        """Wait until everything is shared with all nodes; needed before the connections close."""
         await asyncio.gather(*self._sharing)
 
     async def flush(self) -> None:
-        """Writes down what was spent since the last time. Raises ServiceDown."""
+        """Write what was spent since the last time. Raises ServiceDown."""
         await self.wait_until_shared()
         await self._spending.flush()
         await self._rates.flush()
