@@ -1,8 +1,8 @@
-"""A chapter's life: claim, ask (or cache), row, project, mark, ack.
+"""Works a chapter: claim, ask (or cache), row, project, mark, ack.
 
 The order is the protocol: the row is durable before the graph is written from it, the graph before the
-chapter is marked, the mark before the lease is given up. Whatever kills a node in between, the next one
-goes on from the last step that is on record. Small writes of many chapters share round trips (batch.py).
+chapter is marked, the mark before the lease is given up. After a crash the next node continues from the last
+step on record. Small writes of many chapters share round trips (group commit, core/batcher.py).
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ from kgnb.worker.outages import Outages
 log = logging.getLogger(__name__)
 
 PROJECT_LIMIT, PROJECT_GAP = 100, 0.15
-"""Chapters in one graph transaction, and seconds between two: each costs some twenty round trips, and a
-chapter that waits for it holds no slot."""
+"""Most chapters in one graph transaction, and seconds between two: each costs some twenty round trips, and a
+chapter that waits for one holds no slot."""
 PROJECT_ROWS = 6_000
-"""Nodes and edges in one graph transaction, one chapter at least: a hundred of the benchmark's have 5,600,
-long chapters more, and a transaction has 10 s."""
+"""Most nodes and edges in one graph transaction of several chapters, which must end within 10 s. A hundred
+chapters of the benchmark have 5,600."""
 PROJECT_TOGETHER = 2
-"""While the engine writes one transaction the rows of the next are made."""
+"""Concurrent transactions: the rows of the next are made while the engine writes one."""
 RETRY_SECONDS = (5.0, 30.0)
-"""How long a chapter waits after its first and second failure of its own; the third one is final."""
+"""Wait after a chapter's own first and second failure; the third is final."""
 
 
 class Outcome(StrEnum):
@@ -53,14 +53,14 @@ class Outcome(StrEnum):
 
     COMPLETED = "completed"
     SKIPPED = "skipped"
-    FAILED = "failed"  # for good: on the dead list
-    RETRY = "retry"  # its own failure; it will be tried again
+    FAILED = "failed"  # final: on the dead list
+    RETRY = "retry"  # its own failure; will be tried again
     NOT_OURS = "not_ours"  # its task was stopped, or another node has it
 
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The stores that a node writes to, where they are, and who keeps its leases."""
+    """A node's stores, their connection settings, its lease renewer and its outages."""
 
     ledger: Ledger
     queue: Queue
@@ -79,10 +79,10 @@ class _Projection:
 
 
 class ChapterWorker:
-    """Works chapters; one instance a node, its batches shared by all slots.
+    """Works chapters; one instance per node, so that all slots share its batches.
 
-    ``stop_at_missing``: a provider that knows no such model or address (404) is raised, not counted as the
-    chapter's failure; for `build`, where a person is there to mend it.
+    ``stop_at_missing``: raise a provider's 404 (no such model or address) instead of counting it as the
+    chapter's failure; used by `build`, whose user can fix it.
     """
 
     def __init__(self, stores: Stores, extractor: ChapterExtractor, *, stop_at_missing: bool = False) -> None:
@@ -96,7 +96,7 @@ class ChapterWorker:
         self._projections: Batcher[_Projection, bool] = Batcher(
             self._project_all, limit=PROJECT_LIMIT, gap=PROJECT_GAP, together=PROJECT_TOGETHER
         )
-        # Novel → its settle number as last read, and when (time.monotonic()).
+        # Novel id → its settle number as last read, and when (time.monotonic()).
         self._settle_numbers: dict[int, tuple[int, float]] = {}
         self._ends: Batcher[ChapterEnd, bool] = Batcher(self._end_all)
         self._acks: Batcher[Claim, bool] = Batcher(self._ack_all)
@@ -104,11 +104,13 @@ class ChapterWorker:
     async def run(
         self, claim: Claim, info: TaskInfo, on_recorded: Callable[[float], None] = lambda _: None
     ) -> Outcome:
-        """Brings a claimed chapter to an end; ``on_recorded(seconds)`` is called once nothing is left to ask,
-        with how long that took: its replies are durable then, and no slot has to be kept for the writing.
+        """Work a claimed chapter to its end.
 
-        Raises LeaseLost when another node has it by now, and ProviderError when the provider can't go on:
-        the caller then hands the chapter back. The chapter's own failures are dealt with here.
+        ``on_recorded(seconds)`` is called when nothing is left to ask, with the time of the requests: the
+        replies are durable then, and the chapter needs no slot for the writing.
+
+        Raises LeaseLost when another node has the chapter by now, and ProviderError when the provider can't
+        go on; the caller hands the chapter back. The chapter's own failures are counted here.
         """
         work = await self._stores.outages.retry_until_up(
             "sql", lambda: self._claims.do(claim), lost=self._lost(claim)
@@ -124,7 +126,7 @@ class ChapterWorker:
             return await self._count_failure(claim, _reason(error))
 
     async def count_crash(self, claim: Claim, error: Exception) -> None:
-        """Counts an error of kgnb's own as the chapter's failure, so that it ends instead of coming back."""
+        """Count a bug of kgnb as the chapter's failure, so that it does not come back for ever."""
         with suppress(LeaseLost):
             await self._count_failure(claim, repr(error))
 
@@ -147,8 +149,10 @@ class ChapterWorker:
     async def _extract_and_save(
         self, claim: Claim, info: TaskInfo, work: ChapterWork, on_recorded: Callable[[float], None]
     ) -> tuple[Graph, ChapterEnd]:
-        """Makes the row durable, unless it is; its graph, and how the chapter will have ended. The row itself
-        isn't kept: while a slow graph is written, hundreds wait."""
+        """Make the chapter's row durable, unless it is; return its graph and its end.
+
+        The row itself isn't kept in memory: while the graph store is slow, hundreds of chapters wait.
+        """
         row = work.row
         if row is None:
             lease, last_try = self._stores.renewer.lease(claim), claim.failures >= len(RETRY_SECONDS)
@@ -217,7 +221,7 @@ class ChapterWorker:
         return await self._stores.queue.ack(claims)
 
     async def _project_all(self, items: Sequence[_Projection]) -> Sequence[bool]:
-        """True for each graph that was written, False where the lease was lost before."""
+        """True for each graph that was written, False for each whose lease was lost before."""
         written: dict[int, bool] = {}
         novels: dict[int, list[int]] = defaultdict(list)
         for index, item in enumerate(items):
@@ -229,13 +233,13 @@ class ChapterWorker:
     async def _project_novel(self, novel_id: int, items: dict[int, _Projection]) -> dict[int, bool]:
         renewer, graph = self._stores.renewer, self._stores.graph
         written = dict.fromkeys(items, False)
-        known_at = {i: item.claim.sent_at for i, item in items.items()}  # their tasks were there then
+        known_at = {i: item.claim.sent_at for i, item in items.items()}  # their tasks existed then
         while live := {i: item for i, item in items.items() if renewer.holds(item.claim)}:
-            # An old number is as good as a new one: a settle since then makes the write a conflict.
+            # A stale number is safe: a settle since then makes the write a conflict.
             if novel_id not in self._settle_numbers:
                 self._settle_numbers[novel_id] = await graph.settle_number(novel_id), time.monotonic()
             number, read_at = self._settle_numbers[novel_id]
-            # Who raised it may have deleted a task while this node was frozen: its lease can't tell yet.
+            # A task may have been deleted while this node was frozen; its leases can't tell yet.
             if older := {i: item for i, item in live.items() if known_at[i] < read_at}:
                 known_at |= dict.fromkeys(older, time.monotonic())
                 claimed = await self._still_claimed(older)
@@ -251,7 +255,7 @@ class ChapterWorker:
                     check=lambda held=held: all(map(renewer.holds, held)),  # type: ignore[misc]
                 )
             except (GraphConflict, LeaseLost):
-                # Settled meanwhile, or one of them lost its lease: the others start again.
+                # Settled meanwhile, or one of them lost its lease: the others try again.
                 if self._settle_numbers.get(novel_id) == (number, read_at):
                     del self._settle_numbers[novel_id]
                 continue
@@ -266,7 +270,7 @@ class ChapterWorker:
 
 
 def _first_batch(items: dict[int, _Projection]) -> dict[int, _Projection]:
-    """As many of the first ones as one transaction takes."""
+    """The first items, as many as fit into one transaction."""
     part: dict[int, _Projection] = {}
     rows = 0
     for index, item in items.items():
@@ -311,7 +315,7 @@ def _chapter_end(
 
 
 def _gap_note(row: ExtractionRow) -> str:
-    """What main's ledger says of a completed chapter from which something may be missing."""
+    """The note in main's table on a completed chapter from which something may be missing."""
     gaps = [say(f"flag.{flag}") for flag in GAPS if flag in row.flags]
     return say("inspect.gaps", flags=", ".join(gaps)) if gaps else ""
 

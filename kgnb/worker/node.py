@@ -1,4 +1,4 @@
-"""A node's life: it claims, works its slots, keeps tasks open, and leaves without losing anything."""
+"""The worker node: polls the queues, runs chapters in its slots, keeps tasks open, leaves without a loss."""
 
 from __future__ import annotations
 
@@ -32,18 +32,17 @@ from kgnb.worker.throttle import ProviderThrottle
 
 log = logging.getLogger(__name__)
 
-
 RULES_SLOTS_PER_CORE = 4
-"""Chapters in flight for the rules, by core, unless more are asked for."""
+"""Least chapters in flight for the rules, per core."""
 LEAVING_SECONDS = 1.5
-"""How long a node that leaves waits for a service that hangs."""
+"""How long a leaving node waits for a service that hangs."""
 HAND_BACK_SECONDS = 1.0
-"""A chapter that can't be worked right now comes back after this, so that handing back never spins."""
+"""Delay before a chapter that can't be worked right now is claimed again."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeEvent:
-    """Something a listener may want to know: a chapter's or a task's end, a provider's pause."""
+    """An event for the listener: the end of a chapter or a task, a provider's failure, a stuck task."""
 
     kind: str  # "chapter", "task", "provider", "stuck"
     task_id: int = 0
@@ -77,10 +76,10 @@ class WorkerNode:
         self.only_task = only_task
         self.slots = Slots()
         self.unpublished_tasks: set[int] = set()
-        """Tasks with an end of a chapter, or of their own, that nobody was told of yet."""
+        """Tasks whose progress changed since it was last published."""
         self.queue_states: dict[QueueName, QueueState] = {}
         self.poll_count = 0
-        """Looks at the queues so far."""
+        """Successful polls so far."""
         self.task_keeper = TaskKeeper(
             stores, providers, pool, on_closed=self._task_closed, on_stuck=self._task_stuck
         )
@@ -95,14 +94,14 @@ class WorkerNode:
         self._newer_logged = False
         self._newer_items = 0
         self._provider_failures: dict[str, type[ProviderError]] = {}
-        self._overhead = 0.0  # seconds that a chapter held its slot lately without asking
+        self._overhead = 0.0  # moving average of a chapter's seconds in its slot outside requests
 
     # --- life
 
     async def run(self, *, drain: bool = False, until: Callable[[], bool] = lambda: False) -> None:
-        """Works until :meth:`stop`, until ``until()`` holds, or with ``drain`` until nothing is left.
+        """Work until :meth:`stop`, until ``until()`` holds, or with ``drain`` until nothing is left.
 
-        Raises only what waiting can't mend (ServiceRefused, SettingsError); outages are waited out.
+        Raises ServiceRefused and SettingsError; outages are waited out.
         """
         backoff = Backoff()
         while not self._stopping and not until():
@@ -116,28 +115,27 @@ class WorkerNode:
             await self._rest(backoff.delay())
 
     def stop(self) -> None:
-        """No new claims from now on; :meth:`run` returns soon. May be called from the loop only."""
+        """Claim nothing more; :meth:`run` returns soon. Call it on the event loop only."""
         self._stopping = True
         self._wake.set()
 
     def stop_now(self) -> None:
-        """:meth:`stop`, and chapters in flight are handed back instead of waited for."""
+        """:meth:`stop`, and hand chapters in flight back instead of waiting for them."""
         self.stop()
         self._cancel(self._running)
 
     def _cancel(self, works: Iterable[asyncio.Task[None]]) -> None:
-        """Has chapters handed back; each is cancelled once: twice would cut the handing back short."""
+        """Cancel chapters, each once only: a second cancel would interrupt its handing back."""
         for work in set(works) - self._cancelled:
             self._cancelled.add(work)
             work.cancel()
 
     def wake(self) -> None:
-        """Polls at once instead of after the rest of the pause."""
+        """Poll at once instead of after the rest of the backoff."""
         self._wake.set()
 
     async def leave(self, seconds: float) -> None:
-        """Waits up to ``seconds`` for chapters in flight, then hands everything back. What was only read
-        ahead isn't begun."""
+        """Wait up to ``seconds`` for chapters in flight, then hand everything back. Starts no new request."""
         self._stopping = True
         self.throttle.stop_requests()
         if self._running and seconds > 0:
@@ -155,11 +153,11 @@ class WorkerNode:
 
     @property
     def nothing_left(self) -> bool:
-        """Whether the queues were empty at the last look (others' work too) and nothing is held here."""
+        """Whether the queues were empty at the last poll, and neither chapter nor task is held."""
         if self._running or self.task_keeper.open_tasks or not self.poll_count:
             return False
         states = self.queue_states.values()
-        waiting = sum(state.waiting for state in states)  # what only a newer kgnb may take is none of ours
+        waiting = sum(state.waiting for state in states)  # items for a newer kgnb don't count
         return waiting <= self._newer_items and not any(s.chapters or s.leased or s.delayed for s in states)
 
     # --- polling
@@ -177,7 +175,7 @@ class WorkerNode:
         self.poll_count += 1
         self._newer_items = poll.newer
         if self.throttle.paused.keys() - poll.paused.keys():
-            self._wake.set()  # a pause is over: its queues are asked at once
+            self._wake.set()  # a pause is over: poll its queues at once
         self.throttle.on_poll(poll, served)
         return poll
 
@@ -221,10 +219,10 @@ class WorkerNode:
         if self._is_blocked(provider):
             return 0
         limit = min(self.settings.slots_for(served, provider.key), self.throttle.limiter(provider).slots)
-        if provider.is_rules:  # no provider to protect: enough that the processes never wait for the stores
+        if provider.is_rules:  # no provider to protect: keep the processes busy
             limit = max(limit, RULES_SLOTS_PER_CORE * self.settings.cpus)
-        # A chapter whose replies are stored gives its slot to the next one while its graph is written; only
-        # so many do, so that a slow graph holds the claiming back.
+        # A chapter whose replies are stored frees its slot while its graph is written; the number of such
+        # chapters is bounded, so that a slow graph store slows the claiming down.
         unwritten = sum(c.queue.provider_key == provider.key for c in self._running.values())
         room = min(limit - self.slots.busy(provider.key), limit + max_unwritten(limit) - unwritten)
         if not provider.is_rules:
@@ -232,7 +230,7 @@ class WorkerNode:
         return max(0, room)
 
     def _is_blocked(self, provider: Provider) -> bool:
-        """Whether the provider is paused for everyone, or rate-limited for longer than a slot waits."""
+        """Whether the provider is paused on all nodes, or rate-limited."""
         return provider.name in self.throttle.paused or self.throttle.rate_wait(provider) > 0
 
     # --- acting
@@ -250,7 +248,7 @@ class WorkerNode:
                     await self.task_keeper.take(claim)
             if poll.buried:
                 await self.task_keeper.mark_buried(poll.buried)
-        except ServiceDown as error:  # an item comes back with its lease's end, burials with the next poll
+        except ServiceDown as error:  # leases expire, and the next poll returns the burials again
             self.stores.outages.report_down(error)
         for claim in poll.refreshed:
             self.task_keeper.reopen(claim)
@@ -271,7 +269,7 @@ class WorkerNode:
         work.add_done_callback(lambda done: self._on_chapter_ended(done, claim))
 
     def _on_recorded(self, claim: Claim, held: float, asking: float) -> None:
-        """Frees the slot of a chapter that held it so many seconds, ``asking`` of them for its requests."""
+        """Free the slot of a chapter that held it for ``held`` seconds, ``asking`` of them for requests."""
         if asking:
             self._overhead += (held - asking - self._overhead) / SMOOTHING_CHAPTERS
         self.slots.remove(claim)
@@ -284,7 +282,7 @@ class WorkerNode:
         self.stores.renewer.forget(claim)
         self._wake.set()
         if not work.cancelled():
-            work.result()  # what still comes here is the event loop's to report
+            work.result()  # raises a bug to the event loop's handler
 
     async def _run_chapter(self, claim: Claim, key: str) -> None:
         try:
@@ -297,7 +295,7 @@ class WorkerNode:
         except KgnbError as error:
             log.warning(say("node.chapter_back", task=claim.task_id, chapter=claim.chapter_id, reason=error))
             await self._hand_back(claim, HAND_BACK_SECONDS)
-        except Exception as error:  # a bug on this chapter must neither spin nor stop the others
+        except Exception as error:  # a bug on one chapter must neither loop nor stop the others
             log.exception(say("node.slot_broke", task=claim.task_id, chapter=claim.chapter_id))
             await self._chapters.count_crash(claim, error)
 
@@ -306,7 +304,7 @@ class WorkerNode:
         outages = self.stores.outages
         info = await outages.retry_until_up("sql", lambda: self.task_keeper.info(claim.task_id, claim.queue))
         if info is None:
-            await self._hand_back(claim, HAND_BACK_SECONDS)  # its holder is just opening or dropping the task
+            await self._hand_back(claim, HAND_BACK_SECONDS)  # the task is being opened or dropped
             return
 
         def recorded(asking: float) -> None:
@@ -314,7 +312,7 @@ class WorkerNode:
 
         try:
             outcome = await self._chapters.run(claim, info, recorded)
-        except (NodeLeaving, ProviderPaused, RateReached):  # nobody's failure
+        except (NodeLeaving, ProviderPaused, RateReached):  # counts as no failure
             await self._hand_back(claim)
             return
         except ProviderError as error:
@@ -326,31 +324,26 @@ class WorkerNode:
         if outcome is Outcome.COMPLETED and self._provider_failures.pop(info.provider.name, None) is not None:
             log.warning(say("node.provider_back", provider=info.provider.name))
         if outcome is not Outcome.NOT_OURS:
-            self.unpublished_tasks.add(claim.task_id)
-            seconds = round(time.monotonic() - started, 1)
-            log.info(
-                say(
-                    "node.chapter",
-                    task=claim.task_id,
-                    chapter=claim.chapter_id,
-                    outcome=outcome.value,
-                    seconds=seconds,
-                )
-            )
-            self._listener(NodeEvent("chapter", claim.task_id, claim.chapter_id, outcome.value, key))
+            self._report_outcome(claim, key, outcome, time.monotonic() - started)
+
+    def _report_outcome(self, claim: Claim, key: str, outcome: Outcome, seconds: float) -> None:
+        self.unpublished_tasks.add(claim.task_id)
+        facts = {"task": claim.task_id, "chapter": claim.chapter_id, "outcome": outcome.value}
+        log.info(say("node.chapter", seconds=round(seconds, 1), **facts))
+        self._listener(NodeEvent("chapter", claim.task_id, claim.chapter_id, outcome.value, key))
 
     def _log_provider_failure(self, provider: str, error: ProviderError, ids: dict[str, int]) -> None:
-        """A provider's failure is news once, until it is another kind of failure or over."""
+        """Log a provider's failure as a warning once, until it fails in another way or works again."""
         news = self._provider_failures.get(provider) is not type(error)
         self._provider_failures[provider] = type(error)
         text = say("node.provider_failed", provider=provider, reason=str(error), **ids)
         log.log(logging.WARNING if news else logging.DEBUG, text)
 
     async def _hand_back(self, claim: Claim, delay: float = 0.0) -> None:
-        """Returns a chapter uncounted. What an outage keeps from being written, the lease's end will do."""
+        """Return a chapter without counting a failure; during an outage its lease expires instead."""
         try:
             await self.stores.queue.release([claim], delay=delay)
-            # A node that leaves has more to do, should SQL hang: whoever claims the chapter writes it anew.
+            # A leaving node doesn't wait for SQL: the next node that claims the chapter writes its state.
             async with asyncio.timeout(LEAVING_SECONDS if self._stopping else None):
                 await self.stores.ledger.chapters.hand_back([(claim.task_id, claim.chapter_id, claim.token)])
         except ServiceDown as error:
@@ -370,12 +363,12 @@ class WorkerNode:
     # --- main's commands
 
     async def check_tasks(self) -> None:
-        """Hands back the chapters of tasks that were paused, cancelled or deleted meanwhile."""
+        """Hand back the chapters of tasks that main paused, cancelled or deleted."""
         ids = {c.task_id for c in self._running.values()} | set(self.task_keeper.open_tasks)
         stopped = await self.task_keeper.check_statuses(sorted(ids))
         self.cancel(stopped)
         await self.task_keeper.release_all_except(queues_of(self.providers.served(), self.settings.prefixes))
 
     def cancel(self, task_ids: Sequence[int] | set[int]) -> None:
-        """Stops the chapters in flight of these tasks; they are handed back."""
+        """Cancel the chapters in flight of these tasks; they are handed back."""
         self._cancel([work for work, claim in self._running.items() if claim.task_id in task_ids])

@@ -1,4 +1,4 @@
-"""Who may be asked: the rules, the provider from the environment, and the active rows of ``ai_providers``."""
+"""The known providers: the rules, the environment's, and the active rows of ``ai_providers``."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ log = logging.getLogger(__name__)
 
 
 class ProviderRegistry:
-    """The providers known right now, and one client for each of them.
+    """The known providers, and one client for each.
 
     A row of the table wins over the environment's provider of the same name. A row without a key gets the
-    one that was saved for its name and address, or the environment's. What can't be used at all stays known,
-    but isn't served: its queue is left alone.
+    key saved for its name and address, or the environment's. A provider that can't be used stays known but
+    isn't served: its queue is left to other nodes.
     """
 
     def __init__(self, ledger: Ledger, settings: Settings) -> None:
@@ -41,7 +41,7 @@ class ProviderRegistry:
         self._retired: list[LlmClient] = []
 
     async def refresh(self) -> None:
-        """Reads the table and the saved keys again; raises ServiceDown when SQL doesn't answer."""
+        """Read the table and the saved keys again. Raises ServiceDown."""
         rows = await self._ledger.providers.active()
         troubles: dict[str, str] = {}
         try:
@@ -59,7 +59,7 @@ class ProviderRegistry:
         await self._retire_clients()
 
     async def refresh_and_log(self) -> None:
-        """:meth:`refresh` for a node: each trouble is logged once, and again when it comes back."""
+        """:meth:`refresh`, and log each problem once, and again when it comes back."""
         await self.refresh()
         now = {} if self._only_key else self._troubles | self._unknown_names()
         for key, text in now.items():
@@ -68,7 +68,7 @@ class ProviderRegistry:
         self._logged = dict(now)
 
     def _unknown_names(self) -> dict[str, str]:
-        """Names in KG_WORKER_PROVIDERS that nobody has: a typing error would leave a node idle in silence."""
+        """Names in KG_WORKER_PROVIDERS that no provider has: a typo would leave the node idle in silence."""
         return {
             key: say("provider.nobody", provider=key, known=", ".join(sorted(self._known)))
             for key in self._settings.wanted_providers
@@ -76,9 +76,9 @@ class ProviderRegistry:
         }
 
     def with_key(self, provider: Provider) -> Provider:
-        """``provider`` with a key, if its row holds none: the saved one, or the environment's.
+        """``provider`` with the saved or the environment's key where its row holds none.
 
-        Only where the address is the one that the key was given for.
+        A key is used only at the address that it was given for.
         """
         if provider.api_key.get_secret_value():
             return provider
@@ -92,7 +92,7 @@ class ProviderRegistry:
         return provider
 
     async def _retire_clients(self) -> None:
-        """Takes the clients of providers that are gone or changed out of use; closes those that are idle."""
+        """Retire the clients of providers that are gone or changed; close those that are idle."""
         for key, (provider, client) in list(self._clients.items()):
             if self._known.get(key) != provider:
                 self._retired.append(client)
@@ -103,9 +103,9 @@ class ProviderRegistry:
             await client.close()
 
     def get(self, name: str) -> Provider:
-        """The provider called ``name``, case aside.
+        """The provider called ``name``, ignoring case.
 
-        Raises SettingsError that lists the known names when there is none.
+        Raises SettingsError, with the known names, when there is none.
         """
         provider = self._known.get(name.strip().lower())
         if provider is None:
@@ -127,22 +127,22 @@ class ProviderRegistry:
         return self._known.get(key)
 
     def all(self) -> list[Provider]:
-        """Every provider, the rules among them, also those that can't be used."""
+        """Every known provider, including the rules and those that can't be used."""
         return list(self._known.values())
 
     def serve_only(self, provider: Provider) -> None:
-        """Serves this one alone from now on (`build`)."""
+        """Serve only this provider from now on (`build`)."""
         self._only_key = provider.key
 
     def served(self) -> list[Provider]:
-        """The providers that this node serves: KG_WORKER_PROVIDERS, or all; none that can't be used."""
+        """The usable providers that this node serves: those of KG_WORKER_PROVIDERS, or all."""
         wanted = (self._only_key,) if self._only_key else self._settings.wanted_providers
         return [
             p for key, p in self._known.items() if key not in self._unusable and (not wanted or key in wanted)
         ]
 
     def client(self, provider: Provider) -> LlmClient:
-        """The provider's client; a new one when its endpoint or key changed. Raises SettingsError."""
+        """The provider's client, a new one when its address or key changed. Raises SettingsError."""
         held = self._clients.get(provider.key)
         if held is None or held[0] != provider:
             made = self._make(provider)
@@ -161,7 +161,7 @@ class ProviderRegistry:
         )
 
     async def close(self) -> None:
-        """Closes every client."""
+        """Close every client."""
         clients = [client for _, client in self._clients.values()] + self._retired
         self._clients, self._retired = {}, []
         for client in clients:
@@ -169,7 +169,7 @@ class ProviderRegistry:
 
 
 def _by_key(providers: Sequence[Provider]) -> dict[str, Provider]:
-    """By key: the first of each name that can be asked, else the first; and the rules."""
+    """By key: the first usable provider of each name, else the first; and the rules."""
     known = {RULES: Provider(RULES)}
     for wanted in (True, False):
         for provider in providers:
@@ -188,7 +188,7 @@ def _left_alone(key: str, error: SettingsError) -> str:
 
 
 def environment_provider(settings: Settings) -> Provider | None:
-    """The one provider that OPENAI_BASE_URL, OPENAI_API_KEY and OPENAI_MODEL describe, if they do."""
+    """The provider that OPENAI_BASE_URL, OPENAI_API_KEY and OPENAI_MODEL describe, if set."""
     if not (settings.openai_base_url or settings.openai_api_key.get_secret_value()):
         return None
     return Provider(
@@ -200,14 +200,14 @@ def environment_provider(settings: Settings) -> Provider | None:
 
 
 def check_name(name: str) -> None:
-    """Raises SettingsError for a name that a queue key or a setting can't carry."""
+    """Raise SettingsError for a name that can't be part of a queue key or a setting."""
     bad = not name or len(name) > 100 or name.lower() == RULES or not name.isprintable()
     if bad or any(c.isspace() or c in ":,=/{}" for c in name):
         raise SettingsError("provider.bad_name", name=name)
 
 
 def check_usable(provider: Provider) -> None:
-    """Raises SettingsError when ``provider`` can't be asked at all: no key, no address, or a wrong one."""
+    """Raise SettingsError when ``provider`` has no key, no address, or a malformed one."""
     if provider.is_rules:
         return
     if not provider.base_url and provider.key not in DEFAULT_URLS:
@@ -219,10 +219,10 @@ def check_usable(provider: Provider) -> None:
 
 
 def why_unusable(provider: Provider) -> SettingsError | None:
-    """Why no node may serve ``provider``; None when it can be asked."""
+    """The reason why ``provider`` can't be served; None when it can."""
     try:
         if ":" in provider.name or not provider.name.isprintable():
-            check_name(provider.name)  # such a queue would be taken for another provider's
+            check_name(provider.name)  # its queue's key would read as another provider's
         check_usable(provider)
     except SettingsError as error:
         return error

@@ -1,4 +1,4 @@
-"""Which provider and which model answer a task, and by which config: decided here and nowhere else.
+"""Decides which provider and model answer a task, and by which config.
 
 The queue's provider decides; ``use_ai = 0`` means the rules, whatever the queue. The model is the default
 config's ``ai_model`` where the provider lists it, else the first of the provider's ``models``.
@@ -56,7 +56,7 @@ class TaskRouter:
     async def default_provider(self, *, usable: bool) -> Provider | None:
         """The LLM provider of a task that remembers none: the default config's, else the first one known.
 
-        ``usable``: only one that can be asked from here, with its key and its address.
+        ``usable``: only one whose key and address this process has.
         """
         known = [p for p in self._providers.all() if not (p.is_rules or (usable and why_unusable(p)))]
         wanted = (await self._ledger.providers.default_config()).ai_provider.lower()
