@@ -25,7 +25,7 @@ from kgnb.graph import relationship_history
 from kgnb.graph.model import Graph
 from kgnb.graph.query import KINDS, Entity, GraphQuery
 from kgnb.render import query_results
-from kgnb.render.progress_bar import ProgressBar
+from kgnb.render.progress_bar import ProgressBar as ProgressBar
 from kgnb.render.query_results import QueryRows
 
 R = TypeVar("R")
@@ -94,7 +94,7 @@ class BookGraph:
         """Whoever and whatever has ``text`` in its name, an alias or its description, the best fit first."""
         explorer = self._explore()
         found = explorer.find(text)
-        return query_results.found(text, found, () if found else explorer.similar_names(text))
+        return query_results.matches(text, found, () if found else explorer.similar_names(text))
 
     def neighbours(self, name: str) -> QueryRows:
         """Who and what is next to somebody, the closest first."""

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from kgnb.graph.resolve.decisions import Decision, DecisionOutcome
     from kgnb.graph.resolve.name_listing import ListedName, NameReason
 
-_TABLE = {
+_SCAN_REASONS = {
     "字": "courtesy",
     "号": "called_so",
     "绰号": "nickname",
@@ -35,18 +35,18 @@ _TABLE = {
 
 def named_line(one: ListedName) -> str:
     """One person (or place …) with what else it is called, and why."""
-    aliases = "；".join(f"{one_line(w.alias)}（{why(w)}）" for w in one.reasons) or "、".join(
+    aliases = "；".join(f"{one_line(w.alias)}（{reason_text(w)}）" for w in one.reasons) or "、".join(
         map(one_line, one.aliases)
     )
     facts = {"name": one_line(one.name), "mentions": one.mentions, "chapters": one.chapters}
     return say("names.line_aliases" if aliases else "names.line", aliases=aliases, **facts)
 
 
-def why(one: NameReason) -> str:
+def reason_text(one: NameReason) -> str:
     """Why an alias is somebody's."""
     facts = {"other": one_line(one.other), "detail": one_line(one.detail)}
     if one.kind == "table":
-        return say(f"names.why_{_TABLE.get(one.detail, 'table')}", **facts)
+        return say(f"names.why_{_SCAN_REASONS.get(one.detail, 'table')}", **facts)
     return say(f"names.why_{one.kind}", **facts)
 
 

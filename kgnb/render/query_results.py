@@ -109,8 +109,8 @@ def _relations(edges: Iterable[GraphEdge], seen_from: NodeKey) -> list[str]:
 
 
 def _first_text(edges: Iterable[GraphEdge], *keys: str) -> str:
-    found = (str(edge.properties.get(key) or "") for key in keys for edge in edges)
-    return next(filter(None, found), "")
+    texts = (str(edge.properties.get(key) or "") for key in keys for edge in edges)
+    return next(filter(None, texts), "")
 
 
 def _chapters_of(edges: Iterable[GraphEdge]) -> list[int]:
@@ -127,7 +127,7 @@ def _strength(edges: Iterable[GraphEdge]) -> int:
 # --- results ------------------------------------------------------------------------------------------------
 
 
-def found(text: str, entities: Sequence[Entity], close: Sequence[str]) -> QueryRows:
+def matches(text: str, entities: Sequence[Entity], close: Sequence[str]) -> QueryRows:
     """Entities by name; ``close`` are similar names, suggested when nothing was found."""
     rows = [
         {
@@ -146,28 +146,28 @@ def found(text: str, entities: Sequence[Entity], close: Sequence[str]) -> QueryR
     return QueryRows(say("explore.find", text=text), rows, note=note)
 
 
-def neighbours(of: Entity, around: Sequence[Neighbour]) -> QueryRows:
+def neighbours(entity: Entity, found: Sequence[Neighbour]) -> QueryRows:
     """The neighbours of an entity."""
     rows = [
         {
             "name": n.entity.name,
             "kind": str(kind_word(n.entity.kind)),
-            "relations": _relations(n.edges, of.ref),
+            "relations": _relations(n.edges, entity.ref),
             "strength": _strength(n.edges),
             "chapters": len(_chapters_of(n.edges)),
             "description": _first_text(n.edges, "description"),
             "evidence": _first_text(n.edges, "evidence"),
         }
-        for n in around
+        for n in found
     ]
-    closest = [n for n in around if n.entity.kind == "Character"] or list(around)
+    closest = [n for n in found if n.entity.kind == "Character"] or list(found)
     rays = [
-        charts.Ray(n.entity.name, relation(n.edges[0], of.ref), group_of(n.edges[0].type), n.weight)
+        charts.Ray(n.entity.name, relation(n.edges[0], entity.ref), group_of(n.edges[0].type), n.weight)
         for n in closest[:RAYS]
     ]
-    title = str(say("explore.neighbours", name=of.name))
-    note = _about(of) if rows else say("explore.alone")
-    return QueryRows(title, rows, note=note, picture=charts.star(of.name, rays, title))
+    title = str(say("explore.neighbours", name=entity.name))
+    note = _entity_note(entity) if rows else say("explore.alone")
+    return QueryRows(title, rows, note=note, picture=charts.star(entity.name, rays, title))
 
 
 def path(start: Entity, end: Entity, steps: Sequence[PathStep]) -> QueryRows:
@@ -228,37 +228,37 @@ def _tie_lanes(turns: Sequence[PairChapter], seen_from: NodeKey) -> list[charts.
             key = (relation(edge, seen_from), group_of(edge.type))
             marks.setdefault(key, {})[turn.chapter] = _strength([edge])
     lanes = [
-        charts.Lane(word, found, EDGE_COLOURS[group], str(len(found)), most=MOST_STRENGTH)
-        for (word, group), found in list(marks.items())[:LANES]
+        charts.Lane(word, strengths, EDGE_COLOURS[group], str(len(strengths)), most=MOST_STRENGTH)
+        for (word, group), strengths in list(marks.items())[:LANES]
     ]
     together = dict.fromkeys((t.chapter for t in turns), 1)
     return [*lanes, charts.Lane(say("explore.together"), together, charts.FAINT, str(len(turns)))]
 
 
-def timeline(of: Entity, moments: Sequence[TimelineEntry], chapters: Sequence[int]) -> QueryRows:
+def timeline(entity: Entity, entries: Sequence[TimelineEntry], chapters: Sequence[int]) -> QueryRows:
     """The chapters of an entity with their events and companions."""
     rows = [
-        {"chapter": m.chapter, "title": m.title, "events": list(m.events), "with": list(m.companions)}
-        for m in moments
+        {"chapter": e.chapter, "title": e.title, "events": list(e.events), "with": list(e.companions)}
+        for e in entries
     ]
     together: dict[str, dict[int, int]] = {}
-    for moment in moments:
-        for name in moment.companions:
-            together.setdefault(name, {})[moment.chapter] = 1
+    for entry in entries:
+        for name in entry.companions:
+            together.setdefault(name, {})[entry.chapter] = 1
     closest = sorted(together, key=lambda name: (-len(together[name]), name))[:COMPANIONS]
     lanes = [
         charts.Lane(
-            of.name, {m.chapter: 1 + len(m.events) for m in moments}, charts.ACCENT, str(len(moments))
+            entity.name, {e.chapter: 1 + len(e.events) for e in entries}, charts.ACCENT, str(len(entries))
         )
     ]
     lanes += [charts.Lane(name, together[name], charts.WARM, str(len(together[name]))) for name in closest]
-    title = str(say("explore.timeline", name=of.name))
+    title = str(say("explore.timeline", name=entity.name))
     note = say("explore.with", count=len(closest)) if closest else ""
     axis = str(say("explore.axis"))
     picture = (
-        charts.lanes(list(chapters) or [m.chapter for m in moments], lanes, title, axis) if moments else ""
+        charts.lanes(list(chapters) or [e.chapter for e in entries], lanes, title, axis) if entries else ""
     )
-    return QueryRows(title, rows, note=note or _about(of), picture=picture)
+    return QueryRows(title, rows, note=note or _entity_note(entity), picture=picture)
 
 
 def top(kind: str, standing: Sequence[RankedEntity], chapters: Sequence[int]) -> QueryRows:
@@ -287,7 +287,7 @@ def top(kind: str, standing: Sequence[RankedEntity], chapters: Sequence[int]) ->
     )
 
 
-def _about(entity: Entity) -> str:
+def _entity_note(entity: Entity) -> str:
     """Aliases and chapters of an entity in a line."""
     facts = (
         [say("picture.aliases") + ": " + say("picture.comma").join(entity.aliases)] if entity.aliases else []

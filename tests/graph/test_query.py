@@ -397,7 +397,7 @@ class TestNames:
         explorer = GraphQuery(graph)
         one, other = explorer.entities[a], explorer.entities[b]
         every = [
-            query_results.found(EVIL, explorer.find("script"), [EVIL]),
+            query_results.matches(EVIL, explorer.find("script"), [EVIL]),
             query_results.neighbours(one, explorer.neighbours(a)),
             query_results.path(one, other, explorer.path(a, b)),
             query_results.timeline(one, explorer.timeline(a), [1]),

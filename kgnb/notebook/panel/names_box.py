@@ -17,7 +17,7 @@ from kgnb.graph.resolve.decisions import DecisionOutcome
 from kgnb.graph.resolve.name_listing import ListedName
 from kgnb.notebook.panel import html, widget_helpers
 from kgnb.notebook.panel.controller import PanelController
-from kgnb.render.names_text import changed_line, decision_line, why
+from kgnb.render.names_text import changed_line, decision_line, reason_text
 
 OFFERED = 300
 """People whom the lists offer; any other name can be typed."""
@@ -140,5 +140,5 @@ def _typed(label: str) -> Any:
 def _reasons(chosen: ListedName | None) -> str:
     if chosen is None:
         return ""
-    lines = "；".join(f"{one_line(reason.alias)}：{why(reason)}" for reason in chosen.reasons)
+    lines = "；".join(f"{one_line(reason.alias)}：{reason_text(reason)}" for reason in chosen.reasons)
     return f'<span class="dim">{html.text(lines or say("panel.no_alias"), 400)}</span>'
