@@ -264,34 +264,34 @@ def test_the_panels_graph_tab(data: Path, tmp_path: Path, monkeypatch: pytest.Mo
     def shown(condition: Callable[[], object]) -> None:
         deadline = time.monotonic() + 60
         while not condition():
-            assert time.monotonic() < deadline, tab._desk.word
+            assert time.monotonic() < deadline, tab._controller.message
             time.sleep(0.05)
             panel.refresh()
 
     try:
-        tab._desk.look()
+        tab._controller.read_status()
         shown(lambda: tab.book.value)
         assert tab.names.box.layout.display == "none"
         tab.draw.click()
         shown(lambda: tab.names.person.options)
         hero, other = tab.names.person.options[:2]
         tab.names.merge.click()
-        assert "还没写名字" in tab._desk.word.text
+        assert "还没写名字" in tab._controller.message.text
         tab.names.person.value, tab.names.other.value = hero, other
         drawn, tab._drawn = tab._drawn, None  # as if another book had been chosen since
         tab.names.merge.click()
-        assert "先点「显示」" in tab._desk.word.text
+        assert "先点「显示」" in tab._controller.message.text
         tab._drawn = drawn
         tab.names.merge.click()
         shown(lambda: (other, other) in tab.names.alias.options and tab.names.decision.value)
-        assert "合并为一人" in tab._desk.word.text
+        assert "合并为一人" in tab._controller.message.text
         tab.names.undo.click()
         shown(lambda: not tab.names.decision.value)
         assert other in tab.names.person.options
         tab.names.other.value = "<b>没有这人</b>"
         tab.names.merge.click()
-        shown(lambda: tab._desk.word.tone == "bad")
-        assert "没有这人" in tab._desk.word.text
+        shown(lambda: tab._controller.message.tone == "bad")
+        assert "没有这人" in tab._controller.message.text
     finally:
         panel.close()
         panel._thread.join(5)

@@ -68,7 +68,7 @@ def until(condition: Callable[[], object], seconds: float = 40) -> None:
 def said() -> str:
     """What the panel says below its head, as text."""
     assert panel_module._panel is not None
-    return re.sub("<[^>]*>", " ", panel_module._panel._said.value)
+    return re.sub("<[^>]*>", " ", panel_module._panel._messages.value)
 
 
 def refreshers() -> list[threading.Thread]:
@@ -283,10 +283,10 @@ class TestOnePanel:
         panel = kgnb.panel(made(tmp_path))
         live = panel.tabs["live"]
         whole, live.refresh = live.refresh, lambda _: 1 / 0
-        until(lambda: panel._broken)
-        assert "ZeroDivisionError" in panel._broken
+        until(lambda: panel._refresh_error)
+        assert "ZeroDivisionError" in panel._refresh_error
         live.refresh = whole
-        until(lambda: not panel._broken)
+        until(lambda: not panel._refresh_error)
 
     def test_english(self, tmp_path: Path) -> None:
         use_language("en")
@@ -499,14 +499,14 @@ WATCH = """
 seen = []
 def watch():
     time.sleep(2.6)
-    seen.append(p._said.value)
+    seen.append(p._messages.value)
 threading.Thread(target=watch).start()
 time.sleep(3)
 """
 AWAIT = """
 import asyncio
 await asyncio.sleep(1.5)
-print("点击要等它结束" in seen[0], "点击要等它结束" in p._said.value)
+print("点击要等它结束" in seen[0], "点击要等它结束" in p._messages.value)
 """
 TYPE = """
 import os
@@ -540,7 +540,9 @@ print(node.state, node.status(), panel.tabs["log"]._lines.value)
 class TestInAKernel:
     def test_it_says_that_clicks_wait_for_the_running_cell(self, place: Any) -> None:  # noqa: F811
         start = "import kgnb, time, threading\np = kgnb.panel(kgnb.Node.from_env())\np"
-        shown = executed(of_code(start, WATCH, "0", AWAIT, "print(p.desk.busy.seconds == 0)"), place)
+        shown = executed(
+            of_code(start, WATCH, "0", AWAIT, "print(p.controller.cell_watch.seconds == 0)"), place
+        )
         text = "".join(content for kind, content in outputs(shown) if kind == "stdout")
         assert text.split() == ["True", "True", "True"]
 

@@ -137,6 +137,7 @@ class TestRelease:
                 for n in ("cytoscape.min.js", "picture.html", "picture.js", "picture.css")
             ),
             "kgnb/stores/queue/lua/poll.lua",
+            "kgnb/notebook/panel/style.css",
         ):
             assert needed in names
 

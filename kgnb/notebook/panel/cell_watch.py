@@ -1,4 +1,4 @@
-"""Whether a cell is running in this kernel: clicks wait for it, and the panel says so."""
+"""Watch whether a cell is running in this kernel: clicks have to wait for it, and the panel says so."""
 
 from __future__ import annotations
 
@@ -7,51 +7,51 @@ import threading
 import time
 from typing import Any
 
-QUIET_SECONDS = 1.0
-"""Shorter cells aren't worth a word."""
+MIN_SECONDS = 1.0
+"""Cells that run shorter are not reported."""
 
 
 class CellWatch:
-    """Follows the cells of the kernel that this process is; outside of one nothing is ever busy."""
+    """Watches the cells of this process's kernel; outside of a kernel nothing ever runs."""
 
     def __init__(self) -> None:
         self._since: float | None = None
         self._shell: Any = None
 
     def watch(self) -> None:
-        """From now on; knows of the cell that calls it too. Once is enough."""
+        """Start watching, including the cell that calls this. Can be called again."""
         ipython = sys.modules.get("IPython")
         shell = None if ipython is None else ipython.get_ipython()
         if shell is None or getattr(shell, "kernel", None) is None or shell is self._shell:
             return
         self._shell = shell
-        shell.events.register("pre_execute", self._begins)
-        shell.events.register("post_execute", self._ends)
+        shell.events.register("pre_execute", self._on_cell_start)
+        shell.events.register("post_execute", self._on_cell_end)
         if threading.current_thread() is threading.main_thread() and _in_a_cell(shell):
-            self._begins()
+            self._on_cell_start()
 
     def forget(self) -> None:
-        """Follows no more."""
+        """Stop watching."""
         if self._shell is not None:
-            self._shell.events.unregister("pre_execute", self._begins)
-            self._shell.events.unregister("post_execute", self._ends)
+            self._shell.events.unregister("pre_execute", self._on_cell_start)
+            self._shell.events.unregister("post_execute", self._on_cell_end)
             self._shell, self._since = None, None
 
-    def _begins(self) -> None:
+    def _on_cell_start(self) -> None:
         self._since = time.monotonic()
 
-    def _ends(self) -> None:
+    def _on_cell_end(self) -> None:
         self._since = None
 
     @property
     def seconds(self) -> float:
-        """How long the running cell has been running; 0 where none has for long enough to matter."""
+        """Seconds that the current cell has run; 0 when there is none, or for less than ``MIN_SECONDS``."""
         since = self._since
         lasted = 0.0 if since is None else time.monotonic() - since
-        return lasted if lasted >= QUIET_SECONDS else 0.0
+        return lasted if lasted >= MIN_SECONDS else 0.0
 
 
 def _in_a_cell(shell: Any) -> bool:
-    """Whether this call comes from a cell and not from a widget's click."""
+    """Whether this call comes from a cell rather than a widget's click."""
     parent = shell.kernel.get_parent("shell") if hasattr(shell.kernel, "get_parent") else {}
     return bool(parent.get("header", {}).get("msg_type") == "execute_request")

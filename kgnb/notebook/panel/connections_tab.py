@@ -1,4 +1,4 @@
-"""The panel's first tab: where Redis, SQL and Neo4j are, and whether they answer."""
+"""The panel's connections tab: addresses of Redis, SQL and Neo4j, and whether they answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EMBEDDED: dict[str, dict[str, Any]] = {
     "sql": {"db_type": "sqlite", "db_host": "", "db_password": SecretStr("")},
     "bolt": {"neo4j_uri": "", "neo4j_password": SecretStr("")},
 }
-"""The settings that mean the embedded engine."""
+"""The settings that select the embedded engine."""
 ADDRESS = {"redis": "redis_host", "sql": "db_host", "bolt": "neo4j_uri"}
 SECRET = {"redis": "redis_password", "sql": "db_password", "bolt": "neo4j_password"}
 PLAIN = {
@@ -30,16 +30,16 @@ PLAIN = {
     "bolt": (("neo4j_user", "text"), ("neo4j_database", "text")),
 }
 LOGIN = {"redis": (), "sql": ("db_user",), "bolt": ("neo4j_user",)}
-"""Whose change, beside the address's, makes a known password another account's."""
+"""Fields that, like the address, name the account: a stored password isn't sent to another one."""
 
 
 class Service:
     """One service's card."""
 
-    def __init__(self, desk: PanelController, name: str) -> None:
-        self._desk, self.name = desk, name
+    def __init__(self, controller: PanelController, name: str) -> None:
+        self._controller, self.name = controller, name
         self._tested: Check | None = None
-        settings = desk.node.settings
+        settings = controller.node.settings
         known = getattr(settings, ADDRESS[name])
         self._user = without_login(known)[1] if "@" in known else ""  # of a Redis URL
         self.address = AddressBox(
@@ -52,10 +52,10 @@ class Service:
             key: widget_helpers.field(say(f"panel.f_{key}"), getattr(settings, key), kind=kind)
             for key, kind in PLAIN[name]
         }
-        self.secret = SecretBox(say("panel.f_password"), say("panel.secret_hint"), desk.wake)
+        self.secret = SecretBox(say("panel.f_password"), say("panel.secret_hint"), controller.wake)
         self._source = widget_helpers.html()
         self._result = widget_helpers.html()
-        self.test = widget_helpers.button(say("panel.test"), desk.safely(self._test))
+        self.test = widget_helpers.button(say("panel.test"), controller.safely(self._test))
         self.box = widget_helpers.column(
             widget_helpers.html(html.block(f"<h4>{html.text(say(f'panel.service_{name}'))}</h4>")),
             self._source, self.address.box, *self.fields.values(), self.secret.box,
@@ -65,21 +65,21 @@ class Service:
         self.box.add_class("kgnb-box")
 
     def _taken(self, user: str, password: SecretStr) -> None:
-        """A URL was typed with its login: into the fields, so that no widget holds the password."""
+        """Move the login of a typed URL into the fields, so that no widget holds the password."""
         if user and self.name != "redis":
             self.fields[LOGIN[self.name][0]].value = user
         elif user:
             self._user = user
         self.secret.typed = password
 
-    # --- what the form says
+    # --- form to settings
 
     def changes(self) -> dict[str, Any]:
-        """The settings that this card means. Raises SettingsError for an address that can't be read."""
+        """Return the settings that the form describes. Raises SettingsError for an unreadable address."""
         address = checked_address(self.address.value, say(f"panel.service_{self.name}"))
         if not address:
             return dict(EMBEDDED[self.name])
-        now = self._desk.node.settings
+        now = self._controller.node.settings
         found: dict[str, Any] = {key: box.value for key, box in self.fields.items()}
         before = getattr(now, ADDRESS[self.name])
         same = self._shown(before) == address and all(getattr(now, k) == found[k] for k in LOGIN[self.name])
@@ -88,13 +88,13 @@ class Service:
             found[SECRET[self.name]] = self.secret.typed
             found[ADDRESS[self.name]] = address
         elif not same:
-            found[SECRET[self.name]] = SecretStr("")  # a password goes only to where it was given for
+            found[SECRET[self.name]] = SecretStr("")  # a password is only for the account it was given for
         if self.name == "sql":
             found["db_type"] = "mysql"
         return self._as_url(found) if self.name == "redis" else found
 
     def _as_url(self, found: dict[str, Any]) -> dict[str, Any]:
-        """A Redis URL carries its own login: a typed password is put into it."""
+        """Put a typed password into a Redis URL, which carries its login itself."""
         host = found["redis_host"]
         if "://" in host and "@" not in host and (password := found.get("redis_password")):
             scheme, _, rest = host.partition("://")
@@ -108,7 +108,7 @@ class Service:
         return without_login(address)[0] if "@" in address else address
 
     def fill(self, settings: Settings) -> None:
-        """Shows other settings; what was typed is forgotten."""
+        """Show other settings and forget the typed secret."""
         self.secret.take()
         self.address.box.value = self._shown(getattr(settings, ADDRESS[self.name]))
         for key, box in self.fields.items():
@@ -117,7 +117,7 @@ class Service:
     # --- testing
 
     def _test(self, _: object = None) -> None:
-        settings = self._desk.changed(self.changes())
+        settings = self._controller.settings_with(self.changes())
         self._tested = None
 
         def tested(check: Check) -> tuple[str, str]:
@@ -126,23 +126,23 @@ class Service:
             return (words, "good") if check.ok else (say("panel.test_failed", service=check.name), "bad")
 
         doing = say("panel.testing", service=say(f"panel.service_{self.name}"))
-        self._desk.do(doing, spawn(check_service(settings, self.name)), tested)
+        self._controller.track(doing, spawn(check_service(settings, self.name)), tested)
 
     # --- refreshing
 
     def refresh(self) -> None:
-        """Shows where the values come from, and what the last test said."""
-        widget_helpers.show(self._source, html.block(html.dim(self._whence())))
+        """Show the source of the values and the result of the last test."""
+        widget_helpers.show(self._source, html.block(html.dim(self._source_text())))
         check = self._tested
         told = "" if check is None else html.note(check.detail, "good" if check.ok else "bad")
         widget_helpers.show(self._result, html.block(told))
 
-    def _whence(self) -> str:
-        settings = self._desk.node.settings
+    def _source_text(self) -> str:
+        settings = self._controller.node.settings
         if not getattr(settings, ADDRESS[self.name]):
             return say("panel.from_embedded", folder=settings.data)
         known = Settings.model_fields[ADDRESS[self.name]].validation_alias
-        source = self._desk.source(str(known))
+        source = self._controller.source(str(known))
         secret = getattr(settings, SECRET[self.name]).get_secret_value()
         kept = secret or "@" in getattr(settings, ADDRESS[self.name])
         return say("panel.from", source=source) + (f" · {MASK}" if kept else "")
@@ -151,18 +151,20 @@ class Service:
 class ConnectionsTab:
     """The tab."""
 
-    def __init__(self, desk: PanelController) -> None:
-        self._desk = desk
-        self.services = [Service(desk, name) for name in ADDRESS]
-        self.apply = widget_helpers.button(say("panel.apply"), desk.safely(self._apply), style="primary")
-        self.embed = widget_helpers.button(say("panel.use_embedded"), desk.safely(self._embed))
+    def __init__(self, controller: PanelController) -> None:
+        self._controller = controller
+        self.services = [Service(controller, name) for name in ADDRESS]
+        self.apply = widget_helpers.button(
+            say("panel.apply"), controller.safely(self._apply), style="primary"
+        )
+        self.embed = widget_helpers.button(say("panel.use_embedded"), controller.safely(self._embed))
         self.paid = w.Checkbox(
-            value=desk.node.settings.colab_paid,
+            value=controller.node.settings.colab_paid,
             description=say("panel.colab_paid"),
             indent=False,
             layout=w.Layout(width="auto"),
         )
-        self.paid.layout.display = "" if desk.node.place.kind == "colab" else "none"
+        self.paid.layout.display = "" if controller.node.place.kind == "colab" else "none"
         self._intro = widget_helpers.html(html.block(html.dim(say("panel.connect_intro"))))
         self.box = widget_helpers.column(
             self._intro,
@@ -186,12 +188,12 @@ class ConnectionsTab:
         self._use(changes)
 
     def _use(self, changes: dict[str, Any]) -> None:
-        settings = self._desk.changed(changes)
-        self._desk.use(settings, typed=changes)
+        settings = self._controller.settings_with(changes)
+        self._controller.use_settings(settings, typed=changes)
         for service in self.services:
             service.fill(settings)
 
     def refresh(self, _: html.Item) -> None:
-        """Shows what is known now."""
+        """Update every card."""
         for service in self.services:
             service.refresh()

@@ -1,4 +1,4 @@
-"""What the panel's tabs share: the node, commands under way, the last word said. Plain data, any thread."""
+"""State shared by the panel's tabs: the node, running commands, the last message. Thread-safe, no widgets."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
-SAID_SECONDS = 120.0
-"""How long the panel shows how the last command ended; errors stay until the next one."""
+MESSAGE_SECONDS = 120.0
+"""How long a success is shown; warnings and errors stay until the next message."""
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class Message:
     """Something the panel says: ``tone`` good, warn or bad."""
 
     text: str
@@ -39,36 +39,36 @@ class Word:
 
 
 class PanelController:
-    """Commands go in from clicks and never block the main thread; the refresher shows what they did."""
+    """Runs commands from clicks without blocking the main thread; the refresher shows their outcome."""
 
     def __init__(self, node: Node, wake: Callable[[], None] = lambda: None) -> None:
         self.node = node
-        self.busy = CellWatch()
+        self.cell_watch = CellWatch()
         self.wake = wake
-        """Makes the refresher run at once."""
+        """Wakes the refresher."""
         self.refresh: Callable[[], None] = lambda: None
-        """Shows everything as it is now: after a click, which is on the main thread."""
-        self._word: Word | None = None
+        """Refreshes every widget now; called after a click, on the main thread."""
+        self._message: Message | None = None
         self._running: dict[int, str] = {}
         self._numbers = itertools.count()
-        self._looked: dict[str, Any] | None = None
-        self._next: Settings | None = None
+        self._last_cluster: dict[str, Any] | None = None
+        self._pending_settings: Settings | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._typed: set[str] = set()
+        self._typed_fields: set[str] = set()
         self._stopping = False
 
-    def turn_to(self, node: Node) -> None:
-        """From now on it is about this node."""
+    def show_node(self, node: Node) -> None:
+        """Switch to another node."""
         if node is not self.node:
-            self.node, self._next, self._looked = node, None, None
-            self._typed = set()
+            self.node, self._pending_settings, self._last_cluster = node, None, None
+            self._typed_fields = set()
 
     # --- what is shown
 
     def source(self, variable: str) -> str:
-        """Where the value of this setting came from, in words."""
+        """Return where the value of this setting came from, in words."""
         field = Settings.variables()[variable]
-        if field in self._typed:
+        if field in self._typed_fields:
             return say("panel.source_typed")
         found = self.node.sources.get(variable)
         if found is None:
@@ -76,76 +76,78 @@ class PanelController:
         return say("panel.source_environment") if found == ENVIRONMENT else found
 
     def status(self) -> dict[str, Any]:
-        """:meth:`Node.status`, with the last known cluster where the node doesn't look at it."""
+        """Return :meth:`Node.status`, with the last known cluster while the node doesn't read it."""
         status = self.node.status()
         if status["cluster"] is not None:
-            self._looked = status["cluster"]
+            self._last_cluster = status["cluster"]
         else:
-            status["cluster"] = self._looked
+            status["cluster"] = self._last_cluster
         return status
 
     @property
-    def word(self) -> Word | None:
-        """How the last command ended, for a while."""
-        word = self._word
-        if word is not None and word.tone == "good" and time.monotonic() - word.at > SAID_SECONDS:
+    def message(self) -> Message | None:
+        """The last message, while it is to be shown."""
+        last = self._message
+        if last is not None and last.tone == "good" and time.monotonic() - last.at > MESSAGE_SECONDS:
             return None
-        return word
+        return last
 
     @property
-    def under_way(self) -> list[str]:
-        """Commands that haven't ended yet."""
+    def running_commands(self) -> list[str]:
+        """Descriptions of the commands that run now."""
         return list(self._running.values())
 
-    def say(self, text: str, tone: str = "good") -> None:
-        """The panel says ``text``."""
-        self._word = Word(text, tone, time.monotonic())
+    def show_message(self, text: str, tone: str = "good") -> None:
+        """Show ``text``."""
+        self._message = Message(text, tone, time.monotonic())
         self.wake()
 
-    def failed(self, error: BaseException) -> None:
-        """The panel says what went wrong; what isn't kgnb's own error goes to the log whole."""
+    def show_error(self, error: BaseException) -> None:
+        """Show an error; one that isn't a KgnbError is logged with its traceback."""
         if isinstance(error, KgnbError):
-            self.say(str(error), "bad")
+            self.show_message(str(error), "bad")
         else:
             log.error(say("panel.broke"), exc_info=error)
-            self.say(say("panel.bug", reason=type(error).__name__), "bad")
+            self.show_message(say("panel.bug", reason=type(error).__name__), "bad")
 
-    # --- what is done
+    # --- commands
 
-    def safely(self, do: Callable[..., None]) -> Callable[..., None]:
-        """A click's callback: whatever it raises is shown in the panel, not in some cell."""
+    def safely(self, action: Callable[..., None]) -> Callable[..., None]:
+        """Wrap a click's callback: errors are shown in the panel, not in some cell."""
 
         def clicked(*given: Any) -> None:
             self.remember_loop()
             try:
-                do(*given)
-            except Exception as error:  # noqa: BLE001 — shown and logged by failed()
-                self.failed(error)
+                action(*given)
+            except Exception as error:  # noqa: BLE001 — shown and logged by show_error()
+                self.show_error(error)
             self.refresh()
 
         return clicked
 
-    def do(self, doing: str, future: Future[R], done: Callable[[R], str | tuple[str, str]]) -> None:
-        """Shows ``doing`` until ``future`` ends, then what ``done`` makes of its result (with a tone, if it
-        isn't good), or its error."""
+    def track(self, doing: str, future: Future[R], done: Callable[[R], str | tuple[str, str]]) -> None:
+        """Show ``doing`` until ``future`` ends, then its error, or ``done(result)``: a text, or a text and a
+        tone other than good."""
         number = next(self._numbers)
         self._running[number] = doing
 
         def ended(future: Future[R]) -> None:
             self._running.pop(number, None)
             try:
-                told = done(future.result())
-                self.say(*((told,) if isinstance(told, str) else told))
+                outcome = done(future.result())
+                self.show_message(*((outcome,) if isinstance(outcome, str) else outcome))
             except CancelledError:
-                self.say(say("panel.cut_short"), "warn")
-            except Exception as error:  # noqa: BLE001 — shown and logged by failed()
-                self.failed(error)
+                self.show_message(say("panel.cut_short"), "warn")
+            except Exception as error:  # noqa: BLE001 — shown and logged by show_error()
+                self.show_error(error)
 
         future.add_done_callback(ended)
         self.wake()
 
-    def work(self, doing: str, work: Callable[[], R], done: Callable[[R], str | tuple[str, str]]) -> None:
-        """:meth:`do` for blocking ``work``, in a thread of its own."""
+    def run_in_thread(
+        self, doing: str, work: Callable[[], R], done: Callable[[R], str | tuple[str, str]]
+    ) -> None:
+        """As :meth:`track`, for blocking ``work`` in a thread of its own."""
         future: Future[R] = Future()
 
         def run() -> None:
@@ -155,78 +157,78 @@ class PanelController:
                 future.set_exception(error)
 
         threading.Thread(target=run, name="kgnb-panel-work", daemon=True).start()
-        self.do(doing, future, done)
+        self.track(doing, future, done)
 
-    def look(self) -> None:
-        """Looks at queues and tasks although no node runs that does."""
+    def read_status(self) -> None:
+        """Read the cluster's status once, for when no node runs that does."""
 
-        def looked(found: dict[str, Any]) -> str:
-            self._looked = found
+        def on_read(found: dict[str, Any]) -> str:
+            self._last_cluster = found
             return say("panel.looked")
 
-        self.do(say("panel.looking"), self.node.call(lambda app: StatusReport(app).read()), looked)
+        self.track(say("panel.looking"), self.node.call(lambda app: StatusReport(app).read()), on_read)
 
     # --- the node
 
     def remember_loop(self) -> None:
-        """The main thread's event loop, which can be asked to start a node there later."""
+        """Keep the main thread's event loop, on which a node may be started later."""
         with suppress(RuntimeError):
             if threading.current_thread() is threading.main_thread():
                 self._loop = asyncio.get_running_loop()
 
-    def changed(self, changes: Mapping[str, Any]) -> Settings:
-        """The node's settings with ``changes``. Raises SettingsError."""
-        now = self._next or self.node.settings
+    def settings_with(self, changes: Mapping[str, Any]) -> Settings:
+        """Return the node's settings with ``changes``. Raises SettingsError."""
+        now = self._pending_settings or self.node.settings
         return Settings.load(**{name: getattr(now, name) for name in type(now).model_fields} | dict(changes))
 
-    def use(self, settings: Settings, *, typed: Iterable[str] = ()) -> None:
-        """The node goes on with these settings; a running one leaves first and starts anew with them.
+    def use_settings(self, settings: Settings, *, typed: Iterable[str] = ()) -> None:
+        """Give the node new settings; a running node is restarted with them.
 
-        ``typed``: the fields that a person gave.
+        ``typed``: names of the fields that the user typed.
         """
-        self._next = settings
-        self._typed |= set(typed)
+        self._pending_settings = settings
+        self._typed_fields |= set(typed)
         if self.node.is_alive:
             self.node.stop(wait=False)
-            self.say(say("panel.restarting"), "warn")
+            self.show_message(say("panel.restarting"), "warn")
         else:
-            self._take_over()
-            self.say(say("panel.settings_kept"))
+            self._take_settings()
+            self.show_message(say("panel.settings_kept"))
 
-    def turn(self) -> None:
-        """Called by the refresher: tells that the node has left, or starts it anew with other settings."""
+    def apply_pending(self) -> None:
+        """Called by the refresher: say when the node has left, and restart it if it has new settings."""
         if self.node.is_alive:
             return
-        if self._stopping and self._next is None:
-            self.say(say("panel.stopped"))
+        if self._stopping and self._pending_settings is None:
+            self.show_message(say("panel.stopped"))
         self._stopping = False
-        if self._next is None:
+        if self._pending_settings is None:
             return
-        self._take_over()
+        self._take_settings()
         if self._loop is not None and self._loop.is_running():
-            self._loop.call_soon_threadsafe(self._start)  # signals can be heard on the main thread only
+            self._loop.call_soon_threadsafe(self._start)  # only the main thread can handle signals
         else:
             self._start()
 
-    def _take_over(self) -> None:
-        assert self._next is not None
-        self.node.settings, self._next = self._next, None
+    def _take_settings(self) -> None:
+        assert self._pending_settings is not None
+        self.node.settings, self._pending_settings = self._pending_settings, None
         use_language(self.node.settings.lang)
-        self._looked = None
+        self._last_cluster = None
 
     def start(self) -> None:
-        """Starts the node. Raises InputError where it may not join a shared queue."""
+        """Start the node. Raises InputError where it may not join a shared queue."""
         self.node.start()
-        self.say(say("panel.started"))
+        self.show_message(say("panel.started"))
 
     def stop(self, *, now: bool = False) -> None:
-        """Stops the node; the panel tells when it has left."""
+        """Stop the node; a message says when it has left."""
         self._stopping = True
         self.node.stop(now=now, wait=False)
-        self.say(say("panel.stopping_now" if now else "panel.stopping"), "warn")
+        self.show_message(say("panel.stopping_now" if now else "panel.stopping"), "warn")
 
     def _start(self) -> None:
         try:
             self.start()
         except KgnbError as error:
-            self.failed(error)
+            self.show_error(error)

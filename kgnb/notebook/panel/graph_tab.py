@@ -1,4 +1,4 @@
-"""The panel's fifth tab: the picture of a book, its names put right, and a page to take along."""
+"""The panel's graph tab: a book's picture, corrections of its names, and the picture as a page on disk."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ HEIGHT = 600
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """A book's picture, made in a worker thread."""
+    """A drawn book; made in a worker thread."""
 
     title: str
     page: str
@@ -39,11 +39,11 @@ class Drawn:
     path: Path
     shown: int
     names: NameEditor
-    told: str = ""  # what was changed before
+    told: str = ""  # the outcome of a change of names
 
 
 def draw(graph: Graph, names: NameEditor, told: str, title: str, path: Path) -> Drawn:
-    """Lays the graph out, writes the page to ``path``. Raises InputError where that can't be written."""
+    """Draw the graph and write its page to ``path``. Raises InputError when that can't be written."""
     lang = language()
     page = picture_page.html(graph, title=title, lang=lang)
     try:
@@ -88,25 +88,25 @@ def _list(value: object) -> list[object]:
 class GraphTab:
     """The tab."""
 
-    def __init__(self, desk: PanelController) -> None:
-        self._desk = desk
+    def __init__(self, controller: PanelController) -> None:
+        self._controller = controller
         self._drawn: Drawn | None = None
         self._shown: object = None
         self._titles: dict[int, str] = {}
         self._tasks: dict[int, int] = {}
-        self.names = NamesBox(desk, self._shown_task, self._change)
+        self.names = NamesBox(controller, self._shown_task, self._change)
         self.book = widget_helpers.choice(
             say("panel.f_book"), [(say("panel.no_book_yet"), 0)], flex="0 1 420px"
         )
         self.draw = widget_helpers.button(
-            say("panel.draw"), desk.safely(self._draw), style="primary", width="96px"
+            say("panel.draw"), controller.safely(self._draw), style="primary", width="96px"
         )
         self.view = w.ToggleButtons(
             options=[(say("panel.view_live"), "page"), (say("panel.view_still"), "still")],
             style={"button_width": "72px"},
             layout=w.Layout(width="auto", margin="2px 0 2px 12px"),
         )
-        self.view.observe(desk.safely(lambda _: None), names="value")
+        self.view.observe(controller.safely(lambda _: None), names="value")
         self._picture, self._people = widget_helpers.html(width="100%"), widget_helpers.html()
         self._link = w.Output(layout=w.Layout(margin="4px 0"))
         self.box = widget_helpers.column(
@@ -115,13 +115,13 @@ class GraphTab:
         )
 
     def _task(self) -> int:
-        """A task of the chosen book."""
+        """Return a task of the chosen book."""
         if not self.book.value:
             raise InputError("panel.no_book_chosen")
         return self._tasks[self.book.value]
 
     def _shown_task(self) -> int:
-        """A task of the book whose names are shown: another one may have been chosen since."""
+        """Return a task of the drawn book; raises InputError when another book was chosen since."""
         task = self._task()
         if self._drawn is None or self._drawn.names.novel.id != self.book.value:
             raise InputError("panel.other_book_shown")
@@ -138,15 +138,17 @@ class GraphTab:
         return self._titles[self.book.value]
 
     def _work(self, doing: str, change: Change | None) -> None:
-        """Carries a change of names out, if one is given, and draws the chosen book."""
-        novel, task, title, node = self.book.value, self._task(), self._title(), self._desk.node
+        """Apply a change of names, if given, and draw the chosen book."""
+        novel, task, title, node = self.book.value, self._task(), self._title(), self._controller.node
         path = (node.place.output_dir or Path.cwd()) / f"graph-{novel}.html"
 
         async def read(app: App) -> tuple[Graph, NameEditor, str]:
             told = await change(app) if change is not None else ""
             return await app.graph.read(novel), await names_of(app, task, ("Character",)), told
 
-        self._desk.work(doing, lambda: draw(*node.call(read, graph=True).result(), title, path), self._done)
+        self._controller.run_in_thread(
+            doing, lambda: draw(*node.call(read, graph=True).result(), title, path), self._done
+        )
 
     def _done(self, drawn: Drawn) -> str | tuple[str, str]:
         self._drawn = drawn
@@ -156,12 +158,12 @@ class GraphTab:
         return drawn.told or say("panel.drawn", title=drawn.title)
 
     def refresh(self, status: html.Item) -> None:
-        """Shows the books that there are, and the picture that was made."""
+        """Show the known books and the drawn picture."""
         books: dict[int, str] = {}
         for task in (status["cluster"] or {}).get("tasks", ()):
             books.setdefault(task["novel_id"], one_line(task["name"]))
             self._tasks[task["novel_id"]] = task["task_id"]
-        # Titles may be alike; a list of choices needs them told apart.
+        # Equal titles get the novel's id: the list needs distinct labels.
         self._titles = books
         wanted = [(f"{name} · {novel}", novel) for novel, name in books.items()]
         widget_helpers.options(self.book, wanted or [(say("panel.no_book_yet"), 0)])
@@ -176,7 +178,7 @@ class GraphTab:
 
 
 def _linked(path: Path) -> dict[str, Any]:
-    """An output with a link: relative, as the page that shows it knows where the notebook lies."""
+    """Return an output with a link, relative to the notebook."""
     line = (
         f'<div class="kgnb"><a href="{html.text(path.name)}" target="_blank">{html.text(path.name)}</a>'
         f' <span class="dim">{html.text(say("panel.written", path=path))}</span></div>'

@@ -8,19 +8,21 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from kgnb.core.log_buffer import LogLine
 from kgnb.core.messages import has_text, say
-from kgnb.notebook.panel.style import STYLE
 from kgnb.render import html as shared
 from kgnb.render.formatting import compact, cut, duration, money
-from kgnb.render.html import progress_bar, toned
+from kgnb.render.html import TABLE_STYLE, progress_bar, toned
 from kgnb.render.html import text as text
 from kgnb.render.status_view import nodes_table, provider_row, queues_table, task_row
 from kgnb.render.table import Table, Tone, cell_text, columns, rows
 
 Item = Mapping[str, Any]
+
+STYLE = f"<style>{TABLE_STYLE}{Path(__file__).with_name('style.css').read_text('utf-8')}</style>"
 
 _STATE_TONES = {"running": "good", "starting": "warn", "stopping": "warn", "failed": "bad"}
 _BAR_TONES: dict[str, Tone] = {"running": "", "completed": "good"}

@@ -1,4 +1,4 @@
-"""The panel's last tab: the last log lines of this process."""
+"""The panel's log tab: the last log lines of this process."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from kgnb.notebook.panel.controller import PanelController
 class LogTab:
     """The tab."""
 
-    def __init__(self, desk: PanelController) -> None:
-        self._desk = desk
+    def __init__(self, controller: PanelController) -> None:
+        self._controller = controller
         levels = [
             (say("panel.level_all"), logging.DEBUG),
             (say("panel.level_info"), logging.INFO),
@@ -24,7 +24,7 @@ class LogTab:
         ]
         self.level = widget_helpers.choice(say("panel.level"), levels, width="260px")
         self.level.value = logging.INFO
-        self.level.observe(desk.safely(lambda _: None), names="value")
+        self.level.observe(controller.safely(lambda _: None), names="value")
         self.hold = w.Checkbox(
             value=False, description=say("panel.hold"), indent=False, layout=w.Layout(width="auto")
         )
@@ -35,10 +35,10 @@ class LogTab:
         )
 
     def refresh(self, _: html.Item) -> None:
-        """Shows the lines; the same ones aren't drawn again."""
+        """Show the lines; unchanged ones aren't sent again."""
         if self.hold.value and self._seen != (-1, -1):
             return
-        lines = self._desk.node.recent.lines(self.level.value)
+        lines = self._controller.node.recent.lines(self.level.value)
         seen = (self.level.value, lines[-1].number if lines else 0)
         if seen != self._seen:
             self._seen = seen

@@ -1,4 +1,4 @@
-"""The part of the Graph tab that puts names right: who is one person, whose an alias isn't, and undoing."""
+"""The graph tab's box for names: merge persons, split aliases off, undo."""
 
 from __future__ import annotations
 
@@ -20,26 +20,28 @@ from kgnb.notebook.panel.controller import PanelController
 from kgnb.render.names_text import changed_line, decision_line, reason_text
 
 OFFERED = 300
-"""People whom the lists offer; any other name can be typed."""
+"""Persons offered by the lists; any other name can be typed."""
 BY = "panel"
 
 Change = Callable[[App], Coroutine[Any, Any, str]]
-"""Does it and says what it did."""
+"""Applies a change and returns a sentence about it."""
 Decide = Callable[[App, int], Coroutine[Any, Any, DecisionOutcome]]
 
 
 class NamesBox:
-    """Pick a person; merge another one into it, split an alias off, undo. ``change`` carries a change out for
-    the book that is shown, and shows it anew."""
+    """Pick a person; merge another into it, split an alias off, undo.
+
+    ``change`` applies a change to the drawn book and draws it again.
+    """
 
     def __init__(
-        self, desk: PanelController, task: Callable[[], int], change: Callable[[str, Change], None]
+        self, controller: PanelController, task: Callable[[], int], change: Callable[[str, Change], None]
     ) -> None:
         self._task, self._change = task, change
         self._names: NameEditor | None = None
         self._shown: object = None
         self.person = _typed(say("panel.f_person"))
-        self.person.observe(desk.safely(lambda _: None), names="value")
+        self.person.observe(controller.safely(lambda _: None), names="value")
         self.other = _typed(say("panel.f_other"))
         self.alias = widget_helpers.choice(
             say("panel.f_alias"), [(say("panel.no_alias"), "")], flex="0 1 420px"
@@ -47,9 +49,9 @@ class NamesBox:
         self.decision = widget_helpers.choice(
             say("panel.f_decision"), [(say("panel.no_decision"), 0)], flex="0 1 420px"
         )
-        self.merge = widget_helpers.button(say("panel.merge"), desk.safely(self._merge), width="96px")
-        self.split = widget_helpers.button(say("panel.split"), desk.safely(self._split), width="96px")
-        self.undo = widget_helpers.button(say("panel.undo"), desk.safely(self._undo), width="96px")
+        self.merge = widget_helpers.button(say("panel.merge"), controller.safely(self._merge), width="96px")
+        self.split = widget_helpers.button(say("panel.split"), controller.safely(self._split), width="96px")
+        self.undo = widget_helpers.button(say("panel.undo"), controller.safely(self._undo), width="96px")
         self._why = widget_helpers.html(margin="2px 0 2px 8px")
         self.box = widget_helpers.column(
             widget_helpers.html(html.block(html.titled(say("panel.names"), ""))),
@@ -62,11 +64,11 @@ class NamesBox:
         self.box.layout.display = "none"
 
     def take(self, names: NameEditor) -> None:
-        """The names to offer from the next :meth:`refresh` on; any thread."""
+        """Offer these names from the next :meth:`refresh` on. Thread-safe."""
         self._names = names
 
     def refresh(self) -> None:
-        """Shows what there is to choose from."""
+        """Update the lists."""
         names = self._names
         if names is None or self._shown == (names, self.person.value):
             return
@@ -90,33 +92,33 @@ class NamesBox:
         name = self.person.value.strip()
         return next((one for one in names.listed if one.name == name), None) if names else None
 
-    def _named(self, box: Any) -> str:
+    def _typed_name(self, box: Any) -> str:
         name: str = box.value.strip()
         if not name:
             raise InputError("panel.no_person")
         return name
 
-    def _do(
+    def _decide(
         self, doing: str, change: Callable[[App, int], Coroutine[Any, Any, DecisionOutcome]], **how: bool
     ) -> None:
         task = self._task()
 
-        async def told(app: App) -> str:
+        async def apply(app: App) -> str:
             return changed_line(await change(app, task), task, **how)
 
-        self._change(doing, told)
+        self._change(doing, apply)
 
     def _merge(self, _: object = None) -> None:
-        name, other = self._named(self.person), self._named(self.other)
-        self._do(
+        name, other = self._typed_name(self.person), self._typed_name(self.other)
+        self._decide(
             say("panel.merging"), lambda app, task: names_use_case.merge(app, task, name, [other], by=BY)
         )
 
     def _split(self, _: object = None) -> None:
-        name, alias = self._named(self.person), self.alias.value
+        name, alias = self._typed_name(self.person), self.alias.value
         if not alias:
             raise InputError("panel.no_alias_chosen")
-        self._do(
+        self._decide(
             say("panel.splitting"), lambda app, task: names_use_case.split(app, task, name, [alias], by=BY)
         )
 
@@ -124,7 +126,9 @@ class NamesBox:
         number = self.decision.value
         if not number:
             raise InputError("panel.nothing_to_undo")
-        self._do(say("panel.undoing"), lambda app, task: names_use_case.undo(app, task, number), undone=True)
+        self._decide(
+            say("panel.undoing"), lambda app, task: names_use_case.undo(app, task, number), undone=True
+        )
 
 
 def _typed(label: str) -> Any:

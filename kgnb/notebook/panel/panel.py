@@ -1,4 +1,4 @@
-"""The panel: head, six tabs, and the one refresher that writes the widgets. ``kgnb.panel`` shows it."""
+"""The control panel that ``kgnb.panel`` shows: a head, six tabs, and the one thread that refreshes them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from kgnb.notebook import node as notebook_node
 from kgnb.notebook.node import Node
 from kgnb.notebook.panel import html
 from kgnb.notebook.panel.controller import PanelController
-from kgnb.notebook.panel.style import STYLE
 from kgnb.render.status_view import status_view
 
 log = logging.getLogger(__name__)
 
-EVERY_SECONDS = 1.0
-SHORTEST_SECONDS = 0.1
-"""Between two refreshes, however often somebody clicks."""
+REFRESH_SECONDS = 1.0
+MIN_REFRESH_SECONDS = 0.1
+"""Shortest time between two refreshes, however often the user clicks."""
 
 _guard = threading.RLock()
 _panel: Panel | None = None
@@ -32,14 +31,14 @@ class Tab(Protocol):
     box: Any
 
     def refresh(self, status: html.Item) -> None:
-        """Brings the widgets up to date; called in any thread, under the panel's lock."""
+        """Update the widgets; called in any thread, under the panel's lock."""
 
 
 def panel(node: Node | None = None) -> Panel | StaticPanel:
-    """The node's control panel, as the last line of a cell; ``node`` is by default the one that runs.
+    """Return the node's control panel, to be the last line of a cell; ``node``: default is the running one.
 
     There is one panel per kernel: calling this again shows the same one. Without ipywidgets, and in a batch
-    run, it is the same facts as plain HTML, as they are when it is shown.
+    run, it is a static HTML page of the same facts.
     """
     global _panel
     node = node or _known_node() or Node.from_env()
@@ -48,7 +47,7 @@ def panel(node: Node | None = None) -> Panel | StaticPanel:
     with _guard:
         if _panel is None:
             _panel = Panel(PanelController(node))
-        _panel.turn_to(node)
+        _panel.show_node(node)
         return _panel
 
 
@@ -83,7 +82,7 @@ class StaticPanel:
 
 
 def lines(node: Node) -> str:
-    """The node's state and the cluster's as text."""
+    """Return the node's and the cluster's state as text."""
     from kgnb.render import terminal
 
     cluster = node.status()["cluster"]
@@ -92,45 +91,45 @@ def lines(node: Node) -> str:
 
 
 class Panel:
-    """Six tabs over one node. Show it as often as you like: every copy shows the same."""
+    """Six tabs over one node; it can be displayed many times, every copy shows the same."""
 
-    def __init__(self, desk: PanelController) -> None:
-        self.desk = desk
+    def __init__(self, controller: PanelController) -> None:
+        self.controller = controller
         self.tabs: dict[str, Any] = {}  # of Tab
         self._root: Any = None
         self._language = ""
         self._refreshing = threading.RLock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
-        self._broken = ""
-        desk.wake, desk.refresh = self._wake.set, self.refresh
+        self._refresh_error = ""
+        controller.wake, controller.refresh = self._wake.set, self.refresh
 
     def __repr__(self) -> str:
-        return lines(self.desk.node)
+        return lines(self.controller.node)
 
     @property
     def node(self) -> Node:
         """The node that the panel works on."""
-        return self.desk.node
+        return self.controller.node
 
-    def turn_to(self, node: Node) -> None:
-        """From now on it is this node's panel; its widgets are made anew where they were closed."""
-        self.desk.remember_loop()
-        self.desk.busy.watch()
+    def show_node(self, node: Node) -> None:
+        """Show this node; builds the widgets again if they were closed."""
+        self.controller.remember_loop()
+        self.controller.cell_watch.watch()
         with self._refreshing:
-            if node is not self.desk.node or language() != self._language or self._closed:
-                self.desk.turn_to(node)
+            if node is not self.controller.node or language() != self._language or self._closed:
+                self.controller.show_node(node)
                 self._build()
             self.refresh()
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._keep_fresh, name="kgnb-panel", daemon=True)
+            self._thread = threading.Thread(target=self._refresh_forever, name="kgnb-panel", daemon=True)
             self._thread.start()
 
     def close(self) -> None:
-        """Takes the panel away; the node goes on. :func:`panel` makes it anew."""
+        """Close the panel; the node goes on. :func:`panel` builds it again."""
         with self._refreshing:
-            self._take_away()
-        self.desk.busy.forget()
+            self._close_widgets()
+        self.controller.cell_watch.forget()
         self._wake.set()
 
     @property
@@ -142,8 +141,8 @@ class Panel:
 
     # --- widgets
 
-    def _take_away(self) -> None:
-        """Closes every widget: an old copy in some cell must not look alive."""
+    def _close_widgets(self) -> None:
+        """Close every widget, so that no old copy in a cell looks alive."""
         from kgnb.notebook.panel import widget_helpers
 
         if self._root is not None:
@@ -161,7 +160,7 @@ class Panel:
         from kgnb.notebook.panel.providers_tab import ProvidersTab
         from kgnb.notebook.panel.run_tab import RunTab
 
-        self._take_away()
+        self._close_widgets()
         self._language = language()
         made = {
             "connect": ConnectionsTab,
@@ -171,67 +170,66 @@ class Panel:
             "graph": GraphTab,
             "log": LogTab,
         }
-        self.tabs = {name: make(self.desk) for name, make in made.items()}
+        self.tabs = {name: make(self.controller) for name, make in made.items()}
         tabs = w.Tab([tab.box for tab in self.tabs.values()], layout=w.Layout(width="100%"))
         for i, name in enumerate(self.tabs):
             tabs.set_title(i, say(f"panel.tab_{name}"))
         tabs.selected_index = list(self.tabs).index("run")
-        self._head, self._said = widget_helpers.html(flex="1 1 auto"), widget_helpers.html()
-        self._said.add_class("kgnb-said")
+        self._head, self._messages = widget_helpers.html(flex="1 1 auto"), widget_helpers.html()
+        self._messages.add_class("kgnb-said")
         self.again = widget_helpers.button(
-            say("panel.refresh"), self.desk.safely(self._clicked), tip=say("panel.refresh_tip")
+            say("panel.refresh"), self.controller.safely(self._refresh_clicked), tip=say("panel.refresh_tip")
         )
         bar = widget_helpers.row(self._head, self.again, wrap=False, align_items="flex-start")
         self._root = widget_helpers.column(
-            widget_helpers.html(STYLE, display="none"), bar, self._said, tabs, padding="4px 2px"
+            widget_helpers.html(html.STYLE, display="none"), bar, self._messages, tabs, padding="4px 2px"
         )
         self._root.add_class("kgnb-panel")
         self._tabs = tabs
 
-    def _clicked(self, _: object = None) -> None:
-        if not self.desk.node.is_alive and not self.desk.under_way:
-            self.desk.look()
+    def _refresh_clicked(self, _: object = None) -> None:
+        if not self.controller.node.is_alive and not self.controller.running_commands:
+            self.controller.read_status()
 
     # --- refreshing
 
     def refresh(self) -> None:
-        """Brings every widget up to date; only what changed is sent. Any thread may call it."""
+        """Update every widget; only changes are sent. Thread-safe."""
         with self._refreshing:
             if self._closed:
                 return
             from kgnb.notebook.panel import widget_helpers
 
-            status = self.desk.status()
+            status = self.controller.status()
             widget_helpers.show(self._head, html.block(html.head(status)))
             for tab in self.tabs.values():
                 tab.refresh(status)
-            widget_helpers.show(self._said, self._words(status))
+            widget_helpers.show(self._messages, self._message_html(status))
 
-    def _words(self, status: dict[str, Any]) -> str:
-        """What has to be said right now, below the head."""
-        desk, parts = self.desk, []
-        if desk.busy.seconds:
-            parts.append(html.note(say("panel.busy", seconds=round(desk.busy.seconds)), "warn"))
-        parts += [html.note(words, tone) for tone, words in html.troubles(status)]
-        if self._broken:
-            parts.append(html.note(self._broken, "bad"))
-        parts += [html.note(words + " …") for words in desk.under_way]
-        if (word := desk.word) is not None and (word.text, word.tone) not in [
-            (words, tone) for tone, words in html.troubles(status)
-        ]:
-            parts.append(html.note(word.text, word.tone))
+    def _message_html(self, status: dict[str, Any]) -> str:
+        """The messages below the head."""
+        controller, parts = self.controller, []
+        if controller.cell_watch.seconds:
+            parts.append(html.note(say("panel.busy", seconds=round(controller.cell_watch.seconds)), "warn"))
+        troubles = html.troubles(status)
+        parts += [html.note(words, tone) for tone, words in troubles]
+        if self._refresh_error:
+            parts.append(html.note(self._refresh_error, "bad"))
+        parts += [html.note(words + " …") for words in controller.running_commands]
+        if (last := controller.message) is not None and (last.tone, last.text) not in troubles:
+            parts.append(html.note(last.text, last.tone))
         return html.block(*parts)
 
-    def _keep_fresh(self) -> None:
+    def _refresh_forever(self) -> None:
         while not self._closed:
-            self._wake.wait(EVERY_SECONDS)
+            self._wake.wait(REFRESH_SECONDS)
             self._wake.clear()
             try:
-                self.desk.turn()
+                self.controller.apply_pending()
                 self.refresh()
-                self._broken = ""
-            except Exception as error:  # a bug of ours must not freeze the panel: it says so
-                if not self._broken:
+                self._refresh_error = ""
+            except Exception as error:  # a bug must not freeze the panel: show it
+                if not self._refresh_error:
                     log.exception(say("panel.broke"))
-                self._broken = say("panel.bug", reason=type(error).__name__)
-            time.sleep(SHORTEST_SECONDS)
+                self._refresh_error = say("panel.bug", reason=type(error).__name__)
+            time.sleep(MIN_REFRESH_SECONDS)

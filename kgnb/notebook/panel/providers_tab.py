@@ -1,4 +1,4 @@
-"""The panel's second tab: who answers, how many slots each has, pauses, and adding an endpoint."""
+"""The panel's providers tab: choose, pause and probe providers, set their slots, add an endpoint."""
 
 from __future__ import annotations
 
@@ -26,15 +26,17 @@ from kgnb.notebook.panel.secret_inputs import SecretBox
 class Row:
     """One provider."""
 
-    def __init__(self, desk: PanelController, name: str, *, rules: bool, served: bool) -> None:
-        self._desk, self.name, self._paused = desk, name, False
+    def __init__(self, controller: PanelController, name: str, *, rules: bool, served: bool) -> None:
+        self._controller, self.name, self._paused = controller, name, False
         self.served = w.Checkbox(
             value=served, description="", indent=False, layout=w.Layout(width="26px", margin="0 6px 0 0")
         )
         self._about = widget_helpers.html(flex="1 1 auto")
-        self.pause = widget_helpers.button(say("panel.pause"), desk.safely(self._turn), width="76px")
-        self.test = widget_helpers.button(say("panel.ask"), desk.safely(self._test), width="76px")
-        slots = desk.node.settings.slots_for(1, name.lower())
+        self.pause = widget_helpers.button(
+            say("panel.pause"), controller.safely(self._toggle_pause), width="76px"
+        )
+        self.test = widget_helpers.button(say("panel.ask"), controller.safely(self._test), width="76px")
+        slots = controller.node.settings.slots_for(1, name.lower())
         self.slots = widget_helpers.field(say("panel.slots"), slots, kind="number", width="120px")
         self.slots.min, self.slots.max = 1, 500
         # The rules have as many as the cores are good for.
@@ -43,26 +45,26 @@ class Row:
         self.box.add_class("kgnb-row")
 
     def update(self, one: html.Item) -> None:
-        """Shows the provider as it is now."""
+        """Show the provider's current state."""
         widget_helpers.show(self._about, html.block(html.provider(one)))
         self._paused = one["state"] != "ok"
         label = say("panel.resume") if self._paused else say("panel.pause")
         if self.pause.description != label:
             self.pause.description = self.pause.tooltip = label
 
-    def _turn(self, _: object = None) -> None:
-        node, name = self._desk.node, self.name
+    def _toggle_pause(self, _: object = None) -> None:
+        node, name = self._controller.node, self.name
         if self._paused:
             told = say("operate.provider_resumed", provider=name)
             future = node.call(lambda app: resume_provider(app, name))
-            self._desk.do(say("panel.doing", what=say("panel.resume")), future, lambda _: told)
+            self._controller.track(say("panel.doing", what=say("panel.resume")), future, lambda _: told)
         else:
             future = node.call(lambda app: pause_provider(app, name))
-            self._desk.do(say("panel.doing", what=say("panel.pause")), future, _paused)
+            self._controller.track(say("panel.doing", what=say("panel.pause")), future, _paused)
 
     def _test(self, _: object = None) -> None:
-        future = self._desk.node.call(lambda app: probe_provider(app, self.name))
-        self._desk.do(say("panel.asking", provider=self.name), future, _tested)
+        future = self._controller.node.call(lambda app: probe_provider(app, self.name))
+        self._controller.track(say("panel.asking", provider=self.name), future, _tested)
 
 
 def _paused(pause: ProviderPause) -> tuple[str, str]:
@@ -80,20 +82,20 @@ def _tested(tested: ProviderProbe) -> tuple[str, str]:
 class ProvidersTab:
     """The tab."""
 
-    def __init__(self, desk: PanelController) -> None:
-        self._desk = desk
+    def __init__(self, controller: PanelController) -> None:
+        self._controller = controller
         self._rows: dict[str, Row] = {}
         self._list = widget_helpers.column()
         self._hint = widget_helpers.html()
-        self.apply = widget_helpers.button(say("panel.apply_served"), desk.safely(self._apply))
+        self.apply = widget_helpers.button(say("panel.apply_served"), controller.safely(self._apply))
         self.name = widget_helpers.field(say("panel.f_provider"), hint="deepseek")
         self.url = widget_helpers.field("base_url", hint="https://api.example.com/v1")
         self.model = widget_helpers.field(say("panel.f_model"), hint="deepseek-chat")
-        self.key = SecretBox(say("panel.f_key"), say("panel.key_hint"), desk.wake)
+        self.key = SecretBox(say("panel.f_key"), say("panel.key_hint"), controller.wake)
         self.keep = w.Checkbox(
             value=False, description=say("panel.keep_key"), indent=False, layout=w.Layout(width="auto")
         )
-        self.add = widget_helpers.button(say("panel.add"), desk.safely(self._add), style="primary")
+        self.add = widget_helpers.button(say("panel.add"), controller.safely(self._add), style="primary")
         self.box = widget_helpers.column(
             self._hint, self._list, widget_helpers.row(self.apply, margin="8px 0 14px"), self._form()
         )
@@ -124,46 +126,46 @@ class ProvidersTab:
             row.name: int(row.slots.value) for row in self._rows.values() if row.slots in row.box.children
         }
         changes: dict[str, Any] = {"providers": "" if everybody else ",".join(chosen)}
-        if slots:  # a person's explicit word, so it raises both caps
+        if slots:  # explicit, so it raises both caps
             most = Settings.for_slots(max(slots.values()))
             each = ",".join(f"{name}={n}" for name, n in slots.items() if not set(name) & set(",="))
-            changes |= most | {"slots": self._desk.node.settings.slots, "slots_each": each}
-        self._desk.use(self._desk.changed(changes))
+            changes |= most | {"slots": self._controller.node.settings.slots, "slots_each": each}
+        self._controller.use_settings(self._controller.settings_with(changes))
 
     def _add(self, _: object = None) -> None:
         name, url, model = (box.value.strip() for box in (self.name, self.url, self.model))
         if not (name and url and model):
             raise InputError("panel.add_needs")
-        key, node = self.key.take(), self._desk.node
+        key, node = self.key.take(), self._controller.node
         embedded = node.settings.embedded_sql
         if embedded and key is not None and not self.keep.value:
-            settings = self._desk.changed(
+            settings = self._controller.settings_with(
                 {"openai_base_url": url, "openai_model": model, "openai_api_key": key, "provider_name": name}
             )
-            self._desk.use(settings)  # the key stays in memory: nothing is written anywhere
+            self._controller.use_settings(settings)  # the key stays in memory: nothing is written anywhere
             return
         future = node.call(
             lambda app: add_provider(app, name, url=url, models=[model], key=key, save_key=embedded)
         )
-        self._desk.do(say("panel.doing", what=say("panel.add")), future, self._added)
+        self._controller.track(say("panel.doing", what=say("panel.add")), future, self._added)
 
     def _added(self, added: AddedProvider) -> str:
-        if self._desk.node.is_alive:
+        if self._controller.node.is_alive:
             return say("panel.added", provider=added.name)
-        self._desk.look()
+        self._controller.read_status()
         return say("panel.added", provider=added.name)
 
     # --- refreshing
 
     def refresh(self, status: html.Item) -> None:
-        """Shows the providers as they are now."""
+        """Show the current providers."""
         found = (status["cluster"] or {}).get("providers", ())
-        wanted = self._desk.node.settings.wanted_providers
+        wanted = self._controller.node.settings.wanted_providers
         for one in found:
             name = one["name"]
             if name not in self._rows:
                 served = not wanted or name.lower() in wanted
-                self._rows[name] = Row(self._desk, name, rules=name.lower() == "rules", served=served)
+                self._rows[name] = Row(self._controller, name, rules=name.lower() == "rules", served=served)
             self._rows[name].update(one)
         self._rows = {one["name"]: self._rows[one["name"]] for one in found}
         widget_helpers.children(self._list, [row.box for row in self._rows.values()])

@@ -1,4 +1,4 @@
-"""The panel's third tab: start and stop, submit a book, and a hand on the tasks."""
+"""The panel's run tab: start and stop the node, submit a book, command tasks."""
 
 from __future__ import annotations
 
@@ -19,27 +19,35 @@ from kgnb.core.messages import say
 from kgnb.notebook.panel import html, widget_helpers
 from kgnb.notebook.panel.controller import PanelController
 
-MOST_TASKS = 30
-"""Rows that are shown; `kgnb status` has the rest."""
-SURE_SECONDS = 5.0
-"""A second click within these deletes."""
-LONGEST_NAME = 60
-"""Characters of an uploaded file's name that are kept: with any script it fits a file system's 255 bytes."""
-WIDTH = "58px"
+MAX_TASKS = 30
+"""Rows shown; `kgnb status` shows the rest."""
+CONFIRM_SECONDS = 5.0
+"""A second click on Delete within this time deletes."""
+MAX_NAME_CHARS = 60
+"""Bound on an uploaded file's name: in any script it fits a file system's 255 bytes."""
+BUTTON_WIDTH = "58px"
 
 
 class TaskRow:
     """One task with its bar and buttons."""
 
-    def __init__(self, desk: PanelController, task_id: int) -> None:
-        self._desk, self._id = desk, task_id
+    def __init__(self, controller: PanelController, task_id: int) -> None:
+        self._controller, self._id = controller, task_id
         self._status = ""
-        self._asked = 0.0
+        self._delete_clicked_at = 0.0
         self._about = widget_helpers.html(flex="1 1 auto")
-        self.pause = widget_helpers.button(say("panel.pause"), desk.safely(self._turn), width=WIDTH)
-        self.retry = widget_helpers.button(say("panel.retry"), desk.safely(self._retry), width=WIDTH)
-        self.cancel = widget_helpers.button(say("panel.cancel"), desk.safely(self._cancel), width=WIDTH)
-        self.delete = widget_helpers.button(say("panel.delete"), desk.safely(self._delete), width="74px")
+        self.pause = widget_helpers.button(
+            say("panel.pause"), controller.safely(self._toggle_pause), width=BUTTON_WIDTH
+        )
+        self.retry = widget_helpers.button(
+            say("panel.retry"), controller.safely(self._retry), width=BUTTON_WIDTH
+        )
+        self.cancel = widget_helpers.button(
+            say("panel.cancel"), controller.safely(self._cancel), width=BUTTON_WIDTH
+        )
+        self.delete = widget_helpers.button(
+            say("panel.delete"), controller.safely(self._delete), width="74px"
+        )
         buttons = widget_helpers.row(
             self.pause, self.retry, self.cancel, self.delete, wrap=False, flex="0 0 auto"
         )
@@ -47,78 +55,81 @@ class TaskRow:
         self.box.add_class("kgnb-row")
 
     def update(self, task: html.Item) -> None:
-        """Shows the task as it is now."""
+        """Show the task's current state."""
         self._status = task["status"]
         widget_helpers.show(self._about, html.block(html.task(task)))
         open_ = self._status in ("created", "running")
         self._label(self.pause, say("panel.resume" if self._status == "paused" else "panel.pause"))
-        sure = time.monotonic() - self._asked < SURE_SECONDS
-        self._label(self.delete, say("panel.sure" if sure else "panel.delete"))
-        for button, able in (
+        confirming = time.monotonic() - self._delete_clicked_at < CONFIRM_SECONDS
+        self._label(self.delete, say("panel.sure" if confirming else "panel.delete"))
+        for button, enabled in (
             (self.pause, open_ or self._status == "paused"),
             (self.retry, bool(task["failed"]) or self._status in ("failed", "cancelled")),
             (self.cancel, open_ or self._status == "paused"),
         ):
-            if button.disabled is able:
-                button.disabled = not able
+            if button.disabled is enabled:
+                button.disabled = not enabled
 
     @staticmethod
-    def _label(button: Any, words: str) -> None:
-        if button.description != words:
-            button.description = words
+    def _label(button: Any, text: str) -> None:
+        if button.description != text:
+            button.description = text
 
     # --- clicks
 
-    def _turn(self, _: object = None) -> None:
+    def _toggle_pause(self, _: object = None) -> None:
         if self._status == "paused":
-            self._do("panel.resume", resume_task, "operate.was_resumed")
+            self._run_command("panel.resume", resume_task, "operate.was_resumed")
         else:
-            self._do("panel.pause", pause_task, "operate.was_paused")
+            self._run_command("panel.pause", pause_task, "operate.was_paused")
 
     def _retry(self, _: object = None) -> None:
-        self._do("panel.retry", retry_task, "operate.was_started_again")
+        self._run_command("panel.retry", retry_task, "operate.was_started_again")
 
     def _cancel(self, _: object = None) -> None:
-        self._do("panel.cancel", cancel_task, "panel.was_cancelled")
+        self._run_command("panel.cancel", cancel_task, "panel.was_cancelled")
 
     def _delete(self, _: object = None) -> None:
-        if time.monotonic() - self._asked >= SURE_SECONDS:
-            self._asked = time.monotonic()
+        if time.monotonic() - self._delete_clicked_at >= CONFIRM_SECONDS:
+            self._delete_clicked_at = time.monotonic()
             self._label(self.delete, say("panel.sure"))
             return
-        self._asked = 0.0
-        self._do("panel.delete", delete_task, "operate.was_deleted")
+        self._delete_clicked_at = 0.0
+        self._run_command("panel.delete", delete_task, "operate.was_deleted")
 
-    def _do(self, label: str, command: Any, told: str) -> None:
-        desk, task_id = self._desk, self._id
+    def _run_command(self, label: str, command: Any, outcome: str) -> None:
+        controller, task_id = self._controller, self._id
 
         async def work(app: App) -> CommandResult:
             done: CommandResult = await command(app, task_id)
             return done
 
         def done(result: CommandResult) -> str:
-            if not desk.node.is_alive:
-                desk.look()
-            return say(told, task=task_id, queue=result.queue)
+            if not controller.node.is_alive:
+                controller.read_status()
+            return say(outcome, task=task_id, queue=result.queue)
 
-        future = desk.node.call(work, graph=command is delete_task)
-        desk.do(say("panel.doing_task", what=say(label), task=task_id), future, done)
+        future = controller.node.call(work, graph=command is delete_task)
+        controller.track(say("panel.doing_task", what=say(label), task=task_id), future, done)
 
 
 class RunTab:
     """The tab."""
 
-    def __init__(self, desk: PanelController) -> None:
-        self._desk = desk
+    def __init__(self, controller: PanelController) -> None:
+        self._controller = controller
         self._rows: dict[int, TaskRow] = {}
         self.start = widget_helpers.button(
-            say("panel.start"), desk.safely(self._start), style="primary", width="96px"
+            say("panel.start"), controller.safely(self._start), style="primary", width="96px"
         )
         self.stop = widget_helpers.button(
-            say("panel.stop"), desk.safely(self._stop), tip=say("panel.stop_tip"), width="96px"
+            say("panel.stop"), controller.safely(self._stop), tip=say("panel.stop_tip"), width="96px"
         )
         self.now = widget_helpers.button(
-            say("panel.stop_now"), desk.safely(self._stop_now), tip=say("panel.stop_now_tip"), width="96px"
+            say("panel.stop_now"),
+            controller.safely(self._stop_now),
+            tip=say("panel.stop_now_tip"),
+            width="96px",
         )
         self.upload = w.FileUpload(
             accept=".txt,.md,.epub",
@@ -133,7 +144,7 @@ class RunTab:
             say("panel.f_by"), [(say("panel.by_default"), "")], flex="0 1 240px"
         )
         self.submit = widget_helpers.button(
-            say("panel.submit"), desk.safely(self._submit), style="primary", width="96px"
+            say("panel.submit"), controller.safely(self._submit), style="primary", width="96px"
         )
         self._hint = widget_helpers.html()
         self._list = widget_helpers.column()
@@ -153,20 +164,20 @@ class RunTab:
     # --- clicks
 
     def _start(self, _: object = None) -> None:
-        self._desk.start()
+        self._controller.start()
 
     def _stop(self, _: object = None) -> None:
-        self._desk.stop()
+        self._controller.stop()
 
     def _stop_now(self, _: object = None) -> None:
-        self._desk.stop(now=True)
+        self._controller.stop(now=True)
 
     def _submit(self, _: object = None) -> None:
         name, content = uploaded(self.upload)
         path = self.path.value.strip()
         if not content and not path:
             raise InputError("panel.no_book")
-        provider = self.provider.value or None  # a list shows None as nothing chosen
+        provider = self.provider.value or None  # an ipywidgets list takes None for "nothing chosen"
 
         async def work(app: App) -> Plan:
             return await (
@@ -174,14 +185,16 @@ class RunTab:
             )
 
         shown = name or Path(path).name
-        self._desk.do(say("panel.submitting", name=shown), self._desk.node.call(work), self._submitted)
+        self._controller.track(
+            say("panel.submitting", name=shown), self._controller.node.call(work), self._submitted
+        )
         empty(self.upload)
         self.path.value = ""
 
     def _submitted(self, plan: Plan) -> str:
-        alive = self._desk.node.is_alive
+        alive = self._controller.node.is_alive
         if not alive:
-            self._desk.look()
+            self._controller.read_status()
         key = "panel.found_finished" if plan.found_finished else "panel.submitted"
         told = say(key, title=plan.book.title, task=plan.task.id, chapters=plan.book.chapters)
         return told if alive or plan.found_finished else told + " " + say("panel.start_it")
@@ -189,26 +202,26 @@ class RunTab:
     # --- refreshing
 
     def refresh(self, status: html.Item) -> None:
-        """Shows the tasks as they are now."""
-        alive, state = self._desk.node.is_alive, status["state"]
-        for button, able in (
+        """Show the current tasks."""
+        alive, state = self._controller.node.is_alive, status["state"]
+        for button, enabled in (
             (self.start, not alive),
             (self.stop, alive and state != "stopping"),
             (self.now, alive),
         ):
-            if button.disabled is able:
-                button.disabled = not able
+            if button.disabled is enabled:
+                button.disabled = not enabled
         cluster = status["cluster"] or {}
         names = [(p["name"], p["name"]) for p in cluster.get("providers", ())]
         widget_helpers.options(self.provider, [(say("panel.by_default"), ""), *names])
-        self._tasks(cluster.get("tasks", ()), known=bool(cluster))
+        self._show_tasks(cluster.get("tasks", ()), known=bool(cluster))
 
-    def _tasks(self, tasks: Any, *, known: bool) -> None:
-        shown = tasks[:MOST_TASKS]
+    def _show_tasks(self, tasks: Any, *, known: bool) -> None:
+        shown = tasks[:MAX_TASKS]
         for one in shown:
             task_id = one["task_id"]
             if task_id not in self._rows:
-                self._rows[task_id] = TaskRow(self._desk, task_id)
+                self._rows[task_id] = TaskRow(self._controller, task_id)
             self._rows[task_id].update(one)
         self._rows = {one["task_id"]: self._rows[one["task_id"]] for one in shown}
         widget_helpers.children(self._list, [row.box for row in self._rows.values()])
@@ -232,7 +245,7 @@ async def _from_upload(app: App, name: str, content: bytes, provider: str | None
 
 
 def uploaded(upload: Any) -> tuple[str, bytes]:
-    """(file name, content) of the chosen file, in ipywidgets 7 and 8; empty where none was chosen."""
+    """Return the chosen file's name and content, empty when there is none; works with ipywidgets 7 and 8."""
     value = upload.value
     if not value:
         return "", b""
@@ -245,11 +258,11 @@ def uploaded(upload: Any) -> tuple[str, bytes]:
     if last in ("", ".", ".."):
         last = "book.txt"
     path = Path(last)
-    return path.stem[:LONGEST_NAME] + path.suffix[:8], bytes(one["content"])
+    return path.stem[:MAX_NAME_CHARS] + path.suffix[:8], bytes(one["content"])
 
 
 def empty(upload: Any) -> None:
-    """Forgets the chosen file: a saved notebook would hold it whole."""
+    """Forget the chosen file: a saved notebook would contain all of it."""
     if hasattr(upload, "_counter"):  # ipywidgets 7
         upload.data, upload.metadata = [], []
         upload.set_trait("_counter", 0)

@@ -1,4 +1,4 @@
-"""Inputs whose values must not stay in a widget: a notebook saves widgets' values in plain text."""
+"""Inputs for secrets. They empty their widget at once, because notebooks save widget values in plain text."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ MASK = "••••"
 
 
 class SecretBox:
-    """A password input that is emptied the moment something was typed; the value lives on in memory."""
+    """A password input that empties itself as soon as something was typed; the value stays in memory."""
 
     def __init__(self, label: str, hint: str, changed: Callable[[], None] = lambda: None) -> None:
         self.box = widget_helpers.field(label, kind="password", hint=hint)
         self._hint = hint
         self.typed: SecretStr | None = None
-        """What was typed last; None = nothing."""
+        """The last input; None: there was none."""
         self._changed = changed
         self.box.observe(self._read, names="value")
 
@@ -35,17 +35,17 @@ class SecretBox:
             self._changed()
 
     def take(self) -> SecretStr | None:
-        """What was typed; it is forgotten here."""
+        """Return the input and forget it."""
         taken, self.typed = self.typed, None
         self.box.placeholder = self._hint
         return taken
 
 
 class AddressBox:
-    """An input for a host or URL; user and password of a URL are taken out of the widget at once."""
+    """An input for a host or URL that removes a URL's user and password from the widget at once."""
 
     def __init__(self, label: str, hint: str, value: str, taken: Callable[[str, SecretStr], None]) -> None:
-        """``taken(user, password)`` gets what a typed URL carried."""
+        """``taken(user, password)`` is called with the login of a typed URL."""
         shown = value if "@" not in value else without_login(value)[0]
         self.box = widget_helpers.field(label, shown, hint=hint)
         self._taken = taken
@@ -61,12 +61,12 @@ class AddressBox:
 
     @property
     def value(self) -> str:
-        """What is in the box."""
+        """The address in the box."""
         return str(self.box.value).strip()
 
 
 def without_login(url: str) -> tuple[str, str, SecretStr]:
-    """(the URL without what stands before its host, user, password)."""
+    """Return the URL without its login, the user and the password."""
     scheme, mark, rest = url.strip().rpartition("://")
     login, _, place = rest.rpartition("@")
     user, _, password = login.partition(":")
@@ -74,7 +74,7 @@ def without_login(url: str) -> tuple[str, str, SecretStr]:
 
 
 def checked_address(url: str, service: str) -> str:
-    """The address; raises SettingsError for one that no driver could read (whose error would quote it)."""
+    """Return the address; raises SettingsError if no driver could parse it (its error would quote it)."""
     try:
         parts = urlsplit(url if "://" in url else f"x://{url}")
         fits = bool(parts.hostname) and (parts.port is None or parts.port > 0)

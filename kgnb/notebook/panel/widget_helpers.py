@@ -1,4 +1,4 @@
-"""Small builders for widgets, in what ipywidgets 7.7.1 and 8 have in common."""
+"""Builders for widgets, limited to what ipywidgets 7.7.1 and 8 have in common."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ LABEL_WIDTH = {"zh": "60px", "en": "84px"}
 
 
 def label_style() -> dict[str, str]:
-    """Labels of one width, so that inputs stand below each other."""
+    """Return a style that gives all labels the same width."""
     return {"description_width": LABEL_WIDTH[language()]}
 
 
 def html(value: str = "", **layout: str) -> Any:
-    """An HTML widget."""
+    """Return an HTML widget."""
     return w.HTML(value, layout=w.Layout(**{"margin": "0", **layout}))
 
 
 def button(
     label: str, click: Callable[..., None], *, style: str = "", tip: str = "", width: str = "auto"
 ) -> Any:
-    """A button that calls ``click``."""
+    """Return a button that calls ``click``."""
     made = w.Button(
         description=label,
         tooltip=tip or label,
@@ -37,18 +37,18 @@ def button(
 
 
 def row(*children: Any, wrap: bool = True, **layout: str) -> Any:
-    """Widgets beside each other."""
+    """Return a horizontal box."""
     flow = "row wrap" if wrap else "row nowrap"
     return w.HBox(list(children), layout=w.Layout(**{"flex_flow": flow, "align_items": "center", **layout}))
 
 
 def column(*children: Any, **layout: str) -> Any:
-    """Widgets below each other."""
+    """Return a vertical box."""
     return w.VBox(list(children), layout=w.Layout(**layout))
 
 
 def field(label: str, value: Any = "", *, kind: str = "text", hint: str = "", **layout: str) -> Any:
-    """A labelled input: text, password, number."""
+    """Return a labelled input; ``kind``: text, password or number."""
     given: dict[str, Any] = {
         "description": label,
         "style": label_style(),
@@ -61,7 +61,7 @@ def field(label: str, value: Any = "", *, kind: str = "text", hint: str = "", **
 
 
 def choice(label: str, options: Sequence[tuple[str, Any]], **layout: str) -> Any:
-    """A drop-down list."""
+    """Return a drop-down list of (label, value) pairs."""
     return w.Dropdown(
         options=list(options),
         description=label,
@@ -71,19 +71,19 @@ def choice(label: str, options: Sequence[tuple[str, Any]], **layout: str) -> Any
 
 
 def show(widget: Any, value: str) -> None:
-    """Sets an HTML widget's text if it is another one: nothing is sent for nothing."""
+    """Set an HTML widget's text if it changed: an assignment would send it again."""
     if widget.value != value:
         widget.value = value
 
 
 def children(box: Any, wanted: Sequence[Any]) -> None:
-    """Sets a box's children if they are others."""
+    """Set a box's children if they changed."""
     if tuple(box.children) != tuple(wanted):
         box.children = tuple(wanted)
 
 
 def options(choice: Any, wanted: Sequence[tuple[str, Any]]) -> None:
-    """Sets a list's options if they are others; what was chosen stays chosen."""
+    """Set a list's options if they changed, keeping the choice."""
     if tuple(choice.options) == tuple(wanted):
         return
     chosen = choice.value
@@ -93,7 +93,7 @@ def options(choice: Any, wanted: Sequence[tuple[str, Any]]) -> None:
 
 
 def close(widget: Any) -> None:
-    """Closes a widget and all below it."""
+    """Close a widget and all its children."""
     for child in getattr(widget, "children", ()):
         close(child)
     widget.close()
