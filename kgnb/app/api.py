@@ -25,7 +25,7 @@ from kgnb.graph import relationship_history
 from kgnb.graph.model import Graph
 from kgnb.graph.query import KINDS, Entity, GraphQuery
 from kgnb.render import query_results
-from kgnb.render.progress_bar import ProgressBar as ProgressBar
+from kgnb.render.progress_bar import ProgressBar
 from kgnb.render.query_results import QueryRows
 
 R = TypeVar("R")

@@ -71,7 +71,7 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
     from kgnb.app.export import export
     from kgnb.cli.signals import cancel_on_sigterm
     from kgnb.render.export import check_place
-    from kgnb.render.progress_bar import ProgressBar as ProgressBar
+    from kgnb.render.progress_bar import ProgressBar
 
     path = Path(args.book)
     if args.output:

@@ -80,7 +80,7 @@ async def show_estimate(args: argparse.Namespace, settings: Settings, book: Book
     """Extracts a few of the book's chapters and prints what the whole will cost."""
     from kgnb.app.context import open_app
     from kgnb.app.estimate import estimate
-    from kgnb.render.progress_bar import ProgressBar as ProgressBar
+    from kgnb.render.progress_bar import ProgressBar
 
     with ProgressBar(quiet=args.json) as bar:
         async with open_app(settings) as app:
