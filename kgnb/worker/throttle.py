@@ -129,9 +129,9 @@ class ProviderThrottle:
             # No usage reported: count one token per character, so that budgets still bind.
             self._spending.record(client.provider, model, Usage(0, call.chars, len(done.text)))
         self.limiter(client.provider).on_success()
-        if not self._breaker.knows_success(client.provider.name):
+        if not self._breaker.is_success_recorded(client.provider.name):
             # In the background: storing a paid reply must not wait for a Redis that hangs.
-            sharing = asyncio.create_task(self._share(self._breaker.success(client.provider.name)))
+            sharing = asyncio.create_task(self._share(self._breaker.record_success(client.provider.name)))
             self._sharing.add(sharing)
             sharing.add_done_callback(self._sharing.discard)
         return done
@@ -146,10 +146,10 @@ class ProviderThrottle:
             await self._outages.retry_until_up("sql", self._spending.flush, lost=call.lost)
         self._spending.check(provider, call.model)
         self._check_allowed(provider)
-        wait = self._breaker.wait(provider.name)
+        wait = self._breaker.seconds_limited(provider.name)
         if wait > LONGEST_WAIT:
             raise RateReached("provider.rate", provider=provider.name, retry_after=wait)
-        if self._rates.limited(provider):
+        if self._rates.has_limit(provider):
             reservation = await self._reserve(call)
             wait = max(wait, reservation.wait)
         else:
@@ -178,7 +178,7 @@ class ProviderThrottle:
             await asyncio.sleep(seconds)
             self._check_allowed(call.provider)
         except BaseException:
-            self._rates.give_back(call.provider, reservation)
+            self._rates.cancel(call.provider, reservation)
             raise
 
     def stop_requests(self) -> None:
@@ -202,7 +202,7 @@ class ProviderThrottle:
             self._mean_seconds[call.provider.key] = before + (took - before) / SMOOTHING_REQUESTS
             # Failed tries reported no tokens; their reservations stay used.
             tokens = usage.prompt_tokens + usage.completion_tokens
-            self._rates.used(call.provider, call.chars, call.reservations[-1], tokens)
+            self._rates.record_usage(call.provider, call.chars, call.reservations[-1], tokens)
 
     async def _on_failure(self, provider: Provider, error: ProviderError) -> None:
         name, reason = provider.name, str(error)
@@ -211,18 +211,18 @@ class ProviderThrottle:
             return
         if isinstance(error, RateLimited):
             self.limiter(provider).on_rate_limit()
-            await self._share(self._breaker.not_before(name, max(SHORTEST_LIMIT, error.retry_after)))
+            await self._share(self._breaker.limit_rate(name, max(SHORTEST_LIMIT, error.retry_after)))
         elif isinstance(error, BudgetReached):
             if name not in self.paused:
                 paused = await self._pause(name, error.pause_seconds, reason)
         elif isinstance(error, AuthRejected | QuotaExhausted):
             paused = await self._pause(name, None, reason)
         elif isinstance(error, ProviderDown):
-            paused = await self._share(self._breaker.failure(name, reason))
+            paused = await self._share(self._breaker.record_failure(name, reason))
             if paused:
                 self.paused = {**self.paused, name: time.time() + self._suspend_seconds}
         elif isinstance(error, ReplyError):  # the provider answers: resets consecutive failures
-            await self._share(self._breaker.success(name))
+            await self._share(self._breaker.record_success(name))
         if paused:
             log.error(say("node.provider_paused", provider=name, reason=reason))
 
@@ -297,12 +297,12 @@ class ProviderThrottle:
     def rate_wait(self, provider: Provider) -> float:
         """Seconds until a rate limit of the provider is over, its own or the user's; 0 = none."""
         full = self._rate_full_until.get(provider.key, 0.0) - time.monotonic()
-        return max(0.0, full, self._breaker.wait(provider.name))
+        return max(0.0, full, self._breaker.seconds_limited(provider.name))
 
     def on_poll(self, poll: PollResult, providers: Sequence[Provider]) -> None:
         """Adopt a poll's pauses and rate limits."""
         self.paused = poll.paused
-        self._breaker.heard(poll.limited, [p.name for p in providers], poll.sent_at)
+        self._breaker.update_limits(poll.limited, [p.name for p in providers], poll.sent_at)
 
     async def provider_states(self, providers: Sequence[Provider]) -> dict[str, ProviderState]:
         """The providers' shared states, by name.

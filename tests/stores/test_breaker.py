@@ -46,7 +46,7 @@ async def failures(breaker: CircuitBreaker, redis: Redis, count: int) -> list[bo
     """Failures each in a 30-second window of its own."""
     paused = []
     for _ in range(count):
-        paused.append(await breaker.failure(NAME, "HTTP 503"))
+        paused.append(await breaker.record_failure(NAME, "HTTP 503"))
         await redis.delete(WINDOW)
     return paused
 
@@ -70,7 +70,7 @@ async def test_three_failures_in_a_row_pause_the_provider(breaker: CircuitBreake
 
 async def test_an_outage_counts_once_over_slots_and_nodes(breaker: CircuitBreaker, redis: Redis) -> None:
     other = CircuitBreaker(redis, 600)
-    paused = await asyncio.gather(*(b.failure(NAME) for b in (breaker, other) for _ in range(30)))
+    paused = await asyncio.gather(*(b.record_failure(NAME) for b in (breaker, other) for _ in range(30)))
     assert not any(paused)
     assert await redis.get(FAIL) == b"1"
     assert 25 <= await redis.ttl(WINDOW) <= 30
@@ -78,7 +78,7 @@ async def test_an_outage_counts_once_over_slots_and_nodes(breaker: CircuitBreake
 
 async def test_a_success_resets_the_count(breaker: CircuitBreaker, redis: Redis) -> None:
     assert await failures(breaker, redis, 2) == [False, False]
-    await breaker.success(NAME)
+    await breaker.record_success(NAME)
     assert await redis.get(FAIL) is None
     assert await failures(breaker, redis, 3) == [False, False, True]
 
@@ -86,18 +86,18 @@ async def test_a_success_resets_the_count(breaker: CircuitBreaker, redis: Redis)
 async def test_another_nodes_success_resets_the_count_too(breaker: CircuitBreaker, redis: Redis) -> None:
     other = CircuitBreaker(redis, 600)
     await failures(breaker, redis, 2)
-    await other.success(NAME)
+    await other.record_success(NAME)
     assert await failures(breaker, redis, 2) == [False, False]
 
 
 async def test_successes_cost_no_round_trip_each(breaker: CircuitBreaker, redis: Redis) -> None:
     before = await commands(redis)
     for _ in range(500):
-        await breaker.success(NAME)
+        await breaker.record_success(NAME)
     assert await commands(redis) - before == 1
     await redis.set(FAIL, "2")
     await breaker.state(NAME)  # a failure of another node becomes known
-    await breaker.success(NAME)
+    await breaker.record_success(NAME)
     assert await redis.get(FAIL) is None
 
 
@@ -121,10 +121,10 @@ async def test_pausing_at_once_with_a_reason_and_resuming(breaker: CircuitBreake
     assert state.until == pytest.approx(until, abs=1)
     assert state.reason == "余额已用完"
     await failures(breaker, redis, 1)
-    await breaker.not_before(NAME, 50)
+    await breaker.limit_rate(NAME, 50)
     await breaker.resume(NAME)
     assert await breaker.state(NAME) == ProviderState()
-    assert breaker.wait(NAME) == 0
+    assert breaker.seconds_limited(NAME) == 0
     assert not await redis.keys("*")
 
 
@@ -166,42 +166,42 @@ async def test_deleting_the_key_resumes(breaker: CircuitBreaker, redis: Redis) -
 
 async def test_a_rate_limit_is_shared_and_only_grows(breaker: CircuitBreaker, redis: Redis) -> None:
     other = CircuitBreaker(redis, 600)
-    await breaker.not_before(NAME, 20)
-    assert 19 < breaker.wait(NAME) <= 20
-    assert other.wait(NAME) == 0
+    await breaker.limit_rate(NAME, 20)
+    assert 19 < breaker.seconds_limited(NAME) <= 20
+    assert other.seconds_limited(NAME) == 0
     state = (await other.states(["x", NAME]))[NAME]
     assert 18 < state.not_before - time.time() < 21
-    assert 18 < other.wait(NAME) <= 20
-    await other.not_before(NAME, 5)
-    assert other.wait(NAME) > 15
-    await other.not_before(NAME, 60)
+    assert 18 < other.seconds_limited(NAME) <= 20
+    await other.limit_rate(NAME, 5)
+    assert other.seconds_limited(NAME) > 15
+    await other.limit_rate(NAME, 60)
     await breaker.state(NAME)
-    assert breaker.wait(NAME) > 55
-    await CircuitBreaker(redis).not_before(NAME, 3)  # knows nothing yet: the longer one stands
+    assert breaker.seconds_limited(NAME) > 55
+    await CircuitBreaker(redis).limit_rate(NAME, 3)  # knows nothing yet: the longer one stands
     assert await redis.pttl(f"kgnb:limit:{NAME}") > 55_000
 
 
 async def test_a_rate_limit_ends(breaker: CircuitBreaker, redis: Redis) -> None:
-    await breaker.not_before(NAME, 0.2)
+    await breaker.limit_rate(NAME, 0.2)
     await asyncio.sleep(0.25)
-    assert breaker.wait(NAME) == 0
+    assert breaker.seconds_limited(NAME) == 0
     assert (await breaker.state(NAME)).not_before == 0
-    await breaker.not_before(NAME, 1e9)
-    assert breaker.wait(NAME) <= 3_600
-    await breaker.not_before(NAME, float("nan"))
-    await breaker.not_before(NAME, -5)
+    await breaker.limit_rate(NAME, 1e9)
+    assert breaker.seconds_limited(NAME) <= 3_600
+    await breaker.limit_rate(NAME, float("nan"))
+    await breaker.limit_rate(NAME, -5)
 
 
 async def test_a_rate_limit_that_somebody_lifts_is_over_on_every_node(
     breaker: CircuitBreaker, redis: Redis
 ) -> None:
     other = CircuitBreaker(redis, 600)
-    await breaker.not_before(NAME, 50)
+    await breaker.limit_rate(NAME, 50)
     await other.state(NAME)
     await other.resume(NAME)
-    assert breaker.wait(NAME) > 45  # until it looks
+    assert breaker.seconds_limited(NAME) > 45  # until it looks
     await breaker.state(NAME)
-    assert breaker.wait(NAME) == 0
+    assert breaker.seconds_limited(NAME) == 0
 
 
 async def test_states_of_none_ask_nothing(breaker: CircuitBreaker) -> None:
@@ -285,12 +285,12 @@ async def test_who_is_about_to_ask_waits_for_a_short_limit_and_hands_back_for_a_
     redis_url: str, breaker: CircuitBreaker
 ) -> None:
     async with FakeServer() as llm, asking(redis_url, llm.base_url) as node:
-        await breaker.not_before(NAME, 1)
+        await breaker.limit_rate(NAME, 1)
         await node.throttle.provider_states([node.provider])
         began = time.monotonic()
         await node.ask()
         assert time.monotonic() - began > 0.7
-        await breaker.not_before(NAME, 100)
+        await breaker.limit_rate(NAME, 100)
         await node.throttle.provider_states([node.provider])
         with pytest.raises(RateReached):
             await node.ask()

@@ -91,7 +91,7 @@ class TestLeases:
             await queue.redis.flushall()
         assert len(tokens) == 60
         assert tokens == sorted(set(tokens))
-        first = await queue.token()
+        first = (await queue.new_worker_ids(1))[0]
         await queue.redis.flushall()
         assert await queue.new_worker_ids(3) > [first]
 

@@ -84,7 +84,7 @@ async def two_nodes(
             await asyncio.sleep(place.wait)
             tokens = round(size * tokens_per_char)
             sent.append((time.monotonic(), tokens))
-            rates.used(PROVIDER, size, place, tokens)
+            rates.record_usage(PROVIDER, size, place, tokens)
 
     nodes = [
         RateLimits(link, parse_amounts(rpm), parse_amounts(tpm), window=WINDOW, longest=WINDOW / 2)
@@ -146,7 +146,7 @@ async def test_the_key_ends_with_its_use(redis_url: str, redis: Redis) -> None:
     rates = RateLimits(link, {"": 30}, {"": 90_000}, window=60)
     place = await rates.reserve(PROVIDER, 1_000)
     assert 0 < await redis.pttl(KEY) <= 2_200
-    rates.give_back(PROVIDER, place)
+    rates.cancel(PROVIDER, place)
     await rates.flush()
     await rates.flush()
     await link.close()
@@ -158,8 +158,8 @@ async def test_more_given_back_than_was_taken_is_no_credit(redis_url: str) -> No
     rates = RateLimits(link, {"": 60}, {"": 60_000}, window=600, longest=600)
     place = await rates.reserve(PROVIDER, 10)
     for _ in range(20):
-        rates.give_back(PROVIDER, RateReservation())
-    rates.used(PROVIDER, 2_000, place, 3_000)  # tokens that are used up for longer keep the key
+        rates.cancel(PROVIDER, RateReservation())
+    rates.record_usage(PROVIDER, 2_000, place, 3_000)  # tokens that are used up for longer keep the key
     await rates.flush()
     waits = [(await rates.reserve(PROVIDER, 10)).wait for _ in range(7)]
     await link.close()
@@ -188,7 +188,7 @@ async def test_a_place_is_given_back_once_whatever_becomes_of_the_answer(
     rates = RateLimits(link, {"": 60}, {"": 60_000}, window=600)
     places = [await rates.reserve(PROVIDER, 100) for _ in range(5)]
     taken = await redis.hmget(KEY, "r", "t")
-    rates.give_back(PROVIDER, places[0])
+    rates.cancel(PROVIDER, places[0])
     with answers_lost(link), pytest.raises(ServiceDown):
         await rates.flush()
     given = await redis.hmget(KEY, "r", "t")
@@ -204,7 +204,7 @@ async def test_tokens_used_beyond_a_place_are_owed_until_redis_has_answered(
     link = RedisConnection(SecretStr(redis_url), 30)
     rates = RateLimits(link, {}, {"": 60_000}, window=600)
     place = await rates.reserve(PROVIDER, 100)
-    rates.used(PROVIDER, 100, place, place.tokens + 1_000)
+    rates.record_usage(PROVIDER, 100, place, place.tokens + 1_000)
     with answers_lost(link), pytest.raises(ServiceDown):
         await rates.flush()
     told = float(await redis.hget(KEY, "t"))
