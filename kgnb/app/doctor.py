@@ -20,7 +20,7 @@ from kgnb.core.host import Host, detect_host
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
 from kgnb.core.settings import Settings
-from kgnb.llm.client import shown
+from kgnb.llm.client import redacted_url
 from kgnb.render.formatting import duration
 from kgnb.stores.probes import ServiceFacts, redis_facts, sql_facts
 from kgnb.worker.provider_registry import check_usable
@@ -181,5 +181,9 @@ async def _provider(app: App, provider: Provider) -> Check:
         return Check(provider.name, False, str(error))
     if tested.error:
         return Check(provider.name, False, tested.error)
-    facts = {"url": shown(provider.base_url), "model": tested.model, "seconds": f"{tested.seconds:.1f}"}
+    facts = {
+        "url": redacted_url(provider.base_url),
+        "model": tested.model,
+        "seconds": f"{tested.seconds:.1f}",
+    }
     return Check(provider.name, True, say("doctor.provider", **facts))

@@ -17,7 +17,7 @@ from kgnb.core.errors import InputError, ProviderError, ReplyError, ServiceDown,
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
 from kgnb.extract.prompt import Prompt
-from kgnb.llm.client import DEFAULT_URLS, checked_key, checked_url, shown
+from kgnb.llm.client import DEFAULT_URLS, checked_key, checked_url, redacted_url
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from kgnb.stores.queue.connection import mapped_errors
 from kgnb.worker.budget import Budget, SpendingTracker
@@ -111,7 +111,7 @@ def _view(
     return ProviderView(
         name=provider.name,
         display_name=display_name or provider.name,
-        url=shown(provider.base_url or DEFAULT_URLS.get(provider.key, "")),
+        url=redacted_url(provider.base_url or DEFAULT_URLS.get(provider.key, "")),
         models=list(provider.models),
         active=active,
         key=bool(provider.api_key.get_secret_value()),
@@ -158,7 +158,9 @@ async def add_provider(
     key_in = "kept" if used.api_key.get_secret_value() else ""
     if key is not None:
         key_in = "table" if not embedded else "file" if save_key else "given"
-    return AddedProvider(row.provider.name, shown(row.provider.base_url), row.provider.models, new, key_in)
+    return AddedProvider(
+        row.provider.name, redacted_url(row.provider.base_url), row.provider.models, new, key_in
+    )
 
 
 async def _checked(

@@ -1,4 +1,4 @@
-"""Asking an LLM: the client, its errors, and a fake server to try it on.
+"""LLM client, its error mapping, and a fake server for dry runs and tests.
 
 May import book, core, extract, graph.
 """

@@ -1,6 +1,6 @@
-"""Asks an LLM: one client a provider, every outcome a class of the error tree.
+"""LLM client, one for each provider; every failure is a class of the error tree.
 
-One class for every endpoint: what differs is a dialect (dialect.py), and how often is asked is decided here.
+Endpoints differ by their dialect (dialect.py) only; retries are decided here.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from kgnb.core.errors import (
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.dialect import Form, ParsedResponse, dialect_of
-from kgnb.llm.error_mapping import Refusal, Rejected, fault
+from kgnb.llm.error_mapping import ErrorResponse, HttpRejected, error_for
 from kgnb.llm.http import CONNECT_SECONDS, HttpClient, NoAnswer, Unreadable
 
 MAX_WAIT = 30.0
-"""Seconds between two tries; an endpoint that wants a longer pause is down."""
+"""Longest wait between two tries; an endpoint that asks for more is treated as down."""
 
 DEFAULT_URLS = {
     "openai": "https://api.openai.com/v1",
@@ -39,7 +39,7 @@ DEFAULT_URLS = {
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """A complete reply and what the call cost, failed tries included."""
+    """A complete reply and what the call cost, including failed tries."""
 
     text: str
     usage: Usage
@@ -50,18 +50,20 @@ async def _freely() -> None:
 
 
 class LlmClient:
-    """Asks ``provider``. ``timeout``: seconds for one request in all; ``tries``: attempts of one call on
-    connection errors, timeouts and 5xx; ``connections``: size of the pool, at least the slots that ask.
+    """Client of ``provider``.
 
-    Belongs to the event loop it is first used on. Raises SettingsError for a malformed base_url or key.
+    ``timeout``: seconds for one whole request; ``tries``: attempts of one call on connection errors, timeouts
+    and 5xx; ``connections``: size of the connection pool.
+
+    Bound to the event loop it is first used on. Raises SettingsError for a malformed base_url or key.
     """
 
     def __init__(self, provider: Provider, *, timeout: float, tries: int, connections: int) -> None:
         self.provider = provider
         self.usage = Usage()
-        """What all calls cost so far, also those that failed or were cancelled."""
+        """Cost of all calls so far, including failed and cancelled ones."""
         self.busy = 0
-        """Calls under way."""
+        """Calls in flight."""
         self._timeout = timeout
         self._tries = max(1, tries)
         base_url = checked_url(provider)
@@ -80,12 +82,14 @@ class LlmClient:
         admit: Callable[[], Awaitable[None]] = _freely,
         spent: Callable[[Usage], None] = lambda _: None,
     ) -> Completion:
-        """The reply of ``model`` to ``prompt``. ``admit`` is awaited before each HTTP request, and what it
-        raises ends the call; ``spent`` hears what the call cost however it ends.
+        """Return the reply of ``model`` to ``prompt``.
+
+        ``admit`` is awaited before each HTTP request; an error of its own ends the call. ``spent`` is called
+        with the cost of the call, however it ends.
 
         Raises ProviderDown after ``tries`` attempts, RateLimited, AuthRejected, QuotaExhausted,
-        RequestRejected (also where no LLM answers), PromptTooLong, ReplyTruncated or ReplyRefused; ``.usage``
-        of each says what the call cost.
+        RequestRejected (also where no LLM answers), PromptTooLong, ReplyTruncated or ReplyRefused, each
+        with the cost of the call as ``.usage``.
         """
         meter = _Meter(admit)
         self.busy += 1
@@ -101,7 +105,7 @@ class LlmClient:
             spent(meter.usage)
 
     async def reachable(self) -> None:
-        """Raises ProviderDown unless something answers at the endpoint, whatever it says; asks nothing."""
+        """Raise ProviderDown unless the endpoint answers, with whatever status. Asks no model."""
         down: ProviderDown | None = None
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
@@ -111,17 +115,17 @@ class LlmClient:
         except NoAnswer:
             down = self._down("provider.unreachable", host=self._host, tries=1)
         except Unreadable:
-            return  # an odd body: something answers
+            return  # an odd body, but an answer
         if down is not None:
             raise down
 
     async def models(self) -> list[str]:
-        """Names of the models that the endpoint lists; none where it lists nothing. Asks no model."""
+        """Names of the models that the endpoint lists; empty where it has no list. Asks no model."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 answer = await self._http.get(self._models_url)
         except (TimeoutError, NoAnswer, Unreadable):
-            return []  # a list is a courtesy: many endpoints have none
+            return []  # many endpoints have no list
         found = answer.data if answer.status < 300 else None
         items = found.get("data") if isinstance(found, dict) else None
         names = (
@@ -130,7 +134,7 @@ class LlmClient:
         return [name for name in names if isinstance(name, str)]
 
     async def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         await self._http.close()
 
     def _complete(self, answer: ParsedResponse) -> ParsedResponse:
@@ -141,14 +145,17 @@ class LlmClient:
         return answer
 
     async def _formed(self, prompt: Prompt, model: str, meter: _Meter) -> ParsedResponse:
-        """Asks in the richest form that the model takes; what a 400 teaches is remembered once another form
-        succeeds, so that a request that is wrong in itself teaches nothing."""
+        """Ask in the richest form that the model accepts.
+
+        After a 400, simpler forms are tried; one that succeeds is remembered for the model. A request that
+        fails in every form changes nothing.
+        """
         form = self._forms.get(model, self._dialect.first)
         while True:
             body = self._dialect.body(prompt, model, form)
             try:
                 answer = await self._tried(body, model, meter)
-            except Rejected as no:
+            except HttpRejected as no:
                 other = self._other_form(model, form, no)
                 if other is None:
                     raise
@@ -157,7 +164,7 @@ class LlmClient:
                 self._forms[model] = form
                 return answer
 
-    def _other_form(self, model: str, form: Form, no: Rejected) -> Form | None:
+    def _other_form(self, model: str, form: Form, no: HttpRejected) -> Form | None:
         if no.status not in (400, 422):
             return None
         known = self._forms.get(model)
@@ -166,7 +173,7 @@ class LlmClient:
         return known if known != form else None
 
     async def _tried(self, body: dict[str, Any], model: str, meter: _Meter) -> ParsedResponse:
-        """One request, again after a failure that may pass."""
+        """Ask once, and again after failures that may be transient (exponential backoff with jitter)."""
         for attempt in range(1, self._tries + 1):
             await meter.admit()
             outcome, wait = await self._once(body, model, meter, attempt)
@@ -181,7 +188,7 @@ class LlmClient:
     async def _once(
         self, body: dict[str, Any], model: str, meter: _Meter, attempt: int
     ) -> tuple[ParsedResponse | ProviderError, float | None]:
-        """One HTTP request's answer or error, and the seconds that the endpoint asks to wait."""
+        """Make one HTTP request; return its answer or error, and the wait that the endpoint asks for."""
         try:
             async with asyncio.timeout(self._timeout):
                 got = await self._http.post(self._path, body)
@@ -192,19 +199,19 @@ class LlmClient:
         except Unreadable:
             meter.finished()
             return self._garbled(), None
-        refusal: Refusal | None = None
+        refusal: ErrorResponse | None = None
         if got.status < 300:
             answer = self._dialect.answer(got.data)
             if answer is not None and answer.end != "failed":
                 meter.finished(answer.usage)
                 return answer, None
-            refusal = _hidden_refusal(got.data) if answer is None else Refusal(502)
+            refusal = _hidden_refusal(got.data) if answer is None else ErrorResponse(502)
         else:
-            refusal = Refusal(got.status, got.data, got.headers)
+            refusal = ErrorResponse(got.status, got.data, got.headers)
         meter.finished()
         if refusal is None:
             return self._garbled(), None
-        return fault(refusal, self.provider, model, attempt), refusal.retry_after()
+        return error_for(refusal, self.provider, model, attempt), refusal.retry_after()
 
     def _down(self, key: str, **facts: object) -> ProviderDown:
         return ProviderDown(key, provider=self.provider.name, **facts)
@@ -214,7 +221,7 @@ class LlmClient:
 
 
 class _Meter:
-    """Admits one call's requests, counts the finished ones and their tokens."""
+    """Admits one call's requests; sums the usage of the finished ones."""
 
     def __init__(self, admit: Callable[[], Awaitable[None]]) -> None:
         self.admit = admit
@@ -224,13 +231,13 @@ class _Meter:
         self.usage += usage or Usage(requests=1)
 
 
-def _hidden_refusal(data: Any) -> Refusal | None:
-    """A status 200 that holds an error instead of an answer, as some gateways send."""
+def _hidden_refusal(data: Any) -> ErrorResponse | None:
+    """The error in a body of status 200, as some gateways send it; None without one."""
     error = data.get("error") if isinstance(data, dict) else None
     if not isinstance(error, dict):
         return None
     code = error.get("code")
-    return Refusal(code if isinstance(code, int) and 400 <= code < 600 else 502, data)
+    return ErrorResponse(code if isinstance(code, int) and 400 <= code < 600 else 502, data)
 
 
 def _backoff(attempt: int) -> float:
@@ -242,7 +249,7 @@ def _backoff(attempt: int) -> float:
 
 
 def checked_url(provider: Provider) -> str:
-    """The provider's address without a slash at its end; raises SettingsError for one that can't be asked."""
+    """The provider's address without a trailing slash; raise SettingsError for a malformed one."""
     url = (provider.base_url or DEFAULT_URLS.get(provider.key, "")).strip().rstrip("/")
     try:
         parts = urlsplit(url)
@@ -250,25 +257,25 @@ def checked_url(provider: Provider) -> str:
     except ValueError:
         good = False
     if not good or any(c.isspace() for c in url):
-        raise SettingsError("provider.bad_url", provider=provider.name, url=shown(url))
+        raise SettingsError("provider.bad_url", provider=provider.name, url=redacted_url(url))
     return url
 
 
-def shown(url: str) -> str:
-    """A URL without what may be a password in it: no login, no query, no fragment."""
+def redacted_url(url: str) -> str:
+    """The URL without login, query and fragment, which may hold a secret."""
     scheme, slashes, rest = url.partition("://")
     if not slashes:
         scheme, rest = "", url
     bare = re.split("[?#]", rest, maxsplit=1)[0]
-    if "@" in rest[len(bare) :]:  # a login with such characters, or a query with an @: not to be told apart
+    if "@" in rest[len(bare) :]:  # login or query? ambiguous, so hide it
         bare = "***"
     return f"{scheme}{slashes}{bare.rpartition('@')[2]}"[:200]
 
 
 def checked_key(provider: Provider) -> str:
-    """The provider's key; raises SettingsError for one that no header can carry."""
+    """The provider's key; raise SettingsError for one that can't be sent in a header."""
     key = provider.api_key.get_secret_value().strip()
     if not (key.isascii() and key.isprintable()) or " " in key:
-        # Sent all the same, the HTTP library's error would quote it.
+        # The HTTP library's error would quote it.
         raise SettingsError("provider.bad_key", provider=provider.name)
     return key

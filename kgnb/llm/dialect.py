@@ -1,7 +1,4 @@
-"""The two ways of asking an LLM over HTTP: OpenAI-compatible chat completions, and Anthropic's messages.
-
-Pure functions from a prompt to a request's body and from an answer's body to what it says; no I/O.
-"""
+"""Request and response formats: OpenAI-compatible chat completions, and Anthropic's messages. No I/O."""
 
 from __future__ import annotations
 
@@ -15,19 +12,19 @@ from kgnb.extract.prompt import Prompt
 
 ANTHROPIC_VERSION = "2023-06-01"
 ANTHROPIC_MAX_TOKENS = 8_192
-"""Anthropic requires a limit. A chunk of 8,000 characters gives 1,000 to 3,000 tokens; every model since
-3.5 allows 8,192; what is cut off all the same is split."""
+"""Anthropic requires a limit; every model since 3.5 allows 8,192. A chunk of 8,000 characters gives 1,000 to
+3,000 tokens; a truncated one is split."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """The optional parts of a request that this provider's model takes, as far as is known."""
+    """The optional parts of a request that a model accepts, as far as is known."""
 
     answer: Literal["object", "schema", "plain"] = "object"
     temperature: bool = True
 
     def without(self, param: str) -> Form | None:
-        """What to try after a 400 that blames ``param`` (empty: nobody knows what); None: nothing is left."""
+        """The form to try after a 400 that blames ``param`` ("": unknown); None when none is left."""
         if "temperature" in param:
             return replace(self, temperature=False) if self.temperature else None
         if self.answer == "object":
@@ -39,7 +36,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class ParsedResponse:
-    """An answer of status 200: ``end`` says how it came to be complete, or why it is not."""
+    """A response of status 200; ``end`` says whether it is complete, or why not."""
 
     text: str
     end: Literal["stop", "length", "refused", "failed"]
@@ -47,7 +44,7 @@ class ParsedResponse:
 
 
 class Dialect(Protocol):
-    """How one kind of endpoint is spoken to."""
+    """The formats of one kind of endpoint."""
 
     first: Form
 
@@ -61,11 +58,11 @@ class Dialect(Protocol):
         """A request's body."""
 
     def answer(self, data: Any) -> ParsedResponse | None:
-        """What an answer's body says; None when it is in no form that this dialect knows."""
+        """The parsed response; None when the body has another format."""
 
 
 def dialect_of(provider: Provider, base_url: str) -> Dialect:
-    """Anthropic's by the endpoint's host or the provider's name, else the OpenAI-compatible one."""
+    """Anthropic's dialect by the endpoint's host or the provider's name, else the OpenAI-compatible one."""
     host = (urlsplit(base_url).hostname or "").lower()
     native = host == "anthropic.com" or host.endswith(".anthropic.com")
     return Anthropic() if native or provider.key in {"anthropic", "claude"} else OpenAI()
@@ -80,7 +77,7 @@ _FAILED = (
 
 
 class OpenAI:
-    """``POST {base_url}/chat/completions``. No output limit is sent: the model's own is the largest."""
+    """``POST {base_url}/chat/completions``. Sends no output limit: the model's own is the largest."""
 
     first = Form()
 
@@ -89,7 +86,7 @@ class OpenAI:
         return base_url if base_url.endswith("/chat/completions") else f"{base_url}/chat/completions"
 
     def headers(self, key: str) -> Mapping[str, str]:
-        """Bearer; nothing for an endpoint without keys."""
+        """A bearer token; nothing for an endpoint without keys."""
         return {"Authorization": f"Bearer {key}"} if key else {}
 
     def body(self, prompt: Prompt, model: str, form: Form) -> dict[str, Any]:
@@ -111,7 +108,7 @@ class OpenAI:
         return body
 
     def answer(self, data: Any) -> ParsedResponse | None:
-        """What the first choice says."""
+        """The first choice, parsed."""
         choice = _first(_get(data, "choices"))
         message = _get(choice, "message")
         if not isinstance(message, dict):
@@ -131,7 +128,7 @@ class Anthropic:
     first = Form(answer="plain")
 
     def path(self, base_url: str) -> str:
-        """The URL to post to; a base_url with or without /v1 serves."""
+        """The URL to post to; base_url may end in /v1 or not."""
         return f"{base_url.removesuffix('/v1/messages').removesuffix('/v1')}/v1/messages"
 
     def headers(self, key: str) -> Mapping[str, str]:
@@ -151,7 +148,7 @@ class Anthropic:
         return body
 
     def answer(self, data: Any) -> ParsedResponse | None:
-        """What the text blocks say."""
+        """The text blocks, parsed."""
         blocks = _get(data, "content")
         if not isinstance(blocks, list):
             return None
@@ -182,7 +179,7 @@ def _text(content: Any) -> str:
 
 
 def _openai_usage(usage: Any) -> Usage:
-    """OpenAI's usage, and what others add to it: its prompt includes what came from the provider's cache."""
+    """Usage in OpenAI's format and its extensions; prompt tokens include those from the provider's cache."""
     prompt, completion = (_count(_get(usage, key)) for key in ("prompt_tokens", "completion_tokens"))
     told = (
         _get(_get(usage, "prompt_tokens_details"), "cached_tokens"),
@@ -193,8 +190,8 @@ def _openai_usage(usage: Any) -> Usage:
 
 
 def _anthropic_usage(usage: Any) -> Usage:
-    """Anthropic's usage: its input excludes the cache's. What was written into the cache (dearer) counts as
-    any other prompt: kgnb never asks for that."""
+    """Usage in Anthropic's format; input tokens exclude cached ones. Tokens written to the cache (dearer)
+    count as plain prompt tokens: kgnb never asks for that."""
     cached = _count(_get(usage, "cache_read_input_tokens"))
     fresh = sum(_count(_get(usage, key)) for key in ("input_tokens", "cache_creation_input_tokens"))
     return Usage(1, fresh + cached, _count(_get(usage, "output_tokens")), cached)

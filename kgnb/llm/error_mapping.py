@@ -1,4 +1,4 @@
-"""From an endpoint's refusal to the error tree: by status, ``type`` and ``code``, once for all dialects."""
+"""Maps an endpoint's error response to the error tree, by status, ``type`` and ``code``, for all dialects."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from kgnb.core.model import Provider
 from kgnb.extract.model import clean
 
 MAX_RETRY_AFTER = 3_600.0
-"""Seconds beyond which an endpoint's Retry-After is not believed."""
+"""Upper bound, in seconds, of an endpoint's Retry-After."""
 
 _QUOTA = frozenset(
     {
@@ -52,7 +52,7 @@ _MODERATION = frozenset(
 )
 _TRANSIENT = frozenset({408, 409, 425})
 
-# Several servers (vLLM, DeepSeek, llama.cpp, Anthropic) give a 400 without a telling code for these two.
+# vLLM, DeepSeek, llama.cpp and Anthropic answer 400 without a specific code in these two cases.
 _SAYS_TOO_LONG = re.compile(
     r"(?:maximum|exceed\w*|available) (?:model )?context|context (?:length|window|size)|prompt is too long",
     re.I,
@@ -61,8 +61,8 @@ _SAYS_NO_CREDIT = re.compile(r"credit balance is too low", re.I)
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """An answer that is no 2xx (or a 200 that holds an error), as plain data."""
+class ErrorResponse:
+    """A response with an error status, or a 200 that holds an error."""
 
     status: int
     body: Any = None
@@ -75,22 +75,22 @@ class Refusal:
 
     @property
     def codes(self) -> frozenset[str]:
-        """What the body calls the fault."""
+        """The body's error type and code."""
         return frozenset(str(self._error[k]) for k in ("type", "code") if self._error.get(k) is not None)
 
     @property
     def param(self) -> str:
-        """The parameter that is blamed, if any."""
+        """The parameter that the body blames, if any."""
         return str(self._error.get("param") or "")
 
     @property
     def message(self) -> str:
-        """The endpoint's own words: never shown for a refused key, as some repeat it."""
+        """The endpoint's message; never shown for a refused key, which some endpoints repeat."""
         message = self._error.get("message")
         return message if isinstance(message, str) else ""
 
     def retry_after(self) -> float | None:
-        """Seconds from Retry-After (number or date) or retry-after-ms."""
+        """Seconds to wait by Retry-After (number or date) or retry-after-ms; None without either."""
         headers = self.headers or {}
         milliseconds = _seconds(headers.get("retry-after-ms"))
         if milliseconds is not None:
@@ -111,15 +111,15 @@ def _seconds(value: str | None) -> float | None:
     return number if math.isfinite(number) and number >= 0 else None
 
 
-class Rejected(RequestRejected):
-    """A RequestRejected that remembers what was blamed."""
+class HttpRejected(RequestRejected):
+    """RequestRejected with the HTTP status and the parameter that the endpoint blames."""
 
     param: str = ""
     status: int = 0
 
 
-def fault(refusal: Refusal, provider: Provider, model: str, tries: int) -> ProviderError:
-    """The error that stands for ``refusal``; ProviderDown where asking again may help."""
+def error_for(refusal: ErrorResponse, provider: Provider, model: str, tries: int) -> ProviderError:
+    """The error for ``refusal``; ProviderDown where a retry may help."""
     name, status, codes = provider.name, refusal.status, refusal.codes
     if codes & _QUOTA or status == 402 or (status == 400 and _SAYS_NO_CREDIT.search(refusal.message)):
         return QuotaExhausted("provider.quota", provider=name, status=status)
@@ -139,14 +139,14 @@ def fault(refusal: Refusal, provider: Provider, model: str, tries: int) -> Provi
         return PromptTooLong("provider.too_long", provider=name)
     if status >= 500 or status in _TRANSIENT:
         return ProviderDown("provider.failing", provider=name, status=status, tries=tries)
-    rejected = Rejected(
+    rejected = HttpRejected(
         "provider.rejected", provider=name, model=model, status=status, detail=_detail(refusal, provider)
     )
     rejected.param, rejected.status = refusal.param, status
     return rejected
 
 
-def _detail(refusal: Refusal, provider: Provider) -> str:
+def _detail(refusal: ErrorResponse, provider: Provider) -> str:
     key = provider.api_key.get_secret_value()
     message = refusal.message.replace(key, "***") if key else refusal.message
     return clean(re.sub(r"\bsk-[\w*-]+", "***", message), 200) or "-"

@@ -1,7 +1,7 @@
-"""HTTP to an LLM's endpoint: JSON there and back, bounded; nothing is tried again here.
+"""JSON over HTTP to an LLM's endpoint, with bounded bodies and without retries.
 
-aiohttp's errors hold the request with its key: none of them leaves this module, nor is one ever the cause or
-context of what does.
+aiohttp's errors hold the request with its key: none leaves this module, not even as the cause or context of
+another error.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ from kgnb import __version__
 from kgnb.core.errors import SettingsError
 
 CONNECT_SECONDS = 10.0
-"""A reachable endpoint accepts a connection well within this."""
+"""Timeout for connecting."""
 KEEP_SECONDS = 55.0
-"""Idle connections are dropped before servers and proxies do (60 s and more)."""
+"""Idle connections are closed before servers and proxies close them (60 s and more)."""
 MAX_BODY = 8_000_000
-"""Bytes of an answer that are read: 1,000 times an honest one."""
+"""Most bytes of a response that are read: 1,000 times a usual one."""
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make one for each request
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
-"""zlib's value for "tell by the data which of the two it is"."""
+"""zlib's value for detecting the format from the data."""
 
 
 class NoAnswer(Exception):
-    """Nothing answered: no connection, or one that ended before the answer did."""
+    """No answer: no connection, or one that ended before the response did."""
 
 
 class Unreadable(Exception):
-    """An answer that no LLM gives: beyond :data:`MAX_BODY`, or a success that is no JSON."""
+    """A response beyond :data:`MAX_BODY`, or a success that is not JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class HttpResponse:
-    """An answer of any status; ``data`` is its JSON, or its text where a refusal has none."""
+    """A response of any status; ``data``: its JSON, or the text of an error without JSON."""
 
     status: int
     data: Any
@@ -54,8 +54,9 @@ class HttpResponse:
 
 
 class HttpClient:
-    """Requests with the headers ``auth``, at most ``connections`` at a time; belongs to the event loop it is
-    first used on. Whoever asks sets the time limit.
+    """Requests with the headers ``auth``, at most ``connections`` at a time. The caller sets the timeout.
+
+    Bound to the event loop it is first used on.
 
     Proxies are those of the environment (HTTPS_PROXY, ALL_PROXY, NO_PROXY) or of the system. Raises
     SettingsError where that is a SOCKS proxy.
@@ -79,7 +80,7 @@ class HttpClient:
         return await self._request("GET", url, None)
 
     async def post(self, url: str, body: Mapping[str, Any]) -> HttpResponse:
-        """The answer to ``body`` as JSON, in which a lone surrogate, that no UTF-8 can hold, becomes "?".
+        """Post ``body`` as JSON; a lone surrogate, which UTF-8 can't hold, becomes "?".
 
         Raises NoAnswer, Unreadable.
         """
@@ -107,7 +108,7 @@ class HttpClient:
         return HttpResponse(status, _parsed(_inflated(raw, headers), status), headers)
 
     def _url(self, url: str) -> URL:
-        """Without a login where there is a key: HTTP has one header for both."""
+        """The URL, without its login where there is a key: HTTP has one header for both."""
         found = URL(url, encoded=True)
         return found.with_user(None) if found.user and "Authorization" in self._headers else found
 
@@ -126,7 +127,7 @@ class HttpClient:
 
 
 async def _read(got: aiohttp.ClientResponse) -> bytes:
-    """The body; one byte more than is allowed tells that it is too long."""
+    """The body; one byte more than allowed when it is too long."""
     body = bytearray()
     async for piece in got.content.iter_any():
         body += piece
@@ -137,7 +138,7 @@ async def _read(got: aiohttp.ClientResponse) -> bytes:
 
 
 def _inflated(raw: bytes, headers: Mapping[str, str]) -> bytes:
-    """The body as it was before a server compressed it that wasn't asked to."""
+    """The body, decompressed if the server compressed it unasked."""
     if headers.get("content-encoding", "identity") not in ("gzip", "deflate"):
         return raw
     try:
@@ -157,11 +158,11 @@ def _parsed(raw: bytes, status: int) -> Any:
     return raw.decode("utf-8", "replace")
 
 
-# --- what the machine says of the way there -----------------------------------------------------------------
+# --- proxy and certificates ---------------------------------------------------------------------------------
 
 
 def proxy_of(url: str) -> str | None:
-    """The proxy that the environment or the system names for ``url``; never one for this machine itself.
+    """The environment's or the system's proxy for ``url``; None for this machine itself.
 
     Raises SettingsError for a SOCKS proxy.
     """
@@ -188,7 +189,7 @@ def _is_here(host: str) -> bool:
 
 @cache
 def _trusted() -> ssl.SSLContext:
-    """The certificates that this machine trusts; read once for all providers."""
+    """The certificates that this machine trusts, read once."""
     paths = ssl.get_default_verify_paths()  # SSL_CERT_FILE and SSL_CERT_DIR, else OpenSSL's own
     if sys.platform == "darwin" and not (paths.cafile or paths.capath):
         import truststore

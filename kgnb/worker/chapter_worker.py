@@ -23,7 +23,7 @@ from kgnb.core.messages import say
 from kgnb.core.model import MIN_CHAPTER_CHARS, ChapterStatus
 from kgnb.extract.model import GAPS
 from kgnb.graph.model import ExtractionRow, Graph
-from kgnb.llm.error_mapping import Rejected
+from kgnb.llm.error_mapping import HttpRejected
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.chapters import ChapterEnd, ChapterWork
 from kgnb.stores.ledger.ledger import Ledger
@@ -121,7 +121,7 @@ class ChapterWorker:
         try:
             return await self._process(claim, info, work, on_recorded)
         except (ReplyError, RequestRejected, BrokenProcessPool) as error:
-            if self._stop_at_missing and isinstance(error, Rejected) and error.status == 404:
+            if self._stop_at_missing and isinstance(error, HttpRejected) and error.status == 404:
                 raise
             return await self._count_failure(claim, _reason(error))
 

@@ -33,7 +33,7 @@ from kgnb.core.model import Provider, TaskConfig, Usage
 from kgnb.extract import reply
 from kgnb.extract.prompt import Prompt, PromptBuilder
 from kgnb.llm import http
-from kgnb.llm.client import Completion, LlmClient, shown
+from kgnb.llm.client import Completion, LlmClient, redacted_url
 from kgnb.llm.fake.server import FakeServer, Faults
 from tests.support.tls_servers import authority
 
@@ -530,10 +530,10 @@ async def test_what_an_endpoint_says_beside_the_key_is_told() -> None:
     ],
 )
 def test_a_shown_address_holds_no_secret(url: str) -> None:
-    text = shown(url)
+    text = redacted_url(url)
     assert "geheim" not in text
     assert text in {"https://host/v1", "host/v1", "https://***"}
-    assert shown("https://host:8/v1") == "https://host:8/v1"
+    assert redacted_url("https://host:8/v1") == "https://host:8/v1"
 
 
 @pytest.mark.parametrize("key", ["sk-a b", "sk-密钥", "sk-a\nb", "sk-\x00"])

@@ -1,4 +1,4 @@
-"""A chat request as the dry run reads it, and the body of its answer, in OpenAI's form or Anthropic's."""
+"""Parses chat requests and makes response bodies, in OpenAI's and Anthropic's format."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from kgnb.llm.fake import model as fake_model
 
 
-class Asked(NamedTuple):
+class ChatRequest(NamedTuple):
     """A chat request, in either form."""
 
     model: str
@@ -22,8 +22,8 @@ class Asked(NamedTuple):
     body: dict[str, Any]
 
     @classmethod
-    def read(cls, body: bytes, *, anthropic: bool) -> Asked | None:
-        """The request; None for what is none."""
+    def read(cls, body: bytes, *, anthropic: bool) -> ChatRequest | None:
+        """The parsed request; None for a malformed one."""
         try:
             data = json.loads(body)
             said = [(m["role"], str(m["content"])) for m in data["messages"]]
@@ -37,7 +37,7 @@ class Asked(NamedTuple):
         return cls(model, system, text, digest, len(system) + len(user), anthropic, data)
 
     def unsupported(self) -> str:
-        """The parameter that the model does not take."""
+        """The request's parameter that the model rejects; "" for none."""
         form = self.body.get("response_format")
         kind = form.get("type") if isinstance(form, dict) else None
         if self.model == "dryrun-no-json" and kind:
@@ -49,8 +49,8 @@ class Asked(NamedTuple):
         return ""
 
 
-def spoilt(outcome: str, text: str) -> str:
-    """The reply's text as the fault leaves it."""
+def apply_fault(outcome: str, text: str) -> str:
+    """The reply's text, damaged by the fault."""
     if outcome in ("cut", "truncated"):
         return text[: len(text) * 3 // 5]
     if outcome == "broken":
@@ -62,8 +62,8 @@ def spoilt(outcome: str, text: str) -> str:
     return "" if outcome == "refused" else text
 
 
-def usage_told(asked: Asked, *, made: int, cached: int) -> dict[str, Any]:
-    """A token for two characters. Cached tokens are told where there are any, each dialect's way."""
+def usage_body(asked: ChatRequest, *, made: int, cached: int) -> dict[str, Any]:
+    """Usage at one token for two characters; cached tokens in the dialect's format, if any."""
     sent = asked.chars // 2
     if asked.anthropic:
         told: dict[str, Any] = {"input_tokens": sent - cached, "output_tokens": made}
@@ -72,8 +72,8 @@ def usage_told(asked: Asked, *, made: int, cached: int) -> dict[str, Any]:
     return told | ({"prompt_tokens_details": {"cached_tokens": cached}} if cached else {})
 
 
-def completion(text: str, outcome: str, asked: Asked, usage: dict[str, Any]) -> dict[str, Any]:
-    """An answer's body of status 200 that says ``text``."""
+def completion(text: str, outcome: str, asked: ChatRequest, usage: dict[str, Any]) -> dict[str, Any]:
+    """The body of a response of status 200 with ``text``."""
     if asked.anthropic:
         reason = {"truncated": "max_tokens", "refused": "refusal"}.get(outcome, "end_turn")
         return {

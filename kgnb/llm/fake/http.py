@@ -1,5 +1,7 @@
-"""HTTP/1.1 with keep-alive for the dry run: asyncio's protocols, standard library only, one request at a time
-on each connection. Serves JSON to well-behaved clients on loopback; not a server for the open net."""
+"""Minimal HTTP/1.1 server with keep-alive, on asyncio's protocols.
+
+Serves JSON to well-behaved clients on loopback; not meant for the open net.
+"""
 
 from __future__ import annotations
 
@@ -8,11 +10,11 @@ import json
 from typing import Any, NamedTuple, Protocol
 
 MAX_REQUEST = 4_000_000
-"""Bytes of a request's body."""
+"""Most bytes of a request's body."""
 
 
 class Owner(Protocol):
-    """Who answers, and hears what happens."""
+    """The server that answers a connection's requests."""
 
     latency: float
 
@@ -26,10 +28,10 @@ class Owner(Protocol):
         """A client is gone."""
 
     def began(self) -> None:
-        """A request is under way."""
+        """A request was read completely."""
 
     def ended(self) -> None:
-        """Its answer was sent, or nobody waits for it any more."""
+        """The request was answered, or its client is gone."""
 
 
 class Request(NamedTuple):
@@ -42,7 +44,7 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """An answer. ``status`` 0: none ever; negative: the connection is closed half-way through it."""
+    """A response. ``status`` 0: never sent; negative: the connection is closed half-way through it."""
 
     status: int
     body: bytes
@@ -65,7 +67,7 @@ def json_response(status: int, value: Any) -> Response:
 def error_response(
     status: int, code: str, message: str, *, param: str = "", anthropic: bool = False
 ) -> Response:
-    """An error in the form of OpenAI or of Anthropic."""
+    """An error in OpenAI's or Anthropic's format."""
     if anthropic:
         return json_response(status, {"type": "error", "error": {"type": code, "message": message}})
     kind = "invalid_request_error" if status < 429 else code
@@ -74,7 +76,7 @@ def error_response(
 
 
 class Connection(asyncio.Protocol):
-    """One keep-alive connection; requests on it are answered in turn."""
+    """One keep-alive connection; answers its requests one after another."""
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
@@ -97,18 +99,18 @@ class Connection(asyncio.Protocol):
             self._done()
 
     def abort(self) -> None:
-        """Drops the connection."""
+        """Drop the connection."""
         if self._transport is not None:
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
-        """Some of a request came."""
+        """Part of a request arrived."""
         self._buffer += data
         if self._answering is None:
             self._next()
 
     def _next(self) -> None:
-        """Takes the next whole request out of the buffer, if there is one."""
+        """Answer the next complete request in the buffer, if there is one."""
         if self._head is None and not self._read_head():
             return
         assert self._head is not None

@@ -1,7 +1,7 @@
-"""What the dry run's model says of a text: crude, cheap, and the same for a text and for its pieces.
+"""The fake model: a crude, fast extraction by regular expressions.
 
-Everything is decided sentence by sentence from the sentence alone, so that a chapter that was split gives,
-merged, what it gives in one piece; only a cut within a sentence can change it. Standard library only.
+Each sentence is extracted by itself, so that the merged replies of a chapter's chunks equal the reply to the
+whole chapter, unless a cut lies within a sentence.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _DOUBLE = [
     "南宫",
     "司徒",
 ]
-# Begins with one character class, which the regex engine searches for fast.
+# Starts with one character class, which the regex engine finds fast.
 _ZH_NAME = re.compile(
     rf"[{_SURNAMES}{''.join(d[0] for d in _DOUBLE)}]"
     rf"(?:{'|'.join(f'(?<={d[0]}){d[1]}' for d in _DOUBLE)}|(?<=[{_SURNAMES}]))"
@@ -48,8 +48,7 @@ _EN_PLACE = re.compile(r"\b(?:in|at|to|from|near) ([A-Z][a-z]{2,})\b")
 _HAN = re.compile(r"[\u4e00-\u9fff]")
 RELATION_IN = 3
 EVENT_IN = 11
-"""One sentence in so many that could give a relation or an event gives one, so that a chapter gives about a
-dozen, not one a sentence."""
+"""One in so many candidate sentences gives a relation or an event: about a dozen per chapter."""
 
 _TYPES = ("KNOWS", "FRIEND", "ENEMY", "ALLY", "FOLLOWS", "FAMILY")
 
@@ -57,13 +56,13 @@ _PASSAGE = re.compile(r"<(片段|passage) ([0-9a-f]{8})>\n(.*)\n</\1 \2>\s*\Z", 
 
 
 def passage(user: str) -> str:
-    """The text within kgnb's markers in a user message; the whole message where there are none."""
+    """The text between kgnb's markers in a user message; the whole message without markers."""
     found = _PASSAGE.search(user)
     return found.group(3) if found else user
 
 
 def answer(text: str) -> str:
-    """The JSON object of the wire contract for ``text``."""
+    """The reply for ``text``: the JSON object that kgnb's prompts ask for."""
     zh = _HAN.search(text) is not None
     found = _Found()
     for match in _SENTENCE.finditer(text):

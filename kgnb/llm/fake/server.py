@@ -1,9 +1,8 @@
-"""An LLM server that costs nothing: OpenAI-compatible (and Anthropic's path), for dry runs and tests.
+"""Fake LLM server for dry runs and tests: OpenAI-compatible, and Anthropic's messages.
 
-``python -m kgnb.llm.dryrun`` prints its base_url and serves until it is stopped. Latency and faults are
-settable; a fault is decided by the prompt, the number of the attempt and the seed, so that runs repeat and a
-prompt asked again comes through in the end. ``GET /stats`` tells what was asked. HTTP/1.1 over asyncio's
-protocols, standard library only: fast enough never to be what is measured.
+``python -m kgnb.llm.dryrun`` prints its base_url and serves until it is stopped. Latency and faults can be
+set; a fault depends on prompt, attempt and seed only, so that runs are repeatable and a repeated prompt
+succeeds in the end. ``GET /stats`` returns what was asked. Fast enough never to be the bottleneck.
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ from typing import Any, Self
 
 from kgnb.core.messages import say
 from kgnb.llm.fake import model as fake_model
-from kgnb.llm.fake.chat import Asked, completion, spoilt, usage_told
+from kgnb.llm.fake.chat import ChatRequest, apply_fault, completion, usage_body
 from kgnb.llm.fake.http import Connection, Request, Response, error_response, json_response
 
 SMALL_CONTEXT = 1_000
-"""Characters that the model ``dryrun-small-context`` takes."""
+"""Characters that the model ``dryrun-small-context`` accepts."""
 
 MODELS = (
     "dryrun",
-    "dryrun-no-json",  # takes no response_format
-    "dryrun-json-schema",  # takes response_format only as json_schema
-    "dryrun-no-temperature",  # takes no temperature
+    "dryrun-no-json",  # rejects response_format
+    "dryrun-json-schema",  # accepts response_format only as json_schema
+    "dryrun-no-temperature",  # rejects temperature
     "dryrun-refuse-all",  # moderation
     "dryrun-no-quota",  # 429 with insufficient_quota
     "dryrun-small-context",  # context_length_exceeded beyond SMALL_CONTEXT characters
@@ -41,15 +40,15 @@ MODELS = (
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Shares (0-1) of requests that go wrong, each prompt's attempts on their own."""
+    """Probabilities (0-1) of faults, for each attempt of a prompt."""
 
     rate_429: float = 0.0  # with Retry-After
     rate_500: float = 0.0
     hang: float = 0.0  # no answer at all
     drop: float = 0.0  # the connection is closed in mid-answer
-    broken: float = 0.0  # JSON that can be mended
-    cut: float = 0.0  # cut off, though finish_reason says stop
-    truncated: float = 0.0  # cut off with finish_reason length
+    broken: float = 0.0  # JSON that can be repaired
+    cut: float = 0.0  # truncated, but with finish_reason stop
+    truncated: float = 0.0  # truncated with finish_reason length
     prose: float = 0.0  # no JSON at all
     fenced: float = 0.0  # a complete reply in a markdown fence with words around it
     refused: float = 0.0  # finish_reason content_filter
@@ -71,8 +70,8 @@ _COMPLETE = frozenset({"ok", "fenced", "broken"})
 
 @dataclass(slots=True)
 class ServerStats:
-    """What was asked so far. ``prompts`` counts requests by prompt (sha256 of system and user message),
-    ``answered`` those of them that got a complete, usable reply."""
+    """Counts of requests. ``prompts``: requests by prompt (sha256 of system and user message); ``answered``:
+    those of them that got a complete, usable reply."""
 
     requests: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -87,7 +86,7 @@ class ServerStats:
 
     @property
     def answered_twice(self) -> list[str]:
-        """Prompts that got a complete reply more than once: a stored reply was asked for again."""
+        """Prompts that got a complete reply more than once: the client paid twice."""
         return [prompt for prompt, times in self.answered.items() if times > 1]
 
     def as_json(self) -> dict[str, Any]:
@@ -97,11 +96,11 @@ class ServerStats:
 
 
 class FakeServer:
-    """The server in this process: ``async with DryRun(latency=0.3) as llm: … llm.base_url``.
+    """The server, in this process: ``async with FakeServer(latency=0.3) as llm: … llm.base_url``.
 
-    ``latency``: seconds before each answer; ``retry_after``: seconds that a 429 asks for; ``key``: refuse
-    others with 401; ``prompt_cache``: a system message that came before counts as cached tokens;
-    ``answer``: the model, passage to reply.
+    ``latency``: seconds before each response; ``retry_after``: seconds that a 429 asks for; ``key``: other
+    keys get a 401; ``prompt_cache``: a repeated system message counts as cached tokens; ``answer``: the
+    model, from passage to reply.
     """
 
     def __init__(
@@ -131,14 +130,14 @@ class FakeServer:
         self._systems: set[str] = set()
 
     async def start(self) -> Self:
-        """Listens; port 0 takes a free one."""
+        """Listen; port 0 takes a free one."""
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: Connection(self), *self._at, backlog=1024)
         self._at = self._server.sockets[0].getsockname()[:2]
         return self
 
     async def stop(self) -> None:
-        """Closes the port and all connections."""
+        """Close the port and all connections."""
         if self._server is not None:
             self._server.close()
             for connection in list(self._open):
@@ -154,7 +153,7 @@ class FakeServer:
 
     @property
     def root_url(self) -> str:
-        """Address without a path: base_url for Anthropic's interface, and where /stats is."""
+        """Address without a path: base_url for Anthropic's interface, and for /stats."""
         return f"http://{self._at[0]}:{self._at[1]}"
 
     @property
@@ -172,12 +171,12 @@ class FakeServer:
         self._open.discard(connection)
 
     def began(self) -> None:
-        """A request is under way."""
+        """A request was read completely."""
         self.stats.in_flight += 1
         self.stats.most_in_flight = max(self.stats.most_in_flight, self.stats.in_flight)
 
     def ended(self) -> None:
-        """Its answer was sent, or nobody waits for it any more."""
+        """The request was answered, or its client is gone."""
         self.stats.in_flight -= 1
         self.stats.answered_at = time.time()
 
@@ -207,7 +206,7 @@ class FakeServer:
         return not self.key or hmac.compare_digest(given.encode(), self.key.encode())
 
     def _chat(self, body: bytes, *, anthropic: bool) -> Response:
-        asked = Asked.read(body, anthropic=anthropic)
+        asked = ChatRequest.read(body, anthropic=anthropic)
         if asked is None:
             return error_response(400, "invalid_request_error", "not a chat request", anthropic=anthropic)
         stats, now = self.stats, time.time()
@@ -224,8 +223,8 @@ class FakeServer:
             stats.answered[asked.hash] += 1
         return response
 
-    def _refusal(self, asked: Asked) -> tuple[str, Response] | None:
-        """What the model's name forbids."""
+    def _refusal(self, asked: ChatRequest) -> tuple[str, Response] | None:
+        """The error that the model's name stands for, if any."""
         model, native = asked.model, asked.anthropic
         if model not in MODELS:
             return "404", error_response(404, "model_not_found", f"no model {model}", anthropic=native)
@@ -240,7 +239,7 @@ class FakeServer:
             return "context", error_response(400, "context_length_exceeded", "too long", anthropic=native)
         return None
 
-    def _outcome(self, outcome: str, asked: Asked) -> Response:
+    def _outcome(self, outcome: str, asked: ChatRequest) -> Response:
         native = asked.anthropic
         if outcome == "rate_429":
             wait = f"retry-after: {self.retry_after:g}\r\n"
@@ -251,15 +250,15 @@ class FakeServer:
             return error_response(500, "server_error", "try again", anthropic=native)
         if outcome == "hang":
             return Response(0, b"")
-        text = spoilt(outcome, self.answer(asked.text))
-        usage = usage_told(asked, made=len(text) // 2, cached=self._cached(asked.system))
+        text = apply_fault(outcome, self.answer(asked.text))
+        usage = usage_body(asked, made=len(text) // 2, cached=self._cached(asked.system))
         response = json_response(200, completion(text, outcome, asked, usage))
         if outcome == "drop":
             return response._replace(status=-200)
         return response
 
     def _cached(self, system: str) -> int:
-        """Tokens of the prompt that a provider's own cache would give."""
+        """Prompt tokens that a provider's cache would hold."""
         if not self.prompt_cache:
             return 0
         known = system in self._systems
