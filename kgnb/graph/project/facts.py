@@ -143,8 +143,7 @@ class AbsentCharacters:
         """Count one chapter's characters."""
         absent = set(extraction.absent)
         named = {character.name for character in extraction.characters}
-        named.update(name for relation in extraction.relations for name in (relation.source, relation.target))
-        named.update(name for event in extraction.events for name in event.participants)
+        named.update(extraction.referenced_names())
         self._present |= named - absent
         for name in absent:
             self._forms[name].add(name)

@@ -239,9 +239,5 @@ def known_names(extraction: Extraction) -> dict[str, NodeKey]:
 
 def every_name(extraction: Extraction, known: Iterable[str]) -> set[str]:
     """``known`` (see :func:`known_names`) and the names that relations and events use."""
-    found = set(known)
-    for relation in extraction.relations:
-        found.update((relation.source, relation.target))
-    for event in extraction.events:
-        found.update(event.participants, (event.location,))
-    return found
+    locations = (event.location for event in extraction.events)
+    return {*known, *extraction.referenced_names(), *locations}
