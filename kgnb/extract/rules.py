@@ -14,6 +14,7 @@ from kgnb.extract.en import relations as relations_en
 from kgnb.extract.en import sentences as sentences_en
 from kgnb.extract.model import Character, Extraction, Location, NameEntry, Organization, Relation
 from kgnb.extract.patterns import Mention, PatternMatch
+from kgnb.extract.renaming import renamed
 from kgnb.extract.strength import strength_of
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import relations as relations_zh
@@ -134,14 +135,8 @@ def _with_original_names(found: Extraction, originals: Mapping[str, NameEntry], 
         forms = [form for form in entry.aliases if form in original]
         return one.model_copy(update={"name": entry.name, "aliases": forms})
 
-    return Extraction(
-        characters=[character(c) for c in found.characters],
-        locations=[x.model_copy(update={"name": name(x.name)}) for x in found.locations],
-        organizations=[x.model_copy(update={"name": name(x.name)}) for x in found.organizations],
-        relations=[
-            x.model_copy(update={"source": name(x.source), "target": name(x.target)}) for x in found.relations
-        ],
-    )
+    characters = [character(c) for c in found.characters]
+    return renamed(found, name).model_copy(update={"characters": characters})
 
 
 def _confidence(entry: NameEntry) -> float:

@@ -1,1 +1,4 @@
-"""English: names, aliases, couples, relation patterns."""
+"""English: sentences, names, aliases, places, relations, vocabulary, twins of :mod:`kgnb.extract.zh`.
+
+Only here: what titles, first names and pronouns say of persons, and couples.
+"""
