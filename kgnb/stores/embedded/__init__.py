@@ -1,10 +1,10 @@
 """The embedded engines of a data folder: Valkey, ArcadeDB over Bolt, and SQLite's path.
 
-A small supervisor process owns the engines; whoever calls :func:`open_embedded` holds a connection to it,
-and when the last connection is gone (closed, crashed or killed) it stops them. One supervisor a folder.
+A small supervisor process, one per folder, owns the engines. :func:`open_embedded` holds a connection to
+it; when the last connection is gone (closed, crashed or killed) it stops them.
 
-``client`` opens and joins, ``folder`` is the data folder's layout and locks, ``process`` tells processes
-apart safely, ``supervisor`` is the owning process, ``valkey`` and ``arcade`` are the engines it runs.
+``connect`` starts or joins the supervisor, ``data_folder`` is the folder's layout and locks, ``restore``
+fills it from an earlier run, ``supervisor`` is the owning process, ``valkey`` and ``arcadedb`` its engines.
 """
 
 from __future__ import annotations

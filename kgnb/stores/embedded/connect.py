@@ -149,7 +149,7 @@ def _join(folder: DataFolder, want: dict[str, str], deadline: float, grace: floa
             raise
         if answer is not None:
             return Embedded(_endpoints(folder, answer), connection)
-        connection.close()  # it was just leaving; the next one will have the folder
+        connection.close()  # it was about to end; the next one gets the folder
 
 
 def _packages(*, redis: bool, graph: bool) -> dict[str, str]:
@@ -171,7 +171,7 @@ def _require(module: str, program: str) -> str:
 
 
 def _migrate_alone(folder: DataFolder) -> None:
-    """Migrates when no engine is wanted; whoever holds the lock has done it already."""
+    """Migrate when no engine is wanted; a holder of the lock has migrated already."""
     if (lock := try_lock(folder.lock_file())) is not None:
         try:
             migrate(folder)
@@ -180,7 +180,7 @@ def _migrate_alone(folder: DataFolder) -> None:
 
 
 def _connect(folder: DataFolder, deadline: float, grace: float, heap_mb: int) -> socket.socket:
-    """Joins the supervisor, or becomes the one that starts it: whoever gets the folder's lock."""
+    """Join the supervisor, or start it when this process gets the folder's lock."""
     spawned, foreign_since = 0, None
     while time.monotonic() < deadline:
         if (lock := try_lock(folder.lock_file())) is not None:
@@ -241,7 +241,7 @@ def _knock(note: dict[str, Any], folder: DataFolder) -> socket.socket | None:
 
 
 def _peer_uid(connection: socket.socket) -> int:
-    """Whose process listens there: a folder may have been made by a stranger, and its note be a lure."""
+    """Return the listening process' user: a stranger's folder may carry a forged note."""
     if not hasattr(socket, "SO_PEERCRED"):
         return Path(connection.getpeername()).stat().st_uid
     size = struct.calcsize("3i")

@@ -1,4 +1,4 @@
-"""What the engines have in common: run as a child, waited for until ready, stopped gently, then firmly."""
+"""Base class of the engines: run as a child process, wait until ready, stop with SIGTERM, then SIGKILL."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Engine(ABC):
         await self.start(timeout / self.attempts)
 
     def let_go(self) -> None:
-        """Gives the folder's lock back, once the engine doesn't run."""
+        """Release the engine's lock, once the engine doesn't run."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -165,7 +165,7 @@ async def _feed(process: asyncio.subprocess.Process, text: bytes) -> None:
 
 
 def _orphans(path: Path, recorded: ProcessId | None) -> list[ProcessId]:
-    """Who holds the lock: known for sure on Linux, elsewhere as the earlier supervisor wrote it down."""
+    """Return the lock's holders: exact on Linux, elsewhere as the earlier supervisor recorded them."""
     if holders := holders_of(path):
         return holders
     return [recorded] if recorded is not None and is_alive(recorded) else []
@@ -182,7 +182,7 @@ async def _lock_within(path: Path, seconds: float) -> int | None:
 def _die_with_parent() -> Callable[[], None] | None:
     """On Linux, asks for SIGTERM when the supervisor dies.
 
-    A second net only: the supervisor spawns from its main thread, so this signal comes when it is killed.
+    Only a fallback. The signal follows the spawning thread, and the supervisor spawns from its main thread.
     """
     if not sys.platform.startswith("linux"):
         return None

@@ -1,4 +1,4 @@
-"""Going on where a run on another machine ended: its data folder is brought here once, before it is opened.
+"""Restores the data folder of a run on another machine: copied here once, before it is opened.
 
 The source is only read: an input attached on Kaggle, a folder on a mounted Drive, a downloaded zip. It is
 copied beside the data folder's own parts first and moved into place part by part, VERSION last, so that a
@@ -30,7 +30,7 @@ DRAFT = ".resuming"
 NOTE = ".resumed.json"
 """Where a data folder was filled from."""
 DEPTH = 5
-"""So many levels below a given place a data folder is looked for: Kaggle mounts a run's output as
+"""Levels below the given path at which a data folder is looked for: Kaggle mounts a run's output as
 /kaggle/input/NAME, or deeper."""
 CLOSED_LOOK_SECONDS = 0.2
 SPARE_BYTES = 64 << 20
@@ -102,7 +102,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _came_from(given: Path, data: Path) -> bool:
-    """Whether the folder was filled from ``given`` before: then nobody needs to hear that it is kept."""
+    """Whether the folder was filled from ``given`` before: then keeping it needs no warning."""
     try:
         return bool(json.loads((data / NOTE).read_text("utf-8")) == {"from": str(given)})
     except (OSError, ValueError):
@@ -182,7 +182,7 @@ def closed(data: Path, seconds: float) -> bool:
 
 
 def _only_files(folder: str, names: list[str]) -> list[str]:
-    """Names of what is no plain file or folder: links could lead anywhere."""
+    """Return the names of all but plain files and folders: links could point anywhere."""
     found = [Path(folder, name) for name in names]
     return [path.name for path in found if path.is_symlink() or not (path.is_file() or path.is_dir())]
 
@@ -205,7 +205,7 @@ def _room(size: int, target: Path) -> None:
 
 
 def _unpack(archive: Path, target: Path) -> None:
-    """The data folder within a zip. Each name is checked: an archive is a stranger's."""
+    """Extract the data folder of a zip; each name is checked, as the archive is untrusted."""
     try:
         with zipfile.ZipFile(archive) as packed:
             root = _root(archive, packed)

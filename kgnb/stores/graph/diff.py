@@ -1,4 +1,4 @@
-"""What an engine holds against what it should hold, record by record as they are read."""
+"""Compares the stored graph with the wanted one, record by record as they are read."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _TASKS = _EDGE_HEAD + cypher.EDGE_COLUMNS.index("task_id")
 
 
 class GraphDiff:
-    """Takes every stored node and edge once, then says what to remove and what to put.
+    """Compares every stored node and edge once, then yields what to remove and what to write.
 
-    An edge that is stored twice counts as wrong: both go, and one is put anew. What carries a task of
-    ``foreign`` (an old worker's: no row of ours says what it found) stays, and keeps that task's id.
+    An edge that is stored twice counts as wrong: both are removed and one is written again. What carries a
+    task of ``foreign`` (an old worker's, for which there are no rows) stays, with that task's id.
     """
 
     def __init__(self, graph: Graph, foreign: Collection[int] = ()) -> None:
@@ -32,8 +32,8 @@ class GraphDiff:
         self._stale: dict[str, list[cypher.Row]] = defaultdict(list)
         self._stale_edges: dict[EdgeKey, None] = {}
 
-    def node(self, label: str, record: list[Any]) -> None:
-        """Looks at a record of :func:`kgnb.stores.graph.cypher.read_nodes`."""
+    def compare_node(self, label: str, record: list[Any]) -> None:
+        """Compare a record of :func:`kgnb.stores.graph.cypher.read_nodes`."""
         key = (label, str(record[0]))
         wanted = self._graph.nodes.get(key)
         others = self._others(record[1 + cypher.NODE_PROPERTIES[label].index("task_id")])
@@ -45,8 +45,8 @@ class GraphDiff:
         if cypher.node_row(wanted) == record:
             self._right.add(key)
 
-    def edge(self, source: NodeKey, record: list[Any]) -> None:
-        """Looks at an edge of :func:`kgnb.stores.graph.cypher.read_edges`."""
+    def compare_edge(self, source: NodeKey, record: list[Any]) -> None:
+        """Compare an edge of :func:`kgnb.stores.graph.cypher.read_edges`."""
         key = edge_key(source, record)
         if key is None:
             return
@@ -66,7 +66,7 @@ class GraphDiff:
         return self._foreign.intersection(task_ids) if self._foreign and task_ids else frozenset()
 
     def removals(self) -> Iterator[cypher.Statement]:
-        """Edges first, so that each is counted; sorted by key."""
+        """Yield the deletions, sorted by key; edges first, so that each is counted."""
         groups: dict[tuple[str, str, str], list[cypher.Row]] = defaultdict(list)
         for source, type_, target in sorted(self._stale_edges):
             ends: cypher.Row = [key_value(*source), key_value(*target)]
@@ -76,8 +76,8 @@ class GraphDiff:
         for label in sorted(self._stale):
             yield cypher.remove_nodes(label, sorted(self._stale[label], key=str))
 
-    def puts(self) -> Iterator[cypher.Statement]:
-        """Nodes first, as edges need their ends; sorted by key."""
+    def upserts(self) -> Iterator[cypher.Statement]:
+        """Yield the writes, sorted by key; nodes first, as edges need their ends."""
         nodes: dict[str, list[cypher.Row]] = defaultdict(list)
         for key in sorted(self._graph.nodes.keys() - self._right):
             nodes[key[0]].append(cypher.node_row(self._graph.nodes[key]))

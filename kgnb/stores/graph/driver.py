@@ -28,8 +28,8 @@ from kgnb.core.tls import is_untrusted_certificate
 T = TypeVar("T")
 
 READ_PATIENCE = 3
-"""The next rows of a long answer may take so many times the limit of a transaction: over a poor line a hero's
-edges come slowly, and nobody waits at a lock for who reads."""
+"""Times a transaction's limit that the next rows of a long result may take: a poor line is slow, and readers
+hold no locks."""
 JITTER = (0.01, 0.2)
 """Seconds between two tries after a lost race; the driver's own retry waits a second or more."""
 
@@ -40,7 +40,7 @@ _OVERTAKEN = frozenset(
         "Neo.ClientError.Statement.EntityNotFound",  # it read what another one has since taken away
     }
 )
-"""Codes of what the same transaction meets because another one was quicker."""
+"""Error codes of a transaction that lost a race."""
 
 
 class BoltDriver:
@@ -215,7 +215,7 @@ def _code(error: Exception) -> str:
 
 
 def _lost_race(error: Exception) -> bool:
-    """Whether somebody else was quicker, so that the same transaction may succeed now."""
+    """Whether another transaction won a race, so that this one may succeed when repeated."""
     return isinstance(error, (TransientError, ConstraintError)) or _code(error) in _OVERTAKEN
 
 

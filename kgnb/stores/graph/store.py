@@ -103,7 +103,7 @@ class GraphStore:
     async def _fenced(
         self, novel_id: int, statements: Sequence[Statement], *, number: int, check: Check, **params: Any
     ) -> int:
-        """Writes all or nothing; what the statements say they did, summed up."""
+        """Run the statements in one fenced transaction; return the sum of their counts."""
 
         async def body(tx: AsyncTransaction) -> int:
             if await self._lock(tx, novel_id) != number:
@@ -165,7 +165,7 @@ class GraphStore:
         removed = written = 0
         for statements in _batches(found.removals()):
             removed += await self._fenced(novel_id, statements, number=number, check=check)
-        for statements in _batches(found.puts()):
+        for statements in _batches(found.upserts()):
             written += await self._fenced(novel_id, statements, number=number, check=check)
         return ApplyResult(written, removed)
 
@@ -173,8 +173,8 @@ class GraphStore:
         found = GraphDiff(graph, foreign)
         for label in LABELS:
             text = cypher.read_nodes(label, times=False)
-            await self._bolt.each(text, partial(found.node, label), novel=novel_id)
-        await self._each_edge(novel_id, found.edge, times=False)
+            await self._bolt.each(text, partial(found.compare_node, label), novel=novel_id)
+        await self._each_edge(novel_id, found.compare_edge, times=False)
         return found
 
     async def delete_task(self, novel_id: int, task_id: int) -> ApplyResult:
@@ -243,7 +243,7 @@ class GraphStore:
         return counts
 
     async def sizes(self) -> dict[int, int]:
-        """Novel → how many entities and events it has."""
+        """Return each novel's number of entities and events."""
         sizes: dict[int, int] = defaultdict(int)
         for label in (*NAMED_LABELS, "Event"):
             for novel_id, count in await self._bolt.rows(cypher.count_by_novel(label)):
@@ -268,7 +268,7 @@ def _must_hold(check: Check) -> None:
 
 
 def _united(parts: Iterable[Mapping[K, N]], row_of: Callable[[N], cypher.Row]) -> dict[K, cypher.Row]:
-    """Each key's first row, with the task ids of all."""
+    """Return each key's first row, with the task ids of all its rows."""
     rows: dict[K, cypher.Row] = {}
     for part in parts:
         for key, one in part.items():
@@ -294,7 +294,7 @@ def _additions(nodes: Mapping[NodeKey, cypher.Row], edges: Mapping[EdgeKey, cyph
 
 
 def _by_label(nodes: Mapping[NodeKey, cypher.Row]) -> list[tuple[str, list[cypher.Row]]]:
-    """Rows sorted by key, grouped by label: two writers that meet take the same way."""
+    """Group rows by label, sorted by key, so that concurrent writers lock in the same order."""
     groups: dict[str, list[cypher.Row]] = {label: [] for label in LABELS}
     for key in sorted(nodes):
         groups[key[0]].append(nodes[key])
@@ -309,7 +309,7 @@ def _by_type(edges: Mapping[EdgeKey, cypher.Row]) -> list[tuple[str, list[cypher
 
 
 def _batches(statements: Iterable[Statement]) -> Iterator[list[Statement]]:
-    """Cuts statements so that no batch has more than :data:`BATCH` rows."""
+    """Split statements so that no batch has more than :data:`BATCH` rows."""
     batch: list[Statement] = []
     room = BATCH
     for text, rows, shared in statements:

@@ -1,4 +1,4 @@
-"""What a node need not write again: the people, places and ties of a book come in every chapter."""
+"""Cache of written nodes and edges: a book's characters and relations recur in every chapter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
--- One node's look at one queue: move what is due, reap what has expired, claim.
+-- One node's poll of one queue: list delayed chapters that are due, reap expired leases, claim.
 -- ARGV: node, lease ms, hold ms, chapters wanted, tasks wanted, only this task ("" = any), alone ("1": this node
 --       is empty and asks no other queue), reap ("count", "free": count no delivery, "none"), open tasks at
 --       most, held tasks (comma-separated).
@@ -63,7 +63,7 @@ end
 -- Takes one waiting copy of a text out of the list; false when it was no longer there.
 local function remove(text) return redis.call('LREM', Q, OLDEST_LEFT and 1 or -1, text) > 0 end
 
--- So many items, oldest first, behind the `skip` oldest ones.
+-- The next `count` items after the `skip` oldest ones, oldest first.
 local function oldest(count, skip)
   skip = skip or 0
   if OLDEST_LEFT then return redis.call('LRANGE', Q, skip, skip + count - 1) end
@@ -81,8 +81,8 @@ local function throw_out(text, reason)
   buried[#buried + 1] = {member, reason, ''}
 end
 
--- Other waiting items of a task that is being claimed become one with it: they were written before the claim,
--- so opening the task serves them too. Returns how many of them were fresh.
+-- Merge the other waiting items of a task that is being claimed: they were written before the claim, so opening
+-- the task answers them too. Returns how many of them were fresh.
 local function merge(task)
   local asked = 0
   for _, text in ipairs(oldest(MERGE)) do
@@ -159,8 +159,8 @@ local function claim_chapter(member, alone)
   lease(member, {deliveries = deliveries + 1, failures = failures}, alone)
 end
 
--- A chapter that killed nodes is taken by an empty node. One node empties itself for it and says so here, the
--- others go on; whoever is empty first may have it. True when it was claimed: then nothing else is.
+-- A chapter that killed nodes runs alone on an empty node. One node empties itself for it and registers in SOLO,
+-- the others go on; the first empty node may claim it. Returns true when it was claimed: then claim nothing else.
 local function claim_alone()
   local waiting
   for _, member in ipairs(redis.call('LRANGE', ALONE, 0, SCAN - 1)) do
@@ -227,7 +227,7 @@ local function report_mine()
   return left, refreshed, mine
 end
 
--- Burials are told until a ledger has noted them: a chapter's to its task's holder, an item's to everybody.
+-- Burials are reported until the ledger has them: a chapter's to its task's holder, an item's to every node.
 local function report_buried(mine)
   for _, member in ipairs(redis.call('SMEMBERS', UNTOLD)) do
     local kind, task = parts(member)

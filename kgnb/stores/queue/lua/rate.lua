@@ -1,6 +1,6 @@
 -- Reserves requests and tokens of a provider under limits that all nodes share. Each limit is kept as the time until
--- which it is used up, plus the share that may be used at once (GCRA). Whoever may go later than now is told when,
--- and its place is kept: requests go in the order in which they asked.
+-- which it is used up, plus the share that may be used at once (GCRA). A request that has to wait gets the
+-- time, and its place is kept: requests go in the order in which they asked.
 -- KEYS[1]: the provider's hash: r, t = milliseconds until which requests and tokens are used up, s = latest start.
 -- ARGV: requests a window, tokens a window (0 = no limit), requests and tokens wanted (0 = only correct),
 --       requests and tokens to add to what was reserved before (negative: given back), longest wait in ms, window in ms.
