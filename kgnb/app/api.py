@@ -1,6 +1,5 @@
-"""The plain face of the async functions: they run on a loop of kgnb's own, in a daemon thread.
-
-So ``kgnb.build(...)`` works in a script as well as in a notebook whose loop is running already.
+"""Blocking public functions. They run the async ones on kgnb's own loop in a daemon thread, so that
+``kgnb.build(...)`` also works in a notebook, whose loop is already running.
 """
 
 from __future__ import annotations
@@ -31,35 +30,35 @@ from kgnb.render.query_results import QueryRows
 R = TypeVar("R")
 
 CLEAN_UP_SECONDS = 15.0
-"""How long an interrupted call may take to hand back what it holds: the drain time and a little more."""
+"""How long an interrupted call may take to hand its work back: a little more than the drain time."""
 
 _loop: asyncio.AbstractEventLoop | None = None
 _lock = threading.Lock()
 
 
 def run(work: Coroutine[Any, Any, R]) -> R:
-    """The result of ``work``; an interrupt cancels it, waits for its clean-up and is raised again."""
-    future = asyncio.run_coroutine_threadsafe(work, _ready())
+    """Return the result of ``work``; an interrupt cancels it, waits for its clean-up and is raised again."""
+    future = asyncio.run_coroutine_threadsafe(work, _running_loop())
     try:
         return future.result()
     except KeyboardInterrupt:
-        _cancelled(future)
+        _cancel(future)
         raise
 
 
 def spawn(work: Coroutine[Any, Any, R]) -> Future[R]:
-    """Starts ``work`` on kgnb's loop and returns at once."""
-    return asyncio.run_coroutine_threadsafe(work, _ready())
+    """Start ``work`` on kgnb's loop and return at once."""
+    return asyncio.run_coroutine_threadsafe(work, _running_loop())
 
 
-def _cancelled(future: Future[Any]) -> None:
+def _cancel(future: Future[Any]) -> None:
     done = threading.Event()
     future.add_done_callback(lambda _: done.set())
     future.cancel()
     done.wait(timeout=CLEAN_UP_SECONDS)
 
 
-def _ready() -> asyncio.AbstractEventLoop:
+def _running_loop() -> asyncio.AbstractEventLoop:
     global _loop
     with _lock:
         if _loop is None or _loop.is_closed():
@@ -69,12 +68,12 @@ def _ready() -> asyncio.AbstractEventLoop:
 
 
 class BookGraph:
-    """A finished book, built or opened: ``result`` holds its figures, the rest looks at its graph.
+    """A finished book, built or opened: ``result`` has its figures, the methods query its graph.
 
-    Keeps the embedded engines running until it is closed or the process ends, so that questions are quick.
-    ``find``, ``neighbours``, ``path``, ``between``, ``timeline`` and ``top`` give lists of plain dicts that
-    a notebook shows as tables and charts. A name may be an alias; they raise InputError that lists whom an
-    ambiguous name could mean, or names like an unknown one.
+    Keeps the embedded engines running until it is closed or the process ends, so that queries are quick.
+    ``find``, ``neighbours``, ``path``, ``between``, ``timeline`` and ``top`` return lists of dicts that a
+    notebook shows as tables and charts. A name may be an alias; InputError lists the candidates for an
+    ambiguous name, or names similar to an unknown one.
     """
 
     def __init__(
@@ -84,71 +83,71 @@ class BookGraph:
         self.title = title
         self._settings = settings
         self._told = told
-        self._explorer: tuple[int, GraphQuery] | None = None
+        self._query_index: tuple[int, GraphQuery] | None = None
         self._engines = start_engines(settings, queue=False, graph=True)
 
     def __repr__(self) -> str:
         return say(self._told, title=self.title, **self.result.as_dict())
 
     def find(self, text: str) -> QueryRows:
-        """Whoever and whatever has ``text`` in its name, an alias or its description, the best fit first."""
-        explorer = self._explore()
-        found = explorer.find(text)
-        return query_results.matches(text, found, () if found else explorer.similar_names(text))
+        """Return entities with ``text`` in their name, an alias or the description, best match first."""
+        query = self._query()
+        found = query.find(text)
+        return query_results.matches(text, found, () if found else query.similar_names(text))
 
     def neighbours(self, name: str) -> QueryRows:
-        """Who and what is next to somebody, the closest first."""
-        explorer = self._explore()
-        of = explorer.entity(name)
-        return query_results.neighbours(of, explorer.neighbours(of.ref))
+        """Return an entity's neighbours, the closest first."""
+        query = self._query()
+        of = query.entity(name)
+        return query_results.neighbours(of, query.neighbours(of.ref))
 
     def path(self, a: str, b: str) -> QueryRows:
-        """How two are connected: the shortest way, of several the strongest. Empty when there is none."""
-        explorer = self._explore()
-        start, end = explorer.entity(a), explorer.entity(b)
-        return query_results.path(start, end, explorer.path(start.ref, end.ref))
+        """Return the shortest path between two entities, the strongest of several; empty if none."""
+        query = self._query()
+        start, end = query.entity(a), query.entity(b)
+        return query_results.path(start, end, query.path(start.ref, end.ref))
 
     def between(self, a: str, b: str) -> QueryRows:
-        """What ties two, chapter by chapter: how it changed."""
-        explorer = self._explore()
-        one, other = explorer.entity(a), explorer.entity(b)
-        turns = run(self._on(lambda app: self._turns(app, explorer, one, other)))
-        return query_results.between(one, other, turns, list(explorer.chapter_titles))
+        """Return the relations of two entities chapter by chapter."""
+        query = self._query()
+        one, other = query.entity(a), query.entity(b)
+        turns = run(self._on(lambda app: self._turns(app, query, one, other)))
+        return query_results.between(one, other, turns, list(query.chapter_titles))
 
     async def _turns(
-        self, app: App, explorer: GraphQuery, a: Entity, b: Entity
+        self, app: App, query: GraphQuery, a: Entity, b: Entity
     ) -> list[relationship_history.PairChapter]:
-        chapters = relationship_history.tied_chapters(explorer, a, b)
+        chapters = relationship_history.tied_chapters(query, a, b)
         rows = (await app.ledger.extractions.settle_rows(self.result.novel_id)).only(chapters)
         said = await asyncio.to_thread(relationship_history.relations_by_chapter, rows, chapters)
-        return relationship_history.history(explorer, a, b, said)
+        return relationship_history.history(query, a, b, said)
 
     def timeline(self, name: str) -> QueryRows:
-        """The chapters in which somebody or something occurs, with events and company."""
-        explorer = self._explore()
-        of = explorer.entity(name)
-        return query_results.timeline(of, explorer.timeline(of.ref), list(explorer.chapter_titles))
+        """Return the chapters in which an entity occurs, with its events and company."""
+        query = self._query()
+        of = query.entity(name)
+        return query_results.timeline(of, query.timeline(of.ref), list(query.chapter_titles))
 
     def top(self, n: int = 10, kind: str = "Character") -> QueryRows:
-        """The ``n`` most important characters, or of another kind (Location, Organization, Thing, Event)."""
+        """Return the ``n`` most important of a kind: Character, Location, Organization, Thing, Event."""
         if kind not in KINDS:
             raise InputError("explore.unknown_kind", kind=kind, known=", ".join(KINDS))
-        explorer = self._explore()
-        return query_results.top(kind, explorer.top(n, kind), list(explorer.chapter_titles))
+        query = self._query()
+        return query_results.top(kind, query.top(n, kind), list(query.chapter_titles))
 
-    def _explore(self) -> GraphQuery:
-        """The graph made ready, read anew only when it was settled since."""
-        return run(self._on(self._ready_explorer))
+    def _query(self) -> GraphQuery:
+        """Return the query index of the graph, rebuilt only when the graph was settled since."""
+        return run(self._on(self._current_query))
 
-    async def _ready_explorer(self, app: App) -> GraphQuery:
+    async def _current_query(self, app: App) -> GraphQuery:
         number = await app.graph.settle_number(self.result.novel_id)
-        if self._explorer is None or self._explorer[0] != number or not number:
+        if self._query_index is None or self._query_index[0] != number or not number:
             graph = await app.graph.read(self.result.novel_id)
-            self._explorer = (number, await asyncio.to_thread(GraphQuery, graph))
-        return self._explorer[1]
+            self._query_index = (number, await asyncio.to_thread(GraphQuery, graph))
+        return self._query_index[1]
 
     def ask(self, cypher: str, **parameters: Any) -> list[dict[str, Any]]:
-        """The rows of a Cypher question; ``$novel`` is this book's id.
+        """Return the rows of a Cypher query; ``$novel`` is this book's id.
 
         >>> book.ask("MATCH (c:Character {novel_id: $novel}) RETURN c.name AS name LIMIT 3")  # doctest: +SKIP
         """
@@ -156,24 +155,24 @@ class BookGraph:
         return run(self._on(lambda app: app.graph.query(cypher, asked)))
 
     def graph(self) -> Graph:
-        """All nodes and edges of the book."""
+        """Return all nodes and edges of the book."""
         return run(self._on(lambda app: app.graph.read(self.result.novel_id)))
 
     def show(self) -> None:
-        """Shows the picture in a notebook: a static image, and an interactive view that works offline."""
+        """Show the graph in a notebook: a static image, and an interactive view that works offline."""
         from kgnb.render.picture.page import display
 
         display(self.graph(), title=self.title)
 
     def save(self, path: str | Path, format: str | None = None) -> Path:
-        """Writes the graph as html, json, csv or graphml (by the file's ending unless ``format`` says so)."""
+        """Write the graph as html, json, csv or graphml; ``format`` defaults to the file's ending."""
         target = Path(path)
         kind = format or target.suffix.lstrip(".").lower()
         run(self._on(lambda app: export(app, self.result.novel_id, kind, target)))
         return target
 
     def close(self) -> None:
-        """Lets go of the engines; a later question starts them again."""
+        """Release the engines; a later query starts them again."""
         if self._engines is not None:
             self._engines.close()
             self._engines = None
@@ -195,7 +194,7 @@ def build(
     again: bool = False,
     progress: bool = True,
 ) -> BookGraph:
-    """Turns a book (.txt, .md, .epub) into a knowledge graph and returns it.
+    """Turn a book (.txt, .md, .epub) into a knowledge graph and return it.
 
     ``provider``: ``"rules"``, or a provider's name; by default the one that ``OPENAI_…`` describe, else the
     rules. ``slots``: chapters in flight, over both caps. ``kinds``: of things to extract too, ``"法宝,功法"``
@@ -207,7 +206,7 @@ def build(
 
 
 def books(data: str | Path | None = None) -> QueryRows:
-    """The finished books, newest first: title, author, task, chapters, entities. Empty where there are none.
+    """Return the finished books, newest first: title, author, task, chapters, entities.
 
     ``data``: a data folder, or a folder or zip that holds one; by default KGNB_DATA (or the services that are
     set), on Kaggle also the output of a previous run that is attached as an input.
@@ -218,8 +217,7 @@ def books(data: str | Path | None = None) -> QueryRows:
 
 
 def open(book: library.Wanted = None, data: str | Path | None = None) -> BookGraph:
-    """Opens a finished book without building anything: by title, task number or a row of :func:`books`;
-    without either the newest.
+    """Open a finished book by title, task number or a row of :func:`books`; default: the newest.
 
     ``data`` as in :func:`books`; what is read-only is copied to a temporary folder first. Raises InputError
     that says what there is when nothing fits.
@@ -231,7 +229,7 @@ def open(book: library.Wanted = None, data: str | Path | None = None) -> BookGra
 
 
 def _shelf(data: str | Path | None) -> tuple[Settings | None, object]:
-    """Settings that lead to books (None: there is nothing), and what to call that place."""
+    """Return the settings that lead to finished books (None: there are none) and a name for their place."""
     settings = _settings(data, None)
     found = library.place(settings, None if data is None else Path(data))
     if not settings.embedded_sql:
@@ -291,7 +289,7 @@ async def _build(
 
 
 def allow_nested_loops() -> None:
-    """Lets ``await`` and ``asyncio.run`` be nested in a notebook (nest-asyncio); kgnb itself never needs it.
+    """Let ``asyncio.run`` be nested in a notebook (nest-asyncio); kgnb itself never needs it.
 
     Raises ImportError that names the install command when nest-asyncio is missing.
     """

@@ -1,4 +1,4 @@
-"""`build` and `submit`: a book becomes a task, and the task a graph."""
+"""Build and submit: turn a book into a task, and the task into a graph."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ from kgnb.worker.node import NodeEvent
 ENDED = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED})
 
 STUCK_TIMES = 3
-"""After so many vain tries to open or to settle its task `build` gives up."""
-LOOK_SECONDS = 1.0
-"""How often `build` looks into SQL whether its task was closed by another node."""
+"""`build` gives up after this many failures in a row to open or settle its task."""
+POLL_SECONDS = 1.0
+"""How often `build` reads progress, and whether another node closed the task, from SQL."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What `build` or `submit` is about to do: which task, and whether it was found finished."""
+    """The task that `build` or `submit` works on, and whether it was finished already."""
 
     book: BookFacts
     imported: ImportedBook
@@ -50,13 +50,13 @@ class Plan:
     resumed: bool
 
     def step(self, stage: str, progress: Progress) -> BuildStep:
-        """Where it stands, as a listener is told."""
+        """Return the progress event for listeners."""
         return BuildStep(stage, progress, self.task.id, self.book.chapters)
 
 
 @dataclass(frozen=True, slots=True)
 class BuildResult:
-    """What `build` did. ``requests``, tokens and ``seconds`` are this run's; the rest is the task's."""
+    """Figures of a build. ``requests``, tokens and ``seconds`` are this run's, the others the task's."""
 
     task_id: int
     novel_id: int
@@ -78,7 +78,7 @@ class BuildResult:
     seconds: float
 
     def as_dict(self) -> dict[str, object]:
-        """The object that ``build --json`` prints."""
+        """Return the object that ``build --json`` prints."""
         return asdict(self)
 
 
@@ -87,17 +87,17 @@ R = TypeVar("R")
 
 
 async def read(path: Path, title: str | None, author: str | None) -> Book:
-    """The book at ``path``; raises InputError."""
+    """Read the book at ``path``; raises InputError."""
     check_title(title)
     return await asyncio.to_thread(read_book, path, title=title, author=author)
 
 
 async def plan(app: App, book: Book, path: Path, provider_name: str | None, *, again: bool) -> Plan:
-    """Imports the book and finds or makes its task (design: book identity); queues it unless it is queued.
+    """Import the book, find or create its task, and queue it unless it is queued.
 
-    Chapters that an unfinished task doesn't have, because the book grew meanwhile, get a task of their own,
-    queued behind it. Where the settings name kinds of things, only tasks that ask for these are meant; new
-    chapters are asked for what the others were.
+    Chapters that the book grew by since its task was made get a task of their own, queued behind it. Tasks
+    that ask for other kinds of things than the settings name don't count; without such a setting new chapters
+    are asked for the same kinds as the others.
     """
     provider = app.providers.requested(provider_name)
     model = await app.router.model_for(provider)
@@ -109,14 +109,14 @@ async def plan(app: App, book: Book, path: Path, provider_name: str | None, *, a
 async def _plan(
     app: App, book: BookFacts, imported: ImportedBook, provider: Provider, model: str, *, again: bool = False
 ) -> Plan:
-    """:func:`plan` for a book that is imported: another edition may have come since, and it stays."""
+    """:func:`plan` for an imported book, even if another edition was imported since."""
     key = imported.novel_id, provider.name, model
-    before = [] if again else await app.ledger.tasks.with_model(*key, own_kinds(app))
+    earlier = [] if again else await app.ledger.tasks.with_model(*key, own_kinds(app))
     missing = (
-        await app.ledger.tasks.unplanned_chapters(*key, only=[task.id for task in before]) if before else []
+        await app.ledger.tasks.unplanned_chapters(*key, only=[task.id for task in earlier]) if earlier else []
     )
-    live = [task for task in before if task.status is not TaskStatus.CANCELLED]
-    kinds = own_kinds(app) or (before[-1].thing_kinds if before else None)
+    live = [task for task in earlier if task.status is not TaskStatus.CANCELLED]
+    kinds = own_kinds(app) or (earlier[-1].thing_kinds if earlier else None)
     if (unfinished := next((task for task in live if not task.ended), None)) is not None:
         if missing:
             await new_task(app, book, imported, provider, model, missing, kinds)
@@ -129,7 +129,7 @@ async def _plan(
 
 
 async def _is_finished(app: App, book: BookFacts, provider: Provider) -> bool:
-    """Whether :func:`plan` would find this very book finished; changes nothing. Raises SettingsError."""
+    """Whether :func:`plan` would find this book finished; read-only. Raises SettingsError."""
     model = await app.router.model_for(provider)
     novel_id = await app.ledger.books.find_novel_id(book.sha256)
     if novel_id is None:
@@ -142,7 +142,7 @@ async def _is_finished(app: App, book: BookFacts, provider: Provider) -> bool:
 
 
 def own_kinds(app: App) -> tuple[str, ...] | None:
-    """The kinds of things that the settings ask for; None where they leave it to the config."""
+    """Return the kinds of things that the settings ask for; None leaves them to the config."""
     return app.ledger.providers.thing_kinds or None
 
 
@@ -155,7 +155,7 @@ async def new_task(
     chapters: list[int] | None,
     kinds: Sequence[str] | None,
 ) -> Task:
-    """Makes a task over ``chapters`` (None = all of the novel's) and queues it."""
+    """Create a task over ``chapters`` (None: all of the novel's) and queue it."""
     everything = chapters is None or len(chapters) == len(imported.chapters)
     task_id = await app.ledger.tasks.create(
         imported.novel_id,
@@ -174,7 +174,7 @@ async def new_task(
 
 
 async def queue_task(app: App, task: Task, provider: Provider) -> None:
-    """Puts the task's item into its queue, unless one is waiting there or the task is kept open by a node."""
+    """Push the task's item unless one is waiting or a node keeps the task open."""
     queue = QueueName(task.queue)
     if not queue or await _is_deserted(app, queue.provider_key):
         queue = QueueName(app.settings.prefixes[0] + provider.key)
@@ -182,11 +182,11 @@ async def queue_task(app: App, task: Task, provider: Provider) -> None:
     if known is None:
         await app.queue.push(queue, task.id, provider.key)
     elif known.dead:
-        await app.queue.revive(queue, task.id)  # the user asks for it once more
+        await app.queue.revive(queue, task.id)  # the user asked for the task again
 
 
 async def _is_deserted(app: App, key: str) -> bool:
-    """Whether the queue's provider was switched off or deleted: nobody would take the item there."""
+    """Whether the queue's provider was switched off or deleted, so that no node polls it."""
     return app.providers.find(key) is None and key in await app.ledger.providers.removed_keys()
 
 
@@ -199,11 +199,11 @@ async def build(
     again: bool = False,
     listener: Listener = lambda _: None,
 ) -> BuildResult:
-    """Turns a book into a graph and returns when its task is closed, and those that it grew by meanwhile.
+    """Turn a book into a graph; returns when its task, and those for chapters added meanwhile, are closed.
 
-    The result is that of the last one; what it cost is of all. Raises BuildStopped when nothing moved for
-    ``stall_seconds``, or at once when the provider refuses the key, has no quota left or knows no such model;
-    the state is kept.
+    The result describes the last task; its cost is that of all. Raises BuildStopped without progress for
+    ``stall_seconds``, and at once when the provider refuses the key, is out of quota or doesn't know the
+    model. Finished work is kept.
     """
     started = time.monotonic()
     chosen = app.providers.requested(provider)
@@ -212,11 +212,11 @@ async def build(
     if not found and not chosen.is_rules:
         await app.providers.client(chosen).reachable()  # before anything is written
     what = await plan(app, book, path, provider, again=again)
-    del book  # its texts are stored; a long one's would be in memory until the end
+    del book  # its texts are stored: free the memory
     worked = [what.task.id]
     while not what.found_finished:
         await bring_to_end(app, what, listener)
-        if again or await _patiently(app, "sql", lambda: _is_finished(app, facts, chosen)):
+        if again or await _retry_until_stalled(app, "sql", lambda: _is_finished(app, facts, chosen)):
             return await summary(app, what, time.monotonic() - started, worked)
         what = await _plan(app, facts, what.imported, what.provider, what.model)
         worked.append(what.task.id)
@@ -225,76 +225,73 @@ async def build(
 
 
 async def bring_to_end(app: App, what: Plan, listener: Listener) -> None:
-    """Runs a node for the plan's task until it is closed. Raises what :func:`build` raises."""
+    """Run a node until the plan's task is closed. Raises what :func:`build` raises."""
     listener(
         what.step("resumed" if what.resumed else "started", await app.ledger.tasks.progress(what.task.id))
     )
-    await _work(app, what, listener)
-    progress, _ = await _patiently(app, "sql", lambda: _where(app, what.task.id))
+    await _run_node(app, what, listener)
+    progress, _ = await _retry_until_stalled(app, "sql", lambda: _progress_and_task(app, what.task.id))
     listener(what.step("done", progress))
 
 
 @dataclass(slots=True)
-class _Watch:
-    """What the node tells while it works on the one task."""
+class _TaskWatch:
+    """State of the watched task, from the node's events and from SQL."""
 
     closed: bool = False
     refused: Exception | None = None
     stuck: int = 0  # times in a row
-    moved: float = 0.0
+    progress_at: float = 0.0  # monotonic
 
-    def heard(self, happened: NodeEvent) -> None:
-        if happened.kind == "task":
+    def on_event(self, event: NodeEvent) -> None:
+        if event.kind == "task":
             self.closed = True
-        elif isinstance(happened.error, AuthRejected | QuotaExhausted | RequestRejected):
-            self.refused = happened.error
-        elif happened.kind == "stuck":
+        elif isinstance(event.error, AuthRejected | QuotaExhausted | RequestRejected):
+            self.refused = event.error
+        elif event.kind == "stuck":
             self.stuck += 1
             if self.stuck == STUCK_TIMES:
-                self.refused = happened.error
-        if happened.kind == "chapter":
-            self.moved, self.stuck = time.monotonic(), 0
+                self.refused = event.error
+        if event.kind == "chapter":
+            self.progress_at, self.stuck = time.monotonic(), 0
 
 
-async def _work(app: App, what: Plan, listener: Listener) -> None:
-    watch = _Watch(moved=time.monotonic())
+async def _run_node(app: App, what: Plan, listener: Listener) -> None:
+    watch = _TaskWatch(progress_at=time.monotonic())
     app.providers.serve_only(what.provider)
-    async with running_node(app, only_task=what.task.id, listener=watch.heard) as node:
+    async with running_node(app, only_task=what.task.id, listener=watch.on_event) as node:
         if not what.provider.is_rules:
             await node.throttle.lift_automatic_pause(what.provider)
-        look = asyncio.create_task(_look(app, what, watch, listener))
+        watching = asyncio.create_task(_watch_task(app, what, watch, listener))
         try:
-            await node.run(until=lambda: watch.closed or watch.refused is not None or look.done())
+            await node.run(until=lambda: watch.closed or watch.refused is not None or watching.done())
         except ServiceRefused as error:
             watch.refused = error
         finally:
-            look.cancel()
-            await asyncio.gather(look, return_exceptions=True)
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
         if watch.refused is not None:
             raise BuildStopped("build.refused", reason=_reason(watch.refused)) from watch.refused
-        if look.done() and not look.cancelled() and look.exception() is not None:
-            raise look.exception() or AssertionError
+        if watching.done() and not watching.cancelled() and watching.exception() is not None:
+            raise watching.exception() or AssertionError
 
 
 def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, KgnbError) else f"{error!r}."
 
 
-async def _look(app: App, what: Plan, watch: _Watch, listener: Listener) -> None:
-    """Reports progress, notices that another node closed the task, gives up on a standstill (SQL's too)."""
+async def _watch_task(app: App, what: Plan, watch: _TaskWatch, listener: Listener) -> None:
+    """Report progress; stop when another node closed the task, and when nothing progresses or SQL is down."""
     before, opened = None, False
     while not watch.closed:
-        try:
-            progress, task = await app.outages.retry_until_up(
-                "sql", lambda: _where(app, what.task.id), lost=lambda: _stalled(app, watch)
-            )
-        except LeaseLost:
-            raise _standstill(app) from None
+        progress, task = await _retry_until_stalled(
+            app, "sql", lambda: _progress_and_task(app, what.task.id), watch
+        )
         if progress != before:
-            before, watch.moved = progress, time.monotonic()
+            before, watch.progress_at = progress, time.monotonic()
         listener(what.step("chapters" if progress.open else "settling", progress))
         opened = opened or (task is not None and task.status is TaskStatus.RUNNING)
-        # A paused task is started by the item that this build queued; only afterwards a pause is news.
+        # The item that this build queued starts a paused task: only a pause after that ends the build.
         if (
             task is None
             or task.status is TaskStatus.CANCELLED
@@ -305,38 +302,41 @@ async def _look(app: App, what: Plan, watch: _Watch, listener: Listener) -> None
             watch.closed = True
         if app.engines_gone:
             raise BuildStopped("build.engines_gone")
-        if _stalled(app, watch):
-            raise _standstill(app)
-        await asyncio.sleep(LOOK_SECONDS)
+        if _is_stalled(app, watch):
+            raise _stall_error(app)
+        await asyncio.sleep(POLL_SECONDS)
 
 
-async def _patiently(app: App, service: str, call: Callable[[], Awaitable[R]]) -> R:
-    watch = _Watch(moved=time.monotonic())
+async def _retry_until_stalled(
+    app: App, service: str, call: Callable[[], Awaitable[R]], watch: _TaskWatch | None = None
+) -> R:
+    """Retry ``call`` while the service is down; raises BuildStopped after a stall."""
+    watch = watch or _TaskWatch(progress_at=time.monotonic())
     try:
-        return await app.outages.retry_until_up(service, call, lost=lambda: _stalled(app, watch))
+        return await app.outages.retry_until_up(service, call, lost=lambda: _is_stalled(app, watch))
     except LeaseLost:
-        raise _standstill(app) from None
+        raise _stall_error(app) from None
 
 
-async def _where(app: App, task_id: int) -> tuple[Progress, Task | None]:
+async def _progress_and_task(app: App, task_id: int) -> tuple[Progress, Task | None]:
     return await app.ledger.tasks.progress(task_id), await app.ledger.tasks.get(task_id)
 
 
-def _stalled(app: App, watch: _Watch) -> bool:
-    return time.monotonic() - watch.moved > app.settings.stall_seconds
+def _is_stalled(app: App, watch: _TaskWatch) -> bool:
+    return time.monotonic() - watch.progress_at > app.settings.stall_seconds
 
 
-def _standstill(app: App) -> BuildStopped:
+def _stall_error(app: App) -> BuildStopped:
     return BuildStopped("build.stalled", minutes=round(app.settings.stall_seconds / 60))
 
 
 async def summary(app: App, what: Plan, seconds: float, worked: Sequence[int] = ()) -> BuildResult:
-    """The task's figures, counted from rows and from the graph; what this run cost over all tasks ``worked``.
+    """Count the task's figures in rows and graph, and this run's cost over all tasks ``worked``.
 
-    Waits for stores that are away; raises BuildStopped when they stay away for ``stall_seconds``.
+    Waits for stores that are down; raises BuildStopped after ``stall_seconds``.
     """
-    progress, task = await _patiently(app, "sql", lambda: _where(app, what.task.id))
-    counts = await _patiently(app, "bolt", lambda: app.graph.counts(what.imported.novel_id))
+    progress, task = await _retry_until_stalled(app, "sql", lambda: _progress_and_task(app, what.task.id))
+    counts = await _retry_until_stalled(app, "bolt", lambda: app.graph.counts(what.imported.novel_id))
     spent = sum((app.spent.get(task_id, Usage()) for task_id in worked), Usage())
     return BuildResult(
         task_id=what.task.id,
@@ -361,12 +361,12 @@ async def summary(app: App, what: Plan, seconds: float, worked: Sequence[int] = 
 
 
 async def submit(app: App, book: Book, path: Path, provider: str, *, again: bool = False) -> Plan:
-    """Imports the book, makes its task and queues it for other nodes."""
+    """Import the book, create its task and queue it for other nodes."""
     return await plan(app, book, path, provider, again=again)
 
 
 def check_title(title: str | None) -> None:
-    """Raises InputError for a title that the tables can't hold (255 characters)."""
+    """Raise InputError for an empty title or one over the tables' 255 characters."""
     if title is not None and not 0 < len(title.strip()) <= 255:
         raise InputError("book.bad_title")
 

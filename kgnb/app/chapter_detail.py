@@ -1,4 +1,4 @@
-"""One chapter of a task as values: how it stands, what it gave, what is doubtful, the replies behind it."""
+"""One chapter of a task: state, extraction, doubtful parts, raw replies."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from kgnb.graph.model import ExtractionRow
 from kgnb.stores.ledger.task_stats import ChapterState
 
 
-async def look(app: App, task_id: int, number: int, *, raw: bool = False) -> dict[str, Any]:
-    """What is on record of the task's chapter ``number``, JSON-ready; ``raw``: the model's replies too.
+async def read_chapter(app: App, task_id: int, number: int, *, raw: bool = False) -> dict[str, Any]:
+    """Return the record of the task's chapter ``number``, JSON-ready; ``raw``: with the model's replies.
 
     Raises InputError where there is no such task or chapter.
     """
@@ -23,7 +23,7 @@ async def look(app: App, task_id: int, number: int, *, raw: bool = False) -> dic
     chapter, state = await _find(app, task, number)
     row = await app.ledger.extractions.row(task.id, chapter.id)
     found = {"task_id": task.id, "chapter": chapter.number, "chapter_id": chapter.id, "title": chapter.title}
-    found |= _state(state) | (_given(row) if row else {"flags": [], "extraction": None})
+    found |= _state(state) | (_extraction(row) if row else {"flags": [], "extraction": None})
     if raw:
         found["raw"] = await app.ledger.extractions.raw_replies(task.id, chapter.id)
     return found
@@ -38,7 +38,7 @@ async def _find(app: App, task: Task, number: int) -> tuple[Chapter, ChapterStat
 
 
 def _state(state: ChapterState | None) -> dict[str, Any]:
-    if state is None:  # main's task, and no node has opened it yet
+    if state is None:  # a task of the main program that no node has opened yet
         return {"status": "pending", "entities": 0, "relations": 0, "error": ""}
     times = {
         key: at.isoformat() if (at := getattr(state, key)) else None for key in ("started_at", "completed_at")
@@ -46,7 +46,7 @@ def _state(state: ChapterState | None) -> dict[str, Any]:
     return asdict(state) | times
 
 
-def _given(row: ExtractionRow) -> dict[str, Any]:
+def _extraction(row: ExtractionRow) -> dict[str, Any]:
     return {
         "provider": row.provider,
         "model": row.model,

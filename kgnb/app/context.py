@@ -1,7 +1,4 @@
-"""The one place that wires the parts together: settings → stores → a node.
-
-The async functions are the real ones; :mod:`kgnb.app.api` derives the plain ones from them.
-"""
+"""Wires the parts together: settings → stores → node. :mod:`kgnb.app.api` derives blocking calls from it."""
 
 from __future__ import annotations
 
@@ -42,14 +39,14 @@ from kgnb.worker.throttle import ProviderThrottle
 log = logging.getLogger(__name__)
 
 WAIT_SECONDS = 1.5
-"""Between two tries of a node that waits for its services: one connection each, and work waits for it."""
+"""Pause of a node that waits for its services between two connection attempts."""
 EXTRA_WORKER_IDS = 40
-"""Ids beyond the slots, for kept tasks that no slot names; more are fetched when they are needed."""
+"""Worker ids beyond those of the slots, for kept tasks without a slot; more are fetched on demand."""
 
 
 @dataclass(slots=True)
 class App:
-    """Connected stores. Made by :func:`open_app`, which closes it too."""
+    """Connected stores; :func:`open_app` creates and closes it."""
 
     settings: Settings
     sql: Database
@@ -66,29 +63,29 @@ class App:
     outages: Outages = field(default_factory=Outages)
     _embeds: bool = False
     identity: str = field(default_factory=new_identity)
-    """Of the node that runs here, while it is among the others."""
+    """Identity in the cluster of the node that runs here."""
     spent: dict[int, Usage] = field(default_factory=dict)
     """What this process spent, by task id."""
 
     @property
     def queue(self) -> Queue:
-        """The queue; only where :func:`open_app` was asked for it."""
+        """The queue, if :func:`open_app` was asked for it."""
         assert self._queue is not None
         return self._queue
 
     @property
     def graph(self) -> GraphStore:
-        """The graph store; only where :func:`open_app` was asked for it."""
+        """The graph store, if :func:`open_app` was asked for it."""
         assert self._graph is not None
         return self._graph
 
     @property
     def engines_gone(self) -> bool:
-        """Whether the embedded engines ended under us (their supervisor was killed): open anew."""
+        """Whether the embedded engines ended (their supervisor was killed): the app must be reopened."""
         return self.engines is not None and self._embeds and not self.engines.alive
 
     def meter(self, task_id: int, usage: Usage) -> None:
-        """Adds to what this process spent on a task."""
+        """Add to what this process spent on a task."""
         self.spent[task_id] = self.spent.get(task_id, Usage()) + usage
 
 
@@ -96,7 +93,7 @@ class App:
 async def open_app(
     settings: Settings, *, sql: bool = True, queue: bool = True, graph: bool = True
 ) -> AsyncIterator[App]:
-    """Starts or joins the embedded engines that are needed, connects and prepares every store.
+    """Start or join the embedded engines that are needed, connect and prepare every store.
 
     ``sql``, ``queue`` and ``graph`` say which services the caller needs; without SQL no provider is known.
     Raises InputError, EngineError, ServiceDown and ServiceRefused.
@@ -118,28 +115,29 @@ async def open_app(
 async def open_waiting(
     settings: Settings, *, stop: asyncio.Event, graph: bool = True
 ) -> AsyncIterator[App | None]:
-    """Like :func:`open_app`, but waits for services that are down; None when ``stop`` is set meanwhile.
+    """As :func:`open_app`, but wait for services that are down; None when ``stop`` is set meanwhile.
 
-    What waiting can't mend (a wrong password, a broken folder) is raised as there.
+    Errors that waiting can't mend (a wrong password, a broken folder) are raised.
     """
     async with AsyncExitStack() as stack:
-        app, told = None, ""
+        app, logged = None, ""
         while app is None and not stop.is_set():
             try:
                 app = await stack.enter_async_context(open_app(settings, graph=graph))
             except ServiceDown as error:
-                if str(error) != told:
-                    told = str(error)
-                    log.warning(say("node.waiting", reason=told))
+                if str(error) != logged:
+                    logged = str(error)
+                    log.warning(say("node.waiting", reason=logged))
                 with suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), WAIT_SECONDS)
         yield app
 
 
 def start_engines(settings: Settings, *, queue: bool, graph: bool) -> Embedded | None:
-    """Starts or joins the embedded engines that these settings use; they live until the result is closed.
+    """Start or join the embedded engines that these settings use; they live until the result is closed.
 
-    An empty data folder is filled from a previous run first, where the settings name one."""
+    Fills an empty data folder from a previous run first if the settings name one.
+    """
     redis, bolt = queue and settings.embedded_redis, graph and settings.embedded_graph
     if not (redis or bolt or settings.embedded_sql):
         return None
@@ -237,9 +235,9 @@ async def running_node(
     listener: Callable[[NodeEvent], None] = lambda _: None,
     patience: Callable[[], float] | None = None,
 ) -> AsyncIterator[WorkerNode]:
-    """A node with its heartbeat and leases, ready for ``node.run()``; leaving hands back what is open.
+    """Give a node with heartbeat and leases, ready for ``node.run()``; it hands back open work at the end.
 
-    ``patience``: asked then, how many seconds to wait for chapters in flight; default: the setting.
+    ``patience()``: seconds to wait then for chapters in flight (default: the setting).
     """
     settings = app.settings
     presence = Presence(app.queue, app.identity)
@@ -252,28 +250,28 @@ async def running_node(
         ids = await app.queue.new_worker_ids(settings.max_slots + EXTRA_WORKER_IDS)
         background = BackgroundLoops(node, presence, app.cache, ids)
         await background.heartbeat()
-        await app.providers.refresh_and_log()  # what is wrong with them is said before anything is claimed
+        await app.providers.refresh_and_log()  # reports their problems before anything is claimed
         loops = asyncio.create_task(background.run())
         try:
             yield node
         finally:
             try:
                 await node.leave(patience() if patience else settings.drain_seconds)
-            finally:  # also when leaving is cut short by a second cancel
+            finally:  # also when a second cancel cuts leaving short
                 loops.cancel()
                 await asyncio.gather(loops, return_exceptions=True)
             with suppress(ServiceDown, TimeoutError):
                 async with asyncio.timeout(LEAVING_SECONDS):
                     await node.throttle.flush()
                     await background.publish_progress()
-            with suppress(ServiceDown):  # what it wrote about itself expires
+            with suppress(ServiceDown):  # its keys expire anyway
                 await presence.leave()
     finally:
         await asyncio.to_thread(renewer.stop)
 
 
 def budget_of(settings: Settings) -> Budget:
-    """What providers may cost by these settings, and their prices."""
+    """Return the budgets and prices of these settings."""
     return Budget(
         parse_amounts(settings.budget),
         parse_amounts(settings.budget_tokens),

@@ -1,4 +1,4 @@
-"""What a task cost, by provider and model, and what the rest of it will cost at that rate."""
+"""Cost of a task by provider and model, and of its remaining chapters at that rate."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from kgnb.core.model import ChapterStatus, Usage
 
 
 async def task_cost(app: App, task_id: int) -> dict[str, Any]:
-    """The task's requests, tokens and money, as JSON-ready values; raises InputError when there is no task.
+    """Return the task's requests, tokens and money, JSON-ready; raises InputError when there is no task.
 
     ``models``: a row for each provider and model, ``price`` (prompt, reply) or (prompt, reply, cached prompt)
-    of a million tokens; ``cached_tokens`` are among the prompt's; ``left``: chapters still to do and what
-    they will cost if they are like the others. Money is None where a price is missing. Chapters that failed,
-    and replies that were thrown away, are in `kgnb status`'s total of the provider, not here: a task's cost
-    is that of what it has.
+    of a million tokens; ``cached_tokens`` are among the prompt's; ``left``: remaining chapters and
+    their cost if they are like the others. Money is None where a price is missing. Failed chapters and
+    discarded replies only count in the provider's total of `kgnb status`.
     """
     task = await find_task(app, task_id)
     found = (await app.ledger.task_stats.figures([task_id]))[task_id]

@@ -1,4 +1,4 @@
-"""What a book will cost, before it is built: from a few of its chapters, which are worked and kept."""
+"""Estimate a book's cost from a few of its chapters, whose results are kept."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ async def estimate(
     sample: int,
     listener: Listener = lambda _: None,
 ) -> Estimate:
-    """Works ``sample`` chapters spread over the book, unless some are done already, and reckons with them.
+    """Work ``sample`` chapters spread over the book, unless some are done already, and extrapolate.
 
     A later build does the rest; nothing is paid twice. Raises what :func:`kgnb.app.build.build` raises, and
     InputError where a task over the whole book waits for its first chapter.
@@ -54,7 +54,7 @@ async def estimate(
         await app.providers.client(provider).reachable()
     size = await asyncio.to_thread(lambda: path.stat().st_size)
     imported = await app.ledger.books.import_book(book, file_path=str(path), file_size=size)
-    tasks, open_ = await _worked(app, book.facts, imported, provider, model, sample, listener)
+    tasks, open_ = await _sampled_tasks(app, book.facts, imported, provider, model, sample, listener)
     spent = Usage()
     for found in (await app.ledger.task_stats.figures(tasks)).values():
         spent = sum(found.spent.values(), spent)
@@ -74,7 +74,7 @@ async def estimate(
     )
 
 
-async def _worked(
+async def _sampled_tasks(
     app: App,
     book: BookFacts,
     imported: ImportedBook,
@@ -83,14 +83,14 @@ async def _worked(
     sample: int,
     listener: Listener,
 ) -> tuple[list[int], set[int]]:
-    """The tasks to reckon with and the chapters that they leave; works a sample where nothing is done."""
+    """Return the tasks to extrapolate from and the chapters they leave; works a sample if nothing is done."""
     key, kinds = (imported.novel_id, provider.name, model), own_kinds(app)
     known = await app.ledger.tasks.with_model(*key, kinds)
     tasks = {task.id for task in known}
     left = set(await app.ledger.tasks.uncovered_chapters(*key, only=tasks))
     if len(left) < len(imported.chapters) or provider.is_rules:
         return sorted(tasks), left
-    task = begun = _begun(known, imported, sample)
+    task = begun = _interrupted_estimate(known, imported, sample)
     if task is None:
         some = [chapter.id for chapter in spread(imported.chapters, sample)]
         task = await new_task(app, book, imported, provider, model, some, kinds)
@@ -102,8 +102,8 @@ async def _worked(
     return sorted(tasks), set(await app.ledger.tasks.uncovered_chapters(*key, only=tasks))
 
 
-def _begun(known: Sequence[Task], imported: ImportedBook, sample: int) -> Task | None:
-    """The task of an estimate that was cut short before its first chapter was done, if there is one.
+def _interrupted_estimate(known: Sequence[Task], imported: ImportedBook, sample: int) -> Task | None:
+    """Return the task of an estimate that was interrupted before its first chapter was done, if any.
 
     Raises InputError where it is a build's or a submitted one: nobody asked for the whole book.
     """
@@ -114,14 +114,14 @@ def _begun(known: Sequence[Task], imported: ImportedBook, sample: int) -> Task |
 
 
 def spread(chapters: Sequence[Chapter], count: int) -> list[Chapter]:
-    """``count`` of the chapters, evenly over the book, the first never among them: it is often a preface."""
+    """Return ``count`` chapters spread evenly; never the first, which is often a preface."""
     if count >= len(chapters):
         return list(chapters)
     return [chapters[(2 * i + 1) * len(chapters) // (2 * count)] for i in range(count)]
 
 
 def scaled(spent: Usage, part: int, whole: int) -> Usage:
-    """What ``part`` takes if ``whole`` took ``spent``."""
+    """Return the usage of ``part`` words if ``whole`` words took ``spent``."""
     share = part / whole if whole else 0.0
     return Usage(
         round(spent.requests * share),

@@ -1,4 +1,4 @@
-"""A book carried from one engine to another: the record first, then the graph from it."""
+"""Import an exported book: its record first, then the graph from it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from kgnb.app.settle import settle_novel
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """What an import did. ``tasks``: ids here; ``chapters``: results that were new; ``known``: the book was
-    there before."""
+    """Outcome of an import. ``tasks``: new ids; ``chapters``: results that were new; ``known``: the book was
+    here before."""
 
     novel_id: int
     title: str
@@ -23,10 +23,10 @@ class ImportResult:
     chapters: int
 
 
-async def take_in(app: App, path: str | Path) -> ImportResult:
-    """Stores an export's record and makes the graph from it; doing it again completes or repeats it.
+async def import_book(app: App, path: str | Path) -> ImportResult:
+    """Store an export's record and build the graph from it; repeating it completes an interrupted import.
 
-    Tasks that weren't finished where the file comes from are paused here. Raises InputError.
+    Tasks that were unfinished when exported are paused here. Raises InputError.
     """
     saved = await asyncio.to_thread(read_record, path)
     taken = await app.ledger.transfer.import_record(saved)

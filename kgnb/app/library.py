@@ -1,4 +1,4 @@
-"""Finished books: where they lie, which there are, and one of them opened. Nothing is built here."""
+"""Finished books: find their data folder, list them, open one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kgnb.stores.ledger.task_stats import FinishedTask
 
 Wanted = str | int | Mapping[str, Any] | None
 
-MOST_NAMED = 10
+MAX_LISTED = 10
 """Titles that an error lists."""
 
 
@@ -37,26 +37,26 @@ def place(settings: Settings, given: Path | None) -> Settings | None:
         given = given.expanduser()
         if not given.exists():
             raise InputError("resume.missing", source=given)
-        return _at(settings, given if given.is_file() else restore.find(given))
+        return _settings_for(settings, given if given.is_file() else restore.find(given))
     if settings.sqlite_path.exists():
-        return _at(settings, settings.data)
-    attached = _attached()
-    return None if attached is None else _at(settings, attached)
+        return _settings_for(settings, settings.data)
+    attached = _kaggle_input()
+    return None if attached is None else _settings_for(settings, attached)
 
 
-def _at(settings: Settings, source: Path) -> Settings:
+def _settings_for(settings: Settings, source: Path) -> Settings:
     if source.is_dir() and writable(source):
         return settings.model_copy(update={"data": source})
-    return settings.model_copy(update={"data": _copy_of(source), "resume_from": str(source)})
+    return settings.model_copy(update={"data": _copy_target(source), "resume_from": str(source)})
 
 
 def writable(folder: Path) -> bool:
-    """Whether the engines can work in it."""
+    """Whether the engines can work in this folder."""
     return os.access(folder, os.W_OK | os.X_OK)
 
 
-def _attached() -> Path | None:
-    """The one data folder among Kaggle's inputs. Raises InputError when there are several."""
+def _kaggle_input() -> Path | None:
+    """Return the data folder among Kaggle's inputs, if any. Raises InputError when there are several."""
     if not host.KAGGLE_INPUT.is_dir():
         return None
     try:
@@ -67,15 +67,15 @@ def _attached() -> Path | None:
         raise
 
 
-def _copy_of(source: Path) -> Path:
-    """Where a copy of it goes: the same for the same content, so that it is made once."""
+def _copy_target(source: Path) -> Path:
+    """Return where to copy it: the same place for the same content, so that it is copied once."""
     seen = (source if source.is_file() else source / "kgnb.db").stat()
     name = f"{source.resolve()}:{seen.st_size}:{seen.st_mtime_ns}"
     return private_dir() / f"opened-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}"
 
 
 async def books(app: App) -> list[FinishedTask]:
-    """The newest finished task of each book, newest first."""
+    """Return the newest finished task of each book, newest first."""
     newest: dict[int, FinishedTask] = {}
     for one in await app.ledger.task_stats.finished():
         newest.setdefault(one.novel_id, one)
@@ -83,7 +83,7 @@ async def books(app: App) -> list[FinishedTask]:
 
 
 async def choose(app: App, wanted: Wanted, shown: object) -> FinishedTask:
-    """The finished book of this title or task number; without either the newest.
+    """Return the finished book of this title or task number; default: the newest.
 
     Raises InputError, that names ``shown`` as the place or lists the books, when there is none or several.
     """
@@ -94,7 +94,7 @@ async def choose(app: App, wanted: Wanted, shown: object) -> FinishedTask:
         return every[0]
     if isinstance(wanted, Mapping):
         wanted = wanted.get("task", "")
-    fitting = _fitting(every, wanted if isinstance(wanted, int) else str(wanted))
+    fitting = _matching(every, wanted if isinstance(wanted, int) else str(wanted))
     if len({one.novel_id for one in fitting}) > 1:
         raise InputError("explore.several_books", book=wanted, known=_known(fitting))
     if not fitting:
@@ -102,8 +102,8 @@ async def choose(app: App, wanted: Wanted, shown: object) -> FinishedTask:
     return fitting[0]
 
 
-def _fitting(every: Sequence[FinishedTask], wanted: str | int) -> list[FinishedTask]:
-    """Those with this very number or title, else those whose title holds the words."""
+def _matching(every: Sequence[FinishedTask], wanted: str | int) -> list[FinishedTask]:
+    """Return those with this number or exact title, else those whose title contains the text."""
     if isinstance(wanted, int):
         return [one for one in every if one.task_id == wanted]
     word = wanted.strip().strip("《》").casefold()
@@ -117,12 +117,12 @@ def _known(every: Sequence[FinishedTask]) -> str:
     newest: dict[int, FinishedTask] = {}
     for one in every:
         newest.setdefault(one.novel_id, one)
-    names = [f"{one.title[:60]} ({one.task_id})" for one in list(newest.values())[:MOST_NAMED]]
-    return ", ".join(names) + (" …" if len(newest) > MOST_NAMED else "")
+    names = [f"{one.title[:60]} ({one.task_id})" for one in list(newest.values())[:MAX_LISTED]]
+    return ", ".join(names) + (" …" if len(newest) > MAX_LISTED else "")
 
 
 async def opened(app: App, one: FinishedTask) -> BuildResult:
-    """The book's figures as `build` gives them, without having built anything."""
+    """Return the book's figures in the form that `build` returns."""
     progress = await app.ledger.tasks.progress(one.task_id)
     counts = await app.graph.counts(one.novel_id)
     return BuildResult(

@@ -1,7 +1,7 @@
-"""A person's hand on the names of a book: who is one, who is two, and taking that back.
+"""Decisions about a book's names: merge persons, split them, undo.
 
-Each command stores a decision and settles the novel's graph; it works with or without nodes, also while tasks
-of the novel run. Raises InputError for what a person did wrong, and ServiceDown like any store.
+Each command stores a decision and settles the novel's graph. They work without nodes and while tasks of the
+novel run. All raise InputError for wrong names, and ServiceDown.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from kgnb.graph.project.settle import novel_graph_and_names
 from kgnb.graph.resolve.decisions import Decision, DecisionOutcome, combine_decisions
 from kgnb.graph.resolve.name_listing import ListedName, NameIndex, list_names
 
-MOST_NAMES = 100
-"""Names in one decision."""
+MAX_NAMES = 100
+"""Bound on the names in one decision."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class NameEditor:
 
 
 async def names_of(app: App, task_id: int, kinds: Collection[str] = NAMED_LABELS) -> NameEditor:
-    """The names of the task's book as settle sees them now. Needs no graph store."""
+    """Return the names of the task's book as settle resolves them now. Needs no graph store."""
     return await _names(app, await find_task(app, task_id), kinds)
 
 
@@ -49,7 +49,7 @@ async def _names(app: App, task: Task, kinds: Collection[str] = NAMED_LABELS) ->
     config = await app.router.novel_config(novel.id)
     decisions = await ledger.name_decisions.read(novel.id)
 
-    def look() -> list[ListedName]:
+    def resolve() -> list[ListedName]:
         graph, resolved = novel_graph_and_names(
             *(novel, chapters, rows, entries, config),
             find_in_text=lambda forms: evidence.names_in_texts(forms, ledger.books.texts_blocking(novel.id)),
@@ -57,18 +57,20 @@ async def _names(app: App, task: Task, kinds: Collection[str] = NAMED_LABELS) ->
         )
         return list_names(graph, resolved, entries, kinds)
 
-    return NameEditor(novel, await asyncio.to_thread(look), decisions)
+    return NameEditor(novel, await asyncio.to_thread(resolve), decisions)
 
 
 async def merge(app: App, task_id: int, name: str, others: Sequence[str], *, by: str = "") -> DecisionOutcome:
-    """Makes the people called ``others`` one with the one called ``name``, whose name stays.
+    """Merge the persons called ``others`` into the one called ``name``, whose name stays.
 
-    Raises InputError with the nearest names where one is unknown or several people's.
+    Raises InputError for an unknown name, with the nearest ones, and for a name of several persons.
     """
     names = await _names(app, await find_task(app, task_id), ("Character",))
     index = NameIndex(names.listed)
     first = _person(index, name)
-    more = [person for person in dict.fromkeys(_person(index, o) for o in _some(others)) if person != first]
+    more = [
+        person for person in dict.fromkeys(_person(index, o) for o in _bounded(others)) if person != first
+    ]
     if not more:
         return DecisionOutcome("merge", (first, *map(index.form, others)), changed=False)
     return await _decide(app, names.novel, Decision(0, "merge", (first, *more), made_by=by))
@@ -77,7 +79,7 @@ async def merge(app: App, task_id: int, name: str, others: Sequence[str], *, by:
 async def split(
     app: App, task_id: int, name: str, aliases: Sequence[str], *, by: str = ""
 ) -> DecisionOutcome:
-    """Makes ``aliases`` of the person called ``name`` a person of their own.
+    """Make ``aliases`` of the person called ``name`` a person of their own.
 
     Raises InputError where an alias is unknown, or ``name`` itself.
     """
@@ -86,7 +88,7 @@ async def split(
     person = _person(index, name)
     first = index.form(clean(name, MAX_NAME))
     leaving = []
-    for alias in _some(aliases):
+    for alias in _bounded(aliases):
         bearers = _bearers(index, alias)
         if index.form(alias) == first:
             raise InputError("names.itself", name=first)
@@ -101,8 +103,9 @@ async def split(
 async def part(
     app: App, task_id: int, name: str, other: str, chapters: tuple[int, int], *, by: str = ""
 ) -> DecisionOutcome:
-    """Makes who is called ``name`` in the chapters of these numbers (first, last) the one called ``other``:
-    a namesake that is new (张虎（张辽之子）), or anybody of the book.
+    """Take who is called ``name`` in the chapters of these numbers (first, last) for ``other``.
+
+    ``other`` is a new namesake, such as 张虎（张辽之子）, or any person of the book.
 
     Raises InputError where ``name`` is unknown, or ``other`` means the same person.
     """
@@ -117,7 +120,7 @@ async def part(
 
 
 async def undo(app: App, task_id: int, number: int) -> DecisionOutcome:
-    """Takes a decision back. Raises InputError when the book has none of this id."""
+    """Undo a decision. Raises InputError when the book has none of this id."""
     task = await find_task(app, task_id)
     novel = await app.ledger.books.novel(task.novel_id)
     found = await app.ledger.name_decisions.undo(novel.id, number)
@@ -130,14 +133,14 @@ async def undo(app: App, task_id: int, number: int) -> DecisionOutcome:
 
 async def _decide(app: App, novel: Novel, decision: Decision) -> DecisionOutcome:
     stored, new = await app.ledger.name_decisions.add(novel.id, decision)
-    # Also where it is known already: whoever stored it may have died before the graph was settled.
+    # Settle even if the decision was stored before: that process may have died before it settled.
     await settle_novel(app, novel)
     return DecisionOutcome(stored.kind, decision.names, stored.id, new)
 
 
-def _some(names: Sequence[str]) -> Sequence[str]:
-    if len(names) > MOST_NAMES:
-        raise InputError("names.too_many", most=MOST_NAMES)
+def _bounded(names: Sequence[str]) -> Sequence[str]:
+    if len(names) > MAX_NAMES:
+        raise InputError("names.too_many", most=MAX_NAMES)
     return names
 
 

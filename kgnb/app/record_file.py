@@ -1,4 +1,4 @@
-"""Reads a JSON export back. The file is hostile input: it is checked whole before anything is stored."""
+"""Read a JSON export. The file is hostile input: all of it is validated before anything is stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kgnb.stores.ledger.transfer import VERSION, SavedRecord
 
 
 def read_record(path: str | Path) -> SavedRecord:
-    """The record of an export. Blocking. Raises InputError for a file that is none, or of a newer kgnb."""
+    """Return an export's record. Blocking. Raises InputError for other files and exports of a newer kgnb."""
     place = Path(path).expanduser()
     try:
         with place.open(encoding="utf-8") as file:

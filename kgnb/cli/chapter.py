@@ -27,11 +27,11 @@ Found = dict[str, Any]
 
 async def show_chapter(args: argparse.Namespace, settings: Settings) -> int:
     """Prints one chapter's record."""
-    from kgnb.app.chapter_detail import look
+    from kgnb.app.chapter_detail import read_chapter
     from kgnb.app.context import open_app
 
     async with open_app(settings, queue=False, graph=False) as app:
-        found = await look(app, args.task, args.chapter, raw=args.raw)
+        found = await read_chapter(app, args.task, args.chapter, raw=args.raw)
     print(_json(found) if args.json else "\n".join(_chapter_lines(found)))
     return OK
 

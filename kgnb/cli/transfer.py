@@ -63,10 +63,10 @@ async def export_graph(args: argparse.Namespace, settings: Settings) -> int:
 async def import_record(args: argparse.Namespace, settings: Settings) -> int:
     """Takes a JSON export into this database and makes its graph."""
     from kgnb.app.context import open_app
-    from kgnb.app.import_book import take_in
+    from kgnb.app.import_book import import_book
 
     async with open_app(settings, queue=False) as app:
-        imported = await take_in(app, args.file)
+        imported = await import_book(app, args.file)
     if args.json:
         print(json.dumps(dataclasses.asdict(imported), ensure_ascii=False))
         return OK

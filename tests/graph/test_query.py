@@ -210,7 +210,7 @@ class TestQuestions:
         )
         edges = book.ask(question)
         assert any(len(edge["chapters"]) > 1 for edge in edges)
-        explorer = book._explore()
+        explorer = book._query()
         for edge in edges:
             one, other = explorer.entity(edge["a"]), explorer.entity(edge["b"])
             turns = run(book._on(lambda app, a=one, b=other: book._turns(app, explorer, a, b)))
