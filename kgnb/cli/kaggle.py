@@ -204,13 +204,13 @@ def _warn(text: str) -> None:
 
 async def status(args: argparse.Namespace, _: Settings) -> int:
     """Prints a run's state, once or until it ends."""
-    from kgnb.kaggle.kernels import KaggleCli, check_kernel, said_of
+    from kgnb.kaggle.kernels import KaggleCli, check_kernel, status_sentence
 
     kernel = check_kernel(args.kernel)
     if args.follow:
         return await _follow(KaggleCli(), kernel, args.output)
     found = await KaggleCli().status(kernel)
-    print(said_of(kernel, found))
+    print(status_sentence(kernel, found))
     return FAILED_CHAPTERS if found.over and found.state != "COMPLETE" else OK
 
 
@@ -241,12 +241,12 @@ async def _fetch_output(kaggle: KaggleCli, kernel: str, output: str) -> None:
 
 async def stop(args: argparse.Namespace, _: Settings) -> int:
     """Stops a run, or says where a person can."""
-    from kgnb.kaggle.kernels import KaggleCli, check_kernel, said_of
+    from kgnb.kaggle.kernels import KaggleCli, check_kernel, status_sentence
 
     kaggle, kernel = KaggleCli(), check_kernel(args.kernel)
     found = await kaggle.status(kernel)
     if found.over:
-        print(said_of(kernel, found))
+        print(status_sentence(kernel, found))
         return OK
     if args.session is None:
         # Kaggle's interface takes a session's number and gives it to nobody (Kaggle/kaggle-cli#1172).

@@ -57,15 +57,15 @@ TITLE_LENGTH = range(5, 51)
 CALL_SECONDS = 120.0
 """For one call: a push is a request of 1 MB."""
 OUTPUT_SECONDS = 3600.0
-"""For fetching a run's files, of which there may be 20 GB."""
+"""Limit for fetching a run's files, up to 20 GB."""
 CAP_PAUSE = 60.0
-"""Seconds between two tries while Kaggle's limit of sessions is reached."""
+"""Seconds between attempts while Kaggle's limit of sessions is reached."""
 POLL_PAUSE = 20.0
-"""Seconds between two looks at a run."""
+"""Seconds between reads of a run's status."""
 LONGEST_LINE = 100_000
-"""Characters of one line of a log that are shown."""
+"""Characters shown of one log line."""
 PATIENCE = 900.0
-"""Seconds for which Kaggle may be out of reach while a run is followed."""
+"""Seconds that Kaggle may be unreachable while a run is followed."""
 
 FINAL = ("COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED")
 SESSION_CAP = re.compile(r"Maximum \w+ \w+ session count of \d+ reached", re.I)
@@ -97,12 +97,12 @@ with api.build_kaggle_client() as client:
     answer = client.kernels.kernels_api_client.cancel_kernel_session(request)
 print("Cancel error: " + answer.error_message if answer.error_message else "Cancelled")
 """
-"""Its Python half can do what its command line lacks."""
+"""Cancels a session through Kaggle's Python API: its command line can't."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """A run that Kaggle took; ``not_added`` is what it left out of the request, in its own words."""
+    """An accepted run; ``not_added``: the parts of the request that Kaggle left out, in its words."""
 
     version: int | None
     url: str
@@ -118,7 +118,7 @@ class KernelStatus:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will happen."""
+        """Whether the run has ended."""
         return self.state in FINAL
 
 
@@ -126,19 +126,19 @@ class KernelStatus:
 
 
 class KaggleCli:
-    """The official command line; ``command`` replaces how it is started.
+    """Drives the official command line; ``command`` overrides how it is started.
 
-    Every method raises ServiceDown when Kaggle can't be reached or is broken, ServiceRefused when it says no,
-    InputError when the program isn't installed.
+    Every method raises ServiceDown when Kaggle is unreachable or broken, ServiceRefused when it refuses,
+    InputError when the command line isn't installed.
     """
 
     def __init__(self, command: Sequence[str] | None = None) -> None:
         self._command = command
 
     async def username(self) -> str:
-        """The account that it is logged in as, by its own order of tokens, keys and logins."""
-        said = await self._said("config", "view")
-        found = USERNAME.search(said)
+        """Return the account that the command line is logged in as."""
+        printed = await self._run("config", "view")
+        found = USERNAME.search(printed)
         if not found or found[1] == "None":
             raise ServiceRefused("kaggle.no_login", service="kaggle")
         return found[1]
@@ -146,56 +146,56 @@ class KaggleCli:
     async def push(
         self, folder: Path, *, seconds: int | None = None, patience: float = 0.0, tell: Tell = lambda _: None
     ) -> Pushed:
-        """Pushes the folder and starts the run, which Kaggle ends after ``seconds``.
+        """Push the folder and start the run, which Kaggle ends after ``seconds``.
 
-        While all of the account's sessions are taken it tries again for ``patience`` seconds.
+        While all of the account's sessions are taken, try again for ``patience`` seconds.
         """
         limit = [] if seconds is None else ["--timeout", str(seconds)]
         deadline = time.monotonic() + patience
         while True:
-            said = await self._said("kernels", "push", "--path", str(folder), *limit)
-            if not SESSION_CAP.search(said):
-                return _pushed(said)
+            printed = await self._run("kernels", "push", "--path", str(folder), *limit)
+            if not SESSION_CAP.search(printed):
+                return _pushed(printed)
             if (left := deadline - time.monotonic()) <= 0:
-                raise ServiceRefused("kaggle.sessions_taken", service="kaggle", reason=_reason(said))
-            tell(say("kaggle.waiting", reason=_reason(said), minutes=max(1, round(left / 60))))
+                raise ServiceRefused("kaggle.sessions_taken", service="kaggle", reason=_reason(printed))
+            tell(say("kaggle.waiting", reason=_reason(printed), minutes=max(1, round(left / 60))))
             await asyncio.sleep(min(CAP_PAUSE, left))
 
     async def status(self, kernel: str) -> KernelStatus:
-        """The state of the latest run, or of the version that ``kernel`` names."""
-        said = await self._said("kernels", "status", kernel)
-        found = STATUS.search(said)
+        """Return the status of the latest run, or of the version that ``kernel`` names."""
+        printed = await self._run("kernels", "status", kernel)
+        found = STATUS.search(printed)
         if not found:
-            raise ServiceRefused("kaggle.refused", service="kaggle", reason=_reason(said))
-        failure = FAILURE.search(said)
+            raise ServiceRefused("kaggle.refused", service="kaggle", reason=_reason(printed))
+        failure = FAILURE.search(printed)
         return KernelStatus(found[1].upper(), failure[1] if failure else "")  # type: ignore[arg-type]
 
     async def follow(self, kernel: str, tell: Tell, *, pause: float = POLL_PAUSE) -> KernelStatus:
-        """Waits for the run's end and tells each change; Kaggle may be away for a while meanwhile."""
+        """Wait for the run's end and ``tell`` each change; Kaggle may be unreachable for a while."""
         last: KernelStatus | None = None
-        heard = time.monotonic()
+        reached_at = time.monotonic()
         while True:
             try:
                 status = await self.status(kernel)
-                heard = time.monotonic()
+                reached_at = time.monotonic()
             except ServiceDown as error:
-                if time.monotonic() - heard > PATIENCE:
+                if time.monotonic() - reached_at > PATIENCE:
                     raise
                 tell(str(error))
             else:
                 if status != last:
-                    tell(said_of(kernel, status))
+                    tell(status_sentence(kernel, status))
                 if status.over:
                     return status
                 last = status
             await asyncio.sleep(pause)
 
     async def logs(self, kernel: str) -> str:
-        """What the latest run printed so far."""
-        return "".join(_log_lines(await self._said("kernels", "logs", kernel)))
+        """Return what the latest run printed so far."""
+        return "".join(_log_lines(await self._run("kernels", "logs", kernel)))
 
     async def follow_logs(self, kernel: str, tell: Tell) -> None:
-        """Tells each line as the run prints it, until its end."""
+        """Call ``tell`` with each line as the run prints it, until its end."""
         process = await self._start("kernels", "logs", "--follow", kernel)
         assert process.stdout is not None
         seen: list[str] = []
@@ -211,22 +211,22 @@ class KaggleCli:
             raise _failed("\n".join(seen))
 
     async def output(self, kernel: str, folder: Path) -> list[Path]:
-        """Fetches the files of the latest run, its log too; files that are there are written over."""
-        said = await self._said(
+        """Fetch the files and the log of the latest run, overwriting existing files."""
+        printed = await self._run(
             "kernels", "output", kernel, "--path", str(folder), "--force", seconds=OUTPUT_SECONDS
         )
-        return [Path(path) for path in DOWNLOADED.findall(said)]
+        return [Path(path) for path in DOWNLOADED.findall(printed)]
 
     async def cancel(self, session: int) -> None:
-        """Cancels the session with this number, which only Kaggle's own pages show."""
-        said = await self._said(str(session), start=[sys.executable, "-P", "-c", CANCEL])
-        if "Cancel error" in said or "Cancelled" not in said:
-            raise ServiceRefused("kaggle.refused", service="kaggle", reason=_reason(said))
+        """Cancel the session with this number, which only Kaggle's pages show."""
+        printed = await self._run(str(session), start=[sys.executable, "-P", "-c", CANCEL])
+        if "Cancel error" in printed or "Cancelled" not in printed:
+            raise ServiceRefused("kaggle.refused", service="kaggle", reason=_reason(printed))
 
-    async def _said(
+    async def _run(
         self, *args: str, seconds: float = CALL_SECONDS, start: Sequence[str] | None = None
     ) -> str:
-        """Everything that a call printed."""
+        """Run a command and return its output, without secrets."""
         process = await self._start(*args, start=start)
         try:
             out, _ = await asyncio.wait_for(process.communicate(), seconds)
@@ -234,10 +234,10 @@ class KaggleCli:
             raise ServiceDown("kaggle.slow", service="kaggle", seconds=round(seconds)) from None
         finally:
             await _end(process)
-        said = _without_secrets(out.decode("utf-8", "replace"))
+        printed = _without_secrets(out.decode("utf-8", "replace"))
         if process.returncode:
-            raise _failed(said)
-        return said
+            raise _failed(printed)
+        return printed
 
     async def _start(self, *args: str, start: Sequence[str] | None = None) -> asyncio.subprocess.Process:
         return await asyncio.create_subprocess_exec(
@@ -246,7 +246,7 @@ class KaggleCli:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            limit=1 << 24,  # a line of a log may be long
+            limit=1 << 24,  # log lines may be long
         )
 
 
@@ -257,7 +257,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 
 def found_command() -> list[str]:
-    """How the official command line is started here. Raises InputError when it isn't installed."""
+    """Return how to start the official command line. Raises InputError when it isn't installed."""
     installed = util.find_spec("kaggle")
     if installed and installed.origin and util.find_spec("six"):  # its own requirements forget six
         return [sys.executable, "-P", "-X", "utf8", "-m", "kaggle"]  # -P: no kaggle.py of this folder
@@ -266,64 +266,66 @@ def found_command() -> list[str]:
     raise InputError("kaggle.not_installed")
 
 
-# --- what it says
+# --- parsing its output
 
 
-def _pushed(said: str) -> Pushed:
-    if error := PUSH_ERROR.search(said):
+def _pushed(printed: str) -> Pushed:
+    if error := PUSH_ERROR.search(printed):
         raise ServiceRefused("kaggle.refused", service="kaggle", reason=_reason(error[1]))
-    found = PUSHED.search(said)
+    found = PUSHED.search(printed)
     if not found:
-        raise ServiceRefused("kaggle.refused", service="kaggle", reason=_reason(said))
-    return Pushed(int(found[1]) if found[1] else None, found[2], tuple(NOT_ADDED.findall(said)))
+        raise ServiceRefused("kaggle.refused", service="kaggle", reason=_reason(printed))
+    return Pushed(int(found[1]) if found[1] else None, found[2], tuple(NOT_ADDED.findall(printed)))
 
 
-def _failed(said: str) -> ServiceDown | ServiceRefused:
-    if NO_LOGIN.search(said):
+def _failed(printed: str) -> ServiceDown | ServiceRefused:
+    if NO_LOGIN.search(printed):
         return ServiceRefused("kaggle.no_login", service="kaggle")
-    if BROKEN.search(said):
-        return ServiceDown("kaggle.down", service="kaggle", reason=_reason(said))
-    return ServiceRefused("kaggle.refused", service="kaggle", reason=_reason(said))
+    if BROKEN.search(printed):
+        return ServiceDown("kaggle.down", service="kaggle", reason=_reason(printed))
+    return ServiceRefused("kaggle.refused", service="kaggle", reason=_reason(printed))
 
 
-def said_of(kernel: str, status: KernelStatus) -> str:
-    """A run's state as a sentence."""
+def status_sentence(kernel: str, status: KernelStatus) -> str:
+    """Return a run's status as a sentence."""
     text = say(f"kaggle.{status.state.lower()}", kernel=kernel)
     return f"{text}: {one_line(status.failure)}" if status.failure else text
 
 
-def _reason(said: str) -> str:
-    """The last lines with something to say, on one."""
-    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("Warning:")]
+def _reason(printed: str) -> str:
+    """Return the first three lines that aren't warnings as one."""
+    lines = [
+        line.strip() for line in printed.splitlines() if line.strip() and not line.startswith("Warning:")
+    ]
     return one_line(" ".join(lines[:3]), 300) or "?"
 
 
-def _log_lines(said: str) -> Iterator[str]:
+def _log_lines(printed: str) -> Iterator[str]:
     """The stored log is a JSON list of ``{stream_name, time, data}``; a running one's may be plain text."""
     try:
-        events = json.loads(said)
+        events = json.loads(printed)
         yield from (_lines(str(event["data"])) for event in events)
     except (ValueError, TypeError, KeyError):
-        yield _lines(said)
+        yield _lines(printed)
 
 
 def _lines(text: str) -> str:
-    """A log's text, which may hold what a book or a reply held: its lines stay lines, all else is shown."""
+    """Escape a log's text, hostile like the books and replies in it, except for its line breaks."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return "\n".join(one_line(line.expandtabs(), LONGEST_LINE) for line in lines)
 
 
-def _without_secrets(said: str) -> str:
+def _without_secrets(printed: str) -> str:
     for secret in environment_secrets().values():
-        said = said.replace(secret.get_secret_value(), "••••")
-    return said
+        printed = printed.replace(secret.get_secret_value(), "••••")
+    return printed
 
 
 # --- kernel-metadata.json
 
 
 def read_metadata(path: Path) -> Metadata:
-    """The file's object. Raises InputError."""
+    """Read the metadata file. Raises InputError."""
     try:
         found = json.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
@@ -338,7 +340,7 @@ def read_metadata(path: Path) -> Metadata:
 
 
 def check_metadata(meta: Mapping[str, Any]) -> None:
-    """Raises InputError for what Kaggle would refuse, ignore, or take for something else."""
+    """Raise InputError for metadata that Kaggle would refuse, ignore or misread."""
     for key in meta:
         if key not in KNOWN:
             close = difflib.get_close_matches(key, KNOWN, 1) or ["-"]
@@ -371,7 +373,7 @@ def _list(meta: Mapping[str, Any], key: str) -> list[Any]:
 
 
 def _true(meta: Mapping[str, Any], key: str, *, default: bool) -> bool:
-    """A flag: Kaggle's client takes "true" for true too."""
+    """Return a flag; like Kaggle's client, accept the text "true"."""
     value = meta.get(key, default)
     text = value.lower() if isinstance(value, str) else value
     if text not in (True, False, "true", "false"):
@@ -380,12 +382,12 @@ def _true(meta: Mapping[str, Any], key: str, *, default: bool) -> bool:
 
 
 def is_private(meta: Mapping[str, Any]) -> bool:
-    """Whether only its owner sees the notebook."""
+    """Whether only the owner can see the notebook."""
     return _true(meta, "is_private", default=True)
 
 
 def slug_of(title: str) -> str:
-    """The address that Kaggle makes of a title."""
+    """Return the slug that Kaggle makes of a title."""
     try:
         from slugify import slugify  # what Kaggle's client uses, and brings along
 
@@ -395,7 +397,7 @@ def slug_of(title: str) -> str:
 
 
 def check_kernel(name: str) -> str:
-    """``name`` if it can be that of a run: SLUG, OWNER/SLUG or OWNER/SLUG/VERSION. Raises InputError."""
+    """Return ``name`` if it is SLUG, OWNER/SLUG or OWNER/SLUG/VERSION. Raises InputError."""
     if not KERNEL.fullmatch(name) or name.startswith("-"):
         raise InputError("kaggle.bad_kernel", kernel=name)
     return name

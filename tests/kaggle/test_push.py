@@ -372,7 +372,7 @@ class TestPush:
         stub.delay = 5.0
         began = time.monotonic()
         with pytest.raises(ServiceDown, match="3"):
-            await KaggleCli()._said("kernels", "status", "me/some-notebook", seconds=3)
+            await KaggleCli()._run("kernels", "status", "me/some-notebook", seconds=3)
         assert time.monotonic() - began < 15
 
     async def test_not_installed(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -405,7 +405,7 @@ class TestRun:
 
     @pytest.mark.parametrize("state", ["QUEUED", "NEW_SCRIPT", "CANCEL_REQUESTED", "CANCEL_ACKNOWLEDGED"])
     def test_every_state_has_a_sentence(self, state: Any) -> None:
-        assert self.KERNEL in kernels.said_of(self.KERNEL, KernelStatus(state))
+        assert self.KERNEL in kernels.status_sentence(self.KERNEL, KernelStatus(state))
 
     async def test_follows_to_the_end_over_an_outage(self, stub: KaggleStub) -> None:
         stub.statuses = ["QUEUED", "RUNNING", "RUNNING", "COMPLETE"]
@@ -422,7 +422,7 @@ class TestRun:
         status = await KaggleCli().follow(f"{self.KERNEL}/2", told.append, pause=0.01)
         assert status.state == "COMPLETE"
         assert [text for text in told if "503" not in text] == [
-            kernels.said_of(f"{self.KERNEL}/2", KernelStatus(state))
+            kernels.status_sentence(f"{self.KERNEL}/2", KernelStatus(state))
             for state in ("QUEUED", "RUNNING", "COMPLETE")
         ]
         assert len(told) == 4
