@@ -25,7 +25,7 @@ _AFTER_QUOTE = re.compile(rf"[”」』\"]\s*([{HAN}]{{2,14}})(?![{HAN}])")
 _SENTENCE_TO_QUOTE = re.compile(
     rf"(?:^|[。！？!?”」\n])([{HAN}]{{3,14}})[，,][^。！？!?：:“”「」\n]{{0,40}}[：:]\s*[“「『\"]"
 )
-_SPEECH_VERB = re.compile(f"[{words.SPEECH_VERBS}]")
+_SPEECH_VERB = re.compile(f"[{''.join(sorted(words.SPEECH_VERBS))}]")
 
 SEED_CAP = 60
 """Occurrences of a seed that count for the log odds."""
