@@ -15,7 +15,16 @@ from kgnb.core.errors import InputError
 from kgnb.core.model import Chapter, Novel, beijing_now
 from kgnb.stores.ledger import editions
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import Database, DatabasePart, Row, reading, storable, transaction, upsert
+from kgnb.stores.ledger.database import (
+    Database,
+    DatabasePart,
+    Row,
+    pages,
+    reading,
+    storable,
+    transaction,
+    upsert,
+)
 from kgnb.stores.ledger.migrations import content_hash
 
 IDS_PER_STATEMENT = 500
@@ -80,8 +89,7 @@ class Books(DatabasePart):
             values = {"chapter_number": chapter.number, "title": chapter.title[:255]}
             c.execute(sa.update(t.chapters).where(t.chapters.c.id == chapter_id).values(**values))
         last_id = c.scalar(sa.select(sa.func.max(t.chapters.c.id))) or 0
-        for start in range(0, len(plan.new), IDS_PER_STATEMENT):  # pages: each holds a copy of its texts
-            page = plan.new[start : start + IDS_PER_STATEMENT]
+        for page in pages(plan.new, IDS_PER_STATEMENT):  # each holds a copy of its texts
             rows = [_chapter_row(novel_id, chapter, book.lang) | {"created_at": now} for chapter in page]
             self._database.insert(c, t.chapters, rows)
         if plan.new or plan.changed:
@@ -92,7 +100,7 @@ class Books(DatabasePart):
     def find_novel_id(self, c: sa.Connection, sha256: str) -> int | None:
         """The novel that the text of this hash was imported as; None when it is unknown."""
         found = c.scalars(sa.select(t.books.c.novel_id).where(t.books.c.sha256 == sha256)).all()
-        return next(iter(_existing_novels(c, found)), None)
+        return next(iter(existing_novels(c, found)), None)
 
     @reading
     def novel(self, c: sa.Connection, novel_id: int) -> Novel:
@@ -121,8 +129,7 @@ class Books(DatabasePart):
         k = t.chapters.c
         query = sa.select(k.id).where(k.novel_id == novel_id).order_by(k.chapter_number, k.id)
         ids = self._database.run_blocking(lambda c: list(c.scalars(query)), write=False)
-        for start in range(0, len(ids), TEXTS_PER_PAGE):
-            page = ids[start : start + TEXTS_PER_PAGE]
+        for page in pages(ids, TEXTS_PER_PAGE):
             texts = self._database.run_blocking(partial(_read_texts, chapter_ids=page), write=False)
             yield from (texts[chapter_id] for chapter_id in page if chapter_id in texts)
 
@@ -161,7 +168,8 @@ def lock_novel(c: sa.Connection, novel_id: int) -> None:
     c.execute(sa.select(t.novels.c.id).where(t.novels.c.id == novel_id).with_for_update())
 
 
-def _existing_novels(c: sa.Connection, novel_ids: Collection[int]) -> set[int]:
+def existing_novels(c: sa.Connection, novel_ids: Collection[int]) -> set[int]:
+    """Those of ``novel_ids`` that exist and that main isn't deleting."""
     query = sa.select(t.novels.c.id).where(t.novels.c.id.in_(list(novel_ids)), novel_not_deleting())
     return set(c.scalars(query))
 
@@ -169,7 +177,7 @@ def _existing_novels(c: sa.Connection, novel_ids: Collection[int]) -> set[int]:
 def _novel_of_text(c: sa.Connection, book: Book) -> int | None:
     """The novel that this very text was imported as."""
     found = c.scalar(sa.select(t.books.c.novel_id).where(t.books.c.sha256 == book.sha256))
-    if found is None or found in _existing_novels(c, [found]):
+    if found is None or found in existing_novels(c, [found]):
         return found
     c.execute(sa.delete(t.books).where(t.books.c.novel_id == found))  # main deleted that novel
     return None
@@ -193,11 +201,10 @@ def _novel_of_edition(c: sa.Connection, book: Book, hashes: Sequence[str]) -> in
     distinct = list(set(hashes))
     shared: dict[int, set[str]] = defaultdict(set)
     h = t.chapter_hashes.c
-    for start in range(0, len(distinct), IDS_PER_STATEMENT):
-        page = distinct[start : start + IDS_PER_STATEMENT]
+    for page in pages(distinct, IDS_PER_STATEMENT):
         for novel_id, text_hash in c.execute(sa.select(h.novel_id, h.text_hash).where(h.text_hash.in_(page))):
             shared[novel_id].add(text_hash)
-    best = max(_existing_novels(c, shared), key=lambda i: (len(shared[i]), -i), default=None)
+    best = max(existing_novels(c, shared), key=lambda i: (len(shared[i]), -i), default=None)
     return best if best is not None and 2 * len(shared[best]) >= len(distinct) else None
 
 
@@ -323,7 +330,7 @@ def _other_candidates(c: sa.Connection, known: int, hashes: Sequence[tuple[int, 
     h = t.chapter_hashes.c
     first = [text_hash for _, text_hash in hashes[:1]]
     found = c.scalars(sa.select(h.novel_id).where(h.text_hash.in_(first), h.novel_id != known).distinct())
-    return sorted(_existing_novels(c, found.all()))
+    return sorted(existing_novels(c, found.all()))
 
 
 # --- reading ------------------------------------------------------------------------------------------------
@@ -341,10 +348,9 @@ def _read_chapters(c: sa.Connection, novel_id: int, first: int | None = None) ->
 
 def _read_texts(c: sa.Connection, chapter_ids: Sequence[int]) -> dict[int, str]:
     found: dict[int, str] = {}
-    for start in range(0, len(chapter_ids), IDS_PER_STATEMENT):
-        page = t.chapters.c.id.in_(chapter_ids[start : start + IDS_PER_STATEMENT])
-        rows = c.execute(sa.select(t.chapters.c.id, t.chapters.c.content).where(page))
-        found.update((i, content or "") for i, content in rows)
+    for page in pages(chapter_ids, IDS_PER_STATEMENT):
+        query = sa.select(t.chapters.c.id, t.chapters.c.content).where(t.chapters.c.id.in_(page))
+        found.update((i, content or "") for i, content in c.execute(query))
     return found
 
 

@@ -18,8 +18,8 @@ from kgnb.book.model import text_hash
 from kgnb.core.model import Chapter, ChapterStatus, TaskStatus, beijing_now
 from kgnb.graph.model import ExtractionRow
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import DatabasePart, greatest, pairs, reading, storable, transaction, upsert
-from kgnb.stores.ledger.extractions import rows_by_key
+from kgnb.stores.ledger.database import DatabasePart, pages, pairs, reading, storable, transaction, upsert
+from kgnb.stores.ledger.extractions import lock_claims, rows_by_key
 from kgnb.stores.ledger.tables import Key, has_key
 from kgnb.stores.ledger.tasks import OPEN_STATES, count_columns, is_stopped, set_task
 
@@ -130,18 +130,11 @@ def lock_tasks(c: sa.Connection, task_ids: Iterable[int]) -> dict[int, str]:
     return pairs(c.execute(query.with_for_update()))
 
 
-def lock_claims(c: sa.Connection, keys: Iterable[Key]) -> dict[Key, int]:
-    """The stored tokens, their rows locked: nobody claims these chapters before the transaction ends."""
-    k = t.claims.c
-    query = sa.select(k.task_id, k.chapter_id, k.token).where(has_key(t.claims, keys))
-    rows = c.execute(query.order_by(k.task_id, k.chapter_id).with_for_update())
-    return {(task_id, chapter_id): token for task_id, chapter_id, token in rows}
-
-
 def raise_tokens(c: sa.Connection, tokens: Mapping[Key, int]) -> None:
     """Store the tokens of chapters that have a lower one, or none."""
     rows = [{"task_id": i, "chapter_id": k, "token": token} for (i, k), token in tokens.items()]
-    upsert(c, t.claims, rows, lambda old, new: {"token": greatest(c, old.token, new.token)})
+    greatest = sa.func.max if c.dialect.name == "sqlite" else sa.func.greatest
+    upsert(c, t.claims, rows, lambda old, new: {"token": greatest(old.token, new.token)})
 
 
 def _lock_states(c: sa.Connection, keys: Iterable[Key]) -> dict[Key, str]:
@@ -229,12 +222,10 @@ def _write_ends(c: sa.Connection, ends: Iterable[ChapterEnd]) -> None:
         alike[end.task_id, end.status, storable(end.error)[:2_000]].append(end)
     for (task_id, status, error), some in alike.items():
         same = {"b_task": task_id, "b_status": status, "b_error": error or None, "b_now": beijing_now()}
-        for start in range(0, len(some), ENDS_PER_STATEMENT):
-            page = some[start : start + ENDS_PER_STATEMENT]
+        for page in pages(some, ENDS_PER_STATEMENT):
             size = 1 << (len(page) - 1).bit_length()  # powers of two, padded: few statements to compile
-            page += page[-1:] * (size - len(page))
             own: dict[str, int] = {}
-            for i, end in enumerate(page):
+            for i, end in enumerate([*page, *[page[-1]] * (size - len(page))]):
                 own[f"b_chapter_{i}"] = end.chapter_id
                 own[f"b_entities_{i}"], own[f"b_relations_{i}"] = end.entities, end.relations
             c.execute(_end_statement(size), same | own)

@@ -19,7 +19,7 @@ import random
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
@@ -29,12 +29,14 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 from sqlalchemy.dialects import mysql, sqlite
 
+from kgnb.book.model import text_hash
 from kgnb.core.errors import KgnbError, ServiceDown, ServiceRefused
 from kgnb.core.tls import is_untrusted_certificate
 from kgnb.stores.ledger import migrations
 
 P = ParamSpec("P")
 R = TypeVar("R")
+T = TypeVar("T")
 Row = Mapping[str, Any]
 
 CONNECT_SECONDS = 8
@@ -248,6 +250,11 @@ def _run_method(
 # --- statements ---------------------------------------------------------------------------------------------
 
 
+def pages(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Slices of at most ``size`` items: what one statement takes, or memory holds."""
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
 def pairs(rows: Iterable[Any]) -> dict[Any, Any]:
     """Rows of two columns as a dict."""
     return {row[0]: row[1] for row in rows}
@@ -277,11 +284,6 @@ def upsert(
     connection.execute(statement, list(rows))
 
 
-def greatest(connection: sa.Connection, old: Any, new: Any) -> Any:
-    """The larger of two values, as SQL."""
-    return sa.func.max(old, new) if connection.dialect.name == "sqlite" else sa.func.greatest(old, new)
-
-
 # --- connecting ---------------------------------------------------------------------------------------------
 
 
@@ -300,7 +302,7 @@ def _sqlite_connected(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # the driver must not begin by itself: _sqlite_begin does
     for pragma in ("journal_mode=WAL", "synchronous=FULL"):
         connection.execute(f"PRAGMA {pragma}").close()
-    connection.create_function("kgnb_sha256", 1, migrations.sha256, deterministic=True)
+    connection.create_function("kgnb_sha256", 1, lambda text: text_hash(text or ""), deterministic=True)
 
 
 def _sqlite_begin(connection: sa.Connection) -> None:

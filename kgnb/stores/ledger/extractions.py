@@ -21,7 +21,7 @@ from kgnb.extract.model import Extraction, Flag
 from kgnb.graph.model import ExtractionRow
 from kgnb.graph.project.settle import SettleRow
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import Database, DatabasePart, reading, storable, transaction
+from kgnb.stores.ledger.database import Database, DatabasePart, pages, reading, storable, transaction
 from kgnb.stores.ledger.migrations import content_hash
 from kgnb.stores.ledger.tables import USAGE_COLUMNS, Key, has_key, read_usage, usage_values
 
@@ -31,6 +31,11 @@ MAX_RAW_REPLIES = 16
 PAGE = 100
 """Rows held in memory while a novel is settled."""
 _KNOWN_FLAGS = frozenset(Flag)
+_SAME_COLUMNS = (
+    *("task_id", "chapter_id", "novel_id", "chapter_number", "token", "text_hash", "prompt_hash"),
+    *("provider", "model", "chars", "rejected"),
+)
+"""Columns that hold an ExtractionRow's field of that name as it is."""
 
 
 class Extractions(DatabasePart):
@@ -47,10 +52,7 @@ class Extractions(DatabasePart):
         if not rows:
             return []
         keys = [(row.task_id, row.chapter_id) for row in rows]
-        # Locked, the stored tokens can't change before the commit: claiming and deleting wait here.
-        lock = sa.select(t.claims.c.task_id, t.claims.c.chapter_id, t.claims.c.token)
-        lock = lock.where(has_key(t.claims, keys)).order_by(t.claims.c.task_id, t.claims.c.chapter_id)
-        held = {(task, chapter): token for task, chapter, token in c.execute(lock.with_for_update())}
+        held = lock_claims(c, keys)
         e = t.extractions.c
         stored = sa.select(e.task_id, e.chapter_id, e.text_hash).where(has_key(t.extractions, keys))
         hashes = {(task, chapter): text_hash for task, chapter, text_hash in c.execute(stored)}
@@ -80,12 +82,10 @@ class Extractions(DatabasePart):
     async def json_rows(self, novel_id: int) -> AsyncIterator[dict[str, Any]]:
         """Yield every row of the novel as JSON-ready values, by chapter and task, read page by page."""
         keys = await self._keys(novel_id)
-        for start in range(0, len(keys), PAGE):
-            page = keys[start : start + PAGE]
-            found = await self._page(page)
-            for key in page:
-                if key in found:
-                    yield _json_values(found[key])
+        for page in pages(keys, PAGE):
+            found = await self._database.run(partial(rows_by_key, keys=page), write=False)
+            for row in found.values():
+                yield _json_values(row)
 
     @reading
     def _keys(self, c: sa.Connection, novel_id: int) -> list[Key]:
@@ -93,10 +93,6 @@ class Extractions(DatabasePart):
         query = sa.select(e.task_id, e.chapter_id).where(e.novel_id == novel_id)
         rows = c.execute(query.order_by(e.chapter_number, e.chapter_id, e.task_id))
         return [(task_id, chapter_id) for task_id, chapter_id in rows]
-
-    @reading
-    def _page(self, c: sa.Connection, keys: Sequence[Key]) -> dict[Key, ExtractionRow]:
-        return rows_by_key(c, keys)
 
     @transaction
     def note_dropped(self, c: sa.Connection, novel_id: int, dropped: Mapping[str, Collection[int]]) -> None:
@@ -154,8 +150,7 @@ class SettleRows:
         return SettleRows(self._database, [one for one in self._chosen if one[0] in chapters])
 
     def __iter__(self) -> Iterator[SettleRow]:
-        for start in range(0, len(self._chosen), PAGE):
-            page = self._chosen[start : start + PAGE]
+        for page in pages(self._chosen, PAGE):
             keys = [(task_id, chapter_id) for chapter_id, task_id, _ in page]
             found = self._database.run_blocking(partial(rows_by_key, keys=keys), write=False)
             for chapter_id, task_id, others in page:
@@ -164,8 +159,15 @@ class SettleRows:
                     yield SettleRow(row, others)
 
 
+def lock_claims(c: sa.Connection, keys: Iterable[Key]) -> dict[Key, int]:
+    """The stored tokens, locked until the commit: claiming and deleting these chapters waits."""
+    k = t.claims.c
+    query = sa.select(k.task_id, k.chapter_id, k.token).where(has_key(t.claims, keys))
+    rows = c.execute(query.order_by(k.task_id, k.chapter_id).with_for_update())
+    return {(task_id, chapter_id): token for task_id, chapter_id, token in rows}
+
+
 def _json_values(row: ExtractionRow) -> dict[str, Any]:
-    """A row as JSON-ready values."""
     values = {name: getattr(row, name) for name in row.__slots__}
     return values | {
         "extraction": row.extraction.model_dump(mode="json", exclude_defaults=True),
@@ -176,19 +178,9 @@ def _json_values(row: ExtractionRow) -> dict[str, Any]:
 
 def _values(row: ExtractionRow) -> dict[str, Any]:
     return {
-        "task_id": row.task_id,
-        "chapter_id": row.chapter_id,
-        "novel_id": row.novel_id,
-        "chapter_number": row.chapter_number,
-        "token": row.token,
-        "text_hash": row.text_hash,
-        "prompt_hash": row.prompt_hash,
-        "provider": row.provider,
-        "model": row.model,
+        **{name: getattr(row, name) for name in _SAME_COLUMNS},
         "flags": ",".join(sorted(row.flags)),
         **usage_values(row.usage),
-        "chars": row.chars,
-        "rejected": row.rejected,
         "unverified": evidence.count_unverified(row.extraction),
         "created_at": beijing_now(),
         "extraction": row.extraction.model_dump_json(exclude_defaults=True),
@@ -202,20 +194,10 @@ def read_flags(names: Iterable[str]) -> frozenset[Flag]:
 
 def _read_row(r: Any) -> ExtractionRow:
     return ExtractionRow(
-        task_id=r.task_id,
-        novel_id=r.novel_id,
-        chapter_id=r.chapter_id,
-        chapter_number=r.chapter_number,
-        text_hash=r.text_hash,
-        prompt_hash=r.prompt_hash,
+        **{name: getattr(r, name) for name in _SAME_COLUMNS},
         extraction=Extraction.model_validate_json(r.extraction),
-        provider=r.provider,
-        model=r.model,
-        token=r.token,
         flags=read_flags(r.flags.split(",")),
         usage=read_usage(getattr(r, name) for name in USAGE_COLUMNS),
-        chars=r.chars,
-        rejected=r.rejected,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
@@ -48,9 +47,8 @@ def _one_at_a_time(connection: sa.Connection) -> Iterator[None]:
     if connection.dialect.name == "sqlite":
         yield
         return
-    name = sa.func.concat(
-        "kgnb_schema.", sa.func.database()
-    )  # named locks are the server's, not the database's
+    # Named locks are the server's, not the database's.
+    name = sa.func.concat("kgnb_schema.", sa.func.database())
     if connection.scalar(sa.select(sa.func.get_lock(name, LOCK_SECONDS))) != 1:
         raise ServiceDown("ledger.busy", service="sql", where="kgnb_schema")
     try:
@@ -124,14 +122,6 @@ def _neutral_value(kind: Any) -> Any:
     if isinstance(kind, sa.Date):
         return date.today
     return b"" if isinstance(kind, sa.LargeBinary) else 0
-
-
-# --- hashes in SQL ------------------------------------------------------------------------------------------
-
-
-def sha256(text: str | None) -> str:
-    """sha256 (hex) of a text's UTF-8: SQLite's side of :func:`content_hash`."""
-    return hashlib.sha256((text or "").encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def content_hash(connection: sa.Connection) -> sa.ColumnElement[str]:

@@ -7,7 +7,7 @@ and spares replies that an unfinished task asked for or used last.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from kgnb.core.model import TaskStatus, Usage, beijing_now
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import DatabasePart, reading, storable, transaction, upsert
+from kgnb.stores.ledger.database import DatabasePart, pages, reading, storable, transaction, upsert
 from kgnb.stores.ledger.tables import usage_values
 from kgnb.stores.ledger.tasks import OPEN_STATES
 
@@ -58,14 +58,14 @@ class ReplyCache(DatabasePart):
     @reading
     def _read(self, c: sa.Connection, keys: Sequence[str]) -> dict[str, str]:
         found: dict[str, str] = {}
-        for page in _pages(keys):
+        for page in pages(keys, PAGE):
             rows = c.execute(sa.select(t.replies.c.id, t.replies.c.reply).where(t.replies.c.id.in_(page)))
             found.update((key, reply) for key, reply in rows)
         return found
 
     @transaction
     def _mark_used(self, c: sa.Connection, keys: Sequence[str], users: Mapping[str, int]) -> None:
-        for page in _pages(sorted(keys)):
+        for page in pages(sorted(keys), PAGE):
             c.execute(sa.update(t.replies).where(t.replies.c.id.in_(page)).values(used_at=beijing_now()))
         for task_id in sorted(set(users.values())):
             its = sorted(key for key in keys if users.get(key) == task_id)
@@ -118,7 +118,7 @@ class ReplyCache(DatabasePart):
             if spared.isdisjoint(users):
                 victims.append(key)
                 total -= size
-        for page in _pages(victims):
+        for page in pages(victims, PAGE):
             c.execute(sa.delete(t.replies).where(r.id.in_(page)))
         return len(victims)
 
@@ -129,7 +129,3 @@ def _unfinished_tasks() -> sa.Select[Any]:
     waiting = sa.exists().where(s.kg_task_id == k.id, s.status.in_(OPEN_STATES))
     settled = sa.exists().where(t.task_facts.c.task_id == k.id, t.task_facts.c.settled == 1)
     return sa.select(k.id).where(k.status != TaskStatus.CANCELLED, sa.or_(~settled, waiting))
-
-
-def _pages(keys: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (keys[i : i + PAGE] for i in range(0, len(keys), PAGE))

@@ -72,25 +72,25 @@ def _own(name: str, *columns: sa.schema.SchemaItem) -> sa.Table:
     return sa.Table(name, METADATA, *columns, **_INNODB, mysql_collate="utf8mb4_bin")
 
 
-def _times(*names: str) -> list[sa.Column[Any]]:
-    return [sa.Column(n, sa.DateTime) for n in names]
+def _columns(kind: Any, *names: str, **options: Any) -> list[sa.Column[Any]]:
+    return [sa.Column(name, kind, **options) for name in names]
+
+
+def _keys(*names: str) -> list[sa.Column[Any]]:
+    return _columns(BigId, *names, primary_key=True, autoincrement=False)
 
 
 # --- main's -------------------------------------------------------------------------------------------------
 
 novels = _main(
     "novels",
-    sa.Column("title", sa.String(255)),
-    sa.Column("author", sa.String(255)),
+    *_columns(sa.String(255), "title", "author"),
     sa.Column("description", sa.Text),
     sa.Column("file_path", sa.String(500)),
-    sa.Column("file_size", sa.Integer),
-    sa.Column("total_chapters", sa.Integer),
-    sa.Column("total_word_count", sa.Integer),
+    *_columns(sa.Integer, "file_size", "total_chapters", "total_word_count"),
     sa.Column("tags", JsonText),
-    sa.Column("is_deleting", Flag),
-    sa.Column("chapters_parsed", Flag),
-    *_times("created_at", "updated_at"),
+    *_columns(Flag, "is_deleting", "chapters_parsed"),
+    *_columns(sa.DateTime, "created_at", "updated_at"),
 )
 
 chapters = _main(
@@ -98,20 +98,17 @@ chapters = _main(
     sa.Column("novel_id", sa.Integer, index=True),
     sa.Column("title", sa.String(255)),
     sa.Column("content", LongText),
-    sa.Column("chapter_number", sa.Integer),
-    sa.Column("word_count", sa.Integer),
-    *_times("created_at"),
+    *_columns(sa.Integer, "chapter_number", "word_count"),
+    sa.Column("created_at", sa.DateTime),
 )
 
 ai_providers = _main(
     "ai_providers",
-    sa.Column("name", sa.String(100)),
-    sa.Column("display_name", sa.String(100)),
-    sa.Column("api_key", sa.String(255)),
-    sa.Column("base_url", sa.String(255)),
+    *_columns(sa.String(100), "name", "display_name"),
+    *_columns(sa.String(255), "api_key", "base_url"),
     sa.Column("models", JsonText),
     sa.Column("is_active", Flag),
-    *_times("created_at", "updated_at"),
+    *_columns(sa.DateTime, "created_at", "updated_at"),
 )
 
 tasks = _main(
@@ -121,31 +118,24 @@ tasks = _main(
     sa.Column("chapter_ids", JsonText),
     sa.Column("use_ai", Flag),
     sa.Column("status", sa.String(20), index=True),
-    sa.Column("total_chapters", sa.Integer),
-    sa.Column("completed_chapters", sa.Integer),
-    sa.Column("failed_chapters", sa.Integer),
-    sa.Column("skipped_chapters", sa.Integer),
-    sa.Column("current_chapter_id", sa.Integer),
-    sa.Column("total_entities", sa.Integer),
-    sa.Column("total_relations", sa.Integer),
+    *_columns(sa.Integer, "total_chapters", "completed_chapters", "failed_chapters", "skipped_chapters"),
+    *_columns(sa.Integer, "current_chapter_id", "total_entities", "total_relations"),
     sa.Column("error_message", sa.Text),
     sa.Column("last_error_chapter_id", sa.Integer),
     sa.Column("auto_retry_enabled", Flag),
     sa.Column("retry_interval_minutes", sa.Integer),
-    *_times("failed_at", "retry_scheduled_at"),
+    *_columns(sa.DateTime, "failed_at", "retry_scheduled_at"),
     sa.Column("retry_count", sa.Integer),
-    *_times("created_at", "started_at", "completed_at", "paused_at", "updated_at"),
+    *_columns(sa.DateTime, "created_at", "started_at", "completed_at", "paused_at", "updated_at"),
 )
 
 chapter_status = _main(
     "knowledge_graph_chapter_status",
-    sa.Column("kg_task_id", sa.Integer),
-    sa.Column("chapter_id", sa.Integer),
+    *_columns(sa.Integer, "kg_task_id", "chapter_id"),
     sa.Column("status", sa.String(20)),
-    sa.Column("entities_extracted", sa.Integer),
-    sa.Column("relations_extracted", sa.Integer),
+    *_columns(sa.Integer, "entities_extracted", "relations_extracted"),
     sa.Column("error_message", sa.Text),
-    *_times("created_at", "updated_at", "started_at", "completed_at"),
+    *_columns(sa.DateTime, "created_at", "updated_at", "started_at", "completed_at"),
     sa.Index("ix_kg_chapter_status_task_chapter", "kg_task_id", "chapter_id"),
     sa.Index("ix_kg_chapter_status_task_status", "kg_task_id", "status"),
 )
@@ -158,14 +148,10 @@ configs = _main(
     sa.Column("ai_model", sa.String(100)),
     sa.Column("use_ai", Flag),
     sa.Column("max_content_length", sa.Integer),
-    sa.Column("enable_entity_extraction", Flag),
-    sa.Column("enable_relation_extraction", Flag),
-    sa.Column("entity_types", JsonText),
-    sa.Column("relation_types", JsonText),
-    sa.Column("rule_config", JsonText),
-    sa.Column("is_default", Flag),
-    sa.Column("is_system", Flag),
-    *_times("created_at", "updated_at"),
+    *_columns(Flag, "enable_entity_extraction", "enable_relation_extraction"),
+    *_columns(JsonText, "entity_types", "relation_types", "rule_config"),
+    *_columns(Flag, "is_default", "is_system"),
+    *_columns(sa.DateTime, "created_at", "updated_at"),
 )
 
 # --- kgnb's own ---------------------------------------------------------------------------------------------
@@ -174,7 +160,7 @@ versions = _own(
     "kgnb_schema",
     sa.Column("id", sa.Integer, primary_key=True, autoincrement=False),  # always 1
     sa.Column("version", sa.Integer, nullable=False),
-    *_times("updated_at"),
+    sa.Column("updated_at", sa.DateTime),
 )
 
 books = _own(  # imported texts; an edition is a second row of a novel
@@ -183,26 +169,25 @@ books = _own(  # imported texts; an edition is a second row of a novel
     sa.Column("novel_id", BigId, nullable=False, index=True),
     sa.Column("lang", sa.String(8)),
     sa.Column("edition", Flag),
-    *_times("created_at"),
+    sa.Column("created_at", sa.DateTime),
 )
 
 chapter_hashes = _own(
     "kgnb_chapters",
-    sa.Column("chapter_id", BigId, primary_key=True, autoincrement=False),
+    *_keys("chapter_id"),
     sa.Column("novel_id", BigId, nullable=False, index=True),
     sa.Column("text_hash", sa.String(64), nullable=False, index=True),
 )
 
 task_facts = _own(
     "kgnb_tasks",
-    sa.Column("task_id", BigId, primary_key=True, autoincrement=False),
+    *_keys("task_id"),
     sa.Column("novel_id", BigId, nullable=False, index=True),
     sa.Column("provider", sa.String(100)),
-    sa.Column("model", sa.String(200)),
-    sa.Column("queue", sa.String(200)),
+    *_columns(sa.String(200), "model", "queue"),
     sa.Column("token", BigId, nullable=False),  # of the lease that opened it last; only rises
     sa.Column("settled", Flag, nullable=False),
-    *_times("opened_at", "settled_at"),
+    *_columns(sa.DateTime, "opened_at", "settled_at"),
     sa.Column("names", LongText),  # JSON, frozen when first opened
     sa.Column("kinds", LongText),  # JSON: kinds of things to extract, frozen with the names
     sa.Column("dropped", sa.Integer),  # characters of its rows that don't occur in the book
@@ -210,29 +195,23 @@ task_facts = _own(
 
 claims = _own(  # the fence: the token of a chapter's holder
     "kgnb_claims",
-    sa.Column("task_id", BigId, primary_key=True, autoincrement=False),
-    sa.Column("chapter_id", BigId, primary_key=True, autoincrement=False),
+    *_keys("task_id", "chapter_id"),
     sa.Column("token", BigId, nullable=False),
 )
 
 extractions = _own(  # the long text comes last, so that counts are read without it
     "kgnb_extractions",
-    sa.Column("task_id", BigId, primary_key=True, autoincrement=False),
-    sa.Column("chapter_id", BigId, primary_key=True, autoincrement=False),
+    *_keys("task_id", "chapter_id"),
     sa.Column("novel_id", BigId, nullable=False),
     sa.Column("chapter_number", sa.Integer, nullable=False),
     sa.Column("token", BigId, nullable=False),
-    sa.Column("text_hash", sa.String(64), nullable=False),
-    sa.Column("prompt_hash", sa.String(64), nullable=False),
+    *_columns(sa.String(64), "text_hash", "prompt_hash", nullable=False),
     sa.Column("provider", sa.String(100), nullable=False),
     sa.Column("model", sa.String(200), nullable=False),
     sa.Column("flags", sa.String(200), nullable=False),  # comma-separated
-    sa.Column("requests", sa.Integer, nullable=False),
-    sa.Column("prompt_tokens", sa.Integer, nullable=False),
-    sa.Column("completion_tokens", sa.Integer, nullable=False),
-    sa.Column("chars", sa.Integer, nullable=False),
-    sa.Column("rejected", sa.Integer, nullable=False),
-    *_times("created_at"),
+    *_columns(sa.Integer, "requests", "prompt_tokens", "completion_tokens", nullable=False),
+    *_columns(sa.Integer, "chars", "rejected", nullable=False),
+    sa.Column("created_at", sa.DateTime),
     sa.Column("unverified", sa.Integer),  # events and relations without a quote from the text
     sa.Column("cached_tokens", sa.Integer),  # of prompt_tokens
     sa.Column("extraction", LongText, nullable=False),
@@ -241,21 +220,17 @@ extractions = _own(  # the long text comes last, so that counts are read without
 
 raw_replies = _own(
     "kgnb_raw",
-    sa.Column("task_id", BigId, primary_key=True, autoincrement=False),
-    sa.Column("chapter_id", BigId, primary_key=True, autoincrement=False),
+    *_keys("task_id", "chapter_id"),
     sa.Column("part", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("reply", LongText, nullable=False),
 )
 
 names = _own(
     "kgnb_names",
-    sa.Column("novel_id", BigId, primary_key=True, autoincrement=False),
+    *_keys("novel_id"),
     sa.Column("kind", sa.String(40), primary_key=True),
     sa.Column("name", sa.String(200), primary_key=True),  # key of 240 characters of 4 bytes: below any limit
-    sa.Column("mentions", sa.Integer, nullable=False),
-    sa.Column("first_chapter", sa.Integer, nullable=False),
-    sa.Column("last_chapter", sa.Integer, nullable=False),
-    sa.Column("chapters", sa.Integer, nullable=False),
+    *_columns(sa.Integer, "mentions", "first_chapter", "last_chapter", "chapters", nullable=False),
     sa.Column("aliases", LongText, nullable=False),  # JSON
     sa.Column("reasons", LongText),  # JSON: why each alias is one
 )
@@ -269,7 +244,7 @@ name_decisions = _own(  # people's; undone ones stay
     sa.Column("first_chapter", sa.Integer),  # null: for the whole book
     sa.Column("last_chapter", sa.Integer),
     sa.Column("made_by", sa.String(100)),
-    *_times("made_at", "undone_at"),
+    *_columns(sa.DateTime, "made_at", "undone_at"),
 )
 
 replies = _own(  # the cache
@@ -278,12 +253,10 @@ replies = _own(  # the cache
     sa.Column("provider", sa.String(100), nullable=False),
     sa.Column("model", sa.String(200), nullable=False),
     sa.Column("task_id", BigId, nullable=False, index=True),  # that paid for it
-    sa.Column("requests", sa.Integer, nullable=False),
-    sa.Column("prompt_tokens", sa.Integer, nullable=False),
-    sa.Column("completion_tokens", sa.Integer, nullable=False),
+    *_columns(sa.Integer, "requests", "prompt_tokens", "completion_tokens", nullable=False),
     sa.Column("used_by", BigId),  # the task that used it last
     sa.Column("size", sa.Integer, nullable=False),  # bytes of UTF-8
-    *_times("created_at"),
+    sa.Column("created_at", sa.DateTime),
     sa.Column("used_at", sa.DateTime, nullable=False, index=True),
     sa.Column("cached_tokens", sa.Integer),
     sa.Column("reply", LongText, nullable=False),
@@ -292,7 +265,7 @@ replies = _own(  # the cache
 seen_providers = _own(  # every name ai_providers ever had: a removed provider's queue is moved
     "kgnb_providers",
     sa.Column("name", sa.String(100), primary_key=True),  # as in queue keys: lower case
-    *_times("seen_at"),
+    sa.Column("seen_at", sa.DateTime),
 )
 
 spending = _own(  # usage, replies that could not be used included
@@ -300,27 +273,12 @@ spending = _own(  # usage, replies that could not be used included
     sa.Column("provider", sa.String(100), primary_key=True),  # as in queue keys: lower case
     sa.Column("model", sa.String(200), primary_key=True),
     sa.Column("day", sa.Date, primary_key=True),  # in Beijing
-    sa.Column("requests", BigId, nullable=False),
-    sa.Column("prompt_tokens", BigId, nullable=False),
-    sa.Column("completion_tokens", BigId, nullable=False),
+    *_columns(BigId, "requests", "prompt_tokens", "completion_tokens", nullable=False),
     sa.Column("cached_tokens", BigId),
 )
 
-MAIN = (novels, chapters, ai_providers, tasks, chapter_status, configs)
-OWN = (
-    versions,
-    books,
-    chapter_hashes,
-    task_facts,
-    claims,
-    extractions,
-    raw_replies,
-    names,
-    name_decisions,
-    replies,
-    seen_providers,
-    spending,
-)
+MAIN = tuple(table for name, table in METADATA.tables.items() if not name.startswith("kgnb_"))
+OWN = tuple(table for name, table in METADATA.tables.items() if name.startswith("kgnb_"))
 
 # --- keys ---------------------------------------------------------------------------------------------------
 

@@ -15,9 +15,11 @@ import sqlalchemy as sa
 
 from kgnb.core.model import ChapterStatus, Task, TaskStatus, beijing_now
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.chapters import lock_claims
-from kgnb.stores.ledger.database import DatabasePart, greatest, pairs, transaction, upsert
-from kgnb.stores.ledger.task_lifecycle import delete_rows, novel_exists
+from kgnb.stores.ledger.books import existing_novels
+from kgnb.stores.ledger.chapters import raise_tokens
+from kgnb.stores.ledger.database import DatabasePart, pairs, transaction
+from kgnb.stores.ledger.extractions import lock_claims
+from kgnb.stores.ledger.task_lifecycle import delete_rows
 from kgnb.stores.ledger.tasks import OPEN_STATES, count_columns, count_states, locked_task, no_task, set_task
 
 ENDED = (TaskStatus.COMPLETED, TaskStatus.FAILED)
@@ -60,7 +62,7 @@ class TaskCommands(DatabasePart):
         Should that item be lost, the reconciler queues the task again, which it wouldn't a paused one.
         """
         task, _ = locked_task(c, task_id)
-        if task is None or not novel_exists(c, task.novel_id):
+        if task is None or not existing_novels(c, [task.novel_id]):
             return CommandOutcome("gone", task or no_task(task_id))
         if task.status is not TaskStatus.PAUSED:
             return CommandOutcome("refused", task)
@@ -84,7 +86,7 @@ class TaskCommands(DatabasePart):
         ``refused`` where there is nothing to retry.
         """
         task, token = locked_task(c, task_id)
-        if task is None or not novel_exists(c, task.novel_id):
+        if task is None or not existing_novels(c, [task.novel_id]):
             return CommandOutcome("gone", task or no_task(task_id))
         chapters = _reset_chapters(c, task_id, dict(dead or {}), only)
         if not (chapters or item or _can_restart(c, task, token, only)):
@@ -165,6 +167,5 @@ def _reset_chapters(c: sa.Connection, task_id: int, dead: dict[int, int], only: 
     where = s.kg_task_id == task_id, s.chapter_id.in_(reset)
     c.execute(sa.update(t.chapter_status).where(*where).values(**values, updated_at=beijing_now()))
     # An end recorded from the dead list carries this token; stored already, it finds nothing to end.
-    rows = [{"task_id": task_id, "chapter_id": i, "token": dead[i]} for i in sorted(reset & dead.keys())]
-    upsert(c, t.claims, rows, lambda old, new: {"token": greatest(c, old.token, new.token)})
+    raise_tokens(c, {(task_id, i): dead[i] for i in sorted(reset & dead.keys())})
     return len(reset)

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from kgnb.core.messages import say
 from kgnb.core.model import ChapterStatus, Task, TaskStatus, beijing_now
 from kgnb.stores.ledger import tables as t
+from kgnb.stores.ledger.books import existing_novels
 from kgnb.stores.ledger.database import DatabasePart, Row, pairs, reading, transaction, upsert
 from kgnb.stores.ledger.tasks import (
     DEFAULT_RETRY_MINUTES,
@@ -69,7 +70,7 @@ class TaskLifecycle(DatabasePart):
         """
         facts = {"queue": queue, "provider": provider, "model": model, "token": token}
         task, stored_token = locked_task(c, task_id)
-        if task is None or not novel_exists(c, task.novel_id):
+        if task is None or not existing_novels(c, [task.novel_id]):
             return Opening("gone", task or no_task(task_id), [])
         if stored_token is not None and stored_token > token:
             return Opening("stale", task, [])
@@ -175,13 +176,6 @@ class TaskLifecycle(DatabasePart):
         c.execute(sa.delete(t.task_facts).where(t.task_facts.c.task_id == task_id))
         c.execute(sa.delete(t.tasks).where(t.tasks.c.id == task_id))
         return task.novel_id if task is not None else None
-
-
-def novel_exists(c: sa.Connection, novel_id: int) -> bool:
-    """Whether the novel exists and main isn't deleting it."""
-    query = sa.select(t.novels.c.is_deleting).where(t.novels.c.id == novel_id)
-    row = c.execute(query).first()
-    return row is not None and not row[0]
 
 
 def pending_chapter_row(task_id: int, chapter_id: int, now: datetime) -> Row:
