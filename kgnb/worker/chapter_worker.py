@@ -10,18 +10,19 @@ from __future__ import annotations
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 from kgnb.book.model import text_hash
 from kgnb.core.batcher import Batcher
 from kgnb.core.errors import GraphConflict, KgnbError, LeaseLost, ReplyError, RequestRejected
 from kgnb.core.messages import say
 from kgnb.core.model import MIN_CHAPTER_CHARS, ChapterStatus
-from kgnb.extract.model import GAPS
+from kgnb.extract.model import GAPS, Extraction
 from kgnb.graph.model import ExtractionRow, Graph
 from kgnb.llm.error_mapping import HttpRejected
 from kgnb.stores.graph.store import GraphStore
@@ -33,6 +34,8 @@ from kgnb.stores.queue.types import Claim
 from kgnb.stores.targets import GraphTarget, SqlTarget
 from kgnb.worker.extractor import COMMIT_GAP, ChapterAnswer, ChapterExtractor, TaskInfo
 from kgnb.worker.outages import Outages
+
+R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +74,7 @@ class Stores:
     graph_target: GraphTarget
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # hashed by identity
 class _Projection:
     claim: Claim
     novel_id: int
@@ -98,8 +101,8 @@ class ChapterWorker:
         )
         # Novel id → its settle number as last read, and when (time.monotonic()).
         self._settle_numbers: dict[int, tuple[int, float]] = {}
-        self._ends: Batcher[ChapterEnd, bool] = Batcher(self._end_all)
-        self._acks: Batcher[Claim, bool] = Batcher(self._ack_all)
+        self._ends: Batcher[ChapterEnd, bool] = Batcher(lambda ends: stores.ledger.chapters.end(ends))
+        self._acks: Batcher[Claim, bool] = Batcher(lambda claims: stores.queue.ack(claims))
 
     async def run(
         self, claim: Claim, info: TaskInfo, on_recorded: Callable[[float], None] = lambda _: None
@@ -112,9 +115,7 @@ class ChapterWorker:
         Raises LeaseLost when another node has the chapter by now, and ProviderError when the provider can't
         go on; the caller hands the chapter back. The chapter's own failures are counted here.
         """
-        work = await self._stores.outages.retry_until_up(
-            "sql", lambda: self._claims.do(claim), lost=self._lost(claim)
-        )
+        work = await self._retry(claim, "sql", lambda: self._claims.do(claim))
         if work is None:
             await self._ack(claim)
             return Outcome.NOT_OURS
@@ -123,7 +124,8 @@ class ChapterWorker:
         except (ReplyError, RequestRejected, BrokenProcessPool) as error:
             if self._stop_at_missing and isinstance(error, HttpRejected) and error.status == 404:
                 raise
-            return await self._count_failure(claim, _reason(error))
+            reason = str(error) if isinstance(error, KgnbError) else say("node.rules_died")
+            return await self._count_failure(claim, reason)
 
     async def count_crash(self, claim: Claim, error: Exception) -> None:
         """Count a bug of kgnb as the chapter's failure, so that it does not come back for ever."""
@@ -138,10 +140,7 @@ class ChapterWorker:
             return Outcome.SKIPPED
         graph, end = await self._extract_and_save(claim, info, work, on_recorded)
         projection = _Projection(claim, info.novel.id, graph)
-        written = await self._stores.outages.retry_until_up(
-            "bolt", lambda: self._projections.do(projection), lost=self._lost(claim)
-        )
-        if not written:
+        if not await self._retry(claim, "bolt", lambda: self._projections.do(projection)):
             raise LeaseLost("node.lease_lost")
         await self._end(claim, end)
         return Outcome.COMPLETED
@@ -159,33 +158,27 @@ class ChapterWorker:
             answer = await self._extractor.extract(work.text, info, lease, last_try=last_try)
             on_recorded(answer.seconds)
             row, raw = _row(claim, info, work, answer), answer.raw
-            saved = await self._stores.outages.retry_until_up(
-                "sql", lambda: self._rows.do((row, raw)), lost=self._lost(claim)
-            )
-            if not saved:
+            if not await self._retry(claim, "sql", lambda: self._rows.do((row, raw))):
                 raise LeaseLost("node.lease_lost")
         else:
             on_recorded(0.0)
         graph = info.graphs.project(work.chapter, row)
-        return graph, _chapter_end(claim, ChapterStatus.COMPLETED, row, error=_gap_note(row))
+        return graph, _chapter_end(claim, ChapterStatus.COMPLETED, row.extraction, _gap_note(row))
 
     async def _count_failure(self, claim: Claim, reason: str) -> Outcome:
         delay = RETRY_SECONDS[min(claim.failures, len(RETRY_SECONDS) - 1)]
-        fate = await self._stores.outages.retry_until_up(
-            "redis", lambda: self._stores.queue.fail(claim, reason, delay=delay), lost=self._lost(claim)
-        )
+        queue, outages = self._stores.queue, self._stores.outages
+        fate = await self._retry(claim, "redis", lambda: queue.fail(claim, reason, delay=delay))
         if fate == "lost":
             raise LeaseLost("node.lease_lost")
         ids = {"task": claim.task_id, "chapter": claim.chapter_id}
         if fate == "dead":
             await self._mark(claim, _chapter_end(claim, ChapterStatus.FAILED, error=reason))
-            await self._stores.outages.retry_until_up(
-                "redis", lambda: self._stores.queue.confirm_buried([claim])
-            )
+            await outages.retry_until_up("redis", lambda: queue.confirm_buried([claim]))
             log.warning(say("node.chapter_dead", **ids, reason=reason))
             return Outcome.FAILED
         back = [(claim.task_id, claim.chapter_id, claim.token)]
-        await self._stores.outages.retry_until_up("sql", lambda: self._stores.ledger.chapters.hand_back(back))
+        await outages.retry_until_up("sql", lambda: self._stores.ledger.chapters.hand_back(back))
         log.warning(say("node.chapter_retry", **ids, reason=reason, seconds=delay))
         return Outcome.RETRY
 
@@ -194,15 +187,15 @@ class ChapterWorker:
         await self._ack(claim)
 
     async def _mark(self, claim: Claim, end: ChapterEnd) -> None:
-        await self._stores.outages.retry_until_up("sql", lambda: self._ends.do(end), lost=self._lost(claim))
+        await self._retry(claim, "sql", lambda: self._ends.do(end))
 
     async def _ack(self, claim: Claim) -> None:
-        await self._stores.outages.retry_until_up(
-            "redis", lambda: self._acks.do(claim), lost=self._lost(claim)
-        )
+        await self._retry(claim, "redis", lambda: self._acks.do(claim))
 
-    def _lost(self, claim: Claim) -> Callable[[], bool]:
-        return lambda: self._stores.renewer.lost(claim)
+    async def _retry(self, claim: Claim, service: str, call: Callable[[], Awaitable[R]]) -> R:
+        """Repeat ``call`` while ``service`` is down; raise LeaseLost when the lease ends meanwhile."""
+        renewer = self._stores.renewer
+        return await self._stores.outages.retry_until_up(service, call, lost=lambda: renewer.lost(claim))
 
     # --- one round trip for many chapters
 
@@ -214,71 +207,64 @@ class ChapterWorker:
     async def _save_all(self, rows: Sequence[tuple[ExtractionRow, tuple[str, ...]]]) -> Sequence[bool]:
         return await self._stores.ledger.extractions.save([row for row, _ in rows], [raw for _, raw in rows])
 
-    async def _end_all(self, ends: Sequence[ChapterEnd]) -> Sequence[bool]:
-        return await self._stores.ledger.chapters.end(ends)
-
-    async def _ack_all(self, claims: Sequence[Claim]) -> Sequence[bool]:
-        return await self._stores.queue.ack(claims)
-
     async def _project_all(self, items: Sequence[_Projection]) -> Sequence[bool]:
         """True for each graph that was written, False for each whose lease was lost before."""
-        written: dict[int, bool] = {}
-        novels: dict[int, list[int]] = defaultdict(list)
-        for index, item in enumerate(items):
-            novels[item.novel_id].append(index)
-        for novel_id, indices in novels.items():
-            written |= await self._project_novel(novel_id, {i: items[i] for i in indices})
-        return [written[i] for i in range(len(items))]
+        novels: dict[int, list[_Projection]] = defaultdict(list)
+        for item in items:
+            novels[item.novel_id].append(item)
+        written: set[_Projection] = set()
+        for novel_id, of_novel in novels.items():
+            written |= await self._project_novel(novel_id, of_novel)
+        return [item in written for item in items]
 
-    async def _project_novel(self, novel_id: int, items: dict[int, _Projection]) -> dict[int, bool]:
-        renewer, graph = self._stores.renewer, self._stores.graph
-        written = dict.fromkeys(items, False)
-        known_at = {i: item.claim.sent_at for i, item in items.items()}  # their tasks existed then
-        while live := {i: item for i, item in items.items() if renewer.holds(item.claim)}:
+    async def _project_novel(self, novel_id: int, items: Sequence[_Projection]) -> set[_Projection]:
+        written: set[_Projection] = set()
+        known_at = {item: item.claim.sent_at for item in items}  # their tasks existed then
+        while items := [item for item in items if self._stores.renewer.holds(item.claim)]:
             # A stale number is safe: a settle since then makes the write a conflict.
             if novel_id not in self._settle_numbers:
-                self._settle_numbers[novel_id] = await graph.settle_number(novel_id), time.monotonic()
+                number = await self._stores.graph.settle_number(novel_id)
+                self._settle_numbers[novel_id] = number, time.monotonic()
             number, read_at = self._settle_numbers[novel_id]
             # A task may have been deleted while this node was frozen; its leases can't tell yet.
-            if older := {i: item for i, item in live.items() if known_at[i] < read_at}:
+            if older := {item for item in items if known_at[item] < read_at}:
                 known_at |= dict.fromkeys(older, time.monotonic())
                 claimed = await self._still_claimed(older)
-                items = {i: item for i, item in live.items() if i not in older or i in claimed}
+                items = [item for item in items if item not in older or item in claimed]
                 continue
-            part = _first_batch(live)
-            held = [item.claim for item in part.values()]
+            batch = _first_batch(items)
             try:
-                await graph.project(
-                    novel_id,
-                    [item.graph for item in part.values()],
-                    number=number,
-                    check=lambda held=held: all(map(renewer.holds, held)),  # type: ignore[misc]
-                )
+                await self._write(novel_id, batch, number)
             except (GraphConflict, LeaseLost):
                 # Settled meanwhile, or one of them lost its lease: the others try again.
                 if self._settle_numbers.get(novel_id) == (number, read_at):
                     del self._settle_numbers[novel_id]
                 continue
-            written |= dict.fromkeys(part, True)
-            items = {i: item for i, item in live.items() if i not in part}
+            written.update(batch)
+            items = items[len(batch) :]
         return written
 
-    async def _still_claimed(self, items: dict[int, _Projection]) -> dict[int, _Projection]:
-        keys = {i: (p.claim.task_id, p.claim.chapter_id, p.claim.token) for i, p in items.items()}
+    async def _write(self, novel_id: int, batch: Sequence[_Projection], number: int) -> None:
+        holds = self._stores.renewer.holds
+        graphs = [item.graph for item in batch]
+        await self._stores.graph.project(
+            novel_id, graphs, number=number, check=lambda: all(holds(item.claim) for item in batch)
+        )
+
+    async def _still_claimed(self, items: set[_Projection]) -> set[_Projection]:
+        keys = {p: (p.claim.task_id, p.claim.chapter_id, p.claim.token) for p in items}
         claimed = await self._stores.ledger.chapters.still_claimed(list(keys.values()))
-        return {i: item for i, item in items.items() if keys[i] in claimed}
+        return {item for item, key in keys.items() if key in claimed}
 
 
-def _first_batch(items: dict[int, _Projection]) -> dict[int, _Projection]:
+def _first_batch(items: Sequence[_Projection]) -> Sequence[_Projection]:
     """The first items, as many as fit into one transaction."""
-    part: dict[int, _Projection] = {}
     rows = 0
-    for index, item in items.items():
+    for index, item in enumerate(items):
         rows += len(item.graph.nodes) + len(item.graph.edges)
-        if part and rows > PROJECT_ROWS:
-            break
-        part[index] = item
-    return part
+        if index and rows > PROJECT_ROWS:
+            return items[:index]
+    return items
 
 
 def _row(claim: Claim, info: TaskInfo, work: ChapterWork, answer: ChapterAnswer) -> ExtractionRow:
@@ -301,15 +287,17 @@ def _row(claim: Claim, info: TaskInfo, work: ChapterWork, answer: ChapterAnswer)
 
 
 def _chapter_end(
-    claim: Claim, status: ChapterStatus, row: ExtractionRow | None = None, error: str = ""
+    claim: Claim, status: ChapterStatus, found: Extraction | None = None, error: str = ""
 ) -> ChapterEnd:
+    found = found or Extraction()
+    entities = (found.characters, found.locations, found.organizations, found.events, found.things)
     return ChapterEnd(
         task_id=claim.task_id,
         chapter_id=claim.chapter_id,
         token=claim.token,
         status=status,
-        entities=_entity_count(row) if row else 0,
-        relations=len(row.extraction.relations) if row else 0,
+        entities=sum(len(one) for one in entities),
+        relations=len(found.relations),
         error=error,
     )
 
@@ -318,13 +306,3 @@ def _gap_note(row: ExtractionRow) -> str:
     """The note in main's table on a completed chapter from which something may be missing."""
     gaps = [say(f"flag.{flag}") for flag in GAPS if flag in row.flags]
     return say("inspect.gaps", flags=", ".join(gaps)) if gaps else ""
-
-
-def _entity_count(row: ExtractionRow) -> int:
-    found = row.extraction
-    lists = (found.characters, found.locations, found.organizations, found.events, found.things)
-    return sum(len(one) for one in lists)
-
-
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, KgnbError) else say("node.rules_died")

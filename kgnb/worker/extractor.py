@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from kgnb.core.batcher import Batcher
@@ -90,7 +91,7 @@ class _ChapterReplies:
     lease: Lease
     last_try: bool = False
     answers: list[ChapterAnswer] = field(default_factory=list)
-    wasted: Usage = Usage()
+    wasted: Usage = Usage()  # of requests without a usable reply
     seconds: float = 0.0
     refusal: ReplyRefused | None = None
 
@@ -131,7 +132,7 @@ class ChapterExtractor:
         """
         if info.provider.is_rules:
             found = await self._pool.run(rules.extract, text, lang=info.lang, names=info.names)
-            return ChapterAnswer(found, flags=frozenset() if _has_content(found) else frozenset({Flag.EMPTY}))
+            return ChapterAnswer(found, flags=frozenset([] if _has_content(found) else [Flag.EMPTY]))
         limit = max(self._chunk_chars, info.config.max_content_length)
         replies = _ChapterReplies(lease, last_try)
         for chunk in chunking.split(text, limit, info.lang):
@@ -154,17 +155,17 @@ class ChapterExtractor:
             if halves is None:
                 raise
             cut = isinstance(error, ReplyTruncated)
-            await self._remember_split(request, info, TRUNCATED if cut else SPLIT)
+            # Cached, so that no later attempt pays to learn it.
+            await self._cache_reply(request, info, TRUNCATED if cut else SPLIT)
             flags = {Flag.SPLIT, Flag.TRUNCATED} if cut else {Flag.SPLIT}
             start = len(replies.answers)
             for half in halves:
                 await self._extract_chunk(half, info, replies)
             replies.answers[start:] = [replace(a, flags=a.flags | flags) for a in replies.answers[start:]]
 
-    async def _remember_split(self, request: Prompt, info: TaskInfo, why: str) -> None:
-        """Cache that the chunk must be split, so that no later attempt pays to learn it."""
+    async def _cache_reply(self, request: Prompt, info: TaskInfo, text: str, usage: Usage = Usage()) -> None:
         key = reply_key(info.provider.name, info.model, request.hash)
-        entry = CachedReply(key, info.provider.name, info.model, why, info.task.id)
+        entry = CachedReply(key, info.provider.name, info.model, text, info.task.id, usage)
         await self._outages.retry_until_up("sql", lambda: self._cache_writes.do(entry))
 
     async def _chunk_answer(self, request: Prompt, info: TaskInfo, replies: _ChapterReplies) -> ChapterAnswer:
@@ -178,17 +179,12 @@ class ChapterExtractor:
             raise ReplyUnparsable("provider.unparsable", provider=info.provider.name)
         if stored is not None:
             return _answer(reply.parse(stored, provider=info.provider.name), request, stored, Usage())
-        for last in [False] * (REPLY_TRIES - 1) + [True]:
-            try:
-                return await self._ask(request, key, info, replies)
-            except (ReplyTruncated, ReplyUnparsable):
-                if last:
-                    raise
-        raise AssertionError("unreachable")
+        for _ in range(REPLY_TRIES - 1):
+            with suppress(ReplyTruncated, ReplyUnparsable):
+                return await self._ask(request, info, replies)
+        return await self._ask(request, info, replies)
 
-    async def _ask(
-        self, request: Prompt, key: str, info: TaskInfo, replies: _ChapterReplies
-    ) -> ChapterAnswer:
+    async def _ask(self, request: Prompt, info: TaskInfo, replies: _ChapterReplies) -> ChapterAnswer:
         spent, began = Usage(), time.monotonic()
         try:
             done = await self._completion(request, info, replies.lease)
@@ -201,8 +197,7 @@ class ChapterExtractor:
         finally:
             replies.seconds += time.monotonic() - began
             self._meter(info.task.id, spent)
-        entry = CachedReply(key, info.provider.name, info.model, done.text, info.task.id, done.usage)
-        await self._outages.retry_until_up("sql", lambda: self._cache_writes.do(entry))
+        await self._cache_reply(request, info, done.text, done.usage)
         return _answer(parsed, request, done.text, done.usage)
 
     async def _completion(self, request: Prompt, info: TaskInfo, lease: Lease) -> Completion:
@@ -240,7 +235,6 @@ def _answer(parsed: reply.Parsed, request: Prompt, raw: str, usage: Usage) -> Ch
 
 
 def _has_content(found: Extraction) -> bool:
-    """Whether the extraction holds anything."""
     lists = (found.characters, found.locations, found.organizations, found.events, found.relations)
     return any((*lists, found.things))
 
@@ -250,7 +244,8 @@ def _merged(replies: _ChapterReplies, page: evidence.ChapterText) -> ChapterAnsw
     answers, refusal = replies.answers, replies.refusal
     if refusal is not None and not answers:
         raise refusal
-    hashes = "".join(a.prompt_hash for a in answers)
+    hashes = [a.prompt_hash for a in answers]
+    whole_hash = hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
     extraction = reply_merge.merge([evidence.verify(a.extraction, page) for a in answers])
     flags: set[Flag] = set().union(*(a.flags for a in answers))
     if refusal is not None:
@@ -259,14 +254,10 @@ def _merged(replies: _ChapterReplies, page: evidence.ChapterText) -> ChapterAnsw
         flags.add(Flag.UNVERIFIED)
     return ChapterAnswer(
         extraction=evidence.mark_absent(extraction, page),
-        prompt_hash=answers[0].prompt_hash if len(answers) == 1 else _sha(hashes),
+        prompt_hash=whole_hash,
         flags=frozenset(flags),
         usage=sum((a.usage for a in answers), replies.wasted),
         rejected=sum(a.rejected for a in answers),
         raw=tuple(r for a in answers for r in a.raw),
         seconds=replies.seconds,
     )
-
-
-def _sha(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -8,16 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from kgnb.core.errors import (
-    KgnbError,
-    LeaseLost,
-    NodeLeaving,
-    ProviderError,
-    ProviderPaused,
-    RateLimited,
-    RateReached,
-    ServiceDown,
-)
+from kgnb.core import errors
 from kgnb.core.messages import say
 from kgnb.core.model import Provider, TaskStatus
 from kgnb.core.process_pool import CpuPool
@@ -93,7 +84,7 @@ class WorkerNode:
         self._polled_tasks: list[tuple[QueueName, int]] = []
         self._newer_logged = False
         self._newer_items = 0
-        self._provider_failures: dict[str, type[ProviderError]] = {}
+        self._provider_failures: dict[str, type[errors.ProviderError]] = {}
         self._overhead = 0.0  # moving average of a chapter's seconds in its slot outside requests
 
     # --- life
@@ -167,7 +158,7 @@ class WorkerNode:
         self._polled_tasks = [(ask.queue, task_id) for ask in asks for task_id in ask.held]
         try:
             poll = await self.stores.queue.poll(asks, [p.name for p in served])
-        except ServiceDown as error:
+        except errors.ServiceDown as error:
             self.stores.outages.report_down(error)
             return None
         self.stores.outages.report_up("redis")
@@ -248,7 +239,7 @@ class WorkerNode:
                     await self.task_keeper.take(claim)
             if poll.buried:
                 await self.task_keeper.mark_buried(poll.buried)
-        except ServiceDown as error:  # leases expire, and the next poll returns the burials again
+        except errors.ServiceDown as error:  # leases expire, and the next poll returns the burials again
             self.stores.outages.report_down(error)
         for claim in poll.refreshed:
             self.task_keeper.reopen(claim)
@@ -287,12 +278,12 @@ class WorkerNode:
     async def _run_chapter(self, claim: Claim, key: str) -> None:
         try:
             await self._process_chapter(claim, key)
-        except LeaseLost:
+        except errors.LeaseLost:
             log.info(say("node.chapter_moved", task=claim.task_id, chapter=claim.chapter_id))
         except asyncio.CancelledError:
             await asyncio.shield(self._hand_back(claim))
             raise
-        except KgnbError as error:
+        except errors.KgnbError as error:
             log.warning(say("node.chapter_back", task=claim.task_id, chapter=claim.chapter_id, reason=error))
             await self._hand_back(claim, HAND_BACK_SECONDS)
         except Exception as error:  # a bug on one chapter must neither loop nor stop the others
@@ -312,14 +303,14 @@ class WorkerNode:
 
         try:
             outcome = await self._chapters.run(claim, info, recorded)
-        except (NodeLeaving, ProviderPaused, RateReached):  # counts as no failure
+        except (errors.NodeLeaving, errors.ProviderPaused, errors.RateReached):  # counts as no failure
             await self._hand_back(claim)
             return
-        except ProviderError as error:
+        except errors.ProviderError as error:
             ids = {"task": claim.task_id, "chapter": claim.chapter_id}
             self._log_provider_failure(info.provider.name, error, ids)
             self._listener(NodeEvent("provider", claim.task_id, provider=info.provider.name, error=error))
-            await self._hand_back(claim, 0.0 if isinstance(error, RateLimited) else HAND_BACK_SECONDS)
+            await self._hand_back(claim, 0.0 if isinstance(error, errors.RateLimited) else HAND_BACK_SECONDS)
             return
         if outcome is Outcome.COMPLETED and self._provider_failures.pop(info.provider.name, None) is not None:
             log.warning(say("node.provider_back", provider=info.provider.name))
@@ -332,7 +323,7 @@ class WorkerNode:
         log.info(say("node.chapter", seconds=round(seconds, 1), **facts))
         self._listener(NodeEvent("chapter", claim.task_id, claim.chapter_id, outcome.value, key))
 
-    def _log_provider_failure(self, provider: str, error: ProviderError, ids: dict[str, int]) -> None:
+    def _log_provider_failure(self, provider: str, error: errors.ProviderError, ids: dict[str, int]) -> None:
         """Log a provider's failure as a warning once, until it fails in another way or works again."""
         news = self._provider_failures.get(provider) is not type(error)
         self._provider_failures[provider] = type(error)
@@ -346,7 +337,7 @@ class WorkerNode:
             # A leaving node doesn't wait for SQL: the next node that claims the chapter writes its state.
             async with asyncio.timeout(LEAVING_SECONDS if self._stopping else None):
                 await self.stores.ledger.chapters.hand_back([(claim.task_id, claim.chapter_id, claim.token)])
-        except ServiceDown as error:
+        except errors.ServiceDown as error:
             self.stores.outages.report_down(error)
         except TimeoutError:
             log.warning(say("node.service_silent", service="sql"))

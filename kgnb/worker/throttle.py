@@ -13,25 +13,13 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from redis.exceptions import RedisError
 
-from kgnb.core.errors import (
-    AuthRejected,
-    BudgetReached,
-    NodeLeaving,
-    ProviderDown,
-    ProviderError,
-    ProviderPaused,
-    QuotaExhausted,
-    RateLimited,
-    RateReached,
-    ReplyError,
-    ServiceDown,
-    ServiceRefused,
-)
+from kgnb.core import errors
 from kgnb.core.messages import say
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
@@ -59,13 +47,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class _Call:
-    """One call of a client, with the rate reservations of its requests."""
+    """One call of a client, which may take several HTTP requests."""
 
     provider: Provider
     model: str
     chars: int
     lost: Callable[[], bool]
-    reservations: list[RateReservation] = field(default_factory=list)
+    reservation: RateReservation | None = None  # of the current request
     began: float = 0.0  # start of the current request (time.monotonic())
 
 
@@ -114,24 +102,21 @@ class ProviderThrottle:
         Raises the ProviderError tree (ProviderPaused, RateReached, BudgetReached before anything is asked),
         NodeLeaving, and LeaseLost when ``lost()`` holds after an outage.
         """
-        call = _Call(client.provider, model, len(prompt.system) + len(prompt.user), lost)
+        provider = client.provider
+        call = _Call(provider, model, len(prompt.system) + len(prompt.user), lost)
         try:
-            done = await client.ask(
-                prompt,
-                model,
-                admit=lambda: self._admit(call),
-                spent=lambda usage: self._record_usage(call, usage),
-            )
-        except ProviderError as error:
-            await self._on_failure(client.provider, error)
+            spent = partial(self._record_usage, call)
+            done = await client.ask(prompt, model, admit=partial(self._admit, call), spent=spent)
+        except errors.ProviderError as error:
+            await self._on_failure(provider, error)
             raise
         if done.usage.prompt_tokens + done.usage.completion_tokens == 0:
             # No usage reported: count one token per character, so that budgets still bind.
-            self._spending.record(client.provider, model, Usage(0, call.chars, len(done.text)))
-        self.limiter(client.provider).on_success()
-        if not self._breaker.is_success_recorded(client.provider.name):
+            self._spending.record(provider, model, Usage(0, call.chars, len(done.text)))
+        self.limiter(provider).on_success()
+        if not self._breaker.is_success_recorded(provider.name):
             # In the background: storing a paid reply must not wait for a Redis that hangs.
-            sharing = asyncio.create_task(self._share(self._breaker.record_success(client.provider.name)))
+            sharing = asyncio.create_task(self._share(self._breaker.record_success(provider.name)))
             self._sharing.add(sharing)
             sharing.add_done_callback(self._sharing.discard)
         return done
@@ -148,26 +133,23 @@ class ProviderThrottle:
         self._check_allowed(provider)
         wait = self._breaker.seconds_limited(provider.name)
         if wait > LONGEST_WAIT:
-            raise RateReached("provider.rate", provider=provider.name, retry_after=wait)
-        if self._rates.has_limit(provider):
-            reservation = await self._reserve(call)
-            wait = max(wait, reservation.wait)
-        else:
-            reservation = RateReservation()
-        if wait:
+            raise errors.RateReached("provider.rate", provider=provider.name, retry_after=wait)
+        limited = self._rates.has_limit(provider)
+        reservation = await self._reserve(call) if limited else RateReservation()
+        if wait := max(wait, reservation.wait):
             await self._wait_for_turn(call, reservation, wait)
-        call.reservations.append(reservation)
+        call.reservation = reservation
         call.began = time.monotonic()
 
     async def _reserve(self, call: _Call) -> RateReservation:
         full = self._rate_full_until.get(call.provider.key, 0.0) - time.monotonic()
         if full > LONGEST_WAIT:  # saves a round trip
-            raise RateReached("provider.rate_reached", provider=call.provider.name, retry_after=full)
+            raise errors.RateReached("provider.rate_reached", provider=call.provider.name, retry_after=full)
         try:
             return await self._outages.retry_until_up(
                 "redis", lambda: self._rates.reserve(call.provider, call.chars), lost=call.lost
             )
-        except RateReached as error:
+        except errors.RateReached as error:
             # Claim again a little before the rate frees up, so that slots are filled by then.
             full = max(1.0, error.retry_after - CLAIM_AHEAD)
             self._rate_full_until[call.provider.key] = time.monotonic() + full
@@ -187,9 +169,9 @@ class ProviderThrottle:
 
     def _check_allowed(self, provider: Provider) -> None:
         if self._leaving:
-            raise NodeLeaving("node.asks_no_more")
+            raise errors.NodeLeaving("node.asks_no_more")
         if provider.name in self.paused:
-            raise ProviderPaused("provider.paused", provider=provider.name)
+            raise errors.ProviderPaused("provider.paused", provider=provider.name)
 
     # --- afterwards
 
@@ -197,31 +179,31 @@ class ProviderThrottle:
         self._spending.record(call.provider, call.model, usage)
         took = time.monotonic() - call.began
         self.on_request_timed(call.provider.key, took)
-        if call.reservations:
+        if call.reservation is not None:
             before = self._mean_seconds.get(call.provider.key, took)
             self._mean_seconds[call.provider.key] = before + (took - before) / SMOOTHING_REQUESTS
             # Failed tries reported no tokens; their reservations stay used.
             tokens = usage.prompt_tokens + usage.completion_tokens
-            self._rates.record_usage(call.provider, call.chars, call.reservations[-1], tokens)
+            self._rates.record_usage(call.provider, call.chars, call.reservation, tokens)
 
-    async def _on_failure(self, provider: Provider, error: ProviderError) -> None:
+    async def _on_failure(self, provider: Provider, error: errors.ProviderError) -> None:
         name, reason = provider.name, str(error)
         paused: object = False
-        if isinstance(error, ProviderPaused | RateReached):
+        if isinstance(error, errors.ProviderPaused | errors.RateReached):
             return
-        if isinstance(error, RateLimited):
+        if isinstance(error, errors.RateLimited):
             self.limiter(provider).on_rate_limit()
             await self._share(self._breaker.limit_rate(name, max(SHORTEST_LIMIT, error.retry_after)))
-        elif isinstance(error, BudgetReached):
+        elif isinstance(error, errors.BudgetReached):
             if name not in self.paused:
                 paused = await self._pause(name, error.pause_seconds, reason)
-        elif isinstance(error, AuthRejected | QuotaExhausted):
+        elif isinstance(error, errors.AuthRejected | errors.QuotaExhausted):
             paused = await self._pause(name, None, reason)
-        elif isinstance(error, ProviderDown):
+        elif isinstance(error, errors.ProviderDown):
             paused = await self._share(self._breaker.record_failure(name, reason))
             if paused:
                 self.paused = {**self.paused, name: time.time() + self._suspend_seconds}
-        elif isinstance(error, ReplyError):  # the provider answers: resets consecutive failures
+        elif isinstance(error, errors.ReplyError):  # the provider answers: resets consecutive failures
             await self._share(self._breaker.record_success(name))
         if paused:
             log.error(say("node.provider_paused", provider=name, reason=reason))
@@ -229,10 +211,7 @@ class ProviderThrottle:
     async def _pause(self, name: str, seconds: float | None, reason: str) -> float | None:
         until = await self._share(self._breaker.pause(name, seconds, reason))
         if until:
-            self.paused = {
-                **self.paused,
-                name: until,
-            }  # until the next poll reads all pauses
+            self.paused = {**self.paused, name: until}  # until the next poll reads all pauses
         return until
 
     async def lift_automatic_pause(self, provider: Provider) -> None:
@@ -246,9 +225,9 @@ class ProviderThrottle:
         try:
             with mapped_errors(self._queue.where):
                 return await call
-        except ServiceDown as error:
+        except errors.ServiceDown as error:
             self._outages.report_down(error)
-        except (ServiceRefused, RedisError) as error:  # a paid reply must not be lost over bookkeeping
+        except (errors.ServiceRefused, RedisError) as error:  # a paid reply must not be lost over bookkeeping
             log.error(say("node.upkeep_failed", loop="limits", reason=str(error)))
         return None
 
@@ -305,10 +284,7 @@ class ProviderThrottle:
         self._breaker.update_limits(poll.limited, [p.name for p in providers], poll.sent_at)
 
     async def provider_states(self, providers: Sequence[Provider]) -> dict[str, ProviderState]:
-        """The providers' shared states, by name.
-
-        Raises ServiceDown.
-        """
+        """The providers' shared states, by name. Raises ServiceDown."""
         with mapped_errors(self._queue.where):
             return await self._breaker.states([p.name for p in providers if not p.is_rules])
 
