@@ -145,7 +145,7 @@ def _notebook_variables(args: argparse.Namespace, meta: Metadata) -> dict[str, s
     """Variables the notebook sets for itself: plain settings, and where its credentials are."""
     from kgnb.core.host import is_secret_name
     from kgnb.core.secrets import DATASET_FILE, DATASET_VARIABLE
-    from kgnb.kaggle.kernels import SOURCE, is_private
+    from kgnb.kaggle.kernels import SOURCE, read_flag
 
     variables: dict[str, str] = {}
     for given in args.set:
@@ -162,7 +162,7 @@ def _notebook_variables(args: argparse.Namespace, meta: Metadata) -> dict[str, s
             raise InputError("kaggle.bad_dataset", dataset=dataset)
         if dataset.partition("/")[0].lower() != owner.lower():
             raise InputError("kaggle.foreign_secrets", dataset=dataset, owner=owner)
-        if not is_private(meta):
+        if not read_flag(meta, "is_private"):
             raise InputError("kaggle.public_secrets", dataset=dataset)
         _warn(say("kaggle.secrets_warning", dataset=dataset, file=DATASET_FILE))
         variables[DATASET_VARIABLE] = dataset

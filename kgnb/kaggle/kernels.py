@@ -13,6 +13,7 @@ import re
 import shutil
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import util
@@ -23,6 +24,7 @@ from kgnb.core.errors import InputError, ServiceDown, ServiceRefused
 from kgnb.core.host import environment_secrets
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
+from kgnb.kaggle.subprocesses import subprocess
 
 Metadata = dict[str, Any]
 Tell = Callable[[str], None]
@@ -166,7 +168,7 @@ class KaggleCli:
         printed = await self._run("kernels", "status", kernel)
         found = STATUS.search(printed)
         if not found:
-            raise ServiceRefused("kaggle.refused", service="kaggle", reason=_reason(printed))
+            raise _refused(printed)
         failure = FAILURE.search(printed)
         return KernelStatus(found[1].upper(), failure[1] if failure else "")  # type: ignore[arg-type]
 
@@ -196,17 +198,14 @@ class KaggleCli:
 
     async def follow_logs(self, kernel: str, tell: Tell) -> None:
         """Call ``tell`` with each line as the run prints it, until its end."""
-        process = await self._start("kernels", "logs", "--follow", kernel)
-        assert process.stdout is not None
-        seen: list[str] = []
-        try:
+        command = [*(self._command or found_command()), "kernels", "logs", "--follow", kernel]
+        seen: deque[str] = deque(maxlen=21)
+        async with subprocess(*command) as process:
+            assert process.stdout is not None
             async for raw in process.stdout:
-                line = raw.decode("utf-8", "replace").rstrip("\n")
-                seen = [*seen[-20:], line]
-                tell(_lines(line))
+                seen.append(raw.decode("utf-8", "replace").rstrip("\n"))
+                tell(_lines(seen[-1]))
             code = await process.wait()
-        finally:
-            await _end(process)
         if code:
             raise _failed("\n".join(seen))
 
@@ -219,41 +218,21 @@ class KaggleCli:
 
     async def cancel(self, session: int) -> None:
         """Cancel the session with this number, which only Kaggle's pages show."""
-        printed = await self._run(str(session), start=[sys.executable, "-P", "-c", CANCEL])
+        printed = await KaggleCli([sys.executable, "-P", "-c", CANCEL])._run(str(session))
         if "Cancel error" in printed or "Cancelled" not in printed:
-            raise ServiceRefused("kaggle.refused", service="kaggle", reason=_reason(printed))
+            raise _refused(printed)
 
-    async def _run(
-        self, *args: str, seconds: float = CALL_SECONDS, start: Sequence[str] | None = None
-    ) -> str:
+    async def _run(self, *args: str, seconds: float = CALL_SECONDS) -> str:
         """Run a command and return its output, without secrets."""
-        process = await self._start(*args, start=start)
-        try:
-            out, _ = await asyncio.wait_for(process.communicate(), seconds)
-        except TimeoutError:
-            raise ServiceDown("kaggle.slow", service="kaggle", seconds=round(seconds)) from None
-        finally:
-            await _end(process)
+        async with subprocess(*(self._command or found_command()), *args) as process:
+            try:
+                out, _ = await asyncio.wait_for(process.communicate(), seconds)
+            except TimeoutError:
+                raise ServiceDown("kaggle.slow", service="kaggle", seconds=round(seconds)) from None
         printed = _without_secrets(out.decode("utf-8", "replace"))
         if process.returncode:
             raise _failed(printed)
         return printed
-
-    async def _start(self, *args: str, start: Sequence[str] | None = None) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            *(start or self._command or found_command()),
-            *args,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            limit=1 << 24,  # log lines may be long
-        )
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.kill()
-        await process.wait()
 
 
 def found_command() -> list[str]:
@@ -271,10 +250,10 @@ def found_command() -> list[str]:
 
 def _pushed(printed: str) -> Pushed:
     if error := PUSH_ERROR.search(printed):
-        raise ServiceRefused("kaggle.refused", service="kaggle", reason=_reason(error[1]))
+        raise _refused(error[1])
     found = PUSHED.search(printed)
     if not found:
-        raise ServiceRefused("kaggle.refused", service="kaggle", reason=_reason(printed))
+        raise _refused(printed)
     return Pushed(int(found[1]) if found[1] else None, found[2], tuple(NOT_ADDED.findall(printed)))
 
 
@@ -283,6 +262,10 @@ def _failed(printed: str) -> ServiceDown | ServiceRefused:
         return ServiceRefused("kaggle.no_login", service="kaggle")
     if BROKEN.search(printed):
         return ServiceDown("kaggle.down", service="kaggle", reason=_reason(printed))
+    return _refused(printed)
+
+
+def _refused(printed: str) -> ServiceRefused:
     return ServiceRefused("kaggle.refused", service="kaggle", reason=_reason(printed))
 
 
@@ -356,34 +339,23 @@ def check_metadata(meta: Mapping[str, Any]) -> None:
     for key, wanted in (("language", "python"), ("kernel_type", "notebook")):
         if meta.get(key) != wanted:
             raise InputError("kaggle.must_be", field=key, wanted=wanted)
-    if not _true(meta, "enable_internet", default=True):
+    if not read_flag(meta, "enable_internet"):
         raise InputError("kaggle.needs_internet")
     for key in LISTS:
-        if not all(isinstance(one, str) for one in _list(meta, key)):
+        listed = meta.get(key, [])
+        if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
             raise InputError("kaggle.must_be", field=key, wanted='["…"]')
     for key in ("is_private", "enable_gpu", "enable_tpu"):
-        _true(meta, key, default=True)
+        read_flag(meta, key)
 
 
-def _list(meta: Mapping[str, Any], key: str) -> list[Any]:
-    found = meta.get(key, [])
-    if not isinstance(found, list):
-        raise InputError("kaggle.must_be", field=key, wanted='["…"]')
-    return found
-
-
-def _true(meta: Mapping[str, Any], key: str, *, default: bool) -> bool:
-    """Return a flag; like Kaggle's client, accept the text "true"."""
-    value = meta.get(key, default)
+def read_flag(meta: Mapping[str, Any], key: str) -> bool:
+    """Return a flag, True by default; like Kaggle's client, accept the text "true". Raises InputError."""
+    value = meta.get(key, True)
     text = value.lower() if isinstance(value, str) else value
     if text not in (True, False, "true", "false"):
         raise InputError("kaggle.must_be", field=key, wanted="true/false")
     return text in (True, "true")
-
-
-def is_private(meta: Mapping[str, Any]) -> bool:
-    """Whether only the owner can see the notebook."""
-    return _true(meta, "is_private", default=True)
 
 
 def slug_of(title: str) -> str:

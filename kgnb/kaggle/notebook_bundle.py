@@ -27,6 +27,7 @@ from pydantic import SecretStr
 
 from kgnb import __version__
 from kgnb.core.errors import InputError
+from kgnb.kaggle.subprocesses import subprocess
 
 Notebook = dict[str, Any]
 
@@ -95,21 +96,12 @@ def _built(folder: Path) -> Wheel:
 
 async def _pip_wheel(root: Path, folder: str) -> None:
     isolated = [] if util.find_spec("hatchling") is None else ["--no-build-isolation"]
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", *isolated),
-        *("--disable-pip-version-check", "--wheel-dir", folder, str(root)),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        out, _ = await asyncio.wait_for(process.communicate(), BUILD_SECONDS)
-    except TimeoutError:
-        raise InputError("parcel.no_wheel", reason=f"> {BUILD_SECONDS:.0f} s") from None
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--disable-pip-version-check")
+    async with subprocess(*pip, *isolated, "--wheel-dir", folder, str(root)) as process:
+        try:
+            out, _ = await asyncio.wait_for(process.communicate(), BUILD_SECONDS)
+        except TimeoutError:
+            raise InputError("parcel.no_wheel", reason=f"> {BUILD_SECONDS:.0f} s") from None
     if process.returncode:
         lines = out.decode("utf-8", "replace").strip().splitlines() or ["pip"]
         raise InputError("parcel.no_wheel", reason=lines[-1][:300])
@@ -192,18 +184,8 @@ def read_notebook(path: Path) -> Notebook:
 
 def cleaned(notebook: Notebook) -> Notebook:
     """The notebook's cells and a kernelspec; outputs, widgets' state and all other metadata stay here."""
-    cells = []
     kept = [cell for cell in notebook["cells"] if cell.get("id") != CELL]  # that of an earlier push goes
-    for number, cell in enumerate(kept):
-        one = {
-            "cell_type": cell["cell_type"],
-            "id": f"cell-{number:02}",
-            "metadata": {},
-            "source": _source(cell),
-        }
-        if cell["cell_type"] == "code":
-            one |= {"outputs": [], "execution_count": None}
-        cells.append(one)
+    cells = [_cell(c["cell_type"], f"cell-{number:02}", _source(c)) for number, c in enumerate(kept)]
     spec = {"display_name": "Python 3", "language": "python", "name": "python3"}
     return {
         "cells": cells,
@@ -213,31 +195,20 @@ def cleaned(notebook: Notebook) -> Notebook:
     }
 
 
-def parcel(
-    notebook: Notebook,
-    wheel: Wheel,
-    *,
-    extras: Sequence[str] = EXTRAS,
-    variables: Mapping[str, str] | None = None,
-) -> Notebook:
+def parcel(notebook: Notebook, wheel: Wheel, *, variables: Mapping[str, str] | None = None) -> Notebook:
     """The cleaned notebook with a first cell that sets ``variables`` and installs ``wheel``."""
     made = cleaned(notebook)
     text = base64.b64encode(lzma.compress(wheel.data, preset=9)).decode()
     code = INSTALL.format(
         version=__version__,
         variables=json.dumps(dict(variables or {}), ensure_ascii=False, indent=4),
-        pins=json.dumps(pins(wheel, extras), indent=4),
+        pins=json.dumps(pins(wheel), indent=4),
         name=json.dumps(wheel.name),
-        extras=json.dumps(f"[{','.join(extras)}]" if extras else ""),
+        extras=json.dumps(f"[{','.join(EXTRAS)}]"),
         wheel="\n".join(text[at : at + LINE] for at in range(0, len(text), LINE)),
     )
-    cell: dict[str, Any] = {
-        "cell_type": "code",
-        "id": CELL,
-        "metadata": {"_kg_hide-input": True, "jupyter": {"source_hidden": True}},
-        "source": code,
-        "outputs": [],
-        "execution_count": None,
+    cell = _cell("code", CELL, code) | {
+        "metadata": {"_kg_hide-input": True, "jupyter": {"source_hidden": True}}
     }
     first = next((i for i, c in enumerate(made["cells"]) if c["cell_type"] == "code"), len(made["cells"]))
     made["cells"].insert(first, cell)
@@ -250,6 +221,11 @@ def written(notebook: Notebook) -> str:
     if len(text) > MOST_BYTES:
         raise InputError("parcel.too_large", kb=len(text) // 1000, limit=MOST_BYTES // 1000)
     return text
+
+
+def _cell(cell_type: str, cell_id: str, source: str) -> dict[str, Any]:
+    cell = {"cell_type": cell_type, "id": cell_id, "metadata": {}, "source": source}
+    return cell | {"outputs": [], "execution_count": None} if cell_type == "code" else cell
 
 
 def _source(cell: Mapping[str, Any]) -> str:
@@ -314,7 +290,7 @@ def check_secrets(notebook: Notebook, wheel: Wheel, known: Mapping[str, SecretSt
     (by variable); names the cell, never the value."""
     for number, cell in enumerate(notebook["cells"], 1):
         source = _source(cell)
-        said, _, _ = source.partition(WHEEL_BEGINS) if cell.get("id") == CELL else (source, "", "")
+        said = source.partition(WHEEL_BEGINS)[0] if cell.get("id") == CELL else source
         for kind, pattern in PATTERNS.items():
             if re.search(pattern, said):
                 raise InputError("parcel.secret_like", cell=number, kind=kind)

@@ -13,14 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from kgnb.core.errors import (
-    ProviderDown,
-    ProviderError,
-    ReplyRefused,
-    ReplyTruncated,
-    RequestRejected,
-    SettingsError,
-)
+from kgnb.core import errors
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.dialect import Form, ParsedResponse, dialect_of
@@ -95,8 +88,12 @@ class LlmClient:
         self.busy += 1
         try:
             answer = await self._formed(prompt, model, meter)
-            return Completion(self._complete(answer).text, meter.usage)
-        except ProviderError as error:
+            if answer.end == "refused":
+                raise errors.ReplyRefused("provider.refused", provider=self.provider.name)
+            if answer.end == "length":
+                raise errors.ReplyTruncated("provider.truncated", provider=self.provider.name)
+            return Completion(answer.text, meter.usage)
+        except errors.ProviderError as error:
             error.usage = meter.usage
             raise
         finally:
@@ -106,18 +103,17 @@ class LlmClient:
 
     async def reachable(self) -> None:
         """Raise ProviderDown unless the endpoint answers, with whatever status. Asks no model."""
-        down: ProviderDown | None = None
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 await self._http.get(self._models_url)
+                return
         except TimeoutError:
             down = self._down("provider.timeout", seconds=round(CONNECT_SECONDS), tries=1)
         except NoAnswer:
             down = self._down("provider.unreachable", host=self._host, tries=1)
         except Unreadable:
             return  # an odd body, but an answer
-        if down is not None:
-            raise down
+        raise down  # here, so that its __context__ doesn't keep the HTTP library's error
 
     async def models(self) -> list[str]:
         """Names of the models that the endpoint lists; empty where it has no list. Asks no model."""
@@ -128,21 +124,14 @@ class LlmClient:
             return []  # many endpoints have no list
         found = answer.data if answer.status < 300 else None
         items = found.get("data") if isinstance(found, dict) else None
-        names = (
-            (item.get("id") for item in items if isinstance(item, dict)) if isinstance(items, list) else ()
-        )
+        if not isinstance(items, list):
+            return []
+        names = (item.get("id") for item in items if isinstance(item, dict))
         return [name for name in names if isinstance(name, str)]
 
     async def close(self) -> None:
         """Close the connections."""
         await self._http.close()
-
-    def _complete(self, answer: ParsedResponse) -> ParsedResponse:
-        if answer.end == "refused":
-            raise ReplyRefused("provider.refused", provider=self.provider.name)
-        if answer.end == "length":
-            raise ReplyTruncated("provider.truncated", provider=self.provider.name)
-        return answer
 
     async def _formed(self, prompt: Prompt, model: str, meter: _Meter) -> ParsedResponse:
         """Ask in the richest form that the model accepts.
@@ -180,14 +169,15 @@ class LlmClient:
             if isinstance(outcome, ParsedResponse):
                 return outcome
             wait = _backoff(attempt) if wait is None else wait * random.uniform(1.0, 1.2)  # noqa: S311
-            if not isinstance(outcome, ProviderDown) or attempt == self._tries or wait > MAX_WAIT * 1.2:
+            gives_up = attempt == self._tries or wait > MAX_WAIT * 1.2
+            if gives_up or not isinstance(outcome, errors.ProviderDown):
                 raise outcome
             await asyncio.sleep(wait)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     async def _once(
         self, body: dict[str, Any], model: str, meter: _Meter, attempt: int
-    ) -> tuple[ParsedResponse | ProviderError, float | None]:
+    ) -> tuple[ParsedResponse | errors.ProviderError, float | None]:
         """Make one HTTP request; return its answer or error, and the wait that the endpoint asks for."""
         try:
             async with asyncio.timeout(self._timeout):
@@ -199,7 +189,6 @@ class LlmClient:
         except Unreadable:
             meter.finished()
             return self._garbled(), None
-        refusal: ErrorResponse | None = None
         if got.status < 300:
             answer = self._dialect.answer(got.data)
             if answer is not None and answer.end != "failed":
@@ -213,11 +202,11 @@ class LlmClient:
             return self._garbled(), None
         return error_for(refusal, self.provider, model, attempt), refusal.retry_after()
 
-    def _down(self, key: str, **facts: object) -> ProviderDown:
-        return ProviderDown(key, provider=self.provider.name, **facts)
+    def _down(self, key: str, **facts: object) -> errors.ProviderDown:
+        return errors.ProviderDown(key, provider=self.provider.name, **facts)
 
-    def _garbled(self) -> RequestRejected:
-        return RequestRejected("provider.garbled", provider=self.provider.name)
+    def _garbled(self) -> errors.RequestRejected:
+        return errors.RequestRejected("provider.garbled", provider=self.provider.name)
 
 
 class _Meter:
@@ -257,7 +246,7 @@ def checked_url(provider: Provider) -> str:
     except ValueError:
         good = False
     if not good or any(c.isspace() for c in url):
-        raise SettingsError("provider.bad_url", provider=provider.name, url=redacted_url(url))
+        raise errors.SettingsError("provider.bad_url", provider=provider.name, url=redacted_url(url))
     return url
 
 
@@ -277,5 +266,5 @@ def checked_key(provider: Provider) -> str:
     key = provider.api_key.get_secret_value().strip()
     if not (key.isascii() and key.isprintable()) or " " in key:
         # The HTTP library's error would quote it.
-        raise SettingsError("provider.bad_key", provider=provider.name)
+        raise errors.SettingsError("provider.bad_key", provider=provider.name)
     return key

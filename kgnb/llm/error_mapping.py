@@ -11,16 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kgnb.core.errors import (
-    AuthRejected,
-    PromptTooLong,
-    ProviderDown,
-    ProviderError,
-    QuotaExhausted,
-    RateLimited,
-    ReplyRefused,
-    RequestRejected,
-)
+from kgnb.core import errors
 from kgnb.core.model import Provider
 from kgnb.extract.model import clean
 
@@ -111,34 +102,34 @@ def _seconds(value: str | None) -> float | None:
     return number if math.isfinite(number) and number >= 0 else None
 
 
-class HttpRejected(RequestRejected):
+class HttpRejected(errors.RequestRejected):
     """RequestRejected with the HTTP status and the parameter that the endpoint blames."""
 
     param: str = ""
     status: int = 0
 
 
-def error_for(refusal: ErrorResponse, provider: Provider, model: str, tries: int) -> ProviderError:
+def error_for(refusal: ErrorResponse, provider: Provider, model: str, tries: int) -> errors.ProviderError:
     """The error for ``refusal``; ProviderDown where a retry may help."""
     name, status, codes = provider.name, refusal.status, refusal.codes
     if codes & _QUOTA or status == 402 or (status == 400 and _SAYS_NO_CREDIT.search(refusal.message)):
-        return QuotaExhausted("provider.quota", provider=name, status=status)
+        return errors.QuotaExhausted("provider.quota", provider=name, status=status)
     if codes & _MODERATION or status == 451:
-        return ReplyRefused("provider.refused", provider=name)
+        return errors.ReplyRefused("provider.refused", provider=name)
     if status in (401, 403):
-        return AuthRejected("provider.auth", provider=name, status=status)
+        return errors.AuthRejected("provider.auth", provider=name, status=status)
     if status == 429:
         wait = refusal.retry_after()
-        return RateLimited(
+        return errors.RateLimited(
             "provider.rate",
             provider=name,
             retry_after=random.uniform(5, 10) if wait is None else wait,  # noqa: S311
         )
     said = status in (400, 422) and _SAYS_TOO_LONG.search(refusal.message)
     if status == 413 or codes & _TOO_LONG or said:
-        return PromptTooLong("provider.too_long", provider=name)
+        return errors.PromptTooLong("provider.too_long", provider=name)
     if status >= 500 or status in _TRANSIENT:
-        return ProviderDown("provider.failing", provider=name, status=status, tries=tries)
+        return errors.ProviderDown("provider.failing", provider=name, status=status, tries=tries)
     rejected = HttpRejected(
         "provider.rejected", provider=name, model=model, status=status, detail=_detail(refusal, provider)
     )

@@ -74,24 +74,12 @@ def usage_body(asked: ChatRequest, *, made: int, cached: int) -> dict[str, Any]:
 
 def completion(text: str, outcome: str, asked: ChatRequest, usage: dict[str, Any]) -> dict[str, Any]:
     """The body of a response of status 200 with ``text``."""
+    body = {"id": asked.hash[:12], "model": asked.model, "usage": usage}
     if asked.anthropic:
         reason = {"truncated": "max_tokens", "refused": "refusal"}.get(outcome, "end_turn")
-        return {
-            "id": asked.hash[:12],
-            "type": "message",
-            "role": "assistant",
-            "model": asked.model,
-            "content": [{"type": "text", "text": text}],
-            "stop_reason": reason,
-            "usage": usage,
-        }
+        content = [{"type": "text", "text": text}]
+        return body | {"type": "message", "role": "assistant", "content": content, "stop_reason": reason}
     reason = {"truncated": "length", "refused": "content_filter"}.get(outcome, "stop")
     message = {"role": "assistant", "content": text}
-    return {
-        "id": asked.hash[:12],
-        "object": "chat.completion",
-        "created": int(time.time()),
-        "model": asked.model,
-        "choices": [{"index": 0, "message": message, "finish_reason": reason}],
-        "usage": usage,
-    }
+    choices = [{"index": 0, "message": message, "finish_reason": reason}]
+    return body | {"object": "chat.completion", "created": int(time.time()), "choices": choices}

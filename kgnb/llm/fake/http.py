@@ -13,25 +13,16 @@ MAX_REQUEST = 4_000_000
 """Most bytes of a request's body."""
 
 
-class Owner(Protocol):
-    """The server that answers a connection's requests."""
+class _Server(Protocol):
+    """What a connection asks of FakeServer."""
 
     latency: float
 
-    def respond(self, request: Request) -> Response:
-        """The answer to a request."""
-
-    def joined(self, connection: Connection) -> None:
-        """A client connected."""
-
-    def left(self, connection: Connection) -> None:
-        """A client is gone."""
-
-    def began(self) -> None:
-        """A request was read completely."""
-
-    def ended(self) -> None:
-        """The request was answered, or its client is gone."""
+    def respond(self, request: Request) -> Response: ...
+    def joined(self, connection: Connection) -> None: ...
+    def left(self, connection: Connection) -> None: ...
+    def began(self) -> None: ...
+    def ended(self) -> None: ...
 
 
 class Request(NamedTuple):
@@ -78,8 +69,8 @@ def error_response(
 class Connection(asyncio.Protocol):
     """One keep-alive connection; answers its requests one after another."""
 
-    def __init__(self, owner: Owner) -> None:
-        self._owner = owner
+    def __init__(self, server: _Server) -> None:
+        self._server = server
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
         self._answering: asyncio.TimerHandle | None = None
@@ -89,11 +80,11 @@ class Connection(asyncio.Protocol):
         """A client connected."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._owner.joined(self)
+        self._server.joined(self)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
         """A client is gone."""
-        self._owner.left(self)
+        self._server.left(self)
         if self._answering is not None:
             self._answering.cancel()
             self._done()
@@ -139,13 +130,13 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, request: Request) -> None:
         loop = asyncio.get_running_loop()
-        self._owner.began()
+        self._server.began()
         started = loop.time()
-        response = self._owner.respond(request)
+        response = self._server.respond(request)
         if response.status == 0:
             self._answering = loop.call_later(86_400, self.abort)
             return
-        delay = self._owner.latency if request.method == "POST" else 0.0
+        delay = self._server.latency if request.method == "POST" else 0.0
         self._answering = loop.call_at(started + delay, self._send, response)
 
     def _send(self, response: Response) -> None:
@@ -162,4 +153,4 @@ class Connection(asyncio.Protocol):
 
     def _done(self) -> None:
         self._answering = None
-        self._owner.ended()
+        self._server.ended()

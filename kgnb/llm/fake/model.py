@@ -20,22 +20,7 @@ _SURNAMES = (
     "逄姬申冉雍桑桂牛寿通边燕冀尚农温庄晏柴瞿阎慕连习艾鱼容向古慎戈廖庾终居衡步都耿满弘匡国寇广禄东殴沃利"
     "蔚越夔隆师巩厍聂晁勾敖融冷訾辛阚那简饶空曾沙关"
 )
-_DOUBLE = [
-    "诸葛",
-    "司马",
-    "欧阳",
-    "夏侯",
-    "上官",
-    "慕容",
-    "令狐",
-    "公孙",
-    "太史",
-    "皇甫",
-    "东方",
-    "独孤",
-    "南宫",
-    "司徒",
-]
+_DOUBLE = "诸葛 司马 欧阳 夏侯 上官 慕容 令狐 公孙 太史 皇甫 东方 独孤 南宫 司徒".split()  # noqa: SIM905
 # Starts with one character class, which the regex engine finds fast.
 _ZH_NAME = re.compile(
     rf"[{_SURNAMES}{''.join(d[0] for d in _DOUBLE)}]"
@@ -74,19 +59,13 @@ class _Found:
     def __init__(self) -> None:
         self.characters: dict[str, dict[str, Any]] = {}
         self.locations: dict[str, dict[str, Any]] = {}
+        self.organizations: dict[str, dict[str, Any]] = {}
         self.events: dict[str, dict[str, Any]] = {}
         self.relations: dict[tuple[str, str, str], dict[str, Any]] = {}
 
     def whole(self) -> dict[str, Any]:
-        parts = (self.characters, self.locations, self.events, self.relations)
-        characters, locations, events, relations = (list(part.values()) for part in parts)
-        return {
-            "characters": characters,
-            "locations": locations,
-            "organizations": [],
-            "events": events,
-            "relations": relations,
-        }
+        kinds = ("characters", "locations", "organizations", "events", "relations")
+        return {kind: list(getattr(self, kind).values()) for kind in kinds}
 
     def read(self, sentence: str, *, zh: bool) -> None:
         places = (_ZH_PLACE if zh else _EN_PLACE).findall(sentence)
@@ -105,31 +84,14 @@ class _Found:
     def _relate(self, source: str, target: str, sentence: str) -> None:
         kind = _TYPES[_hash(source + target) % len(_TYPES)]
         strength = 1 + _hash(sentence) % 10
-        known = self.relations.setdefault(
-            (source, kind, target),
-            {
-                "source": source,
-                "target": target,
-                "type": kind,
-                "strength": strength,
-                "evidence": sentence[:24],
-            },
-        )
+        relation = {"source": source, "target": target, "type": kind, "strength": strength}
+        known = self.relations.setdefault((source, kind, target), relation | {"evidence": sentence[:24]})
         known["strength"] = max(known["strength"], strength)
 
     def _happen(self, names: list[str], places: list[str], sentence: str) -> None:
         name = sentence[:16].rstrip("，。！？,. ")
-        event = self.events.setdefault(
-            name,
-            {
-                "name": name,
-                "description": sentence[:40],
-                "importance": "medium",
-                "participants": [],
-                "location": "",
-                "evidence": sentence[:24],
-            },
-        )
+        new = {"name": name, "description": sentence[:40], "importance": "medium", "participants": []}
+        event = self.events.setdefault(name, new | {"location": "", "evidence": sentence[:24]})
         event["participants"] = list(dict.fromkeys([*event["participants"], *names]))
         event["location"] = event["location"] or (places[0] if places else "")
 

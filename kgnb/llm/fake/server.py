@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
+from functools import partial
 from typing import Any, Self
 
 from kgnb.core.messages import say
@@ -194,9 +195,8 @@ class FakeServer:
             self.stats.outcomes["401"] += 1
             return error_response(401, "invalid_api_key", "wrong key", anthropic=path.endswith("/messages"))
         if request.method == "GET" and path == "/v1/models":
-            return json_response(
-                200, {"object": "list", "data": [{"id": m, "object": "model"} for m in MODELS]}
-            )
+            listed = [{"id": model, "object": "model"} for model in MODELS]
+            return json_response(200, {"object": "list", "data": listed})
         if request.method == "POST" and path in ("/v1/chat/completions", "/v1/messages"):
             return self._chat(request.body, anthropic=path == "/v1/messages")
         return error_response(404, "not_found", f"no such path: {path}")
@@ -225,37 +225,30 @@ class FakeServer:
 
     def _refusal(self, asked: ChatRequest) -> tuple[str, Response] | None:
         """The error that the model's name stands for, if any."""
-        model, native = asked.model, asked.anthropic
+        model, error = asked.model, partial(error_response, anthropic=asked.anthropic)
         if model not in MODELS:
-            return "404", error_response(404, "model_not_found", f"no model {model}", anthropic=native)
-        wrong = asked.unsupported()
-        if wrong:
-            return "400", error_response(
-                400, "unsupported_value", f"no {wrong}", param=wrong, anthropic=native
-            )
+            return "404", error(404, "model_not_found", f"no model {model}")
+        if wrong := asked.unsupported():
+            return "400", error(400, "unsupported_value", f"no {wrong}", param=wrong)
         if model == "dryrun-no-quota":
-            return "quota", error_response(429, "insufficient_quota", "no quota left", anthropic=native)
+            return "quota", error(429, "insufficient_quota", "no quota left")
         if model == "dryrun-small-context" and len(asked.text) > SMALL_CONTEXT:
-            return "context", error_response(400, "context_length_exceeded", "too long", anthropic=native)
+            return "context", error(400, "context_length_exceeded", "too long")
         return None
 
     def _outcome(self, outcome: str, asked: ChatRequest) -> Response:
-        native = asked.anthropic
+        error = partial(error_response, anthropic=asked.anthropic)
         if outcome == "rate_429":
             wait = f"retry-after: {self.retry_after:g}\r\n"
-            return error_response(429, "rate_limit_exceeded", "slow down", anthropic=native)._replace(
-                extra=wait
-            )
+            return error(429, "rate_limit_exceeded", "slow down")._replace(extra=wait)
         if outcome == "rate_500":
-            return error_response(500, "server_error", "try again", anthropic=native)
+            return error(500, "server_error", "try again")
         if outcome == "hang":
             return Response(0, b"")
         text = apply_fault(outcome, self.answer(asked.text))
         usage = usage_body(asked, made=len(text) // 2, cached=self._cached(asked.system))
-        response = json_response(200, completion(text, outcome, asked, usage))
-        if outcome == "drop":
-            return response._replace(status=-200)
-        return response
+        status = -200 if outcome == "drop" else 200
+        return json_response(status, completion(text, outcome, asked, usage))
 
     def _cached(self, system: str) -> int:
         """Prompt tokens that a provider's cache would hold."""
@@ -275,19 +268,10 @@ _MODEL_FAULTS = {"dryrun-refuse-all": "refused", "dryrun-cut-all": "truncated"}
 def main(arguments: Sequence[str] | None = None) -> int:
     """``python -m kgnb.llm.dryrun``."""
     given = _parser().parse_args(arguments)
-    faults = Faults(**{name: getattr(given, name) for name in _FAULTS})
-    server = FakeServer(
-        host=given.host,
-        port=given.port,
-        latency=given.latency,
-        faults=faults,
-        seed=given.seed,
-        key=given.key,
-        retry_after=given.retry_after,
-        prompt_cache=given.prompt_cache,
-    )
+    options = vars(given)
+    faults = Faults(**{name: options.pop(name) for name in _FAULTS})
     try:
-        asyncio.run(_serve(server))
+        asyncio.run(_serve(FakeServer(faults=faults, **options)))
     except KeyboardInterrupt:
         pass
     except OSError as error:
@@ -316,7 +300,3 @@ def _parser() -> argparse.ArgumentParser:
             f"--{name.replace('_', '-')}", type=float, default=0.0, help=say("dryrun.share", fault=name)
         )
     return parser
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())
