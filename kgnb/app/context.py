@@ -16,7 +16,7 @@ from kgnb.core.model import Usage
 from kgnb.core.process_pool import CpuPool
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded import Embedded, open_embedded
-from kgnb.stores.embedded.restore import bring
+from kgnb.stores.embedded.restore import restore_data_folder
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
@@ -141,7 +141,7 @@ def start_engines(settings: Settings, *, queue: bool, graph: bool) -> Embedded |
     redis, bolt = queue and settings.embedded_redis, graph and settings.embedded_graph
     if not (redis or bolt or settings.embedded_sql):
         return None
-    bring(settings)
+    restore_data_folder(settings)
     return open_embedded(settings.data, redis=redis, graph=bolt, heap_mb=settings.graph_heap_mb)
 
 

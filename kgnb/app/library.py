@@ -37,7 +37,7 @@ def place(settings: Settings, given: Path | None) -> Settings | None:
         given = given.expanduser()
         if not given.exists():
             raise InputError("resume.missing", source=given)
-        return _settings_for(settings, given if given.is_file() else restore.find(given))
+        return _settings_for(settings, given if given.is_file() else restore.find_data_folder(given))
     if settings.sqlite_path.exists():
         return _settings_for(settings, settings.data)
     attached = _kaggle_input()
@@ -60,7 +60,7 @@ def _kaggle_input() -> Path | None:
     if not host.KAGGLE_INPUT.is_dir():
         return None
     try:
-        return restore.find(host.KAGGLE_INPUT)
+        return restore.find_data_folder(host.KAGGLE_INPUT)
     except InputError as error:
         if error.key == "resume.none":
             return None

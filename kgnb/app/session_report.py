@@ -143,7 +143,7 @@ class SessionReport:
         if output is None or not embeds or not settings.data.is_dir():
             return settings.data
         left = self.session.left
-        closed = restore.closed(
+        closed = restore.wait_until_closed(
             settings.data, CLOSING_SECONDS if left is None else min(CLOSING_SECONDS, left / 2)
         )
         if _within(settings.data, output):  # the host keeps it, closed or not

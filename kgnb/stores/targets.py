@@ -1,4 +1,4 @@
-"""Where SQL and Bolt are: all that another process needs to open the same stores."""
+"""Connection settings of SQL and Bolt, picklable: another process opens the same stores with them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from kgnb.stores.ledger.database import Database
 
 @dataclass(frozen=True, slots=True)
 class SqlTarget:
-    """A database. ``tls``: None = without, "" = the system's certificates, else a CA file."""
+    """A SQL database. ``tls``: None = without TLS, "" = trust the system's certificates, else a CA file."""
 
     url: SecretStr
     pool_size: int
@@ -24,7 +24,7 @@ class SqlTarget:
     tls: str | None = None
 
     def open(self) -> Database:
-        """Connects at first use; ``prepare`` makes the tables."""
+        """Return the database, which connects at first use; ``prepare`` makes the tables."""
         tls = {} if self.tls is None else {"ssl": ssl.create_default_context(cafile=self.tls or None)}
         return Database(
             self.url,
@@ -39,8 +39,8 @@ class SqlTarget:
 
 @dataclass(frozen=True, slots=True)
 class GraphTarget:
-    """A graph database; an empty ``database`` is the server's default. ``ca``: a file; TLS with the
-    certificates in it."""
+    """A graph database; an empty ``database`` is the server's default. ``ca``: file of certificates that TLS
+    trusts."""
 
     uri: str
     user: str
@@ -49,5 +49,5 @@ class GraphTarget:
     ca: str = ""
 
     def open(self) -> GraphStore:
-        """Connects at first use; ``prepare`` makes the schema."""
+        """Return the store, which connects at first use; ``prepare`` makes the schema."""
         return GraphStore(self.uri, self.user, self.password, self.database, ca=self.ca)

@@ -54,7 +54,7 @@ async def test_an_orphan_that_nobody_wrote_down_is_found_and_stopped(
     engine = Valkey(folder, tmp_path, "unused")
     await engine.adopt_folder(None)
     assert holder.wait(5) == -signal.SIGKILL
-    engine.let_go()
+    engine.release_lock()
 
 
 async def test_a_recycled_pid_is_never_signalled(data: Path, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ async def test_a_recycled_pid_is_never_signalled(data: Path, tmp_path: Path) -> 
         assert not send_signal(recycled, signal.SIGKILL)
         engine = Valkey(open_folder(data), tmp_path, "unused")
         await engine.adopt_folder(recycled)
-        engine.let_go()
+        engine.release_lock()
         assert bystander.poll() is None
         assert send_signal(identify(bystander.pid), signal.SIGKILL)
 

@@ -63,7 +63,7 @@ class TestSources:
     @pytest.mark.parametrize("up", [0, 1, 2])
     def test_the_folder_itself_or_one_above_it(self, source: Path, data: Path, up: int) -> None:
         given = [source, *source.parents][up]
-        assert restore.bring(settings(data, given)) == given
+        assert restore.restore_data_folder(settings(data, given)) == given
         assert files(data) == files(source)
         assert not (data / restore.DRAFT).exists()
 
@@ -71,13 +71,13 @@ class TestSources:
         for path in sorted(source.rglob("*"), reverse=True):
             path.chmod(0o555 if path.is_dir() else 0o444)
         source.chmod(0o555)
-        restore.bring(settings(data, source))
+        restore.restore_data_folder(settings(data, source))
         assert all(os.stat(p).st_mode & 0o200 for p in data.rglob("*"))
 
     @pytest.mark.parametrize("root", ["", "kgnb-data/", "output/kgnb-data/"])
     def test_a_zip(self, source: Path, data: Path, tmp_path: Path, root: str) -> None:
         archive = zipped(tmp_path / "run.zip", source, root)
-        restore.bring(settings(data, archive))
+        restore.restore_data_folder(settings(data, archive))
         assert files(data) == files(source)
 
     def test_what_is_no_data_stays_behind(self, source: Path, data: Path, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ class TestSources:
         (tmp_path / "secret").write_text("outside", "utf-8")
         (source / "graph" / "link").symlink_to(tmp_path / "secret")
         (source / "valkey" / "folder").symlink_to(tmp_path)
-        restore.bring(settings(data, source))
+        restore.restore_data_folder(settings(data, source))
         assert sorted(files(data)) == [
             "VERSION",
             "graph/databases/a.bucket",
@@ -105,7 +105,7 @@ class TestSources:
         with zipfile.ZipFile(archive, "a") as packed:
             for name in evil:
                 packed.writestr(name, "evil")
-        restore.bring(settings(data, archive))
+        restore.restore_data_folder(settings(data, archive))
         assert files(data) == files(source)
         assert not list(tmp_path.rglob("evil"))
         assert not (data / ".engines.json").exists()
@@ -114,7 +114,7 @@ class TestSources:
 class TestRefusals:
     def refused(self, data: Path, given: Path, key: str) -> InputError:
         with pytest.raises(InputError) as caught:
-            restore.bring(settings(data, given))
+            restore.restore_data_folder(settings(data, given))
         assert caught.value.key == key
         assert not files(data) if data.exists() else True
         return caught.value
@@ -153,7 +153,7 @@ class TestRefusals:
             self.refused(data, source, "resume.open")
         finally:
             os.close(lock)
-        assert restore.bring(settings(data, source)) == source
+        assert restore.restore_data_folder(settings(data, source)) == source
 
     def test_no_room(self, source: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         usage: Any = shutil.disk_usage("/")._replace(free=restore.SPARE_BYTES)
@@ -168,7 +168,7 @@ class TestExisting:
         data_folder(data)
         (data / "kgnb.db").write_bytes(b"mine")
         with caplog.at_level(logging.WARNING):
-            assert restore.bring(settings(data, source)) is None
+            assert restore.restore_data_folder(settings(data, source)) is None
         assert (data / "kgnb.db").read_bytes() == b"mine"
         assert str(data) in caplog.text
         assert str(source) in caplog.text
@@ -176,11 +176,11 @@ class TestExisting:
     def test_nothing_is_said_of_the_one_it_came_from(
         self, source: Path, data: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        restore.bring(settings(data, source))
+        restore.restore_data_folder(settings(data, source))
         (data / "kgnb.db").write_bytes(b"newer")
         with caplog.at_level(logging.WARNING):
-            assert restore.bring(settings(data, source)) is None
-            assert restore.bring(settings(data, data)) is None
+            assert restore.restore_data_folder(settings(data, source)) is None
+            assert restore.restore_data_folder(settings(data, data)) is None
         assert caplog.text == ""
         assert (data / "kgnb.db").read_bytes() == b"newer"
 
@@ -188,18 +188,18 @@ class TestExisting:
         shutil.copytree(source, data)
         (data / restore.DRAFT).mkdir()
         (data / "kgnb.db").write_bytes(b"half")
-        assert restore.bring(settings(data, source)) == source
+        assert restore.restore_data_folder(settings(data, source)) == source
         assert files(data) == files(source)
 
     def test_logs_and_locks_alone_are_no_data(self, source: Path, data: Path) -> None:
         (data / "logs").mkdir(parents=True)
         (data / "logs" / "worker.log").write_text("here", "utf-8")
         (data / ".lock").touch()
-        restore.bring(settings(data, source))
+        restore.restore_data_folder(settings(data, source))
         assert (data / "kgnb.db").read_bytes() == b"rows"
 
     def test_without_the_setting_nothing_happens(self, data: Path) -> None:
-        assert restore.bring(Settings.load(data=data)) is None
+        assert restore.restore_data_folder(Settings.load(data=data)) is None
         assert not data.exists()
 
 
@@ -224,7 +224,7 @@ def test_the_next_run_pays_nothing_twice_and_has_the_same_graph(tmp_path: Path) 
             assert done <= stored
             assert str(first.data / "kgnb-report.html") in ran.out
             assert f"kgnb worker --data {first.data}" in (first.data / "kgnb-report.html").read_text("utf-8")
-            assert restore.closed(first.data, 20)
+            assert restore.wait_until_closed(first.data, 20)
             assert holding(first.path, [KEY]) == []
 
             shutil.copytree(first.data, tmp_path / "input" / "kgnb-data")

@@ -1,10 +1,10 @@
-"""ArcadeDB: the graph of a data folder, spoken to over Bolt on a loopback port.
+"""ArcadeDB: the graph of a data folder, over Bolt on a loopback port.
 
-It runs on the Java runtime of its wheel, as a process of its own. Its root folder (users, logs, events) is
-the private runtime directory; only the databases lie in the data folder, so no secret can get there.
+It runs as a process of its own on the Java runtime of its wheel. Its root folder (users, logs, events) is
+the private runtime directory; only the databases lie in the data folder, so no secret gets there.
 
 Write through explicit transactions only: ArcadeDB commits an auto-commit statement (``session.run``) row by
-row, many times slower, and kill -9 leaves half of it; a begun transaction is kept in whole or not at all.
+row, many times slower and not atomically.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ DATABASE = "kgnb"
 HEAP_MB = 512
 
 _HOST = "127.0.0.1"
-# Plugins and tools of the wheel that aren't wanted: fewer classes to load, nothing else to listen.
+# Parts of the wheel that are left out: fewer classes to load, no other listeners.
 _UNWANTED = ("mcp", "postgresw", "redisw", "graphql", "console", "python-bridge")
 _JVM = (
-    # C1 alone: on two cores the second compiler took 4.8 of the 8 seconds of processor time that the engine
-    # needed for a book of 600 chapters. Without it more than 22,000 nodes and edges a second are written.
+    # C1 alone: on two cores the second compiler took 4.8 of the engine's 8 seconds of processor time for a
+    # book of 600 chapters. Without it more than 22,000 nodes and edges a second are written.
     "-XX:TieredStopAtLevel=1",
-    "-XX:+UseSerialGC",  # the smallest footprint; a graph of a book is small work for it
-    "-XX:-UsePerfData",  # no file in /tmp that shows the properties
-    "-XX:+ExitOnOutOfMemoryError",  # the supervisor starts it again
+    "-XX:+UseSerialGC",  # least memory, and enough for the graph of a book
+    "-XX:-UsePerfData",  # it would show the properties in a file in /tmp
+    "-XX:+ExitOnOutOfMemoryError",  # the supervisor restarts it
     "-XX:-CreateCoredumpOnCrash",
     "-Djava.awt.headless=true",
     "--add-modules=jdk.incubator.vector",
@@ -62,11 +62,11 @@ class ArcadeDb(Engine):
         self.new_address()
 
     def new_address(self) -> None:
-        """Finds two free ports: Bolt, and the HTTP server that can't be switched off."""
+        """Find two free ports: for Bolt, and for the HTTP server, which can't be switched off."""
         self._bolt_port, self._http_port = _free_port(), _free_port()
 
     def prepare(self) -> Launch:
-        """Clears the users that an earlier run wrote and hands the password over in a file of mode 600."""
+        """Remove an earlier run's users; write the password to a file of mode 600."""
         shutil.rmtree(self._root, ignore_errors=True)
         self._root.mkdir(mode=0o700)
         self._password_file.touch(mode=0o600, exist_ok=False)
@@ -85,11 +85,11 @@ class ArcadeDb(Engine):
         return Launch(argv, {"LC_ALL": "C.UTF-8"})  # C.UTF-8: paths in any script, whatever the user's locale
 
     def started(self) -> None:
-        """The password has been read; its file goes."""
+        """Remove the file of the password, which has been read."""
         self._password_file.unlink(missing_ok=True)
 
     async def is_ready(self) -> bool:
-        """Whether it knows its password and database, and Bolt answers."""
+        """Whether it accepts the password, has the database, and answers Bolt."""
         # Bolt opens before the database exists, so HTTP is asked first.
         token = base64.b64encode(f"{USER}:{self._password}".encode()).decode()
         request = (
@@ -101,7 +101,7 @@ class ArcadeDb(Engine):
         return await _exchange(self._bolt_port, _BOLT_HELLO, 4) == b"\x00\x00\x04\x05"
 
     def endpoint(self) -> dict[str, str]:
-        """For the neo4j driver."""
+        """Return the neo4j driver's arguments."""
         return {
             "bolt_uri": f"bolt://{_HOST}:{self._bolt_port}",
             "bolt_user": USER,
@@ -114,8 +114,8 @@ class ArcadeDb(Engine):
             "server.databaseDirectory": self.folder.graph,
             "server.logsDirectory": self._root / "log",
             "server.rootPasswordPath": self._password_file,
-            "server.mode": "development",  # production hides from people what is wrong with their Cypher
-            "command.timeout": 120_000,  # ms; Bolt's own transaction timeout is not heeded
+            "server.mode": "development",  # "production" hides what is wrong with a user's Cypher
+            "command.timeout": 120_000,  # ms; it ignores Bolt's transaction timeout
             "txWalFlush": 1,  # flushed at each commit, as in production
             "opencypher.loadCsv.allowFileUrls": "false",
             "opencypher.loadCsv.allowRemoteUrls": "false",
@@ -135,7 +135,7 @@ class ArcadeDb(Engine):
 
 
 def _free_port() -> int:
-    """A port below the range of outgoing connections, which could take it before Java binds it."""
+    """Return a port below the range of outgoing connections, which could take it before Java binds it."""
     while True:
         port = 20_000 + secrets.randbelow(12_000)
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -144,7 +144,7 @@ def _free_port() -> int:
 
 
 async def _exchange(port: int, request: bytes, size: int = -1) -> bytes:
-    """Sends ``request`` and reads ``size`` bytes, or all; empty when nobody answers."""
+    """Send ``request`` and return ``size`` bytes of the answer, or all; empty without an answer."""
     try:
         reader, writer = await asyncio.open_connection(_HOST, port)
     except OSError:

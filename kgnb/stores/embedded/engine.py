@@ -17,7 +17,7 @@ from kgnb.core.errors import EngineError
 from kgnb.core.process_id import ProcessId, holders_of, identify, is_alive, send_signal
 from kgnb.stores.embedded.data_folder import DataFolder, try_lock
 
-_POLL = 0.03  # seconds between looks at a starting or stopping engine
+_POLL = 0.03  # seconds between two looks at a starting engine or a lock
 _STOP_GRACE = 20.0  # seconds for a clean end before SIGKILL; ArcadeDB flushes its pages in it
 _ORPHAN_GRACE = 10.0
 
@@ -45,21 +45,21 @@ class Engine(ABC):
 
     @abstractmethod
     def prepare(self) -> Launch:
-        """Writes what the engine needs and says how to run it."""
+        """Write the files that the engine reads and return how to run it."""
 
     @abstractmethod
     async def is_ready(self) -> bool:
-        """Whether the engine answers to its credentials."""
+        """Whether the engine accepts its credentials and answers."""
 
     @abstractmethod
     def endpoint(self) -> dict[str, str]:
-        """What a client needs to reach it; secrets included."""
+        """Return the answer's fields by which a client reaches it, secrets included."""
 
-    def started(self) -> None:  # noqa: B027 (a hook: most engines have nothing to tidy up)
+    def started(self) -> None:  # noqa: B027 (a hook, empty by default)
         """Called once the engine is ready."""
 
-    def new_address(self) -> None:  # noqa: B027 (a hook: a unix socket needs no other address)
-        """Called before another try at a first start, whose port may have been taken."""
+    def new_address(self) -> None:  # noqa: B027 (a hook, empty by default)
+        """Called before a first start is tried again: its port may have been taken."""
 
     @property
     def identity(self) -> ProcessId | None:
@@ -67,7 +67,7 @@ class Engine(ABC):
         return identify(self.process.pid) if self.process else None
 
     async def adopt_folder(self, recorded: ProcessId | None) -> None:
-        """Takes the engine's lock; an orphan of an earlier supervisor that holds it is stopped first.
+        """Take the engine's lock; an orphan of an earlier supervisor that holds it is stopped first.
 
         Raises EngineError when the holder can't be found here: the folder is open on another machine.
         """
@@ -83,10 +83,10 @@ class Engine(ABC):
             raise EngineError("engine.open_elsewhere", path=self.folder.root)
 
     async def first_start(self, timeout: float) -> None:
-        """Starts the engine, at another address when the first try fails; within ``timeout`` in all."""
+        """Start the engine, at another address when a try fails; ``timeout`` is for all tries together."""
         for _ in range(self.attempts - 1):
             try:
-                # An engine that finds its port taken may hang instead of ending: leave time for the next try.
+                # An engine whose port is taken may hang instead of ending: leave time for the next try.
                 await self.start(timeout / self.attempts)
             except EngineError:
                 self.new_address()
@@ -94,21 +94,21 @@ class Engine(ABC):
                 return
         await self.start(timeout / self.attempts)
 
-    def let_go(self) -> None:
-        """Release the engine's lock, once the engine doesn't run."""
+    def release_lock(self) -> None:
+        """Release the engine's lock; the engine doesn't run."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     async def start(self, timeout: float) -> None:
-        """Runs the engine and waits until it is ready. Raises EngineError; nothing is left running then."""
+        """Run the engine and wait until it is ready. Raises EngineError; then nothing is left running."""
         log = self.folder.log(self.name)
         self.process = await self._spawn(log)
         try:
             async with asyncio.timeout(timeout):
                 while not await self.is_ready():
-                    if self.process.returncode is not None:
-                        raise self._failed(log)
+                    if (code := self.process.returncode) is not None:
+                        raise EngineError("engine.start_failed", engine=self.name, code=code, log=log)
                     await asyncio.sleep(_POLL)
         except TimeoutError:
             await self.stop()
@@ -116,7 +116,7 @@ class Engine(ABC):
         self.started()
 
     async def stop(self) -> None:
-        """Ends the engine: SIGTERM, and SIGKILL if it doesn't end."""
+        """Stop the engine with SIGTERM, or SIGKILL when it doesn't end."""
         if self.process is None or self.process.returncode is not None:
             return
         self.process.terminate()
@@ -138,7 +138,7 @@ class Engine(ABC):
                     stdin=asyncio.subprocess.PIPE,
                     stdout=output,
                     stderr=asyncio.subprocess.STDOUT,
-                    pass_fds=(self._lock,),  # it holds the lock for as long as it lives
+                    pass_fds=(self._lock,),  # so that it holds the lock for as long as it lives
                     start_new_session=True,
                     preexec_fn=_die_with_parent(),
                 )
@@ -148,10 +148,6 @@ class Engine(ABC):
                 ) from error
         await _feed(process, launch.stdin)
         return process
-
-    def _failed(self, log: Path) -> EngineError:
-        code = self.process.returncode if self.process else None
-        return EngineError("engine.start_failed", engine=self.name, code=code, log=log)
 
 
 async def _feed(process: asyncio.subprocess.Process, text: bytes) -> None:
@@ -180,17 +176,17 @@ async def _lock_within(path: Path, seconds: float) -> int | None:
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """On Linux, asks for SIGTERM when the supervisor dies.
+    """Return a hook that asks Linux for SIGTERM when the supervisor dies: a fallback.
 
-    Only a fallback. The signal follows the spawning thread, and the supervisor spawns from its main thread.
+    The kernel watches the spawning thread, and the supervisor spawns from its main thread.
     """
     if not sys.platform.startswith("linux"):
         return None
     libc, supervisor = ctypes.CDLL(None), os.getpid()
 
-    def ask() -> None:
+    def set_death_signal() -> None:
         libc.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
         if os.getppid() != supervisor:
             os._exit(1)
 
-    return ask
+    return set_death_signal

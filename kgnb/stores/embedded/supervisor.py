@@ -1,4 +1,4 @@
-"""The process that owns the engines of one data folder; it needs nothing but the standard library.
+"""The process that owns the engines of one data folder; it imports only the standard library.
 
 Clients connect to its unix socket, ask for engines with one JSON line, and keep the connection open. When the
 last connection has been gone for the grace period, it stops the engines and ends.
@@ -16,7 +16,7 @@ import signal
 import sys
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ log = logging.getLogger("kgnb.stores.embedded")
 
 @dataclass(frozen=True)
 class Plan:
-    """What the starting client hands over."""
+    """What the client that starts the supervisor hands over."""
 
     data_dir: str
     run_dir: str
@@ -50,12 +50,12 @@ class Plan:
     language: str
 
 
-class _Leaving(ConnectionAbortedError):
-    """The supervisor is about to end; the client tries again, with the next one."""
+class _ShuttingDown(ConnectionAbortedError):
+    """The supervisor is about to end; the client starts or joins the next one."""
 
 
 class Supervisor:
-    """Serves clients and keeps the engines alive until nobody needs them."""
+    """Serves clients and keeps the engines alive until the last client has gone."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
@@ -66,23 +66,23 @@ class Supervisor:
         self._starting = asyncio.Lock()
         self._watchers: set[asyncio.Task[None]] = set()
         self._clients: set[asyncio.StreamWriter] = set()
-        self._over = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
-        self._orphans = _recorded(self._folder)
+        self._orphans = _recorded_engines(self._folder)
 
     async def run(self) -> None:
-        """Serves until it is over, then stops the engines in order."""
+        """Serve until told to stop or left by the last client, then stop the engines."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._over.set)
+            loop.add_signal_handler(number, self._stopping.set)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the terminal it was started from may close
         socket_path = self._run_dir / SOCKET_NAME
         server = await asyncio.start_unix_server(self._serve, socket_path)
         self._write_note()
-        self._leave_after(_FIRST_GRACE)
-        keeper = asyncio.create_task(self._keep_house())
-        await self._over.wait()
-        keeper.cancel()
+        self._stop_after(_FIRST_GRACE)
+        housekeeping = asyncio.create_task(self._keep_house())
+        await self._stopping.wait()
+        housekeeping.cancel()
         socket_path.unlink(missing_ok=True)  # from here on a client waits for the lock
         server.close()
         await self._stop()
@@ -92,17 +92,17 @@ class Supervisor:
         if self._timer:
             self._timer.cancel()
         try:
-            while (line := await reader.readline()) and not self._over.is_set():
+            while (line := await reader.readline()) and not self._stopping.is_set():
                 answer = await self._answer(json.loads(line))
                 writer.write(json.dumps(answer, default=str).encode() + b"\n")
                 await writer.drain()
-        except (OSError, ValueError) as error:  # a client that died in mid-sentence
+        except (OSError, ValueError) as error:  # a client that died while it sent its request
             log.info(say("engine.log_client_lost", reason=error))
         finally:
             writer.close()
             self._clients.discard(writer)
             if not self._clients:
-                self._leave_after(self._plan.grace)
+                self._stop_after(self._plan.grace)
 
     async def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         if request.get("protocol") != PROTOCOL:
@@ -110,11 +110,11 @@ class Supervisor:
         try:
             answer: dict[str, Any] = {"protocol": PROTOCOL}
             for name, package in request["want"].items():
-                answer |= (await self._ensure(name, package, float(request["timeout"]))).endpoint()
+                answer |= (await self._ensure_engine(name, package, float(request["timeout"]))).endpoint()
         except EngineError as error:
             log.error(say(error.key, **error.facts))
             return {"error": error.key, "facts": error.facts}
-        except _Leaving:
+        except _ShuttingDown:
             raise
         except OSError as error:  # a full disk, mostly
             facts: dict[str, object] = {"path": self._folder.root, "reason": error}
@@ -122,19 +122,22 @@ class Supervisor:
             return {"error": "engine.folder_unusable", "facts": facts}
         return answer
 
-    async def _ensure(self, name: str, package: str, timeout: float) -> Engine:
+    async def _ensure_engine(self, name: str, package: str, timeout: float) -> Engine:
         async with self._starting:
-            if self._over.is_set():
-                raise _Leaving
+            if self._stopping.is_set():
+                raise _ShuttingDown
             if name in self._engines:
                 return self._engines[name]
             began = time.monotonic()
-            engine = self._make(name, package)
+            if name == Valkey.name:
+                engine: Engine = Valkey(self._folder, self._run_dir, package)
+            else:
+                engine = ArcadeDb(self._folder, self._run_dir, package, self._plan.heap_mb)
             await engine.adopt_folder(self._orphans.get(name))
             try:
                 await engine.first_start(timeout)
             except EngineError:
-                engine.let_go()
+                engine.release_lock()
                 raise
             self._engines[name] = engine
             self._write_note()
@@ -142,20 +145,15 @@ class Supervisor:
             log.info(say("engine.log_started", engine=name, seconds=round(time.monotonic() - began, 2)))
             return engine
 
-    def _make(self, name: str, package: str) -> Engine:
-        if name == Valkey.name:
-            return Valkey(self._folder, self._run_dir, package)
-        return ArcadeDb(self._folder, self._run_dir, package, self._plan.heap_mb)
-
     async def _watch(self, engine: Engine) -> None:
-        """Starts a dead engine again, at the same address with the same credentials."""
+        """Restart an engine whenever it dies, at the same address with the same credentials."""
         deaths: deque[float] = deque(maxlen=_RESTARTS + 1)
         while engine.process is not None:
             code = await engine.process.wait()
             deaths.append(time.monotonic())
             if len(deaths) > _RESTARTS and deaths[-1] - deaths[0] < _RESTART_WINDOW:
                 log.error(say("engine.log_given_up", engine=engine.name, code=code))
-                self._over.set()
+                self._stopping.set()
                 return
             log.warning(say("engine.log_restart", engine=engine.name, code=code))
             try:
@@ -176,19 +174,18 @@ class Supervisor:
             client.close()
         log.info(say("engine.log_stopped"))
 
-    def _leave_after(self, seconds: float) -> None:
+    def _stop_after(self, seconds: float) -> None:
         if self._timer:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(seconds, self._over.set)
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._stopping.set)
 
     def _write_note(self) -> None:
-        running = {name: engine.identity for name, engine in self._engines.items()}
         note = {
             "host": host_id(),
             "folder": self._identity,
             "socket": str(self._run_dir / SOCKET_NAME),
-            "supervisor": _plain(identify(os.getpid())),
-            "engines": {name: _plain(identity) for name, identity in running.items()},
+            "supervisor": _as_dict(identify(os.getpid())),
+            "engines": {name: _as_dict(engine.identity) for name, engine in self._engines.items()},
         }
         with contextlib.suppress(FileNotFoundError):  # the folder was deleted while it was open
             write_json(self._folder.note, note)
@@ -202,30 +199,25 @@ class Supervisor:
             self._folder.trim_logs()
 
 
-def _plain(process: ProcessId | None) -> dict[str, Any] | None:
-    return {"pid": process.pid, "start": process.start} if process else None
+def _as_dict(process: ProcessId | None) -> dict[str, Any] | None:
+    return asdict(process) if process else None
 
 
-def _recorded(folder: DataFolder) -> dict[str, ProcessId]:
-    """The engines that an earlier supervisor of this boot and container wrote down."""
+def _recorded_engines(folder: DataFolder) -> dict[str, ProcessId]:
+    """Return the engines that an earlier supervisor of this boot and container recorded."""
     note = read_note(folder)
     if note.get("host") != host_id():
         return {}
     engines = note.get("engines", {})
-    return {name: ProcessId(at["pid"], at["start"]) for name, at in engines.items() if at}
-
-
-def _detach() -> None:
-    """Leaves the client's process tree: its parent becomes init, its session its own."""
-    if os.fork():
-        os._exit(0)
-    os.setsid()
+    return {name: ProcessId(one["pid"], one["start"]) for name, one in engines.items() if one}
 
 
 def main() -> None:
-    """Reads the plan from standard input, detaches, serves."""
+    """Read the plan from standard input, leave the client's process tree, serve."""
     plan = Plan(**json.loads(sys.stdin.readline()))
-    _detach()
+    if os.fork():
+        os._exit(0)
+    os.setsid()
     os.chdir("/")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     use_language("en" if plan.language == "en" else "zh")

@@ -40,7 +40,7 @@ class Valkey(Engine):
         self._password = secrets.token_urlsafe(24)
 
     def prepare(self) -> Launch:
-        """The configuration goes through a pipe: its password touches no file and no command line."""
+        """Pass the configuration through a pipe: the password is in no file and no command line."""
         self._socket.unlink(missing_ok=True)
         config = _CONFIG.format(
             socket=_quoted(self._socket), data=_quoted(self.folder.valkey), password=self._password
@@ -48,7 +48,7 @@ class Valkey(Engine):
         return Launch([self._binary, "-"], {"LC_ALL": "C.UTF-8"}, config.encode())
 
     async def is_ready(self) -> bool:
-        """AUTH and PING, answered with +PONG; while it loads its file it answers -LOADING."""
+        """Whether AUTH and PING succeed; while it loads its file it answers -LOADING."""
         try:
             reader, writer = await asyncio.open_unix_connection(self._socket)
         except OSError:
@@ -62,10 +62,10 @@ class Valkey(Engine):
             writer.close()
 
     def endpoint(self) -> dict[str, str]:
-        """redis-py's URL form of a unix socket."""
+        """Return redis-py's URL of the unix socket."""
         return {"redis_url": f"unix://{quote(str(self._socket))}?password={self._password}&db=0"}
 
 
 def _quoted(path: Path) -> str:
-    """A path as Valkey's configuration reads it: any byte may stand in double quotes as \\xNN."""
+    """Quote a path for Valkey's configuration, each byte as \\xNN."""
     return '"' + "".join(f"\\x{byte:02x}" for byte in os.fsencode(path)) + '"'

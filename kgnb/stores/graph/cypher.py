@@ -1,11 +1,11 @@
 """All Cypher that kgnb runs: the same text on Neo4j and on the embedded engine.
 
 No statement is made from data. Labels and properties come from the tables below; a relationship type becomes
-part of a statement only after it matched ``RELATION_TYPE`` in whole, in :func:`_edge` and nowhere else.
+part of a statement only through :func:`_checked`, which matches it against ``RELATION_TYPE``.
 
 Rows are lists in the order of the tables, not maps, and what many rows share (a chapter's origin) is sent
-once for the group: the driver packs in pure Python, value by value. They come inside a map, ``$p``, because
-Neo4j would plan a statement anew for each order of magnitude of a list's length.
+once for the group: the driver packs in pure Python, value by value. They are sent inside a map, ``$p``:
+Neo4j plans a statement anew for each order of magnitude of a list parameter's length.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ NODE_PROPERTIES: dict[str, tuple[str, ...]] = {
     ),
     "Thing": ("description", "kind", "aliases", *_OCCURRENCE, *_ORIGIN),
 }
-"""Properties beside the key, ``task_id`` last. Others on a node are not kgnb's: neither read nor changed."""
+"""Properties besides the key, ``task_id`` last. Others of a node are neither read nor changed."""
 
 _EDGE_BASE = ("evidence", "chapter_id", "unverified", *_OCCURRENCE, *_ORIGIN)
 _TIE = ("description", "strength", "label", "labels", "label_chapters", *_EDGE_BASE)
@@ -53,7 +53,7 @@ _STRUCTURE: dict[str, tuple[str, ...]] = {
     "BELONGS_TO": ("position", "description", *_EDGE_BASE),
 }
 EDGE_COLUMNS = ("role", "position", *_TIE)
-"""Every property that an edge of any type may have, beside ``novel_id``; ``task_id`` last."""
+"""Every property that an edge of any type may have besides ``novel_id``; ``task_id`` last."""
 
 ENDS = {
     "APPEARS_IN": ("Character", "Chapter"),
@@ -66,6 +66,7 @@ _CHARACTERS = ("Character", "Character")
 SOURCES = ("Character", "Event")
 """Labels that edges start from."""
 
+# Of the properties so many, the last ones, are sent once for a group of rows.
 _SHARED = {"Novel": 1, "Chapter": 1, "Event": len(_ORIGIN)}
 _SHARED_BY_MOST = len(_OCCURRENCE) + len(_ORIGIN)
 
@@ -73,12 +74,12 @@ TYPES = (*STRUCTURAL_RELATIONS, *CHARACTER_RELATIONS)
 
 
 def edge_properties(type_: str) -> tuple[str, ...]:
-    """An edge's properties beside ``novel_id``, ``task_id`` last."""
+    """Return an edge's properties besides ``novel_id``, ``task_id`` last."""
     return _STRUCTURE.get(type_, _TIE)
 
 
 def ends_of(type_: str) -> tuple[str, str]:
-    """The labels that the type joins."""
+    """Return the labels that the type joins."""
     return ENDS.get(type_, _CHARACTERS)
 
 
@@ -88,14 +89,14 @@ Row = list[Value | None]
 
 
 class Statement(NamedTuple):
-    """A statement and its rows, the last ``shared`` columns of which many rows have in common."""
+    """A statement and its rows; many rows have the last ``shared`` columns in common."""
 
     text: str
     rows: list[Row]
     shared: int = 0
 
     def parameter(self) -> dict[str, list[list[object]]]:
-        """``$p``: groups of rows, each followed by what its rows share."""
+        """Return ``$p``: groups of rows, each followed by what its rows share."""
         groups: dict[object, list[object]] = {}
         for row in self.rows:
             own, shared = row[: len(row) - self.shared], row[len(row) - self.shared :]
@@ -109,12 +110,12 @@ class Statement(NamedTuple):
 
 
 def node_row(node: GraphNode) -> Row:
-    """The node as a parameter: its key, then :data:`NODE_PROPERTIES`."""
+    """Return the node as a parameter: its key, then :data:`NODE_PROPERTIES`."""
     return [key_value(node.label, node.key), *map(node.properties.get, NODE_PROPERTIES[node.label])]
 
 
 def edge_row(edge: GraphEdge) -> Row:
-    """The edge as a parameter: both keys, then :func:`edge_properties`."""
+    """Return the edge as a parameter: both keys, then :func:`edge_properties`."""
     ends = key_value(*edge.source), key_value(*edge.target)
     return [*ends, *map(edge.properties.get, edge_properties(edge.type))]
 
@@ -123,7 +124,7 @@ def edge_row(edge: GraphEdge) -> Row:
 
 
 def schema() -> list[str]:
-    """Constraints, and an index by novel where the unique key doesn't start with it."""
+    """Return constraints, and an index by novel where the unique key doesn't start with it."""
     statements = []
     for label, keys in KEYS.items():
         columns = ", ".join(f"n.{key}" for key in keys)
@@ -140,14 +141,14 @@ RELATIONSHIP_TYPES = "CALL db.relationshipTypes() YIELD relationshipType RETURN 
 
 
 def make_types(types: Iterable[str]) -> str:
-    """Makes relationship types known, so that no later transaction changes the schema on the way."""
-    loops = " ".join(f"CREATE (n)-[:{_type(t)}]->(n)" for t in types)
+    """Create relationship types, so that no later transaction changes the schema."""
+    loops = " ".join(f"CREATE (n)-[:{_checked(t)}]->(n)" for t in types)
     return f"CREATE (n:Novel {{id: $id}}) {loops} WITH n DETACH DELETE n"
 
 
 # --- fences -------------------------------------------------------------------------------------------------
 
-# The value must change each time: the embedded engine takes an equal one for no write, and so for no lock.
+# The value must change each time: for the embedded engine an equal one is no write, and so no lock.
 LOCK_NOVEL = f"""
 MERGE (n:Novel {{id: $novel}})
 ON CREATE SET n.created_at = datetime(), n.updated_at = datetime()
@@ -161,14 +162,14 @@ SET_NUMBER = f"MATCH (n:Novel {{id: $novel}}) SET n.{SETTLE} = $number"
 # --- writing ------------------------------------------------------------------------------------------------
 
 _FEWER_AT_TARGET = frozenset({"APPEARS_IN", "PARTICIPATES_IN"})
-"""Edges of which a hero has thousands, and a chapter or an event a few."""
+"""Edges of which a main character has thousands, and a chapter or an event a few."""
 
 _EACH = "UNWIND $p.groups AS g UNWIND g[0] AS r"
 
 
 def add_nodes(label: str, rows: list[Row]) -> Statement:
-    """Creates nodes that are missing; of those that are there only ``task_id`` grows."""
-    return Statement(_add_nodes(label), rows, _shared(label))
+    """Create the nodes that are missing; add task ids to the others."""
+    return Statement(_add_nodes(label), rows, _shared_columns(label))
 
 
 def add_edges(type_: str, rows: list[Row]) -> Statement:
@@ -177,8 +178,8 @@ def add_edges(type_: str, rows: list[Row]) -> Statement:
 
 
 def put_nodes(label: str, rows: list[Row]) -> Statement:
-    """Creates nodes or makes them what the rows say, ``created_at`` apart."""
-    return Statement(_put_nodes(label), rows, _shared(label))
+    """Create nodes or overwrite them with the rows, except ``created_at``."""
+    return Statement(_put_nodes(label), rows, _shared_columns(label))
 
 
 def put_edges(type_: str, rows: list[Row]) -> Statement:
@@ -187,34 +188,36 @@ def put_edges(type_: str, rows: list[Row]) -> Statement:
 
 
 def remove_nodes(label: str, rows: list[Row]) -> Statement:
-    """Deletes nodes by key, with their edges."""
+    """Delete nodes by key, with their edges."""
     return Statement(f"{_EACH} {_match('n', label, 0)} DETACH DELETE n RETURN count(*) AS done", rows)
 
 
 def remove_edges(type_: str, source: str, target: str, rows: list[Row]) -> Statement:
-    """Deletes edges by their ends, whose labels may be others than :func:`ends_of` the type."""
-    ends = f"{_EACH} {_match('a', source, 0)} {_match('b', target, 1)}"
+    """Delete edges by their ends, whose labels may differ from :func:`ends_of` the type."""
+    ends = _match_ends(source, target)
     return Statement(f"{ends} MATCH {_between(type_)} DELETE e RETURN count(*) AS done", rows)
 
 
 @cache
 def _add_nodes(label: str) -> str:
-    values = _values(NODE_PROPERTIES[label], 1, _shared(label))
-    if label == "Novel":  # the lock has created it, bare
+    values = _values(NODE_PROPERTIES[label], 1, _shared_columns(label))
+    if label == "Novel":  # LOCK_NOVEL has created it, without properties
         filled = ", ".join(f"n.{c} = coalesce(n.{c}, {v})" for c, v in values.items() if c != "task_id")
-        return f"{_EACH} {_match('n', label, 0)} SET {filled}, {_unite('n', values['task_id'])}"
-    return f"{_EACH} MERGE {_node(label)} {_add(values)}"
+        return f"{_EACH} {_match('n', label, 0)} SET {filled}, {_unite_tasks('n', values['task_id'])}"
+    created = f"{_set('n', values)}, n.created_at = datetime(), n.updated_at = datetime()"
+    changed = _unite_tasks("n", values["task_id"])
+    return f"{_EACH} MERGE {_node(label)} ON CREATE SET {created} ON MATCH SET {changed}"
 
 
 @cache
 def _add_edges(type_: str) -> str:
     values = {"novel_id": "$novel"} | _values(edge_properties(type_), 2, _SHARED_BY_MOST)
-    return _upsert(type_, values, _unite("e", values["task_id"]))
+    return _upsert(type_, values, _unite_tasks("e", values["task_id"]))
 
 
 @cache
 def _put_nodes(label: str) -> str:
-    body = _set("n", _values(NODE_PROPERTIES[label], 1, _shared(label)))
+    body = _set("n", _values(NODE_PROPERTIES[label], 1, _shared_columns(label)))
     return (
         f"{_EACH} MERGE {_node(label)} ON CREATE SET n.created_at = datetime() "
         f"SET {body}, n.updated_at = datetime() RETURN count(n) AS done"
@@ -229,18 +232,18 @@ def _put_edges(type_: str) -> str:
 
 
 def _upsert(type_: str, values: dict[str, str], change: str) -> str:
-    """Creates the edges that are missing; of the others does ``change``.
+    """Create the edges that are missing; apply ``change`` to the others.
 
     No MERGE: the embedded engine's goes through all edges of the source, 4 ms for a hero of 2,750 chapters,
-    and SETs on top of it cost as much again. Nobody creates the edge in between: the fence lets one writer
-    at a time at a novel.
+    and SETs on top of it cost as much again. Nobody creates the edge in between: the fence admits one writer
+    of a novel at a time.
     """
     made = ", ".join(f"{column}: {value}" for column, value in values.items())
     created = f"{made}, created_at: datetime(), updated_at: datetime()"
     return (
-        f"{_match_ends(type_)} OPTIONAL MATCH {_between(type_)} "
+        f"{_match_ends(*ends_of(type_))} OPTIONAL MATCH {_between(type_)} "
         f"FOREACH (once IN CASE WHEN e IS NULL THEN [1] ELSE [] END | "
-        f"CREATE (a)-[:{_type(type_)} {{{created}}}]->(b)) "
+        f"CREATE (a)-[:{_checked(type_)} {{{created}}}]->(b)) "
         f"FOREACH (once IN CASE WHEN e IS NULL THEN [] ELSE [1] END | SET {change})"
     )
 
@@ -250,18 +253,18 @@ def _upsert(type_: str, values: dict[str, str], change: str) -> str:
 
 @cache
 def read_nodes(label: str, *, times: bool) -> str:
-    """Keys and properties of a novel's nodes, and ``times`` if wanted."""
+    """Read keys and properties of a novel's nodes, and ``times`` if wanted."""
     columns = ", ".join(f"n.{c}" for c in (KEYS[label][0], *NODE_PROPERTIES[label]))
     return f"MATCH {_of_novel(label)} RETURN {columns}{_times('n') if times else ''}"
 
 
 @cache
 def read_edges(source: str, *, times: bool) -> str:
-    """A novel's edges that start at ``source``: one row for each node that has any, its key and its edges'
-    types, ends and properties.
+    """Read a novel's edges that start at ``source``: a row for each node that has any, with its key and its
+    edges' types, ends and properties.
 
-    A row for each edge would take the driver eight times as long. The node's are listed in place, not by
-    ``collect``, for which an engine holds the edges of the whole book.
+    A row for each edge would take the driver eight times as long. A list comprehension, not ``collect``, for
+    which an engine holds the edges of the whole book.
     """
     columns = ", ".join(f"e.{c}" for c in EDGE_COLUMNS)
     edge = f"type(e), labels(m), m.id, m.name, {columns}{_times('e') if times else ''}"
@@ -273,69 +276,65 @@ def read_edges(source: str, *, times: bool) -> str:
 
 @cache
 def count_nodes(label: str) -> str:
-    """How many nodes a novel has of a label."""
+    """Count a novel's nodes of a label."""
     return f"MATCH {_of_novel(label)} RETURN count(n) AS done"
 
 
 @cache
 def count_by_novel(label: str) -> str:
-    """How many nodes of a label each novel has."""
+    """Count the nodes of a label in each novel."""
     return f"MATCH (n:{label}) RETURN n.novel_id, count(n)"
 
 
 @cache
 def count_edges(source: str) -> str:
-    """How many edges of each type start at a label's nodes."""
+    """Count the edges that start at a label's nodes, by type."""
     return f"MATCH {_of_novel(source)}-[e]->() WHERE e.novel_id = $novel RETURN type(e), count(e)"
 
 
 # --- deleting a task ----------------------------------------------------------------------------------------
 
-_LEFT = "[x IN {v}.task_id WHERE x <> $task]"
-
 
 @cache
 def drop_task_nodes(label: str, *, last: bool) -> str:
-    """Up to ``$limit`` nodes of a task: deleted where it is the ``last`` id, else without its id."""
-    return f"MATCH {_of_novel(label)} {_drop('n', last=last)}"
+    """Delete up to ``$limit`` nodes whose ``last`` task this is, or else remove its id from them."""
+    return f"MATCH {_of_novel(label)} WHERE {_remove_task('n', last=last)}"
 
 
 @cache
 def drop_task_edges(source: str, *, last: bool) -> str:
     """The same for edges that start at ``source``."""
-    return f"MATCH {_of_novel(source)}-[e]->() WHERE e.novel_id = $novel AND {_drop('e', last=last)[6:]}"
+    return f"MATCH {_of_novel(source)}-[e]->() WHERE e.novel_id = $novel AND {_remove_task('e', last=last)}"
 
 
-def _drop(v: str, *, last: bool) -> str:
-    left = _LEFT.format(v=v)
+def _remove_task(v: str, *, last: bool) -> str:
+    others = f"[x IN {v}.task_id WHERE x <> $task]"
     if last:
-        delete = "DETACH DELETE" if v == "n" else "DELETE"
-        return (
-            f"WHERE $task IN {v}.task_id AND size({left}) = 0 "
-            f"WITH {v} LIMIT $limit {delete} {v} RETURN count(*) AS done"
-        )
+        compare, change = "=", f"{'DETACH DELETE' if v == 'n' else 'DELETE'} {v}"
+    else:
+        compare, change = ">", f"SET {v}.task_id = {others}, {v}.updated_at = datetime()"
     return (
-        f"WHERE $task IN {v}.task_id AND size({left}) > 0 WITH {v} LIMIT $limit "
-        f"SET {v}.task_id = {left}, {v}.updated_at = datetime() RETURN count(*) AS done"
+        f"$task IN {v}.task_id AND size({others}) {compare} 0 "
+        f"WITH {v} LIMIT $limit {change} RETURN count(*) AS done"
     )
 
 
 # --- pieces -------------------------------------------------------------------------------------------------
 
 
-def _type(type_: str) -> str:
+def _checked(type_: str) -> str:
     if not RELATION_TYPE.fullmatch(type_):
         raise ValueError("not a relationship type")
     return type_
 
 
-def _edge(type_: str) -> str:
-    return f"(a)-[e:{_type(type_)}]->(b)"
-
-
 def _between(type_: str) -> str:
-    """:func:`_edge` from the end that has fewer of the type: the embedded engine looks at all that it has."""
-    return f"(b)<-[e:{_type(type_)}]-(a)" if type_ in _FEWER_AT_TARGET else _edge(type_)
+    """The edge from ``a`` to ``b``, written from the end that has fewer of the type.
+
+    The embedded engine goes through all edges of the type at the end that is written first.
+    """
+    edge = f"[e:{_checked(type_)}]"
+    return f"(b)<-{edge}-(a)" if type_ in _FEWER_AT_TARGET else f"(a)-{edge}->(b)"
 
 
 def _node(label: str) -> str:
@@ -355,21 +354,20 @@ def _of_novel(label: str) -> str:
 
 
 def _times(v: str) -> str:
-    # As texts, for the driver takes as long over one time as over all other properties of a node.
+    # As strings: one time takes the driver as long as all other properties of a node.
     return "".join(f", toString({v}.{time})" for time in TIMES)
 
 
-def _match_ends(type_: str) -> str:
-    source, target = ends_of(type_)
+def _match_ends(source: str, target: str) -> str:
     return f"{_EACH} {_match('a', source, 0)} {_match('b', target, 1)}"
 
 
-def _shared(label: str) -> int:
+def _shared_columns(label: str) -> int:
     return _SHARED.get(label, _SHARED_BY_MOST)
 
 
 def _values(columns: tuple[str, ...], start: int, shared: int) -> dict[str, str]:
-    """Where each column stands: in the row, after ``start`` keys, or in its group."""
+    """Return the expression of each column: in the row, after ``start`` keys, or in its group."""
     own = len(columns) - shared
     return {c: f"r[{start + i}]" if i < own else f"g[{1 + i - own}]" for i, c in enumerate(columns)}
 
@@ -378,13 +376,8 @@ def _set(v: str, values: dict[str, str]) -> str:
     return ", ".join(f"{v}.{column} = {value}" for column, value in values.items())
 
 
-def _add(values: dict[str, str]) -> str:
-    created = f"{_set('n', values)}, n.created_at = datetime(), n.updated_at = datetime()"
-    return f"ON CREATE SET {created} ON MATCH SET {_unite('n', values['task_id'])}"
-
-
-def _unite(v: str, tasks: str) -> str:
-    """task_id = the union; updated_at only where that is news. The time first: it looks at the old list."""
+def _unite_tasks(v: str, tasks: str) -> str:
+    """Add task ids, and set updated_at (first: it needs the old list) where some are new."""
     old = f"coalesce({v}.task_id, [])"
     new = f"[x IN {tasks} WHERE NOT x IN {old}]"
     return (

@@ -148,12 +148,12 @@ def _columns(type_: str) -> itemgetter[tuple[Any, ...]]:
     return itemgetter(*(_EDGE_HEAD + cypher.EDGE_COLUMNS.index(c) for c in cypher.edge_properties(type_)))
 
 
-def plain(value: Any) -> Any:
-    """``value`` with the driver's times as ISO 8601 texts."""
+def with_iso_times(value: Any) -> Any:
+    """Return ``value`` with the driver's times as ISO 8601 strings."""
     if isinstance(value, (DateTime, Date, Time)):
         return value.iso_format()
     if isinstance(value, dict):
-        return {key: plain(v) for key, v in value.items()}
+        return {key: with_iso_times(v) for key, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
+        return [with_iso_times(v) for v in value]
     return value

@@ -21,9 +21,9 @@ from kgnb.core.errors import GraphConflict, LeaseLost
 from kgnb.graph.model import LABELS, NAMED_LABELS, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
 from kgnb.stores.graph import cypher
 from kgnb.stores.graph.cypher import Statement
-from kgnb.stores.graph.diff import GraphDiff, add_edge, add_node, plain
+from kgnb.stores.graph.diff import GraphDiff, add_edge, add_node, with_iso_times
 from kgnb.stores.graph.driver import BoltDriver, run
-from kgnb.stores.graph.write_cache import WriteCache, without
+from kgnb.stores.graph.write_cache import WriteCache, without_known
 from kgnb.stores.probes import ServiceFacts, bolt_facts
 
 BATCH = 1_000
@@ -140,7 +140,7 @@ class GraphStore:
         """
         known = self._known.get(novel_id, number)
         nodes, edges = _rows(graphs)
-        nodes, edges = without(nodes, known), without(edges, known)
+        nodes, edges = without_known(nodes, known), without_known(edges, known)
         await self._ensure_types(type_ for _, type_, _ in edges)
         await self._fenced(novel_id, _additions(nodes, edges), number=number, check=check)
         self._known.add(novel_id, number, (*nodes.items(), *edges.items()))
@@ -257,7 +257,7 @@ class GraphStore:
         Raises InputError with the engine's words when the question is no Cypher or wants to write.
         """
         return [
-            {key: plain(value) for key, value in row.items()}
+            {key: with_iso_times(value) for key, value in row.items()}
             for row in await self._bolt.ask(text, dict(params or {}))
         ]
 

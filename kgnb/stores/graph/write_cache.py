@@ -38,10 +38,10 @@ class WriteCache:
         for ref, row in rows:
             if ref[0] not in _ONCE and ref[1] not in _ONCE and len(self._tasks) < MOST_KNOWN:
                 tasks = self._tasks.get(ref, frozenset()) | frozenset(cast(list[int], row[-1]))
-                self._tasks[self._shared(ref)] = self._once.setdefault(tasks, tasks)
+                self._tasks[self._interned(ref)] = self._once.setdefault(tasks, tasks)
 
-    def _shared(self, ref: Ref) -> Ref:
-        """The same, of parts that all have in common: an edge then takes a fifth of the memory."""
+    def _interned(self, ref: Ref) -> Ref:
+        """Return an equal key made of shared parts: an edge then takes a fifth of the memory."""
         once = self._once.setdefault
         return cast(Ref, once(ref, ref) if len(ref) == 2 else tuple(once(part, part) for part in ref))
 
@@ -49,8 +49,8 @@ class WriteCache:
 _ONCE = frozenset({"Novel", "Chapter", "Event", "APPEARS_IN", "PARTICIPATES_IN", "OCCURS_IN"})
 
 
-def without(rows: dict[K, Row], known: Mapping[Ref, frozenset[int]]) -> dict[K, Row]:
-    """``rows`` less those that would change nothing."""
+def without_known(rows: dict[K, Row], known: Mapping[Ref, frozenset[int]]) -> dict[K, Row]:
+    """Return the rows without those that would change nothing."""
     if not known:
         return rows
     none: frozenset[int] = frozenset()
