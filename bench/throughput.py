@@ -72,7 +72,7 @@ def far(away: float) -> Iterator[dict[str, str]]:
     bolt = urlsplit(own.neo4j_uri)
     ends = [(own.redis_host, own.redis_port), (own.db_host, own.db_port), (bolt.hostname, bolt.port)]
     with ExitStack() as stack:
-        redis, db, graph = (stack.enter_context(Proxy(*end, away=away / 1000)).port for end in ends)
+        redis, db, graph = (stack.enter_context(Proxy(*end, latency=away / 1000)).port for end in ends)
         yield {
             **{"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis), "DB_HOST": "127.0.0.1"},
             **{"DB_PORT": str(db), "NEO4J_URI": f"bolt://127.0.0.1:{graph}"},

@@ -19,7 +19,7 @@ import redis
 
 from kgnb.stores.embedded import Embedded, open_embedded
 from tests.support.commands import KEY, Llm, Place, environment, llm, novel
-from tests.support.engines import holding
+from tests.support.engines import files_containing
 from tests.support.kernels import Kernel, kernel, pythons
 
 QUEUE = "kg:task:queue:dryrun"
@@ -135,7 +135,7 @@ def test_cells_return_at_once_and_nothing_makes_a_second_node(place: Place, serv
         k.until("node.state == 'running'")
         assert k.value("node.error") == ""
         interrupted(k, place, server)
-    assert holding(place.path, [KEY, *SECRETS.values()]) == []
+    assert files_containing(place.path, [KEY, *SECRETS.values()]) == []
     assert place.left_over(15) == []
 
 
@@ -361,7 +361,7 @@ def test_a_batch_run_ends_by_itself_before_its_session(place: Place, server: Llm
     with engines(place) as (_, queue):
         assert claimable(queue)
         assert queue.llen(f"kgnb:todo:{{{QUEUE}}}:1") == 120 - done
-    assert holding(place.path, [KEY, *SECRETS.values()]) == []
+    assert files_containing(place.path, [KEY, *SECRETS.values()]) == []
 
 
 def test_a_batch_run_whose_services_refuse_fails_with_a_report(place: Place) -> None:

@@ -29,7 +29,7 @@ from kgnb.notebook.node import Node, current
 from kgnb.stores.embedded import open_embedded
 from kgnb.worker.counters import MINUTES, Counters, summed
 from tests.support.commands import llm
-from tests.support.engines import holding
+from tests.support.engines import files_containing
 
 
 @pytest.fixture
@@ -209,7 +209,7 @@ class TestOutput:
             "kgnb-report.json",
         ]
         for folder in (data, output):
-            assert holding(folder, ["canary"]) == []
+            assert files_containing(folder, ["canary"]) == []
 
         async def count(app: App) -> int:
             found = await app.graph.query("MATCH (c:Character) RETURN count(c) AS n")

@@ -23,7 +23,15 @@ from kgnb.stores.embedded import engine as engine_module
 from kgnb.stores.embedded import open_embedded
 from kgnb.stores.embedded.data_folder import open_folder, try_lock
 from kgnb.stores.embedded.valkey import Valkey
-from tests.support.engines import GRACE, REPOSITORY, data_folder, gone, processes, queue, told
+from tests.support.engines import (
+    GRACE,
+    REPOSITORY,
+    all_ended,
+    data_folder,
+    endpoint_values,
+    processes,
+    redis_client,
+)
 
 
 @pytest.fixture
@@ -71,16 +79,16 @@ async def test_a_recycled_pid_is_never_signalled(data: Path, tmp_path: Path) -> 
 
 def test_a_copy_of_an_open_folder_is_a_folder_of_its_own(data: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    with open_embedded(data, graph=False, grace=GRACE) as original, queue(original) as q:
+    with open_embedded(data, graph=False, grace=GRACE) as original, redis_client(original) as q:
         running = processes(data)
         q.set("where", "original")
         shutil.copytree(data, copy)
-        with open_embedded(copy, graph=False, grace=GRACE) as second, queue(second) as q2:
-            assert told(second) != told(original)
+        with open_embedded(copy, graph=False, grace=GRACE) as second, redis_client(second) as q2:
+            assert endpoint_values(second) != endpoint_values(original)
             q2.set("where", "copy")
         assert q.get("where") == "original"
         assert all(map(is_alive, running))
-    gone(processes(copy))
+    all_ended(processes(copy))
 
 
 # --- folders and installations that won't do
@@ -165,7 +173,7 @@ def test_a_folder_open_on_another_machine_is_refused(data: Path) -> None:
         open_embedded(data, start_timeout=10)
     assert caught.value.key == "engine.open_elsewhere"
     os.close(lock)
-    with open_embedded(data, graph=False, grace=GRACE) as embedded, queue(embedded) as q:
+    with open_embedded(data, graph=False, grace=GRACE) as embedded, redis_client(embedded) as q:
         assert q.ping(), "a note of a machine that is gone means nothing"
 
 
@@ -188,7 +196,7 @@ def test_an_engine_that_cannot_start_says_where_to_look(data: Path) -> None:
     log = Path(str(caught.value.facts["log"]))
     assert "not a manifest" in log.read_text()
     manifest.unlink()
-    with open_embedded(data, graph=False) as embedded, queue(embedded) as q:
+    with open_embedded(data, graph=False) as embedded, redis_client(embedded) as q:
         assert q.ping(), "the same supervisor can try again"
 
 

@@ -21,18 +21,18 @@ from kgnb.stores.embedded import open_embedded
 from kgnb.stores.embedded.data_folder import DataFolder, read_note
 from tests.support.engines import (
     GRACE,
+    all_ended,
     client,
     command_lines,
     data_folder,
+    endpoint_values,
     engine_of,
-    gone,
-    graph,
-    holding,
+    files_containing,
+    graph_driver,
+    happens_within,
     processes,
-    queue,
+    redis_client,
     start_client,
-    told,
-    within,
 )
 
 
@@ -49,30 +49,38 @@ def test_engines_are_shared_and_stop_with_the_last_client(data: Path) -> None:
     running = processes(data)
     assert len(running) == 3
     with client(data, graph=True) as (_, other):
-        assert other == told(first)
+        assert other == endpoint_values(first)
         first.close()
         time.sleep(GRACE + 0.5)
         assert all(map(is_alive, running)), "the second client still needs them"
-    assert gone(running)
+    assert all_ended(running)
     assert not read_note(DataFolder(data))
 
 
 def test_data_outlives_the_engines_and_no_secret_is_left(data: Path) -> None:
-    with open_embedded(data, grace=GRACE) as embedded, queue(embedded) as q, graph(embedded) as g:
+    with (
+        open_embedded(data, grace=GRACE) as embedded,
+        redis_client(embedded) as q,
+        graph_driver(embedded) as g,
+    ):
         secrets = [
             embedded.endpoints.bolt_password.get_secret_value(),
             q.connection_pool.connection_kwargs["password"],
         ]
         q.lpush("kg:task:queue:openai", "书")
         g.execute_query("CREATE (:Novel {id: 1, title: $title})", title="三国演义", database_="kgnb")
-        assert not holding(data, secrets)
+        assert not files_containing(data, secrets)
         lines = command_lines()
         assert not any(secret.encode() in lines for secret in secrets)
         assert not any(secret in repr(embedded.endpoints) for secret in secrets)
         running = processes(data)
-    assert gone(running)
-    assert not holding(data, [*secrets, "PBKDF2", "server-users"])
-    with open_embedded(data, grace=GRACE) as embedded, queue(embedded) as q, graph(embedded) as g:
+    assert all_ended(running)
+    assert not files_containing(data, [*secrets, "PBKDF2", "server-users"])
+    with (
+        open_embedded(data, grace=GRACE) as embedded,
+        redis_client(embedded) as q,
+        graph_driver(embedded) as g,
+    ):
         assert embedded.endpoints.bolt_password.get_secret_value() not in secrets
         assert q.lrange("kg:task:queue:openai", 0, -1) == ["书"]
         assert g.execute_query("MATCH (n:Novel) RETURN n.title AS t").records[0]["t"] == "三国演义"
@@ -82,7 +90,7 @@ def test_engines_stop_when_the_client_is_killed(data: Path) -> None:
     with client(data) as (process, _):
         running = processes(data)
         process.kill()
-        assert gone(running)
+        assert all_ended(running)
 
 
 def test_a_killed_process_group_can_be_followed_within_the_grace(data: Path) -> None:
@@ -91,10 +99,10 @@ def test_a_killed_process_group_can_be_followed_within_the_grace(data: Path) -> 
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         with open_embedded(data, graph=False) as embedded:
-            assert told(embedded) == before
+            assert endpoint_values(embedded) == before
             time.sleep(3.3)
             assert all(map(is_alive, running)), "joining ends the grace period"
-    assert gone(running)
+    assert all_ended(running)
 
 
 def test_a_forked_child_does_not_keep_its_parents_engines(data: Path) -> None:
@@ -102,7 +110,7 @@ def test_a_forked_child_does_not_keep_its_parents_engines(data: Path) -> None:
     with client(data, then=fork) as (process, _):
         running = processes(data)
         process.kill()
-        assert gone(running)
+        assert all_ended(running)
         os.killpg(process.pid, signal.SIGKILL)
 
 
@@ -121,7 +129,7 @@ def test_a_later_client_can_ask_for_one_more_engine(data: Path) -> None:
     with open_embedded(data, graph=False, grace=GRACE) as first:
         assert first.endpoints.bolt_uri is None
         assert first.endpoints.bolt_password is None
-        with open_embedded(data, redis=False) as second, graph(second) as g:
+        with open_embedded(data, redis=False) as second, graph_driver(second) as g:
             assert second.endpoints.redis_url is None
             assert g.execute_query("RETURN 1 AS one").records[0]["one"] == 1
         assert len(processes(data)) == 3
@@ -140,14 +148,14 @@ def test_without_engines_nothing_runs(data: Path) -> None:
 
 
 def test_after_the_supervisor_was_killed_a_new_one_takes_over(data: Path) -> None:
-    with open_embedded(data, grace=GRACE) as lost, queue(lost) as q, graph(lost) as g:
+    with open_embedded(data, grace=GRACE) as lost, redis_client(lost) as q, graph_driver(lost) as g:
         q.set("kept", "yes")
         g.execute_query("CREATE (:Novel {id: 7})")
         running = processes(data)
         assert lost.alive
         send_signal(running[0], signal.SIGKILL)
-        assert within(5, lambda: not lost.alive)
-        with open_embedded(data, grace=GRACE) as again, queue(again) as q2, graph(again) as g2:
+        assert happens_within(5, lambda: not lost.alive)
+        with open_embedded(data, grace=GRACE) as again, redis_client(again) as q2, graph_driver(again) as g2:
             assert not any(map(is_alive, running))
             assert again.alive
             assert q2.get("kept") == "yes"
@@ -155,12 +163,16 @@ def test_after_the_supervisor_was_killed_a_new_one_takes_over(data: Path) -> Non
 
 
 def test_killed_engines_come_back_at_the_same_place_with_what_was_committed(data: Path) -> None:
-    with open_embedded(data, grace=GRACE) as embedded, queue(embedded) as q, graph(embedded) as g:
+    with (
+        open_embedded(data, grace=GRACE) as embedded,
+        redis_client(embedded) as q,
+        graph_driver(embedded) as g,
+    ):
         q.set("kept", "yes")
         committed = write_until_killed(g, lambda: send_signal(engine_of(data, "graph"), signal.SIGKILL))
         send_signal(engine_of(data, "redis"), signal.SIGKILL)
-        assert within(20, lambda: answers(lambda: g.execute_query("RETURN 1")))
-        assert within(5, lambda: answers(lambda: q.ping()))
+        assert happens_within(20, lambda: answers(lambda: g.execute_query("RETURN 1")))
+        assert happens_within(5, lambda: answers(lambda: q.ping()))
         assert q.get("kept") == "yes"
         batches = g.execute_query("MATCH (n:Character) RETURN n.batch AS b, count(*) AS n ORDER BY b").records
         assert all(batch["n"] == 200 for batch in batches), "half a transaction"
@@ -199,9 +211,11 @@ def test_a_terminated_supervisor_stops_its_engines_in_order(data: Path) -> None:
     with open_embedded(data, graph=False) as embedded:
         running = processes(data)
         send_signal(running[0], signal.SIGHUP)
-        assert not within(0.3, lambda: not embedded.alive), "a terminal that closes is no reason to end"
+        assert not happens_within(0.3, lambda: not embedded.alive), (
+            "a terminal that closes is no reason to end"
+        )
         send_signal(running[0], signal.SIGTERM)
-        assert gone(running)
+        assert all_ended(running)
         assert not embedded.alive
         assert "bye bye" in (data / "logs" / "redis.log").read_text()
 
@@ -214,6 +228,6 @@ def test_an_engine_that_keeps_dying_is_given_up(data: Path) -> None:
             if victim is None:  # given up already: the note is gone
                 break
             send_signal(victim, signal.SIGKILL)
-            assert within(5, lambda v=victim: not embedded.alive or engine_of(data, "redis") != v)
-        assert within(5, lambda: not embedded.alive)
-        assert gone(running)
+            assert happens_within(5, lambda v=victim: not embedded.alive or engine_of(data, "redis") != v)
+        assert happens_within(5, lambda: not embedded.alive)
+        assert all_ended(running)

@@ -17,7 +17,7 @@ from kgnb.core.settings import Settings
 from kgnb.stores.embedded import restore
 from kgnb.stores.embedded.data_folder import SCHEMA, DataFolder, try_lock
 from tests.support.commands import KEY, Place, llm, novel
-from tests.support.engines import holding
+from tests.support.engines import files_containing
 
 
 def data_folder(path: Path, *, schema: int = SCHEMA) -> Path:
@@ -225,7 +225,7 @@ def test_the_next_run_pays_nothing_twice_and_has_the_same_graph(tmp_path: Path) 
             assert str(first.data / "kgnb-report.html") in ran.out
             assert f"kgnb worker --data {first.data}" in (first.data / "kgnb-report.html").read_text("utf-8")
             assert restore.wait_until_closed(first.data, 20)
-            assert holding(first.path, [KEY]) == []
+            assert files_containing(first.path, [KEY]) == []
 
             shutil.copytree(first.data, tmp_path / "input" / "kgnb-data")
             archive = zipped(tmp_path / "run.zip", tmp_path / "input", "")

@@ -1,4 +1,4 @@
-"""Clients of a data folder in processes of their own, and a look at what runs on it."""
+"""Clients of a data folder in processes of their own, and the engines that run for them."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ sys.stdin.read()
 
 
 def data_folder(tmp_path: Path) -> Iterator[Path]:
-    """A data folder with a name that needs care; whatever runs on it at the end is stopped."""
+    """A data folder with a blank and Chinese letters in its name; its engines are stopped at the end."""
     path = tmp_path / "三国 data"
     yield path
     if path.is_dir():
         for process in processes(path):
             send_signal(process, signal.SIGTERM)
-        gone(processes(path), 20)
+        all_ended(processes(path), 20)
 
 
 def start_client(data: Path, *, then: str = "", **options: Any) -> subprocess.Popen[str]:
@@ -59,7 +59,7 @@ def start_client(data: Path, *, then: str = "", **options: Any) -> subprocess.Po
 
 @contextlib.contextmanager
 def client(data: Path, **options: Any) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
-    """A client in a process of its own, and what it was told."""
+    """A client in a process of its own, and the endpoints that it got."""
     process = start_client(data, **options)
     try:
         yield process, json.loads(process.stdout.readline())
@@ -68,7 +68,7 @@ def client(data: Path, **options: Any) -> Iterator[tuple[subprocess.Popen[str], 
         process.communicate()
 
 
-def told(embedded: Embedded) -> list[str | None]:
+def endpoint_values(embedded: Embedded) -> list[str | None]:
     ends = embedded.endpoints
     secrets = [value and value.get_secret_value() for value in (ends.redis_url, ends.bolt_password)]
     return [secrets[0], ends.bolt_uri, secrets[1]]
@@ -78,16 +78,16 @@ def processes(data: Path) -> list[ProcessId]:
     """Supervisor and engines of the folder, as its note names them."""
     note = read_note(DataFolder(data.resolve()))
     found = [note.get("supervisor"), *note.get("engines", {}).values()]
-    return [ProcessId(at["pid"], at["start"]) for at in found if at]
+    return [ProcessId(**process) for process in found if process]
 
 
 def engine_of(data: Path, name: str) -> ProcessId | None:
     """The engine that the folder's note names; None while there is no note."""
-    at = read_note(DataFolder(data.resolve())).get("engines", {}).get(name)
-    return ProcessId(at["pid"], at["start"]) if at else None
+    process = read_note(DataFolder(data.resolve())).get("engines", {}).get(name)
+    return ProcessId(**process) if process else None
 
 
-def within(seconds: float, condition: Callable[[], object]) -> bool:
+def happens_within(seconds: float, condition: Callable[[], object]) -> bool:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
@@ -96,22 +96,22 @@ def within(seconds: float, condition: Callable[[], object]) -> bool:
     return True
 
 
-def gone(watched: list[ProcessId], seconds: float = 10) -> bool:
-    return within(seconds, lambda: not any(is_alive(process) for process in watched))
+def all_ended(watched: list[ProcessId], seconds: float = 10) -> bool:
+    return happens_within(seconds, lambda: not any(is_alive(process) for process in watched))
 
 
-def queue(embedded: Embedded) -> redis.Redis:
+def redis_client(embedded: Embedded) -> redis.Redis:
     return redis.Redis.from_url(embedded.endpoints.redis_url.get_secret_value(), decode_responses=True)
 
 
-def graph(embedded: Embedded) -> neo4j.Driver:
+def graph_driver(embedded: Embedded) -> neo4j.Driver:
     ends = embedded.endpoints
     return neo4j.GraphDatabase.driver(
         ends.bolt_uri, auth=(ends.bolt_user, ends.bolt_password.get_secret_value())
     )
 
 
-def holding(data: Path, secrets: list[str]) -> list[Path]:
+def files_containing(data: Path, secrets: list[str]) -> list[Path]:
     files = [path for path in data.rglob("*") if path.is_file()]
     return [path for path in files if any(secret.encode() in path.read_bytes() for secret in secrets)]
 

@@ -20,7 +20,7 @@ from kgnb.book.model import BookChapter
 from kgnb.book.reader import read_book
 from kgnb.stores.embedded import open_embedded
 from tests.support.commands import Place, Running, llm
-from tests.support.engines import queue, within
+from tests.support.engines import happens_within, redis_client
 from tests.support.oracle import Oracle, Truth
 
 LIMIT = 4_000
@@ -99,10 +99,10 @@ def on_three_nodes(path: Path, library: Library) -> tuple[list[dict[str, Any]], 
         llm(latency=0.4, answer=library.answer) as model,
         _place(path, model.env()) as place,
         open_embedded(place.data) as engines,
-        queue(engines) as redis,
+        redis_client(engines) as redis,
     ):
         nodes = [_start_node(place, log) for log in logs]
-        assert within(90, lambda: len(redis.keys("kg:nodes:*")) == len(nodes)), _told(logs)
+        assert happens_within(90, lambda: len(redis.keys("kg:nodes:*")) == len(nodes)), _told(logs)
         with ThreadPoolExecutor() as pool:
             mixed = [pool.submit(_shuffle, redis, task) for task in library.tasks]
             for own in library.books:
@@ -110,7 +110,7 @@ def on_three_nodes(path: Path, library: Library) -> tuple[list[dict[str, Any]], 
                 assert submitted.code == 0, submitted
             assert all(one.result() > 3 for one in mixed)
         settled = "SELECT count(*) FROM kgnb_tasks WHERE settled = 1"
-        assert within(900, lambda: place.sql(settled) == [(len(library.books),)]), _told(logs)
+        assert happens_within(900, lambda: place.sql(settled) == [(len(library.books),)]), _told(logs)
         for node in nodes:
             node.send(signal.SIGTERM)
         assert [node.process.wait(30) for node in nodes] == [0, 0, 0], _told(logs)
@@ -149,7 +149,7 @@ def _shuffle(redis: Redis, task: int) -> int:
         pipe.rpush(key, *random.Random(7).sample(waiting, len(waiting)))
         return len(waiting)
 
-    assert within(300, lambda: redis.llen(key)), f"task {task} was never opened"
+    assert happens_within(300, lambda: redis.llen(key)), f"task {task} was never opened"
     return int(redis.transaction(mix, key, value_from_callable=True))
 
 

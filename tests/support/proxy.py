@@ -1,30 +1,31 @@
-"""A TCP proxy on loopback that counts connections open at once and round trips, and may make a line long."""
+"""A TCP proxy on loopback that counts round trips and connections open at once, and may add latency."""
 
 from __future__ import annotations
 
 import asyncio
 import ssl
 import threading
-from types import TracebackType
 from typing import Self
 
 
 class Proxy:
-    """Carries every connection to ``port`` on to ``host:to``, in a thread of its own.
+    """Forwards every connection to ``port`` to ``host:to``, in a thread of its own.
 
-    A round trip is a request that comes after the answer to the one before, however many packets and
-    pipelined commands it has. ``tls``: clients must speak TLS; the server behind it need not. ``away``:
-    seconds that a round trip takes at least.
+    A round trip is a request that comes after the answer to the previous one, however many packets and
+    pipelined commands it has. ``tls``: clients must speak TLS; the server behind it need not. ``latency``:
+    seconds added to each round trip.
     """
 
-    def __init__(self, host: str, to: int, tls: ssl.SSLContext | None = None, *, away: float = 0.0) -> None:
+    def __init__(
+        self, host: str, to: int, tls: ssl.SSLContext | None = None, *, latency: float = 0.0
+    ) -> None:
         self.port = 0
         self.trips = 0
         self.open = 0
         self.most_open = 0
-        self._at = (host, to)
+        self._target = (host, to)
         self._tls = tls
-        self._away = away
+        self._latency = latency
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._writers: set[asyncio.StreamWriter] = set()
@@ -34,9 +35,7 @@ class Proxy:
         asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(5)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         asyncio.run_coroutine_threadsafe(self._stop(), self._loop).result(5)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
@@ -52,23 +51,24 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            there = await asyncio.open_connection(*self._at)
+            server = await asyncio.open_connection(*self._target)
         except OSError:
             writer.close()
             return
         self.open += 1
         self.most_open = max(self.most_open, self.open)
-        self._writers |= {writer, there[1]}
+        self._writers |= {writer, server[1]}
         answered = [True]
         try:
             await asyncio.gather(
-                self._carry(reader, there[1], answered, True), self._carry(there[0], writer, answered, False)
+                self._forward(reader, server[1], answered, True),
+                self._forward(server[0], writer, answered, False),
             )
         finally:
             self.open -= 1
-            self._writers -= {writer, there[1]}
+            self._writers -= {writer, server[1]}
 
-    async def _carry(
+    async def _forward(
         self, source: asyncio.StreamReader, target: asyncio.StreamWriter, answered: list[bool], asks: bool
     ) -> None:
         loop = asyncio.get_running_loop()
@@ -76,14 +76,14 @@ class Proxy:
             while data := await source.read(65536):
                 self.trips += asks and answered[0]
                 answered[0] = not asks
-                if self._away:  # what follows isn't held up: a long line, not a narrow one
-                    loop.call_later(self._away / 2, target.write, data)
+                if self._latency:  # not slept: latency must not limit the bandwidth
+                    loop.call_later(self._latency / 2, target.write, data)
                 else:
                     target.write(data)
                     await target.drain()
         except OSError:
             pass
-        if self._away:
-            loop.call_later(self._away / 2, target.close)
+        if self._latency:
+            loop.call_later(self._latency / 2, target.close)
         else:
             target.close()
