@@ -48,11 +48,12 @@ def halve(text: str, lang: Lang) -> tuple[str, str] | None:
     if len(text) < MIN_HALVE:
         return None
     size = len(text)
-    at = _sentence_end(text, size // 4, size // 2, size - size // 4, lang)
-    if at is None:
-        at = _sentence_end(text, 1, size // 2, size - 1, lang)
-    if at is None:
-        at = _within_sentence(text, size // 4, size // 2, size - size // 4)
+    quarter, middle, three_quarters = size // 4, size // 2, size - size // 4
+    at = (
+        _sentence_end(text, quarter, middle, three_quarters, lang)
+        or _sentence_end(text, 1, middle, size - 1, lang)
+        or _within_sentence(text, quarter, middle, three_quarters)
+    )
     return text[:at], text[at:]
 
 
@@ -61,42 +62,36 @@ def _balanced(text: str, limit: int, pieces: int, lang: Lang) -> int:
     for count in (pieces, pieces + 1):
         ideal = len(text) // count
         low = max(1, ideal // 2, len(text) - (count - 1) * limit)
-        at = _sentence_end(text, low, ideal, min(limit, 2 * ideal), lang)
-        if at is not None:
+        if at := _sentence_end(text, low, ideal, min(limit, 2 * ideal), lang):
             return at
     ideal = len(text) // pieces
-    at = _sentence_end(text, 1, ideal, limit, lang)
-    if at is not None:
-        return at
     low = max(1, len(text) - (pieces - 1) * limit)
-    return _within_sentence(text, low, ideal, limit)
+    return _sentence_end(text, 1, ideal, limit, lang) or _within_sentence(text, low, ideal, limit)
 
 
 def _sentence_end(text: str, low: int, ideal: int, high: int, lang: Lang) -> int | None:
-    """The end of a paragraph or sentence in [low, high] nearest to ``ideal``."""
+    """The end of a paragraph or sentence in [low, high] nearest to ``ideal``; ``low`` is at least 1."""
     if high < low:
         return None
     slack = max(1, round(ideal * _PARAGRAPH_SLACK))
-    paragraph = _nearest(_cuts(_PARAGRAPH, text, low, high), ideal)
+    paragraph = _nearest_cut(_PARAGRAPH, text, low, ideal, high)
     if paragraph is not None and abs(paragraph - ideal) <= slack:
         return paragraph
-    patterns = (_ZH_END, _EN_END) if lang == "zh" else (_EN_END, _ZH_END)
-    for pattern in patterns:
-        at = _nearest(_cuts(pattern, text, low, high), ideal)
-        if at is not None:
-            if paragraph is not None and abs(paragraph - ideal) <= abs(at - ideal) + slack:
-                return paragraph
-            return at
+    for pattern in (_ZH_END, _EN_END) if lang == "zh" else (_EN_END, _ZH_END):
+        if at := _nearest_cut(pattern, text, low, ideal, high):
+            wins = paragraph is not None and abs(paragraph - ideal) <= abs(at - ideal) + slack
+            return paragraph if wins else at
     return paragraph
 
 
 def _within_sentence(text: str, low: int, ideal: int, high: int) -> int:
     """A cut within a sentence: after a line, comma or space near ``ideal``, else at ``ideal`` itself."""
-    for pattern in (_LINE, _CLAUSE):
-        at = _nearest(_cuts(pattern, text, low, high), ideal)
-        if at is not None:
-            return at
-    return min(max(ideal, low), high)
+    line = _nearest_cut(_LINE, text, low, ideal, high)
+    return line or _nearest_cut(_CLAUSE, text, low, ideal, high) or min(max(ideal, low), high)
+
+
+def _nearest_cut(pattern: re.Pattern[str], text: str, low: int, ideal: int, high: int) -> int | None:
+    return min(_cuts(pattern, text, low, high), key=lambda at: abs(at - ideal), default=None)
 
 
 def _cuts(pattern: re.Pattern[str], text: str, low: int, high: int) -> Iterator[int]:
@@ -115,7 +110,3 @@ def _is_abbreviation(pattern: re.Pattern[str], text: str, match: re.Match[str]) 
     if pattern is not _EN_END or match.group()[0] != ".":
         return False
     return _ABBREVIATION.search(text, max(0, match.start() - 6), match.start() + 1) is not None
-
-
-def _nearest(cuts: Iterator[int], ideal: int) -> int | None:
-    return min(cuts, key=lambda at: abs(at - ideal), default=None)

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from bisect import bisect_right
 from collections.abc import Collection, Iterable
-from functools import cache
+from functools import cache, cached_property
 from itertools import accumulate
 from typing import TypeVar
 
@@ -64,13 +64,14 @@ class _LetterMap:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._offsets: list[int] = []
         self.letters = letters(text)
+
+    @cached_property
+    def _offsets(self) -> list[int]:
+        return [i for i, c in enumerate(self._text) for _ in _LETTERS[ord(c)]]
 
     def offset(self, index: int) -> int:
         """Return the offset in the text of the letter at ``index``."""
-        if not self._offsets:
-            self._offsets = [i for i, c in enumerate(self._text) for _ in _LETTERS[ord(c)]]
         return self._offsets[index]
 
 
@@ -114,7 +115,6 @@ class ChapterText:
         self._text = text
         self._map = _RunMap(text) if _is_simple(text) else _LetterMap(text)
         self._letters = self._map.letters
-        self._words: frozenset[str] | None = None
 
     def find_quote(self, quote: str) -> str:
         """Return the text's own wording of ``quote``, one line of at most :data:`EVIDENCE_CHARS` characters.
@@ -171,20 +171,16 @@ class ChapterText:
         bare = _BRACKETS.sub("", name)
         if bare != name and self._has_letters(bare):
             return True
-        words = [letters(part) for part in _PARTS.split(bare)]
-        words = [word for word in words if word]
-        return len(words) > 1 and all(map(self._has_word, words))
+        words = [word for part in _PARTS.split(bare) if (word := letters(part))]
+        return len(words) > 1 and all(w in (self._words if w.isascii() else self._letters) for w in words)
 
     def _has_letters(self, form: str) -> bool:
         wanted = letters(form)
         return wanted != "" and wanted in self._letters
 
-    def _has_word(self, word: str) -> bool:
-        if not word.isascii():
-            return word in self._letters
-        if self._words is None:
-            self._words = frozenset(letters(found) for found in _WORD.findall(self._text))
-        return word in self._words
+    @cached_property
+    def _words(self) -> frozenset[str]:
+        return frozenset(map(letters, _WORD.findall(self._text)))
 
 
 def _is_too_short(wanted: str) -> bool:
@@ -236,14 +232,8 @@ def _verified(item: _Claim, chapter: ChapterText) -> _Claim:
 def mark_absent(extraction: Extraction, chapter: ChapterText) -> Extraction:
     """Return the extraction with ``absent``: people of whom neither the name nor an alias occurs in the text.
 
-    Generic aliases (the captain, 老爷) do not count.
+    People are also those whom only a relation or event names. Generic aliases (老爷) do not count.
     """
-    absent = [name for name, occurs in _people(extraction, chapter) if not occurs]
-    return extraction.model_copy(update={"absent": absent}) if absent else extraction
-
-
-def _people(extraction: Extraction, chapter: ChapterText) -> Iterable[tuple[str, bool]]:
-    """Each person's name, also one that only a relation or event has, and whether the person occurs."""
     occurs: dict[str, bool] = {}
     aliases: dict[str, bool] = {}  # alias → whether one of its bearers occurs
     for character in extraction.characters:
@@ -256,7 +246,8 @@ def _people(extraction: Extraction, chapter: ChapterText) -> Iterable[tuple[str,
     for name in dict.fromkeys(extraction.referenced_names()):
         if name not in others and name not in occurs:
             occurs[name] = aliases[name] if name in aliases else chapter.has_name(name)
-    return occurs.items()
+    absent = [name for name, here in occurs.items() if not here]
+    return extraction.model_copy(update={"absent": absent}) if absent else extraction
 
 
 def count_unverified(extraction: Extraction) -> int:

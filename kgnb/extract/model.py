@@ -18,6 +18,7 @@ MAX_TEXT = 2_000
 MAX_ITEMS = 500
 """Longest name and text (characters) and list (items) of a reply: far above any honest one."""
 
+_BREAKS = re.compile(r"[\n\r\t]")
 _SPACES = re.compile(r"\s+")
 
 
@@ -32,14 +33,10 @@ def clean(value: object, limit: int) -> str:
         return ""
     if not isinstance(value, (str, int, float)) or isinstance(value, bool):
         raise ValueError("not a text")
-    text = str(value)[: limit * 4]
-    text = "".join(" " if c in "\n\r\t" else c for c in text if c in "\n\r\t" or _printable(c))
-    return _SPACES.sub(" ", text).strip()[:limit].rstrip()
-
-
-def _printable(char: str) -> bool:
+    text = _BREAKS.sub(" ", str(value)[: limit * 4])
     # Cc control, Cf format (bidi overrides, zero widths), Cs lone surrogates, Co private use, Cn unassigned.
-    return not unicodedata.category(char).startswith("C")
+    text = "".join(c for c in text if not unicodedata.category(c).startswith("C"))
+    return _SPACES.sub(" ", text).strip()[:limit].rstrip()
 
 
 def _name(value: object) -> str:

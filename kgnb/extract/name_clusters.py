@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 
 class NameClusters:
@@ -44,6 +45,18 @@ class NameClusters:
                         found.append((alias, known, reason))
                         reached.add(alias)
                         grown = True
+        return found
+
+    def persons(self, counts: Mapping[str, int], rank: Callable[[str], Any]) -> dict[str, list[str]]:
+        """Return canonical name (of the highest ``rank``) → the person's names, the most frequent first.
+
+        ``counts``: name → occurrences; a name without any is left out.
+        """
+        found = {}
+        for members in self.members.values():
+            names = sorted((n for n in members if n in counts), key=lambda n: (-counts[n], n))
+            if names:
+                found[max(names, key=rank)] = names
         return found
 
     def names_of(self, name: str) -> list[str]:

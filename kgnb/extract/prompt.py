@@ -68,11 +68,8 @@ class PromptBuilder:
         before, after = (part.format(mark=mark) for part in self._markers)
         room = min(NAMES, OVERHEAD - len(self._system) - len(before) - len(after))
         user = f"{self._known_names.line(chunk, room)}{before}{chunk}{after}"
-        return Prompt(self._system, user, _hash(self._system, user), self._schema)
-
-
-def _hash(system: str, user: str) -> str:
-    return hashlib.sha256("\0".join((SCHEMA_VERSION, system, user)).encode()).hexdigest()
+        determining = "\0".join((SCHEMA_VERSION, self._system, user))
+        return Prompt(self._system, user, hashlib.sha256(determining.encode()).hexdigest(), self._schema)
 
 
 # --- fixed text ---------------------------------------------------------------------------------------------
@@ -132,7 +129,6 @@ _KNOWN: dict[Lang, tuple[str, str]] = {
 
 
 def _lists(labels: Iterable[str], *, relations: bool, things: bool) -> list[str]:
-    """The names of the lists to ask for."""
     wanted = {_LIST_OF[label] for label in labels if label in _LIST_OF}
     wanted |= {name for name, asked in (("relations", relations), ("things", things)) if asked}
     return [name for name in _SHAPES if name in wanted]

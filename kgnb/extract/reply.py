@@ -10,24 +10,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from kgnb.core.errors import ReplyUnparsable
+from kgnb.extract import model
 from kgnb.extract.bounded_str import BoundedStr
-from kgnb.extract.model import (
-    MAX_ITEMS,
-    Character,
-    Event,
-    Extraction,
-    Location,
-    Organization,
-    Relation,
-    Thing,
-)
 
 MAX_REPLY = 1_000_000
 """Longest reply parsed, in characters; an honest one has a few thousand."""
@@ -46,7 +37,7 @@ class Parsed:
     """A reply's content. ``repaired``: its JSON was broken, or stood in a fence or in prose; ``rejected``:
     number of items that could not be used."""
 
-    extraction: Extraction
+    extraction: model.Extraction
     repaired: bool = False
     rejected: int = 0
 
@@ -56,24 +47,15 @@ def parse(text: str, *, provider: str) -> Parsed:
 
     Raises ReplyUnparsable when no object has one of the lists asked for, or when the object is truncated.
     """
-    if len(text) > MAX_REPLY:
-        _unparsable(provider)
-    body = _without_thoughts(text)
-    found = _strict(body)
-    if found is not None:
+    body = _without_thoughts(text) if len(text) <= MAX_REPLY else ""
+    if (found := _strict(body)) is not None:
         return _validated(found, repaired=False, lost=0)
-    found = _in_prose(body) if _is_balanced(body) else None
-    if found is not None:
+    if _is_balanced(body) and (found := _in_prose(body)) is not None:
         return _validated(found, repaired=True, lost=0)
-    repaired = _repaired(body)
-    if repaired is None:
-        _unparsable(provider)
+    if (repaired := _repaired(body)) is None:
+        raise ReplyUnparsable("provider.unparsable", provider=provider)
     value, lost = repaired
     return _validated(value, repaired=True, lost=lost)
-
-
-def _unparsable(provider: str) -> NoReturn:
-    raise ReplyUnparsable("provider.unparsable", provider=provider)
 
 
 # --- finding the object -------------------------------------------------------------------------------------
@@ -82,12 +64,12 @@ _THOUGHTS_OPEN = re.compile(r"<(?:think|thinking|thought|reasoning)>", re.IGNORE
 _THOUGHTS_END = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 
 _KINDS: dict[str, type[BaseModel]] = {
-    "characters": Character,
-    "locations": Location,
-    "organizations": Organization,
-    "events": Event,
-    "relations": Relation,
-    "things": Thing,
+    "characters": model.Character,
+    "locations": model.Location,
+    "organizations": model.Organization,
+    "events": model.Event,
+    "relations": model.Relation,
+    "things": model.Thing,
 }
 
 
@@ -110,7 +92,10 @@ def _strict(body: str) -> dict[str, Any] | None:
 
 
 def _in_prose(body: str) -> dict[str, Any] | None:
-    """The object of valid JSON within a markdown fence or prose."""
+    """The object of valid JSON within a markdown fence or prose.
+
+    Objects that give different lists are joined; else the longest is taken (a draft and a final answer).
+    """
     found: list[tuple[int, dict[str, Any]]] = []
     at = 0
     for _ in range(MAX_STARTS):
@@ -126,11 +111,6 @@ def _in_prose(body: str) -> dict[str, Any] | None:
         if known is not None:
             found.append((end - at, known))
         at = end
-    return _join_or_longest(found)
-
-
-def _join_or_longest(found: Sequence[tuple[int, dict[str, Any]]]) -> dict[str, Any] | None:
-    """Join objects that give different lists; else keep the longest (a draft and a final answer)."""
     if not found:
         return None
     kinds = [kind for _, value in found for kind in _KINDS.keys() & value.keys()]
@@ -147,7 +127,7 @@ def _is_balanced(body: str) -> bool:
 def _object(value: Any) -> dict[str, Any] | None:
     """The object asked for: the value itself, its parts in a list, or one wrapped under some key."""
     if isinstance(value, list):
-        parts = [known for known in (_object(v) for v in value if isinstance(v, dict)) if known is not None]
+        parts = [known for v in value if isinstance(v, dict) and (known := _object(v)) is not None]
         return _joined(parts) if parts else None
     if not isinstance(value, dict):
         return None
@@ -215,13 +195,11 @@ def _closed_object(body: str) -> str | None:
         return None
     source, depth, brackets = body[start:end], 0, 0
     for match in _BRACES.finditer(source):
-        char = match.group()
-        depth += (char == "{") - (char == "}")
-        brackets += (char == "[") - (char == "]")
+        depth += (match[0] == "{") - (match[0] == "}")
+        brackets += (match[0] == "[") - (match[0] == "]")
         if depth < 0 or depth > MAX_DEPTH or brackets > MAX_DEPTH:
             return None
-    top_level_list = "[" in body[:start]
-    if depth or (top_level_list and "]" not in body[end:]):
+    if depth or ("[" in body[:start] and "]" not in body[end:]):
         return None
     # A comma, quote or bracket after the last brace: the reply went on and was truncated.
     return None if _CONTINUES.match(body, end) else source
@@ -233,11 +211,7 @@ _CONTINUES = re.compile(r"\s*,|\s*[\"\[]")
 
 # --- validation ---------------------------------------------------------------------------------------------
 
-_LISTS: dict[str, tuple[str, ...]] = {
-    "characters": ("aliases", "traits"),
-    "events": ("participants",),
-    "things": ("aliases",),
-}
+_LISTS = {"characters": ["aliases", "traits"], "events": ["participants"], "things": ["aliases"]}
 _SEPARATORS = re.compile(r"[、，,；;／/|\n]")
 
 
@@ -248,16 +222,17 @@ def _validated(value: dict[str, Any], *, repaired: bool, lost: int) -> Parsed:
             if isinstance(item, dict):
                 _split_lists(item, keys)
     try:
-        if all(len(items) <= MAX_ITEMS for items in plain.values()):
-            return Parsed(Extraction.model_validate(plain), repaired, lost)
+        if all(len(items) <= model.MAX_ITEMS for items in plain.values()):
+            return Parsed(model.Extraction.model_validate(plain), repaired, lost)
     except ValidationError:
         pass
     rejected = lost
     kept: dict[str, Any] = {}
     for kind, items in plain.items():
-        kept[kind] = [item for item in map(_validator(_KINDS[kind]), items[:MAX_ITEMS]) if item is not None]
+        valid = (_valid_item(item, _KINDS[kind]) for item in items[: model.MAX_ITEMS])
+        kept[kind] = [item for item in valid if item is not None]
         rejected += len(items) - len(kept[kind])
-    return Parsed(Extraction(**kept), repaired, rejected)
+    return Parsed(model.Extraction(**kept), repaired, rejected)
 
 
 def _items(value: Any) -> list[Any]:
@@ -267,9 +242,8 @@ def _items(value: Any) -> list[Any]:
     if value is None or value == "":
         return []
     if isinstance(value, dict) and "name" not in value and "source" not in value:
-        return [{"name": name, **inner} for name, inner in value.items() if isinstance(inner, dict)] or [
-            value
-        ]
+        named = [{"name": name, **inner} for name, inner in value.items() if isinstance(inner, dict)]
+        return named or [value]
     return [value]
 
 
@@ -283,13 +257,10 @@ def _split_lists(item: dict[str, Any], keys: Iterable[str]) -> None:
             item[key] = [part.get("name") if isinstance(part, dict) else part for part in value]
 
 
-def _validator(model: type[BaseModel]) -> Callable[[Any], BaseModel | None]:
-    def validate(item: Any) -> BaseModel | None:
-        if isinstance(item, str) and model is not Relation:
-            item = {"name": item}
-        try:
-            return model.model_validate(item)
-        except ValidationError:
-            return None
-
-    return validate
+def _valid_item(item: Any, kind: type[BaseModel]) -> BaseModel | None:
+    if isinstance(item, str) and kind is not model.Relation:
+        item = {"name": item}
+    try:
+        return kind.model_validate(item)
+    except ValidationError:
+        return None

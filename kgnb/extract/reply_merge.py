@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
@@ -40,14 +41,12 @@ def _is_merged(one: Extraction) -> bool:
     """Whether it has no duplicates and no name of two people, so that merging would change nothing."""
     names = [name for character in one.characters for name in names_of(character)]
     keys: list[list[Any]] = [names, list(map(_by_ends, one.relations))]
-    keys += ([item.name for item in items] for items in (one.locations, one.organizations))
-    keys += ([item.name for item in items] for items in (one.events, one.things))
+    named = (one.locations, one.organizations, one.events, one.things)
+    keys += (list(map(_by_name, items)) for items in named)
     return not one.absent and all(len(set(each)) == len(each) for each in keys)
 
 
-def _by_name(item: Any) -> str:
-    name: str = item.name
-    return name
+_by_name = attrgetter("name")
 
 
 def _by_ends(item: Relation) -> tuple[str, str, str]:
@@ -70,17 +69,12 @@ def _merged(lists: Iterable[Sequence[_Item]], key: Callable[[_Item], Any]) -> li
 
 def _united(one: _Item, other: _Item) -> _Item:
     united: dict[str, Any] = {name: _union(mine, getattr(other, name)) for name, mine in one}
-    if isinstance(one, (Event, Relation)) and isinstance(other, (Event, Relation)):
-        united |= _better_evidence(one, other)
+    claims = (Event, Relation)
+    if isinstance(one, claims) and isinstance(other, claims) and one.unverified != other.unverified:
+        # A quote found in the text is preferred to one that was not, whichever came first.
+        united |= {"evidence": other.evidence if one.unverified else one.evidence, "unverified": False}
     changes = {name: value for name, value in united.items() if value != getattr(one, name)}
     return one.model_copy(update=changes) if changes else one
-
-
-def _better_evidence(one: Event | Relation, other: Event | Relation) -> dict[str, Any]:
-    """A quote found in the text is preferred to one that was not, whichever came first."""
-    if one.unverified == other.unverified:
-        return {}
-    return {"evidence": other.evidence if one.unverified else one.evidence, "unverified": False}
 
 
 def _union(mine: Any, others: Any) -> Any:

@@ -42,13 +42,8 @@ class AliasResolver(BookPersons):
         self._join_ranks()
         self._join_eldest_daughters()
         self._join_of_places()
-        found = {}
-        for members in self.clusters.members.values():
-            names = [n for n in members if n not in self.dropped]
-            if names:
-                best = max(names, key=self._canonical_rank)
-                found[best] = sorted(names, key=lambda n: (-self.candidates[n].count, n))
-        return found
+        counts = {n: count for n, count in self.counts.items() if n not in self.dropped}
+        return self.clusters.persons(counts, self._canonical_rank)
 
     def _one_word_names(self, *, titled: bool, single: bool = False) -> Iterator[tuple[str, NameParts]]:
         """Names of one word, with or without titles; ``single``: only those not joined with others so far."""
@@ -84,24 +79,21 @@ class AliasResolver(BookPersons):
         for name, parts in self._one_word_names(titled=True):
             if self._is_surname(parts.first, name):
                 continue
-            longer = [
-                n
-                for n in self._by_first[parts.first]
-                if self.parts[n].titles == parts.titles and self.parts[n].is_full
-            ]
+            same_title = [n for n in self._by_first[parts.first] if self.parts[n].titles == parts.titles]
+            longer = [n for n in same_title if self.parts[n].is_full]
             if longer:
                 self.clusters.join(longer[0], name, "title and first name")
             elif parts.first in self.candidates and parts.titles[-1] in _JOIN_FIRST_NAME:
-                bare = self.candidates[parts.first]
-                once = parts.titles[-1] in ("sir", "lady") and self.candidates[name].count < 2
-                if bare.count >= 3 and not once and self.co_occurrence.ratio(name, bare.name, 0.0) < 0.6:
-                    self.clusters.join(bare.name, name, "title and first name")
+                bare = parts.first
+                once = parts.titles[-1] in ("sir", "lady") and self.counts[name] < 2
+                if self.counts[bare] >= 3 and not once and self.co_occurrence.ratio(name, bare, 0.0) < 0.6:
+                    self.clusters.join(bare, name, "title and first name")
 
     def _join_first_names(self) -> None:
         """Anne and Anne Elliot: the full name that begins so; of several the one never in its sentence."""
         for name, _ in self._one_word_names(titled=False):
             # Lady Mary Somebody, mentioned once, is not the Mary of every page.
-            least = 0.015 * self.candidates[name].count
+            least = 0.015 * self.counts[name]
             fulls = [
                 n
                 for n in self._by_first.get(name, ())
@@ -110,11 +102,11 @@ class AliasResolver(BookPersons):
                 and (not self.parts[n].titles or self._count(n) >= least)
             ]
             titled = sum(
-                self.candidates[n].count
+                self.counts[n]
                 for n in self._by_last.get(name, ())
                 if set(self.parts[n].titles) - _BEFORE_FIRST_NAME
             )
-            if titled > sum(self.candidates[n].count for n in fulls):
+            if titled > sum(self.counts[n] for n in fulls):
                 continue  # a surname rather: Fitzwilliam is Colonel Fitzwilliam
             roots = self._roots(fulls, name)
             if len(roots) == 1:
@@ -156,22 +148,21 @@ class AliasResolver(BookPersons):
             bearers: Counter[str] = Counter()
             for other in self._by_last.get(name, ()):
                 if self.parts[other].titles or self.parts[other].is_full:
-                    bearers[self.clusters.root(other)] += self.candidates[other].count
+                    bearers[self.clusters.root(other)] += self.counts[other]
             for other in self._by_first.get(name, ()):
                 if other.startswith(name + " of "):
-                    bearers[self.clusters.root(other)] += self.candidates[other].count
+                    bearers[self.clusters.root(other)] += self.counts[other]
             men = Counter({r: n for r, n in bearers.items() if self.gender(r) != "f"})
             if men and max(men.values()) >= 0.2 * max(bearers.values()):
                 bearers = men  # a lady is seldom called by her surname alone
-            ranked = [r for r, _ in bearers.most_common(2)]
-            if not ranked:
+            if not bearers:
                 continue
-            clear = len(ranked) == 1 or bearers[ranked[0]] >= 1.2 * bearers[ranked[1]]
-            if clear and self._titles(ranked[0]) & {"mrs", "miss"} and len(ranked) > 1:
-                clear = False  # a lady is not called by her surname alone while others bear it
-            if clear and self.co_occurrence.ratio(name, ranked[0], 0.0, least=3.0) < 1.5:
-                self.clusters.join(ranked[0], name, "surname")
-            elif self.candidates[name].count < bearers[ranked[0]]:
+            (best, n), *others = bearers.most_common(2)
+            # A lady is not called by her surname alone while others bear it.
+            clear = not others or (n >= 1.2 * others[0][1] and not self._titles(best) & {"mrs", "miss"})
+            if clear and self.co_occurrence.ratio(name, best, 0.0, least=3.0) < 1.5:
+                self.clusters.join(best, name, "surname")
+            elif self.counts[name] < n:
                 self.dropped.add(name)  # the family's name, nobody's in particular
 
     def _join_nicknames(self) -> None:
@@ -187,7 +178,7 @@ class AliasResolver(BookPersons):
                 if not self.parts[n].titles
             ]
             near = [r for r in self._roots(bearers, name) if self.co_occurrence.coverage(name, r) >= 0.4]
-            rare = self.candidates[name].count < 5  # too few occurrences to measure: the word list decides
+            rare = self.counts[name] < 5  # too few occurrences to measure: the word list decides
             best = self._exclusive_person(name, near, strict=True, unsure=0.0 if rare else 9.0)
             if not best and len(near) == 1 and self._same_surname(name, near[0]):
                 best = near[0]
@@ -217,13 +208,13 @@ class AliasResolver(BookPersons):
             bearers: Counter[str] = Counter()
             for other in self.by_count:
                 if self.parts[other].rest and self.parts[name].titles[0] in self.parts[other].titles:
-                    bearers[self.clusters.root(other)] += self.candidates[other].count
+                    bearers[self.clusters.root(other)] += self.counts[other]
             top = bearers.most_common(2)
             if top and (len(top) == 1 or top[0][1] >= 2.5 * top[1][1]):
                 self.clusters.join(top[0][0], name, "rank")
 
     def _canonical_rank(self, name: str) -> tuple[int, int, int, str]:
         """A full name without title first, if it occurs more than once; then the more frequent."""
-        parts, count = self.parts[name], self.candidates[name].count
+        parts, count = self.parts[name], self.counts[name]
         full = parts.is_full and not parts.titles and len(parts.rest) <= 3
         return (int(full and count >= 2), int(bool(parts.rest)), count, name)

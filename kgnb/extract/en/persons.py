@@ -62,6 +62,7 @@ class BookPersons:
         persons = classifier.persons()
         self.text = text
         self.candidates = {n: c for n, c in persons.items() if not _is_family(n, c, persons)}
+        self.counts = {n: c.count for n, c in self.candidates.items()}
         self.parts = {n: split_name(n) for n in self.candidates}
         self.clusters = NameClusters(self.candidates)
         ends = [
@@ -71,7 +72,7 @@ class BookPersons:
         ]
         offsets = {n: c.offsets for n, c in self.candidates.items()}
         self.co_occurrence = CoOccurrence(self.clusters, offsets, ends, WINDOW)
-        self.by_count = sorted(self.candidates, key=lambda n: (-self.candidates[n].count, n))
+        self.by_count = sorted(self.counts, key=lambda n: (-self.counts[n], n))
         self._gender: dict[str, str] = {}
         self.dropped: set[str] = set()
         self._by_first: dict[str, list[str]] = defaultdict(list)  # first word after the titles → names
@@ -119,7 +120,7 @@ class BookPersons:
 
     def _count(self, name: str) -> int:
         """Occurrences of all names of the person."""
-        return sum(self.candidates[n].count for n in self.clusters.names_of(name))
+        return sum(self.counts[n] for n in self.clusters.names_of(name))
 
     def _titles(self, name: str) -> set[str]:
         """Titles of the person."""
@@ -129,7 +130,7 @@ class BookPersons:
         counts: Counter[str] = Counter()
         for one in names:
             for title in self.parts[one].titles:
-                counts[title] += self.candidates[one].count
+                counts[title] += self.counts[one]
         least = 0.02 * self._count(name)  # a title given once in jest does not count
         return {t for t, n in counts.items() if n >= least}
 
@@ -195,11 +196,11 @@ class BookPersons:
             return False
         full_weight = 0.0 if titles == ("miss",) else 1.0  # Miss Augusta Hawkins is how she is introduced
         own = sum(
-            self.candidates[n].count * (2.0 if len(self.parts[n].rest) == 1 else full_weight)
+            self.counts[n] * (2.0 if len(self.parts[n].rest) == 1 else full_weight)
             for n in self.clusters.names_of(root)
             if self.parts[n].titles == titles and n != name
         )
-        return own > 0.08 * self.candidates[name].count
+        return own > 0.08 * self.counts[name]
 
     def _is_rank_of_lady(self, titles: tuple[str, ...], other: str) -> bool:
         """Whether a rank would go to a lady who never bears it: General Tilney is not Eleanor."""

@@ -38,7 +38,8 @@ class AliasResolver(StatedAliases):
         self._join_appositive_titles()
         self._join_surname_titles()
         self._join_exclusive_names()
-        return self._persons()
+        counts = {n: count for n, count in self.counts.items() if n not in self.dropped}
+        return self.clusters.persons(counts, self._canonical_rank)
 
     # --- by the form of names ---
 
@@ -201,17 +202,6 @@ class AliasResolver(StatedAliases):
             often = sum(self.counts.get(n, 0) for n in names) >= 20
             if bare and often and (best := self._exclusive_person(root, full)):
                 self.clusters.join(best, root, "互斥")
-
-    # --- the result ---
-
-    def _persons(self) -> dict[str, list[str]]:
-        found = {}
-        for members in self.clusters.members.values():
-            names = [n for n in members if n not in self.dropped and n in self.counts]
-            if names:
-                best = max(names, key=self._canonical_rank)
-                found[best] = sorted(names, key=lambda n: (-self.counts[n], n))
-        return found
 
     def _canonical_rank(self, name: str) -> tuple[bool, bool, int, str]:
         """Full names first, those that are no surname + courtesy name or title; then the more frequent."""

@@ -127,19 +127,15 @@ class StatedAliases:
         )
 
     def _count(self, name: str) -> int:
-        """Occurrences of a name, remembered if there are any."""
+        """Occurrences of a name, remembered if there are any; the bigram counts spare most searches."""
         if name not in self.counts:
-            n = self._occurrences(name)
+            n = self._max_count(name)
+            if n and len(name) != 2:
+                n = self.text.count(name)
             if not n:
                 return 0
             self.counts[name] = n
         return self.counts[name]
-
-    def _occurrences(self, name: str) -> int:
-        """The bigram counts spare most searches of the text."""
-        if len(name) == 2:
-            return self._bigrams.counts[name]
-        return self.text.count(name) if self._max_count(name) else 0
 
     def _max_count(self, name: str) -> int:
         """Upper bound of a name's occurrences: those of its rarest bigram."""

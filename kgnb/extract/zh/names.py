@@ -140,7 +140,7 @@ def _can_be_name(word: str) -> bool:
 class NameClassifier:
     """Scores the candidates of one book and decides which are persons' names."""
 
-    def __init__(self, text: str, more_words: Iterable[str] = ()) -> None:
+    def __init__(self, text: str, more_words: Iterable[str]) -> None:
         """``more_words``: words beyond the candidates that the dictionary is asked about."""
         self.text = text
         self.bigrams = BigramIndex(text)
@@ -182,10 +182,10 @@ class NameClassifier:
             and not _has_unlikely_end(c.name)
         ]
         if len(sure) < 3:  # a book without speech: its most frequent words that look like a full name
-            full = [c for c in self.candidates.values() if c.name[0] in words.COMMON_SURNAMES]
-            full = [
+            full = (c for c in self.candidates.values() if c.name[0] in words.COMMON_SURNAMES)
+            full = (
                 c for c in full if c.name not in self.common_words and not _fixed_phrase_penalty(c.context)
-            ]
+            )
             sure = sorted(full, key=lambda c: (-c.count, c.name))[:30]
         names = {c.name for c in sure}
         return [c for c in sure if c.name[:-1] not in names]

@@ -23,18 +23,15 @@ def in_original_script(extraction: Extraction, text: str) -> Extraction:
         at = folded_text.find(folded := fold(name))
         return text[at : at + len(folded)] if at >= 0 and folded else name
 
-    if folded_text == text and _is_simplified(extraction):
-        return extraction
+    if folded_text == text:
+        names = "\n".join(_names(extraction))  # one fold, not one for each
+        if fold(names) == names:
+            return extraction
     return renamed(extraction, original)
 
 
-def _is_simplified(extraction: Extraction) -> bool:
-    names = "\n".join(_names(extraction))  # one fold, not one for each
-    return fold(names) == names
-
-
 def _names(found: Extraction) -> list[str]:
-    names = [x.name for x in found.characters] + [x.name for x in found.locations]
-    names += [x.name for x in found.organizations] + [x.name for x in found.things]
+    lists = (found.characters, found.locations, found.organizations, found.things)
+    names = [item.name for items in lists for item in items]
     names += [alias for character in found.characters for alias in character.aliases]
     return names + [event.location for event in found.events] + found.referenced_names()

@@ -7,16 +7,14 @@ from kgnb.extract.zh import vocabulary as words
 
 def has_surname(word: str) -> bool:
     """Return whether the word can be read as surname and given name."""
-    return (word[0] in words.SURNAMES and len(word) <= 3) or (
-        word[:2] in words.COMPOUND_SURNAMES and 3 <= len(word) <= 4
-    )
+    return surname_of(word) != ""
 
 
 def surname_of(name: str) -> str:
     """Return the surname that a full name begins with; empty if it has none."""
     if name[:2] in words.COMPOUND_SURNAMES and 3 <= len(name) <= 4:
         return name[:2]
-    return name[0] if has_surname(name) else ""
+    return name[0] if name[0] in words.SURNAMES and len(name) <= 3 else ""
 
 
 def given_of(name: str) -> str:
