@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from pathlib import Path
 
 from kgnb.core.safe_text import one_line
 from kgnb.render.picture.scene import EDGE_COLOURS, FONTS, printable, text_width
@@ -23,23 +24,9 @@ _WIDTH = 860
 _NAME_WIDTH = 132
 _COUNT_WIDTH = 52
 _LANE_HEIGHT = 21
+_CELL_WIDTH = 60
 
-STYLE = """<style>
-.kgnb-x{font-size:13px;line-height:1.55;color:inherit;overflow-wrap:anywhere;max-width:980px}
-.kgnb-x .h{font-size:14px;font-weight:600;margin:2px 0 8px}
-.kgnb-x .d,.kgnb-x .h span{opacity:.66;font-weight:400;font-size:12.5px}
-.kgnb-x .h span{margin-left:10px}
-.kgnb-x svg{display:block;width:100%;height:auto;color:inherit;margin:0 0 10px;overflow:visible}
-.kgnb-x .s{max-height:460px;overflow:auto;width:fit-content;min-width:50%;max-width:100%}
-.kgnb-x table.t{border-collapse:collapse;margin:0;width:100%;font-size:12.5px;
-border:none;table-layout:auto}
-.kgnb-x table.t tr,.kgnb-x table.t tr:hover,.kgnb-x table.t tr:nth-child(odd){background:none}
-.kgnb-x table.t th,.kgnb-x table.t td{text-align:left;vertical-align:baseline;padding:4px 18px 4px 0;
-border:none;border-bottom:1px solid rgba(128,128,128,.2);max-width:none;white-space:normal;color:inherit}
-.kgnb-x table.t th{font-weight:500;opacity:.66;white-space:nowrap}
-.kgnb-x table.t .r{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
-.kgnb-x table.t .k{white-space:nowrap;font-weight:500}
-</style>"""
+STYLE = f"<style>\n{Path(__file__).with_name('charts.css').read_text('utf-8')}</style>"
 
 
 def text(value: object, width: float = 0) -> str:
@@ -67,12 +54,12 @@ def block(title: str, note: str, *parts: str) -> str:
     return f'{STYLE}<div class="kgnb-x"><div class="h">{text(title)}{quiet}</div>{"".join(parts)}</div>'
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]], wide: float = 60) -> str:
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Rows of plain values; integers are aligned right, the first column is emphasized."""
     body, right = [], set[int]()
     for row in rows:
         right |= {i for i, cell in enumerate(row) if isinstance(cell, int)}
-        cells = (f"<td{_class(i, right)}>{text(cell, wide)}</td>" for i, cell in enumerate(row))
+        cells = (f"<td{_class(i, right)}>{text(cell, _CELL_WIDTH)}</td>" for i, cell in enumerate(row))
         body.append(f"<tr>{''.join(cells)}</tr>")
     top = "".join(f"<th{_class(i, right)}>{text(head)}</th>" for i, head in enumerate(heads))
     parts = f"<thead><tr>{top}</tr></thead><tbody>{''.join(body)}</tbody>"
@@ -201,16 +188,13 @@ def _dot(x: float, y: float, radius: float, colour: str) -> str:
 
 def _ray_label(x: float, y: float, side: float, ray: Ray) -> str:
     """The name outside its dot, the relation below."""
-    anchor = "start" if side > 0.25 else "end" if side < -0.25 else "middle"
-    shift = 12 if anchor == "start" else -12 if anchor == "end" else 0
-    up = y < 200
-    first = y + 1 if anchor != "middle" else (y - 22 if up else y + 20)
-    return _label(x + shift, first, shortened(ray.name, 8), f' text-anchor="{anchor}"') + _label(
-        x + shift,
-        first + 14,
-        shortened(ray.word, 9),
-        f' text-anchor="{anchor}" font-size="11" fill-opacity=".66"',
-    )
+    if abs(side) > 0.25:
+        anchor, x, y = ("start", x + 12, y + 1) if side > 0 else ("end", x - 12, y + 1)
+    else:
+        anchor, y = "middle", (y - 22 if y < 200 else y + 20)
+    more = f' text-anchor="{anchor}"'
+    faint = f'{more} font-size="11" fill-opacity=".66"'
+    return _label(x, y, shortened(ray.name, 8), more) + _label(x, y + 14, shortened(ray.word, 9), faint)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +204,7 @@ class Link:
     name: str
     word: str
     group: str
-    way: int = 0
+    way: int
     """Direction of the tie: 1 to ``name``, -1 back, 0 undirected."""
 
 
@@ -231,7 +215,7 @@ def chain(start: str, links: Sequence[Link], title: str) -> str:
         row, column = divmod(i, _ROW)
         column = _ROW - 1 - column if row % 2 else column
         parts.append(_arrow(link, row, column, turns=i % _ROW == 0))
-        parts.append(_box(link.name, row, column, ACCENT if i == len(links) else "#8a929e"))
+        parts.append(_box(link.name, row, column, ACCENT if i == len(links) else FAINT))
     width = _STEP * (min(len(links), _ROW - 1)) + _BOX + 2
     return _svg((len(links) // _ROW) * _DOWN + 42, title, *parts, width=width)
 
@@ -254,22 +238,17 @@ def _arrow(link: Link, row: int, column: int, *, turns: bool) -> str:
     way = f"M{start[0]:.1f} {start[1]:g}L{end[0]:.1f} {end[1]:g}"
     if link.way:
         way += _arrowhead(start, end) if link.way > 0 else _arrowhead(end, start)
-    return f'<path d="{way}" fill="none" stroke="{colour}" stroke-width="2"/>' + _label(
-        words[0],
-        words[1],
-        shortened(link.word, 7),
-        f' text-anchor="{words[2]}" font-size="11.5" fill-opacity=".8"',
-    )
+    more = f' text-anchor="{words[2]}" font-size="11.5" fill-opacity=".8"'
+    label = _label(words[0], words[1], shortened(link.word, 7), more)
+    return f'<path d="{way}" fill="none" stroke="{colour}" stroke-width="2"/>{label}'
 
 
 def _arrowhead(start: tuple[float, float], end: tuple[float, float]) -> str:
     """The head of a horizontal or vertical arrow."""
     x, y = end
     back = 7 if (x, y) > start else -7
-    wings = (
-        ((x - back, y - 4), (x - back, y + 4)) if y == start[1] else ((x - 4, y - back), (x + 4, y - back))
-    )
-    return "".join(f"M{wx:.1f} {wy:g}L{x:.1f} {y:g}" for wx, wy in wings)
+    sides = [(-back, -4), (-back, 4)] if y == start[1] else [(-4, -back), (4, -back)]
+    return "".join(f"M{x + dx:.1f} {y + dy:g}L{x:.1f} {y:g}" for dx, dy in sides)
 
 
 def _box(name: str, row: int, column: int, colour: str) -> str:

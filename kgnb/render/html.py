@@ -6,29 +6,13 @@ Names come from books, rows and other machines: hostile input that leaves here o
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 
 from kgnb.core.safe_text import one_line
 from kgnb.render.formatting import cut
 from kgnb.render.table import WORDS, Cell, Column, Row, Table, Tone, cell_text, cell_tone
 
-TABLE_STYLE = """
-.kgnb-table{border-collapse:collapse;width:100%}
-.kgnb-table th,.kgnb-table td{text-align:left;padding:3px 10px 3px 0;vertical-align:top}
-.kgnb-table th{font-weight:500;opacity:.66;border-bottom:1px solid var(--line);white-space:nowrap}
-.kgnb-table td{border-bottom:1px solid var(--soft)}
-.kgnb-table .r{text-align:right;width:1%;padding-left:18px;white-space:nowrap;
-font-variant-numeric:tabular-nums}
-.kgnb-table .s{white-space:nowrap}
-.kgnb-table .noted td{border-bottom:none}.kgnb-table .note{padding-left:16px}
-.kgnb-table tr:hover{background:none}
-.kgnb-table .r+td:not(.r),.kgnb-table .r+th:not(.r){padding-left:16px}
-.kgnb-bar{height:6px;border-radius:3px;background:rgba(128,128,128,.2);overflow:hidden;margin:3px 0}
-.kgnb-bar i{display:block;height:100%;background:var(--accent);border-radius:3px;transition:width .4s}
-.kgnb-bar i.good{background:var(--good)}.kgnb-bar i.warn{background:var(--warn)}
-.kgnb-bar i.bad{background:var(--bad)}
-.kgnb .good{color:var(--good)}.kgnb .warn{color:var(--warn)}.kgnb .bad{color:var(--bad)}
-.kgnb .dim{opacity:.66}
-"""
+TABLE_STYLE = "\n" + Path(__file__).with_name("table.css").read_text("utf-8")
 """Rules for what the functions here return: for an element ``.kgnb`` of a page that sets the colours."""
 
 

@@ -30,9 +30,7 @@ MOST_STRENGTH = 10
 class QueryRows(list[dict[str, Any]]):
     """Rows as dicts, ready for pandas or json; a notebook shows them under ``title`` and ``note``."""
 
-    def __init__(
-        self, title: str, rows: Iterable[dict[str, Any]], *, note: str = "", picture: str = ""
-    ) -> None:
+    def __init__(self, title: str, rows: Iterable[dict[str, Any]], note: str, picture: str = "") -> None:
         super().__init__(rows)
         self.title, self.note = title, note
         self.picture = picture
@@ -76,11 +74,6 @@ def _cell(value: object) -> object:
 # --- words --------------------------------------------------------------------------------------------------
 
 
-def kind_word(kind: str) -> str:
-    """A node label in words."""
-    return say(f"explore.kind_{kind}")
-
-
 def tie_word(edge: GraphEdge) -> str:
     """A tie in words: the book's own where it has some, else the relation type's."""
     facts = edge.properties
@@ -113,11 +106,9 @@ def _first_text(edges: Iterable[GraphEdge], *keys: str) -> str:
     return next(filter(None, texts), "")
 
 
-def _chapters_of(edges: Iterable[GraphEdge]) -> list[int]:
+def _chapter_count(edges: Iterable[GraphEdge]) -> int:
     listed = (edge.properties.get("chapters") for edge in edges)
-    return sorted(
-        {n for chapters in listed if isinstance(chapters, list) for n in chapters if isinstance(n, int)}
-    )
+    return len({n for some in listed if isinstance(some, list) for n in some if isinstance(n, int)})
 
 
 def _strength(edges: Iterable[GraphEdge]) -> int:
@@ -132,7 +123,7 @@ def matches(text: str, entities: Sequence[Entity], close: Sequence[str]) -> Quer
     rows = [
         {
             "name": e.name,
-            "kind": str(kind_word(e.kind)),
+            "kind": str(say(f"explore.kind_{e.kind}")),
             "aliases": list(e.aliases),
             "chapters": len(e.chapters),
             "first": e.chapters[0] if e.chapters else 0,
@@ -143,7 +134,7 @@ def matches(text: str, entities: Sequence[Entity], close: Sequence[str]) -> Quer
     note = str(say("explore.found", count=len(rows)))
     if not rows:
         note = say("explore.close", names=", ".join(close)) if close else say("explore.nothing")
-    return QueryRows(say("explore.find", text=text), rows, note=note)
+    return QueryRows(say("explore.find", text=text), rows, note)
 
 
 def neighbours(entity: Entity, found: Sequence[Neighbour]) -> QueryRows:
@@ -151,10 +142,10 @@ def neighbours(entity: Entity, found: Sequence[Neighbour]) -> QueryRows:
     rows = [
         {
             "name": n.entity.name,
-            "kind": str(kind_word(n.entity.kind)),
+            "kind": str(say(f"explore.kind_{n.entity.kind}")),
             "relations": _relations(n.edges, entity.ref),
             "strength": _strength(n.edges),
-            "chapters": len(_chapters_of(n.edges)),
+            "chapters": _chapter_count(n.edges),
             "description": _first_text(n.edges, "description"),
             "evidence": _first_text(n.edges, "evidence"),
         }
@@ -167,7 +158,7 @@ def neighbours(entity: Entity, found: Sequence[Neighbour]) -> QueryRows:
     ]
     title = str(say("explore.neighbours", name=entity.name))
     note = _entity_note(entity) if rows else say("explore.alone")
-    return QueryRows(title, rows, note=note, picture=charts.star(entity.name, rays, title))
+    return QueryRows(title, rows, note, charts.star(entity.name, rays, title))
 
 
 def path(start: Entity, end: Entity, steps: Sequence[PathStep]) -> QueryRows:
@@ -178,7 +169,7 @@ def path(start: Entity, end: Entity, steps: Sequence[PathStep]) -> QueryRows:
             "relations": _relations(s.edges, s.source.ref),
             "target": s.target.name,
             "strength": _strength(s.edges),
-            "chapters": len(_chapters_of(s.edges)),
+            "chapters": _chapter_count(s.edges),
             "evidence": _first_text(s.edges, "evidence", "description"),
         }
         for s in steps
@@ -193,8 +184,7 @@ def path(start: Entity, end: Entity, steps: Sequence[PathStep]) -> QueryRows:
         note = say("explore.same")
     else:
         note = say("explore.steps", count=len(rows)) if rows else say("explore.no_path")
-    picture = charts.chain(start.name, links, title) if links else ""
-    return QueryRows(title, rows, note=note, picture=picture)
+    return QueryRows(title, rows, note, charts.chain(start.name, links, title) if links else "")
 
 
 def between(a: Entity, b: Entity, turns: Sequence[PairChapter], chapters: Sequence[int]) -> QueryRows:
@@ -214,10 +204,13 @@ def between(a: Entity, b: Entity, turns: Sequence[PairChapter], chapters: Sequen
     ]
     title = str(say("explore.between", a=a.name, b=b.name))
     if not turns or a.ref == b.ref:
-        return QueryRows(title, [], note=say("explore.same") if a.ref == b.ref else say("explore.apart"))
+        return QueryRows(title, [], say("explore.same") if a.ref == b.ref else say("explore.apart"))
     note = say("explore.between_note", both=len(turns), tied=sum(bool(t.edges) for t in turns))
-    picture = charts.lanes(chapters, _tie_lanes(turns, a.ref), title, str(say("explore.axis")))
-    return QueryRows(title, rows, note=note, picture=picture)
+    return QueryRows(title, rows, note, _lanes(chapters, _tie_lanes(turns, a.ref), title))
+
+
+def _lanes(chapters: Sequence[int], lanes: Sequence[charts.Lane], title: str) -> str:
+    return charts.lanes(chapters, lanes, title, str(say("explore.axis")))
 
 
 def _tie_lanes(turns: Sequence[PairChapter], seen_from: NodeKey) -> list[charts.Lane]:
@@ -246,19 +239,12 @@ def timeline(entity: Entity, entries: Sequence[TimelineEntry], chapters: Sequenc
         for name in entry.companions:
             together.setdefault(name, {})[entry.chapter] = 1
     closest = sorted(together, key=lambda name: (-len(together[name]), name))[:COMPANIONS]
-    lanes = [
-        charts.Lane(
-            entity.name, {e.chapter: 1 + len(e.events) for e in entries}, charts.ACCENT, str(len(entries))
-        )
-    ]
+    own = {e.chapter: 1 + len(e.events) for e in entries}
+    lanes = [charts.Lane(entity.name, own, charts.ACCENT, str(len(entries)))]
     lanes += [charts.Lane(name, together[name], charts.WARM, str(len(together[name]))) for name in closest]
     title = str(say("explore.timeline", name=entity.name))
-    note = say("explore.with", count=len(closest)) if closest else ""
-    axis = str(say("explore.axis"))
-    picture = (
-        charts.lanes(list(chapters) or [e.chapter for e in entries], lanes, title, axis) if entries else ""
-    )
-    return QueryRows(title, rows, note=note or _entity_note(entity), picture=picture)
+    note = say("explore.with", count=len(closest)) if closest else _entity_note(entity)
+    return QueryRows(title, rows, note, _lanes(chapters or list(own), lanes, title) if entries else "")
 
 
 def top(kind: str, standing: Sequence[RankedEntity], chapters: Sequence[int]) -> QueryRows:
@@ -280,18 +266,16 @@ def top(kind: str, standing: Sequence[RankedEntity], chapters: Sequence[int]) ->
         charts.Lane(s.entity.name, dict.fromkeys(s.entity.chapters, 1), count=str(len(s.entity.chapters)))
         for s in standing[:LANES]
     ]
-    title = str(say("explore.top", kind=kind_word(kind)))
+    title = str(say("explore.top", kind=say(f"explore.kind_{kind}")))
     note = say("explore.top_note", count=len(chapters)) if rows else say("explore.nothing")
-    return QueryRows(
-        title, rows, note=note, picture=charts.lanes(chapters, lanes, title, str(say("explore.axis")))
-    )
+    return QueryRows(title, rows, note, _lanes(chapters, lanes, title))
 
 
 def _entity_note(entity: Entity) -> str:
     """Aliases and chapters of an entity in a line."""
-    facts = (
-        [say("picture.aliases") + ": " + say("picture.comma").join(entity.aliases)] if entity.aliases else []
-    )
+    facts = []
+    if entity.aliases:
+        facts.append(say("picture.aliases") + ": " + say("picture.comma").join(entity.aliases))
     if entity.chapters:
         facts += [say("picture.chapters", n=len(entity.chapters)), say("picture.first", n=entity.chapters[0])]
     return " · ".join(facts)

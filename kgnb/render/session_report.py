@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from kgnb.core.messages import has_text, language, say
@@ -13,20 +14,7 @@ from kgnb.render.table import Table, columns, rows
 
 Facts = Mapping[str, Any]
 
-_STYLE = """
-:root{color-scheme:light}
-body{font:15px/1.6 system-ui,"PingFang SC","Microsoft YaHei","Noto Sans CJK SC",sans-serif;color:#1f2933;
-background:#f4f6f8;margin:0;--line:#dde3ea;--soft:#e8edf2;
---accent:#2f7d5b;--good:#2f7d5b;--warn:#9a6700;--bad:#b42318}
-main{max-width:1200px;margin:24px auto;padding:0 20px}
-h1{font-size:24px;margin:0 0 4px}h2{font-size:17px;margin:28px 0 8px}
-.card{background:#fff;border:1px solid var(--line);border-radius:8px;padding:14px 18px;overflow-x:auto}
-dl{display:grid;grid-template-columns:repeat(auto-fill,minmax(200px,1fr));gap:8px 24px;margin:0}
-dt{opacity:.66;font-size:13px}dd{margin:0;overflow-wrap:anywhere}
-.kgnb-table th{font-size:13px}.kgnb-table th,.kgnb-table td{padding-top:6px;padding-bottom:6px}
-.kgnb-table td{overflow-wrap:anywhere}.kgnb-table td.note{padding-top:0}.kgnb-bar{min-width:90px}
-pre{background:#f4f6f8;border-radius:6px;padding:10px 12px;overflow-x:auto;margin:8px 0}
-"""
+_STYLE = "\n" + Path(__file__).with_name("session_report.css").read_text("utf-8")
 _TASK_COLUMNS = (
     *("id", "book", "status", "provider", "progress"),
     *("chapters_done", "chapters_left", "failed", "tokens", "cost"),

@@ -12,7 +12,6 @@ import functools
 import hashlib
 import importlib
 import json
-from collections import defaultdict
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from kgnb.core.model import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.graph.importance import number
 from kgnb.graph.model import Graph, NodeKey, group_of
 from kgnb.render.picture import static
-from kgnb.render.picture.scene import EDGE_COLOURS, Scene, lay_out, localized, printable
+from kgnb.render.picture.scene import EDGE_COLOURS, Scene, Spot, lay_out, localized, printable
 from kgnb.render.picture.selection import Tie
 
 __all__ = ["display", "html", "png", "svg"]
@@ -41,19 +40,17 @@ _PAGE_WORDS = (
 def html(graph: Graph, *, title: str, lang: Language = "zh", limit: int = PAGE_PEOPLE) -> str:
     """A self-contained interactive page with the ``limit`` most important characters."""
     shown = lay_out(graph, limit)
-    note = static.summary(shown, _character_count(graph), lang)
-    data = _json(_page_data(graph, shown, lang))
     library, script = _asset("cytoscape.min.js"), _asset("picture.js")
     parts = {
         "LANG": "zh-CN" if lang == "zh" else "en",
         "POLICY": _policy(library, script),
         "TITLE": escape(printable(title)),
-        "NOTE": escape(note),
+        "NOTE": escape(static.summary(shown, lang)),
         "SEARCH": escape(localized("picture.search", lang)),
         "FIT": escape(localized("picture.fit", lang)),
         "ALL": escape(localized("picture.all", lang)),
         "STYLE": _asset("picture.css"),
-        "DATA": data,
+        "DATA": _json(_page_data(graph, shown, lang)),
         "LIBRARY": library,
         "SCRIPT": script,
     }
@@ -63,14 +60,12 @@ def html(graph: Graph, *, title: str, lang: Language = "zh", limit: int = PAGE_P
 
 def svg(graph: Graph, *, title: str, lang: Language = "zh", limit: int = STILL_PEOPLE) -> str:
     """A still image with the ``limit`` most important characters as an SVG document."""
-    shown = lay_out(graph, limit)
-    return static.svg(shown, title, static.summary(shown, _character_count(graph), lang), lang)
+    return static.svg(lay_out(graph, limit), title, lang)
 
 
 def png(graph: Graph, *, title: str, lang: Language = "zh", limit: int = STILL_PEOPLE) -> bytes | None:
     """The same image as a PNG, or None and a log line where Pillow or a font for it is missing."""
-    shown = lay_out(graph, limit)
-    return static.png(shown, title, static.summary(shown, _character_count(graph), lang), lang)
+    return static.png(lay_out(graph, limit), title, lang)
 
 
 def display(graph: Graph, *, title: str, lang: Language = "zh", height: int = 640) -> None:
@@ -95,10 +90,6 @@ def iframe(page: str, height: int = 640) -> str:
     )
 
 
-def _character_count(graph: Graph) -> int:
-    return sum(node.label == "Character" for node in graph.nodes.values())
-
-
 @functools.cache
 def _asset(name: str) -> str:
     text = (Path(__file__).parent / "data" / name).read_text(encoding="utf-8")
@@ -109,10 +100,8 @@ def _asset(name: str) -> str:
 
 def _policy(*scripts: str) -> str:
     """A content security policy: no network, no frames, only these scripts."""
-    hashes = " ".join(
-        "'sha256-" + base64.b64encode(hashlib.sha256(s.encode("utf-8")).digest()).decode() + "'"
-        for s in scripts
-    )
+    digests = (base64.b64encode(hashlib.sha256(s.encode("utf-8")).digest()).decode() for s in scripts)
+    hashes = " ".join(f"'sha256-{digest}'" for digest in digests)
     rules = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
     return f"{rules}; script-src {hashes}"
 
@@ -145,13 +134,12 @@ def _page_data(graph: Graph, shown: Scene, lang: Language) -> dict[str, Any]:
             }
             for g, colour in EDGE_COLOURS.items()
         ],
-        "people": [_person(shown, i, around) for i in range(len(shown.spots))],
+        "people": [_person(spot, around) for spot in shown.spots],
         "ties": [_tie(shown, tie) for tie in shown.ties],
     }
 
 
-def _person(shown: Scene, index: int, around: dict[NodeKey, dict[str, list[str]]]) -> dict[str, Any]:
-    spot = shown.spots[index]
+def _person(spot: Spot, around: dict[NodeKey, dict[str, list[str]]]) -> dict[str, Any]:
     facts = spot.person.node.properties
     return {
         "name": printable(spot.person.name),
@@ -168,33 +156,29 @@ def _person(shown: Scene, index: int, around: dict[NodeKey, dict[str, list[str]]
         "traits": _list(facts.get("traits")),
         "chapters": spot.person.chapters,
         "first": spot.person.first_chapter,
-        **around.get(spot.person.node.ref, {"organizations": [], "events": []}),
+        **around[spot.person.node.ref],
     }
 
 
 def _tie(shown: Scene, tie: Tie) -> dict[str, Any]:
-    relations = []
-    for edge in tie.edges:
-        facts = edge.properties
-        relations.append(
-            {
-                "kind": edge.type,
-                "label": _text(facts.get("label")),
-                "from": tie.a if shown.spots[tie.a].person.node.ref == edge.source else tie.b,
-                "count": int(number(facts.get("count"), 1)),
-                "first": _first(facts.get("chapters")),
-                "description": _text(facts.get("description")),
-                "evidence": _text(facts.get("evidence")),
-            }
-        )
+    relations = [
+        {
+            "kind": edge.type,
+            "label": _text(edge.properties.get("label")),
+            "from": tie.a if shown.spots[tie.a].person.node.ref == edge.source else tie.b,
+            "count": int(number(edge.properties.get("count"), 1)),
+            "first": _first(edge.properties.get("chapters")),
+            "description": _text(edge.properties.get("description")),
+            "evidence": _text(edge.properties.get("evidence")),
+        }
+        for edge in tie.edges
+    ]
     return {"a": tie.a, "b": tie.b, "width": shown.width(tie), "drawn": tie.drawn, "relations": relations}
 
 
 def _organizations_and_events(graph: Graph, people: set[NodeKey]) -> dict[NodeKey, dict[str, list[str]]]:
     """The organizations and events of each character shown."""
-    found: defaultdict[NodeKey, dict[str, list[str]]] = defaultdict(
-        lambda: {"organizations": [], "events": []}
-    )
+    found = {ref: {"organizations": list[str](), "events": list[str]()} for ref in people}
     for edge in sorted(graph.edges.values(), key=lambda e: e.ref):
         kind = {"BELONGS_TO": "organizations", "PARTICIPATES_IN": "events"}.get(edge.type)
         node = graph.nodes.get(edge.target)

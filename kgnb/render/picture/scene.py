@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from kgnb.core.messages import Language, texts
 from kgnb.graph.model import Graph
 from kgnb.render.picture import layout, selection
-from kgnb.render.picture.selection import Person, Selection, Tie
+from kgnb.render.picture.selection import Person, Tie
 
 EDGE_COLOURS = {
     "family": "#c98a1b",
@@ -53,11 +53,12 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Circles with their places, and ties with their widths."""
+    """Circles with their places, and ties with their widths; ``everybody`` counts the graph's characters."""
 
     spots: list[Spot]
     ties: list[Tie]
     top_weight: float
+    everybody: int
 
     def width(self, tie: Tie) -> float:
         """A tie's width in points, 1 to 6."""
@@ -69,12 +70,11 @@ def lay_out(graph: Graph, limit: int) -> Scene:
     chosen = selection.select(graph, limit)
     drawn = [t for t in chosen.ties if t.drawn]
     top = max((t.weight for t in drawn), default=0.0)
-    spots = _spots(chosen, drawn, top)
-    return Scene(spots, chosen.ties, top)
+    everybody = sum(node.label == "Character" for node in graph.nodes.values())
+    return Scene(_spots(chosen.people, drawn, top), chosen.ties, top, everybody)
 
 
-def _spots(chosen: Selection, drawn: Sequence[Tie], top: float) -> list[Spot]:
-    people = chosen.people
+def _spots(people: Sequence[Person], drawn: Sequence[Tie], top: float) -> list[Spot]:
     heaviest = max((p.weight for p in people), default=0.0) or 1.0
     sizes = [(p.weight / heaviest) ** 1.4 for p in people]
     labels = [_label(p.name) for p in people]

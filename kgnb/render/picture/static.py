@@ -40,13 +40,13 @@ class _Frame:
         return round(spot.x - self.left, 1), round(spot.y - self.top, 1)
 
 
-def summary(shown: Scene, everybody: int, lang: Language) -> str:
+def summary(shown: Scene, lang: Language) -> str:
     """The line under the title: how many of the book's characters and ties are shown."""
     ties = sum(t.drawn for t in shown.ties)
-    return localized("picture.summary", lang, people=len(shown.spots), ties=ties, all=everybody)
+    return localized("picture.summary", lang, people=len(shown.spots), ties=ties, all=shown.everybody)
 
 
-def svg(shown: Scene, title: str, note: str, lang: Language) -> str:
+def svg(shown: Scene, title: str, lang: Language) -> str:
     """The image as an SVG document, all texts escaped."""
     frame = _Frame(shown)
     w, h = round(frame.width), round(frame.height)
@@ -56,7 +56,7 @@ def svg(shown: Scene, title: str, note: str, lang: Language) -> str:
         f"<title>{_xml(title)}</title>",
         f'<rect width="{w}" height="{h}" fill="{_PAPER}"/>',
         f'<text x="{_MARGIN:g}" y="36" font-size="22" font-weight="600" fill="{_INK}">{_xml(title)}</text>',
-        f'<text x="{_MARGIN:g}" y="58" font-size="13" fill="{_SOFT}">{_xml(note)}</text>',
+        f'<text x="{_MARGIN:g}" y="58" font-size="13" fill="{_SOFT}">{_xml(summary(shown, lang))}</text>',
         *_svg_ties(shown, frame),
         *_svg_spots(shown, frame),
         *_svg_legend(shown, frame, lang),
@@ -130,7 +130,7 @@ _SCALE = 2  # pixels per point, for high-density screens
 _MAX_PIXELS = 6_000
 
 
-def png(shown: Scene, title: str, note: str, lang: Language) -> bytes | None:
+def png(shown: Scene, title: str, lang: Language) -> bytes | None:
     """The image as a PNG, or None and a log line where Pillow or a font for the names is missing."""
     try:
         pillow = (importlib.import_module("PIL.Image"), importlib.import_module("PIL.ImageDraw"))
@@ -138,18 +138,15 @@ def png(shown: Scene, title: str, note: str, lang: Language) -> bytes | None:
     except ImportError:
         log.info(say("picture.no_png", reason="Pillow"))
         return None
-    file = _font_file("".join([title, note, *(s.label for s in shown.spots)]))
+    note = summary(shown, lang)
+    text = "".join([title, note, *(s.label for s in shown.spots)])
+    files = _FONT_FILES if max(text, default="") > "\u2e7f" else (*_LATIN_FONT_FILES, *_FONT_FILES)
+    file = next((file for file in files if Path(file).is_file()), None)
     if file is None:
         log.info(say("picture.no_png", reason="CJK font"))
         return None
-    return _PngPainter(pillow, functools.cache(lambda size: fonts.truetype(file, size)), shown).paint(
-        title, note, lang
-    )
-
-
-def _font_file(text: str) -> str | None:
-    files = _FONT_FILES if max(text, default="") > "\u2e7f" else (*_LATIN_FONT_FILES, *_FONT_FILES)
-    return next((file for file in files if Path(file).is_file()), None)
+    painter = _PngPainter(pillow, functools.cache(lambda size: fonts.truetype(file, size)), shown)
+    return painter.paint(title, note, lang)
 
 
 class _PngPainter:
@@ -200,12 +197,5 @@ class _PngPainter:
     def _text(self, at: tuple[float, float], text: str, size: float, colour: str, anchor: str) -> None:
         point = (at[0] * self.scale, at[1] * self.scale)
         font = self.font(max(8, round(size * self.scale)))
-        self.pen.text(
-            point,
-            text,
-            font=font,
-            fill=colour,
-            anchor=anchor,
-            stroke_width=round(1.7 * self.scale),
-            stroke_fill=_PAPER,
-        )
+        halo = {"stroke_width": round(1.7 * self.scale), "stroke_fill": _PAPER}
+        self.pen.text(point, text, font=font, fill=colour, anchor=anchor, **halo)
