@@ -11,10 +11,11 @@ import tomllib
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 Language = Literal["zh", "en"]
 
+T = TypeVar("T")
 _language: Language = "zh"
 
 
@@ -71,7 +72,11 @@ def say(key: str, **facts: object) -> Text:
     return text
 
 
+def say_or(key: str, otherwise: T) -> Text | T:
+    """The text with this key; ``otherwise`` where there is none, as for a word that a newer kgnb wrote."""
+    return say(key) if has_text(key) else otherwise
+
+
 def _shown(name: str, value: object) -> object:
     """A status or an outcome in the current language; JSON log lines keep the value itself."""
-    word = f"word.{value}" if name in ("status", "outcome") else ""
-    return say(word) if has_text(word) else value
+    return say_or(f"word.{value}", value) if name in ("status", "outcome") else value

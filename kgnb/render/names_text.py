@@ -35,9 +35,8 @@ _SCAN_REASONS = {
 
 def named_line(one: ListedName) -> str:
     """One person (or place …) with what else it is called, and why."""
-    aliases = "；".join(f"{one_line(w.alias)}（{reason_text(w)}）" for w in one.reasons) or "、".join(
-        map(one_line, one.aliases)
-    )
+    with_reasons = [f"{one_line(w.alias)}（{reason_text(w)}）" for w in one.reasons]
+    aliases = "；".join(with_reasons) or "、".join(map(one_line, one.aliases))
     facts = {"name": one_line(one.name), "mentions": one.mentions, "chapters": one.chapters}
     return say("names.line_aliases" if aliases else "names.line", aliases=aliases, **facts)
 
@@ -45,9 +44,8 @@ def named_line(one: ListedName) -> str:
 def reason_text(one: NameReason) -> str:
     """Why an alias is somebody's."""
     facts = {"other": one_line(one.other), "detail": one_line(one.detail)}
-    if one.kind == "table":
-        return say(f"names.why_{_SCAN_REASONS.get(one.detail, 'table')}", **facts)
-    return say(f"names.why_{one.kind}", **facts)
+    kind = _SCAN_REASONS.get(one.detail, "table") if one.kind == "table" else one.kind
+    return say(f"names.why_{kind}", **facts)
 
 
 def changed_line(done: DecisionOutcome, task: int, *, undone: bool = False) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any, Self
 
 from kgnb.core.messages import say
@@ -32,9 +31,7 @@ class ProgressBar:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.close()
 
@@ -42,13 +39,11 @@ class ProgressBar:
         """Show one step."""
         if self._quiet:
             return
-        if step.stage in ("found", "resumed"):
-            key = "cli.found_finished" if step.stage == "found" else "cli.resumed"
-            print(say(key, task=step.task), file=sys.stderr)
-        if step.stage != "found":
-            self._update_bar(step)
-
-    def _update_bar(self, step: BuildStep) -> None:
+        if step.stage == "found":
+            print(say("cli.found_finished", task=step.task), file=sys.stderr)
+            return
+        if step.stage == "resumed":
+            print(say("cli.resumed", task=step.task), file=sys.stderr)
         progress = step.progress
         if self._bar is None:
             from tqdm import tqdm

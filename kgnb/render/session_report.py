@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from kgnb.core.messages import has_text, language, say
+from kgnb.core.messages import language, say, say_or
 from kgnb.render.html import TABLE_STYLE, table, text
 from kgnb.render.status_view import tasks_table
 from kgnb.render.table import Table, columns, rows
@@ -69,7 +69,9 @@ def _about(facts: Facts) -> str:
 
 
 def _here(local: Facts) -> str:
-    outcomes = [f"{_outcome(name)} {count}" for name, count in local["outcomes"].items()]
+    outcomes = [
+        f"{say_or(f'farewell.outcome_{name}', name)} {count}" for name, count in local["outcomes"].items()
+    ]
     errors = [f"{name} × {count}" for name, count in local["errors"].items()]
     return _pairs(
         [
@@ -80,11 +82,6 @@ def _here(local: Facts) -> str:
             (say("farewell.errors"), ", ".join(errors) or say("farewell.none")),
         ]
     )
-
-
-def _outcome(name: str) -> str:
-    key = f"farewell.outcome_{name}"
-    return say(key) if has_text(key) else name
 
 
 def _tasks(facts: Facts) -> str:
@@ -98,12 +95,8 @@ def _tasks(facts: Facts) -> str:
 def _dead(facts: Facts) -> str:
     heads = columns("farewell", task="id", chapter="text", reason="text")
     listed = [
-        {
-            "task": one["task_id"],
-            "chapter": f"{one['chapter'] or '-'} {one['title']}",
-            "reason": one["reason"],
-        }
-        for one in facts["dead"]
+        {"task": d["task_id"], "chapter": f"{d['chapter'] or '-'} {d['title']}", "reason": d["reason"]}
+        for d in facts["dead"]
     ]
     more = facts["dead_count"] - len(listed)
     note = f"<p>{text(say('farewell.more', count=more))}</p>" if more > 0 else ""

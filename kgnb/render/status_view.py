@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from kgnb.core.messages import has_text, say
+from kgnb.core.messages import say, say_or
 from kgnb.extract.model import GAPS, Flag
 from kgnb.render.formatting import cut, duration
 from kgnb.render.table import Cell, Column, Row, Table, Tone, columns, rows
@@ -142,11 +142,11 @@ def task_row(task: Item) -> Row:
     tone = _TASK_TONES.get(status, "")
     ended = task["completed"] + task["skipped"] + task["failed"]
     is_settling = status == "running" and 0 < task["chapters"] == ended
-    word = f"status.is_{'settling' if is_settling else status}"
+    word = say_or(f"status.is_{'settling' if is_settling else status}", status)
     cells = {
         "id": Cell(task["task_id"]),
         "book": Cell(task["name"]),
-        "status": Cell(say(word) if has_text(word) else status, tone),
+        "status": Cell(word, tone),
         "progress": Cell(task["percent"], tone),
         "chapters_done": Cell((ended, task["chapters"])),
         "failed": Cell(task["failed"]),
@@ -165,12 +165,9 @@ def _task_notes(task: Item) -> Iterator[Cell]:
         yield Cell(task["error"], "bad")
     is_incomplete = any(flag in task["flags"] for flag in GAPS) or task["dropped"]
     flags = {flag: count for flag, count in task["flags"].items() if flag != Flag.UNVERIFIED}
-    chapters = [say("status.flagged", flag=flag_word(flag), count=count) for flag, count in flags.items()]
+    chapters = [
+        say("status.flagged", flag=say_or(f"flag.{flag}", flag), count=count) for flag, count in flags.items()
+    ]
     items = [say(f"status.{k}", count=task[k]) for k in ("unverified", "rejected", "dropped") if task[k]]
     for facts in filter(None, (chapters, items)):
         yield Cell(" · ".join(facts), "warn" if is_incomplete else "dim")
-
-
-def flag_word(flag: str) -> str:
-    """A flag in words; one that only a newer kgnb knows as it is."""
-    return say(f"flag.{flag}") if flag in set(Flag) else flag

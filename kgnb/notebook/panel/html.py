@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from kgnb.core.log_buffer import LogLine
-from kgnb.core.messages import has_text, say
+from kgnb.core.messages import say, say_or
 from kgnb.render import html as shared
 from kgnb.render.formatting import compact, cut, duration, money
 from kgnb.render.html import TABLE_STYLE, progress_bar, toned
@@ -145,7 +145,7 @@ def chart(per_minute: Sequence[int]) -> str:
 
 def errors(local: Item) -> str:
     """What went wrong on this node: provider failures by kind, chapters retried and given up."""
-    counts = {_error_kind(kind): count for kind, count in local["errors"].items()}
+    counts = {say_or(f"panel.kind_{kind}", kind): count for kind, count in local["errors"].items()}
     for outcome in ("retry", "failed"):
         if count := local["outcomes"].get(outcome):
             counts[say(f"panel.chapters_{outcome}")] = count
@@ -153,11 +153,6 @@ def errors(local: Item) -> str:
     by_count = sorted(counts.items(), key=lambda item: -item[1])
     listed = rows({"kind": kind, "count": count} for kind, count in by_count)
     return shared.table(Table(heads, listed, empty=say("panel.no_errors")))
-
-
-def _error_kind(name: str) -> str:
-    key = f"panel.kind_{name}"
-    return say(key) if has_text(key) else name
 
 
 def nodes(cluster: Item | None) -> str:

@@ -23,20 +23,14 @@ from kgnb.render.export.graphml_format import to_graphml
 from kgnb.render.export.json_format import Record, to_json
 from kgnb.render.picture import page
 
-__all__ = ["FORMATS", "check_place", "to_csv", "to_cypher", "to_graphml", "to_html", "to_json", "write"]
+__all__ = ["FORMATS", "check_place", "to_csv", "to_cypher", "to_graphml", "to_json", "write"]
 
 FORMATS = ("json", "csv", "graphml", "cypher", "html")
 """Formats of :func:`write`; ``csv`` is a .zip of tables."""
 
 
 def write(
-    graph: Graph,
-    record: Record,
-    path: str | Path,
-    format: str,
-    *,
-    title: str = "",
-    lang: Language = "zh",
+    graph: Graph, record: Record, path: str | Path, format: str, *, title: str = "", lang: Language = "zh"
 ) -> Path:
     """Write ``graph`` to ``path`` in one of :data:`FORMATS`; an old file stays until the new one is complete.
 
@@ -47,7 +41,7 @@ def write(
         "csv": lambda out: to_csv(graph, out),
         "graphml": lambda out: _as_text(out, lambda text: to_graphml(graph, text)),
         "cypher": lambda out: _as_text(out, lambda text: to_cypher(graph, text)),
-        "html": lambda out: _as_text(out, lambda text: to_html(graph, text, title=title, lang=lang)),
+        "html": lambda out: _as_text(out, lambda text: text.write(page.html(graph, title=title, lang=lang))),
     }
     if format not in writers:
         raise InputError("exchange.unknown_format", format=format, known=", ".join(FORMATS))
@@ -58,15 +52,15 @@ def check_place(path: str | Path) -> None:
     """Raise InputError when :func:`write` could not write to ``path``; changes nothing."""
     place = Path(path).expanduser()
     above = next(p for p in place.absolute().parents if p.exists())
-    problem = 0
     if place.is_dir():
         problem = errno.EISDIR
     elif not above.is_dir():
         problem = errno.ENOTDIR
     elif not os.access(above, os.W_OK | os.X_OK) and not os.access(place, os.W_OK):
         problem = errno.EACCES
-    if problem:
-        raise InputError("exchange.unwritable", path=place, reason=os.strerror(problem))
+    else:
+        return
+    raise InputError("exchange.unwritable", path=place, reason=os.strerror(problem))
 
 
 def _write_whole(path: Path, fill: Callable[[IO[bytes]], None]) -> Path:
@@ -95,13 +89,8 @@ def _replace(path: Path, fill: Callable[[IO[bytes]], None]) -> None:
         raise
 
 
-def _as_text(out: IO[bytes], fill: Callable[[IO[str]], None]) -> None:
-    text = io.TextIOWrapper(out, encoding="utf-8", errors="replace", newline="\n", write_through=False)
+def _as_text(out: IO[bytes], fill: Callable[[IO[str]], object]) -> None:
+    text = io.TextIOWrapper(out, encoding="utf-8", errors="replace", newline="\n")
     fill(text)
     text.flush()
     text.detach()
-
-
-def to_html(graph: Graph, out: IO[str], *, title: str, lang: Language = "zh") -> None:
-    """The interactive picture, one file that needs no network."""
-    out.write(page.html(graph, title=title, lang=lang))

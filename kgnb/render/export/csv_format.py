@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import IO
 
-from kgnb.graph.model import Graph, GraphEdge, GraphNode, Value
+from kgnb.graph.model import Graph, Value
 from kgnb.render.export.ordering import edges, node_id, nodes
 from kgnb.render.picture.scene import printable
 
@@ -17,6 +17,7 @@ SEPARATOR = "|"
 """Separates the items of a list (``--array-delimiter``); within an item it becomes ``¦``."""
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+_Row = tuple[tuple[str, ...], dict[str, Value]]
 _TYPES = {bool: "boolean", int: "long", float: "double", str: "string"}
 
 
@@ -30,11 +31,11 @@ def to_csv(graph: Graph, out: IO[bytes]) -> None:
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
         names = []
         for label, group in groupby(nodes(graph), key=lambda n: n.label):
-            members = list(group)
             names.append(f"nodes_{label}.csv")
-            _table(archive, names[-1], (":ID", ":LABEL"), _node_rows(members), _columns(members))
-        ties = edges(graph)
-        _table(archive, "edges.csv", (":START_ID", ":END_ID", ":TYPE"), _edge_rows(ties), _columns(ties))
+            rows = [((node_id(n.ref), n.label), n.properties) for n in group]
+            _table(archive, names[-1], (":ID", ":LABEL"), rows)
+        ties = [((node_id(e.source), node_id(e.target), e.type), e.properties) for e in edges(graph)]
+        _table(archive, "edges.csv", (":START_ID", ":END_ID", ":TYPE"), ties)
         archive.writestr(_info("import.txt"), _command(names))
 
 
@@ -44,19 +45,11 @@ def _command(tables: Iterable[str]) -> str:
     return " \\\n  ".join(["neo4j-admin database import full neo4j", *lines]) + "\n"
 
 
-def _node_rows(members: Iterable[GraphNode]) -> Iterator[tuple[tuple[str, ...], dict[str, Value]]]:
-    return (((node_id(n.ref), n.label), n.properties) for n in members)
-
-
-def _edge_rows(ties: Iterable[GraphEdge]) -> Iterator[tuple[tuple[str, ...], dict[str, Value]]]:
-    return (((node_id(e.source), node_id(e.target), e.type), e.properties) for e in ties)
-
-
-def _columns(items: Iterable[GraphNode | GraphEdge]) -> dict[str, str]:
+def _columns(items: Iterable[Mapping[str, Value]]) -> dict[str, str]:
     """Types by property, ``name`` first."""
     found: dict[str, set[str]] = {}
-    for item in items:
-        for key, value in item.properties.items():
+    for properties in items:
+        for key, value in properties.items():
             found.setdefault(key, set()).add(_type(value))
     return {key: _common_type(found[key]) for key in sorted(found, key=lambda k: (k != "name", k))}
 
@@ -73,9 +66,8 @@ def _common_type(types: set[str]) -> str:
         types = types - {"[]"}
     if types == {"long", "double"}:
         return "double"
-    if len(types) == 1:
-        only = next(iter(types))
-        return "string[]" if only == "[]" else only
+    if len(types) == 1 and types != {"[]"}:
+        return next(iter(types))
     return "string[]" if all(t.endswith("[]") for t in types) else "string"
 
 
@@ -85,13 +77,8 @@ def _info(name: str) -> zipfile.ZipInfo:
     return info
 
 
-def _table(
-    archive: zipfile.ZipFile,
-    name: str,
-    fixed: tuple[str, ...],
-    rows: Iterable[tuple[tuple[str, ...], dict[str, Value]]],
-    columns: dict[str, str],
-) -> None:
+def _table(archive: zipfile.ZipFile, name: str, fixed: tuple[str, ...], rows: Sequence[_Row]) -> None:
+    columns = _columns(properties for _, properties in rows)
     with archive.open(_info(name), "w", force_zip64=True) as raw:
         text = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="")
         table = csv.writer(text)

@@ -12,17 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby, islice
 from typing import IO, TypeVar
 
-from kgnb.graph.model import (
-    KEYS,
-    NAMED_LABELS,
-    RELATION_TYPE,
-    Graph,
-    GraphEdge,
-    GraphNode,
-    NodeKey,
-    Value,
-    key_value,
-)
+from kgnb.graph import model
+from kgnb.graph.model import Graph, GraphEdge, GraphNode, NodeKey, Value
 from kgnb.render.export.ordering import edges, nodes
 
 BATCH = 200
@@ -36,7 +27,7 @@ def to_cypher(graph: Graph, out: IO[str]) -> None:
     """Write constraints, nodes, edges; running the script twice changes nothing more."""
     present = dict.fromkeys(node.label for node in nodes(graph))
     for label in present:
-        keys = ", ".join(f"n.{key}" for key in KEYS[label])
+        keys = ", ".join(f"n.{key}" for key in model.KEYS[label])
         out.write(
             f"CREATE CONSTRAINT kgnb_{label.lower()} IF NOT EXISTS FOR (n:{label}) "
             f"REQUIRE ({keys}) IS UNIQUE;\n"
@@ -47,7 +38,7 @@ def to_cypher(graph: Graph, out: IO[str]) -> None:
     ordered = sorted(edges(graph), key=lambda e: (e.type, e.source[0], e.target[0]))
     novel = next((n.properties["novel_id"] for n in graph.nodes.values() if "novel_id" in n.properties), 0)
     for (type_, source, target), ties in groupby(ordered, key=lambda e: (e.type, e.source[0], e.target[0])):
-        if RELATION_TYPE.fullmatch(type_):
+        if model.RELATION_TYPE.fullmatch(type_):
             for some in _batches(ties):
                 out.write(_merge_edges(type_, source, target, some, novel))
 
@@ -65,25 +56,21 @@ def _merge_nodes(label: str, page: Sequence[GraphNode]) -> str:
 
 def _merge_edges(type_: str, source: str, target: str, page: Sequence[GraphEdge], novel: Value) -> str:
     rows = ",\n".join(f"  [{_key(e.source)}, {_key(e.target)}, {_map(e.properties)}]" for e in page)
-    ends = [
-        f"({name}:{label} {_match(label, f'row[{i}]', novel)})"
-        for i, (name, label) in enumerate((("a", source), ("b", target)))
-    ]
-    return (
-        f"UNWIND [\n{rows}\n] AS row\nMATCH {ends[0]}, {ends[1]}\n"
-        f"MERGE (a)-[r:{type_}]->(b) SET r += row[2];\n"
-    )
+    a = f"(a:{source} {_match(source, 'row[0]', novel)})"
+    b = f"(b:{target} {_match(target, 'row[1]', novel)})"
+    merge = f"MERGE (a)-[r:{type_}]->(b) SET r += row[2];\n"
+    return f"UNWIND [\n{rows}\n] AS row\nMATCH {a}, {b}\n{merge}"
 
 
 def _match(label: str, key: str, novel: Value | None = None) -> str:
     """The key as a property pattern; named labels also match the novel, the row's own or ``novel``."""
-    if label not in NAMED_LABELS:
+    if label not in model.NAMED_LABELS:
         return f"{{id: {key}}}"
     return f"{{name: {key}, novel_id: {'row[1].novel_id' if novel is None else literal(novel)}}}"
 
 
 def _key(ref: NodeKey) -> str:
-    return literal(key_value(*ref))
+    return literal(model.key_value(*ref))
 
 
 def _map(properties: dict[str, Value]) -> str:
@@ -103,17 +90,11 @@ def literal(value: Value | None) -> str:
         return repr(value) if math.isfinite(value) else "null"
     if isinstance(value, str):
         return f"'{''.join(map(_escaped, value))}'"
-    return f"[{_list(value)}]"
-
-
-def _list(values: Iterable[str | int]) -> str:
-    return ", ".join(literal(v) for v in values)
+    return f"[{', '.join(map(literal, value))}]"
 
 
 _ESCAPES = {"\\": r"\\", "'": r"\'", "\n": r"\n", "\r": r"\r", "\t": r"\t"}
 
 
 def _escaped(char: str) -> str:
-    if char in _ESCAPES:
-        return _ESCAPES[char]
-    return char if char == " " or char.isprintable() else ""
+    return _ESCAPES.get(char, char if char.isprintable() else "")

@@ -29,13 +29,13 @@ def to_graphml(graph: Graph, out: IO[str]) -> None:
         out.write(f'<key id="{ids[owner, name]}" for="{owner}" attr.name={attribute} attr.type="{kind}"/>\n')
     out.write('<graph edgedefault="directed">\n')
     for node in people:
-        out.write(f"<node id={_attribute(node_id(node.ref))}>")
+        out.write(f"<node id={quoteattr(printable(node_id(node.ref)))}>")
         out.write(_data(ids["node", "label"], shown_name(node)) + _data(ids["node", "kind"], node.label))
         out.write("".join(_data(ids["node", f"p.{k}"], v) for k, v in sorted(node.properties.items())))
         out.write("</node>\n")
     for number, edge in enumerate(ties):
-        ends = f"source={_attribute(node_id(edge.source))} target={_attribute(node_id(edge.target))}"
-        out.write(f'<edge id="e{number}" {ends}>')
+        source, target = (quoteattr(printable(node_id(ref))) for ref in (edge.source, edge.target))
+        out.write(f'<edge id="e{number}" source={source} target={target}>')
         out.write(_data(ids["edge", "type"], edge.type))
         out.write("".join(_data(ids["edge", f"p.{k}"], v) for k, v in sorted(edge.properties.items())))
         out.write("</edge>\n")
@@ -55,12 +55,13 @@ def _types(items: Iterable[GraphNode | GraphEdge]) -> dict[str, str]:
     for item in items:
         for key, value in item.properties.items():
             found.setdefault(key, set()).add(_XML_TYPES.get(type(value), "string"))
-    common = {k: "double" if t == {"long", "double"} else "string" for k, t in found.items()}
-    return {k: next(iter(t)) if len(t) == 1 else common[k] for k, t in sorted(found.items())}
+    return {key: _common_type(types) for key, types in sorted(found.items())}
 
 
-def _attribute(text: str) -> str:
-    return quoteattr(printable(text))
+def _common_type(types: set[str]) -> str:
+    if len(types) == 1:
+        return next(iter(types))
+    return "double" if types == {"long", "double"} else "string"
 
 
 def _data(key: str, value: object) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from datetime import date
 from enum import Enum
 from typing import IO, Any
 
@@ -21,9 +22,9 @@ Record = Mapping[str, Any]
 def to_json(graph: Graph, record: Record, out: IO[str]) -> None:
     """Write ``{"nodes": […], "edges": […], "record": {…}}`` row by row."""
     out.write('{"nodes": [')
-    _rows(out, (_json_node(node) for node in nodes(graph)))
+    _rows(out, map(_json_node, nodes(graph)))
     out.write('],\n"edges": [')
-    _rows(out, (_json_edge(edge) for edge in edges(graph)))
+    _rows(out, map(_json_edge, edges(graph)))
     out.write('],\n"record": {')
     for index, (part, value) in enumerate(record.items()):
         out.write(",\n" if index else "\n")
@@ -61,22 +62,18 @@ def _json_value(value: Any) -> Any:
         return sorted(_json_value(v) for v in value)
     if isinstance(value, (list, tuple)):
         return [_json_value(v) for v in value]
-    if isinstance(value, (datetime, date)):
+    if isinstance(value, date):  # a datetime is one
         return value.isoformat()
     if isinstance(value, Enum):
         return value.value
-    if isinstance(value, float) and (value != value or abs(value) == float("inf")):
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
 
 
 def _json_node(node: GraphNode) -> dict[str, object]:
-    return {
-        "id": node_id(node.ref),
-        "label": node.label,
-        "name": shown_name(node),
-        "properties": node.properties,
-    }
+    names = {"id": node_id(node.ref), "label": node.label, "name": shown_name(node)}
+    return {**names, "properties": node.properties}
 
 
 def _json_edge(edge: GraphEdge) -> dict[str, object]:

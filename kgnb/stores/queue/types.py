@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from kgnb.core.messages import has_text, say
+from kgnb.core.messages import say_or
 
 MAX_ID = 2**53 - 1
 """Largest task id: Lua numbers are exact up to here."""
@@ -151,10 +151,6 @@ class QueueState:
     open_tasks: int
 
 
-def _reason_text(reason: str) -> str:
-    return say(reason) if has_text(reason) else reason
-
-
 @dataclass(frozen=True)
 class BuriedItem:
     """Work that went to the dead list: a chapter, a task's item (chapter 0) or garbage (task 0).
@@ -190,7 +186,7 @@ class DeadItem(BuriedItem):
             member=member,
             task_id=task_id,
             chapter_id=chapter_id,
-            reason=_reason_text(entry["reason"]),
+            reason=say_or(entry["reason"], entry["reason"]),
             deliveries=int(entry["deliveries"]),
             failures=int(entry["failures"]),
             at=entry["at"] / 1000,
@@ -231,7 +227,8 @@ class PollResult:
         self.refreshed += [Claim.read(queue, one, self.sent_at) for one in refreshed]
         for member, reason, token in buried:
             _, task_id, chapter_id = parse_member(member.decode())
-            text = _reason_text(reason.decode("utf-8", "replace"))
+            key = reason.decode("utf-8", "replace")
+            text = say_or(key, key)
             self.buried.append(BuriedItem(queue, task_id, chapter_id, text, int(token or 0)))
         self.chapters_left |= {(queue, int(task)): int(count) for task, count in left}
         self.states[queue] = QueueState(*map(int, state))
