@@ -61,9 +61,7 @@ class SessionReport:
 
     async def read_status(self, app: App) -> None:
         """Read the state of all tasks. An outage goes into the report instead of being raised."""
-        self._secrets |= {
-            key for p in app.providers.all() if (key := _secret_value(getattr(p, "api_key", "")))
-        }
+        self._secrets |= {provider.api_key.get_secret_value() for provider in app.providers.all()}
         try:
             self.cluster = await StatusReport(app).read()
             self.dead = [entry.as_dict() for entry in await list_dead_letters(app)]
@@ -94,7 +92,7 @@ class SessionReport:
 
     def _facts(self, why: str, error: str, data: Path) -> dict[str, Any]:
         cluster = self.cluster or {"tasks": [], "queues": [], "providers": []}
-        tasks = [_task(task) for task in cluster["tasks"]]
+        tasks = [task | {"left": _chapters_left(task)} for task in cluster["tasks"]]
         open_tasks = [task for task in tasks if task["left"] or task["status"] in ("created", "running")]
         return {
             "kgnb": __version__,
@@ -143,9 +141,8 @@ class SessionReport:
         if output is None or not embeds or not settings.data.is_dir():
             return settings.data
         left = self.session.left
-        closed = restore.wait_until_closed(
-            settings.data, CLOSING_SECONDS if left is None else min(CLOSING_SECONDS, left / 2)
-        )
+        patience = CLOSING_SECONDS if left is None else min(CLOSING_SECONDS, left / 2)
+        closed = restore.wait_until_closed(settings.data, patience)
         if _within(settings.data, output):  # the host keeps it, closed or not
             return settings.data
         target = output / DATA_NAME
@@ -166,13 +163,10 @@ class SessionReport:
         settings = self.settings
         own = {_secret_value(getattr(settings, name)) for name in type(settings).model_fields}
         own |= {one.get_secret_value() for one in environment_secrets().values()}
-        own |= {
-            urlsplit(url.get_secret_value()).password or "" for url in (settings.redis_url, settings.sql_url)
-        }
-        own |= self._secrets
-        return {
-            one for secret in own for one in (secret, quote(secret, safe="")) if len(one) >= SHORTEST_SECRET
-        }
+        urls = (settings.redis_url, settings.sql_url)
+        own |= {urlsplit(url.get_secret_value()).password or "" for url in urls} | self._secrets
+        own |= {quote(secret, safe="") for secret in own}
+        return {secret for secret in own if len(secret) >= SHORTEST_SECRET}
 
 
 def _secret_value(value: object) -> str:
@@ -192,9 +186,9 @@ def _masked(value: Any, secrets: Iterable[str]) -> Any:
     return value
 
 
-def _task(task: dict[str, Any]) -> dict[str, Any]:
-    done = task["completed"] + task["failed"] + task["skipped"]
-    return {**task, "left": max(0, task["chapters"] - done)}
+def _chapters_left(task: dict[str, Any]) -> int:
+    left: int = task["chapters"] - task["completed"] - task["failed"] - task["skipped"]
+    return max(0, left)
 
 
 def _clock(seconds: float) -> str:

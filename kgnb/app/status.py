@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -16,7 +16,7 @@ from kgnb.stores.ledger.task_stats import TaskFigures
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from kgnb.stores.queue.connection import mapped_errors
 from kgnb.stores.queue.inspect import LeaseInfo, NodeInfo
-from kgnb.stores.queue.types import QueueName, QueueState
+from kgnb.stores.queue.types import QueueName
 from kgnb.worker.budget import Budget
 from kgnb.worker.slots import queues_of
 
@@ -51,14 +51,19 @@ class StatusReport:
         queues = await self._queues(providers, tasks)
         states = await app.queue.states(queues)
         leases = await app.queue.leases(queues)
-        provider_states = await self._providers(providers)
+        with mapped_errors(app.queue.where):
+            pauses = await self._breaker.states([p.name for p in providers if not p.is_rules])
         spent = await app.ledger.spending.since(self._budget.first_day(beijing_now()))
         return {
             "at": datetime.now().astimezone().isoformat(timespec="seconds"),
             "nodes": [_node(node, leases, providers) for node in await self._nodes()],
-            "queues": [_queue(name, state) for name, state in states.items() if any(asdict(state).values())],
+            "queues": [
+                {"queue": name, **asdict(state)}
+                for name, state in states.items()
+                if any(asdict(state).values())
+            ],
             "providers": [
-                _provider(p, provider_states.get(p.name, ProviderState())) | _spending(p, spent, self._budget)
+                _provider(p, pauses.get(p.name, ProviderState())) | _spending(p, spent, self._budget)
                 for p in providers
             ],
             "tasks": [_task(task, counted, self._budget) for task, counted in tasks],
@@ -79,15 +84,10 @@ class StatusReport:
             self._old_workers_at = now
         return await self._app.queue.nodes() + self._old_workers
 
-    async def _providers(self, providers: Sequence[Provider]) -> Mapping[str, ProviderState]:
-        with mapped_errors(self._app.queue.where):
-            return await self._breaker.states([p.name for p in providers if not p.is_rules])
-
     async def _tasks(self) -> list[tuple[Task, TaskFigures]]:
         ledger = self._app.ledger
-        listed = {
-            task.id: task for task in [*await ledger.tasks.newest(TASKS), *await ledger.tasks.unfinished()]
-        }
+        found = await ledger.tasks.newest(TASKS) + await ledger.tasks.unfinished()
+        listed = {task.id: task for task in found}
         now = time.monotonic()
         reused = {
             i: (at, status, counted)
@@ -132,10 +132,6 @@ def _share(provider: str, in_flight: int, slots: int) -> dict[str, Any]:
     return {"provider": provider, "busy": min(in_flight, slots), "slots": slots, "in_flight": in_flight}
 
 
-def _queue(name: str, state: QueueState) -> dict[str, Any]:
-    return {"queue": name, **asdict(state)}
-
-
 def _provider(provider: Provider, state: ProviderState) -> dict[str, Any]:
     now = time.time()
     limited = state.not_before if state.not_before > now else 0.0
@@ -153,11 +149,11 @@ def _provider(provider: Provider, state: ProviderState) -> dict[str, Any]:
 
 def _spending(provider: Provider, spent: Sequence[Spent], budget: Budget) -> dict[str, Any]:
     """What all nodes spent at the provider within the budget's days, and its limits (None: no limit)."""
-    by_day = {(s.provider, s.model, s.day): s.usage for s in spent if s.provider == provider.key}
     money, tokens = budget.limits(provider.key)
-    by_model: dict[tuple[str, str], Usage] = {}
-    for (name, model, _), usage in by_day.items():
-        by_model[name, model] = by_model.get((name, model), Usage()) + usage
+    by_model: defaultdict[tuple[str, str], Usage] = defaultdict(Usage)
+    for one in spent:
+        if one.provider == provider.key:
+            by_model[one.provider, one.model] += one.usage
     return {
         **asdict(sum(by_model.values(), Usage())),
         "cost": cost(by_model, budget),
@@ -169,9 +165,7 @@ def _spending(provider: Provider, spent: Sequence[Spent], budget: Budget) -> dic
 
 def cost(spent: Mapping[tuple[str, str], Usage], budget: Budget) -> float | None:
     """The cost of usage by (provider, model) in the currency of the prices; None where a price is missing."""
-    costs = [
-        budget.cost(provider, model, usage) for (provider, model), usage in spent.items() if usage != Usage()
-    ]
+    costs = [budget.cost(*model, usage) for model, usage in spent.items() if usage != Usage()]
     return None if None in costs or not costs else round(sum(c for c in costs if c is not None), 4)
 
 

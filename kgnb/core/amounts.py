@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 def parse_amounts(text: str) -> dict[str, float]:
@@ -11,11 +14,7 @@ def parse_amounts(text: str) -> dict[str, float]:
 
     Raises ValueError for a number that isn't positive and for a name that occurs twice.
     """
-    found: dict[str, float] = {}
-    for part in filter(None, map(str.strip, text.split(","))):
-        name, _, number = part.rpartition("=")
-        _add(found, name, _number(number))
-    return found
+    return _parse(text, _number)
 
 
 def parse_prices(text: str) -> dict[str, tuple[float, ...]]:
@@ -24,21 +23,25 @@ def parse_prices(text: str) -> dict[str, tuple[float, ...]]:
     Prices are (prompt, reply) or (prompt, reply, cached prompt). Raises ValueError for anything but two or
     three numbers from 0 up and for a name that occurs twice.
     """
-    found: dict[str, tuple[float, ...]] = {}
+    return _parse(text, _prices)
+
+
+def _parse(text: str, parse_value: Callable[[str], T]) -> dict[str, T]:
+    found: dict[str, T] = {}
     for part in filter(None, map(str.strip, text.split(","))):
-        name, _, price = part.rpartition("=")
-        numbers = price.split("/")
-        if len(numbers) not in (2, 3):
-            raise ValueError("must be prompt/reply or prompt/reply/cached, like deepseek=2/8/0.2")
-        _add(found, name, tuple(_number(number, allow_zero=True) for number in numbers))
+        name, _, value = part.rpartition("=")
+        parsed, key = parse_value(value), name.strip().lower()
+        if key in found:
+            raise ValueError("names a provider twice")
+        found[key] = parsed
     return found
 
 
-def _add(found: dict[str, Any], name: str, value: object) -> None:
-    key = name.strip().lower()
-    if key in found:
-        raise ValueError("names a provider twice")
-    found[key] = value
+def _prices(text: str) -> tuple[float, ...]:
+    numbers = text.split("/")
+    if len(numbers) not in (2, 3):
+        raise ValueError("must be prompt/reply or prompt/reply/cached, like deepseek=2/8/0.2")
+    return tuple(_number(number, allow_zero=True) for number in numbers)
 
 
 def _number(text: str, *, allow_zero: bool = False) -> float:

@@ -89,11 +89,8 @@ class ApiKeys:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        handle = os.open(
-            self.path.with_name(f".{self.path.name}.lock"),
-            os.O_RDWR | os.O_CREAT | os.O_CLOEXEC,
-            PRIVATE_FILE,
-        )
+        lock = self.path.with_name(f".{self.path.name}.lock")
+        handle = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, PRIVATE_FILE)
         try:
             if sys.platform == "win32":
                 msvcrt.locking(handle, msvcrt.LK_LOCK, 1)  # for 10 s, then an OSError

@@ -25,11 +25,10 @@ Kind = Literal["kaggle", "colab", "vscode", "jupyter", "ipython", "terminal", "s
 KAGGLE_OUTPUT = Path("/kaggle/working")
 KAGGLE_INPUT = Path("/kaggle/input")
 
-HOUR = 3600.0
-SESSION_HOURS = {"kaggle": 12.0, "colab": 12.0}
+SESSION_SECONDS = {"kaggle": 12 * 3600.0, "colab": 12 * 3600.0}
 CONTAINER_FOLDERS = {"kaggle": KAGGLE_OUTPUT, "colab": Path("/content")}
 """Hosts whose session is the container: a restarted kernel gets no more time. The folder confirms it."""
-TPU_SESSION_HOURS = 9.0
+TPU_SESSION_SECONDS = 9 * 3600.0
 """Kaggle's sessions with a TPU."""
 
 SECRET_WORDS = ("KEY", "TOKEN", "PASSWORD", "PASSWD", "SECRET", "CREDENTIAL")
@@ -77,7 +76,7 @@ def detect_host() -> Host:
     """Detect the host; cheap, so the result need not be kept."""
     kind = _kind()
     gpu = _gpu()
-    hours = TPU_SESSION_HOURS if kind == "kaggle" and gpu == "TPU" else SESSION_HOURS.get(kind)
+    has_tpu = kind == "kaggle" and gpu == "TPU"
     return Host(
         kind=kind,
         batch=kind == "kaggle" and os.environ.get("KAGGLE_KERNEL_RUN_TYPE", "").lower() == "batch",
@@ -87,12 +86,12 @@ def detect_host() -> Host:
             "kgnb": __version__,
             **{name: _version(name) for name in ("ipykernel", "ipywidgets", "ipython")},
         },
-        cpus=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cpus=usable_cpus(),
         memory_mb=_memory_mb(),
         disk_free_mb=shutil.disk_usage(Path.cwd()).free >> 20,
         gpu=gpu,
         output_dir=KAGGLE_OUTPUT if kind == "kaggle" and os.access(KAGGLE_OUTPUT, os.W_OK) else None,
-        session_seconds=None if hours is None else hours * HOUR,
+        session_seconds=TPU_SESSION_SECONDS if has_tpu else SESSION_SECONDS.get(kind),
         started_at=_started_at(kind),
     )
 
@@ -105,12 +104,11 @@ def _kind() -> Kind:
         os.environ.get("KAGGLE_URL_BASE") and KAGGLE_OUTPUT.is_dir()
     ):
         return "kaggle"  # before Colab, from whose image Kaggle's is made
-    shell = _ipython_shell()
     if os.environ.get("COLAB_RELEASE_TAG") or (_in_kernel() and _is_importable("google.colab")):
         return "colab"
     if _in_kernel():
-        return "vscode" if _in_vscode(shell) else "jupyter"
-    if shell is not None:
+        return "vscode" if _in_vscode() else "jupyter"
+    if _ipython_shell() is not None:
         return "ipython"
     return "terminal" if sys.stdin is not None and sys.stdin.isatty() else "server"
 
@@ -125,17 +123,14 @@ def _in_kernel() -> bool:
     return getattr(_ipython_shell(), "kernel", None) is not None
 
 
-def _in_vscode(shell: Any) -> bool:
-    if any(os.environ.get(name) for name in ("VSCODE_PID", "VSCODE_CWD", "VSCODE_IPC_HOOK_CLI")):
-        return True
-    return "__vsc_ipynb_file__" in getattr(shell, "user_ns", {})
+def _in_vscode() -> bool:
+    in_its_terminal = any(map(os.environ.get, ("VSCODE_PID", "VSCODE_CWD", "VSCODE_IPC_HOOK_CLI")))
+    return in_its_terminal or "__vsc_ipynb_file__" in getattr(_ipython_shell(), "user_ns", {})
 
 
 def _is_importable(name: str) -> bool:
-    if name in sys.modules:
-        return True
     try:
-        return util.find_spec(name) is not None
+        return name in sys.modules or util.find_spec(name) is not None
     except (ImportError, ValueError):  # the parent package is missing or broken
         return False
 
@@ -148,6 +143,11 @@ def _version(name: str) -> str:
 
 
 # --- the machine
+
+
+def usable_cpus() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _memory_mb(root: Path = Path("/")) -> int:

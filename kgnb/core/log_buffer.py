@@ -58,6 +58,6 @@ class LogBuffer(logging.Handler):
 
     def lines(self, level: int = logging.INFO, *, after: int = 0) -> list[LogLine]:
         """The last lines of ``level`` and above with a number above ``after``, oldest first."""
-        kept = [*list(self._lines), *list(self._warnings)]
+        kept = list(self._lines) + list(self._warnings)
         wanted = [line for line in kept if line.level >= level and line.number > after]
         return sorted(wanted, key=lambda line: line.number)[-MAX_LINES:]

@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
 from datetime import datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -57,8 +56,10 @@ def add_file(folder: Path, *, megabytes: float, files: int, as_json: bool) -> Pa
         if path is None:
             log.warning(say("logs.too_many", folder=folder))
             return None
-        handler = _FileHandler(path, maxBytes=int(megabytes * 1_000_000), backupCount=files, encoding="utf-8",
-                        errors="backslashreplace")  # fmt: skip
+        size = int(megabytes * 1_000_000)
+        handler = _FileHandler(
+            path, maxBytes=size, backupCount=files, encoding="utf-8", errors="backslashreplace"
+        )
     except OSError as error:
         log.warning(say("logs.no_file", folder=folder, reason=error.strerror or type(error).__name__))
         return None
@@ -117,7 +118,7 @@ class JsonLines(logging.Formatter):
             "message": record.getMessage()[:LONGEST],
         }
         if facts:
-            fields["facts"] = _json_values(facts)
+            fields["facts"] = {name: _json_value(value) for name, value in facts.items()}
         if text is None:
             fields["logger"] = record.name
         if record.exc_info:
@@ -125,10 +126,6 @@ class JsonLines(logging.Formatter):
         # ASCII if anything could break the line: U+2028 ends a line for some readers.
         line = json.dumps(fields, ensure_ascii=False)
         return line if line.isprintable() else json.dumps(fields)
-
-
-def _json_values(facts: Mapping[str, object]) -> dict[str, object]:
-    return {name: _json_value(value) for name, value in facts.items()}
 
 
 def _json_value(value: object) -> object:

@@ -47,29 +47,14 @@ RULES = "rules"
 
 Lang = Literal["zh", "en"]
 
-SYMMETRIC_RELATIONS = frozenset(
-    {"FRIEND", "ENEMY", "KNOWS", "SPOUSE", "SIBLING", "FAMILY", "ALLY", "RIVAL"},
-)
+SYMMETRIC_RELATIONS = frozenset(("FRIEND", "ENEMY", "KNOWS", "SPOUSE", "SIBLING", "FAMILY", "ALLY", "RIVAL"))
 """Stored once per pair, ends in name order; every other type keeps its direction."""
 
 CHARACTER_RELATIONS = (
-    "FRIEND",
-    "ENEMY",
-    "LOVES",
-    "HATES",
-    "KNOWS",
-    "LEADS",
-    "FOLLOWS",
-    "FAMILY",
-    "SPOUSE",
-    "PARENT_OF",
-    "SIBLING",
-    "MASTER_OF",
-    "ALLY",
-    "RIVAL",
-    "SERVES",
+    *("FRIEND", "ENEMY", "LOVES", "HATES", "KNOWS", "LEADS", "FOLLOWS"),  # main's
+    *("FAMILY", "SPOUSE", "PARENT_OF", "SIBLING", "MASTER_OF", "ALLY", "RIVAL", "SERVES"),
 )
-"""Character to Character types that are enabled without any config; the first seven are main's."""
+"""Character to Character types that are enabled without any config."""
 
 EXTRACTED_LABELS = ("Character", "Location", "Organization", "Event")
 """Labels of entities that are extracted without any config."""

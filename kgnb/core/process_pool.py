@@ -130,16 +130,12 @@ class _Processes:
 
 
 def _start_worker(parent: int) -> None:
-    tune_process()
-    _exit_with(parent)
+    """Tune this worker process and make it exit soon after ``parent`` dies: loky's own waits until idle.
 
-
-def _exit_with(parent: int) -> None:
-    """Make this worker process exit soon after ``parent`` dies; loky by itself waits until it is idle.
-
-    The worker also leaves its parent's process group, to which a notebook sends interrupts and a kernel that
-    shuts down the signal to end.
+    It leaves its parent's process group, to which a notebook sends interrupts and a kernel that shuts down
+    the signal to end.
     """
+    tune_process()
     if hasattr(os, "setpgid"):
         os.setpgid(0, 0)
 

@@ -208,8 +208,7 @@ _colab_answers: dict[str, SecretStr | None] = {}
 
 def _read_colab(found: Secrets, names: Sequence[str], _: Host) -> list[SecretTrouble]:
     if threading.current_thread() is not threading.main_thread():
-        known = [name for name in names if _colab_answers.get(name)]
-        found |= {name: Secret(value, COLAB) for name in known if (value := _colab_answers[name])}
+        found |= {name: Secret(value, COLAB) for name in names if (value := _colab_answers.get(name))}
         unknown = [name for name in names if name not in _colab_answers]
         return [SecretTrouble("secret.colab_thread", names=unknown)] if unknown else []
     try:

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kgnb.core.amounts import parse_amounts, parse_prices
 from kgnb.core.errors import SettingsError
+from kgnb.core.host import usable_cpus
 
 MANY_PROVIDERS = 100
 """More providers than any node serves, so that an explicit number of slots is never divided among them."""
@@ -33,7 +34,6 @@ class Settings(BaseSettings):
         env_file_encoding="utf-8",
         env_ignore_empty=True,
         extra="ignore",
-        case_sensitive=False,
         hide_input_in_errors=True,
     )
 
@@ -378,7 +378,7 @@ class Settings(BaseSettings):
     @property
     def cpus(self) -> int:
         """Processes for CPU work."""
-        return self.cpu_workers or _cores()
+        return self.cpu_workers or usable_cpus()
 
     def slots_for(self, providers: int, key: str = "") -> int:
         """Slots of the provider ``key`` ("" = any other) of ``providers`` served ones, within both caps."""
@@ -391,9 +391,3 @@ class Settings(BaseSettings):
 @cache
 def _slots_of(text: str) -> Mapping[str, float]:
     return parse_amounts(text)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -30,7 +30,7 @@ MOST_STRENGTH = 10
 class QueryRows(list[dict[str, Any]]):
     """Rows as dicts, ready for pandas or json; a notebook shows them under ``title`` and ``note``."""
 
-    def __init__(self, title: str, rows: Iterable[dict[str, Any]], note: str, picture: str = "") -> None:
+    def __init__(self, title: str, rows: Iterable[dict[str, Any]], note: str = "", picture: str = "") -> None:
         super().__init__(rows)
         self.title, self.note = title, note
         self.picture = picture

@@ -23,7 +23,7 @@ from kgnb.core.messages import has_text
 from kgnb.core.model import CHARACTER_RELATIONS
 from kgnb.graph.importance import edge_weight
 from kgnb.graph.model import RELATION_GROUPS, Graph, GraphEdge, GraphNode, group_of
-from kgnb.render.picture import layout, scene, selection
+from kgnb.render.picture import layout, scene, selection, static
 from kgnb.render.picture import page as picture_page
 
 EVIL = (
@@ -297,9 +297,7 @@ def test_svg_with_hostile_names(title: str) -> None:
 
 
 def test_png_or_a_reason(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    import kgnb.still
-
-    monkeypatch.setattr(kgnb.still, "_FONT_FILES", ())
+    monkeypatch.setattr(static, "_FONT_FILES", ())
     with caplog.at_level("INFO", logger="kgnb.render.picture.static"):
         assert picture_page.png(sanguo(), title="三国演义") is None
     assert "pip install pillow" in caplog.text
