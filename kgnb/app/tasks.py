@@ -64,7 +64,7 @@ async def pause_task(app: App, task_id: int) -> CommandResult:
     if await _end_items(app, found.task):
         # A node that took a fresh item before writes "running" before it acknowledges the item.
         _checked(await app.ledger.task_commands.pause(task_id), "operate.not_pausable")
-    return CommandResult(found.task, found.status, found.outcome == "done")
+    return CommandResult(found.task, found.task.status, found.outcome == "done")
 
 
 async def _end_items(app: App, task: Task) -> bool:
@@ -87,15 +87,15 @@ async def _end_items(app: App, task: Task) -> bool:
 async def resume_task(app: App, task_id: int) -> CommandResult:
     """Queue a paused task again."""
     found = await app.ledger.task_commands.resume(task_id)
-    _checked(found, "operate.retry_instead" if found.status in _RETRIED else "operate.not_paused")
-    return CommandResult(found.task, found.status, queue=await push(app, found.task))
+    _checked(found, "operate.retry_instead" if found.task.status in _RETRIED else "operate.not_paused")
+    return CommandResult(found.task, found.task.status, queue=await push(app, found.task))
 
 
 async def cancel_task(app: App, task_id: int) -> CommandResult:
     """End a task until it is retried: nodes hand its chapters back within 2 s."""
     found = _checked(await app.ledger.task_commands.cancel(task_id), "operate.not_cancellable")
     await drop_items(app, found.task)
-    return CommandResult(found.task, found.status, found.outcome == "done")
+    return CommandResult(found.task, found.task.status, found.outcome == "done")
 
 
 async def retry_task(app: App, task_id: int) -> CommandResult:
@@ -117,10 +117,11 @@ async def retry_chapters(
             dead[letter.chapter_id] = max(letter.token, dead.get(letter.chapter_id, 0))
     item = any(not letter.chapter_id for letter in letters)
     found = await app.ledger.task_commands.retry(task_id, dead, only=only_dead, item=item)
-    _checked(found, _nothing_to_retry(found.status))
+    _checked(found, _nothing_to_retry(found.task.status))
     # The ledger first: a letter that is still listed after a crash is dropped when the task is opened next.
     await remove_dead_items(app.queue.connection, letters)
-    return CommandResult(found.task, found.status, chapters=found.chapters, queue=await push(app, found.task))
+    queue = await push(app, found.task)
+    return CommandResult(found.task, found.task.status, chapters=found.chapters, queue=queue)
 
 
 def _nothing_to_retry(status: TaskStatus) -> str:
@@ -137,7 +138,7 @@ def _checked(found: CommandOutcome, refusal: str) -> CommandOutcome:
             raise InputError("operate.no_novel", task=found.task.id)
         raise InputError("cli.no_task", task=found.task.id)
     if found.outcome == "refused":
-        raise InputError(refusal, task=found.task.id, status=found.status.value)
+        raise InputError(refusal, task=found.task.id, status=found.task.status.value)
     return found
 
 

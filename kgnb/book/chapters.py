@@ -23,8 +23,14 @@ FRONT_CHARS = 200
 
 
 def divide(text: str, found: list[Heading], lang: Lang) -> Iterator[BookChapter]:
-    """Return the chapters of a text: by its headings, or in parts where it has none."""
-    return _numbered(_sections(text, found, lang), lang)
+    """Yield the chapters of a text: by its headings, or in parts where it has none."""
+    number = 0
+    for index, section in enumerate(_sections(text, found, lang), 1):
+        title = section.title or (f"第{index}部分" if lang == "zh" else f"Part {index}")
+        for part, body in enumerate(_cut(section.text, CHAPTER_BYTES, _utf8_bytes), 1):
+            number += 1
+            suffix = "" if part == 1 else (f"（{part}）" if lang == "zh" else f" ({part})")
+            yield BookChapter(number, title + suffix, body)
 
 
 @dataclass(slots=True)
@@ -140,16 +146,6 @@ _FRONT_MATTER = frozenset(
 
 def _is_front_matter(section: _Section) -> bool:
     return section.heading is not None and section.heading.marked and _key(section) in _FRONT_MATTER
-
-
-def _numbered(sections: list[_Section], lang: Lang) -> Iterator[BookChapter]:
-    number = 0
-    for index, section in enumerate(sections, 1):
-        title = section.title or (f"第{index}部分" if lang == "zh" else f"Part {index}")
-        for part, text in enumerate(_cut(section.text, CHAPTER_BYTES, _utf8_bytes), 1):
-            number += 1
-            suffix = "" if part == 1 else (f"（{part}）" if lang == "zh" else f" ({part})")
-            yield BookChapter(number, title + suffix, text)
 
 
 def _utf8_bytes(text: str) -> int:

@@ -96,12 +96,11 @@ class _Reader:
         return Epub(package.title.strip(), "、".join(package.authors), lines)
 
     def _package_name(self) -> str:
-        container = _TagAttributes("rootfile")
+        container = _Container()
         container.feed(self._text("META-INF/container.xml"))
-        for attributes in container.found:
-            if attributes.get("full-path"):
-                return attributes["full-path"]
-        raise InputError("book.epub_broken", path=self.path, reason="META-INF/container.xml")
+        if not container.package:
+            raise InputError("book.epub_broken", path=self.path, reason="META-INF/container.xml")
+        return container.package
 
     def _spine(self, package: _Package, base: str) -> list[str]:
         """Archive names of the documents in reading order."""
@@ -175,17 +174,14 @@ def _local_name(tag: str) -> str:
     return tag.rpartition(":")[2]
 
 
-class _TagAttributes(HTMLParser):
-    """The attributes of every tag of one name."""
+class _Container(HTMLParser):
+    """META-INF/container.xml: the archive name of the first .opf file."""
 
-    def __init__(self, tag: str) -> None:
-        super().__init__()
-        self.tag = tag
-        self.found: list[dict[str, str]] = []
+    package = ""
 
     def handle_starttag(self, tag: str, attrs: Attributes) -> None:
-        if _local_name(tag) == self.tag:
-            self.found.append(_dict(attrs))
+        if _local_name(tag) == "rootfile":
+            self.package = self.package or _dict(attrs).get("full-path", "")
 
 
 @dataclass(frozen=True, slots=True)

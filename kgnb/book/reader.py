@@ -122,6 +122,7 @@ def normalise(text: str) -> str:
 # --- markup -------------------------------------------------------------------------------------------------
 
 _MARKDOWN_HEADING = re.compile(r"^(?P<level>#{1,3})[ \t]+(?P<title>[^\n]+)$", re.M)
+_EMPHASIS = re.compile(r"(\*{1,3}|_{1,3}|`)(.+?)\1")
 _FRONT_MATTER = re.compile(r"\A---\n(?P<body>.{0,4000}?)\n(?:---|\.\.\.)\n", re.S)
 
 
@@ -133,42 +134,27 @@ def _from_markdown(text: str) -> _Source:
     marked = []
     for m in _MARKDOWN_HEADING.finditer(text):
         line_end, level = min(m.end() + 1, len(text)), len(m["level"])
-        marked.append(Heading(m.start(), line_end, _without_emphasis(m["title"]), level, marked=True))
+        title = headings.tidy(_EMPHASIS.sub(r"\2", m["title"]))
+        marked.append(Heading(m.start(), line_end, title, level, marked=True))
     title = fields.get("title", "")
-    tops = [h for h in marked if h.level == 1]  # a single one at the top is the book's title
-    if (
-        len(tops) == 1
-        and tops[0] is marked[0]
-        and not text[: tops[0].start].strip()
-        and not _is_chapter(tops[0])
-    ):
-        title = title or tops[0].title
-        text = text[tops[0].end :]
+    tops = [h for h in marked if h.level == 1]
+    if tops and tops == marked[:1] and not text[: tops[0].start].strip() and not headings.find(tops[0].title):
+        title = title or tops[0].title  # a single one at the top is the book's title
         by = tops[0].end
+        text = text[by:]
         marked = [replace(h, start=h.start - by, end=h.end - by) for h in marked[1:]]
     return _Source(text, title, fields.get("author", ""), marked)
-
-
-def _without_emphasis(title: str) -> str:
-    return headings.tidy(re.sub(r"(\*{1,3}|_{1,3}|`)(.+?)\1", r"\2", title))
-
-
-def _is_chapter(heading: Heading) -> bool:
-    return bool(headings.find(heading.title))
 
 
 def _from_epub(book: epub.Epub) -> _Source:
     lines, marked, at = [], [], 0
     for line in book.lines:
         text = normalise(line.text).strip("\n") + "\n"
-        if line.level:
-            title = headings.tidy(text)
+        if line.level and (title := headings.tidy(text)):
             marked.append(Heading(at, at + len(text), title, line.level, marked=True))
         lines.append(text)
         at += len(text)
-    return _Source(
-        "".join(lines), normalise(book.title), normalise(book.author), [h for h in marked if h.title]
-    )
+    return _Source("".join(lines), normalise(book.title), normalise(book.author), marked)
 
 
 # --- title, author and language of plain text ---------------------------------------------------------------

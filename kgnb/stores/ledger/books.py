@@ -196,8 +196,10 @@ def _novel_of_edition(c: sa.Connection, book: Book, hashes: Sequence[str]) -> in
     for novel_id, title, author in c.execute(same.order_by(n.id)):
         # Compared here once more: a collation may take different titles for equal.
         named = book.author and (title, author) == (book.title[:255], book.author[:255])
-        if named and _is_same_work(c, novel_id, book):
-            return int(novel_id)
+        if named:
+            ids = editions.sample_evenly([i for i, _, _ in _stored_hashes(c, novel_id)])
+            if editions.is_same_work(_read_texts(c, ids).values(), book):
+                return int(novel_id)
     distinct = list(set(hashes))
     shared: dict[int, set[str]] = defaultdict(set)
     h = t.chapter_hashes.c
@@ -208,17 +210,11 @@ def _novel_of_edition(c: sa.Connection, book: Book, hashes: Sequence[str]) -> in
     return best if best is not None and 2 * len(shared[best]) >= len(distinct) else None
 
 
-def _is_same_work(c: sa.Connection, novel_id: int, book: Book) -> bool:
-    ids = editions.sample_evenly([chapter_id for chapter_id, _, _ in _stored_hashes(c, novel_id)])
-    return editions.is_same_work(_read_texts(c, ids).values(), book)
-
-
 def _stored_hashes(c: sa.Connection, novel_id: int) -> list[tuple[int, int, str]]:
     """(id, number, hash of the present text) of the novel's chapters in order."""
-    query = sa.select(t.chapters.c.id, t.chapters.c.chapter_number, content_hash(c))
-    query = query.where(t.chapters.c.novel_id == novel_id).order_by(
-        t.chapters.c.chapter_number, t.chapters.c.id
-    )
+    k = t.chapters.c
+    query = sa.select(k.id, k.chapter_number, content_hash(c)).where(k.novel_id == novel_id)
+    query = query.order_by(k.chapter_number, k.id)
     return [(i, n or 0, h) for i, n, h in c.execute(query)]
 
 

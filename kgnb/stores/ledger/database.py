@@ -178,7 +178,8 @@ class Database:
         if kind == "retry":
             return ServiceDown("ledger.busy", service="sql", where=self.where)
         raised = ServiceDown if kind in ("down", "full") else ServiceRefused
-        return raised(f"ledger.{kind}", service="sql", where=self.where, reason=_reason(error.orig))
+        reason = " ".join(map(str, error.orig.args))[:300] if error.orig is not None else ""
+        return raised(f"ledger.{kind}", service="sql", where=self.where, reason=reason)
 
     def insert(self, connection: sa.Connection, table: sa.Table, rows: Sequence[Row]) -> int:
         """Insert ``rows``, all with the same columns, into one of main's tables.
@@ -218,11 +219,11 @@ class DatabasePart:
 
 
 Part = TypeVar("Part", bound=DatabasePart)
+Method = Callable[Concatenate[Part, sa.Connection, P], R]
+AsyncMethod = Callable[Concatenate[Part, P], Coroutine[Any, Any, R]]
 
 
-def transaction(
-    method: Callable[Concatenate[Part, sa.Connection, P], R],
-) -> Callable[Concatenate[Part, P], Coroutine[Any, Any, R]]:
+def transaction(method: Method[Part, P, R]) -> AsyncMethod[Part, P, R]:
     """Make ``method(self, connection, …)`` an async method without ``connection``: one transaction a call.
 
     The method may run more than once (see :meth:`Database.run`): no argument may be a one-shot iterator.
@@ -230,16 +231,12 @@ def transaction(
     return _run_method(method, write=True)
 
 
-def reading(
-    method: Callable[Concatenate[Part, sa.Connection, P], R],
-) -> Callable[Concatenate[Part, P], Coroutine[Any, Any, R]]:
+def reading(method: Method[Part, P, R]) -> AsyncMethod[Part, P, R]:
     """:func:`transaction` for a method that only reads."""
     return _run_method(method, write=False)
 
 
-def _run_method(
-    method: Callable[Concatenate[Part, sa.Connection, P], R], *, write: bool
-) -> Callable[Concatenate[Part, P], Coroutine[Any, Any, R]]:
+def _run_method(method: Method[Part, P, R], *, write: bool) -> AsyncMethod[Part, P, R]:
     @wraps(method)
     async def run(self: Part, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return await self._database.run(lambda c: method(self, c, *args, **kwargs), write=write)
@@ -357,7 +354,3 @@ def _error_kind(error: sa.exc.DBAPIError) -> _ErrorKind | None:
     if isinstance(code, int) and code in _MYSQL_ERRORS:
         return _MYSQL_ERRORS[code]
     return "down" if error.connection_invalidated else None
-
-
-def _reason(orig: BaseException | None) -> str:
-    return " ".join(str(a) for a in orig.args)[:300] if orig is not None else ""

@@ -38,7 +38,7 @@ class NameDecisions(DatabasePart):
         ]
         if about and is_same(about[-1], decision.kind, decision.names, decision.chapters):
             return about[-1], False
-        stored = replace(decision, made_at=_now(), made_by=decision.made_by[:100])
+        stored = replace(decision, made_at=_whole_second(beijing_now()), made_by=decision.made_by[:100])
         number = self._database.insert(c, t.name_decisions, [_row(novel_id, stored)])
         return replace(stored, id=number), True
 
@@ -50,7 +50,7 @@ class NameDecisions(DatabasePart):
         if found is None or not found.in_force:
             return (found, False) if found else None
         where = t.name_decisions.c.id == decision_id
-        c.execute(sa.update(t.name_decisions).where(where).values(undone_at=_now()))
+        c.execute(sa.update(t.name_decisions).where(where).values(undone_at=_whole_second(beijing_now())))
         return found, True
 
 
@@ -77,10 +77,6 @@ def _row(novel_id: int, decision: Decision) -> Row:
         "made_at": _whole_second(decision.made_at),
         "undone_at": _whole_second(decision.undone_at),
     }
-
-
-def _now() -> datetime:
-    return beijing_now().replace(microsecond=0)
 
 
 def _whole_second(moment: datetime | None) -> datetime | None:

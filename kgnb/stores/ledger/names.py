@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import astuple, replace
 
 import sqlalchemy as sa
 
@@ -16,6 +17,8 @@ from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import lock_novel, text_digest
 from kgnb.stores.ledger.database import DatabasePart, reading, transaction, upsert
 from kgnb.stores.ledger.tasks import locked_task
+
+_COUNTS = ("mentions", "first_chapter", "last_chapter", "chapters")
 
 
 class Names(DatabasePart):
@@ -52,10 +55,7 @@ class Names(DatabasePart):
             return stored
         if task is None:  # deleted meanwhile: nothing of it is kept
             return list(names)
-        rows = [
-            (n.name, n.aliases, n.kind, n.mentions, n.first_chapter, n.last_chapter, n.chapters)
-            for n in names
-        ]
+        rows = [astuple(n)[:-1] for n in names]  # without the reasons
         asked = kinds if task.thing_kinds is None else task.thing_kinds
         row = {
             **{"task_id": task_id, "novel_id": novel_id, "token": 0, "settled": 0},
@@ -90,13 +90,8 @@ def read_names(c: sa.Connection, novel_id: int) -> list[NameEntry]:
     query = sa.select(t.names).where(n.novel_id == novel_id).order_by(n.mentions.desc(), n.kind, n.name)
     return [
         NameEntry(
-            name=r["name"],
+            **{column: r[column] for column in ("name", "kind", *_COUNTS)},
             aliases=tuple(json.loads(r["aliases"])),
-            kind=r["kind"],
-            mentions=r["mentions"],
-            first_chapter=r["first_chapter"],
-            last_chapter=r["last_chapter"],
-            chapters=r["chapters"],
             reasons=tuple((alias, other, why) for alias, other, why in json.loads(r["reasons"] or "[]")),
         )
         for r in c.execute(query).mappings()
@@ -111,11 +106,11 @@ def extend_names(c: sa.Connection, novel_id: int, entries: Sequence[NameEntry]) 
     for entry in entries:
         key = (entry.kind[:40], entry.name[:200])
         merged[key] = written[key] = _merge(merged[key], entry) if key in merged else entry
-    columns = ("mentions", "first_chapter", "last_chapter", "chapters", "aliases", "reasons")
+    columns = (*_COUNTS, "aliases", "reasons")
     rows = [
         {
             **{"novel_id": novel_id, "kind": kind, "name": name},
-            **{column: getattr(entry, column) for column in columns},
+            **{count: getattr(entry, count) for count in _COUNTS},
             "aliases": json.dumps(entry.aliases, ensure_ascii=False),
             "reasons": json.dumps(entry.reasons, ensure_ascii=False),
         }
@@ -126,10 +121,9 @@ def extend_names(c: sa.Connection, novel_id: int, entries: Sequence[NameEntry]) 
 
 def _merge(old: NameEntry, new: NameEntry) -> NameEntry:
     starts = [n for n in (old.first_chapter, new.first_chapter) if n]
-    return NameEntry(
-        name=old.name,
+    return replace(
+        old,
         aliases=tuple(sorted({*old.aliases, *new.aliases} - {old.name})),
-        kind=old.kind,
         mentions=max(old.mentions, new.mentions),
         first_chapter=min(starts, default=0),
         last_chapter=max(old.last_chapter, new.last_chapter),

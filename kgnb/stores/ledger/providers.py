@@ -118,9 +118,8 @@ class Providers(DatabasePart):
 
         A row without entities still extracts characters, which relations connect.
         """
-        query = (
-            sa.select(t.configs).where(t.configs.c.is_default == 1).order_by(t.configs.c.id.desc()).limit(1)
-        )
+        k = t.configs.c
+        query = sa.select(t.configs).where(k.is_default == 1).order_by(k.id.desc()).limit(1)
         row = c.execute(query).mappings().first()
         if row is None:
             return TaskConfig(thing_kinds=self.thing_kinds)

@@ -36,11 +36,6 @@ class CommandOutcome:
     task: Task
     chapters: int = 0
 
-    @property
-    def status(self) -> TaskStatus:
-        """The task's status before the command."""
-        return self.task.status
-
 
 class TaskCommands(DatabasePart):
     """Carries out commands."""

@@ -17,18 +17,9 @@ import sqlalchemy as sa
 from kgnb.core.messages import say
 from kgnb.core.model import ChapterStatus, Task, TaskStatus, beijing_now
 from kgnb.stores.ledger import tables as t
+from kgnb.stores.ledger import tasks
 from kgnb.stores.ledger.books import existing_novels
 from kgnb.stores.ledger.database import DatabasePart, Row, pairs, reading, transaction, upsert
-from kgnb.stores.ledger.tasks import (
-    DEFAULT_RETRY_MINUTES,
-    OPEN_STATES,
-    STOPPED,
-    count_columns,
-    count_states,
-    locked_task,
-    no_task,
-    set_task,
-)
 
 MAX_RETRIES = 3
 """Automatic retries of a task; the interval doubles each time."""
@@ -69,9 +60,9 @@ class TaskLifecycle(DatabasePart):
         was opened from a queue other than ``instead_of``, which the caller found deserted.
         """
         facts = {"queue": queue, "provider": provider, "model": model, "token": token}
-        task, stored_token = locked_task(c, task_id)
+        task, stored_token = tasks.locked_task(c, task_id)
         if task is None or not existing_novels(c, [task.novel_id]):
-            return Opening("gone", task or no_task(task_id), [])
+            return Opening("gone", task or tasks.no_task(task_id), [])
         if stored_token is not None and stored_token > token:
             return Opening("stale", task, [])
         if task.status is TaskStatus.CANCELLED:
@@ -100,14 +91,14 @@ class TaskLifecycle(DatabasePart):
         missing = [pending_chapter_row(task.id, i, now) for i in wanted if i not in states]
         self._database.insert(c, t.chapter_status, missing)
         existing = set(wanted)
-        deleted = [i for i, status in states.items() if status in OPEN_STATES and i not in existing]
+        deleted = [i for i, status in states.items() if status in tasks.OPEN_STATES and i not in existing]
         if deleted:  # by main: waiting for them would never end
             c.execute(
                 sa.update(t.chapter_status)
-                .where(s.kg_task_id == task.id, s.chapter_id.in_(deleted), s.status.in_(OPEN_STATES))
+                .where(s.kg_task_id == task.id, s.chapter_id.in_(deleted), s.status.in_(tasks.OPEN_STATES))
                 .values(status=ChapterStatus.SKIPPED, completed_at=now, updated_at=now)
             )
-        return [i for i in wanted if states.get(i, ChapterStatus.PENDING) in OPEN_STATES]
+        return [i for i in wanted if states.get(i, ChapterStatus.PENDING) in tasks.OPEN_STATES]
 
     @transaction
     def close(self, c: sa.Connection, task_id: int, token: int) -> TaskStatus | None:
@@ -116,18 +107,18 @@ class TaskLifecycle(DatabasePart):
         None, and nothing is written, when a chapter is open again, main paused, cancelled or deleted the
         task, or a higher token opened it.
         """
-        task, stored = locked_task(c, task_id)
-        if task is None or stored != token or task.status in STOPPED:
+        task, stored = tasks.locked_task(c, task_id)
+        if task is None or stored != token or task.status in tasks.STOPPED:
             return None
-        if any(count_states(c, task_id).get(state) for state in OPEN_STATES):
+        if any(tasks.count_states(c, task_id).get(state) for state in tasks.OPEN_STATES):
             return None
-        counts, now = count_columns(c, task_id), beijing_now()
+        counts, now = tasks.count_columns(c, task_id), beijing_now()
         failed = counts["failed_chapters"]
         status = TaskStatus.FAILED if failed else TaskStatus.COMPLETED
         error = say("ledger.chapters_failed", failed=failed) if failed else None
         values = {"status": status, "completed_at": now, "current_chapter_id": None, "error_message": error}
         values |= _total_columns(c, task_id) | (_failure_columns(c, task_id, now) if failed else {})
-        set_task(c, task_id, **values, **counts)
+        tasks.set_task(c, task_id, **values, **counts)
         mark_settled(c, task_id, now)
         return status
 
@@ -152,7 +143,7 @@ class TaskLifecycle(DatabasePart):
 
     @transaction
     def _start_retry(self, c: sa.Connection, task_id: int) -> Task | None:
-        task, _ = locked_task(c, task_id)
+        task, _ = tasks.locked_task(c, task_id)
         due = c.scalar(sa.select(t.tasks.c.retry_scheduled_at).where(t.tasks.c.id == task_id))
         if task is None or task.status is not TaskStatus.FAILED or due is None or due > beijing_now():
             return None  # another node, or main, was first
@@ -162,7 +153,7 @@ class TaskLifecycle(DatabasePart):
         c.execute(sa.update(t.chapter_status).where(*failed).values(**again))
         count = sa.func.coalesce(t.tasks.c.retry_count, 0) + 1
         retried = {"status": TaskStatus.CREATED, "retry_count": count, "retry_scheduled_at": None}
-        set_task(c, task_id, **retried, error_message=None, **count_columns(c, task_id))
+        tasks.set_task(c, task_id, **retried, error_message=None, **tasks.count_columns(c, task_id))
         return replace(task, status=TaskStatus.CREATED, error="")
 
     @transaction
@@ -171,7 +162,7 @@ class TaskLifecycle(DatabasePart):
 
         The replies it paid for stay in the cache. Settle the novel afterwards.
         """
-        task, _ = locked_task(c, task_id)
+        task, _ = tasks.locked_task(c, task_id)
         delete_rows(c, task_id)
         c.execute(sa.delete(t.task_facts).where(t.task_facts.c.task_id == task_id))
         c.execute(sa.delete(t.tasks).where(t.tasks.c.id == task_id))
@@ -194,7 +185,7 @@ def pending_chapter_row(task_id: int, chapter_id: int, now: datetime) -> Row:
 def _start_task(c: sa.Connection, task: Task, facts: dict[str, Any]) -> None:
     started = sa.func.coalesce(t.tasks.c.started_at, beijing_now())
     values = {"status": TaskStatus.RUNNING, "started_at": started, "paused_at": None, "completed_at": None}
-    set_task(c, task.id, **values, **count_columns(c, task.id))
+    tasks.set_task(c, task.id, **values, **tasks.count_columns(c, task.id))
     row = {**facts, "task_id": task.id, "novel_id": task.novel_id, "settled": 0, "opened_at": beijing_now()}
     changed = ("queue", "provider", "model", "token", "settled", "opened_at")
     upsert(c, t.task_facts, [row], lambda _, new: {k: new[k] for k in changed})
@@ -204,9 +195,9 @@ def _correct_status(c: sa.Connection, task: Task) -> Task:
     """Restore a finished task's status where main overwrote it after the task was closed."""
     if task.status in (TaskStatus.COMPLETED, TaskStatus.FAILED):
         return task
-    counts = count_columns(c, task.id)
+    counts = tasks.count_columns(c, task.id)
     status = TaskStatus.FAILED if counts["failed_chapters"] else TaskStatus.COMPLETED
-    set_task(c, task.id, status=status, completed_at=beijing_now(), paused_at=None, **counts)
+    tasks.set_task(c, task.id, status=status, completed_at=beijing_now(), paused_at=None, **counts)
     return replace(task, status=status)
 
 
@@ -229,7 +220,7 @@ def _failure_columns(c: sa.Connection, task_id: int, now: datetime) -> dict[str,
     wanted, minutes, done = c.execute(query).one()
     due = None
     if wanted and (done or 0) < MAX_RETRIES:
-        due = now + timedelta(minutes=(minutes or DEFAULT_RETRY_MINUTES) * 2 ** (done or 0))
+        due = now + timedelta(minutes=(minutes or tasks.DEFAULT_RETRY_MINUTES) * 2 ** (done or 0))
     return {"failed_at": now, "retry_scheduled_at": due}
 
 

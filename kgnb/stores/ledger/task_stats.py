@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -79,14 +78,10 @@ class TaskStats(DatabasePart):
     def chapter_state(self, c: sa.Connection, task_id: int, chapter_id: int) -> ChapterState | None:
         """The state of a task's chapter; None if the task has no row of it (yet)."""
         s = t.chapter_status.c
-        query = sa.select(
-            *(s.status, s.entities_extracted, s.relations_extracted, s.error_message),
-            *(s.started_at, s.completed_at),
-        ).where(s.kg_task_id == task_id, s.chapter_id == chapter_id)
-        row = c.execute(query).first()
-        if row is None:
-            return None
-        return ChapterState(row[0] or "", row[1] or 0, row[2] or 0, row[3] or "", row[4], row[5])
+        counts = (sa.func.coalesce(k, 0) for k in (s.entities_extracted, s.relations_extracted))
+        query = sa.select(_text(s.status), *counts, _text(s.error_message), s.started_at, s.completed_at)
+        row = c.execute(query.where(s.kg_task_id == task_id, s.chapter_id == chapter_id)).first()
+        return None if row is None else ChapterState(*row)
 
     async def figures(self, task_ids: Sequence[int]) -> dict[int, TaskFigures]:
         """The figures of each of these tasks."""
@@ -119,8 +114,8 @@ class TaskStats(DatabasePart):
         )
         query = (
             sa.select(
-                *(k.id, k.novel_id, n.title, n.author, k.status, k.completed_chapters),
-                *(f.provider, f.model, k.completed_at),
+                *(k.id, k.novel_id, _text(n.title), _text(n.author), k.status, k.completed_chapters),
+                *(_text(f.provider), _text(f.model), k.completed_at),
             )
             .select_from(
                 t.tasks.join(t.novels, n.id == k.novel_id).outerjoin(t.task_facts, k.id == f.task_id)
@@ -129,14 +124,11 @@ class TaskStats(DatabasePart):
             .order_by(k.id.desc())
             .limit(MAX_FINISHED)
         )
-        rows = c.execute(query).all()
-        return [
-            FinishedTask(
-                *(task_id, novel_id, title or "", author or "", status, chapters or 0),
-                *(provider or "", model or "", completed_at),
-            )
-            for task_id, novel_id, title, author, status, chapters, provider, model, completed_at in rows
-        ]
+        return [FinishedTask(*row) for row in c.execute(query)]
+
+
+def _text(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    return sa.func.coalesce(column, "")
 
 
 def _read_speeds(c: sa.Connection, found: dict[int, TaskFigures]) -> None:
@@ -158,7 +150,6 @@ def _read_costs(c: sa.Connection, found: dict[int, TaskFigures]) -> None:
     keys = (e.task_id, e.provider, e.model, e.flags)
     sums = (e.chars, e.rejected, e.unverified, *usage_columns(t.extractions))
     query = sa.select(*keys, sa.func.count(), *(sa.func.sum(k) for k in sums))
-    flags: dict[int, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for task_id, provider, model, named, rows, chars, rejected, unverified, *usage in c.execute(
         query.where(e.task_id.in_(list(found))).group_by(*keys)
     ):
@@ -168,6 +159,6 @@ def _read_costs(c: sa.Connection, found: dict[int, TaskFigures]) -> None:
         one.rejected += int(rejected or 0)
         one.unverified += int(unverified or 0)
         for flag in filter(None, named.split(",")):
-            flags[task_id][flag] += rows
-    for task_id, named_flags in flags.items():
-        found[task_id].flags = dict(sorted(named_flags.items()))
+            one.flags[flag] = one.flags.get(flag, 0) + rows
+    for one in found.values():
+        one.flags = dict(sorted(one.flags.items()))

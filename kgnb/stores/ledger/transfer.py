@@ -200,8 +200,8 @@ class Transfer(DatabasePart):
         tasks = self._import_tasks(c, saved, novel_id, chapters)
         lock_tasks(c, tasks.values())  # a node may be opening one of them, or working on it
         numbers = {one.id: chapter.number for one, chapter in zip(saved.chapters, book.chapters, strict=True)}
-        rows = [_extraction_row(row, novel_id, tasks, chapters, numbers) for row in saved.extractions]
-        new = insert_rows(c, [row for row in rows if row is not None])
+        rows = [row for row in saved.extractions if row.task_id in tasks and row.chapter_id in chapters]
+        new = insert_rows(c, [_extraction_row(row, novel_id, tasks, chapters, numbers) for row in rows])
         self._import_states(c, saved.states, tasks, chapters)
         for task_id in tasks.values():
             set_task(c, task_id, **count_columns(c, task_id))
@@ -257,11 +257,7 @@ class Transfer(DatabasePart):
         return task_id
 
     def _import_states(
-        self,
-        c: sa.Connection,
-        states: Iterable[SavedState],
-        tasks: dict[int, int],
-        chapters: dict[int, int],
+        self, c: sa.Connection, states: Iterable[SavedState], tasks: dict[int, int], chapters: dict[int, int]
     ) -> None:
         s = t.chapter_status.c
         query = sa.select(s.kg_task_id, s.chapter_id).where(s.kg_task_id.in_(sorted(tasks.values())))
@@ -297,22 +293,10 @@ def _book(saved: SavedRecord) -> Book:
 
 def _extraction_row(
     row: SavedRow, novel_id: int, tasks: dict[int, int], chapters: dict[int, int], numbers: dict[int, int]
-) -> ExtractionRow | None:
-    if row.task_id not in tasks or row.chapter_id not in chapters:
-        return None
-    return ExtractionRow(
-        task_id=tasks[row.task_id],
-        novel_id=novel_id,
-        chapter_id=chapters[row.chapter_id],
-        chapter_number=numbers[row.chapter_id],
-        text_hash=row.text_hash,
-        prompt_hash=row.prompt_hash,
-        extraction=row.extraction,
-        provider=row.provider,
-        model=row.model,
-        token=0,
-        flags=read_flags(row.flags),
-        usage=row.usage,
-        chars=row.chars,
-        rejected=row.rejected,
-    )
+) -> ExtractionRow:
+    here = {
+        **{"task_id": tasks[row.task_id], "novel_id": novel_id, "token": 0},
+        **{"chapter_id": chapters[row.chapter_id], "chapter_number": numbers[row.chapter_id]},
+        "flags": read_flags(row.flags),
+    }
+    return ExtractionRow(**dict(row) | here)
