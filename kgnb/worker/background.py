@@ -11,6 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import datetime
 
 from kgnb.core.errors import KgnbError, ServiceDown
@@ -72,47 +73,44 @@ class BackgroundLoops:
     async def heartbeat(self) -> None:
         """Write the node's and its slots' state to Redis, when it changed or is due."""
         async with self._heartbeat_lock:  # an older state must not overwrite a newer one
-            await self._write_heartbeat()
-
-    async def _write_heartbeat(self) -> None:
-        states = await self._worker_states()
-        now = time.monotonic()
-        due = now - self._shown_at >= HEARTBEAT_SECONDS
-        if states == self._shown and not due:
-            return
-        await self._presence.heartbeat(
-            workers=states,
-            anew=due,
-            started_at=self._started,
-            slots=self._node.settings.slots_for(1),
-            pid=os.getpid(),
-        )
-        self._shown = states
-        if due:
-            self._shown_at = now
+            states = await self._worker_states()
+            now = time.monotonic()
+            due = now - self._shown_at >= HEARTBEAT_SECONDS
+            if states == self._shown and not due:
+                return
+            await self._presence.heartbeat(
+                workers=states,
+                anew=due,
+                started_at=self._started,
+                slots=self._node.settings.slots_for(1),
+                pid=os.getpid(),
+            )
+            self._shown = states
+            if due:
+                self._shown_at = now
 
     async def _worker_states(self) -> list[WorkerState]:
         """One state for each slot, and one for each open task that no slot names."""
         node = self._node
         served = node.providers.served()
-        busy: list[tuple[str, int | None, float | None, bool]] = []
-        idle: list[tuple[str, int | None, float | None, bool]] = []
+        busy: list[WorkerState] = []  # their ids are given at last
+        idle: list[WorkerState] = []
         for provider in served:
             works = [w for w in node.slots.in_flight.values() if w.provider == provider.key]
             works.sort(key=lambda w: w.slot)
-            busy += [(provider.name, w.claim.task_id, w.since, False) for w in works]
+            busy += [WorkerState(0, provider.name, w.claim.task_id, w.since) for w in works]
             free = max(0, node.settings.slots_for(len(served), provider.key) - len(works))
-            idle += [(provider.name, None, None, False)] * free
-        named = {task_id for _, task_id, *_ in busy}
+            idle += [WorkerState(0, provider.name)] * free
+        named = {state.task_id for state in busy}
         for task_id, held in node.task_keeper.open_tasks.items():
             if task_id not in named:
                 name = held.info.provider.name if held.info else RULES
-                busy.append((name, task_id, held.since, True))
+                busy.append(WorkerState(0, name, task_id, held.since, kept=True))
         states = busy + idle
         if len(states) > len(self._ids):  # main resets an open task that no hash names
             self._ids += await node.stores.queue.new_worker_ids(len(states) - len(self._ids))
         shown = {(s.id, s.provider, s.task_id, s.kept): s for s in self._shown}
-        now = [WorkerState(i, *state) for i, state in zip(self._ids, states, strict=False)]
+        now = [replace(state, id=i) for i, state in zip(self._ids, states, strict=False)]
         # A slot keeps its start time while it goes on with chapters of the same task.
         return [shown.get((s.id, s.provider, s.task_id, s.kept), s) for s in now]
 
@@ -125,29 +123,21 @@ class BackgroundLoops:
 
     async def publish_progress(self) -> None:
         """Publish the progress of tasks whose chapters, or which themselves, ended since the last time."""
-        node = self._node
+        node, tasks = self._node, self._node.stores.ledger.tasks
         for task_id in sorted(node.unpublished_tasks):
             node.unpublished_tasks.discard(task_id)
             try:
-                await self._publish_task(task_id)
+                task, progress = await tasks.get(task_id), await tasks.progress(task_id)
+                if task is not None:
+                    channel = node.settings.progress_channel
+                    await self._presence.publish(channel, task_id, progress, task.status)
             except ServiceDown:
                 node.unpublished_tasks.add(task_id)  # published after the outage
                 raise
 
-    async def _publish_task(self, task_id: int) -> None:
-        node = self._node
-        task = await node.stores.ledger.tasks.get(task_id)
-        progress = await node.stores.ledger.tasks.progress(task_id)
-        if task is not None:
-            await self._presence.publish(node.settings.progress_channel, task_id, progress, task.status)
-
 
 async def _repeat(
-    seconds: float,
-    step: Callable[[], Awaitable[None]],
-    name: str,
-    service: str,
-    outages: Outages,
+    seconds: float, step: Callable[[], Awaitable[None]], name: str, service: str, outages: Outages
 ) -> None:
     while True:
         try:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from kgnb.core import errors
@@ -103,7 +104,9 @@ class WorkerNode:
                 return
             if poll is not None and (busy or self._running or self.task_keeper.open_tasks):
                 backoff.reset()
-            await self._rest(backoff.delay())
+            with suppress(TimeoutError):
+                async with asyncio.timeout(backoff.delay()):
+                    await self._wake.wait()
 
     def stop(self) -> None:
         """Claim nothing more; :meth:`run` returns soon. Call it on the event loop only."""
@@ -135,13 +138,6 @@ class WorkerNode:
         await asyncio.gather(*self._running, return_exceptions=True)
         await self.task_keeper.release_all_except()
 
-    async def _rest(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            return
-
     @property
     def nothing_left(self) -> bool:
         """Whether the queues were empty at the last poll, and neither chapter nor task is held."""
@@ -172,43 +168,35 @@ class WorkerNode:
 
     def _claim_requests(self) -> list[ClaimRequest]:
         served = self.providers.served()
-        queues = queues_of(served, self.settings.prefixes)
-        self._rotation += 1
-        wanted: dict[QueueName, int] = {}
-        for provider in served:
-            own = [queue for queue in queues if queue.provider_key == provider.key]
-            wanted |= claims_by_queue(
-                self._claimable(provider, len(served)), own, self.queue_states, self._rotation
-            )
         outage = self.stores.outages.is_down("sql", "bolt")
-        closed = self._stopping or outage
-        shut = {p.key for p in served if self._is_blocked(p)}
-        return [
-            self._claim_request(
-                queue, 0 if closed else wanted[queue], closed, outage, queue.provider_key not in shut
-            )
-            for queue in queues
-        ]
+        self._rotation += 1
+        requests = []
+        for provider in served:
+            # Paused on all nodes, or rate-limited.
+            blocked = provider.name in self.throttle.paused or self.throttle.rate_wait(provider) > 0
+            closed = self._stopping or outage or blocked
+            free = 0 if closed else self._claimable(provider, len(served))
+            queues = queues_of([provider], self.settings.prefixes)
+            wanted = claims_by_queue(free, queues, self.queue_states, self._rotation)
+            requests += [
+                ClaimRequest(
+                    queue=queue,
+                    chapters=wanted[queue],
+                    tasks=0 if closed else 1,
+                    only_task=self.only_task,
+                    idle=not self._running,
+                    outage=outage,
+                    held=self._kept_tasks(queue),
+                )
+                for queue in queues
+            ]
+        return requests
 
-    def _claim_request(
-        self, queue: QueueName, chapters: int, closed: bool, outage: bool, open_to_tasks: bool
-    ) -> ClaimRequest:
-        held = tuple(
-            t for t, h in self.task_keeper.open_tasks.items() if h.claim.queue == queue and h.step is None
-        )
-        return ClaimRequest(
-            queue=queue,
-            chapters=chapters,
-            tasks=0 if closed or not open_to_tasks else 1,
-            only_task=self.only_task,
-            idle=not self._running,
-            outage=outage,
-            held=held,
-        )
+    def _kept_tasks(self, queue: QueueName) -> tuple[int, ...]:
+        kept = self.task_keeper.open_tasks.items()
+        return tuple(t for t, h in kept if h.claim.queue == queue and h.step is None)
 
     def _claimable(self, provider: Provider, served: int) -> int:
-        if self._is_blocked(provider):
-            return 0
         limit = min(self.settings.slots_for(served, provider.key), self.throttle.limiter(provider).slots)
         if provider.is_rules:  # no provider to protect: keep the processes busy
             limit = max(limit, RULES_SLOTS_PER_CORE * self.settings.cpus)
@@ -219,10 +207,6 @@ class WorkerNode:
         if not provider.is_rules:
             room += read_ahead(limit, self.throttle.request_seconds(provider), self._overhead)
         return max(0, room)
-
-    def _is_blocked(self, provider: Provider) -> bool:
-        """Whether the provider is paused on all nodes, or rate-limited."""
-        return provider.name in self.throttle.paused or self.throttle.rate_wait(provider) > 0
 
     # --- acting
 
@@ -253,9 +237,8 @@ class WorkerNode:
 
     def _start_chapter(self, claim: Claim) -> None:
         self.stores.renewer.hold(claim)
-        key = claim.queue.provider_key
-        self.slots.add(claim, key, time.time())
-        work = asyncio.create_task(self._run_chapter(claim, key))
+        self.slots.add(claim, claim.queue.provider_key, time.time())
+        work = asyncio.create_task(self._run_chapter(claim))
         self._running[work] = claim
         work.add_done_callback(lambda done: self._on_chapter_ended(done, claim))
 
@@ -275,9 +258,9 @@ class WorkerNode:
         if not work.cancelled():
             work.result()  # raises a bug to the event loop's handler
 
-    async def _run_chapter(self, claim: Claim, key: str) -> None:
+    async def _run_chapter(self, claim: Claim) -> None:
         try:
-            await self._process_chapter(claim, key)
+            await self._process_chapter(claim)
         except errors.LeaseLost:
             log.info(say("node.chapter_moved", task=claim.task_id, chapter=claim.chapter_id))
         except asyncio.CancelledError:
@@ -290,45 +273,49 @@ class WorkerNode:
             log.exception(say("node.slot_broke", task=claim.task_id, chapter=claim.chapter_id))
             await self._chapters.count_crash(claim, error)
 
-    async def _process_chapter(self, claim: Claim, key: str) -> None:
+    async def _process_chapter(self, claim: Claim) -> None:
         started = time.monotonic()
-        outages = self.stores.outages
-        info = await outages.retry_until_up("sql", lambda: self.task_keeper.info(claim.task_id, claim.queue))
+
+        def seconds() -> float:
+            return time.monotonic() - started
+
+        info = await self.stores.outages.retry_until_up(
+            "sql", lambda: self.task_keeper.info(claim.task_id, claim.queue)
+        )
         if info is None:
             await self._hand_back(claim, HAND_BACK_SECONDS)  # the task is being opened or dropped
             return
-
-        def recorded(asking: float) -> None:
-            self._on_recorded(claim, time.monotonic() - started, asking)
-
         try:
-            outcome = await self._chapters.run(claim, info, recorded)
+            outcome = await self._chapters.run(
+                claim, info, lambda asking: self._on_recorded(claim, seconds(), asking)
+            )
         except (errors.NodeLeaving, errors.ProviderPaused, errors.RateReached):  # counts as no failure
             await self._hand_back(claim)
-            return
         except errors.ProviderError as error:
-            ids = {"task": claim.task_id, "chapter": claim.chapter_id}
-            self._log_provider_failure(info.provider.name, error, ids)
-            self._listener(NodeEvent("provider", claim.task_id, provider=info.provider.name, error=error))
+            self._report_provider_failure(claim, info.provider.name, error)
             await self._hand_back(claim, 0.0 if isinstance(error, errors.RateLimited) else HAND_BACK_SECONDS)
-            return
-        if outcome is Outcome.COMPLETED and self._provider_failures.pop(info.provider.name, None) is not None:
-            log.warning(say("node.provider_back", provider=info.provider.name))
-        if outcome is not Outcome.NOT_OURS:
-            self._report_outcome(claim, key, outcome, time.monotonic() - started)
+        else:
+            self._report_outcome(claim, info.provider.name, outcome, seconds())
 
-    def _report_outcome(self, claim: Claim, key: str, outcome: Outcome, seconds: float) -> None:
+    def _report_outcome(self, claim: Claim, provider: str, outcome: Outcome, seconds: float) -> None:
+        if outcome is Outcome.NOT_OURS:
+            return
+        if outcome is Outcome.COMPLETED and self._provider_failures.pop(provider, None) is not None:
+            log.warning(say("node.provider_back", provider=provider))
         self.unpublished_tasks.add(claim.task_id)
         facts = {"task": claim.task_id, "chapter": claim.chapter_id, "outcome": outcome.value}
         log.info(say("node.chapter", seconds=round(seconds, 1), **facts))
+        key = claim.queue.provider_key
         self._listener(NodeEvent("chapter", claim.task_id, claim.chapter_id, outcome.value, key))
 
-    def _log_provider_failure(self, provider: str, error: errors.ProviderError, ids: dict[str, int]) -> None:
-        """Log a provider's failure as a warning once, until it fails in another way or works again."""
+    def _report_provider_failure(self, claim: Claim, provider: str, error: errors.ProviderError) -> None:
+        """Logged as a warning once, until the provider fails in another way or works again."""
         news = self._provider_failures.get(provider) is not type(error)
         self._provider_failures[provider] = type(error)
+        ids = {"task": claim.task_id, "chapter": claim.chapter_id}
         text = say("node.provider_failed", provider=provider, reason=str(error), **ids)
         log.log(logging.WARNING if news else logging.DEBUG, text)
+        self._listener(NodeEvent("provider", claim.task_id, provider=provider, error=error))
 
     async def _hand_back(self, claim: Claim, delay: float = 0.0) -> None:
         """Return a chapter without counting a failure; during an outage its lease expires instead."""
@@ -357,9 +344,5 @@ class WorkerNode:
         """Hand back the chapters of tasks that main paused, cancelled or deleted."""
         ids = {c.task_id for c in self._running.values()} | set(self.task_keeper.open_tasks)
         stopped = await self.task_keeper.check_statuses(sorted(ids))
-        self.cancel(stopped)
+        self._cancel(work for work, claim in self._running.items() if claim.task_id in stopped)
         await self.task_keeper.release_all_except(queues_of(self.providers.served(), self.settings.prefixes))
-
-    def cancel(self, task_ids: Sequence[int] | set[int]) -> None:
-        """Cancel the chapters in flight of these tasks; they are handed back."""
-        self._cancel([work for work, claim in self._running.items() if claim.task_id in task_ids])

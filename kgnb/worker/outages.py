@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from kgnb.core.errors import LeaseLost, ServiceDown
 from kgnb.core.messages import say
+from kgnb.stores.queue.types import Backoff
 
 R = TypeVar("R")
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 FIRST_WAIT = 0.1
 LONGEST_WAIT = 5.0
-"""Seconds between two tries during an outage: exponential backoff, jitter only shortens."""
+"""Seconds between two tries during an outage (exponential backoff)."""
 
 
 class Outages:
@@ -58,7 +58,7 @@ class Outages:
 
         Raises LeaseLost as soon as ``lost()`` holds, and whatever else the call raises.
         """
-        wait = FIRST_WAIT
+        backoff = Backoff(FIRST_WAIT, LONGEST_WAIT, jitter=0.5)
         while True:
             try:
                 result = await call()
@@ -66,8 +66,7 @@ class Outages:
                 self.report_down(error)
                 if lost():
                     raise LeaseLost("node.lease_lost") from error
-                await asyncio.sleep(wait * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
-                wait = min(wait * 2, LONGEST_WAIT)
+                await asyncio.sleep(backoff.delay())
             else:
                 self.report_up(service)
                 return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -53,8 +54,11 @@ class ProviderRegistry:
         self._known = _by_key([*filled, *filter(None, [own])])
         problems = {key: e for key, p in self._known.items() if (e := why_unusable(p)) is not None}
         self._unusable = set(problems)
-        troubles |= {key: say("provider.twice", provider=one_line(key)) for key in _duplicates(filled)}
-        troubles |= {key: _left_alone(key, error) for key, error in problems.items()}
+        for key, times in Counter(p.key for p in filled).items():
+            if times > 1:
+                troubles[key] = say("provider.twice", provider=one_line(key))
+        for key, problem in problems.items():
+            troubles[key] = say("provider.left_alone", provider=one_line(key), reason=str(problem))
         self._troubles = troubles
         await self._retire_clients()
 
@@ -144,21 +148,18 @@ class ProviderRegistry:
     def client(self, provider: Provider) -> LlmClient:
         """The provider's client, a new one when its address or key changed. Raises SettingsError."""
         held = self._clients.get(provider.key)
-        if held is None or held[0] != provider:
-            made = self._make(provider)
-            if held is not None:
-                self._retired.append(held[1])  # requests in flight still use it
-            held = (provider, made)
-            self._clients[provider.key] = held
-        return held[1]
-
-    def _make(self, provider: Provider) -> LlmClient:
-        return LlmClient(
+        if held is not None and held[0] == provider:
+            return held[1]
+        made = LlmClient(
             provider,
             timeout=self._settings.llm_timeout,
             tries=self._settings.llm_tries,
             connections=self._settings.slots_for(1, provider.key),
         )
+        if held is not None:
+            self._retired.append(held[1])  # requests in flight still use it
+        self._clients[provider.key] = (provider, made)
+        return made
 
     async def close(self) -> None:
         """Close every client."""
@@ -171,20 +172,9 @@ class ProviderRegistry:
 def _by_key(providers: Sequence[Provider]) -> dict[str, Provider]:
     """By key: the first usable provider of each name, else the first; and the rules."""
     known = {RULES: Provider(RULES)}
-    for wanted in (True, False):
-        for provider in providers:
-            if (why_unusable(provider) is None) is wanted:
-                known.setdefault(provider.key, provider)
+    for provider in sorted(providers, key=lambda p: why_unusable(p) is not None):  # a stable sort
+        known.setdefault(provider.key, provider)
     return known
-
-
-def _duplicates(providers: Sequence[Provider]) -> set[str]:
-    keys = [p.key for p in providers]
-    return {key for key in keys if keys.count(key) > 1}
-
-
-def _left_alone(key: str, error: SettingsError) -> str:
-    return say("provider.left_alone", provider=one_line(key), reason=str(error))
 
 
 def environment_provider(settings: Settings) -> Provider | None:

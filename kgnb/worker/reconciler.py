@@ -72,18 +72,15 @@ class Reconciler:
         queue: QueueName | None = QueueName(task.queue)
         if not queue or queue.provider_key in self._gone:
             queue = await self._default_queue(task)
-        if queue is None:
-            return
-        opened = task.status is TaskStatus.RUNNING
-        await self._node.stores.queue.push(queue, task.id, opened=opened)
-        log.warning(say("node.requeued", task=task.id, queue=queue))
-        self._node.wake()
+        if queue is not None:
+            opened = task.status is TaskStatus.RUNNING
+            await self._node.stores.queue.push(queue, task.id, opened=opened)
+            log.warning(say("node.requeued", task=task.id, queue=queue))
+            self._node.wake()
 
     async def _default_queue(self, task: Task) -> QueueName | None:
         """The queue for a task without one: that of the default config's provider, else of an active one."""
-        if not task.use_ai:
-            return QueueName(self._node.settings.prefixes[0] + RULES)
-        provider = await self._default_provider()
+        provider = await self._default_provider() if task.use_ai else Provider(RULES)
         return QueueName(self._node.settings.prefixes[0] + provider.key) if provider is not None else None
 
     async def _default_provider(self) -> Provider | None:

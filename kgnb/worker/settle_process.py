@@ -17,7 +17,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from kgnb.core.event_loop import new_loop, release_memory
@@ -64,9 +63,7 @@ class Permit:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._map.close()
 
 
@@ -142,21 +139,24 @@ async def with_novel_kinds(ledger: Ledger, novel_id: int, config: TaskConfig) ->
 async def _settle(job: SettleJob, allowed: Permit) -> ApplyResult:
     sql, graph = job.sql.open(), job.graph.open()
     try:
-        ledger = Ledger(sql)
-        chapters = await ledger.books.chapters(job.novel.id)
-        rows = await ledger.extractions.settle_rows(job.novel.id)
-        name_scan = await ledger.names.read(job.novel.id)
+        ledger, novel_id = Ledger(sql), job.novel.id
+        chapters = await ledger.books.chapters(novel_id)
+        rows = await ledger.extractions.settle_rows(novel_id)
+        names = await ledger.names.read(novel_id)
+        texts = ledger.books.texts_blocking
         final = novel_graph(
-            *(job.novel, chapters, rows, name_scan, await with_novel_kinds(ledger, job.novel.id, job.config)),
-            find_in_text=lambda forms: evidence.names_in_texts(
-                forms, ledger.books.texts_blocking(job.novel.id)
-            ),
-            decisions=combine_decisions(await ledger.name_decisions.read(job.novel.id)),
+            job.novel,
+            chapters,
+            rows,
+            names,
+            await with_novel_kinds(ledger, novel_id, job.config),
+            find_in_text=lambda forms: evidence.names_in_texts(forms, texts(novel_id)),
+            decisions=combine_decisions(await ledger.name_decisions.read(novel_id)),
         )
         # Tasks that kgnb never opened: an old worker's graph isn't ours to remove.
-        foreign = {t.id for t in await ledger.tasks.of_novel(job.novel.id) if not t.provider}
-        done = await graph.apply(job.novel.id, final, number=job.number, check=allowed.holds, foreign=foreign)
-        await ledger.extractions.note_dropped(job.novel.id, final.dropped)
+        foreign = {t.id for t in await ledger.tasks.of_novel(novel_id) if not t.provider}
+        done = await graph.apply(novel_id, final, number=job.number, check=allowed.holds, foreign=foreign)
+        await ledger.extractions.note_dropped(novel_id, final.dropped)
         return done
     finally:
         await graph.close()

@@ -61,7 +61,7 @@ class Slots:
         return len(self.in_flight)
 
     def add(self, claim: Claim, provider: str, now: float) -> SlotWork:
-        """Puts a claim into the provider's lowest free slot."""
+        """Put a claim into the provider's lowest free slot."""
         free = self._free.setdefault(provider, [])
         work = SlotWork(claim, provider, now, heapq.heappop(free) if free else self._busy[provider])
         self._busy[provider] += 1
@@ -69,7 +69,7 @@ class Slots:
         return work
 
     def remove(self, claim: Claim) -> None:
-        """Frees the claim's slot."""
+        """Free the claim's slot."""
         if (work := self.in_flight.pop(claim, None)) is not None:
             self._busy[work.provider] -= 1
             heapq.heappush(self._free[work.provider], work.slot)
@@ -77,10 +77,6 @@ class Slots:
     def busy(self, provider: str) -> int:
         """Number of the provider's slots that hold a chapter."""
         return self._busy[provider]
-
-    def claims(self) -> list[Claim]:
-        """The claims in flight."""
-        return list(self.in_flight)
 
 
 def queues_of(providers: Iterable[Provider], prefixes: Sequence[str]) -> list[QueueName]:
@@ -97,7 +93,7 @@ def claims_by_queue(
     that new work is found. ``turn`` rotates which queue gets the remainder.
     """
     order = [queues[(turn + i) % len(queues)] for i in range(len(queues))]
-    with_work = [q for q in order if q in states and _has_work(states[q])]
+    with_work = [q for q in order if (state := states.get(q)) and (state.waiting or state.open_tasks)]
     asked = dict.fromkeys(order, 0)
     main = with_work or order
     for i in range(free):
@@ -108,7 +104,3 @@ def claims_by_queue(
             asked[richest] -= 1
             asked[quiet] += 1
     return asked
-
-
-def _has_work(state: QueueState) -> bool:
-    return bool(state.waiting or state.open_tasks)

@@ -22,7 +22,7 @@ from kgnb.extract.model import NameEntry
 from kgnb.graph.resolve.decisions import combine_decisions
 from kgnb.stores.ledger.chapters import ChapterEnd
 from kgnb.stores.ledger.task_lifecycle import Opening
-from kgnb.stores.queue.types import BuriedItem, Claim, QueueName
+from kgnb.stores.queue.types import Backoff, BuriedItem, Claim, QueueName
 from kgnb.worker.chapter_worker import Stores
 from kgnb.worker.extractor import TaskInfo
 from kgnb.worker.outages import FIRST_WAIT, LONGEST_WAIT
@@ -48,15 +48,11 @@ class OpenTask:
     step: asyncio.Task[None] | None = None  # the running advance, if any
 
 
-async def _announce_nothing() -> None:
-    """Default of :attr:`TaskKeeper.announce`."""
-
-
 class TaskKeeper:
     """Keeps tasks open on behalf of all nodes.
 
-    ``on_closed(task_id, status)`` is called for every task closed here, ``on_stuck(task_id, error)`` for
-    every one that can't go on and is handed back for a while.
+    ``on_closed(task_id, status)`` is called when a task was closed here, ``on_stuck(task_id, error)`` when
+    one fails and goes back to the queue for :data:`STUCK_SECONDS`.
     """
 
     def __init__(
@@ -78,8 +74,8 @@ class TaskKeeper:
         self._info_lock = asyncio.Lock()
         self.open_tasks: dict[int, OpenTask] = {}
         self._logged_reasons: dict[int, str] = {}  # task id → why it can't go on, as last logged
-        self.announce: Callable[[], Awaitable[None]] = _announce_nothing
-        """Shows the open tasks to main."""
+        self.announce: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0)
+        """Writes the open tasks to Redis, where main reads them."""
 
     # --- what chapters need
 
@@ -135,9 +131,9 @@ class TaskKeeper:
         self._start(held)
 
     async def _redirect_item(self, claim: Claim, queue: QueueName) -> None:
-        """Acknowledge an item of a task that is open from ``queue``; a fresh one is pushed there instead.
+        """Acknowledge an item of a task that is open from ``queue``; push a fresh one there instead.
 
-        Producers of both prefixes may push the same task, but only one queue may work it.
+        Producers push to either prefix, but chapters of a task come from one queue only.
         """
         log.info(say("node.task_elsewhere", task=claim.task_id, queue=queue))
         if claim.fresh:
@@ -145,7 +141,7 @@ class TaskKeeper:
         await self._stores.queue.ack([claim])
 
     def reopen(self, claim: Claim) -> None:
-        """Open a task once more, as a fresh one: a producer pushed it again."""
+        """Open a task again because a producer pushed it again."""
         held = self.open_tasks.get(claim.task_id)
         if held is not None and held.step is None:
             held.claim = claim
@@ -184,7 +180,7 @@ class TaskKeeper:
             held.step = None
 
     async def _advance_until_done(self, held: OpenTask) -> None:
-        wait = FIRST_WAIT
+        backoff = Backoff(FIRST_WAIT, LONGEST_WAIT, jitter=0.0)
         while True:
             try:
                 await self.advance(held)
@@ -196,8 +192,7 @@ class TaskKeeper:
                 pass  # another task of this novel was settled meanwhile
             if self._stores.renewer.lost(held.claim):
                 raise LeaseLost("node.lease_lost")
-            await asyncio.sleep(wait)
-            wait = min(wait * 2, LONGEST_WAIT)
+            await asyncio.sleep(backoff.delay())
 
     async def advance(self, held: OpenTask) -> None:
         """Open the task; list its open chapters, or settle and close it when there are none."""
@@ -213,14 +208,13 @@ class TaskKeeper:
             await self._drop_unopened(held, opening)
             return
         held.info = await self._info_of_opened(claim, opening)
-        todo = opening.chapters
-        if todo:
-            if not await self._stores.queue.open_task(claim, todo):
-                raise LeaseLost("node.lease_lost")
-            held.claim = replace(claim, fresh=False)  # a fresh item would start a paused task again
-            log.info(say("node.task_open", task=claim.task_id, chapters=len(todo)))
+        if not opening.chapters:
+            await self._settle_and_close(held, held.info)
             return
-        await self._settle_and_close(held)
+        if not await self._stores.queue.open_task(claim, opening.chapters):
+            raise LeaseLost("node.lease_lost")
+        held.claim = replace(claim, fresh=False)  # a fresh item would start a paused task again
+        log.info(say("node.task_open", task=claim.task_id, chapters=len(opening.chapters)))
 
     async def _open(self, claim: Claim) -> Opening | None:
         ledger = self._stores.ledger
@@ -257,10 +251,9 @@ class TaskKeeper:
         assert route is not None
         lang = await self._language(task.novel_id)
         log.info(say("node.scan", task=task.id))
-        run = self._book_runner(route.provider)
-        found, state = await run(scan_names, self._stores.sql_target, task.novel_id, lang)
-        ledger = self._stores.ledger
-        kinds = route.config.thing_kinds
+        scan = self._book_runner(route.provider)(scan_names, self._stores.sql_target, task.novel_id, lang)
+        found, state = await scan
+        ledger, kinds = self._stores.ledger, route.config.thing_kinds
         frozen = await ledger.names.freeze(task.id, task.novel_id, found, state, kinds)
         task = await ledger.tasks.get(task.id) or task  # as opened, with its kinds frozen
         route = await self._router.route(task, claim.queue) or route
@@ -269,13 +262,7 @@ class TaskKeeper:
     async def mark_buried(self, buried: Sequence[BuriedItem]) -> None:
         """Mark chapters failed that the queue moved to the dead list."""
         ends = [
-            ChapterEnd(
-                task_id=b.task_id,
-                chapter_id=b.chapter_id,
-                token=b.token,
-                status=ChapterStatus.FAILED,
-                error=b.reason,
-            )
+            ChapterEnd(b.task_id, b.chapter_id, b.token, ChapterStatus.FAILED, error=b.reason)
             for b in buried
             if b.chapter_id
         ]
@@ -283,16 +270,14 @@ class TaskKeeper:
             await self._stores.ledger.chapters.end(ends)
         await self._stores.queue.confirm_buried(buried)
 
-    async def _settle_and_close(self, held: OpenTask) -> None:
-        claim, info = held.claim, held.info
-        assert info is not None
-        started = asyncio.get_running_loop().time()
+    async def _settle_and_close(self, held: OpenTask, info: TaskInfo) -> None:
+        claim, started = held.claim, time.monotonic()
         await self._settle(claim, info)
         status = await self._stores.ledger.task_lifecycle.close(claim.task_id, claim.token)
         if status is None:
             return  # a chapter is pending again; closed by a later poll
         await self._ack_and_remove(held)
-        seconds = asyncio.get_running_loop().time() - started
+        seconds = time.monotonic() - started
         log.info(say("node.task_closed", task=claim.task_id, status=status.value, seconds=round(seconds, 1)))
         self._on_closed(claim.task_id, status)
 

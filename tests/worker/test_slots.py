@@ -26,7 +26,7 @@ def test_a_chapter_claimed_anew_is_not_its_lost_work() -> None:
     slots.add(lost, "a", 0.0)
     slots.add(anew, "a", 0.0)
     slots.remove(lost)
-    assert slots.claims() == [anew]
+    assert list(slots.in_flight) == [anew]
     slots.remove(lost)
     slots.remove(anew)
     assert (slots.busy("a"), len(slots)) == (0, 0)
