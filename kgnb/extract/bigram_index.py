@@ -43,9 +43,8 @@ class BigramIndex:
         """Bigram → occurrences in the text."""
         counts = Counter(self._codes)
         chars = array("I", counts).tobytes().decode(_UTF16)
-        found: Counter[str] = Counter()
-        found.update(dict(zip(map(operator.add, chars[::2], chars[1::2]), counts.values(), strict=True)))
-        return found
+        bigrams = map(operator.add, chars[::2], chars[1::2])
+        return Counter(dict(zip(bigrams, counts.values(), strict=True)))
 
     def offsets(self, bigrams: Iterable[str]) -> list[int]:
         """Return the offsets at which one of ``bigrams`` occurs, ascending."""

@@ -108,12 +108,10 @@ def _scan_zh(text: str) -> Iterable[_Found]:
 def _scan_en(text: str) -> Iterable[_Found]:
     classifier = names_en.NameClassifier(text)
     resolver = aliases_en.AliasResolver(text, classifier)
-    taken: set[str] = set()
     implied = resolver.implied_offsets()
     for name, names in resolver.resolve().items():
-        taken.update(names)
         offsets = [a for n in names for a in (*resolver.candidates[n].offsets, *implied.get(n, ()))]
         yield name, names, "Character", offsets, resolver.clusters.reasons_for(name, names)
     for name, (kind, offsets) in places_en.places(classifier).items():
-        if name not in taken and name not in resolver.candidates:
+        if name not in resolver.candidates:
             yield name, [], kind, offsets, []

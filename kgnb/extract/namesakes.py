@@ -73,7 +73,8 @@ class Namesakes:
 
     def _unite(self) -> None:
         """Make one person of sets that share more than half of their names; each pair is compared once."""
-        distinctive = {names: _distinctive(names) for names in self._person}
+        # Without titles, unless there is nothing else.
+        distinctive = {one: frozenset(n for n in one if not is_generic(n)) or one for one in self._person}
         position = {names: number for number, names in enumerate(distinctive)}
         holders: dict[str, list[_Names]] = defaultdict(list)
         for names in self._person:
@@ -82,10 +83,9 @@ class Namesakes:
         shared = {name: near for name, near in holders.items() if 1 < len(near) <= MAX_BEARERS}
         for one in distinctive:
             for other in {n for name in one for n in shared.get(name, ()) if position[n] > position[one]}:
-                if self._person[one] != self._person[other] and _overlap(
-                    distinctive[one], distinctive[other]
-                ):
-                    self._join(self._person[one], self._person[other])
+                a, b = self._person[one], self._person[other]
+                if a != b and _overlap(distinctive[one], distinctive[other]):
+                    self._join(a, b)
 
     def _join(self, one: int, other: int) -> None:
         first = min(one, other)
@@ -116,11 +116,6 @@ def names_of(item: Character) -> _Names:
 
 def _overlap(one: _Names, other: _Names) -> bool:
     return 2 * len(one & other) > min(len(one), len(other))
-
-
-def _distinctive(names: _Names) -> _Names:
-    """The names without titles, unless there is nothing else."""
-    return frozenset(n for n in names if not is_generic(n)) or names
 
 
 def _with_ends_renamed(extraction: Extraction, new: dict[str, str]) -> Extraction:

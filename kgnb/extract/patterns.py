@@ -67,10 +67,8 @@ class PatternMatcher:
         for a, b in pairwise(people):
             if not 0 <= b.start - a.end <= max_gap or a.entry.name == b.entry.name:
                 continue
-            if self._any_between.fullmatch(text, a.end, b.start):
-                match = self._first_match(text, a, b)
-                if match:
-                    found.append(match)
+            if self._any_between.fullmatch(text, a.end, b.start) and (match := self._first_match(text, a, b)):
+                found.append(match)
         return found
 
     def _first_match(self, text: str, a: Mention, b: Mention) -> PatternMatch | None:

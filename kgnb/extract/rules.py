@@ -84,8 +84,8 @@ def _folded(entry: NameEntry, traditional: bool) -> NameEntry:
     name, *aliases = (
         script.simplified(form, traditional=traditional) for form in (entry.name, *entry.aliases)
     )
-    same = name == entry.name and tuple(aliases) == entry.aliases
-    return entry if same else replace(entry, name=name, aliases=tuple(aliases))
+    folded = replace(entry, name=name, aliases=tuple(aliases))
+    return entry if folded == entry else folded
 
 
 def extract(text: str, *, lang: Lang, names: Sequence[NameEntry]) -> Extraction:
@@ -125,9 +125,6 @@ def _original_label(match: PatternMatch, text: str, original: str) -> str:
 def _with_original_names(found: Extraction, originals: Mapping[str, NameEntry], original: str) -> Extraction:
     """The extraction with names as the book writes them, and those aliases that occur in ``original``."""
 
-    def name(folded: str) -> str:
-        return originals[folded].name if folded in originals else folded
-
     def character(one: Character) -> Character:
         if one.name not in originals:
             return one
@@ -136,7 +133,8 @@ def _with_original_names(found: Extraction, originals: Mapping[str, NameEntry], 
         return one.model_copy(update={"name": entry.name, "aliases": forms})
 
     characters = [character(c) for c in found.characters]
-    return renamed(found, name).model_copy(update={"characters": characters})
+    by_book = renamed(found, lambda name: originals[name].name if name in originals else name)
+    return by_book.model_copy(update={"characters": characters})
 
 
 def _confidence(entry: NameEntry) -> float:

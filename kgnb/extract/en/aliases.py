@@ -63,8 +63,9 @@ class AliasResolver(BookPersons):
             if len(rest) >= 2:
                 by_words[tuple(w.lower() for w in rest)].append(name)
         for names in by_words.values():
+            wife = "mrs" in self.parts[names[0]].titles
             for other in names[1:]:
-                if self._same_gender(names[0], other) and not self._one_is_wife(names[0], other):
+                if self._same_gender(names[0], other) and ("mrs" in self.parts[other].titles) == wife:
                     self.clusters.join(names[0], other, "same words")
 
     def _join_of_places(self) -> None:

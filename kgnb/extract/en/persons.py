@@ -134,9 +134,6 @@ class BookPersons:
         least = 0.02 * self._count(name)  # a title given once in jest does not count
         return {t for t, n in counts.items() if n >= least}
 
-    def _one_is_wife(self, one: str, other: str) -> bool:
-        return ("mrs" in self.parts[one].titles) != ("mrs" in self.parts[other].titles)
-
     def _same_gender(self, one: str, other: str) -> bool:
         """Whether both persons' genders agree, as far as they are known."""
         a, b = self.gender(one), self.gender(other)

@@ -163,7 +163,9 @@ class AliasResolver(StatedAliases):
         """后主刘禅: a word before full names is joined with its one bearer; a title of several is dropped."""
         titles = {n for n in self.counts if not surname_of(n) or n[-1] in words.RANK_ENDS}
         fulls = {
-            n for n in self.counts if _has_sure_surname(n) and n not in self.courtesy and n not in titles
+            n
+            for n in self.counts
+            if surname_of(n) in words.SURE_SURNAMES and n not in self.courtesy and n not in titles
         }
         fulls |= self.borderline
         if not titles or not fulls:
@@ -208,10 +210,6 @@ class AliasResolver(StatedAliases):
         full = bool(surname_of(name)) and not _titled_surname(name)
         given = given_of(name) not in self.courtesy and name not in self.courtesy
         return full, given, self.counts[name], name
-
-
-def _has_sure_surname(name: str) -> bool:
-    return surname_of(name) in words.COMMON_SURNAMES or surname_of(name) in words.COMPOUND_SURNAMES
 
 
 def _titled_surname(name: str) -> str:

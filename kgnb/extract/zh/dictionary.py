@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import math
-from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -18,23 +17,17 @@ def look_up(wanted: set[str]) -> tuple[dict[str, float], set[str]]:
     the dictionary is no gazetteer.
     """
     common: dict[str, float] = {}
-    places = set()
-    for word, frequency, tag in _entries(wanted):
-        if tag == "ns":
-            places.add(word)
-        if not tag.startswith("nr"):
-            common[word] = 0.8 * math.log10(max(3, frequency))
-    return common, places
-
-
-def _entries(wanted: set[str]) -> Iterable[tuple[str, int, str]]:
-    """(word, frequency, part of speech) of each word that the dictionary has."""
+    places: set[str] = set()
     spec = importlib.util.find_spec("jieba")
     if spec is None or not spec.origin:
-        return
+        return common, places
     with (Path(spec.origin).parent / "dict.txt").open(encoding="utf-8") as lines:
-        for line in lines:
+        for line in lines:  # word, frequency, part of speech
             word, _, rest = line.partition(" ")
             if word in wanted:
                 frequency, _, tag = rest.strip().partition(" ")
-                yield word, int(frequency), tag
+                if tag == "ns":
+                    places.add(word)
+                if not tag.startswith("nr"):
+                    common[word] = 0.8 * math.log10(max(3, int(frequency)))
+    return common, places

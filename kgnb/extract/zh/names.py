@@ -34,27 +34,15 @@ PSEUDO_COUNT = 200.0
 
 
 @dataclass(slots=True)
-class Context:
-    """Neighbours of one candidate: character → count on each side, and its occurrences."""
-
-    count: int = 0
-    left: dict[str, int] = field(default_factory=dict)
-    right: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
 class Candidate:
     """A string that may be a name, with the evidence; ``speaks``: clauses in which it is the speaker."""
 
     name: str
-    context: Context
     speaks: int = 0
+    count: int = 0  # occurrences in the book
+    left: dict[str, int] = field(default_factory=dict)  # character before it → times
+    right: dict[str, int] = field(default_factory=dict)  # character after it → times
     score: float = 0.0
-
-    @property
-    def count(self) -> int:
-        """Occurrences in the book."""
-        return self.context.count
 
 
 # --- candidates ---------------------------------------------------------------------------------------------
@@ -108,20 +96,22 @@ def _surname_words(bigrams: BigramIndex, least: int, pairs: set[str]) -> set[str
     return one | {w for w, n in counts.items() if n >= least and len(w) > 2 and is_han(w[2:])}
 
 
-def _contexts(bigrams: BigramIndex, candidates: Iterable[str]) -> dict[str, Context]:
-    """The neighbours of every occurrence of each candidate (2 to 5 characters long)."""
-    found = {w: Context() for w in candidates}
+def _candidates(
+    bigrams: BigramIndex, names: Iterable[str], speaking: Mapping[str, int]
+) -> dict[str, Candidate]:
+    """The candidates (2 to 5 characters long) with the neighbours of every occurrence."""
+    found = {w: Candidate(w, speaking.get(w, 0)) for w in names}
     lengths, text = lengths_by_start(found), bigrams.text
     end = len(text)
     for at in bigrams.offsets(lengths):
         left = text[at - 1] if at else "\n"
         for n in lengths.get(text[at : at + 2], ()):
-            context = found.get(text[at : at + n])
-            if context is not None:
-                context.count += 1
+            candidate = found.get(text[at : at + n])
+            if candidate is not None:
+                candidate.count += 1
                 right = text[at + n] if at + n < end else "\n"
-                context.left[left] = context.left.get(left, 0) + 1
-                context.right[right] = context.right.get(right, 0) + 1
+                candidate.left[left] = candidate.left.get(left, 0) + 1
+                candidate.right[right] = candidate.right.get(right, 0) + 1
     return found
 
 
@@ -150,21 +140,19 @@ class NameClassifier:
         self.bigrams.cache_offsets(pairs.union(w[:2] for w in speaking))
         surnamed = _surname_words(self.bigrams, least, pairs)
         names = sorted(w for w in surnamed.union(speaking) if _can_be_name(w))
-        contexts = _contexts(self.bigrams, names)
+        found = _candidates(self.bigrams, names, speaking)
         given = {w[-2:] for w in names if len(w) > 2}
         self.common_words, self.known_places = look_up(given.union(names, more_words))
-        self.candidates = {
-            w: Candidate(w, c, speaking.get(w, 0)) for w, c in contexts.items() if c.count >= least
-        }
+        self.candidates = {w: c for w, c in found.items() if c.count >= least}
         for name, candidate in self.candidates.items():
             longer = self.candidates.get(name + "儿")  # 凤姐儿 is 凤姐: its 儿 is no neighbour
             if longer and longer.count < 0.9 * candidate.count:
-                candidate.context.right.pop("儿", None)
+                candidate.right.pop("儿", None)
         total = len(text) or 1
         self._priors = {c: n / total for c, n in Counter(text).items()}
         seeds = self._seeds()
-        self._left = self._odds(c.context.left for c in seeds)
-        self._right = self._odds(c.context.right for c in seeds)
+        self._left = self._odds(c.left for c in seeds)
+        self._right = self._odds(c.right for c in seeds)
         for candidate in self.candidates.values():
             candidate.score = self._score(candidate)
 
@@ -183,26 +171,25 @@ class NameClassifier:
         ]
         if len(sure) < 3:  # a book without speech: its most frequent words that look like a full name
             full = (c for c in self.candidates.values() if c.name[0] in words.COMMON_SURNAMES)
-            full = (
-                c for c in full if c.name not in self.common_words and not _fixed_phrase_penalty(c.context)
-            )
+            full = (c for c in full if c.name not in self.common_words and not _fixed_phrase_penalty(c))
             sure = sorted(full, key=lambda c: (-c.count, c.name))[:30]
         names = {c.name for c in sure}
         return [c for c in sure if c.name[:-1] not in names]
 
     def _score(self, candidate: Candidate) -> float:
-        name, context = candidate.name, candidate.context
-        left = mean_log_odds(context.left, self._left, 0.0)
-        right = mean_log_odds(context.right, self._right, 0.0)
+        name = candidate.name
+        left = mean_log_odds(candidate.left, self._left, 0.0)
+        right = mean_log_odds(candidate.right, self._right, 0.0)
         score = min(left, 1.5) + min(right, 1.5) + min(2.0, 0.5 * math.log1p(candidate.speaks))
-        score += surname_score(name) - _fixed_phrase_penalty(context)
+        score += surname_score(name) - _fixed_phrase_penalty(candidate)
         # Who talks on every other page has a name, even one that reads like a word: 袭人, 湘云.
         talks = candidate.speaks >= max(10, 0.05 * candidate.count)
         if _has_unlikely_end(name):
             score -= 1.2 if talks or name[0] in words.COMMON_SURNAMES else 3.0
         if len(name) == 3 and name[1] == name[2] and not candidate.speaks:
             score -= 1.5  # reduplication: 方渐渐, 乌压压, hardly ever 李圆圆
-        score -= 6.0 * _share(context.left, words.DETERMINERS) + 6.0 * _share(context.right, words.PLURALS)
+        common_noun = 6.0 * _share(candidate.left, words.DETERMINERS)
+        score -= common_noun + 6.0 * _share(candidate.right, words.PLURALS)
         if name in self.common_words:
             excused = talks or (name[0] in words.COMMON_SURNAMES and len(name) == 2)
             score -= self.common_words[name] * (0.5 if excused else 1.0)
@@ -251,22 +238,17 @@ class NameClassifier:
         like a name, but need another name to belong to.
         """
         found = {}
-        surnames = (
-            words.COMMON_SURNAMES
-            | words.COMPOUND_SURNAMES
-            | {w[0] for w, c in persons.items() if c.count >= 20}
-        )
+        surnames = words.SURE_SURNAMES | {w[0] for w, c in persons.items() if c.count >= 20}
         for name, candidate in self.candidates.items():
             tail = name[-2:]
             if len(name) not in (3, 4) or not has_surname(name) or candidate.score < -0.5:
                 continue
-            head = name[:-2]
             shorter = persons.get(name[:-1])
             if shorter and shorter.count > 2 * candidate.count:
                 continue
             rarer = candidate.score < 1.3 or self.bigrams.counts[tail] > 3.5 * candidate.count
             counted = tail[0] in words.DETERMINERS and tail[-1] == "人"  # 秦二人
-            if rarer and head in surnames and tail[-1] not in "州郡县城国" and not counted:
+            if rarer and name[:-2] in surnames and tail[-1] not in "州郡县城国" and not counted:
                 found[name] = tail
         return found
 
@@ -275,10 +257,10 @@ class NameClassifier:
         name, n = candidate.name, candidate.count
         if name in words.COMPOUND_SURNAMES:
             return True
-        for char, times in candidate.context.left.items():
+        for char, times in candidate.left.items():
             if times >= 0.7 * n and char + name in self.candidates:
                 return True
-        for char, times in candidate.context.right.items():
+        for char, times in candidate.right.items():
             longer = self.candidates.get(name + char)
             if times >= 0.6 * n and longer and longer.score > candidate.score - 0.5:
                 return True
@@ -299,8 +281,7 @@ class NameClassifier:
 def _adds_surname(name: str, tail: str) -> bool:
     """Whether the name is the tail with a surname (关云长) rather than with some verb (封孙权)."""
     head = name[: len(name) - len(tail)]
-    common = head in words.COMMON_SURNAMES or head in words.COMPOUND_SURNAMES
-    return common and len(tail) == 2 and tail[0] not in words.COMMON_SURNAMES
+    return head in words.SURE_SURNAMES and len(tail) == 2 and tail[0] not in words.COMMON_SURNAMES
 
 
 def _has_unlikely_end(name: str) -> bool:
@@ -309,17 +290,17 @@ def _has_unlikely_end(name: str) -> bool:
     return name[-1] in words.UNLIKELY_NAME_ENDS and not given
 
 
-def _fixed_phrase_penalty(context: Context) -> float:
+def _fixed_phrase_penalty(one: Candidate) -> float:
     """Penalty for low accessor variety: set phrases (后人有诗, 言讫) have few different neighbours."""
-    if context.count < 5:
+    if one.count < 5:
         return 0.0
-    root = math.sqrt(context.count)
-    left, right = len(context.left) / root, len(context.right) / root
-    if context.count < 12:
-        return 1.5 if min(len(context.left), len(context.right)) == 1 else 0.0
+    root = math.sqrt(one.count)
+    left, right = len(one.left) / root, len(one.right) / root
+    if one.count < 12:
+        return 1.5 if min(len(one.left), len(one.right)) == 1 else 0.0
     # A hero of thousands of mentions has few neighbours for his count, but none of them dominates.
-    fixed_right = right < 1.4 and _effective_number(context.right) < 6
-    fixed_left = left < 0.8 and _effective_number(context.left) < 6
+    fixed_right = right < 1.4 and _effective_number(one.right) < 6
+    fixed_left = left < 0.8 and _effective_number(one.left) < 6
     return (3.0 if fixed_right else 0.0) + (3.0 if fixed_left else 0.0)
 
 

@@ -8,6 +8,7 @@ _LISTS = read_word_lists("zh")
 SURNAMES = _LISTS["surnames"]
 COMMON_SURNAMES = _LISTS["common_surnames"]
 COMPOUND_SURNAMES = _LISTS["compound_surnames"]
+SURE_SURNAMES = COMMON_SURNAMES | COMPOUND_SURNAMES
 SPEECH_VERBS = _LISTS["speech_verbs"]
 AFTER_SPEAKER = _LISTS["after_speaker"]
 ACTION_VERBS = _LISTS["action_verbs"]
