@@ -170,8 +170,8 @@ def score_of(
 def pairs_of(found: dict[str, Any]) -> list[tuple[str, str, str, int, int]]:
     """(one, other, types, strength, chapters) of the finished graph's pairs of characters, closest first."""
     from kgnb.core.model import RULES, Chapter, Novel, TaskConfig
-    from kgnb.graph.model import ExtractionRow
-    from kgnb.graph.project.settle import SettleRow, novel_graph
+    from kgnb.graph.model import ExtractionRow, SettleRow
+    from kgnb.graph.project.settle import novel_graph
 
     chapters, rows = [], []
     for i, extraction in enumerate(found["extractions"], 1):

@@ -18,7 +18,8 @@ from kgnb.core.model import Novel, Task
 from kgnb.extract import evidence
 from kgnb.extract.model import MAX_NAME, clean
 from kgnb.graph.model import NAMED_LABELS
-from kgnb.graph.project.settle import novel_graph_and_names
+from kgnb.graph.project.graph_builder import ProjectionContext
+from kgnb.graph.project.settle import novel_builder
 from kgnb.graph.resolve.decisions import Decision, DecisionOutcome, combine_decisions
 from kgnb.graph.resolve.name_listing import ListedName, NameIndex, list_names
 
@@ -50,12 +51,10 @@ async def _names(app: App, task: Task, kinds: Collection[str] = NAMED_LABELS) ->
     decisions = await ledger.name_decisions.read(novel.id)
 
     def resolve() -> list[ListedName]:
-        graph, resolved = novel_graph_and_names(
-            *(novel, chapters, rows, entries, config),
-            find_in_text=lambda forms: evidence.names_in_texts(forms, ledger.books.texts_blocking(novel.id)),
-            decisions=combine_decisions(decisions),
-        )
-        return list_names(graph, resolved, entries, kinds)
+        context = ProjectionContext(novel, entries, config, combine_decisions(decisions))
+        texts = ledger.books.texts_blocking(novel.id)
+        builder = novel_builder(context, chapters, rows, lambda forms: evidence.names_in_texts(forms, texts))
+        return list_names(builder.graph(whole=True), builder.names, entries, kinds)
 
     return NameEditor(novel, await asyncio.to_thread(resolve), decisions)
 

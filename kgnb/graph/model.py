@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -55,6 +55,19 @@ class ExtractionRow:
     def extracted_by(self) -> Literal["ai", "rule"]:
         """The graph's property of this name."""
         return "rule" if self.provider == RULES else "ai"
+
+
+@dataclass(frozen=True, slots=True)
+class SettleRow:
+    """The row that counts for a chapter, and the other tasks that have a row for it."""
+
+    row: ExtractionRow
+    other_tasks: Collection[int] = ()
+
+    @property
+    def tasks(self) -> frozenset[int]:
+        """Every task that touched the chapter."""
+        return frozenset({self.row.task_id, *self.other_tasks})
 
 
 NodeKey = tuple[str, str]

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 from kgnb.core.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.extract.model import Relation
-from kgnb.graph.model import GraphEdge, Value
-from kgnb.graph.project.settle import SettleRow
+from kgnb.graph.model import GraphEdge, SettleRow, Value
 from kgnb.graph.query import Entity, GraphQuery, normalized
 from kgnb.graph.relation_types import relation_type
 

@@ -23,8 +23,8 @@ from kgnb.core.messages import use_language
 from kgnb.core.model import TaskConfig
 from kgnb.core.settings import Settings
 from kgnb.extract.model import NameEntry
-from kgnb.graph.model import Graph
-from kgnb.graph.project.settle import SettleRow, novel_graph
+from kgnb.graph.model import Graph, SettleRow
+from kgnb.graph.project.settle import novel_graph
 from kgnb.graph.resolve.decisions import Decision, combine_decisions
 from kgnb.notebook.panel import panel as panel_module
 from kgnb.stores.ledger.transfer import SavedRecord

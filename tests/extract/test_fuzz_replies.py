@@ -18,8 +18,8 @@ from kgnb.extract.model import MAX_ITEMS, MAX_TEXT, Character, Extraction
 from kgnb.extract.name_scan import scan
 from kgnb.extract.reply_merge import merge
 from kgnb.extract.zh.original_script import in_original_script
-from kgnb.graph.model import ExtractionRow
-from kgnb.graph.project.settle import SettleRow, novel_graph
+from kgnb.graph.model import ExtractionRow, SettleRow
+from kgnb.graph.project.settle import novel_graph
 from kgnb.stores.graph.cypher import KEYS
 from tests.support.fuzzing import SENTENCES, TEXTS, WORDS, fuzz, grows_evenly
 

@@ -12,8 +12,8 @@ from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import Extraction, NameEntry
 from kgnb.extract.zh import script
 from kgnb.extract.zh.original_script import in_original_script
-from kgnb.graph.model import Graph
-from kgnb.graph.project.settle import SettleRow, chapter_graph, novel_graph
+from kgnb.graph.model import Graph, SettleRow
+from kgnb.graph.project.settle import chapter_graph, novel_graph
 from tests.graph.test_settle import NOVEL, chapter, people, row, settled, tie
 from tests.support.paths import STORIES
 

@@ -24,8 +24,7 @@ from kgnb.core.errors import InputError
 from kgnb.extract.model import Extraction, Relation
 from kgnb.extract.strength import combined_strength
 from kgnb.graph import relationship_history
-from kgnb.graph.model import ExtractionRow, Graph, GraphEdge, GraphNode, NodeKey
-from kgnb.graph.project.settle import SettleRow
+from kgnb.graph.model import ExtractionRow, Graph, GraphEdge, GraphNode, NodeKey, SettleRow
 from kgnb.graph.query import GraphQuery
 from kgnb.render import charts, query_results
 from kgnb.render.query_results import QueryRows

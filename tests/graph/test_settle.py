@@ -13,10 +13,10 @@ import pytest
 
 from kgnb.core.model import Chapter, TaskConfig
 from kgnb.extract.model import Extraction, NameEntry
-from kgnb.graph.model import ExtractionRow, Graph, GraphEdge, GraphNode
+from kgnb.graph.model import ExtractionRow, Graph, GraphEdge, GraphNode, SettleRow
 from kgnb.graph.project.facts import AbsentCharacters
-from kgnb.graph.project.graph_builder import GraphBuilder, ProjectionContext
-from kgnb.graph.project.settle import SettleRow, chapter_graph, event_id, novel_graph
+from kgnb.graph.project.graph_builder import GraphBuilder, ProjectionContext, event_id
+from kgnb.graph.project.settle import chapter_graph, novel_graph
 from kgnb.graph.resolve.chapter_identity import chapter_names
 from kgnb.graph.resolve.decisions import CombinedDecisions, Decision, combine_decisions
 from kgnb.graph.resolve.identity import ChapterMentions, Mention, Persons

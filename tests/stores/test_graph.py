@@ -21,8 +21,8 @@ from pydantic import SecretStr
 from kgnb.core.errors import GraphConflict, InputError, LeaseLost, ServiceDown, ServiceRefused
 from kgnb.core.model import Chapter, TaskConfig
 from kgnb.extract.model import Extraction
-from kgnb.graph.model import RELATION_TYPE, ExtractionRow, Graph, GraphEdge, GraphNode
-from kgnb.graph.project.settle import SettleRow, chapter_graph, novel_graph
+from kgnb.graph.model import RELATION_TYPE, ExtractionRow, Graph, GraphEdge, GraphNode, SettleRow
+from kgnb.graph.project.settle import chapter_graph, novel_graph
 from kgnb.stores.graph import cypher
 from kgnb.stores.graph import store as graph_module
 from kgnb.stores.graph.store import ApplyResult, GraphStore

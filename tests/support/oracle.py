@@ -23,8 +23,8 @@ from kgnb.extract import chunking
 from kgnb.extract import reply as replies
 from kgnb.extract.model import Extraction, NameEntry
 from kgnb.extract.reply_merge import merge
-from kgnb.graph.model import ExtractionRow, Graph
-from kgnb.graph.project.settle import SettleRow, novel_graph
+from kgnb.graph.model import ExtractionRow, Graph, SettleRow
+from kgnb.graph.project.settle import novel_graph
 
 Tie = tuple[str, str, str]
 """(person, type, person); ends of a symmetric type in order."""

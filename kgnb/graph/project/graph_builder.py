@@ -18,7 +18,7 @@ from kgnb.extract.model import (
     Relation,
     Thing,
 )
-from kgnb.graph.model import EdgeKey, ExtractionRow, Graph, GraphEdge, GraphNode, NodeKey, Value
+from kgnb.graph.model import EdgeKey, Graph, GraphEdge, GraphNode, NodeKey, SettleRow, Value
 from kgnb.graph.project import properties
 from kgnb.graph.project.facts import AbsentCharacters, Facts, FindInText, NodeFacts, ResolvedChapter, TieFacts
 from kgnb.graph.project.protagonists import mark_protagonists
@@ -31,19 +31,6 @@ from kgnb.graph.resolve.spelling import Spelling, table_spellings
 
 IMPLIED = 0.5
 """Confidence of an entity that a reply doesn't list, only uses in a relation or an event."""
-
-
-@dataclass(frozen=True, slots=True)
-class SettleRow:
-    """The row that counts for a chapter, and the other tasks that have a row for it."""
-
-    row: ExtractionRow
-    other_tasks: Collection[int] = ()
-
-    @property
-    def tasks(self) -> frozenset[int]:
-        """Every task that touched the chapter."""
-        return frozenset({self.row.task_id, *self.other_tasks})
 
 
 def event_id(novel_id: int, chapter_id: int, name: str) -> str:

@@ -29,26 +29,11 @@ from itertools import pairwise
 
 from kgnb.core.model import Chapter, Novel, TaskConfig
 from kgnb.extract.model import NameEntry
-from kgnb.graph.model import ExtractionRow, Graph
+from kgnb.graph.model import ExtractionRow, Graph, SettleRow
 from kgnb.graph.project.facts import AbsentCharacters, FindInText
-from kgnb.graph.project.graph_builder import (
-    GraphBuilder,
-    NameResolution,
-    ProjectionContext,
-    SettleRow,
-    event_id,
-)
-from kgnb.graph.resolve.chapter_identity import ChapterNames, chapter_names, every_name
+from kgnb.graph.project.graph_builder import GraphBuilder, ProjectionContext
+from kgnb.graph.resolve.chapter_identity import ChapterNames, chapter_names
 from kgnb.graph.resolve.decisions import CombinedDecisions
-
-__all__ = [
-    "ChapterProjector",
-    "SettleRow",
-    "chapter_graph",
-    "event_id",
-    "novel_graph",
-    "novel_graph_and_names",
-]
 
 
 def _find_nothing(_names: Collection[str]) -> Collection[str]:
@@ -64,12 +49,13 @@ class ChapterProjector(ProjectionContext):
 
     def project(self, chapter: Chapter, row: ExtractionRow) -> Graph:
         """The row's graph, without characters that are neither in the chapter nor in the name table."""
-        absent = AbsentCharacters()
-        if row.extraction.absent:
-            absent.add(row.extraction)
-        names = _names(row)
-        builder = GraphBuilder(self, [names], only=every_name(row.extraction, names.known))
-        builder.drop_absent(absent, _find_nothing)
+        found, names = row.extraction, _names(row)
+        locations = (event.location for event in found.events)
+        builder = GraphBuilder(self, [names], only={*names.known, *found.referenced_names(), *locations})
+        if found.absent:
+            absent = AbsentCharacters()
+            absent.add(found)
+            builder.drop_absent(absent, _find_nothing)
         builder.add(chapter, SettleRow(row))
         return builder.graph(whole=False)
 
@@ -97,24 +83,25 @@ def novel_graph(
 ) -> Graph:
     """The exact graph of the novel; the same for any order of ``rows``, ``chapters`` and ``names``.
 
+    See :func:`novel_builder` for the rows.
+    """
+    context = ProjectionContext(novel, names, config, decisions)
+    return novel_builder(context, chapters, rows, find_in_text).graph(whole=True)
+
+
+def novel_builder(
+    context: ProjectionContext,
+    chapters: Sequence[Chapter],
+    rows: Iterable[SettleRow],
+    find_in_text: FindInText,
+) -> GraphBuilder:
+    """The builder of the novel's graph, with all chapters added.
+
     ``rows`` are iterated twice, first for their names; if they come in the order of the chapters' numbers
     they are never in memory together. A row without its chapter is ignored; a chapter without a row gets no
     node. ``find_in_text`` is called once at most, for the characters that are neither in the name table nor
     in the text of a chapter whose row has them.
     """
-    return novel_graph_and_names(novel, chapters, rows, names, config, find_in_text, decisions)[0]
-
-
-def novel_graph_and_names(
-    novel: Novel,
-    chapters: Sequence[Chapter],
-    rows: Iterable[SettleRow],
-    names: Sequence[NameEntry],
-    config: TaskConfig,
-    find_in_text: FindInText = _find_nothing,
-    decisions: CombinedDecisions | None = None,
-) -> tuple[Graph, NameResolution]:
-    """:func:`novel_graph`, and how its names were resolved."""
     by_id = {chapter.id: chapter for chapter in chapters}
     rows = rows if iter(rows) is not rows else list(rows)
 
@@ -130,10 +117,9 @@ def novel_graph_and_names(
     if any(late[0] < early[0] for early, late in pairwise(ordered)):
         ordered.sort(key=lambda pair: pair[0])
         rows = sorted((r for r in rows if r.row.chapter_id in by_id), key=lambda r: order(r.row))
-    context = ProjectionContext(novel, names, config, decisions)
     builder = GraphBuilder(context, [found for _, found in ordered])
     builder.drop_absent(absent, find_in_text)
     for one in rows:
         if (chapter := by_id.get(one.row.chapter_id)) is not None:
             builder.add(chapter, one)
-    return builder.graph(whole=True), builder.names
+    return builder

@@ -18,8 +18,7 @@ import sqlalchemy as sa
 from kgnb.core.model import RULES, beijing_now
 from kgnb.extract import evidence
 from kgnb.extract.model import Extraction, Flag
-from kgnb.graph.model import ExtractionRow
-from kgnb.graph.project.settle import SettleRow
+from kgnb.graph.model import ExtractionRow, SettleRow
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.database import Database, DatabasePart, pages, reading, storable, transaction
 from kgnb.stores.ledger.migrations import content_hash
