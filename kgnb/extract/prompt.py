@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from kgnb.core.model import Lang, TaskConfig
+from kgnb.core.model import EXTRACTED_LABELS, Lang, TaskConfig
 from kgnb.extract.model import NameEntry
 from kgnb.extract.word_search import WordSearch
 
@@ -83,12 +83,7 @@ _SHAPES = {
     "things": "{name,kind,aliases[],description}",
 }
 """List → fields of its items, in the order of the request."""
-_LIST_OF = {
-    "Character": "characters",
-    "Location": "locations",
-    "Organization": "organizations",
-    "Event": "events",
-}
+_LIST_OF = {label: f"{label.lower()}s" for label in EXTRACTED_LABELS}
 
 _RULES: dict[Lang, str] = {
     "zh": (

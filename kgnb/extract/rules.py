@@ -133,8 +133,8 @@ def _with_original_names(found: Extraction, originals: Mapping[str, NameEntry], 
         return one.model_copy(update={"name": entry.name, "aliases": forms})
 
     characters = [character(c) for c in found.characters]
-    by_book = renamed(found, lambda name: originals[name].name if name in originals else name)
-    return by_book.model_copy(update={"characters": characters})
+    unfolded = renamed(found, lambda name: originals[name].name if name in originals else name)
+    return unfolded.model_copy(update={"characters": characters})
 
 
 def _confidence(entry: NameEntry) -> float:

@@ -182,7 +182,7 @@ class NameClassifier:
         right = mean_log_odds(candidate.right, self._right, 0.0)
         score = min(left, 1.5) + min(right, 1.5) + min(2.0, 0.5 * math.log1p(candidate.speaks))
         score += surname_score(name) - _fixed_phrase_penalty(candidate)
-        # Who talks on every other page has a name, even one that reads like a word: 袭人, 湘云.
+        # A frequent speaker has a name, even one that reads like a word: 袭人, 湘云.
         talks = candidate.speaks >= max(10, 0.05 * candidate.count)
         if _has_unlikely_end(name):
             score -= 1.2 if talks or name[0] in words.COMMON_SURNAMES else 3.0
@@ -290,17 +290,17 @@ def _has_unlikely_end(name: str) -> bool:
     return name[-1] in words.UNLIKELY_NAME_ENDS and not given
 
 
-def _fixed_phrase_penalty(one: Candidate) -> float:
+def _fixed_phrase_penalty(candidate: Candidate) -> float:
     """Penalty for low accessor variety: set phrases (后人有诗, 言讫) have few different neighbours."""
-    if one.count < 5:
+    if candidate.count < 5:
         return 0.0
-    root = math.sqrt(one.count)
-    left, right = len(one.left) / root, len(one.right) / root
-    if one.count < 12:
-        return 1.5 if min(len(one.left), len(one.right)) == 1 else 0.0
+    root = math.sqrt(candidate.count)
+    left, right = len(candidate.left) / root, len(candidate.right) / root
+    if candidate.count < 12:
+        return 1.5 if min(len(candidate.left), len(candidate.right)) == 1 else 0.0
     # A hero of thousands of mentions has few neighbours for his count, but none of them dominates.
-    fixed_right = right < 1.4 and _effective_number(one.right) < 6
-    fixed_left = left < 0.8 and _effective_number(one.left) < 6
+    fixed_right = right < 1.4 and _effective_number(candidate.right) < 6
+    fixed_left = left < 0.8 and _effective_number(candidate.left) < 6
     return (3.0 if fixed_right else 0.0) + (3.0 if fixed_left else 0.0)
 
 

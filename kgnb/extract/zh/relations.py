@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 
 from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
 from kgnb.extract.zh import vocabulary as words
@@ -25,14 +25,14 @@ def with_implied_mentions(text: str, mentions: Sequence[Mention]) -> list[Mentio
     The character means whoever was mentioned last whose given name it is.
     """
     given_names: dict[str, str] = {}  # an entry's name → its given name, if that is one character
-    bearers: dict[str, list[tuple[int, Mention]]] = {}
+    bearers: dict[str, list[Mention]] = {}
     for mention in mentions:
         name = mention.entry.name
         if name not in given_names:
             given = given_of(name) if mention.entry.kind == "Character" and surname_of(name) else ""
             given_names[name] = given if len(given) == 1 else ""
         if given_names[name]:
-            bearers.setdefault(given_names[name], []).append((mention.start, mention))
+            bearers.setdefault(given_names[name], []).append(mention)
     if not bearers:
         return list(mentions)
     starts = [m.start for m in mentions]
@@ -42,9 +42,9 @@ def with_implied_mentions(text: str, mentions: Sequence[Mention]) -> list[Mentio
         near = bisect_right(starts, at) - 1
         if match[1] not in bearers or (near >= 0 and mentions[near].end > at):
             continue
-        before = bisect_right(bearers[match[1]], at, key=itemgetter(0))
+        before = bisect_right(bearers[match[1]], at, key=attrgetter("start"))
         if before:
-            found.append(Mention(bearers[match[1]][before - 1][1].entry, match[1], at, match.end()))
+            found.append(Mention(bearers[match[1]][before - 1].entry, match[1], at, match.end()))
     return sorted(found, key=attrgetter("start"))
 
 
