@@ -76,8 +76,7 @@ class SessionReport:
         """
         folder = self.place.output_dir or self.settings.data
         target = folder / f"{NAME}.html"
-        kept = self._keep_data()
-        facts = _masked(self._facts(why, error, kept), self._known_secrets())
+        facts = _masked(self._facts(why, error, self._keep_data()), self._known_secrets())
         try:
             folder.mkdir(parents=True, exist_ok=True)
             _replace(folder / f"{NAME}.json", json.dumps(facts, ensure_ascii=False, indent=1, default=str))

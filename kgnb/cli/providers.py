@@ -164,10 +164,10 @@ async def _read_key(args: argparse.Namespace) -> SecretStr | None:
     """The key from a variable, standard input or the terminal; None when none is given."""
     from pydantic import SecretStr
 
-    from kgnb.core.settings import Settings
+    from kgnb.core.host import variable
 
     if args.key_env:
-        return _not_empty(Settings.variable(args.key_env), args.key_env)
+        return _not_empty(SecretStr(variable(args.key_env)), args.key_env)
     if args.key_stdin:
         line = await asyncio.to_thread(sys.stdin.readline, MAX_KEY)
         return _not_empty(SecretStr(line.strip()), "stdin")

@@ -3,31 +3,15 @@
 ::
 
     KgnbError
-    ├── InputError            the user's input: a book, a title, a task number          exit 2
-    ├── SettingsError         a setting is missing, invalid or contradicts another       exit 2
-    ├── EngineError           an embedded engine can't be started or joined              exit 2
-    ├── ServiceError          a service: .service is "redis", "sql", "bolt" or "llm"
-    │   ├── ServiceDown       unreachable or timed out; waiting may help (retryable)
-    │   └── ServiceRefused    it refused: wrong password, missing right; waiting won't help
-    ├── BuildStopped          `build` gave up in mid-run; the state is kept                exit 3
-    ├── NodeStopped           a worker node that a service refuses in mid-run              exit 3
-    ├── NodeLeaving           this node starts no more requests; the work is handed back, uncounted
-    ├── LeaseLost             this node no longer holds what it is about to write (design: fences)
-    ├── GraphConflict         the novel was settled meanwhile; read again and start over (retryable)
-    └── ProviderError         an LLM provider's answer; .provider names it
-        ├── ProviderDown      connection, timeout or 5xx after the call's own retries (retryable)
-        ├── RateLimited       429; .retry_after seconds (retryable)
-        │   └── RateReached   kgnb's own limit (KGNB_RPM, KGNB_TPM) is used up for longer than a slot waits
-        ├── ProviderPaused    no node may ask it now; the work is handed back, uncounted (retryable)
-        ├── AuthRejected      401 or 403: pauses the provider at once
-        ├── QuotaExhausted    no money or quota left: pauses the provider at once
-        │   └── BudgetReached kgnb's own budget (KGNB_BUDGET, KGNB_BUDGET_TOKENS) is used up
-        ├── RequestRejected   any other 4xx: the request itself is wrong (a model name, say)
-        └── ReplyError        the chapter's failure, never the provider's
-            ├── PromptTooLong the text is over the model's context: split the chunk
-            ├── ReplyTruncated  cut off (finish_reason=length): retry, then split the chunk
-            ├── ReplyUnparsable no JSON object in it, even after repair: retry, then split
-            └── ReplyRefused  moderation or refusal
+    ├── InputError, SettingsError, EngineError                     exit 2
+    ├── BuildStopped, NodeStopped                                  exit 3
+    ├── NodeLeaving, LeaseLost, GraphConflict
+    ├── ServiceError: ServiceDown, ServiceRefused
+    └── ProviderError
+        ├── ProviderDown, ProviderPaused, AuthRejected, RequestRejected
+        ├── RateLimited: RateReached
+        ├── QuotaExhausted: BudgetReached
+        └── ReplyError: PromptTooLong, ReplyTruncated, ReplyUnparsable, ReplyRefused
 """
 
 from __future__ import annotations
@@ -64,7 +48,7 @@ class KgnbError(Exception):
 
 
 class InputError(KgnbError):
-    """The user's input can't be used as it is."""
+    """The user's input (a book, a title, a task number) can't be used as it is."""
 
 
 class SettingsError(KgnbError):
@@ -106,11 +90,11 @@ class NodeStopped(KgnbError):
 
 
 class NodeLeaving(KgnbError):
-    """This node is leaving and starts no more requests; counts as no failure."""
+    """This node is leaving and starts no more requests; the work is handed back and counts as no failure."""
 
 
 class LeaseLost(KgnbError):
-    """Another node holds this work now; this one must not write anything for it."""
+    """Another node holds this work now (design: fences); this one must not write anything for it."""
 
 
 class GraphConflict(KgnbError):
@@ -146,25 +130,25 @@ class RateLimited(ProviderError):
 
 
 class RateReached(RateLimited):
-    """The user's rate limit is used up for ``retry_after`` seconds; counts as no failure."""
+    """KGNB_RPM or KGNB_TPM is used up for longer than a slot waits; counts as no failure."""
 
 
 class ProviderPaused(ProviderError):
-    """The provider is paused for all nodes; counts as no failure."""
+    """The provider is paused for all nodes; the work is handed back and counts as no failure."""
 
     retryable = True
 
 
 class AuthRejected(ProviderError):
-    """401 or 403: the key is wrong or lacks the right."""
+    """401 or 403: the key is wrong or lacks the right. Pauses the provider at once."""
 
 
 class QuotaExhausted(ProviderError):
-    """No balance or quota is left."""
+    """No balance or quota is left. Pauses the provider at once."""
 
 
 class BudgetReached(QuotaExhausted):
-    """The user's budget is used up; worth another request after ``pause_seconds``."""
+    """KGNB_BUDGET or KGNB_BUDGET_TOKENS is used up; worth another request after ``pause_seconds``."""
 
     def __init__(self, key: str, *, provider: str, pause_seconds: float, **facts: object) -> None:
         super().__init__(key, provider=provider, **facts)
@@ -180,15 +164,15 @@ class ReplyError(ProviderError):
 
 
 class PromptTooLong(ReplyError):
-    """The request is over the model's context window."""
+    """The request is over the model's context window: split the chunk."""
 
 
 class ReplyTruncated(ReplyError):
-    """The reply was cut off at the model's output limit."""
+    """The reply was cut off (finish_reason=length): retry, then split the chunk."""
 
 
 class ReplyUnparsable(ReplyError):
-    """The reply holds no JSON object, even after repair."""
+    """The reply holds no JSON object, even after repair: retry, then split the chunk."""
 
 
 class ReplyRefused(ReplyError):

@@ -6,7 +6,6 @@ Sources, in order of precedence: arguments, environment, ``.env`` in the working
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kgnb.core.amounts import parse_amounts, parse_prices
@@ -24,6 +23,9 @@ from kgnb.core.host import usable_cpus
 MANY_PROVIDERS = 100
 """More providers than any node serves, so that an explicit number of slots is never divided among them."""
 QUEUE_PREFIXES = ("kg:task:queue:", "kg:ai_queue:")
+
+
+_cached_amounts = cache(parse_amounts)
 
 
 class Settings(BaseSettings):
@@ -193,16 +195,10 @@ class Settings(BaseSettings):
             raise ValueError("must start with http:// or https://")
         return url.rstrip("/")
 
-    @field_validator("slots_each", "rpm", "tpm", "budget", "budget_tokens")
+    @field_validator("slots_each", "rpm", "tpm", "budget", "budget_tokens", "prices")
     @classmethod
-    def _amounts(cls, text: str) -> str:
-        parse_amounts(text)
-        return text
-
-    @field_validator("prices")
-    @classmethod
-    def _prices(cls, text: str) -> str:
-        parse_prices(text)
+    def _by_provider(cls, text: str, info: ValidationInfo) -> str:
+        (parse_prices if info.field_name == "prices" else parse_amounts)(text)
         return text
 
     @field_validator("redis_ca", "db_ssl_ca", "neo4j_ca")
@@ -370,11 +366,6 @@ class Settings(BaseSettings):
         home = given if given.is_absolute() else Path.home() / ".config"
         return home / "kgnb" / "keys.json"
 
-    @staticmethod
-    def variable(name: str) -> SecretStr:
-        """An environment variable that a person named as the source of a key; empty if unset."""
-        return SecretStr(os.environ.get(name, ""))
-
     @property
     def cpus(self) -> int:
         """Processes for CPU work."""
@@ -383,11 +374,6 @@ class Settings(BaseSettings):
     def slots_for(self, providers: int, key: str = "") -> int:
         """Slots of the provider ``key`` ("" = any other) of ``providers`` served ones, within both caps."""
         fair_share = max(1, self.max_slots // max(1, providers))
-        own = _slots_of(self.slots_each)
+        own = _cached_amounts(self.slots_each)
         wanted = int(own.get(key, own.get("", self.slots)))
         return max(1, min(wanted, self.max_slots_per_provider, fair_share))
-
-
-@cache
-def _slots_of(text: str) -> Mapping[str, float]:
-    return parse_amounts(text)

@@ -91,7 +91,6 @@ class Lane:
     name: str
     marks: dict[int, int]
     colour: str = ACCENT
-    count: str = ""
     most: int = 0
     """The amount drawn at full height, so that lanes can be compared; 0 for the lane's own maximum."""
 
@@ -130,7 +129,7 @@ def _lane(lane: Lane, top: float, positions: dict[int, int], bins: int, step: fl
         _label(_NAME_WIDTH - 10, base - 1, shortened(lane.name, 9), ' text-anchor="end"')
         + f'<path d="{baseline}" stroke="currentColor" stroke-opacity=".16"/>'
         + f'<path d="{"".join(bars)}" fill="{lane.colour}" fill-opacity=".85"/>'
-        + _label(_WIDTH, base - 1, lane.count, ' text-anchor="end" fill-opacity=".66"')
+        + _label(_WIDTH, base - 1, str(len(lane.marks)), ' text-anchor="end" fill-opacity=".66"')
     )
 
 

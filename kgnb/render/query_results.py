@@ -221,11 +221,11 @@ def _tie_lanes(turns: Sequence[PairChapter], seen_from: NodeKey) -> list[charts.
             key = (relation(edge, seen_from), group_of(edge.type))
             marks.setdefault(key, {})[turn.chapter] = _strength([edge])
     lanes = [
-        charts.Lane(word, strengths, EDGE_COLOURS[group], str(len(strengths)), most=MOST_STRENGTH)
+        charts.Lane(word, strengths, EDGE_COLOURS[group], MOST_STRENGTH)
         for (word, group), strengths in list(marks.items())[:LANES]
     ]
     together = dict.fromkeys((t.chapter for t in turns), 1)
-    return [*lanes, charts.Lane(say("explore.together"), together, charts.FAINT, str(len(turns)))]
+    return [*lanes, charts.Lane(say("explore.together"), together, charts.FAINT)]
 
 
 def timeline(entity: Entity, entries: Sequence[TimelineEntry], chapters: Sequence[int]) -> QueryRows:
@@ -240,8 +240,8 @@ def timeline(entity: Entity, entries: Sequence[TimelineEntry], chapters: Sequenc
             together.setdefault(name, {})[entry.chapter] = 1
     closest = sorted(together, key=lambda name: (-len(together[name]), name))[:COMPANIONS]
     own = {e.chapter: 1 + len(e.events) for e in entries}
-    lanes = [charts.Lane(entity.name, own, charts.ACCENT, str(len(entries)))]
-    lanes += [charts.Lane(name, together[name], charts.WARM, str(len(together[name]))) for name in closest]
+    lanes = [charts.Lane(entity.name, own)]
+    lanes += [charts.Lane(name, together[name], charts.WARM) for name in closest]
     title = str(say("explore.timeline", name=entity.name))
     note = say("explore.with", count=len(closest)) if closest else _entity_note(entity)
     return QueryRows(title, rows, note, _lanes(chapters or list(own), lanes, title) if entries else "")
@@ -262,10 +262,7 @@ def top(kind: str, standing: Sequence[RankedEntity], chapters: Sequence[int]) ->
         }
         for s in standing
     ]
-    lanes = [
-        charts.Lane(s.entity.name, dict.fromkeys(s.entity.chapters, 1), count=str(len(s.entity.chapters)))
-        for s in standing[:LANES]
-    ]
+    lanes = [charts.Lane(s.entity.name, dict.fromkeys(s.entity.chapters, 1)) for s in standing[:LANES]]
     title = str(say("explore.top", kind=say(f"explore.kind_{kind}")))
     note = say("explore.top_note", count=len(chapters)) if rows else say("explore.nothing")
     return QueryRows(title, rows, note, _lanes(chapters, lanes, title))
