@@ -87,8 +87,6 @@ class SessionReport:
         log.info(say("farewell.written", path=target))
         return target
 
-    # --- facts
-
     def _facts(self, why: str, error: str, data: Path) -> dict[str, Any]:
         cluster = self.cluster or {"tasks": [], "queues": [], "providers": []}
         tasks = [task | {"left": _chapters_left(task)} for task in cluster["tasks"]]
@@ -131,8 +129,6 @@ class SessionReport:
             "command": f"kgnb worker --data {shlex.quote(where)}",
         }
 
-    # --- the data folder
-
     def _keep_data(self) -> Path:
         """Copy the data folder to the output folder where it would be lost; return where the data stays."""
         settings, output = self.settings, self.place.output_dir
@@ -155,21 +151,16 @@ class SessionReport:
         log.info(say("farewell.copied", path=target))
         return target
 
-    # --- secrets
-
     def _known_secrets(self) -> set[str]:
         """Every secret known to this process, in the forms in which an error's text may quote it."""
         settings = self.settings
-        own = {_secret_value(getattr(settings, name)) for name in type(settings).model_fields}
+        values = (getattr(settings, name) for name in type(settings).model_fields)
+        own = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
         own |= {one.get_secret_value() for one in environment_secrets().values()}
         urls = (settings.redis_url, settings.sql_url)
         own |= {urlsplit(url.get_secret_value()).password or "" for url in urls} | self._secrets
         own |= {quote(secret, safe="") for secret in own}
         return {secret for secret in own if len(secret) >= SHORTEST_SECRET}
-
-
-def _secret_value(value: object) -> str:
-    return value.get_secret_value() if isinstance(value, SecretStr) else ""
 
 
 def _masked(value: Any, secrets: Iterable[str]) -> Any:

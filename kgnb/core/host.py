@@ -96,9 +96,6 @@ def detect_host() -> Host:
     )
 
 
-# --- the kind
-
-
 def _kind() -> Kind:
     if os.environ.get("KAGGLE_KERNEL_RUN_TYPE") or (
         os.environ.get("KAGGLE_URL_BASE") and KAGGLE_OUTPUT.is_dir()
@@ -205,9 +202,6 @@ def _read_or_empty(path: Path) -> str:
         return path.read_text("utf-8", "replace")
     except OSError:
         return ""
-
-
-# --- environment variables
 
 
 def variable(name: str) -> str:

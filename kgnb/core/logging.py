@@ -75,9 +75,6 @@ def name_node(name: str) -> None:
             handler.formatter.node = name
 
 
-# --- formats ------------------------------------------------------------------------------------------------
-
-
 class Lines(logging.Formatter):
     """``time level message``; a traceback is indented, so that no line of it looks like a record."""
 
@@ -131,9 +128,6 @@ class JsonLines(logging.Formatter):
 def _json_value(value: object) -> object:
     """A number as it is, anything else as its text."""
     return value if value is None or isinstance(value, (bool, int, float)) else str(value)[:LONGEST]
-
-
-# --- handlers -----------------------------------------------------------------------------------------------
 
 
 class _ReportErrorOnce:

@@ -111,9 +111,6 @@ def _unresolved(troubles: Iterable[SecretTrouble], found: Secrets) -> Iterator[S
             yield SecretTrouble(trouble.key, names=names, missing=trouble.missing, **_facts(trouble))
 
 
-# --- Kaggle
-
-
 def _read_kaggle(found: Secrets, names: Sequence[str], host: Host) -> list[SecretTrouble]:
     try:
         import kaggle_secrets
@@ -200,8 +197,6 @@ def _error_class(module: Any, name: str) -> type[Exception]:
     return found
 
 
-# --- Colab
-
 _colab_answers: dict[str, SecretStr | None] = {}
 """Answers so far. Each name is asked for once, as a request may open a dialog."""
 
@@ -235,9 +230,6 @@ def _read_colab(found: Secrets, names: Sequence[str], _: Host) -> list[SecretTro
     if missing := [name for name in names if name in _colab_answers and _colab_answers[name] is None]:
         troubles.append(SecretTrouble("secret.colab_not_found", names=missing, missing=True))
     return troubles
-
-
-# --- files
 
 
 def _secret_files(host: Host, troubles: list[SecretTrouble]) -> Iterator[Path]:

@@ -81,9 +81,6 @@ def _label(x: float, y: float, words: str, more: str = "") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" fill="currentColor"{more}>{text(words)}</text>'
 
 
-# --- over chapters ------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class Lane:
     """One line of a chart over chapters: amounts by chapter (1 for mere presence)."""
@@ -142,9 +139,6 @@ def _axis(numbers: Sequence[int], top: float, bins: int, step: float, axis: str)
         labels.append(_label(x, top + 13, str(numbers[i]), f' text-anchor="middle"{faint}'))
     labels.append(_label(_NAME_WIDTH - 10, top + 13, axis, f' text-anchor="end"{faint}'))
     return "".join(labels)
-
-
-# --- ties ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

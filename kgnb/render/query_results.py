@@ -71,9 +71,6 @@ def _cell(value: object) -> object:
     return say("picture.comma").join(map(str, value)) if isinstance(value, list) else value
 
 
-# --- words --------------------------------------------------------------------------------------------------
-
-
 def tie_word(edge: GraphEdge) -> str:
     """A tie in words: the book's own where it has some, else the relation type's."""
     facts = edge.properties
@@ -113,9 +110,6 @@ def _chapter_count(edges: Iterable[GraphEdge]) -> int:
 
 def _strength(edges: Iterable[GraphEdge]) -> int:
     return round(max((number(e.properties.get("strength")) for e in edges), default=0.0))
-
-
-# --- results ------------------------------------------------------------------------------------------------
 
 
 def matches(text: str, entities: Sequence[Entity], close: Sequence[str]) -> QueryRows:

@@ -49,9 +49,6 @@ def titled(title: str, body: str) -> str:
     return f'<div class="kgnb-part"><h4>{text(title)}</h4>{body}</div>'
 
 
-# --- the head
-
-
 def head(status: Item) -> str:
     """The node's state, name and place, and how long its session lasts."""
     local = status["local"]
@@ -213,9 +210,6 @@ def _token_sum(one: Item) -> str:
     return say("panel.tokens", count=compact(total)) if total else ""
 
 
-# --- log
-
-
 def log(lines: Sequence[LogLine]) -> str:
     """Log lines, newest first, so that new ones show without scrolling."""
     if not lines:
@@ -227,9 +221,6 @@ def _log_line(line: LogLine) -> str:
     at = time.strftime("%H:%M:%S", time.localtime(line.at))
     tone = "bad" if line.level >= logging.ERROR else "warn" if line.level >= logging.WARNING else ""
     return f'<div class="{tone}"><span class="at">{at}</span>{text(line.text)}</div>'
-
-
-# --- all of it
 
 
 def render_html(status: Item, lines: Sequence[LogLine] = (), hint: str = "") -> str:

@@ -136,11 +136,9 @@ def _separate(first: list[float], second: list[float], a: Box, b: Box) -> bool:
     if over_x <= 0 or over_y <= 0:
         return False
     if over_x < over_y:
-        way = over_x if dx >= 0 else -over_x
-        first[0] -= way * 0.3
-        second[0] += way * 0.71
+        axis, way = 0, over_x if dx >= 0 else -over_x
     else:
-        way = over_y if dy >= 0 else -over_y
-        first[1] -= way * 0.3
-        second[1] += way * 0.71
+        axis, way = 1, over_y if dy >= 0 else -over_y
+    first[axis] -= way * 0.3
+    second[axis] += way * 0.71
     return True

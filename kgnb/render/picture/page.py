@@ -46,9 +46,7 @@ def html(graph: Graph, *, title: str, lang: Language = "zh", limit: int = PAGE_P
         "POLICY": _policy(library, script),
         "TITLE": escape(printable(title)),
         "NOTE": escape(static.summary(shown, lang)),
-        "SEARCH": escape(localized("picture.search", lang)),
-        "FIT": escape(localized("picture.fit", lang)),
-        "ALL": escape(localized("picture.all", lang)),
+        **{name.upper(): escape(localized(f"picture.{name}", lang)) for name in ("search", "fit", "all")},
         "STYLE": _asset("picture.css"),
         "DATA": _json(_page_data(graph, shown, lang)),
         "LIBRARY": library,
@@ -112,9 +110,6 @@ def _json(data: object) -> str:
     for char in "<>&\u2028\u2029":
         text = text.replace(char, f"\\u{ord(char):04x}")
     return text
-
-
-# --- the page's data ----------------------------------------------------------------------------------------
 
 
 def _page_data(graph: Graph, shown: Scene, lang: Language) -> dict[str, Any]:

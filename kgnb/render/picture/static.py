@@ -94,17 +94,21 @@ def _svg_spots(shown: Scene, frame: _Frame) -> Iterator[str]:
         )
 
 
-def _legend(shown: Scene, lang: Language) -> list[tuple[str, str]]:
+def _legend(shown: Scene, lang: Language) -> Iterator[tuple[float, str, str]]:
+    """(x, colour, name) of each group of ties that is drawn."""
     present = {t.group for t in shown.ties if t.drawn}
-    return [(colour, localized(f"picture.{g}", lang)) for g, colour in EDGE_COLOURS.items() if g in present]
+    x = _MARGIN
+    for group in (g for g in EDGE_COLOURS if g in present):
+        name = localized(f"picture.{group}", lang)
+        yield x, EDGE_COLOURS[group], name
+        x += 54 + scene.text_width(name) * 13
 
 
 def _svg_legend(shown: Scene, frame: _Frame, lang: Language) -> Iterator[str]:
-    x, y = _MARGIN, frame.height - 22
-    for colour, name in _legend(shown, lang):
+    y = frame.height - 22
+    for x, colour, name in _legend(shown, lang):
         yield f'<path d="M{x:.0f} {y - 4:.0f}h24" stroke="{colour}" stroke-width="4"/>'
         yield f'<text x="{x + 30:.0f}" y="{y:.0f}" font-size="13" fill="{_SOFT}">{_xml(name)}</text>'
-        x += 54 + scene.text_width(name) * 13
 
 
 # --- PNG ----------------------------------------------------------------------------------------------------
@@ -179,11 +183,10 @@ class _PngPainter:
         return out.getvalue()
 
     def _legend(self, lang: Language) -> None:
-        x, y = _MARGIN, self.frame.height - 22
-        for colour, name in _legend(self.shown, lang):
+        y = self.frame.height - 22
+        for x, colour, name in _legend(self.shown, lang):
             self._line((x, y - 4), (x + 24, y - 4), colour, 4)
             self._text((x + 30, y), name, 13, _SOFT, "ls")
-            x += 54 + scene.text_width(name) * 13
 
     def _line(self, start: tuple[float, float], end: tuple[float, float], colour: str, width: float) -> None:
         points = [tuple(v * self.scale for v in p) for p in (start, end)]
