@@ -35,16 +35,20 @@ def divide(text: str, found: list[Heading], lang: Lang) -> Iterator[BookChapter]
 
 @dataclass(slots=True)
 class _Section:
-    """A heading and the text below it."""
+    """A heading, its level and mark (see :class:`Heading`), and the text below it."""
 
     title: str
     text: str
-    heading: Heading | None = None
+    level: int = headings.CHAPTER
+    marked: bool = False
 
 
 def _sections(text: str, found: list[Heading], lang: Lang) -> list[_Section]:
     ends = [*(h.start for h in found[1:]), len(text)][: len(found)]
-    sections = [_Section(h.title, _body(text[h.end : e]), h) for h, e in zip(found, ends, strict=True)]
+    sections = [
+        _Section(h.title, _body(text[h.end : end]), h.level, h.marked)
+        for h, end in zip(found, ends, strict=True)
+    ]
     front = _body(text[: found[0].start]) if found else ""
     sections, preface = _without_contents(sections)
     front = "\n".join(t for t in (front, *preface) if t)
@@ -94,13 +98,9 @@ def _without_contents(sections: list[_Section]) -> tuple[list[_Section], list[st
 def _with_volume_headings(table: list[_Section], rest: list[_Section]) -> list[_Section]:
     """Headings right before the first chapter may be those of its volume, not the table's."""
     keep: list[_Section] = []
-    while table and not table[-1].text and _level(table[-1]) < _level(rest[0]):
+    while table and not table[-1].text and table[-1].level < rest[0].level:
         keep.insert(0, table.pop())
     return keep + rest
-
-
-def _level(section: _Section) -> int:
-    return section.heading.level if section.heading else headings.CHAPTER
 
 
 def _key(section: _Section) -> str:
@@ -113,15 +113,14 @@ def _with_joined_headings(sections: list[_Section]) -> list[_Section]:
     """Put the headings of volumes, and repeated ones, before the title of the section they belong to."""
     kept: list[_Section] = []
     for section in sections:
-        above = kept[-1] if kept else None
-        if above is not None and above.heading and section.heading and _belongs_to_next(above, section):
-            kept.pop()
+        if kept and _belongs_to_next(kept[-1], section):
+            above = kept.pop()
             section.title = _joint_title(above, section)
             section.text = f"{above.text}\n{section.text}" if above.text else section.text
         kept.append(section)
-    if kept and not kept[-1].text and kept[-1].heading and kept[-1].heading.level == headings.VOLUME:
+    if kept and not kept[-1].text and kept[-1].level == headings.VOLUME:
         kept.pop()
-    return [s for s in kept if not _is_front_matter(s)]
+    return [s for s in kept if not (s.marked and _key(s) in _FRONT_MATTER)]
 
 
 def _joint_title(above: _Section, section: _Section) -> str:
@@ -131,10 +130,9 @@ def _joint_title(above: _Section, section: _Section) -> str:
 
 
 def _belongs_to_next(above: _Section, section: _Section) -> bool:
-    if _level(above) == headings.VOLUME < _level(section) and len(above.text) <= FRONT_CHARS:
+    if above.level == headings.VOLUME < section.level and len(above.text) <= FRONT_CHARS:
         return True
-    marked = above.heading is not None and above.heading.marked
-    return not above.text and (_level(above) < _level(section) or marked or _key(above) == _key(section))
+    return not above.text and (above.level < section.level or above.marked or _key(above) == _key(section))
 
 
 _FRONT_MATTER = frozenset(
@@ -142,10 +140,6 @@ _FRONT_MATTER = frozenset(
     ["目录", "目錄", "封面", "扉页", "书名页", "版权", "版权页", "版权信息", "版权声明",
      "cover", "contents", "tableofcontents", "copyright", "titlepage", "halftitlepage"]
 )  # fmt: skip
-
-
-def _is_front_matter(section: _Section) -> bool:
-    return section.heading is not None and section.heading.marked and _key(section) in _FRONT_MATTER
 
 
 def _utf8_bytes(text: str) -> int:

@@ -191,14 +191,8 @@ def _is_title(unit: str, rest: str) -> bool | None:
 def _is_separated_title(rest: str) -> bool:
     """Whether nothing follows the heading word, or a short title behind a space or mark."""
     body = rest.strip(_TAIL)
-    if not body:
-        return True
-    return (
-        bool(_SEPARATOR.match(rest))
-        and len(body) <= 30
-        and not body.endswith(_SENTENCE_END)
-        and "。" not in body
-    )
+    short = len(body) <= 30 and "。" not in body and not body.endswith(_SENTENCE_END)
+    return not body or (short and bool(_SEPARATOR.match(rest)))
 
 
 def _without_doubtful(headings: list[Heading]) -> list[Heading]:

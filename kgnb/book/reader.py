@@ -16,8 +16,6 @@ from kgnb.book.model import Book, text_hash
 from kgnb.core.errors import InputError
 from kgnb.core.model import Lang
 
-__all__ = ["MAX_BYTES", "language", "normalise", "read_book", "story_path"]
-
 MAX_BYTES = 200 * 1024 * 1024
 """Largest file read, in bytes: the longest web novels have about 60 MB."""
 

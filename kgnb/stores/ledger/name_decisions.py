@@ -14,16 +14,19 @@ from kgnb.core.model import beijing_now
 from kgnb.graph.resolve.decisions import Decision, is_same
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import lock_novel
-from kgnb.stores.ledger.database import Database, DatabasePart, Row, reading, transaction
+from kgnb.stores.ledger.database import DatabasePart, Row, reading, transaction
 
 
 class NameDecisions(DatabasePart):
     """``kgnb_name_decisions``."""
 
-    @reading
-    def read(self, c: sa.Connection, novel_id: int) -> list[Decision]:
+    def _read(self, c: sa.Connection, novel_id: int) -> list[Decision]:
         """All decisions about the novel's names, oldest first."""
-        return read_decisions(c, novel_id)
+        d = t.name_decisions
+        rows = c.execute(sa.select(d).where(d.c.novel_id == novel_id).order_by(d.c.id)).mappings()
+        return [_decision(r) for r in rows]
+
+    read = reading(_read)
 
     @transaction
     def add(self, c: sa.Connection, novel_id: int, decision: Decision) -> tuple[Decision, bool]:
@@ -33,9 +36,7 @@ class NameDecisions(DatabasePart):
         """
         lock_novel(c, novel_id)
         names = set(decision.names)
-        about = [
-            d for d in read_decisions(c, novel_id) if d.in_force and len(names.intersection(d.names)) > 1
-        ]
+        about = [d for d in self._read(c, novel_id) if d.in_force and len(names.intersection(d.names)) > 1]
         if about and is_same(about[-1], decision.kind, decision.names, decision.chapters):
             return about[-1], False
         stored = replace(decision, made_at=_whole_second(beijing_now()), made_by=decision.made_by[:100])
@@ -46,23 +47,19 @@ class NameDecisions(DatabasePart):
     def undo(self, c: sa.Connection, novel_id: int, decision_id: int) -> tuple[Decision, bool] | None:
         """Undo a decision; return it and whether it stood before. None when the novel has none of this id."""
         lock_novel(c, novel_id)
-        found = next((d for d in read_decisions(c, novel_id) if d.id == decision_id), None)
+        found = next((d for d in self._read(c, novel_id) if d.id == decision_id), None)
         if found is None or not found.in_force:
             return (found, False) if found else None
         where = t.name_decisions.c.id == decision_id
         c.execute(sa.update(t.name_decisions).where(where).values(undone_at=_whole_second(beijing_now())))
         return found, True
 
-
-def import_decisions(
-    database: Database, c: sa.Connection, novel_id: int, decisions: Sequence[Decision]
-) -> None:
-    """Store another engine's decisions in their order, less those that are here already."""
-    present = {(d.kind, d.names, d.chapters, _whole_second(d.made_at)) for d in read_decisions(c, novel_id)}
-    for decision in sorted(decisions, key=lambda d: d.id):
-        key = (decision.kind, decision.names, decision.chapters, _whole_second(decision.made_at))
-        if key not in present:
-            database.insert(c, t.name_decisions, [_row(novel_id, decision)])
+    def insert_missing(self, c: sa.Connection, novel_id: int, decisions: Sequence[Decision]) -> None:
+        """Store another engine's decisions in their order, less those that are here already."""
+        present = {(d.kind, d.names, d.chapters, _whole_second(d.made_at)) for d in self._read(c, novel_id)}
+        for d in sorted(decisions, key=lambda d: d.id):
+            if (d.kind, d.names, d.chapters, _whole_second(d.made_at)) not in present:
+                self._database.insert(c, t.name_decisions, [_row(novel_id, d)])
 
 
 def _row(novel_id: int, decision: Decision) -> Row:
@@ -82,13 +79,6 @@ def _row(novel_id: int, decision: Decision) -> Row:
 def _whole_second(moment: datetime | None) -> datetime | None:
     """Drop microseconds, which MySQL doesn't store, so that a time is equal in every engine."""
     return moment.replace(microsecond=0) if moment is not None else None
-
-
-def read_decisions(c: sa.Connection, novel_id: int) -> list[Decision]:
-    """See :meth:`NameDecisions.read`."""
-    d = t.name_decisions
-    rows = c.execute(sa.select(d).where(d.c.novel_id == novel_id).order_by(d.c.id)).mappings()
-    return [_decision(r) for r in rows]
 
 
 def _decision(r: Any) -> Decision:

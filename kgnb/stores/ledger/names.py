@@ -29,10 +29,14 @@ class Names(DatabasePart):
         """The novel's name table, most mentioned first."""
         return read_names(c, novel_id)
 
-    @reading
-    def frozen(self, c: sa.Connection, task_id: int) -> list[NameEntry] | None:
+    def _read_frozen(self, c: sa.Connection, task_id: int) -> list[NameEntry] | None:
         """The names that the task's prompts use; None before they were frozen."""
-        return _frozen_names(c, task_id)
+        stored = c.scalar(sa.select(t.task_facts.c.names).where(t.task_facts.c.task_id == task_id))
+        if stored is None:
+            return None
+        return [NameEntry(name, tuple(aliases), *rest) for name, aliases, *rest in json.loads(stored)]
+
+    frozen = reading(_read_frozen)
 
     @transaction
     def freeze(
@@ -50,7 +54,7 @@ class Names(DatabasePart):
         ``digest`` is ``books.text_digest`` of then. ``kinds`` count unless the task has kinds of its own.
         """
         task, _ = locked_task(c, task_id)
-        stored = _frozen_names(c, task_id)
+        stored = self._read_frozen(c, task_id)
         if stored is not None:
             return stored
         if task is None:  # deleted meanwhile: nothing of it is kept
@@ -65,13 +69,6 @@ class Names(DatabasePart):
         upsert(c, t.task_facts, [row], lambda _, new: {"names": new.names, "kinds": new.kinds})
         _replace_names(c, novel_id, names, digest)
         return list(names)
-
-
-def _frozen_names(c: sa.Connection, task_id: int) -> list[NameEntry] | None:
-    stored = c.scalar(sa.select(t.task_facts.c.names).where(t.task_facts.c.task_id == task_id))
-    if stored is None:
-        return None
-    return [NameEntry(name, tuple(aliases), *rest) for name, aliases, *rest in json.loads(stored)]
 
 
 def _replace_names(c: sa.Connection, novel_id: int, entries: Sequence[NameEntry], digest: str) -> None:

@@ -44,12 +44,16 @@ class Spending(DatabasePart):
             for row in sorted(rows, key=lambda r: (r.provider, r.model, r.day))  # one order: no deadlocks
         ]
         upsert(c, t.spending, values, _sums)
-        return _read_since(c, since) if since is not None else []
+        return self._read_since(c, since) if since is not None else []
 
-    @reading
-    def since(self, c: sa.Connection, day: date) -> list[Spent]:
+    def _read_since(self, c: sa.Connection, day: date) -> list[Spent]:
         """What all nodes spent from ``day`` on."""
-        return _read_since(c, day)
+        k = t.spending.c
+        query = sa.select(k.provider, k.model, k.day, *usage_columns(t.spending))
+        rows = c.execute(query.where(k.day >= day).order_by(k.provider, k.model, k.day))
+        return [Spent(row[0], row[1], row[2], read_usage(row[3:])) for row in rows]
+
+    since = reading(_read_since)
 
 
 def _sums(old: Any, new: Any) -> dict[str, Any]:
@@ -57,10 +61,3 @@ def _sums(old: Any, new: Any) -> dict[str, Any]:
     # older kgnb didn't know.
     zero: sa.ColumnElement[int] = sa.literal_column("0")
     return {name: sa.func.coalesce(old[name], zero) + new[name] for name in USAGE_COLUMNS}
-
-
-def _read_since(c: sa.Connection, day: date) -> list[Spent]:
-    k = t.spending.c
-    query = sa.select(k.provider, k.model, k.day, *usage_columns(t.spending))
-    rows = c.execute(query.where(k.day >= day).order_by(k.provider, k.model, k.day))
-    return [Spent(row[0], row[1], row[2], read_usage(row[3:])) for row in rows]

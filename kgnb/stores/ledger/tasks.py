@@ -61,10 +61,9 @@ class Tasks(DatabasePart):
             "updated_at": now,
         }
         kinds = None if thing_kinds is None else json.dumps(list(thing_kinds), ensure_ascii=False)
-        facts = {"provider": provider, "model": model, "queue": queue, "kinds": kinds}
         task_id = self._database.insert(c, t.tasks, [row])
-        own = {"task_id": task_id, "novel_id": novel_id, "token": 0, "settled": 0, **facts}
-        c.execute(sa.insert(t.task_facts).values(**own))
+        own = {"task_id": task_id, "novel_id": novel_id, "token": 0, "settled": 0, "kinds": kinds}
+        c.execute(sa.insert(t.task_facts).values(**own, provider=provider, model=model, queue=queue))
         return task_id
 
     create = transaction(insert)

@@ -24,7 +24,7 @@ from kgnb.stores.ledger.books import import_exported_book
 from kgnb.stores.ledger.chapters import lock_tasks
 from kgnb.stores.ledger.database import DatabasePart, Row, reading, storable, transaction
 from kgnb.stores.ledger.extractions import insert_rows, read_flags
-from kgnb.stores.ledger.name_decisions import import_decisions
+from kgnb.stores.ledger.name_decisions import NameDecisions
 from kgnb.stores.ledger.names import extend_names, read_names
 from kgnb.stores.ledger.providers import read_kinds
 from kgnb.stores.ledger.task_lifecycle import mark_settled, pending_chapter_row
@@ -207,7 +207,7 @@ class Transfer(DatabasePart):
             set_task(c, task_id, **count_columns(c, task_id))
         # A stored name table was scanned from all stored text: the record's adds nothing.
         extend_names(c, novel_id, () if read_names(c, novel_id) else saved.names)
-        import_decisions(self._database, c, novel_id, saved.decisions)
+        NameDecisions(self._database).insert_missing(c, novel_id, saved.decisions)
         return ImportedRecord(novel_id, known, tasks, new)
 
     @transaction
