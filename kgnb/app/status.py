@@ -28,7 +28,6 @@ IDLE_TASK_SECONDS = 30.0
 """How long the figures of a task that isn't running are reused: its many rows rarely change."""
 
 _ACTIVE = (TaskStatus.CREATED, TaskStatus.RUNNING)
-_OPEN = (ChapterStatus.PENDING, ChapterStatus.RUNNING)
 
 
 class StatusReport:
@@ -170,10 +169,10 @@ def cost(spent: Mapping[tuple[str, str], Usage], budget: Budget) -> float | None
 
 
 def _task(task: Task, counted: TaskFigures, budget: Budget) -> dict[str, Any]:
-    total, left = sum(counted.counts.values()), counted.count(*_OPEN)
+    total = sum(counted.counts.values())
+    left = counted.count(ChapterStatus.PENDING, ChapterStatus.RUNNING)
     running = task.status is TaskStatus.RUNNING
     rate = round(counted.rate, 2) if running and counted.rate is not None else None
-    usage = sum(counted.spent.values(), Usage())
     return {
         "task_id": task.id,
         "novel_id": task.novel_id,
@@ -197,6 +196,6 @@ def _task(task: Task, counted: TaskFigures, budget: Budget) -> dict[str, Any]:
         "seconds_left": round(60 * left / counted.rate) if running and counted.rate else None,
         "queue": task.queue,
         "chars": counted.chars,
-        **asdict(usage),
+        **asdict(sum(counted.spent.values(), Usage())),
         "cost": cost(counted.spent, budget),
     }

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from kgnb.core.messages import say
-from kgnb.core.model import CHARACTER_RELATIONS, STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
+from kgnb.core.messages import say, say_or
+from kgnb.core.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.core.safe_text import one_line
 from kgnb.graph.importance import number
 from kgnb.graph.model import GraphEdge, NodeKey, group_of
@@ -74,11 +74,8 @@ def _cell(value: object) -> object:
 def tie_word(edge: GraphEdge) -> str:
     """A tie in words: the book's own where it has some, else the relation type's."""
     facts = edge.properties
-    word = str(facts.get("label") or facts.get("position") or facts.get("role") or "")
-    if word:
-        return word
-    known = CHARACTER_RELATIONS + STRUCTURAL_RELATIONS
-    return say(f"relation.{edge.type}") if edge.type in known else edge.type
+    word = facts.get("label") or facts.get("position") or facts.get("role")
+    return str(word) if word else say_or(f"relation.{edge.type}", edge.type)
 
 
 def direction(edge: GraphEdge, seen_from: NodeKey) -> int:

@@ -51,9 +51,8 @@ def titled(title: str, body: str) -> str:
 
 def head(status: Item) -> str:
     """The node's state, name and place, and how long its session lasts."""
-    local = status["local"]
-    facts = [status["name"], say("panel.at", place=status["place"])]
-    facts.append(say("panel.in_flight", count=sum(local["in_flight"].values())))
+    in_flight = sum(status["local"]["in_flight"].values())
+    facts = [status["name"], say("panel.at", place=status["place"]), say("panel.in_flight", count=in_flight)]
     if status["session_left"] is not None:
         facts.append(say("panel.session_left", time=minutes(status["session_left"])))
     state = say(f"notebook.state_{status['state']}")
@@ -196,8 +195,7 @@ def provider(one: Item) -> str:
     row = provider_row(one)
     state = row.cells["state"]
     cost = "" if one["cost"] is None else say("panel.cost", cost=money(one["cost"]))
-    facts = [", ".join(one["models"]), _token_sum(one), cost]
-    line = " · ".join(filter(None, facts))
+    line = " · ".join(filter(None, [", ".join(one["models"]), _token_sum(one), cost]))
     return (
         f"<div><b>{text(one['name'], 40)}</b> {toned(state.value, state.tone)}"
         f'<div class="dim">{text(line or say("panel.rules_note"), 90)}</div>'
