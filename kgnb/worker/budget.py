@@ -19,7 +19,7 @@ from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.spending import Spent
 
 FRESH_SECONDS = 10.0
-"""Greatest age of what is known of other nodes' spending before a request under a budget."""
+"""Greatest age of the other nodes' spending that a budget is checked against."""
 MILLION = 1_000_000
 
 _Key = tuple[str, str, date]
@@ -98,10 +98,10 @@ class SpendingTracker:
             stale = self._has_limits and time.monotonic() - self._read_at > FRESH_SECONDS
             if not self._unwritten and not stale:
                 return
-            going, since = dict(self._unwritten), self.budget.first_day(self._clock())
-            rows = [Spent(*key, usage) for key, usage in going.items()]
+            writing, since = dict(self._unwritten), self.budget.first_day(self._clock())
+            rows = [Spent(*key, usage) for key, usage in writing.items()]
             known = await self._ledger.spending.add(rows, since if self._has_limits else None)
-            for key, usage in going.items():
+            for key, usage in writing.items():
                 self._unwritten[key] -= usage
                 if self._unwritten[key] == Usage():
                     del self._unwritten[key]

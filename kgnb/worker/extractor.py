@@ -14,15 +14,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
+from kgnb.core import errors
 from kgnb.core.batcher import Batcher
-from kgnb.core.errors import (
-    LeaseLost,
-    PromptTooLong,
-    ProviderError,
-    ReplyRefused,
-    ReplyTruncated,
-    ReplyUnparsable,
-)
 from kgnb.core.model import Lang, Novel, Provider, Task, TaskConfig, Usage
 from kgnb.core.process_pool import CpuPool
 from kgnb.extract import chunking, evidence, reply, reply_merge, rules
@@ -93,7 +86,7 @@ class _ChapterReplies:
     answers: list[ChapterAnswer] = field(default_factory=list)
     wasted: Usage = Usage()  # of requests without a usable reply
     seconds: float = 0.0
-    refusal: ReplyRefused | None = None
+    refusal: errors.ReplyRefused | None = None
 
 
 class ChapterExtractor:
@@ -146,15 +139,15 @@ class ChapterExtractor:
         request = info.prompter.prompt(text)
         try:
             replies.answers.append(await self._chunk_answer(request, info, replies))
-        except ReplyRefused as error:
+        except errors.ReplyRefused as error:
             if not replies.last_try:
                 raise
             replies.refusal = error
-        except (ReplyTruncated, ReplyUnparsable, PromptTooLong) as error:
+        except (errors.ReplyTruncated, errors.ReplyUnparsable, errors.PromptTooLong) as error:
             halves = chunking.halve(text, info.lang)
             if halves is None:
                 raise
-            cut = isinstance(error, ReplyTruncated)
+            cut = isinstance(error, errors.ReplyTruncated)
             # Cached, so that no later attempt pays to learn it.
             await self._cache_reply(request, info, TRUNCATED if cut else SPLIT)
             flags = {Flag.SPLIT, Flag.TRUNCATED} if cut else {Flag.SPLIT}
@@ -174,13 +167,13 @@ class ChapterExtractor:
             "sql", lambda: self._cache_reads.do((key, info.task.id)), lost=replies.lease.lost
         )
         if stored == TRUNCATED:
-            raise ReplyTruncated("provider.truncated", provider=info.provider.name)
+            raise errors.ReplyTruncated("provider.truncated", provider=info.provider.name)
         if stored == SPLIT:
-            raise ReplyUnparsable("provider.unparsable", provider=info.provider.name)
+            raise errors.ReplyUnparsable("provider.unparsable", provider=info.provider.name)
         if stored is not None:
             return _answer(reply.parse(stored, provider=info.provider.name), request, stored, Usage())
         for _ in range(REPLY_TRIES - 1):
-            with suppress(ReplyTruncated, ReplyUnparsable):
+            with suppress(errors.ReplyTruncated, errors.ReplyUnparsable):
                 return await self._ask(request, info, replies)
         return await self._ask(request, info, replies)
 
@@ -190,7 +183,7 @@ class ChapterExtractor:
             done = await self._completion(request, info, replies.lease)
             spent = done.usage
             parsed = reply.parse(done.text, provider=info.provider.name)
-        except ProviderError as error:
+        except errors.ProviderError as error:
             spent = error.usage or spent
             replies.wasted += spent
             raise
@@ -211,7 +204,7 @@ class ChapterExtractor:
         """Wait while a reply could not be stored, or might belong to another node by then."""
         while self._outages.is_down("redis", "sql") or not lease.lives():
             if lease.lost():
-                raise LeaseLost("node.lease_lost")
+                raise errors.LeaseLost("node.lease_lost")
             await asyncio.sleep(OUTAGE_POLL_SECONDS)
 
     async def _read_cache(self, wanted: Sequence[tuple[str, int]]) -> Sequence[str | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -150,10 +150,11 @@ class WorkerNode:
     # --- polling
 
     async def _poll(self) -> PollResult | None:
-        asks, served = self._claim_requests(), self.providers.served()
-        self._polled_tasks = [(ask.queue, task_id) for ask in asks for task_id in ask.held]
+        served = self.providers.served()
+        requests = self._claim_requests(served)
+        self._polled_tasks = [(r.queue, task_id) for r in requests for task_id in r.held]
         try:
-            poll = await self.stores.queue.poll(asks, [p.name for p in served])
+            poll = await self.stores.queue.poll(requests, [p.name for p in served])
         except errors.ServiceDown as error:
             self.stores.outages.report_down(error)
             return None
@@ -166,8 +167,7 @@ class WorkerNode:
         self.throttle.on_poll(poll, served)
         return poll
 
-    def _claim_requests(self) -> list[ClaimRequest]:
-        served = self.providers.served()
+    def _claim_requests(self, served: Sequence[Provider]) -> list[ClaimRequest]:
         outage = self.stores.outages.is_down("sql", "bolt")
         self._rotation += 1
         requests = []
@@ -186,15 +186,11 @@ class WorkerNode:
                     only_task=self.only_task,
                     idle=not self._running,
                     outage=outage,
-                    held=self._kept_tasks(queue),
+                    held=self.task_keeper.idle_tasks(queue),
                 )
                 for queue in queues
             ]
         return requests
-
-    def _kept_tasks(self, queue: QueueName) -> tuple[int, ...]:
-        kept = self.task_keeper.open_tasks.items()
-        return tuple(t for t, h in kept if h.claim.queue == queue and h.step is None)
 
     def _claimable(self, provider: Provider, served: int) -> int:
         limit = min(self.settings.slots_for(served, provider.key), self.throttle.limiter(provider).slots)

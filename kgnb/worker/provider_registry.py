@@ -59,25 +59,21 @@ class ProviderRegistry:
                 troubles[key] = say("provider.twice", provider=one_line(key))
         for key, problem in problems.items():
             troubles[key] = say("provider.left_alone", provider=one_line(key), reason=str(problem))
+        for key in self._settings.wanted_providers:
+            if key not in self._known:  # a typo would leave the node idle in silence
+                known = ", ".join(sorted(self._known))
+                troubles[key] = say("provider.nobody", provider=key, known=known)
         self._troubles = troubles
         await self._retire_clients()
 
     async def refresh_and_log(self) -> None:
         """:meth:`refresh`, and log each problem once, and again when it comes back."""
         await self.refresh()
-        now = {} if self._only_key else self._troubles | self._unknown_names()
+        now = {} if self._only_key else self._troubles
         for key, text in now.items():
             if self._logged.get(key) != text:
                 log.warning("%s", text)
-        self._logged = dict(now)
-
-    def _unknown_names(self) -> dict[str, str]:
-        """Names in KG_WORKER_PROVIDERS that no provider has: a typo would leave the node idle in silence."""
-        return {
-            key: say("provider.nobody", provider=key, known=", ".join(sorted(self._known)))
-            for key in self._settings.wanted_providers
-            if key not in self._known
-        }
+        self._logged = now
 
     def with_key(self, provider: Provider) -> Provider:
         """``provider`` with the saved or the environment's key where its row holds none.

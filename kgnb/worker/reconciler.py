@@ -1,4 +1,4 @@
-"""Queues unfinished tasks of SQL again that no queue knows (Redis may lose items; SQL is the record).
+"""Requeues unfinished tasks that SQL has and no queue knows (Redis may lose items; SQL is the record).
 
 Runs on one node at a time, every ``KG_WORKER_GUARD_INTERVAL`` seconds. Also starts automatic retries that are
 due, moves the queues of providers that are gone, and evicts from the reply cache.

@@ -140,23 +140,28 @@ class TaskKeeper:
             await self._stores.queue.push(queue, claim.task_id)
         await self._stores.queue.ack([claim])
 
+    def idle_tasks(self, queue: QueueName) -> tuple[int, ...]:
+        """The tasks open from ``queue`` that no step is running for."""
+        return tuple(t for t, h in self.open_tasks.items() if h.claim.queue == queue and h.step is None)
+
+    def _idle(self, task_id: int) -> OpenTask | None:
+        held = self.open_tasks.get(task_id)
+        return held if held is not None and held.step is None else None
+
     def reopen(self, claim: Claim) -> None:
         """Open a task again because a producer pushed it again."""
-        held = self.open_tasks.get(claim.task_id)
-        if held is not None and held.step is None:
+        if held := self._idle(claim.task_id):
             held.claim = claim
             self._start(held)
 
     def on_lease_lost(self, task_id: int) -> None:
         """Stop keeping a task whose lease another node holds by now."""
-        held = self.open_tasks.get(task_id)
-        if held is not None and held.step is None:
+        if held := self._idle(task_id):
             self._remove(held)
 
     def on_chapters_done(self, task_id: int) -> None:
         """Settle and close a task that has no chapter left in the queue, unless that is under way."""
-        held = self.open_tasks.get(task_id)
-        if held is not None and held.step is None:
+        if held := self._idle(task_id):
             self._start(held)
 
     def _start(self, held: OpenTask) -> None:
@@ -205,7 +210,11 @@ class TaskKeeper:
             self._remove(held)
             return
         if opening is None or opening.outcome != "open":
-            await self._drop_unopened(held, opening)
+            outcome = opening.outcome if opening is not None else "gone"
+            log.info(say("node.task_dropped", task=claim.task_id, outcome=outcome))
+            await self._ack_and_remove(held)
+            if opening is not None and opening.outcome == "finished":
+                self._on_closed(claim.task_id, opening.task.status)
             return
         held.info = await self._info_of_opened(claim, opening)
         if not opening.chapters:
@@ -222,11 +231,10 @@ class TaskKeeper:
         route = await self._router.route(task, claim.queue) if task is not None else None
         if task is None or route is None:
             return None
-        instead_of = task.queue if await self._is_deserted(task, claim.queue) else ""
         return await ledger.task_lifecycle.open(
             claim.task_id,
             queue=claim.queue,
-            instead_of=instead_of,
+            instead_of=task.queue if await self._is_deserted(task, claim.queue) else "",
             provider=route.provider.name,
             model=route.model,
             token=claim.token,
@@ -295,13 +303,6 @@ class TaskKeeper:
         return self._pool.run if provider.is_rules else self._pool.run_long
 
     # --- ends
-
-    async def _drop_unopened(self, held: OpenTask, opening: Opening | None) -> None:
-        outcome = opening.outcome if opening is not None else "gone"
-        log.info(say("node.task_dropped", task=held.claim.task_id, outcome=outcome))
-        await self._ack_and_remove(held)
-        if opening is not None and opening.outcome == "finished":
-            self._on_closed(held.claim.task_id, opening.task.status)
 
     async def _ack_and_remove(self, held: OpenTask) -> None:
         claim = held.claim

@@ -235,13 +235,10 @@ class ProviderThrottle:
 
     @asynccontextmanager
     async def request_slot(self, provider: Provider) -> AsyncIterator[None]:
-        """Hold one of the provider's concurrent requests until its answer is there.
-
-        Raises ProviderPaused when a pause begins while it waits, NodeLeaving when the node leaves.
-        """
-        slots = self._requests.get(provider.key)
-        if slots is None:
-            slots = self._requests[provider.key] = asyncio.Semaphore(self._slots_for(provider))
+        """Hold one of the provider's request slots. Raises ProviderPaused and NodeLeaving while it waits."""
+        if provider.key not in self._requests:
+            self._requests[provider.key] = asyncio.Semaphore(self._slots_for(provider))
+        slots = self._requests[provider.key]
         await self._acquire(slots, provider)
         try:
             await self._acquire(self._all_requests, provider)
@@ -264,10 +261,9 @@ class ProviderThrottle:
 
     def limiter(self, provider: Provider) -> SlotLimiter:
         """The provider's slot limiter on this node."""
-        known = self._limiters.get(provider.key)
-        if known is None:
-            known = self._limiters[provider.key] = SlotLimiter(self._slots_for(provider))
-        return known
+        if provider.key not in self._limiters:
+            self._limiters[provider.key] = SlotLimiter(self._slots_for(provider))
+        return self._limiters[provider.key]
 
     def request_seconds(self, provider: Provider) -> float:
         """Moving average of the provider's response time; 0 before the first answer."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from kgnb.core.messages import say
-from kgnb.stores.queue.types import ClaimRequest
+from kgnb.stores.queue.types import ClaimRequest, QueueName
 from tests.support.queues import NEW, OLD, Maker, die, ids, items, nodes_on, opened, take
 
 
@@ -178,7 +178,7 @@ class TestItems:
         assert ids(await queue.poll(asks)) == [(2, 0)]
 
     @pytest.mark.parametrize("key", [NEW, OLD])
-    async def test_a_whole_queue_moves_in_its_order(self, make: Maker, key: str) -> None:
+    async def test_a_whole_queue_moves_in_its_order(self, make: Maker, key: QueueName) -> None:
         queue, target = make(), key.with_provider("other")
         end = queue.redis.rpush if key == OLD else queue.redis.lpush
         await end(key, "garbage")
