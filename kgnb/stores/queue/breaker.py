@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from kgnb.stores.queue.inspect import LIMIT_PREFIX
+from kgnb.stores.queue.inspect import LIMIT_PREFIX, PAUSE_PREFIX
 
 FAILURES_IN_A_ROW = 3
 """Consecutive counted failures that pause a provider (wire contract)."""
@@ -32,6 +32,10 @@ ECHO_SECONDS = 5.0
 """Seconds in which further pauses of the same provider by one node come from its other slots."""
 MAX_REASON = 500
 """Longest stored reason, in characters."""
+
+_FAIL_PREFIX = "ai:provider:fail:"  # wire contract, as are pauses
+_WINDOW_PREFIX = "kgnb:failed:"
+_DETAILS_PREFIX = "kgnb:pause:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ class CircuitBreaker:
         Return True when this was the third in a row, which pauses the provider with ``reason``.
         """
         self._failing.add(provider)
-        if not await _do(self._redis.set(_window(provider), b"1", nx=True, ex=FAILURE_WINDOW)):
+        if not await _do(self._redis.set(_WINDOW_PREFIX + provider, b"1", nx=True, ex=FAILURE_WINDOW)):
             return False
         if await self._count(provider) < FAILURES_IN_A_ROW:
             return False
@@ -88,11 +92,11 @@ class CircuitBreaker:
 
     async def _count(self, provider: str) -> int:
         try:
-            failures = int(await _do(self._redis.incr(_fail(provider))))
+            failures = int(await _do(self._redis.incr(_FAIL_PREFIX + provider)))
         except ResponseError:  # somebody wrote no number: start again
             failures = 1
-            await _do(self._redis.set(_fail(provider), b"1"))
-        await _do(self._redis.expire(_fail(provider), FAIL_TTL))
+            await _do(self._redis.set(_FAIL_PREFIX + provider, b"1"))
+        await _do(self._redis.expire(_FAIL_PREFIX + provider, FAIL_TTL))
         return failures
 
     async def record_success(self, provider: str) -> None:
@@ -101,7 +105,7 @@ class CircuitBreaker:
             return
         self._failing.discard(provider)
         self._reset_at[provider] = time.monotonic() + SUCCESS_INTERVAL
-        await _do(self._redis.delete(_fail(provider)))
+        await _do(self._redis.delete(_FAIL_PREFIX + provider))
 
     def is_success_recorded(self, provider: str) -> bool:
         """Whether :meth:`record_success` would do nothing."""
@@ -122,7 +126,7 @@ class CircuitBreaker:
         wanted = math.ceil(self._pause_seconds if seconds is None else max(1.0, seconds))
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.time()
-            pipe.pttl(_pause(provider))
+            pipe.pttl(PAUSE_PREFIX + provider)
             clock, left = await pipe.execute()
         until: float = clock[0] + clock[1] / 1e6 + wanted
         if not by_hand and (left == -1 or left > wanted * 1_000):  # -1: paused without an end
@@ -130,8 +134,8 @@ class CircuitBreaker:
         facts = {"reason": reason[:MAX_REASON], "until": until, "by_hand": by_hand}
         details = json.dumps(facts, ensure_ascii=False)
         async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.set(_pause(provider), json.dumps({"until": until}), ex=wanted)
-            pipe.set(_details(provider), details, ex=wanted)
+            pipe.set(PAUSE_PREFIX + provider, json.dumps({"until": until}), ex=wanted)
+            pipe.set(_DETAILS_PREFIX + provider, details, ex=wanted)
             await pipe.execute()
         return until
 
@@ -140,10 +144,10 @@ class CircuitBreaker:
         self._failing.discard(provider)
         self._limited.pop(provider, None)
         self._paused_at.pop(provider, None)
-        keys = (_pause(provider), _details(provider), _fail(provider), _window(provider), _limit(provider))
         async with self._redis.pipeline(transaction=False) as pipe:
-            for key in keys:  # one by one: the keys lie in different slots of a cluster
-                pipe.delete(key)
+            # One by one: the keys lie in different slots of a cluster.
+            for prefix in (PAUSE_PREFIX, _DETAILS_PREFIX, _FAIL_PREFIX, _WINDOW_PREFIX, LIMIT_PREFIX):
+                pipe.delete(prefix + provider)
             await pipe.execute()
 
     async def limit_rate(self, provider: str, retry_after: float) -> None:
@@ -156,12 +160,12 @@ class CircuitBreaker:
         if until <= self._limited.get(provider, 0.0) + 0.5:
             return
         self._limited[provider], self._limited_at[provider] = until, time.monotonic()
-        milliseconds = math.ceil(wait * 1_000)
-        if not milliseconds or await _do(self._redis.set(_limit(provider), b"1", px=milliseconds, nx=True)):
+        key, milliseconds = LIMIT_PREFIX + provider, math.ceil(wait * 1_000)
+        if not milliseconds or await _do(self._redis.set(key, b"1", px=milliseconds, nx=True)):
             return
         # The key exists: only lengthen it. Redis 6.2 has no PEXPIRE GT, and a lost race costs little.
-        if await _do(self._redis.pttl(_limit(provider))) < milliseconds:
-            await _do(self._redis.pexpire(_limit(provider), milliseconds))
+        if await _do(self._redis.pttl(key)) < milliseconds:
+            await _do(self._redis.pexpire(key, milliseconds))
 
     def update_limits(self, limited: Mapping[str, float], providers: Iterable[str], asked_at: float) -> None:
         """Learn which of ``providers`` are rate-limited, and for how many seconds, as Redis had it at
@@ -192,10 +196,10 @@ class CircuitBreaker:
         async with self._redis.pipeline(transaction=False) as pipe:
             pipe.time()
             for name in providers:
-                pipe.pttl(_pause(name))
-                for key in (_pause(name), _details(name), _fail(name)):
-                    pipe.get(key)
-                pipe.pttl(_limit(name))
+                pipe.pttl(PAUSE_PREFIX + name)
+                for prefix in (PAUSE_PREFIX, _DETAILS_PREFIX, _FAIL_PREFIX):
+                    pipe.get(prefix + name)
+                pipe.pttl(LIMIT_PREFIX + name)
             clock, *values = await pipe.execute()
         now = clock[0] + clock[1] / 1e6
         replies = (_Reply(*reply) for reply in zip(*[iter(values)] * len(_Reply._fields), strict=True))
@@ -227,29 +231,6 @@ class _Reply(NamedTuple):
     details: Any
     failures: Any
     limit_ms: int
-
-
-# Keys: those of the wire contract and kgnb's own.
-
-
-def _pause(provider: str) -> str:
-    return f"ai:provider:suspend:{provider}"
-
-
-def _fail(provider: str) -> str:
-    return f"ai:provider:fail:{provider}"
-
-
-def _details(provider: str) -> str:
-    return f"kgnb:pause:{provider}"
-
-
-def _window(provider: str) -> str:
-    return f"kgnb:failed:{provider}"
-
-
-def _limit(provider: str) -> str:
-    return LIMIT_PREFIX + provider
 
 
 async def _do(reply: Any) -> Any:

@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import chain, islice
@@ -52,26 +51,20 @@ _DOWN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Script:
-    """A Lua script, by the SHA-1 that Redis knows it by."""
-
-    sha: str
-
-    def call(self, key: str, *args: str | int) -> Command:
-        """Return the command that runs it on one key."""
-        return ("EVALSHA", self.sha, 1, key, *args)
+def script_call(name: str, key: str, *args: str | int) -> Command:
+    """Return the command that runs ``lua/<name>.lua`` on one key."""
+    return ("EVALSHA", _script_sha(name), 1, key, *args)
 
 
 @cache
-def script(name: str) -> Script:
-    """Return the script ``lua/<name>.lua``, after ``common.lua`` unless it stands alone."""
+def _script_sha(name: str) -> str:
+    """Read a script, with ``common.lua`` as its head unless it stands alone; return its SHA-1."""
     folder = files("kgnb.stores.queue") / "lua"
     head = "" if name in ("tokens", "rate") else (folder / "common.lua").read_text("utf-8")
     source = head + (folder / f"{name}.lua").read_text("utf-8")
     sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
     _sources[sha] = source
-    return Script(sha)
+    return sha
 
 
 _sources: dict[str, str] = {}
@@ -138,11 +131,10 @@ def _options(lease_seconds: float) -> dict[str, Any]:
 
 def sync_client(url: SecretStr, lease_seconds: float) -> redis.Redis:
     """Return a blocking client with one connection, for a thread of its own."""
-    return redis.Redis(
-        connection_pool=redis.ConnectionPool.from_url(
-            url.get_secret_value(), max_connections=1, retry=Retry(NoBackoff(), 0), **_options(lease_seconds)
-        )
-    )
+    retry = Retry(NoBackoff(), 0)
+    options = _options(lease_seconds)
+    pool = redis.ConnectionPool.from_url(url.get_secret_value(), max_connections=1, retry=retry, **options)
+    return redis.Redis(connection_pool=pool)
 
 
 class RedisConnection:
@@ -162,7 +154,8 @@ class RedisConnection:
         self._pool = pool
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
-        """Return the replies to ``commands``, in one round trip (two after the server lost its scripts).
+        """Return the replies to ``commands``, in one round trip (none without commands, two after the server
+        lost its scripts).
 
         Raises ServiceDown, ServiceRefused, and redis' ResponseError for a bug or a key of the wrong type.
         """
@@ -183,13 +176,10 @@ class RedisConnection:
                     replies[i] = reply
             return replies
 
-    async def send_groups(self, *groups: Sequence[Command]) -> list[list[Any]]:
-        """Like :meth:`send` for several groups of commands together; return the replies group by group."""
-        return _regrouped(groups, await self.send(list(chain(*groups))))
-
     async def try_send_groups(self, *groups: Sequence[Command]) -> list[list[Any]]:
-        """Like :meth:`try_send` for several groups of commands together."""
-        return _regrouped(groups, await self.try_send(list(chain(*groups))))
+        """Like :meth:`try_send` for several groups of commands together; return the replies by group."""
+        replies = iter(await self.try_send(list(chain(*groups))))
+        return [list(islice(replies, len(group))) for group in groups]
 
     async def _pipeline(self, commands: Sequence[Command]) -> list[Any]:
         async with self.client.pipeline(transaction=False) as pipe:
@@ -205,8 +195,3 @@ class RedisConnection:
         """Close the connections."""
         await self.client.aclose()
         await self._pool.disconnect()
-
-
-def _regrouped(groups: Sequence[Sequence[Command]], replies: Sequence[Any]) -> list[list[Any]]:
-    remaining = iter(replies)
-    return [list(islice(remaining, len(group))) for group in groups]

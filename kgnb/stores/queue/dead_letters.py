@@ -13,12 +13,10 @@ from kgnb.stores.queue.types import DeadItem, QueueName
 async def remove_dead_items(connection: RedisConnection, items: Iterable[DeadItem]) -> int:
     """Take entries off the dead lists, starting nothing; return how many were still there."""
     wanted = list(items)
-    if not wanted:
-        return 0
     removals: list[Command] = [("HDEL", i.queue.own_key("dead"), i.member) for i in wanted]
     confirmations: list[Command] = [("SREM", i.queue.own_key("untold"), i.member) for i in wanted]
-    removed, _ = await connection.send_groups(removals, confirmations)
-    return sum(map(int, removed))
+    replies = await connection.send([*removals, *confirmations])
+    return sum(map(int, replies[: len(removals)]))
 
 
 async def is_leased(connection: RedisConnection, queues: Iterable[QueueName], task_id: int) -> bool:
@@ -39,7 +37,7 @@ async def unanswered_queues(
     """Return the queues where a node holds a fresh item of the task: opening it starts a paused task."""
     names = list(queues)
     commands: list[Command] = [("HGET", q.own_key("held"), f"t:{task_id}") for q in names]
-    held = await connection.send(commands) if commands else []
+    held = await connection.send(commands)
     return [q for q, raw in zip(names, held, strict=True) if raw is not None and _is_fresh(json.loads(raw))]
 
 

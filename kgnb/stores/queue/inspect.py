@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kgnb.stores.queue.connection import Command, RedisConnection, script
+from kgnb.stores.queue.connection import Command, RedisConnection, script_call
 from kgnb.stores.queue.types import DeadItem, QueuedTask, QueueName, QueueState, item_task_id, parse_member
 
 NODES = "kgnb:nodes"
@@ -35,26 +35,17 @@ class QueueInspector:
 
     async def states(self, queues: Sequence[QueueName]) -> dict[QueueName, QueueState]:
         """Return the counts of these queues."""
-        replies = (
-            await self.connection.send([script("state").call(queue) for queue in queues]) if queues else []
-        )
+        replies = await self.connection.send([script_call("state", queue) for queue in queues])
         return {queue: QueueState(*map(int, one)) for queue, one in zip(queues, replies, strict=True)}
 
     async def find_tasks(self, queues: Sequence[QueueName]) -> dict[int, QueuedTask]:
         """Return the tasks that these queues have: item waiting, leased or dead, or chapters left."""
-        known: dict[int, QueuedTask] = {}
+        found: dict[int, QueuedTask] = {}
         for queue in queues:
-            for task_id, what, count in await self._facts(queue):
-                one = known.setdefault(task_id, QueuedTask(queue))
-                if what == "chapters":
-                    one.chapters += count
-                else:
-                    setattr(one, what, True)
-        return {
-            task: one for task, one in known.items() if one.waiting or one.held or one.dead or one.chapters
-        }
+            await self._add_tasks(queue, found)
+        return {id: one for id, one in found.items() if one.waiting or one.held or one.dead or one.chapters}
 
-    async def _facts(self, queue: QueueName) -> list[tuple[int, str, int]]:
+    async def _add_tasks(self, queue: QueueName, found: dict[int, QueuedTask]) -> None:
         # Leases before and after: an item that is being claimed right now is in one of the three.
         before, items, after, dead, ring = await self.connection.send(
             [
@@ -66,12 +57,22 @@ class QueueInspector:
             ]
         )
         left = [("SCARD", f"{queue.own_key('rest')}:{task.decode()}") for task in ring]
-        counts = await self.connection.send(left) if left else []
-        facts = [(int(task), "chapters", int(count)) for task, count in zip(ring, counts, strict=True)]
-        facts += [(task_id, "waiting", 1) for item in items if (task_id := item_task_id(item)) is not None]
-        for members, what in (({*before, *after}, "held"), (dead, "dead")):
-            facts += [(int(member[2:]), what, 1) for member in members if member.startswith(b"t:")]
-        return facts
+        counts = await self.connection.send(left)
+
+        def entry(task_id: int) -> QueuedTask:
+            return found.setdefault(task_id, QueuedTask(queue))
+
+        for task, count in zip(ring, counts, strict=True):
+            entry(int(task)).chapters += int(count)
+        for task_id in map(item_task_id, items):
+            if task_id is not None:
+                entry(task_id).waiting = True
+        for member in {*before, *after}:
+            if member.startswith(b"t:"):
+                entry(int(member[2:])).held = True
+        for member in dead:
+            if member.startswith(b"t:"):
+                entry(int(member[2:])).dead = True
 
     async def waiting_tasks(self, queue: QueueName) -> list[int]:
         """Return the tasks whose items wait in ``queue``, each once."""
@@ -102,23 +103,22 @@ class QueueInspector:
         Scans all keys, of more than 200,000 the first ones: call it rarely.
         """
         ours = hash_fields(await self.connection.send_one(("HGETALL", NODES)))
-        found = await self._keys("kg:[nw]o[dr]*", "hash")
+        found = await self._node_and_worker_keys()
         names = sorted(k.removeprefix(NODE_PREFIX) for k in found if k.startswith(NODE_PREFIX))
         nodes = await self._nodes([name for name in names if name not in ours], kgnb=False)
         workers = [k for k in found if k.startswith("kg:worker:")] if nodes else []
-        hashes = await self.connection.send([("HGETALL", key) for key in workers]) if workers else []
-        for raw in hashes:
+        for raw in await self.connection.send([("HGETALL", key) for key in workers]):
             fields = {field: parse_json(value) for field, value in hash_fields(raw).items()}
             for node in nodes:
                 if fields.get("node_name") == node.name:
                     node.add_slot(fields)
         return nodes
 
-    async def _keys(self, pattern: str, kind: str) -> list[str]:
+    async def _node_and_worker_keys(self) -> list[str]:
         cursor, found = 0, set()
         for _ in range(SCANS):
             reply = await self.connection.send_one(
-                ("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_KEYS, "TYPE", kind)
+                ("SCAN", cursor, "MATCH", "kg:[nw]o[dr]*", "COUNT", SCAN_KEYS, "TYPE", "hash")
             )
             found |= {key.decode("utf-8", "replace") for key in reply[1]}
             cursor = int(reply[0])
@@ -134,7 +134,7 @@ class QueueInspector:
                 ("PTTL", NODE_PREFIX + name),
                 ("GET", ABOUT_PREFIX + name),
             ]
-        replies = iter(await self.connection.send(commands) if commands else [])
+        replies = iter(await self.connection.send(commands))
         seen = []
         for name, (raw, left, about) in zip(names, zip(*[replies] * 3, strict=True), strict=True):
             fields = {field: parse_json(value) for field, value in hash_fields(raw).items()}
@@ -144,9 +144,9 @@ class QueueInspector:
 
     async def leases(self, queues: Sequence[QueueName]) -> list[LeaseInfo]:
         """Return what is leased in these queues, and by which node."""
-        held = [("HGETALL", queue.own_key("held")) for queue in queues]
         found = []
-        for queue, raw in zip(queues, await self.connection.send(held) if held else [], strict=True):
+        held = await self.connection.send([("HGETALL", queue.own_key("held")) for queue in queues])
+        for queue, raw in zip(queues, held, strict=True):
             for member, value in hash_fields(raw).items():
                 kind, task_id, chapter_id = parse_member(member)
                 record = parse_json(value)
@@ -194,8 +194,9 @@ class NodeInfo:
     @classmethod
     def read(cls, name: str, fields: Mapping[str, Any], left: int, about: Any, *, kgnb: bool) -> NodeInfo:
         """Parse its hash; ``left``: its key's TTL in ms, ``about``: what only kgnb nodes report."""
-        told = about if isinstance(about, dict) else {}
-        shares = told.get("slots")
+        report = about if isinstance(about, dict) else {}
+        slots = report.get("slots")
+        shares = slots if isinstance(slots, dict) else {}
         return cls(
             name=name,
             heartbeat=fields.get("last_heartbeat"),
@@ -203,11 +204,9 @@ class NodeInfo:
             pid=fields.get("pid"),
             slots=fields.get("workers_per_provider"),
             started_at=fields.get("started_at"),
-            version=str(told.get("version", "")),
+            version=str(report.get("version", "")),
             kgnb=kgnb,
-            shares={str(k): v for k, v in shares.items() if isinstance(v, int)}
-            if isinstance(shares, dict)
-            else {},
+            shares={str(provider): n for provider, n in shares.items() if isinstance(n, int)},
         )
 
     def add_slot(self, worker: Mapping[str, Any]) -> None:

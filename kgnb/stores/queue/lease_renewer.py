@@ -16,7 +16,7 @@ from kgnb.core.messages import say
 from kgnb.stores.queue.connection import (
     Command,
     mapped_errors,
-    script,
+    script_call,
     sync_client,
     unknown_scripts,
     with_source,
@@ -61,7 +61,7 @@ class LeaseRenewer(threading.Thread):
         self._claims: dict[Claim, float] = {}  # → time.monotonic() until which the lease certainly lives
         self._lost: set[Claim] = set()
         self._stopping = threading.Event()
-        self._away = False
+        self._down = False
 
     def hold(self, *claims: Claim) -> None:
         """Renew these claims from now on."""
@@ -124,23 +124,23 @@ class LeaseRenewer(threading.Thread):
         sent = time.monotonic()
         try:
             with mapped_errors(self._where):
-                replies = self._send([self._command(queue, claims) for queue, claims in by_queue.items()])
+                replies = self._send([self._renewal(queue, claims) for queue, claims in by_queue.items()])
         except ServiceError as error:
-            if not self._away:
+            if not self._down:
                 # The node reports an outage: its own calls fail too.
                 level = logging.DEBUG if isinstance(error, ServiceDown) else logging.WARNING
                 log.log(level, say("queue.log_no_renewal", reason=str(error)))
-            self._away = True
+            self._down = True
             return False
-        self._away = False
+        self._down = False
         for claims, alive in zip(by_queue.values(), replies, strict=True):
             for claim, good in zip(claims, alive, strict=True):
                 self._record(claim, sent, bool(good))
         return True
 
-    def _command(self, queue: QueueName, claims: list[Claim]) -> Command:
+    def _renewal(self, queue: QueueName, claims: list[Claim]) -> Command:
         args = [arg for claim in claims for arg in (claim.member, claim.token)]
-        return script("renew").call(queue, round(self._lease * 1000), round(self._hold * 1000), *args)
+        return script_call("renew", queue, round(self._lease * 1000), round(self._hold * 1000), *args)
 
     def _record(self, claim: Claim, sent: float, good: bool) -> None:
         with self._guard:

@@ -74,22 +74,20 @@ class Presence:
         A name whose process on this machine is gone is taken over. Leases under the claimed name are a dead
         predecessor's and end at once. Raises ServiceDown, ServiceRefused.
         """
-        mine, self._requested_name = self._identity, wanted
+        self._requested_name = wanted
         number = 1
-        while not await self._take(name := wanted if number == 1 else f"{wanted}-{number}", mine):
+        while not await self._take(name := wanted if number == 1 else f"{wanted}-{number}"):
             number += 1
         self._queue.node = name
-        await self._connection.send_one(("HSET", NODES, name, mine))
+        await self._connection.send_one(("HSET", NODES, name, self._identity))
         await self._queue.forget_node(name)
         return name
 
-    async def _take(self, name: str, mine: str) -> bool:
-        key = f"kgnb:node:{name}"
+    async def _take(self, name: str) -> bool:
+        key, mine = f"kgnb:node:{name}", self._identity
         taken, owner = await self._connection.send([("SET", key, mine, "NX", "EX", NODE_TTL), ("GET", key)])
-        if taken:
+        if taken or owner == mine.encode():  # the latter: by an earlier try whose reply was lost
             return True
-        if owner == mine.encode():
-            return True  # an earlier try whose reply was lost
         if owner is None or _is_alive(owner) is not False:
             return False
         return bool(await self._connection.send_one(("EVAL", _REPLACE, 1, key, owner, mine, NODE_TTL)))
@@ -98,9 +96,7 @@ class Presence:
         """End the leases of nodes whose process on this machine is gone; return how many leases."""
         raw = hash_fields(await self._connection.send_one(("HGETALL", NODES)))
         names = [name for name in raw if name != self._queue.node]
-        owners = (
-            await self._connection.send([("GET", f"kgnb:node:{name}") for name in names]) if names else []
-        )
+        owners = await self._connection.send([("GET", f"kgnb:node:{name}") for name in names])
         ended = 0
         for name, owner in zip(names, owners, strict=True):
             if owner is not None and _is_alive(owner) is not False:
@@ -199,9 +195,12 @@ class Presence:
         """Remove everything this node wrote about itself."""
         name = self._queue.node
         commands: list[Command] = [("DEL", f"kg:worker:{worker}") for worker in self._workers]
-        commands += [("DEL", f"kg:nodes:{name}"), ("DEL", ABOUT_PREFIX + name)]
-        commands.append(("HDEL", NODES, name))
-        commands.append(("EVAL", _REMOVE, 1, f"kgnb:node:{name}", self._identity))
+        commands += [
+            ("DEL", f"kg:nodes:{name}"),
+            ("DEL", ABOUT_PREFIX + name),
+            ("HDEL", NODES, name),
+            ("EVAL", _REMOVE, 1, f"kgnb:node:{name}", self._identity),
+        ]
         await self._connection.send(commands)
         self._workers = set()
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from kgnb.core.errors import RateReached
 from kgnb.core.model import Provider
-from kgnb.stores.queue.connection import RedisConnection, script
+from kgnb.stores.queue.connection import RedisConnection, script_call
 
 WINDOW_SECONDS = 61.0
 """A minute, and a second of network jitter: no minute at the provider sees more than the limit."""
@@ -24,18 +24,6 @@ TOKENS_PER_CHAR = 1.5
 """First estimate: above what any model takes for prompt and reply together."""
 DECAY = 0.95
 """Weight of the past in the exponential moving average: about the last twenty requests count."""
-
-
-@dataclass(slots=True)
-class _TokensPerChar:
-    """Exponential moving average of tokens per character of prompt."""
-
-    tokens: float = TOKENS_PER_CHAR
-    chars: float = 1.0
-
-    def learn(self, chars: int, tokens: int) -> None:
-        self.tokens = self.tokens * DECAY + tokens
-        self.chars = self.chars * DECAY + chars
 
 
 @dataclass(slots=True)
@@ -58,8 +46,16 @@ class RateReservation:
 class _Limits:
     requests: float
     tokens: float
-    mean: _TokensPerChar = field(default_factory=_TokensPerChar)
+    mean_tokens: float = TOKENS_PER_CHAR
+    mean_chars: float = 1.0
     owed: _Correction = field(default_factory=_Correction)
+
+    def learn(self, chars: int, tokens: int) -> None:
+        self.mean_tokens = self.mean_tokens * DECAY + tokens
+        self.mean_chars = self.mean_chars * DECAY + chars
+
+    def estimate(self, chars: int) -> int:
+        return max(1, round(chars * self.mean_tokens / self.mean_chars))
 
 
 class RateLimits:
@@ -92,7 +88,7 @@ class RateLimits:
         Raises RateReached when the wait would be longer than ``longest``, ServiceDown, ServiceRefused.
         """
         limits = self._limits_of(provider.key)
-        tokens = self._estimate(limits, chars) if limits.tokens else 0
+        tokens = limits.estimate(chars) if limits.tokens else 0
         reserved, milliseconds = await self._call(provider.key, limits, 1, tokens)
         wait = milliseconds / 1_000
         if not reserved:
@@ -109,7 +105,7 @@ class RateLimits:
         """Correct the reservation of a request that took ``tokens``; 0: no reply, or no usage in it."""
         limits = self._limits_of(provider.key)
         if tokens:
-            limits.mean.learn(chars, tokens)
+            limits.learn(chars, tokens)
             limits.owed.tokens += tokens - place.tokens
 
     async def flush(self) -> None:
@@ -120,7 +116,8 @@ class RateLimits:
 
     async def _call(self, key: str, limits: _Limits, requests: int, tokens: int) -> tuple[int, int]:
         owed, limits.owed = limits.owed, _Correction()
-        command = script("rate").call(
+        command = script_call(
+            "rate",
             f"kgnb:rate:{key}",
             *(f"{most:.12g}" for most in (limits.requests, limits.tokens)),
             requests,
@@ -137,10 +134,6 @@ class RateLimits:
             limits.owed.tokens += max(0.0, owed.tokens)
             raise
         return int(reserved), int(milliseconds)
-
-    @staticmethod
-    def _estimate(limits: _Limits, chars: int) -> int:
-        return max(1, round(chars * limits.mean.tokens / limits.mean.chars))
 
     def _limits_of(self, key: str) -> _Limits:
         if key not in self._known:

@@ -28,7 +28,7 @@ from redis.exceptions import ResponseError
 
 from kgnb.core.errors import ServiceError
 from kgnb.core.messages import say
-from kgnb.stores.queue.connection import Command, RedisConnection, mapped_errors, script
+from kgnb.stores.queue.connection import Command, RedisConnection, mapped_errors, script_call
 from kgnb.stores.queue.inspect import LIMIT_PREFIX, QUEUES, QueueInspector, pause_commands, read_pauses
 from kgnb.stores.queue.types import BuriedItem, Claim, ClaimRequest, PollResult, QueueName, item_task_id
 
@@ -125,10 +125,9 @@ class Queue(QueueInspector):
         limits: list[Command] = [("PTTL", LIMIT_PREFIX + name) for name in providers]
         poll = PollResult(sent_at=time.monotonic())
         try:
-            replies = await self.connection.try_send_groups(
+            polled, registered, limited, paused = await self.connection.try_send_groups(
                 polls, registrations, limits, pause_commands(providers)
             )
-            polled, registered, limited, paused = replies
             answered = self._without_broken(shaped, polled)
             with mapped_errors(self.where):
                 for reply in (*registered, *limited):
@@ -199,7 +198,8 @@ class Queue(QueueInspector):
     def _poll_command(self, ask: ClaimRequest, alone: bool) -> Command:
         provider = ask.queue.provider_key
         others = (n for q, n in self._open_tasks.items() if q != ask.queue and q.provider_key == provider)
-        return script("poll").call(
+        return script_call(
+            "poll",
             ask.queue,
             self.node,
             _ms(self.lease_seconds),
@@ -233,8 +233,8 @@ class Queue(QueueInspector):
         """
         again = claim.fresh if retry is None else retry
         listed = ",".join(map(str, chapters))
-        command = script("opened").call(
-            claim.queue, claim.member, claim.token, claim.asked, int(again), listed
+        command = script_call(
+            "opened", claim.queue, claim.member, claim.token, claim.asked, int(again), listed
         )
         return bool(await self.connection.send_one(command))
 
@@ -260,7 +260,7 @@ class Queue(QueueInspector):
         After "dead", write it to the ledger and call :meth:`confirm_buried`; until then every poll reports it
         to its task's holder. An opened task's item never dies, it is retried.
         """
-        command = script("fail").call(claim.queue, claim.member, claim.token, reason, _ms(delay), int(final))
+        command = script_call("fail", claim.queue, claim.member, claim.token, reason, _ms(delay), int(final))
         outcome: Literal["retry", "dead", "lost"] = (await self.connection.send_one(command)).decode()
         return outcome
 
@@ -270,8 +270,7 @@ class Queue(QueueInspector):
         for one in buried:
             member = f"c:{one.task_id}:{one.chapter_id}" if one.chapter_id else f"t:{one.task_id}"
             commands.append(("SREM", one.queue.own_key("untold"), member))
-        if commands:
-            await self.connection.send(commands)
+        await self.connection.send(commands)
 
     async def _for_each(
         self,
@@ -284,10 +283,8 @@ class Queue(QueueInspector):
         by_queue: dict[QueueName, list[int]] = {}
         for i, claim in enumerate(claims):
             by_queue.setdefault(claim.queue, []).append(i)
-        if not by_queue:
-            return []
         commands = [
-            script(name).call(queue, *head, *(arg for i in indexes for arg in args(claims[i])))
+            script_call(name, queue, *head, *(arg for i in indexes for arg in args(claims[i])))
             for queue, indexes in by_queue.items()
         ]
         results = [False] * len(claims)
@@ -334,7 +331,7 @@ class Queue(QueueInspector):
             end = 1 if source.oldest_left else -1
             removals: list[Command] = [("LREM", source, end, item) for item, _ in batch]
             tasks = dict.fromkeys(task for _, task in batch)
-            await self.connection.send([*removals, script("forget").call(source, *tasks)])
+            await self.connection.send([*removals, script_call("forget", source, *tasks)])
         return list(dict.fromkeys(task for _, task in items))
 
     async def drop_task(self, queue: QueueName, task_id: int, *, fresh: bool = False) -> None:
@@ -343,7 +340,7 @@ class Queue(QueueInspector):
         Fresh items stay unless ``fresh``: each may be a retry that came in meanwhile, and the node that takes
         it finds out. A held task keeps its chapters: its holder ends it with :meth:`ack`.
         """
-        await self.connection.send_one(script("drop").call(queue, task_id, int(fresh)))
+        await self.connection.send_one(script_call("drop", queue, task_id, int(fresh)))
 
     async def reconciler_turn(self, seconds: float) -> bool:
         """Whether this node may look for lost tasks now: one node each ``seconds``."""
@@ -360,20 +357,20 @@ class Queue(QueueInspector):
             for item in await self.dead_items(queue)
             if item.task_id == task_id and chapter_id in (None, item.chapter_id)
         ]
-        commands = [script("revive").call(queue, member) for member in members]
-        return sum(await self.connection.send(commands)) if commands else 0
+        commands = [script_call("revive", queue, member) for member in members]
+        return sum(await self.connection.send(commands))
 
     async def forget_node(self, name: str, queues: Sequence[QueueName] = ()) -> int:
         """End the leases of a node that is known to be dead, and return how many; the next poll reaps them.
 
         Without ``queues``: in every queue that any node has polled.
         """
-        commands = [script("expire").call(queue, name) for queue in queues or await self.polled_queues()]
-        return sum(await self.connection.send(commands)) if commands else 0
+        commands = [script_call("expire", queue, name) for queue in queues or await self.polled_queues()]
+        return sum(await self.connection.send(commands))
 
     async def new_worker_ids(self, count: int) -> list[int]:
         """Return ``count`` numbers that no other node has, each fit for ``kg:worker:<id>``."""
-        first = int(await self.connection.send_one(script("tokens").call("kgnb:ids", count)))
+        first = int(await self.connection.send_one(script_call("tokens", "kgnb:ids", count)))
         return list(range(first, first + count))
 
 

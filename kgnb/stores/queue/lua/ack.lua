@@ -1,6 +1,6 @@
--- The outcome of leased work is durable. ARGV: member, token, asked, and so on. Returns 1 or 0 (lease lost) each.
--- With its item a task's chapters go, those in flight too. Fresh items that came in after the claim that is
--- acknowledged here were answered by nobody: one waits again, as new.
+-- Ends leases whose outcome is durable. ARGV: member, token and asked of each. Returns 1 or 0 (lease lost) each.
+-- A task's chapters are dropped with its item, leased ones too. If fresh items came in after the acknowledged
+-- claim, nobody has answered them: one waits again, as new.
 
 local results = {}
 for i = 1, #ARGV, 3 do

@@ -1,23 +1,23 @@
--- The head of every script: names, times and the moves that several scripts share. KEYS[1] is the whole queue
--- key Q; every other key carries it as hash tag, so a script touches one slot. What is kept, by queue:
+-- The head of every script that works on a queue: key names and shared functions. KEYS[1] is the queue's whole
+-- key Q; every other key carries it as hash tag, so that a script touches one cluster slot. The keys:
 --
 --   Q                      waiting task items, JSON as producers write it
 --   kgnb:token:{Q}         the last token
 --   kgnb:lease:{Q}         zset   member -> deadline in ms; members are t:<task> and c:<task>:<chapter>
 --   kgnb:held:{Q}          hash   member -> {token, node, since, deliveries, failures;
 --                                 tasks: item, opened, asked, answered}
---   kgnb:open:{Q}          list   ring of the tasks that are taken or open; slots rotate over it
---   kgnb:meta:{Q}          hash   task -> version of the node that took it
+--   kgnb:open:{Q}          list   ring of the claimed and open tasks; chapters are claimed round-robin
+--   kgnb:meta:{Q}          hash   task -> version of the node that claimed it
 --   kgnb:todo:{Q}:<task>   list   chapters that wait, next first
---   kgnb:rest:{Q}:<task>   set    chapters that wait, are leased or delayed: what is left of the task
---   kgnb:alone:{Q}         list   chapters (members) that have to be taken alone
+--   kgnb:rest:{Q}:<task>   set    chapters that are left: waiting, leased or delayed
+--   kgnb:alone:{Q}         list   chapters (members) to be claimed alone
 --   kgnb:solo:{Q}          string the node that empties its slots for one of those, with TTL
 --   kgnb:later:{Q}         zset   delayed chapters (members) -> due in ms
 --   kgnb:count:{Q}         hash   chapter (member) -> "deliveries failures" while it is not leased
 --   kgnb:dead:{Q}          hash   member, or g:<sha1> for garbage -> {item, reason, deliveries, failures, at, token}
---   kgnb:untold:{Q}        set    dead members that no ledger knows of yet
+--   kgnb:untold:{Q}        set    dead members that the ledger doesn't know of yet
 --
--- Tokens have 16 digits: Lua keeps them exactly, but only '%.0f' prints them so, and cjson does not; hence strings.
+-- Tokens are strings of 16 digits: Lua numbers hold them exactly, but cjson would not print them exactly.
 
 local Q = KEYS[1]
 local function name(what) return 'kgnb:' .. what .. ':{' .. Q .. '}' end
@@ -47,7 +47,7 @@ local function parts(member)
   return kind, task, chapter
 end
 
--- The lease's record; nil when there is none, or when a token is given and it is not the record's.
+-- The lease's record; nil when there is none, or when `token` is given and is another.
 local function held(member, token)
   local raw = redis.call('HGET', HELD, member)
   if not raw then return nil end
@@ -75,7 +75,7 @@ local function counter(value)
   return value
 end
 
--- An item of the waiting list as {task, v, opened, asked, deliveries, failures}, or nil and the reason.
+-- A waiting item as {task, v, opened, asked, deliveries, failures}, or nil and the reason to bury it.
 local function parse(text)
   if #text > MAX_ITEM then return nil, 'queue.dead_too_large' end
   local read, item = pcall(cjson.decode, text)
@@ -93,15 +93,15 @@ local function parse(text)
   }
 end
 
--- The mark is cut out and put in as text: decoding and encoding again would turn an unknown [] into {} and
--- round long numbers. It stands last, so that it wins over whatever else is called "kgnb" in the item.
+-- The mark ("kgnb") is cut out and put in as text: decoding and encoding the item would turn an empty [] into
+-- {} and round long numbers. It comes last, so that it wins over another "kgnb" in the item.
 local function unmarked(text)
   local head = string.match(text, '^(.*),%s*"kgnb"%s*:%s*{[^{}]*}%s*}%s*$')
   return head and head .. '}' or text
 end
 
--- `asked` counts the fresh items that came for a task while its item was held or claimed, `answered` how many of
--- those its openings have served.
+-- `asked` counts the fresh items of a task that the lease covers, `answered` how many of them an opening of the
+-- task has answered.
 local function is_fresh(record) return not record.opened or record.asked > record.answered end
 
 local function marked(text, record)
@@ -116,7 +116,7 @@ end
 
 -- Moves ------------------------------------------------------------------------------------------------------
 
--- Drops all that is kept of a task's chapters, leases in flight too, and its place in the ring.
+-- Drops everything about a task's chapters, their leases too, and its place in the ring.
 local function forget(task)
   local alone = redis.call('LLEN', ALONE) > 0
   for _, chapter in ipairs(redis.call('SMEMBERS', rest(task))) do
@@ -146,7 +146,7 @@ local function bury(member, record, reason, now)
   if kind == 'c' then redis.call('SREM', rest(task), chapter) else forget(task) end
 end
 
--- A chapter waits again, in front of its task's others; from its fifth delivery on among those taken alone.
+-- A chapter waits again, before its task's others; for its fifth delivery and later ones in the list ALONE.
 local function enlist(member, deliveries, failures)
   local _, task, chapter = parts(member)
   if deliveries > 0 or failures > 0 then
@@ -164,7 +164,7 @@ local function counts(member)
   return tonumber(deliveries), tonumber(failures)
 end
 
--- Ends a lease without an outcome: the work is next in line again, or buried after its last delivery.
+-- Ends a lease without an outcome: the work is next in line again, or buried after MAX_DELIVERIES.
 local function bring_back(member, record, now)
   let_go(member)
   local worn_out = record.deliveries >= MAX_DELIVERIES
@@ -176,8 +176,14 @@ local function bring_back(member, record, now)
   redis.call(NEXT_END, Q, marked(record.item, record))
 end
 
--- A task's item waits for a while: a lease that nobody holds, whose end is the due time.
-local function shelve(member, record, due, now)
+-- Ends a lease; the work waits until `due`. A task's item waits as a lease without a holder that ends then.
+local function delay_until(due, member, record, now)
+  if parts(member) == 'c' then
+    let_go(member)
+    redis.call('HSET', COUNT, member, record.deliveries .. ' ' .. record.failures)
+    redis.call('ZADD', LATER, due, member)
+    return
+  end
   record.token, record.node, record.since = '', '', now
   keep(member, record)
   redis.call('ZADD', LEASE, due, member)

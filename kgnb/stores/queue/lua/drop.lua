@@ -1,5 +1,5 @@
--- A task is over: its chapters go, those in flight too, and its waiting items. ARGV: task, fresh ("1": fresh items
--- too; else they stay for the node that takes them: each may be a retry). A held task is its holder's to end.
+-- Drops a finished task: its chapters, leased ones too, and its waiting items. ARGV: task, fresh ("1": fresh
+-- items too; otherwise they stay, as each may be a retry). A held task keeps its chapters: its holder ends it.
 
 local task = ARGV[1]
 if redis.call('HEXISTS', HELD, 't:' .. task) == 0 then forget(task) end

@@ -1,4 +1,4 @@
--- A node is known to be dead: its leases end now, and the next poll reaps them. ARGV: node. Returns how many.
+-- Ends the leases of a dead node now; the next poll reaps them. ARGV: node. Returns how many.
 
 local ended = 0
 local fields = redis.call('HGETALL', HELD)

@@ -1,4 +1,4 @@
--- Tasks of this queue go on elsewhere: their chapters go here. ARGV: tasks. A held task is its holder's to end.
+-- Drops the chapters of tasks that move to another queue. ARGV: tasks. A held task stays: its holder ends it.
 
 for _, task in ipairs(ARGV) do
   if redis.call('HEXISTS', HELD, 't:' .. task) == 0 then forget(task) end

@@ -1,7 +1,7 @@
--- The task of a claimed item is open: its chapters are listed and the item is marked.
+-- Opens the task of a claimed item: lists its chapters and marks the item.
 -- ARGV: member, token, asked (as claimed: what this opening answers), retry ("1": dead chapters too), chapters
 --       (comma-separated, in order). Returns 1, or 0 when the lease is lost.
--- A dead chapter whose ledger knows of its end and which is to be done nevertheless was set back by somebody.
+-- A dead chapter that the ledger knows to be dead but names here was set back by somebody: it is listed too.
 
 local member, token = ARGV[1], ARGV[2]
 local _, task = parts(member)

@@ -3,8 +3,8 @@
 --       is empty and asks no other queue), reap ("count", "free": count no delivery, "none"), open tasks at
 --       most, held tasks (comma-separated).
 -- Returns {claims, refreshed, buried, left, {waiting, chapters, leased, delayed, dead, open}, newer, solo};
---       a claim is {member, token, deliveries, failures, asked, fresh, alone}; solo 1: this node empties itself for a
---       chapter that wants to be alone, 2: another node does.
+--       a claim is {member, token, deliveries, failures, asked, fresh, alone}; solo 1: this node empties its slots
+--       for a chapter that is to run alone, 2: another node does.
 
 local node, only, reap_mode = ARGV[1], ARGV[6], ARGV[8]
 local lease_ms, hold_ms = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -51,7 +51,7 @@ local function reap()
     local record = held(member)
     if record then expired[#expired + 1] = {member, record} else redis.call('ZREM', LEASE, member) end
   end
-  -- The last put back is the next in line: newest claim first. Tokens are of one length, so text order is theirs.
+  -- Newest claim first: what is put back last is next in line. Tokens have one length, so they sort as text.
   table.sort(expired, function(a, b) return a[2].token > b[2].token end)
   for _, pair in ipairs(expired) do
     local record = pair[2]
@@ -111,8 +111,8 @@ local function claim_task(text, item)
   })
 end
 
--- A fresh item of a task that somebody holds goes into that lease: its holder is told (refreshed) and, should
--- it die first, the item that comes back is fresh.
+-- A fresh item of a held task goes into its lease: the holder is told (refreshed), and if it dies first, the item
+-- that comes back is fresh.
 local function absorb(text, item, record)
   if not remove(text) or item.asked == 0 then return end
   record.asked = record.asked + 1
@@ -143,7 +143,7 @@ end
 
 local function claim_tasks()
   local skipped = 0
-  repeat -- what a newer version left at the head hides nothing behind it
+  repeat -- until past the items at the head that are left to newer versions
     local page, before = oldest(SCAN, skipped), newer
     for _, text in ipairs(page) do consider(text) end
     skipped = skipped + newer - before
@@ -159,8 +159,8 @@ local function claim_chapter(member, alone)
   lease(member, {deliveries = deliveries + 1, failures = failures}, alone)
 end
 
--- A chapter that killed nodes runs alone on an empty node. One node empties itself for it and registers in SOLO,
--- the others go on; the first empty node may claim it. Returns true when it was claimed: then claim nothing else.
+-- A chapter that killed nodes runs alone on an empty node. One node registers in SOLO and empties its slots for it,
+-- the others go on; the first empty node claims it. Returns true when it was claimed: then claim nothing else.
 local function claim_alone()
   local waiting
   for _, member in ipairs(redis.call('LRANGE', ALONE, 0, SCAN - 1)) do
@@ -172,7 +172,7 @@ local function claim_alone()
   end
   if not waiting then return false end
   local by = redis.call('GET', SOLO)
-  if want_chapters < 1 and want_tasks < 1 then -- its provider is paused, or the node leaves: wait for neither
+  if want_chapters < 1 and want_tasks < 1 then -- its provider is paused, or the node leaves: don't empty slots
     if by == node then redis.call('DEL', SOLO) end
     return false
   end
@@ -191,8 +191,8 @@ local function claim_alone()
   return false
 end
 
--- One chapter from each task in turn. A task that nobody holds and of which nothing is left leaves the ring:
--- its item may have gone with an old worker, and it must not take up a place for ever.
+-- Claims one chapter from each task in turn. A task that nobody holds and of which nothing is left leaves the
+-- ring: its item may have gone to an old worker, and it would take up a place for ever.
 local function rotate()
   local misses, round = 0, open
   while want_chapters > 0 and misses < round do

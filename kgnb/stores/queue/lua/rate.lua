@@ -1,6 +1,6 @@
--- Reserves requests and tokens of a provider under limits that all nodes share. Each limit is kept as the time until
--- which it is used up, plus the share that may be used at once (GCRA). A request that has to wait gets the
--- time, and its place is kept: requests go in the order in which they asked.
+-- Reserves requests and tokens of a provider under limits that all nodes share (GCRA: a limit is kept as the time
+-- until which it is used up; a burst may run ahead of it). A request that has to wait is told how long and keeps
+-- its place: requests are sent in the order in which they asked.
 -- KEYS[1]: the provider's hash: r, t = milliseconds until which requests and tokens are used up, s = latest start.
 -- ARGV: requests a window, tokens a window (0 = no limit), requests and tokens wanted (0 = only correct),
 --       requests and tokens to add to what was reserved before (negative: given back), longest wait in ms, window in ms.
@@ -16,7 +16,7 @@ local clock = redis.call('TIME')
 local now = clock[1] * 1000 + clock[2] / 1000
 local kept = redis.call('HMGET', KEYS[1], 'r', 't', 's')
 
--- Anyone may have written there: never more than an hour ahead.
+-- The key may hold anything: read at most an hour ahead.
 local function moment(text)
   local at = tonumber(text or '')
   if not at or at ~= at or at < 0 then return 0 end
@@ -25,10 +25,10 @@ end
 
 local used, latest = {moment(kept[1]), moment(kept[2])}, moment(kept[3])
 
--- A tenth of a limit may come at once; with that, no window of this length ever holds more than the limit.
+-- A tenth of a limit may come in a burst; the rate below leaves room for it, so that no window exceeds the limit.
 local function at_once(limit) return math.max(1, math.floor(limit / 10)) end
 
--- Milliseconds that `count` uses up, and how far ahead of time it may go.
+-- Milliseconds that `count` uses up, and how many of them it may run ahead.
 local function step(limit, count)
   if count > limit / 2 then return window * math.max(1, count / limit), 0 end
   local burst = math.max(at_once(limit), count)

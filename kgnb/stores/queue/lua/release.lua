@@ -1,5 +1,5 @@
--- Leased work is handed back, next in line or after a delay.
--- ARGV: counted ("1": the delivery counts), delay ms, then member, token and so on. Returns 1 or 0 (lost) each.
+-- Hands leased work back, next in line or after a delay.
+-- ARGV: counted ("1": the delivery counts), delay ms, then member and token of each. Returns 1 or 0 (lost) each.
 
 local counted, delay = ARGV[1] == '1', tonumber(ARGV[2])
 local now = clock()
@@ -11,12 +11,8 @@ for i = #ARGV - 1, 3, -2 do
     if not counted then record.deliveries = math.max(0, record.deliveries - 1) end
     if delay <= 0 or record.deliveries >= MAX_DELIVERIES then
       bring_back(member, record, now)
-    elseif parts(member) == 'c' then
-      let_go(member)
-      redis.call('HSET', COUNT, member, record.deliveries .. ' ' .. record.failures)
-      redis.call('ZADD', LATER, now + delay, member)
     else
-      shelve(member, record, now + delay, now)
+      delay_until(now + delay, member, record, now)
     end
   end
 end

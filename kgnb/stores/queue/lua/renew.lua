@@ -1,5 +1,5 @@
--- Leases go on. ARGV: lease ms, hold ms, then member, token and so on. Returns 1 or 0 (lost) each.
--- A chapter is held at most `hold` in all; an open task's item as long as its node lives.
+-- Renews leases. ARGV: lease ms, hold ms, then member and token of each. Returns 1 or 0 (lost) each.
+-- A chapter is held for at most `hold` in all, an open task's item as long as its node lives.
 
 local lease_ms, hold_ms = tonumber(ARGV[1]), tonumber(ARGV[2])
 local now = clock()

@@ -1,5 +1,5 @@
--- A dead entry is taken off the list; an item waits again, as new. ARGV: member. Returns 1, or 0 if it isn't dead.
--- A chapter waits again when its task is opened: whether it is to be done is for the ledger to say.
+-- Takes an entry off the dead list. ARGV: member. Returns 1, or 0 if it isn't dead.
+-- An item waits again, as new. A chapter waits again when its task is opened, if the ledger still wants it.
 
 local member = ARGV[1]
 local raw = redis.call('HGET', DEAD, member)

@@ -1,3 +1,3 @@
--- The queue's counts, as poll.lua reports them.
+-- Returns the queue's counts, as poll.lua reports them.
 
 return state()

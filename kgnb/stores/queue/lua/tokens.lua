@@ -1,4 +1,5 @@
--- The first of n new numbers, each above all given before, also after the key was lost. KEYS[1]: counter, ARGV: n.
+-- Returns the first of n consecutive new numbers, above all earlier ones even after the key was lost.
+-- KEYS[1]: counter, ARGV: n.
 
 local time = redis.call('TIME')
 local micro = tonumber(time[1]) * 1000000 + tonumber(time[2])
