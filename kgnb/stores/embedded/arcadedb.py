@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from kgnb.stores.embedded.data_folder import DataFolder
-from kgnb.stores.embedded.engine import Engine, Launch
+from kgnb.stores.embedded.engine import Engine
 
 USER = "root"
 DATABASE = "kgnb"
@@ -65,7 +65,7 @@ class ArcadeDb(Engine):
         """Find two free ports: for Bolt, and for the HTTP server, which can't be switched off."""
         self._bolt_port, self._http_port = _free_port(), _free_port()
 
-    def prepare(self) -> Launch:
+    def prepare(self) -> tuple[list[str], bytes]:
         """Remove an earlier run's users; write the password to a file of mode 600."""
         shutil.rmtree(self._root, ignore_errors=True)
         self._root.mkdir(mode=0o700)
@@ -82,7 +82,7 @@ class ArcadeDb(Engine):
             os.pathsep.join(self._jars()),
             "com.arcadedb.server.ArcadeDBServer",
         ]
-        return Launch(argv, {"LC_ALL": "C.UTF-8"})  # C.UTF-8: paths in any script, whatever the user's locale
+        return argv, b""
 
     def started(self) -> None:
         """Remove the file of the password, which has been read."""

@@ -20,7 +20,6 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -38,42 +37,22 @@ _SOCKET_PATH_MAX = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
 _LOG_MAX = 2_000_000  # bytes; a log larger than that at start moves to <name>.1
 
 
-@dataclass(frozen=True)
 class DataFolder:
-    """Paths within one data folder, resolved."""
+    """Paths within one data folder; ``root`` is resolved."""
 
-    root: Path
-
-    @property
-    def sqlite(self) -> Path:
-        """The SQLite file."""
-        return self.root / "kgnb.db"
-
-    @property
-    def valkey(self) -> Path:
-        """Valkey's append-only files."""
-        return self.root / "valkey"
-
-    @property
-    def graph(self) -> Path:
-        """ArcadeDB's databases."""
-        return self.root / "graph"
-
-    @property
-    def logs(self) -> Path:
-        """Logs of the supervisor and the engines."""
-        return self.root / "logs"
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.sqlite = root / "kgnb.db"
+        self.valkey = root / "valkey"
+        self.graph = root / "graph"
+        self.logs = root / "logs"
+        self.note = root / ".engines.json"
 
     @property
     def identity(self) -> str:
         """Device and inode: they differ in a copy of the folder on the same machine."""
         status = self.root.stat()
         return f"{status.st_dev}:{status.st_ino}"
-
-    @property
-    def note(self) -> Path:
-        """The file in which the supervisor says how to reach it."""
-        return self.root / ".engines.json"
 
     def lock_file(self, name: str = "") -> Path:
         """The lock file of the folder, or of one engine ("redis", "graph")."""
@@ -106,7 +85,10 @@ def open_folder(path: Path) -> DataFolder:
             part.mkdir(exist_ok=True)
         if (version := folder.root / "VERSION").exists():
             check_schema(version, folder.root)
-        _probe_writing(folder)
+        os.close(os.open(folder.lock_file(), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        for part in (folder.root, folder.valkey, folder.graph, folder.logs):
+            if not os.access(part, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(part))
     except (FileExistsError, NotADirectoryError):
         raise InputError("engine.folder_is_file", path=path) from None
     except OSError as error:
@@ -228,10 +210,3 @@ def _read_schema(version: Path) -> int:
         return int(json.loads(version.read_text(encoding="utf-8"))["schema"])
     except (ValueError, KeyError, TypeError):
         raise InputError("engine.folder_version_broken", path=version) from None
-
-
-def _probe_writing(folder: DataFolder) -> None:
-    os.close(os.open(folder.lock_file(), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    for part in (folder.root, folder.valkey, folder.graph, folder.logs):
-        if not os.access(part, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(part))

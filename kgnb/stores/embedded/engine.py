@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import os
 import signal
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,15 +20,6 @@ from kgnb.stores.embedded.data_folder import DataFolder, try_lock
 _POLL = 0.03  # seconds between two looks at a starting engine or a lock
 _STOP_GRACE = 20.0  # seconds for a clean end before SIGKILL; ArcadeDB flushes its pages in it
 _ORPHAN_GRACE = 10.0
-
-
-@dataclass(frozen=True)
-class Launch:
-    """How to run an engine. Neither ``argv`` nor ``env`` may hold a secret: others can read them."""
-
-    argv: list[str]
-    env: dict[str, str]
-    stdin: bytes = b""
 
 
 class Engine(ABC):
@@ -44,8 +35,8 @@ class Engine(ABC):
         self._lock: int | None = None
 
     @abstractmethod
-    def prepare(self) -> Launch:
-        """Write the files that the engine reads and return how to run it."""
+    def prepare(self) -> tuple[list[str], bytes]:
+        """Write the files that the engine reads; return its command line (without secrets) and its input."""
 
     @abstractmethod
     async def is_ready(self) -> bool:
@@ -128,12 +119,12 @@ class Engine(ABC):
 
     async def _spawn(self, log: Path) -> asyncio.subprocess.Process:
         assert self._lock is not None, "adopt_folder comes first"
-        launch = self.prepare()
+        argv, text = self.prepare()
         with log.open("ab") as output:
             try:
                 process = await asyncio.create_subprocess_exec(
-                    *launch.argv,
-                    env=launch.env,
+                    *argv,
+                    env={"LC_ALL": "C.UTF-8"},  # paths in any script, whatever the user's locale
                     cwd=self.run_dir,
                     stdin=asyncio.subprocess.PIPE,
                     stdout=output,
@@ -144,20 +135,15 @@ class Engine(ABC):
                 )
             except OSError as error:
                 raise EngineError(
-                    "engine.cannot_run", engine=self.name, path=launch.argv[0], reason=error.strerror
+                    "engine.cannot_run", engine=self.name, path=argv[0], reason=error.strerror
                 ) from error
-        await _feed(process, launch.stdin)
+        assert process.stdin is not None
+        # It may have died already; start() sees its exit code.
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            process.stdin.write(text)
+            await process.stdin.drain()
+            process.stdin.close()
         return process
-
-
-async def _feed(process: asyncio.subprocess.Process, text: bytes) -> None:
-    assert process.stdin is not None
-    try:
-        process.stdin.write(text)
-        await process.stdin.drain()
-        process.stdin.close()
-    except (BrokenPipeError, ConnectionResetError):
-        return  # it has died already; start() sees its exit code
 
 
 def _orphans(path: Path, recorded: ProcessId | None) -> list[ProcessId]:

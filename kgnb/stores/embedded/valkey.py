@@ -10,7 +10,7 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from kgnb.stores.embedded.data_folder import DataFolder
-from kgnb.stores.embedded.engine import Engine, Launch
+from kgnb.stores.embedded.engine import Engine
 
 # Everything written survives kill -9 of the server; a power cut loses at most the last second.
 _CONFIG = """\
@@ -39,13 +39,13 @@ class Valkey(Engine):
         self._socket = run_dir / "redis.sock"
         self._password = secrets.token_urlsafe(24)
 
-    def prepare(self) -> Launch:
+    def prepare(self) -> tuple[list[str], bytes]:
         """Pass the configuration through a pipe: the password is in no file and no command line."""
         self._socket.unlink(missing_ok=True)
         config = _CONFIG.format(
             socket=_quoted(self._socket), data=_quoted(self.folder.valkey), password=self._password
         )
-        return Launch([self._binary, "-"], {"LC_ALL": "C.UTF-8"}, config.encode())
+        return [self._binary, "-"], config.encode()
 
     async def is_ready(self) -> bool:
         """Whether AUTH and PING succeed; while it loads its file it answers -LOADING."""

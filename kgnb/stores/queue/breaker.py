@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, cast
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from kgnb.stores.queue.inspect import LIMIT_PREFIX, PAUSE_PREFIX
+from kgnb.stores.queue.inspect import LIMIT_PREFIX, PAUSE_PREFIX, parse_json
 
 FAILURES_IN_A_ROW = 3
 """Consecutive counted failures that pause a provider (wire contract)."""
@@ -207,7 +207,7 @@ class CircuitBreaker:
         return {name: self._read(name, now, reply, asked_at) for name, reply in named}
 
     def _read(self, name: str, now: float, reply: _Reply, asked_at: float) -> ProviderState:
-        count = _whole(reply.failures)
+        count = max(0, int(_number(reply.failures)))
         if count:
             self._failing.add(name)
         not_before = now + reply.limit_ms / 1_000 if reply.limit_ms > 0 else 0.0
@@ -240,10 +240,7 @@ async def _do(reply: Any) -> Any:
 
 def _object(value: Any) -> Mapping[str, Any]:
     """Return a JSON object from a key that anyone may write; empty for anything else."""
-    try:
-        found = json.loads(value) if value else {}
-    except (ValueError, RecursionError):
-        return {}
+    found = parse_json(value or b"")
     return found if isinstance(found, dict) else {}
 
 
@@ -253,7 +250,3 @@ def _number(value: Any) -> float:
     except (TypeError, ValueError):
         return 0.0
     return number if math.isfinite(number) else 0.0
-
-
-def _whole(value: Any) -> int:
-    return max(0, int(_number(value)))

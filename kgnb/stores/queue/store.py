@@ -196,6 +196,7 @@ class Queue(QueueInspector):
         return asks, None
 
     def _poll_command(self, ask: ClaimRequest, alone: bool) -> Command:
+        grace = self._in_outage or time.monotonic() < self._grace_until
         provider = ask.queue.provider_key
         others = (n for q, n in self._open_tasks.items() if q != ask.queue and q.provider_key == provider)
         return script_call(
@@ -208,17 +209,14 @@ class Queue(QueueInspector):
             ask.tasks,
             "" if ask.only_task is None else ask.only_task,
             int(alone),
-            "none" if self._in_grace() else "free" if ask.outage else "count",
+            "none" if grace else "free" if ask.outage else "count",
             max(0, self._max_open - sum(others)),
             ",".join(map(str, ask.held)),
         )
 
-    # Leases expire while Redis is away although their nodes live. These get a moment to renew before this
-    # node reaps again: once per outage, not at every hiccup of a bad line.
-    def _in_grace(self) -> bool:
-        return self._in_outage or time.monotonic() < self._grace_until
-
     def _end_outage(self, sent_at: float) -> None:
+        # While Redis is away, leases of live nodes expire. Let these renew before this node reaps again: once
+        # per outage, not after every lost call on a bad line.
         if self._in_outage and sent_at > self._grace_until + self.lease_seconds:
             self._grace_until = sent_at + self.lease_seconds / 3
         self._reached, self._in_outage = True, False
