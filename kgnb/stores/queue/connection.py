@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
@@ -73,6 +73,13 @@ _sources: dict[str, str] = {}
 def unknown_scripts(replies: Sequence[Any]) -> list[int]:
     """Return the indexes of the commands that failed because the server has lost their script."""
     return [i for i, reply in enumerate(replies) if isinstance(reply, exceptions.NoScriptError)]
+
+
+def raise_errors(replies: Iterable[Any]) -> None:
+    """Raise the first reply that is an error."""
+    for reply in replies:
+        if isinstance(reply, Exception):
+            raise reply
 
 
 def with_source(command: Command) -> Command:
@@ -150,8 +157,7 @@ class RedisConnection:
             health_check_interval=30,
             **_options(lease_seconds),
         )
-        self.client: aioredis.Redis = aioredis.Redis(connection_pool=pool)
-        self._pool = pool
+        self.client: aioredis.Redis = aioredis.Redis.from_pool(pool)
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
         """Return the replies to ``commands``, in one round trip (none without commands, two after the server
@@ -161,9 +167,7 @@ class RedisConnection:
         """
         replies = await self.try_send(commands)
         with mapped_errors(self.where):
-            for reply in replies:
-                if isinstance(reply, Exception):
-                    raise reply
+            raise_errors(replies)
         return replies
 
     async def try_send(self, commands: Sequence[Command]) -> list[Any]:
@@ -194,4 +198,3 @@ class RedisConnection:
     async def close(self) -> None:
         """Close the connections."""
         await self.client.aclose()
-        await self._pool.disconnect()

@@ -9,13 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import redis
-
 from kgnb.core.errors import ServiceDown, ServiceError
 from kgnb.core.messages import say
 from kgnb.stores.queue.connection import (
     Command,
     mapped_errors,
+    raise_errors,
     script_call,
     sync_client,
     unknown_scripts,
@@ -157,9 +156,7 @@ class LeaseRenewer(threading.Thread):
         replies = self._pipeline(commands)
         for i in unknown_scripts(replies):
             replies[i] = self._pipeline([with_source(commands[i])])[0]
-        for reply in replies:
-            if isinstance(reply, redis.RedisError):
-                raise reply
+        raise_errors(replies)
         return replies
 
     def _pipeline(self, commands: list[Command]) -> list[Any]:

@@ -8,7 +8,7 @@ call, or by :meth:`RateLimits.flush`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from kgnb.core.errors import RateReached
 from kgnb.core.model import Provider
@@ -26,14 +26,6 @@ DECAY = 0.95
 """Weight of the past in the exponential moving average: about the last twenty requests count."""
 
 
-@dataclass(slots=True)
-class _Correction:
-    """Correction of earlier reservations, to be sent."""
-
-    requests: float = 0.0
-    tokens: float = 0.0
-
-
 @dataclass(frozen=True, slots=True)
 class RateReservation:
     """A reserved place: seconds to wait for it, and its reserved tokens."""
@@ -44,11 +36,14 @@ class RateReservation:
 
 @dataclass(slots=True)
 class _Limits:
+    """A provider's limits, the moving average of its tokens per character, and corrections to be sent."""
+
     requests: float
     tokens: float
     mean_tokens: float = TOKENS_PER_CHAR
     mean_chars: float = 1.0
-    owed: _Correction = field(default_factory=_Correction)
+    owed_requests: float = 0.0
+    owed_tokens: float = 0.0
 
     def learn(self, chars: int, tokens: int) -> None:
         self.mean_tokens = self.mean_tokens * DECAY + tokens
@@ -97,41 +92,42 @@ class RateLimits:
 
     def cancel(self, provider: Provider, place: RateReservation) -> None:
         """Return a place that was not used."""
-        owed = self._limits_of(provider.key).owed
-        owed.requests -= 1
-        owed.tokens -= place.tokens
+        limits = self._limits_of(provider.key)
+        limits.owed_requests -= 1
+        limits.owed_tokens -= place.tokens
 
     def record_usage(self, provider: Provider, chars: int, place: RateReservation, tokens: int) -> None:
         """Correct the reservation of a request that took ``tokens``; 0: no reply, or no usage in it."""
         limits = self._limits_of(provider.key)
         if tokens:
             limits.learn(chars, tokens)
-            limits.owed.tokens += tokens - place.tokens
+            limits.owed_tokens += tokens - place.tokens
 
     async def flush(self) -> None:
         """Send the corrections that no request has sent yet. Raises ServiceDown, ServiceRefused."""
         for key, limits in list(self._known.items()):  # a request may add one meanwhile
-            if (limits.requests and limits.owed.requests) or (limits.tokens and limits.owed.tokens):
+            if (limits.requests and limits.owed_requests) or (limits.tokens and limits.owed_tokens):
                 await self._call(key, limits, 0, 0)
 
     async def _call(self, key: str, limits: _Limits, requests: int, tokens: int) -> tuple[int, int]:
-        owed, limits.owed = limits.owed, _Correction()
+        owed_requests, owed_tokens = limits.owed_requests, limits.owed_tokens
+        limits.owed_requests = limits.owed_tokens = 0.0
         command = script_call(
             "rate",
             f"kgnb:rate:{key}",
             *(f"{most:.12g}" for most in (limits.requests, limits.tokens)),
             requests,
             tokens,
-            f"{owed.requests:.0f}",
-            f"{owed.tokens:.0f}",
+            f"{owed_requests:.0f}",
+            f"{owed_tokens:.0f}",
             round(self._longest * 1_000),
             round(self._window * 1_000),
         )
         try:
             reserved, milliseconds = await self._connection.send_one(command)
         except BaseException:  # it may have been executed: counting twice is safe, losing usage isn't
-            limits.owed.requests += max(0.0, owed.requests)
-            limits.owed.tokens += max(0.0, owed.tokens)
+            limits.owed_requests += max(0.0, owed_requests)
+            limits.owed_tokens += max(0.0, owed_tokens)
             raise
         return int(reserved), int(milliseconds)
 

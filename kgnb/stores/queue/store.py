@@ -28,7 +28,7 @@ from redis.exceptions import ResponseError
 
 from kgnb.core.errors import ServiceError
 from kgnb.core.messages import say
-from kgnb.stores.queue.connection import Command, RedisConnection, mapped_errors, script_call
+from kgnb.stores.queue.connection import Command, RedisConnection, mapped_errors, raise_errors, script_call
 from kgnb.stores.queue.inspect import LIMIT_PREFIX, QUEUES, QueueInspector, pause_commands, read_pauses
 from kgnb.stores.queue.types import BuriedItem, Claim, ClaimRequest, PollResult, QueueName, item_task_id
 
@@ -130,9 +130,7 @@ class Queue(QueueInspector):
             )
             answered = self._without_broken(shaped, polled)
             with mapped_errors(self.where):
-                for reply in (*registered, *limited):
-                    if isinstance(reply, Exception):
-                        raise reply
+                raise_errors((*registered, *limited))
                 poll.paused = read_pauses(providers, paused)
         except ServiceError:
             self._in_outage = self._reached
@@ -151,10 +149,9 @@ class Queue(QueueInspector):
     def _without_broken(
         self, asks: Sequence[ClaimRequest], replies: Sequence[Any]
     ) -> list[tuple[ClaimRequest, Any]]:
-        """Pair requests and replies, without the queues that Redis refuses to read.
+        """Pair requests and replies, without queues that Redis refuses to read: a key has another type.
 
-        Something wrote another type under one of their keys; each is logged once. Raises ServiceDown and
-        ServiceRefused.
+        Log each once. Raises ServiceDown and ServiceRefused.
         """
         answered, broken = [], set()
         for ask, reply in zip(asks, replies, strict=True):
