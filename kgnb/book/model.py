@@ -40,12 +40,8 @@ class Book:
     @property
     def facts(self) -> BookFacts:
         """The book without its texts."""
-        return BookFacts(self.title, self.sha256, self.chars, len(self.chapters))
-
-    @property
-    def chars(self) -> int:
-        """Number of characters of all chapters."""
-        return sum(len(c.text) for c in self.chapters)
+        chars = sum(len(chapter.text) for chapter in self.chapters)
+        return BookFacts(self.title, self.sha256, chars, len(self.chapters))
 
 
 @dataclass(frozen=True, slots=True)
