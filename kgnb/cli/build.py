@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from kgnb.cli.options import (
     format_of,
     graph_file,
     json_option,
+    print_json,
     slots,
     whole,
 )
@@ -66,9 +66,7 @@ def resume_option(added: Parser) -> None:
 
 async def build(args: argparse.Namespace, settings: Settings) -> int:
     """Builds the book's graph and shows what came of it."""
-    from kgnb.app import build as build_use_case
-    from kgnb.app.context import open_app
-    from kgnb.app.export import export
+    from kgnb.app import build, context, export
     from kgnb.cli.signals import cancel_on_sigterm
     from kgnb.render.export import check_place
     from kgnb.render.progress_bar import ProgressBar
@@ -77,21 +75,21 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
     if args.output:
         check_place(args.output)
     # A list, emptied by pop(): the use case alone holds the text, until it is stored.
-    books = [await build_use_case.read(path, args.title, args.author)]
+    books = [await build.read(path, args.title, args.author)]
     cancel_on_sigterm()
     if args.estimate:
         return await show_estimate(args, settings, books[0])
     title = books[0].title
     output_format = format_of(args.output) or "html" if args.output else ""
     with ProgressBar(quiet=args.json) as bar:
-        async with open_app(settings) as app:
-            result = await build_use_case.build(
+        async with context.open_app(settings) as app:
+            result = await build.build(
                 app, books.pop(), path, args.provider, again=args.again, listener=bar.show
             )
             if args.output:
-                await export(app, result.novel_id, output_format, args.output)
+                await export.export(app, result.novel_id, output_format, args.output)
     if args.json:
-        print(json.dumps(result.as_dict(), ensure_ascii=False))
+        print_json(result.as_dict())
     else:
         print(say("cli.built", title=one_line(title), **result.as_dict()))
         if args.output:
@@ -102,13 +100,12 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
 
 async def submit(args: argparse.Namespace, settings: Settings) -> int:
     """Stores the book, queues its task and prints the task's id."""
-    from kgnb.app import build as build_use_case
-    from kgnb.app.context import open_app
+    from kgnb.app import build, context
 
     path = Path(args.book)
-    book = await build_use_case.read(path, args.title, args.author)
-    async with open_app(settings, graph=False) as app:
-        plan = await build_use_case.plan(app, book, path, args.provider, again=args.again)
+    book = await build.read(path, args.title, args.author)
+    async with context.open_app(settings, graph=False) as app:
+        plan = await build.plan(app, book, path, args.provider, again=args.again)
     if plan.found_finished:
         print("kgnb:", say("cli.found_finished", task=plan.task.id), file=sys.stderr)
     print(plan.task.id)

@@ -22,16 +22,13 @@ LINES = 40
 SHOWN_CHARS = 80
 """Characters shown of a name, a quote or a title."""
 
-Found = dict[str, Any]
-
 
 async def show_chapter(args: argparse.Namespace, settings: Settings) -> int:
     """Prints one chapter's record."""
-    from kgnb.app.chapter_detail import read_chapter
-    from kgnb.app.context import open_app
+    from kgnb.app import chapter_detail, context
 
-    async with open_app(settings, queue=False, graph=False) as app:
-        found = await read_chapter(app, args.task, args.chapter, raw=args.raw)
+    async with context.open_app(settings, queue=False, graph=False) as app:
+        found = await chapter_detail.read_chapter(app, args.task, args.chapter, raw=args.raw)
     print(_json(found) if args.json else "\n".join(_chapter_lines(found)))
     return OK
 
@@ -45,7 +42,7 @@ def add_chapter(commands: Commands[Parser]) -> None:
     json_option(added)
 
 
-def _json(found: Found) -> str:
+def _json(found: dict[str, Any]) -> str:
     """One line. Characters that a terminal would obey occur inside strings only, and are escaped."""
     text = json.dumps(found, ensure_ascii=False)
     return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
@@ -54,7 +51,7 @@ def _json(found: Found) -> str:
 # --- for a person
 
 
-def _chapter_lines(found: Found) -> Iterator[str]:
+def _chapter_lines(found: dict[str, Any]) -> Iterator[str]:
     status = (
         say(f"status.is_{found['status']}") if found["status"] in _STATUSES else one_line(found["status"])
     )
@@ -74,7 +71,7 @@ def _chapter_lines(found: Found) -> Iterator[str]:
 _STATUSES = frozenset({"pending", "running", "completed", "failed", "skipped"})
 
 
-def _origin_lines(found: Found) -> Iterator[str]:
+def _origin_lines(found: dict[str, Any]) -> Iterator[str]:
     provider = one_line(f"{found['provider']} {found['model']}".strip())
     tokens = {"prompt": found["prompt_tokens"], "completion": found["completion_tokens"]}
     facts = {"chars": found["chars"], "requests": found["requests"]}
@@ -87,34 +84,26 @@ def _origin_lines(found: Found) -> Iterator[str]:
         yield say("chapter.absent", names=_names(found["absent"]))
 
 
-def _content_lines(extraction: Found) -> Iterator[str]:
+def _content_lines(extraction: dict[str, Any]) -> Iterator[str]:
     for kind in ("characters", "locations", "organizations", "things"):
         if names := [item["name"] for item in extraction.get(kind, ())]:
             yield say("chapter.list", kind=say(f"chapter.{kind}"), count=len(names), names=_names(names))
     events = [_with_evidence(item["name"], item) for item in extraction.get("events", ())]
     yield from _list_lines("events", events)
-    ties = [
-        _with_evidence(f"{_shortened(r['source'])} {_arrow(r)} {_shortened(r['target'])}", r)
-        for r in _relations(extraction)
-    ]
+    ties = [_with_evidence(_relation(item), item) for item in extraction.get("relations", ())]
     yield from _list_lines("relations", ties)
 
 
-def _relations(extraction: Found) -> list[Found]:
-    found: list[Found] = extraction.get("relations", [])
-    return found
+def _relation(item: dict[str, Any]) -> str:
+    source, kind, target = map(_shortened, (item["source"], item.get("type", "KNOWS"), item["target"]))
+    return f"{source} —{kind}→ {target}"
 
 
-def _arrow(relation: Found) -> str:
-    return f"—{_shortened(relation.get('type', 'KNOWS'))}→"
-
-
-def _with_evidence(text: str, item: Found) -> str:
+def _with_evidence(text: str, item: dict[str, Any]) -> str:
     """An event or a relation, with its quote or the remark that it has none in the text."""
-    if item.get("unverified"):
-        return f"  {_shortened(text, 3 * SHOWN_CHARS)}{say('chapter.unverified')}"
-    quote = item.get("evidence", "")
-    return f"  {_shortened(text, 3 * SHOWN_CHARS)}" + (f"  “{_shortened(quote)}”" if quote else "")
+    quote = f"  “{_shortened(item['evidence'])}”" if item.get("evidence") else ""
+    mark = say("chapter.unverified") if item.get("unverified") else quote
+    return f"  {one_line(text, 3 * SHOWN_CHARS)}{mark}"
 
 
 def _list_lines(kind: str, lines: list[str]) -> Iterator[str]:
@@ -130,8 +119,8 @@ def _names(names: list[str]) -> str:
     return ", ".join([*map(_shortened, names[:NAMES]), *more])
 
 
-def _shortened(text: str, most: int = SHOWN_CHARS) -> str:
-    return one_line(text, most)
+def _shortened(text: str) -> str:
+    return one_line(text, SHOWN_CHARS)
 
 
 def _raw_lines(replies: list[str]) -> Iterator[str]:

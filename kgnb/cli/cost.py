@@ -32,11 +32,10 @@ def add_cost(commands: Commands[Parser]) -> None:
 
 async def cost(args: argparse.Namespace, settings: Settings) -> int:
     """Prints what a task cost by model, and what the rest of it will."""
-    from kgnb.app.context import open_app
-    from kgnb.app.cost import task_cost
+    from kgnb.app import context, cost
 
-    async with open_app(settings, queue=False, graph=False) as app:
-        found = await task_cost(app, args.task)
+    async with context.open_app(settings, queue=False, graph=False) as app:
+        found = await cost.task_cost(app, args.task)
     print(json.dumps(found, ensure_ascii=False) if args.json else "\n".join(_cost_lines(found)))
     return OK
 
@@ -45,13 +44,8 @@ def _cost_lines(found: dict[str, Any]) -> list[str]:
     from kgnb.render import terminal
     from kgnb.render.formatting import compact, money
 
-    head = say(
-        "cost.head",
-        task=found["task_id"],
-        name=one_line(found["name"]),
-        completed=found["completed"],
-        chapters=found["chapters"],
-    )
+    counts = {"completed": found["completed"], "chapters": found["chapters"]}
+    head = say("cost.head", task=found["task_id"], name=one_line(found["name"]), **counts)
     lines = [head, *terminal.plain_lines(terminal.Rows(_models_table(found)))]
     left = found["left"]
     if left["chapters"] and left["prompt_tokens"] is not None:
@@ -78,14 +72,14 @@ def _models_table(found: dict[str, Any]) -> Table:
 
 async def show_estimate(args: argparse.Namespace, settings: Settings, book: Book) -> int:
     """Extracts a few of the book's chapters and prints what the whole will cost."""
-    from kgnb.app.context import open_app
-    from kgnb.app.estimate import estimate
+    from kgnb.app import context, estimate
     from kgnb.render.progress_bar import ProgressBar
 
     with ProgressBar(quiet=args.json) as bar:
-        async with open_app(settings) as app:
-            path = Path(args.book)
-            found = await estimate(app, book, path, args.provider, sample=args.estimate, listener=bar.show)
+        async with context.open_app(settings) as app:
+            found = await estimate.estimate(
+                app, book, Path(args.book), args.provider, sample=args.estimate, listener=bar.show
+            )
     print(json.dumps(dataclasses.asdict(found), ensure_ascii=False) if args.json else _estimate_text(found))
     return OK
 
@@ -93,18 +87,9 @@ async def show_estimate(args: argparse.Namespace, settings: Settings, book: Book
 def _estimate_text(found: Estimate) -> str:
     from kgnb.render.formatting import compact, money
 
-    left = found.chapters - found.sampled
+    chapters = {"sampled": found.sampled, "chapters": found.chapters - found.sampled}
     facts = {"title": one_line(found.title), "model": one_line(f"{found.provider}/{found.model}".strip("/"))}
     spent, rest = (compact(u.prompt_tokens + u.completion_tokens) for u in (found.spent, found.left))
     paid, due = ("-" if cost is None else money(cost) for cost in (found.cost, found.left_cost))
-    text = say(
-        "cost.estimate",
-        **facts,
-        sampled=found.sampled,
-        spent=spent,
-        paid=paid,
-        chapters=left,
-        left=rest,
-        due=due,
-    )
+    text = say("cost.estimate", **facts, **chapters, spent=spent, paid=paid, left=rest, due=due)
     return text if found.left_cost is not None else f"{text}\n{say('cost.no_price')}"

@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING
 
-from kgnb.cli.options import OK, chapter_argument, command, family, json_option, local_time, task_argument
+from kgnb.cli.options import (
+    OK,
+    chapter_argument,
+    command,
+    family,
+    json_option,
+    local_time,
+    print_json,
+    task_argument,
+)
 from kgnb.cli.parser import Commands, Parser
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
@@ -37,13 +45,12 @@ def add_dead(commands: Commands[Parser]) -> None:
 
 async def list_dead(args: argparse.Namespace, settings: Settings) -> int:
     """Lists the dead letters of every queue."""
-    from kgnb.app.context import open_app
-    from kgnb.app.dead_letters import list_dead_letters
+    from kgnb.app import context, dead_letters
 
-    async with open_app(settings, graph=False) as app:
-        entries = await list_dead_letters(app)
+    async with context.open_app(settings, graph=False) as app:
+        entries = await dead_letters.list_dead_letters(app)
     if args.json:
-        print(json.dumps({"dead": [entry.as_dict() for entry in entries]}, ensure_ascii=False))
+        print_json({"dead": [entry.as_dict() for entry in entries]})
     else:
         print("\n".join(map(_entry_line, entries)) or say("operate.dead_none"))
     return OK
@@ -66,13 +73,12 @@ def _entry_line(entry: DeadLetter) -> str:
 
 async def retry(args: argparse.Namespace, settings: Settings) -> int:
     """Queues dead letters again: a chapter's, a task's, or with ``--all`` every task's."""
-    from kgnb.app.context import open_app
-    from kgnb.app.dead_letters import retry_dead_letters
+    from kgnb.app import context, dead_letters
 
     if (args.task is None) != args.all:
         raise InputError("operate.which", option="--all")
-    async with open_app(settings, graph=False) as app:
-        done = await retry_dead_letters(app, args.task, args.chapter)
+    async with context.open_app(settings, graph=False) as app:
+        done = await dead_letters.retry_dead_letters(app, args.task, args.chapter)
     if done.tasks:
         print(say("operate.dead_retried", entries=done.entries, tasks=", ".join(map(str, done.tasks))))
     if done.left:
@@ -82,15 +88,14 @@ async def retry(args: argparse.Namespace, settings: Settings) -> int:
 
 async def drop(args: argparse.Namespace, settings: Settings) -> int:
     """Drops dead letters: a chapter's, a task's, or with ``--garbage`` those that belong to no task."""
-    from kgnb.app.context import open_app
-    from kgnb.app.dead_letters import drop_dead_letters, drop_garbage
+    from kgnb.app import context, dead_letters
 
     if (args.task is None) != args.garbage:
         raise InputError("operate.which", option="--garbage")
-    async with open_app(settings, graph=False) as app:
+    async with context.open_app(settings, graph=False) as app:
         if args.garbage:
-            count = await drop_garbage(app)
+            count = await dead_letters.drop_garbage(app)
         else:
-            count = await drop_dead_letters(app, args.task, args.chapter)
+            count = await dead_letters.drop_dead_letters(app, args.task, args.chapter)
     print(say("operate.dead_dropped", entries=count))
     return OK

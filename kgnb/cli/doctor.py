@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from kgnb.cli.options import OK, command, json_option
+from kgnb.cli.options import OK, command, json_option, print_json
 from kgnb.cli.parser import Commands, Parser
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
@@ -34,7 +33,7 @@ async def doctor(args: argparse.Namespace, settings: Settings) -> int:
     ok = all(check.ok for check in checks)
     if args.json:
         shown = [{**dataclasses.asdict(check), "mark": check.mark} for check in checks]
-        print(json.dumps({"ok": ok, "checks": shown}, ensure_ascii=False))
+        print_json({"ok": ok, "checks": shown})
     else:
         print("\n".join(_check_lines(checks)))
     return OK if ok else BROKEN

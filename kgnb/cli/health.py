@@ -38,10 +38,5 @@ async def health(args: argparse.Namespace, settings: Settings) -> int:
 def add_health(commands: Commands[Parser]) -> None:
     """Declares `kgnb health`."""
     added = command(commands, "health", health)
-    added.add_argument(
-        "--within",
-        type=seconds,
-        default=WITHIN_SECONDS,
-        metavar="SECONDS",
-        help=say("cli.help_within", seconds=WITHIN_SECONDS),
-    )
+    about = say("cli.help_within", seconds=WITHIN_SECONDS)
+    added.add_argument("--within", type=seconds, default=WITHIN_SECONDS, metavar="SECONDS", help=about)

@@ -28,9 +28,10 @@ from kgnb.cli.doctor import add_doctor
 from kgnb.cli.health import add_health
 from kgnb.cli.kaggle import add_kaggle
 from kgnb.cli.names import add_names
-from kgnb.cli.options import INTERRUPTED, OK, command, common_options, json_option
-from kgnb.cli.parser import Commands, Parser
+from kgnb.cli.options import INTERRUPTED, OK, common_options
+from kgnb.cli.parser import Parser
 from kgnb.cli.providers import add_providers
+from kgnb.cli.status import add_status
 from kgnb.cli.tasks import add_task
 from kgnb.cli.transfer import add_export, add_import
 from kgnb.cli.worker import add_worker
@@ -160,7 +161,7 @@ def make_parser() -> Parser:
     for group, adders in {
         "books": (add_build, add_submit, add_export, add_import, add_names),
         "running": (add_worker, add_health, add_doctor),
-        "looking": (_add_status, add_chapter, add_cost),
+        "looking": (add_status, add_chapter, add_cost),
         "tasks": (add_task, add_dead),
         "providers": (add_providers, add_kaggle),
     }.items():
@@ -170,19 +171,3 @@ def make_parser() -> Parser:
     parser.start_group(say("cli.group_shell"))
     add_completion(commands, parser)
     return parser
-
-
-def _add_status(commands: Commands[Parser]) -> None:
-    added = command(commands, "status", _status)
-    json_option(added)
-    added.add_argument("--watch", action="store_true", help=say("cli.help_watch"))
-
-
-async def _status(args: argparse.Namespace, settings: Settings) -> int:
-    from kgnb.cli import status
-    from kgnb.cli.signals import cancel_on_sigterm
-
-    if args.watch:
-        cancel_on_sigterm()
-        return await status.watch(settings, as_json=args.json)
-    return await status.once(settings, as_json=args.json)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING
 
-from kgnb.cli.options import OK, chapter_number, command, json_option, row_id, task_argument
+from kgnb.cli.options import OK, chapter_number, command, json_option, print_json, row_id, task_argument
 from kgnb.cli.parser import Commands, Parser
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
@@ -23,18 +22,17 @@ BY = "cli"
 
 async def names(args: argparse.Namespace, settings: Settings) -> int:
     """Lists a book's names and the decisions about them, or undoes a decision."""
-    from kgnb.app.context import open_app
-    from kgnb.app.names import names_of, undo
+    from kgnb.app import context, names
     from kgnb.graph.model import NAMED_LABELS
     from kgnb.render.names_text import decision_line, named_line
 
     if args.undo is not None:
-        async with open_app(settings, queue=False) as app:
-            return _show_change(args, await undo(app, args.task, args.undo), undone=True)
-    async with open_app(settings, queue=False, graph=False) as app:
-        found = await names_of(app, args.task, NAMED_LABELS if args.all else NAMED_LABELS[:1])
+        async with context.open_app(settings, queue=False) as app:
+            return _show_change(args, await names.undo(app, args.task, args.undo), undone=True)
+    async with context.open_app(settings, queue=False, graph=False) as app:
+        found = await names.names_of(app, args.task, NAMED_LABELS if args.all else NAMED_LABELS[:1])
     if args.json:
-        print(json.dumps([one.as_dict() for one in found.listed], ensure_ascii=False))
+        print_json([one.as_dict() for one in found.listed])
         return OK
     shown = found.listed[: args.top]
     for one in shown:
@@ -50,25 +48,23 @@ async def names(args: argparse.Namespace, settings: Settings) -> int:
 
 async def merge(args: argparse.Namespace, settings: Settings) -> int:
     """Makes several names one person."""
-    from kgnb.app import names as use_case
-    from kgnb.app.context import open_app
+    from kgnb.app import context, names
 
-    async with open_app(settings, queue=False) as app:
-        return _show_change(args, await use_case.merge(app, args.task, args.person, args.others, by=BY))
+    async with context.open_app(settings, queue=False) as app:
+        return _show_change(args, await names.merge(app, args.task, args.person, args.others, by=BY))
 
 
 async def split(args: argparse.Namespace, settings: Settings) -> int:
     """Makes aliases of a person someone else, everywhere or in some chapters."""
-    from kgnb.app import names as use_case
-    from kgnb.app.context import open_app
+    from kgnb.app import context, names
 
     if args.chapters is not None and len(args.aliases) > 1:
         raise InputError("names.one_only")
-    async with open_app(settings, queue=False) as app:
+    async with context.open_app(settings, queue=False) as app:
         if args.chapters is not None:
-            done = await use_case.part(app, args.task, args.person, args.aliases[0], args.chapters, by=BY)
+            done = await names.part(app, args.task, args.person, args.aliases[0], args.chapters, by=BY)
         else:
-            done = await use_case.split(app, args.task, args.person, args.aliases, by=BY)
+            done = await names.split(app, args.task, args.person, args.aliases, by=BY)
     return _show_change(args, done)
 
 
@@ -77,7 +73,7 @@ def _show_change(args: argparse.Namespace, done: DecisionOutcome, *, undone: boo
 
     if args.json:
         facts = {"kind": done.kind, "names": list(done.names), "id": done.id, "changed": done.changed}
-        print(json.dumps(facts | {"undone": undone}, ensure_ascii=False))
+        print_json(facts | {"undone": undone})
         return OK
     print(changed_line(done, args.task, undone=undone))
     return OK

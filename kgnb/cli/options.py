@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -26,7 +27,7 @@ FORMAT_OF_ENDING = {f".{name}": name for name in FORMATS} | {".htm": "html", ".z
 # --- declaring a command
 
 
-def command(commands: Commands[Parser], name: str, run: Command, *, text: str = "") -> Parser:
+def command(commands: Commands[Parser], name: str, run: Command | None, *, text: str = "") -> Parser:
     """Declares the command ``name`` (help: ``cli.help_<text or name>``) with every command's options."""
     about = say(f"cli.help_{text or name}")
     added = commands.add_parser(name, help=about, description=about)
@@ -37,10 +38,7 @@ def command(commands: Commands[Parser], name: str, run: Command, *, text: str = 
 
 def family(commands: Commands[Parser], name: str, *, text: str = "") -> Commands[Parser]:
     """Declares the family ``name``; its commands are declared on what this returns."""
-    about = say(f"cli.help_{text or name}")
-    added = commands.add_parser(name, help=about, description=about)
-    common_options(added)
-    return added.add_commands("part")
+    return command(commands, name, None, text=text).add_commands("part")
 
 
 def old_spelling(commands: Commands[Parser], name: str, now: Parser) -> None:
@@ -69,9 +67,8 @@ def task_argument(added: Parser, **options: Any) -> None:
 
 def chapter_argument(added: Parser, **options: Any) -> None:
     """Adds ``CHAPTER``."""
-    added.add_argument(
-        "chapter", type=chapter_number, metavar="CHAPTER", help=say("cli.help_chapter"), **options
-    )
+    about = say("cli.help_chapter")
+    added.add_argument("chapter", type=chapter_number, metavar="CHAPTER", help=about, **options)
 
 
 def file_argument(
@@ -123,6 +120,11 @@ def format_of(path: Path) -> str | None:
 
 
 # --- showing
+
+
+def print_json(value: object) -> None:
+    """Prints one line of JSON."""
+    print(json.dumps(value, ensure_ascii=False))
 
 
 def local_time(epoch_seconds: float) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import getpass
-import json
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from kgnb.cli.options import (
     json_option,
     local_time,
     old_spelling,
+    print_json,
     seconds,
 )
 from kgnb.cli.parser import Commands, Parser
@@ -81,13 +81,12 @@ def _declare_add(parts: Commands[Parser]) -> None:
 
 async def list_providers(args: argparse.Namespace, settings: Settings) -> int:
     """Lists the providers and their state."""
-    from kgnb.app import providers as use_case
-    from kgnb.app.context import open_app
+    from kgnb.app import context, providers
 
-    async with open_app(settings, graph=False) as app:
-        found = await use_case.list_providers(app)
+    async with context.open_app(settings, graph=False) as app:
+        found = await providers.list_providers(app)
     if args.json:
-        print(json.dumps({"providers": [one.as_dict() for one in found]}, ensure_ascii=False))
+        print_json({"providers": [one.as_dict() for one in found]})
     else:
         for one in found:
             print(_provider_line(one))
@@ -123,12 +122,11 @@ def _state(one: ProviderView) -> str:
 
 async def add(args: argparse.Namespace, settings: Settings) -> int:
     """Adds a provider or changes the one of that name, and says where its key is kept."""
-    from kgnb.app import providers as use_case
-    from kgnb.app.context import open_app
+    from kgnb.app import context, providers
 
     key = await _read_key(args)
-    async with open_app(settings, queue=False, graph=False) as app:
-        done = await use_case.add_provider(
+    async with context.open_app(settings, queue=False, graph=False) as app:
+        done = await providers.add_provider(
             app,
             args.provider.strip(),
             url=args.url,
@@ -137,27 +135,19 @@ async def add(args: argparse.Namespace, settings: Settings) -> int:
             key=key,
             save_key=args.save_key,
         )
-    print(
-        say(
-            "providers.added" if done.new else "providers.changed",
-            name=one_line(done.name, NAME_CHARS),
-            url=one_line(done.url or "-"),
-            models=one_line(", ".join(done.models) or "-"),
-        )
-    )
+    facts = {"url": one_line(done.url or "-"), "models": one_line(", ".join(done.models) or "-")}
+    what = "providers.added" if done.new else "providers.changed"
+    print(say(what, name=one_line(done.name, NAME_CHARS), **facts))
     if text := _where_key_is(done, settings):
         print(text)
     return OK
 
 
 def _where_key_is(done: AddedProvider, settings: Settings) -> str:
-    if done.key_in == "table":
-        return say("providers.key_table")
-    if done.key_in == "file":
-        return say("providers.key_saved", path=settings.keys_path)
-    if done.key_in == "given":
-        return say("providers.key_not_saved", path=settings.keys_path, name=done.name)
-    return "" if done.key_in == "kept" else say("providers.key_none")
+    if done.key_in == "kept":
+        return ""
+    keys = {"table": "key_table", "file": "key_saved", "given": "key_not_saved", "": "key_none"}
+    return say(f"providers.{keys[done.key_in]}", path=settings.keys_path, name=done.name)
 
 
 async def _read_key(args: argparse.Namespace) -> SecretStr | None:
@@ -188,15 +178,14 @@ def _not_empty(key: SecretStr, source: str) -> SecretStr:
 
 async def test(args: argparse.Namespace, settings: Settings) -> int:
     """Asks the provider once for real."""
-    from kgnb.app import providers as use_case
-    from kgnb.app.context import open_app
+    from kgnb.app import context, providers
     from kgnb.core.model import RULES
 
     if args.provider.strip().lower() == RULES:
         print(say("providers.test_rules"))
         return OK
-    async with open_app(settings, queue=False, graph=False) as app:
-        result = await use_case.probe_provider(app, args.provider)
+    async with context.open_app(settings, queue=False, graph=False) as app:
+        result = await providers.probe_provider(app, args.provider)
     if result.error:
         print(f"kgnb: {one_line(result.error)}", file=sys.stderr)
     else:
@@ -209,22 +198,20 @@ async def test(args: argparse.Namespace, settings: Settings) -> int:
 
 async def remove(args: argparse.Namespace, settings: Settings) -> int:
     """Switches a provider off; ``--delete`` removes its row and its key."""
-    from kgnb.app import providers as use_case
-    from kgnb.app.context import open_app
+    from kgnb.app import context, providers
 
-    async with open_app(settings, queue=False, graph=False) as app:
-        await use_case.remove_provider(app, args.provider, delete=args.delete)
+    async with context.open_app(settings, queue=False, graph=False) as app:
+        await providers.remove_provider(app, args.provider, delete=args.delete)
     print(say("providers.deleted" if args.delete else "providers.off", name=args.provider.strip()))
     return OK
 
 
 async def pause(args: argparse.Namespace, settings: Settings) -> int:
     """Pauses a provider on every node."""
-    from kgnb.app.context import open_app
-    from kgnb.app.providers import pause_provider
+    from kgnb.app import context, providers
 
-    async with open_app(settings, graph=False) as app:
-        paused = await pause_provider(app, args.provider, args.seconds)
+    async with context.open_app(settings, graph=False) as app:
+        paused = await providers.pause_provider(app, args.provider, args.seconds)
     facts = {"seconds": round(paused.seconds), "when": local_time(paused.until)}
     print(say("operate.provider_paused", provider=one_line(paused.provider), **facts))
     return OK
@@ -232,11 +219,10 @@ async def pause(args: argparse.Namespace, settings: Settings) -> int:
 
 async def resume(args: argparse.Namespace, settings: Settings) -> int:
     """Ends a provider's pause."""
-    from kgnb.app.context import open_app
-    from kgnb.app.providers import resume_provider
+    from kgnb.app import context, providers
 
-    async with open_app(settings, graph=False) as app:
-        ended = await resume_provider(app, args.provider)
+    async with context.open_app(settings, graph=False) as app:
+        ended = await providers.resume_provider(app, args.provider)
     what = "provider_resumed" if ended.until else "provider_not_paused"
     print(say(f"operate.{what}", provider=one_line(ended.provider)))
     return OK

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from kgnb.app.context import open_app
-from kgnb.app.status import StatusReport
-from kgnb.cli.options import OK
+from kgnb.cli.options import OK, command, json_option
+from kgnb.cli.parser import Commands, Parser
+from kgnb.cli.signals import cancel_on_sigterm
 from kgnb.core.errors import KgnbError
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
-from kgnb.core.settings import Settings
-from kgnb.render.status_view import status_view
 
 if TYPE_CHECKING:
     from rich.live import Live
+
+    from kgnb.core.settings import Settings
 
 WATCH_SECONDS = 2.0
 
@@ -28,17 +29,40 @@ Show = Callable[[Status | None, str], None]
 """Shows a status, or None and why it could not be read."""
 
 
-async def once(settings: Settings, *, as_json: bool) -> int:
-    """Show the state of everything; return the exit code."""
-    async with open_app(settings, graph=False) as app:
-        status = await StatusReport(app).read()
-    if as_json:
-        _show_json(status, "")
-    else:
-        from kgnb.render import terminal
+def add_status(commands: Commands[Parser]) -> None:
+    """Declares `kgnb status`."""
+    added = command(commands, "status", show_status)
+    json_option(added)
+    added.add_argument("--watch", action="store_true", help=say("cli.help_watch"))
 
-        terminal.show(terminal.status_page(status_view(status)), color=not settings.no_color)
-    return OK
+
+async def show_status(args: argparse.Namespace, settings: Settings) -> int:
+    """Show the state of everything, with ``--watch`` until Ctrl-C or SIGTERM; that is exit code 0."""
+    from kgnb.app import context, status
+
+    if not args.watch:
+        async with context.open_app(settings, graph=False) as app:
+            found = await status.StatusReport(app).read()
+        if args.json:
+            _show_json(found, "")
+        else:
+            _print_page(found, color=not settings.no_color)
+        return OK
+    cancel_on_sigterm()
+    screen = Screen(color=not settings.no_color)
+    try:
+        await _watch(settings, _show_json if args.json else screen.show)
+    except asyncio.CancelledError:
+        return OK
+    finally:
+        screen.close()
+
+
+def _print_page(status: Status, *, color: bool) -> None:
+    from kgnb.render import terminal
+    from kgnb.render.status_view import status_view
+
+    terminal.show(terminal.status_page(status_view(status)), color=color)
 
 
 def _show_json(status: Status | None, reason: str) -> None:
@@ -46,66 +70,46 @@ def _show_json(status: Status | None, reason: str) -> None:
     print(json.dumps(outage if reason else status, ensure_ascii=False, default=str), flush=True)
 
 
-# --- watching
-
-
-async def watch(settings: Settings, *, as_json: bool) -> int:
-    """Show it again and again until Ctrl-C or SIGTERM; that is exit code 0.
-
-    Raises what is wrong at the start; later outages are shown and waited out.
-    """
-    screen = Screen(settings)
-    try:
-        await _watch(settings, _show_json if as_json else screen.show)
-    except asyncio.CancelledError:
-        return OK
-    finally:
-        screen.close()
-
-
 async def _watch(settings: Settings, show: Show) -> NoReturn:
-    async with open_app(settings, graph=False) as app:
-        report = StatusReport(app)
-        show(await report.read(), "")
-        await _show_repeatedly(report.read, show, until=lambda: app.engines_gone)
+    """Raise what is wrong at the start; show later outages and wait until they end.
+
+    Embedded engines that somebody ended are joined or started again.
+    """
+    from kgnb.app import context, status
+
+    started = False
     while True:
-        await _watch_reopened(settings, show)
-
-
-async def _show_repeatedly(
-    read: Callable[[], Awaitable[Status]], show: Show, *, until: Callable[[], bool]
-) -> None:
-    while not until():
-        await asyncio.sleep(WATCH_SECONDS)
         try:
-            status = await read()
+            async with context.open_app(settings, graph=False) as app:
+                report = status.StatusReport(app)
+                if not started:
+                    show(await report.read(), "")
+                    started = True
+                while not app.engines_gone:
+                    await asyncio.sleep(WATCH_SECONDS)
+                    try:
+                        show(await report.read(), "")
+                    except KgnbError as error:
+                        show(None, str(error))
         except KgnbError as error:
+            if not started:
+                raise
             show(None, str(error))
-        else:
-            show(status, "")
-
-
-async def _watch_reopened(settings: Settings, show: Show) -> None:
-    """Join or start the embedded engines again after somebody ended them."""
-    try:
-        async with open_app(settings, graph=False) as app:
-            await _show_repeatedly(StatusReport(app).read, show, until=lambda: app.engines_gone)
-    except KgnbError as error:
-        show(None, str(error))
-        await asyncio.sleep(WATCH_SECONDS)
+            await asyncio.sleep(WATCH_SECONDS)
 
 
 class Screen:
     """The status on the terminal's alternate screen, redrawn in place; off a terminal one below the other."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._color = not settings.no_color
+    def __init__(self, *, color: bool) -> None:
+        self._color = color
         self._last: Status | None = None
         self._live: Live | None = None
 
     def show(self, status: Status | None, reason: str) -> None:
         """Show a status, or the last one below the reason why there is nothing newer."""
         from kgnb.render import terminal
+        from kgnb.render.status_view import status_view
 
         self._last = status or self._last
         view = None if self._last is None else status_view(self._last)
@@ -127,6 +131,4 @@ class Screen:
             return
         self._live.stop()
         if self._last is not None:
-            from kgnb.render import terminal
-
-            terminal.show(terminal.status_page(status_view(self._last)), color=self._color)
+            _print_page(self._last, color=self._color)

@@ -42,44 +42,40 @@ def add_task(commands: Commands[Parser]) -> None:
 
 async def pause(args: argparse.Namespace, settings: Settings) -> int:
     """Pauses a task on every node."""
-    from kgnb.app.context import open_app
-    from kgnb.app.tasks import pause_task
+    from kgnb.app import context, tasks
 
-    async with open_app(settings, graph=False) as app:
-        done = await pause_task(app, args.task)
+    async with context.open_app(settings, graph=False) as app:
+        done = await tasks.pause_task(app, args.task)
     print(say("operate.was_paused" if done.changed else "operate.was_paused_before", task=args.task))
     return OK
 
 
 async def cancel(args: argparse.Namespace, settings: Settings) -> int:
     """Cancels a task on every node."""
-    from kgnb.app.context import open_app
-    from kgnb.app.tasks import cancel_task
+    from kgnb.app import context, tasks
 
-    async with open_app(settings, graph=False) as app:
-        done = await cancel_task(app, args.task)
+    async with context.open_app(settings, graph=False) as app:
+        done = await tasks.cancel_task(app, args.task)
     print(say("operate.was_cancelled" if done.changed else "operate.was_cancelled_before", task=args.task))
     return OK
 
 
 async def resume(args: argparse.Namespace, settings: Settings) -> int:
     """Queues a paused task again."""
-    from kgnb.app.context import open_app
-    from kgnb.app.tasks import resume_task
+    from kgnb.app import context, tasks
 
-    async with open_app(settings, graph=False) as app:
-        done = await resume_task(app, args.task)
+    async with context.open_app(settings, graph=False) as app:
+        done = await tasks.resume_task(app, args.task)
     print(say("operate.was_resumed", task=args.task, queue=one_line(done.queue)))
     return OK
 
 
 async def retry(args: argparse.Namespace, settings: Settings) -> int:
     """Queues a task's failed chapters again, or the whole of a cancelled task."""
-    from kgnb.app.context import open_app
-    from kgnb.app.tasks import retry_task
+    from kgnb.app import context, tasks
 
-    async with open_app(settings, graph=False) as app:
-        done = await retry_task(app, args.task)
+    async with context.open_app(settings, graph=False) as app:
+        done = await tasks.retry_task(app, args.task)
     facts = {"task": args.task, "queue": one_line(done.queue)}
     if done.chapters:
         print(say("operate.was_retried", chapters=done.chapters, **facts))
@@ -90,17 +86,16 @@ async def retry(args: argparse.Namespace, settings: Settings) -> int:
 
 async def delete(args: argparse.Namespace, settings: Settings) -> int:
     """Deletes a task, after a question unless ``--yes`` is given."""
-    from kgnb.app.context import open_app
-    from kgnb.app.tasks import delete_task, find_task
+    from kgnb.app import context, tasks
 
     if not (args.yes or sys.stdin.isatty()):
         raise InputError("operate.needs_yes", task=args.task)
-    async with open_app(settings) as app:
-        task = await find_task(app, args.task)
+    async with context.open_app(settings) as app:
+        task = await tasks.find_task(app, args.task)
         if not (args.yes or _confirmed(task)):
             print(say("operate.not_deleted"))
             return OK
-        await delete_task(app, args.task)
+        await tasks.delete_task(app, args.task)
     print(say("operate.was_deleted", task=args.task))
     return OK
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from typing import TYPE_CHECKING
 
 from kgnb.cli.options import (
@@ -16,6 +15,7 @@ from kgnb.cli.options import (
     format_of,
     graph_file,
     json_option,
+    print_json,
     task_argument,
 )
 from kgnb.cli.parser import Commands, Parser
@@ -45,30 +45,27 @@ def add_import(commands: Commands[Parser]) -> None:
 
 async def export_graph(args: argparse.Namespace, settings: Settings) -> int:
     """Writes a task's graph, in the format that ``--format`` or the file's ending names."""
-    from kgnb.app.context import open_app
-    from kgnb.app.export import export
-    from kgnb.app.tasks import find_task
+    from kgnb.app import context, export, tasks
     from kgnb.render.export import check_place
 
     chosen = args.format or format_of(args.output)
     if chosen is None:
         raise InputError("cli.no_format", path=args.output, known=" ".join(FORMAT_OF_ENDING))
     check_place(args.output)
-    async with open_app(settings, queue=False) as app:
-        task = await find_task(app, args.task)
-        await export(app, task.novel_id, chosen, args.output)
+    async with context.open_app(settings, queue=False) as app:
+        task = await tasks.find_task(app, args.task)
+        await export.export(app, task.novel_id, chosen, args.output)
     return OK
 
 
 async def import_record(args: argparse.Namespace, settings: Settings) -> int:
     """Takes a JSON export into this database and makes its graph."""
-    from kgnb.app.context import open_app
-    from kgnb.app.import_book import import_book
+    from kgnb.app import context, import_book
 
-    async with open_app(settings, queue=False) as app:
-        imported = await import_book(app, args.file)
+    async with context.open_app(settings, queue=False) as app:
+        imported = await import_book.import_book(app, args.file)
     if args.json:
-        print(json.dumps(dataclasses.asdict(imported), ensure_ascii=False))
+        print_json(dataclasses.asdict(imported))
         return OK
     tasks = ", ".join(map(str, imported.tasks)) or "-"
     key = "cli.imported_again" if imported.known else "cli.imported"

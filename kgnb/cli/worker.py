@@ -6,8 +6,7 @@ import argparse
 import asyncio
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from kgnb.cli.build import resume_option
@@ -39,24 +38,13 @@ def add_worker(commands: Commands[Parser]) -> None:
 
 async def worker(args: argparse.Namespace, settings: Settings) -> int:
     """Runs a node; returns OK also when a signal stopped it."""
-    with _metrics_endpoint(settings) as metrics:
-        return await _run_node(args, settings, metrics)
-
-
-@contextmanager
-def _metrics_endpoint(settings: Settings) -> Iterator[Metrics | None]:
-    """The Prometheus endpoint while the command runs; without a port nothing of it is even imported."""
     if not settings.metrics_port:
-        yield None
-        return
+        return await _run_node(args, settings, None)
     from kgnb.app.metrics import Metrics
 
-    metrics = Metrics(settings)
-    log.info(say("metrics.listening", host=settings.metrics_host, port=settings.metrics_port))
-    try:
-        yield metrics
-    finally:
-        metrics.close()
+    with closing(Metrics(settings)) as metrics:
+        log.info(say("metrics.listening", host=settings.metrics_host, port=settings.metrics_port))
+        return await _run_node(args, settings, metrics)
 
 
 async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metrics | None) -> int:
