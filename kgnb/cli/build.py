@@ -7,19 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kgnb.cli import options
 from kgnb.cli.cost import SAMPLE, show_estimate
-from kgnb.cli.options import (
-    FAILED_CHAPTERS,
-    OK,
-    command,
-    file_argument,
-    format_of,
-    graph_file,
-    json_option,
-    print_json,
-    slots,
-    whole,
-)
 from kgnb.cli.parser import Commands, Parser
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
@@ -30,29 +19,31 @@ if TYPE_CHECKING:
 
 def add_build(commands: Commands[Parser]) -> None:
     """Declares `kgnb build`."""
-    added = command(commands, "build", build)
+    added = options.command(commands, "build", build)
     _book_options(added)
     added.add_argument("--provider", metavar="NAME", help=say("cli.help_provider"))
     about_estimate = say("cli.help_estimate", chapters=SAMPLE)
     added.add_argument(
-        "--estimate", type=whole(1_000), nargs="?", const=SAMPLE, metavar="N", help=about_estimate
+        "--estimate", type=options.whole(1_000), nargs="?", const=SAMPLE, metavar="N", help=about_estimate
     )
-    added.add_argument("--slots", type=slots, metavar="N", help=say("cli.help_slots"))
+    added.add_argument("--slots", type=options.slots, metavar="N", help=say("cli.help_slots"))
     resume_option(added)
-    json_option(added)
+    options.json_option(added)
     about_output = say("cli.help_picture")
-    file_argument(added, "-o", "--output", type=graph_file, metavar="graph.html", help=about_output)
+    options.file_argument(
+        added, "-o", "--output", type=options.graph_file, metavar="graph.html", help=about_output
+    )
 
 
 def add_submit(commands: Commands[Parser]) -> None:
     """Declares `kgnb submit`."""
-    added = command(commands, "submit", submit)
+    added = options.command(commands, "submit", submit)
     _book_options(added)
     added.add_argument("--provider", metavar="NAME", required=True, help=say("cli.help_provider"))
 
 
 def _book_options(added: Parser) -> None:
-    file_argument(added, "book", metavar="BOOK", help=say("cli.help_book"))
+    options.file_argument(added, "book", metavar="BOOK", help=say("cli.help_book"))
     added.add_argument("--title", help=say("cli.help_title"))
     added.add_argument("--author", help=say("cli.help_author"))
     added.add_argument("--kinds", metavar="a,b", help=say("cli.help_kinds"))
@@ -61,7 +52,7 @@ def _book_options(added: Parser) -> None:
 
 def resume_option(added: Parser) -> None:
     """Adds ``--resume-from``."""
-    file_argument(added, "--resume-from", metavar="DIR|ZIP", help=say("cli.help_resume_from"))
+    options.file_argument(added, "--resume-from", metavar="DIR|ZIP", help=say("cli.help_resume_from"))
 
 
 async def build(args: argparse.Namespace, settings: Settings) -> int:
@@ -80,7 +71,7 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
     if args.estimate:
         return await show_estimate(args, settings, books[0])
     title = books[0].title
-    output_format = format_of(args.output) or "html" if args.output else ""
+    output_format = options.format_of(args.output) or "html" if args.output else ""
     with ProgressBar(quiet=args.json) as bar:
         async with context.open_app(settings) as app:
             result = await build.build(
@@ -89,13 +80,13 @@ async def build(args: argparse.Namespace, settings: Settings) -> int:
             if args.output:
                 await export.export(app, result.novel_id, output_format, args.output)
     if args.json:
-        print_json(result.as_dict())
+        options.print_json(result.as_dict())
     else:
         print(say("cli.built", title=one_line(title), **result.as_dict()))
         if args.output:
             key = "cli.picture_written" if output_format == "html" else "cli.graph_written"
             print(say(key, path=args.output))
-    return FAILED_CHAPTERS if result.failed else OK
+    return options.FAILED_CHAPTERS if result.failed else options.OK
 
 
 async def submit(args: argparse.Namespace, settings: Settings) -> int:
@@ -109,4 +100,4 @@ async def submit(args: argparse.Namespace, settings: Settings) -> int:
     if plan.found_finished:
         print("kgnb:", say("cli.found_finished", task=plan.task.id), file=sys.stderr)
     print(plan.task.id)
-    return OK
+    return options.OK

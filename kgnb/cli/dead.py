@@ -5,16 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from kgnb.cli.options import (
-    OK,
-    chapter_argument,
-    command,
-    family,
-    json_option,
-    local_time,
-    print_json,
-    task_argument,
-)
+from kgnb.cli import options
 from kgnb.cli.parser import Commands, Parser
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
@@ -31,15 +22,15 @@ REASON_CHARS = 300
 
 def add_dead(commands: Commands[Parser]) -> None:
     """Declares `kgnb dead` and its commands."""
-    parts = family(commands, "dead")
-    json_option(command(parts, "list", list_dead, text="dead_list"))
+    parts = options.family(commands, "dead")
+    options.json_option(options.command(parts, "list", list_dead, text="dead_list"))
     for name, run, option, about in (
         ("retry", retry, "--all", "dead_all"),
         ("drop", drop, "--garbage", "garbage"),
     ):
-        added = command(parts, name, run, text=f"dead_{name}")
-        task_argument(added, nargs="?")
-        chapter_argument(added, nargs="?")
+        added = options.command(parts, name, run, text=f"dead_{name}")
+        options.task_argument(added, nargs="?")
+        options.chapter_argument(added, nargs="?")
         added.add_argument(option, action="store_true", help=say(f"cli.help_{about}"))
 
 
@@ -50,16 +41,16 @@ async def list_dead(args: argparse.Namespace, settings: Settings) -> int:
     async with context.open_app(settings, graph=False) as app:
         entries = await dead_letters.list_dead_letters(app)
     if args.json:
-        print_json({"dead": [entry.as_dict() for entry in entries]})
+        options.print_json({"dead": [entry.as_dict() for entry in entries]})
     else:
         print("\n".join(map(_entry_line, entries)) or say("operate.dead_none"))
-    return OK
+    return options.OK
 
 
 def _entry_line(entry: DeadLetter) -> str:
     kind = "chapter" if entry.chapter_id else "task" if entry.task_id else "garbage"
     facts = {
-        "when": local_time(entry.at),
+        "when": options.local_time(entry.at),
         "task": entry.task_id,
         "chapter": "?" if entry.chapter is None else entry.chapter,
         "title": one_line(entry.title, TITLE_CHARS),
@@ -83,7 +74,7 @@ async def retry(args: argparse.Namespace, settings: Settings) -> int:
         print(say("operate.dead_retried", entries=done.entries, tasks=", ".join(map(str, done.tasks))))
     if done.left:
         print(say("operate.dead_left", tasks=", ".join(map(str, done.left))))
-    return OK
+    return options.OK
 
 
 async def drop(args: argparse.Namespace, settings: Settings) -> int:
@@ -98,4 +89,4 @@ async def drop(args: argparse.Namespace, settings: Settings) -> int:
         else:
             count = await dead_letters.drop_dead_letters(app, args.task, args.chapter)
     print(say("operate.dead_dropped", entries=count))
-    return OK
+    return options.OK

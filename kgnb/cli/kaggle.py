@@ -11,16 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kgnb.cli.options import (
-    FAILED_CHAPTERS,
-    INTERRUPTED,
-    OK,
-    command,
-    family,
-    file_argument,
-    row_id,
-    seconds,
-)
+from kgnb.cli import options
 from kgnb.cli.parser import Commands, Parser
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
@@ -47,7 +38,7 @@ async def init(args: argparse.Namespace, settings: Settings) -> int:
     folder = Path(args.folder)
     meta = await _write_notebook_folder(args, settings, KaggleCli(), folder, source=folder)
     print(say("kaggle.made", folder=folder, id=meta["id"]))
-    return OK
+    return options.OK
 
 
 async def push(args: argparse.Namespace, settings: Settings) -> int:
@@ -66,13 +57,13 @@ async def push(args: argparse.Namespace, settings: Settings) -> int:
     for text in pushed.not_added:  # a run without its data or credentials is no success
         _warn(say("kaggle.not_added", reason=text))
     if args.no_follow:
-        return FAILED_CHAPTERS if pushed.not_added else OK
+        return options.FAILED_CHAPTERS if pushed.not_added else options.OK
     try:
         code = await _follow(kaggle, kernel, args.output)
     except asyncio.CancelledError:  # Ctrl-C ends the waiting only; the same command again would push again
         _warn(say("kaggle.left_running", kernel=kernel))
-        return INTERRUPTED
-    return FAILED_CHAPTERS if pushed.not_added else code
+        return options.INTERRUPTED
+    return options.FAILED_CHAPTERS if pushed.not_added else code
 
 
 async def _follow(kaggle: KaggleCli, kernel: str, output: str | None) -> int:
@@ -81,7 +72,7 @@ async def _follow(kaggle: KaggleCli, kernel: str, output: str | None) -> int:
         await _fetch_output(kaggle, kernel, output)
     else:
         print(say("kaggle.fetch_with", kernel=kernel))
-    return OK if ended.state == "COMPLETE" else FAILED_CHAPTERS
+    return options.OK if ended.state == "COMPLETE" else options.FAILED_CHAPTERS
 
 
 async def _write_notebook_folder(
@@ -112,10 +103,7 @@ def _metadata_and_notebook(args: argparse.Namespace, source: Path | None) -> tup
     from kgnb.kaggle.kernels import NOBODY, TEMPLATE, read_metadata, slug_of
 
     root = notebook_bundle.checkout()
-    at = next(
-        (f for f in (source, root) if f is not None and (f / METADATA).is_file()),
-        None,
-    )
+    at = next((f for f in (source, root) if f is not None and (f / METADATA).is_file()), None)
     meta: Metadata = dict(read_metadata(at / METADATA)) if at else dict(TEMPLATE)
     meta["id"] = str(meta.get("id", ""))
     theirs = at is not None and at == source  # an installed kgnb has neither
@@ -134,10 +122,8 @@ def _metadata_and_notebook(args: argparse.Namespace, source: Path | None) -> tup
     if args.public:
         meta["is_private"] = False
     for option, key in (("dataset", "dataset_sources"), ("kernel", "kernel_sources")):
-        meta[key] = [
-            *meta.get(key, []),
-            *(one for one in getattr(args, option) if one not in meta.get(key, [])),
-        ]
+        listed = meta.get(key, [])
+        meta[key] = [*listed, *(one for one in getattr(args, option) if one not in listed)]
     return meta, code
 
 
@@ -211,7 +197,7 @@ async def status(args: argparse.Namespace, _: Settings) -> int:
         return await _follow(KaggleCli(), kernel, args.output)
     found = await KaggleCli().status(kernel)
     print(status_sentence(kernel, found))
-    return FAILED_CHAPTERS if found.over and found.state != "COMPLETE" else OK
+    return options.FAILED_CHAPTERS if found.over and found.state != "COMPLETE" else options.OK
 
 
 async def logs(args: argparse.Namespace, _: Settings) -> int:
@@ -223,7 +209,7 @@ async def logs(args: argparse.Namespace, _: Settings) -> int:
         await KaggleCli().follow_logs(kernel, print)
     else:
         print((await KaggleCli().logs(kernel)).rstrip("\n"))
-    return OK
+    return options.OK
 
 
 async def output(args: argparse.Namespace, _: Settings) -> int:
@@ -231,7 +217,7 @@ async def output(args: argparse.Namespace, _: Settings) -> int:
     from kgnb.kaggle.kernels import KaggleCli, check_kernel
 
     await _fetch_output(KaggleCli(), check_kernel(args.kernel), args.output)
-    return OK
+    return options.OK
 
 
 async def _fetch_output(kaggle: KaggleCli, kernel: str, output: str) -> None:
@@ -247,7 +233,7 @@ async def stop(args: argparse.Namespace, _: Settings) -> int:
     found = await kaggle.status(kernel)
     if found.over:
         print(status_sentence(kernel, found))
-        return OK
+        return options.OK
     if args.session is None:
         # Kaggle's interface takes a session's number and gives it to nobody (Kaggle/kaggle-cli#1172).
         owner, _slash, rest = kernel.partition("/")
@@ -255,7 +241,7 @@ async def stop(args: argparse.Namespace, _: Settings) -> int:
         raise InputError("kaggle.stop_by_hand", kernel=kernel, page=page)
     await kaggle.cancel(args.session)
     print(say("kaggle.stopping", kernel=kernel))
-    return OK
+    return options.OK
 
 
 # --- the parser
@@ -263,14 +249,14 @@ async def stop(args: argparse.Namespace, _: Settings) -> int:
 
 def add_kaggle(commands: Commands[Parser]) -> None:
     """Declares `kgnb kaggle` and its commands."""
-    parts = family(commands, "kaggle")
-    adding = command(parts, "init", init, text="kaggle_init")
+    parts = options.family(commands, "kaggle")
+    adding = options.command(parts, "init", init, text="kaggle_init")
     about = say("cli.help_kaggle_dir")
-    file_argument(adding, "folder", completes="directory", metavar="DIR", help=about)
+    options.file_argument(adding, "folder", completes="directory", metavar="DIR", help=about)
     _notebook_options(adding)
     _declare_push(parts)
     for name, run in (("status", status), ("logs", logs), ("output", output), ("stop", stop)):
-        added = command(parts, name, run, text=f"kaggle_{name}")
+        added = options.command(parts, name, run, text=f"kaggle_{name}")
         added.add_argument("kernel", metavar="OWNER/NAME", help=say("cli.help_kaggle_kernel"))
         if run in (status, logs):
             added.add_argument("-f", "--follow", action="store_true", help=say("cli.help_kaggle_follow"))
@@ -279,15 +265,18 @@ def add_kaggle(commands: Commands[Parser]) -> None:
         if run is output:
             _output_option(added, default="kaggle-output")
         if run is stop:
-            added.add_argument("--session", type=row_id, metavar="N", help=say("cli.help_kaggle_session"))
+            about = say("cli.help_kaggle_session")
+            added.add_argument("--session", type=options.row_id, metavar="N", help=about)
 
 
 def _declare_push(parts: Commands[Parser]) -> None:
-    added = command(parts, "push", push, text="kaggle_push")
+    added = options.command(parts, "push", push, text="kaggle_push")
     about = say("cli.help_kaggle_from")
-    file_argument(added, "folder", completes="directory", metavar="DIR", nargs="?", help=about)
+    options.file_argument(added, "folder", completes="directory", metavar="DIR", nargs="?", help=about)
     _notebook_options(added)
-    added.add_argument("--timeout", type=seconds, metavar="SECONDS", help=say("cli.help_kaggle_timeout"))
+    added.add_argument(
+        "--timeout", type=options.seconds, metavar="SECONDS", help=say("cli.help_kaggle_timeout")
+    )
     added.add_argument(
         "--wait", type=float, default=120.0, metavar="MINUTES", help=say("cli.help_kaggle_wait")
     )
@@ -298,7 +287,7 @@ def _declare_push(parts: Commands[Parser]) -> None:
 def _output_option(added: Parser, default: str | None = None) -> None:
     about = say("cli.help_kaggle_output_dir")
     names = ("-o", "--output")
-    file_argument(added, *names, completes="directory", metavar="DIR", default=default, help=about)
+    options.file_argument(added, *names, completes="directory", metavar="DIR", default=default, help=about)
 
 
 def _notebook_options(added: Parser) -> None:
@@ -311,11 +300,6 @@ def _notebook_options(added: Parser) -> None:
     for option in ("gpu", "tpu", "public"):
         added.add_argument(f"--{option}", action="store_true", help=say(f"cli.help_kaggle_{option}"))
     for option in ("dataset", "kernel"):
-        added.add_argument(
-            f"--{option}",
-            action="append",
-            default=[],
-            metavar="OWNER/NAME",
-            help=say(f"cli.help_kaggle_{option}_source"),
-        )
+        about = say(f"cli.help_kaggle_{option}_source")
+        added.add_argument(f"--{option}", action="append", default=[], metavar="OWNER/NAME", help=about)
     added.add_argument("--secrets-dataset", metavar="OWNER/NAME", help=say("cli.help_kaggle_secrets_dataset"))

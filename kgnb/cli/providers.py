@@ -9,17 +9,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from kgnb.cli.options import (
-    FAILED_CHAPTERS,
-    OK,
-    command,
-    family,
-    json_option,
-    local_time,
-    old_spelling,
-    print_json,
-    seconds,
-)
+from kgnb.cli import options
 from kgnb.cli.parser import Commands, Parser
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
@@ -31,7 +21,7 @@ if TYPE_CHECKING:
     from kgnb.app.providers import AddedProvider, ProviderView
     from kgnb.core.settings import Settings
 
-ANSWERED_NO, UNREACHABLE = FAILED_CHAPTERS, 2
+ANSWERED_NO, UNREACHABLE = options.FAILED_CHAPTERS, 2
 """Exit codes of `providers test` beside 0: it answers, but not as it should; it can't be reached."""
 NAME_CHARS, REASON_CHARS = 100, 300
 """What a line shows of a name and of a reason."""
@@ -44,20 +34,22 @@ MAX_KEY = 10_000
 
 def add_providers(commands: Commands[Parser]) -> None:
     """Declares `kgnb providers` and its commands; `kgnb pause|resume PROVIDER` is how two were spelled."""
-    parts = family(commands, "providers", text="providers_group")
-    json_option(command(parts, "list", list_providers, text="providers_list"))
+    parts = options.family(commands, "providers", text="providers_group")
+    options.json_option(options.command(parts, "list", list_providers, text="providers_list"))
     _declare_add(parts)
-    _name_argument(command(parts, "test", test, text="providers_test"))
-    removing = command(parts, "remove", remove, text="providers_remove")
+    _name_argument(options.command(parts, "test", test, text="providers_test"))
+    removing = options.command(parts, "remove", remove, text="providers_remove")
     _name_argument(removing)
     removing.add_argument("--delete", action="store_true", help=say("cli.help_delete"))
-    pausing = command(parts, "pause", pause)
+    pausing = options.command(parts, "pause", pause)
     _name_argument(pausing)
-    pausing.add_argument("--for", dest="seconds", type=seconds, metavar="SECONDS", help=say("cli.help_for"))
-    resuming = command(parts, "resume", resume)
+    pausing.add_argument(
+        "--for", dest="seconds", type=options.seconds, metavar="SECONDS", help=say("cli.help_for")
+    )
+    resuming = options.command(parts, "resume", resume)
     _name_argument(resuming)
-    old_spelling(commands, "pause", pausing)
-    old_spelling(commands, "resume", resuming)
+    options.old_spelling(commands, "pause", pausing)
+    options.old_spelling(commands, "resume", resuming)
 
 
 def _name_argument(added: Parser) -> None:
@@ -65,7 +57,7 @@ def _name_argument(added: Parser) -> None:
 
 
 def _declare_add(parts: Commands[Parser]) -> None:
-    added = command(parts, "add", add, text="providers_add")
+    added = options.command(parts, "add", add, text="providers_add")
     _name_argument(added)
     added.add_argument("--url", metavar="URL", help=say("cli.help_url"))
     added.add_argument("--model", metavar="M", action="append", default=[], help=say("cli.help_model"))
@@ -86,11 +78,11 @@ async def list_providers(args: argparse.Namespace, settings: Settings) -> int:
     async with context.open_app(settings, graph=False) as app:
         found = await providers.list_providers(app)
     if args.json:
-        print_json({"providers": [one.as_dict() for one in found]})
+        options.print_json({"providers": [one.as_dict() for one in found]})
     else:
         for one in found:
             print(_provider_line(one))
-    return OK
+    return options.OK
 
 
 def _provider_line(one: ProviderView) -> str:
@@ -140,7 +132,7 @@ async def add(args: argparse.Namespace, settings: Settings) -> int:
     print(say(what, name=one_line(done.name, NAME_CHARS), **facts))
     if text := _where_key_is(done, settings):
         print(text)
-    return OK
+    return options.OK
 
 
 def _where_key_is(done: AddedProvider, settings: Settings) -> str:
@@ -183,7 +175,7 @@ async def test(args: argparse.Namespace, settings: Settings) -> int:
 
     if args.provider.strip().lower() == RULES:
         print(say("providers.test_rules"))
-        return OK
+        return options.OK
     async with context.open_app(settings, queue=False, graph=False) as app:
         result = await providers.probe_provider(app, args.provider)
     if result.error:
@@ -193,7 +185,7 @@ async def test(args: argparse.Namespace, settings: Settings) -> int:
         print(say("providers.works", **facts, ms=round(1_000 * result.seconds)))
     if result.models:
         print(say("providers.models", models=one_line(", ".join(result.models[:20]))))
-    return OK if not result.error else ANSWERED_NO if result.reached else UNREACHABLE
+    return options.OK if not result.error else ANSWERED_NO if result.reached else UNREACHABLE
 
 
 async def remove(args: argparse.Namespace, settings: Settings) -> int:
@@ -203,7 +195,7 @@ async def remove(args: argparse.Namespace, settings: Settings) -> int:
     async with context.open_app(settings, queue=False, graph=False) as app:
         await providers.remove_provider(app, args.provider, delete=args.delete)
     print(say("providers.deleted" if args.delete else "providers.off", name=args.provider.strip()))
-    return OK
+    return options.OK
 
 
 async def pause(args: argparse.Namespace, settings: Settings) -> int:
@@ -212,9 +204,9 @@ async def pause(args: argparse.Namespace, settings: Settings) -> int:
 
     async with context.open_app(settings, graph=False) as app:
         paused = await providers.pause_provider(app, args.provider, args.seconds)
-    facts = {"seconds": round(paused.seconds), "when": local_time(paused.until)}
+    facts = {"seconds": round(paused.seconds), "when": options.local_time(paused.until)}
     print(say("operate.provider_paused", provider=one_line(paused.provider), **facts))
-    return OK
+    return options.OK
 
 
 async def resume(args: argparse.Namespace, settings: Settings) -> int:
@@ -225,4 +217,4 @@ async def resume(args: argparse.Namespace, settings: Settings) -> int:
         ended = await providers.resume_provider(app, args.provider)
     what = "provider_resumed" if ended.until else "provider_not_paused"
     print(say(f"operate.{what}", provider=one_line(ended.provider)))
-    return OK
+    return options.OK

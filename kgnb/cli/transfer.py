@@ -6,18 +6,7 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING
 
-from kgnb.cli.options import (
-    FORMAT_OF_ENDING,
-    FORMATS,
-    OK,
-    command,
-    file_argument,
-    format_of,
-    graph_file,
-    json_option,
-    print_json,
-    task_argument,
-)
+from kgnb.cli import options
 from kgnb.cli.parser import Commands, Parser
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
@@ -29,18 +18,20 @@ if TYPE_CHECKING:
 
 def add_export(commands: Commands[Parser]) -> None:
     """Declares `kgnb export`."""
-    added = command(commands, "export", export_graph)
-    task_argument(added)
-    added.add_argument("--format", choices=FORMATS, help=say("cli.help_format"))
+    added = options.command(commands, "export", export_graph)
+    options.task_argument(added)
+    added.add_argument("--format", choices=options.FORMATS, help=say("cli.help_format"))
     about = say("cli.help_output")
-    file_argument(added, "-o", "--output", type=graph_file, metavar="FILE", required=True, help=about)
+    options.file_argument(
+        added, "-o", "--output", type=options.graph_file, metavar="FILE", required=True, help=about
+    )
 
 
 def add_import(commands: Commands[Parser]) -> None:
     """Declares `kgnb import`."""
-    added = command(commands, "import", import_record)
-    file_argument(added, "file", metavar="FILE.json", help=say("cli.help_import_file"))
-    json_option(added)
+    added = options.command(commands, "import", import_record)
+    options.file_argument(added, "file", metavar="FILE.json", help=say("cli.help_import_file"))
+    options.json_option(added)
 
 
 async def export_graph(args: argparse.Namespace, settings: Settings) -> int:
@@ -48,14 +39,14 @@ async def export_graph(args: argparse.Namespace, settings: Settings) -> int:
     from kgnb.app import context, export, tasks
     from kgnb.render.export import check_place
 
-    chosen = args.format or format_of(args.output)
+    chosen = args.format or options.format_of(args.output)
     if chosen is None:
-        raise InputError("cli.no_format", path=args.output, known=" ".join(FORMAT_OF_ENDING))
+        raise InputError("cli.no_format", path=args.output, known=" ".join(options.FORMAT_OF_ENDING))
     check_place(args.output)
     async with context.open_app(settings, queue=False) as app:
         task = await tasks.find_task(app, args.task)
         await export.export(app, task.novel_id, chosen, args.output)
-    return OK
+    return options.OK
 
 
 async def import_record(args: argparse.Namespace, settings: Settings) -> int:
@@ -65,9 +56,9 @@ async def import_record(args: argparse.Namespace, settings: Settings) -> int:
     async with context.open_app(settings, queue=False) as app:
         imported = await import_book.import_book(app, args.file)
     if args.json:
-        print_json(dataclasses.asdict(imported))
-        return OK
+        options.print_json(dataclasses.asdict(imported))
+        return options.OK
     tasks = ", ".join(map(str, imported.tasks)) or "-"
     key = "cli.imported_again" if imported.known else "cli.imported"
     print(say(key, title=one_line(imported.title), chapters=imported.chapters, tasks=tasks))
-    return OK
+    return options.OK
