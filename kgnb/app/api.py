@@ -38,7 +38,7 @@ _lock = threading.Lock()
 
 def run(work: Coroutine[Any, Any, R]) -> R:
     """Return the result of ``work``; an interrupt cancels it, waits for its clean-up and is raised again."""
-    future = asyncio.run_coroutine_threadsafe(work, _running_loop())
+    future = spawn(work)
     try:
         return future.result()
     except KeyboardInterrupt:
@@ -202,7 +202,20 @@ def build(
     unfinished one goes on where it was. Raises the KgnbError tree of :mod:`kgnb.core.errors`.
     """
     settings = _settings(data, slots, kinds)
-    return run(_build(settings, Path(book), provider, title, author, again, progress))
+
+    async def work() -> BookGraph:
+        books = [
+            await build_use_case.read(Path(book), title, author)
+        ]  # build alone holds it, until it is stored
+        name = books[0].title
+        with ProgressBar(quiet=not progress) as bar:
+            async with open_app(settings) as app:
+                result = await build_use_case.build(
+                    app, books.pop(), Path(book), provider, again=again, listener=bar.show
+                )
+                return await asyncio.to_thread(BookGraph, result, name, settings)
+
+    return run(work())
 
 
 def books(data: str | Path | None = None) -> QueryRows:
@@ -267,25 +280,6 @@ def _settings(data: str | Path | None, slots: int | None, kinds: str = "") -> Se
     settings = Settings.load(**given, **Settings.for_slots(slots))
     use_language(settings.lang)
     return settings
-
-
-async def _build(
-    settings: Settings,
-    path: Path,
-    provider: str | None,
-    title: str | None,
-    author: str | None,
-    again: bool,
-    progress: bool,
-) -> BookGraph:
-    books = [await build_use_case.read(path, title, author)]  # build alone holds it, until it is stored
-    title = books[0].title
-    with ProgressBar(quiet=not progress) as bar:
-        async with open_app(settings) as app:
-            result = await build_use_case.build(
-                app, books.pop(), path, provider, again=again, listener=bar.show
-            )
-            return await asyncio.to_thread(BookGraph, result, title, settings)
 
 
 def allow_nested_loops() -> None:

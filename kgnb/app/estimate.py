@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from kgnb.app.build import Listener, Plan, bring_to_end, new_task, own_kinds, queue_task
@@ -123,12 +123,7 @@ def spread(chapters: Sequence[Chapter], count: int) -> list[Chapter]:
 def scaled(spent: Usage, part: int, whole: int) -> Usage:
     """Return the usage of ``part`` words if ``whole`` words took ``spent``."""
     share = part / whole if whole else 0.0
-    return Usage(
-        round(spent.requests * share),
-        round(spent.prompt_tokens * share),
-        round(spent.completion_tokens * share),
-        round(spent.cached_tokens * share),
-    )
+    return Usage(*(round(count * share) for count in astuple(spent)))
 
 
 def _words(chapters: Sequence[Chapter]) -> int:

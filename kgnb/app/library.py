@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from kgnb.app.build import BuildResult
+from kgnb.app.build import BuildResult, graph_figures
 from kgnb.app.context import App
 from kgnb.core import host
 from kgnb.core.errors import InputError
-from kgnb.core.model import STRUCTURAL_RELATIONS
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded import restore
 from kgnb.stores.embedded.data_folder import private_dir
@@ -76,8 +75,12 @@ def _copy_target(source: Path) -> Path:
 
 async def books(app: App) -> list[FinishedTask]:
     """Return the newest finished task of each book, newest first."""
+    return _newest(await app.ledger.task_stats.finished())
+
+
+def _newest(tasks: Sequence[FinishedTask]) -> list[FinishedTask]:
     newest: dict[int, FinishedTask] = {}
-    for one in await app.ledger.task_stats.finished():
+    for one in tasks:
         newest.setdefault(one.novel_id, one)
     return list(newest.values())
 
@@ -114,17 +117,14 @@ def _matching(every: Sequence[FinishedTask], wanted: str | int) -> list[Finished
 
 
 def _known(every: Sequence[FinishedTask]) -> str:
-    newest: dict[int, FinishedTask] = {}
-    for one in every:
-        newest.setdefault(one.novel_id, one)
-    names = [f"{one.title[:60]} ({one.task_id})" for one in list(newest.values())[:MAX_LISTED]]
+    newest = _newest(every)
+    names = [f"{one.title[:60]} ({one.task_id})" for one in newest[:MAX_LISTED]]
     return ", ".join(names) + (" …" if len(newest) > MAX_LISTED else "")
 
 
 async def opened(app: App, one: FinishedTask) -> BuildResult:
     """Return the book's figures in the form that `build` returns."""
     progress = await app.ledger.tasks.progress(one.task_id)
-    counts = await app.graph.counts(one.novel_id)
     return BuildResult(
         task_id=one.task_id,
         novel_id=one.novel_id,
@@ -133,15 +133,6 @@ async def opened(app: App, one: FinishedTask) -> BuildResult:
         completed=progress.completed or one.chapters,
         failed=progress.failed,
         skipped=progress.skipped,
-        characters=counts["Character"],
-        locations=counts["Location"],
-        organizations=counts["Organization"],
-        events=counts["Event"],
-        relations=sum(n for t, n in counts.items() if t.isupper() and t not in STRUCTURAL_RELATIONS),
         chars=progress.chars,
-        requests=0,
-        prompt_tokens=0,
-        completion_tokens=0,
-        cached_tokens=0,
-        seconds=0.0,
+        **graph_figures(await app.graph.counts(one.novel_id)),
     )

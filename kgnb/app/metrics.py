@@ -1,14 +1,14 @@
-"""A Prometheus endpoint of one node: what it did, what it does, and what it last saw of queues and services.
+"""A node's Prometheus endpoint: its work, and the queues and services as it last saw them.
 
-Counters are fed by the node's listener and by what the App's meter has summed up; everything else is read
-at each scrape, from the server's thread: copies of dicts, which are atomic.
+Counters come from the node's events and the App's meter; gauges are read at each scrape in the server's
+thread, from copies of the node's dicts (copying a dict is atomic).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from kgnb import __version__
@@ -26,31 +26,25 @@ except ImportError:
 
 SERVICES = ("redis", "sql", "bolt")
 SECONDS = (0.5, 1, 2, 5, 10, 20, 40, 80, 160)
-"""Bounds of the request times' buckets: a chapter takes a model from a second to two minutes."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Watched:
-    app: App
-    node: WorkerNode
+"""Histogram buckets of request times: a model takes from a second to two minutes for a chapter."""
 
 
 class Metrics:
-    """The endpoint, from its making to :meth:`close`; counters outlive the nodes that it watches.
+    """The endpoint, open until :meth:`close`; its counters outlive the nodes that it watches.
 
     Raises SettingsError when nothing can listen at the host and port.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._watched: _Watched | None = None
+        self._watched: tuple[App, WorkerNode] | None = None
         self._chapters: Counter[tuple[str, str]] = Counter()
         self._errors: Counter[tuple[str, str]] = Counter()
         self._tasks: Counter[str] = Counter()
         self._usage: dict[str, Usage] = {}
-        self._providers: dict[int, str] = {}  # task → who answers for it
+        self._providers: dict[int, str] = {}  # of the tasks' requests
         self._counted: dict[int, Usage] = {}
         registry = CollectorRegistry()
-        registry.register(self)  # a collector by its one method
+        registry.register(self)  # calls collect()
         ProcessCollector(registry=registry)
         self._seconds = Histogram(
             "kgnb_request_seconds",
@@ -67,37 +61,37 @@ class Metrics:
             raise SettingsError("metrics.no_port", host=host, port=port, reason=reason) from error
 
     def watch(self, app: App, node: WorkerNode) -> None:
-        """Shows this node from now on."""
-        self._count()
+        """Show this node from now on."""
+        self._count_usage()
         node.throttle.on_request_timed = lambda key, seconds: self._seconds.labels(key).observe(seconds)
-        self._watched = _Watched(app, node)
+        self._watched = app, node
         self._counted = {}  # a new App counts from 0
 
-    def heard(self, happened: NodeEvent) -> None:
-        """The node's listener."""
-        if happened.kind == "chapter":
-            self._chapters[happened.provider, happened.outcome] += 1
-            self._providers[happened.task_id] = happened.provider
-        elif happened.kind == "provider":
-            key = happened.provider.lower()
-            self._errors[key, type(happened.error).__name__] += 1
-            self._providers[happened.task_id] = key
-        elif happened.kind == "task":
-            self._tasks[happened.outcome] += 1
-        self._count()
+    def on_event(self, event: NodeEvent) -> None:
+        """Count an event of the node."""
+        if event.kind == "chapter":
+            self._chapters[event.provider, event.outcome] += 1
+            self._providers[event.task_id] = event.provider
+        elif event.kind == "provider":
+            key = event.provider.lower()
+            self._errors[key, type(event.error).__name__] += 1
+            self._providers[event.task_id] = key
+        elif event.kind == "task":
+            self._tasks[event.outcome] += 1
+        self._count_usage()
 
-    def _count(self) -> None:
-        """Takes in what the App's meter has heard since; a task's provider is known from its first end."""
+    def _count_usage(self) -> None:
+        """Add the meter's growth to its provider, which is known from a task's first event on."""
         if self._watched is None:
             return
-        for task_id, spent in self._watched.app.spent.items():
+        for task_id, spent in self._watched[0].spent.items():
             provider = self._providers.get(task_id)
             if provider is not None and spent != (before := self._counted.get(task_id, Usage())):
                 self._counted[task_id] = spent
                 self._usage[provider] = self._usage.get(provider, Usage()) + (spent - before)
 
     def close(self) -> None:
-        """Stops listening."""
+        """Stop listening."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -105,10 +99,10 @@ class Metrics:
     # --- a scrape
 
     def collect(self) -> Iterator[Metric]:
-        """Every figure, at this moment. Called by the server's thread."""
+        """Yield every metric; called by the server's thread at each scrape."""
         yield from self._counters()
         if self._watched is not None:
-            app, node = self._watched.app, self._watched.node
+            app, node = self._watched
             yield _gauge("kgnb_node_info", "This node.", {(__version__, node.name): 1}, "version", "node")
             yield from _slots(node)
             yield from _providers(node)
@@ -118,8 +112,8 @@ class Metrics:
             yield _gauge("kgnb_service_up", "Whether the service answers.", up, "service")
 
     def _counters(self) -> Iterator[Metric]:
-        usage = dict(self._usage)
-        ended, closed, errors = dict(self._chapters), dict(self._tasks), dict(self._errors)
+        usage, ended, closed = dict(self._usage), dict(self._chapters), dict(self._tasks)
+        errors = dict(self._errors)
         requests = {p: u.requests for p, u in usage.items()}
         yield _counter("kgnb_chapters", "Chapters that came to an end here.", ended, "provider", "outcome")
         yield _counter("kgnb_tasks", "Tasks that this node closed.", closed, "status")
@@ -133,8 +127,8 @@ def _tokens(usage: Mapping[str, Usage]) -> dict[tuple[str, str], int]:
     return prompt | {(p, "completion"): u.completion_tokens for p, u in usage.items()}
 
 
-# Values by label: the one label's value, or a tuple of all.
 _Values = Mapping[Any, float]
+"""Values by label: the one label's value, or a tuple of all."""
 
 
 def _gauge(name: str, text: str, values: _Values, *labels: str) -> Metric:

@@ -14,7 +14,7 @@ from kgnb.app.context import App
 from kgnb.app.settle import settle_novel
 from kgnb.app.tasks import find_task
 from kgnb.core.errors import InputError
-from kgnb.core.model import Novel, Task
+from kgnb.core.model import Novel
 from kgnb.extract import evidence
 from kgnb.extract.model import MAX_NAME, clean
 from kgnb.graph.model import NAMED_LABELS
@@ -38,12 +38,8 @@ class NameEditor:
 
 async def names_of(app: App, task_id: int, kinds: Collection[str] = NAMED_LABELS) -> NameEditor:
     """Return the names of the task's book as settle resolves them now. Needs no graph store."""
-    return await _names(app, await find_task(app, task_id), kinds)
-
-
-async def _names(app: App, task: Task, kinds: Collection[str] = NAMED_LABELS) -> NameEditor:
     ledger = app.ledger
-    novel = await ledger.books.novel(task.novel_id)
+    novel = await ledger.books.novel((await find_task(app, task_id)).novel_id)
     chapters = await ledger.books.chapters(novel.id)
     rows = await ledger.extractions.settle_rows(novel.id)
     entries = await ledger.names.read(novel.id)
@@ -64,7 +60,7 @@ async def merge(app: App, task_id: int, name: str, others: Sequence[str], *, by:
 
     Raises InputError for an unknown name, with the nearest ones, and for a name of several persons.
     """
-    names = await _names(app, await find_task(app, task_id), ("Character",))
+    names = await names_of(app, task_id, ("Character",))
     index = NameIndex(names.listed)
     first = _person(index, name)
     more = [
@@ -82,7 +78,7 @@ async def split(
 
     Raises InputError where an alias is unknown, or ``name`` itself.
     """
-    names = await _names(app, await find_task(app, task_id), ("Character",))
+    names = await names_of(app, task_id, ("Character",))
     index = NameIndex(names.listed)
     person = _person(index, name)
     first = index.form(clean(name, MAX_NAME))
@@ -108,7 +104,7 @@ async def part(
 
     Raises InputError where ``name`` is unknown, or ``other`` means the same person.
     """
-    names = await _names(app, await find_task(app, task_id), ("Character",))
+    names = await names_of(app, task_id, ("Character",))
     index = NameIndex(names.listed)
     first, other = _person(index, name), clean(other, MAX_NAME)
     second = (index.people(other) or [other])[0]
@@ -147,8 +143,7 @@ def _bearers(index: NameIndex, name: str) -> list[str]:
     name = clean(name, MAX_NAME)
     bearers = index.people(name)
     if not bearers:
-        near = index.nearest(name)
-        if near:
+        if near := index.nearest(name):
             raise InputError("names.unknown", name=name, nearest="、".join(near))
         raise InputError("names.unknown_all", name=name)
     return bearers

@@ -6,10 +6,11 @@ import asyncio
 import logging
 import math
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 
-from kgnb.app.context import WAIT_SECONDS, App, open_app, open_waiting, running_node
-from kgnb.core.errors import NodeStopped, ServiceDown, ServiceRefused
+from kgnb.app.context import App, enter_when_up, open_waiting, running_node
+from kgnb.core.errors import NodeStopped, ServiceRefused
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
 from kgnb.worker.node import NodeEvent, WorkerNode
@@ -21,10 +22,6 @@ SESSION_CHECK_SECONDS = 1.0
 """How often the session's end is checked; the margin before it is far longer."""
 
 
-async def _do_nothing(_: App) -> None:
-    """Default of ``on_left``."""
-
-
 async def serve(
     settings: Settings,
     stop: asyncio.Event,
@@ -34,7 +31,7 @@ async def serve(
     session: Session = UNLIMITED,
     listener: Callable[[NodeEvent], None] = lambda _: None,
     on_ready: Callable[[App, WorkerNode], None] = lambda _app, _node: None,
-    on_left: Callable[[App], Awaitable[None]] = _do_nothing,
+    on_left: Callable[[App], Awaitable[None]] | None = None,
     drain_limit: Callable[[], float] = lambda: math.inf,
 ) -> None:
     """Run a node until ``stop`` is set, the session ends or, with ``drain``, nothing is left to do.
@@ -51,54 +48,30 @@ async def serve(
     async with leaving_when(stop, session) as leaving:
         restart = True
         while restart and not leaving.is_set():
-            restart = False
-            async with open_app(settings) if fail_fast else open_waiting(settings, stop=leaving) as app:
+            async with open_waiting(settings, stop=leaving, fail_fast=fail_fast) as app:
                 if app is None:
                     return
                 async with AsyncExitStack() as stack:
-                    join = lambda: running_node(app, listener=listener, patience=patience)  # noqa: E731
-                    node = await _enter_when_up(stack, join, leaving, fail_fast)
+                    join = partial(running_node, app, listener=listener, patience=patience)
+                    node = await enter_when_up(stack, join, leaving, fail_fast)
                     if node is None:
                         return
                     on_ready(app, node)
-                    log.info(say("node.started", node=node.name, slots=settings.slots_for(1)))
-                    if settings.slots_by_hand:
-                        log.info(say("node.slots_by_hand", slots=settings.slots))
                     await _run_node(app, node, leaving, drain)
-                restart = app.engines_gone and not leaving.is_set()
-                await on_left(app)
+                restart = app.engines_gone
+                if on_left is not None:
+                    await on_left(app)
             if app.outages.is_down("redis"):
                 log.warning(say("node.left_alone", node=node.name, seconds=round(settings.lease_seconds)))
             else:
                 log.info(say("node.left", node=node.name))
 
 
-async def _enter_when_up(
-    stack: AsyncExitStack,
-    join: Callable[[], AbstractAsyncContextManager[WorkerNode]],
-    leaving: asyncio.Event,
-    fail_fast: bool,
-) -> WorkerNode | None:
-    """Join the cluster as soon as the services are up; None when ``leaving`` is set first.
-
-    Raises ServiceDown if ``fail_fast``.
-    """
-    logged = ""
-    while not leaving.is_set():
-        try:
-            return await stack.enter_async_context(join())
-        except ServiceDown as error:
-            if fail_fast:
-                raise
-            if str(error) != logged:
-                logged = str(error)
-                log.warning(say("node.waiting", reason=logged))
-            with suppress(TimeoutError):
-                await asyncio.wait_for(leaving.wait(), WAIT_SECONDS)
-    return None
-
-
 async def _run_node(app: App, node: WorkerNode, leaving: asyncio.Event, drain: bool) -> None:
+    log.info(say("node.started", node=node.name, slots=app.settings.slots_for(1)))
+    if app.settings.slots_by_hand:
+        log.info(say("node.slots_by_hand", slots=app.settings.slots))
+
     async def stop_node() -> None:
         await leaving.wait()
         node.stop()

@@ -73,7 +73,7 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
     def on_event(event: NodeEvent) -> None:
         counters.on_event(event)
         if metrics:
-            metrics.heard(event)
+            metrics.on_event(event)
 
     async def on_left(app: App) -> None:
         if session.seconds is not None:

@@ -16,8 +16,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, TypeVar
 
-from kgnb.app import build
 from kgnb.app.api import spawn
+from kgnb.app.build import submit
 from kgnb.app.context import App, open_app
 from kgnb.app.session_report import SessionReport
 from kgnb.core.errors import InputError
@@ -205,13 +205,8 @@ class Node:
 
         Raises InputError for a book that can't be read, SettingsError for an unknown provider.
         """
-        path = Path(book)
-
-        async def import_book(app: App) -> int:
-            read = await build.read(path, title, None)
-            return (await build.plan(app, read, path, provider, again=again)).task.id
-
-        return self.call(import_book).result()
+        submitted = self.call(lambda app: submit(app, Path(book), provider, title=title, again=again))
+        return submitted.result().task.id
 
     # --- batch runs
 

@@ -10,8 +10,7 @@ from typing import Any
 
 import ipywidgets as w
 
-from kgnb.app import build
-from kgnb.app.build import Plan
+from kgnb.app.build import Plan, submit
 from kgnb.app.context import App
 from kgnb.app.tasks import CommandResult, cancel_task, delete_task, pause_task, resume_task, retry_task
 from kgnb.core.errors import InputError
@@ -180,9 +179,9 @@ class RunTab:
         provider = self.provider.value or None  # an ipywidgets list takes None for "nothing chosen"
 
         async def work(app: App) -> Plan:
-            return await (
-                _from_upload(app, name, content, provider) if content else _import(app, path, provider)
-            )
+            if content:
+                return await _from_upload(app, name, content, provider)
+            return await submit(app, await asyncio.to_thread(Path(path).expanduser), provider)
 
         shown = name or Path(path).name
         self._controller.track(
@@ -231,17 +230,11 @@ class RunTab:
         widget_helpers.show(self._hint, html.block(html.dim(hint)) if hint else "")
 
 
-async def _import(app: App, path: str, provider: str | None) -> Plan:
-    book = await asyncio.to_thread(Path(path).expanduser)
-    read = await build.read(book, None, None)
-    return await build.plan(app, read, book, provider, again=False)
-
-
 async def _from_upload(app: App, name: str, content: bytes, provider: str | None) -> Plan:
     with tempfile.TemporaryDirectory(prefix="kgnb-") as folder:
         book = Path(folder, name)
         await asyncio.to_thread(book.write_bytes, content)
-        return await _import(app, str(book), provider)
+        return await submit(app, book, provider)
 
 
 def uploaded(upload: Any) -> tuple[str, bytes]:
