@@ -116,11 +116,6 @@ class Node:
         seconds = self.place.seconds(self.settings.session_seconds)
         return Session(self.place.started_at, seconds, self.settings.session_margin)
 
-    @property
-    def shares_queue(self) -> bool:
-        """Whether its queue is not the embedded one, so that it works for others too."""
-        return not self.settings.embedded_redis
-
     def start(self, processes: int = 0) -> Node:
         """Start working and return at once.
 
@@ -132,7 +127,12 @@ class Node:
         with _guard:
             if self._run is not None and self._run.is_alive and not self._run.is_leaving:
                 return self
-            self._check_terms()
+            if (
+                self.place.kind == "colab"
+                and not self.settings.embedded_redis
+                and not self.settings.colab_paid
+            ):
+                raise InputError("notebook.colab_paid")
             previous = _current._run if _current is not None else None
             if previous is not None:
                 previous.ask_to_stop()
@@ -142,10 +142,6 @@ class Node:
             self._run, _current = run, self
             run.start(previous)
         return self
-
-    def _check_terms(self) -> None:
-        if self.place.kind == "colab" and self.shares_queue and not self.settings.colab_paid:
-            raise InputError("notebook.colab_paid")
 
     def stop(self, *, now: bool = False, wait: bool = True) -> None:
         """Stop: claim no new chapters, give those in flight up to ``drain_seconds`` (``now``: none) and hand

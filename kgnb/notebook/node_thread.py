@@ -30,7 +30,6 @@ from kgnb.notebook.processes import NodeProcesses
 from kgnb.notebook.shutdown import HOOKS
 from kgnb.worker.counters import Counters
 from kgnb.worker.node import WorkerNode
-from kgnb.worker.session import Session
 
 R = TypeVar("R")
 
@@ -84,7 +83,7 @@ class NodeRun:
         self.report_path: Path | None = None
         self._settings = settings
         self._session_report = session_report
-        self._session: Session = session_report.session
+        self._session = session_report.session
         self._counters = counters
         self._process_states = process_states
         self._recent = recent
@@ -92,45 +91,38 @@ class NodeRun:
         self._loop = new_loop()
         self._stop = asyncio.Event()
         self._drain_limit = math.inf
-        self._is_leaving = self._kernel_ends = False
+        self.is_leaving = False
+        self._kernel_ends = False
         self._guard = threading.Lock()
         self._app: App | None = None
         self._calls: set[asyncio.Task[Any]] = set()
         self._worker: WorkerNode | None = None
         self._node_processes: NodeProcesses | None = None
-        self._thread = threading.Thread(target=self._main, name="kgnb-node", daemon=True)
-        self._started = False
+        self._thread: threading.Thread | None = None
         self._ended = threading.Event()
-        self._previous: NodeRun | None = None
 
     # --- from other threads
 
     @property
     def is_alive(self) -> bool:
         """Whether it was started and has not ended."""
-        return self._started and not self._ended.is_set()
-
-    @property
-    def is_leaving(self) -> bool:
-        """Whether it was told to stop."""
-        return self._is_leaving
+        return self._thread is not None and not self._ended.is_set()
 
     def start(self, previous: NodeRun | None) -> None:
         """Start as soon as ``previous`` has ended; returns at once."""
-        self._previous = previous
         HOOKS.add(self)
-        self._started = True
+        self._thread = threading.Thread(target=self._main, args=(previous,), name="kgnb-node", daemon=True)
         self._thread.start()
 
     def ask_to_stop(self, drain_limit: float = math.inf) -> None:
         """Leave, with at most ``drain_limit`` seconds for chapters in flight; returns at once."""
-        self._is_leaving = True
+        self.is_leaving = True
         with suppress(RuntimeError):  # the loop is closed: it has left
             self._loop.call_soon_threadsafe(self._leave, drain_limit)
 
     def join(self, timeout: float | None = None) -> None:
         """Wait for the end."""
-        if self._started and self._thread is not threading.current_thread():
+        if self._thread not in (None, threading.current_thread()):
             self._ended.wait(timeout)  # Python 3.11 takes a thread for ended once join was interrupted
 
     def on_exit(self) -> None:
@@ -167,11 +159,10 @@ class NodeRun:
 
     # --- in its thread
 
-    def _main(self) -> None:
+    def _main(self, previous: NodeRun | None) -> None:
         asyncio.set_event_loop(self._loop)
-        if self._previous is not None:
-            self._previous.join()
-            self._previous = None
+        if previous is not None:
+            previous.join()
         self._recent.listen(self._settings.log_level)
         end = State.STOPPED
         try:

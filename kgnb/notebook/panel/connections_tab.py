@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-import ipywidgets as w
 from pydantic import SecretStr
 
 from kgnb.app.api import spawn
 from kgnb.app.doctor import Check, check_service
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
-from kgnb.notebook.panel import html, widget_helpers
+from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import PanelController
 from kgnb.notebook.panel.secret_inputs import MASK, AddressBox, SecretBox, checked_address, without_login
 
@@ -42,24 +41,20 @@ class Service:
         settings = controller.node.settings
         known = getattr(settings, ADDRESS[name])
         self._user = without_login(known)[1] if "@" in known else ""  # of a Redis URL
-        self.address = AddressBox(
-            say(f"panel.f_{ADDRESS[name]}"),
-            say("panel.embedded_hint"),
-            known,
-            self._taken,
-        )
+        label = say(f"panel.f_{ADDRESS[name]}")
+        self.address = AddressBox(label, say("panel.embedded_hint"), known, self._taken)
         self.fields = {
-            key: widget_helpers.field(say(f"panel.f_{key}"), getattr(settings, key), kind=kind)
+            key: widgets.field(say(f"panel.f_{key}"), getattr(settings, key), kind=kind)
             for key, kind in PLAIN[name]
         }
         self.secret = SecretBox(say("panel.f_password"), say("panel.secret_hint"), controller.wake)
-        self._source = widget_helpers.html()
-        self._result = widget_helpers.html()
-        self.test = widget_helpers.button(say("panel.test"), controller.safely(self._test))
-        self.box = widget_helpers.column(
-            widget_helpers.html(html.block(f"<h4>{html.text(say(f'panel.service_{name}'))}</h4>")),
+        self._source = widgets.html()
+        self._result = widgets.html()
+        self.test = widgets.button(say("panel.test"), controller.safely(self._test))
+        self.box = widgets.column(
+            widgets.html(html.block(f"<h4>{html.text(say(f'panel.service_{name}'))}</h4>")),
             self._source, self.address.box, *self.fields.values(), self.secret.box,
-            widget_helpers.row(self.test), self._result,
+            widgets.row(self.test), self._result,
             flex="1 1 250px", min_width="230px",
         )  # fmt: skip
         self.box.add_class("kgnb-box")
@@ -132,10 +127,10 @@ class Service:
 
     def refresh(self) -> None:
         """Show the source of the values and the result of the last test."""
-        widget_helpers.show(self._source, html.block(html.dim(self._source_text())))
+        widgets.show(self._source, html.block(html.dim(self._source_text())))
         check = self._tested
         told = "" if check is None else html.note(check.detail, "good" if check.ok else "bad")
-        widget_helpers.show(self._result, html.block(told))
+        widgets.show(self._result, html.block(told))
 
     def _source_text(self) -> str:
         settings = self._controller.node.settings
@@ -154,25 +149,21 @@ class ConnectionsTab:
     def __init__(self, controller: PanelController) -> None:
         self._controller = controller
         self.services = [Service(controller, name) for name in ADDRESS]
-        self.apply = widget_helpers.button(
-            say("panel.apply"), controller.safely(self._apply), style="primary"
+        self.apply = widgets.button(say("panel.apply"), controller.safely(self._apply), style="primary")
+        self.embed = widgets.button(say("panel.use_embedded"), controller.safely(self._embed))
+        self.paid = widgets.checkbox(
+            say("panel.colab_paid"),
+            controller.node.settings.colab_paid,
+            display="" if controller.node.place.kind == "colab" else "none",
         )
-        self.embed = widget_helpers.button(say("panel.use_embedded"), controller.safely(self._embed))
-        self.paid = w.Checkbox(
-            value=controller.node.settings.colab_paid,
-            description=say("panel.colab_paid"),
-            indent=False,
-            layout=w.Layout(width="auto"),
-        )
-        self.paid.layout.display = "" if controller.node.place.kind == "colab" else "none"
-        self._intro = widget_helpers.html(html.block(html.dim(say("panel.connect_intro"))))
-        self.box = widget_helpers.column(
+        self._intro = widgets.html(html.block(html.dim(say("panel.connect_intro"))))
+        self.box = widgets.column(
             self._intro,
-            widget_helpers.row(
+            widgets.row(
                 *(s.box for s in self.services), grid_gap="10px", align_items="stretch", margin="8px 0"
             ),
             self.paid,
-            widget_helpers.row(self.apply, self.embed),
+            widgets.row(self.apply, self.embed),
         )
 
     def _apply(self, _: object = None) -> None:
@@ -182,10 +173,7 @@ class ConnectionsTab:
         self._use(changes)
 
     def _embed(self, _: object = None) -> None:
-        changes: dict[str, Any] = {}
-        for service in self.services:
-            changes |= EMBEDDED[service.name]
-        self._use(changes)
+        self._use(EMBEDDED["redis"] | EMBEDDED["sql"] | EMBEDDED["bolt"])
 
     def _use(self, changes: dict[str, Any]) -> None:
         settings = self._controller.settings_with(changes)

@@ -16,7 +16,7 @@ from kgnb.core.messages import language, say
 from kgnb.core.safe_text import one_line
 from kgnb.graph.importance import RankedCharacter, rank_characters
 from kgnb.graph.model import Graph
-from kgnb.notebook.panel import html, widget_helpers
+from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import PanelController
 from kgnb.notebook.panel.names_box import Change, NamesBox
 from kgnb.render.formatting import cut
@@ -94,11 +94,9 @@ class GraphTab:
         self._shown: object = None
         self._titles: dict[int, str] = {}
         self._tasks: dict[int, int] = {}
-        self.names = NamesBox(controller, self._shown_task, self._change)
-        self.book = widget_helpers.choice(
-            say("panel.f_book"), [(say("panel.no_book_yet"), 0)], flex="0 1 420px"
-        )
-        self.draw = widget_helpers.button(
+        self.names = NamesBox(controller, self._shown_task, self._work)
+        self.book = widgets.choice(say("panel.f_book"), [(say("panel.no_book_yet"), 0)], flex="0 1 420px")
+        self.draw = widgets.button(
             say("panel.draw"), controller.safely(self._draw), style="primary", width="96px"
         )
         self.view = w.ToggleButtons(
@@ -107,10 +105,10 @@ class GraphTab:
             layout=w.Layout(width="auto", margin="2px 0 2px 12px"),
         )
         self.view.observe(controller.safely(lambda _: None), names="value")
-        self._picture, self._people = widget_helpers.html(width="100%"), widget_helpers.html()
+        self._picture, self._people = widgets.html(width="100%"), widgets.html()
         self._link = w.Output(layout=w.Layout(margin="4px 0"))
-        self.box = widget_helpers.column(
-            *(widget_helpers.row(self.book, self.draw, self.view), self._link, self._picture, self.names.box),
+        self.box = widgets.column(
+            *(widgets.row(self.book, self.draw, self.view), self._link, self._picture, self.names.box),
             self._people,
         )
 
@@ -128,16 +126,13 @@ class GraphTab:
         return task
 
     def _draw(self, _: object = None) -> None:
-        self._work(say("panel.drawing", title=self._title()), None)
-
-    def _change(self, doing: str, change: Change) -> None:
-        self._work(doing, change)
+        self._work(say("panel.drawing", title=self._title()))
 
     def _title(self) -> str:
         self._task()
         return self._titles[self.book.value]
 
-    def _work(self, doing: str, change: Change | None) -> None:
+    def _work(self, doing: str, change: Change | None = None) -> None:
         """Apply a change of names, if given, and draw the chosen book."""
         novel, task, title, node = self.book.value, self._task(), self._title(), self._controller.node
         path = (node.place.output_dir or Path.cwd()) / f"graph-{novel}.html"
@@ -166,14 +161,14 @@ class GraphTab:
         # Equal titles get the novel's id: the list needs distinct labels.
         self._titles = books
         wanted = [(f"{name} · {novel}", novel) for novel, name in books.items()]
-        widget_helpers.options(self.book, wanted or [(say("panel.no_book_yet"), 0)])
+        widgets.options(self.book, wanted or [(say("panel.no_book_yet"), 0)])
         self.names.refresh()
         drawn, view = self._drawn, self.view.value
         if self._shown == (drawn, view) or drawn is None:
             return
         self._shown = (drawn, view)
-        widget_helpers.show(self._picture, html.block(drawn.page if view == "page" else drawn.still))
-        widget_helpers.show(self._people, html.block(html.titled(say("panel.top_people"), drawn.people)))
+        widgets.show(self._picture, html.block(drawn.page if view == "page" else drawn.still))
+        widgets.show(self._people, html.block(html.titled(say("panel.top_people"), drawn.people)))
         self._link.outputs = (_linked(drawn.path),)
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 
-import ipywidgets as w
-
 from kgnb.core.messages import say
-from kgnb.notebook.panel import html, widget_helpers
+from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import PanelController
 
 
@@ -22,16 +20,14 @@ class LogTab:
             (say("panel.level_warning"), logging.WARNING),
             (say("panel.level_error"), logging.ERROR),
         ]
-        self.level = widget_helpers.choice(say("panel.level"), levels, width="260px")
+        self.level = widgets.choice(say("panel.level"), levels, width="260px")
         self.level.value = logging.INFO
         self.level.observe(controller.safely(lambda _: None), names="value")
-        self.hold = w.Checkbox(
-            value=False, description=say("panel.hold"), indent=False, layout=w.Layout(width="auto")
-        )
-        self._lines = widget_helpers.html()
+        self.hold = widgets.checkbox(say("panel.hold"))
+        self._lines = widgets.html()
         self._seen: tuple[int, int] = (-1, -1)
-        self.box = widget_helpers.column(
-            widget_helpers.row(self.level, self.hold, grid_gap="16px", margin="0 0 8px"), self._lines
+        self.box = widgets.column(
+            widgets.row(self.level, self.hold, grid_gap="16px", margin="0 0 8px"), self._lines
         )
 
     def refresh(self, _: html.Item) -> None:
@@ -42,4 +38,4 @@ class LogTab:
         seen = (self.level.value, lines[-1].number if lines else 0)
         if seen != self._seen:
             self._seen = seen
-            widget_helpers.show(self._lines, html.block(html.log(lines)))
+            widgets.show(self._lines, html.block(html.log(lines)))

@@ -15,7 +15,7 @@ from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.graph.resolve.decisions import DecisionOutcome
 from kgnb.graph.resolve.name_listing import ListedName
-from kgnb.notebook.panel import html, widget_helpers
+from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import PanelController
 from kgnb.render.names_text import changed_line, decision_line, reason_text
 
@@ -43,22 +43,20 @@ class NamesBox:
         self.person = _typed(say("panel.f_person"))
         self.person.observe(controller.safely(lambda _: None), names="value")
         self.other = _typed(say("panel.f_other"))
-        self.alias = widget_helpers.choice(
-            say("panel.f_alias"), [(say("panel.no_alias"), "")], flex="0 1 420px"
-        )
-        self.decision = widget_helpers.choice(
+        self.alias = widgets.choice(say("panel.f_alias"), [(say("panel.no_alias"), "")], flex="0 1 420px")
+        self.decision = widgets.choice(
             say("panel.f_decision"), [(say("panel.no_decision"), 0)], flex="0 1 420px"
         )
-        self.merge = widget_helpers.button(say("panel.merge"), controller.safely(self._merge), width="96px")
-        self.split = widget_helpers.button(say("panel.split"), controller.safely(self._split), width="96px")
-        self.undo = widget_helpers.button(say("panel.undo"), controller.safely(self._undo), width="96px")
-        self._why = widget_helpers.html(margin="2px 0 2px 8px")
-        self.box = widget_helpers.column(
-            widget_helpers.html(html.block(html.titled(say("panel.names"), ""))),
-            widget_helpers.row(self.person, self._why),
-            widget_helpers.row(self.other, self.merge),
-            widget_helpers.row(self.alias, self.split),
-            widget_helpers.row(self.decision, self.undo),
+        self.merge = widgets.button(say("panel.merge"), controller.safely(self._merge), width="96px")
+        self.split = widgets.button(say("panel.split"), controller.safely(self._split), width="96px")
+        self.undo = widgets.button(say("panel.undo"), controller.safely(self._undo), width="96px")
+        self._why = widgets.html(margin="2px 0 2px 8px")
+        self.box = widgets.column(
+            widgets.html(html.block(html.titled(say("panel.names"), ""))),
+            widgets.row(self.person, self._why),
+            widgets.row(self.other, self.merge),
+            widgets.row(self.alias, self.split),
+            widgets.row(self.decision, self.undo),
             margin="10px 0 0 0",
         )
         self.box.layout.display = "none"
@@ -76,7 +74,7 @@ class NamesBox:
             offered = tuple(one_line(one.name) for one in names.listed[:OFFERED])
             self.person.options = self.other.options = offered
             standing = [d for d in reversed(names.decisions) if d.in_force]
-            widget_helpers.options(
+            widgets.options(
                 self.decision,
                 [(decision_line(d), d.id) for d in standing] or [(say("panel.no_decision"), 0)],
             )
@@ -84,8 +82,8 @@ class NamesBox:
         self._shown = (names, self.person.value)
         chosen = self._chosen()
         aliases = [(one_line(a), a) for a in chosen.aliases] if chosen else []
-        widget_helpers.options(self.alias, aliases or [(say("panel.no_alias"), "")])
-        widget_helpers.show(self._why, html.block(_reasons(chosen)))
+        widgets.options(self.alias, aliases or [(say("panel.no_alias"), "")])
+        widgets.show(self._why, html.block(_reasons(chosen)))
 
     def _chosen(self) -> ListedName | None:
         names = self._names
@@ -98,9 +96,7 @@ class NamesBox:
             raise InputError("panel.no_person")
         return name
 
-    def _decide(
-        self, doing: str, change: Callable[[App, int], Coroutine[Any, Any, DecisionOutcome]], **how: bool
-    ) -> None:
+    def _decide(self, doing: str, change: Decide, **how: bool) -> None:
         task = self._task()
 
         async def apply(app: App) -> str:
@@ -134,7 +130,7 @@ class NamesBox:
 def _typed(label: str) -> Any:
     return w.Combobox(
         description=label,
-        style=widget_helpers.label_style(),
+        style=widgets.label_style(),
         layout=w.Layout(width="auto", margin="2px 0", flex="0 1 420px"),
         placeholder=say("panel.type_a_name"),
         continuous_update=False,

@@ -6,7 +6,7 @@ import importlib
 import logging
 import threading
 import time
-from typing import Any, Protocol
+from typing import Any
 
 from kgnb.core.messages import language, say
 from kgnb.notebook import node as notebook_node
@@ -23,15 +23,6 @@ MIN_REFRESH_SECONDS = 0.1
 
 _guard = threading.RLock()
 _panel: Panel | None = None
-
-
-class Tab(Protocol):
-    """A tab: its widgets are in ``box``."""
-
-    box: Any
-
-    def refresh(self, status: html.Item) -> None:
-        """Update the widgets; called in any thread, under the panel's lock."""
 
 
 def panel(node: Node | None = None) -> Panel | StaticPanel:
@@ -95,7 +86,8 @@ class Panel:
 
     def __init__(self, controller: PanelController) -> None:
         self.controller = controller
-        self.tabs: dict[str, Any] = {}  # of Tab
+        self.tabs: dict[str, Any] = {}
+        """Each has a ``box``, and ``refresh(status)``, which any thread may call under the panel's lock."""
         self._root: Any = None
         self._language = ""
         self._refreshing = threading.RLock()
@@ -143,16 +135,16 @@ class Panel:
 
     def _close_widgets(self) -> None:
         """Close every widget, so that no old copy in a cell looks alive."""
-        from kgnb.notebook.panel import widget_helpers
+        from kgnb.notebook.panel import widgets
 
         if self._root is not None:
-            widget_helpers.close(self._root)
+            widgets.close(self._root)
         self._root = None
 
     def _build(self) -> None:
         import ipywidgets as w
 
-        from kgnb.notebook.panel import widget_helpers
+        from kgnb.notebook.panel import widgets
         from kgnb.notebook.panel.connections_tab import ConnectionsTab
         from kgnb.notebook.panel.graph_tab import GraphTab
         from kgnb.notebook.panel.live_tab import LiveTab
@@ -175,14 +167,14 @@ class Panel:
         for i, name in enumerate(self.tabs):
             tabs.set_title(i, say(f"panel.tab_{name}"))
         tabs.selected_index = list(self.tabs).index("run")
-        self._head, self._messages = widget_helpers.html(flex="1 1 auto"), widget_helpers.html()
+        self._head, self._messages = widgets.html(flex="1 1 auto"), widgets.html()
         self._messages.add_class("kgnb-said")
-        self.again = widget_helpers.button(
+        self.again = widgets.button(
             say("panel.refresh"), self.controller.safely(self._refresh_clicked), tip=say("panel.refresh_tip")
         )
-        bar = widget_helpers.row(self._head, self.again, wrap=False, align_items="flex-start")
-        self._root = widget_helpers.column(
-            widget_helpers.html(html.STYLE, display="none"), bar, self._messages, tabs, padding="4px 2px"
+        bar = widgets.row(self._head, self.again, wrap=False, align_items="flex-start")
+        self._root = widgets.column(
+            widgets.html(html.STYLE, display="none"), bar, self._messages, tabs, padding="4px 2px"
         )
         self._root.add_class("kgnb-panel")
         self._tabs = tabs
@@ -198,13 +190,13 @@ class Panel:
         with self._refreshing:
             if self._closed:
                 return
-            from kgnb.notebook.panel import widget_helpers
+            from kgnb.notebook.panel import widgets
 
             status = self.controller.status()
-            widget_helpers.show(self._head, html.block(html.head(status)))
+            widgets.show(self._head, html.block(html.head(status)))
             for tab in self.tabs.values():
                 tab.refresh(status)
-            widget_helpers.show(self._messages, self._message_html(status))
+            widgets.show(self._messages, self._message_html(status))
 
     def _message_html(self, status: dict[str, Any]) -> str:
         """The messages below the head."""

@@ -4,21 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import ipywidgets as w
-
-from kgnb.app.providers import (
-    AddedProvider,
-    ProviderPause,
-    ProviderProbe,
-    add_provider,
-    pause_provider,
-    probe_provider,
-    resume_provider,
-)
+from kgnb.app import providers
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
-from kgnb.notebook.panel import html, widget_helpers
+from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import PanelController
 from kgnb.notebook.panel.secret_inputs import SecretBox
 
@@ -28,25 +18,21 @@ class Row:
 
     def __init__(self, controller: PanelController, name: str, *, rules: bool, served: bool) -> None:
         self._controller, self.name, self._paused = controller, name, False
-        self.served = w.Checkbox(
-            value=served, description="", indent=False, layout=w.Layout(width="26px", margin="0 6px 0 0")
-        )
-        self._about = widget_helpers.html(flex="1 1 auto")
-        self.pause = widget_helpers.button(
-            say("panel.pause"), controller.safely(self._toggle_pause), width="76px"
-        )
-        self.test = widget_helpers.button(say("panel.ask"), controller.safely(self._test), width="76px")
+        self.served = widgets.checkbox("", served, width="26px", margin="0 6px 0 0")
+        self._about = widgets.html(flex="1 1 auto")
+        self.pause = widgets.button(say("panel.pause"), controller.safely(self._toggle_pause), width="76px")
+        self.test = widgets.button(say("panel.ask"), controller.safely(self._test), width="76px")
         slots = controller.node.settings.slots_for(1, name.lower())
-        self.slots = widget_helpers.field(say("panel.slots"), slots, kind="number", width="120px")
+        self.slots = widgets.field(say("panel.slots"), slots, kind="number", width="120px")
         self.slots.min, self.slots.max = 1, 500
         # The rules have as many as the cores are good for.
         controls = [] if rules else [self.slots, self.pause, self.test]
-        self.box = widget_helpers.row(self.served, self._about, *controls, wrap=False)
+        self.box = widgets.row(self.served, self._about, *controls, wrap=False)
         self.box.add_class("kgnb-row")
 
     def update(self, one: html.Item) -> None:
         """Show the provider's current state."""
-        widget_helpers.show(self._about, html.block(html.provider(one)))
+        widgets.show(self._about, html.block(html.provider(one)))
         self._paused = one["state"] != "ok"
         label = say("panel.resume") if self._paused else say("panel.pause")
         if self.pause.description != label:
@@ -56,27 +42,25 @@ class Row:
         node, name = self._controller.node, self.name
         if self._paused:
             told = say("operate.provider_resumed", provider=name)
-            future = node.call(lambda app: resume_provider(app, name))
+            future = node.call(lambda app: providers.resume_provider(app, name))
             self._controller.track(say("panel.doing", what=say("panel.resume")), future, lambda _: told)
         else:
-            future = node.call(lambda app: pause_provider(app, name))
+            future = node.call(lambda app: providers.pause_provider(app, name))
             self._controller.track(say("panel.doing", what=say("panel.pause")), future, _paused)
 
     def _test(self, _: object = None) -> None:
-        future = self._controller.node.call(lambda app: probe_provider(app, self.name))
+        future = self._controller.node.call(lambda app: providers.probe_provider(app, self.name))
         self._controller.track(say("panel.asking", provider=self.name), future, _tested)
 
 
-def _paused(pause: ProviderPause) -> tuple[str, str]:
+def _paused(pause: providers.ProviderPause) -> tuple[str, str]:
     return say("panel.provider_paused", provider=pause.provider, minutes=round(pause.seconds / 60)), "warn"
 
 
-def _tested(tested: ProviderProbe) -> tuple[str, str]:
+def _tested(tested: providers.ProviderProbe) -> str | tuple[str, str]:
     if tested.error:
         return tested.error, "bad"
-    return say(
-        "panel.answered", provider=tested.name, model=tested.model, seconds=f"{tested.seconds:.1f}"
-    ), "good"
+    return say("panel.answered", provider=tested.name, model=tested.model, seconds=f"{tested.seconds:.1f}")
 
 
 class ProvidersTab:
@@ -85,32 +69,30 @@ class ProvidersTab:
     def __init__(self, controller: PanelController) -> None:
         self._controller = controller
         self._rows: dict[str, Row] = {}
-        self._list = widget_helpers.column()
-        self._hint = widget_helpers.html()
-        self.apply = widget_helpers.button(say("panel.apply_served"), controller.safely(self._apply))
-        self.name = widget_helpers.field(say("panel.f_provider"), hint="deepseek")
-        self.url = widget_helpers.field("base_url", hint="https://api.example.com/v1")
-        self.model = widget_helpers.field(say("panel.f_model"), hint="deepseek-chat")
+        self._list = widgets.column()
+        self._hint = widgets.html()
+        self.apply = widgets.button(say("panel.apply_served"), controller.safely(self._apply))
+        self.name = widgets.field(say("panel.f_provider"), hint="deepseek")
+        self.url = widgets.field("base_url", hint="https://api.example.com/v1")
+        self.model = widgets.field(say("panel.f_model"), hint="deepseek-chat")
         self.key = SecretBox(say("panel.f_key"), say("panel.key_hint"), controller.wake)
-        self.keep = w.Checkbox(
-            value=False, description=say("panel.keep_key"), indent=False, layout=w.Layout(width="auto")
-        )
-        self.add = widget_helpers.button(say("panel.add"), controller.safely(self._add), style="primary")
-        self.box = widget_helpers.column(
-            self._hint, self._list, widget_helpers.row(self.apply, margin="8px 0 14px"), self._form()
+        self.keep = widgets.checkbox(say("panel.keep_key"))
+        self.add = widgets.button(say("panel.add"), controller.safely(self._add), style="primary")
+        self.box = widgets.column(
+            self._hint, self._list, widgets.row(self.apply, margin="8px 0 14px"), self._form()
         )
 
     def _form(self) -> Any:
         half = {"flex": "1 1 280px"}
-        form = widget_helpers.column(
-            widget_helpers.html(html.block(f"<h4>{html.text(say('panel.add_title'))}</h4>")),
-            widget_helpers.row(
-                widget_helpers.column(self.name, self.url, **half),
-                widget_helpers.column(self.model, self.key.box, **half),
+        form = widgets.column(
+            widgets.html(html.block(f"<h4>{html.text(say('panel.add_title'))}</h4>")),
+            widgets.row(
+                widgets.column(self.name, self.url, **half),
+                widgets.column(self.model, self.key.box, **half),
                 grid_gap="14px",
                 align_items="stretch",
             ),
-            widget_helpers.row(self.add, self.keep, grid_gap="12px"),
+            widgets.row(self.add, self.keep, grid_gap="12px"),
         )
         form.add_class("kgnb-box")
         return form
@@ -145,14 +127,13 @@ class ProvidersTab:
             self._controller.use_settings(settings)  # the key stays in memory: nothing is written anywhere
             return
         future = node.call(
-            lambda app: add_provider(app, name, url=url, models=[model], key=key, save_key=embedded)
+            lambda app: providers.add_provider(app, name, url=url, models=[model], key=key, save_key=embedded)
         )
         self._controller.track(say("panel.doing", what=say("panel.add")), future, self._added)
 
-    def _added(self, added: AddedProvider) -> str:
-        if self._controller.node.is_alive:
-            return say("panel.added", provider=added.name)
-        self._controller.read_status()
+    def _added(self, added: providers.AddedProvider) -> str:
+        if not self._controller.node.is_alive:
+            self._controller.read_status()
         return say("panel.added", provider=added.name)
 
     # --- refreshing
@@ -168,6 +149,6 @@ class ProvidersTab:
                 self._rows[name] = Row(self._controller, name, rules=name.lower() == "rules", served=served)
             self._rows[name].update(one)
         self._rows = {one["name"]: self._rows[one["name"]] for one in found}
-        widget_helpers.children(self._list, [row.box for row in self._rows.values()])
+        widgets.children(self._list, [row.box for row in self._rows.values()])
         hint = say("panel.served_hint") if found else say("panel.no_providers")
-        widget_helpers.show(self._hint, html.block(html.dim(hint)))
+        widgets.show(self._hint, html.block(html.dim(hint)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from kgnb.app.context import App
 from kgnb.app.tasks import CommandResult, cancel_task, delete_task, pause_task, resume_task, retry_task
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
-from kgnb.notebook.panel import html, widget_helpers
+from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import PanelController
 
 MAX_TASKS = 30
@@ -34,40 +35,30 @@ class TaskRow:
         self._controller, self._id = controller, task_id
         self._status = ""
         self._delete_clicked_at = 0.0
-        self._about = widget_helpers.html(flex="1 1 auto")
-        self.pause = widget_helpers.button(
+        self._about = widgets.html(flex="1 1 auto")
+        self.pause = widgets.button(
             say("panel.pause"), controller.safely(self._toggle_pause), width=BUTTON_WIDTH
         )
-        self.retry = widget_helpers.button(
-            say("panel.retry"), controller.safely(self._retry), width=BUTTON_WIDTH
-        )
-        self.cancel = widget_helpers.button(
-            say("panel.cancel"), controller.safely(self._cancel), width=BUTTON_WIDTH
-        )
-        self.delete = widget_helpers.button(
-            say("panel.delete"), controller.safely(self._delete), width="74px"
-        )
-        buttons = widget_helpers.row(
-            self.pause, self.retry, self.cancel, self.delete, wrap=False, flex="0 0 auto"
-        )
-        self.box = widget_helpers.row(self._about, buttons, wrap=False, grid_gap="14px")
+        retry, cancel = controller.safely(self._retry), controller.safely(self._cancel)
+        self.retry = widgets.button(say("panel.retry"), retry, width=BUTTON_WIDTH)
+        self.cancel = widgets.button(say("panel.cancel"), cancel, width=BUTTON_WIDTH)
+        self.delete = widgets.button(say("panel.delete"), controller.safely(self._delete), width="74px")
+        buttons = widgets.row(self.pause, self.retry, self.cancel, self.delete, wrap=False, flex="0 0 auto")
+        self.box = widgets.row(self._about, buttons, wrap=False, grid_gap="14px")
         self.box.add_class("kgnb-row")
 
     def update(self, task: html.Item) -> None:
         """Show the task's current state."""
         self._status = task["status"]
-        widget_helpers.show(self._about, html.block(html.task(task)))
+        widgets.show(self._about, html.block(html.task(task)))
         open_ = self._status in ("created", "running")
         self._label(self.pause, say("panel.resume" if self._status == "paused" else "panel.pause"))
         confirming = time.monotonic() - self._delete_clicked_at < CONFIRM_SECONDS
         self._label(self.delete, say("panel.sure" if confirming else "panel.delete"))
-        for button, enabled in (
-            (self.pause, open_ or self._status == "paused"),
-            (self.retry, bool(task["failed"]) or self._status in ("failed", "cancelled")),
-            (self.cancel, open_ or self._status == "paused"),
-        ):
-            if button.disabled is enabled:
-                button.disabled = not enabled
+        can_retry = bool(task["failed"]) or self._status in ("failed", "cancelled")
+        widgets.enable(self.pause, open_ or self._status == "paused")
+        widgets.enable(self.retry, can_retry)
+        widgets.enable(self.cancel, open_ or self._status == "paused")
 
     @staticmethod
     def _label(button: Any, text: str) -> None:
@@ -96,19 +87,17 @@ class TaskRow:
         self._delete_clicked_at = 0.0
         self._run_command("panel.delete", delete_task, "operate.was_deleted")
 
-    def _run_command(self, label: str, command: Any, outcome: str) -> None:
+    def _run_command(
+        self, label: str, command: Callable[[App, int], Awaitable[CommandResult]], outcome: str
+    ) -> None:
         controller, task_id = self._controller, self._id
-
-        async def work(app: App) -> CommandResult:
-            done: CommandResult = await command(app, task_id)
-            return done
 
         def done(result: CommandResult) -> str:
             if not controller.node.is_alive:
                 controller.read_status()
             return say(outcome, task=task_id, queue=result.queue)
 
-        future = controller.node.call(work, graph=command is delete_task)
+        future = controller.node.call(lambda app: command(app, task_id), graph=command is delete_task)
         controller.track(say("panel.doing_task", what=say(label), task=task_id), future, done)
 
 
@@ -118,58 +107,39 @@ class RunTab:
     def __init__(self, controller: PanelController) -> None:
         self._controller = controller
         self._rows: dict[int, TaskRow] = {}
-        self.start = widget_helpers.button(
-            say("panel.start"), controller.safely(self._start), style="primary", width="96px"
-        )
-        self.stop = widget_helpers.button(
-            say("panel.stop"), controller.safely(self._stop), tip=say("panel.stop_tip"), width="96px"
-        )
-        self.now = widget_helpers.button(
-            say("panel.stop_now"),
-            controller.safely(self._stop_now),
-            tip=say("panel.stop_now_tip"),
-            width="96px",
-        )
+        start = controller.safely(lambda _: controller.start())
+        stop = controller.safely(lambda _: controller.stop())
+        now = controller.safely(lambda _: controller.stop(now=True))
+        self.start = widgets.button(say("panel.start"), start, style="primary", width="96px")
+        self.stop = widgets.button(say("panel.stop"), stop, tip=say("panel.stop_tip"), width="96px")
+        self.now = widgets.button(say("panel.stop_now"), now, tip=say("panel.stop_now_tip"), width="96px")
         self.upload = w.FileUpload(
             accept=".txt,.md,.epub",
             multiple=False,
             description=say("panel.upload"),
             layout=w.Layout(width="128px", margin="2px"),
         )
-        self.path = widget_helpers.field(
-            say("panel.f_path"), hint="/kaggle/input/…/book.txt", flex="1 1 260px"
-        )
-        self.provider = widget_helpers.choice(
-            say("panel.f_by"), [(say("panel.by_default"), "")], flex="0 1 240px"
-        )
-        self.submit = widget_helpers.button(
+        self.path = widgets.field(say("panel.f_path"), hint="/kaggle/input/…/book.txt", flex="1 1 260px")
+        self.provider = widgets.choice(say("panel.f_by"), [(say("panel.by_default"), "")], flex="0 1 240px")
+        self.submit = widgets.button(
             say("panel.submit"), controller.safely(self._submit), style="primary", width="96px"
         )
-        self._hint = widget_helpers.html()
-        self._list = widget_helpers.column()
-        self.box = widget_helpers.column(
-            widget_helpers.row(self.start, self.stop, self.now), self._form(), self._hint, self._list
+        self._hint = widgets.html()
+        self._list = widgets.column()
+        self.box = widgets.column(
+            widgets.row(self.start, self.stop, self.now), self._form(), self._hint, self._list
         )
 
     def _form(self) -> Any:
-        form = widget_helpers.column(
-            widget_helpers.html(html.block(f"<h4>{html.text(say('panel.submit_title'))}</h4>")),
-            widget_helpers.row(self.upload, self.path, self.provider, self.submit, grid_gap="4px 10px"),
+        form = widgets.column(
+            widgets.html(html.block(f"<h4>{html.text(say('panel.submit_title'))}</h4>")),
+            widgets.row(self.upload, self.path, self.provider, self.submit, grid_gap="4px 10px"),
             margin="10px 0 12px",
         )
         form.add_class("kgnb-box")
         return form
 
     # --- clicks
-
-    def _start(self, _: object = None) -> None:
-        self._controller.start()
-
-    def _stop(self, _: object = None) -> None:
-        self._controller.stop()
-
-    def _stop_now(self, _: object = None) -> None:
-        self._controller.stop(now=True)
 
     def _submit(self, _: object = None) -> None:
         name, content = uploaded(self.upload)
@@ -203,16 +173,12 @@ class RunTab:
     def refresh(self, status: html.Item) -> None:
         """Show the current tasks."""
         alive, state = self._controller.node.is_alive, status["state"]
-        for button, enabled in (
-            (self.start, not alive),
-            (self.stop, alive and state != "stopping"),
-            (self.now, alive),
-        ):
-            if button.disabled is enabled:
-                button.disabled = not enabled
+        widgets.enable(self.start, not alive)
+        widgets.enable(self.stop, alive and state != "stopping")
+        widgets.enable(self.now, alive)
         cluster = status["cluster"] or {}
         names = [(p["name"], p["name"]) for p in cluster.get("providers", ())]
-        widget_helpers.options(self.provider, [(say("panel.by_default"), ""), *names])
+        widgets.options(self.provider, [(say("panel.by_default"), ""), *names])
         self._show_tasks(cluster.get("tasks", ()), known=bool(cluster))
 
     def _show_tasks(self, tasks: Any, *, known: bool) -> None:
@@ -223,11 +189,11 @@ class RunTab:
                 self._rows[task_id] = TaskRow(self._controller, task_id)
             self._rows[task_id].update(one)
         self._rows = {one["task_id"]: self._rows[one["task_id"]] for one in shown}
-        widget_helpers.children(self._list, [row.box for row in self._rows.values()])
+        widgets.children(self._list, [row.box for row in self._rows.values()])
         hint = "" if shown else say("panel.no_tasks" if known else "panel.unknown_tasks")
         if len(tasks) > len(shown):
             hint = say("panel.more_tasks", count=len(tasks) - len(shown))
-        widget_helpers.show(self._hint, html.block(html.dim(hint)) if hint else "")
+        widgets.show(self._hint, html.block(html.dim(hint)) if hint else "")
 
 
 async def _from_upload(app: App, name: str, content: bytes, provider: str | None) -> Plan:

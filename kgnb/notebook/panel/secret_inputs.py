@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from kgnb.core.errors import SettingsError
 from kgnb.core.messages import say
-from kgnb.notebook.panel import widget_helpers
+from kgnb.notebook.panel import widgets
 
 MASK = "••••"
 
@@ -19,7 +19,7 @@ class SecretBox:
     """A password input that empties itself as soon as something was typed; the value stays in memory."""
 
     def __init__(self, label: str, hint: str, changed: Callable[[], None] = lambda: None) -> None:
-        self.box = widget_helpers.field(label, kind="password", hint=hint)
+        self.box = widgets.field(label, kind="password", hint=hint)
         self._hint = hint
         self.typed: SecretStr | None = None
         """The last input; None: there was none."""
@@ -47,7 +47,7 @@ class AddressBox:
     def __init__(self, label: str, hint: str, value: str, taken: Callable[[str, SecretStr], None]) -> None:
         """``taken(user, password)`` is called with the login of a typed URL."""
         shown = value if "@" not in value else without_login(value)[0]
-        self.box = widget_helpers.field(label, shown, hint=hint)
+        self.box = widgets.field(label, shown, hint=hint)
         self._taken = taken
         self.box.observe(self._read, names="value")
 

@@ -70,6 +70,18 @@ def choice(label: str, options: Sequence[tuple[str, Any]], **layout: str) -> Any
     )
 
 
+def checkbox(label: str, value: bool = False, **layout: str) -> Any:
+    """Return a checkbox."""
+    shape = w.Layout(**{"width": "auto", **layout})
+    return w.Checkbox(value=value, description=label, indent=False, layout=shape)
+
+
+def enable(button: Any, enabled: bool) -> None:
+    """Enable or disable a button if that changes it."""
+    if button.disabled is enabled:
+        button.disabled = not enabled
+
+
 def show(widget: Any, value: str) -> None:
     """Set an HTML widget's text if it changed: an assignment would send it again."""
     if widget.value != value:
