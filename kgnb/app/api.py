@@ -77,17 +77,17 @@ class BookGraph:
     """
 
     def __init__(
-        self, result: BuildResult, title: str, settings: Settings, *, told: str = "cli.built"
+        self, result: BuildResult, title: str, settings: Settings, *, message: str = "cli.built"
     ) -> None:
         self.result = result
         self.title = title
         self._settings = settings
-        self._told = told
+        self._message = message
         self._query_index: tuple[int, GraphQuery] | None = None
         self._engines = start_engines(settings, queue=False, graph=True)
 
     def __repr__(self) -> str:
-        return say(self._told, title=self.title, **self.result.as_dict())
+        return say(self._message, title=self.title, **self.result.as_dict())
 
     def find(self, text: str) -> QueryRows:
         """Return entities with ``text`` in their name, an alias or the description, best match first."""
@@ -271,7 +271,7 @@ async def _opened(settings: Settings, wanted: library.Wanted, place: object) -> 
     async with open_app(settings, queue=False) as app:
         one = await library.choose(app, wanted, place)
         result = await library.opened(app, one)
-        return await asyncio.to_thread(BookGraph, result, one.title, settings, told="explore.opened")
+        return await asyncio.to_thread(BookGraph, result, one.title, settings, message="explore.opened")
 
 
 def _settings(data: str | Path | None, slots: int | None, kinds: str = "") -> Settings:

@@ -37,8 +37,8 @@ class Plan:
     provider: Provider
     model: str
     task: Task
-    found_finished: bool
-    resumed: bool
+    found_finished: bool = False
+    resumed: bool = False
 
     def step(self, stage: str, progress: Progress) -> BuildStep:
         """Return the progress event for listeners."""
@@ -103,20 +103,20 @@ async def _plan(
     """:func:`plan` for an imported book, even if another edition was imported since."""
     key = imported.novel_id, provider.name, model
     earlier = [] if again else await app.ledger.tasks.with_model(*key, own_kinds(app))
-    missing = (
-        await app.ledger.tasks.unplanned_chapters(*key, only=[task.id for task in earlier]) if earlier else []
-    )
+    missing: list[int] = []
+    if earlier:
+        missing = await app.ledger.tasks.unplanned_chapters(*key, only=[task.id for task in earlier])
     live = [task for task in earlier if task.status is not TaskStatus.CANCELLED]
     kinds = own_kinds(app) or (earlier[-1].thing_kinds if earlier else None)
     if (unfinished := next((task for task in live if not task.ended), None)) is not None:
         if missing:
             await new_task(app, book, imported, provider, model, missing, kinds)
         await queue_task(app, unfinished, provider)
-        return Plan(book, imported, provider, model, unfinished, found_finished=False, resumed=True)
+        return Plan(book, imported, provider, model, unfinished, resumed=True)
     if live and not missing:
-        return Plan(book, imported, provider, model, live[-1], found_finished=True, resumed=False)
+        return Plan(book, imported, provider, model, live[-1], found_finished=True)
     task = await new_task(app, book, imported, provider, model, missing or None, kinds)
-    return Plan(book, imported, provider, model, task, found_finished=False, resumed=False)
+    return Plan(book, imported, provider, model, task)
 
 
 async def _is_finished(app: App, book: BookFacts, provider: Provider) -> bool:
@@ -202,27 +202,26 @@ async def build(
     found = await _is_finished(app, facts, chosen) and not again
     if not found and not chosen.is_rules:
         await app.providers.client(chosen).reachable()  # before anything is written
-    what = await plan(app, book, path, provider, again=again)
+    planned = await plan(app, book, path, provider, again=again)
     del book  # its texts are stored: free the memory
-    worked = [what.task.id]
-    while not what.found_finished:
-        await bring_to_end(app, what, listener)
+    worked = [planned.task.id]
+    while not planned.found_finished:
+        await bring_to_end(app, planned, listener)
         if again or await _retry_until_stalled(app, "sql", lambda: _is_finished(app, facts, chosen)):
-            return await summary(app, what, time.monotonic() - started, worked)
-        what = await _plan(app, facts, what.imported, what.provider, what.model)
-        worked.append(what.task.id)
-    listener(what.step("found", await app.ledger.tasks.progress(what.task.id)))
-    return await summary(app, what, time.monotonic() - started)
+            return await summary(app, planned, time.monotonic() - started, worked)
+        planned = await _plan(app, facts, planned.imported, planned.provider, planned.model)
+        worked.append(planned.task.id)
+    listener(planned.step("found", await app.ledger.tasks.progress(planned.task.id)))
+    return await summary(app, planned, time.monotonic() - started)
 
 
-async def bring_to_end(app: App, what: Plan, listener: Listener) -> None:
+async def bring_to_end(app: App, planned: Plan, listener: Listener) -> None:
     """Run a node until the plan's task is closed. Raises what :func:`build` raises."""
-    listener(
-        what.step("resumed" if what.resumed else "started", await app.ledger.tasks.progress(what.task.id))
-    )
-    await _run_node(app, what, listener)
-    progress, _ = await _retry_until_stalled(app, "sql", lambda: _progress_and_task(app, what.task.id))
-    listener(what.step("done", progress))
+    stage = "resumed" if planned.resumed else "started"
+    listener(planned.step(stage, await app.ledger.tasks.progress(planned.task.id)))
+    await _run_node(app, planned, listener)
+    progress, _ = await _progress_and_task(app, planned.task.id)
+    listener(planned.step("done", progress))
 
 
 @dataclass(slots=True)
@@ -247,13 +246,13 @@ class _TaskWatch:
             self.progress_at, self.stuck = time.monotonic(), 0
 
 
-async def _run_node(app: App, what: Plan, listener: Listener) -> None:
+async def _run_node(app: App, planned: Plan, listener: Listener) -> None:
     watch = _TaskWatch(progress_at=time.monotonic())
-    app.providers.serve_only(what.provider)
-    async with running_node(app, only_task=what.task.id, listener=watch.on_event) as node:
-        if not what.provider.is_rules:
-            await node.throttle.lift_automatic_pause(what.provider)
-        watching = asyncio.create_task(_watch_task(app, what, watch, listener))
+    app.providers.serve_only(planned.provider)
+    async with running_node(app, only_task=planned.task.id, listener=watch.on_event) as node:
+        if not planned.provider.is_rules:
+            await node.throttle.lift_automatic_pause(planned.provider)
+        watching = asyncio.create_task(_watch_task(app, planned, watch, listener))
         try:
             await node.run(until=lambda: watch.closed or watch.refused is not None or watching.done())
         except errors.ServiceRefused as error:
@@ -271,24 +270,19 @@ def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, errors.KgnbError) else f"{error!r}."
 
 
-async def _watch_task(app: App, what: Plan, watch: _TaskWatch, listener: Listener) -> None:
+async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: Listener) -> None:
     """Report progress; stop when another node closed the task, and when nothing progresses or SQL is down."""
     before, opened = None, False
     while not watch.closed:
-        progress, task = await _retry_until_stalled(
-            app, "sql", lambda: _progress_and_task(app, what.task.id), watch
-        )
+        progress, task = await _progress_and_task(app, planned.task.id, watch)
         if progress != before:
             before, watch.progress_at = progress, time.monotonic()
-        listener(what.step("chapters" if progress.open else "settling", progress))
+        listener(planned.step("chapters" if progress.open else "settling", progress))
         opened = opened or (task is not None and task.status is TaskStatus.RUNNING)
         # The item that this build queued starts a paused task: only a pause after that ends the build.
-        if (
-            task is None
-            or task.status is TaskStatus.CANCELLED
-            or (opened and task.status is TaskStatus.PAUSED)
-        ):
-            raise BuildStopped("build.stopped_elsewhere", task=what.task.id)
+        stopped = (TaskStatus.CANCELLED, TaskStatus.PAUSED) if opened else (TaskStatus.CANCELLED,)
+        if task is None or task.status in stopped:
+            raise BuildStopped("build.stopped_elsewhere", task=planned.task.id)
         if task.settled and task.status in ENDED:
             watch.closed = True
         if app.engines_gone:
@@ -309,8 +303,13 @@ async def _retry_until_stalled(
         raise _stall_error(app) from None
 
 
-async def _progress_and_task(app: App, task_id: int) -> tuple[Progress, Task | None]:
-    return await app.ledger.tasks.progress(task_id), await app.ledger.tasks.get(task_id)
+async def _progress_and_task(
+    app: App, task_id: int, watch: _TaskWatch | None = None
+) -> tuple[Progress, Task | None]:
+    async def read() -> tuple[Progress, Task | None]:
+        return await app.ledger.tasks.progress(task_id), await app.ledger.tasks.get(task_id)
+
+    return await _retry_until_stalled(app, "sql", read, watch)
 
 
 def _is_stalled(app: App, watch: _TaskWatch) -> bool:
@@ -321,23 +320,23 @@ def _stall_error(app: App) -> BuildStopped:
     return BuildStopped("build.stalled", minutes=round(app.settings.stall_seconds / 60))
 
 
-async def summary(app: App, what: Plan, seconds: float, worked: Sequence[int] = ()) -> BuildResult:
+async def summary(app: App, planned: Plan, seconds: float, worked: Sequence[int] = ()) -> BuildResult:
     """Count the task's figures in rows and graph, and this run's cost over all tasks ``worked``.
 
     Waits for stores that are down; raises BuildStopped after ``stall_seconds``.
     """
-    progress, task = await _retry_until_stalled(app, "sql", lambda: _progress_and_task(app, what.task.id))
-    counts = await _retry_until_stalled(app, "bolt", lambda: app.graph.counts(what.imported.novel_id))
+    progress, task = await _progress_and_task(app, planned.task.id)
+    counts = await _retry_until_stalled(app, "bolt", lambda: app.graph.counts(planned.imported.novel_id))
     spent = sum((app.spent.get(task_id, Usage()) for task_id in worked), Usage())
     return BuildResult(
-        task_id=what.task.id,
-        novel_id=what.imported.novel_id,
+        task_id=planned.task.id,
+        novel_id=planned.imported.novel_id,
         status=task.status.value if task else TaskStatus.CANCELLED.value,
         chapters=progress.total,
         completed=progress.completed,
         failed=progress.failed,
         skipped=progress.skipped,
-        chars=what.book.chars,
+        chars=planned.book.chars,
         seconds=round(seconds, 2),
         **graph_figures(counts),
         **asdict(spent),

@@ -96,7 +96,7 @@ async def _sampled_tasks(
         task = await new_task(app, book, imported, provider, model, some, kinds)
     else:
         await queue_task(app, task, provider)
-    plan = Plan(book, imported, provider, model, task, found_finished=False, resumed=begun is not None)
+    plan = Plan(book, imported, provider, model, task, resumed=begun is not None)
     await bring_to_end(app, plan, listener)
     tasks.add(task.id)
     return sorted(tasks), set(await app.ledger.tasks.uncovered_chapters(*key, only=tasks))

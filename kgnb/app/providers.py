@@ -146,9 +146,8 @@ async def add_provider(
         values["display_name"] = display_name
     if key is not None and not embedded:
         values["api_key"] = key.get_secret_value().strip()
-    if (
-        key is not None and embedded and save_key
-    ):  # first, so that an interruption leaves no row without its key
+    # The key first, so that an interruption leaves no row without its key.
+    if key is not None and embedded and save_key:
         address = values.get("base_url") or (known.base_url if known else "") or DEFAULT_URLS[name.lower()]
         keys = ApiKeys(app.settings.keys_path)
         await asyncio.to_thread(keys.save, name, key, address, outside=app.settings.data)

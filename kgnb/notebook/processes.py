@@ -18,7 +18,6 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 from kgnb.core.errors import KgnbError
@@ -67,9 +66,7 @@ class NodeProcesses:
         self._supervisors = [asyncio.create_task(self._supervise()) for _ in range(self._count)]
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         for supervisor in self._supervisors:
             supervisor.cancel()
         self.leave()
@@ -108,14 +105,8 @@ class NodeProcesses:
                 return
             if child.process.returncode == EXIT_FAILED:
                 raise KgnbError("notebook.quits", reason=child.failure)
-            log.warning(
-                say(
-                    "notebook.child_ended",
-                    pid=child.process.pid,
-                    code=child.process.returncode,
-                    seconds=round(RESTART_SECONDS),
-                )
-            )
+            facts = {"pid": child.process.pid, "code": child.process.returncode}
+            log.warning(say("notebook.child_ended", **facts, seconds=round(RESTART_SECONDS)))
             await asyncio.sleep(RESTART_SECONDS)
 
     def _start(self, loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> _NodeProcess | None:

@@ -51,13 +51,12 @@ class Service:
         self._source = widgets.html()
         self._result = widgets.html()
         self.test = widgets.button(say("panel.test"), controller.safely(self._test))
-        self.box = widgets.column(
-            widgets.html(html.block(f"<h4>{html.text(say(f'panel.service_{name}'))}</h4>")),
+        self.box = widgets.card(
+            say(f"panel.service_{name}"),
             self._source, self.address.box, *self.fields.values(), self.secret.box,
             widgets.row(self.test), self._result,
             flex="1 1 250px", min_width="230px",
         )  # fmt: skip
-        self.box.add_class("kgnb-box")
 
     def _taken(self, user: str, password: SecretStr) -> None:
         """Move the login of a typed URL into the fields, so that no widget holds the password."""
@@ -111,7 +110,7 @@ class Service:
 
     # --- testing
 
-    def _test(self, _: object = None) -> None:
+    def _test(self) -> None:
         settings = self._controller.settings_with(self.changes())
         self._tested = None
 
@@ -166,13 +165,13 @@ class ConnectionsTab:
             widgets.row(self.apply, self.embed),
         )
 
-    def _apply(self, _: object = None) -> None:
+    def _apply(self) -> None:
         changes: dict[str, Any] = {"colab_paid": bool(self.paid.value)}
         for service in self.services:
             changes |= service.changes()
         self._use(changes)
 
-    def _embed(self, _: object = None) -> None:
+    def _embed(self) -> None:
         self._use(EMBEDDED["redis"] | EMBEDDED["sql"] | EMBEDDED["bolt"])
 
     def _use(self, changes: dict[str, Any]) -> None:

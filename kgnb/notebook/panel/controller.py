@@ -112,13 +112,13 @@ class PanelController:
 
     # --- commands
 
-    def safely(self, action: Callable[..., None]) -> Callable[..., None]:
+    def safely(self, action: Callable[[], None]) -> Callable[..., None]:
         """Wrap a click's callback: errors are shown in the panel, not in some cell."""
 
-        def clicked(*given: Any) -> None:
+        def clicked(*_: Any) -> None:
             self.remember_loop()
             try:
-                action(*given)
+                action()
             except Exception as error:  # noqa: BLE001 — shown and logged by show_error()
                 self.show_error(error)
             self.refresh()

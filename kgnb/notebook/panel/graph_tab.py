@@ -104,7 +104,7 @@ class GraphTab:
             style={"button_width": "72px"},
             layout=w.Layout(width="auto", margin="2px 0 2px 12px"),
         )
-        self.view.observe(controller.safely(lambda _: None), names="value")
+        self.view.observe(controller.safely(lambda: None), names="value")
         self._picture, self._people = widgets.html(width="100%"), widgets.html()
         self._link = w.Output(layout=w.Layout(margin="4px 0"))
         self.box = widgets.column(
@@ -125,7 +125,7 @@ class GraphTab:
             raise InputError("panel.other_book_shown")
         return task
 
-    def _draw(self, _: object = None) -> None:
+    def _draw(self) -> None:
         self._work(say("panel.drawing", title=self._title()))
 
     def _title(self) -> str:

@@ -22,7 +22,7 @@ class LogTab:
         ]
         self.level = widgets.choice(say("panel.level"), levels, width="260px")
         self.level.value = logging.INFO
-        self.level.observe(controller.safely(lambda _: None), names="value")
+        self.level.observe(controller.safely(lambda: None), names="value")
         self.hold = widgets.checkbox(say("panel.hold"))
         self._lines = widgets.html()
         self._seen: tuple[int, int] = (-1, -1)

@@ -39,9 +39,9 @@ class NamesBox:
     ) -> None:
         self._task, self._change = task, change
         self._names: NameEditor | None = None
-        self._shown: object = None
+        self._shown: tuple[NameEditor, str] | None = None
         self.person = _typed(say("panel.f_person"))
-        self.person.observe(controller.safely(lambda _: None), names="value")
+        self.person.observe(controller.safely(lambda: None), names="value")
         self.other = _typed(say("panel.f_other"))
         self.alias = widgets.choice(say("panel.f_alias"), [(say("panel.no_alias"), "")], flex="0 1 420px")
         self.decision = widgets.choice(
@@ -70,7 +70,7 @@ class NamesBox:
         names = self._names
         if names is None or self._shown == (names, self.person.value):
             return
-        if self._shown is None or self._shown[0] is not names:  # type: ignore[index]
+        if self._shown is None or self._shown[0] is not names:
             offered = tuple(one_line(one.name) for one in names.listed[:OFFERED])
             self.person.options = self.other.options = offered
             standing = [d for d in reversed(names.decisions) if d.in_force]
@@ -104,13 +104,13 @@ class NamesBox:
 
         self._change(doing, apply)
 
-    def _merge(self, _: object = None) -> None:
+    def _merge(self) -> None:
         name, other = self._typed_name(self.person), self._typed_name(self.other)
         self._decide(
             say("panel.merging"), lambda app, task: names_use_case.merge(app, task, name, [other], by=BY)
         )
 
-    def _split(self, _: object = None) -> None:
+    def _split(self) -> None:
         name, alias = self._typed_name(self.person), self.alias.value
         if not alias:
             raise InputError("panel.no_alias_chosen")
@@ -118,7 +118,7 @@ class NamesBox:
             say("panel.splitting"), lambda app, task: names_use_case.split(app, task, name, [alias], by=BY)
         )
 
-    def _undo(self, _: object = None) -> None:
+    def _undo(self) -> None:
         number = self.decision.value
         if not number:
             raise InputError("panel.nothing_to_undo")

@@ -177,9 +177,8 @@ class Panel:
             widgets.html(html.STYLE, display="none"), bar, self._messages, tabs, padding="4px 2px"
         )
         self._root.add_class("kgnb-panel")
-        self._tabs = tabs
 
-    def _refresh_clicked(self, _: object = None) -> None:
+    def _refresh_clicked(self) -> None:
         if not self.controller.node.is_alive and not self.controller.running_commands:
             self.controller.read_status()
 

@@ -38,7 +38,7 @@ class Row:
         if self.pause.description != label:
             self.pause.description = self.pause.tooltip = label
 
-    def _toggle_pause(self, _: object = None) -> None:
+    def _toggle_pause(self) -> None:
         node, name = self._controller.node, self.name
         if self._paused:
             told = say("operate.provider_resumed", provider=name)
@@ -48,7 +48,7 @@ class Row:
             future = node.call(lambda app: providers.pause_provider(app, name))
             self._controller.track(say("panel.doing", what=say("panel.pause")), future, _paused)
 
-    def _test(self, _: object = None) -> None:
+    def _test(self) -> None:
         future = self._controller.node.call(lambda app: providers.probe_provider(app, self.name))
         self._controller.track(say("panel.asking", provider=self.name), future, _tested)
 
@@ -84,8 +84,8 @@ class ProvidersTab:
 
     def _form(self) -> Any:
         half = {"flex": "1 1 280px"}
-        form = widgets.column(
-            widgets.html(html.block(f"<h4>{html.text(say('panel.add_title'))}</h4>")),
+        return widgets.card(
+            say("panel.add_title"),
             widgets.row(
                 widgets.column(self.name, self.url, **half),
                 widgets.column(self.model, self.key.box, **half),
@@ -94,12 +94,10 @@ class ProvidersTab:
             ),
             widgets.row(self.add, self.keep, grid_gap="12px"),
         )
-        form.add_class("kgnb-box")
-        return form
 
     # --- clicks
 
-    def _apply(self, _: object = None) -> None:
+    def _apply(self) -> None:
         chosen = [row.name for row in self._rows.values() if row.served.value]
         if self._rows and not chosen:
             raise InputError("panel.none_served")
@@ -114,7 +112,7 @@ class ProvidersTab:
             changes |= most | {"slots": self._controller.node.settings.slots, "slots_each": each}
         self._controller.use_settings(self._controller.settings_with(changes))
 
-    def _add(self, _: object = None) -> None:
+    def _add(self) -> None:
         name, url, model = (box.value.strip() for box in (self.name, self.url, self.model))
         if not (name and url and model):
             raise InputError("panel.add_needs")

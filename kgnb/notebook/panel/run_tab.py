@@ -67,19 +67,19 @@ class TaskRow:
 
     # --- clicks
 
-    def _toggle_pause(self, _: object = None) -> None:
+    def _toggle_pause(self) -> None:
         if self._status == "paused":
             self._run_command("panel.resume", resume_task, "operate.was_resumed")
         else:
             self._run_command("panel.pause", pause_task, "operate.was_paused")
 
-    def _retry(self, _: object = None) -> None:
+    def _retry(self) -> None:
         self._run_command("panel.retry", retry_task, "operate.was_started_again")
 
-    def _cancel(self, _: object = None) -> None:
+    def _cancel(self) -> None:
         self._run_command("panel.cancel", cancel_task, "panel.was_cancelled")
 
-    def _delete(self, _: object = None) -> None:
+    def _delete(self) -> None:
         if time.monotonic() - self._delete_clicked_at >= CONFIRM_SECONDS:
             self._delete_clicked_at = time.monotonic()
             self._label(self.delete, say("panel.sure"))
@@ -107,9 +107,8 @@ class RunTab:
     def __init__(self, controller: PanelController) -> None:
         self._controller = controller
         self._rows: dict[int, TaskRow] = {}
-        start = controller.safely(lambda _: controller.start())
-        stop = controller.safely(lambda _: controller.stop())
-        now = controller.safely(lambda _: controller.stop(now=True))
+        start, stop = controller.safely(controller.start), controller.safely(controller.stop)
+        now = controller.safely(lambda: controller.stop(now=True))
         self.start = widgets.button(say("panel.start"), start, style="primary", width="96px")
         self.stop = widgets.button(say("panel.stop"), stop, tip=say("panel.stop_tip"), width="96px")
         self.now = widgets.button(say("panel.stop_now"), now, tip=say("panel.stop_now_tip"), width="96px")
@@ -131,17 +130,14 @@ class RunTab:
         )
 
     def _form(self) -> Any:
-        form = widgets.column(
-            widgets.html(html.block(f"<h4>{html.text(say('panel.submit_title'))}</h4>")),
-            widgets.row(self.upload, self.path, self.provider, self.submit, grid_gap="4px 10px"),
-            margin="10px 0 12px",
+        inputs = (self.upload, self.path, self.provider, self.submit)
+        return widgets.card(
+            say("panel.submit_title"), widgets.row(*inputs, grid_gap="4px 10px"), margin="10px 0 12px"
         )
-        form.add_class("kgnb-box")
-        return form
 
     # --- clicks
 
-    def _submit(self, _: object = None) -> None:
+    def _submit(self) -> None:
         name, content = uploaded(self.upload)
         path = self.path.value.strip()
         if not content and not path:

@@ -8,6 +8,7 @@ from typing import Any
 import ipywidgets as w
 
 from kgnb.core.messages import language
+from kgnb.notebook.panel import html as panel_html
 
 LABEL_WIDTH = {"zh": "60px", "en": "84px"}
 
@@ -45,6 +46,13 @@ def row(*children: Any, wrap: bool = True, **layout: str) -> Any:
 def column(*children: Any, **layout: str) -> Any:
     """Return a vertical box."""
     return w.VBox(list(children), layout=w.Layout(**layout))
+
+
+def card(title: str, *children: Any, **layout: str) -> Any:
+    """Return a framed vertical box with a heading."""
+    made = column(html(panel_html.block(f"<h4>{panel_html.text(title)}</h4>")), *children, **layout)
+    made.add_class("kgnb-box")
+    return made
 
 
 def field(label: str, value: Any = "", *, kind: str = "text", hint: str = "", **layout: str) -> Any:
