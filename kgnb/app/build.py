@@ -20,8 +20,6 @@ from kgnb.stores.ledger.books import ImportedBook
 from kgnb.stores.queue.types import QueueName
 from kgnb.worker.node import NodeEvent
 
-ENDED = frozenset({TaskStatus.COMPLETED, TaskStatus.FAILED})
-
 STUCK_TIMES = 3
 """`build` gives up after this many failures in a row to open or settle its task."""
 POLL_SECONDS = 1.0
@@ -283,8 +281,7 @@ async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: List
         stopped = (TaskStatus.CANCELLED, TaskStatus.PAUSED) if opened else (TaskStatus.CANCELLED,)
         if task is None or task.status in stopped:
             raise BuildStopped("build.stopped_elsewhere", task=planned.task.id)
-        if task.settled and task.status in ENDED:
-            watch.closed = True
+        watch.closed = watch.closed or task.ended
         if app.engines_gone:
             raise BuildStopped("build.engines_gone")
         if _is_stalled(app, watch):

@@ -55,9 +55,8 @@ async def estimate(
     size = await asyncio.to_thread(lambda: path.stat().st_size)
     imported = await app.ledger.books.import_book(book, file_path=str(path), file_size=size)
     tasks, open_ = await _sampled_tasks(app, book.facts, imported, provider, model, sample, listener)
-    spent = Usage()
-    for found in (await app.ledger.task_stats.figures(tasks)).values():
-        spent = sum(found.spent.values(), spent)
+    figures = (await app.ledger.task_stats.figures(tasks)).values()
+    spent = sum((usage for found in figures for usage in found.spent.values()), Usage())
     done = [chapter for chapter in imported.chapters if chapter.id not in open_]
     left = scaled(spent, _words(imported.chapters) - _words(done), _words(done))
     budget = budget_of(app.settings)
