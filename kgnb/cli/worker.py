@@ -90,6 +90,9 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
         on_left=on_left,
     )
     if session.seconds is not None:
-        reason = "stopped" if stop.is_set() else "session" if session.is_ending else "drained"
-        await asyncio.to_thread(report.write, reason)
+        await asyncio.to_thread(report.write, _why_left(stop, session))
     return OK
+
+
+def _why_left(stop: asyncio.Event, session: Session) -> str:
+    return "stopped" if stop.is_set() else "session" if session.is_ending else "drained"
