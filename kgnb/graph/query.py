@@ -6,7 +6,7 @@ import difflib
 import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 
 from kgnb.core.errors import InputError
@@ -81,39 +81,33 @@ class RankedEntity:
     events: int
 
 
-@dataclass(slots=True)
-class _Names:
-    """Name → entities, by the name as written and :func:`normalized`."""
-
-    exact: defaultdict[str, list[NodeKey]] = field(default_factory=lambda: defaultdict(list))
-    loose: defaultdict[str, list[NodeKey]] = field(default_factory=lambda: defaultdict(list))
-
-    def add(self, name: str, ref: NodeKey) -> None:
-        for table, word in ((self.exact, name), (self.loose, normalized(name))):
-            if word and ref not in table[word]:
-                table[word].append(ref)
-
-
 class GraphQuery:
     """An index of one graph for queries, built once; later changes of the graph are not seen."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.chapter_titles: Mapping[int, str] = _chapter_titles(graph)
+        chapters = [
+            (number, node)
+            for node in graph.nodes.values()
+            if node.label == "Chapter"
+            for number in _numbers([node.properties.get("chapter_number")])
+        ]
+        chapters.sort(key=lambda chapter: chapter[0])
+        self.chapter_titles = {number: str(node.properties.get("title") or "") for number, node in chapters}
         """Chapter number → title, in order."""
-        self.chapter_numbers: Mapping[int, int] = _chapter_numbers(graph)
-        """Chapter id → number."""
+        self.chapter_numbers = {int(node.key): n for n, node in chapters if node.key.isdecimal()}
+        """Chapter id → number, in order."""
         self._adjacent: defaultdict[NodeKey, Adjacency] = defaultdict(dict)
         self._chapters_of: defaultdict[NodeKey, set[int]] = defaultdict(set)
         self._index_edges()
         self.entities: Mapping[NodeKey, Entity] = {
             node.ref: self._entity(node) for node in graph.nodes.values() if node.label in KINDS
         }
-        self._names, self._aliases = _Names(), _Names()
-        for entity in self.entities.values():
-            self._names.add(entity.name, entity.ref)
-            for alias in entity.aliases:
-                self._aliases.add(alias, entity.ref)
+        entities = self.entities.values()
+        self._names = _by_name((e.name, e.ref) for e in entities)
+        self._aliases = _by_name((alias, e.ref) for e in entities for alias in e.aliases)
+        self._loose_names = _by_name((normalized(e.name), e.ref) for e in entities)
+        self._loose_aliases = _by_name((normalized(a), e.ref) for e in entities for a in e.aliases)
 
     def _index_edges(self) -> None:
         nodes = self.graph.nodes
@@ -169,8 +163,8 @@ class GraphQuery:
     def _candidates(self, name: str) -> list[Entity]:
         word = name.strip()
         for own, other, key in (
-            (self._names.exact, self._aliases.exact, word),
-            (self._names.loose, self._aliases.loose, normalized(word)),
+            (self._names, self._aliases, word),
+            (self._loose_names, self._loose_aliases, normalized(word)),
         ):
             if refs := own.get(key):
                 # A name alone can't tell a place, a group and a person apart: take the first kind.
@@ -182,7 +176,7 @@ class GraphQuery:
 
     def similar_names(self, name: str) -> list[str]:
         """Names and aliases similar to ``name``, the most similar first."""
-        words = list(dict.fromkeys([*self._names.exact, *self._aliases.exact]))
+        words = list(self._names | self._aliases)
         word = name.strip()[:MAX_NAME]
         return difflib.get_close_matches(word, words, MAX_SUGGESTIONS, MIN_SIMILARITY) if word else []
 
@@ -260,7 +254,7 @@ class GraphQuery:
                         if other != ref and other[0] in CHARACTER:
                             weights[number][self.entities[other].name] += 1.0
             elif near[0] in CHARACTER:
-                for number in _edge_chapters(edges):
+                for number in {number for edge in edges for number in edge_chapters(edge)}:
                     weights[number][self.entities[near].name] += _weight(edges)
         return [
             TimelineEntry(
@@ -278,8 +272,7 @@ class GraphQuery:
         """The most important entities of a kind: characters by :func:`rank_characters`, others by number of
         chapters."""
         if kind == "Character":
-            refs = [one.node.ref for one in rank_characters(self.graph)[:count]]
-            chosen = [self.entities[ref] for ref in refs]
+            chosen = [self.entities[one.node.ref] for one in rank_characters(self.graph)[:count]]
         else:
             chosen = sorted((e for e in self.entities.values() if e.kind == kind), key=_presence)[:count]
         return [RankedEntity(entity, *self._count_neighbours(entity.ref)) for entity in chosen]
@@ -296,22 +289,17 @@ def normalized(text: str) -> str:
     return "".join(c for c in folded if not c.isspace() and c not in "·・•")
 
 
-def _chapter_titles(graph: Graph) -> dict[int, str]:
-    found: dict[int, str] = {}
-    for node in graph.nodes.values():
-        if node.label == "Chapter":
-            for number in _numbers([node.properties.get("chapter_number")]):
-                found[number] = str(node.properties.get("title") or "")
-    return dict(sorted(found.items()))
+def edge_chapters(edge: GraphEdge) -> list[int]:
+    """The numbers of the chapters that have the edge."""
+    return list(_numbers(_list(edge.properties.get("chapters"))))
 
 
-def _chapter_numbers(graph: Graph) -> dict[int, int]:
-    return {
-        int(node.key): number
-        for node in graph.nodes.values()
-        if node.label == "Chapter" and node.key.isdecimal()
-        for number in _numbers([node.properties.get("chapter_number")])
-    }
+def _by_name(pairs: Iterable[tuple[str, NodeKey]]) -> dict[str, dict[NodeKey, None]]:
+    found: defaultdict[str, dict[NodeKey, None]] = defaultdict(dict)
+    for name, ref in pairs:
+        if name:
+            found[name][ref] = None
+    return dict(found)
 
 
 def _match_rank(entity: Entity, wanted: str) -> int | None:
@@ -338,10 +326,6 @@ def _weight(edges: Iterable[GraphEdge]) -> float:
 
 def _by_strength(edge: GraphEdge) -> tuple[bool, float, str, NodeKey]:
     return edge.type in STRUCTURAL_RELATIONS, -edge_weight(edge), edge.type, edge.source
-
-
-def _edge_chapters(edges: Iterable[GraphEdge]) -> set[int]:
-    return {number for edge in edges for number in _numbers(_list(edge.properties.get("chapters")))}
 
 
 def _numbers(values: Iterable[object]) -> Iterator[int]:

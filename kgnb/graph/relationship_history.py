@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from kgnb.core.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.extract.model import Relation
 from kgnb.graph.model import GraphEdge, SettleRow, Value
-from kgnb.graph.query import Entity, GraphQuery, normalized
+from kgnb.graph.query import Entity, GraphQuery, edge_chapters, normalized
 from kgnb.graph.relation_types import relation_type
 
 
@@ -33,7 +33,7 @@ class PairChapter:
 
 def tied_chapters(query: GraphQuery, a: Entity, b: Entity) -> dict[int, int]:
     """The chapters in which the pair has an edge: id → number."""
-    wanted = {number for edge in query.edges(a.ref, b.ref) for number in _chapters(edge)}
+    wanted = {number for edge in query.edges(a.ref, b.ref) for number in edge_chapters(edge)}
     return {key: number for key, number in query.chapter_numbers.items() if number in wanted}
 
 
@@ -53,7 +53,7 @@ def history(
     types = {edge.type for edge in edges}
     edges_in: defaultdict[int, list[GraphEdge]] = defaultdict(list)
     for edge in edges:
-        for number in _chapters(edge):
+        for number in edge_chapters(edge):
             properties = _properties_in(edge, types, query, relations.get(number, ()))
             edges_in[number].append(GraphEdge(edge.source, edge.type, edge.target, properties))
     events_in: defaultdict[int, set[str]] = defaultdict(set)
@@ -65,7 +65,7 @@ def history(
         PairChapter(
             number,
             query.chapter_titles.get(number, ""),
-            tuple(sorted(edges_in[number], key=_by_strength)),
+            tuple(sorted(edges_in[number], key=lambda e: (-_strength(e.properties), e.type))),
             tuple(sorted(events_in[number])),
         )
         for number in sorted({*edges_in, *events_in, *common})
@@ -108,12 +108,3 @@ def _is_called(name: str, entity: Entity) -> bool:
 def _strength(properties: Mapping[str, Value]) -> int:
     value = properties.get("strength")
     return value if isinstance(value, int) else 0
-
-
-def _chapters(edge: GraphEdge) -> list[int]:
-    listed = edge.properties.get("chapters")
-    return [n for n in listed if isinstance(n, int)] if isinstance(listed, list) else []
-
-
-def _by_strength(edge: GraphEdge) -> tuple[int, str]:
-    return -_strength(edge.properties), edge.type

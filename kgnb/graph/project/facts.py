@@ -118,7 +118,7 @@ class TieFacts(Facts):
         return found
 
     def strength(self) -> int:
-        """The mean of the chapters' maxima, halves rounded up; :func:`together` where only rules counted."""
+        """The mean of the chapters' maxima, halves rounded up; for rules alone :func:`combined_strength`."""
         values = self.strengths.values()
         if not self.by_ai:
             return combined_strength(values)

@@ -23,7 +23,7 @@ from kgnb.graph.project import properties
 from kgnb.graph.project.facts import AbsentCharacters, Facts, FindInText, NodeFacts, ResolvedChapter, TieFacts
 from kgnb.graph.project.protagonists import mark_protagonists
 from kgnb.graph.relation_types import HOSTILE, enabled_types, relation_type, structural_edge
-from kgnb.graph.resolve.chapter_identity import ChapterNames, PersonResolver, known_names
+from kgnb.graph.resolve.chapter_identity import ChapterNames, ChapterPersons, PersonResolver, known_names
 from kgnb.graph.resolve.decisions import CombinedDecisions
 from kgnb.graph.resolve.identity import Mention, Persons
 from kgnb.graph.resolve.name_table import name_table
@@ -120,7 +120,8 @@ class GraphBuilder:
         found = self._spelling.extraction(row.row.extraction)
         same = found is row.row.extraction
         known = self._chapter_names[index].known if same else known_names(found)
-        persons = self._resolver.for_chapter(index, chapter.number)
+        mentions = self._chapter_names[index].mentions
+        persons = ChapterPersons(self._resolver, index, chapter.number, mentions)
         key = ("Chapter", str(chapter.id))
         here = ResolvedChapter(chapter, key, row.tasks, known, persons, row.row.extracted_by == "ai")
         self._chapters.append((chapter, here.tasks))
@@ -135,12 +136,14 @@ class GraphBuilder:
     def _add_entities(self, here: ResolvedChapter, extraction: Extraction) -> None:
         for character in extraction.characters if "Character" in self._labels else ():
             self._add_character(here, character)
-        for location in extraction.locations if "Location" in self._labels else ():
-            facts = self._add_named(here, "Location", location)
-            facts.add_texts(description=location.description, type=location.type)
-        for organization in extraction.organizations if "Organization" in self._labels else ():
-            facts = self._add_named(here, "Organization", organization)
-            facts.add_texts(description=organization.description, type=organization.type)
+        places: dict[str, Sequence[Location | Organization]] = {
+            "Location": extraction.locations,
+            "Organization": extraction.organizations,
+        }
+        for label, items in places.items():
+            for place in items if label in self._labels else ():
+                facts = self._add_named(here, label, place)
+                facts.add_texts(description=place.description, type=place.type)
         for thing in extraction.things if "Thing" in self._labels else ():
             facts = self._add_named(here, "Thing", thing)
             facts.add_texts(description=thing.description, kind=thing.kind)
@@ -320,7 +323,8 @@ class GraphBuilder:
             return properties.character(novel, name, facts, aliases)
         if label == "Event":
             return properties.event(novel, name, facts, self._events[name])
-        return properties.BY_LABEL[label](novel, name, facts)
+        of_label = properties.thing if label == "Thing" else properties.place
+        return of_label(novel, name, facts)
 
     def _aliases(self, name: str, given: set[str]) -> list[str]:
         """A character's other names: ``given`` by replies or of its class, and no other character's."""

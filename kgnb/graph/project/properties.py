@@ -5,8 +5,6 @@ Each function writes one dict literal, which is also the fastest way to build a 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from kgnb.core.model import Chapter
 from kgnb.graph.model import Value
 from kgnb.graph.project.facts import Facts, NodeFacts, TieFacts
@@ -122,11 +120,3 @@ def structural_edge(novel_id: int, type_: str, facts: Facts) -> Properties:
     elif type_ == "BELONGS_TO":
         found["position"] = facts.texts.get("position", "")
     return found | facts.proof()
-
-
-BY_LABEL: dict[str, Callable[[int, str, NodeFacts], Properties]] = {
-    "Location": place,
-    "Organization": place,
-    "Thing": thing,
-}
-"""Label → function, for entities whose properties need nothing but their facts."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from kgnb.extract.generic_words import is_generic
-from kgnb.extract.model import Character, Extraction
+from kgnb.extract.model import Extraction
 from kgnb.graph.model import NodeKey
 from kgnb.graph.resolve.decisions import CombinedDecisions
 from kgnb.graph.resolve.identity import ChapterMentions, Mention, Persons
@@ -37,23 +37,16 @@ def chapter_names(extraction: Extraction, *, from_reply: bool = True) -> Chapter
     if from_reply:
         groups.update(frozenset((r.source, r.target)) for r in extraction.relations)
         groups.update(frozenset(e.participants) for e in extraction.events)
-    mentions = dict.fromkeys(map(mention_of, extraction.characters))
+    mentions = dict.fromkeys(Mention(c.name, frozenset(c.aliases) - {c.name}) for c in extraction.characters)
     return ChapterNames(known_names(extraction), tuple(mentions), tuple(groups), from_reply)
-
-
-def mention_of(character: Character) -> Mention:
-    """The names of one character of a reply."""
-    return Mention(character.name, frozenset(character.aliases) - {character.name})
 
 
 class PersonResolver:
     """Resolves the names of all chapters, given in the order of the chapters."""
 
     def __init__(
-        self, chapters: Sequence[ChapterNames], table: NameTable, decisions: CombinedDecisions | None = None
+        self, chapters: Sequence[ChapterNames], table: NameTable, decisions: CombinedDecisions
     ) -> None:
-        decisions = decisions or CombinedDecisions()
-        self._chapters = chapters
         self._table = table
         self._majority_labels = _majority_labels(chapters)
         mentions = [self._mentions(one, index) for index, one in enumerate(chapters)]
@@ -94,16 +87,10 @@ class PersonResolver:
             return (label, self.persons.person(name))
         return (label, self._table.canonical.get(label, {}).get(name, name))
 
-    def for_chapter(self, index: int, number: int = 0) -> ChapterPersons:
-        """The resolver of the chapter at position ``index``, which has this chapter number."""
-        return ChapterPersons(self, index, number, self._chapters[index].mentions)
-
     def reassigned(self, person: str, number: int) -> str:
         """The person whom a decision puts in place of ``person`` in chapter ``number``; else ``person``."""
-        if person not in self._reassigned:
-            return person
-        found = (other for first, last, other in self._reassigned[person] if first <= number <= last)
-        return next(found, person)
+        decisions = self._reassigned.get(person, ())
+        return next((other for first, last, other in decisions if first <= number <= last), person)
 
     def quoted(self, person: str, quote: str) -> str:
         """Whom a quote about ``person`` means: the new owner of a split-off name, where the quote has that
@@ -149,7 +136,10 @@ class PersonResolver:
 
 
 class ChapterPersons:
-    """Resolves the names of one chapter's reply; an ambiguous word means the person whom the reply means."""
+    """Resolves the names of one chapter's reply; an ambiguous word means the person whom the reply means.
+
+    ``index``: the chapter's position among the resolver's chapters; ``number``: its chapter number.
+    """
 
     def __init__(
         self, resolver: PersonResolver, index: int, number: int, mentions: Iterable[Mention]
@@ -208,15 +198,12 @@ def _majority_labels(chapters: Sequence[ChapterNames]) -> dict[str, str]:
     """Name → label in most chapters' lists; empty for a single chapter, whose own list says it."""
     if len(chapters) < 2:
         return {}
-    counts: Counter[tuple[str, str]] = Counter()
-    for one in chapters:
-        counts.update({(name, label) for name, (label, own) in one.known.items() if name == own})
-    ordered = sorted(counts, key=lambda pair: (counts[pair], -_precedence(pair[1]), pair[0]))
+    counts = Counter(
+        (name, label) for one in chapters for name, (label, own) in one.known.items() if name == own
+    )
+    precedence = (*ENTITY_LABELS, "Event").index
+    ordered = sorted(counts, key=lambda pair: (counts[pair], -precedence(pair[1]), pair[0]))
     return dict(ordered)  # the most frequent comes last and wins
-
-
-def _precedence(label: str) -> int:
-    return ENTITY_LABELS.index(label) if label in ENTITY_LABELS else len(ENTITY_LABELS)
 
 
 def known_names(extraction: Extraction) -> dict[str, NodeKey]:
@@ -235,9 +222,3 @@ def known_names(extraction: Extraction) -> dict[str, NodeKey]:
         for alias in character.aliases:
             known.setdefault(alias, ("Character", character.name))
     return known
-
-
-def every_name(extraction: Extraction, known: Iterable[str]) -> set[str]:
-    """``known`` (see :func:`known_names`) and the names that relations and events use."""
-    locations = (event.location for event in extraction.events)
-    return {*known, *extraction.referenced_names(), *locations}

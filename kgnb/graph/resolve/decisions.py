@@ -6,7 +6,7 @@ They overrule replies, rules and statistics; a later decision overrules an earli
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -35,6 +35,11 @@ class Decision:
     def in_force(self) -> bool:
         """Whether it has not been undone."""
         return self.undone_at is None
+
+    @property
+    def effect(self) -> tuple[object, ...]:
+        """Equal for decisions that say the same."""
+        return self.kind, self.names[0], frozenset(self.names), self.chapters
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +131,3 @@ def _connected(merged: Iterable[Pair], *names: str) -> frozenset[str]:
         found.update(new)
         queue += new
     return frozenset(found)
-
-
-def is_same(
-    decision: Decision, kind: Kind, names: Sequence[str], chapters: tuple[int, int] | None = None
-) -> bool:
-    """Whether the decision has this kind, first name, set of names and chapters."""
-    own = (decision.kind, decision.names[0], set(decision.names), decision.chapters)
-    return own == (kind, names[0], set(names), chapters)

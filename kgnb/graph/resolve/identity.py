@@ -10,7 +10,7 @@ merge. The result depends on the set of chapters, never on their order.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import chain, combinations
@@ -118,15 +118,11 @@ class AliasEvidence:
 
     def common_chapters(self, names: Iterable[str], others: Iterable[str]) -> set[int]:
         """Chapters that list or co-mention one of ``names`` and one of ``others``."""
-        return self._chapters(names) & self._chapters(others)
-
-    def _chapters(self, names: Iterable[str]) -> set[int]:
-        return set().union(*(self.chapters_of.get(name, ()) for name in names))
+        return _union(self.chapters_of, names) & _union(self.chapters_of, others)
 
     def count_co_mentions(self, names: Iterable[str], others: Iterable[str]) -> int:
         """How often one of ``names`` is co-mentioned with one of ``others``."""
-        one = set().union(*(self._co_mentions_of.get(n, ()) for n in names))
-        return len(one.intersection(set().union(*(self._co_mentions_of.get(n, ()) for n in others))))
+        return len(_union(self._co_mentions_of, names) & _union(self._co_mentions_of, others))
 
     def supports_merge(self, names: Iterable[str], others: Iterable[str]) -> bool:
         """Majority vote: whether at least as many chapters vote for one person as the conflicts weigh."""
@@ -135,6 +131,10 @@ class AliasEvidence:
         conflicts = len(self.common_chapters(names, others) - votes)
         conflicts += CONFLICT_WEIGHT * self.count_co_mentions(names, others)
         return len(votes) >= max(1, conflicts)
+
+
+def _union(sets: Mapping[str, set[int]], names: Iterable[str]) -> set[int]:
+    return set().union(*(sets.get(name, ()) for name in names))
 
 
 @dataclass(slots=True)
@@ -250,7 +250,7 @@ class Persons:
             return alias not in self._chapters_of
         names = frozenset(self.classes.members_of(person))
         owners = self.evidence.owners.get(alias, {})
-        given = set().union(*(found for name, found in owners.items() if name in names))
+        given = _union(owners, names)
         return 2 * len(given) > len(self.evidence.common_chapters(names, names))
 
     # --- ambiguous names

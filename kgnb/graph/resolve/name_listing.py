@@ -70,12 +70,18 @@ def list_names(
     for entry in entries:
         counts[_key(names, entry)] += entry.mentions
     if any(node.label == "Chapter" for node in graph.nodes.values()):
-        nodes = (n for n in graph.nodes.values() if n.label in NAMED_LABELS)
-        found = [_listed(names, n.label, n.key, n.properties, counts) for n in nodes]
+        items: dict[tuple[str, str], Mapping[str, Any]] = {n.ref: n.properties for n in graph.nodes.values()}
     else:
-        found = _from_table(names, entries, counts)
-    found.sort(key=lambda one: (-one.mentions, -one.chapters, one.kind, one.name))
-    return [one for one in found if one.kind in labels]
+        items = _from_table(names, entries)
+    found = []
+    for (label, name), properties in items.items():
+        if label in labels:
+            aliases = tuple(properties.get("aliases") or ())
+            chapters = properties.get("count") or 0
+            mentions = max(counts.get((label, name), 0), chapters)
+            reasons = _reasons(names, name, aliases) if label == "Character" else ()
+            found.append(ListedName(name, aliases, mentions, label, chapters, reasons))
+    return sorted(found, key=lambda one: (-one.mentions, -one.chapters, one.kind, one.name))
 
 
 def _key(names: NameResolution, entry: NameEntry) -> tuple[str, str]:
@@ -84,29 +90,13 @@ def _key(names: NameResolution, entry: NameEntry) -> tuple[str, str]:
     return entry.kind, names.persons.person(name) if entry.kind == "Character" else name
 
 
-def _listed(
-    names: NameResolution,
-    label: str,
-    name: str,
-    properties: Mapping[str, Any],
-    counts: Mapping[tuple[str, str], int],
-) -> ListedName:
-    aliases = tuple(properties.get("aliases") or ())
-    chapters = properties.get("count") or 0
-    reasons = _reasons(names, name, aliases) if label == "Character" else ()
-    return ListedName(name, aliases, max(counts.get((label, name), 0), chapters), label, chapters, reasons)
-
-
 def _from_table(
-    names: NameResolution, entries: Iterable[NameEntry], counts: Mapping[tuple[str, str], int]
-) -> list[ListedName]:
+    names: NameResolution, entries: Iterable[NameEntry]
+) -> dict[tuple[str, str], Mapping[str, Any]]:
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     for entry in entries:
         found[_key(names, entry)].update(map(names.form, (entry.name, *entry.aliases)))
-    return [
-        _listed(names, label, name, {"aliases": sorted(forms - {name})}, counts)
-        for (label, name), forms in found.items()
-    ]
+    return {key: {"aliases": sorted(forms - {key[1]})} for key, forms in found.items()}
 
 
 def _reasons(names: NameResolution, name: str, aliases: Sequence[str]) -> tuple[NameReason, ...]:

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from kgnb.core.model import beijing_now
-from kgnb.graph.resolve.decisions import Decision, is_same
+from kgnb.graph.resolve.decisions import Decision
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import lock_novel
 from kgnb.stores.ledger.database import DatabasePart, Row, reading, transaction
@@ -37,7 +37,7 @@ class NameDecisions(DatabasePart):
         lock_novel(c, novel_id)
         names = set(decision.names)
         about = [d for d in self._read(c, novel_id) if d.in_force and len(names.intersection(d.names)) > 1]
-        if about and is_same(about[-1], decision.kind, decision.names, decision.chapters):
+        if about and about[-1].effect == decision.effect:
             return about[-1], False
         stored = replace(decision, made_at=_whole_second(beijing_now()), made_by=decision.made_by[:100])
         number = self._database.insert(c, t.name_decisions, [_row(novel_id, stored)])
