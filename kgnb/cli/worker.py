@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kgnb.app.metrics import Metrics
     from kgnb.core.settings import Settings
     from kgnb.worker.node import NodeEvent, WorkerNode
+    from kgnb.worker.session import Session
 
 log = logging.getLogger(__name__)
 
