@@ -28,8 +28,8 @@ from kgnb.core.tls import is_untrusted_certificate
 T = TypeVar("T")
 
 READ_PATIENCE = 3
-"""Times a transaction's limit that the next rows of a long result may take: a poor line is slow, and readers
-hold no locks."""
+"""Factor on the transaction time limit for the next rows of a long result: lines are slow, and readers hold
+no locks."""
 JITTER = (0.01, 0.2)
 """Seconds between two tries after a lost race; the driver's own retry waits a second or more."""
 
@@ -44,8 +44,8 @@ _OVERTAKEN = frozenset(
 
 
 class BoltDriver:
-    """One driver, opened at first use. One transaction writes at a time: writers of one process would only
-    make each other try again."""
+    """One driver, opened at first use. Writing transactions take turns: in one process they would only make
+    each other retry."""
 
     def __init__(
         self,
@@ -57,8 +57,8 @@ class BoltDriver:
         timeout: float = 10.0,
         ca: str = "",
     ) -> None:
-        """``timeout``: seconds for one transaction with all its retries, well below a lease. ``ca``: a file;
-        TLS, trusting the certificates in it and no others."""
+        """``timeout``: seconds of one transaction with all its retries, far below a lease. ``ca``: a file of
+        the only certificates to trust; it switches TLS on."""
         self.where = uri
         self._tls: dict[str, Any] = {}
         if ca:  # the driver takes a CA only where the scheme doesn't settle it
@@ -72,7 +72,7 @@ class BoltDriver:
         self._writer = asyncio.Lock()
 
     async def close(self) -> None:
-        """Closes all connections."""
+        """Close all connections."""
         driver, self._driver = self._driver, None
         if driver is not None:
             await driver.close()
@@ -98,7 +98,7 @@ class BoltDriver:
         return self._driver
 
     async def rows(self, text: str, **params: Any) -> list[list[Any]]:
-        """All rows of a statement that reads."""
+        """Return all rows of a reading statement."""
         with self._mapped():
             async with (
                 asyncio.timeout(self._timeout),
@@ -110,8 +110,10 @@ class BoltDriver:
     async def each(
         self, text: str, row: Callable[[list[Any]], None], *, at_once: int = 1000, **params: Any
     ) -> None:
-        """Calls ``row`` with each row as it comes; for what is too large for one list. ``at_once``: rows in
-        memory; the time limit is for so many."""
+        """Call ``row`` with each row of a result too large for one list.
+
+        ``at_once``: rows fetched together, in memory; the time limit holds for each such fetch.
+        """
         with self._mapped():
             async with self._open().session(database=self._database) as session:
                 async with asyncio.timeout(self._timeout):
@@ -125,7 +127,7 @@ class BoltDriver:
                         return
 
     async def ask(self, text: str, params: dict[str, Any]) -> list[dict[str, Any]]:
-        """A person's own question; InputError if it is wrong. Nothing it might write is committed."""
+        """Answer a user's own query in a transaction that is never committed; InputError if it is wrong."""
         try:
             async with (
                 asyncio.timeout(self._timeout * 6),
@@ -142,7 +144,7 @@ class BoltDriver:
             raise self._error(error) from error
 
     async def change_schema(self, text: str, **params: Any) -> None:
-        """Runs a statement that changes the schema, in a transaction of its own."""
+        """Run a statement that changes the schema, in a transaction of its own."""
 
         async def body(tx: AsyncTransaction) -> None:
             await run(tx, text, **params)
@@ -150,9 +152,9 @@ class BoltDriver:
         await self.write(body)
 
     async def write(self, body: Callable[[AsyncTransaction], Awaitable[T]]) -> T:
-        """Runs ``body`` in one transaction, again from the start whenever it lost a race.
+        """Run ``body`` in one transaction, again from the start whenever it loses a race.
 
-        What ``body`` raises rolls back. Raises ServiceDown when the time is over.
+        An exception of ``body`` rolls back. Raises ServiceDown when the time limit is over.
         """
         async with self._writer:
             end = time.monotonic() + self._timeout
@@ -186,7 +188,7 @@ class BoltDriver:
             raise self._error(error) from error
 
     def _error(self, error: Exception) -> ServiceError:
-        """kgnb's error for the driver's; by type and code."""
+        """Map a driver's error to kgnb's, by type and code."""
         facts: dict[str, Any] = {"service": "bolt", "where": self.where}
         code = _code(error)
         if _lost_race(error):
@@ -201,7 +203,7 @@ class BoltDriver:
 
 
 async def run(tx: AsyncTransaction, text: str, **params: Any) -> list[list[Any]]:
-    """Runs one statement of a transaction; its rows."""
+    """Run one statement of a transaction; return its rows."""
     result = await tx.run(text, params)
     return await result.values()
 

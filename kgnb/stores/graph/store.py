@@ -43,7 +43,7 @@ class ApplyResult:
 
 
 class GraphStore:
-    """One graph database. Raises ServiceDown and ServiceRefused (``service="bolt"``) from every method."""
+    """One graph database. Every method may raise ServiceDown and ServiceRefused (``service="bolt"``)."""
 
     def __init__(
         self,
@@ -60,32 +60,32 @@ class GraphStore:
         self._known = WriteCache()
 
     async def prepare(self) -> None:
-        """Makes constraints, indexes and relationship types where they are missing."""
+        """Create missing constraints, indexes and relationship types."""
         for statement in cypher.schema():
             await self._bolt.change_schema(statement)
         await self._ensure_types(cypher.TYPES)
 
     async def ping(self) -> None:
-        """Raises ServiceDown or ServiceRefused unless the engine answers a question."""
+        """Raise ServiceDown or ServiceRefused unless the engine answers a query."""
         await self._bolt.rows("RETURN 1")
 
     async def check(self, *, tls: bool) -> ServiceFacts:
-        """What a check-up asks; raises ServiceDown, and ServiceRefused without the right to write."""
+        """Return facts for ``kgnb doctor``; ServiceRefused without the right to write."""
         return await bolt_facts(self._bolt, tls=tls)
 
     async def close(self) -> None:
-        """Closes all connections."""
+        """Close all connections."""
         await self._bolt.close()
 
     # --- the fence
 
     async def settle_number(self, novel_id: int) -> int:
-        """The number that the last settle of the novel put up; 0 before the first."""
+        """Return the settle number of the novel (the fence); 0 before the first settle."""
         rows = await self._bolt.rows(cypher.SETTLE_NUMBER, novel=novel_id)
         return int(rows[0][0]) if rows else 0
 
     async def raise_settle_number(self, novel_id: int, token: int) -> int:
-        """Store a higher number, at least ``token``, and return it: every writer before starts again."""
+        """Store a higher settle number, at least ``token``, and return it: earlier writers start again."""
 
         async def body(tx: AsyncTransaction) -> int:
             number = max(await self._lock(tx, novel_id) + 1, token)
@@ -133,10 +133,10 @@ class GraphStore:
     # --- writing
 
     async def project(self, novel_id: int, graphs: Sequence[Graph], *, number: int, check: Check) -> None:
-        """Adds chapters to the graph in one transaction; what is there already only gets the task ids.
+        """Add chapters to the graph in one transaction; existing nodes and edges only get the task ids.
 
-        Raises GraphConflict when the settle number isn't ``number`` any more, LeaseLost when ``check`` says
-        no; then nothing is written.
+        Raises GraphConflict when the settle number isn't ``number`` any more and LeaseLost when ``check``
+        returns False; then nothing is written.
         """
         known = self._known.get(novel_id, number)
         nodes, edges = _rows(graphs)
@@ -154,10 +154,10 @@ class GraphStore:
         check: Check,
         foreign: Collection[int] = (),
     ) -> ApplyResult:
-        """Makes the novel's nodes and edges exactly ``graph``, writing only what differs.
+        """Make the novel's nodes and edges exactly ``graph``, writing only the differences.
 
-        In transactions of at most :data:`BATCH` rows, so a settle that was cut short leaves a mix that the
-        next one mends. What tasks of ``foreign`` made stays. Raises GraphConflict and LeaseLost like
+        Transactions have at most :data:`BATCH` rows; an interrupted call leaves a mix that the next one
+        completes. Nodes and edges of the tasks in ``foreign`` stay. Raises GraphConflict and LeaseLost like
         :meth:`project`.
         """
         await self._ensure_types(type_ for _, type_, _ in graph.edges)
@@ -178,9 +178,9 @@ class GraphStore:
         return found
 
     async def delete_task(self, novel_id: int, task_id: int) -> ApplyResult:
-        """Takes the task's id out of the novel's nodes and edges, and deletes those left with none.
+        """Remove the task's id from the novel's nodes and edges; delete those left with none.
 
-        Raises the settle number, so that whoever still writes for the novel starts again.
+        Also raises the settle number, so that writers of the novel start again.
         """
         rows = await self._bolt.rows(cypher.count_nodes("Novel"), novel=novel_id)
         if not int(rows[0][0]):
@@ -196,7 +196,7 @@ class GraphStore:
         return ApplyResult(written, removed)
 
     async def _repeat(self, novel_id: int, text: str, task_id: int, number: int) -> int:
-        """Runs a statement that does a batch at a time until nothing is left for it."""
+        """Run a statement that works on one batch, until it finds nothing more."""
         params = {"task": task_id, "limit": BATCH}
         total = 0
         while True:
@@ -210,7 +210,7 @@ class GraphStore:
     # --- reading
 
     async def read(self, novel_id: int) -> Graph:
-        """The novel's graph as it is stored, with ``created_at`` and ``updated_at`` as ISO 8601 texts."""
+        """Return the stored graph of the novel, with ``created_at`` and ``updated_at`` as ISO 8601 texts."""
         graph = Graph()
         for label in LABELS:
             text = cypher.read_nodes(label, times=True)
@@ -252,9 +252,9 @@ class GraphStore:
         return dict(sizes)
 
     async def query(self, text: str, params: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
-        """Answers a person's own question in Cypher; times come as ISO 8601 texts.
+        """Answer a user's own Cypher query, read only; times are ISO 8601 texts.
 
-        Raises InputError with the engine's words when the question is no Cypher or wants to write.
+        Raises InputError with the engine's message when the query is invalid or would write.
         """
         return [
             {key: with_iso_times(value) for key, value in row.items()}
