@@ -10,10 +10,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 from kgnb.core import errors
 from kgnb.core.model import Provider
 from kgnb.extract.model import clean
+
+_WORD = re.compile(r"""[^\s"'`,;()<>{}\[\]]+""")
 
 MAX_RETRY_AFTER = 3_600.0
 """Upper bound, in seconds, of an endpoint's Retry-After."""
@@ -133,11 +136,24 @@ def error_for(refusal: ErrorResponse, provider: Provider, model: str, tries: int
     rejected = HttpRejected(
         "provider.rejected", provider=name, model=model, status=status, detail=_detail(refusal, provider)
     )
-    rejected.param, rejected.status = refusal.param, status
+    rejected.param, rejected.status = _without_key(refusal.param, provider), status
     return rejected
 
 
 def _detail(refusal: ErrorResponse, provider: Provider) -> str:
-    key = provider.api_key.get_secret_value()
-    message = refusal.message.replace(key, "***") if key else refusal.message
-    return clean(re.sub(r"\bsk-[\w*-]+", "***", message), 200) or "-"
+    return _without_key(clean(refusal.message, 2_000), provider)[:200].rstrip() or "-"
+
+
+def _without_key(text: str, provider: Provider) -> str:
+    """``text`` with *** for each word that holds the key: whole, percent-encoded, or masked in the middle.
+
+    Providers that mask a key themselves leave its first and last characters readable.
+    """
+    key = provider.api_key.get_secret_value().strip()
+    parts = (key[:4], key[-4:]) if len(key) >= 8 else (key,) if key else ()
+
+    def hide(word: re.Match[str]) -> str:
+        plain = unquote(word[0])
+        return "***" if "sk-" in plain or any(part in plain for part in parts) else word[0]
+
+    return _WORD.sub(hide, text)

@@ -481,10 +481,21 @@ OTHER_CANARY = "Canary7f3a91c2d4e58b60"
         (OTHER_CANARY, "x" * 790 + OTHER_CANARY),
         (CANARY, f"{CANARY[:9]}*****{CANARY[-4:]} is no key"),
         (CANARY, f"{CANARY[:-1]} is no key"),
+        (
+            f"{OTHER_CANARY}\n",
+            f"{OTHER_CANARY} is no key",
+        ),  # as read from a file; sent without its line's end
+        (OTHER_CANARY, f"{OTHER_CANARY[:8]}...{OTHER_CANARY[-4:]} is no key"),
+        (OTHER_CANARY, "".join(f"%{ord(c):02X}" for c in OTHER_CANARY)),
+        (OTHER_CANARY, f"{OTHER_CANARY[:9]}\u200b{OTHER_CANARY[9:]} is no key"),
+        (CANARY, f"{CANARY[:7]}...{CANARY[-4:]} is no key"),
     ],
-    ids=["whole", "at the end", "far behind", "masked by half", "almost whole"],
+    ids=[
+        *("whole", "at the end", "far behind", "masked by half", "almost whole"),
+        *("a line's end", "masked by dots", "percent-encoded", "zero width", "sk- masked by dots"),
+    ],
 )
-@pytest.mark.parametrize("form", ["openai", "text in error", "top level", "code", "list", "plain"])
+@pytest.mark.parametrize("form", ["openai", "text in error", "top level", "code", "param", "list", "plain"])
 async def test_a_key_that_an_endpoint_repeats_is_nowhere(
     status: int, key: str, said: str, form: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -494,6 +505,7 @@ async def test_a_key_that_an_endpoint_repeats_is_nowhere(
         "text in error": json.dumps({"error": said}),
         "top level": json.dumps({"message": said, "code": 7}),
         "code": error(said, "no", kind=said),
+        "param": json.dumps({"error": {"message": "no", "param": said}}),
         "list": json.dumps([{"error": {"message": said}}]),
         "plain": said,
     }[form]
