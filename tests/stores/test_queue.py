@@ -211,6 +211,17 @@ class TestLeases:
         state = (await take(queue)).states[NEW]
         assert (state.chapters, state.delayed, state.dead) == (0, fate == "delayed", fate == "dead")
 
+    async def test_an_opened_item_waits_its_delay_however_often_it_was_delivered(self, make: Maker) -> None:
+        queue = make()
+        await opened(queue, 1, 1)
+        for _ in range(11):
+            await die(queue, tasks=1)
+        (task,) = (await take(queue, tasks=1)).claims
+        assert task.deliveries > 10
+        assert await queue.release([task], delay=60.0) == [True]
+        poll = await take(queue, tasks=1)
+        assert (poll.claims, poll.states[NEW].waiting) == ([], 0)
+
     async def test_ten_deliveries_bury_an_unopened_item(self, make: Maker) -> None:
         queue = make()
         await queue.push(NEW, 1, "openai", extra={"note": []})

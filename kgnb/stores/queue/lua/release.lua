@@ -9,7 +9,8 @@ for i = #ARGV - 1, 3, -2 do
   table.insert(results, 1, record and 1 or 0)
   if record then
     if not counted then record.deliveries = math.max(0, record.deliveries - 1) end
-    if delay <= 0 or record.deliveries >= MAX_DELIVERIES then
+    local buried = record.deliveries >= MAX_DELIVERIES and not record.opened
+    if delay <= 0 or buried then
       bring_back(member, record, now)
     else
       delay_until(now + delay, member, record, now)
