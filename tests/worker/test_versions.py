@@ -36,8 +36,8 @@ def newer(tmp_path: Path) -> str:
     """A copy of kgnb whose queue protocol is of the next version; the PYTHONPATH to run it."""
     package = tmp_path / "newer" / "kgnb"
     shutil.copytree(ROOT / "kgnb", package, ignore=shutil.ignore_patterns("__pycache__"))
-    for file, line in (("queue.py", "VERSION = {}\n"), ("lua/common.lua", "local VERSION = {}\n")):
-        path = package / "store" / file
+    for file, line in (("store.py", "VERSION = {}\n"), ("lua/common.lua", "local VERSION = {}\n")):
+        path = package / "stores" / "queue" / file
         text = path.read_text("utf-8")
         assert text.count("\n" + line.format(1)) == 1
         path.write_text(text.replace("\n" + line.format(1), "\n" + line.format(2)), "utf-8")
