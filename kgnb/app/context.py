@@ -221,7 +221,7 @@ def _graph_target(settings: Settings, engines: Embedded | None) -> GraphTarget:
     ends = engines.endpoints
     assert ends.bolt_uri is not None
     assert ends.bolt_password is not None
-    return GraphTarget(ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database)
+    return GraphTarget(ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database, fresh=True)
 
 
 async def _prepare(app: App, sql: bool) -> None:

@@ -40,13 +40,14 @@ class SqlTarget:
 @dataclass(frozen=True, slots=True)
 class GraphTarget:
     """A graph database; an empty ``database`` is the server's default. ``ca``: file of certificates that TLS
-    trusts."""
+    trusts. ``fresh``: an engine that was just started and is slow at first."""
 
     uri: str
     user: str
     password: SecretStr = field(repr=False)
     database: str = ""
     ca: str = ""
+    fresh: bool = False
 
     def open(self) -> GraphStore:
         """Return the store, which connects at first use; ``prepare`` makes the schema."""

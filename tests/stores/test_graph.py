@@ -202,6 +202,12 @@ async def test_a_projection_is_read_back_as_it_was(store: GraphStore) -> None:
             assert timedelta(minutes=-5) < now - at < timedelta(minutes=5)
 
 
+async def test_a_warm_up_leaves_nothing(store: GraphStore, spy: Spy) -> None:
+    before = spy.everything()
+    await store.warm_up(Novel.make(1).projections())
+    assert spy.everything() == before
+
+
 async def test_writing_again_changes_nothing(store: GraphStore, spy: Spy) -> None:
     novel = Novel.make(1)
     await store.project(1, novel.projections(), number=0, check=yes)
