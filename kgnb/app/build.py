@@ -169,7 +169,7 @@ async def queue_task(app: App, task: Task, provider: Provider) -> None:
         queue = QueueName(app.settings.prefixes[0] + provider.key)
     known = (await app.queue.find_tasks([queue])).get(task.id)
     if known is None:
-        await app.queue.push(queue, task.id, provider.key)
+        await app.queue.push(queue, task.id)
     elif known.dead:
         await app.queue.revive(queue, task.id)  # the user asked for the task again
 

@@ -50,8 +50,7 @@ def _chapter(number: int) -> Graph:
     places = [f"place {i}" for i in range(5)]
     relations = [
         Relation(source=people[i], target=people[(i + 1) % 12], type=kind, evidence="…")
-        for i, kind in enumerate(CHARACTER_RELATIONS)
-        if i < 12
+        for i, kind in enumerate(CHARACTER_RELATIONS[: len(people)])
     ]
     events = [
         Event(name=f"{number}:{i}", participants=people[i : i + 3], location=places[i], evidence="…")

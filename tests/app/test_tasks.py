@@ -92,7 +92,7 @@ async def new_task(app: App, count: int = 3, *, push: bool = True, salt: str = "
         novel_id, provider="DeepSeek", model="chat", use_ai=True, name="三国"
     )
     if push:
-        await app.queue.push(NEW, task_id, "deepseek")
+        await app.queue.push(NEW, task_id)
     return task_id
 
 
@@ -203,7 +203,7 @@ class TestPausing:
         held = await hold(app)
         (claim, *_) = await chapters(app, 1)
         for queue in (NEW, OLD):
-            await app.queue.push(queue, task_id, "deepseek")
+            await app.queue.push(queue, task_id)
         assert (await tasks_use_case.pause_task(app, task_id)).was is TaskStatus.RUNNING
         assert await items(app.queue, NEW) == await items(app.queue, OLD) == []
         assert await app.ledger.chapters.claim([(task_id, claim.chapter_id, claim.token + 1)]) == {}
@@ -230,7 +230,7 @@ class TestPausing:
             await task_keeper.take(claim)
             await stepped(task_keeper, task_id)
             await execute(app.ledger, set_task(task_id, status="paused"))
-            await app.queue.push(NEW, task_id, "deepseek")
+            await app.queue.push(NEW, task_id)
             (fresh,) = (await take(app.queue, NEW, held=(task_id,))).refreshed
             task_keeper.reopen(fresh)
             await stepped(task_keeper, task_id)
@@ -257,7 +257,7 @@ class TestPausing:
         task_id = await new_task(app)
         held = await hold(app)
         await execute(app.ledger, set_task(task_id, status="paused"))
-        await app.queue.push(NEW, task_id, "deepseek")
+        await app.queue.push(NEW, task_id)
         (fresh,) = (await take(app.queue, NEW, held=(task_id,), tasks=1)).refreshed
         assert fresh.token == held.token
         pausing = asyncio.create_task(tasks_use_case.pause_task(app, task_id))
@@ -539,7 +539,7 @@ class TestDeadList:
         assert await status(app, task_id) == "failed"
 
     async def test_queues_of_providers_that_are_gone(self, app: App) -> None:
-        await app.queue.push(QueueName("kg:task:queue:gone"), await new_task(app, push=False), "gone")
+        await app.queue.push(QueueName("kg:task:queue:gone"), await new_task(app, push=False))
         (claim,) = (await take(app.queue, QueueName("kg:task:queue:gone"), tasks=1)).claims
         await app.queue.fail(claim, "broken", final=True)
         assert [e.queue for e in await dead_letters.list_dead_letters(app)] == ["kg:task:queue:gone"]

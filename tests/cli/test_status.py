@@ -399,7 +399,7 @@ class TestRedis:
 
     async def test_leases_name_their_holder(self, queue: Queue) -> None:
         queue.node = "甲"
-        await queue.push(NEW, 7, "openai")
+        await queue.push(NEW, 7)
         (claim,) = (await queue.poll([ClaimRequest(NEW, tasks=1)])).claims
         await queue.open_task(claim, [1, 2, 3])
         await queue.poll([ClaimRequest(NEW, chapters=2)])

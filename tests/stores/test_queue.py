@@ -24,7 +24,7 @@ class TestOrder:
     async def test_oldest_first_and_reaped_next_in_line(self, make: Maker, key: str) -> None:
         queue = make()
         for task_id in (1, 2, 3):
-            await queue.push(key, task_id, "openai")
+            await queue.push(key, task_id)
         assert ids(await take(queue, key, tasks=2)) == [(1, 0), (2, 0)]
         assert await queue.forget_node("a", [key]) == 2
         assert ids(await take(queue, key, tasks=3)) == [(1, 0), (2, 0), (3, 0)]
@@ -57,8 +57,8 @@ class TestOrder:
     async def test_cap_on_open_tasks(self, make: Maker) -> None:
         queue, other = make(cap=3), make("b", cap=3)
         for task_id in range(1, 6):
-            await queue.push(NEW, task_id, "openai")
-        await queue.push(OLD, 9, "openai")
+            await queue.push(NEW, task_id)
+        await queue.push(OLD, 9)
         claims = (await take(queue, tasks=9)).claims
         assert [c.task_id for c in claims] == [1, 2, 3]
         assert not (await take(other, tasks=9)).claims
@@ -73,7 +73,7 @@ class TestOrder:
         queue = make(cap=1)
         await opened(queue, 1, 5)
         for task_id in range(100, 700):
-            await queue.push(NEW, task_id, "openai")
+            await queue.push(NEW, task_id)
         build = make("build", cap=1)
         (claim,) = (await take(build, tasks=1, chapters=5, only_task=699)).claims
         assert claim.task_id == 699
@@ -224,7 +224,7 @@ class TestLeases:
 
     async def test_ten_deliveries_bury_an_unopened_item(self, make: Maker) -> None:
         queue = make()
-        await queue.push(NEW, 1, "openai", extra={"note": []})
+        await queue.push(NEW, 1, extra={"note": []})
         counts = [c.deliveries for _ in range(11) for c in await die(queue, tasks=1)]
         assert counts == list(range(1, 11))
         poll = await take(queue)

@@ -159,7 +159,7 @@ class TestLostCalls:
         queue, other = make(), make("b")
         count = 60
         for task_id in range(1, count + 1):
-            await queue.push(NEW, task_id, "openai")
+            await queue.push(NEW, task_id)
         cancelled = 0
         for _ in range(200):
             poll = asyncio.create_task(take(queue, tasks=3))
@@ -269,7 +269,7 @@ class TestConnections:
     async def test_many_calls_at_once_share_two_connections(self, make: Maker) -> None:
         queue, probe = make(), make("probe")
         before = len(await probe.redis.client_list())  # an earlier test's connections may still be closing
-        await asyncio.gather(*(queue.push(NEW, n, "openai") for n in range(1, 200)))
+        await asyncio.gather(*(queue.push(NEW, n) for n in range(1, 200)))
         assert len(await probe.redis.client_list()) <= before + 2
         assert (await queue.states([NEW]))[NEW].waiting == 199
 
@@ -354,8 +354,8 @@ class TestPresence:
             "asyncio.run(main())\n"
         )
         queue = make()
-        await queue.push(NEW, 1, "openai")
-        await queue.push(NEW, 2, "openai")
+        await queue.push(NEW, 1)
+        await queue.push(NEW, 2)
         nodes = []
         for name in (b"n 1\n", b"n-2 1\n"):
             nodes.append(subprocess.Popen([sys.executable, "-c", code, redis_url], stdout=subprocess.PIPE))

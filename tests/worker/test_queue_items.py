@@ -22,8 +22,8 @@ class TestFresh:
     async def test_two_items_are_one_task(self, make: Maker) -> None:
         queue = make()
         for _ in range(3):
-            await queue.push(NEW, 1, "openai")
-        await queue.push(NEW, 17, "openai")
+            await queue.push(NEW, 1)
+        await queue.push(NEW, 17)
         (claim,) = (await take(queue, tasks=1)).claims
         assert claim.fresh
         assert [i["task_id"] for i in await items(queue)] == [17]
@@ -32,7 +32,7 @@ class TestFresh:
 
     async def test_mark_stays_through_release_and_reaping(self, make: Maker) -> None:
         queue = make()
-        await queue.push(NEW, 1, "openai")
+        await queue.push(NEW, 1)
         (claim,) = await die(queue, tasks=1)
         (claim,) = (await take(queue, tasks=1)).claims
         assert (claim.fresh, claim.deliveries) == (True, 2), "no task was opened from it"
@@ -44,19 +44,19 @@ class TestFresh:
         (claim,) = (await take(queue, tasks=1)).claims
         assert not claim.fresh
         await queue.ack([claim])
-        await queue.push(NEW, 1, "openai", opened=True)
+        await queue.push(NEW, 1, opened=True)
         assert not (await take(queue, tasks=1)).claims[0].fresh
 
     async def test_a_retry_reaches_the_holder(self, make: Maker) -> None:
         queue, other = make(), make("b")
         claim = await opened(queue, 1, 2)
-        await queue.push(NEW, 1, "openai")
+        await queue.push(NEW, 1)
         assert (await take(other, tasks=1)).claims == []
         assert await items(other) == []
         assert (await take(other, held=(1,))).refreshed == [], "it isn't the holder"
         (again,) = (await take(queue, held=(1,))).refreshed
         assert (again, again.fresh) == (claim, True)
-        await queue.push(NEW, 1, "openai")  # while the holder opens the task anew
+        await queue.push(NEW, 1)  # while the holder opens the task anew
         assert (await take(queue, held=(1,))).refreshed
         assert await queue.open_task(again, [1, 2, 3])
         (third,) = (await take(queue, held=(1,))).refreshed
@@ -68,7 +68,7 @@ class TestFresh:
     async def test_a_retry_outlives_its_holder(self, make: Maker) -> None:
         queue, other = make(), make("b")
         await opened(queue, 1, 1)
-        await queue.push(NEW, 1, "openai")
+        await queue.push(NEW, 1)
         await take(queue, held=(1,))
         await queue.forget_node("a", [NEW])
         (claim,) = (await take(other, tasks=1)).claims
@@ -77,13 +77,13 @@ class TestFresh:
     async def test_a_retry_outlives_the_end_it_was_not_known_to(self, make: Maker) -> None:
         queue = make()
         claim = await opened(queue, 1, 1)
-        await queue.push(NEW, 1, "openai")
+        await queue.push(NEW, 1)
         await take(queue)
         assert await queue.ack([claim]) == [True]
         (again,) = (await take(queue, tasks=1)).claims
         assert again.fresh
         await queue.open_task(again, [1])
-        await queue.push(NEW, 1, "openai")
+        await queue.push(NEW, 1)
         (known,) = (await take(queue, held=(1,))).refreshed
         assert await queue.ack([known]) == [True]
         assert await items(queue) == []
@@ -94,7 +94,7 @@ class TestFresh:
         await queue.drop_task(NEW, 1)
         assert len((await take(queue, chapters=9)).claims) == 3
         await queue.release([claim])
-        await queue.push(NEW, 1, "openai")
+        await queue.push(NEW, 1)
         await queue.drop_task(NEW, 1)
         (left,) = await items(queue)
         assert "kgnb" not in left
@@ -124,7 +124,7 @@ class TestItems:
         ]  # fmt: skip
         for text in bad:
             await queue.redis.lpush(NEW, text)
-        await queue.push(NEW, 5, "openai")
+        await queue.push(NEW, 5)
         poll = await take(queue, tasks=1)
         assert ids(poll) == [(5, 0)]
         assert len(poll.buried) == len(bad)
@@ -138,7 +138,7 @@ class TestItems:
 
     async def test_newer_versions_are_left_alone(self, make: Maker) -> None:
         queue = make()
-        await queue.push(NEW, 1, "openai")
+        await queue.push(NEW, 1)
         await queue.redis.rpush(NEW, '{"task_id": 9, "v": 2}')
         await queue.redis.rpush(NEW, '{"task_id": 8, "kgnb": {"v": 2, "opened": true}}')
         poll = await take(queue, tasks=5)
@@ -157,7 +157,7 @@ class TestItems:
         newer = [json.dumps({"task_id": n, "v": 2}) for n in range(100, 950)]
         push = queue.redis.rpush if key == OLD else queue.redis.lpush
         await push(key, *newer)
-        await queue.push(key, 1, "openai")
+        await queue.push(key, 1)
         poll = await take(queue, key, tasks=1)
         assert (ids(poll), poll.newer) == ([(1, 0)], 850)
         assert len(await items(queue, key)) == 850
@@ -167,14 +167,14 @@ class TestItems:
     ) -> None:
         queue = make()
         await queue.redis.set(OLD, "not a list")
-        await queue.push(NEW, 1, "openai")
+        await queue.push(NEW, 1)
         asks = [ClaimRequest(OLD, chapters=1, tasks=1), ClaimRequest(NEW, chapters=1, tasks=1)]
         assert ids(await queue.poll(asks)) == [(1, 0)]
         await queue.poll(asks)
         (told,) = [r.getMessage() for r in caplog.records if r.levelname == "ERROR"]
         assert OLD in told
         await queue.redis.delete(OLD)
-        await queue.push(OLD, 2, "openai")
+        await queue.push(OLD, 2)
         assert ids(await queue.poll(asks)) == [(2, 0)]
 
     @pytest.mark.parametrize("key", [NEW, OLD])
@@ -244,7 +244,7 @@ class TestItems:
         claim = await opened(queue, 1, 1)
         await queue.release([claim])
         await queue.redis.rpop(NEW)  # BRPOP of an old worker
-        await queue.push(NEW, 2, "openai")
+        await queue.push(NEW, 2)
         (chapter,) = (await take(queue, chapters=1, tasks=1)).claims
         assert (chapter.task_id, chapter.chapter_id) == (1, 1)
         await queue.ack([chapter])
@@ -254,8 +254,8 @@ class TestItems:
     async def test_known(self, make: Maker) -> None:
         queue = make()
         await opened(queue, 1, 2)
-        await queue.push(NEW, 2, "openai")
-        await queue.push(OLD, 3, "openai")
+        await queue.push(NEW, 2)
+        await queue.push(OLD, 3)
         known = await queue.find_tasks([NEW, OLD])
         assert {t: (k.waiting, k.held, k.chapters) for t, k in known.items()} == {
             1: (False, True, 2),

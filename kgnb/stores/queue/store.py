@@ -294,16 +294,15 @@ class Queue(QueueInspector):
         self,
         queue: QueueName,
         task_id: int,
-        provider: str = "",
         *,
         opened: bool = False,
         extra: Mapping[str, Any] | None = None,
     ) -> None:
-        """Add a task's item, as the newest. It names ``provider``, by default the queue's own.
+        """Add a task's item, as the newest; it names the queue's provider.
 
         ``opened``: the item stands for a task that was opened before, so it starts no paused one.
         """
-        item = {**(extra or {}), "task_id": task_id, "provider": provider or queue.provider_key, "v": VERSION}
+        item = {**(extra or {}), "task_id": task_id, "provider": queue.provider_key, "v": VERSION}
         if opened:
             item["kgnb"] = {"v": VERSION, "opened": True, "fresh": False, "deliveries": 0, "failures": 0}
         text = json.dumps(item, ensure_ascii=False, separators=(",", ":"))
