@@ -131,8 +131,8 @@ class BackgroundLoops:
                 if task is not None:
                     channel = node.settings.progress_channel
                     await self._presence.publish(channel, task_id, progress, task.status)
-            except ServiceDown:
-                node.unpublished_tasks.add(task_id)  # published after the outage
+            except (ServiceDown, asyncio.CancelledError):
+                node.unpublished_tasks.add(task_id)  # published after the outage, or at leaving
                 raise
 
 

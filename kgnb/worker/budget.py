@@ -81,6 +81,7 @@ class SpendingTracker:
         self._stored: dict[_Key, Usage] = {}
         self._read_at = float("-inf")
         self._writing = asyncio.Lock()
+        self._flushes: set[asyncio.Task[None]] = set()
 
     def record(self, provider: Provider, model: str, usage: Usage) -> None:
         """Count what a call cost."""
@@ -93,7 +94,17 @@ class SpendingTracker:
         return bool(self.budget.money or self.budget.tokens)
 
     async def flush(self) -> None:
-        """Write new usage; under a budget also read what all nodes spent. Raises ServiceDown."""
+        """Write new usage; under a budget also read what all nodes spent. Raises ServiceDown.
+
+        When the caller is cancelled, the write goes on and the next call waits for it: what it wrote must not
+        be written again.
+        """
+        flush = asyncio.create_task(self._flush())
+        self._flushes.add(flush)
+        flush.add_done_callback(self._flushes.discard)
+        await asyncio.shield(flush)
+
+    async def _flush(self) -> None:
         async with self._writing:
             stale = self._has_limits and time.monotonic() - self._read_at > FRESH_SECONDS
             if not self._unwritten and not stale:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -56,23 +57,29 @@ async def test_a_slot_shows_since_when_it_works_on_its_task() -> None:
 
 
 class CutOff(RealPresence):
-    """Publishes nothing while Redis is away."""
+    """Publishes nothing while there is an error."""
 
-    away = True
+    error: BaseException | None = None
 
     async def publish(self, *what: Any) -> None:
-        if self.away:
-            raise ServiceDown("queue.down", service="redis", where="there")
+        if self.error:
+            raise self.error
         await super().publish(*what)
 
 
-async def test_the_last_progress_is_told_after_the_outage_that_kept_it_back(
-    redis_url: str, tmp_path: Path
+@pytest.mark.parametrize(
+    "error",
+    [ServiceDown("queue.down", service="redis", where="there"), asyncio.CancelledError()],
+    ids=["outage", "cancelled"],
+)
+async def test_the_last_progress_is_told_after_what_kept_it_back(
+    redis_url: str, tmp_path: Path, error: BaseException
 ) -> None:
     async with nodes_on(redis_url) as make, opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
         queue = make()
         tasks = [(await new_task(ledger, salt=salt))[1] for salt in "ab"]
         presence = CutOff(queue)
+        presence.error = error
         node = SimpleNamespace(
             unpublished_tasks=set(tasks),
             stores=SimpleNamespace(ledger=ledger),
@@ -84,9 +91,9 @@ async def test_the_last_progress_is_told_after_the_outage_that_kept_it_back(
             await heard.subscribe("kg:progress")
             await heard.get_message(timeout=2)
             for _ in range(2):
-                with pytest.raises(ServiceDown):
+                with pytest.raises(type(error)):
                     await background.publish_progress()
-            presence.away = False
+            presence.error = None
             await background.publish_progress()
             messages = [await heard.get_message(timeout=2) for _ in tasks]
     assert [json.loads(message["data"])["task_id"] for message in messages if message] == tasks

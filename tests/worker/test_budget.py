@@ -183,7 +183,7 @@ async def test_what_is_spent_during_a_write_is_written_by_the_next(tmp_path: Pat
         spending.record(PROVIDER, "chat", Usage(1, 10, 5))
         with locked(tmp_path / "kgnb.db"):
             writing = asyncio.create_task(spending.flush())
-            await asyncio.sleep(0)  # it has begun, and waits for the other writer
+            await asyncio.sleep(0.1)  # it has begun, and waits for the other writer
             spending.record(PROVIDER, "chat", Usage(1, 1, 1))
         await writing
         (row,) = await ledger.spending.since(NOON.date() - timedelta(days=9_999))
@@ -191,6 +191,21 @@ async def test_what_is_spent_during_a_write_is_written_by_the_next(tmp_path: Pat
         await spending.flush()
         (row,) = await ledger.spending.since(NOON.date() - timedelta(days=9_999))
         assert row.usage == Usage(2, 11, 6)
+
+
+async def test_a_cancelled_write_counts_once(tmp_path: Path) -> None:
+    async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
+        spending = SpendingTracker(ledger, Budget())
+        spending.record(PROVIDER, "chat", Usage(1, 10, 5))
+        with locked(tmp_path / "kgnb.db"):
+            writing = asyncio.create_task(spending.flush())
+            await asyncio.sleep(0.1)  # it waits in its thread for the other writer
+            writing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await writing
+        await spending.flush()
+        (row,) = await ledger.spending.since(NOON.date() - timedelta(days=9_999))
+        assert row.usage == Usage(1, 10, 5)
 
 
 # --- at the throttle
