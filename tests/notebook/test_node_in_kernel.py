@@ -252,13 +252,13 @@ def test_node_processes_leave_with_their_kernel(place: Place, server: Llm, end: 
     with engines(place) as (_, queue):
         with kernel(place) as k:
             at_work(k, place, server, chapters=8, flying=4, processes=2)
-            k.until(f"{FLYING} == 4")
+            k.until(f"{FLYING} >= 4")
             k.until("len(node.status()['cluster']['nodes']) == 2")
             busy = k.begin("time.sleep(20)")
             time.sleep(0.3)
             k.interrupt()
             assert k.finish(busy, 10).error == "KeyboardInterrupt"
-            assert k.value(FLYING) == 4  # it was the cell's alone
+            assert k.value(FLYING) >= 4  # it was the cell's alone
             if end == "shutdown":
                 assert k.run("node.stop(now=True)\nprint(node.state, node.error)").out == "stopped \n"
                 assert claimable(queue)
@@ -292,7 +292,7 @@ def test_a_killed_node_process_is_replaced_and_the_book_is_finished(
         wait(lambda: len(node_processes(k)) == 2, 40, "two processes run")
         k.until("node.status()['cluster'] and len(node.status()['cluster']['nodes']) == 2")
         assert k.run(f"print(node.submit({str(book)!r}, 'dryrun'))").out == "1\n"
-        k.until(f"{FLYING} == 4")
+        k.until(f"{FLYING} >= 4")
         killed, _ = node_processes(k)
         os.kill(killed, signal.SIGKILL)
         k.until(f"any('{killed}' in line.text for line in node.recent.lines(logging.WARNING))")
