@@ -290,6 +290,13 @@ class TestOpening:
             await ledger.task_lifecycle.close(task_id, 12) is TaskStatus.COMPLETED
         )  # skipped ones count as done
 
+    async def test_an_empty_list_of_chapters_means_all(self, ledger: Ledger) -> None:
+        _, task_id = await new_task(ledger)
+        chapters = (await open_with(ledger, task_id, 10)).chapters
+        await execute(ledger, set_task(task_id, chapter_ids=[]))
+        again = await open_with(ledger, task_id, 11)
+        assert (again.chapters, again.task.chapter_ids) == (chapters, None)
+
     async def test_thousands_of_chapters_open_fast(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger, 5_000)
         started = time.perf_counter()

@@ -111,6 +111,17 @@ async def test_a_task_that_is_under_way_gets_the_rows_and_keeps_its_state(
     assert [entry.aliases for entry in await ledger.names.read(novel)] == [("玄德",)]
 
 
+@pytest.mark.parametrize(("listed", "wanted"), [([], 3), ([77], 0)])
+async def test_an_empty_list_of_chapters_means_all_and_unknown_chapters_none(
+    ledger: Ledger, finished: SavedRecord, listed: list[int], wanted: int
+) -> None:
+    told = finished.model_dump(mode="json") | {"states": [], "extractions": []}
+    told["tasks"][0]["chapter_ids"] = listed
+    taken = await ledger.transfer.import_record(SavedRecord.model_validate(told))
+    (task,) = taken.tasks.values()
+    assert len((await open_with(ledger, task, 5)).chapters) == wanted
+
+
 async def test_a_text_that_is_here_with_other_chapters_is_taken_up_once(
     ledger: Ledger, finished: SavedRecord
 ) -> None:

@@ -199,7 +199,7 @@ def read_task(row: Any) -> Task:
         name=row["task_name"] or "",
         status=_status(row["status"]),
         use_ai=row["use_ai"] is None or bool(row["use_ai"]),
-        chapter_ids=_ids(ids) if isinstance(ids, list) else None,
+        chapter_ids=_ids(ids) if isinstance(ids, list) and ids else None,
         provider=row["provider"] or "",
         model=row["model"] or "",
         queue=row["queue"] or "",

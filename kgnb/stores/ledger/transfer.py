@@ -241,13 +241,15 @@ class Transfer(DatabasePart):
         return ids
 
     def _insert_task(self, c: sa.Connection, task: SavedTask, novel_id: int, chapters: dict[int, int]) -> int:
-        only = task.chapter_ids
+        only = [
+            chapters.get(i, 0) for i in task.chapter_ids or ()
+        ]  # 0 is no chapter; an empty list means all
         task_id = Tasks(self._database).insert(
             c,
             novel_id,
             use_ai=task.use_ai,
             name=storable(task.name),
-            chapter_ids=None if only is None else [chapters[i] for i in only if i in chapters],
+            chapter_ids=only or None,
             provider=task.provider,
             model=task.model,
             thing_kinds=None if task.thing_kinds is None else read_kinds(list(task.thing_kinds)),
