@@ -240,8 +240,8 @@ class _TaskWatch:
             self.stuck += 1
             if self.stuck == STUCK_TIMES:
                 self.refused = event.error
-        if event.kind == "chapter":
-            self.progress_at, self.stuck = time.monotonic(), 0
+        elif event.kind == "chapter":
+            self.stuck = 0
 
 
 async def _run_node(app: App, planned: Plan, listener: Listener) -> None:
@@ -270,11 +270,11 @@ def _reason(error: Exception) -> str:
 
 async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: Listener) -> None:
     """Report progress; stop when another node closed the task, and when nothing progresses or SQL is down."""
-    before, opened = None, False
+    before, opened = -1, False
     while not watch.closed:
         progress, task = await _progress_and_task(app, planned.task.id, watch)
-        if progress != before:
-            before, watch.progress_at = progress, time.monotonic()
+        if progress.ended != before:  # chapters that are handed back and claimed again are no progress
+            before, watch.progress_at = progress.ended, time.monotonic()
         listener(planned.step("chapters" if progress.open else "settling", progress))
         opened = opened or (task is not None and task.status is TaskStatus.RUNNING)
         # The item that this build queued starts a paused task: only a pause after that ends the build.

@@ -186,7 +186,11 @@ class Progress:
         return self.pending + self.running
 
     @property
+    def ended(self) -> int:
+        """Chapters that need no more work."""
+        return self.completed + self.failed + self.skipped
+
+    @property
     def percent(self) -> float:
         """Share of chapters that have ended, 0-100 with one decimal."""
-        ended = self.completed + self.failed + self.skipped
-        return round(100 * ended / self.total, 1) if self.total else 100.0
+        return round(100 * self.ended / self.total, 1) if self.total else 100.0
