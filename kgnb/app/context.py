@@ -307,7 +307,7 @@ def _node(
         SpendingTracker(app.ledger, budget_of(app.settings)),
         RateLimits(app.queue.connection, parse_amounts(app.settings.rpm), parse_amounts(app.settings.tpm)),
         suspend_seconds=app.settings.suspend_seconds,
-        slots_for=lambda provider: app.settings.slots_for(1, provider.key),
+        slots_for=lambda provider: app.settings.slots_for(provider.key),
         total_slots=app.settings.max_slots,
     )
     extractor = ChapterExtractor(

@@ -79,7 +79,7 @@ def _machine(place: Host, settings: Settings) -> list[Check]:
     disk = say("doctor.disk", mb=place.disk_free_mb, folder=settings.data.absolute())
     seconds = place.seconds(settings.session_seconds)
     limit = say("doctor.no_limit") if seconds is None else say("doctor.limit", time=duration(seconds))
-    slots = say("doctor.slots", slots=settings.slots_for(1), most=settings.max_slots)
+    slots = say("doctor.slots", slots=settings.slots_for(), most=settings.max_slots)
     return [
         Check("machine", True, memory, _low(place.memory_mb, LOW_MEMORY_MB, "doctor.low_memory")),
         Check("disk", True, disk, _low(place.disk_free_mb, LOW_DISK_MB, "doctor.low_disk")),

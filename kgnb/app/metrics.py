@@ -148,7 +148,8 @@ def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: _Values) ->
 def _slots(node: WorkerNode) -> Iterator[Metric]:
     served = node.providers.served()
     busy = Counter(work.provider for work in list(node.slots.in_flight.values()))
-    most = {p.key: node.settings.slots_for(len(served), p.key) for p in served}
+    keys = [p.key for p in served]
+    most = {key: node.settings.slots_for(key, keys) for key in keys}
     allowed = {p.key: min(most[p.key], node.throttle.limiter(p).slots) for p in served if not p.is_rules}
     working = {p.key: busy[p.key] for p in served}
     yield _gauge("kgnb_slots", "Slots that may work now; a rate limit shrinks them.", allowed, "provider")

@@ -68,7 +68,7 @@ async def serve(
 
 
 async def _run_node(app: App, node: WorkerNode, leaving: asyncio.Event, drain: bool) -> None:
-    log.info(say("node.started", node=node.name, slots=app.settings.slots_for(1)))
+    log.info(say("node.started", node=node.name, slots=app.settings.slots_for()))
     if app.settings.slots_by_hand:
         log.info(say("node.slots_by_hand", slots=app.settings.slots))
 

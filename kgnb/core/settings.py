@@ -7,7 +7,7 @@ Sources, in order of precedence: arguments, environment, ``.env`` in the working
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -371,9 +371,17 @@ class Settings(BaseSettings):
         """Processes for CPU work."""
         return self.cpu_workers or usable_cpus()
 
-    def slots_for(self, providers: int, key: str = "") -> int:
-        """Slots of the provider ``key`` ("" = any other) of ``providers`` served ones, within both caps."""
-        fair_share = max(1, self.max_slots // max(1, providers))
-        own = _cached_amounts(self.slots_each)
-        wanted = int(own.get(key, own.get("", self.slots)))
-        return max(1, min(wanted, self.max_slots_per_provider, fair_share))
+    def slots_for(self, key: str = "", served: Iterable[str] = ()) -> int:
+        """Slots of the provider ``key`` ("" = any other), within both caps.
+
+        All ``served`` share the total, at least 1 each; what one of them doesn't want goes to the others.
+        """
+        own, left, shares = _cached_amounts(self.slots_each), self.max_slots, dict[str, int]()
+        wanted = {
+            k: min(int(own.get(k, own.get("", self.slots))), self.max_slots_per_provider)
+            for k in (*served, key)
+        }
+        for k in sorted(wanted, key=wanted.__getitem__):
+            shares[k] = max(1, min(wanted[k], left // (len(wanted) - len(shares))))
+            left -= shares[k]
+        return shares[key]

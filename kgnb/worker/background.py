@@ -82,7 +82,7 @@ class BackgroundLoops:
                 workers=states,
                 anew=due,
                 started_at=self._started,
-                slots=self._node.settings.slots_for(1),
+                slots=self._node.settings.slots_for(),
                 pid=os.getpid(),
             )
             self._shown = states
@@ -93,13 +93,14 @@ class BackgroundLoops:
         """One state for each slot, and one for each open task that no slot names."""
         node = self._node
         served = node.providers.served()
+        keys = [provider.key for provider in served]
         busy: list[WorkerState] = []  # their ids are given at last
         idle: list[WorkerState] = []
         for provider in served:
             works = [w for w in node.slots.in_flight.values() if w.provider == provider.key]
             works.sort(key=lambda w: w.slot)
             busy += [WorkerState(0, provider.name, w.claim.task_id, w.since) for w in works]
-            free = max(0, node.settings.slots_for(len(served), provider.key) - len(works))
+            free = max(0, node.settings.slots_for(provider.key, keys) - len(works))
             idle += [WorkerState(0, provider.name)] * free
         named = {state.task_id for state in busy}
         for task_id, held in node.task_keeper.open_tasks.items():

@@ -170,12 +170,12 @@ class WorkerNode:
     def _claim_requests(self, served: Sequence[Provider]) -> list[ClaimRequest]:
         outage = self.stores.outages.is_down("sql", "bolt")
         self._rotation += 1
-        requests = []
+        requests, keys = [], [provider.key for provider in served]
         for provider in served:
             # Paused on all nodes, or rate-limited.
             blocked = provider.name in self.throttle.paused or self.throttle.rate_wait(provider) > 0
             closed = self._stopping or outage or blocked
-            free = 0 if closed else self._claimable(provider, len(served))
+            free = 0 if closed else self._claimable(provider, keys)
             queues = queues_of([provider], self.settings.prefixes)
             wanted = claims_by_queue(free, queues, self.queue_states, self._rotation)
             requests += [
@@ -192,8 +192,8 @@ class WorkerNode:
             ]
         return requests
 
-    def _claimable(self, provider: Provider, served: int) -> int:
-        limit = min(self.settings.slots_for(served, provider.key), self.throttle.limiter(provider).slots)
+    def _claimable(self, provider: Provider, served: Sequence[str]) -> int:
+        limit = min(self.settings.slots_for(provider.key, served), self.throttle.limiter(provider).slots)
         if provider.is_rules:  # no provider to protect: keep the processes busy
             limit = max(limit, RULES_SLOTS_PER_CORE * self.settings.cpus)
         # A chapter whose replies are stored frees its slot while its graph is written; the number of such

@@ -150,7 +150,7 @@ class ProviderRegistry:
             provider,
             timeout=self._settings.llm_timeout,
             tries=self._settings.llm_tries,
-            connections=self._settings.slots_for(1, provider.key),
+            connections=self._settings.slots_for(provider.key),
         )
         if held is not None:
             self._retired.append(held[1])  # requests in flight still use it

@@ -398,7 +398,7 @@ class TestProviders:
             tab._rows["rules"].served.value = False
             tab._rows["mine"].slots.value = 7
             tab.apply.click()  # the node leaves and starts anew
-            until(lambda: node.state == "running" and node.settings.slots_for(1, "mine") == 7)
+            until(lambda: node.state == "running" and node.settings.slots_for("mine") == 7)
             assert node.settings.wanted_providers == ("mine",)
             assert all(CANARY not in text for _, text in values(panel._root))
             node.stop(now=True)

@@ -22,7 +22,7 @@ class Row:
         self._about = widgets.html(flex="1 1 auto")
         self.pause = widgets.button(say("panel.pause"), controller.safely(self._toggle_pause), width="76px")
         self.test = widgets.button(say("panel.ask"), controller.safely(self._test), width="76px")
-        slots = controller.node.settings.slots_for(1, name.lower())
+        slots = controller.node.settings.slots_for(name.lower())
         self.slots = widgets.field(say("panel.slots"), slots, kind="number", width="120px")
         self.slots.min, self.slots.max = 1, 500
         # The rules have as many as the cores are good for.
