@@ -165,18 +165,13 @@ async def new_task(
 async def queue_task(app: App, task: Task, provider: Provider) -> None:
     """Push the task's item unless one is waiting or a node keeps the task open."""
     queue = QueueName(task.queue)
-    if not queue or await _is_deserted(app, queue.provider_key):
+    if not queue or await app.providers.is_gone(queue.provider_key):
         queue = QueueName(app.settings.prefixes[0] + provider.key)
     known = (await app.queue.find_tasks([queue])).get(task.id)
     if known is None:
         await app.queue.push(queue, task.id)
     elif known.dead:
         await app.queue.revive(queue, task.id)  # the user asked for the task again
-
-
-async def _is_deserted(app: App, key: str) -> bool:
-    """Whether the queue's provider was switched off or deleted, so that no node polls it."""
-    return app.providers.find(key) is None and key in await app.ledger.providers.removed_keys()
 
 
 async def build(

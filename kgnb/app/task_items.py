@@ -11,7 +11,6 @@ from kgnb.core.errors import InputError
 from kgnb.core.model import RULES, Task
 from kgnb.stores.queue.dead_letters import is_leased
 from kgnb.stores.queue.types import DeadItem, QueueName
-from kgnb.worker.slots import queues_of
 
 LET_GO_SECONDS = 10.0
 """How long nodes may take beyond a lease to let go of a task."""
@@ -19,8 +18,8 @@ POLL_SECONDS = 0.2
 
 
 async def known_queues(app: App, task: Task | None = None) -> list[QueueName]:
-    """Return the queues of known providers, those that nodes polled, and the task's own."""
-    known = set(queues_of(app.providers.all(), app.settings.prefixes)) | set(await app.queue.polled_queues())
+    """Return the queues of all providers, those that nodes polled, and the task's own."""
+    known = set(await app.providers.all_queues(app.queue))
     if task is not None and task.queue:
         known.add(QueueName(task.queue))
     if task is not None and task.provider:

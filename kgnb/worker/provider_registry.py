@@ -13,9 +13,11 @@ from kgnb.core.errors import SettingsError
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
 from kgnb.core.safe_text import one_line
-from kgnb.core.settings import Settings
+from kgnb.core.settings import QUEUE_PREFIXES, Settings
 from kgnb.llm.client import DEFAULT_URLS, LlmClient, checked_key, checked_url
 from kgnb.stores.ledger.ledger import Ledger
+from kgnb.stores.queue.inspect import QueueInspector
+from kgnb.stores.queue.types import QueueName
 
 log = logging.getLogger(__name__)
 
@@ -129,6 +131,20 @@ class ProviderRegistry:
     def all(self) -> list[Provider]:
         """Every known provider, including the rules and those that can't be used."""
         return list(self._known.values())
+
+    async def is_gone(self, key: str) -> bool:
+        """Whether the provider was switched off or deleted, so that no node serves its queues.
+
+        One that was never in the table may be another node's own, from its environment: it isn't gone.
+        """
+        return key not in self._known and not (await self._ledger.providers.seen()).get(key, True)
+
+    async def all_queues(self, queue: QueueInspector) -> list[QueueName]:
+        """Every queue that may hold work: of each provider that was ever known, under every prefix, and those
+        that any node polled."""
+        keys, prefixes = {*self._known, *await self._ledger.providers.seen()}, self._settings.prefixes
+        names = {QueueName(prefix + key) for key in keys for prefix in (*QUEUE_PREFIXES, *prefixes)}
+        return sorted(names | set(await queue.polled_queues()))
 
     def serve_only(self, provider: Provider) -> None:
         """Serve only this provider from now on (`build`)."""

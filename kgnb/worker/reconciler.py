@@ -14,7 +14,6 @@ from kgnb.core.model import RULES, Provider, Task, TaskStatus
 from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.queue.types import ClaimRequest, QueueName
 from kgnb.worker.node import WorkerNode
-from kgnb.worker.slots import queues_of
 from kgnb.worker.task_router import TaskRouter
 
 log = logging.getLogger(__name__)
@@ -30,7 +29,6 @@ class Reconciler:
         self._node = node
         self._cache = cache
         self._evicted_at = float("-inf")
-        self._gone: set[str] = set()
 
     async def run_once(self) -> None:
         """Reconcile, if it is this node's turn. Raises ServiceDown."""
@@ -48,15 +46,22 @@ class Reconciler:
     # --- tasks that no queue knows of
 
     async def _requeue_lost(self) -> None:
-        ledger, queue = self._node.stores.ledger, self._node.stores.queue
         after = 0
-        while page := await ledger.tasks.unfinished(after=after):
+        while page := await self._node.stores.ledger.tasks.unfinished(after=after):
             after = page[-1].id
-            ours = [t for t in page if self._ours(t)]
-            known = await queue.find_tasks(self._queues(ours)) if ours else {}
-            for task in ours:
-                if task.id not in known:
-                    await self._queue_again(task)
+            for task in await self._unqueued([t for t in page if self._ours(t)]):
+                await self._queue_again(task)
+
+    async def _unqueued(self, tasks: list[Task]) -> list[Task]:
+        """The tasks that no queue has, of those that this node doesn't serve either.
+
+        Raises ServiceError where it can't look: a task that waits there must not be queued elsewhere too.
+        """
+        queue = self._node.stores.queue
+        own = {QueueName(task.queue) for task in tasks if task.queue}
+        everywhere = own.union(await self._node.providers.all_queues(queue)) if tasks else own
+        known = await queue.find_tasks(sorted(everywhere))
+        return [task for task in tasks if task.id not in known]
 
     def _ours(self, task: Task) -> bool:
         """Whether to requeue the task: not one besides ``only_task``, nor one that kgnb never queued (an old
@@ -64,13 +69,9 @@ class Reconciler:
         wanted = self._node.only_task in (None, task.id)
         return wanted and (bool(task.queue) or task.status is TaskStatus.CREATED)
 
-    def _queues(self, tasks: list[Task]) -> list[QueueName]:
-        served = queues_of(self._node.providers.served(), self._node.settings.prefixes)
-        return sorted({*served, *(QueueName(t.queue) for t in tasks if t.queue)})
-
     async def _queue_again(self, task: Task) -> None:
         queue: QueueName | None = QueueName(task.queue)
-        if not queue or queue.provider_key in self._gone:
+        if not queue or await self._node.providers.is_gone(queue.provider_key):
             queue = await self._default_queue(task)
         if queue is not None:
             opened = task.status is TaskStatus.RUNNING
@@ -94,19 +95,16 @@ class Reconciler:
         A provider that was never in the table may be another node's own, from its environment: not touched.
         """
         node = self._node
-        known = {p.key for p in node.providers.all()}
-        self._gone = await node.stores.ledger.providers.removed_keys() - known
-        for key in sorted(self._gone):
+        seen = await node.stores.ledger.providers.seen()
+        for key in sorted(k for k, active in seen.items() if not active and not node.providers.find(k)):
             for prefix in node.settings.prefixes:
                 await self._move(QueueName(prefix + key))
 
     async def _move(self, source: QueueName) -> None:
         queue = self._node.stores.queue
         # No node serves or reaps it any more; this poll turns leases of dead nodes into items again.
-        await queue.poll([ClaimRequest(source)])
-        if not await queue.waiting_tasks(source):
-            return
-        provider = await self._default_provider()
+        state = (await queue.poll([ClaimRequest(source)])).states.get(source)
+        provider = await self._default_provider() if state is not None and state.waiting else None
         if provider is None:
             return
         target = source.with_provider(provider.key)

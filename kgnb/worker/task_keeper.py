@@ -137,7 +137,8 @@ class TaskKeeper:
         Producers push to either prefix, but chapters of a task come from one queue only.
         """
         log.info(say("node.task_elsewhere", task=claim.task_id, queue=queue))
-        if claim.fresh:
+        there = (await self._stores.queue.find_tasks([queue])).get(claim.task_id) if claim.fresh else None
+        if claim.fresh and not (there and there.fresh):  # else they would pile up while nobody takes any
             await self._stores.queue.push(queue, claim.task_id)
         await self._stores.queue.ack([claim])
 
@@ -247,7 +248,7 @@ class TaskKeeper:
         if task.queue in ("", queue):
             return False
         opened_from = QueueName(task.queue)
-        if self._providers.find(opened_from.provider_key) is None:
+        if await self._providers.is_gone(opened_from.provider_key):
             return True
         return task.id not in await self._stores.queue.find_tasks([opened_from])
 

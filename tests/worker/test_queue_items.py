@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from kgnb.core.errors import ServiceRefused
 from kgnb.core.messages import say
 from kgnb.stores.queue.types import ClaimRequest, QueueName
 from tests.support.queues import NEW, OLD, Maker, die, ids, items, nodes_on, opened, take
@@ -196,6 +197,18 @@ class TestItems:
         assert {i["provider"] for i in moved} == {"other"}
         assert moved[0]["note"][:2] == ["长", "\ud800"]
 
+    @pytest.mark.parametrize("key", [NEW, OLD])
+    async def test_copies_dont_pile_up_where_a_queue_is_moved_to(self, make: Maker, key: QueueName) -> None:
+        queue, target = make(), key.with_provider("other")
+        await queue.push(target, 2, opened=True)  # starts no paused task, so a fresh one is needed still
+        for _ in range(3):
+            await queue.push(key, 1)
+            await queue.push(key, 2)
+            assert await queue.move(key, target) == [1, 2]
+        waiting = [("kgnb" in item, item["task_id"]) for item in await items(queue, target)]
+        assert sorted(waiting) == [(False, 1), (False, 2), (True, 2)]
+        assert await queue.redis.llen(key) == 0
+
     async def test_a_moved_tasks_chapters_go_and_a_held_ones_stay(self, make: Maker) -> None:
         queue = make()
         for task in (1, 2):
@@ -204,9 +217,10 @@ class TestItems:
         assert len((await take(queue, tasks=1)).claims) == 1  # one of them is somebody's again
         (moved,) = await queue.move(NEW, NEW.with_provider("other"))
         other = 3 - moved
-        chapters = await queue.find_tasks([NEW])
-        assert moved not in chapters
-        assert (chapters[other].chapters, chapters[other].held) == (2, True)
+        known = await queue.find_tasks([NEW])
+        assert moved not in known
+        assert known[other].held
+        assert [await queue.redis.scard(f"kgnb:rest:{{{NEW}}}:{task}") for task in (moved, other)] == [0, 2]
 
     @pytest.mark.parametrize("key", [NEW, OLD])
     async def test_unknown_fields_survive_to_the_byte(self, make: Maker, key: str) -> None:
@@ -256,9 +270,14 @@ class TestItems:
         await opened(queue, 1, 2)
         await queue.push(NEW, 2)
         await queue.push(OLD, 3)
+        await queue.push(NEW, 4, opened=True)
         known = await queue.find_tasks([NEW, OLD])
-        assert {t: (k.waiting, k.held, k.chapters) for t, k in known.items()} == {
-            1: (False, True, 2),
-            2: (True, False, 0),
-            3: (True, False, 0),
+        assert {t: (k.waiting, k.fresh, k.held) for t, k in known.items()} == {
+            1: (False, False, True),
+            2: (True, True, False),
+            3: (True, True, False),
+            4: (True, False, False),
         }
+        await queue.redis.set(OLD, "not a list")
+        with pytest.raises(ServiceRefused, match=OLD):
+            await queue.find_tasks([NEW, OLD])

@@ -12,7 +12,6 @@ from pydantic import SecretStr
 from kgnb.core.model import (
     CHARACTER_RELATIONS,
     EXTRACTED_LABELS,
-    RULES,
     STRUCTURAL_RELATIONS,
     Provider,
     TaskConfig,
@@ -101,16 +100,15 @@ class Providers(DatabasePart):
         return _change_named(c, name, sa.delete(t.ai_providers))
 
     @transaction
-    def removed_keys(self, c: sa.Connection) -> set[str]:
-        """Queue keys (lower case) of providers that were in the table once and are off or deleted now."""
-        p, seen = t.ai_providers.c, t.seen_providers.c
-        rows = c.execute(sa.select(p.name, p.is_active)).all()
-        active = {name.strip().lower(): bool(on) for name, on in rows if (name or "").strip()}
-        known = set(c.scalars(sa.select(seen.name)))
-        now = beijing_now()
-        new = [{"name": key, "seen_at": now} for key in active if key not in known]
-        upsert(c, t.seen_providers, new, lambda _, row: {"seen_at": row.seen_at})
-        return {key for key in known | active.keys() if not active.get(key)} - {RULES}
+    def seen(self, c: sa.Connection) -> dict[str, bool]:
+        """Queue keys (lower case) of all providers that were ever in the table → whether they are active."""
+        rows, now = _provider_rows(c), beijing_now()
+        active = {row.provider.key for row in rows if row.active}
+        known = set(c.scalars(sa.select(t.seen_providers.c.name)))
+        new = {row.provider.key for row in rows} - known
+        rows_of_new = [{"name": key, "seen_at": now} for key in sorted(new)]
+        upsert(c, t.seen_providers, rows_of_new, lambda _, row: {"seen_at": row.seen_at})
+        return {key: key in active for key in known | new}
 
     @reading
     def default_config(self, c: sa.Connection) -> TaskConfig:

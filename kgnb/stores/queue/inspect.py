@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import json
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from kgnb.stores.queue.connection import Command, RedisConnection, script_call
-from kgnb.stores.queue.types import DeadItem, QueuedTask, QueueName, QueueState, item_task_id, parse_member
+from redis.exceptions import ResponseError
+
+from kgnb.core.errors import ServiceRefused
+from kgnb.stores.queue.connection import Command, RedisConnection, mapped_errors, raise_errors, script_call
+from kgnb.stores.queue.types import (
+    DeadItem,
+    QueuedTask,
+    QueueName,
+    QueueState,
+    is_fresh_item,
+    item_task_id,
+    parse_member,
+)
 
 NODES = "kgnb:nodes"
 """Hash: name → identity of every kgnb node that registered and hasn't left."""
@@ -39,45 +51,31 @@ class QueueInspector:
         return {queue: QueueState(*map(int, one)) for queue, one in zip(queues, replies, strict=True)}
 
     async def find_tasks(self, queues: Sequence[QueueName]) -> dict[int, QueuedTask]:
-        """Return the tasks that these queues have: item waiting, leased or dead, or chapters left."""
-        found: dict[int, QueuedTask] = {}
-        for queue in queues:
-            await self._add_tasks(queue, found)
-        return {id: one for id, one in found.items() if one.waiting or one.held or one.dead or one.chapters}
+        """Return the tasks whose items these queues have. Chapters alone don't count: nobody may serve them.
 
-    async def _add_tasks(self, queue: QueueName, found: dict[int, QueuedTask]) -> None:
-        # Leases before and after: an item that is being claimed right now is in one of the three.
-        before, items, after, dead, ring = await self.connection.send(
-            [
-                ("HKEYS", queue.own_key("held")),
-                ("LRANGE", queue, 0, -1),
-                ("HKEYS", queue.own_key("held")),
-                ("HKEYS", queue.own_key("dead")),
-                ("LRANGE", queue.own_key("open"), 0, -1),
-            ]
-        )
-        left = [("SCARD", f"{queue.own_key('rest')}:{task.decode()}") for task in ring]
-        counts = await self.connection.send(left)
-
-        def entry(task_id: int) -> QueuedTask:
-            return found.setdefault(task_id, QueuedTask(queue))
-
-        for task, count in zip(ring, counts, strict=True):
-            entry(int(task)).chapters += int(count)
-        for task_id in map(item_task_id, items):
-            if task_id is not None:
-                entry(task_id).waiting = True
-        for member in {*before, *after}:
-            if member.startswith(b"t:"):
-                entry(int(member[2:])).held = True
-        for member in dead:
-            if member.startswith(b"t:"):
-                entry(int(member[2:])).dead = True
-
-    async def waiting_tasks(self, queue: QueueName) -> list[int]:
-        """Return the tasks whose items wait in ``queue``, each once."""
-        items = await self.connection.send_one(("LRANGE", queue, 0, -1))
-        return list(dict.fromkeys(t for t in map(item_task_id, items) if t is not None))
+        Raises ServiceRefused, too, where a key has another type: what a queue holds is unknown then.
+        """
+        found: dict[int, QueuedTask] = defaultdict(QueuedTask)
+        replies = await self.connection.try_send_groups(*map(_task_commands, queues))
+        for queue, (before, items, after, dead) in zip(queues, replies, strict=True):
+            try:
+                with mapped_errors(self.connection.where):
+                    raise_errors((before, items, after, dead))
+            except ResponseError as error:
+                raise ServiceRefused(
+                    "queue.log_broken", service="redis", queue=queue, reason=error
+                ) from error
+            for item in items:
+                if (task_id := item_task_id(item)) is not None:
+                    found[task_id].waiting = True
+                    found[task_id].fresh |= is_fresh_item(item)
+            for member in {*before, *after}:
+                if member.startswith(b"t:"):
+                    found[int(member[2:])].held = True
+            for member in dead:
+                if member.startswith(b"t:"):
+                    found[int(member[2:])].dead = True
+        return dict(found)
 
     async def dead_items(self, queue: QueueName) -> list[DeadItem]:
         """Return the dead list, oldest first."""
@@ -153,6 +151,12 @@ class QueueInspector:
                 if kind in {"t", "c"} and isinstance(record, dict):
                     found.append(LeaseInfo(queue, str(record.get("node")), task_id, chapter_id))
         return found
+
+
+def _task_commands(queue: QueueName) -> list[Command]:
+    held, dead = ("HKEYS", queue.own_key("held")), ("HKEYS", queue.own_key("dead"))
+    # Leases before and after: an item that is being claimed right now is in one of the three.
+    return [held, ("LRANGE", queue, 0, -1), held, dead]
 
 
 @dataclass(frozen=True, slots=True)

@@ -312,15 +312,17 @@ class Queue(QueueInspector):
         """Move every waiting item of a task to another queue of the same prefix; return the tasks.
 
         Order and unknown fields stay, the provider's name changes. Items that name no task stay behind. They
-        are added before they are removed: a crash in between leaves a second copy, not none.
+        are added before they are removed: a crash in between leaves a second copy, not none. A task of which
+        a fresh item waits there already gets no further one.
         """
         found: list[bytes] = await self.connection.send_one(("LRANGE", source, 0, -1))
         oldest_first = found if source.oldest_left else found[::-1]
         items = [(item, task) for item in oldest_first if (task := item_task_id(item)) is not None]
+        there = {task for task, one in (await self.find_tasks([target])).items() if one.fresh}
         for start in range(0, len(items), MOVE_BATCH):
             batch = items[start : start + MOVE_BATCH]
-            texts = [_with_provider(item, target.provider_key) for item, _ in batch]
-            await self.connection.send_one(("RPUSH" if source.oldest_left else "LPUSH", target, *texts))
+            if texts := [_with_provider(item, target.provider_key) for item, t in batch if t not in there]:
+                await self.connection.send_one(("RPUSH" if source.oldest_left else "LPUSH", target, *texts))
             # Each is the oldest one left: LREM from that end finds it at once.
             end = 1 if source.oldest_left else -1
             removals: list[Command] = [("LREM", source, end, item) for item, _ in batch]

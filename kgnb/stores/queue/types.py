@@ -116,6 +116,14 @@ def item_task_id(item: bytes) -> int | None:
     return int(task_id) if 1 <= task_id <= MAX_ID and task_id == task_id // 1 else None
 
 
+def is_fresh_item(item: bytes) -> bool:
+    """Whether a task's waiting item is one that no opening has answered yet (common.lua: parse)."""
+    if b'"kgnb"' not in item:
+        return True
+    mark = json.loads(item.decode("utf-8", "replace")).get("kgnb")
+    return not isinstance(mark, dict) or mark.get("opened") is not True or mark.get("fresh") is True
+
+
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
     """What a node asks of one queue.
@@ -238,13 +246,12 @@ class PollResult:
 
 @dataclass(slots=True)
 class QueuedTask:
-    """Where a queue has a task: its item waiting, leased or dead, and chapters that are left."""
+    """How queues have a task's items: waiting (a fresh one among them), leased or dead."""
 
-    queue: QueueName
     waiting: bool = False
+    fresh: bool = False
     held: bool = False
     dead: bool = False
-    chapters: int = 0
 
 
 @dataclass(slots=True)
