@@ -53,7 +53,7 @@ class Reconciler:
                 await self._queue_again(task)
 
     async def _unqueued(self, tasks: list[Task]) -> list[Task]:
-        """The tasks that no queue has, of those that this node doesn't serve either.
+        """The tasks that no queue has, of those that this node doesn't serve either, and no live old worker.
 
         Raises ServiceError where it can't look: a task that waits there must not be queued elsewhere too.
         """
@@ -61,7 +61,9 @@ class Reconciler:
         own = {QueueName(task.queue) for task in tasks if task.queue}
         everywhere = own.union(await self._node.providers.all_queues(queue)) if tasks else own
         known = await queue.find_tasks(sorted(everywhere))
-        return [task for task in tasks if task.id not in known]
+        lost = [task for task in tasks if task.id not in known]
+        foreign = await queue.foreign_tasks() if lost else ()
+        return [task for task in lost if task.id not in foreign]
 
     def _ours(self, task: Task) -> bool:
         """Whether to requeue the task: not one besides ``only_task``, nor one that kgnb never queued (an old

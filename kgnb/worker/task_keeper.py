@@ -206,7 +206,7 @@ class TaskKeeper:
         claim = held.claim
         if held.info is None:
             await self.announce()  # main resets a running task that no worker hash names
-        opening = await self._open(claim)
+        opening = await self._open(held)
         if opening is not None and opening.outcome == "elsewhere":
             await self._redirect_item(claim, QueueName(opening.task.queue))
             self._remove(held)
@@ -227,12 +227,14 @@ class TaskKeeper:
         held.claim = replace(claim, fresh=False)  # a fresh item would start a paused task again
         log.info(say("node.task_open", task=claim.task_id, chapters=len(opening.chapters)))
 
-    async def _open(self, claim: Claim) -> Opening | None:
-        ledger = self._stores.ledger
+    async def _open(self, held: OpenTask) -> Opening | None:
+        ledger, claim = self._stores.ledger, held.claim
         task = await ledger.tasks.get(claim.task_id)
         route = await self._router.route(task, claim.queue) if task is not None else None
         if task is None or route is None:
             return None
+        if claim.fresh and held.info is None and await self._is_foreign(task):
+            return Opening("old_worker", task, [])
         return await ledger.task_lifecycle.open(
             claim.task_id,
             queue=claim.queue,
@@ -242,6 +244,14 @@ class TaskKeeper:
             token=claim.token,
             fresh=claim.fresh,
         )
+
+    async def _is_foreign(self, task: Task) -> bool:
+        """Whether a live old worker is at work on it; should that one die, main queues the task again.
+
+        A fresh item of a paused task is a retry, whoever was stopped.
+        """
+        waits = task.status in (TaskStatus.CREATED, TaskStatus.RUNNING)
+        return waits and task.id in await self._stores.queue.foreign_tasks()
 
     async def _is_deserted(self, task: Task, queue: QueueName) -> bool:
         """Whether the task was opened from another queue that no longer has it."""

@@ -34,7 +34,7 @@ from kgnb.worker.task_keeper import TaskKeeper
 from kgnb.worker.throttle import ProviderThrottle
 from tests.conftest import new_database, outside
 from tests.support.ledgers import execute, finish_chapter, make_book, numbered, scalar, set_task, task_row
-from tests.support.queues import ids, items, take
+from tests.support.queues import ids, items, old_worker, take
 
 NEW, OLD = QueueName("kg:task:queue:deepseek"), QueueName("kg:ai_queue:deepseek")
 
@@ -472,6 +472,49 @@ class TestQueues:
         await execute(app.ledger, sa.update(t.novels).values(is_deleting=1))
         with refused("operate.no_novel"):
             await tasks_use_case.retry_task(app, task_id)
+
+
+class TestOldWorkers:
+    @contextmanager
+    def taking(self, app: App) -> Iterator[Any]:
+        """A node's take of the next item; returns the task's status and whether the node keeps it open."""
+        with keeping(app) as task_keeper:
+
+            async def take_next(task_id: int) -> tuple[str, bool]:
+                (claim,) = (await take(app.queue, NEW, tasks=1)).claims
+                await task_keeper.take(claim)
+                await stepped(task_keeper, task_id)
+                return await status(app, task_id), task_id in task_keeper.open_tasks
+
+            yield take_next
+
+    async def frozen_task(self, app: App) -> int:
+        task_id = await new_task(app)
+        task = await app.ledger.tasks.get(task_id)
+        assert task is not None
+        await app.ledger.names.freeze(task_id, task.novel_id, ())
+        return task_id
+
+    async def test_a_task_that_one_is_at_work_on_is_left_to_it(self, app: App) -> None:
+        task_id = await self.frozen_task(app)
+        await app.queue.push(OLD, task_id)
+        await old_worker(app.queue, "old", task_id)
+        with self.taking(app) as take_next:
+            assert await take_next(task_id) == ("created", False)
+            assert ids(await take(app.queue, NEW, tasks=1)) == []
+            await app.queue.redis.delete("kg:nodes:old")  # it dies; main queues the task again
+            await app.queue.push(NEW, task_id)
+            assert await take_next(task_id) == ("running", True)
+
+    async def test_a_retry_of_a_stopped_one_and_an_opened_task_go_on(self, app: App) -> None:
+        task_id = await self.frozen_task(app)
+        await old_worker(app.queue, "old", task_id)
+        await execute(app.ledger, set_task(task_id, status="paused"))
+        with self.taking(app) as take_next:
+            assert await take_next(task_id) == ("running", True)
+            await app.queue.push(NEW, task_id)  # once more, while it is open here
+            (fresh,) = (await take(app.queue, NEW, held=(task_id,))).refreshed
+            assert len(await reopen(app, fresh)) == 3
 
 
 class TestDeadList:

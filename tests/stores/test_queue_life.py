@@ -25,9 +25,20 @@ from kgnb.core.errors import ServiceDown, ServiceRefused
 from kgnb.core.model import Progress
 from kgnb.stores.queue.connection import Command, mapped_errors
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
-from kgnb.stores.queue.presence import Presence, WorkerState
+from kgnb.stores.queue.presence import Presence, WorkerState, new_identity
 from kgnb.stores.queue.types import Backoff, Claim, ClaimRequest
-from tests.support.queues import NEW, OLD, Maker, ids, items, nodes_on, opened, take, until_expired
+from tests.support.queues import (
+    NEW,
+    OLD,
+    Maker,
+    ids,
+    items,
+    nodes_on,
+    old_worker,
+    opened,
+    take,
+    until_expired,
+)
 
 
 @pytest.fixture
@@ -370,6 +381,43 @@ class TestPresence:
         assert ids(await take(queue, tasks=2)) == [(1, 0), (2, 0)]
         assert await presence.forget_dead_neighbours() == 0
         assert await queue.forget_node("n") == 2, "its own leases were left alone until now"
+
+    async def test_an_old_workers_name_and_keys_are_left_to_it(self, make: Maker) -> None:
+        queue = make()
+        await old_worker(queue, "n", 9)
+        presence = Presence(queue)
+        assert await presence.claim_name("n") == "n-2"
+        await self.beat(presence)
+        gone = json.dumps({**json.loads(new_identity()), "pid": 2**22 + 1})  # a process of this machine
+        await queue.redis.hset("kgnb:nodes", mapping={"n": gone, "kgnb": gone})
+        await queue.redis.hset("kg:nodes:kgnb", mapping={"pid": 2**22 + 1})
+        await presence.forget_dead_neighbours()
+        assert await queue.redis.hkeys("kgnb:nodes") == [b"n-2"]
+        assert sorted(await queue.redis.keys("kg:nodes:*")) == [b"kg:nodes:n", b"kg:nodes:n-2"]
+        await old_worker(queue, "n-2", 9)  # it starts after this node and doesn't look
+        await presence.leave()
+        assert sorted(await queue.redis.keys("kg:nodes:*")) == [b"kg:nodes:n", b"kg:nodes:n-2"]
+
+    async def test_an_old_worker_takes_a_killed_nodes_name(self, make: Maker) -> None:
+        queue = make()
+        killed = Presence(queue)
+        await killed.claim_name("n")
+        await self.beat(killed)
+        assert await queue.foreign_tasks() == set()
+        await old_worker(queue, "n", 9)
+        assert (await queue.foreign_tasks(), await queue.nodes()) == ({9}, [])
+        await queue.redis.delete("kgnb:node:n")
+        assert await Presence(queue).claim_name("n") == "n-2"
+
+    async def test_who_lost_its_name_leaves_the_keys_of_who_has_it(self, make: Maker) -> None:
+        frozen, other = Presence(make()), Presence(make())
+        await frozen.claim_name("n")
+        await self.beat(frozen)
+        await make().redis.delete("kgnb:node:n")
+        assert await other.claim_name("n") == "n"
+        await self.beat(other)
+        await frozen.leave()
+        assert [node.name for node in await make().nodes()] == ["n"]
 
     async def test_one_reconciler_at_a_time(self, make: Maker) -> None:
         queue, other = make(), make("b")

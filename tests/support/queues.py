@@ -62,6 +62,14 @@ async def items(queue: Queue, key: QueueName = NEW) -> list[dict[str, Any]]:
     return found if key == OLD else found[::-1]
 
 
+async def old_worker(queue: Queue, name: str, task_id: int) -> None:
+    """An old worker shows itself, at work on a task."""
+    node = {"node_id": f'"{name}"', "node_type": '"worker"', "workers_per_provider": "2", "pid": "7"}
+    await queue.redis.hset(f"kg:nodes:{name}", mapping=node)
+    slot = {"provider": '"openai"', "pid": "8", "node_name": f'"{name}"', "task_id": str(task_id)}
+    await queue.redis.hset(f"kg:worker:{task_id}", mapping=slot)
+
+
 def ids(poll: PollResult) -> list[tuple[int, int]]:
     return [(c.task_id, c.chapter_id) for c in poll.claims]
 

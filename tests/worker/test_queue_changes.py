@@ -22,7 +22,7 @@ from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.reconciler import Reconciler
 from kgnb.worker.task_keeper import OpenTask, TaskKeeper
 from tests.support.ledgers import make_book, numbered, opened
-from tests.support.queues import nodes_on, take
+from tests.support.queues import nodes_on, old_worker, take
 
 QWEN, OFF, THEIRS = (QueueName(f"kg:ai_queue:{name}") for name in ("qwen", "off", "theirs"))
 RULES = QueueName("kg:task:queue:rules")
@@ -112,3 +112,14 @@ async def test_copies_never_pile_up_where_they_are_passed_on_to(place: Place) ->
         (claim,) = (await take(place.queue, RULES, tasks=1)).claims
         await keeper.advance(OpenTask(claim, 0.0))
     assert await place.waiting() == {QWEN: 2}  # one of them fresh
+
+
+async def test_a_task_that_an_old_worker_took_is_not_queued_again(place: Place) -> None:
+    """It took an item that kgnb had opened and handed back."""
+    task_id = await place.task(queue=RULES)
+    await old_worker(place.queue, "old", task_id)
+    await place.reconcile()
+    assert await place.waiting() == {}
+    await place.queue.redis.delete("kg:nodes:old")
+    await place.reconcile()
+    assert await place.waiting() == {RULES: 1}

@@ -24,7 +24,7 @@ from kgnb.stores.ledger.database import DatabasePart, Row, pairs, reading, trans
 MAX_RETRIES = 3
 """Automatic retries of a task; the interval doubles each time."""
 
-Outcome = Literal["open", "finished", "paused", "cancelled", "gone", "stale", "elsewhere"]
+Outcome = Literal["open", "finished", "paused", "cancelled", "gone", "stale", "elsewhere", "old_worker"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,8 @@ class TaskLifecycle(DatabasePart):
         Outcomes: ``open``: the task runs, every chapter has its row, queue, provider and model are stored;
         ``stale``: a higher token opened it; ``paused``: it is, and the item isn't fresh; ``finished``:
         nothing is left to do (a status that main wrote over the closing one is corrected); ``elsewhere``: it
-        was opened from a queue other than ``instead_of``, which the caller found deserted.
+        was opened from a queue other than ``instead_of``, which the caller found deserted. (That an
+        ``old_worker`` is at work on it, only the caller can tell.)
         """
         facts = {"queue": queue, "provider": provider, "model": model, "token": token}
         task, stored_token = tasks.locked_task(c, task_id)

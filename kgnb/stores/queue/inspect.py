@@ -93,17 +93,16 @@ class QueueInspector:
     async def nodes(self) -> list[NodeInfo]:
         """Return the kgnb nodes that are alive, by name."""
         names = sorted(hash_fields(await self.connection.send_one(("HGETALL", NODES))))
-        return await self._nodes(names, kgnb=True)
+        return [node for node in await self.nodes_named(names) if node.kgnb]
 
     async def foreign_nodes(self) -> list[NodeInfo]:
         """Return the nodes that aren't kgnb's (old workers), with the tasks of their slots.
 
         Scans all keys, of more than 200,000 the first ones: call it rarely.
         """
-        ours = hash_fields(await self.connection.send_one(("HGETALL", NODES)))
         found = await self._node_and_worker_keys()
-        names = sorted(k.removeprefix(NODE_PREFIX) for k in found if k.startswith(NODE_PREFIX))
-        nodes = await self._nodes([name for name in names if name not in ours], kgnb=False)
+        names = [k.removeprefix(NODE_PREFIX) for k in found if k.startswith(NODE_PREFIX)]
+        nodes = [node for node in await self.nodes_named(names) if not node.kgnb]
         workers = [k for k in found if k.startswith("kg:worker:")] if nodes else []
         for raw in await self.connection.send([("HGETALL", key) for key in workers]):
             fields = {field: parse_json(value) for field, value in hash_fields(raw).items()}
@@ -124,7 +123,12 @@ class QueueInspector:
                 break
         return sorted(found)
 
-    async def _nodes(self, names: Sequence[str], *, kgnb: bool) -> list[NodeInfo]:
+    async def foreign_tasks(self) -> set[int]:
+        """Return the tasks that live old workers are at work on. Scans like :meth:`foreign_nodes`."""
+        return {task_id for node in await self.foreign_nodes() for task_id in node.tasks}
+
+    async def nodes_named(self, names: Sequence[str]) -> list[NodeInfo]:
+        """Return those of these nodes that are alive, kgnb's and others, in this order."""
         commands: list[Command] = []
         for name in names:
             commands += [
@@ -137,7 +141,7 @@ class QueueInspector:
         for name, (raw, left, about) in zip(names, zip(*[replies] * 3, strict=True), strict=True):
             fields = {field: parse_json(value) for field, value in hash_fields(raw).items()}
             if fields:
-                seen.append(NodeInfo.read(name, fields, left, parse_json(about or b""), kgnb=kgnb))
+                seen.append(NodeInfo.read(name, fields, left, parse_json(about or b"")))
         return seen
 
     async def leases(self, queues: Sequence[QueueName]) -> list[LeaseInfo]:
@@ -196,8 +200,11 @@ class NodeInfo:
     tasks: set[int] = field(default_factory=set)
 
     @classmethod
-    def read(cls, name: str, fields: Mapping[str, Any], left: int, about: Any, *, kgnb: bool) -> NodeInfo:
-        """Parse its hash; ``left``: its key's TTL in ms, ``about``: what only kgnb nodes report."""
+    def read(cls, name: str, fields: Mapping[str, Any], left: int, about: Any) -> NodeInfo:
+        """Parse its hash; ``left``: its key's TTL in ms, ``about``: what only kgnb nodes report.
+
+        An old worker may have taken the name of a kgnb node that died a moment ago: then the pids differ.
+        """
         report = about if isinstance(about, dict) else {}
         slots = report.get("slots")
         shares = slots if isinstance(slots, dict) else {}
@@ -209,7 +216,7 @@ class NodeInfo:
             slots=fields.get("workers_per_provider"),
             started_at=fields.get("started_at"),
             version=str(report.get("version", "")),
-            kgnb=kgnb,
+            kgnb=bool(report) and report.get("pid") in (None, fields.get("pid")),
             shares={str(provider): n for provider, n in shares.items() if isinstance(n, int)},
         )
 

@@ -19,7 +19,15 @@ from kgnb.core.messages import say
 from kgnb.core.model import Progress, TaskStatus, beijing_now
 from kgnb.core.process_id import ProcessId, host_id, identify, is_alive
 from kgnb.stores.queue.connection import Command
-from kgnb.stores.queue.inspect import ABOUT_PREFIX, NODE_TTL, NODES, NodeInfo, hash_fields, parse_json
+from kgnb.stores.queue.inspect import (
+    ABOUT_PREFIX,
+    NODE_PREFIX,
+    NODE_TTL,
+    NODES,
+    NodeInfo,
+    hash_fields,
+    parse_json,
+)
 from kgnb.stores.queue.store import Queue
 
 log = logging.getLogger(__name__)
@@ -29,6 +37,10 @@ WORKER_TTL = 7200
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make one for each value
 
+# An old worker that took the name since then has another pid.
+_REMOVE_SHOWN = (
+    "if redis.call('HGET', KEYS[1], 'pid') == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
+)
 # Compare and set: a name is taken over only from the owner that was read before.
 _REPLACE = (
     "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end "
@@ -69,7 +81,8 @@ class Presence:
     # --- names
 
     async def claim_name(self, wanted: str) -> str:
-        """Take ``wanted`` as this node's name, or ``wanted-2``, ``-3`` … while live nodes hold those.
+        """Take ``wanted`` as this node's name, or ``wanted-2``, ``-3`` … while live nodes hold those, old
+        workers too.
 
         A name whose process on this machine is gone is taken over. Leases under the claimed name are a dead
         predecessor's and end at once. Raises ServiceDown, ServiceRefused.
@@ -84,6 +97,8 @@ class Presence:
         return name
 
     async def _take(self, name: str) -> bool:
+        if any(not node.kgnb for node in await self._queue.nodes_named([name])):
+            return False
         key, mine = f"kgnb:node:{name}", self._identity
         taken, owner = await self._connection.send([("SET", key, mine, "NX", "EX", NODE_TTL), ("GET", key)])
         if taken or owner == mine.encode():  # the latter: by an earlier try whose reply was lost
@@ -99,18 +114,14 @@ class Presence:
         owners = await self._connection.send([("GET", f"kgnb:node:{name}") for name in names])
         ended = 0
         for name, owner in zip(names, owners, strict=True):
-            if owner is not None and _is_alive(owner) is not False:
+            dead_here = _is_alive(identity := owner or raw[name]) is False
+            if owner is not None and not dead_here:
                 continue
-            if owner is not None or _is_alive(raw[name]) is False:
+            commands: list[Command] = [("HDEL", NODES, name)]
+            if dead_here:  # elsewhere it has run out, and its other keys with it
                 ended += await self._queue.forget_node(name)
-            await self._connection.send(
-                [
-                    ("HDEL", NODES, name),
-                    ("EVAL", _REMOVE, 1, f"kgnb:node:{name}", owner or b""),
-                    ("DEL", f"kg:nodes:{name}"),
-                    ("DEL", ABOUT_PREFIX + name),
-                ]
-            )
+                commands += self._removals(name, identity)
+            await self._connection.send(commands)
         return ended
 
     # --- main's tab
@@ -135,7 +146,7 @@ class Presence:
         commands = [command for worker in ordered for command in self._worker_commands(worker, pid)]
         keep_name_at = len(commands)
         commands += self._node_commands(started_at, slots, pid)
-        commands.append(self._about_command(workers, slots))
+        commands.append(self._about_command(workers, slots, pid))
         present = {worker.id for worker in workers}
         commands += [("DEL", f"kg:worker:{gone}") for gone in self._workers - present]
         self._workers |= present  # should the call fail midway, leave() removes all
@@ -150,7 +161,7 @@ class Presence:
 
     def _node_commands(self, started_at: datetime, slots: int, pid: int) -> list[Command]:
         name = self._queue.node
-        key = f"kg:nodes:{name}"
+        key = NODE_PREFIX + name
         fields = {
             "node_id": name,
             "node_type": "worker",
@@ -167,12 +178,12 @@ class Presence:
             *self._queue.register_commands(),
         ]
 
-    def _about_command(self, workers: Sequence[WorkerState], slots: int) -> Command:
+    def _about_command(self, workers: Sequence[WorkerState], slots: int, pid: int) -> Command:
         """What kgnb reports beyond the wire contract: its version, and the slots of each provider."""
         shown = Counter(worker.provider for worker in workers if not worker.kept)
         # More chapters may be in flight: read ahead, or written while their slot has the next one.
         shares = {provider: min(number, slots) for provider, number in shown.items()}
-        text = json.dumps({"version": __version__, "slots": shares}, ensure_ascii=False)
+        text = json.dumps({"version": __version__, "slots": shares, "pid": pid}, ensure_ascii=False)
         return ("SET", ABOUT_PREFIX + self._queue.node, text, "EX", NODE_TTL)
 
     def _worker_commands(self, worker: WorkerState, pid: int) -> list[Command]:
@@ -195,14 +206,19 @@ class Presence:
         """Remove everything this node wrote about itself."""
         name = self._queue.node
         commands: list[Command] = [("DEL", f"kg:worker:{worker}") for worker in self._workers]
-        commands += [
-            ("DEL", f"kg:nodes:{name}"),
-            ("DEL", ABOUT_PREFIX + name),
-            ("HDEL", NODES, name),
-            ("EVAL", _REMOVE, 1, f"kgnb:node:{name}", self._identity),
-        ]
+        identity = self._identity.encode()
+        if await self._connection.send_one(("GET", f"kgnb:node:{name}")) == identity:
+            commands += [("HDEL", NODES, name), *self._removals(name, identity)]
         await self._connection.send(commands)
         self._workers = set()
+
+    def _removals(self, name: str, identity: bytes) -> list[Command]:
+        """Commands that delete the keys of the kgnb node with this name and identity."""
+        return [
+            ("EVAL", _REMOVE_SHOWN, 1, NODE_PREFIX + name, parse_json(identity)["pid"]),
+            ("DEL", ABOUT_PREFIX + name),
+            ("EVAL", _REMOVE, 1, f"kgnb:node:{name}", identity),
+        ]
 
     async def publish(
         self, channel: str, task_id: int, progress: Progress, status: TaskStatus = TaskStatus.RUNNING
