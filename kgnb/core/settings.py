@@ -128,7 +128,7 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(30.0, validation_alias="KGNB_LEASE_SECONDS", ge=2)
     """Seconds after which a dead node's work goes to others; a live node renews every third of it."""
     hold_seconds: float = Field(900.0, validation_alias="KGNB_HOLD_SECONDS", gt=0)
-    """Seconds after which a chapter's lease ends even if renewed: the node may hang."""
+    """Seconds without a newly stored reply after which a chapter goes to others: its node may hang."""
     drain_seconds: float = Field(10.0, validation_alias="KGNB_DRAIN_SECONDS", ge=0)
     """Seconds for which a leaving node waits for chapters in flight."""
     session_seconds: float = Field(0.0, validation_alias="KGNB_SESSION_SECONDS", ge=0)

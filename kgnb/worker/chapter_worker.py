@@ -117,7 +117,7 @@ class ChapterWorker:
         """
         work = await self._retry(claim, "sql", lambda: self._claims.do(claim))
         if work is None:
-            await self._ack(claim)
+            await self._let_go(claim)
             return Outcome.NOT_OURS
         try:
             return await self._process(claim, info, work, on_recorded)
@@ -126,6 +126,19 @@ class ChapterWorker:
                 raise
             reason = str(error) if isinstance(error, KgnbError) else say("node.rules_died")
             return await self._count_failure(claim, reason)
+
+    async def _let_go(self, claim: Claim) -> None:
+        """End the lease of a chapter that SQL refused, if it is ours still.
+
+        Where SQL has a higher token all the same, Redis lost its tokens and its clock is behind.
+        """
+        chapter = claim.task_id, claim.chapter_id
+        stored = await self._retry(claim, "sql", lambda: self._stores.ledger.chapters.token(*chapter))
+        if stored > claim.token:
+            queue = self._stores.queue
+            await self._retry(claim, "redis", lambda: queue.release([claim], above=stored))
+        else:
+            await self._ack(claim)
 
     async def count_crash(self, claim: Claim, error: Exception) -> None:
         """Count a bug of kgnb as the chapter's failure, so that it does not come back for ever."""

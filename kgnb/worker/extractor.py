@@ -149,17 +149,20 @@ class ChapterExtractor:
                 raise
             cut = isinstance(error, errors.ReplyTruncated)
             # Cached, so that no later attempt pays to learn it.
-            await self._cache_reply(request, info, TRUNCATED if cut else SPLIT)
+            await self._cache_reply(request, info, replies, TRUNCATED if cut else SPLIT)
             flags = {Flag.SPLIT, Flag.TRUNCATED} if cut else {Flag.SPLIT}
             start = len(replies.answers)
             for half in halves:
                 await self._extract_chunk(half, info, replies)
             replies.answers[start:] = [replace(a, flags=a.flags | flags) for a in replies.answers[start:]]
 
-    async def _cache_reply(self, request: Prompt, info: TaskInfo, text: str, usage: Usage = Usage()) -> None:
+    async def _cache_reply(
+        self, request: Prompt, info: TaskInfo, replies: _ChapterReplies, text: str, usage: Usage = Usage()
+    ) -> None:
         key = reply_key(info.provider.name, info.model, request.hash)
         entry = CachedReply(key, info.provider.name, info.model, text, info.task.id, usage)
         await self._outages.retry_until_up("sql", lambda: self._cache_writes.do(entry))
+        replies.lease.progressed()
 
     async def _chunk_answer(self, request: Prompt, info: TaskInfo, replies: _ChapterReplies) -> ChapterAnswer:
         key = reply_key(info.provider.name, info.model, request.hash)
@@ -190,7 +193,7 @@ class ChapterExtractor:
         finally:
             replies.seconds += time.monotonic() - began
             self._meter(info.task.id, spent)
-        await self._cache_reply(request, info, done.text, done.usage)
+        await self._cache_reply(request, info, replies, done.text, done.usage)
         return _answer(parsed, request, done.text, done.usage)
 
     async def _completion(self, request: Prompt, info: TaskInfo, lease: Lease) -> Completion:

@@ -211,6 +211,11 @@ class TaskKeeper:
             await self._redirect_item(claim, QueueName(opening.task.queue))
             self._remove(held)
             return
+        if opening is not None and opening.outcome == "stale":
+            # Another node has the lease, or Redis lost its tokens and its clock is behind.
+            self._remove(held)
+            await self._release([held], above=opening.token)
+            return
         if opening is None or opening.outcome != "open":
             outcome = opening.outcome if opening is not None else "gone"
             log.info(say("node.task_dropped", task=claim.task_id, outcome=outcome))
@@ -335,10 +340,10 @@ class TaskKeeper:
         self._on_stuck(held.claim.task_id, error)
         await self._release([held], STUCK_SECONDS)
 
-    async def _release(self, held: Sequence[OpenTask], delay: float = 0.0) -> None:
+    async def _release(self, held: Sequence[OpenTask], delay: float = 0.0, *, above: int = 0) -> None:
         """Return items to the queue; during an outage their leases expire instead."""
         try:
-            await self._stores.queue.release([h.claim for h in held], delay=delay)
+            await self._stores.queue.release([h.claim for h in held], delay=delay, above=above)
         except ServiceDown as error:
             self._stores.outages.report_down(error)
 

@@ -164,6 +164,44 @@ class TestRenewer:
         finally:
             renewer.stop()
 
+    async def test_a_chapter_that_gets_on_is_held_for_longer(self, make: Maker) -> None:
+        queue, other = make(lease=0.6, hold=0.8), make("b")
+        task = await opened(queue, 1, 1)
+        (claim,) = (await take(queue, chapters=1)).claims
+        renewer = LeaseRenewer(queue)
+        renewer.start()
+        try:
+            renewer.hold(task, claim)
+            for passed in (0.6, 1.2, 1.8):  # each just before the hold is over, and once after a renewal
+                await until_expired(claim, passed)
+                renewer.lease(claim).progressed()
+            assert not renewer.lost(claim)
+            await until_expired(claim, 2.0)
+            assert renewer.holds(claim)
+            assert ids(await take(other, chapters=1)) == []
+            await until_expired(claim, 2.8)
+            assert renewer.lost(claim), "no progress since"
+            assert ids(await take(other, chapters=1)) == [(1, 1)]
+        finally:
+            renewer.stop()
+
+    async def test_a_delivery_with_progress_does_not_count(self, make: Maker) -> None:
+        queue = make()
+        await opened(queue, 1, 1)
+        renewer, deliveries = LeaseRenewer(queue), list[int]()
+        with closing(renewer._client):
+            for progress in (*[True] * 11, False, False):
+                (claim,) = (await take(queue, chapters=1)).claims
+                deliveries.append(claim.deliveries)
+                renewer.hold(claim)
+                for _ in range(2):  # told twice, it counts once
+                    if progress:
+                        renewer.progressed(claim)
+                    assert renewer._renew()
+                renewer.forget(claim)
+                await queue.forget_node("a", [NEW])
+        assert deliveries == [*[1] * 12, 2]
+
 
 class TestLostCalls:
     async def test_cancelled_polls_lose_nothing(self, make: Maker) -> None:

@@ -168,6 +168,15 @@ async def test_nothing_more_is_asked_once_the_lease_is_lost(sql: Database, model
     assert throttle.asked == 1
 
 
+async def test_only_what_was_paid_for_now_is_progress(sql: Database) -> None:
+    told_after: list[int] = []
+    throttle = Gate(told)
+    lease = Lease(lambda: True, lambda: False, lambda: told_after.append(throttle.asked))
+    for _ in range(2):
+        await extractor(sql, throttle).extract(TEXT, INFO, lease)
+    assert told_after == [1, 2, 3]
+
+
 async def test_nothing_is_asked_while_nobody_knows_whether_the_lease_lives(
     sql: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:

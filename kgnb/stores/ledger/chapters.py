@@ -108,6 +108,13 @@ class Chapters(DatabasePart):
         query = sa.select(k.task_id, k.chapter_id, k.token).where(has_key(t.claims, (h[:2] for h in held)))
         return set(held) & {tuple(row) for row in c.execute(query)}
 
+    @reading
+    def token(self, c: sa.Connection, task_id: int, chapter_id: int) -> int:
+        """The chapter's stored token, 0 without one."""
+        return int(
+            c.scalar(sa.select(t.claims.c.token).where(has_key(t.claims, [(task_id, chapter_id)]))) or 0
+        )
+
     @transaction
     def hand_back(self, c: sa.Connection, held: Sequence[HeldChapter]) -> list[bool]:
         """Set running chapters to pending; False where the chapter isn't the caller's any more."""

@@ -29,11 +29,13 @@ Outcome = Literal["open", "finished", "paused", "cancelled", "gone", "stale", "e
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """The result of opening a task. ``chapters``: ids still to do, in order; ``task`` is as it is now."""
+    """The result of opening a task. ``chapters``: ids still to do, in order; ``task`` is as it is now;
+    ``token``: the higher one of a stale opening."""
 
     outcome: Outcome
     task: Task
     chapters: list[int]
+    token: int = 0
 
 
 class TaskLifecycle(DatabasePart):
@@ -65,7 +67,7 @@ class TaskLifecycle(DatabasePart):
         if task is None or not existing_novels(c, [task.novel_id]):
             return Opening("gone", task or tasks.no_task(task_id), [])
         if stored_token is not None and stored_token > token:
-            return Opening("stale", task, [])
+            return Opening("stale", task, [], stored_token)
         if task.status is TaskStatus.CANCELLED:
             return Opening("cancelled", task, [])
         if task.status is TaskStatus.PAUSED and not fresh:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -29,10 +30,11 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class Lease:
     """A claim's lease as its worker sees it: ``lives()`` and ``lost()`` are each True only when that is
-    certain; both are False while Redis can't be asked."""
+    certain; both are False while Redis can't be asked. ``progressed()``: a part of the work was stored."""
 
     lives: Callable[[], bool]
     lost: Callable[[], bool]
+    progressed: Callable[[], None] = lambda: None
 
 
 UNLEASED = Lease(lambda: True, lambda: False)
@@ -53,19 +55,25 @@ class LeaseRenewer(threading.Thread):
         super().__init__(name=f"kgnb-renewer {node}".strip(), daemon=True)
         self._client = sync_client(queue.url, queue.lease_seconds)
         self._where = queue.where
+        self._node = queue.node
         self._lease = queue.lease_seconds
         self._hold = queue.hold_seconds
         self._on_lost = on_lost
         self._guard = threading.Lock()
         self._claims: dict[Claim, float] = {}  # → time.monotonic() until which the lease certainly lives
+        self._hold_ends: dict[Claim, float] = {}  # → time.monotonic() until which it may be held
         self._lost: set[Claim] = set()
-        self._stopping = threading.Event()
+        self._progressed: set[Claim] = set()  # not told yet
+        self._wake = threading.Event()
+        self._stopping = False
         self._down = False
 
     def hold(self, *claims: Claim) -> None:
         """Renew these claims from now on."""
         with self._guard:
             for claim in claims:
+                hold = self._hold if claim.kind == "chapter" else math.inf
+                self._hold_ends.setdefault(claim, claim.sent_at + hold)
                 self._claims.setdefault(claim, self._lease_end(claim, claim.sent_at))
 
     def forget(self, *claims: Claim) -> None:
@@ -73,7 +81,17 @@ class LeaseRenewer(threading.Thread):
         with self._guard:
             for claim in claims:
                 self._claims.pop(claim, None)
+                self._hold_ends.pop(claim, None)
                 self._lost.discard(claim)
+                self._progressed.discard(claim)
+
+    def progressed(self, claim: Claim) -> None:
+        """Note that a part of the chapter was stored: its hold starts anew, its delivery doesn't count."""
+        with self._guard:
+            if claim in self._claims:
+                self._progressed.add(claim)
+        if self.holds_until(claim) < time.monotonic() + self._lease / 2:  # its hold is nearly over
+            self._wake.set()
 
     def holds(self, claim: Claim) -> bool:
         """Whether the lease certainly lives: counted from before the last renewal that succeeded was sent."""
@@ -85,45 +103,47 @@ class LeaseRenewer(threading.Thread):
 
     def lost(self, claim: Claim) -> bool:
         """Whether the server said that the lease is gone, or a chapter has been held for too long in all."""
-        too_long = claim.kind == "chapter" and time.monotonic() >= claim.sent_at + self._hold
-        return too_long or claim in self._lost
+        too_long = time.monotonic() >= self._hold_ends.get(claim, math.inf)
+        return (too_long and claim not in self._progressed) or claim in self._lost
 
     def lease(self, claim: Claim) -> Lease:
         """Return the claim's lease, for its worker."""
-        return Lease(lambda: self.holds(claim), lambda: self.lost(claim))
+        return Lease(lambda: self.holds(claim), lambda: self.lost(claim), lambda: self.progressed(claim))
 
     def stop(self, timeout: float = 1.5) -> None:
         """End the thread; claims that aren't released expire."""
-        self._stopping.set()
+        self._stopping = True
+        self._wake.set()
         if self.is_alive() and threading.current_thread() is not self:
             self.join(timeout)
 
     def run(self) -> None:
         """Renew until stopped."""
-        wait = self._lease / 3
-        while not self._stopping.wait(wait):
+        while not self._stopping:
             try:
                 wait = self._lease / 3 if self._renew() else self._lease / 10
             except Exception:  # without this thread the node would lose all its work; the traceback is logged
                 log.exception(say("queue.log_renewal_broke"))
                 wait = self._lease / 10
+            self._wake.wait(wait)
+            self._wake.clear()
         self._client.close()
 
     def _lease_end(self, claim: Claim, since: float) -> float:
-        limit = since + self._lease
-        return min(limit, claim.sent_at + self._hold) if claim.kind == "chapter" else limit
+        return min(since + self._lease, self._hold_ends[claim])
 
     def _renew(self) -> bool:
         with self._guard:
             by_queue: dict[QueueName, list[Claim]] = {}
             for claim in self._claims:
                 by_queue.setdefault(claim.queue, []).append(claim)
+            told = self._progressed.copy()
         if not by_queue:
             return True
         sent = time.monotonic()
         try:
             with mapped_errors(self._where):
-                replies = self._send([self._renewal(queue, claims) for queue, claims in by_queue.items()])
+                replies = self._send([self._renewal(*one, told) for one in by_queue.items()])
         except ServiceError as error:
             if not self._down:
                 # The node reports an outage: its own calls fail too.
@@ -134,18 +154,22 @@ class LeaseRenewer(threading.Thread):
         self._down = False
         for claims, alive in zip(by_queue.values(), replies, strict=True):
             for claim, good in zip(claims, alive, strict=True):
-                self._record(claim, sent, bool(good))
+                self._record(claim, sent, bool(good), claim in told)
         return True
 
-    def _renewal(self, queue: QueueName, claims: list[Claim]) -> Command:
-        args = [arg for claim in claims for arg in (claim.member, claim.token)]
-        return script_call("renew", queue, round(self._lease * 1000), round(self._hold * 1000), *args)
+    def _renewal(self, queue: QueueName, claims: list[Claim], told: set[Claim]) -> Command:
+        times = (round(self._lease * 1000), round(self._hold * 1000))
+        args = [a for c in claims for a in (c.member, c.token, c.asked, int(c in told))]
+        return script_call("renew", queue, self._node, *times, *args)
 
-    def _record(self, claim: Claim, sent: float, good: bool) -> None:
+    def _record(self, claim: Claim, sent: float, good: bool, progressed: bool) -> None:
         with self._guard:
             if claim not in self._claims:  # forgotten meanwhile
                 return
             if good:
+                if progressed:
+                    self._hold_ends[claim] = sent + self._hold
+                    self._progressed.discard(claim)
                 self._claims[claim] = self._lease_end(claim, sent)
                 return
             del self._claims[claim]

@@ -241,10 +241,13 @@ class Queue(QueueInspector):
         return await self._for_each("ack", claims, (), lambda claim: (claim.member, claim.token, claim.asked))
 
     async def release(
-        self, claims: Sequence[Claim], *, counted: bool = False, delay: float = 0.0
+        self, claims: Sequence[Claim], *, counted: bool = False, delay: float = 0.0, above: int = 0
     ) -> list[bool]:
-        """Hand work back, next in line or ``delay`` seconds from now; the delivery counts if ``counted``."""
-        head = (int(counted), _ms(delay))
+        """Hand work back, next in line or ``delay`` seconds from now; the delivery counts if ``counted``.
+
+        All later tokens are higher than ``above``: SQL's, after Redis lost its own and its clock is behind.
+        """
+        head = (int(counted), _ms(delay), above)
         return await self._for_each("release", claims, head, lambda claim: (claim.member, claim.token))
 
     async def fail(

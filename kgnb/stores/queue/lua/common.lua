@@ -4,7 +4,7 @@
 --   Q                      waiting task items, JSON as producers write it
 --   kgnb:token:{Q}         the last token
 --   kgnb:lease:{Q}         zset   member -> deadline in ms; members are t:<task> and c:<task>:<chapter>
---   kgnb:held:{Q}          hash   member -> {token, node, since, deliveries, failures;
+--   kgnb:held:{Q}          hash   member -> {token, node, since, deliveries, failures, uncounted;
 --                                 tasks: item, opened, asked, answered}
 --   kgnb:open:{Q}          list   ring of the claimed and open tasks; chapters are claimed round-robin
 --   kgnb:meta:{Q}          hash   task -> version of the node that claimed it
@@ -16,6 +16,8 @@
 --   kgnb:count:{Q}         hash   chapter (member) -> "deliveries failures" while it is not leased
 --   kgnb:dead:{Q}          hash   member, or g:<sha1> for garbage -> {item, reason, deliveries, failures, at, token}
 --   kgnb:untold:{Q}        set    dead members that the ledger doesn't know of yet
+--
+-- Redis may lose any one of them, by an eviction: what it held is found again from the others (poll, opened, renew).
 --
 -- Tokens are strings of 16 digits: Lua numbers hold them exactly, but cjson would not print them exactly.
 
@@ -61,6 +63,29 @@ local function keep(member, record) redis.call('HSET', HELD, member, cjson.encod
 local function let_go(member)
   redis.call('ZREM', LEASE, member)
   redis.call('HDEL', HELD, member)
+end
+
+-- The record of a lease that has none any more: the item is as producers write it.
+local function record_anew(member, token, node, asked, now)
+  local kind, task = parts(member)
+  local record = {token = token, node = node, since = now, deliveries = 1, failures = 0}
+  if kind == 't' then
+    record.item = '{"task_id":' .. task .. ',"provider":' .. cjson.encode(string.match(Q, '[^:]*$')) .. '}'
+    record.opened, record.asked, record.answered = true, asked, asked
+  end
+  return record
+end
+
+-- This delivery has an outcome or got further: it does not count.
+local function uncount(record)
+  if not record.uncounted then record.deliveries = math.max(0, record.deliveries - 1) end
+  record.uncounted = true
+end
+
+-- Whether a chapter is leased, delayed or to be claimed alone; else it waits in its task's list, or was lost.
+local function placed(member)
+  return redis.call('HEXISTS', HELD, member) == 1 or redis.call('ZSCORE', LEASE, member)
+    or redis.call('ZSCORE', LATER, member) or redis.call('LPOS', ALONE, member)
 end
 
 -- Items ------------------------------------------------------------------------------------------------------
@@ -146,8 +171,9 @@ local function bury(member, record, reason, now)
   if kind == 'c' then redis.call('SREM', rest(task), chapter) else forget(task) end
 end
 
--- A chapter waits again, before its task's others; for its fifth delivery and later ones in the list ALONE.
-local function enlist(member, deliveries, failures)
+-- A chapter waits again, before its task's others (RPUSH: after them); for its fifth delivery and later ones in the
+-- list ALONE.
+local function enlist(member, deliveries, failures, push)
   local _, task, chapter = parts(member)
   if deliveries > 0 or failures > 0 then
     redis.call('HSET', COUNT, member, deliveries .. ' ' .. failures)
@@ -155,7 +181,7 @@ local function enlist(member, deliveries, failures)
   if deliveries + 1 >= ALONE_FROM then
     redis.call('RPUSH', ALONE, member)
   else
-    redis.call('LPUSH', todo(task), chapter)
+    redis.call(push or 'LPUSH', todo(task), chapter)
   end
 end
 

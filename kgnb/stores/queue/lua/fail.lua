@@ -6,7 +6,7 @@ local now = clock()
 local record = held(member, ARGV[2])
 if not record then return 'lost' end
 record.failures = record.failures + 1
-record.deliveries = math.max(0, record.deliveries - 1)
+uncount(record)
 if (ARGV[5] == '1' or record.failures >= MAX_FAILURES) and not record.opened then
   let_go(member)
   bury(member, record, reason, now)

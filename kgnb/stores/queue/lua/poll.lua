@@ -16,8 +16,9 @@ local last = tonumber(redis.call('GET', TOKEN) or '0')
 local claims, buried, newer, solo = {}, {}, 0, 0
 local ring, open = {}, 0
 for _, task in ipairs(redis.call('LRANGE', OPEN, 0, -1)) do ring[task], open = true, open + 1 end
-local foreign, versions = {}, redis.call('HGETALL', META)
+local foreign, known, versions = {}, {}, redis.call('HGETALL', META)
 for i = 1, #versions, 2 do
+  known[versions[i]] = true
   if tonumber(versions[i + 1]) > VERSION then foreign[versions[i]] = true end
 end
 
@@ -37,6 +38,20 @@ local function lease(member, record, alone)
   claims[#claims + 1] = answer(member, record, alone)
 end
 
+-- What this node holds is in the ring and has its version there: either key may have been lost.
+local function restore_mine()
+  for task in string.gmatch(ARGV[10], '%d+') do
+    local record = not (ring[task] and known[task]) and held('t:' .. task)
+    if record and record.node == node then
+      if not ring[task] then
+        redis.call('RPUSH', OPEN, task)
+        ring[task], open = true, open + 1
+      end
+      redis.call('HSETNX', META, task, VERSION)
+    end
+  end
+end
+
 local function move_due()
   local due = redis.call('ZRANGEBYSCORE', LATER, '-inf', now, 'LIMIT', 0, BATCH)
   for i = #due, 1, -1 do
@@ -45,17 +60,27 @@ local function move_due()
   end
 end
 
+-- Leases whose deadline was lost: their holders renew them, or they end after one lease.
+local function restore_leases()
+  if redis.call('ZCARD', LEASE) >= redis.call('HLEN', HELD) then return end
+  for _, member in ipairs(redis.call('HKEYS', HELD)) do redis.call('ZADD', LEASE, 'NX', now + lease_ms, member) end
+end
+
 local function reap()
   local expired = {}
   for _, member in ipairs(redis.call('ZRANGEBYSCORE', LEASE, '-inf', now, 'LIMIT', 0, BATCH)) do
+    local kind, task, chapter = parts(member)
     local record = held(member)
+    if not record and (kind == 't' or (kind == 'c' and redis.call('SISMEMBER', rest(task), chapter) == 1)) then
+      record = record_anew(member, '', '', 0, now)
+    end
     if record then expired[#expired + 1] = {member, record} else redis.call('ZREM', LEASE, member) end
   end
   -- Newest claim first: what is put back last is next in line. Tokens have one length, so they sort as text.
   table.sort(expired, function(a, b) return a[2].token > b[2].token end)
   for _, pair in ipairs(expired) do
     local record = pair[2]
-    if reap_mode == 'free' and record.token ~= '' then record.deliveries = math.max(0, record.deliveries - 1) end
+    if reap_mode == 'free' and record.token ~= '' then uncount(record) end
     bring_back(pair[1], record, now)
   end
 end
@@ -214,13 +239,24 @@ local function rotate()
   end
 end
 
+-- Chapters of a task that are left. 0 also when none of them waits or is in hand: they were lost with a key, and
+-- the holder lists them again.
+local function left_of(task)
+  local chapters = redis.call('SCARD', rest(task))
+  if chapters == 0 or redis.call('LLEN', todo(task)) > 0 then return chapters end
+  for _, chapter in ipairs(redis.call('SMEMBERS', rest(task))) do
+    if placed('c:' .. task .. ':' .. chapter) then return chapters end
+  end
+  return 0
+end
+
 local function report_mine()
   local left, refreshed, mine = {}, {}, {}
   for task in string.gmatch(ARGV[10], '%d+') do
     local record = held('t:' .. task)
     if record and record.node == node then
       mine[task] = true
-      left[#left + 1] = {task, redis.call('SCARD', rest(task))}
+      left[#left + 1] = {task, left_of(task)}
       if record.opened and is_fresh(record) then refreshed[#refreshed + 1] = answer('t:' .. task, record) end
     end
   end
@@ -239,6 +275,8 @@ local function report_buried(mine)
   end
 end
 
+restore_mine()
+restore_leases()
 move_due()
 if reap_mode ~= 'none' then reap() end
 if not claim_alone() then

@@ -1,0 +1,155 @@
+"""Whole nodes in the test's own process, on a real queue and a real SQL database: no LLM, no graph engine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+from pydantic import SecretStr
+
+from kgnb.core.model import Usage
+from kgnb.core.settings import Settings
+from kgnb.llm.client import Completion
+from kgnb.stores.ledger.ledger import Ledger
+from kgnb.stores.ledger.reply_cache import ReplyCache
+from kgnb.stores.queue.lease_renewer import LeaseRenewer
+from kgnb.stores.queue.store import Queue
+from kgnb.worker.chapter_worker import Stores
+from kgnb.worker.extractor import ChapterExtractor
+from kgnb.worker.node import WorkerNode
+from kgnb.worker.outages import Outages
+from kgnb.worker.provider_registry import ProviderRegistry
+from kgnb.worker.reconciler import Reconciler
+from tests.support.ledgers import QUEUE, new_task
+
+REPLY = json.dumps({"characters": [{"name": "刘备"}]})
+
+
+@dataclass
+class Model:
+    """The LLM's side: counts the prompts; every request waits for ``open``."""
+
+    asked: Counter[str] = field(default_factory=Counter)
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+    slots: int = 2
+    paused: dict[str, float] = field(default_factory=dict)
+
+    @contextlib.asynccontextmanager
+    async def request_slot(self, _: object) -> AsyncIterator[None]:
+        yield
+
+    async def complete(self, _client: object, prompt: Any, _model: str, **_: object) -> Completion:
+        self.asked[prompt.hash] += 1
+        await self.open.wait()
+        return Completion(REPLY, Usage(1, 10, 10))
+
+    def limiter(self, _: object) -> Model:
+        return self
+
+    def rate_wait(self, _: object) -> float:
+        return 0.0
+
+    def request_seconds(self, _: object) -> float:
+        return 0.0
+
+    def on_poll(self, *_: object) -> None:
+        """Nobody is ever paused."""
+
+    def stop_requests(self) -> None:
+        """What is in flight is cancelled by the node."""
+
+
+class GraphStub:
+    """Takes every graph; ``gate`` is awaited before each call, as a slow store would."""
+
+    def __init__(self) -> None:
+        self.gate: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0)
+
+    async def settle_number(self, _: int) -> int:
+        await self.gate()
+        return 1
+
+    async def raise_settle_number(self, _: int, token: int) -> int:
+        await self.gate()
+        return token
+
+    async def project(self, *_: object, check: Callable[[], bool], **__: object) -> None:
+        await self.gate()
+        assert check()
+
+
+class PoolStub:
+    """No process: a book's names are none, its settle writes nothing."""
+
+    async def run_long(self, function: Callable[..., Any], *_: object) -> object:
+        return ([], "") if function.__name__ == "scan_names" else None
+
+
+@dataclass
+class LightNode:
+    """A node that runs, and its parts."""
+
+    node: WorkerNode
+    queue: Queue
+    renewer: LeaseRenewer
+    graph: GraphStub
+
+
+@contextlib.asynccontextmanager
+async def light_node(
+    redis_url: str, ledger: Ledger, folder: Path, model: Model, name: str = "a", *, lease: float = 0.6
+) -> AsyncIterator[LightNode]:
+    """A node that runs, with its reconciler, until the end of the block."""
+    env = {"openai_base_url": "http://127.0.0.1:9/v1", "openai_api_key": "k", "openai_model": "m"}
+    settings = Settings.load(data=folder, provider_name="DeepSeek", **env)
+    queue = Queue(SecretStr(redis_url), node=name, lease_seconds=lease, hold_seconds=settings.hold_seconds)
+    renewer, outages, graph = LeaseRenewer(queue, node=name), Outages(), GraphStub()
+    providers, cache, pool = ProviderRegistry(ledger, settings), ReplyCache(ledger.database), PoolStub()
+    await providers.refresh()
+    parts = cast("Any", (cache, providers, model, pool, outages))
+    extractor = ChapterExtractor(*parts, chunk_chars=8_000, meter=lambda *_: None)
+    where = (None, SimpleNamespace(fresh=False))
+    stores = Stores(ledger, queue, *cast("Any", (graph, renewer, outages, *where)))
+    node = WorkerNode(stores, providers, extractor, *cast("Any", (model, pool, settings)), name=name)
+
+    async def reconcile() -> None:
+        while True:
+            await Reconciler(node, cache)._requeue_lost()
+            await asyncio.sleep(0.3)
+
+    renewer.start()
+    running = [asyncio.create_task(node.run()), asyncio.create_task(reconcile())]
+    try:
+        yield LightNode(node, queue, renewer, graph)
+    finally:
+        model.open.set()
+        for one in running:
+            one.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await node.leave(0.0)
+        renewer.stop()
+        await providers.close()
+        await queue.close()
+
+
+async def submitted(ledger: Ledger, queue_url: str, chapters: int) -> int:
+    """A task over a new book, its item in the queue."""
+    _, task_id = await new_task(ledger, chapters)
+    queue = Queue(SecretStr(queue_url), lease_seconds=30, hold_seconds=900)
+    await queue.push(QUEUE, task_id)
+    await queue.close()
+    return task_id
+
+
+async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> None:
+    """Wait until something holds; the limit is the test's, not a measurement."""
+    async with asyncio.timeout(seconds):
+        while not await holds():
+            await asyncio.sleep(0.02)
