@@ -1,16 +1,20 @@
 """Requeues unfinished tasks that SQL has and no queue knows (Redis may lose items; SQL is the record).
 
 Runs on one node at a time, every ``KG_WORKER_GUARD_INTERVAL`` seconds. Also starts automatic retries that are
-due, moves the queues of providers that are gone, and evicts from the reply cache.
+due, moves the queues of providers that are gone, evicts from the reply cache, and tidies up after main.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
+from math import inf
 
+from kgnb.core.errors import GraphConflict
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider, Task, TaskStatus
+from kgnb.stores.ledger.orphans import Orphan
 from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.queue.types import ClaimRequest, QueueName
 from kgnb.worker.node import WorkerNode
@@ -18,6 +22,10 @@ from kgnb.worker.task_router import TaskRouter
 
 log = logging.getLogger(__name__)
 
+ORPHAN_LEASES = 2
+"""Leases after which nobody works any more on what main deleted."""
+ORPHANS = 5
+"""Most novels of which a turn deletes what main left."""
 EVICT_SECONDS = 3_600.0
 """Interval between two evictions from the reply cache."""
 
@@ -28,7 +36,9 @@ class Reconciler:
     def __init__(self, node: WorkerNode, cache: ReplyCache) -> None:
         self._node = node
         self._cache = cache
-        self._evicted_at = float("-inf")
+        self._evicted_at = -inf
+        self._orphans: dict[Orphan, float] = {}  # and since when they were seen as such
+        self._swept_to = 0  # the last novel looked at
 
     async def run_once(self) -> None:
         """Reconcile, if it is this node's turn. Raises ServiceDown."""
@@ -42,6 +52,7 @@ class Reconciler:
         await self._move_orphans()
         await self._requeue_lost()
         await self._evict()
+        await self._sweep()
 
     # --- tasks that no queue knows of
 
@@ -113,6 +124,34 @@ class Reconciler:
         for task_id in await queue.move(source, target):
             log.warning(say("node.moved_queue", task=task_id, source=source, target=target))
         self._node.wake()
+
+    # --- what main deleted
+
+    async def _sweep(self) -> None:
+        """Delete orphans that were seen as such for so long that nobody works on them any more.
+
+        A table that main restores is empty for a moment too.
+        """
+        stores, after, now = self._node.stores, self._swept_to, time.monotonic()
+        found, self._swept_to = await stores.ledger.orphans.find(after)
+        upto = self._swept_to or inf
+        elsewhere = {o: since for o, since in self._orphans.items() if not after < o.novel_id <= upto}
+        self._orphans = elsewhere | {o: self._orphans.get(o, now) for o in found}
+        patience = ORPHAN_LEASES * stores.queue.lease_seconds
+        for orphan in [o for o in found if now - self._orphans[o] >= patience][:ORPHANS]:
+            with suppress(GraphConflict):  # settled meanwhile: next time
+                await self._delete(orphan)
+
+    async def _delete(self, orphan: Orphan) -> None:
+        ledger, graph = self._node.stores.ledger, self._node.stores.graph
+        await ledger.orphans.clear(orphan)
+        if not orphan.novel_gone:
+            for task_id in orphan.tasks:
+                await graph.delete_task(orphan.novel_id, task_id)
+        elif orphan.tasks:  # else kgnb never wrote anything of it there
+            await graph.delete_novel(orphan.novel_id)
+        await ledger.orphans.forget(orphan)
+        log.info(say("node.swept", novel=orphan.novel_id, tasks=", ".join(map(str, orphan.tasks)) or "-"))
 
     # --- retries, cache
 

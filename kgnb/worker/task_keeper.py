@@ -359,7 +359,7 @@ class TaskKeeper:
             await self._release(held)
 
     async def check_statuses(self, task_ids: Sequence[int]) -> set[int]:
-        """Return those of the tasks that main paused, cancelled or deleted.
+        """Return those of the tasks that main paused, cancelled or deleted, or whose novel it deletes.
 
         An open task that main reset or ended before it was finished is opened again. Infos of all other tasks
         are forgotten.

@@ -292,7 +292,19 @@ def count_edges(source: str) -> str:
     return f"MATCH {_of_novel(source)}-[e]->() WHERE e.novel_id = $novel RETURN type(e), count(e)"
 
 
-# --- deleting a task ----------------------------------------------------------------------------------------
+# --- deleting a novel or a task -----------------------------------------------------------------------------
+
+
+@cache
+def drop_nodes(label: str) -> str:
+    """Delete up to ``$limit`` nodes of a novel."""
+    return f"MATCH {_of_novel(label)} WITH n LIMIT $limit DETACH DELETE n RETURN count(*) AS done"
+
+
+@cache
+def drop_edges(source: str) -> str:
+    """The same for edges that start at ``source``."""
+    return f"MATCH {_of_novel(source)}-[e]->() WITH e LIMIT $limit DELETE e RETURN count(*) AS done"
 
 
 @cache

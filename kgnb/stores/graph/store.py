@@ -207,14 +207,20 @@ class GraphStore:
         texts += [(cypher.drop_task_nodes, label) for label in reversed(LABELS)]
         removed = written = 0
         for make, label in texts:
-            written += await self._repeat(novel_id, make(label, last=False), task_id, number)
-            removed += await self._repeat(novel_id, make(label, last=True), task_id, number)
+            written += await self._repeat(novel_id, make(label, last=False), number, task=task_id)
+            removed += await self._repeat(novel_id, make(label, last=True), number, task=task_id)
         return ApplyResult(written, removed)
 
-    async def _repeat(self, novel_id: int, text: str, task_id: int, number: int) -> int:
+    async def delete_novel(self, novel_id: int) -> None:
+        """Delete a whole novel; the Novel node goes last: it carries the fence."""
+        number = await self.raise_settle_number(novel_id, 0)
+        texts = [cypher.drop_edges(source) for source in cypher.SOURCES]
+        for text in (*texts, *map(cypher.drop_nodes, reversed(LABELS))):
+            await self._repeat(novel_id, text, number)
+
+    async def _repeat(self, novel_id: int, text: str, number: int, **params: int) -> int:
         """Run a statement that works on one batch, until it finds nothing more."""
-        params = {"task": task_id, "limit": BATCH}
-        total = 0
+        params["limit"], total = BATCH, 0
         while True:
             done = await self._fenced(
                 novel_id, [Statement(text, [])], number=number, check=lambda: True, **params

@@ -10,6 +10,7 @@ from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.extractions import Extractions
 from kgnb.stores.ledger.name_decisions import NameDecisions
 from kgnb.stores.ledger.names import Names
+from kgnb.stores.ledger.orphans import Orphans
 from kgnb.stores.ledger.providers import Providers
 from kgnb.stores.ledger.spending import Spending
 from kgnb.stores.ledger.task_commands import TaskCommands
@@ -33,6 +34,7 @@ class Ledger:
         self.extractions = Extractions(database)
         self.name_decisions = NameDecisions(database)
         self.names = Names(database)
+        self.orphans = Orphans(database)
         self.providers = Providers(database, thing_kinds)
         self.spending = Spending(database)
         self.task_commands = TaskCommands(database)

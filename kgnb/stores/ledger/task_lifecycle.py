@@ -227,9 +227,14 @@ def _failure_columns(c: sa.Connection, task_id: int, now: datetime) -> dict[str,
     return {"failed_at": now, "retry_scheduled_at": due}
 
 
-def delete_rows(c: sa.Connection, task_id: int) -> None:
-    """Delete a task's claims, extractions, replies and chapter states."""
+def delete_own_rows(c: sa.Connection, task_id: int) -> None:
+    """Delete a task's claims, extractions and replies."""
     # Claims first: they are locked while a row is saved, so every saved row is seen below.
     for table in (t.claims, t.extractions, t.raw_replies):
         c.execute(sa.delete(table).where(table.c.task_id == task_id))
+
+
+def delete_rows(c: sa.Connection, task_id: int) -> None:
+    """Delete these, and the task's chapter states."""
+    delete_own_rows(c, task_id)
     c.execute(sa.delete(t.chapter_status).where(t.chapter_status.c.kg_task_id == task_id))

@@ -98,15 +98,15 @@ class Tasks(DatabasePart):
     @reading
     def unfinished(self, c: sa.Connection, limit: int = 1_000, *, after: int = 0) -> list[Task]:
         """Created or running tasks of novels that exist, oldest first, with ids greater than ``after``."""
-        novels = sa.select(t.novels.c.id).where(novel_not_deleting())
         is_open = t.tasks.c.status.in_((TaskStatus.CREATED, TaskStatus.RUNNING))
-        wanted = is_open, t.tasks.c.novel_id.in_(novels), t.tasks.c.id > after
+        wanted = is_open, _has_novel(), t.tasks.c.id > after
         return _read_tasks(c, task_query().where(*wanted).order_by(t.tasks.c.id).limit(limit))
 
     @reading
     def statuses(self, c: sa.Connection, task_ids: Collection[int]) -> dict[int, TaskStatus]:
-        """The status of each task that exists."""
-        query = sa.select(t.tasks.c.id, t.tasks.c.status).where(t.tasks.c.id.in_(list(task_ids)))
+        """The status of each task that exists, and whose novel main isn't deleting."""
+        wanted = t.tasks.c.id.in_(list(task_ids)), _has_novel()
+        query = sa.select(t.tasks.c.id, t.tasks.c.status).where(*wanted)
         return {task_id: _status(status) for task_id, status in c.execute(query)}
 
     @reading
@@ -175,6 +175,10 @@ class Tasks(DatabasePart):
         f = t.task_facts.c
         query = sa.select(f.provider).where(sa.func.lower(f.provider) == key)
         return c.scalar(query.order_by(f.task_id.desc()).limit(1))
+
+
+def _has_novel() -> sa.ColumnElement[bool]:
+    return t.tasks.c.novel_id.in_(sa.select(t.novels.c.id).where(novel_not_deleting()))
 
 
 def task_query() -> sa.Select[Any]:
