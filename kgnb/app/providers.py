@@ -16,8 +16,7 @@ from kgnb.core.api_keys import ApiKeys
 from kgnb.core.errors import InputError, ProviderError, ReplyError, ServiceDown, SettingsError
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
-from kgnb.extract.prompt import Prompt
-from kgnb.llm.client import DEFAULT_URLS, checked_key, checked_url, redacted_url
+from kgnb.llm.client import DEFAULT_URLS, TEST_PROMPT, checked_key, checked_url, redacted_url
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from kgnb.stores.queue.connection import mapped_errors
 from kgnb.worker.budget import Budget, SpendingTracker
@@ -27,7 +26,6 @@ R = TypeVar("R")
 
 MAX_COLUMN, MAX_DISPLAY_NAME = 255, 100
 """Widths, in characters, of the table's columns for keys and addresses, and for the display name."""
-_QUESTION = Prompt("Answer with a JSON object.", 'Answer {"ok": true}', "", {"type": "object"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +210,7 @@ async def probe_provider(app: App, name: str) -> ProviderProbe:
     spending = SpendingTracker(app.ledger, Budget())
     error, reached, started = "", True, time.monotonic()
     try:
-        await client.ask(_QUESTION, model, spent=lambda usage: spending.record(provider, model, usage))
+        await client.ask(TEST_PROMPT, model, spent=lambda usage, _: spending.record(provider, model, usage))
     except ReplyError:
         pass  # truncated or declined, but it answered
     except ProviderError as failed:

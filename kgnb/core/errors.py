@@ -11,7 +11,7 @@
         ├── ProviderDown, ProviderPaused, AuthRejected, RequestRejected
         ├── RateLimited: RateReached
         ├── QuotaExhausted: BudgetReached
-        └── ReplyError: PromptTooLong, ReplyTruncated, ReplyUnparsable, ReplyRefused
+        └── ReplyError: PromptTooLong, RequestUnanswered, ReplyTruncated, ReplyUnparsable, ReplyRefused
 """
 
 from __future__ import annotations
@@ -165,6 +165,10 @@ class ReplyError(ProviderError):
 
 class PromptTooLong(ReplyError):
     """The request is over the model's context window: split the chunk."""
+
+
+class RequestUnanswered(ReplyError):
+    """Time-outs, 5xx or 429 for this request while the provider answers others: split the chunk."""
 
 
 class ReplyTruncated(ReplyError):

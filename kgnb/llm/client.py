@@ -23,6 +23,9 @@ from kgnb.llm.http import CONNECT_SECONDS, HttpClient, NoAnswer, Unreadable
 MAX_WAIT = 30.0
 """Longest wait between two tries; an endpoint that asks for more is treated as down."""
 
+TEST_PROMPT = Prompt("Answer with a JSON object.", 'Answer {"ok": true}', "", {"type": "object"})
+"""Shows whether a provider answers at all."""
+
 DEFAULT_URLS = {
     "openai": "https://api.openai.com/v1",
     "anthropic": "https://api.anthropic.com",
@@ -73,12 +76,12 @@ class LlmClient:
         model: str,
         *,
         admit: Callable[[], Awaitable[None]] = _freely,
-        spent: Callable[[Usage], None] = lambda _: None,
+        spent: Callable[[Usage, int], None] = lambda _usage, _timeouts: None,
     ) -> Completion:
         """Return the reply of ``model`` to ``prompt``.
 
         ``admit`` is awaited before each HTTP request; an error of its own ends the call. ``spent`` is called
-        with the cost of the call, however it ends.
+        with the cost of the call and the number of its requests that timed out, however it ends.
 
         Raises ProviderDown after ``tries`` attempts, RateLimited, AuthRejected, QuotaExhausted,
         RequestRejected (also where no LLM answers), PromptTooLong, ReplyTruncated or ReplyRefused, each
@@ -99,7 +102,7 @@ class LlmClient:
         finally:
             self.busy -= 1
             self.usage += meter.usage
-            spent(meter.usage)
+            spent(meter.usage, meter.timeouts)
 
     async def reachable(self) -> None:
         """Raise ProviderDown unless the endpoint answers, with whatever status. Asks no model."""
@@ -183,6 +186,7 @@ class LlmClient:
             async with asyncio.timeout(self._timeout):
                 got = await self._http.post(self._path, body)
         except TimeoutError:
+            meter.timeouts += 1
             return self._down("provider.timeout", seconds=round(self._timeout), tries=attempt), None
         except NoAnswer:
             return self._down("provider.unreachable", host=self._host, tries=attempt), None
@@ -210,11 +214,12 @@ class LlmClient:
 
 
 class _Meter:
-    """Admits one call's requests; sums the usage of the finished ones."""
+    """Admits one call's requests; sums the usage of the finished ones, counts those that timed out."""
 
     def __init__(self, admit: Callable[[], Awaitable[None]]) -> None:
         self.admit = admit
         self.usage = Usage()
+        self.timeouts = 0
 
     def finished(self, usage: Usage | None = None) -> None:
         self.usage += usage or Usage(requests=1)

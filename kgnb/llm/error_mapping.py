@@ -46,9 +46,11 @@ _MODERATION = frozenset(
 )
 _TRANSIENT = frozenset({408, 409, 425})
 
-# vLLM, DeepSeek, llama.cpp and Anthropic answer 400 without a specific code in these two cases.
+# vLLM, DeepSeek, llama.cpp and Anthropic answer 400 without a specific code in these two cases; OpenAI 429 to
+# a request that alone exceeds the tokens a minute.
 _SAYS_TOO_LONG = re.compile(
-    r"(?:maximum|exceed\w*|available) (?:model )?context|context (?:length|window|size)|prompt is too long",
+    r"(?:maximum|exceed\w*|available) (?:model )?context|context (?:length|window|size)|prompt is too long|"
+    r"request too large",
     re.I,
 )
 _SAYS_NO_CREDIT = re.compile(r"credit balance is too low", re.I)
@@ -121,21 +123,23 @@ def error_for(refusal: ErrorResponse, provider: Provider, model: str, tries: int
         return errors.ReplyRefused("provider.refused", provider=name)
     if status in (401, 403):
         return errors.AuthRejected("provider.auth", provider=name, status=status)
+    said = status in (400, 422, 429) and _SAYS_TOO_LONG.search(refusal.message)
+    if status == 413 or codes & _TOO_LONG or said:
+        return errors.PromptTooLong("provider.too_long", provider=name)
+    detail = _detail(refusal, provider)
     if status == 429:
         wait = refusal.retry_after()
         return errors.RateLimited(
             "provider.rate",
             provider=name,
             retry_after=random.uniform(5, 10) if wait is None else wait,  # noqa: S311
+            detail=f"HTTP 429: {detail}",
         )
-    said = status in (400, 422) and _SAYS_TOO_LONG.search(refusal.message)
-    if status == 413 or codes & _TOO_LONG or said:
-        return errors.PromptTooLong("provider.too_long", provider=name)
     if status >= 500 or status in _TRANSIENT:
-        return errors.ProviderDown("provider.failing", provider=name, status=status, tries=tries)
-    rejected = HttpRejected(
-        "provider.rejected", provider=name, model=model, status=status, detail=_detail(refusal, provider)
-    )
+        return errors.ProviderDown(
+            "provider.failing", provider=name, status=status, tries=tries, detail=f"HTTP {status}: {detail}"
+        )
+    rejected = HttpRejected("provider.rejected", provider=name, model=model, status=status, detail=detail)
     rejected.param, rejected.status = _without_key(refusal.param, provider), status
     return rejected
 

@@ -99,8 +99,6 @@ class HttpClient:
             ) as got:
                 raw = await _read(got)
                 status, headers = got.status, {k.lower(): v for k, v in got.headers.items()}
-        except TimeoutError:
-            raise
         except (aiohttp.ClientError, OSError, UnicodeError):  # the last: a host that is no name
             raw = None
         if raw is None:

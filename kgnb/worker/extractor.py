@@ -37,6 +37,8 @@ OUTAGE_POLL_SECONDS = 0.25
 """How often a request that waits for the end of an outage checks whether it is over."""
 SPLIT, TRUNCATED = "split", "split:truncated"
 """Cached instead of a reply for a chunk that must be split, TRUNCATED because its replies were cut off."""
+SPLITTING = (errors.ReplyTruncated, errors.ReplyUnparsable, errors.PromptTooLong, errors.RequestUnanswered)
+"""What a shorter chunk may mend."""
 REPLY_TRIES = 2
 """Requests for a chunk before it is split."""
 
@@ -143,7 +145,7 @@ class ChapterExtractor:
             if not replies.last_try:
                 raise
             replies.refusal = error
-        except (errors.ReplyTruncated, errors.ReplyUnparsable, errors.PromptTooLong) as error:
+        except SPLITTING as error:
             halves = chunking.halve(text, info.lang)
             if halves is None:
                 raise
@@ -197,7 +199,7 @@ class ChapterExtractor:
         return _answer(parsed, request, done.text, done.usage)
 
     async def _completion(self, request: Prompt, info: TaskInfo, lease: Lease) -> Completion:
-        async with self._throttle.request_slot(info.provider):
+        async with self._throttle.request_slot(info.provider, lease.lost):
             await self._wait_until_safe(lease)
             # Looked up anew: its key or address may have changed since the task was opened.
             client = self._providers.client(self._providers.find(info.provider.key) or info.provider)

@@ -28,6 +28,8 @@ RULES_SLOTS_PER_CORE = 4
 """Least chapters in flight for the rules, per core."""
 LEAVING_SECONDS = 1.5
 """How long a leaving node waits for a service that hangs."""
+LIMITED_SECONDS = 5.0
+"""Delay, after its limit, before a chapter that got a 429 is claimed again."""
 HAND_BACK_SECONDS = 1.0
 """Delay before a chapter that can't be worked right now is claimed again."""
 
@@ -289,7 +291,9 @@ class WorkerNode:
             await self._hand_back(claim)
         except errors.ProviderError as error:
             self._report_provider_failure(claim, info.provider.name, error)
-            await self._hand_back(claim, 0.0 if isinstance(error, errors.RateLimited) else HAND_BACK_SECONDS)
+            # After a limit, behind others: that shows whether it hits this chapter alone.
+            limit = error.retry_after + LIMITED_SECONDS if isinstance(error, errors.RateLimited) else 0.0
+            await self._hand_back(claim, limit or HAND_BACK_SECONDS)
         else:
             self._report_outcome(claim, info.provider.name, outcome, seconds())
 

@@ -23,13 +23,14 @@ from kgnb.core import errors
 from kgnb.core.messages import say
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
-from kgnb.llm.client import Completion, LlmClient
+from kgnb.llm.client import TEST_PROMPT, Completion, LlmClient
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from kgnb.stores.queue.connection import mapped_errors
 from kgnb.stores.queue.rate_limits import CLAIM_AHEAD, LONGEST_WAIT, RateLimits, RateReservation
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import PollResult
 from kgnb.worker.budget import SpendingTracker
+from kgnb.worker.failure_judge import FailureJudge, Moment
 from kgnb.worker.outages import Outages
 from kgnb.worker.slot_limiter import SlotLimiter
 
@@ -41,6 +42,8 @@ SMOOTHING_REQUESTS = 20
 """Window, in requests, of the moving average of a provider's response time."""
 PAUSE_POLL_SECONDS = 1.0
 """How often a chapter that waits for a request slot checks whether its provider was paused."""
+TEST_SECONDS = 30.0
+"""Timeout of the test request that shows whether a provider answers others."""
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +56,7 @@ class _Call:
     model: str
     chars: int
     lost: Callable[[], bool]
+    started: Moment
     reservation: RateReservation | None = None  # of the current request
     began: float = 0.0  # start of the current request (time.monotonic())
 
@@ -84,6 +88,7 @@ class ProviderThrottle:
         self._spending = spending
         self._rates = rates
         self._breaker = CircuitBreaker(queue.redis, suspend_seconds)
+        self._judge = FailureJudge()
         self._suspend_seconds = suspend_seconds
         self._slots_for = slots_for
         self._limiters: dict[str, SlotLimiter] = {}
@@ -99,17 +104,23 @@ class ProviderThrottle:
     ) -> Completion:
         """Await ``client.ask`` and share its outcome with all nodes.
 
-        Raises the ProviderError tree (ProviderPaused, RateReached, BudgetReached before anything is asked),
-        NodeLeaving, and LeaseLost when ``lost()`` holds after an outage.
+        Raises the ProviderError tree (ProviderPaused, RateReached, BudgetReached before anything is asked;
+        RequestUnanswered if the provider answers others), NodeLeaving, and LeaseLost once ``lost()`` holds.
         """
         provider = client.provider
-        call = _Call(provider, model, len(prompt.system) + len(prompt.user), lost)
+        chars = len(prompt.system) + len(prompt.user)
+        call = _Call(provider, model, chars, lost, self._judge.now(provider.key))
         try:
-            spent = partial(self._record_usage, call)
-            done = await client.ask(prompt, model, admit=partial(self._admit, call), spent=spent)
+            done = await self._ask(client, prompt, call)
         except errors.ProviderError as error:
+            if await self._is_own(client, prompt, call, error):
+                reason = error.facts.get("detail", str(error))
+                own = errors.RequestUnanswered("provider.unanswered", provider=provider.name, reason=reason)
+                own.usage = error.usage
+                raise own from error
             await self._on_failure(provider, error)
             raise
+        self._judge.on_answer(provider.key, prompt.hash)
         if done.usage.prompt_tokens + done.usage.completion_tokens == 0:
             # No usage reported: count one token per character, so that budgets still bind.
             self._spending.record(provider, model, Usage(0, call.chars, len(done.text)))
@@ -121,6 +132,10 @@ class ProviderThrottle:
             sharing.add_done_callback(self._sharing.discard)
         return done
 
+    async def _ask(self, client: LlmClient, prompt: Prompt, call: _Call) -> Completion:
+        spent = partial(self._record_usage, call)
+        return await client.ask(prompt, call.model, admit=partial(self._admit, call), spent=spent)
+
     # --- before a request
 
     async def _admit(self, call: _Call) -> None:
@@ -130,14 +145,13 @@ class ProviderThrottle:
         if self._spending.is_stale(provider):
             await self._outages.retry_until_up("sql", self._spending.flush, lost=call.lost)
         self._spending.check(provider, call.model)
-        self._check_allowed(provider)
+        self._check_allowed(provider, call.lost)
         wait = self._breaker.seconds_limited(provider.name)
         if wait > LONGEST_WAIT:
             raise errors.RateReached("provider.rate", provider=provider.name, retry_after=wait)
         limited = self._rates.has_limit(provider)
         reservation = await self._reserve(call) if limited else RateReservation()
-        if wait := max(wait, reservation.wait):
-            await self._wait_for_turn(call, reservation, wait)
+        await self._wait_for_turn(call, reservation, max(wait, reservation.wait))
         call.reservation = reservation
         call.began = time.monotonic()
 
@@ -158,7 +172,7 @@ class ProviderThrottle:
     async def _wait_for_turn(self, call: _Call, reservation: RateReservation, seconds: float) -> None:
         try:
             await asyncio.sleep(seconds)
-            self._check_allowed(call.provider)
+            self._check_allowed(call.provider, call.lost)
         except BaseException:
             self._rates.cancel(call.provider, reservation)
             raise
@@ -167,16 +181,45 @@ class ProviderThrottle:
         """Start no more requests: a leaving node might miss a reply that is paid for."""
         self._leaving = True
 
-    def _check_allowed(self, provider: Provider) -> None:
+    def _check_allowed(self, provider: Provider, lost: Callable[[], bool]) -> None:
         if self._leaving:
             raise errors.NodeLeaving("node.asks_no_more")
+        if lost():
+            raise errors.LeaseLost("node.lease_lost")
         if provider.name in self.paused:
             raise errors.ProviderPaused("provider.paused", provider=provider.name)
 
     # --- afterwards
 
-    def _record_usage(self, call: _Call, usage: Usage) -> None:
-        self._spending.record(call.provider, call.model, usage)
+    async def _is_own(
+        self, client: LlmClient, prompt: Prompt, call: _Call, error: errors.ProviderError
+    ) -> bool:
+        """Whether the failure is the request's own, as the provider answers others."""
+        key, limited = client.provider.key, isinstance(error, errors.RateLimited)
+        if isinstance(error, errors.ReplyError):
+            self._judge.on_answer(key, prompt.hash)
+        if isinstance(error, errors.RateReached) or not (limited or isinstance(error, errors.ProviderDown)):
+            return False
+        answers = partial(self._answers, client, call.model)
+        return await self._judge.is_own(key, prompt.hash, call.started, answers, limited=limited)
+
+    async def _answers(self, client: LlmClient, model: str) -> bool:
+        """Whether the provider answers a short request."""
+        started = self._judge.now(client.provider.key)
+        call = _Call(client.provider, model, len(TEST_PROMPT.user), lambda: False, started)
+        try:
+            async with asyncio.timeout(TEST_SECONDS):
+                await self._ask(client, TEST_PROMPT, call)
+        except errors.ReplyError:
+            pass
+        except (errors.ProviderError, TimeoutError):
+            return False
+        await self._share(self._breaker.record_success(client.provider.name))
+        return True
+
+    def _record_usage(self, call: _Call, usage: Usage, timeouts: int) -> None:
+        # A request that timed out is billed: one token per character of its prompt leaves room for the reply.
+        self._spending.record(call.provider, call.model, usage + Usage(timeouts, timeouts * call.chars))
         took = time.monotonic() - call.began
         self.on_request_timed(call.provider.key, took)
         if call.reservation is not None:
@@ -234,30 +277,27 @@ class ProviderThrottle:
     # --- for the node
 
     @asynccontextmanager
-    async def request_slot(self, provider: Provider) -> AsyncIterator[None]:
-        """Hold one of the provider's request slots. Raises ProviderPaused and NodeLeaving while it waits."""
+    async def request_slot(
+        self, provider: Provider, lost: Callable[[], bool] = lambda: False
+    ) -> AsyncIterator[None]:
+        """Hold one of the provider's request slots.
+
+        Raises ProviderPaused, NodeLeaving, and LeaseLost when ``lost()`` holds, while it waits and after it.
+        """
         if provider.key not in self._requests:
             self._requests[provider.key] = asyncio.Semaphore(self._slots_for(provider))
         slots = self._requests[provider.key]
-        await self._acquire(slots, provider)
+        check = partial(self._check_allowed, provider, lost)
+        await _acquire(slots, check)
         try:
-            await self._acquire(self._all_requests, provider)
+            await _acquire(self._all_requests, check)
             try:
+                check()
                 yield
             finally:
                 self._all_requests.release()
         finally:
             slots.release()
-
-    async def _acquire(self, slots: asyncio.Semaphore, provider: Provider) -> None:
-        while slots.locked():  # the timer is needed only then
-            try:
-                async with asyncio.timeout(PAUSE_POLL_SECONDS):
-                    await slots.acquire()
-                return
-            except TimeoutError:
-                self._check_allowed(provider)
-        await slots.acquire()
 
     def limiter(self, provider: Provider) -> SlotLimiter:
         """The provider's slot limiter on this node."""
@@ -293,3 +333,14 @@ class ProviderThrottle:
         await self.wait_until_shared()
         await self._spending.flush()
         await self._rates.flush()
+
+
+async def _acquire(slots: asyncio.Semaphore, check: Callable[[], None]) -> None:
+    while slots.locked():  # the timer is needed only then
+        try:
+            async with asyncio.timeout(PAUSE_POLL_SECONDS):
+                await slots.acquire()
+            return
+        except TimeoutError:
+            check()
+    await slots.acquire()

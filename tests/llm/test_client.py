@@ -243,6 +243,7 @@ async def test_sixty_in_flight_share_a_pool_of_their_size() -> None:
         (400, error(None, "This model's maximum context length is 65536 tokens."), PromptTooLong),
         (400, error(None, "prompt is too long: 210000 tokens", kind="invalid_request_error"), PromptTooLong),
         (413, "", PromptTooLong),
+        (429, error("rate_limit_exceeded", "Request too large for m: Limit 1, Requested 2"), PromptTooLong),
         (400, error("content_filter"), ReplyRefused),
         (400, error("data_inspection_failed"), ReplyRefused),
         (404, error("model_not_found"), RequestRejected),

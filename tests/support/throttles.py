@@ -38,7 +38,7 @@ class Asking:
         return self.client.provider
 
     async def ask(self, text: str = "刘备与关羽。", model: str = "dryrun", **options: Any) -> Completion:
-        return await self.throttle.complete(self.client, Prompt("", text, "", {}), model, **options)
+        return await self.throttle.complete(self.client, Prompt("", text, text, {}), model, **options)
 
 
 @contextlib.asynccontextmanager
@@ -52,12 +52,13 @@ async def asking(
     tpm: str = "",
     most: int = 4,
     tries: int = 1,
+    timeout: float = 10,
     key: str = "k",
     **rates: float,
 ) -> AsyncIterator[Asking]:
     provider = Provider(NAME, base_url, SecretStr(key), ("dryrun",))
     queue = Queue(SecretStr(redis_url), lease_seconds=30, hold_seconds=900)
-    client = LlmClient(provider, timeout=10, tries=tries, connections=most)
+    client = LlmClient(provider, timeout=timeout, tries=tries, connections=most)
     outages, spending = Outages(), SpendingTracker(ledger, budget or Budget())
     shared = RateLimits(queue.connection, parse_amounts(rpm), parse_amounts(tpm), **rates)
     throttle = ProviderThrottle(

@@ -15,7 +15,7 @@ from typing import Any, cast
 import pytest
 from pydantic import SecretStr
 
-from kgnb.core.errors import LeaseLost, ReplyRefused, ReplyTruncated, ServiceDown
+from kgnb.core.errors import LeaseLost, ReplyRefused, ReplyTruncated, RequestUnanswered, ServiceDown
 from kgnb.core.model import Novel, Provider, Task, TaskConfig, TaskStatus, Usage
 from kgnb.extract.model import Flag
 from kgnb.llm.client import Completion
@@ -45,7 +45,7 @@ class Gate:
         self.model, self.asked = model, 0
 
     @contextlib.asynccontextmanager
-    async def request_slot(self, _: Provider) -> AsyncIterator[None]:
+    async def request_slot(self, *_: object) -> AsyncIterator[None]:
         yield
 
     async def complete(self, _client: object, prompt: Any, _model: str, **_: object) -> Completion:
@@ -128,6 +128,21 @@ async def test_cut_off_replies_are_told_also_by_who_comes_later(sql: Database) -
     assert answer.flags == again.flags == {Flag.SPLIT, Flag.TRUNCATED}
     assert again.extraction == answer.extraction
     assert throttle.asked == asked
+
+
+async def test_a_request_that_is_never_answered_is_asked_in_halves(sql: Database) -> None:
+    def slow(text: str) -> str:
+        if len(text) > 400:
+            raise RequestUnanswered("provider.unanswered", provider="llm", reason="504")
+        return told(text)
+
+    throttle = Gate(slow)
+    info = replace(INFO, config=TaskConfig(max_content_length=900))
+    answer = await extractor(sql, throttle).extract(TEXT, info)
+    assert [c.name for c in answer.extraction.characters] == ["刘备", "关羽", "张飞", "曹操"]
+    assert (answer.flags, throttle.asked) == ({Flag.SPLIT}, 3)
+    await extractor(sql, throttle).extract(TEXT, info)
+    assert throttle.asked == 3
 
 
 async def test_a_chunk_that_gave_nothing_is_told(sql: Database) -> None:

@@ -88,6 +88,7 @@ class CircuitBreaker:
         if await self._count(provider) < FAILURES_IN_A_ROW:
             return False
         await self.pause(provider, reason=reason)
+        await _do(self._redis.delete(_FAIL_PREFIX + provider))  # the count starts anew (wire contract)
         return True
 
     async def _count(self, provider: str) -> int:

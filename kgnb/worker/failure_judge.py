@@ -1,0 +1,77 @@
+"""Tells a request that fails by itself from a provider that fails, by what other requests got meanwhile.
+
+The first must end on the dead list and pause nobody; an outage or a rate limit, however long, must bury no
+chapter. Each node judges by its own requests.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+OTHERS_ANSWERED = 10
+"""Answers to others, with no other failure between them, after which a repeated 429 is the request's own:
+under a rate limit any request may be the one that is refused."""
+PATIENCE = 600.0
+"""Seconds of failures after which others that fail too don't excuse a request: many may be unanswerable."""
+LIMITED_PATIENCE = 8 * 3_600.0
+"""Seconds of 429s without OTHERS_ANSWERED. Three of these are a day: no daily quota buries a chapter."""
+
+
+@dataclass(slots=True)
+class Moment:
+    """When a request began, and what its provider had answered and failed by then."""
+
+    at: float
+    answered: int
+    failed: int
+
+
+class FailureJudge:
+    """Counts the answers and failures of one node's requests, by provider."""
+
+    def __init__(self) -> None:
+        self._answered: Counter[str] = Counter()
+        self._failed: Counter[str] = Counter()
+        self._failing: dict[tuple[str, str], Moment] = {}  # → the start of the first of its failures
+
+    def now(self, provider: str) -> Moment:
+        """This moment, for a request that begins."""
+        return Moment(time.monotonic(), self._answered[provider], self._failed[provider])
+
+    def on_answer(self, provider: str, request: str) -> None:
+        """Count an answer, whether it could be used or not."""
+        self._answered[provider] += 1
+        self._failing.pop((provider, request), None)
+
+    async def is_own(
+        self,
+        provider: str,
+        request: str,
+        began: Moment,
+        answers: Callable[[], Awaitable[bool]],
+        *,
+        limited: bool,
+    ) -> bool:
+        """Whether the failure of ``request`` is its own; ``limited``: it is a 429.
+
+        ``answers()`` sends the provider a test request; awaited only if other requests don't show whether it
+        answers.
+        """
+        first = self._failing.setdefault((provider, request), began)
+        since, now = first if limited else began, self.now(provider)
+        alone, answered = now.failed == since.failed, now.answered - since.answered
+        patient = now.at - first.at > (LIMITED_PATIENCE if limited else PATIENCE)
+        self._failed[provider] += 1
+        first.failed += 1  # what it counts are the others'
+        if limited and not alone:
+            first.answered, first.failed = now.answered, now.failed + 1
+        if limited:
+            own = (alone and answered >= OTHERS_ANSWERED) or (patient and await answers())
+        else:
+            own = (alone or patient) and (answered > 0 or await answers())
+        if own:
+            self._failing.pop((provider, request), None)
+        return own

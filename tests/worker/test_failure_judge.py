@@ -1,0 +1,142 @@
+"""Whose failure it is: of one request that always fails its chapter's, of an outage or a limit nobody's."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from kgnb.core.errors import ProviderDown, ProviderError, RateLimited, RequestUnanswered
+from kgnb.core.model import Usage
+from kgnb.llm.client import TEST_PROMPT
+from kgnb.llm.fake.http import Request, Response, error_response
+from kgnb.llm.fake.server import FakeServer, Faults
+from kgnb.stores.queue.breaker import ProviderState
+from kgnb.worker import failure_judge, throttle
+from tests.support.ledgers import opened
+from tests.support.throttles import NAME, Asking, asking
+
+POISON = "无字天书现世"
+LIMITED = error_response(429, "rate_limit_exceeded", "slow down")._replace(extra="retry-after: 0\r\n")
+
+
+class Server(FakeServer):
+    """Fails each prompt with POISON in its own way."""
+
+    failure = error_response(504, "timeout", "upstream timed out")
+
+    def respond(self, request: Request) -> Response:
+        poisoned = request.method == "POST" and POISON in request.body.decode()
+        return self.failure if poisoned else super().respond(request)
+
+
+@pytest.fixture
+async def llm() -> AsyncIterator[Server]:
+    async with Server(retry_after=0) as one:
+        yield one
+
+
+@pytest.fixture
+async def node(llm: Server, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Asking]:
+    monkeypatch.setattr(throttle, "SHORTEST_LIMIT", 0.0)
+    async with asking(redis_url, llm.base_url) as one:
+        yield one
+
+
+async def fate(node: Asking, text: str = POISON) -> type[ProviderError]:
+    with pytest.raises(ProviderError) as error:
+        await node.ask(text)
+    return type(error.value)
+
+
+async def answers(node: Asking, count: int) -> None:
+    for number in range(count):
+        await node.ask(f"刘备与关羽，第{number}次。")
+
+
+async def state(node: Asking) -> ProviderState:
+    return (await node.throttle.provider_states([node.provider]))[NAME]
+
+
+async def test_the_last_chapter_of_all_ends_by_a_test_request_and_pauses_nobody(
+    node: Asking, llm: Server
+) -> None:
+    for _ in range(3):
+        with pytest.raises(RequestUnanswered) as error:
+            await node.ask(POISON)
+        assert all(word in str(error.value) for word in ("504", "upstream timed out", "KGNB_CHUNK_CHARS"))
+    assert await state(node) == ProviderState()
+    assert llm.stats.requests == 3  # the test requests; the others were never counted
+
+
+async def test_an_outage_is_nobodys_failure_however_long(
+    node: Asking, llm: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llm.faults = Faults(rate_500=1.0)
+    assert {await fate(node), await fate(node, "刘备")} == {ProviderDown}
+    monkeypatch.setattr(failure_judge, "PATIENCE", 0.0)
+    assert {await fate(node), await fate(node, "刘备")} == {ProviderDown}
+    assert (await state(node)).failures == 1
+
+
+async def test_several_that_are_never_answered_excuse_each_other_only_for_a_while(
+    node: Asking, llm: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = node.client.ask
+
+    async def beside(*args: object, **options: object) -> object:
+        """Another chapter fails during each call but the test requests."""
+        if args[0] is not TEST_PROMPT:
+            node.throttle._judge._failed[node.provider.key] += 1
+        return await answer(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(node.client, "ask", beside)
+    assert [await fate(node) for _ in range(3)] == [ProviderDown] * 3
+    monkeypatch.setattr(failure_judge, "PATIENCE", 0.0)
+    assert await fate(node) is RequestUnanswered
+
+
+async def test_a_429_that_only_ever_hits_one_request_is_its_own(node: Asking, llm: Server) -> None:
+    llm.failure = LIMITED
+    assert await fate(node) is RateLimited
+    await answers(node, failure_judge.OTHERS_ANSWERED - 1)
+    assert await fate(node) is RateLimited
+    await answers(node, 1)
+    slots = node.throttle.limiter(node.provider).slots
+    assert await fate(node) is RequestUnanswered
+    assert node.throttle.limiter(node.provider).slots == slots  # no limit for the others
+
+
+async def test_a_429_that_hits_others_too_is_nobodys(node: Asking, llm: Server) -> None:
+    llm.failure = LIMITED
+    for _ in range(3):
+        assert await fate(node) is RateLimited
+        await answers(node, failure_judge.OTHERS_ANSWERED)
+        assert await fate(node, f"{POISON}，又一章") is RateLimited
+
+
+async def test_the_last_chapter_of_all_is_limited_for_a_day_at_most(
+    node: Asking, llm: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llm.failure = LIMITED
+    assert [await fate(node) for _ in range(2)] == [RateLimited] * 2
+    monkeypatch.setattr(failure_judge, "LIMITED_PATIENCE", 0.0)
+    assert await fate(node) is RequestUnanswered
+    llm.faults = Faults(rate_429=1.0)
+    assert await fate(node) is RateLimited
+
+
+async def test_a_request_that_timed_out_is_spending(llm: Server, redis_url: str, tmp_path: Path) -> None:
+    llm.failure = Response(0, b"")
+    async with (
+        opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger,
+        asking(redis_url, llm.base_url, ledger=ledger, timeout=0.2, tries=2) as node,
+    ):
+        assert await fate(node) is RequestUnanswered
+        await answers(node, 1)
+        before = node.client.usage  # what was answered
+        await node.throttle.flush()
+        (row,) = await ledger.spending.since(date.min)
+        assert row.usage == before + Usage(2, 2 * len(POISON))
