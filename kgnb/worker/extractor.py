@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from weakref import WeakValueDictionary
 
 from kgnb.core import errors
 from kgnb.core.batcher import Batcher
@@ -112,6 +113,7 @@ class ChapterExtractor:
         self._outages = outages
         self._chunk_chars = chunk_chars
         self._meter = meter
+        self._asking: WeakValueDictionary[tuple[str, str, str], asyncio.Lock] = WeakValueDictionary()
         self._cache_reads: Batcher[tuple[str, int], str | None] = Batcher(self._read_cache)
         self._cache_writes: Batcher[CachedReply, None] = Batcher(self._write_cache)
 
@@ -139,8 +141,10 @@ class ChapterExtractor:
 
     async def _extract_chunk(self, text: str, info: TaskInfo, replies: _ChapterReplies) -> None:
         request = info.prompter.prompt(text)
+        asking = self._asking.setdefault((info.provider.key, info.model, request.hash), asyncio.Lock())
         try:
-            replies.answers.append(await self._chunk_answer(request, info, replies))
+            async with asking:  # a chapter of a paused task may be claimed again before its reply has come
+                replies.answers.append(await self._chunk_answer(request, info, replies))
         except errors.ReplyRefused as error:
             if not replies.last_try:
                 raise

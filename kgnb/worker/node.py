@@ -174,16 +174,16 @@ class WorkerNode:
         self._rotation += 1
         requests, keys = [], [provider.key for provider in served]
         for provider in served:
-            # Paused on all nodes, or rate-limited.
+            # Paused on all nodes, or rate-limited: tasks are still opened, as some are for the rules.
             blocked = provider.name in self.throttle.paused or self.throttle.rate_wait(provider) > 0
-            closed = self._stopping or outage or blocked
-            free = 0 if closed else self._claimable(provider, keys)
+            closed = self._stopping or outage
+            free = 0 if closed or blocked else self._claimable(provider, keys)
             queues = queues_of([provider], self.settings.prefixes)
             wanted = claims_by_queue(free, queues, self.queue_states, self._rotation)
             requests += [
                 ClaimRequest(
                     queue=queue,
-                    chapters=wanted[queue],
+                    chapters=-1 if blocked else wanted[queue],
                     tasks=0 if closed else 1,
                     only_task=self.only_task,
                     idle=not self._running,
@@ -261,6 +261,7 @@ class WorkerNode:
             await self._process_chapter(claim)
         except errors.LeaseLost:
             log.info(say("node.chapter_moved", task=claim.task_id, chapter=claim.chapter_id))
+            await self._hand_back(claim, counted=True)  # nothing, unless its task was paused
         except asyncio.CancelledError:
             await asyncio.shield(self._hand_back(claim))
             raise
@@ -317,10 +318,10 @@ class WorkerNode:
         log.log(logging.WARNING if news else logging.DEBUG, text)
         self._listener(NodeEvent("provider", claim.task_id, provider=provider, error=error))
 
-    async def _hand_back(self, claim: Claim, delay: float = 0.0) -> None:
+    async def _hand_back(self, claim: Claim, delay: float = 0.0, *, counted: bool = False) -> None:
         """Return a chapter without counting a failure; during an outage its lease expires instead."""
         try:
-            await self.stores.queue.release([claim], delay=delay)
+            await self.stores.queue.release([claim], counted=counted, delay=delay)
             # A leaving node doesn't wait for SQL: the next node that claims the chapter writes its state.
             async with asyncio.timeout(LEAVING_SECONDS if self._stopping else None):
                 await self.stores.ledger.chapters.hand_back([(claim.task_id, claim.chapter_id, claim.token)])
@@ -341,8 +342,14 @@ class WorkerNode:
     # --- main's commands
 
     async def check_tasks(self) -> None:
-        """Hand back the chapters of tasks that main paused, cancelled or deleted."""
+        """Hand back the chapters of tasks that main paused, cancelled or deleted.
+
+        A paused task's requests are paid: they end in the reply cache, but none begins.
+        """
         ids = {c.task_id for c in self._running.values()} | set(self.task_keeper.open_tasks)
         stopped = await self.task_keeper.check_statuses(sorted(ids))
-        self._cancel(work for work, claim in self._running.items() if claim.task_id in stopped)
+        paused = {task_id for task_id, status in stopped.items() if status is TaskStatus.PAUSED}
+        self.stores.renewer.give_up(*(c for c in self._running.values() if c.task_id in paused))
+        ended = stopped.keys() - paused
+        self._cancel(work for work, claim in self._running.items() if claim.task_id in ended)
         await self.task_keeper.release_all_except(queues_of(self.providers.served(), self.settings.prefixes))

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from kgnb.book.reader import language
 from kgnb.core.errors import GraphConflict, KgnbError, LeaseLost, ServiceDown
 from kgnb.core.messages import say
-from kgnb.core.model import ChapterStatus, Lang, Provider, Task, TaskStatus
+from kgnb.core.model import RULES, ChapterStatus, Lang, Provider, Task, TaskStatus
 from kgnb.core.process_pool import CpuPool, PoolRun
 from kgnb.extract.model import NameEntry
 from kgnb.graph.resolve.decisions import combine_decisions
@@ -240,6 +240,12 @@ class TaskKeeper:
             return None
         if claim.fresh and held.info is None and await self._is_foreign(task):
             return Opening("old_worker", task, [])
+        rules = claim.queue.with_provider(RULES)
+        served = RULES in (provider.key for provider in self._providers.served())
+        if route.provider.is_rules and served and claim.queue not in (rules, task.queue):
+            return Opening(
+                "elsewhere", replace(task, queue=rules), []
+            )  # not behind an LLM's pauses and limits
         return await ledger.task_lifecycle.open(
             claim.task_id,
             queue=claim.queue,
@@ -358,17 +364,18 @@ class TaskKeeper:
         if held:
             await self._release(held)
 
-    async def check_statuses(self, task_ids: Sequence[int]) -> set[int]:
-        """Return those of the tasks that main paused, cancelled or deleted, or whose novel it deletes.
+    async def check_statuses(self, task_ids: Sequence[int]) -> dict[int, TaskStatus | None]:
+        """Return those of the tasks that main paused, cancelled or deleted (None), or whose novel it deletes.
 
         An open task that main reset or ended before it was finished is opened again. Infos of all other tasks
         are forgotten.
         """
         self._infos = {key: info for key, info in self._infos.items() if key[0] in task_ids}
         if not task_ids:
-            return set()
+            return {}
         statuses = await self._stores.ledger.tasks.statuses(task_ids)
-        stopped = {t for t in task_ids if statuses.get(t) in (None, TaskStatus.PAUSED, TaskStatus.CANCELLED)}
+        ends = (None, TaskStatus.PAUSED, TaskStatus.CANCELLED)
+        stopped = {t: status for t in task_ids if (status := statuses.get(t)) in ends}
         for task_id, held in list(self.open_tasks.items()):
             if held.step is None and (task_id in stopped or statuses.get(task_id) != TaskStatus.RUNNING):
                 self._start(held)

@@ -217,7 +217,7 @@ class ProviderThrottle:
         await self._share(self._breaker.record_success(client.provider.name))
         return True
 
-    def _record_usage(self, call: _Call, usage: Usage, timeouts: int) -> None:
+    def _record_usage(self, call: _Call, usage: Usage, timeouts: int = 0) -> None:
         # A request that timed out is billed: one token per character of its prompt leaves room for the reply.
         self._spending.record(call.provider, call.model, usage + Usage(timeouts, timeouts * call.chars))
         took = time.monotonic() - call.began

@@ -236,7 +236,7 @@ class TestPausing:
             await stepped(task_keeper, task_id)
             assert (await status(app, task_id), list(task_keeper.open_tasks)) == ("running", [task_id])
             await execute(app.ledger, set_task(task_id, status="paused"))
-            assert await task_keeper.check_statuses([task_id]) == {task_id}
+            assert await task_keeper.check_statuses([task_id]) == {task_id: TaskStatus.PAUSED}
             await stepped(task_keeper, task_id)
             assert (await status(app, task_id), list(task_keeper.open_tasks)) == ("paused", [])
         assert await items(app.queue, NEW) == []

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,18 +16,20 @@ from pydantic import SecretStr
 
 from kgnb.core.model import Usage
 from kgnb.core.settings import Settings
+from kgnb.extract import rules
 from kgnb.llm.client import Completion
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.store import Queue
+from kgnb.stores.queue.types import PollResult
 from kgnb.worker.chapter_worker import Stores
 from kgnb.worker.extractor import ChapterExtractor
 from kgnb.worker.node import WorkerNode
 from kgnb.worker.outages import Outages
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.reconciler import Reconciler
-from tests.support.ledgers import QUEUE, new_task
+from tests.support.ledgers import QUEUE, execute, new_task, set_task
 
 REPLY = json.dumps({"characters": [{"name": "刘备"}]})
 
@@ -39,10 +41,10 @@ class Model:
     asked: Counter[str] = field(default_factory=Counter)
     open: asyncio.Event = field(default_factory=asyncio.Event)
     slots: int = 2
-    paused: dict[str, float] = field(default_factory=dict)
+    paused: Mapping[str, float] = field(default_factory=dict)
 
     @contextlib.asynccontextmanager
-    async def request_slot(self, _: object) -> AsyncIterator[None]:
+    async def request_slot(self, *_: object) -> AsyncIterator[None]:
         yield
 
     async def complete(self, _client: object, prompt: Any, _model: str, **_: object) -> Completion:
@@ -59,8 +61,8 @@ class Model:
     def request_seconds(self, _: object) -> float:
         return 0.0
 
-    def on_poll(self, *_: object) -> None:
-        """Nobody is ever paused."""
+    def on_poll(self, poll: PollResult, _: object) -> None:
+        self.paused = poll.paused
 
     def stop_requests(self) -> None:
         """What is in flight is cancelled by the node."""
@@ -90,6 +92,9 @@ class PoolStub:
 
     async def run_long(self, function: Callable[..., Any], *_: object) -> object:
         return ([], "") if function.__name__ == "scan_names" else None
+
+    async def run(self, function: Callable[..., Any], *args: object, **named: object) -> object:
+        return function(*args, **named) if function is rules.extract else await self.run_long(function)
 
 
 @dataclass
@@ -139,9 +144,10 @@ async def light_node(
         await queue.close()
 
 
-async def submitted(ledger: Ledger, queue_url: str, chapters: int) -> int:
+async def submitted(ledger: Ledger, queue_url: str, chapters: int, *, use_ai: bool = True) -> int:
     """A task over a new book, its item in the queue."""
-    _, task_id = await new_task(ledger, chapters)
+    _, task_id = await new_task(ledger, chapters, "" if use_ai else "规则")
+    await execute(ledger, set_task(task_id, use_ai=use_ai))
     queue = Queue(SecretStr(queue_url), lease_seconds=30, hold_seconds=900)
     await queue.push(QUEUE, task_id)
     await queue.close()

@@ -255,8 +255,8 @@ async def test_used_up_it_pauses_the_provider_for_every_node(ledger: Ledger, red
 async def test_a_provider_that_tells_no_tokens_is_counted_by_characters(
     ledger: Ledger, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def silent(*_args: object, spent: Callable[[Usage, int], None], **_options: object) -> Completion:
-        spent(Usage(1, 0, 0), 0)
+    async def silent(*_args: object, spent: Callable[[Usage], None], **_options: object) -> Completion:
+        spent(Usage(1, 0, 0))
         return Completion('{"events": []}', Usage(1, 0, 0))
 
     async with asking(redis_url, ledger=ledger) as node:

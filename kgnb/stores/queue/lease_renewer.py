@@ -93,6 +93,13 @@ class LeaseRenewer(threading.Thread):
         if self.holds_until(claim) < time.monotonic() + self._lease / 2:  # its hold is nearly over
             self._wake.set()
 
+    def give_up(self, *claims: Claim) -> None:
+        """Stop renewing claims whose work must end: they count as lost until they are forgotten."""
+        with self._guard:
+            for claim in claims:
+                self._claims.pop(claim, None)
+                self._lost.add(claim)
+
     def holds(self, claim: Claim) -> bool:
         """Whether the lease certainly lives: counted from before the last renewal that succeeded was sent."""
         return time.monotonic() < self.holds_until(claim)

@@ -129,8 +129,8 @@ class ClaimRequest:
     """What a node asks of one queue.
 
     Attributes:
-        chapters: how many to claim at most.
-        tasks: the same for tasks.
+        chapters: how many to claim at most; -1: none, as the provider must not be asked.
+        tasks: how many tasks to claim at most.
         only_task: serve this task alone (``kgnb build``).
         idle: no chapter is in flight on the whole node.
         outage: SQL or Bolt can't be reached, so leases that expire now count no delivery.

@@ -197,7 +197,7 @@ local function claim_alone()
   end
   if not waiting then return false end
   local by = redis.call('GET', SOLO)
-  if want_chapters < 1 and want_tasks < 1 then -- its provider is paused, or the node leaves: don't empty slots
+  if want_chapters + want_tasks < 1 then -- its provider is paused (-1), or the node leaves: don't empty slots
     if by == node then redis.call('DEL', SOLO) end
     return false
   end

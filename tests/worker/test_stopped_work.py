@@ -1,0 +1,93 @@
+"""What goes on while a provider or a task is paused: the rules, and requests that are paid for already."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from redis.asyncio import Redis
+
+from kgnb.stores.ledger import tables as t
+from kgnb.stores.ledger.ledger import Ledger
+from tests.support.ledgers import QUEUE, execute, opened, scalar, set_task, task_row
+from tests.support.light_nodes import LightNode, Model, light_node, submitted, until
+from tests.support.queues import NEW, die, nodes_on, take
+from tests.support.queues import opened as opened_task
+
+PAUSE = "ai:provider:suspend:DeepSeek"
+
+
+@pytest.fixture
+async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
+    async with opened(sql_url) as one:
+        yield one
+
+
+async def test_the_rules_do_their_tasks_behind_a_paused_provider(
+    redis_url: str, ledger: Ledger, tmp_path: Path
+) -> None:
+    model = Model()
+    by_ai = await submitted(ledger, redis_url, 2)
+    by_rules = await submitted(ledger, redis_url, 2, use_ai=False)
+    async with Redis.from_url(redis_url) as redis, light_node(redis_url, ledger, tmp_path, model) as light:
+        await redis.set(PAUSE, "1")
+        await until(lambda: finished(ledger, by_rules))
+        assert not model.asked
+        task = await ledger.tasks.get(by_rules)
+        assert task is not None
+        assert task.queue == "kg:task:queue:rules"
+        assert light.node.queue_states[QUEUE].leased <= 1  # the other task's item, and none of its chapters
+        model.open.set()
+        await redis.delete(PAUSE)
+        await until(lambda: finished(ledger, by_ai))
+        assert sum(model.asked.values()) == 2
+
+
+async def finished(ledger: Ledger, task_id: int) -> bool:
+    return (await task_row(ledger, task_id))["status"] == "completed"
+
+
+async def test_a_node_empties_no_slot_for_a_chapter_whose_provider_is_paused(redis_url: str) -> None:
+    async with nodes_on(redis_url) as make:
+        queue = make()
+        await opened_task(queue, 1, 1)
+        for _ in range(4):
+            await die(queue, chapters=1)
+        busy = {"chapters": 2, "tasks": 1, "idle": False}
+        await take(queue, **busy)
+        assert await queue.redis.exists(f"kgnb:solo:{{{NEW}}}")  # registered, to empty its slots
+        await queue.push(NEW, 2)
+        poll = await take(queue, chapters=-1, tasks=1, idle=False)
+        assert [(claim.kind, claim.task_id) for claim in poll.claims] == [("task", 2)]
+        assert not await queue.redis.exists(f"kgnb:solo:{{{NEW}}}")
+
+
+async def test_a_paused_tasks_requests_end_in_the_reply_cache_and_none_begins(
+    redis_url: str, ledger: Ledger, tmp_path: Path
+) -> None:
+    model = Model()
+    task_id = await submitted(ledger, redis_url, 5)
+    async with light_node(redis_url, ledger, tmp_path, model) as light:
+        await until(lambda: asked(model, 2))
+        await execute(ledger, set_task(task_id, status="paused"))
+        await light.node.check_tasks()
+        model.open.set()
+        await until(lambda: nothing_in_flight(light))
+        assert (
+            len(model.asked) == await scalar(ledger, sa.select(sa.func.count()).select_from(t.replies)) == 2
+        )
+        progress = await ledger.tasks.progress(task_id)
+        assert (progress.pending, progress.running, progress.completed) == (5, 0, 0)
+        await light.queue.push(QUEUE, task_id)  # somebody goes on with it
+        await until(lambda: finished(ledger, task_id))
+    assert list(model.asked.values()) == [1] * 5
+
+
+async def asked(model: Model, count: int) -> bool:
+    return len(model.asked) == count
+
+
+async def nothing_in_flight(light: LightNode) -> bool:
+    return not light.node.slots.in_flight and light.node.nothing_left
