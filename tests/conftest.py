@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -101,6 +103,42 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
 
     with open_embedded(tmp_path_factory.mktemp("engines")) as engines:
         yield engines
+
+
+@pytest.fixture
+def running_engines(embedded: Any, tmp_path: Path) -> Iterator[None]:
+    """``tmp_path / "data"`` is the folder of :func:`embedded`, which holds nothing yet: for commands that
+    needn't start engines of their own, which takes longer than most of them."""
+    with lent_folder(embedded, tmp_path / "data"):
+        yield
+
+
+@contextlib.contextmanager
+def lent_folder(embedded: Any, link: Path) -> Iterator[None]:
+    """``link`` is the folder of :func:`embedded`; one test, or module, at a time has it."""
+    folder: Path = embedded.endpoints.sqlite_path.parent
+    link.symlink_to(folder)
+    try:
+        yield
+    finally:
+        _empty(embedded.endpoints)
+        link.unlink()
+
+
+def _empty(endpoints: Any) -> None:
+    import neo4j
+    import redis
+
+    with redis.Redis.from_url(endpoints.redis_url.get_secret_value()) as client:
+        client.flushall()
+    login = endpoints.bolt_user, endpoints.bolt_password.get_secret_value()
+    with neo4j.GraphDatabase.driver(endpoints.bolt_uri, auth=login) as driver:
+        driver.execute_query("MATCH (n) DETACH DELETE n", database_=endpoints.bolt_database)
+    engines = {"valkey", "graph", "logs", "VERSION"}
+    for entry in endpoints.sqlite_path.parent.iterdir():
+        if entry.name in engines or entry.name.startswith("."):
+            continue
+        shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 @pytest.fixture(params=["valkey", "redis"])

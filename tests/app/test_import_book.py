@@ -48,6 +48,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Pa
         yield place, exported(place, 1)
 
 
+@pytest.mark.usefixtures("running_engines")
 def test_another_folder_gets_the_same_graph_and_the_book_is_known(
     source: tuple[Place, Path], tmp_path: Path
 ) -> None:
@@ -79,6 +80,7 @@ def test_from_embedded_engines_to_servers(source: tuple[Place, Path], tmp_path: 
         assert comparable(there) == comparable(json.loads(file.read_text()))
 
 
+@pytest.mark.usefixtures("running_engines")
 def test_a_task_under_way_is_paused_here_and_goes_on_when_told(
     source: tuple[Place, Path], tmp_path: Path
 ) -> None:
@@ -121,6 +123,7 @@ def broken(record: dict[str, Any]) -> Iterator[tuple[str, object]]:
     yield "deep", '{"record":' + "[" * 100_000
 
 
+@pytest.mark.usefixtures("running_engines")
 def test_a_file_that_is_no_export_changes_nothing(source: tuple[Place, Path], tmp_path: Path) -> None:
     place = Place(tmp_path)
     record = json.loads(source[1].read_text())["record"]
@@ -133,6 +136,7 @@ def test_a_file_that_is_no_export_changes_nothing(source: tuple[Place, Path], tm
     assert place.sql("SELECT id FROM novels") == []
 
 
+@pytest.mark.usefixtures("running_engines")
 def test_a_record_never_changes_a_book_that_is_here(source: tuple[Place, Path], tmp_path: Path) -> None:
     """A file that claims to be a known book but holds another text."""
     whole = json.loads(source[1].read_text())

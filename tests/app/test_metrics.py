@@ -23,7 +23,7 @@ Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def place(tmp_path: Path, running_engines: None) -> Iterator[Place]:
     one = Place(tmp_path)
     yield one
     one.kill_everything()

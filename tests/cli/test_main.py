@@ -120,6 +120,7 @@ class TestLanguages:
         assert ran.out == f"kgnb {kgnb.__version__}\n"
 
 
+@pytest.mark.usefixtures("running_engines")
 class TestProgress:
     def test_goes_to_stderr(self, tmp_path: Path) -> None:
         ran = Place(tmp_path).run("build", STORY, "--provider", "rules", "--lang", "en")

@@ -178,6 +178,7 @@ class TestOldSpellings:
             assert before == after | {"run": before["run"]}
             assert before["run"] is not None
 
+    @pytest.mark.usefixtures("running_engines")
     def test_do_what_they_did(self, tmp_path: Path) -> None:
         place = Place(tmp_path, {"KGNB_LANG": "en"})
         assert place.run("submit", STORY, "--provider", "rules").code == 0
@@ -198,6 +199,7 @@ class TestEndings:
         place.run("export", "1", "-o", "x").refused("--format", ".graphml")
         assert not place.data.exists()
 
+    @pytest.mark.usefixtures("running_engines")
     def test_choose_the_format(self, tmp_path: Path) -> None:
         place = Place(tmp_path, {"KGNB_LANG": "en"})
         ran = place.run("build", STORY, "--provider", "rules", "-o", "graph.JSON")

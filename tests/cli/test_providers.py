@@ -284,7 +284,7 @@ def server() -> Iterator[Llm]:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def place(tmp_path: Path, running_engines: None) -> Iterator[Place]:
     home = tmp_path / "home"
     home.mkdir()
     one = Place(

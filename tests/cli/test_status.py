@@ -52,6 +52,7 @@ def place(tmp_path: Path) -> Iterator[Place]:
 # --- two workers at work ------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("running_engines")
 class TestAtWork:
     def test_two_workers_and_a_book(self, place: Place) -> None:
         with llm(latency=2.0) as server:
@@ -187,7 +188,6 @@ class TestWatch:
         assert "Traceback" not in drawn + last
 
     def test_a_small_terminal_is_not_overrun(self, place: Place) -> None:
-        place.data.mkdir()
         with llm(latency=0.01) as server:
             book = novel(place.path / "book.txt", 2, lines=4)
             args = ("--title", "长" * 40, "--provider", "dryrun")

@@ -42,7 +42,7 @@ def server() -> Iterator[Llm]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, server: Llm) -> Iterator[Place]:
+def place(tmp_path: Path, running_engines: None, server: Llm) -> Iterator[Place]:
     one = Place(tmp_path)
     one.env |= server.env() | SECRETS
     yield one
@@ -365,6 +365,7 @@ def test_a_batch_run_ends_by_itself_before_its_session(place: Place, server: Llm
 
 
 def test_a_batch_run_whose_services_refuse_fails_with_a_report(place: Place) -> None:
+    place.data = place.path / "new"  # only a new folder resumes
     place.env |= {"KGNB_LANG": "en", "KGNB_SESSION_SECONDS": "600", "KGNB_RESUME_FROM": "/nowhere/at/all"}
     with kernel(place) as k:
         shown = k.run("import kgnb\nnode = kgnb.Node.from_env()\nnode.run_until()")

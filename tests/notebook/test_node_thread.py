@@ -33,7 +33,7 @@ from tests.support.engines import files_containing
 
 
 @pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def data(tmp_path: Path, running_engines: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr("kgnb.notebook.node_thread.CALLS_SECONDS", 0.5)
     yield tmp_path / "data"
     if (node := current()) is not None:
@@ -147,6 +147,7 @@ class TestEnds:
     def test_what_waiting_cannot_mend_is_raised_by_run_until(
         self, data: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
+        data = data.with_name("file")
         data.write_text("a file", "utf-8")
         one = node(data)
         with pytest.raises(InputError):
@@ -194,6 +195,7 @@ class TestOutput:
         self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("MY_API_KEY", "canary-environment-71")
+        data = data.with_name("own")  # which is copied and looked through
         output = tmp_path / "working"
         output.mkdir()
         place = here(kind="kaggle", batch=True, output_dir=output)

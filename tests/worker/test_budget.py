@@ -277,7 +277,7 @@ def server() -> Iterator[Llm]:
 
 
 @pytest.fixture
-def place(tmp_path: Path, server: Llm) -> Iterator[Place]:
+def place(tmp_path: Path, running_engines: None, server: Llm) -> Iterator[Place]:
     one = Place(tmp_path, server.env())
     yield one
     one.kill_everything()

@@ -6,6 +6,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from kgnb.worker.session import UNLIMITED, Session
 from tests.support.commands import Place, llm, novel
 
@@ -31,6 +33,7 @@ def test_leaving_takes_at_most_half_of_what_is_left() -> None:
     assert Session(time.time(), 3_600, 900).drain_seconds(10) == 10
 
 
+@pytest.mark.usefixtures("running_engines")
 def test_a_worker_ends_with_its_session_and_leaves_the_rest_to_others(tmp_path: Path) -> None:
     place = Place(tmp_path)
     try:
@@ -51,6 +54,7 @@ def test_a_worker_ends_with_its_session_and_leaves_the_rest_to_others(tmp_path: 
         place.kill_everything()
 
 
+@pytest.mark.usefixtures("running_engines")
 def test_a_worker_that_is_told_to_leave_begins_nothing_that_it_read_ahead(tmp_path: Path) -> None:
     place = Place(tmp_path)
     try:
