@@ -282,7 +282,8 @@ class WorkerNode:
             "sql", lambda: self.task_keeper.info(claim.task_id, claim.queue)
         )
         if info is None:
-            await self._hand_back(claim, HAND_BACK_SECONDS)  # the task is being opened or dropped
+            await self.task_keeper.drop_if_gone(claim)  # else it would come back for ever
+            await self._hand_back(claim, HAND_BACK_SECONDS)
             return
         try:
             outcome = await self._chapters.run(

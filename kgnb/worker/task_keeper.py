@@ -91,7 +91,13 @@ class TaskKeeper:
             if task is None or frozen is None:
                 return None
             route = await self._router.route(task, queue)
-            return None if route is None else await self._remember(task, queue, route, frozen)
+            return await self._remember(task, queue, route, frozen)
+
+    async def drop_if_gone(self, claim: Claim) -> None:
+        """Drop the chapters of a task that was deleted or never opened, unless a node holds it."""
+        ledger = self._stores.ledger
+        if not await ledger.tasks.get(claim.task_id) or await ledger.names.frozen(claim.task_id) is None:
+            await self._stores.queue.drop_task(claim.queue, claim.task_id)
 
     async def _remember(
         self, task: Task, queue: QueueName, route: Route, frozen: Sequence[NameEntry]
@@ -140,7 +146,7 @@ class TaskKeeper:
         there = (await self._stores.queue.find_tasks([queue])).get(claim.task_id) if claim.fresh else None
         if claim.fresh and not (there and there.fresh):  # else they would pile up while nobody takes any
             await self._stores.queue.push(queue, claim.task_id)
-        await self._stores.queue.ack([claim])
+        await self._stores.queue.ack([claim], elsewhere=True)
 
     def idle_tasks(self, queue: QueueName) -> tuple[int, ...]:
         """The tasks open from ``queue`` that no step is running for."""
@@ -190,9 +196,9 @@ class TaskKeeper:
         backoff = Backoff(FIRST_WAIT, LONGEST_WAIT, jitter=0.0)
         while True:
             try:
-                await self.advance(held)
-                self._logged_reasons.pop(held.claim.task_id, None)
-                return
+                if await self.advance(held):
+                    self._logged_reasons.pop(held.claim.task_id, None)
+                    return
             except ServiceDown as error:
                 self._stores.outages.report_down(error)
             except GraphConflict:
@@ -201,8 +207,11 @@ class TaskKeeper:
                 raise LeaseLost("node.lease_lost")
             await asyncio.sleep(backoff.delay())
 
-    async def advance(self, held: OpenTask) -> None:
-        """Open the task; list its open chapters, or settle and close it when there are none."""
+    async def advance(self, held: OpenTask) -> bool:
+        """Open the task; list its open chapters, or settle and close it when there are none.
+
+        False while all of them are in flight from another queue.
+        """
         claim = held.claim
         if held.info is None:
             await self.announce()  # main resets a running task that no worker hash names
@@ -210,36 +219,46 @@ class TaskKeeper:
         if opening is not None and opening.outcome == "elsewhere":
             await self._redirect_item(claim, QueueName(opening.task.queue))
             self._remove(held)
-            return
+            return True
         if opening is not None and opening.outcome == "stale":
             # Another node has the lease, or Redis lost its tokens and its clock is behind.
             self._remove(held)
             await self._release([held], above=opening.token)
-            return
+            return True
         if opening is None or opening.outcome != "open":
             outcome = opening.outcome if opening is not None else "gone"
             log.info(say("node.task_dropped", task=claim.task_id, outcome=outcome))
             await self._ack_and_remove(held)
             if opening is not None and opening.outcome == "finished":
                 self._on_closed(claim.task_id, opening.task.status)
-            return
+            return True
         held.info = await self._info_of_opened(claim, opening)
         if not opening.chapters:
             await self._settle_and_close(held, held.info)
-            return
-        if not await self._stores.queue.open_task(claim, opening.chapters):
+            return True
+        return await self._list_chapters(held, opening.chapters)
+
+    async def _list_chapters(self, held: OpenTask, wanted: Sequence[int]) -> bool:
+        """List chapters in the queue, but none in flight from another one: these are asked about already."""
+        claim, queue = held.claim, self._stores.queue
+        others = [name for name in await self._providers.all_queues(queue) if name != claim.queue]
+        in_flight = await queue.leave(others, claim.task_id)
+        chapters = [chapter for chapter in wanted if chapter not in in_flight]
+        if not await queue.open_task(claim, chapters):
             raise LeaseLost("node.lease_lost")
         held.claim = replace(claim, fresh=False)  # a fresh item would start a paused task again
-        log.info(say("node.task_open", task=claim.task_id, chapters=len(opening.chapters)))
+        if chapters:
+            log.info(say("node.task_open", task=claim.task_id, chapters=len(chapters)))
+        return bool(chapters)
 
     async def _open(self, held: OpenTask) -> Opening | None:
         ledger, claim = self._stores.ledger, held.claim
         task = await ledger.tasks.get(claim.task_id)
-        route = await self._router.route(task, claim.queue) if task is not None else None
-        if task is None or route is None:
+        if task is None:
             return None
         if claim.fresh and held.info is None and await self._is_foreign(task):
             return Opening("old_worker", task, [])
+        route = await self._router.route(task, claim.queue)
         rules = claim.queue.with_provider(RULES)
         served = RULES in (provider.key for provider in self._providers.served())
         if route.provider.is_rules and served and claim.queue not in (rules, task.queue):
@@ -279,7 +298,6 @@ class TaskKeeper:
             return known
         task = opening.task
         route = await self._router.route(task, claim.queue)
-        assert route is not None
         lang = await self._language(task.novel_id)
         log.info(say("node.scan", task=task.id))
         fresh_engine = self._stores.graph if self._stores.graph_target.fresh else None
@@ -289,7 +307,7 @@ class TaskKeeper:
         ledger, kinds = self._stores.ledger, route.config.thing_kinds
         frozen = await ledger.names.freeze(task.id, task.novel_id, found, state, kinds)
         task = await ledger.tasks.get(task.id) or task  # as opened, with its kinds frozen
-        route = await self._router.route(task, claim.queue) or route
+        route = await self._router.route(task, claim.queue)
         return await self._remember(task, claim.queue, route, frozen)
 
     async def mark_buried(self, buried: Sequence[BuriedItem]) -> None:

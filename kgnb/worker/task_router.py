@@ -32,15 +32,13 @@ class TaskRouter:
         self._ledger = ledger
         self._providers = providers
 
-    async def route(self, task: Task, queue: QueueName) -> Route | None:
-        """The route of a task that is worked from ``queue``; None where the queue's provider isn't known.
+    async def route(self, task: Task, queue: QueueName) -> Route:
+        """The route of a task that is worked from ``queue``.
 
         A task keeps its model for as long as its provider stays the same. Raises SettingsError when the
-        provider names no model.
+        queue's provider isn't known (any more) or names no model.
         """
-        provider = self._providers.find(queue.provider_key)
-        if provider is None:
-            return None
+        provider = self._providers.get(queue.provider_key)
         if not task.use_ai:
             provider = Provider(RULES)
         config = await self._ledger.providers.default_config()

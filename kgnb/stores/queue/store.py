@@ -233,12 +233,24 @@ class Queue(QueueInspector):
         )
         return bool(await self.connection.send_one(command))
 
-    async def ack(self, claims: Sequence[Claim]) -> list[bool]:
+    async def ack(self, claims: Sequence[Claim], *, elsewhere: bool = False) -> list[bool]:
         """End leases whose outcome is durable; False for each that is lost, for instance by a stale token.
 
-        Acknowledging a task's item ends the task here: its chapters go, those in flight too.
+        Acknowledging a task's item ends the task here: its chapters go, those in flight too, unless the task
+        goes on ``elsewhere``.
         """
-        return await self._for_each("ack", claims, (), lambda claim: (claim.member, claim.token, claim.asked))
+        head = (int(elsewhere),)
+        return await self._for_each(
+            "ack", claims, head, lambda claim: (claim.member, claim.token, claim.asked)
+        )
+
+    async def leave(self, queues: Iterable[QueueName], task_id: int) -> set[int]:
+        """Drop the chapters of a task that was opened from another queue; who keeps it open here loses it.
+
+        Chapters in flight stay and are returned: list each only when its lease has ended.
+        """
+        commands = [script_call("forget", queue, 1, task_id) for queue in queues]
+        return {int(chapter) for one in await self.connection.send(commands) for chapter in one}
 
     async def release(
         self, claims: Sequence[Claim], *, counted: bool = False, delay: float = 0.0, above: int = 0
@@ -330,7 +342,7 @@ class Queue(QueueInspector):
             end = 1 if source.oldest_left else -1
             removals: list[Command] = [("LREM", source, end, item) for item, _ in batch]
             tasks = dict.fromkeys(task for _, task in batch)
-            await self.connection.send([*removals, script_call("forget", source, *tasks)])
+            await self.connection.send([*removals, script_call("forget", source, 0, *tasks)])
         return list(dict.fromkeys(task for _, task in items))
 
     async def drop_task(self, queue: QueueName, task_id: int, *, fresh: bool = False) -> None:

@@ -141,15 +141,20 @@ end
 
 -- Moves ------------------------------------------------------------------------------------------------------
 
--- Drops everything about a task's chapters, their leases too, and its place in the ring.
-local function forget(task)
-  local alone = redis.call('LLEN', ALONE) > 0
+-- Drops everything about a task's chapters, their leases too, and its place in the ring. With `now`, leases that
+-- live then stay: returns their chapters.
+local function forget(task, now)
+  local alone, flying = redis.call('LLEN', ALONE) > 0, {}
   for _, chapter in ipairs(redis.call('SMEMBERS', rest(task))) do
     local member = 'c:' .. task .. ':' .. chapter
-    let_go(member)
-    redis.call('HDEL', COUNT, member)
-    redis.call('ZREM', LATER, member)
-    if alone then redis.call('LREM', ALONE, 0, member) end
+    if now and tonumber(redis.call('ZSCORE', LEASE, member) or 0) > now then
+      flying[#flying + 1] = chapter
+    else
+      let_go(member)
+      redis.call('HDEL', COUNT, member)
+      redis.call('ZREM', LATER, member)
+      if alone then redis.call('LREM', ALONE, 0, member) end
+    end
   end
   for _, member in ipairs(redis.call('SMEMBERS', UNTOLD)) do
     local kind, of = parts(member)
@@ -158,6 +163,8 @@ local function forget(task)
   redis.call('DEL', todo(task), rest(task))
   redis.call('LREM', OPEN, 0, task)
   redis.call('HDEL', META, task)
+  for _, chapter in ipairs(flying) do redis.call('SADD', rest(task), chapter) end
+  return flying
 end
 
 local function bury(member, record, reason, now)
