@@ -8,6 +8,7 @@ step on record. Small writes of many chapters share round trips (group commit, c
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
@@ -112,8 +113,9 @@ class ChapterWorker:
         ``on_recorded(seconds)`` is called when nothing is left to ask, with the time of the requests: the
         replies are durable then, and the chapter needs no slot for the writing.
 
-        Raises LeaseLost when another node has the chapter by now, and ProviderError when the provider can't
-        go on; the caller hands the chapter back. The chapter's own failures are counted here.
+        Raises LeaseLost when another node has the chapter by now, ProviderError when the provider can't go
+        on, and ServiceDown when Bolt is down for a whole lease; the caller hands the chapter back. The
+        chapter's own failures are counted here.
         """
         work = await self._retry(claim, "sql", lambda: self._claims.do(claim))
         if work is None:
@@ -153,7 +155,9 @@ class ChapterWorker:
             return Outcome.SKIPPED
         graph, end = await self._extract_and_save(claim, info, work, on_recorded)
         projection = _Projection(claim, info.novel.id, graph)
-        if not await self._retry(claim, "bolt", lambda: self._projections.do(projection)):
+        # Another node may reach the graph.
+        patience = self._stores.queue.lease_seconds
+        if not await self._retry(claim, "bolt", lambda: self._projections.do(projection), patience):
             raise LeaseLost("node.lease_lost")
         await self._end(claim, end)
         return Outcome.COMPLETED
@@ -205,10 +209,14 @@ class ChapterWorker:
     async def _ack(self, claim: Claim) -> None:
         await self._retry(claim, "redis", lambda: self._acks.do(claim))
 
-    async def _retry(self, claim: Claim, service: str, call: Callable[[], Awaitable[R]]) -> R:
+    async def _retry(
+        self, claim: Claim, service: str, call: Callable[[], Awaitable[R]], patience: float = math.inf
+    ) -> R:
         """Repeat ``call`` while ``service`` is down; raise LeaseLost when the lease ends meanwhile."""
-        renewer = self._stores.renewer
-        return await self._stores.outages.retry_until_up(service, call, lost=lambda: renewer.lost(claim))
+        renewer, outages = self._stores.renewer, self._stores.outages
+        return await outages.retry_until_up(
+            service, call, lost=lambda: renewer.lost(claim), patience=patience
+        )
 
     # --- one round trip for many chapters
 

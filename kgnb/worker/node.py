@@ -265,6 +265,8 @@ class WorkerNode:
         except asyncio.CancelledError:
             await asyncio.shield(self._hand_back(claim))
             raise
+        except errors.ServiceDown:  # Bolt: a node that reaches it writes the graph
+            await self._hand_back(claim)
         except errors.KgnbError as error:
             log.warning(say("node.chapter_back", task=claim.task_id, chapter=claim.chapter_id, reason=error))
             await self._hand_back(claim, HAND_BACK_SECONDS)
@@ -332,7 +334,6 @@ class WorkerNode:
             log.warning(say("node.service_silent", service="sql"))
 
     def _task_stuck(self, task_id: int, error: Exception) -> None:
-        self.unpublished_tasks.add(task_id)
         self._listener(NodeEvent("stuck", task_id, error=error))
         self._wake.set()
 

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 
 from kgnb.book.reader import language
@@ -29,14 +28,11 @@ from kgnb.worker.engine_warmup import warming_up
 from kgnb.worker.extractor import TaskInfo
 from kgnb.worker.outages import FIRST_WAIT, LONGEST_WAIT
 from kgnb.worker.provider_registry import ProviderRegistry
-from kgnb.worker.settle_lease import SettleLease
 from kgnb.worker.settle_process import SettleJob, scan_names, settle_in_process
 from kgnb.worker.task_router import Route, TaskRouter
 
 log = logging.getLogger(__name__)
 
-MAX_FAILURES = 3
-"""A task whose scan or settle breaks so often in a row ends as failed; as for chapters (common.lua)."""
 STUCK_SECONDS = 5.0
 """Delay before a task that can't go on is taken again."""
 SAMPLE_CHAPTERS = 3
@@ -51,14 +47,13 @@ class OpenTask:
     since: float  # epoch seconds
     info: TaskInfo | None = None
     step: asyncio.Task[None] | None = None  # the running advance, if any
-    lease: SettleLease | None = None  # while it waits to be settled
 
 
 class TaskKeeper:
     """Keeps tasks open on behalf of all nodes.
 
     ``on_closed(task_id, status)`` is called when a task was closed here, ``on_stuck(task_id, error)`` when
-    one fails: it goes back to the queue for :data:`STUCK_SECONDS`, or ends as failed.
+    one fails and goes back to the queue for :data:`STUCK_SECONDS`.
     """
 
     def __init__(
@@ -191,16 +186,15 @@ class TaskKeeper:
             text = say("node.task_stuck", task=held.claim.task_id, reason=str(error))
             log.log(logging.ERROR if news else logging.DEBUG, text)
             await self._release_stuck(held, error)
-        except BrokenProcessPool as error:
-            await self._count_failure(held, error, say("node.book_process_died"))
         except Exception as error:  # a bug on this task must neither spin nor stop the others
             log.exception(say("node.task_broke", task=held.claim.task_id))
-            await self._count_failure(held, error, f"{error!r}.")
+            await self._release_stuck(held, error)
         finally:
             held.step = None
 
     async def _advance_until_done(self, held: OpenTask) -> None:
         backoff = Backoff(FIRST_WAIT, LONGEST_WAIT, jitter=0.0)
+        give_up = time.monotonic() + self._stores.queue.lease_seconds
         while True:
             try:
                 if await self.advance(held):
@@ -208,8 +202,11 @@ class TaskKeeper:
                     return
             except ServiceDown as error:
                 self._stores.outages.report_down(error)
+                if error.service == "bolt" and time.monotonic() >= give_up:  # another node may reach it
+                    await self._give_back(held)
+                    return
             except GraphConflict:
-                pass  # opened again after the wait: main may have stopped the task or deleted its novel
+                pass  # another task of this novel was settled meanwhile
             if self._stores.renewer.lost(held.claim):
                 raise LeaseLost("node.lease_lost")
             await asyncio.sleep(backoff.delay())
@@ -229,8 +226,7 @@ class TaskKeeper:
             return True
         if opening is not None and opening.outcome == "stale":
             # Another node has the lease, or Redis lost its tokens and its clock is behind.
-            self._remove(held)
-            await self._release([held], above=opening.token)
+            await self._give_back(held, above=opening.token)
             return True
         if opening is None or opening.outcome != "open":
             outcome = opening.outcome if opening is not None else "gone"
@@ -253,9 +249,7 @@ class TaskKeeper:
         chapters = [chapter for chapter in wanted if chapter not in in_flight]
         if not await queue.open_task(claim, chapters):
             raise LeaseLost("node.lease_lost")
-        held.lease = None  # a settle that is running now misses these chapters
-        # A fresh item would start a paused task again; its failures are over (opened.lua).
-        held.claim = replace(claim, fresh=False, failures=0)
+        held.claim = replace(claim, fresh=False)  # a fresh item would start a paused task again
         if chapters:
             log.info(say("node.task_open", task=claim.task_id, chapters=len(chapters)))
         return bool(chapters)
@@ -332,7 +326,7 @@ class TaskKeeper:
 
     async def _settle_and_close(self, held: OpenTask, info: TaskInfo) -> None:
         claim, started = held.claim, time.monotonic()
-        await self._settle(held, info)
+        await self._settle(claim, info)
         status = await self._stores.ledger.task_lifecycle.close(claim.task_id, claim.token)
         if status is None:
             return  # a chapter is pending again; closed by a later poll
@@ -341,20 +335,14 @@ class TaskKeeper:
         log.info(say("node.task_closed", task=claim.task_id, status=status.value, seconds=round(seconds, 1)))
         self._on_closed(claim.task_id, status)
 
-    async def _settle(self, held: OpenTask, info: TaskInfo) -> None:
-        """Settle the novel; raise GraphConflict while another settle does."""
+    async def _settle(self, claim: Claim, info: TaskInfo) -> None:
+        """Settle the novel; raise GraphConflict when another settle overtook this one."""
         stores = self._stores
-
-        async def settle(number: int) -> None:
-            job = SettleJob(stores.sql_target, stores.graph_target, info.novel, info.config, number)
-            run = self._book_runner(info.provider)
-            await settle_in_process(run, job, lambda: stores.renewer.holds_until(held.claim))
-
-        seconds = stores.queue.lease_seconds
-        held.lease = held.lease or SettleLease(stores.graph, info.novel.id, seconds)
-        if not await held.lease.settle(settle):
-            raise GraphConflict("graph.conflict", novel=info.novel.id)
-        held.lease = None
+        number = await stores.graph.raise_settle_number(info.novel.id, claim.token)
+        job = SettleJob(stores.sql_target, stores.graph_target, info.novel, info.config, number)
+        await settle_in_process(
+            self._book_runner(info.provider), job, lambda: stores.renewer.holds_until(claim)
+        )
 
     def _book_runner(self, provider: Provider) -> PoolRun:
         """Where a book's scan and settle run; the rules' own processes hold the word lists already."""
@@ -375,27 +363,12 @@ class TaskKeeper:
         self._infos.pop((held.claim.task_id, held.claim.queue), None)
 
     async def _release_stuck(self, held: OpenTask, error: Exception) -> None:
-        self._remove(held)
         self._on_stuck(held.claim.task_id, error)
-        await self._release([held], STUCK_SECONDS)
+        await self._give_back(held, STUCK_SECONDS)
 
-    async def _count_failure(self, held: OpenTask, error: Exception, reason: str) -> None:
-        """Hand a task back whose scan or settle broke; end it as failed the third time in a row."""
-        claim, stores = held.claim, self._stores
+    async def _give_back(self, held: OpenTask, delay: float = 0.0, *, above: int = 0) -> None:
         self._remove(held)
-        given_up = KgnbError("node.task_given_up", task=claim.task_id, reason=reason)
-        last = claim.failures + 1 >= MAX_FAILURES
-        try:
-            if last and await stores.ledger.task_commands.give_up(claim.task_id, str(given_up)):
-                log.error(str(given_up))
-                error = given_up
-                await self._ack_and_remove(held)
-            else:
-                log.error(say("node.task_stuck", task=claim.task_id, reason=reason))
-                await stores.queue.fail(claim, reason, delay=STUCK_SECONDS)
-        except ServiceDown as outage:  # the lease expires
-            stores.outages.report_down(outage)
-        self._on_stuck(claim.task_id, error)
+        await self._release([held], delay, above=above)
 
     async def _release(self, held: Sequence[OpenTask], delay: float = 0.0, *, above: int = 0) -> None:
         """Return items to the queue; during an outage their leases expire instead."""

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from pydantic import SecretStr
 
-from kgnb.core.model import Usage
+from kgnb.core.model import TaskStatus, Usage
 from kgnb.core.settings import Settings
 from kgnb.extract import rules
 from kgnb.llm.client import Completion
@@ -29,7 +29,7 @@ from kgnb.worker.node import WorkerNode
 from kgnb.worker.outages import Outages
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.reconciler import Reconciler
-from tests.support.ledgers import QUEUE, execute, new_task, set_task
+from tests.support.ledgers import QUEUE, execute, new_task, set_task, task_row
 
 REPLY = json.dumps({"characters": [{"name": "刘备"}]})
 
@@ -69,7 +69,7 @@ class Model:
 
 
 class GraphStub:
-    """Takes every graph; ``gate`` is awaited before each call, as a slow store would."""
+    """Takes every graph; ``gate`` is awaited before each call."""
 
     def __init__(self) -> None:
         self.gate: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(0)
@@ -78,12 +78,9 @@ class GraphStub:
         await self.gate()
         return 1
 
-    async def begin_settle(self, *_: object, **__: object) -> tuple[str, int]:
+    async def raise_settle_number(self, _: int, token: int) -> int:
         await self.gate()
-        return "mine", 1
-
-    async def extend_settle(self, *_: object, **__: object) -> None:
-        await self.gate()
+        return token
 
     async def project(self, *_: object, check: Callable[[], bool], **__: object) -> None:
         await self.gate()
@@ -162,3 +159,14 @@ async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 20.0) -> 
     async with asyncio.timeout(seconds):
         while not await holds():
             await asyncio.sleep(0.02)
+
+
+async def in_flight(model: Model) -> bool:
+    """Every slot asks."""
+    return len(model.asked) == model.slots
+
+
+async def done(ledger: Ledger, node: LightNode, task_id: int) -> bool:
+    """The task is completed and the queue has nothing of it."""
+    completed = (await task_row(ledger, task_id))["status"] == TaskStatus.COMPLETED
+    return completed and not await node.queue.find_tasks([QUEUE])

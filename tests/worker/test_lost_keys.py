@@ -10,26 +10,14 @@ from typing import Any, cast
 import pytest
 import sqlalchemy as sa
 
-from kgnb.core.model import TaskStatus
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.ledger import Ledger
 from kgnb.worker.chapter_worker import Outcome
-from tests.support.ledgers import QUEUE, execute, open_with, opened, scalar, task_row
-from tests.support.light_nodes import LightNode, Model, light_node, submitted, until
+from tests.support.ledgers import QUEUE, execute, open_with, opened, scalar
+from tests.support.light_nodes import Model, done, in_flight, light_node, submitted, until
 from tests.support.queues import ids, nodes_on, take, until_expired
 
 CHAPTERS = 5
 KEYS = ("token", "lease", "held", "open", "meta", "todo", "rest", "alone", "later", "count")
-
-
-async def in_flight(model: Model) -> bool:
-    return len(model.asked) == model.slots
-
-
-async def done(ledger: Ledger, node: LightNode, task_id: int) -> bool:
-    """The task is completed and the queue has nothing of it."""
-    completed = (await task_row(ledger, task_id))["status"] == TaskStatus.COMPLETED
-    return completed and not await node.queue.find_tasks([QUEUE])
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -18,11 +18,8 @@ from kgnb.core.model import CHARACTER_RELATIONS, STRUCTURAL_RELATIONS
 from kgnb.graph.model import KEYS, RELATION_TYPE, GraphEdge, GraphNode, Value, key_value
 
 SETTLE = "kgnb_settle"
-SETTLED = "kgnb_settled"
-LEASE = "kgnb_settle_lease"
 LOCK = "kgnb_lock"
-"""The fences on the Novel node (design: fences): numbers of the last settle that began and of the last that
-was completed, end of the settle lease in ms by the engine's clock, lock. Never part of what is read."""
+"""The fences on the Novel node (design: fences); never part of what is read."""
 
 TIMES = ("created_at", "updated_at")
 
@@ -126,17 +123,20 @@ def edge_row(edge: GraphEdge) -> Row:
 # --- schema -------------------------------------------------------------------------------------------------
 
 
-def schema() -> list[str]:
-    """Return constraints, and an index by novel where the unique key doesn't start with it."""
-    statements = []
+SCHEMA_NAMES = ("SHOW CONSTRAINTS YIELD name", "SHOW INDEXES YIELD name")
+
+
+def schema() -> dict[str, str]:
+    """Return constraints, and an index by novel where the unique key doesn't start with it, by name."""
+    statements = {}
     for label, keys in KEYS.items():
         columns = ", ".join(f"n.{key}" for key in keys)
         name = f"kgnb_{label.lower()}"
-        statements.append(
-            f"CREATE CONSTRAINT {name} IF NOT EXISTS FOR (n:{label}) REQUIRE ({columns}) IS UNIQUE"
-        )
+        unique = f"FOR (n:{label}) REQUIRE ({columns}) IS UNIQUE"
+        statements[name] = f"CREATE CONSTRAINT {name} IF NOT EXISTS {unique}"
         if label != "Novel":
-            statements.append(f"CREATE INDEX {name}_novel IF NOT EXISTS FOR (n:{label}) ON (n.novel_id)")
+            by_novel = f"{name}_novel"
+            statements[by_novel] = f"CREATE INDEX {by_novel} IF NOT EXISTS FOR (n:{label}) ON (n.novel_id)"
     return statements
 
 
@@ -158,17 +158,9 @@ ON CREATE SET n.created_at = datetime(), n.updated_at = datetime()
 SET n.{LOCK} = $lock
 """
 
-SETTLE_STATE = f"""
-MATCH (n:Novel {{id: $novel}})
-RETURN coalesce(n.{SETTLE}, 0), coalesce(n.{SETTLED}, 0), coalesce(n.{LEASE}, 0) > timestamp(), timestamp()
-"""
+SETTLE_NUMBER = f"MATCH (n:Novel {{id: $novel}}) RETURN coalesce(n.{SETTLE}, 0) AS number"
 
-TAKE_SETTLE = f"MATCH (n:Novel {{id: $novel}}) SET n.{SETTLE} = $number, n.{LEASE} = timestamp() + $ms"
-
-EXTEND_SETTLE = f"""
-MATCH (n:Novel {{id: $novel}}) WHERE n.{SETTLE} = $number
-SET n.{LEASE} = timestamp() + $ms, n.{SETTLED} = CASE WHEN $done THEN $number ELSE n.{SETTLED} END
-"""
+SET_NUMBER = f"MATCH (n:Novel {{id: $novel}}) SET n.{SETTLE} = $number"
 
 # --- writing ------------------------------------------------------------------------------------------------
 
