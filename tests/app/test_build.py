@@ -9,10 +9,12 @@ import re
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
+from tests.conftest import lent_folder
 from tests.support.commands import STORY, Llm, Place, llm, novel
 
 KEYS = [
@@ -29,12 +31,10 @@ def server() -> Iterator[Llm]:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, server: Llm) -> Iterator[Place]:
+def place(embedded: Any, tmp_path_factory: pytest.TempPathFactory, server: Llm) -> Iterator[Place]:
     """One data folder for this file: the story is built there by the LLM (task 1) and by rules (task 2)."""
-    from kgnb.stores.embedded import open_embedded
-
     one = Place(tmp_path_factory.mktemp("builds"), server.env())
-    with open_embedded(one.data):
+    with lent_folder(embedded, one.data):
         yield one
 
 

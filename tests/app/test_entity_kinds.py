@@ -120,29 +120,27 @@ def with_a_thing(text: str) -> str:
     return json.dumps({**found, "things": [{"name": "玄铁剑", "kind": "法宝"}]}, ensure_ascii=False)
 
 
+@pytest.mark.usefixtures("running_engines")
 def test_build_asks_for_kinds_and_a_longer_edition_for_the_same_ones(tmp_path: Path) -> None:
-    from kgnb.stores.embedded import open_embedded
-
     with llm(answer=with_a_thing) as server:
         place = Place(tmp_path, server.env())
-        with open_embedded(place.data):
-            book, longer = novel(tmp_path / "a.txt", 2, seed=71), novel(tmp_path / "b.txt", 3, seed=71)
+        book, longer = novel(tmp_path / "a.txt", 2, seed=71), novel(tmp_path / "b.txt", 3, seed=71)
 
-            def things(task: int) -> list[dict]:
-                nodes = place.graph(task)["nodes"].values()
-                return [n["properties"] for n in nodes if n["label"] == "Thing"]
+        def things(task: int) -> list[dict]:
+            nodes = place.graph(task)["nodes"].values()
+            return [n["properties"] for n in nodes if n["label"] == "Thing"]
 
-            plain = place.build(book)
-            assert things(plain["task_id"]) == []  # nobody asked for it
-            first = place.build(book, "--kinds", "法宝,功法")
-            assert (first["novel_id"], first["requests"]) == (plain["novel_id"], 2)
-            (sword,) = things(first["task_id"])
-            assert (sword["name"], sword["kind"], sword["chapters"]) == ("玄铁剑", "法宝", [1, 2])
-            listed = place.run("names", str(first["task_id"]), "--all", "--json").json
-            assert [one["name"] for one in listed if one["kind"] == "Thing"] == ["玄铁剑"]
-            grown = place.build(longer)
-            assert grown["requests"] == 1
-            (sword,) = things(grown["task_id"])
-            assert sword["chapters"] == [1, 2, 3]
-            again = place.build(longer, env={"KGNB_THING_KINDS": "功法，法宝"})
-            assert again["requests"] == 0
+        plain = place.build(book)
+        assert things(plain["task_id"]) == []  # nobody asked for it
+        first = place.build(book, "--kinds", "法宝,功法")
+        assert (first["novel_id"], first["requests"]) == (plain["novel_id"], 2)
+        (sword,) = things(first["task_id"])
+        assert (sword["name"], sword["kind"], sword["chapters"]) == ("玄铁剑", "法宝", [1, 2])
+        listed = place.run("names", str(first["task_id"]), "--all", "--json").json
+        assert [one["name"] for one in listed if one["kind"] == "Thing"] == ["玄铁剑"]
+        grown = place.build(longer)
+        assert grown["requests"] == 1
+        (sword,) = things(grown["task_id"])
+        assert sword["chapters"] == [1, 2, 3]
+        again = place.build(longer, env={"KGNB_THING_KINDS": "功法，法宝"})
+        assert again["requests"] == 0

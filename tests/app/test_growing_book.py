@@ -13,6 +13,7 @@ import pytest
 from kgnb.core.model import TaskStatus
 from kgnb.extract.model import NameEntry
 from kgnb.stores.ledger.ledger import Ledger
+from tests.conftest import lent_folder
 from tests.support.cluster import cluster
 from tests.support.commands import Llm, Place, llm, novel
 from tests.support.ledgers import execute, finish_chapter, make_book, numbered, open_with, opened, set_task
@@ -145,11 +146,9 @@ def server() -> Iterator[Llm]:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory, server: Llm) -> Iterator[Place]:
-    from kgnb.stores.embedded import open_embedded
-
+def place(embedded: Any, tmp_path_factory: pytest.TempPathFactory, server: Llm) -> Iterator[Place]:
     one = Place(tmp_path_factory.mktemp("growing"), server.env())
-    with open_embedded(one.data):
+    with lent_folder(embedded, one.data):
         yield one
 
 

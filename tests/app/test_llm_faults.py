@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from kgnb.llm.fake.server import Faults
+from tests.conftest import lent_folder
 from tests.support.commands import KEY, Place, Ran, Running, llm, novel
 
 CHAPTERS = 8
@@ -18,12 +19,10 @@ _seeds = itertools.count(500)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(embedded: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """One data folder for this file, its engines kept up; every test has a book and a provider of its own."""
-    from kgnb.stores.embedded import open_embedded
-
     one = Place(tmp_path_factory.mktemp("faults"), {"KGNB_LLM_TIMEOUT": "1.5"})
-    with open_embedded(one.data):
+    with lent_folder(embedded, one.data):
         yield one
 
 

@@ -11,13 +11,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 from redis.connection import parse_url
 from sqlalchemy import make_url
 
-from tests.conftest import outside
+from tests.conftest import lent_folder, outside
 from tests.support.commands import STORY, Place, Ran, environment, llm
 
 PR_CAPBSET_DROP = 24
@@ -25,12 +26,10 @@ CLOSED = "127.0.0.1"  # with port 9, where nothing listens
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(embedded: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """One data folder for this file, its engines kept up."""
-    from kgnb.stores.embedded import open_embedded
-
     one = Place(tmp_path_factory.mktemp("bad"), {"KGNB_LANG": "en"})
-    with open_embedded(one.data):
+    with lent_folder(embedded, one.data):
         yield one
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from tests.conftest import lent_folder
 from tests.support.commands import Place, llm
 
 BOOK = """书名：小传
@@ -38,14 +40,12 @@ def answer(text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(embedded: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """A book of two chapters, built; its engines kept up."""
-    from kgnb.stores.embedded import open_embedded
-
     one = Place(tmp_path_factory.mktemp("chapter"), {"KGNB_LANG": "zh"})
     book = one.path / "book.txt"
     book.write_text(BOOK)
-    with open_embedded(one.data), llm(answer=answer) as server:
+    with lent_folder(embedded, one.data), llm(answer=answer) as server:
         one.build(book, "--provider", "dryrun", env=server.env())
         yield one
 

@@ -32,7 +32,7 @@ from kgnb.llm.fake.server import FakeServer
 from kgnb.notebook.panel.graph_tab import draw
 from kgnb.render.picture import page as picture_page
 from kgnb.stores.graph.cypher import KEYS
-from tests.conftest import outside
+from tests.conftest import lent_folder, outside
 from tests.support.commands import Place, llm
 
 NAMES = {
@@ -102,11 +102,11 @@ def write(path: Path) -> Path:
 
 
 @pytest.fixture(scope="module", params=["embedded", "neo4j"])
-def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(
+    embedded: Any, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Place]:
     """The book, built on each graph engine."""
     import neo4j
-
-    from kgnb.stores.embedded import open_embedded
 
     one = Place(tmp_path_factory.mktemp("hostile"))
     if request.param == "neo4j":
@@ -115,7 +115,7 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         uri, user, password = one.env.values()
         with neo4j.GraphDatabase.driver(uri, auth=(user, password)) as driver:
             driver.execute_query("MATCH (n) DETACH DELETE n")
-    with open_embedded(one.data), llm(answer=answer) as server:
+    with lent_folder(embedded, one.data), llm(answer=answer) as server:
         one.build(write(one.path / "book.txt"), "--provider", "dryrun", env=server.env())
         yield one
 
