@@ -23,7 +23,7 @@ from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.reconciler import Reconciler
 from kgnb.worker.task_keeper import OpenTask
 from tests.support.ledgers import finish_chapter, make_book, numbered, opened
-from tests.support.queues import Maker, ids, nodes_on, old_worker, take
+from tests.support.queues import ids, nodes_on, old_worker, take
 
 QWEN, OFF, THEIRS = (QueueName(f"kg:ai_queue:{name}") for name in ("qwen", "off", "theirs"))
 RULES = QueueName("kg:task:queue:rules")
@@ -38,7 +38,6 @@ class Place:
     queue: Queue
     providers: ProviderRegistry
     settings: Settings
-    make: Maker
 
     async def task(self, *, queue: str = "", chapters: int = 3) -> int:
         """A task that waits nowhere yet."""
@@ -101,7 +100,7 @@ async def place(redis_url: str, sql_url: str, tmp_path: Path) -> AsyncIterator[P
         await ledger.providers.switch_off("Off")
         providers = ProviderRegistry(ledger, settings)
         await providers.refresh()
-        yield Place(ledger, make(), providers, settings, make)
+        yield Place(ledger, make(), providers, settings)
 
 
 @pytest.mark.parametrize("queue", [QWEN, OFF, THEIRS])
