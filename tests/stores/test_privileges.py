@@ -168,3 +168,9 @@ def test_redis_refuses_what_is_not_kgnbs(servers: Servers) -> None:
 def test_every_table_has_its_line() -> None:
     granted = re.findall(r"ON novel\.(\w+) TO 'kgnb_worker'", block("worker"))
     assert sorted(granted) == sorted(table.name for table in (*MAIN, *OWN))
+
+
+def test_every_command_of_the_scripts_is_allowed() -> None:
+    scripts = (ROOT / "kgnb" / "stores" / "queue" / "lua").glob("*.lua")
+    called = {name for one in scripts for name in re.findall(r"redis\.call\('(\w+)'", one.read_text("utf-8"))}
+    assert {name.lower() for name in called} <= set(re.findall(r"\+(\w+)", block("redis")))
