@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -18,11 +18,8 @@ from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
 from kgnb.llm.client import DEFAULT_URLS, TEST_PROMPT, checked_key, checked_url, redacted_url
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
-from kgnb.stores.queue.connection import mapped_errors
 from kgnb.worker.budget import Budget, SpendingTracker
 from kgnb.worker.provider_registry import check_name, environment_provider, why_unusable
-
-R = TypeVar("R")
 
 MAX_COLUMN, MAX_DISPLAY_NAME = 255, 100
 """Widths, in characters, of the table's columns for keys and addresses, and for the display name."""
@@ -79,7 +76,7 @@ async def list_providers(app: App) -> list[ProviderView]:
     in_table = {row.provider.key for row in rows}
     names = [p.name for p in app.providers.all() if not p.is_rules]
     names += [row.provider.name for row in rows]
-    states = await _redis_call(app, _breaker(app).states(names))
+    states = await _breaker(app).states(names)
     found = [
         _view(
             app.providers.with_key(row.provider),
@@ -248,25 +245,20 @@ async def pause_provider(app: App, name: str, seconds: float | None = None) -> P
     """
     provider = await _stored_name(app, name)
     lasting = app.settings.suspend_seconds if seconds is None else seconds
-    pausing = _breaker(app).pause(provider, lasting, say("operate.paused_by_hand"), by_hand=True)
-    return ProviderPause(provider, await _redis_call(app, pausing), lasting)
+    until = await _breaker(app).pause(provider, lasting, say("operate.paused_by_hand"), by_hand=True)
+    return ProviderPause(provider, until, lasting)
 
 
 async def resume_provider(app: App, name: str) -> ProviderPause:
     """Lift any pause of a provider and forget its failures and rate limit; return the lifted pause."""
     provider = await _stored_name(app, name)
-    state = await _redis_call(app, _breaker(app).state(provider))
-    await _redis_call(app, _breaker(app).resume(provider))
+    state = await _breaker(app).state(provider)
+    await _breaker(app).resume(provider)
     return ProviderPause(provider, state.until, max(0.0, state.until - time.time()) if state.until else 0.0)
 
 
 def _breaker(app: App) -> CircuitBreaker:
-    return CircuitBreaker(app.queue.redis, app.settings.suspend_seconds)
-
-
-async def _redis_call(app: App, call: Awaitable[R]) -> R:
-    with mapped_errors(app.queue.where):
-        return await call
+    return CircuitBreaker(app.queue.connection, app.settings.suspend_seconds)
 
 
 async def _stored_name(app: App, name: str) -> str:

@@ -14,7 +14,6 @@ from kgnb.core.model import ChapterStatus, Provider, Task, TaskStatus, Usage, be
 from kgnb.stores.ledger.spending import Spent
 from kgnb.stores.ledger.task_stats import TaskFigures
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
-from kgnb.stores.queue.connection import mapped_errors
 from kgnb.stores.queue.inspect import LeaseInfo, NodeInfo
 from kgnb.stores.queue.types import QueueName
 from kgnb.worker.budget import Budget
@@ -35,7 +34,7 @@ class StatusReport:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._breaker = CircuitBreaker(app.queue.redis)
+        self._breaker = CircuitBreaker(app.queue.connection)
         self._budget = budget_of(app.settings)
         self._old_workers: list[NodeInfo] = []
         self._old_workers_at = float("-inf")
@@ -50,8 +49,7 @@ class StatusReport:
         queues = await self._queues(providers, tasks)
         states = await app.queue.states(queues)
         leases = await app.queue.leases(queues)
-        with mapped_errors(app.queue.where):
-            pauses = await self._breaker.states([p.name for p in providers if not p.is_rules])
+        pauses = await self._breaker.states([p.name for p in providers if not p.is_rules])
         spent = await app.ledger.spending.since(self._budget.first_day(beijing_now()))
         return {
             "at": datetime.now().astimezone().isoformat(timespec="seconds"),

@@ -25,7 +25,6 @@ from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.client import TEST_PROMPT, Completion, LlmClient
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
-from kgnb.stores.queue.connection import mapped_errors
 from kgnb.stores.queue.rate_limits import CLAIM_AHEAD, LONGEST_WAIT, RateLimits, RateReservation
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import PollResult
@@ -83,11 +82,10 @@ class ProviderThrottle:
         self.on_request_timed: Callable[[str, float], None] = lambda _provider, _seconds: None
         """Called with a provider's queue key and the seconds of each answered request."""
         self._mean_seconds: dict[str, float] = {}  # by queue key, a moving average
-        self._queue = queue
         self._outages = outages
         self._spending = spending
         self._rates = rates
-        self._breaker = CircuitBreaker(queue.redis, suspend_seconds)
+        self._breaker = CircuitBreaker(queue.connection, suspend_seconds)
         self._judge = FailureJudge()
         self._suspend_seconds = suspend_seconds
         self._slots_for = slots_for
@@ -266,8 +264,7 @@ class ProviderThrottle:
     async def _share(self, call: Awaitable[R]) -> R | None:
         """Await a call that shares state with all nodes; None, and a reported outage, while Redis is down."""
         try:
-            with mapped_errors(self._queue.where):
-                return await call
+            return await call
         except errors.ServiceDown as error:
             self._outages.report_down(error)
         except (errors.ServiceRefused, RedisError) as error:  # a paid reply must not be lost over bookkeeping
@@ -321,8 +318,7 @@ class ProviderThrottle:
 
     async def provider_states(self, providers: Sequence[Provider]) -> dict[str, ProviderState]:
         """The providers' shared states, by name. Raises ServiceDown."""
-        with mapped_errors(self._queue.where):
-            return await self._breaker.states([p.name for p in providers if not p.is_rules])
+        return await self._breaker.states([p.name for p in providers if not p.is_rules])
 
     async def wait_until_shared(self) -> None:
         """Wait until everything is shared with all nodes; needed before the connections close."""

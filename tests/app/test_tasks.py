@@ -590,7 +590,7 @@ class TestDeadList:
 
 class TestProviders:
     async def test_a_person_pauses_longer_and_shorter(self, app: App) -> None:
-        breaker = CircuitBreaker(app.queue.redis, 600)
+        breaker = CircuitBreaker(app.queue.connection, 600)
         await breaker.pause("DeepSeek", 500, "three failures")
         pause = await providers.pause_provider(app, "deepseek", 40)
         assert (pause.provider, pause.seconds) == ("DeepSeek", 40)
@@ -614,7 +614,7 @@ class TestProviders:
         if by_hand:
             await providers.pause_provider(app, "DeepSeek")
         else:
-            await CircuitBreaker(app.queue.redis).pause("DeepSeek", reason="wrong key")
+            await CircuitBreaker(app.queue.connection).pause("DeepSeek", reason="wrong key")
         unused: Any = None
         throttle = ProviderThrottle(
             app.queue, app.outages, unused, unused, suspend_seconds=600, slots_for=lambda _: 1

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 
 import pytest
+from pydantic import SecretStr
 from redis.asyncio import Redis
 
 from kgnb.core.errors import (
@@ -23,6 +24,7 @@ from kgnb.core.errors import (
 )
 from kgnb.llm.fake.server import FakeServer, Faults
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
+from kgnb.stores.queue.connection import RedisConnection
 from tests.support.throttles import Asking, asking
 
 NAME = "DeepSeek"
@@ -38,8 +40,15 @@ async def redis(redis_url: str) -> AsyncIterator[Redis]:
 
 
 @pytest.fixture
-def breaker(redis: Redis) -> CircuitBreaker:
-    return CircuitBreaker(redis, 600)
+async def link(redis_url: str) -> AsyncIterator[RedisConnection]:
+    connection = RedisConnection(SecretStr(redis_url), 30)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def breaker(link: RedisConnection) -> CircuitBreaker:
+    return CircuitBreaker(link, 600)
 
 
 async def failures(breaker: CircuitBreaker, redis: Redis, count: int) -> list[bool]:
@@ -67,8 +76,10 @@ async def test_three_failures_in_a_row_pause_the_provider(breaker: CircuitBreake
     assert not (await breaker.state("deepseek")).paused  # the name's case counts
 
 
-async def test_an_outage_counts_once_over_slots_and_nodes(breaker: CircuitBreaker, redis: Redis) -> None:
-    other = CircuitBreaker(redis, 600)
+async def test_an_outage_counts_once_over_slots_and_nodes(
+    breaker: CircuitBreaker, redis: Redis, link: RedisConnection
+) -> None:
+    other = CircuitBreaker(link, 600)
     paused = await asyncio.gather(*(b.record_failure(NAME) for b in (breaker, other) for _ in range(30)))
     assert not any(paused)
     assert await redis.get(FAIL) == b"1"
@@ -82,8 +93,10 @@ async def test_a_success_resets_the_count(breaker: CircuitBreaker, redis: Redis)
     assert await failures(breaker, redis, 3) == [False, False, True]
 
 
-async def test_another_nodes_success_resets_the_count_too(breaker: CircuitBreaker, redis: Redis) -> None:
-    other = CircuitBreaker(redis, 600)
+async def test_another_nodes_success_resets_the_count_too(
+    breaker: CircuitBreaker, redis: Redis, link: RedisConnection
+) -> None:
+    other = CircuitBreaker(link, 600)
     await failures(breaker, redis, 2)
     await other.record_success(NAME)
     assert await failures(breaker, redis, 2) == [False, False]
@@ -167,8 +180,10 @@ async def test_deleting_the_key_resumes(breaker: CircuitBreaker, redis: Redis) -
     assert not (await breaker.state(NAME)).paused
 
 
-async def test_a_rate_limit_is_shared_and_only_grows(breaker: CircuitBreaker, redis: Redis) -> None:
-    other = CircuitBreaker(redis, 600)
+async def test_a_rate_limit_is_shared_and_only_grows(
+    breaker: CircuitBreaker, redis: Redis, link: RedisConnection
+) -> None:
+    other = CircuitBreaker(link, 600)
     await breaker.limit_rate(NAME, 20)
     assert 19 < breaker.seconds_limited(NAME) <= 20
     assert other.seconds_limited(NAME) == 0
@@ -180,7 +195,7 @@ async def test_a_rate_limit_is_shared_and_only_grows(breaker: CircuitBreaker, re
     await other.limit_rate(NAME, 60)
     await breaker.state(NAME)
     assert breaker.seconds_limited(NAME) > 55
-    await CircuitBreaker(redis).limit_rate(NAME, 3)  # knows nothing yet: the longer one stands
+    await CircuitBreaker(link).limit_rate(NAME, 3)  # knows nothing yet: the longer one stands
     assert await redis.pttl(f"kgnb:limit:{NAME}") > 55_000
 
 
@@ -196,9 +211,9 @@ async def test_a_rate_limit_ends(breaker: CircuitBreaker, redis: Redis) -> None:
 
 
 async def test_a_rate_limit_that_somebody_lifts_is_over_on_every_node(
-    breaker: CircuitBreaker, redis: Redis
+    breaker: CircuitBreaker, redis: Redis, link: RedisConnection
 ) -> None:
-    other = CircuitBreaker(redis, 600)
+    other = CircuitBreaker(link, 600)
     await breaker.limit_rate(NAME, 50)
     await other.state(NAME)
     await other.resume(NAME)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
-from contextlib import closing, suppress
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,13 @@ from tests.support.queues import (
 async def make(redis_url: str) -> AsyncIterator[Maker]:
     async with nodes_on(redis_url) as maker:
         yield maker
+
+
+@asynccontextmanager
+async def closed(renewer: LeaseRenewer) -> AsyncIterator[None]:
+    """Closes the connection of a renewer whose thread isn't started."""
+    yield
+    await renewer._connection.close()
 
 
 class Server:
@@ -124,9 +131,9 @@ class TestRenewer:
         await other.forget_node("a", [NEW])
         (taken,) = (await take(other, chapters=1)).claims
         renewer = LeaseRenewer(queue, on_lost=told.append)
-        with closing(renewer._client):
+        async with closed(renewer):
             renewer.hold(stale)
-            assert renewer._renew()
+            assert await renewer._renew()
         assert told == [stale]
         assert (renewer.lost(stale), renewer.holds(stale)) == (True, False)
         assert await other.ack([taken]) == [True]
@@ -135,16 +142,16 @@ class TestRenewer:
         class Noting(LeaseRenewer):
             asked_by = 0.0
 
-            def _pipeline(self, commands: list[Command]) -> list[Any]:
+            def _renewal(self, *args: Any) -> Command:
                 self.asked_by = time.monotonic()
-                return super()._pipeline(commands)
+                return super()._renewal(*args)
 
         queue = make(lease=30.0)
         claim = await opened(queue, 1, 1)
         renewer = Noting(queue)
-        with closing(renewer._client):
+        async with closed(renewer):
             renewer.hold(claim)
-            assert renewer._renew()
+            assert await renewer._renew()
         assert claim.sent_at + 30.0 < renewer.holds_until(claim) <= renewer.asked_by + 30.0
 
     async def test_no_chapter_is_held_for_longer_than_the_limit(self, make: Maker) -> None:
@@ -189,7 +196,7 @@ class TestRenewer:
         queue = make()
         await opened(queue, 1, 1)
         renewer, deliveries = LeaseRenewer(queue), list[int]()
-        with closing(renewer._client):
+        async with closed(renewer):
             for progress in (*[True] * 11, False, False):
                 (claim,) = (await take(queue, chapters=1)).claims
                 deliveries.append(claim.deliveries)
@@ -197,7 +204,7 @@ class TestRenewer:
                 for _ in range(2):  # told twice, it counts once
                     if progress:
                         renewer.progressed(claim)
-                    assert renewer._renew()
+                    assert await renewer._renew()
                 renewer.forget(claim)
                 await queue.forget_node("a", [NEW])
         assert deliveries == [*[1] * 12, 2]

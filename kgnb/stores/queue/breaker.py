@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
-from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from kgnb.stores.queue.connection import RedisConnection
 from kgnb.stores.queue.inspect import LIMIT_PREFIX, PAUSE_PREFIX, parse_json
+from kgnb.stores.queue.types import Command
 
 FAILURES_IN_A_ROW = 3
 """Consecutive counted failures that pause a provider (wire contract)."""
@@ -65,11 +66,11 @@ class ProviderState:
 class CircuitBreaker:
     """Pauses and rate limits of providers over all nodes; their names keep their case.
 
-    ``redis`` belongs to the caller and stays open; its errors are not mapped.
+    ``connection`` belongs to the caller and stays open. What asks it raises ServiceDown and ServiceRefused.
     """
 
-    def __init__(self, redis: Redis, suspend_seconds: float = 600) -> None:
-        self._redis = redis
+    def __init__(self, connection: RedisConnection, suspend_seconds: float = 600) -> None:
+        self._connection = connection
         self._pause_seconds = suspend_seconds
         self._failing: set[str] = set()
         self._paused_at: dict[str, float] = {}
@@ -83,21 +84,24 @@ class CircuitBreaker:
         Return True when this was the third in a row, which pauses the provider with ``reason``.
         """
         self._failing.add(provider)
-        if not await _do(self._redis.set(_WINDOW_PREFIX + provider, b"1", nx=True, ex=FAILURE_WINDOW)):
+        window = ("SET", _WINDOW_PREFIX + provider, b"1", "NX", "EX", FAILURE_WINDOW)
+        if not await self._connection.send_one(window):
             return False
         if await self._count(provider) < FAILURES_IN_A_ROW:
             return False
         await self.pause(provider, reason=reason)
-        await _do(self._redis.delete(_FAIL_PREFIX + provider))  # the count starts anew (wire contract)
+        await self._connection.send_one(
+            ("DEL", _FAIL_PREFIX + provider)
+        )  # the count starts anew (wire contract)
         return True
 
     async def _count(self, provider: str) -> int:
         try:
-            failures = int(await _do(self._redis.incr(_FAIL_PREFIX + provider)))
+            failures = int(await self._connection.send_one(("INCR", _FAIL_PREFIX + provider)))
         except ResponseError:  # somebody wrote no number: start again
             failures = 1
-            await _do(self._redis.set(_FAIL_PREFIX + provider, b"1"))
-        await _do(self._redis.expire(_FAIL_PREFIX + provider, FAIL_TTL))
+            await self._connection.send_one(("SET", _FAIL_PREFIX + provider, b"1"))
+        await self._connection.send_one(("EXPIRE", _FAIL_PREFIX + provider, FAIL_TTL))
         return failures
 
     async def record_success(self, provider: str) -> None:
@@ -106,7 +110,7 @@ class CircuitBreaker:
             return
         self._failing.discard(provider)
         self._reset_at[provider] = time.monotonic() + SUCCESS_INTERVAL
-        await _do(self._redis.delete(_FAIL_PREFIX + provider))
+        await self._connection.send_one(("DEL", _FAIL_PREFIX + provider))
 
     def is_success_recorded(self, provider: str) -> bool:
         """Whether :meth:`record_success` would do nothing."""
@@ -125,19 +129,18 @@ class CircuitBreaker:
             return 0.0
         self._paused_at[provider] = now
         wanted = math.ceil(self._pause_seconds if seconds is None else max(1.0, seconds))
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.time()
-            pipe.pttl(PAUSE_PREFIX + provider)
-            clock, left = await pipe.execute()
+        clock, left = await self._connection.send([("TIME",), ("PTTL", PAUSE_PREFIX + provider)])
         until: float = clock[0] + clock[1] / 1e6 + wanted
         if not by_hand and (left == -1 or left > wanted * 1_000):  # -1: paused without an end
             return until
         facts = {"reason": reason[:MAX_REASON], "until": until, "by_hand": by_hand}
         details = json.dumps(facts, ensure_ascii=False)
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.set(PAUSE_PREFIX + provider, json.dumps({"until": until}), ex=wanted)
-            pipe.set(_DETAILS_PREFIX + provider, details, ex=wanted)
-            await pipe.execute()
+        await self._connection.send(
+            [
+                ("SET", PAUSE_PREFIX + provider, json.dumps({"until": until}), "EX", wanted),
+                ("SET", _DETAILS_PREFIX + provider, details, "EX", wanted),
+            ]
+        )
         return until
 
     async def resume(self, provider: str) -> None:
@@ -145,11 +148,9 @@ class CircuitBreaker:
         self._failing.discard(provider)
         self._limited.pop(provider, None)
         self._paused_at.pop(provider, None)
-        async with self._redis.pipeline(transaction=False) as pipe:
-            # One by one: the keys lie in different slots of a cluster.
-            for prefix in (PAUSE_PREFIX, _DETAILS_PREFIX, _FAIL_PREFIX, _WINDOW_PREFIX, LIMIT_PREFIX):
-                pipe.delete(prefix + provider)
-            await pipe.execute()
+        # One by one: the keys lie in different slots of a cluster.
+        prefixes = (PAUSE_PREFIX, _DETAILS_PREFIX, _FAIL_PREFIX, _WINDOW_PREFIX, LIMIT_PREFIX)
+        await self._connection.send([("DEL", prefix + provider) for prefix in prefixes])
 
     async def limit_rate(self, provider: str, retry_after: float) -> None:
         """After a 429: let no node ask ``provider`` for ``retry_after`` seconds.
@@ -162,11 +163,12 @@ class CircuitBreaker:
             return
         self._limited[provider], self._limited_at[provider] = until, time.monotonic()
         key, milliseconds = LIMIT_PREFIX + provider, math.ceil(wait * 1_000)
-        if not milliseconds or await _do(self._redis.set(key, b"1", px=milliseconds, nx=True)):
+        limit = ("SET", key, b"1", "NX", "PX", milliseconds)
+        if not milliseconds or await self._connection.send_one(limit):
             return
         # The key exists: only lengthen it. Redis 6.2 has no PEXPIRE GT, and a lost race costs little.
-        if await _do(self._redis.pttl(key)) < milliseconds:
-            await _do(self._redis.pexpire(key, milliseconds))
+        if await self._connection.send_one(("PTTL", key)) < milliseconds:
+            await self._connection.send_one(("PEXPIRE", key, milliseconds))
 
     def update_limits(self, limited: Mapping[str, float], providers: Iterable[str], asked_at: float) -> None:
         """Learn which of ``providers`` are rate-limited, and for how many seconds, as Redis had it at
@@ -194,14 +196,12 @@ class CircuitBreaker:
         if not providers:
             return {}
         asked_at = time.monotonic()
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.time()
-            for name in providers:
-                pipe.pttl(PAUSE_PREFIX + name)
-                for prefix in (PAUSE_PREFIX, _DETAILS_PREFIX, _FAIL_PREFIX):
-                    pipe.get(prefix + name)
-                pipe.pttl(LIMIT_PREFIX + name)
-            clock, *values = await pipe.execute()
+        commands: list[Command] = [("TIME",)]
+        for name in providers:
+            commands.append(("PTTL", PAUSE_PREFIX + name))
+            commands += [("GET", prefix + name) for prefix in (PAUSE_PREFIX, _DETAILS_PREFIX, _FAIL_PREFIX)]
+            commands.append(("PTTL", LIMIT_PREFIX + name))
+        clock, *values = await self._connection.send(commands)
         now = clock[0] + clock[1] / 1e6
         replies = (_Reply(*reply) for reply in zip(*[iter(values)] * len(_Reply._fields), strict=True))
         named = zip(providers, replies, strict=True)
@@ -232,11 +232,6 @@ class _Reply(NamedTuple):
     details: Any
     failures: Any
     limit_ms: int
-
-
-async def _do(reply: Any) -> Any:
-    # redis-py types its commands as "an awaitable or a value", for both of its clients.
-    return await cast("Awaitable[Any]", reply)
 
 
 def _object(value: Any) -> Mapping[str, Any]:

@@ -16,21 +16,22 @@ from itertools import chain, islice
 from typing import Any
 from urllib.parse import urlsplit
 
-import redis
 import redis.asyncio as aioredis
 from pydantic import SecretStr
 from redis import exceptions
-from redis.asyncio.retry import Retry as AsyncRetry
+from redis.asyncio import cluster as redis_cluster
+from redis.asyncio import sentinel
+from redis.asyncio.connection import DefaultParser, SSLConnection, parse_url
+from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.retry import Retry
 
 from kgnb.core.errors import KgnbError, ServiceDown, ServiceRefused
 from kgnb.core.tls import is_untrusted_certificate
+from kgnb.stores.queue.cluster import Address, Cluster, pipelined
+from kgnb.stores.queue.types import Command
 
 ASYNC_CONNECTIONS = 2
-"""With the lease renewer's one, three connections a node."""
-
-Command = tuple[Any, ...]
+"""With the lease renewer's one, three connections a node (in a cluster to each master)."""
 
 _REFUSED = (
     exceptions.AuthenticationError,
@@ -45,28 +46,35 @@ _DOWN = (
     exceptions.ReadOnlyError,  # a replica, during a failover
     exceptions.MasterDownError,
     exceptions.ClusterDownError,
-    exceptions.TryAgainError,
+    exceptions.TryAgainError,  # the slot is being moved to another server
+    exceptions.AskError,
     exceptions.OutOfMemoryError,
     OSError,
 )
 
 
 def script_call(name: str, key: str, *args: str | int) -> Command:
-    """Return the command that runs ``lua/<name>.lua`` on one key."""
-    return ("EVALSHA", _script_sha(name), 1, key, *args)
+    """Return the command that runs ``lua/<name>.lua`` on one key, or on a queue's.
+
+    A queue's script makes its other keys' names itself. The second key, which never exists, keeps it from
+    starting while a cluster moves the slot and a part of them is elsewhere (TRYAGAIN).
+    """
+    keys = (1, key) if name in _STANDALONE else (2, key, f"kgnb:none:{{{key}}}")
+    return ("EVALSHA", _script_sha(name), *keys, *args)
 
 
 @cache
 def _script_sha(name: str) -> str:
     """Read a script, with ``common.lua`` as its head unless it stands alone; return its SHA-1."""
     folder = files("kgnb.stores.queue") / "lua"
-    head = "" if name in ("tokens", "rate") else (folder / "common.lua").read_text("utf-8")
+    head = "" if name in _STANDALONE else (folder / "common.lua").read_text("utf-8")
     source = head + (folder / f"{name}.lua").read_text("utf-8")
     sha = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
     _sources[sha] = source
     return sha
 
 
+_STANDALONE = ("tokens", "rate")
 _sources: dict[str, str] = {}
 
 
@@ -130,34 +138,81 @@ def _current_task() -> asyncio.Task[Any] | None:
         return None
 
 
-def _options(lease_seconds: float) -> dict[str, Any]:
-    # A call must end well before the lease that it is about. RESP2: replies alike on every redis-py.
-    timeout = max(1.0, min(5.0, lease_seconds / 3))
-    return {"protocol": 2, "socket_timeout": timeout, "socket_connect_timeout": timeout}
+class _MasterPool(aioredis.BlockingConnectionPool, sentinel.SentinelConnectionPool):
+    """Connections to the master that the sentinels name."""
 
 
-def sync_client(url: SecretStr, lease_seconds: float) -> redis.Redis:
-    """Return a blocking client with one connection, for a thread of its own."""
-    retry = Retry(NoBackoff(), 0)
-    options = _options(lease_seconds)
-    pool = redis.ConnectionPool.from_url(url.get_secret_value(), max_connections=1, retry=retry, **options)
-    return redis.Redis(connection_pool=pool)
+def _client(options: dict[str, Any]) -> aioredis.Redis:
+    """Return a client of one server, or of the master that ``options`` names the sentinels of."""
+    options = options.copy()
+    if not (sentinels := options.pop("sentinel", "")):
+        return aioredis.Redis.from_pool(aioredis.BlockingConnectionPool(**options))
+    tls = options.get("connection_class") is SSLConnection
+    same = {name: value for name, value in options.items() if name.startswith(("socket_", "ssl_"))}
+    same |= {"protocol": 2, "ssl": tls, "password": options.pop("sentinel_password", None)}
+    addresses = [
+        (host.strip("[]"), port) for host, _, port in (s.rpartition(":") for s in sentinels.split(","))
+    ]
+    options["connection_class"] = (
+        sentinel.SentinelManagedSSLConnection if tls else sentinel.SentinelManagedConnection
+    )
+    options["sentinel_manager"] = sentinel.Sentinel(addresses, sentinel_kwargs=same)  # type: ignore[no-untyped-call]
+    return aioredis.Redis.from_pool(_MasterPool(service_name=options.pop("master"), **options))
 
 
 class RedisConnection:
-    """One node's asynchronous client. ``client`` may be shared for pipelines of plain commands."""
+    """One node's client of a Redis, a cluster, or the master that sentinels name.
 
-    def __init__(self, url: SecretStr, lease_seconds: float) -> None:
+    Beside redis-py's, the URL's query may have ``cluster`` (1, 0; without it the server is asked), or
+    ``sentinel`` (host:port,…), ``master`` and ``sentinel_password``. ``client`` is that of the URL's server.
+    """
+
+    def __init__(self, url: SecretStr, lease_seconds: float, connections: int = ASYNC_CONNECTIONS) -> None:
         self.where = address(url)
-        pool = aioredis.BlockingConnectionPool.from_url(
-            url.get_secret_value(),
-            max_connections=ASYNC_CONNECTIONS,
-            timeout=30,
-            retry=AsyncRetry(NoBackoff(), 0),
-            health_check_interval=30,
-            **_options(lease_seconds),
-        )
-        self.client: aioredis.Redis = aioredis.Redis.from_pool(pool)
+        # A call must end well before the lease that it is about. RESP2: replies alike on every redis-py.
+        seconds = max(1.0, min(5.0, lease_seconds / 3))
+        self._options: dict[str, Any] = {
+            "max_connections": connections,
+            "timeout": 30,
+            "retry": Retry(NoBackoff(), 0),
+            "health_check_interval": 30,
+            "protocol": 2,
+            "socket_timeout": seconds,
+            "socket_connect_timeout": seconds,
+            **parse_url(url.get_secret_value()),
+        }
+        mode = self._options.pop("cluster", "")
+        self.client = _client(self._options)
+        self._cluster = self._new_cluster() if mode == "1" else None
+        self._mode_known = bool(mode) or "host" not in self._options or "sentinel" in self._options
+
+    def _new_cluster(self) -> Cluster:
+        # Older releases of redis-py have the cluster's errors in a parser of their own.
+        parser = getattr(redis_cluster, "ClusterParser", DefaultParser)
+
+        def connect(at: Address) -> aioredis.Redis:
+            return _client({**self._options, "host": at[0], "port": at[1], "parser_class": parser})
+
+        return Cluster((self._options["host"], self._options.get("port", 6379)), connect)
+
+    async def _learn_mode(self) -> None:
+        """Ask the server once whether it is one of a cluster: with HELLO, which no ACL forbids."""
+        (facts,) = await pipelined(self.client, [("HELLO",)])
+        if not isinstance(facts, Exception):  # an error: older than 6, or a proxy
+            values = facts.values() if isinstance(facts, dict) else facts
+            self._cluster = self._new_cluster() if b"cluster" in values else None
+        self._mode_known = True
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether the server is known to be one of a cluster."""
+        return self._cluster is not None
+
+    async def masters(self) -> list[aioredis.Redis]:
+        """Return a client of each server that has a part of the keys; their errors are not mapped."""
+        if not self._mode_known:
+            await self._learn_mode()
+        return await self._cluster.masters() if self._cluster else [self.client]
 
     async def send(self, commands: Sequence[Command]) -> list[Any]:
         """Return the replies to ``commands``, in one round trip (none without commands, two after the server
@@ -186,10 +241,9 @@ class RedisConnection:
         return [list(islice(replies, len(group))) for group in groups]
 
     async def _pipeline(self, commands: Sequence[Command]) -> list[Any]:
-        async with self.client.pipeline(transaction=False) as pipe:
-            for command in commands:
-                pipe.execute_command(*command)
-            return await pipe.execute(raise_on_error=False)
+        if not self._mode_known:
+            await self._learn_mode()
+        return await (self._cluster.send(commands) if self._cluster else pipelined(self.client, commands))
 
     async def send_one(self, command: Command) -> Any:
         """Return the reply to one command."""
@@ -197,4 +251,6 @@ class RedisConnection:
 
     async def close(self) -> None:
         """Close the connections."""
+        if self._cluster:
+            await self._cluster.close()
         await self.client.aclose()

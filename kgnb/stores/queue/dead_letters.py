@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from kgnb.stores.queue.connection import Command, RedisConnection
-from kgnb.stores.queue.types import DeadItem, QueueName
+from kgnb.stores.queue.connection import RedisConnection
+from kgnb.stores.queue.types import Command, DeadItem, QueueName
 
 
 async def remove_dead_items(connection: RedisConnection, items: Iterable[DeadItem]) -> int:

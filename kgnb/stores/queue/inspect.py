@@ -12,8 +12,9 @@ from typing import Any
 from redis.exceptions import ResponseError
 
 from kgnb.core.errors import ServiceRefused
-from kgnb.stores.queue.connection import Command, RedisConnection, mapped_errors, raise_errors, script_call
+from kgnb.stores.queue.connection import RedisConnection, mapped_errors, raise_errors, script_call
 from kgnb.stores.queue.types import (
+    Command,
     DeadItem,
     QueuedTask,
     QueueName,
@@ -112,15 +113,18 @@ class QueueInspector:
         return nodes
 
     async def _node_and_worker_keys(self) -> list[str]:
-        cursor, found = 0, set()
-        for _ in range(SCANS):
-            reply = await self.connection.send_one(
-                ("SCAN", cursor, "MATCH", "kg:[nw]o[dr]*", "COUNT", SCAN_KEYS, "TYPE", "hash")
-            )
-            found |= {key.decode("utf-8", "replace") for key in reply[1]}
-            cursor = int(reply[0])
-            if not cursor:
-                break
+        found = set()
+        with mapped_errors(self.connection.where):
+            servers: list[Any] = await self.connection.masters()  # redis-py leaves execute_command untyped
+            for server in servers:
+                cursor = 0
+                for _ in range(SCANS):
+                    command = ("SCAN", cursor, "MATCH", "kg:[nw]o[dr]*", "COUNT", SCAN_KEYS, "TYPE", "hash")
+                    reply = await server.execute_command(*command)
+                    found |= {key.decode("utf-8", "replace") for key in reply[1]}
+                    cursor = int(reply[0])
+                    if not cursor:
+                        break
         return sorted(found)
 
     async def foreign_tasks(self) -> set[int]:

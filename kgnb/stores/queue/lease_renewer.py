@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from kgnb.core.errors import ServiceDown, ServiceError
 from kgnb.core.messages import say
-from kgnb.stores.queue.connection import (
-    Command,
-    mapped_errors,
-    raise_errors,
-    script_call,
-    sync_client,
-    unknown_scripts,
-    with_source,
-)
+from kgnb.stores.queue.connection import RedisConnection, script_call
 from kgnb.stores.queue.store import Queue
-from kgnb.stores.queue.types import Claim, QueueName
+from kgnb.stores.queue.types import Claim, Command, QueueName
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +34,8 @@ UNLEASED = Lease(lambda: True, lambda: False)
 
 
 class LeaseRenewer(threading.Thread):
-    """Renews every held claim each third of a lease, in one round trip, on a connection of its own.
+    """Renews every held claim each third of a lease, in one round trip, on a connection and an event loop of
+    its own.
 
     A lease is :meth:`lost` only when the server says so. While the server is away none is, as nobody can reap
     it and it may still be renewed; :meth:`holds` is False meanwhile. ``on_lost(claim)`` is called in this
@@ -53,8 +46,7 @@ class LeaseRenewer(threading.Thread):
         self, queue: Queue, *, node: str = "", on_lost: Callable[[Claim], None] = lambda _: None
     ) -> None:
         super().__init__(name=f"kgnb-renewer {node}".strip(), daemon=True)
-        self._client = sync_client(queue.url, queue.lease_seconds)
-        self._where = queue.where
+        self._connection = RedisConnection(queue.url, queue.lease_seconds, connections=1)
         self._node = queue.node
         self._lease = queue.lease_seconds
         self._hold = queue.hold_seconds
@@ -126,20 +118,21 @@ class LeaseRenewer(threading.Thread):
 
     def run(self) -> None:
         """Renew until stopped."""
-        while not self._stopping:
-            try:
-                wait = self._lease / 3 if self._renew() else self._lease / 10
-            except Exception:  # without this thread the node would lose all its work; the traceback is logged
-                log.exception(say("queue.log_renewal_broke"))
-                wait = self._lease / 10
-            self._wake.wait(wait)
-            self._wake.clear()
-        self._client.close()
+        with asyncio.Runner() as runner:
+            while not self._stopping:
+                try:
+                    wait = self._lease / 3 if runner.run(self._renew()) else self._lease / 10
+                except Exception:  # without this thread the node would lose all its work; it is logged
+                    log.exception(say("queue.log_renewal_broke"))
+                    wait = self._lease / 10
+                self._wake.wait(wait)
+                self._wake.clear()
+            runner.run(self._connection.close())
 
     def _lease_end(self, claim: Claim, since: float) -> float:
         return min(since + self._lease, self._hold_ends[claim])
 
-    def _renew(self) -> bool:
+    async def _renew(self) -> bool:
         with self._guard:
             by_queue: dict[QueueName, list[Claim]] = {}
             for claim in self._claims:
@@ -149,8 +142,7 @@ class LeaseRenewer(threading.Thread):
             return True
         sent = time.monotonic()
         try:
-            with mapped_errors(self._where):
-                replies = self._send([self._renewal(*one, told) for one in by_queue.items()])
+            replies = await self._connection.send([self._renewal(*one, told) for one in by_queue.items()])
         except ServiceError as error:
             if not self._down:
                 # The node reports an outage: its own calls fail too.
@@ -182,17 +174,3 @@ class LeaseRenewer(threading.Thread):
             del self._claims[claim]
             self._lost.add(claim)
         self._on_lost(claim)
-
-    def _send(self, commands: list[Command]) -> list[Any]:
-        replies = self._pipeline(commands)
-        for i in unknown_scripts(replies):
-            replies[i] = self._pipeline([with_source(commands[i])])[0]
-        raise_errors(replies)
-        return replies
-
-    def _pipeline(self, commands: list[Command]) -> list[Any]:
-        pipe: Any  # redis-py leaves execute_command untyped
-        with self._client.pipeline(transaction=False) as pipe:
-            for command in commands:
-                pipe.execute_command(*command)
-            return list(pipe.execute(raise_on_error=False))

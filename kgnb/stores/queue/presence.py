@@ -18,7 +18,6 @@ from kgnb import __version__
 from kgnb.core.messages import say
 from kgnb.core.model import Progress, TaskStatus, beijing_now
 from kgnb.core.process_id import ProcessId, host_id, identify, is_alive
-from kgnb.stores.queue.connection import Command
 from kgnb.stores.queue.inspect import (
     ABOUT_PREFIX,
     NODE_PREFIX,
@@ -29,6 +28,7 @@ from kgnb.stores.queue.inspect import (
     parse_json,
 )
 from kgnb.stores.queue.store import Queue
+from kgnb.stores.queue.types import Command
 
 log = logging.getLogger(__name__)
 

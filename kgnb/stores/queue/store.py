@@ -28,9 +28,17 @@ from redis.exceptions import ResponseError
 
 from kgnb.core.errors import ServiceError
 from kgnb.core.messages import say
-from kgnb.stores.queue.connection import Command, RedisConnection, mapped_errors, raise_errors, script_call
+from kgnb.stores.queue.connection import RedisConnection, mapped_errors, raise_errors, script_call
 from kgnb.stores.queue.inspect import LIMIT_PREFIX, QUEUES, QueueInspector, pause_commands, read_pauses
-from kgnb.stores.queue.types import BuriedItem, Claim, ClaimRequest, PollResult, QueueName, item_task_id
+from kgnb.stores.queue.types import (
+    BuriedItem,
+    Claim,
+    ClaimRequest,
+    Command,
+    PollResult,
+    QueueName,
+    item_task_id,
+)
 
 log = logging.getLogger(__name__)
 
@@ -108,11 +116,14 @@ class Queue(QueueInspector):
 
     def _release_claims(self, polling: asyncio.Future[PollResult]) -> None:
         # Without a reply, or when the loop is closing, the leases expire by themselves.
-        if polling.cancelled() or polling.exception() is not None or not polling.result().claims:
-            return
-        task = asyncio.get_running_loop().create_task(self._release_quietly(polling.result().claims))
-        self._releases.add(task)
-        task.add_done_callback(self._releases.discard)
+        if not polling.cancelled() and polling.exception() is None:
+            self._start_release(polling.result().claims)
+
+    def _start_release(self, claims: Sequence[Claim]) -> None:
+        if claims:
+            task = asyncio.get_running_loop().create_task(self._release_quietly(claims))
+            self._releases.add(task)
+            task.add_done_callback(self._releases.discard)
 
     async def _release_quietly(self, claims: Sequence[Claim]) -> None:
         with suppress(ServiceError):
@@ -124,6 +135,7 @@ class Queue(QueueInspector):
         registrations = self.register_commands(ask.queue for ask in asks if ask.queue not in self._open_tasks)
         limits: list[Command] = [("PTTL", LIMIT_PREFIX + name) for name in providers]
         poll = PollResult(sent_at=time.monotonic())
+        polled: list[Any] = []
         try:
             polled, registered, limited, paused = await self.connection.try_send_groups(
                 polls, registrations, limits, pause_commands(providers)
@@ -134,6 +146,10 @@ class Queue(QueueInspector):
                 poll.paused = read_pauses(providers, paused)
         except ServiceError:
             self._in_outage = self._reached
+            for ask, reply in zip(shaped, polled, strict=False):  # those whose server in a cluster answered
+                if not isinstance(reply, Exception):
+                    poll.add_reply(ask.queue, reply)
+            self._start_release(poll.claims)
             raise
         self._end_outage(poll.sent_at)
         poll.limited = {name: ms / 1_000 for name, ms in zip(providers, limited, strict=True) if ms > 0}

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from kgnb.core.messages import say_or
 
+Command = tuple[Any, ...]
+"""A Redis command and its arguments."""
 MAX_ID = 2**53 - 1
 """Largest task id: Lua numbers are exact up to here."""
 MAX_ITEM_BYTES = 65_536
