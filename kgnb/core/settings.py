@@ -75,6 +75,13 @@ class Settings(BaseSettings):
     """TLS to Redis with the system's certificates, also where REDIS_HOST is a redis:// URL."""
     redis_ca: str = Field("", validation_alias="KGNB_REDIS_CA")
     """CA file for TLS to Redis; implies KGNB_REDIS_TLS."""
+    redis_cluster: bool | None = Field(None, validation_alias="REDIS_CLUSTER")
+    """Whether that server is one of a Redis Cluster; empty = it is asked."""
+    redis_sentinel: str = Field("", validation_alias="REDIS_SENTINEL")
+    """Sentinels that name the Redis, ``host:port,…``; instead of REDIS_HOST and REDIS_PORT."""
+    redis_sentinel_master: str = Field("mymaster", validation_alias="REDIS_SENTINEL_MASTER")
+    redis_sentinel_password: SecretStr = Field(SecretStr(""), validation_alias="REDIS_SENTINEL_PASSWORD")
+    """The sentinels' own password; REDIS_PASSWORD is the master's."""
 
     db_type: Literal["", "mysql", "sqlite"] = Field("", validation_alias="DB_TYPE")
     """Empty: mysql when DB_HOST is set, else sqlite."""
@@ -240,6 +247,14 @@ class Settings(BaseSettings):
                 raise ValueError("must be a host or redis://host:port, with :/@ in a password as %3A %2F %40")
         return host
 
+    @field_validator("redis_sentinel")
+    @classmethod
+    def _sentinels(cls, text: str) -> str:
+        addresses = [one.strip() for one in text.split(",") if one.strip()]
+        if not all(re.fullmatch(r"[^\s/@?#]+:\d{1,5}", one) for one in addresses):
+            raise ValueError("must be host:port,host:port")
+        return ",".join(addresses)
+
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """The fields as ``repr`` shows them: URLs without user and password."""
         for name, value in super().__repr_args__():
@@ -295,7 +310,7 @@ class Settings(BaseSettings):
     @property
     def embedded_redis(self) -> bool:
         """Whether to use the embedded queue engine."""
-        return not self.redis_host
+        return not (self.redis_host or self.redis_sentinel)
 
     @property
     def embedded_sql(self) -> bool:
@@ -311,7 +326,7 @@ class Settings(BaseSettings):
     def redis_url(self) -> SecretStr:
         """URL of a Redis that isn't embedded, with the password."""
         tls = self.redis_tls or bool(self.redis_ca)
-        if "://" in self.redis_host:
+        if "://" in self.redis_host and not self.redis_sentinel:
             url = self.redis_host
             if tls and url.startswith("redis://"):
                 url = url.replace("redis", "rediss", 1)
@@ -320,11 +335,26 @@ class Settings(BaseSettings):
             password = quote(self.redis_password.get_secret_value(), safe="")
             auth = f"{user}:{password}@" if user or password else ""
             scheme = "rediss" if tls else "redis"
-            url = f"{scheme}://{auth}{self.redis_host}:{self.redis_port}/{self.redis_db}"
-        if tls and url.startswith("rediss://"):  # older redis-py verifies the host name on request only
-            more = "ssl_check_hostname=True" + f"&ssl_ca_certs={quote(self.redis_ca)}" * bool(self.redis_ca)
-            url += f"{'&' if '?' in url else '?'}{more}"
+            place = self.redis_sentinel.partition(",")[0] or f"{self.redis_host}:{self.redis_port}"
+            url = f"{scheme}://{auth}{place}/{self.redis_db}"
+        more = self._redis_options(tls and url.startswith("rediss://"))
+        if query := "&".join(f"{name}={value}" for name, value in more.items()):
+            url += f"{'&' if '?' in url else '?'}{query}"
         return SecretStr(url)
+
+    def _redis_options(self, tls: bool) -> dict[str, str]:
+        """What the URL's query tells the driver and RedisConnection."""
+        options = {}
+        if tls:  # older redis-py verifies the host name on request only
+            options = {"ssl_check_hostname": "True"}
+            options |= {"ssl_ca_certs": quote(self.redis_ca)} if self.redis_ca else {}
+        if self.redis_sentinel:
+            password = quote(self.redis_sentinel_password.get_secret_value(), safe="")
+            options |= {"sentinel": self.redis_sentinel, "master": quote(self.redis_sentinel_master, safe="")}
+            options |= {"sentinel_password": password} if password else {}
+        elif self.redis_cluster is not None:
+            options["cluster"] = str(int(self.redis_cluster))
+        return options
 
     @property
     def sqlite_path(self) -> Path:

@@ -1,64 +1,66 @@
-"""Every command touches one slot: a book's life on a Redis Cluster of one server, which refuses others."""
+"""Redis Cluster and Sentinel on Debian's servers: a book's life, a moved slot, a master that dies."""
 
 from __future__ import annotations
 
-import random
+import asyncio
 import shutil
-import socket
-from collections.abc import Iterator
+import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
-from tests.support.commands import Place, Running, environment, llm, novel
+from kgnb.core.settings import Settings
+from kgnb.stores.ledger.ledger import Ledger
+from tests.support.commands import Place, llm, novel
+from tests.support.ledgers import QUEUE, opened, task_row
+from tests.support.light_nodes import LightNode, Model, light_node, submitted, until
+from tests.support.queues import nodes_on, old_worker
+from tests.support.redis_servers import PASSWORD, RedisCluster, RedisUnderSentinels
 
 pytestmark = pytest.mark.skipif(not shutil.which("redis-server"), reason="apt-get install redis-server")
 
 
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
+    with RedisCluster(tmp_path_factory.mktemp("cluster")) as started:
+        yield started
+
+
 @pytest.fixture
-def port(tmp_path: Path) -> Iterator[int]:
-    port = next(filter(is_free, random.choices(range(20_000, 50_000), k=100)))  # the bus has port + 10,000
-    folder = tmp_path / "redis"
-    folder.mkdir()
-    words = f"redis-server --port {port} --bind 127.0.0.1 --cluster-enabled yes --dir {folder}"
-    server = Running([*words.split(), "--save", ""], environment(), folder)
-    try:
-        with redis.Redis(port=port) as client:
-            server.until(lambda: answers(client))
-            client.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
-            server.until(lambda: client.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
-            with pytest.raises(redis.ResponseError, match="slot"):
-                client.mget("a", "b")
-            yield port
-            errors = client.info("errorstats")
-        assert not errors.keys() & {"errorstat_MOVED", "errorstat_CLUSTERDOWN"}
-        assert errors["errorstat_CROSSSLOT"]["count"] == 1  # the one above
-    finally:
-        server.kill()
+def cluster(servers: RedisCluster) -> RedisCluster:
+    """The module's cluster, emptied."""
+    servers.flush()
+    return servers
 
 
-def is_free(port: int) -> bool:
-    with socket.socket() as one, socket.socket() as bus:
-        try:
-            one.bind(("127.0.0.1", port))
-            bus.bind(("127.0.0.1", port + 10_000))
-        except OSError:
-            return False
-    return True
+@pytest.fixture
+async def ledger(tmp_path: Path) -> AsyncIterator[Ledger]:
+    async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as one:
+        yield one
 
 
-def answers(client: redis.Redis) -> bool:
-    try:
-        return bool(client.ping())
-    except redis.ConnectionError:
-        return False
+class Answering(Model):
+    """An LLM that takes a moment for each answer once it is open."""
+
+    async def complete(self, *args: Any, **named: Any) -> Any:
+        reply = await super().complete(*args, **named)
+        await asyncio.sleep(0.03)
+        return reply
 
 
-def test_a_book_from_submit_to_its_graph(port: int, tmp_path: Path) -> None:
+async def finished(ledger: Ledger, task_id: int) -> bool:
+    return (await task_row(ledger, task_id))["status"] == "completed"
+
+
+def test_a_book_from_submit_to_its_graph(cluster: RedisCluster, tmp_path: Path) -> None:
     place = Place(tmp_path)
+    with pytest.raises(redis.ResponseError, match="slot"):
+        cluster.servers[0].client.mget("a", "b")
     with llm() as model:
-        more = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(port), **model.env()}
+        more = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(cluster.servers[0].port), **model.env()}
         book = novel(tmp_path / "book.txt", 12)
         task = place.run("submit", book, "--provider", "dryrun", env=more).out.strip()
         assert place.run("providers", "pause", "dryrun", "--for", "60", env=more).code == 0
@@ -75,3 +77,78 @@ def test_a_book_from_submit_to_its_graph(port: int, tmp_path: Path) -> None:
     ]
     assert place.graph(int(task))["nodes"]
     place.kill_everything()
+    refused = [server.client.info("errorstats") for server in cluster.masters()]
+    assert sum(e.get("errorstat_CROSSSLOT", {}).get("count", 0) for e in refused) == 1  # the one above
+    assert not any(e.keys() & {"errorstat_MOVED", "errorstat_CLUSTERDOWN"} for e in refused)
+
+
+async def test_old_workers_on_every_master_are_seen(cluster: RedisCluster) -> None:
+    async with nodes_on(cluster.url) as make:
+        queue = make()
+        for number in range(1, 7):
+            await old_worker(queue, f"old-{number}", number)
+        assert await queue.foreign_tasks() == set(range(1, 7))
+    assert all(server.client.dbsize() for server in cluster.masters())
+
+
+async def test_a_slot_that_moves_while_nodes_claim(
+    cluster: RedisCluster, ledger: Ledger, tmp_path: Path
+) -> None:
+    model = Answering()
+    model.open.set()
+    task_id = await submitted(ledger, cluster.url, 40)
+    async with (
+        light_node(cluster.url, ledger, tmp_path, model, lease=6) as light,
+        light_node(cluster.url, ledger, tmp_path, model, "b", lease=6),
+    ):
+        await until(lambda: asked(model, 5))
+        before = cluster.owner(QUEUE)
+        await asyncio.to_thread(cluster.move_slot, QUEUE, lambda: time.sleep(0.05))
+        assert cluster.owner(QUEUE) is not before
+        assert len(model.asked) < 40, "the work went on only afterwards"
+        await until(lambda: finished(ledger, task_id))
+        assert not light.node.stores.outages.down
+    assert sorted(model.asked.values()) == [1] * 40
+
+
+async def test_a_master_that_dies_in_mid_run(cluster: RedisCluster, ledger: Ledger, tmp_path: Path) -> None:
+    model = Answering()
+    task_id = await submitted(ledger, cluster.url, 12)
+    async with (
+        light_node(cluster.url, ledger, tmp_path, model, lease=6) as light,
+        light_node(cluster.url, ledger, tmp_path, model, "b", lease=6),
+    ):
+        await until(lambda: asked(model, 4))
+        master = cluster.owner(QUEUE)
+        master.says("WAIT", 1, 1_000)  # what isn't replicated is lost by Redis itself
+        master.kill()
+        await until(lambda: is_down(light))
+        model.open.set()
+        await until(lambda: finished(ledger, task_id))
+    assert sorted(model.asked.values()) == [1] * 12
+
+
+async def test_a_failover_by_sentinels(ledger: Ledger, tmp_path: Path) -> None:
+    model = Answering()
+    with RedisUnderSentinels(tmp_path / "servers") as servers:
+        secrets = {"REDIS_PASSWORD": PASSWORD, "REDIS_SENTINEL_PASSWORD": PASSWORD}
+        settings = Settings(_env_file=None, REDIS_SENTINEL=servers.addresses, **secrets)
+        assert not settings.embedded_redis
+        url = settings.redis_url.get_secret_value()
+        task_id = await submitted(ledger, url, 8)
+        async with light_node(url, ledger, tmp_path, model, lease=6) as light:
+            await until(lambda: asked(model, 2))
+            servers.master.says("WAIT", 1, 1_000)
+            servers.master.kill()
+            await until(lambda: is_down(light))
+            model.open.set()
+            await until(lambda: finished(ledger, task_id))
+    assert sorted(model.asked.values()) == [1] * 8
+
+
+async def asked(model: Model, prompts: int) -> bool:
+    return len(model.asked) >= prompts
+
+
+async def is_down(light: LightNode) -> bool:
+    return light.node.stores.outages.is_down("redis")

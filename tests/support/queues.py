@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from itertools import chain
 from typing import Any
 
 from pydantic import SecretStr
@@ -65,9 +66,9 @@ async def items(queue: Queue, key: QueueName = NEW) -> list[dict[str, Any]]:
 async def old_worker(queue: Queue, name: str, task_id: int) -> None:
     """An old worker shows itself, at work on a task."""
     node = {"node_id": f'"{name}"', "node_type": '"worker"', "workers_per_provider": "2", "pid": "7"}
-    await queue.redis.hset(f"kg:nodes:{name}", mapping=node)
+    await queue.connection.send_one(("HSET", f"kg:nodes:{name}", *chain(*node.items())))
     slot = {"provider": '"openai"', "pid": "8", "node_name": f'"{name}"', "task_id": str(task_id)}
-    await queue.redis.hset(f"kg:worker:{task_id}", mapping=slot)
+    await queue.connection.send_one(("HSET", f"kg:worker:{task_id}", *chain(*slot.items())))
 
 
 def ids(poll: PollResult) -> list[tuple[int, int]]:

@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 from itertools import chain, islice
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import redis.asyncio as aioredis
 from pydantic import SecretStr
@@ -116,6 +116,8 @@ def mapped_errors(where: str) -> Iterator[None]:
         raise
     except _REFUSED as error:
         raise ServiceRefused("queue.refused", service="redis", where=where) from error
+    except sentinel.MasterNotFoundError as error:
+        raise ServiceDown("queue.no_master", service="redis", where=where) from error
     except _DOWN as error:
         if isinstance(error.__cause__, _REFUSED):  # the answer to AUTH while connecting
             raise ServiceRefused("queue.refused", service="redis", where=where) from error
@@ -136,6 +138,9 @@ def _current_task() -> asyncio.Task[Any] | None:
         return asyncio.current_task()
     except RuntimeError:  # the lease renewer's thread has no event loop
         return None
+
+
+_OWN_OPTIONS = ("cluster", "sentinel", "master", "sentinel_password")
 
 
 class _MasterPool(aioredis.BlockingConnectionPool, sentinel.SentinelConnectionPool):
@@ -171,6 +176,9 @@ class RedisConnection:
         self.where = address(url)
         # A call must end well before the lease that it is about. RESP2: replies alike on every redis-py.
         seconds = max(1.0, min(5.0, lease_seconds / 3))
+        text = url.get_secret_value()
+        # Some releases of redis-py decode these twice.
+        own = {name: value for name, value in parse_qsl(urlsplit(text).query) if name in _OWN_OPTIONS}
         self._options: dict[str, Any] = {
             "max_connections": connections,
             "timeout": 30,
@@ -179,7 +187,8 @@ class RedisConnection:
             "protocol": 2,
             "socket_timeout": seconds,
             "socket_connect_timeout": seconds,
-            **parse_url(url.get_secret_value()),
+            **parse_url(text),
+            **own,
         }
         mode = self._options.pop("cluster", "")
         self.client = _client(self._options)
