@@ -27,6 +27,9 @@ from tests.stores.test_graph import Novel, yes
 from tests.support.ledgers import execute, finish_chapter, new_task, open_with, opened, row_of
 from tests.support.queues import nodes_on
 
+ENGINES = ("sqlite", "arcadedb", "valkey"), ("mariadb", "neo4j", "redis")
+pytestmark = pytest.mark.parametrize(("sql_url", "bolt", "redis_url"), ENGINES, indirect=True)
+
 
 @dataclass
 class Place:
