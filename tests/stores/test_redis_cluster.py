@@ -12,12 +12,15 @@ from typing import Any
 import pytest
 import redis
 
+from kgnb.core.errors import ServiceDown
 from kgnb.core.settings import Settings
 from kgnb.stores.ledger.ledger import Ledger
+from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from tests.support.commands import Place, llm, novel
 from tests.support.ledgers import QUEUE, opened, task_row
 from tests.support.light_nodes import LightNode, Model, light_node, submitted, until
-from tests.support.queues import nodes_on, old_worker
+from tests.support.queues import NEW, ids, nodes_on, old_worker, take
+from tests.support.queues import opened as opened_task
 from tests.support.redis_servers import PASSWORD, RedisCluster, RedisUnderSentinels
 
 pytestmark = pytest.mark.skipif(not shutil.which("redis-server"), reason="apt-get install redis-server")
@@ -89,6 +92,37 @@ async def test_old_workers_on_every_master_are_seen(cluster: RedisCluster) -> No
             await old_worker(queue, f"old-{number}", number)
         assert await queue.foreign_tasks() == set(range(1, 7))
     assert all(server.client.dbsize() for server in cluster.masters())
+
+
+async def test_a_queue_whose_slot_is_being_moved_only_takes_new_items(cluster: RedisCluster) -> None:
+    """Its state is on two servers: a script would find half of it, and write to both."""
+    async with nodes_on(cluster.url) as make:
+        queue, other = make(), make("b")
+        task = await opened_task(queue, 1, 4)
+        (first,) = (await take(queue, chapters=1)).claims
+        renewer, loop, pushed = LeaseRenewer(queue), asyncio.get_running_loop(), list[int]()
+        renewer.hold(task, first)
+
+        async def half_moved() -> None:
+            await queue.push(NEW, 100 + len(pushed))
+            pushed.append(100 + len(pushed))
+            assert set(await queue.find_tasks([NEW])) == {1, *pushed}
+            assert not await renewer._renew()
+            assert not renewer.lost(first)
+            for call in (take(other, chapters=1, tasks=1), queue.ack([first]), queue.states([NEW])):
+                with pytest.raises(ServiceDown):
+                    await call
+
+        def step() -> None:
+            asyncio.run_coroutine_threadsafe(half_moved(), loop).result(10)
+
+        await asyncio.to_thread(cluster.move_slot, NEW, step)
+        assert len(pushed) > 5
+        assert await renewer._renew()
+        assert await queue.ack([first]) == [True]
+        poll = await take(other, chapters=9, tasks=19)
+        await renewer._connection.close()
+    assert ids(poll) == [*((task_id, 0) for task_id in pushed), (1, 2), (1, 3), (1, 4)]
 
 
 async def test_a_slot_that_moves_while_nodes_claim(
