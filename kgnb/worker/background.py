@@ -55,15 +55,16 @@ class BackgroundLoops:
 
     async def run(self) -> None:
         """Run every loop until cancelled."""
-        stores = self._node.stores
+        stores, providers, throttle = self._node.stores, self._node.providers, self._node.throttle
         # (interval, step, service that a step without an error proves to be up; "" = none)
         loops = {
             "heartbeat": (CHANGE_SECONDS, self.heartbeat, ""),
             "progress": (PROGRESS_SECONDS, self.publish_progress, ""),
             "watch": (WATCH_SECONDS, self._node.check_tasks, ""),
-            "providers": (PROVIDERS_SECONDS, self._node.providers.refresh_and_log, "sql"),
+            "providers": (PROVIDERS_SECONDS, providers.refresh_and_log, "sql"),
+            "keys": (PROVIDERS_SECONDS, lambda: throttle.lift_key_pauses(providers.served()), ""),
             "probe": (WATCH_SECONDS, self._probe_graph, ""),
-            "spending": (WATCH_SECONDS, self._node.throttle.flush, ""),
+            "spending": (WATCH_SECONDS, throttle.flush, ""),
             "reconcile": (self._node.settings.guard_interval, self._reconciler.run_once, ""),
         }
         async with asyncio.TaskGroup() as group:

@@ -8,6 +8,7 @@ not skipped: its requests wait until Redis is back.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import sys
 import time
@@ -87,6 +88,7 @@ class ProviderThrottle:
         self._rates = rates
         self._breaker = CircuitBreaker(queue.connection, suspend_seconds)
         self._judge = FailureJudge()
+        self._keys: dict[str, str] = {}  # by queue key, the fingerprints of the providers' keys
         self._suspend_seconds = suspend_seconds
         self._slots_for = slots_for
         self._limiters: dict[str, SlotLimiter] = {}
@@ -238,7 +240,11 @@ class ProviderThrottle:
         elif isinstance(error, errors.BudgetReached):
             if name not in self.paused:
                 paused = await self._pause(name, error.pause_seconds, reason)
-        elif isinstance(error, errors.AuthRejected | errors.QuotaExhausted):
+        elif isinstance(error, errors.AuthRejected):
+            key = _fingerprint(provider)
+            if self._keys.get(provider.key, key) == key:  # not replaced meanwhile
+                paused = await self._pause(name, None, reason, key)
+        elif isinstance(error, errors.QuotaExhausted):
             paused = await self._pause(name, None, reason)
         elif isinstance(error, errors.ProviderDown):
             paused = await self._share(self._breaker.record_failure(name, reason))
@@ -249,8 +255,8 @@ class ProviderThrottle:
         if paused:
             log.error(say("node.provider_paused", provider=name, reason=reason))
 
-    async def _pause(self, name: str, seconds: float | None, reason: str) -> float | None:
-        until = await self._share(self._breaker.pause(name, seconds, reason))
+    async def _pause(self, name: str, seconds: float | None, reason: str, key: str = "") -> float | None:
+        until = await self._share(self._breaker.pause(name, seconds, reason, rejected_key=key))
         if until:
             self.paused = {**self.paused, name: until}  # until the next poll reads all pauses
         return until
@@ -260,6 +266,17 @@ class ProviderThrottle:
         state = await self._share(self._breaker.state(provider.name))
         if state is not None and state.paused and state.reason and not state.by_hand:
             await self._share(self._breaker.resume(provider.name))
+
+    async def lift_key_pauses(self, providers: Sequence[Provider]) -> None:
+        """End pauses by a rejected key where it was replaced since the last call. Raises ServiceDown."""
+        keys = {p: _fingerprint(p) for p in providers if not p.is_rules}
+        replaced = [p for p, key in keys.items() if self._keys.get(p.key) != key]
+        states = await self.provider_states(replaced)
+        for provider in replaced:
+            if states[provider.name].rejected_key not in ("", keys[provider]):
+                log.warning(say("node.key_replaced", provider=provider.name))
+                await self._share(self._breaker.resume(provider.name))
+            self._keys[provider.key] = keys[provider]
 
     async def _share(self, call: Awaitable[R]) -> R | None:
         """Await a call that shares state with all nodes; None, and a reported outage, while Redis is down."""
@@ -329,6 +346,11 @@ class ProviderThrottle:
         await self.wait_until_shared()
         await self._spending.flush()
         await self._rates.flush()
+
+
+def _fingerprint(provider: Provider) -> str:
+    """Tells a provider's keys apart, and no more: it is stored where others may read it."""
+    return hashlib.sha256(provider.api_key.get_secret_value().encode()).hexdigest()[:8]
 
 
 async def _acquire(slots: asyncio.Semaphore, check: Callable[[], None]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
@@ -283,6 +284,43 @@ async def test_a_wrong_key_and_an_empty_account_pause_at_once_with_the_reason(
         with pytest.raises(QuotaExhausted):
             await node.ask(model="dryrun-no-quota")
         assert (await node.throttle.provider_states([node.provider]))[NAME].paused
+
+
+async def test_a_replaced_key_lifts_the_pause_of_the_one_before(redis_url: str, redis: Redis) -> None:
+    async with FakeServer(key="right") as llm, asking(redis_url, llm.base_url, key="wrong") as node:
+
+        async def paused_after(key: str) -> bool:
+            await node.throttle.lift_key_pauses([replace(node.provider, api_key=SecretStr(key))])
+            return await redis.exists(SUSPEND) > 0
+
+        assert not await paused_after("wrong")
+        with pytest.raises(AuthRejected):
+            await node.ask()
+        assert "wrong" not in str(await redis.get(f"kgnb:pause:{NAME}"))
+        assert await paused_after("wrong")
+        async with asking(redis_url) as started:  # another node, with the same key
+            await started.throttle.lift_key_pauses([node.provider])
+        assert await paused_after("wrong")
+        assert not await paused_after("right")
+        node.throttle.paused = {}  # as the next poll says
+        with pytest.raises(AuthRejected):
+            await node.ask()  # a request that was sent with the key of before
+        assert not await redis.exists(SUSPEND)
+
+
+@pytest.mark.parametrize("over", ["a person's", "main's", "no balance"])
+async def test_a_replaced_key_lifts_no_other_pause(
+    redis_url: str, redis: Redis, breaker: CircuitBreaker, over: str
+) -> None:
+    async with FakeServer(key="right") as llm, asking(redis_url, llm.base_url, key="wrong") as node:
+        with pytest.raises(AuthRejected):
+            await node.ask()
+        if over == "main's":
+            await redis.set(SUSPEND, json.dumps({"until": time.time() + 60}), ex=60)
+        else:
+            await breaker.pause(NAME, 900, over, by_hand=over == "a person's")
+        await node.throttle.lift_key_pauses([replace(node.provider, api_key=SecretStr("right"))])
+        assert await redis.exists(SUSPEND)
 
 
 async def test_retry_after_0_counts_for_a_second_on_every_node(redis_url: str) -> None:

@@ -49,6 +49,7 @@ class ProviderState:
         failures: counted consecutive failures.
         not_before: end of its rate limit in epoch seconds; 0 = none.
         by_hand: a person paused it.
+        rejected_key: fingerprint of the key whose rejection paused it.
     """
 
     until: float = 0.0
@@ -56,6 +57,7 @@ class ProviderState:
     failures: int = 0
     not_before: float = 0.0
     by_hand: bool = False
+    rejected_key: str = ""
 
     @property
     def paused(self) -> bool:
@@ -117,7 +119,13 @@ class CircuitBreaker:
         return provider not in self._failing and time.monotonic() < self._reset_at.get(provider, 0.0)
 
     async def pause(
-        self, provider: str, seconds: float | None = None, reason: str = "", *, by_hand: bool = False
+        self,
+        provider: str,
+        seconds: float | None = None,
+        reason: str = "",
+        *,
+        by_hand: bool = False,
+        rejected_key: str = "",
     ) -> float:
         """Pause ``provider`` on every node for ``seconds`` (default: the setting), with a reason for people.
 
@@ -133,7 +141,7 @@ class CircuitBreaker:
         until: float = clock[0] + clock[1] / 1e6 + wanted
         if not by_hand and (left == -1 or left > wanted * 1_000):  # -1: paused without an end
             return until
-        facts = {"reason": reason[:MAX_REASON], "until": until, "by_hand": by_hand}
+        facts = {"reason": reason[:MAX_REASON], "until": until, "by_hand": by_hand, "key": rejected_key}
         details = json.dumps(facts, ensure_ascii=False)
         await self._connection.send(
             [
@@ -220,8 +228,10 @@ class CircuitBreaker:
         else:
             until = _number(_object(reply.pause).get("until")) or now + FAIL_TTL
         details = _object(reply.details)
-        by_hand = details.get("by_hand") is True
-        return ProviderState(until, str(details.get("reason") or ""), count, not_before, by_hand)
+        by_hand, reason = details.get("by_hand") is True, str(details.get("reason") or "")
+        ours = details.get("until") == _object(reply.pause).get("until")  # nobody wrote another pause over it
+        key = str(details.get("key") or "") if ours else ""
+        return ProviderState(until, reason, count, not_before, by_hand, key)
 
 
 class _Reply(NamedTuple):
