@@ -7,38 +7,32 @@ import time
 from collections.abc import Awaitable, Callable
 
 from kgnb.app.context import App
-from kgnb.core.errors import GraphConflict
 from kgnb.core.model import Novel
+from kgnb.worker.settle_lease import SettleLease
 from kgnb.worker.settle_process import SettleJob, settle_in_process
 
-MAX_ATTEMPTS = 20
-RETRY_SECONDS = 0.25
+RETRY_SECONDS = 0.5
 
 
 async def settle_novel(app: App, novel: Novel) -> None:
-    """Make the novel's graph what its rows and names say now; needs the graph store.
+    """Make the novel's graph what its rows and names say now; needs the graph store. Raises ServiceDown."""
 
-    Raises GraphConflict when other nodes' settles overtake every attempt, and ServiceDown.
-    """
-    await retry_on_conflict(lambda: _settle(app, novel))
+    async def settle(number: int) -> None:
+        assert app.graph_target is not None
+        config = await app.router.novel_config(novel.id)
+        job = SettleJob(app.sql_target, app.graph_target, novel, config, number)
+        # No node's lease to lose: only a newer settle or the end of this process stops this one.
+        await settle_in_process(app.pool.run_long, job, lambda: time.monotonic() + app.settings.lease_seconds)
 
-
-async def _settle(app: App, novel: Novel) -> None:
-    assert app.graph_target is not None
-    number = await app.graph.raise_settle_number(novel.id, 0)
-    config = await app.router.novel_config(novel.id)
-    job = SettleJob(app.sql_target, app.graph_target, novel, config, number)
-    # There is no lease to lose: only a newer settle or the end of this process stops this one.
-    await settle_in_process(app.pool.run_long, job, lambda: time.monotonic() + app.settings.lease_seconds)
+    await in_turn(app, novel.id, settle)
 
 
-async def retry_on_conflict(attempt: Callable[[], Awaitable[object]]) -> None:
-    """Repeat ``attempt`` while other settles of the novel overtake it, at most ``MAX_ATTEMPTS`` times."""
-    for left in reversed(range(MAX_ATTEMPTS)):
-        try:
-            await attempt()
+async def in_turn(
+    app: App, novel_id: int, work: Callable[[int], Awaitable[object]], *, exact: bool = True
+) -> None:
+    """Await ``work(settle number)`` when no other settle of the novel runs (see SettleLease.settle)."""
+    lease = SettleLease(app.graph, novel_id, app.settings.lease_seconds)
+    while True:
+        if await lease.settle(work, exact=exact):
             return
-        except GraphConflict:
-            if not left:
-                raise
         await asyncio.sleep(RETRY_SECONDS)

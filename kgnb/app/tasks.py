@@ -10,9 +10,10 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from kgnb.app.context import App
-from kgnb.app.settle import retry_on_conflict, settle_novel
+from kgnb.app.settle import in_turn, settle_novel
 from kgnb.app.task_items import (
     LET_GO_SECONDS,
     POLL_SECONDS,
@@ -164,7 +165,9 @@ async def delete_task(app: App, task_id: int) -> CommandResult:
 
 
 async def _remove_from_graph(app: App, task: Task) -> None:
-    await retry_on_conflict(lambda: app.graph.delete_task(task.novel_id, task.id))
+    if await app.graph.has_novel(task.novel_id):
+        remove = partial(app.graph.delete_task, task.novel_id, task.id)
+        await in_turn(app, task.novel_id, remove, exact=False)
     others = [t for t in await app.ledger.tasks.of_novel(task.novel_id) if t.id != task.id]
     if not any(t.provider for t in others):
         return  # kgnb has no rows to rebuild the graph from

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import logging
 import time
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
+from functools import partial
 from math import inf
 
-from kgnb.core.errors import GraphConflict
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider, Task, TaskStatus
 from kgnb.stores.ledger.orphans import Orphan
 from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.queue.types import ClaimRequest, QueueName
 from kgnb.worker.node import WorkerNode
+from kgnb.worker.settle_lease import SettleLease
 from kgnb.worker.task_router import TaskRouter
 
 log = logging.getLogger(__name__)
@@ -139,17 +140,20 @@ class Reconciler:
         self._orphans = elsewhere | {o: self._orphans.get(o, now) for o in found}
         patience = ORPHAN_LEASES * stores.queue.lease_seconds
         for orphan in [o for o in found if now - self._orphans[o] >= patience][:ORPHANS]:
-            with suppress(GraphConflict):  # settled meanwhile: next time
-                await self._delete(orphan)
+            await self._delete(orphan)
 
     async def _delete(self, orphan: Orphan) -> None:
-        ledger, graph = self._node.stores.ledger, self._node.stores.graph
+        ledger, graph, novel_id = self._node.stores.ledger, self._node.stores.graph, orphan.novel_id
         await ledger.orphans.clear(orphan)
-        if not orphan.novel_gone:
-            for task_id in orphan.tasks:
-                await graph.delete_task(orphan.novel_id, task_id)
-        elif orphan.tasks:  # else kgnb never wrote anything of it there
-            await graph.delete_novel(orphan.novel_id)
+        works: list[Callable[[int], Awaitable[object]]] = []
+        if orphan.novel_gone and orphan.tasks:  # without tasks kgnb never wrote anything of it there
+            works = [partial(graph.delete_novel, novel_id)]
+        elif await graph.has_novel(novel_id):
+            works = [partial(graph.delete_task, novel_id, task_id) for task_id in orphan.tasks]
+        lease = SettleLease(graph, novel_id, self._node.settings.lease_seconds)
+        for work in works:
+            if not await lease.settle(work, exact=False):
+                return  # it is being settled: next time
         await ledger.orphans.forget(orphan)
         log.info(say("node.swept", novel=orphan.novel_id, tasks=", ".join(map(str, orphan.tasks)) or "-"))
 

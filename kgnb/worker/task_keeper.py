@@ -29,6 +29,7 @@ from kgnb.worker.extractor import TaskInfo
 from kgnb.worker.outages import FIRST_WAIT, LONGEST_WAIT
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.settle_process import SettleJob, scan_names, settle_in_process
+from kgnb.worker.settle_lease import SettleLease
 from kgnb.worker.task_router import Route, TaskRouter
 
 log = logging.getLogger(__name__)
@@ -50,6 +51,7 @@ class OpenTask:
 
 
 class TaskKeeper:
+    lease: SettleLease | None = None  # while it waits to be settled
     """Keeps tasks open on behalf of all nodes.
 
     ``on_closed(task_id, status)`` is called when a task was closed here, ``on_stuck(task_id, error)`` when
@@ -206,7 +208,7 @@ class TaskKeeper:
                     await self._give_back(held)
                     return
             except GraphConflict:
-                pass  # another task of this novel was settled meanwhile
+                pass  # opened again after the wait: main may have stopped the task or deleted its novel
             if self._stores.renewer.lost(held.claim):
                 raise LeaseLost("node.lease_lost")
             await asyncio.sleep(backoff.delay())
@@ -249,7 +251,9 @@ class TaskKeeper:
         chapters = [chapter for chapter in wanted if chapter not in in_flight]
         if not await queue.open_task(claim, chapters):
             raise LeaseLost("node.lease_lost")
-        held.claim = replace(claim, fresh=False)  # a fresh item would start a paused task again
+        held.lease = None  # a settle that is running now misses these chapters
+        # A fresh item would start a paused task again; its failures are over (opened.lua).
+        held.claim = replace(claim, fresh=False, failures=0)
         if chapters:
             log.info(say("node.task_open", task=claim.task_id, chapters=len(chapters)))
         return bool(chapters)
@@ -326,7 +330,7 @@ class TaskKeeper:
 
     async def _settle_and_close(self, held: OpenTask, info: TaskInfo) -> None:
         claim, started = held.claim, time.monotonic()
-        await self._settle(claim, info)
+        await self._settle(held, info)
         status = await self._stores.ledger.task_lifecycle.close(claim.task_id, claim.token)
         if status is None:
             return  # a chapter is pending again; closed by a later poll
@@ -335,14 +339,20 @@ class TaskKeeper:
         log.info(say("node.task_closed", task=claim.task_id, status=status.value, seconds=round(seconds, 1)))
         self._on_closed(claim.task_id, status)
 
-    async def _settle(self, claim: Claim, info: TaskInfo) -> None:
-        """Settle the novel; raise GraphConflict when another settle overtook this one."""
+    async def _settle(self, held: OpenTask, info: TaskInfo) -> None:
+        """Settle the novel; raise GraphConflict while another settle does."""
         stores = self._stores
-        number = await stores.graph.raise_settle_number(info.novel.id, claim.token)
-        job = SettleJob(stores.sql_target, stores.graph_target, info.novel, info.config, number)
-        await settle_in_process(
-            self._book_runner(info.provider), job, lambda: stores.renewer.holds_until(claim)
-        )
+
+        async def settle(number: int) -> None:
+            job = SettleJob(stores.sql_target, stores.graph_target, info.novel, info.config, number)
+            run = self._book_runner(info.provider)
+            await settle_in_process(run, job, lambda: stores.renewer.holds_until(held.claim))
+
+        seconds = stores.queue.lease_seconds
+        held.lease = held.lease or SettleLease(stores.graph, info.novel.id, seconds)
+        if not await held.lease.settle(settle):
+            raise GraphConflict("graph.conflict", novel=info.novel.id)
+        held.lease = None
 
     def _book_runner(self, provider: Provider) -> PoolRun:
         """Where a book's scan and settle run; the rules' own processes hold the word lists already."""

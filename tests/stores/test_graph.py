@@ -185,10 +185,17 @@ def spy(bolt: Any) -> Spy:
     return Spy(bolt)
 
 
+async def begun(store: GraphStore, novel_id: int, seconds: float = 0.0) -> int:
+    """The number of a settle that begins now; its lease ends in ``seconds``."""
+    turn, number = await store.begin_settle(novel_id, seconds)
+    assert turn == "mine"
+    return number
+
+
 async def settle(
     store: GraphStore, graph: Graph, novel_id: int, check: Callable[[], bool] = yes
 ) -> ApplyResult:
-    number = await store.raise_settle_number(novel_id, 0)
+    number = await begun(store, novel_id)
     return await store.apply(novel_id, graph, number=number, check=check)
 
 
@@ -264,36 +271,70 @@ async def test_one_batch_and_many_give_the_same_nodes_and_edges(store: GraphStor
 
 
 async def test_a_stale_number_writes_nothing(store: GraphStore, spy: Spy) -> None:
-    number = await store.raise_settle_number(1, 5)
-    assert number == 5
+    number = await begun(store, 1)
     before = spy.everything()
     with pytest.raises(GraphConflict):
-        await store.project(1, Novel.make(1).projections(), number=4, check=yes)
+        await store.project(1, Novel.make(1).projections(), number=number - 1, check=yes)
     with pytest.raises(GraphConflict):
-        await store.apply(1, Novel.make(1).exact(), number=4, check=yes)
+        await store.apply(1, Novel.make(1).exact(), number=number - 1, check=yes)
     assert spy.everything() == before
 
 
 async def test_a_lost_lease_writes_nothing(store: GraphStore, spy: Spy) -> None:
-    await store.raise_settle_number(1, 5)
+    number = await begun(store, 1)
     before = spy.everything()
     with pytest.raises(LeaseLost):
-        await store.project(1, Novel.make(1).projections(), number=5, check=no)
+        await store.project(1, Novel.make(1).projections(), number=number, check=no)
     with pytest.raises(LeaseLost):
-        await store.apply(1, Novel.make(1).exact(), number=5, check=no)
+        await store.apply(1, Novel.make(1).exact(), number=number, check=no)
     answers = itertools.chain([True], itertools.repeat(False))  # lost while it was writing
     with pytest.raises(LeaseLost):
-        await store.project(1, Novel.make(1).projections(), number=5, check=lambda: next(answers))
+        await store.project(1, Novel.make(1).projections(), number=number, check=lambda: next(answers))
     assert spy.everything() == before
 
 
 async def test_numbers_only_rise(store: GraphStore) -> None:
     assert await store.settle_number(9) == 0
-    assert await store.raise_settle_number(9, 1_790_000_000_000_000) == 1_790_000_000_000_000
-    assert await store.raise_settle_number(9, 3) == 1_790_000_000_000_001
-    assert await store.settle_number(9) == 1_790_000_000_000_001
+    first = await begun(store, 9)
+    assert first > 1_790_000_000_000_000  # above any number that a graph had before it was emptied
+    second = await begun(store, 9)
+    assert second > first
+    assert await store.settle_number(9) == second
     assert list((await store.read(9)).nodes) == [("Novel", "9")]
-    assert not {cypher.SETTLE, cypher.LOCK} & (await store.read(9)).nodes["Novel", "9"].properties.keys()
+    fences = {cypher.SETTLE, cypher.SETTLED, cypher.LEASE, cypher.LOCK}
+    assert not fences & (await store.read(9)).nodes["Novel", "9"].properties.keys()
+
+
+async def test_one_settle_of_a_novel_at_a_time(store: GraphStore) -> None:
+    first = await begun(store, 1, 60)
+    assert await store.begin_settle(1, 60) == ("held", first)
+    assert await store.begin_settle(1, 60, after=first) == ("held", first)
+    assert (await store.begin_settle(2, 60))[0] == "mine"  # another novel
+    await store.extend_settle(1, first, 0.0, done=True)
+    second = await begun(store, 1, 60)  # whoever came while the first one ran: it may have missed a row
+    await store.extend_settle(1, second, 0.0)  # given up
+    assert await store.begin_settle(1, 60, after=second) != ("done", second)
+    third = await store.settle_number(1)
+    await store.extend_settle(1, third, 0.0, done=True)
+    assert await store.begin_settle(1, 60, after=first) == ("done", third)
+    assert await store.begin_settle(1, 60, after=second) == ("done", third)
+
+
+async def test_a_settle_lease_expires_and_shuts_its_holder_out(store: GraphStore) -> None:
+    dead = await begun(store, 1, 0.2)
+    while (turn := await store.begin_settle(1, 60))[0] == "held":
+        await asyncio.sleep(0.05)
+    await store.extend_settle(1, dead, 0.0, done=True)  # it was frozen, and has no say any more
+    assert await store.begin_settle(1, 60, after=dead) == ("held", turn[1])
+    with pytest.raises(GraphConflict):
+        await store.apply(1, Novel.make(1).exact(), number=dead, check=yes)
+
+
+async def test_nothing_of_a_settle_brings_a_deleted_novel_back(store: GraphStore, spy: Spy) -> None:
+    number = await begun(store, 1, 60)
+    spy("MATCH (n:Novel) DELETE n")
+    await store.extend_settle(1, number, 60)
+    assert not await store.has_novel(1)
 
 
 # --- settling
@@ -341,7 +382,7 @@ async def test_settle_leaves_an_old_workers_graph(store: GraphStore, spy: Spy) -
     old, new = Novel.make(1, seed=1, task=3), Novel.make(1, count=2, seed=2, task=7)
     await settle(store, old.exact(), 1)
     before = await store.read(1)
-    number = await store.raise_settle_number(1, 0)
+    number = await begun(store, 1)
     await store.apply(1, new.exact(), number=number, check=yes, foreign={3})
     after = await store.read(1)
     assert before.nodes.keys() <= after.nodes.keys()
@@ -416,7 +457,7 @@ async def test_a_settle_stops_when_another_one_starts(
 ) -> None:
     monkeypatch.setattr(graph_module, "BATCH", 10)
     novel = Novel.make(1, count=6)
-    number = await store.raise_settle_number(novel.facts.id, 1)
+    number = await begun(store, novel.facts.id)
     slow = asyncio.create_task(store.apply(1, novel.exact(), number=number, check=yes))
     while not (await store.read(1)).edges:
         await asyncio.sleep(0.01)
@@ -558,12 +599,13 @@ async def test_two_processes_end_exact(store: GraphStore, bolt: Any, spy: Spy) -
 async def test_a_settle_that_begins_while_a_chapter_is_written(store: GraphStore, bolt: Any) -> None:
     """Between lock and commit: either the chapter comes first, or it is not written under the old number."""
     novel = Novel.make(1, count=1)
-    number = await store.raise_settle_number(novel.facts.id, 1)
+    number = await begun(store, novel.facts.id)
     raised = threading.Event()
+    raised_to: list[int] = []
 
     async def raise_it() -> None:
         other = GraphStore(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database)
-        await other.raise_settle_number(novel.facts.id, 1)
+        raised_to.append(await begun(other, novel.facts.id))
         raised.set()
         await other.close()
 
@@ -587,7 +629,7 @@ async def test_a_settle_that_begins_while_a_chapter_is_written(store: GraphStore
     else:
         assert first_to_commit == ["chapter"]
     await asyncio.to_thread(thread.join)
-    assert await store.settle_number(1) == number + 1
+    assert [await store.settle_number(1)] == raised_to > [number]
 
 
 # --- deleting, counting, asking
@@ -598,20 +640,22 @@ async def test_deleting_a_task(store: GraphStore, spy: Spy) -> None:
     other = Novel.make(2, count=1, task=7)
     await store.project(2, other.projections(), number=0, check=yes)
     await store.project(1, mine.projections() + theirs.projections(), number=0, check=yes)
-    number = await store.settle_number(1)
-    result = await store.delete_task(1, 7)
+    number = await begun(store, 1)
+    result = await store.delete_task(1, 7, number)
     assert result.written
     assert result.removed
     left = await store.read(1)
     wanted = {ref for graph in theirs.projections() for ref in (*graph.nodes, *graph.edges)}
     assert {*left.nodes, *left.edges} == wanted
     assert all(x.properties["task_id"] == [8] for x in (*left.nodes.values(), *left.edges.values()))
-    assert await store.settle_number(1) > number
-    await store.delete_task(1, 8)
+    with pytest.raises(GraphConflict):
+        await store.delete_task(1, 8, number - 1)
+    assert await store.has_novel(1)
+    await store.delete_task(1, 8, number)
+    assert not await store.has_novel(1)
     assert not (await store.read(1)).nodes
     assert spy("MATCH (n) WHERE n.novel_id = 1 OR (n:Novel AND n.id = 1) RETURN count(n)") == [[0]]
     assert len((await store.read(2)).nodes) == len(other.projections()[0].nodes)
-    assert await store.delete_task(77, 1) == ApplyResult(0, 0)
 
 
 async def test_counts(store: GraphStore) -> None:

@@ -78,9 +78,12 @@ class GraphStub:
         await self.gate()
         return 1
 
-    async def raise_settle_number(self, _: int, token: int) -> int:
+    async def begin_settle(self, *_: object, **__: object) -> tuple[str, int]:
         await self.gate()
-        return token
+        return "mine", 1
+
+    async def extend_settle(self, *_: object, **__: object) -> None:
+        await self.gate()
 
     async def project(self, *_: object, check: Callable[[], bool], **__: object) -> None:
         await self.gate()

@@ -113,7 +113,8 @@ async def test_a_novel_that_main_deletes_while_it_is_worked(place: Place) -> Non
     work = await place.ledger.chapters.claim([(gone[1], 4, 12)])
     late = row_of(work[gone[1], 4], gone[1], 12)
     left = await place.rows(*gone)
-    await place.graph.delete_novel(gone[0])  # main: first the graph, then SQL
+    _, number = await place.graph.begin_settle(gone[0], 0.0)
+    await place.graph.delete_novel(gone[0], number)  # main: first the graph, then SQL
     await place.main_deletes(gone[1], gone[0])
     await place.write(*gone)  # by a node that doesn't know yet
     await place.turn(after_leases=False)

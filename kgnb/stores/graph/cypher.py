@@ -18,8 +18,11 @@ from kgnb.core.model import CHARACTER_RELATIONS, STRUCTURAL_RELATIONS
 from kgnb.graph.model import KEYS, RELATION_TYPE, GraphEdge, GraphNode, Value, key_value
 
 SETTLE = "kgnb_settle"
+SETTLED = "kgnb_settled"
+LEASE = "kgnb_settle_lease"
 LOCK = "kgnb_lock"
-"""The fences on the Novel node (design: fences); never part of what is read."""
+"""The fences on the Novel node (design: fences): numbers of the last settle that began and of the last that
+was completed, end of the settle lease in ms by the engine's clock, lock. Never part of what is read."""
 
 TIMES = ("created_at", "updated_at")
 
@@ -158,9 +161,17 @@ ON CREATE SET n.created_at = datetime(), n.updated_at = datetime()
 SET n.{LOCK} = $lock
 """
 
-SETTLE_NUMBER = f"MATCH (n:Novel {{id: $novel}}) RETURN coalesce(n.{SETTLE}, 0) AS number"
+SETTLE_STATE = f"""
+MATCH (n:Novel {{id: $novel}})
+RETURN coalesce(n.{SETTLE}, 0), coalesce(n.{SETTLED}, 0), coalesce(n.{LEASE}, 0) > timestamp(), timestamp()
+"""
 
-SET_NUMBER = f"MATCH (n:Novel {{id: $novel}}) SET n.{SETTLE} = $number"
+TAKE_SETTLE = f"MATCH (n:Novel {{id: $novel}}) SET n.{SETTLE} = $number, n.{LEASE} = timestamp() + $ms"
+
+EXTEND_SETTLE = f"""
+MATCH (n:Novel {{id: $novel}}) WHERE n.{SETTLE} = $number
+SET n.{LEASE} = timestamp() + $ms, n.{SETTLED} = CASE WHEN $done THEN $number ELSE n.{SETTLED} END
+"""
 
 # --- writing ------------------------------------------------------------------------------------------------
 

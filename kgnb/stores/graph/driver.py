@@ -143,8 +143,8 @@ class BoltDriver:
                 raise InputError("graph.question", reason=error.message or _code(error)) from error
             raise self._error(error) from error
 
-    async def change_schema(self, text: str, **params: Any) -> None:
-        """Run a statement that changes the schema, in a transaction of its own."""
+    async def execute(self, text: str, **params: Any) -> None:
+        """Run a statement that changes data or schema, in a transaction of its own."""
 
         async def body(tx: AsyncTransaction) -> None:
             await run(tx, text, **params)

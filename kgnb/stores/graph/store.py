@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 from neo4j import AsyncTransaction
 from pydantic import SecretStr
@@ -32,6 +32,7 @@ BATCH = 1_000
 """Rows of one transaction of settle: what both engines write at full speed, in a fraction of a second."""
 
 Check = Callable[[], bool]
+SettleTurn = tuple[Literal["mine", "held", "done"], int]
 K = TypeVar("K")
 N = TypeVar("N", bound=GraphNode | GraphEdge)
 
@@ -67,7 +68,7 @@ class GraphStore:
         existing = [row[0] for text in cypher.SCHEMA_NAMES for row in await self._bolt.rows(text)]
         for name, statement in cypher.schema().items():
             if name not in existing:
-                await self._bolt.change_schema(statement)
+                await self._bolt.execute(statement)
         await self._ensure_types(cypher.TYPES)
 
     async def ping(self) -> None:
@@ -86,24 +87,42 @@ class GraphStore:
 
     async def settle_number(self, novel_id: int) -> int:
         """Return the settle number of the novel (the fence); 0 before the first settle."""
-        rows = await self._bolt.rows(cypher.SETTLE_NUMBER, novel=novel_id)
+        rows = await self._bolt.rows(cypher.SETTLE_STATE, novel=novel_id)
         return int(rows[0][0]) if rows else 0
 
-    async def raise_settle_number(self, novel_id: int, token: int) -> int:
-        """Store a higher settle number, at least ``token``, and return it: earlier writers start again."""
+    async def begin_settle(self, novel_id: int, seconds: float, *, after: int | None = None) -> SettleTurn:
+        """Take the novel's settle lease for ``seconds`` under a higher number: earlier writers start again.
 
-        async def body(tx: AsyncTransaction) -> int:
-            number = max(await self._lock(tx, novel_id) + 1, token)
-            await run(tx, cypher.SET_NUMBER, novel=novel_id, number=number)
-            return number
+        Returns "mine" and the number; "held" and the number of the settle that holds the lease; "done" when a
+        settle with a number above ``after`` is complete.
+        """
 
-        return await self._bolt.write(body)
+        async def body(tx: AsyncTransaction) -> SettleTurn:
+            state = await self._lock(tx, novel_id)
+            if (turn := _others_turn([state], after)) is not None:
+                return turn
+            # By the clock: in a graph that was emptied no number comes back that a writer still knows.
+            number = max(state[0] + 1, state[3] * 1_000)
+            await run(tx, cypher.TAKE_SETTLE, novel=novel_id, number=number, ms=round(seconds * 1_000))
+            return "mine", number
 
-    async def _lock(self, tx: AsyncTransaction, novel_id: int) -> int:
+        # Whoever waits only reads: a lock would be in the settle's way.
+        turn = _others_turn(await self._bolt.rows(cypher.SETTLE_STATE, novel=novel_id), after)
+        return turn if turn is not None else await self._bolt.write(body)
+
+    async def extend_settle(self, novel_id: int, number: int, seconds: float, *, done: bool = False) -> None:
+        """Let the lease of settle ``number`` end in ``seconds``; no effect once it is another's.
+
+        ``done``: the graph is exact as of the rows when this settle began.
+        """
+        ms = round(seconds * 1_000)
+        await self._bolt.execute(cypher.EXTEND_SETTLE, novel=novel_id, number=number, ms=ms, done=done)
+
+    async def _lock(self, tx: AsyncTransaction, novel_id: int) -> list[Any]:
+        """Lock the Novel node; return its row of ``SETTLE_STATE``, whose first column is the number."""
         await run(tx, cypher.LOCK_NOVEL, novel=novel_id, lock=random.getrandbits(62))
         # Read by a statement of its own, after the lock: one statement might read before it writes.
-        rows = await run(tx, cypher.SETTLE_NUMBER, novel=novel_id)
-        return int(rows[0][0])
+        return (await run(tx, cypher.SETTLE_STATE, novel=novel_id))[0]
 
     async def _fenced(
         self, novel_id: int, statements: Sequence[Statement], *, number: int, check: Check, **params: Any
@@ -111,7 +130,7 @@ class GraphStore:
         """Run the statements in one fenced transaction; return the sum of their counts."""
 
         async def body(tx: AsyncTransaction) -> int:
-            if await self._lock(tx, novel_id) != number:
+            if (await self._lock(tx, novel_id))[0] != number:
                 raise GraphConflict("graph.conflict", novel=novel_id)
             _must_hold(check)
             done = 0
@@ -132,7 +151,7 @@ class GraphStore:
         known = {row[0] for row in await self._bolt.rows(cypher.RELATIONSHIP_TYPES)}
         missing = [t for t in missing if t not in known]
         if missing:
-            await self._bolt.change_schema(cypher.make_types(missing), id=-random.getrandbits(62) - 1)
+            await self._bolt.execute(cypher.make_types(missing), id=-random.getrandbits(62) - 1)
         self._types |= known | set(missing)
 
     # --- writing
@@ -196,15 +215,15 @@ class GraphStore:
         await self._each_edge(novel_id, found.compare_edge, times=False)
         return found
 
-    async def delete_task(self, novel_id: int, task_id: int) -> ApplyResult:
+    async def has_novel(self, novel_id: int) -> bool:
+        """Whether the novel has a node."""
+        return bool((await self._bolt.rows(cypher.count_nodes("Novel"), novel=novel_id))[0][0])
+
+    async def delete_task(self, novel_id: int, task_id: int, number: int) -> ApplyResult:
         """Remove the task's id from the novel's nodes and edges; delete those left with none.
 
-        Also raises the settle number, so that writers of the novel start again.
+        Raises GraphConflict when the settle number isn't ``number`` any more.
         """
-        rows = await self._bolt.rows(cypher.count_nodes("Novel"), novel=novel_id)
-        if not int(rows[0][0]):
-            return ApplyResult()
-        number = await self.raise_settle_number(novel_id, 0)
         texts = [(cypher.drop_task_edges, source) for source in cypher.SOURCES]
         # The novel goes last: it carries the fence.
         texts += [(cypher.drop_task_nodes, label) for label in reversed(LABELS)]
@@ -214,9 +233,8 @@ class GraphStore:
             removed += await self._repeat(novel_id, make(label, last=True), number, task=task_id)
         return ApplyResult(written, removed)
 
-    async def delete_novel(self, novel_id: int) -> None:
-        """Delete a whole novel; the Novel node goes last: it carries the fence."""
-        number = await self.raise_settle_number(novel_id, 0)
+    async def delete_novel(self, novel_id: int, number: int) -> None:
+        """Delete a whole novel; the Novel node goes last: it carries the fence. Raises GraphConflict too."""
         texts = [cypher.drop_edges(source) for source in cypher.SOURCES]
         for text in (*texts, *map(cypher.drop_nodes, reversed(LABELS))):
             await self._repeat(novel_id, text, number)
@@ -285,6 +303,14 @@ class GraphStore:
             {key: with_iso_times(value) for key, value in row.items()}
             for row in await self._bolt.ask(text, dict(params or {}))
         ]
+
+
+def _others_turn(rows: Sequence[Sequence[Any]], after: int | None) -> SettleTurn | None:
+    """What ``SETTLE_STATE`` tells of another settle, as begin_settle returns it; None: the lease is free."""
+    number, settled, held, _ = rows[0] if rows else (0, 0, False, 0)
+    if after is not None and settled > after:
+        return "done", settled
+    return ("held", number) if held else None
 
 
 def _must_hold(check: Check) -> None:

@@ -1,0 +1,139 @@
+"""One settle of a novel at a time: two tasks that end together both close, whatever the line."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import neo4j
+import pytest
+from pydantic import SecretStr
+
+from kgnb.core.errors import GraphConflict
+from kgnb.core.model import Novel, Provider, TaskConfig
+from kgnb.graph.model import Graph, GraphNode
+from kgnb.stores.graph.store import GraphStore
+from kgnb.stores.queue.types import Claim, QueueName
+from kgnb.worker.settle_lease import SettleLease
+from kgnb.worker.settle_process import SettleJob
+from kgnb.worker.task_keeper import OpenTask, TaskKeeper
+
+NOVEL = Novel(1, "三国演义")
+EXACT = Graph({("Novel", "1"): GraphNode("Novel", "1", {"title": NOVEL.title, "task_id": [7, 8]})})
+
+
+@pytest.fixture
+async def graph(bolt: Any) -> AsyncIterator[GraphStore]:
+    store = GraphStore(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database)
+    await store.prepare()
+    yield store
+    await store.close()
+
+
+class Settles:
+    """A node's stores and its pool; a settle goes on until the test lets it, then writes."""
+
+    def __init__(self, graph: GraphStore) -> None:
+        self.graph = graph
+        self.running = 0
+        self.runs = 0
+        self.go_on = asyncio.Event()
+        self.queue = SimpleNamespace(lease_seconds=30.0)
+        self.ledger = self.sql_target = self.graph_target = None
+        self.renewer = self
+
+    def holds_until(self, _claim: Claim) -> float:
+        return float("inf")
+
+    def lost(self, _claim: Claim) -> bool:
+        return False
+
+    async def run_long(self, _function: Callable[..., Any], job: SettleJob, _permit: Path) -> None:
+        await self.write(job.number)
+
+    async def write(self, number: int) -> None:
+        self.runs += 1
+        self.running += 1
+        assert self.running == 1
+        await self.go_on.wait()
+        await self.graph.apply(NOVEL.id, EXACT, number=number, check=lambda: True)
+        self.running -= 1
+
+    def end_of_task(self, task_id: int) -> asyncio.Task[None]:
+        """A node settles the novel before it closes the task."""
+        here: Any = self
+        keeper = TaskKeeper(here, here, here, on_closed=print, on_stuck=print)
+        held = OpenTask(Claim(QueueName("kg:task:queue:a"), "task", task_id, 0, task_id, 1, 0), 0.0)
+        info: Any = SimpleNamespace(novel=NOVEL, config=TaskConfig(), provider=Provider("a"))
+
+        async def settle() -> None:  # as often as the keeper opens the task again
+            while True:
+                try:
+                    return await keeper._settle(held, info)
+                except GraphConflict:
+                    await asyncio.sleep(0.05)
+
+        return asyncio.create_task(settle())
+
+
+async def until(happened: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not happened():
+            await asyncio.sleep(0.01)
+
+
+async def test_tasks_that_end_together_settle_one_after_the_other(graph: GraphStore) -> None:
+    node = Settles(graph)
+    first = node.end_of_task(7)
+    await until(lambda: node.runs == 1)
+    others = [node.end_of_task(task) for task in (8, 9, 10)]
+    await asyncio.sleep(0.3)  # they are there, and would have overtaken it
+    node.go_on.set()
+    await asyncio.wait_for(asyncio.gather(first, *others), 20)
+    # One settle that began since they came does for all of them.
+    assert node.runs == 2
+    assert await graph.read(NOVEL.id)
+
+
+async def test_the_lease_is_renewed_while_the_settle_runs(graph: GraphStore, bolt: Any) -> None:
+    ends: list[int] = []
+
+    async def work(_number: int) -> None:
+        with neo4j.GraphDatabase.driver(bolt.uri, auth=(bolt.user, bolt.password)) as driver:
+            while len(set(ends)) < 2:
+                found = driver.execute_query("MATCH (n:Novel {id: 1}) RETURN n.kgnb_settle_lease").records
+                ends.append(found[0][0])
+                await asyncio.sleep(0.05)
+
+    assert await asyncio.wait_for(SettleLease(graph, NOVEL.id, 1.0).settle(work), 20)
+    assert ends == sorted(ends)
+
+
+async def test_a_settle_that_fails_gives_its_lease_back(graph: GraphStore) -> None:
+    async def work(_number: int) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await SettleLease(graph, NOVEL.id, 600.0).settle(work)
+    assert (await graph.begin_settle(NOVEL.id, 600.0))[0] == "mine"
+
+
+async def test_a_settle_that_an_older_kgnb_overtakes_runs_again(graph: GraphStore, bolt: Any) -> None:
+    """It knows no lease, and just puts up a higher number."""
+    numbers: list[int] = []
+
+    async def work(number: int) -> None:
+        numbers.append(number)
+        if len(numbers) == 1:
+            with neo4j.GraphDatabase.driver(bolt.uri, auth=(bolt.user, bolt.password)) as driver:
+                raised = "MATCH (n:Novel) SET n.kgnb_settle = $n, n.kgnb_settle_lease = 0"
+                driver.execute_query(raised, n=number + 1)
+        await graph.apply(NOVEL.id, EXACT, number=number, check=lambda: True)
+
+    lease = SettleLease(graph, NOVEL.id, 600.0)
+    assert not await lease.settle(work)
+    assert await lease.settle(work)
+    assert len(numbers) == 2
