@@ -276,12 +276,24 @@ async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: List
         stopped = (TaskStatus.CANCELLED, TaskStatus.PAUSED) if opened else (TaskStatus.CANCELLED,)
         if task is None or task.status in stopped:
             raise BuildStopped("build.stopped_elsewhere", task=planned.task.id)
+        if await _is_given_up(app, task, watch):
+            raise BuildStopped("build.refused", reason=task.error)
         watch.closed = watch.closed or task.ended
         if app.engines_gone:
             raise BuildStopped("build.engines_gone")
         if _is_stalled(app, watch):
             raise _stall_error(app)
         await asyncio.sleep(POLL_SECONDS)
+
+
+async def _is_given_up(app: App, task: Task, watch: _TaskWatch) -> bool:
+    """Whether the task failed as a whole: it isn't settled, and no queue has it any more."""
+    if task.status is not TaskStatus.FAILED or task.settled or not task.queue:
+        return False
+    queues = [QueueName(task.queue)]
+    return task.id not in await _retry_until_stalled(
+        app, "redis", lambda: app.queue.find_tasks(queues), watch
+    )
 
 
 async def _retry_until_stalled(

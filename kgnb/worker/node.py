@@ -334,6 +334,7 @@ class WorkerNode:
             log.warning(say("node.service_silent", service="sql"))
 
     def _task_stuck(self, task_id: int, error: Exception) -> None:
+        self.unpublished_tasks.add(task_id)
         self._listener(NodeEvent("stuck", task_id, error=error))
         self._wake.set()
 

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 
 from kgnb.book.reader import language
@@ -28,12 +29,14 @@ from kgnb.worker.engine_warmup import warming_up
 from kgnb.worker.extractor import TaskInfo
 from kgnb.worker.outages import FIRST_WAIT, LONGEST_WAIT
 from kgnb.worker.provider_registry import ProviderRegistry
-from kgnb.worker.settle_process import SettleJob, scan_names, settle_in_process
 from kgnb.worker.settle_lease import SettleLease
+from kgnb.worker.settle_process import SettleJob, scan_names, settle_in_process
 from kgnb.worker.task_router import Route, TaskRouter
 
 log = logging.getLogger(__name__)
 
+MAX_FAILURES = 3
+"""A task whose scan or settle breaks so often in a row ends as failed; as for chapters (common.lua)."""
 STUCK_SECONDS = 5.0
 """Delay before a task that can't go on is taken again."""
 SAMPLE_CHAPTERS = 3
@@ -48,14 +51,14 @@ class OpenTask:
     since: float  # epoch seconds
     info: TaskInfo | None = None
     step: asyncio.Task[None] | None = None  # the running advance, if any
+    lease: SettleLease | None = None  # while it waits to be settled
 
 
 class TaskKeeper:
-    lease: SettleLease | None = None  # while it waits to be settled
     """Keeps tasks open on behalf of all nodes.
 
     ``on_closed(task_id, status)`` is called when a task was closed here, ``on_stuck(task_id, error)`` when
-    one fails and goes back to the queue for :data:`STUCK_SECONDS`.
+    one fails: it goes back to the queue for :data:`STUCK_SECONDS`, or ends as failed.
     """
 
     def __init__(
@@ -188,9 +191,11 @@ class TaskKeeper:
             text = say("node.task_stuck", task=held.claim.task_id, reason=str(error))
             log.log(logging.ERROR if news else logging.DEBUG, text)
             await self._release_stuck(held, error)
+        except BrokenProcessPool as error:
+            await self._count_failure(held, error, say("node.book_process_died"))
         except Exception as error:  # a bug on this task must neither spin nor stop the others
             log.exception(say("node.task_broke", task=held.claim.task_id))
-            await self._release_stuck(held, error)
+            await self._count_failure(held, error, f"{error!r}.")
         finally:
             held.step = None
 
@@ -379,6 +384,24 @@ class TaskKeeper:
     async def _give_back(self, held: OpenTask, delay: float = 0.0, *, above: int = 0) -> None:
         self._remove(held)
         await self._release([held], delay, above=above)
+
+    async def _count_failure(self, held: OpenTask, error: Exception, reason: str) -> None:
+        """Hand a task back whose scan or settle broke; end it as failed the third time in a row."""
+        claim, stores = held.claim, self._stores
+        self._remove(held)
+        given_up = KgnbError("node.task_given_up", task=claim.task_id, reason=reason)
+        last = claim.failures + 1 >= MAX_FAILURES
+        try:
+            if last and await stores.ledger.task_commands.give_up(claim.task_id, str(given_up)):
+                log.error(str(given_up))
+                error = given_up
+                await self._ack_and_remove(held)
+            else:
+                log.error(say("node.task_stuck", task=claim.task_id, reason=reason))
+                await stores.queue.fail(claim, reason, delay=STUCK_SECONDS)
+        except ServiceDown as outage:  # the lease expires
+            stores.outages.report_down(outage)
+        self._on_stuck(claim.task_id, error)
 
     async def _release(self, held: Sequence[OpenTask], delay: float = 0.0, *, above: int = 0) -> None:
         """Return items to the queue; during an outage their leases expire instead."""

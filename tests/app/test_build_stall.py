@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Awaitable
+from dataclasses import replace
 from itertools import count
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,17 +17,19 @@ from kgnb.core.errors import BuildStopped
 from kgnb.core.model import Progress, Task, TaskStatus
 from kgnb.worker.outages import Outages
 
-TASK = Task(7, 1, "t", TaskStatus.RUNNING, use_ai=True, chapter_ids=None)
+TASK = Task(7, 1, "t", TaskStatus.RUNNING, use_ai=True, chapter_ids=None, queue="kg:task:queue:a")
 
 
 class App:
     """A task of three chapters, one of them done; at each look another number of them is claimed."""
 
-    def __init__(self) -> None:
-        self.settings = SimpleNamespace(stall_seconds=0.2)
+    def __init__(self, task: Task = TASK, stall: float = 0.2) -> None:
+        self.task = task
+        self.known: dict[int, object] = {7: "held"}
+        self.settings = SimpleNamespace(stall_seconds=stall)
         self.outages = Outages()
         self.engines_gone = False
-        self.tasks = self.ledger = self
+        self.tasks = self.ledger = self.queue = self
         self._looks = count()
 
     async def progress(self, _task: int) -> Progress:
@@ -32,13 +37,32 @@ class App:
         return Progress(3, pending=2 - running, running=running, completed=1)
 
     async def get(self, _task: int) -> Task:
-        return TASK
+        return self.task
+
+    async def find_tasks(self, _queues: object) -> dict[int, object]:
+        known, self.known = self.known, {}
+        return known
+
+
+def watching(app: App) -> Awaitable[None]:
+    planned: Any = SimpleNamespace(task=TASK, step=lambda *_: None)
+    watch = build._TaskWatch(progress_at=time.monotonic())
+    return asyncio.wait_for(build._watch_task(cast("Any", app), planned, watch, lambda _: None), 20)
 
 
 async def test_chapters_claimed_and_handed_back_are_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(build, "POLL_SECONDS", 0.01)
-    planned: Any = SimpleNamespace(task=TASK, step=lambda *_: None)
-    watching = build._watch_task(cast("Any", App()), planned, build._TaskWatch(), lambda _: None)
     with pytest.raises(BuildStopped) as stopped:
-        await asyncio.wait_for(watching, 5)
+        await watching(App())
     assert stopped.value.key == "build.stalled"
+
+
+async def test_a_task_that_another_node_gave_up_ends_the_build_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While the queue has it, as in the first look here, a status "failed" is main's guess."""
+    monkeypatch.setattr(build, "POLL_SECONDS", 0.01)
+    app = App(replace(TASK, status=TaskStatus.FAILED, error="Out of memory."), stall=600)
+    with pytest.raises(BuildStopped, match="Out of memory"):
+        await watching(app)
+    assert app.known == {}

@@ -145,6 +145,19 @@ class TestLeases:
         await until_expired(claim, 0.4)
         assert ids(await take(queue, chapters=1, tasks=1)) == [(1, 0), (1, 1)]
 
+    async def test_failures_of_a_tasks_own_item_are_forgotten_once_it_is_opened(self, make: Maker) -> None:
+        one = make()
+        await one.push(NEW, 1)
+        for failures in (0, 1, 2):
+            (claim,) = (await take(one, tasks=1)).claims
+            assert claim.failures == failures
+            if failures < 2:
+                assert await one.fail(claim, "its process died") == "retry"
+        assert await one.open_task(claim, [1])
+        await one.release([claim])
+        (claim,) = (await take(make("b"), tasks=1)).claims
+        assert claim.failures == 0
+
     async def test_three_failures_are_the_chapters_end(self, make: Maker) -> None:
         queue = make()
         task = await opened(queue, 1, 2)

@@ -1,4 +1,4 @@
--- Opens the task of a claimed item: lists its chapters and marks the item.
+-- Opens the task of a claimed item: lists its chapters, marks the item and forgets its failures.
 -- ARGV: member, token, asked (as claimed: what this opening answers), retry ("1": dead chapters too), chapters
 --       (comma-separated, in order). Returns 1, or 0 when the lease is lost.
 -- A dead chapter that the ledger knows to be dead but names here was set back by somebody: it is listed too. A
@@ -8,7 +8,7 @@ local member, token = ARGV[1], ARGV[2]
 local _, task = parts(member)
 local record = held(member, token)
 if not record then return 0 end
-record.opened = true
+record.opened, record.failures = true, 0
 record.answered = math.max(record.answered, tonumber(ARGV[3]))
 keep(member, record)
 redis.call('HSET', META, task, VERSION)
