@@ -268,7 +268,9 @@ class TaskKeeper:
         task = await ledger.tasks.get(claim.task_id)
         if task is None:
             return None
-        if claim.fresh and held.info is None and await self._is_foreign(task):
+        # Should the old worker die, main queues the task again. A fresh item of a paused one is a retry.
+        waits = claim.fresh and held.info is None and task.status in (TaskStatus.CREATED, TaskStatus.RUNNING)
+        if waits and task.id in await self._stores.queue.foreign_tasks():
             return Opening("old_worker", task, [])
         route = await self._router.route(task, claim.queue)
         rules = claim.queue.with_provider(RULES)
@@ -286,14 +288,6 @@ class TaskKeeper:
             token=claim.token,
             fresh=claim.fresh,
         )
-
-    async def _is_foreign(self, task: Task) -> bool:
-        """Whether a live old worker is at work on it; should that one die, main queues the task again.
-
-        A fresh item of a paused task is a retry, whoever was stopped.
-        """
-        waits = task.status in (TaskStatus.CREATED, TaskStatus.RUNNING)
-        return waits and task.id in await self._stores.queue.foreign_tasks()
 
     async def _is_deserted(self, task: Task, queue: QueueName) -> bool:
         """Whether the task was opened from another queue that no longer has it."""

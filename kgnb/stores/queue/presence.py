@@ -18,15 +18,7 @@ from kgnb import __version__
 from kgnb.core.messages import say
 from kgnb.core.model import Progress, TaskStatus, beijing_now
 from kgnb.core.process_id import ProcessId, host_id, identify, is_alive
-from kgnb.stores.queue.inspect import (
-    ABOUT_PREFIX,
-    NODE_PREFIX,
-    NODE_TTL,
-    NODES,
-    NodeInfo,
-    hash_fields,
-    parse_json,
-)
+from kgnb.stores.queue.inspect import ABOUT_PREFIX, NODE_TTL, NODES, NodeInfo, hash_fields, parse_json
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import Command
 
@@ -161,7 +153,7 @@ class Presence:
 
     def _node_commands(self, started_at: datetime, slots: int, pid: int) -> list[Command]:
         name = self._queue.node
-        key = NODE_PREFIX + name
+        key = f"kg:nodes:{name}"
         fields = {
             "node_id": name,
             "node_type": "worker",
@@ -215,7 +207,7 @@ class Presence:
     def _removals(self, name: str, identity: bytes) -> list[Command]:
         """Commands that delete the keys of the kgnb node with this name and identity."""
         return [
-            ("EVAL", _REMOVE_SHOWN, 1, NODE_PREFIX + name, parse_json(identity)["pid"]),
+            ("EVAL", _REMOVE_SHOWN, 1, f"kg:nodes:{name}", parse_json(identity)["pid"]),
             ("DEL", ABOUT_PREFIX + name),
             ("EVAL", _REMOVE, 1, f"kgnb:node:{name}", identity),
         ]
