@@ -330,6 +330,42 @@ async def test_who_waits_and_does_not_ask_gives_its_place_back(
         assert llm.stats.requests == 1
 
 
+async def test_who_leaves_while_a_place_is_reserved_asks_nothing(
+    redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with FakeServer() as llm, asking(redis_url, llm.base_url, rpm="600") as node:
+        reserve = node.rates.reserve
+
+        async def meanwhile(provider: Provider, chars: int) -> RateReservation:
+            node.throttle.stop_requests()
+            return await reserve(provider, chars)
+
+        monkeypatch.setattr(node.rates, "reserve", meanwhile)
+        with pytest.raises(NodeLeaving):
+            await node.ask()
+        assert llm.stats.requests == 0
+
+
+@pytest.mark.parametrize("why", ["leaving", "paused", "lost"])
+async def test_a_request_slot_that_comes_too_late_is_not_used(redis_url: str, why: str) -> None:
+    async with asking(redis_url, most=1) as node:
+        throttle, lost = node.throttle, False
+
+        async def wait() -> None:
+            async with throttle.request_slot(node.provider, lambda: lost):
+                raise AssertionError("it came too late")
+
+        async with throttle.request_slot(node.provider):
+            waiting = asyncio.create_task(wait())
+            await asyncio.sleep(0)
+            if why == "leaving":
+                throttle.stop_requests()
+            throttle.paused = {NAME: time.time() + 60} if why == "paused" else {}
+            lost = why == "lost"
+        with pytest.raises((NodeLeaving, ProviderPaused, LeaseLost)):
+            await waiting
+
+
 async def test_without_redis_nobody_knows_the_limit_so_nothing_is_asked() -> None:
     async with FakeServer() as llm, asking("redis://127.0.0.1:9/0", llm.base_url, rpm="60") as node:
         with pytest.raises(TimeoutError):

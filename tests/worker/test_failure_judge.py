@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import date
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
+import sqlalchemy as sa
 
 from kgnb.core.errors import ProviderDown, ProviderError, RateLimited, RequestUnanswered
 from kgnb.core.model import Usage
 from kgnb.llm.client import TEST_PROMPT
 from kgnb.llm.fake.http import Request, Response, error_response
 from kgnb.llm.fake.server import FakeServer, Faults
+from kgnb.stores.ledger import tables as t
+from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.breaker import ProviderState
-from kgnb.worker import failure_judge, throttle
-from tests.support.ledgers import opened
+from kgnb.worker import chapter_worker, failure_judge, throttle
+from kgnb.worker.throttle import ProviderThrottle
+from tests.support.ledgers import QUEUE, execute, opened, task_row
+from tests.support.light_nodes import light_node, submitted, until
 from tests.support.throttles import NAME, Asking, asking
 
 POISON = "无字天书现世"
@@ -25,7 +32,7 @@ LIMITED = error_response(429, "rate_limit_exceeded", "slow down")._replace(extra
 class Server(FakeServer):
     """Fails each prompt with POISON in its own way."""
 
-    failure = error_response(504, "timeout", "upstream timed out")
+    failure = error_response(504, "timeout", "upstream timed out")._replace(extra="retry-after: 0\r\n")
 
     def respond(self, request: Request) -> Response:
         poisoned = request.method == "POST" and POISON in request.body.decode()
@@ -69,6 +76,35 @@ async def test_the_last_chapter_of_all_ends_by_a_test_request_and_pauses_nobody(
         assert all(word in str(error.value) for word in ("504", "upstream timed out", "KGNB_CHUNK_CHARS"))
     assert await state(node) == ProviderState()
     assert llm.stats.requests == 3  # the test requests; the others were never counted
+
+
+class RealThrottle(ProviderThrottle):
+    """A node's, of one request at a time."""
+
+    open = asyncio.Event()
+
+
+async def test_a_chapter_that_always_fails_is_a_dead_letter_and_its_task_closes(
+    llm: Server, node: Asking, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chapter_worker, "RETRY_SECONDS", (0.02, 0.02))
+    monkeypatch.setattr(RealThrottle, "__init__", lambda one: one.__dict__.update(vars(node.throttle)))
+    monkeypatch.setattr(f"{__name__}.POISON", "第2章的正文")
+    async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
+        await ledger.providers.save(NAME, {"api_key": "k", "base_url": llm.base_url, "models": ["dryrun"]})
+        task_id = await submitted(ledger, redis_url, 3)
+        await execute(ledger, sa.update(t.task_facts).values(model="dryrun"))
+        async with light_node(redis_url, ledger, tmp_path, cast("Any", RealThrottle())) as light:  # type: ignore[call-arg]
+            await until(lambda: closed(ledger, task_id))
+            (dead,) = await light.queue.dead_items(QUEUE)
+        progress = await ledger.tasks.progress(task_id)
+    assert (progress.completed, progress.failed, dead.failures) == (2, 1, 3)
+    assert "upstream timed out" in dead.reason
+    assert await state(node) == ProviderState()
+
+
+async def closed(ledger: Ledger, task_id: int) -> bool:
+    return (await task_row(ledger, task_id))["status"] == "failed"
 
 
 async def test_an_outage_is_nobodys_failure_however_long(
