@@ -31,8 +31,9 @@ async def test_the_rules_do_their_tasks_behind_a_paused_provider(
     model = Model()
     by_ai = await submitted(ledger, redis_url, 2)
     by_rules = await submitted(ledger, redis_url, 2, use_ai=False)
-    async with Redis.from_url(redis_url) as redis, light_node(redis_url, ledger, tmp_path, model) as light:
+    async with Redis.from_url(redis_url) as redis:
         await redis.set(PAUSE, "1")
+    async with light_node(redis_url, ledger, tmp_path, model) as light:
         await until(lambda: finished(ledger, by_rules))
         assert not model.asked
         task = await ledger.tasks.get(by_rules)
@@ -40,7 +41,7 @@ async def test_the_rules_do_their_tasks_behind_a_paused_provider(
         assert task.queue == "kg:task:queue:rules"
         assert light.node.queue_states[QUEUE].leased <= 1  # the other task's item, and none of its chapters
         model.open.set()
-        await redis.delete(PAUSE)
+        await light.queue.redis.delete(PAUSE)
         await until(lambda: finished(ledger, by_ai))
         assert sum(model.asked.values()) == 2
 
