@@ -88,7 +88,7 @@ async def redis_facts(connection: RedisConnection, *, tls: bool) -> ServiceFacts
     )
     (info,) = await connection.try_send([("INFO",)])  # an ACL may refuse it: then nothing is known
     facts = _info_fields(info)
-    name = "Valkey" if "valkey_version" in facts else "Redis"
+    name = ("Valkey" if "valkey_version" in facts else "Redis") + " Cluster" * connection.is_cluster
     version = facts.get("valkey_version") or facts.get("redis_version", "")
     policy = facts.get("maxmemory_policy", "")
     evicts = policy not in SAFE_POLICIES and facts.get("maxmemory", "0") != "0"

@@ -16,7 +16,7 @@ from kgnb.notebook.panel.controller import PanelController
 from kgnb.notebook.panel.secret_inputs import MASK, AddressBox, SecretBox, checked_address, without_login
 
 EMBEDDED: dict[str, dict[str, Any]] = {
-    "redis": {"redis_host": "", "redis_password": SecretStr("")},
+    "redis": {"redis_host": "", "redis_password": SecretStr(""), "redis_sentinel": ""},
     "sql": {"db_type": "sqlite", "db_host": "", "db_password": SecretStr("")},
     "bolt": {"neo4j_uri": "", "neo4j_password": SecretStr("")},
 }
@@ -71,9 +71,9 @@ class Service:
     def changes(self) -> dict[str, Any]:
         """Return the settings that the form describes. Raises SettingsError for an unreadable address."""
         address = checked_address(self.address.value, say(f"panel.service_{self.name}"))
-        if not address:
-            return dict(EMBEDDED[self.name])
         now = self._controller.node.settings
+        if not address:  # sentinels are not in the form: they stay
+            return {} if self.name == "redis" and now.redis_sentinel else dict(EMBEDDED[self.name])
         found: dict[str, Any] = {key: box.value for key, box in self.fields.items()}
         before = getattr(now, ADDRESS[self.name])
         same = self._shown(before) == address and all(getattr(now, k) == found[k] for k in LOGIN[self.name])
@@ -89,7 +89,7 @@ class Service:
 
     def _as_url(self, found: dict[str, Any]) -> dict[str, Any]:
         """Put a typed password into a Redis URL, which carries its login itself."""
-        host = found["redis_host"]
+        host, found["redis_sentinel"] = found["redis_host"], ""
         if "://" in host and "@" not in host and (password := found.get("redis_password")):
             scheme, _, rest = host.partition("://")
             user = quote(self._user, safe="")
