@@ -16,10 +16,12 @@ from kgnb.core.errors import ServiceDown
 from kgnb.core.settings import Settings
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
+from kgnb.stores.queue.store import Queue
+from kgnb.stores.queue.types import ClaimRequest
 from tests.support.commands import Place, llm, novel
 from tests.support.ledgers import QUEUE, opened, task_row
 from tests.support.light_nodes import LightNode, Model, light_node, submitted, until
-from tests.support.queues import NEW, ids, nodes_on, old_worker, take
+from tests.support.queues import NEW, OLD, ids, nodes_on, old_worker, take
 from tests.support.queues import opened as opened_task
 from tests.support.redis_servers import PASSWORD, RedisCluster, RedisUnderSentinels
 
@@ -123,6 +125,28 @@ async def test_a_queue_whose_slot_is_being_moved_only_takes_new_items(cluster: R
         poll = await take(other, chapters=9, tasks=19)
         await renewer._connection.close()
     assert ids(poll) == [*((task_id, 0) for task_id in pushed), (1, 2), (1, 3), (1, 4)]
+
+
+async def test_a_poll_that_one_queue_does_not_answer_keeps_nothing_of_the_other(
+    cluster: RedisCluster,
+) -> None:
+    async with nodes_on(cluster.url) as make:
+        queue = make()
+        await queue.push(NEW, 1)
+        await queue.push(OLD, 2)
+        slot, *both = cluster.begin_move(OLD)
+        with pytest.raises(ServiceDown):
+            await queue.poll([ClaimRequest(NEW, tasks=1), ClaimRequest(OLD, tasks=1)])
+        await until(lambda: waits(queue))
+        for server in both:
+            server.says("CLUSTER", "SETSLOT", slot, "STABLE")
+        poll = await queue.poll([ClaimRequest(NEW, tasks=1), ClaimRequest(OLD, tasks=1)])
+    assert [(claim.task_id, claim.deliveries) for claim in poll.claims] == [(1, 1), (2, 1)]
+
+
+async def waits(queue: Queue) -> bool:
+    state = (await queue.states([NEW]))[NEW]
+    return (state.waiting, state.leased) == (1, 0)
 
 
 async def test_a_slot_that_moves_while_nodes_claim(

@@ -109,17 +109,21 @@ class RedisCluster(_Servers):
     def move_slot(self, key: str, pause: Callable[[], None]) -> None:
         """Moves a key's slot to another master as redis-cli does, one key after the other; ``pause()`` before
         each."""
-        slot, source = key_slot(key.encode()), self.owner(key)
-        masters = self.masters()
-        target = next(one for one in masters if one is not source)
-        target.says("CLUSTER", "SETSLOT", slot, "IMPORTING", source.client.cluster("MYID"))
-        source.says("CLUSTER", "SETSLOT", slot, "MIGRATING", target.client.cluster("MYID"))
+        slot, source, target = self.begin_move(key)
         pause()
         while keys := source.client.cluster("GETKEYSINSLOT", slot, 1):
             source.says("MIGRATE", "127.0.0.1", target.port, keys[0], 0, 2000)
             pause()
-        for server in (target, source, *masters):
+        for server in (target, source, *self.masters()):
             server.says("CLUSTER", "SETSLOT", slot, "NODE", target.client.cluster("MYID"))
+
+    def begin_move(self, key: str) -> tuple[int, RedisServer, RedisServer]:
+        """Returns the key's slot, the master that gives it away and the one that gets it."""
+        slot, source = key_slot(key.encode()), self.owner(key)
+        target = next(one for one in self.masters() if one is not source)
+        target.says("CLUSTER", "SETSLOT", slot, "IMPORTING", source.client.cluster("MYID"))
+        source.says("CLUSTER", "SETSLOT", slot, "MIGRATING", target.client.cluster("MYID"))
+        return slot, source, target
 
     def flush(self) -> None:
         for server in self.masters():

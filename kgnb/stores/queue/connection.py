@@ -263,3 +263,6 @@ class RedisConnection:
         if self._cluster:
             await self._cluster.close()
         await self.client.aclose()
+        if isinstance(pool := self.client.connection_pool, _MasterPool):
+            for one in pool.sentinel_manager.sentinels:
+                await one.aclose()
