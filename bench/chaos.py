@@ -1,11 +1,13 @@
-"""A bad day in figures: nodes killed -9 and replaced, servers stopped and started, an LLM that fails.
+"""A bad day in figures: nodes killed -9 and replaced, servers stopped and started, an LLM that fails, a
+chapter that gets no answer, a provider and a novel that main deletes, two tasks of one novel, an old worker.
 
     scripts/services.sh start; set -a; source .services/test-env; set +a
-    python bench/chaos.py [--chapters 120,80] [--nodes 3] [--slots 4] [--kill-every 2] [--lease 30] [--seed 7]
+    python bench/chaos.py [--chapters 120,80,40] [--nodes 3] [--slots 4] [--kill-every 2] [--lease 30]
+        [--seed 7] [--without poison,moved,twins,deleted,old_worker,outages]
 
-The same code as tests/test_chaos.py, in any size. First the same books on a good day, then the bad one; then
-kills without a replacement, to see how soon the chapters of a dead node are claimed by the others. Empties
-Redis and Neo4j. Prints one JSON object for each.
+The same code as tests/worker/test_chaos.py, in any size. First the same books on a good day, then the bad
+one; then kills without a replacement, to see how soon the chapters of a dead node are claimed by the others.
+Empties Redis and Neo4j. Prints one JSON object for each.
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ import argparse
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.support.chaos import Plan, bad_day, good_day
+from tests.support.chaos import bad_day, good_day
+from tests.support.chaos_plan import Plan
 from tests.support.node_deaths import death_figures
 
 
@@ -32,7 +36,7 @@ def main() -> None:
         kill_every=args.kill_every,
         limit=args.limit,
         seed=args.seed,
-        outages=() if args.no_outages else Plan.outages,
+        **troubles(args.without.split(","), args.chapters.count(",")),
     )
     with tempfile.TemporaryDirectory() as folder:
         place = Path(args.keep or folder)
@@ -44,11 +48,18 @@ def main() -> None:
             print(death_figures(place, kills=args.deaths, lease=args.lease, chapters=long).line())
 
 
+def troubles(without: list[str], last: int) -> dict[str, Any]:
+    """Each on a book of its own where there are enough; ``last`` is the last book's number."""
+    every = {"poison": (min(1, last), 3), "moved": 0, "twins": last, "deleted": 40, "old_worker": True}
+    off: dict[str, Any] = {"outages": ()} if "outages" in without else {}
+    return off | {name: value for name, value in every.items() if name not in without}
+
+
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--chapters", default="120,80", help="of each book; 0 leaves the bad day out")
+    parser.add_argument("--chapters", default="120,80,40", help="of each book; 0 leaves the bad day out")
     parser.add_argument("--nodes", type=int, default=3)
     parser.add_argument("--slots", type=int, default=4)
     parser.add_argument("--latency", type=float, default=0.4, help="seconds")
@@ -57,7 +68,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--limit", type=float, default=900.0, help="seconds")
     parser.add_argument("--seed", type=int, default=7)
     parser.add_argument("--deaths", type=int, default=5, help="kills in the second part")
-    parser.add_argument("--no-outages", action="store_true")
+    parser.add_argument("--without", default="", help="troubles, comma-separated")
     parser.add_argument("--keep", help="a folder for logs and graphs")
     return parser.parse_args()
 

@@ -1,162 +1,35 @@
-"""A bad day: nodes killed and replaced, servers stopped and started, an LLM that fails; and its figures."""
+"""A bad day: nodes killed and replaced, servers stopped and started, an LLM that fails, and main itself."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import random
 import threading
 import time
-from collections import Counter, defaultdict
-from dataclasses import asdict, dataclass, field
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
-from kgnb.llm.fake.http import Request, Response
-from kgnb.llm.fake.server import Faults
-from kgnb.stores.ledger.reply_cache import reply_key
-from kgnb.worker.extractor import REPLY_TRIES
+from tests.support.chaos_plan import Figures, Plan
 from tests.support.cluster import Cluster, Node, cluster, server_start, server_stop
 from tests.support.commands import Llm, llm, novel
+from tests.support.main_system import LEAVING, LEAVING_QUEUE, MainSystem
 from tests.support.paths import ROOT
+from tests.support.witness import COMPLETE, POISON, Witness, api_key
 
-FAULTS = Faults(rate_429=0.10, rate_500=0.05, broken=0.05, truncated=0.05)
 FAR = """
 import os
 import kgnb.core.process_id as process
 process.host_id = lambda: os.environ["FAR_MACHINE"]
 """
+OLD_NOVEL = ["孙明远独自行路，并无他人同往。"] * 20
+FIRST_NOVEL = 2
+"""The first book's; the first one of all is an old worker's."""
 IDLE_KILL = 5
 """Every how many kills the node may be one that hasn't asked for anything yet."""
 PATIENCE = 6
 """Times of ``kill_every`` that a kill waits until the node that came last has asked for something."""
-COMPLETE = ("ok", "broken")
-"""Outcomes that hold a usable reply: "broken" can be mended."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What happens. Times in seconds; ``outages``: server → share of the chapters done at which it stops."""
-
-    chapters: tuple[int, ...] = (120, 80)
-    lines: int = 6
-    nodes: int = 3
-    slots: int = 4
-    latency: float = 0.3
-    retry_after: float = 1.0
-    faults: Faults = FAULTS
-    lease: float = 5.0
-    kill_every: float = 2.0  # at least
-    outages: tuple[tuple[str, float], ...] = (("redis", 0.15), ("mariadb", 0.4), ("neo4j", 0.65))
-    down: float = 1.0  # at least
-    flush_at: float = 2.0  # share of the chapters done at which Redis loses everything; above 1: never
-    limit: float = 300.0
-    seed: int = 7
-
-    @property
-    def total(self) -> int:
-        return sum(self.chapters)
-
-
-@dataclass
-class Figures:
-    """What came of it."""
-
-    seconds: float = 0.0
-    kills: int = 0
-    idle_kills: int = 0  # of nodes that had not asked for anything yet
-    outages: dict[str, float] = field(default_factory=dict)  # server → seconds from stop to answering again
-    chapters: int = 0
-    completed: int = 0
-    lost: int = 0
-    doubled: int = 0
-    dead: int = 0
-    requests: int = 0
-    outcomes: dict[str, int] = field(default_factory=dict)
-    split: int = 0  # prompts cut off twice, whose chunk was split
-    strange: int = 0  # prompts that the good day didn't ask: halves of split chunks, at most two each
-    again: int = 0  # complete answers to a prompt that had one: what kills cost
-    again_unforced: int = 0  # those whose earlier one didn't go to a node that was killed
-    stored_again: int = 0  # requests for a reply that was in the cache when they came
-    unsure: int = 0  # answered before, but SQL was down when they came; a kill explains them, or see above
-    forced: int = 0  # requests that faults, kills and splits (two each) forced, beyond one a chapter
-    same_graph: bool = False
-    nodes: int = 0
-    edges: int = 0
-
-    def line(self) -> str:
-        return json.dumps(asdict(self), ensure_ascii=False)
-
-
-# --- who asked what -----------------------------------------------------------------------------------------
-
-
-class Asked(NamedTuple):
-    """One request: when (time.monotonic), for what, by which node, and what was answered."""
-
-    at: float
-    prompt: str
-    life: str
-    outcome: str
-
-
-class Witness:
-    """Watches a dry-run server: notes each request's node (by its API key), and whether its reply was stored
-    when it came."""
-
-    def __init__(self, llm: Llm, cluster: Cluster) -> None:
-        self.asked: list[Asked] = []
-        self.stored_again: list[Asked] = []
-        self.unsure: list[Asked] = []
-        self._server = llm.server
-        self._cluster = cluster
-        self._respond = llm.server.respond
-        llm.server.respond = self._witnessed  # type: ignore[method-assign]
-
-    def _witnessed(self, request: Request) -> Response:
-        prompt = _prompt(request.body) if request.method == "POST" else ""
-        stats = self._server.stats
-        stored = self._is_stored(prompt) if stats.answered[prompt] else False
-        before = stats.outcomes.copy()
-        response = self._respond(request)
-        if prompt:
-            outcome = next(iter(stats.outcomes - before))
-            life = request.headers.get("authorization", "").removeprefix("Bearer sk-")
-            one = Asked(time.monotonic(), prompt, life, outcome)
-            self.asked.append(one)
-            if stored is None:
-                self.unsure.append(one)
-            elif stored:
-                self.stored_again.append(one)
-        return response
-
-    def _is_stored(self, prompt: str) -> bool | None:
-        """None: SQL is down, where nothing can be stored meanwhile but may have been before."""
-        key = reply_key("dryrun", "dryrun", prompt)
-        try:
-            return self._cluster.number("SELECT count(*) FROM kgnb_replies WHERE id = :key", key=key) > 0
-        except sa.exc.OperationalError:
-            return None
-
-    def again(self, killed: dict[str, float]) -> tuple[int, int]:
-        """Complete answers to prompts that had one, and those of them that no kill (life → when) explains."""
-        answers: dict[str, list[Asked]] = defaultdict(list)
-        for one in self.asked:
-            if one.outcome in COMPLETE:
-                answers[one.prompt].append(one)
-        repeats = [(one, later) for every in answers.values() for one, later in pairwise(every)]
-        unforced = [pair for pair in repeats if killed.get(pair[0].life, float("inf")) > pair[1].at]
-        return len(repeats), len(unforced)
-
-
-def _prompt(body: bytes) -> str:
-    """The prompt's hash, as kgnb and the server's stats have it."""
-    said = {m["role"]: m["content"] for m in json.loads(body)["messages"]}
-    return hashlib.sha256(f"{said.get('system', '')}\0{said['user']}".encode()).hexdigest()
 
 
 # --- the day ------------------------------------------------------------------------------------------------
@@ -165,8 +38,26 @@ def _prompt(body: bytes) -> str:
 def books(folder: Path, plan: Plan) -> list[Path]:
     return [
         novel(folder / f"book-{seed}.txt", chapters, seed=seed, lines=plan.lines)
-        for seed, chapters in enumerate(plan.chapters, 1)
+        for seed, chapters in enumerate([*plan.chapters, plan.deleted], 1)
+        if chapters
     ]
+
+
+def submit(place: Cluster, plan: Plan, files: list[Path], *, moving: bool) -> list[int]:
+    """Queues the plan's tasks: those of the books in their order, twins one after the other, and last the
+    one that will be deleted."""
+    tasks = []
+    for number, book in enumerate(files):
+        leaves = moving and number == plan.moved
+        tasks.append(place.submit(book, provider=LEAVING if leaves else "dryrun"))
+        if number == plan.twins:
+            tasks.append(place.submit(book, "--again"))
+    return tasks
+
+
+def chapter_text(book: Path, number: int) -> str:
+    text = book.read_text("utf-8").partition(f"第{number}章")[2]
+    return text.partition("\n")[2].partition(f"第{number + 1}章")[0]
 
 
 class GoodDay(NamedTuple):
@@ -177,14 +68,32 @@ class GoodDay(NamedTuple):
 
 
 def good_day(folder: Path, plan: Plan) -> GoodDay:
-    """The same books, worked by one node that nothing disturbs."""
+    """The same books, worked by one node that nothing disturbs; the poison chapter is in no task."""
     with llm(latency=0.02) as server, cluster(folder / "good", server) as place:
+        MainSystem(place).add_task(OLD_NOVEL, done=True)
+        tasks = submit(place, plan, books(folder, plan), moving=False)
+        if plan.poison is not None:
+            book, number = plan.poison
+            ids = (
+                "SELECT json_arrayagg(id) FROM chapters WHERE novel_id = :novel AND chapter_number <> :number"
+            )
+            change = f"UPDATE knowledge_graph_tasks SET chapter_ids = ({ids}) WHERE novel_id = :novel"
+            place.sql(change, novel=FIRST_NOVEL + book, number=number)
         node = place.start_node("calm", 16)
-        tasks = [place.submit(book) for book in books(folder, plan)]
         place.wait_until(lambda: place.finished(*tasks), plan.limit, "the good day", every=0.2)
-        assert server.stats.requests == plan.total
+        assert server.stats.requests == plan.prompts
         node.kill9()
-        return GoodDay([place.graph(task) for task in tasks], set(server.stats.prompts))
+        return GoodDay(_graphs(place, plan, tasks), set(server.stats.prompts))
+
+
+def _graphs(place: Cluster, plan: Plan, tasks: list[int]) -> list[dict[str, Any]]:
+    """Of each book."""
+    novels = {
+        task: place.number("SELECT novel_id FROM knowledge_graph_tasks WHERE id = :id", id=task)
+        for task in tasks
+    }
+    first = {novel_id: task for task, novel_id in reversed(novels.items())}
+    return [place.graph(task) for _, task in sorted(first.items())][: len(plan.chapters)]
 
 
 def bad_day(folder: Path, plan: Plan, good: GoodDay) -> Figures:
@@ -195,12 +104,12 @@ def bad_day(folder: Path, plan: Plan, good: GoodDay) -> Figures:
         cluster(folder / "bad", server, KGNB_LEASE_SECONDS=f"{plan.lease:g}") as place,
     ):
         place.nice = 5
-        day = _Day(plan, place, server)
-        day.start()
-        tasks = [place.submit(book) for book in books(folder, plan)]
-        day.run(tasks)
-        figures = day.figures(good)
-        graphs = [place.graph(task) for task in tasks]
+        day = _Day(plan, place, server, books(folder, plan))
+        try:
+            figures = day.run(good)
+        finally:
+            day.main.close()
+        graphs = _graphs(place, plan, day.kept)
         figures.same_graph = graphs == good.graphs
         figures.nodes = sum(len(graph["nodes"]) for graph in graphs)
         figures.edges = sum(len(graph["edges"]) for graph in graphs)
@@ -210,47 +119,87 @@ def bad_day(folder: Path, plan: Plan, good: GoodDay) -> Figures:
 class _Day:
     """The trouble-maker."""
 
-    def __init__(self, plan: Plan, place: Cluster, server: Llm) -> None:
+    def __init__(self, plan: Plan, place: Cluster, server: Llm, files: list[Path]) -> None:
         self._plan = plan
         self._place = place
         self._server = server
-        self._witness = Witness(server, place)
+        self._files = files
+        poison = chapter_text(files[plan.poison[0]], plan.poison[1]) if plan.poison else ""
+        twins = "" if plan.twins is None else files[plan.twins].read_text("utf-8")
+        self._witness = Witness(server, place, poison=poison, twins=twins)
+        self.main = MainSystem(place)
+        self.kept: list[int] = []
+        """The tasks whose novels are there in the end."""
+        self._doomed = self._old = (0, 0)  # (novel, task)
         self._random = random.Random(plan.seed)
         self._killed: dict[str, float] = {}
         self._outages: dict[str, float] = {}
         self._over = threading.Event()
         self._failed: list[BaseException] = []
         self._names = 0
-        self._seconds = 0.0
+        self._seconds = self._swept = 0.0
+        self._queued_again = 0
         self._far = place.path / "far"
         self._far.mkdir()
         (self._far / "sitecustomize.py").write_text(FAR, "utf-8")
 
-    def start(self) -> None:
-        """The first nodes, while nothing is to do."""
-        for _ in range(self._plan.nodes):
+    def run(self, good: GoodDay) -> Figures:
+        """From the first nodes, while nothing is to do, until all tasks are closed and settled; raises
+        AssertionError after the plan's limit."""
+        plan, place = self._plan, self._place
+        if plan.moved is not None:
+            self.main.add_leaving(self._server.server.base_url)
+            place.env["KGNB_KEYS"] = self.main.key_file("main", self._server.server.base_url)
+        self._old = self.main.add_task(OLD_NOVEL, done=not plan.old_worker)
+        if plan.old_worker:
+            self.main.start_old_worker(plan.requeue / 2)
+            self.main.queue_task(self._old[1])
+        for _ in range(plan.nodes):
             self._start(self._new_name())
+        self.kept = submit(place, plan, self._files, moving=True)
+        if plan.deleted:
+            task = self.kept.pop()
+            self._doomed = FIRST_NOVEL + len(plan.chapters), task
+        self._make_trouble()
+        if plan.deleted:
+            patience = 8 * plan.lease + 30
+            self._swept = place.wait_until(
+                lambda: not self.main.left_of(*self._doomed), patience, "the sweep", every=0.5
+            )
+        return self._figures(good)
 
-    def run(self, tasks: list[int]) -> None:
-        """Until all tasks are closed and settled; raises AssertionError after the plan's limit."""
+    def _make_trouble(self) -> None:
         plan, began = self._plan, time.monotonic()
-        troubles = [threading.Thread(target=self._guarded, args=(trouble,)) for trouble in self._troubles()]
-        for thread in troubles:
+        deeds, endless = (
+            [threading.Thread(target=self._guarded, args=(trouble,)) for trouble in troubles]
+            for troubles in (self._deeds(), (self._kill_and_replace, self._stop_and_start, self._lose_redis))
+        )
+        for thread in (*deeds, *endless):
             thread.start()
         try:
             self._place.wait_until(
-                lambda: self._failed or self._place.finished(*tasks), plan.limit, "the bad day", every=0.1
+                lambda: self._failed or self._done_with(deeds), plan.limit, "the bad day", every=0.1
             )
             self._seconds = time.monotonic() - began
         finally:
             self._over.set()
-            for thread in troubles:
+            for thread in (*deeds, *endless):
                 thread.join()
         if self._failed:
             raise self._failed[0]
 
-    def _troubles(self) -> list[Any]:
-        return [self._kill_and_replace, self._stop_and_start, self._lose_redis]
+    def _done_with(self, deeds: list[threading.Thread]) -> bool:
+        return not any(thread.is_alive() for thread in deeds) and self._place.finished(*self.kept)
+
+    def _deeds(self) -> list[Any]:
+        """What has to be done before the day can end."""
+        plan = self._plan
+        wanted = {
+            self._move_provider: plan.moved is not None,
+            self._delete_novel: plan.deleted > 0,
+            self._queue_old_task: plan.old_worker,
+        }
+        return [deed for deed, on in wanted.items() if on]
 
     def _guarded(self, trouble: Any) -> None:
         try:
@@ -273,7 +222,9 @@ class _Day:
         """Every other node is on a machine of its own by its own word, so that nobody there sees it die: its
         leases have to run out."""
         life = f"{name}.{len(self._place.nodes) + 1}"
-        env = {"OPENAI_API_KEY": f"sk-{life}"}
+        env = {"OPENAI_API_KEY": api_key(life)}
+        if self._plan.moved is not None:
+            env["KGNB_KEYS"] = self.main.key_file(life, self._server.server.base_url)
         if self._random.random() < 0.5:
             env |= {"PYTHONPATH": f"{self._far}:{ROOT}", "FAR_MACHINE": life}
         return self._place.start_node(name, self._plan.slots, **env)
@@ -299,15 +250,14 @@ class _Day:
 
     # --- outages
 
-    def _done(self) -> float:
-        """The share of the chapters that are done; 0 in an outage of SQL."""
-        query = "SELECT count(*) FROM knowledge_graph_chapter_status WHERE status = 'completed'"
+    def _done(self, *tasks: int) -> int:
+        """How many chapters of these tasks are done; 0 in an outage of SQL."""
         with contextlib.suppress(sa.exc.DatabaseError):
-            return self._place.number(query) / self._plan.total
-        return 0.0
+            return sum(self._place.chapters(task).get("completed", 0) for task in tasks)
+        return 0
 
     def _reached(self, share: float) -> bool:
-        while self._done() < share:
+        while self._done(*self.kept) < share * self._plan.total:
             if self._over.wait(0.1):
                 return False
         return True
@@ -331,35 +281,120 @@ class _Day:
             self._place.redis.flushall()
             self._outages["flush"] = 0.0
 
+    # --- what main does
+
+    def _wait_for(self, task: int, chapters: int) -> bool:
+        """Whether so many chapters of the task were done before the day was over."""
+        while self._done(task) < chapters:
+            if self._over.wait(0.1):
+                return False
+        return True
+
+    def _task_of(self, book: int) -> int:
+        return self.kept[book + (self._plan.twins is not None and book > self._plan.twins)]
+
+    def _move_provider(self) -> None:
+        assert self._plan.moved is not None
+        if self._wait_for(self._task_of(self._plan.moved), self._plan.chapters[self._plan.moved] // 4):
+            self.main.delete_leaving()
+            self._note(f"deleted {LEAVING}")
+
+    def _delete_novel(self) -> None:
+        if self._wait_for(self._doomed[1], self._plan.deleted // 2):
+            self.main.delete_novel(*self._doomed)
+            self._note(f"deleted novel {self._doomed[0]}")
+
+    def _queue_old_task(self) -> None:
+        """Queues the old worker's task again until it is done, and once more, as if a moment before."""
+        while not self.main.old_worker_ended() and not self._over.wait(self._plan.requeue):
+            self.main.queue_task(self._old[1])
+            self._queued_again += 1
+
     # --- the reckoning
 
-    def figures(self, good: GoodDay) -> Figures:
-        place, stats = self._place, self._server.stats
-        rows = place.sql("SELECT task_id, chapter_id FROM kgnb_extractions")
-        marks = place.sql("SELECT kg_task_id, chapter_id, status FROM knowledge_graph_chapter_status")
-        told = place.number("SELECT sum(completed_chapters) FROM knowledge_graph_tasks")
-        total = self._plan.total
-        again, unforced = self._witness.again(self._killed)
+    def _figures(self, good: GoodDay) -> Figures:
+        place, stats, witness = self._place, self._server.stats, self._witness
+        tasks = ", ".join(map(str, self.kept))
+        rows = place.sql(f"SELECT task_id, chapter_id FROM kgnb_extractions WHERE task_id IN ({tasks})")
+        table = "knowledge_graph_chapter_status"
+        marks = place.sql(f"SELECT kg_task_id, chapter_id, status FROM {table} WHERE kg_task_id IN ({tasks})")
+        query = f"SELECT sum(completed_chapters) FROM knowledge_graph_tasks WHERE id IN ({tasks})"
+        again, splits = witness.again(self._killed), witness.splits()
+        self._note(f"asked again without a kill: {again.unforced}")
         failures = sum(count for outcome, count in stats.outcomes.items() if outcome not in COMPLETE)
-        cut = Counter(one.prompt for one in self._witness.asked if one.outcome == "truncated")
-        split = sum(times >= REPLY_TRIES for times in cut.values())
+        dead = {**place.dead(), **place.dead(LEAVING_QUEUE)}
+        failed = {f"c:{task}:{chapter}" for task, chapter, status in marks if status == "failed"}
+        poison = self._poisoned_chapter()
         return Figures(
             seconds=round(self._seconds, 1),
             kills=len(self._killed),
-            idle_kills=len(set(self._killed) - {one.life for one in self._witness.asked}),
+            idle_kills=len(set(self._killed) - {one.life for one in witness.asked}),
             outages=self._outages,
-            chapters=total,
-            completed=min(told, sum(status == "completed" for _, _, status in marks)),
-            lost=total - len(set(rows)),
+            chapters=self._plan.total,
+            completed=min(place.number(query), sum(status == "completed" for _, _, status in marks)),
+            lost=self._plan.total - len(set(rows)),
             doubled=(len(rows) - len(set(rows))) + (len(marks) - len({mark[:2] for mark in marks})),
-            dead=len(place.dead()),
+            dead=len(dead.keys() - {poison}),
+            prompts=self._plan.prompts,
             requests=stats.requests,
             outcomes=dict(stats.outcomes),
-            split=split,
-            strange=len(set(stats.prompts) - good.prompts),
-            again=again,
-            again_unforced=unforced,
-            stored_again=len(self._witness.stored_again),
-            unsure=len(self._witness.unsure),
-            forced=failures + again + 2 * split,
+            split=splits,
+            strange=len(witness.strange(good.prompts)),
+            again=again.all,
+            again_unforced=len(again.unforced),
+            again_moved=again.moved,
+            again_twins=again.twins,
+            stored_again=len(witness.stored_again),
+            unsure=len(witness.unsure),
+            forced=failures + again.all + 2 * splits + witness.tests(),
+            poison=stats.outcomes[POISON],
+            poison_failed=dead.keys() == failed == {poison} and self._task_failed(poison),
+            moved_to=self._moved_to(),
+            twins_apart=self._twins_apart(),
+            swept=round(self._swept, 1),
+            old=self._old_figures(),
         )
+
+    def _poisoned_chapter(self) -> str:
+        """As the dead list names it."""
+        if self._plan.poison is None:
+            return ""
+        book, number = self._plan.poison
+        query = "SELECT id FROM chapters WHERE novel_id = :novel AND chapter_number = :number"
+        chapter = self._place.number(query, novel=FIRST_NOVEL + book, number=number)
+        return f"c:{self._task_of(book)}:{chapter}"
+
+    def _task_failed(self, chapter: str) -> bool:
+        return self._place.status(int(chapter.split(":")[1])) == "failed"
+
+    def _moved_to(self) -> str:
+        if self._plan.moved is None:
+            return ""
+        query = "SELECT provider FROM kgnb_tasks WHERE task_id = :id"
+        return str(self._place.sql(query, id=self._task_of(self._plan.moved))[0][0])
+
+    def _twins_apart(self) -> float:
+        if self._plan.twins is None:
+            return 0.0
+        first = self._task_of(self._plan.twins)
+        query = "SELECT settled_at FROM kgnb_tasks WHERE task_id IN (:first, :second) ORDER BY settled_at"
+        one, other = (row[0] for row in self._place.sql(query, first=first, second=first + 1))
+        return (other - one).total_seconds()
+
+    def _old_figures(self) -> dict[str, int]:
+        """``did``: chapters that the old worker worked, of those ``wanted``; ``queued``: how often its task
+        was queued again. What kgnb may not do: delete its keys (``missing``), write ``rows`` for its task,
+        undo chapters in its graph, change its task's status (``reopened``)."""
+        if not self._plan.old_worker:
+            return {}
+        novel_id, task = self._old
+        told = self.main.old_worker_report()
+        return {
+            "wanted": len(OLD_NOVEL),
+            "did": told["chapters"],
+            "queued": self._queued_again,
+            "missing": told["missing"],
+            "rows": sum(self.main.work_of_kgnb(novel_id, task).values()),
+            "undone": len(OLD_NOVEL) - self.main.old_graph(novel_id),
+            "reopened": int(self._place.status(task) != "completed"),
+        }

@@ -15,13 +15,16 @@ from kgnb.llm.fake.server import Faults
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import Claim, ClaimRequest
 from tests.conftest import outside
-from tests.support.chaos import Figures, GoodDay, Plan, bad_day, good_day
+from tests.support.chaos import GoodDay, bad_day, good_day
+from tests.support.chaos_plan import Figures, Plan
 from tests.support.cluster import QUEUE, Cluster, Node, cluster, stoppable
 from tests.support.commands import Llm, llm, novel
 from tests.support.node_deaths import death_figures
 
 LEASE = 3.0
-PLAN = Plan(chapters=(72, 48), kill_every=1.0)
+PLAN = Plan(
+    chapters=(72, 30, 18), kill_every=1.0, moved=0, poison=(1, 3), twins=2, deleted=18, old_worker=True
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,11 @@ class TestBadDay:
             figures.outcomes.get(fault, 0) for fault in ("rate_429", "rate_500", "truncated", "broken")
         )
         assert figures.again_unforced == 0
-        assert figures.again <= figures.kills * PLAN.slots
+        assert figures.again <= figures.kills * PLAN.slots + figures.again_twins + figures.again_moved
+        assert figures.again_moved <= PLAN.nodes * PLAN.slots
+        assert (figures.moved_to, figures.poison_failed) == ("dryrun", True)
+        assert figures.poison <= 30, figures
+        check_old_worker(figures.old)
 
     @pytest.mark.timeout(200)
     def test_redis_is_not_the_record(self, tmp_path: Path, good: GoodDay) -> None:
@@ -68,8 +75,15 @@ def check(figures: Figures) -> None:
     assert (figures.lost, figures.doubled, figures.dead) == (0, 0, 0), figures
     assert figures.same_graph, figures
     assert figures.stored_again == 0, figures
-    assert figures.requests <= 1.15 * figures.chapters + figures.forced, figures
+    assert figures.requests <= 1.15 * figures.prompts + figures.forced, figures
     assert figures.strange <= 2 * figures.split, figures
+
+
+def check_old_worker(old: dict[str, int]) -> None:
+    """It did all of its task, and kgnb nothing of it, nor to its keys."""
+    assert old["did"] == old["wanted"]
+    assert old["queued"] >= 2
+    assert (old["missing"], old["rows"], old["undone"], old["reopened"]) == (0, 0, 0, 0), old
 
 
 class TestDeath:
