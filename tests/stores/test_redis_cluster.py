@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 import redis
+from pydantic import SecretStr
 
-from kgnb.core.errors import ServiceDown
+from kgnb.core.errors import ServiceDown, ServiceRefused
 from kgnb.core.settings import Settings
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.lease_renewer import LeaseRenewer
@@ -94,6 +95,13 @@ async def test_old_workers_on_every_master_are_seen(cluster: RedisCluster) -> No
             await old_worker(queue, f"old-{number}", number)
         assert await queue.foreign_tasks() == set(range(1, 7))
     assert all(server.client.dbsize() for server in cluster.masters())
+
+
+async def test_a_cluster_has_one_database(cluster: RedisCluster) -> None:
+    queue = Queue(SecretStr(cluster.url.replace("/0", "/1")), lease_seconds=6, hold_seconds=900)
+    with pytest.raises(ServiceRefused, match="REDIS_DB"):
+        await queue.ping()
+    await queue.close()
 
 
 async def test_a_queue_whose_slot_is_being_moved_only_takes_new_items(cluster: RedisCluster) -> None:

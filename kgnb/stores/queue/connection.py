@@ -206,7 +206,12 @@ class RedisConnection:
 
     async def _learn_mode(self) -> None:
         """Ask the server once whether it is one of a cluster: with HELLO, which no ACL forbids."""
-        (facts,) = await pipelined(self.client, [("HELLO",)])
+        try:
+            (facts,) = await pipelined(self.client, [("HELLO",)])
+        except exceptions.ResponseError as error:  # to SELECT, while connecting
+            if isinstance(error, _REFUSED) or not self._options.get("db"):
+                raise
+            raise ServiceRefused("queue.no_database", service="redis", where=self.where) from error
         if not isinstance(facts, Exception):  # an error: older than 6, or a proxy
             values = facts.values() if isinstance(facts, dict) else facts
             self._cluster = self._new_cluster() if b"cluster" in values else None
