@@ -38,19 +38,15 @@ class LeaseRenewer(threading.Thread):
     its own.
 
     A lease is :meth:`lost` only when the server says so. While the server is away none is, as nobody can reap
-    it and it may still be renewed; :meth:`holds` is False meanwhile. ``on_lost(claim)`` is called in this
-    thread (pass it on with ``call_soon_threadsafe``).
+    it and it may still be renewed; :meth:`holds` is False meanwhile.
     """
 
-    def __init__(
-        self, queue: Queue, *, node: str = "", on_lost: Callable[[Claim], None] = lambda _: None
-    ) -> None:
+    def __init__(self, queue: Queue, *, node: str = "") -> None:
         super().__init__(name=f"kgnb-renewer {node}".strip(), daemon=True)
         self._connection = RedisConnection(queue.url, queue.lease_seconds, connections=1)
         self._node = queue.node
         self._lease = queue.lease_seconds
         self._hold = queue.hold_seconds
-        self._on_lost = on_lost
         self._guard = threading.Lock()
         self._claims: dict[Claim, float] = {}  # → time.monotonic() until which the lease certainly lives
         self._hold_ends: dict[Claim, float] = {}  # → time.monotonic() until which it may be held
@@ -173,4 +169,3 @@ class LeaseRenewer(threading.Thread):
                 return
             del self._claims[claim]
             self._lost.add(claim)
-        self._on_lost(claim)
