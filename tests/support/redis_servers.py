@@ -19,7 +19,7 @@ CLUSTER = (
     "--cluster-enabled",
     "yes",
     "--cluster-node-timeout",
-    "1000",
+    "2000",
     "--cluster-replica-validity-factor",
     "0",
 )
@@ -145,7 +145,7 @@ class RedisUnderSentinels(_Servers):
         config = (
             f"sentinel monitor mymaster 127.0.0.1 {self.master.port} 2\n"
             f'sentinel auth-pass mymaster "{PASSWORD}"\n'
-            "sentinel down-after-milliseconds mymaster 800\nsentinel failover-timeout mymaster 3000\n"
+            "sentinel down-after-milliseconds mymaster 1500\nsentinel failover-timeout mymaster 3000\n"
         )
         guarded = ("--requirepass", PASSWORD, "--bind", "127.0.0.1", "--sentinel")
         self.sentinels = [RedisServer(folder, *guarded, config=config) for _ in range(3)]
