@@ -6,6 +6,7 @@ import contextlib
 import random
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -134,6 +135,8 @@ class _Day:
         self._random = random.Random(plan.seed)
         self._killed: dict[str, float] = {}
         self._outages: dict[str, float] = {}
+        self._deeds: list[threading.Thread] = []
+        """What has to be done before the day can end."""
         self._over = threading.Event()
         self._failed: list[BaseException] = []
         self._names = 0
@@ -154,6 +157,7 @@ class _Day:
         if plan.old_worker:
             self.main.start_old_worker(plan.requeue / 2)
             self.main.queue_task(self._old[1])
+            self._deeds.append(self._begin(self._queue_old_task))
         for _ in range(plan.nodes):
             self._start(self._new_name())
         self.kept = submit(place, plan, self._files, moving=True)
@@ -170,38 +174,32 @@ class _Day:
 
     def _make_trouble(self) -> None:
         plan, began = self._plan, time.monotonic()
-        deeds, endless = (
-            [threading.Thread(target=self._guarded, args=(trouble,)) for trouble in troubles]
-            for troubles in (self._deeds(), (self._kill_and_replace, self._stop_and_start, self._lose_redis))
-        )
-        for thread in (*deeds, *endless):
-            thread.start()
+        endless = [*map(self._begin, (self._kill_and_replace, self._stop_and_start, self._lose_redis))]
+        if plan.moved is not None:
+            self._deeds.append(self._begin(self._move_provider))
+        if plan.deleted:
+            self._deeds.append(self._begin(self._delete_novel))
         try:
             self._place.wait_until(
-                lambda: self._failed or self._done_with(deeds), plan.limit, "the bad day", every=0.1
+                lambda: self._failed or self._all_done(), plan.limit, "the bad day", every=0.1
             )
             self._seconds = time.monotonic() - began
         finally:
             self._over.set()
-            for thread in (*deeds, *endless):
+            for thread in (*self._deeds, *endless):
                 thread.join()
         if self._failed:
             raise self._failed[0]
 
-    def _done_with(self, deeds: list[threading.Thread]) -> bool:
-        return not any(thread.is_alive() for thread in deeds) and self._place.finished(*self.kept)
+    def _all_done(self) -> bool:
+        return not any(deed.is_alive() for deed in self._deeds) and self._place.finished(*self.kept)
 
-    def _deeds(self) -> list[Any]:
-        """What has to be done before the day can end."""
-        plan = self._plan
-        wanted = {
-            self._move_provider: plan.moved is not None,
-            self._delete_novel: plan.deleted > 0,
-            self._queue_old_task: plan.old_worker,
-        }
-        return [deed for deed, on in wanted.items() if on]
+    def _begin(self, trouble: Callable[[], None]) -> threading.Thread:
+        thread = threading.Thread(target=self._guarded, args=(trouble,), daemon=True)
+        thread.start()
+        return thread
 
-    def _guarded(self, trouble: Any) -> None:
+    def _guarded(self, trouble: Callable[[], None]) -> None:
         try:
             trouble()
         except BaseException as error:
@@ -319,8 +317,9 @@ class _Day:
         table = "knowledge_graph_chapter_status"
         marks = place.sql(f"SELECT kg_task_id, chapter_id, status FROM {table} WHERE kg_task_id IN ({tasks})")
         query = f"SELECT sum(completed_chapters) FROM knowledge_graph_tasks WHERE id IN ({tasks})"
+        assert not witness.is_blind()
         again, splits = witness.again(self._killed), witness.splits()
-        self._note(f"asked again without a kill: {again.unforced}")
+        self._note(f"asked again without a kill: {again.unforced}; though stored: {witness.stored_again}")
         failures = sum(count for outcome, count in stats.outcomes.items() if outcome not in COMPLETE)
         dead = {**place.dead(), **place.dead(LEAVING_QUEUE)}
         failed = {f"c:{task}:{chapter}" for task, chapter, status in marks if status == "failed"}

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
+from kgnb.extract.prompt import SCHEMA_VERSION
 from kgnb.llm.client import TEST_PROMPT
 from kgnb.llm.fake.http import Request, Response, error_response
 from kgnb.llm.fake.model import passage
@@ -40,7 +41,7 @@ class Asked(NamedTuple):
     provider: str
     twin: bool
     outcome: str
-    text: str  # its beginning
+    known: str  # the prompt's hash in the record
 
 
 @dataclass
@@ -76,14 +77,15 @@ class Witness:
         if request.method != "POST":
             return self._respond(request)
         said = {m["role"]: m["content"] for m in json.loads(request.body)["messages"]}
-        prompt = hashlib.sha256(f"{said.get('system', '')}\0{said['user']}".encode()).hexdigest()
+        prompt = _sha256(said.get("system", ""), said["user"])
+        known = _sha256(SCHEMA_VERSION, said.get("system", ""), said["user"])  # as the record has it
         text, stats = _bare(passage(said["user"])), self._server.stats
         life, _, provider = request.headers["authorization"].removeprefix("Bearer sk-").partition("/")
-        stored = self._is_stored(prompt, provider) if stats.answered[prompt] else False
+        stored = self._is_stored(known, provider) if stats.answered[prompt] else False
         before = stats.outcomes.copy()
         response = self._refuse(prompt) if text in self._poison else self._respond(request)
         outcome = next(iter(stats.outcomes - before))
-        one = Asked(time.monotonic(), prompt, life, provider, text in self._twins, outcome, text[:12])
+        one = Asked(time.monotonic(), prompt, life, provider, text in self._twins, outcome, known)
         self.asked.append(one)
         if stored is None:
             self.unsure.append(one)
@@ -111,17 +113,22 @@ class Witness:
         except sa.exc.OperationalError:
             return None
 
+    def is_blind(self) -> bool:
+        """Whether the record has another hash of each prompt, so that nothing would ever count as stored."""
+        found = {known for (known,) in self._cluster.sql("SELECT prompt_hash FROM kgnb_extractions")}
+        return found.isdisjoint(one.known for one in self.asked)
+
     def of_poison(self) -> set[str]:
         """The prompts that were answered by 504."""
         return {one.prompt for one in self.asked if one.outcome == POISON}
 
     def tests(self) -> int:
         """How often it was tested whether the provider answers at all."""
-        return self._server.stats.prompts[TEST_PROMPT.hash]
+        return self._server.stats.prompts[TEST]
 
     def strange(self, expected: set[str]) -> set[str]:
         """Prompts for a book's text that aren't among the expected ones, nor the poison's."""
-        return set(self._server.stats.prompts) - expected - self.of_poison() - {TEST_PROMPT.hash}
+        return set(self._server.stats.prompts) - expected - self.of_poison() - {TEST}
 
     def splits(self) -> int:
         """Chunks that were split, the poison's not counted."""
@@ -130,14 +137,14 @@ class Witness:
             key
             for (key,) in self._cluster.sql("SELECT id FROM kgnb_replies WHERE reply IN (:a, :b)", **words)
         }
-        providers = {one.provider for one in self.asked}
-        return len(found - {reply_key(p, "dryrun", prompt) for p in providers for prompt in self.of_poison()})
+        poison = {reply_key(one.provider, "dryrun", one.known) for one in self.asked if one.outcome == POISON}
+        return len(found - poison)
 
     def again(self, killed: dict[str, float]) -> Again:
         """Answers that a prompt got after a complete one; ``killed``: life → when."""
         answers: dict[str, list[Asked]] = defaultdict(list)
         for one in self.asked:
-            if one.outcome in COMPLETE and one.prompt != TEST_PROMPT.hash:
+            if one.outcome in COMPLETE and one.prompt != TEST:
                 answers[one.prompt].append(one)
         found = Again()
         for first, later in (pair for every in answers.values() for pair in pairwise(every)):
@@ -150,6 +157,14 @@ class Witness:
             else:
                 found.unforced.append((first, later))
         return found
+
+
+def _sha256(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+TEST = _sha256(TEST_PROMPT.system, TEST_PROMPT.user)
+"""The request that shows whether a provider answers at all."""
 
 
 def _bare(text: str) -> str:

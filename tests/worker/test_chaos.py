@@ -33,7 +33,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> GoodDay:
 
 
 class TestBadDay:
-    @pytest.mark.timeout(400)
+    @pytest.mark.timeout(500)
     def test_ends_as_a_good_one(self, tmp_path: Path, good: GoodDay) -> None:
         stoppable()
         figures = bad_day(tmp_path, PLAN, good)
