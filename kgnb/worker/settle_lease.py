@@ -23,12 +23,17 @@ GIVE_BACK_SECONDS = 1.5
 
 
 class SettleLease:
-    """The settle lease of a novel for ``seconds``, as seen by one who wants the graph settled."""
+    """The settle lease of a novel for ``seconds``, as seen by one who wants the graph settled.
 
-    def __init__(self, graph: GraphStore, novel_id: int, seconds: float) -> None:
+    ``task``: the task that the settle ends, if its own lease is held: then nobody waits for a node that died
+    while it settled for this task.
+    """
+
+    def __init__(self, graph: GraphStore, novel_id: int, seconds: float, *, task: int = 0) -> None:
         self._graph = graph
         self._novel_id = novel_id
         self._seconds = seconds
+        self._task = task
         self._seen: int | None = None  # number of the settle that was running at the first try
 
     async def settle(self, work: Callable[[int], Awaitable[object]], *, exact: bool = True) -> bool:
@@ -38,7 +43,9 @@ class SettleLease:
         ``exact``: ``work`` is a whole settle. Raises what ``work`` raises, and ServiceDown.
         """
         seen = self._seen if exact else None
-        turn, number = await self._graph.begin_settle(self._novel_id, self._seconds, after=seen)
+        turn, number = await self._graph.begin_settle(
+            self._novel_id, self._seconds, after=seen, task=self._task
+        )
         if turn == "held" and self._seen is None:
             log.info(say("node.settle_waits", novel=self._novel_id))
         self._seen = number if self._seen is None else self._seen

@@ -347,8 +347,8 @@ class TaskKeeper:
             run = self._book_runner(info.provider)
             await settle_in_process(run, job, lambda: stores.renewer.holds_until(held.claim))
 
-        seconds = stores.queue.lease_seconds
-        held.lease = held.lease or SettleLease(stores.graph, info.novel.id, seconds)
+        seconds, task = stores.queue.lease_seconds, held.claim.task_id
+        held.lease = held.lease or SettleLease(stores.graph, info.novel.id, seconds, task=task)
         if not await held.lease.settle(settle):
             raise GraphConflict("graph.conflict", novel=info.novel.id)
         held.lease = None

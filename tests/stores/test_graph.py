@@ -301,7 +301,7 @@ async def test_numbers_only_rise(store: GraphStore) -> None:
     assert second > first
     assert await store.settle_number(9) == second
     assert list((await store.read(9)).nodes) == [("Novel", "9")]
-    fences = {cypher.SETTLE, cypher.SETTLED, cypher.LEASE, cypher.LOCK}
+    fences = {cypher.SETTLE, cypher.SETTLED, cypher.LEASE, cypher.HOLDER, cypher.LOCK}
     assert not fences & (await store.read(9)).nodes["Novel", "9"].properties.keys()
 
 
@@ -326,6 +326,16 @@ async def test_a_settle_lease_expires_and_shuts_its_holder_out(store: GraphStore
         await asyncio.sleep(0.05)
     await store.extend_settle(1, dead, 0.0, done=True)  # it was frozen, and has no say any more
     assert await store.begin_settle(1, 60, after=dead) == ("held", turn[1])
+    with pytest.raises(GraphConflict):
+        await store.apply(1, Novel.make(1).exact(), number=dead, check=yes)
+
+
+async def test_who_has_a_task_waits_for_nobody_who_settled_for_it_before(store: GraphStore) -> None:
+    _, dead = await store.begin_settle(1, 600, task=7)
+    assert await store.begin_settle(1, 600) == ("held", dead)
+    assert await store.begin_settle(1, 600, task=8) == ("held", dead)
+    turn, number = await store.begin_settle(1, 600, task=7)
+    assert (turn, number > dead) == ("mine", True)
     with pytest.raises(GraphConflict):
         await store.apply(1, Novel.make(1).exact(), number=dead, check=yes)
 

@@ -20,9 +20,11 @@ from kgnb.graph.model import KEYS, RELATION_TYPE, GraphEdge, GraphNode, Value, k
 SETTLE = "kgnb_settle"
 SETTLED = "kgnb_settled"
 LEASE = "kgnb_settle_lease"
+HOLDER = "kgnb_settle_task"
 LOCK = "kgnb_lock"
 """The fences on the Novel node (design: fences): numbers of the last settle that began and of the last that
-was completed, end of the settle lease in ms by the engine's clock, lock. Never part of what is read."""
+was completed, end of the settle lease in ms by the engine's clock and the task it is for, lock. Never part of
+what is read."""
 
 TIMES = ("created_at", "updated_at")
 
@@ -163,10 +165,14 @@ SET n.{LOCK} = $lock
 
 SETTLE_STATE = f"""
 MATCH (n:Novel {{id: $novel}})
-RETURN coalesce(n.{SETTLE}, 0), coalesce(n.{SETTLED}, 0), coalesce(n.{LEASE}, 0) > timestamp(), timestamp()
+RETURN coalesce(n.{SETTLE}, 0), coalesce(n.{SETTLED}, 0),
+  coalesce(n.{LEASE}, 0) > timestamp() AND ($task = 0 OR coalesce(n.{HOLDER}, 0) <> $task), timestamp()
 """
 
-TAKE_SETTLE = f"MATCH (n:Novel {{id: $novel}}) SET n.{SETTLE} = $number, n.{LEASE} = timestamp() + $ms"
+TAKE_SETTLE = f"""
+MATCH (n:Novel {{id: $novel}})
+SET n.{SETTLE} = $number, n.{LEASE} = timestamp() + $ms, n.{HOLDER} = $task
+"""
 
 EXTEND_SETTLE = f"""
 MATCH (n:Novel {{id: $novel}}) WHERE n.{SETTLE} = $number

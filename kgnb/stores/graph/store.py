@@ -87,27 +87,32 @@ class GraphStore:
 
     async def settle_number(self, novel_id: int) -> int:
         """Return the settle number of the novel (the fence); 0 before the first settle."""
-        rows = await self._bolt.rows(cypher.SETTLE_STATE, novel=novel_id)
+        rows = await self._bolt.rows(cypher.SETTLE_STATE, novel=novel_id, task=0)
         return int(rows[0][0]) if rows else 0
 
-    async def begin_settle(self, novel_id: int, seconds: float, *, after: int | None = None) -> SettleTurn:
+    async def begin_settle(
+        self, novel_id: int, seconds: float, *, after: int | None = None, task: int = 0
+    ) -> SettleTurn:
         """Take the novel's settle lease for ``seconds`` under a higher number: earlier writers start again.
+
+        A lease of the same ``task`` (0: of none) is taken over: who settled for it has lost the task itself.
 
         Returns "mine" and the number; "held" and the number of the settle that holds the lease; "done" when a
         settle with a number above ``after`` is complete.
         """
 
         async def body(tx: AsyncTransaction) -> SettleTurn:
-            state = await self._lock(tx, novel_id)
+            state = await self._lock(tx, novel_id, task)
             if (turn := _others_turn([state], after)) is not None:
                 return turn
             # By the clock: in a graph that was emptied no number comes back that a writer still knows.
             number = max(state[0] + 1, state[3] * 1_000)
-            await run(tx, cypher.TAKE_SETTLE, novel=novel_id, number=number, ms=round(seconds * 1_000))
+            lease = {"ms": round(seconds * 1_000), "task": task}
+            await run(tx, cypher.TAKE_SETTLE, novel=novel_id, number=number, **lease)
             return "mine", number
 
         # Whoever waits only reads: a lock would be in the settle's way.
-        turn = _others_turn(await self._bolt.rows(cypher.SETTLE_STATE, novel=novel_id), after)
+        turn = _others_turn(await self._bolt.rows(cypher.SETTLE_STATE, novel=novel_id, task=task), after)
         return turn if turn is not None else await self._bolt.write(body)
 
     async def extend_settle(self, novel_id: int, number: int, seconds: float, *, done: bool = False) -> None:
@@ -118,11 +123,11 @@ class GraphStore:
         ms = round(seconds * 1_000)
         await self._bolt.execute(cypher.EXTEND_SETTLE, novel=novel_id, number=number, ms=ms, done=done)
 
-    async def _lock(self, tx: AsyncTransaction, novel_id: int) -> list[Any]:
+    async def _lock(self, tx: AsyncTransaction, novel_id: int, task: int = 0) -> list[Any]:
         """Lock the Novel node; return its row of ``SETTLE_STATE``, whose first column is the number."""
         await run(tx, cypher.LOCK_NOVEL, novel=novel_id, lock=random.getrandbits(62))
         # Read by a statement of its own, after the lock: one statement might read before it writes.
-        return (await run(tx, cypher.SETTLE_STATE, novel=novel_id))[0]
+        return (await run(tx, cypher.SETTLE_STATE, novel=novel_id, task=task))[0]
 
     async def _fenced(
         self, novel_id: int, statements: Sequence[Statement], *, number: int, check: Check, **params: Any
