@@ -73,8 +73,11 @@ def say(key: str, **facts: object) -> Text:
 
 
 def say_or(key: str, otherwise: T) -> Text | T:
-    """The text with this key; ``otherwise`` where there is none, as for a word that a newer kgnb wrote."""
-    return say(key) if has_text(key) else otherwise
+    """The text with this key; ``otherwise`` where there is none without facts: others may have written it."""
+    try:
+        return say(key)
+    except KeyError:
+        return otherwise
 
 
 def _shown(name: str, value: object) -> object:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -168,11 +168,14 @@ async def test_decisions_on_every_sql_engine(sql_url: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with one book, built by the rules."""
+def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A data folder with one book, built by the rules; its engines kept up."""
+    from kgnb.stores.embedded import open_embedded
+
     folder = tmp_path_factory.mktemp("names")
-    assert cli_main.main(["build", str(STORY), "--provider", "rules", "--data", str(folder)]) == 0
-    return folder
+    with open_embedded(folder):
+        assert cli_main.main(["build", str(STORY), "--provider", "rules", "--data", str(folder)]) == 0
+        yield folder
 
 
 @pytest.fixture

@@ -13,10 +13,13 @@ from tests.support.commands import STORY, Place, llm, novel
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    from kgnb.stores.embedded import open_embedded
+
     with llm() as server:
         one = Place(tmp_path_factory.mktemp("cost"), server.env())
-        one.build(STORY, "--provider", "dryrun")
-        yield one
+        with open_embedded(one.data):
+            one.build(STORY, "--provider", "dryrun")
+            yield one
 
 
 def test_money_is_tokens_times_their_price(place: Place) -> None:
@@ -35,6 +38,7 @@ def test_money_is_tokens_times_their_price(place: Place) -> None:
     assert "cached" not in text
 
 
+@pytest.mark.usefixtures("running_engines")
 def test_cached_tokens_are_shown_and_cost_their_own_price(tmp_path: Path) -> None:
     priced = {"KGNB_PRICES": "dryrun=200/800/20"}
     book = novel(tmp_path / "book.txt", 6)
@@ -86,6 +90,7 @@ def test_a_task_that_is_not_there(place: Place) -> None:
     place.run("cost", "99").refused("99")
 
 
+@pytest.mark.usefixtures("running_engines")
 def test_an_estimate_works_a_few_chapters_that_a_build_keeps(tmp_path: Path) -> None:
     book = novel(tmp_path / "book.txt", 12)
     with llm() as server:
@@ -105,6 +110,7 @@ def test_an_estimate_works_a_few_chapters_that_a_build_keeps(tmp_path: Path) -> 
     assert found["left_cost"] == pytest.approx(real, rel=0.15)  # chapters of this book are much alike
 
 
+@pytest.mark.usefixtures("running_engines")
 def test_an_estimate_that_was_cut_short_goes_on_and_a_waiting_book_is_left_alone(tmp_path: Path) -> None:
     book = novel(tmp_path / "book.txt", 6)
     with llm() as server:
@@ -120,6 +126,7 @@ def test_an_estimate_that_was_cut_short_goes_on_and_a_waiting_book_is_left_alone
     assert one.sql("SELECT id FROM knowledge_graph_tasks") == [(1,)]
 
 
+@pytest.mark.usefixtures("running_engines")
 def test_the_rules_cost_nothing(tmp_path: Path) -> None:
     one = Place(tmp_path)
     found = one.run("build", STORY, "--estimate", "--json").json

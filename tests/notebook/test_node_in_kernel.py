@@ -280,7 +280,7 @@ def node_processes(k: Kernel) -> set[int]:
     return {pid for pid in children if b"process_main" in Path(f"/proc/{pid}/cmdline").read_bytes()}
 
 
-@pytest.mark.parametrize("python", pythons())
+@pytest.mark.parametrize("python", pythons()[:1])
 def test_a_killed_node_process_is_replaced_and_the_book_is_finished(
     place: Place, server: Llm, python: str
 ) -> None:

@@ -88,7 +88,19 @@ def test_any_item_has_a_task_or_none(item: bytes) -> None:
 @given(
     st.text(max_size=12)
     | st.sampled_from(
-        ["t:1", "c:1:2", "c:x:1", "t:", "c:1:", "t:²", "t:" + "9" * 5000, "g:ab", "t: 1", "c:1:2:3"]
+        [
+            "t:1",
+            "c:1:2",
+            "c:x:1",
+            "t:",
+            "c:1:",
+            "t:²",
+            "t:" + "9" * 5000,
+            "g:ab",
+            "t: 1",
+            "c:1:2:3",
+            "panel.at",
+        ]
     )
 )
 def test_any_member_is_split(member: str) -> None:
