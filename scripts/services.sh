@@ -67,8 +67,12 @@ launch() {
   shift
   setsid "$@" >>"$DIR/$name/log" 2>&1 </dev/null 8>&- 9>&- &
   echo $! >"$DIR/$name/pid"
-  # until the new process has its own command line, pid_of would not know it
-  for _ in {1..100}; do pid_of "$name" >/dev/null && return; sleep 0.01; done
+  # Until the new process has its own command line, pid_of doesn't know it: on a busy machine that takes seconds.
+  for _ in {1..3000}; do
+    pid_of "$name" >/dev/null && return
+    kill -0 $! 2>/dev/null || return 0 # it ended; await says so
+    sleep 0.01
+  done
 }
 
 # Waits until the service answers a real request; a service that died or stays silent is an error.
