@@ -276,9 +276,8 @@ class TaskKeeper:
         rules = claim.queue.with_provider(RULES)
         served = RULES in (provider.key for provider in self._providers.served())
         if route.provider.is_rules and served and claim.queue not in (rules, task.queue):
-            return Opening(
-                "elsewhere", replace(task, queue=rules), []
-            )  # not behind an LLM's pauses and limits
+            # Not behind an LLM's pauses and limits.
+            return Opening("elsewhere", replace(task, queue=rules), [])
         return await ledger.task_lifecycle.open(
             claim.task_id,
             queue=claim.queue,

@@ -111,9 +111,8 @@ class Chapters(DatabasePart):
     @reading
     def token(self, c: sa.Connection, task_id: int, chapter_id: int) -> int:
         """The chapter's stored token, 0 without one."""
-        return int(
-            c.scalar(sa.select(t.claims.c.token).where(has_key(t.claims, [(task_id, chapter_id)]))) or 0
-        )
+        query = sa.select(t.claims.c.token).where(has_key(t.claims, [(task_id, chapter_id)]))
+        return int(c.scalar(query) or 0)
 
     @transaction
     def hand_back(self, c: sa.Connection, held: Sequence[HeldChapter]) -> list[bool]:

@@ -241,9 +241,8 @@ class Transfer(DatabasePart):
         return ids
 
     def _insert_task(self, c: sa.Connection, task: SavedTask, novel_id: int, chapters: dict[int, int]) -> int:
-        only = [
-            chapters.get(i, 0) for i in task.chapter_ids or ()
-        ]  # 0 is no chapter; an empty list means all
+        # 0 is no chapter; an empty list means all.
+        only = [chapters.get(i, 0) for i in task.chapter_ids or ()]
         task_id = Tasks(self._database).insert(
             c,
             novel_id,

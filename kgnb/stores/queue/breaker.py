@@ -92,9 +92,8 @@ class CircuitBreaker:
         if await self._count(provider) < FAILURES_IN_A_ROW:
             return False
         await self.pause(provider, reason=reason)
-        await self._connection.send_one(
-            ("DEL", _FAIL_PREFIX + provider)
-        )  # the count starts anew (wire contract)
+        # The count starts anew (wire contract).
+        await self._connection.send_one(("DEL", _FAIL_PREFIX + provider))
         return True
 
     async def _count(self, provider: str) -> int:
