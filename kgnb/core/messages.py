@@ -43,11 +43,6 @@ def texts(language: Language) -> Mapping[str, str]:
     return {f"{area}.{name}": text for area, entries in areas.items() for name, text in entries.items()}
 
 
-def has_text(key: str) -> bool:
-    """Whether there is a text with this key."""
-    return key in texts(_language)
-
-
 class Text(str):
     """A rendered text with its ``key`` and ``facts``, which JSON log lines have as fields.
 

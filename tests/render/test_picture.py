@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from kgnb.core.messages import has_text
+from kgnb.core.messages import texts
 from kgnb.core.model import CHARACTER_RELATIONS
 from kgnb.graph.importance import edge_weight
 from kgnb.graph.model import RELATION_GROUPS, Graph, GraphEdge, GraphNode, group_of
@@ -138,8 +138,8 @@ def test_every_relation_type_has_a_group_and_a_word() -> None:
     grouped = [kind for kinds in RELATION_GROUPS.values() for kind in kinds]
     assert sorted(grouped) == sorted(CHARACTER_RELATIONS)
     assert set(scene.EDGE_COLOURS) == set(RELATION_GROUPS)
-    assert all(has_text(f"relation.{kind}") for kind in CHARACTER_RELATIONS)
-    assert all(has_text(f"picture.{group}") for group in RELATION_GROUPS)
+    assert all(f"relation.{kind}" in texts("zh") for kind in CHARACTER_RELATIONS)
+    assert all(f"picture.{group}" in texts("zh") for group in RELATION_GROUPS)
     assert group_of("MADE_UP") == "other"
 
 
