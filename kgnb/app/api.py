@@ -221,8 +221,8 @@ def build(
 def books(data: str | Path | None = None) -> QueryRows:
     """Return the finished books, newest first: title, author, task, chapters, entities.
 
-    ``data``: a data folder, or a folder or zip that holds one; by default KGNB_DATA (or the services that are
-    set), on Kaggle also the output of a previous run that is attached as an input.
+    ``data``: a data folder, or a folder or zip that holds one, on Kaggle also an attached run by its name,
+    ``"OWNER/NOTEBOOK"``; by default KGNB_DATA (or the services that are set).
     """
     settings, place = _shelf(data)
     rows = run(_books(settings)) if settings else []
@@ -237,7 +237,7 @@ def open(book: library.Wanted = None, data: str | Path | None = None) -> BookGra
     """
     settings, place = _shelf(data)
     if settings is None:
-        raise InputError("explore.none", place=place)
+        raise library.no_book(place)
     return run(_opened(settings, book, place))
 
 

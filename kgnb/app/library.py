@@ -10,7 +10,6 @@ from typing import Any
 
 from kgnb.app.build import BuildResult, graph_figures
 from kgnb.app.context import App
-from kgnb.core import host
 from kgnb.core.errors import InputError
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded import restore
@@ -24,23 +23,27 @@ MAX_LISTED = 10
 
 
 def place(settings: Settings, given: Path | None) -> Settings | None:
-    """Settings that lead to books: the data folder; a folder or zip that holds one; on Kaggle, without
-    either, the output of a previous run that is attached as an input. What can't be written is copied into
-    this user's temporary folder when it is opened. None where there is nothing to open.
+    """Settings that lead to books: the data folder; a folder or zip that holds one; on Kaggle an attached
+    input by its name, OWNER/NAME. What can't be written is copied into this user's temporary folder when it
+    is opened. None where there is nothing to open.
 
     Raises InputError when ``given`` isn't there, holds no data folder, or several.
     """
     if not settings.embedded_sql or settings.db_path or settings.resume_from:
         return settings
     if given is not None:
-        given = given.expanduser()
-        if not given.exists():
-            raise InputError("resume.missing", source=given)
+        given = restore.named_source(str(given))
         return _settings_for(settings, given if given.is_file() else restore.find_data_folder(given))
     if settings.sqlite_path.exists():
         return _settings_for(settings, settings.data)
-    attached = _kaggle_input()
-    return None if attached is None else _settings_for(settings, attached)
+    return None
+
+
+def no_book(shown: object) -> InputError:
+    """Return the error for a place without a finished book; it names what is attached and could be opened."""
+    if found := restore.inputs_with_data():
+        return InputError("explore.unnamed", place=shown, found=", ".join(found))
+    return InputError("explore.none", place=shown)
 
 
 def _settings_for(settings: Settings, source: Path) -> Settings:
@@ -52,18 +55,6 @@ def _settings_for(settings: Settings, source: Path) -> Settings:
 def writable(folder: Path) -> bool:
     """Whether the engines can work in this folder."""
     return os.access(folder, os.W_OK | os.X_OK)
-
-
-def _kaggle_input() -> Path | None:
-    """Return the data folder among Kaggle's inputs, if any. Raises InputError when there are several."""
-    if not host.KAGGLE_INPUT.is_dir():
-        return None
-    try:
-        return restore.find_data_folder(host.KAGGLE_INPUT)
-    except InputError as error:
-        if error.key == "resume.none":
-            return None
-        raise
 
 
 def _copy_target(source: Path) -> Path:
@@ -92,7 +83,7 @@ async def choose(app: App, wanted: Wanted, shown: object) -> FinishedTask:
     """
     every = await app.ledger.task_stats.finished()
     if not every:
-        raise InputError("explore.none", place=shown)
+        raise no_book(shown)
     if wanted is None:
         return every[0]
     if isinstance(wanted, Mapping):

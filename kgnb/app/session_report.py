@@ -25,7 +25,7 @@ from kgnb.app.context import App
 from kgnb.app.dead_letters import list_dead_letters
 from kgnb.app.status import StatusReport
 from kgnb.core.errors import KgnbError
-from kgnb.core.host import KAGGLE_INPUT, SHORTEST_SECRET, Host, environment_secrets
+from kgnb.core.host import SHORTEST_SECRET, Host, environment_secrets, variable
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
 from kgnb.render.session_report import page
@@ -41,6 +41,8 @@ DEAD_LISTED = 200
 CLOSING_SECONDS = 10.0
 """How long unused engines may take to stop before their data is left alone."""
 MASK = "•••"
+KERNEL_VARIABLE = "KGNB_KERNEL"
+"""OWNER/NOTEBOOK of a pushed run, which `kgnb kaggle push` sets: nothing else in the run tells it."""
 
 
 @dataclass
@@ -120,7 +122,7 @@ class SessionReport:
             text = say("farewell.go_on_shared")
             return {"text": text, "cell": start.format(""), "command": "kgnb worker"}
         if output is not None and _within(data, output):
-            cell = start.format(f'resume_from="{KAGGLE_INPUT}"')
+            cell = start.format(f"resume_from={variable(KERNEL_VARIABLE) or 'OWNER/NOTEBOOK'!r}")
             return {"text": say("farewell.go_on_kaggle"), "cell": cell, "command": ""}
         where = str(data.absolute())
         return {

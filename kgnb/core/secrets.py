@@ -18,7 +18,9 @@ from typing import Any
 from pydantic import SecretStr
 
 from kgnb.core.errors import SettingsError
-from kgnb.core.host import KAGGLE_INPUT, Host, detect_host, variable
+from kgnb.core.host import Host, detect_host, variable
+from kgnb.core import host as hosts
+from kgnb.core.kaggle_inputs import env_file, find_input
 from kgnb.core.settings import Settings
 
 NAMES = (
@@ -233,22 +235,20 @@ def _read_colab(found: Secrets, names: Sequence[str], _: Host) -> list[SecretTro
 
 
 def _secret_files(host: Host, troubles: list[SecretTrouble]) -> Iterator[Path]:
-    if (own := Path.cwd() / ".env").is_file():
+    if own := env_file():
         yield own
-    owner, _, name = variable(DATASET_VARIABLE).partition("/")
-    if name:
-        # Kaggle mounts a dataset at /kaggle/input/NAME, lately at /kaggle/input/datasets/OWNER/NAME.
-        for folder in (KAGGLE_INPUT / "datasets" / owner / name, KAGGLE_INPUT / name):
-            if (folder / DATASET_FILE).is_file():
-                yield folder / DATASET_FILE
-                return
-        dataset = f"{owner}/{name}"
-        troubles.append(SecretTrouble("secret.dataset_missing", names=(), dataset=dataset, file=DATASET_FILE))
+    if dataset := variable(DATASET_VARIABLE):
+        folder = find_input(dataset, ("datasets",))
+        if folder is not None and (folder / DATASET_FILE).is_file():
+            yield folder / DATASET_FILE
+        else:
+            trouble = SecretTrouble("secret.dataset_missing", names=(), dataset=dataset, file=DATASET_FILE)
+            troubles.append(trouble)
     elif host.kind == "kaggle":
         troubles += (
             SecretTrouble("secret.dataset_unnamed", names=(), path=str(path), variable=DATASET_VARIABLE)
             for pattern in ("*", "*/*/*")
-            for path in sorted(KAGGLE_INPUT.glob(f"{pattern}/{DATASET_FILE}"))
+            for path in sorted(hosts.KAGGLE_INPUT.glob(f"{pattern}/{DATASET_FILE}"))
         )
 
 

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from kgnb.core.amounts import parse_amounts, parse_prices
 from kgnb.core.errors import SettingsError
 from kgnb.core.host import usable_cpus
+from kgnb.core.kaggle_inputs import env_file
 
 MANY_PROVIDERS = 100
 """More providers than any node serves, so that an explicit number of slots is never divided among them."""
@@ -32,7 +33,6 @@ class Settings(BaseSettings):
     """All settings of one process. ``repr`` never shows a secret."""
 
     model_config = SettingsConfigDict(
-        env_file=".env",
         env_file_encoding="utf-8",
         env_ignore_empty=True,
         extra="ignore",
@@ -271,7 +271,7 @@ class Settings(BaseSettings):
         # By alias: fields populated by name would also be read from variables such as LANG.
         aliased = {str(cls.model_fields[name].validation_alias): value for name, value in given.items()}
         try:
-            return cls(**aliased)
+            return cls(_env_file=env_file(), **aliased)  # type: ignore[call-arg]
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             where = ".".join(str(part) for part in first["loc"])

@@ -181,7 +181,7 @@ class TestOutputFolder:
         output.mkdir()
         facts, _ = written(farewell(data, output=output))
         assert files(output / "kgnb-data") == files(data)
-        assert 'resume_from="/kaggle/input"' in facts["go_on"]["cell"]
+        assert "resume_from='OWNER/NOTEBOOK'" in facts["go_on"]["cell"]
         (data / "kgnb.db").write_bytes(b"more rows")
         written(farewell(data, output=output))
         assert files(output / "kgnb-data") == files(data)

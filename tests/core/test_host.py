@@ -317,7 +317,7 @@ class TestKaggleSecrets:
 
 
 class TestDataset:
-    USE = "import kgnb.core.secrets as c, pathlib\nc.KAGGLE_INPUT = pathlib.Path('../input')\n"
+    USE = "import kgnb.core.host as c, pathlib\nc.KAGGLE_INPUT = pathlib.Path('../input')\n"
 
     @pytest.mark.parametrize("folder", ["mine", "datasets/me/mine"])
     def test_the_named_one_is_read(self, elsewhere: Elsewhere, folder: str) -> None:

@@ -125,15 +125,18 @@ class TestShelf:
     def test_a_run_attached_as_an_input_is_only_read(
         self, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        (attached := tmp_path / "input" / "a-run").mkdir(parents=True)
+        (attached := tmp_path / "input" / "notebooks" / "me" / "a-run").mkdir(parents=True)
         shutil.copytree(data, attached / "kgnb-data", ignore=shutil.ignore_patterns(".*", "*.sock"))
         before = {path: path.stat().st_mtime_ns for path in attached.rglob("*")}
         monkeypatch.setattr("kgnb.core.host.KAGGLE_INPUT", tmp_path / "input")
         monkeypatch.setattr(library, "private_dir", lambda: tmp_path / "mine")
         monkeypatch.setattr(library, "writable", lambda folder: attached not in folder.parents)
         monkeypatch.setenv("KGNB_DATA", str(tmp_path / "none"))
-        assert [row["title"] for row in kgnb.books()] == ["青石渡"]
-        with closing(kgnb.open()) as one:
+        assert kgnb.books() == []  # it may be a stranger's
+        with pytest.raises(InputError, match="me/a-run"):
+            kgnb.open()
+        assert [row["title"] for row in kgnb.books("me/a-run")] == ["青石渡"]
+        with closing(kgnb.open(data="me/a-run")) as one:
             assert len(one.find("沈砚")) >= 1
         assert {path: path.stat().st_mtime_ns for path in attached.rglob("*")} == before
         assert len(list((tmp_path / "mine").iterdir())) == 1  # copied once

@@ -18,7 +18,9 @@ from contextlib import ExitStack
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TypeVar
 
+from kgnb.core import host
 from kgnb.core.errors import InputError
+from kgnb.core.kaggle_inputs import find_input, holds_all_inputs, input_name
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded.data_folder import DataFolder, check_schema, file_lock, open_folder, write_json
@@ -34,8 +36,7 @@ DRAFT = ".resuming"
 SOURCE_NOTE = ".resumed.json"
 """File that names the source of a restored data folder."""
 SEARCH_DEPTH = 5
-"""Levels below the given path that are searched: Kaggle mounts a run's output as /kaggle/input/NAME, or
-deeper."""
+"""Levels below the given path that are searched for a data folder."""
 SPARE_BYTES = 64 << 20
 """Disk space that must stay free after a copy."""
 
@@ -50,13 +51,12 @@ def restore_data_folder(settings: Settings) -> Path | None:
     """
     if not settings.resume_from:
         return None
-    given, data = Path(settings.resume_from).expanduser(), settings.data
+    given, data = _located(settings.resume_from), settings.data
     if _is_used(data):
         if not _is_same(given, data) and not _came_from(given, data):
             log.warning(say("resume.kept", data=data, source=given))
         return None
-    if not given.exists():
-        raise InputError("resume.missing", source=given)
+    given = named_source(settings.resume_from)
     try:
         return _restore(given, data)
     except OSError as error:
@@ -112,6 +112,30 @@ def _came_from(given: Path, data: Path) -> bool:
 
 
 # --- sources
+
+
+def named_source(name: str) -> Path:
+    """Return the folder or zip that ``name`` means: a path, or on Kaggle an attached input OWNER/NAME.
+
+    Raises InputError when there is none, and for a folder of everything that is attached: it would trust
+    every stranger whose dataset the notebook uses.
+    """
+    given = _located(name)
+    if not given.exists():
+        raise InputError("resume.missing", source=name)
+    if holds_all_inputs(given):
+        raise InputError("resume.unnamed", source=given, found=", ".join(inputs_with_data()) or "-")
+    return given
+
+
+def _located(name: str) -> Path:
+    given = Path(name).expanduser()
+    return given if given.exists() else find_input(name) or given
+
+
+def inputs_with_data() -> list[str]:
+    """Return the names of the inputs attached on Kaggle that hold a data folder."""
+    return sorted({input_name(folder) for folder in _data_folders(host.KAGGLE_INPUT, SEARCH_DEPTH)})
 
 
 def find_data_folder(given: Path) -> Path:
