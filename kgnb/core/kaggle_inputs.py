@@ -1,7 +1,7 @@
 """What is attached to a notebook on Kaggle.
 
-Anybody may have made it: nothing of it is installed, read for settings or resumed from unless the user names it,
-as OWNER/NAME or by its path.
+Anybody may have made it: nothing of it is installed, read for settings or resumed from unless the user names
+it, as OWNER/NAME or by its path.
 """
 
 from __future__ import annotations
@@ -39,6 +39,11 @@ def input_name(path: Path) -> str:
 def is_input(path: Path) -> bool:
     """Whether ``path`` lies among the inputs."""
     return path.resolve().is_relative_to(host.KAGGLE_INPUT.resolve())
+
+
+def files_called(name: str) -> list[Path]:
+    """Return the files of this name at the top of any input."""
+    return sorted(path for at in ("*", "*/*/*") for path in host.KAGGLE_INPUT.glob(f"{at}/{name}"))
 
 
 def holds_all_inputs(path: Path) -> bool:

@@ -19,8 +19,7 @@ from pydantic import SecretStr
 
 from kgnb.core.errors import SettingsError
 from kgnb.core.host import Host, detect_host, variable
-from kgnb.core import host as hosts
-from kgnb.core.kaggle_inputs import env_file, find_input
+from kgnb.core.kaggle_inputs import env_file, files_called, find_input
 from kgnb.core.settings import Settings
 
 NAMES = (
@@ -247,8 +246,7 @@ def _secret_files(host: Host, troubles: list[SecretTrouble]) -> Iterator[Path]:
     elif host.kind == "kaggle":
         troubles += (
             SecretTrouble("secret.dataset_unnamed", names=(), path=str(path), variable=DATASET_VARIABLE)
-            for pattern in ("*", "*/*/*")
-            for path in sorted(hosts.KAGGLE_INPUT.glob(f"{pattern}/{DATASET_FILE}"))
+            for path in files_called(DATASET_FILE)
         )
 
 
