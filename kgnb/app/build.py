@@ -64,6 +64,7 @@ class BuildResult:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    reasoning_tokens: int = 0
     seconds: float = 0.0
 
     def as_dict(self) -> dict[str, object]:

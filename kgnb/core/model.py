@@ -10,6 +10,8 @@ from typing import Literal
 
 from pydantic import SecretStr
 
+from kgnb.core.provider_options import ProviderOptions
+
 BEIJING = timezone(timedelta(hours=8), "UTC+8")
 """Time zone of all naive times in SQL (wire contract)."""
 
@@ -68,13 +70,15 @@ STRUCTURAL_RELATIONS = ("APPEARS_IN", "PARTICIPATES_IN", "OCCURS_IN", "BELONGS_T
 class Usage:
     """Finished HTTP requests to a provider, and tokens as the provider counted them.
 
-    ``cached_tokens`` are those of the prompt tokens that the provider had cached, at a lower price.
+    ``cached_tokens`` are those of the prompt tokens that the provider had cached, at a lower price;
+    ``reasoning_tokens`` those of the completion tokens that the model thought with.
     """
 
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
+    reasoning_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(*map(operator.add, _counts(self), _counts(other)))
@@ -114,6 +118,12 @@ class Provider:
     base_url: str = ""
     api_key: SecretStr = field(default=SecretStr(""), repr=False)
     models: tuple[str, ...] = ()
+    options: ProviderOptions = field(default=ProviderOptions(), hash=False)
+
+    @property
+    def all_keys(self) -> tuple[SecretStr, ...]:
+        """``api_key`` and the options' further ones, without repetition; empty where there is none."""
+        return tuple(dict.fromkeys(k for k in (self.api_key, *self.options.api_keys) if k.get_secret_value()))
 
     @property
     def key(self) -> str:

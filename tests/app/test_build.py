@@ -20,7 +20,15 @@ from tests.support.commands import STORY, Llm, Place, llm, novel
 KEYS = [
     *("task_id", "novel_id", "status", "chapters", "completed", "failed", "skipped"),
     *("characters", "locations", "organizations", "events", "relations"),
-    *("chars", "requests", "prompt_tokens", "completion_tokens", "cached_tokens", "seconds"),
+    *(
+        "chars",
+        "requests",
+        "prompt_tokens",
+        "completion_tokens",
+        "cached_tokens",
+        "reasoning_tokens",
+        "seconds",
+    ),
 ]
 
 

@@ -243,6 +243,10 @@ class TestSchema:
                 "ALTER TABLE kgnb_extractions DROP COLUMN cached_tokens",
                 "ALTER TABLE kgnb_replies DROP COLUMN cached_tokens",
                 "ALTER TABLE kgnb_spending DROP COLUMN cached_tokens",
+                *(
+                    f"ALTER TABLE kgnb_{of} DROP COLUMN reasoning_tokens"
+                    for of in ("extractions", "replies", "spending")
+                ),
                 "INSERT INTO kgnb_spending VALUES ('p', 'm', '2026-03-10', 1, 100, 10)",
                 "UPDATE kgnb_schema SET version = 0",
             ):

@@ -76,6 +76,9 @@ async def test_a_file_from_before_cached_tokens_and_one_that_lies_about_them(
         told["extractions"][0]["usage"]["cached_tokens"] = cached
         with pytest.raises(ValidationError, match=r"cached|too large"):
             SavedRecord.model_validate(told)
+    told["extractions"][0]["usage"] = {"requests": 1, "completion_tokens": 3, "reasoning_tokens": 4}
+    with pytest.raises(ValidationError, match="reasoning"):
+        SavedRecord.model_validate(told)
 
 
 async def test_the_same_record_twice_at_once_is_one_book(ledger: Ledger, finished: SavedRecord) -> None:

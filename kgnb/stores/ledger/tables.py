@@ -214,6 +214,7 @@ extractions = _own(  # the long text comes last, so that counts are read without
     sa.Column("created_at", sa.DateTime),
     sa.Column("unverified", sa.Integer),  # events and relations without a quote from the text
     sa.Column("cached_tokens", sa.Integer),  # of prompt_tokens
+    sa.Column("reasoning_tokens", sa.Integer),  # of completion_tokens
     sa.Column("extraction", LongText, nullable=False),
     sa.Index("ix_kgnb_extractions_novel", "novel_id", "chapter_id", "task_id"),
 )
@@ -258,7 +259,7 @@ replies = _own(  # the cache
     sa.Column("size", sa.Integer, nullable=False),  # bytes of UTF-8
     sa.Column("created_at", sa.DateTime),
     sa.Column("used_at", sa.DateTime, nullable=False, index=True),
-    sa.Column("cached_tokens", sa.Integer),
+    *_columns(sa.Integer, "cached_tokens", "reasoning_tokens"),
     sa.Column("reply", LongText, nullable=False),
 )
 
@@ -274,7 +275,7 @@ spending = _own(  # usage, replies that could not be used included
     sa.Column("model", sa.String(200), primary_key=True),
     sa.Column("day", sa.Date, primary_key=True),  # in Beijing
     *_columns(BigId, "requests", "prompt_tokens", "completion_tokens", nullable=False),
-    sa.Column("cached_tokens", BigId),
+    *_columns(BigId, "cached_tokens", "reasoning_tokens"),
 )
 
 MAIN = tuple(table for name, table in METADATA.tables.items() if not name.startswith("kgnb_"))

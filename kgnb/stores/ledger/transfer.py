@@ -46,6 +46,8 @@ def _check_usage(usage: Usage) -> Usage:
     _check_integers(getattr(usage, field.name) for field in fields(usage))
     if not 0 <= usage.cached_tokens <= max(0, usage.prompt_tokens):
         raise ValueError("more tokens cached than the prompt has")
+    if not 0 <= usage.reasoning_tokens <= max(0, usage.completion_tokens):
+        raise ValueError("more tokens of reasoning than the reply has")
     return usage
 
 

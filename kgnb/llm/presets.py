@@ -1,0 +1,172 @@
+"""What is known of providers: addresses, a suggested model, what their endpoints accept, prices.
+
+The facts are in ``presets.toml``, with their date and sources; nothing here is asked of an endpoint.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, model_validator
+
+from kgnb.core.model import Provider
+
+STALE_DAYS = 183
+"""Age at which the presets are called old: providers change names and prices about twice a year."""
+
+
+class _Fact(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Peak(_Fact):
+    """Hours, in UTC, at which every price is ``factor`` times as high; ``weekdays`` count from Monday = 0."""
+
+    hours: tuple[tuple[time, time], ...]
+    weekdays: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)
+    factor: float
+
+    def covers(self, moment: datetime) -> bool:
+        """Whether ``moment``, an aware time, is at a peak."""
+        at = moment.astimezone(UTC)
+        return at.weekday() in self.weekdays and any(a <= at.time() < b for a, b in self.hours)
+
+
+class Price(_Fact):
+    """Prices of a million tokens outside of peak hours; ``cached``: of prompt tokens that were cached."""
+
+    currency: Literal["CNY", "USD"]
+    prompt: float
+    reply: float
+    cached: float | None = None
+    as_of: date
+
+    @property
+    def amounts(self) -> tuple[float, ...]:
+        """(prompt, reply) or (prompt, reply, cached prompt)."""
+        return (self.prompt, self.reply) if self.cached is None else (self.prompt, self.reply, self.cached)
+
+
+class Preset(_Fact):
+    """What one provider's endpoints accept, and what they cost.
+
+    A preset without a name knows nothing: an OpenAI-compatible endpoint of any kind.
+    """
+
+    name: str = ""
+    title: str = ""
+    aliases: tuple[str, ...] = ()
+    """Other names that people give it."""
+    hosts: tuple[str, ...] = ()
+    """Host names, subdomains included; ``:PORT`` is any host on that port."""
+    base_url: str = ""
+    api: Literal["openai", "anthropic"] = "openai"
+    """Whose interface the endpoint speaks."""
+    model: str = ""
+    """Suggested model; empty where it depends on what the user has installed."""
+    needs_key: bool = True
+    key_url: str = ""
+    """Page where a key is made."""
+    thinking_off: Mapping[str, Any] = {}
+    """Fields of the body that switch reasoning off; empty: no switch is known."""
+    thinking_on: Mapping[str, Any] = {}
+    limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    """The body's field for the output limit."""
+    max_output_tokens: int | None = None
+    """The output limit to send by default, reasoning included; None: by the chunk's size."""
+    temperature: bool = True
+    """Whether the endpoint takes a temperature."""
+    structured: Literal["strict", "json", "text"] = "strict"
+    """The richest form of ``response_format`` that it takes: JSON schema, any JSON object, none."""
+    prices: Mapping[str, Price] = {}
+    """By a pattern of the model's name."""
+    peak: Peak | None = None
+    batch: bool = False
+    """Whether it has a batch interface at a lower price."""
+    note_zh: str = ""
+    note_en: str = ""
+    sources: tuple[str, ...] = ()
+    """Pages that the facts are from."""
+    models: tuple[Mapping[str, Any], ...] = ()
+    """Fields that differ for some models, each with ``match``, a pattern of their names."""
+
+    @model_validator(mode="after")
+    def _overrides_are_fields(self) -> Preset:
+        for one in self.models:
+            self._with(one)
+        return self
+
+    def for_model(self, model: str) -> Preset:
+        """This preset as it is for ``model``."""
+        found = self
+        for one in self.models:
+            if fnmatchcase(model.lower(), one["match"]):
+                found = found._with(one)
+        return found
+
+    def price(self, model: str) -> Price | None:
+        """The price of ``model``, if known."""
+        found = (p for pattern, p in self.prices.items() if fnmatchcase(model.lower(), pattern))
+        return next(found, None)
+
+    def _with(self, fields: Mapping[str, Any]) -> Preset:
+        plain = {name: value for name, value in fields.items() if name != "match"}
+        return Preset.model_validate({**self.model_dump(), "models": (), **plain})
+
+
+UNKNOWN = Preset()
+"""For an endpoint that no preset describes: its form is learnt from its refusals."""
+
+
+@cache
+def presets() -> Mapping[str, Preset]:
+    """All presets by name, in the file's order."""
+    return {name: Preset(name=name, **fields) for name, fields in _file()["provider"].items()}
+
+
+def presets_date() -> date:
+    """When the presets were last compared with the providers' pages."""
+    found: date = _file()["date"]
+    return found
+
+
+def preset_for(provider: Provider, model: str = "") -> Preset:
+    """The preset of a provider's host, else of its name, as it is for ``model``; :data:`UNKNOWN` for none.
+
+    The name ``openai`` beside an unknown host says nothing: it is the default name of any endpoint.
+    """
+    found = _by_host(provider.base_url)
+    if found is None and not (provider.base_url and provider.key == "openai"):
+        found = preset_named(provider.name)
+    return (found or UNKNOWN).for_model(model)
+
+
+def preset_named(name: str) -> Preset | None:
+    """The preset of this name or alias, case aside."""
+    key = name.strip().lower()
+    return next((p for p in presets().values() if key == p.name or key in p.aliases), None)
+
+
+def _by_host(base_url: str) -> Preset | None:
+    try:
+        parts = urlsplit(base_url)
+        host, port = (parts.hostname or "").lower(), parts.port
+    except ValueError:
+        return None
+    for preset in presets().values():
+        for known in preset.hosts:
+            if host == known or host.endswith(f".{known}") or (port and known == f":{port}"):
+                return preset
+    return None
+
+
+@cache
+def _file() -> Mapping[str, Any]:
+    return tomllib.loads(Path(__file__).with_name("presets.toml").read_text("utf-8"))

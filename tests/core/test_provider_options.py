@@ -1,0 +1,53 @@
+"""Options of a provider: what is refused, and what is never shown."""
+
+from typing import Any
+
+import pytest
+from pydantic import SecretStr, ValidationError
+
+from kgnb.core.model import Provider
+from kgnb.core.provider_options import ProviderOptions
+
+CANARY = "canary-7f31"
+
+
+def test_no_header_query_or_key_is_shown() -> None:
+    options = ProviderOptions.model_validate(
+        {"extra_headers": {"X-Key": CANARY}, "default_query": {"key": CANARY}, "api_keys": [CANARY]}
+    )
+    assert CANARY not in repr(options)
+    assert CANARY not in repr(Provider("p", options=options))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"thinkin": "off"},
+        {"extra_body": {"messages": []}},
+        {"extra_headers": {"X": f"{CANARY}\r\nHost: evil"}},
+        {"extra_headers": {f"{CANARY} x": "1"}},
+        {"api_keys": [f"{CANARY} x"]},
+        {"timeout": 0},
+        {"tries": 0},
+        {"max_output_tokens": 1},
+    ],
+)
+def test_a_bad_option_is_refused_without_its_value(bad: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError) as caught:
+        ProviderOptions.model_validate(bad)
+    assert CANARY not in str(caught.value)
+
+
+def test_a_provider_with_options_is_hashable_and_tells_their_change() -> None:
+    one, other = (Provider("p", options=ProviderOptions(extra_body={"a": n})) for n in (1, 2))
+    assert one != other
+    assert len({one, Provider("p")}) == 2
+
+
+def test_all_keys_are_in_order_and_once() -> None:
+    options = ProviderOptions(api_keys=(SecretStr("b"), SecretStr("a")))
+    assert [k.get_secret_value() for k in Provider("p", "", SecretStr("a"), (), options).all_keys] == [
+        "a",
+        "b",
+    ]
+    assert Provider("p").all_keys == ()
