@@ -18,7 +18,8 @@ from kgnb.app.context import App, open_app, start_engines
 from kgnb.app.export import export
 from kgnb.core.errors import InputError
 from kgnb.core.event_loop import new_loop
-from kgnb.core.messages import say, use_language
+from kgnb.core.messages import say
+from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
 from kgnb.graph import relationship_history
 from kgnb.graph.model import Graph
@@ -277,9 +278,7 @@ async def _opened(settings: Settings, wanted: library.Wanted, place: object) -> 
 def _settings(data: str | Path | None, slots: int | None, kinds: str = "") -> Settings:
     given: dict[str, Any] = {} if data is None else {"data": Path(data)}
     given |= {"kinds": kinds} if kinds else {}
-    settings = Settings.load(**given, **Settings.for_slots(slots))
-    use_language(settings.lang)
-    return settings
+    return load_settings(**given | Settings.for_slots(slots))[0]
 
 
 def allow_nested_loops() -> None:

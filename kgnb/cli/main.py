@@ -75,11 +75,10 @@ def _run(args: argparse.Namespace) -> int:
     import asyncio  # here and not at the top: help and errors of parsing need none of these
 
     from kgnb.core.event_loop import new_loop, tune_process
-    from kgnb.core.settings import Settings
+    from kgnb.core.secrets import load_settings
 
     try:
-        settings = Settings.load(**_overrides(args))
-        use_language(settings.lang)
+        settings, _ = load_settings(**_overrides(args))
         _configure_logging(args, settings)
         tune_process()
         with asyncio.Runner(loop_factory=new_loop) as runner:

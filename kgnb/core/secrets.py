@@ -7,7 +7,7 @@ any dataset attached for its books could set ``OPENAI_BASE_URL`` and receive the
 
 from __future__ import annotations
 
-import threading
+import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,10 @@ from pydantic import SecretStr
 from kgnb.core.errors import SettingsError
 from kgnb.core.host import Host, detect_host, variable
 from kgnb.core.kaggle_inputs import env_file, files_called, find_input
+from kgnb.core.messages import use_language
 from kgnb.core.settings import Settings
+
+log = logging.getLogger(__name__)
 
 NAMES = (
     *("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB"),
@@ -44,6 +47,10 @@ RETRY_PAUSES = (1.0, 2.0, 4.0)
 MAX_RETRY_PAUSE = 10.0
 CONCURRENT_REQUESTS = 3
 """Requests to Kaggle in flight: fast enough for twenty names, and seldom answered 429."""
+
+
+_told: set[str] = set()
+"""What was logged already: a notebook loads its settings in many cells."""
 
 
 class SecretTrouble(SettingsError):
@@ -72,8 +79,8 @@ class Secrets(dict[str, Secret]):
 def load_secrets(names: Sequence[str] | None = None, *, host: Host | None = None) -> Secrets:
     """Look ``names`` up in all sources; by default :data:`NAMES`, and in files every setting.
 
-    Blocks for a few requests on Kaggle and Colab; on Colab call it from the main thread. A source that fails
-    raises nothing, as the next one may have the name: see ``troubles`` of the result.
+    Blocks for a few requests on Kaggle and Colab. A source that fails raises nothing, as the next one may
+    have the name: see ``troubles`` of the result.
     """
     host = host or detect_host()
     found = Secrets()
@@ -95,13 +102,20 @@ def load_secrets(names: Sequence[str] | None = None, *, host: Host | None = None
 
 
 def load_settings(*, host: Host | None = None, **given: Any) -> tuple[Settings, Secrets]:
-    """Settings from ``given``, the environment and :func:`load_secrets`, in this order of precedence.
+    """Settings from ``given``, the environment and :func:`load_secrets`, in this order of precedence: what
+    every face (``build``, ``open``, ``books``, Node, the command line) starts with.
 
-    Raises SettingsError for an invalid value.
+    Sets the language, and logs why a source failed once a process. Raises SettingsError for an invalid value.
     """
     found = load_secrets(host=host)
     elsewhere = {name: one.value for name, one in found.items() if one.source != ENVIRONMENT}
-    return Settings.load(**{**Settings.given_by(elsewhere), **given}), found
+    settings = Settings.load(**{**Settings.given_by(elsewhere), **given})
+    use_language(settings.lang)
+    for text in (str(trouble) for trouble in found.troubles if not trouble.missing):
+        if text not in _told:
+            _told.add(text)
+            log.warning("%s", text)
+    return settings, found
 
 
 def _unresolved(troubles: Iterable[SecretTrouble], found: Secrets) -> Iterator[SecretTrouble]:
@@ -198,38 +212,31 @@ def _error_class(module: Any, name: str) -> type[Exception]:
     return found
 
 
-_colab_answers: dict[str, SecretStr | None] = {}
-"""Answers so far. Each name is asked for once, as a request may open a dialog."""
-
-
-def _read_colab(found: Secrets, names: Sequence[str], _: Host) -> list[SecretTrouble]:
-    if threading.current_thread() is not threading.main_thread():
-        found |= {name: Secret(value, COLAB) for name in names if (value := _colab_answers.get(name))}
-        unknown = [name for name in names if name not in _colab_answers]
-        return [SecretTrouble("secret.colab_thread", names=unknown)] if unknown else []
+def _read_colab(found: Secrets, names: Sequence[str], host: Host) -> list[SecretTrouble]:
+    if not host.in_kernel:  # it asks the page, which only the notebook's own process can reach
+        return [SecretTrouble("secret.colab_process", names=names)]
     try:
         from google.colab import userdata
     except ImportError:
         return [SecretTrouble("secret.colab_no_client", names=names)]
     denied: list[str] = []
+    absent: list[str] = []
     troubles: list[SecretTrouble] = []
     for index, name in enumerate(names):
         try:
-            if name not in _colab_answers:
-                _colab_answers[name] = SecretStr(userdata.get(name))
+            if value := userdata.get(name):
+                found[name] = Secret(SecretStr(value), COLAB)
         except _error_class(userdata, "SecretNotFoundError"):
-            _colab_answers[name] = None
+            absent.append(name)
         except _error_class(userdata, "NotebookAccessError"):
-            denied.append(name)  # not remembered: access may be granted later
+            denied.append(name)
         except (_error_class(userdata, "TimeoutException"), TimeoutError):  # each takes 10 s: give up
             troubles.append(SecretTrouble("secret.colab_timeout", names=names[index:]))
             break
-        if value := _colab_answers.get(name):
-            found[name] = Secret(value, COLAB)
     if denied:
         troubles.append(SecretTrouble("secret.colab_denied", names=denied))
-    if missing := [name for name in names if name in _colab_answers and _colab_answers[name] is None]:
-        troubles.append(SecretTrouble("secret.colab_not_found", names=missing, missing=True))
+    if absent:
+        troubles.append(SecretTrouble("secret.colab_not_found", names=absent, missing=True))
     return troubles
 
 

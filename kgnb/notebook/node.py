@@ -23,7 +23,7 @@ from kgnb.app.session_report import SessionReport
 from kgnb.core.errors import InputError
 from kgnb.core.host import Host, detect_host
 from kgnb.core.log_buffer import LogBuffer
-from kgnb.core.messages import say, use_language
+from kgnb.core.messages import say
 from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
 from kgnb.notebook.node_thread import NodeRun, State
@@ -76,7 +76,6 @@ class Node:
         """
         place = detect_host()
         settings, found = load_settings(host=place, **given)
-        use_language(settings.lang)
         with _guard:
             if _current is not None and _current.is_alive and _current._initial_settings == settings:
                 return _current

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import SecretStr
@@ -90,6 +90,12 @@ print(json.dumps({{
 }}))
 """
 ON_KAGGLE = {"KAGGLE_KERNEL_RUN_TYPE": "Interactive"}
+IN_KERNEL = (
+    "import sys, types\n"
+    "shell = types.SimpleNamespace(kernel=object(), user_ns={})\n"
+    "sys.modules['IPython'] = types.SimpleNamespace(get_ipython=lambda: shell)\n"
+)
+"""Makes a process look like a notebook's kernel."""
 ON_COLAB = {"COLAB_RELEASE_TAG": "release-colab_20261101"}
 
 
@@ -359,6 +365,7 @@ class TestColab:
         said = elsewhere.tell(
             *("OPENAI_API_KEY", "DB_HOST", "REDIS_HOST"),
             FAKE_STORE={"OPENAI_API_KEY": CANARY},
+            before=IN_KERNEL,
             FAKE_DENIED=["DB_HOST"],
             **ON_COLAB,
         )
@@ -370,28 +377,66 @@ class TestColab:
         assert CANARY not in said["repr"]
 
     def test_one_timeout_is_enough(self, elsewhere: Elsewhere) -> None:
-        said = elsewhere.tell("DB_HOST", "DB_USER", FAKE_SLOW="1", **ON_COLAB)
+        said = elsewhere.tell("DB_HOST", "DB_USER", before=IN_KERNEL, FAKE_SLOW="1", **ON_COLAB)
         assert [t[:3] for t in said["troubles"]] == [["secret.colab_timeout", ["DB_HOST", "DB_USER"], False]]
         assert elsewhere.asked == ["DB_HOST"]
 
-    def test_each_is_asked_for_once(self, elsewhere: Elsewhere) -> None:
-        before = "from kgnb.core.secrets import load_secrets as l\nl(['DB_HOST', 'DB_USER'])\n"
-        elsewhere.tell("DB_HOST", "DB_USER", before=before, FAKE_STORE={"DB_HOST": "db"}, **ON_COLAB)
-        assert elsewhere.asked == ["DB_HOST", "DB_USER"]
-
-    def test_other_threads_get_what_the_main_thread_read(self, elsewhere: Elsewhere) -> None:
-        code = (
-            "import threading\nfrom kgnb.core.secrets import load_secrets\n{first}\n"
-            "def go():\n"
-            "    found = load_secrets(['DB_HOST'])\n"
-            "    print({{n: s.source for n, s in found.items()}}, [t.key for t in found.troubles])\n"
-            "thread = threading.Thread(target=go); thread.start(); thread.join()"
+    def test_what_was_mended_is_found_the_next_time(self, elsewhere: Elsewhere) -> None:
+        before = IN_KERNEL + (
+            "from kgnb.core.secrets import load_secrets as l\nl(['DB_HOST'])\n"
+            "from google.colab import userdata\nuserdata.STORE['DB_HOST'] = 'mended'\n"
         )
-        env = {"FAKE_STORE": {"DB_HOST": "db"}, **ON_COLAB}
-        assert elsewhere.run(code.format(first=""), **env) == "{} ['secret.colab_thread']\n"
+        said = elsewhere.tell("DB_HOST", before=before, FAKE_STORE={"DB_HOST": "wrong"}, **ON_COLAB)
+        assert said["found"] == {"DB_HOST": ["Colab userdata", "mended"]}
+
+    def test_any_thread_of_the_notebook_may_read_them(self, elsewhere: Elsewhere) -> None:
+        code = IN_KERNEL + (
+            "from concurrent.futures import ThreadPoolExecutor as T\n"
+            "from kgnb.core.secrets import load_secrets\n"
+            "print({n: s.source for n, s in T().submit(load_secrets, ['DB_HOST']).result().items()})"
+        )
+        assert (
+            elsewhere.run(code, FAKE_STORE={"DB_HOST": "db"}, **ON_COLAB) == "{'DB_HOST': 'Colab userdata'}\n"
+        )
+
+    def test_a_command_is_told_that_it_cannot(self, elsewhere: Elsewhere) -> None:
+        said = elsewhere.tell("DB_HOST", FAKE_STORE={"DB_HOST": "db"}, **ON_COLAB)
+        assert [t[:3] for t in said["troubles"]] == [["secret.colab_process", ["DB_HOST"], False]]
         assert elsewhere.asked == []
-        shown = elsewhere.run(code.format(first="load_secrets(['DB_HOST'])"), **env)
-        assert shown == "{'DB_HOST': 'Colab userdata'} []\n"
+
+
+class TestEveryFace:
+    """Four secrets attached, and nothing else set: each face finds them, and says the same once."""
+
+    SECRETS: ClassVar = {
+        "OPENAI_BASE_URL": "http://127.0.0.1:9/v1",
+        "OPENAI_API_KEY": CANARY,
+        "OPENAI_MODEL": "m",
+        "KGNB_PROVIDER_NAME": "mine",
+    }
+
+    @pytest.mark.parametrize("where", [ON_KAGGLE, ON_COLAB], ids=["kaggle", "colab"])
+    def test_the_provider_they_name_is_used(self, elsewhere: Elsewhere, where: dict[str, str]) -> None:
+        code = IN_KERNEL + (
+            "import kgnb\nfrom kgnb.app import api\n"
+            "from kgnb.cli import main\nimport argparse, sys\n"
+            "one = [api._settings(None, None), kgnb.Node.from_env().settings]\n"
+            "async def run(args, settings): one.append(settings); return 0\n"
+            "args = main.make_parser().parse_args(['providers', 'list']); args.run = run\n"
+            "main._run(args)\n"
+            "print([(s.provider_name, s.openai_model, s.openai_api_key.get_secret_value()) for s in one])"
+        )
+        shown = elsewhere.run(code, FAKE_STORE=self.SECRETS, **where)
+        assert shown == f"{[('mine', 'm', CANARY)] * 3}\n"
+
+    def test_a_source_that_fails_is_told_once(self, elsewhere: Elsewhere) -> None:
+        code = (
+            "import logging, sys\nlogging.basicConfig(stream=sys.stdout, format='%(message)s')\n"
+            "from kgnb.app import api\nimport kgnb\n"
+            "api._settings(None, None); kgnb.Node.from_env(); api._settings(None, None)"
+        )
+        told = elsewhere.run(code, FAKE_FAULTS=["offline"] * 9, KGNB_LANG="en", **ON_KAGGLE)
+        assert told.count("Switch Internet on") == 1
 
 
 class TestSettings:
