@@ -43,7 +43,8 @@ def server() -> Iterator[Llm]:
 
 @pytest.fixture
 def place(tmp_path: Path, server: Llm) -> Iterator[Place]:
-    one = Place(tmp_path, server.env())
+    # With leases that outlive the test: whoever waited for one of a dead process would never end.
+    one = Place(tmp_path, {**server.env(), "KGNB_LEASE_SECONDS": "300"})
     yield one
     one.kill_everything()
 
@@ -76,7 +77,6 @@ def check_end(place: Place, build: Running, undisturbed: dict[str, Any]) -> Ran:
     """It ends what was left over; every chapter is there once, the graph is right, nothing keeps running."""
     ran = build.ended(60)
     assert ran.code == 0, ran
-    assert ran.seconds < 20  # no lease of a dead one is waited for
     assert ran.json["task_id"] == 1
     assert (ran.json["status"], ran.json["completed"], ran.json["failed"]) == ("completed", CHAPTERS, 0)
     assert place.sql(LEFT) == [(0,)]
@@ -121,7 +121,7 @@ class TestStopped:
             build = start(place, book)
             build.until(lambda after=after: server.stats.requests >= after)
             os.killpg(build.process.pid, number)  # as a terminal does
-            ran = build.ended(15)
+            ran = build.ended()
             assert ran.code == 130, ran
             assert ran.out == ""
             assert len(ran.err.splitlines()) == 1, ran
@@ -137,7 +137,7 @@ class TestStopped:
         build = start(place, book)
         build.until(lambda: (place.data / ".engines.json").exists())
         build.send(signal.SIGTERM)
-        ran = build.ended(20)
+        ran = build.ended()
         assert ran.code in (130, -signal.SIGTERM), ran
         assert "Traceback" not in ran.err
         assert place.left_over(15) == []
@@ -164,7 +164,7 @@ class TestWorker:
         worker = place.start("worker", "--slots", SLOTS)
         worker.until(lambda: server.stats.requests >= 12)
         worker.send(signal.SIGTERM)
-        ran = worker.ended(15)
+        ran = worker.ended()
         assert ran.code == 0, ran
         assert "Traceback" not in ran.out + ran.err
         open_ = "SELECT count(*) FROM knowledge_graph_chapter_status WHERE status = 'running'"
@@ -179,11 +179,11 @@ class TestWorker:
     def test_a_second_signal_leaves_at_once(self, place: Place, book: Path, server: Llm) -> None:
         server.server.latency = 30.0
         assert place.run("submit", book, "--provider", "dryrun").code == 0
-        worker = place.start("worker", "--slots", "2")
+        worker = place.start("worker", "--slots", "2", env={"KGNB_DRAIN_SECONDS": "300"})
         worker.until(lambda: server.stats.requests >= 2)
         worker.send(signal.SIGTERM)
         with pytest.raises(AssertionError, match="never"):
             worker.until(lambda: False, 1.0)  # it waits for its chapters
         worker.send(signal.SIGTERM)
-        assert worker.ended(3).code == 0
+        assert worker.ended().code == 0
         assert place.left_over(15) == []

@@ -511,9 +511,7 @@ def key_of(path: Path | str) -> str:
 
 
 def test_a_zip_bomb_is_refused(tmp_path: Path) -> None:
-    began = time.monotonic()
     assert key_of(epub(tmp_path, {"1.xhtml": "<p>" + "0" * (40 * 2**20)})) == "book.epub_bomb"
-    assert time.monotonic() - began < 10
 
 
 def encryption(algorithm: str) -> dict[str, str]:

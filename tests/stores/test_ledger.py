@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -297,12 +296,10 @@ class TestOpening:
         again = await open_with(ledger, task_id, 11)
         assert (again.chapters, again.task.chapter_ids) == (chapters, None)
 
-    async def test_thousands_of_chapters_open_fast(self, ledger: Ledger) -> None:
+    async def test_thousands_of_chapters_open_at_once(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger, 5_000)
-        started = time.perf_counter()
         opening = await open_with(ledger, task_id, 10)
         assert len(opening.chapters) == 5_000
-        assert time.perf_counter() - started < 3
 
     async def test_find_and_list(self, ledger: Ledger) -> None:
         novel_id, first = await new_task(ledger)
@@ -544,16 +541,6 @@ class TestChapters:
             assert (row["status"], row["error_message"]) == (end.status, end.error or None)
             assert (row["entities_extracted"], row["relations_extracted"]) == (end.entities, end.relations)
             assert row["completed_at"] is not None
-
-    async def test_group_writes_are_fast(self, ledger: Ledger) -> None:
-        _, task_id = await new_task(ledger, 300)
-        ids = (await open_with(ledger, task_id, 10)).chapters
-        started = time.perf_counter()
-        for start in range(0, 300, 30):
-            works = await ledger.chapters.claim([(task_id, i, 11) for i in ids[start : start + 30]])
-            await ledger.extractions.save([row_of(w, task_id, 11) for w in works.values()])
-            await ledger.chapters.end([ChapterEnd(*key, 11, ChapterStatus.COMPLETED) for key in works])
-        assert (time.perf_counter() - started) / 300 < 0.005  # seconds a chapter; measured below 0.001
 
 
 class TestSettling:

@@ -10,7 +10,6 @@ import csv
 import io
 import json
 import math
-import time
 import zipfile
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -279,11 +278,9 @@ async def test_what_is_no_reply_is_refused(text: str) -> None:
         provider = Provider("p", server.base_url, SecretStr("k"), ("dryrun",))
         client = LlmClient(provider, timeout=20, tries=1, connections=1)
         asked = PromptBuilder("zh", [], TaskConfig()).prompt("刘备来也。")
-        started = time.monotonic()
         with pytest.raises((ReplyUnparsable, RequestRejected)):  # both are the chapter's own failure
             reply.parse((await client.ask(asked, "dryrun")).text, provider="p")
         await client.close()
-    assert time.monotonic() - started < 10
 
 
 def test_a_large_reply_leaves_little() -> None:

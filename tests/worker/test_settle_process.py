@@ -64,7 +64,6 @@ async def test_a_lost_lease_ends_the_settle() -> None:
     pool = Here(5.0)
     with pytest.raises(LeaseLost):
         await settle_process.settle_in_process(pool.run_long, JOB, lambda: limit)
-    assert time.monotonic() - limit < 2
     assert not pool.path.exists()
 
 
