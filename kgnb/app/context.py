@@ -176,7 +176,7 @@ def _connect(settings: Settings, engines: Embedded | None, queue: bool, graph: b
         cache=ReplyCache(sql),
         providers=providers,
         router=TaskRouter(ledger, providers),
-        pool=CpuPool(settings.cpus),
+        pool=CpuPool(settings.cpus, threads=settings.cpu_workers == "threads"),
         sql_target=sql_target,
         graph_target=graph_target,
         engines=engines,

@@ -1,4 +1,4 @@
-"""CPU work in worker processes, so that it never blocks the event loop."""
+"""CPU work in worker processes, so that it never holds the event loop up."""
 
 from __future__ import annotations
 
@@ -30,11 +30,12 @@ class CpuPool:
     """Runs pure functions in worker processes, which start when first needed.
 
     :meth:`run` is for many short calls, which share processes; :meth:`run_long` for one that takes a whole
-    book.
+    book. With ``threads`` both run in threads of this process: no process can be started, or memory is short.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, *, threads: bool = False) -> None:
         self.workers = workers
+        self._threads = threads
         self._shared = _Processes(workers)
         self._single: list[_Processes] = []
         self._idle: list[_Processes] = []
@@ -46,12 +47,16 @@ class CpuPool:
         Raises what the function raises, and ``concurrent.futures.process.BrokenProcessPool`` if its process
         died (out of memory, killed); the next call gets new processes.
         """
+        if self._threads:
+            return await asyncio.to_thread(function, *args, **kwargs)
         return await asyncio.wrap_future(await self._shared.submit(function, *args, **kwargs))
 
     async def run_long(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Like :meth:`run`, in a process that does nothing else, preferably the last one used: its imports
         (half a second) are done. At most ``workers`` calls at a time, besides those of :meth:`run`; a call
         that is cancelled counts until its function returns."""
+        if self._threads:
+            return await asyncio.to_thread(function, *args, **kwargs)
         await self._long_runs.acquire()
         if not self._idle:
             self._single.append(_Processes(1))

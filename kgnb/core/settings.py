@@ -183,10 +183,18 @@ class Settings(BaseSettings):
     """Age in days from which a cached reply may be evicted."""
     cache_mb: float = Field(512.0, validation_alias="KGNB_CACHE_MB", gt=0)
     """Size of the reply cache in MB above which the oldest replies are evicted."""
-    cpu_workers: int = Field(0, validation_alias="KGNB_CPU_WORKERS", ge=0)
-    """Processes for rules and the pre-scan; 0 = the cores this process may use."""
+    cpu_workers: int | Literal["threads"] = Field(0, validation_alias="KGNB_CPU_WORKERS")
+    """Processes for rules, pre-scan and settle; 0 = the cores this process may use. "threads" starts none, for a
+    machine that can't or is short of memory; the event loop then shares its core with them."""
     graph_heap_mb: int = Field(512, validation_alias="KGNB_GRAPH_HEAP_MB", ge=128)
     """Heap of the embedded graph engine in MB."""
+
+    @field_validator("cpu_workers", mode="before")
+    @classmethod
+    def _known_workers(cls, value: object) -> object:
+        if value != "threads" and not str(value).isdecimal():
+            raise ValueError('must be a number from 0, or "threads"')
+        return value if value == "threads" else int(str(value))
 
     @field_validator("log_level")
     @classmethod
@@ -274,7 +282,7 @@ class Settings(BaseSettings):
             return cls(_env_file=env_file(), **aliased)  # type: ignore[call-arg]
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
+            where = str(first["loc"][0])
             raise SettingsError("settings.invalid", name=where, reason=first["msg"]) from None
 
     @classmethod
@@ -398,8 +406,8 @@ class Settings(BaseSettings):
 
     @property
     def cpus(self) -> int:
-        """Processes for CPU work."""
-        return self.cpu_workers or usable_cpus()
+        """Processes for CPU work, at least 1; 1 with threads."""
+        return 1 if self.cpu_workers == "threads" else self.cpu_workers or usable_cpus()
 
     def slots_for(self, key: str = "", served: Iterable[str] = ()) -> int:
         """Slots of the provider ``key`` ("" = any other), within both caps.

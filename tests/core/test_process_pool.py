@@ -73,3 +73,9 @@ async def test_work_that_is_given_up_keeps_its_process_until_it_ends(tmp_path: P
     finally:
         end.touch()
         await pool.close()
+
+
+async def test_with_threads_no_process_is_started() -> None:
+    pool = CpuPool(1, threads=True)
+    assert {(await pool.run(where))[0], (await pool.run_long(where))[0]} == {os.getpid()}
+    await pool.close()

@@ -106,10 +106,10 @@ class Ran:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's environment without any setting of kgnb but one, and ``more``: of processes that only
-    calculate there is one, for each takes half a second to start."""
+    """This process's environment without any setting of kgnb but one, and ``more``: what only calculates
+    does so in threads, for a process takes half a second to start."""
     bare = {k: v for k, v in os.environ.items() if not k.upper().startswith(_OURS)}
-    return {**bare, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "KGNB_CPU_WORKERS": "1"} | more
+    return {**bare, "PYTHONPATH": str(ROOT), "COLUMNS": "100", "KGNB_CPU_WORKERS": "threads"} | more
 
 
 @functools.cache
@@ -139,7 +139,7 @@ class Place:
         command = [sys.executable, "-m", "kgnb", *self._words(args)]
         return (running or Running)(command, self._environment(env), self.path, **options)
 
-    def run(self, *args: str | Path, env: dict[str, str] | None = None, timeout: float = 60) -> Ran:
+    def run(self, *args: str | Path, env: dict[str, str] | None = None, timeout: float = 120) -> Ran:
         """A command from beginning to end; forked, unless what it is given asks for an interpreter anew."""
         given = self._environment(env)
         if not warm().takes(given):
@@ -217,7 +217,7 @@ class Running:
             **{"stdout": pipe, "stderr": pipe, "preexec_fn": hear_ctrl_c, **options},
         )
 
-    def ended(self, timeout: float = 60) -> Ran:
+    def ended(self, timeout: float = 120) -> Ran:
         try:
             out, err = self.process.communicate(timeout=timeout)
         except subprocess.TimeoutExpired:
@@ -233,7 +233,7 @@ class Running:
         """-9 to the whole group."""
         os.killpg(self.process.pid, signal.SIGKILL)
 
-    def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
+    def until(self, condition: Callable[[], object], seconds: float = 90) -> None:
         """Waits for ``condition``; fails when the command ends or the time is over before."""
         deadline = time.monotonic() + seconds
         while not condition():
