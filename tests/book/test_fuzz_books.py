@@ -70,7 +70,7 @@ def is_sound(book: Book, text: str) -> bool:
     return within(visible("".join(c.text for c in book.chapters)), visible(text))
 
 
-@fuzz(100)
+@fuzz(40)
 @given(
     st.binary(max_size=400)
     | st.tuples(TEXTS, st.sampled_from(ENCODINGS)).map(lambda p: p[0].encode(p[1], "ignore"))
@@ -83,7 +83,7 @@ def test_bytes_are_a_text_or_none(data: bytes) -> None:
         assert normalise(clean) == clean
 
 
-@fuzz(100)
+@fuzz(40)
 @given(TEXTS, st.sampled_from([".txt", ".md", ""]))
 @example(
     "*** END OF THE PROJECT GUTENBERG EBOOK X ***\n*** START OF THE PROJECT GUTENBERG EBOOK X ***\n书", ".txt"
@@ -95,7 +95,7 @@ def test_any_text_is_a_book(folder: Path, text: str, kind: str) -> None:
         assert is_sound(book, normalise(text))
 
 
-@fuzz(100)
+@fuzz(40)
 @given(TEXTS, st.integers(4, 40), st.booleans())
 def test_cutting_loses_nothing(text: str, limit: int, by_bytes: bool) -> None:
     size = chapter_division._utf8_bytes if by_bytes else len
@@ -110,7 +110,7 @@ BODIES = st.lists(st.sampled_from(SENTENCES[:4]), min_size=1, max_size=6).map(
 )
 
 
-@fuzz(100)
+@fuzz(40)
 @given(st.lists(BODIES, min_size=1, max_size=8), st.integers(1, 9_000), st.booleans())
 def test_chapters_hold_what_stands_under_their_headings(
     folder: Path, bodies: list[str], first: int, contents: bool
@@ -123,7 +123,7 @@ def test_chapters_hold_what_stands_under_their_headings(
     assert [(c.title, c.text) for c in book.chapters] == list(zip(titles, bodies, strict=True))
 
 
-@fuzz(100)
+@fuzz(40)
 @given(TEXTS)
 @example("Chapter 1\nChapter 2\n\nIt was.")  # the second is no title of the first
 @example("Chapter 1\n\nIntroduction\n\nIt was.")
@@ -134,7 +134,7 @@ def test_headings_stand_in_order_and_apart(text: str) -> None:
     assert all(h.title or h.marked for h in found)
 
 
-@fuzz(100)
+@fuzz(40)
 @given(TEXTS, st.integers(1, 60), st.sampled_from(["zh", "en"]))
 def test_chunks_are_the_text(text: str, limit: int, lang: str) -> None:
     chunks = chunking.split(text, limit, lang)
@@ -222,7 +222,7 @@ def packed(document: str, package: str = "", contents: str = "", **more: str) ->
     return out.getvalue()
 
 
-@fuzz(100)
+@fuzz(40)
 @given(DOCUMENTS, DOCUMENTS, DOCUMENTS)
 @example("<p>a<![foo[x]]>b</p>", "", "")  # Python's parser fails on a section of a kind that it doesn't know
 @example(f"<p>&#{'1' * 5000};</p>", "", "")  # and on a number that int() refuses
@@ -236,7 +236,7 @@ def test_any_markup_is_a_book(folder: Path, document: str, package: str, content
 PARAGRAPHS = st.lists(st.sampled_from(SENTENCES) | st.text(min_size=1, max_size=30), min_size=1, max_size=12)
 
 
-@fuzz(100)
+@fuzz(40)
 @given(PARAGRAPHS, st.sampled_from(["<p>", "<div>", "<p class='a>b'>", "<!-- > --><p>"]), st.booleans())
 @example(["© 2020"], "<p>", False)  # no 漏: an EPUB is UTF-8, whatever else its bytes could be
 def test_an_epubs_paragraphs_are_its_lines(paragraphs: list[str], tag: str, cdata: bool) -> None:
@@ -252,7 +252,7 @@ def test_an_epubs_paragraphs_are_its_lines(paragraphs: list[str], tag: str, cdat
 GOOD = packed("<h1>第一章</h1><p>刘备大喜。</p>", "<title>书</title>", "<a href='a.html'>一</a>")
 
 
-@fuzz(100)
+@fuzz(40)
 @given(
     st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), min_size=1, max_size=8),
     st.integers(0, 60),
@@ -341,7 +341,7 @@ def test_one_name_for_many_documents_is_kept_once() -> None:
 
 if EXAMPLES:  # a damaged download of a real size
 
-    @fuzz(100)
+    @fuzz(40)
     @given(
         st.lists(PIECES, min_size=500, max_size=2_000).map("".join),
         st.sampled_from(ENCODINGS),

@@ -30,7 +30,7 @@ CHAPTERS = 6
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def place(running_engines: None, tmp_path: Path) -> Iterator[Place]:
     one = Place(tmp_path)
     yield one
     one.kill_everything()
@@ -249,7 +249,8 @@ class TestWorker:
         assert "章节" not in out
         assert place.run("worker", "--drain", env={"LOG_LEVEL": "loud"}).code == 2
 
-    def test_a_data_folder_that_cant_be_written(self, place: Place) -> None:
+    def test_a_data_folder_that_cant_be_written(self, tmp_path: Path) -> None:
+        place = Place(tmp_path)
         place.data.mkdir()
         (place.data / "logs").write_text("not a folder")
         ran = place.run("worker", "--drain", "--fail-fast")

@@ -263,7 +263,7 @@ class Novel:
     id, title, author = 1, "书", ""
 
 
-@fuzz(100)
+@fuzz(40)
 @given(st.lists(FOUND, min_size=1, max_size=4), st.randoms(use_true_random=False))
 def test_no_order_of_rows_changes_the_graph(parts: list[Extraction], pick: Any) -> None:
     chapters = [Chapter(10 + n, 1, n, f"第{n}章", 3000) for n in range(len(parts))]
@@ -373,7 +373,7 @@ SAYING = [
 TALES = st.lists(st.sampled_from(SAYING) | PLAIN | QUOTES | st.text(max_size=5), max_size=60).map("".join)
 
 
-@fuzz(50)
+@fuzz(30)
 @given(TALES, st.sampled_from(["zh", "en"]))
 def test_rules_read_any_text(text: str, lang: Any) -> None:
     book = text * 3

@@ -96,16 +96,14 @@ def undisturbed(tmp_path: Path, server: Llm) -> Place:
 # --- what a person does -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("python", pythons())
-def test_cells_return_at_once_and_nothing_makes_a_second_node(place: Place, server: Llm, python: str) -> None:
+def test_cells_return_at_once_and_nothing_makes_a_second_node(place: Place, server: Llm) -> None:
     book = novel(place.path / "book.txt", 12, lines=6)
-    with kernel(place, python) as k:
+    with kernel(place) as k:
         before = k.run("import kgnb, signal\nprint(signal.getsignal(signal.SIGTERM))\nkgnb.Node").out
-        shown = k.run(
-            "import time\nnode = kgnb.Node.from_env()\nbegan = time.monotonic()\nnode.start()\n"
-            "print(time.monotonic() - began)"
+        assert (
+            k.run("import time\nnode = kgnb.Node.from_env()\nnode.start()\nprint(node.state)").out
+            == "starting\n"
         )
-        assert shown.json() < 1, shown
         k.until("node.state == 'running'")
         again = k.run("first, node = node, kgnb.Node.from_env()\nnode.start()\nprint(node is first)")
         assert again.out == "True\n", again
@@ -121,11 +119,9 @@ def test_cells_return_at_once_and_nothing_makes_a_second_node(place: Place, serv
         # Changed settings: the new node replaces the old one, which leaves first.
         k.run("first.start()")
         k.until("first.state == 'running'")
-        shown = k.run(
-            "node = kgnb.Node.from_env(slots=5)\nbegan = time.monotonic()\nnode.start()\n"
-            "print(node is first, time.monotonic() - began < 1)"
+        assert (
+            k.run("node = kgnb.Node.from_env(slots=5)\nnode.start()\nprint(node is first)").out == "False\n"
         )
-        assert shown.out == "False True\n", shown
         k.until("node.state == 'running'")
         nodes = "[n['slots'] for n in (node.status()['cluster'] or {'nodes': []})['nodes']]"
         k.until(f"{nodes} == [5]")

@@ -97,7 +97,7 @@ class TestExplore:
         quickstart = nbformat.read(NOTEBOOKS / "quickstart.ipynb", as_version=4)
         assert install in [c.source for c in quickstart.cells]
 
-    @pytest.mark.parametrize("python", pythons())
+    @pytest.mark.parametrize("python", pythons()[1:])
     def test_runs_with_nothing_set_and_opens_what_is_finished(self, place: Place, python: str) -> None:
         first = executed(nbformat.read(NOTEBOOKS / "explore.ipynb", as_version=4), place, python)
         again = executed(nbformat.read(NOTEBOOKS / "explore.ipynb", as_version=4), place, python)

@@ -208,7 +208,7 @@ def plain(value: Any) -> Any:
     return json.loads(json.dumps(value, default=str), parse_constant=lambda _: None)
 
 
-@fuzz(100)
+@fuzz(40)
 @given(graphs())
 def test_json_reads_back(graph: Graph) -> None:
     text = io.StringIO()
@@ -220,7 +220,7 @@ def test_json_reads_back(graph: Graph) -> None:
     assert len(read["edges"]) == len(graph.edges)
 
 
-@fuzz(100)
+@fuzz(40)
 @given(graphs())
 def test_tables_are_rectangles_without_formulas(graph: Graph) -> None:
     out = io.BytesIO()
@@ -244,7 +244,7 @@ def test_tables_are_rectangles_without_formulas(graph: Graph) -> None:
     assert rows == len(graph.nodes) + len(graph.edges)
 
 
-@fuzz(100)
+@fuzz(40)
 @given(graphs())
 def test_graphml_is_xml(graph: Graph) -> None:
     text = io.StringIO()
@@ -278,7 +278,7 @@ def test_a_number_in_a_script_reads_back(value: Any) -> None:
     assert read_literal(literal(value)) == expected
 
 
-@fuzz(100)
+@fuzz(40)
 @given(graphs())
 def test_a_script_has_only_statements_of_ours(graph: Graph) -> None:
     text = io.StringIO()
@@ -373,7 +373,7 @@ async def test_any_record_that_was_read_is_taken_up(tmp_path: Path) -> None:
     async with opened(f"sqlite:///{tmp_path / 'k.db'}") as ledger:
         loop = asyncio.get_running_loop()
 
-        @fuzz(60)
+        @fuzz(30)
         @given(records())
         @example(RECORD)
         @example(RECORD | {"chapters": [CHAPTER | {"number": 2**63}]})

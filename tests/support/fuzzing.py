@@ -13,7 +13,7 @@ EXAMPLES = int(os.environ.get("KGNB_FUZZ_EXAMPLES", "0"))
 """Examples of each property in a long run by hand, new ones each time; 0 = the few of every test run."""
 
 
-def fuzz(examples: int = 200) -> settings:
+def fuzz(examples: int = 60) -> settings:
     """The same ``examples`` in each run, or as many new ones as KGNB_FUZZ_EXAMPLES says."""
     return settings(
         max_examples=EXAMPLES or examples,
