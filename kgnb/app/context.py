@@ -10,6 +10,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from kgnb.app.settle import settle_every_novel
 from kgnb.core.amounts import parse_amounts, parse_prices
 from kgnb.core.errors import ServiceDown
 from kgnb.core.messages import say
@@ -17,6 +18,7 @@ from kgnb.core.model import Usage
 from kgnb.core.process_pool import CpuPool
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded import Embedded, open_embedded
+from kgnb.stores.embedded.data_folder import DataFolder
 from kgnb.stores.embedded.restore import restore_data_folder
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.database import Database
@@ -233,6 +235,16 @@ async def _prepare(app: App, sql: bool) -> None:
         await app._graph.prepare()
     if sql:
         await app.providers.refresh()
+    if sql and app._graph is not None and app.settings.embedded_graph:
+        await _settle_new_graph(app)
+
+
+async def _settle_new_graph(app: App) -> None:
+    """Fill a graph that was made anew beside an older record; one that was cut short is filled again."""
+    unsettled = DataFolder(app.settings.data.resolve()).unsettled
+    if unsettled.exists():
+        await settle_every_novel(app)
+        unsettled.unlink(missing_ok=True)
 
 
 async def _close(app: App) -> None:

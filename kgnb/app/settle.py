@@ -1,20 +1,44 @@
-"""Rebuild a novel's graph outside of a task, after a command changed its rows or names."""
+"""Rebuild a novel's graph outside of a task: a command changed its rows or names, or the graph is new."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
-from kgnb.app.context import App
+from kgnb.core.messages import say
 from kgnb.core.model import Novel
+from kgnb.core.process_pool import CpuPool
+from kgnb.core.settings import Settings
+from kgnb.stores.graph.store import GraphStore
+from kgnb.stores.ledger.ledger import Ledger
+from kgnb.stores.targets import GraphTarget, SqlTarget
 from kgnb.worker.settle_lease import SettleLease
 from kgnb.worker.settle_process import SettleJob, settle_in_process
+from kgnb.worker.task_router import TaskRouter
+
+log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 0.5
 
 
-async def settle_novel(app: App, novel: Novel) -> None:
+class Parts(Protocol):
+    """What settling needs of a :class:`~kgnb.app.context.App`."""
+
+    settings: Settings
+    ledger: Ledger
+    router: TaskRouter
+    pool: CpuPool
+    sql_target: SqlTarget
+    graph_target: GraphTarget | None
+
+    @property
+    def graph(self) -> GraphStore: ...  # noqa: D102
+
+
+async def settle_novel(app: Parts, novel: Novel) -> None:
     """Make the novel's graph what its rows and names say now; needs the graph store. Raises ServiceDown."""
 
     async def settle(number: int) -> None:
@@ -27,8 +51,16 @@ async def settle_novel(app: App, novel: Novel) -> None:
     await in_turn(app, novel.id, settle)
 
 
+async def settle_every_novel(app: Parts) -> None:
+    """Make a new graph what the whole record says. Raises ServiceDown."""
+    for novel_id in await app.ledger.extractions.novels():
+        novel = await app.ledger.books.novel(novel_id)
+        log.info(say("resume.settles", title=novel.title))
+        await settle_novel(app, novel)
+
+
 async def in_turn(
-    app: App, novel_id: int, work: Callable[[int], Awaitable[object]], *, exact: bool = True
+    app: Parts, novel_id: int, work: Callable[[int], Awaitable[object]], *, exact: bool = True
 ) -> None:
     """Await ``work(settle number)`` when no other settle of the novel runs (see SettleLease.settle)."""
     lease = SettleLease(app.graph, novel_id, app.settings.lease_seconds)

@@ -7,12 +7,9 @@ resolves no entities or includes and opens no connection.
 from __future__ import annotations
 
 import io
-import lzma
 import posixpath
 import re
-import struct
 import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +19,7 @@ from urllib.parse import unquote
 
 from kgnb.book import encoding
 from kgnb.book.html_cleaner import plain_tags
+from kgnb.core.archive import BROKEN_ARCHIVE, open_archive, open_member
 from kgnb.core.errors import InputError
 
 MAX_DOCUMENT = 32 * 1024 * 1024
@@ -51,13 +49,6 @@ class Epub:
     lines: list[Line]
 
 
-# ValueError and struct.error come from the archive's directory.
-_BROKEN_ARCHIVE = (
-    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, NotImplementedError),
-    *(ValueError, struct.error),
-)
-
-
 class _TooManyLines(Exception):
     """The book has more paragraphs than :data:`MAX_LINES`."""
 
@@ -65,11 +56,11 @@ class _TooManyLines(Exception):
 def read(path: Path, data: bytes) -> Epub:
     """Read an EPUB from memory. Raises InputError when it is broken, has DRM or unpacks beyond the bounds."""
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        with open_archive(io.BytesIO(data)) as archive:
             return _Reader(path, archive).read()
     except _TooManyLines:
         raise InputError("book.epub_bomb", path=path) from None
-    except _BROKEN_ARCHIVE as error:
+    except (*BROKEN_ARCHIVE, OSError) as error:
         raise InputError("book.epub_broken", path=path, reason=type(error).__name__) from None
 
 
@@ -141,7 +132,7 @@ class _Reader:
         if info.flag_bits & 1:
             raise InputError("book.epub_locked", path=self.path)
         limit = min(MAX_DOCUMENT, self.bytes_left)
-        with self.archive.open(info) as file:
+        with open_member(self.archive, info) as file:
             data = file.read(limit + 1)
         if len(data) > limit:
             raise InputError("book.epub_bomb", path=self.path)

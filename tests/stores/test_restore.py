@@ -2,33 +2,81 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import functools
 import json
 import logging
 import os
+import random
 import shutil
+import sqlite3
+import tempfile
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
-from kgnb.core.errors import InputError
+from kgnb.book.model import Book, BookChapter
+from kgnb.core.errors import InputError, ServiceRefused
 from kgnb.core.settings import Settings
+from kgnb.extract.model import NameEntry
+from kgnb.graph.resolve.decisions import Decision
 from kgnb.stores.embedded import restore
 from kgnb.stores.embedded.data_folder import SCHEMA, DataFolder, try_lock
+from kgnb.stores.ledger.database import Database
+from kgnb.stores.ledger.ledger import Ledger
+from kgnb.stores.ledger.tables import MAIN, OWN
 from tests.support.commands import KEY, Place, llm, novel
 from tests.support.engines import files_containing
 
 
 def data_folder(path: Path, *, schema: int = SCHEMA) -> Path:
-    """A small folder that looks like a run's."""
+    """A small folder that looks like a run's: a book in its record, files of the engines, a log."""
     for name in ("valkey/appendonlydir", "graph/databases", "logs"):
         (path / name).mkdir(parents=True)
     (path / "valkey/appendonlydir/one.aof").write_bytes(b"aof")
     (path / "graph/databases/a.bucket").write_bytes(b"graph")
-    (path / "kgnb.db").write_bytes(b"rows")
+    (path / "logs/worker.log").write_text("log", "utf-8")
+    (path / "kgnb.db").write_bytes(record())
     (path / "VERSION").write_text(json.dumps({"schema": schema}), "utf-8")
     return path
+
+
+@functools.cache
+def record() -> bytes:
+    """A database with one book, a task that was opened, an extraction, a name and a decision about it."""
+    with tempfile.TemporaryDirectory() as folder:
+        asyncio.run(write_record(path := Path(folder) / "kgnb.db"))
+        return path.read_bytes()
+
+
+async def write_record(path: Path) -> None:
+    database = Database(SecretStr(f"sqlite:///{path}"))
+    await database.prepare()
+    ledger, chapters = Ledger(database), (BookChapter(1, "第一回", "甲与乙。"),)
+    book = await ledger.books.import_book(Book("书", "作者", "zh", chapters, "0" * 64))
+    await ledger.tasks.create(
+        book.novel_id, provider="p", model="m", use_ai=True, name="t", thing_kinds=["马"]
+    )
+    names = [NameEntry("甲", ("乙",), reasons=(("乙", "甲", "why"),))]
+    await ledger.names.freeze(1, book.novel_id, names)
+    await ledger.name_decisions.add(book.novel_id, Decision(0, "merge", ("甲", "乙")))
+    await database.close()
+
+
+def rows(data: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """What the record holds."""
+    with contextlib.closing(sqlite3.connect(data / "kgnb.db")) as db:
+        return {table.name: db.execute(f"SELECT * FROM {table.name}").fetchall() for table in (*MAIN, *OWN)}
+
+
+def change(data: Path, *statements: str) -> None:
+    with contextlib.closing(sqlite3.connect(data / "kgnb.db", isolation_level=None)) as db:
+        for statement in statements:
+            db.execute(statement)
 
 
 def zipped(target: Path, folder: Path, root: str) -> Path:
@@ -64,7 +112,8 @@ class TestSources:
     def test_the_folder_itself_or_one_above_it(self, source: Path, data: Path, up: int) -> None:
         given = [source, *source.parents][up]
         assert restore.restore_data_folder(settings(data, given)) == given
-        assert files(data) == files(source)
+        assert sorted(files(data)) == ["VERSION", "kgnb.db"]
+        assert rows(data) == rows(source)
         assert not (data / restore.DRAFT).exists()
 
     def test_a_read_only_input_becomes_writable(self, source: Path, data: Path) -> None:
@@ -78,21 +127,55 @@ class TestSources:
     def test_a_zip(self, source: Path, data: Path, tmp_path: Path, root: str) -> None:
         archive = zipped(tmp_path / "run.zip", source, root)
         restore.restore_data_folder(settings(data, archive))
-        assert files(data) == files(source)
+        assert sorted(files(data)) == ["VERSION", "kgnb.db"]
+        assert rows(data) == rows(source)
 
-    def test_what_is_no_data_stays_behind(self, source: Path, data: Path, tmp_path: Path) -> None:
+    def test_rows_of_the_write_ahead_log_are_taken(self, source: Path, data: Path) -> None:
+        with contextlib.closing(sqlite3.connect(source / "kgnb.db", isolation_level=None)) as db:
+            db.execute("UPDATE novels SET title = '新'")
+            assert (source / "kgnb.db-wal").stat().st_size
+            restore.restore_data_folder(settings(data, source))
+        assert rows(data)["novels"][0][1] == "新"
+
+    def test_an_older_record_is_completed(self, source: Path, data: Path) -> None:
+        change(source, "ALTER TABLE kgnb_tasks DROP COLUMN dropped", "DROP TABLE kgnb_spending")
+        restore.restore_data_folder(settings(data, source))
+        assert rows(data)["kgnb_spending"] == []
+        assert rows(data)["kgnb_tasks"][0][-1] is None
+
+    def test_nothing_beside_the_record_is_taken(self, source: Path, data: Path, tmp_path: Path) -> None:
         (source / ".engines.json").write_text("{}", "utf-8")
         (source / "kgnb-report.html").write_text("old", "utf-8")
         (tmp_path / "secret").write_text("outside", "utf-8")
         (source / "graph" / "link").symlink_to(tmp_path / "secret")
         (source / "valkey" / "folder").symlink_to(tmp_path)
+        shutil.rmtree(source / "logs")
+        (source / "logs").symlink_to(tmp_path)
         restore.restore_data_folder(settings(data, source))
-        assert sorted(files(data)) == [
-            "VERSION",
-            "graph/databases/a.bucket",
-            "kgnb.db",
-            "valkey/appendonlydir/one.aof",
-        ]
+        assert sorted(files(data)) == ["VERSION", "kgnb.db"]
+
+    @pytest.mark.parametrize("name", ["kgnb.db", "VERSION"])
+    def test_links_are_not_followed(self, source: Path, data: Path, tmp_path: Path, name: str) -> None:
+        (source / name).rename(tmp_path / name)
+        (source / name).symlink_to(tmp_path / name)
+        with pytest.raises(InputError) as caught:
+            restore.restore_data_folder(settings(data, source))
+        assert caught.value.key == "resume.none"
+
+    def test_a_link_to_a_log_is_not_followed_either(self, source: Path, data: Path, tmp_path: Path) -> None:
+        (source / "kgnb.db-wal").symlink_to("/dev/zero")
+        restore.restore_data_folder(settings(data, source))
+        assert rows(data)["novels"][0][1] == "书"
+
+    def test_keys_and_tokens_stay_behind(self, source: Path, data: Path) -> None:
+        change(
+            source,
+            "INSERT INTO ai_providers (name, api_key) VALUES ('p', 'sk-theirs')",
+            f"UPDATE kgnb_tasks SET token = {2**63 - 1}",
+        )
+        restore.restore_data_folder(settings(data, source))
+        assert b"sk-theirs" not in (data / "kgnb.db").read_bytes()
+        assert "9223372036854775807" not in str(rows(data))
 
     def test_a_zip_writes_nowhere_else(self, source: Path, data: Path, tmp_path: Path) -> None:
         archive = zipped(tmp_path / "run.zip", source, "kgnb-data/")
@@ -106,7 +189,7 @@ class TestSources:
             for name in evil:
                 packed.writestr(name, "evil")
         restore.restore_data_folder(settings(data, archive))
-        assert files(data) == files(source)
+        assert sorted(files(data)) == ["VERSION", "kgnb.db"]
         assert not list(tmp_path.rglob("evil"))
         assert not (data / ".engines.json").exists()
 
@@ -155,6 +238,89 @@ class TestRefusals:
             os.close(lock)
         assert restore.restore_data_folder(settings(data, source)) == source
 
+    @pytest.mark.parametrize(
+        "statements",
+        [
+            ["UPDATE kgnb_tasks SET names = '[1]'"],
+            ["UPDATE kgnb_tasks SET kinds = '[[[['"],
+            ["UPDATE kgnb_names SET aliases = '[1]'"],
+            ["UPDATE kgnb_name_decisions SET names = '[1, 2]'"],
+            ["UPDATE kgnb_name_decisions SET kind = 'drop'"],
+            ["UPDATE kgnb_name_decisions SET first_chapter = 1"],
+            ["UPDATE novels SET title = x'00'"],
+            ["UPDATE novels SET title = CAST(x'fffe' AS TEXT)"],
+            ["UPDATE novels SET title = hex(zeroblob(200))"],
+            ["UPDATE novels SET description = hex(zeroblob(9000000))"],
+            ["UPDATE novels SET file_size = 'many'"],
+            [f"UPDATE novels SET file_size = {2**40}"],
+            ["UPDATE novels SET created_at = 'yesterday'"],
+            ["""UPDATE novels SET tags = '"\\ud800"'"""],
+            [
+                "ALTER TABLE novels ADD COLUMN x AS (1)",
+                "ALTER TABLE kgnb_schema RENAME TO y",
+                "CREATE TABLE kgnb_schema (id INTEGER PRIMARY KEY, version AS (length(zeroblob(999999999))))",
+                "INSERT INTO kgnb_schema (id) VALUES (1)",
+            ],
+        ],
+    )
+    def test_a_record_that_kgnb_did_not_write(self, source: Path, data: Path, statements: list[str]) -> None:
+        change(source, *statements)
+        self.refused(data, source, "resume.broken_record")
+
+    def test_views_and_virtual_tables_are_no_record(self, source: Path, data: Path) -> None:
+        endless = "WITH RECURSIVE n(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM n) SELECT id FROM n"
+        change(
+            source,
+            *("DROP TABLE novels", f"CREATE VIEW novels AS {endless}"),
+            *("DROP TABLE chapters", "CREATE VIRTUAL TABLE chapters USING fts5(title)"),
+        )
+        restore.restore_data_folder(settings(data, source))
+        assert (rows(data)["novels"], rows(data)["chapters"]) == ([], [])
+
+    @pytest.mark.parametrize("content", [b"", b"no database", b"SQLite format 3\0" + bytes(5_000)])
+    def test_a_file_that_is_no_database(self, source: Path, data: Path, content: bytes) -> None:
+        (source / "kgnb.db").write_bytes(content)
+        if content:
+            self.refused(data, source, "resume.broken_record")
+        else:  # a run that ended before it stored anything
+            restore.restore_data_folder(settings(data, source))
+
+    def test_every_damaged_page_is_refused_or_read(self, source: Path, tmp_path: Path) -> None:
+        whole, size = (source / "kgnb.db").read_bytes(), 4096
+        for page in range(0, len(whole) // size, 4):
+            broken = bytearray(whole)
+            broken[page * size : page * size + 12] = random.Random(page).randbytes(12)
+            (source / "kgnb.db").write_bytes(broken)
+            with contextlib.suppress(InputError):
+                restore.restore_data_folder(settings(tmp_path / f"data-{page}", source))
+
+    def test_of_a_newer_record(self, source: Path, data: Path) -> None:
+        change(source, "UPDATE kgnb_schema SET version = 99")
+        with pytest.raises(ServiceRefused):
+            restore.restore_data_folder(settings(data, source))
+        assert not files(data)
+
+    @pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+    def test_other_compression_than_deflate(
+        self, source: Path, data: Path, tmp_path: Path, method: int
+    ) -> None:
+        with zipfile.ZipFile(tmp_path / "run.zip", "w", method) as packed:
+            for name in ("VERSION", "kgnb.db"):
+                packed.write(source / name, name)
+        self.refused(data, tmp_path / "run.zip", "resume.bad_zip")
+
+    def test_a_zip_that_unpacks_without_end(self, source: Path, data: Path, tmp_path: Path) -> None:
+        with zipfile.ZipFile(tmp_path / "run.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+            packed.write(source / "VERSION", "VERSION")
+            packed.writestr("kgnb.db", record() + bytes(80 << 20))
+        self.refused(data, tmp_path / "run.zip", "resume.bad_zip")
+
+    def test_a_zip_of_too_many_files(self, data: Path, tmp_path: Path) -> None:
+        with zipfile.ZipFile(tmp_path / "run.zip", "w") as packed:
+            for number in range(70):
+                packed.writestr(f"{number}" + "x" * 65_000, "")
+        self.refused(data, tmp_path / "run.zip", "resume.bad_zip")
+
     def test_no_room(self, source: Path, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         usage: Any = shutil.disk_usage("/")._replace(free=restore.SPARE_BYTES)
         monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
@@ -189,14 +355,14 @@ class TestExisting:
         (data / restore.DRAFT).mkdir()
         (data / "kgnb.db").write_bytes(b"half")
         assert restore.restore_data_folder(settings(data, source)) == source
-        assert files(data) == files(source)
+        assert rows(data) == rows(source)
 
     def test_logs_and_locks_alone_are_no_data(self, source: Path, data: Path) -> None:
         (data / "logs").mkdir(parents=True)
         (data / "logs" / "worker.log").write_text("here", "utf-8")
         (data / ".lock").touch()
         restore.restore_data_folder(settings(data, source))
-        assert (data / "kgnb.db").read_bytes() == b"rows"
+        assert rows(data) == rows(source)
 
     def test_without_the_setting_nothing_happens(self, data: Path) -> None:
         assert restore.restore_data_folder(Settings.load(data=data)) is None

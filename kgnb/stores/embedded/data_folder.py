@@ -5,6 +5,7 @@
     kgnb.db  valkey/  graph/  logs/     the data; safe to publish, it holds no secret
     VERSION                             {"schema": 1}
     .lock .redis.lock .graph.lock       flock: held by the supervisor, and by each engine as long as it lives
+    .unsettled                          the graph lacks what the record has: it was made anew, or not yet
     .engines.json                       where the supervisor listens, and the engines' process ids
 """
 
@@ -34,6 +35,7 @@ SCHEMA = 1
 MIGRATIONS: dict[int, Callable[[Path], None]] = {}
 
 _SOCKET_PATH_MAX = 100  # sun_path holds 108 bytes on Linux, 104 on macOS
+_VERSION_MAX = 1_000  # characters
 _LOG_MAX = 2_000_000  # bytes; a log larger than that at start moves to <name>.1
 
 
@@ -47,6 +49,7 @@ class DataFolder:
         self.graph = root / "graph"
         self.logs = root / "logs"
         self.note = root / ".engines.json"
+        self.unsettled = root / ".unsettled"
 
     @property
     def identity(self) -> str:
@@ -85,6 +88,8 @@ def open_folder(path: Path) -> DataFolder:
             part.mkdir(exist_ok=True)
         if (version := folder.root / "VERSION").exists():
             check_schema(version, folder.root)
+        if not any(folder.graph.iterdir()):
+            folder.unsettled.touch()
         os.close(os.open(folder.lock_file(), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         for part in (folder.root, folder.valkey, folder.graph, folder.logs):
             if not os.access(part, os.W_OK | os.X_OK):
@@ -207,6 +212,7 @@ def check_schema(version: Path, shown: Path) -> None:
 
 def _read_schema(version: Path) -> int:
     try:
-        return int(json.loads(version.read_text(encoding="utf-8"))["schema"])
+        with version.open(encoding="utf-8") as file:
+            return int(json.loads(file.read(_VERSION_MAX))["schema"])
     except (ValueError, KeyError, TypeError):
         raise InputError("engine.folder_version_broken", path=version) from None

@@ -1,8 +1,12 @@
-"""Restores the data folder of a run on another machine: copied here once, before it is opened.
+"""Goes on from the data folder of another run: its record is taken over once, before the folder is opened.
 
-The source is only read: an input attached on Kaggle, a folder on a mounted Drive, a downloaded zip. It is
-copied into a draft inside the data folder and moved into place part by part, VERSION last, so that a copy
-that was cut short is made again and never mistaken for a whole one.
+The source is only read: an input attached on Kaggle, a folder on a mounted Drive, a downloaded zip. Somebody
+else may have made it, so nothing of it is followed, run or used as it is: the rows of ``kgnb.db`` are copied
+(see ledger/foreign_record.py), and nothing of the engines, whose files may hold commands. The queue is made
+anew from the record by the reconciler, the graph by a settle (see DataFolder.unsettled).
+
+The record is made in a draft inside the data folder and moved into place, VERSION last, so that a copy that
+was cut short is made again and never mistaken for a whole one.
 """
 
 from __future__ import annotations
@@ -11,26 +15,38 @@ import json
 import logging
 import os
 import shutil
+import stat
 import time
 import zipfile
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TypeVar
 
 from kgnb.core import host
+from kgnb.core.archive import BROKEN_ARCHIVE, open_archive, open_member
 from kgnb.core.errors import InputError
 from kgnb.core.kaggle_inputs import find_input, holds_all_inputs, input_name
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
-from kgnb.stores.embedded.data_folder import DataFolder, check_schema, file_lock, open_folder, write_json
+from kgnb.stores.embedded.data_folder import (
+    DataFolder,
+    check_schema,
+    file_lock,
+    migrate,
+    open_folder,
+    write_json,
+)
+from kgnb.stores.ledger.foreign_record import BrokenRecord, copy_record
 
 P = TypeVar("P", bound=PurePath)
 
 log = logging.getLogger(__name__)
 
 PARTS = ("valkey", "graph", "logs", "kgnb.db-wal", "kgnb.db", "VERSION")
-"""What is copied, in this order: VERSION says that the rest is there."""
+"""What belongs to a data folder, in the order in which it is copied: VERSION says that the rest is there."""
+RECORD = ("kgnb.db", "kgnb.db-wal", "VERSION")
+"""What is read of a data folder that others made."""
 DRAFT = ".resuming"
 """Folder of a copy under way."""
 SOURCE_NOTE = ".resumed.json"
@@ -39,6 +55,8 @@ SEARCH_DEPTH = 5
 """Levels below the given path that are searched for a data folder."""
 SPARE_BYTES = 64 << 20
 """Disk space that must stay free after a copy."""
+MAX_RATIO = 200
+"""Most bytes that a byte of an archive may become: SQLite's files of texts shrink to a third, none so far."""
 
 _CLOSED_POLL = 0.2  # seconds
 
@@ -52,6 +70,9 @@ def restore_data_folder(settings: Settings) -> Path | None:
     if not settings.resume_from:
         return None
     given, data = _located(settings.resume_from), settings.data
+    if settings.sqlite_path != data / "kgnb.db" or not settings.embedded_sql:
+        log.info(say("resume.own_record", source=given))
+        return None
     if _is_used(data):
         if not _is_same(given, data) and not _came_from(given, data):
             log.warning(say("resume.kept", data=data, source=given))
@@ -85,14 +106,16 @@ def _fill(given: Path, folder: DataFolder) -> None:
     if given.is_file():
         _unpack(given, draft)
     else:
-        copy_data(find_data_folder(given), draft)
-    _check_data_folder(draft, given)
-    for part in (draft / name for name in PARTS):
-        target = folder.root / part.name
-        if part.exists():
-            if target.is_dir():
-                shutil.rmtree(target)
-            part.replace(target)
+        _take_files(find_data_folder(given), draft)
+    check_schema(draft / "VERSION", given)
+    try:
+        copy_record(draft / folder.sqlite.name, record := draft / "record.db")
+    except BrokenRecord as error:
+        raise InputError("resume.broken_record", source=given, reason=error) from error
+    for rest in ("-wal", "-shm"):  # of a copy that was cut short
+        folder.sqlite.with_name(folder.sqlite.name + rest).unlink(missing_ok=True)
+    record.replace(folder.sqlite)
+    migrate(folder)
 
 
 def _is_used(data: Path) -> bool:
@@ -161,30 +184,47 @@ def _data_folders(folder: Path, depth: int) -> Iterator[Path]:
 
 
 def _is_data_folder(folder: Path) -> bool:
-    parts = (folder / "kgnb.db", folder / "valkey", folder / "graph")
-    return (folder / "VERSION").is_file() and any(part.exists() for part in parts)
+    return all(_is_plain_file(folder / name) for name in ("VERSION", "kgnb.db"))
 
 
-def _check_data_folder(folder: Path, shown: Path) -> None:
-    """Raise InputError naming ``shown`` when the folder isn't a data folder, or a newer kgnb made it."""
-    if not _is_data_folder(folder):
-        raise InputError("resume.none", source=shown, found="")
-    check_schema(folder / "VERSION", shown)
+def _is_plain_file(path: Path) -> bool:
+    """Whether it is a file, not a link to one: links could lead anywhere."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _take_files(source: Path, target: Path) -> None:
+    """Copy the record's files of a data folder that nobody has open."""
+    found = [path for name in RECORD if _is_plain_file(path := source / name)]
+    with _closed(source):
+        _check_space(2 * sum(path.stat().st_size for path in found), target)  # the record and its copy
+        for path in found:
+            shutil.copyfile(path, target / path.name, follow_symlinks=False)
+
+
+@contextmanager
+def _closed(source: Path) -> Iterator[None]:
+    """Keep a data folder from being opened. Raises InputError when it is open here."""
+    lock = source / ".lock"
+    with ExitStack() as stack:
+        if _is_plain_file(lock) and os.access(lock, os.W_OK) and stack.enter_context(file_lock(lock)) is None:
+            raise InputError("resume.open", source=source)
+        yield
 
 
 def copy_data(source: Path, target: Path) -> None:
-    """Copy the data, and nothing else, of a data folder that nobody has open.
+    """Copy the data, and nothing else, of an own data folder that nobody has open; links stay behind.
 
     Raises InputError when it is open here or doesn't fit, OSError.
     """
-    _check_data_folder(source, source)
-    lock = source / ".lock"
-    with ExitStack() as stack:
-        if lock.exists() and os.access(lock, os.W_OK) and stack.enter_context(file_lock(lock)) is None:
-            raise InputError("resume.open", source=source)
+    if not _is_data_folder(source):
+        raise InputError("resume.none", source=source, found="")
+    with _closed(source):
         _check_space(_data_size(source), target)
         for part in (source / name for name in PARTS):
-            if part.is_dir():
+            if part.is_dir() and not part.is_symlink():
                 # copyfile leaves permissions behind: an attached input is read-only.
                 copied = target / part.name
                 shutil.copytree(
@@ -192,7 +232,7 @@ def copy_data(source: Path, target: Path) -> None:
                 )
                 for folder in (copied, *copied.rglob("*/")):
                     folder.chmod(0o755)
-            elif part.is_file():
+            elif _is_plain_file(part):
                 shutil.copyfile(part, target / part.name)
 
 
@@ -226,21 +266,23 @@ def _check_space(size: int, target: Path) -> None:
 
 
 def _unpack(archive: Path, target: Path) -> None:
-    """Extract the data folder of a zip; each name is checked, as the archive is untrusted."""
+    """Extract the record's files of a zip into the folder ``target``."""
     try:
-        with zipfile.ZipFile(archive) as packed:
+        with open_archive(archive) as packed:
             root = _archive_root(archive, packed)
-            wanted = [i for i in packed.infolist() if not i.is_dir() and _is_data(i.filename, root)]
-            _check_space(sum(info.file_size for info in wanted), target)
+            wanted = [i for i in packed.infolist() if _is_record(i.filename, root)]
+            size = sum(info.file_size for info in wanted)
+            if size > SPARE_BYTES + MAX_RATIO * archive.stat().st_size:
+                raise InputError("resume.bad_zip", source=archive, reason=f"{size >> 20} MB")
+            _check_space(2 * size, target)
             for info in wanted:
-                path = target / PurePosixPath(info.filename).relative_to(root)
-                path.parent.mkdir(parents=True, exist_ok=True)
-                with packed.open(info) as source, path.open("wb") as out:
+                with (
+                    open_member(packed, info) as source,
+                    (target / Path(info.filename).name).open("wb") as out,
+                ):
                     shutil.copyfileobj(source, out)
-    except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError) as error:
+    except BROKEN_ARCHIVE as error:
         raise InputError("resume.bad_zip", source=archive, reason=error) from error
-    for name in ("valkey", "graph", "logs"):
-        (target / name).mkdir(exist_ok=True)
 
 
 def _archive_root(archive: Path, packed: zipfile.ZipFile) -> PurePosixPath:
@@ -249,9 +291,6 @@ def _archive_root(archive: Path, packed: zipfile.ZipFile) -> PurePosixPath:
     return _only((folder for folder in folders if str(folder / "kgnb.db") in names), archive)
 
 
-def _is_data(name: str, root: PurePosixPath) -> bool:
-    """Whether a file of the archive is part of the data folder at ``root``."""
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or "\\" in name or not path.is_relative_to(root):
-        return False
-    return path.relative_to(root).parts[0] in PARTS
+def _is_record(name: str, root: PurePosixPath) -> bool:
+    """Whether a file of the archive is part of the record of the data folder at ``root``."""
+    return name in {str(root / part) for part in RECORD}

@@ -25,7 +25,16 @@ save ""
 maxmemory-policy noeviction
 logfile ""
 daemonize no
+sanitize-dump-payload yes
+{disabled}
 """
+_DISABLED = (
+    *("acl", "config", "module", "debug", "function", "fcall", "monitor", "shutdown"),
+    *("replicaof", "slaveof", "failover", "sync", "psync", "replconf", "migrate", "restore", "restore-asking"),
+    *("save", "bgsave"),
+)
+"""Commands that reach files, other servers or users. kgnb needs none, and an append-only file that somebody
+else wrote might hold some: they are unknown commands then, and the server doesn't start."""
 
 
 class Valkey(Engine):
@@ -43,7 +52,10 @@ class Valkey(Engine):
         """Pass the configuration through a pipe: the password is in no file and no command line."""
         self._socket.unlink(missing_ok=True)
         config = _CONFIG.format(
-            socket=_quoted(self._socket), data=_quoted(self.folder.valkey), password=self._password
+            socket=_quoted(self._socket),
+            data=_quoted(self.folder.valkey),
+            password=self._password,
+            disabled="\n".join(f'rename-command {name} ""' for name in _DISABLED),
         )
         return [self._binary, "-"], config.encode()
 

@@ -20,6 +20,7 @@ from kgnb.extract import evidence
 from kgnb.extract.model import Extraction, Flag
 from kgnb.graph.model import ExtractionRow, SettleRow
 from kgnb.stores.ledger import tables as t
+from kgnb.stores.ledger.books import existing_novels
 from kgnb.stores.ledger.database import Database, DatabasePart, pages, reading, storable, transaction
 from kgnb.stores.ledger.migrations import content_hash
 from kgnb.stores.ledger.tables import USAGE_COLUMNS, Key, has_key, read_usage, usage_values
@@ -85,6 +86,11 @@ class Extractions(DatabasePart):
             found = await self._database.run(partial(rows_by_key, keys=page), write=False)
             for row in found.values():
                 yield _json_values(row)
+
+    @reading
+    def novels(self, c: sa.Connection) -> list[int]:
+        """Ids of the novels that have rows, and that main isn't deleting."""
+        return sorted(existing_novels(c, list(c.scalars(sa.select(t.extractions.c.novel_id).distinct()))))
 
     @reading
     def _keys(self, c: sa.Connection, novel_id: int) -> list[Key]:

@@ -24,7 +24,7 @@ class NameDecisions(DatabasePart):
         """All decisions about the novel's names, oldest first."""
         d = t.name_decisions
         rows = c.execute(sa.select(d).where(d.c.novel_id == novel_id).order_by(d.c.id)).mappings()
-        return [_decision(r) for r in rows]
+        return [read_decision(r) for r in rows]
 
     read = reading(_read)
 
@@ -81,7 +81,8 @@ def _whole_second(moment: datetime | None) -> datetime | None:
     return moment.replace(microsecond=0) if moment is not None else None
 
 
-def _decision(r: Any) -> Decision:
+def read_decision(r: Any) -> Decision:
+    """The decision of a row."""
     chapters = (r["first_chapter"], r["last_chapter"]) if r["first_chapter"] is not None else None
     names = tuple(json.loads(r["names"]))
     return Decision(r["id"], r["kind"], names, r["made_at"], r["made_by"], r["undone_at"], chapters)

@@ -7,8 +7,9 @@ hits after a crash.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, replace
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -34,7 +35,7 @@ class Names(DatabasePart):
         stored = c.scalar(sa.select(t.task_facts.c.names).where(t.task_facts.c.task_id == task_id))
         if stored is None:
             return None
-        return [NameEntry(name, tuple(aliases), *rest) for name, aliases, *rest in json.loads(stored)]
+        return read_frozen_names(stored)
 
     frozen = reading(_read_frozen)
 
@@ -85,14 +86,21 @@ def read_names(c: sa.Connection, novel_id: int) -> list[NameEntry]:
     """See :meth:`Names.read`."""
     n = t.names.c
     query = sa.select(t.names).where(n.novel_id == novel_id).order_by(n.mentions.desc(), n.kind, n.name)
-    return [
-        NameEntry(
-            **{column: r[column] for column in ("name", "kind", *_COUNTS)},
-            aliases=tuple(json.loads(r["aliases"])),
-            reasons=tuple((alias, other, why) for alias, other, why in json.loads(r["reasons"] or "[]")),
-        )
-        for r in c.execute(query).mappings()
-    ]
+    return [read_entry(r) for r in c.execute(query).mappings()]
+
+
+def read_entry(row: Mapping[Any, Any]) -> NameEntry:
+    """The entry of a row of ``kgnb_names``."""
+    return NameEntry(
+        **{column: row[column] for column in ("name", "kind", *_COUNTS)},
+        aliases=tuple(json.loads(row["aliases"])),
+        reasons=tuple((alias, other, why) for alias, other, why in json.loads(row["reasons"] or "[]")),
+    )
+
+
+def read_frozen_names(stored: str) -> list[NameEntry]:
+    """The names of a task's prompts, as stored in ``kgnb_tasks``."""
+    return [NameEntry(name, tuple(aliases), *rest) for name, aliases, *rest in json.loads(stored)]
 
 
 def extend_names(c: sa.Connection, novel_id: int, entries: Sequence[NameEntry]) -> None:

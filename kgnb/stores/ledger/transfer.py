@@ -81,6 +81,11 @@ def _check_encodable(*texts: str) -> None:
     "".join(texts).encode()
 
 
+CheckedName = Annotated[NameEntry, AfterValidator(_check_name)]
+CheckedDecision = Annotated[Decision, AfterValidator(_check_decision)]
+CheckedExtraction = Annotated[Extraction, AfterValidator(_check_extraction)]
+
+
 class _Saved(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -134,7 +139,7 @@ class SavedRow(_Saved):
     chapter_id: int
     text_hash: str = Field(max_length=64)
     prompt_hash: str = Field("", max_length=64)
-    extraction: Annotated[Extraction, AfterValidator(_check_extraction)]
+    extraction: CheckedExtraction
     provider: str = Field(max_length=100)
     model: str = Field("", max_length=200)
     flags: frozenset[str] = frozenset()
@@ -152,10 +157,8 @@ class SavedRecord(_Saved):
     tasks: tuple[SavedTask, ...] = ()
     states: tuple[SavedState, ...] = ()
     extractions: tuple[SavedRow, ...] = ()
-    names: tuple[Annotated[NameEntry, AfterValidator(_check_name)], ...] = ()
-    decisions: Annotated[
-        tuple[Annotated[Decision, AfterValidator(_check_decision)], ...], Field(max_length=MAX_DECISIONS)
-    ] = ()
+    names: tuple[CheckedName, ...] = ()
+    decisions: Annotated[tuple[CheckedDecision, ...], Field(max_length=MAX_DECISIONS)] = ()
 
 
 @dataclass(frozen=True, slots=True)

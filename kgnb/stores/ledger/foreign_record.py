@@ -1,0 +1,180 @@
+"""Takes over the record of a SQLite file that others made: row by row, into tables that kgnb makes itself.
+
+The file is hostile input. Only values of kgnb's own columns leave it, each of its column's type: no view,
+trigger, virtual table or generated column is ever evaluated, and nothing else of the schema is read. A file
+that SQLite or kgnb's own readers don't understand is refused whole.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+
+from kgnb.core.errors import ServiceRefused
+from kgnb.stores.ledger import tables as t
+from kgnb.stores.ledger.migrations import VERSION
+from kgnb.stores.ledger.name_decisions import read_decision
+from kgnb.stores.ledger.names import read_entry, read_frozen_names
+from kgnb.stores.ledger.transfer import CheckedDecision, CheckedExtraction, CheckedName
+
+MAX_ROW_BYTES = 16 << 20
+"""More than any row of kgnb's: its longest texts are chapters, replies and the names of a whole book."""
+BATCH_ROWS, BATCH_CHARS = 200, 1 << 20
+"""What lies in memory at once, beside one row."""
+_REPLACED = {"api_key": "", "token": 0}
+"""Embedded SQL holds no keys; tokens are the other run's, whose queue stays behind."""
+_ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ}
+_INT_LIMITS = {sa.SmallInteger: 2**31, sa.BigInteger: 2**63, sa.Integer: 2**31}
+_TIMES: dict[type, Callable[[str], Any]] = {datetime: datetime.fromisoformat, date: date.fromisoformat}
+
+Row = dict[str, Any]
+
+
+class BrokenRecord(ValueError):
+    """The file isn't a record of kgnb's; the text says where."""
+
+
+def copy_record(source: Path, target: Path) -> None:
+    """Write the record in ``source``, whose write-ahead log may lie beside it, to the new file ``target``.
+
+    Blocking. Raises BrokenRecord, and ServiceRefused for the record of a newer kgnb.
+    """
+    engine = sa.create_engine(f"sqlite:///{target}", poolclass=sa.NullPool)
+    try:
+        with closing(_open(source)) as found, engine.begin() as c:
+            present = _stored_tables(found)
+            for table in (*t.MAIN, *t.OWN):
+                table.create(c)
+                if table.name in present:
+                    _copy_table(found, c, table)
+    except sa.exc.DBAPIError as error:
+        raise BrokenRecord(str(error.orig)) from error
+    except (sqlite3.Error, UnicodeError) as error:
+        raise BrokenRecord(str(error)) from error
+    finally:
+        engine.dispose()
+
+
+def _open(source: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(f"file:{quote(str(source))}?mode=ro", uri=True)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, MAX_ROW_BYTES)
+    for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "query_only=ON"):
+        connection.execute(f"PRAGMA {pragma}").close()
+    connection.row_factory = sqlite3.Row
+    return connection
+
+
+def _stored_tables(found: sqlite3.Connection) -> set[str]:
+    """Names of ordinary tables: views and virtual tables have no root page."""
+    query = "SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0"
+    return {row["name"] for row in found.execute(query)}
+
+
+def _copy_table(found: sqlite3.Connection, c: sa.Connection, table: sa.Table) -> None:
+    batch: list[Row] = []
+    chars = 0
+    for stored in _rows(found, table):
+        batch.append(_checked(table, stored))
+        chars += sum(len(value) for value in stored.values() if isinstance(value, str))
+        if len(batch) >= BATCH_ROWS or chars >= BATCH_CHARS:
+            c.execute(sa.insert(table), batch)
+            batch, chars = [], 0
+    if batch:
+        c.execute(sa.insert(table), batch)
+
+
+def _rows(found: sqlite3.Connection, table: sa.Table) -> Iterator[Row]:
+    """Rows as stored, with None for columns that an older kgnb's table lacks."""
+    columns = {row["name"]: row["hidden"] for row in found.execute(f"PRAGMA table_xinfo({table.name})")}
+    present = [column.name for column in table.columns if column.name in columns]
+    if any(columns[name] for name in present):
+        raise BrokenRecord(f"{table.name}: a generated column")
+    if not present:
+        return
+    empty: Row = {column.name: None for column in table.columns}
+    found.set_authorizer(_authorize)
+    try:
+        # NOT INDEXED: an index is a second copy that need not agree with the table.
+        for row in found.execute(f"SELECT {', '.join(present)} FROM {table.name} NOT INDEXED"):  # noqa: S608 (names of our own)
+            yield empty | dict(row)
+    finally:
+        found.set_authorizer(None)
+
+
+def _authorize(action: int, *_names: object) -> int:
+    return sqlite3.SQLITE_OK if action in _ALLOWED else sqlite3.SQLITE_DENY
+
+
+# --- checks
+
+
+def _checked(table: sa.Table, stored: Row) -> Row:
+    """The row with each value as its column's type. Raises BrokenRecord that names table and column."""
+    row = {column.name: _value(column, stored[column.name]) for column in table.columns}
+    row |= {name: value for name, value in _REPLACED.items() if name in row}
+    try:
+        if (check := _CHECKS.get(table.name)) is not None:
+            check(row)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise BrokenRecord(f"{table.name}: {type(error).__name__}") from error
+    return row
+
+
+def _value(column: sa.Column[Any], value: Any) -> Any:
+    try:
+        return None if value is None else _typed(column.type, value)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise BrokenRecord(f"{column.table.name}.{column.name}: {type(error).__name__}") from error
+
+
+def _typed(kind: Any, value: Any) -> Any:
+    if isinstance(kind, t.JsonText):
+        return kind.process_result_value(_text(value, None), None)  # type: ignore[arg-type]
+    if isinstance(kind, sa.DateTime | sa.Date):
+        return _TIMES[kind.python_type](_text(value, 40))
+    if isinstance(kind, sa.Integer):
+        limit = next(limit for base, limit in _INT_LIMITS.items() if isinstance(kind, base))
+        if not isinstance(value, int) or not -limit <= value < limit:
+            raise ValueError("not an integer of the column's size")
+        return value
+    return _text(value, getattr(kind, "length", None))
+
+
+def _text(value: Any, length: int | None) -> str:
+    if not isinstance(value, str) or (length is not None and len(value) > length):
+        raise ValueError("not a text of the column's length")
+    return value
+
+
+def _check_facts(row: Row) -> None:
+    if row["names"] is not None:
+        _NAMES.validate_python([asdict(entry) for entry in read_frozen_names(row["names"])])
+    if row["kinds"] is not None:
+        _TEXTS.validate_python(json.loads(row["kinds"]))
+
+
+def _check_version(row: Row) -> None:
+    if row["version"] > VERSION:
+        raise ServiceRefused("ledger.newer", service="sql", found=row["version"], known=VERSION)
+
+
+_TEXTS, _NAMES = TypeAdapter(list[str]), TypeAdapter(list[CheckedName])
+_DECISION, _EXTRACTION = TypeAdapter(CheckedDecision), TypeAdapter(CheckedExtraction)
+_CHECKS: dict[str, Callable[[Row], object]] = {
+    t.extractions.name: lambda row: _EXTRACTION.validate_json(row["extraction"]),
+    t.names.name: lambda row: _NAMES.validate_python([asdict(read_entry(row))]),
+    t.name_decisions.name: lambda row: _DECISION.validate_python(asdict(read_decision(row))),
+    t.task_facts.name: _check_facts,
+    t.versions.name: _check_version,
+}
+"""Tables with texts that have a form, and what reads and checks it."""
