@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -52,6 +53,7 @@ class BackgroundLoops:
         self._heartbeat_lock = asyncio.Lock()
         self._reconciler = Reconciler(node, cache)
         node.task_keeper.announce = self.heartbeat
+        node.decisive_poll = math.inf
 
     async def run(self) -> None:
         """Run every loop until cancelled."""
@@ -65,7 +67,7 @@ class BackgroundLoops:
             "keys": (PROVIDERS_SECONDS, lambda: throttle.lift_key_pauses(providers.served()), ""),
             "probe": (WATCH_SECONDS, self._probe_graph, ""),
             "spending": (WATCH_SECONDS, throttle.flush, ""),
-            "reconcile": (self._node.settings.guard_interval, self._reconciler.run_once, ""),
+            "reconcile": (self._node.settings.guard_interval, self._reconcile, ""),
         }
         async with asyncio.TaskGroup() as group:
             for name, (seconds, step, service) in loops.items():
@@ -89,6 +91,13 @@ class BackgroundLoops:
             self._shown = states
             if due:
                 self._shown_at = now
+
+    async def _reconcile(self) -> None:
+        """Queue lost tasks again. A queue that was lost whole looks empty before this was done once."""
+        await self._reconciler.run_once()
+        if self._node.decisive_poll == math.inf:
+            self._node.decisive_poll = self._node.poll_count + 2  # one may be on its way
+            self._node.wake()
 
     async def _worker_states(self) -> list[WorkerState]:
         """One state for each slot, and one for each open task that no slot names."""

@@ -74,6 +74,8 @@ class WorkerNode:
         self.queue_states: dict[QueueName, QueueState] = {}
         self.poll_count = 0
         """Successful polls so far."""
+        self.decisive_poll: float = 1
+        """The first poll that shows whether anything is left: its queues may have been filled anew before."""
         self.task_keeper = TaskKeeper(
             stores, providers, pool, on_closed=self._task_closed, on_stuck=self._task_stuck
         )
@@ -143,7 +145,7 @@ class WorkerNode:
     @property
     def nothing_left(self) -> bool:
         """Whether the queues were empty at the last poll, and neither chapter nor task is held."""
-        if self._running or self.task_keeper.open_tasks or not self.poll_count:
+        if self._running or self.task_keeper.open_tasks or self.poll_count < self.decisive_poll:
             return False
         states = self.queue_states.values()
         waiting = sum(state.waiting for state in states)  # items for a newer kgnb don't count

@@ -16,6 +16,7 @@ import pytest
 import redis
 from neo4j.exceptions import DriverError, Neo4jError
 
+from kgnb.core.errors import EngineError
 from kgnb.core.process_id import is_alive, send_signal
 from kgnb.stores.embedded import open_embedded
 from kgnb.stores.embedded.data_folder import DataFolder, read_note
@@ -218,6 +219,49 @@ def test_a_terminated_supervisor_stops_its_engines_in_order(data: Path) -> None:
         assert all_ended(running)
         assert not embedded.alive
         assert "bye bye" in (data / "logs" / "redis.log").read_text()
+
+
+# --- files that somebody else made
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "CONFIG SET unixsocketperm 777",
+        "ACL SETUSER anyone on nopass ~* &* +@all",
+        "REPLICAOF 127.0.0.1 1",
+    ],
+)
+def test_an_append_only_file_with_other_commands_than_data_is_not_run(data: Path, command: str) -> None:
+    folder = data / "valkey" / "appendonlydir"
+    folder.mkdir(parents=True)
+    words = command.split()
+    text = f"*{len(words)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
+    (folder / "appendonly.aof.1.incr.aof").write_bytes(text.encode())
+    manifest = "file appendonly.aof.1.incr.aof seq 1 type i\n"
+    (folder / "appendonly.aof.manifest").write_text(manifest, "utf-8")
+    with pytest.raises(EngineError):
+        open_embedded(data, graph=False, grace=GRACE)
+    assert "unknown command" in (data / "logs" / "redis.log").read_text("utf-8")
+    assert all_ended(processes(data))
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        '{"triggers": {"t": {"actionCode": "INSERT INTO Chapter SET x = 1"}}}',
+        '{"triggers": {"t": {}}, "triggers": {}}',
+        '{"functions": {"f": {}}}',
+        "{triggers: {}}",
+    ],
+)
+@pytest.mark.parametrize("name", ["schema.json", "schema.prev.json"])
+def test_a_graph_whose_schema_holds_commands_is_not_opened(data: Path, name: str, schema: str) -> None:
+    (data / "graph" / "kgnb").mkdir(parents=True)
+    (data / "graph" / "kgnb" / name).write_text(schema, "utf-8")
+    with pytest.raises(EngineError) as caught:
+        open_embedded(data, redis=False, grace=GRACE)
+    assert (caught.value.key, str(data / "graph") in str(caught.value)) == ("engine.graph_foreign", True)
 
 
 def test_an_engine_that_keeps_dying_is_given_up(data: Path) -> None:

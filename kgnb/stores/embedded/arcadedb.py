@@ -12,13 +12,15 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import json
 import os
 import secrets
 import shutil
 import socket
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from kgnb.core.errors import EngineError
 from kgnb.stores.embedded.data_folder import DataFolder
 from kgnb.stores.embedded.engine import Engine
 
@@ -27,8 +29,12 @@ DATABASE = "kgnb"
 HEAP_MB = 512
 
 _HOST = "127.0.0.1"
-# Parts of the wheel that are left out: fewer classes to load, no other listeners.
-_UNWANTED = ("mcp", "postgresw", "redisw", "graphql", "console", "python-bridge")
+# Parts of the wheel that are left out: fewer classes to load, no other listeners, and no IMPORT, EXPORT and
+# BACKUP, which read and write files and addresses.
+_UNWANTED = ("mcp", "postgresw", "redisw", "graphql", "console", "python-bridge", "integration")
+_SCHEMAS = ("schema.json", "schema.prev.json")
+_RUNNABLE = ("triggers", "functions", "materializedViews", "continuousAggregates")
+"""Parts of a database's schema that run commands; kgnb makes none."""
 _JVM = (
     # C1 alone: on two cores the second compiler took 4.8 of the engine's 8 seconds of processor time for a
     # book of 600 chapters. Without it more than 22,000 nodes and edges a second are written.
@@ -66,7 +72,11 @@ class ArcadeDb(Engine):
         self._bolt_port, self._http_port = _free_port(), _free_port()
 
     def prepare(self) -> tuple[list[str], bytes]:
-        """Remove an earlier run's users; write the password to a file of mode 600."""
+        """Remove an earlier run's users; write the password to a file of mode 600.
+
+        Raises EngineError when the database holds commands.
+        """
+        self._refuse_commands()
         shutil.rmtree(self._root, ignore_errors=True)
         self._root.mkdir(mode=0o700)
         self._password_file.touch(mode=0o600, exist_ok=False)
@@ -83,6 +93,18 @@ class ArcadeDb(Engine):
             "com.arcadedb.server.ArcadeDBServer",
         ]
         return argv, b""
+
+    def _refuse_commands(self) -> None:
+        """The folder may be somebody else's, and the engine would run what its schema says."""
+        for path in (self.folder.graph / DATABASE / name for name in _SCHEMAS):
+            try:
+                schema = json.loads(path.read_text("utf-8"), object_pairs_hook=_unique)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except (ValueError, RecursionError):
+                schema = None
+            if not isinstance(schema, dict) or any(schema.get(part) for part in _RUNNABLE):
+                raise EngineError("engine.graph_foreign", path=self.folder.graph)
 
     def started(self) -> None:
         """Remove the file of the password, which has been read."""
@@ -122,6 +144,7 @@ class ArcadeDb(Engine):
             "server.defaultDatabases": f"{DATABASE}[]",
             "server.httpIncomingHost": _HOST,
             "server.httpIncomingPort": self._http_port,
+            "polyglotEngineEnabled": "false",
             "server.plugins": "Bolt:com.arcadedb.bolt.BoltProtocolPlugin",
             "bolt.host": _HOST,
             "bolt.port": self._bolt_port,
@@ -132,6 +155,13 @@ class ArcadeDb(Engine):
         unwanted = tuple(f"arcadedb-{name}" for name in _UNWANTED)
         jars = sorted((self._java.parents[2] / "jars").glob("*.jar"))
         return [str(jar) for jar in jars if not jar.name.startswith(unwanted)]
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object without repeated keys, of which another parser may see the first. Raises ValueError."""
+    if len(found := dict(pairs)) < len(pairs):
+        raise ValueError("a repeated key")
+    return found
 
 
 def _free_port() -> int:

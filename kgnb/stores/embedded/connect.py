@@ -212,7 +212,7 @@ def _connect_socket(note: dict[str, Any], folder: DataFolder) -> socket.socket |
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.connect(note["socket"])
-        if os.getuid() not in (0, _peer_uid(connection)):
+        if os.getuid() != _peer_uid(connection):
             raise PermissionError
         return connection
     except PermissionError:

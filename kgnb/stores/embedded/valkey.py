@@ -30,7 +30,17 @@ sanitize-dump-payload yes
 """
 _DISABLED = (
     *("acl", "config", "module", "debug", "function", "fcall", "monitor", "shutdown"),
-    *("replicaof", "slaveof", "failover", "sync", "psync", "replconf", "migrate", "restore", "restore-asking"),
+    *(
+        "replicaof",
+        "slaveof",
+        "failover",
+        "sync",
+        "psync",
+        "replconf",
+        "migrate",
+        "restore",
+        "restore-asking",
+    ),
     *("save", "bgsave"),
 )
 """Commands that reach files, other servers or users. kgnb needs none, and an append-only file that somebody
