@@ -312,7 +312,7 @@ class TestRefusals:
     def test_a_zip_that_unpacks_without_end(self, source: Path, data: Path, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "run.zip", "w", zipfile.ZIP_DEFLATED) as packed:
             packed.write(source / "VERSION", "VERSION")
-            packed.writestr("kgnb.db", record() + bytes(80 << 20))
+            packed.writestr("kgnb.db", record() + bytes(130 << 20))
         self.refused(data, tmp_path / "run.zip", "resume.bad_zip")
 
     def test_a_zip_of_too_many_files(self, data: Path, tmp_path: Path) -> None:
