@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 from kgnb.extract.model import NameEntry
 
+STATED = 0.7
+"""Confidence of a relation that names both persons."""
 MAX_AFTER = 40
 """Characters behind the second name that a pattern may use."""
 
@@ -32,6 +34,7 @@ class PatternMatch(NamedTuple):
     label: str
     start: int
     end: int
+    confidence: float = STATED
 
 
 class RelationPattern(NamedTuple):

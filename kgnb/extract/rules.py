@@ -14,6 +14,7 @@ from kgnb.extract.en import relations as relations_en
 from kgnb.extract.en import sentences as sentences_en
 from kgnb.extract.model import Character, Extraction, Location, NameEntry, Organization, Relation
 from kgnb.extract.patterns import Mention, PatternMatch
+from kgnb.extract.quotation import quote
 from kgnb.extract.renaming import renamed
 from kgnb.extract.strength import strength_of
 from kgnb.extract.word_search import trie_pattern
@@ -33,9 +34,6 @@ NEIGHBOUR_WEIGHT = 0.25
 
 STATED_WEIGHT = 3.0
 """Weight of a relation that the text states in words, in co-occurrences."""
-
-EVIDENCE_CHARS = 60
-"""Longest quote, in characters."""
 
 _Pair = tuple[str, str]
 
@@ -91,8 +89,8 @@ def _folded(entry: NameEntry, traditional: bool) -> NameEntry:
 def extract(text: str, *, lang: Lang, names: Sequence[NameEntry]) -> Extraction:
     """Return the characters, places, groups and relations of a chapter, of those in the book's name table.
 
-    ``evidence`` of a relation is a quote of at most :data:`EVIDENCE_CHARS` characters. Chinese is read in
-    simplified characters; names and quotes come back as the text writes them.
+    ``evidence`` of a relation is its sentence. Chinese is read in simplified characters; names and quotes
+    come back as the text writes them.
     """
     language = relations_zh if lang == "zh" else relations_en
     sentences = sentences_zh if lang == "zh" else sentences_en
@@ -183,7 +181,7 @@ def _relations(
                 target=b,
                 type="KNOWS",
                 strength=strength_of(weight),
-                evidence=_quote(text, ends, *first[(a, b)]),
+                evidence=quote(text, ends, *first[(a, b)]),
                 confidence=round(min(0.9, 0.4 + 0.1 * weight), 2),
             )
         )
@@ -219,7 +217,7 @@ def _co_occurrences(
 
 
 def _distinct(matches: Iterable[PatternMatch]) -> list[PatternMatch]:
-    """Each (source, type, target) once, in order of first occurrence."""
+    """Each (source, type, target) once, the surest match of it, in order of first occurrence."""
     found: dict[tuple[str, str, str], PatternMatch] = {}
     for match in matches:
         if match.source == match.target:
@@ -227,7 +225,9 @@ def _distinct(matches: Iterable[PatternMatch]) -> list[PatternMatch]:
         if match.type in SYMMETRIC_RELATIONS:
             source, target = sorted((match.source, match.target))
             match = match._replace(source=source, target=target)
-        found.setdefault((match.source, match.type, match.target), match)
+        known = found.setdefault((match.source, match.type, match.target), match)
+        if match.confidence > known.confidence:
+            found[match.source, match.type, match.target] = match
     return list(found.values())[: MAX_RELATIONS // 2]
 
 
@@ -241,20 +241,6 @@ def _stated_relation(
         type=match.type,
         description=match.label,
         strength=strength_of(STATED_WEIGHT + weights.get((one, other), 0.0)),
-        evidence=_quote(text, ends, match.start, match.end),
-        confidence=0.7,
+        evidence=quote(text, ends, match.start, match.end),
+        confidence=match.confidence,
     )
-
-
-_CLOSERS = "”’」』）》】〉 "  # behind a sentence's end they belong to it, not to the next one
-
-
-def _quote(text: str, ends: Sequence[int], start: int, end: int) -> str:
-    """The sentence around ``start``-``end``; of one over :data:`EVIDENCE_CHARS` a part with the start."""
-    k = bisect_right(ends, start)
-    begin = ends[k - 1] + 1 if k else 0
-    stop = ends[k] + 1 if k < len(ends) else len(text)
-    if stop - begin > EVIDENCE_CHARS:
-        begin = max(begin, min(start, end - EVIDENCE_CHARS) if end - start <= EVIDENCE_CHARS else start)
-        stop = min(stop, begin + EVIDENCE_CHARS)
-    return text[begin:stop].strip().lstrip(_CLOSERS)

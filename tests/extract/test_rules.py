@@ -10,6 +10,7 @@ import pytest
 from kgnb.core.model import CHARACTER_RELATIONS, Lang
 from kgnb.extract import rules
 from kgnb.extract.model import NameEntry, Relation
+from kgnb.extract.quotation import EVIDENCE_CHARS
 from kgnb.extract.strength import combined_strength, strength_of
 
 ZH = [
@@ -130,12 +131,14 @@ def test_a_quote_does_not_begin_with_the_mark_that_ends_the_sentence_before() ->
 
 
 def test_evidence_is_a_short_quote_from_the_chapter() -> None:
-    text = "那日天色将晚，" * 12 + "刘备同着关羽走入帐中，" + "众人都不言语，" * 12 + "散了。"
+    text = "那日天色将晚，" * 30 + "刘备同着关羽走入帐中，" + "众人都不言语，" * 30 + "散了。"
     (tie,) = rules.extract(text, lang="zh", names=ZH).relations
-    assert tie.evidence in text
-    assert len(tie.evidence) <= rules.EVIDENCE_CHARS
-    assert "刘备" in tie.evidence
-    assert "关羽" in tie.evidence
+    assert re.fullmatch(
+        "…(那日天色将晚，)+刘备同着关羽走入帐中，(众人都不言语，)+众人都不言语…", tie.evidence
+    )
+    assert EVIDENCE_CHARS - 10 < len(tie.evidence) <= EVIDENCE_CHARS
+    (tie,) = rules.extract("Anne " + "and so on " * 30 + "met Mary.", lang="en", names=EN).relations
+    assert re.fullmatch("Anne (and so on )+and( so)?…|…(so )?(on )?(and so on )+met Mary.", tie.evidence)
 
 
 def test_english_names_match_whole_words_over_line_ends() -> None:

@@ -14,7 +14,7 @@ from kgnb.extract.name_clusters import NameClusters
 
 _SENTENCE_END = re.compile(r"[.!?](?=[\s\"])|\n")
 _ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Rev)\.$")
-_PRONOUN = re.compile(r"\b(he|him|his|himself|she|her|hers|herself)\b", re.IGNORECASE)
+PRONOUN = re.compile(r"\b(he|him|his|himself|she|her|hers|herself)\b", re.IGNORECASE)
 _MILITARY = words.RANKS & words.NEUTRAL
 WINDOW = 1500
 """Characters of a co-occurrence window: about a page."""
@@ -163,7 +163,7 @@ class BookPersons:
         votes: Counter[str] = Counter()
         for name in names:
             for at in self.candidates[name].offsets[:200]:
-                match = _PRONOUN.search(self.text, at + len(name), at + len(name) + 60)
+                match = PRONOUN.search(self.text, at + len(name), at + len(name) + 60)
                 if match:
                     votes["f" if match[1].lower().startswith(("she", "her")) else "m"] += 1
         if votes.total() < 4:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from operator import attrgetter
 
+from kgnb.core.model import SYMMETRIC_RELATIONS
+from kgnb.extract.en.chapter_persons import ChapterPersons
 from kgnb.extract.en.couples import couple_mentions
+from kgnb.extract.en.kinship import Statement, statements
+from kgnb.extract.en.roles import ADJECTIVES, ROLES
 from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
 
+MAX_CONFIDENCE = 0.95
 MAX_GAP = 44
 """Most characters between two names of a stated relation."""
 
@@ -24,30 +30,6 @@ def with_implied_mentions(text: str, mentions: Sequence[Mention]) -> list[Mentio
     ]
     return sorted([*mentions, *added], key=attrgetter("start")) if added else list(mentions)
 
-
-# Words of relations, and what joins them to names.
-_ADJECTIVE = (
-    r"(?:(?:own|eldest|elder|older|younger|youngest|only|little|late|first|second|old|dear|poor|half|twin|adopted"
-    r"|beloved) )*"
-)
-_KIN = (
-    "(?:nephew|niece|uncle|aunt|cousin|grandfather|grandmother|grandson|granddaughter"
-    "|(?:mother|father|sister|brother|son|daughter)-in-law)"
-)
-# (noun, type, inverted): "B is A's noun" gives A type B, inverted B type A.
-_NOUNS = (
-    ("(?:son|daughter|child|boy|girl)", "PARENT_OF", False),
-    ("(?:father|mother|parent|stepfather|stepmother)", "PARENT_OF", True),
-    ("(?:brother|sister|twin)", "SIBLING", False),
-    (_KIN, "FAMILY", False),
-    ("(?:wife|husband|bride|fiancée|fiancé|fiancee|fiance|spouse)", "SPOUSE", False),
-    ("(?:master|mistress|teacher|tutor|mentor)", "MASTER_OF", True),
-    ("(?:pupil|apprentice|student|disciple)", "MASTER_OF", False),
-    ("(?:servant|maid|valet|butler|footman|squire|steward|lieutenant|housekeeper)", "LEADS", False),
-    ("(?:friend|companion)", "FRIEND", False),
-    ("(?:enemy|foe|nemesis)", "ENEMY", False),
-    ("(?:rival)", "RIVAL", False),
-)
 
 # (auxiliary verbs, verbs, type)
 _VERBS = (
@@ -66,25 +48,21 @@ _VERBS = (
     ("had |has ", "led|leads|commanded|commands", "LEADS"),
 )
 
+
+def _of_patterns() -> Iterator[RelationPattern]:
+    """A, the daughter of B; A was a friend to B."""
+    nouns: dict[tuple[str, bool], list[str]] = defaultdict(list)
+    for noun, role in ROLES.items():
+        nouns[role.type, role.inverted].append(noun)
+    adjectives = rf"(?:(?:{'|'.join(sorted(ADJECTIVES))}) )*"
+    for (kind, inverted), alternatives in nouns.items():
+        noun = "|".join(sorted(alternatives, key=len, reverse=True))
+        between = rf",? (?:was |is |were |and )?(?:the |a |an )?{adjectives}(?:{noun}) (?:of|to) "
+        yield RelationPattern(between, kind, inverted=not inverted)
+
+
 _PATTERNS = (
-    *(
-        pattern
-        for noun, kind, inverted in _NOUNS
-        for pattern in (
-            RelationPattern(rf"'s? {_ADJECTIVE}{noun},? ", kind, inverted=inverted),
-            RelationPattern(
-                rf",? (?:was |is |were |and )?(?:the |a |an )?{_ADJECTIVE}{noun} (?:of|to) ",
-                kind,
-                inverted=not inverted,
-            ),
-            RelationPattern(
-                r",? (?:was|is|were|became|had been) ",
-                kind,
-                after=rf"'s? {_ADJECTIVE}{noun}\b",
-                inverted=not inverted,
-            ),
-        )
-    ),
+    *_of_patterns(),
     *(RelationPattern(rf" (?:{auxiliary})?(?:{verb}) ", kind) for auxiliary, verb, kind in _VERBS),
     RelationPattern(r" (?:and|with) ", "SPOUSE", after=r" (?:were|are|had been|got) (?:married|engaged)"),
 )
@@ -94,7 +72,26 @@ _MATCHER = PatternMatcher(_PATTERNS)
 
 def stated_relations(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
     """Return the relations between persons that the text states in words."""
-    return _MATCHER.match(text, people, MAX_GAP) + _married_couples(text, people)
+    stated = _MATCHER.match(text, people, MAX_GAP) + _married_couples(text, people)
+    return stated + _added_up(statements(text, ChapterPersons(text, people)))
+
+
+def _added_up(found: Iterable[Statement]) -> list[PatternMatch]:
+    """One match for all statements of a tie: their weights add up to the odds that it holds."""
+    said: dict[tuple[str, str, str], list[Statement]] = defaultdict(list)
+    for one in found:
+        source, target = (one.bearer, one.possessor) if one.role.inverted else (one.possessor, one.bearer)
+        if one.role.type in SYMMETRIC_RELATIONS:
+            source, target = sorted((source, target))
+        said[source, one.role.type, target].append(one)
+    return [_match(*tie, statements_) for tie, statements_ in said.items()]
+
+
+def _match(source: str, kind: str, target: str, said: Sequence[Statement]) -> PatternMatch:
+    best = max(said, key=lambda s: s.weight)
+    odds = sum(s.weight for s in said)
+    confidence = round(min(MAX_CONFIDENCE, odds / (1 + odds)), 3)
+    return PatternMatch(source, kind, target, best.noun, best.start, best.end, confidence)
 
 
 def _married_couples(text: str, people: Sequence[Mention]) -> list[PatternMatch]:

@@ -20,6 +20,7 @@ from kgnb.extract.model import (
 )
 from kgnb.graph.model import EdgeKey, Graph, GraphEdge, GraphNode, NodeKey, SettleRow, Value
 from kgnb.graph.project import properties
+from kgnb.graph.project.contradictions import refuted
 from kgnb.graph.project.facts import AbsentCharacters, Facts, FindInText, NodeFacts, ResolvedChapter, TieFacts
 from kgnb.graph.project.protagonists import mark_protagonists
 from kgnb.graph.relation_types import HOSTILE, enabled_types, relation_type, structural_edge
@@ -257,6 +258,7 @@ class GraphBuilder:
             source, target = target, source
         facts = self._ties[source, type_, target]
         facts.add_claim(here, relation)
+        facts.odds += relation.confidence / max(1e-6, 1 - relation.confidence)
         facts.add_texts(description=relation.description)
         chapter = here.chapter.id
         facts.strengths[chapter] = max(facts.strengths.get(chapter, 0), relation.strength)
@@ -291,6 +293,8 @@ class GraphBuilder:
         if whole:
             mark_protagonists([n for n in graph.nodes.values() if n.label == "Character"])
         novel = self._novel.id
+        for edge in refuted(self._ties):
+            del self._ties[edge]
         for edge in sorted([*self._edges, *self._ties]):  # popped: never all facts and properties in memory
             if edge in self._ties:
                 found = properties.tie(novel, self._ties.pop(edge))

@@ -1,0 +1,144 @@
+"""Whom "his", "her", "my" and "your" mean in an English chapter.
+
+A small part of centering (Grosz, Joshi and Weinstein 1995, Computational Linguistics 21:2) and of Hobbs's
+naive algorithm (1978, Lingua 44): the subject of the sentence before the others, then that of a sentence
+before it, of fitting gender. In speech "my" means who speaks and "your" who is spoken to; two take turns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.chapter_persons import ChapterPersons
+from kgnb.extract.patterns import Mention
+
+MAX_SENTENCES_BACK = 2
+"""Sentences before a pronoun's own in which its antecedent is looked for."""
+IN_FOCUS = 0.3
+"""How sure it is that a pronoun without an antecedent nearby means the chapter's most mentioned person."""
+BY_TURN = 0.35
+"""How sure it is that a speech without a speaker is by who spoke two paragraphs before."""
+
+_GENDERS = {"his": "m", "her": "f", "he": "m", "she": "f"}
+_SUBJECT = re.compile(r"\b(?i:(he|she))\b")
+_SPEAK = "|".join(sorted(words.SPEECH_VERBS))
+_VERB_BEFORE = re.compile(rf'"[^"\n]{{0,4}}\b(?:{_SPEAK}) (?:(?:the|poor|little|old|young|dear) )*$')
+_VERB_AFTER = re.compile(rf"(?: \w+ly)?,? (?:{_SPEAK})\b")
+_PRONOUN_SPEAKS = re.compile(
+    rf'"[^"\n]{{0,4}}\b(?:(?:{_SPEAK}) (he|she)\b|(he|she) (?:\w+ly )?(?:{_SPEAK})\b)'
+)
+
+
+class Antecedent(NamedTuple):
+    """Whom a pronoun means; ``weight`` 0 to 1: how sure that is."""
+
+    mention: Mention
+    weight: float
+
+
+def antecedent_of(pronoun: str, offset: int, persons: ChapterPersons) -> Antecedent | None:
+    """Return whom a possessive pronoun at ``offset`` means; None where that is unclear."""
+    word = pronoun.lower()
+    if word in _GENDERS:
+        return _third_person(_GENDERS[word], offset, persons)
+    if not persons.in_speech(offset):
+        return None  # the narrator's own kin
+    if word == "your":
+        return _addressee(offset, persons)
+    return speaker(offset, persons) or _by_turn(offset, 2, persons)
+
+
+def _third_person(gender: str, offset: int, persons: ChapterPersons) -> Antecedent | None:
+    begin = persons.paragraph(offset)[0]
+    speech = persons.in_speech(offset)
+    for back in range(MAX_SENTENCES_BACK + 1):
+        start, end = persons.sentence(offset, back)
+        start, end = max(start, begin), min(end, offset)
+        if end <= begin:
+            break
+        fitting = [
+            m
+            for m in persons.between(start, end)
+            if persons.fits(m.entry, gender) and persons.in_speech(m.start) == speech
+        ]
+        subject = _subject_pronoun(gender, start, end, persons)
+        if fitting and (subject is None or fitting[0].start < subject or back == MAX_SENTENCES_BACK):
+            return Antecedent(fitting[0], _certainty(fitting, gender, persons) / (1 + 0.5 * back))
+    hero = None if speech else persons.focus.get(gender)
+    return Antecedent(hero, IN_FOCUS) if hero else None
+
+
+def _subject_pronoun(gender: str, start: int, end: int, persons: ChapterPersons) -> int | None:
+    """Offset of the first subject pronoun: in "She saw Jane … her" she was named in a sentence before."""
+    for match in _SUBJECT.finditer(persons.text, start, end):
+        if _GENDERS[match[1].lower()] == gender:
+            return match.start()
+    return None
+
+
+def _certainty(fitting: Iterable[Mention], gender: str, persons: ChapterPersons) -> float:
+    """1 for the only person of known gender, less where another fits too or the gender is only possible."""
+    names = {m.entry.name for m in fitting}
+    known = {m.entry.name for m in fitting if persons.gender(m.entry) == gender}
+    return 1.0 if len(names) == 1 and known else 0.6 if known else 0.4
+
+
+# --- speech ---
+
+
+def speaker(offset: int, persons: ChapterPersons) -> Antecedent | None:
+    """Return who says the speech at ``offset``: the person beside a verb of speech in its paragraph."""
+    start, end = persons.paragraph(offset)
+    for mention in persons.between(start, end):
+        before = persons.text[max(start, mention.start - 40) : mention.start]
+        if _VERB_BEFORE.search(before) or (
+            _VERB_AFTER.match(persons.text, mention.end, end) and not persons.in_speech(mention.start)
+        ):
+            return Antecedent(mention, 1.0)
+    if match := _PRONOUN_SPEAKS.search(persons.text, start, end):
+        pronoun = 1 if match[1] else 2
+        found = _before_paragraph(_GENDERS[match[pronoun]], start, persons)
+        return Antecedent(found, BY_TURN) if found else None
+    return None
+
+
+def _before_paragraph(gender: str, start: int, persons: ChapterPersons) -> Mention | None:
+    """The last person of this gender whom the narrator names in the two paragraphs before."""
+    begin = persons.paragraph(max(0, persons.paragraph(max(0, start - 1))[0] - 1))[0]
+    named = [
+        m
+        for m in persons.between(begin, start)
+        if persons.gender(m.entry) == gender and not persons.in_speech(m.start)
+    ]
+    return named[-1] if named else None
+
+
+def _by_turn(offset: int, turns: int, persons: ChapterPersons) -> Antecedent | None:
+    """Who speaks ``turns`` paragraphs before; all between must be speech."""
+    for _ in range(turns):
+        start = persons.paragraph(offset)[0]
+        if start == 0 or persons.text[start] != '"':
+            return None
+        offset = persons.paragraph(start - 1)[0]
+    found = speaker(offset, persons) if persons.text[offset] == '"' else None
+    return found._replace(weight=BY_TURN * found.weight) if found else None
+
+
+def _addressee(offset: int, persons: ChapterPersons) -> Antecedent | None:
+    """Who spoke before, if somebody else, or is called by name in the speech."""
+    start, end = persons.paragraph(offset)
+    called = [
+        m
+        for m in persons.between(start, end)
+        if persons.in_speech(m.start)
+        and persons.text[m.end] in ",!?."
+        and persons.text[max(0, m.start - 2) : m.start] in (", ", ' "', ". ", "h ", "r ")
+    ]
+    mine = speaker(offset, persons)
+    if called and (not mine or called[0].entry.name != mine.mention.entry.name):
+        return Antecedent(called[0], BY_TURN)
+    before = _by_turn(offset, 1, persons)
+    return before if before and (not mine or before.mention.entry.name != mine.mention.entry.name) else None

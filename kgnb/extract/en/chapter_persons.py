@@ -1,0 +1,191 @@
+"""The persons of one English chapter: their gender and surnames, and whom a pronoun there may mean."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.persons import PRONOUN, split_name
+from kgnb.extract.en.sentences import sentence_ends
+from kgnb.extract.model import NameEntry
+from kgnb.extract.patterns import Mention
+
+PRONOUN_MENTIONS = 40
+"""Mentions of a person, at most, whose following pronouns vote on its gender."""
+
+
+class NameFacts(NamedTuple):
+    """What all names of a person say.
+
+    ``gender``: "m", "f" or ""; ``surnames``: her or his own; ``married``: behind a wife's title.
+    """
+
+    gender: str
+    titles: frozenset[str]
+    surnames: frozenset[str]
+    married: frozenset[str]
+
+
+@lru_cache(maxsize=4096)
+def name_facts(forms: tuple[str, ...]) -> NameFacts:
+    """Return the facts of a person of these names."""
+    titles: Counter[str] = Counter()
+    surnames: set[str] = set()
+    married: set[str] = set()
+    firsts: set[str] = set()
+    for form in forms:
+        parts = split_name(form)
+        titles.update(parts.titles)
+        if parts.is_full or (parts.titles and parts.rest and not _before_first_name(parts.titles)):
+            wife = "mrs" in parts.titles or (parts.titles[-1:] == ("lady",) and not parts.is_full)
+            (married if wife else surnames).add(parts.last)
+        if parts.is_full or not parts.titles or _before_first_name(parts.titles):
+            firsts.add(parts.first.lower())
+    named = frozenset(titles)
+    return NameFacts(_gender(named, firsts), named, frozenset(surnames), frozenset(married))
+
+
+def _before_first_name(titles: Sequence[str]) -> bool:
+    return titles[-1] in ("sir", "aunt", "uncle", "cousin", "king", "queen", "prince", "princess", "sister")
+
+
+def _gender(titles: frozenset[str], firsts: set[str]) -> str:
+    female, male = bool(titles & words.FEMALE), bool(titles & words.MALE)
+    if female != male:
+        return "f" if female else "m"
+    female, male = bool(firsts & words.FEMALE_NAMES), bool(firsts & words.MALE_NAMES)
+    return ("f" if female else "m") if female != male else ""
+
+
+def fits_family(one: NameFacts, owner: NameFacts, role: str) -> bool | None:
+    """Return whether the surnames say that ``one`` is ``owner``'s ``role``; None where they don't tell."""
+    names = owner.married if role in ("husband", "son", "daughter") and owner.married else owner.surnames
+    match role:
+        case "wife":
+            mine, unlike = one.married, "miss" in one.titles
+        case "husband":
+            mine, names, unlike = one.surnames, owner.married, "miss" in owner.titles
+        case "mother":
+            mine, unlike = one.married, "miss" in one.titles
+        case "father":
+            mine, unlike = one.surnames if one.titles else frozenset(), "master" in one.titles
+        case "brother" | "sister" | "son" | "daughter":
+            mine, unlike = one.surnames, False
+        case "uncle" | "aunt" | "cousin":
+            return True if role in one.titles else None
+        case _:
+            return None
+    if unlike or (names and mine):
+        return not unlike and not names.isdisjoint(mine)
+    return None
+
+
+class ChapterPersons:
+    """The mentions of persons in one chapter, by place, sentence and surname."""
+
+    def __init__(self, text: str, people: Sequence[Mention]) -> None:
+        self.text = text
+        self.people = people
+        self._starts = [m.start for m in people]
+        self._by_end = {m.end: m for m in people}
+        self._genders: dict[str, str] = {}
+
+    @cached_property
+    def ends(self) -> list[int]:
+        """Offsets of the characters that end sentences."""
+        return sentence_ends(self.text)
+
+    @cached_property
+    def mentions_of(self) -> dict[str, list[Mention]]:
+        """Person → mentions, in the order of the text."""
+        found: dict[str, list[Mention]] = defaultdict(list)
+        for mention in self.people:
+            found[mention.entry.name].append(mention)
+        return found
+
+    @cached_property
+    def focus(self) -> dict[str, Mention]:
+        """Gender → the person who has at least half of all mentions of that gender here: the chapter is hers
+        or his, and a pronoun without an antecedent nearby means her or him (global focus, Sidner 1979)."""
+        found = {}
+        for gender in "mf":
+            known = [ms for ms in self.mentions_of.values() if self.gender(ms[0].entry) == gender]
+            most = max(known, key=len, default=[])
+            if 2 * len(most) >= sum(map(len, known)) > 0:
+                found[gender] = most[0]
+        return found
+
+    @cached_property
+    def by_surname(self) -> dict[str, list[NameEntry]]:
+        """Surname → the chapter's persons who bear it."""
+        found: dict[str, list[NameEntry]] = defaultdict(list)
+        for mentions in self.mentions_of.values():
+            entry = mentions[0].entry
+            facts = self.facts(entry)
+            for surname in facts.surnames | facts.married:
+                found[surname].append(entry)
+        return found
+
+    def facts(self, entry: NameEntry) -> NameFacts:
+        """Return what the person's names say."""
+        return name_facts((entry.name, *entry.aliases))
+
+    def gender(self, entry: NameEntry) -> str:
+        """Return "m", "f" or "" by the person's names, else by the pronouns that follow them here."""
+        if known := self.facts(entry).gender:
+            return known
+        if entry.name not in self._genders:
+            self._genders[entry.name] = self._gender_by_pronouns(entry)
+        return self._genders[entry.name]
+
+    def _gender_by_pronouns(self, entry: NameEntry) -> str:
+        votes: Counter[bool] = Counter()
+        for mention in self.mentions_of[entry.name][:PRONOUN_MENTIONS]:
+            if match := PRONOUN.search(self.text, mention.end, mention.end + 60):
+                votes[match[1][0] in "sS" or match[1][:3].lower() == "her"] += 1
+        (female, n), *_ = votes.most_common(1) or [(False, 0)]
+        if n < 2 or n < 0.7 * votes.total():
+            return ""
+        return "f" if female else "m"
+
+    def fits(self, entry: NameEntry, gender: str) -> bool:
+        """Return whether the person may be of this gender ("" fits all)."""
+        return not gender or self.gender(entry) in ("", gender)
+
+    def ending_at(self, offset: int) -> Mention | None:
+        """Return the mention that ends at ``offset``."""
+        return self._by_end.get(offset)
+
+    def starting_at(self, offset: int) -> Mention | None:
+        """Return the mention that starts at ``offset``."""
+        i = bisect_left(self._starts, offset)
+        return self.people[i] if i < len(self.people) and self._starts[i] == offset else None
+
+    def between(self, start: int, end: int) -> Sequence[Mention]:
+        """Return the mentions that start in ``start``-``end``."""
+        return self.people[bisect_left(self._starts, start) : bisect_left(self._starts, end)]
+
+    def around(self, offset: int) -> Sequence[Mention]:
+        """Return the mentions in the sentence at ``offset``, the two before and the one behind it."""
+        return self.between(self.sentence(offset, 2)[0], self.sentence(offset, -1)[1])
+
+    def sentence(self, offset: int, back: int = 0) -> tuple[int, int]:
+        """Return start and end of the sentence at ``offset``, or of one ``back`` sentences before it."""
+        k = bisect_left(self.ends, offset) - back
+        if k < 0:
+            return 0, 0
+        k = min(k, len(self.ends))
+        return (self.ends[k - 1] + 1 if k else 0), (self.ends[k] if k < len(self.ends) else len(self.text))
+
+    def paragraph(self, offset: int) -> tuple[int, int]:
+        """Return start and end of the paragraph at ``offset``."""
+        end = self.text.find("\n", offset)
+        return self.text.rfind("\n", 0, offset) + 1, end if end >= 0 else len(self.text)
+
+    def in_speech(self, offset: int) -> bool:
+        """Return whether ``offset`` is within quotation marks."""
+        return self.text.count('"', self.text.rfind("\n", 0, offset) + 1, offset) % 2 == 1

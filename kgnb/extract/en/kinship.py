@@ -1,0 +1,147 @@
+"""What an English chapter says of kin, masters and friends: "his sister Jane", "Jane's father", "Mamma".
+
+Every statement has a noun that says what one is to another (:mod:`.roles`) and its possessor. The bearer is
+named beside it, or is who has the possessor's surname and can be it, or who stands nearby.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from kgnb.extract.en.antecedents import Antecedent, antecedent_of
+from kgnb.extract.en.chapter_persons import ChapterPersons, fits_family
+from kgnb.extract.en.roles import ADJECTIVES, ROLES, Role
+from kgnb.extract.model import NameEntry
+from kgnb.extract.patterns import Mention
+
+NAMED = 2.0
+"""Weight of a statement that names the bearer beside the noun."""
+BY_SURNAME = 1.0
+"""Weight of one whose bearer has the surname and stands in a sentence nearby."""
+FAR = 0.85
+"""Weight of one whose bearer has the surname and stands elsewhere in the chapter."""
+NEARBY = 0.45
+"""Weight of one whose bearer stands nearby, and no surname contradicts."""
+
+_NOUN = "|".join(sorted((re.escape(n) for n in ROLES), key=len, reverse=True))
+_ADJECTIVE = "|".join(sorted(ADJECTIVES))
+_POSSESSOR = (
+    r"(?<![\w'])(?:[Hh]is|[Hh]er|[Mm]y|[Oo]ur|[Yy]our)|'s?| s"  # some texts have lost their apostrophes
+)
+_PHRASE = re.compile(
+    rf"(?:{_POSSESSOR}) (?:(?:{_ADJECTIVE}),? )*({_NOUN})(s?)(?![\w-])(?!'s? [a-z-]*\b(?:{_NOUN})\b)"
+)
+_JOIN = re.compile(r",? (?:(?:the )?(?:late|poor|old|dear|little) )?")
+_LIST = re.compile(r",? and |, ")
+_COPULA = re.compile(
+    r"(?:,| (?:was|is|were|are|became|being|had been|as))(?: (?:now|also|only|not only))? ?$"
+)
+_CLOSED = re.compile(r"[,.;:!?)\"\n]|$| (?:was|is|had|who|and|of|in|at|to)\b")
+
+
+class Statement(NamedTuple):
+    """``bearer`` is ``possessor``'s ``role``; ``start`` and ``end``: offsets of the words that say it."""
+
+    possessor: str
+    role: Role
+    bearer: str
+    weight: float
+    start: int
+    end: int
+    noun: str
+
+
+def statements(text: str, persons: ChapterPersons) -> Iterator[Statement]:
+    """Yield what the chapter says, one item for each occurrence."""
+    for match in _PHRASE.finditer(text):
+        possessor = _possessor(match, persons)
+        if possessor is not None:
+            yield from _of_phrase(match, possessor, persons)
+
+
+def _possessor(match: re.Match[str], persons: ChapterPersons) -> Antecedent | None:
+    word = match[0].split(" ", 1)[0]
+    if word in ("'s", "'", ""):
+        owner = persons.ending_at(match.start())
+        return Antecedent(owner, 1.0) if owner else None
+    return antecedent_of(word, match.start(), persons)
+
+
+def _of_phrase(match: re.Match[str], possessor: Antecedent, persons: ChapterPersons) -> Iterator[Statement]:
+    role = ROLES[match[1]]
+    owner, weight = possessor
+    named = list(_named_after(match, role, persons)) or list(_named_before(match, owner, role, persons))
+    named = [m for m in named if m.entry.name != owner.entry.name]
+    for bearer in named:
+        start, end = min(match.start(), bearer.start), max(match.end(), bearer.end)
+        name = bearer.entry.name
+        yield Statement(owner.entry.name, role, name, NAMED * weight, start, end, match[1])
+    if not named and role.kin:
+        yield from _unnamed(match, possessor, role, persons)
+
+
+def _unnamed(
+    match: re.Match[str], possessor: Antecedent, role: Role, persons: ChapterPersons
+) -> Iterator[Statement]:
+    """Who may be meant, each with its share of the weight; all of them where the noun is a plural."""
+    owner = possessor.mention.entry
+    scores = {
+        entry.name: score
+        for entry in _possible(match.start(), owner, role, persons)
+        if (score := _score(entry, match.start(), owner, role, persons))
+    }
+    whole = 1.0 if match[2] else sum(scores.values())
+    if match[2]:
+        scores = {name: score for name, score in scores.items() if score > NEARBY}
+    for name, score in scores.items():
+        weight = score * min(1.0, score / whole) * possessor.weight
+        yield Statement(owner.name, role, name, weight, match.start(), match.end(), match[1])
+
+
+def _possible(offset: int, owner: NameEntry, role: Role, persons: ChapterPersons) -> list[NameEntry]:
+    """Persons of the role's gender in the sentences around, and those of the owner's surname."""
+    facts = persons.facts(owner)
+    found = {m.entry.name: m.entry for m in persons.around(offset)}
+    for surname in facts.surnames | facts.married:
+        found.update((e.name, e) for e in persons.by_surname.get(surname, ()))
+    return [e for name, e in found.items() if name != owner.name and persons.gender(e) == role.gender]
+
+
+def _score(entry: NameEntry, offset: int, owner: NameEntry, role: Role, persons: ChapterPersons) -> float:
+    """How well the person fits: by surname, and by whether it stands near.
+
+    Without a surname in common, one of the phrase's own sentence is another person: two noun phrases of one
+    clause seldom mean the same (principle B of binding theory, Chomsky 1981).
+    """
+    near = any(m.entry.name == entry.name for m in persons.around(offset))
+    match fits_family(persons.facts(entry), persons.facts(owner), role.name):
+        case True:
+            return BY_SURNAME if near else FAR
+        case None if near:
+            same = any(m.entry.name == entry.name for m in persons.between(*persons.sentence(offset)))
+            return 0.0 if same else NEARBY / 2 if role.type == "FAMILY" else NEARBY
+    return 0.0
+
+
+def _named_after(match: re.Match[str], role: Role, persons: ChapterPersons) -> Iterator[Mention]:
+    """The names right behind the noun; of a plural noun all that are listed there."""
+    join = _JOIN.match(persons.text, match.end())
+    bearer = persons.starting_at(join.end()) if join else None
+    while bearer and persons.fits(bearer.entry, role.gender):
+        yield bearer
+        comma = _LIST.match(persons.text, bearer.end) if match[2] else None
+        bearer = persons.starting_at(comma.end()) if comma else None
+
+
+def _named_before(
+    match: re.Match[str], owner: Mention, role: Role, persons: ChapterPersons
+) -> Iterator[Mention]:
+    """The name that the phrase is in apposition to or said of: Jane, his sister; Jane was his sister."""
+    begin = owner.start if owner.end == match.start() else match.start()
+    before = _COPULA.search(persons.text, max(0, begin - 24), begin)
+    bearer = persons.ending_at(before.start()) if before else None
+    closed = before and (before[0][0] != "," or _CLOSED.match(persons.text, match.end()))
+    if bearer and closed and persons.fits(bearer.entry, role.gender):
+        yield bearer

@@ -1,0 +1,97 @@
+"""Words for what one person is to another (father, wife, pupil), and the relation that each states."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Role(NamedTuple):
+    """What "P's noun" is to P; the relation goes from P to the bearer, ``inverted``: from the bearer to P."""
+
+    name: str
+    type: str
+    inverted: bool = False
+    gender: str = ""
+    kin: bool = False
+
+
+def _roles() -> dict[str, Role]:
+    kin = (
+        ("father", "PARENT_OF", True, "m", "father stepfather papa dad daddy"),
+        ("mother", "PARENT_OF", True, "f", "mother stepmother mamma mama mum mom"),
+        ("parent", "PARENT_OF", True, "", "parent"),
+        ("son", "PARENT_OF", False, "m", "son stepson"),
+        ("daughter", "PARENT_OF", False, "f", "daughter stepdaughter"),
+        ("brother", "SIBLING", False, "m", "brother"),
+        ("sister", "SIBLING", False, "f", "sister"),
+        ("husband", "SPOUSE", False, "m", "husband bridegroom"),
+        ("wife", "SPOUSE", False, "f", "wife bride"),
+        ("uncle", "FAMILY", False, "m", "uncle"),
+        ("aunt", "FAMILY", False, "f", "aunt"),
+        ("nephew", "FAMILY", False, "m", "nephew grandfather grandson"),
+        ("niece", "FAMILY", False, "f", "niece grandmother granddaughter"),
+        ("cousin", "FAMILY", False, "", "cousin"),
+        ("in-law", "FAMILY", False, "m", "father-in-law brother-in-law son-in-law"),
+        ("in-law", "FAMILY", False, "f", "mother-in-law sister-in-law daughter-in-law"),
+    )
+    other = (
+        ("betrothed", "SPOUSE", False, "m", "fiancé fiance"),
+        ("betrothed", "SPOUSE", False, "f", "fiancée fiancee"),
+        ("master", "MASTER_OF", True, "", "master mistress teacher tutor mentor governess"),
+        ("pupil", "MASTER_OF", False, "", "pupil apprentice student disciple"),
+        (
+            "servant",
+            "LEADS",
+            False,
+            "",
+            "servant maid valet butler footman squire steward housekeeper coachman groom lieutenant",
+        ),
+        ("friend", "FRIEND", False, "", "friend companion confidante confidant"),
+        ("enemy", "ENEMY", False, "", "enemy foe nemesis"),
+        ("rival", "RIVAL", False, "", "rival"),
+        ("lover", "LOVES", False, "", "lover sweetheart beloved"),
+    )
+    return {
+        noun: Role(name, kind, inverted, gender, kin=rows is kin)
+        for rows in (kin, other)
+        for name, kind, inverted, gender, nouns in rows
+        for noun in nouns.split()
+    }
+
+
+ROLES = _roles()
+"""Noun, in the singular → role."""
+
+ADJECTIVES = frozenset(
+    (
+        *(
+            "own",
+            "eldest",
+            "elder",
+            "older",
+            "oldest",
+            "younger",
+            "youngest",
+            "only",
+            "little",
+            "late",
+            "first",
+        ),
+        *(
+            "second",
+            "third",
+            "two",
+            "three",
+            "old",
+            "dear",
+            "poor",
+            "half",
+            "twin",
+            "adopted",
+            "beloved",
+            "good",
+        ),
+        *("new", "young", "married", "favourite", "former", "lovely", "excellent", "amiable", "dearest"),
+    )
+)
+"""Adjectives and numerals between a possessor and the noun, none of which changes the relation."""

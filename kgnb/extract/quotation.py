@@ -1,0 +1,43 @@
+"""The sentence of a text as evidence: whole, or cut at a clause."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+
+EVIDENCE_CHARS = 160
+"""Longest quote, in characters."""
+
+_CLOSERS = "”’」』）》】〉 "  # behind a sentence's end they belong to it, not to the next one
+_CLAUSE = re.compile(r"[,;:，；：、](?=\D)|--|—+")
+_CUT = "…"
+
+
+def quote(text: str, sentence_ends: Sequence[int], start: int, end: int) -> str:
+    """Return the sentence around ``start``-``end``; a longer one than a quote is cut at clauses, with …."""
+    k = bisect_right(sentence_ends, start)
+    begin = sentence_ends[k - 1] + 1 if k else 0
+    stop = sentence_ends[k] + 1 if k < len(sentence_ends) else len(text)
+    if stop - begin <= EVIDENCE_CHARS:
+        return text[begin:stop].strip().lstrip(_CLOSERS)
+    room = EVIDENCE_CHARS - 2 * len(_CUT)
+    end = min(max(end, start), stop, start + room)
+    low = begin if end - begin <= room else _clause_start(text, max(begin, (start + end - room) // 2), start)
+    high = stop if stop - low <= room else _clause_end(text, end, low + room)
+    part = text[low:high].strip().lstrip(_CLOSERS)
+    return (_CUT if low > begin else "") + part + (_CUT if high < stop else "")
+
+
+def _clause_start(text: str, low: int, start: int) -> int:
+    """The first start of a clause in ``low``-``start``, else of a word."""
+    marks = [m.end() for m in _CLAUSE.finditer(text, low, start)]
+    space = text.find(" ", low, start) + 1
+    return marks[0] if marks else space or start
+
+
+def _clause_end(text: str, end: int, high: int) -> int:
+    """The last end of a clause in ``end``-``high``, else of a word."""
+    marks = [m.start() for m in _CLAUSE.finditer(text, end, high)]
+    space = text.rfind(" ", end, high)
+    return marks[-1] if marks else space if space >= 0 else high

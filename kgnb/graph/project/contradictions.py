@@ -1,0 +1,56 @@
+"""Which ties that rules read from texts hold over the whole book, decided by counts.
+
+Rules give each statement a confidence: high where the text names both persons, low where one of them was
+inferred. Over the book the odds of all statements of a tie add up; a tie counts from nearly even odds on,
+unless others contradict it with many times the odds: a pair has one kinship, a person one wife or husband.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+
+from kgnb.graph.model import RELATION_GROUPS, EdgeKey
+from kgnb.graph.project.facts import TieFacts
+
+MIN_ODDS = 0.8
+"""Least odds of a tie; below, too little was said of it."""
+OF_PAIR = 0.5
+"""Least share of the odds of the pair's best kinship: a sister is no wife because of one slip."""
+OF_PERSON = 0.2
+"""Least share of the odds of the best parent, husband or wife of a person."""
+
+_Groups = Callable[[EdgeKey], Iterator[object]]
+
+_KIN = frozenset(RELATION_GROUPS["family"])
+
+
+def refuted(ties: Mapping[EdgeKey, TieFacts]) -> set[EdgeKey]:
+    """Return the ties that were read by rules alone and don't hold."""
+    by_rules = {edge: facts.odds for edge, facts in ties.items() if not facts.by_ai}
+    kin = {edge: odds for edge, odds in by_rules.items() if edge[1] in _KIN}
+    weak = {edge for edge, odds in by_rules.items() if odds < MIN_ODDS and edge[1] != "KNOWS"}
+    return weak | _below(kin, _pairs, OF_PAIR) | _below(kin, _exclusive_roles, OF_PERSON)
+
+
+def _below(kin: Mapping[EdgeKey, float], groups: _Groups, share: float) -> set[EdgeKey]:
+    """The edges with less than ``share`` of the odds of the best edge in one of their groups."""
+    best: dict[object, float] = defaultdict(float)
+    for edge, odds in kin.items():
+        for group in groups(edge):
+            best[group] = max(best[group], odds)
+    return {edge for edge, odds in kin.items() if any(odds < share * best[g] for g in groups(edge))}
+
+
+def _pairs(edge: EdgeKey) -> Iterator[object]:
+    source, _, target = edge
+    yield frozenset((source, target))
+
+
+def _exclusive_roles(edge: EdgeKey) -> Iterator[object]:
+    source, kind, target = edge
+    if kind == "PARENT_OF":
+        yield kind, target
+    elif kind == "SPOUSE":
+        yield kind, source
+        yield kind, target

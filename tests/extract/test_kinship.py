@@ -1,0 +1,118 @@
+"""What an English chapter says of kin, masters and friends, and what becomes of it over a book."""
+
+from __future__ import annotations
+
+import pytest
+
+from kgnb.core.model import RULES, Chapter, Novel, TaskConfig
+from kgnb.extract import rules
+from kgnb.extract.model import Extraction, NameEntry, Relation
+from kgnb.graph.model import ExtractionRow, SettleRow
+from kgnb.graph.project.settle import novel_graph
+
+PEOPLE = [
+    NameEntry("Mr. Harland", (), "Character", 90),
+    NameEntry("Mrs. Harland", (), "Character", 80),
+    NameEntry("Nora Harland", ("Nora",), "Character", 70),
+    NameEntry("Edwin Harland", ("Edwin",), "Character", 60),
+    NameEntry("Captain Thorne", (), "Character", 50),
+    NameEntry("Miss Pell", (), "Character", 40),
+    NameEntry("Rufus", (), "Character", 30),
+    NameEntry("Winifred", (), "Character", 30),
+    NameEntry("Aunt Cicely", (), "Character", 20),
+]
+
+
+def confidences(text: str) -> dict[tuple[str, str, str], float]:
+    found = rules.extract(text, lang="en", names=PEOPLE).relations
+    return {(r.source, r.type, r.target): r.confidence for r in found if r.type != "KNOWS"}
+
+
+@pytest.mark.parametrize(
+    ("text", "tie"),
+    [
+        ("Rufus went home. His sister Winifred had waited.", ("Rufus", "SIBLING", "Winifred")),
+        ("Miss Pell's younger brother, Rufus, drowned.", ("Miss Pell", "SIBLING", "Rufus")),
+        ("Winifred, Captain Thorne's wife, said nothing.", ("Captain Thorne", "SPOUSE", "Winifred")),
+        ("Rufus was Captain Thorne's only son.", ("Captain Thorne", "PARENT_OF", "Rufus")),
+        ("Mr. Harland called. Nora kissed her father.", ("Mr. Harland", "PARENT_OF", "Nora Harland")),
+        ("Mr. Harland looked at his wife.\nMrs. Harland wept.", ("Mr. Harland", "SPOUSE", "Mrs. Harland")),
+        ('"My brother is late," said Nora.\nEdwin came.', ("Edwin Harland", "SIBLING", "Nora Harland")),
+        ("Captain Thorne whistled for his servant Rufus.", ("Captain Thorne", "LEADS", "Rufus")),
+        ("Rufus, the apprentice of Captain Thorne, ran.", ("Captain Thorne", "MASTER_OF", "Rufus")),
+        ("Winifred feared her old enemy, Miss Pell.", ("Miss Pell", "ENEMY", "Winifred")),
+        (
+            "Captain Thorne kissed his daughters, Nora and Winifred.",
+            ("Captain Thorne", "PARENT_OF", "Winifred"),
+        ),
+        (
+            "Rufus slept. Winifred saw that her nephew Edwin was gone.",
+            ("Edwin Harland", "FAMILY", "Winifred"),
+        ),
+    ],
+)
+def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
+    assert confidences(text)[tie] > 0.44  # odds that make a tie of the book
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Nora and Winifred and Captain Thorne sat in the garden.",
+        "Nora told Winifred that a mother should be kind to Rufus.",
+        "Captain Thorne saw Miss Pell. His brother-in-law was away.",
+        "He found his sister. She wept.",
+        "Winifred asked Rufus about Nora's horse.",
+    ],
+)
+def test_company_and_strangers_are_no_kin(text: str) -> None:
+    assert not [tie for tie, sure in confidences(text).items() if sure > 0.44]
+
+
+def test_who_is_only_near_is_doubtful_until_the_book_says_it_often() -> None:
+    text = "Winifred was pale.\nThen Rufus looked at his sister. He smiled."
+    (sure,) = confidences(text).values()
+    assert sure < 0.4
+    assert ("Rufus", "SIBLING", "Winifred") not in ties_of([text])
+    assert ("Rufus", "SIBLING", "Winifred") in ties_of([text] * 3)
+
+
+def ties_of(texts: list[str]) -> set[tuple[str, str, str]]:
+    return ties([rules.extract(text, lang="en", names=PEOPLE) for text in texts], RULES)
+
+
+def ties(found: list[Extraction], provider: str) -> set[tuple[str, str, str]]:
+    chapters = [Chapter(i, 1, i, "", 1) for i in range(1, len(found) + 1)]
+    rows = [
+        SettleRow(ExtractionRow(1, 1, i, i, "", "", extraction, provider, "", 1))
+        for i, extraction in enumerate(found, 1)
+    ]
+    graph = novel_graph(Novel(1, ""), chapters, rows, PEOPLE, TaskConfig())
+    return {
+        (e.source[1], e.type, e.target[1])
+        for e in graph.edges.values()
+        if e.source[0] == e.target[0] == "Character"
+    }
+
+
+def test_of_contradicting_kinships_the_often_stated_one_holds() -> None:
+    wife = "Winifred, Captain Thorne's wife, came."
+    sister = "Winifred, Captain Thorne's sister, came."
+    assert ties_of([wife, sister, wife, wife]) == {("Captain Thorne", "SPOUSE", "Winifred"), *KNOWN}
+    assert ties_of([wife, sister]) == {
+        ("Captain Thorne", "SPOUSE", "Winifred"),
+        ("Captain Thorne", "SIBLING", "Winifred"),
+        *KNOWN,
+    }
+
+
+KNOWN = {("Captain Thorne", "KNOWS", "Winifred")}
+
+
+def test_what_a_model_says_is_left_alone() -> None:
+    said = [
+        Relation(source="Rufus", target="Winifred", type=t, confidence=0.1) for t in ("SPOUSE", "SIBLING")
+    ]
+    found = ties([Extraction(relations=said)], "openai")
+    assert found == {("Rufus", "SPOUSE", "Winifred"), ("Rufus", "SIBLING", "Winifred")}
+    assert ties([Extraction(relations=said)], RULES) == set()
