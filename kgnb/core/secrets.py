@@ -45,6 +45,8 @@ MAX_FILE_BYTES = 64 * 1024
 RETRY_PAUSES = (1.0, 2.0, 4.0)
 """Seconds between attempts when Kaggle answers 429 or 5xx without a Retry-After."""
 MAX_RETRY_PAUSE = 10.0
+NAMES_TOLD = 4
+"""How many names a message lists."""
 CONCURRENT_REQUESTS = 3
 """Requests to Kaggle in flight: fast enough for twenty names, and seldom answered 429."""
 
@@ -57,7 +59,8 @@ class SecretTrouble(SettingsError):
     """Why a source gave nothing; ``missing``: it works, but doesn't have these ``names``."""
 
     def __init__(self, key: str, *, names: Sequence[str], missing: bool = False, **facts: object) -> None:
-        super().__init__(key, names=", ".join(names), **facts)
+        listed = ", ".join(names[:NAMES_TOLD])
+        super().__init__(key, names=listed if len(names) <= NAMES_TOLD else f"{listed} …", **facts)
         self.names = tuple(names)
         self.missing = missing
 

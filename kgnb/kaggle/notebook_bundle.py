@@ -36,11 +36,13 @@ MOST_BYTES = 900_000
 BUILD_SECONDS = 180.0
 CELL = "kgnb-embedded"
 """Id of the cell that carries the wheel."""
+INSTALL_CELLS = (CELL, "install")
+"""Ids of cells that install kgnb: that of an earlier bundle, and that of kgnb's own notebooks."""
 WHEEL_BEGINS = '\n_install_kgnb("""'
 LINE = 8_000
 """Characters in a line of the wheel's text: editors choke on longer ones."""
 EXTRAS = ("embedded",)
-"""What the notebook installs of kgnb; ipywidgets are the place's own and never touched."""
+"""What the notebook installs of kgnb; packages that a place has are its own and never touched."""
 
 
 # --- the wheel
@@ -183,8 +185,9 @@ def read_notebook(path: Path) -> Notebook:
 
 
 def cleaned(notebook: Notebook) -> Notebook:
-    """The notebook's cells and a kernelspec; outputs, widgets' state and all other metadata stay here."""
-    kept = [cell for cell in notebook["cells"] if cell.get("id") != CELL]  # that of an earlier push goes
+    """The notebook's cells but those that install kgnb, and a kernelspec; outputs, widgets' state and other
+    metadata stay here."""
+    kept = [cell for cell in notebook["cells"] if cell.get("id") not in INSTALL_CELLS]
     cells = [_cell(c["cell_type"], f"cell-{number:02}", _source(c)) for number, c in enumerate(kept)]
     spec = {"display_name": "Python 3", "language": "python", "name": "python3"}
     return {
@@ -196,23 +199,29 @@ def cleaned(notebook: Notebook) -> Notebook:
 
 
 def parcel(notebook: Notebook, wheel: Wheel, *, variables: Mapping[str, str] | None = None) -> Notebook:
-    """The cleaned notebook with a first cell that sets ``variables`` and installs ``wheel``."""
+    """The cleaned notebook with a cell that sets ``variables`` and installs ``wheel``: in place of the one
+    that installed kgnb so far, else before all other code."""
+    cells = notebook["cells"]
+    ours = [i for i, cell in enumerate(cells) if cell.get("id") in INSTALL_CELLS]
+    code = [i for i, cell in enumerate(cells) if cell["cell_type"] == "code"]
+    at = (ours or code or [len(cells)])[0]
     made = cleaned(notebook)
+    hidden = {"_kg_hide-input": True, "jupyter": {"source_hidden": True}, "cellView": "form"}
+    source = _install_code(wheel, variables or {})
+    made["cells"].insert(at, _cell("code", CELL, source) | {"metadata": hidden})
+    return made
+
+
+def _install_code(wheel: Wheel, variables: Mapping[str, str]) -> str:
     text = base64.b64encode(lzma.compress(wheel.data, preset=9)).decode()
-    code = INSTALL.format(
+    return INSTALL.format(
         version=__version__,
-        variables=json.dumps(dict(variables or {}), ensure_ascii=False, indent=4),
+        variables=json.dumps(dict(variables), ensure_ascii=False, indent=4),
         pins=json.dumps(pins(wheel), indent=4),
         name=json.dumps(wheel.name),
         extras=json.dumps(f"[{','.join(EXTRAS)}]"),
         wheel="\n".join(text[at : at + LINE] for at in range(0, len(text), LINE)),
     )
-    cell = _cell("code", CELL, code) | {
-        "metadata": {"_kg_hide-input": True, "jupyter": {"source_hidden": True}}
-    }
-    first = next((i for i, c in enumerate(made["cells"]) if c["cell_type"] == "code"), len(made["cells"]))
-    made["cells"].insert(first, cell)
-    return made
 
 
 def written(notebook: Notebook) -> str:
@@ -234,10 +243,13 @@ def _source(cell: Mapping[str, Any]) -> str:
 
 
 INSTALL = '''\
-# kgnb {version}：安装包就在这个单元格里，由 kgnb kaggle 放入，下面不用看。
-# kgnb itself, put here by `kgnb kaggle`; nothing to read below.
+# kgnb {version}：安装包就在这个单元格里，下面不用看。
+# kgnb itself is in this cell; nothing to read below.
+WHEELS = ""  # 断网时 offline: "用户名/数据集" OWNER/DATASET (kgnb kaggle wheels)
+
+
 def _install_kgnb(packed):
-    import base64, importlib.metadata, lzma, os, pathlib, subprocess, sys, tempfile
+    import base64, importlib.metadata, lzma, os, pathlib, re, subprocess, sys, tempfile
 
     for name, value in {variables}.items():
         os.environ.setdefault(name, value)
@@ -250,20 +262,38 @@ def _install_kgnb(packed):
 
     if here("kgnb") == "{version}":
         return
-    wheel = pathlib.Path(tempfile.mkdtemp(), {name})
-    wheel.write_bytes(lzma.decompress(base64.b64decode(packed)))
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", str(wheel) + {extras}]
+    folder = pathlib.Path(tempfile.mkdtemp())
+    (wheel := folder / {name}).write_bytes(lzma.decompress(base64.b64decode(packed)))
     # 这里已有的包保持不动；没有的，装测试过的版本。 What is here stays as it is; the rest comes as tested.
+    names = {{one.metadata["Name"] or "kgnb" for one in importlib.metadata.distributions()}} - {{"kgnb"}}
+    kept = {{name: version for name in names if re.match("[0-9]", version := here(name) or "")}}
+    (constraints := folder / "kept.txt").write_text("".join(f"{{n}}=={{v}}\\n" for n, v in kept.items()))
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", constraints]
+    if given := WHEELS or os.environ.get("KGNB_WHEELS", ""):
+        slug = given.rpartition("/")[2]
+        places = [given, f"/kaggle/input/{{slug}}", f"/kaggle/input/datasets/{{given}}"]
+        found = [one for one in places if slug and os.path.isdir(one)]
+        if not found:
+            raise RuntimeError(f"{{given}}: 请用 Add Input 附加这个数据集。 Attach this dataset (Add Input).")
+        pip += ["--no-index", "--find-links", found[0]]
+    pip += [str(wheel) + {extras}, *([] if here("ipywidgets") else ["ipywidgets"])]
     tried = {pins}
     pins = [f"{{name}}=={{version}}" for name, version in tried.items() if not here(name)]
-    if subprocess.run([*pip, *pins]).returncode:
-        subprocess.run(pip, check=True)  # 需要联网 needs Internet
+    quiet = subprocess.run([*pip, *pins], capture_output=True)
+    if quiet.returncode and subprocess.run(pip).returncode:
+        raise RuntimeError(
+            "没有装上 kgnb：请在右侧 Settings 打开 Internet 再运行；断网时填上面的 WHEELS。 "
+            "kgnb was not installed: switch Internet on in Settings and run again; offline, fill in WHEELS."
+        )
     importlib.invalidate_caches()
 
 
 _install_kgnb("""
 {wheel}
 """)
+import kgnb
+
+print("kgnb", kgnb.__version__)
 '''
 
 

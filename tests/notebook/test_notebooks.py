@@ -93,9 +93,6 @@ class TestExplore:
         assert len(found.cells) < 15
         assert list(outputs(found)) == []
         assert found.metadata.kernelspec.name == "python3"
-        (install,) = (c.source for c in found.cells if "kgnb_source" in c.source)
-        quickstart = nbformat.read(NOTEBOOKS / "quickstart.ipynb", as_version=4)
-        assert install in [c.source for c in quickstart.cells]
 
     @pytest.mark.parametrize("python", pythons()[1:])
     def test_runs_with_nothing_set_and_opens_what_is_finished(self, place: Place, python: str) -> None:

@@ -1,0 +1,114 @@
+"""Notebooks that work alone: what the cell that carries kgnb changes, and what it refuses."""
+
+from __future__ import annotations
+
+import base64
+import json
+import lzma
+import os
+import stat
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kgnb.kaggle import notebook_bundle
+from kgnb.kaggle.notebook_bundle import Wheel
+from tests.support.paths import ROOT
+
+WHEEL = Wheel("kgnb-9.9-py3-none-any.whl", b"")
+PIP = """#!{python}
+import json, sys
+with open({log!r}, "a") as file:
+    pinned = open(sys.argv[sys.argv.index("-c") + 1]).read().split()
+    file.write(json.dumps([sys.argv[3:], pinned]) + "\\n")
+sys.exit({code})
+"""
+
+
+class Pip:
+    """Stands in for this Python, of which the cell calls only pip: records the calls and fails at will."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.log, self.path, self.python = folder / "calls", folder / "python", sys.executable
+        self.answer(0)
+        monkeypatch.setattr(sys, "executable", str(self.path))
+
+    def answer(self, code: int) -> None:
+        self.path.write_text(PIP.format(python=self.python, log=str(self.log), code=code))
+        self.path.chmod(self.path.stat().st_mode | stat.S_IXUSR)
+
+    @property
+    def calls(self) -> list[Any]:
+        return [json.loads(line) for line in self.log.read_text().splitlines()]
+
+
+@pytest.fixture
+def pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pip:
+    return Pip(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def cell(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The cell of a kgnb that isn't the one here; without the import that follows the installation."""
+    monkeypatch.setattr(notebook_bundle, "__version__", "9.9")
+    monkeypatch.setattr(notebook_bundle, "pins", lambda _: {"redis": "1.0", "no-such-package": "2.0"})
+    code = notebook_bundle._install_code(WHEEL, {})
+    assert base64.b64encode(lzma.compress(b"", preset=9)).decode() in code
+    return code.partition("\nimport kgnb\n")[0]
+
+
+def test_what_is_here_stays_as_it_is(pip: Pip, cell: str) -> None:
+    exec(compile(cell, "cell", "exec"), {})
+    ((words, pinned),) = pip.calls
+    from importlib.metadata import version
+
+    assert {f"redis=={version('redis')}", f"pydantic=={version('pydantic')}"} <= set(pinned)
+    assert not [one for one in pinned if one.startswith("kgnb")]  # an older one may be replaced
+    assert words[-1] == "no-such-package==2.0"  # only what is missing comes as tested
+    assert "redis==1.0" not in words
+    assert not {"--upgrade", "-U", "--force-reinstall"} & set(words)
+
+
+def test_versions_that_do_not_fit_here_are_left_to_pip_and_no_network_is_told(pip: Pip, cell: str) -> None:
+    pip.answer(1)
+    with pytest.raises(RuntimeError, match="Internet"):
+        exec(compile(cell, "cell", "exec"), {})
+    first, second = pip.calls
+    assert first[0][:-1] == second[0]
+
+
+def test_offline_only_the_named_dataset_is_used(
+    pip: Pip, cell: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exec(compile(cell, "cell", "exec"), {})
+    assert not any("kaggle" in word for word in pip.calls[-1][0])
+    monkeypatch.setenv("KGNB_WHEELS", str(tmp_path))
+    exec(compile(cell, "cell", "exec"), {})
+    words = pip.calls[-1][0]
+    assert words[words.index("--no-index") :][:3] == ["--no-index", "--find-links", str(tmp_path)]
+    monkeypatch.setenv("KGNB_WHEELS", "me/not-attached")
+    with pytest.raises(RuntimeError, match="me/not-attached"):
+        exec(compile(cell, "cell", "exec"), {})
+    assert len(pip.calls) == 2
+
+
+@pytest.mark.parametrize("name", ["quickstart", "worker", "explore"])
+def test_the_committed_notebooks_install_from_what_the_user_named(name: str, cell: str) -> None:
+    cells = json.loads((ROOT / "notebooks" / f"{name}.ipynb").read_text("utf-8"))["cells"]
+    (install,) = ("".join(one["source"]) for one in cells if one.get("id") == "install")
+    assert 'KGNB = "..[embedded' in install
+    everything = "".join("".join(one["source"]) for one in cells if one["cell_type"] == "code")
+    assert "/kaggle/input" not in everything.replace("/kaggle/input/books/book.txt", "")
+    assert "subprocess" not in everything
+    made = notebook_bundle.parcel({"cells": cells}, WHEEL)
+    assert [one for one in made["cells"] if "KGNB =" in one["source"]] == []  # in its place
+    assert "import kgnb" in made["cells"][1]["source"]
+
+
+def test_badges_have_one_source() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["kgnb"]
+    assert set(settings) == {"repository", "branch"}
+    assert os.access(ROOT / "scripts" / "notebooks.sh", os.X_OK)
