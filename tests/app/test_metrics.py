@@ -147,5 +147,5 @@ def test_without_a_port_nothing_is_imported(place: Place) -> None:
         "if 'prometheus' in m or m == 'kgnb.app.metrics']]))\n"
     )
     command = [sys.executable, "-c", code, "worker", "--drain", "--data", str(place.data)]
-    ran = Running(command, environment(**{place.mark: "1"}), place.path).ended()
+    ran = Running.new(command, environment(**{place.mark: "1"}), place.path).ended()
     assert json.loads(ran.out.splitlines()[-1]) == [0, []], ran

@@ -267,7 +267,7 @@ class TestWrongPasswords:
 class TestPlaces:
     def plainly(self, place: Place, *args: str | Path) -> Ran:
         """The command with a plain user's rights: root without its power over every file."""
-        return place.start(*args, preexec_fn=give_up_power).ended()
+        return place.start(*args, prepare=give_up_power).ended()
 
     def test_the_data_folder_is_not_writable(self, tmp_path: Path) -> None:
         place = Place(tmp_path, {"KGNB_LANG": "en"})

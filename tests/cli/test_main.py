@@ -116,7 +116,7 @@ class TestLanguages:
         assert re.search("[一-鿿]", place.run("build", "missing.txt", "--lang", "zh").err)
 
     def test_version(self, tmp_path: Path) -> None:
-        ran = Running([sys.executable, "-m", "kgnb", "--version"], environment(), tmp_path).ended()
+        ran = Running.new([sys.executable, "-m", "kgnb", "--version"], environment(), tmp_path).ended()
         assert ran.out == f"kgnb {kgnb.__version__}\n"
 
 

@@ -29,7 +29,7 @@ CHINESE = re.compile("[一-鿿]")
 def kgnb(*args: str, lang: str = "en", **env: str) -> Ran:
     """A command that needs no data folder."""
     command = [sys.executable, "-m", "kgnb", *args]
-    return Running(command, environment(KGNB_LANG=lang, **env), Path.cwd()).ended()
+    return Running.new(command, environment(KGNB_LANG=lang, **env), Path.cwd()).ended()
 
 
 def on_terminal(*args: str, columns: int = 80, **env: str) -> str:

@@ -151,7 +151,7 @@ class Terminal:
         command = [sys.executable, "-m", "kgnb", *args, "--data", str(place.data)]
         env = environment(**{place.mark: "1", **place.env})
         del env["COLUMNS"]
-        self.running = Running(command, env, place.path, stdout=inner, stdin=inner)
+        self.running = Running.new(command, env, place.path, stdout=inner, stdin=inner)
         os.close(inner)
         self.seen = ""
 

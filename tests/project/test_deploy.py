@@ -47,7 +47,7 @@ class TestEntrypoint:
 
     def start(self, place: Place, *args: str, **env: str) -> Running:
         given = {**place.env, place.mark: "1", "KGNB_DATA": str(place.data), **env}
-        return Running(["sh", str(ENTRYPOINT), *args], environment(**given), place.path)
+        return Running.new(["sh", str(ENTRYPOINT), *args], environment(**given), place.path)
 
     def test_a_node_is_healthy_until_it_freezes_and_leaves_with_0(self, place: Place) -> None:
         node = self.start(place, "worker")
@@ -203,7 +203,7 @@ def test_the_redis_of_compose_asks_for_its_password(compose: dict[str, Any], tmp
         script.replace("$$", "$").replace("/tmp/", f"{tmp_path}/").replace("dir /data", f"dir {tmp_path}")
     )
     script = script.rstrip("\n") + f" --port 0 --unixsocket {tmp_path}/socket\n"
-    server = Running([shell, option, script], environment(REDIS_PASSWORD="a b%c"), tmp_path)
+    server = Running.new([shell, option, script], environment(REDIS_PASSWORD="a b%c"), tmp_path)
     server.until((tmp_path / "socket").exists)
     with redis.Redis(unix_socket_path=str(tmp_path / "socket"), password="a b%c") as client:
         assert client.ping()
@@ -257,7 +257,7 @@ def test_systemd_understands_every_line_of_the_unit(tmp_path: Path) -> None:
 def test_python_worker_py_is_kgnb_worker(tmp_path: Path) -> None:
     place = Place(tmp_path, {"KGNB_DATA": str(tmp_path / "data"), "KGNB_LANG": "en"})
     command = [sys.executable, str(ROOT / "worker.py"), "--drain"]
-    ran = Running(command, environment(**place.env), tmp_path).ended()
+    ran = Running.new(command, environment(**place.env), tmp_path).ended()
     assert ran.code == 0, ran
     assert "slots" in ran.out
     assert (tmp_path / "data" / "logs" / "worker.log").exists()

@@ -27,7 +27,7 @@ from kgnb.app.tasks import find_task
 from kgnb.core.settings import Settings
 from kgnb.stores.queue.types import QueueName
 from tests.conftest import new_database, outside
-from tests.support.commands import Llm, Place, Running, hear_ctrl_c, timeless
+from tests.support.commands import Llm, Place, Running, timeless
 from tests.support.paths import ROOT
 
 QUEUE = QueueName("kg:task:queue:dryrun")
@@ -153,16 +153,12 @@ class Cluster:
                 running=Node,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                preexec_fn=self._become_a_node,
+                nice=self.nice,
             )
         assert isinstance(node, Node)
         node.name, node.life, node.log_file = name, life, log
         self.nodes.append(node)
         return node
-
-    def _become_a_node(self) -> None:
-        hear_ctrl_c()
-        os.nice(self.nice)
 
     @property
     def living(self) -> list[Node]:

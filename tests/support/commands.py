@@ -18,7 +18,7 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from kgnb.llm.fake.server import FakeServer, ServerStats
 from kgnb.stores.graph.cypher import TIMES
@@ -125,6 +125,7 @@ class Place:
     env: dict[str, str] = field(default_factory=dict)
     data: Path = field(init=False)
     mark: str = field(default_factory=lambda: f"MARK_{uuid.uuid4().hex}")
+    _started: list[Running] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.data = self.path / "data"
@@ -136,22 +137,20 @@ class Place:
         running: type[Running] | None = None,
         **options: Any,
     ) -> Running:
-        command = [sys.executable, "-m", "kgnb", *self._words(args)]
-        return (running or Running)(command, self._environment(env), self.path, **options)
+        """A command; forked, unless what it is given asks for an interpreter anew."""
+        given = self._environment(env)
+        kind = running or Running
+        if warm().takes(given) and "prepare" not in options:
+            one = kind(warm().start(self._words(args), given, self.path, **options))
+        else:
+            command = [sys.executable, "-m", "kgnb", *self._words(args)]
+            one = kind.new(command, given, self.path, **options)
+        self._started.append(one)
+        return one
 
     def run(self, *args: str | Path, env: dict[str, str] | None = None, timeout: float = 120) -> Ran:
-        """A command from beginning to end; forked, unless what it is given asks for an interpreter anew."""
-        given = self._environment(env)
-        if not warm().takes(given):
-            return self.start(*args, env=env).ended(timeout)
-        began = time.monotonic()
-        running = warm().start(self._words(args), given, self.path)
-        try:
-            code, out, err = running.communicate(timeout)
-        except subprocess.TimeoutExpired:
-            running.kill()
-            raise AssertionError(f"still running after {timeout} s\n{running.communicate()}") from None
-        return Ran(code, out, err, time.monotonic() - began)
+        """A command from beginning to end."""
+        return self.start(*args, env=env).ended(timeout)
 
     def _words(self, args: Sequence[str | Path]) -> list[str]:
         return [*map(str, args), "--data", str(self.data)]
@@ -183,39 +182,54 @@ class Place:
     def left_over(self, seconds: float) -> list[str]:
         """What processes of this place's commands still run after ``seconds``."""
         deadline = time.monotonic() + seconds
-        while (found := _marked(self.mark)) and time.monotonic() < deadline:
+        while (found := self._left()) and time.monotonic() < deadline:
             time.sleep(0.1)
         return list(found.values())
 
+    def _left(self) -> dict[int, str]:
+        """Living processes of this place: those with its mark, and forked commands, which show none."""
+        forked = {one.process.pid: "kgnb" for one in self._started if one.process.poll() is None}
+        return forked | _marked(self.mark)
+
     def kill_everything(self) -> None:
         """As if the machine lost its power: engines and their supervisor too."""
-        while found := _marked(self.mark):
+        while found := self._left():
             for pid in found:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.05)
 
 
-def hear_ctrl_c() -> None:
-    """A shell starts background jobs deaf to SIGINT, and what they start too; a terminal doesn't."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 class Running:
     """A command under way, the leader of its own process group."""
 
-    def __init__(self, command: Sequence[str], env: dict[str, str], cwd: Path, **options: Any) -> None:
+    def __init__(self, process: subprocess.Popen[str]) -> None:
         self._began = time.monotonic()
+        self.process = process
+
+    @classmethod
+    def new(
+        cls,
+        command: Sequence[str],
+        env: dict[str, str],
+        cwd: Path,
+        *,
+        nice: int = 0,
+        prepare: Callable[[], None] = lambda: None,
+        **options: Any,
+    ) -> Self:
+        """Any command, in a process that isn't forked from a warm one; ``prepare`` is called in it first."""
+
+        def begin() -> None:
+            # A shell starts background jobs deaf to SIGINT, and what they start too; a terminal doesn't.
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            os.nice(nice)
+            prepare()
+
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(
-            command,
-            env=env,
-            cwd=cwd,
-            text=True,
-            encoding="utf-8",
-            start_new_session=True,
-            **{"stdout": pipe, "stderr": pipe, "preexec_fn": hear_ctrl_c, **options},
-        )
+        options = {"stdout": pipe, "stderr": pipe, **options}
+        given: Any = {"env": env, "cwd": cwd, "text": True, "encoding": "utf-8", "preexec_fn": begin}
+        return cls(subprocess.Popen(command, start_new_session=True, **given, **options))
 
     def ended(self, timeout: float = 120) -> Ran:
         try:

@@ -12,12 +12,13 @@ import gc
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,53 +48,56 @@ class Warm:
         """Whether a command with this environment may be forked."""
         return _fixed(env) == self._fixed
 
-    def start(self, args: Sequence[str], env: Mapping[str, str], cwd: Path) -> Forked:
-        """``python -m kgnb ARGS``, its output in pipes."""
-        out, err, end = os.pipe(), os.pipe(), os.pipe()
-        theirs = [out[1], err[1], end[1]]
-        asked = json.dumps({"args": list(args), "env": dict(env), "cwd": str(cwd)}).encode()
-        try:
-            with self._turn:
-                socket.send_fds(self._ours, [asked], theirs)
-        finally:
-            for fd in theirs:
-                os.close(fd)
-        return Forked(out[0], err[0], end[0])
+    def start(
+        self, args: Sequence[str], env: Mapping[str, str], cwd: Path, *, nice: int = 0, **streams: Any
+    ) -> Forked:
+        """``python -m kgnb ARGS``, its output in pipes unless ``streams`` say otherwise (as for Popen)."""
+        asked = {"args": list(args), "env": dict(env), "cwd": str(cwd), "nice": nice}
+        return Forked(lambda fds: self._fork(asked, fds), **streams)
+
+    def _fork(self, asked: dict[str, Any], fds: list[int]) -> None:
+        with self._turn:
+            socket.send_fds(self._ours, [json.dumps(asked).encode()], fds)
 
     def close(self) -> None:
         self._ours.close()
         self._process.wait(10)
 
 
-class Forked:
-    """A command under way."""
+class Forked(subprocess.Popen[str]):
+    """A command under way: a Popen whose process another one forks and waits for, and tells how it ended."""
 
-    def __init__(self, out: int, err: int, end: int) -> None:
-        self._end = os.fdopen(end)
+    def __init__(self, fork: Callable[[list[int]], None], **streams: Any) -> None:
+        self._fork = fork
+        pipe = subprocess.PIPE
+        super().__init__("kgnb", text=True, encoding="utf-8", **{"stdout": pipe, "stderr": pipe, **streams})
+
+    def _execute_child(self, *given: Any) -> None:
+        p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite = given[10:16]
+        end, theirs = os.pipe()
+        self._end = os.fdopen(end, "rb")
+        try:
+            self._fork([0 if p2cread == -1 else p2cread, c2pwrite, errwrite, theirs])
+        finally:
+            os.close(theirs)
+            self._close_pipe_fds(p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite)
         self.pid = int(self._end.readline())
-        self._said: dict[int, str] = {}
-        self._readers = [threading.Thread(target=self._read, args=(fd,), daemon=True) for fd in (out, err)]
-        self._fds = (out, err)
-        for reader in self._readers:
-            reader.start()
+        self._child_created = True
 
-    def _read(self, fd: int) -> None:
-        with os.fdopen(fd, encoding="utf-8") as pipe:
-            self._said[fd] = pipe.read()
+    def _try_wait(self, wait_flags: int) -> tuple[int, int]:
+        if wait_flags & os.WNOHANG and not select.select([self._end], [], [], 0)[0]:
+            return 0, 0
+        return self.pid, int(self._end.readline() or signal.SIGKILL)
 
-    def communicate(self, timeout: float | None = None) -> tuple[int, str, str]:
-        """Exit code, stdout and stderr, once nobody holds its pipes any more; raises TimeoutExpired."""
-        for reader in self._readers:
-            reader.join(timeout)
-            if reader.is_alive():
-                raise subprocess.TimeoutExpired("kgnb", timeout or 0)
-        status = int(self._end.readline())
-        self._end.close()
-        return os.waitstatus_to_exitcode(status), self._said[self._fds[0]], self._said[self._fds[1]]
-
-    def kill(self) -> None:
-        """-9 to its whole group."""
-        os.killpg(self.pid, signal.SIGKILL)
+    def _internal_poll(self, _deadstate: int | None = None) -> int | None:
+        if self.returncode is None and self._waitpid_lock.acquire(False):
+            try:
+                pid, status = self._try_wait(os.WNOHANG)
+                if pid:
+                    self._handle_exitstatus(status)
+            finally:
+                self._waitpid_lock.release()
+        return self.returncode
 
 
 def _fixed(env: Mapping[str, str]) -> dict[str, str]:
@@ -107,7 +111,7 @@ def _serve(channel: socket.socket) -> None:
     """Forks for each request; returns in a command's own process. Ends when the channel does."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the keepers
     while True:
-        asked, fds, *_ = socket.recv_fds(channel, 1 << 20, 3)
+        asked, fds, *_ = socket.recv_fds(channel, 1 << 20, 4)
         if not asked:
             os._exit(0)
         if os.fork():
@@ -120,19 +124,20 @@ def _serve(channel: socket.socket) -> None:
         return
 
 
-def _keep(asked: dict[str, Any], out: int, err: int, end: int) -> None:
+def _keep(asked: dict[str, Any], given: int, out: int, err: int, end: int) -> None:
     """Forks the command and tells its pid and, at its end, how it ended; returns in the command."""
     if pid := os.fork():
-        os.close(out)
-        os.close(err)
+        for fd in (given, out, err):
+            os.close(fd)
         os.write(end, b"%d\n" % pid)
         os.write(end, b"%d\n" % os.waitpid(pid, 0)[1])
         os._exit(0)
     os.close(end)
     os.setsid()
-    for fd, as_fd in ((out, 1), (err, 2)):
+    for fd, as_fd in ((given, 0), (out, 1), (err, 2)):
         os.dup2(fd, as_fd)
         os.close(fd)
+    os.nice(asked["nice"])
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.chdir(asked["cwd"])
     os.environ.clear()
