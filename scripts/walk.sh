@@ -117,7 +117,7 @@ install_notebook() { (cd "$CLONE" && "$BIN/python" -m pip install --quiet '.[emb
 push() {
   mkdir -p "$WORK/home"
   "$BIN/python" "$CLONE/tests/support/kaggle_stub.py" "$WORK/home" \
-    "$BIN/kgnb" kaggle push --notebook worker --set KG_WORKERS_PER_PROVIDER=4 -o "$WORK/kaggle-output"
+    "$BIN/kgnb" kaggle push "$BOOK" --set KG_WORKERS_PER_PROVIDER=4 -o "$WORK/kaggle-output"
   check "$WORK/kaggle-output/kgnb-report.html"
 }
 

@@ -29,7 +29,7 @@ def outside(name: str) -> str:
 
 _USES_SERVICES = {"redis_url", "sql_url", "bolt", "services"}
 _REACHES_SERVICES = ("outside", "cluster")  # what a module imports that goes there by itself
-_KERNELS = ("pythons", "jupyter_lab", "kaggle_stub")  # what a module imports that runs or pushes notebooks
+_KERNELS = ("pythons", "jupyter_lab", "kaggle_machine")  # what a module imports that runs notebooks
 _BESIDE_THEM = {"test_node_thread", "test_restore"}
 """Modules without a notebook that run with those, so that this part and the rest take about as long."""
 _turn: list[object] = []

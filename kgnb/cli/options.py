@@ -36,9 +36,9 @@ def command(commands: Commands[Parser], name: str, run: Command | None, *, text:
     return added
 
 
-def family(commands: Commands[Parser], name: str, *, text: str = "") -> Commands[Parser]:
+def family(commands: Commands[Parser], name: str, *, text: str = "", dest: str = "part") -> Commands[Parser]:
     """Declares the family ``name``; its commands are declared on what this returns."""
-    return command(commands, name, None, text=text).add_commands("part")
+    return command(commands, name, None, text=text).add_commands(dest)
 
 
 def old_spelling(commands: Commands[Parser], name: str, now: Parser) -> None:

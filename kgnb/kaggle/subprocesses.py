@@ -6,16 +6,23 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+LONGEST_LINE = 1 << 28
+"""Bytes in a line of a child's output: a run's whole log may be one."""
+
 
 @asynccontextmanager
-async def subprocess(*command: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The running command, its stderr in its stdout; killed when the block is left before it ends."""
+async def subprocess(*command: str, requests: bool = False) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The running command, its stderr in its stdout; killed when the block is left before it ends.
+
+    ``requests``: it reads from a pipe, and its stderr goes nowhere.
+    """
+    pipe, nowhere = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(
         *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        limit=1 << 24,  # a line of a log may be long
+        stdin=pipe if requests else nowhere,
+        stdout=pipe,
+        stderr=nowhere if requests else asyncio.subprocess.STDOUT,
+        limit=LONGEST_LINE,
     )
     try:
         yield process

@@ -3,7 +3,7 @@
 That program always speaks to https://api.kaggle.com, so this is an HTTPS proxy which answers for that host
 with a certificate of its own: nothing in the program is patched, and nothing leaves the machine.
 
-``python tests/kaggle_stub.py FOLDER COMMAND…`` runs a command with the server in its environment.
+``python tests/support/kaggle_stub.py FOLDER COMMAND…`` runs a command with the server in its environment.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -31,6 +31,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 HOST = "api.kaggle.com"
 TOKEN = "KGAT_canary0123456789abcdef01234567"
 CAP = "Maximum batch CPU session count of 5 reached."
+
+
+@dataclass
+class StubDataset:
+    """A dataset as the server keeps it: the content of its newest version, by file name."""
+
+    files: dict[str, bytes]
+    private: bool = True
+    version: int = 1
 
 
 @dataclass
@@ -57,6 +66,18 @@ class KaggleStub:
     versions: int = 0
     strangers: list[str] = field(default_factory=list)
     """Other hosts that somebody wanted to reach through this one."""
+    datasets: dict[str, StubDataset] = field(default_factory=dict)
+    """By OWNER/NAME."""
+    preparing: int = 0
+    """How many looks at a dataset's state still find the files of its new version not ready."""
+    gpu_hours: tuple[float, float] = (3.0, 30.0)
+    """Used and allowed this week."""
+    kernels: set[str] = field(default_factory=lambda: {"reader/some-notebook"})
+    """What there is to look at; what was pushed is added."""
+    run: Callable[[dict[str, Any]], None] | None = None
+    """Runs what was pushed, beside the server: the run is under way until this returns."""
+    _uploads: dict[str, tuple[str, bytes]] = field(default_factory=dict)
+    _running: threading.Thread | None = None
 
     def pushes(self) -> list[dict[str, Any]]:
         return [body for name, body in self.requests if name == "SaveKernel"]
@@ -79,29 +100,96 @@ class KaggleStub:
         if self.faults:
             status = self.faults.pop(0)
             return status, {"code": status, "message": f"{status} Server Error"}
-        if name == "SaveKernel":
-            return 200, self._saved(body)
-        if name == "GetKernelSessionStatus":
-            state = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
-            return 200, {"status": state, "failureMessage": self.failure}
-        if name == "ListKernelSessionOutput":
-            base = f"http://127.0.0.1:{self.port}/file"
-            listed = [{"fileName": n, "url": f"{base}/{n}"} for n in self.files]
-            return 200, {"files": listed, "log": self.log, "nextPageToken": ""}
-        if name == "CancelKernelSession":
-            return 200, {"errorMessage": "" if body["kernelSessionId"] == 4711 else "No such session"}
-        return 404, {"code": 404, "message": f"404 Not Found: {name}"}
+        known = getattr(self, f"_{name}", None)
+        if known is None:
+            return 404, {"code": 404, "message": f"404 Not Found: {name}"}
+        try:
+            return 200, known(body)
+        except LookupError:  # of what somebody else owns, or nobody
+            return 403, {"code": 403, "message": f"Permission was denied: {name}"}
 
-    def _saved(self, body: dict[str, Any]) -> dict[str, Any]:
+    # --- runs
+
+    def _SaveKernel(self, body: dict[str, Any]) -> dict[str, Any]:
         if self.push_errors:
             return {"error": self.push_errors.pop(0)}
         self.versions += 1
+        self.kernels.add(body["slug"])
+        if self.run is not None:
+            self._running = threading.Thread(target=self.run, args=[body])
+            self._running.start()
         return {
             "ref": body["slug"],
             "url": f"https://www.kaggle.com/code/{body['slug']}",
             "versionNumber": self.versions,
             "invalidDatasetSources": self.invalid_datasets,
         }
+
+    def _GetKernelSessionStatus(self, body: dict[str, Any]) -> dict[str, Any]:
+        if f"{body['userName']}/{body['kernelSlug']}" not in self.kernels:
+            raise LookupError
+        if self._running is not None and self._running.is_alive():
+            return {"status": "RUNNING", "failureMessage": ""}
+        state = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        return {"status": state, "failureMessage": self.failure}
+
+    def _ListKernelSessionOutput(self, _: dict[str, Any]) -> dict[str, Any]:
+        base = f"http://127.0.0.1:{self.port}/file"
+        listed = [{"fileName": n, "url": f"{base}/{n}"} for n in self.files]
+        return {"files": listed, "log": self.log, "nextPageToken": ""}
+
+    def _CancelKernelSession(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {"errorMessage": "" if body["kernelSessionId"] == 4711 else "No such session"}
+
+    def _GetAcceleratorQuotaStatistics(self, _: dict[str, Any]) -> dict[str, Any]:
+        used, allowed = (f"{hours * 3600:.0f}s" for hours in self.gpu_hours)
+        none = {"timeReserved": "0s", "minimumTimeAllowed": "0s"}
+        gpu = {"timeUsed": used, "totalTimeAllowed": allowed, **none}
+        return {"quotaRefreshTime": "2026-11-28T00:00:00.000Z", "gpuQuota": gpu}
+
+    # --- datasets
+
+    def _dataset(self, body: dict[str, Any]) -> StubDataset:
+        return self.datasets[f"{body['ownerSlug']}/{body['datasetSlug']}"]
+
+    def _GetDataset(self, body: dict[str, Any]) -> dict[str, Any]:
+        found = self._dataset(body)
+        return {"isPrivate": found.private, "currentVersionNumber": found.version}
+
+    def _GetDatasetStatus(self, body: dict[str, Any]) -> dict[str, Any]:
+        self._dataset(body)
+        self.preparing -= 1
+        return {"status": "READY" if self.preparing < 0 else "BLOBS_RECEIVED"}
+
+    def _ListDatasetFiles(self, body: dict[str, Any]) -> dict[str, Any]:
+        return {"datasetFiles": [{"name": name} for name in self._dataset(body).files]}
+
+    def _DeleteDataset(self, body: dict[str, Any]) -> dict[str, Any]:
+        self._dataset(body)
+        del self.datasets[f"{body['ownerSlug']}/{body['datasetSlug']}"]
+        return {}
+
+    def _StartBlobUpload(self, body: dict[str, Any]) -> dict[str, Any]:
+        token = f"upload-{len(self._uploads)}"
+        self._uploads[token] = (body["name"], b"")
+        return {"token": token, "createUrl": f"http://127.0.0.1:{self.port}/upload/{token}"}
+
+    def uploaded(self, token: str, data: bytes) -> None:
+        """Keeps the content of an upload under way."""
+        self._uploads[token] = (self._uploads[token][0], data)
+
+    def _CreateDataset(self, body: dict[str, Any]) -> dict[str, Any]:
+        ref = f"{body['ownerSlug']}/{body['slug']}"
+        self.datasets[ref] = StubDataset(self._content(body["files"]), body["isPrivate"])
+        return {"ref": ref, "status": "ok", "error": ""}
+
+    def _CreateDatasetVersion(self, body: dict[str, Any]) -> dict[str, Any]:
+        found = self._dataset(body)
+        found.files, found.version = self._content(body["body"]["files"]), found.version + 1
+        return {"status": "ok", "error": ""}
+
+    def _content(self, files: list[dict[str, Any]]) -> dict[str, bytes]:
+        return dict(self._uploads[one["token"]] for one in files)
 
 
 @contextmanager
@@ -142,6 +230,11 @@ def kaggle_stub(folder: Path) -> Iterator[KaggleStub]:
             else:
                 self._send(200, stub.files[self.path.removeprefix("/file/")], "application/octet-stream")
 
+        def do_PUT(self) -> None:
+            data = self.rfile.read(int(self.headers["Content-Length"]))
+            stub.uploaded(self.path.rpartition("/")[2], data)
+            self._send(200, b"{}", "application/json")
+
         def _send(self, status: int, data: bytes, kind: str) -> None:
             self.send_response(status)
             self.send_header("Content-Type", kind)
@@ -164,7 +257,9 @@ def kaggle_stub(folder: Path) -> Iterator[KaggleStub]:
 
 
 def _certificate(folder: Path) -> tuple[Path, Path]:
-    """(what a client trusts, what the server shows): one certificate that signs itself."""
+    """(what a client trusts, what the server shows): a certificate that signs itself, one a folder."""
+    if (folder / "server.pem").is_file():
+        return folder / "ca.pem", folder / "server.pem"
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, HOST)])
     now = datetime.datetime.now(datetime.UTC)

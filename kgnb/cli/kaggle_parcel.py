@@ -1,0 +1,182 @@
+"""What `kgnb kaggle init|push` sends: the notebook, its metadata and the variables that it sets."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kgnb.core.errors import InputError
+from kgnb.core.messages import say
+
+if TYPE_CHECKING:
+    from kgnb.kaggle.client import KaggleClient
+    from kgnb.kaggle.kernel_metadata import Metadata
+
+METADATA = "kernel-metadata.json"
+CODE = "kgnb.ipynb"
+"""The notebook's file in a folder made by `kaggle init`."""
+DEFAULT_NOTEBOOK = "worker"
+
+
+@dataclass
+class Parcel:
+    """A notebook on its way: its metadata, its content, and the variables that it sets for itself."""
+
+    meta: Metadata
+    notebook: dict[str, Any]
+    variables: dict[str, str] = field(default_factory=dict)
+    packed: bytes = b""
+    """The books, packed, if any travel."""
+    earlier: str | None = None
+    """The run (OWNER/NAME) whose output it goes on from."""
+
+
+def warn(text: str) -> None:
+    """Prints a line for a person who watches, apart from what a program reads."""
+    print(f"kgnb: {text}", file=sys.stderr, flush=True)
+
+
+async def named_parcel(args: argparse.Namespace) -> Parcel:
+    """What the command line names: books, or the folder or notebook of a person."""
+    named = [Path(one) for one in args.what]
+    folders = [one for one in named if await asyncio.to_thread(one.is_dir)]
+    if not named or folders == named[:1]:
+        folder = named[0] if named else None
+        if named[1:]:
+            raise InputError("kaggle.book_or_notebook")
+        if folder is not None and not await asyncio.to_thread((folder / METADATA).is_file):
+            raise InputError("book.missing", path=folder / METADATA)
+        return notebook_parcel(args, folder)
+    if args.notebook:
+        raise InputError("kaggle.book_or_notebook")
+    return await _books_parcel(args, named)
+
+
+async def _books_parcel(args: argparse.Namespace, books: list[Path]) -> Parcel:
+    from kgnb.app.build import read
+    from kgnb.kaggle import book_parcel, kernel_metadata
+
+    titles = [(await read(book, None, None)).title for book in books]  # no run for what isn't a book
+    more = f" +{len(titles) - 1}" if titles[1:] else ""
+    title, slug = kernel_metadata.title_and_slug(args.title or f"kgnb {titles[0]}", more)
+    meta = kernel_metadata.TEMPLATE | {"title": title, "id": f"{kernel_metadata.NOBODY}/{slug}"}
+    packed = await asyncio.to_thread(book_parcel.pack, books)
+    return Parcel(meta | {"code_file": CODE}, {}, packed=packed)
+
+
+def notebook_parcel(args: argparse.Namespace, source: Path | None) -> Parcel:
+    """The metadata of ``source``, else of the template; and the notebook that these or the options name."""
+    from kgnb.kaggle import notebook_bundle
+    from kgnb.kaggle.kernel_metadata import NOBODY, TEMPLATE, read_metadata, slug_of
+
+    root = notebook_bundle.checkout()
+    at = next((f for f in (source, root) if f is not None and (f / METADATA).is_file()), None)
+    meta: Metadata = dict(read_metadata(at / METADATA)) if at else dict(TEMPLATE)
+    meta["id"] = str(meta.get("id", ""))
+    theirs = at is not None and at == source  # an installed kgnb has neither
+    blank = meta["id"].startswith(f"{NOBODY}/") and not theirs  # the template as it comes
+    if args.notebook or blank or at is None:
+        code = notebook_bundle.notebook_path(args.notebook or DEFAULT_NOTEBOOK)
+    else:
+        code = at / str(meta.get("code_file", ""))
+    if args.title or blank or (args.notebook and not theirs):
+        title = args.title or f"kgnb {code.stem}"
+        meta |= {"title": title, "id": f"{meta['id'].partition('/')[0]}/{slug_of(title)}"}
+    return Parcel(meta | {"code_file": CODE}, notebook_bundle.read_notebook(code))
+
+
+async def complete(args: argparse.Namespace, client: KaggleClient, parcel: Parcel) -> None:
+    """Adds what options and the account say to the metadata and the variables, and checks these."""
+    from kgnb.kaggle.kernel_metadata import NOBODY, check_metadata
+
+    meta = parcel.meta
+    if meta["id"].startswith(f"{NOBODY}/") or args.owner:
+        owner = args.owner or await client.username()
+        meta["id"] = f"{owner}/{meta['id'].partition('/')[2]}"
+    _apply_options(args, meta)
+    check_metadata(meta)
+    parcel.variables = _variables(args, meta)
+    if parcel.packed:
+        await _go_on(args, client, parcel)
+    elif len(args.kernel) == 1:
+        parcel.variables.setdefault("KGNB_RESUME_FROM", args.kernel[0])
+
+
+def _apply_options(args: argparse.Namespace, meta: Metadata) -> None:
+    for option, key in (("gpu", "enable_gpu"), ("tpu", "enable_tpu")):
+        if getattr(args, option):
+            meta[key] = True
+    if args.accelerator:
+        meta["machine_shape"] = args.accelerator
+    if args.public:
+        meta["is_private"] = False
+    for option, key in (("dataset", "dataset_sources"), ("kernel", "kernel_sources")):
+        for source in getattr(args, option):
+            attach(meta, key, source)
+
+
+def attach(meta: Metadata, key: str, source: str) -> None:
+    """Adds a source to one of the metadata's lists."""
+    if source not in meta.get(key, []):
+        meta[key] = [*meta.get(key, []), source]
+
+
+async def _go_on(args: argparse.Namespace, client: KaggleClient, parcel: Parcel) -> None:
+    """Attaches the output of the books' last run, or of --kernel's: what was paid for stays."""
+    if args.fresh:
+        return
+    own = parcel.meta["id"]
+    if args.kernel:
+        parcel.earlier = args.kernel[0]
+        return
+    status = await client.find_status(own)
+    if status is None or status.state == "NEW_SCRIPT":
+        return
+    if not status.over:
+        raise InputError("kaggle.still_running", kernel=own)
+    parcel.earlier = own
+    attach(parcel.meta, "kernel_sources", own)
+    print(say("kaggle.goes_on", kernel=own))
+
+
+def _variables(args: argparse.Namespace, meta: Metadata) -> dict[str, str]:
+    """Variables the notebook sets for itself: plain settings, and where its credentials are."""
+    from kgnb.core.host import is_secret_name
+    from kgnb.core.secrets import DATASET_VARIABLE
+
+    variables = {"KGNB_KERNEL": meta["id"]}  # the report names it where it says how to go on
+    for given in args.set:
+        name, equals, value = given.partition("=")
+        if not equals or not name.replace("_", "a").isalnum():
+            raise InputError("kaggle.bad_set", given=name)
+        if is_secret_name(name):
+            raise InputError("kaggle.secret_set", name=name)
+        variables[name] = value
+    if args.model:
+        variables["OPENAI_MODEL"] = args.model
+    if timeout := getattr(args, "timeout", None):  # a kill: the node must know it, to leave before
+        variables.setdefault("KGNB_SESSION_SECONDS", str(timeout))
+    if args.secrets_dataset:
+        _check_secrets(args.secrets_dataset, meta)
+        variables[DATASET_VARIABLE] = args.secrets_dataset
+        attach(meta, "dataset_sources", args.secrets_dataset)
+    return variables
+
+
+def _check_secrets(dataset: str, meta: Metadata) -> None:
+    """Raises InputError unless dataset and notebook are both this account's, and private."""
+    from kgnb.core.secrets import DATASET_FILE
+    from kgnb.kaggle.datasets import check_name
+    from kgnb.kaggle.kernel_metadata import read_flag
+
+    owner = meta["id"].partition("/")[0]
+    check_name(dataset)
+    if dataset.partition("/")[0].lower() != owner.lower():
+        raise InputError("kaggle.foreign_secrets", dataset=dataset, owner=owner)
+    if not read_flag(meta, "is_private"):
+        raise InputError("kaggle.public_secrets", dataset=dataset)
+    warn(say("kaggle.secrets_warning", dataset=dataset, file=DATASET_FILE))

@@ -1,0 +1,292 @@
+"""`kgnb kaggle init|push`: what is refused before it leaves, the push, and the run until its end."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kgnb.cli import options
+from kgnb.cli.kaggle_parcel import (
+    CODE,
+    DEFAULT_NOTEBOOK,
+    METADATA,
+    Parcel,
+    attach,
+    complete,
+    named_parcel,
+    notebook_parcel,
+    warn,
+)
+from kgnb.cli.parser import Commands, Parser
+from kgnb.core.errors import InputError
+from kgnb.core.messages import say
+
+if TYPE_CHECKING:
+    from pydantic import SecretStr
+
+    from kgnb.core.settings import Settings
+    from kgnb.kaggle.client import KaggleClient, KernelStatus, Pushed
+    from kgnb.kaggle.kernel_metadata import Metadata
+    from kgnb.kaggle.notebook_bundle import Wheel
+
+OUTPUT = "kaggle-output"
+"""Folder for what a run left, unless another is named."""
+WORK = ("REDIS_HOST", "REDIS_SENTINEL", "KGNB_RESUME_FROM")
+"""Variables that give a worker without a book something to do."""
+
+
+# --- commands
+
+
+async def init(args: argparse.Namespace, settings: Settings) -> int:
+    """Writes a folder that `kaggle kernels push` accepts."""
+    from kgnb.kaggle.client import KaggleClient
+    from kgnb.kaggle.notebook_bundle import own_wheel
+
+    folder = Path(args.folder)
+    parcel = notebook_parcel(args, folder)
+    async with KaggleClient() as client:
+        await complete(args, client, parcel)
+    text = _text(settings, parcel, await own_wheel())
+    await asyncio.to_thread(_write_files, folder, parcel.meta, text)
+    print(say("kaggle.made", folder=folder, id=parcel.meta["id"]))
+    return options.OK
+
+
+async def push(args: argparse.Namespace, settings: Settings) -> int:
+    """Pushes books, or a notebook, and with --follow stays until the output is here."""
+    from kgnb.kaggle.client import KaggleClient
+
+    async with KaggleClient() as client:
+        parcel = await named_parcel(args)
+        await complete(args, client, parcel)
+        _check_work(args, settings, parcel)
+        await _check_account(args, client, parcel)
+        pushed = await _send(args, client, settings, parcel)
+        kernel = f"{parcel.meta['id']}/{pushed.version}" if pushed.version else parcel.meta["id"]
+        print(say("kaggle.saved" if args.no_run else "kaggle.pushed", kernel=kernel, url=pushed.url))
+        for text in pushed.not_added:  # a run without its data or credentials is no success
+            warn(say("kaggle.not_added", reason=text))
+        code = await _stay(args, client, kernel, parcel)
+        return code or (options.FAILED_CHAPTERS if pushed.not_added else options.OK)
+
+
+async def _stay(args: argparse.Namespace, client: KaggleClient, kernel: str, parcel: Parcel) -> int:
+    """With --follow or -o waits for the run's end, takes the credentials away and fetches the output."""
+    from kgnb.kaggle import datasets, kernels
+
+    if args.no_run:
+        return options.OK
+    if not _follows(args):
+        print(say("kaggle.follow_with", kernel=kernel))
+        return options.OK
+    try:
+        ended = await kernels.follow(client, kernel, print)
+        if args.delete_secrets:
+            await datasets.delete_secrets(client, args.secrets_dataset)
+            print(say("kaggle.secrets_deleted", dataset=args.secrets_dataset))
+        return await fetch(client, kernel, args.output or OUTPUT, ended, books=bool(parcel.packed))
+    except asyncio.CancelledError:  # Ctrl-C ends the waiting only; the same command again would push again
+        warn(say("kaggle.left_running", kernel=kernel))
+        if args.delete_secrets:
+            warn(say("kaggle.secrets_stay", dataset=args.secrets_dataset))
+        return options.INTERRUPTED
+
+
+def _follows(args: argparse.Namespace) -> bool:
+    return bool(args.follow or args.output is not None)
+
+
+async def fetch(
+    client: KaggleClient, kernel: str, output: str, ended: KernelStatus, *, books: bool = False
+) -> int:
+    """Fetches the output of a run that ended; of a run of ``books`` only what a person looks at."""
+    from kgnb.kaggle import build_notebook
+
+    folder = Path(output)
+    files = await client.output(kernel, folder, build_notebook.RESULTS if books else None)
+    print("\n".join(map(str, files)) or say("kaggle.no_output", kernel=kernel))
+    for graph in build_notebook.results(files):
+        print(say("kaggle.graph", path=graph))
+    left = build_notebook.chapters_left(folder) if books else 0
+    if left:
+        warn(say("kaggle.chapters_left", count=left))
+    return options.OK if ended.state == "COMPLETE" and not left else options.FAILED_CHAPTERS
+
+
+# --- before it leaves
+
+
+def _check_work(args: argparse.Namespace, settings: Settings, parcel: Parcel) -> None:
+    """Raises InputError for a run that would have nothing to do, or couldn't do it."""
+    if args.delete_secrets and not (args.secrets_dataset and _follows(args)):
+        raise InputError("kaggle.delete_needs")
+    variables = parcel.variables
+    able = args.no_run or args.secrets_dataset  # in the editor secrets are attached by hand
+    if not parcel.packed:
+        own_worker = not args.what and args.notebook in (None, DEFAULT_NOTEBOOK)
+        if own_worker and not able and not any(name in variables for name in WORK):
+            raise InputError("kaggle.nothing_to_do")
+        return
+    if able or "OPENAI_BASE_URL" in variables:
+        return
+    if args.provider not in (None, "rules"):
+        raise InputError("kaggle.provider_needs_key", provider=args.provider)
+    if args.provider is None and settings.openai_api_key.get_secret_value():
+        warn(say("kaggle.rules_only"))
+
+
+async def _check_account(args: argparse.Namespace, client: KaggleClient, parcel: Parcel) -> None:
+    """Tells Kaggle's limits. Raises KgnbError for a run that they don't allow, or credentials that others
+    could read."""
+    from kgnb.kaggle import datasets, kernels
+
+    if args.secrets_dataset:
+        await datasets.check_secrets_dataset(client, args.secrets_dataset)
+    if args.no_run:
+        return
+    shape = str(parcel.meta.get("machine_shape") or "").lower()
+    tpu = parcel.meta.get("enable_tpu") in (True, "true") or shape.startswith("tpu")
+    gpu = parcel.meta.get("enable_gpu") in (True, "true") or (shape and not tpu)
+    seconds = kernels.check_session(args.timeout, tpu=tpu)
+    if gpu or tpu:
+        await kernels.check_quota(client, "tpu" if tpu else "gpu", print)
+    print(say("kaggle.limit", hours=f"{seconds / 3600:.3g}"))
+
+
+async def _send(args: argparse.Namespace, client: KaggleClient, settings: Settings, parcel: Parcel) -> Pushed:
+    from kgnb.kaggle import kernels
+    from kgnb.kaggle.notebook_bundle import own_wheel
+
+    wheel = await own_wheel()
+    if parcel.packed:
+        text = await _books_text(args, client, settings, parcel, wheel)
+    else:
+        text = _text(settings, parcel, wheel)
+    with tempfile.TemporaryDirectory(prefix="kgnb-kaggle-") as made:
+        await asyncio.to_thread(_write_files, Path(made), parcel.meta, text)
+        if args.no_run:
+            return await client.push(Path(made), run=False)
+        patience = args.wait * 60.0
+        return await kernels.push_when_free(
+            client, Path(made), seconds=args.timeout, patience=patience, tell=warn
+        )
+
+
+async def _books_text(
+    args: argparse.Namespace, client: KaggleClient, settings: Settings, parcel: Parcel, wheel: Wheel
+) -> str:
+    """The notebook that builds the books, which travel in it, or in a dataset where it would be too large."""
+    from kgnb.kaggle import build_notebook, datasets
+
+    how = {"provider": args.provider, "earlier": parcel.earlier}
+    if args.public:
+        warn(say("kaggle.public_books"))
+    parcel.notebook = build_notebook.notebook(build_notebook.carried(parcel.packed), **how)
+    try:
+        return _text(settings, parcel, wheel)
+    except InputError as error:
+        if error.key != "parcel.too_large":
+            raise
+    dataset = datasets.books_dataset(parcel.meta["id"])
+    await datasets.send_books(client, dataset, parcel.packed, print)
+    attach(parcel.meta, "dataset_sources", dataset)
+    parcel.notebook = build_notebook.notebook(build_notebook.attached(dataset), **how)
+    return _text(settings, parcel, wheel)
+
+
+def _text(settings: Settings, parcel: Parcel, wheel: Wheel) -> str:
+    """The notebook with kgnb in it as it leaves. Raises InputError for a secret in it, or when it is too
+    large."""
+    from kgnb.kaggle import notebook_bundle
+
+    made = notebook_bundle.parcel(parcel.notebook, wheel, variables=parcel.variables)
+    text = notebook_bundle.written(made)
+    notebook_bundle.check_secrets(made, wheel, _known_secrets(settings))
+    return text
+
+
+def _known_secrets(settings: Settings) -> Mapping[str, SecretStr]:
+    """Every secret of the settings and the environment, by variable: none may be in what is pushed."""
+    from pydantic import SecretStr
+
+    from kgnb.core.host import SHORTEST_SECRET, environment_secrets
+    from kgnb.core.settings import Settings
+
+    found = environment_secrets()
+    for variable, field_name in Settings.variables().items():
+        value = getattr(settings, field_name)
+        if isinstance(value, SecretStr) and len(value) >= SHORTEST_SECRET:
+            found[variable] = value
+    return found
+
+
+def _write_files(folder: Path, meta: Metadata, notebook: str) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / CODE).write_text(notebook, "utf-8")
+        (folder / METADATA).write_text(json.dumps(meta, ensure_ascii=False, indent=2) + "\n", "utf-8")
+    except OSError as error:
+        raise InputError("kaggle.cannot_write", folder=folder, reason=error.strerror) from None
+
+
+# --- the parser
+
+
+def add_init_and_push(parts: Commands[Parser]) -> None:
+    """Declares `kgnb kaggle init` and `kgnb kaggle push`."""
+    adding = options.command(parts, "init", init, text="kaggle_init")
+    about = say("cli.help_kaggle_dir")
+    options.file_argument(adding, "folder", completes="directory", metavar="DIR", help=about)
+    _notebook_options(adding)
+    added = options.command(parts, "push", push, text="kaggle_push")
+    about = say("cli.help_kaggle_what")
+    options.file_argument(added, "what", metavar="BOOK|DIR", nargs="*", help=about)
+    added.add_argument("--provider", metavar="NAME", help=say("cli.help_kaggle_provider"))
+    _notebook_options(added)
+    _run_options(added)
+
+
+def output_option(added: Parser, default: str | None = None) -> None:
+    """Declares ``-o DIR``."""
+    about = say("cli.help_kaggle_output_dir")
+    names = ("-o", "--output")
+    options.file_argument(added, *names, completes="directory", metavar="DIR", default=default, help=about)
+
+
+def _run_options(added: Parser) -> None:
+    added.add_argument(
+        "--timeout", type=options.seconds, metavar="SECONDS", help=say("cli.help_kaggle_timeout")
+    )
+    added.add_argument(
+        "--wait", type=float, default=120.0, metavar="MINUTES", help=say("cli.help_kaggle_wait")
+    )
+    for option in ("fresh", "delete-secrets"):
+        about = say(f"cli.help_kaggle_{option.replace('-', '_')}")
+        added.add_argument(f"--{option}", action="store_true", help=about)
+    one = added.add_mutually_exclusive_group()
+    one.add_argument("-f", "--follow", action="store_true", help=say("cli.help_kaggle_follow"))
+    one.add_argument("--no-run", action="store_true", help=say("cli.help_kaggle_no_run"))
+    output_option(added)
+
+
+def _notebook_options(added: Parser) -> None:
+    added.add_argument("--notebook", metavar="worker|quickstart|FILE", help=say("cli.help_kaggle_notebook"))
+    added.add_argument("--title", help=say("cli.help_kaggle_title"))
+    added.add_argument("--owner", metavar="NAME", help=say("cli.help_kaggle_owner"))
+    added.add_argument("--model", metavar="NAME", help=say("cli.help_kaggle_model"))
+    added.add_argument(
+        "--set", action="append", default=[], metavar="NAME=VALUE", help=say("cli.help_kaggle_set")
+    )
+    for option in ("gpu", "tpu", "public"):
+        added.add_argument(f"--{option}", action="store_true", help=say(f"cli.help_kaggle_{option}"))
+    added.add_argument("--accelerator", metavar="NAME", help=say("cli.help_kaggle_accelerator"))
+    for option in ("dataset", "kernel"):
+        about = say(f"cli.help_kaggle_{option}_source")
+        added.add_argument(f"--{option}", action="append", default=[], metavar="OWNER/NAME", help=about)
+    added.add_argument("--secrets-dataset", metavar="OWNER/NAME", help=say("cli.help_kaggle_secrets_dataset"))

@@ -1,0 +1,259 @@
+"""The process that holds Kaggle's own Python package and answers :class:`kgnb.kaggle.client.KaggleClient`.
+
+That package logs in when it is imported, prints, ends the process with SystemExit and waits without a limit:
+here none of it reaches the caller, who can end the process at any time. Run as a file, not as a module, so
+that it needs nothing but ``kaggle`` itself.
+
+Each line of stdin is a request ``{"call": name, "arguments": {…}}``; the answer's lines on stdout are
+``{"event": …}`` any number of times, then ``{"value": …}`` or ``{"error": "no_login" | "down" | "refused",
+"reason": …}``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC
+from typing import Any
+
+Answer = dict[str, Any]
+Emit = Callable[[Any], None]
+
+MISSING = (403, 404)
+"""Status of what isn't there, or isn't this account's: Kaggle doesn't tell one from the other."""
+
+
+def main() -> None:
+    """Answer requests until stdin ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the caller's to handle
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.argv = sys.argv[:1]
+
+    def send(answer: Answer) -> None:
+        print(json.dumps(answer), file=answers, flush=True)
+
+    for line in sys.stdin:
+        send(answer(json.loads(line), lambda event: send({"event": event})))
+
+
+def answer(request: Mapping[str, Any], emit: Emit = lambda _: None) -> Answer:
+    """Return the answer to one request; no exception leaves this function but an interrupt."""
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
+            api = _logged_in()
+            call = CALLS[request["call"]]
+            return {"value": call(api, emit, **request["arguments"])}
+    except SystemExit:
+        return _error("refused", printed.getvalue())
+    except Exception as error:  # noqa: BLE001 a process's boundary: the answer carries it on
+        return _failure(error)
+
+
+class NotLoggedInError(Exception):
+    """No credentials, or none that Kaggle accepts."""
+
+
+def _logged_in() -> Any:
+    import kaggle  # logs in as it is imported, and says nothing when that fails
+
+    api = kaggle.api
+    if api.CONFIG_NAME_AUTH_METHOD not in api.config_values:
+        try:
+            api.authenticate()
+        except SystemExit:
+            raise NotLoggedInError from None
+    return api
+
+
+# --- failures
+
+
+def _failure(error: Exception) -> Answer:
+    """Classify by type and status; the package turns some HTTP errors into ValueErrors raised from them."""
+    from requests.exceptions import HTTPError, RequestException
+    from urllib3.exceptions import HTTPError as LowLevelError
+
+    if isinstance(error, NotLoggedInError):
+        return _error("no_login")
+    causes = list(_causes(error))
+    response = next((one.response for one in causes if isinstance(one, HTTPError)), None)
+    if response is not None:
+        status = int(response.status_code)
+        down = status == 429 or status >= 500
+        kind = "no_login" if status == 401 else "down" if down else "refused"
+        return _error(kind, f"{status} {causes[-1]}" if down else str(error))
+    if isinstance(error, RequestException | LowLevelError | OSError):
+        return _error("down", f"{type(error).__name__}: {_root_reason(causes[-1])}")
+    plain = isinstance(error, ValueError) and str(error)  # how the package refuses; others may be bugs
+    return _error("refused", str(error) if plain else f"{type(error).__name__}: {error}")
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and those that it was raised from, the first one last."""
+    current: BaseException | None = error
+    while current is not None:
+        yield current
+        current = current.__cause__ or current.__context__
+
+
+def _root_reason(root: BaseException) -> str:
+    """The operating system's words: those of the HTTP libraries quote addresses with signatures."""
+    return (root.strerror if isinstance(root, OSError) else None) or type(root).__name__
+
+
+def _error(kind: str, reason: str = "") -> Answer:
+    return {"error": kind, "reason": reason}
+
+
+def _or_none(ask: Callable[[], Any]) -> Any:
+    """The answer; None for what doesn't exist, or isn't this account's."""
+    from requests.exceptions import HTTPError
+
+    try:
+        return ask()
+    except (HTTPError, ValueError) as error:
+        responses = [one.response for one in _causes(error) if isinstance(one, HTTPError)]
+        if any(response is not None and response.status_code in MISSING for response in responses):
+            return None
+        raise
+
+
+# --- calls: each takes the package's KaggleApi
+
+
+def _username(api: Any, _: Emit) -> str | None:
+    name: str | None = api.get_config_value(api.CONFIG_NAME_USER)
+    return name
+
+
+def _push(api: Any, _: Emit, *, folder: str, limit: int | None, run: bool) -> Answer:
+    pushed = api.kernels_push(folder, limit, no_run=not run)
+    invalid = {
+        "dataset": pushed.invalid_dataset_sources,
+        "competition": pushed.invalid_competition_sources,
+        "kernel": pushed.invalid_kernel_sources,
+        "model": pushed.invalid_model_sources,
+        "tag": pushed.invalid_tags,
+    }
+    return {
+        "error": pushed.error or "",
+        "version": pushed.version_number or None,
+        "url": pushed.url,
+        "invalid": {kind: list(names) for kind, names in invalid.items() if names},
+    }
+
+
+def _status(api: Any, _: Emit, *, kernel: str) -> Answer:
+    found = api.kernels_status(kernel)
+    return {"state": found.status.name, "failure": found.failure_message or ""}
+
+
+def _find_status(api: Any, emit: Emit, *, kernel: str) -> Answer | None:
+    found: Answer | None = _or_none(lambda: _status(api, emit, kernel=kernel))
+    return found
+
+
+def _logs(api: Any, _: Emit, *, kernel: str) -> str:
+    text: str = api.kernels_logs(kernel)
+    return text
+
+
+def _follow_logs(api: Any, emit: Emit, *, kernel: str) -> None:
+    for event in api.kernels_logs_stream(kernel):
+        emit(str(event.get("data", "")))
+
+
+def _output(api: Any, _: Emit, *, kernel: str, folder: str, pattern: str | None) -> list[str]:
+    files, _token = api.kernels_output(kernel, folder, file_pattern=pattern, force=True)
+    return list(files)
+
+
+def _cancel(api: Any, _: Emit, *, session: int) -> str:
+    from kagglesdk.kernels.types.kernels_api_service import ApiCancelKernelSessionRequest
+
+    request = ApiCancelKernelSessionRequest()
+    request.kernel_session_id = session
+    with api.build_kaggle_client() as client:
+        answered = client.kernels.kernels_api_client.cancel_kernel_session(request)
+    return answered.error_message or ""
+
+
+def _quota(api: Any, _: Emit) -> Answer:
+    found = api.quota_view()
+    refresh = found.quota_refresh_time
+    if refresh is not None and refresh.utcoffset() is None:
+        refresh = refresh.replace(tzinfo=UTC)  # the package leaves the zone away
+    return {
+        "refresh": refresh and refresh.timestamp(),
+        **{
+            name: {"used": one.time_used.total_seconds(), "all": one.total_time_allowed.total_seconds()}
+            for name, one in (("gpu", found.gpu_quota), ("tpu", found.tpu_quota))
+            if one is not None
+        },
+    }
+
+
+def _dataset(api: Any, _: Emit, *, dataset: str) -> Answer | None:
+    """The dataset's current version and state; None if there is none."""
+    from kagglesdk.datasets.types.dataset_api_service import ApiGetDatasetRequest
+
+    request = ApiGetDatasetRequest()
+    request.owner_slug, request.dataset_slug = dataset.split("/")
+    with api.build_kaggle_client() as client:
+        found = _or_none(lambda: client.datasets.dataset_api_client.get_dataset(request))
+    if found is None:
+        return None
+    return {
+        "private": bool(found.is_private),
+        "version": found.current_version_number or 0,
+        "state": api.dataset_status(dataset),
+    }
+
+
+def _dataset_files(api: Any, _: Emit, *, dataset: str) -> list[str]:
+    found = api.dataset_list_files(dataset)
+    return [one.name for one in found.files or []]
+
+
+def _create_dataset(api: Any, _: Emit, *, folder: str) -> str:
+    made = api.dataset_create_new(folder, public=False, quiet=True, convert_to_csv=False)
+    return made.error or ""
+
+
+def _version_dataset(api: Any, _: Emit, *, folder: str, notes: str) -> str:
+    made = api.dataset_create_version(
+        folder, notes, quiet=True, convert_to_csv=False, delete_old_versions=True
+    )
+    return made.error or ""
+
+
+def _delete_dataset(api: Any, _: Emit, *, dataset: str) -> None:
+    api.dataset_delete(*dataset.split("/"), no_confirm=True)
+
+
+CALLS: dict[str, Callable[..., Any]] = {
+    "username": _username,
+    "push": _push,
+    "status": _status,
+    "find_status": _find_status,
+    "logs": _logs,
+    "follow_logs": _follow_logs,
+    "output": _output,
+    "cancel": _cancel,
+    "quota": _quota,
+    "dataset": _dataset,
+    "dataset_files": _dataset_files,
+    "create_dataset": _create_dataset,
+    "version_dataset": _version_dataset,
+    "delete_dataset": _delete_dataset,
+}
+
+if __name__ == "__main__":
+    main()

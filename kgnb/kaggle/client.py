@@ -1,0 +1,273 @@
+"""Kaggle's API through its own Python package (kaggle 2.2.5 or newer), in a process of its own.
+
+That package finds the account by itself; no token passes through kgnb.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from importlib import metadata, util
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Protocol, Self
+
+from kgnb.core.errors import InputError, ServiceDown, ServiceRefused
+from kgnb.core.host import environment_secrets
+from kgnb.core.safe_text import one_line
+from kgnb.kaggle import api_process
+from kgnb.kaggle.subprocesses import subprocess
+
+Tell = Callable[[str], None]
+State = Literal[
+    "QUEUED", "RUNNING", "COMPLETE", "ERROR", "CANCEL_REQUESTED", "CANCEL_ACKNOWLEDGED", "NEW_SCRIPT"
+]
+FINAL = ("COMPLETE", "ERROR", "CANCEL_ACKNOWLEDGED")
+
+CALL_SECONDS = 120.0
+"""For one call: a push is a request of 1 MB."""
+TRANSFER_SECONDS = 3600.0
+"""Limit for fetching a run's files, up to 20 GB, and for sending a dataset."""
+LOWEST_VERSION = (2, 2, 5)
+"""Of the package kaggle: older ones lack the quota and a push that only saves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """An accepted notebook; ``not_added``: the parts of the request that Kaggle left out."""
+
+    version: int | None
+    url: str
+    not_added: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KernelStatus:
+    """A run's state and, when it failed, Kaggle's reason."""
+
+    state: State
+    failure: str = ""
+
+    @property
+    def over(self) -> bool:
+        """Whether the run has ended."""
+        return self.state in FINAL
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """One accelerator's weekly quota in hours, and when the week ends (epoch seconds, None = unknown)."""
+
+    used: float
+    allowed: float
+    refresh: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A dataset's current version, and Kaggle's word for the state of its files: "ready", "failed", …"""
+
+    private: bool
+    version: int
+    state: str
+
+
+class SessionsTaken(ServiceRefused):
+    """All of the account's sessions are taken; one gets free when a run ends."""
+
+
+class Transport(Protocol):
+    """Brings a request to :mod:`kgnb.kaggle.api_process` and its answer back."""
+
+    async def answer(
+        self, call: str, arguments: Mapping[str, Any], emit: Tell, seconds: float | None
+    ) -> Mapping[str, Any]:
+        """Return the answer; ``emit`` gets its events. Raises ServiceDown after ``seconds``."""
+
+    async def close(self) -> None:
+        """End what runs for this transport."""
+
+
+class ApiProcess:
+    """The transport: starts the process at the first request and ends it after a time-out."""
+
+    def __init__(self) -> None:
+        self._stack = AsyncExitStack()
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def answer(
+        self, call: str, arguments: Mapping[str, Any], emit: Tell, seconds: float | None
+    ) -> Mapping[str, Any]:
+        """See :class:`Transport`."""
+        try:
+            return await asyncio.wait_for(self._exchange(call, arguments, emit), seconds)
+        except TimeoutError:
+            await self.close()  # or its answer would be taken for that of the next request
+            raise ServiceDown("kaggle.slow", service="kaggle", seconds=round(seconds or 0)) from None
+
+    async def _exchange(self, call: str, arguments: Mapping[str, Any], emit: Tell) -> Mapping[str, Any]:
+        if self._process is None:
+            self._process = await self._stack.enter_async_context(subprocess(*_command(), requests=True))
+        process = self._process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps({"call": call, "arguments": arguments}).encode() + b"\n")
+        while line := await process.stdout.readline():
+            answer: dict[str, Any] = json.loads(line)
+            if "event" not in answer:
+                return answer
+            emit(answer["event"])
+        await self.close()
+        raise ServiceDown("kaggle.down", service="kaggle", reason="kaggle: EOF")
+
+    async def close(self) -> None:
+        """See :class:`Transport`."""
+        self._process = None
+        await self._stack.aclose()
+
+
+def _command() -> list[str]:
+    """How to start the process. Raises InputError when the package isn't installed, or is too old."""
+    found = util.find_spec("kaggle")
+    if not (found and found.origin and util.find_spec("six")):  # its own requirements forget six
+        raise InputError("kaggle.not_installed")
+    version = metadata.version("kaggle")
+    if tuple(map(int, re.findall(r"\d+", version)[:3])) < LOWEST_VERSION:
+        raise InputError("kaggle.too_old", version=version, lowest=".".join(map(str, LOWEST_VERSION)))
+    return [sys.executable, "-P", "-X", "utf8", str(api_process.__file__)]  # -P: no kaggle.py of this folder
+
+
+class KaggleClient:
+    """Kaggle's API, for one account. Use as an async context manager; it starts nothing before a call.
+
+    Every method raises ServiceDown when Kaggle is unreachable or broken, ServiceRefused when it refuses,
+    InputError when the package isn't installed.
+    """
+
+    def __init__(self, transport: Transport | None = None) -> None:
+        self._transport = transport or ApiProcess()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._transport.close()
+
+    # --- runs
+
+    async def username(self) -> str:
+        """Return the account's name."""
+        name: str | None = await self._call("username")
+        if not name:
+            raise ServiceRefused("kaggle.no_login", service="kaggle")
+        return name
+
+    async def push(self, folder: Path, *, seconds: int | None = None, run: bool = True) -> Pushed:
+        """Push the folder's notebook and start its run, which Kaggle kills after ``seconds``; ``run=False``
+        only saves it. Raises SessionsTaken."""
+        pushed = await self._call("push", folder=str(folder), limit=seconds, run=run)
+        if reason := _reason(pushed["error"]):
+            # Kaggle's answer has no code for it: "Maximum batch CPU session count of 5 reached."
+            kind = SessionsTaken if "session count" in reason else ServiceRefused
+            key = "kaggle.sessions_taken" if kind is SessionsTaken else "kaggle.refused"
+            raise kind(key, service="kaggle", reason=reason)
+        left_out = (f"{kind}: {_reason(', '.join(names))}" for kind, names in pushed["invalid"].items())
+        return Pushed(pushed["version"], str(pushed["url"]), tuple(left_out))
+
+    async def status(self, kernel: str) -> KernelStatus:
+        """Return the status of the latest run, or of the version that ``kernel`` names."""
+        return KernelStatus(**await self._call("status", kernel=kernel))
+
+    async def find_status(self, kernel: str) -> KernelStatus | None:
+        """Return the status of the latest run; None when there is no such notebook."""
+        found = await self._call("find_status", kernel=kernel)
+        return found and KernelStatus(**found)
+
+    async def logs(self, kernel: str) -> str:
+        """Return the log of the latest run as Kaggle keeps it."""
+        return str(await self._call("logs", kernel=kernel))
+
+    async def follow_logs(self, kernel: str, tell: Tell) -> None:
+        """Call ``tell`` with each piece of the log as the run prints it, until its end."""
+        await self._call("follow_logs", seconds=None, emit=tell, kernel=kernel)
+
+    async def output(self, kernel: str, folder: Path, pattern: str | None = None) -> list[Path]:
+        """Fetch the files (those whose name ``pattern`` matches) and the log of the latest run, overwriting
+        existing files."""
+        files = await self._call(
+            "output", seconds=TRANSFER_SECONDS, kernel=kernel, folder=str(folder), pattern=pattern
+        )
+        return [Path(file) for file in files]
+
+    async def cancel(self, session: int) -> None:
+        """Cancel the session with this number, which only Kaggle's pages show."""
+        _refuse(await self._call("cancel", session=session))
+
+    async def quota(self) -> dict[str, Quota]:
+        """Return the weekly quota of "gpu" and "tpu", as far as Kaggle tells it."""
+        found = await self._call("quota")
+        refresh = found.pop("refresh")
+        return {k: Quota(v["used"] / 3600, v["all"] / 3600, refresh) for k, v in found.items()}
+
+    # --- datasets
+
+    async def dataset(self, dataset: str) -> Dataset | None:
+        """Return a dataset's state; None when this account sees none of this name."""
+        found = await self._call("dataset", dataset=dataset)
+        return found and Dataset(**found)
+
+    async def dataset_files(self, dataset: str) -> list[str]:
+        """Return the names of a dataset's (first) files."""
+        return list(map(str, await self._call("dataset_files", dataset=dataset)))
+
+    async def create_dataset(self, folder: Path) -> None:
+        """Make a private dataset of a folder with a dataset-metadata.json."""
+        _refuse(await self._call("create_dataset", seconds=TRANSFER_SECONDS, folder=str(folder)))
+
+    async def version_dataset(self, folder: Path, notes: str) -> None:
+        """Make a folder the only version of its dataset."""
+        _refuse(
+            await self._call("version_dataset", seconds=TRANSFER_SECONDS, folder=str(folder), notes=notes)
+        )
+
+    async def delete_dataset(self, dataset: str) -> None:
+        """Delete a dataset with all its versions."""
+        await self._call("delete_dataset", dataset=dataset)
+
+    async def _call(
+        self,
+        call: str,
+        *,
+        seconds: float | None = CALL_SECONDS,
+        emit: Tell = lambda _: None,
+        **arguments: Any,
+    ) -> Any:
+        answer = await self._transport.answer(call, arguments, emit, seconds)
+        if "value" in answer:
+            return answer["value"]
+        reason = _reason(str(answer["reason"])) or "?"
+        if answer["error"] == "no_login":
+            raise ServiceRefused("kaggle.no_login", service="kaggle")
+        if answer["error"] == "down":
+            raise ServiceDown("kaggle.down", service="kaggle", reason=reason)
+        raise ServiceRefused("kaggle.refused", service="kaggle", reason=reason)
+
+
+def _refuse(reason: str) -> None:
+    """Raise ServiceRefused unless ``reason`` is empty."""
+    if reason := _reason(reason):
+        raise ServiceRefused("kaggle.refused", service="kaggle", reason=reason)
+
+
+def _reason(text: str) -> str:
+    """Kaggle's words as one line, without secrets."""
+    for secret in environment_secrets().values():
+        text = text.replace(secret.get_secret_value(), "••••")
+    return one_line(" ".join(text.split()), 300)

@@ -1,0 +1,125 @@
+"""kernel-metadata.json: what Kaggle's client reads, checked before anything leaves.
+
+Kaggle ignores fields that it doesn't know, and makes another notebook when title and id disagree.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from kgnb.core.errors import InputError
+
+Metadata = dict[str, Any]
+
+NOBODY = "INSERT_YOUR_USERNAME"
+"""Kaggle's own placeholder for the owner."""
+TEMPLATE: Metadata = {
+    "id": f"{NOBODY}/kgnb-quickstart",
+    "title": "kgnb quickstart",
+    "code_file": "dist/notebooks/quickstart.ipynb",
+    "language": "python",
+    "kernel_type": "notebook",
+    "is_private": True,
+    "enable_gpu": False,
+    "enable_tpu": False,
+    "enable_internet": True,
+    "dataset_sources": [],
+    "competition_sources": [],
+    "kernel_sources": [],
+    "model_sources": [],
+    "keywords": [],
+}
+"""What kernel-metadata.json at the top of the repository says: an installed kgnb hasn't got that file. Its
+notebook is the one that carries kgnb, made by scripts/notebooks.sh."""
+KNOWN = {*TEMPLATE, "id_no", "machine_shape", "docker_image", "docker_image_pinning_type"}
+"""Fields that Kaggle's client reads; it drops all others without a word."""
+LISTS = ("dataset_sources", "competition_sources", "kernel_sources", "model_sources", "keywords")
+LONGEST = 50
+"""Characters of a title, and of the slug made of it."""
+TITLE_LENGTH = range(5, LONGEST + 1)
+KERNEL = re.compile(r"[\w-]+(?:/[\w-]+(?:/v?\d+)?)?", re.A)
+SOURCE = re.compile(r"[\w-]+/[\w-]+", re.A)
+
+
+def read_metadata(path: Path) -> Metadata:
+    """Read the metadata file. Raises InputError."""
+    try:
+        found = json.loads(path.read_text("utf-8-sig"))
+    except FileNotFoundError:
+        raise InputError("book.missing", path=path) from None
+    except OSError as error:
+        raise InputError("book.unreadable", path=path, reason=error.strerror) from None
+    except (ValueError, RecursionError):
+        raise InputError("kaggle.metadata_broken", path=path) from None
+    if not isinstance(found, dict):
+        raise InputError("kaggle.metadata_broken", path=path)
+    return found
+
+
+def check_metadata(meta: Mapping[str, Any]) -> None:
+    """Raise InputError for metadata that Kaggle would refuse, ignore or misread."""
+    for key in meta:
+        if key not in KNOWN:
+            close = difflib.get_close_matches(key, KNOWN, 1) or ["-"]
+            raise InputError("kaggle.unknown_key", field=key, close=close[0])
+    owner, _, slug = str(meta.get("id", "")).partition("/")
+    if owner in ("", NOBODY) or not SOURCE.fullmatch(f"{owner}/{slug}"):
+        raise InputError("kaggle.bad_id", id=meta.get("id", ""))
+    title = str(meta.get("title", ""))
+    if len(title) not in TITLE_LENGTH:
+        raise InputError("kaggle.bad_title", title=title)
+    if slug_of(title) != slug.lower():
+        raise InputError("kaggle.other_slug", title=title, slug=slug_of(title), id=meta["id"])
+    for key, wanted in (("language", "python"), ("kernel_type", "notebook")):
+        if meta.get(key) != wanted:
+            raise InputError("kaggle.must_be", field=key, wanted=wanted)
+    if not read_flag(meta, "enable_internet"):
+        raise InputError("kaggle.needs_internet")
+    for key in LISTS:
+        listed = meta.get(key, [])
+        if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
+            raise InputError("kaggle.must_be", field=key, wanted='["…"]')
+    for key in ("is_private", "enable_gpu", "enable_tpu"):
+        read_flag(meta, key)
+
+
+def read_flag(meta: Mapping[str, Any], key: str) -> bool:
+    """Return a flag, True by default; like Kaggle's client, accept the text "true". Raises InputError."""
+    value = meta.get(key, True)
+    text = value.lower() if isinstance(value, str) else value
+    if text not in (True, False, "true", "false"):
+        raise InputError("kaggle.must_be", field=key, wanted="true/false")
+    return text in (True, "true")
+
+
+def slug_of(title: str) -> str:
+    """Return the slug that Kaggle makes of a title."""
+    try:
+        from slugify import slugify  # what Kaggle's client uses, and brings along
+
+        return str(slugify(title))
+    except ImportError:
+        return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+
+
+def title_and_slug(title: str, ending: str = "") -> tuple[str, str]:
+    """Return a title that ends in ``ending`` and the slug that Kaggle makes of it, both cut to the length
+    that Kaggle takes: a Chinese title's slug is several times as long."""
+    for length in range(min(len(title), LONGEST - len(ending)), 0, -1):
+        cut = title[:length].rstrip() + ending
+        slug = slug_of(cut)
+        if len(slug) <= LONGEST:
+            return cut, slug
+    raise InputError("kaggle.bad_title", title=title)
+
+
+def check_kernel(name: str) -> str:
+    """Return ``name`` if it is SLUG, OWNER/SLUG or OWNER/SLUG/VERSION. Raises InputError."""
+    if not KERNEL.fullmatch(name) or name.startswith("-"):
+        raise InputError("kaggle.bad_kernel", kernel=name)
+    return name

@@ -1,0 +1,196 @@
+"""The notebook that carries kgnb, and what is refused before it leaves."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from importlib import metadata
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from pydantic import SecretStr
+
+import kgnb
+from kgnb.core.errors import InputError
+from kgnb.kaggle import notebook_bundle
+from kgnb.kaggle.notebook_bundle import Wheel
+from tests.support.commands import environment
+from tests.support.paths import ROOT
+
+
+def notebook(*sources: str, **more: Any) -> dict[str, Any]:
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    return json.loads(nbformat.writes(nbformat.v4.new_notebook(cells=cells))) | more
+
+
+class TestWheel:
+    def test_is_this_kgnb_with_its_notebooks(self, wheel: Wheel) -> None:
+        files = dict(wheel.files())
+        assert files["kgnb/kaggle/notebook_bundle.py"] == Path(notebook_bundle.__file__).read_bytes()
+        assert {f"kgnb/notebooks/{p.name}" for p in (ROOT / "notebooks").glob("*.ipynb")} <= files.keys()
+        assert not [name for name in files if "tests" in name or ".env" in name]
+
+    def test_pins_what_is_installed_here(self, wheel: Wheel) -> None:
+        found = notebook_bundle.pins(wheel)
+        assert found["redis"] == metadata.version("redis")
+        assert "jieba" in found
+        assert not {"ipywidgets", "kaggle"} & found.keys()  # the place's own are never touched
+        assert "jieba" not in notebook_bundle.pins(wheel, ())
+
+    def test_an_installed_one_is_put_together_again(
+        self, wheel: Wheel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made = tmp_path / wheel.name
+        made.write_bytes(wheel.data)
+        site = tmp_path / "site"
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index", "-t", site, made]
+        subprocess.run(pip, check=True, timeout=60)
+        (dist,) = metadata.distributions(name="kgnb", path=[str(site)])
+        monkeypatch.setattr(metadata, "distribution", lambda _: dist)
+        again = dict(notebook_bundle._from_installed().files())
+        before = dict(wheel.files())
+        record = f"kgnb-{kgnb.__version__}.dist-info/RECORD"
+        assert {n: d for n, d in again.items() if n != record} == {
+            n: d for n, d in before.items() if n != record
+        }
+        # The same files with the same hashes; pip checks these when it installs.
+        assert sorted(again[record].split()) == sorted(before[record].split())
+
+    def test_without_a_record_it_says_so(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def nothing(_: str) -> None:
+            raise metadata.PackageNotFoundError
+
+        monkeypatch.setattr(metadata, "distribution", nothing)
+        with pytest.raises(InputError, match="kgnb"):
+            notebook_bundle._from_installed()
+
+
+class TestParcel:
+    def test_outputs_widgets_and_metadata_stay_here(self, small_wheel: Wheel) -> None:
+        dirty = notebook("print('a')", metadata={"widgets": {"state": "canary"}, "papermill": "canary"})
+        output = {"output_type": "stream", "name": "stdout", "text": "canary"}
+        dirty["cells"][0] |= {"outputs": [output], "execution_count": 7, "metadata": {"tags": ["canary"]}}
+        dirty["cells"].insert(0, {"cell_type": "markdown", "metadata": {}, "source": ["# a\n", "b"]})
+        dirty["cells"][0]["attachments"] = {"a.png": {"image/png": "canary"}}
+        text = notebook_bundle.written(notebook_bundle.parcel(dirty, small_wheel))
+        assert "canary" not in text
+        made = nbformat.reads(text, as_version=4)
+        nbformat.validate(made)
+        assert made.metadata.kernelspec.name == "python3"
+        assert [c.source for c in made.cells][::2] == ["# a\nb", "print('a')"]  # ours lies between
+
+    def test_is_far_below_the_limit(self, wheel: Wheel) -> None:
+        largest = max((ROOT / "notebooks").glob("*.ipynb"), key=lambda path: path.stat().st_size)
+        one = notebook_bundle.read_notebook(largest)
+        text = notebook_bundle.written(notebook_bundle.parcel(one, wheel))
+        assert len(text) < 0.9 * notebook_bundle.MOST_BYTES
+
+    def test_is_the_same_each_time(self, small_wheel: Wheel) -> None:
+        for path in (ROOT / "notebooks").glob("*.ipynb"):
+            one = notebook_bundle.read_notebook(path)
+            text = notebook_bundle.written(notebook_bundle.parcel(one, small_wheel))
+            again = notebook_bundle.parcel(json.loads(text), small_wheel)
+            assert notebook_bundle.written(again) == text  # packed again: one wheel
+
+    def test_too_large(self, small_wheel: Wheel) -> None:
+        with pytest.raises(InputError, match="900"):
+            notebook_bundle.written(notebook_bundle.parcel(notebook("字" * 160_000), small_wheel))
+
+    def test_variables_are_set_and_never_code(self, small_wheel: Wheel) -> None:
+        value = '"\n}; import os; os.abort() #\\'
+        made = notebook_bundle.parcel(
+            notebook("1"), small_wheel, variables={"KGNB_LANG": "en", "KGNB_X": value}
+        )
+        setting, _, _ = made["cells"][0]["source"].partition("\n    def here(")
+        code = f"{setting}\n    print(repr(os.environ['KGNB_X']), os.environ['KGNB_LANG'])\n_install_kgnb('')"
+        ran = subprocess.run(
+            [sys.executable, "-c", "import sys; exec(compile(sys.stdin.read(), 'cell', 'exec'))"],
+            input=code,
+            env=environment(KGNB_LANG="zh"),
+            capture_output=True,
+            text=True,
+            timeout=30,
+        )
+        assert ran.stdout == f"{value!r} zh\n", ran.stderr  # what a person set by hand stays
+
+    @pytest.mark.parametrize(
+        "text", ["", "[]", "{}", '{"nbformat": 3, "cells": []}', '{"nbformat": 4, "cells": [{"source": 5}]}']
+    )
+    def test_what_is_no_notebook(self, text: str, tmp_path: Path) -> None:
+        (tmp_path / "a.ipynb").write_text(text)
+        with pytest.raises(InputError, match=r"a\.ipynb"):
+            notebook_bundle.read_notebook(tmp_path / "a.ipynb")
+
+    def test_names(self, tmp_path: Path) -> None:
+        assert notebook_bundle.notebook_path("quickstart") == ROOT / "notebooks" / "quickstart.ipynb"
+        with pytest.raises(InputError, match="quickstart"):
+            notebook_bundle.notebook_path("nonesuch")
+        with pytest.raises(InputError, match=r"no\.ipynb"):
+            notebook_bundle.notebook_path(str(tmp_path / "no.ipynb"))
+
+
+class TestSecrets:
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "key = 'sk-" + "a1B2" * 8 + "'",
+            "url = 'redis://:hunter22@redis.example:6379/0'",
+            "url = 'mysql://root:hunter22@db.example/novel'",
+            "os.environ['DB_PASSWORD'] = 'hunter2hunter2'",
+            'Settings.load(neo4j_password="hunter2hunter2")',
+            "os.environ.setdefault('OPENAI_API_KEY', 'abcdefgh1234')",
+            "x = '" + "ghp_" + "a" * 36 + "'",
+            "-----BEGIN RSA PRIVATE KEY-----",
+            '{"username":"reader","key":"' + "0123456789abcdef" * 2 + '"}',
+        ],
+    )
+    def test_looks(self, source: str, small_wheel: Wheel) -> None:
+        with pytest.raises(InputError) as caught:
+            notebook_bundle.check_secrets(notebook("1", source), small_wheel, {})
+        assert "2" in str(caught.value)
+        assert "hunter" not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "source",
+        [
+            "key = os.environ['OPENAI_API_KEY']",
+            "password = ''",
+            "os.environ['KGNB_SECRETS_DATASET'] = 'reader/keys'",
+            "api_key = getpass('API key: ')",
+            "redis://user:password…@host",
+            "os.environ['DB_PASSWORD'] = '你的密码'",
+            "book.ask('MATCH (c:Character {novel_id: $novel}) RETURN c')",
+        ],
+    )
+    def test_looks_harmless(self, source: str, small_wheel: Wheel) -> None:
+        notebook_bundle.check_secrets(notebook(source), small_wheel, {})
+
+    def test_variables_are_looked_at_too(self, small_wheel: Wheel) -> None:
+        made = notebook_bundle.parcel(notebook("1"), small_wheel, variables={"KGNB_X": "sk-" + "a1B2" * 8})
+        with pytest.raises(InputError, match="1"):
+            notebook_bundle.check_secrets(made, small_wheel, {})
+
+    def test_our_own_notebooks_pass(self, small_wheel: Wheel) -> None:
+        for path in (ROOT / "notebooks").glob("*.ipynb"):
+            made = notebook_bundle.parcel(notebook_bundle.read_notebook(path), small_wheel)
+            notebook_bundle.check_secrets(made, small_wheel, {"REDIS_PASSWORD": SecretStr("correct-horse-9")})
+
+    def test_values_of_the_environment(self, small_wheel: Wheel) -> None:
+        known = {"REDIS_PASSWORD": SecretStr("correct-horse-9"), "WORD": SecretStr("password")}
+        notebook_bundle.check_secrets(notebook("# password"), small_wheel, known)
+        with pytest.raises(InputError, match="REDIS_PASSWORD") as caught:
+            notebook_bundle.check_secrets(notebook("x = ['correct-horse-9']"), small_wheel, known)
+        assert "horse" not in str(caught.value)
+
+    def test_values_in_the_wheel(self) -> None:
+        target = BytesIO()
+        with zipfile.ZipFile(target, "w") as archive:
+            archive.writestr("kgnb/.env", "REDIS_PASSWORD=correct-horse-9")
+        known = {"REDIS_PASSWORD": SecretStr("correct-horse-9")}
+        with pytest.raises(InputError, match=r"kgnb/\.env"):
+            notebook_bundle.check_secrets(notebook("1"), Wheel("kgnb.whl", target.getvalue()), known)
