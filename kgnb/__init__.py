@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from kgnb.app.api import BookGraph, allow_nested_loops, books, build, open  # noqa: F401 — public, see _HOME
     from kgnb.book.reader import story_path
     from kgnb.core.errors import KgnbError
+    from kgnb.core.model import Provider
+    from kgnb.core.provider_options import ProviderOptions
     from kgnb.notebook.node import Node
     from kgnb.notebook.panel.panel import panel
 
@@ -22,6 +24,8 @@ __all__ = [
     "BookGraph",
     "KgnbError",
     "Node",
+    "Provider",
+    "ProviderOptions",
     "__version__",
     "allow_nested_loops",
     "books",
@@ -41,6 +45,8 @@ _HOME = {
     "panel": "kgnb.notebook.panel.panel",
     "story_path": "kgnb.book.reader",
     "KgnbError": "kgnb.core.errors",
+    "Provider": "kgnb.core.model",
+    "ProviderOptions": "kgnb.core.provider_options",
 }
 
 

@@ -19,6 +19,7 @@ from kgnb.app.export import export
 from kgnb.core.errors import InputError
 from kgnb.core.event_loop import new_loop
 from kgnb.core.messages import say
+from kgnb.core.model import Provider
 from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
 from kgnb.graph import relationship_history
@@ -27,6 +28,7 @@ from kgnb.graph.query import KINDS, Entity, GraphQuery
 from kgnb.render import query_results
 from kgnb.render.progress_bar import ProgressBar
 from kgnb.render.query_results import QueryRows
+from kgnb.worker.provider_sources import settings_for
 
 R = TypeVar("R")
 
@@ -185,7 +187,7 @@ class BookGraph:
 
 def build(
     book: str | Path,
-    provider: str | None = None,
+    provider: str | Provider | None = None,
     *,
     slots: int | None = None,
     title: str | None = None,
@@ -197,12 +199,14 @@ def build(
 ) -> BookGraph:
     """Turn a book (.txt, .md, .epub) into a knowledge graph and return it.
 
-    ``provider``: ``"rules"``, or a provider's name; by default the one that ``OPENAI_…`` describe, else the
-    rules. ``slots``: chapters in flight, over both caps. ``kinds``: of things to extract too, ``"法宝,功法"``
-    (KGNB_THING_KINDS). The same book again is found, not paid again, and an
-    unfinished one goes on where it was. Raises the KgnbError tree of :mod:`kgnb.core.errors`.
+    ``provider``: ``"rules"``, a provider's name, or a :class:`kgnb.Provider` with its key; by default the one
+    that ``OPENAI_…`` describe, else the rules. ``slots``: chapters in flight, over both caps. ``kinds``: of
+    things to extract too, ``"法宝,功法"`` (KGNB_THING_KINDS). The same book again is found, not paid again,
+    and an unfinished one goes on where it was. Raises the KgnbError tree of :mod:`kgnb.core.errors`.
     """
-    settings = _settings(data, slots, kinds)
+    own = provider if isinstance(provider, Provider) else None
+    wanted = provider.name if isinstance(provider, Provider) else provider
+    settings = _settings(data, slots, kinds, own)
 
     async def work() -> BookGraph:
         books = [
@@ -212,7 +216,7 @@ def build(
         with ProgressBar(quiet=not progress) as bar:
             async with open_app(settings) as app:
                 result = await build_use_case.build(
-                    app, books.pop(), Path(book), provider, again=again, listener=bar.show
+                    app, books.pop(), Path(book), wanted, again=again, listener=bar.show
                 )
                 return await asyncio.to_thread(BookGraph, result, name, settings)
 
@@ -275,8 +279,11 @@ async def _opened(settings: Settings, wanted: library.Wanted, place: object) -> 
         return await asyncio.to_thread(BookGraph, result, one.title, settings, message="explore.opened")
 
 
-def _settings(data: str | Path | None, slots: int | None, kinds: str = "") -> Settings:
+def _settings(
+    data: str | Path | None, slots: int | None, kinds: str = "", provider: Provider | None = None
+) -> Settings:
     given: dict[str, Any] = {} if data is None else {"data": Path(data)}
+    given |= settings_for(provider) if provider else {}
     given |= {"kinds": kinds} if kinds else {}
     return load_settings(**given | Settings.for_slots(slots))[0]
 

@@ -14,7 +14,7 @@ from kgnb.app.settle import settle_every_novel
 from kgnb.core.amounts import parse_amounts, parse_prices
 from kgnb.core.errors import ServiceDown
 from kgnb.core.messages import say
-from kgnb.core.model import Usage
+from kgnb.core.model import Provider, Usage
 from kgnb.core.process_pool import CpuPool
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded import Embedded, open_embedded
@@ -319,7 +319,7 @@ def _node(
         SpendingTracker(app.ledger, budget_of(app.settings)),
         RateLimits(app.queue.connection, parse_amounts(app.settings.rpm), parse_amounts(app.settings.tpm)),
         suspend_seconds=app.settings.suspend_seconds,
-        slots_for=lambda provider: app.settings.slots_for(provider.key),
+        slots_for=lambda provider: _slots(app.settings, provider),
         total_slots=app.settings.max_slots,
     )
     extractor = ChapterExtractor(
@@ -344,3 +344,9 @@ def _node(
         only_task=only_task,
         listener=listener,
     )
+
+
+def _slots(settings: Settings, provider: Provider) -> int:
+    """The provider's slots, at most as many as it may have requests in flight."""
+    slots = settings.slots_for(provider.key)
+    return min(slots, provider.options.max_in_flight or slots)

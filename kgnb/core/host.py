@@ -33,6 +33,10 @@ TPU_SESSION_SECONDS = 9 * 3600.0
 
 SECRET_WORDS = ("KEY", "TOKEN", "PASSWORD", "PASSWD", "SECRET", "CREDENTIAL")
 """Words in the names of variables that hold secrets."""
+SECRET_NAMES = ("KGNB_PROVIDER_OPTIONS",)
+"""Variables that may hold secrets by another name."""
+SECRET_PARTS = {"PASS", "PWD", "PW"}
+"""Words of which one is enough where it stands alone: DB_PASS, not COMPASS."""
 NO_SECRETS = ("KGNB_KEYS", "KGNB_SECRETS_DATASET")
 """Names with such a word that hold a path or a name."""
 SHORTEST_SECRET = 8
@@ -211,13 +215,21 @@ def variable(name: str) -> str:
 
 def is_secret_name(name: str) -> bool:
     """Whether a variable of this name holds a secret, see :data:`SECRET_WORDS`."""
-    return name.upper() not in NO_SECRETS and any(word in name.upper() for word in SECRET_WORDS)
+    name = name.upper()
+    if name in SECRET_NAMES or not SECRET_PARTS.isdisjoint(name.split("_")):
+        return True
+    return name not in NO_SECRETS and any(word in name for word in SECRET_WORDS)
 
 
 def environment_secrets() -> dict[str, SecretStr]:
-    """The secrets in the environment, which must not leave with a notebook."""
-    return {
-        name: SecretStr(value)
-        for name, value in os.environ.items()
-        if len(value) >= SHORTEST_SECRET and is_secret_name(name)
+    """The secrets in the environment, which must not leave with a notebook: also passwords inside of URLs."""
+    found = {
+        name: value if is_secret_name(name) else password_in(value) for name, value in os.environ.items()
     }
+    return {name: SecretStr(value) for name, value in found.items() if len(value) >= SHORTEST_SECRET}
+
+
+def password_in(url: str) -> str:
+    """The password of a URL's login, as it is written there; empty without one."""
+    login, at, _ = url.partition("://")[2].rpartition("@")
+    return login.partition(":")[2] if at else ""

@@ -10,7 +10,8 @@ from typing import Literal
 
 from pydantic import SecretStr
 
-from kgnb.core.provider_options import ProviderOptions
+from kgnb.core.addresses import redacted_url
+from kgnb.core.provider_options import ProviderOptions, checked_options
 
 BEIJING = timezone(timedelta(hours=8), "UTC+8")
 """Time zone of all naive times in SQL (wire contract)."""
@@ -110,15 +111,29 @@ class Chapter:
     word_count: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Provider:
-    """An LLM endpoint, or ``rules``. ``name`` keeps its case; ``key`` is its form in queue keys."""
+    """An LLM endpoint, or ``rules``. ``name`` keeps its case; ``key`` is its form in queue keys.
+
+    ``repr`` shows neither the key nor what may be one in the address.
+    """
 
     name: str
     base_url: str = ""
-    api_key: SecretStr = field(default=SecretStr(""), repr=False)
+    api_key: SecretStr = SecretStr("")
     models: tuple[str, ...] = ()
     options: ProviderOptions = field(default=ProviderOptions(), hash=False)
+
+    def __post_init__(self) -> None:
+        """Take a key that is plain text, and options that are a mapping, as people write them."""
+        if isinstance(self.api_key, str):
+            object.__setattr__(self, "api_key", SecretStr(self.api_key))
+        if not isinstance(self.options, ProviderOptions):
+            object.__setattr__(self, "options", checked_options(self.options))
+
+    def __repr__(self) -> str:
+        shown = f"{self.name!r}, {redacted_url(self.base_url)!r}, models={self.models!r}"
+        return f"Provider({shown}, options={self.options!r})"
 
     @property
     def all_keys(self) -> tuple[SecretStr, ...]:

@@ -6,16 +6,21 @@ isn't given is decided by the provider's preset, else by a default.
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 Thinking = Literal["off", "on", "leave"]
 Structured = Literal["auto", "strict", "json", "text"]
 
 RESERVED_BODY = frozenset(("messages", "model", "n", "stream", "system"))
 """Fields of a request's body that are kgnb's own: with others' values no reply could be read."""
+
+SECRET_OPTIONS = frozenset(("api_keys", "base_url", "default_query", "extra_headers"))
+"""Options that are or go with secrets: never in a database."""
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token of RFC 9110
 
@@ -51,6 +56,9 @@ class ProviderOptions(BaseModel):
     """Requests in flight at once on one node; None: as many as slots."""
     api_keys: tuple[SecretStr, ...] = Field(default=(), repr=False)
     """More keys of the same provider, used in turn."""
+    base_url: str = ""
+    """The address that headers, query and keys here are for; needed where a database names another one than
+    the environment or the preset."""
 
     @field_validator("extra_body")
     @classmethod
@@ -76,3 +84,60 @@ class ProviderOptions(BaseModel):
             if not text or " " in text or not text.isascii() or not text.isprintable():
                 raise ValueError("must be keys of printable ASCII characters without spaces")
         return keys
+
+    def merged(self, over: ProviderOptions) -> ProviderOptions:
+        """These options, those that ``over`` sets in their place."""
+        return self.model_copy(update={name: getattr(over, name) for name in over.model_fields_set})
+
+    @property
+    def has_secrets(self) -> bool:
+        """Whether there are headers, query parameters or keys."""
+        return bool(self.extra_headers or self.default_query or self.api_keys)
+
+    def revealed(self) -> dict[str, Any]:
+        """The options that are set, as JSON values, secrets in the clear."""
+        return {name: _plain(getattr(self, name)) for name in sorted(self.model_fields_set)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    if isinstance(value, tuple):
+        return [_plain(one) for one in value]
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    return value
+
+
+def checked_options(given: Any) -> ProviderOptions:
+    """The options that a mapping describes.
+
+    Raises ValueError that names the first wrong option and says why, without its value.
+    """
+    if not isinstance(given, Mapping):
+        raise ValueError('must be options, like {"thinking": "on"}')
+    try:
+        return ProviderOptions.model_validate(given)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        raise ValueError(f"{first['loc'][0]}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+def parse_options(text: str) -> dict[str, ProviderOptions]:
+    """Parse ``{"deepseek": {"thinking": "on"}}``: lower-case provider name → options.
+
+    Raises ValueError that says what is wrong, without any value.
+    """
+    try:
+        found = json.loads(text or "{}")
+    except (ValueError, RecursionError):  # a JSON error's text would quote the content
+        found = None
+    if not isinstance(found, dict):
+        raise ValueError('must be JSON, like {"deepseek": {"thinking": "on"}}')
+    options = {}
+    for name, given in found.items():
+        try:
+            options[name.strip().lower()] = checked_options(given)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+    return options

@@ -22,6 +22,7 @@ from kgnb.core.host import Host, detect_host, variable
 from kgnb.core.kaggle_inputs import env_file, files_called, find_input
 from kgnb.core.messages import use_language
 from kgnb.core.settings import Settings
+from kgnb.core.settings_file import ADDRESS, KEY, key_for_address, read_env_file
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +41,6 @@ ENVIRONMENT, KAGGLE, COLAB = "environment", "Kaggle Secrets", "Colab userdata"
 
 DATASET_FILE = "kgnb.env"
 DATASET_VARIABLE = "KGNB_SECRETS_DATASET"
-MAX_FILE_BYTES = 64 * 1024
-"""Size above which a file is refused."""
 RETRY_PAUSES = (1.0, 2.0, 4.0)
 """Seconds between attempts when Kaggle answers 429 or 5xx without a Retry-After."""
 MAX_RETRY_PAUSE = 10.0
@@ -83,7 +82,8 @@ def load_secrets(names: Sequence[str] | None = None, *, host: Host | None = None
     """Look ``names`` up in all sources; by default :data:`NAMES`, and in files every setting.
 
     Blocks for a few requests on Kaggle and Colab. A source that fails raises nothing, as the next one may
-    have the name: see ``troubles`` of the result.
+    have the name: see ``troubles`` of the result. Raises SettingsError where
+    ``.env`` holds an address without a key and another source has a key.
     """
     host = host or detect_host()
     found = Secrets()
@@ -97,9 +97,11 @@ def load_secrets(names: Sequence[str] | None = None, *, host: Host | None = None
     if source and (wanted := [name for name in asked if name not in found]):
         troubles += source(found, wanted, host)
     for path in _secret_files(host, troubles):
-        for name, value in _read_file(path, troubles):
-            if name in in_files and name not in found:
-                found[name] = Secret(SecretStr(value), str(path))
+        values = _read_file(path, troubles)
+        used = {n: v for n, v in values.items() if n in in_files and n not in found}
+        if ADDRESS in used and path == env_file():  # a dataset was named by the user
+            used |= key_for_address(values, path, KEY in found)
+        found |= {name: Secret(SecretStr(value), str(path)) for name, value in used.items()}
     found.troubles = tuple(_unresolved(troubles, found))
     return found
 
@@ -260,16 +262,11 @@ def _secret_files(host: Host, troubles: list[SecretTrouble]) -> Iterator[Path]:
         )
 
 
-def _read_file(path: Path, troubles: list[SecretTrouble]) -> Iterator[tuple[str, str]]:
-    """(NAME, value) of each line that has a value."""
-    from dotenv import dotenv_values
-
+def _read_file(path: Path, troubles: list[SecretTrouble]) -> dict[str, str]:
+    """NAME → value of each line that has a value."""
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise OSError(0, f"> {MAX_FILE_BYTES >> 10} KB")
-        values = dotenv_values(path, interpolate=False, encoding="utf-8-sig")
+        return read_env_file(path)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "UTF-8"
         troubles.append(SecretTrouble("secret.file_unreadable", names=(), path=str(path), reason=reason))
-        return
-    yield from ((name.upper(), value) for name, value in values.items() if value)
+        return {}

@@ -16,10 +16,12 @@ from urllib.parse import quote, urlsplit
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from kgnb.core.addresses import holds_secret
 from kgnb.core.amounts import parse_amounts, parse_prices
 from kgnb.core.errors import SettingsError
 from kgnb.core.host import usable_cpus
-from kgnb.core.kaggle_inputs import env_file
+from kgnb.core.provider_options import parse_options
+from kgnb.core.settings_file import folder_settings
 
 MANY_PROVIDERS = 100
 """More providers than any node serves, so that an explicit number of slots is never divided among them."""
@@ -33,7 +35,6 @@ class Settings(BaseSettings):
     """All settings of one process. ``repr`` never shows a secret."""
 
     model_config = SettingsConfigDict(
-        env_file_encoding="utf-8",
         env_ignore_empty=True,
         extra="ignore",
         hide_input_in_errors=True,
@@ -157,6 +158,8 @@ class Settings(BaseSettings):
     openai_model: str = Field("", validation_alias="OPENAI_MODEL")
     provider_name: str = Field("openai", validation_alias="KGNB_PROVIDER_NAME")
     """Name of the provider that the OPENAI_… variables describe."""
+    provider_options: SecretStr = Field(SecretStr(""), validation_alias="KGNB_PROVIDER_OPTIONS")
+    """Options of providers (see ProviderOptions), JSON: {"deepseek": {"thinking": "on", "timeout": 600}}."""
     llm_timeout: float = Field(180.0, validation_alias="KGNB_LLM_TIMEOUT", gt=0)
     """Timeout of one request in seconds; long chapters on slow models take two minutes."""
     llm_tries: int = Field(3, validation_alias="KGNB_LLM_TRIES", ge=1)
@@ -208,7 +211,15 @@ class Settings(BaseSettings):
     def _http(cls, url: str) -> str:
         if url and not url.startswith(("http://", "https://")):
             raise ValueError("must start with http:// or https://")
+        if holds_secret(url):
+            raise ValueError("must hold no login, ? or #: a key goes into OPENAI_API_KEY")
         return url.rstrip("/")
+
+    @field_validator("provider_options")
+    @classmethod
+    def _options(cls, text: SecretStr) -> SecretStr:
+        parse_options(text.get_secret_value())
+        return text
 
     @field_validator("slots_each", "rpm", "tpm", "budget", "budget_tokens", "prices")
     @classmethod
@@ -278,8 +289,9 @@ class Settings(BaseSettings):
         """
         # By alias: fields populated by name would also be read from variables such as LANG.
         aliased = {str(cls.model_fields[name].validation_alias): value for name, value in given.items()}
+        aliased |= folder_settings(cls.variables(), aliased)
         try:
-            return cls(_env_file=env_file(), **aliased)  # type: ignore[call-arg]
+            return cls(**aliased)
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             where = str(first["loc"][0])

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from kgnb.core import errors
+from kgnb.core.addresses import redacted_url
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.dialect import Form, ParsedResponse, dialect_of
@@ -253,17 +253,6 @@ def checked_url(provider: Provider) -> str:
     if not good or any(c.isspace() for c in url):
         raise errors.SettingsError("provider.bad_url", provider=provider.name, url=redacted_url(url))
     return url
-
-
-def redacted_url(url: str) -> str:
-    """The URL without login, query and fragment, which may hold a secret."""
-    scheme, slashes, rest = url.partition("://")
-    if not slashes:
-        scheme, rest = "", url
-    bare = re.split("[?#]", rest, maxsplit=1)[0]
-    if "@" in rest[len(bare) :]:  # login or query? ambiguous, so hide it
-        bare = "***"
-    return f"{scheme}{slashes}{bare.rpartition('@')[2]}"[:200]
 
 
 def checked_key(provider: Provider) -> str:

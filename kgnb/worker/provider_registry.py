@@ -7,17 +7,28 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
-from kgnb.core.api_keys import ApiKeys, SavedKey, origin
+from kgnb.core.addresses import origin
+from kgnb.core.api_keys import ApiKeys, SavedKey
 from kgnb.core.errors import SettingsError
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
+from kgnb.core.provider_options import ProviderOptions
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import QUEUE_PREFIXES, Settings
-from kgnb.llm.client import DEFAULT_URLS, LlmClient, checked_key, checked_url
+from kgnb.llm.client import LlmClient
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.inspect import QueueInspector
 from kgnb.stores.queue.types import QueueName
+from kgnb.worker.provider_sources import (
+    check_not_shadowed,
+    check_usable,
+    completed,
+    environment_provider,
+    why_unusable,
+    with_options,
+)
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +36,10 @@ log = logging.getLogger(__name__)
 class ProviderRegistry:
     """The known providers, and one client for each.
 
-    A row of the table wins over the environment's provider of the same name. A row without a key gets the
-    key saved for its name and address, or the environment's. A provider that can't be used stays known but
-    isn't served: its queue is left to other nodes.
+    A row of the table wins over the environment's provider of the same name, unless it is a data folder's
+    with another address. A row without a key gets the key saved for its name and address, or the
+    environment's. A provider that can't be used stays known but isn't served: its queue is left to other
+    nodes.
     """
 
     def __init__(self, ledger: Ledger, settings: Settings) -> None:
@@ -35,7 +47,9 @@ class ProviderRegistry:
         self._settings = settings
         self._keys = ApiKeys(settings.keys_path)
         self._known: dict[str, Provider] = {}
-        self._unusable: set[str] = set()
+        self._problems: dict[str, SettingsError] = {}
+        self._options: dict[str, ProviderOptions] = {}
+        self._in_table: set[str] = set()
         self._troubles: dict[str, str] = {}
         self._logged: dict[str, str] = {}
         self._saved_keys: Mapping[str, SavedKey] = {}
@@ -45,21 +59,25 @@ class ProviderRegistry:
 
     async def refresh(self) -> None:
         """Read the table and the saved keys again. Raises ServiceDown."""
-        rows = await self._ledger.providers.active()
+        rows, self._options = await self._ledger.providers.active_with_options()
         troubles: dict[str, str] = {}
         try:
             self._saved_keys = await asyncio.to_thread(self._keys.read)
         except SettingsError as error:
             self._saved_keys, troubles[""] = {}, str(error)
         own = environment_provider(self._settings)
+        self._in_table = {row.key for row in rows}
         filled = [self.with_key(row) for row in rows if row.key != RULES]
         self._known = _by_key([*filled, *filter(None, [own])])
-        problems = {key: e for key, p in self._known.items() if (e := why_unusable(p)) is not None}
-        self._unusable = set(problems)
+        self._problems = {}
+        for key, provider in self._known.items():
+            self._known[key], problem = self.with_options(provider)
+            if problem is not None:
+                self._problems[key] = problem
         for key, times in Counter(p.key for p in filled).items():
             if times > 1:
                 troubles[key] = say("provider.twice", provider=one_line(key))
-        for key, problem in problems.items():
+        for key, problem in self._problems.items():
             troubles[key] = say("provider.left_alone", provider=one_line(key), reason=str(problem))
         for key in self._settings.wanted_providers:
             if key not in self._known:  # a typo would leave the node idle in silence
@@ -82,9 +100,10 @@ class ProviderRegistry:
 
         A key is used only at the address that it was given for.
         """
+        provider = completed(provider)
         if provider.api_key.get_secret_value():
             return provider
-        at = origin(provider.base_url or DEFAULT_URLS.get(provider.key, ""))
+        at = origin(provider.base_url)
         kept = self._saved_keys.get(provider.key)
         if kept is not None and kept.origin == at:
             return replace(provider, api_key=kept.key)
@@ -92,6 +111,17 @@ class ProviderRegistry:
         if own is not None and own.key == provider.key and origin(own.base_url) == at:
             return replace(provider, api_key=own.api_key)
         return provider
+
+    def with_options(self, provider: Provider) -> tuple[Provider, SettingsError | None]:
+        """``provider`` with its options, and why it can't be served, if so."""
+        kept = self._saved_keys.get(provider.key)
+        try:
+            check_not_shadowed(provider, self._settings, kept.origin if kept else "")
+            stored = self._options.get(provider.key, ProviderOptions())
+            provider = with_options(provider, stored, self._settings)
+        except SettingsError as error:
+            return provider, error
+        return provider, why_unusable(provider)
 
     async def _retire_clients(self) -> None:
         """Retire the clients of providers that are gone or changed; close those that are idle."""
@@ -121,8 +151,20 @@ class ProviderRegistry:
         """
         own = environment_provider(self._settings)
         provider = self.get(name or (own.name if own else RULES))
-        check_usable(provider)
+        self.check_usable(provider)
         return provider
+
+    def source(self, provider: Provider) -> Literal["rules", "table", "environment"]:
+        """Where the provider is described."""
+        if provider.is_rules:
+            return "rules"
+        return "table" if provider.key in self._in_table else "environment"
+
+    def check_usable(self, provider: Provider) -> None:
+        """Raise SettingsError with the reason why the provider can't be asked, if so."""
+        if problem := self._problems.get(provider.key):
+            raise SettingsError(problem.key, **problem.facts)
+        check_usable(provider)
 
     def find(self, key: str) -> Provider | None:
         """The provider whose queue key is ``key``, if it is known."""
@@ -154,7 +196,7 @@ class ProviderRegistry:
         """The usable providers that this node serves: those of KG_WORKER_PROVIDERS, or all."""
         wanted = (self._only_key,) if self._only_key else self._settings.wanted_providers
         return [
-            p for key, p in self._known.items() if key not in self._unusable and (not wanted or key in wanted)
+            p for key, p in self._known.items() if key not in self._problems and (not wanted or key in wanted)
         ]
 
     def client(self, provider: Provider) -> LlmClient:
@@ -164,8 +206,8 @@ class ProviderRegistry:
             return held[1]
         made = LlmClient(
             provider,
-            timeout=self._settings.llm_timeout,
-            tries=self._settings.llm_tries,
+            timeout=provider.options.timeout or self._settings.llm_timeout,
+            tries=provider.options.tries or self._settings.llm_tries,
             connections=self._settings.slots_for(provider.key),
         )
         if held is not None:
@@ -187,45 +229,3 @@ def _by_key(providers: Sequence[Provider]) -> dict[str, Provider]:
     for provider in sorted(providers, key=lambda p: why_unusable(p) is not None):  # a stable sort
         known.setdefault(provider.key, provider)
     return known
-
-
-def environment_provider(settings: Settings) -> Provider | None:
-    """The provider that OPENAI_BASE_URL, OPENAI_API_KEY and OPENAI_MODEL describe, if set."""
-    if not (settings.openai_base_url or settings.openai_api_key.get_secret_value()):
-        return None
-    return Provider(
-        name=settings.provider_name,
-        base_url=settings.openai_base_url or "https://api.openai.com/v1",
-        api_key=settings.openai_api_key,
-        models=(settings.openai_model,) if settings.openai_model else (),
-    )
-
-
-def check_name(name: str) -> None:
-    """Raise SettingsError for a name that can't be part of a queue key or a setting."""
-    bad = not name or len(name) > 100 or name.lower() == RULES or not name.isprintable()
-    if bad or any(c.isspace() or c in ":,=/{}" for c in name):
-        raise SettingsError("provider.bad_name", name=name)
-
-
-def check_usable(provider: Provider) -> None:
-    """Raise SettingsError when ``provider`` has no key, no address, or a malformed one."""
-    if provider.is_rules:
-        return
-    if not provider.base_url and provider.key not in DEFAULT_URLS:
-        raise SettingsError("provider.no_url", provider=provider.name)
-    checked_url(provider)
-    if not provider.api_key.get_secret_value():
-        raise SettingsError("provider.no_key", provider=provider.name)
-    checked_key(provider)
-
-
-def why_unusable(provider: Provider) -> SettingsError | None:
-    """The reason why ``provider`` can't be served; None when it can."""
-    try:
-        if ":" in provider.name or not provider.name.isprintable():
-            check_name(provider.name)  # its queue's key would read as another provider's
-        check_usable(provider)
-    except SettingsError as error:
-        return error
-    return None

@@ -12,7 +12,8 @@ from kgnb.core.errors import SettingsError
 from kgnb.core.model import RULES, Provider, Task, TaskConfig
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.types import QueueName
-from kgnb.worker.provider_registry import ProviderRegistry, why_unusable
+from kgnb.worker.provider_registry import ProviderRegistry
+from kgnb.worker.provider_sources import why_unusable
 from kgnb.worker.settle_process import with_novel_kinds
 
 

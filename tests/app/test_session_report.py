@@ -44,7 +44,7 @@ def task(**more: Any) -> dict[str, Any]:
         "name": "红楼梦",
         "status": "running",
         "provider": "deepseek",
-        "model": "deepseek-chat",
+        "model": "deepseek-flash",
         "chapters": 120,
         "completed": 80,
         "failed": 3,

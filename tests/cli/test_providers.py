@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import stat
 import subprocess
@@ -372,14 +373,34 @@ def test_refusals_are_one_line(place: Place, args: tuple[str, ...], words: tuple
 
 def test_doctor_shows_no_password_of_an_address(place: Place, fresh_server: Llm) -> None:
     address = fresh_server.server.base_url.replace("://", "://me:geheim@")
-    added = place.run("providers", "add", "dryrun", "--url", address, "--model", "dryrun")
-    assert added.code == 0, added
-    change(place, "UPDATE ai_providers SET api_key = ?", KEY)
+    add = ("providers", "add", "dryrun", "--model", "dryrun", "--url")
+    refused = place.run(*add, address)
+    refused.refused("dryrun", "127.0.0.1")
+    assert place.run(*add, fresh_server.server.base_url).code == 0
+    change(place, "UPDATE ai_providers SET api_key = ?, base_url = ?", KEY, address)  # by another program
     ran = place.run("doctor")
-    assert ran.code == 0, ran
+    assert ran.code == 2, ran
     (line,) = [x for x in ran.out.splitlines() if "dryrun:" in x]
     assert "127.0.0.1" in line
-    assert "geheim" not in added.out + ran.out + ran.err
+    assert "geheim" not in refused.err + ran.out + ran.err
+
+
+def test_a_known_provider_is_added_by_its_name_and_told_options(place: Place) -> None:
+    assert "deepseek" in place.run("providers", "presets").out
+    added = place.run("providers", "add", "DeepSeek", "--key-env", "MY_KEY", "--save-key")
+    assert added.code == 0, added
+    told = place.run("providers", "set", "deepseek", "thinking=on", "extra_body.service_tier=flex", "--json")
+    assert json.loads(told.out)["options"] == {"thinking": "on", "extra_body": {"service_tier": "flex"}}
+    (one,) = [p for p in listed(place).values() if p["source"] == "table"]
+    assert (one["url"], one["models"]) == ("https://api.deepseek.com", ["deepseek-flash"])
+    assert (one["display_name"], one["problem"]) == ("DeepSeek", "")
+    assert one["options"]["thinking"] == "on"
+    place.run("providers", "set", "deepseek", "thinkin=on").refused("thinkin", "max_output_tokens")
+    place.run("providers", "set", "deepseek", 'api_keys=["x"]').refused("KGNB_PROVIDER_OPTIONS")
+    assert place.sql("SELECT options FROM kgnb_provider_options") == [
+        ('{"extra_body": {"service_tier": "flex"}, "thinking": "on"}',)
+    ]
+    assert holding(place.data, KEY) == []
 
 
 def test_the_key_file_is_refused_inside_the_data_folder(place: Place) -> None:

@@ -6,7 +6,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from kgnb.core.model import Provider
-from kgnb.core.provider_options import ProviderOptions
+from kgnb.core.provider_options import ProviderOptions, checked_options, parse_options
 
 CANARY = "canary-7f31"
 
@@ -51,3 +51,33 @@ def test_all_keys_are_in_order_and_once() -> None:
         "b",
     ]
     assert Provider("p").all_keys == ()
+
+
+def test_later_options_win_and_the_others_stay() -> None:
+    one = checked_options({"thinking": "on", "timeout": 600, "extra_body": {"a": 1}})
+    both = one.merged(checked_options({"thinking": "off"}))
+    assert both.revealed() == {"thinking": "off", "timeout": 600, "extra_body": {"a": 1}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'{{"{CANARY}',
+        "[]",
+        '{"p": 1}',
+        f'{{"p": {{"timeout": "{CANARY}"}}}}',
+        f'{{"p": {{"api_keys": "{CANARY}"}}}}',
+    ],
+)
+def test_text_that_is_no_options_is_refused_without_quoting_it(text: str) -> None:
+    with pytest.raises(ValueError, match=r"must be|timeout|api_keys") as caught:
+        parse_options(text)
+    assert CANARY not in str(caught.value)
+
+
+def test_a_provider_is_made_of_plain_values_and_shows_no_login() -> None:
+    made = Provider("p", f"http://me:{CANARY}@host/v1?key={CANARY}", CANARY, options={"timeout": 60})  # type: ignore[arg-type]
+    assert made.api_key.get_secret_value() == CANARY
+    assert made.options.timeout == 60
+    assert CANARY not in repr(made)
+    assert "host" in repr(made)

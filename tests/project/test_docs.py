@@ -75,8 +75,10 @@ def blocks() -> list[Block]:
 
 def steps(block: Block, base_url: str) -> list[tuple[str, object]]:
     """What a block does, the provider's address, key and model made those of the dry-run server."""
-    text = block.text.replace("https://api.deepseek.com/v1", base_url).replace("你的密钥", KEY)
-    text = text.replace("deepseek-chat", "dryrun")  # a name that the server there knows
+    text = block.text.replace("https://api.deepseek.com", base_url).replace("你的密钥", KEY)
+    text = text.replace("deepseek-flash", "dryrun")  # a name that the server there knows
+    here = f"OPENAI_BASE_URL={base_url} OPENAI_MODEL=dryrun"
+    text = re.sub(r"^export KGNB_PROVIDER_NAME=\w+", rf"\g<0> {here}", text, flags=re.M)
     if block.language == "python":
         return [("python", text)]
     found: list[tuple[str, object]] = []

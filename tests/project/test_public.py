@@ -66,6 +66,8 @@ class TestNames:
             "BookGraph",
             "KgnbError",
             "Node",
+            "Provider",
+            "ProviderOptions",
             "__version__",
             "allow_nested_loops",
             "books",

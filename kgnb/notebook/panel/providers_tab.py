@@ -74,7 +74,7 @@ class ProvidersTab:
         self.apply = widgets.button(say("panel.apply_served"), controller.safely(self._apply))
         self.name = widgets.field(say("panel.f_provider"), hint="deepseek")
         self.url = widgets.field("base_url", hint="https://api.example.com/v1")
-        self.model = widgets.field(say("panel.f_model"), hint="deepseek-chat")
+        self.model = widgets.field(say("panel.f_model"), hint="deepseek-flash")
         self.key = SecretBox(say("panel.f_key"), say("panel.key_hint"), controller.wake)
         self.keep = widgets.checkbox(say("panel.keep_key"))
         self.add = widgets.button(say("panel.add"), controller.safely(self._add), style="primary")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,7 @@ from kgnb.core.model import (
     TaskConfig,
     beijing_now,
 )
+from kgnb.core.provider_options import SECRET_OPTIONS, ProviderOptions, checked_options
 from kgnb.extract.model import clean
 from kgnb.graph.model import LABELS, RELATION_TYPE
 from kgnb.stores.ledger import tables as t
@@ -63,6 +66,26 @@ class Providers(DatabasePart):
     async def active(self) -> list[Provider]:
         """The active rows of ``ai_providers``."""
         return [row.provider for row in await self.list_rows() if row.active]
+
+    @reading
+    def active_with_options(self, c: sa.Connection) -> tuple[list[Provider], dict[str, ProviderOptions]]:
+        """The active rows of ``ai_providers``; what kgnb was told about any provider, by its queue key.
+
+        What isn't valid there, or a secret, is left out.
+        """
+        told = c.execute(sa.select(t.provider_options.c.name, t.provider_options.c.options))
+        options = {row.name: _read_options(row.options) for row in told}
+        return [row.provider for row in _provider_rows(c) if row.active], options
+
+    @transaction
+    def save_options(self, c: sa.Connection, name: str, options: ProviderOptions) -> None:
+        """Replace the provider's options; no option at all deletes its row."""
+        key, table = name.lower(), t.provider_options
+        c.execute(sa.delete(table).where(table.c.name == key))
+        kept = {k: v for k, v in options.revealed().items() if k not in SECRET_OPTIONS}
+        if kept:
+            row = {"name": key, "options": json.dumps(kept, ensure_ascii=False), "updated_at": beijing_now()}
+            self._database.insert(c, table, [row])
 
     @reading
     def list_rows(self, c: sa.Connection) -> list[ProviderRow]:
@@ -131,6 +154,20 @@ class Providers(DatabasePart):
             labels=_labels(row["entity_types"]) if entities else ("Character",),
             thing_kinds=self.thing_kinds or (read_kinds(row["entity_types"]) if entities else ()),
         )
+
+
+def _read_options(text: str) -> ProviderOptions:
+    """The valid options of a row that others may have written, one by one: a newer kgnb may know more."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    options = ProviderOptions()
+    for name, value in found.items() if isinstance(found, dict) else ():
+        if name not in SECRET_OPTIONS:
+            with suppress(ValueError):
+                options = options.merged(checked_options({name: value}))
+    return options
 
 
 def _provider_rows(c: sa.Connection) -> list[ProviderRow]:

@@ -269,6 +269,13 @@ seen_providers = _own(  # every name ai_providers ever had: a removed provider's
     sa.Column("seen_at", sa.DateTime),
 )
 
+provider_options = _own(  # what kgnb tells a provider; never a secret
+    "kgnb_provider_options",
+    sa.Column("name", sa.String(100), primary_key=True),  # as in queue keys: lower case
+    sa.Column("options", LongText, nullable=False),  # JSON
+    sa.Column("updated_at", sa.DateTime),
+)
+
 spending = _own(  # usage, replies that could not be used included
     "kgnb_spending",
     sa.Column("provider", sa.String(100), primary_key=True),  # as in queue keys: lower case

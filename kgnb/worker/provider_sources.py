@@ -1,0 +1,143 @@
+"""Providers as the environment and the table describe them, completed from presets; which can be asked.
+
+A secret goes only to an address from its own source, to the preset's, or to one that the user named with it.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+from pydantic import SecretStr
+
+from kgnb.core.addresses import holds_secret, origin, redacted_url
+from kgnb.core.errors import SettingsError
+from kgnb.core.model import RULES, Provider
+from kgnb.core.provider_options import ProviderOptions, parse_options
+from kgnb.core.settings import Settings
+from kgnb.llm.client import checked_key, checked_url
+from kgnb.llm.presets import Preset, preset_for, preset_named
+
+
+def environment_provider(settings: Settings) -> Provider | None:
+    """The provider that OPENAI_BASE_URL, OPENAI_API_KEY, OPENAI_MODEL and KGNB_PROVIDER_NAME describe.
+
+    What they leave open is the preset's. None where they give neither an address nor a key, unless the name
+    is that of a preset that wants none.
+    """
+    named = preset_named(settings.provider_name)
+    keyless = named is not None and not named.needs_key
+    if not (settings.openai_base_url or settings.openai_api_key.get_secret_value() or keyless):
+        return None
+    return completed(
+        Provider(
+            name=settings.provider_name,
+            base_url=settings.openai_base_url or _preset_url(named) or "https://api.openai.com/v1",
+            api_key=settings.openai_api_key,
+            models=(settings.openai_model,) if settings.openai_model else (),
+        )
+    )
+
+
+def settings_for(provider: Provider) -> dict[str, Any]:
+    """Arguments of Settings.load that describe ``provider`` as the environment's own; none for the rules."""
+    if provider.is_rules:
+        return {}
+    check_name(provider.name)
+    described = {
+        "provider_name": provider.name,
+        "openai_base_url": provider.base_url or _preset_url(preset_named(provider.name)),
+        "openai_api_key": next(iter(provider.all_keys), SecretStr("")),
+        "openai_model": next(iter(provider.models), ""),
+    }
+    told = provider.options.revealed()
+    return described | ({"provider_options": SecretStr(json.dumps({provider.key: told}))} if told else {})
+
+
+def completed(provider: Provider) -> Provider:
+    """``provider`` with its preset's address and suggested model where it names none."""
+    url = provider.base_url or _preset_url(preset_named(provider.name))
+    model = preset_for(replace(provider, base_url=url)).model
+    return replace(provider, base_url=url, models=provider.models or ((model,) if model else ()))
+
+
+def _preset_url(preset: Preset | None) -> str:
+    return preset.base_url if preset else ""
+
+
+def with_options(provider: Provider, stored: ProviderOptions, settings: Settings) -> Provider:
+    """``provider`` with the stored options and those of KGNB_PROVIDER_OPTIONS, which win.
+
+    Raises SettingsError where the latter hold secrets for another address.
+    """
+    given = parse_options(settings.provider_options.get_secret_value()).get(provider.key)
+    if given is None:
+        return replace(provider, options=stored)
+    if given.has_secrets and origin(provider.base_url) not in _addresses(provider, given, settings):
+        url = redacted_url(provider.base_url)
+        raise SettingsError("provider.options_elsewhere", provider=provider.name, url=url)
+    told = replace(provider, options=stored.merged(given))
+    return replace(told, api_key=next(iter(told.all_keys), SecretStr("")))
+
+
+def _addresses(provider: Provider, given: ProviderOptions, settings: Settings) -> set[str]:
+    """Origins that secrets of KGNB_PROVIDER_OPTIONS may be sent to."""
+    if given.base_url:
+        return {origin(given.base_url)}
+    own = environment_provider(settings)
+    urls = [_preset_url(preset_named(provider.name))]
+    urls += [own.base_url] if own is not None and own.key == provider.key else []
+    return {origin(url) for url in urls if url}
+
+
+def check_not_shadowed(row: Provider, settings: Settings, confirmed: str) -> None:
+    """Raise SettingsError where a data folder's row has the environment's name but another address.
+
+    Others may have made the folder; ``confirmed`` is the origin that the user saved a key for. The table of a
+    database server is an administrator's: there the row wins.
+    """
+    own = environment_provider(settings)
+    if not settings.embedded_sql or own is None or own.key != row.key:
+        return
+    if origin(row.base_url) not in (origin(own.base_url), confirmed):
+        urls = {"url": redacted_url(row.base_url), "own": redacted_url(own.base_url)}
+        raise SettingsError("provider.shadowed", provider=row.name, **urls)
+
+
+def check_name(name: str) -> None:
+    """Raise SettingsError for a name that can't be part of a queue key or a setting."""
+    bad = not name or len(name) > 100 or name.lower() == RULES or not name.isprintable()
+    if bad or any(c.isspace() or c in ":,=/{}" for c in name):
+        raise SettingsError("provider.bad_name", name=name)
+
+
+def check_url(provider: Provider) -> None:
+    """Raise SettingsError for a malformed address, and for one that may hold a secret."""
+    if holds_secret(provider.base_url):
+        url = redacted_url(provider.base_url)
+        raise SettingsError("provider.url_secret", provider=provider.name, url=url)
+    checked_url(provider)
+
+
+def check_usable(provider: Provider) -> None:
+    """Raise SettingsError when ``provider`` has no key, no address, or a malformed one."""
+    if provider.is_rules:
+        return
+    if not provider.base_url:
+        raise SettingsError("provider.no_url", provider=provider.name)
+    check_url(provider)
+    if not provider.api_key.get_secret_value() and preset_for(provider).needs_key:
+        raise SettingsError("provider.no_key", provider=provider.name)
+    checked_key(provider)
+
+
+def why_unusable(provider: Provider) -> SettingsError | None:
+    """The reason why ``provider`` can't be served; None when it can."""
+    try:
+        if ":" in provider.name or not provider.name.isprintable():
+            check_name(provider.name)  # its queue's key would read as another provider's
+        check_usable(provider)
+    except SettingsError as error:
+        return error
+    return None

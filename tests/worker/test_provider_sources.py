@@ -1,0 +1,105 @@
+"""Which provider is asked, with what: the environment, the table, presets and options together."""
+
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from kgnb.core.errors import SettingsError
+from kgnb.core.model import Provider
+from kgnb.core.provider_options import ProviderOptions, checked_options
+from kgnb.core.settings import Settings
+from kgnb.worker.provider_sources import (
+    check_not_shadowed,
+    check_usable,
+    completed,
+    environment_provider,
+    settings_for,
+    with_options,
+)
+
+KEY = SecretStr("sk-canary-1")
+
+
+def own(**given: Any) -> Provider | None:
+    return environment_provider(Settings.load(**given))
+
+
+class TestTheEnvironmentsProvider:
+    def test_of_a_known_name_needs_a_key_only(self) -> None:
+        found = own(provider_name="deepseek", openai_api_key=KEY)
+        assert found is not None
+        assert (found.base_url, found.models) == ("https://api.deepseek.com", ("deepseek-flash",))
+        check_usable(found)
+
+    def test_of_a_known_host_has_its_suggested_model(self) -> None:
+        found = own(openai_base_url="https://api.deepseek.com/v1", openai_api_key=KEY)
+        assert found is not None
+        assert (found.name, found.models) == ("openai", ("deepseek-flash",))
+
+    def test_on_this_machine_needs_no_key(self) -> None:
+        found = own(provider_name="ollama")
+        assert found is not None
+        check_usable(found)
+
+    def test_is_none_without_anything(self) -> None:
+        assert own() is None
+
+    def test_elsewhere_needs_a_key(self) -> None:
+        found = own(openai_base_url="https://gateway.example/v1")
+        assert found is not None
+        with pytest.raises(SettingsError):
+            check_usable(found)
+
+
+def options(text: str) -> Settings:
+    return Settings.load(provider_options=SecretStr(text))
+
+
+class TestOptions:
+    def test_of_the_environment_win_over_stored_ones(self) -> None:
+        stored = checked_options({"thinking": "on", "timeout": 60})
+        told = with_options(completed(Provider("deepseek")), stored, options('{"DeepSeek": {"timeout": 9}}'))
+        assert told.options.revealed() == {"thinking": "on", "timeout": 9}
+
+    def test_several_keys_are_one_providers(self) -> None:
+        given = options('{"deepseek": {"api_keys": ["a", "b"]}}')
+        told = with_options(completed(Provider("deepseek")), ProviderOptions(), given)
+        assert [k.get_secret_value() for k in told.all_keys] == ["a", "b"]
+        check_usable(told)
+
+    def test_with_secrets_go_to_no_address_from_elsewhere(self) -> None:
+        row = Provider("deepseek", "https://evil.example/v1", KEY)
+        given = '{"deepseek": {"extra_headers": {"X-Key": "canary"}%s}}'
+        with pytest.raises(SettingsError, match=r"evil\.example") as caught:
+            with_options(row, ProviderOptions(), options(given % ""))
+        assert "canary" not in str(caught.value)
+        told = with_options(row, ProviderOptions(), options(given % ', "base_url": "https://evil.example"'))
+        assert told.options.extra_headers["X-Key"].get_secret_value() == "canary"
+
+
+class TestARowOfADataFolder:
+    settings = staticmethod(
+        lambda **more: Settings.load(openai_base_url="https://mine.example/v1", openai_api_key=KEY, **more)
+    )
+
+    def test_with_the_environments_name_and_another_address_is_refused(self) -> None:
+        row = Provider("OpenAI", "https://evil.example/v1", SecretStr("k"))
+        with pytest.raises(SettingsError, match=r"evil\.example.*mine\.example"):
+            check_not_shadowed(row, self.settings(), "")
+        check_not_shadowed(row, self.settings(), "https://evil.example:443")  # a key was saved for it
+        check_not_shadowed(row, self.settings(db_host="db.example"), "")  # an administrator's table
+        check_not_shadowed(Provider("other", row.base_url), self.settings(), "")
+        check_not_shadowed(Provider("openai", "https://mine.example/other"), self.settings(), "")
+
+
+def test_a_provider_given_in_python_is_the_environments() -> None:
+    given = Provider("kimi", api_key=KEY, options=ProviderOptions(api_keys=(SecretStr("b"),), timeout=60))
+    found = environment_provider(settings := Settings.load(**settings_for(given)))
+    assert found is not None
+    told = with_options(found, ProviderOptions(), settings)
+    assert (told.base_url, told.models) == ("https://api.moonshot.cn/v1", ("kimi-k2.6",))
+    assert [k.get_secret_value() for k in told.all_keys] == [KEY.get_secret_value(), "b"]
+    assert told.options.timeout == 60
+    assert "canary" not in repr(settings)
+    assert settings_for(Provider("rules")) == {}
