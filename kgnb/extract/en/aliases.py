@@ -16,9 +16,9 @@ from kgnb.extract.en.persons import BookPersons, NameParts, titles_clash
 
 # Titles that go with a first name: Miss Anne, Sir Walter.
 _BEFORE_FIRST_NAME = (words.FEMALE - {"mrs", "mistress"}) | frozenset(
-    ("master", "sir", "uncle", "cousin", "king", "st")
+    ("master", "sir", "uncle", "cousin", "king", "st", "brother", "father")
 )
-_JOIN_FIRST_NAME = ("miss", "master", "sir", "lady", "aunt", "uncle", "cousin")
+_JOIN_FIRST_NAME = ("miss", "master", "sir", "lady", "aunt", "uncle", "cousin", "brother", "sister")
 
 
 class AliasResolver(BookPersons):
@@ -34,6 +34,7 @@ class AliasResolver(BookPersons):
     def resolve(self) -> dict[str, list[str]]:
         """Return canonical name → all names of that person, the most frequent first."""
         self._join_same_words()
+        self._join_of_places()
         self._join_titled_first_names()
         self._join_first_names()
         self._join_titled_surnames()
@@ -41,7 +42,6 @@ class AliasResolver(BookPersons):
         self._join_nicknames()
         self._join_ranks()
         self._join_eldest_daughters()
-        self._join_of_places()
         counts = {n: count for n, count in self.counts.items() if n not in self.dropped}
         return self.clusters.persons(counts, self._canonical_rank)
 
@@ -109,8 +109,8 @@ class AliasResolver(BookPersons):
             )
             if titled > sum(self.counts[n] for n in fulls):
                 continue  # a surname rather: Fitzwilliam is Colonel Fitzwilliam
-            roots = self._roots(fulls, name)
-            if len(roots) == 1:
+            roots = sorted(self._roots(fulls, name), key=self._count, reverse=True)
+            if roots and self._first_dominates(roots):
                 sure = self.co_occurrence.ratio(name, roots[0], 0.0, least=3.0) < 1.2
                 best = roots[0] if sure else ""
             else:
@@ -176,11 +176,15 @@ class AliasResolver(BookPersons):
                 n
                 for long in sorted(longs)
                 for n in self._by_first.get(long.capitalize(), ())
-                if not self.parts[n].titles
+                if not self.parts[n].titles or self.parts[n].is_full
             ]
-            near = [r for r in self._roots(bearers, name) if self.co_occurrence.coverage(name, r) >= 0.4]
+            near = [
+                r
+                for r in self._roots(bearers, name)
+                if self.co_occurrence.coverage(name, r) >= 0.4 or self._same_surname(name, r)
+            ]
             rare = self.counts[name] < 5  # too few occurrences to measure: the word list decides
-            best = self._exclusive_person(name, near, strict=True, unsure=0.0 if rare else 9.0)
+            best = self._exclusive_person(name, near, strict=len(near) > 1, unsure=0.0 if rare else 9.0)
             if not best and len(near) == 1 and self._same_surname(name, near[0]):
                 best = near[0]
             if best:
