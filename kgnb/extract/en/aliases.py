@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.couples import couple_mentions
-from kgnb.extract.en.persons import BookPersons, NameParts, titles_clash
+from kgnb.extract.en.persons import KIN_TITLES, BookPersons, NameParts, titles_clash
 
 # Titles that go with a first name: Miss Anne, Sir Walter.
 _BEFORE_FIRST_NAME = (words.FEMALE - {"mrs", "mistress"}) | frozenset(
@@ -89,6 +89,10 @@ class AliasResolver(BookPersons):
                 once = parts.titles[-1] in ("sir", "lady") and self.counts[name] < 2
                 if self.counts[bare] >= 3 and not once and self.co_occurrence.ratio(name, bare, 0.0) < 0.6:
                     self.clusters.join(bare, name, "title and first name")
+            elif parts.titles[-1] in KIN_TITLES and parts.first not in self.candidates:
+                fulls = [n for n in self._by_first[parts.first] if self.parts[n].is_full]
+                if best := self._exclusive_person(name, self._roots(fulls, name)):
+                    self.clusters.join(best, name, "title and first name")
 
     def _join_first_names(self) -> None:
         """Anne and Anne Elliot: the full name that begins so; of several the one never in its sentence."""

@@ -17,7 +17,9 @@ from kgnb.extract.en import vocabulary as words
 from kgnb.extract.neighbour_odds import log_odds, mean_log_odds, pooled_counts
 
 _HONORIFIC = "|".join(sorted((w.capitalize() for w in words.HONORIFICS), key=len, reverse=True))
-_CAPITALISED = r"[A-Z][a-zà-ÿ]+(?:'[A-Z][a-z]+)?(?!'[a-z]{2})(?:-[A-Z]?[a-z]+)*|[A-Z]\.(?= ?[A-Z][a-z])"
+_CAPITALISED = (
+    r"(?:Mc|Mac|O'|D')?[A-Z][a-zà-ÿ]+(?:'[A-Z][a-z]+)?(?!'[a-z]{2})(?:-[A-Z]?[a-z]+)*|[A-Z]\.(?= ?[A-Z][a-z])"
+)
 _PARTICLE = "of|de|du|la|le|von|van|der|den|the|del|di|da|bin|ibn"
 _PARTICLES = frozenset(_PARTICLE.split("|"))
 _PHRASE = re.compile(
@@ -28,6 +30,8 @@ _WORD = re.compile(r"[A-Za-zà-ÿ]+(?:'[A-Za-z]+)?")
 # Particles that begin no name after its title: the Duke of, but Miss de Bourgh.
 _NO_FIRST_PARTICLES = frozenset(("of", "the"))
 _OPENING_MARKS = frozenset(".!?\":;-(\n[*'")
+
+FIRST_NAMES = words.FEMALE_NAMES | words.MALE_NAMES
 
 SEED_CAP = 80
 """Occurrences of a seed that count for the log odds."""
@@ -205,11 +209,18 @@ class NameClassifier:
             score -= 2.0 if not speaks else 1.0
         if not speaks and _is_exclamation(candidate):
             score -= 1.5
+        first = key(name.split(" ")[-1 if titled else 0])
+        if first in FIRST_NAMES:
+            score += 2.0 if " " in name else 1.0
+        elif " " not in name and not speaks:
+            score -= 1.5 * min(1.0, self.lower[name.lower()] / count)  # Death, Art
+        if key(name) in words.PEOPLES:
+            score -= 3.0
         if last in words.PLACE_ENDS | words.ORG_ENDS and not speaks:
             score -= 2.0
         if count >= 3 and not candidate.articles and not any(self.lower[w.lower()] for w in name.split(" ")):
             score += 0.5  # never a common word
-        if count < 3 and not titled and not speaks:
+        if count < 3 and not titled and not speaks and first not in FIRST_NAMES:
             score -= 0.7
         return score
 
@@ -239,8 +250,14 @@ class NameClassifier:
         return {
             name: c
             for name, c in self.candidates.items()
-            if c.score >= 0.0 and (c.count >= 2 or c.speaks or c.score >= 3.0 or is_titled(name))
+            if c.score >= 0.0 and (c.count >= 2 or c.speaks or c.score >= 3.0 or _is_plainly_a_person(name))
         }
+
+
+def _is_plainly_a_person(name: str) -> bool:
+    """Whether one occurrence is enough: a title, or a common first name and more."""
+    first, _, rest = name.partition(" ")
+    return is_titled(name) or (bool(rest) and key(first) in FIRST_NAMES)
 
 
 def place_share(candidate: Candidate) -> float:

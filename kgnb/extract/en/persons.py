@@ -16,7 +16,7 @@ _SENTENCE_END = re.compile(r"[.!?](?=[\s\"])|\n")
 _ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Rev)\.$")
 PRONOUN = re.compile(r"\b(he|him|his|himself|she|her|hers|herself)\b", re.IGNORECASE)
 _MILITARY = words.RANKS & words.NEUTRAL
-_OF_KIN = frozenset(("aunt", "uncle", "cousin", "brother", "sister", "father", "mother"))
+KIN_TITLES = frozenset(("aunt", "uncle", "cousin", "brother", "sister", "father", "mother"))
 """Titles that only some people give."""
 WINDOW = 1500
 """Characters of a co-occurrence window: about a page."""
@@ -210,7 +210,7 @@ class BookPersons:
 
 def titles_clash(one: Iterable[str], other: Iterable[str]) -> bool:
     """Return whether one person would not bear both: Captain and Mr, Mrs and Miss."""
-    a, b = set(one) - _OF_KIN, set(other) - _OF_KIN
+    a, b = set(one) - KIN_TITLES, set(other) - KIN_TITLES
     return bool(a and b and not a & b)
 
 

@@ -18,6 +18,7 @@ COMPASS = _LISTS["compass"]
 PLACE_ENDS = _LISTS["place_ends"]
 ORG_ENDS = _LISTS["org_ends"]
 NOT_NAMES = _LISTS["not_names"]
+PEOPLES = _LISTS["peoples"] | {f"{word}s" for word in _LISTS["peoples"]}
 MONTHS = _LISTS["months"]
 FEMALE_NAMES = _LISTS["female_names"]
 MALE_NAMES = _LISTS["male_names"]

@@ -1,0 +1,70 @@
+"""English names in passages of several styles: who is a person, and who is the same one."""
+
+from __future__ import annotations
+
+import itertools
+
+from kgnb.extract import name_scan
+from kgnb.extract.model import NameEntry
+
+SPEECH = [
+    '"The rain has come back," said {a}.',
+    '{a} answered, "We must wait for {b}."',
+    '"Not tonight," {a} replied, and went to the window.',
+]
+DEEDS = ["{a} walked slowly down to the water.", "Nobody had told {a}.", "Then {b} gave {a} the lamp."]
+
+
+def pages(*pairs: tuple[str, str], times: int = 6) -> str:
+    """Paragraphs in which each pair of persons talks and acts."""
+    lines = []
+    for one, other in pairs * times:
+        for (a, b), form in zip(itertools.cycle([(one, other), (other, one)]), SPEECH + DEEDS, strict=False):
+            lines.append(form.format(a=a, b=b))
+    return "\n\n".join(lines)
+
+
+def people(text: str) -> dict[str, NameEntry]:
+    """Every name and alias → its person."""
+    found = [e for e in name_scan.scan([(1, text)], "en") if e.kind == "Character"]
+    return {name: e for e in found for name in (e.name, *e.aliases)}
+
+
+def test_a_first_name_is_whose_full_name_is_far_more_frequent() -> None:
+    text = pages(("Tobias", "Mrs. Quill"), times=12)
+    text += "\n\n" + pages(("Tobias Fenn", "Mrs. Quill"), times=1) + "\n\nTobias White had died long ago."
+    found = people(text)
+    assert found["Tobias"] is found["Tobias Fenn"]
+    assert found["Tobias White"] is not found["Tobias"]
+
+
+def test_a_nickname_is_a_lords_too() -> None:
+    text = "Lord Henry Marsh had come.\n\n" * 4
+    text += "\n\n".join([pages(("Lord Henry", "Basil"), times=1), pages(("Harry", "Basil"), times=1)] * 6)
+    found = people(text)
+    assert found["Harry"] is found["Lord Henry"] is found["Lord Henry Marsh"]
+
+
+def test_kin_give_titles_that_strangers_do_not() -> None:
+    text = pages(("Frieda Holz", "Rosa"), ("Cousin Frieda", "Rosa"), times=8)
+    text += "\n\n" + pages(("Fraulein Holz", "Rosa"), times=4)
+    found = people(text)
+    assert found["Cousin Frieda"] is found["Frieda Holz"] is found["Fraulein Holz"]
+
+
+def test_scottish_and_irish_names_are_whole() -> None:
+    found = people(pages(("McTavish", "O'Hara"), ("MacLeod", "O'Hara")))
+    assert {"McTavish", "MacLeod", "O'Hara"} <= found.keys()
+    assert not {"Tavish", "Hara", "Leod"} & found.keys()
+
+
+def test_peoples_and_ideas_with_a_capital_are_no_persons() -> None:
+    text = pages(("Rosa", "Mr. Vance"), times=10)
+    text += "\n\n" + "She hated the Americans and the Jews alike.\n\nHe talked with Americans.\n\n" * 5
+    text += "He thought that Death was near. Death is long, and death comes.\n\n" * 5
+    assert not {"Americans", "Jews", "Death"} & people(text).keys()
+
+
+def test_a_full_name_with_a_common_first_name_is_a_person_at_once() -> None:
+    found = people(pages(("Rosa", "Mr. Vance")) + "\n\nThey thought of Robert Stavely, who was dead.")
+    assert "Robert Stavely" in found
