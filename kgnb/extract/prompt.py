@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from pydantic import BaseModel
+
 from kgnb.core.model import EXTRACTED_LABELS, Lang, TaskConfig
-from kgnb.extract.model import NameEntry
+from kgnb.extract.model import Character, Event, Location, NameEntry, Organization, Relation, Thing
 from kgnb.extract.word_search import WordSearch
 
 OVERHEAD = 1_200
@@ -74,15 +76,27 @@ class PromptBuilder:
 
 # --- fixed text ---------------------------------------------------------------------------------------------
 
-_SHAPES = {
-    "characters": "{name,aliases[],description,traits[],title,protagonist_score}",
-    "locations": "{name,description,type}",
-    "organizations": "{name,description,type}",
-    "events": "{name,description,importance,participants[],location,evidence}",
-    "relations": "{source,target,type,description,strength,evidence}",
-    "things": "{name,kind,aliases[],description}",
+_OWN_FIELDS = frozenset({"confidence", "unverified"})
+"""Fields of the items that kgnb fills in itself."""
+_ITEMS: dict[str, type[BaseModel]] = {
+    "characters": Character,
+    "locations": Location,
+    "organizations": Organization,
+    "events": Event,
+    "relations": Relation,
+    "things": Thing,
 }
-"""List → fields of its items, in the order of the request."""
+"""List → its items, in the order of the request."""
+_FIELDS = {
+    name: {key: field.annotation for key, field in item.model_fields.items() if key not in _OWN_FIELDS}
+    for name, item in _ITEMS.items()
+}
+"""List → the fields that its items are asked for."""
+_SHAPES = {
+    name: f"{{{','.join(f'{key}[]' if kind == list[str] else key for key, kind in fields.items())}}}"
+    for name, fields in _FIELDS.items()
+}
+"""The fields as the prompt shows them."""
 _LIST_OF = {label: f"{label.lower()}s" for label in EXTRACTED_LABELS}
 
 _RULES: dict[Lang, str] = {
@@ -200,9 +214,19 @@ def _with_aliases(name: str, aliases: Iterable[str], used: Collection[str]) -> s
 # --- the answer's schema ------------------------------------------------------------------------------------
 
 
+_STRICT_TYPES: dict[Any, dict[str, Any]] = {
+    str: {"type": "string"},
+    int: {"type": "integer"},
+    list[str]: {"type": "array", "items": {"type": "string"}},
+}
+
+
 def _schema(lists: Sequence[str]) -> dict[str, Any]:
-    """The JSON schema of the lists; the prompt describes their items: a full schema costs as many tokens as a
-    page of text."""
-    items = {"type": "array", "items": {"type": "object"}}
-    required = [name for name in lists if name != "things"]
-    return {"type": "object", "properties": dict.fromkeys(lists, items), "required": required}
+    """The JSON schema of the lists, in the subset that strict decoding takes."""
+    items = {name: {key: _STRICT_TYPES[kind] for key, kind in _FIELDS[name].items()} for name in lists}
+    return _closed({name: {"type": "array", "items": _closed(fields)} for name, fields in items.items()})
+
+
+def _closed(properties: dict[str, Any]) -> dict[str, Any]:
+    required = list(properties)
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}

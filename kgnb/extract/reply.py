@@ -47,7 +47,7 @@ def parse(text: str, *, provider: str) -> Parsed:
 
     Raises ReplyUnparsable when no object has one of the lists asked for, or when the object is truncated.
     """
-    body = _without_thoughts(text) if len(text) <= MAX_REPLY else ""
+    body = without_thoughts(text) if len(text) <= MAX_REPLY else ""
     if (found := _strict(body)) is not None:
         return _validated(found, repaired=False, lost=0)
     if _is_balanced(body) and (found := _in_prose(body)) is not None:
@@ -73,7 +73,12 @@ _KINDS: dict[str, type[BaseModel]] = {
 }
 
 
-def _without_thoughts(text: str) -> str:
+def is_complete(text: str) -> bool:
+    """Whether a reply is one whole JSON object, whatever its limit: some models go on with white space."""
+    return text[:1] == "{" and _strict(text) is not None
+
+
+def without_thoughts(text: str) -> str:
     """The reply after a reasoning model's thoughts; empty when they never end."""
     text = text.strip().lstrip("\ufeff")
     if text[:1] == "{":

@@ -1,6 +1,7 @@
 """LLM client, one for each provider; every failure is a class of the error tree.
 
-Endpoints differ by their dialect (dialect.py) only; retries are decided here.
+The SDKs (openai_api.py, anthropic_api.py) send single requests; retries are decided here. Neither SDK is
+imported before the first request.
 """
 
 from __future__ import annotations
@@ -9,28 +10,33 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
 
 from kgnb.core import errors
-from kgnb.core.addresses import redacted_url
+from kgnb.core.endpoint import checked_key, checked_url, proxy_of
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
-from kgnb.llm.dialect import Form, ParsedResponse, dialect_of
-from kgnb.llm.error_mapping import ErrorResponse, HttpRejected, error_for
-from kgnb.llm.http import CONNECT_SECONDS, HttpClient, NoAnswer, Unreadable
+from kgnb.extract.repetition import is_looping
+from kgnb.extract.reply import is_complete, without_thoughts
+from kgnb.llm.chat_api import CONNECT_SECONDS, ChatApi, ChatReply, Failure
+from kgnb.llm.diagnosis import Diagnosis
+from kgnb.llm.error_mapping import ErrorResponse, error_for
+from kgnb.llm.presets import preset_for
+from kgnb.llm.request_form import LearntForm, RequestForm
 
 MAX_WAIT = 30.0
 """Longest wait between two tries; an endpoint that asks for more is treated as down."""
 
-TEST_PROMPT = Prompt("Answer with a JSON object.", 'Answer {"ok": true}', "", {"type": "object"})
-"""Shows whether a provider answers at all."""
-
-DEFAULT_URLS = {
-    "openai": "https://api.openai.com/v1",
-    "anthropic": "https://api.anthropic.com",
-    "claude": "https://api.anthropic.com",
+_OK_SCHEMA = {
+    "type": "object",
+    "properties": {"ok": {"type": "boolean"}},
+    "required": ["ok"],
+    "additionalProperties": False,
 }
+TEST_PROMPT = Prompt("Answer with a JSON object.", 'Answer {"ok": true}', "", _OK_SCHEMA)
+"""Shows whether a provider answers at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,7 @@ class LlmClient:
     """Client of ``provider``.
 
     ``timeout``: seconds for one whole request; ``tries``: attempts of one call on connection errors, timeouts
-    and 5xx; ``connections``: size of the connection pool.
+    and 5xx; ``connections``: size of the connection pool. The provider's options win over the first two.
 
     Bound to the event loop it is first used on. Raises SettingsError for a malformed base_url or key.
     """
@@ -60,15 +66,17 @@ class LlmClient:
         """Cost of all calls so far, including failed and cancelled ones."""
         self.busy = 0
         """Calls in flight."""
-        self._timeout = timeout
-        self._tries = max(1, tries)
-        base_url = checked_url(provider)
-        self._dialect = dialect_of(provider, base_url)
-        self._forms: dict[str, Form] = {}
-        self._host = urlsplit(base_url).hostname or ""
-        self._path = self._dialect.path(base_url)
-        self._models_url = f"{base_url}/models"
-        self._http = HttpClient(base_url, self._dialect.headers(checked_key(provider)), connections)
+        self._timeout = provider.options.timeout or timeout
+        self._tries = max(1, provider.options.tries or tries)
+        self._base_url = checked_url(provider)
+        checked_key(provider)
+        checked_interface(provider)
+        proxy_of(self._base_url)
+        self._host = urlsplit(self._base_url).hostname or ""
+        self._connections = connections
+        self._learnt: dict[str, LearntForm] = {}
+        self._diagnosis = Diagnosis(provider, self._base_url, self._list_models)
+        self._opened: ChatApi | None = None
 
     async def ask(
         self,
@@ -78,7 +86,7 @@ class LlmClient:
         admit: Callable[[], Awaitable[None]] = _freely,
         spent: Callable[[Usage, int], None] = lambda _usage, _timeouts: None,
     ) -> Completion:
-        """Return the reply of ``model`` to ``prompt``.
+        """Return the reply of ``model`` to ``prompt``, without its thoughts.
 
         ``admit`` is awaited before each HTTP request; an error of its own ends the call. ``spent`` is called
         with the cost of the call and the number of its requests that timed out, however it ends.
@@ -93,9 +101,10 @@ class LlmClient:
             answer = await self._formed(prompt, model, meter)
             if answer.end == "refused":
                 raise errors.ReplyRefused("provider.refused", provider=self.provider.name)
-            if answer.end == "length":
+            text = without_thoughts(answer.text)
+            if (answer.end == "length" or is_looping(text)) and not is_complete(text):
                 raise errors.ReplyTruncated("provider.truncated", provider=self.provider.name)
-            return Completion(answer.text, meter.usage)
+            return Completion(text, meter.usage)
         except errors.ProviderError as error:
             error.usage = meter.usage
             raise
@@ -104,113 +113,119 @@ class LlmClient:
             self.usage += meter.usage
             spent(meter.usage, meter.timeouts)
 
+    async def body(self, prompt: Prompt, model: str) -> dict[str, Any]:
+        """The JSON that would be sent for ``prompt``."""
+        return (await self._api()).body(prompt, model, self._form_of(model).form)
+
     async def reachable(self) -> None:
         """Raise ProviderDown unless the endpoint answers, with whatever status. Asks no model."""
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await self._http.get(self._models_url)
-                return
-        except TimeoutError:
-            down = self._down("provider.timeout", seconds=round(CONNECT_SECONDS), tries=1)
-        except NoAnswer:
-            down = self._down("provider.unreachable", host=self._host, tries=1)
-        except Unreadable:
-            return  # an odd body, but an answer
-        raise down  # here, so that its __context__ doesn't keep the HTTP library's error
+        if await self._list_models(self._base_url) is Failure.SILENCE:
+            raise self._down("provider.unreachable", host=self._host, tries=1)
 
     async def models(self) -> list[str]:
         """Names of the models that the endpoint lists; empty where it has no list. Asks no model."""
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                answer = await self._http.get(self._models_url)
-        except (TimeoutError, NoAnswer, Unreadable):
-            return []  # many endpoints have no list
-        found = answer.data if answer.status < 300 else None
-        items = found.get("data") if isinstance(found, dict) else None
-        if not isinstance(items, list):
-            return []
-        names = (item.get("id") for item in items if isinstance(item, dict))
-        return [name for name in names if isinstance(name, str)]
+        found = await self._list_models(self._base_url)
+        return found if isinstance(found, list) else []  # many endpoints have no list
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.close()
+        for learnt in self._learnt.values():
+            learnt.release()
+        if self._opened is not None:
+            await self._opened.close()
 
-    async def _formed(self, prompt: Prompt, model: str, meter: _Meter) -> ParsedResponse:
-        """Ask in the richest form that the model accepts.
+    async def _api(self) -> ChatApi:
+        """The endpoint, opened on first use: the SDK takes most of a second to import."""
+        opener = await asyncio.to_thread(interface_of, self.provider) if self._opened is None else None
+        if self._opened is None and opener is not None:
+            self._opened = opener(self.provider, self._base_url, self._connections)
+        assert self._opened is not None
+        return self._opened
 
-        After a 400, simpler forms are tried; one that succeeds is remembered for the model. A request that
-        fails in every form changes nothing.
-        """
-        form = self._forms.get(model, self._dialect.first)
-        while True:
-            body = self._dialect.body(prompt, model, form)
-            try:
-                answer = await self._tried(body, model, meter)
-            except HttpRejected as no:
-                other = self._other_form(model, form, no)
+    async def _list_models(self, base_url: str) -> list[str] | ErrorResponse | Failure:
+        """The models that the endpoint lists, at another address of the same host if need be."""
+        api = await self._api()
+        if base_url != self._base_url:
+            api = interface_of(self.provider)(self.provider, base_url, 1)
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                return await api.models()
+        except TimeoutError:
+            return Failure.SILENCE
+        finally:
+            if api is not self._opened:
+                await api.close()
+
+    def _form_of(self, model: str) -> LearntForm:
+        if model not in self._learnt:
+            self._learnt[model] = LearntForm(RequestForm.first(self.provider, model))
+        return self._learnt[model]
+
+    async def _formed(self, prompt: Prompt, model: str, meter: _Meter) -> ChatReply:
+        """Ask in the richest form that the model accepts; what it refuses is left out from then on."""
+        api, learnt = await self._api(), self._form_of(model)
+        await learnt.hold(api.models)
+        try:
+            form = learnt.form
+            while True:
+                got = await self._tried(api.body(prompt, model, form), meter)
+                if isinstance(got, ChatReply):
+                    learnt.accept(form, thought=got.thought)
+                    return got
+                error, refusal = got
+                other = None
+                if refusal is not None and refusal.status in (400, 422):
+                    other = learnt.after_refusal(form, refusal, form.limit(prompt))
                 if other is None:
-                    raise
+                    raise await self._diagnosis.explained(error, model)
                 form = other
-            else:
-                self._forms[model] = form
-                return answer
+        finally:
+            learnt.release()
 
-    def _other_form(self, model: str, form: Form, no: HttpRejected) -> Form | None:
-        if no.status not in (400, 422):
-            return None
-        known = self._forms.get(model)
-        if known is None:
-            return form.without(no.param)
-        return known if known != form else None
-
-    async def _tried(self, body: dict[str, Any], model: str, meter: _Meter) -> ParsedResponse:
+    async def _tried(self, body: dict[str, Any], meter: _Meter) -> ChatReply | _Rejection:
         """Ask once, and again after failures that may be transient (exponential backoff with jitter)."""
         for attempt in range(1, self._tries + 1):
             await meter.admit()
-            outcome, wait = await self._once(body, model, meter, attempt)
-            if isinstance(outcome, ParsedResponse):
-                return outcome
-            wait = _backoff(attempt) if wait is None else wait * random.uniform(1.0, 1.2)  # noqa: S311
+            got = await self._once(body, attempt, meter)
+            if isinstance(got, ChatReply):
+                return got
+            error, refusal = got
+            if isinstance(error, errors.RequestRejected):
+                return error, refusal
+            asked = refusal.retry_after() if refusal is not None else None
+            wait = _backoff(attempt) if asked is None else asked * random.uniform(1.0, 1.2)  # noqa: S311
             gives_up = attempt == self._tries or wait > MAX_WAIT * 1.2
-            if gives_up or not isinstance(outcome, errors.ProviderDown):
-                raise outcome
+            if gives_up or not isinstance(error, errors.ProviderDown):
+                raise error
             await asyncio.sleep(wait)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    async def _once(
-        self, body: dict[str, Any], model: str, meter: _Meter, attempt: int
-    ) -> tuple[ParsedResponse | errors.ProviderError, float | None]:
-        """Make one HTTP request; return its answer or error, and the wait that the endpoint asks for."""
+    async def _once(self, body: dict[str, Any], attempt: int, meter: _Meter) -> ChatReply | _Rejection:
+        """Make one HTTP request; return its reply, or an error and the response that it stands for."""
+        api = await self._api()
         try:
             async with asyncio.timeout(self._timeout):
-                got = await self._http.post(self._path, body)
+                got = await api.reply(body)
         except TimeoutError:
             meter.timeouts += 1
             return self._down("provider.timeout", seconds=round(self._timeout), tries=attempt), None
-        except NoAnswer:
+        if got is Failure.SILENCE:
             return self._down("provider.unreachable", host=self._host, tries=attempt), None
-        except Unreadable:
-            meter.finished()
-            return self._garbled(), None
-        if got.status < 300:
-            answer = self._dialect.answer(got.data)
-            if answer is not None and answer.end != "failed":
-                meter.finished(answer.usage)
-                return answer, None
-            refusal = _hidden_refusal(got.data) if answer is None else ErrorResponse(502)
-        else:
-            refusal = ErrorResponse(got.status, got.data, got.headers)
-        meter.finished()
-        if refusal is None:
-            return self._garbled(), None
-        return error_for(refusal, self.provider, model, attempt), refusal.retry_after()
+        meter.finished(got.usage if isinstance(got, ChatReply) else None)
+        if isinstance(got, Failure):
+            return errors.RequestRejected("provider.garbled", provider=self.provider.name), None
+        if isinstance(got, ChatReply):
+            if got.end != "failed":
+                return got
+            got = ErrorResponse(502)
+        return error_for(got, self.provider, body["model"], attempt), got
 
     def _down(self, key: str, **facts: object) -> errors.ProviderDown:
         return errors.ProviderDown(key, provider=self.provider.name, **facts)
 
-    def _garbled(self) -> errors.RequestRejected:
-        return errors.RequestRejected("provider.garbled", provider=self.provider.name)
+
+_Rejection = tuple[errors.ProviderError, ErrorResponse | None]
+"""An error, and the response that it stands for: inside the client only, it may repeat the key."""
 
 
 class _Meter:
@@ -225,40 +240,33 @@ class _Meter:
         self.usage += usage or Usage(requests=1)
 
 
-def _hidden_refusal(data: Any) -> ErrorResponse | None:
-    """The error in a body of status 200, as some gateways send it; None without one."""
-    error = data.get("error") if isinstance(data, dict) else None
-    if not isinstance(error, dict):
-        return None
-    code = error.get("code")
-    return ErrorResponse(code if isinstance(code, int) and 400 <= code < 600 else 502, data)
-
-
 def _backoff(attempt: int) -> float:
     step: float = min(8.0, 0.5 * 2 ** (attempt - 1))
     return step * random.uniform(0.5, 1.5)  # noqa: S311 - spreads the slots, no secret
 
 
-# --- settings of a provider ---------------------------------------------------------------------------------
+# --- the SDK of a provider ----------------------------------------------------------------------------------
 
 
-def checked_url(provider: Provider) -> str:
-    """The provider's address without a trailing slash; raise SettingsError for a malformed one."""
-    url = (provider.base_url or DEFAULT_URLS.get(provider.key, "")).strip().rstrip("/")
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or any(c.isspace() for c in url):
-        raise errors.SettingsError("provider.bad_url", provider=provider.name, url=redacted_url(url))
-    return url
+def checked_interface(provider: Provider) -> None:
+    """Raise SettingsError when the provider's SDK isn't installed."""
+    if _is_anthropic(provider) and find_spec("anthropic") is None:
+        raise errors.SettingsError("provider.no_sdk", provider=provider.name)
 
 
-def checked_key(provider: Provider) -> str:
-    """The provider's key; raise SettingsError for one that can't be sent in a header."""
-    key = provider.api_key.get_secret_value().strip()
-    if not (key.isascii() and key.isprintable()) or " " in key:
-        # The HTTP library's error would quote it.
-        raise errors.SettingsError("provider.bad_key", provider=provider.name)
-    return key
+def interface_of(provider: Provider) -> Callable[[Provider, str, int], ChatApi]:
+    """Opens an endpoint of the provider's kind: provider, base_url, size of the connection pool.
+
+    Imports its SDK, which takes most of a second of processor time.
+    """
+    if _is_anthropic(provider):
+        from kgnb.llm.anthropic_api import AnthropicApi
+
+        return AnthropicApi
+    from kgnb.llm.openai_api import OpenAIApi
+
+    return OpenAIApi
+
+
+def _is_anthropic(provider: Provider) -> bool:
+    return preset_for(provider).api == "anthropic"

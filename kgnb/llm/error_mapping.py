@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email.utils
+import json
 import math
 import random
 import re
@@ -10,13 +11,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
 
 from kgnb.core import errors
 from kgnb.core.model import Provider
+from kgnb.core.secret_mask import without_secrets
 from kgnb.extract.model import clean
-
-_WORD = re.compile(r"""[^\s"'`,;()<>{}\[\]]+""")
 
 MAX_RETRY_AFTER = 3_600.0
 """Upper bound, in seconds, of an endpoint's Retry-After."""
@@ -66,7 +65,7 @@ class ErrorResponse:
 
     @property
     def _error(self) -> dict[str, Any]:
-        inner = self.body.get("error", self.body) if isinstance(self.body, dict) else {}
+        inner = self.body.get("error", self.body) if isinstance(self.body, dict) else self.body
         return inner if isinstance(inner, dict) else {"message": inner}
 
     @property
@@ -83,7 +82,15 @@ class ErrorResponse:
     def message(self) -> str:
         """The endpoint's message; never shown for a refused key, which some endpoints repeat."""
         message = self._error.get("message")
-        return message if isinstance(message, str) else ""
+        return message if isinstance(message, str) and not message.startswith("<") else ""
+
+    @property
+    def text(self) -> str:
+        """The whole body as JSON."""
+        try:
+            return json.dumps(self.body, ensure_ascii=False)
+        except RecursionError:
+            return ""
 
     def retry_after(self) -> float | None:
         """Seconds to wait by Retry-After (number or date) or retry-after-ms; None without either."""
@@ -94,8 +101,7 @@ class ErrorResponse:
         given = headers.get("retry-after")
         seconds = _seconds(given)
         if seconds is None and given:
-            date = email.utils.parsedate_tz(given)
-            seconds = max(0.0, email.utils.mktime_tz(date) - time.time()) if date else None
+            seconds = _seconds_until(given)
         return None if seconds is None else min(MAX_RETRY_AFTER, seconds)
 
 
@@ -107,10 +113,17 @@ def _seconds(value: str | None) -> float | None:
     return number if math.isfinite(number) and number >= 0 else None
 
 
-class HttpRejected(errors.RequestRejected):
-    """RequestRejected with the HTTP status and the parameter that the endpoint blames."""
+def _seconds_until(date: str) -> float | None:
+    try:
+        parts = email.utils.parsedate_tz(date)
+        return max(0.0, email.utils.mktime_tz(parts) - time.time()) if parts else None
+    except (ValueError, OverflowError):  # a year or an hour that no calendar has
+        return None
 
-    param: str = ""
+
+class HttpRejected(errors.RequestRejected):
+    """RequestRejected with the HTTP status."""
+
     status: int = 0
 
 
@@ -140,24 +153,9 @@ def error_for(refusal: ErrorResponse, provider: Provider, model: str, tries: int
             "provider.failing", provider=name, status=status, tries=tries, detail=f"HTTP {status}: {detail}"
         )
     rejected = HttpRejected("provider.rejected", provider=name, model=model, status=status, detail=detail)
-    rejected.param, rejected.status = _without_key(refusal.param, provider), status
+    rejected.status = status
     return rejected
 
 
 def _detail(refusal: ErrorResponse, provider: Provider) -> str:
-    return _without_key(clean(refusal.message, 2_000), provider)[:200].rstrip() or "-"
-
-
-def _without_key(text: str, provider: Provider) -> str:
-    """``text`` with *** for each word that holds the key: whole, percent-encoded, or masked in the middle.
-
-    Providers that mask a key themselves leave its first and last characters readable.
-    """
-    key = provider.api_key.get_secret_value().strip()
-    parts = (key[:4], key[-4:]) if len(key) >= 8 else (key,) if key else ()
-
-    def hide(word: re.Match[str]) -> str:
-        plain = unquote(word[0])
-        return "***" if "sk-" in plain or any(part in plain for part in parts) else word[0]
-
-    return _WORD.sub(hide, text)
+    return without_secrets(clean(refusal.message, 2_000), provider)[:200].rstrip() or "-"

@@ -12,11 +12,12 @@ from typing import Any
 from pydantic import SecretStr
 
 from kgnb.core.addresses import holds_secret, origin, redacted_url
+from kgnb.core.endpoint import checked_key, checked_url
 from kgnb.core.errors import SettingsError
 from kgnb.core.model import RULES, Provider
 from kgnb.core.provider_options import ProviderOptions, parse_options
 from kgnb.core.settings import Settings
-from kgnb.llm.client import checked_key, checked_url
+from kgnb.llm.client import checked_interface
 from kgnb.llm.presets import Preset, preset_for, preset_named
 
 
@@ -130,6 +131,7 @@ def check_usable(provider: Provider) -> None:
     if not provider.api_key.get_secret_value() and preset_for(provider).needs_key:
         raise SettingsError("provider.no_key", provider=provider.name)
     checked_key(provider)
+    checked_interface(provider)
 
 
 def why_unusable(provider: Provider) -> SettingsError | None:

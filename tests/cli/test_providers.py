@@ -219,9 +219,10 @@ async def test_added_changed_and_switched_off_rows_are_followed(
 
 def is_closed(client: LlmClient) -> bool:
     """Whether the connections of a client that has asked for something are closed."""
-    session = client._http._opened
-    assert session is not None
-    return session.closed
+    api: Any = client._opened
+    assert api is not None
+    closed: bool = api._client.is_closed()
+    return closed
 
 
 async def test_a_replaced_client_is_closed_once_its_requests_are_done(

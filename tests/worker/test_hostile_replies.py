@@ -21,7 +21,7 @@ import pytest
 from pydantic import SecretStr
 
 from kgnb.app.names import NameEditor
-from kgnb.core.errors import ReplyUnparsable, RequestRejected
+from kgnb.core.errors import ReplyError, RequestRejected
 from kgnb.core.model import Novel, Provider, TaskConfig
 from kgnb.extract import evidence, reply
 from kgnb.extract.prompt import PromptBuilder
@@ -278,7 +278,7 @@ async def test_what_is_no_reply_is_refused(text: str) -> None:
         provider = Provider("p", server.base_url, SecretStr("k"), ("dryrun",))
         client = LlmClient(provider, timeout=20, tries=1, connections=1)
         asked = PromptBuilder("zh", [], TaskConfig()).prompt("刘备来也。")
-        with pytest.raises((ReplyUnparsable, RequestRejected)):  # both are the chapter's own failure
+        with pytest.raises((ReplyError, RequestRejected)):  # both are the chapter's own failure
             reply.parse((await client.ask(asked, "dryrun")).text, provider="p")
         await client.close()
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import time
+from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
+from kgnb.llm.fake import bodies
 from kgnb.llm.fake import model as fake_model
 
 
@@ -26,27 +28,43 @@ class ChatRequest(NamedTuple):
         """The parsed request; None for a malformed one."""
         try:
             data = json.loads(body)
-            said = [(m["role"], str(m["content"])) for m in data["messages"]]
-            system = str(data.get("system") or "".join(c for r, c in said if r == "system"))
+            said = [(m["role"], joined_text(m["content"])) for m in data["messages"]]
+            given = joined_text(data.get("system") or "")
+            system = given or "".join(c for r, c in said if r == "system")
             user = next(c for r, c in reversed(said) if r == "user")
             model = str(data["model"])
-        except (ValueError, TypeError, KeyError, StopIteration):
+        except (ValueError, TypeError, KeyError, AttributeError, StopIteration):
             return None
         digest = hashlib.sha256(f"{system}\0{user}".encode("utf-8", "replace")).hexdigest()
         text = fake_model.passage(user)
         return cls(model, system, text, digest, len(system) + len(user), anthropic, data)
 
-    def unsupported(self) -> str:
-        """The request's parameter that the model rejects; "" for none."""
+    @property
+    def most_tokens(self) -> int | None:
+        """The request's output limit."""
+        found = self.body.get("max_completion_tokens") or self.body.get("max_tokens")
+        return found if isinstance(found, int) else None
+
+    def unsupported(self, refused: Collection[str]) -> str:
+        """The request's first parameter that is refused or wrong; "" for none."""
+        for name in (*refused, *_REFUSED_BY_MODEL.get(self.model, ())):
+            if name in self.body:
+                return name
         form = self.body.get("response_format")
-        kind = form.get("type") if isinstance(form, dict) else None
-        if self.model == "dryrun-no-json" and kind:
+        if self.model == "dryrun-json-schema" and form and form.get("type") != "json_schema":
             return "response_format"
-        if self.model == "dryrun-json-schema" and kind not in (None, "json_schema"):
-            return "response_format"
-        if self.model == "dryrun-no-temperature" and "temperature" in self.body:
-            return "temperature"
-        return ""
+        return bodies.wrong_field(self.body, anthropic=self.anthropic)
+
+
+_REFUSED_BY_MODEL = {
+    "dryrun-no-json": ("response_format", "output_config"),
+    "dryrun-no-temperature": ("temperature",),
+}
+
+
+def joined_text(content: Any) -> str:
+    """A message's text, given as one string or as blocks."""
+    return content if isinstance(content, str) else "".join(block["text"] for block in content)
 
 
 def apply_fault(outcome: str, text: str) -> str:
@@ -83,3 +101,10 @@ def completion(text: str, outcome: str, asked: ChatRequest, usage: dict[str, Any
     message = {"role": "assistant", "content": text}
     choices = [{"index": 0, "message": message, "finish_reason": reason}]
     return body | {"object": "chat.completion", "created": int(time.time()), "choices": choices}
+
+
+def models_body(models: Sequence[str]) -> dict[str, Any]:
+    """A list of models, in both formats at once."""
+    shared = {"object": "model", "type": "model", "created": 0, "created_at": "2026-01-01T00:00:00Z"}
+    data = [{"id": model, "display_name": model, "owned_by": "kgnb", **shared} for model in models]
+    return {"object": "list", "data": data, "has_more": False, "first_id": models[0], "last_id": models[-1]}

@@ -40,6 +40,7 @@ class Response(NamedTuple):
     status: int
     body: bytes
     extra: str = ""  # header lines
+    at_once: bool = False  # without the server's latency: refused before anything is generated
 
     def encoded(self) -> bytes:
         """The bytes to send."""
@@ -60,10 +61,11 @@ def error_response(
 ) -> Response:
     """An error in OpenAI's or Anthropic's format."""
     if anthropic:
-        return json_response(status, {"type": "error", "error": {"type": code, "message": message}})
-    kind = "invalid_request_error" if status < 429 else code
-    error = {"message": message, "type": kind, "param": param or None, "code": code}
-    return json_response(status, {"error": error})
+        told: dict[str, Any] = {"type": "error", "error": {"type": code, "message": message}}
+    else:
+        kind = "invalid_request_error" if status < 429 else code
+        told = {"error": {"message": message, "type": kind, "param": param or None, "code": code}}
+    return json_response(status, told)._replace(at_once=status < 429)
 
 
 class Connection(asyncio.Protocol):
@@ -136,7 +138,8 @@ class Connection(asyncio.Protocol):
         if response.status == 0:
             self._answering = loop.call_later(86_400, self.abort)
             return
-        delay = self._server.latency if request.method == "POST" else 0.0
+        delayed = request.method == "POST" and not response.at_once
+        delay = self._server.latency if delayed else 0.0
         self._answering = loop.call_at(started + delay, self._send, response)
 
     def _send(self, response: Response) -> None:

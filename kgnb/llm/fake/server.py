@@ -14,14 +14,14 @@ import hmac
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any, Self
 
 from kgnb.core.messages import say
 from kgnb.llm.fake import model as fake_model
-from kgnb.llm.fake.chat import ChatRequest, apply_fault, completion, usage_body
+from kgnb.llm.fake.chat import ChatRequest, apply_fault, completion, models_body, usage_body
 from kgnb.llm.fake.http import Connection, Request, Response, error_response, json_response
 
 SMALL_CONTEXT = 1_000
@@ -100,8 +100,8 @@ class FakeServer:
     """The server, in this process: ``async with FakeServer(latency=0.3) as llm: … llm.base_url``.
 
     ``latency``: seconds before each response; ``retry_after``: seconds that a 429 asks for; ``key``: other
-    keys get a 401; ``prompt_cache``: a repeated system message counts as cached tokens; ``answer``: the
-    model, from passage to reply.
+    keys get a 401; ``prompt_cache``: a repeated system message counts as cached tokens; ``refuse``: fields
+    of the body that get a 400; ``answer``: the model, from passage to reply.
     """
 
     def __init__(
@@ -115,6 +115,7 @@ class FakeServer:
         key: str = "",
         retry_after: float = 1.0,
         prompt_cache: bool = False,
+        refuse: Collection[str] = (),
         answer: Callable[[str], str] = fake_model.answer,
     ) -> None:
         self.latency = latency
@@ -123,6 +124,7 @@ class FakeServer:
         self.key = key
         self.retry_after = retry_after
         self.prompt_cache = prompt_cache
+        self.refuse = refuse
         self.answer = answer
         self.stats = ServerStats()
         self._at = (host, port)
@@ -195,8 +197,7 @@ class FakeServer:
             self.stats.outcomes["401"] += 1
             return error_response(401, "invalid_api_key", "wrong key", anthropic=path.endswith("/messages"))
         if request.method == "GET" and path == "/v1/models":
-            listed = [{"id": model, "object": "model"} for model in MODELS]
-            return json_response(200, {"object": "list", "data": listed})
+            return json_response(200, models_body(MODELS))
         if request.method == "POST" and path in ("/v1/chat/completions", "/v1/messages"):
             return self._chat(request.body, anthropic=path == "/v1/messages")
         return error_response(404, "not_found", f"no such path: {path}")
@@ -228,7 +229,7 @@ class FakeServer:
         model, error = asked.model, partial(error_response, anthropic=asked.anthropic)
         if model not in MODELS:
             return "404", error(404, "model_not_found", f"no model {model}")
-        if wrong := asked.unsupported():
+        if wrong := asked.unsupported(self.refuse):
             return "400", error(400, "unsupported_value", f"no {wrong}", param=wrong)
         if model == "dryrun-no-quota":
             return "quota", error(429, "insufficient_quota", "no quota left")
@@ -246,6 +247,9 @@ class FakeServer:
         if outcome == "hang":
             return Response(0, b"")
         text = apply_fault(outcome, self.answer(asked.text))
+        keeps_limit = self.answer is fake_model.answer  # a test's own model may be a hostile one
+        if keeps_limit and asked.most_tokens is not None and len(text) // 2 > asked.most_tokens:
+            text, outcome = text[: 2 * asked.most_tokens], "truncated"
         usage = usage_body(asked, made=len(text) // 2, cached=self._cached(asked.system))
         status = -200 if outcome == "drop" else 200
         return json_response(status, completion(text, outcome, asked, usage))

@@ -1,0 +1,69 @@
+"""Where a provider's requests go: its address, key and proxy, checked before anything is sent."""
+
+from __future__ import annotations
+
+import urllib.request
+from importlib.util import find_spec
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from kgnb.core.addresses import redacted_url
+from kgnb.core.errors import SettingsError
+from kgnb.core.model import Provider
+
+DEFAULT_URLS = {
+    "openai": "https://api.openai.com/v1",
+    "anthropic": "https://api.anthropic.com",
+    "claude": "https://api.anthropic.com",
+}
+
+
+def checked_url(provider: Provider) -> str:
+    """The provider's address without a trailing slash; raise SettingsError for a malformed one."""
+    url = (provider.base_url or DEFAULT_URLS.get(provider.key, "")).strip().rstrip("/")
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or any(c.isspace() for c in url):
+        raise SettingsError("provider.bad_url", provider=provider.name, url=redacted_url(url))
+    return url
+
+
+def checked_key(provider: Provider) -> str:
+    """The provider's key; raise SettingsError for one that can't be sent in a header."""
+    key = provider.api_key.get_secret_value().strip()
+    if not (key.isascii() and key.isprintable()) or " " in key:
+        # The HTTP library's error would quote it.
+        raise SettingsError("provider.bad_key", provider=provider.name)
+    return key
+
+
+def proxy_of(url: str) -> str | None:
+    """The environment's or the system's proxy for ``url``; None for this machine itself.
+
+    Raises SettingsError for a SOCKS proxy without the package for it.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if _is_here(host) or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy:
+        return None
+    proxy = proxy if "://" in proxy else f"http://{proxy}"
+    scheme = urlsplit(proxy).scheme
+    if scheme in ("socks", "socks5", "socks5h") and find_spec("socksio"):
+        return proxy.replace("socks://", "socks5://", 1)
+    if scheme not in ("http", "https"):
+        raise SettingsError("provider.socks")
+    return proxy
+
+
+def _is_here(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

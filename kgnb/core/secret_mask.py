@@ -1,0 +1,45 @@
+"""Hides a provider's keys in what its endpoint says."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+from kgnb.core.model import Provider
+
+RUN = 8
+"""So many characters of a secret in a row give it away."""
+END = 4
+"""So many of its first or last characters too: what providers that mask a key themselves leave readable."""
+
+_WORD = re.compile(r"""[^\s"'`,;()<>{}\[\]]+""")
+_MASKED = re.compile(r"(.*?)(?:[*•●…·]+|\.{3,}|[xX]{4,})(.*)")
+
+
+def without_secrets(text: str, provider: Provider) -> str:
+    """``text`` with *** for each word that holds a part of a key or header of the provider.
+
+    A part is a run of :data:`RUN` characters, an end of :data:`END`, or a shorter end beside a mask.
+    """
+    given = [*provider.all_keys, *provider.options.extra_headers.values()]
+    secrets = [secret for one in given if (secret := one.get_secret_value().strip())]
+
+    def hide(word: re.Match[str]) -> str:
+        said = unquote(word[0])
+        return "***" if "sk-" in said or any(_gives_away(said, secret) for secret in secrets) else word[0]
+
+    return _WORD.sub(hide, text)
+
+
+def _gives_away(word: str, secret: str) -> bool:
+    if len(secret) < RUN:  # a placeholder of an endpoint without keys, "x" or "ollama"
+        return secret == word if len(secret) < END else secret in word
+    if secret[:END] in word or secret[-END:] in word:
+        return True
+    if any(secret[at : at + RUN] in word for at in range(len(secret) - RUN + 1)):
+        return True
+    masked = _MASKED.fullmatch(word)
+    if masked is None:
+        return False
+    ends = range(2, END)
+    return any(masked[1].endswith(secret[:n]) or masked[2].startswith(secret[-n:]) for n in ends)

@@ -1,0 +1,74 @@
+"""Finds out why an endpoint rejects requests: a model that it doesn't have, or an address without ``/v1``."""
+
+from __future__ import annotations
+
+import asyncio
+import difflib
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from kgnb.core import errors
+from kgnb.core.addresses import redacted_url
+from kgnb.core.model import Provider
+from kgnb.core.secret_mask import without_secrets
+from kgnb.extract.model import clean
+from kgnb.llm.error_mapping import ErrorResponse, HttpRejected
+
+NEAREST = 5
+"""Names of models that an error lists."""
+KEEP_SECONDS = 60.0
+"""How long a finding holds: sixty chapters that fail at once cost one look."""
+
+_VERSION = re.compile(r"/v\d|/compatible|/openai", re.I)
+
+Listing = Callable[[str], Awaitable[object]]
+"""The models that the endpoint at a base_url lists: names, an ErrorResponse, or another value for none."""
+
+
+class Diagnosis:
+    """Explains rejections of one provider; asks for lists of models only."""
+
+    def __init__(self, provider: Provider, base_url: str, list_models: Listing) -> None:
+        self._provider = provider
+        self._base_url = base_url
+        self._list_models = list_models
+        self._found: dict[str, tuple[float, str, dict[str, Any]]] = {}
+        self._looking = asyncio.Lock()
+
+    async def explained(self, error: errors.ProviderError, model: str) -> errors.ProviderError:
+        """An error that names the cause and its remedy; ``error`` itself where no cause is found."""
+        status = error.status if isinstance(error, HttpRejected) else 200
+        if status not in (200, 400, 404, 405, 422):
+            return error
+        async with self._looking:
+            until, key, facts = self._found.get(model, (0.0, "", {}))
+            if time.monotonic() > until:
+                key, facts = await self._cause(status, model)
+                self._found[model] = time.monotonic() + KEEP_SECONDS, key, facts
+        if not key:
+            return error
+        explained = HttpRejected(key, provider=self._provider.name, model=model, status=status, **facts)
+        explained.status = 404  # whatever it was: no chapter of this model will do better
+        return explained
+
+    async def _cause(self, status: int, model: str) -> tuple[str, dict[str, Any]]:
+        listed = await self._list_models(self._base_url)
+        if isinstance(listed, list) and listed and status != 200:
+            if model in listed:
+                return "", {}
+            nearest = difflib.get_close_matches(model, listed, NEAREST, cutoff=0.0)
+            names = [without_secrets(clean(name, 80), self._provider) for name in nearest]
+            return "provider.no_such_model", {"nearest": names[0], "listed": ", ".join(names)}
+        if not isinstance(listed, list) and status in (200, 404, 405) and self._lacks_version():
+            longer = await self._list_models(f"{self._base_url}/v1")
+            if isinstance(longer, list) or (
+                isinstance(longer, ErrorResponse) and longer.status in (401, 403)
+            ):
+                return "provider.no_version", {"url": redacted_url(f"{self._base_url}/v1")}
+        return "", {}
+
+    def _lacks_version(self) -> bool:
+        return not _VERSION.search(urlsplit(self._base_url).path)

@@ -1,0 +1,259 @@
+"""What a request carries beside its messages, by preset and options, and what is learnt from refusals."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from kgnb.core.errors import ReplyTruncated, RequestRejected
+from kgnb.core.model import Provider, Usage
+from kgnb.core.provider_options import ProviderOptions
+from kgnb.extract import reply
+from kgnb.llm.client import LlmClient
+from kgnb.llm.diagnosis import Diagnosis
+from kgnb.llm.fake.server import FakeServer
+from kgnb.llm.presets import Preset, presets
+from tests.llm.test_client import Scripted, ask_for, completion, error
+
+PRESETS = list(presets().values())
+
+
+def asked_of(preset: Preset, url: str = "", **options: Any) -> LlmClient:
+    """A client of the preset's provider, at another address."""
+    at = preset.base_url or "http://127.0.0.1:9/v1"
+    provider = Provider(preset.name, at, SecretStr("k"), (), ProviderOptions(**options))
+    made = LlmClient(provider, timeout=5, tries=1, connections=20)
+    made._base_url = url or made._base_url
+    made._diagnosis = Diagnosis(provider, made._base_url, made._list_models)
+    return made
+
+
+async def sent(c: LlmClient, model: str = "m") -> dict[str, Any]:
+    body = await c.body(ask_for(), model)
+    await c.close()
+    return body
+
+
+# --- what is sent at first
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=[p.name for p in PRESETS])
+async def test_thinking_is_off_a_limit_is_sent_and_the_schema_where_it_is_taken(preset: Preset) -> None:
+    p, model = ask_for(), preset.model or "some-model"
+    preset = preset.for_model(model)
+    body = await sent(asked_of(preset), model)
+    form: dict[str, Any] = {}
+    if preset.api == "anthropic":
+        form = {"output_config": {"format": {"type": "json_schema", "schema": p.schema}}}
+        user = [{"role": "user", "content": p.user}]
+        cached = {"type": "text", "text": p.system, "cache_control": {"type": "ephemeral"}}
+        form |= {"system": [cached], "messages": user}
+    else:
+        roles = [{"role": "system", "content": p.system}, {"role": "user", "content": p.user}]
+        schema = {"name": "extraction", "strict": True, "schema": p.schema}
+        formats = {
+            "strict": {"response_format": {"type": "json_schema", "json_schema": schema}},
+            "json": {"response_format": {"type": "json_object"}},
+            "text": {},
+        }
+        form = {"messages": roles, **formats[preset.structured]}
+    limit = preset.max_output_tokens or 1_024 + len(p.user)
+    temperature = {"temperature": 0} if preset.temperature else {}
+    wanted = {"model": model, preset.limit_field: limit, **temperature, **form, **preset.thinking_off}
+    assert body == wanted
+
+
+async def test_options_win_over_the_preset() -> None:
+    preset = presets()["deepseek"]
+    own = {"service_tier": "flex"}
+    options = {"thinking": "on", "structured": "text", "max_output_tokens": 99, "temperature": 0.5}
+    body = await sent(asked_of(preset, extra_body=own, **options))
+    assert body == body | {"max_tokens": 99, "temperature": 0.5, "service_tier": "flex", **preset.thinking_on}
+    assert "response_format" not in body
+    left = await sent(asked_of(preset, thinking="leave"))
+    assert "thinking" not in left
+    assert left["max_tokens"] > 1_024 + len(ask_for().user)  # room for thoughts
+
+
+async def test_headers_query_organization_and_project_are_sent() -> None:
+    async with Scripted((200, completion(), {})) as llm:
+        options = ProviderOptions(
+            extra_headers={"X-Mine": SecretStr("header-secret")},
+            default_query={"api-version": SecretStr("7")},
+            organization="org",
+            project="proj",
+        )
+        provider = Provider("o", llm.url, SecretStr("k"), ("m",), options)
+        c = LlmClient(provider, timeout=5, tries=1, connections=1)
+        await c.ask(ask_for(), "m")
+        await c.close()
+    first, headers, _ = llm.seen[0]
+    assert first.split()[1] == "/v1/chat/completions?api-version=7"
+    named = {"x-mine": "header-secret", "openai-organization": "org", "openai-project": "proj"}
+    assert headers == headers | named
+
+
+# --- what is refused is left out
+
+
+FIELDS = [
+    (preset, name)
+    for preset in PRESETS
+    for name in (
+        *preset.for_model(preset.model).thinking_off,
+        *(("temperature",) if preset.for_model(preset.model).temperature else ()),
+        *(("output_config",) if preset.api == "anthropic" else ("response_format", preset.limit_field)),
+    )
+    if not (name == "response_format" and preset.structured == "text")
+]
+
+
+@pytest.mark.parametrize(("preset", "refused"), FIELDS, ids=[f"{p.name}-{name}" for p, name in FIELDS])
+async def test_each_field_that_is_refused_costs_one_request(preset: Preset, refused: str) -> None:
+    async with FakeServer(refuse=[refused]) as llm:
+        url = llm.root_url if preset.api == "anthropic" else llm.base_url
+        c = asked_of(preset, url)
+        texts = [f"刘备和关羽说话{i}。" for i in range(8)]
+        done = await asyncio.gather(*(c.ask(ask_for(text), "dryrun") for text in texts))
+        await c.close()
+    assert all(reply.parse(one.text, provider="p") for one in done)
+    assert llm.stats.outcomes == {"400": 1, "ok": 8}
+
+
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (
+            "Unrecognized request argument supplied: thinking",
+            {"temperature", "max_tokens", "response_format"},
+        ),
+        ("temperature does not support 0 with this model", {"thinking", "max_tokens", "response_format"}),
+        (
+            "'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+            {"thinking", "temperature", "max_completion_tokens", "response_format"},
+        ),
+    ],
+)
+async def test_a_field_is_found_by_its_name_where_no_param_is_given(said: str, kept: set[str]) -> None:
+    async with Scripted((400, error(None, said), {}), (200, completion(), {})) as llm:
+        c = asked_of(presets()["deepseek"], llm.url)
+        await c.ask(ask_for(), "m")
+        await c.close()
+    assert llm.seen[-1][2].keys() - {"model", "messages"} == kept
+    assert len(llm.seen) == 2
+
+
+async def test_a_limit_that_is_too_large_is_lowered_to_the_largest_that_is_named() -> None:
+    no = error(None, "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]")
+    async with Scripted((400, no, {}), (200, completion(), {})) as llm:
+        c = asked_of(presets()["deepseek"], llm.url, max_output_tokens=20_000)
+        await c.ask(ask_for(), "m")
+        await c.close()
+    assert [body["max_tokens"] for _, _, body in llm.seen] == [20_000, 8_192]
+
+
+async def test_a_schema_that_is_refused_leaves_json_and_a_format_that_is_refused_leaves_nothing() -> None:
+    for said, left in (
+        ("response_format.type json_schema is not supported", {"type": "json_object"}),
+        ("unknown field response_format", None),
+    ):
+        async with Scripted((400, error(None, said), {}), (200, completion(), {})) as llm:
+            c = asked_of(Preset(name="o"), llm.url)
+            await c.ask(ask_for(), "m")
+            await c.close()
+        assert llm.seen[-1][2].get("response_format") == left
+
+
+async def test_others_wait_for_what_the_first_request_learns_but_not_for_its_reply() -> None:
+    async with FakeServer(latency=1.5) as llm:
+        c = asked_of(Preset(name="o"), llm.base_url)
+        await asyncio.gather(*(c.ask(ask_for(f"第{i}句。"), "dryrun") for i in range(20)))
+        await c.close()
+    assert llm.stats.most_in_flight == 20
+
+
+# --- thoughts, limits, loops
+
+
+async def test_thoughts_never_reach_the_parser_and_are_counted() -> None:
+    usage = {"prompt_tokens": 11, "completion_tokens": 50, "total_tokens": 61}
+    usage |= {"completion_tokens_details": {"reasoning_tokens": 40}}  # type: ignore[dict-item]
+    answer = json.loads(completion('<think>{"characters": [1]}</think>\n{"events": []}'))
+    async with Scripted((200, json.dumps(answer | {"usage": usage}), {})) as llm:
+        c = asked_of(Preset(name="o"), llm.url)
+        done = await c.ask(ask_for(), "m")
+        assert (done.text, done.usage) == ('{"events": []}', Usage(1, 11, 50, 0, 40))
+        await c.ask(ask_for(), "m")
+        await c.close()
+    before, after = (body["max_tokens"] for _, _, body in llm.seen)
+    assert after > before  # a model that thinks needs room for it
+
+
+@pytest.mark.parametrize(
+    ("content", "finish", "whole"),
+    [
+        ('{"characters": []}', "length", True),
+        ('{"characters": []}' + "\n" * 9_000, "length", True),
+        ('{"characters": [', "length", False),
+        ('{"characters": [' + '{"name": "刘备", "description": ""}, ' * 300, "stop", False),
+        ('{"characters": [{"name": "' + "哈" * 3_000, "stop", False),
+        ("<think>" + "hm, " * 500, "length", False),
+    ],
+)
+async def test_a_reply_is_cut_off_unless_its_object_is_whole(content: str, finish: str, whole: bool) -> None:
+    async with Scripted((200, completion(content, finish), {})) as llm:
+        c = asked_of(Preset(name="o"), llm.url)
+        if whole:
+            assert json.loads((await c.ask(ask_for(), "m")).text) == {"characters": []}
+        else:
+            with pytest.raises(ReplyTruncated):
+                await c.ask(ask_for(), "m")
+        await c.close()
+
+
+async def test_the_servers_model_keeps_to_the_limit() -> None:
+    async with FakeServer() as llm:
+        c = asked_of(Preset(name="o"), llm.base_url, max_output_tokens=16)
+        with pytest.raises(ReplyTruncated) as caught:
+            await c.ask(ask_for(), "dryrun")
+        await c.close()
+    assert caught.value.usage == c.usage
+    assert c.usage.completion_tokens == 16
+
+
+# --- why a request is rejected
+
+
+async def test_a_model_that_the_endpoint_has_not_is_told_with_the_nearest_names() -> None:
+    async with FakeServer() as llm:
+        c = asked_of(Preset(name="lost"), llm.base_url)
+        with pytest.raises(RequestRejected) as caught:
+            await c.ask(ask_for(), "dryrun-no-jsom")
+        await c.close()
+    assert caught.value.key == "provider.no_such_model"
+    assert "kgnb providers add lost --model dryrun-no-json" in str(caught.value)
+    assert str(caught.value.facts["listed"]).startswith("dryrun-no-json, ")
+
+
+async def test_a_missing_v1_is_told_once_for_all_requests() -> None:
+    no = (404, error(None, "no such path"), {})
+    async with Scripted(no, models={"/v1/models": ["m"]}) as llm:
+        c = asked_of(Preset(name="bare"), llm.url.removesuffix("/v1"))
+        found = await asyncio.gather(*(c.ask(ask_for(), "m") for _ in range(5)), return_exceptions=True)
+        await c.close()
+    assert {getattr(one, "key", one) for one in found} == {"provider.no_version"}
+    assert f"kgnb providers add bare --url {llm.url}" in str(found[0])
+    assert llm.listed <= 3  # the hold's, and the two addresses
+
+
+async def test_a_model_that_is_listed_keeps_the_endpoints_own_words() -> None:
+    no = (400, error(None, "no luck today with m"), {})
+    async with Scripted(no, models={"/v1/models": ["m"]}) as llm:
+        c = asked_of(Preset(name="o"), llm.url)
+        with pytest.raises(RequestRejected, match="no luck today"):
+            await c.ask(ask_for(), "m")
+        await c.close()
