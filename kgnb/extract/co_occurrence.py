@@ -59,7 +59,19 @@ class CoOccurrence:
         expected = self.expected(one, other)
         if expected < least:
             return unsure
-        return len(self._counts(one)[0].keys() & self._counts(other)[0].keys()) / expected
+        shared = len(self._counts(one)[0].keys() & self._counts(other)[0].keys())
+        return max(0, shared - self._apposed(one, other)) / expected
+
+    def _apposed(self, one: Who, other: Who) -> int:
+        """How often a name of one stands right before or after a name of the other: 黑旋风李逵 is one person."""
+        (starts, ends), (others, other_ends) = self._edges(one), self._edges(other)
+        return len(ends & others) + len(starts & other_ends)
+
+    def _edges(self, who: Who) -> tuple[set[int], set[int]]:
+        """Offsets at which the names of ``who`` begin and end."""
+        names = self._clusters.names_of(who) if isinstance(who, str) else who
+        at = [(a, a + len(n)) for n in names for a in self._offsets.get(n, ())]
+        return {start for start, _ in at}, {end for _, end in at}
 
     def coverage(self, one: Who, other: Who) -> float:
         """Return the share of ``one``'s windows in which, or next to which, ``other`` occurs too."""
@@ -72,6 +84,16 @@ class CoOccurrence:
 
         Each occurrence of ``names`` votes for the nearest person within ``within`` characters.
         """
+        votes, places = self.nearest_votes(names, others, within)
+        if not votes:
+            return "", 0.0
+        best, n = min(votes.items(), key=lambda v: (-v[1], v[0]))
+        return best, n / places
+
+    def nearest_votes(
+        self, names: Iterable[str], others: Iterable[str], within: int
+    ) -> tuple[Counter[str], int]:
+        """Return person of ``others`` → occurrences of ``names`` nearest to it, and all occurrences."""
         places = [p for n in names for p in self._offsets.get(n, ())]
         bearers = sorted(
             (p, r) for r in others for n in self._clusters.names_of(r) for p in self._offsets.get(n, ())
@@ -82,7 +104,4 @@ class CoOccurrence:
             near = min(bearers[max(0, k - 1) : k + 1], key=lambda b: abs(b[0] - place), default=None)
             if near and abs(near[0] - place) <= within:
                 votes[near[1]] += 1
-        if not votes:
-            return "", 0.0
-        best, n = min(votes.items(), key=lambda v: (-v[1], v[0]))
-        return best, n / len(places)
+        return votes, len(places)

@@ -13,11 +13,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from kgnb.extract.co_occurrence import CoOccurrence
+from kgnb.extract.generic_words import is_generic
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.courtesy_names import StatedAliases
+from kgnb.extract.zh.names import Candidate
+from kgnb.extract.zh.nicknames import Apposition
 from kgnb.extract.zh.sentences import sentence_ends
-from kgnb.extract.zh.surnames import given_of, surname_of
+from kgnb.extract.zh.surnames import given_of, surname_of, titled_surname
 
 WINDOW = 800
 """Characters of a co-occurrence window: about a scene's page."""
@@ -40,6 +43,40 @@ class AliasResolver(StatedAliases):
         self._join_exclusive_names()
         counts = {n: count for n, count in self.counts.items() if n not in self.dropped}
         return self.clusters.persons(counts, self._canonical_rank)
+
+    def _join_nicknames(self) -> None:
+        """黑旋风李逵: a word that stands before one person's name only, and alone as a name does."""
+        fulls = {n: self.clusters.root(n) for n in self.counts if surname_of(n) and n not in self.courtesy}
+        found = [
+            nickname
+            for nickname in Apposition(self._bigrams, fulls).nicknames()
+            if self._can_be_nickname(nickname[0])
+        ]
+        alone = self._classifier.with_neighbours(w for w, _, _ in found)
+        joined: set[str] = set()
+        for word, full, n in found:
+            if _parts(word) & joined or not self._behaves_as_name(alone[word], n):
+                continue
+            joined.add(word)
+            self.counts.setdefault(word, alone[word].count)
+            self._join(full, word, "绰号")
+
+    def _behaves_as_name(self, word: Candidate, appositions: int) -> bool:
+        """Whether a word stands before its bearer's name often enough, and what precedes it precedes names."""
+        share, left = appositions / word.count, self._classifier.left_score(word)
+        if len(word.name) == 2:
+            return share >= 0.25 and left >= 0.2 and share < 1
+        if share >= 0.5:
+            return share < 1
+        return share >= 0.1 and left >= -0.3 and word.name[-2:] not in words.TITLES
+
+    def _can_be_nickname(self, word: str) -> bool:
+        """Whether no part of the word is a name, a word for many people or grammar."""
+        if _parts(word) & self.counts.keys() or is_generic(word) or not words.NEVER_IN_NAMES.isdisjoint(word):
+            return False
+        if word[-2:] in words.GENERIC or word[-1] in words.HOUSE_ENDS or word[-1] in words.UNLIKELY_NAME_ENDS - words.NUMERALS:
+            return False
+        return len(word) > 2 or word not in self._common
 
     # --- by the form of names ---
 
@@ -133,7 +170,7 @@ class AliasResolver(StatedAliases):
         """Surname → full names with it."""
         found: dict[str, set[str]] = defaultdict(set)
         for name in self.counts:
-            if surname_of(name) and not _titled_surname(name):
+            if surname_of(name) and not titled_surname(name):
                 found[surname_of(name)].add(name)
         return found
 
@@ -187,11 +224,11 @@ class AliasResolver(StatedAliases):
         """关公, 曹公, 林姑娘: surname + title, joined with the one bearer who is never in their sentence."""
         bearers = self._bearers()
         wives = tuple(words.WIFE_TITLES)
-        for name in [n for n in self.counts if _titled_surname(n) and not n.endswith(wives)]:
+        for name in [n for n in self.counts if titled_surname(n) and not n.endswith(wives)]:
             # 关某 is how a person names himself: his own name in the sentence is no objection.
             max_ratio = 9.0 if name[-1] == "某" else 0.5
             names = tuple(self.clusters.names_of(name))
-            others = bearers.get(_titled_surname(name), set()) - set(names)
+            others = bearers.get(titled_surname(name), set()) - set(names)
             if best := self._nearby_bearer(names, others, max_ratio, least=0.0):
                 self.clusters.join(best, name, "姓与称")
 
@@ -207,15 +244,11 @@ class AliasResolver(StatedAliases):
 
     def _canonical_rank(self, name: str) -> tuple[bool, bool, int, str]:
         """Full names first, those that are no surname + courtesy name or title; then the more frequent."""
-        full = bool(surname_of(name)) and not _titled_surname(name)
+        full = bool(surname_of(name)) and not titled_surname(name)
         given = given_of(name) not in self.courtesy and name not in self.courtesy
         return full, given, self.counts[name], name
 
 
-def _titled_surname(name: str) -> str:
-    """The surname of a name that is surname + title; else empty."""
-    for size in (2, 1):
-        head, tail = name[:size], name[size:]
-        if tail in words.TITLES_AFTER_SURNAME and (head in words.COMPOUND_SURNAMES or head in words.SURNAMES):
-            return head
-    return ""
+def _parts(word: str) -> set[str]:
+    """All its substrings of two characters or more."""
+    return {word[a:b] for a in range(len(word)) for b in range(a + 2, len(word) + 1)}

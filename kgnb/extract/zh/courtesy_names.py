@@ -1,4 +1,4 @@
-"""Aliases that a Chinese book states itself: courtesy names (字), epithets (号, 人称), nicknames (绰号)."""
+"""Aliases that a Chinese book states itself: courtesy names (字) and epithets (号, 人称)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from itertools import pairwise
 from kgnb.extract.name_clusters import NameClusters
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.names import NameClassifier
-from kgnb.extract.zh.script import HAN, is_han
+from kgnb.extract.zh.script import HAN
 from kgnb.extract.zh.surnames import given_of, surname_of
 
 _INTRODUCTION = re.compile(
@@ -31,6 +31,7 @@ class StatedAliases:
         persons = classifier.persons()
         self.text = text
         self._bigrams = classifier.bigrams
+        self._classifier = classifier
         self._common = classifier.common_words.keys() | classifier.known_places
         self.counts = {name: c.count for name, c in persons.items()}
         self.addresses = classifier.addresses(persons)
@@ -83,48 +84,6 @@ class StatedAliases:
                 self._join(full, alias, "号")
                 if alias.endswith("先生") and len(alias) > 3:
                     self._join(full, alias.removesuffix("先生"), "号")
-
-    def _join_nicknames(self) -> None:
-        """黑旋风李逵 (apposition): a word right before one full name only, which also occurs alone."""
-        fulls = [n for n in self.counts if surname_of(n) and n not in self.courtesy]
-        before: dict[str, Counter[str]] = defaultdict(Counter)
-        for start, full in self._bigrams.find_all(fulls):
-            nickname = self._clause_before(start).lstrip("那这")
-            if len(nickname) >= 2 and nickname not in self.counts:
-                before[nickname][full] += 1
-        often = {
-            nickname: bearers
-            for nickname, bearers in before.items()
-            if (n := bearers.most_common(1)[0][1]) >= 3
-            and n >= 0.9 * bearers.total()
-            and self._max_count(nickname) >= bearers.total() + 2
-            and self._can_be_nickname(nickname)
-        }
-        counts = self._bigrams.count_all(often)
-        for nickname, bearers in often.items():
-            (full, n), total = bearers.most_common(1)[0], bearers.total()
-            if 2 <= counts[nickname] - total <= 20 * n:
-                self.counts[nickname] = counts[nickname]
-                self._join(full, nickname, "绰号")
-
-    def _clause_before(self, at: int) -> str:
-        """The two to four Chinese characters between a mark and ``at``; empty if there are fewer or more."""
-        left = self.text[max(0, at - 5) : at]
-        size = len(left)
-        while size and is_han(left[size - 1]):
-            size -= 1
-        clause = left[size:]
-        return clause if 2 <= len(clause) <= 4 else ""
-
-    def _can_be_nickname(self, word: str) -> bool:
-        if word in words.TITLES or word in self._common:
-            return False
-        if len(word) == 2 and word[-1] not in words.RANK_ENDS:
-            return False  # of two characters it may be any word
-        chars = set(word)
-        return not (
-            chars & words.NEVER_IN_NAMES or chars & words.UNLIKELY_NAME_ENDS or word[0] in words.DETERMINERS
-        )
 
     def _count(self, name: str) -> int:
         """Occurrences of a name, remembered if there are any; the bigram counts spare most searches."""

@@ -9,12 +9,15 @@ import importlib.util
 import math
 from pathlib import Path
 
+from kgnb.extract.zh import vocabulary as words
+
 
 def look_up(wanted: set[str]) -> tuple[dict[str, float], set[str]]:
     """Return common words with their weight, and place names, of ``wanted``.
 
     The weight grows with the log of the frequency, from 0.4 to about 4. Persons' names are no common words:
-    the dictionary is no gazetteer.
+    the dictionary is no gazetteer. It takes many words that begin with a surname for names (明白, 张罗): those
+    of the list ``not_names`` are common words.
     """
     common: dict[str, float] = {}
     places: set[str] = set()
@@ -28,6 +31,6 @@ def look_up(wanted: set[str]) -> tuple[dict[str, float], set[str]]:
                 frequency, _, tag = rest.strip().partition(" ")
                 if tag == "ns":
                     places.add(word)
-                if not tag.startswith("nr"):
+                if not tag.startswith("nr") or word in words.NOT_NAMES:
                     common[word] = 0.8 * math.log10(max(3, int(frequency)))
     return common, places

@@ -8,29 +8,29 @@ candidates are scored by them. The English twin has words for characters, and ho
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from kgnb.extract.bigram_index import BigramIndex, lengths_by_start
 from kgnb.extract.neighbour_odds import log_odds, mean_log_odds, pooled_counts
 from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.candidates import candidates, speakers
 from kgnb.extract.zh.dictionary import look_up
-from kgnb.extract.zh.script import HAN, is_han
-from kgnb.extract.zh.surnames import has_surname, surname_score
-
-_BEFORE_QUOTE = re.compile(rf"(?<![{HAN}])([{HAN}]{{2,10}})[：:，,]?\s*[“「『\"]")
-_AFTER_QUOTE = re.compile(rf"[”」』\"]\s*([{HAN}]{{2,14}})(?![{HAN}])")
-_SENTENCE_TO_QUOTE = re.compile(
-    rf"(?:^|[。！？!?”」\n])([{HAN}]{{3,14}})[，,][^。！？!?：:“”「」\n]{{0,40}}[：:]\s*[“「『\"]"
-)
-_SPEECH_VERB = re.compile(f"[{''.join(sorted(words.SPEECH_VERBS))}]")
+from kgnb.extract.zh.surnames import form_score, has_surname
 
 SEED_CAP = 60
 """Occurrences of a seed that count for the log odds."""
 PSEUDO_COUNT = 200.0
 """Smoothing of the log odds, in characters."""
+
+
+LOW = -1.5
+"""Least log odds of one neighbour: what no seed has beside it is only unusual."""
+SHRINKAGE = 2.0
+"""Occurrences without evidence that are added to each candidate's: of three, the mean says little."""
+SURE_SCORE = 1.8
+"""Score of a candidate that others are learnt from."""
 
 
 @dataclass(slots=True)
@@ -45,58 +45,7 @@ class Candidate:
     score: float = 0.0
 
 
-# --- candidates ---------------------------------------------------------------------------------------------
-
-
-def speech_clauses(text: str) -> Iterable[str]:
-    """Yield clauses that introduce or follow a quotation and hold a verb of speech or an action."""
-    for match in _BEFORE_QUOTE.finditer(text):
-        if match[1][-1] in words.SPEECH_VERBS:
-            yield match[1]
-    for match in _AFTER_QUOTE.finditer(text):
-        if _SPEECH_VERB.search(match[1], 2) or not words.ACTION_VERBS.isdisjoint(match[1][2:5]):
-            yield match[1]
-    for match in _SENTENCE_TO_QUOTE.finditer(text):
-        yield match[1]
-
-
-def speakers(text: str) -> dict[str, int]:
-    """Return clause beginnings of 2 to 4 characters → times that they look like a speaker by what follows."""
-    following: dict[str, Counter[str]] = {}
-    for clause in speech_clauses(text):
-        for n in (2, 3, 4):
-            if len(clause) > n:
-                following.setdefault(clause[:n], Counter())[clause[n]] += 1
-    found = {}
-    for word, after in following.items():
-        good = sum(v for c, v in after.items() if c in words.AFTER_SPEAKER or c in words.ACTION_VERBS)
-        total = after.total() - after["儿"]  # 凤姐儿道 says nothing against 凤姐
-        if good >= 2 and good >= 0.5 * total:
-            found[word] = good
-    return found
-
-
-def _surname_bigrams(bigrams: BigramIndex, least: int) -> set[str]:
-    """Bigrams of a surname and one character, or of a compound surname, that occur ``least`` times."""
-    return {
-        pair
-        for pair, n in bigrams.counts.items()
-        if n >= least and (pair[0] in words.SURNAMES or pair in words.COMPOUND_SURNAMES) and is_han(pair)
-    }
-
-
-def _surname_words(bigrams: BigramIndex, least: int, pairs: set[str]) -> set[str]:
-    """Strings of a surname and one or two characters that occur ``least`` times."""
-    one = {p for p in pairs if p[0] in words.SURNAMES}
-    text, counts = bigrams.text, Counter[str]()
-    counts.update([text[a : a + 3] for a in bigrams.offsets(one)])
-    at = bigrams.offsets(pairs & words.COMPOUND_SURNAMES)
-    for size in (3, 4):
-        counts.update([text[a : a + size] for a in at if text[a : a + 2] not in one or size > 3])
-    return one | {w for w, n in counts.items() if n >= least and len(w) > 2 and is_han(w[2:])}
-
-
-def _candidates(
+def _with_neighbours(
     bigrams: BigramIndex, names: Iterable[str], speaking: Mapping[str, int]
 ) -> dict[str, Candidate]:
     """The candidates (2 to 5 characters long) with the neighbours of every occurrence."""
@@ -115,15 +64,6 @@ def _candidates(
     return found
 
 
-def _can_be_name(word: str) -> bool:
-    """Whether the characters alone allow a name."""
-    return (
-        not (set(word) & words.NEVER_IN_NAMES)
-        and word not in words.TITLES
-        and word[0] not in words.DETERMINERS
-    )
-
-
 # --- the classifier -----------------------------------------------------------------------------------------
 
 
@@ -136,11 +76,8 @@ class NameClassifier:
         self.bigrams = BigramIndex(text)
         least = 2 if len(text) < 100_000 else 3 if len(text) < 1_000_000 else 5
         speaking = speakers(text)
-        pairs = _surname_bigrams(self.bigrams, least)
-        self.bigrams.cache_offsets(pairs.union(w[:2] for w in speaking))
-        surnamed = _surname_words(self.bigrams, least, pairs)
-        names = sorted(w for w in surnamed.union(speaking) if _can_be_name(w))
-        found = _candidates(self.bigrams, names, speaking)
+        names = candidates(self.bigrams, least, speaking)
+        found = _with_neighbours(self.bigrams, names, speaking)
         given = {w[-2:] for w in names if len(w) > 2}
         self.common_words, self.known_places = look_up(given.union(names, more_words))
         self.candidates = {w: c for w, c in found.items() if c.count >= least}
@@ -150,14 +87,23 @@ class NameClassifier:
                 candidate.right.pop("儿", None)
         total = len(text) or 1
         self._priors = {c: n / total for c, n in Counter(text).items()}
-        seeds = self._seeds()
+        self._learn(self._seeds())
+        self._learn(self._sure())
+
+    def _learn(self, seeds: Sequence[Candidate]) -> None:
+        """Learn the log odds of neighbours from ``seeds``, and score all candidates by them."""
         self._left = self._odds(c.left for c in seeds)
         self._right = self._odds(c.right for c in seeds)
         for candidate in self.candidates.values():
             candidate.score = self._score(candidate)
 
+    def _sure(self) -> list[Candidate]:
+        """The candidates that the first seeds make sure of: seeds of the second round (self-training)."""
+        sure = {w for w, c in self.candidates.items() if c.score >= SURE_SCORE and w not in self.common_words}
+        return [self.candidates[w] for w in sorted(sure) if w[:-1] not in sure]
+
     def _odds(self, sides: Iterable[Mapping[str, int]]) -> dict[str, float]:
-        return log_odds(pooled_counts(sides, SEED_CAP), self._priors, PSEUDO_COUNT, -3.0, math.inf)
+        return log_odds(pooled_counts(sides, SEED_CAP), self._priors, PSEUDO_COUNT, LOW, math.inf)
 
     def _seeds(self) -> list[Candidate]:
         """Speakers that have a surname and are no word, no title and no extension of another speaker."""
@@ -178,22 +124,32 @@ class NameClassifier:
 
     def _score(self, candidate: Candidate) -> float:
         name = candidate.name
-        left = mean_log_odds(candidate.left, self._left, 0.0)
-        right = mean_log_odds(candidate.right, self._right, 0.0)
+        sure = candidate.count / (candidate.count + SHRINKAGE)
+        left = sure * mean_log_odds(candidate.left, self._left, 0.0)
+        right = sure * mean_log_odds(candidate.right, self._right, 0.0)
         score = min(left, 1.5) + min(right, 1.5) + min(2.0, 0.5 * math.log1p(candidate.speaks))
-        score += surname_score(name) - _fixed_phrase_penalty(candidate)
+        score += form_score(name) - _fixed_phrase_penalty(candidate)
         # A frequent speaker has a name, even one that reads like a word: 袭人, 湘云.
         talks = candidate.speaks >= max(10, 0.05 * candidate.count)
         if _has_unlikely_end(name):
             score -= 1.2 if talks or name[0] in words.COMMON_SURNAMES else 3.0
         if len(name) == 3 and name[1] == name[2] and not candidate.speaks:
             score -= 1.5  # reduplication: 方渐渐, 乌压压, hardly ever 李圆圆
-        common_noun = 6.0 * _share(candidate.left, words.DETERMINERS)
-        score -= common_noun + 6.0 * _share(candidate.right, words.PLURALS)
+        measured = 6.0 * _share(candidate.left, words.DETERMINERS - words.DEMONSTRATIVES)
+        score -= measured + 2.0 * _share(candidate.left, words.DEMONSTRATIVES)
+        score -= 6.0 * _share(candidate.right, words.PLURALS)
         if name in self.common_words:
             excused = talks or (name[0] in words.COMMON_SURNAMES and len(name) == 2)
             score -= self.common_words[name] * (0.5 if excused else 1.0)
         return score
+
+    def left_score(self, found: Candidate) -> float:
+        """Return the mean log odds of what precedes a string, as of one that may be a name."""
+        return mean_log_odds(found.left, self._left, 0.0)
+
+    def with_neighbours(self, strings: Iterable[str]) -> dict[str, Candidate]:
+        """Return strings of two to five characters with what stands beside them."""
+        return _with_neighbours(self.bigrams, strings, {})
 
     # --- what is accepted ---
 

@@ -22,12 +22,38 @@ def given_of(name: str) -> str:
     return name[len(surname_of(name)) :]
 
 
-def surname_score(word: str) -> float:
-    """Return how much the word's form speaks for a full name: 1 for a compound surname, negative for none."""
+def titled_surname(name: str) -> str:
+    """Return the surname of a name that is surname + title (关公, 夏太太, 刘四爷); empty if it is none."""
+    for size in (2, 1):
+        head, tail = name[:size], name[size:]
+        if head in words.COMPOUND_SURNAMES or head in words.SURNAMES:
+            tail = tail[1:] if tail[:1] in words.NUMERALS and len(tail) > 1 else tail
+            if tail in words.TITLES_AFTER_SURNAME:
+                return head
+    return ""
+
+
+def head_of(name: str) -> str:
+    """Return the word that heads the name (大王 of 灵感大王); empty if there is none."""
+    return next((name[-n:] for n in (2, 1) if len(name) > n and name[-n:] in words.NAME_HEADS), "")
+
+
+def form_score(word: str) -> float:
+    """Return how much the word's form speaks for a name: 1 for a compound surname, negative for none."""
     if word[:2] in words.COMPOUND_SURNAMES and len(word) >= 3:
         return 1.0
+    if surname := titled_surname(word):
+        return 1.8 if surname in words.SURE_SURNAMES else 0.6
+    if word[0] in words.SURNAMES and word[1] in words.NUMERALS and len(word) == 2:
+        return 0.8 if word[0] in words.COMMON_SURNAMES else 0.0
+    if len(head_of(word)) == 2 and len(word) > 3:
+        return 1.2
+    if word[0] in words.FAMILIAR_PREFIXES:
+        return 0.7 if word[1] in words.COMMON_SURNAMES and len(word) == 2 else 0.2
     if len(word) > 3:
         return -1.0
+    if head_of(word):
+        return 0.2
     if len(word) == 3 and word[0] not in words.SURNAMES:
         return -0.8
     return 0.7 if word[0] in words.COMMON_SURNAMES else 0.0 if word[0] in words.SURNAMES else -0.3

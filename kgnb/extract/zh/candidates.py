@@ -1,0 +1,162 @@
+"""Strings of a Chinese book that may be persons' names, by their place in a clause or by their form.
+
+Speakers stand before a verb of speech; full names begin with a surname; others end with a word that heads names
+(灵感大王, 夏太太, 虎妞) or begin with one of the prefixes of familiar names (小福子, 老程, 阿朱).
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Container, Iterable
+
+from kgnb.extract.bigram_index import BigramIndex
+from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.script import HAN, is_han
+from kgnb.extract.zh.surnames import head_of
+
+_BEFORE_QUOTE = re.compile(rf"(?<![{HAN}])([{HAN}]{{2,10}})[：:，,]?\s*[“「『\"]")
+_AFTER_QUOTE = re.compile(rf"[”」』\"]\s*([{HAN}]{{2,14}})(?![{HAN}])")
+_SENTENCE_TO_QUOTE = re.compile(
+    rf"(?:^|[。！？!?”」\n])([{HAN}]{{3,14}})[，,][^。！？!?：:“”「」\n]{{0,40}}[：:]\s*[“「『\"]"
+)
+_SPEECH_VERB = re.compile(f"[{''.join(sorted(words.SPEECH_VERBS))}]")
+
+LONGEST = 5
+"""Characters of the longest candidate."""
+
+COHESION = 0.6
+"""Least share of a character's occurrences that are in one bigram, of a cohesive bigram."""
+
+_SHORT_HEADS = {h for h in words.NAME_HEADS if len(h) == 1}
+_LONG_HEADS = {h for h in words.NAME_HEADS if len(h) == 2}
+_BEFORE_HEAD = (
+    words.NEVER_IN_NAMES | words.UNLIKELY_NAME_ENDS | words.DETERMINERS | words.SPEECH_VERBS | words.MODIFIERS
+) - words.NUMERALS
+
+
+def speech_clauses(text: str) -> Iterable[str]:
+    """Yield clauses that introduce or follow a quotation and hold a verb of speech or an action."""
+    for match in _BEFORE_QUOTE.finditer(text):
+        if match[1][-1] in words.SPEECH_VERBS:
+            yield match[1]
+    for match in _AFTER_QUOTE.finditer(text):
+        if _SPEECH_VERB.search(match[1], 2) or not words.ACTION_VERBS.isdisjoint(match[1][2:5]):
+            yield match[1]
+    for match in _SENTENCE_TO_QUOTE.finditer(text):
+        yield match[1]
+
+
+def speakers(text: str) -> dict[str, int]:
+    """Return clause beginnings of 2 to 5 characters → times that they look like a speaker by what follows."""
+    following: dict[str, Counter[str]] = {}
+    for clause in speech_clauses(text):
+        for n in range(2, min(LONGEST + 1, len(clause))):
+            following.setdefault(clause[:n], Counter())[clause[n]] += 1
+    found = {}
+    for word, after in following.items():
+        good = sum(v for c, v in after.items() if c in words.AFTER_SPEAKER or c in words.ACTION_VERBS)
+        total = after.total() - after["儿"]  # 凤姐儿道 says nothing against 凤姐
+        if good >= 2 and good >= 0.5 * total:
+            found[word] = good
+    return found
+
+
+def candidates(bigrams: BigramIndex, least: int, speaking: Iterable[str]) -> list[str]:
+    """Return the strings that may be names, sorted."""
+    pairs = _starting_bigrams(bigrams, least)
+    found = set(speaking)
+    cohesive = _cohesive(bigrams)
+    found |= cohesive
+    bigrams.cache_offsets(pairs.union(_LONG_HEADS, (w[:2] for w in found)))
+    found |= _surnamed(bigrams, least, pairs) | _headed(bigrams, least, pairs) | _familiar(bigrams, least, pairs)
+    found |= {w[: -len(head)] for w in found if len(head := head_of(w)) == 2 and len(w) > 3}
+    return sorted(w for w in found if can_be_name(w, cohesive))
+
+
+def _starting_bigrams(bigrams: BigramIndex, least: int) -> set[str]:
+    """Return bigrams that occur ``least`` times and may begin a surnamed, headed or familiar name."""
+    first = words.SURNAMES | words.FAMILIAR_PREFIXES
+    return {
+        pair
+        for pair, n in bigrams.counts.items()
+        if n >= least
+        and (pair[0] in first or pair in words.COMPOUND_SURNAMES or pair[1] in _SHORT_HEADS)
+        and is_han(pair)
+    }
+
+
+def _surnamed(bigrams: BigramIndex, least: int, pairs: set[str]) -> set[str]:
+    """Return strings of a surname and one or two characters that occur ``least`` times."""
+    one = {p for p in pairs if p[0] in words.SURNAMES}
+    text, counts = bigrams.text, Counter[str]()
+    counts.update([text[a : a + 3] for a in bigrams.offsets(one)])
+    at = bigrams.offsets(pairs & words.COMPOUND_SURNAMES)
+    for size in (3, 4):
+        counts.update([text[a : a + size] for a in at if text[a : a + 2] not in one or size > 3])
+    ranked = [a for a in bigrams.offsets(p for p in one if p[1] in words.NUMERALS)]
+    counts.update([text[a : a + 4] for a in ranked if text[a + 2 : a + 4] in words.TITLES_AFTER_SURNAME])
+    counts.update(w for a in bigrams.offsets(_LONG_HEADS) if (w := text[a - 2 : a + 2])[:1] in words.SURNAMES)
+    return one | {w for w, n in counts.items() if n >= least and len(w) > 2 and is_han(w[2:])}
+
+
+def _headed(bigrams: BigramIndex, least: int, pairs: set[str]) -> set[str]:
+    """Return strings of one to three characters and a head that occur ``least`` times (灵感大王, 虎妞)."""
+    text, counts = bigrams.text, Counter[str]()
+    for at in bigrams.offsets(_LONG_HEADS):
+        size = _room(text, at, 3)
+        counts.update([text[at - n : at + 2] for n in range(1, size + 1)])
+    for at in bigrams.offsets(p for p in pairs if p[1] in _SHORT_HEADS):
+        size = _room(text, at + 1, 2)
+        counts.update([text[at + 1 - n : at + 2] for n in range(1, size + 1)])
+    return {w for w, n in counts.items() if n >= least}
+
+
+def _cohesive(bigrams: BigramIndex) -> set[str]:
+    """Return bigrams whose rarer character hardly occurs elsewhere (嫦娥, 哪吒): no chance neighbours."""
+    chars = Counter[str]()
+    for pair, n in bigrams.counts.items():
+        chars[pair[0]] += n
+    return {
+        pair
+        for pair, n in bigrams.counts.items()
+        if n >= 5 and n >= COHESION * min(chars[pair[0]], chars[pair[1]]) and is_han(pair)
+    }
+
+
+def _room(text: str, at: int, most: int) -> int:
+    """How many characters before ``at`` may belong to a name."""
+    for n in range(1, most + 1):
+        if at < n or text[at - n] in _BEFORE_HEAD or not is_han(text[at - n]):
+            return n - 1
+    return most
+
+
+def _familiar(bigrams: BigramIndex, least: int, pairs: set[str]) -> set[str]:
+    """Return 小X, 老X, 阿X and the same with a suffix (小福子, 二强子) that occur ``least`` times."""
+    starts = {p for p in pairs if p[0] in words.FAMILIAR_PREFIXES}
+    text, counts = bigrams.text, Counter[str]()
+    for at in bigrams.offsets(starts):
+        if text[at + 2 : at + 3] in words.FAMILIAR_SUFFIXES:
+            counts[text[at : at + 3]] += 1
+    short = {p for p in starts if p[0] not in words.NUMERALS}
+    return short | {w for w, n in counts.items() if n >= least}
+
+
+def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
+    """Return whether the characters alone allow a name; of ``cohesive`` bigrams (哪吒) any may be one."""
+    if _is_role(word) or word[-1] in words.HOUSE_ENDS or (len(word) == 2 and word[1] in "家国"):
+        return False
+    if word[:2] in words.COMPOUND_SURNAMES or (word in cohesive and word[1] not in words.NEVER_IN_NAMES):
+        return True
+    if _is_role(word[:2]) or not words.NEVER_IN_NAMES.isdisjoint(word):
+        return False
+    if word[0] not in words.DETERMINERS:
+        return True
+    # 八戒, 二强子 may be names; 二将, 三大王, 四大天师 are counted.
+    counted = _is_role(word[1:]) or word[1] in words.COUNTED or word[1] in words.DETERMINERS or word[1] == "大"
+    return word[0] in words.NUMERALS and not counted
+
+
+def _is_role(word: str) -> bool:
+    return word in words.TITLES or (word in words.NAME_HEADS and len(word) > 1)
