@@ -31,6 +31,7 @@ class CoOccurrence:
         self._windows = {n: Counter(a // window for a in at) for n, at in offsets.items()}
         length = sentence_ends[-1] if sentence_ends else 1
         self._sentences_per_window = max(1.0, len(sentence_ends) * window / max(length, 1))
+        self._known_edges: dict[tuple[str, ...], tuple[set[int], set[int]]] = {}
         self._totals: dict[tuple[str, ...], tuple[Counter[int], Counter[int]]] = {}
 
     def _counts(self, who: Who) -> tuple[Counter[int], Counter[int]]:
@@ -63,15 +64,17 @@ class CoOccurrence:
         return max(0, shared - self._apposed(one, other)) / expected
 
     def _apposed(self, one: Who, other: Who) -> int:
-        """How often a name of one stands right before or after a name of the other: 黑旋风李逵 is one person."""
+        """How often a name of one stands right beside a name of the other: 铁臂熊王虎 is one person."""
         (starts, ends), (others, other_ends) = self._edges(one), self._edges(other)
         return len(ends & others) + len(starts & other_ends)
 
     def _edges(self, who: Who) -> tuple[set[int], set[int]]:
         """Offsets at which the names of ``who`` begin and end."""
-        names = self._clusters.names_of(who) if isinstance(who, str) else who
-        at = [(a, a + len(n)) for n in names for a in self._offsets.get(n, ())]
-        return {start for start, _ in at}, {end for _, end in at}
+        names = tuple(self._clusters.names_of(who)) if isinstance(who, str) else who
+        if names not in self._known_edges:
+            at = [(a, a + len(n)) for n in names for a in self._offsets.get(n, ())]
+            self._known_edges[names] = {start for start, _ in at}, {end for _, end in at}
+        return self._known_edges[names]
 
     def coverage(self, one: Who, other: Who) -> float:
         """Return the share of ``one``'s windows in which, or next to which, ``other`` occurs too."""

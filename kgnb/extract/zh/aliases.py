@@ -16,17 +16,18 @@ from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
-from kgnb.extract.zh.courtesy_names import StatedAliases
-from kgnb.extract.zh.names import Candidate
-from kgnb.extract.zh.nicknames import Apposition
+from kgnb.extract.zh.name_parts import FormAliases
 from kgnb.extract.zh.sentences import sentence_ends
-from kgnb.extract.zh.surnames import given_of, surname_of, titled_surname
+from kgnb.extract.zh.surnames import given_of, head_of, surname_of, titled_surname
 
 WINDOW = 800
 """Characters of a co-occurrence window: about a scene's page."""
 
+EXPECTED = 8.0
+"""Least expected shared sentences of two names that keep apart: of so many, none by chance has p < 0.001."""
 
-class AliasResolver(StatedAliases):
+
+class AliasResolver(FormAliases):
     """Resolves the aliases of one book."""
 
     def resolve(self) -> dict[str, list[str]]:
@@ -35,87 +36,30 @@ class AliasResolver(StatedAliases):
         self._join_epithets()
         self._join_nicknames()
         self._join_with_surnames()
+        self._join_heads()
+        self._join_longer_forms()
         self.co_occurrence = self._locate()
         self._join_given_names()
         self._join_addresses()
         self._join_appositive_titles()
         self._join_surname_titles()
+        self._join_bare_titles()
         self._join_exclusive_names()
+        self._join_bynames()
+        self._join_familiar_forms()
         counts = {n: count for n, count in self.counts.items() if n not in self.dropped}
         return self.clusters.persons(counts, self._canonical_rank)
-
-    def _join_nicknames(self) -> None:
-        """黑旋风李逵: a word that stands before one person's name only, and alone as a name does."""
-        fulls = {n: self.clusters.root(n) for n in self.counts if surname_of(n) and n not in self.courtesy}
-        found = [
-            nickname
-            for nickname in Apposition(self._bigrams, fulls).nicknames()
-            if self._can_be_nickname(nickname[0])
-        ]
-        alone = self._classifier.with_neighbours(w for w, _, _ in found)
-        joined: set[str] = set()
-        for word, full, n in found:
-            if _parts(word) & joined or not self._behaves_as_name(alone[word], n):
-                continue
-            joined.add(word)
-            self.counts.setdefault(word, alone[word].count)
-            self._join(full, word, "绰号")
-
-    def _behaves_as_name(self, word: Candidate, appositions: int) -> bool:
-        """Whether a word stands before its bearer's name often enough, and what precedes it precedes names."""
-        share, left = appositions / word.count, self._classifier.left_score(word)
-        if len(word.name) == 2:
-            return share >= 0.25 and left >= 0.2 and share < 1
-        if share >= 0.5:
-            return share < 1
-        return share >= 0.1 and left >= -0.3 and word.name[-2:] not in words.TITLES
-
-    def _can_be_nickname(self, word: str) -> bool:
-        """Whether no part of the word is a name, a word for many people or grammar."""
-        if _parts(word) & self.counts.keys() or is_generic(word) or not words.NEVER_IN_NAMES.isdisjoint(word):
-            return False
-        if word[-2:] in words.GENERIC or word[-1] in words.HOUSE_ENDS or word[-1] in words.UNLIKELY_NAME_ENDS - words.NUMERALS:
-            return False
-        return len(word) > 2 or word not in self._common
-
-    # --- by the form of names ---
-
-    def _join_with_surnames(self) -> None:
-        """关云长 is 云长, 萧薰儿 is 薰儿: a bare name and the one full name that ends with it."""
-        longer: dict[str, list[str]] = defaultdict(list)
-        for name in self.counts:
-            if surname_of(name) and len(given_of(name)) >= 2:
-                longer[given_of(name)].append(name)
-        for given, fulls in longer.items():
-            if given in self.counts and len({self.clusters.root(f) for f in fulls}) == 1:
-                self.clusters.join(fulls[0], given, "姓")
-        for name in [n for n in self.counts if n[-1] == "儿" and n[:-1] in self.counts]:
-            self.clusters.join(name[:-1], name, "儿")
-        before: dict[str, Counter[str]] = defaultdict(Counter)
-        for start, name in self._bigrams.find_all(n for n in self.counts if len(n) == 2):
-            before[name][self.text[max(0, start - 2) : start]] += 1
-        for name, chars in before.items():
-            self._find_surname(name, chars)
-
-    def _find_surname(self, name: str, before: Counter[str]) -> None:
-        """Note surname + name where the text has it but no accepted name has."""
-        surnames: Counter[str] = Counter()
-        for chars, n in before.items():
-            if chars in words.COMPOUND_SURNAMES:
-                surnames[chars] += n
-            elif chars[-1:] in words.COMMON_SURNAMES:
-                surnames[chars[-1]] += n
-        for surname, n in surnames.most_common(1):
-            enough = n >= 3 and n >= 0.02 * before.total() and n >= 0.7 * surnames.total()
-            if enough and surname != surname_of(name) and surname_of(name) not in words.COMMON_SURNAMES:
-                self.with_surname[surname + name] = name
 
     # --- by co-occurrence ---
 
     def _locate(self) -> CoOccurrence:
         tables = (self.addresses, self.with_surname, self.given_names)
         forms = [form for table in tables for pair in table.items() for form in pair]
-        self.offsets = {n: [] for n in (*self.counts, *forms, *self.borderline)}
+        titles = {n[len(titled_surname(n)) :] for n in self.counts if titled_surname(n)}
+        titles |= {head_of(n) for n in self.counts}
+        forms += [t for t in titles if len(t) > 1]
+        forms += ["老" + s for s in {surname_of(n) for n in (*self.counts, *self.with_surname)} if s]
+        self.offsets = {n: [] for n in (*self.counts, *forms, *self.borderline, *self.bynames)}
         for start, name in self._bigrams.find_all(self.offsets):
             self.offsets[name].append(start)
         return CoOccurrence(self.clusters, self.offsets, sentence_ends(self.text), WINDOW)
@@ -141,8 +85,10 @@ class AliasResolver(StatedAliases):
             totals[bare] += len(self.offsets[form])
         for form, bare in forms.items():
             others = bearers.get(surname_of(form), set()) - {form, bare}
-            if bare in words.TITLES:
-                if bare not in words.WIFE_TITLES and (best := self._nearby_bearer((form,), others)):
+            if bare in words.TITLES or bare in words.TITLES_AFTER_SURNAME:
+                if bare not in words.WIFE_TITLES and (
+                    best := self._nearby_bearer((form,), others, _most_together(bare))
+                ):
                     self._join_address(best, form)
             elif self._is_pair(form, bare, totals[bare]):
                 # A courtesy name goes with a given name of one character; 林黛玉 and 林如海 are kin.
@@ -162,36 +108,50 @@ class AliasResolver(StatedAliases):
     def _is_pair(self, form: str, bare: str, total: int) -> bool:
         """Whether both may be one name with and without surname: no word that follows many surnames."""
         n, alone = len(self.offsets[form]), len(self.offsets[bare])
-        free = all(len(self.clusters.names_of(w)) == 1 for w in (form, bare) if w in self.clusters.members)
+        known = [w for w in (form, bare) if w in self.clusters.members]
+        free = all(bare in name for w in known for name in self.clusters.names_of(w))
         joined = any(w in self.counts and w not in self.clusters.members for w in (form, bare))
-        return n >= 0.7 * total and alone >= 2 and n >= 0.02 * (n + alone) and free and not joined
+        enough = n >= 0.02 * (n + alone) and (n >= 5 or n >= 0.1 * (n + alone))
+        return n >= 0.7 * total and alone >= 2 and enough and free and not joined
 
     def _bearers(self) -> dict[str, set[str]]:
         """Surname → full names with it."""
         found: dict[str, set[str]] = defaultdict(set)
         for name in self.counts:
-            if surname_of(name) and not titled_surname(name):
+            if surname_of(name) and not _called_by(name):
                 found[surname_of(name)].add(name)
         return found
 
     def _nearby_bearer(
-        self, names: tuple[str, ...], others: Iterable[str], max_ratio: float = 0.5, least: float = 0.4
+        self, names: tuple[str, ...], others: Iterable[str], max_ratio: float = 0.6, least: float = 0.4
     ) -> str:
         """Of a surname's bearers the one nearest to 60 % of ``names``, if it keeps out of their sentences.
+
+        Where no other bearer is ever near, 30 % are enough.
 
         ``max_ratio``: observed over expected shared sentences; ``least``: fewest expected ones.
         """
         roots = sorted({self.clusters.root(o) for o in others})
-        best, share = self.co_occurrence.nearest(names, roots, WINDOW)
-        if share < 0.6 or self.co_occurrence.expected(names, best) < least:
+        votes, places = self.co_occurrence.nearest_votes(names, roots, WINDOW)
+        best, n = min(votes.items(), key=lambda v: (-v[1], v[0]), default=("", 0))
+        if not best or self.co_occurrence.expected(names, best) < least:
+            return ""
+        only = n >= 0.8 * votes.total() and (n >= 0.3 * places or self._is_rarer(best, names))
+        if n < 0.6 * places and not only:
             return ""
         return best if self.co_occurrence.ratio(names, best, 0.0) < max_ratio else ""
+
+    def _is_rarer(self, person: str, names: tuple[str, ...]) -> bool:
+        """Whether a person is named seldom, and where they are: 马悟真, who is mostly called 马僧."""
+        mentions = sum(self.counts.get(n, 0) for n in self.clusters.names_of(person))
+        called = sum(len(self.offsets[n]) for n in names)
+        return 5 <= mentions < called and self.co_occurrence.coverage(person, names) >= 0.8
 
     def _exclusive_person(self, name: str, others: Iterable[str]) -> str:
         """The one person in half of ``name``'s windows, but hardly a sentence; empty if it is not clear."""
         near = self.co_occurrence
         roots = {self.clusters.root(o) for o in others} - {self.clusters.root(name)}
-        roots = {r for r in roots if near.coverage(name, r) >= 0.5 and near.expected(name, r) >= 3}
+        roots = {r for r in roots if near.coverage(name, r) >= 0.5 and near.expected(name, r) >= EXPECTED}
         (best, person), *rest = sorted((near.ratio(name, r), r) for r in roots) or [(9.0, "")]
         ambiguous = bool(rest) and rest[0][0] < 2 * best + 0.05
         return person if best < 0.1 and not ambiguous else ""
@@ -224,13 +184,45 @@ class AliasResolver(StatedAliases):
         """关公, 曹公, 林姑娘: surname + title, joined with the one bearer who is never in their sentence."""
         bearers = self._bearers()
         wives = tuple(words.WIFE_TITLES)
-        for name in [n for n in self.counts if titled_surname(n) and not n.endswith(wives)]:
+        for name in [n for n in self.counts if _called_by(n) and not n.endswith(wives)]:
             # 关某 is how a person names himself: his own name in the sentence is no objection.
-            max_ratio = 9.0 if name[-1] == "某" else 0.5
+            title = name.replace(_called_by(name), "", 1)
+            max_ratio = 9.0 if name[-1] == "某" else _most_together(title)
             names = tuple(self.clusters.names_of(name))
-            others = bearers.get(titled_surname(name), set()) - set(names)
+            others = bearers.get(_called_by(name), set()) - set(names)
             if best := self._nearby_bearer(names, others, max_ratio, least=0.0):
                 self.clusters.join(best, name, "姓与称")
+
+    def _join_familiar_forms(self) -> None:
+        """老王, by which a person may name himself: whoever of that surname is nearest."""
+        bearers = self._bearers()
+        for form in [
+            n for n in self.offsets if n[0] == "老" and n not in self.counts and n not in self._common
+        ]:
+            others = bearers.get(form[1:], set())
+            if len(self.offsets[form]) >= 5 and (
+                best := self._nearby_bearer((form,), others, 9.0, least=0.0)
+            ):
+                self.counts[form] = len(self.offsets[form])
+                self.clusters.join(best, form, "姓与称")
+
+    def _join_bare_titles(self) -> None:
+        """行者 is 王行者 in a book in which hardly anybody else has that title."""
+        bearers: dict[str, Counter[str]] = defaultdict(Counter)
+        for name in self.counts:
+            title = name[len(titled_surname(name)) :] if titled_surname(name) else head_of(name)
+            if len(title) > 1 and title not in self.counts and not is_generic(title):
+                bearers[title][self.clusters.root(name)] += self.counts[name]
+        alone = self._classifier.with_neighbours(bearers)
+        for title, roots in bearers.items():
+            best, n = max(roots.items(), key=lambda i: (i[1], i[0]))
+            total = alone[title].count
+            apart = self.co_occurrence.ratio((title,), best, 9.0) < 0.7
+            near = self.co_occurrence.coverage((title,), best) >= 0.6
+            dominant = n >= 0.8 * roots.total() and total - roots.total() >= n
+            if apart and dominant and (near or self._is_name(alone[title])):
+                self.counts[title] = total
+                self.clusters.join(best, title, "称")
 
     def _join_exclusive_names(self) -> None:
         """A bare name and a full one that share windows again and again, but never a sentence."""
@@ -238,9 +230,21 @@ class AliasResolver(StatedAliases):
         full = [r for r, names in persons.items() if any(surname_of(n) for n in names)]
         for root, names in persons.items():
             bare = not any(surname_of(n) for n in names)
-            often = sum(self.counts.get(n, 0) for n in names) >= 20
+            pages = {a // WINDOW for n in names for a in self.offsets.get(n, ())}
+            often = len(pages) >= 8 and sum(self.counts.get(n, 0) for n in names) >= 20
             if bare and often and (best := self._exclusive_person(root, full)):
                 self.clusters.join(best, root, "互斥")
+
+    def _join_bynames(self) -> None:
+        """呆子 is 十三郎: a word that speaks and is always near one person, hardly ever in a sentence."""
+        near = self.co_occurrence
+        for word in sorted(self.bynames):
+            persons = [p for p in self.clusters.members if near.expected((word,), p) >= EXPECTED]
+            (ratio, best), *rest = sorted((near.ratio((word,), p), p) for p in persons) or [(9.0, "")]
+            clear = not rest or rest[0][0] > 2 * ratio
+            if clear and ratio < 0.35 and near.coverage((word,), best) >= 0.9:
+                self.counts[word] = len(self.offsets[word])
+                self.clusters.join(best, word, "互斥")
 
     def _canonical_rank(self, name: str) -> tuple[bool, bool, int, str]:
         """Full names first, those that are no surname + courtesy name or title; then the more frequent."""
@@ -249,6 +253,15 @@ class AliasResolver(StatedAliases):
         return full, given, self.counts[name], name
 
 
-def _parts(word: str) -> set[str]:
-    """All its substrings of two characters or more."""
-    return {word[a:b] for a in range(len(word)) for b in range(a + 2, len(word) + 1)}
+def _most_together(title: str) -> float:
+    """Most observed over expected shared sentences of surname + title and its bearer.
+
+    A rank (太尉, 学究) is one person's; by a common title (老爷, 公子) a family's father and son are called.
+    """
+    return 1.2 if len(title) > 1 and not is_generic(title) else 0.6
+
+
+def _called_by(name: str) -> str:
+    """The surname by which a form of address calls its bearer: 关公, 老程."""
+    familiar = name[1:] if name[0] in "老小" and name[1:] in words.COMMON_SURNAMES else ""
+    return familiar or titled_surname(name)

@@ -1,16 +1,17 @@
 """Strings of a Chinese book that may be persons' names, by their place in a clause or by their form.
 
-Speakers stand before a verb of speech; full names begin with a surname; others end with a word that heads names
-(灵感大王, 夏太太, 虎妞) or begin with one of the prefixes of familiar names (小福子, 老程, 阿朱).
+Speakers stand before a verb of speech; full names begin with a surname; others end with a word that heads
+names (黑山大王, 王太太, 胖妞) or begin with a prefix of familiar names (小顺子, 老程, 阿朱).
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field
 
-from kgnb.extract.bigram_index import BigramIndex
+from kgnb.extract.bigram_index import BigramIndex, lengths_by_start
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.script import HAN, is_han
 from kgnb.extract.zh.surnames import head_of
@@ -22,17 +23,27 @@ _SENTENCE_TO_QUOTE = re.compile(
 )
 _SPEECH_VERB = re.compile(f"[{''.join(sorted(words.SPEECH_VERBS))}]")
 
-LONGEST = 5
-"""Characters of the longest candidate."""
-
 COHESION = 0.6
 """Least share of a character's occurrences that are in one bigram, of a cohesive bigram."""
 
 _SHORT_HEADS = {h for h in words.NAME_HEADS if len(h) == 1}
 _LONG_HEADS = {h for h in words.NAME_HEADS if len(h) == 2}
-_BEFORE_HEAD = (
+NEVER_BEFORE_HEAD = (
     words.NEVER_IN_NAMES | words.UNLIKELY_NAME_ENDS | words.DETERMINERS | words.SPEECH_VERBS | words.MODIFIERS
 ) - words.NUMERALS
+"""Characters that are no part of a name before its head, and no surname: grammar, verbs, adjectives."""
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A string that may be a name, with the evidence; ``speaks``: clauses in which it is the speaker."""
+
+    name: str
+    speaks: int = 0
+    count: int = 0  # occurrences in the book
+    left: dict[str, int] = field(default_factory=dict)  # character before it → times
+    right: dict[str, int] = field(default_factory=dict)  # character after it → times
+    score: float = 0.0
 
 
 def speech_clauses(text: str) -> Iterable[str]:
@@ -48,10 +59,10 @@ def speech_clauses(text: str) -> Iterable[str]:
 
 
 def speakers(text: str) -> dict[str, int]:
-    """Return clause beginnings of 2 to 5 characters → times that they look like a speaker by what follows."""
+    """Return clause beginnings of 2 to 4 characters → times that they look like a speaker by what follows."""
     following: dict[str, Counter[str]] = {}
     for clause in speech_clauses(text):
-        for n in range(2, min(LONGEST + 1, len(clause))):
+        for n in range(2, min(5, len(clause))):
             following.setdefault(clause[:n], Counter())[clause[n]] += 1
     found = {}
     for word, after in following.items():
@@ -69,7 +80,9 @@ def candidates(bigrams: BigramIndex, least: int, speaking: Iterable[str]) -> lis
     cohesive = _cohesive(bigrams)
     found |= cohesive
     bigrams.cache_offsets(pairs.union(_LONG_HEADS, (w[:2] for w in found)))
-    found |= _surnamed(bigrams, least, pairs) | _headed(bigrams, least, pairs) | _familiar(bigrams, least, pairs)
+    found |= (
+        _surnamed(bigrams, least, pairs) | _headed(bigrams, least, pairs) | _familiar(bigrams, least, pairs)
+    )
     found |= {w[: -len(head)] for w in found if len(head := head_of(w)) == 2 and len(w) > 3}
     return sorted(w for w in found if can_be_name(w, cohesive))
 
@@ -94,14 +107,13 @@ def _surnamed(bigrams: BigramIndex, least: int, pairs: set[str]) -> set[str]:
     at = bigrams.offsets(pairs & words.COMPOUND_SURNAMES)
     for size in (3, 4):
         counts.update([text[a : a + size] for a in at if text[a : a + 2] not in one or size > 3])
-    ranked = [a for a in bigrams.offsets(p for p in one if p[1] in words.NUMERALS)]
+    ranked = bigrams.offsets(p for p in one if p[1] in words.NUMERALS)
     counts.update([text[a : a + 4] for a in ranked if text[a + 2 : a + 4] in words.TITLES_AFTER_SURNAME])
-    counts.update(w for a in bigrams.offsets(_LONG_HEADS) if (w := text[a - 2 : a + 2])[:1] in words.SURNAMES)
     return one | {w for w, n in counts.items() if n >= least and len(w) > 2 and is_han(w[2:])}
 
 
 def _headed(bigrams: BigramIndex, least: int, pairs: set[str]) -> set[str]:
-    """Return strings of one to three characters and a head that occur ``least`` times (灵感大王, 虎妞)."""
+    """Return strings of one to three characters and a head that occur ``least`` times (黑山大王, 胖妞)."""
     text, counts = bigrams.text, Counter[str]()
     for at in bigrams.offsets(_LONG_HEADS):
         size = _room(text, at, 3)
@@ -113,7 +125,7 @@ def _headed(bigrams: BigramIndex, least: int, pairs: set[str]) -> set[str]:
 
 
 def _cohesive(bigrams: BigramIndex) -> set[str]:
-    """Return bigrams whose rarer character hardly occurs elsewhere (嫦娥, 哪吒): no chance neighbours."""
+    """Return bigrams whose rarer character hardly occurs elsewhere (琉璃, 婵娟): no chance neighbours."""
     chars = Counter[str]()
     for pair, n in bigrams.counts.items():
         chars[pair[0]] += n
@@ -127,13 +139,13 @@ def _cohesive(bigrams: BigramIndex) -> set[str]:
 def _room(text: str, at: int, most: int) -> int:
     """How many characters before ``at`` may belong to a name."""
     for n in range(1, most + 1):
-        if at < n or text[at - n] in _BEFORE_HEAD or not is_han(text[at - n]):
+        if at < n or text[at - n] in NEVER_BEFORE_HEAD or not is_han(text[at - n]):
             return n - 1
     return most
 
 
 def _familiar(bigrams: BigramIndex, least: int, pairs: set[str]) -> set[str]:
-    """Return 小X, 老X, 阿X and the same with a suffix (小福子, 二强子) that occur ``least`` times."""
+    """Return 小X, 老X, 阿X and the same with a suffix (小顺子, 二柱子) that occur ``least`` times."""
     starts = {p for p in pairs if p[0] in words.FAMILIAR_PREFIXES}
     text, counts = bigrams.text, Counter[str]()
     for at in bigrams.offsets(starts):
@@ -144,19 +156,39 @@ def _familiar(bigrams: BigramIndex, least: int, pairs: set[str]) -> set[str]:
 
 
 def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
-    """Return whether the characters alone allow a name; of ``cohesive`` bigrams (哪吒) any may be one."""
-    if _is_role(word) or word[-1] in words.HOUSE_ENDS or (len(word) == 2 and word[1] in "家国"):
+    """Return whether the characters alone allow a name; of ``cohesive`` bigrams (婵娟) any may be one."""
+    if is_role(word) or word[-1] in words.HOUSE_ENDS or (len(word) == 2 and word[1] in "家国"):
         return False
     if word[:2] in words.COMPOUND_SURNAMES or (word in cohesive and word[1] not in words.NEVER_IN_NAMES):
         return True
-    if _is_role(word[:2]) or not words.NEVER_IN_NAMES.isdisjoint(word):
+    if is_role(word[:2]) or word[0] in words.NEVER_FIRST or not words.NEVER_IN_NAMES.isdisjoint(word):
         return False
     if word[0] not in words.DETERMINERS:
         return True
-    # 八戒, 二强子 may be names; 二将, 三大王, 四大天师 are counted.
-    counted = _is_role(word[1:]) or word[1] in words.COUNTED or word[1] in words.DETERMINERS or word[1] == "大"
+    # 十三郎, 二柱子 may be names; 二将, 三大王, 四大天师 are counted.
+    counted = is_role(word[1:]) or word[1] in words.COUNTED or word[1] in words.DETERMINERS or word[1] == "大"
     return word[0] in words.NUMERALS and not counted
 
 
-def _is_role(word: str) -> bool:
+def is_role(word: str) -> bool:
+    """Return whether the word is a title or another noun for a person that names nobody."""
     return word in words.TITLES or (word in words.NAME_HEADS and len(word) > 1)
+
+
+def with_neighbours(
+    bigrams: BigramIndex, names: Iterable[str], speaking: Mapping[str, int]
+) -> dict[str, Candidate]:
+    """Return the candidates (2 to 5 characters long) with the neighbours of every occurrence."""
+    found = {w: Candidate(w, speaking.get(w, 0)) for w in names}
+    lengths, text = lengths_by_start(found), bigrams.text
+    end = len(text)
+    for at in bigrams.offsets(lengths):
+        left = text[at - 1] if at else "\n"
+        for n in lengths.get(text[at : at + 2], ()):
+            candidate = found.get(text[at : at + n])
+            if candidate is not None:
+                candidate.count += 1
+                right = text[at + n] if at + n < end else "\n"
+                candidate.left[left] = candidate.left.get(left, 0) + 1
+                candidate.right[right] = candidate.right.get(right, 0) + 1
+    return found

@@ -36,6 +36,7 @@ class StatedAliases:
         self.counts = {name: c.count for name, c in persons.items()}
         self.addresses = classifier.addresses(persons)
         self.given_names = classifier.given_names(persons)
+        self.bynames = classifier.bynames(persons)
         self.borderline = classifier.borderline(persons)
         self.clusters = NameClusters(self.counts)
         self.courtesy: set[str] = set()

@@ -16,8 +16,8 @@ def look_up(wanted: set[str]) -> tuple[dict[str, float], set[str]]:
     """Return common words with their weight, and place names, of ``wanted``.
 
     The weight grows with the log of the frequency, from 0.4 to about 4. Persons' names are no common words:
-    the dictionary is no gazetteer. It takes many words that begin with a surname for names (明白, 张罗): those
-    of the list ``not_names`` are common words.
+    the dictionary is no gazetteer. It takes many words that begin with a surname for names (明白, 张罗):
+    those of the list ``not_names`` are common words.
     """
     common: dict[str, float] = {}
     places: set[str] = set()

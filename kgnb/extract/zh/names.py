@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 
-from kgnb.extract.bigram_index import BigramIndex, lengths_by_start
+from kgnb.extract.bigram_index import BigramIndex
 from kgnb.extract.neighbour_odds import log_odds, mean_log_odds, pooled_counts
 from kgnb.extract.zh import vocabulary as words
-from kgnb.extract.zh.candidates import candidates, speakers
+from kgnb.extract.zh.candidates import Candidate, candidates, is_role, speakers, with_neighbours
 from kgnb.extract.zh.dictionary import look_up
-from kgnb.extract.zh.surnames import form_score, has_surname
+from kgnb.extract.zh.name_evidence import fixed_phrase_penalty, has_unlikely_end, own_score
+from kgnb.extract.zh.surnames import has_surname
 
 SEED_CAP = 60
 """Occurrences of a seed that count for the log odds."""
@@ -27,41 +27,12 @@ PSEUDO_COUNT = 200.0
 
 LOW = -1.5
 """Least log odds of one neighbour: what no seed has beside it is only unusual."""
+SURNAME_LIFT = 5.0
+"""How much more often a surname precedes its bearer's name than it precedes anything."""
 SHRINKAGE = 2.0
 """Occurrences without evidence that are added to each candidate's: of three, the mean says little."""
 SURE_SCORE = 1.8
 """Score of a candidate that others are learnt from."""
-
-
-@dataclass(slots=True)
-class Candidate:
-    """A string that may be a name, with the evidence; ``speaks``: clauses in which it is the speaker."""
-
-    name: str
-    speaks: int = 0
-    count: int = 0  # occurrences in the book
-    left: dict[str, int] = field(default_factory=dict)  # character before it → times
-    right: dict[str, int] = field(default_factory=dict)  # character after it → times
-    score: float = 0.0
-
-
-def _with_neighbours(
-    bigrams: BigramIndex, names: Iterable[str], speaking: Mapping[str, int]
-) -> dict[str, Candidate]:
-    """The candidates (2 to 5 characters long) with the neighbours of every occurrence."""
-    found = {w: Candidate(w, speaking.get(w, 0)) for w in names}
-    lengths, text = lengths_by_start(found), bigrams.text
-    end = len(text)
-    for at in bigrams.offsets(lengths):
-        left = text[at - 1] if at else "\n"
-        for n in lengths.get(text[at : at + 2], ()):
-            candidate = found.get(text[at : at + n])
-            if candidate is not None:
-                candidate.count += 1
-                right = text[at + n] if at + n < end else "\n"
-                candidate.left[left] = candidate.left.get(left, 0) + 1
-                candidate.right[right] = candidate.right.get(right, 0) + 1
-    return found
 
 
 # --- the classifier -----------------------------------------------------------------------------------------
@@ -77,7 +48,7 @@ class NameClassifier:
         least = 2 if len(text) < 100_000 else 3 if len(text) < 1_000_000 else 5
         speaking = speakers(text)
         names = candidates(self.bigrams, least, speaking)
-        found = _with_neighbours(self.bigrams, names, speaking)
+        found = with_neighbours(self.bigrams, names, speaking)
         given = {w[-2:] for w in names if len(w) > 2}
         self.common_words, self.known_places = look_up(given.union(names, more_words))
         self.candidates = {w: c for w, c in found.items() if c.count >= least}
@@ -87,6 +58,7 @@ class NameClassifier:
                 candidate.right.pop("儿", None)
         total = len(text) or 1
         self._priors = {c: n / total for c, n in Counter(text).items()}
+        self._own = {w: own_score(c, self.common_words) for w, c in self.candidates.items()}
         self._learn(self._seeds())
         self._learn(self._sure())
 
@@ -94,8 +66,8 @@ class NameClassifier:
         """Learn the log odds of neighbours from ``seeds``, and score all candidates by them."""
         self._left = self._odds(c.left for c in seeds)
         self._right = self._odds(c.right for c in seeds)
-        for candidate in self.candidates.values():
-            candidate.score = self._score(candidate)
+        for name, candidate in self.candidates.items():
+            candidate.score = self._own[name] + self._context_score(candidate)
 
     def _sure(self) -> list[Candidate]:
         """The candidates that the first seeds make sure of: seeds of the second round (self-training)."""
@@ -113,43 +85,33 @@ class NameClassifier:
             if c.speaks >= 2
             and has_surname(c.name)
             and c.name not in self.common_words
-            and not _has_unlikely_end(c.name)
+            and not has_unlikely_end(c.name)
         ]
         if len(sure) < 3:  # a book without speech: its most frequent words that look like a full name
             full = (c for c in self.candidates.values() if c.name[0] in words.COMMON_SURNAMES)
-            full = (c for c in full if c.name not in self.common_words and not _fixed_phrase_penalty(c))
+            full = (c for c in full if c.name not in self.common_words and not fixed_phrase_penalty(c))
             sure = sorted(full, key=lambda c: (-c.count, c.name))[:30]
         names = {c.name for c in sure}
         return [c for c in sure if c.name[:-1] not in names]
 
-    def _score(self, candidate: Candidate) -> float:
-        name = candidate.name
+    def _context_score(self, candidate: Candidate) -> float:
+        """The mean log odds of its neighbours, shrunk where there are few of them."""
         sure = candidate.count / (candidate.count + SHRINKAGE)
         left = sure * mean_log_odds(candidate.left, self._left, 0.0)
         right = sure * mean_log_odds(candidate.right, self._right, 0.0)
-        score = min(left, 1.5) + min(right, 1.5) + min(2.0, 0.5 * math.log1p(candidate.speaks))
-        score += form_score(name) - _fixed_phrase_penalty(candidate)
-        # A frequent speaker has a name, even one that reads like a word: 袭人, 湘云.
-        talks = candidate.speaks >= max(10, 0.05 * candidate.count)
-        if _has_unlikely_end(name):
-            score -= 1.2 if talks or name[0] in words.COMMON_SURNAMES else 3.0
-        if len(name) == 3 and name[1] == name[2] and not candidate.speaks:
-            score -= 1.5  # reduplication: 方渐渐, 乌压压, hardly ever 李圆圆
-        measured = 6.0 * _share(candidate.left, words.DETERMINERS - words.DEMONSTRATIVES)
-        score -= measured + 2.0 * _share(candidate.left, words.DEMONSTRATIVES)
-        score -= 6.0 * _share(candidate.right, words.PLURALS)
-        if name in self.common_words:
-            excused = talks or (name[0] in words.COMMON_SURNAMES and len(name) == 2)
-            score -= self.common_words[name] * (0.5 if excused else 1.0)
-        return score
+        return min(left, 1.5) + min(right, 1.5)
 
     def left_score(self, found: Candidate) -> float:
         """Return the mean log odds of what precedes a string, as of one that may be a name."""
         return mean_log_odds(found.left, self._left, 0.0)
 
+    def frequency(self, char: str) -> float:
+        """Return the character's share of the text."""
+        return self._priors.get(char, 0.0)
+
     def with_neighbours(self, strings: Iterable[str]) -> dict[str, Candidate]:
         """Return strings of two to five characters with what stands beside them."""
-        return _with_neighbours(self.bigrams, strings, {})
+        return with_neighbours(self.bigrams, strings, {})
 
     # --- what is accepted ---
 
@@ -157,7 +119,7 @@ class NameClassifier:
         """Return the candidates over the threshold that are no fragment or extension of another."""
         threshold = 0.5 if len(self.text) < 100_000 else 0.7  # a short text gives weaker log odds
         passed = {
-            w: c for w, c in self.candidates.items() if c.score >= threshold and not self._is_fragment(c)
+            w: c for w, c in self.candidates.items() if c.score >= threshold and not self.is_fragment(c)
         }
         kept: dict[str, Candidate] = {}
         for name in sorted(passed, key=len):
@@ -173,6 +135,7 @@ class NameClassifier:
             if has_surname(w)
             and (len(w) == 3 or (w[:2] in words.COMPOUND_SURNAMES and len(w) == 4))
             and self.common_words.get(w[-2:], 0.0) < 1.5
+            and not is_role(w[-2:])
         }
 
     def borderline(self, persons: Mapping[str, Candidate]) -> set[str]:
@@ -184,7 +147,18 @@ class NameClassifier:
             and len(w) == 2
             and w[0] in words.COMMON_SURNAMES
             and c.score >= 0
-            and not self._is_fragment(c)
+            and not self.is_fragment(c)
+        }
+
+    def bynames(self, persons: Mapping[str, Candidate]) -> set[str]:
+        """Return frequent speakers that read like a word (呆子, 赖皮): bynames, if they are anybody's."""
+        return {
+            w
+            for w, c in self.candidates.items()
+            if persons.keys().isdisjoint((w, w[:2], w[:3]))
+            and c.speaks >= 10
+            and c.count >= 20
+            and not self.is_fragment(c)
         }
 
     def addresses(self, persons: Mapping[str, Candidate]) -> dict[str, str]:
@@ -199,6 +173,11 @@ class NameClassifier:
             tail = name[-2:]
             if len(name) not in (3, 4) or not has_surname(name) or candidate.score < -0.5:
                 continue
+            title = tail in words.TITLES or tail in words.TITLES_AFTER_SURNAME
+            word = tail in self.common_words and candidate.score < 0.5
+            word = word or tail[-1] in words.SPEECH_VERBS  # 某某云
+            if not title and (word or not words.UNLIKELY_NAME_ENDS.isdisjoint(tail)):
+                continue
             shorter = persons.get(name[:-1])
             if shorter and shorter.count > 2 * candidate.count:
                 continue
@@ -208,7 +187,7 @@ class NameClassifier:
                 found[name] = tail
         return found
 
-    def _is_fragment(self, candidate: Candidate) -> bool:
+    def is_fragment(self, candidate: Candidate) -> bool:
         """Whether nearly all occurrences are within one longer candidate."""
         name, n = candidate.name, candidate.count
         if name in words.COMPOUND_SURNAMES:
@@ -229,43 +208,13 @@ class NameClassifier:
             head, tail = kept.get(name[:size]), kept.get(name[-size:])
             if head and candidate.count < 0.5 * head.count:
                 return True
-            if tail and candidate.count < 0.5 * tail.count and not _adds_surname(name, tail.name):
+            if tail and candidate.count < 0.5 * tail.count and not self._adds_surname(candidate, tail):
                 return True
         return False
 
-
-def _adds_surname(name: str, tail: str) -> bool:
-    """Whether the name is the tail with a surname (关云长) rather than with some verb (封孙权)."""
-    head = name[: len(name) - len(tail)]
-    return head in words.SURE_SURNAMES and len(tail) == 2 and tail[0] not in words.COMMON_SURNAMES
-
-
-def _has_unlikely_end(name: str) -> bool:
-    """Whether the last character seldom ends a name; 王建军 may end so, 曹军 may not."""
-    given = len(name) == 3 and name[0] in words.COMMON_SURNAMES and name[-1] in "军喜"
-    return name[-1] in words.UNLIKELY_NAME_ENDS and not given
-
-
-def _fixed_phrase_penalty(candidate: Candidate) -> float:
-    """Penalty for low accessor variety: set phrases (后人有诗, 言讫) have few different neighbours."""
-    if candidate.count < 5:
-        return 0.0
-    root = math.sqrt(candidate.count)
-    left, right = len(candidate.left) / root, len(candidate.right) / root
-    if candidate.count < 12:
-        return 1.5 if min(len(candidate.left), len(candidate.right)) == 1 else 0.0
-    # A hero of thousands of mentions has few neighbours for his count, but none of them dominates.
-    fixed_right = right < 1.4 and _effective_number(candidate.right) < 6
-    fixed_left = left < 0.8 and _effective_number(candidate.left) < 6
-    return (3.0 if fixed_right else 0.0) + (3.0 if fixed_left else 0.0)
-
-
-def _effective_number(side: Mapping[str, int]) -> float:
-    """Number of equally frequent neighbours of the same diversity (inverse Simpson index)."""
-    total = sum(side.values())
-    return total * total / max(1, sum(n * n for n in side.values()))
-
-
-def _share(side: Mapping[str, int], chars: frozenset[str]) -> float:
-    total = sum(side.values()) or 1
-    return sum(n for c, n in side.items() if c in chars) / total
+    def _adds_surname(self, candidate: Candidate, tail: Candidate) -> bool:
+        """Whether the name is ``tail`` with a surname (关云长), not with a verb or noun (封孙权, 马十三)."""
+        head = candidate.name.removesuffix(tail.name)
+        if head not in words.SURE_SURNAMES or len(tail.name) != 2 or tail.name[0] in words.COMMON_SURNAMES:
+            return False
+        return len(head) > 1 or candidate.count >= SURNAME_LIFT * tail.count * self.frequency(head)

@@ -1,8 +1,8 @@
-"""Nicknames of a Chinese book by apposition (黑旋风李逵): words that precede one person's name again and again.
+"""Nicknames of a Chinese book by apposition (铁臂熊王虎): words that precede one person's name repeatedly.
 
-Any word may stand before a name. A nickname does so before one name only, more often than that name's share of
-all names explains (a log-likelihood test, Dunning 1993), has its own left boundary (boundary entropy, Harris
-1955), and keeps the neighbours of a name where it stands alone.
+Any word may stand before a name. A nickname does so before one name only, more often than that name's share
+of all names explains (a log-likelihood ratio, Dunning 1993), has its own left boundary (successor variety,
+Harris 1955), and keeps the neighbours of a name where it stands alone.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ LONGEST = 5
 """Characters of the longest nickname."""
 FEWEST = 3
 """Fewest appositions of a nickname."""
-SIGNIFICANT = 6.0
-"""Least log-likelihood of the appositions against names that follow at random, in nats: p < 0.001."""
+SIGNIFICANT = 2.5
+"""Least log-likelihood of the appositions against names that follow at random, in nats (p < 0.1); words of
+two characters, which are many, need twice that."""
 
 
 class Apposition:
@@ -44,7 +45,7 @@ class Apposition:
     def _chars_before(self) -> Mapping[str, set[str]]:
         """Word → characters before it where a name follows."""
         found: dict[str, set[str]] = defaultdict(set)
-        for word in self._before:
+        for word in (w for w, after in self._before.items() if after.total() >= FEWEST):
             found[word[1:]].add(word[0])
         return found
 
@@ -56,12 +57,16 @@ class Apposition:
             if n < FEWEST or n < 0.8 * after.total() or len(word) > LONGEST or not is_han(word):
                 continue
             surprise = n * math.log(total / self._mentions[who]) if total > self._mentions[who] else 0.0
-            if (surprise >= SIGNIFICANT or len(self._mentions) == 1) and self._is_whole(word, who, n):
+            if (
+                surprise >= SIGNIFICANT * (2 if len(word) == 2 else 1) or len(self._mentions) == 1
+            ) and self._is_whole(word, who, n):
                 yield word, who, n
 
     def _is_whole(self, word: str, who: str, n: int) -> bool:
         """Whether what precedes the word varies, and the word without its first character is none itself."""
-        longer = (self._before[w][who] for char in self._chars_before[word] if (w := char + word) in self._before)
+        longer = (
+            self._before[w][who] for char in self._chars_before[word] if (w := char + word) in self._before
+        )
         if max(longer, default=0) >= 0.7 * n:
             return False
         return len(word) == 2 or n >= 0.7 * self._before[word[1:]][who]

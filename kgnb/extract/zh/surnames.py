@@ -23,7 +23,7 @@ def given_of(name: str) -> str:
 
 
 def titled_surname(name: str) -> str:
-    """Return the surname of a name that is surname + title (关公, 夏太太, 刘四爷); empty if it is none."""
+    """Return the surname of a name that is surname + title (关公, 王太太, 王五爷); empty if it is none."""
     for size in (2, 1):
         head, tail = name[:size], name[size:]
         if head in words.COMPOUND_SURNAMES or head in words.SURNAMES:
@@ -34,7 +34,7 @@ def titled_surname(name: str) -> str:
 
 
 def head_of(name: str) -> str:
-    """Return the word that heads the name (大王 of 灵感大王); empty if there is none."""
+    """Return the word that heads the name (大王 of 黑山大王); empty if there is none."""
     return next((name[-n:] for n in (2, 1) if len(name) > n and name[-n:] in words.NAME_HEADS), "")
 
 

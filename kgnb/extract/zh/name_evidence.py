@@ -1,0 +1,92 @@
+"""What a candidate's own characters and neighbours say for or against a name, before anything is learnt.
+
+The terms add up to log odds, roughly: what each is worth was chosen so that it helps the books that it was
+not made from.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.candidates import Candidate
+from kgnb.extract.zh.script import is_han
+from kgnb.extract.zh.surnames import form_score, titled_surname
+
+_MEASURES = words.DETERMINERS - words.DEMONSTRATIVES
+
+
+def own_score(candidate: Candidate, common_words: Mapping[str, float]) -> float:
+    """Return the candidate's score without its context; ``common_words``: word → weight against a name."""
+    share = candidate.speaks / max(1, candidate.count)
+    score = min(2.0, 0.5 * math.log1p(candidate.speaks)) + 2.0 * min(0.3, share)
+    score += form_score(candidate.name) - fixed_phrase_penalty(candidate)
+    return score - _grammar_penalty(candidate) - _word_penalty(candidate, common_words)
+
+
+def _grammar_penalty(candidate: Candidate) -> float:
+    """For measure words before it and plurals behind: they go with common nouns."""
+    titled = titled_surname(candidate.name) or candidate.name[-1] in words.NUMERALS
+    measured = (2.0 if titled else 6.0) * _share(candidate.left, _MEASURES)
+    shown = 2.0 * _share(candidate.left, words.DEMONSTRATIVES)
+    return measured + shown + 6.0 * _share(candidate.right, words.PLURALS)
+
+
+def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> float:
+    """For a form that other words have. A frequent speaker has a name, even one like a word: 袭人, 湘云."""
+    name, penalty = candidate.name, 0.0
+    surnamed = name[0] in words.COMMON_SURNAMES
+    talks = candidate.speaks >= max(10, 0.05 * candidate.count)
+    if has_unlikely_end(name):
+        penalty += 0.6 if _speaks_as_person(candidate) else 1.2 if talks or surnamed else 3.0
+    if name in common_words:
+        penalty += common_words[name] * (0.5 if talks or (surnamed and len(name) == 2) else 1.0)
+    if len(name) == 3 and common_words.get(name[:2], 0.0) >= 1.5:
+        penalty += 1.0  # 何必单
+    if len(name) == 2 and name[1] in words.ROLE_ENDS and not surnamed and not talks:
+        penalty += 1.5  # 女怪, 妇人: a common noun
+    if len(name) == 3 and name[1] == name[2] and not candidate.speaks:
+        penalty += 1.5  # reduplication: 方渐渐, 乌压压, hardly ever 李圆圆
+    return penalty
+
+
+def _speaks_as_person(candidate: Candidate) -> bool:
+    """Whether it often speaks, and no measure word precedes it."""
+    often = candidate.speaks >= max(10, 0.15 * candidate.count)
+    return often and _share(candidate.left, _MEASURES) < 0.05
+
+
+def has_unlikely_end(name: str) -> bool:
+    """Return whether the last character seldom ends a name; 王建军 may end so, 曹军 may not."""
+    given = len(name) == 3 and name[0] in words.COMMON_SURNAMES and name[-1] in "军喜"
+    given = given or (name[-1] in words.NUMERALS and name[0] in words.COMMON_SURNAMES)
+    return name[-1] in words.UNLIKELY_NAME_ENDS and not given
+
+
+def fixed_phrase_penalty(candidate: Candidate) -> float:
+    """Return a penalty for low accessor variety: set phrases (后人有诗, 言讫) have few neighbours."""
+    if candidate.count < 5:
+        return 0.0
+    root = math.sqrt(candidate.count)
+    left, right = len(candidate.left) / root, len(candidate.right) / root
+    if candidate.count < 12:
+        return 1.5 if min(len(candidate.left), len(candidate.right)) == 1 else 0.0
+    before, n = max(candidate.left.items(), key=lambda i: i[1])
+    if n >= 0.6 * candidate.count and is_han(before) and before not in words.SURNAMES:
+        return 2.0  # 陛下金旨: the end of a phrase
+    # A hero of thousands of mentions has few neighbours for his count, but none of them dominates.
+    fixed_right = right < 1.4 and _effective_number(candidate.right) < 6
+    fixed_left = left < 0.8 and _effective_number(candidate.left) < 6
+    return (3.0 if fixed_right else 0.0) + (3.0 if fixed_left else 0.0)
+
+
+def _effective_number(side: Mapping[str, int]) -> float:
+    """Number of equally frequent neighbours of the same diversity (inverse Simpson index)."""
+    total = sum(side.values())
+    return total * total / max(1, sum(n * n for n in side.values()))
+
+
+def _share(side: Mapping[str, int], chars: frozenset[str]) -> float:
+    total = sum(side.values()) or 1
+    return sum(n for c, n in side.items() if c in chars) / total

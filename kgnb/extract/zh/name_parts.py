@@ -1,0 +1,185 @@
+"""Aliases of a Chinese book that share a part or stand side by side: 秀英 is 林秀英, 铁臂熊王虎 one man."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+
+from kgnb.extract.generic_words import is_generic
+from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.candidates import NEVER_BEFORE_HEAD, Candidate
+from kgnb.extract.zh.courtesy_names import StatedAliases
+from kgnb.extract.zh.names import SURNAME_LIFT
+from kgnb.extract.zh.nicknames import Apposition
+from kgnb.extract.zh.script import is_han
+from kgnb.extract.zh.surnames import given_of, head_of, surname_of, titled_surname
+
+LONGER_FORMS = 6
+"""Fewest occurrences of a longer form of a name."""
+
+
+class FormAliases(StatedAliases):
+    """The joins by the form and the apposition of names. Base of :class:`~.aliases.AliasResolver`."""
+
+    def _join_nicknames(self) -> None:
+        """铁臂熊王虎: a word that stands before one person's name only, and alone as a name does."""
+        fulls = {n: self.clusters.root(n) for n in self.counts if surname_of(n) and n not in self.courtesy}
+        found = [
+            nickname
+            for nickname in Apposition(self._bigrams, fulls).nicknames()
+            if self._can_be_nickname(nickname[0])
+        ]
+        alone = self._classifier.with_neighbours(w for w, _, _ in found)
+        joined: set[str] = set()
+        for word, full, n in found:
+            if _parts(word) & joined or not self._behaves_as_name(alone[word], n):
+                continue
+            joined.add(word)
+            self.counts.setdefault(word, alone[word].count)
+            self._join(full, word, "绰号")
+
+    def _behaves_as_name(self, word: Candidate, appositions: int) -> bool:
+        """Whether a word stands before its bearer often enough, and what precedes it precedes names."""
+        share, left = appositions / word.count, self._classifier.left_score(word)
+        if len(word.name) == 2:
+            return share >= 0.25 and left >= 0.2 and share < 1
+        if share >= 0.5:
+            return share < 1
+        return share >= 0.1 and left >= -0.3 and word.name[-2:] not in words.TITLES
+
+    def _can_be_nickname(self, word: str) -> bool:
+        """Whether no part of the word is a name, a word for many people or grammar."""
+        if _parts(word) & self.counts.keys() or is_generic(word) or not words.NEVER_IN_NAMES.isdisjoint(word):
+            return False
+        if (
+            word[-2:] in words.GENERIC
+            or word[-1] in words.HOUSE_ENDS
+            or word[-1] in words.UNLIKELY_NAME_ENDS - words.NUMERALS
+        ):
+            return False
+        return len(word) > 2 or word not in self._common
+
+    def _join_with_surnames(self) -> None:
+        """关云长 is 云长, 萧薰儿 is 薰儿: a bare name and the one full name that ends with it."""
+        longer: dict[str, list[str]] = defaultdict(list)
+        for name in self.counts:
+            if surname_of(name) and len(given_of(name)) >= 2:
+                longer[given_of(name)].append(name)
+        for given, fulls in longer.items():
+            if given in self.counts and len({self.clusters.root(f) for f in fulls}) == 1:
+                self.clusters.join(fulls[0], given, "姓")
+        for name in [n for n in self.counts if n[-1] == "儿" and n[:-1] in self.counts]:
+            self.clusters.join(name[:-1], name, "儿")
+        before: dict[str, Counter[str]] = defaultdict(Counter)
+        for start, name in self._bigrams.find_all(n for n in self.counts if len(n) == 2):
+            before[name][self.text[max(0, start - 2) : start]] += 1
+        for name, chars in before.items():
+            self._find_surname(name, chars)
+
+    def _find_surname(self, name: str, before: Counter[str]) -> None:
+        """Note surname + name where the text has it but no accepted name has: 关云长, 牛十三.
+
+        A surname precedes its bearer's name several times as often as it precedes anything (its lift); one
+        that no list knows must also stand before little else.
+        """
+        surnames: Counter[str] = Counter()
+        for chars, n in before.items():
+            if chars in words.COMPOUND_SURNAMES:
+                surnames[chars] += n
+            elif chars and is_han(chars[-1]):
+                surnames[chars[-1:]] += n
+        sure = {s: n for s, n in surnames.items() if self._is_surname(s, n, before.total())}
+        surname = max(sure, key=lambda s: (sure[s], s), default="")
+        if not surname or surname == surname_of(name) or surname_of(name) in words.COMMON_SURNAMES:
+            return
+        all_listed = sum(n for s, n in surnames.items() if len(s) > 1 or s in words.COMMON_SURNAMES)
+        if sure[surname] >= 0.7 * all_listed:
+            self.with_surname[surname + name] = name
+
+    def _is_surname(self, surname: str, n: int, total: int) -> bool:
+        """Whether what precedes a name ``n`` of ``total`` times is its bearer's surname."""
+        frequency = self._classifier.frequency(surname[0])
+        listed = len(surname) > 1 or surname in words.COMMON_SURNAMES
+        if (
+            surname in NEVER_BEFORE_HEAD
+            or n < (3 if n >= 0.1 * total else 5 if listed else 8)
+            or n < 0.02 * total
+        ):
+            return False
+        lift = n / total / max(frequency, 1e-9)
+        everywhere = max(30.0, frequency * len(self.text))
+        return lift >= SURNAME_LIFT and (listed or n >= 0.2 * everywhere)
+
+    def _join_heads(self) -> None:
+        """青云 is 青云大仙, 长明 is 长明太子: a name and the same with a head."""
+        longer: dict[str, Counter[str]] = defaultdict(Counter)
+        for name, candidate in self._classifier.candidates.items():
+            stem = name.removesuffix(head_of(name))
+            if len(stem) > 1 and stem != name and (name in self.counts or self._is_titled(stem, candidate)):
+                longer[stem][name] = candidate.count
+        for stem, names in longer.items():
+            name, n = max(names.items(), key=lambda i: (i[1], i[0]))
+            if n >= 0.6 * names.total() and self._is_short_form(stem, name, n):
+                self._count(stem), self._count(name)
+                self._join(*(name, stem) if name in self.counts else (stem, name), "简称")
+
+    def _is_titled(self, name: str, titled: Candidate) -> bool:
+        """Whether a name with a head is no chance neighbourhood of a name and a title (和尚，行者)."""
+        return titled.count >= 0.05 * self.counts.get(name, 1e9) and not self._classifier.is_fragment(titled)
+
+    def _is_short_form(self, stem: str, name: str, n: int) -> bool:
+        """Whether the name without its head is one: accepted, mostly with the head, or 王五 of 王五爷."""
+        if stem in self._classifier.known_places or head_of(name) in words.MARRIED:
+            return False
+        if stem in self.counts:
+            return True
+        total = self._count(stem)
+        numbered = surname_of(stem) == stem[:-1] and stem[-1] in words.NUMERALS | {"大"}
+        candidate = self._classifier.candidates.get(stem)
+        likely = candidate is not None and candidate.score > 0 and stem not in self._common
+        return total >= n + 2 and (numbered or likely or n >= 0.3 * total)
+
+    def _join_longer_forms(self) -> None:
+        """紫阳真君 is 真君: a word that stands before hardly anything but the name."""
+        accepted = [n for n in self.counts if not surname_of(n) or titled_surname(n)]
+        before: Counter[tuple[str, str]] = Counter()
+        for start, name in self._bigrams.find_all(accepted):
+            for n in (1, 2):
+                before[self.text[max(0, start - n) : start], name] += 1
+        often = {
+            word + name: name
+            for (word, name), n in before.items()
+            if n >= LONGER_FORMS and n >= 0.5 * self._occurrences(word) and self._can_precede(word, name)
+        }
+        for longer, candidate in self._classifier.with_neighbours(often).items():
+            if self._classifier.left_score(candidate) >= 0:
+                self._count(longer)
+                self._join(often[longer], longer, "全称")
+
+    def _occurrences(self, word: str) -> float:
+        """Occurrences in the text of one or two characters."""
+        return (
+            self._bigrams.counts[word]
+            if len(word) == 2
+            else self._classifier.frequency(word) * len(self.text)
+        )
+
+    def _can_precede(self, word: str, name: str) -> bool:
+        """Whether the word may be part of a longer name, and no surname of it is."""
+        if word in words.COMPOUND_SURNAMES or word in words.COMMON_SURNAMES:
+            return False
+        if not is_han(word) or word[0] in words.DETERMINERS - words.NUMERALS:
+            return False
+        if word[1:] + name in self.counts or word[1:] + name in self.with_surname:
+            return False
+        return words.NEVER_IN_NAMES.isdisjoint(word) and word[-1] not in words.UNLIKELY_NAME_ENDS - {"上"}
+
+    def _is_name(self, word: Candidate) -> bool:
+        """Whether a title stands where names do, not after measure words or before plurals."""
+        measured = sum(n for c, n in word.left.items() if c in words.DETERMINERS - words.DEMONSTRATIVES)
+        plural = sum(n for c, n in word.right.items() if c in words.PLURALS)
+        return measured + plural <= 0.1 * word.count and self._classifier.left_score(word) >= 0
+
+
+def _parts(word: str) -> set[str]:
+    """All its substrings of two characters or more."""
+    return {word[a:b] for a in range(len(word)) for b in range(a + 2, len(word) + 1)}
