@@ -221,7 +221,9 @@ def test_nobody() -> None:
 def test_the_page_says_what_is_known() -> None:
     data = data_of(picture_page.html(sanguo(), title="三国演义"))
     people = {p["name"]: p for p in data["people"]}
-    assert len(people) == picture_page.PAGE_PEOPLE
+    assert data["shown"] == picture_page.PAGE_PEOPLE
+    assert len(people) == 124  # everybody can be found
+    assert sorted(i for circle in data["circles"] for i in circle["people"]) == list(range(data["shown"]))
     liu = people["刘备"]
     assert (liu["aliases"], liu["description"], liu["traits"]) == (["玄德"], "汉室宗亲", ["仁"])
     assert liu["organizations"] == ["蜀（君主）"]
@@ -270,6 +272,19 @@ def test_only_the_two_scripts_may_run_and_nothing_may_be_fetched() -> None:
 
 def test_the_page_is_light() -> None:
     assert len(picture_page.html(crowd(300), title="x", limit=300).encode()) < 1_000_000
+    large = crowd(1_000)
+    for edge in large.edges.values():
+        edge.properties["evidence"] = "说明两个人是什么关系的一句原文，" * 8
+    assert len(picture_page.html(large, title="x").encode()) < 2_000_000
+
+
+def test_it_says_how_and_when_the_ties_were_found() -> None:
+    graph = sanguo()
+    assert "规则" not in picture_page.html(graph, title="x").split("<main>")[0]
+    for edge in graph.edges.values():
+        edge.properties |= {"extracted_by": "rule", "updated_at": "2026-11-26T08:00:00Z"}
+    head = picture_page.html(graph, title="x", lang="en").split("<main>")[0]
+    assert "found by rules, without a model · 2026-11-26" in head
     assert len(picture_page.html(sanguo(), title="x").encode()) < 600_000
 
 
@@ -323,7 +338,7 @@ def test_display_sends_a_still_image_and_a_sandboxed_frame(monkeypatch: pytest.M
     picture_page.display(hostile(), title=EVIL[0])
     assert ElementTree.fromstring(sent[0]["image/svg+xml"]).tag.endswith("svg")
     frame = sent[1].data
-    assert frame.startswith('<div><iframe sandbox="allow-scripts"')
+    assert frame.startswith('<div><iframe sandbox="allow-scripts allow-downloads"')
     assert frame.count("<") == 4  # the frame's own tags: all of the page is inside an attribute
     page = re.search(r'srcdoc="([^"]*)"', frame)
     assert page is not None
@@ -383,6 +398,18 @@ def test_the_page_works_in_a_browser(browser: Any, tmp_path: Path) -> None:
     page.get_by_role("button", name="亲属").click()
     assert "桃园结义" not in page.inner_text("#panel")
     assert "敌人" in page.inner_text("#panel")
+    hidden = data_of(path.read_text("utf-8"))["people"][-1]["name"]  # beyond those shown at first
+    page.fill("#search", hidden)
+    page.keyboard.press("Enter")
+    assert page.inner_text("#panel h2") == hidden
+    assert "曹操" in page.inner_text("#panel")
+    page.evaluate(
+        "m => { m.value = m.max; m.dispatchEvent(new Event('input')) }", page.query_selector("#many")
+    )
+    assert page.inner_text("#count").strip() == "显示 124 / 124 人"
+    with page.expect_download() as saved:
+        page.click("#png")
+    assert saved.value.path().read_bytes().startswith(b"\x89PNG")
     assert (said, asked) == ([], [path.as_uri()])
     page.close()
 

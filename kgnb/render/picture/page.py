@@ -12,17 +12,27 @@ import functools
 import hashlib
 import importlib
 import json
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from kgnb.core.messages import Language, texts
 from kgnb.core.model import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS
-from kgnb.graph.importance import number
+from kgnb.graph.importance import is_tie, number
 from kgnb.graph.model import Graph, NodeKey, group_of
 from kgnb.render.picture import static
-from kgnb.render.picture.scene import EDGE_COLOURS, Scene, Spot, lay_out, localized, printable
-from kgnb.render.picture.selection import Tie
+from kgnb.render.picture.scene import (
+    EDGE_COLOURS,
+    NODE_COLOURS,
+    Scene,
+    Spot,
+    label_of,
+    lay_out,
+    localized,
+    printable,
+)
+from kgnb.render.picture.selection import Person, Tie, select_rest
 
 __all__ = ["display", "html", "png", "svg"]
 
@@ -31,22 +41,27 @@ STILL_PEOPLE = 45
 """How many characters a page and a still image show by default; more would be hard to read."""
 
 _MOST_EVENTS = 12
+_OTHER_DESCRIPTION = 120  # characters kept of those who aren't shown at first
 _PAGE_WORDS = (
     *("hint", "nothing", "aliases", "traits", "organizations", "events", "relations"),
-    *("chapters", "first", "times", "no_match", "comma"),
+    *("chapters", "first", "times", "no_match", "comma", "many", "circle", "others"),
 )
 
 
 def html(graph: Graph, *, title: str, lang: Language = "zh", limit: int = PAGE_PEOPLE) -> str:
-    """A self-contained interactive page with the ``limit`` most important characters."""
+    """A self-contained interactive page: the ``limit`` most important characters are shown at first, and
+    everybody is found by search and brought in by a slider."""
     shown = lay_out(graph, limit)
     library, script = _asset("cytoscape.min.js"), _asset("picture.js")
     parts = {
         "LANG": "zh-CN" if lang == "zh" else "en",
         "POLICY": _policy(library, script),
         "TITLE": escape(printable(title)),
-        "NOTE": escape(static.summary(shown, lang)),
-        **{name.upper(): escape(localized(f"picture.{name}", lang)) for name in ("search", "fit", "all")},
+        "NOTE": escape(" · ".join(filter(None, (static.summary(shown, lang), _method(graph, lang))))),
+        **{
+            name.upper(): escape(localized(f"picture.{name}", lang))
+            for name in ("search", "fit", "all", "png")
+        },
         "STYLE": _asset("picture.css"),
         "DATA": _json(_page_data(graph, shown, lang)),
         "LIBRARY": library,
@@ -83,7 +98,7 @@ def display(graph: Graph, *, title: str, lang: Language = "zh", height: int = 64
 def iframe(page: str, height: int = 640) -> str:
     """The page in a sandboxed frame: its scripts run, without access to the notebook around it."""
     return (
-        f'<iframe sandbox="allow-scripts" width="100%" height="{height}" loading="lazy"'
+        f'<iframe sandbox="allow-scripts allow-downloads" width="100%" height="{height}" loading="lazy"'
         f' style="border:1px solid #ddd;border-radius:8px" srcdoc="{escape(page, quote=True)}"></iframe>'
     )
 
@@ -112,8 +127,20 @@ def _json(data: object) -> str:
     return text
 
 
+def _method(graph: Graph, lang: Language) -> str:
+    """Whether rules or a model found the ties, and the day of the newest; "" where the graph doesn't say."""
+    ties = [edge.properties for edge in graph.edges.values() if is_tie(edge)]
+    made_by = {facts.get("extracted_by") for facts in ties} & {"ai", "rule"}
+    if not made_by:
+        return ""
+    word = made_by.pop() if len(made_by) == 1 else "both"
+    newest = max((str(facts["updated_at"]) for facts in ties if facts.get("updated_at")), default="")
+    return " · ".join(filter(None, (localized(f"picture.by_{word}", lang), printable(newest[:10]))))
+
+
 def _page_data(graph: Graph, shown: Scene, lang: Language) -> dict[str, Any]:
-    kinds = {edge.type for tie in shown.ties for edge in tie.edges}
+    rest = select_rest(graph, len(shown.spots))
+    kinds = {edge.type for tie in (*shown.ties, *rest.ties) for edge in tie.edges}
     names = {k: localized(f"relation.{k}", lang) if k in CHARACTER_RELATIONS else k for k in sorted(kinds)}
     around = _organizations_and_events(graph, {spot.person.node.ref for spot in shown.spots})
     return {
@@ -129,9 +156,27 @@ def _page_data(graph: Graph, shown: Scene, lang: Language) -> dict[str, Any]:
             }
             for g, colour in EDGE_COLOURS.items()
         ],
-        "people": [_person(spot, around) for spot in shown.spots],
-        "ties": [_tie(shown, tie) for tie in shown.ties],
+        "shown": len(shown.spots),
+        "people": [
+            *(_person(spot, around) for spot in shown.spots),
+            *(_other_person(person) for person in rest.people[len(shown.spots) :]),
+        ],
+        "ties": [_tie(rest.people, tie, shown.width(tie)) for tie in (*shown.ties, *rest.ties)],
+        "circles": _circles(shown),
     }
+
+
+def _circles(shown: Scene) -> list[dict[str, Any]]:
+    """Each colour of circles and who has it: a community, the most important first; the last, all others."""
+    members: dict[str, list[int]] = {}
+    for index, spot in enumerate(shown.spots):
+        members.setdefault(spot.fill, []).append(index)
+    named = [
+        {"fill": colour, "people": members[colour], "others": colour == NODE_COLOURS[-1]}
+        for colour in NODE_COLOURS
+        if colour in members
+    ]
+    return named if len(named) > 1 else []
 
 
 def _person(spot: Spot, around: dict[NodeKey, dict[str, list[str]]]) -> dict[str, Any]:
@@ -155,12 +200,26 @@ def _person(spot: Spot, around: dict[NodeKey, dict[str, list[str]]]) -> dict[str
     }
 
 
-def _tie(shown: Scene, tie: Tie) -> dict[str, Any]:
+def _other_person(person: Person) -> dict[str, Any]:
+    """Somebody who isn't shown at first; the page finds a place when one is needed."""
+    facts = person.node.properties
+    return {
+        "name": printable(person.name),
+        "label": label_of(person.name),
+        "title": _text(facts.get("title")),
+        "description": _text(facts.get("description"))[:_OTHER_DESCRIPTION],
+        "aliases": _list(facts.get("aliases")),
+        "chapters": person.chapters,
+        "first": person.first_chapter,
+    }
+
+
+def _tie(people: Sequence[Person], tie: Tie, width: float) -> dict[str, Any]:
     relations = [
         {
             "kind": edge.type,
             "label": _text(edge.properties.get("label")),
-            "from": tie.a if shown.spots[tie.a].person.node.ref == edge.source else tie.b,
+            "from": tie.a if people[tie.a].node.ref == edge.source else tie.b,
             "count": int(number(edge.properties.get("count"), 1)),
             "first": _first(edge.properties.get("chapters")),
             "description": _text(edge.properties.get("description")),
@@ -168,7 +227,7 @@ def _tie(shown: Scene, tie: Tie) -> dict[str, Any]:
         }
         for edge in tie.edges
     ]
-    return {"a": tie.a, "b": tie.b, "width": shown.width(tie), "drawn": tie.drawn, "relations": relations}
+    return {"a": tie.a, "b": tie.b, "width": width, "drawn": tie.drawn, "relations": relations}
 
 
 def _organizations_and_events(graph: Graph, people: set[NodeKey]) -> dict[NodeKey, dict[str, list[str]]]:

@@ -65,6 +65,12 @@ class Scene:
         return round(1.0 + 5.0 * (tie.weight / self.top_weight) ** 0.6, 2) if self.top_weight else 1.0
 
 
+def label_of(name: str) -> str:
+    """The name as it is drawn: on one line, cut where it is long."""
+    name = " ".join(printable(name).split())
+    return name if text_width(name) <= _MAX_LABEL else name[: _MAX_LABEL - 1] + "…"
+
+
 def lay_out(graph: Graph, limit: int) -> Scene:
     """The ``limit`` most important characters of a graph, laid out; deterministic."""
     chosen = selection.select(graph, limit)
@@ -77,7 +83,7 @@ def lay_out(graph: Graph, limit: int) -> Scene:
 def _spots(people: Sequence[Person], drawn: Sequence[Tie], top: float) -> list[Spot]:
     heaviest = max((p.weight for p in people), default=0.0) or 1.0
     sizes = [(p.weight / heaviest) ** 1.4 for p in people]
-    labels = [_label(p.name) for p in people]
+    labels = [label_of(p.name) for p in people]
     radii = [round(8 + 20 * s, 1) for s in sizes]
     fonts = [round(12.5 + 8 * s, 1) for s in sizes]
     boxes = [
@@ -89,11 +95,6 @@ def _spots(people: Sequence[Person], drawn: Sequence[Tie], top: float) -> list[S
         Spot(p, name, x, y, r, f)
         for p, name, (x, y), r, f in zip(people, labels, points, radii, fonts, strict=True)
     ]
-
-
-def _label(name: str) -> str:
-    name = " ".join(printable(name).split())
-    return name if text_width(name) <= _MAX_LABEL else name[: _MAX_LABEL - 1] + "…"
 
 
 def text_width(text: str) -> float:

@@ -23,6 +23,10 @@ _TIES_EACH = 4
 """Drawn ties that a character may claim; its more important neighbours may have three times as many."""
 
 
+_REST_TIES, _REST_TIES_EACH = 2_000, 8
+"""Ties kept of people who aren't shown at first, in all and of each: they bound the page's size."""
+
+
 @dataclass(slots=True)
 class Person(RankedCharacter):
     """A character in the picture; ``community`` numbers groups of closely tied characters."""
@@ -61,6 +65,23 @@ def select(graph: Graph, limit: int) -> Selection:
     _mark_drawn(ties, len(people))
     _assign_communities(people, [t for t in ties if t.drawn])
     return Selection(people, ties)
+
+
+def select_rest(graph: Graph, shown: int) -> Selection:
+    """Everybody, and the ties of those beyond the ``shown`` most important: of each its strongest few."""
+    people = [
+        Person(r.node, r.weight, r.chapters, r.first_chapter, NO_COMMUNITY) for r in rank_characters(graph)
+    ]
+    ties = _ties(graph, {person.node.ref: i for i, person in enumerate(people)})
+    _mark_drawn(ties, len(people))
+    used = [0] * len(people)
+    kept: list[Tie] = []
+    for tie in ties:
+        minor = max(tie.a, tie.b)
+        if minor >= shown and len(kept) < _REST_TIES and (tie.drawn or used[minor] < _REST_TIES_EACH):
+            used[minor] += 1
+            kept.append(tie)
+    return Selection(people, kept)
 
 
 def _closeness(edge: GraphEdge) -> float:

@@ -5,7 +5,8 @@
   var words = data.words, people = data.people, ties = data.ties;
   var panel = document.getElementById("panel"), found = document.getElementById("found");
   var search = document.getElementById("search"), everything = document.getElementById("all");
-  var hidden = new Set(), chosen = -1, marked = 0, groupOf = Object.create(null);
+  var many = document.getElementById("many"), limit = data.shown, guests = new Set(), placed = data.shown;
+  var hidden = new Set(), chosen = -1, opened = -1, circle = -1, hovered = -1, marked = 0, groupOf = Object.create(null);
   data.groups.forEach(function (g) { g.kinds.forEach(function (k) { groupOf[k] = g; }); });
 
   function el(tag, text, className) {
@@ -15,45 +16,104 @@
     return made;
   }
   function say(word, n) { return words[word].replace("{n}", n); }
+  function ink(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
   function shownRelation(tie) { return tie.relations.find(function (r) { return !hidden.has(groupOf[r.kind].id); }); }
 
-  var elements = people.map(function (p, i) {
+  function nodeOf(p, i) {
     return { data: { id: "n" + i, label: p.label, r: p.r * 2, font: p.font, fill: p.fill, border: p.border, z: people.length - i },
       position: { x: p.x, y: p.y } };
-  }).concat(ties.map(function (t, i) {
+  }
+  function edgeOf(t, i) {
     return { data: { id: "e" + i, source: "n" + t.a, target: "n" + t.b, width: t.width, colour: groupOf[t.relations[0].kind].colour } };
-  }));
+  }
+  var tiesOf = people.map(function () { return []; });
+  ties.forEach(function (t, i) { tiesOf[t.a].push(i); tiesOf[t.b].push(i); });
+  function other(t, i) { return t.a === i ? t.b : t.a; }
+  var elements = people.slice(0, data.shown).map(nodeOf);
+  ties.forEach(function (t, i) { if (Math.max(t.a, t.b) < data.shown) elements.push(edgeOf(t, i)); });
   var fonts = getComputedStyle(document.body).fontFamily;
   var cy = cytoscape({
     container: document.getElementById("graph"), elements: elements, layout: { name: "preset", padding: 36 },
     minZoom: 0.1, maxZoom: 5, boxSelectionEnabled: false,
     style: [
       { selector: "node", style: { "label": "data(label)", "width": "data(r)", "height": "data(r)", "background-color": "data(fill)",
-        "border-color": "data(border)", "border-width": 1.5, "font-family": fonts, "font-size": "data(font)", "color": "#232833",
-        "text-valign": "bottom", "text-margin-y": 3, "text-outline-color": "#fdfcf9", "text-outline-width": 2.5, "z-index": "data(z)",
+        "border-color": "data(border)", "border-width": 1.5, "font-family": fonts, "font-size": "data(font)", "color": ink("--ink"),
+        "text-valign": "bottom", "text-margin-y": 3, "text-outline-color": ink("--paper"), "text-outline-width": 2.5, "z-index": "data(z)",
         "min-zoomed-font-size": 5, "overlay-opacity": 0 } },
       { selector: "edge", style: { "width": "data(width)", "line-color": "data(colour)", "opacity": 0.6, "curve-style": "straight",
         "overlay-opacity": 0 } },
       { selector: ".out", style: { "display": "none" } },
       { selector: ".dim", style: { "opacity": 0.13 } },
       { selector: "edge.near", style: { "opacity": 0.95, "z-index": 900 } },
-      { selector: "node.chosen", style: { "border-width": 4, "border-color": "#232833", "z-index": 999 } }
+      { selector: "node.chosen", style: { "border-width": 4, "border-color": ink("--ink"), "z-index": 999 } }
     ]
   });
 
+  // People beyond those laid out: a place beside the strongest tie that is shown, on a spiral, where nobody stands.
+  function present(i) { return i < limit || guests.has(i); }
+  function free(x, y) {
+    return people.every(function (q) { return q.x === undefined || Math.abs(q.x - x) > 46 || Math.abs(q.y - y) > 34; });
+  }
+  function place(i) {
+    var p = people[i];
+    if (p.x !== undefined) return;
+    var tie = tiesOf[i].find(function (t) { return people[other(ties[t], i)].x !== undefined; });
+    var anchor = tie === undefined ? { x: 0, y: 0 } : people[other(ties[tie], i)], step = 0, x, y;
+    do {
+      step += 1;
+      x = anchor.x + 26 * Math.sqrt(step) * Math.cos(2.4 * step);
+      y = anchor.y + 26 * Math.sqrt(step) * Math.sin(2.4 * step);
+    } while (!free(x, y));
+    p.x = x; p.y = y; p.r = 7; p.font = 12; p.fill = ink("--plain"); p.border = ink("--soft");
+    cy.add(nodeOf(p, i));
+    tiesOf[i].forEach(function (t) { if (people[other(ties[t], i)].x !== undefined) cy.add(edgeOf(ties[t], t)); });
+  }
+  function invite(i) {
+    if (present(i)) return;
+    guests.add(i);
+    tiesOf[i].slice(0, 6).forEach(function (t) { guests.add(other(ties[t], i)); });
+    guests.forEach(place);
+  }
+  function lit() {
+    if (opened >= 0) return cy.getElementById("e" + opened).connectedNodes().union(cy.getElementById("e" + opened));
+    if (circle >= 0) {
+      var own = cy.collection(data.circles[circle].people.map(function (i) { return cy.getElementById("n" + i); }));
+      return own.union(own.edgesWith(own));
+    }
+    var one = chosen >= 0 ? chosen : hovered;
+    if (one < 0) return null;
+    var node = cy.getElementById("n" + one), edges = node.connectedEdges().not(".out");
+    return edges.connectedNodes().union(edges).union(node);
+  }
   function refresh() {
     cy.batch(function () {
+      people.forEach(function (p, i) { if (p.x !== undefined) cy.getElementById("n" + i).toggleClass("out", !present(i)); });
       ties.forEach(function (t, i) {
-        var relation = shownRelation(t), edge = cy.getElementById("e" + i), near = t.a === chosen || t.b === chosen;
-        edge.toggleClass("out", !relation || !(t.drawn || everything.checked || near));
+        var edge = cy.getElementById("e" + i);
+        if (!edge.length) return;
+        var relation = shownRelation(t), near = t.a === chosen || t.b === chosen || i === opened;
+        edge.toggleClass("out", !relation || !present(t.a) || !present(t.b) || !(t.drawn || everything.checked || near));
         if (relation) edge.data("colour", groupOf[relation.kind].colour);
       });
+      highlight();
+    });
+  }
+  function highlight() {
+    cy.batch(function () {
       cy.elements().removeClass("dim near chosen");
-      if (chosen < 0) return;
-      var node = cy.getElementById("n" + chosen), edges = node.connectedEdges().not(".out");
-      cy.elements().not(edges.connectedNodes().union(edges).union(node)).addClass("dim");
-      edges.addClass("near");
-      node.addClass("chosen");
+      var bright = lit();
+      if (!bright) return;
+      cy.elements().not(bright).addClass("dim");
+      bright.edges().addClass("near");
+      if (chosen >= 0) cy.getElementById("n" + chosen).addClass("chosen");
+    });
+  }
+  // The names of the most important stay readable, however far out.
+  function keepReadable() {
+    cy.batch(function () {
+      for (var i = 0; i < Math.min(12, data.shown); i += 1) {
+        cy.getElementById("n" + i).style("font-size", Math.min(60, Math.max(people[i].font, 12 / cy.zoom())));
+      }
     });
   }
 
@@ -63,14 +123,19 @@
     var row = panel.appendChild(el("div", undefined, "chips"));
     values.forEach(function (v) { row.appendChild(el("span", v)); });
   }
-  function relationLine(other, r) {
+  function linkTo(i) {
+    var link = el("a", people[i].name);
+    link.addEventListener("click", function () { choose(i, true); });
+    return link;
+  }
+  function relationLine(tie, r) {
     var line = el("div", undefined, "tie"), kind = el("span", data.kinds[r.kind], "kind");
     kind.style.background = groupOf[r.kind].colour;
-    var link = el("a", people[other].name);
-    link.addEventListener("click", function () { choose(other, true); });
     line.appendChild(kind);
-    if (data.symmetric.indexOf(r.kind) < 0) line.appendChild(document.createTextNode(r.from === chosen ? "→ " : "← "));
-    line.appendChild(link);
+    var directed = data.symmetric.indexOf(r.kind) < 0;
+    if (chosen < 0) line.appendChild(linkTo(r.from)).after(directed ? " → " : " — ");
+    else if (directed) line.appendChild(document.createTextNode(r.from === chosen ? "→ " : "← "));
+    line.appendChild(linkTo(other(tie, chosen < 0 ? r.from : chosen)));
     if (r.label && r.label !== data.kinds[r.kind]) line.appendChild(document.createTextNode(" · " + r.label));
     line.appendChild(el("span", say("times", r.count) + (r.first ? " · " + say("first", r.first) : ""), "times"));
     if (r.description) line.appendChild(el("p", r.description));
@@ -86,9 +151,14 @@
       if (p.aliases.length) line.appendChild(el("span", p.aliases.slice(0, 4).join(words.comma), "times"));
     });
   }
+  function relationLines(tie) {
+    return tie.relations.filter(function (r) { return !hidden.has(groupOf[r.kind].id); })
+      .map(function (r) { return { group: groupOf[r.kind].id, line: relationLine(tie, r) }; });
+  }
   function describe() {
     panel.replaceChildren();
     panel.scrollTop = 0;
+    if (opened >= 0) { relationLines(ties[opened]).forEach(function (one) { panel.appendChild(one.line); }); return; }
     if (chosen < 0) { welcome(); return; }
     var p = people[chosen], meta = [p.title];
     if (p.chapters) meta.push(say("chapters", p.chapters));
@@ -97,21 +167,18 @@
     panel.appendChild(el("p", meta.filter(Boolean).join(" · "), "meta"));
     if (p.description) panel.appendChild(el("p", p.description));
     chips(words.aliases, p.aliases);
-    chips(words.traits, p.traits);
-    chips(words.organizations, p.organizations);
-    var lines = [];
-    ties.forEach(function (t) {
-      if (t.a !== chosen && t.b !== chosen) return;
-      t.relations.forEach(function (r) {
-        if (!hidden.has(groupOf[r.kind].id)) lines.push(relationLine(t.a === chosen ? t.b : t.a, r));
-      });
-    });
+    chips(words.traits, p.traits || []);
+    chips(words.organizations, p.organizations || []);
+    var lines = tiesOf[chosen].flatMap(function (t) { return relationLines(ties[t]); });
+    lines.sort(function (a, b) { return (a.group === "other") - (b.group === "other"); }); // what the text states comes first
     if (lines.length) panel.appendChild(el("h3", words.relations + " " + lines.length));
-    lines.forEach(function (line) { panel.appendChild(line); });
-    chips(words.events, p.events);
+    lines.forEach(function (one) { panel.appendChild(one.line); });
+    chips(words.events, p.events || []);
   }
   function choose(index, move) {
     chosen = index;
+    opened = circle = -1;
+    if (index >= 0) invite(index);
     refresh();
     describe();
     if (move && index >= 0) cy.animate({ center: { eles: cy.getElementById("n" + index) }, duration: 250 });
@@ -171,13 +238,49 @@
     });
     legend.appendChild(button);
   });
+  data.circles.forEach(function (c, i) {
+    var button = el("button"), dot = button.appendChild(el("b"));
+    dot.style.background = c.fill;
+    button.type = "button";
+    button.appendChild(document.createTextNode(say(c.others ? "others" : "circle", c.people.length).replace("{name}", people[c.people[0]].label)));
+    button.addEventListener("click", function () { chosen = opened = -1; circle = circle === i ? -1 : i; refresh(); describe(); });
+    legend.appendChild(button);
+  });
   cy.on("tap", "node", function (event) { choose(Number(event.target.id().slice(1)), false); });
+  cy.on("tap", "edge", function (event) {
+    chosen = circle = -1;
+    opened = Number(event.target.id().slice(1));
+    refresh();
+    describe();
+  });
+  cy.on("mouseover mouseout", "node", function (event) {
+    hovered = event.type === "mouseover" ? Number(event.target.id().slice(1)) : -1;
+    highlight();
+  });
+  cy.on("zoom", keepReadable);
+  function showMany() {
+    limit = Number(many.value);
+    for (; placed < limit; placed += 1) place(placed);
+    many.nextElementSibling.textContent = say("many", limit).replace("{all}", people.length);
+    refresh();
+  }
+  many.max = Math.max(1, people.length);
+  many.value = data.shown;
+  many.addEventListener("input", showMany);
+  document.getElementById("png").addEventListener("click", function () {
+    var link = el("a"), image = cy.png({ output: "blob", full: true, scale: 2, maxWidth: 6000, maxHeight: 6000, bg: ink("--paper") });
+    link.href = URL.createObjectURL(image);
+    link.download = document.title + ".png";
+    link.click();
+    setTimeout(function () { URL.revokeObjectURL(link.href); }, 10000);
+  });
   cy.on("tap", function (event) { if (event.target === cy) choose(-1, false); });
   everything.addEventListener("change", refresh);
   document.getElementById("fit").addEventListener("click", function () { cy.animate({ fit: { padding: 36 }, duration: 250 }); });
   window.addEventListener("resize", function () { cy.resize(); cy.fit(undefined, 36); });
-  refresh();
+  showMany();
   describe();
   cy.fit(undefined, 36);
+  keepReadable();
   document.body.dataset.ready = cy.nodes().length + "/" + cy.edges().length;
 })();
