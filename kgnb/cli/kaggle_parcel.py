@@ -91,7 +91,7 @@ def notebook_parcel(args: argparse.Namespace, source: Path | None) -> Parcel:
 
 async def complete(args: argparse.Namespace, client: KaggleClient, parcel: Parcel) -> None:
     """Adds what options and the account say to the metadata and the variables, and checks these."""
-    from kgnb.kaggle.kernel_metadata import NOBODY, check_metadata
+    from kgnb.kaggle.kernel_metadata import NOBODY, check_internet, check_metadata
 
     meta = parcel.meta
     if meta["id"].startswith(f"{NOBODY}/") or args.owner:
@@ -100,6 +100,7 @@ async def complete(args: argparse.Namespace, client: KaggleClient, parcel: Parce
     _apply_options(args, meta)
     check_metadata(meta)
     parcel.variables = _variables(args, meta)
+    check_internet(meta, parcel.variables.get("KGNB_WHEELS"))
     if parcel.packed:
         await _go_on(args, client, parcel)
     elif len(args.kernel) == 1:

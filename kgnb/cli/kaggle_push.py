@@ -108,12 +108,11 @@ async def fetch(
     """Fetches the output of a run that ended; of a run of ``books`` only what a person looks at."""
     from kgnb.kaggle import build_notebook
 
-    folder = Path(output)
-    files = await client.output(kernel, folder, build_notebook.RESULTS if books else None)
+    files = await client.output(kernel, Path(output), build_notebook.RESULTS if books else None)
     print("\n".join(map(str, files)) or say("kaggle.no_output", kernel=kernel))
     for graph in build_notebook.results(files):
         print(say("kaggle.graph", path=graph))
-    left = build_notebook.chapters_left(folder) if books else 0
+    left = build_notebook.chapters_left(files) if books else 0
     if left:
         warn(say("kaggle.chapters_left", count=left))
     return options.OK if ended.state == "COMPLETE" and not left else options.FAILED_CHAPTERS
@@ -156,7 +155,9 @@ async def _check_account(args: argparse.Namespace, client: KaggleClient, parcel:
     seconds = kernels.check_session(args.timeout, tpu=tpu)
     if gpu or tpu:
         await kernels.check_quota(client, "tpu" if tpu else "gpu", print)
-    print(say("kaggle.limit", hours=f"{seconds / 3600:.3g}"))
+    hours = say("kaggle.hours", count=f"{seconds / 3600:.3g}")
+    short = say("notebook.minutes", count=round(seconds / 60))
+    print(say("kaggle.limit", length=short if seconds < 3600 else hours))
 
 
 async def _send(args: argparse.Namespace, client: KaggleClient, settings: Settings, parcel: Parcel) -> Pushed:

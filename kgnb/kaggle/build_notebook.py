@@ -68,10 +68,11 @@ def results(files: list[Path]) -> list[Path]:
     return sorted(file for file in files if file.name.startswith("graph") and file.suffix == ".html")
 
 
-def chapters_left(folder: Path) -> int:
-    """Return how many chapters the run's report in ``folder`` calls unfinished; 0 without a report."""
+def chapters_left(files: list[Path]) -> int:
+    """Return how many chapters the report among fetched files calls unfinished; 0 without one."""
     try:
-        left = json.loads((folder / "kgnb-report.json").read_text("utf-8"))["left"]["chapters"]
+        (report,) = [file for file in files if file.name == "kgnb-report.json"]
+        left = json.loads(report.read_text("utf-8"))["left"]["chapters"]
         return max(0, int(left))
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return 0

@@ -78,14 +78,19 @@ def check_metadata(meta: Mapping[str, Any]) -> None:
     for key, wanted in (("language", "python"), ("kernel_type", "notebook")):
         if meta.get(key) != wanted:
             raise InputError("kaggle.must_be", field=key, wanted=wanted)
-    if not read_flag(meta, "enable_internet"):
-        raise InputError("kaggle.needs_internet")
     for key in LISTS:
         listed = meta.get(key, [])
         if not isinstance(listed, list) or not all(isinstance(one, str) for one in listed):
             raise InputError("kaggle.must_be", field=key, wanted='["…"]')
-    for key in ("is_private", "enable_gpu", "enable_tpu"):
+    for key in ("is_private", "enable_gpu", "enable_tpu", "enable_internet"):
         read_flag(meta, key)
+
+
+def check_internet(meta: Mapping[str, Any], wheels: str | None) -> None:
+    """Raise InputError for a run that can't install kgnb's requirements: without Internet it takes them from
+    the attached dataset ``wheels`` (OWNER/NAME)."""
+    if not read_flag(meta, "enable_internet") and wheels not in meta.get("dataset_sources", []):
+        raise InputError("kaggle.needs_internet")
 
 
 def read_flag(meta: Mapping[str, Any], key: str) -> bool:

@@ -38,8 +38,7 @@ class TestMetadata:
             ({"id": "reader/another"}, "some-notebook"),
             ({"title": "abc", "id": "reader/abc"}, "abc"),
             ({"title": "a" * 51, "id": "reader/" + "a" * 51}, "50"),
-            ({"enable_internet": False}, "enable_internet"),
-            ({"enable_internet": "false"}, "enable_internet"),
+            ({"enable_internet": "no"}, "enable_internet"),
             ({"enable_gpu": "yes"}, "enable_gpu"),
             ({"language": "r"}, "language"),
             ({"kernel_type": "script"}, "kernel_type"),
@@ -51,6 +50,15 @@ class TestMetadata:
         with pytest.raises(InputError) as caught:
             kernel_metadata.check_metadata({**META, **change})
         assert word in str(caught.value)
+
+    @pytest.mark.parametrize("off", [False, "False"])
+    def test_without_internet_only_with_wheels(self, off: object) -> None:
+        offline = {**META, "enable_internet": off, "dataset_sources": ["reader/wheels"]}
+        for wheels in (None, "reader/others"):
+            with pytest.raises(InputError, match="enable_internet"):
+                kernel_metadata.check_internet(offline, wheels)
+        kernel_metadata.check_internet(offline, "reader/wheels")
+        kernel_metadata.check_internet(META, None)
 
     @pytest.mark.parametrize("text", ["", "[]", "{", "[" * 100_000])
     def test_broken_files(self, text: str, tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ nothing of kgnb is patched.
 from __future__ import annotations
 
 import json
-import os
 import re
+import shutil
 import subprocess
 import sysconfig
 import venv
@@ -109,8 +109,10 @@ class KaggleMachine:
         shown = json.loads((self.working / "__notebook__.ipynb").read_text("utf-8"))
         return list(shown["cells"])
 
-    def attach_output(self, name: str) -> None:
-        """Make the last run's output an input of the next one, as a notebook's OWNER/NAME."""
-        target = self.inputs / "notebooks" / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        os.symlink(self.working, target)
+    def attach(self, kind: str, name: str, files: dict[str, bytes]) -> None:
+        """Make files the next run's input OWNER/NAME; ``kind``: datasets or notebooks."""
+        folder = self.inputs / kind / name
+        shutil.rmtree(folder, ignore_errors=True)
+        for path, data in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(data)
