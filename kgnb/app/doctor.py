@@ -7,6 +7,7 @@ import platform
 import socket
 import time
 from dataclasses import dataclass
+from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from kgnb.core.host import Host, detect_host
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
 from kgnb.core.settings import Settings
+from kgnb.llm.presets import STALE_DAYS, presets, presets_date
 from kgnb.render.formatting import duration
 from kgnb.stores.probes import ServiceFacts, redis_facts, sql_facts
 
@@ -55,7 +57,7 @@ async def doctor(settings: Settings) -> list[Check]:
     place = detect_host()
     python = Check("python", True, f"{platform.python_version()} {platform.machine()}")
     services = [await check_service(settings, name) for name in ("sql", "redis", "bolt")]
-    checks = [python, _packages(), *_machine(place, settings), *services]
+    checks = [python, _packages(), _presets(date.today()), *_machine(place, settings), *services]
     if services[0].ok and services[1].ok:
         async with open_app(settings, graph=False) as app:
             checks += await _queues(app)
@@ -74,6 +76,14 @@ def _packages() -> Check:
         except PackageNotFoundError:
             found.append(f"{name} -")
     return Check("packages", True, ", ".join(found))
+
+
+def _presets(today: date) -> Check:
+    """How old the built-in facts about providers are."""
+    facts = {"count": len(presets()), "date": presets_date()}
+    is_old = (today - presets_date()).days > STALE_DAYS
+    mend = say("doctor.old_presets", **facts) if is_old else ""
+    return Check("presets", True, say("doctor.presets", **facts), mend)
 
 
 def _machine(place: Host, settings: Settings) -> list[Check]:

@@ -5,22 +5,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from kgnb.app.build import Listener, Plan, bring_to_end, new_task, own_kinds, queue_task
 from kgnb.app.context import App, budget_of
+from kgnb.app.prices import quote
 from kgnb.book.model import Book, BookFacts
 from kgnb.core.errors import InputError
 from kgnb.core.model import Chapter, Provider, Task, TaskStatus, Usage
 from kgnb.stores.ledger.books import ImportedBook
-from kgnb.worker.budget import Budget
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """``sampled`` of ``chapters`` are done and cost ``spent``; ``left`` is what the others will take.
 
-    ``cost`` and ``left_cost`` are money, None where the model has no price.
+    ``cost`` and ``left_cost`` are money now, None where the model has no price; ``left_off_peak`` what the
+    others cost outside of the provider's peak hours, None where it has none. ``currency`` and ``prices_of``
+    (a date) are those of a list price, "" where the prices are the user's own.
     """
 
     title: str
@@ -32,6 +35,9 @@ class Estimate:
     left: Usage
     cost: float | None
     left_cost: float | None
+    left_off_peak: float | None = None
+    currency: str = ""
+    prices_of: str = ""
 
 
 async def estimate(
@@ -59,7 +65,8 @@ async def estimate(
     spent = sum((usage for found in figures for usage in found.spent.values()), Usage())
     done = [chapter for chapter in imported.chapters if chapter.id not in open_]
     left = scaled(spent, _words(imported.chapters) - _words(done), _words(done))
-    budget = budget_of(app.settings)
+    budget, now = budget_of(app.settings), datetime.now(UTC)
+    paid, due = (quote(budget, provider, model, usage, now) for usage in (spent, left))
     return Estimate(
         title=book.title,
         provider=provider.name,
@@ -68,8 +75,11 @@ async def estimate(
         chapters=len(imported.chapters),
         spent=spent,
         left=left,
-        cost=_money(budget, provider.name, model, spent),
-        left_cost=_money(budget, provider.name, model, left),
+        cost=paid.now,
+        left_cost=due.now,
+        left_off_peak=due.off_peak,
+        currency=due.currency,
+        prices_of=due.as_of.isoformat() if due.as_of else "",
     )
 
 
@@ -127,7 +137,3 @@ def scaled(spent: Usage, part: int, whole: int) -> Usage:
 
 def _words(chapters: Sequence[Chapter]) -> int:
     return sum(chapter.word_count for chapter in chapters)
-
-
-def _money(budget: Budget, provider: str, model: str, usage: Usage) -> float | None:
-    return budget.cost(provider, model, usage) if usage != Usage() else 0.0

@@ -91,5 +91,15 @@ def _estimate_text(found: Estimate) -> str:
     facts = {"title": one_line(found.title), "model": one_line(f"{found.provider}/{found.model}".strip("/"))}
     spent, rest = (compact(u.prompt_tokens + u.completion_tokens) for u in (found.spent, found.left))
     paid, due = ("-" if cost is None else money(cost) for cost in (found.cost, found.left_cost))
-    text = say("cost.estimate", **facts, **chapters, spent=spent, paid=paid, left=rest, due=due)
-    return text if found.left_cost is not None else f"{text}\n{say('cost.no_price')}"
+    lines = [say("cost.estimate", **facts, **chapters, spent=spent, paid=paid, left=rest, due=due)]
+    if found.spent.reasoning_tokens:
+        share = round(100 * found.spent.reasoning_tokens / max(1, found.spent.completion_tokens))
+        lines.append(say("cost.reasoning", percent=share, provider=one_line(found.provider)))
+    if found.currency:
+        lines.append(say("cost.list_price", currency=found.currency, date=found.prices_of))
+    if found.left_off_peak is not None:
+        peak = "peak" if found.left_off_peak < (found.left_cost or 0) else "off_peak"
+        lines.append(say(f"cost.{peak}", money=money(found.left_off_peak)))
+    if found.left_cost is None:
+        lines.append(say("cost.no_price"))
+    return "\n".join(lines)

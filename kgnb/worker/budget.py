@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
@@ -54,17 +54,23 @@ class Budget:
         """Money that ``usage`` cost; None without a price. Cached tokens without a price of their own cost as
         much as other prompt tokens."""
         price = self.price(provider, model)
-        if price is None:
-            return None
-        prompt, reply, *rest = price
-        money = usage.prompt_tokens * prompt + usage.completion_tokens * reply
-        for cached in rest:
-            money += usage.cached_tokens * (cached - prompt)
-        return money / MILLION
+        return None if price is None else cost_at(price, usage)
 
     def first_day(self, now: datetime) -> date:
         """The first day of the window."""
         return now.date() - timedelta(days=self.days - 1)
+
+
+def cost_at(price: Sequence[float], usage: Usage) -> float:
+    """Money that ``usage`` costs at a price (prompt, reply[, cached prompt]) of a million tokens.
+
+    Reasoning tokens are among the reply's.
+    """
+    prompt, reply, *rest = price
+    money = usage.prompt_tokens * prompt + usage.completion_tokens * reply
+    for cached in rest:
+        money += usage.cached_tokens * (cached - prompt)
+    return money / MILLION
 
 
 class SpendingTracker:

@@ -405,6 +405,21 @@ class TestProviders:
         found = [p for p in tmp_path.rglob("*") if p.is_file() and CANARY.encode() in p.read_bytes()]
         assert found == []
 
+    def test_a_known_provider_needs_its_key_only(self, tmp_path: Path) -> None:
+        tab = kgnb.panel(made(tmp_path)).tabs["providers"]
+        tab.preset.value = "deepseek"
+        assert (tab.name.value, tab.url.value) == ("deepseek", "https://api.deepseek.com")
+        assert tab.model.value == "deepseek-flash"
+
+    def test_a_login_in_an_address_is_refused_and_not_kept(self, tmp_path: Path) -> None:
+        panel = kgnb.panel(made(tmp_path))
+        tab = panel.tabs["providers"]
+        tab.name.value, tab.url.value, tab.model.value = "mine", f"http://me:{CANARY}@host/v1", "m"
+        tab.add.click()
+        panel.refresh()
+        assert "http://host/v1" in said()
+        assert all(CANARY not in text for _, text in values(panel._root))
+
     def test_what_is_missing_is_said(self, tmp_path: Path) -> None:
         panel = kgnb.panel(made(tmp_path))
         panel.tabs["providers"].add.click()

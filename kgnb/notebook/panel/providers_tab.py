@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from kgnb.app import providers
+from kgnb.core.addresses import holds_secret, redacted_url
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
+from kgnb.llm.presets import presets
 from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import PanelController
 from kgnb.notebook.panel.secret_inputs import SecretBox
@@ -72,9 +74,12 @@ class ProvidersTab:
         self._list = widgets.column()
         self._hint = widgets.html()
         self.apply = widgets.button(say("panel.apply_served"), controller.safely(self._apply))
-        self.name = widgets.field(say("panel.f_provider"), hint="deepseek")
+        known = [(preset.title, preset.name) for preset in presets().values() if preset.base_url]
+        self.preset = widgets.choice(say("panel.f_preset"), [(say("panel.other_endpoint"), ""), *known])
+        self.preset.observe(lambda _: self._fill(), names="value")
+        self.name = widgets.field(say("panel.f_provider"), hint="mine")
         self.url = widgets.field("base_url", hint="https://api.example.com/v1")
-        self.model = widgets.field(say("panel.f_model"), hint="deepseek-flash")
+        self.model = widgets.field(say("panel.f_model"), hint="model-name")
         self.key = SecretBox(say("panel.f_key"), say("panel.key_hint"), controller.wake)
         self.keep = widgets.checkbox(say("panel.keep_key"))
         self.add = widgets.button(say("panel.add"), controller.safely(self._add), style="primary")
@@ -87,7 +92,7 @@ class ProvidersTab:
         return widgets.card(
             say("panel.add_title"),
             widgets.row(
-                widgets.column(self.name, self.url, **half),
+                widgets.column(self.preset, self.name, self.url, **half),
                 widgets.column(self.model, self.key.box, **half),
                 grid_gap="14px",
                 align_items="stretch",
@@ -96,6 +101,12 @@ class ProvidersTab:
         )
 
     # --- clicks
+
+    def _fill(self) -> None:
+        """Write what the chosen preset knows into the form: only the key is left to type."""
+        preset = presets().get(self.preset.value)
+        if preset is not None:
+            self.name.value, self.url.value, self.model.value = preset.name, preset.base_url, preset.model
 
     def _apply(self) -> None:
         chosen = [row.name for row in self._rows.values() if row.served.value]
@@ -116,6 +127,9 @@ class ProvidersTab:
         name, url, model = (box.value.strip() for box in (self.name, self.url, self.model))
         if not (name and url and model):
             raise InputError("panel.add_needs")
+        if holds_secret(url):
+            self.url.value = ""  # a saved notebook holds what the form shows
+            raise InputError("provider.url_secret", provider=name, url=redacted_url(url))
         key, node = self.key.take(), self._controller.node
         embedded = node.settings.embedded_sql
         if embedded and key is not None and not self.keep.value:
