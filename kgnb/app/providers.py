@@ -12,13 +12,15 @@ from typing import Any
 from pydantic import SecretStr
 
 from kgnb.app.context import App
+from kgnb.book.reader import story_path
 from kgnb.core.addresses import redacted_url
 from kgnb.core.api_keys import ApiKeys
 from kgnb.core.endpoint import checked_key
 from kgnb.core.errors import InputError, ProviderError, ReplyError, ServiceDown, SettingsError
-from kgnb.core.messages import say
+from kgnb.core.messages import language, say
 from kgnb.core.model import RULES, Provider
 from kgnb.core.provider_options import SECRET_OPTIONS, ProviderOptions, checked_options
+from kgnb.extract.prompt import PromptBuilder
 from kgnb.llm.client import TEST_PROMPT
 from kgnb.llm.presets import Preset, preset_named
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
@@ -27,6 +29,10 @@ from kgnb.worker.provider_sources import check_name, check_url, environment_prov
 
 MAX_COLUMN, MAX_DISPLAY_NAME = 255, 100
 """Widths, in characters, of the table's columns for keys and addresses, and for the display name."""
+
+
+SAMPLE_CHARS = 600
+"""Characters of the text in a request that is only shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +289,28 @@ async def probe_provider(app: App, name: str) -> ProviderProbe:
         error=error,
         reached=reached,
     )
+
+
+async def preview_request(app: App, name: str) -> dict[str, Any]:
+    """Return what a request for a chapter would send, without its secrets. Nothing is sent.
+
+    Raises SettingsError for an unknown or unusable provider, ServiceDown.
+    """
+    provider = app.providers.requested(name)
+    model = await app.router.model_for(provider)
+    config = await app.ledger.providers.default_config()
+    text = story_path().read_text("utf-8")[:SAMPLE_CHARS]
+    prompt = PromptBuilder(language(), (), config).prompt(text)
+    options = provider.options
+    return {
+        "provider": provider.name,
+        "base_url": redacted_url(provider.base_url),
+        "keys": ["***" for _ in provider.all_keys],
+        "headers": dict.fromkeys(options.extra_headers, "***"),
+        "query": dict.fromkeys(options.default_query, "***"),
+        "timeout": options.timeout or app.settings.llm_timeout,
+        "body": await app.providers.client(provider).body(prompt, model),
+    }
 
 
 @dataclass(frozen=True, slots=True)

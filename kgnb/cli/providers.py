@@ -44,7 +44,9 @@ def add_providers(commands: Commands[Parser]) -> None:
     _name_argument(setting)
     setting.add_argument("options", metavar="KEY=VALUE", nargs="*", help=say("cli.help_option"))
     options.json_option(setting)
-    _name_argument(options.command(parts, "test", test, text="providers_test"))
+    testing = options.command(parts, "test", test, text="providers_test")
+    _name_argument(testing)
+    testing.add_argument("--show", action="store_true", help=say("cli.help_show_request"))
     removing = options.command(parts, "remove", remove, text="providers_remove")
     _name_argument(removing)
     removing.add_argument("--delete", action="store_true", help=say("cli.help_delete"))
@@ -260,6 +262,10 @@ async def test(args: argparse.Namespace, settings: Settings) -> int:
         print(say("providers.test_rules"))
         return options.OK
     async with context.open_app(settings, queue=False, graph=False) as app:
+        if args.show:
+            shown = await providers.preview_request(app, args.provider)
+            print(json.dumps(shown, ensure_ascii=False, indent=2))
+            return options.OK
         result = await providers.probe_provider(app, args.provider)
     if result.error:
         print(f"kgnb: {one_line(result.error)}", file=sys.stderr)

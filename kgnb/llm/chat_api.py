@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Literal, Protocol
@@ -51,6 +53,31 @@ class ChatApi(Protocol):
 
     async def close(self) -> None:
         """Close the connections."""
+
+
+class KeysInTurn:
+    """An endpoint that is asked with each of a provider's keys in turn."""
+
+    def __init__(self, apis: Sequence[ChatApi]) -> None:
+        self._apis = apis
+        self._turn = itertools.cycle(apis)
+
+    def body(self, prompt: Prompt, model: str, form: RequestForm) -> dict[str, Any]:
+        """The JSON of one request: the same for every key."""
+        return self._apis[0].body(prompt, model, form)
+
+    async def reply(self, body: dict[str, Any]) -> ChatReply | ErrorResponse | Failure:
+        """Send one request with the next key."""
+        return await next(self._turn).reply(body)
+
+    async def models(self) -> list[str] | ErrorResponse | Failure:
+        """The names of the models that the endpoint lists."""
+        return await self._apis[0].models()
+
+    async def close(self) -> None:
+        """Close the connections."""
+        for api in self._apis:
+            await api.close()
 
 
 # --- reading an answer: hostile input, which the SDKs don't validate ----------------------------------------

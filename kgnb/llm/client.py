@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,7 +20,7 @@ from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
 from kgnb.extract.repetition import is_looping
 from kgnb.extract.reply import is_complete, without_thoughts
-from kgnb.llm.chat_api import CONNECT_SECONDS, ChatApi, ChatReply, Failure
+from kgnb.llm.chat_api import CONNECT_SECONDS, ChatApi, ChatReply, Failure, KeysInTurn
 from kgnb.llm.diagnosis import Diagnosis
 from kgnb.llm.error_mapping import ErrorResponse, error_for
 from kgnb.llm.presets import preset_for
@@ -69,7 +69,8 @@ class LlmClient:
         self._timeout = provider.options.timeout or timeout
         self._tries = max(1, provider.options.tries or tries)
         self._base_url = checked_url(provider)
-        checked_key(provider)
+        for key in (provider.api_key, *provider.all_keys):
+            checked_key(replace(provider, api_key=key))
         checked_interface(provider)
         proxy_of(self._base_url)
         self._host = urlsplit(self._base_url).hostname or ""
@@ -138,7 +139,8 @@ class LlmClient:
         """The endpoint, opened on first use: the SDK takes most of a second to import."""
         opener = await asyncio.to_thread(interface_of, self.provider) if self._opened is None else None
         if self._opened is None and opener is not None:
-            self._opened = opener(self.provider, self._base_url, self._connections)
+            keyed = [replace(self.provider, api_key=key) for key in self.provider.all_keys] or [self.provider]
+            self._opened = KeysInTurn([opener(p, self._base_url, self._connections) for p in keyed])
         assert self._opened is not None
         return self._opened
 

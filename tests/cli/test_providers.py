@@ -396,6 +396,11 @@ def test_a_known_provider_is_added_by_its_name_and_told_options(place: Place) ->
     assert (one["url"], one["models"]) == ("https://api.deepseek.com", ["deepseek-flash"])
     assert (one["display_name"], one["problem"]) == ("DeepSeek", "")
     assert one["options"]["thinking"] == "on"
+    shown = place.run("providers", "test", "deepseek", "--show")
+    body = json.loads(shown.out)["body"]
+    assert (body["thinking"], body["service_tier"]) == ({"type": "enabled"}, "flex")
+    assert body["max_tokens"] > 0
+    assert KEY not in shown.out
     place.run("providers", "set", "deepseek", "thinkin=on").refused("thinkin", "max_output_tokens")
     place.run("providers", "set", "deepseek", 'api_keys=["x"]').refused("KGNB_PROVIDER_OPTIONS")
     assert place.sql("SELECT options FROM kgnb_provider_options") == [

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from kgnb.core.errors import ReplyTruncated, RequestRejected
+from kgnb.core.errors import AuthRejected, ReplyTruncated, RequestRejected
 from kgnb.core.model import Provider, Usage
 from kgnb.core.provider_options import ProviderOptions
 from kgnb.extract import reply
@@ -257,3 +257,18 @@ async def test_a_model_that_is_listed_keeps_the_endpoints_own_words() -> None:
         with pytest.raises(RequestRejected, match="no luck today"):
             await c.ask(ask_for(), "m")
         await c.close()
+
+
+# --- several keys
+
+
+async def test_keys_are_used_in_turn() -> None:
+    async with FakeServer(key="good") as server:
+        keys = ProviderOptions(api_keys=(SecretStr("other"),))
+        provider = Provider("p", server.base_url, SecretStr("good"), (), keys)
+        client = LlmClient(provider, timeout=5, tries=1, connections=2)
+        await client.ask(ask_for(), "dryrun")
+        with pytest.raises(AuthRejected):
+            await client.ask(ask_for(), "dryrun")
+        await client.ask(ask_for(), "dryrun")
+        await client.close()
