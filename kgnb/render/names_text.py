@@ -43,7 +43,7 @@ def named_line(one: ListedName) -> str:
 
 def reason_text(one: NameReason) -> str:
     """Why an alias is somebody's."""
-    facts = {"other": one_line(one.other), "detail": one_line(one.detail)}
+    facts = {"other": one_line(one.other), "detail": one_line(one.detail), "apart": one.apart}
     kind = _SCAN_REASONS.get(one.detail, "table") if one.kind == "table" else one.kind
     return say(f"names.why_{kind}", **facts)
 

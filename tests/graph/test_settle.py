@@ -17,9 +17,10 @@ from kgnb.graph.model import ExtractionRow, Graph, GraphEdge, GraphNode, SettleR
 from kgnb.graph.project.facts import AbsentCharacters
 from kgnb.graph.project.graph_builder import GraphBuilder, ProjectionContext, event_id
 from kgnb.graph.project.settle import chapter_graph, novel_graph
+from kgnb.graph.resolve.alias_evidence import ChapterMentions, Mention
 from kgnb.graph.resolve.chapter_identity import chapter_names
 from kgnb.graph.resolve.decisions import CombinedDecisions, Decision, combine_decisions
-from kgnb.graph.resolve.identity import ChapterMentions, Mention, Persons
+from kgnb.graph.resolve.identity import Persons
 from kgnb.graph.resolve.name_table import name_table
 
 

@@ -24,9 +24,10 @@ from kgnb.graph.project.contradictions import refuted
 from kgnb.graph.project.facts import AbsentCharacters, Facts, FindInText, NodeFacts, ResolvedChapter, TieFacts
 from kgnb.graph.project.protagonists import mark_protagonists
 from kgnb.graph.relation_types import HOSTILE, enabled_types, relation_type, structural_edge
+from kgnb.graph.resolve.alias_evidence import Mention
 from kgnb.graph.resolve.chapter_identity import ChapterNames, ChapterPersons, PersonResolver, known_names
 from kgnb.graph.resolve.decisions import CombinedDecisions
-from kgnb.graph.resolve.identity import Mention, Persons
+from kgnb.graph.resolve.identity import Persons
 from kgnb.graph.resolve.name_table import name_table
 from kgnb.graph.resolve.spelling import Spelling, table_spellings
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import Extraction
 from kgnb.graph.model import NodeKey
+from kgnb.graph.resolve.alias_evidence import ChapterMentions, Mention
 from kgnb.graph.resolve.decisions import CombinedDecisions
-from kgnb.graph.resolve.identity import ChapterMentions, Mention, Persons
+from kgnb.graph.resolve.identity import Persons
 from kgnb.graph.resolve.name_table import ENTITY_LABELS, NameTable
 
 NEARBY_CHAPTERS = 5
@@ -106,9 +107,10 @@ class PersonResolver:
         found = self._called.get(word)
         if found is None:
             found = self._called[word] = defaultdict(set)
-            for name, chapters in self.persons.evidence.votes.get(word, {}).items():
+            evidence = self.persons.evidence
+            for name in evidence.joined_names.get(word, ()):
                 if self.persons.is_unambiguous(name):
-                    for index in chapters:
+                    for index in evidence.joining_chapters((name,), (word,)):
                         found[index].add(self.persons.person(name))
         return found
 

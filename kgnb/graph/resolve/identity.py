@@ -1,190 +1,34 @@
 """Which names are one person's, from everything known about a book (coreference by constrained clustering).
 
-Evidence in order of precedence: a person's decisions; replies ("关羽, also called 云长"), each chapter one
-vote; the name table, a statistical guess that gives way to replies. Two classes of names are merged
-(union-find) unless the conflicts between them outweigh the votes: chapters that co-mention the two, or list
-them as two persons. Ambiguous names, which replies give to several persons, and generic words (老爷) cause no
-merge. The result depends on the set of chapters, never on their order.
+Evidence in order of precedence: a person's decisions; replies ("关羽, also called 云长"), weighed over the
+whole book by alias_evidence; the name table, a statistical guess that gives way to replies. Two classes of
+names are merged (union-find) where the odds are better than even. Ambiguous names, which replies give to
+several persons more often than errors explain, and generic words (老爷) cause no merge. The result depends on
+the set of chapters, never on their order.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import chain, combinations
-from typing import NamedTuple
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 
 from kgnb.extract.generic_words import is_generic
-from kgnb.graph.resolve.decisions import CombinedDecisions, Pair, pair
-from kgnb.graph.resolve.name_table import NameTable, base_of, is_qualified
+from kgnb.graph.resolve.alias_evidence import AliasEvidence, ChapterMentions, PairCounts, is_error, log_odds
+from kgnb.graph.resolve.decisions import CombinedDecisions, pair
+from kgnb.graph.resolve.name_classes import MergeReason, NameClasses
+from kgnb.graph.resolve.name_parts import NameParts
+from kgnb.graph.resolve.name_table import NameTable
 
-CONFLICT_WEIGHT = 3
-"""Votes for a merge that one co-mention of the two outweighs."""
-MAX_PAIRED_ALIASES = 24
-"""A mention with more aliases votes for each alias and its name only, not for each pair of aliases."""
+MERGE_ODDS = 4.0
+"""Least odds to merge: two persons shown as one mislead more than one shown as two."""
+LONG_BOOK = 12
+"""Chapters of a book from which on those odds are needed. They rise from even ones: the few replies about a
+short text hold few errors, and seldom say a thing twice."""
 MAX_OWNERS = 60
 """A word that is an alias of more names than this is ambiguous, without comparing every two of them."""
 STATED_REASONS = frozenset({"字", "号", "姓", "same words", "title and first name"})
 """Reasons of the name table that the text states, or that follow from the words of the names."""
-
-
-class Mention(NamedTuple):
-    """One person in a reply's list of characters."""
-
-    name: str
-    aliases: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class ChapterMentions:
-    """What one chapter's reply says of persons' names."""
-
-    chapter: int
-    """Position of the chapter in the novel."""
-    mentions: tuple[Mention, ...] = ()
-    co_mentions: tuple[frozenset[str], ...] = ()
-    """Names that act together in a relation or an event, so they are different persons."""
-    from_reply: bool = True
-    """False for the rules, which only repeat the name table: they neither vote nor conflict."""
-
-
-@dataclass(frozen=True, slots=True)
-class MergeReason:
-    """Why two names are one person's.
-
-    ``kind`` and ``detail``: ``reply`` and the number of chapters that vote for it, ``table`` and the
-    pre-scan's reason, or ``hand`` and the decision's id.
-    """
-
-    one: str
-    other: str
-    kind: str
-    detail: str
-
-
-class AliasEvidence:
-    """Votes and conflicts between names, counted over the replies. Chapters are positions in the novel."""
-
-    def __init__(self, chapters: Sequence[ChapterMentions]) -> None:
-        self.chapters_of: dict[str, set[int]] = defaultdict(set)
-        """Name → chapters that list or co-mention it."""
-        self.votes: dict[str, dict[str, set[int]]] = defaultdict(dict)
-        """Name → other name of the same mention → chapters; symmetric."""
-        self.owners: dict[str, dict[str, set[int]]] = defaultdict(dict)
-        """Alias → name of the mention that has it → chapters."""
-        self._co_mentions = [one.co_mentions for one in chapters]
-        for one in chapters:
-            for mention in one.mentions:
-                self._count(one.chapter, mention)
-            for name in frozenset[str]().union(*one.co_mentions):
-                self.chapters_of[name].add(one.chapter)
-        self.names = frozenset(self.votes) | frozenset(self.chapters_of)
-        """Every name that a reply uses."""
-
-    def _count(self, chapter: int, mention: Mention) -> None:
-        self.chapters_of[mention.name].add(chapter)
-        aliases = mention.aliases - {mention.name, base_of(mention.name)}
-        for alias in aliases:
-            self._vote(mention.name, alias, chapter)
-            self.owners[alias].setdefault(mention.name, set()).add(chapter)
-        if len(aliases) < MAX_PAIRED_ALIASES:
-            for one, other in combinations(aliases, 2):
-                self._vote(one, other, chapter)
-
-    def _vote(self, one: str, other: str, chapter: int) -> None:
-        self.votes[one].setdefault(other, set()).add(chapter)
-        self.votes[other].setdefault(one, set()).add(chapter)
-
-    @cached_property
-    def _co_mentions_of(self) -> dict[str, set[int]]:
-        """Name → running numbers of the co-mentions that it is in."""
-        found: dict[str, set[int]] = defaultdict(set)
-        for number, names in enumerate(chain.from_iterable(self._co_mentions)):
-            for name in names:
-                found[name].add(number)
-        return found
-
-    def voting_chapters(self, names: Iterable[str], others: Iterable[str]) -> set[int]:
-        """Chapters with a mention that has one of ``names`` and one of ``others``."""
-        few, many = sorted((frozenset(names), frozenset(others)), key=len)
-        found: set[int] = set()
-        for name in few:
-            votes = self.votes.get(name, {})
-            for other in votes.keys() & many:
-                found |= votes[other]
-        return found
-
-    def common_chapters(self, names: Iterable[str], others: Iterable[str]) -> set[int]:
-        """Chapters that list or co-mention one of ``names`` and one of ``others``."""
-        return _union(self.chapters_of, names) & _union(self.chapters_of, others)
-
-    def count_co_mentions(self, names: Iterable[str], others: Iterable[str]) -> int:
-        """How often one of ``names`` is co-mentioned with one of ``others``."""
-        return len(_union(self._co_mentions_of, names) & _union(self._co_mentions_of, others))
-
-    def supports_merge(self, names: Iterable[str], others: Iterable[str]) -> bool:
-        """Majority vote: whether at least as many chapters vote for one person as the conflicts weigh."""
-        names, others = frozenset(names), frozenset(others)
-        votes = self.voting_chapters(names, others)
-        conflicts = len(self.common_chapters(names, others) - votes)
-        conflicts += CONFLICT_WEIGHT * self.count_co_mentions(names, others)
-        return len(votes) >= max(1, conflicts)
-
-
-def _union(sets: Mapping[str, set[int]], names: Iterable[str]) -> set[int]:
-    return set().union(*(sets.get(name, ()) for name in names))
-
-
-@dataclass(slots=True)
-class NameClasses:
-    """Union-find over names, with the reason for each merge."""
-
-    separated: dict[Pair, int] = field(default_factory=dict)
-    """Sorted pairs of names that a decision keeps apart."""
-    members: dict[str, list[str]] = field(default_factory=dict)
-    """Root → names of its class, for classes of two names or more."""
-    reasons: list[MergeReason] = field(default_factory=list)
-    _root: dict[str, str] = field(default_factory=dict)
-    _separated_names: set[str] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        self._separated_names = {name for names in self.separated for name in names}
-
-    def find(self, name: str) -> str:
-        """The root of the class of ``name``; the name itself where it was never merged."""
-        return self._root.get(name, name)
-
-    def members_of(self, name: str) -> list[str]:
-        """The names of the class of ``name``."""
-        return self.members.get(self.find(name), [name])
-
-    def may_merge(self, one: str, other: str) -> bool:
-        """Whether the names are in two classes that neither a decision nor qualified names keep apart."""
-        names, others = self.members_of(one), self.members_of(other)
-        if names is others or self.find(one) == self.find(other):
-            return False
-        for mine, theirs in ((names, others), (others, names)):
-            if any(is_qualified(n, o) for n in mine if base_of(n) for o in theirs):
-                return False
-        return not self._separated_names or not any(
-            pair(a, b) in self.separated
-            for a in self._separated_names.intersection(names)
-            for b in self._separated_names.intersection(others)
-        )
-
-    def merge(self, reason: MergeReason) -> None:
-        """Merge the classes of the reason's names; the smaller root stays."""
-        a, b = sorted((self.find(reason.one), self.find(reason.other)))
-        if a == b:
-            return
-        moved = self.members_of(b)
-        self.members[a] = [*self.members_of(a), *moved]
-        self.members.pop(b, None)
-        self._root.setdefault(a, a)
-        self._root.update(dict.fromkeys(moved, a))
-        self.reasons.append(reason)
 
 
 class Persons:
@@ -202,19 +46,21 @@ class Persons:
         for one in chapters:
             for mention in one.mentions:
                 self._chapters_of[mention.name].add(one.chapter)
-        for name, found in self.evidence.chapters_of.items():
-            self._chapters_of[name] |= found
+            for name in frozenset[str]().union(*one.co_mentions) if one.from_reply else ():
+                self._chapters_of[name].add(one.chapter)
         self.classes = NameClasses(decisions.separated)
         # Without merges by hand: what replies say of one name is no evidence about the other.
         self._evident_classes = NameClasses()
         for (one_name, other), number in decisions.merged.items():
             self.classes.merge(MergeReason(one_name, other, "hand", str(number)))
-        self._shared = set(self._shared_aliases(replies))
+        length = min(1.0, max(0, len(replies) - 1) / (LONG_BOOK - 1))
+        self._least_odds = math.log(1 + (MERGE_ODDS - 1) * length)
+        self._parts = NameParts(self.evidence.joined_names.keys() | self._chapters_of.keys())
         self._ambiguous: set[str] = set()
-        votes = self._sorted_votes()
-        self._merge_by_votes(votes)
+        candidates = self._candidates()
+        self._merge_by_replies(candidates)
         self._merge_by_table()
-        self._merge_by_votes(votes)
+        self._merge_by_replies(candidates)
         self._merge_generic_words()
         self._person: dict[str, str] = {}
         for names in self.classes.members.values():
@@ -230,104 +76,105 @@ class Persons:
         """Whether the name means the same person throughout the book."""
         if name in self._decided_names:
             return True
-        return not (name in self._shared or name in self._ambiguous or is_generic(name))
+        return not (name in self._ambiguous or is_generic(name))
 
     def chapters_calling(self, person: str, alias: str) -> set[int]:
         """Positions of the chapters whose replies give ``alias`` to the person."""
-        return self.evidence.voting_chapters(self.classes.members_of(person), (alias,))
+        return self.evidence.joining_chapters(self.classes.members_of(person), (alias,))
 
     def accepts_alias(self, person: str, alias: str) -> bool:
         """Whether to believe replies that give ``alias`` to the person.
 
-        They are believed where it is a name of the person, is ambiguous, is nobody's own name, or comes with
-        more than half of the chapters that list the person; never against a decision.
+        They are believed where it is a name of the person, or where it is ambiguous and they say so as often
+        as a merge would need; never against a decision.
         """
         if pair(person, alias) in self._decisions.separated:
             return False
-        if self.person(alias) == person or not self.is_unambiguous(alias):
+        if self.person(alias) == person:
             return True
-        if self.classes.find(alias) == alias and alias not in self.classes.members:
-            return alias not in self._chapters_of
-        names = frozenset(self.classes.members_of(person))
-        owners = self.evidence.owners.get(alias, {})
-        given = _union(owners, names)
-        return 2 * len(given) > len(self.evidence.common_chapters(names, names))
+        if self.is_unambiguous(alias):
+            return False
+        return self._odds(self.classes.members_of(person), (alias,))[0] >= self._least_odds
 
     # --- ambiguous names
 
-    def _shared_aliases(self, replies: Iterable[ChapterMentions]) -> Iterator[str]:
-        """Words that one chapter gives to two persons between whom there is no other evidence of identity."""
-        for reply in replies:
-            owners: dict[str, list[Mention]] = defaultdict(list)
-            for mention in reply.mentions:
-                for alias in mention.aliases:
-                    owners[alias].append(mention)
-            for alias, mentions in owners.items():
-                if len(mentions) < 2:
-                    continue
-                by_name = {mention.name: mention for mention in mentions if mention.name != alias}
-                if len(by_name) > MAX_OWNERS or any(
-                    self._are_distinct(one, other) for one, other in combinations(by_name.values(), 2)
-                ):
-                    yield alias
-
-    def _are_distinct(self, one: Mention, other: Mention) -> bool:
-        if one.name in other.aliases or other.name in one.aliases:
-            return False
-        has_votes = other.name in self.evidence.votes.get(one.name, {})
-        return not (has_votes and self.evidence.supports_merge((one.name,), (other.name,)))
-
     def _find_ambiguous(self) -> None:
-        """Collect the aliases whose owners nothing connects into one person."""
+        """Collect the aliases that replies give to several persons."""
         self._ambiguous = {
-            alias
-            for alias, owners in self.evidence.owners.items()
-            if len(owners) > 1 and alias not in self._shared and self._count_persons(alias, owners) > 1
+            alias for alias, owners in self.evidence.owners.items() if self._is_ambiguous(alias, owners)
         }
 
-    def _count_persons(self, alias: str, owners: Iterable[str]) -> int:
-        """Number of connected components among the owners, apart from the class of the alias itself."""
+    def _is_ambiguous(self, alias: str, owners: Counter[str]) -> bool:
+        """Whether errors of replies don't explain that several persons have the alias."""
+        if len(owners) < 2:
+            return False
+        claims = self._claims_by_person(alias, owners)
+        total, most = sum(claims), max(claims, default=0)
+        uses = self.evidence.count_uses(alias)
+        others = total - most
+        if others == 0:
+            return False
+        return not is_error(others, uses) or (others >= most and not is_error(total, uses))
+
+    def _claims_by_person(self, alias: str, owners: Counter[str]) -> list[int]:
+        """For each person other than the alias's own class: how many chapters give them the alias."""
         own = self.classes.find(alias)
-        names = {n for n in owners if not (n in self._shared or is_generic(n))}
-        if len(names) > MAX_OWNERS:
-            return len(names)
-        components = NameClasses()
+        names = {n for n in owners if not is_generic(n) and self.classes.find(n) != own}
+        persons = NameClasses()
         roots: dict[str, str] = {}
         for name in sorted(names):
             root = roots.setdefault(self.classes.find(name), name)
-            components.merge(MergeReason(root, name, "", ""))
-            for other in self.evidence.votes.get(name, {}).keys() & names:
-                components.merge(MergeReason(name, other, "", ""))
-        return len({components.find(n) for n in names if self.classes.find(n) != own})
+            persons.merge(MergeReason(root, name, "", ""))
+            for other in self.evidence.joined_names[name] & names if len(names) <= MAX_OWNERS else ():
+                if self._odds((name,), (other,))[0] > -self._least_odds:
+                    persons.merge(MergeReason(name, other, "", ""))
+        claims: Counter[str] = Counter()
+        for name in names:
+            claims[persons.find(name)] += owners[name]
+        return list(claims.values())
 
     # --- merging
 
-    def _sorted_votes(self) -> list[tuple[int, str, str]]:
-        """(minus the number of votes, name, other name), most votes first."""
-        return sorted(
-            (-len(chapters), one, other)
-            for one, votes in self.evidence.votes.items()
-            for other, chapters in votes.items()
-            if one < other
-        )
+    def _candidates(self) -> list[tuple[str, str]]:
+        """Pairs of names that a mention joins, best odds first."""
+        found = []
+        for one, others in self.evidence.joined_names.items():
+            later = (other for other in others if one < other)
+            found += [(-self._odds((one,), (other,))[0], one, other) for other in later]
+        return [(one, other) for _, one, other in sorted(found)]
 
-    def _merge_by_votes(self, votes: Sequence[tuple[int, str, str]]) -> None:
-        """Merge by the replies' votes up to a fixed point: a merge may make another alias unambiguous."""
+    def _merge_by_replies(self, candidates: Sequence[tuple[str, str]]) -> None:
+        """Merge up to a fixed point: a merge may make another alias unambiguous."""
+        unlikely: dict[tuple[str, str], int] = {}  # → sizes of the classes that were compared
         merged = True
         while merged:
             merged = False
             self._find_ambiguous()
-            for count, one, other in votes:
-                if self._may_merge(one, other) and self._supported(one, other):
-                    self._merge(MergeReason(one, other, "reply", str(-count)))
-                    merged = True
+            for pair_ in candidates:
+                size = sum(len(self._evident_classes.members_of(name)) for name in pair_)
+                if unlikely.get(pair_) != size and self._may_merge(*pair_):
+                    if self._merge_if_likely(*pair_):
+                        merged = True
+                    else:
+                        unlikely[pair_] = size
+
+    def _odds(self, names: Iterable[str], others: Iterable[str]) -> tuple[float, PairCounts]:
+        """The logarithm of the odds that both are one person's, and what replies say of them."""
+        counts = self.evidence.count(names, others)
+        return log_odds(counts) + self._parts.weight(names, others), counts
+
+    def _merge_if_likely(self, one: str, other: str) -> bool:
+        """Merge the two classes if the replies say so."""
+        classes = self._evident_classes
+        odds, counts = self._odds(classes.members_of(one), classes.members_of(other))
+        if odds < self._least_odds:
+            return False
+        certainty = round(1 / (1 + math.exp(-odds)), 4)
+        self._merge(MergeReason(one, other, "reply", str(counts.joined), counts, certainty))
+        return True
 
     def _may_merge(self, one: str, other: str) -> bool:
         return self.is_unambiguous(one) and self.is_unambiguous(other) and self.classes.may_merge(one, other)
-
-    def _supported(self, one: str, other: str) -> bool:
-        classes = self._evident_classes
-        return self.evidence.supports_merge(classes.members_of(one), classes.members_of(other))
 
     def _merge(self, reason: MergeReason) -> None:
         self.classes.merge(reason)
@@ -340,33 +187,31 @@ class Persons:
 
     def _replies_allow(self, name: str, alias: str, reason: str) -> bool:
         """Whether the replies leave room for a link of the name table."""
-        names = frozenset(self._evident_classes.members_of(name))
-        others = frozenset(self._evident_classes.members_of(alias))
-        used = self.evidence.names
-        if used.isdisjoint(others):
-            return used.isdisjoint(names) or reason in STATED_REASONS or not self._has_aliases(names)
-        if used.isdisjoint(names):
+        names = self._evident_classes.members_of(name)
+        others = self._evident_classes.members_of(alias)
+        stated = reason in STATED_REASONS
+        if not self.evidence.uses(others):
+            if stated or not self.evidence.uses(names):
+                return True
+            return not self._has_aliases(names) and self._parts.are_exclusive(others, names)
+        if not self.evidence.uses(names):
             return not self._has_aliases(others)
-        if self.evidence.count_co_mentions(names, others):
-            return False
         if self._has_aliases(names) or self._has_aliases(others):
             return False
-        return not self.evidence.common_chapters(names, others)
+        return (stated or not self.evidence.lists_aliases) and not self.evidence.count(names, others).apart
 
     def _has_aliases(self, names: Iterable[str]) -> bool:
         """Whether replies list another name together with one of these."""
-        return any(name in self.evidence.votes for name in names)
+        return any(name in self.evidence.joined_names for name in names)
 
     def _merge_generic_words(self) -> None:
         """Merge generic words (奶妈, 奶娘) that replies give to each other and to nobody else."""
-        votes = self.evidence.votes
-        for one in sorted(n for n in votes if is_generic(n) and n not in self._decided_names):
-            circle = votes[one].keys() | {one}
-            for other in sorted(votes[one]):
-                if not is_generic(other) or votes[other].keys() | {other} != circle:
-                    continue
-                if self.classes.may_merge(one, other) and self._supported(one, other):
-                    self._merge(MergeReason(one, other, "reply", str(len(votes[one][other]))))
+        joined = self.evidence.joined_names
+        for one in sorted(n for n in joined if is_generic(n) and n not in self._decided_names):
+            circle = joined[one] | {one}
+            for other in sorted(o for o in joined[one] if is_generic(o) and joined[o] | {o} == circle):
+                if self.classes.may_merge(one, other):
+                    self._merge_if_likely(one, other)
 
     # --- display name
 
@@ -386,4 +231,4 @@ class Persons:
             ambiguous = not self.is_unambiguous(name)
             return (ambiguous, -counts.get(name, -1), -len(chapters), min(chapters, default=0), name)
 
-        return min([n for n in names if n in self.evidence.names] or names, key=rank)
+        return min([n for n in names if self.evidence.uses((n,))] or names, key=rank)

@@ -11,7 +11,8 @@ from typing import Any
 from kgnb.extract.model import NameEntry
 from kgnb.graph.model import NAMED_LABELS, Graph
 from kgnb.graph.project.graph_builder import NameResolution
-from kgnb.graph.resolve.identity import MergeReason, Persons
+from kgnb.graph.resolve.identity import Persons
+from kgnb.graph.resolve.name_classes import MergeReason
 from kgnb.graph.resolve.spelling import folded
 
 MAX_SUGGESTIONS = 5
@@ -25,13 +26,16 @@ class NameReason:
     """Why an alias is somebody's; ``other`` is the name that it was merged with.
 
     ``kind`` and ``detail``: as in MergeReason; or ``called`` and the number of chapters where an ambiguous
-    word means this person; or ``spelling``.
+    word means this person; or ``spelling``. ``apart``: number of chapters that list the two as two persons;
+    ``certainty``: as in MergeReason.
     """
 
     alias: str
     other: str
     kind: str
     detail: str = ""
+    apart: int = 0
+    certainty: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,15 @@ class ListedName:
             "kind": self.kind,
             "chapters": self.chapters,
             "reasons": [
-                {"alias": w.alias, "with": w.other, "kind": w.kind, "detail": w.detail} for w in self.reasons
+                {
+                    "alias": why.alias,
+                    "with": why.other,
+                    "kind": why.kind,
+                    "detail": why.detail,
+                    "apart": why.apart,
+                    "certainty": why.certainty,
+                }
+                for why in self.reasons
             ],
         }
 
@@ -128,7 +140,8 @@ def _merge_reasons(persons: Persons, name: str) -> dict[str, NameReason]:
         for reason in adjacent[known]:
             alias = reason.other if reason.one == known else reason.one
             if alias != name and alias not in found:
-                found[alias] = NameReason(alias, known, reason.kind, reason.detail)
+                apart = reason.counts.apart
+                found[alias] = NameReason(alias, known, reason.kind, reason.detail, apart, reason.certainty)
                 queue.append(alias)
     return found
 

@@ -14,8 +14,8 @@ from functools import lru_cache
 from kgnb.extract.model import Extraction, NameEntry
 from kgnb.extract.renaming import renamed
 from kgnb.extract.zh.script import fold
+from kgnb.graph.resolve.alias_evidence import Mention
 from kgnb.graph.resolve.chapter_identity import ChapterNames
-from kgnb.graph.resolve.identity import Mention
 
 
 class Spelling:

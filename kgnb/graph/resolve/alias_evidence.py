@@ -1,0 +1,227 @@
+"""What the replies of a book say for and against two names being one person's, and how much that weighs.
+
+A reply may err: it gives somebody a wrong alias, or lists one person twice. So no single reply decides;
+:func:`log_odds` weighs all chapters of the two names by a likelihood ratio with stated error rates. The
+result has the same meaning for a book of three chapters and one of three thousand.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, combinations
+from typing import NamedTuple
+
+from kgnb.graph.resolve.name_table import base_of
+
+WRONG_ALIAS = 0.05
+"""Error rate assumed of replies: the share of listed persons that are given another person's name, or a word
+for many people, as an alias. Above what language models do on novels, about 2 %."""
+NAMES_A_REPLY = 40
+"""Names among which a wrong alias is picked: it hits one given pair in WRONG_ALIAS / NAMES_A_REPLY."""
+LISTED_TWICE = 0.25
+"""Chapters that list one person as two, as each of their chunks is asked for by itself."""
+LISTED_BESIDE_ALIAS = 0.15
+"""Likelihood ratio of a chapter that gives somebody an alias and also lists the bearer of that alias alone,
+against one that only gives the alias: four of ten true aliases of long chapters, eight of ten wrong ones."""
+ACTING_TOGETHER = 0.02
+"""Likelihood ratio of a chapter in which the two have a relation or an event with each other."""
+SIGNIFICANCE = 0.02
+"""Level of the test whether a word's other bearers are more than errors of replies."""
+MAX_CACHED_USES = 200_000
+"""Mentions and co-mentions that are kept by name for the next comparison: some 20 MB."""
+MAX_PAIRED_ALIASES = 24
+"""Of a mention with more aliases only each alias and its name are candidates for a merge, not each pair."""
+
+
+class Mention(NamedTuple):
+    """One person in a reply's list of characters."""
+
+    name: str
+    aliases: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class ChapterMentions:
+    """What one chapter's reply says of persons' names."""
+
+    chapter: int
+    """Position of the chapter in the novel."""
+    mentions: tuple[Mention, ...] = ()
+    co_mentions: tuple[frozenset[str], ...] = ()
+    """Names that act together in a relation or an event, so they are different persons."""
+    from_reply: bool = True
+    """False for the rules, which only repeat the name table: they are no evidence."""
+
+
+class PairCounts(NamedTuple):
+    """Numbers of chapters that speak for or against two (sets of) names being one person's."""
+
+    joined: int = 0
+    """Chapters with a mention that has both."""
+    contradicted: int = 0
+    """Those of them that list one of the two by itself as well."""
+    apart: int = 0
+    """Chapters that list both, and never in one mention."""
+    acting: int = 0
+    """Chapters in which they have a relation or an event with each other."""
+    alone: int = 0
+    """Chapters of the rarer of the two without the other."""
+    chapters: int = 0
+    """Chapters with either."""
+
+
+def log_odds(counts: PairCounts) -> float:
+    """The natural logarithm of the odds that two names are one person's; merge them above 0.
+
+    The ratio of two likelihoods, times the prior odds. If the two are one person, a chapter of the rarer name
+    joins the other to it with an unknown probability, uniform between 0 and 1 (a beta-binomial likelihood);
+    if they are two, only errors join them. The prior odds fall with the number of chapters, as each is an
+    occasion for an error: the multiple comparisons that a long book makes.
+
+    Dunning, "Accurate methods for the statistics of surprise and coincidence", Computational Linguistics
+    19 (1993), for likelihood ratios of rare words; Kass and Raftery, "Bayes factors", JASA 90 (1995), for the
+    integrated likelihood.
+    """
+    error = WRONG_ALIAS / NAMES_A_REPLY
+    joined, alone = counts.joined, counts.alone
+    one_person = math.lgamma(joined + 1) + math.lgamma(alone + 1) - math.lgamma(joined + alone + 2)
+    two_persons = joined * math.log(error) + alone * math.log1p(-error)
+    against = (
+        counts.contradicted * math.log(LISTED_BESIDE_ALIAS)
+        + counts.apart * math.log(LISTED_TWICE / (1 - WRONG_ALIAS))
+        + counts.acting * math.log(ACTING_TOGETHER)
+    )
+    prior = -math.log(NAMES_A_REPLY) - math.log1p(counts.chapters / 4)
+    return one_person - two_persons + against + prior
+
+
+def is_error(times: int, of: int) -> bool:
+    """Whether errors alone explain that ``times`` of ``of`` replies say a thing (one-sided binomial test)."""
+    return binomial_tail(times, of, WRONG_ALIAS) >= SIGNIFICANCE
+
+
+def binomial_tail(least: int, n: int, p: float) -> float:
+    """The probability of ``least`` or more successes in ``n`` trials; 1 where that many are expected."""
+    if least <= n * p:
+        return 1.0
+    log_choose = math.lgamma(n + 1) - math.lgamma(least + 1) - math.lgamma(n - least + 1)
+    term = math.exp(log_choose + least * math.log(p) + (n - least) * math.log1p(-p))
+    total = 0.0
+    for successes in range(least, n + 1):
+        total += term
+        term *= (n - successes) / (successes + 1) * p / (1 - p)
+        if term < total * 1e-9:
+            break
+    return total
+
+
+class _Uses(NamedTuple):
+    """Where replies use a set of names: numbers of mentions and of co-mentions, chapter → mentions."""
+
+    mentions: set[int]
+    groups: set[int]
+    chapters: Counter[int]
+
+
+class AliasEvidence:
+    """The names of all replies. Chapters are positions in the novel."""
+
+    def __init__(self, chapters: Sequence[ChapterMentions]) -> None:
+        self.owners: dict[str, Counter[str]] = defaultdict(Counter)
+        """Alias → names of the mentions that have it, with the number of these."""
+        self.joined_names: dict[str, set[str]] = defaultdict(set)
+        """Name → the other names of its mentions; symmetric."""
+        self._headed: Counter[str] = Counter()  # name → mentions that list somebody under it
+        self._mentions_of: dict[str, array[int]] = defaultdict(lambda: array("I"))
+        self._groups_of: dict[str, array[int]] = defaultdict(lambda: array("I"))
+        self._cached_uses: dict[frozenset[str], _Uses] = {}
+        self._cached = 0  # mentions and co-mentions in there
+        self._with_aliases = 0  # mentions that have any
+        self._chapter_of_mention = array("I")
+        self._chapter_of_group = array("I")
+        for one in chapters:
+            for mention in one.mentions:
+                self._add_mention(one.chapter, mention)
+            for group in one.co_mentions:
+                self._add_group(one.chapter, group)
+
+    def _add_mention(self, chapter: int, mention: Mention) -> None:
+        number = len(self._chapter_of_mention)
+        self._chapter_of_mention.append(chapter)
+        aliases = mention.aliases - {mention.name, base_of(mention.name)}
+        for name in (mention.name, *aliases):
+            self._mentions_of[name].append(number)
+        for alias in aliases:
+            self.owners[alias][mention.name] += 1
+        self._headed[mention.name] += 1
+        self._with_aliases += bool(aliases)
+        pairs = [(mention.name, alias) for alias in aliases]
+        pairs += combinations(aliases, 2) if len(aliases) < MAX_PAIRED_ALIASES else ()
+        for one, other in pairs:
+            self.joined_names[one].add(other)
+            self.joined_names[other].add(one)
+
+    def _add_group(self, chapter: int, names: frozenset[str]) -> None:
+        for name in names:
+            self._groups_of[name].append(len(self._chapter_of_group))
+        self._chapter_of_group.append(chapter)
+
+    def uses(self, names: Iterable[str]) -> bool:
+        """Whether a reply uses one of the names."""
+        return any(name in self._mentions_of or name in self._groups_of for name in names)
+
+    @property
+    def lists_aliases(self) -> bool:
+        """Whether these replies tell people's other names at all, and not by error only."""
+        return not is_error(self._with_aliases, len(self._chapter_of_mention))
+
+    def count_uses(self, alias: str) -> int:
+        """How often replies list somebody under ``alias`` or give it to somebody."""
+        return self._headed[alias] + self.owners[alias].total()
+
+    def joining_chapters(self, names: Iterable[str], others: Iterable[str]) -> set[int]:
+        """Chapters with a mention that has one of ``names`` and one of ``others``."""
+        mine, theirs = self._uses(names), self._uses(others)
+        return {self._chapter_of_mention[i] for i in mine.mentions & theirs.mentions}
+
+    def count(self, names: Iterable[str], others: Iterable[str]) -> PairCounts:
+        """What speaks for and against ``names`` and ``others`` being one person's."""
+        mine, theirs = self._uses(names), self._uses(others)
+        joined = Counter(self._chapter_of_mention[i] for i in mine.mentions & theirs.mentions)
+        acting = {self._chapter_of_group[i] for i in mine.groups & theirs.groups}
+        common = mine.chapters.keys() & theirs.chapters.keys()
+        apart = (common | acting) - joined.keys()
+        rarer = min(len(mine.chapters), len(theirs.chapters))
+        return PairCounts(
+            joined=len(joined),
+            contradicted=sum(max(mine.chapters[c], theirs.chapters[c]) > n for c, n in joined.items()),
+            apart=len(apart),
+            acting=len(acting),
+            alone=max(0, rarer - len(common)),
+            chapters=len(mine.chapters) + len(theirs.chapters) - len(common),
+        )
+
+    def _uses(self, names: Iterable[str]) -> _Uses:
+        """Where one of ``names`` is used; cached, as a person is compared with many."""
+        key = frozenset(names)
+        found = self._cached_uses.get(key)
+        if found is None:
+            found = self._find_uses(key)
+            self._cached += len(found.mentions) + len(found.groups)
+            if self._cached > MAX_CACHED_USES:
+                self._cached_uses.clear()
+                self._cached = 0
+            self._cached_uses[key] = found
+        return found
+
+    def _find_uses(self, names: Iterable[str]) -> _Uses:
+        mentions, groups = (_numbers(of, names) for of in (self._mentions_of, self._groups_of))
+        return _Uses(mentions, groups, Counter(self._chapter_of_mention[i] for i in mentions))
+
+
+def _numbers(of: Mapping[str, array[int]], names: Iterable[str]) -> set[int]:
+    return set(chain.from_iterable(of.get(name, ()) for name in names))

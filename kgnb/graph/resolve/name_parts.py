@@ -1,0 +1,69 @@
+"""What the words of two names say about being one person's: Elizabeth Bennet and Lizzy Bennet share one."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from functools import lru_cache
+from itertools import pairwise, product
+
+from kgnb.extract.en.vocabulary import HONORIFICS, NICKNAMES
+
+SHARED_PART = math.log(12)
+"""Weight (logarithm of a likelihood ratio) of a distinctive part that both have. So do half of the Chinese
+and most of the English pairs of one person's names, and one in twenty of two persons'."""
+OTHERS_PART = -math.log(3)
+"""Weight where they share none, but a name of a third person has a part of the alias."""
+MAX_BEARERS = 8
+"""A part of more names than this (a title, a family's name) is not distinctive."""
+
+
+@lru_cache(maxsize=16_384)
+def parts(name: str) -> frozenset[str]:
+    """A name's words without titles, and what its nicknames stand for; of a Chinese name each two adjacent
+    characters."""
+    if _is_chinese(name):
+        return frozenset(map("".join, pairwise(name)))
+    words = {word.strip(".,'’").casefold() for word in name.replace("-", " ").split()}
+    words.update(*(NICKNAMES.get(word, ()) for word in words))
+    return frozenset(word for word in words if len(word) > 2 and word not in HONORIFICS)
+
+
+def is_short_form(short: str, name: str) -> bool:
+    """Whether a Chinese name leaves characters out of another, in order: 牛王 of 牛魔王."""
+    rest = iter(name)
+    return _is_chinese(short) and 2 <= len(short) < len(name) and all(char in rest for char in short)
+
+
+def _is_chinese(name: str) -> bool:
+    return name[:1] > "\u2e7f" and " " not in name
+
+
+class NameParts:
+    """The parts of all names of a book."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._bearers: dict[str, set[str]] = defaultdict(set)
+        for name in names:
+            for part in parts(name):
+                self._bearers[part].add(name)
+
+    def weight(self, names: Iterable[str], others: Iterable[str]) -> float:
+        """How the parts of the names change the logarithm of the odds that they are one person's."""
+        names, others = frozenset(names), frozenset(others)
+        mine, theirs = self._distinctive(names), self._distinctive(others)
+        if mine & theirs or any(is_short_form(*sorted(p, key=len)) for p in product(names, others)):
+            return SHARED_PART
+        both = names | others
+        fewest = mine if len(names) < len(others) else theirs
+        return OTHERS_PART if any(self._bearers.get(part, both) - both for part in fewest) else 0.0
+
+    def are_exclusive(self, names: Iterable[str], others: Iterable[str]) -> bool:
+        """Whether only ``names`` and ``others`` have the parts of ``names``."""
+        both = {*names, *others}
+        return all(self._bearers.get(part, both) <= both for name in names for part in parts(name))
+
+    def _distinctive(self, names: Iterable[str]) -> frozenset[str]:
+        found = frozenset[str]().union(*map(parts, names))
+        return frozenset(part for part in found if len(self._bearers.get(part, ())) <= MAX_BEARERS)
