@@ -94,7 +94,9 @@ class Persons:
             return True
         if self.is_unambiguous(alias):
             return False
-        return self._odds(self.classes.members_of(person), (alias,))[0] >= self._least_odds
+        names = self.classes.members_of(person)
+        made_by_decision = not self.evidence.uses(names)
+        return made_by_decision or self._odds(names, (alias,))[0] >= self._least_odds
 
     # --- ambiguous names
 
