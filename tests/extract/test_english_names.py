@@ -68,3 +68,23 @@ def test_peoples_and_ideas_with_a_capital_are_no_persons() -> None:
 def test_a_full_name_with_a_common_first_name_is_a_person_at_once() -> None:
     found = people(pages(("Rosa", "Mr. Vance")) + "\n\nThey thought of Robert Stavely, who was dead.")
     assert "Robert Stavely" in found
+
+
+def test_an_alias_that_the_text_states_is_the_same_person() -> None:
+    found = people(
+        pages(("Mr. Claydon", "Rosa"), ("Bolt", "Rosa")) + "\n\nMr. Claydon, otherwise Bolt, was gone."
+    )
+    assert found["Mr. Claydon"] is found["Bolt"]
+    assert people(pages(("Mr. Claydon", "Rosa"), ("Bolt", "Rosa")))["Bolt"].name == "Bolt"
+
+
+def test_a_bride_bears_her_husbands_name_afterwards() -> None:
+    before, after = pages(("Miss Moss", "Mr. Dale"), ("Rosa", "Mr. Dale")), pages(("Mrs. Dale", "Rosa"))
+    wedding = "\n\nIn May Mr. Dale had married Miss Moss.\n\n"
+    found = people(before + wedding + after)
+    assert found["Miss Moss"] is found["Mrs. Dale"] is not found["Mr. Dale"]
+    for said in ("\n\nIf Mr. Dale had married Miss Moss!\n\n", "\n\nMr. Dale saw Miss Moss.\n\n"):
+        found = people(before + said + after)
+        assert found["Miss Moss"] is not found["Mrs. Dale"]
+    found = people(after + wedding + before)  # his mother
+    assert found["Miss Moss"] is not found["Mrs. Dale"]

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.couples import couple_mentions
 from kgnb.extract.en.persons import KIN_TITLES, BookPersons, NameParts, titles_clash
+from kgnb.extract.en.stated_names import stated_names
 
 # Titles that go with a first name: Miss Anne, Sir Walter.
 _BEFORE_FIRST_NAME = (words.FEMALE - {"mrs", "mistress"}) | frozenset(
@@ -42,6 +43,7 @@ class AliasResolver(BookPersons):
         self._join_nicknames()
         self._join_ranks()
         self._join_eldest_daughters()
+        self._join_stated_names()
         counts = {n: count for n, count in self.counts.items() if n not in self.dropped}
         return self.clusters.persons(counts, self._canonical_rank)
 
@@ -210,6 +212,24 @@ class AliasResolver(BookPersons):
             eldest = [r for r in sisters if "miss" not in self._titles(r)]
             if len(eldest) == 1 and len(sisters) > 2 and self.co_occurrence.ratio(name, eldest[0], 0.0) < 1.5:
                 self.clusters.join(eldest[0], name, "the eldest")
+
+    def _join_stated_names(self) -> None:
+        """Mr. Dale, alias Moss; Mrs. Dale is the Miss Moss whom Mr. Dale married."""
+        offsets = {n: c.offsets for n, c in self.candidates.items()}
+        for one, other, married in stated_names(self.text, offsets):
+            if married:
+                one = self._wife_of(one, other)
+            if one and self._same_gender(one, other):
+                self.clusters.join(one, other, "stated")
+
+    def _wife_of(self, husband: str, bride: str) -> str:
+        """The Mrs. of the husband's surname, if nothing more is known of her and the bride's name comes first."""
+        surname = self.parts[husband].last
+        wives = [n for n in self._by_last.get(surname, ()) if self.parts[n].titles == ("mrs",)]
+        if len(wives) != 1 or len(self.clusters.names_of(wives[0])) > 1 or self.gender(bride) != "f":
+            return ""
+        median = [sorted(self.candidates[n].offsets)[self.counts[n] // 2] for n in (bride, wives[0])]
+        return wives[0] if median[0] < median[1] else ""
 
     def _join_ranks(self) -> None:
         """The Admiral is the book's only Admiral, or the one mentioned far more than the others."""

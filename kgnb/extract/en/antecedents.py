@@ -15,7 +15,7 @@ from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.chapter_persons import ChapterPersons
 from kgnb.extract.patterns import Mention
 
-MAX_SENTENCES_BACK = 2
+MAX_SENTENCES_BACK = 6
 """Sentences before a pronoun's own in which its antecedent is looked for."""
 IN_FOCUS = 0.3
 """How sure it is that a pronoun without an antecedent nearby means the chapter's most mentioned person."""
@@ -66,9 +66,9 @@ def _third_person(gender: str, offset: int, persons: ChapterPersons) -> Antecede
         ]
         subject = _subject_pronoun(gender, start, end, persons)
         if fitting and (subject is None or fitting[0].start < subject or back == MAX_SENTENCES_BACK):
-            return Antecedent(fitting[0], _certainty(fitting, gender, persons) / (1 + 0.5 * back))
-    hero = None if speech else persons.focus.get(gender)
-    return Antecedent(hero, IN_FOCUS) if hero else None
+            return Antecedent(fitting[0], _certainty(fitting, gender, persons) / (1 + 0.4 * back))
+    before = _before_paragraph(gender, begin, persons) or persons.focus.get(gender)
+    return Antecedent(before, IN_FOCUS) if before and not speech else None
 
 
 def _subject_pronoun(gender: str, start: int, end: int, persons: ChapterPersons) -> int | None:

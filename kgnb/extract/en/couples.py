@@ -10,8 +10,11 @@ from kgnb.extract.en import vocabulary as words
 _PEERS = frozenset(("sir", "lord"))
 _TITLES = _PEERS | {"mr", "dr", "rev"} | (words.RANKS & words.NEUTRAL)
 _HIS = "|".join(sorted(_TITLES))
-_MR_AND_MRS = re.compile(rf"\b((?:(?i:{_HIS}))\.?) and (?:Mrs|Lady)\.? (?=([A-Z][a-zà-ÿ'-]+))")
-_FAMILY = re.compile(r"\b[Tt]he ([A-Z][a-zà-ÿ]+s)\b(?! [A-Z])")
+_AND_MRS = re.compile(r" and (?:Mrs|Lady)\.? (?=([A-Z][a-zà-ÿ'-]+))")
+_TITLE = re.compile(rf"\b(?i:{_HIS})\.?$")
+LONGEST_TITLE = 12
+"""Characters before "and Mrs." in which a title is looked for."""
+_FAMILY = re.compile(r"[Tt]he (?<!\w.he )([A-Z][a-zà-ÿ]+s)\b(?! [A-Z])")
 _COUPLES = [
     ([form for t in sorted(his) for form in (t.capitalize(), t.capitalize() + ".")], hers)
     for his, hers in ((_TITLES - _PEERS, ["Mrs", "Mrs."]), (_PEERS, ["Lady"]))
@@ -23,10 +26,11 @@ def couple_mentions(text: str, is_known: Callable[[str], bool]) -> Iterator[tupl
 
     ``is_known``: whether the book has this name. "The Gardiners" counts only where it has husband and wife.
     """
-    for match in _MR_AND_MRS.finditer(text):
-        name = f"{match[1]} {match[2]}"
-        if is_known(name):
-            yield match.start(1), match.end(1), name
+    for match in _AND_MRS.finditer(text):
+        end = match.start()
+        title = _TITLE.search(text, max(0, end - LONGEST_TITLE), end)
+        if title and is_known(name := f"{title[0]} {match[1]}"):
+            yield title.start(), end, name
     for match in _FAMILY.finditer(text):
         couple = _couple(match[1], is_known)
         yield from ((match.start(1), match.end(1), name) for name in couple)

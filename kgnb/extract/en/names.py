@@ -24,7 +24,7 @@ _PARTICLE = "of|de|du|la|le|von|van|der|den|the|del|di|da|bin|ibn"
 _PARTICLES = frozenset(_PARTICLE.split("|"))
 _PHRASE = re.compile(
     rf"(?:(?:{_HONORIFIC})\b\.? ){{0,2}}(?:{_CAPITALISED})"
-    rf"(?: (?:(?:{_PARTICLE}) ){{0,2}}(?:{_CAPITALISED})){{0,4}}"
+    rf"(?: (?:(?:Mrs?|Ms|Dr|St|Rev)\.(?= [A-Z])|(?:(?:{_PARTICLE}) ){{0,2}}(?:{_CAPITALISED}))){{0,4}}"
 )
 _WORD = re.compile(r"[A-Za-zà-ÿ]+(?:'[A-Za-z]+)?")
 # Particles that begin no name after its title: the Duke of, but Miss de Bourgh.

@@ -1,0 +1,60 @@
+"""Names of one person that an English text states: an alias, a name after marriage."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+MAX_GAP = 40
+"""Most characters between the two names."""
+
+_ALSO = re.compile(
+    r",? [(-]*(?:otherwise|alias|formerly|once|née|now|became|had become|afterwards|presently"
+    r"|(?:(?:is|was|are) )?(?:also|better|commonly|generally|usually) (?:known|called) (?:as|by))"
+    r"(?: called)?,? (?:a |the )?"
+)
+_THAT_WAS = re.compile(r",? ?(?:--|[(,]) ?(?:(?:poor|dear|the|late|old|our) )*")
+_WAS = re.compile(r" (?:that|as) was\b")
+_WIFE_OF = re.compile(r",? (?:(?:is|was|now|as|became|and) )?(?:now )?(?:the |a )?(?:wife|bride) of ")
+_MARRIED = re.compile(
+    r" (?:(?:had|has|was|is) )?(?:(?:just|lately|already|now|since|at last) )?(?:married|wedded)(?: to)?"
+    r" (?:a |the )?|'?s marriage (?:to|with) (?:a |the )?"
+)
+_UNREAL = re.compile(
+    r"\b(?:if|wish|wished|unless|suppose|supposed|whether|hoped|hope)\b[^.;!?]*$", re.IGNORECASE
+)
+
+
+class StatedName(NamedTuple):
+    """``one`` and ``other`` are said to be one person; ``married``: ``one`` is said to have married ``other``."""
+
+    one: str
+    other: str
+    married: bool
+
+
+def stated_names(text: str, offsets: Mapping[str, Sequence[int]]) -> Iterator[StatedName]:
+    """Yield what the text says of neighbouring names; ``offsets``: name → where it occurs."""
+    places = sorted((at, name) for name, found in offsets.items() for at in found)
+    for (start, one), (after, other) in pairwise(places):
+        end = start + len(one)
+        if one == other or not 0 < after - end <= MAX_GAP:
+            continue
+        if _ALSO.fullmatch(text, end, after) or _said_to_have_been(text, end, after, after + len(other)):
+            yield StatedName(one, other, married=False)
+        elif _WIFE_OF.fullmatch(text, end, after):
+            yield StatedName(other, one, married=True)
+        elif _MARRIED.fullmatch(text, end, after) and not _is_unreal(text, start, after + len(other)):
+            yield StatedName(one, other, married=True)
+
+
+def _said_to_have_been(text: str, end: int, start: int, stop: int) -> bool:
+    """Mrs. Dale (poor Miss Moss that was)."""
+    return bool(_THAT_WAS.fullmatch(text, end, start) and _WAS.match(text, stop))
+
+
+def _is_unreal(text: str, start: int, end: int) -> bool:
+    """Whether the marriage is only wished or supposed."""
+    return bool(_UNREAL.search(text, max(0, start - 60), start)) or text.startswith(" instead", end)
