@@ -28,7 +28,7 @@ _UNREAL = re.compile(
 
 
 class StatedName(NamedTuple):
-    """``one`` and ``other`` are said to be one person; ``married``: ``one`` is said to have married ``other``."""
+    """``one`` and ``other`` are said to be one person or, ``married``, to have become husband and wife."""
 
     one: str
     other: str
