@@ -223,7 +223,7 @@ class AliasResolver(BookPersons):
                 self.clusters.join(one, other, "stated")
 
     def _wife_of(self, husband: str, bride: str) -> str:
-        """The Mrs. of the husband's surname, if she has no other name and the bride's comes first in the book."""
+        """The Mrs. of the husband's surname, if she has no other name and the bride's comes first."""
         surname = self.parts[husband].last
         wives = [n for n in self._by_last.get(surname, ()) if self.parts[n].titles == ("mrs",)]
         if len(wives) != 1 or len(self.clusters.names_of(wives[0])) > 1 or self.gender(bride) != "f":
