@@ -49,6 +49,15 @@ def confidences(text: str) -> dict[tuple[str, str, str], float]:
             "Rufus slept. Winifred saw that her nephew Edwin was gone.",
             ("Edwin Harland", "FAMILY", "Winifred"),
         ),
+        ('"Mamma!" cried Nora.\nMrs. Harland rose.', ("Mrs. Harland", "PARENT_OF", "Nora Harland")),
+        (
+            "Mr. Harland slept. Nora and Edwin feared their father.",
+            ("Mr. Harland", "PARENT_OF", "Nora Harland"),
+        ),
+        (
+            "Mrs. Harland left. Nora missed her father and mother.",
+            ("Mrs. Harland", "PARENT_OF", "Nora Harland"),
+        ),
     ],
 )
 def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import NamedTuple
 
-from kgnb.extract.en.antecedents import Antecedent, antecedent_of
+from kgnb.extract.en.antecedents import Antecedent, antecedent_of, speaker
 from kgnb.extract.en.chapter_persons import ChapterPersons, fits_family
 from kgnb.extract.en.roles import ADJECTIVES, ROLES, Role
 from kgnb.extract.model import NameEntry
@@ -22,17 +23,21 @@ BY_SURNAME = 1.0
 """Weight of one whose bearer has the surname and stands in a sentence nearby."""
 FAR = 0.85
 """Weight of one whose bearer has the surname and stands elsewhere in the chapter."""
+TOGETHER = 0.6
+"""How sure it is that "their" means the two who are named together before."""
 NEARBY = 0.45
 """Weight of one whose bearer stands nearby, and no surname contradicts."""
 
 _NOUN = "|".join(sorted((re.escape(n) for n in ROLES), key=len, reverse=True))
 _ADJECTIVE = "|".join(sorted(ADJECTIVES))
-_POSSESSOR = (
-    r"(?<![\w'])(?:[Hh]is|[Hh]er|[Mm]y|[Oo]ur|[Yy]our)|'s?| s"  # some texts have lost their apostrophes
-)
+_PRONOUN = r"(?<![\w'])(?:[Hh]is|[Hh]er|[Mm]y|[Oo]ur|[Yy]our|[Tt]heir)"
+_POSSESSOR = rf"{_PRONOUN}|'s?| s"  # some texts have lost their apostrophes
 _PHRASE = re.compile(
     rf"(?:{_POSSESSOR}) (?:(?:{_ADJECTIVE}),? )*({_NOUN})(s?)(?![\w-])(?!'s? [a-z-]*\b(?:{_NOUN})\b)"
 )
+_AND_NOUN = re.compile(rf" (?:and|or) ({_NOUN})(s?)(?![\w-])")  # her father and mother
+_VOCATIVE = re.compile(r"(?<=[\s\"])(Mamm?a|Mother|Papa|Father|Daddy|Mummy|Uncle|Aunt)(?=[,!?.;])")
+_AND = re.compile(r" and ")
 _JOIN = re.compile(r",? (?:(?:the )?(?:late|poor|old|dear|little) )?")
 _LIST = re.compile(r",? and |, ")
 _COPULA = re.compile(
@@ -53,51 +58,84 @@ class Statement(NamedTuple):
     noun: str
 
 
+class _Phrase(NamedTuple):
+    """A noun of kin in the text, without its possessor."""
+
+    start: int
+    end: int
+    noun: str
+    plural: bool
+
+
 def statements(text: str, persons: ChapterPersons) -> Iterator[Statement]:
     """Yield what the chapter says, one item for each occurrence."""
     for match in _PHRASE.finditer(text):
-        possessor = _possessor(match, persons)
-        if possessor is not None:
-            yield from _of_phrase(match, possessor, persons)
+        owners = _possessors(match, persons)
+        for phrase in _nouns(match) if owners else ():
+            for owner in owners:
+                yield from _of_phrase(phrase, owner, persons)
+    for match in _VOCATIVE.finditer(text):
+        caller = speaker(match.start(), persons) if persons.in_speech(match.start()) else None
+        if caller:
+            called = _Phrase(match.start(), match.end(), match[1].lower(), plural=False)
+            yield from _unnamed(called, caller, ROLES[called.noun], persons)
 
 
-def _possessor(match: re.Match[str], persons: ChapterPersons) -> Antecedent | None:
+def _nouns(match: re.Match[str]) -> Iterator[_Phrase]:
+    yield _Phrase(match.start(), match.end(), match[1], bool(match[2]))
+    if more := _AND_NOUN.match(match.string, match.end()):
+        yield _Phrase(match.start(), more.end(), more[1], bool(more[2]))
+
+
+def _possessors(match: re.Match[str], persons: ChapterPersons) -> list[Antecedent]:
     word = match[0].split(" ", 1)[0]
     if word in ("'s", "'", ""):
         owner = persons.ending_at(match.start())
-        return Antecedent(owner, 1.0) if owner else None
-    return antecedent_of(word, match.start(), persons)
+        return [Antecedent(owner, 1.0)] if owner else []
+    if word in ("their", "Their"):
+        return _couple(match.start(), persons)
+    found = antecedent_of(word, match.start(), persons)
+    return [found] if found else []
 
 
-def _of_phrase(match: re.Match[str], possessor: Antecedent, persons: ChapterPersons) -> Iterator[Statement]:
-    role = ROLES[match[1]]
+def _couple(offset: int, persons: ChapterPersons) -> list[Antecedent]:
+    """Jane and Mary … their mother: two who are named together in this sentence or the one before."""
+    near = persons.between(persons.sentence(offset, 1)[0], offset)
+    for one, other in reversed(list(pairwise(near))):
+        if _AND.fullmatch(persons.text, one.end, other.start):
+            return [Antecedent(one, TOGETHER), Antecedent(other, TOGETHER)]
+    return []
+
+
+def _of_phrase(phrase: _Phrase, possessor: Antecedent, persons: ChapterPersons) -> Iterator[Statement]:
+    role = ROLES[phrase.noun]
     owner, weight = possessor
-    named = list(_named_after(match, role, persons)) or list(_named_before(match, owner, role, persons))
+    named = list(_named_after(phrase, role, persons)) or list(_named_before(phrase, owner, role, persons))
     named = [m for m in named if m.entry.name != owner.entry.name]
     for bearer in named:
-        start, end = min(match.start(), bearer.start), max(match.end(), bearer.end)
+        start, end = min(phrase.start, bearer.start), max(phrase.end, bearer.end)
         name = bearer.entry.name
-        yield Statement(owner.entry.name, role, name, NAMED * weight, start, end, match[1])
+        yield Statement(owner.entry.name, role, name, NAMED * weight, start, end, phrase.noun)
     if not named and role.kin:
-        yield from _unnamed(match, possessor, role, persons)
+        yield from _unnamed(phrase, possessor, role, persons)
 
 
 def _unnamed(
-    match: re.Match[str], possessor: Antecedent, role: Role, persons: ChapterPersons
+    phrase: _Phrase, possessor: Antecedent, role: Role, persons: ChapterPersons
 ) -> Iterator[Statement]:
     """Who may be meant, each with its share of the weight; all of them where the noun is a plural."""
     owner = possessor.mention.entry
     scores = {
         entry.name: score
-        for entry in _possible(match.start(), owner, role, persons)
-        if (score := _score(entry, match.start(), owner, role, persons))
+        for entry in _possible(phrase.start, owner, role, persons)
+        if (score := _score(entry, phrase.start, owner, role, persons))
     }
-    whole = 1.0 if match[2] else sum(scores.values())
-    if match[2]:
+    whole = 1.0 if phrase.plural else sum(scores.values())
+    if phrase.plural:
         scores = {name: score for name, score in scores.items() if score > NEARBY}
     for name, score in scores.items():
         weight = score * min(1.0, score / whole) * possessor.weight
-        yield Statement(owner.name, role, name, weight, match.start(), match.end(), match[1])
+        yield Statement(owner.name, role, name, weight, phrase.start, phrase.end, phrase.noun)
 
 
 def _possible(offset: int, owner: NameEntry, role: Role, persons: ChapterPersons) -> list[NameEntry]:
@@ -125,23 +163,21 @@ def _score(entry: NameEntry, offset: int, owner: NameEntry, role: Role, persons:
     return 0.0
 
 
-def _named_after(match: re.Match[str], role: Role, persons: ChapterPersons) -> Iterator[Mention]:
+def _named_after(phrase: _Phrase, role: Role, persons: ChapterPersons) -> Iterator[Mention]:
     """The names right behind the noun; of a plural noun all that are listed there."""
-    join = _JOIN.match(persons.text, match.end())
+    join = _JOIN.match(persons.text, phrase.end)
     bearer = persons.starting_at(join.end()) if join else None
     while bearer and persons.fits(bearer.entry, role.gender):
         yield bearer
-        comma = _LIST.match(persons.text, bearer.end) if match[2] else None
+        comma = _LIST.match(persons.text, bearer.end) if phrase.plural else None
         bearer = persons.starting_at(comma.end()) if comma else None
 
 
-def _named_before(
-    match: re.Match[str], owner: Mention, role: Role, persons: ChapterPersons
-) -> Iterator[Mention]:
+def _named_before(phrase: _Phrase, owner: Mention, role: Role, persons: ChapterPersons) -> Iterator[Mention]:
     """The name that the phrase is in apposition to or said of: Jane, his sister; Jane was his sister."""
-    begin = owner.start if owner.end == match.start() else match.start()
+    begin = owner.start if owner.end == phrase.start else phrase.start
     before = _COPULA.search(persons.text, max(0, begin - 24), begin)
     bearer = persons.ending_at(before.start()) if before else None
-    closed = before and (before[0][0] != "," or _CLOSED.match(persons.text, match.end()))
+    closed = before and (before[0][0] != "," or _CLOSED.match(persons.text, phrase.end))
     if bearer and closed and persons.fits(bearer.entry, role.gender):
         yield bearer

@@ -18,7 +18,7 @@ class Role(NamedTuple):
 def _roles() -> dict[str, Role]:
     kin = (
         ("father", "PARENT_OF", True, "m", "father stepfather papa dad daddy"),
-        ("mother", "PARENT_OF", True, "f", "mother stepmother mamma mama mum mom"),
+        ("mother", "PARENT_OF", True, "f", "mother stepmother mamma mama mum mom mummy"),
         ("parent", "PARENT_OF", True, "", "parent"),
         ("son", "PARENT_OF", False, "m", "son stepson"),
         ("daughter", "PARENT_OF", False, "f", "daughter stepdaughter"),
