@@ -23,7 +23,7 @@ BY_SURNAME = 1.0
 """Weight of one whose bearer has the surname and stands in a sentence nearby."""
 FAR = 0.85
 """Weight of one whose bearer has the surname and stands elsewhere in the chapter."""
-TOGETHER = 0.6
+TOGETHER = 0.8
 """How sure it is that "their" means the two who are named together before."""
 NEARBY = 0.45
 """Weight of one whose bearer stands nearby, and no surname contradicts."""
