@@ -88,3 +88,15 @@ def test_a_bride_bears_her_husbands_name_afterwards() -> None:
         assert found["Miss Moss"] is not found["Mrs. Dale"]
     found = people(after + wedding + before)  # his mother
     assert found["Miss Moss"] is not found["Mrs. Dale"]
+
+
+def test_who_answers_to_a_name_bears_it() -> None:
+    turns = '"You are late, Aunt Cicely," said Rosa.\n\n"I missed the train," said Mrs. Peel.\n\n'
+    others = pages(("Rosa", "Mr. Vance"), ("Mrs. Peel", "Mr. Vance"), times=8)
+    found = people(turns * 6 + others)
+    assert found["Aunt Cicely"] is found["Mrs. Peel"]
+    rude = '"You are late, Aunt Cicely," said Rosa.\n\n"I missed the train," said Mr. Vance.\n\n'
+    found = people(rude * 6 + others)
+    assert found["Aunt Cicely"] not in (found["Mrs. Peel"], found["Mr. Vance"])
+    found = people(turns + others)  # once is chance
+    assert found["Aunt Cicely"] is not found["Mrs. Peel"]

@@ -14,6 +14,7 @@ from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.couples import couple_mentions
 from kgnb.extract.en.persons import KIN_TITLES, BookPersons, NameParts, titles_clash
 from kgnb.extract.en.stated_names import stated_names
+from kgnb.extract.en.vocatives import Answers
 
 # Titles that go with a first name: Miss Anne, Sir Walter.
 _BEFORE_FIRST_NAME = (words.FEMALE - {"mrs", "mistress"}) | frozenset(
@@ -44,6 +45,7 @@ class AliasResolver(BookPersons):
         self._join_ranks()
         self._join_eldest_daughters()
         self._join_stated_names()
+        self._join_who_answer()
         counts = {n: count for n, count in self.counts.items() if n not in self.dropped}
         return self.clusters.persons(counts, self._canonical_rank)
 
@@ -221,6 +223,15 @@ class AliasResolver(BookPersons):
                 one = self._wife_of(one, other)
             if one and self._same_gender(one, other):
                 self.clusters.join(one, other, "stated")
+
+    def _join_who_answer(self) -> None:
+        """Aunt Cicely is Mrs. Peel if Mrs. Peel answers to "Aunt Cicely", who has no other full name."""
+        offsets = {n: c.offsets for n, c in self.candidates.items()}
+        for called, answerer in list(Answers(self.text, offsets, self.clusters.root).answering()):
+            bare = not any(self.parts[n].is_full for n in self.clusters.names_of(called))
+            roots = [self.clusters.root(answerer)] if bare and self._same_gender(called, answerer) else []
+            if best := self._exclusive_person(called, roots, strict=True):
+                self.clusters.join(best, called, "answers to it")
 
     def _wife_of(self, husband: str, bride: str) -> str:
         """The Mrs. of the husband's surname, if she has no other name and the bride's comes first."""

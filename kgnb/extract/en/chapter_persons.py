@@ -46,6 +46,7 @@ def name_facts(forms: tuple[str, ...]) -> NameFacts:
         if parts.is_full or not parts.titles or _before_first_name(parts.titles):
             firsts.add(parts.first.lower())
     named = frozenset(titles)
+    firsts -= {surname.lower() for surname in surnames | married}
     return NameFacts(_gender(named, firsts), named, frozenset(surnames), frozenset(married))
 
 

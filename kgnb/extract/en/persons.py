@@ -150,7 +150,8 @@ class BookPersons:
             return "m"
         if titles & _MILITARY:
             return ""  # the pronouns that follow are often those of the person an officer looks at
-        firsts = {self.parts[n].first.lower() for n in self.clusters.names_of(name)}
+        parts = [self.parts[n] for n in self.clusters.names_of(name)]
+        firsts = {p.first.lower() for p in parts} - {p.last.lower() for p in parts if p.is_full}
         if firsts & words.FEMALE_NAMES and not firsts & words.MALE_NAMES:
             return "f"
         if firsts & words.MALE_NAMES and not firsts & words.FEMALE_NAMES:
