@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgnb.core.errors import InputError
-from kgnb.core.messages import say
+from kgnb.core.messages import language, say
 
 if TYPE_CHECKING:
     from kgnb.kaggle.client import KaggleClient
@@ -100,7 +100,9 @@ async def complete(args: argparse.Namespace, client: KaggleClient, parcel: Parce
     _apply_options(args, meta)
     check_metadata(meta)
     parcel.variables = _variables(args, meta)
-    check_internet(meta, parcel.variables.get("KGNB_WHEELS"))
+    if wheels := parcel.variables.get("KGNB_WHEELS"):
+        attach(meta, "dataset_sources", wheels)
+    check_internet(meta, wheels)
     if parcel.packed:
         await _go_on(args, client, parcel)
     elif len(args.kernel) == 1:
@@ -115,6 +117,8 @@ def _apply_options(args: argparse.Namespace, meta: Metadata) -> None:
         meta["machine_shape"] = args.accelerator
     if args.public:
         meta["is_private"] = False
+    if args.no_internet:
+        meta["enable_internet"] = False
     for option, key in (("dataset", "dataset_sources"), ("kernel", "kernel_sources")):
         for source in getattr(args, option):
             attach(meta, key, source)
@@ -149,7 +153,8 @@ def _variables(args: argparse.Namespace, meta: Metadata) -> dict[str, str]:
     from kgnb.core.host import is_secret_name
     from kgnb.core.secrets import DATASET_VARIABLE
 
-    variables = {"KGNB_KERNEL": meta["id"]}  # the report names it where it says how to go on
+    # The report names the notebook where it says how to go on.
+    variables = {"KGNB_KERNEL": meta["id"], "KGNB_LANG": language()}
     for given in args.set:
         name, equals, value = given.partition("=")
         if not equals or not name.replace("_", "a").isalnum():

@@ -70,6 +70,8 @@ async def push(args: argparse.Namespace, settings: Settings) -> int:
         pushed = await _send(args, client, settings, parcel)
         kernel = f"{parcel.meta['id']}/{pushed.version}" if pushed.version else parcel.meta["id"]
         print(say("kaggle.saved" if args.no_run else "kaggle.pushed", kernel=kernel, url=pushed.url))
+        if pushed.warning:
+            warn(pushed.warning)
         for text in pushed.not_added:  # a run without its data or credentials is no success
             warn(say("kaggle.not_added", reason=text))
         code = await _stay(args, client, kernel, parcel)
@@ -284,8 +286,10 @@ def _notebook_options(added: Parser) -> None:
     added.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help=say("cli.help_kaggle_set")
     )
-    for option in ("gpu", "tpu", "public"):
-        added.add_argument(f"--{option}", action="store_true", help=say(f"cli.help_kaggle_{option}"))
+    for option in ("gpu", "tpu", "public", "no-internet"):
+        added.add_argument(
+            f"--{option}", action="store_true", help=say(f"cli.help_kaggle_{option.replace('-', '_')}")
+        )
     added.add_argument("--accelerator", metavar="NAME", help=say("cli.help_kaggle_accelerator"))
     for option in ("dataset", "kernel"):
         about = say(f"cli.help_kaggle_{option}_source")

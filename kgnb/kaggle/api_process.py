@@ -4,9 +4,9 @@ That package logs in when it is imported, prints, ends the process with SystemEx
 here none of it reaches the caller, who can end the process at any time. Run as a file, not as a module, so
 that it needs nothing but ``kaggle`` itself.
 
-Each line of stdin is a request ``{"call": name, "arguments": {…}}``; the answer's lines on stdout are
-``{"event": …}`` any number of times, then ``{"value": …}`` or ``{"error": "no_login" | "down" | "refused",
-"reason": …}``.
+Each line of stdin is a request ``{"call": name, "arguments": {…}}``. Its answer on stdout is a line
+``{"event": text}`` for each piece of a log and for what the package printed, then ``{"value": …}`` or
+``{"error": "no_login" | "down" | "refused", "reason": …}``.
 """
 
 from __future__ import annotations
@@ -48,8 +48,10 @@ def answer(request: Mapping[str, Any], emit: Emit = lambda _: None) -> Answer:
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             api = _logged_in()
-            call = CALLS[request["call"]]
-            return {"value": call(api, emit, **request["arguments"])}
+            value = CALLS[request["call"]](api, emit, **request["arguments"])
+        if text := printed.getvalue().strip():
+            emit(text)
+        return {"value": value}
     except SystemExit:
         return _error("refused", printed.getvalue())
     except Exception as error:  # noqa: BLE001 a process's boundary: the answer carries it on

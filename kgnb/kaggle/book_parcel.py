@@ -36,13 +36,13 @@ def pack(books: Sequence[Path]) -> bytes:
 
 def as_text(packed: bytes) -> str:
     """Return what :func:`unpack_text` takes, in lines."""
-    text = base64.b64encode(packed).decode()
+    text = base64.b85encode(packed).decode()
     return "\n".join(text[at : at + LINE] for at in range(0, len(text), LINE))
 
 
 def unpack_text(text: str) -> list[Path]:
     """Write the books into a new folder and return their files, in the order in which they were packed."""
-    return _unpack(base64.b64decode(text))
+    return _unpack(base64.b85decode("".join(text.split())))
 
 
 def unpack_dataset(dataset: str) -> list[Path]:

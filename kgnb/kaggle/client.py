@@ -39,11 +39,13 @@ LOWEST_VERSION = (2, 2, 5)
 
 @dataclass(frozen=True, slots=True)
 class Pushed:
-    """An accepted notebook; ``not_added``: the parts of the request that Kaggle left out."""
+    """An accepted notebook; ``not_added``: the parts of the request that Kaggle left out; ``warning``: of
+    Kaggle's package, that an accelerator is retired for instance."""
 
     version: int | None
     url: str
     not_added: tuple[str, ...] = ()
+    warning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,14 +174,15 @@ class KaggleClient:
     async def push(self, folder: Path, *, seconds: int | None = None, run: bool = True) -> Pushed:
         """Push the folder's notebook and start its run, which Kaggle kills after ``seconds``; ``run=False``
         only saves it. Raises SessionsTaken."""
-        pushed = await self._call("push", folder=str(folder), limit=seconds, run=run)
+        printed: list[str] = []
+        pushed = await self._call("push", emit=printed.append, folder=str(folder), limit=seconds, run=run)
         if reason := _reason(pushed["error"]):
             # Kaggle's answer has no code for it: "Maximum batch CPU session count of 5 reached."
             kind = SessionsTaken if "session count" in reason else ServiceRefused
             key = "kaggle.sessions_taken" if kind is SessionsTaken else "kaggle.refused"
             raise kind(key, service="kaggle", reason=reason)
         left_out = (f"{kind}: {_reason(', '.join(names))}" for kind, names in pushed["invalid"].items())
-        return Pushed(pushed["version"], str(pushed["url"]), tuple(left_out))
+        return Pushed(pushed["version"], str(pushed["url"]), tuple(left_out), _reason(" ".join(printed)))
 
     async def status(self, kernel: str) -> KernelStatus:
         """Return the status of the latest run, or of the version that ``kernel`` names."""

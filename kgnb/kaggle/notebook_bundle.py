@@ -213,7 +213,7 @@ def parcel(notebook: Notebook, wheel: Wheel, *, variables: Mapping[str, str] | N
 
 
 def _install_code(wheel: Wheel, variables: Mapping[str, str]) -> str:
-    text = base64.b64encode(lzma.compress(wheel.data, preset=9)).decode()
+    text = base64.b85encode(lzma.compress(wheel.data, preset=9)).decode()  # 6 % shorter than base64
     return INSTALL.format(
         version=__version__,
         variables=json.dumps(dict(variables), ensure_ascii=False, indent=4),
@@ -263,7 +263,7 @@ def _install_kgnb(packed):
     if here("kgnb") == "{version}":
         return
     folder = pathlib.Path(tempfile.mkdtemp())
-    (wheel := folder / {name}).write_bytes(lzma.decompress(base64.b64decode(packed)))
+    (wheel := folder / {name}).write_bytes(lzma.decompress(base64.b85decode("".join(packed.split()))))
     # 这里已有的包保持不动；没有的，装测试过的版本。 What is here stays as it is; the rest comes as tested.
     names = {{one.metadata["Name"] or "kgnb" for one in importlib.metadata.distributions()}} - {{"kgnb"}}
     kept = {{name: version for name in names if re.match("[0-9]", version := here(name) or "")}}

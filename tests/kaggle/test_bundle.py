@@ -84,11 +84,11 @@ class TestParcel:
         assert made.metadata.kernelspec.name == "python3"
         assert [c.source for c in made.cells][::2] == ["# a\nb", "print('a')"]  # ours lies between
 
-    def test_is_far_below_the_limit(self, wheel: Wheel) -> None:
+    def test_is_below_the_limit(self, wheel: Wheel) -> None:
         largest = max((ROOT / "notebooks").glob("*.ipynb"), key=lambda path: path.stat().st_size)
         one = notebook_bundle.read_notebook(largest)
         text = notebook_bundle.written(notebook_bundle.parcel(one, wheel))
-        assert len(text) < 0.9 * notebook_bundle.MOST_BYTES
+        assert len(text) < 0.95 * notebook_bundle.MOST_BYTES  # with room for a short book
 
     def test_is_the_same_each_time(self, small_wheel: Wheel) -> None:
         for path in (ROOT / "notebooks").glob("*.ipynb"):

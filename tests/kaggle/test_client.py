@@ -64,6 +64,13 @@ class TestPush:
         with pytest.raises(ServiceRefused, match=r"title is taken\. Choose another \\x1b"):
             await kaggle.push(folder)
 
+    async def test_a_warning_of_the_package(
+        self, stub: KaggleStub, kaggle: KaggleClient, folder: Path
+    ) -> None:
+        path = folder / "kernel-metadata.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "machine_shape": "NvidiaTeslaP100"}))
+        assert "NvidiaTeslaT4" in (await kaggle.push(folder)).warning  # P100 is retired
+
     async def test_what_was_left_out(self, stub: KaggleStub, kaggle: KaggleClient, folder: Path) -> None:
         stub.invalid_datasets = ["reader/gone"]
         assert (await kaggle.push(folder)).not_added == ("dataset: reader/gone",)

@@ -294,6 +294,15 @@ class TestNotebooks:
         assert second == "print('mine')"
         assert "kgnb" not in Path("mine/notebook.ipynb").read_text("utf-8")  # left as it was
 
+    def test_without_internet_from_wheels(self, command: Command, stub: KaggleStub, book: Path) -> None:
+        with pytest.raises(InputError, match="KGNB_WHEELS"):
+            command("push", book, "--no-internet")
+        assert command("push", book, "--no-internet", "--set", "KGNB_WHEELS=reader/wheels") == 0
+        (body,) = stub.pushes()
+        assert body["enableInternet"] is False
+        assert body["datasetDataSources"] == ["reader/wheels"]
+        assert '"KGNB_LANG": "en"' in sources(stub)[1]  # the run speaks as this command does
+
     def test_a_worker_with_work(self, command: Command, stub: KaggleStub) -> None:
         assert command("push", "--set", "REDIS_HOST=redis.example") == 0
         assert stub.pushes()[0]["slug"] == "reader/kgnb-worker"

@@ -56,7 +56,7 @@ def cell(monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(notebook_bundle, "__version__", "9.9")
     monkeypatch.setattr(notebook_bundle, "pins", lambda _: {"redis": "1.0", "no-such-package": "2.0"})
     code = notebook_bundle._install_code(WHEEL, {})
-    assert base64.b64encode(lzma.compress(b"", preset=9)).decode() in code
+    assert base64.b85encode(lzma.compress(b"", preset=9)).decode() in code
     return code.partition("\nimport kgnb\n")[0]
 
 
