@@ -221,8 +221,7 @@ def is_closed(client: LlmClient) -> bool:
     """Whether the connections of a client that has asked for something are closed."""
     api: Any = client._opened
     assert api is not None
-    closed: bool = api._client.is_closed()
-    return closed
+    return all(one._client.is_closed() for one in api._apis)
 
 
 async def test_a_replaced_client_is_closed_once_its_requests_are_done(
