@@ -18,7 +18,7 @@ from kgnb.app.context import App, open_app, start_engines
 from kgnb.app.export import export
 from kgnb.core.errors import InputError
 from kgnb.core.event_loop import new_loop
-from kgnb.core.messages import say
+from kgnb.core.messages import language, say
 from kgnb.core.model import Provider
 from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
@@ -26,6 +26,7 @@ from kgnb.graph import relationship_history
 from kgnb.graph.model import Graph
 from kgnb.graph.query import KINDS, Entity, GraphQuery
 from kgnb.render import query_results
+from kgnb.render.export.networkx_format import to_networkx
 from kgnb.render.progress_bar import ProgressBar
 from kgnb.render.query_results import QueryRows
 from kgnb.worker.provider_sources import settings_for
@@ -34,6 +35,8 @@ R = TypeVar("R")
 
 CLEAN_UP_SECONDS = 15.0
 """How long an interrupted call may take to hand its work back: a little more than the drain time."""
+
+_ALL = 1_000_000_000
 
 _loop: asyncio.AbstractEventLoop | None = None
 _lock = threading.Lock()
@@ -149,13 +152,35 @@ class BookGraph:
             self._query_index = (number, await asyncio.to_thread(GraphQuery, graph))
         return self._query_index[1]
 
-    def ask(self, cypher: str, **parameters: Any) -> list[dict[str, Any]]:
+    @property
+    def characters(self) -> Any:
+        """Every character, the most important first: a pandas DataFrame, or rows without pandas."""
+        return self.top(_ALL).frame()
+
+    @property
+    def events(self) -> Any:
+        """Every event, as :attr:`characters`."""
+        return self.top(_ALL, "Event").frame()
+
+    @property
+    def relations(self) -> Any:
+        """Every tie of two characters with its evidence, as :attr:`characters`; stated ones come first."""
+        return query_results.relations(self._query().graph).frame()
+
+    def to_networkx(self) -> Any:
+        """Return the graph as a ``networkx.MultiDiGraph``: nodes ``label:key``, edges keyed by their type.
+
+        Raises ImportError that names the install command when networkx is missing.
+        """
+        return to_networkx(self._query().graph)
+
+    def ask(self, cypher: str, **parameters: Any) -> QueryRows:
         """Return the rows of a Cypher query; ``$novel`` is this book's id.
 
         >>> book.ask("MATCH (c:Character {novel_id: $novel}) RETURN c.name AS name LIMIT 3")  # doctest: +SKIP
         """
         asked = {"novel": self.result.novel_id, **parameters}
-        return run(self._on(lambda app: app.graph.query(cypher, asked)))
+        return QueryRows(cypher, run(self._on(lambda app: app.graph.query(cypher, asked))))
 
     def graph(self) -> Graph:
         """Return all nodes and edges of the book."""
@@ -165,10 +190,10 @@ class BookGraph:
         """Show the graph in a notebook: a static image, and an interactive view that works offline."""
         from kgnb.render.picture.page import display
 
-        display(self.graph(), title=self.title)
+        display(self.graph(), title=self.title, lang=language())
 
     def save(self, path: str | Path, format: str | None = None) -> Path:
-        """Write the graph as html, json, csv or graphml; ``format`` defaults to the file's ending."""
+        """Write the graph as html, png, svg, json, csv, graphml or cypher, by the ending or ``format``."""
         target = Path(path)
         kind = format or target.suffix.lstrip(".").lower()
         run(self._on(lambda app: export(app, self.result.novel_id, kind, target)))

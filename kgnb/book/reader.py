@@ -13,7 +13,7 @@ from kgnb.book import chapters as chapter_division
 from kgnb.book import encoding, epub, headings
 from kgnb.book.headings import Heading
 from kgnb.book.model import Book, text_hash
-from kgnb.core.errors import InputError
+from kgnb.core.errors import InputError, MissingFile
 from kgnb.core.model import Lang
 
 MAX_BYTES = 200 * 1024 * 1024
@@ -82,7 +82,7 @@ def _load(file: Path) -> bytes:
             raise InputError("book.too_large", path=file, mb=info.st_size // 2**20, limit=MAX_BYTES // 2**20)
         data = file.read_bytes()
     except FileNotFoundError:
-        raise InputError("book.missing", path=file) from None
+        raise MissingFile("book.missing", path=file) from None
     except PermissionError:
         raise InputError("book.permission", path=file) from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 OK, FAILED_CHAPTERS, INTERRUPTED = 0, 1, 130
 
-FORMATS = ("json", "csv", "graphml", "cypher", "html")
+FORMATS = ("json", "csv", "graphml", "cypher", "html", "svg", "png")
 """What `kgnb.render.export` writes; named here too, so that a parser is made without importing it."""
 FORMAT_OF_ENDING = {f".{name}": name for name in FORMATS} | {".htm": "html", ".zip": "csv"}
 

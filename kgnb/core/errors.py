@@ -4,6 +4,7 @@
 
     KgnbError
     ├── InputError, SettingsError, EngineError                     exit 2
+    │   └── MissingFile, an InputError and a FileNotFoundError
     ├── BuildStopped, NodeStopped                                  exit 3
     ├── NodeLeaving, LeaseLost, GraphConflict
     ├── ServiceError: ServiceDown, ServiceRefused
@@ -49,6 +50,10 @@ class KgnbError(Exception):
 
 class InputError(KgnbError):
     """The user's input (a book, a title, a task number) can't be used as it is."""
+
+
+class MissingFile(InputError, FileNotFoundError):
+    """A file that the user named isn't there."""
 
 
 class SettingsError(KgnbError):

@@ -124,7 +124,7 @@ class GraphEdge:
         return (self.source, self.type, self.target)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Graph:
     """The nodes and edges of one novel, or of one chapter of it.
 
@@ -133,6 +133,9 @@ class Graph:
     nodes: dict[NodeKey, GraphNode] = field(default_factory=dict)
     edges: dict[EdgeKey, GraphEdge] = field(default_factory=dict)
     dropped: dict[str, frozenset[int]] = field(default_factory=dict, compare=False)
+
+    def __repr__(self) -> str:
+        return f"Graph({len(self.nodes)} nodes, {len(self.edges)} edges)"
 
 
 def key_value(label: str, key: str) -> str | int:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from kgnb.core.messages import say, say_or
 from kgnb.core.model import STRUCTURAL_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.core.safe_text import one_line
-from kgnb.graph.importance import number
-from kgnb.graph.model import GraphEdge, NodeKey, group_of
+from kgnb.graph.importance import edge_weight, is_tie, number
+from kgnb.graph.model import Graph, GraphEdge, NodeKey, group_of
 from kgnb.graph.query import Entity, Neighbour, PathStep, RankedEntity, TimelineEntry
 from kgnb.graph.relationship_history import PairChapter
 from kgnb.render import charts
+from kgnb.render.export.ordering import shown_name
 from kgnb.render.picture.scene import EDGE_COLOURS
 
 HTML_ROWS = 200
@@ -39,8 +41,16 @@ class QueryRows(list[dict[str, Any]]):
     def _table(self, most: int) -> tuple[list[str], list[list[object]]]:
         """Headings and cells of the first ``most`` rows, without columns that are empty in all rows."""
         keys = [k for k in (self[0] if self else ()) if any(row[k] not in ("", [], 0, None) for row in self)]
-        heads = [str(say(f"explore.col_{key}")) for key in keys]
+        heads = [str(say_or(f"explore.col_{key}", key)) for key in keys]
         return heads, [[_cell(row[key]) for key in keys] for row in self[:most]]
+
+    def frame(self) -> Any:
+        """The rows as a pandas DataFrame; themselves where pandas isn't installed."""
+        try:
+            pandas = importlib.import_module("pandas")
+        except ImportError:
+            return self
+        return pandas.DataFrame(list(self))
 
     def _rest_note(self, shown: int) -> str:
         return say("explore.more", shown=shown, all=len(self)) if len(self) > shown else ""
@@ -257,6 +267,29 @@ def top(kind: str, standing: Sequence[RankedEntity], chapters: Sequence[int]) ->
     title = str(say("explore.top", kind=say(f"explore.kind_{kind}")))
     note = say("explore.top_note", count=len(chapters)) if rows else say("explore.nothing")
     return QueryRows(title, rows, note, _lanes(chapters, lanes, title))
+
+
+def relations(graph: Graph) -> QueryRows:
+    """Every tie of two characters: what the text states first, then by strength."""
+    ties = sorted(
+        (edge for edge in graph.edges.values() if is_tie(edge)),
+        key=lambda e: (group_of(e.type) == "other", -edge_weight(e), e.ref),
+    )
+    rows = [
+        {
+            "source": shown_name(graph.nodes[edge.source]),
+            "relations": tie_word(edge),
+            "target": shown_name(graph.nodes[edge.target]),
+            "kind": edge.type,
+            "strength": round(number(edge.properties.get("strength"))),
+            "chapters": _chapter_count([edge]),
+            "description": str(edge.properties.get("description") or ""),
+            "evidence": str(edge.properties.get("evidence") or ""),
+        }
+        for edge in ties
+        if edge.source in graph.nodes and edge.target in graph.nodes
+    ]
+    return QueryRows(str(say("explore.all_relations")), rows)
 
 
 def _entity_note(entity: Entity) -> str:

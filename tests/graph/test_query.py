@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import sys
 import xml.etree.ElementTree as ElementTree
 from collections import defaultdict
 from collections.abc import Iterator
@@ -93,6 +94,45 @@ def steps(ties: dict[str, set[str]], start: str, end: str) -> int:
 def well_formed(answer: QueryRows) -> ElementTree.Element:
     """The answer's page, which must be XML as it stands."""
     return ElementTree.fromstring(f"<div>{answer._repr_html_()}</div>")
+
+
+class TestWhole:
+    """A book's graph as tables, as a networkx graph and as files."""
+
+    def test_tables(self, book: BookGraph, people: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "pandas", None)
+        rows = book.characters
+        assert isinstance(rows, QueryRows)
+        assert sorted(row["name"] for row in rows) == people
+        ties = book.relations
+        assert {row["source"] for row in ties} <= set(people)
+        stated = [row["kind"] != "KNOWS" for row in ties]
+        assert stated == sorted(stated, reverse=True)  # what is mere acquaintance comes last
+        well_formed(ties)
+
+    def test_data_frames(self, book: BookGraph, people: list[str]) -> None:
+        frame = pytest.importorskip("pandas").DataFrame
+        found = [book.characters, book.relations, book.events]
+        assert [isinstance(one, frame) for one in found] == [True] * 3
+        assert sorted(found[0]["name"]) == people
+
+    def test_networkx(self, book: BookGraph, people: list[str]) -> None:
+        pytest.importorskip("networkx")
+        made = book.to_networkx()
+        assert sorted(d["label"] for _, d in made.nodes(data=True) if d["kind"] == "Character") == people
+        assert made.number_of_edges() == len(book.graph().edges)
+
+    def test_files_and_short_reprs(self, book: BookGraph, tmp_path: Path) -> None:
+        assert book.save(tmp_path / "x.svg").read_text("utf-8").startswith("<svg")
+        assert book.save(tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+        graph = book.graph()
+        assert repr(graph) == f"Graph({len(graph.nodes)} nodes, {len(graph.edges)} edges)"
+        asked = book.ask("MATCH (c:Character {novel_id: $novel}) RETURN c.name AS who LIMIT 2")
+        assert "who" in repr(asked)
+
+    def test_a_missing_book_is_a_missing_file(self, data: Path) -> None:
+        with pytest.raises(FileNotFoundError, match=r"none\.txt"):
+            kgnb.build("none.txt", data=data)
 
 
 class TestShelf:

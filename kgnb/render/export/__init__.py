@@ -1,4 +1,5 @@
-"""Writes a novel's graph to a file: JSON, CSV, GraphML, Cypher or the interactive page. Blocks: use a thread.
+"""Writes a novel's graph to a file: JSON, CSV, GraphML, Cypher, the interactive page or a still image of it.
+Blocks: use a thread.
 
 Nodes and edges are in the order of their keys, so the same graph gives the same bytes. A file is written
 under a temporary name and renamed when it is complete.
@@ -25,7 +26,7 @@ from kgnb.render.picture import page
 
 __all__ = ["FORMATS", "check_place", "to_csv", "to_cypher", "to_graphml", "to_json", "write"]
 
-FORMATS = ("json", "csv", "graphml", "cypher", "html")
+FORMATS = ("json", "csv", "graphml", "cypher", "html", "svg", "png")
 """Formats of :func:`write`; ``csv`` is a .zip of tables."""
 
 
@@ -42,6 +43,8 @@ def write(
         "graphml": lambda out: _as_text(out, lambda text: to_graphml(graph, text)),
         "cypher": lambda out: _as_text(out, lambda text: to_cypher(graph, text)),
         "html": lambda out: _as_text(out, lambda text: text.write(page.html(graph, title=title, lang=lang))),
+        "svg": lambda out: _as_text(out, lambda text: text.write(page.svg(graph, title=title, lang=lang))),
+        "png": lambda out: _write_png(graph, title, lang, out),
     }
     if format not in writers:
         raise InputError("exchange.unknown_format", format=format, known=", ".join(FORMATS))
@@ -87,6 +90,13 @@ def _replace(path: Path, fill: Callable[[IO[bytes]], None]) -> None:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def _write_png(graph: Graph, title: str, lang: Language, out: IO[bytes]) -> None:
+    drawn = page.png(graph, title=title, lang=lang)
+    if drawn is None:
+        raise InputError("exchange.no_png")
+    out.write(drawn)
 
 
 def _as_text(out: IO[bytes], fill: Callable[[IO[str]], object]) -> None:
