@@ -86,6 +86,12 @@ def test_who_is_only_near_is_doubtful_until_the_book_says_it_often() -> None:
     assert ("Rufus", "SIBLING", "Winifred") in ties_of([text] * 3)
 
 
+def test_a_child_of_another_surname_takes_more_statements_still() -> None:
+    text = "Captain Thorne was ill. He wrote. Captain Thorne sent his love.\nEdwin named his father."
+    assert ("Captain Thorne", "PARENT_OF", "Edwin Harland") not in ties_of([text] * 3)
+    assert ("Captain Thorne", "PARENT_OF", "Edwin Harland") in ties_of([text] * 6)
+
+
 def ties_of(texts: list[str]) -> set[tuple[str, str, str]]:
     return ties([rules.extract(text, lang="en", names=PEOPLE) for text in texts], RULES)
 

@@ -153,14 +153,15 @@ def _score(entry: NameEntry, offset: int, owner: NameEntry, role: Role, persons:
     Without a surname in common, one of the phrase's own sentence is another person: two noun phrases of one
     clause seldom mean the same (principle B of binding theory, Chomsky 1981).
     """
+    fits = fits_family(persons.facts(entry), persons.facts(owner), role.name)
     near = any(m.entry.name == entry.name for m in persons.around(offset))
-    match fits_family(persons.facts(entry), persons.facts(owner), role.name):
-        case True:
-            return BY_SURNAME if near else FAR
-        case None if near:
-            same = any(m.entry.name == entry.name for m in persons.between(*persons.sentence(offset)))
-            return 0.0 if same else NEARBY / 2 if role.type == "FAMILY" else NEARBY
-    return 0.0
+    if fits:
+        return BY_SURNAME if near else FAR
+    if not near or any(m.entry.name == entry.name for m in persons.between(*persons.sentence(offset))):
+        return 0.0
+    if fits is None:
+        return NEARBY / 2 if role.type == "FAMILY" else NEARBY
+    return NEARBY / 2 if role.type == "PARENT_OF" else 0.0  # children may be brought up under another name
 
 
 def _named_after(phrase: _Phrase, role: Role, persons: ChapterPersons) -> Iterator[Mention]:
