@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -268,6 +269,11 @@ def interface_of(provider: Provider) -> Callable[[Provider, str, int], ChatApi]:
     from kgnb.llm.openai_api import OpenAIApi
 
     return OpenAIApi
+
+
+def preload(provider: Provider) -> None:
+    """Import the provider's SDK in a thread, so that its first request needn't wait for that."""
+    threading.Thread(target=interface_of, args=(provider,), name="kgnb-sdk", daemon=True).start()
 
 
 def _is_anthropic(provider: Provider) -> bool:

