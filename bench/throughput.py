@@ -13,16 +13,19 @@ Starts the dry-run LLM server and `kgnb build` as processes of their own, on the
     overhead  characters of a request beside the chapter's own
     peak_mb   the node process's own peak memory (VmHWM)
     cpu       its processor seconds, helper processes not included
+
+Before that, on stderr, the processor milliseconds of one request: the client's and its SDK's alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,6 +33,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import openai
 from books import write_novel
 from kit import (
     children,
@@ -43,14 +47,20 @@ from kit import (
     stats,
     tell,
 )
+from pydantic import SecretStr
 
+from kgnb.core.model import Provider, TaskConfig
 from kgnb.core.settings import Settings
+from kgnb.extract.prompt import PromptBuilder
+from kgnb.llm.client import LlmClient
 from tests.support.proxy import Proxy
 
 
 def main() -> None:
     args = arguments()
     runs = []
+    with dryrun(0.0) as base_url:
+        print(asyncio.run(client_cpu(base_url)), file=sys.stderr)
     for number in range(args.runs):
         with data_folder() as place, dryrun(args.latency) as base_url:
             book = place / "bench.txt"
@@ -60,6 +70,39 @@ def main() -> None:
                 runs.append(measure(args, place, book, base_url, names))
             print(runs[-1], file=sys.stderr)
     tell(medians(runs))
+
+
+async def client_cpu(base_url: str, requests: int = 300, at_once: int = 60) -> dict[str, float]:
+    """Processor milliseconds of one request: the client's, and the SDK's alone with the same body."""
+    provider = Provider("bench", base_url, SecretStr("k"), ("dryrun",))
+    client = LlmClient(provider, timeout=60, tries=1, connections=at_once)
+    texts = iter(f"第{number}句。" for number in range(4 * requests))
+    prompter = PromptBuilder("zh", [], TaskConfig())
+    http = openai.DefaultAioHttpClient(timeout=60)
+    sdk = openai.AsyncOpenAI(api_key="k", base_url=base_url, max_retries=0, http_client=http)
+
+    async def by_client() -> None:
+        await client.ask(prompter.prompt(next(texts)), "dryrun")
+
+    async def by_sdk() -> None:
+        body = await client.body(prompter.prompt(next(texts)), "dryrun")
+        await sdk.chat.completions.create(**body)
+
+    used = {}
+    for name, ask in (("client_ms", by_client), ("sdk_ms", by_sdk)):
+        slots = asyncio.Semaphore(at_once)
+
+        async def one(ask: Callable[[], Awaitable[None]] = ask, slots: asyncio.Semaphore = slots) -> None:
+            async with slots:
+                await ask()
+
+        await one()  # imports, the first connection
+        began = time.process_time()
+        await asyncio.gather(*(one() for _ in range(requests)))
+        used[name] = round((time.process_time() - began) * 1000 / requests, 2)
+    await client.close()
+    await sdk.close()
+    return used
 
 
 @contextmanager
