@@ -29,7 +29,7 @@ from kgnb.llm.fake import model as fake_model
 from kgnb.stores.ledger.chapters import ChapterEnd
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.reply_cache import CachedReply, ReplyCache, reply_key
-from kgnb.stores.targets import SqlTarget
+from kgnb.stores.targets import SqlTarget, sql_url
 
 HEAD_START = 1.0
 """Seconds in which all writers connect."""
@@ -53,7 +53,7 @@ def main() -> None:
 def place_of(outside: bool, folder: Path) -> SqlTarget:
     own = Settings.load() if outside else Settings.load(data=folder / "data", db_type="sqlite")
     (folder / "data").mkdir()
-    return SqlTarget(own.sql_url, pool_size=5, max_overflow=5, pool_timeout=30, recycle=3600, pre_ping=True)
+    return SqlTarget(sql_url(own), pool_size=5, max_overflow=5, pool_timeout=30, recycle=3600, pre_ping=True)
 
 
 async def prepare(place: SqlTarget, count: int) -> tuple[int, int, list[int]]:

@@ -28,7 +28,7 @@ from kgnb.stores.queue.lease_renewer import LeaseRenewer
 from kgnb.stores.queue.presence import Presence, new_identity
 from kgnb.stores.queue.rate_limits import RateLimits
 from kgnb.stores.queue.store import Queue
-from kgnb.stores.targets import GraphTarget, SqlTarget
+from kgnb.stores.targets import GraphTarget, SqlTarget, sql_url
 from kgnb.worker.background import BackgroundLoops
 from kgnb.worker.budget import Budget, SpendingTracker
 from kgnb.worker.chapter_worker import Stores
@@ -191,7 +191,7 @@ def _connect(settings: Settings, engines: Embedded | None, queue: bool, graph: b
 def _sql_target(settings: Settings) -> SqlTarget:
     wants_tls = not settings.embedded_sql and (settings.db_ssl or settings.db_ssl_ca)
     return SqlTarget(
-        settings.sql_url,
+        sql_url(settings),
         pool_size=settings.db_pool_size,
         max_overflow=settings.db_pool_max_overflow,
         pool_timeout=settings.db_pool_timeout,

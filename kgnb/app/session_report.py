@@ -159,8 +159,7 @@ class SessionReport:
         values = (getattr(settings, name) for name in type(settings).model_fields)
         own = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
         own |= {one.get_secret_value() for one in environment_secrets().values()}
-        urls = (settings.redis_url, settings.sql_url)
-        own |= {urlsplit(url.get_secret_value()).password or "" for url in urls} | self._secrets
+        own |= {urlsplit(settings.redis_url.get_secret_value()).password or ""} | self._secrets
         own |= {quote(secret, safe="") for secret in own}
         return {secret for secret in own if len(secret) >= SHORTEST_SECRET}
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -20,11 +20,20 @@ from kgnb.core.addresses import holds_secret
 from kgnb.core.amounts import parse_amounts, parse_prices
 from kgnb.core.errors import SettingsError
 from kgnb.core.host import usable_cpus
+from kgnb.core.service_addresses import (
+    check_bolt_uri,
+    check_host,
+    check_redis_host,
+    check_sentinels,
+    in_url,
+)
 from kgnb.core.provider_options import parse_options
 from kgnb.core.settings_file import folder_settings
 
 MANY_PROVIDERS = 100
 """More providers than any node serves, so that an explicit number of slots is never divided among them."""
+YEAR = 366 * 86_400
+"""Seconds; more of anything is a slip, or overflows where it is added to a time."""
 QUEUE_PREFIXES = ("kg:task:queue:", "kg:ai_queue:")
 
 
@@ -38,6 +47,7 @@ class Settings(BaseSettings):
         env_ignore_empty=True,
         extra="ignore",
         hide_input_in_errors=True,
+        allow_inf_nan=False,
     )
 
     # --- data and language
@@ -57,7 +67,7 @@ class Settings(BaseSettings):
     log_mb: float = Field(10.0, validation_alias="KGNB_LOG_MB", gt=0, le=18)
     """Size in MB at which logs/worker.log rotates: about 100,000 chapters' lines, and below the 20 MB at
     which the engines' supervisor empties a log."""
-    log_files: int = Field(5, validation_alias="KGNB_LOG_FILES", ge=1)
+    log_files: int = Field(5, validation_alias="KGNB_LOG_FILES", ge=1, le=10_000)
     """Rotated files to keep: at most 60 MB with the current one."""
     metrics_port: int = Field(0, validation_alias="KGNB_METRICS_PORT", ge=0, le=65535)
     """Port of the Prometheus endpoint of `kgnb worker`; 0 = off."""
@@ -67,9 +77,9 @@ class Settings(BaseSettings):
     # --- services
     redis_host: str = Field("", validation_alias="REDIS_HOST")
     """Host name, or a redis:// or rediss:// URL; empty = embedded."""
-    redis_port: int = Field(6379, validation_alias="REDIS_PORT")
+    redis_port: int = Field(6379, validation_alias="REDIS_PORT", ge=1, le=65535)
     redis_password: SecretStr = Field(SecretStr(""), validation_alias="REDIS_PASSWORD")
-    redis_db: int = Field(0, validation_alias="REDIS_DB")
+    redis_db: int = Field(0, validation_alias="REDIS_DB", ge=0, le=1_000_000)
     redis_user: str = Field("", validation_alias="KGNB_REDIS_USER")
     """ACL user; empty = the default one. Ignored where REDIS_HOST is a URL."""
     redis_tls: bool = Field(False, validation_alias="KGNB_REDIS_TLS")
@@ -87,23 +97,24 @@ class Settings(BaseSettings):
     db_type: Literal["", "mysql", "sqlite"] = Field("", validation_alias="DB_TYPE")
     """Empty: mysql when DB_HOST is set, else sqlite."""
     db_host: str = Field("", validation_alias="DB_HOST")
-    db_port: int = Field(3306, validation_alias="DB_PORT")
+    db_port: int = Field(3306, validation_alias="DB_PORT", ge=1, le=65535)
     db_user: str = Field("root", validation_alias="DB_USER")
     db_password: SecretStr = Field(SecretStr(""), validation_alias="DB_PASSWORD")
     db_name: str = Field("novel", validation_alias="DB_NAME")
-    db_charset: str = Field("utf8mb4", validation_alias="DB_CHARSET")
+    db_charset: Literal["utf8mb4", "utf8"] = Field("utf8mb4", validation_alias="DB_CHARSET")
+    """Of the connection; every book needs utf8mb4, old servers may know utf8 only."""
     db_path: str = Field("", validation_alias="DB_PATH")
     """SQLite file; empty = kgnb.db in the data folder."""
     db_ssl: bool = Field(False, validation_alias="KGNB_DB_SSL")
     """TLS to MySQL with the system's certificates."""
     db_ssl_ca: str = Field("", validation_alias="KGNB_DB_SSL_CA")
     """CA file for TLS to MySQL; implies KGNB_DB_SSL."""
-    db_pool_size: int = Field(3, validation_alias="DB_POOL_SIZE", ge=1)
+    db_pool_size: int = Field(3, validation_alias="DB_POOL_SIZE", ge=1, le=1_000)
     """Connections kept open; with the overflow a node has 5 at most."""
-    db_pool_max_overflow: int = Field(2, validation_alias="DB_POOL_MAX_OVERFLOW", ge=0)
-    db_pool_timeout: float = Field(30.0, validation_alias="DB_POOL_TIMEOUT")
+    db_pool_max_overflow: int = Field(2, validation_alias="DB_POOL_MAX_OVERFLOW", ge=0, le=1_000)
+    db_pool_timeout: float = Field(30.0, validation_alias="DB_POOL_TIMEOUT", ge=0, le=YEAR)
     """Seconds to wait for a free connection."""
-    db_pool_recycle: int = Field(3600, validation_alias="DB_POOL_RECYCLE")
+    db_pool_recycle: int = Field(3600, validation_alias="DB_POOL_RECYCLE", ge=-1, le=YEAR)
     """Seconds after which a connection is replaced; below MySQL's wait_timeout of 8 h."""
     db_pool_pre_ping: bool = Field(True, validation_alias="DB_POOL_PRE_PING")
 
@@ -125,31 +136,33 @@ class Settings(BaseSettings):
     """Slots by provider, ``openai=5,deepseek=20``; others have KG_WORKERS_PER_PROVIDER."""
     providers: str = Field("", validation_alias="KG_WORKER_PROVIDERS")
     """Comma-separated names to serve; empty = all active ones."""
-    max_slots: int = Field(50, validation_alias="KG_MAX_TOTAL_PROCESSES", ge=1)
+    max_slots: int = Field(50, validation_alias="KG_MAX_TOTAL_PROCESSES", ge=1, le=1_000_000)
     """Cap on a node's slots. Both caps protect the user's budget, not the machine: slots are cheap."""
-    max_slots_per_provider: int = Field(10, validation_alias="KG_MAX_PROCESSES_PER_PROVIDER", ge=1)
-    guard_interval: float = Field(30.0, validation_alias="KG_WORKER_GUARD_INTERVAL", gt=0)
+    max_slots_per_provider: int = Field(
+        10, validation_alias="KG_MAX_PROCESSES_PER_PROVIDER", ge=1, le=1_000_000
+    )
+    guard_interval: float = Field(30.0, validation_alias="KG_WORKER_GUARD_INTERVAL", gt=0, le=YEAR)
     """Seconds between two runs of the reconciler."""
     queue_prefix: str = Field("", validation_alias="KG_QUEUE_PREFIX")
     """Empty = both prefixes of the wire contract."""
     progress_channel: str = Field("kg:progress", validation_alias="KG_PROGRESS_CHANNEL")
-    lease_seconds: float = Field(30.0, validation_alias="KGNB_LEASE_SECONDS", ge=2)
+    lease_seconds: float = Field(30.0, validation_alias="KGNB_LEASE_SECONDS", ge=2, le=YEAR)
     """Seconds after which a dead node's work goes to others; a live node renews every third of it."""
-    hold_seconds: float = Field(900.0, validation_alias="KGNB_HOLD_SECONDS", gt=0)
+    hold_seconds: float = Field(900.0, validation_alias="KGNB_HOLD_SECONDS", gt=0, le=YEAR)
     """Seconds without a newly stored reply after which a chapter goes to others: its node may hang."""
-    drain_seconds: float = Field(10.0, validation_alias="KGNB_DRAIN_SECONDS", ge=0)
+    drain_seconds: float = Field(10.0, validation_alias="KGNB_DRAIN_SECONDS", ge=0, le=YEAR)
     """Seconds for which a leaving node waits for chapters in flight."""
-    session_seconds: float = Field(0.0, validation_alias="KGNB_SESSION_SECONDS", ge=0)
+    session_seconds: float = Field(0.0, validation_alias="KGNB_SESSION_SECONDS", ge=0, le=YEAR)
     """Length of the session in seconds; 0 = the host's (Kaggle 12 h, with a TPU 9 h, Colab 12 h)."""
-    session_margin: float = Field(900.0, validation_alias="KGNB_SESSION_MARGIN", ge=0)
+    session_margin: float = Field(900.0, validation_alias="KGNB_SESSION_MARGIN", ge=0, le=YEAR)
     """Seconds before the session's end at which a node leaves, at most a tenth of the session."""
     colab_paid: bool = Field(False, validation_alias="KGNB_COLAB_PAID")
     """Whether this Colab runtime is paid: the free ones must not run distributed workers."""
-    stall_seconds: float = Field(1500.0, validation_alias="KGNB_STALL_SECONDS", gt=0)
+    stall_seconds: float = Field(1500.0, validation_alias="KGNB_STALL_SECONDS", gt=0, le=YEAR)
     """Seconds without progress after which `build` gives up: above KGNB_HOLD_SECONDS and a default pause."""
 
     # --- extraction and providers
-    chunk_chars: int = Field(8_000, validation_alias="KGNB_CHUNK_CHARS", ge=200)
+    chunk_chars: int = Field(8_000, validation_alias="KGNB_CHUNK_CHARS", ge=200, le=10_000_000)
     """Characters of text in one request; an ordinary chapter fits."""
     kinds: str = Field("", validation_alias="KGNB_THING_KINDS")
     """Kinds of entities beside the standard four (法宝,功法), comma-separated; empty = the config's."""
@@ -160,9 +173,9 @@ class Settings(BaseSettings):
     """Name of the provider that the OPENAI_… variables describe."""
     provider_options: SecretStr = Field(SecretStr(""), validation_alias="KGNB_PROVIDER_OPTIONS")
     """Options of providers (see ProviderOptions), JSON: {"deepseek": {"thinking": "on", "timeout": 600}}."""
-    llm_timeout: float = Field(180.0, validation_alias="KGNB_LLM_TIMEOUT", gt=0)
+    llm_timeout: float = Field(180.0, validation_alias="KGNB_LLM_TIMEOUT", gt=0, le=YEAR)
     """Timeout of one request in seconds; long chapters on slow models take two minutes."""
-    llm_tries: int = Field(3, validation_alias="KGNB_LLM_TRIES", ge=1)
+    llm_tries: int = Field(3, validation_alias="KGNB_LLM_TRIES", ge=1, le=100)
     """Attempts of one call on connection errors, timeouts and 5xx, before it counts as a provider failure."""
     suspend_seconds: int = Field(600, validation_alias="KGNB_SUSPEND_SECONDS", ge=1, le=366 * 86_400)
     """Seconds for which a failing provider is paused (wire contract)."""
@@ -182,14 +195,14 @@ class Settings(BaseSettings):
     """File of API keys saved on request; empty = kgnb/keys.json in the user's settings folder."""
     config_home: str = Field("", validation_alias="XDG_CONFIG_HOME")
     """The user's settings folder; empty = ~/.config."""
-    cache_days: float = Field(30.0, validation_alias="KGNB_CACHE_DAYS", gt=0)
+    cache_days: float = Field(30.0, validation_alias="KGNB_CACHE_DAYS", gt=0, le=36_500)
     """Age in days from which a cached reply may be evicted."""
-    cache_mb: float = Field(512.0, validation_alias="KGNB_CACHE_MB", gt=0)
+    cache_mb: float = Field(512.0, validation_alias="KGNB_CACHE_MB", gt=0, le=1e9)
     """Size of the reply cache in MB above which the oldest replies are evicted."""
-    cpu_workers: int | Literal["threads"] = Field(0, validation_alias="KGNB_CPU_WORKERS")
+    cpu_workers: int | Literal["threads"] = Field(0, validation_alias="KGNB_CPU_WORKERS", le=1_024)
     """Processes for rules, pre-scan and settle; 0 = the cores this process may use. "threads" starts none:
     where none can start or memory is short; the event loop then shares its core with them."""
-    graph_heap_mb: int = Field(512, validation_alias="KGNB_GRAPH_HEAP_MB", ge=128)
+    graph_heap_mb: int = Field(512, validation_alias="KGNB_GRAPH_HEAP_MB", ge=128, le=1_000_000)
     """Heap of the embedded graph engine in MB."""
 
     @field_validator("cpu_workers", mode="before")
@@ -242,37 +255,23 @@ class Settings(BaseSettings):
                 ) from None
         return path
 
-    @field_validator("neo4j_uri")
-    @classmethod
-    def _bolt(cls, uri: str) -> str:
-        if uri and uri.split("://")[0] not in {
-            f"{scheme}{tls}" for scheme in ("bolt", "neo4j") for tls in ("", "+s", "+ssc")
-        }:
-            raise ValueError("must start with bolt:// or neo4j:// (or +s, +ssc)")
-        if "@" in uri:  # the driver refuses it, and its address is in messages
-            raise ValueError("must hold no user or password: they go into NEO4J_USER and NEO4J_PASSWORD")
-        return uri
+    _redis = field_validator("redis_host")(check_redis_host)
+    _sentinels = field_validator("redis_sentinel")(check_sentinels)
+    _bolt = field_validator("neo4j_uri")(check_bolt_uri)
 
-    @field_validator("redis_host")
+    @field_validator("db_host", "metrics_host")
     @classmethod
-    def _redis(cls, host: str) -> str:
-        if "://" in host and not host.startswith("unix://"):
-            try:
-                fits = host.startswith(("redis://", "rediss://")) and bool(urlsplit(host).hostname)
-                fits = fits and urlsplit(host).port != 0
-            except ValueError:  # no number; its message would quote a part of the password
-                fits = False
-            if not fits:
-                raise ValueError("must be a host or redis://host:port, with :/@ in a password as %3A %2F %40")
-        return host
+    def _host(cls, host: str) -> str:
+        return check_host(host) if host else ""
 
-    @field_validator("redis_sentinel")
+    @field_validator(
+        "db_name", "db_user", "redis_user", "neo4j_user", "neo4j_database", "redis_sentinel_master"
+    )
     @classmethod
-    def _sentinels(cls, text: str) -> str:
-        addresses = [one.strip() for one in text.split(",") if one.strip()]
-        if not all(re.fullmatch(r"[^\s/@?#]+:\d{1,5}", one) for one in addresses):
-            raise ValueError("must be host:port,host:port")
-        return ",".join(addresses)
+    def _name(cls, name: str) -> str:
+        if len(name) > 255 or not name.isprintable():
+            raise ValueError("must be a name of printable characters")
+        return name
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """The fields as ``repr`` shows them: URLs without user and password."""
@@ -355,7 +354,8 @@ class Settings(BaseSettings):
             password = quote(self.redis_password.get_secret_value(), safe="")
             auth = f"{user}:{password}@" if user or password else ""
             scheme = "rediss" if tls else "redis"
-            place = self.redis_sentinel.partition(",")[0] or f"{self.redis_host}:{self.redis_port}"
+            server = f"{in_url(self.redis_host)}:{self.redis_port}"
+            place = self.redis_sentinel.partition(",")[0] or server
             url = f"{scheme}://{auth}{place}/{self.redis_db}"
         more = self._redis_options(tls and url.startswith("rediss://"))
         if query := "&".join(f"{name}={value}" for name, value in more.items()):
@@ -380,17 +380,6 @@ class Settings(BaseSettings):
     def sqlite_path(self) -> Path:
         """The SQLite file."""
         return Path(self.db_path) if self.db_path else self.data / "kgnb.db"
-
-    @property
-    def sql_url(self) -> SecretStr:
-        """SQLAlchemy URL of the database, with the password."""
-        if self.embedded_sql:
-            return SecretStr(f"sqlite:///{self.sqlite_path}")
-        password = quote(self.db_password.get_secret_value(), safe="")
-        auth = f"{quote(self.db_user, safe='')}:{password}"
-        return SecretStr(
-            f"mysql+pymysql://{auth}@{self.db_host}:{self.db_port}/{self.db_name}?charset={self.db_charset}"
-        )
 
     @property
     def prefixes(self) -> tuple[str, ...]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass, field
 
+import sqlalchemy as sa
 from pydantic import SecretStr
 
+from kgnb.core.settings import Settings
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.database import Database
 
 
 @dataclass(frozen=True, slots=True)
 class SqlTarget:
-    """A SQL database. ``tls``: None = without TLS, "" = trust the system's certificates, else a CA file."""
+    """A SQL database. ``url`` holds the password, which its ``repr`` masks. ``tls``: None = without TLS, "" =
+    trust the system's certificates, else a CA file."""
 
-    url: SecretStr
+    url: sa.URL
     pool_size: int
     max_overflow: int
     pool_timeout: float
@@ -35,6 +38,21 @@ class SqlTarget:
             pre_ping=self.pre_ping,
             connect_args=tls,
         )
+
+
+def sql_url(settings: Settings) -> sa.URL:
+    """Return the database's URL, with the password; no part of it can be taken for another."""
+    if settings.embedded_sql:
+        return sa.URL.create("sqlite", database=str(settings.sqlite_path))
+    return sa.URL.create(
+        "mysql+pymysql",
+        settings.db_user,
+        settings.db_password.get_secret_value(),
+        settings.db_host,
+        settings.db_port,
+        settings.db_name,
+        {"charset": settings.db_charset},
+    )
 
 
 @dataclass(frozen=True, slots=True)

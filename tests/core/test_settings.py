@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from kgnb.core.errors import SettingsError
 from kgnb.core.settings import Settings
+from kgnb.stores.queue.connection import RedisConnection
+from kgnb.stores.targets import sql_url
 
 
 class TestSlots:
@@ -32,3 +36,98 @@ class TestSlots:
     def test_nonsense_is_refused_by_its_name(self, text: str) -> None:
         with pytest.raises(SettingsError, match="KGNB_SLOTS"):
             Settings.load(slots_each=text)
+
+
+PASSWORD = "cAnary-5ecret"
+
+
+class TestAddresses:
+    @pytest.mark.parametrize(
+        ("field", "value"),
+        [
+            *(
+                ("db_host", f"user:{PASSWORD}@host"),
+                ("db_host", "a..b"),
+                ("db_host", "h/x?read_default_file=/etc"),
+            ),
+            *(
+                ("db_host", "h:3306"),
+                ("db_host", "/run/mysqld.sock"),
+                ("db_host", "a" * 300),
+                ("db_host", "a b"),
+            ),
+            *(
+                ("db_host", "a\0b"),
+                ("db_charset", "utf8mb4&read_default_file=/etc/passwd"),
+                ("db_charset", "gbk"),
+            ),
+            *(("db_name", "a\nb"), ("db_user", "a\0"), ("db_port", "0"), ("db_port", "99999")),
+            *(("redis_host", f"redis://u:{PASSWORD}@h/0?db=x"), ("redis_host", f"http://u:{PASSWORD}@h")),
+            *(("redis_host", f"redis://:{PASSWORD}@"), ("redis_host", f"redis://u:{PASSWORD}@h:port/0")),
+            *(
+                ("redis_host", f"redis://u:{PASSWORD}@a..b"),
+                ("redis_host", f"u:{PASSWORD}@h"),
+                ("redis_host", "a..b"),
+            ),
+            *(
+                ("redis_host", f"redis://u:{PASSWORD}@h/x"),
+                ("redis_host", f"redis://u:{PASSWORD}@h?max_connections=9"),
+            ),
+            *(("redis_host", f"redis://u:a#{PASSWORD}@h/0"), ("redis_port", "-1"), ("redis_db", "-1")),
+            *(
+                ("redis_sentinel", f"u:{PASSWORD}@h:1"),
+                ("redis_sentinel", "h:0"),
+                ("redis_sentinel", "a..b:1"),
+            ),
+            *(("neo4j_uri", f"bolt://u:{PASSWORD}@h"), ("neo4j_uri", "bolt://"), ("neo4j_uri", "bolt://h:x")),
+            *(("neo4j_uri", "bolt://a..b"), ("neo4j_uri", "bolt://h/db"), ("neo4j_uri", "http://h")),
+            *(
+                ("metrics_host", "a..b"),
+                ("lease_seconds", "inf"),
+                ("llm_timeout", "nan"),
+                ("cache_days", "1e300"),
+            ),
+        ],
+    )
+    def test_what_is_no_address_is_refused_by_its_variable(self, field: str, value: str) -> None:
+        with pytest.raises(SettingsError) as caught:
+            Settings.load(**{field: value})
+        assert str(Settings.model_fields[field].validation_alias) in str(caught.value)
+        assert PASSWORD not in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    @pytest.mark.parametrize("host", ["db", "my_redis-1", "10.0.0.1", "::1", "[fe80::1]", "数据库.example"])
+    def test_hosts(self, host: str) -> None:
+        settings = Settings.load(db_host=host, redis_host=host, redis_port=7000)
+        bare = host.strip("[]")
+        assert sql_url(settings).host == bare
+        options = RedisConnection(settings.redis_url, 30).client.connection_pool.connection_kwargs
+        assert (options["host"], options["port"]) == (bare, 7000)
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            f"redis://u:{PASSWORD}@h:7000/3",
+            f"rediss://:{PASSWORD}@[::1]/0?ssl_cert_reqs=none",
+            f"unix:///run/redis.sock?db=1&password={PASSWORD}",
+        ],
+    )
+    def test_redis_urls(self, url: str) -> None:
+        settings = Settings.load(redis_host=url)
+        options = RedisConnection(settings.redis_url, 30).client.connection_pool.connection_kwargs
+        assert options["password"] == PASSWORD
+
+    def test_no_part_of_the_database_is_taken_for_another(self) -> None:
+        parts = {
+            "db_user": "u@x:/?#&",
+            "db_password": "p@:/?#&%41",
+            "db_name": "n?read_default_file=/etc/passwd",
+        }
+        url = sql_url(Settings.load(db_host="h", **parts))
+        assert [url.username, url.password, url.database] == list(parts.values())
+        assert dict(url.query) == {"charset": "utf8mb4"}
+        assert "p@" not in repr(url)
+
+    def test_a_folder_may_have_any_name(self, tmp_path: Path) -> None:
+        settings = Settings.load(data=tmp_path / "a?b=c&d #%20")
+        assert sql_url(settings).database == str(settings.sqlite_path)

@@ -100,7 +100,7 @@ class Database:
 
     def __init__(
         self,
-        url: SecretStr,
+        url: SecretStr | sa.URL,
         *,
         pool_size: int = 3,
         max_overflow: int = 2,
@@ -284,9 +284,9 @@ def upsert(
 # --- connecting ---------------------------------------------------------------------------------------------
 
 
-def _driver_url(secret: SecretStr) -> sa.URL:
+def _driver_url(given: SecretStr | sa.URL) -> sa.URL:
     try:
-        url = sa.make_url(secret.get_secret_value())
+        url = given if isinstance(given, sa.URL) else sa.make_url(given.get_secret_value())
     except sa.exc.ArgumentError:
         raise ServiceRefused("ledger.url", service="sql") from None  # the message may carry the password
     if url.get_backend_name() == "sqlite":
