@@ -23,6 +23,7 @@ from kgnb.stores.graph import cypher
 from kgnb.stores.graph.cypher import Statement
 from kgnb.stores.graph.diff import GraphDiff, add_edge, add_node, with_iso_times
 from kgnb.stores.graph.driver import BoltDriver, run
+from kgnb.stores.graph.read_only import check_reads_only
 from kgnb.stores.graph.write_cache import WriteCache, without_known
 from kgnb.stores.probes import ServiceFacts, bolt_facts
 
@@ -304,6 +305,7 @@ class GraphStore:
 
         Raises InputError with the engine's message when the query is invalid or would write.
         """
+        check_reads_only(text)
         return [
             {key: with_iso_times(value) for key, value in row.items()}
             for row in await self._bolt.ask(text, dict(params or {}))
