@@ -83,51 +83,131 @@ def pair(one: str, other: str) -> Pair:
 
 def combine_decisions(decisions: Iterable[Decision]) -> CombinedDecisions:
     """Apply the decisions in force in the order of their ids."""
-    found = CombinedDecisions()
+    combiner = _Combiner()
     for decision in sorted(decisions, key=lambda d: d.id):
         if not decision.in_force or len(decision.names) < 2:
             continue
         if decision.chapters is not None:
-            found.reassigned.insert(0, (decision.names[0], decision.names[1], *decision.chapters))
+            combiner.reassigned.append((decision.names[0], decision.names[1], *decision.chapters))
         elif decision.kind == "merge":
-            _merge(found, decision)
+            combiner.merge(decision)
         else:
-            _split(found, decision)
-    return found
+            combiner.split(decision)
+    return combiner.combined()
 
 
-def _merge(found: CombinedDecisions, decision: Decision) -> None:
-    first, *others = decision.names
-    person = _connected(found.merged, *decision.names)
-    found.separated = {p: i for p, i in found.separated.items() if not person.issuperset(p)}
-    found.merged |= {pair(first, other): decision.id for other in others if other != first}
-    for name in person & found.split_off.keys():
-        found.split_off[name] = [alias for alias in found.split_off[name] if alias not in person]
-    found.preferred = [first, *(name for name in found.preferred if name not in person)]
+@dataclass(eq=False, slots=True)
+class _Group:
+    """Names that merges connect, and those of them that a person is to be called by."""
+
+    names: set[str]
+    preferred: set[str] = field(default_factory=set)
 
 
-def _split(found: CombinedDecisions, decision: Decision) -> None:
-    first, own, *more = decision.names
-    leaving = {own, *more} - {first}
-    crossing = [p for p in found.merged if len(leaving.intersection(p)) == 1]
-    for link in crossing:  # drop merges of a leaving name with a name that stays
-        if first in _connected(found.merged, link[0]):
-            del found.merged[link]
-    found.merged |= {pair(own, other): decision.id for other in more if other != own}
-    found.separated |= {pair(first, name): decision.id for name in leaving}
-    found.split_off.setdefault(first, []).extend(sorted(leaving))
-    found.preferred = [own, *(name for name in found.preferred if name not in leaving)]
+class _Combiner:
+    """The decisions so far: names as nodes, merges as links, connected components as groups.
+
+    Groups are united smaller into larger, so that n merges cost n log n steps; a split costs a search of the
+    group that it divides.
+    """
+
+    def __init__(self) -> None:
+        self.reassigned: list[tuple[str, str, int, int]] = []
+        self._links: dict[str, dict[str, int]] = defaultdict(dict)  # name → linked name → decision
+        self._apart: dict[str, dict[str, int]] = defaultdict(dict)  # both ways
+        self._split_off: dict[str, list[str]] = {}
+        self._preferred: dict[str, None] = {}  # earliest decision first
+        self._groups: dict[str, _Group] = {}
+
+    def combined(self) -> CombinedDecisions:
+        return CombinedDecisions(
+            merged=_pairs(self._links),
+            separated=_pairs(self._apart),
+            preferred=list(reversed(self._preferred)),
+            split_off=self._split_off,
+            reassigned=self.reassigned[::-1],
+        )
+
+    def merge(self, decision: Decision) -> None:
+        first, *others = decision.names
+        for other in others:
+            self._link(first, other, decision.id)
+        group = self._group(first)
+        for name in group.preferred:
+            self._preferred.pop(name, None)
+        self._prefer(first, group)
+
+    def split(self, decision: Decision) -> None:
+        first, own, *more = decision.names
+        leaving = {own, *more} - {first}
+        self._divide(first, leaving)
+        for other in more:
+            self._link(own, other, decision.id)
+        for name in leaving:
+            self._apart[first][name] = self._apart[name][first] = decision.id
+            self._unprefer(name)
+        self._split_off.setdefault(first, []).extend(sorted(leaving))
+        self._unprefer(own)
+        self._prefer(own, self._group(own))
+
+    def _prefer(self, name: str, group: _Group) -> None:
+        self._preferred[name] = None
+        group.preferred = {*group.preferred.intersection(self._preferred), name}
+
+    def _unprefer(self, name: str) -> None:
+        self._preferred.pop(name, None)
+
+    def _group(self, name: str) -> _Group:
+        return self._groups.setdefault(name, _Group({name}))
+
+    def _link(self, one: str, other: str, number: int) -> None:
+        if one == other:
+            return
+        self._links[one][other] = self._links[other][one] = number
+        small, large = sorted((self._group(one), self._group(other)), key=lambda group: len(group.names))
+        if small is large:
+            return
+        for name in small.names:
+            self._groups[name] = large
+            for apart in [n for n in self._apart.get(name, ()) if n in large.names]:
+                self._reunite(name, apart)
+        large.names |= small.names
+        large.preferred |= small.preferred
+
+    def _reunite(self, *names: str) -> None:
+        """The names are one person's again."""
+        for one, other in (names, names[::-1]):
+            del self._apart[one][other]
+            if one in self._split_off:
+                self._split_off[one] = [alias for alias in self._split_off[one] if alias != other]
+
+    def _divide(self, first: str, leaving: set[str]) -> None:
+        """Drop links of the leaving names with other names of the first one's person."""
+        group = self._group(first)
+        for name in leaving & group.names:
+            for other in [n for n in self._links.get(name, ()) if n in group.names and n not in leaving]:
+                del self._links[name][other], self._links[other][name]
+        self._regroup(group)
+
+    def _regroup(self, group: _Group) -> None:
+        left = set(group.names)
+        while left:
+            names = self._connected(left.pop())
+            left -= names
+            part = _Group(names, group.preferred & names)
+            self._groups.update(dict.fromkeys(names, part))
+
+    def _connected(self, name: str) -> set[str]:
+        """``name`` and all names that links connect to it, directly or not (breadth-first search)."""
+        found, queue = {name}, [name]
+        for one in queue:  # grows while it is iterated
+            new = [n for n in self._links.get(one, ()) if n not in found]
+            found.update(new)
+            queue += new
+        return found
 
 
-def _connected(merged: Iterable[Pair], *names: str) -> frozenset[str]:
-    """``names`` and all names that merges connect to them, directly or not (breadth-first search)."""
-    adjacent: dict[str, list[str]] = defaultdict(list)
-    for one, other in merged:
-        adjacent[one].append(other)
-        adjacent[other].append(one)
-    found, queue = set(names), list(names)
-    for name in queue:  # grows while it is iterated
-        new = [other for other in adjacent.get(name, ()) if other not in found]
-        found.update(new)
-        queue += new
-    return frozenset(found)
+def _pairs(links: dict[str, dict[str, int]]) -> dict[Pair, int]:
+    return {
+        (one, other): number for one, found in links.items() for other, number in found.items() if one < other
+    }

@@ -42,6 +42,7 @@ class Persons:
         self._table = table
         self._decisions = decisions
         self._decided_names = decisions.names
+        self._preferred = {name: place for place, name in enumerate(decisions.preferred)}
         self._chapters_of: dict[str, set[int]] = defaultdict(set)
         for one in chapters:
             for mention in one.mentions:
@@ -223,9 +224,9 @@ class Persons:
         A name that a decision prefers; else, among those that replies use (if any is), an unambiguous one,
         then the one with most mentions in the name table, then the one in most chapters.
         """
-        preferred = [name for name in self._decisions.preferred if name in names]
+        preferred = [name for name in names if name in self._preferred]
         if preferred:
-            return preferred[0]
+            return min(preferred, key=self._preferred.__getitem__)
         counts = self._table.mention_counts
 
         def rank(name: str) -> tuple[bool, int, int, int, str]:
