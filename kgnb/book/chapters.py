@@ -71,7 +71,8 @@ def _stripped_length(text: str) -> int:
 
 def _body(text: str) -> str:
     """The text without blank lines at both ends; the first line keeps its indent."""
-    return re.sub(r"\A(?:[ \t\u3000\xa0]*\n)+", "", text).rstrip()
+    blank = len(text) - len(text.lstrip(" \t\u3000\xa0\n"))
+    return text[text.rfind("\n", 0, blank) + 1 :].rstrip()
 
 
 def _without_contents(sections: list[_Section]) -> tuple[list[_Section], list[str]]:

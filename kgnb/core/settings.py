@@ -199,7 +199,7 @@ class Settings(BaseSettings):
     """Age in days from which a cached reply may be evicted."""
     cache_mb: float = Field(512.0, validation_alias="KGNB_CACHE_MB", gt=0, le=1e9)
     """Size of the reply cache in MB above which the oldest replies are evicted."""
-    cpu_workers: int | Literal["threads"] = Field(0, validation_alias="KGNB_CPU_WORKERS", le=1_024)
+    cpu_workers: int | Literal["threads"] = Field(0, validation_alias="KGNB_CPU_WORKERS")
     """Processes for rules, pre-scan and settle; 0 = the cores this process may use. "threads" starts none:
     where none can start or memory is short; the event loop then shares its core with them."""
     graph_heap_mb: int = Field(512, validation_alias="KGNB_GRAPH_HEAP_MB", ge=128, le=1_000_000)

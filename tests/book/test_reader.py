@@ -8,13 +8,14 @@ import json
 import os
 import random
 import time
+import tracemalloc
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from kgnb.book import chapters, headings
 from kgnb.book import encoding as text_encoding
-from kgnb.book import headings
 from kgnb.book.model import Book
 from kgnb.book.reader import normalise, read_book, story_path
 from kgnb.core.errors import InputError
@@ -641,3 +642,14 @@ def test_novels(name: str, count: int, first: str, last: str) -> None:
     assert (len(read.chapters), read.chapters[0].title, read.chapters[-1].title) == (count, first, last)
     assert read.lang == ("zh" if name == "sanguo" else "en")
     assert min(len(c.text) for c in read.chapters) > 2_000
+
+
+def test_millions_of_blank_lines_take_little_memory() -> None:
+    tracemalloc.start()
+    try:
+        (only,) = chapters.divide("\n" * 1_000_000 + "甲与乙。\n", [], "zh")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert only.text == "甲与乙。"
+    assert peak < 50e6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
@@ -212,3 +213,16 @@ def test_long_lists_of_a_hostile_reply_take_no_time() -> None:
     contents = [{"characters": [person(f"p{k}", *many) for k in range(60)]} for _ in range(3)]
     graph = settled(*contents, {"characters": people("甲")})
     assert {"甲", "p0"} <= characters(graph)
+
+
+def test_thousands_of_decisions_are_combined() -> None:
+    rng = random.Random(1)
+    decisions = [
+        Decision(i, "split" if i % 3 == 0 else "merge", tuple(f"n{rng.randrange(4_000)}" for _ in range(60)))
+        for i in range(1, 300)
+    ]
+    combined = combine_decisions(decisions)
+    assert combined.merged
+    assert not combined.merged.keys() & combined.separated.keys()
+    chain = [Decision(i, "merge", (f"a{i}", f"a{i + 1}")) for i in range(1, 3_000)]
+    assert combine_decisions(chain).preferred == ["a2999"]

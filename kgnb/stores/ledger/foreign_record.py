@@ -25,10 +25,17 @@ from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.migrations import VERSION
 from kgnb.stores.ledger.name_decisions import read_decision
 from kgnb.stores.ledger.names import read_entry, read_frozen_names
-from kgnb.stores.ledger.transfer import CheckedDecision, CheckedExtraction, CheckedName
+from kgnb.stores.ledger.transfer import (
+    MAX_DECIDED_NAMES,
+    MAX_DECISIONS,
+    CheckedDecision,
+    CheckedExtraction,
+    CheckedName,
+)
 
 MAX_ROW_BYTES = 16 << 20
 """More than any row of kgnb's: its longest texts are chapters, replies and the names of a whole book."""
+MAX_NAME_CHARS = 50
 BATCH_ROWS, BATCH_CHARS = 200, 1 << 20
 """What lies in memory at once, beside one row."""
 _REPLACED = {"api_key": "", "token": 0}
@@ -57,6 +64,7 @@ def copy_record(source: Path, target: Path) -> None:
                 table.create(c)
                 if table.name in present:
                     _copy_table(found, c, table)
+            _check_decisions(c)
     except sa.exc.DBAPIError as error:
         raise BrokenRecord(str(error.orig)) from error
     except (sqlite3.Error, UnicodeError) as error:
@@ -161,6 +169,14 @@ def _check_facts(row: Row) -> None:
         _NAMES.validate_python([asdict(entry) for entry in read_frozen_names(row["names"])])
     if row["kinds"] is not None:
         _TEXTS.validate_python(json.loads(row["kinds"]))
+
+
+def _check_decisions(c: sa.Connection) -> None:
+    d = t.name_decisions.c
+    counted = sa.select(sa.func.count(), sa.func.sum(sa.func.length(d.names))).group_by(d.novel_id)
+    for decisions, chars in c.execute(counted):
+        if decisions > MAX_DECISIONS or chars > MAX_DECIDED_NAMES * MAX_NAME_CHARS:
+            raise BrokenRecord(f"{t.name_decisions.name}: {decisions}")
 
 
 def _check_version(row: Row) -> None:

@@ -33,8 +33,10 @@ from kgnb.stores.ledger.tasks import OPEN_STATES, Tasks, count_columns, locked_t
 ENDED = (TaskStatus.COMPLETED, TaskStatus.FAILED, TaskStatus.CANCELLED)
 VERSION = 1
 """Of the record in an export; newer ones are refused."""
-MAX_DECISIONS = 10_000
-"""Far more than anybody makes by hand about a book's names, and few enough to settle with."""
+MAX_DECISIONS, MAX_DECIDED_NAMES = 3_000, 20_000
+"""Decisions of a book and names in them: far more than anybody makes by hand, few enough to settle with."""
+MAX_TITLE, MAX_TEXT = 10_000, 16 << 20
+"""Characters: as much as MySQL's columns hold, or more."""
 Int = Annotated[int, Field(ge=-(2**31), lt=2**31)]
 """What an integer column holds in every database."""
 
@@ -71,6 +73,12 @@ def _check_decision(decision: Decision) -> Decision:
     return decision
 
 
+def _check_decisions(decisions: tuple[Decision, ...]) -> tuple[Decision, ...]:
+    if len(decisions) > MAX_DECISIONS or sum(len(one.names) for one in decisions) > MAX_DECIDED_NAMES:
+        raise ValueError("more decisions than anybody makes")
+    return decisions
+
+
 def _check_integers(values: Iterable[object]) -> None:
     if any(isinstance(number, int) and abs(number) >= 2**31 for number in values):
         raise ValueError("a number too large")
@@ -93,8 +101,8 @@ class _Saved(BaseModel):
 class SavedNovel(_Saved):
     """``novels`` and ``kgnb_books``; ``sha256`` is empty for a book that kgnb didn't import."""
 
-    title: str
-    author: str = ""
+    title: str = Field(max_length=MAX_TITLE)
+    author: str = Field("", max_length=MAX_TITLE)
     lang: Lang = "zh"
     sha256: str = Field("", max_length=64)
 
@@ -104,8 +112,8 @@ class SavedChapter(_Saved):
 
     id: int
     number: Int
-    title: str = ""
-    text: str
+    title: str = Field("", max_length=MAX_TITLE)
+    text: str = Field(max_length=MAX_TEXT)
 
 
 class SavedTask(_Saved):
@@ -158,7 +166,7 @@ class SavedRecord(_Saved):
     states: tuple[SavedState, ...] = ()
     extractions: tuple[SavedRow, ...] = ()
     names: tuple[CheckedName, ...] = ()
-    decisions: Annotated[tuple[CheckedDecision, ...], Field(max_length=MAX_DECISIONS)] = ()
+    decisions: Annotated[tuple[CheckedDecision, ...], AfterValidator(_check_decisions)] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,69 @@
+"""An import file that isn't one is refused before it takes memory or time."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from kgnb.app import record_file
+from kgnb.core.errors import InputError
+from kgnb.stores.ledger.transfer import MAX_DECISIONS
+
+RECORD = {"version": 1, "novel": {"title": "书"}, "chapters": []}
+
+
+def refused(path: Path, key: str) -> InputError:
+    with pytest.raises(InputError) as caught:
+        record_file.read_record(path)
+    assert caught.value.key == f"exchange.{key}"
+    return caught.value
+
+
+@pytest.mark.parametrize("name", ["/dev/zero", "/dev/null", "/"])
+def test_no_device_or_folder_is_read(name: str) -> None:
+    refused(Path(name), "unreadable")
+
+
+def test_no_pipe_is_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    refused(tmp_path / "pipe", "unreadable")
+
+
+def test_a_large_file_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "large.json").open("wb") as file:
+        file.truncate(record_file.MAX_BYTES + 1)
+    refused(tmp_path / "large.json", "too_large")
+
+
+def test_values_without_end(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b"[" + b"[]," * (record_file.MAX_VALUES // 2 + 1) + b"0]")
+    refused(tmp_path / "a.json", "too_large")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[", "[" * 100_000, "1", "null", '{"record": 1}', '{"record": null}', "{}"]
+)
+def test_other_files(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.json").write_text(text, "utf-8")
+    refused(tmp_path / "a.json", "no_export")
+
+
+def test_what_is_wrong_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"record": RECORD | {"chapters": [{"id": "x"}]}}), "utf-8")
+    assert refused(tmp_path / "a.json", "broken_export").facts["where"] == "chapters.0.id"
+
+
+def test_of_a_newer_kgnb(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps({"record": {"version": 99, "novel": "other"}}), "utf-8")
+    refused(tmp_path / "a.json", "newer_export")
+
+
+def test_a_sane_number_of_decisions(tmp_path: Path) -> None:
+    decisions = [{"id": i, "kind": "merge", "names": ["甲", f"乙{i}"]} for i in range(MAX_DECISIONS + 1)]
+    (tmp_path / "a.json").write_text(json.dumps({"record": RECORD | {"decisions": decisions[:-1]}}), "utf-8")
+    assert len(record_file.read_record(tmp_path / "a.json").decisions) == MAX_DECISIONS
+    (tmp_path / "a.json").write_text(json.dumps({"record": RECORD | {"decisions": decisions}}), "utf-8")
+    refused(tmp_path / "a.json", "broken_export")
