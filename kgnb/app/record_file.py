@@ -33,7 +33,7 @@ def read_record(path: str | Path) -> SavedRecord:
     place = Path(path).expanduser()
     data = _load(place)
     try:
-        return _Export.model_validate_json(data).record
+        record = _Export.model_validate_json(data).record
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         if first["type"] == "json_invalid" or first["loc"][:1] == () or first["loc"] == ("record",):
@@ -42,6 +42,9 @@ def read_record(path: str | Path) -> SavedRecord:
             raise InputError("exchange.newer_export", path=place) from None
         where = ".".join(str(part) for part in first["loc"][1:])
         raise InputError("exchange.broken_export", path=place, where=where) from None
+    if record.version > VERSION:
+        raise InputError("exchange.newer_export", path=place)
+    return record
 
 
 def _load(place: Path) -> bytes:

@@ -59,6 +59,8 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
 def test_of_a_newer_kgnb(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps({"record": {"version": 99, "novel": "other"}}), "utf-8")
     refused(tmp_path / "a.json", "newer_export")
+    (tmp_path / "a.json").write_text(json.dumps({"record": RECORD | {"version": 99}}), "utf-8")
+    refused(tmp_path / "a.json", "newer_export")
 
 
 def test_a_sane_number_of_decisions(tmp_path: Path) -> None:
