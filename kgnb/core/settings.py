@@ -20,6 +20,7 @@ from kgnb.core.addresses import holds_secret
 from kgnb.core.amounts import parse_amounts, parse_prices
 from kgnb.core.errors import SettingsError
 from kgnb.core.host import usable_cpus
+from kgnb.core.provider_options import parse_options
 from kgnb.core.service_addresses import (
     check_bolt_uri,
     check_host,
@@ -27,7 +28,6 @@ from kgnb.core.service_addresses import (
     check_sentinels,
     in_url,
 )
-from kgnb.core.provider_options import parse_options
 from kgnb.core.settings_file import folder_settings
 
 MANY_PROVIDERS = 100
