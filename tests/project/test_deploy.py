@@ -24,6 +24,7 @@ import yaml
 from kgnb.cli.main import make_parser
 from kgnb.cli.worker import HAND_BACK_SECONDS
 from kgnb.core.settings import Settings
+from kgnb.stores.targets import sql_url
 from tests.support.commands import Place, Running, environment
 from tests.support.paths import ROOT
 
@@ -188,7 +189,7 @@ def test_compose_gives_the_node_settings_that_load(
     settings = Settings(_env_file=None)
     assert [settings.embedded_redis, settings.embedded_sql, settings.embedded_graph] == [False] * 3
     mysql = {name: filled(value) for name, value in services["mysql"]["environment"].items()}
-    assert settings.sql_url.get_secret_value().startswith(
+    assert sql_url(settings).render_as_string(hide_password=False).startswith(
         f"mysql+pymysql://{mysql['MYSQL_USER']}:{mysql['MYSQL_PASSWORD']}@mysql:3306/{mysql['MYSQL_DATABASE']}?"
     )
     assert filled(services["neo4j"]["environment"]["NEO4J_AUTH"]) == "neo4j/n"
