@@ -82,6 +82,14 @@ async def read(path: Path, title: str | None, author: str | None) -> Book:
     return await asyncio.to_thread(read_book, path, title=title, author=author)
 
 
+def _size(path: Path) -> int:
+    """Bytes of a book's file; 0 once it was deleted, as its text has been read."""
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
+
+
 async def plan(app: App, book: Book, path: Path, provider_name: str | None, *, again: bool) -> Plan:
     """Import the book, find or create its task, and queue it unless it is queued.
 
@@ -91,7 +99,7 @@ async def plan(app: App, book: Book, path: Path, provider_name: str | None, *, a
     """
     provider = app.providers.requested(provider_name)
     model = await app.router.model_for(provider)
-    size = await asyncio.to_thread(lambda: path.stat().st_size)
+    size = await asyncio.to_thread(_size, path)
     imported = await app.ledger.books.import_book(book, file_path=str(path), file_size=size)
     return await _plan(app, book.facts, imported, provider, model, again=again)
 

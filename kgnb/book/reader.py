@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import stat
 import unicodedata
@@ -42,10 +43,11 @@ def read_book(path: str | Path, *, title: str | None = None, author: str | None 
     text = _without_licence(source.text)
     lang = language(text)
     found = headings.find(text, source.marked)
-    stated_title, stated_author = _stated(text[: min(found[0].start if found else 2_000, 4_000)], file.stem)
+    stem = readable(file.stem)
+    stated_title, stated_author = _stated(text[: min(found[0].start if found else 2_000, 4_000)], stem)
     return Book(
-        title=_one_line(title or source.title or stated_title or file.stem),
-        author=_one_line(author or source.author or stated_author),
+        title=_one_line(readable(title or "") or source.title or stated_title or stem),
+        author=_one_line(readable(author or "") or source.author or stated_author),
         lang=lang,
         chapters=tuple(chapter_division.divide(text, found, lang)),
         sha256=sha256,
@@ -60,6 +62,18 @@ class _Source:
     title: str = ""
     author: str = ""
     marked: Sequence[Heading] = ()
+
+
+def readable(name: str) -> str:
+    """A name of a file or from the command line whose bytes aren't UTF-8, decoded as the texts of books are:
+    archives packed in China have names in GBK."""
+    if name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name):
+        return name
+    data = os.fsencode(name)
+    try:
+        return data.decode("gb18030")
+    except UnicodeDecodeError:
+        return data.decode("utf-8", "replace")
 
 
 def _one_line(text: str) -> str:

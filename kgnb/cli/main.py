@@ -9,9 +9,8 @@ Exit codes: 0 all well · 1 finished with failed chapters · 2 wrong input or a 
 from __future__ import annotations
 
 import argparse
-import io
+import errno
 import logging
-import os
 import select
 import sys
 from collections.abc import Sequence
@@ -32,6 +31,7 @@ from kgnb.cli.options import INTERRUPTED, OK, common_options
 from kgnb.cli.parser import Parser
 from kgnb.cli.providers import add_providers
 from kgnb.cli.status import add_status
+from kgnb.cli.streams import discard_stdout, prepare_streams
 from kgnb.cli.tasks import add_task
 from kgnb.cli.transfer import add_export, add_import
 from kgnb.cli.worker import add_worker
@@ -50,6 +50,7 @@ BROKE = 3
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; without a command shows the help (0, as kubectl and gh)."""
+    prepare_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     use_language(_language_option(words) or environment_language())
     args = make_parser().parse_args(words)
@@ -94,6 +95,10 @@ def _run(args: argparse.Namespace) -> int:
     except Exception as error:
         if isinstance(error, BrokenPipeError) and _stdout_has_no_reader():
             return OK
+        if (key := _shortage(error)) is not None:
+            _complain(say(key, reason=error))
+            discard_stdout()  # or Python fails once more to write what is left
+            return BROKE
         # A bug of kgnb's own: it must not look like "finished with failed chapters" (exit 1).
         log.exception(say("cli.broke"))
         return BROKE
@@ -105,8 +110,26 @@ def _stdout_has_no_reader() -> bool:
     stdout.register(sys.stdout, 0)
     if not stdout.poll(0):  # a pipe without a reader has an error
         return False
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    discard_stdout()
     return True
+
+
+def _shortage(error: BaseException) -> str | None:
+    """The text for a machine that has run out of something; None for any other error."""
+    if isinstance(error, MemoryError):
+        return "cli.no_memory"
+    return _SHORTAGES.get(error.errno or 0) if isinstance(error, OSError) else None
+
+
+_SHORTAGES = {
+    errno.ENOSPC: "cli.no_space",
+    errno.EDQUOT: "cli.no_space",
+    errno.EFBIG: "cli.no_space",
+    errno.EMFILE: "cli.no_files",
+    errno.ENFILE: "cli.no_files",
+    errno.ENOMEM: "cli.no_memory",
+    errno.EAGAIN: "cli.no_processes",
+}
 
 
 def _complain(text: str) -> None:
@@ -134,8 +157,6 @@ def _configure_logging(args: argparse.Namespace, settings: Settings) -> None:
     is_worker = args.name == "worker"
     level = settings.log_level if is_worker or "log_level" in settings.model_fields_set else "WARNING"
     stream = sys.stdout if is_worker else sys.stderr
-    if isinstance(stream, io.TextIOWrapper):
-        stream.reconfigure(errors="backslashreplace")  # a terminal's encoding may lack a character
     log_setup.configure(level, stream, as_json=settings.log_json)
     if is_worker:
         log_setup.add_file(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kgnb.cli.parser import Commands, Parser
+from kgnb.cli.streams import takes_any_text
 from kgnb.core.messages import say
 
 if TYPE_CHECKING:
@@ -124,7 +125,12 @@ def format_of(path: Path) -> str | None:
 
 def print_json(value: object) -> None:
     """Prints one line of JSON."""
-    print(json.dumps(value, ensure_ascii=False))
+    text = json.dumps(value, ensure_ascii=not takes_any_text())
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a file name that isn't UTF-8
+        text = json.dumps(value)
+    print(text)
 
 
 def local_time(epoch_seconds: float) -> str:

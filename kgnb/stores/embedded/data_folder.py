@@ -82,6 +82,11 @@ def open_folder(path: Path) -> DataFolder:
     Raises InputError when it is a file, can't be written, or was made by a newer kgnb.
     """
     try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError:  # the engines can't open it
+        shown = os.fsencode(path).decode("utf-8", "replace")
+        raise InputError("engine.folder_unusable", path=shown, reason="its name isn't UTF-8") from None
+    try:
         path.mkdir(parents=True, exist_ok=True)
         folder = DataFolder(path.resolve())
         for part in (folder.valkey, folder.graph, folder.logs):

@@ -43,12 +43,10 @@ _REFUSED = (
 _DOWN = (
     exceptions.ConnectionError,  # BusyLoadingError is one
     exceptions.TimeoutError,
-    exceptions.ReadOnlyError,  # a replica, during a failover
     exceptions.MasterDownError,
     exceptions.ClusterDownError,
     exceptions.TryAgainError,  # the slot is being moved to another server
     exceptions.AskError,
-    exceptions.OutOfMemoryError,
     OSError,
 )
 
@@ -118,6 +116,10 @@ def mapped_errors(where: str) -> Iterator[None]:
         raise ServiceRefused("queue.refused", service="redis", where=where) from error
     except sentinel.MasterNotFoundError as error:
         raise ServiceDown("queue.no_master", service="redis", where=where) from error
+    except exceptions.OutOfMemoryError as error:
+        raise ServiceDown("queue.full", service="redis", where=where) from error
+    except exceptions.ReadOnlyError as error:  # a replica, for a moment also during a failover
+        raise ServiceDown("queue.read_only", service="redis", where=where) from error
     except _DOWN as error:
         if isinstance(error.__cause__, _REFUSED):  # the answer to AUTH while connecting
             raise ServiceRefused("queue.refused", service="redis", where=where) from error
@@ -125,12 +127,20 @@ def mapped_errors(where: str) -> Iterator[None]:
             raise ServiceRefused("queue.untrusted", service="redis", where=where) from error
         raise ServiceDown("queue.down", service="redis", where=where) from error
     except exceptions.ResponseError as error:
-        # The first word is Redis' error code: a full disk, too few replicas, an endless script.
-        if str(error).partition(" ")[0] not in ("MISCONF", "NOREPLICAS", "BUSY"):
+        # The first word is Redis' error code.
+        key = _TEMPORARY.get(str(error).partition(" ")[0])
+        if key is None:
             raise
-        raise ServiceDown("queue.down", service="redis", where=where) from error
+        raise ServiceDown(key, service="redis", where=where, reason=error) from error
     if task and task.cancelling() > before:
         raise asyncio.CancelledError
+
+
+_TEMPORARY = {
+    "MISCONF": "queue.disk",  # it can't save, mostly because its disk is full
+    "NOREPLICAS": "queue.down",
+    "BUSY": "queue.down",  # an endless script
+}
 
 
 def _current_task() -> asyncio.Task[Any] | None:
@@ -138,6 +148,11 @@ def _current_task() -> asyncio.Task[Any] | None:
         return asyncio.current_task()
     except RuntimeError:  # the lease renewer's thread has no event loop
         return None
+
+
+def _key_of(command: Command) -> object:
+    """The key that a command, or a script, was called with."""
+    return command[3] if command[0] in ("EVAL", "EVALSHA") else command[1]
 
 
 _OWN_OPTIONS = ("cluster", "sentinel", "master", "sentinel_password")
@@ -236,6 +251,10 @@ class RedisConnection:
         """
         replies = await self.try_send(commands)
         with mapped_errors(self.where):
+            for command, reply in zip(commands, replies, strict=False):
+                if isinstance(reply, exceptions.ResponseError) and "WRONGTYPE" in str(reply):
+                    facts = {"where": self.where, "name": _key_of(command)}
+                    raise ServiceRefused("queue.wrong_type", service="redis", **facts) from reply
             raise_errors(replies)
         return replies
 
