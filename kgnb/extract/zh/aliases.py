@@ -111,7 +111,7 @@ class AliasResolver(FormAliases):
         known = [w for w in (form, bare) if w in self.clusters.members]
         free = all(bare in name for w in known for name in self.clusters.names_of(w))
         joined = any(w in self.counts and w not in self.clusters.members for w in (form, bare))
-        enough = n >= 0.02 * (n + alone) and (n >= 5 or n >= 0.1 * (n + alone))
+        enough = n >= 0.02 * (n + alone) and (n >= 5 or n >= 0.05 * (n + alone))
         return n >= 0.7 * total and alone >= 2 and enough and free and not joined
 
     def _bearers(self) -> dict[str, set[str]]:

@@ -26,6 +26,7 @@ _SPEECH_VERB = re.compile(f"[{''.join(sorted(words.SPEECH_VERBS))}]")
 COHESION = 0.6
 """Least share of a character's occurrences that are in one bigram, of a cohesive bigram."""
 
+_LOUD = "怒喜惊笑叫骂呼哭喝"
 _SHORT_HEADS = {h for h in words.NAME_HEADS if len(h) == 1}
 _LONG_HEADS = {h for h in words.NAME_HEADS if len(h) == 2}
 NEVER_BEFORE_HEAD = (
@@ -63,7 +64,8 @@ def speakers(text: str) -> dict[str, int]:
     following: dict[str, Counter[str]] = {}
     for clause in speech_clauses(text):
         for n in range(2, min(5, len(clause))):
-            following.setdefault(clause[:n], Counter())[clause[n]] += 1
+            if clause[n - 1] != "大" or clause[n] not in _LOUD:  # 甲大怒: it is 甲 who speaks
+                following.setdefault(clause[:n], Counter())[clause[n]] += 1
     found = {}
     for word, after in following.items():
         good = sum(v for c, v in after.items() if c in words.AFTER_SPEAKER or c in words.ACTION_VERBS)

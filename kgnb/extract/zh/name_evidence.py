@@ -39,7 +39,8 @@ def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> fl
     surnamed = name[0] in words.COMMON_SURNAMES
     talks = candidate.speaks >= max(10, 0.05 * candidate.count)
     if has_unlikely_end(name):
-        penalty += 0.6 if _speaks_as_person(candidate) else 1.2 if talks or surnamed else 3.0
+        word = name in common_words and _speaks_as_person(candidate)
+        penalty += 0.6 if word else 1.2 if talks or surnamed else 3.0
     if name in common_words:
         penalty += common_words[name] * (0.5 if talks or (surnamed and len(name) == 2) else 1.0)
     if len(name) == 3 and common_words.get(name[:2], 0.0) >= 1.5:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import combinations
 from operator import attrgetter
 
 from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
 from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.kinship import Kinship
 from kgnb.extract.zh.script import HAN
 from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.surnames import given_of, surname_of
@@ -16,7 +18,9 @@ from kgnb.extract.zh.surnames import given_of, surname_of
 MAX_GAP = 8
 """Most characters between two names of a stated relation."""
 
-_ACTING = re.compile(rf"(?<![{HAN}])([{HAN}])(?=[{''.join(sorted(words.AFTER_SPEAKER))}])")
+_ACTING = re.compile(
+    rf"(?:(?<![{HAN}])|(?<=却说|且说|原来)|(?<=乃))([{HAN}])(?=[{''.join(sorted(words.AFTER_SPEAKER))}遣令命教唤使引]|之?[长次幼少三四]?[子女弟兄妻父母妹]|之)"
+)
 
 
 def with_implied_mentions(text: str, mentions: Sequence[Mention]) -> list[Mention]:
@@ -94,7 +98,15 @@ _PATTERNS = (
     RelationPattern(_WITH, "ENEMY", after=_FIGHT),
     RelationPattern(_ATTACK, "ENEMY"),
     RelationPattern("(?:娶|迎娶|嫁给|嫁与|嫁了|娶了)", "SPOUSE"),
-    RelationPattern(_WITH, "SPOUSE", after="(?:成亲|结婚|成婚|完婚|拜堂|领证)"),
+    RelationPattern(
+        _AND, "SPOUSE", after="(?:成亲|结婚|成婚|完婚|拜堂|领证|(?:配|结|成|做)(?:为|了|成)?(?:夫妇|夫妻))"
+    ),
+    RelationPattern("(?:许|嫁|配|许配|许嫁)(?:与|给|了|到)", "SPOUSE"),
+    RelationPattern("(?:拜|认|拜了|认了)", "PARENT_OF", after="[为做作](?:义父|父|干爹|干娘)", inverted=True),
+    *(
+        RelationPattern("[，,]", kind, after=f"之{noun}(?:也|{_END})", inverted=not inverted)
+        for noun, kind, inverted in _NOUNS
+    ),
     RelationPattern("(?:深爱着?|爱上了?|暗恋着?|喜欢上?|爱慕|爱着|钟情于|倾心于)", "LOVES"),
     RelationPattern("(?:痛恨|恨透了?|憎恨|仇恨|怨恨|恨)", "HATES"),
     RelationPattern("(?:拜|拜了)", "MASTER_OF", after="为师", inverted=True),
@@ -119,25 +131,32 @@ _PATTERNS = (
 
 _SWORN = re.compile(r"(?:结为|结成|结拜|义结|拜为|结义)[^。！？\n]{0,6}(?:兄弟|金兰|姐妹)|桃园结义|拜把子")
 
+_NOT_YET = re.compile("[不未没欲想肯愿]")
+_COUNTED = re.compile("([二两三四])(?:人|个|位)")
+_COUNTS = {"三": 3, "四": 4}
+
 _MATCHER = PatternMatcher(_PATTERNS)
 
 
 def stated_relations(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
     """Return the relations between persons that the text states in words."""
-    return _MATCHER.match(text, people, MAX_GAP) + _sworn_siblings(text, people)
+    kin = Kinship(text, people, sentence_ends(text)).ties()
+    return _MATCHER.match(text, people, MAX_GAP) + kin + _sworn_siblings(text, people)
 
 
 def _sworn_siblings(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
-    """Sworn siblings: all persons named earlier in the sentence, if they are two to four."""
+    """Sworn siblings: the persons named last in the sentence, as many as it says, else two."""
     found = []
     for match in _SWORN.finditer(text):
         start = max(0, match.start() - 120)
-        begin = max((start + at + 1 for at in sentence_ends(text[start : match.start()])), default=0)
+        begin = max((start + at + 1 for at in sentence_ends(text[start : match.start()])), default=start)
+        if _NOT_YET.search(text, max(begin, match.start() - 8), match.start()):
+            continue
+        counted = _COUNTED.findall(text, begin, match.start())
         named = list(dict.fromkeys(m.entry.name for m in people if begin <= m.start < match.end()))
-        if 2 <= len(named) <= 4:
+        named = named[-_COUNTS.get(counted[-1], 2) :] if counted else named[-2:]
+        if len(named) >= 2:
             found += [
-                PatternMatch(a, "SIBLING", b, match[0], begin, match.end())
-                for i, a in enumerate(named)
-                for b in named[i + 1 :]
+                PatternMatch(a, "SIBLING", b, match[0], begin, match.end()) for a, b in combinations(named, 2)
             ]
     return found

@@ -1,0 +1,243 @@
+"""Family ties that a Chinese text states by a kin noun before a name (唤子甲), in lists and for couples.
+
+The possessor is the person spoken of (其弟), the speaker (我父亲), the clause's subject (唤子) or, of 长子,
+the last person of that surname. Lists (长子甲，次子乙; 甲、乙弟兄两个) tie their members. Words that
+strangers use too (兄弟, 哥哥) need a common surname.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import combinations
+from typing import NamedTuple
+
+from kgnb.extract.patterns import Mention, PatternMatch
+from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.script import HAN
+from kgnb.extract.zh.surnames import surname_of, titled_surname
+
+FAR = 100
+"""Most characters between a child's name and its parent's."""
+INDIRECT = 0.6
+"""Confidence of a tie whose possessor is not named beside the kin noun."""
+
+# (noun, type, from the noun's bearer to the possessor, only within a surname)
+_CHILD = "(?:[长次幼少养义嫡庶独亲三四五小大][子女]|[大小二三亲]?(?:儿子|女儿|闺女)|[子女])"
+_PARENT = "(?:父亲|母亲|爸爸|妈妈|养父|义父|养母|义母|[父母爹娘])"
+_RELATIVE = (
+    "(?:(?:从|族|堂|表)(?:兄|弟|哥|姐|妹)|侄儿|侄子|侄女|侄|叔父|叔叔|伯父|伯伯|舅舅|姑姑|孙子|孙女|孙儿|外甥"
+    "|祖父|爷爷|奶奶|女婿|岳父|丈人|嫂嫂|嫂子|嫂)"
+)
+_SIBLING = "(?:(?:胞|亲|长|嫡亲)(?:兄|弟|哥|姐|妹|兄弟|妹子)|(?:同胞|嫡亲)(?:兄弟|哥哥|弟弟|姐姐|妹妹))"
+_BROTHER = "(?:哥哥|弟弟|姐姐|妹妹|兄长|兄弟|妹子|二弟|三弟|大哥|二哥|[兄弟姊姐妹])"
+_NOUNS = (
+    (_CHILD, "PARENT_OF", False, False),
+    (_PARENT, "PARENT_OF", True, False),
+    (_RELATIVE, "FAMILY", False, False),
+    (_SIBLING, "SIBLING", False, False),
+    (_BROTHER, "SIBLING", False, True),
+    ("(?:未婚妻|妻子|正妻|老婆|媳妇|丈夫|浑家|娘子|夫人|太太|[妻妾])", "SPOUSE", False, False),
+    ("(?:师父|师傅|恩师|老师)", "MASTER_OF", True, False),
+    ("(?:徒弟|弟子|徒儿|门生|学生)", "MASTER_OF", False, False),
+)
+_ANY_NOUN = "(?:" + "|".join(f"(?P<n{i}>{noun})" for i, (noun, *_) in enumerate(_NOUNS)) + ")"
+_LINK = "[，,]?(?:名叫|名唤|唤做|唤作|叫做|叫作|叫|名|是|便是|就是)?(?:“[^“”。，]{1,6}”|“)?"
+_NAMED = re.compile(f"{_ANY_NOUN}{_LINK}$")
+_TITLED = re.compile(f"{_ANY_NOUN}[{HAN}]{{2,6}}$")
+_BORN = re.compile("[长次幼少三四五][子女]")
+_SPEAKERS_OWN = re.compile("(?:我|吾|俺|咱|小弟|小人|在下)(?:的|家|那|有个|有一个|这)?$")
+_THIRD_PERSONS = re.compile("(?:其|他|她|伊)(?:的|家|那)?$")
+_DIRECT = re.compile("(?:之|的|家的?|有个|有一个)?")
+_DEED = re.compile(f"[{HAN}]{{0,4}}[遣令命教唤引带同与和携叫派差使领把将同请]")
+_HAS_CHILDREN = re.compile(
+    "[^。！？]{0,4}[有生]了?[一二两三四五六七八九几]个?[^。！？]{0,6}[：:，,；]?(?:为)?"
+)
+_GROUP = re.compile(
+    "(?P<kind>弟兄|兄弟|姊妹|姐妹|兄妹|姐弟|父子|父女|母子|母女|夫妻|夫妇|两口子|叔侄|师徒)"
+    "(?P<size>两个|二人|两人|俩|三个|三人|四人|四个)?"
+)
+_GROUP_TYPES = {
+    "父": "PARENT_OF",
+    "母": "PARENT_OF",
+    "夫": "SPOUSE",
+    "两": "SPOUSE",
+    "叔": "FAMILY",
+    "师": "MASTER_OF",
+}
+_SIZES = {"两": 2, "二": 2, "俩": 2, "三": 3, "四": 4}
+_OTHERS = re.compile("[“”‘’：:]|[我你他她其各众臣做]$|那$")
+_COMMA = re.compile('[、，,和与同跟及“”"]{1,3}')
+_HUSBANDS, _WIVES = ("先生", "老爷", "少爷", "员外", "官人"), ("太太", "夫人", "奶奶", "娘子")
+
+
+class _Kin(NamedTuple):
+    """A kin noun and the person whom it names."""
+
+    start: int
+    end: int
+    noun: str
+    rule: tuple[str, str, bool, bool]
+    bearer: Mention
+
+
+class Kinship:
+    """The ties of one chapter's persons."""
+
+    def __init__(self, text: str, people: Sequence[Mention], ends: Sequence[int]) -> None:
+        """``people``: mentions in order of their offsets; ``ends``: offsets of the sentences' ends."""
+        self._text, self._people, self._ends = text, people, ends
+        self._children: set[int] = set()  # offsets of persons called 长子, 次女
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [m.start for m in self._people]
+
+    def ties(self) -> list[PatternMatch]:
+        """Return the ties that kin nouns before names, groups and couples state."""
+        return [*self._of_nouns(), *self._of_groups(), *self._of_couples()]
+
+    # --- kin nouns ---
+
+    def _kin(self) -> Iterator[_Kin]:
+        """Kin nouns that a name follows: 长子甲, 弟弟名叫甲, 长子骠骑将军甲."""
+        free = 0
+        for mention in self._people:
+            begin, at = max(free, mention.start - 14), mention.start
+            free = mention.end
+            match = _NAMED.search(self._text, begin, at)
+            if match is None and self._text[max(begin, at - 2) : at] in words.TITLES:
+                match = _TITLED.search(self._text, max(begin, at - 9), at)
+            if match:
+                rule = int(str(match.lastgroup)[1:])
+                noun = match[rule + 1]
+                yield _Kin(match.start(), match.start() + len(noun), noun, _NOUNS[rule], mention)
+
+    def _of_nouns(self) -> Iterator[PatternMatch]:
+        last: tuple[_Kin, Mention | None] | None = None
+        for kin in self._kin():
+            if last and kin.start - last[0].bearer.end <= 3:  # 长子甲，次子乙; 父亲甲和弟弟乙
+                owner = last[1]
+                if kin.rule == last[0].rule == _NOUNS[0]:
+                    yield self._match(last[0].bearer, "SIBLING", kin.bearer, kin)
+            else:
+                owner = self._owner(kin)
+            if _BORN.fullmatch(kin.noun):
+                self._children.add(kin.bearer.start)
+            last = kin, owner
+            if owner is not None and self._fits(kin, owner):
+                source, target = (kin.bearer, owner) if kin.rule[2] else (owner, kin.bearer)
+                yield self._match(source, kin.rule[1], target, kin)
+
+    def _fits(self, kin: _Kin, owner: Mention) -> bool:
+        """Whether the two may be such kin: strangers too say 兄弟 and 哥哥."""
+        one, other = owner.entry.name, kin.bearer.entry.name
+        surname = surname_of(one)
+        return one != other and (not kin.rule[3] or (surname != "" and surname == surname_of(other)))
+
+    def _owner(self, kin: _Kin) -> Mention | None:
+        """Whose kin it is."""
+        before = self._text[max(0, kin.start - 6) : kin.start]
+        if _SPEAKERS_OWN.search(before):
+            return self._speaker(kin.start)
+        k = bisect_left(self._starts, kin.start)
+        last = self._people[k - 1] if k else None
+        if last is None:
+            return None
+        between = self._text[last.end : kin.start]
+        if _THIRD_PERSONS.search(before):
+            return last if len(between) <= 40 and between.count("。") <= 1 and "”" not in between else None
+        if _DIRECT.fullmatch(between) and len(kin.noun) > 1:
+            return last
+        if len(between) <= 12 and _HAS_CHILDREN.fullmatch(between):
+            return last
+        if _DEED.fullmatch(between) and len(between) <= 5:
+            return last
+        return self._namesake(kin, k) if _BORN.fullmatch(kin.noun) else None
+
+    def _namesake(self, kin: _Kin, k: int) -> Mention | None:
+        """The last person of the bearer's surname: 长子 needs a father, who is hardly ever far."""
+        surname = surname_of(kin.bearer.entry.name)
+        for mention in reversed(self._people[max(0, k - 6) : k]):
+            name = mention.entry.name
+            if kin.start - mention.end > FAR or not surname:
+                return None
+            other = name != kin.bearer.entry.name and mention.start not in self._children
+            if other and surname_of(name) == surname:
+                return mention
+        return None
+
+    def _speaker(self, at: int) -> Mention | None:
+        """Who says what stands at ``at``: the person named last before the quotation."""
+        opened = max(self._text.rfind(mark, max(0, at - 300), at) for mark in "“「『")
+        if opened < 0 or self._text.find("”", opened, at) >= 0:
+            return None
+        k = bisect_left(self._starts, opened)
+        last = self._people[k - 1] if k else None
+        return last if last and opened - last.end <= 12 and "”" not in self._text[last.end : opened] else None
+
+    def _match(self, source: Mention, kind: str, target: Mention, kin: _Kin) -> PatternMatch:
+        start = min(source.start, target.start, kin.start)
+        end = max(source.end, target.end, kin.end)
+        start = max(start, end - 150)
+        return PatternMatch(source.entry.name, kind, target.entry.name, kin.noun, start, end, INDIRECT)
+
+    # --- groups and couples ---
+
+    def _of_groups(self) -> Iterator[PatternMatch]:
+        """甲、乙弟兄两个; 甲打外，乙打内，父女俩: the members named before the word."""
+        for match in _GROUP.finditer(self._text):
+            members = self._members(match.start(), _SIZES.get((match["size"] or "")[:1], 0))
+            kind = _GROUP_TYPES.get(match["kind"][0], "SIBLING")
+            if not self._are_such(members, kind, match):
+                continue
+            for one, other in combinations(members, 2):
+                start, name = min(one.start, other.start), other.entry.name
+                yield PatternMatch(one.entry.name, kind, name, match["kind"], start, match.end(), INDIRECT)
+
+    def _are_such(self, members: list[Mention], kind: str, group: re.Match[str]) -> bool:
+        """Whether the word speaks of just these persons: 甲与乙父子 may be 甲, and 乙 and 乙's son."""
+        of_one = len({surname_of(m.entry.name) or m.entry.name for m in members}) == 1
+        if kind == "SIBLING":
+            return of_one and bool(group["size"])
+        if len(members) != 2 or group["size"] or group.start() - members[-1].end > 2:
+            return len(members) == 2
+        if kind == "SPOUSE":
+            return self._text[members[0].end : members[1].start] not in ("与", "和", "同", "跟")
+        return of_one and kind == "PARENT_OF"
+
+    def _members(self, at: int, size: int) -> list[Mention]:
+        """The listed persons that end at ``at``, or the only two of the sentence before it."""
+        k = bisect_left(self._starts, at) - 1
+        if k < 0 or self._people[k].end > at:
+            return []
+        listed = [self._people[k]]
+        while k and _COMMA.fullmatch(self._text, self._people[k - 1].end, self._people[k].start):
+            k -= 1
+            listed.insert(0, self._people[k])
+        between = self._text[listed[-1].end : at]
+        if between.strip('，,“”"') == "":
+            enough = len(listed) >= size if size else len(listed) == 2
+            return listed[-size:] if enough else []
+        return self._pair(at) if len(between) > 2 and not _OTHERS.search(between) and size in (0, 2) else []
+
+    def _pair(self, at: int) -> list[Mention]:
+        """The only two persons of a sentence that is up to sixty characters long before ``at``."""
+        k = bisect_left(self._ends, at)
+        begin = self._ends[k - 1] if k else 0
+        within = self._people[bisect_left(self._starts, begin) : bisect_left(self._starts, at)]
+        named = {m.entry.name: m for m in within}
+        return list(named.values()) if len(named) == 2 and at - begin <= 60 else []
+
+    def _of_couples(self) -> Iterator[PatternMatch]:
+        """王先生 and 王太太 of one chapter."""
+        called = {m.entry.name: m for m in self._people if titled_surname(m.entry.name)}
+        for name, husband in called.items():
+            title = next((t for t in _HUSBANDS if name.endswith(t)), "")
+            for wife in (called.get(name.removesuffix(title) + w) for w in _WIVES) if title else ():
+                if wife is not None:
+                    start, end = min(husband.start, wife.start), max(husband.end, wife.end)
+                    start = max(start, end - 150)
+                    yield PatternMatch(name, "SPOUSE", wife.entry.name, "夫妇", start, end, INDIRECT)

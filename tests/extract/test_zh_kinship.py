@@ -1,0 +1,88 @@
+"""Ties that Chinese texts state: kin nouns before a name, lists, couples, and what is none."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from kgnb.extract import rules
+from kgnb.extract.model import NameEntry
+from tests.support.paths import ROOT
+
+PEOPLE = [
+    NameEntry(name, aliases, "Character", 9)
+    for name, aliases in (
+        ("周德海", ()),
+        ("周文", ()),
+        ("周武", ()),
+        ("林秀英", ("秀英",)),
+        ("孟先生", ()),
+        ("孟太太", ()),
+        ("老程", ()),
+        ("诸葛岩", ()),
+    )
+]
+GOLD = ROOT / "tests" / "extract" / "gold"
+
+
+def ties(text: str) -> set[tuple[str, str, str]]:
+    found = rules.extract(text, lang="zh", names=PEOPLE).relations
+    return {(r.source, r.type, r.target) for r in found if r.type != "KNOWS"}
+
+
+@pytest.mark.parametrize(
+    ("text", "tie"),
+    [
+        ("周德海唤子周文进来。", ("周德海", "PARENT_OF", "周文")),
+        ("周德海在堂上坐着。长子周文站在一旁。", ("周德海", "PARENT_OF", "周文")),
+        ("周德海有三个儿子：长子周文，次子周武，都已成家。", ("周德海", "PARENT_OF", "周武")),
+        ("长子周文，次子周武，都已成家。", ("周文", "SIBLING", "周武")),
+        ("周文和弟弟周武去了县城。", ("周文", "SIBLING", "周武")),
+        ("林秀英说：“我父亲周德海不在家。”", ("周德海", "PARENT_OF", "林秀英")),
+        ("林秀英来了，她的丈夫周文也来了。", ("林秀英", "SPOUSE", "周文")),
+        ("周文、周武弟兄两个都没念过书。", ("周文", "SIBLING", "周武")),
+        ("周文、林秀英夫妻二人开了一家店。", ("周文", "SPOUSE", "林秀英")),
+        ("周德海管账，秀英管柜台，父女俩把铺子开得红红火火。", ("周德海", "PARENT_OF", "林秀英")),
+        ("孟先生出门了。孟太太在家。", ("孟先生", "SPOUSE", "孟太太")),
+        ("周文与林秀英结为夫妇。", ("周文", "SPOUSE", "林秀英")),
+        ("老程拜周德海为义父。", ("周德海", "PARENT_OF", "老程")),
+        ("诸葛岩笑道：“这是我徒弟老程。”", ("诸葛岩", "MASTER_OF", "老程")),
+        ("周德海，诸葛岩之弟也。", ("周德海", "SIBLING", "诸葛岩")),
+        ("诸葛岩看着周文与老程二人结为兄弟。", ("周文", "SIBLING", "老程")),
+    ],
+)
+def test_a_tie_that_is_stated(text: str, tie: tuple[str, str, str]) -> None:
+    a, kind, b = tie
+    assert tie in ties(text) or (kind in ("SIBLING", "SPOUSE") and (b, kind, a) in ties(text))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "周德海带兄弟老程进来。",
+        "诸葛岩与老程父子都来了。",
+        "周文不肯与老程结为兄弟。",
+        "周文、老程弟兄两个都是苦出身。",
+        "林秀英看见周文，他的儿子正在哭。",
+        "周德海、老程两个喝酒。孟先生的太太不在家。",
+    ],
+)
+def test_company_and_courtesy_are_no_kinship(text: str) -> None:
+    assert not {t for t in ties(text) if t[1] in ("PARENT_OF", "SIBLING", "SPOUSE", "FAMILY")}
+
+
+def test_only_two_who_swear_become_siblings() -> None:
+    found = ties("诸葛岩看着周文与老程二人结为兄弟。")
+    assert not [t for t in found if "诸葛岩" in t]
+
+
+@pytest.mark.parametrize("book", ["sanguo", "water_margin", "luotuoxiangzi"])
+def test_the_gold_pairs_are_well_formed(book: str) -> None:
+    gold = json.loads((GOLD / f"{book}.relations.json").read_text(encoding="utf-8"))
+    kinds = {"family", "spouse", "parent", "sibling", "master", "love", "friend", "enemy", "other"}
+    assert len(gold["relations"]) >= 40
+    for one, other, kind in gold["relations"]:
+        assert {one, other} <= gold["characters"].keys()
+        assert one != other
+        assert kind in kinds
