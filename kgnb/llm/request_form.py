@@ -15,8 +15,9 @@ from kgnb.extract.prompt import Prompt
 from kgnb.llm.error_mapping import ErrorResponse
 from kgnb.llm.presets import preset_for
 
-TOKENS_BESIDE = 1_024
-"""Tokens of a reply beyond one for each character of its request: together thrice an honest reply's."""
+TOKENS_BESIDE = 4_096
+"""Tokens of a reply beyond one for each character of its request: a short chapter may name many people, and a
+reply that is cut is paid for twice."""
 THINKING_TOKENS = 8_192
 """Tokens beyond those for a model that thinks: its thoughts count against the limit."""
 LEAST_LIMIT = 1_024

@@ -173,7 +173,7 @@ async def test_what_is_sent_to_an_openai_compatible_endpoint() -> None:
         "model": "some/model",
         "messages": [{"role": "system", "content": p.system}, {"role": "user", "content": p.user}],
         "temperature": 0,
-        "max_tokens": 1_024 + len(p.user),
+        "max_tokens": 4_096 + len(p.user),
         "response_format": {
             "type": "json_schema",
             "json_schema": {"name": "extraction", "strict": True, "schema": p.schema},

@@ -61,7 +61,7 @@ async def test_thinking_is_off_a_limit_is_sent_and_the_schema_where_it_is_taken(
             "text": {},
         }
         form = {"messages": roles, **formats[preset.structured]}
-    limit = preset.max_output_tokens or 1_024 + len(p.user)
+    limit = preset.max_output_tokens or 4_096 + len(p.user)
     temperature = {"temperature": 0} if preset.temperature else {}
     wanted = {"model": model, preset.limit_field: limit, **temperature, **form, **preset.thinking_off}
     assert body == wanted
@@ -76,7 +76,7 @@ async def test_options_win_over_the_preset() -> None:
     assert "response_format" not in body
     left = await sent(asked_of(preset, thinking="leave"))
     assert "thinking" not in left
-    assert left["max_tokens"] > 1_024 + len(ask_for().user)  # room for thoughts
+    assert left["max_tokens"] > 4_096 + len(ask_for().user)  # room for thoughts
 
 
 async def test_headers_query_organization_and_project_are_sent() -> None:
