@@ -235,7 +235,8 @@ async def _prepare(app: App, sql: bool) -> None:
         await app._graph.prepare()
     if sql:
         await app.providers.refresh()
-    if sql and app._graph is not None and app.settings.embedded_graph:
+    # A shared database may hold thousands of novels that this machine's graph was never to have.
+    if sql and app._graph is not None and app.settings.embedded_graph and app.settings.embedded_sql:
         await _settle_new_graph(app)
 
 
