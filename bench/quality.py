@@ -1,4 +1,5 @@
-"""Scores the rules' names against gold lists: ``python bench/quality.py [SHARED] [--show] [--pairs N]``.
+"""Scores the rules' names against gold lists: ``python bench/quality.py [SHARED] [--show] [--pairs N]``, or
+with ``--noisy`` those of finished graphs whose replies err (noisy_replies.py).
 
 SHARED holds ``eval_characters.py`` and ``data/novels`` (default: ``../shared`` beside the checkout); ``--text
 FILE --lang zh|en`` measures a book without a gold list instead. One row a book: recall, precision, merged,
@@ -20,6 +21,7 @@ import re
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
@@ -27,12 +29,16 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import noisy_replies
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
 
 if TYPE_CHECKING:
     from kgnb.core.model import Lang
     from kgnb.extract.model import Extraction, NameEntry
+    from kgnb.graph.model import Graph
 
 HEADING = re.compile(
     r"^\s*(?:第[〇零一二三四五六七八九十百千\d]+[回章节卷].*|CHAPTER\s+[IVXLC\d]+\.?.*|Chapter\s+[IVXLC\d]+\.?.*)$",
@@ -167,8 +173,42 @@ def score_of(
     return dict(result)
 
 
-def pairs_of(found: dict[str, Any]) -> list[tuple[str, str, str, int, int]]:
-    """(one, other, types, strength, chapters) of the finished graph's pairs of characters, closest first."""
+def means_of(rows: Sequence[dict[str, Any]], langs: Sequence[str]) -> list[dict[str, Any]]:
+    """A row for each language with the means of its scores, and the sum of its false merges."""
+    found = []
+    for lang in dict.fromkeys(langs):
+        mine = [row for row, of in zip(rows, langs, strict=True) if of == lang]
+        mean: dict[str, Any] = {
+            "book": f"mean {lang}",
+            "false_merges": sum(r["false_merges"] or 0 for r in mine),
+        }
+        for key in ("recall", "precision", "merged", "pairs", "family", "exact", "false_family"):
+            values = [row[key] for row in mine if row.get(key) is not None]
+            mean[key] = round(sum(values) / len(values), 3) if values else None
+        found.append(mean)
+    return found
+
+
+def relation_scores(path: Path, found: dict[str, Any], shared: Path) -> dict[str, Any]:
+    """What ``eval_relations.py`` says of the finished graph, for a book with gold relations."""
+    graph = graph_of(found)
+    ids = {ref: str(number) for number, ref in enumerate(graph.nodes)}
+    nodes = [
+        {"id": ids[n.ref], "label": n.label, "name": n.properties.get("name", ""), "properties": n.properties}
+        for n in graph.nodes.values()
+    ]
+    edges = [{"source": ids[e.source], "target": ids[e.target], "type": e.type} for e in graph.edges.values()]
+    gold = path.parent.parent / f"{path.stem}.gold.json"
+    with tempfile.NamedTemporaryFile("w", suffix=".json", encoding="utf-8") as file:
+        json.dump({"nodes": nodes, "edges": edges}, file, ensure_ascii=False)
+        file.flush()
+        command = [sys.executable, str(shared / "eval_relations.py"), str(gold), file.name]
+        score = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
+    return {key: score[key] for key in ("pairs", "family", "exact", "false_family")}
+
+
+def graph_of(found: dict[str, Any]) -> Graph:
+    """The finished graph of a book's extractions."""
     from kgnb.core.model import RULES, Chapter, Novel, TaskConfig
     from kgnb.graph.model import ExtractionRow, SettleRow
     from kgnb.graph.project.settle import novel_graph
@@ -177,7 +217,12 @@ def pairs_of(found: dict[str, Any]) -> list[tuple[str, str, str, int, int]]:
     for i, extraction in enumerate(found["extractions"], 1):
         chapters.append(Chapter(i, 1, i, "", 1))
         rows.append(SettleRow(ExtractionRow(1, 1, i, i, "", "", extraction, RULES, "", 1)))
-    graph = novel_graph(Novel(1, ""), chapters, rows, found["names"], TaskConfig())
+    return novel_graph(Novel(1, ""), chapters, rows, found["names"], TaskConfig())
+
+
+def pairs_of(found: dict[str, Any]) -> list[tuple[str, str, str, int, int]]:
+    """(one, other, types, strength, chapters) of the finished graph's pairs of characters, closest first."""
+    graph = graph_of(found)
     pairs: dict[tuple[str, str], list[tuple[int, int, str]]] = {}
     for edge in graph.edges.values():
         (label, a), (other, b) = edge.source, edge.target
@@ -205,6 +250,7 @@ def main() -> None:
     )
     parser.add_argument("--text", type=Path, help="a book without a gold list; needs --lang")
     parser.add_argument("--lang", choices=["zh", "en"])
+    parser.add_argument("--noisy", action="store_true", help="persons from a model's replies that err")
     parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.one:
@@ -220,17 +266,22 @@ def main() -> None:
             )
         loaded = [(g, json.loads(g.read_text(encoding="utf-8"))) for g in golds]
         books = [(g.parent / "text" / g.name.replace(".gold.json", ".txt"), gold) for g, gold in loaded]
+    if args.noisy:
+        noisy_replies.print_tables(books, judge_of(args.shared), chapters_of)
+        return
     rows = []
     for path, gold in books:
         text, found = path.read_text(encoding="utf-8"), run_book(path, gold["lang"])
         known = "characters" in gold
         score = score_of(gold, found, text, judge_of(args.shared), show=args.show) if known else {}
         rows.append(row(path.stem, len(text), found, score))
+        if gold.get("relations"):
+            rows[-1] |= relation_scores(path, found, args.shared)
         for a, b, types, strength, count in pairs_of(found)[: args.pairs]:
             print(f"  {a} – {b} | {types} | {strength} | {count}")
-    print(" | ".join(rows[0]))
-    for one_row in rows:
-        print(" | ".join("-" if v is None else str(v) for v in one_row.values()))
+    print(" | ".join(columns := list(dict.fromkeys(key for one_row in rows for key in one_row))))
+    for one_row in [*rows, *means_of(rows, [gold["lang"] for _, gold in books])]:
+        print(" | ".join("-" if (v := one_row.get(key)) is None else str(v) for key in columns))
 
 
 if __name__ == "__main__":

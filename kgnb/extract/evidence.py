@@ -16,13 +16,15 @@ from typing import TypeVar
 
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import Event, Extraction, Relation, clean
+from kgnb.extract.quotation import shortened
 from kgnb.extract.zh.script import fold
 
 UNVERIFIED_FACTOR = 0.5
 """Factor on the confidence of an event or relation whose quote is not in the text: an unsupported claim
 counts as much as a name that a reply only mentions (settle's ``IMPLIED``)."""
-EVIDENCE_CHARS = 200
-"""Longest evidence kept, in characters; the prompt asks for 30 (zh) or for 15 words (en)."""
+QUOTED_CHARS = 2_000
+"""Most characters of a quote that are looked at before it is shortened; the prompt asks for 30 (zh) or for 15
+words (en)."""
 MIN_WEIGHT = 4
 """Shortest meaningful quote: letters, those beyond ASCII counted twice (so two Chinese characters)."""
 MAX_PIECES = 4
@@ -117,7 +119,7 @@ class ChapterText:
         self._letters = self._map.letters
 
     def find_quote(self, quote: str) -> str:
-        """Return the text's own wording of ``quote``, one line of at most :data:`EVIDENCE_CHARS` characters.
+        """Return the text's own wording of ``quote``, one line, shortened to quotation.EVIDENCE_CHARS.
 
         Empty if it does not occur. A quote with ellipses occurs if its pieces follow each other.
         """
@@ -144,7 +146,7 @@ class ChapterText:
                 places.append(at)
                 end = at + len(piece)
             else:
-                return clean("……".join(map(self._wording, places, wanted, pieces)), EVIDENCE_CHARS)
+                return shortened("……".join(map(self._wording, places, wanted, pieces)))
             start = self._letters.find(first, start + len(first))
         return ""
 
@@ -161,7 +163,7 @@ class ChapterText:
             start, before = start - 1, before - 1
         while after and end < len(self._text) and _is_mark(self._text[end]):
             end, after = end + 1, after - 1
-        return clean(self._text[start:end], EVIDENCE_CHARS)
+        return shortened(clean(self._text[start:end], QUOTED_CHARS))
 
     def has_name(self, name: str) -> bool:
         """Return whether a name occurs: as it is, without a bracketed addition, or word by word

@@ -29,6 +29,14 @@ def quote(text: str, sentence_ends: Sequence[int], start: int, end: int) -> str:
     return (_CUT if low > begin else "") + part + (_CUT if high < stop else "")
 
 
+def shortened(text: str) -> str:
+    """Return the text, cut at the end of a clause with … where it is longer than a quote."""
+    if len(text) <= EVIDENCE_CHARS:
+        return text
+    high = EVIDENCE_CHARS - len(_CUT)
+    return text[: _clause_end(text, high // 2, high)].rstrip() + _CUT
+
+
 def _clause_start(text: str, low: int, start: int) -> int:
     """The first start of a clause in ``low``-``start``, else of a word."""
     marks = [m.end() for m in _CLAUSE.finditer(text, low, start)]

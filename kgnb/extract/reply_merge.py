@@ -70,11 +70,17 @@ def _merged(lists: Iterable[Sequence[_Item]], key: Callable[[_Item], Any]) -> li
 def _united(one: _Item, other: _Item) -> _Item:
     united: dict[str, Any] = {name: _union(mine, getattr(other, name)) for name, mine in one}
     claims = (Event, Relation)
-    if isinstance(one, claims) and isinstance(other, claims) and one.unverified != other.unverified:
-        # A quote found in the text is preferred to one that was not, whichever came first.
-        united |= {"evidence": other.evidence if one.unverified else one.evidence, "unverified": False}
+    if isinstance(one, claims) and isinstance(other, claims):
+        best = max(one, other, key=_rank_of_quote)  # the first of equals
+        united |= {"evidence": best.evidence, "unverified": best.unverified}
     changes = {name: value for name, value in united.items() if value != getattr(one, name)}
     return one.model_copy(update=changes) if changes else one
+
+
+def _rank_of_quote(claim: Event | Relation) -> tuple[bool, bool, int]:
+    """A quote found in the text is preferred, then one that names both ends of its relation."""
+    ends = (claim.source, claim.target) if isinstance(claim, Relation) else ()
+    return not claim.unverified, claim.evidence != "", sum(end in claim.evidence for end in ends)
 
 
 def _union(mine: Any, others: Any) -> Any:

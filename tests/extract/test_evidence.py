@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from kgnb.core.model import CHARACTER_RELATIONS, TaskConfig
 from kgnb.extract import evidence, name_scan, reply, rules
 from kgnb.extract.evidence import UNVERIFIED_FACTOR, ChapterText
 from kgnb.extract.model import Extraction, NameEntry
+from kgnb.extract.quotation import EVIDENCE_CHARS
 from kgnb.extract.reply_merge import merge
 from kgnb.extract.zh.script import fold
 from kgnb.graph.model import RELATION_GROUPS, group_of
@@ -68,7 +70,11 @@ def test_of_several_places_the_first_counts_and_of_a_later_piece_the_one_behind(
 
 def test_a_long_quote_is_cut_and_a_short_text_has_none() -> None:
     text = "".join(chr(0x4E00 + i) for i in range(900))
-    assert ChapterText(text).find_quote(text) == text[: evidence.EVIDENCE_CHARS]
+    assert ChapterText(text).find_quote(text) == text[: EVIDENCE_CHARS - 1] + "…"
+    clauses = "刘备与关羽、张飞同心，" * 30
+    assert re.fullmatch(
+        "(刘备与关羽、张飞同心，)+刘备与关羽(、张飞同心)?…", ChapterText(clauses).find_quote(clauses)
+    )
     assert ChapterText("").find_quote("我三人结为兄弟") == ""
     assert ChapterText("\ud800\u202e兄弟同心").find_quote("兄弟\x00同心") == "兄弟同心"
 
@@ -228,15 +234,20 @@ def checked(text: str, **lists: Any) -> dict[str, Any]:
     return found.model_dump(exclude_defaults=True)
 
 
-def test_an_edge_is_verified_by_any_chapter_and_quotes_the_first_that_has_it() -> None:
+def test_an_edge_is_verified_by_any_chapter_and_quotes_the_first_that_has_both_names() -> None:
     claim = {"source": "刘备", "target": "关羽", "type": "ALLY"}
     graph = settled(
         checked("刘备见关羽。", relations=[{**claim, "evidence": "刘备与关羽义结金兰"}]),
-        checked("刘备、关羽同心。", relations=[{**claim, "evidence": "刘备关羽同心"}]),
         checked("刘备、关羽共饮。", relations=[{**claim, "evidence": "关羽共饮"}]),
+        checked("刘备、关羽同心。", relations=[{**claim, "evidence": "刘备关羽同心"}]),
+        checked("刘备与关羽来。", relations=[{**claim, "evidence": "刘备与关羽来"}]),
     )
     facts = edge(graph, "关羽", "ALLY", "刘备").properties
-    assert (facts["evidence"], facts["chapter_id"], facts["chapters"]) == ("刘备、关羽同心", 102, [1, 2, 3])
+    assert (facts["evidence"], facts["chapter_id"], facts["chapters"]) == (
+        "刘备、关羽同心",
+        103,
+        [1, 2, 3, 4],
+    )
     assert (facts["confidence"], "unverified" in facts) == (1.0, False)
 
 

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from kgnb.core.errors import ReplyUnparsable
 from kgnb.core.model import Chapter, TaskConfig
 from kgnb.extract import evidence, reply, rules
-from kgnb.extract.evidence import EVIDENCE_CHARS, ChapterText, letters
+from kgnb.extract.evidence import ChapterText, letters
 from kgnb.extract.model import MAX_ITEMS, MAX_TEXT, Character, Extraction
 from kgnb.extract.name_scan import scan
+from kgnb.extract.quotation import EVIDENCE_CHARS
 from kgnb.extract.reply_merge import merge
 from kgnb.extract.zh.original_script import in_original_script
 from kgnb.graph.model import ExtractionRow, SettleRow

@@ -32,6 +32,7 @@ class Facts:
 
     texts: dict[str, str] = field(default_factory=dict)  # property → first text that isn't empty
     quoted: int = 0  # id of the chapter that texts["evidence"] quotes
+    named: int = -1  # of the two ends, how many that quote names
     unverified: bool = True  # until a chapter verifies it
     confidence: float = 0.0
     by_ai: bool = False
@@ -56,11 +57,14 @@ class Facts:
             if text and key not in self.texts:
                 self.texts[key] = text
 
-    def add_claim(self, here: ResolvedChapter, item: Event | Relation) -> None:
-        """Count an event or a relation, with its quote if that is verified."""
+    def add_claim(self, here: ResolvedChapter, item: Event | Relation, named: int = 0) -> None:
+        """Count an event or a relation, with its quote if that is verified and better than the known one.
+
+        ``named``: how many ends of a relation stand in the quote. The first of the best quotes stays.
+        """
         self.add_chapter(here, item.confidence, unverified=item.unverified)
-        if item.evidence and not item.unverified and "evidence" not in self.texts:
-            self.texts["evidence"], self.quoted = item.evidence, here.chapter.id
+        if item.evidence and not item.unverified and named > self.named:
+            self.texts["evidence"], self.quoted, self.named = item.evidence, here.chapter.id, named
 
     def proof(self) -> dict[str, Value]:
         """Properties ``evidence`` and its ``chapter_id``, or ``unverified``."""

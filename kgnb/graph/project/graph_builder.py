@@ -258,7 +258,8 @@ class GraphBuilder:
         if type_ in SYMMETRIC_RELATIONS and target < source:
             source, target = target, source
         facts = self._ties[source, type_, target]
-        facts.add_claim(here, relation)
+        named = sum(self._resolver.is_named(end[1], relation.evidence) for end in (source, target))
+        facts.add_claim(here, relation, named)
         facts.odds += relation.confidence / max(1e-6, 1 - relation.confidence)
         facts.add_texts(description=relation.description)
         chapter = here.chapter.id

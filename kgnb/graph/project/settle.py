@@ -8,7 +8,8 @@ Beyond the wire contract:
 
 - the wire contract's properties are always there (``""`` or ``[]`` if unknown); kgnb's own (``evidence`` and
   its ``chapter_id``, ``unverified``, ``label``, ``labels``) only where they have a value;
-- an edge is ``unverified`` if no chapter's quote was found in its text; ``evidence`` is the first one found;
+- an edge is ``unverified`` if no chapter's quote was found in its text; ``evidence`` is the first one found
+  in which both ends are named, else the first that names one, else the first;
 - a namesake (张虎（张辽之子）) has its bare name as ``base_name``;
 - a character none of whose names is in the book's text is left out, with its edges;
 - ``chapters`` are chapter numbers, ``count`` is how many; entities have them too;

@@ -183,6 +183,15 @@ class AliasEvidence:
         """How often replies list somebody under ``alias`` or give it to somebody."""
         return self._headed[alias] + self.owners[alias].total()
 
+    def count_chapters(self, name: str) -> int:
+        """How many chapters list somebody who has the name."""
+        return len(self._uses((name,)).chapters)
+
+    def count_given(self, names: Iterable[str], alias: str) -> tuple[int, int]:
+        """How many mentions of ``names`` have the alias, and how many mentions there are."""
+        mine = self._uses(names).mentions
+        return len(mine & self._uses((alias,)).mentions), len(mine)
+
     def joining_chapters(self, names: Iterable[str], others: Iterable[str]) -> set[int]:
         """Chapters with a mention that has one of ``names`` and one of ``others``."""
         mine, theirs = self._uses(names), self._uses(others)

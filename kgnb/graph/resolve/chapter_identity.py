@@ -93,10 +93,14 @@ class PersonResolver:
         decisions = self._reassigned.get(person, ())
         return next((other for first, last, other in decisions if first <= number <= last), person)
 
+    def is_named(self, person: str, quote: str) -> bool:
+        """Whether one of the person's names stands in the quote."""
+        return any(name in quote for name in self.persons.classes.members_of(person))
+
     def quoted(self, person: str, quote: str) -> str:
         """Whom a quote about ``person`` means: the new owner of a split-off name, where the quote has that
         name and none of the person's."""
-        if any(name in quote for name in self.persons.classes.members_of(person)):
+        if self.is_named(person, quote):
             return person
         return min((p for name, p in self.split_off[person].items() if name in quote), default=person)
 

@@ -12,9 +12,17 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import combinations
 
 from kgnb.extract.generic_words import is_generic
-from kgnb.graph.resolve.alias_evidence import AliasEvidence, ChapterMentions, PairCounts, is_error, log_odds
+from kgnb.graph.resolve.alias_evidence import (
+    AliasEvidence,
+    ChapterMentions,
+    Mention,
+    PairCounts,
+    is_error,
+    log_odds,
+)
 from kgnb.graph.resolve.decisions import CombinedDecisions, pair
 from kgnb.graph.resolve.name_classes import MergeReason, NameClasses
 from kgnb.graph.resolve.name_parts import NameParts
@@ -25,6 +33,8 @@ MERGE_ODDS = 4.0
 LONG_BOOK = 12
 """Chapters of a book from which on those odds are needed. They rise from even ones: the few replies about a
 short text hold few errors, and seldom say a thing twice."""
+LARGE_SHARE = 0.25
+"""Share of a person's mentions with which an ambiguous word is its alias, however few they are."""
 MAX_OWNERS = 60
 """A word that is an alias of more names than this is ambiguous, without comparing every two of them."""
 STATED_REASONS = frozenset({"字", "号", "姓", "same words", "title and first name"})
@@ -57,6 +67,7 @@ class Persons:
         length = min(1.0, max(0, len(replies) - 1) / (LONG_BOOK - 1))
         self._least_odds = math.log(1 + (MERGE_ODDS - 1) * length)
         self._parts = NameParts(self.evidence.joined_names.keys() | self._chapters_of.keys())
+        self._shared = self._shared_words(replies)
         self._ambiguous: set[str] = set()
         candidates = self._candidates()
         self._merge_by_replies(candidates)
@@ -77,7 +88,7 @@ class Persons:
         """Whether the name means the same person throughout the book."""
         if name in self._decided_names:
             return True
-        return not (name in self._ambiguous or is_generic(name))
+        return not (name in self._shared or name in self._ambiguous or is_generic(name))
 
     def chapters_calling(self, person: str, alias: str) -> set[int]:
         """Positions of the chapters whose replies give ``alias`` to the person."""
@@ -86,8 +97,8 @@ class Persons:
     def accepts_alias(self, person: str, alias: str) -> bool:
         """Whether to believe replies that give ``alias`` to the person.
 
-        They are believed where it is a name of the person, or where it is ambiguous and they say so as often
-        as a merge would need; never against a decision.
+        They are believed where it is a name of the person, and where it is ambiguous and they say so more
+        often than errors explain; never against a decision.
         """
         if pair(person, alias) in self._decisions.separated:
             return False
@@ -97,14 +108,42 @@ class Persons:
             return False
         names = self.classes.members_of(person)
         made_by_decision = not self.evidence.uses(names)
-        return made_by_decision or self._odds(names, (alias,))[0] >= self._least_odds
+        given, listed = self.evidence.count_given(names, alias)
+        return made_by_decision or given >= LARGE_SHARE * listed or not is_error(given, listed)
 
     # --- ambiguous names
+
+    def _shared_words(self, replies: Iterable[ChapterMentions]) -> set[str]:
+        """Words that replies give to two persons at once, more often than errors explain."""
+        found: Counter[str] = Counter()
+        for reply in replies:
+            bearers: dict[str, list[Mention]] = defaultdict(list)
+            for mention in reply.mentions:
+                for alias in mention.aliases:
+                    bearers[alias].append(mention)
+            found.update(a for a, ms in bearers.items() if len(ms) > 1 and self._of_two(a, ms))
+        count = self.evidence.count_chapters
+        return {word for word, times in found.items() if not is_error(times, count(word))}
+
+    def _of_two(self, alias: str, mentions: Iterable[Mention]) -> bool:
+        """Whether two of the mentions, other than the word's own, are two persons'."""
+        by_name = {mention.name: mention for mention in mentions if mention.name != alias}
+        return len(by_name) > MAX_OWNERS or any(
+            self._are_distinct(one, other) for one, other in combinations(by_name.values(), 2)
+        )
+
+    def _are_distinct(self, one: Mention, other: Mention) -> bool:
+        if one.name in other.aliases or other.name in one.aliases:
+            return False
+        joined = other.name in self.evidence.joined_names.get(one.name, ())
+        return not (joined and self._odds((one.name,), (other.name,))[0] > 0)
 
     def _find_ambiguous(self) -> None:
         """Collect the aliases that replies give to several persons."""
         self._ambiguous = {
-            alias for alias, owners in self.evidence.owners.items() if self._is_ambiguous(alias, owners)
+            alias
+            for alias, owners in self.evidence.owners.items()
+            if alias not in self._shared and self._is_ambiguous(alias, owners)
         }
 
     def _is_ambiguous(self, alias: str, owners: Counter[str]) -> bool:
@@ -122,7 +161,8 @@ class Persons:
     def _claims_by_person(self, alias: str, owners: Counter[str]) -> list[int]:
         """For each person other than the alias's own class: how many chapters give them the alias."""
         own = self.classes.find(alias)
-        names = {n for n in owners if not is_generic(n) and self.classes.find(n) != own}
+        clear = (n for n in owners if not (n in self._shared or is_generic(n)))
+        names = {n for n in clear if self.classes.find(n) != own}
         persons = NameClasses()
         roots: dict[str, str] = {}
         for name in sorted(names):
