@@ -34,7 +34,7 @@ LONG_BOOK = 12
 """Chapters of a book from which on those odds are needed. They rise from even ones: the few replies about a
 short text hold few errors, and seldom say a thing twice."""
 LARGE_SHARE = 0.25
-"""Share of a person's mentions with which an ambiguous word is its alias, however few they are."""
+"""Share of a person's mentions with which a generic word is its alias, however few they are."""
 MAX_OWNERS = 60
 """A word that is an alias of more names than this is ambiguous, without comparing every two of them."""
 STATED_REASONS = frozenset({"字", "号", "姓", "same words", "title and first name"})
@@ -109,7 +109,11 @@ class Persons:
         names = self.classes.members_of(person)
         made_by_decision = not self.evidence.uses(names)
         given, listed = self.evidence.count_given(names, alias)
-        return made_by_decision or given >= LARGE_SHARE * listed or not is_error(given, listed)
+        if made_by_decision or not is_error(given, listed):
+            return True
+        if is_generic(alias):
+            return given >= LARGE_SHARE * listed
+        return self._odds(names, (alias,))[0] >= self._least_odds
 
     # --- ambiguous names
 
