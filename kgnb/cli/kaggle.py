@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kgnb.cli import kaggle_push, options
+from kgnb.cli.kaggle_wheels import add_wheels
 from kgnb.cli.parser import Commands, Parser
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
@@ -150,6 +151,7 @@ def add_kaggle(commands: Commands[Parser]) -> None:
             about = say("cli.help_kaggle_session")
             added.add_argument("--session", type=options.row_id, metavar="N", help=about)
     _declare_secrets(parts)
+    add_wheels(parts)
 
 
 def _declare_secrets(parts: Commands[Parser]) -> None:

@@ -14,22 +14,18 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import SecretStr
 
 from kgnb import __version__
-
-Kind = Literal["kaggle", "colab", "vscode", "jupyter", "ipython", "terminal", "server"]
+from kgnb.core.notebook_services import Kind, NotebookService, find_service
 
 KAGGLE_OUTPUT = Path("/kaggle/working")
 KAGGLE_INPUT = Path("/kaggle/input")
 
-SESSION_SECONDS = {"kaggle": 12 * 3600.0, "colab": 12 * 3600.0}
 CONTAINER_FOLDERS = {"kaggle": KAGGLE_OUTPUT, "colab": Path("/content")}
 """Hosts whose session is the container: a restarted kernel gets no more time. The folder confirms it."""
-TPU_SESSION_SECONDS = 9 * 3600.0
-"""Kaggle's sessions with a TPU."""
 
 SECRET_WORDS = ("KEY", "TOKEN", "PASSWORD", "PASSWD", "SECRET", "CREDENTIAL")
 """Words in the names of variables that hold secrets."""
@@ -70,6 +66,8 @@ class Host:
     """Length of a session by the host's rules; None = no end known. See :meth:`seconds`."""
     started_at: float
     """Epoch seconds of the session's start."""
+    service: NotebookService | None = None
+    """The notebook service; None in a terminal or on a server."""
 
     def seconds(self, setting: float) -> float | None:
         """Length of the session: ``setting`` (KGNB_SESSION_SECONDS, 0 = not set), else the host's."""
@@ -80,7 +78,7 @@ def detect_host() -> Host:
     """Detect the host; cheap, so the result need not be kept."""
     kind = _kind()
     gpu = _gpu()
-    has_tpu = kind == "kaggle" and gpu == "TPU"
+    service = find_service(kind)
     return Host(
         kind=kind,
         batch=kind == "kaggle" and os.environ.get("KAGGLE_KERNEL_RUN_TYPE", "").lower() == "batch",
@@ -95,8 +93,9 @@ def detect_host() -> Host:
         disk_free_mb=shutil.disk_usage(Path.cwd()).free >> 20,
         gpu=gpu,
         output_dir=KAGGLE_OUTPUT if kind == "kaggle" and os.access(KAGGLE_OUTPUT, os.W_OK) else None,
-        session_seconds=TPU_SESSION_SECONDS if has_tpu else SESSION_SECONDS.get(kind),
+        session_seconds=service.session_seconds(tpu=gpu == "TPU") if service else None,
         started_at=_started_at(kind),
+        service=service,
     )
 
 

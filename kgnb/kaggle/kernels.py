@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 from kgnb.core.errors import InputError, ServiceDown, ServiceRefused
-from kgnb.core.host import SESSION_SECONDS, TPU_SESSION_SECONDS
 from kgnb.core.messages import say
+from kgnb.core.notebook_services import find_service
 from kgnb.core.safe_text import one_line
 from kgnb.kaggle.client import KaggleClient, KernelStatus, Pushed, Quota, SessionsTaken, Tell
 
@@ -29,7 +30,8 @@ LONGEST_LINE = 100_000
 
 def check_session(seconds: int | None, *, tpu: bool) -> float:
     """Return how many seconds a run may take. Raises InputError for more than Kaggle gives."""
-    longest = TPU_SESSION_SECONDS if tpu else SESSION_SECONDS["kaggle"]
+    kaggle = find_service("kaggle")
+    longest = (kaggle and kaggle.session_seconds(tpu=tpu)) or math.inf
     if seconds is not None and seconds > longest:
         raise InputError("kaggle.session_too_long", seconds=seconds, longest=round(longest))
     return longest if seconds is None else float(seconds)

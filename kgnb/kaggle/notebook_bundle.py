@@ -267,7 +267,7 @@ def _install_kgnb(packed):
     # 这里已有的包保持不动；没有的，装测试过的版本。 What is here stays as it is; the rest comes as tested.
     names = {{one.metadata["Name"] or "kgnb" for one in importlib.metadata.distributions()}} - {{"kgnb"}}
     kept = {{name: version for name in names if re.match("[0-9]", version := here(name) or "")}}
-    (constraints := folder / "kept.txt").write_text("".join(f"{{n}}=={{v}}\\n" for n, v in kept.items()))
+    constraints = folder / "kept.txt"
     pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "-c", constraints]
     if given := WHEELS or os.environ.get("KGNB_WHEELS", ""):
         slug = given.rpartition("/")[2]
@@ -279,13 +279,23 @@ def _install_kgnb(packed):
     pip += [str(wheel) + {extras}, *([] if here("ipywidgets") else ["ipywidgets"])]
     tried = {pins}
     pins = [f"{{name}}=={{version}}" for name, version in tried.items() if not here(name)]
-    quiet = subprocess.run([*pip, *pins], capture_output=True)
-    if quiet.returncode and subprocess.run(pip).returncode:
+    free = {{re.sub("[-_.]+", "-", name).lower() for name in tried}}
+    held = {{n: v for n, v in kept.items() if re.sub("[-_.]+", "-", n).lower() not in free}}
+    # 最后才换掉 kgnb 要用、而这里太旧的包。 Last, what kgnb needs newer than it is here is replaced.
+    for fixed, wanted in ((kept, pins), (kept, []), (held, [])):
+        constraints.write_text("".join(f"{{n}}=={{v}}\\n" for n, v in fixed.items()))
+        done = subprocess.run([*pip, *wanted], capture_output=True, text=True)
+        if done.returncode == 0:
+            break
+    else:
+        print(done.stdout[-2000:], done.stderr[-2000:])
         raise RuntimeError(
             "没有装上 kgnb：请在右侧 Settings 打开 Internet 再运行；断网时填上面的 WHEELS。 "
             "kgnb was not installed: switch Internet on in Settings and run again; offline, fill in WHEELS."
         )
     importlib.invalidate_caches()
+    if replaced := [f"{{n}} {{v}} → {{here(n)}}" for n, v in kept.items() if here(n) != v]:
+        print("替换了 replaced:", ", ".join(replaced))
 
 
 _install_kgnb("""

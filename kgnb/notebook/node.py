@@ -169,11 +169,24 @@ class Node:
             "session_left": session.left,
             "session_ends_at": session.ends_at,
             "session_leaves_at": session.leaves_at,
+            "session_note": self._session_note(),
             "local": self._local_status(),
             "cluster": run.cluster if run is not None else None,
             "cluster_error": run.cluster_error if run is not None else "",
             "report": str(run.report_path or "") if run is not None else "",
         }
+
+    def _session_note(self) -> str:
+        """How this session ends, and what to do so that it doesn't end early; "" where nothing ends it."""
+        service, session = self.place.service, self.session
+        parts = []
+        if service is not None and not self.place.batch and service.idle_minutes:
+            key = f"notebook.idle_{service.idle}"
+            parts.append(say(key, place=service.name, minutes=round(service.idle_minutes)))
+        if session.leaves_at is not None:
+            at = time.strftime("%H:%M", time.localtime(session.leaves_at))
+            parts.append(say("notebook.leaves_at", time=at))
+        return " ".join(parts)
 
     def _local_status(self) -> dict[str, Any]:
         return summed([self._counters.snapshot(), *list(self._process_states.values())])

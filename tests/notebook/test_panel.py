@@ -89,6 +89,7 @@ STATUS: dict[str, Any] = {
     "error": EVIL,
     "name": EVIL,
     "place": "kaggle",
+    "session_note": "",
     "session_left": 4_000.0,
     "session_ends_at": time.time() + 4_000,
     "session_leaves_at": time.time() - 1,

@@ -226,7 +226,7 @@ def test_files_of_the_checkout_that_a_page_names_exist(page: Path) -> None:
 # --- names --------------------------------------------------------------------------------------------------
 
 NOT_SETTINGS = {
-    *("KGNB_SECRETS_DATASET", "KGNB_SOURCE"),  # a notebook's own
+    *("KGNB_SECRETS_DATASET", "KGNB_WHEELS"),  # a notebook's own
     "KGNB_SCREENSHOTS",  # screenshots.py
     *(
         "REDIS_PASSWORD_FILE",

