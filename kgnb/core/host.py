@@ -78,7 +78,7 @@ def detect_host() -> Host:
     """Detect the host; cheap, so the result need not be kept."""
     kind = _kind()
     gpu = _gpu()
-    service = find_service(kind)
+    service = find_service(kind, os.environ)
     return Host(
         kind=kind,
         batch=kind == "kaggle" and os.environ.get("KAGGLE_KERNEL_RUN_TYPE", "").lower() == "batch",

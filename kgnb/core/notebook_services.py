@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -29,10 +29,9 @@ class NotebookService:
     folder: str = ""
     tpu_hours: float = 0
 
-    @property
-    def is_here(self) -> bool:
+    def is_here(self, environment: Mapping[str, str]) -> bool:
         """Whether the environment or a folder tells that this process runs there."""
-        return any(map(os.environ.get, self.variables)) or bool(self.folder and Path(self.folder).is_dir())
+        return any(map(environment.get, self.variables)) or bool(self.folder and Path(self.folder).is_dir())
 
     def session_seconds(self, *, tpu: bool) -> float | None:
         """Length of a session; None = no end known."""
@@ -46,8 +45,8 @@ def notebook_services() -> tuple[NotebookService, ...]:
     return tuple(NotebookService(**row | {"variables": tuple(row.get("variables", ()))}) for row in rows)
 
 
-def find_service(kind: Kind) -> NotebookService | None:
-    """Return the service of this process, of this ``kind``: one that shows itself, else the plain one."""
+def find_service(kind: Kind, environment: Mapping[str, str]) -> NotebookService | None:
+    """Return the service of this ``kind`` that shows itself in ``environment``, else the plain one."""
     fitting = [one for one in notebook_services() if one.kind == kind]
     plain = [one for one in fitting if not (one.variables or one.folder)]
-    return next(iter([one for one in fitting if one.is_here] or plain or fitting), None)
+    return next(iter([one for one in fitting if one.is_here(environment)] or plain or fitting), None)

@@ -30,7 +30,7 @@ LONGEST_LINE = 100_000
 
 def check_session(seconds: int | None, *, tpu: bool) -> float:
     """Return how many seconds a run may take. Raises InputError for more than Kaggle gives."""
-    kaggle = find_service("kaggle")
+    kaggle = find_service("kaggle", {})
     longest = (kaggle and kaggle.session_seconds(tpu=tpu)) or math.inf
     if seconds is not None and seconds > longest:
         raise InputError("kaggle.session_too_long", seconds=seconds, longest=round(longest))

@@ -48,13 +48,13 @@ def test_a_tpu_shortens_it_where_the_table_says_so(monkeypatch: pytest.MonkeyPat
 def test_a_folder_tells_too_and_without_any_sign_it_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
     (folder,) = (one for one in ALL if one.name == "SageMaker Studio Lab")
     monkeypatch.setattr(Path, "is_dir", lambda path: str(path) == folder.folder)
-    assert find_service("jupyter") == folder
+    assert find_service("jupyter", {}) == folder
     monkeypatch.setattr(Path, "is_dir", lambda _: False)
-    assert [one.name for kind in ("jupyter", "vscode") if (one := find_service(kind))] == [
+    assert [one.name for kind in ("jupyter", "vscode") if (one := find_service(kind, {}))] == [
         "Jupyter",
         "VS Code",
     ]
-    assert find_service("terminal") is None
+    assert find_service("terminal", {}) is None
 
 
 def test_names_variables_and_secrets_are_their_own() -> None:
