@@ -196,7 +196,8 @@ class TestLooks:
         assert ran.code == 0, ran
         lines = ran.out.splitlines()
         marked = [line.split(": ")[0] for line in lines if line.startswith(("✓", "!", "✗"))]
-        wanted = ["✓ python", "✓ packages", "✓ machine", "✓ disk", "✓ session", "✓ sql", "✓ redis", "✓ bolt"]
+        wanted = ["✓ python", "✓ packages", "✓ presets", "✓ machine", "✓ disk", "✓ session"]
+        wanted += ["✓ sql", "✓ redis", "✓ bolt"]
         assert [one for one in marked if not one.startswith(("✓ queues", "✓ kg:"))] == [*wanted, "✓ dryrun"]
 
     def test_doctor_says_what_is_away(self, place: Place) -> None:
