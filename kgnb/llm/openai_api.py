@@ -21,8 +21,8 @@ _LENGTH = ("length", "max_tokens", "model_length")  # the last: Mistral
 _FAILED = ("insufficient_system_resource", "network_error", "error")
 """DeepSeek, Zhipu, OpenRouter: cut off inside."""
 _TYPED = frozenset({"model", "messages", "temperature", "max_tokens", "max_completion_tokens"})
-"""Parameters of ``create``; the others go into its ``extra_body``, a schema too: the SDK would walk through it
-for every request, a quarter of its processor time."""
+"""Parameters of ``create``; the others go into its ``extra_body``, a schema too: the SDK would walk through
+it for every request, a quarter of its processor time."""
 
 
 class OpenAIApi:
