@@ -20,6 +20,7 @@ _CHINESE = ("gb18030", "big5hkscs", "cp950")
 _WIDE = ("utf-16-le", "utf-16-be")
 _SAMPLE = 200_000  # bytes by which the encoding is chosen
 _MIN_SCORE = 0.3  # Chinese text scores 0.6 to 0.9 in its own encoding, under 0.2 in a wrong one
+_MAX_PADDING = 0.0001  # share of NUL bytes within a text; downloads are padded with them at their end
 _MAX_BROKEN = 0.01  # share of undecodable characters allowed in a damaged download
 
 # The commonest characters of modern and classical prose, simplified and traditional, with punctuation.
@@ -47,7 +48,10 @@ def decode(data: bytes) -> str | None:
             text = data.decode(name, "replace").removeprefix("\ufeff")
             return text if _is_intact(text) else None
     if b"\0" in data:
-        return _wide(data)
+        wide = _wide(data)
+        if wide is not None or data.strip(b"\0").count(0) > len(data) * _MAX_PADDING:
+            return wide
+        data = data.replace(b"\0", b"")
     return _utf8(data) or _chinese(data) or _western(data) or _other(data)
 
 
@@ -61,7 +65,7 @@ def _has_controls(text: str) -> bool:
 
 
 def _wide(data: bytes) -> str | None:
-    """UTF-16 or UTF-32 without a byte order mark: no other encoding of a text has NUL bytes."""
+    """UTF-16 or UTF-32 without a byte order mark: no other encoding of a text needs NUL bytes."""
     names = _WIDE if len(data) % 4 else ("utf-32-le", "utf-32-be", *_WIDE)
     for name in names:
         sample = data[:_SAMPLE].decode(name, "replace")

@@ -653,3 +653,10 @@ def test_millions_of_blank_lines_take_little_memory() -> None:
         tracemalloc.stop()
     assert only.text == "甲与乙。"
     assert peak < 50e6
+
+
+@pytest.mark.parametrize("name", ["utf-8", "gb18030"])
+def test_a_text_padded_with_nul_bytes_is_still_a_text(name: str) -> None:
+    text = "第一章 雨夜来客\n周德海推开门，看见林秀英坐在灯下。\n" * 20
+    assert text_encoding.decode(text.encode(name) + bytes(4)) == text
+    assert text_encoding.decode(bytes(range(256)) * 40) is None
