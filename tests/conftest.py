@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+os.environ.setdefault("KGNB_CPU_WORKERS", "threads")  # a process takes half a second to start
+
 
 def outside(name: str) -> str:
     """A service's address from services.sh; without it the test skips, and fails in CI."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -13,7 +16,8 @@ from kgnb.core.kaggle_inputs import find_input, holds_all_inputs, input_name
 from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded import restore
-from tests.stores.test_restore import data_folder, files
+from tests.stores.test_restore import data_folder
+from tests.support.ledgers import new_task, opened
 
 HOSTILE = "OPENAI_BASE_URL=http://thief.example/v1\nREDIS_HOST=thief.example\nKGNB_RPM=1\n"
 
@@ -54,13 +58,20 @@ def test_a_folder_of_everything_names_nobody(attached: Path, given: str) -> None
         library.place(Settings.load(), attached.parent / given)
 
 
+async def record_a_task(path: Path) -> None:
+    async with opened(f"sqlite:///{path}") as ledger:
+        await new_task(ledger)
+
+
 @pytest.mark.parametrize("folder", ["notebooks/me/my-run", "datasets/me/my-run", "my-run"])
 def test_an_own_run_is_gone_on_with_by_its_name(attached: Path, folder: str) -> None:
     mine = data_folder(attached / folder / "kgnb-data")
-    (mine / "kgnb.db").write_bytes(b"my own rows")
+    (mine / "kgnb.db").unlink()
+    asyncio.run(record_a_task(mine / "kgnb.db"))
     settings = Settings.load(resume_from="me/my-run")
     restore.restore_data_folder(settings)
-    assert files(settings.data) == files(mine)
+    with contextlib.closing(sqlite3.connect(settings.data / "kgnb.db")) as kept:
+        assert kept.execute("SELECT title FROM novels").fetchall() == [("书",)]
     found = library.place(Settings.load(data=settings.data.parent / "none"), Path("me/my-run"))
     assert found is not None
 

@@ -104,7 +104,7 @@ class TestBooks:
         monkeypatch: pytest.MonkeyPatch,
         capsys: pytest.CaptureFixture[str],
     ) -> None:
-        monkeypatch.setattr(notebook_bundle, "MOST_BYTES", 6_000)
+        monkeypatch.setattr(notebook_bundle, "MOST_BYTES", 8_000)
         large = novel(tmp_path / "large.txt", 40)
         stub.preparing = 2
         name = "reader/kgnb-di-1bu-yan-yi-1-books"

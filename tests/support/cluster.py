@@ -304,7 +304,7 @@ def cluster(path: Path, llm: Llm | None = None, **env: str) -> Iterator[Cluster]
             **bolt,
             "KGNB_LEASE_SECONDS": "5",
             "KG_WORKER_GUARD_INTERVAL": "3",
-            "KGNB_CPU_WORKERS": "1",
+            "KGNB_CPU_WORKERS": "threads",
             "KGNB_LANG": "en",
             **(llm.env() if llm else {}),
             **env,

@@ -61,7 +61,7 @@ def death_figures(folder: Path, *, kills: int, lease: float, chapters: int, node
     rng = random.Random(kills)
     with (
         llm(latency=0.8) as server,
-        cluster(folder / "deaths", server, KGNB_LEASE_SECONDS=f"{lease:g}") as place,
+        cluster(folder / "deaths", server, KGNB_LEASE_SECONDS=f"{lease:g}", KGNB_CPU_WORKERS="1") as place,
     ):
         task = place.submit(novel(folder / "long.txt", chapters, lines=5))
         for number in range(nodes):
