@@ -7,8 +7,9 @@
 # installs what is missing (as root: Debian's Redis, MariaDB, Chromium; Neo4j from Maven Central), starts the
 # services and stops those that it started. With CI=true a service that can't be had is a failure.
 #
-# Without arguments four parts run side by side, for most of their time is waiting: tests of whole nodes on real
-# servers (on a second set of these, in .services-nodes), other tests on real servers, notebooks, and all others.
+# Without arguments five parts run side by side, for most of their time is waiting: tests of whole nodes on real
+# servers (on a second set of these, in .services-nodes), other tests on real servers, notebooks, commands on
+# embedded engines, and all others.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/common.sh
@@ -113,7 +114,7 @@ fi
 # One part is seen as it runs, the others when they have ended.
 shown=$(mktemp -d)
 code=0
-for name in nodes services kernels; do
+for name in nodes services kernels commands; do
   dir=$DIR
   [[ $name != nodes ]] || dir=$NODES_DIR
   part "$name" "$dir" --durations=15 >"$shown/$name" 2>&1 &

@@ -38,9 +38,9 @@ _turn: list[object] = []
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """``--part``: tests of whole nodes on servers, others that empty servers, of notebooks, or the rest.
-    The four may run side by side, the first two each on servers of its own."""
-    parser.addoption("--part", choices=("nodes", "services", "kernels", "rest"))
+    """``--part``: tests of whole nodes on servers, others that empty servers, of notebooks, of commands on
+    embedded engines, or the rest. They may run side by side, the first two each on servers of its own."""
+    parser.addoption("--part", choices=("nodes", "services", "kernels", "commands", "rest"))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -70,8 +70,9 @@ def _part(item: pytest.Item) -> str:
         return "nodes"
     if _reaches_services(item):
         return "services"
-    kernels = any(hasattr(module, name) for name in _KERNELS) or item.path.stem in _BESIDE_THEM
-    return "kernels" if kernels else "rest"
+    if any(hasattr(module, name) for name in _KERNELS) or item.path.stem in _BESIDE_THEM:
+        return "kernels"
+    return "commands" if hasattr(module, "Place") else "rest"
 
 
 def _reaches_services(item: pytest.Item) -> bool:
