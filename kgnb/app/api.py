@@ -180,7 +180,8 @@ class BookGraph:
         >>> book.ask("MATCH (c:Character {novel_id: $novel}) RETURN c.name AS name LIMIT 3")  # doctest: +SKIP
         """
         asked = {"novel": self.result.novel_id, **parameters}
-        return QueryRows(cypher, run(self._on(lambda app: app.graph.query(cypher, asked))))
+        rows = run(self._on(lambda app: app.graph.query(cypher, asked)))
+        return QueryRows(cypher, rows, every_column=True)
 
     def graph(self) -> Graph:
         """Return all nodes and edges of the book."""

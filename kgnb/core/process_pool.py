@@ -56,7 +56,8 @@ class CpuPool:
         (half a second) are done. At most ``workers`` calls at a time, besides those of :meth:`run`; a call
         that is cancelled counts until its function returns."""
         if self._threads:
-            return await asyncio.to_thread(function, *args, **kwargs)
+            async with self._long_runs:
+                return await asyncio.to_thread(function, *args, **kwargs)
         await self._long_runs.acquire()
         if not self._idle:
             self._single.append(_Processes(1))

@@ -32,15 +32,27 @@ MOST_STRENGTH = 10
 class QueryRows(list[dict[str, Any]]):
     """Rows as dicts, ready for pandas or json; a notebook shows them under ``title`` and ``note``."""
 
-    def __init__(self, title: str, rows: Iterable[dict[str, Any]], note: str = "", picture: str = "") -> None:
+    def __init__(
+        self,
+        title: str,
+        rows: Iterable[dict[str, Any]],
+        note: str = "",
+        picture: str = "",
+        *,
+        every_column: bool = False,
+    ) -> None:
         super().__init__(rows)
         self.title, self.note = title, note
+        self._every_column = every_column
         self.picture = picture
         """A chart as SVG, or ""."""
 
     def _table(self, most: int) -> tuple[list[str], list[list[object]]]:
-        """Headings and cells of the first ``most`` rows, without columns that are empty in all rows."""
-        keys = [k for k in (self[0] if self else ()) if any(row[k] not in ("", [], 0, None) for row in self)]
+        """Headings and cells of the first ``most`` rows, without columns that are empty in all rows, unless
+        the user asked for each of them."""
+        keys = list(self[0]) if self else []
+        if not self._every_column:
+            keys = [k for k in keys if any(row[k] not in ("", [], 0, None) for row in self)]
         heads = [str(say_or(f"explore.col_{key}", key)) for key in keys]
         return heads, [[_cell(row[key]) for key in keys] for row in self[:most]]
 

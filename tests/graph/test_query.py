@@ -129,6 +129,8 @@ class TestWhole:
         assert repr(graph) == f"Graph({len(graph.nodes)} nodes, {len(graph.edges)} edges)"
         asked = book.ask("MATCH (c:Character {novel_id: $novel}) RETURN c.name AS who LIMIT 2")
         assert "who" in repr(asked)
+        nobody = book.ask("MATCH (c:Character {novel_id: -1}) RETURN count(c) AS found")
+        assert "found 0" in repr(nobody)
 
     def test_a_missing_book_is_a_missing_file(self, data: Path) -> None:
         with pytest.raises(FileNotFoundError, match=r"none\.txt"):

@@ -17,7 +17,7 @@ from tests.support.cluster import FOLDER, QUEUE, SERVERS, Cluster, Node, cluster
 from tests.support.commands import Llm, llm, novel
 
 GONE_SECONDS = 40.0
-"""How long leaving may take at most: 10 s for work in flight, and what handing back takes."""
+"""Limit of the waits: 10 s for work in flight, and what handing back takes on a slow machine."""
 LONG = 300.0
 """Latency of a request that outlives every test."""
 

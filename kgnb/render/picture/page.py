@@ -159,7 +159,7 @@ def _page_data(graph: Graph, shown: Scene, lang: Language) -> dict[str, Any]:
         "shown": len(shown.spots),
         "people": [
             *(_person(spot, around) for spot in shown.spots),
-            *(_other_person(person) for person in rest.people[len(shown.spots) :]),
+            *(_known_of(person) for person in rest.people[len(shown.spots) :]),
         ],
         "ties": [_tie(rest.people, tie, shown.width(tie)) for tie in (*shown.ties, *rest.ties)],
         "circles": _circles(shown),
@@ -182,26 +182,21 @@ def _circles(shown: Scene) -> list[dict[str, Any]]:
 def _person(spot: Spot, around: dict[NodeKey, dict[str, list[str]]]) -> dict[str, Any]:
     facts = spot.person.node.properties
     return {
-        "name": printable(spot.person.name),
-        "label": spot.label,
+        **_known_of(spot.person),
         "x": spot.x,
         "y": spot.y,
         "r": spot.radius,
         "font": spot.font,
         "fill": spot.fill,
         "border": spot.border,
-        "title": _text(facts.get("title")),
         "description": _text(facts.get("description")),
-        "aliases": _list(facts.get("aliases")),
         "traits": _list(facts.get("traits")),
-        "chapters": spot.person.chapters,
-        "first": spot.person.first_chapter,
         **around[spot.person.node.ref],
     }
 
 
-def _other_person(person: Person) -> dict[str, Any]:
-    """Somebody who isn't shown at first; the page finds a place when one is needed."""
+def _known_of(person: Person) -> dict[str, Any]:
+    """What the page knows of everybody; it finds a place itself for those who aren't shown at first."""
     facts = person.node.properties
     return {
         "name": printable(person.name),

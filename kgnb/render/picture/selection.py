@@ -76,12 +76,12 @@ def select_rest(graph: Graph, shown: int) -> Selection:
     _mark_drawn(ties, len(people))
     used = [0] * len(people)
     kept: list[Tie] = []
-    for tie in ties:
+    for tie in sorted(ties, key=lambda t: not t.drawn):  # whoever has a tie keeps one
         minor = max(tie.a, tie.b)
         if minor >= shown and len(kept) < _REST_TIES and (tie.drawn or used[minor] < _REST_TIES_EACH):
             used[minor] += 1
             kept.append(tie)
-    return Selection(people, kept)
+    return Selection(people, sorted(kept, key=lambda t: -t.weight))
 
 
 def _closeness(edge: GraphEdge) -> float:
