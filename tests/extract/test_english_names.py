@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 from kgnb.extract import name_scan
+from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.vocatives import Answers
 from kgnb.extract.model import NameEntry
 
 SPEECH = [
@@ -65,6 +68,10 @@ def test_peoples_and_ideas_with_a_capital_are_no_persons() -> None:
     assert not {"Americans", "Jews", "Death"} & people(text).keys()
 
 
+def test_peoples_are_known_by_their_plurals() -> None:
+    assert {"romans", "englishmen", "gypsies", "jewesses"} <= words.PEOPLES
+
+
 def test_a_full_name_with_a_common_first_name_is_a_person_at_once() -> None:
     found = people(pages(("Rosa", "Mr. Vance")) + "\n\nThey thought of Robert Stavely, who was dead.")
     assert "Robert Stavely" in found
@@ -100,3 +107,10 @@ def test_who_answers_to_a_name_bears_it() -> None:
     assert found["Aunt Cicely"] not in (found["Mrs. Peel"], found["Mr. Vance"])
     found = people(turns + others)  # once is chance
     assert found["Aunt Cicely"] is not found["Mrs. Peel"]
+
+
+def test_answers_of_a_very_long_book_are_counted() -> None:
+    turn = '"Come, Ann," said Rosa.\n"Yes," said {}.\n'
+    text = turn.format("Basil") * 900 + turn.format("Tobias") * 700
+    offsets = {n: [m.start() for m in re.finditer(n, text)] for n in ("Ann", "Rosa", "Basil", "Tobias")}
+    assert set(Answers(text, offsets, str).answering()) == {("Ann", "Basil"), ("Ann", "Tobias")}

@@ -6,11 +6,11 @@ import random
 
 import pytest
 
+from kgnb.extract.binomial import binomial_tail
 from kgnb.graph.resolve.alias_evidence import (
     ChapterMentions,
     Mention,
     PairCounts,
-    binomial_tail,
     is_error,
     log_odds,
 )

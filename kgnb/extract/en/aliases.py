@@ -217,8 +217,7 @@ class AliasResolver(BookPersons):
 
     def _join_stated_names(self) -> None:
         """Mr. Dale, alias Moss; Mrs. Dale is the Miss Moss whom Mr. Dale married."""
-        offsets = {n: c.offsets for n, c in self.candidates.items()}
-        for one, other, married in stated_names(self.text, offsets):
+        for one, other, married in stated_names(self.text, self.offsets):
             if married:
                 one = self._wife_of(one, other)
             if one and self._same_gender(one, other):
@@ -226,8 +225,7 @@ class AliasResolver(BookPersons):
 
     def _join_who_answer(self) -> None:
         """Aunt Cicely is Mrs. Peel if Mrs. Peel answers to "Aunt Cicely", who has no other full name."""
-        offsets = {n: c.offsets for n, c in self.candidates.items()}
-        for called, answerer in list(Answers(self.text, offsets, self.clusters.root).answering()):
+        for called, answerer in list(Answers(self.text, self.offsets, self.clusters.root).answering()):
             bare = not any(self.parts[n].is_full for n in self.clusters.names_of(called))
             roots = [self.clusters.root(answerer)] if bare and self._same_gender(called, answerer) else []
             if best := self._exclusive_person(called, roots, strict=True):
@@ -239,7 +237,7 @@ class AliasResolver(BookPersons):
         wives = [n for n in self._by_last.get(surname, ()) if self.parts[n].titles == ("mrs",)]
         if len(wives) != 1 or len(self.clusters.names_of(wives[0])) > 1 or self.gender(bride) != "f":
             return ""
-        median = [sorted(self.candidates[n].offsets)[self.counts[n] // 2] for n in (bride, wives[0])]
+        median = [sorted(self.offsets[n])[self.counts[n] // 2] for n in (bride, wives[0])]
         return wives[0] if median[0] < median[1] else ""
 
     def _join_ranks(self) -> None:

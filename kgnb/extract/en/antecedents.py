@@ -8,7 +8,7 @@ before it, of fitting gender. In speech "my" means who speaks and "your" who is 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from kgnb.extract.en import vocabulary as words
@@ -24,7 +24,7 @@ BY_TURN = 0.35
 
 _GENDERS = {"his": "m", "her": "f", "he": "m", "she": "f"}
 _SUBJECT = re.compile(r"\b(?i:(he|she))\b")
-_SPEAK = "|".join(sorted(words.SPEECH_VERBS))
+_SPEAK = words.SPEECH_VERB
 _VERB_BEFORE = re.compile(rf'"[^"\n]{{0,4}}\b(?:{_SPEAK}) (?:(?:the|poor|little|old|young|dear) )*$')
 _VERB_AFTER = re.compile(rf"(?: \w+ly)?,? (?:{_SPEAK})\b")
 _PRONOUN_SPEAKS = re.compile(
@@ -79,7 +79,7 @@ def _subject_pronoun(gender: str, start: int, end: int, persons: ChapterPersons)
     return None
 
 
-def _certainty(fitting: Iterable[Mention], gender: str, persons: ChapterPersons) -> float:
+def _certainty(fitting: Sequence[Mention], gender: str, persons: ChapterPersons) -> float:
     """1 for the only person of known gender, less where another fits too or the gender is only possible."""
     names = {m.entry.name for m in fitting}
     known = {m.entry.name for m in fitting if persons.gender(m.entry) == gender}

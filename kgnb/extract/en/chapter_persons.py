@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from kgnb.extract.en import vocabulary as words
-from kgnb.extract.en.persons import PRONOUN, split_name
+from kgnb.extract.en.persons import pronoun_gender, split_name
 from kgnb.extract.en.sentences import sentence_ends
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention
@@ -144,14 +144,12 @@ class ChapterPersons:
         return self._genders[entry.name]
 
     def _gender_by_pronouns(self, entry: NameEntry) -> str:
-        votes: Counter[bool] = Counter()
+        votes: Counter[str] = Counter()
         for mention in self.mentions_of[entry.name][:PRONOUN_MENTIONS]:
-            if match := PRONOUN.search(self.text, mention.end, mention.end + 60):
-                votes[match[1][0] in "sS" or match[1][:3].lower() == "her"] += 1
-        (female, n), *_ = votes.most_common(1) or [(False, 0)]
-        if n < 2 or n < 0.7 * votes.total():
-            return ""
-        return "f" if female else "m"
+            if gender := pronoun_gender(self.text, mention.end):
+                votes[gender] += 1
+        (best, n), *_ = votes.most_common(1) or [("", 0)]
+        return best if n >= 2 and n >= 0.7 * votes.total() else ""
 
     def fits(self, entry: NameEntry, gender: str) -> bool:
         """Return whether the person may be of this gender ("" fits all)."""

@@ -1,8 +1,9 @@
 """Persons' names of an English book: candidates, and a classifier that learns from the book itself.
 
-There is no list of names. Candidates are capitalised phrases. The surest persons (speakers, bearers of an
-honorific) teach the log odds of the words before and after a name in *this* book, which tell persons from
-places and other capitalised words. The Chinese twin has characters for words, and surnames for honorifics.
+No list of names decides: a common first name only speaks for a person. Candidates are capitalised phrases.
+The surest persons (speakers, bearers of an honorific) teach the log odds of the words before and after a name
+in *this* book, which tell persons from places and other capitalised words. The Chinese twin has characters
+for words, and surnames for honorifics.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from kgnb.extract.name_clusters import NameClusters
 
 _SENTENCE_END = re.compile(r"[.!?](?=[\s\"])|\n")
 _ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Rev)\.$")
-PRONOUN = re.compile(r"\b(he|him|his|himself|she|her|hers|herself)\b", re.IGNORECASE)
+_PRONOUN = re.compile(r"\b(he|him|his|himself|she|her|hers|herself)\b", re.IGNORECASE)
 _MILITARY = words.RANKS & words.NEUTRAL
 KIN_TITLES = frozenset(("aunt", "uncle", "cousin", "brother", "sister", "father", "mother"))
 """Titles that only some people give."""
@@ -72,8 +72,8 @@ class BookPersons:
             for m in _SENTENCE_END.finditer(text)
             if not _ABBREVIATION.search(text, max(0, m.start() - 5), m.start() + 1)
         ]
-        offsets = {n: c.offsets for n, c in self.candidates.items()}
-        self.co_occurrence = CoOccurrence(self.clusters, offsets, ends, WINDOW)
+        self.offsets = {n: c.offsets for n, c in self.candidates.items()}
+        self.co_occurrence = CoOccurrence(self.clusters, self.offsets, ends, WINDOW)
         self.by_count = sorted(self.counts, key=lambda n: (-self.counts[n], n))
         self._gender: dict[str, str] = {}
         self.dropped: set[str] = set()
@@ -166,9 +166,8 @@ class BookPersons:
         votes: Counter[str] = Counter()
         for name in names:
             for at in self.candidates[name].offsets[:200]:
-                match = PRONOUN.search(self.text, at + len(name), at + len(name) + 60)
-                if match:
-                    votes["f" if match[1].lower().startswith(("she", "her")) else "m"] += 1
+                if gender := pronoun_gender(self.text, at + len(name)):
+                    votes[gender] += 1
         if votes.total() < 4:
             return ""
         best, n = votes.most_common(1)[0]
@@ -207,6 +206,14 @@ class BookPersons:
         return (
             set(titles) <= _MILITARY and self.gender(other) == "f" and not set(titles) & self._titles(other)
         )
+
+
+def pronoun_gender(text: str, offset: int) -> str:
+    """Return "m" or "f" by the first pronoun within 60 characters of ``offset``; "" if there is none."""
+    match = _PRONOUN.search(text, offset, offset + 60)
+    if match is None:
+        return ""
+    return "f" if match[1].lower().startswith(("she", "her")) else "m"
 
 
 def titles_clash(one: Iterable[str], other: Iterable[str]) -> bool:

@@ -13,17 +13,29 @@ NEUTRAL = _LISTS["neutral"]
 RANKS = _LISTS["ranks"]
 ENDEARMENTS = _LISTS["endearments"]
 SPEECH_VERBS = _LISTS["speech_verbs"]
+SPEECH_VERB = "|".join(sorted(SPEECH_VERBS))
+"""The verbs of speech as alternatives of a regular expression."""
 BEFORE_PLACE = _LISTS["before_place"]
 COMPASS = _LISTS["compass"]
 PLACE_ENDS = _LISTS["place_ends"]
 ORG_ENDS = _LISTS["org_ends"]
 NOT_NAMES = _LISTS["not_names"]
-PEOPLES = _LISTS["peoples"] | {f"{word}s" for word in _LISTS["peoples"]}
 MONTHS = _LISTS["months"]
 FEMALE_NAMES = _LISTS["female_names"]
 MALE_NAMES = _LISTS["male_names"]
 GENERIC = _LISTS["generic"]
 HONORIFICS = MALE | FEMALE | NEUTRAL
+
+
+def _with_plurals(singulars: frozenset[str]) -> frozenset[str]:
+    """The words and how each may form its plural: Romans, Englishmen, Gipsies, Jewesses."""
+    endings = (("", "s"), ("man", "men"), ("y", "ies"), ("ss", "sses"))
+    return singulars | {
+        word.removesuffix(one) + many for word in singulars for one, many in endings if word.endswith(one)
+    }
+
+
+PEOPLES = _with_plurals(_LISTS["peoples"])
 
 
 def _nicknames() -> dict[str, frozenset[str]]:

@@ -6,8 +6,8 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import comb
 
+from kgnb.extract.binomial import binomial_tail
 from kgnb.extract.en import vocabulary as words
 
 MAX_P = 0.02
@@ -16,9 +16,8 @@ MIN_ANSWERS = 2
 MIN_SHARE = 0.4
 """Least answers, and least share of all answers to the name, of one person."""
 
-_SPEAK = "|".join(sorted(words.SPEECH_VERBS))
-_BEFORE = re.compile(rf"\b(?:{_SPEAK}) $")
-_AFTER = re.compile(rf" (?:{_SPEAK})\b")
+_BEFORE = re.compile(rf"\b(?:{words.SPEECH_VERB}) $")
+_AFTER = re.compile(rf" (?:{words.SPEECH_VERB})\b")
 _CALLED = re.compile(r"(?:, |\"|\bdear )$")
 
 
@@ -72,10 +71,5 @@ class Answers:
             for answerer, n in answers.items():
                 enough = n >= MIN_ANSWERS and n >= MIN_SHARE * answers.total()
                 share = self._speeches[answerer] / total
-                if enough and called != answerer and _tail(n, answers.total(), share) <= MAX_P:
+                if enough and called != answerer and binomial_tail(n, answers.total(), share) <= MAX_P:
                     yield called, answerer
-
-
-def _tail(hits: int, trials: int, p: float) -> float:
-    """Probability of ``hits`` or more in ``trials`` of probability ``p`` (binomial distribution)."""
-    return sum(comb(trials, k) * p**k * (1 - p) ** (trials - k) for k in range(hits, trials + 1))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import chain, combinations
 from typing import NamedTuple
 
+from kgnb.extract.binomial import binomial_tail
 from kgnb.graph.resolve.name_table import base_of
 
 WRONG_ALIAS = 0.05
@@ -102,21 +103,6 @@ def log_odds(counts: PairCounts) -> float:
 def is_error(times: int, of: int) -> bool:
     """Whether errors alone explain that ``times`` of ``of`` replies say a thing (one-sided binomial test)."""
     return binomial_tail(times, of, WRONG_ALIAS) >= SIGNIFICANCE
-
-
-def binomial_tail(least: int, n: int, p: float) -> float:
-    """The probability of ``least`` or more successes in ``n`` trials; 1 where that many are expected."""
-    if least <= n * p:
-        return 1.0
-    log_choose = math.lgamma(n + 1) - math.lgamma(least + 1) - math.lgamma(n - least + 1)
-    term = math.exp(log_choose + least * math.log(p) + (n - least) * math.log1p(-p))
-    total = 0.0
-    for successes in range(least, n + 1):
-        total += term
-        term *= (n - successes) / (successes + 1) * p / (1 - p)
-        if term < total * 1e-9:
-            break
-    return total
 
 
 class _Uses(NamedTuple):
