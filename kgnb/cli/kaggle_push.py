@@ -87,17 +87,20 @@ async def _stay(args: argparse.Namespace, client: KaggleClient, kernel: str, par
     if not _follows(args):
         print(say("kaggle.follow_with", kernel=kernel))
         return options.OK
+    secrets = args.secrets_dataset if args.delete_secrets else ""
     try:
         ended = await kernels.follow(client, kernel, print)
-        if args.delete_secrets:
-            await datasets.delete_secrets(client, args.secrets_dataset)
-            print(say("kaggle.secrets_deleted", dataset=args.secrets_dataset))
+        if secrets:
+            await datasets.delete_secrets(client, secrets)
+            print(say("kaggle.secrets_deleted", dataset=secrets))
+            secrets = ""
         return await fetch(client, kernel, args.output or OUTPUT, ended, books=bool(parcel.packed))
     except asyncio.CancelledError:  # Ctrl-C ends the waiting only; the same command again would push again
         warn(say("kaggle.left_running", kernel=kernel))
-        if args.delete_secrets:
-            warn(say("kaggle.secrets_stay", dataset=args.secrets_dataset))
         return options.INTERRUPTED
+    finally:
+        if secrets:
+            warn(say("kaggle.secrets_stay", dataset=secrets))
 
 
 def _follows(args: argparse.Namespace) -> bool:
@@ -146,14 +149,15 @@ async def _check_account(args: argparse.Namespace, client: KaggleClient, parcel:
     """Tells Kaggle's limits. Raises KgnbError for a run that they don't allow, or credentials that others
     could read."""
     from kgnb.kaggle import datasets, kernels
+    from kgnb.kaggle.kernel_metadata import read_flag
 
     if args.secrets_dataset:
         await datasets.check_secrets_dataset(client, args.secrets_dataset)
     if args.no_run:
         return
     shape = str(parcel.meta.get("machine_shape") or "").lower()
-    tpu = parcel.meta.get("enable_tpu") in (True, "true") or shape.startswith("tpu")
-    gpu = parcel.meta.get("enable_gpu") in (True, "true") or (shape and not tpu)
+    tpu = read_flag(parcel.meta, "enable_tpu") or shape.startswith("tpu")
+    gpu = read_flag(parcel.meta, "enable_gpu") or (shape and not tpu)
     seconds = kernels.check_session(args.timeout, tpu=tpu)
     if gpu or tpu:
         await kernels.check_quota(client, "tpu" if tpu else "gpu", print)

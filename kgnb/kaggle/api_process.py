@@ -12,6 +12,7 @@ Each line of stdin is a request ``{"call": name, "arguments": {…}}``. Its answ
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -172,9 +173,14 @@ def _follow_logs(api: Any, emit: Emit, *, kernel: str) -> None:
         emit(str(event.get("data", "")))
 
 
-def _output(api: Any, _: Emit, *, kernel: str, folder: str, pattern: str | None) -> list[str]:
-    files, _token = api.kernels_output(kernel, folder, file_pattern=pattern, force=True)
-    return list(files)
+def _output(api: Any, _: Emit, *, kernel: str, folder: str, pattern: str | None) -> Answer:
+    try:
+        files, _token = api.kernels_output(kernel, folder, file_pattern=pattern, force=True)
+    except OSError as error:
+        if error.filename is None and error.errno != errno.ENOSPC:  # of the network
+            raise
+        return {"error": error.strerror, "files": []}
+    return {"error": "", "files": list(files)}
 
 
 def _cancel(api: Any, _: Emit, *, session: int) -> str:

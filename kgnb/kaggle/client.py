@@ -203,11 +203,13 @@ class KaggleClient:
 
     async def output(self, kernel: str, folder: Path, pattern: str | None = None) -> list[Path]:
         """Fetch the files (those whose name ``pattern`` matches) and the log of the latest run, overwriting
-        existing files."""
-        files = await self._call(
+        existing files. Raises InputError where the folder can't be written."""
+        fetched = await self._call(
             "output", seconds=TRANSFER_SECONDS, kernel=kernel, folder=str(folder), pattern=pattern
         )
-        return [Path(file) for file in files]
+        if reason := _reason(fetched["error"]):
+            raise InputError("kaggle.cannot_write", folder=folder, reason=reason)
+        return [Path(file) for file in fetched["files"]]
 
     async def cancel(self, session: int) -> None:
         """Cancel the session with this number, which only Kaggle's pages show."""

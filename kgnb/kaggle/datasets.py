@@ -12,11 +12,11 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from kgnb.core.errors import InputError, ServiceDown, ServiceRefused
+from kgnb.core.kaggle_inputs import NAME
 from kgnb.core.messages import say
 from kgnb.core.secrets import DATASET_FILE
 from kgnb.kaggle.book_parcel import FILE as BOOKS_FILE
 from kgnb.kaggle.client import Dataset, KaggleClient, Tell
-from kgnb.kaggle.kernel_metadata import SOURCE
 
 NAME_LENGTH = range(6, 51)
 """Characters in a dataset's name."""
@@ -61,8 +61,14 @@ async def check_secrets_dataset(client: KaggleClient, dataset: str) -> None:
 
 def check_name(dataset: str) -> None:
     """Raise InputError for a name that Kaggle would refuse."""
-    if not SOURCE.fullmatch(dataset) or len(dataset.partition("/")[2]) not in NAME_LENGTH:
+    if not NAME.fullmatch(dataset) or len(dataset.partition("/")[2]) not in NAME_LENGTH:
         raise InputError("kaggle.bad_dataset", dataset=dataset)
+
+
+def describe(folder: Path, dataset: str) -> None:
+    """Write the metadata that makes the folder the dataset OWNER/NAME."""
+    facts = {"id": dataset, "title": dataset.partition("/")[2], "licenses": [{"name": "other"}]}
+    (folder / "dataset-metadata.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
 
 
 async def _send(client: KaggleClient, dataset: str, file: str, data: bytes) -> None:
@@ -70,9 +76,7 @@ async def _send(client: KaggleClient, dataset: str, file: str, data: bytes) -> N
     before = await _own(client, dataset, file)
     with tempfile.TemporaryDirectory(prefix="kgnb-dataset-") as made:  # for this user alone
         folder = Path(made)
-        slug = dataset.partition("/")[2]
-        facts = {"id": dataset, "title": slug, "licenses": [{"name": "other"}]}
-        (folder / "dataset-metadata.json").write_text(json.dumps(facts), "utf-8")
+        describe(folder, dataset)
         (folder / file).write_bytes(data)
         if before is None:
             await client.create_dataset(folder)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from kgnb.core.errors import InputError
+from kgnb.core.kaggle_inputs import NAME
 
 Metadata = dict[str, Any]
 
@@ -43,7 +44,6 @@ LONGEST = 50
 """Characters of a title, and of the slug made of it."""
 TITLE_LENGTH = range(5, LONGEST + 1)
 KERNEL = re.compile(r"[\w-]+(?:/[\w-]+(?:/v?\d+)?)?", re.A)
-SOURCE = re.compile(r"[\w-]+/[\w-]+", re.A)
 
 
 def read_metadata(path: Path) -> Metadata:
@@ -68,7 +68,7 @@ def check_metadata(meta: Mapping[str, Any]) -> None:
             close = difflib.get_close_matches(key, KNOWN, 1) or ["-"]
             raise InputError("kaggle.unknown_key", field=key, close=close[0])
     owner, _, slug = str(meta.get("id", "")).partition("/")
-    if owner in ("", NOBODY) or not SOURCE.fullmatch(f"{owner}/{slug}"):
+    if owner in ("", NOBODY) or not NAME.fullmatch(f"{owner}/{slug}"):
         raise InputError("kaggle.bad_id", id=meta.get("id", ""))
     title = str(meta.get("title", ""))
     if len(title) not in TITLE_LENGTH:
@@ -94,8 +94,9 @@ def check_internet(meta: Mapping[str, Any], wheels: str | None) -> None:
 
 
 def read_flag(meta: Mapping[str, Any], key: str) -> bool:
-    """Return a flag, True by default; like Kaggle's client, accept the text "true". Raises InputError."""
-    value = meta.get(key, True)
+    """Return a flag as Kaggle's client reads it: the text "True" will do, and the template has that client's
+    defaults. Raises InputError."""
+    value = meta.get(key, TEMPLATE[key])
     text = value.lower() if isinstance(value, str) else value
     if text not in (True, False, "true", "false"):
         raise InputError("kaggle.must_be", field=key, wanted="true/false")

@@ -27,6 +27,7 @@ from pydantic import SecretStr
 
 from kgnb import __version__
 from kgnb.core.errors import InputError
+from kgnb.kaggle.book_parcel import as_text
 from kgnb.kaggle.subprocesses import subprocess
 
 Notebook = dict[str, Any]
@@ -38,9 +39,8 @@ CELL = "kgnb-embedded"
 """Id of the cell that carries the wheel."""
 INSTALL_CELLS = (CELL, "install")
 """Ids of cells that install kgnb: that of an earlier bundle, and that of kgnb's own notebooks."""
-WHEEL_BEGINS = '\n_install_kgnb("""'
-LINE = 8_000
-"""Characters in a line of the wheel's text: editors choke on longer ones."""
+PACKED = re.compile(r'^(?:_install_kgnb|BOOKS = unpack_text)\("""\n[^"]*"""\)$', re.M)
+"""The wheel, or books, as base85: in a megabyte of it something looks like a key by chance."""
 EXTRAS = ("embedded",)
 """What the notebook installs of kgnb; packages that a place has are its own and never touched."""
 
@@ -213,14 +213,13 @@ def parcel(notebook: Notebook, wheel: Wheel, *, variables: Mapping[str, str] | N
 
 
 def _install_code(wheel: Wheel, variables: Mapping[str, str]) -> str:
-    text = base64.b85encode(lzma.compress(wheel.data, preset=9)).decode()  # 6 % shorter than base64
     return INSTALL.format(
         version=__version__,
         variables=json.dumps(dict(variables), ensure_ascii=False, indent=4),
         pins=json.dumps(pins(wheel), indent=4),
         name=json.dumps(wheel.name),
         extras=json.dumps(f"[{','.join(EXTRAS)}]"),
-        wheel="\n".join(text[at : at + LINE] for at in range(0, len(text), LINE)),
+        wheel=as_text(lzma.compress(wheel.data, preset=9)),
     )
 
 
@@ -330,7 +329,7 @@ def check_secrets(notebook: Notebook, wheel: Wheel, known: Mapping[str, SecretSt
     (by variable); names the cell, never the value."""
     for number, cell in enumerate(notebook["cells"], 1):
         source = _source(cell)
-        said = source.partition(WHEEL_BEGINS)[0] if cell.get("id") == CELL else source
+        said = PACKED.sub("", source)
         for kind, pattern in PATTERNS.items():
             if re.search(pattern, said):
                 raise InputError("parcel.secret_like", cell=number, kind=kind)

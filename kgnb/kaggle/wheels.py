@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import tempfile
 from pathlib import Path
 
 from kgnb.core.errors import InputError, ServiceDown
 from kgnb.core.safe_text import one_line
+from kgnb.kaggle.datasets import describe
 from kgnb.kaggle.notebook_bundle import EXTRAS, own_wheel, pins
 from kgnb.kaggle.subprocesses import subprocess
 
@@ -25,7 +25,6 @@ SOURCE_ONLY = ("jieba",)
 """Packages published without a wheel; they are pure Python, so that one built here fits everywhere."""
 DOWNLOAD_SECONDS = 1800.0
 """Limit for one Python's packages, about 150 MB."""
-METADATA = "dataset-metadata.json"
 DATASET = "kgnb-wheels"
 """Name of the dataset."""
 
@@ -48,9 +47,8 @@ async def make_wheels(folder: Path, owner: str) -> list[Path]:
 
 
 def _describe(folder: Path, owner: str) -> None:
-    facts = {"id": f"{owner}/{DATASET}", "title": DATASET, "licenses": [{"name": "other"}]}
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / METADATA).write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+    describe(folder, f"{owner}/{DATASET}")
 
 
 async def _fetch(folder: Path, kgnb: str, tested: dict[str, str]) -> None:

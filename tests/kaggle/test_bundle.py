@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 import kgnb
 from kgnb.core.errors import InputError
-from kgnb.kaggle import notebook_bundle
+from kgnb.kaggle import build_notebook, notebook_bundle
 from kgnb.kaggle.notebook_bundle import Wheel
 from tests.support.commands import environment
 from tests.support.paths import ROOT
@@ -169,6 +169,13 @@ class TestSecrets:
     )
     def test_looks_harmless(self, source: str, small_wheel: Wheel) -> None:
         notebook_bundle.check_secrets(notebook(source), small_wheel, {})
+
+    def test_packed_text_that_looks_like_a_key_by_chance(self, small_wheel: Wheel) -> None:
+        looks = "x!sk-" + "a1B2" * 8
+        cell = build_notebook.CARRIED.format(text=looks)
+        notebook_bundle.check_secrets(notebook(cell), small_wheel, {})
+        with pytest.raises(InputError, match="1"):
+            notebook_bundle.check_secrets(notebook(f"{cell}\nx = '{looks}'"), small_wheel, {})
 
     def test_variables_are_looked_at_too(self, small_wheel: Wheel) -> None:
         made = notebook_bundle.parcel(notebook("1"), small_wheel, variables={"KGNB_X": "sk-" + "a1B2" * 8})

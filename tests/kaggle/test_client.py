@@ -196,6 +196,17 @@ class TestRun:
             await kaggle.output(KERNEL, tmp_path / "out")
         assert not (tmp_path / "escaped").exists()
 
+    async def test_output_that_cannot_be_written_is_no_outage(
+        self, stub: KaggleStub, kaggle: KaggleClient, tmp_path: Path
+    ) -> None:
+        stub.files = {"graph.json": b"{}"}
+        (tmp_path / "file").write_text("")
+        (tmp_path / "out" / "graph.json").mkdir(parents=True)
+        for folder in (tmp_path / "file" / "out", tmp_path / "out"):
+            with pytest.raises(InputError) as caught:
+                await kaggle.output(KERNEL, folder)
+            assert caught.value.key == "kaggle.cannot_write"
+
     async def test_cancel(self, kaggle: KaggleClient) -> None:
         await kaggle.cancel(4711)
         with pytest.raises(ServiceRefused, match="No such session"):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from kgnb.core import kaggle_inputs
-from kgnb.core.errors import InputError
+from kgnb.core.errors import InputError, ServiceDown
 from kgnb.core.messages import use_language
 from kgnb.core.secrets import DATASET_FILE
 from kgnb.kaggle import book_parcel, build_notebook, datasets, kernel_metadata, kernels, notebook_bundle
@@ -67,16 +67,7 @@ class TestBooks:
     def test_a_small_book_travels_in_the_notebook(
         self, command: Command, stub: KaggleStub, book: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        options = [
-            "--provider",
-            "rules",
-            "--timeout",
-            "3600",
-            "--model",
-            "m-1",
-            "--accelerator",
-            "NvidiaTeslaT4",
-        ]
+        options = ["--provider", "rules", "--timeout", "3600", "--model", "m-1"]
         assert command("push", book, *options, "--accelerator", "NvidiaTeslaT4") == 0
         (body,) = stub.pushes()
         assert body["slug"] == "reader/kgnb-di-1bu-yan-yi"
@@ -243,6 +234,23 @@ class TestSecrets:
         assert KEY not in body["text"]
         assert stub.datasets == {}  # after the run
 
+    def test_credentials_that_stay_are_named(
+        self,
+        command: Command,
+        stub: KaggleStub,
+        book: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        async def outage(*_: object) -> None:
+            raise ServiceDown("kaggle.down", service="kaggle", reason="x")
+
+        monkeypatch.setattr(kernels, "follow", outage)
+        stub.datasets["reader/kgnb-keys"] = StubDataset({DATASET_FILE: b""})
+        with pytest.raises(ServiceDown):
+            command("push", book, "--secrets-dataset", "reader/kgnb-keys", "-f", "--delete-secrets")
+        assert "secrets delete reader/kgnb-keys" in capsys.readouterr().err
+
     def test_nothing_else_is_replaced_or_deleted(
         self, command: Command, stub: KaggleStub, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -302,6 +310,15 @@ class TestNotebooks:
         assert body["enableInternet"] is False
         assert body["datasetDataSources"] == ["reader/wheels"]
         assert '"KGNB_LANG": "en"' in sources(stub)[1]  # the run speaks as this command does
+
+    @pytest.mark.parametrize(("flag", "asks"), [({"enable_gpu": "True"}, True), ({}, False)])
+    def test_the_quota_is_asked_as_kaggle_reads_the_flag(
+        self, flag: dict[str, Any], asks: bool, command: Command, stub: KaggleStub, tmp_path: Path
+    ) -> None:
+        without = {key: value for key, value in META.items() if not key.startswith("enable_")}
+        folder_of(tmp_path / "mine", without | flag)
+        assert command("push", "mine") == 0
+        assert any("Quota" in name for name, _ in stub.requests) is asks
 
     def test_a_worker_with_work(self, command: Command, stub: KaggleStub) -> None:
         assert command("push", "--set", "REDIS_HOST=redis.example") == 0
