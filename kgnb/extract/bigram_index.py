@@ -77,14 +77,6 @@ class BigramIndex:
                         free = at + n
                         break
 
-    def count_all(self, words: Iterable[str]) -> Counter[str]:
-        """Return word → occurrences, overlaps included, for words of two characters or more."""
-        text, known = self.text, {w for w in words if len(w) >= 2}
-        lengths = lengths_by_start(known)
-        at = self.offsets(lengths)
-        found = Counter(text[a : a + n] for a in at for n in lengths.get(text[a : a + 2], ()))
-        return Counter({w: n for w, n in found.items() if w in known})
-
 
 def lengths_by_start(words: Iterable[str]) -> dict[str, list[int]]:
     """Return first two characters → lengths of the words that begin with them, the longest first."""

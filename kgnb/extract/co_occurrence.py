@@ -82,21 +82,13 @@ class CoOccurrence:
         near = {w + d for w in others for d in (-1, 0, 1)}
         return len(windows.keys() & near) / (len(windows) or 1)
 
-    def nearest(self, names: Iterable[str], others: Iterable[str], within: int) -> tuple[str, float]:
-        """Return which of the persons ``others`` is most often the nearest to ``names``, and its share.
-
-        Each occurrence of ``names`` votes for the nearest person within ``within`` characters.
-        """
-        votes, places = self.nearest_votes(names, others, within)
-        if not votes:
-            return "", 0.0
-        best, n = min(votes.items(), key=lambda v: (-v[1], v[0]))
-        return best, n / places
-
     def nearest_votes(
         self, names: Iterable[str], others: Iterable[str], within: int
     ) -> tuple[Counter[str], int]:
-        """Return person of ``others`` → occurrences of ``names`` nearest to it, and all occurrences."""
+        """Return person of ``others`` → occurrences of ``names`` nearest to it, and all occurrences.
+
+        Only a person within ``within`` characters counts as near.
+        """
         places = [p for n in names for p in self._offsets.get(n, ())]
         bearers = sorted(
             (p, r) for r in others for n in self._clusters.names_of(r) for p in self._offsets.get(n, ())

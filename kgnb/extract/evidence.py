@@ -28,7 +28,7 @@ words (en)."""
 MIN_WEIGHT = 4
 """Shortest meaningful quote: letters, those beyond ASCII counted twice (so two Chinese characters)."""
 MAX_PIECES = 4
-"""Most pieces of a quote with ellipses ("刘备……大喜")."""
+"""Most pieces of a quote with ellipses ("何恭……大喜")."""
 GAP_LETTERS = 400
 """Most letters of text between two pieces of one quote."""
 

@@ -253,7 +253,7 @@ def _items(value: Any) -> list[Any]:
 
 
 def _split_lists(item: dict[str, Any], keys: Iterable[str]) -> None:
-    """Replace ``"玄德、刘皇叔"`` by a list where one is asked for, and ``[{"name": …}]`` by names."""
+    """Replace ``"子安、何使君"`` by a list where one is asked for, and ``[{"name": …}]`` by names."""
     for key in keys:
         value = item.get(key)
         if isinstance(value, str):

@@ -465,7 +465,6 @@ def test_one_pass_over_a_text_finds_what_the_expression_finds() -> None:
     grams.cache_offsets({w[:2] for w in words} | {"兄与"})
     assert list(grams.find_all(words)) == expected
     assert list(BigramIndex("关").find_all(["关", "关羽"])) == []
-    assert grams.count_all(["云长", "长兄", "关云长", "曹操"]) == {"云长": 2, "长兄": 2, "关云长": 1}
 
 
 @pytest.mark.parametrize("text", ["", "关", "关羽", "关羽关羽张", "😀关羽\ud83d\ude00关羽\udc00", "a关羽b"])
@@ -482,7 +481,7 @@ def test_company_is_measured_against_chance() -> None:
     near = CoOccurrence(clusters, at, list(range(49, 1000, 50)), 200)
     assert near.ratio("a", "b") == 0.0
     assert near.ratio("a", "c") > 1.0
-    assert near.nearest(["a"], ["b", "c"], 60) == ("c", 1.0)
+    assert near.nearest_votes(["a"], ["b", "c"], 60) == ({"c": 10}, 10)
     clusters.join("a", "c", "test")
     assert sorted(clusters.names_of("c")) == ["a", "c"]
     assert near.ratio("c", "b") == 0.0

@@ -72,11 +72,10 @@ class AliasResolver(FormAliases):
             if taken or len(self.offsets[given]) < 2:
                 continue
             if self.co_occurrence.coverage((given,), full) >= 0.6:
-                self.counts[given] = len(self.offsets[given])
-                self.clusters.join(full, given, "名")
+                self._join_located(full, given, "名")
 
     def _join_addresses(self) -> None:
-        """袁公路 and 公路: the person of the same surname who is near them but never in their sentence."""
+        """何子安 and 子安: the person of the same surname who is near them but never in their sentence."""
         bearers = self._bearers()
         accepted = set(self.counts)
         forms = {**self.addresses, **self.with_surname}
@@ -89,21 +88,22 @@ class AliasResolver(FormAliases):
                 if bare not in words.WIFE_TITLES and (
                     best := self._nearby_bearer((form,), others, _most_together(bare))
                 ):
-                    self._join_address(best, form)
+                    self._join_located(best, form, "姓与互斥")
             elif self._is_pair(form, bare, totals[bare]):
-                # A courtesy name goes with a given name of one character; 林黛玉 and 林如海 are kin.
+                # A courtesy name goes with a given name of one character; 林秀英 and 林德海 are kin.
                 others = {o for o in others if len(given_of(o)) == 1}
                 best = self._nearby_bearer((form, bare), others)
                 if best and bare not in self.courtesy:
                     self.courtesy.add(bare)
-                    self._join_address(best, form)
-                    self._join_address(best, bare)
+                    self._join_located(best, form, "姓与互斥")
+                    self._join_located(best, bare, "姓与互斥")
                 elif bare in accepted:
-                    self._join_address(bare, form)
+                    self._join_located(bare, form, "姓与互斥")
 
-    def _join_address(self, person: str, form: str) -> None:
+    def _join_located(self, person: str, form: str, reason: str) -> None:
+        """Join a form that is no accepted name yet; its count is that of its offsets."""
         self.counts[form] = len(self.offsets[form])
-        self.clusters.join(person, form, "姓与互斥")
+        self.clusters.join(person, form, reason)
 
     def _is_pair(self, form: str, bare: str, total: int) -> bool:
         """Whether both may be one name with and without surname: no word that follows many surnames."""
@@ -157,7 +157,7 @@ class AliasResolver(FormAliases):
         return person if best < 0.1 and not ambiguous else ""
 
     def _join_appositive_titles(self) -> None:
-        """后主刘禅: a word before full names is joined with its one bearer; a title of several is dropped."""
+        """县令何恭: a word before full names is joined with its one bearer; a title of several is dropped."""
         titles = {n for n in self.counts if not surname_of(n) or n[-1] in words.RANK_ENDS}
         fulls = {
             n
@@ -181,7 +181,7 @@ class AliasResolver(FormAliases):
                 self.dropped.add(title)
 
     def _join_surname_titles(self) -> None:
-        """关公, 曹公, 林姑娘: surname + title, joined with the one bearer who is never in their sentence."""
+        """何公, 程公, 林姑娘: surname + title, joined with the one bearer who is never in their sentence."""
         bearers = self._bearers()
         wives = tuple(words.WIFE_TITLES)
         for name in [n for n in self.counts if _called_by(n) and not n.endswith(wives)]:
@@ -196,15 +196,13 @@ class AliasResolver(FormAliases):
     def _join_familiar_forms(self) -> None:
         """老王, by which a person may name himself: whoever of that surname is nearest."""
         bearers = self._bearers()
-        for form in [
-            n for n in self.offsets if n[0] == "老" and n not in self.counts and n not in self._common
-        ]:
+        known = self.counts.keys() | self._common
+        for form in sorted(n for n in self.offsets if n[0] == "老" and n not in known):
             others = bearers.get(form[1:], set())
             if len(self.offsets[form]) >= 5 and (
                 best := self._nearby_bearer((form,), others, 9.0, least=0.0)
             ):
-                self.counts[form] = len(self.offsets[form])
-                self.clusters.join(best, form, "姓与称")
+                self._join_located(best, form, "姓与称")
 
     def _join_bare_titles(self) -> None:
         """行者 is 王行者 in a book in which hardly anybody else has that title."""
@@ -243,8 +241,7 @@ class AliasResolver(FormAliases):
             (ratio, best), *rest = sorted((near.ratio((word,), p), p) for p in persons) or [(9.0, "")]
             clear = not rest or rest[0][0] > 2 * ratio
             if clear and ratio < 0.35 and near.coverage((word,), best) >= 0.9:
-                self.counts[word] = len(self.offsets[word])
-                self.clusters.join(best, word, "互斥")
+                self._join_located(best, word, "互斥")
 
     def _canonical_rank(self, name: str) -> tuple[bool, bool, int, str]:
         """Full names first, those that are no surname + courtesy name or title; then the more frequent."""
@@ -262,6 +259,6 @@ def _most_together(title: str) -> float:
 
 
 def _called_by(name: str) -> str:
-    """The surname by which a form of address calls its bearer: 关公, 老程."""
+    """The surname by which a form of address calls its bearer: 何公, 老程."""
     familiar = name[1:] if name[0] in "老小" and name[1:] in words.COMMON_SURNAMES else ""
     return familiar or titled_surname(name)

@@ -69,7 +69,7 @@ def speakers(text: str) -> dict[str, int]:
     found = {}
     for word, after in following.items():
         good = sum(v for c, v in after.items() if c in words.AFTER_SPEAKER or c in words.ACTION_VERBS)
-        total = after.total() - after["儿"]  # 凤姐儿道 says nothing against 凤姐
+        total = after.total() - after["儿"]  # 莲姐儿道 says nothing against 莲姐
         if good >= 2 and good >= 0.5 * total:
             found[word] = good
     return found

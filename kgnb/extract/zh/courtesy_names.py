@@ -45,7 +45,7 @@ class StatedAliases:
         self.offsets: dict[str, list[int]] = {}
 
     def _join_courtesy_names(self) -> None:
-        """姓刘名备字玄德 and 关羽，字云长; a courtesy name claimed for several goes to one of them."""
+        """姓何名恭字子安 and 程勇，字伯远; a courtesy name claimed for several goes to one of them."""
         claims: dict[str, Counter[str]] = defaultdict(Counter)
         introduced: dict[int, str] = {}  # offset of the courtesy name's end → full name
         for match in _INTRODUCTION.finditer(self.text):

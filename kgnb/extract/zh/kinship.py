@@ -68,7 +68,8 @@ _GROUP_TYPES = {
     "师": "MASTER_OF",
 }
 _SIZES = {"两": 2, "二": 2, "俩": 2, "三": 3, "四": 4}
-_OTHERS = re.compile("[“”‘’：:]|[我你他她其各众臣做]$|那$")
+_OTHERS = re.compile("[“”‘’「」『』：:]|[我你他她其各众臣做]$|那$")
+_CLOSED = re.compile("[”」』]")
 _COMMA = re.compile('[、，,和与同跟及“”"]{1,3}')
 _HUSBANDS, _WIVES = ("先生", "老爷", "少爷", "员外", "官人"), ("太太", "夫人", "奶奶", "娘子")
 
@@ -148,7 +149,8 @@ class Kinship:
             return None
         between = self._text[last.end : kin.start]
         if _THIRD_PERSONS.search(before):
-            return last if len(between) <= 40 and between.count("。") <= 1 and "”" not in between else None
+            near = len(between) <= 40 and between.count("。") <= 1
+            return last if near and not _CLOSED.search(between) else None
         if _DIRECT.fullmatch(between) and len(kin.noun) > 1:
             return last
         if len(between) <= 12 and _HAS_CHILDREN.fullmatch(between):
@@ -172,11 +174,12 @@ class Kinship:
     def _speaker(self, at: int) -> Mention | None:
         """Who says what stands at ``at``: the person named last before the quotation."""
         opened = max(self._text.rfind(mark, max(0, at - 300), at) for mark in "“「『")
-        if opened < 0 or self._text.find("”", opened, at) >= 0:
+        if opened < 0 or _CLOSED.search(self._text, opened, at):
             return None
         k = bisect_left(self._starts, opened)
         last = self._people[k - 1] if k else None
-        return last if last and opened - last.end <= 12 and "”" not in self._text[last.end : opened] else None
+        near = last is not None and opened - last.end <= 12
+        return last if last and near and not _CLOSED.search(self._text, last.end, opened) else None
 
     def _match(self, source: Mention, kind: str, target: Mention, kin: _Kin) -> PatternMatch:
         start = min(source.start, target.start, kin.start)

@@ -14,8 +14,6 @@ from kgnb.extract.zh.candidates import Candidate
 from kgnb.extract.zh.script import is_han
 from kgnb.extract.zh.surnames import form_score, titled_surname
 
-_MEASURES = words.DETERMINERS - words.DEMONSTRATIVES
-
 
 def own_score(candidate: Candidate, common_words: Mapping[str, float]) -> float:
     """Return the candidate's score without its context; ``common_words``: word → weight against a name."""
@@ -28,13 +26,13 @@ def own_score(candidate: Candidate, common_words: Mapping[str, float]) -> float:
 def _grammar_penalty(candidate: Candidate) -> float:
     """For measure words before it and plurals behind: they go with common nouns."""
     titled = titled_surname(candidate.name) or candidate.name[-1] in words.NUMERALS
-    measured = (2.0 if titled else 6.0) * _share(candidate.left, _MEASURES)
+    measured = (2.0 if titled else 6.0) * _share(candidate.left, words.MEASURES)
     shown = 2.0 * _share(candidate.left, words.DEMONSTRATIVES)
     return measured + shown + 6.0 * _share(candidate.right, words.PLURALS)
 
 
 def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> float:
-    """For a form that other words have. A frequent speaker has a name, even one like a word: 袭人, 湘云."""
+    """For a form that other words have. A frequent speaker has a name, even one like a word: 秋月, 明珠."""
     name, penalty = candidate.name, 0.0
     surnamed = name[0] in words.COMMON_SURNAMES
     talks = candidate.speaks >= max(10, 0.05 * candidate.count)
@@ -55,7 +53,7 @@ def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> fl
 def _speaks_as_person(candidate: Candidate) -> bool:
     """Whether it often speaks, and no measure word precedes it."""
     often = candidate.speaks >= max(10, 0.15 * candidate.count)
-    return often and _share(candidate.left, _MEASURES) < 0.05
+    return often and _share(candidate.left, words.MEASURES) < 0.05
 
 
 def has_unlikely_end(name: str) -> bool:

@@ -59,7 +59,7 @@ class FormAliases(StatedAliases):
         return len(word) > 2 or word not in self._common
 
     def _join_with_surnames(self) -> None:
-        """关云长 is 云长, 萧薰儿 is 薰儿: a bare name and the one full name that ends with it."""
+        """何子安 is 子安, 林薇儿 is 薇儿: a bare name and the one full name that ends with it."""
         longer: dict[str, list[str]] = defaultdict(list)
         for name in self.counts:
             if surname_of(name) and len(given_of(name)) >= 2:
@@ -76,7 +76,7 @@ class FormAliases(StatedAliases):
             self._find_surname(name, chars)
 
     def _find_surname(self, name: str, before: Counter[str]) -> None:
-        """Note surname + name where the text has it but no accepted name has: 关云长, 牛十三.
+        """Note surname + name where the text has it but no accepted name has: 何子安, 牛十三.
 
         A surname precedes its bearer's name several times as often as it precedes anything (its lift); one
         that no list knows must also stand before little else.
@@ -119,8 +119,7 @@ class FormAliases(StatedAliases):
         for stem, names in longer.items():
             name, n = max(names.items(), key=lambda i: (i[1], i[0]))
             if n >= 0.6 * names.total() and self._is_short_form(stem, name, n):
-                self._count(stem), self._count(name)
-                self._join(*(name, stem) if name in self.counts else (stem, name), "简称")
+                self._join(name, stem, "简称")
 
     def _is_titled(self, name: str, titled: Candidate) -> bool:
         """Whether a name with a head is no chance neighbourhood of a name and a title (和尚，行者)."""
@@ -152,7 +151,6 @@ class FormAliases(StatedAliases):
         }
         for longer, candidate in self._classifier.with_neighbours(often).items():
             if self._classifier.left_score(candidate) >= 0:
-                self._count(longer)
                 self._join(often[longer], longer, "全称")
 
     def _occurrences(self, word: str) -> float:
@@ -175,7 +173,7 @@ class FormAliases(StatedAliases):
 
     def _is_name(self, word: Candidate) -> bool:
         """Whether a title stands where names do, not after measure words or before plurals."""
-        measured = sum(n for c, n in word.left.items() if c in words.DETERMINERS - words.DEMONSTRATIVES)
+        measured = sum(n for c, n in word.left.items() if c in words.MEASURES)
         plural = sum(n for c, n in word.right.items() if c in words.PLURALS)
         return measured + plural <= 0.1 * word.count and self._classifier.left_score(word) >= 0
 

@@ -23,8 +23,6 @@ SEED_CAP = 60
 """Occurrences of a seed that count for the log odds."""
 PSEUDO_COUNT = 200.0
 """Smoothing of the log odds, in characters."""
-
-
 LOW = -1.5
 """Least log odds of one neighbour: what no seed has beside it is only unusual."""
 SURNAME_LIFT = 5.0
@@ -53,7 +51,7 @@ class NameClassifier:
         self.common_words, self.known_places = look_up(given.union(names, more_words))
         self.candidates = {w: c for w, c in found.items() if c.count >= least}
         for name, candidate in self.candidates.items():
-            longer = self.candidates.get(name + "儿")  # 凤姐儿 is 凤姐: its 儿 is no neighbour
+            longer = self.candidates.get(name + "儿")  # 莲姐儿 is 莲姐: its 儿 is no neighbour
             if longer and longer.count < 0.9 * candidate.count:
                 candidate.right.pop("儿", None)
         total = len(text) or 1
@@ -139,7 +137,7 @@ class NameClassifier:
         }
 
     def borderline(self, persons: Mapping[str, Candidate]) -> set[str]:
-        """Return full names of two characters just under the threshold: names after a title (后主刘禅)."""
+        """Return full names of two characters just under the threshold: names after a title (县令何恭)."""
         return {
             w
             for w, c in self.candidates.items()
@@ -162,7 +160,7 @@ class NameClassifier:
         }
 
     def addresses(self, persons: Mapping[str, Candidate]) -> dict[str, str]:
-        """Return forms of address → what is left without the surname: 袁公路 → 公路, 刘皇叔 → 皇叔.
+        """Return forms of address → what is left without the surname: 何子安 → 子安, 何使君 → 使君.
 
         People are addressed mostly in speech, where names have other neighbours: these forms need not look
         like a name, but need another name to belong to.
@@ -213,7 +211,7 @@ class NameClassifier:
         return False
 
     def _adds_surname(self, candidate: Candidate, tail: Candidate) -> bool:
-        """Whether the name is ``tail`` with a surname (关云长), not with a verb or noun (封孙权, 马十三)."""
+        """Whether the name is ``tail`` with a surname (何子安), not with a verb or noun (封何恭, 马十三)."""
         head = candidate.name.removesuffix(tail.name)
         if head not in words.SURE_SURNAMES or len(tail.name) != 2 or tail.name[0] in words.COMMON_SURNAMES:
             return False

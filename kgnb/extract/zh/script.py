@@ -44,7 +44,7 @@ def is_han(word: str) -> bool:
 
 
 def fold(name: str) -> str:
-    """Return the simplified form by which names are compared: 劉備 and 刘备 give 刘备.
+    """Return the simplified form by which names are compared: 張國棟 and 张国栋 give 张国栋.
 
     A character that simplified texts have too (乾) stays: 李乾 and 李干 are two people.
     """

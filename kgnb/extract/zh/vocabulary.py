@@ -25,6 +25,7 @@ NEVER_FIRST = _LISTS["never_first"]
 NUMERALS = _LISTS["numerals"]
 COUNTED = _LISTS["counted"]
 DETERMINERS = _LISTS["determiners"]
+MEASURES = DETERMINERS - DEMONSTRATIVES
 PLURALS = _LISTS["plurals"]
 TITLES = _LISTS["titles"]
 TITLES_AFTER_SURNAME = _LISTS["titles_after_surname"]

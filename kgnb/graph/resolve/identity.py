@@ -1,6 +1,6 @@
 """Which names are one person's, from everything known about a book (coreference by constrained clustering).
 
-Evidence in order of precedence: a person's decisions; replies ("关羽, also called 云长"), weighed over the
+Evidence in order of precedence: a person's decisions; replies ("何恭, also called 子安"), weighed over the
 whole book by alias_evidence; the name table, a statistical guess that gives way to replies. Two classes of
 names are merged (union-find) where the odds are better than even. Ambiguous names, which replies give to
 several persons more often than errors explain, and generic words (老爷) cause no merge. The result depends on

@@ -1,4 +1,4 @@
-"""What the words of two names say about being one person's: Elizabeth Bennet and Lizzy Bennet share one."""
+"""What the words of two names say about being one person's: Elizabeth Moss and Lizzy Moss share one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def parts(name: str) -> frozenset[str]:
 
 
 def is_short_form(short: str, name: str) -> bool:
-    """Whether a Chinese name leaves characters out of another, in order: 牛王 of 牛魔王."""
+    """Whether a Chinese name leaves characters out of another, in order: 熊王 of 熊魔王."""
     rest = iter(name)
     return _is_chinese(short) and 2 <= len(short) < len(name) and all(char in rest for char in short)
 
