@@ -67,6 +67,7 @@ async def estimate(
     left = scaled(spent, _words(imported.chapters) - _words(done), _words(done))
     budget, now = budget_of(app.settings), datetime.now(UTC)
     paid, due = (quote(budget, provider, model, usage, now) for usage in (spent, left))
+    listed = due if due.currency else paid  # what costs nothing has no price
     return Estimate(
         title=book.title,
         provider=provider.name,
@@ -78,8 +79,8 @@ async def estimate(
         cost=paid.now,
         left_cost=due.now,
         left_off_peak=due.off_peak,
-        currency=due.currency,
-        prices_of=due.as_of.isoformat() if due.as_of else "",
+        currency=listed.currency,
+        prices_of=listed.as_of.isoformat() if listed.as_of else "",
     )
 
 

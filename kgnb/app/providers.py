@@ -22,7 +22,7 @@ from kgnb.core.model import RULES, Provider
 from kgnb.core.provider_options import SECRET_OPTIONS, ProviderOptions, checked_options
 from kgnb.extract.prompt import PromptBuilder
 from kgnb.llm.client import TEST_PROMPT
-from kgnb.llm.presets import Preset, preset_named
+from kgnb.llm.presets import preset_named, preset_url
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from kgnb.worker.budget import Budget, SpendingTracker
 from kgnb.worker.provider_sources import check_name, check_url, environment_provider
@@ -133,11 +133,8 @@ def _view(
 
 def _shown_options(options: ProviderOptions) -> dict[str, Any]:
     """The options that are set, with nothing that may be a secret."""
-    return {
-        name: "***" if name in SECRET_OPTIONS else value
-        for name, value in options.revealed().items()
-        if value
-    }
+    told = {name: value for name, value in options.revealed().items() if value not in (None, "", [], {})}
+    return {name: "***" if name in SECRET_OPTIONS else value for name, value in told.items()}
 
 
 async def add_provider(
@@ -171,7 +168,7 @@ async def add_provider(
         values["api_key"] = key.get_secret_value().strip()
     # The key first, so that an interruption leaves no row without its key.
     if key is not None and embedded and save_key:
-        address = values.get("base_url") or (known.base_url if known else "") or _preset_url(preset)
+        address = values.get("base_url") or (known.base_url if known else "") or preset_url(name)
         keys = ApiKeys(app.settings.keys_path)
         await asyncio.to_thread(keys.save, name, key, address, outside=app.settings.data)
     row, new = await app.ledger.providers.save(name, values)
@@ -196,7 +193,7 @@ async def _checked(
     """Return the provider that the table has already; raises SettingsError for values it can't hold."""
     check_name(name)
     rows = [r.provider for r in await app.ledger.providers.list_rows() if r.provider.key == name.lower()]
-    if url is None and not rows and not _preset_url(preset_named(name)):
+    if url is None and not rows and not preset_url(name):
         raise SettingsError("provider.url_needed", provider=name)
     if url is not None:
         check_url(Provider(name, base_url=url.strip() or "-"))
@@ -210,10 +207,6 @@ async def _checked(
     if any(not m.strip() for m in models):
         raise SettingsError("provider.no_model", provider=name)
     return rows[0] if rows else None
-
-
-def _preset_url(preset: Preset | None) -> str:
-    return preset.base_url if preset else ""
 
 
 async def set_options(app: App, name: str, changes: Mapping[str, Any]) -> dict[str, Any]:

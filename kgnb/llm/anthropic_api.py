@@ -8,10 +8,10 @@ import anthropic
 
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
-from kgnb.llm.chat_api import ChatReply, Failure, count, get, hidden_error, joined_text, model_names
+from kgnb.llm.chat_api import ChatReply, Failure, count, get, hidden_error, joined_text
 from kgnb.llm.error_mapping import ErrorResponse
 from kgnb.llm.request_form import RequestForm
-from kgnb.llm.transport import client_options, create_options, outcome
+from kgnb.llm.transport import client_options, create_options, listed_models, outcome
 
 if TYPE_CHECKING:
     from anthropic.types import Message
@@ -29,7 +29,10 @@ class AnthropicApi:
 
     def __init__(self, provider: Provider, base_url: str, connections: int) -> None:
         at = base_url.removesuffix("/messages").removesuffix("/v1")
-        self._client = anthropic.AsyncAnthropic(**client_options(provider, at, connections))
+        options = client_options(provider, at, connections)
+        self._client = anthropic.AsyncAnthropic(**options)
+        # Not the environment's (ANTHROPIC_CUSTOM_HEADERS), which all would get.
+        self._client._custom_headers = options["default_headers"]
 
     def body(self, prompt: Prompt, model: str, form: RequestForm) -> dict[str, Any]:
         """The JSON of one request. The system message is the same for a whole book: it is cached."""
@@ -54,8 +57,7 @@ class AnthropicApi:
 
     async def models(self) -> list[str] | ErrorResponse | Failure:
         """The names of the models that the endpoint lists."""
-        page = await outcome(self._client.models.list(limit=MODELS_LISTED), anthropic)
-        return page if isinstance(page, ErrorResponse | Failure) else model_names(get(page, "data"))
+        return await listed_models(self._client.models.list(limit=MODELS_LISTED), anthropic)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -8,10 +8,10 @@ import openai
 
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
-from kgnb.llm.chat_api import ChatReply, Failure, count, get, hidden_error, joined_text, model_names
+from kgnb.llm.chat_api import ChatReply, Failure, count, get, hidden_error, joined_text
 from kgnb.llm.error_mapping import ErrorResponse
 from kgnb.llm.request_form import RequestForm
-from kgnb.llm.transport import client_options, create_options, outcome
+from kgnb.llm.transport import client_options, create_options, listed_models, outcome
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletion
@@ -29,11 +29,12 @@ class OpenAIApi:
     """``POST {base_url}/chat/completions`` with one key."""
 
     def __init__(self, provider: Provider, base_url: str, connections: int) -> None:
-        self._client = openai.AsyncOpenAI(
-            organization=provider.options.organization,
-            project=provider.options.project,
-            **client_options(provider, base_url.removesuffix("/chat/completions"), connections),
-        )
+        options = client_options(provider, base_url.removesuffix("/chat/completions"), connections)
+        self._client = openai.AsyncOpenAI(**options)
+        # Not the environment's (OPENAI_ORG_ID, …_PROJECT_ID, …_CUSTOM_HEADERS), which all would get.
+        self._client.organization = provider.options.organization
+        self._client.project = provider.options.project
+        self._client._custom_headers = options["default_headers"]
         has_key = bool(provider.api_key.get_secret_value().strip())
         self._headers = {} if has_key else {"Authorization": openai.Omit()}
 
@@ -64,8 +65,7 @@ class OpenAIApi:
 
     async def models(self) -> list[str] | ErrorResponse | Failure:
         """The names of the models that the endpoint lists."""
-        page = await outcome(self._client.models.list(extra_headers=self._headers), openai)
-        return page if isinstance(page, ErrorResponse | Failure) else model_names(get(page, "data"))
+        return await listed_models(self._client.models.list(extra_headers=self._headers), openai)
 
     async def close(self) -> None:
         """Close the connections."""

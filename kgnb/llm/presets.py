@@ -154,6 +154,12 @@ def preset_named(name: str) -> Preset | None:
     return next((p for p in presets().values() if key == p.name or key in p.aliases), None)
 
 
+def preset_url(name: str) -> str:
+    """The address in the preset of this name; empty without one."""
+    preset = preset_named(name)
+    return preset.base_url if preset else ""
+
+
 def _by_host(base_url: str) -> Preset | None:
     try:
         parts = urlsplit(base_url)

@@ -14,7 +14,7 @@ from openai import DefaultAioHttpClient, DefaultAsyncHttpxClient
 
 from kgnb.core.endpoint import proxy_of
 from kgnb.core.model import Provider
-from kgnb.llm.chat_api import CONNECT_SECONDS, Failure
+from kgnb.llm.chat_api import CONNECT_SECONDS, Failure, get, model_names
 from kgnb.llm.error_mapping import ErrorResponse
 
 if TYPE_CHECKING:
@@ -134,17 +134,22 @@ async def outcome(call: Awaitable[R], sdk: ModuleType) -> R | ErrorResponse | Fa
         return await call
     except sdk.APIStatusError as error:
         return ErrorResponse(error.status_code, error.body, error.response.headers)
+    except UnicodeDecodeError:  # an answer, but not in UTF-8
+        return Failure.UNREADABLE
     except (sdk.APIConnectionError, httpx2.HTTPError, OSError, UnicodeError):
         return Failure.SILENCE  # UnicodeError: a host that is no name
-    except (
-        sdk.APIError,
-        BodyTooLong,
-        ValueError,
-        RecursionError,
-        AttributeError,
-    ):  # the last: no page of models
-        return Failure.UNREADABLE  # AttributeError: a page of models that is none
+    except (sdk.APIError, BodyTooLong, ValueError, RecursionError):
+        return Failure.UNREADABLE
     except Exception as error:
         if type(error).__module__.partition(".")[0] == "aiohttp":  # what the SDK's transport doesn't map
             return Failure.SILENCE
         raise
+
+
+async def listed_models(call: Awaitable[object], sdk: ModuleType) -> list[str] | ErrorResponse | Failure:
+    """The names in the page of models that a call of ``sdk`` gives."""
+    try:
+        page = await outcome(call, sdk)
+    except AttributeError:  # the SDK takes any JSON for a page
+        return Failure.UNREADABLE
+    return page if isinstance(page, ErrorResponse | Failure) else model_names(get(page, "data"))

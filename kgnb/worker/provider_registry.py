@@ -208,8 +208,8 @@ class ProviderRegistry:
             return held[1]
         made = LlmClient(
             provider,
-            timeout=provider.options.timeout or self._settings.llm_timeout,
-            tries=provider.options.tries or self._settings.llm_tries,
+            timeout=self._settings.llm_timeout,
+            tries=self._settings.llm_tries,
             connections=self._settings.slots_for(provider.key),
         )
         if held is not None:

@@ -18,7 +18,7 @@ from kgnb.core.model import RULES, Provider
 from kgnb.core.provider_options import ProviderOptions, parse_options
 from kgnb.core.settings import Settings
 from kgnb.llm.client import checked_interface
-from kgnb.llm.presets import Preset, preset_for, preset_named
+from kgnb.llm.presets import preset_for, preset_named, preset_url
 
 
 def environment_provider(settings: Settings) -> Provider | None:
@@ -34,7 +34,7 @@ def environment_provider(settings: Settings) -> Provider | None:
     return completed(
         Provider(
             name=settings.provider_name,
-            base_url=settings.openai_base_url or _preset_url(named) or "https://api.openai.com/v1",
+            base_url=settings.openai_base_url or preset_url(settings.provider_name) or preset_url("openai"),
             api_key=settings.openai_api_key,
             models=(settings.openai_model,) if settings.openai_model else (),
         )
@@ -48,7 +48,7 @@ def settings_for(provider: Provider) -> dict[str, Any]:
     check_name(provider.name)
     described = {
         "provider_name": provider.name,
-        "openai_base_url": provider.base_url or _preset_url(preset_named(provider.name)),
+        "openai_base_url": provider.base_url or preset_url(provider.name),
         "openai_api_key": next(iter(provider.all_keys), SecretStr("")),
         "openai_model": next(iter(provider.models), ""),
     }
@@ -58,13 +58,9 @@ def settings_for(provider: Provider) -> dict[str, Any]:
 
 def completed(provider: Provider) -> Provider:
     """``provider`` with its preset's address and suggested model where it names none."""
-    url = provider.base_url or _preset_url(preset_named(provider.name))
+    url = provider.base_url or preset_url(provider.name)
     model = preset_for(replace(provider, base_url=url)).model
     return replace(provider, base_url=url, models=provider.models or ((model,) if model else ()))
-
-
-def _preset_url(preset: Preset | None) -> str:
-    return preset.base_url if preset else ""
 
 
 def with_options(provider: Provider, stored: ProviderOptions, settings: Settings) -> Provider:
@@ -87,7 +83,7 @@ def _addresses(provider: Provider, given: ProviderOptions, settings: Settings) -
     if given.base_url:
         return {origin(given.base_url)}
     own = environment_provider(settings)
-    urls = [_preset_url(preset_named(provider.name))]
+    urls = [preset_url(provider.name)]
     urls += [own.base_url] if own is not None and own.key == provider.key else []
     return {origin(url) for url in urls if url}
 

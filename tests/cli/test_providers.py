@@ -389,8 +389,17 @@ def test_a_known_provider_is_added_by_its_name_and_told_options(place: Place) ->
     assert "deepseek" in place.run("providers", "presets").out
     added = place.run("providers", "add", "DeepSeek", "--key-env", "MY_KEY", "--save-key")
     assert added.code == 0, added
-    told = place.run("providers", "set", "deepseek", "thinking=on", "extra_body.service_tier=flex", "--json")
-    assert json.loads(told.out)["options"] == {"thinking": "on", "extra_body": {"service_tier": "flex"}}
+    told = place.run(
+        "providers",
+        "set",
+        "deepseek",
+        "thinking=on",
+        "extra_body.service_tier=flex",
+        "temperature=0",
+        "--json",
+    )
+    told_options = {"thinking": "on", "extra_body": {"service_tier": "flex"}, "temperature": 0}
+    assert json.loads(told.out)["options"] == told_options
     (one,) = [p for p in listed(place).values() if p["source"] == "table"]
     assert (one["url"], one["models"]) == ("https://api.deepseek.com", ["deepseek-flash"])
     assert (one["display_name"], one["problem"]) == ("DeepSeek", "")
@@ -403,7 +412,7 @@ def test_a_known_provider_is_added_by_its_name_and_told_options(place: Place) ->
     place.run("providers", "set", "deepseek", "thinkin=on").refused("thinkin", "max_output_tokens")
     place.run("providers", "set", "deepseek", 'api_keys=["x"]').refused("KGNB_PROVIDER_OPTIONS")
     assert place.sql("SELECT options FROM kgnb_provider_options") == [
-        ('{"extra_body": {"service_tier": "flex"}, "thinking": "on"}',)
+        ('{"extra_body": {"service_tier": "flex"}, "temperature": 0.0, "thinking": "on"}',)
     ]
     assert holding(place.data, KEY) == []
 

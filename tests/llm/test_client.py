@@ -297,6 +297,14 @@ async def test_every_answer_has_its_class(status: int, body: str, kind: type[Pro
     assert found.usage.requests == len(llm.seen)
 
 
+async def test_an_answer_that_is_no_utf8_is_no_outage() -> None:
+    async with Scripted(
+        b'HTTP/1.1 200 x\r\ncontent-type: application/json\r\n\r\n{"choices": "\xff"}'
+    ) as llm:
+        await failing(client(llm.url), kind=RequestRejected)
+    assert len(llm.seen) == 1
+
+
 @pytest.mark.parametrize(
     ("headers", "low", "high"),
     [
@@ -625,6 +633,22 @@ async def test_no_key_sends_no_authorization_and_redirects_are_not_followed() ->
     async with Scripted((307, "", {"location": "http://127.0.0.1:1/elsewhere"})) as llm:
         await failing(client(llm.url, key="", tries=1), kind=RequestRejected)
         assert all("authorization" not in h for _, h, _ in llm.seen)
+
+
+@pytest.mark.parametrize(
+    ("name", "path"), [("openai", "/v1/chat/completions"), ("anthropic", "/v1/messages")]
+)
+async def test_what_the_environment_tells_the_sdk_is_sent_to_nobody(
+    name: str, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for sdk in ("OPENAI", "ANTHROPIC"):
+        for variable in ("ORG_ID", "PROJECT_ID", "AUTH_TOKEN"):
+            monkeypatch.setenv(f"{sdk}_{variable}", "of-another-provider")
+        monkeypatch.setenv(f"{sdk}_CUSTOM_HEADERS", "X-Env: of-another-provider")
+    async with Scripted((404, "", {})) as llm:
+        await failing(client(llm.url, name=name, tries=1), kind=RequestRejected)
+    assert [first.split()[1] for first, _, _ in llm.seen] == [path]
+    assert not any("of-another-provider" in value for value in llm.seen[0][1].values())
 
 
 # --- the way there
