@@ -36,7 +36,7 @@ def read_record(path: str | Path) -> SavedRecord:
         record = _Export.model_validate_json(data).record
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        if first["type"] == "json_invalid" or first["loc"][:1] == () or first["loc"] == ("record",):
+        if first["type"] == "json_invalid" or first["loc"] in ((), ("record",)):
             raise InputError("exchange.no_export", path=place) from None
         if _is_newer(data):
             raise InputError("exchange.newer_export", path=place) from None

@@ -69,7 +69,10 @@ def readable(name: str) -> str:
     archives packed in China have names in GBK."""
     if name.isascii() or not any("\ud800" <= c <= "\udfff" for c in name):
         return name
-    data = os.fsencode(name)
+    try:
+        data = os.fsencode(name)
+    except UnicodeEncodeError:  # half of a character, from a program: no byte stands behind it
+        return name.encode("utf-8", "replace").decode()
     try:
         return data.decode("gb18030")
     except UnicodeDecodeError:

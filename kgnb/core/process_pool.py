@@ -7,7 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool as BrokenPool
 from contextlib import suppress
 from typing import Any, ParamSpec, TypeVar
@@ -35,7 +35,9 @@ class CpuPool:
 
     def __init__(self, workers: int, *, threads: bool = False) -> None:
         self.workers = workers
-        self._threads = threads
+        # Not the loop's own threads: saving a key or ending a lease would wait behind a whole book's work.
+        self._short_threads = ThreadPoolExecutor(workers, "kgnb-cpu") if threads else None
+        self._long_threads = ThreadPoolExecutor(workers, "kgnb-cpu-long") if threads else None
         self._shared = _Processes(workers)
         self._single: list[_Processes] = []
         self._idle: list[_Processes] = []
@@ -47,17 +49,16 @@ class CpuPool:
         Raises what the function raises, and ``concurrent.futures.process.BrokenProcessPool`` if its process
         died (out of memory, killed); the next call gets new processes.
         """
-        if self._threads:
-            return await asyncio.to_thread(function, *args, **kwargs)
+        if self._short_threads is not None:
+            return await asyncio.wrap_future(self._short_threads.submit(function, *args, **kwargs))
         return await asyncio.wrap_future(await self._shared.submit(function, *args, **kwargs))
 
     async def run_long(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Like :meth:`run`, in a process that does nothing else, preferably the last one used: its imports
         (half a second) are done. At most ``workers`` calls at a time, besides those of :meth:`run`; a call
         that is cancelled counts until its function returns."""
-        if self._threads:
-            async with self._long_runs:
-                return await asyncio.to_thread(function, *args, **kwargs)
+        if self._long_threads is not None:
+            return await asyncio.wrap_future(self._long_threads.submit(function, *args, **kwargs))
         await self._long_runs.acquire()
         if not self._idle:
             self._single.append(_Processes(1))
@@ -84,6 +85,9 @@ class CpuPool:
 
     async def close(self) -> None:
         """End the processes; work in flight is lost."""
+        for threads in (self._short_threads, self._long_threads):
+            if threads is not None:
+                threads.shutdown(wait=False, cancel_futures=True)
         await asyncio.gather(*(one.close() for one in (self._shared, *self._single)))
 
 

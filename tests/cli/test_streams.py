@@ -42,6 +42,18 @@ def test_closed_streams_end_nothing(tmp_path: Path, closed: tuple[int, ...]) -> 
     assert (tmp_path / "data" / "kgnb.db").exists()
 
 
+def test_processes_started_by_a_command_have_all_streams(tmp_path: Path) -> None:
+    inner = "import os; [os.fstat(number) for number in range(3)]"
+    outer = f"""
+import subprocess, sys
+from kgnb.cli.streams import prepare_streams
+prepare_streams()
+sys.exit(subprocess.run([sys.executable, "-c", {inner!r}], close_fds=True).returncode)
+"""
+    command = [sys.executable, "-c", outer]
+    assert subprocess.run(command, env=environment(), timeout=120, preexec_fn=closing(0)).returncode == 0
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_any_encoding_takes_any_text(tmp_path: Path, encoding: str) -> None:
     env = {
@@ -68,6 +80,7 @@ def test_a_book_whose_name_is_gbk(tmp_path: Path) -> None:
     book = read_book(file)
     assert (book.title, book.author) == ("三国演义 作者：罗贯中", "罗贯中")
     assert readable(os.fsdecode(b"\xff\xff")) == "\ufffd\ufffd"
+    assert readable("甲\ud83d") == "甲?"
     assert read_book(file, title=os.fsdecode("红楼梦".encode("gbk"))).title == "红楼梦"
 
 

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -79,3 +80,22 @@ async def test_with_threads_no_process_is_started() -> None:
     pool = CpuPool(1, threads=True)
     assert {(await pool.run(where))[0], (await pool.run_long(where))[0]} == {os.getpid()}
     await pool.close()
+
+
+async def test_with_threads_long_work_holds_nothing_else_up(tmp_path: Path) -> None:
+    end = tmp_path / "end"
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    pool = CpuPool(1, threads=True)
+    try:
+        first = asyncio.create_task(pool.run_long(hold, tmp_path / "begun", end))
+        second = asyncio.create_task(pool.run_long(hold, tmp_path / "begun2", end))
+        async with asyncio.timeout(60):
+            while not await asyncio.to_thread((tmp_path / "begun").exists):
+                await asyncio.sleep(0.01)
+            await pool.run(where)
+        assert not (tmp_path / "begun2").exists()  # one at a time: memory may be short
+        end.touch()
+        await asyncio.gather(first, second)
+    finally:
+        end.touch()
+        await pool.close()

@@ -220,8 +220,9 @@ class TestRefusals:
         archive = zipped(tmp_path / "newer.zip", newer, "")
         assert str(archive) in str(self.refused(data, archive, "engine.folder_newer"))
 
-    def test_with_a_broken_version(self, source: Path, data: Path) -> None:
-        (source / "VERSION").write_text("one", "utf-8")
+    @pytest.mark.parametrize("version", ["one", '{"schema": Infinity}', "[" * 1_000])
+    def test_with_a_broken_version(self, source: Path, data: Path, version: str) -> None:
+        (source / "VERSION").write_text(version, "utf-8")
         self.refused(data, source, "engine.folder_version_broken")
 
     @pytest.mark.parametrize("content", [b"no zip at all", b"PK\x03\x04 half a zip"])

@@ -98,7 +98,9 @@ class ArcadeDb(Engine):
         """The folder may be somebody else's, and the engine would run what its schema says."""
         for path in (self.folder.graph / DATABASE / name for name in _SCHEMAS):
             try:
-                schema = json.loads(path.read_text("utf-8"), object_pairs_hook=_unique)
+                if not (text := path.read_text("utf-8")):  # a cut-short write: the engine reads the other one
+                    continue
+                schema = json.loads(text, object_pairs_hook=_unique)
             except (FileNotFoundError, NotADirectoryError):
                 continue
             except (ValueError, RecursionError):

@@ -219,5 +219,5 @@ def _read_schema(version: Path) -> int:
     try:
         with version.open(encoding="utf-8") as file:
             return int(json.loads(file.read(_VERSION_MAX))["schema"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise InputError("engine.folder_version_broken", path=version) from None
