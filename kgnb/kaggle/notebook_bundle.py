@@ -13,7 +13,6 @@ import io
 import json
 import lzma
 import re
-import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,7 +27,7 @@ from pydantic import SecretStr
 from kgnb import __version__
 from kgnb.core.errors import InputError
 from kgnb.kaggle.book_parcel import as_text
-from kgnb.kaggle.subprocesses import subprocess
+from kgnb.kaggle.subprocesses import pip
 
 Notebook = dict[str, Any]
 
@@ -98,15 +97,9 @@ def _built(folder: Path) -> Wheel:
 
 async def _pip_wheel(root: Path, folder: str) -> None:
     isolated = [] if util.find_spec("hatchling") is None else ["--no-build-isolation"]
-    pip = (sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--disable-pip-version-check")
-    async with subprocess(*pip, *isolated, "--wheel-dir", folder, str(root)) as process:
-        try:
-            out, _ = await asyncio.wait_for(process.communicate(), BUILD_SECONDS)
-        except TimeoutError:
-            raise InputError("parcel.no_wheel", reason=f"> {BUILD_SECONDS:.0f} s") from None
-    if process.returncode:
-        lines = out.decode("utf-8", "replace").strip().splitlines() or ["pip"]
-        raise InputError("parcel.no_wheel", reason=lines[-1][:300])
+    words = ("wheel", "--no-deps", *isolated, "--wheel-dir", folder, str(root))
+    if reason := await pip(*words, seconds=BUILD_SECONDS):
+        raise InputError("parcel.no_wheel", reason=reason)
 
 
 def _from_installed() -> Wheel:

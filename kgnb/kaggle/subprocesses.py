@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+
+from kgnb.core.safe_text import one_line
 
 LONGEST_LINE = 1 << 28
 """Bytes in a line of a child's output: a run's whole log may be one."""
@@ -30,3 +33,15 @@ async def subprocess(*command: str, requests: bool = False) -> AsyncIterator[asy
         if process.returncode is None:
             process.kill()
             await process.wait()
+
+
+async def pip(command: str, *words: str, seconds: float) -> str:
+    """Run ``pip COMMAND WORDS`` for at most ``seconds``; return "" or why it failed, in a line."""
+    quiet = ("--quiet", "--disable-pip-version-check")
+    async with subprocess(sys.executable, "-m", "pip", command, *quiet, *words) as process:
+        try:
+            out, _ = await asyncio.wait_for(process.communicate(), seconds)
+        except TimeoutError:
+            return f"> {seconds:.0f} s"
+    lines = out.decode("utf-8", "replace").strip().splitlines() or ["pip"]
+    return one_line(lines[-1], 300) if process.returncode else ""

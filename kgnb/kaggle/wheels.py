@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import tempfile
 from pathlib import Path
 
 from kgnb.core.errors import InputError, ServiceDown
-from kgnb.core.safe_text import one_line
 from kgnb.kaggle.datasets import describe
 from kgnb.kaggle.notebook_bundle import EXTRAS, own_wheel, pins
-from kgnb.kaggle.subprocesses import subprocess
+from kgnb.kaggle.subprocesses import pip
 
 PYTHONS = ("3.12", "3.13")
 """Of Kaggle's and Colab's images."""
@@ -63,13 +61,5 @@ async def _fetch(folder: Path, kgnb: str, tested: dict[str, str]) -> None:
 
 
 async def _pip(*words: str) -> None:
-    pip = (sys.executable, "-m", "pip", words[0], "--quiet", "--disable-pip-version-check", *words[1:])
-    async with subprocess(*pip) as process:
-        try:
-            out, _ = await asyncio.wait_for(process.communicate(), DOWNLOAD_SECONDS)
-        except TimeoutError:
-            reason = f"> {DOWNLOAD_SECONDS:.0f} s"
-            raise ServiceDown("kaggle.no_wheels", service="pip", reason=reason) from None
-    if process.returncode:
-        lines = out.decode("utf-8", "replace").strip().splitlines() or ["pip"]
-        raise ServiceDown("kaggle.no_wheels", service="pip", reason=one_line(lines[-1], 300))
+    if reason := await pip(*words, seconds=DOWNLOAD_SECONDS):
+        raise ServiceDown("kaggle.no_wheels", service="pip", reason=reason)
