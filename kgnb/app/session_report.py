@@ -27,6 +27,7 @@ from kgnb.app.status import StatusReport
 from kgnb.core.errors import KgnbError
 from kgnb.core.host import SHORTEST_SECRET, Host, environment_secrets, variable
 from kgnb.core.messages import say
+from kgnb.core.provider_options import parse_options
 from kgnb.core.settings import Settings
 from kgnb.render.session_report import page
 from kgnb.stores.embedded import restore
@@ -158,7 +159,9 @@ class SessionReport:
         settings = self.settings
         values = (getattr(settings, name) for name in type(settings).model_fields)
         own = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
-        own |= {one.get_secret_value() for one in environment_secrets().values()}
+        told = parse_options(settings.provider_options.get_secret_value()).values()
+        further = [*environment_secrets().values(), *(one for options in told for one in options.secrets)]
+        own |= {one.get_secret_value() for one in further}
         own |= {urlsplit(settings.redis_url.get_secret_value()).password or ""} | self._secrets
         own |= {quote(secret, safe="") for secret in own}
         return {secret for secret in own if len(secret) >= SHORTEST_SECRET}

@@ -90,9 +90,9 @@ class ProviderOptions(BaseModel):
         return self.model_copy(update={name: getattr(over, name) for name in over.model_fields_set})
 
     @property
-    def has_secrets(self) -> bool:
-        """Whether there are headers, query parameters or keys."""
-        return bool(self.extra_headers or self.default_query or self.api_keys)
+    def secrets(self) -> tuple[SecretStr, ...]:
+        """The values of headers and query parameters, and the keys."""
+        return (*self.extra_headers.values(), *self.default_query.values(), *self.api_keys)
 
     def revealed(self) -> dict[str, Any]:
         """The options that are set, as JSON values, secrets in the clear."""

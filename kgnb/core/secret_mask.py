@@ -1,4 +1,4 @@
-"""Hides a provider's keys in what its endpoint says."""
+"""Hides a provider's keys, headers and query parameters in what its endpoint says."""
 
 from __future__ import annotations
 
@@ -17,16 +17,20 @@ _MASKED = re.compile(r"(.*?)(?:[*•●…·]+|\.{3,}|[xX]{4,})(.*)")
 
 
 def without_secrets(text: str, provider: Provider) -> str:
-    """``text`` with *** for each word that holds a part of a key or header of the provider.
+    """``text`` with *** for each word that holds a part of a key or header, or a whole query value.
 
     A part is a run of :data:`RUN` characters, an end of :data:`END`, or a shorter end beside a mask.
     """
     given = [*provider.all_keys, *provider.options.extra_headers.values()]
     secrets = [secret for one in given if (secret := one.get_secret_value().strip())]
+    # Whole: a part of an api-version, such as its year, is in names of models too.
+    values = [one.get_secret_value() for one in provider.options.default_query.values()]
+    whole = [value for value in values if len(value) >= RUN]
 
     def hide(word: re.Match[str]) -> str:
         said = unquote(word[0])
-        return "***" if "sk-" in said or any(_gives_away(said, secret) for secret in secrets) else word[0]
+        gives_away = any(_gives_away(said, secret) for secret in secrets) or any(v in said for v in whole)
+        return "***" if "sk-" in said or gives_away else word[0]
 
     return _WORD.sub(hide, text)
 

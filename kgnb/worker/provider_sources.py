@@ -71,7 +71,7 @@ def with_options(provider: Provider, stored: ProviderOptions, settings: Settings
     given = parse_options(settings.provider_options.get_secret_value()).get(provider.key)
     if given is None:
         return replace(provider, options=stored)
-    if given.has_secrets and origin(provider.base_url) not in _addresses(provider, given, settings):
+    if given.secrets and origin(provider.base_url) not in _addresses(provider, given, settings):
         url = redacted_url(provider.base_url)
         raise SettingsError("provider.options_elsewhere", provider=provider.name, url=url)
     told = replace(provider, options=stored.merged(given))

@@ -137,9 +137,12 @@ def test_no_secret_gets_in_however_it_got_into_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_DEEPSEEK_KEY", "canary-environment-33")
-    one = farewell(tmp_path, redis_host="redis://u:canary-in-url-42@queue.example/0", **CANARIES)
+    told = '{"deepseek": {"extra_headers": {"X-Key": "canary-header-51"}, "api_keys": ["canary-further-77"]}}'
+    redis = "redis://u:canary-in-url-42@queue.example/0"
+    one = farewell(tmp_path, redis_host=redis, provider_options=told, **CANARIES)
     one._secrets = {"canary-provider-68"}
     everything = [*CANARIES.values(), "canary-environment-33", "canary-in-url-42", "canary-provider-68"]
+    everything += ["canary-header-51", "canary-further-77"]
     said = f"401: {' '.join(everything)} canary%20sql%2F9%2B%265c2e"
     one.cluster = {"tasks": [task(name=said, error=said)], "queues": [], "providers": [{"reason": said}]}
     one.dead = [{"task_id": 7, "chapter": 1, "title": "", "reason": said}]

@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import httpx2
@@ -33,6 +34,7 @@ from kgnb.core.errors import (
     SettingsError,
 )
 from kgnb.core.model import Provider, TaskConfig, Usage
+from kgnb.core.provider_options import ProviderOptions
 from kgnb.extract import reply
 from kgnb.extract.prompt import Prompt, PromptBuilder
 from kgnb.llm import transport
@@ -564,6 +566,15 @@ async def test_what_an_endpoint_says_beside_the_key_is_told() -> None:
     async with Scripted((404, error("x", said), {})) as llm:
         found = await failing(client(llm.url, key=OTHER_CANARY), kind=RequestRejected)
     assert "Model m is not for key ***; *** may use it" in str(found)
+
+
+async def test_a_query_value_that_an_endpoint_repeats_is_hidden_but_not_its_year() -> None:
+    query = {"key": SecretStr("2024-geheim-query")}
+    provider = Provider("o", "", SecretStr(CANARY), (), ProviderOptions(default_query=query))
+    async with Scripted((404, error("x", "no gpt-2024-08-06 for ?key=2024-geheim-query"), {})) as llm:
+        c = LlmClient(replace(provider, base_url=llm.url), timeout=5, tries=1, connections=1)
+        found = await failing(c, kind=RequestRejected)
+    assert "no gpt-2024-08-06 for ***" in str(found)
 
 
 @pytest.mark.parametrize(
