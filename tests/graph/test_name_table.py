@@ -181,6 +181,10 @@ class TestJoins:
         assert heard({"A": "M"}, {"B": "M"}, names=table) == {"A", "B", "M", "T"}
         assert heard({"A": "M"}, names=table) == {"AMT"}
 
+    @pytest.mark.parametrize(("reason", "people"), [("stated", {"AMT"}), ("first name", {"AM", "T"})])
+    def test_what_the_text_states_needs_no_reply(self, reason: str, people: set[str]) -> None:
+        assert heard({"A": "M"}, names=[entry("M", T=reason)]) == people
+
     @pytest.mark.parametrize("word", "AZ")
     def test_a_word_of_two_people_joins_neither_whichever_name_comes_first(self, word: str) -> None:
         assert heard({"M": word, "N": word}) == {"M", "N", word}

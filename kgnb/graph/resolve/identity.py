@@ -37,7 +37,7 @@ LARGE_SHARE = 0.25
 """Share of a person's mentions with which a generic word is its alias, however few they are."""
 MAX_OWNERS = 60
 """A word that is an alias of more names than this is ambiguous, without comparing every two of them."""
-STATED_REASONS = frozenset({"字", "号", "姓", "same words", "title and first name"})
+STATED_REASONS = frozenset({"字", "号", "姓", "stated", "same words", "title and first name"})
 """Reasons of the name table that the text states, or that follow from the words of the names."""
 
 
@@ -163,7 +163,7 @@ class Persons:
         return not is_error(others, uses) or (others >= most and not is_error(total, uses))
 
     def _claims_by_person(self, alias: str, owners: Counter[str]) -> list[int]:
-        """For each person other than the alias's own class: how many chapters give them the alias."""
+        """For each person other than the alias's own class: how many mentions give them the alias."""
         own = self.classes.find(alias)
         clear = (n for n in owners if not (n in self._shared or is_generic(n)))
         names = {n for n in clear if self.classes.find(n) != own}
