@@ -16,10 +16,12 @@ if TYPE_CHECKING:
 
 async def wheels(args: argparse.Namespace, _: Settings) -> int:
     """Writes the folder, and says how it becomes a dataset."""
+    from kgnb.kaggle.kernel_metadata import NOBODY
     from kgnb.kaggle.wheels import DATASET, make_wheels
 
-    made = await make_wheels(Path(args.folder), args.owner)
-    dataset = f"{args.owner}/{DATASET}"
+    owner = args.owner or NOBODY
+    made = await make_wheels(Path(args.folder), owner)
+    dataset = f"{owner}/{DATASET}"
     print(say("kaggle.wheels_made", count=len(made), folder=args.folder, dataset=dataset))
     return options.OK
 
@@ -30,4 +32,4 @@ def add_wheels(parts: Commands[Parser]) -> None:
     about = say("cli.help_kaggle_wheels_dir")
     options.file_argument(added, "folder", completes="directory", metavar="DIR", help=about)
     about = say("cli.help_kaggle_wheels_owner")
-    added.add_argument("--owner", metavar="NAME", default="INSERT_YOUR_USERNAME", help=about)
+    added.add_argument("--owner", metavar="NAME", help=about)

@@ -39,7 +39,7 @@ CELL = "kgnb-embedded"
 INSTALL_CELLS = (CELL, "install")
 """Ids of cells that install kgnb: that of an earlier bundle, and that of kgnb's own notebooks."""
 PACKED = re.compile(r'^(?:_install_kgnb|BOOKS = unpack_text)\("""\n[^"]*"""\)$', re.M)
-"""The wheel, or books, as base85: in a megabyte of it something looks like a key by chance."""
+"""The wheel, or books, as base85: one megabyte in two hundred looks somewhere like a key."""
 EXTRAS = ("embedded",)
 """What the notebook installs of kgnb; packages that a place has are its own and never touched."""
 
