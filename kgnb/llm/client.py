@@ -169,8 +169,9 @@ class LlmClient:
         api, learnt = await self._api(), self._form_of(model)
         await learnt.hold(api.models)
         try:
-            form = learnt.form
+            tried = [learnt.form]
             while True:
+                form = tried[-1]
                 got = await self._tried(api.body(prompt, model, form), meter)
                 if isinstance(got, ChatReply):
                     learnt.accept(form, thought=got.thought)
@@ -178,10 +179,10 @@ class LlmClient:
                 error, refusal = got
                 other = None
                 if refusal is not None and refusal.status in (400, 422):
-                    other = learnt.after_refusal(form, refusal, form.limit(prompt))
+                    other = learnt.after_refusal(tried, refusal, form.limit(prompt))
                 if other is None:
                     raise await self._diagnosis.explained(error, model)
-                form = other
+                tried.append(other)
         finally:
             learnt.release()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -182,11 +182,14 @@ class LearntForm:
             await asyncio.sleep(left)
         self._go.set()
 
-    def after_refusal(self, form: RequestForm, refusal: ErrorResponse, limit: int) -> RequestForm | None:
-        """The form to try after a refusal of ``form``; None when the request itself is wrong."""
-        if self.form is not form:
+    def after_refusal(
+        self, tried: Sequence[RequestForm], refusal: ErrorResponse, limit: int
+    ) -> RequestForm | None:
+        """The form to try after a refusal of the last one ``tried``; None when the request is wrong."""
+        if self.form not in tried:
             return self.form  # learnt by another request meanwhile
-        found = form.without_refused(refusal, limit, guess=not self._accepted)
+        found = tried[-1].without_refused(refusal, limit, guess=not self._accepted)
+        found = None if found in tried else found
         self.form = found or self._good
         self._until = time.monotonic() + self._span
         return found

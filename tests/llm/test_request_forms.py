@@ -225,6 +225,14 @@ async def test_the_servers_model_keeps_to_the_limit() -> None:
     assert c.usage.completion_tokens == 16
 
 
+async def test_requests_that_are_all_wrong_try_each_form_once() -> None:
+    async with Scripted((400, error(None, "no luck"), {}), models={"/v1/models": ["m"]}) as llm:
+        c = asked_of(Preset(name="o"), llm.url)
+        await asyncio.gather(*(c.ask(ask_for(f"第{i}句。"), "m") for i in range(10)), return_exceptions=True)
+        await c.close()
+    assert len(llm.seen) == len({json.dumps(body) for _, _, body in llm.seen}) <= 10 * 8
+
+
 # --- why a request is rejected
 
 
