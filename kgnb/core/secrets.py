@@ -78,12 +78,15 @@ class Secrets(dict[str, Secret]):
     troubles: tuple[SecretTrouble, ...] = ()
 
 
-def load_secrets(names: Sequence[str] | None = None, *, host: Host | None = None) -> Secrets:
+def load_secrets(
+    names: Sequence[str] | None = None, *, host: Host | None = None, has_address: bool = False
+) -> Secrets:
     """Look ``names`` up in all sources; by default :data:`NAMES`, and in files every setting.
 
     Blocks for a few requests on Kaggle and Colab. A source that fails raises nothing, as the next one may
     have the name: see ``troubles`` of the result. Raises SettingsError where
-    ``.env`` holds an address without a key and another source has a key.
+    ``.env`` holds an address without a key and another source has a key; but no file's address is taken
+    where the caller ``has_address``.
     """
     host = host or detect_host()
     found = Secrets()
@@ -99,6 +102,8 @@ def load_secrets(names: Sequence[str] | None = None, *, host: Host | None = None
     for path in _secret_files(host, troubles):
         values = _read_file(path, troubles)
         used = {n: v for n, v in values.items() if n in in_files and n not in found}
+        if has_address:
+            used.pop(ADDRESS, None)
         if ADDRESS in used and path == env_file():  # a dataset was named by the user
             used |= key_for_address(values, path, KEY in found)
         found |= {name: Secret(SecretStr(value), str(path)) for name, value in used.items()}
@@ -112,7 +117,7 @@ def load_settings(*, host: Host | None = None, **given: Any) -> tuple[Settings, 
 
     Sets the language, and logs why a source failed once a process. Raises SettingsError for an invalid value.
     """
-    found = load_secrets(host=host)
+    found = load_secrets(host=host, has_address="openai_base_url" in given)
     elsewhere = {name: one.value for name, one in found.items() if one.source != ENVIRONMENT}
     settings = Settings.load(**{**Settings.given_by(elsewhere), **given})
     use_language(settings.lang)

@@ -51,6 +51,13 @@ class TestAnAddressFromTheFile:
             assert settings.openai_base_url == "https://mine.example/v1"
             assert settings.openai_api_key.get_secret_value() == KEY
 
+    def test_gives_way_to_the_callers(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("OPENAI_API_KEY", KEY)
+        env_file("OPENAI_BASE_URL=https://evil.example/v1")
+        settings, _ = load_settings(openai_base_url="https://mine.example/v1", openai_api_key=OTHER)
+        assert settings.openai_base_url == "https://mine.example/v1"
+        assert settings.openai_api_key.get_secret_value() == OTHER
+
     def test_takes_no_variable_along(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ANOTHER_SECRET", KEY)
         env_file("OPENAI_BASE_URL=https://evil.example/${ANOTHER_SECRET}", f"OPENAI_API_KEY={OTHER}")
