@@ -40,6 +40,8 @@ def confidences(text: str) -> dict[tuple[str, str, str], float]:
         ('"My brother is late," said Nora.\nEdwin came.', ("Edwin Harland", "SIBLING", "Nora Harland")),
         ("Captain Thorne whistled for his servant Rufus.", ("Captain Thorne", "LEADS", "Rufus")),
         ("Rufus, the apprentice of Captain Thorne, ran.", ("Captain Thorne", "MASTER_OF", "Rufus")),
+        ("Rufus, the child of Captain Thorne, ran.", ("Captain Thorne", "PARENT_OF", "Rufus")),
+        ("Rufus was the twin of Winifred.", ("Rufus", "SIBLING", "Winifred")),
         ("Winifred feared her old enemy, Miss Pell.", ("Miss Pell", "ENEMY", "Winifred")),
         (
             "Captain Thorne kissed his daughters, Nora and Winifred.",

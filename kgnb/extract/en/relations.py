@@ -51,7 +51,7 @@ _VERBS = (
 
 def _of_patterns() -> Iterator[RelationPattern]:
     """A, the daughter of B; A was a friend to B."""
-    nouns: dict[tuple[str, bool], list[str]] = defaultdict(list)
+    nouns = defaultdict(list, {("PARENT_OF", False): ["child"]})  # no role: "my child" is said to anybody
     for noun, role in ROLES.items():
         nouns[role.type, role.inverted].append(noun)
     adjectives = rf"(?:(?:{'|'.join(sorted(ADJECTIVES))}) )*"

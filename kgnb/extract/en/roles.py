@@ -35,6 +35,8 @@ def _roles() -> dict[str, Role]:
         ("in-law", "FAMILY", False, "f", "mother-in-law sister-in-law daughter-in-law"),
     )
     other = (
+        ("spouse", "SPOUSE", False, "", "spouse"),
+        ("twin", "SIBLING", False, "", "twin"),
         ("betrothed", "SPOUSE", False, "m", "fiancé fiance"),
         ("betrothed", "SPOUSE", False, "f", "fiancée fiancee"),
         ("master", "MASTER_OF", True, "", "master mistress teacher tutor mentor governess"),
