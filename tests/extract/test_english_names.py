@@ -70,6 +70,7 @@ def test_peoples_and_ideas_with_a_capital_are_no_persons() -> None:
 
 def test_peoples_are_known_by_their_plurals() -> None:
     assert {"romans", "englishmen", "gypsies", "jewesses"} <= words.PEOPLES
+    assert "norman" not in words.PEOPLES  # a first name too
 
 
 def test_a_full_name_with_a_common_first_name_is_a_person_at_once() -> None:

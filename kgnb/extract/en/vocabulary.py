@@ -35,7 +35,7 @@ def _with_plurals(singulars: frozenset[str]) -> frozenset[str]:
     }
 
 
-PEOPLES = _with_plurals(_LISTS["peoples"])
+PEOPLES = _with_plurals(_LISTS["peoples"]) - FEMALE_NAMES - MALE_NAMES  # Norman is a man
 
 
 def _nicknames() -> dict[str, frozenset[str]]:
