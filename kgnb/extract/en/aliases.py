@@ -60,7 +60,7 @@ class AliasResolver(BookPersons):
     # --- the steps ---
 
     def _join_same_words(self) -> None:
-        """Miss Elizabeth Bennet and Elizabeth Bennet; Lady Catherine de Bourgh and Catherine de Bourgh."""
+        """Miss Elizabeth Marlow and Elizabeth Marlow; Lady Catherine de Vere and Catherine de Vere."""
         by_words: dict[tuple[str, ...], list[str]] = defaultdict(list)
         for name in self.by_count:
             rest = self.parts[name].rest
@@ -73,14 +73,14 @@ class AliasResolver(BookPersons):
                     self.clusters.join(names[0], other, "same words")
 
     def _join_of_places(self) -> None:
-        """Mrs. Wallis of Marlborough Buildings is Mrs. Wallis; the Duke of York is not any Duke."""
+        """Mrs. Fenn of Orchard Street is Mrs. Fenn; the Duke of York is not any Duke."""
         for name in self.by_count:
             plain, of, _ = name.partition(" of ")
             if of and plain in self.candidates and self.parts[plain].rest:
                 self.clusters.join(plain, name, "of a place")
 
     def _join_titled_first_names(self) -> None:
-        """Sir Walter and Sir Walter Elliot; Miss Anne and Anne."""
+        """Sir Walter and Sir Walter Harland; Miss Anne and Anne."""
         for name, parts in self._one_word_names(titled=True):
             if self._is_surname(parts.first, name):
                 continue
@@ -99,7 +99,7 @@ class AliasResolver(BookPersons):
                     self.clusters.join(best, name, "title and first name")
 
     def _join_first_names(self) -> None:
-        """Anne and Anne Elliot: the full name that begins so; of several the one never in its sentence."""
+        """Anne and Anne Harland: the full name that begins so; of several the one never in its sentence."""
         for name, _ in self._one_word_names(titled=False):
             # Lady Mary Somebody, mentioned once, is not the Mary of every page.
             least = 0.015 * self.counts[name]
@@ -116,7 +116,7 @@ class AliasResolver(BookPersons):
                 if set(self.parts[n].titles) - _BEFORE_FIRST_NAME
             )
             if titled > sum(self.counts[n] for n in fulls):
-                continue  # a surname rather: Fitzwilliam is Colonel Fitzwilliam
+                continue  # a surname rather: Halliday is Colonel Halliday
             roots = sorted(self._roots(fulls, name), key=self._count, reverse=True)
             if roots and self._first_dominates(roots):
                 sure = self.co_occurrence.ratio(name, roots[0], 0.0, least=3.0) < 1.2
@@ -127,7 +127,7 @@ class AliasResolver(BookPersons):
                 self.clusters.join(best, name, "first name")
 
     def _join_titled_surnames(self) -> None:
-        """Mr. Bingley and Charles Bingley, Captain Wentworth and Frederick Wentworth."""
+        """Mr. Ashby and Charles Ashby, Captain Thorne and Frederick Thorne."""
         for name, parts in self._one_word_names(titled=True, single=True):
             fulls = [
                 n
@@ -152,7 +152,7 @@ class AliasResolver(BookPersons):
                 self.clusters.join(best, name, "title and surname")
 
     def _join_surnames(self) -> None:
-        """Darcy is who mostly bears it with a title; the Rabbit is the White Rabbit."""
+        """Vance is who mostly bears it with a title; the Badger is the Grey Badger."""
         for name, _ in self._one_word_names(titled=False, single=True):
             bearers: Counter[str] = Counter()
             for other in self._by_last.get(name, ()):
@@ -199,7 +199,7 @@ class AliasResolver(BookPersons):
                 self.clusters.join(best, name, "nickname")
 
     def _join_eldest_daughters(self) -> None:
-        """Miss Bennet is Jane Bennet: of three daughters or more the one never called Miss Jane."""
+        """Miss Marlow is Jane Marlow: of three daughters or more the one never called Miss Jane."""
         for name, parts in self._one_word_names(titled=True, single=True):
             if parts.titles != ("miss",):
                 continue

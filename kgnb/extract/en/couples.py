@@ -1,4 +1,4 @@
-"""Couples in an English text: "Mr. and Mrs. Gardiner", "the Gardiners" mean husband and wife."""
+"""Couples in an English text: "Mr. and Mrs. Dale", "the Dales" mean husband and wife."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COUPLES = [
 def couple_mentions(text: str, is_known: Callable[[str], bool]) -> Iterator[tuple[int, int, str]]:
     """Yield (start, end, name) of each person whom a couple's words mean without the name itself, unordered.
 
-    ``is_known``: whether the book has this name. "The Gardiners" counts only where it has husband and wife.
+    ``is_known``: whether the book has this name. "The Dales" counts only where it has husband and wife.
     """
     for match in _AND_MRS.finditer(text):
         end = match.start()

@@ -28,7 +28,7 @@ _PHRASE = re.compile(
     rf"(?: (?:(?:Mrs?|Ms|Dr|St|Rev)\.(?= [A-Z])|(?:(?:{_PARTICLE}) ){{0,2}}(?:{_CAPITALISED}))){{0,4}}"
 )
 _WORD = re.compile(r"[A-Za-zà-ÿ]+(?:'[A-Za-z]+)?")
-# Particles that begin no name after its title: the Duke of, but Miss de Bourgh.
+# Particles that begin no name after its title: the Duke of, but Miss de Vere.
 _NO_FIRST_PARTICLES = frozenset(("of", "the"))
 _OPENING_MARKS = frozenset(".!?\":;-(\n[*'")
 
@@ -226,7 +226,7 @@ class NameClassifier:
         return score
 
     def _score_relatives(self) -> None:
-        """Raise names that share a part with a sure one: Elizabeth Bennet with Elizabeth, Mr. Bennet."""
+        """Raise names that share a part with a sure one: Elizabeth Marlow with Elizabeth, Mr. Marlow."""
         sure = [c.name.split(" ") for c in self.candidates.values() if c.score >= 1.5 and c.count >= 3]
         firsts = {p[0] for p in sure if len(p) == 1}
         lasts = {p[-1] for p in sure if is_titled(" ".join(p))}

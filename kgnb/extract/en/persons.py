@@ -36,7 +36,7 @@ class NameParts:
 
     @property
     def last(self) -> str:
-        """The last word; of Mr. Wentworth of Monkford the one before the place."""
+        """The last word; of Mr. Thorne of Brayton the one before the place."""
         named = self.rest[: self.rest.index("of")] if "of" in self.rest[1:] else self.rest
         return named[-1] if named else ""
 
@@ -182,18 +182,18 @@ class BookPersons:
         return near[0][1]
 
     def _first_dominates(self, roots: list[str]) -> bool:
-        """Whether the first is the only one or mentioned far more than the second: Sherlock, not Mycroft."""
+        """Whether the first is the only one or mentioned far more than the second: Tobias, not Edgar."""
         return len(roots) == 1 or self._count(roots[0]) >= 4 * self._count(roots[1])
 
     def _has_own_title(self, name: str, root: str) -> bool:
         """Whether the person is a younger one of the family, who has a form of her own (Miss Lucy, Mr. Frank
-        Churchill), so that ``name``, the bare title and surname, is another's."""
+        Claydon), so that ``name``, the bare title and surname, is another's."""
         titles, surname = self.parts[name].titles, self.parts[name].last
         if titles == ("mr",) and not any("mrs" in self.parts[n].titles for n in self._by_last[surname]):
-            return False  # no married couple bears the name: Mr. Holmes is Mr. Sherlock Holmes
+            return False  # no married couple bears the name: Mr. Fenn is Mr. Tobias Fenn
         if titles not in (("miss",), ("mr",)):
             return False
-        full_weight = 0.0 if titles == ("miss",) else 1.0  # Miss Augusta Hawkins is how she is introduced
+        full_weight = 0.0 if titles == ("miss",) else 1.0  # Miss Augusta Quill is how she is introduced
         own = sum(
             self.counts[n] * (2.0 if len(self.parts[n].rest) == 1 else full_weight)
             for n in self.clusters.names_of(root)
@@ -202,7 +202,7 @@ class BookPersons:
         return own > 0.08 * self.counts[name]
 
     def _is_rank_of_lady(self, titles: tuple[str, ...], other: str) -> bool:
-        """Whether a rank would go to a lady who never bears it: General Tilney is not Eleanor."""
+        """Whether a rank would go to a lady who never bears it: General Peel is not Eleanor."""
         return (
             set(titles) <= _MILITARY and self.gender(other) == "f" and not set(titles) & self._titles(other)
         )
@@ -223,7 +223,7 @@ def titles_clash(one: Iterable[str], other: Iterable[str]) -> bool:
 
 
 def _is_family(name: str, candidate: Candidate, persons: Mapping[str, Candidate]) -> bool:
-    """The Bennets, the Lucases: a family, not a person."""
+    """The Marlows, the Penroses: a family, not a person."""
     last = name.split(" ")[-1]
     if not last.endswith("s") or candidate.articles < 0.4 * candidate.count:
         return False

@@ -20,7 +20,7 @@ MAX_GAP = 44
 
 
 def with_implied_mentions(text: str, mentions: Sequence[Mention]) -> list[Mention]:
-    """Return the mentions and those that "Mr. and Mrs. Gardiner" or "the Gardiners" imply."""
+    """Return the mentions and those that "Mr. and Mrs. Dale" or "the Dales" imply."""
     forms = {m.form: m.entry for m in mentions if m.entry.kind == "Character"}
     taken = {m.start for m in mentions}
     added = [
@@ -95,7 +95,7 @@ def _match(source: str, kind: str, target: str, said: Sequence[Statement]) -> Pa
 
 
 def _married_couples(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
-    """Mr. and Mrs. Gardiner are married."""
+    """Mr. and Mrs. Dale are married."""
     return [
         PatternMatch(a.entry.name, "SPOUSE", b.entry.name, text[a.start : b.end], a.start, b.end)
         for a, b in pairwise(people)
