@@ -93,9 +93,9 @@ class Lines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line: time (ISO 8601 with zone), level, event (the text's key), task, chapter, node,
-    message; where they exist also the text's other facts, the logger of records that aren't kgnb's, and the
-    traceback."""
+    """One JSON object a line: time (ISO 8601 with zone), level, event (the text's key), task, chapter (its
+    number in the book), node, message; where they exist also the text's other facts (the chapter's row id
+    among them), the logger of records that aren't kgnb's, and the traceback."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -104,6 +104,19 @@ class ChapterWorker:
         self._settle_numbers: dict[int, tuple[int, float]] = {}
         self._ends: Batcher[ChapterEnd, bool] = Batcher(lambda ends: stores.ledger.chapters.end(ends))
         self._acks: Batcher[Claim, bool] = Batcher(lambda claims: stores.queue.ack(claims))
+        self._numbers: dict[Claim, int] = {}  # in their books, of the chapters at work
+
+    def log_facts(self, claim: Claim) -> dict[str, object]:
+        """What log lines call the chapter: its task and its number in the book, "?" before SQL told it.
+
+        JSON lines have the row's id besides.
+        """
+        number = self._numbers.get(claim, "?")
+        return {"task": claim.task_id, "chapter": number, "chapter_id": claim.chapter_id}
+
+    def forget(self, claim: Claim) -> None:
+        """Forget a chapter that is no longer at work."""
+        self._numbers.pop(claim, None)
 
     async def run(
         self, claim: Claim, info: TaskInfo, on_recorded: Callable[[float], None] = lambda _: None
@@ -121,6 +134,7 @@ class ChapterWorker:
         if work is None:
             await self._let_go(claim)
             return Outcome.NOT_OURS
+        self._numbers[claim] = work.chapter.number
         try:
             return await self._process(claim, info, work, on_recorded)
         except (ReplyError, RequestRejected, BrokenProcessPool) as error:
@@ -188,7 +202,7 @@ class ChapterWorker:
         fate = await self._retry(claim, "redis", lambda: queue.fail(claim, reason, delay=delay))
         if fate == "lost":
             raise LeaseLost("node.lease_lost")
-        ids = {"task": claim.task_id, "chapter": claim.chapter_id}
+        ids = self.log_facts(claim)
         if fate == "dead":
             await self._mark(claim, _chapter_end(claim, ChapterStatus.FAILED, error=reason))
             await outages.retry_until_up("redis", lambda: queue.confirm_buried([claim]))

@@ -254,6 +254,7 @@ class WorkerNode:
         self._cancelled.discard(work)
         self.slots.remove(claim)
         self.stores.renewer.forget(claim)
+        self._chapters.forget(claim)
         self._wake.set()
         if not work.cancelled():
             work.result()  # raises a bug to the event loop's handler
@@ -262,7 +263,7 @@ class WorkerNode:
         try:
             await self._process_chapter(claim)
         except errors.LeaseLost:
-            log.info(say("node.chapter_moved", task=claim.task_id, chapter=claim.chapter_id))
+            log.info(say("node.chapter_moved", **self._chapters.log_facts(claim)))
             await self._hand_back(claim, counted=True)  # nothing, unless its task was paused
         except asyncio.CancelledError:
             await asyncio.shield(self._hand_back(claim))
@@ -270,10 +271,10 @@ class WorkerNode:
         except errors.ServiceDown:  # Bolt: a node that reaches it writes the graph
             await self._hand_back(claim)
         except errors.KgnbError as error:
-            log.warning(say("node.chapter_back", task=claim.task_id, chapter=claim.chapter_id, reason=error))
+            log.warning(say("node.chapter_back", **self._chapters.log_facts(claim), reason=error))
             await self._hand_back(claim, HAND_BACK_SECONDS)
         except Exception as error:  # a bug on one chapter must neither loop nor stop the others
-            log.exception(say("node.slot_broke", task=claim.task_id, chapter=claim.chapter_id))
+            log.exception(say("node.slot_broke", **self._chapters.log_facts(claim)))
             await self._chapters.count_crash(claim, error)
 
     async def _process_chapter(self, claim: Claim) -> None:
@@ -309,8 +310,8 @@ class WorkerNode:
         if outcome is Outcome.COMPLETED and self._provider_failures.pop(provider, None) is not None:
             log.warning(say("node.provider_back", provider=provider))
         self.unpublished_tasks.add(claim.task_id)
-        facts = {"task": claim.task_id, "chapter": claim.chapter_id, "outcome": outcome.value}
-        log.info(say("node.chapter", seconds=round(seconds, 1), **facts))
+        facts = self._chapters.log_facts(claim)
+        log.info(say("node.chapter", seconds=round(seconds, 1), outcome=outcome.value, **facts))
         key = claim.queue.provider_key
         self._listener(NodeEvent("chapter", claim.task_id, claim.chapter_id, outcome.value, key))
 
@@ -318,8 +319,8 @@ class WorkerNode:
         """Logged as a warning once, until the provider fails in another way or works again."""
         news = self._provider_failures.get(provider) is not type(error)
         self._provider_failures[provider] = type(error)
-        ids = {"task": claim.task_id, "chapter": claim.chapter_id}
-        text = say("node.provider_failed", provider=provider, reason=str(error), **ids)
+        facts = self._chapters.log_facts(claim)
+        text = say("node.provider_failed", provider=provider, reason=str(error), **facts)
         log.log(logging.WARNING if news else logging.DEBUG, text)
         self._listener(NodeEvent("provider", claim.task_id, provider=provider, error=error))
 

@@ -19,7 +19,7 @@ from kgnb.worker import chapter_worker
 from kgnb.worker.chapter_worker import ChapterWorker, Outcome, _Projection
 from kgnb.worker.outages import Outages
 from tests.support import ledgers
-from tests.support.queues import NEW, nodes_on, opened, take
+from tests.support.queues import NEW, nodes_on, take
 
 
 class Stores:
@@ -84,13 +84,17 @@ async def test_a_chapter_keeps_its_lease_until_its_end_is_on_record(redis_url: s
     rename = f"ALTER TABLE {t.chapter_status.name} RENAME COLUMN %s TO %s"
     async with ledgers.opened(sql_url) as ledger, nodes_on(redis_url) as make:
         queue = make()
+        await ledgers.new_task(ledger, 1, "甲")
         _, task_id = await ledgers.new_task(ledger, 1)
         await ledgers.execute(ledger, sa.update(t.chapters).values(content=""))  # nothing to ask or draw
-        await ledgers.open_with(ledger, task_id, 1)
-        await opened(queue, task_id, 1)
+        opening = await ledgers.open_with(ledger, task_id, 1)
+        await queue.push(NEW, task_id)
+        (item,) = (await take(queue, tasks=1)).claims
+        assert await queue.open_task(item, opening.chapters)
         (claim,) = (await take(queue, chapters=1)).claims
         stores = SimpleNamespace(ledger=ledger, queue=queue, renewer=LeaseRenewer(queue), outages=Outages())
         works = worker(cast("Any", stores))
+        assert works.log_facts(claim) == {"task": 2, "chapter": "?", "chapter_id": 2}
 
         await ledgers.execute(ledger, sa.text(rename % ("entities_extracted", "away")))
         with pytest.raises(sa.exc.DBAPIError):
@@ -99,5 +103,6 @@ async def test_a_chapter_keeps_its_lease_until_its_end_is_on_record(redis_url: s
 
         await ledgers.execute(ledger, sa.text(rename % ("away", "entities_extracted")))
         assert await works.run(claim, cast("Any", None)) is Outcome.SKIPPED
+        assert works.log_facts(claim)["chapter"] == 1  # of its book; the row has the id 2
         assert (await take(queue, held=(task_id,))).chapters_left == {(NEW, task_id): 0}
         assert (await ledger.tasks.progress(task_id)).skipped == 1
