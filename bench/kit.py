@@ -31,7 +31,9 @@ OUTSIDE = ("REDIS_", "DB_", "NEO4J_")
 def environment(outside: bool = False, **more: str) -> dict[str, str]:
     """This process's environment without kgnb's settings; with ``outside`` those of real servers stay."""
     keep = OUTSIDE if outside else ()
-    bare = {k: v for k, v in os.environ.items() if not k.startswith(OURS) or k.startswith(keep)}
+    # With PYTHONDONTWRITEBYTECODE each process compiles its packages: more work than hundreds of chapters.
+    dropped = (*OURS, "PYTHONDONTWRITEBYTECODE")
+    bare = {k: v for k, v in os.environ.items() if not k.startswith(dropped) or k.startswith(keep)}
     return {**bare, "PYTHONPATH": str(ROOT)} | more
 
 

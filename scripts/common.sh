@@ -1,5 +1,8 @@
 # Shared by demo.sh and test.sh: a Python that is new enough, and a virtual environment made with it.
 
+# Packages are installed with --no-compile; each of hundreds of processes would compile them anew.
+unset PYTHONDONTWRITEBYTECODE
+
 # Prints the first Python from 3.11 on; KGNB_PYTHON names one.
 find_python() {
   local candidate

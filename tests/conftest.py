@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import sys
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from typing import Any
 
 import pytest
 
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):  # each process would compile all packages anew: 3 s
+    sys.dont_write_bytecode = False
 os.environ.setdefault("KGNB_CPU_WORKERS", "threads")  # a process takes half a second to start
 
 
