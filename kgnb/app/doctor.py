@@ -149,14 +149,18 @@ def _healthy(name: str, place: str, facts: ServiceFacts, connected: float, embed
     return Check(name, True, say("doctor.comma").join(filter(None, details)), " ".join(mend))
 
 
-async def _address(settings: Settings, name: str) -> str:
-    """Return host and port as set, and the address that the name resolves to. Never a password."""
+def address_of(settings: Settings, name: str) -> tuple[str, int]:
+    """Return host and port, as set, of "sql", "redis" or "bolt". Never a password."""
     if name == "sql":
-        host, port = settings.db_host, settings.db_port
-    else:
-        url = settings.redis_url.get_secret_value() if name == "redis" else settings.neo4j_uri
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port or (6379 if name == "redis" else 7687)
+        return settings.db_host, settings.db_port
+    url = settings.redis_url.get_secret_value() if name == "redis" else settings.neo4j_uri
+    parts = urlsplit(url)
+    return parts.hostname or "", parts.port or (6379 if name == "redis" else 7687)
+
+
+async def _address(settings: Settings, name: str) -> str:
+    """Return host and port as set, and the address that the name resolves to."""
+    host, port = address_of(settings, name)
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):  # connecting fails with a better message

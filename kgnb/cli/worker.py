@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import sys
 import time
 from contextlib import closing
 from typing import TYPE_CHECKING
@@ -49,11 +50,13 @@ async def worker(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metrics | None) -> int:
+    from kgnb.app.node_card import node_card
     from kgnb.app.run_worker import serve
     from kgnb.app.session_report import SessionReport
     from kgnb.cli.signals import stop_on_signals
     from kgnb.core import logging as log_setup
     from kgnb.core.host import detect_host
+    from kgnb.render import terminal
     from kgnb.worker.counters import Counters
     from kgnb.worker.session import Session
 
@@ -66,6 +69,8 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
 
     def on_ready(app: App, node: WorkerNode) -> None:
         log_setup.name_node(node.name)
+        if sys.stdout.isatty() and not settings.log_json and not report.node:  # not after a restart
+            terminal.show(node_card(app, node), color=True)
         report.node = node.name
         counters.follow(app.spent, node)
         if metrics:

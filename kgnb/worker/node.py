@@ -196,10 +196,15 @@ class WorkerNode:
             ]
         return requests
 
-    def _claimable(self, provider: Provider, served: Sequence[str]) -> int:
+    def slot_limit(self, provider: Provider, served: Sequence[str]) -> int:
+        """How many chapters of the provider may hold slots now, where ``served`` share the total."""
         limit = min(self.settings.slots_for(provider.key, served), self.throttle.limiter(provider).slots)
         if provider.is_rules:  # no provider to protect: keep the processes busy
             limit = max(limit, RULES_SLOTS_PER_CORE * self.settings.cpus)
+        return limit
+
+    def _claimable(self, provider: Provider, served: Sequence[str]) -> int:
+        limit = self.slot_limit(provider, served)
         # A chapter whose replies are stored frees its slot while its graph is written; the number of such
         # chapters is bounded, so that a slow graph store slows the claiming down.
         unwritten = sum(c.queue.provider_key == provider.key for c in self._running.values())

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from rich.cells import cell_len
 
 from kgnb.core.messages import say, texts, use_language
 from kgnb.render import formatting, terminal
+from kgnb.render.node_card import NodeCard, ServedProvider
 from kgnb.render.status_view import status_view
 
 
@@ -157,3 +160,14 @@ class TestTables:
         assert say("flag.unverified") not in first  # the quotes themselves are counted
         (second,) = (line for line in lines if say("status.dropped", count=1) in line)
         assert say("status.unverified", count=7) in second
+
+
+def test_the_card_of_a_node_shows_names_of_others_as_text(english: None) -> None:
+    evil = "[red]n\x1b[2J\nINFO forged"
+    card = NodeCard("1.0", evil, [ServedProvider(evil, ["m"], 3)], {"redis": evil, "sql": ""}, Path("d"), 9.5)
+    lines = terminal.plain_lines(card)
+    assert len(lines) == 5
+    assert lines[1].split(maxsplit=1)[1].endswith("(m), 3 slots")
+    assert all(char.isprintable() for line in lines for char in line)
+    (alone,) = (line for line in terminal.plain_lines(replace(card, providers=[])) if "none" in line)
+    assert "kgnb providers add" in alone
