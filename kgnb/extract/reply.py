@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +18,8 @@ from pydantic import BaseModel, ValidationError
 from kgnb.core.errors import ReplyUnparsable
 from kgnb.extract import model
 from kgnb.extract.bounded_str import BoundedStr
+from kgnb.extract.reply_punctuation import with_ascii_punctuation
+from kgnb.extract.reply_shape import KINDS, items_of, lists_in, mended_item, united
 
 MAX_REPLY = 1_000_000
 """Longest reply parsed, in characters; an honest one has a few thousand."""
@@ -50,27 +51,19 @@ def parse(text: str, *, provider: str) -> Parsed:
     body = without_thoughts(text) if len(text) <= MAX_REPLY else ""
     if (found := _strict(body)) is not None:
         return _validated(found, repaired=False, lost=0)
-    if _is_balanced(body) and (found := _in_prose(body)) is not None:
-        return _validated(found, repaired=True, lost=0)
-    if (repaired := _repaired(body)) is None:
+    for text in dict.fromkeys((body, with_ascii_punctuation(body))):
+        if _is_balanced(text) and (found := _in_prose(text)) is not None:
+            return _validated(found, repaired=True, lost=0)
+    if (repaired := _repaired(text)) is None:
         raise ReplyUnparsable("provider.unparsable", provider=provider)
-    value, lost = repaired
-    return _validated(value, repaired=True, lost=lost)
+    found, lost = repaired
+    return _validated(found, repaired=True, lost=lost)
 
 
 # --- finding the object -------------------------------------------------------------------------------------
 
 _THOUGHTS_OPEN = re.compile(r"<(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
 _THOUGHTS_END = re.compile(r"</(?:think|thinking|thought|reasoning)>", re.IGNORECASE)
-
-_KINDS: dict[str, type[BaseModel]] = {
-    "characters": model.Character,
-    "locations": model.Location,
-    "organizations": model.Organization,
-    "events": model.Event,
-    "relations": model.Relation,
-    "things": model.Thing,
-}
 
 
 def is_complete(text: str) -> bool:
@@ -88,39 +81,43 @@ def without_thoughts(text: str) -> str:
     return "" if _THOUGHTS_OPEN.match(last) else last
 
 
-def _strict(body: str) -> dict[str, Any] | None:
-    """The object of a reply that is JSON and nothing else."""
+def _strict(body: str) -> dict[str, list[Any]] | None:
+    """The lists of a reply that is JSON and nothing else."""
     try:
-        return _object(_DECODER.decode(body))
+        return lists_in(_DECODER.decode(body))
     except (ValueError, RecursionError):
         return None
 
 
-def _in_prose(body: str) -> dict[str, Any] | None:
-    """The object of valid JSON within a markdown fence or prose.
+def _in_prose(body: str) -> dict[str, list[Any]] | None:
+    """The lists of valid JSON within a markdown fence or prose.
 
-    Objects that give different lists are joined; else the longest is taken (a draft and a final answer).
+    Objects that follow each other or give different lists are joined; else the longest is taken (a draft and
+    a final answer).
     """
-    found: list[tuple[int, dict[str, Any]]] = []
-    at = 0
+    found: list[tuple[int, dict[str, list[Any]]]] = []
+    at = end = 0
+    apart = False
     for _ in range(MAX_STARTS):
         at = body.find("{", at)
         if at < 0:
             break
         try:
-            value, end = _DECODER.raw_decode(body, at)
+            value, after = _DECODER.raw_decode(body, at)
         except (ValueError, RecursionError):
             at += 1
             continue
-        known = _object(value)
-        if known is not None:
-            found.append((end - at, known))
-        at = end
-    if not found:
-        return None
-    kinds = [kind for _, value in found for kind in _KINDS.keys() & value.keys()]
-    if len(kinds) == len(set(kinds)):
-        return _joined([value for _, value in found])
+        before = body[:at].rstrip("{ \r\n\t")  # some double the first bracket
+        if before.count("{") > before.count("}"):
+            return None  # a piece of a broken object
+        if (lists := lists_in(value)) is not None:
+            apart = apart or bool(found and body[end:at].strip(" \t\r\n,"))
+            found.append((after - at, lists))
+            end = after
+        at = after
+    kinds = [kind for _, lists in found for kind in lists]
+    if not apart or len(kinds) == len(set(kinds)):
+        return united(lists for _, lists in found)
     return max(found, key=lambda item: item[0])[1]
 
 
@@ -129,31 +126,12 @@ def _is_balanced(body: str) -> bool:
     return body.count("{") <= body.count("}") and body.count("[") <= body.count("]")
 
 
-def _object(value: Any) -> dict[str, Any] | None:
-    """The object asked for: the value itself, its parts in a list, or one wrapped under some key."""
-    if isinstance(value, list):
-        parts = [known for v in value if isinstance(v, dict) and (known := _object(v)) is not None]
-        return _joined(parts) if parts else None
-    if not isinstance(value, dict):
-        return None
-    if not _KINDS.keys().isdisjoint(value):
-        return value
-    inner = [v for v in value.values() if isinstance(v, dict) and not _KINDS.keys().isdisjoint(v)]
-    return inner[0] if len(inner) == 1 else None
-
-
-def _joined(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    if len(parts) == 1:
-        return parts[0]
-    return {kind: [i for part in parts for i in _items(part.get(kind))] for kind in _KINDS}
-
-
 def _with_repeated_lists(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object in which a list given twice under one key counts in full; Python would keep the last."""
     value = dict(pairs)
     if len(value) != len(pairs):
-        for kind in _KINDS.keys() & value.keys():
-            value[kind] = [item for key, given in pairs if key == kind for item in _items(given)]
+        for kind in KINDS.keys() & value.keys():
+            value[kind] = [item for key, given in pairs if key == kind for item in items_of(given)]
     return value
 
 
@@ -163,8 +141,8 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_with_repeated_lists, strict=False
 # --- repairing ----------------------------------------------------------------------------------------------
 
 
-def _repaired(body: str) -> tuple[dict[str, Any], int] | None:
-    """The repaired object of broken but closed JSON, and how many objects the repair lost."""
+def _repaired(body: str) -> tuple[dict[str, list[Any]], int] | None:
+    """The lists of broken but closed JSON, and how many objects the repair lost."""
     source = _closed_object(body)
     if source is None:
         return None
@@ -175,12 +153,12 @@ def _repaired(body: str) -> tuple[dict[str, Any], int] | None:
         decoded = json_repair.repair_json(bounded, return_objects=True, skip_json_loads=True)
     except (RecursionError, OverflowError):
         return None
-    value = _object(decoded)
-    if value is None:
+    lists = lists_in(decoded)
+    if lists is None:
         return None
     kept = _count_objects(decoded)
     lost = max(0, source.count("{") - kept)
-    return (value, lost) if lost < kept else None
+    return (lists, lost) if lost < kept else None
 
 
 def _count_objects(value: Any) -> int:
@@ -216,16 +194,9 @@ _CONTINUES = re.compile(r"\s*,|\s*[\"\[]")
 
 # --- validation ---------------------------------------------------------------------------------------------
 
-_LISTS = {"characters": ["aliases", "traits"], "events": ["participants"], "things": ["aliases"]}
-_SEPARATORS = re.compile(r"[、，,；;／/|\n]")
 
-
-def _validated(value: dict[str, Any], *, repaired: bool, lost: int) -> Parsed:
-    plain = {kind: _items(value[kind]) for kind in _KINDS if kind in value}
-    for kind, keys in _LISTS.items():
-        for item in plain.get(kind, ()):
-            if isinstance(item, dict):
-                _split_lists(item, keys)
+def _validated(lists: dict[str, list[Any]], *, repaired: bool, lost: int) -> Parsed:
+    plain = {kind: [mended_item(item, kind) for item in items] for kind, items in lists.items()}
     try:
         if all(len(items) <= model.MAX_ITEMS for items in plain.values()):
             return Parsed(model.Extraction.model_validate(plain), repaired, lost)
@@ -234,37 +205,13 @@ def _validated(value: dict[str, Any], *, repaired: bool, lost: int) -> Parsed:
     rejected = lost
     kept: dict[str, Any] = {}
     for kind, items in plain.items():
-        valid = (_valid_item(item, _KINDS[kind]) for item in items[: model.MAX_ITEMS])
+        valid = (_valid_item(item, KINDS[kind]) for item in items[: model.MAX_ITEMS])
         kept[kind] = [item for item in valid if item is not None]
         rejected += len(items) - len(kept[kind])
     return Parsed(model.Extraction(**kept), repaired, rejected)
 
 
-def _items(value: Any) -> list[Any]:
-    """The value given for a list, as a list: it may be nothing, a single item, or a mapping by name."""
-    if isinstance(value, list):
-        return value
-    if value is None or value == "":
-        return []
-    if isinstance(value, dict) and "name" not in value and "source" not in value:
-        named = [{"name": name, **inner} for name, inner in value.items() if isinstance(inner, dict)]
-        return named or [value]
-    return [value]
-
-
-def _split_lists(item: dict[str, Any], keys: Iterable[str]) -> None:
-    """Replace ``"子安、何使君"`` by a list where one is asked for, and ``[{"name": …}]`` by names."""
-    for key in keys:
-        value = item.get(key)
-        if isinstance(value, str):
-            item[key] = [part.strip() for part in _SEPARATORS.split(value)]
-        elif isinstance(value, list) and any(isinstance(part, dict) for part in value):
-            item[key] = [part.get("name") if isinstance(part, dict) else part for part in value]
-
-
 def _valid_item(item: Any, kind: type[BaseModel]) -> BaseModel | None:
-    if isinstance(item, str) and kind is not model.Relation:
-        item = {"name": item}
     try:
         return kind.model_validate(item)
     except ValidationError:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import json
 import random
+import re
 
 import pytest
 
@@ -108,6 +109,101 @@ def test_slightly_broken_json_is_mended_and_says_so(text: str) -> None:
     assert [c.name for c in parsed.extraction.characters] == ["刘备", "关羽"]
     assert [r.target for r in parsed.extraction.relations] == ["关羽"]
     assert parsed.extraction.events[0].participants == ["刘备", "关羽"]
+
+
+SHORT = (
+    '{"characters": [{"name": "刘备", "aliases": ["玄德"]}, {"name": "关羽"}], '
+    '"relations": [{"source": "刘备", "target": "关羽", "type": "FRIEND_OF"}]}'
+)
+PEOPLE = '[{"name": "刘备", "aliases": ["玄德"]}, {"name": "关羽"}]'
+TIES = '[{"source": "刘备", "target": "关羽", "type": "FRIEND_OF"}]'
+TYPED = '{"type": "character", "name": "刘备", "aliases": ["玄德"]}, {"type": "Person", "name": "关羽"}'
+
+
+def of(characters: str = PEOPLE, relations: str = TIES) -> str:
+    return f'{{"characters": {characters}, "relations": {relations}}}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # wrappers
+        f"~~~\n{SHORT}\n~~~",
+        f"I use the form {{...}}.\n{SHORT}",
+        f"[Note] 结果 1] 如下 {SHORT}",
+        f"<answer>{SHORT}</answer>",
+        f"\\boxed{{{SHORT}}}",
+        f"const result = {SHORT};",
+        f"<|channel|>analysis<|message|>{{a}}<|end|><|channel|>final<|message|>{SHORT}",
+        f"{SHORT}}}",
+        f"{SHORT}]}}",
+        f"{{{SHORT}}}",
+        # JSON with a person's or another language's habits
+        SHORT.replace('"', "'")[:-1] + ", 'events': None}",
+        SHORT.replace("[{", "[ // people\n{").replace('"relations"', '/* ties */ "relations"'),
+        SHORT.replace('"name"', "name").replace('"characters"', "characters"),
+        SHORT.replace('"name": "关羽"', '"name": 关羽'),
+        SHORT.replace('"关羽"}]', '"关羽}]'),
+        SHORT.replace('], "rel', ']; "rel'),
+        SHORT.replace('"aliases"', '"confidence": +0.9, "protagonist_score": .8, "aliases"'),
+        of(PEOPLE.replace('"关羽"}', '"关羽", "confidence": NaN}, ...')),
+        of(PEOPLE.replace('"aliases"', '"description": "一\\x 二\\\' 三\n四", "aliases"')),
+        of(PEOPLE.replace('"aliases"', '"description": "人称"皇叔"的人", "aliases"')),
+        SHORT.replace('"', "&quot;"),
+        SHORT.replace('"', '\\"'),
+        SHORT.replace(" ", "\u00a0"),
+        SHORT.replace(" ", "\u3000"),
+        # Chinese punctuation in place of JSON's
+        SHORT.replace('": ', '"：').replace(", ", "，"),
+        SHORT.translate(str.maketrans("{}[]", "｛｝［］")),
+        SHORT.replace('"刘备"', "“刘备”").replace('"关羽"', "“关羽”"),
+        re.sub(r'"([^"]*)"', r"“\1”", SHORT),
+        re.sub(r'"([^"]*)"', r"「\1」", SHORT),
+        SHORT.replace('"', "“"),
+        of(PEOPLE, TIES.replace('"FRIEND_OF"', '“FRIEND_OF”，"evidence"："他说：“走！”，再见"')),
+        # the object elsewhere, or in pieces
+        f'{{"response": {{"data": {{"extraction": {SHORT}}}}}}}',
+        f'{{"status": "ok", "meta": {{"n": 2}}, "data": {SHORT}}}',
+        json.dumps(SHORT),
+        json.dumps({"output": SHORT}),
+        f'{{"name": "extraction", "arguments": {SHORT}}}',
+        f'{{"entities": {{"characters": {PEOPLE}}}, "relations": {TIES}}}',
+        f'[{{"characters": {PEOPLE}}}, {{"relations": {TIES}}}]',
+        '{"characters": [{"name": "刘备", "aliases": ["玄德"]}]}\n{"characters": [{"name": "关羽"}]}\n'
+        f'{{"relations": {TIES}}}',
+        f'[{TYPED}, {{"type": "FRIEND_OF", "source": "刘备", "target": "关羽"}}]',
+        f'{{"entities": [{TYPED}], "relations": {TIES}}}',
+        f'[{{"kind": "characters", "items": {PEOPLE}}}, {{"kind": "relations", "items": {TIES}}}]',
+        # other keys
+        SHORT.replace("characters", "Characters").replace('"name"', '"Name"').replace("source", "Source"),
+        SHORT.replace("characters", "人物").replace("relations", "关系").replace('"name"', '"姓名"'),
+        SHORT.replace("characters", "character").replace("relations", "relationships"),
+        SHORT.replace('"source"', '"from"').replace('"target"', '"to"').replace('"type"', '"relation"'),
+        SHORT.replace("aliases", "alias"),
+        # lists and fields of other forms
+        of(f'{{"items": {PEOPLE}}}', f'{{"items": {TIES}}}'),
+        of(f"[{PEOPLE}]"),
+        of('{"刘备": {"aliases": ["玄德"]}, "关羽": {}}'),
+        of('[{"name": "刘备", "aliases": {"字": "玄德"}}, {"name": "关羽", "aliases": "无"}]'),
+        of(PEOPLE.replace('"aliases"', '"protagonist_score": "95分", "confidence": "高", "aliases"')),
+        of(relations='[["刘备", "FRIEND_OF", "关羽"]]'),
+        of(relations='[{"source": {"name": "刘备"}, "target": {"name": "关羽"}, "type": "FRIEND_OF"}]'),
+    ],
+)
+def test_what_a_person_can_read_is_read(text: str) -> None:
+    parsed = parse(text)
+    people = {c.name: c.aliases for c in parsed.extraction.characters}
+    ties = [(r.source, r.type, r.target) for r in parsed.extraction.relations]
+    assert (people, ties, parsed.rejected) == (
+        {"刘备": ["玄德"], "关羽": []},
+        [("刘备", "FRIEND_OF", "关羽")],
+        0,
+    )
+
+
+def test_a_map_of_names_to_descriptions_is_a_list_of_them() -> None:
+    found = parse('{"characters": {"刘备": "主公", "关羽": "武将"}}').extraction.characters
+    assert [(c.name, c.description) for c in found] == [("刘备", "主公"), ("关羽", "武将")]
 
 
 def test_a_reply_that_was_cut_off_anywhere_is_never_mended() -> None:

@@ -1,0 +1,206 @@
+"""The lists asked for, in whatever shape a reply gives them: nested, under other keys, as maps, in pieces."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from kgnb.extract import model
+
+KINDS: dict[str, type[BaseModel]] = {
+    "characters": model.Character,
+    "locations": model.Location,
+    "organizations": model.Organization,
+    "events": model.Event,
+    "relations": model.Relation,
+    "things": model.Thing,
+}
+"""The object's lists, and what their items are."""
+MAX_DEPTH = 6
+"""Levels of wrapping that are looked into."""
+
+_KIND_WORDS = {
+    "characters": "character characters person persons people 人物 角色",
+    "locations": "location locations place places 地点 地名 场所",
+    "organizations": "organization organizations organisation organisations group groups 组织 机构 势力",
+    "events": "event events 事件",
+    "relations": "relation relations relationship relationships 关系 人物关系",
+    "things": "thing things",
+}
+_FIELD_WORDS = {
+    "name": "名称 姓名 名字",
+    "aliases": "alias 别名 别称",
+    "description": "描述 简介 desc summary",
+    "traits": "trait 性格 特征",
+    "type": "relation relationship predicate label 类型 关系",
+    "kind": "type label 类型",
+    "source": "from subject head 主体",
+    "target": "to object tail 客体",
+    "evidence": "quote 证据 原文",
+    "participants": "characters people 参与者 人物",
+    "location": "place 地点",
+}
+_TELLS_KIND = ("kind", "type", "label", "category", "entity_type", "类型")
+_NOTHING = frozenset(("无", "未知", "none", "null", "n/a", "unknown", "-"))
+_SEPARATORS = re.compile(r"[、，,；;／/|\n]")
+_TYPE = re.compile(r"[A-Z][A-Z_]+")
+
+
+def _by_word(words: Mapping[str, str]) -> dict[str, str]:
+    return {word: name for name, listed in words.items() for word in listed.split()}
+
+
+_KIND_OF = _by_word(_KIND_WORDS)
+
+
+def lists_in(value: Any, depth: int = 0) -> dict[str, list[Any]] | None:
+    """The items by kind that ``value`` holds; None when it has none of the lists asked for.
+
+    A list that is nested deeper counts where no other of its kind is given outside of it.
+    """
+    if isinstance(value, str):
+        value = _decoded(value)
+    if depth > MAX_DEPTH:
+        return None
+    if isinstance(value, list):
+        return united(lists_in(one, depth + 1) for one in value)
+    if not isinstance(value, dict):
+        return None
+    if depth and (single := _single_item(value)):
+        return single
+    found: dict[str, list[Any]] = {}
+    for key, given in value.items():
+        if kind := _KIND_OF.get(key.strip().lower()):
+            found.setdefault(kind, []).extend(items_of(given))
+    others = (given for key, given in value.items() if key.strip().lower() not in _KIND_OF)
+    deeper = united(lists_in(one, depth + 1) for one in others if one)
+    return {**(deeper or {}), **found} or None
+
+
+def united(parts: Iterable[dict[str, list[Any]] | None]) -> dict[str, list[Any]] | None:
+    """The items of all parts; None where every part is None."""
+    found: dict[str, list[Any]] = {}
+    for part in parts:
+        for kind, items in (part or {}).items():
+            found.setdefault(kind, []).extend(items)
+    return found or None
+
+
+def _decoded(text: str) -> Any:
+    """The JSON that a string holds, if it does."""
+    if text.lstrip()[:1] not in ("{", "["):
+        return None
+    try:
+        return json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _single_item(value: dict[str, Any]) -> dict[str, list[Any]] | None:
+    """An item that stands outside of a list and says itself what it is; or a list that is named so."""
+    if value.keys() >= {"source", "target"}:
+        return {"relations": [value]}
+    told = (value.get(key) for key in _TELLS_KIND)
+    kind = next((_KIND_OF[t.strip().lower()] for t in told if isinstance(t, str) and _is_kind(t)), None)
+    if kind is None:
+        return None
+    if "name" in value:
+        return {kind: [value]}
+    lists = [given for given in value.values() if isinstance(given, list)]
+    return {kind: lists[0]} if len(lists) == 1 else None
+
+
+def _is_kind(text: str) -> bool:
+    return text.strip().lower() in _KIND_OF
+
+
+def items_of(value: Any) -> list[Any]:
+    """The value given for a list, as a list: it may be nothing, a single item, or a mapping by name."""
+    if isinstance(value, list):
+        return [one for part in value for one in (part if _is_list_of_items(part) else (part,))]
+    if value is None or value == "":
+        return []
+    if not isinstance(value, dict) or "name" in value or "source" in value:
+        return [value]
+    if len(value) == 1 and _is_list_of_items(inner := next(iter(value.values()))):
+        return list(inner)  # {"items": […]}
+    if value and all(isinstance(one, str) for one in value.values()):
+        return [{"name": name, "description": one} for name, one in value.items()]
+    named = [{"name": name, **inner} for name, inner in value.items() if isinstance(inner, dict)]
+    return named or [value]
+
+
+def _is_list_of_items(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(one, dict) for one in value)
+
+
+# --- items --------------------------------------------------------------------------------------------------
+
+_FIELDS = {kind: frozenset(item.model_fields) for kind, item in KINDS.items()}
+_LISTS = {
+    kind: [name for name, field in item.model_fields.items() if field.annotation == list[str]]
+    for kind, item in KINDS.items()
+}
+_OTHER_WORDS = {
+    kind: _by_word({name: words for name, words in _FIELD_WORDS.items() if name in fields})
+    for kind, fields in _FIELDS.items()
+}
+
+
+def mended_item(item: Any, kind: str) -> Any:
+    """``item`` with the fields of its kind: keys by their own names, names as texts, lists as lists."""
+    if isinstance(item, str) and kind != "relations":
+        return {"name": item}
+    if isinstance(item, list) and kind == "relations":
+        return _triple(item)
+    if not isinstance(item, dict):
+        return item
+    if not item.keys() <= _FIELDS[kind]:
+        item = _renamed(item, kind)
+    lists = _LISTS[kind]
+    for key in lists:
+        given = item.get(key)
+        if given and (type(given) is not list or dict in map(type, given)):
+            item[key] = _split(given)
+    if dict in map(type, item.values()):
+        return {key: value if key in lists else _named(value) for key, value in item.items()}
+    return item
+
+
+def _named(value: Any) -> Any:
+    """The name in an object that stands in place of it."""
+    return value["name"] if isinstance(value, dict) and isinstance(value.get("name"), str) else value
+
+
+def _renamed(item: dict[str, Any], kind: str) -> dict[str, Any]:
+    fields, words = _FIELDS[kind], _OTHER_WORDS[kind]
+    own = {key: given for key, given in item.items() if key in fields}
+    for key, given in item.items():
+        plain = key.strip().lower()
+        own.setdefault(plain if plain in fields else words.get(plain, key), given)
+    return own
+
+
+def _triple(item: list[Any]) -> Any:
+    """``["刘备", "FRIEND_OF", "关羽"]`` as a relation, wherever its type stands."""
+    types = [one for one in item if isinstance(one, str) and _TYPE.fullmatch(one)]
+    ends = [one for one in item if one not in types]
+    if len(types) == 1 and len(ends) == 2:
+        return {"source": ends[0], "type": types[0], "target": ends[1]}
+    return item
+
+
+def _split(value: Any) -> list[Any]:
+    """``"子安、何使君"`` as a list, and ``[{"name": …}]`` or ``{"字": …}`` as names."""
+    if isinstance(value, str):
+        parts = (part.strip() for part in _SEPARATORS.split(value))
+        return [part for part in parts if part.lower() not in _NOTHING]
+    if isinstance(value, dict):
+        return [value["name"]] if "name" in value else [one for v in value.values() for one in _split(v)]
+    if not isinstance(value, list):
+        return [value]
+    return [part.get("name") if isinstance(part, dict) else part for part in value]
