@@ -48,7 +48,7 @@ set_up() {
 # The kernel of Kaggle and Colab, with Colab's ipywidgets: tests of notebooks run on it too.
 make_old() {
   make_venv "$OLD_VENV"
-  "$OLD_VENV/bin/python" -m pip install --quiet --no-compile --editable '.[embedded,notebook]' \
+  "$OLD_VENV/bin/python" -m pip install --quiet --no-compile --editable '.[embedded,notebook,kaggle]' \
     'ipykernel==6.17.1' 'ipython==7.34.0' 'ipywidgets==7.7.1' nbclient pytest
 }
 

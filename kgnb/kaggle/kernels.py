@@ -6,7 +6,7 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from kgnb.core.errors import InputError, ServiceDown, ServiceRefused
@@ -14,6 +14,7 @@ from kgnb.core.messages import say
 from kgnb.core.notebook_services import find_service
 from kgnb.core.safe_text import one_line
 from kgnb.kaggle.client import KaggleClient, KernelStatus, Pushed, Quota, SessionsTaken, Tell
+from kgnb.kaggle.kernel_metadata import Metadata
 
 CAP_PAUSE = 60.0
 """Seconds between attempts while Kaggle's limit of sessions is reached."""
@@ -50,6 +51,21 @@ async def check_quota(client: KaggleClient, accelerator: str, tell: Tell) -> Non
     if quota.used >= quota.allowed:
         raise ServiceRefused("kaggle.quota_used", service="kaggle", refresh=_refresh(quota), **facts)
     tell(say("kaggle.quota", refresh=_refresh(quota), **facts))
+
+
+async def check_sources(client: KaggleClient, meta: Metadata, checked: Container[str | None]) -> None:
+    """Raise InputError for an attached dataset, or output of an own run, that isn't there: Kaggle would leave
+    it out and start the run all the same. ``checked``: sources that are known to be there."""
+    owner = meta["id"].partition("/")[0]
+    for dataset in meta.get("dataset_sources", []):
+        if dataset not in checked and await client.dataset(dataset) is None:
+            raise InputError("kaggle.no_dataset", dataset=dataset)
+    for kernel in meta.get("kernel_sources", []):
+        own = (
+            kernel.partition("/")[0].lower() == owner.lower()
+        )  # of other accounts only the output is to be seen
+        if own and kernel not in checked and await client.find_status(kernel) is None:
+            raise InputError("kaggle.no_kernel", kernel=kernel)
 
 
 def _refresh(quota: Quota) -> str:

@@ -18,6 +18,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from email.parser import BytesHeaderParser
+from functools import cached_property
 from importlib import metadata, util
 from pathlib import Path
 from typing import Any
@@ -47,12 +48,17 @@ EXTRAS = ("embedded",)
 # --- the wheel
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Wheel:
     """kgnb as a wheel whose files are stored: compressed as a whole it is a quarter smaller."""
 
     name: str
     data: bytes
+
+    @cached_property
+    def text(self) -> str:
+        """The wheel as a cell carries it; takes a second."""
+        return as_text(lzma.compress(self.data, preset=9))
 
     def files(self) -> Iterator[tuple[str, bytes]]:
         """(path, content) of everything in it."""
@@ -212,7 +218,7 @@ def _install_code(wheel: Wheel, variables: Mapping[str, str]) -> str:
         pins=json.dumps(pins(wheel), indent=4),
         name=json.dumps(wheel.name),
         extras=json.dumps(f"[{','.join(EXTRAS)}]"),
-        wheel=as_text(lzma.compress(wheel.data, preset=9)),
+        wheel=wheel.text,
     )
 
 

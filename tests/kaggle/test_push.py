@@ -126,6 +126,10 @@ class TestBooks:
         assert own in capsys.readouterr().out
         assert command("push", book, "--fresh") == 0
         assert "kernelDataSources" not in stub.pushes()[-1]
+        for source in (["--kernel", "reader/gone-by"], ["--dataset", "other/gone-by"]):
+            with pytest.raises(InputError, match="/gone-by"):  # Kaggle would leave it out, and run
+                command("push", book, "--fresh", *source)
+        stub.kernels.add("reader/another")
         assert command("push", book, "--kernel", "reader/another") == 0
         assert 'earlier_data("reader/another")' in sources(stub)[3]
 
@@ -282,7 +286,9 @@ class TestNotebooks:
     ) -> None:
         folder_of(tmp_path / "mine", META, "print('mine')")
         stub.datasets["reader/kgnb-keys"] = StubDataset({DATASET_FILE: b""})
-        stub.files = {"deep/er.txt": b"all of it"}
+        stub.datasets["other/novels"] = StubDataset({"a.txt": b""})
+        stub.kernels.add("reader/earlier")
+        stub.files = {f"deep/{number}.txt": b"" for number in range(20)} | {"deep/er.txt": b"all of it"}
         options = [
             "--set",
             "KGNB_LANG=en",
@@ -305,6 +311,7 @@ class TestNotebooks:
     def test_without_internet_from_wheels(self, command: Command, stub: KaggleStub, book: Path) -> None:
         with pytest.raises(InputError, match="KGNB_WHEELS"):
             command("push", book, "--no-internet")
+        stub.datasets["reader/wheels"] = StubDataset({"kgnb-0-py3-none-any.whl": b""})
         assert command("push", book, "--no-internet", "--set", "KGNB_WHEELS=reader/wheels") == 0
         (body,) = stub.pushes()
         assert body["enableInternet"] is False

@@ -146,7 +146,7 @@ class TestRelease:
     def test_its_metadata(self, wheel: zipfile.ZipFile) -> None:
         info = f"kgnb-{kgnb.__version__}.dist-info"
         text = wheel.read(f"{info}/METADATA").decode()
-        assert {"embedded", "notebook", "metrics", "all"} <= set(
+        assert {"embedded", "notebook", "kaggle", "metrics", "all"} <= set(
             re.findall(r"^Provides-Extra: (\S+)", text, re.M)
         )
         assert "kgnb = kgnb.cli.main:main" in wheel.read(f"{info}/entry_points.txt").decode()

@@ -11,13 +11,14 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
 import socketserver
 import ssl
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
@@ -27,9 +28,39 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from slugify import slugify
 
 HOST = "api.kaggle.com"
 TOKEN = "KGAT_canary0123456789abcdef01234567"
+MOST_SOURCE = 1 << 20
+"""Bytes of a notebook's text."""
+PAGE = 20
+"""Files in a page of a run's output, unless the request says how many."""
+UNPACKED = (".zip", ".7z", ".tar", ".tar.gz", ".tgz", ".epub")
+DATASET_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+LICENCES = (
+    "CC0-1.0",
+    "CC-BY-SA-4.0",
+    "GPL-2.0",
+    "ODbL-1.0",
+    "CC-BY-NC-SA-4.0",
+    "unknown",
+    "DbCL-1.0",
+    "other",
+)
+"""Some of those in Kaggle's list."""
+ACCELERATORS = (
+    *(
+        "NvidiaTeslaP100",
+        "NvidiaTeslaT4",
+        "NvidiaTeslaT4Highmem",
+        "NvidiaTeslaA100",
+        "NvidiaL4",
+        "NvidiaL4X1",
+    ),
+    *("NvidiaH100", "NvidiaRtxPro6000", "TpuV38", "Tpu1VmV38", "TpuV5E8", "TpuV6E8"),
+)
+"""As in docs/kernels.md of Kaggle's command line, February 2026."""
 CAP = "Maximum batch CPU session count of 5 reached."
 
 
@@ -111,19 +142,47 @@ class KaggleStub:
     # --- runs
 
     def _SaveKernel(self, body: dict[str, Any]) -> dict[str, Any]:
-        if self.push_errors:
-            return {"error": self.push_errors.pop(0)}
+        if self.push_errors or (refused := self._refusal(body)):
+            return {"error": self.push_errors.pop(0) if self.push_errors else refused}
         self.versions += 1
-        self.kernels.add(body["slug"])
-        if self.run is not None:
+        # The title decides what a new notebook is called, whatever id was asked for.
+        ref = body["slug"] if body["slug"] in self.kernels else f"{self.user}/{slugify(body['newTitle'])}"
+        self.kernels.add(ref)
+        if self.run is not None and body.get("kernelExecutionType") != "QUICK_SAVE":
             self._running = threading.Thread(target=self.run, args=[body])
             self._running.start()
         return {
-            "ref": body["slug"],
-            "url": f"https://www.kaggle.com/code/{body['slug']}",
+            "ref": ref,
+            "url": f"https://www.kaggle.com/code/{ref}",
             "versionNumber": self.versions,
-            "invalidDatasetSources": self.invalid_datasets,
+            "invalidDatasetSources": [*self.invalid_datasets, *self._missing(body, "dataset", self.datasets)],
+            "invalidKernelSources": self._missing(body, "kernel", self.kernels),
+            "invalidTags": body.get("categoryIds", []),
         }
+
+    def _missing(self, body: dict[str, Any], kind: str, there: Container[str]) -> list[str]:
+        """Sources of this account that it hasn't got; what others have is not known here."""
+        asked = body.get(f"{kind}DataSources", [])
+        return [one for one in asked if one.startswith(f"{self.user}/") and one not in there]
+
+    def _refusal(self, body: dict[str, Any]) -> str:
+        """Kaggle's words for a notebook that it doesn't take; "" for one that it does."""
+        notebook, title = json.loads(body["text"]), body.get("newTitle", "")
+        if body["slug"].partition("/")[0].lower() != self.user:
+            return "Notebook not found"
+        if not 5 <= len(title) <= 50:
+            return "Title must be between 5 and 50 characters"
+        if len(body["text"].encode()) > MOST_SOURCE:
+            return "Source code is too large"
+        if not all(isinstance(cell["source"], str) for cell in notebook["cells"]):
+            return "An internal server error occurred"
+        if not notebook["metadata"].get("kernelspec", {}).get("name"):
+            return "No kernel name found in notebook and no override provided"  # papermill's, in the run
+        if body.get("machineShape") and body["machineShape"] not in ACCELERATORS:
+            return f"Invalid machine shape: {body['machineShape']}"
+        if body.get("sessionTimeoutSeconds", 0) > 12 * 3600:
+            return "Session timeout is too long"
+        return ""
 
     def _GetKernelSessionStatus(self, body: dict[str, Any]) -> dict[str, Any]:
         if f"{body['userName']}/{body['kernelSlug']}" not in self.kernels:
@@ -133,10 +192,13 @@ class KaggleStub:
         state = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
         return {"status": state, "failureMessage": self.failure}
 
-    def _ListKernelSessionOutput(self, _: dict[str, Any]) -> dict[str, Any]:
+    def _ListKernelSessionOutput(self, body: dict[str, Any]) -> dict[str, Any]:
         base = f"http://127.0.0.1:{self.port}/file"
         listed = [{"fileName": n, "url": f"{base}/{n}"} for n in self.files]
-        return {"files": listed, "log": self.log, "nextPageToken": ""}
+        start = int(body.get("pageToken") or 0)
+        end = start + (body.get("pageSize") or PAGE)
+        token = str(end) if end < len(listed) else ""
+        return {"files": listed[start:end], "log": self.log, "nextPageToken": token}
 
     def _CancelKernelSession(self, body: dict[str, Any]) -> dict[str, Any]:
         return {"errorMessage": "" if body["kernelSessionId"] == 4711 else "No such session"}
@@ -180,6 +242,13 @@ class KaggleStub:
 
     def _CreateDataset(self, body: dict[str, Any]) -> dict[str, Any]:
         ref = f"{body['ownerSlug']}/{body['slug']}"
+        if body["ownerSlug"] != self.user or ref in self.datasets:
+            raise LookupError
+        sizes = [len(body["slug"]), len(body["title"])]
+        if not all(6 <= size <= 50 for size in sizes) or not DATASET_NAME.fullmatch(body["slug"]):
+            return {"status": "error", "error": "The dataset's name is not allowed"}
+        if body["licenseName"] not in LICENCES:
+            return {"status": "error", "error": f"Unknown license: {body['licenseName']}"}
         self.datasets[ref] = StubDataset(self._content(body["files"]), body["isPrivate"])
         return {"ref": ref, "status": "ok", "error": ""}
 
@@ -189,7 +258,9 @@ class KaggleStub:
         return {"status": "ok", "error": ""}
 
     def _content(self, files: list[dict[str, Any]]) -> dict[str, bytes]:
-        return dict(self._uploads[one["token"]] for one in files)
+        """What a version keeps of its uploads: Kaggle unpacks archives, whose file is then gone."""
+        found = dict(self._uploads[one["token"]] for one in files)
+        return {name: data for name, data in found.items() if not name.endswith(UNPACKED)}
 
 
 @contextmanager
