@@ -50,3 +50,34 @@ def test_a_numeral_or_a_compound_surname_may_begin_a_name(word: str) -> None:
 def test_a_wife_is_not_her_husband() -> None:
     found = people(scenes([("许四", "林秀英"), ("许四嫂", "周德海")]))
     assert bearer(found, "许四") is not bearer(found, "许四嫂")
+
+
+TRANSLATED = """
+彼得·伊万诺维奇·萨兰金走进客厅，娜杰日达·谢尔盖耶夫娜正在读信。“您来得正好，彼得·伊万诺维奇，”她说，“柳芭来信了。”
+“柳芭？”萨兰金皱了皱眉头。老仆人季洪端着茶炊走进来，季洪一声不响地退了出去。
+“她是跟奥尔洛夫伯爵一起回来的。”娜杰日达·谢尔盖耶夫娜说。萨兰金认识奥尔洛夫已经十年了，奥尔洛夫是个赌徒。
+“格里戈里·奥尔洛夫！”萨兰金说道，“柳芭要嫁给奥尔洛夫伯爵？”季洪通报说，沃龙佐夫公爵夫人到了。
+沃龙佐夫公爵夫人嚷道：“备车，季洪！”萨兰金先生站了起来。萨兰金先生不说话。柳芭站在台阶上，安娜马上跑过去。
+“安娜！”柳芭喊道。安娜看着娜杰日达·谢尔盖耶夫娜，对萨兰金说：“再见，彼得·伊万诺维奇。”季洪鞠了一躬。
+"""
+
+
+def test_transliterated_names_their_parts_and_titles_are_one_person() -> None:
+    found = {frozenset((e.name, *e.aliases)) for e in people(TRANSLATED).values()}
+    assert found == {
+        frozenset({"彼得·伊万诺维奇·萨兰金", "彼得·伊万诺维奇", "萨兰金", "萨兰金先生"}),
+        frozenset({"娜杰日达·谢尔盖耶夫娜"}),
+        frozenset({"柳芭"}),
+        frozenset({"季洪"}),
+        frozenset({"格里戈里·奥尔洛夫", "奥尔洛夫伯爵", "奥尔洛夫"}),
+        frozenset({"沃龙佐夫公爵夫人"}),
+        frozenset({"安娜"}),
+    }
+
+
+def test_a_family_name_of_several_full_names_belongs_to_none_of_them() -> None:
+    text = "约翰·卡特说：“走吧。”海伦·卡特笑了。卡特太太说：“约翰，等等海伦。”卡特先生摇头，卡特太太叹气。"
+    found = people((text + "约翰问海伦：“卡特太太呢？”卡特先生不说话。\n") * 3)
+    assert bearer(found, "约翰") is bearer(found, "约翰·卡特")
+    assert bearer(found, "海伦") is bearer(found, "海伦·卡特")
+    assert bearer(found, "卡特太太") not in (bearer(found, "海伦"), bearer(found, "约翰"))

@@ -32,6 +32,7 @@ class AliasResolver(FormAliases):
 
     def resolve(self) -> dict[str, list[str]]:
         """Return canonical name → all names of that person, the most frequent first."""
+        self._join_foreign_names()
         self._join_courtesy_names()
         self._join_epithets()
         self._join_nicknames()
@@ -47,7 +48,12 @@ class AliasResolver(FormAliases):
         self._join_exclusive_names()
         self._join_bynames()
         self._join_familiar_forms()
-        counts = {n: count for n, count in self.counts.items() if n not in self.dropped}
+        counts = {
+            n: len(self.offsets[n]) if n in self.offsets else count
+            for n, count in self.counts.items()
+            if n not in self.dropped
+        }
+        counts = {n: count for n, count in counts.items() if count}  # not only within longer names
         return self.clusters.persons(counts, self._canonical_rank)
 
     # --- by co-occurrence ---

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from kgnb.extract.bigram_index import BigramIndex, lengths_by_start
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.script import HAN, is_han
-from kgnb.extract.zh.surnames import head_of
+from kgnb.extract.zh.surnames import head_of, is_role
 
 _BEFORE_QUOTE = re.compile(rf"(?<![{HAN}])([{HAN}]{{2,10}})[：:，,]?\s*[“「『\"]")
 _AFTER_QUOTE = re.compile(rf"[”」』\"]\s*([{HAN}]{{2,14}})(?![{HAN}])")
@@ -172,15 +172,10 @@ def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
     return word[0] in words.NUMERALS and not counted
 
 
-def is_role(word: str) -> bool:
-    """Return whether the word is a title or another noun for a person that names nobody."""
-    return word in words.TITLES or (word in words.NAME_HEADS and len(word) > 1)
-
-
 def with_neighbours(
     bigrams: BigramIndex, names: Iterable[str], speaking: Mapping[str, int]
 ) -> dict[str, Candidate]:
-    """Return the candidates (2 to 5 characters long) with the neighbours of every occurrence."""
+    """Return the candidates with the neighbours of every occurrence."""
     found = {w: Candidate(w, speaking.get(w, 0)) for w in names}
     lengths, text = lengths_by_start(found), bigrams.text
     end = len(text)

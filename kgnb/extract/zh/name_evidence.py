@@ -23,6 +23,14 @@ def own_score(candidate: Candidate, common_words: Mapping[str, float]) -> float:
     return score - _grammar_penalty(candidate) - _word_penalty(candidate, common_words)
 
 
+def foreign_score(candidate: Candidate, common_words: Mapping[str, float], *, translated: bool) -> float:
+    """Return the same of a transliterated name: its sounds are its form, and no character ends it seldom."""
+    speech = min(2.0, 0.5 * math.log1p(candidate.speaks))
+    word = 1.5 * common_words.get(candidate.name, 0.0)
+    form = 2.0 if len(candidate.name) > 2 else 1.0
+    return speech + (form if translated else 0.5 * form) - word - _grammar_penalty(candidate)
+
+
 def _grammar_penalty(candidate: Candidate) -> float:
     """For measure words before it and plurals behind: they go with common nouns."""
     titled = titled_surname(candidate.name) or candidate.name[-1] in words.NUMERALS

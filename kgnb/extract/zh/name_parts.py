@@ -20,6 +20,11 @@ LONGER_FORMS = 6
 class FormAliases(StatedAliases):
     """The joins by the form and the apposition of names. Base of :class:`~.aliases.AliasResolver`."""
 
+    def _join_foreign_names(self) -> None:
+        """托马斯 is 托马斯·布莱克 and 托马斯先生, of whom the book has one."""
+        for full, alias in self._classifier.foreign.joins(self.counts):
+            self._join(full, alias, "简称")
+
     def _join_nicknames(self) -> None:
         """铁臂熊王虎: a word that stands before one person's name only, and alone as a name does."""
         fulls = {n: self.clusters.root(n) for n in self.counts if surname_of(n) and n not in self.courtesy}

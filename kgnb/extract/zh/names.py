@@ -14,10 +14,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from kgnb.extract.bigram_index import BigramIndex
 from kgnb.extract.neighbour_odds import log_odds, mean_log_odds, pooled_counts
 from kgnb.extract.zh import vocabulary as words
-from kgnb.extract.zh.candidates import Candidate, candidates, is_role, speakers, with_neighbours
+from kgnb.extract.zh.candidates import Candidate, candidates, speakers, with_neighbours
 from kgnb.extract.zh.dictionary import look_up
-from kgnb.extract.zh.name_evidence import fixed_phrase_penalty, has_unlikely_end, own_score
-from kgnb.extract.zh.surnames import has_surname
+from kgnb.extract.zh.foreign_names import ForeignNames
+from kgnb.extract.zh.name_evidence import (
+    fixed_phrase_penalty,
+    foreign_score,
+    has_unlikely_end,
+    own_score,
+)
+from kgnb.extract.zh.surnames import has_surname, is_role
 
 SEED_CAP = 60
 """Occurrences of a seed that count for the log odds."""
@@ -43,22 +49,28 @@ class NameClassifier:
         """``more_words``: words beyond the candidates that the dictionary is asked about."""
         self.text = text
         self.bigrams = BigramIndex(text)
-        least = 2 if len(text) < 100_000 else 3 if len(text) < 1_000_000 else 5
+        self._least = least = 2 if len(text) < 100_000 else 3 if len(text) < 1_000_000 else 5
         speaking = speakers(text)
-        names = candidates(self.bigrams, least, speaking)
+        self.foreign = ForeignNames(text)
+        names = sorted(self.foreign.names().union(candidates(self.bigrams, least, speaking)))
         found = with_neighbours(self.bigrams, names, speaking)
         given = {w[-2:] for w in names if len(w) > 2}
         self.common_words, self.known_places = look_up(given.union(names, more_words))
-        self.candidates = {w: c for w, c in found.items() if c.count >= least}
+        self.candidates = {w: c for w, c in found.items() if c.count >= least or w in self.foreign.full}
         for name, candidate in self.candidates.items():
             longer = self.candidates.get(name + "儿")  # 莲姐儿 is 莲姐: its 儿 is no neighbour
             if longer and longer.count < 0.9 * candidate.count:
                 candidate.right.pop("儿", None)
         total = len(text) or 1
         self._priors = {c: n / total for c, n in Counter(text).items()}
-        self._own = {w: own_score(c, self.common_words) for w, c in self.candidates.items()}
+        self._own = {w: self._own_score(c) for w, c in self.candidates.items()}
         self._learn(self._seeds())
         self._learn(self._sure())
+
+    def _own_score(self, candidate: Candidate) -> float:
+        if candidate.name in self.foreign.bare:
+            return foreign_score(candidate, self.common_words, translated=self.foreign.is_translated)
+        return own_score(candidate, self.common_words)
 
     def _learn(self, seeds: Sequence[Candidate]) -> None:
         """Learn the log odds of neighbours from ``seeds``, and score all candidates by them."""
@@ -123,7 +135,11 @@ class NameClassifier:
         for name in sorted(passed, key=len):
             if not self._is_extension(passed[name], kept):
                 kept[name] = passed[name]
-        return kept
+        counts = {name: c.count for name, c in self.candidates.items()}
+        certain = [n for n in self.foreign.certain(kept, counts, self._least) if n in self.candidates]
+        found = kept | {name: self.candidates[name] for name in certain}
+        within = self.foreign.within(certain, counts)
+        return {n: c for n, c in found.items() if c.count > within.get(n, 0)}
 
     def given_names(self, persons: Mapping[str, Candidate]) -> dict[str, str]:
         """Return full name → its given name of two characters, where that is no common word."""

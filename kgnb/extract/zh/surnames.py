@@ -38,6 +38,11 @@ def head_of(name: str) -> str:
     return next((name[-n:] for n in (2, 1) if len(name) > n and name[-n:] in words.NAME_HEADS), "")
 
 
+def is_role(word: str) -> bool:
+    """Return whether the word is a title or another noun for a person that names nobody."""
+    return word in words.TITLES or (word in words.NAME_HEADS and len(word) > 1)
+
+
 def form_score(word: str) -> float:
     """Return how much the word's form speaks for a name: 1 for a compound surname, negative for none."""
     if word[:2] in words.COMPOUND_SURNAMES and len(word) >= 3:

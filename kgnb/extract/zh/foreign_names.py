@@ -1,0 +1,159 @@
+"""Transliterated names of a Chinese text: 托马斯, 安娜·卡列尼娜, 奥尔洛夫伯爵.
+
+They are runs of the few hundred characters that write foreign sounds. A dot joins the parts of a full name;
+titles follow a part. The English twin has no such names: there every name begins with a capital letter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Container, Iterable, Iterator, Mapping
+
+from kgnb.extract.word_search import trie_pattern
+from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.surnames import is_role
+
+_DOTS = "·•・‧"
+_SOUNDS = "".join(sorted(words.FOREIGN_SOUNDS | words.OTHER_SOUNDS))
+_RUN = re.compile(f"[{_SOUNDS}]{{2,8}}")
+_DOTTED = re.compile(f"(?:[A-Z]|[{_SOUNDS}]{{1,8}})(?:[{_DOTS}](?:[A-Z]|[{_SOUNDS}]{{1,8}}))+")
+_PARTS = re.compile(f"[{_DOTS}]")
+_OF_WOMEN = ("夫人", "太太", "小姐", "女士")
+
+LONG = 3
+"""Characters from which a run of sounds is hardly ever a word or a Chinese name."""
+TRANSLATED = 2_000
+"""Most characters of text a long or full name (three at least) of a book with foreign characters, where shorter
+runs are names too."""
+_WORD_STARTS = {"夫": "人", "伯": "爵", "马": "上", "特": "别", "基": "本"}
+
+
+class ForeignNames:
+    """The transliterated names of one book; which of them are persons' is for others to say."""
+
+    def __init__(self, text: str) -> None:
+        self.full = _most_frequent_ends(Counter(_DOTTED.findall(text)))
+        """Full name with dots → occurrences."""
+        parts = {part for name in self.full for part in _PARTS.split(name) if len(part) > 1}
+        runs = Counter({run: n for run, n in _runs(text).items() if n >= 2 or run in parts})
+        known = {run for run in runs if len(run) >= LONG and _sounds_foreign(run)}
+        occurrences = self.full.total() + sum(runs[run] for run in known)
+        self.is_translated = occurrences >= max(3, len(text) / TRANSLATED)
+        known |= parts
+        if self.is_translated:
+            known |= {run for run in runs if _sounds_foreign(run)}
+        self.bare = {run for run in known if run in runs and not is_role(run)}
+        """Parts of names, and names without a dot, that stand alone."""
+        self.titled = _with_titles(text, self.bare | parts)
+        """Name with its title → the name."""
+
+    def names(self) -> set[str]:
+        """Return all forms."""
+        return self.bare | self.full.keys() | self.titled.keys()
+
+    def certain(self, persons: Container[str], counts: Mapping[str, int], least: int) -> list[str]:
+        """Return the full names and those with a title that are frequent, or a person's in ``persons``."""
+        found = [
+            name
+            for name in self.full
+            if counts.get(name, 0) >= least or any(part in persons for part in _PARTS.split(name))
+        ]
+        known = {part for name in found for part in _PARTS.split(name)}
+        found += [
+            name
+            for name, bare in self.titled.items()
+            if counts.get(name, 0) >= least or bare in persons or bare in known
+        ]
+        return found
+
+    def within(self, names: Iterable[str], counts: Mapping[str, int]) -> Counter[str]:
+        """Return what stands within full names and within names with a title → how often, at most."""
+        found: Counter[str] = Counter()
+        for name in names:
+            pieces = {name[a:b] for a in range(len(name)) for b in range(a + 2, len(name) + 1)} - {name}
+            found.update(dict.fromkeys(pieces, self.full.get(name) or counts[name]))
+        return found
+
+    def joins(self, accepted: Iterable[str]) -> Iterator[tuple[str, str]]:
+        """Yield (longer name, shorter name) of one person: a part that only one full name has, and a title's.
+
+        A family's name belongs to several full names, and to none of them. A lady's title goes with a
+        husband's or a father's name, unless the name is hers alone.
+        """
+        known = set(accepted)
+        bearers = _bearers(self.full, known)
+        for part, fulls in bearers.items():
+            if part in known and len(fulls) == 1:
+                yield min(fulls), part
+        for titled, bare in self.titled.items():
+            if titled not in known or (titled.endswith(_OF_WOMEN) and self._is_family(bare, bearers)):
+                continue
+            fulls = bearers.get(bare, set())
+            if bare in known and len(fulls) < 2:
+                yield bare, titled
+            elif len(fulls) == 1:
+                yield min(fulls), titled
+
+    def _is_family(self, part: str, bearers: Mapping[str, set[str]]) -> bool:
+        """Whether a part ends full names, or men and women are called by it."""
+        if any(full.endswith(part) for full in bearers.get(part, ())):
+            return True
+        return any(bare == part and not name.endswith(_OF_WOMEN) for name, bare in self.titled.items())
+
+
+def _bearers(full: Iterable[str], known: set[str]) -> dict[str, set[str]]:
+    """Part, or parts in a row → the longest full names with it."""
+    names = [n for n in full if n in known]
+    longest = [n for n in names if not any(n != other and _contains(other, n) for other in names)]
+    found: dict[str, set[str]] = defaultdict(set)
+    for name in longest:
+        for part in _PARTS.split(name):
+            found[part].add(name)
+        for other in names:
+            if other != name and _contains(name, other):
+                found[other].add(name)
+    return found
+
+
+def _with_titles(text: str, names: set[str]) -> dict[str, str]:
+    """Name with a title → the name."""
+    if not names:
+        return {}
+    pattern = re.compile(f"({trie_pattern(names)})({trie_pattern(words.FOREIGN_TITLES)})")
+    return {match[0]: match[1] for match in pattern.finditer(text)}
+
+
+def _contains(name: str, part: str) -> bool:
+    """Whether the parts of one are a row of the other's."""
+    return bool(re.search(f"(?:^|[{_DOTS}]){re.escape(part)}(?:$|[{_DOTS}])", name))
+
+
+def _sounds_foreign(run: str) -> bool:
+    """Whether at least half of the characters are such as hardly write anything but sounds."""
+    return 2 * sum(char in words.FOREIGN_SOUNDS for char in run) >= len(run) and run[0] != run[1]
+
+
+def _runs(text: str) -> Counter[str]:
+    """Runs of sounds beside no dot → occurrences, without the first sound of a word that follows."""
+    found: Counter[str] = Counter()
+    for match in _RUN.finditer(text):
+        start, end = match.span()
+        after = text[end : end + 1]
+        if (start and text[start - 1] in _DOTS) or (after and after in _DOTS):
+            continue
+        if _WORD_STARTS.get(text[end - 1]) == after:
+            end -= 1  # 沃龙佐夫|夫人, 安娜|马上
+        if end - start > 1:
+            found[text[start:end]] += 1
+    return _most_frequent_ends(found)
+
+
+def _most_frequent_ends(counts: Counter[str]) -> Counter[str]:
+    """The counts with those of a longer form that is a more frequent one and a sound or two added to it."""
+    found: Counter[str] = Counter()
+    for name, n in counts.items():
+        shorter = [name[:-1], name[:-2], name[1:]]
+        best = max(shorter, key=lambda s: counts[s] if len(s) > 1 else 0)
+        found[best if len(best) > 1 and counts[best] > n else name] += n
+    return found
