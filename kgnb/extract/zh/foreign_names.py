@@ -24,8 +24,8 @@ _OF_WOMEN = ("夫人", "太太", "小姐", "女士")
 LONG = 3
 """Characters from which a run of sounds is hardly ever a word or a Chinese name."""
 TRANSLATED = 2_000
-"""Most characters of text a long or full name (three at least) of a book with foreign characters, where shorter
-runs are names too."""
+"""Most characters of text for each long or full name (three at least) of a book with foreign characters, in
+which shorter runs are names too."""
 _WORD_STARTS = {"夫": "人", "伯": "爵", "马": "上", "特": "别", "基": "本"}
 
 
