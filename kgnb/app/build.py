@@ -7,9 +7,10 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from kgnb.app.context import App, running_node
+from kgnb.app.context import App, budget_of, running_node
+from kgnb.app.pace import Pace
 from kgnb.book.model import Book, BookFacts
 from kgnb.book.reader import read_book
 from kgnb.core import errors
@@ -38,9 +39,13 @@ class Plan:
     found_finished: bool = False
     resumed: bool = False
 
-    def step(self, stage: str, progress: Progress) -> BuildStep:
+    def step(self, stage: str, progress: Progress, **figures: Any) -> BuildStep:
         """Return the progress event for listeners."""
-        return BuildStep(stage, progress, self.task.id, self.book.chapters)
+        return BuildStep(stage, progress, self.task.id, self.book.chapters, **figures)
+
+    def pace(self, app: App) -> Pace:
+        """Return a new meter of the task's speed and cost."""
+        return Pace(budget_of(app.settings), self.provider, self.model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +228,7 @@ async def bring_to_end(app: App, planned: Plan, listener: Listener) -> None:
     listener(planned.step(stage, await app.ledger.tasks.progress(planned.task.id)))
     await _run_node(app, planned, listener)
     progress, _ = await _progress_and_task(app, planned.task.id)
-    listener(planned.step("done", progress))
+    listener(planned.step("done", progress, **planned.pace(app).figures(progress)))
 
 
 @dataclass(slots=True)
@@ -275,11 +280,12 @@ def _reason(error: Exception) -> str:
 async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: Listener) -> None:
     """Report progress; stop when another node closed the task, and when nothing progresses or SQL is down."""
     before, opened = -1, False
+    pace = planned.pace(app)
     while not watch.closed:
         progress, task = await _progress_and_task(app, planned.task.id, watch)
         if progress.ended != before:  # chapters that are handed back and claimed again are no progress
             before, watch.progress_at = progress.ended, time.monotonic()
-        listener(planned.step("chapters" if progress.open else "settling", progress))
+        listener(planned.step(_stage(progress), progress, **pace.figures(progress)))
         opened = opened or (task is not None and task.status is TaskStatus.RUNNING)
         # The item that this build queued starts a paused task: only a pause after that ends the build.
         stopped = (TaskStatus.CANCELLED, TaskStatus.PAUSED) if opened else (TaskStatus.CANCELLED,)
@@ -293,6 +299,12 @@ async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: List
         if _is_stalled(app, watch):
             raise _stall_error(app)
         await asyncio.sleep(POLL_SECONDS)
+
+
+def _stage(progress: Progress) -> str:
+    if progress.total and not progress.open:
+        return "settling"
+    return "chapters" if progress.ended or progress.running else "scan"
 
 
 async def _is_given_up(app: App, task: Task, watch: _TaskWatch) -> bool:

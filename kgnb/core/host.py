@@ -81,8 +81,8 @@ def detect_host() -> Host:
     service = find_service(kind, os.environ)
     return Host(
         kind=kind,
-        batch=kind == "kaggle" and os.environ.get("KAGGLE_KERNEL_RUN_TYPE", "").lower() == "batch",
-        in_kernel=_in_kernel(),
+        batch=kind == "kaggle" and is_batch(),
+        in_kernel=in_kernel(),
         versions={
             "python": ".".join(map(str, sys.version_info[:3])),
             "kgnb": __version__,
@@ -99,14 +99,19 @@ def detect_host() -> Host:
     )
 
 
+def is_batch() -> bool:
+    """Whether this is one of Kaggle's batch runs, which nobody watches."""
+    return os.environ.get("KAGGLE_KERNEL_RUN_TYPE", "").lower() == "batch"
+
+
 def _kind() -> Kind:
     if os.environ.get("KAGGLE_KERNEL_RUN_TYPE") or (
         os.environ.get("KAGGLE_URL_BASE") and KAGGLE_OUTPUT.is_dir()
     ):
         return "kaggle"  # before Colab, from whose image Kaggle's is made
-    if os.environ.get("COLAB_RELEASE_TAG") or (_in_kernel() and _is_importable("google.colab")):
+    if os.environ.get("COLAB_RELEASE_TAG") or (in_kernel() and _is_importable("google.colab")):
         return "colab"
-    if _in_kernel():
+    if in_kernel():
         return "vscode" if _in_vscode() else "jupyter"
     if _ipython_shell() is not None:
         return "ipython"
@@ -119,7 +124,8 @@ def _ipython_shell() -> Any:
     return None if ipython is None else ipython.get_ipython()
 
 
-def _in_kernel() -> bool:
+def in_kernel() -> bool:
+    """Whether this is a notebook's kernel."""
     return getattr(_ipython_shell(), "kernel", None) is not None
 
 

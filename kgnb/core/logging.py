@@ -11,6 +11,8 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -66,6 +68,23 @@ def add_file(folder: Path, *, megabytes: float, files: int, as_json: bool) -> Pa
     handler.setFormatter(JsonLines() if as_json else Lines("%Y-%m-%d %H:%M:%S"))
     logging.getLogger().addHandler(handler)
     return path
+
+
+@contextmanager
+def redirected(stream: TextIO, other: TextIO) -> Iterator[None]:
+    """Send records meant for ``stream`` to ``other`` meanwhile."""
+    handlers = [
+        handler
+        for handler in logging.getLogger().handlers
+        if isinstance(handler, logging.StreamHandler) and handler.stream is stream
+    ]
+    for handler in handlers:
+        handler.setStream(other)
+    try:
+        yield
+    finally:
+        for handler in handlers:
+            handler.setStream(stream)
 
 
 def name_node(name: str) -> None:

@@ -1,24 +1,76 @@
-"""A build's progress on stderr: one bar over the chapters."""
+"""A build's progress: a line that moves in a terminal, a widget in a notebook, plain lines in a log."""
 
 from __future__ import annotations
 
 import sys
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Protocol, Self, TextIO, cast
 
+from kgnb.core import logging as log_setup
+from kgnb.core.host import in_kernel, is_batch
 from kgnb.core.messages import say
 from kgnb.core.model import Progress
+from kgnb.render.formatting import compact, duration, money
+
+REFRESHES = 2
+"""Redraws a second in a terminal: the time that passed must be seen to move."""
+LINE_PERCENT = 10.0
+"""In a log, a line is written when so much more is done …"""
+LINE_SECONDS = 60.0
+"""… or so long after the last one, if anything has changed."""
 
 
 @dataclass(frozen=True, slots=True)
 class BuildStep:
-    """Progress of a build: what it is doing, its task and the chapters so far."""
+    """Progress of a build: what it is doing, its task and the chapters so far.
+
+    ``rate``: chapters a minute in this run, None before any ended; ``cost``: of the task so far, None where
+    it isn't known, in ``currency`` ("" where the prices are the user's own).
+    """
 
     stage: str
-    """"found", "resumed", "started", "chapters", "settling" or "done"."""
+    """"found", "resumed", "started", "scan", "chapters", "settling" or "done"."""
     progress: Progress
     task: int
     chapters: int  # of the book
+    rate: float | None = None
+    cost: float | None = None
+    currency: str = ""
+
+    @property
+    def total(self) -> int:
+        """The task's chapters; the book's until the task is open."""
+        return self.progress.total or self.chapters
+
+    @property
+    def percent(self) -> float:
+        """Share of chapters that have ended, 0-100."""
+        return 100 * self.progress.ended / self.total if self.total else 0.0
+
+    @property
+    def label(self) -> str:
+        """What the build is doing, in words."""
+        keys = {"chapters": "cli.bar_chapters", "settling": "cli.bar_settling", "done": "cli.bar_done"}
+        return say(keys.get(self.stage, "cli.bar_scan"))
+
+    def facts(self) -> list[str]:
+        """Time left, speed, failures, tokens and money, as far as they are known."""
+        progress = self.progress
+        known: list[str] = []
+        if self.rate and self.stage == "chapters":
+            left = duration(60 * progress.open / self.rate)
+            known = [say("cli.bar_left", time=left), say("cli.bar_rate", rate=f"{self.rate:.1f}")]
+        if progress.failed:
+            known.append(say("cli.bar_failed", failed=progress.failed))
+        if tokens := progress.usage.prompt_tokens + progress.usage.completion_tokens:
+            known.append(say("cli.bar_tokens", tokens=compact(tokens)))
+            if self.cost is not None:
+                known.append(f"{money(self.cost)} {self.currency}".strip())
+        return known
 
 
 class ProgressBar:
@@ -26,7 +78,7 @@ class ProgressBar:
 
     def __init__(self, *, quiet: bool = False) -> None:
         self._quiet = quiet
-        self._bar: Any = None
+        self._bar: _Bar | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -39,26 +91,113 @@ class ProgressBar:
         """Show one step."""
         if self._quiet:
             return
-        if step.stage == "found":
-            print(say("cli.found_finished", task=step.task), file=sys.stderr)
-            return
-        if step.stage == "resumed":
-            print(say("cli.resumed", task=step.task), file=sys.stderr)
-        progress = step.progress
-        if self._bar is None:
-            from tqdm import tqdm
+        if step.stage in ("found", "resumed"):
+            key = "cli.found_finished" if step.stage == "found" else "cli.resumed"
+            print(say(key, task=step.task), file=sys.stderr)
+        if step.stage != "found":
+            self._bar = self._bar or _new_bar()
+            self._bar.show(step)
 
-            total = progress.total or step.chapters
-            self._bar = tqdm(
-                total=total, unit="", desc=say("cli.bar_scan"), file=sys.stderr, dynamic_ncols=True
-            )
-        ended = progress.completed + progress.failed + progress.skipped
-        if progress.total:
-            self._bar.total = progress.total
-        label = {"chapters": "cli.bar_chapters", "settling": "cli.bar_settling", "done": "cli.bar_chapters"}
-        if step.stage in label and (ended or step.stage != "chapters"):
-            self._bar.set_description(say(label[step.stage]), refresh=False)
-        if progress.failed:
-            self._bar.set_postfix_str(say("cli.bar_failed", failed=progress.failed), refresh=False)
-        self._bar.n = ended
-        self._bar.refresh()
+
+class _Bar(Protocol):
+    def show(self, step: BuildStep) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def _new_bar() -> _Bar:
+    if in_kernel() and not is_batch():
+        return _NotebookBar()
+    return _TerminalBar() if sys.stderr.isatty() else _Lines()
+
+
+class _TerminalBar:
+    """One line that is redrawn in place; log lines appear above it."""
+
+    def __init__(self) -> None:
+        from rich.file_proxy import FileProxy
+        from rich.live import Live
+
+        from kgnb.render.terminal import console
+
+        self._step: BuildStep | None = None
+        self._began = time.monotonic()
+        self._stack = ExitStack()
+        screen = console(color=True, file=sys.stderr)
+        above = cast("TextIO", FileProxy(screen, sys.stderr))
+        self._stack.enter_context(log_setup.redirected(sys.stderr, above))
+        self._live = self._stack.enter_context(
+            Live(console=screen, refresh_per_second=REFRESHES, get_renderable=self._line)
+        )
+
+    def show(self, step: BuildStep) -> None:
+        self._step = step
+
+    def _line(self) -> Any:
+        from rich.text import Text
+
+        from kgnb.render.terminal import progress_bar
+
+        step = self._step
+        if step is None:
+            return Text("")
+        passed = say("cli.bar_passed", time=duration(time.monotonic() - self._began))
+        return Text.assemble(
+            (step.label, "bold"), " ", (progress_bar(step.percent), "green"), f" {_count(step)}",
+            *(f" · {fact}" for fact in step.facts()), (f" · {passed}", "dim"),
+            no_wrap=True, overflow="ellipsis",
+        )  # fmt: skip
+
+    def close(self) -> None:
+        self._stack.close()
+
+
+class _NotebookBar:
+    """tqdm's bar: a widget where ipywidgets works, else a line of text."""
+
+    def __init__(self) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that ipywidgets is missing
+            from tqdm.auto import tqdm
+        self._bar = tqdm(total=1, bar_format="{desc}{bar} {n_fmt}/{total_fmt} {elapsed}{postfix}")
+
+    def show(self, step: BuildStep) -> None:
+        bar = self._bar
+        bar.total, bar.n = step.total, step.progress.ended
+        if getattr(bar, "container", None) is not None:  # its widget was made for the first total
+            bar.container.children[1].max = step.total
+        bar.set_description(step.label, refresh=False)
+        bar.set_postfix_str(" · ".join(step.facts()), refresh=False)
+        bar.refresh()
+
+    def close(self) -> None:
+        self._bar.close()
+
+
+class _Lines:
+    """A line on stderr at the start of each stage and now and then between."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._last: BuildStep | None = None
+        self._at = 0.0
+
+    def show(self, step: BuildStep) -> None:
+        if self._is_news(step):
+            self._last, self._at = step, self._clock()
+            print(" · ".join([f"{step.label} {_count(step)}", *step.facts()]), file=sys.stderr, flush=True)
+
+    def _is_news(self, step: BuildStep) -> bool:
+        last = self._last
+        if last is None or last.label != step.label:
+            return True
+        if step.percent - last.percent >= LINE_PERCENT:
+            return True
+        return step.progress != last.progress and self._clock() - self._at >= LINE_SECONDS
+
+    def close(self) -> None:
+        pass
+
+
+def _count(step: BuildStep) -> str:
+    return f"{step.progress.ended}/{step.total} {int(step.percent)}%"

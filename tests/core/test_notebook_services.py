@@ -25,7 +25,7 @@ def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
     for one in ALL:
         for name in (*one.variables, "KAGGLE_URL_BASE"):
             monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(host, "_in_kernel", lambda: True)
+    monkeypatch.setattr(host, "in_kernel", lambda: True)
     monkeypatch.setattr(host, "_is_importable", lambda _: False)
     monkeypatch.setattr(host, "_gpu", lambda: "")
 

@@ -1,0 +1,110 @@
+"""A build's progress in a terminal, in a log and in a notebook; the speed and cost it shows."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from kgnb.app.pace import Pace
+from kgnb.core.messages import use_language
+from kgnb.core.model import Progress, Provider, Usage
+from kgnb.render import progress_bar
+from kgnb.render.progress_bar import BuildStep, ProgressBar
+from kgnb.worker.budget import Budget
+
+
+@pytest.fixture(autouse=True)
+def _english() -> Iterator[None]:
+    use_language("en")
+    yield
+    use_language("zh")
+
+
+def step(stage: str, ended: int, total: int = 40, **more: Any) -> BuildStep:
+    usage = Usage(ended, 1_000 * ended, 200 * ended)
+    progress = Progress(total, total - ended, completed=ended, usage=usage)
+    return BuildStep(stage, progress, 1, 40, **more)
+
+
+STEPS = (
+    step("started", 0, 0),
+    step("scan", 0),
+    *(step("chapters", n, rate=12.0, cost=n / 100, currency="CNY") for n in range(40)),
+    step("settling", 40),
+    step("done", 40, cost=0.4, currency="CNY"),
+)
+
+
+def shown() -> None:
+    with ProgressBar() as bar:
+        for one in STEPS:
+            bar.show(one)
+            logging.getLogger("kgnb").warning("a line %s", one.progress.ended)
+
+
+def test_a_log_gets_a_line_now_and_then(capsys: pytest.CaptureFixture[str]) -> None:
+    shown()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "scanning 0/40 0%"
+    assert [line.split()[1] for line in lines if line.startswith("chapters")] == [
+        "0/40",
+        *(f"{n}/40" for n in (4, 8, 12, 16, 20, 24, 28, 32, 36)),
+    ]
+    assert "chapters 20/40 50% · 1 min 40 s left · 12.0/min · 24.0k tokens · 0.20 CNY" in lines
+    assert [line.split()[0] for line in lines[-2:]] == ["settling", "done"]
+
+
+def test_a_terminal_gets_one_line_and_log_lines_above_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = io.StringIO()
+    screen.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("TERM", "xterm")
+    root, handler = logging.getLogger(), logging.StreamHandler(screen)
+    root.addHandler(handler)
+    try:
+        shown()
+    finally:
+        root.removeHandler(handler)
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue()).replace("\x1b[2K", "\r").splitlines()
+    logged = [line for line in lines if "a line" in line]
+    assert len(logged) == len(STEPS)
+    assert not any("/40" in line for line in logged)
+    assert any("############ 40/40 100%" in line and "0.40 CNY" in line for line in lines)
+    assert handler.stream is screen  # as before
+
+
+def test_a_kernel_gets_tqdm(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(progress_bar, "in_kernel", lambda: True)
+    shown()
+    (*_, last) = capsys.readouterr().err.replace("\r", "\n").strip().splitlines()
+    assert last.startswith("done")
+    assert "40/40" in last
+    assert "48.0k tokens · 0.40 CNY" in last
+
+
+def test_speed_is_of_this_run_and_fades_when_nothing_ends() -> None:
+    now = 0.0
+    budget = Budget({}, {}, {"p": (1.0, 2.0)}, 1)
+    pace = Pace(budget, Provider("P", "https://x.example/v1"), "m", clock=lambda: now)
+
+    def rate(ended: int, running: int = 1) -> float | None:
+        found = pace.figures(Progress(100, 100 - ended - running, running, ended, usage=Usage(1, 10**6)))
+        assert found["cost"] == 1.0
+        return found["rate"]
+
+    assert rate(0, running=0) is None
+    now = 60.0  # the scan took that long; 30 chapters are an earlier run's
+    assert rate(30) is None
+    now = 120.0
+    assert rate(40) == 10.0
+    now = 180.0
+    assert rate(40) == 5.0
+    now = 1_000.0
+    assert rate(40) is None
