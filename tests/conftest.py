@@ -32,11 +32,17 @@ def outside(name: str) -> str:
     pytest.skip(reason)
 
 
-_USES_SERVICES = {"redis_url", "sql_url", "bolt", "services"}
+_ENGINES = {"redis_url": "redis", "sql_url": "mariadb", "bolt": "neo4j"}  # fixture: the kind that is a server
 _REACHES_SERVICES = ("outside", "cluster")  # what a module imports that goes there by itself
 _KERNELS = ("pythons", "jupyter_lab", "kaggle_machine")  # what a module imports that runs notebooks
-_BESIDE_THEM = {"test_node_thread", "test_restore"}
-"""Modules without a notebook that run with those, so that this part and the rest take about as long."""
+_NAMED_IN = {
+    "nodes": ("cluster",),
+    "services": (*_ENGINES, "services", *_REACHES_SERVICES),
+    "kernels": _KERNELS,
+    "commands": ("Place",),
+}
+"""A module without any of a part's words holds none of its tests."""
+_BESIDE_KERNELS = {"test_node_thread"}  # starts kernels' nodes, but no notebook
 _turn: list[object] = []
 
 
@@ -44,6 +50,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """``--part``: tests of whole nodes on servers, others that empty servers, of notebooks, of commands on
     embedded engines, or the rest. They may run side by side, the first two each on servers of its own."""
     parser.addoption("--part", choices=("nodes", "services", "kernels", "commands", "rest"))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A part doesn't import modules without a test of it: all of them take a core ten seconds."""
+    words = _NAMED_IN.get(config.getoption("--part") or "")
+    if not words or collection_path.suffix != ".py" or collection_path.stem in _BESIDE_KERNELS:
+        return None
+    text = collection_path.read_text("utf-8")
+    return None if any(word in text for word in words) else True
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -73,15 +88,20 @@ def _part(item: pytest.Item) -> str:
         return "nodes"
     if _reaches_services(item):
         return "services"
-    if any(hasattr(module, name) for name in _KERNELS) or item.path.stem in _BESIDE_THEM:
+    if any(hasattr(module, name) for name in _KERNELS) or item.path.stem in _BESIDE_KERNELS:
         return "kernels"
     return "commands" if hasattr(module, "Place") else "rest"
 
 
 def _reaches_services(item: pytest.Item) -> bool:
     module = getattr(item, "module", None)
-    used = _USES_SERVICES & set(getattr(item, "fixturenames", ()))
-    return bool(used) or any(hasattr(module, name) for name in _REACHES_SERVICES)
+    if any(hasattr(module, name) for name in _REACHES_SERVICES):
+        return True
+    kinds = getattr(getattr(item, "callspec", None), "params", {})
+    used = set(getattr(item, "fixturenames", ()))
+    return "services" in used or any(
+        kinds.get(name) == server for name, server in _ENGINES.items() if name in used
+    )
 
 
 @pytest.fixture(autouse=True)

@@ -36,8 +36,8 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
 
 
 @pytest.fixture
-def cluster(servers: RedisCluster) -> RedisCluster:
-    """The module's cluster, emptied."""
+def redis_cluster(servers: RedisCluster) -> RedisCluster:
+    """The module's redis_cluster, emptied."""
     servers.flush()
     return servers
 
@@ -61,12 +61,12 @@ async def finished(ledger: Ledger, task_id: int) -> bool:
     return (await task_row(ledger, task_id))["status"] == "completed"
 
 
-def test_a_book_from_submit_to_its_graph(cluster: RedisCluster, tmp_path: Path) -> None:
+def test_a_book_from_submit_to_its_graph(redis_cluster: RedisCluster, tmp_path: Path) -> None:
     place = Place(tmp_path)
     with pytest.raises(redis.ResponseError, match="slot"):
-        cluster.servers[0].client.mget("a", "b")
+        redis_cluster.servers[0].client.mget("a", "b")
     with llm() as model:
-        more = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(cluster.servers[0].port), **model.env()}
+        more = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": str(redis_cluster.servers[0].port), **model.env()}
         book = novel(tmp_path / "book.txt", 12)
         task = place.run("submit", book, "--provider", "dryrun", env=more).out.strip()
         assert place.run("providers", "pause", "dryrun", "--for", "60", env=more).code == 0
@@ -83,30 +83,30 @@ def test_a_book_from_submit_to_its_graph(cluster: RedisCluster, tmp_path: Path) 
     ]
     assert place.graph(int(task))["nodes"]
     place.kill_everything()
-    refused = [server.client.info("errorstats") for server in cluster.masters()]
+    refused = [server.client.info("errorstats") for server in redis_cluster.masters()]
     assert sum(e.get("errorstat_CROSSSLOT", {}).get("count", 0) for e in refused) == 1  # the one above
     assert not any(e.keys() & {"errorstat_MOVED", "errorstat_CLUSTERDOWN"} for e in refused)
 
 
-async def test_old_workers_on_every_master_are_seen(cluster: RedisCluster) -> None:
-    async with nodes_on(cluster.url) as make:
+async def test_old_workers_on_every_master_are_seen(redis_cluster: RedisCluster) -> None:
+    async with nodes_on(redis_cluster.url) as make:
         queue = make()
         for number in range(1, 7):
             await old_worker(queue, f"old-{number}", number)
         assert await queue.foreign_tasks() == set(range(1, 7))
-    assert all(server.client.dbsize() for server in cluster.masters())
+    assert all(server.client.dbsize() for server in redis_cluster.masters())
 
 
-async def test_a_cluster_has_one_database(cluster: RedisCluster) -> None:
-    queue = Queue(SecretStr(cluster.url.replace("/0", "/1")), lease_seconds=6, hold_seconds=900)
+async def test_a_cluster_has_one_database(redis_cluster: RedisCluster) -> None:
+    queue = Queue(SecretStr(redis_cluster.url.replace("/0", "/1")), lease_seconds=6, hold_seconds=900)
     with pytest.raises(ServiceRefused, match="REDIS_DB"):
         await queue.ping()
     await queue.close()
 
 
-async def test_a_queue_whose_slot_is_being_moved_only_takes_new_items(cluster: RedisCluster) -> None:
+async def test_a_queue_whose_slot_is_being_moved_only_takes_new_items(redis_cluster: RedisCluster) -> None:
     """Its state is on two servers: a script would find half of it, and write to both."""
-    async with nodes_on(cluster.url) as make:
+    async with nodes_on(redis_cluster.url) as make:
         queue, other = make(), make("b")
         task = await opened_task(queue, 1, 4)
         (first,) = (await take(queue, chapters=1)).claims
@@ -126,7 +126,7 @@ async def test_a_queue_whose_slot_is_being_moved_only_takes_new_items(cluster: R
         def step() -> None:
             asyncio.run_coroutine_threadsafe(half_moved(), loop).result(10)
 
-        await asyncio.to_thread(cluster.move_slot, NEW, step)
+        await asyncio.to_thread(redis_cluster.move_slot, NEW, step)
         assert len(pushed) > 5
         assert await renewer._renew()
         assert await queue.ack([first]) == [True]
@@ -136,13 +136,13 @@ async def test_a_queue_whose_slot_is_being_moved_only_takes_new_items(cluster: R
 
 
 async def test_a_poll_that_one_queue_does_not_answer_keeps_nothing_of_the_other(
-    cluster: RedisCluster,
+    redis_cluster: RedisCluster,
 ) -> None:
-    async with nodes_on(cluster.url) as make:
+    async with nodes_on(redis_cluster.url) as make:
         queue = make()
         await queue.push(NEW, 1)
         await queue.push(OLD, 2)
-        slot, *both = cluster.begin_move(OLD)
+        slot, *both = redis_cluster.begin_move(OLD)
         with pytest.raises(ServiceDown):
             await queue.poll([ClaimRequest(NEW, tasks=1), ClaimRequest(OLD, tasks=1)])
         await until(lambda: waits(queue))
@@ -158,34 +158,36 @@ async def waits(queue: Queue) -> bool:
 
 
 async def test_a_slot_that_moves_while_nodes_claim(
-    cluster: RedisCluster, ledger: Ledger, tmp_path: Path
+    redis_cluster: RedisCluster, ledger: Ledger, tmp_path: Path
 ) -> None:
     model = Answering()
     model.open.set()
-    task_id = await submitted(ledger, cluster.url, 40)
+    task_id = await submitted(ledger, redis_cluster.url, 40)
     async with (
-        light_node(cluster.url, ledger, tmp_path, model, lease=6) as light,
-        light_node(cluster.url, ledger, tmp_path, model, "b", lease=6),
+        light_node(redis_cluster.url, ledger, tmp_path, model, lease=6) as light,
+        light_node(redis_cluster.url, ledger, tmp_path, model, "b", lease=6),
     ):
         await until(lambda: asked(model, 5))
-        before = cluster.owner(QUEUE)
-        await asyncio.to_thread(cluster.move_slot, QUEUE, lambda: time.sleep(0.05))
-        assert cluster.owner(QUEUE) is not before
+        before = redis_cluster.owner(QUEUE)
+        await asyncio.to_thread(redis_cluster.move_slot, QUEUE, lambda: time.sleep(0.05))
+        assert redis_cluster.owner(QUEUE) is not before
         assert len(model.asked) < 40, "the work went on only afterwards"
         await until(lambda: finished(ledger, task_id))
         assert not light.node.stores.outages.down
     assert sorted(model.asked.values()) == [1] * 40
 
 
-async def test_a_master_that_dies_in_mid_run(cluster: RedisCluster, ledger: Ledger, tmp_path: Path) -> None:
+async def test_a_master_that_dies_in_mid_run(
+    redis_cluster: RedisCluster, ledger: Ledger, tmp_path: Path
+) -> None:
     model = Answering()
-    task_id = await submitted(ledger, cluster.url, 12)
+    task_id = await submitted(ledger, redis_cluster.url, 12)
     async with (
-        light_node(cluster.url, ledger, tmp_path, model, lease=6) as light,
-        light_node(cluster.url, ledger, tmp_path, model, "b", lease=6),
+        light_node(redis_cluster.url, ledger, tmp_path, model, lease=6) as light,
+        light_node(redis_cluster.url, ledger, tmp_path, model, "b", lease=6),
     ):
         await until(lambda: asked(model, 4))
-        master = cluster.owner(QUEUE)
+        master = redis_cluster.owner(QUEUE)
         master.says("WAIT", 1, 1_000)  # what isn't replicated is lost by Redis itself
         master.kill()
         await until(lambda: is_down(light))
