@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -17,18 +19,21 @@ import yaml
 
 from kgnb.cli.main import make_parser
 from kgnb.core import messages
-from kgnb.core.model import ChapterStatus, TaskStatus
+from kgnb.core.model import ChapterStatus, TaskStatus, Usage
 from kgnb.core.settings import Settings
+from kgnb.llm.presets import presets
 from kgnb.stores.graph.cypher import TYPES
 from kgnb.stores.ledger.tables import MAIN
+from kgnb.worker.budget import cost_at
 from tests.support.commands import KEY, Place, environment, llm, novel
 from tests.support.paths import ROOT
 
-PAGES = sorted(
-    [*(ROOT / "docs").glob("*.md"), *(ROOT / f"{name}.md" for name in ("README", "SECURITY", "CONTRIBUTING"))]
-)
+TOP = ("README", "README.en", "SECURITY", "CONTRIBUTING")
+PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / f"{name}.md" for name in TOP)])
 FENCE = re.compile(r"^( *)```(\w*) ?([^\n]*)\n(.*?)^ *```$", re.M | re.S)
-RUN_IN_ORDER = ("quickstart", "many-nodes", "processes", "providers", "troubleshooting")
+RUN_IN_ORDER = [
+    f"docs/{n}" for n in ("quickstart", "many-nodes", "processes", "providers", "troubleshooting")
+]
 """The pages whose blocks marked ``run`` are run, one after the other in one data folder."""
 
 DRIVER = """
@@ -62,9 +67,13 @@ def text_of(page: Path) -> str:
     return page.read_text("utf-8")
 
 
+def name_of(page: Path) -> str:
+    return str(page.relative_to(ROOT).with_suffix(""))
+
+
 def blocks() -> list[Block]:
     return [
-        Block(page.stem, language, info, text.replace("\\\n", ""))
+        Block(name_of(page), language, info, text.replace("\\\n", ""))
         for page in PAGES
         for _, language, info, text in FENCE.findall(text_of(page))
     ]
@@ -96,7 +105,7 @@ def steps(block: Block, base_url: str) -> list[tuple[str, object]]:
 def test_the_commands_run(tmp_path: Path) -> None:
     novel(tmp_path / "我的小说.txt", 2, lines=8)
     marked = [b for page in RUN_IN_ORDER for b in blocks() if b.page == page and b.info == "run"]
-    assert {b.page for b in blocks() if b.info == "run"} == set(RUN_IN_ORDER)
+    assert {b.page for b in blocks() if b.info == "run" and "/en/" not in b.page} == set(RUN_IN_ORDER)
     place = Place(tmp_path)
     with llm(latency=0.01) as server:
         todo = [step for block in marked for step in steps(block, server.server.base_url)]
@@ -154,7 +163,7 @@ def tree(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
 INLINE = re.compile(r"`kgnb ([^`]+)`")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_command_in_the_text_is_one(page: Path) -> None:
     """Also `kgnb dead list|retry` and `kgnb build 书 [--slots N]`: each name and each option."""
     for command in INLINE.findall(FENCE.sub("", text_of(page)).replace("\\|", "|")):
@@ -215,7 +224,7 @@ def test_python_in_a_page_is_python(block: Block) -> None:
     compile(block.text, block.page, "exec")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_files_of_the_checkout_that_a_page_names_exist(page: Path) -> None:
     named = re.findall(
         r"(?<![/\w])(?:deploy|notebooks|tests|bench|scripts|kgnb)/[\w./-]+\.\w+", text_of(page)
@@ -268,7 +277,7 @@ OLD = [
 """The old worker's variables."""
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_every_variable_is_a_setting(page: Path) -> None:
     assert set(VARIABLE.findall(text_of(page))) <= {*Settings.variables(), *NOT_SETTINGS}
 
@@ -287,14 +296,18 @@ def test_a_text_names_commands_as_they_are_spelled_now(language: messages.Langua
             assert part in tree(commands[family]), key
 
 
-HEADINGS = re.findall(r"^### (.+)$", text_of(ROOT / "docs" / "troubleshooting.md"), re.M)
-SAID = [re.sub(r"\{[^}]*\}", "…", zh) for zh in messages.texts("zh").values()]
+SYMPTOMS = [
+    (language, heading)
+    for language, page in (("zh", "troubleshooting.md"), ("en", "en/troubleshooting.md"))
+    for heading in re.findall(r"^### (.+)$", text_of(ROOT / "docs" / page), re.M)
+]
 
 
-@pytest.mark.parametrize("heading", HEADINGS)
-def test_a_symptom_is_what_kgnb_says(heading: str) -> None:
+@pytest.mark.parametrize(("language", "heading"), SYMPTOMS)
+def test_a_symptom_is_what_kgnb_says(language: messages.Language, heading: str) -> None:
+    said = [re.sub(r"\{[^}]*\}", "…", text) for text in messages.texts(language).values()]
     bare = heading.replace(" ", "")
-    assert any(bare in said.replace(" ", "") for said in SAID)
+    assert any(bare in text.replace(" ", "") for text in said)
 
 
 def test_the_wire_page_has_every_table_state_and_relation() -> None:
@@ -317,7 +330,7 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-") for title in titles}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", FENCE.sub("", text_of(page))):
         if re.match(r"https?://", target):
@@ -339,6 +352,7 @@ def test_every_image_is_shown_somewhere_and_there() -> None:
         (page.parent / target).resolve()
         for page in PAGES
         for _, target in IMAGE.findall(FENCE.sub("", text_of(page)))
+        if not target.startswith("https://img.shields.io/")
     ]
     kept = [path for path in (ROOT / "docs").iterdir() if path.suffix in {".png", ".svg", ".jpg", ".gif"}]
     assert len(shown) > 3
@@ -357,4 +371,94 @@ def test_every_page_is_listed_and_begins_with_a_summary() -> None:
     for page in (ROOT / "docs").glob("*.md"):
         if page.stem not in ("README", "scale"):
             assert f"({page.name})" in index
-            assert "**In English.**" in text_of(page)[:400]
+            english = (page.parent / "en" / page.name).exists()
+            assert ("**In English.**" in text_of(page)[:400]) != english
+            assert (f"(en/{page.name})" in index) == english
+
+
+# --- two languages ------------------------------------------------------------------------------------------
+
+TRANSLATED = [(ROOT / "README.md", ROOT / "README.en.md")]
+TRANSLATED += [(page.parents[1] / page.name, page) for page in sorted((ROOT / "docs" / "en").glob("*.md"))]
+"""Each page that has an English one: docs/X.md and docs/en/X.md."""
+NAMES = {
+    **{
+        "我的小说": "novel",
+        "你的密钥": "your-key",
+        "甲": "Jane",
+        "乙": "Mary",
+        "某人": "someone",
+        "备用": "spare",
+    },
+    "vLLM 没有启动起来，原因在上面的输出里": "vLLM didn't start; the output above says why",
+}
+"""What a reader replaces by his own, in the blocks of Chinese pages and of English ones."""
+
+
+def outline(page: Path) -> list[int]:
+    """The levels of a page's headings, in order."""
+    return [len(level) for level in re.findall(r"^(#+) ", FENCE.sub("", text_of(page)), re.M)]
+
+
+def code(page: Path, names: dict[str, str]) -> list[tuple[str, str]]:
+    """A page's blocks without comments, a reader's own names made those of ``names``."""
+    found = []
+    for _, language, _, text in FENCE.findall(text_of(page)):
+        bare = re.sub(r"(?:^|  )# .*$", "", text, flags=re.M)
+        for one, other in names.items():
+            bare = bare.replace(one, other)
+        found.append((language, "\n".join(line.rstrip() for line in bare.splitlines() if line.strip())))
+    return found
+
+
+def tables(page: Path) -> list[int]:
+    """The number of columns of each row of a page's tables."""
+    rows = re.findall(r"^\|.*\|$", FENCE.sub("", text_of(page)), re.M)
+    return [row.replace("\\|", "").count("|") for row in rows]
+
+
+@pytest.mark.parametrize(("zh", "en"), TRANSLATED, ids=lambda page: name_of(page))
+def test_both_languages_say_the_same(zh: Path, en: Path) -> None:
+    assert outline(en) == outline(zh)
+    assert code(en, {}) == code(zh, NAMES)
+    if zh.stem != "numbers":  # pairs of people of a Chinese novel stay on its page
+        assert tables(en) == tables(zh)
+    for page, other in ((zh, en), (en, zh)):
+        target = os.path.relpath(other, page.parent)
+        assert f"({target})" in text_of(page), f"{name_of(page)} doesn't link to {target}"
+
+
+def test_english_pages_link_to_english_pages() -> None:
+    english = dict(TRANSLATED)
+    for zh, page in TRANSLATED:
+        for target in re.findall(r"\]\(([^)#\s]+\.md)[^)]*\)", FENCE.sub("", text_of(page))):
+            to = (page.parent / target).resolve()
+            assert to == zh or to not in english, f"{name_of(page)}: {target} has an English page"
+
+
+PRICED = re.compile(r"^\| [^|]+ \| `([^`]+)` \| ([\d.]+) (CNY|USD)[^|]*\| (\d{4}-\d\d-\d\d) \|$", re.M)
+"""A row of the table of what a novel costs."""
+A_NOVEL = Usage(prompt_tokens=600_000, completion_tokens=240_000)
+
+
+@pytest.mark.parametrize("name", ["README", "README.en"])
+def test_what_a_novel_costs_is_what_kgnb_reckons(name: str) -> None:
+    known = {one.model: price for one in presets().values() if (price := one.price(one.model))}
+    rows = PRICED.findall(text_of(ROOT / f"{name}.md"))
+    assert {model for model, *_ in rows} == set(known)
+    for model, cost, currency, as_of in rows:
+        price = known[model]
+        reckoned = f"{cost_at(price.amounts, A_NOVEL):.2f}", price.currency, str(price.as_of)
+        assert (cost, currency, as_of) == reckoned, model
+
+
+@pytest.mark.parametrize("name", ["README", "README.en"])
+def test_badges_follow_the_setting(name: str) -> None:
+    """Open in Colab, open in Kaggle: once pyproject.toml says where the published notebooks are."""
+    spec = importlib.util.spec_from_file_location("notebooks_script", ROOT / "scripts" / "notebooks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    text, wanted = text_of(ROOT / f"{name}.md"), script.badges("quickstart.ipynb")
+    assert wanted in text if wanted else "colab-badge" not in text
