@@ -171,6 +171,8 @@ async def add_provider(
         address = values.get("base_url") or (known.base_url if known else "") or preset_url(name)
         keys = ApiKeys(app.settings.keys_path)
         await asyncio.to_thread(keys.save, name, key, address, outside=app.settings.data)
+    if models:
+        await app.ledger.task_commands.change_model(name, models)
     row, new = await app.ledger.providers.save(name, values)
     await app.providers.refresh()
     used = app.providers.find(row.provider.key) or row.provider

@@ -9,10 +9,13 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from kgnb.app.condition import add_conditions
 from kgnb.app.context import App, budget_of
+from kgnb.core.addresses import redacted_url
+from kgnb.core.errors import SettingsError
 from kgnb.core.model import ChapterStatus, Provider, Task, TaskStatus, Usage, beijing_now
 from kgnb.stores.ledger.spending import Spent
-from kgnb.stores.ledger.task_stats import TaskFigures
+from kgnb.stores.ledger.task_stats import FailedChapter, TaskFigures
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from kgnb.stores.queue.inspect import LeaseInfo, NodeInfo
 from kgnb.stores.queue.types import QueueName
@@ -25,6 +28,9 @@ OLD_WORKERS_SECONDS = 30.0
 """How often workers of the old system are searched for: that scans all keys of Redis."""
 IDLE_TASK_SECONDS = 30.0
 """How long the figures of a task that isn't running are reused: its many rows rarely change."""
+
+FAILURES = 200
+"""How many of a task's failed chapters are listed with their reasons."""
 
 _ACTIVE = (TaskStatus.CREATED, TaskStatus.RUNNING)
 
@@ -39,6 +45,7 @@ class StatusReport:
         self._old_workers: list[NodeInfo] = []
         self._old_workers_at = float("-inf")
         self._idle_tasks: dict[int, tuple[float, TaskStatus, TaskFigures]] = {}
+        self._failures: dict[int, tuple[int, list[FailedChapter]]] = {}  # with how many there were
 
     async def read(self) -> dict[str, Any]:
         """Everything as JSON-ready values. Raises ServiceDown or ServiceRefused rather than return a part."""
@@ -51,7 +58,7 @@ class StatusReport:
         leases = await app.queue.leases(queues)
         pauses = await self._breaker.states([p.name for p in providers if not p.is_rules])
         spent = await app.ledger.spending.since(self._budget.first_day(beijing_now()))
-        return {
+        found = {
             "at": datetime.now().astimezone().isoformat(timespec="seconds"),
             "nodes": [_node(node, leases, providers) for node in await self._nodes()],
             "queues": [
@@ -60,11 +67,30 @@ class StatusReport:
                 if any(asdict(state).values())
             ],
             "providers": [
-                _provider(p, pauses.get(p.name, ProviderState())) | _spending(p, spent, self._budget)
+                self._provider(p, pauses.get(p.name, ProviderState())) | _spending(p, spent, self._budget)
                 for p in providers
             ],
-            "tasks": [_task(task, counted, self._budget) for task, counted in tasks],
+            "tasks": [
+                _task(task, counted, self._budget) | {"failures": await self._failed_chapters(task, counted)}
+                for task, counted in tasks
+            ],
         }
+        return add_conditions(found)
+
+    def _provider(self, provider: Provider, state: ProviderState) -> dict[str, Any]:
+        problem: SettingsError | None = None
+        try:
+            self._app.providers.check_usable(provider)
+        except SettingsError as error:
+            problem = error
+        return _provider(provider, state, problem)
+
+    async def _failed_chapters(self, task: Task, counted: TaskFigures) -> list[dict[str, Any]]:
+        """Which chapters failed and why; read again only when their number changed."""
+        count = counted.count(ChapterStatus.FAILED)
+        if count != self._failures.get(task.id, (0, []))[0]:
+            self._failures[task.id] = count, await self._app.ledger.task_stats.failures(task.id, FAILURES)
+        return [asdict(one) for one in self._failures[task.id][1]] if count else []
 
     async def _queues(
         self, providers: Sequence[Provider], tasks: Sequence[tuple[Task, TaskFigures]]
@@ -129,19 +155,39 @@ def _share(provider: str, in_flight: int, slots: int) -> dict[str, Any]:
     return {"provider": provider, "busy": min(in_flight, slots), "slots": slots, "in_flight": in_flight}
 
 
-def _provider(provider: Provider, state: ProviderState) -> dict[str, Any]:
-    now = time.time()
-    limited = state.not_before if state.not_before > now else 0.0
+def _provider(provider: Provider, state: ProviderState, problem: SettingsError | None) -> dict[str, Any]:
+    """A provider and what it answered last; ``state``: see :func:`_provider_state`."""
+    limited, answer = state.not_before if state.not_before > time.time() else 0.0, state.answer
+    word = "ok" if provider.is_rules else _provider_state(state, limited, problem)
     return {
         "name": provider.name,
+        "url": redacted_url(provider.base_url),
         "models": list(provider.models),
         "paused_until": state.until or None,
-        "state": "paused" if state.paused else "limited" if limited else "ok",
-        "reason": state.reason,
+        "state": word,
+        "reason": state.reason or (answer.reason if word == "refused" else ""),
+        "kind": problem.key if problem and not state.paused else state.kind or answer.kind,
+        "problem": str(problem or ""),
         "by_hand": state.by_hand,
         "limited_until": limited or None,
         "failures": state.failures,
+        "answered_at": answer.answered_at or None,
+        "answer_seconds": answer.seconds or None,
+        "refused_since": answer.since or None,
     }
+
+
+def _provider_state(state: ProviderState, limited: float, problem: SettingsError | None) -> str:
+    """In this order: paused, unusable (here: no key, no address), limited, refused, ok, untested."""
+    if state.paused:
+        return "paused"
+    if problem is not None:
+        return "unusable"
+    if limited:
+        return "limited"
+    if state.answer.refused:
+        return "refused"
+    return "ok" if state.answer.answered_at else "untested"
 
 
 def _spending(provider: Provider, spent: Sequence[Spent], budget: Budget) -> dict[str, Any]:

@@ -9,7 +9,8 @@
     ├── NodeLeaving, LeaseLost, GraphConflict
     ├── ServiceError: ServiceDown, ServiceRefused
     └── ProviderError
-        ├── ProviderDown, ProviderPaused, AuthRejected, RequestRejected
+        ├── ProviderDown, ProviderPaused, AuthRejected
+        ├── RequestRejected: EndpointWrong
         ├── RateLimited: RateReached
         ├── QuotaExhausted: BudgetReached
         └── ReplyError: PromptTooLong, RequestUnanswered, ReplyTruncated, ReplyUnparsable, ReplyRefused
@@ -162,6 +163,11 @@ class BudgetReached(QuotaExhausted):
 
 class RequestRejected(ProviderError):
     """Any other 4xx: the request itself is wrong, for instance the model name."""
+
+
+class EndpointWrong(RequestRejected):
+    """There is no model of this name, or the address lacks its version: no request will do better. Pauses the
+    provider at once."""
 
 
 class ReplyError(ProviderError):

@@ -50,9 +50,7 @@ class Diagnosis:
                 self._found[model] = time.monotonic() + KEEP_SECONDS, key, facts
         if not key:
             return error
-        explained = HttpRejected(key, provider=self._provider.name, model=model, status=status, **facts)
-        explained.status = 404  # whatever it was: no chapter of this model will do better
-        return explained
+        return errors.EndpointWrong(key, provider=self._provider.name, model=model, status=status, **facts)
 
     async def _cause(self, status: int, model: str) -> tuple[str, dict[str, Any]]:
         listed = await self._list_models(self._base_url)

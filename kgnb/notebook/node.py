@@ -164,6 +164,7 @@ class Node:
         return {
             "state": self.state.value,
             "error": self.error,
+            "error_service": getattr(run.failure, "service", "") if run is not None else "",
             "name": self.name,
             "place": self.place.kind,
             "session_left": session.left,

@@ -22,7 +22,15 @@ Item = Mapping[str, Any]
 MODELS_COLUMNS = 96
 """A longer list of a provider's models is cut."""
 
-_TASK_TONES: dict[str, Tone] = {"running": "good", "failed": "bad", "paused": "warn", "cancelled": "dim"}
+REASONS = 3
+"""How many different reasons of failed chapters are shown."""
+CHAPTERS_NAMED = 12
+"""How many of the chapters that failed for one reason are named."""
+
+_TASK_TONES: dict[str, Tone] = {
+    "running": "good", "settling": "good", "waiting": "warn", "paused": "warn", "gaps": "warn",
+    "stuck": "bad", "failed": "bad", "cancelled": "dim",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +105,8 @@ def providers_table(providers: Sequence[Item]) -> Table:
 def provider_row(provider: Item) -> Row:
     """A provider's cells, and why it is paused."""
     state = _provider_state(provider)
-    reason = provider["reason"] or (say("operate.paused_by_hand") if provider["by_hand"] else "")
+    by_hand = say("operate.paused_by_hand") if provider["by_hand"] else ""
+    reason = provider["problem"] if provider["state"] == "unusable" else provider["reason"] or by_hand
     cells = {
         "name": Cell(provider["name"]),
         "state": state,
@@ -105,7 +114,7 @@ def provider_row(provider: Item) -> Row:
         "cost": Cell(provider["cost"], limit=provider["budget"]),
         "models": Cell(cut(", ".join(provider["models"]), MODELS_COLUMNS)),
     }
-    return Row(cells, (Cell(reason, state.tone),) if provider["state"] == "paused" and reason else ())
+    return Row(cells, (Cell(reason, state.tone),) if reason else ())
 
 
 def _provider_state(provider: Item) -> Cell:
@@ -116,9 +125,21 @@ def _provider_state(provider: Item) -> Cell:
         return Cell(say("status.paused", until=until, time=left), "bad")
     if provider["state"] == "limited":
         return Cell(say("status.limited", time=duration(provider["limited_until"] - now)), "warn")
+    if provider["state"] in ("unusable", "refused", "untested"):
+        tones: dict[str, Tone] = {"unusable": "warn", "refused": "bad", "untested": "dim"}
+        return Cell(say(f"status.{provider['state']}"), tones[provider["state"]])
     if provider["failures"]:
         return Cell(say("status.failing", count=provider["failures"]), "warn")
-    return Cell(say("status.ok"), "good")
+    return Cell(" · ".join(filter(None, (say("status.ok"), _answered(provider, now)))), "good")
+
+
+def _answered(provider: Item, now: float) -> str:
+    """When it answered last, and how fast."""
+    at, seconds = provider["answered_at"], provider["answer_seconds"]
+    if not at:
+        return ""
+    ago = say("status.ago", time=duration(now - at))
+    return say("status.answered", ago=ago, seconds=f"{seconds:.1f}") if seconds else ago
 
 
 def _tokens(spent: Item) -> tuple[int, int]:
@@ -138,21 +159,20 @@ def tasks_table(tasks: Sequence[Item]) -> Table:
 
 def task_row(task: Item) -> Row:
     """A task's cells; its error and what became of its replies as notes."""
-    status = task["status"]
-    tone = _TASK_TONES.get(status, "")
+    condition = task["condition"]
+    tone = _TASK_TONES.get(condition["state"], "")
     ended = task["completed"] + task["skipped"] + task["failed"]
-    is_settling = status == "running" and 0 < task["chapters"] == ended
-    word = say_or(f"status.is_{'settling' if is_settling else status}", status)
+    moves = condition["state"] == "running"
     cells = {
         "id": Cell(task["task_id"]),
         "book": Cell(task["name"]),
-        "status": Cell(word, tone),
+        "status": Cell(condition_words(condition), tone),
         "progress": Cell(task["percent"], tone),
         "chapters_done": Cell((ended, task["chapters"])),
         "failed": Cell(task["failed"]),
         "chapters_left": Cell(max(0, task["chapters"] - ended)),
-        "rate": Cell(task["rate"]),
-        "left": Cell(task["seconds_left"]),
+        "rate": Cell(task["rate"] if moves else None),
+        "left": Cell(task["seconds_left"] if moves else None),
         "tokens": Cell(_tokens(task)),
         "cost": Cell(task["cost"]),
         "provider": Cell(f"{task['provider']} {task['model']}".strip()),
@@ -160,9 +180,41 @@ def task_row(task: Item) -> Row:
     return Row(cells, tuple(_task_notes(task)))
 
 
+def condition_words(condition: Item) -> str:
+    """The state in words, with the time since or until which it lasts."""
+    word = say(f"status.is_{condition['state']}")
+    until, since = condition["until"], condition["since"]
+    if until and condition["state"] == "paused":
+        return say("status.until", state=word, time=_clock(until))
+    return say("status.since", state=word, time=_clock(since)) if since else word
+
+
+def _clock(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).strftime("%H:%M")
+
+
+def failure_notes(failures: Sequence[Item]) -> list[str]:
+    """The most frequent reasons of failed chapters, each with the chapters' numbers."""
+    chapters: dict[str, list[int]] = {}
+    for one in failures:
+        chapters.setdefault(one["reason"], []).append(one["chapter"])
+    reasons = sorted(chapters, key=lambda reason: -len(chapters[reason]))
+    return [_failure_note(reason, chapters[reason]) for reason in reasons[:REASONS]]
+
+
+def _failure_note(reason: str, chapters: Sequence[int]) -> str:
+    more = " …" if len(chapters) > CHAPTERS_NAMED else ""
+    named = say("status.comma").join(map(str, chapters[:CHAPTERS_NAMED])) + more
+    return say("status.failed_chapters", chapters=named, reason=reason)
+
+
 def _task_notes(task: Item) -> Iterator[Cell]:
-    if task["error"]:
+    why, failures = task["condition"]["why"], failure_notes(task["failures"])
+    if why and not (failures and task["condition"]["state"] in ("gaps", "failed")):
+        yield Cell(why, _TASK_TONES.get(task["condition"]["state"], ""))
+    if task["error"] and task["error"] != why:
         yield Cell(task["error"], "bad")
+    yield from (Cell(words, "bad") for words in failures)
     is_incomplete = any(flag in task["flags"] for flag in GAPS) or task["dropped"]
     flags = {flag: count for flag, count in task["flags"].items() if flag != Flag.UNVERIFIED}
     chapters = [

@@ -64,7 +64,7 @@ class BackgroundLoops:
             "progress": (PROGRESS_SECONDS, self.publish_progress, ""),
             "watch": (WATCH_SECONDS, self._node.check_tasks, ""),
             "providers": (PROVIDERS_SECONDS, providers.refresh_and_log, "sql"),
-            "keys": (PROVIDERS_SECONDS, lambda: throttle.lift_key_pauses(providers.served()), ""),
+            "keys": (PROVIDERS_SECONDS, lambda: throttle.lift_mended_pauses(providers.served()), ""),
             "probe": (WATCH_SECONDS, self._probe_graph, ""),
             "spending": (WATCH_SECONDS, throttle.flush, ""),
             "reconcile": (self._node.settings.guard_interval, self._reconcile, ""),

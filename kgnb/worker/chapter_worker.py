@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from kgnb.book.model import text_hash
 from kgnb.core.batcher import Batcher
-from kgnb.core.errors import GraphConflict, KgnbError, LeaseLost, ReplyError, RequestRejected
+from kgnb.core.errors import EndpointWrong, GraphConflict, KgnbError, LeaseLost, ReplyError, RequestRejected
 from kgnb.core.messages import say
 from kgnb.core.model import MIN_CHAPTER_CHARS, ChapterStatus
 from kgnb.extract.model import GAPS, Extraction
@@ -137,6 +137,8 @@ class ChapterWorker:
         self._numbers[claim] = work.chapter.number
         try:
             return await self._process(claim, info, work, on_recorded)
+        except EndpointWrong:
+            raise
         except (ReplyError, RequestRejected, BrokenProcessPool) as error:
             if self._stop_at_missing and isinstance(error, HttpRejected) and error.status == 404:
                 raise

@@ -23,6 +23,8 @@ class Counters:
     """Chapters by how they ended: completed, skipped, failed, retry."""
     errors: Counter[str] = field(default_factory=Counter)
     """Failures of providers by kind (the error's class)."""
+    stuck: dict[int, str] = field(default_factory=dict)
+    """Tasks that can't go on, and why."""
     closed: Counter[str] = field(default_factory=Counter)
     """Tasks closed here by status."""
     _minutes: deque[tuple[int, int]] = field(default_factory=lambda: deque(maxlen=MINUTES + 1))
@@ -37,6 +39,10 @@ class Counters:
 
     def on_event(self, happened: NodeEvent) -> None:
         """Count an event; a node's listener."""
+        if happened.kind == "stuck":
+            self.stuck[happened.task_id] = str(happened.error)
+        elif happened.kind in ("chapter", "task"):
+            self.stuck.pop(happened.task_id, None)
         if happened.kind == "chapter":
             self.outcomes[happened.outcome] += 1
             if happened.outcome in ("completed", "skipped"):
@@ -68,6 +74,7 @@ class Counters:
             "outcomes": dict(self.outcomes),
             "errors": dict(self.errors),
             "closed": dict(self.closed),
+            "stuck": dict(self.stuck),
             "minutes": [list(pair) for pair in list(self._minutes)],
             "requests": usage.requests,
             "prompt_tokens": usage.prompt_tokens,
@@ -95,5 +102,6 @@ def summed(states: Sequence[Mapping[str, Any]], now: float | None = None) -> dic
         found[name] = sum(state[name] for state in states)
     found["open_tasks"] = sorted({task for state in states for task in state["open_tasks"]})
     found["per_minute"] = [minutes[minute] for minute in range(this - MINUTES + 1, this + 1)]
+    found["stuck"] = {int(task): reason for state in states for task, reason in state["stuck"].items()}
     found["down"] = {service: reason for state in states for service, reason in state["down"].items()}
     return found

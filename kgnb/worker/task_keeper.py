@@ -89,7 +89,7 @@ class TaskKeeper:
         """The info of an open task; None when the task is gone or was never opened."""
         async with self._info_lock:
             known = self._infos.get((task_id, queue))
-            if known is not None:
+            if known is not None and self._is_current(known):
                 return known
             task = await self._stores.ledger.tasks.get(task_id)
             frozen = await self._stores.ledger.names.frozen(task_id)
@@ -97,6 +97,11 @@ class TaskKeeper:
                 return None
             route = await self._router.route(task, queue)
             return await self._remember(task, queue, route, frozen)
+
+    def _is_current(self, info: TaskInfo) -> bool:
+        """Whether the provider's models, of which the task has one, are still the same."""
+        provider = self._providers.find(info.provider.key)
+        return provider is None or provider.models == info.provider.models
 
     async def drop_if_gone(self, claim: Claim) -> None:
         """Drop the chapters of a task that was deleted or never opened, unless a node holds it."""

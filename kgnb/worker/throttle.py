@@ -88,7 +88,7 @@ class ProviderThrottle:
         self._rates = rates
         self._breaker = CircuitBreaker(queue.connection, suspend_seconds)
         self._judge = FailureJudge()
-        self._keys: dict[str, str] = {}  # by queue key, the fingerprints of the providers' keys
+        self._asked: dict[str, str] = {}  # by queue key, fingerprints of the providers as asked
         self._suspend_seconds = suspend_seconds
         self._slots_for = slots_for
         self._limiters: dict[str, SlotLimiter] = {}
@@ -127,7 +127,8 @@ class ProviderThrottle:
         self.limiter(provider).on_success()
         if not self._breaker.is_success_recorded(provider.name):
             # In the background: storing a paid reply must not wait for a Redis that hangs.
-            sharing = asyncio.create_task(self._share(self._breaker.record_success(provider.name)))
+            took = time.monotonic() - call.began
+            sharing = asyncio.create_task(self._share(self._breaker.record_success(provider.name, took)))
             self._sharing.add(sharing)
             sharing.add_done_callback(self._sharing.discard)
         return done
@@ -214,7 +215,8 @@ class ProviderThrottle:
             pass
         except (errors.ProviderError, TimeoutError):
             return False
-        await self._share(self._breaker.record_success(client.provider.name))
+        took = time.monotonic() - call.began
+        await self._share(self._breaker.record_success(client.provider.name, took))
         return True
 
     def _record_usage(self, call: _Call, usage: Usage, timeouts: int = 0) -> None:
@@ -239,26 +241,34 @@ class ProviderThrottle:
             await self._share(self._breaker.limit_rate(name, max(SHORTEST_LIMIT, error.retry_after)))
         elif isinstance(error, errors.BudgetReached):
             if name not in self.paused:
-                paused = await self._pause(name, error.pause_seconds, reason)
-        elif isinstance(error, errors.AuthRejected):
-            key = _fingerprint(provider)
-            if self._keys.get(provider.key, key) == key:  # not replaced meanwhile
-                paused = await self._pause(name, None, reason, key)
+                paused = await self._pause(name, error, seconds=error.pause_seconds)
+        elif isinstance(error, errors.AuthRejected | errors.EndpointWrong):
+            asked = _fingerprint(provider)
+            if self._asked.get(provider.key, asked) == asked:  # not replaced meanwhile
+                paused = await self._pause(name, error, asked=asked)
         elif isinstance(error, errors.QuotaExhausted):
-            paused = await self._pause(name, None, reason)
+            paused = await self._pause(name, error)
         elif isinstance(error, errors.ProviderDown):
-            paused = await self._share(self._breaker.record_failure(name, reason))
+            facts = (name, reason, error.key, _fingerprint(provider))
+            paused = await self._share(self._breaker.record_failure(*facts))
             if paused:
                 self.paused = {**self.paused, name: time.time() + self._suspend_seconds}
+        elif isinstance(error, errors.RequestRejected):
+            await self._share(self._breaker.record_refusal(name, reason, error.key, certain=False))
         elif isinstance(error, errors.ReplyError):  # the provider answers: resets consecutive failures
             await self._share(self._breaker.record_success(name))
         if paused:
             log.error(say("node.provider_paused", provider=name, reason=reason))
 
-    async def _pause(self, name: str, seconds: float | None, reason: str, key: str = "") -> float | None:
-        until = await self._share(self._breaker.pause(name, seconds, reason, rejected_key=key))
+    async def _pause(
+        self, name: str, error: errors.ProviderError, *, seconds: float | None = None, asked: str = ""
+    ) -> float | None:
+        reason, kind = str(error), error.key
+        until = await self._share(self._breaker.pause(name, seconds, reason, refused=asked, kind=kind))
         if until:
             self.paused = {**self.paused, name: until}  # until the next poll reads all pauses
+            if not isinstance(error, errors.BudgetReached):  # the provider itself refuses
+                await self._share(self._breaker.record_refusal(name, reason, kind))
         return until
 
     async def lift_automatic_pause(self, provider: Provider) -> None:
@@ -267,16 +277,19 @@ class ProviderThrottle:
         if state is not None and state.paused and state.reason and not state.by_hand:
             await self._share(self._breaker.resume(provider.name))
 
-    async def lift_key_pauses(self, providers: Sequence[Provider]) -> None:
-        """End pauses by a rejected key where it was replaced since the last call. Raises ServiceDown."""
-        keys = {p: _fingerprint(p) for p in providers if not p.is_rules}
-        replaced = [p for p, key in keys.items() if self._keys.get(p.key) != key]
+    async def lift_mended_pauses(self, providers: Sequence[Provider]) -> None:
+        """End pauses by a refused key, address or model where it was replaced since the last call.
+
+        Raises ServiceDown.
+        """
+        asked = {p: _fingerprint(p) for p in providers if not p.is_rules}
+        replaced = [p for p, now in asked.items() if self._asked.get(p.key) != now]
         states = await self.provider_states(replaced)
         for provider in replaced:
-            if states[provider.name].rejected_key not in ("", keys[provider]):
-                log.warning(say("node.key_replaced", provider=provider.name))
+            if states[provider.name].refused not in ("", asked[provider]):
+                log.warning(say("node.provider_mended", provider=provider.name))
                 await self._share(self._breaker.resume(provider.name))
-            self._keys[provider.key] = keys[provider]
+            self._asked[provider.key] = asked[provider]
 
     async def _share(self, call: Awaitable[R]) -> R | None:
         """Await a call that shares state with all nodes; None, and a reported outage, while Redis is down."""
@@ -349,8 +362,9 @@ class ProviderThrottle:
 
 
 def _fingerprint(provider: Provider) -> str:
-    """Tells a provider's keys apart, and no more: it is stored where others may read it."""
-    return hashlib.sha256(provider.api_key.get_secret_value().encode()).hexdigest()[:8]
+    """Tells a provider's keys, addresses and models apart, and no more: others may read it."""
+    asked = "\n".join((provider.api_key.get_secret_value(), provider.base_url, *provider.models))
+    return hashlib.sha256(asked.encode()).hexdigest()[:8]
 
 
 async def _acquire(slots: asyncio.Semaphore, check: Callable[[], None]) -> None:

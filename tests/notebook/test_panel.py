@@ -31,6 +31,7 @@ from tests.notebook.test_notebooks import NOTEBOOKS, executed, of_code, outputs,
 from tests.support.commands import _OURS, KEY, STORY, environment, llm, novel
 from tests.support.kernels import pythons
 from tests.support.paths import ROOT
+from tests.support.statuses import a_node, a_provider, a_status, a_task
 
 OLD = os.environ.get("KGNB_TEST_OLD_PYTHON", "")
 CANARY = "canary-7d3f9a61"
@@ -87,6 +88,7 @@ def values(widget: Any) -> Iterator[tuple[Any, str]]:
 STATUS: dict[str, Any] = {
     "state": "failed",
     "error": EVIL,
+    "error_service": "",
     "name": EVIL,
     "place": "kaggle",
     "session_note": "",
@@ -99,34 +101,22 @@ STATUS: dict[str, Any] = {
         "outcomes": {"completed": 3, "failed": 1, "retry": 2},
         "errors": {"RateLimited": 4, EVIL: 1},
         "closed": {},
+        "stuck": {1: EVIL},
         "per_minute": [0] * 58 + [7, 2],
         "requests": 5,
         "prompt_tokens": 1_200,
         "completion_tokens": 300,
         "down": {"redis": EVIL},
     },
-    "cluster": {
-        "at": "2026-11-01T00:00:00+08:00",
-        "nodes": [
-            {"name": EVIL, "age": 40.0, "pid": 1, "slots": 2, "started_at": EVIL, "version": EVIL,
-             "kgnb": True, "tasks": [1], "heartbeat": "",
-             "providers": [{"provider": EVIL, "busy": 1, "slots": 2, "in_flight": 1}]},
-        ],
-        "queues": [{"queue": EVIL, "waiting": 1, "chapters": 2, "leased": 3, "delayed": 4, "dead": 5,
-                    "open_tasks": 1}],
-        "providers": [
-            {"name": EVIL, "models": [EVIL], "state": "paused", "paused_until": time.time() + 600,
-             "reason": EVIL, "by_hand": False, "limited_until": None, "failures": 3, "cost": 1.25,
-             "prompt_tokens": 9, "completion_tokens": 1, "requests": 1, "days": 30,
-             "budget": None, "budget_tokens": None},
-        ],
-        "tasks": [
-            {"task_id": 1, "novel_id": 1, "name": EVIL, "status": "running", "provider": EVIL, "model": EVIL,
-             "chapters": 10, "completed": 3, "failed": 1, "skipped": 0, "percent": 40.0, "error": EVIL,
-             "rate": 2.5, "seconds_left": 90, "prompt_tokens": 7, "completion_tokens": 1, "cost": None,
-             "flags": {}, "unverified": 0, "rejected": 0, "dropped": 0},
-        ],
-    },
+    "cluster": a_status(
+        a_task(name=EVIL, provider=EVIL, model=EVIL, completed=3, failed=1, percent=40.0, error=EVIL,
+               failures=[{"chapter": 2, "title": EVIL, "reason": EVIL}]),
+        nodes=[a_node(name=EVIL, age=40.0, started_at=EVIL, version=EVIL,
+                      providers=[{"provider": EVIL, "busy": 1, "slots": 2, "in_flight": 1}])],
+        providers=[a_provider(name=EVIL, url=EVIL, models=[EVIL], state="paused", reason=EVIL, failures=3,
+                              paused_until=time.time() + 600, cost=1.25)],
+    ) | {"queues": [{"queue": EVIL, "waiting": 1, "chapters": 2, "leased": 3, "delayed": 4, "dead": 5,
+                     "open_tasks": 1}]},
     "cluster_error": EVIL,
 }  # fmt: skip
 

@@ -17,6 +17,7 @@ from kgnb.core.messages import say, texts, use_language
 from kgnb.render import formatting, terminal
 from kgnb.render.node_card import NodeCard, ServedProvider
 from kgnb.render.status_view import status_view
+from tests.support.statuses import a_node, a_status, a_task
 
 
 @pytest.fixture
@@ -27,24 +28,8 @@ def english() -> Iterator[None]:
 
 
 def status_with(**more: Any) -> dict[str, Any]:
-    task = {
-        "task_id": 1, "name": "三国", "status": "running", "provider": "openai", "model": "m",
-        "chapters": 10, "completed": 5, "failed": 0, "skipped": 0, "percent": 50.0, "error": "", "rate": 2.0,
-        "flags": {}, "unverified": 0, "rejected": 0, "dropped": 0,
-        "seconds_left": 150, "prompt_tokens": 1_234, "completion_tokens": 0, "cost": None,
-    }  # fmt: skip
-    node = {
-        "name": "甲", "age": 1.0, "pid": 1, "slots": 2, "started_at": "x", "version": "1", "kgnb": True,
-        "providers": [{"provider": "openai", "busy": 1, "slots": 2}], "tasks": [1],
-    }  # fmt: skip
-    at = datetime.now().astimezone().isoformat(timespec="seconds")
-    return {
-        "at": at,
-        "nodes": [node | more.get("node", {}), node | {"name": "node-with-a-long-name"}],
-        "queues": [],
-        "providers": [],
-        "tasks": [task | {"name": "A plain title"}, task | more.get("task", {})],
-    }
+    nodes = [a_node(**more.get("node", {})), a_node(name="node-with-a-long-name")]
+    return a_status(a_task(name="A plain title"), a_task(**more.get("task", {})), nodes=nodes)
 
 
 def lines_of(status: dict[str, Any], width: int = 0, *, color: bool = False) -> list[str]:

@@ -278,7 +278,9 @@ async def test_a_wrong_key_and_an_empty_account_pause_at_once_with_the_reason(
         with pytest.raises(AuthRejected) as error:
             await node.ask()
         state = (await node.throttle.provider_states([node.provider]))[NAME]
-        assert (state.reason, state.failures) == (str(error.value), 0)
+        assert (state.reason, state.kind, state.failures) == (str(error.value), "provider.auth", 0)
+        assert state.answer.refused
+        assert state.answer.reason == state.reason
         await redis.flushall()
     async with FakeServer() as llm, asking(redis_url, llm.base_url) as node:
         with pytest.raises(QuotaExhausted):
@@ -290,7 +292,7 @@ async def test_a_replaced_key_lifts_the_pause_of_the_one_before(redis_url: str, 
     async with FakeServer(key="right") as llm, asking(redis_url, llm.base_url, key="wrong") as node:
 
         async def paused_after(key: str) -> bool:
-            await node.throttle.lift_key_pauses([replace(node.provider, api_key=SecretStr(key))])
+            await node.throttle.lift_mended_pauses([replace(node.provider, api_key=SecretStr(key))])
             return await redis.exists(SUSPEND) > 0
 
         assert not await paused_after("wrong")
@@ -299,7 +301,7 @@ async def test_a_replaced_key_lifts_the_pause_of_the_one_before(redis_url: str, 
         assert "wrong" not in str(await redis.get(f"kgnb:pause:{NAME}"))
         assert await paused_after("wrong")
         async with asking(redis_url) as started:  # another node, with the same key
-            await started.throttle.lift_key_pauses([node.provider])
+            await started.throttle.lift_mended_pauses([node.provider])
         assert await paused_after("wrong")
         assert not await paused_after("right")
         node.throttle.paused = {}  # as the next poll says
@@ -319,7 +321,7 @@ async def test_a_replaced_key_lifts_no_other_pause(
             await redis.set(SUSPEND, json.dumps({"until": time.time() + 60}), ex=60)
         else:
             await breaker.pause(NAME, 900, over, by_hand=over == "a person's")
-        await node.throttle.lift_key_pauses([replace(node.provider, api_key=SecretStr("right"))])
+        await node.throttle.lift_mended_pauses([replace(node.provider, api_key=SecretStr("right"))])
         assert await redis.exists(SUSPEND)
 
 

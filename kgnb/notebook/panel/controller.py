@@ -7,24 +7,38 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
+from kgnb.app.condition import add_conditions
+from kgnb.app.context import App
 from kgnb.app.status import StatusReport
+from kgnb.app.tasks import CommandResult, cancel_task, delete_task, pause_task, resume_task, retry_task
 from kgnb.core.errors import KgnbError
 from kgnb.core.messages import say, use_language
 from kgnb.core.secrets import ENVIRONMENT
 from kgnb.core.settings import Settings
 from kgnb.notebook.node import Node
+from kgnb.notebook.panel.alert import service_down
 from kgnb.notebook.panel.cell_watch import CellWatch
 
 R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
+Command = Literal["pause", "resume", "cancel", "retry", "delete"]
+
+_COMMANDS: Mapping[str, tuple[Callable[[App, int], Awaitable[CommandResult]], str]] = {
+    "pause": (pause_task, "operate.was_paused"),
+    "resume": (resume_task, "operate.was_resumed"),
+    "cancel": (cancel_task, "panel.was_cancelled"),
+    "retry": (retry_task, "operate.was_started_again"),
+    "delete": (delete_task, "operate.was_deleted"),
+}
+"""What each button on a task does, and the text that says it is done."""
 MESSAGE_SECONDS = 120.0
 """How long a success is shown; warnings and errors stay until the next message."""
 
@@ -52,6 +66,7 @@ class PanelController:
         self._running: dict[int, str] = {}
         self._numbers = itertools.count()
         self._last_cluster: dict[str, Any] | None = None
+        self._last_name = ""
         self._pending_settings: Settings | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._typed_fields: set[str] = set()
@@ -76,12 +91,20 @@ class PanelController:
         return say("panel.source_environment") if found == ENVIRONMENT else found
 
     def status(self) -> dict[str, Any]:
-        """Return :meth:`Node.status`, with the last known cluster while the node doesn't read it."""
+        """Return :meth:`Node.status`, with the last known cluster while the node doesn't read it.
+
+        Its tasks' conditions are as of now, also when the node or a service is gone since.
+        """
         status = self.node.status()
+        left = "" if status["state"] in ("running", "stopping") else status["name"]
         if status["cluster"] is not None:
-            self._last_cluster = status["cluster"]
-        else:
-            status["cluster"] = self._last_cluster
+            self._last_cluster, self._last_name = status["cluster"], status["name"]
+        elif self._last_cluster is not None:
+            status["cluster"], left = self._last_cluster, self._last_name
+        if status["cluster"] is not None:
+            stuck = status["local"]["stuck"] if self.node.is_alive else {}
+            found = add_conditions(status["cluster"], left=left, down=service_down(status), stuck=stuck)
+            status["cluster"] = found
         return status
 
     @property
@@ -117,6 +140,7 @@ class PanelController:
 
         def clicked(*_: Any) -> None:
             self.remember_loop()
+            self._message = None  # what was said before this click is over
             try:
                 action()
             except Exception as error:  # noqa: BLE001 — shown and logged by show_error()
@@ -157,6 +181,19 @@ class PanelController:
                 future.set_exception(error)
 
         threading.Thread(target=run, name="kgnb-panel-work", daemon=True).start()
+        self.track(doing, future, done)
+
+    def command_task(self, name: Command, task_id: int) -> None:
+        """Pause, resume, cancel, retry or delete a task; its outcome is shown."""
+        command, outcome = _COMMANDS[name]
+
+        def done(result: CommandResult) -> str:
+            if not self.node.is_alive:
+                self.read_status()
+            return say(outcome, task=task_id, queue=result.queue)
+
+        future = self.node.call(lambda app: command(app, task_id), graph=name == "delete")
+        doing = say("panel.doing_task", what=say(f"panel.{name}"), task=task_id)
         self.track(doing, future, done)
 
     def read_status(self) -> None:

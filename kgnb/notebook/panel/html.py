@@ -13,6 +13,7 @@ from typing import Any
 
 from kgnb.core.log_buffer import LogLine
 from kgnb.core.messages import say, say_or
+from kgnb.notebook.panel.alert import Alert, worst
 from kgnb.render import html as shared
 from kgnb.render.formatting import compact, cut, duration, money
 from kgnb.render.html import TABLE_STYLE, progress_bar, toned
@@ -25,8 +26,11 @@ Item = Mapping[str, Any]
 STYLE = f"<style>{TABLE_STYLE}{Path(__file__).with_name('style.css').read_text('utf-8')}</style>"
 
 _STATE_TONES = {"running": "good", "starting": "warn", "stopping": "warn", "failed": "bad"}
-_BAR_TONES: dict[str, Tone] = {"running": "", "completed": "good"}
+_BAR_TONES: dict[str, Tone] = {"running": "", "settling": "", "completed": "good"}
 """A bar that still moves has the accent colour."""
+ALERT_COLUMNS = 400
+NOTE_COLUMNS = 200
+"""A longer alert and a longer note are cut."""
 
 
 def block(*parts: str) -> str:
@@ -49,32 +53,27 @@ def titled(title: str, body: str) -> str:
     return f'<div class="kgnb-part"><h4>{text(title)}</h4>{body}</div>'
 
 
-def head(status: Item) -> str:
-    """The node's state, name and place, how long its session lasts and how it ends."""
+def head(status: Item, alert: Alert | None = None) -> str:
+    """The node's state, name and place, how long its session lasts and how it ends; the alert in its tone."""
     in_flight = sum(status["local"]["in_flight"].values())
     facts = [status["name"], say("panel.at", place=status["place"]), say("panel.in_flight", count=in_flight)]
     if status["session_left"] is not None:
         facts.append(say("panel.session_left", time=minutes(status["session_left"])))
     state = say(f"notebook.state_{status['state']}")
-    dot = f'<i class="kgnb-dot {_STATE_TONES.get(status["state"], "")}"></i>'
+    dot = f'<i class="kgnb-dot {alert.tone if alert else _STATE_TONES.get(status["state"], "")}"></i>'
     quiet = "".join(f'<span class="dim num">{text(fact)}</span>' for fact in facts if fact)
-    ending = f'<div class="dim">{text(note)}</div>' if (note := status["session_note"]) else ""
-    return f'<div class="kgnb-head"><span class="state">{dot}{text(state)}</span>{quiet}</div>{ending}'
+    ending = dim(status["session_note"]) if status["session_note"] else ""
+    told = note(cut(alert.text, ALERT_COLUMNS), alert.tone) if alert else ""
+    shown = f'<span class="state">{dot}{text(state)}</span>{quiet}'
+    return f'<div class="kgnb-head {alert.tone if alert else ""}">{shown}</div>{told}{ending}'
 
 
-def troubles(status: Item) -> list[tuple[str, str]]:
-    """(tone, sentence) of every current problem."""
-    found: list[tuple[str, str]] = []
-    if status["error"]:
-        found.append(("bad", say("panel.failed", reason=status["error"])))
-    down = status["local"]["down"]
-    found += [("warn", reason) for reason in down.values()]
-    if status["cluster_error"] and status["cluster_error"] not in down.values():
-        found.append(("warn", status["cluster_error"]))
+def session_ends(status: Item) -> str:
+    """What happens to the work once a session is about to end; "" before."""
     leaves, left = status["session_leaves_at"], status["session_left"]
-    if leaves is not None and time.time() >= leaves:
-        found.append(("warn", say("panel.session_ends", time=minutes(left))))
-    return found
+    if leaves is None or time.time() < leaves:
+        return ""
+    return say("panel.session_ends", time=minutes(left))
 
 
 def minutes(seconds: float) -> str:
@@ -169,25 +168,26 @@ def queues(cluster: Item | None) -> str:
 
 
 def task(one: Item) -> str:
-    """A task: its name, a bar, speed and time left, and its error."""
+    """A task: its name and state, a bar, speed and time left, why it is so, and its failed chapters."""
     row = task_row(one)
-    status = row.cells["status"]
-    done, left = row.cells["chapters_done"].value[0], one["seconds_left"]
+    status, left = row.cells["status"], row.cells["left"].value
+    done = row.cells["chapters_done"].value[0]
     facts = [
         say("panel.chapters", done=done, all=one["chapters"]),
         say("panel.failed_chapters", count=one["failed"]) if one["failed"] else "",
-        "" if one["rate"] is None else cell_text("rate", row.cells["rate"]),
+        "" if row.cells["rate"].value is None else cell_text("rate", row.cells["rate"]),
         "" if left is None else say("panel.time_left", time=duration(left)),
         row.cells["provider"].value,
         _token_sum(one),
     ]
-    tone = _BAR_TONES.get(one["status"], status.tone)
-    error = f'<div class="bad facts">{text(one["error"], 160)}</div>' if one["error"] else ""
+    tone = _BAR_TONES.get(one["condition"]["state"], status.tone)
+    notes = "".join(toned(cut(note.value, NOTE_COLUMNS), note.tone, "div") for note in row.notes)
     return (
         f'<div class="kgnb-task"><span class="name">{one["task_id"]} · {text(one["name"], 60)}</span>'
-        f'<span class="{tone} num">{text(status.value)} {one["percent"]:.0f}%</span>'
+        f'<span class="{status.tone} num">{text(status.value)} {one["percent"]:.0f}%</span>'
         f"{progress_bar(one['percent'], tone)}"
-        f'<div class="facts">{text(" · ".join(filter(None, facts)))}</div>{error}</div>'
+        f'<div class="facts">{text(" · ".join(filter(None, facts)))}</div>'
+        f'<div class="notes">{notes}</div></div>'
     )
 
 
@@ -196,11 +196,11 @@ def provider(one: Item) -> str:
     row = provider_row(one)
     state = row.cells["state"]
     cost = "" if one["cost"] is None else say("panel.cost", cost=money(one["cost"]))
-    line = " · ".join(filter(None, [", ".join(one["models"]), _token_sum(one), cost]))
+    line = " · ".join(filter(None, [", ".join(one["models"]), one["url"], _token_sum(one), cost]))
     return (
         f"<div><b>{text(one['name'], 40)}</b> {toned(state.value, state.tone)}"
-        f'<div class="dim">{text(line or say("panel.rules_note"), 90)}</div>'
-        f"{''.join(toned(cut(note.value, 120), note.tone, 'div') for note in row.notes)}</div>"
+        f'<div class="dim">{text(line or say("panel.rules_note"), 140)}</div>'
+        f"{''.join(toned(cut(note.value, NOTE_COLUMNS), note.tone, 'div') for note in row.notes)}</div>"
     )
 
 
@@ -228,8 +228,8 @@ def render_html(status: Item, lines: Sequence[LogLine] = (), hint: str = "") -> 
     tasks = "".join(f'<div class="kgnb-row">{task(one)}</div>' for one in (cluster or {}).get("tasks", ()))
     providers = "".join(map(provider, (cluster or {}).get("providers", ())))
     parts = [
-        head(status),
-        *(note(words, tone) for tone, words in troubles(status)),
+        head(status, worst(status)),
+        note(ends, "warn") if (ends := session_ends(status)) else "",
         note(hint) if hint else "",
         titled(say("panel.tab_live"), cards(status)),
         titled(say("panel.chart"), chart(status["local"]["per_minute"])),

@@ -11,7 +11,7 @@ from typing import Any
 from kgnb.core.messages import language, say
 from kgnb.notebook import node as notebook_node
 from kgnb.notebook.node import Node
-from kgnb.notebook.panel import html
+from kgnb.notebook.panel import alert, html
 from kgnb.notebook.panel.controller import PanelController
 from kgnb.render.status_view import status_view
 
@@ -66,7 +66,7 @@ class StaticPanel:
 
     def _repr_html_(self) -> str:
         hint = "" if self.node.place.batch else say("panel.no_widgets")
-        return html.render_html(self.node.status(), self.node.recent.lines(), hint)
+        return html.render_html(PanelController(self.node).status(), self.node.recent.lines(), hint)
 
     def __repr__(self) -> str:
         return lines(self.node)
@@ -76,7 +76,7 @@ def lines(node: Node) -> str:
     """Return the node's and the cluster's state as text."""
     from kgnb.render import terminal
 
-    cluster = node.status()["cluster"]
+    cluster = PanelController(node).status()["cluster"]
     page = terminal.plain_lines(terminal.status_page(status_view(cluster))) if cluster else []
     return "\n".join([repr(node), *page])
 
@@ -90,6 +90,7 @@ class Panel:
         """Each has a ``box``, and ``refresh(status)``, which any thread may call under the panel's lock."""
         self._root: Any = None
         self._language = ""
+        self._alert: alert.Alert | None = None
         self._refreshing = threading.RLock()
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -163,24 +164,48 @@ class Panel:
             "log": LogTab,
         }
         self.tabs = {name: make(self.controller) for name, make in made.items()}
-        tabs = w.Tab([tab.box for tab in self.tabs.values()], layout=w.Layout(width="100%"))
+        self._tabs = w.Tab([tab.box for tab in self.tabs.values()], layout=w.Layout(width="100%"))
         for i, name in enumerate(self.tabs):
-            tabs.set_title(i, say(f"panel.tab_{name}"))
-        tabs.selected_index = list(self.tabs).index("run")
+            self._tabs.set_title(i, say(f"panel.tab_{name}"))
+        self.open_tab("run")
+        self.mend = widgets.button("", self.controller.safely(self._mend), style="warning")
+        self.mend.layout.display = "none"
         self._head, self._messages = widgets.html(flex="1 1 auto"), widgets.html()
         self._messages.add_class("kgnb-said")
         self.again = widgets.button(
             say("panel.refresh"), self.controller.safely(self._refresh_clicked), tip=say("panel.refresh_tip")
         )
-        bar = widgets.row(self._head, self.again, wrap=False, align_items="flex-start")
+        buttons = widgets.row(self.mend, self.again, wrap=False, flex="0 0 auto")
+        bar = widgets.row(self._head, buttons, wrap=False, align_items="flex-start", grid_gap="12px")
         self._root = widgets.column(
-            widgets.html(html.STYLE, display="none"), bar, self._messages, tabs, padding="4px 2px"
+            widgets.html(html.STYLE, display="none"), bar, self._messages, self._tabs, padding="4px 2px"
         )
         self._root.add_class("kgnb-panel")
 
     def _refresh_clicked(self) -> None:
         if not self.controller.node.is_alive and not self.controller.running_commands:
             self.controller.read_status()
+
+    def open_tab(self, name: str) -> None:
+        """Show this tab."""
+        self._tabs.selected_index = list(self.tabs).index(name)
+
+    def _mend(self) -> None:
+        """Do what mends the trouble that the head reports, or open the form for it."""
+        told, controller = self._alert, self.controller
+        if told is None:
+            return
+        if told.mend == "start":
+            controller.start()
+        elif told.mend in ("resume", "retry"):
+            controller.command_task(told.mend, told.task_id)
+        elif told.mend == "connect":
+            self.open_tab("connect")
+        elif told.mend == "resume_provider":
+            self.tabs["providers"].resume(told.provider)
+        else:
+            self.open_tab("providers")
+            self.tabs["providers"].edit(told.provider)
 
     # --- refreshing
 
@@ -192,7 +217,11 @@ class Panel:
             from kgnb.notebook.panel import widgets
 
             status = self.controller.status()
-            widgets.show(self._head, html.block(html.head(status)))
+            self._alert = told = alert.worst(status)
+            widgets.show(self._head, html.block(html.head(status, told)))
+            self.mend.layout.display = "" if told and told.mend else "none"
+            if told and told.mend:
+                widgets.label(self.mend, say(f"panel.mend_{told.mend}"))
             for tab in self.tabs.values():
                 tab.refresh(status)
             widgets.show(self._messages, self._message_html(status))
@@ -202,12 +231,13 @@ class Panel:
         controller, parts = self.controller, []
         if controller.cell_watch.seconds:
             parts.append(html.note(say("panel.busy", seconds=round(controller.cell_watch.seconds)), "warn"))
-        troubles = html.troubles(status)
-        parts += [html.note(words, tone) for tone, words in troubles]
+        if ends := html.session_ends(status):
+            parts.append(html.note(ends, "warn"))
         if self._refresh_error:
             parts.append(html.note(self._refresh_error, "bad"))
         parts += [html.note(words + " …") for words in controller.running_commands]
-        if (last := controller.message) is not None and (last.tone, last.text) not in troubles:
+        told = self._alert.text if self._alert else ""
+        if (last := controller.message) is not None and last.text not in told:
             parts.append(html.note(last.text, last.tone))
         return html.block(*parts)
 

@@ -20,6 +20,7 @@ class Row:
 
     def __init__(self, controller: PanelController, name: str, *, rules: bool, served: bool) -> None:
         self._controller, self.name, self._paused = controller, name, False
+        self.about: html.Item = {}
         self.served = widgets.checkbox("", served, width="26px", margin="0 6px 0 0")
         self._about = widgets.html(flex="1 1 auto")
         self.pause = widgets.button(say("panel.pause"), controller.safely(self._toggle_pause), width="76px")
@@ -34,21 +35,23 @@ class Row:
 
     def update(self, one: html.Item) -> None:
         """Show the provider's current state."""
+        self.about = one
         widgets.show(self._about, html.block(html.provider(one)))
-        self._paused = one["state"] != "ok"
-        label = say("panel.resume") if self._paused else say("panel.pause")
-        if self.pause.description != label:
-            self.pause.description = self.pause.tooltip = label
+        self._paused = one["state"] in ("paused", "limited")
+        widgets.label(self.pause, say("panel.resume") if self._paused else say("panel.pause"))
 
     def _toggle_pause(self) -> None:
-        node, name = self._controller.node, self.name
         if self._paused:
-            told = say("operate.provider_resumed", provider=name)
-            future = node.call(lambda app: providers.resume_provider(app, name))
-            self._controller.track(say("panel.doing", what=say("panel.resume")), future, lambda _: told)
-        else:
-            future = node.call(lambda app: providers.pause_provider(app, name))
-            self._controller.track(say("panel.doing", what=say("panel.pause")), future, _paused)
+            self.resume()
+            return
+        future = self._controller.node.call(lambda app: providers.pause_provider(app, self.name))
+        self._controller.track(say("panel.doing", what=say("panel.pause")), future, _paused)
+
+    def resume(self) -> None:
+        """End the provider's pause."""
+        told = say("operate.provider_resumed", provider=self.name)
+        future = self._controller.node.call(lambda app: providers.resume_provider(app, self.name))
+        self._controller.track(say("panel.doing", what=say("panel.resume")), future, lambda _: told)
 
     def _test(self) -> None:
         future = self._controller.node.call(lambda app: providers.probe_provider(app, self.name))
@@ -99,6 +102,17 @@ class ProvidersTab:
             ),
             widgets.row(self.add, self.keep, grid_gap="12px"),
         )
+
+    def resume(self, name: str) -> None:
+        """End a provider's pause."""
+        self._rows[name].resume()
+
+    def edit(self, name: str) -> None:
+        """Fill the form with a provider that is there, for another key, address or model."""
+        if name in self._rows:
+            about = self._rows[name].about
+            self.name.value, self.url.value = name, about["url"]
+            self.model.value = next(iter(about["models"]), "")
 
     # --- clicks
 

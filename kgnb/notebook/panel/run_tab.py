@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +12,10 @@ import ipywidgets as w
 
 from kgnb.app.build import Plan, submit
 from kgnb.app.context import App
-from kgnb.app.tasks import CommandResult, cancel_task, delete_task, pause_task, resume_task, retry_task
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.notebook.panel import html, widgets
-from kgnb.notebook.panel.controller import PanelController
+from kgnb.notebook.panel.controller import Command, PanelController
 
 MAX_TASKS = 30
 """Rows shown; `kgnb status` shows the rest."""
@@ -25,7 +23,6 @@ CONFIRM_SECONDS = 5.0
 """A second click on Delete within this time deletes."""
 MAX_NAME_CHARS = 60
 """Bound on an uploaded file's name: in any script it fits a file system's 255 bytes."""
-BUTTON_WIDTH = "58px"
 
 
 class TaskRow:
@@ -36,13 +33,11 @@ class TaskRow:
         self._status = ""
         self._delete_clicked_at = 0.0
         self._about = widgets.html(flex="1 1 auto")
-        self.pause = widgets.button(
-            say("panel.pause"), controller.safely(self._toggle_pause), width=BUTTON_WIDTH
-        )
+        self.pause = widgets.button(say("panel.pause"), controller.safely(self._toggle_pause))
         retry, cancel = controller.safely(self._retry), controller.safely(self._cancel)
-        self.retry = widgets.button(say("panel.retry"), retry, width=BUTTON_WIDTH)
-        self.cancel = widgets.button(say("panel.cancel"), cancel, width=BUTTON_WIDTH)
-        self.delete = widgets.button(say("panel.delete"), controller.safely(self._delete), width="74px")
+        self.retry = widgets.button(say("panel.retry"), retry)
+        self.cancel = widgets.button(say("panel.cancel"), cancel)
+        self.delete = widgets.button(say("panel.delete"), controller.safely(self._delete))
         buttons = widgets.row(self.pause, self.retry, self.cancel, self.delete, wrap=False, flex="0 0 auto")
         self.box = widgets.row(self._about, buttons, wrap=False, grid_gap="14px")
         self.box.add_class("kgnb-row")
@@ -52,53 +47,38 @@ class TaskRow:
         self._status = task["status"]
         widgets.show(self._about, html.block(html.task(task)))
         open_ = self._status in ("created", "running")
-        self._label(self.pause, say("panel.resume" if self._status == "paused" else "panel.pause"))
+        widgets.label(self.pause, say("panel.resume" if self._status == "paused" else "panel.pause"))
         confirming = time.monotonic() - self._delete_clicked_at < CONFIRM_SECONDS
-        self._label(self.delete, say("panel.sure" if confirming else "panel.delete"))
+        widgets.label(self.delete, say("panel.sure" if confirming else "panel.delete"))
         can_retry = bool(task["failed"]) or self._status in ("failed", "cancelled")
         widgets.enable(self.pause, open_ or self._status == "paused")
         widgets.enable(self.retry, can_retry)
         widgets.enable(self.cancel, open_ or self._status == "paused")
 
-    @staticmethod
-    def _label(button: Any, text: str) -> None:
-        if button.description != text:
-            button.description = text
-
     # --- clicks
 
     def _toggle_pause(self) -> None:
         if self._status == "paused":
-            self._run_command("panel.resume", resume_task, "operate.was_resumed")
+            self._command("resume")
         else:
-            self._run_command("panel.pause", pause_task, "operate.was_paused")
+            self._command("pause")
 
     def _retry(self) -> None:
-        self._run_command("panel.retry", retry_task, "operate.was_started_again")
+        self._command("retry")
 
     def _cancel(self) -> None:
-        self._run_command("panel.cancel", cancel_task, "panel.was_cancelled")
+        self._command("cancel")
 
     def _delete(self) -> None:
         if time.monotonic() - self._delete_clicked_at >= CONFIRM_SECONDS:
             self._delete_clicked_at = time.monotonic()
-            self._label(self.delete, say("panel.sure"))
+            widgets.label(self.delete, say("panel.sure"))
             return
         self._delete_clicked_at = 0.0
-        self._run_command("panel.delete", delete_task, "operate.was_deleted")
+        self._command("delete")
 
-    def _run_command(
-        self, label: str, command: Callable[[App, int], Awaitable[CommandResult]], outcome: str
-    ) -> None:
-        controller, task_id = self._controller, self._id
-
-        def done(result: CommandResult) -> str:
-            if not controller.node.is_alive:
-                controller.read_status()
-            return say(outcome, task=task_id, queue=result.queue)
-
-        future = controller.node.call(lambda app: command(app, task_id), graph=command is delete_task)
-        controller.track(say("panel.doing_task", what=say(label), task=task_id), future, done)
+    def _command(self, name: Command) -> None:
+        self._controller.command_task(name, self._id)
 
 
 class RunTab:

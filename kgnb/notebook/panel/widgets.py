@@ -84,6 +84,12 @@ def checkbox(label: str, value: bool = False, **layout: str) -> Any:
     return w.Checkbox(value=value, description=label, indent=False, layout=shape)
 
 
+def label(button: Any, text: str) -> None:
+    """Set a button's label if it changed."""
+    if button.description != text:
+        button.description = button.tooltip = text
+
+
 def enable(button: Any, enabled: bool) -> None:
     """Enable or disable a button if that changes it."""
     if button.disabled is enabled:

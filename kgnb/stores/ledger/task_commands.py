@@ -7,7 +7,7 @@ task's queue items.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -63,6 +63,18 @@ class TaskCommands(DatabasePart):
             return CommandOutcome("refused", task)
         set_task(c, task_id, status=TaskStatus.CREATED, paused_at=None)
         return CommandOutcome("done", task)
+
+    @transaction
+    def change_model(self, c: sa.Connection, provider: str, models: Sequence[str]) -> int:
+        """Give the first of ``models`` to the provider's unfinished tasks that have none of them.
+
+        Return how many tasks that were.
+        """
+        f, k = t.task_facts.c, t.tasks.c
+        finished = sa.select(k.id).where(k.status == TaskStatus.COMPLETED)
+        theirs = (sa.func.lower(f.provider) == provider.lower(), f.model.not_in(models))
+        change = sa.update(t.task_facts).where(*theirs, f.task_id.not_in(finished)).values(model=models[0])
+        return c.execute(change).rowcount
 
     @transaction
     def retry(

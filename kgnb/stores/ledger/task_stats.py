@@ -57,6 +57,15 @@ class ChapterState:
 
 
 @dataclass(frozen=True, slots=True)
+class FailedChapter:
+    """A chapter that failed, by its number in the book, and why."""
+
+    chapter: int
+    title: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class FinishedTask:
     """A finished task and its book. ``chapters``: how many of the task's are in the graph."""
 
@@ -100,6 +109,19 @@ class TaskStats(DatabasePart):
         for task_id, dropped in c.execute(sa.select(f.task_id, f.dropped).where(f.task_id.in_(task_ids))):
             found[task_id].dropped = dropped or 0
         return found
+
+    @reading
+    def failures(self, c: sa.Connection, task_id: int, limit: int) -> list[FailedChapter]:
+        """The first ``limit`` failed chapters of a task, in the book's order."""
+        s, k = t.chapter_status.c, t.chapters.c
+        query = (
+            sa.select(k.chapter_number, _text(k.title), _text(s.error_message))
+            .select_from(t.chapter_status.join(t.chapters, k.id == s.chapter_id))
+            .where(s.kg_task_id == task_id, s.status == ChapterStatus.FAILED)
+            .order_by(k.chapter_number)
+            .limit(limit)
+        )
+        return [FailedChapter(*row) for row in c.execute(query)]
 
     @reading
     def finished(self, c: sa.Connection) -> list[FinishedTask]:

@@ -14,8 +14,10 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
+from kgnb.stores.queue import provider_answers
 from kgnb.stores.queue.connection import RedisConnection
 from kgnb.stores.queue.inspect import LIMIT_PREFIX, PAUSE_PREFIX, parse_json
+from kgnb.stores.queue.provider_answers import NO_ANSWER, ProviderAnswer
 from kgnb.stores.queue.types import Command
 
 FAILURES_IN_A_ROW = 3
@@ -49,7 +51,9 @@ class ProviderState:
         failures: counted consecutive failures.
         not_before: end of its rate limit in epoch seconds; 0 = none.
         by_hand: a person paused it.
-        rejected_key: fingerprint of the key whose rejection paused it.
+        refused: fingerprint of the key, address and models whose refusal paused it; "" = unknown.
+        kind: key of the error's text that paused it; "" = unknown.
+        answer: what it answered last.
     """
 
     until: float = 0.0
@@ -57,7 +61,9 @@ class ProviderState:
     failures: int = 0
     not_before: float = 0.0
     by_hand: bool = False
-    rejected_key: str = ""
+    refused: str = ""
+    kind: str = ""
+    answer: ProviderAnswer = NO_ANSWER
 
     @property
     def paused(self) -> bool:
@@ -80,18 +86,21 @@ class CircuitBreaker:
         self._limited: dict[str, float] = {}  # end, by time.monotonic()
         self._limited_at: dict[str, float] = {}  # when this node set it
 
-    async def record_failure(self, provider: str, reason: str = "") -> bool:
+    async def record_failure(
+        self, provider: str, reason: str = "", kind: str = "", refused: str = ""
+    ) -> bool:
         """Count a failed call, once in FAILURE_WINDOW over all nodes and slots.
 
         Return True when this was the third in a row, which pauses the provider with ``reason``.
         """
         self._failing.add(provider)
         window = ("SET", _WINDOW_PREFIX + provider, b"1", "NX", "EX", FAILURE_WINDOW)
-        if not await self._connection.send_one(window):
+        noted = provider_answers.refused(provider, reason, kind, certain=False)
+        if not (await self._connection.send([window, *noted]))[0]:
             return False
         if await self._count(provider) < FAILURES_IN_A_ROW:
             return False
-        await self.pause(provider, reason=reason)
+        await self.pause(provider, reason=reason, kind=kind, refused=refused)
         # The count starts anew (wire contract).
         await self._connection.send_one(("DEL", _FAIL_PREFIX + provider))
         return True
@@ -105,13 +114,22 @@ class CircuitBreaker:
         await self._connection.send_one(("EXPIRE", _FAIL_PREFIX + provider, FAIL_TTL))
         return failures
 
-    async def record_success(self, provider: str) -> None:
-        """Reset the count of consecutive failures; without a known failure at most every SUCCESS_INTERVAL."""
+    async def record_refusal(self, provider: str, reason: str, kind: str, *, certain: bool = True) -> None:
+        """Note for people that ``provider`` refuses; no failure. ``certain``: whatever it is asked."""
+        self._reset_at.pop(provider, None)
+        await self._connection.send(provider_answers.refused(provider, reason, kind, certain=certain))
+
+    async def record_success(self, provider: str, seconds: float = 0.0) -> None:
+        """Note an answer after ``seconds`` and reset the count of consecutive failures.
+
+        Without a known failure it does so at most every SUCCESS_INTERVAL.
+        """
         if self.is_success_recorded(provider):
             return
         self._failing.discard(provider)
         self._reset_at[provider] = time.monotonic() + SUCCESS_INTERVAL
-        await self._connection.send_one(("DEL", _FAIL_PREFIX + provider))
+        noted = provider_answers.answered(provider, seconds)
+        await self._connection.send([("DEL", _FAIL_PREFIX + provider), *noted])
 
     def is_success_recorded(self, provider: str) -> bool:
         """Whether :meth:`record_success` would do nothing."""
@@ -124,7 +142,8 @@ class CircuitBreaker:
         reason: str = "",
         *,
         by_hand: bool = False,
-        rejected_key: str = "",
+        refused: str = "",
+        kind: str = "",
     ) -> float:
         """Pause ``provider`` on every node for ``seconds`` (default: the setting), with a reason for people.
 
@@ -140,7 +159,8 @@ class CircuitBreaker:
         until: float = clock[0] + clock[1] / 1e6 + wanted
         if not by_hand and (left == -1 or left > wanted * 1_000):  # -1: paused without an end
             return until
-        facts = {"reason": reason[:MAX_REASON], "until": until, "by_hand": by_hand, "key": rejected_key}
+        facts = {"reason": reason[:MAX_REASON], "until": until, "by_hand": by_hand}
+        facts |= {"key": refused, "kind": kind}
         details = json.dumps(facts, ensure_ascii=False)
         await self._connection.send(
             [
@@ -157,7 +177,8 @@ class CircuitBreaker:
         self._paused_at.pop(provider, None)
         # One by one: the keys lie in different slots of a cluster.
         prefixes = (PAUSE_PREFIX, _DETAILS_PREFIX, _FAIL_PREFIX, _WINDOW_PREFIX, LIMIT_PREFIX)
-        await self._connection.send([("DEL", prefix + provider) for prefix in prefixes])
+        ended = [("DEL", prefix + provider) for prefix in prefixes]
+        await self._connection.send([*ended, provider_answers.forgiven(provider)])
 
     async def limit_rate(self, provider: str, retry_after: float) -> None:
         """After a 429: let no node ask ``provider`` for ``retry_after`` seconds.
@@ -207,7 +228,7 @@ class CircuitBreaker:
         for name in providers:
             commands.append(("PTTL", PAUSE_PREFIX + name))
             commands += [("GET", prefix + name) for prefix in (PAUSE_PREFIX, _DETAILS_PREFIX, _FAIL_PREFIX)]
-            commands.append(("PTTL", LIMIT_PREFIX + name))
+            commands += [("PTTL", LIMIT_PREFIX + name), provider_answers.asked(name)]
         clock, *values = await self._connection.send(commands)
         now = clock[0] + clock[1] / 1e6
         replies = (_Reply(*reply) for reply in zip(*[iter(values)] * len(_Reply._fields), strict=True))
@@ -220,8 +241,9 @@ class CircuitBreaker:
             self._failing.add(name)
         not_before = now + reply.limit_ms / 1_000 if reply.limit_ms > 0 else 0.0
         self._update_limit(name, reply.limit_ms / 1_000, asked_at)
+        answer = provider_answers.read_answer(reply.answer)
         if reply.pause is None:
-            return ProviderState(failures=count, not_before=not_before)
+            return ProviderState(failures=count, not_before=not_before, answer=answer)
         if reply.pause_ms > 0:
             until = now + reply.pause_ms / 1_000
         else:
@@ -229,8 +251,8 @@ class CircuitBreaker:
         details = _object(reply.details)
         by_hand, reason = details.get("by_hand") is True, str(details.get("reason") or "")
         ours = details.get("until") == _object(reply.pause).get("until")  # nobody wrote another pause over it
-        key = str(details.get("key") or "") if ours else ""
-        return ProviderState(until, reason, count, not_before, by_hand, key)
+        key, kind = (str(details.get(name) or "") if ours else "" for name in ("key", "kind"))
+        return ProviderState(until, reason, count, not_before, by_hand, key, kind, answer)
 
 
 class _Reply(NamedTuple):
@@ -241,6 +263,7 @@ class _Reply(NamedTuple):
     details: Any
     failures: Any
     limit_ms: int
+    answer: Any
 
 
 def _object(value: Any) -> Mapping[str, Any]:

@@ -1,0 +1,188 @@
+"""What each task is doing, and what a person can do about it: derived here once, for every face.
+
+Main's ``status`` of a task only says what was commanded. Whether it moves also depends on its provider (a
+refused key, a pause, a rate limit) and on the nodes (none runs, none serves the provider).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from kgnb.core.messages import say
+from kgnb.core.model import TaskStatus
+from kgnb.extract.model import GAPS
+from kgnb.stores.queue.types import QueueName
+
+Item = Mapping[str, Any]
+
+State = Literal[
+    "waiting", "running", "settling", "stuck", "paused", "completed", "gaps", "failed", "cancelled"
+]  # fmt: skip
+"""*stuck* needs a person; *paused* ends by itself or by the one who paused; *gaps*: finished, not whole."""
+Cause = Literal["", "hand", "budget", "limit", "outage", "service", "node"]
+Mend = Literal["", "start", "connect", "key", "model", "url", "resume_provider", "resume", "retry"]
+"""What mends it: start a node, repair a service's settings, a provider's key, model or address, end a pause
+of the provider or of the task, retry what failed. "": nothing is needed."""
+
+LOST_SECONDS = 60.0
+"""A node without a heartbeat for so long counts as dead here; its leases run out by themselves."""
+SHORT_LIMIT = 30.0
+"""A rate limit that ends within so many seconds is a part of running, once chapters end at all."""
+
+_MENDS: Mapping[str, Mend] = {
+    "provider.auth": "key",
+    "provider.bad_key": "key",
+    "provider.no_key": "key",
+    "provider.no_such_model": "model",
+    "provider.no_model": "model",
+    "provider.rejected": "model",
+    "provider.no_version": "url",
+    "provider.garbled": "url",
+    "provider.unreachable": "url",
+    "provider.bad_url": "url",
+    "provider.no_url": "url",
+    "provider.quota": "resume_provider",
+}
+"""By the key of the error that a provider's requests end in; other errors end by themselves."""
+_BUDGETS = ("provider.budget_money", "provider.budget_tokens", "provider.no_price")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A task's state, why it is so, and what mends it.
+
+    ``since`` and ``until`` in epoch seconds, None where unknown; ``by``: what paused it; ``provider``: the
+    name of the one that it depends on, "" where none is known.
+    """
+
+    state: State
+    why: str = ""
+    since: float | None = None
+    until: float | None = None
+    by: Cause = ""
+    mend: Mend = ""
+    provider: str = ""
+
+
+def add_conditions(
+    status: dict[str, Any],
+    *,
+    left: str = "",
+    down: str = "",
+    stuck: Mapping[int, str] | None = None,
+    now: float | None = None,
+) -> dict[str, Any]:
+    """Return a status with each task's ``condition`` (:class:`Condition` as a dict), as of ``now``.
+
+    ``left``: a node that ended since the status was read; ``down``: why it can't be read again; ``stuck``: by
+    task, why it can't be opened here.
+    """
+    now = time.time() if now is None else now
+    silent = max(0.0, now - datetime.fromisoformat(status["at"]).timestamp())
+    nodes = [n for n in status["nodes"] if n["name"] != left and n["age"] + silent < LOST_SECONDS]
+    providers = {p["name"].lower(): p for p in status["providers"]}
+    tasks = []
+    for task in status["tasks"]:
+        provider, why = providers.get(_provider_key(task)), (stuck or {}).get(task["task_id"], "")
+        found = condition(task, provider, nodes, down=down, stuck=why, now=now)
+        name = provider["name"] if provider else ""
+        tasks.append({**task, "condition": asdict(found) | {"provider": name}})
+    return {**status, "tasks": tasks}
+
+
+def condition(
+    task: Item, provider: Item | None, nodes: Sequence[Item], *, down: str, stuck: str, now: float
+) -> Condition:
+    """One task's condition; ``nodes`` are those that live."""
+    if task["status"] not in (TaskStatus.CREATED, TaskStatus.RUNNING):
+        return _ended(task)
+    if down:
+        return Condition("stuck", down, by="service", mend="connect")
+    if not nodes:
+        return Condition("waiting", say("status.why_no_node"), by="node", mend="start")
+    if 0 < task["chapters"] == task["completed"] + task["skipped"] + task["failed"]:
+        return Condition("stuck", stuck) if stuck else Condition("settling")
+    held_up = _provider_trouble(task, provider, nodes, now)
+    if held_up is not None:
+        return held_up
+    if stuck:
+        return Condition("stuck", stuck)
+    if not any(task["task_id"] in node["tasks"] for node in nodes):
+        return Condition("waiting", say("status.why_queued"))
+    return Condition("running")
+
+
+def _provider_key(task: Item) -> str:
+    return (task["provider"] or QueueName(task["queue"]).provider_key).lower()
+
+
+def _ended(task: Item) -> Condition:
+    status = task["status"]
+    if status == TaskStatus.PAUSED:
+        return Condition("paused", say("status.why_task_by_hand"), by="hand", mend="resume")
+    if status == TaskStatus.CANCELLED:
+        return Condition("cancelled", mend="retry")
+    failed, error = task["failed"], task["error"]
+    if status == TaskStatus.FAILED and not task["completed"]:
+        return Condition("failed", error or _failed(task), mend="retry")
+    if status == TaskStatus.FAILED or failed:
+        return Condition("gaps", error or _failed(task), mend="retry")
+    flagged = any(flag in task["flags"] for flag in GAPS)
+    return Condition("gaps" if flagged else "completed")
+
+
+def _failed(task: Item) -> str:
+    """How many chapters failed, and the most frequent reason."""
+    if not task["failed"]:
+        return ""
+    count = say("status.why_failed", count=task["failed"])
+    reasons = [one["reason"] for one in task["failures"]]
+    return f"{count} {max(reasons, key=reasons.count)}" if reasons else count
+
+
+def _provider_trouble(
+    task: Item, provider: Item | None, nodes: Sequence[Item], now: float
+) -> Condition | None:
+    """What keeps the task's provider from answering; None where nothing does."""
+    if provider is None:
+        name = _provider_key(task)
+        served = not name or _is_served(task, name, nodes)
+        why = say("status.why_not_served", provider=name)
+        return None if served else Condition("waiting", why, by="node")
+    if provider["paused_until"]:
+        return _paused(provider)
+    if not _is_served(task, provider["name"].lower(), nodes):
+        if provider["problem"]:
+            return Condition("stuck", provider["problem"], mend=_MENDS.get(provider["kind"], "key"))
+        return Condition("waiting", say("status.why_not_served", provider=provider["name"]), by="node")
+    limited = provider["limited_until"]
+    if limited and (task["rate"] is None or limited - now > SHORT_LIMIT):
+        why = say("status.why_limited", provider=provider["name"])
+        return Condition("paused", why, until=limited, by="limit")
+    if provider["state"] == "refused":
+        mend = _MENDS.get(provider["kind"], "")
+        return Condition("stuck", provider["reason"], since=provider["refused_since"], mend=mend)
+    return None
+
+
+def _paused(provider: Item) -> Condition:
+    until, reason, kind = provider["paused_until"], provider["reason"], provider["kind"]
+    if provider["by_hand"]:
+        why = say("status.why_by_hand", provider=provider["name"])
+        return Condition("paused", why, until=until, by="hand", mend="resume_provider")
+    if kind in _BUDGETS:
+        return Condition("paused", reason, until=until, by="budget", mend="resume_provider")
+    if kind in _MENDS:
+        return Condition("stuck", reason, provider["refused_since"], until, mend=_MENDS[kind])
+    why = reason or say("status.why_paused", provider=provider["name"])
+    return Condition("paused", why, until=until, by="outage", mend="resume_provider")
+
+
+def _is_served(task: Item, key: str, nodes: Sequence[Item]) -> bool:
+    """Whether a node asks the provider, or has the task (an old worker tells no providers)."""
+    serving = (p["provider"].lower() for node in nodes for p in node["providers"])
+    return key in serving or any(task["task_id"] in node["tasks"] for node in nodes)

@@ -1,0 +1,81 @@
+"""What the panel's head reports: the worst trouble of node, services and tasks, and what mends it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from kgnb.app.condition import Mend
+from kgnb.core.messages import say
+from kgnb.render.formatting import cut
+from kgnb.render.status_view import condition_words
+from kgnb.render.table import Tone
+
+Item = Mapping[str, Any]
+
+TITLE_COLUMNS = 32
+"""A longer title is cut."""
+
+_WORST_FIRST = ("stuck", "paused", "waiting")
+"""Conditions of unfinished tasks that the head reports."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """A trouble in one sentence, and what mends it at which task or provider."""
+
+    tone: Tone
+    text: str
+    mend: Mend = ""
+    task_id: int = 0
+    provider: str = ""
+
+
+def worst(status: Item) -> Alert | None:
+    """The alert for a node's status whose tasks have conditions; None where all is well."""
+    if status["error"]:
+        mend: Mend = "connect" if status["error_service"] else "start"
+        return Alert("bad", say("panel.failed", reason=status["error"]), mend)
+    down = service_down(status)
+    if down:
+        return Alert("bad", down, "connect")
+    tasks = (status["cluster"] or {}).get("tasks", ())
+    return _unfinished(tasks, is_alive=status["state"] in ("starting", "running")) or _ended(tasks)
+
+
+def service_down(status: Item) -> str:
+    """Why a running node reaches one of its services no more; "" while it does."""
+    if status["state"] not in ("starting", "running", "stopping"):
+        return ""
+    reasons = [*status["local"]["down"].values(), status["cluster_error"]]
+    return next(filter(None, reasons), "")
+
+
+def _unfinished(tasks: Sequence[Item], *, is_alive: bool) -> Alert | None:
+    for state in _WORST_FIRST:
+        for task in tasks:
+            condition = task["condition"]
+            waits_for_start = condition["mend"] == "start" and is_alive
+            if condition["state"] == state and (condition["mend"] or condition["by"]) and not waits_for_start:
+                return _of_task(task, "bad" if state == "stuck" else "warn")
+    return None
+
+
+def _ended(tasks: Sequence[Item]) -> Alert | None:
+    """Failures of the newest task: older ones are in the list."""
+    newest = max(tasks, key=lambda task: int(task["task_id"]), default=None)
+    if (
+        newest is None
+        or newest["condition"]["state"] not in ("failed", "gaps")
+        or not newest["condition"]["mend"]
+    ):
+        return None
+    return _of_task(newest, "warn")
+
+
+def _of_task(task: Item, tone: Tone) -> Alert:
+    condition = task["condition"]
+    facts = {"name": cut(task["name"], TITLE_COLUMNS), "state": condition_words(condition)}
+    text = say("panel.alert", why=condition["why"], **facts)
+    return Alert(tone, text, condition["mend"], task["task_id"], condition["provider"])

@@ -1,0 +1,120 @@
+"""What a task is doing and what mends it: every state a run can be in, derived from plain values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kgnb.core.messages import say
+from kgnb.extract.model import GAPS
+from kgnb.render.status_view import task_row
+from tests.support.statuses import NOW, a_node, a_provider, a_status, a_task
+
+FRESH: dict[str, Any] = {"completed": 0, "percent": 0.0, "rate": None, "seconds_left": None}
+LATER = NOW + 600
+FAILURES = [
+    {"chapter": 3, "title": "三", "reason": "回复被截断"},
+    {"chapter": 7, "title": "七", "reason": "超出上下文"},
+    {"chapter": 9, "title": "九", "reason": "超出上下文"},
+]
+
+
+def refused(kind: str, **more: Any) -> dict[str, Any]:
+    facts = {"reason": f"because of {kind}", "kind": kind, "refused_since": NOW - 300}
+    return a_provider(**{"state": "refused"} | facts | more)
+
+
+def paused(kind: str = "", **more: Any) -> dict[str, Any]:
+    return refused(kind, state="paused", paused_until=LATER, **more)
+
+
+CASES: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {
+    "at work": ({}, ("running", "", "")),
+    "wrong key": ({"provider": paused("provider.auth"), "task": FRESH}, ("stuck", "", "key")),
+    "wrong model": ({"provider": paused("provider.no_such_model"), "task": FRESH}, ("stuck", "", "model")),
+    "wrong model, not listed": ({"provider": refused("provider.rejected")}, ("stuck", "", "model")),
+    "wrong address": ({"provider": refused("provider.unreachable"), "task": FRESH}, ("stuck", "", "url")),
+    "address without /v1": ({"provider": paused("provider.no_version")}, ("stuck", "", "url")),
+    "no key": (
+        {"provider": a_provider(state="unusable", problem="no key", kind="provider.no_key"), "task": FRESH,
+         "node": {"providers": [], "tasks": []}},
+        ("stuck", "", "key"),
+    ),
+    "balance used up": ({"provider": paused("provider.quota")}, ("stuck", "", "resume_provider")),
+    "endpoint failing": ({"provider": paused("provider.failing")}, ("paused", "outage", "resume_provider")),
+    "429": ({"provider": a_provider(state="limited", limited_until=LATER)}, ("paused", "limit", "")),
+    "429, short": ({"provider": a_provider(state="limited", limited_until=NOW + 3)}, ("running", "", "")),
+    "budget": ({"provider": paused("provider.budget_money")}, ("paused", "budget", "resume_provider")),
+    "provider paused by hand": (
+        {"provider": paused(by_hand=True)}, ("paused", "hand", "resume_provider"),
+    ),
+    "task paused by hand": ({"task": {"status": "paused"}}, ("paused", "hand", "resume")),
+    "cancelled": ({"task": {"status": "cancelled"}}, ("cancelled", "", "retry")),
+    "node stopped": ({"nodes": []}, ("waiting", "node", "start")),
+    "node stopped since": ({"now": {"left": "甲"}}, ("waiting", "node", "start")),
+    "node died": ({"node": {"age": 90.0}}, ("waiting", "node", "start")),
+    "node died since": ({"age": 120.0}, ("waiting", "node", "start")),
+    "nobody serves it": ({"node": {"providers": [], "tasks": []}}, ("waiting", "node", "")),
+    "provider removed": ({"task": {"provider": "gone"}, "node": {"tasks": []}}, ("waiting", "node", "")),
+    "service down": ({"now": {"down": "Redis is away"}}, ("stuck", "service", "connect")),
+    "can't be opened": ({"now": {"stuck": {1: "no novel"}}}, ("stuck", "", "")),
+    "queued": ({"task": FRESH | {"status": "created"}, "node": {"tasks": []}}, ("waiting", "", "")),
+    "no chapter left": ({"task": {"completed": 9, "skipped": 1}}, ("settling", "", "")),
+    "no chapter left, provider paused": (
+        {"task": {"completed": 10}, "provider": paused("provider.auth")}, ("settling", "", ""),
+    ),
+    "finished": ({"task": {"status": "completed", "completed": 10}}, ("completed", "", "")),
+    "finished with gaps": (
+        {"task": {"status": "completed", "completed": 10, "flags": {next(iter(GAPS)): 1}}}, ("gaps", "", ""),
+    ),
+    "one poison chapter": (
+        {"task": {"status": "failed", "completed": 9, "failed": 1, "failures": FAILURES[:1]}},
+        ("gaps", "", "retry"),
+    ),
+    "poison, still at work": ({"task": {"failed": 1, "failures": FAILURES[:1]}}, ("running", "", "")),
+    "all failed": (
+        {"task": {"status": "failed", "completed": 0, "failed": 3, "failures": FAILURES}},
+        ("failed", "", "retry"),
+    ),
+    "given up": (
+        {"task": {"status": "failed", "completed": 0, "error": "broke three times"}}, ("failed", "", "retry"),
+    ),
+}  # fmt: skip
+
+
+def derived(case: dict[str, Any]) -> dict[str, Any]:
+    nodes = case.get("nodes", [a_node(**case.get("node", {}))])
+    providers = [case.get("provider", a_provider())]
+    task = a_task(**case.get("task", {}))
+    status = a_status(task, nodes=nodes, providers=providers, age=case.get("age", 0.0), **case.get("now", {}))
+    found: dict[str, Any] = status["tasks"][0]
+    return found
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_state_a_run_can_be_in(name: str) -> None:
+    case, (state, by, mend) = CASES[name]
+    task = derived(case)
+    found = task["condition"]
+    assert (found["state"], found["by"], found["mend"]) == (state, by, mend)
+    moves = state == "running"
+    quiet = ("running", "settling", "completed", "cancelled")
+    assert found["why"] or state in quiet or name == "finished with gaps"
+    row = task_row(task)
+    assert row.cells["status"].value.startswith(say(f"status.is_{state}"))
+    assert (row.cells["status"].tone == "good") == (state in ("running", "settling"))
+    if not moves:  # nothing promises an end that will not come
+        assert row.cells["left"].value is None
+        assert row.cells["rate"].value is None
+    if (state == "paused" and by != "hand") or mend == "resume_provider":
+        assert found["until"] == LATER
+
+
+def test_failed_chapters_are_listed_by_their_reasons() -> None:
+    notes = [note.value for note in task_row(derived(CASES["all failed"][0])).notes]
+    assert notes == ["第 7、9 章：超出上下文", "第 3 章：回复被截断"]
+
+
+def test_the_most_frequent_reason_says_why() -> None:
+    assert derived(CASES["all failed"][0])["condition"]["why"].endswith("超出上下文")
