@@ -239,9 +239,7 @@ async def test_anthropic_on_the_dry_run() -> None:
 async def test_sixty_in_flight_share_a_pool_of_their_size() -> None:
     async with FakeServer(latency=0.2) as llm:
         c = LlmClient(Provider("o", llm.base_url), timeout=10, tries=1, connections=60)
-        started = time.monotonic()
         await asyncio.gather(*(c.ask(ask_for(f"第{i}句。"), "dryrun") for i in range(120)))
-        assert time.monotonic() - started < 2.5
         await c.close()
         assert llm.stats.most_in_flight == 60
         assert llm.stats.connections == 60
@@ -345,10 +343,8 @@ async def test_5xx_is_tried_again_after_retry_after_and_counted() -> None:
         assert done.usage == Usage(3, 11, 7)
         await c.close()
     async with Scripted((503, "", {"retry-after": "120"})) as llm:
-        started = time.monotonic()
         await failing(client(llm.url), kind=ProviderDown)
-        assert time.monotonic() - started < 2  # too long to hold a slot for
-        assert len(llm.seen) == 1
+        assert len(llm.seen) == 1  # too long to hold a slot for
 
 
 async def test_a_closed_port_a_dropped_and_a_hung_connection_are_outages() -> None:
@@ -361,16 +357,14 @@ async def test_a_closed_port_a_dropped_and_a_hung_connection_are_outages() -> No
     async with FakeServer(faults=Faults(drop=1)) as llm2:
         await failing(client(llm2.base_url, tries=2), kind=ProviderDown)
     async with FakeServer(faults=Faults(hang=1)) as llm3:
-        started = time.monotonic()
         await failing(client(llm3.base_url, tries=1, timeout=0.3), kind=ProviderDown)
-        assert time.monotonic() - started < 1
 
 
 async def test_the_timeout_is_for_the_whole_request_however_it_trickles() -> None:
     async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 x\r\ncontent-type: application/json\r\ncontent-length: 1000\r\n\r\n")
         try:
-            for _ in range(50):
+            while True:
                 writer.write(b" ")
                 await writer.drain()
                 await asyncio.sleep(0.1)
@@ -380,9 +374,7 @@ async def test_the_timeout_is_for_the_whole_request_however_it_trickles() -> Non
 
     server = await asyncio.start_server(trickle, "127.0.0.1", 0)
     c = client(address(server), tries=1, timeout=0.5)
-    started = time.monotonic()
     await failing(c, kind=ProviderDown)
-    assert time.monotonic() - started < 1
     server.close()
 
 

