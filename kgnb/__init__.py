@@ -14,6 +14,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from kgnb.app.api import BookGraph, allow_nested_loops, books, build, open  # noqa: F401 — public, see _HOME
     from kgnb.book.reader import story_path
+    from kgnb.core.colab import upload
     from kgnb.core.errors import KgnbError
     from kgnb.core.model import Provider
     from kgnb.core.provider_options import ProviderOptions
@@ -32,6 +33,7 @@ __all__ = [
     "build",
     "panel",
     "story_path",
+    "upload",
 ]
 
 # `open` is public too, but `from kgnb import *` must not take the built-in away.
@@ -45,6 +47,7 @@ _HOME = {
     "panel": "kgnb.notebook.panel.panel",
     "story_path": "kgnb.book.reader",
     "KgnbError": "kgnb.core.errors",
+    "upload": "kgnb.core.colab",
     "Provider": "kgnb.core.model",
     "ProviderOptions": "kgnb.core.provider_options",
 }

@@ -16,6 +16,7 @@ from kgnb.app import library
 from kgnb.app.build import BuildResult
 from kgnb.app.context import App, open_app, start_engines
 from kgnb.app.export import export
+from kgnb.core import colab
 from kgnb.core.errors import InputError
 from kgnb.core.event_loop import new_loop
 from kgnb.core.messages import language, say
@@ -226,13 +227,14 @@ def build(
     """Turn a book (.txt, .md, .epub) into a knowledge graph and return it.
 
     ``provider``: ``"rules"``, a provider's name, or a :class:`kgnb.Provider` with its key; by default the one
-    that ``OPENAI_…`` describe, else the rules. ``slots``: chapters in flight, over both caps. ``kinds``: of
-    things to extract too, ``"法宝,功法"`` (KGNB_THING_KINDS). The same book again is found, not paid again,
-    and an unfinished one goes on where it was. Raises the KgnbError tree of :mod:`kgnb.core.errors`.
+    that ``OPENAI_…`` describe, else the rules; ``"colab"``: Colab's own models, there. ``slots``: chapters
+    in flight, over both caps. ``data``: the data folder; on Colab ``"drive"`` keeps a copy of its record on
+    Drive and goes on from that. ``kinds``: of things to extract too, ``"法宝,功法"`` (KGNB_THING_KINDS).
+    The same book again is found, not paid again, and an unfinished one goes on where it was. Raises the
+    KgnbError tree of :mod:`kgnb.core.errors`.
     """
-    own = provider if isinstance(provider, Provider) else None
     wanted = provider.name if isinstance(provider, Provider) else provider
-    settings = _settings(data, slots, kinds, own)
+    settings = _settings(data, slots, kinds, provider)
 
     async def work() -> BookGraph:
         books = [
@@ -306,10 +308,13 @@ async def _opened(settings: Settings, wanted: library.Wanted, place: object) -> 
 
 
 def _settings(
-    data: str | Path | None, slots: int | None, kinds: str = "", provider: Provider | None = None
+    data: str | Path | None, slots: int | None, kinds: str = "", provider: str | Provider | None = None
 ) -> Settings:
     given: dict[str, Any] = {} if data is None else {"data": Path(data)}
-    given |= settings_for(provider) if provider else {}
+    if isinstance(provider, Provider):
+        given |= settings_for(provider)
+    elif provider == colab.PROVIDER:
+        given["provider_name"] = provider
     given |= {"kinds": kinds} if kinds else {}
     return load_settings(**given | Settings.for_slots(slots))[0]
 

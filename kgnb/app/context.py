@@ -19,6 +19,7 @@ from kgnb.core.process_pool import CpuPool
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded import Embedded, open_embedded
 from kgnb.stores.embedded.data_folder import DataFolder
+from kgnb.stores.embedded.record_copy import RecordCopy
 from kgnb.stores.embedded.restore import restore_data_folder
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.database import Database
@@ -104,6 +105,7 @@ async def open_app(
     Raises InputError, EngineError, ServiceDown and ServiceRefused.
     """
     engines = await asyncio.to_thread(start_engines, settings, queue=queue, graph=graph)
+    copy = RecordCopy(settings)
     try:
         app = _connect(settings, engines, queue, graph)
         try:
@@ -112,6 +114,7 @@ async def open_app(
         finally:
             await _close(app)
     finally:
+        await asyncio.to_thread(copy.close)
         if engines is not None:
             await asyncio.to_thread(engines.close)
 
@@ -156,7 +159,7 @@ async def enter_when_up(
 def start_engines(settings: Settings, *, queue: bool, graph: bool) -> Embedded | None:
     """Start or join the embedded engines that these settings use; they live until the result is closed.
 
-    Fills an empty data folder from a previous run first if the settings name one.
+    Fills an empty data folder from a previous run, or its copy, first if the settings name one.
     """
     redis, bolt = queue and settings.embedded_redis, graph and settings.embedded_graph
     if not (redis or bolt or settings.embedded_sql):

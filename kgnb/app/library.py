@@ -29,7 +29,7 @@ def place(settings: Settings, given: Path | None) -> Settings | None:
 
     Raises InputError when ``given`` isn't there, holds no data folder, or several.
     """
-    if not settings.embedded_sql or settings.db_path or settings.resume_from:
+    if not settings.embedded_sql or settings.db_path or settings.resume_from or settings.copy_to:
         return settings
     if given is not None:
         given = restore.named_source(str(given))

@@ -77,7 +77,7 @@ class SessionReport:
         ``why``: drained, session, deadline, stopped, interrupted or failed (with ``error``). Where the host
         keeps an output folder, the data folder is copied there too. Blocks. Logs a failure and returns None.
         """
-        folder = self.place.output_dir or self.settings.data
+        folder = self.place.output_dir or Path(self.settings.copy_to or self.settings.data)
         target = folder / f"{NAME}.html"
         facts = _masked(self._facts(why, error, self._keep_data()), self._known_secrets())
         try:
@@ -125,6 +125,10 @@ class SessionReport:
         if output is not None and _within(data, output):
             cell = start.format(f"resume_from={variable(KERNEL_VARIABLE) or 'OWNER/NOTEBOOK'!r}")
             return {"text": say("farewell.go_on_kaggle"), "cell": cell, "command": ""}
+        if settings.copy_to:
+            given = f"copy_to={settings.copy_to!r}" if self.place.kind != "colab" else "data='drive'"
+            text = say("farewell.go_on_here", data=settings.copy_to)
+            return {"text": text, "cell": start.format(given), "command": ""}
         where = str(data.absolute())
         return {
             "text": say("farewell.go_on_here", data=where),

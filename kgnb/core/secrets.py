@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from kgnb.core import colab
 from kgnb.core.errors import SettingsError
 from kgnb.core.host import Host, detect_host, variable
 from kgnb.core.kaggle_inputs import env_file, files_called, find_input
@@ -117,8 +118,11 @@ def load_settings(*, host: Host | None = None, **given: Any) -> tuple[Settings, 
 
     Sets the language, and logs why a source failed once a process. Raises SettingsError for an invalid value.
     """
+    host = host or detect_host()
     found = load_secrets(host=host, has_address="openai_base_url" in given)
     elsewhere = {name: one.value for name, one in found.items() if one.source != ENVIRONMENT}
+    if host.kind == "colab":
+        given = _of_colab(given, found)
     settings = Settings.load(**{**Settings.given_by(elsewhere), **given})
     use_language(settings.lang)
     for text in (str(trouble) for trouble in found.troubles if not trouble.missing):
@@ -126,6 +130,17 @@ def load_settings(*, host: Host | None = None, **given: Any) -> tuple[Settings, 
             _told.add(text)
             log.warning("%s", text)
     return settings, found
+
+
+def _of_colab(given: dict[str, Any], found: Secrets) -> dict[str, Any]:
+    """The given settings with what two words mean on Colab: data folder ``drive`` and provider ``colab``."""
+    if str(given.get("data", "")) == colab.DRIVE_WORD:
+        given = {name: value for name, value in given.items() if name != "data"} | colab.drive_settings()
+    named = found.get("KGNB_PROVIDER_NAME")
+    name = given.get("provider_name") or (named.value.get_secret_value() if named else "")
+    if name == colab.PROVIDER and not {"openai_base_url", "openai_api_key"} & given.keys():
+        given = {"openai_model": colab.MODEL} | given | colab.provider_settings()
+    return given
 
 
 def _unresolved(troubles: Iterable[SecretTrouble], found: Secrets) -> Iterator[SecretTrouble]:

@@ -55,6 +55,9 @@ class Settings(BaseSettings):
     """Folder of the embedded engines, SQLite and logs."""
     resume_from: str = Field("", validation_alias="KGNB_RESUME_FROM")
     """Folder or zip of an earlier run, from which an empty data folder is filled before its first use."""
+    copy_to: str = Field("", validation_alias="KGNB_COPY_TO")
+    """Folder that outlives this machine: the record is copied there every five minutes and at the end, and an
+    empty data folder is filled from there."""
     lang: Literal["zh", "en"] = Field("zh", validation_alias="KGNB_LANG")
     """Language of every text; Chinese by default, as most users read it."""
     no_color: str = Field("", validation_alias="NO_COLOR")

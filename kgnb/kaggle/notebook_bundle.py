@@ -241,9 +241,10 @@ def _source(cell: Mapping[str, Any]) -> str:
 
 
 INSTALL = '''\
-# kgnb {version}：安装包就在这个单元格里，下面不用看。
-# kgnb itself is in this cell; nothing to read below.
-WHEELS = ""  # 断网时 offline: "用户名/数据集" OWNER/DATASET (kgnb kaggle wheels)
+# @title 安装 kgnb {version} · Install kgnb
+# 安装包就在这个单元格里，下面不用看。 kgnb itself is in this cell; nothing to read below.
+WHEELS = ""  # @param {{type:"string"}}
+# 断网时 offline: "用户名/数据集" OWNER/DATASET (kgnb kaggle wheels)
 
 
 def _install_kgnb(packed):

@@ -20,6 +20,7 @@ from kgnb.app.api import spawn
 from kgnb.app.build import submit
 from kgnb.app.context import App, open_app
 from kgnb.app.session_report import SessionReport
+from kgnb.core import colab
 from kgnb.core.errors import InputError
 from kgnb.core.host import Host, detect_host
 from kgnb.core.log_buffer import LogBuffer
@@ -69,7 +70,8 @@ class Node:
     @classmethod
     def from_env(cls, **given: Any) -> Node:
         """Return a node with settings from environment, secrets and ``.env``, overridden by ``given`` (fields
-        of kgnb.core.settings.Settings, such as ``data`` or ``resume_from``).
+        of kgnb.core.settings.Settings, such as ``data`` or ``resume_from``). On Colab ``data="drive"`` keeps
+        a copy of the record on Drive and goes on from it; ``provider_name="colab"`` uses Colab's own models.
 
         Returns the running node if it was made from the same settings, so that running a cell again keeps
         what its panel changed. Raises SettingsError that names the setting.
@@ -219,13 +221,16 @@ class Node:
 
     # --- batch runs
 
-    def run_until(self, deadline: float | None = None, *, drained: bool = True) -> dict[str, Any]:
+    def run_until(
+        self, deadline: float | None = None, *, drained: bool = True, end_runtime: bool = False
+    ) -> dict[str, Any]:
         """Block until everything is done (``drained``), until ``deadline`` (epoch seconds) or the session's
         end, or until interrupted; then stop, write a report and return the last :meth:`status`.
 
         For batch runs, which end with their last cell. Prints a line every 30 seconds, and warnings. The
-        report, kgnb-report.html and .json, goes to the host's output folder, else to the data folder. Raises
-        the error that the node failed with.
+        report, kgnb-report.html and .json, goes to the host's output folder, else to KGNB_COPY_TO or the
+        data folder. ``end_runtime``: on Colab give the runtime back afterwards, with all that isn't on Drive.
+        Raises the error that the node failed with.
         """
         reason = ""
         try:
@@ -241,7 +246,11 @@ class Node:
             self.stop()
         except KeyboardInterrupt:
             self.stop(now=True)
-        return self._finish(run)
+        status = self._finish(run)
+        if end_runtime and self.place.kind == "colab":
+            print(say("colab.ends"), flush=True)
+            colab.end_runtime()
+        return status
 
     def _finish(self, run: NodeRun) -> dict[str, Any]:
         if not run.is_alive:

@@ -74,6 +74,7 @@ class TestNames:
             "build",
             "panel",
             "story_path",
+            "upload",
         ]
         for name in kgnb.__all__:
             assert getattr(kgnb, name) is not None

@@ -64,12 +64,14 @@ _CLOSED_POLL = 0.2  # seconds
 def restore_data_folder(settings: Settings) -> Path | None:
     """Fill the empty data folder from ``settings.resume_from``; return the source that was used.
 
-    A data folder that holds something already is kept, with a warning. Blocks for as long as the copy takes.
+    A data folder that holds something already is kept, with a warning. Without ``resume_from`` the copy in
+    ``settings.copy_to`` is the source, once there is one. Blocks for as long as the copy takes.
     Raises InputError when the source holds no data folder, more than one, or one of a newer kgnb.
     """
-    if not settings.resume_from:
+    name = settings.resume_from or _own_copy(settings)
+    if not name:
         return None
-    given, data = _located(settings.resume_from), settings.data
+    given, data = _located(name), settings.data
     if settings.sqlite_path != data / "kgnb.db" or not settings.embedded_sql:
         log.info(say("resume.own_record", source=given))
         return None
@@ -77,11 +79,17 @@ def restore_data_folder(settings: Settings) -> Path | None:
         if not _is_same(given, data) and not _came_from(given, data):
             log.warning(say("resume.kept", data=data, source=given))
         return None
-    given = named_source(settings.resume_from)
+    given = named_source(name)
     try:
         return _restore(given, data)
     except OSError as error:
         raise InputError("resume.copy_failed", source=given, data=data, reason=error) from error
+
+
+def _own_copy(settings: Settings) -> str:
+    """The copy of the record that an earlier machine left, while this one has nothing of its own."""
+    there = bool(settings.copy_to) and (Path(settings.copy_to) / "VERSION").is_file()
+    return settings.copy_to if there and not _is_used(settings.data) else ""
 
 
 def _restore(given: Path, data: Path) -> Path | None:
