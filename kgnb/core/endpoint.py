@@ -11,16 +11,10 @@ from kgnb.core.addresses import redacted_url
 from kgnb.core.errors import SettingsError
 from kgnb.core.model import Provider
 
-DEFAULT_URLS = {
-    "openai": "https://api.openai.com/v1",
-    "anthropic": "https://api.anthropic.com",
-    "claude": "https://api.anthropic.com",
-}
-
 
 def checked_url(provider: Provider) -> str:
     """The provider's address without a trailing slash; raise SettingsError for a malformed one."""
-    url = (provider.base_url or DEFAULT_URLS.get(provider.key, "")).strip().rstrip("/")
+    url = provider.base_url.strip().rstrip("/")
     try:
         parts = urlsplit(url)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

@@ -1,29 +1,28 @@
-"""What the client asks of an LLM's interface, whichever SDK carries it; nothing here does I/O."""
+"""An LLM endpoint as the client asks it, whichever SDK carries the requests."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+import json
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any, Literal, Protocol
+from types import ModuleType
+from typing import Any, Literal
+
+import aiohttp
+from aiohttp.http import HttpProcessingError
 
 from kgnb.core.model import Usage
 from kgnb.extract.prompt import Prompt
-from kgnb.llm.error_mapping import ErrorResponse
+from kgnb.llm.error_mapping import SILENCE, UNREADABLE, ErrorResponse
+from kgnb.llm.http_client import BodyTooLong
 from kgnb.llm.request_form import RequestForm
 
-CONNECT_SECONDS = 10.0
-"""Timeout for connecting, and for lists of models."""
 MAX_TOKENS_COUNTED = 10**9
 """A larger count in an answer's usage is no count."""
-
-
-class Failure(Enum):
-    """Why there is no answer."""
-
-    SILENCE = "no connection, or one that ended before the response did"
-    UNREADABLE = "a response that is too long, or a success of another form"
+_UNMAPPED = (aiohttp.ClientError, HttpProcessingError, OSError, UnicodeError)
+"""What the SDKs' transport lets through: broken responses, and a host that is no name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,84 +33,119 @@ class ChatReply:
     """
 
     text: str
-    end: Literal["stop", "length", "refused", "failed"]
+    end: Literal["stop", "length", "refused"]
     usage: Usage
     thought: bool = False
 
 
-class ChatApi(Protocol):
-    """One provider's endpoint. Errors are values: those of the SDKs hold the request with its key."""
+class ChatApi(ABC):
+    """One provider's endpoint with one key. Errors are values: the SDKs' own hold the request and its key.
 
-    def body(self, prompt: Prompt, model: str, form: RequestForm) -> dict[str, Any]:
+    Answers are read as plain JSON: the SDKs would make objects of them without validating anything.
+    """
+
+    sdk: ModuleType
+    client: Any
+    """The SDK's asynchronous client."""
+
+    @staticmethod
+    @abstractmethod
+    def body(prompt: Prompt, model: str, form: RequestForm) -> dict[str, Any]:
         """The JSON of one request."""
 
-    async def reply(self, body: dict[str, Any]) -> ChatReply | ErrorResponse | Failure:
-        """Send one request."""
+    @abstractmethod
+    async def _create(self, body: dict[str, Any]) -> Any: ...
 
-    async def models(self) -> list[str] | ErrorResponse | Failure:
+    @abstractmethod
+    async def _list(self) -> Any: ...
+
+    @staticmethod
+    @abstractmethod
+    def _read(answer: Any) -> ChatReply | ErrorResponse | None: ...
+
+    async def reply(self, body: dict[str, Any]) -> ChatReply | ErrorResponse:
+        """Send one request."""
+        answer = await self._answer(self._create(body))
+        if isinstance(answer, ErrorResponse):
+            return answer
+        return self._read(answer) or _hidden_error(answer) or UNREADABLE
+
+    async def models(self) -> list[str] | ErrorResponse:
         """The names of the models that the endpoint lists. Asks no model."""
+        answer = await self._answer(self._list())
+        if isinstance(answer, ErrorResponse):
+            return answer
+        items = get(answer, "data")
+        if not isinstance(items, list):
+            return UNREADABLE
+        return [name for item in items if isinstance(name := get(item, "id"), str)]
 
     async def close(self) -> None:
         """Close the connections."""
+        await self.client.close()
+
+    async def _answer(self, call: Awaitable[Any]) -> Any:
+        """The JSON that a call's raw response holds, or an ErrorResponse."""
+        try:
+            content = (await call).http_response.content
+        except self.sdk.APIStatusError as error:
+            return ErrorResponse(error.status_code, error.body, error.response.headers)
+        except BodyTooLong:
+            return UNREADABLE
+        except (self.sdk.APIConnectionError, *_UNMAPPED):
+            return SILENCE
+        try:
+            return json.loads(content)
+        except (ValueError, RecursionError):
+            return UNREADABLE
 
 
 class KeysInTurn:
-    """An endpoint that is asked with each of a provider's keys in turn."""
+    """A provider's endpoint with each of its keys in turn, without those that were refused."""
 
     def __init__(self, apis: Sequence[ChatApi]) -> None:
-        self._apis = apis
-        self._turn = itertools.cycle(apis)
+        self.all = apis
+        self._left = deque(apis)
 
-    def body(self, prompt: Prompt, model: str, form: RequestForm) -> dict[str, Any]:
-        """The JSON of one request: the same for every key."""
-        return self._apis[0].body(prompt, model, form)
+    def next(self) -> ChatApi:
+        """The endpoint with the key whose turn it is."""
+        self._left.rotate(-1)
+        return self._left[-1]
 
-    async def reply(self, body: dict[str, Any]) -> ChatReply | ErrorResponse | Failure:
-        """Send one request with the next key."""
-        return await next(self._turn).reply(body)
-
-    async def models(self) -> list[str] | ErrorResponse | Failure:
-        """The names of the models that the endpoint lists."""
-        return await self._apis[0].models()
-
-    async def close(self) -> None:
-        """Close the connections."""
-        for api in self._apis:
-            await api.close()
+    def drop(self, api: ChatApi) -> bool:
+        """Use this one's key no more; whether others are left. After the last one all are tried anew."""
+        if api in self._left:
+            self._left.remove(api)
+        if self._left:
+            return True
+        self._left.extend(self.all)
+        return False
 
 
-# --- reading an answer: hostile input, which the SDKs don't validate ----------------------------------------
+# --- reading an answer, which is hostile input --------------------------------------------------------------
 
 
 def get(value: Any, key: str) -> Any:
-    """An object's field, whether the SDK made it a model or left it a dict; None without one."""
-    return value.get(key) if isinstance(value, dict) else getattr(value, key, None)
+    """A JSON object's field; None without one."""
+    return value.get(key) if isinstance(value, dict) else None
 
 
 def joined_text(content: Any) -> str:
     """A message's text: a string, or the text parts of a list."""
     if isinstance(content, str):
         return content
-    if not isinstance(content, list):
-        return ""
-    parts = [get(part, "text") for part in content if get(part, "type") in ("text", None)]
-    return "".join(part for part in parts if isinstance(part, str))
+    parts = content if isinstance(content, list) else []
+    texts = [get(part, "text") for part in parts if get(part, "type") in ("text", None)]
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def count(value: Any) -> int:
     """A number of tokens; 0 for what is none."""
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return value if whole and 0 <= value < MAX_TOKENS_COUNTED else 0
+    return value if type(value) is int and 0 <= value < MAX_TOKENS_COUNTED else 0
 
 
-def model_names(items: Any) -> list[str]:
-    """The names in a list of models."""
-    found = [get(item, "id") for item in items] if isinstance(items, list) else []
-    return [name for name in found if isinstance(name, str)]
-
-
-def hidden_error(answer: Any) -> ErrorResponse | None:
-    """The error in a body of status 200, as some gateways send it; None without one."""
+def _hidden_error(answer: Any) -> ErrorResponse | None:
+    """The error in a body of status 200, as some gateways send it."""
     error = get(answer, "error")
     if not isinstance(error, dict):
         return None

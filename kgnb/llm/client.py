@@ -7,28 +7,36 @@ imported before the first request.
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from kgnb.core import errors
 from kgnb.core.endpoint import checked_key, checked_url, proxy_of
+from kgnb.core.messages import say
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
 from kgnb.extract.repetition import is_looping
 from kgnb.extract.reply import is_complete, without_thoughts
-from kgnb.llm.chat_api import CONNECT_SECONDS, ChatApi, ChatReply, Failure, KeysInTurn
 from kgnb.llm.diagnosis import Diagnosis
-from kgnb.llm.error_mapping import ErrorResponse, error_for
-from kgnb.llm.presets import preset_for
+from kgnb.llm.error_mapping import SILENCE, ErrorResponse, error_for
+from kgnb.llm.presets import preset_for, preset_url
 from kgnb.llm.request_form import LearntForm, RequestForm
+
+if TYPE_CHECKING:
+    from kgnb.llm.chat_api import ChatApi, ChatReply, KeysInTurn
+
+log = logging.getLogger(__name__)
 
 MAX_WAIT = 30.0
 """Longest wait between two tries; an endpoint that asks for more is treated as down."""
+LIST_SECONDS = 10.0
+"""Timeout for lists of models."""
 
 _OK_SCHEMA = {
     "type": "object",
@@ -52,6 +60,15 @@ async def _freely() -> None:
     """Admits every request."""
 
 
+@dataclass(slots=True)
+class _Meter:
+    """Admits one call's requests; sums the usage of those that ended, counts those that timed out."""
+
+    admit: Callable[[], Awaitable[None]]
+    usage: Usage = Usage()
+    timeouts: int = 0
+
+
 class LlmClient:
     """Client of ``provider``.
 
@@ -69,16 +86,16 @@ class LlmClient:
         """Calls in flight."""
         self._timeout = provider.options.timeout or timeout
         self._tries = max(1, provider.options.tries or tries)
-        self._base_url = checked_url(provider)
+        self._connections = connections
+        self._url = checked_url(replace(provider, base_url=provider.base_url or preset_url(provider.name)))
         for key in (provider.api_key, *provider.all_keys):
             checked_key(replace(provider, api_key=key))
         checked_interface(provider)
-        proxy_of(self._base_url)
-        self._host = urlsplit(self._base_url).hostname or ""
-        self._connections = connections
+        proxy_of(self._url)
         self._learnt: dict[str, LearntForm] = {}
-        self._diagnosis = Diagnosis(provider, self._base_url, self._list_models)
-        self._opened: ChatApi | None = None
+        self._diagnosis = Diagnosis(provider, self._url, self._list_models)
+        self._opening = asyncio.Lock()
+        self._keys: KeysInTurn | None = None
 
     async def ask(
         self,
@@ -100,11 +117,11 @@ class LlmClient:
         meter = _Meter(admit)
         self.busy += 1
         try:
-            answer = await self._formed(prompt, model, meter)
-            if answer.end == "refused":
+            reply = await self._formed(prompt, model, meter)
+            if reply.end == "refused":
                 raise errors.ReplyRefused("provider.refused", provider=self.provider.name)
-            text = without_thoughts(answer.text)
-            if (answer.end == "length" or is_looping(text)) and not is_complete(text):
+            text = without_thoughts(reply.text)
+            if (reply.end == "length" or is_looping(text)) and not is_complete(text):
                 raise errors.ReplyTruncated("provider.truncated", provider=self.provider.name)
             return Completion(text, meter.usage)
         except errors.ProviderError as error:
@@ -117,46 +134,54 @@ class LlmClient:
 
     async def body(self, prompt: Prompt, model: str) -> dict[str, Any]:
         """The JSON that would be sent for ``prompt``."""
-        return (await self._api()).body(prompt, model, self._form_of(model).form)
+        return (await self._opened()).all[0].body(prompt, model, self._form_of(model).form)
 
     async def reachable(self) -> None:
         """Raise ProviderDown unless the endpoint answers, with whatever status. Asks no model."""
-        if await self._list_models(self._base_url) is Failure.SILENCE:
-            raise self._down("provider.unreachable", host=self._host, tries=1)
+        found = await self._list_models(self._url)
+        if found is SILENCE:
+            raise self._error(SILENCE, "", 1)
 
     async def models(self) -> list[str]:
         """Names of the models that the endpoint lists; empty where it has no list. Asks no model."""
-        found = await self._list_models(self._base_url)
+        found = await self._list_models(self._url)
         return found if isinstance(found, list) else []  # many endpoints have no list
 
     async def close(self) -> None:
         """Close the connections."""
         for learnt in self._learnt.values():
             learnt.release()
-        if self._opened is not None:
-            await self._opened.close()
+        for api in self._keys.all if self._keys is not None else ():
+            await api.close()
 
-    async def _api(self) -> ChatApi:
-        """The endpoint, opened on first use: the SDK takes most of a second to import."""
-        opener = await asyncio.to_thread(interface_of, self.provider) if self._opened is None else None
-        if self._opened is None and opener is not None:
-            keyed = [replace(self.provider, api_key=key) for key in self.provider.all_keys] or [self.provider]
-            self._opened = KeysInTurn([opener(p, self._base_url, self._connections) for p in keyed])
-        assert self._opened is not None
-        return self._opened
+    async def _opened(self) -> KeysInTurn:
+        """The endpoint with each key, opened on first use: to import an SDK takes most of a second."""
+        if self._keys is None:
+            async with self._opening:
+                if self._keys is None:
+                    self._keys = await asyncio.to_thread(self._open)
+        assert self._keys is not None
+        return self._keys
 
-    async def _list_models(self, base_url: str) -> list[str] | ErrorResponse | Failure:
+    def _open(self) -> KeysInTurn:
+        from kgnb.llm.chat_api import KeysInTurn
+
+        made, keys = interface_of(self.provider), self.provider.all_keys or (self.provider.api_key,)
+        providers = [replace(self.provider, api_key=key) for key in keys]
+        return KeysInTurn([made(one, self._url, self._connections) for one in providers])
+
+    async def _list_models(self, base_url: str) -> list[str] | ErrorResponse:
         """The models that the endpoint lists, at another address of the same host if need be."""
-        api = await self._api()
-        if base_url != self._base_url:
+        api = (await self._opened()).next()
+        if base_url != self._url:
             api = interface_of(self.provider)(self.provider, base_url, 1)
         try:
-            async with asyncio.timeout(CONNECT_SECONDS):
+            async with asyncio.timeout(LIST_SECONDS):
                 return await api.models()
         except TimeoutError:
-            return Failure.SILENCE
+            return SILENCE
         finally:
-            if api is not self._opened:
+            if base_url != self._url:
                 await api.close()
 
     def _form_of(self, model: str) -> LearntForm:
@@ -166,82 +191,67 @@ class LlmClient:
 
     async def _formed(self, prompt: Prompt, model: str, meter: _Meter) -> ChatReply:
         """Ask in the richest form that the model accepts; what it refuses is left out from then on."""
-        api, learnt = await self._api(), self._form_of(model)
-        await learnt.hold(api.models)
+        keys, learnt = await self._opened(), self._form_of(model)
+        await learnt.hold(keys.all[0].models)
         try:
             tried = [learnt.form]
             while True:
                 form = tried[-1]
-                got = await self._tried(api.body(prompt, model, form), meter)
-                if isinstance(got, ChatReply):
+                got = await self._tried(keys, keys.all[0].body(prompt, model, form), meter)
+                if not isinstance(got, ErrorResponse):
                     learnt.accept(form, thought=got.thought)
                     return got
-                error, refusal = got
                 other = None
-                if refusal is not None and refusal.status in (400, 422):
-                    other = learnt.after_refusal(tried, refusal, form.limit(prompt))
+                if got.status in (400, 422):
+                    other = learnt.after_refusal(tried, got, form.limit(prompt))
                 if other is None:
-                    raise await self._diagnosis.explained(error, model)
+                    raise await self._diagnosis.explained(self._error(got, model, 1), model)
                 tried.append(other)
         finally:
             learnt.release()
 
-    async def _tried(self, body: dict[str, Any], meter: _Meter) -> ChatReply | _Rejection:
-        """Ask once, and again after failures that may be transient (exponential backoff with jitter)."""
-        for attempt in range(1, self._tries + 1):
+    async def _tried(
+        self, keys: KeysInTurn, body: dict[str, Any], meter: _Meter
+    ) -> ChatReply | ErrorResponse:
+        """Send a request, and again after failures that may be transient (exponential backoff with jitter).
+
+        Returns a refusal of the request itself as a value; raises the other errors.
+        """
+        attempt = 1
+        while True:
             await meter.admit()
-            got = await self._once(body, attempt, meter)
-            if isinstance(got, ChatReply):
+            api = keys.next()
+            got = await self._sent(api, body, meter)
+            if not isinstance(got, ErrorResponse):
                 return got
-            error, refusal = got
+            error = self._error(got, body["model"], attempt)
             if isinstance(error, errors.RequestRejected):
-                return error, refusal
-            asked = refusal.retry_after() if refusal is not None else None
+                return got
+            if isinstance(error, errors.AuthRejected | errors.QuotaExhausted) and keys.drop(api):
+                facts = {"number": keys.all.index(api) + 1, "keys": len(keys.all), "status": got.status}
+                log.warning("%s", say("provider.key_dropped", provider=self.provider.name, **facts))
+                continue
+            asked = got.retry_after()
             wait = _backoff(attempt) if asked is None else asked * random.uniform(1.0, 1.2)  # noqa: S311
             gives_up = attempt == self._tries or wait > MAX_WAIT * 1.2
             if gives_up or not isinstance(error, errors.ProviderDown):
                 raise error
             await asyncio.sleep(wait)
-        raise AssertionError("unreachable: the last attempt returns or raises")
+            attempt += 1
 
-    async def _once(self, body: dict[str, Any], attempt: int, meter: _Meter) -> ChatReply | _Rejection:
-        """Make one HTTP request; return its reply, or an error and the response that it stands for."""
-        api = await self._api()
+    async def _sent(self, api: ChatApi, body: dict[str, Any], meter: _Meter) -> ChatReply | ErrorResponse:
+        """Make one HTTP request."""
         try:
             async with asyncio.timeout(self._timeout):
                 got = await api.reply(body)
         except TimeoutError:
             meter.timeouts += 1
-            return self._down("provider.timeout", seconds=round(self._timeout), tries=attempt), None
-        if got is Failure.SILENCE:
-            return self._down("provider.unreachable", host=self._host, tries=attempt), None
-        meter.finished(got.usage if isinstance(got, ChatReply) else None)
-        if isinstance(got, Failure):
-            return errors.RequestRejected("provider.garbled", provider=self.provider.name), None
-        if isinstance(got, ChatReply):
-            if got.end != "failed":
-                return got
-            got = ErrorResponse(502)
-        return error_for(got, self.provider, body["model"], attempt), got
+            return replace(SILENCE, waited=self._timeout)
+        meter.usage += got.usage
+        return got
 
-    def _down(self, key: str, **facts: object) -> errors.ProviderDown:
-        return errors.ProviderDown(key, provider=self.provider.name, **facts)
-
-
-_Rejection = tuple[errors.ProviderError, ErrorResponse | None]
-"""An error, and the response that it stands for: inside the client only, it may repeat the key."""
-
-
-class _Meter:
-    """Admits one call's requests; sums the usage of the finished ones, counts those that timed out."""
-
-    def __init__(self, admit: Callable[[], Awaitable[None]]) -> None:
-        self.admit = admit
-        self.usage = Usage()
-        self.timeouts = 0
-
-    def finished(self, usage: Usage | None = None) -> None:
-        self.usage += usage or Usage(requests=1)
+    def _error(self, refusal: ErrorResponse, model: str, tries: int) -> errors.ProviderError:
+        return error_for(refusal, self.provider, urlsplit(self._url).hostname or "", model, tries)
 
 
 def _backoff(attempt: int) -> float:
@@ -254,7 +264,7 @@ def _backoff(attempt: int) -> float:
 
 def checked_interface(provider: Provider) -> None:
     """Raise SettingsError when the provider's SDK isn't installed."""
-    if _is_anthropic(provider) and find_spec("anthropic") is None:
+    if preset_for(provider).api == "anthropic" and find_spec("anthropic") is None:
         raise errors.SettingsError("provider.no_sdk", provider=provider.name)
 
 
@@ -263,7 +273,7 @@ def interface_of(provider: Provider) -> Callable[[Provider, str, int], ChatApi]:
 
     Imports its SDK, which takes most of a second of processor time.
     """
-    if _is_anthropic(provider):
+    if preset_for(provider).api == "anthropic":
         from kgnb.llm.anthropic_api import AnthropicApi
 
         return AnthropicApi
@@ -275,7 +285,3 @@ def interface_of(provider: Provider) -> Callable[[Provider, str, int], ChatApi]:
 def preload(provider: Provider) -> None:
     """Import the provider's SDK in a thread, so that its first request needn't wait for that."""
     threading.Thread(target=interface_of, args=(provider,), name="kgnb-sdk", daemon=True).start()
-
-
-def _is_anthropic(provider: Provider) -> bool:
-    return preset_for(provider).api == "anthropic"

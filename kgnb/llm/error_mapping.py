@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import json
 import math
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kgnb.core import errors
-from kgnb.core.model import Provider
+from kgnb.core.model import Provider, Usage
 from kgnb.core.secret_mask import without_secrets
 from kgnb.extract.model import clean
 
@@ -57,11 +58,16 @@ _SAYS_NO_CREDIT = re.compile(r"credit balance is too low", re.I)
 
 @dataclass(frozen=True, slots=True)
 class ErrorResponse:
-    """A response with an error status, or a 200 that holds an error."""
+    """A response with an error status, or a 200 that holds an error.
+
+    Status 0 stands for no response at all: ``waited`` seconds in vain, or 0 where the connection failed.
+    """
 
     status: int
     body: Any = None
     headers: Mapping[str, str] | None = None
+    usage: Usage = Usage(requests=1)
+    waited: float = 0.0
 
     @property
     def _error(self) -> dict[str, Any]:
@@ -93,32 +99,30 @@ class ErrorResponse:
             return ""
 
     def retry_after(self) -> float | None:
-        """Seconds to wait by Retry-After (number or date) or retry-after-ms; None without either."""
+        """Seconds to wait by retry-after-ms or Retry-After (number or date); None without either."""
         headers = self.headers or {}
-        milliseconds = _seconds(headers.get("retry-after-ms"))
-        if milliseconds is not None:
-            return min(MAX_RETRY_AFTER, milliseconds / 1_000)
-        given = headers.get("retry-after")
-        seconds = _seconds(given)
-        if seconds is None and given:
-            seconds = _seconds_until(given)
-        return None if seconds is None else min(MAX_RETRY_AFTER, seconds)
-
-
-def _seconds(value: str | None) -> float | None:
-    try:
-        number = float(value) if value else math.nan
-    except ValueError:
+        for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+            seconds = _seconds(headers.get(name, ""))
+            if seconds is not None:
+                return min(MAX_RETRY_AFTER, seconds * unit)
         return None
-    return number if math.isfinite(number) and number >= 0 else None
 
 
-def _seconds_until(date: str) -> float | None:
-    try:
-        parts = email.utils.parsedate_tz(date)
+SILENCE = ErrorResponse(0, usage=Usage())
+"""No connection, or one that ended before the response did."""
+UNREADABLE = ErrorResponse(200)
+"""A response that is too long, or a success of another form."""
+
+
+def _seconds(value: str) -> float | None:
+    """Seconds of a header: a number, or the time until a date."""
+    with contextlib.suppress(ValueError):
+        number = float(value)
+        return number if math.isfinite(number) and number >= 0 else None
+    with contextlib.suppress(ValueError, OverflowError):  # a year or an hour that no calendar has
+        parts = email.utils.parsedate_tz(value)
         return max(0.0, email.utils.mktime_tz(parts) - time.time()) if parts else None
-    except (ValueError, OverflowError):  # a year or an hour that no calendar has
-        return None
+    return None
 
 
 class HttpRejected(errors.RequestRejected):
@@ -127,9 +131,18 @@ class HttpRejected(errors.RequestRejected):
     status: int = 0
 
 
-def error_for(refusal: ErrorResponse, provider: Provider, model: str, tries: int) -> errors.ProviderError:
+def error_for(
+    refusal: ErrorResponse, provider: Provider, host: str, model: str, tries: int
+) -> errors.ProviderError:
     """The error for ``refusal``; ProviderDown where a retry may help."""
     name, status, codes = provider.name, refusal.status, refusal.codes
+    if refusal.waited:
+        seconds = round(refusal.waited)
+        return errors.ProviderDown("provider.timeout", provider=name, seconds=seconds, tries=tries)
+    if status == 0:
+        return errors.ProviderDown("provider.unreachable", provider=name, host=host, tries=tries)
+    if status == 200:
+        return errors.RequestRejected("provider.garbled", provider=name)
     if codes & _QUOTA or status == 402 or (status == 400 and _SAYS_NO_CREDIT.search(refusal.message)):
         return errors.QuotaExhausted("provider.quota", provider=name, status=status)
     if codes & _MODERATION or status == 451:
@@ -139,23 +152,21 @@ def error_for(refusal: ErrorResponse, provider: Provider, model: str, tries: int
     said = status in (400, 422, 429) and _SAYS_TOO_LONG.search(refusal.message)
     if status == 413 or codes & _TOO_LONG or said:
         return errors.PromptTooLong("provider.too_long", provider=name)
-    detail = _detail(refusal, provider)
+    return _other_error(refusal, provider, model, tries)
+
+
+def _other_error(refusal: ErrorResponse, provider: Provider, model: str, tries: int) -> errors.ProviderError:
+    """RateLimited, ProviderDown or HttpRejected, with what the endpoint said."""
+    name, status = provider.name, refusal.status
+    detail = without_secrets(clean(refusal.message, 2_000), provider)[:200].rstrip() or "-"
+    heard = f"HTTP {status}: {detail}"
     if status == 429:
         wait = refusal.retry_after()
-        return errors.RateLimited(
-            "provider.rate",
-            provider=name,
-            retry_after=random.uniform(5, 10) if wait is None else wait,  # noqa: S311
-            detail=f"HTTP 429: {detail}",
-        )
+        wait = random.uniform(5, 10) if wait is None else wait  # noqa: S311
+        return errors.RateLimited("provider.rate", provider=name, retry_after=wait, detail=heard)
     if status >= 500 or status in _TRANSIENT:
-        return errors.ProviderDown(
-            "provider.failing", provider=name, status=status, tries=tries, detail=f"HTTP {status}: {detail}"
-        )
+        facts = {"status": status, "tries": tries, "detail": heard}
+        return errors.ProviderDown("provider.failing", provider=name, **facts)
     rejected = HttpRejected("provider.rejected", provider=name, model=model, status=status, detail=detail)
     rejected.status = status
     return rejected
-
-
-def _detail(refusal: ErrorResponse, provider: Provider) -> str:
-    return without_secrets(clean(refusal.message, 2_000), provider)[:200].rstrip() or "-"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 from kgnb.core.model import Provider
 from kgnb.extract.prompt import Prompt
@@ -26,24 +26,28 @@ HOLD_FACTOR, HOLD_SECONDS = 3.0, 0.03
 """A field is refused before anything is generated, so about as fast as models are listed."""
 HOLD_MOST = 5.0
 """Most seconds that the list of models is waited for."""
-
 READ_CHARS = 4_000
 """Characters of a refusal that are searched for the name of a field; some go on to repeat the request."""
 
+_LEVELS = ("strict", "json", "text")
 _SCHEMA = re.compile(r"schema|strict|response_format[. ]type", re.I)
 _NUMBER = re.compile(r"(?<![\w.])\d{4,7}(?![\w.])")
 
 
 @dataclass(frozen=True, slots=True)
 class RequestForm:
-    """The optional parts of a request that a model accepts, as far as is known."""
+    """The optional parts of a request: of each the forms that may still be accepted; the first is sent.
 
-    structured: Literal["strict", "json", "text"] = "strict"
-    temperature: float | None = 0
-    thinking: Mapping[str, Any] = field(default_factory=dict)
+    A part's last form is never left out. The parts stand in the order in which they are likely at fault.
+    """
+
+    structured: Sequence[str] = _LEVELS
+    """How the reply is held to its schema."""
+    thinking: Sequence[Mapping[str, Any]] = ({},)
     """Fields that switch reasoning off or on."""
-    limit_fields: tuple[str, ...] = ("max_tokens", "max_completion_tokens")
-    """Names of the output limit to try; the first is sent."""
+    temperature: Sequence[float | None] = (0, None)
+    limit_fields: Sequence[str] = ("max_tokens", "max_completion_tokens", "")
+    """Names of the output limit."""
     fixed_limit: int | None = None
     """The output limit, in tokens, of the user or the preset; None: by the request's size."""
     largest_limit: int | None = None
@@ -57,28 +61,35 @@ class RequestForm:
     def first(cls, provider: Provider, model: str) -> RequestForm:
         """The form that options and preset ask for."""
         options, preset = provider.options, preset_for(provider, model)
+        level = preset.structured if options.structured == "auto" else options.structured
         thinking = {"on": preset.thinking_on, "leave": {}}.get(options.thinking or "", preset.thinking_off)
         default = 0 if preset.temperature else None
-        other = {"max_tokens": "max_completion_tokens"}.get(preset.limit_field, "max_tokens")
+        temperature = default if options.temperature is None else options.temperature
+        others = ("max_tokens", "max_completion_tokens") if preset.api == "openai" else ()
         return cls(
-            structured=preset.structured if options.structured == "auto" else options.structured,
-            temperature=default if options.temperature is None else options.temperature,
-            thinking=thinking,
-            limit_fields=(preset.limit_field, *((other,) if preset.api == "openai" else ())),
+            structured=_LEVELS[_LEVELS.index(level) :],
+            thinking=(thinking, {}) if thinking else ({},),
+            temperature=(None,) if temperature is None else (temperature, None),
+            limit_fields=tuple(dict.fromkeys((preset.limit_field, *others, ""))),
             fixed_limit=options.max_output_tokens or preset.max_output_tokens,
             thinks=options.thinking in ("on", "leave"),
             own=options.extra_body,
         )
 
     @property
+    def level(self) -> str:
+        """How the reply is held to its schema: strict, json or text."""
+        return self.structured[0]
+
+    @property
     def extra(self) -> dict[str, Any]:
         """Fields of the body that differ between providers."""
-        return {**self.thinking, **self.own}
+        return {**self.thinking[0], **self.own}
 
-    def common_fields(self, prompt: Prompt) -> dict[str, Any]:
+    def limit_and_temperature(self, prompt: Prompt) -> dict[str, Any]:
         """Temperature and output limit."""
-        sent: dict[str, Any] = {} if self.temperature is None else {"temperature": self.temperature}
-        return sent | {name: self.limit(prompt) for name in self.limit_fields[:1]}
+        sent = {"temperature": self.temperature[0], self.limit_fields[0]: self.limit(prompt)}
+        return {name: value for name, value in sent.items() if name and value is not None}
 
     def limit(self, prompt: Prompt) -> int:
         """The most tokens of a reply to ``prompt``."""
@@ -92,60 +103,44 @@ class RequestForm:
         ``limit``: the output limit that was sent; ``guess``: try simpler forms when no field is named.
         """
         param, said = refusal.param, refusal.text[:READ_CHARS]
-        blamed = self._named_in(param) or self._named_in(said)
-        if blamed == "structured":
-            only_schema = self.structured == "strict" and _SCHEMA.search(f"{param} {said}")
-            return replace(self, structured="json" if only_schema else "text")
-        if blamed == "limit":
-            return self._other_limit(said, limit)
-        if blamed:
-            return self._without(blamed)
-        return next(self._simpler(), None) if guess else None
+        part = self._named_in(param) or self._named_in(said)
+        if part == "structured" and not _SCHEMA.search(f"{param} {said}"):
+            return replace(self, structured=("text",))
+        if part == "limit_fields" and not any(n and n in said for n in self.limit_fields[1:]):
+            smaller = [n for n in map(int, _NUMBER.findall(said)) if LEAST_LIMIT <= n < limit]
+            if smaller:
+                return replace(self, largest_limit=max(smaller))
+            return self._next("limit_fields")
+        if not part and guess:
+            part = next((p for p in _PARTS if len(getattr(self, p)) > 1), "")
+        return self._next(part) if part else None
 
     def _named_in(self, text: str) -> str:
-        """The part of this form that ``text`` names first; empty without one."""
-        names = {
-            "structured": ("response_format", "output_config", "json_schema", "json_object"),
-            "thinking": (*self.thinking, "thinking", "reasoning"),
-            "temperature": ("temperature",),
-            "limit": self.limit_fields[:1],
-        }
-        text, first = text.lower(), ("", len(text))
-        for part, words in names.items():
-            places = [at for word in words if (at := text.find(word)) >= 0]
-            if self._sends(part) and places and min(places) < first[1]:
-                first = part, min(places)
-        return first[0]
+        """The part with another form that ``text`` names first; empty without one."""
+        thinking = {"thinking": (*self.thinking[0], "thinking", "reasoning")}
+        names = {**_PARTS, **thinking, "limit_fields": self.limit_fields[:1]}
+        text = text.lower()
+        found = [
+            (at, part)
+            for part, words in names.items()
+            if len(getattr(self, part)) > 1
+            for word in words
+            if (at := text.find(word)) >= 0
+        ]
+        return min(found)[1] if found else ""
 
-    def _sends(self, part: str) -> bool:
-        if part == "structured":
-            return self.structured != "text"
-        return self.temperature is not None if part == "temperature" else bool(self._value(part))
+    def _next(self, part: str) -> RequestForm:
+        thinks = self.thinks or part == "thinking"  # it isn't switched off any more
+        return replace(self, thinks=thinks, **{part: getattr(self, part)[1:]})
 
-    def _value(self, part: str) -> object:
-        return self.thinking if part == "thinking" else self.limit_fields
 
-    def _without(self, part: str) -> RequestForm:
-        if part == "thinking":
-            return replace(self, thinking={}, thinks=True)
-        return replace(self, temperature=None)
-
-    def _simpler(self) -> Iterator[RequestForm]:
-        """Simpler forms, the likeliest first."""
-        if self.structured != "text":
-            yield replace(self, structured="json" if self.structured == "strict" else "text")
-        for part in ("thinking", "temperature"):
-            if self._sends(part):
-                yield self._without(part)
-        if len(self.limit_fields) > 1:
-            yield replace(self, limit_fields=self.limit_fields[1:])
-
-    def _other_limit(self, said: str, limit: int) -> RequestForm:
-        """The limit's other name, a smaller limit where the refusal tells one, or none."""
-        smaller = [n for n in map(int, _NUMBER.findall(said)) if LEAST_LIMIT <= n < limit]
-        if smaller and not any(name in said for name in self.limit_fields[1:]):
-            return replace(self, largest_limit=max(smaller))
-        return replace(self, limit_fields=self.limit_fields[1:])
+_PARTS = {
+    "structured": ("response_format", "output_config", "json_schema", "json_object"),
+    "thinking": (),
+    "temperature": ("temperature",),
+    "limit_fields": (),
+}
+"""The parts, and how refusals name them beside the fields that are sent."""
 
 
 class LearntForm:
@@ -157,8 +152,7 @@ class LearntForm:
 
     def __init__(self, form: RequestForm) -> None:
         self.form = form
-        self._good = form
-        self._accepted = False
+        self._good: RequestForm | None = None
         self._began = False
         self._go = asyncio.Event()
         self._timing: asyncio.Task[None] | None = None
@@ -188,9 +182,9 @@ class LearntForm:
         """The form to try after a refusal of the last one ``tried``; None when the request is wrong."""
         if self.form not in tried:
             return self.form  # learnt by another request meanwhile
-        found = tried[-1].without_refused(refusal, limit, guess=not self._accepted)
+        found = tried[-1].without_refused(refusal, limit, guess=self._good is None)
         found = None if found in tried else found
-        self.form = found or self._good
+        self.form = found or self._good or tried[0]
         self._until = time.monotonic() + self._span
         return found
 
@@ -198,9 +192,8 @@ class LearntForm:
         """A request of this form was answered; ``thought``: the model reasoned before."""
         if thought and not form.thinks:  # its limit needs room for that
             form = replace(form, thinks=True)
-        if self._good != form or not self._accepted:
+        if self._good != form:
             self._good = self.form = form
-            self._accepted = True
 
     def release(self) -> None:
         """Hold nobody back any longer: a request has ended."""

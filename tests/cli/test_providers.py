@@ -219,9 +219,8 @@ async def test_added_changed_and_switched_off_rows_are_followed(
 
 def is_closed(client: LlmClient) -> bool:
     """Whether the connections of a client that has asked for something are closed."""
-    api: Any = client._opened
-    assert api is not None
-    return all(one._client.is_closed() for one in api._apis)
+    assert client._keys is not None
+    return all(api.client.is_closed() for api in client._keys.all)
 
 
 async def test_a_replaced_client_is_closed_once_its_requests_are_done(

@@ -37,7 +37,7 @@ from kgnb.core.model import Provider, TaskConfig, Usage
 from kgnb.core.provider_options import ProviderOptions
 from kgnb.extract import reply
 from kgnb.extract.prompt import Prompt, PromptBuilder
-from kgnb.llm import transport
+from kgnb.llm import http_client
 from kgnb.llm.client import Completion, LlmClient
 from kgnb.llm.fake.server import FakeServer, Faults
 from tests.support.tls_servers import authority
@@ -489,7 +489,7 @@ async def test_the_key_is_in_no_error_log_or_repr(name: str, caplog: pytest.LogC
                 await c.ask(ask_for(), "m")
             except ProviderError as e:
                 seen += [str(e), repr(e), str(e.facts), str(vars(e)), "".join(traceback.format_exception(e))]
-            seen.append(repr(c._opened) + str(vars(c._opened)))
+            seen.append(repr(c._keys) + str(vars(c._keys)))
             await c.close()
             assert any(CANARY in str(h) for _, h, _ in llm.seen)
     everything = "\n".join([*seen, caplog.text, *(str(r.args) for r in caplog.records)])
@@ -771,11 +771,11 @@ async def test_https_is_checked_against_the_certificates_that_are_trusted(
         url = address(server).replace("http:", "https:")
         await failing(client(url, tries=1), kind=ProviderDown)
         monkeypatch.setenv("SSL_CERT_FILE", str(ca.ca))
-        transport._trusted.cache_clear()
+        http_client._trusted.cache_clear()
         c = client(url)
         assert (await c.ask(ask_for(), "m")).usage.requests == 1
         await c.close()
-        transport._trusted.cache_clear()
+        http_client._trusted.cache_clear()
         server.close()
 
 

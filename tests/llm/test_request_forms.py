@@ -27,8 +27,8 @@ def asked_of(preset: Preset, url: str = "", **options: Any) -> LlmClient:
     at = preset.base_url or "http://127.0.0.1:9/v1"
     provider = Provider(preset.name, at, SecretStr("k"), (), ProviderOptions(**options))
     made = LlmClient(provider, timeout=5, tries=1, connections=20)
-    made._base_url = url or made._base_url
-    made._diagnosis = Diagnosis(provider, made._base_url, made._list_models)
+    made._url = url or made._url
+    made._diagnosis = Diagnosis(provider, made._url, made._list_models)
     return made
 
 
@@ -270,13 +270,44 @@ async def test_a_model_that_is_listed_keeps_the_endpoints_own_words() -> None:
 # --- several keys
 
 
+def with_keys(url: str, *keys: str) -> LlmClient:
+    first, *others = map(SecretStr, keys)
+    options = ProviderOptions(api_keys=tuple(others))
+    return LlmClient(Provider("p", url, first, (), options), timeout=5, tries=1, connections=2)
+
+
 async def test_keys_are_used_in_turn() -> None:
-    async with FakeServer(key="good") as server:
-        keys = ProviderOptions(api_keys=(SecretStr("other"),))
-        provider = Provider("p", server.base_url, SecretStr("good"), (), keys)
-        client = LlmClient(provider, timeout=5, tries=1, connections=2)
-        await client.ask(ask_for(), "dryrun")
+    async with Scripted((200, completion(), {})) as llm:
+        c = with_keys(llm.url, "one", "two", "three")
+        for _ in range(6):
+            await c.ask(ask_for(), "m")
+        await c.close()
+    sent = [headers["authorization"] for _, headers, _ in llm.seen]
+    assert sorted(sent[:3]) == sorted(f"Bearer {key}" for key in ("one", "two", "three"))
+    assert sent[3:] == sent[:3]
+
+
+async def test_a_key_of_several_that_is_refused_is_used_no_more_and_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with FakeServer(key="good") as llm:
+        c = with_keys(llm.base_url, "sk-wrong-key", "good")
+        for i in range(4):
+            await c.ask(ask_for(f"第{i}句。"), "dryrun")
+        await c.close()
+    assert llm.stats.outcomes == {"401": 1, "ok": 4}
+    assert c.usage.requests == 5
+    (told,) = [r.getMessage() for r in caplog.records if r.name == "kgnb.llm.client"]
+    assert " 1 " in told
+    assert "sk-wrong" not in told
+
+
+async def test_keys_that_are_all_refused_stop_the_provider_and_are_tried_anew() -> None:
+    async with FakeServer(key="good") as llm:
+        c = with_keys(llm.base_url, "wrong", "bad")
         with pytest.raises(AuthRejected):
-            await client.ask(ask_for(), "dryrun")
-        await client.ask(ask_for(), "dryrun")
-        await client.close()
+            await c.ask(ask_for(), "dryrun")
+        llm.key = "bad"
+        await c.ask(ask_for(), "dryrun")
+        await c.close()
+    assert c.usage.requests <= 4
