@@ -27,6 +27,7 @@ _QUOTA = frozenset(
         "billing_hard_limit_reached",
         "billing_not_active",
         "billing_error",  # Anthropic
+        "AccountOverdueError",  # Volcengine, with 403
         "insufficient_balance",
         "exceeded_current_quota_error",  # Moonshot
         "Arrearage",  # DashScope
@@ -44,6 +45,10 @@ _MODERATION = frozenset(
         "1301",  # Zhipu
     }
 )
+_BAD_KEY = frozenset({"API_KEY_INVALID", "invalid_api_key", "InvalidApiKey"})
+"""The first: Gemini, with 400."""
+_BROKEN_REPLY = frozenset({"json_validate_failed"})
+"""Groq, with 400: what the model wrote is no JSON."""
 _TRANSIENT = frozenset({408, 409, 425})
 
 # vLLM, DeepSeek, llama.cpp and Anthropic answer 400 without a specific code in these two cases; OpenAI 429 to
@@ -54,6 +59,9 @@ _SAYS_TOO_LONG = re.compile(
     re.I,
 )
 _SAYS_NO_CREDIT = re.compile(r"credit balance is too low", re.I)
+_SAYS_RATE = re.compile(r"allocated quota exceeded", re.I)
+"""DashScope's limits a minute, with the code insufficient_quota."""
+_DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +79,31 @@ class ErrorResponse:
 
     @property
     def _error(self) -> dict[str, Any]:
-        inner = self.body.get("error", self.body) if isinstance(self.body, dict) else self.body
+        body = self.body[0] if isinstance(self.body, list) and self.body else self.body  # Gemini
+        inner = body.get("error", body) if isinstance(body, dict) else body
         return inner if isinstance(inner, dict) else {"message": inner}
 
     @property
+    def _details(self) -> list[dict[str, Any]]:
+        """Google's details of an error."""
+        details = self._error.get("details")
+        return [one for one in details if isinstance(one, dict)] if isinstance(details, list) else []
+
+    @property
     def codes(self) -> frozenset[str]:
-        """The body's error type and code."""
-        return frozenset(str(self._error[k]) for k in ("type", "code") if self._error.get(k) is not None)
+        """The body's error type, code and reasons."""
+        told = (
+            *(self._error.get(k) for k in ("type", "code")),
+            *(one.get("reason") for one in self._details),
+        )
+        return frozenset(str(one) for one in told if one is not None)
+
+    @property
+    def is_moderated(self) -> bool:
+        """Whether the passage was declined for what it says."""
+        metadata = self._error.get("metadata")
+        flagged = isinstance(metadata, dict) and "flagged_input" in metadata  # OpenRouter, with 403
+        return flagged or self.status == 451 or bool(self.codes & _MODERATION)
 
     @property
     def param(self) -> str:
@@ -87,25 +113,32 @@ class ErrorResponse:
     @property
     def message(self) -> str:
         """The endpoint's message; never shown for a refused key, which some endpoints repeat."""
-        message = self._error.get("message")
-        return message if isinstance(message, str) and not message.startswith("<") else ""
+        message = self._error.get("message") or self._error.get("detail") or ""
+        if not isinstance(message, str):
+            return _as_json(message)
+        return "" if message.startswith("<") else message
 
     @property
     def text(self) -> str:
         """The whole body as JSON."""
-        try:
-            return json.dumps(self.body, ensure_ascii=False)
-        except RecursionError:
-            return ""
+        return _as_json(self.body)
 
     def retry_after(self) -> float | None:
-        """Seconds to wait by retry-after-ms or Retry-After (number or date); None without either."""
+        """Seconds to wait by retry-after-ms, Retry-After (number or date) or Google's details; else None."""
         headers = self.headers or {}
         for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
             seconds = _seconds(headers.get(name, ""))
             if seconds is not None:
                 return min(MAX_RETRY_AFTER, seconds * unit)
-        return None
+        delays = (_DELAY.fullmatch(str(one.get("retryDelay"))) for one in self._details)
+        return next((min(MAX_RETRY_AFTER, float(delay[1])) for delay in delays if delay), None)
+
+
+def _as_json(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return ""
 
 
 SILENCE = ErrorResponse(0, usage=Usage())
@@ -143,12 +176,15 @@ def error_for(
         return errors.ProviderDown("provider.unreachable", provider=name, host=host, tries=tries)
     if status == 200:
         return errors.RequestRejected("provider.garbled", provider=name)
-    if codes & _QUOTA or status == 402 or (status == 400 and _SAYS_NO_CREDIT.search(refusal.message)):
+    no_credit = status == 400 and _SAYS_NO_CREDIT.search(refusal.message)
+    if (codes & _QUOTA and not _SAYS_RATE.search(refusal.message)) or status == 402 or no_credit:
         return errors.QuotaExhausted("provider.quota", provider=name, status=status)
-    if codes & _MODERATION or status == 451:
+    if refusal.is_moderated:
         return errors.ReplyRefused("provider.refused", provider=name)
-    if status in (401, 403):
+    if status in (401, 403) or codes & _BAD_KEY:
         return errors.AuthRejected("provider.auth", provider=name, status=status)
+    if codes & _BROKEN_REPLY:
+        return errors.ReplyUnparsable("provider.unparsable", provider=name)
     said = status in (400, 422, 429) and _SAYS_TOO_LONG.search(refusal.message)
     if status == 413 or codes & _TOO_LONG or said:
         return errors.PromptTooLong("provider.too_long", provider=name)

@@ -31,6 +31,8 @@ READ_CHARS = 4_000
 
 _LEVELS = ("strict", "json", "text")
 _SCHEMA = re.compile(r"schema|strict|response_format[. ]type", re.I)
+_EFFORTS = ("none", "minimal", "low")
+"""Values of reasoning_effort, the least first."""
 _NUMBER = re.compile(r"(?<![\w.])\d{4,7}(?![\w.])")
 
 
@@ -106,6 +108,8 @@ class RequestForm:
         part = self._named_in(param) or self._named_in(said)
         if part == "structured" and not _SCHEMA.search(f"{param} {said}"):
             return replace(self, structured=("text",))
+        if part == "thinking" and (effort := self._other_effort(said)):
+            return replace(self, thinking=({**self.thinking[0], "reasoning_effort": effort}, {}))
         if part == "limit_fields" and not any(n and n in said for n in self.limit_fields[1:]):
             smaller = [n for n in map(int, _NUMBER.findall(said)) if LEAST_LIMIT <= n < limit]
             if smaller:
@@ -114,6 +118,12 @@ class RequestForm:
         if not part and guess:
             part = next((p for p in _PARTS if len(getattr(self, p)) > 1), "")
         return self._next(part) if part else None
+
+    def _other_effort(self, said: str) -> str | None:
+        """The least effort that a refusal names beside the one that was sent."""
+        sent = self.thinking[0].get("reasoning_effort")
+        others = _EFFORTS if sent in _EFFORTS else ()
+        return next((e for e in others if e != sent and re.search(f"['\"`]{e}['\"`\\\\]", said)), None)
 
     def _named_in(self, text: str) -> str:
         """The part with another form that ``text`` names first; empty without one."""
@@ -182,7 +192,8 @@ class LearntForm:
         """The form to try after a refusal of the last one ``tried``; None when the request is wrong."""
         if self.form not in tried:
             return self.form  # learnt by another request meanwhile
-        found = tried[-1].without_refused(refusal, limit, guess=self._good is None)
+        guess = self._good is None and refusal.param != "model"
+        found = tried[-1].without_refused(refusal, limit, guess=guess)
         found = None if found in tried else found
         self.form = found or self._good or tried[0]
         self._until = time.monotonic() + self._span

@@ -30,6 +30,7 @@ from kgnb.core.errors import (
     RateLimited,
     ReplyRefused,
     ReplyTruncated,
+    ReplyUnparsable,
     RequestRejected,
     SettingsError,
 )
@@ -142,6 +143,10 @@ def completion(content: object = '{"characters": []}', finish: str | None = "sto
 
 def error(code: object = None, message: str = "no", kind: object = None, param: object = None) -> str:
     return json.dumps({"error": {"message": message, "type": kind, "code": code, "param": param}})
+
+
+def google(message: str, **details: str) -> str:
+    return json.dumps([{"error": {"code": 400, "message": message, "details": [{"@type": "x"}, details]}}])
 
 
 OK = (200, completion(), {})
@@ -274,6 +279,15 @@ async def test_sixty_in_flight_share_a_pool_of_their_size() -> None:
         (500, error("x"), ProviderDown),
         (503, "<html>", ProviderDown),
         (529, error(kind="overloaded_error"), ProviderDown),
+        # Google's list of one, with the reason in details
+        (400, google("API key not valid.", reason="API_KEY_INVALID"), AuthRejected),
+        (429, google("Quota exceeded", retryDelay="7s"), RateLimited),
+        (429, error("insufficient_quota", "Allocated quota exceeded, please increase it"), RateLimited),
+        (403, error("AccountOverdueError"), QuotaExhausted),
+        (403, json.dumps({"error": {"code": 403, "metadata": {"flagged_input": "x"}}}), ReplyRefused),
+        (400, error("json_validate_failed", "Failed to validate JSON"), ReplyUnparsable),
+        (422, json.dumps({"detail": [{"loc": ["body", "messages"], "msg": "wrong"}]}), RequestRejected),
+        (404, error("m", "only supported in v1/responses", param="model"), RequestRejected),
         (200, completion('{"characters": [', finish="length"), ReplyTruncated),
         (200, completion("", finish="content_filter"), ReplyRefused),
         (200, completion("", finish="sensitive"), ReplyRefused),
@@ -332,6 +346,27 @@ async def test_retry_after(headers: dict[str, str], low: float, high: float) -> 
     assert isinstance(found, RateLimited)
     assert low <= found.retry_after <= high
     assert len(llm.seen) == 1  # a rate limit is the caller's to wait for
+
+
+async def test_the_wait_that_google_writes_into_the_body() -> None:
+    async with Scripted((429, google("slow down", retryDelay="37.5s"), {})) as llm:
+        found = await failing(client(llm.url), kind=RateLimited)
+    assert isinstance(found, RateLimited)
+    assert found.retry_after == 37.5
+
+
+async def test_a_model_that_has_no_chat_is_refused_once_in_the_endpoints_words() -> None:
+    no = error("unsupported", "This model is only supported in v1/responses", param="model")
+    async with Scripted((400, no, {})) as llm:
+        await failing(client(llm.url), kind=RequestRejected)
+    assert len(llm.seen) == 1
+
+
+async def test_what_a_framework_says_of_a_field_is_told() -> None:
+    detail = {"detail": [{"loc": ["body", "messages"], "msg": "not like this"}]}
+    async with Scripted((422, json.dumps(detail), {})) as llm:
+        found = await failing(client(llm.url), kind=RequestRejected)
+    assert "not like this" in str(found)
 
 
 async def test_5xx_is_tried_again_after_retry_after_and_counted() -> None:

@@ -147,6 +147,19 @@ async def test_a_field_is_found_by_its_name_where_no_param_is_given(said: str, k
     assert len(llm.seen) == 2
 
 
+async def test_an_effort_that_a_model_has_not_is_replaced_by_the_least_that_it_has() -> None:
+    no = error(
+        "unsupported_value",
+        "Unsupported value: 'none' is not supported. Supported values are: 'low', 'medium', and 'high'.",
+        param="reasoning_effort",
+    )
+    async with Scripted((400, no, {}), (200, completion(), {})) as llm:
+        c = asked_of(presets()["openai"], llm.url)
+        await c.ask(ask_for(), "gpt-of-tomorrow")
+        await c.close()
+    assert [body["reasoning_effort"] for _, _, body in llm.seen] == ["none", "low"]
+
+
 async def test_a_limit_that_is_too_large_is_lowered_to_the_largest_that_is_named() -> None:
     no = error(None, "Invalid max_tokens value, the valid range of max_tokens is [1, 8192]")
     async with Scripted((400, no, {}), (200, completion(), {})) as llm:
