@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from kgnb.app.context import App, budget_of, running_node
 from kgnb.app.pace import Pace
+from kgnb.app.tasks import cancel_task
 from kgnb.book.model import Book, BookFacts
 from kgnb.book.reader import read_book
 from kgnb.core import errors
@@ -226,9 +228,24 @@ async def bring_to_end(app: App, planned: Plan, listener: Listener) -> None:
     """Run a node until the plan's task is closed. Raises what :func:`build` raises."""
     stage = "resumed" if planned.resumed else "started"
     listener(planned.step(stage, await app.ledger.tasks.progress(planned.task.id)))
-    await _run_node(app, planned, listener)
+    try:
+        await _run_node(app, planned, listener)
+    except BuildStopped as stopped:
+        if isinstance(stopped.__cause__, errors.RequestRejected) and not planned.resumed:
+            await _withdraw_unstarted(app, planned.task)
+        raise
     progress, _ = await _progress_and_task(app, planned.task.id)
     listener(planned.step("done", progress, **planned.pace(app).figures(progress)))
+
+
+async def _withdraw_unstarted(app: App, task: Task) -> None:
+    """Cancel a new task of which the provider refused the first request, for instance for want of the model.
+
+    With another model the same command makes another task: no node should take this one up any more.
+    """
+    with suppress(errors.ServiceDown):  # the refusal is what to tell
+        if (await app.ledger.tasks.progress(task.id)).ended == 0:
+            await cancel_task(app, task.id)
 
 
 @dataclass(slots=True)
@@ -290,7 +307,9 @@ async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: List
         # The item that this build queued starts a paused task: only a pause after that ends the build.
         stopped = (TaskStatus.CANCELLED, TaskStatus.PAUSED) if opened else (TaskStatus.CANCELLED,)
         if task is None or task.status in stopped:
-            raise BuildStopped("build.stopped_elsewhere", task=planned.task.id)
+            paused = task is not None and task.status is TaskStatus.PAUSED
+            how = "build.paused_elsewhere" if paused else "build.stopped_elsewhere"
+            raise BuildStopped(how, task=planned.task.id)
         if await _is_given_up(app, task, watch):
             raise BuildStopped("build.refused", reason=task.error)
         watch.closed = watch.closed or task.ended

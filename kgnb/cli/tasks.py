@@ -66,7 +66,7 @@ async def resume(args: argparse.Namespace, settings: Settings) -> int:
 
     async with context.open_app(settings, graph=False) as app:
         done = await tasks.resume_task(app, args.task)
-    print(say("operate.was_resumed", task=args.task, queue=one_line(done.queue)))
+    print(say("operate.queued_again", task=args.task, queue=one_line(done.queue)))
     return OK
 
 

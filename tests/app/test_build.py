@@ -81,6 +81,16 @@ class TestOneBook:
         assert by_rules["task_id"] != by_llm["task_id"]
         assert by_rules["novel_id"] == by_llm["novel_id"]
 
+    def test_a_model_that_is_not_there_leaves_no_task_for_later_nodes(
+        self, place: Place, by_rules: dict[str, object], tmp_path: Path
+    ) -> None:
+        """With the model's right name the same command makes another task."""
+        other = novel(tmp_path / "other.txt", 2, lines=8)
+        ran = place.run("build", other, "--provider", "dryrun", env={"OPENAI_MODEL": "none"})
+        assert ran.code == 3, ran
+        rows = place.sql("SELECT status FROM knowledge_graph_tasks ORDER BY id DESC LIMIT 1")
+        assert rows == [("cancelled",)]
+
 
 class TestExports:
     @pytest.fixture(autouse=True)

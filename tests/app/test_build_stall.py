@@ -45,7 +45,8 @@ class App:
 
 
 def watching(app: App) -> Awaitable[None]:
-    planned: Any = SimpleNamespace(task=TASK, step=lambda *_: None)
+    pace = SimpleNamespace(figures=lambda _: {})
+    planned: Any = SimpleNamespace(task=TASK, step=lambda *_: None, pace=lambda _: pace)
     watch = build._TaskWatch(progress_at=time.monotonic())
     return asyncio.wait_for(build._watch_task(cast("Any", app), planned, watch, lambda _: None), 20)
 
@@ -66,3 +67,18 @@ async def test_a_task_that_another_node_gave_up_ends_the_build_with_its_reason(
     with pytest.raises(BuildStopped, match="Out of memory"):
         await watching(app)
     assert app.known == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "key"),
+    [(TaskStatus.PAUSED, "build.paused_elsewhere"), (TaskStatus.CANCELLED, "build.stopped_elsewhere")],
+)
+async def test_a_command_elsewhere_ends_the_build_and_says_which(
+    monkeypatch: pytest.MonkeyPatch, status: TaskStatus, key: str
+) -> None:
+    monkeypatch.setattr(build, "POLL_SECONDS", 0.01)
+    app = App(stall=600)
+    asyncio.get_running_loop().call_later(0.1, setattr, app, "task", replace(TASK, status=status))
+    with pytest.raises(BuildStopped) as stopped:
+        await watching(app)
+    assert stopped.value.key == key

@@ -112,7 +112,9 @@ class TestWords:
         assert kgnb("submit", book, "--provider", "dryrun").out == "1\n"
         assert kgnb.said("task", "pause", "1") == "Task 1 is paused"
         assert kgnb.said("task", "pause", "1") == "Task 1 was paused already"
-        assert kgnb.said("task", "resume", "1") == "Task 1 goes on, queued in kg:task:queue:dryrun"
+        goes_on, who = kgnb.said("task", "resume", "1").split(": ")
+        assert goes_on == "Task 1 goes on, queued in kg:task:queue:dryrun"
+        assert "kgnb worker" in who
         kgnb("task", "resume", "1").refused("isn't paused but waiting", "kgnb status")
         assert kgnb.said("task", "cancel", "1") == "Task 1 is cancelled; kgnb task retry 1 starts it again"
         assert kgnb.said("task", "cancel", "1", "--lang", "zh") == "任务 1 本来就取消了"
