@@ -231,7 +231,7 @@ async def bring_to_end(app: App, planned: Plan, listener: Listener) -> None:
     try:
         await _run_node(app, planned, listener)
     except BuildStopped as stopped:
-        if isinstance(stopped.__cause__, errors.RequestRejected) and not planned.resumed:
+        if isinstance(stopped.__cause__, errors.EndpointWrong) and not planned.resumed:
             await _withdraw_unstarted(app, planned.task)
         raise
     progress, _ = await _progress_and_task(app, planned.task.id)
@@ -239,7 +239,7 @@ async def bring_to_end(app: App, planned: Plan, listener: Listener) -> None:
 
 
 async def _withdraw_unstarted(app: App, task: Task) -> None:
-    """Cancel a new task of which the provider refused the first request, for instance for want of the model.
+    """Cancel a new task whose provider has no such model, unless a chapter ended before.
 
     With another model the same command makes another task: no node should take this one up any more.
     """
