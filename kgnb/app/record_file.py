@@ -51,7 +51,7 @@ def _load(place: Path) -> bytes:
     try:
         info = place.stat()
         if not stat.S_ISREG(info.st_mode):
-            raise InputError("exchange.unreadable", path=place, reason="not a regular file")
+            raise InputError("exchange.no_file", path=place)
         if info.st_size > MAX_BYTES:
             raise InputError("exchange.too_large", path=place, limit=MAX_BYTES >> 20)
         data = place.read_bytes()

@@ -98,10 +98,10 @@ def _without_contents(sections: list[_Section]) -> tuple[list[_Section], list[st
 
 def _with_volume_headings(table: list[_Section], rest: list[_Section]) -> list[_Section]:
     """Headings right before the first chapter may be those of its volume, not the table's."""
-    keep: list[_Section] = []
-    while table and not table[-1].text and table[-1].level < rest[0].level:
-        keep.insert(0, table.pop())
-    return keep + rest
+    at = len(table)
+    while at and not table[at - 1].text and table[at - 1].level < rest[0].level:
+        at -= 1
+    return table[at:] + rest
 
 
 def _key(section: _Section) -> str:
@@ -165,9 +165,13 @@ def _cut(text: str, limit: int, size: Callable[[str], int]) -> list[str]:
     return [body for body in map(_body, parts) if body]
 
 
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")  # a text's only line breaks, once it is normalised
+
+
 def _units(text: str, limit: int, size: Callable[[str], int]) -> Iterator[str]:
     """Paragraphs; sentences of a paragraph over the limit; slices of a sentence over it."""
-    for paragraph in text.splitlines(keepends=True):
+    for line in _LINE.finditer(text):
+        paragraph = line[0]
         if size(paragraph) <= limit:
             yield paragraph
             continue

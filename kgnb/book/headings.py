@@ -6,10 +6,14 @@ A heading is a short line of its own. Levels: 1 volume or part, 2 chapter, 3 sec
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from heapq import merge
+from itertools import chain, islice
 
 VOLUME, CHAPTER, SECTION = 1, 2, 3
+MAX_HEADINGS = 100_000
+"""A text with more has none: it is a list. The longest web novels have some 10,000 chapters."""
 
 _GAP = r"[ \t\u3000\xa0]"
 _NUM = r"[0-9０-９零〇○一二三四五六七八九十百千万萬两兩廿卅壹贰叁肆伍陆柒捌玖拾佰]{1,9}"
@@ -103,10 +107,12 @@ def tidy(title: str) -> str:
 def find(text: str, marked: Sequence[Heading] = ()) -> list[Heading]:
     """Return the headings of a text in order; ``marked``: those of the file's markup."""
     found = {h.start: h for h in marked}
-    for heading in (*_chinese(text), *_english(text)):
+    for heading in islice(chain(_chinese(text), _english(text)), MAX_HEADINGS + 1):
         known = found.get(heading.start)
         level, number = heading.level, heading.number
         found[heading.start] = replace(known, level=level, number=number) if known else heading
+    if len(found) > MAX_HEADINGS:
+        return []
     headings = _without_doubtful([found[k] for k in sorted(found)])
     if not any(h.level >= CHAPTER and h.number is not None for h in headings) and not marked:
         bare = _bare_numbers(text)
@@ -159,21 +165,20 @@ def _heading(
     return Heading(found.start(), end, tidy(title), level, number, sure=sure)
 
 
-def _chinese(text: str) -> list[Heading]:
-    headings = []
+def _chinese(text: str) -> Iterator[Heading]:
     for found in _NUMBERED.finditer(text):
         title = found["a"] or found["b"]
         parts = _PARTS.fullmatch(title)
         if parts and len(title) <= 80 and (sure := _is_title(parts["unit"], parts["rest"])) is not None:
             level = _LEVELS.get(parts["unit"], CHAPTER)
-            headings.append(_heading(found, title, level, number_of(parts["number"]), sure=sure))
-    volumes = (m for m in _VOLUME.finditer(text) if _is_separated_title(m["rest"]))
-    headings.extend(_heading(m, m["title"], VOLUME, None) for m in volumes)
+            yield _heading(found, title, level, number_of(parts["number"]), sure=sure)
+    for found in _VOLUME.finditer(text):
+        if _is_separated_title(found["rest"]):
+            yield _heading(found, found["title"], VOLUME, None)
     for found in _SPECIAL.finditer(text):
         numbered = found["word"].startswith("番外") and re.match(rf"{_NUM}|之", found["rest"])
         if numbered or _is_separated_title(found["rest"]):
-            headings.append(_heading(found, found["title"], CHAPTER, None))
-    return headings
+            yield _heading(found, found["title"], CHAPTER, None)
 
 
 def _is_title(unit: str, rest: str) -> bool | None:
@@ -213,16 +218,15 @@ def _without_doubtful(headings: list[Heading]) -> list[Heading]:
     return kept
 
 
-def _english(text: str) -> list[Heading]:
-    headings: list[Heading] = []
+def _english(text: str) -> Iterator[Heading]:
+    end = 0  # of the last heading
     alone = False  # whether no line since the last heading was a false one
-    for found in sorted(
-        [*_ENGLISH.finditer(text), *_ENGLISH_SPECIAL.finditer(text)], key=lambda m: m.start()
-    ):
+    lines = merge(_ENGLISH.finditer(text), _ENGLISH_SPECIAL.finditer(text), key=lambda m: m.start())
+    for found in lines:
         rest = found["rest"].strip(" \t_*#=")
-        if headings and found.start() < headings[-1].end:
+        if found.start() < end:
             continue  # the line is the title of the heading before
-        after_heading = alone and not text[headings[-1].end : found.start()].strip()
+        after_heading = alone and not text[end : found.start()].strip()
         if not _is_english_title(rest) or not (after_heading or _after_break(text, found.start())):
             alone = False
             continue
@@ -230,8 +234,10 @@ def _english(text: str) -> list[Heading]:
         number = number_of(found["number"]) if "number" in found.groupdict() else None
         level = VOLUME if found["word"].lower() in ("part", "book", "volume") else CHAPTER
         heading = _heading(found, found["title"], level, number)
-        headings.append(heading if rest.strip(".:—–- ") else _with_title_below(text, heading))
-    return headings
+        if not rest.strip(".:—–- "):
+            heading = _with_title_below(text, heading)
+        end = heading.end
+        yield heading
 
 
 def _is_english_title(rest: str) -> bool:

@@ -8,6 +8,7 @@ import stat
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from kgnb.book import chapters as chapter_division
@@ -147,7 +148,7 @@ def _from_markdown(text: str) -> _Source:
         fields = dict(re.findall(r"^(title|author):[ \t]*[\"']?(.*?)[\"']?[ \t]*$", front["body"], re.M))
         text = text[front.end() :]
     marked = []
-    for m in _MARKDOWN_HEADING.finditer(text):
+    for m in islice(_MARKDOWN_HEADING.finditer(text), headings.MAX_HEADINGS + 1):
         line_end, level = min(m.end() + 1, len(text)), len(m["level"])
         title = headings.tidy(_EMPHASIS.sub(r"\2", m["title"]))
         marked.append(Heading(m.start(), line_end, title, level, marked=True))
@@ -165,7 +166,7 @@ def _from_epub(book: epub.Epub) -> _Source:
     lines, marked, at = [], [], 0
     for line in book.lines:
         text = normalise(line.text).strip("\n") + "\n"
-        if line.level and (title := headings.tidy(text)):
+        if line.level and len(marked) <= headings.MAX_HEADINGS and (title := headings.tidy(text)):
             marked.append(Heading(at, at + len(text), title, line.level, marked=True))
         lines.append(text)
         at += len(text)

@@ -24,12 +24,12 @@ def refused(path: Path, key: str) -> InputError:
 
 @pytest.mark.parametrize("name", ["/dev/zero", "/dev/null", "/"])
 def test_no_device_or_folder_is_read(name: str) -> None:
-    refused(Path(name), "unreadable")
+    refused(Path(name), "no_file")
 
 
 def test_no_pipe_is_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    refused(tmp_path / "pipe", "unreadable")
+    refused(tmp_path / "pipe", "no_file")
 
 
 def test_a_large_file_is_not_read(tmp_path: Path) -> None:

@@ -321,6 +321,15 @@ def test_no_headings_no_loss(tmp_path: Path) -> None:
     assert titles(read)[:2] == ["第1部分", "第2部分"]
 
 
+def test_more_headings_than_any_book_has_are_a_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would take more memory and time than their text."""
+    monkeypatch.setattr(headings, "MAX_HEADINGS", 20)
+    for heading, name in (("第{}章 风", "b.txt"), ("CHAPTER {}.", "b.txt"), ("## 风 {}", "b.md")):
+        texts = [f"{heading.format(n)}\n\n{'他走了。' * 20}\n\n" for n in range(1, 22)]
+        assert len(book(tmp_path, "".join(texts[:20]), name).chapters) == 20
+        assert titles(book(tmp_path, "".join(texts), name)) == ["第1部分"]
+
+
 def test_long_chapters_are_split_at_paragraph_ends(tmp_path: Path) -> None:
     read = book(tmp_path, f"第一章 大\n{ZH * 200}第二章 小\n{ZH}")
     assert titles(read)[:3] == ["第一章 大", "第一章 大（2）", "第一章 大（3）"]

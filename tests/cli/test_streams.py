@@ -102,6 +102,7 @@ def test_a_data_folder_that_the_engines_could_not_open(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         open_folder(Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xb0\xd7")))
     str(caught.value).encode()
+    assert caught.value.key == "engine.folder_name"
 
 
 def test_a_book_may_be_deleted_once_it_was_read(tmp_path: Path) -> None:

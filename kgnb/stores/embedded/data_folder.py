@@ -84,8 +84,7 @@ def open_folder(path: Path) -> DataFolder:
     try:
         str(path.absolute()).encode()
     except UnicodeEncodeError:  # the engines can't open it
-        shown = os.fsencode(path).decode("utf-8", "replace")
-        raise InputError("engine.folder_unusable", path=shown, reason="its name isn't UTF-8") from None
+        raise InputError("engine.folder_name", path=os.fsencode(path).decode("utf-8", "replace")) from None
     try:
         path.mkdir(parents=True, exist_ok=True)
         folder = DataFolder(path.resolve())
