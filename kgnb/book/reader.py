@@ -163,7 +163,9 @@ def _from_markdown(text: str) -> _Source:
 
 
 def _from_epub(book: epub.Epub) -> _Source:
-    lines, marked, at = [], [], 0
+    lines: list[str] = []
+    marked: list[Heading] = []
+    at = 0
     for line in book.lines:
         text = normalise(line.text).strip("\n") + "\n"
         if line.level and len(marked) <= headings.MAX_HEADINGS and (title := headings.tidy(text)):
