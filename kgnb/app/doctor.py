@@ -173,12 +173,18 @@ async def _address(settings: Settings, name: str) -> str:
 
 
 async def _queues(app: App) -> list[Check]:
-    queues: list[dict[str, Any]] = (await StatusReport(app).read())["queues"]
-    checks = [
-        Check(q["queue"], True, say("doctor.queue", **q), say("doctor.dead") if q["dead"] else "")
-        for q in queues
-    ]
-    return checks or [Check("queues", True, say("doctor.no_queues"))]
+    try:
+        queues: list[dict[str, Any]] = (await StatusReport(app).read())["queues"]
+    except KgnbError as error:
+        return [Check("queues", False, str(error))]
+    return [_queue(one) for one in queues] or [Check("queues", True, say("doctor.no_queues"))]
+
+
+def _queue(queue: dict[str, Any]) -> Check:
+    if queue["problem"]:
+        return Check(queue["queue"], False, queue["problem"])
+    mend = say("doctor.dead") if queue["dead"] else ""
+    return Check(queue["queue"], True, say("doctor.queue", **queue), mend)
 
 
 async def _provider(app: App, provider: Provider) -> Check:

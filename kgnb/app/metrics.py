@@ -171,5 +171,6 @@ def _queues(node: WorkerNode) -> Metric:
         (queue, name): number
         for queue, state in dict(node.queue_states).items()
         for name, number in asdict(state).items()
+        if name != "problem"
     }
     return _gauge("kgnb_queue_size", "What the queues held at the node's last look.", sizes, "queue", "state")

@@ -89,7 +89,13 @@ def queues_table(queues: Sequence[Item]) -> Table:
         "status", queue="name", waiting="count", chapters="count", leased="count", delayed="count",
         dead="failures", open="count",
     )  # fmt: skip
-    return _table("queues", heads, rows({**queue, "open": queue["open_tasks"]} for queue in queues))
+    return _table("queues", heads, tuple(map(_queue_row, queues)))
+
+
+def _queue_row(queue: Item) -> Row:
+    (row,) = rows([{**queue, "open": queue["open_tasks"]}])
+    problem = queue.get("problem")
+    return Row(row.cells, (Cell(problem, "bad"),) if problem else ())
 
 
 def providers_table(providers: Sequence[Item]) -> Table:

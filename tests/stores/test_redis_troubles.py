@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
 from redis import exceptions
 
+from kgnb.app import doctor
+from kgnb.app.context import open_app
+from kgnb.app.status import StatusReport
 from kgnb.core.errors import ServiceDown, ServiceRefused
+from kgnb.core.settings import Settings
+from kgnb.render.status_view import queues_table
+from kgnb.stores.queue.breaker import CircuitBreaker
 from kgnb.stores.queue.connection import RedisConnection, mapped_errors, script_call
 from kgnb.stores.queue.types import QueueName
+from tests.conftest import lent_folder
 
 
 async def test_a_key_of_another_type_is_named(embedded: Any) -> None:
@@ -26,6 +35,34 @@ async def test_a_key_of_another_type_is_named(embedded: Any) -> None:
             await connection.close()
     assert caught.value.key == "queue.wrong_type"
     assert queue in str(caught.value)
+
+
+async def test_a_queue_that_cannot_be_read_hides_no_other(embedded: Any, tmp_path: Path) -> None:
+    """What others need: status goes on with a line that names the key, doctor with a failed check."""
+    url, queue = embedded.endpoints.redis_url, QueueName("kg:task:queue:rules")
+    with lent_folder(embedded, tmp_path / "data"), redis.Redis.from_url(url.get_secret_value()) as client:
+        client.set(queue, "y")
+        client.hset("ai:provider:suspend:x", "until", "y")
+        client.rpush("kg:task:queue:other", json.dumps({"task_id": 7}))
+        client.sadd("kgnb:queues", "kg:task:queue:other")
+        settings = Settings(KGNB_DATA=tmp_path / "data", _env_file=None)
+        async with open_app(settings, graph=False) as app:
+            read = await StatusReport(app).read()
+            checks = await doctor._queues(app)
+            assert (await CircuitBreaker(app.queue.connection).state("x")).paused
+            client.delete("kgnb:queues")
+            client.set("kgnb:queues", "y")
+            (check,) = await doctor._queues(app)
+            client.set("kgnb:ids", "inf")
+            assert await app.queue.new_worker_ids(1)
+    found = {one["queue"]: one for one in read["queues"]}
+    assert queue in found[queue]["problem"]
+    assert (found["kg:task:queue:other"]["waiting"], found["kg:task:queue:other"]["problem"]) == (1, "")
+    assert [(one.name, one.mark) for one in checks] == [("kg:task:queue:other", "✓"), (queue, "✗")]
+    assert check.mark == "✗"
+    assert "kgnb:queues" in check.detail
+    notes = [cell.value for row in queues_table(read["queues"]).rows for cell in row.notes]
+    assert notes == [found[queue]["problem"]]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from redis.exceptions import ResponseError
 
+from kgnb.core.errors import ServiceRefused
 from kgnb.stores.queue import provider_answers
 from kgnb.stores.queue.connection import RedisConnection
 from kgnb.stores.queue.inspect import LIMIT_PREFIX, PAUSE_PREFIX, parse_json
@@ -108,7 +109,7 @@ class CircuitBreaker:
     async def _count(self, provider: str) -> int:
         try:
             failures = int(await self._connection.send_one(("INCR", _FAIL_PREFIX + provider)))
-        except ResponseError:  # somebody wrote no number: start again
+        except (ResponseError, ServiceRefused):  # somebody wrote no number: start again
             failures = 1
             await self._connection.send_one(("SET", _FAIL_PREFIX + provider, b"1"))
         await self._connection.send_one(("EXPIRE", _FAIL_PREFIX + provider, FAIL_TTL))
@@ -229,7 +230,7 @@ class CircuitBreaker:
             commands.append(("PTTL", PAUSE_PREFIX + name))
             commands += [("GET", prefix + name) for prefix in (PAUSE_PREFIX, _DETAILS_PREFIX, _FAIL_PREFIX)]
             commands += [("PTTL", LIMIT_PREFIX + name), provider_answers.asked(name)]
-        clock, *values = await self._connection.send(commands)
+        clock, *values = await self._connection.send_each(commands)
         now = clock[0] + clock[1] / 1e6
         replies = (_Reply(*reply) for reply in zip(*[iter(values)] * len(_Reply._fields), strict=True))
         named = zip(providers, replies, strict=True)
@@ -268,7 +269,7 @@ class _Reply(NamedTuple):
 
 def _object(value: Any) -> Mapping[str, Any]:
     """Return a JSON object from a key that anyone may write; empty for anything else."""
-    found = parse_json(value or b"")
+    found = parse_json(value) if isinstance(value, bytes) else None
     return found if isinstance(found, dict) else {}
 
 

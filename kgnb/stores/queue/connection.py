@@ -249,14 +249,28 @@ class RedisConnection:
 
         Raises ServiceDown, ServiceRefused, and redis' ResponseError for a bug or a key of the wrong type.
         """
-        replies = await self.try_send(commands)
-        with mapped_errors(self.where):
-            for command, reply in zip(commands, replies, strict=False):
-                if isinstance(reply, exceptions.ResponseError) and "WRONGTYPE" in str(reply):
-                    facts = {"where": self.where, "name": _key_of(command)}
-                    raise ServiceRefused("queue.wrong_type", service="redis", **facts) from reply
-            raise_errors(replies)
+        replies = await self.send_each(commands)
+        raise_errors(replies)
         return replies
+
+    async def send_each(self, commands: Sequence[Command]) -> list[Any]:
+        """Like :meth:`send`, but a command on a key of the wrong type has ServiceRefused, which names it, as
+        reply."""
+        replies = self.named_types(commands, await self.try_send(commands))
+        with mapped_errors(self.where):
+            raise_errors(reply for reply in replies if not isinstance(reply, ServiceRefused))
+        return replies
+
+    def named_types(self, commands: Sequence[Command], replies: Sequence[Any]) -> list[Any]:
+        """Return the replies with ServiceRefused, which names the key, where one has the wrong type."""
+
+        def named(command: Command, reply: Any) -> Any:
+            if not (isinstance(reply, exceptions.ResponseError) and "WRONGTYPE" in str(reply)):
+                return reply
+            facts = {"where": self.where, "name": _key_of(command)}
+            return ServiceRefused("queue.wrong_type", service="redis", **facts)
+
+        return list(map(named, commands, replies))
 
     async def try_send(self, commands: Sequence[Command]) -> list[Any]:
         """Like :meth:`send`, but a command that Redis refuses has its error as reply."""

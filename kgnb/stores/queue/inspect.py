@@ -47,9 +47,9 @@ class QueueInspector:
         self.connection = connection
 
     async def states(self, queues: Sequence[QueueName]) -> dict[QueueName, QueueState]:
-        """Return the counts of these queues."""
-        replies = await self.connection.send([script_call("state", queue) for queue in queues])
-        return {queue: QueueState(*map(int, one)) for queue, one in zip(queues, replies, strict=True)}
+        """Return the counts of these queues; zeros for one with a key of the wrong type, and its problem."""
+        replies = await self.connection.send_each([script_call("state", queue) for queue in queues])
+        return {queue: _state(reply) for queue, reply in zip(queues, replies, strict=True)}
 
     async def find_tasks(self, queues: Sequence[QueueName]) -> dict[int, QueuedTask]:
         """Return the tasks whose items these queues have. Chapters alone don't count: nobody may serve them.
@@ -149,16 +149,24 @@ class QueueInspector:
         return seen
 
     async def leases(self, queues: Sequence[QueueName]) -> list[LeaseInfo]:
-        """Return what is leased in these queues, and by which node."""
+        """Return what is leased in these queues, and by which node; nothing of one that can't be read."""
         found = []
-        held = await self.connection.send([("HGETALL", queue.own_key("held")) for queue in queues])
+        held = await self.connection.send_each([("HGETALL", queue.own_key("held")) for queue in queues])
         for queue, raw in zip(queues, held, strict=True):
+            if isinstance(raw, ServiceRefused):
+                continue
             for member, value in hash_fields(raw).items():
                 kind, task_id, chapter_id = parse_member(member)
                 record = parse_json(value)
                 if kind in {"t", "c"} and isinstance(record, dict):
                     found.append(LeaseInfo(queue, str(record.get("node")), task_id, chapter_id))
         return found
+
+
+def _state(reply: Any) -> QueueState:
+    if isinstance(reply, ServiceRefused):
+        return QueueState(0, 0, 0, 0, 0, 0, problem=str(reply))
+    return QueueState(*map(int, reply))
 
 
 def _task_commands(queue: QueueName) -> list[Command]:

@@ -142,7 +142,8 @@ class Queue(QueueInspector):
             )
             answered = self._without_broken(shaped, polled)
             with mapped_errors(self.where):
-                raise_errors((*registered, *limited))
+                raise_errors(self.connection.named_types(registrations, registered))
+                raise_errors(limited)
                 poll.paused = read_pauses(providers, paused)
         except ServiceError:
             self._in_outage = self._reached

@@ -151,7 +151,7 @@ class ClaimRequest:
 @dataclass(frozen=True, slots=True)
 class QueueState:
     """Counts of a queue: waiting items, waiting chapters, leases of both, delayed chapters, dead entries,
-    tasks that are claimed or open."""
+    tasks that are claimed or open. ``problem`` says why they can't be read, if so."""
 
     waiting: int
     chapters: int
@@ -159,6 +159,7 @@ class QueueState:
     delayed: int
     dead: int
     open_tasks: int
+    problem: str = ""
 
 
 @dataclass(frozen=True)
