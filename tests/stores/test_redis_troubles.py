@@ -41,6 +41,7 @@ async def test_a_queue_that_cannot_be_read_hides_no_other(embedded: Any, tmp_pat
     """What others need: status goes on with a line that names the key, doctor with a failed check."""
     url, queue = embedded.endpoints.redis_url, QueueName("kg:task:queue:rules")
     with lent_folder(embedded, tmp_path / "data"), redis.Redis.from_url(url.get_secret_value()) as client:
+        client.flushall()  # other tests leave something
         client.set(queue, "y")
         client.hset("ai:provider:suspend:x", "until", "y")
         client.rpush("kg:task:queue:other", json.dumps({"task_id": 7}))
