@@ -17,6 +17,7 @@ from kgnb.core.messages import say
 from kgnb.core.model import Provider, Usage
 from kgnb.core.process_pool import CpuPool
 from kgnb.core.settings import Settings
+from kgnb.core.shortages import has_shared_memory
 from kgnb.stores.embedded import Embedded, open_embedded
 from kgnb.stores.embedded.data_folder import DataFolder
 from kgnb.stores.embedded.record_copy import RecordCopy
@@ -181,7 +182,7 @@ def _connect(settings: Settings, engines: Embedded | None, queue: bool, graph: b
         cache=ReplyCache(sql),
         providers=providers,
         router=TaskRouter(ledger, providers),
-        pool=CpuPool(settings.cpus, threads=settings.cpu_workers == "threads"),
+        pool=CpuPool(settings.cpus, threads=settings.cpu_workers == "threads" or not has_shared_memory()),
         sql_target=sql_target,
         graph_target=graph_target,
         engines=engines,
@@ -226,7 +227,10 @@ def _graph_target(settings: Settings, engines: Embedded | None) -> GraphTarget:
     ends = engines.endpoints
     assert ends.bolt_uri is not None
     assert ends.bolt_password is not None
-    return GraphTarget(ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database, fresh=True)
+    folder = ends.sqlite_path.parent
+    return GraphTarget(
+        ends.bolt_uri, ends.bolt_user, ends.bolt_password, ends.bolt_database, fresh=True, folder=folder
+    )
 
 
 async def _prepare(app: App, sql: bool) -> None:

@@ -21,6 +21,7 @@ from kgnb.core.host import Host, detect_host
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
 from kgnb.core.settings import Settings
+from kgnb.core.shortages import free_mb, has_shared_memory, shortages
 from kgnb.llm.presets import STALE_DAYS, presets, presets_date
 from kgnb.render.formatting import duration
 from kgnb.stores.probes import ServiceFacts, redis_facts, sql_facts
@@ -59,9 +60,12 @@ async def doctor(settings: Settings) -> list[Check]:
     services = [await check_service(settings, name) for name in ("sql", "redis", "bolt")]
     checks = [python, _packages(), _presets(date.today()), *_machine(place, settings), *services]
     if services[0].ok and services[1].ok:
-        async with open_app(settings, graph=False) as app:
-            checks += await _queues(app)
-            checks += [await _provider(app, one) for one in app.providers.all() if one.key != RULES]
+        try:
+            async with open_app(settings, graph=False) as app:
+                checks += await _queues(app)
+                checks += [await _provider(app, one) for one in app.providers.all() if one.key != RULES]
+        except KgnbError as error:
+            checks.append(Check("services", False, str(error)))
     return checks
 
 
@@ -88,15 +92,27 @@ def _presets(today: date) -> Check:
 
 def _machine(place: Host, settings: Settings) -> list[Check]:
     memory = say("doctor.memory", kind=place.kind, cpus=place.cpus, mb=place.memory_mb, gpu=place.gpu or "-")
-    disk = say("doctor.disk", mb=place.disk_free_mb, folder=settings.data.absolute())
+    free = free_mb(settings.data) or 0
+    disk = say("doctor.disk", mb=free, folder=settings.data.absolute())
     seconds = place.seconds(settings.session_seconds)
     limit = say("doctor.no_limit") if seconds is None else say("doctor.limit", time=duration(seconds))
     slots = say("doctor.slots", slots=settings.slots_for(), most=settings.max_slots)
     return [
         Check("machine", True, memory, _low(place.memory_mb, LOW_MEMORY_MB, "doctor.low_memory")),
-        Check("disk", True, disk, _low(place.disk_free_mb, LOW_DISK_MB, "doctor.low_disk")),
+        Check("disk", True, disk, _low(free, LOW_DISK_MB, "doctor.low_disk")),
         Check("session", True, say("doctor.comma").join((limit, slots))),
+        *_limits(settings),
     ]
+
+
+def _limits(settings: Settings) -> list[Check]:
+    """What the embedded engines and worker processes lack; nothing where all is well."""
+    embeds = settings.embedded_redis or settings.embedded_graph or settings.embedded_sql
+    found = [say(key, **facts) for key, facts in (shortages(settings.data) if embeds else ())]
+    checks = [Check("limits", False, " ".join(found))] if found else []
+    if settings.cpu_workers != "threads" and not has_shared_memory():
+        checks.append(Check("shared memory", True, say("doctor.in_threads"), say("doctor.no_shared_memory")))
+    return checks
 
 
 def _low(mb: int, least: int, text: str) -> str:

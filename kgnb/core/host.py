@@ -56,8 +56,6 @@ class Host:
     cpus: int
     memory_mb: int
     """The lesser of the machine's memory and the container's limit; 0 = unknown."""
-    disk_free_mb: int
-    """In the working folder."""
     gpu: str
     """Name of the GPUs, "TPU", or ""."""
     output_dir: Path | None
@@ -90,7 +88,6 @@ def detect_host() -> Host:
         },
         cpus=usable_cpus(),
         memory_mb=_memory_mb(),
-        disk_free_mb=shutil.disk_usage(Path.cwd()).free >> 20,
         gpu=gpu,
         output_dir=KAGGLE_OUTPUT if kind == "kaggle" and os.access(KAGGLE_OUTPUT, os.W_OK) else None,
         session_seconds=service.session_seconds(tpu=gpu == "TPU") if service else None,

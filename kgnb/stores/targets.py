@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import sqlalchemy as sa
 from pydantic import SecretStr
@@ -58,7 +59,7 @@ def sql_url(settings: Settings) -> sa.URL:
 @dataclass(frozen=True, slots=True)
 class GraphTarget:
     """A graph database; an empty ``database`` is the server's default. ``ca``: file of certificates that TLS
-    trusts. ``fresh``: an engine that was just started and is slow at first."""
+    trusts. ``fresh``: an engine that was just started, slow at first. ``folder``: of its data, if here."""
 
     uri: str
     user: str
@@ -66,7 +67,9 @@ class GraphTarget:
     database: str = ""
     ca: str = ""
     fresh: bool = False
+    folder: Path | None = None
 
     def open(self) -> GraphStore:
         """Return the store, which connects at first use; ``prepare`` makes the schema."""
-        return GraphStore(self.uri, self.user, self.password, self.database, ca=self.ca)
+        login = self.uri, self.user, self.password, self.database
+        return GraphStore(*login, ca=self.ca, folder=self.folder)

@@ -15,6 +15,7 @@ from typing import ClassVar
 
 from kgnb.core.errors import EngineError
 from kgnb.core.process_id import ProcessId, holders_of, identify, is_alive, send_signal
+from kgnb.core.shortages import shortages
 from kgnb.stores.embedded.data_folder import DataFolder, try_lock
 
 _POLL = 0.03  # seconds between two looks at a starting engine or a lock
@@ -99,12 +100,18 @@ class Engine(ABC):
             async with asyncio.timeout(timeout):
                 while not await self.is_ready():
                     if (code := self.process.returncode) is not None:
-                        raise EngineError("engine.start_failed", engine=self.name, code=code, log=log)
+                        raise self._failed("engine.start_failed", log, code=code)
                     await asyncio.sleep(_POLL)
         except TimeoutError:
             await self.stop()
-            raise EngineError("engine.start_timeout", engine=self.name, seconds=timeout, log=log) from None
+            raise self._failed("engine.start_timeout", log, seconds=timeout) from None
         self.started()
+
+    def _failed(self, key: str, log: Path, **facts: object) -> EngineError:
+        """The error of a failed start; what the engine lacks comes before what it says itself."""
+        for lack, lack_facts in shortages(self.folder.root):
+            return EngineError(lack, **lack_facts)
+        return EngineError(key, engine=self.name, log=log, **facts)
 
     async def stop(self) -> None:
         """Stop the engine with SIGTERM, or SIGKILL when it doesn't end."""

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from neo4j import READ_ACCESS, AsyncDriver, AsyncGraphDatabase, AsyncTransaction, Query, TrustCustomCAs
@@ -23,6 +24,7 @@ from neo4j.exceptions import (
 from pydantic import SecretStr
 
 from kgnb.core.errors import InputError, ServiceDown, ServiceError, ServiceRefused
+from kgnb.core.shortages import is_full
 from kgnb.core.tls import is_untrusted_certificate
 
 T = TypeVar("T")
@@ -56,9 +58,11 @@ class BoltDriver:
         *,
         timeout: float = 10.0,
         ca: str = "",
+        folder: Path | None = None,
     ) -> None:
         """``timeout``: seconds of one transaction with all its retries, far below a lease. ``ca``: a file of
-        the only certificates to trust; it switches TLS on."""
+        the only certificates to trust; it switches TLS on. ``folder``: of the server's data, if here."""
+        self._folder = folder
         self.where = uri
         self._tls: dict[str, Any] = {}
         if ca:  # the driver takes a CA only where the scheme doesn't settle it
@@ -199,6 +203,8 @@ class BoltDriver:
             return ServiceRefused("graph.untrusted", **facts)
         if isinstance(error, ConfigurationError) or _is_refusal(error, code):
             return ServiceRefused("graph.refused", reason=code or type(error).__name__, **facts)
+        if self._folder is not None and is_full(self._folder):
+            return ServiceDown("graph.full", service="bolt", path=self._folder)
         return ServiceDown("graph.down", **facts)
 
 

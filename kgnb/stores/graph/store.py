@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 from neo4j import AsyncTransaction
@@ -58,8 +59,9 @@ class GraphStore:
         *,
         timeout: float = 10.0,
         ca: str = "",
+        folder: Path | None = None,
     ) -> None:
-        self._bolt = BoltDriver(uri, user, password, database, timeout=timeout, ca=ca)
+        self._bolt = BoltDriver(uri, user, password, database, timeout=timeout, ca=ca, folder=folder)
         self._types: set[str] = set()  # relationship types that the engine knows
         self._known = WriteCache()
 

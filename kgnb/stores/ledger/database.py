@@ -23,6 +23,7 @@ from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Se
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
+from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 import sqlalchemy as sa
@@ -31,6 +32,7 @@ from sqlalchemy.dialects import mysql, sqlite
 
 from kgnb.book.model import text_hash
 from kgnb.core.errors import KgnbError, ServiceDown, ServiceRefused
+from kgnb.core.shortages import is_full
 from kgnb.core.tls import is_untrusted_certificate
 from kgnb.stores.ledger import migrations
 
@@ -177,6 +179,8 @@ class Database:
     def _error(self, kind: _ErrorKind, error: sa.exc.DBAPIError) -> KgnbError:
         if kind == "retry":
             return ServiceDown("ledger.busy", service="sql", where=self.where)
+        if kind == "down" and self.sqlite and is_full(Path(self.where)):
+            kind = "full"  # SQLite calls some of it an I/O error
         raised = ServiceDown if kind in ("down", "full") else ServiceRefused
         reason = " ".join(map(str, error.orig.args))[:300] if error.orig is not None else ""
         return raised(f"ledger.{kind}", service="sql", where=self.where, reason=reason)

@@ -242,7 +242,8 @@ class CircuitBreaker:
             self._failing.add(name)
         not_before = now + reply.limit_ms / 1_000 if reply.limit_ms > 0 else 0.0
         self._update_limit(name, reply.limit_ms / 1_000, asked_at)
-        answer = provider_answers.read_answer(reply.answer)
+        broken = isinstance(reply.answer, ServiceRefused)  # a key of the wrong type
+        answer = NO_ANSWER if broken else provider_answers.read_answer(reply.answer)
         if reply.pause is None:
             return ProviderState(failures=count, not_before=not_before, answer=answer)
         if reply.pause_ms > 0:

@@ -159,7 +159,7 @@ class QueueState:
     delayed: int
     dead: int
     open_tasks: int
-    problem: str = ""
+    problem: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,69 @@
+"""What this process or machine has too little of for the embedded engines: disk, open files, addresses.
+
+Only the standard library, for the process that owns the engines.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+if sys.platform != "win32":
+    import resource
+
+MIN_DISK_MB = 8
+"""With less the engines' logs of writes don't fit any more."""
+MIN_FILES = 256
+"""The graph engine opens some 120: Java's archives, and two for each kind of node and relation."""
+MIN_ADDRESSES_MB = 3_000
+"""Java reserves some 2,700 MB of addresses, of which it uses a tenth."""
+
+
+def shortages(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield keys of texts, with their facts, of what lacks for engines whose data lies in ``folder``."""
+    if is_full(folder):
+        yield "engine.disk_full", {"path": folder, "least": MIN_DISK_MB}
+    if sys.platform == "win32":
+        return
+    files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]  # Java and Valkey raise their limit to the hard one
+    if 0 <= files < MIN_FILES:
+        yield "engine.few_files", {"limit": files, "least": MIN_FILES}
+    addresses = resource.getrlimit(resource.RLIMIT_AS)[0]
+    if 0 <= addresses < MIN_ADDRESSES_MB << 20:
+        yield "engine.few_addresses", {"mb": addresses >> 20, "least": MIN_ADDRESSES_MB}
+
+
+def is_full(path: Path) -> bool:
+    """Whether less than :data:`MIN_DISK_MB` are free for a file or folder."""
+    free = free_mb(path)
+    return free is not None and free < MIN_DISK_MB
+
+
+def free_mb(path: Path) -> int | None:
+    """Return the MB free for a file or folder, or where it is to be made; None if nobody knows."""
+    for place in (path, *path.absolute().parents):
+        try:
+            return shutil.disk_usage(place).free >> 20
+        except FileNotFoundError:
+            continue
+        except OSError:
+            break
+    return None
+
+
+@cache
+def has_shared_memory() -> bool:
+    """Whether processes can share locks; without a writable /dev/shm no worker process can start."""
+    import multiprocessing
+
+    if sys.platform == "win32":
+        return True
+    try:
+        multiprocessing.get_context("fork").Lock()  # forks nothing
+    except (OSError, ImportError):
+        return False
+    return True

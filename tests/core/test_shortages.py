@@ -1,0 +1,79 @@
+"""What a machine lacks is named as what it is, before the engines' own words."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kgnb.app import doctor
+from kgnb.core import shortages
+from kgnb.core.errors import EngineError
+from kgnb.core.settings import Settings
+from kgnb.stores.embedded.data_folder import open_folder
+from kgnb.stores.embedded.valkey import Valkey
+
+BOTH = """
+import resource, sys
+from pathlib import Path
+from kgnb.core.shortages import shortages
+resource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, resource.RLIM_INFINITY))
+print(*(key for key, _ in shortages(Path("/"))))
+"""
+
+
+def test_limits_of_the_process() -> None:
+    ran = subprocess.run([sys.executable, "-c", BOTH], capture_output=True, text=True, check=True)
+    assert {"engine.few_files", "engine.few_addresses"} <= set(ran.stdout.split())
+
+
+def fill_disk(monkeypatch: pytest.MonkeyPatch, free: int = 0) -> None:
+    usage = shortages.shutil.disk_usage("/")._replace(free=free)
+    monkeypatch.setattr(shortages.shutil, "disk_usage", lambda _: usage)
+
+
+async def test_an_engine_that_cannot_start_for_want_of_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Valkey(open_folder(tmp_path), tmp_path, "/bin/false")
+    await engine.adopt_folder(None)
+    with pytest.raises(EngineError) as caught:
+        await engine.start(60)
+    assert caught.value.key == "engine.start_failed"
+    fill_disk(monkeypatch)
+    with pytest.raises(EngineError) as caught:
+        await engine.start(60)
+    engine.release_lock()
+    assert caught.value.key == "engine.disk_full"
+    assert str(tmp_path) in str(caught.value)
+
+
+async def test_doctor_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(KGNB_DATA=tmp_path / "not made yet", KGNB_CPU_WORKERS=2, _env_file=None)
+    monkeypatch.setattr(doctor, "has_shared_memory", lambda: False)
+    fill_disk(monkeypatch)
+    found = {one.name: one for one in doctor._limits(settings)}
+    assert str(tmp_path) in found["limits"].detail
+    assert [one.mark for one in found.values()] == ["✗", "!"]
+
+
+def test_no_lock_without_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    import multiprocessing
+
+    class Without:
+        def Lock(self) -> Any:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    assert shortages.has_shared_memory()
+    shortages.has_shared_memory.cache_clear()
+    monkeypatch.setattr(multiprocessing, "get_context", lambda _: Without())
+    try:
+        assert not shortages.has_shared_memory()
+    finally:
+        shortages.has_shared_memory.cache_clear()
