@@ -115,3 +115,36 @@ def test_answers_of_a_very_long_book_are_counted() -> None:
     text = turn.format("Basil") * 900 + turn.format("Tobias") * 700
     offsets = {n: [m.start() for m in re.finditer(n, text)] for n in ("Ann", "Rosa", "Basil", "Tobias")}
     assert set(Answers(text, offsets, str).answering()) == {("Ann", "Basil"), ("Ann", "Tobias")}
+
+
+def test_a_word_that_opens_a_sentence_is_no_first_name() -> None:
+    text = (
+        pages(("Corwick", "Queel"), ("Mr. Corwick", "Queel"))
+        + "\n\n"
+        + "Overtaking Corwick, he laughed. Nobody saw Queel.\n\n" * 3
+    )
+    found = people(text)
+    assert "Overtaking Corwick" not in found
+    assert found["Corwick"].name == "Corwick"
+
+
+def test_whom_a_stranger_calls_by_another_word_is_named_as_everybody_does() -> None:
+    text = pages(("Corwick", "Queel")) + "\n\n" + '"Not I," said Massa Corwick.\n\n' * 3
+    assert people(text)["Massa Corwick"].name == "Corwick"
+    text = pages(("Corwick", "Queel")) + "\n\n" + '"Not I," said Edwin Corwick.\n\n' * 3
+    assert people(text)["Corwick"].name == "Edwin Corwick"
+
+
+def test_a_kings_country_is_not_the_king() -> None:
+    text = (
+        pages(("the King of Tarsia", "Queel"))
+        + "\n\n"
+        + "Tarsia slept. The winters of Tarsia are long.\n\n" * 4
+    )
+    found = people(text)
+    assert found["King of Tarsia"] is not found.get("Tarsia")
+
+
+def test_many_of_a_kind_are_nobody() -> None:
+    kind = "The Marshlander rose slowly. Nobody saw a Marshlander. Then Marshlanders walked to the water.\n\n"
+    assert "Marshlanders" not in people(pages(("Corwick", "Queel")) + "\n\n" + kind * 5)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.couples import couple_mentions
+from kgnb.extract.en.names import FIRST_NAMES, key
 from kgnb.extract.en.persons import KIN_TITLES, BookPersons, NameParts, titles_clash
 from kgnb.extract.en.stated_names import stated_names
 from kgnb.extract.en.vocatives import Answers
@@ -251,8 +252,12 @@ class AliasResolver(BookPersons):
             if top and (len(top) == 1 or top[0][1] >= 2.5 * top[1][1]):
                 self.clusters.join(top[0][0], name, "rank")
 
+    def _has_first_name(self, parts: NameParts) -> bool:
+        """Whether the first word is a name by itself: not so in Old Stone, Doctor's Stone, Massa Stone."""
+        return key(parts.first) in FIRST_NAMES or parts.first in self.candidates
+
     def _canonical_rank(self, name: str) -> tuple[int, int, int, str]:
         """A full name without title first, if it occurs more than once; then the more frequent."""
         parts, count = self.parts[name], self.counts[name]
-        full = parts.is_full and not parts.titles and len(parts.rest) <= 3
+        full = parts.is_full and not parts.titles and len(parts.rest) <= 3 and self._has_first_name(parts)
         return (int(full and count >= 2), int(bool(parts.rest)), count, name)

@@ -132,7 +132,11 @@ class Candidates:
             return True  # the March Hare
         if key(word) in words.NOT_NAMES or key(word) in words.ENDEARMENTS or key(word) in words.SPEECH_VERBS:
             return False
-        return not opening or self._is_proper(word) or (self.lower[word.lower()] == 0)
+        if not opening or self._is_proper(word):
+            return True
+        # "Overhearing Stone, he": before another capital only a known first name is taken for one.
+        unknown = len(parts) > 1 and key(word) not in FIRST_NAMES
+        return not unknown and self.lower[word.lower()] == 0
 
     def _add(self, name: str, at: int) -> None:
         text, end = self.text, at + len(name)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.en import vocabulary as words
-from kgnb.extract.en.names import Candidate, NameClassifier, key
+from kgnb.extract.en.names import Candidate, NameClassifier, is_titled, key
 from kgnb.extract.name_clusters import NameClusters
 
 _SENTENCE_END = re.compile(r"[.!?](?=[\s\"])|\n")
@@ -36,7 +36,9 @@ class NameParts:
 
     @property
     def last(self) -> str:
-        """The last word; of Mr. Thorne of Brayton the one before the place."""
+        """The last word; of Mr. Thorne of Brayton the one before the place, of the King of Brayton none."""
+        if self.first == "of":
+            return ""
         named = self.rest[: self.rest.index("of")] if "of" in self.rest[1:] else self.rest
         return named[-1] if named else ""
 
@@ -63,7 +65,11 @@ class BookPersons:
     def __init__(self, text: str, classifier: NameClassifier) -> None:
         persons = classifier.persons()
         self.text = text
-        self.candidates = {n: c for n, c in persons.items() if not _is_family(n, c, persons)}
+        self.candidates = {
+            n: c
+            for n, c in persons.items()
+            if not (_is_family(n, c, persons) or _is_kind(n, c, classifier.candidates))
+        }
         self.counts = {n: c.count for n, c in self.candidates.items()}
         self.parts = {n: split_name(n) for n in self.candidates}
         self.clusters = NameClusters(self.candidates)
@@ -80,7 +86,7 @@ class BookPersons:
         self._by_first: dict[str, list[str]] = defaultdict(list)  # first word after the titles → names
         self._by_last: dict[str, list[str]] = defaultdict(list)  # last word → names
         for name in self.by_count:
-            if self.parts[name].rest:
+            if self.parts[name].last:
                 self._by_first[self.parts[name].first].append(name)
                 self._by_last[self.parts[name].last].append(name)
 
@@ -229,3 +235,11 @@ def _is_family(name: str, candidate: Candidate, persons: Mapping[str, Candidate]
         return False
     singular = {last[:-1], last[:-2]}
     return any(n.split(" ")[-1] in singular for n in persons)
+
+
+def _is_kind(name: str, candidate: Candidate, found: Mapping[str, Candidate]) -> bool:
+    """The Islanders, the Grey Whales: many of what the book calls an Islander, a Grey Whale."""
+    one = found.get(name.removesuffix("s"))
+    if one is None or one is candidate or candidate.speaks or is_titled(name):
+        return False
+    return one.articles >= 0.4 * one.count
