@@ -109,7 +109,7 @@ def _surnamed(bigrams: BigramIndex, least: int, pairs: set[str]) -> set[str]:
     at = bigrams.offsets(pairs & words.COMPOUND_SURNAMES)
     for size in (3, 4):
         counts.update([text[a : a + size] for a in at if text[a : a + 2] not in one or size > 3])
-    ranked = bigrams.offsets(p for p in one if p[1] in words.NUMERALS)
+    ranked = bigrams.offsets(p for p in one if p[1] in words.RANKED)
     counts.update([text[a : a + 4] for a in ranked if text[a + 2 : a + 4] in words.TITLES_AFTER_SURNAME])
     return one | {w for w, n in counts.items() if n >= least and len(w) > 2 and is_han(w[2:])}
 
@@ -159,8 +159,12 @@ def _familiar(bigrams: BigramIndex, least: int, pairs: set[str]) -> set[str]:
 
 def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
     """Return whether the characters alone allow a name; of ``cohesive`` bigrams (婵娟) any may be one."""
-    if is_role(word) or word[-1] in words.HOUSE_ENDS or (len(word) == 2 and word[1] in "家国"):
-        return False
+    if is_role(word) or word[-1] in words.HOUSE_ENDS or (len(word) <= 3 and word[1] in "家国"):
+        return False  # 李家, 贺家坡
+    if word[1] in words.NUMERALS and word[0] in "地得":
+        return False  # 轰|地一声
+    if len(word) == 3 and word[1] in "和与跟同" and word[2] in words.COMMON_SURNAMES:
+        return False  # 李和顾: two of them
     if word[:2] in words.COMPOUND_SURNAMES or (word in cohesive and word[1] not in words.NEVER_IN_NAMES):
         return True
     if is_role(word[:2]) or word[0] in words.NEVER_FIRST or not words.NEVER_IN_NAMES.isdisjoint(word):

@@ -14,6 +14,8 @@ from kgnb.extract.zh.candidates import Candidate
 from kgnb.extract.zh.script import is_han
 from kgnb.extract.zh.surnames import form_score, titled_surname
 
+_TWO = frozenset("两二俩")
+
 
 def own_score(candidate: Candidate, common_words: Mapping[str, float]) -> float:
     """Return the candidate's score without its context; ``common_words``: word → weight against a name."""
@@ -36,7 +38,8 @@ def _grammar_penalty(candidate: Candidate) -> float:
     titled = titled_surname(candidate.name) or candidate.name[-1] in words.NUMERALS
     measured = (2.0 if titled else 6.0) * _share(candidate.left, words.MEASURES)
     shown = 2.0 * _share(candidate.left, words.DEMONSTRATIVES)
-    return measured + shown + 6.0 * _share(candidate.right, words.PLURALS)
+    pair = 4.0 * _share(candidate.right, _TWO) if len(candidate.name) == 2 else 0.0  # 李顾两位
+    return measured + shown + pair + 6.0 * _share(candidate.right, words.PLURALS)
 
 
 def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> float:

@@ -229,6 +229,9 @@ class NameClassifier:
     def _adds_surname(self, candidate: Candidate, tail: Candidate) -> bool:
         """Whether the name is ``tail`` with a surname (何子安), not with a verb or noun (封何恭, 马十三)."""
         head = candidate.name.removesuffix(tail.name)
-        if head not in words.SURE_SURNAMES or len(tail.name) != 2 or tail.name[0] in words.COMMON_SURNAMES:
+        if head not in words.SURE_SURNAMES or len(tail.name) != 2:
             return False
-        return len(head) > 1 or candidate.count >= SURNAME_LIFT * tail.count * self.frequency(head)
+        share, frequency = candidate.count / tail.count, self.frequency(head)
+        if tail.name[0] in words.COMMON_SURNAMES:
+            return share >= 0.15 and share >= 4 * SURNAME_LIFT * frequency  # 苏文纨 is 文纨
+        return len(head) > 1 or share >= SURNAME_LIFT * frequency

@@ -26,6 +26,7 @@ NUMERALS = _LISTS["numerals"]
 COUNTED = _LISTS["counted"]
 DETERMINERS = _LISTS["determiners"]
 MEASURES = DETERMINERS - DEMONSTRATIVES
+RANKED = NUMERALS | {"大", "小", "老"}
 PLURALS = _LISTS["plurals"]
 TITLES = _LISTS["titles"]
 TITLES_AFTER_SURNAME = _LISTS["titles_after_surname"]
