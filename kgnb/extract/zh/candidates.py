@@ -23,6 +23,11 @@ _SENTENCE_TO_QUOTE = re.compile(
 )
 _SPEECH_VERB = re.compile(f"[{''.join(sorted(words.SPEECH_VERBS))}]")
 
+_NAMING = re.compile(
+    "(?:名叫|名唤|唤做|唤作|叫做|叫作|名为|名曰|名字叫|小名|自称|人称|[我他她]叫|[我吾某]乃|在下|我是|俺是)"
+    rf"[“「『]?([{HAN}]{{2,4}})(?![{HAN}])"
+)
+
 COHESION = 0.6
 """Least share of a character's occurrences that are in one bigram, of a cohesive bigram."""
 
@@ -41,6 +46,7 @@ class Candidate:
 
     name: str
     speaks: int = 0
+    named: int = 0  # times that the text says that somebody is called so
     count: int = 0  # occurrences in the book
     left: dict[str, int] = field(default_factory=dict)  # character before it → times
     right: dict[str, int] = field(default_factory=dict)  # character after it → times
@@ -75,11 +81,16 @@ def speakers(text: str) -> dict[str, int]:
     return found
 
 
+def named(text: str) -> Counter[str]:
+    """Return words of 2 to 4 characters → times that the text says that somebody is called so (名叫, 我是)."""
+    return Counter(_NAMING.findall(text))
+
+
 def candidates(bigrams: BigramIndex, least: int, speaking: Iterable[str]) -> list[str]:
-    """Return the strings that may be names, sorted."""
+    """Return the strings that may be names, sorted; ``speaking``: those that behave like one."""
     pairs = _starting_bigrams(bigrams, least)
     found = set(speaking)
-    cohesive = _cohesive(bigrams)
+    cohesive = cohesive_bigrams(bigrams)
     found |= cohesive
     bigrams.cache_offsets(pairs.union(_LONG_HEADS, (w[:2] for w in found)))
     found |= (
@@ -126,7 +137,7 @@ def _headed(bigrams: BigramIndex, least: int, pairs: set[str]) -> set[str]:
     return {w for w, n in counts.items() if n >= least}
 
 
-def _cohesive(bigrams: BigramIndex) -> set[str]:
+def cohesive_bigrams(bigrams: BigramIndex) -> set[str]:
     """Return bigrams whose rarer character hardly occurs elsewhere (琉璃, 婵娟): no chance neighbours."""
     chars = Counter[str]()
     for pair, n in bigrams.counts.items():
@@ -177,10 +188,10 @@ def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
 
 
 def with_neighbours(
-    bigrams: BigramIndex, names: Iterable[str], speaking: Mapping[str, int]
+    bigrams: BigramIndex, names: Iterable[str], speaking: Mapping[str, int], called: Mapping[str, int]
 ) -> dict[str, Candidate]:
     """Return the candidates with the neighbours of every occurrence."""
-    found = {w: Candidate(w, speaking.get(w, 0)) for w in names}
+    found = {w: Candidate(w, speaking.get(w, 0), called.get(w, 0)) for w in names}
     lengths, text = lengths_by_start(found), bigrams.text
     end = len(text)
     for at in bigrams.offsets(lengths):

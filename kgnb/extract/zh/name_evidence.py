@@ -14,6 +14,8 @@ from kgnb.extract.zh.candidates import Candidate
 from kgnb.extract.zh.script import is_han
 from kgnb.extract.zh.surnames import form_score, titled_surname
 
+NAMED = 1.5
+"""Worth of two statements that somebody is called so."""
 _TWO = frozenset("两二俩")
 
 
@@ -21,6 +23,7 @@ def own_score(candidate: Candidate, common_words: Mapping[str, float]) -> float:
     """Return the candidate's score without its context; ``common_words``: word → weight against a name."""
     share = candidate.speaks / max(1, candidate.count)
     score = min(2.0, 0.5 * math.log1p(candidate.speaks)) + 2.0 * min(0.3, share)
+    score += NAMED * min(1.0, 0.5 * candidate.named)
     score += form_score(candidate.name) - fixed_phrase_penalty(candidate)
     return score - _grammar_penalty(candidate) - _word_penalty(candidate, common_words)
 
@@ -36,10 +39,10 @@ def foreign_score(candidate: Candidate, common_words: Mapping[str, float], *, tr
 def _grammar_penalty(candidate: Candidate) -> float:
     """For measure words before it and plurals behind: they go with common nouns."""
     titled = titled_surname(candidate.name) or candidate.name[-1] in words.NUMERALS
-    measured = (2.0 if titled else 6.0) * _share(candidate.left, words.MEASURES)
-    shown = 2.0 * _share(candidate.left, words.DEMONSTRATIVES)
-    pair = 4.0 * _share(candidate.right, _TWO) if len(candidate.name) == 2 else 0.0  # 李顾两位
-    return measured + shown + pair + 6.0 * _share(candidate.right, words.PLURALS)
+    measured = (2.0 if titled else 6.0) * share_of(candidate.left, words.MEASURES)
+    shown = 2.0 * share_of(candidate.left, words.DEMONSTRATIVES)
+    pair = 4.0 * share_of(candidate.right, _TWO) if len(candidate.name) == 2 else 0.0  # 李顾两位
+    return measured + shown + pair + 6.0 * share_of(candidate.right, words.PLURALS)
 
 
 def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> float:
@@ -56,7 +59,7 @@ def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> fl
         penalty += 1.0  # 何必单
     if len(name) == 2 and name[1] in words.ROLE_ENDS and not surnamed and not talks:
         penalty += 1.5  # 女怪, 妇人: a common noun
-    if len(name) == 3 and name[1] == name[2] and not candidate.speaks:
+    if len(name) == 3 and name[1] == name[2] and not candidate.speaks and not titled_surname(name):
         penalty += 1.5  # reduplication: 方渐渐, 乌压压, hardly ever 李圆圆
     return penalty
 
@@ -64,7 +67,7 @@ def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> fl
 def _speaks_as_person(candidate: Candidate) -> bool:
     """Whether it often speaks, and no measure word precedes it."""
     often = candidate.speaks >= max(10, 0.15 * candidate.count)
-    return often and _share(candidate.left, words.MEASURES) < 0.05
+    return often and share_of(candidate.left, words.MEASURES) < 0.05
 
 
 def has_unlikely_end(name: str) -> bool:
@@ -97,6 +100,7 @@ def _effective_number(side: Mapping[str, int]) -> float:
     return total * total / max(1, sum(n * n for n in side.values()))
 
 
-def _share(side: Mapping[str, int], chars: frozenset[str]) -> float:
+def share_of(side: Mapping[str, int], chars: frozenset[str]) -> float:
+    """Return the share of the neighbours that are among ``chars``."""
     total = sum(side.values()) or 1
     return sum(n for c, n in side.items() if c in chars) / total

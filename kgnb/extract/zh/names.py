@@ -14,7 +14,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from kgnb.extract.bigram_index import BigramIndex
 from kgnb.extract.neighbour_odds import log_odds, mean_log_odds, pooled_counts
 from kgnb.extract.zh import vocabulary as words
-from kgnb.extract.zh.candidates import Candidate, candidates, speakers, with_neighbours
+from kgnb.extract.zh.candidates import (
+    Candidate,
+    candidates,
+    cohesive_bigrams,
+    named,
+    speakers,
+    with_neighbours,
+)
 from kgnb.extract.zh.dictionary import look_up
 from kgnb.extract.zh.foreign_names import ForeignNames
 from kgnb.extract.zh.name_evidence import (
@@ -22,6 +29,7 @@ from kgnb.extract.zh.name_evidence import (
     foreign_score,
     has_unlikely_end,
     own_score,
+    share_of,
 )
 from kgnb.extract.zh.surnames import has_surname, is_role
 
@@ -35,6 +43,8 @@ SURNAME_LIFT = 5.0
 """How much more often a surname precedes its bearer's name than it precedes anything."""
 SHRINKAGE = 2.0
 """Occurrences without evidence that are added to each candidate's: of three, the mean says little."""
+UNKNOWN_WORD = 0.8
+"""Worth of a cohesive bigram that no dictionary knows and that no preposition of place precedes."""
 SURE_SCORE = 1.8
 """Score of a candidate that others are learnt from."""
 
@@ -50,10 +60,10 @@ class NameClassifier:
         self.text = text
         self.bigrams = BigramIndex(text)
         self._least = least = 2 if len(text) < 100_000 else 3 if len(text) < 1_000_000 else 5
-        speaking = speakers(text)
+        speaking, called = speakers(text), named(text)
         self.foreign = ForeignNames(text)
-        names = sorted(self.foreign.names().union(candidates(self.bigrams, least, speaking)))
-        found = with_neighbours(self.bigrams, names, speaking)
+        names = sorted(self.foreign.names().union(candidates(self.bigrams, least, {*speaking, *called})))
+        found = with_neighbours(self.bigrams, names, speaking, called)
         given = {w[-2:] for w in names if len(w) > 2}
         self.common_words, self.known_places = look_up(given.union(names, more_words))
         self.candidates = {w: c for w, c in found.items() if c.count >= least or w in self.foreign.full}
@@ -63,6 +73,7 @@ class NameClassifier:
                 candidate.right.pop("儿", None)
         total = len(text) or 1
         self._priors = {c: n / total for c, n in Counter(text).items()}
+        self._cohesive = cohesive_bigrams(self.bigrams)
         self._own = {w: self._own_score(c) for w, c in self.candidates.items()}
         self._learn(self._seeds())
         self._learn(self._sure())
@@ -70,7 +81,11 @@ class NameClassifier:
     def _own_score(self, candidate: Candidate) -> float:
         if candidate.name in self.foreign.bare:
             return foreign_score(candidate, self.common_words, translated=self.foreign.is_translated)
-        return own_score(candidate, self.common_words)
+        score = own_score(candidate, self.common_words)
+        if candidate.name in self._cohesive and candidate.name not in self.common_words:
+            at_place = share_of(candidate.left, words.BEFORE_PLACE)
+            return score + (UNKNOWN_WORD if at_place < 0.1 else 0.0)
+        return score
 
     def _learn(self, seeds: Sequence[Candidate]) -> None:
         """Learn the log odds of neighbours from ``seeds``, and score all candidates by them."""
@@ -121,7 +136,7 @@ class NameClassifier:
 
     def with_neighbours(self, strings: Iterable[str]) -> dict[str, Candidate]:
         """Return strings of two to five characters with what stands beside them."""
-        return with_neighbours(self.bigrams, strings, {})
+        return with_neighbours(self.bigrams, strings, {}, {})
 
     # --- what is accepted ---
 
@@ -212,6 +227,8 @@ class NameClassifier:
         for char, times in candidate.right.items():
             longer = self.candidates.get(name + char)
             if times >= 0.6 * n and longer and longer.score > candidate.score - 0.5:
+                return True
+            if times >= 0.95 * n and longer and longer.score > 0 and name not in self.common_words:
                 return True
         return False
 
