@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from kgnb.extract import name_scan
 from kgnb.extract.model import NameEntry
 from kgnb.extract.zh.candidates import can_be_name
+from kgnb.extract.zh.pronouns import Pronouns
 from tests.extract.test_name_scan import bearer, scenes
 
 
@@ -81,3 +84,30 @@ def test_a_family_name_of_several_full_names_belongs_to_none_of_them() -> None:
     assert bearer(found, "约翰") is bearer(found, "约翰·卡特")
     assert bearer(found, "海伦") is bearer(found, "海伦·卡特")
     assert bearer(found, "卡特太太") not in (bearer(found, "海伦"), bearer(found, "约翰"))
+
+
+@pytest.mark.parametrize("word", ["李和顾", "地一声", "贺家坡", "白鹿仓"])
+def test_pairs_of_surnames_adverbs_and_hamlets_are_nobodys_name(word: str) -> None:
+    assert not can_be_name(word)
+
+
+def test_a_longer_title_is_no_name_of_its_surname_and_first_character() -> None:
+    found = people(scenes([("顾老太爷", "顾二爷"), ("周大少爷", "林秀英")]))
+    assert {"顾老太爷", "顾二爷", "周大少爷", "林秀英"} <= set(found)
+    assert names(scenes([("顾老太爷", "顾二爷")])).isdisjoint({"顾老", "顾二"})
+
+
+def test_who_is_said_to_be_called_so_has_a_name() -> None:
+    text = "老妖道：“你叫什么？”那小妖道：“我叫倚海鲸。”倚海鲸提着刀。有人道：“此怪名叫倚海鲸。”众人看倚海鲸，都怕。\n"
+    assert "倚海鲸" in names(text * 2 + scenes([("周德海", "林秀英")]))
+
+
+@pytest.mark.parametrize(("pronoun", "fits"), [("她", True), ("他", False)])
+def test_a_ladys_title_is_no_mans(pronoun: str, fits: bool) -> None:
+    text = f"唐晓岚进门，{pronoun}放下伞。“她来了。”唐晓岚笑了，{pronoun}不说话。唐晓岚坐下，{pronoun}累了。"
+    offsets = {"唐晓岚": [m.start() for m in re.finditer("唐晓岚", text)]}
+    assert Pronouns(text, offsets).fits("唐小姐", ["唐晓岚"]) is fits
+
+
+def test_a_married_woman_is_no_gentleman() -> None:
+    assert not Pronouns("朱白氏来了。", {"朱白氏": [0]}).fits("朱先生", ["朱白氏"])

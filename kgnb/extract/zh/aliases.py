@@ -17,6 +17,7 @@ from kgnb.extract.generic_words import is_generic
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.name_parts import FormAliases
+from kgnb.extract.zh.pronouns import Pronouns
 from kgnb.extract.zh.sentences import sentence_ends
 from kgnb.extract.zh.surnames import given_of, head_of, surname_of, titled_surname
 
@@ -25,6 +26,10 @@ WINDOW = 800
 
 EXPECTED = 8.0
 """Least expected shared sentences of two names that keep apart: of so many, none by chance has p < 0.001."""
+APART = 0.6
+"""Most observed over expected shared sentences of two names of one person."""
+SOLE = 1.2
+"""The same where nobody else can be meant: speakers call by one name whom the narrator calls by the other."""
 
 
 class AliasResolver(FormAliases):
@@ -40,10 +45,12 @@ class AliasResolver(FormAliases):
         self._join_heads()
         self._join_longer_forms()
         self.co_occurrence = self._locate()
+        self._pronouns = Pronouns(self.text, self.offsets)
         self._join_given_names()
         self._join_addresses()
         self._join_appositive_titles()
         self._join_surname_titles()
+        self._join_titles_of_one()
         self._join_bare_titles()
         self._join_exclusive_names()
         self._join_bynames()
@@ -129,7 +136,7 @@ class AliasResolver(FormAliases):
         return found
 
     def _nearby_bearer(
-        self, names: tuple[str, ...], others: Iterable[str], max_ratio: float = 0.6, least: float = 0.4
+        self, names: tuple[str, ...], others: Iterable[str], max_ratio: float = APART, least: float = 0.4
     ) -> str:
         """Of a surname's bearers the one nearest to 60 % of ``names``, if it keeps out of their sentences.
 
@@ -138,6 +145,7 @@ class AliasResolver(FormAliases):
         ``max_ratio``: observed over expected shared sentences; ``least``: fewest expected ones.
         """
         roots = sorted({self.clusters.root(o) for o in others})
+        roots = [r for r in roots if self._pronouns.fits(names[-1], self.clusters.names_of(r))]
         votes, places = self.co_occurrence.nearest_votes(names, roots, WINDOW)
         best, n = min(votes.items(), key=lambda v: (-v[1], v[0]), default=("", 0))
         if not best or self.co_occurrence.expected(names, best) < least:
@@ -145,6 +153,8 @@ class AliasResolver(FormAliases):
         only = n >= 0.8 * votes.total() and (n >= 0.3 * places or self._is_rarer(best, names))
         if n < 0.6 * places and not only:
             return ""
+        if len(roots) == 1 and max_ratio == APART:
+            max_ratio = SOLE  # who else would it be?
         return best if self.co_occurrence.ratio(names, best, 0.0) < max_ratio else ""
 
     def _is_rarer(self, person: str, names: tuple[str, ...]) -> bool:
@@ -199,6 +209,20 @@ class AliasResolver(FormAliases):
             if best := self._nearby_bearer(names, others, max_ratio, least=0.0):
                 self.clusters.join(best, name, "姓与称")
 
+    def _join_titles_of_one(self) -> None:
+        """沙僧 and 沙和尚: two titles of a surname without a full name, near each other but never together."""
+        titled: dict[str, list[str]] = defaultdict(list)
+        for name in self.counts:
+            women = name.endswith((*words.WIFE_TITLES, "小姐", "姑娘"))
+            if titled_surname(name) and not women and self.clusters.root(name) == name:
+                titled[titled_surname(name)].append(name)
+        for surname, names in titled.items():
+            first, *others = sorted(names, key=lambda n: (-self.counts[n], n))
+            for other in others if not self._bearers().get(surname) else ():
+                apart = self.co_occurrence.ratio(first, other, 9.0, least=3.0) < 0.25
+                if apart and self.co_occurrence.coverage(other, first) >= 0.8:
+                    self.clusters.join(first, other, "姓与互斥")
+
     def _join_familiar_forms(self) -> None:
         """老王, by which a person may name himself: whoever of that surname is nearest."""
         bearers = self._bearers()
@@ -242,8 +266,10 @@ class AliasResolver(FormAliases):
     def _join_bynames(self) -> None:
         """呆子 is 十三郎: a word that speaks and is always near one person, hardly ever in a sentence."""
         near = self.co_occurrence
-        for word in sorted(self.bynames):
-            persons = [p for p in self.clusters.members if near.expected((word,), p) >= EXPECTED]
+        alone = {n for n, names in self.clusters.members.items() if len(names) == 1 and n in self._common}
+        for word in sorted(self.bynames | {n for n in alone if not surname_of(n)}):
+            persons = [p for p in self.clusters.members if p != word]
+            persons = [p for p in persons if near.expected((word,), p) >= EXPECTED]
             (ratio, best), *rest = sorted((near.ratio((word,), p), p) for p in persons) or [(9.0, "")]
             clear = not rest or rest[0][0] > 2 * ratio
             if clear and ratio < 0.35 and near.coverage((word,), best) >= 0.9:
@@ -261,7 +287,7 @@ def _most_together(title: str) -> float:
 
     A rank (太尉, 学究) is one person's; by a common title (老爷, 公子) a family's father and son are called.
     """
-    return 1.2 if len(title) > 1 and not is_generic(title) else 0.6
+    return SOLE if len(title) > 1 and not is_generic(title) else APART
 
 
 def _called_by(name: str) -> str:

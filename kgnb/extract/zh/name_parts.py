@@ -13,6 +13,8 @@ from kgnb.extract.zh.nicknames import Apposition
 from kgnb.extract.zh.script import is_han
 from kgnb.extract.zh.surnames import given_of, head_of, surname_of, titled_surname
 
+_BEFORE_OBJECT = words.SPEECH_VERBS | frozenset("请咐")
+"""Verbs right before a person's name: 銮驾请, 大圣吩咐 are no nicknames of whoever follows."""
 LONGER_FORMS = 6
 """Fewest occurrences of a longer form of a name."""
 
@@ -53,10 +55,17 @@ class FormAliases(StatedAliases):
 
     def _can_be_nickname(self, word: str) -> bool:
         """Whether no part of the word is a name, a word for many people or grammar."""
-        if _parts(word) & self.counts.keys() or is_generic(word) or not words.NEVER_IN_NAMES.isdisjoint(word):
+        if (
+            (_parts(word) & self.counts.keys()) - {word}
+            or is_generic(word)
+            or not words.NEVER_IN_NAMES.isdisjoint(word)
+        ):
             return False
         if (
             word[-2:] in words.GENERIC
+            or word[:2] in words.TITLES_AFTER_SURNAME
+            or word[-1] in _BEFORE_OBJECT
+            or (word[0] in words.NUMERALS and word[1] in words.MEASURES)
             or word[-1] in words.HOUSE_ENDS
             or word[-1] in words.UNLIKELY_NAME_ENDS - words.NUMERALS
         ):

@@ -27,8 +27,8 @@ def titled_surname(name: str) -> str:
     for size in (2, 1):
         head, tail = name[:size], name[size:]
         if head in words.COMPOUND_SURNAMES or head in words.SURNAMES:
-            tail = tail[1:] if tail[:1] in words.RANKED and len(tail) > 1 else tail
-            if tail in words.TITLES_AFTER_SURNAME:
+            ranked = len(tail) > 1 and tail[0] in words.RANKED and tail[1:] in words.TITLES_AFTER_SURNAME
+            if ranked or tail in words.TITLES_AFTER_SURNAME:
                 return head
     return ""
 
