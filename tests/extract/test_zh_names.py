@@ -98,7 +98,7 @@ def test_a_longer_title_is_no_name_of_its_surname_and_first_character() -> None:
 
 
 def test_who_is_said_to_be_called_so_has_a_name() -> None:
-    text = "老妖道：“你叫什么？”那小妖道：“我叫倚海鲸。”倚海鲸提着刀。有人道：“此怪名叫倚海鲸。”众人看倚海鲸，都怕。\n"
+    text = "那小妖道：“我叫倚海鲸。”倚海鲸提着刀。有人道：“此怪名叫倚海鲸。”众人看倚海鲸，都怕。\n"
     assert "倚海鲸" in names(text * 2 + scenes([("周德海", "林秀英")]))
 
 

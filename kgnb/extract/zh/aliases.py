@@ -210,7 +210,7 @@ class AliasResolver(FormAliases):
                 self.clusters.join(best, name, "姓与称")
 
     def _join_titles_of_one(self) -> None:
-        """沙僧 and 沙和尚: two titles of a surname without a full name, near each other but never together."""
+        """沙僧 is 沙和尚: two titles of a surname without a full name, near each other but never together."""
         titled: dict[str, list[str]] = defaultdict(list)
         for name in self.counts:
             women = name.endswith((*words.WIFE_TITLES, "小姐", "姑娘"))

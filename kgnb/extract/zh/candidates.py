@@ -82,7 +82,7 @@ def speakers(text: str) -> dict[str, int]:
 
 
 def named(text: str) -> Counter[str]:
-    """Return words of 2 to 4 characters → times that the text says that somebody is called so (名叫, 我是)."""
+    """Return words of 2 to 4 characters → times that the text says somebody is called so (名叫, 我是)."""
     return Counter(_NAMING.findall(text))
 
 

@@ -23,7 +23,7 @@ def given_of(name: str) -> str:
 
 
 def titled_surname(name: str) -> str:
-    """Return the surname of a name that is surname + title (何公, 王太太, 王五爷, 顾大少爷); empty if it is none."""
+    """Return the surname of surname + title (何公, 王太太, 王五爷, 顾大少爷); empty if the name is none."""
     for size in (2, 1):
         head, tail = name[:size], name[size:]
         if head in words.COMPOUND_SURNAMES or head in words.SURNAMES:
