@@ -6,6 +6,7 @@ A reply is hostile input: every string and list is bounded and cleaned here, bef
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from dataclasses import dataclass
 from enum import StrEnum
@@ -45,7 +46,7 @@ def _name(value: object) -> str:
     name = clean(value, MAX_NAME)
     if not name:
         raise ValueError("an empty name")
-    return name
+    return sys.intern(name)  # a whole book's rows have each name in memory once
 
 
 def _names(value: object) -> list[str]:
@@ -54,7 +55,7 @@ def _names(value: object) -> list[str]:
         return []
     items = value if isinstance(value, list) else [value]
     names = (clean(i, MAX_NAME) for i in items[:MAX_ITEMS] if isinstance(i, str) and len(i) <= MAX_NAME * 2)
-    return list(dict.fromkeys(n for n in names if n))
+    return list(dict.fromkeys(sys.intern(n) for n in names if n))
 
 
 def _number(low: float, high: float, default: float) -> Any:
@@ -80,7 +81,7 @@ def _integer(low: int, high: int, default: int) -> Any:
 
 
 Name = Annotated[str, BeforeValidator(_name)]
-OptionalName = Annotated[str, BeforeValidator(lambda value: clean(value, MAX_NAME))]
+OptionalName = Annotated[str, BeforeValidator(lambda value: sys.intern(clean(value, MAX_NAME)))]
 Text = Annotated[str, BeforeValidator(lambda value: clean(value, MAX_TEXT))]
 Names = Annotated[list[str], BeforeValidator(_names)]
 Score = Annotated[int, BeforeValidator(_integer(0, 100, 0))]

@@ -111,7 +111,7 @@ class GraphNode:
 
 @dataclass(slots=True)
 class GraphEdge:
-    """An edge as the graph store writes it."""
+    """An edge as the graph store writes it; equal edges of a novel may share their ``properties``."""
 
     source: NodeKey
     type: str

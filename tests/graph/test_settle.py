@@ -22,6 +22,8 @@ from kgnb.graph.resolve.chapter_identity import chapter_names
 from kgnb.graph.resolve.decisions import CombinedDecisions, Decision, combine_decisions
 from kgnb.graph.resolve.identity import Persons
 from kgnb.graph.resolve.name_table import name_table
+from kgnb.stores.graph import cypher
+from kgnb.stores.graph.diff import GraphDiff
 
 
 @dataclass(frozen=True)
@@ -525,6 +527,26 @@ def test_rows_in_order_are_never_all_in_memory() -> None:
         NOVEL, chapters, iter(rows), table, TaskConfig()
     )
     assert most <= 3
+
+
+def test_names_and_equal_edges_are_in_memory_once() -> None:
+    names = [f"{surname}{given}" for surname in "张李王" for given in "三四五"]
+    contents = [{"characters": people(*[f" {name}" for name in names])} for _ in range(3)]
+    graph = settled(*contents)
+    assert (
+        len({id(character.key) for character in graph.nodes.values() if character.label == "Character"}) == 9
+    )
+    assert len({id(e.source[1]) for e in graph.edges.values()}) == 9
+    assert len({id(e.properties) for e in graph.edges.values()}) == 3 < len(graph.edges) == 27
+
+
+def test_an_old_workers_task_stays_on_its_own_edge_only() -> None:
+    graph = settled({"characters": people("刘备", "关羽")})
+    diff = GraphDiff(graph, foreign={3})
+    here, values = ("Chapter", "101"), dict.fromkeys(cypher.EDGE_COLUMNS) | {"task_id": [3, 7]}
+    diff.compare_edge(("Character", "刘备"), ["APPEARS_IN", [here[0]], 101, None, *values.values()])
+    tasks = {key[0][1]: e.properties["task_id"] for key, e in graph.edges.items()}
+    assert tasks == {"刘备": [3, 7], "关羽": [7]}
 
 
 @pytest.mark.parametrize("seed", range(25))

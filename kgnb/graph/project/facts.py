@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from kgnb.core.model import Chapter
@@ -24,13 +24,17 @@ class ResolvedChapter:
     known: dict[str, NodeKey]  # names in the reply's lists, see known_names
     persons: ChapterPersons
     by_ai: bool
+    alone: dict[int, int]  # chapter id → number: shared by all that is in no other chapter
+
+
+_NO_TEXTS: Mapping[str, str] = {}  # shared: most edges have none
 
 
 @dataclass(slots=True)
 class Facts:
     """Facts of one node or edge."""
 
-    texts: dict[str, str] = field(default_factory=dict)  # property → first text that isn't empty
+    texts: Mapping[str, str] = field(default_factory=lambda: _NO_TEXTS)  # property → first that isn't empty
     quoted: int = 0  # id of the chapter that texts["evidence"] quotes
     named: int = -1  # of the two ends, how many that quote names
     unverified: bool = True  # until a chapter verifies it
@@ -49,13 +53,17 @@ class Facts:
             self.by_ai = True
         if self.tasks is not here.tasks:  # most nodes and edges share their chapter's set
             self.tasks = self.tasks | here.tasks if self.tasks else here.tasks
-        self.chapters[here.chapter.id] = here.chapter.number
+        if not self.chapters:
+            self.chapters = here.alone
+        elif here.chapter.id not in self.chapters:
+            self.chapters = dict(self.chapters) if len(self.chapters) == 1 else self.chapters
+            self.chapters[here.chapter.id] = here.chapter.number
 
     def add_texts(self, **texts: str) -> None:
         """Keep each text unless it is empty or an earlier chapter gave one."""
         for key, text in texts.items():
             if text and key not in self.texts:
-                self.texts[key] = text
+                self.texts = {**self.texts, key: text}
 
     def add_claim(self, here: ResolvedChapter, item: Event | Relation, named: int = 0) -> None:
         """Count an event or a relation, with its quote if that is verified and better than the known one.
@@ -64,7 +72,8 @@ class Facts:
         """
         self.add_chapter(here, item.confidence, unverified=item.unverified)
         if item.evidence and not item.unverified and named > self.named:
-            self.texts["evidence"], self.quoted, self.named = item.evidence, here.chapter.id, named
+            self.texts = {**self.texts, "evidence": item.evidence}
+            self.quoted, self.named = here.chapter.id, named
 
     def proof(self) -> dict[str, Value]:
         """Properties ``evidence`` and its ``chapter_id``, or ``unverified``."""

@@ -125,7 +125,8 @@ class GraphBuilder:
         mentions = self._chapter_names[index].mentions
         persons = ChapterPersons(self._resolver, index, chapter.number, mentions)
         key = ("Chapter", str(chapter.id))
-        here = ResolvedChapter(chapter, key, row.tasks, known, persons, row.row.extracted_by == "ai")
+        by_ai, alone = row.row.extracted_by == "ai", {chapter.id: chapter.number}
+        here = ResolvedChapter(chapter, key, row.tasks, known, persons, by_ai, alone)
         self._chapters.append((chapter, here.tasks))
         self._add_entities(here, found)
         for event in found.events if "Event" in self._labels else ():
@@ -152,8 +153,8 @@ class GraphBuilder:
             facts.add_words("aliases", thing.aliases)
 
     def _add_character(self, here: ResolvedChapter, character: Character) -> None:
-        aliases = frozenset(map(self._form, character.aliases))
-        key = ("Character", here.persons.person_of(Mention(character.name, aliases - {character.name})))
+        mention = Mention.of(character.name, map(self._form, character.aliases))
+        key = ("Character", here.persons.person_of(mention))
         if self._is_dropped(here, key):
             return
         facts = self._add_occurrence(here, key, character.name, character.confidence)
@@ -290,20 +291,34 @@ class GraphBuilder:
         graph = Graph(dropped=dict(sorted(self._dropped.items())))
         for node in self._novel_and_chapters():
             graph.nodes[node.ref] = node
-        for key in sorted(self._nodes):
-            graph.nodes[key] = GraphNode(*key, self._properties(key, self._nodes[key]))
+        for key in sorted(self._nodes):  # popped: never all facts and properties in memory
+            facts = self._nodes[key] if key[0] == "Character" else self._nodes.pop(key)
+            graph.nodes[key] = GraphNode(*key, self._properties(key, facts))
         if whole:
             mark_protagonists([n for n in graph.nodes.values() if n.label == "Character"])
-        novel = self._novel.id
         for edge in refuted(self._ties):
             del self._ties[edge]
-        for edge in sorted([*self._edges, *self._ties]):  # popped: never all facts and properties in memory
+        equal: dict[object, dict[str, Value]] = {}
+        for edge in sorted([*self._edges, *self._ties]):
             if edge in self._ties:
-                found = properties.tie(novel, self._ties.pop(edge))
+                found = properties.tie(self._novel.id, self._ties.pop(edge))
             else:
-                found = properties.structural_edge(novel, edge[1], self._edges.pop(edge))
+                found = self._structural(edge, equal)
             graph.edges[edge] = GraphEdge(*edge, found)
         return graph
+
+    def _structural(self, edge: EdgeKey, equal: dict[object, dict[str, Value]]) -> dict[str, Value]:
+        """The properties of an edge that is no tie; one dict, kept in ``equal``, for all with the same facts.
+
+        Most of a novel's edges belong to one chapter and have no text, as APPEARS_IN of all its characters.
+        """
+        type_, facts = edge[1], self._edges.pop(edge)
+        if facts.texts or len(facts.chapters) > 1:
+            return properties.structural_edge(self._novel.id, type_, facts)
+        key = type_, facts.by_ai, facts.unverified, facts.confidence, facts.tasks, *facts.chapters
+        if (found := equal.get(key)) is None:
+            found = equal[key] = properties.structural_edge(self._novel.id, type_, facts)
+        return found
 
     def _novel_and_chapters(self) -> Iterator[GraphNode]:
         novel = self._novel

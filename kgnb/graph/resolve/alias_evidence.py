@@ -38,11 +38,20 @@ MAX_PAIRED_ALIASES = 24
 """Of a mention with more aliases only each alias and its name are candidates for a merge, not each pair."""
 
 
+_NO_ALIASES: frozenset[str] = frozenset()  # shared: an empty set takes 216 bytes, and most have none
+
+
 class Mention(NamedTuple):
     """One person in a reply's list of characters."""
 
     name: str
     aliases: frozenset[str]
+
+    @classmethod
+    def of(cls, name: str, aliases: Iterable[str]) -> Mention:
+        """A mention whose aliases are without the name itself."""
+        others = [alias for alias in aliases if alias != name]
+        return cls(name, frozenset(others) if others else _NO_ALIASES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def chapter_names(extraction: Extraction, *, from_reply: bool = True) -> Chapter
     if from_reply:
         groups.update(frozenset((r.source, r.target)) for r in extraction.relations)
         groups.update(frozenset(e.participants) for e in extraction.events)
-    mentions = dict.fromkeys(Mention(c.name, frozenset(c.aliases) - {c.name}) for c in extraction.characters)
+    mentions = dict.fromkeys(Mention.of(c.name, c.aliases) for c in extraction.characters)
     return ChapterNames(known_names(extraction), tuple(mentions), tuple(groups), from_reply)
 
 
@@ -67,7 +67,11 @@ class PersonResolver:
     def _mentions(self, one: ChapterNames, index: int) -> ChapterMentions:
         names = frozenset[str]().union(*one.groups)
         people = {name for name in names if (self.find(one.known, name) or ("", ""))[0] == "Character"}
-        co_mentions = tuple(group & people for group in one.groups if not people.isdisjoint(group))
+        co_mentions = tuple(
+            group if group <= people else group & people  # shared where possible: memory of a long book
+            for group in one.groups
+            if not people.isdisjoint(group)
+        )
         return ChapterMentions(index, one.mentions, co_mentions, one.from_reply)
 
     def find(self, known: dict[str, NodeKey], name: str, default: str = "Character") -> NodeKey | None:

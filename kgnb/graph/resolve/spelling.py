@@ -48,9 +48,7 @@ class Spelling:
         form = self.form
         return ChapterNames(
             known={form(name): (label, form(own)) for name, (label, own) in reversed(one.known.items())},
-            mentions=tuple(
-                Mention(form(m.name), frozenset(map(form, m.aliases)) - {form(m.name)}) for m in one.mentions
-            ),
+            mentions=tuple(Mention.of(form(m.name), map(form, m.aliases)) for m in one.mentions),
             groups=tuple(frozenset(map(form, group)) for group in one.groups),
             from_reply=one.from_reply,
         )

@@ -27,8 +27,9 @@ class GraphDiff:
     def __init__(self, graph: Graph, foreign: Collection[int] = ()) -> None:
         self._graph = graph
         self._foreign = frozenset(foreign)
-        self._right: set[NodeKey] = set()
-        self._right_edges: set[EdgeKey] = set()
+        # Not yet found as they are wanted. Of a whole book: the graph's own keys, none that was read.
+        self._wrong = set(graph.nodes)
+        self._wrong_edges = set(graph.edges)
         self._stale: dict[str, list[cypher.Row]] = defaultdict(list)
         self._stale_edges: dict[EdgeKey, None] = {}
 
@@ -43,7 +44,7 @@ class GraphDiff:
             return
         _keep(wanted, others)
         if cypher.node_row(wanted) == record:
-            self._right.add(key)
+            self._wrong.discard(key)
 
     def compare_edge(self, source: NodeKey, record: list[Any]) -> None:
         """Compare an edge of :func:`kgnb.stores.graph.cypher.read_edges`."""
@@ -56,11 +57,13 @@ class GraphDiff:
             return
         if wanted is not None:
             _keep(wanted, others)
-        if wanted is None or key in self._right_edges:
-            self._right_edges.discard(key)
+        if wanted is None:
+            self._stale_edges[key] = None
+        elif key not in self._wrong_edges:  # found right before
+            self._wrong_edges.add(wanted.ref)
             self._stale_edges[key] = None
         elif key not in self._stale_edges and cypher.edge_row(wanted)[2:] == edge_columns(key[1], record):
-            self._right_edges.add(key)
+            self._wrong_edges.discard(key)
 
     def _others(self, task_ids: Any) -> frozenset[int]:
         return self._foreign.intersection(task_ids) if self._foreign and task_ids else frozenset()
@@ -79,13 +82,13 @@ class GraphDiff:
     def upserts(self) -> Iterator[cypher.Statement]:
         """Yield the writes, sorted by key; nodes first, as edges need their ends."""
         nodes: dict[str, list[cypher.Row]] = defaultdict(list)
-        for key in sorted(self._graph.nodes.keys() - self._right):
+        for key in sorted(self._wrong):
             nodes[key[0]].append(cypher.node_row(self._graph.nodes[key]))
         for label in KEYS:
             if label in nodes:
                 yield cypher.put_nodes(label, nodes.pop(label))
         edges: dict[str, list[EdgeKey]] = defaultdict(list)
-        for edge in sorted(self._graph.edges.keys() - self._right_edges):
+        for edge in sorted(self._wrong_edges):
             edges[edge[1]].append(edge)
         for type_ in sorted(edges):
             yield cypher.put_edges(type_, [cypher.edge_row(self._graph.edges[e]) for e in edges[type_]])
@@ -94,7 +97,7 @@ class GraphDiff:
 def _keep(wanted: GraphNode | GraphEdge, others: frozenset[int]) -> None:
     if others:
         own = cast(list[int], wanted.properties.get("task_id", []))
-        wanted.properties["task_id"] = sorted({*own, *others})
+        wanted.properties = {**wanted.properties, "task_id": sorted({*own, *others})}  # others may share them
 
 
 def add_node(graph: Graph, novel_id: int, label: str, record: list[Any]) -> None:
