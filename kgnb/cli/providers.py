@@ -43,10 +43,11 @@ def add_providers(commands: Commands[Parser]) -> None:
     setting = options.command(parts, "set", set_options, text="providers_set")
     _name_argument(setting)
     setting.add_argument("options", metavar="KEY=VALUE", nargs="*", help=say("cli.help_option"))
+    _show_argument(setting)
     options.json_option(setting)
     testing = options.command(parts, "test", test, text="providers_test")
     _name_argument(testing)
-    testing.add_argument("--show", action="store_true", help=say("cli.help_show_request"))
+    _show_argument(testing)
     removing = options.command(parts, "remove", remove, text="providers_remove")
     _name_argument(removing)
     removing.add_argument("--delete", action="store_true", help=say("cli.help_delete"))
@@ -65,6 +66,10 @@ def _name_argument(added: Parser) -> None:
     added.add_argument("provider", metavar="NAME", help=say("cli.help_provider_name"))
 
 
+def _show_argument(added: Parser) -> None:
+    added.add_argument("--show", action="store_true", help=say("cli.help_show_request"))
+
+
 def _declare_add(parts: Commands[Parser]) -> None:
     added = options.command(parts, "add", add, text="providers_add")
     _name_argument(added)
@@ -75,6 +80,7 @@ def _declare_add(parts: Commands[Parser]) -> None:
     source.add_argument("--key-env", metavar="VAR", help=say("cli.help_key_env"))
     source.add_argument("--key-stdin", action="store_true", help=say("cli.help_key_stdin"))
     added.add_argument("--save-key", action="store_true", help=say("cli.help_save_key"))
+    _show_argument(added)
 
 
 # --- list
@@ -168,11 +174,18 @@ async def set_options(args: argparse.Namespace, settings: Settings) -> int:
     changes = dict(map(_assignment, args.options))
     async with context.open_app(settings, queue=False, graph=False) as app:
         told = await providers.set_options(app, args.provider.strip(), changes)
+        shown = {"request": await providers.preview_request(app, args.provider)} if args.show else {}
     if args.json:
-        options.print_json({"provider": args.provider.strip(), "options": told})
-    else:
-        print(say("providers.told", name=one_line(args.provider.strip()), options=_options_text(told) or "-"))
+        options.print_json({"provider": args.provider.strip(), "options": told, **shown})
+        return options.OK
+    print(say("providers.told", name=one_line(args.provider.strip()), options=_options_text(told) or "-"))
+    if shown:
+        _print_request(shown["request"])
     return options.OK
+
+
+def _print_request(shown: dict[str, Any]) -> None:
+    print(json.dumps(shown, ensure_ascii=False, indent=2))
 
 
 def _assignment(text: str) -> tuple[str, Any]:
@@ -204,11 +217,14 @@ async def add(args: argparse.Namespace, settings: Settings) -> int:
             key=key,
             save_key=args.save_key,
         )
+        shown = await providers.preview_request(app, args.provider) if args.show else None
     facts = {"url": one_line(done.url or "-"), "models": one_line(", ".join(done.models) or "-")}
     what = "providers.added" if done.new else "providers.changed"
     print(say(what, name=one_line(done.name, NAME_CHARS), **facts))
     if text := _where_key_is(done, settings):
         print(text)
+    if shown is not None:
+        _print_request(shown)
     return options.OK
 
 
@@ -263,8 +279,7 @@ async def test(args: argparse.Namespace, settings: Settings) -> int:
         return options.OK
     async with context.open_app(settings, queue=False, graph=False) as app:
         if args.show:
-            shown = await providers.preview_request(app, args.provider)
-            print(json.dumps(shown, ensure_ascii=False, indent=2))
+            _print_request(await providers.preview_request(app, args.provider))
             return options.OK
         result = await providers.probe_provider(app, args.provider)
     if result.error:

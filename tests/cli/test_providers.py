@@ -395,10 +395,13 @@ def test_a_known_provider_is_added_by_its_name_and_told_options(place: Place) ->
         "thinking=on",
         "extra_body.service_tier=flex",
         "temperature=0",
+        "--show",
         "--json",
     )
     told_options = {"thinking": "on", "extra_body": {"service_tier": "flex"}, "temperature": 0}
-    assert json.loads(told.out)["options"] == told_options
+    answer = json.loads(told.out)
+    assert answer["options"] == told_options
+    assert answer["request"]["body"]["thinking"] == {"type": "enabled"}
     (one,) = [p for p in listed(place).values() if p["source"] == "table"]
     assert (one["url"], one["models"]) == ("https://api.deepseek.com", ["deepseek-flash"])
     assert (one["display_name"], one["problem"]) == ("DeepSeek", "")
