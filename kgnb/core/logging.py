@@ -28,7 +28,10 @@ else:
 
 MAX_FILES = 64
 """Workers of one data folder that get a log file; others log to standard output only."""
-NOISY = ("aiohttp", "neo4j", "asyncio", "openai", "anthropic", "httpx2", "httpcore2")
+NOISY = (
+    *("aiohttp", "neo4j", "asyncio", "openai", "anthropic"),
+    *("httpx2", "httpcore2", "httpx", "httpcore"),  # openai 3's, openai 2's: at INFO they show addresses
+)
 """Loggers of which only warnings are shown."""
 REPEATERS = ("neo4j.io", "neo4j.pool", "sqlalchemy.pool")
 """What these log is also raised as an error, and an outage is to be logged once."""

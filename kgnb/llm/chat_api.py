@@ -90,10 +90,9 @@ class ChatApi(ABC):
             content = (await call).http_response.content
         except self.sdk.APIStatusError as error:
             return ErrorResponse(error.status_code, error.body, error.response.headers)
-        except BodyTooLong:
-            return UNREADABLE
-        except (self.sdk.APIConnectionError, *_UNMAPPED):
-            return SILENCE
+        except (BodyTooLong, self.sdk.APIConnectionError, *_UNMAPPED) as error:
+            causes = (error, error.__cause__)  # openai 2 hides each error behind its own
+            return UNREADABLE if any(isinstance(one, BodyTooLong) for one in causes) else SILENCE
         try:
             return json.loads(content)
         except (ValueError, RecursionError):
