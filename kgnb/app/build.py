@@ -399,10 +399,16 @@ def graph_figures(counts: Mapping[str, int]) -> dict[str, int]:
 
 
 async def submit(
-    app: App, path: Path, provider: str | None = None, *, title: str | None = None, again: bool = False
+    app: App,
+    path: Path,
+    provider: str | None = None,
+    *,
+    title: str | None = None,
+    author: str | None = None,
+    again: bool = False,
 ) -> Plan:
     """Read the book at ``path``, import it and queue its task for the nodes. Raises InputError."""
-    return await plan(app, await read(path, title, None), path, provider, again=again)
+    return await plan(app, await read(path, title, author), path, provider, again=again)
 
 
 def check_title(title: str | None) -> None:

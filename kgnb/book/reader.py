@@ -25,9 +25,9 @@ _TEXT = (".txt", ".text", "")
 _MARKDOWN = (".md", ".markdown")
 
 
-def story_path() -> Path:
-    """Return the path of the short story that comes with the package (Chinese, six chapters)."""
-    return Path(__file__).parent / "data" / "story.txt"
+def story_path(lang: Lang = "zh") -> Path:
+    """Return the path of a short story that comes with the package (Chinese: six chapters, English: five)."""
+    return Path(__file__).parent / "data" / ("story.txt" if lang == "zh" else f"story.{lang}.txt")
 
 
 def read_book(path: str | Path, *, title: str | None = None, author: str | None = None) -> Book:

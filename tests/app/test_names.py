@@ -288,6 +288,15 @@ def test_the_panels_graph_tab(data: Path, tmp_path: Path, monkeypatch: pytest.Mo
         tab.names.merge.click()
         shown(lambda: (other, other) in tab.names.alias.options and tab.names.decision.value)
         assert "合并为一人" in tab._controller.message.text
+        before = {spot.person.node.ref: (spot.x, spot.y) for spot in tab._drawn.scene.spots}
+        tab.names.other.value = tab.names.person.options[1]
+        tab.names.merge.click()
+        shown(lambda: len(tab.names.decision.options) == 2)
+        assert tab.names.decision.value == max(number for _, number in tab.names.decision.options)
+        after = {spot.person.node.ref: (spot.x, spot.y) for spot in tab._drawn.scene.spots}
+        assert sum(before.get(ref) == point for ref, point in after.items()) > len(after) / 2
+        tab.names.undo.click()  # the newest
+        shown(lambda: len(tab.names.decision.options) == 1)
         tab.names.undo.click()
         shown(lambda: not tab.names.decision.value)
         assert other in tab.names.person.options

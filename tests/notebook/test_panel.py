@@ -19,14 +19,15 @@ import pytest
 from nbclient import NotebookClient
 
 import kgnb
+from kgnb.app.task_chapters import ListedChapter
 from kgnb.core.errors import SettingsError
 from kgnb.core.messages import say, use_language
 from kgnb.core.settings import Settings
 from kgnb.notebook import node as notebook_node
 from kgnb.notebook.panel import html
 from kgnb.notebook.panel import panel as panel_module
-from kgnb.notebook.panel.run_tab import uploaded
 from kgnb.notebook.panel.secret_inputs import AddressBox, SecretBox, without_login
+from kgnb.notebook.panel.submit_box import uploaded
 from tests.notebook.test_notebooks import NOTEBOOKS, executed, of_code, outputs, place  # noqa: F401
 from tests.support.commands import _OURS, KEY, STORY, environment, llm, novel
 from tests.support.kernels import pythons
@@ -150,6 +151,17 @@ class TestHtml:
             assert part in text
         assert "40 秒前" in text
         assert 'class="warn"' in text  # an old heartbeat is a worry
+
+    def test_an_opened_task_lists_what_needs_a_person_first(self) -> None:
+        listed = [ListedChapter(n, f"回{n}", "completed") for n in range(1, 400)]
+        listed[299:301] = [ListedChapter(300, EVIL, "failed", EVIL), ListedChapter(301, "回", "running")]
+        text = html.chapters(listed)
+        numbers = [int(n) for n in re.findall(r"<td[^>]*>(\d+)</td>", text)]
+        assert numbers[:4] == [300, 301, 1, 2]
+        assert len(numbers) == html.MAX_CHAPTERS
+        assert "199 章没有列出" in text
+        assert "<script" not in text
+        assert "\x1b" not in text
 
     def test_a_chart_of_nothing_is_a_chart(self) -> None:
         assert html.chart([0] * 60).count("<rect") == 0
@@ -420,20 +432,35 @@ class TestRun:
     def test_a_book_from_start_to_stop(self, tmp_path: Path) -> None:
         panel = kgnb.panel(node := made(tmp_path))
         run, graph = panel.tabs["run"], panel.tabs["graph"]
-        run.submit.click()
+        box = run.book
+        box.submit.click()
         panel.refresh()
         assert "还没选书" in said()
-        run.path.value = str(tmp_path / "none.txt")
-        run.submit.click()
+        box.path.value = str(tmp_path / "none.txt")
         until(lambda: "没有这个文件" in said())
+        box.sample.value = "en"
+        until(lambda: box.title.value == "The Ledger of Thornley Ferry")
+        until(lambda: "英文，5 章" in box._about.value)
+        box.path.value = ""
+        assert (box.title.value, box._chosen) == ("", None)
         run.start.click()
         until(lambda: node.state == "running" and run.start.disabled)
-        give(run.upload, "../青石渡.txt", STORY.read_bytes())
-        run.submit.click()
-        assert not run.upload.value  # a saved notebook would hold the whole book
+        give(box.upload, "../青石渡.txt", STORY.read_bytes())
+        assert not box.upload.value  # a saved notebook would hold the whole book
+        until(lambda: (box.title.value, box.author.value) == ("青石渡", "kgnb"))
+        box.author.value = "某人"
+        box.reckon.click()
+        until(lambda: "不花钱" in box._about.value)
+        box.submit.click()
+        assert not box.title.value
         until(lambda: "已完成 100%" in next(iter(run._rows.values()))._about.value if run._rows else False)
-        until(lambda: graph.book.value)
-        graph.draw.click()
+        row = run._rows[1]
+        assert "某人" in node.call(lambda app: app.ledger.task_stats.finished()).result()[0].author
+        assert row.chapters.box.layout.display == "none"
+        row.open.click()
+        until(lambda: row.chapters._table.value.count("已完成") == 6)
+        assert "雨夜来客" in row.chapters._table.value
+        panel._shown_tabs.selected_index = 4  # and nothing is pressed: it is the book that was finished last
         until(lambda: "画好了" in said())
         until(lambda: "srcdoc" in graph._picture.value)
         graph.view.value = "still"
@@ -461,8 +488,10 @@ class TestRun:
             run = panel.tabs["run"]
             run.start.click()
             until(lambda: node.state == "running")
-            run.path.value = str(novel(tmp_path / "book.txt", 60))
-            run.submit.click()
+            run.book.path.value = str(novel(tmp_path / "book.txt", 60))
+            run.book.reckon.click()
+            until(lambda: "约 60 次请求" in run.book._about.value)
+            run.book.submit.click()
             until(lambda: run._rows and "进行中" in run._rows[1]._about.value)
             row = run._rows[1]
             until(lambda: not row.pause.disabled)

@@ -151,12 +151,17 @@ def _busy_book(page: Any, place: Place, shelf: Shelf) -> None:
     with page.expect_file_chooser() as chooser:
         click(page, "选择文件")
     chooser.value.set_files(book)
-    panel.locator("button:has-text('(1)')").wait_for()
+    says(page, f"中文，{shelf.chapters} 章")  # it was read at once, and its title can be put right
+    click(page, "估算")
+    says(page, f"约 {shelf.chapters} 次请求")
     click(page, "提交")
     says(page, "已排队为任务")
     panel.locator(".kgnb-task:has-text('进行中')").first.wait_for(timeout=20_000)
     page.wait_for_function("() => parseFloat(document.querySelector('.kgnb-bar i').style.width) > 3")
+    click(page, "章节")
+    panel.locator("td:has-text('已完成')").first.wait_for()
     picture(page, "run")
+    click(page, "收起")
     click(page, "暂停")
     says(page, "已暂停")
     panel.locator("button:visible:has-text('继续')").first.wait_for()
@@ -184,7 +189,9 @@ def _waits_for_a_cell(page: Any) -> None:
 def _known_book(page: Any, place: Place, shelf: Shelf) -> None:
     panel = page.locator(PANEL).first
     panel.locator("input[placeholder*='book.txt']").fill(str(shelf.known))
-    panel.locator(".kgnb-box select:visible").first.select_option(label="rules")
+    page.keyboard.press("Tab")
+    panel.locator("select:visible:has(option:has-text('rules'))").first.select_option(label="rules")
+    says(page, "中文，")
     click(page, "提交")
     done = panel.locator(f".kgnb-task:has-text('{shelf.title}'):has-text('已完成')")
     done.wait_for(timeout=120_000)
@@ -197,9 +204,9 @@ def _known_book(page: Any, place: Place, shelf: Shelf) -> None:
 
 def _its_graph(page: Any, place: Place, shelf: Shelf) -> None:
     panel = page.locator(PANEL).first
-    tab(page, "图谱")
-    panel.locator("select:visible").first.select_option(label=f"{shelf.title} · 2")
-    click(page, "显示")
+    row = panel.locator(f".kgnb-row:has(.kgnb-task:has-text('{shelf.title}'))")
+    tab(page, "运行")
+    row.locator("button:has-text('看图谱')").click()
     frame = panel.frame_locator("iframe")
     frame.locator(f"text={shelf.hero}").first.wait_for(timeout=20_000)
     link = panel.locator("a:has-text('graph-2.html')")

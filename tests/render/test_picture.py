@@ -7,6 +7,7 @@ import hashlib
 import html as htmllib
 import itertools
 import json
+import math
 import os
 import random
 import re
@@ -178,6 +179,25 @@ def test_the_layout_is_deterministic_and_quick() -> None:
     graph.edges = dict(reversed(graph.edges.items()))
     second = scene.lay_out(graph, 300)
     assert [(s.label, s.x, s.y) for s in first.spots] == [(s.label, s.x, s.y) for s in second.spots]
+
+
+def test_after_a_change_whoever_needs_not_move_stays() -> None:
+    graph = crowd(60)
+    before = scene.lay_out(graph, 60)
+    gone = before.spots[20].person.node.ref
+    del graph.nodes[gone]
+    graph.edges = {ref: edge for ref, edge in graph.edges.items() if gone not in (edge.source, edge.target)}
+    add(graph, "来客", "FRIEND_OF", before.spots[0].person.name, strength=9, count=20)
+    after = scene.lay_out(graph, 60, before)
+    old = {spot.person.node.ref: spot for spot in before.spots}
+    stayed = [
+        spot
+        for spot in after.spots
+        if (was := old.get(spot.person.node.ref)) and math.hypot(spot.x - was.x, spot.y - was.y) < spot.radius
+    ]
+    assert len(stayed) >= 50
+    for a, b in itertools.combinations(boxes_of(after), 2):
+        assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
 
 
 def test_tied_people_stand_nearer() -> None:

@@ -149,27 +149,30 @@ class PanelController:
 
         return clicked
 
-    def track(self, doing: str, future: Future[R], done: Callable[[R], str | tuple[str, str]]) -> None:
-        """Show ``doing`` until ``future`` ends, then its error, or ``done(result)``: a text, or a text and a
-        tone other than good."""
+    def track(self, doing: str, future: Future[R], done: Callable[[R], str | tuple[str, str] | None]) -> None:
+        """Show ``doing`` (if not empty) until ``future`` ends, then its error, or ``done(result)``: a text, a
+        text and a tone other than good, or nothing."""
         number = next(self._numbers)
-        self._running[number] = doing
+        if doing:
+            self._running[number] = doing
 
         def ended(future: Future[R]) -> None:
             self._running.pop(number, None)
             try:
                 outcome = done(future.result())
-                self.show_message(*((outcome,) if isinstance(outcome, str) else outcome))
+                if outcome is not None:
+                    self.show_message(*((outcome,) if isinstance(outcome, str) else outcome))
             except CancelledError:
                 self.show_message(say("panel.cut_short"), "warn")
             except Exception as error:  # noqa: BLE001 — shown and logged by show_error()
                 self.show_error(error)
+            self.wake()
 
         future.add_done_callback(ended)
         self.wake()
 
     def run_in_thread(
-        self, doing: str, work: Callable[[], R], done: Callable[[R], str | tuple[str, str]]
+        self, doing: str, work: Callable[[], R], done: Callable[[R], str | tuple[str, str] | None]
     ) -> None:
         """As :meth:`track`, for blocking ``work`` in a thread of its own."""
         future: Future[R] = Future()
@@ -204,6 +207,11 @@ class PanelController:
             return say("panel.looked")
 
         self.track(say("panel.looking"), self.node.call(lambda app: StatusReport(app).read()), on_read)
+
+    def read_status_of_others(self) -> None:
+        """Read the status after a command, unless a node runs here that does."""
+        if not self.node.is_alive:
+            self.read_status()
 
     # --- the node
 

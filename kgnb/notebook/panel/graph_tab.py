@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import ipywidgets as w
 
 from kgnb.app.context import App
 from kgnb.app.names import NameEditor, names_of
-from kgnb.core.errors import InputError
+from kgnb.core.errors import InputError, KgnbError
 from kgnb.core.messages import language, say
 from kgnb.core.safe_text import one_line
 from kgnb.graph.importance import RankedCharacter, rank_characters
@@ -22,6 +23,7 @@ from kgnb.notebook.panel.names_box import Change, NamesBox
 from kgnb.render.formatting import cut
 from kgnb.render.html import table
 from kgnb.render.picture import page as picture_page
+from kgnb.render.picture.scene import Scene, lay_out
 from kgnb.render.table import Table, columns, rows
 
 TOP = 12
@@ -37,15 +39,21 @@ class Drawn:
     still: str
     people: str
     path: Path
-    shown: int
+    scene: Scene
     names: NameEditor
     told: str = ""  # the outcome of a change of names
 
 
-def draw(graph: Graph, names: NameEditor, told: str, title: str, path: Path) -> Drawn:
-    """Draw the graph and write its page to ``path``. Raises InputError when that can't be written."""
+def draw(
+    graph: Graph, names: NameEditor, told: str, title: str, path: Path, before: Scene | None = None
+) -> Drawn:
+    """Draw the graph and write its page to ``path``; who was in the picture ``before`` stays in place.
+
+    Raises InputError when the page can't be written.
+    """
     lang = language()
-    page = picture_page.html(graph, title=title, lang=lang)
+    scene = lay_out(graph, picture_page.PAGE_PEOPLE, before)
+    page = picture_page.html(graph, title=title, lang=lang, scene=scene)
     try:
         path.write_text(page, "utf-8")
     except OSError as error:
@@ -58,7 +66,7 @@ def draw(graph: Graph, names: NameEditor, told: str, title: str, path: Path) -> 
         still=f'<img alt="{html.text(title)}" src="data:image/svg+xml;base64,{image}">',
         people=_people(people),
         path=path,
-        shown=len(people),
+        scene=scene,
         names=names,
         told=told,
     )
@@ -86,7 +94,7 @@ def _list(value: object) -> list[object]:
 
 
 class GraphTab:
-    """The tab."""
+    """The tab. While it is seen, it draws the book that was finished last, unless another was chosen."""
 
     def __init__(self, controller: PanelController) -> None:
         self._controller = controller
@@ -94,8 +102,14 @@ class GraphTab:
         self._shown: object = None
         self._titles: dict[int, str] = {}
         self._tasks: dict[int, int] = {}
+        self.seen = False
+        """Whether the tab is the one that is shown."""
+        self._finished: set[int] = set()  # tasks
+        self._follow = 0  # the novel to draw as soon as the tab is seen
+        self._by_hand = False  # whether the book was chosen by a person
         self.names = NamesBox(controller, self._shown_task, self._work)
         self.book = widgets.choice(say("panel.f_book"), [(say("panel.no_book_yet"), 0)], flex="0 1 420px")
+        self.book.observe(self._chosen, names="value")
         self.draw = widgets.button(
             say("panel.draw"), controller.safely(self._draw), style="primary", width="96px"
         )
@@ -125,6 +139,39 @@ class GraphTab:
             raise InputError("panel.other_book_shown")
         return task
 
+    def show_book(self, novel: int) -> None:
+        """Draw this book now."""
+        if novel in self._titles:
+            self._choose(novel)
+            self._draw()
+
+    def _choose(self, novel: int) -> None:
+        by_hand = self._by_hand
+        self.book.value = novel
+        self._by_hand = by_hand
+
+    def _chosen(self, _: object) -> None:
+        self._by_hand = True
+
+    def _note_finished(self, tasks: Sequence[html.Item]) -> None:
+        """Follow the newest task that has finished since the last look; at first, the newest finished one."""
+        done = [one for one in tasks if one["status"] == "completed" or _has_gaps(one)]
+        news = [one for one in done if one["task_id"] not in self._finished]
+        self._finished = {one["task_id"] for one in done}
+        drawn = self._drawn.names.novel.id if self._drawn is not None else 0
+        for one in news[:1]:
+            if not self._by_hand or one["novel_id"] in (drawn, self.book.value):
+                self._follow = one["novel_id"]
+
+    def _draw_followed(self) -> None:
+        if not (self.seen and self._follow):
+            return
+        novel, self._follow = self._follow, 0
+        try:
+            self.show_book(novel)
+        except KgnbError as error:
+            self._controller.show_error(error)
+
     def _draw(self) -> None:
         self._work(say("panel.drawing", title=self._title()))
 
@@ -136,32 +183,39 @@ class GraphTab:
         """Apply a change of names, if given, and draw the chosen book."""
         novel, task, title, node = self.book.value, self._task(), self._title(), self._controller.node
         path = (node.place.output_dir or Path.cwd()) / f"graph-{novel}.html"
+        last = self._drawn
+        before = last.scene if last is not None and last.names.novel.id == novel else None
 
         async def read(app: App) -> tuple[Graph, NameEditor, str]:
             told = await change(app) if change is not None else ""
             return await app.graph.read(novel), await names_of(app, task, ("Character",)), told
 
         self._controller.run_in_thread(
-            doing, lambda: draw(*node.call(read, graph=True).result(), title, path), self._done
+            doing, lambda: draw(*node.call(read, graph=True).result(), title, path, before), self._done
         )
 
     def _done(self, drawn: Drawn) -> str | tuple[str, str]:
         self._drawn = drawn
         self.names.take(drawn.names)
-        if not drawn.shown:
+        if not drawn.scene.spots:
             return say("panel.empty_graph", title=drawn.title), "warn"
         return drawn.told or say("panel.drawn", title=drawn.title)
 
     def refresh(self, status: html.Item) -> None:
         """Show the known books and the drawn picture."""
         books: dict[int, str] = {}
-        for task in (status["cluster"] or {}).get("tasks", ()):
+        tasks = (status["cluster"] or {}).get("tasks", ())
+        for task in tasks:
             books.setdefault(task["novel_id"], one_line(task["name"]))
             self._tasks[task["novel_id"]] = task["task_id"]
         # Equal titles get the novel's id: the list needs distinct labels.
         self._titles = books
         wanted = [(f"{name} · {novel}", novel) for novel, name in books.items()]
+        by_hand = self._by_hand and self.book.value in books
         widgets.options(self.book, wanted or [(say("panel.no_book_yet"), 0)])
+        self._by_hand = by_hand
+        self._note_finished(tasks)
+        self._draw_followed()
         self.names.refresh()
         drawn, view = self._drawn, self.view.value
         if self._shown == (drawn, view) or drawn is None:
@@ -170,6 +224,11 @@ class GraphTab:
         widgets.show(self._picture, html.block(drawn.page if view == "page" else drawn.still))
         widgets.show(self._people, html.block(html.titled(say("panel.top_people"), drawn.people)))
         self._link.outputs = (_linked(drawn.path),)
+
+
+def _has_gaps(task: html.Item) -> bool:
+    """Whether the task ended with failed chapters and others that are in the graph."""
+    return task["status"] == "failed" and bool(task["completed"])
 
 
 def _linked(path: Path) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from kgnb.app.task_chapters import ListedChapter
 from kgnb.core.log_buffer import LogLine
 from kgnb.core.messages import say, say_or
 from kgnb.notebook.panel.alert import Alert, worst
@@ -19,7 +20,7 @@ from kgnb.render.formatting import compact, cut, duration, money
 from kgnb.render.html import TABLE_STYLE, progress_bar, toned
 from kgnb.render.html import text as text
 from kgnb.render.status_view import nodes_table, provider_row, queues_table, task_row
-from kgnb.render.table import Table, Tone, cell_text, columns, rows
+from kgnb.render.table import Cell, Row, Table, Tone, cell_text, columns, rows
 
 Item = Mapping[str, Any]
 
@@ -31,6 +32,12 @@ _BAR_TONES: dict[str, Tone] = {"running": "", "settling": "", "completed": "good
 ALERT_COLUMNS = 400
 NOTE_COLUMNS = 200
 """A longer alert and a longer note are cut."""
+
+
+_CHAPTER_ORDER = {"failed": 0, "running": 1}
+_CHAPTER_TONES: dict[str, Tone] = {"failed": "bad", "running": "good", "skipped": "dim", "pending": "dim"}
+MAX_CHAPTERS = 200
+"""Chapters of an opened task that are listed; `kgnb chapter` shows any."""
 
 
 def block(*parts: str) -> str:
@@ -179,6 +186,7 @@ def task(one: Item) -> str:
         "" if left is None else say("panel.time_left", time=duration(left)),
         row.cells["provider"].value,
         _token_sum(one),
+        "" if one["cost"] is None else say("panel.cost", cost=money(one["cost"])),
     ]
     tone = _BAR_TONES.get(one["condition"]["state"], status.tone)
     notes = "".join(toned(cut(note.value, NOTE_COLUMNS), note.tone, "div") for note in row.notes)
@@ -189,6 +197,26 @@ def task(one: Item) -> str:
         f'<div class="facts">{text(" · ".join(filter(None, facts)))}</div>'
         f'<div class="notes">{notes}</div></div>'
     )
+
+
+def chapters(listed: Sequence[ListedChapter]) -> str:
+    """A task's chapters with their states and reasons, those first that failed or are at work."""
+    order = sorted(listed, key=lambda one: (_CHAPTER_ORDER.get(one.status, len(_CHAPTER_ORDER)), one.number))
+    heads = columns("panel", number="id", title="title", state="state", reason="text")
+    cells = [
+        Row(
+            {
+                "number": Cell(one.number),
+                "title": Cell(cut(one.title, 40)),
+                "state": Cell(say_or(f"word.{one.status}", one.status), _CHAPTER_TONES.get(one.status, "")),
+                "reason": Cell(cut(one.reason, 240)),
+            }
+        )
+        for one in order[:MAX_CHAPTERS]
+    ]
+    more = len(order) - len(cells)
+    rest = dim(say("panel.more_chapters", count=more)) if more else ""
+    return f'<div class="kgnb-scroll">{shared.table(Table(heads, tuple(cells)))}</div>{rest}'
 
 
 def provider(one: Item) -> str:

@@ -74,10 +74,10 @@ class NamesBox:
             offered = tuple(one_line(one.name) for one in names.listed[:OFFERED])
             self.person.options = self.other.options = offered
             standing = [d for d in reversed(names.decisions) if d.in_force]
-            widgets.options(
-                self.decision,
-                [(decision_line(d), d.id) for d in standing] or [(say("panel.no_decision"), 0)],
-            )
+            offers = [(decision_line(d), d.id) for d in standing] or [(say("panel.no_decision"), 0)]
+            if tuple(self.decision.options) != tuple(offers):
+                self.decision.options = offers  # and the newest is chosen
+                self.decision.value = offers[0][1]
             self.box.layout.display = ""
         self._shown = (names, self.person.value)
         chosen = self._chosen()

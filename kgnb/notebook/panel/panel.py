@@ -155,18 +155,19 @@ class Panel:
 
         self._close_widgets()
         self._language = language()
-        made = {
-            "connect": ConnectionsTab,
-            "providers": ProvidersTab,
-            "run": RunTab,
-            "live": LiveTab,
-            "graph": GraphTab,
-            "log": LogTab,
+        controller = self.controller
+        self.tabs = {
+            "connect": ConnectionsTab(controller),
+            "providers": ProvidersTab(controller),
+            "run": RunTab(controller, self._show_graph),
+            "live": LiveTab(controller),
+            "graph": GraphTab(controller),
+            "log": LogTab(controller),
         }
-        self.tabs = {name: make(self.controller) for name, make in made.items()}
         self._tabs = w.Tab([tab.box for tab in self.tabs.values()], layout=w.Layout(width="100%"))
         for i, name in enumerate(self.tabs):
             self._tabs.set_title(i, say(f"panel.tab_{name}"))
+        self._tabs.observe(self.controller.safely(self._tab_chosen), names="selected_index")
         self.open_tab("run")
         self.mend = widgets.button("", self.controller.safely(self._mend), style="warning")
         self.mend.layout.display = "none"
@@ -181,6 +182,13 @@ class Panel:
             widgets.html(html.STYLE, display="none"), bar, self._messages, self._tabs, padding="4px 2px"
         )
         self._root.add_class("kgnb-panel")
+
+    def _tab_chosen(self) -> None:
+        self.tabs["graph"].seen = self._tabs.selected_index == list(self.tabs).index("graph")
+
+    def _show_graph(self, novel: int) -> None:
+        self.tabs["graph"].show_book(novel)
+        self.open_tab("graph")
 
     def _refresh_clicked(self) -> None:
         if not self.controller.node.is_alive and not self.controller.running_commands:

@@ -96,6 +96,13 @@ def enable(button: Any, enabled: bool) -> None:
         button.disabled = not enabled
 
 
+def visible(widget: Any, shown: bool) -> None:
+    """Show or hide a widget if that changes it."""
+    wanted = "" if shown else "none"
+    if (widget.layout.display or "") != wanted:
+        widget.layout.display = wanted
+
+
 def show(widget: Any, value: str) -> None:
     """Set an HTML widget's text if it changed: an assignment would send it again."""
     if widget.value != value:

@@ -25,22 +25,48 @@ Point = tuple[float, float]
 Link = tuple[int, int, float]
 
 
-def place(boxes: Sequence[Box], links: Sequence[Link]) -> list[Point]:
+def place(boxes: Sequence[Box], links: Sequence[Link], known: Sequence[Point | None] = ()) -> list[Point]:
     """A point for each box: linked ones near each other (by weight, 0-1), none overlapping.
 
-    Boxes come most important first; the first ones start in the middle.
+    Boxes come most important first; the first ones start in the middle. Where most have a ``known`` point,
+    of an earlier picture, these stay there unless they overlap, and the others come beside what they are
+    linked to.
     """
     if not boxes:
         return []
     tied = sorted({i for link in links for i in link[:2]})
     index = {i: n for n, i in enumerate(tied)}
     scale = math.sqrt(sum(2 * b.half * (b.above + b.below) for b in boxes) / len(boxes)) * 1.1
-    points = _force_layout(len(tied), [(index[a], index[b], w) for a, b, w in links])
-    spread = [[x * scale * _ASPECT, y * scale] for x, y in points]
+    own_links = [(index[a], index[b], w) for a, b, w in links]
+    stay = [known[i] for i in tied] if known else []
+    if sum(point is not None for point in stay) * 2 > len(tied):
+        spread = _beside(stay, own_links)
+    else:
+        points = _force_layout(len(tied), own_links)
+        spread = [[x * scale * _ASPECT, y * scale] for x, y in points]
     _push_apart(spread, [boxes[i] for i in tied])
     placed = {i: (round(x, 1), round(y, 1)) for i, (x, y) in zip(tied, spread, strict=True)}
     placed |= _rows_below([i for i in range(len(boxes)) if i not in placed], boxes, placed)
     return [placed[i] for i in range(len(boxes))]
+
+
+def _beside(known: Sequence[Point | None], links: Sequence[Link]) -> list[list[float]]:
+    """Known points, and for each other the middle of what it is linked to, else of all."""
+    found = [point for point in known if point is not None]
+    middle = [sum(axis) / len(found) for axis in zip(*found, strict=True)]
+    near: dict[int, list[Point]] = {}
+    for a, b, _ in links:
+        for one, other in ((a, b), (b, a)):
+            if known[one] is None and (there := known[other]) is not None:
+                near.setdefault(one, []).append(there)
+    return [
+        list(point)
+        if point is not None
+        else [sum(axis) / len(near[i]) for axis in zip(*near[i], strict=True)]
+        if i in near
+        else list(middle)
+        for i, point in enumerate(known)
+    ]
 
 
 def _rows_below(alone: Sequence[int], boxes: Sequence[Box], placed: Mapping[int, Point]) -> dict[int, Point]:

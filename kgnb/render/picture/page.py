@@ -48,10 +48,17 @@ _PAGE_WORDS = (
 )
 
 
-def html(graph: Graph, *, title: str, lang: Language = "zh", limit: int = PAGE_PEOPLE) -> str:
+def html(
+    graph: Graph,
+    *,
+    title: str,
+    lang: Language = "zh",
+    limit: int = PAGE_PEOPLE,
+    scene: Scene | None = None,
+) -> str:
     """A self-contained interactive page: the ``limit`` most important characters are shown at first, and
-    everybody is found by search and brought in by a slider."""
-    shown = lay_out(graph, limit)
+    everybody is found by search and brought in by a slider. ``scene``: those laid out already."""
+    shown = scene or lay_out(graph, limit)
     library, script = _asset("cytoscape.min.js"), _asset("picture.js")
     parts = {
         "LANG": "zh-CN" if lang == "zh" else "en",

@@ -71,16 +71,20 @@ def label_of(name: str) -> str:
     return name if text_width(name) <= _MAX_LABEL else name[: _MAX_LABEL - 1] + "…"
 
 
-def lay_out(graph: Graph, limit: int) -> Scene:
-    """The ``limit`` most important characters of a graph, laid out; deterministic."""
+def lay_out(graph: Graph, limit: int, before: Scene | None = None) -> Scene:
+    """The ``limit`` most important characters of a graph, laid out; deterministic.
+
+    Who was in the picture ``before`` stays in place, as far as the others leave room.
+    """
     chosen = selection.select(graph, limit)
     drawn = [t for t in chosen.ties if t.drawn]
     top = max((t.weight for t in drawn), default=0.0)
     everybody = sum(node.label == "Character" for node in graph.nodes.values())
-    return Scene(_spots(chosen.people, drawn, top), chosen.ties, top, everybody)
+    return Scene(_spots(chosen.people, drawn, top, before), chosen.ties, top, everybody)
 
 
-def _spots(people: Sequence[Person], drawn: Sequence[Tie], top: float) -> list[Spot]:
+def _spots(people: Sequence[Person], drawn: Sequence[Tie], top: float, before: Scene | None) -> list[Spot]:
+    known = {spot.person.node.ref: (spot.x, spot.y) for spot in before.spots} if before else {}
     heaviest = max((p.weight for p in people), default=0.0) or 1.0
     sizes = [(p.weight / heaviest) ** 1.4 for p in people]
     labels = [label_of(p.name) for p in people]
@@ -90,7 +94,11 @@ def _spots(people: Sequence[Person], drawn: Sequence[Tie], top: float) -> list[S
         layout.Box(max(r + 5, text_width(name) * font / 2 + 5), r + 5, r + font * 1.35 + 5)
         for name, r, font in zip(labels, radii, fonts, strict=True)
     ]
-    points = layout.place(boxes, [(t.a, t.b, (t.weight / top) ** 0.5) for t in drawn])
+    points = layout.place(
+        boxes,
+        [(t.a, t.b, (t.weight / top) ** 0.5) for t in drawn],
+        [known.get(person.node.ref) for person in people] if known else (),
+    )
     return [
         Spot(p, name, x, y, r, f)
         for p, name, (x, y), r, f in zip(people, labels, points, radii, fonts, strict=True)

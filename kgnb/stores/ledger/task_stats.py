@@ -92,6 +92,13 @@ class TaskStats(DatabasePart):
         row = c.execute(query.where(s.kg_task_id == task_id, s.chapter_id == chapter_id)).first()
         return None if row is None else ChapterState(*row)
 
+    @reading
+    def chapter_states(self, c: sa.Connection, task_id: int) -> dict[int, tuple[str, str]]:
+        """Status and error of each of the task's chapters that has a row, by the chapter's id."""
+        s = t.chapter_status.c
+        query = sa.select(s.chapter_id, _text(s.status), _text(s.error_message))
+        return {i: (status, error) for i, status, error in c.execute(query.where(s.kg_task_id == task_id))}
+
     async def figures(self, task_ids: Sequence[int]) -> dict[int, TaskFigures]:
         """The figures of each of these tasks."""
         return await self._figures(task_ids) if task_ids else {}

@@ -1,0 +1,231 @@
+"""The run tab's box for a new book: a file, a path or a sample; what it is; an estimate; submit."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+import ipywidgets as w
+
+from kgnb.app.build import Plan, submit
+from kgnb.app.context import App
+from kgnb.app.quick_estimate import BookSize, QuickEstimate, quick_estimate
+from kgnb.book.reader import read_book, story_path
+from kgnb.core.errors import InputError
+from kgnb.core.messages import say
+from kgnb.core.model import Lang
+from kgnb.notebook.panel import html, widgets
+from kgnb.notebook.panel.controller import PanelController
+from kgnb.render.formatting import compact, money
+
+MAX_NAME_CHARS = 60
+"""Bound on an uploaded file's name: in any script it fits a file system's 255 bytes."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChosenBook:
+    """A book that was chosen: an upload's name and content, or a path."""
+
+    name: str = ""
+    content: bytes = b""
+    path: str = ""
+
+    async def submitted(self, app: App, provider: str | None, title: str, author: str) -> Plan:
+        """Import the book and queue its task. Raises InputError."""
+
+        async def queued(path: Path) -> Plan:
+            return await submit(app, path, provider, title=title or None, author=author or None)
+
+        if not self.content:
+            return await queued(await asyncio.to_thread(Path(self.path).expanduser))
+        with tempfile.TemporaryDirectory(prefix="kgnb-") as folder:
+            return await queued(await asyncio.to_thread(self._written, folder))
+
+    def look(self) -> tuple[str, str, BookSize]:
+        """Title, author and size as read from the file. Raises InputError."""
+        if not self.content:
+            return _looked(Path(self.path).expanduser())
+        with tempfile.TemporaryDirectory(prefix="kgnb-") as folder:
+            return _looked(self._written(folder))
+
+    def _written(self, folder: str) -> Path:
+        path = Path(folder, self.name)
+        path.write_bytes(self.content)
+        return path
+
+
+def _looked(path: Path) -> tuple[str, str, BookSize]:
+    book = read_book(path)
+    return book.title, book.author, BookSize(book.lang, tuple(len(one.text) for one in book.chapters))
+
+
+class SubmitBox:
+    """The box. A chosen book is read at once, so that its title and author can be put right before."""
+
+    def __init__(self, controller: PanelController) -> None:
+        self._controller = controller
+        self._chosen: ChosenBook | None = None
+        self._size: BookSize | None = None
+        self._estimate: QuickEstimate | None = None
+        self.upload = w.FileUpload(
+            accept=".txt,.md,.epub",
+            multiple=False,
+            description=say("panel.upload"),
+            layout=w.Layout(width="128px", margin="2px"),
+        )
+        self.upload.observe(controller.safely(self._uploaded), names="value")
+        self.path = widgets.field(say("panel.f_path"), hint="/kaggle/input/…/book.txt", flex="1 1 260px")
+        self.path.observe(controller.safely(self._typed), names="value")
+        samples = [(say(f"panel.sample_{lang}"), lang) for lang in get_args(Lang)]
+        self.sample = widgets.choice("", [(say("panel.samples"), ""), *samples], flex="0 1 170px")
+        self.sample.observe(controller.safely(self._sampled), names="value")
+        self.title = widgets.field(say("panel.f_title"), hint=say("panel.guessed"), flex="1 1 220px")
+        self.author = widgets.field(say("panel.f_author"), hint=say("panel.guessed"), flex="1 1 180px")
+        self.provider = widgets.choice(say("panel.f_by"), [(say("panel.by_default"), "")], flex="0 1 240px")
+        self.provider.observe(controller.safely(self._forget_estimate), names="value")
+        self.reckon = widgets.button(
+            say("panel.estimate"), controller.safely(self._reckon), tip=say("panel.estimate_tip")
+        )
+        self.submit = widgets.button(
+            say("panel.submit"), controller.safely(self._submit), style="primary", width="96px"
+        )
+        self._about = widgets.html(flex="1 1 260px", margin="0 0 0 8px")
+        gap = "2px 10px"
+        self.box = widgets.card(
+            say("panel.submit_title"),
+            widgets.row(self.upload, self.path, self.sample, grid_gap=gap),
+            widgets.row(self.title, self.author, self.provider, grid_gap=gap),
+            widgets.row(self.reckon, self.submit, self._about, grid_gap=gap),
+            margin="10px 0 12px",
+        )
+
+    # --- choosing
+
+    def _uploaded(self) -> None:
+        name, content = uploaded(self.upload)
+        if content:
+            empty(self.upload)
+            self.path.value = ""
+            self._choose(ChosenBook(name, content))
+
+    def _typed(self) -> None:
+        if path := self.path.value.strip():
+            self._choose(ChosenBook(Path(path).name, path=path))
+        elif self._chosen is not None and self._chosen.path:
+            self._choose(None)
+
+    def _sampled(self) -> None:
+        if self.sample.value:
+            self.path.value = str(story_path(self.sample.value))
+            self.sample.value = ""
+
+    def _choose(self, chosen: ChosenBook | None) -> None:
+        self._chosen, self._size = chosen, None
+        self.title.value = self.author.value = ""
+        self._forget_estimate()
+        if chosen is None:
+            return
+
+        def read(found: tuple[str, str, BookSize]) -> None:
+            if self._chosen is chosen:
+                self.title.value, self.author.value, self._size = found
+
+        self._controller.run_in_thread(say("panel.looking_at", name=chosen.name), chosen.look, read)
+
+    def _forget_estimate(self) -> None:
+        self._estimate = None
+
+    # --- estimate and submit
+
+    def _wanted(self) -> ChosenBook:
+        if self._chosen is None:
+            raise InputError("panel.no_book")
+        return self._chosen
+
+    def _reckon(self) -> None:
+        chosen, provider = self._wanted(), self.provider.value or None
+
+        async def work(app: App) -> QuickEstimate:
+            size = self._size or (await asyncio.to_thread(chosen.look))[2]
+            return await quick_estimate(app, size, provider)
+
+        def done(found: QuickEstimate) -> None:
+            if self._chosen is chosen:
+                self._estimate = found
+
+        self._controller.track(say("panel.estimating"), self._controller.node.call(work), done)
+
+    def _submit(self) -> None:
+        chosen, provider = self._wanted(), self.provider.value or None
+        title, author = self.title.value.strip(), self.author.value.strip()
+        future = self._controller.node.call(lambda app: chosen.submitted(app, provider, title, author))
+        self._controller.track(say("panel.submitting", name=chosen.name), future, self._submitted)
+        self.path.value = ""
+        self._choose(None)
+
+    def _submitted(self, plan: Plan) -> str:
+        self._controller.read_status_of_others()
+        key = "panel.found_finished" if plan.found_finished else "panel.submitted"
+        told = say(key, title=plan.book.title, task=plan.task.id, chapters=plan.book.chapters)
+        alive = self._controller.node.is_alive
+        return told if alive or plan.found_finished else told + " " + say("panel.start_it")
+
+    # --- refreshing
+
+    def refresh(self, providers: list[str]) -> None:
+        """Offer these providers and show what is known of the chosen book."""
+        widgets.options(self.provider, [(say("panel.by_default"), ""), *((name, name) for name in providers)])
+        facts = []
+        if self._size is not None:
+            facts.append(_size_text(self._chosen.name if self._chosen else "", self._size))
+        if self._estimate is not None:
+            facts.append(estimate_text(self._estimate))
+        widgets.show(self._about, html.block("".join(map(html.dim, facts))) if facts else "")
+
+
+def _size_text(name: str, size: BookSize) -> str:
+    facts = {"chapters": len(size.chapters), "chars": compact(sum(size.chapters))}
+    return say("panel.book_size", name=name, lang=say(f"panel.lang_{size.lang}"), **facts)
+
+
+def estimate_text(found: QuickEstimate) -> str:
+    """An estimate in words."""
+    if found.free:
+        return say("panel.estimate_free")
+    tokens = compact(found.usage.prompt_tokens + found.usage.completion_tokens)
+    facts = {"requests": found.usage.requests, "tokens": tokens, "model": found.model}
+    parts = [say("panel.estimated", **facts)]
+    if found.cost is not None:
+        parts.append(say("panel.estimated_cost", cost=f"{money(found.cost)} {found.currency}".strip()))
+    parts.append(say("panel.estimated_measured" if found.measured else "panel.estimated_guess"))
+    return "".join(parts)
+
+
+def uploaded(upload: Any) -> tuple[str, bytes]:
+    """Return the chosen file's name and content, empty when there is none; works with ipywidgets 7 and 8."""
+    value = upload.value
+    if not value:
+        return "", b""
+    if isinstance(value, dict):  # ipywidgets 7: {name: {"metadata": …, "content": …}}
+        name, one = next(iter(value.items()))
+    else:
+        one = value[0]
+        name = one["name"]
+    last = Path(str(name).replace("\\", "/").replace("\0", "")).name
+    if last in ("", ".", ".."):
+        last = "book.txt"
+    path = Path(last)
+    return path.stem[:MAX_NAME_CHARS] + path.suffix[:8], bytes(one["content"])
+
+
+def empty(upload: Any) -> None:
+    """Forget the chosen file: a saved notebook would contain all of it."""
+    if hasattr(upload, "_counter"):  # ipywidgets 7
+        upload.data, upload.metadata = [], []
+        upload.set_trait("_counter", 0)
+        upload.set_trait("value", {})
+    else:
+        upload.value = ()
