@@ -15,7 +15,7 @@ from kgnb.app.context import App
 from kgnb.app.quick_estimate import BookSize, QuickEstimate, quick_estimate
 from kgnb.book.reader import read_book, story_path
 from kgnb.core.errors import InputError
-from kgnb.core.messages import say
+from kgnb.core.messages import language, say
 from kgnb.core.model import Lang
 from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import PanelController
@@ -74,7 +74,7 @@ class SubmitBox:
             accept=".txt,.md,.epub",
             multiple=False,
             description=say("panel.upload"),
-            layout=w.Layout(width="128px", margin="2px"),
+            layout=w.Layout(width={"zh": "128px", "en": "150px"}[language()], margin="2px"),
         )
         self.upload.observe(controller.safely(self._uploaded), names="value")
         self.path = widgets.field(say("panel.f_path"), hint="/kaggle/input/…/book.txt", flex="1 1 260px")

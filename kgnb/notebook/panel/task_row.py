@@ -40,7 +40,7 @@ class TaskRow:
         self.cancel = self._button("panel.cancel", self._cancel)
         self.delete = self._button("panel.delete", self._delete)
         parts = (self.open, self.graph, self.pause, self.retry, self.cancel, self.delete)
-        buttons = widgets.row(*parts, flex="0 0 auto")
+        buttons = widgets.row(*parts, flex="0 1 auto", max_width="100%")
         head = widgets.row(self._about, buttons, grid_gap="2px 14px")
         self.box = widgets.column(head, self.chapters.box)
         self.box.add_class("kgnb-row")
