@@ -191,8 +191,7 @@ class PanelController:
         command, outcome = _COMMANDS[name]
 
         def done(result: CommandResult) -> str:
-            if not self.node.is_alive:
-                self.read_status()
+            self.read_status_of_others()
             return say(outcome, task=task_id, queue=result.queue)
 
         future = self.node.call(lambda app: command(app, task_id), graph=name == "delete")

@@ -9,7 +9,7 @@ from typing import Any
 from kgnb.app.dead_letters import RetryResult, retry_dead_letters
 from kgnb.app.task_chapters import ListedChapter, list_chapters
 from kgnb.core.errors import InputError
-from kgnb.core.messages import language, say
+from kgnb.core.messages import say
 from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import Command, PanelController
 from kgnb.render.formatting import cut
@@ -18,7 +18,6 @@ CONFIRM_SECONDS = 5.0
 """A second click on Delete within this time deletes."""
 REREAD_SECONDS = 2.0
 """An open row's chapters are read again no sooner than this, and only when the task's counts changed."""
-BUTTON_WIDTH = {"zh": "62px", "en": "76px"}
 
 
 class TaskRow:
@@ -34,7 +33,6 @@ class TaskRow:
         self.chapters = ChapterList(controller, task_id)
         self.open = self._button("panel.open_row", self.chapters.toggle)
         self.graph = self._button("panel.see_graph", lambda: show_graph(self._novel))
-        self.graph.layout.width = "auto"
         self.pause = self._button("panel.pause", self._toggle_pause)
         self.retry = self._button("panel.retry", self._retry)
         self.cancel = self._button("panel.cancel", self._cancel)
@@ -46,7 +44,7 @@ class TaskRow:
         self.box.add_class("kgnb-row")
 
     def _button(self, key: str, click: Callable[[], None]) -> Any:
-        return widgets.button(say(key), self._controller.safely(click), width=BUTTON_WIDTH[language()])
+        return widgets.button(say(key), self._controller.safely(click))
 
     def update(self, task: html.Item) -> None:
         """Show the task's current state."""
