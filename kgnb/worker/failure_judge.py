@@ -22,11 +22,12 @@ LIMITED_PATIENCE = 8 * 3_600.0
 
 @dataclass(slots=True)
 class Moment:
-    """When a request began, and what its provider had answered and failed by then."""
+    """When a request began, and what its provider had answered and failed by then; ``limited``: by a 429."""
 
     at: float
     answered: int
     failed: int
+    limited: int
 
 
 class FailureJudge:
@@ -35,11 +36,13 @@ class FailureJudge:
     def __init__(self) -> None:
         self._answered: Counter[str] = Counter()
         self._failed: Counter[str] = Counter()
+        self._limited: Counter[str] = Counter()
         self._failing: dict[tuple[str, str], Moment] = {}  # → the start of the first of its failures
 
     def now(self, provider: str) -> Moment:
         """This moment, for a request that begins."""
-        return Moment(time.monotonic(), self._answered[provider], self._failed[provider])
+        counts = (count[provider] for count in (self._answered, self._failed, self._limited))
+        return Moment(time.monotonic(), *counts)
 
     def on_answer(self, provider: str, request: str) -> None:
         """Count an answer, whether it could be used or not."""
@@ -62,10 +65,15 @@ class FailureJudge:
         """
         first = self._failing.setdefault((provider, request), began)
         since, now = first if limited else began, self.now(provider)
-        alone, answered = now.failed == since.failed, now.answered - since.answered
+        failed, answered = now.failed - since.failed, now.answered - since.answered
+        if not limited:
+            failed -= now.limited - since.limited  # who refuses others for their number is no outage
+        alone = failed == 0
         patient = now.at - first.at > (LIMITED_PATIENCE if limited else PATIENCE)
         self._failed[provider] += 1
+        self._limited[provider] += limited
         first.failed += 1  # what it counts are the others'
+        first.limited += limited
         if limited and not alone:
             first.answered, first.failed = now.answered, now.failed + 1
         if limited:

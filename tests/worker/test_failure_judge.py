@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, cast
@@ -64,7 +65,9 @@ async def answers(node: Asking, count: int) -> None:
 
 
 async def state(node: Asking) -> ProviderState:
-    return (await node.throttle.provider_states([node.provider]))[NAME]
+    """Pauses and failures; not what was answered when."""
+    found = (await node.throttle.provider_states([node.provider]))[NAME]
+    return replace(found, answer=ProviderState().answer)
 
 
 async def test_the_last_chapter_of_all_ends_by_a_test_request_and_pauses_nobody(
@@ -133,6 +136,24 @@ async def test_several_that_are_never_answered_excuse_each_other_only_for_a_whil
     assert [await fate(node) for _ in range(3)] == [ProviderDown] * 3
     monkeypatch.setattr(failure_judge, "PATIENCE", 0.0)
     assert await fate(node) is RequestUnanswered
+
+
+async def test_others_429s_are_no_outage_that_would_excuse_a_request(
+    node: Asking, llm: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = node.client.ask
+
+    async def beside(*args: object, **options: object) -> object:
+        """Another chapter gets a 429 during each call but the test requests."""
+        if args[0] is not TEST_PROMPT:
+            node.throttle._judge._failed[node.provider.key] += 1
+            node.throttle._judge._limited[node.provider.key] += 1
+        return await answer(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(node.client, "ask", beside)
+    assert await fate(node) is RequestUnanswered
+    llm.failure = LIMITED
+    assert [await fate(node) for _ in range(3)] == [RateLimited] * 3
 
 
 async def test_a_429_that_only_ever_hits_one_request_is_its_own(node: Asking, llm: Server) -> None:
