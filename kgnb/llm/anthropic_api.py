@@ -9,6 +9,7 @@ import anthropic
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.chat_api import ChatApi, ChatReply, count, get, joined_text
+from kgnb.llm.error_mapping import REFUSED, ErrorResponse
 from kgnb.llm.http_client import client_options
 from kgnb.llm.request_form import RequestForm
 
@@ -53,17 +54,16 @@ class AnthropicApi(ChatApi):
         return await self.client.models.with_raw_response.list(limit=MODELS_LISTED)
 
     @staticmethod
-    def _read(answer: Any) -> ChatReply | None:
+    def _read(answer: Any) -> ChatReply | ErrorResponse | None:
         """The text blocks; None in another form."""
         blocks = get(answer, "content")
         if not isinstance(blocks, list):
             return None
         text, usage, reason = joined_text(blocks), _usage(get(answer, "usage")), get(answer, "stop_reason")
-        thought = any(get(block, "type") == "thinking" for block in blocks)
         if reason == "refusal":
-            return ChatReply(text, "refused", usage, thought)
-        cut = reason in ("max_tokens", "model_context_window_exceeded")
-        return ChatReply(text, "length" if cut else "stop", usage, thought)
+            return ErrorResponse(REFUSED, usage=usage)
+        thought = any(get(block, "type") == "thinking" for block in blocks)
+        return ChatReply(text, usage, reason in ("max_tokens", "model_context_window_exceeded"), thought)
 
 
 def _usage(usage: Any) -> Usage:

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 import aiohttp
 from aiohttp.http import HttpProcessingError
@@ -27,15 +27,12 @@ _UNMAPPED = (aiohttp.ClientError, HttpProcessingError, OSError, UnicodeError)
 
 @dataclass(frozen=True, slots=True)
 class ChatReply:
-    """A response of status 200; ``end`` says whether it is complete, or why not.
-
-    ``thought``: the model is seen to have reasoned before it replied.
-    """
+    """What a model replied. ``cut``: at its output limit; ``thought``: it is seen to have reasoned before."""
 
     text: str
-    end: Literal["stop", "length", "refused"]
     usage: Usage
-    thought: bool = False
+    cut: bool
+    thought: bool
 
 
 class ChatApi(ABC):

@@ -118,10 +118,8 @@ class LlmClient:
         self.busy += 1
         try:
             reply = await self._formed(prompt, model, meter)
-            if reply.end == "refused":
-                raise errors.ReplyRefused("provider.refused", provider=self.provider.name)
             text = without_thoughts(reply.text)
-            if (reply.end == "length" or is_looping(text)) and not is_complete(text):
+            if (reply.cut or is_looping(text)) and not is_complete(text):
                 raise errors.ReplyTruncated("provider.truncated", provider=self.provider.name)
             return Completion(text, meter.usage)
         except errors.ProviderError as error:

@@ -18,6 +18,8 @@ from kgnb.core.model import Provider, Usage
 from kgnb.core.secret_mask import without_secrets
 from kgnb.extract.model import clean
 
+REFUSED = 451
+"""Status of a reply that the model or its moderation declined, whatever the response's own was."""
 MAX_RETRY_AFTER = 3_600.0
 """Upper bound, in seconds, of an endpoint's Retry-After."""
 
@@ -103,7 +105,7 @@ class ErrorResponse:
         """Whether the passage was declined for what it says."""
         metadata = self._error.get("metadata")
         flagged = isinstance(metadata, dict) and "flagged_input" in metadata  # OpenRouter, with 403
-        return flagged or self.status == 451 or bool(self.codes & _MODERATION)
+        return flagged or self.status == REFUSED or bool(self.codes & _MODERATION)
 
     @property
     def param(self) -> str:

@@ -9,7 +9,7 @@ import openai
 from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.chat_api import ChatApi, ChatReply, count, get, joined_text
-from kgnb.llm.error_mapping import ErrorResponse
+from kgnb.llm.error_mapping import REFUSED, ErrorResponse
 from kgnb.llm.http_client import client_options
 from kgnb.llm.request_form import RequestForm
 
@@ -71,10 +71,10 @@ class OpenAIApi(ChatApi):
         )
         if finish in _FAILED:
             return ErrorResponse(502, usage=usage)
-        thought = bool(usage.reasoning_tokens or message.get("reasoning_content") or message.get("reasoning"))
         if finish in _REFUSED or (message.get("refusal") and not text):
-            return ChatReply(text, "refused", usage, thought)
-        return ChatReply(text, "length" if finish in _LENGTH else "stop", usage, thought)
+            return ErrorResponse(REFUSED, usage=usage)
+        thought = bool(usage.reasoning_tokens or message.get("reasoning_content") or message.get("reasoning"))
+        return ChatReply(text, usage, finish in _LENGTH, thought)
 
 
 def _usage(answer: Any) -> Usage:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict
 
 from kgnb.core.model import Provider
 
@@ -96,12 +96,6 @@ class Preset(_Fact):
     """Pages that the facts are from."""
     models: tuple[Mapping[str, Any], ...] = ()
     """Fields that differ for some models, each with ``match``, a pattern of their names."""
-
-    @model_validator(mode="after")
-    def _overrides_are_fields(self) -> Preset:
-        for one in self.models:
-            self._with(one)
-        return self
 
     def for_model(self, model: str) -> Preset:
         """This preset as it is for ``model``."""

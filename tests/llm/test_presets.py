@@ -36,6 +36,8 @@ def test_every_preset_is_complete() -> None:
         assert preset_for(Provider(name)) == preset, name
         assert preset_for(Provider("mine", preset.base_url)) in (preset, UNKNOWN), name
         assert preset.title, name
+        for one in preset.models:
+            preset.for_model(one["match"].replace("[1-9]", "3").replace("*", "x"))  # knows each field
         plain = preset.base_url.startswith("http://")  # never with a key that is worth something
         assert plain is not preset.needs_key, name
         assert all(price.as_of <= presets_date() for price in preset.prices.values()), name
