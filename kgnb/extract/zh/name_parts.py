@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.zh import vocabulary as words
 from kgnb.extract.zh.candidates import NEVER_BEFORE_HEAD, Candidate
 from kgnb.extract.zh.courtesy_names import StatedAliases
+from kgnb.extract.zh.name_evidence import share_of
 from kgnb.extract.zh.names import SURNAME_LIFT
 from kgnb.extract.zh.nicknames import Apposition
 from kgnb.extract.zh.script import is_han
@@ -101,7 +103,10 @@ class FormAliases(StatedAliases):
                 surnames[chars] += n
             elif chars and is_han(chars[-1]):
                 surnames[chars[-1:]] += n
-        sure = {s: n for s, n in surnames.items() if self._is_surname(s, n, before.total())}
+        fixed = {chars[1] for chars, n in before.items() if _is_phrase(chars, n, surnames)}
+        sure = {
+            s: n for s, n in surnames.items() if s not in fixed and self._is_surname(s, n, before.total())
+        }
         surname = max(sure, key=lambda s: (sure[s], s), default="")
         if not surname or surname == surname_of(name) or surname_of(name) in words.COMMON_SURNAMES:
             return
@@ -141,13 +146,15 @@ class FormAliases(StatedAliases):
 
     def _is_short_form(self, stem: str, name: str, n: int) -> bool:
         """Whether the name without its head is one: accepted, mostly with the head, or 王五 of 王五爷."""
+        candidate = self._classifier.candidates.get(stem)
+        if candidate and share_of(candidate.right, words.PLACE_CHARS) >= 0.5:
+            return False  # 朱紫国王 is king of 朱紫国
         if stem in self._classifier.known_places or head_of(name) in words.MARRIED:
             return False
         if stem in self.counts:
             return True
         total = self._count(stem)
         numbered = surname_of(stem) == stem[:-1] and stem[-1] in words.NUMERALS | {"大"}
-        candidate = self._classifier.candidates.get(stem)
         likely = candidate is not None and candidate.score > 0 and stem not in self._common
         return total >= n + 2 and (numbered or likely or n >= 0.3 * total)
 
@@ -190,6 +197,12 @@ class FormAliases(StatedAliases):
         measured = sum(n for c, n in word.left.items() if c in words.MEASURES)
         plural = sum(n for c, n in word.right.items() if c in words.PLURALS)
         return measured + plural <= 0.1 * word.count and self._classifier.left_score(word) >= 0
+
+
+def _is_phrase(before: str, n: int, surnames: Mapping[str, int]) -> bool:
+    """Whether nearly the same two characters always precede a name: 文武|多官, no Mr. 武."""
+    fixed = len(before) == 2 and is_han(before) and before not in words.COMPOUND_SURNAMES
+    return fixed and n >= 5 and n >= 0.9 * surnames[before[1]]
 
 
 def _parts(word: str) -> set[str]:
