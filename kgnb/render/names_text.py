@@ -20,6 +20,10 @@ _SCAN_REASONS = {
     "姓与互斥": "apart",
     "互斥": "apart",
     "称": "title",
+    "儿": "pet_form",
+    "简称": "short",
+    "全称": "long",
+    "先生": "title",
     "姓与称": "surname_title",
     "same words": "same_words",
     "title and first name": "first",
@@ -29,6 +33,9 @@ _SCAN_REASONS = {
     "nickname": "nickname",
     "rank": "title",
     "the eldest": "eldest",
+    "stated": "called_so",
+    "answers to it": "called_so",
+    "of a place": "long",
 }
 """Reasons of the pre-scan → their texts (``names.why_…``)."""
 

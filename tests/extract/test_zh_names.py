@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+from kgnb.book.reader import story_path
 from kgnb.extract import name_scan
 from kgnb.extract.model import NameEntry
 from kgnb.extract.zh.candidates import can_be_name
@@ -111,3 +112,34 @@ def test_a_ladys_title_is_no_mans(pronoun: str, fits: bool) -> None:
 
 def test_a_married_woman_is_no_gentleman() -> None:
     assert not Pronouns("朱白氏来了。", {"朱白氏": [0]}).fits("朱先生", ["朱白氏"])
+
+
+def test_the_built_in_story_is_right_to_the_last_name() -> None:
+    found = {frozenset((e.name, *e.aliases)) for e in people(story_path().read_text("utf-8")).values()}
+    assert found == {
+        frozenset(person.split())
+        for person in [
+            "沈砚 沈先生 子墨",
+            "陆青禾 青禾",
+            "钱有道 钱师爷",
+            "赵九",
+            "顾三娘 三娘",
+            "陆长风 长风 铁掌",
+            "陆青川",
+            "顾云舟 逐浪",
+            "韩铁山",
+            "魏守田 老魏",
+            "孟怀安 孟县令",
+            "周铁嘴",
+            "林晚晴",
+            "沈算盘",
+            "阿豆",
+            "白眉翁",
+            "韩伯伯",
+        ]
+    }
+
+
+@pytest.mark.parametrize("word", ["师爷", "董事长", "巡抚"])
+def test_a_title_after_surnames_is_nobodys_name(word: str) -> None:
+    assert not can_be_name(word)

@@ -139,13 +139,14 @@ def _headed(bigrams: BigramIndex, least: int, pairs: set[str]) -> set[str]:
 
 def cohesive_bigrams(bigrams: BigramIndex) -> set[str]:
     """Return bigrams whose rarer character hardly occurs elsewhere (琉璃, 婵娟): no chance neighbours."""
+    least = 3 if len(bigrams.text) < 100_000 else 5
     chars = Counter[str]()
     for pair, n in bigrams.counts.items():
         chars[pair[0]] += n
     return {
         pair
         for pair, n in bigrams.counts.items()
-        if n >= 5 and n >= COHESION * min(chars[pair[0]], chars[pair[1]]) and is_han(pair)
+        if n >= least and n >= COHESION * min(chars[pair[0]], chars[pair[1]]) and is_han(pair)
     }
 
 

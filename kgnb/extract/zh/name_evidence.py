@@ -14,6 +14,8 @@ from kgnb.extract.zh.candidates import Candidate
 from kgnb.extract.zh.script import is_han
 from kgnb.extract.zh.surnames import form_score, titled_surname
 
+UNLIKELY_END = 1.2
+"""Against a surnamed word that ends so as names seldom do."""
 NAMED = 1.5
 """Worth of two statements that somebody is called so."""
 _TWO = frozenset("两二俩")
@@ -42,6 +44,7 @@ def _grammar_penalty(candidate: Candidate) -> float:
     measured = (2.0 if titled else 6.0) * share_of(candidate.left, words.MEASURES)
     shown = 2.0 * share_of(candidate.left, words.DEMONSTRATIVES)
     pair = 4.0 * share_of(candidate.right, _TWO) if len(candidate.name) == 2 else 0.0  # 李顾两位
+    pair += 3.0 * max(0.0, share_of(candidate.right, words.PLACE_CHARS) - 0.3)  # 白鹭洲
     return measured + shown + pair + 6.0 * share_of(candidate.right, words.PLURALS)
 
 
@@ -52,7 +55,7 @@ def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> fl
     talks = candidate.speaks >= max(10, 0.05 * candidate.count)
     if has_unlikely_end(name):
         word = name in common_words and _speaks_as_person(candidate)
-        penalty += 0.6 if word else 1.2 if talks or surnamed else 3.0
+        penalty += 0.6 if word else UNLIKELY_END if talks or surnamed else 3.0
     if name in common_words:
         penalty += common_words[name] * (0.5 if talks or (surnamed and len(name) == 2) else 1.0)
     if len(name) == 3 and common_words.get(name[:2], 0.0) >= 1.5:
@@ -92,6 +95,12 @@ def fixed_phrase_penalty(candidate: Candidate) -> float:
     fixed_right = right < 1.4 and _effective_number(candidate.right) < 6
     fixed_left = left < 0.8 and _effective_number(candidate.left) < 6
     return (3.0 if fixed_right else 0.0) + (3.0 if fixed_left else 0.0)
+
+
+def has_fixed_side(side: Mapping[str, int]) -> bool:
+    """Return whether one character is nearly the only neighbour: 青|石渡, 三少|爷 are pieces of a word."""
+    char, n = max(side.items(), key=lambda i: (i[1], i[0]), default=("", 0))
+    return n >= 0.6 * sum(side.values()) and is_han(char)
 
 
 def _effective_number(side: Mapping[str, int]) -> float:

@@ -25,8 +25,10 @@ from kgnb.extract.zh.candidates import (
 from kgnb.extract.zh.dictionary import look_up
 from kgnb.extract.zh.foreign_names import ForeignNames
 from kgnb.extract.zh.name_evidence import (
+    UNLIKELY_END,
     fixed_phrase_penalty,
     foreign_score,
+    has_fixed_side,
     has_unlikely_end,
     own_score,
     share_of,
@@ -84,8 +86,17 @@ class NameClassifier:
         score = own_score(candidate, self.common_words)
         if candidate.name in self._cohesive and candidate.name not in self.common_words:
             at_place = share_of(candidate.left, words.BEFORE_PLACE)
-            return score + (UNKNOWN_WORD if at_place < 0.1 else 0.0)
-        return score
+            whole = not (has_fixed_side(candidate.left) or has_fixed_side(candidate.right))
+            score += UNKNOWN_WORD if at_place < 0.2 and whole else 0.0
+        return score + (UNLIKELY_END if self._always_ends_so(candidate) else 0.0)
+
+    def _always_ends_so(self, candidate: Candidate) -> bool:
+        """Whether a surname and a character never stand without an unlikely end: 钱有道, not 子安|道."""
+        name, n = candidate.name, candidate.count
+        if n < 4 or len(name) != 3 or not has_surname(name) or not has_unlikely_end(name):
+            return False
+        quoting = share_of(candidate.right, words.QUOTE_MARKS)
+        return self.bigrams.counts[name[:2]] <= 1.1 * n and quoting < 0.2
 
     def _learn(self, seeds: Sequence[Candidate]) -> None:
         """Learn the log odds of neighbours from ``seeds``, and score all candidates by them."""

@@ -40,7 +40,7 @@ def head_of(name: str) -> str:
 
 def is_role(word: str) -> bool:
     """Return whether the word is a title or another noun for a person that names nobody."""
-    return word in words.TITLES or (word in words.NAME_HEADS and len(word) > 1)
+    return word in words.TITLES or (len(word) > 1 and word in words.NAME_HEADS | words.TITLES_AFTER_SURNAME)
 
 
 def form_score(word: str) -> float:
@@ -53,6 +53,8 @@ def form_score(word: str) -> float:
         return 0.8 if word[0] in words.COMMON_SURNAMES else 0.0
     if len(head_of(word)) == 2 and len(word) > 3:
         return 1.2
+    if word[0] == "阿" and len(word) == 2:
+        return 0.7
     if word[0] in words.FAMILIAR_PREFIXES:
         return 0.7 if word[1] in words.COMMON_SURNAMES and len(word) == 2 else 0.2
     if len(word) > 3:

@@ -22,6 +22,7 @@ HOUSE_ENDS = _LISTS["house_ends"]
 ROLE_ENDS = _LISTS["role_ends"]
 MARRIED = _LISTS["married"]
 NEVER_FIRST = _LISTS["never_first"]
+QUOTE_MARKS = frozenset('：:“「『"，,')
 NUMERALS = _LISTS["numerals"]
 COUNTED = _LISTS["counted"]
 DETERMINERS = _LISTS["determiners"]
@@ -38,7 +39,7 @@ FOREIGN_TITLES = _LISTS["foreign_titles"]
 FOREIGN_SOUNDS = _LISTS["foreign_sounds"]
 OTHER_SOUNDS = _LISTS["other_sounds"]
 PLACE_ENDS = _LISTS["place_ends"]
-PLACE_CHARS = frozenset(end for end in PLACE_ENDS if len(end) == 1)
+PLACE_CHARS = frozenset(end for end in PLACE_ENDS if len(end) == 1) - {"都", "观"}
 ORG_ENDS = _LISTS["org_ends"]
 AFTER_ORG = _LISTS["after_org"]
 GENERIC_ORG_HEADS = _LISTS["generic_org_heads"]
