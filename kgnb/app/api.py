@@ -8,6 +8,7 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import Future
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +21,7 @@ from kgnb.core import colab
 from kgnb.core.errors import InputError
 from kgnb.core.event_loop import new_loop
 from kgnb.core.messages import language, say
-from kgnb.core.model import Provider
+from kgnb.core.model import Provider, in_viewers_zone
 from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
 from kgnb.graph import relationship_history
@@ -195,7 +196,10 @@ class BookGraph:
         display(self.graph(), title=self.title, lang=language())
 
     def save(self, path: str | Path, format: str | None = None) -> Path:
-        """Write the graph as html, png, svg, json, csv, graphml or cypher, by the ending or ``format``."""
+        """Write the graph as html, png, svg, json, csv, graphml or cypher, by the ending or ``format``.
+
+        ``.zip`` is the csv tables, which csv always packs into one archive.
+        """
         target = Path(path)
         kind = format or target.suffix.lstrip(".").lower()
         run(self._on(lambda app: export(app, self.result.novel_id, kind, target)))
@@ -283,6 +287,10 @@ def _shelf(data: str | Path | None) -> tuple[Settings | None, object]:
     return found, (found and found.resume_from) or (found or settings).data
 
 
+def _when(stored: datetime | None) -> str:
+    return in_viewers_zone(stored).isoformat(" ", "minutes") if stored else ""
+
+
 async def _books(settings: Settings) -> list[dict[str, Any]]:
     async with open_app(settings, queue=False) as app:
         sizes = await app.graph.sizes()
@@ -294,7 +302,7 @@ async def _books(settings: Settings) -> list[dict[str, Any]]:
                 "chapters": one.chapters,
                 "entities": sizes.get(one.novel_id, 0),
                 "provider": " ".join(filter(None, (one.provider, one.model))),
-                "finished": one.completed_at.isoformat(" ", "minutes") if one.completed_at else "",
+                "finished": _when(one.completed_at),
             }
             for one in await library.books(app)
         ]

@@ -22,6 +22,11 @@ def beijing_now() -> datetime:
     return datetime.now(BEIJING).replace(tzinfo=None)
 
 
+def in_viewers_zone(stored: datetime) -> datetime:
+    """A naive time from SQL as an aware one in this machine's time zone."""
+    return stored.replace(tzinfo=BEIJING).astimezone()
+
+
 class TaskStatus(StrEnum):
     """``knowledge_graph_tasks.status``."""
 

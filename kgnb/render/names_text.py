@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kgnb.core.messages import say
+from kgnb.core.model import in_viewers_zone
 from kgnb.core.safe_text import one_line
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def changed_line(done: DecisionOutcome, task: int, *, undone: bool = False) -> s
 def decision_line(decision: Decision) -> str:
     """One decision: its number, what it says, when it was made, and whether it was undone."""
     first, *others = map(one_line, decision.names)
-    made = decision.made_at.strftime("%Y-%m-%d %H:%M") if decision.made_at else ""
+    made = f"{in_viewers_zone(decision.made_at):%Y-%m-%d %H:%M}" if decision.made_at else ""
     facts = {"number": decision.id, "name": first, "others": "、".join(others), "made": made}
     if not decision.in_force:
         return say("names.decision_undone", **facts)

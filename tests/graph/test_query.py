@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import closing
 from itertools import combinations
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,8 @@ class TestShelf:
         assert (row["title"], row["task"], row["chapters"], row["provider"]) == ("青石渡", 1, 6, "rules")
         assert row["entities"] == len(people) + book.result.locations + book.result.organizations
         assert "青石渡" in repr(kgnb.books(data))
+        finished = datetime.fromisoformat(row["finished"])  # with this machine's offset
+        assert abs(datetime.now(UTC) - finished) < timedelta(hours=1)
 
     @pytest.mark.parametrize("wanted", [None, 1, "1", "青石渡", "《青石渡》", "青石", {"task": 1}])
     def test_it_opens_by_title_number_or_row(self, data: Path, wanted: library.Wanted) -> None:

@@ -174,7 +174,7 @@ def test_hostile_names_survive_csv_and_json(tmp_path: Path) -> None:
     made = graph(HOSTILE, '乙,"丙"\n丁')
     read = json.loads(export.write(made, {}, tmp_path / "g.json", "json").read_text("utf-8"))
     assert HOSTILE.replace("\ud800", "?") in [n["name"] for n in read["nodes"]]
-    rows = sheets(export.write(made, {}, tmp_path / "g.zip", "csv"))["nodes_Character.csv"]
+    rows = sheets(export.write(made, {}, tmp_path / "g.zip", "zip"))["nodes_Character.csv"]  # by its ending
     assert all(len(row) == len(rows[0]) for row in rows)
     assert '乙,"丙"\n丁' in [row[2] for row in rows]
 

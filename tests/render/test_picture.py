@@ -11,6 +11,7 @@ import math
 import os
 import random
 import re
+import sys
 import shutil
 import time
 import xml.etree.ElementTree as ElementTree
@@ -20,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from kgnb.core.errors import InputError
 from kgnb.core.messages import texts
 from kgnb.core.model import CHARACTER_RELATIONS
 from kgnb.graph.importance import edge_weight
@@ -349,6 +351,12 @@ def test_png() -> None:
         assert opened.format == "PNG"
         assert opened.width > 800
         assert len(opened.convert("RGB").getcolors(1 << 24)) > 100
+
+
+def test_without_a_notebook_it_says_what_to_do_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "IPython.display", None)
+    with pytest.raises(InputError, match=r"graph\.html"):
+        picture_page.display(hostile(), title="三国演义")
 
 
 def test_display_sends_a_still_image_and_a_sandboxed_frame(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,7 @@ def write(
         "svg": lambda out: _as_text(out, lambda text: text.write(page.svg(graph, title=title, lang=lang))),
         "png": lambda out: _write_png(graph, title, lang, out),
     }
+    format = {"zip": "csv", "htm": "html"}.get(format, format)
     if format not in writers:
         raise InputError("exchange.unknown_format", format=format, known=", ".join(FORMATS))
     return _write_whole(Path(path).expanduser(), writers[format])

@@ -17,6 +17,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from kgnb.core.errors import InputError
 from kgnb.core.messages import Language, texts
 from kgnb.core.model import CHARACTER_RELATIONS, SYMMETRIC_RELATIONS
 from kgnb.graph.importance import is_tie, number
@@ -91,9 +92,12 @@ def png(graph: Graph, *, title: str, lang: Language = "zh", limit: int = STILL_P
 def display(graph: Graph, *, title: str, lang: Language = "zh", height: int = 640) -> None:
     """Show the graph in a notebook: a still image for any viewer, then the interactive page.
 
-    Raises ImportError outside IPython.
+    Raises InputError where IPython isn't installed: there is no notebook to show it in.
     """
-    notebook = importlib.import_module("IPython.display")
+    try:
+        notebook = importlib.import_module("IPython.display")
+    except ImportError:
+        raise InputError("exchange.no_notebook") from None
     image: dict[str, object] = {"text/plain": title, "image/svg+xml": svg(graph, title=title, lang=lang)}
     if drawn := png(graph, title=title, lang=lang):
         image["image/png"] = base64.b64encode(drawn).decode()
