@@ -11,8 +11,8 @@ import math
 import os
 import random
 import re
-import sys
 import shutil
+import sys
 import time
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
