@@ -20,6 +20,7 @@ from kgnb.core.errors import KgnbError
 from kgnb.core.host import Host, detect_host
 from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
+from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
 from kgnb.core.shortages import free_mb, has_shared_memory, shortages
 from kgnb.llm.presets import STALE_DAYS, presets, presets_date
@@ -190,10 +191,22 @@ async def _address(settings: Settings, name: str) -> str:
 
 async def _queues(app: App) -> list[Check]:
     try:
-        queues: list[dict[str, Any]] = (await StatusReport(app).read())["queues"]
+        status = await StatusReport(app).read()
     except KgnbError as error:
         return [Check("queues", False, str(error))]
-    return [_queue(one) for one in queues] or [Check("queues", True, say("doctor.no_queues"))]
+    queues = [_queue(one) for one in status["queues"]] or [Check("queues", True, say("doctor.no_queues"))]
+    return queues + [_held_up(task) for task in status["tasks"] if _needs_somebody(task["condition"])]
+
+
+def _needs_somebody(condition: dict[str, Any]) -> bool:
+    """Whether a task waits for a node that serves its provider, or for what a person must mend."""
+    return condition["state"] == "stuck" or condition["by"] == "node"
+
+
+def _held_up(task: dict[str, Any]) -> Check:
+    return Check(
+        say("doctor.task", task=task["task_id"]), True, one_line(task["name"]), task["condition"]["why"]
+    )
 
 
 def _queue(queue: dict[str, Any]) -> Check:
