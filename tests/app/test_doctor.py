@@ -5,13 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import sqlalchemy as sa
 
+from kgnb.app import doctor
+from kgnb.app.status import StatusReport
 from tests.support.cluster import Cluster, cluster
 from tests.support.commands import Place, llm
+
+if TYPE_CHECKING:
+    from kgnb.app.context import App
 
 
 @pytest.fixture(scope="module")
@@ -78,3 +83,20 @@ def test_a_provider_that_refuses_its_key(servers: Cluster, tmp_path: Path) -> No
     found = checks(ran)
     assert found["dryrun"]["ok"] is False
     assert "wrong-key-canary" not in ran.out + ran.err
+
+
+async def test_a_task_that_nobody_works_on_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def task(number: int, state: str, by: str, why: str) -> dict[str, Any]:
+        return {"task_id": number, "name": "青石渡", "condition": {"state": state, "by": by, "why": why}}
+
+    async def read(_: StatusReport) -> dict[str, Any]:
+        tasks = [
+            task(1, "waiting", "node", "No node."),
+            task(2, "stuck", "", "Key."),
+            task(3, "waiting", "", "-"),
+        ]
+        return {"queues": [], "tasks": [*tasks, task(4, "running", "", "")]}
+
+    monkeypatch.setattr(StatusReport, "read", read)
+    _, *found = await doctor._queues(cast("App", None))
+    assert [(one.mark, one.mend) for one in found] == [("!", "No node."), ("!", "Key.")]
