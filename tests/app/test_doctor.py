@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 import sqlalchemy as sa
 
 from kgnb.app import doctor
-from kgnb.app.status import StatusReport
 from tests.support.cluster import Cluster, cluster
 from tests.support.commands import Place, llm
 
@@ -89,7 +89,7 @@ async def test_a_task_that_nobody_works_on_is_named(monkeypatch: pytest.MonkeyPa
     def task(number: int, state: str, by: str, why: str) -> dict[str, Any]:
         return {"task_id": number, "name": "青石渡", "condition": {"state": state, "by": by, "why": why}}
 
-    async def read(_: StatusReport) -> dict[str, Any]:
+    async def read() -> dict[str, Any]:
         tasks = [
             task(1, "waiting", "node", "No node."),
             task(2, "stuck", "", "Key."),
@@ -97,6 +97,6 @@ async def test_a_task_that_nobody_works_on_is_named(monkeypatch: pytest.MonkeyPa
         ]
         return {"queues": [], "tasks": [*tasks, task(4, "running", "", "")]}
 
-    monkeypatch.setattr(StatusReport, "read", read)
+    monkeypatch.setattr(doctor, "StatusReport", lambda _: SimpleNamespace(read=read))
     _, *found = await doctor._queues(cast("App", None))
     assert [(one.mark, one.mend) for one in found] == [("!", "No node."), ("!", "Key.")]
