@@ -200,7 +200,7 @@ async def _queues(app: App) -> list[Check]:
 
 def _needs_somebody(condition: dict[str, Any]) -> bool:
     """Whether a task waits for a node that serves its provider, or for what a person must mend."""
-    return condition["state"] == "stuck" or condition["by"] == "node"
+    return bool(condition["state"] == "stuck" or condition["by"] == "node")
 
 
 def _held_up(task: dict[str, Any]) -> Check:
