@@ -29,6 +29,7 @@ from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
 from kgnb.notebook.node_thread import NodeRun, State
 from kgnb.notebook.shutdown import HOOKS
+from kgnb.render.formatting import time_of_day
 from kgnb.worker.counters import Counters, summed
 from kgnb.worker.session import Session
 
@@ -187,8 +188,7 @@ class Node:
             key = f"notebook.idle_{service.idle}"
             parts.append(say(key, place=service.name, minutes=round(service.idle_minutes)))
         if session.leaves_at is not None:
-            at = time.strftime("%H:%M", time.localtime(session.leaves_at))
-            parts.append(say("notebook.leaves_at", time=at))
+            parts.append(say("notebook.leaves_at", time=time_of_day(session.leaves_at)))
         return " ".join(parts)
 
     def _local_status(self) -> dict[str, Any]:

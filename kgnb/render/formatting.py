@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
@@ -38,6 +38,20 @@ def clock(iso: object) -> str:
     except ValueError:
         return "-"
     return f"{moment.astimezone():%m-%d %H:%M:%S}"
+
+
+def zone() -> str:
+    """This machine's time zone (``TZ`` sets another) by its distance from UTC: UTC, UTC+8, UTC-3:30."""
+    offset = datetime.now().astimezone().utcoffset() or timedelta()
+    minutes = round(offset.total_seconds() / 60)
+    hours, rest = divmod(abs(minutes), 60)
+    sign = "-" if minutes < 0 else "+"
+    return f"UTC{sign}{hours}{f':{rest:02}' if rest else ''}" if minutes else "UTC"
+
+
+def time_of_day(seconds: float) -> str:
+    """Epoch seconds as the local time of day, with its zone."""
+    return f"{datetime.fromtimestamp(seconds):%H:%M} {zone()}"
 
 
 def cut(text: object, columns: int) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from kgnb.core.messages import say, say_or
 from kgnb.extract.model import GAPS, Flag
-from kgnb.render.formatting import cut, duration
+from kgnb.render.formatting import cut, duration, time_of_day
 from kgnb.render.table import Cell, Column, Row, Table, Tone, columns, rows
 
 Item = Mapping[str, Any]
@@ -126,7 +126,7 @@ def provider_row(provider: Item) -> Row:
 def _provider_state(provider: Item) -> Cell:
     now = time.time()
     if provider["state"] == "paused":
-        until = datetime.fromtimestamp(provider["paused_until"]).strftime("%H:%M")
+        until = time_of_day(provider["paused_until"])
         left = duration(provider["paused_until"] - now)
         return Cell(say("status.paused", until=until, time=left), "bad")
     if provider["state"] == "limited":
@@ -191,12 +191,8 @@ def condition_words(condition: Item) -> str:
     word = say(f"status.is_{condition['state']}")
     until, since = condition["until"], condition["since"]
     if until and condition["state"] == "paused":
-        return say("status.until", state=word, time=_clock(until))
-    return say("status.since", state=word, time=_clock(since)) if since else word
-
-
-def _clock(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds).strftime("%H:%M")
+        return say("status.until", state=word, time=time_of_day(until))
+    return say("status.since", state=word, time=time_of_day(since)) if since else word
 
 
 def failure_notes(failures: Sequence[Item]) -> list[str]:

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
-from kgnb.render.formatting import cut
+from kgnb.render.formatting import cut, zone
 from kgnb.render.table import WORDS, Cell, Meaning, Table, cell_text, cell_tone
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def start_live(*, color: bool) -> Live:
 def status_page(view: StatusView, warning: str = "") -> RenderableType:
     """The four tables under their titles; ``warning`` stands above them."""
     parts: list[RenderableType] = [Text(one_line(warning), "yellow"), Text()] if warning else []
-    parts.append(Text(say("status.title", time=f"{view.read_at:%Y-%m-%d %H:%M:%S}"), "dim"))
+    parts.append(Text(say("status.title", time=f"{view.read_at:%Y-%m-%d %H:%M:%S} {zone()}"), "dim"))
     for table in view.tables:
         parts += [Text(), Text(table.title, "bold")]
         parts.append(Rows(table) if table.rows else _indented(Text(table.empty, "dim"), GAP))

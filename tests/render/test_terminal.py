@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -156,3 +157,17 @@ def test_the_card_of_a_node_shows_names_of_others_as_text(english: None) -> None
     assert all(char.isprintable() for line in lines for char in line)
     (alone,) = (line for line in terminal.plain_lines(replace(card, providers=[])) if "none" in line)
     assert "kgnb providers add" in alone
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("UTC", "UTC"), ("Asia/Shanghai", "UTC+8"), ("XXX3:30", "UTC-3:30")]
+)
+def test_times_say_their_zone(monkeypatch: pytest.MonkeyPatch, name: str, told: str) -> None:
+    try:
+        with monkeypatch.context() as patch:
+            patch.setenv("TZ", name)
+            time.tzset()
+            assert formatting.time_of_day(0.0).endswith(f" {told}")
+            assert lines_of(status_with())[0].endswith(f" {told}")
+    finally:
+        time.tzset()

@@ -7,6 +7,7 @@ import logging
 from kgnb.core.messages import say
 from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import PanelController
+from kgnb.render.formatting import zone
 
 
 class LogTab:
@@ -25,9 +26,10 @@ class LogTab:
         self.level.observe(controller.safely(lambda: None), names="value")
         self.hold = widgets.checkbox(say("panel.hold"))
         self._lines = widgets.html()
+        zone_note = widgets.html(html.block(html.dim(say("panel.times_in", zone=zone()))))
         self._seen: tuple[int, int] = (-1, -1)
         self.box = widgets.column(
-            widgets.row(self.level, self.hold, grid_gap="16px", margin="0 0 8px"), self._lines
+            widgets.row(self.level, self.hold, zone_note, grid_gap="16px", margin="0 0 8px"), self._lines
         )
 
     def refresh(self, _: html.Item) -> None:
