@@ -135,7 +135,7 @@ class TestAtWork:
         assert state["paused_until"] > time.time() + 60
         assert state["reason"]
         assert KEY not in state["reason"] + plain
-        assert re.search(r"dryrun +paused until \d\d:\d\d, \d+ min", plain)
+        assert re.search(r"dryrun +paused until \d\d:\d\d UTC\S*, \d+ min", plain)
         assert state["reason"][:20] in plain or "└" in plain
 
 
