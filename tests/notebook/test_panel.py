@@ -28,6 +28,7 @@ from kgnb.notebook.panel import html
 from kgnb.notebook.panel import panel as panel_module
 from kgnb.notebook.panel.secret_inputs import AddressBox, SecretBox, without_login
 from kgnb.notebook.panel.submit_box import uploaded
+from kgnb.worker import chapter_worker
 from tests.notebook.test_notebooks import NOTEBOOKS, executed, of_code, outputs, place  # noqa: F401
 from tests.support.commands import _OURS, KEY, STORY, environment, llm, novel
 from tests.support.kernels import pythons
@@ -476,7 +477,8 @@ class TestRun:
         until(lambda: not node.is_alive)
         until(lambda: not run.start.disabled and "节点已停止" in said())
 
-    def test_a_hand_on_tasks(self, tmp_path: Path) -> None:
+    def test_a_hand_on_tasks(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(chapter_worker, "RETRY_SECONDS", (0.1, 0.1))
         with llm(latency=0.5) as server:
             env = server.env()
             given = {
@@ -509,8 +511,29 @@ class TestRun:
             assert 1 in run._rows  # one click deletes nothing
             row.delete.click()
             until(lambda: not run._rows)
+            self.one_chapter_again(tmp_path, run, server)
             panel.tabs["run"].now.click()
             until(lambda: not node.is_alive, 10)
+
+    @staticmethod
+    def one_chapter_again(tmp_path: Path, run: Any, server: Any) -> None:
+        """A chapter whose replies are no good is listed with the reason, and done again when they are."""
+        server.server.latency, good = 0.0, server.server.answer
+        server.server.answer = lambda passage: "no" if "此章有毒" in passage else good(passage)
+        book = novel(tmp_path / "poison.txt", 3, seed=2)
+        book.write_text(book.read_text("utf-8") + "\n此章有毒。\n", "utf-8")
+        run.book.path.value = str(book)
+        run.book.submit.click()
+        until(lambda: run._rows and "失败 1" in next(iter(run._rows.values()))._about.value)
+        (row,) = run._rows.values()
+        row.open.click()
+        until(lambda: [number for _, number in row.chapters.failed.options] == [3])
+        assert row.chapters._table.value.index(">3</td>") < row.chapters._table.value.index(">1</td>")
+        server.server.answer = good
+        row.chapters.retry.click()
+        until(lambda: "第 3 章已重新排队" in said())
+        until(lambda: "已完成 100%" in row._about.value and row.chapters._table.value.count("已完成") == 3)
+        assert row.chapters._again.layout.display == "none"
 
 
 class TestWithoutWidgets:
