@@ -277,10 +277,17 @@
   cy.on("tap", function (event) { if (event.target === cy) choose(-1, false); });
   everything.addEventListener("change", refresh);
   document.getElementById("fit").addEventListener("click", function () { cy.animate({ fit: { padding: 36 }, duration: 250 }); });
-  window.addEventListener("resize", function () { cy.resize(); cy.fit(undefined, 36); });
+  // Beside the panel the legend stands below the graph, which ends above it.
+  function fitAll() {
+    var below = getComputedStyle(legend).position === "absolute";
+    document.getElementById("graph").style.marginBottom = below ? legend.offsetHeight + 20 + "px" : "";
+    cy.resize();
+    cy.fit(undefined, 36);
+  }
+  window.addEventListener("resize", fitAll);
   showMany();
   describe();
-  cy.fit(undefined, 36);
+  fitAll();
   keepReadable();
   document.body.dataset.ready = cy.nodes().length + "/" + cy.edges().length;
 })();
