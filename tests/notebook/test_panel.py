@@ -536,6 +536,31 @@ class TestRun:
         assert row.chapters._again.layout.display == "none"
 
 
+def test_the_graph_follows_the_book_finished_last_unless_another_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    graph = kgnb.panel(made(tmp_path)).tabs["graph"]
+    drawn: list[int] = []
+    monkeypatch.setattr(graph, "_draw", lambda: drawn.append(graph.book.value))
+
+    def look(**statuses: str) -> None:
+        tasks = [
+            {"task_id": int(n[1:]), "novel_id": int(n[1:]), "name": n, "status": status, "completed": 3}
+            for n, status in reversed(statuses.items())
+        ]
+        graph.refresh({"cluster": {"tasks": tasks}})
+
+    look(b1="completed", b2="running")
+    assert drawn == []  # nobody looks
+    graph.seen = True
+    look(b1="completed", b2="running")
+    look(b1="completed", b2="completed")
+    assert drawn == [1, 2]
+    graph.show_book(1)
+    look(b1="completed", b2="completed", b3="completed")
+    assert drawn == [1, 2, 1]
+
+
 class TestWithoutWidgets:
     def test_the_same_facts_as_html_and_lines(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "ipywidgets", None)

@@ -140,15 +140,10 @@ class GraphTab:
         return task
 
     def show_book(self, novel: int) -> None:
-        """Draw this book now."""
+        """Draw this book now, as a person asked for."""
         if novel in self._titles:
-            self._choose(novel)
+            self.book.value, self._by_hand, self._follow = novel, True, 0
             self._draw()
-
-    def _choose(self, novel: int) -> None:
-        by_hand = self._by_hand
-        self.book.value = novel
-        self._by_hand = by_hand
 
     def _chosen(self, _: object) -> None:
         self._by_hand = True
@@ -166,9 +161,13 @@ class GraphTab:
     def _draw_followed(self) -> None:
         if not (self.seen and self._follow):
             return
-        novel, self._follow = self._follow, 0
+        by_hand, novel, self._follow = self._by_hand, self._follow, 0
+        if novel not in self._titles:
+            return
+        self.book.value = novel
+        self._by_hand = by_hand
         try:
-            self.show_book(novel)
+            self._draw()
         except KgnbError as error:
             self._controller.show_error(error)
 
