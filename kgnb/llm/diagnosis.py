@@ -24,6 +24,8 @@ KEEP_SECONDS = 60.0
 
 _VERSION = re.compile(r"/v\d|/compatible|/openai", re.I)
 
+_SAYS_MODEL = re.compile(r"model|模型", re.I)
+
 Listing = Callable[[str], Awaitable[object]]
 """The models that the endpoint at a base_url lists: names, an ErrorResponse, or another value for none."""
 
@@ -43,6 +45,8 @@ class Diagnosis:
         status = error.status if isinstance(error, HttpRejected) else 200
         if status not in (200, 400, 404, 405, 422):
             return error
+        if status in (400, 422) and not _SAYS_MODEL.search(str(error.facts.get("detail"))):
+            return error  # many take names that they don't list: deployments, endpoint ids
         async with self._looking:
             until, key, facts = self._found.get(model, (0.0, "", {}))
             if time.monotonic() > until:
@@ -55,7 +59,7 @@ class Diagnosis:
     async def _cause(self, status: int, model: str) -> tuple[str, dict[str, Any]]:
         listed = await self._list_models(self._base_url)
         if isinstance(listed, list) and listed and status != 200:
-            if model in listed:
+            if _plain(model) in map(_plain, listed):
                 return "", {}
             nearest = difflib.get_close_matches(model, listed, NEAREST, cutoff=0.0)
             names = [without_secrets(clean(name, 80), self._provider) for name in nearest]
@@ -70,3 +74,8 @@ class Diagnosis:
 
     def _lacks_version(self) -> bool:
         return not _VERSION.search(urlsplit(self._base_url).path)
+
+
+def _plain(model: str) -> str:
+    """A name as it is asked for: Gemini lists ``models/NAME``, Ollama ``NAME:latest``."""
+    return model.removeprefix("models/").removesuffix(":latest")

@@ -182,11 +182,15 @@ async def test_a_schema_that_is_refused_leaves_json_and_a_format_that_is_refused
 
 
 async def test_others_wait_for_what_the_first_request_learns_but_not_for_its_reply() -> None:
-    async with FakeServer(latency=1.5) as llm:
-        c = asked_of(Preset(name="o"), llm.base_url)
-        await asyncio.gather(*(c.ask(ask_for(f"第{i}句。"), "dryrun") for i in range(20)))
+    async with FakeServer(latency=200) as llm:
+        c = asked_of(Preset(name="o"), llm.base_url, timeout=200)
+        asks = [asyncio.create_task(c.ask(ask_for(f"第{i}句。"), "dryrun")) for i in range(20)]
+        while llm.stats.most_in_flight < 20:
+            await asyncio.sleep(0.01)
+        for one in asks:
+            one.cancel()
+        await asyncio.gather(*asks, return_exceptions=True)
         await c.close()
-    assert llm.stats.most_in_flight == 20
 
 
 # --- thoughts, limits, loops
@@ -276,6 +280,24 @@ async def test_a_model_that_is_listed_keeps_the_endpoints_own_words() -> None:
     async with Scripted(no, models={"/v1/models": ["m"]}) as llm:
         c = asked_of(Preset(name="o"), llm.url)
         with pytest.raises(RequestRejected, match="no luck today"):
+            await c.ask(ask_for(), "m")
+        await c.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "listed"),
+    [
+        (400, "User location is not supported", ["another"]),  # of an endpoint that takes unlisted names
+        (400, "The model is tired", ["models/m"]),  # as Gemini lists them
+        (404, "The model is tired", ["m:latest"]),  # Ollama
+    ],
+)
+async def test_no_model_is_called_missing_that_may_be_there(
+    status: int, said: str, listed: list[str]
+) -> None:
+    async with Scripted((status, error(None, said), {}), models={"/v1/models": listed}) as llm:
+        c = asked_of(Preset(name="o"), llm.url)
+        with pytest.raises(RequestRejected, match=said):
             await c.ask(ask_for(), "m")
         await c.close()
 
