@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +18,7 @@ from kgnb.book.model import Book, BookFacts
 from kgnb.book.reader import read_book
 from kgnb.core import errors
 from kgnb.core.errors import BuildStopped
+from kgnb.core.messages import say
 from kgnb.core.model import STRUCTURAL_RELATIONS, Progress, Provider, Task, TaskStatus, Usage
 from kgnb.render.progress_bar import BuildStep
 from kgnb.stores.ledger.books import ImportedBook
@@ -79,14 +81,18 @@ class BuildResult:
         return asdict(self)
 
 
+log = logging.getLogger(__name__)
 Listener = Callable[[BuildStep], None]
 R = TypeVar("R")
 
 
 async def read(path: Path, title: str | None, author: str | None) -> Book:
-    """Read the book at ``path``; raises InputError."""
+    """Read the book at ``path``, and log how many lines of boilerplate were left out; raises InputError."""
     check_title(title)
-    return await asyncio.to_thread(read_book, path, title=title, author=author)
+    book = await asyncio.to_thread(read_book, path, title=title, author=author)
+    if book.left_out:
+        log.info(say("book.left_out", title=book.title, lines=book.left_out))
+    return book
 
 
 def _size(path: Path) -> int:

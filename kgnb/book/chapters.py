@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from kgnb.book import headings
+from kgnb.book import boilerplate, headings
 from kgnb.book.headings import Heading
 from kgnb.book.model import BookChapter
 from kgnb.core.model import Lang
@@ -46,20 +46,27 @@ class _Section:
 def _sections(text: str, found: list[Heading], lang: Lang) -> list[_Section]:
     ends = [*(h.start for h in found[1:]), len(text)][: len(found)]
     sections = [
-        _Section(h.title, _body(text[h.end : end]), h.level, h.marked)
+        _Section(h.title, _own_text(h.title, text[h.end : end]), h.level, h.marked)
         for h, end in zip(found, ends, strict=True)
     ]
-    front = _body(text[: found[0].start]) if found else ""
+    front = _body(boilerplate.without(text[: found[0].start])) if found else ""
     sections, preface = _without_contents(sections)
     front = "\n".join(t for t in (front, *preface) if t)
     sections = _with_joined_headings(sections)
     if sum(len(s.text) for s in sections) * 2 < _stripped_length(text) - len(front):
         sections = []  # under the lines that look like headings is hardly any text: a list, not a book
     if not sections:
-        return [_Section("", part) for part in _cut(_body(text), PART_CHARS, len)]
+        return [_Section("", part) for part in _cut(_body(boilerplate.without(text)), PART_CHARS, len)]
     if len(front) > FRONT_CHARS:
         sections.insert(0, _Section("卷首" if lang == "zh" else "Front matter", front))
     return sections
+
+
+def _own_text(title: str, text: str) -> str:
+    """The text below a heading without boilerplate and without the heading's repetition."""
+    body = _body(boilerplate.without(text))
+    first, _, rest = body.partition("\n")
+    return _body(rest) if rest.strip() and first.split() == title.split() else body
 
 
 def _stripped_length(text: str) -> int:

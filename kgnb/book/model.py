@@ -29,13 +29,17 @@ class BookChapter:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """A book as read from a file; ``sha256``: :func:`text_hash` of the whole normalised text."""
+    """A book as read from a file; ``sha256``: :func:`text_hash` of the whole normalised text.
+
+    ``left_out``: lines of download sites and appeals for votes that no chapter holds.
+    """
 
     title: str
     author: str
     lang: Lang
     chapters: tuple[BookChapter, ...]
     sha256: str
+    left_out: int = 0
 
     @property
     def facts(self) -> BookFacts:

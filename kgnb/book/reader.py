@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from kgnb.book import boilerplate, encoding, epub, headings
 from kgnb.book import chapters as chapter_division
-from kgnb.book import encoding, epub, headings
 from kgnb.book.headings import Heading
 from kgnb.book.model import Book, text_hash
 from kgnb.core.errors import InputError, MissingFile
@@ -52,6 +52,7 @@ def read_book(path: str | Path, *, title: str | None = None, author: str | None 
         lang=lang,
         chapters=tuple(chapter_division.divide(text, found, lang)),
         sha256=sha256,
+        left_out=boilerplate.count(text),
     )
 
 
