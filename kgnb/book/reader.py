@@ -130,9 +130,28 @@ _INVISIBLE = re.compile(
 _BREAKS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 
 
+MAX_MARKS = 30
+"""Combining marks kept in a row: Unicode's Stream-Safe Text Format (UAX #15). Sorting more takes the square
+of their number, and no language has them."""
+_MARKS = re.compile(rf"[^\w\s]{{{MAX_MARKS + 1},}}")  # and other runs without a letter
+
+
+def _with_few_marks(run: re.Match[str]) -> str:
+    if not any(map(unicodedata.combining, run[0])):
+        return run[0]
+    kept, marks = [], 0
+    for character in run[0]:
+        marks = marks + 1 if unicodedata.combining(character) else 0
+        if marks <= MAX_MARKS:
+            kept.append(character)
+    return "".join(kept)
+
+
 def normalise(text: str) -> str:
     """Return the text with line breaks as ``\\n``, in NFC, without invisible characters."""
     text = _INVISIBLE.sub("", _BREAKS.sub("\n", text))
+    if not text.isascii():
+        text = _MARKS.sub(_with_few_marks, text)
     return text if unicodedata.is_normalized("NFC", text) else unicodedata.normalize("NFC", text)
 
 

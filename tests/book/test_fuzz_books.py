@@ -16,6 +16,7 @@ from kgnb.book import chapters as chapter_division
 from kgnb.book import encoding as text_encoding
 from kgnb.book import epub, headings
 from kgnb.book.chapters import CHAPTER_BYTES
+from kgnb.book.html_cleaner import MAX_TAG, plain_tags
 from kgnb.book.model import Book
 from kgnb.book.reader import normalise, read_book
 from kgnb.core.errors import InputError
@@ -291,6 +292,7 @@ EVEN = {
     "quotes": (lambda n: "“”" * n, 20_000),
     "volumes without text": (lambda n: "卷一\n" * n, 1_000),
     "headings in Markdown": (lambda n: "# a\n" * n, 1_000),
+    "combining marks": (lambda n: "x" + "\u0301\u0327" * n, 2_000),
 }
 
 
@@ -323,6 +325,8 @@ def test_a_book_takes_time_by_its_length(folder: Path, kind: str) -> None:
         "<nav>",
         "a<b>",
         "<a href=b>c</a>",
+        "<a " + "b=1 " * 50,
+        "<a>" + "<b" * 50,
     ],
 )
 def test_markup_takes_time_by_its_length(piece: str) -> None:
@@ -330,6 +334,13 @@ def test_markup_takes_time_by_its_length(piece: str) -> None:
         epub.read(Path("t.epub"), packed(piece * n, f"<title>{piece * n}", piece * n))
 
     assert grows_evenly(work, 1_500)
+
+
+def test_a_tag_with_endless_attributes_keeps_its_name() -> None:
+    many = "a=1 " * MAX_TAG
+    assert plain_tags(f"<p class='x'>a</p>b<p {many}>c<img {many}/>") == "<p class='x'>a</p>b<p>c<img/>"
+    long = "字" * MAX_TAG
+    assert plain_tags(f"<p>{long}</p>") == f"<p>{long}</p>"
 
 
 def test_one_name_for_many_documents_is_kept_once() -> None:
