@@ -61,11 +61,9 @@ async def read(path: Path) -> None:
 def taken_over(source: Path) -> None:
     target = source.with_name("target.db")
     target.unlink(missing_ok=True)
-    try:
+    with contextlib.suppress(BrokenRecord, KgnbError):
         copy_record(source, target)
         asyncio.run(read(target))
-    except (BrokenRecord, KgnbError) as error:
-        assert len(str(error)) < 2_000
 
 
 @fuzz(40)
