@@ -9,12 +9,14 @@ import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support.canaries import spilled
 
 if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):  # each process would compile all packages anew: 3 s
     sys.dont_write_bytecode = False
@@ -102,6 +104,17 @@ def _reaches_services(item: pytest.Item) -> bool:
     return "services" in used or any(
         kinds.get(name) == server for name, server in _ENGINES.items() if name in used
     )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fails a test during which a secret was printed or logged, by whichever path of an error."""
+    report = yield
+    text = "".join(content for _, content in report.sections)
+    if secret := spilled(text):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} printed or logged a secret: {secret}"
+    return report
 
 
 @pytest.fixture(autouse=True)

@@ -316,7 +316,7 @@ def test_a_batch_run_ends_by_itself_before_its_session(place: Place, server: Llm
     cells = [
         "import kgnb\nnode = kgnb.Node.from_env()\nnode.start()",
         f"import logging\nnode.submit({str(book)!r}, 'dryrun')\n"
-        "logging.getLogger('kgnb').warning('canary-warning')",
+        "logging.getLogger('kgnb').warning('bird-warning')",
         "import time\nstatus = node.run_until()\nprint('left', node.session.left > 0)",
     ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells])
@@ -339,7 +339,7 @@ def test_a_batch_run_ends_by_itself_before_its_session(place: Place, server: Llm
     assert sum("chapters done" in line for line in lines) >= 2, (
         shown
     )  # at the start and the end, and every 30 s
-    assert any(" WARNING canary-warning" in line for line in lines), shown
+    assert any(" WARNING bird-warning" in line for line in lines), shown
     assert any(" WARNING The session has" in line for line in lines), shown
     assert f"{place.data / 'kgnb-report.html'}" in lines[-2]
 

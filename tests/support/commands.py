@@ -22,6 +22,7 @@ from typing import Any, Self
 
 from kgnb.llm.fake.server import FakeServer, ServerStats
 from kgnb.stores.graph.cypher import TIMES
+from tests.support.canaries import spilled
 from tests.support.paths import ROOT
 from tests.support.warm_commands import Warm
 
@@ -86,6 +87,9 @@ class Ran:
     out: str
     err: str
     seconds: float
+
+    def __post_init__(self) -> None:
+        assert not (secret := spilled(self.out + self.err)), f"a command printed a secret: {secret}"
 
     @property
     def json(self) -> Any:
