@@ -288,6 +288,7 @@ class GraphBuilder:
 
     def graph(self, *, whole: bool) -> Graph:
         """The graph; to be called once. ``whole``: the chapters are all of the novel's; mark protagonists."""
+        self._chapter_names.clear()  # in a long book as large as a tenth of the graph
         graph = Graph(dropped=dict(sorted(self._dropped.items())))
         for node in self._novel_and_chapters():
             graph.nodes[node.ref] = node
