@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from kgnb.app.settle import settle_every_novel
 from kgnb.core.amounts import parse_amounts, parse_prices
@@ -234,17 +234,24 @@ def _graph_target(settings: Settings, engines: Embedded | None) -> GraphTarget:
 
 
 async def _prepare(app: App, sql: bool) -> None:
-    if sql:
-        await app.sql.prepare()
+    calls: list[Coroutine[Any, Any, object]] = [app.sql.prepare()] if sql else []
     if app._queue is not None:
-        await app._queue.ping()
+        calls.append(app._queue.ping())
     if app._graph is not None:
-        await app._graph.prepare()
+        calls.append(app._graph.prepare())
+    await _at_once(*calls)
     if sql:
         await app.providers.refresh()
     # A shared database may hold thousands of novels that this machine's graph was never to have.
     if sql and app._graph is not None and app.settings.embedded_graph and app.settings.embedded_sql:
         await _settle_new_graph(app)
+
+
+async def _at_once(*calls: Coroutine[Any, Any, object]) -> None:
+    """Await calls to servers that may be far away; raise the first one's error when all have ended."""
+    for result in await asyncio.gather(*calls, return_exceptions=True):
+        if isinstance(result, BaseException):
+            raise result
 
 
 async def _settle_new_graph(app: App) -> None:
@@ -284,11 +291,11 @@ async def running_node(
     renewer.start()
     try:
         node = _node(app, renewer, name, only_task, listener)
-        await presence.forget_dead_neighbours()
         ids = await app.queue.new_worker_ids(settings.max_slots + EXTRA_WORKER_IDS)
+        # The providers' problems are reported before anything is claimed.
+        await _at_once(presence.forget_dead_neighbours(), app.providers.refresh_and_log())
         background = BackgroundLoops(node, presence, app.cache, ids)
         await background.heartbeat()
-        await app.providers.refresh_and_log()  # reports their problems before anything is claimed
         loops = asyncio.create_task(background.run())
         try:
             yield node

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -27,8 +29,8 @@ def prepare(connection: sa.Connection) -> dict[str, dict[str, Any]]:
     ServiceRefused for a newer database, or where one of main's tables lacks a column.
     """
     with _one_at_a_time(connection):
-        _refuse_newer(connection)
-        present = set(sa.inspect(connection).get_table_names())
+        present = _columns(connection)
+        version = _version(connection) if versions.name in present else None
         for table in (*MAIN, *OWN):
             if table.name not in present:
                 connection.execute(sa.schema.CreateTable(table, if_not_exists=True))
@@ -36,9 +38,9 @@ def prepare(connection: sa.Connection) -> dict[str, dict[str, Any]]:
                     connection.execute(sa.schema.CreateIndex(index))
         for table in OWN:
             if table.name in present:
-                _add_columns(connection, table)
-        _write_version(connection)
-    return {t.name: _fillers(connection, t) for t in MAIN if t.name in present}
+                _add_columns(connection, table, {column.name for column in present[table.name]})
+        _write_version(connection, version)
+    return {t.name: _fillers(t, present[t.name]) for t in MAIN if t.name in present}
 
 
 @contextmanager
@@ -57,17 +59,53 @@ def _one_at_a_time(connection: sa.Connection) -> Iterator[None]:
         connection.scalar(sa.select(sa.func.release_lock(name)))
 
 
-def _refuse_newer(connection: sa.Connection) -> None:
-    if not sa.inspect(connection).has_table(versions.name):
-        return
-    found = connection.scalar(sa.select(versions.c.version).where(versions.c.id == 1))
+class _Column(NamedTuple):
+    """A column as the database has it. ``required``: NOT NULL, and the database fills in no value."""
+
+    name: str
+    type: str
+    required: bool
+
+
+def _columns(connection: sa.Connection) -> dict[str, list[_Column]]:
+    """Every table's columns."""
+    if connection.dialect.name != "sqlite":
+        return _mysql_columns(connection)
+    found = sa.inspect(connection).get_multi_columns()
+    return {
+        table: [_Column(c["name"], str(c["type"]), not c["nullable"] and not _fills(c)) for c in columns]
+        for (_, table), columns in found.items()
+    }
+
+
+def _fills(column: Mapping[str, Any]) -> bool:
+    return column.get("default") is not None or bool(column.get("computed"))
+
+
+def _mysql_columns(connection: sa.Connection) -> dict[str, list[_Column]]:
+    # One query: SQLAlchemy asks for each table, twenty round trips to a server that may be far away.
+    query = sa.text(
+        "SELECT table_name, column_name, column_type, collation_name, is_nullable, column_default, extra "
+        "FROM information_schema.columns WHERE table_schema = DATABASE()"
+    )
+    tables: dict[str, list[_Column]] = defaultdict(list)
+    for table, name, type_, collation, nullable, default, extra in connection.execute(query):
+        # MariaDB's JSON is a text of this collation with a constraint.
+        kind = "json" if (type_, collation) == ("longtext", "utf8mb4_bin") else type_
+        filled = default is not None or "auto_increment" in extra or " GENERATED" in extra
+        tables[table].append(_Column(name, kind, nullable == "NO" and not filled))
+    return tables
+
+
+def _version(connection: sa.Connection) -> int | None:
+    found: int | None = connection.scalar(sa.select(versions.c.version).where(versions.c.id == 1))
     if found is not None and found > VERSION:
         raise ServiceRefused("ledger.newer", service="sql", found=found, known=VERSION)
+    return found
 
 
-def _write_version(connection: sa.Connection) -> None:
+def _write_version(connection: sa.Connection, found: int | None) -> None:
     values = {"version": VERSION, "updated_at": beijing_now()}
-    found = connection.scalar(sa.select(versions.c.version).where(versions.c.id == 1))
     if found is None:
         # IGNORE: another node that starts may have inserted it without having committed.
         insert = sa.insert(versions).prefix_with("IGNORE", dialect="mysql")
@@ -76,9 +114,8 @@ def _write_version(connection: sa.Connection) -> None:
         connection.execute(sa.update(versions).values(**values))
 
 
-def _add_columns(connection: sa.Connection, table: sa.Table) -> None:
+def _add_columns(connection: sa.Connection, table: sa.Table, present: Collection[str]) -> None:
     """Add columns that an older kgnb's table lacks, nullable, so that old rows stay valid."""
-    present = {c["name"] for c in sa.inspect(connection).get_columns(table.name)}
     quote = connection.dialect.identifier_preparer.quote
     for column in table.columns:
         if column.name not in present:
@@ -91,37 +128,38 @@ def _add_columns(connection: sa.Connection, table: sa.Table) -> None:
 # --- main's wider tables ------------------------------------------------------------------------------------
 
 
-def _fillers(connection: sa.Connection, table: sa.Table) -> dict[str, Any]:
-    columns = sa.inspect(connection).get_columns(table.name)
-    missing = set(table.columns.keys()) - {c["name"] for c in columns}
+def _fillers(table: sa.Table, columns: Sequence[_Column]) -> dict[str, Any]:
+    missing = set(table.columns.keys()) - {column.name for column in columns}
     if missing:
         names = ", ".join(sorted(missing))
         raise ServiceRefused("ledger.columns", service="sql", table=table.name, columns=names)
-    ours = {column.name: column.type for column in table.columns}
+    lists = {column.name for column in table.columns if isinstance(column.type, JsonText)}
     return {
-        c["name"]: [] if isinstance(ours.get(c["name"]), JsonText) else _neutral_value(c["type"])
-        for c in columns
-        if c["name"] != "id"
-        and not c["nullable"]
-        and c.get("default") is None
-        and not c.get("computed")
-        and c.get("autoincrement") is not True
+        name: [] if name in lists else _neutral_value(type_)
+        for name, type_, required in columns
+        if required and name != "id"
     }
 
 
-def _neutral_value(kind: Any) -> Any:
-    """A value for a required column of this type, close to a usual default."""
-    if isinstance(kind, sa.Enum) and kind.enums:
-        return kind.enums[0]
-    if isinstance(kind, sa.JSON) or getattr(kind, "collation", None) == "utf8mb4_bin":
-        return "{}"  # MariaDB's JSON is a text of that collation with a constraint
-    if isinstance(kind, sa.String):
-        return ""
-    if isinstance(kind, sa.DateTime):
-        return beijing_now
-    if isinstance(kind, sa.Date):
-        return date.today
-    return b"" if isinstance(kind, sa.LargeBinary) else 0
+_ENUM = re.compile(r"enum\('((?:[^']|'')*)'", re.IGNORECASE)
+_NEUTRAL: tuple[tuple[str, Any], ...] = (
+    ("json", "{}"),
+    ("char", ""),
+    ("text", ""),
+    ("clob", ""),
+    ("datetime", beijing_now),
+    ("timestamp", beijing_now),
+    ("date", date.today),
+    ("blob", b""),
+    ("binary", b""),
+)
+
+
+def _neutral_value(type_: str) -> Any:
+    """A value for a required column of this SQL type, close to a usual default."""
+    if (first := _ENUM.match(type_)) is not None:
+        return first[1].replace("''", "'")
+    return next((value for word, value in _NEUTRAL if word in type_.lower()), 0)
 
 
 def content_hash(connection: sa.Connection) -> sa.ColumnElement[str]:
