@@ -183,7 +183,7 @@ class BookGraph:
         """
         asked = {"novel": self.result.novel_id, **parameters}
         rows = run(self._on(lambda app: app.graph.query(cypher, asked)))
-        return QueryRows(cypher, rows, every_column=True)
+        return QueryRows(" ".join(cypher.split()), rows, every_column=True)
 
     def graph(self) -> Graph:
         """Return all nodes and edges of the book."""

@@ -215,7 +215,7 @@ def _install_code(wheel: Wheel, variables: Mapping[str, str]) -> str:
     return INSTALL.format(
         version=__version__,
         variables=json.dumps(dict(variables), ensure_ascii=False, indent=4),
-        pins=json.dumps(pins(wheel), indent=4),
+        pins=json.dumps(pins(wheel)),
         name=json.dumps(wheel.name),
         extras=json.dumps(f"[{','.join(EXTRAS)}]"),
         wheel=wheel.text,

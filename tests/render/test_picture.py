@@ -263,6 +263,7 @@ def test_the_page_speaks_two_languages() -> None:
     assert 'lang="en"' in en
     assert data_of(en)["kinds"]["SIBLING"] == "sibling"
     shell = re.sub(r"<script.*?</script>", "", en, flags=re.S)
+    assert "graph.html" in shell  # what a viewer without scripts shows
     assert not re.search("[\u4e00-\u9fff]", shell)
 
 
@@ -409,6 +410,7 @@ def test_the_page_works_in_a_browser(browser: Any, tmp_path: Path) -> None:
     path.write_text(picture_page.html(sanguo(), title="三国演义"), encoding="utf-8")
     page, said, asked = watched(browser, path)
     page.wait_for_selector("body[data-ready]")
+    assert page.query_selector(".off") is None
     people, ties = map(int, page.evaluate("document.body.dataset.ready").split("/"))
     assert people == picture_page.PAGE_PEOPLE
     assert ties >= people - 1

@@ -68,7 +68,7 @@ def html(
         "NOTE": escape(" · ".join(filter(None, (static.summary(shown, lang), _method(graph, lang))))),
         **{
             name.upper(): escape(localized(f"picture.{name}", lang))
-            for name in ("search", "fit", "all", "png")
+            for name in ("search", "fit", "all", "png", "noscript")
         },
         "STYLE": _asset("picture.css"),
         "DATA": _json(_page_data(graph, shown, lang)),

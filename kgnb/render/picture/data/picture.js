@@ -3,6 +3,7 @@
   // Everything that comes from a book is put on the page with textContent or drawn on the canvas, never as markup.
   var data = JSON.parse(document.getElementById("data").textContent);
   var words = data.words, people = data.people, ties = data.ties;
+  document.querySelector(".off").remove();  // says what a page shows where this script doesn't run
   var panel = document.getElementById("panel"), found = document.getElementById("found");
   var search = document.getElementById("search"), everything = document.getElementById("all");
   var many = document.getElementById("many"), limit = data.shown, guests = new Set(), placed = data.shown;
