@@ -48,7 +48,8 @@ _MENDS: Mapping[str, Mend] = {
     "provider.quota": "resume_provider",
 }
 """By the key of the error that a provider's requests end in; other errors end by themselves."""
-_BUDGETS = ("provider.budget_money", "provider.budget_tokens", "provider.no_price")
+BUDGETS = ("provider.budget_money", "provider.budget_tokens", "provider.no_price")
+"""Of those, the ones about a budget."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +163,7 @@ def _provider_trouble(
     limited = provider["limited_until"]
     if limited and (task["rate"] is None or limited - now > SHORT_LIMIT):
         why = say("status.why_limited", provider=provider["name"])
-        return Condition("paused", why, until=limited, by="limit")
+        return Condition("paused", why, until=limited, by="limit", mend="resume_provider")
     if provider["state"] == "refused":
         mend = _MENDS.get(provider["kind"], "")
         return Condition("stuck", provider["reason"], since=provider["refused_since"], mend=mend)
@@ -174,7 +175,7 @@ def _paused(provider: Item) -> Condition:
     if provider["by_hand"]:
         why = say("status.why_by_hand", provider=provider["name"])
         return Condition("paused", why, until=until, by="hand", mend="resume_provider")
-    if kind in _BUDGETS:
+    if kind in BUDGETS:
         return Condition("paused", reason, until=until, by="budget", mend="resume_provider")
     if kind in _MENDS:
         return Condition("stuck", reason, provider["refused_since"], until, mend=_MENDS[kind])

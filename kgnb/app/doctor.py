@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from kgnb.app.context import App, open_app
-from kgnb.app.providers import probe_provider
+from kgnb.app.provider_probe import probe_provider
 from kgnb.app.status import StatusReport
 from kgnb.core.addresses import redacted_url
 from kgnb.core.errors import KgnbError

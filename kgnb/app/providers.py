@@ -5,34 +5,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydantic import SecretStr
 
 from kgnb.app.context import App
-from kgnb.book.reader import story_path
 from kgnb.core.addresses import redacted_url
 from kgnb.core.api_keys import ApiKeys
 from kgnb.core.endpoint import checked_key
-from kgnb.core.errors import InputError, ProviderError, ReplyError, ServiceDown, SettingsError
-from kgnb.core.messages import language, say
+from kgnb.core.errors import InputError, SettingsError
+from kgnb.core.messages import say
 from kgnb.core.model import RULES, Provider
 from kgnb.core.provider_options import SECRET_OPTIONS, ProviderOptions, checked_options
-from kgnb.extract.prompt import PromptBuilder
-from kgnb.llm.client import TEST_PROMPT
 from kgnb.llm.presets import preset_named, preset_url
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
-from kgnb.worker.budget import Budget, SpendingTracker
+from kgnb.stores.queue.types import QueueName
 from kgnb.worker.provider_sources import check_name, check_url, environment_provider
 
 MAX_COLUMN, MAX_DISPLAY_NAME = 255, 100
 """Widths, in characters, of the table's columns for keys and addresses, and for the display name."""
-
-
-SAMPLE_CHARS = 600
-"""Characters of the text in a request that is only shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +60,6 @@ class AddedProvider:
     key_in: str
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderProbe:
-    """Outcome of one real request; ``error`` is empty when it worked."""
-
-    name: str
-    model: str
-    seconds: float
-    models: list[str]
-    error: str
-    reached: bool
-
-
 async def list_providers(app: App) -> list[ProviderView]:
     """Return the table's providers, the environment's, and the rules. Raises ServiceDown."""
     rows = await app.ledger.providers.list_rows()
@@ -87,7 +67,7 @@ async def list_providers(app: App) -> list[ProviderView]:
     in_table = {row.provider.key for row in rows}
     names = [p.name for p in app.providers.all() if not p.is_rules]
     names += [row.provider.name for row in rows]
-    states = await _breaker(app).states(names)
+    states = await breaker_of(app).states(names)
     found = [
         _view(
             app,
@@ -253,61 +233,6 @@ async def remove_provider(app: App, name: str, *, delete: bool) -> None:
         await asyncio.to_thread(ApiKeys(app.settings.keys_path).forget, name.strip())
 
 
-async def probe_provider(app: App, name: str) -> ProviderProbe:
-    """Send the provider's first model one short request, ignoring limits and pauses; its cost is counted.
-
-    Raises SettingsError for an unknown or unusable provider, ServiceDown.
-    """
-    provider = app.providers.requested(name)
-    model = await app.router.model_for(provider)
-    client = app.providers.client(provider)
-    spending = SpendingTracker(app.ledger, Budget())
-    error, reached, started = "", True, time.monotonic()
-    try:
-        await client.ask(TEST_PROMPT, model, spent=lambda usage, _: spending.record(provider, model, usage))
-    except ReplyError:
-        pass  # truncated or declined, but it answered
-    except ProviderError as failed:
-        error = str(failed)
-        with suppress(ProviderError):
-            reached = False
-            await client.reachable()
-            reached = True
-    seconds = time.monotonic() - started
-    with suppress(ServiceDown):
-        await spending.flush()
-    return ProviderProbe(
-        name=provider.name,
-        model=model,
-        seconds=seconds,
-        models=await client.models() if reached else [],
-        error=error,
-        reached=reached,
-    )
-
-
-async def preview_request(app: App, name: str) -> dict[str, Any]:
-    """Return what a request for a chapter would send, without its secrets. Nothing is sent.
-
-    Raises SettingsError for an unknown or unusable provider, ServiceDown.
-    """
-    provider = app.providers.requested(name)
-    model = await app.router.model_for(provider)
-    config = await app.ledger.providers.default_config()
-    text = story_path().read_text("utf-8")[:SAMPLE_CHARS]
-    prompt = PromptBuilder(language(), (), config).prompt(text)
-    options = provider.options
-    return {
-        "provider": provider.name,
-        "base_url": redacted_url(provider.base_url),
-        "keys": ["***" for _ in provider.all_keys],
-        "headers": dict.fromkeys(options.extra_headers, "***"),
-        "query": dict.fromkeys(options.default_query, "***"),
-        "timeout": options.timeout or app.settings.llm_timeout,
-        "body": await app.providers.client(provider).body(prompt, model),
-    }
-
-
 @dataclass(frozen=True, slots=True)
 class ProviderPause:
     """A provider's pause: ``until`` in epoch seconds (0: not paused), ``seconds`` left."""
@@ -324,19 +249,25 @@ async def pause_provider(app: App, name: str, seconds: float | None = None) -> P
     """
     provider = await _stored_name(app, name)
     lasting = app.settings.suspend_seconds if seconds is None else seconds
-    until = await _breaker(app).pause(provider, lasting, say("operate.paused_by_hand"), by_hand=True)
+    until = await breaker_of(app).pause(provider, lasting, say("operate.paused_by_hand"), by_hand=True)
     return ProviderPause(provider, until, lasting)
 
 
 async def resume_provider(app: App, name: str) -> ProviderPause:
-    """Lift any pause of a provider and forget its failures and rate limit; return the lifted pause."""
+    """Lift any pause of a provider and forget its failures and rate limit; return the lifted pause.
+
+    Chapters that were delayed because of them are due at once.
+    """
     provider = await _stored_name(app, name)
-    state = await _breaker(app).state(provider)
-    await _breaker(app).resume(provider)
+    state = await breaker_of(app).state(provider)
+    await breaker_of(app).resume(provider)
+    for prefix in app.settings.prefixes:
+        await app.queue.hasten(QueueName(prefix + provider.lower()))
     return ProviderPause(provider, state.until, max(0.0, state.until - time.time()) if state.until else 0.0)
 
 
-def _breaker(app: App) -> CircuitBreaker:
+def breaker_of(app: App) -> CircuitBreaker:
+    """The breaker that all nodes share."""
     return CircuitBreaker(app.queue.connection, app.settings.suspend_seconds)
 
 

@@ -83,7 +83,8 @@ class StatusReport:
             self._app.providers.check_usable(provider)
         except SettingsError as error:
             problem = error
-        return _provider(provider, state, problem)
+        source = self._app.providers.source(provider)
+        return _provider(provider, state, problem) | {"source": source}
 
     async def _failed_chapters(self, task: Task, counted: TaskFigures) -> list[dict[str, Any]]:
         """Which chapters failed and why; read again only when their number changed."""

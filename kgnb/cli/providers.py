@@ -169,12 +169,12 @@ def _preset_text(preset: Preset) -> str:
 
 async def set_options(args: argparse.Namespace, settings: Settings) -> int:
     """Changes what every node tells a provider, and prints what is set."""
-    from kgnb.app import context, providers
+    from kgnb.app import context, provider_probe, providers
 
     changes = dict(map(_assignment, args.options))
     async with context.open_app(settings, queue=False, graph=False) as app:
         told = await providers.set_options(app, args.provider.strip(), changes)
-        shown = {"request": await providers.preview_request(app, args.provider)} if args.show else {}
+        shown = {"request": await provider_probe.preview_request(app, args.provider)} if args.show else {}
     if args.json:
         options.print_json({"provider": args.provider.strip(), "options": told, **shown})
         return options.OK
@@ -204,7 +204,7 @@ def _assignment(text: str) -> tuple[str, Any]:
 
 async def add(args: argparse.Namespace, settings: Settings) -> int:
     """Adds a provider or changes the one of that name, and says where its key is kept."""
-    from kgnb.app import context, providers
+    from kgnb.app import context, provider_probe, providers
 
     key = await _read_key(args, settings)
     async with context.open_app(settings, queue=False, graph=False) as app:
@@ -217,7 +217,7 @@ async def add(args: argparse.Namespace, settings: Settings) -> int:
             key=key,
             save_key=args.save_key,
         )
-        shown = await providers.preview_request(app, args.provider) if args.show else None
+        shown = await provider_probe.preview_request(app, args.provider) if args.show else None
     facts = {"url": one_line(done.url or "-"), "models": one_line(", ".join(done.models) or "-")}
     what = "providers.added" if done.new else "providers.changed"
     print(say(what, name=one_line(done.name, NAME_CHARS), **facts))
@@ -271,7 +271,7 @@ def _not_empty(key: SecretStr, source: str) -> SecretStr:
 
 async def test(args: argparse.Namespace, settings: Settings) -> int:
     """Asks the provider once for real."""
-    from kgnb.app import context, providers
+    from kgnb.app import context, provider_probe
     from kgnb.core.model import RULES
 
     if args.provider.strip().lower() == RULES:
@@ -279,9 +279,9 @@ async def test(args: argparse.Namespace, settings: Settings) -> int:
         return options.OK
     async with context.open_app(settings, queue=False, graph=False) as app:
         if args.show:
-            _print_request(await providers.preview_request(app, args.provider))
+            _print_request(await provider_probe.preview_request(app, args.provider))
             return options.OK
-        result = await providers.probe_provider(app, args.provider)
+        result = await provider_probe.probe_provider(app, args.provider)
     if result.error:
         print(f"kgnb: {one_line(result.error)}", file=sys.stderr)
     else:

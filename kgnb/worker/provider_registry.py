@@ -112,11 +112,17 @@ class ProviderRegistry:
             return replace(provider, api_key=own.api_key)
         return provider
 
-    def with_options(self, provider: Provider) -> tuple[Provider, SettingsError | None]:
-        """``provider`` with its options, and why it can't be served, if so."""
+    def with_options(
+        self, provider: Provider, *, typed: bool = False
+    ) -> tuple[Provider, SettingsError | None]:
+        """``provider`` with its options, and why it can't be served, if so.
+
+        ``typed``: the user just typed its address, so it needs no other one's consent.
+        """
         kept = self._saved_keys.get(provider.key)
         try:
-            check_not_shadowed(provider, self._settings, kept.origin if kept else "")
+            if not typed:
+                check_not_shadowed(provider, self._settings, kept.origin if kept else "")
             stored = self._options.get(provider.key, ProviderOptions())
             provider = with_options(provider, stored, self._settings)
         except SettingsError as error:

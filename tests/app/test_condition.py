@@ -43,7 +43,10 @@ CASES: dict[str, tuple[dict[str, Any], tuple[str, str, str]]] = {
     ),
     "balance used up": ({"provider": paused("provider.quota")}, ("stuck", "", "resume_provider")),
     "endpoint failing": ({"provider": paused("provider.failing")}, ("paused", "outage", "resume_provider")),
-    "429": ({"provider": a_provider(state="limited", limited_until=LATER)}, ("paused", "limit", "")),
+    "429": (
+        {"provider": a_provider(state="limited", limited_until=LATER)},
+        ("paused", "limit", "resume_provider"),
+    ),
     "429, short": ({"provider": a_provider(state="limited", limited_until=NOW + 3)}, ("running", "", "")),
     "budget": ({"provider": paused("provider.budget_money")}, ("paused", "budget", "resume_provider")),
     "provider paused by hand": (

@@ -333,6 +333,9 @@ class TestConnect:
         redis.address.box.value = "rediss://r:1"
         redis.secret.box.value = "a/b@c"
         connect.apply.click()
+        until(lambda: connect.apply.description == say("panel.use_anyway"))
+        assert node.settings.embedded_redis  # refused: it is asked for
+        connect.apply.click()
         assert node.settings.redis_host == "rediss://:a%2Fb%40c@r:1"
         assert "a/b" not in repr(node.settings)
         panel.refresh()
@@ -384,14 +387,16 @@ class TestProviders:
         with llm() as server:
             panel = kgnb.panel(node := made(tmp_path))
             tab = panel.tabs["providers"]
-            tab.name.value, tab.url.value, tab.model.value = "mine", server.server.base_url, "dryrun"
-            tab.key.box.value = CANARY
-            tab.add.click()
+            form = tab.form
+            form.name.value, form.url.value, form.model.value = "mine", server.server.base_url, "dryrun"
+            form.key.box.value = CANARY
+            form.add.click()
+            until(lambda: node.settings.provider_name == "mine")
             panel.tabs["run"].start.click()
             until(lambda: "mine" in tab._rows)
             tab._rows["mine"].test.click()
             until(lambda: "答复" in said())
-            assert server.stats.requests == 1
+            assert server.stats.requests == 2  # before it was added, and now
             tab._rows["mine"].pause.click()
             until(lambda: "暂停 10 分钟" in said())
             until(lambda: tab._rows["mine"].pause.description == "继续")
@@ -408,14 +413,14 @@ class TestProviders:
         assert found == []
 
     def test_a_known_provider_needs_its_key_only(self, tmp_path: Path) -> None:
-        tab = kgnb.panel(made(tmp_path)).tabs["providers"]
+        tab = kgnb.panel(made(tmp_path)).tabs["providers"].form
         tab.preset.value = "deepseek"
         assert (tab.name.value, tab.url.value) == ("deepseek", "https://api.deepseek.com")
         assert tab.model.value == "deepseek-flash"
 
     def test_a_login_in_an_address_is_refused_and_not_kept(self, tmp_path: Path) -> None:
         panel = kgnb.panel(made(tmp_path))
-        tab = panel.tabs["providers"]
+        tab = panel.tabs["providers"].form
         tab.name.value, tab.url.value, tab.model.value = "mine", f"http://me:{CANARY}@host/v1", "m"
         tab.add.click()
         panel.refresh()
@@ -424,7 +429,7 @@ class TestProviders:
 
     def test_what_is_missing_is_said(self, tmp_path: Path) -> None:
         panel = kgnb.panel(made(tmp_path))
-        panel.tabs["providers"].add.click()
+        panel.tabs["providers"].form.add.click()
         panel.refresh()
         assert "base_url" in said()
 
@@ -602,11 +607,16 @@ for service in c.services:
 time.sleep(3)
 """
 ADD = """
-p = panel.tabs["providers"]
+p = panel.tabs["providers"].form
 p.name.value, p.url.value, p.model.value = "x", "http://127.0.0.1:9/v1", "m"
 p.key.box.value = key
 p.add.click()
+time.sleep(1.5)
 c.apply.click()
+time.sleep(1.5)
+p.add.click()  # refused: only now it is used
+c.apply.click()
+time.sleep(1.5)
 panel.tabs["run"].start.click()
 """
 LOOK = """

@@ -58,7 +58,7 @@ def _unfinished(tasks: Sequence[Item], *, is_alive: bool) -> Alert | None:
             condition = task["condition"]
             waits_for_start = condition["mend"] == "start" and is_alive
             if condition["state"] == state and (condition["mend"] or condition["by"]) and not waits_for_start:
-                return _of_task(task, "bad" if state == "stuck" else "warn")
+                return _of_task(task)
     return None
 
 
@@ -71,11 +71,11 @@ def _ended(tasks: Sequence[Item]) -> Alert | None:
         or not newest["condition"]["mend"]
     ):
         return None
-    return _of_task(newest, "warn")
+    return _of_task(newest)
 
 
-def _of_task(task: Item, tone: Tone) -> Alert:
+def _of_task(task: Item) -> Alert:
     condition = task["condition"]
     facts = {"name": cut(task["name"], TITLE_COLUMNS), "state": condition_words(condition)}
     text = say("panel.alert", why=condition["why"], **facts)
-    return Alert(tone, text, condition["mend"], task["task_id"], condition["provider"])
+    return Alert("warn", text, condition["mend"], task["task_id"], condition["provider"])

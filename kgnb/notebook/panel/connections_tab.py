@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -37,7 +39,8 @@ class Service:
 
     def __init__(self, controller: PanelController, name: str) -> None:
         self._controller, self.name = controller, name
-        self._tested: Check | None = None
+        self.tested: Check | None = None
+        """The result of the last test."""
         settings = controller.node.settings
         known = getattr(settings, ADDRESS[name])
         self._user = without_login(known)[1] if "@" in known else ""  # of a Redis URL
@@ -101,6 +104,12 @@ class Service:
     def _shown(address: str) -> str:
         return without_login(address)[0] if "@" in address else address
 
+    def is_changed(self, settings: Settings) -> bool:
+        """Whether ``settings`` name another service than the node's."""
+        now = self._controller.node.settings
+        names = EMBEDDED[self.name].keys() | {key for key, _ in PLAIN[self.name]}
+        return any(getattr(settings, name) != getattr(now, name) for name in names)
+
     def fill(self, settings: Settings) -> None:
         """Show other settings and forget the typed secret."""
         self.secret.take()
@@ -112,10 +121,10 @@ class Service:
 
     def _test(self) -> None:
         settings = self._controller.settings_with(self.changes())
-        self._tested = None
+        self.tested = None
 
         def tested(check: Check) -> tuple[str, str]:
-            self._tested = check
+            self.tested = check
             words = say("panel.tested", service=say(f"panel.service_{self.name}"))
             return (words, "good") if check.ok else (say("panel.test_failed", service=check.name), "bad")
 
@@ -127,7 +136,7 @@ class Service:
     def refresh(self) -> None:
         """Show the source of the values and the result of the last test."""
         widgets.show(self._source, html.block(html.dim(self._source_text())))
-        check = self._tested
+        check = self.tested
         told = "" if check is None else html.note(check.detail, "good" if check.ok else "bad")
         widgets.show(self._result, html.block(told))
 
@@ -147,8 +156,12 @@ class ConnectionsTab:
 
     def __init__(self, controller: PanelController) -> None:
         self._controller = controller
+        self._refused: Settings | None = None
+        self._used: Settings | None = None
         self.services = [Service(controller, name) for name in ADDRESS]
-        self.apply = widgets.button(say("panel.apply"), controller.safely(self._apply), style="primary")
+        self.apply = widgets.button(
+            say("panel.test_and_use"), controller.safely(self._apply), style="primary"
+        )
         self.embed = widgets.button(say("panel.use_embedded"), controller.safely(self._embed))
         self.paid = widgets.checkbox(
             say("panel.colab_paid"),
@@ -169,18 +182,46 @@ class ConnectionsTab:
         changes: dict[str, Any] = {"colab_paid": bool(self.paid.value)}
         for service in self.services:
             changes |= service.changes()
-        self._use(changes)
+        settings = self._controller.settings_with(changes)
+        changed = [s for s in self.services if s.is_changed(settings) and getattr(settings, ADDRESS[s.name])]
+        if not changed or settings == self._refused:  # asked about already
+            self._use(settings, changes)
+        else:
+            self._test_and_use(settings, changes, changed)
+
+    def _test_and_use(self, settings: Settings, changes: dict[str, Any], changed: Sequence[Service]) -> None:
+        """Test the changed services and use the settings when all answer; else only on a second click."""
+
+        async def check_all() -> list[Check]:
+            return list(await asyncio.gather(*(check_service(settings, s.name) for s in changed)))
+
+        def tested(checks: list[Check]) -> tuple[str, str]:
+            for service, check in zip(changed, checks, strict=True):
+                service.tested = check
+            if all(check.ok for check in checks):
+                self._use(settings, changes)
+                return say("panel.tested_and_used"), "good"
+            self._refused = settings
+            failed = ", ".join(check.name for check in checks if not check.ok)
+            return say("panel.not_used", services=failed), "bad"
+
+        names = ", ".join(say(f"panel.service_{service.name}") for service in changed)
+        self._controller.track(say("panel.testing", service=names), spawn(check_all()), tested)
 
     def _embed(self) -> None:
-        self._use(EMBEDDED["redis"] | EMBEDDED["sql"] | EMBEDDED["bolt"])
+        changes = EMBEDDED["redis"] | EMBEDDED["sql"] | EMBEDDED["bolt"]
+        self._use(self._controller.settings_with(changes), changes)
 
-    def _use(self, changes: dict[str, Any]) -> None:
-        settings = self._controller.settings_with(changes)
+    def _use(self, settings: Settings, changes: dict[str, Any]) -> None:
+        self._refused, self._used = None, settings
         self._controller.use_settings(settings, typed=changes)
-        for service in self.services:
-            service.fill(settings)
 
     def refresh(self, _: html.Item) -> None:
         """Update every card."""
+        widgets.label(self.apply, say("panel.use_anyway" if self._refused else "panel.test_and_use"))
+        if self._used is not None:
+            settings, self._used = self._used, None
+            for service in self.services:
+                service.fill(settings)
         for service in self.services:
             service.refresh()

@@ -39,6 +39,8 @@ _COMMANDS: Mapping[str, tuple[Callable[[App, int], Awaitable[CommandResult]], st
     "delete": (delete_task, "operate.was_deleted"),
 }
 """What each button on a task does, and the text that says it is done."""
+CONFIRM_SECONDS = 5.0
+"""A second click on what can't be undone within this time does it."""
 MESSAGE_SECONDS = 120.0
 """How long a success is shown; warnings and errors stay until the next message."""
 

@@ -72,7 +72,7 @@ def head(status: Item, alert: Alert | None = None) -> str:
     ending = dim(status["session_note"]) if status["session_note"] else ""
     told = note(cut(alert.text, ALERT_COLUMNS), alert.tone) if alert else ""
     shown = f'<span class="state">{dot}{text(state)}</span>{quiet}'
-    return f'<div class="kgnb-head {alert.tone if alert else ""}">{shown}</div>{told}{ending}'
+    return f'<div class="kgnb-head">{shown}</div>{told}{ending}'
 
 
 def session_ends(status: Item) -> str:

@@ -34,6 +34,12 @@ class SecretBox:
             self.box.placeholder = f"{MASK} {say('panel.secret_read')}"
             self._changed()
 
+    def hint(self, text: str) -> None:
+        """Show another hint while nothing is typed."""
+        self._hint = text
+        if self.typed is None and self.box.placeholder != text:
+            self.box.placeholder = text
+
     def take(self) -> SecretStr | None:
         """Return the input and forget it."""
         taken, self.typed = self.typed, None

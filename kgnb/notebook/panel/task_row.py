@@ -11,11 +11,9 @@ from kgnb.app.task_chapters import ListedChapter, list_chapters
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
 from kgnb.notebook.panel import html, widgets
-from kgnb.notebook.panel.controller import Command, PanelController
+from kgnb.notebook.panel.controller import CONFIRM_SECONDS, Command, PanelController
 from kgnb.render.formatting import cut
 
-CONFIRM_SECONDS = 5.0
-"""A second click on Delete within this time deletes."""
 REREAD_SECONDS = 2.0
 """An open row's chapters are read again no sooner than this, and only when the task's counts changed."""
 

@@ -56,7 +56,7 @@ def card(title: str, *children: Any, **layout: str) -> Any:
 
 
 def field(label: str, value: Any = "", *, kind: str = "text", hint: str = "", **layout: str) -> Any:
-    """Return a labelled input; ``kind``: text, password or number."""
+    """Return a labelled input; ``kind``: text, combobox, password or number."""
     given: dict[str, Any] = {
         "description": label,
         "style": label_style(),
@@ -64,7 +64,7 @@ def field(label: str, value: Any = "", *, kind: str = "text", hint: str = "", **
     }
     if kind == "number":
         return w.BoundedIntText(value=int(value), min=0, max=65_535, **given)
-    made = w.Password if kind == "password" else w.Text
+    made = {"password": w.Password, "combobox": w.Combobox}.get(kind, w.Text)
     return made(value=value, placeholder=hint, continuous_update=False, **given)
 
 

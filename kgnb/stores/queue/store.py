@@ -269,6 +269,11 @@ class Queue(QueueInspector):
         commands = [script_call("forget", queue, 1, task_id) for queue in queues]
         return {int(chapter) for one in await self.connection.send(commands) for chapter in one}
 
+    async def hasten(self, queue: QueueName) -> None:
+        """Make the queue's delayed chapters due now."""
+        later = queue.own_key("later")
+        await self.connection.send_one(("ZUNIONSTORE", later, 1, later, "WEIGHTS", 0))
+
     async def release(
         self, claims: Sequence[Claim], *, counted: bool = False, delay: float = 0.0, above: int = 0
     ) -> list[bool]:

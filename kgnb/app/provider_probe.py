@@ -1,0 +1,171 @@
+"""Ask a provider once for real: one that is known, or one that isn't saved yet."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import SecretStr
+
+from kgnb.app.condition import BUDGETS
+from kgnb.app.context import App
+from kgnb.app.providers import breaker_of
+from kgnb.book.reader import story_path
+from kgnb.core.addresses import origin, redacted_url
+from kgnb.core.errors import ProviderError, ReplyError, ServiceDown, SettingsError
+from kgnb.core.messages import language
+from kgnb.core.model import Provider
+from kgnb.extract.prompt import PromptBuilder
+from kgnb.llm.client import TEST_PROMPT, LlmClient
+from kgnb.worker.budget import Budget, SpendingTracker
+from kgnb.worker.provider_sources import check_name, check_url
+
+SAMPLE_CHARS = 600
+"""Characters of the text in a request that is only shown."""
+DRAFT_SECONDS = 30.0
+"""Timeout of requests to a provider that is being typed in: a person waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderProbe:
+    """Outcome of one real request; ``error`` is empty when it worked, ``kind`` the key of its text."""
+
+    name: str
+    model: str
+    seconds: float
+    models: list[str]
+    error: str
+    reached: bool
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A provider as a person types it in; without a key the known one of the same name and host is used."""
+
+    name: str
+    url: str
+    model: str
+    key: SecretStr | None = None
+
+
+async def probe_provider(app: App, name: str) -> ProviderProbe:
+    """Send the provider's first model one short request, ignoring limits and pauses; its cost is counted.
+
+    Raises SettingsError for an unknown or unusable provider, ServiceDown.
+    """
+    provider = app.providers.requested(name)
+    return await _probe(app, app.providers.client(provider), await app.router.model_for(provider))
+
+
+async def check_provider(app: App, name: str) -> ProviderProbe:
+    """:func:`probe_provider`, with the outcome noted for everybody; success ends a pause that a node set."""
+    probe = await probe_provider(app, name)
+    await note_outcome(app, probe)
+    return probe
+
+
+async def note_outcome(app: App, probe: ProviderProbe) -> None:
+    """Note a probe's outcome for everybody; success ends a pause that a node set, except for a budget."""
+    breaker = breaker_of(app)
+    if probe.error:
+        if probe.kind != "provider.rate":
+            await breaker.record_refusal(probe.name, probe.error, probe.kind)
+        return
+    state = await breaker.state(probe.name)
+    if state.paused and state.reason and not state.by_hand and state.kind not in BUDGETS:
+        await breaker.resume(probe.name)
+    await breaker.record_success(probe.name, probe.seconds)
+
+
+async def probe_draft(app: App, draft: Draft) -> ProviderProbe:
+    """Send the draft's model one short request; nothing is saved.
+
+    Raises SettingsError for what can't be a provider.
+    """
+    client = _client(app, draft)
+    try:
+        return await _probe(app, client, draft.model)
+    finally:
+        await client.close()
+
+
+async def draft_models(app: App, draft: Draft) -> list[str]:
+    """The models that the draft's endpoint lists, by name; empty where it lists none.
+
+    Raises SettingsError for what can't be a provider, ProviderDown when it doesn't answer.
+    """
+    client = _client(app, draft)
+    try:
+        await client.reachable()
+        return sorted(await client.models())
+    finally:
+        await client.close()
+
+
+def _client(app: App, draft: Draft) -> LlmClient:
+    check_name(draft.name)
+    url = draft.url.strip().rstrip("/")
+    provider = Provider(draft.name, base_url=url or "-", models=(draft.model,))
+    check_url(provider)
+    known = app.providers.find(provider.key)
+    if draft.key is not None:
+        provider = replace(provider, api_key=draft.key)
+    elif known is not None and origin(known.base_url) == origin(url):
+        provider = replace(provider, api_key=known.api_key)
+    provider, problem = app.providers.with_options(provider, typed=True)
+    if problem is not None:
+        raise SettingsError(problem.key, **problem.facts)
+    timeout = min(DRAFT_SECONDS, app.settings.llm_timeout)
+    return LlmClient(provider, timeout=timeout, tries=1, connections=1)
+
+
+async def _probe(app: App, client: LlmClient, model: str) -> ProviderProbe:
+    provider, spending = client.provider, SpendingTracker(app.ledger, Budget())
+    error, kind, reached, started = "", "", True, time.monotonic()
+    try:
+        await client.ask(TEST_PROMPT, model, spent=lambda usage, _: spending.record(provider, model, usage))
+    except ReplyError:
+        pass  # truncated or declined, but it answered
+    except ProviderError as failed:
+        error, kind = str(failed), failed.key
+        with suppress(ProviderError):
+            reached = False
+            await client.reachable()
+            reached = True
+    seconds = time.monotonic() - started
+    with suppress(ServiceDown):
+        await spending.flush()
+    return ProviderProbe(
+        name=provider.name,
+        model=model,
+        seconds=seconds,
+        models=await client.models() if reached else [],
+        error=error,
+        reached=reached,
+        kind=kind,
+    )
+
+
+async def preview_request(app: App, name: str) -> dict[str, Any]:
+    """Return what a request for a chapter would send, without its secrets. Nothing is sent.
+
+    Raises SettingsError for an unknown or unusable provider, ServiceDown.
+    """
+    provider = app.providers.requested(name)
+    model = await app.router.model_for(provider)
+    config = await app.ledger.providers.default_config()
+    text = story_path().read_text("utf-8")[:SAMPLE_CHARS]
+    prompt = PromptBuilder(language(), (), config).prompt(text)
+    options = provider.options
+    return {
+        "provider": provider.name,
+        "base_url": redacted_url(provider.base_url),
+        "keys": ["***" for _ in provider.all_keys],
+        "headers": dict.fromkeys(options.extra_headers, "***"),
+        "query": dict.fromkeys(options.default_query, "***"),
+        "timeout": options.timeout or app.settings.llm_timeout,
+        "body": await app.providers.client(provider).body(prompt, model),
+    }
