@@ -148,3 +148,15 @@ def test_a_kings_country_is_not_the_king() -> None:
 def test_many_of_a_kind_are_nobody() -> None:
     kind = "The Marshlander rose slowly. Nobody saw a Marshlander. Then Marshlanders walked to the water.\n\n"
     assert "Marshlanders" not in people(pages(("Corwick", "Queel")) + "\n\n" + kind * 5)
+
+
+def test_a_place_behind_a_person_is_no_surname() -> None:
+    text = (
+        pages(("Edwin", "Queel"))
+        + "\n\n"
+        + "He lived at Corwick Hollow. They came from Corwick Hollow.\n\n" * 3
+    )
+    text += "He showed Edwin Corwick Hollow. Queel said that Edwin Corwick Hollow liked.\n\n"
+    found = people(text)
+    assert found["Edwin"].name == "Edwin"
+    assert "Corwick Hollow" not in found["Edwin"].aliases

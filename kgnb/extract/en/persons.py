@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.en import vocabulary as words
-from kgnb.extract.en.names import Candidate, NameClassifier, is_titled, key
+from kgnb.extract.en.names import Candidate, NameClassifier, is_titled, key, place_share
 from kgnb.extract.name_clusters import NameClusters
 
 _SENTENCE_END = re.compile(r"[.!?](?=[\s\"])|\n")
@@ -68,7 +68,11 @@ class BookPersons:
         self.candidates = {
             n: c
             for n, c in persons.items()
-            if not (_is_family(n, c, persons) or _is_kind(n, c, classifier.candidates))
+            if not (
+                _is_family(n, c, persons)
+                or _is_kind(n, c, classifier.candidates)
+                or _is_beside_place(n, classifier.candidates)
+            )
         }
         self.counts = {n: c.count for n, c in self.candidates.items()}
         self.parts = {n: split_name(n) for n in self.candidates}
@@ -243,3 +247,10 @@ def _is_kind(name: str, candidate: Candidate, found: Mapping[str, Candidate]) ->
     if one is None or one is candidate or candidate.speaks or is_titled(name):
         return False
     return one.articles >= 0.4 * one.count
+
+
+def _is_beside_place(name: str, found: Mapping[str, Candidate]) -> bool:
+    """He showed Jane Moor House: a person, and then a place of several words."""
+    _, _, rest = name.partition(" ")
+    place = found.get(rest) if " " in rest and not is_titled(name) else None
+    return place is not None and place.count > found[name].count and place_share(place) >= 0.3
