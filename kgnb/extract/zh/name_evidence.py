@@ -58,6 +58,8 @@ def _word_penalty(candidate: Candidate, common_words: Mapping[str, float]) -> fl
         penalty += 0.6 if word else UNLIKELY_END if talks or surnamed else 3.0
     if name in common_words:
         penalty += common_words[name] * (0.5 if talks or (surnamed and len(name) == 2) else 1.0)
+    if name in common_words and name[0] in words.NUMERALS:
+        penalty += 0.5  # 一壁, 一面: more often an adverb than anybody
     if len(name) == 3 and common_words.get(name[:2], 0.0) >= 1.5:
         penalty += 1.0  # 何必单
     if len(name) == 2 and name[1] in words.ROLE_ENDS and not surnamed and not talks:
