@@ -172,6 +172,7 @@ def _cut(text: str, limit: int, size: Callable[[str], int]) -> list[str]:
     return [body for body in map(_body, parts) if body]
 
 
+_SENTENCE = re.compile(r"[^。！？!?.…]*[。！？!?.…]*[”’」』\"']*")
 _LINE = re.compile(r"[^\n]*\n|[^\n]+")  # a text's only line breaks, once it is normalised
 
 
@@ -182,7 +183,8 @@ def _units(text: str, limit: int, size: Callable[[str], int]) -> Iterator[str]:
         if size(paragraph) <= limit:
             yield paragraph
             continue
-        for sentence in re.findall(r"[^。！？!?.…]*[。！？!?.…]*[”’」』\"']*", paragraph):
+        for found in _SENTENCE.finditer(paragraph):
+            sentence = found[0]
             step = len(sentence) if size(sentence) <= limit else limit // 4
             for start in range(0, len(sentence), max(1, step)):
                 yield sentence[start : start + step]
