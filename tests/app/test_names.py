@@ -302,7 +302,7 @@ def test_the_panels_graph_tab(data: Path, tmp_path: Path, monkeypatch: pytest.Mo
         assert other in tab.names.person.options
         tab.names.other.value = "<b>没有这人</b>"
         tab.names.merge.click()
-        shown(lambda: tab._controller.message.tone == "bad")
+        shown(lambda: tab._controller.message and tab._controller.message.tone == "bad")
         assert "没有这人" in tab._controller.message.text
     finally:
         panel.close()
