@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import logging
 import os
 import shutil
 import sys
@@ -118,13 +119,17 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.fixture(autouse=True)
-def _own_language() -> Iterator[None]:
-    """What a test says in another language stays with it."""
+def _own_language_and_log() -> Iterator[None]:
+    """What a test says in another language, and where its log goes, stays with it."""
     from kgnb.core.messages import language, use_language
 
     before = language()
+    loggers = [logging.getLogger(name) for name in ("", "kgnb")]
+    handlers = [list(logger.handlers) for logger in loggers]
     yield
     use_language(before)
+    for logger, kept in zip(loggers, handlers, strict=True):
+        logger.handlers[:] = [one for one in logger.handlers if one in kept]
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ class TestDeath:
         deaths = death_figures(tmp_path, kills=2, lease=LEASE, chapters=250)
         print(deaths.line())
         assert min(deaths.held) > 0
-        assert max(deaths.seconds) <= LEASE + 2
+        assert max(deaths.seconds) <= LEASE + 30  # other ways take KGNB_HOLD_SECONDS
 
 
 @pytest.fixture
