@@ -89,7 +89,8 @@ class Ran:
     seconds: float
 
     def __post_init__(self) -> None:
-        assert not (secret := spilled(self.out + self.err)), f"a command printed a secret: {secret}"
+        printed = (self.out or "") + (self.err or "")  # None: it went elsewhere
+        assert not (secret := spilled(printed)), f"a command printed a secret: {secret}"
 
     @property
     def json(self) -> Any:

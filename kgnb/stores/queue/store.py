@@ -272,7 +272,10 @@ class Queue(QueueInspector):
     async def hasten(self, queue: QueueName) -> None:
         """Make the queue's delayed chapters due now."""
         later = queue.own_key("later")
-        await self.connection.send_one(("ZUNIONSTORE", later, 1, later, "WEIGHTS", 0))
+        members = await self.connection.send_one(("ZRANGEBYSCORE", later, "-inf", "+inf"))
+        if members:  # XX: what was taken up meanwhile stays so
+            due = [part for member in members for part in (0, member)]
+            await self.connection.send_one(("ZADD", later, "XX", *due))
 
     async def release(
         self, claims: Sequence[Claim], *, counted: bool = False, delay: float = 0.0, above: int = 0
