@@ -580,17 +580,23 @@ class TestWithoutWidgets:
 
 
 WATCH = """
-seen = []
+def told():
+    return "点击要等它结束" in p._messages.value
 def watch():
-    time.sleep(2.6)
-    seen.append(p._messages.value)
-threading.Thread(target=watch).start()
-time.sleep(3)
+    while not told():
+        time.sleep(0.05)
+watching = threading.Thread(target=watch, daemon=True)
+watching.start()
+watching.join(60)  # this cell runs
+print(told())
 """
 AWAIT = """
 import asyncio
-await asyncio.sleep(1.5)
-print("点击要等它结束" in seen[0], "点击要等它结束" in p._messages.value)
+for _ in range(600):
+    if told():
+        break
+    await asyncio.sleep(0.1)
+print(told())
 """
 TYPE = """
 import os
