@@ -50,13 +50,10 @@ async def worker(args: argparse.Namespace, settings: Settings) -> int:
 
 
 async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metrics | None) -> int:
-    from kgnb.app.node_card import node_card
     from kgnb.app.run_worker import serve
     from kgnb.app.session_report import SessionReport
     from kgnb.cli.signals import stop_on_signals
-    from kgnb.core import logging as log_setup
     from kgnb.core.host import detect_host
-    from kgnb.render import terminal
     from kgnb.worker.counters import Counters
     from kgnb.worker.session import Session
 
@@ -68,9 +65,7 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
     report = SessionReport(settings, detect_host(), session, counters.summary)
 
     def on_ready(app: App, node: WorkerNode) -> None:
-        log_setup.name_node(node.name)
-        if sys.stdout.isatty() and not settings.log_json and not report.node:  # not after a restart
-            terminal.show(node_card(app, node), color=True)
+        _introduce(app, node, card=not settings.log_json and not report.node)  # not after a restart
         report.node = node.name
         counters.follow(app.spent, node)
         if metrics:
@@ -98,6 +93,17 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
     if session.seconds is not None:
         await asyncio.to_thread(report.write, _why_left(stop, session))
     return OK
+
+
+def _introduce(app: App, node: WorkerNode, *, card: bool) -> None:
+    """The node's name in the log, and on a terminal its card."""
+    from kgnb.app.node_card import node_card
+    from kgnb.core import logging as log_setup
+    from kgnb.render import terminal
+
+    log_setup.name_node(node.name)
+    if card and sys.stdout.isatty():
+        terminal.show(node_card(app, node), color=True)
 
 
 def _why_left(stop: asyncio.Event, session: Session) -> str:
