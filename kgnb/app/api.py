@@ -198,7 +198,7 @@ class BookGraph:
     def save(self, path: str | Path, format: str | None = None) -> Path:
         """Write the graph as html, png, svg, json, csv, graphml or cypher, by the ending or ``format``.
 
-        ``.zip`` is the csv tables, which csv always packs into one archive.
+        ``.csv`` is one table of the relations between persons, ``.zip`` all tables.
         """
         target = Path(path)
         kind = format or target.suffix.lstrip(".").lower()

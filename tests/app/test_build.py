@@ -98,7 +98,7 @@ class TestExports:
         pass
 
     def export(self, place: Place, kind: str) -> Path:
-        target = place.path / f"out.{kind}"
+        target = place.path / f"out.{kind.replace('csv', 'zip')}"
         ran = place.run("export", "1", "--format", kind, "-o", target)
         assert (ran.code, ran.out, ran.err) == (0, "", "")
         return target

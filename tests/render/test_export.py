@@ -150,6 +150,13 @@ def test_csv(tmp_path: Path) -> None:
     assert friend["confidence:double"] == "0.25"  # beside a whole 1 elsewhere
 
 
+def test_a_csv_file_is_one_table_of_the_relations(tmp_path: Path) -> None:
+    path = export.write(graph("刘备", "=关羽"), {}, tmp_path / "g.csv", "csv")
+    head, *rows = csv.reader(io.StringIO(path.read_bytes().decode("utf-8-sig"), newline=""))
+    assert head[:3] == ["source", "type", "target"]
+    assert {name for row in rows for name in (row[0], row[2])} == {"刘备", "'=关羽"}
+
+
 def test_csv_says_how_it_is_imported(tmp_path: Path) -> None:
     path = export.write(graph("刘备", "关羽"), {}, tmp_path / "g.zip", "csv")
     with zipfile.ZipFile(path) as archive:

@@ -133,7 +133,7 @@ def graph(place: Place) -> Graph:
 
 
 def export(place: Place, kind: str) -> Path:
-    target = place.path / f"out.{kind}"
+    target = place.path / f"out.{kind.replace('csv', 'zip')}"
     ran = place.run("export", "1", "--format", kind, "-o", target)
     assert ran.code == 0, ran
     return target

@@ -18,7 +18,7 @@ from typing import IO
 from kgnb.core.errors import InputError
 from kgnb.core.messages import Language
 from kgnb.graph.model import Graph
-from kgnb.render.export.csv_format import to_csv
+from kgnb.render.export.csv_format import to_csv, to_relations_csv
 from kgnb.render.export.cypher_format import to_cypher
 from kgnb.render.export.graphml_format import to_graphml
 from kgnb.render.export.json_format import Record, to_json
@@ -27,7 +27,7 @@ from kgnb.render.picture import page
 __all__ = ["FORMATS", "check_place", "to_csv", "to_cypher", "to_graphml", "to_json", "write"]
 
 FORMATS = ("json", "csv", "graphml", "cypher", "html", "svg", "png")
-"""Formats of :func:`write`; ``csv`` is a .zip of tables."""
+"""Formats of :func:`write`; ``csv``: a .zip of all tables, or, in a file named .csv, one of the relations."""
 
 
 def write(
@@ -37,9 +37,10 @@ def write(
 
     ``record`` goes into JSON only. Raises InputError for an unknown format or a path that can't be written.
     """
+    one_table = Path(path).suffix.lower() == ".csv"
     writers: dict[str, Callable[[IO[bytes]], None]] = {
         "json": lambda out: _as_text(out, lambda text: to_json(graph, record, text)),
-        "csv": lambda out: to_csv(graph, out),
+        "csv": lambda out: (to_relations_csv if one_table else to_csv)(graph, out),
         "graphml": lambda out: _as_text(out, lambda text: to_graphml(graph, text)),
         "cypher": lambda out: _as_text(out, lambda text: to_cypher(graph, text)),
         "html": lambda out: _as_text(out, lambda text: text.write(page.html(graph, title=title, lang=lang))),

@@ -1,4 +1,4 @@
-"""CSV tables in a .zip, for Neo4j's bulk import and for Excel."""
+"""CSV: all tables in a .zip, for Neo4j's bulk import; or one of the relations, for a spreadsheet."""
 
 from __future__ import annotations
 
@@ -37,6 +37,14 @@ def to_csv(graph: Graph, out: IO[bytes]) -> None:
         ties = [((node_id(e.source), node_id(e.target), e.type), e.properties) for e in edges(graph)]
         _table(archive, "edges.csv", (":START_ID", ":END_ID", ":TYPE"), ties)
         archive.writestr(_info("import.txt"), _command(names))
+
+
+def to_relations_csv(graph: Graph, out: IO[bytes]) -> None:
+    """Write the relations between characters as one table, with their names; cells as in :func:`to_csv`."""
+    people = {n.ref: str(n.properties.get("name", "")) for n in nodes(graph) if n.label == "Character"}
+    ties = [e for e in edges(graph) if e.source in people and e.target in people]
+    rows = [((people[e.source], e.type, people[e.target]), e.properties) for e in ties]
+    _fill(out, ("source", "type", "target"), rows)
 
 
 def _command(tables: Iterable[str]) -> str:
@@ -78,15 +86,19 @@ def _info(name: str) -> zipfile.ZipInfo:
 
 
 def _table(archive: zipfile.ZipFile, name: str, fixed: tuple[str, ...], rows: Sequence[_Row]) -> None:
-    columns = _columns(properties for _, properties in rows)
     with archive.open(_info(name), "w", force_zip64=True) as raw:
-        text = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="")
-        table = csv.writer(text)
-        table.writerow([*fixed, *(_cell(f"{key.replace(':', '_')}:{kind}") for key, kind in columns.items())])
-        for own, properties in rows:
-            table.writerow([*map(_cell, own), *(_cell(properties.get(c, "")) for c in columns)])
-        text.flush()
-        text.detach()
+        _fill(raw, fixed, rows)
+
+
+def _fill(raw: IO[bytes], fixed: tuple[str, ...], rows: Sequence[_Row]) -> None:
+    columns = _columns(properties for _, properties in rows)
+    text = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="")
+    table = csv.writer(text)
+    table.writerow([*fixed, *(_cell(f"{key.replace(':', '_')}:{kind}") for key, kind in columns.items())])
+    for own, properties in rows:
+        table.writerow([*map(_cell, own), *(_cell(properties.get(c, "")) for c in columns)])
+    text.flush()
+    text.detach()
 
 
 def _cell(value: object) -> object:
