@@ -217,14 +217,13 @@ async def add(args: argparse.Namespace, settings: Settings) -> int:
             key=key,
             save_key=args.save_key,
         )
-        shown = await provider_probe.preview_request(app, args.provider) if args.show else None
-    facts = {"url": one_line(done.url or "-"), "models": one_line(", ".join(done.models) or "-")}
-    what = "providers.added" if done.new else "providers.changed"
-    print(say(what, name=one_line(done.name, NAME_CHARS), **facts))
-    if text := _where_key_is(done, settings):
-        print(text)
-    if shown is not None:
-        _print_request(shown)
+        facts = {"url": one_line(done.url or "-"), "models": one_line(", ".join(done.models) or "-")}
+        what = "providers.added" if done.new else "providers.changed"
+        print(say(what, name=one_line(done.name, NAME_CHARS), **facts))
+        if text := _where_key_is(done, settings):
+            print(text)
+        if args.show:  # fails without a key: what was done is told before
+            _print_request(await provider_probe.preview_request(app, args.provider))
     return options.OK
 
 

@@ -179,7 +179,7 @@ class PromptTooLong(ReplyError):
 
 
 class RequestUnanswered(ReplyError):
-    """Time-outs, 5xx or 429 for this request while the provider answers others: split the chunk."""
+    """An outage, 429, 403 or no model for this request while the provider answers others: split the chunk."""
 
 
 class ReplyTruncated(ReplyError):

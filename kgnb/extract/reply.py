@@ -19,7 +19,7 @@ from kgnb.core.errors import ReplyUnparsable
 from kgnb.extract import model
 from kgnb.extract.bounded_str import BoundedStr
 from kgnb.extract.reply_punctuation import with_ascii_punctuation
-from kgnb.extract.reply_shape import KINDS, items_of, lists_in, mended_item, united
+from kgnb.extract.reply_shape import KINDS, has_stray, items_of, kind_named, lists_in, mended_item, united
 
 MAX_REPLY = 1_000_000
 """Longest reply parsed, in characters; an honest one has a few thousand."""
@@ -30,7 +30,7 @@ MAX_READS = 60
 MAX_DEPTH = 24
 """Deepest nesting of JSON repaired; the object asked for has four levels."""
 MAX_STARTS = 32
-"""Places in prose at which a JSON object is tried."""
+"""Places in prose at which JSON is tried."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,33 +92,45 @@ def _strict(body: str) -> dict[str, list[Any]] | None:
 def _in_prose(body: str) -> dict[str, list[Any]] | None:
     """The lists of valid JSON within a markdown fence or prose.
 
-    Objects that follow each other or give different lists are joined; else the longest is taken (a draft and
-    a final answer).
+    Objects that follow each other or give different lists are joined, and so are lists under headings; else
+    the longest object is taken (a draft and a final answer). None where something would be lost: a piece of
+    broken JSON, or items that nothing says the kind of.
     """
     found: list[tuple[int, dict[str, list[Any]]]] = []
     at = end = 0
     apart = False
     for _ in range(MAX_STARTS):
-        at = body.find("{", at)
-        if at < 0:
+        opens = _OPENS.search(body, at)
+        if opens is None:
             break
+        at = opens.start()
         try:
             value, after = _DECODER.raw_decode(body, at)
         except (ValueError, RecursionError):
             at += 1
             continue
         before = body[:at].rstrip("{ \r\n\t")  # some double the first bracket
-        if before.count("{") > before.count("}"):
-            return None  # a piece of a broken object
-        if (lists := lists_in(value)) is not None:
-            apart = apart or bool(found and body[end:at].strip(" \t\r\n,"))
+        if not _is_balanced(before):
+            return None  # a piece of a broken object or list
+        lists = lists_in([value])
+        if lists is None and isinstance(value, list) and (kind := kind_named(body[end:at])):
+            lists = {kind: items_of(value)}
+        if lists is not None:
+            apart = apart or bool(found and body[at] == "{" and body[end:at].strip(" \t\r\n,"))
             found.append((after - at, lists))
             end = after
+        elif has_stray(value):
+            return None
         at = after
+    else:
+        return None
     kinds = [kind for _, lists in found for kind in lists]
     if not apart or len(kinds) == len(set(kinds)):
         return united(lists for _, lists in found)
     return max(found, key=lambda item: item[0])[1]
+
+
+_OPENS = re.compile(r'\{|\[(?=\s*[\[{"])')
 
 
 def _is_balanced(body: str) -> bool:

@@ -55,16 +55,19 @@ def _by_word(words: Mapping[str, str]) -> dict[str, str]:
 
 
 _KIND_OF = _by_word(_KIND_WORDS)
+_LONGEST_FIRST = "|".join(sorted(_KIND_OF, key=len, reverse=True))
+_KIND_WORD = re.compile(rf"(?<![a-z])(?:{_LONGEST_FIRST})(?![a-z])")
 
 
 def lists_in(value: Any, depth: int = 0) -> dict[str, list[Any]] | None:
     """The items by kind that ``value`` holds; None when it has none of the lists asked for.
 
-    A list that is nested deeper counts where no other of its kind is given outside of it.
+    A list that is nested deeper counts where no other of its kind is given outside of it. Also None for a
+    list without a key of which some items would be lost, as nothing says what they are.
     """
     if isinstance(value, str):
         value = _decoded(value)
-    if depth > MAX_DEPTH:
+    if depth > MAX_DEPTH or (depth == 0 and has_stray(value)):
         return None
     if isinstance(value, list):
         return united(lists_in(one, depth + 1) for one in value)
@@ -79,6 +82,20 @@ def lists_in(value: Any, depth: int = 0) -> dict[str, list[Any]] | None:
     others = (given for key, given in value.items() if key.strip().lower() not in _KIND_OF)
     deeper = united(lists_in(one, depth + 1) for one in others if one)
     return {**(deeper or {}), **found} or None
+
+
+def has_stray(value: Any, depth: int = 0) -> bool:
+    """Whether ``value`` is an item that nothing says the kind of, or a list with one."""
+    if isinstance(value, list) and depth <= MAX_DEPTH:
+        return any(has_stray(one, depth + 1) for one in value)
+    return isinstance(value, dict) and "name" in _fields_of(value, "things") and lists_in(value, 1) is None
+
+
+def kind_named(prose: str) -> str | None:
+    """The kind that the heading of a list names: the last line of ``prose`` that is no fence, if only one."""
+    lines = [line for line in prose.lower().splitlines() if line.strip(" \t`~") not in ("", "json")]
+    kinds = {_KIND_OF[word[0]] for word in _KIND_WORD.finditer(lines[-1])} if lines else set()
+    return kinds.pop() if len(kinds) == 1 else None
 
 
 def united(parts: Iterable[dict[str, list[Any]] | None]) -> dict[str, list[Any]] | None:
@@ -102,13 +119,14 @@ def _decoded(text: str) -> Any:
 
 def _single_item(value: dict[str, Any]) -> dict[str, list[Any]] | None:
     """An item that stands outside of a list and says itself what it is; or a list that is named so."""
-    if value.keys() >= {"source", "target"}:
+    is_wrapper = any(map(_is_list_of_items, value.values()))
+    if _fields_of(value, "relations") >= {"source", "target"} and not is_wrapper:
         return {"relations": [value]}
     told = (value.get(key) for key in _TELLS_KIND)
     kind = next((_KIND_OF[t.strip().lower()] for t in told if isinstance(t, str) and _is_kind(t)), None)
     if kind is None:
         return None
-    if "name" in value:
+    if "name" in _fields_of(value, kind):
         return {kind: [value]}
     lists = [given for given in value.values() if isinstance(given, list)]
     return {kind: lists[0]} if len(lists) == 1 else None
@@ -126,12 +144,16 @@ def items_of(value: Any) -> list[Any]:
         return []
     if not isinstance(value, dict) or "name" in value or "source" in value:
         return [value]
-    if len(value) == 1 and _is_list_of_items(inner := next(iter(value.values()))):
-        return list(inner)  # {"items": […]}
-    if value and all(isinstance(one, str) for one in value.values()):
-        return [{"name": name, "description": one} for name, one in value.items()]
-    named = [{"name": name, **inner} for name, inner in value.items() if isinstance(inner, dict)]
-    return named or [value]
+    if all(map(_is_list_of_items, value.values())):
+        return [
+            one for inner in value.values() for one in inner
+        ]  # {"items": […]}, {"main": […], "minor": […]}
+    if all(one is None or isinstance(one, str | dict) for one in value.values()):
+        named = (
+            (name, one if isinstance(one, dict) else {"description": one}) for name, one in value.items()
+        )
+        return [{"name": name, **one} for name, one in named]
+    return [value]
 
 
 def _is_list_of_items(value: Any) -> bool:
@@ -149,6 +171,12 @@ _OTHER_WORDS = {
     kind: _by_word({name: words for name, words in _FIELD_WORDS.items() if name in fields})
     for kind, fields in _FIELDS.items()
 }
+
+
+def _fields_of(item: Mapping[str, Any], kind: str) -> set[str]:
+    """The fields that an item's keys stand for."""
+    words = (key.strip().lower() for key in item)
+    return {_OTHER_WORDS[kind].get(word, word) for word in words}
 
 
 def mended_item(item: Any, kind: str) -> Any:

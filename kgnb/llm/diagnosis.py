@@ -54,7 +54,8 @@ class Diagnosis:
                 self._found[model] = time.monotonic() + KEEP_SECONDS, key, facts
         if not key:
             return error
-        return errors.EndpointWrong(key, provider=self._provider.name, model=model, status=status, **facts)
+        facts = {"model": model, "status": status, "detail": error.facts.get("detail"), **facts}
+        return errors.EndpointWrong(key, provider=self._provider.name, **facts)
 
     async def _cause(self, status: int, model: str) -> tuple[str, dict[str, Any]]:
         listed = await self._list_models(self._base_url)

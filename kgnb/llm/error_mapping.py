@@ -184,7 +184,7 @@ def error_for(
     if refusal.is_moderated:
         return errors.ReplyRefused("provider.refused", provider=name)
     if status in (401, 403) or codes & _BAD_KEY:
-        return errors.AuthRejected("provider.auth", provider=name, status=status)
+        return errors.AuthRejected("provider.auth", provider=name, status=status, detail=f"HTTP {status}")
     if codes & _BROKEN_REPLY:
         return errors.ReplyUnparsable("provider.unparsable", provider=name)
     said = status in (400, 422, 429) and _SAYS_TOO_LONG.search(refusal.message)

@@ -81,7 +81,7 @@ def _http_client(base_url: str, connections: int) -> httpx2.AsyncClient:
 
 @cache
 def _trusted() -> ssl.SSLContext:
-    """The certificates that this machine trusts (or SSL_CERT_FILE, SSL_CERT_DIR), read once."""
+    """The certificates that this machine trusts, beside openai 2 certifi's; or SSL_CERT_FILE's. Read once."""
     return httpx2.create_ssl_context()
 
 

@@ -114,7 +114,7 @@ class ProviderThrottle:
             done = await self._ask(client, prompt, call)
         except errors.ProviderError as error:
             if await self._is_own(client, prompt, call, error):
-                reason = error.facts.get("detail", str(error))
+                reason = error.facts.get("detail") or str(error)
                 own = errors.RequestUnanswered("provider.unanswered", provider=provider.name, reason=reason)
                 own.usage = error.usage
                 raise own from error
@@ -199,7 +199,7 @@ class ProviderThrottle:
         key, limited = client.provider.key, isinstance(error, errors.RateLimited)
         if isinstance(error, errors.ReplyError):
             self._judge.on_answer(key, prompt.hash)
-        if isinstance(error, errors.RateReached) or not (limited or isinstance(error, errors.ProviderDown)):
+        if isinstance(error, errors.RateReached) or not _may_be_own(error):
             return False
         answers = partial(self._answers, client, call.model)
         return await self._judge.is_own(key, prompt.hash, call.started, answers, limited=limited)
@@ -288,7 +288,7 @@ class ProviderThrottle:
         for provider in replaced:
             if states[provider.name].refused not in ("", asked[provider]):
                 log.warning(say("node.provider_mended", provider=provider.name))
-                await self._share(self._breaker.resume(provider.name))
+                await self._breaker.resume(provider.name)
             self._asked[provider.key] = asked[provider]
 
     async def _share(self, call: Awaitable[R]) -> R | None:
@@ -361,9 +361,16 @@ class ProviderThrottle:
         await self._rates.flush()
 
 
+def _may_be_own(error: errors.ProviderError) -> bool:
+    """Whether one request alone may fail so: unlisted models may be served, and firewalls read texts."""
+    firewall = isinstance(error, errors.AuthRejected) and error.facts.get("status") == 403
+    return firewall or isinstance(error, errors.RateLimited | errors.ProviderDown | errors.EndpointWrong)
+
+
 def _fingerprint(provider: Provider) -> str:
     """Tells a provider's keys, addresses and models apart, and no more: others may read it."""
-    asked = "\n".join((provider.api_key.get_secret_value(), provider.base_url, *provider.models))
+    secrets = (one.get_secret_value() for one in (provider.api_key, *provider.options.secrets))
+    asked = "\n".join((*secrets, provider.base_url, *provider.models))
     return hashlib.sha256(asked.encode()).hexdigest()[:8]
 
 

@@ -386,6 +386,9 @@ def test_doctor_shows_no_password_of_an_address(place: Place, fresh_server: Llm)
 
 def test_a_known_provider_is_added_by_its_name_and_told_options(place: Place) -> None:
     assert "deepseek" in place.run("providers", "presets").out
+    keyless = place.run("providers", "add", "DeepSeek", "--show")
+    assert keyless.code == 2
+    assert "https://api.deepseek.com" in keyless.out  # it was added all the same
     added = place.run("providers", "add", "DeepSeek", "--key-env", "MY_KEY", "--save-key")
     assert added.code == 0, added
     told = place.run(

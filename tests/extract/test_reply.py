@@ -115,7 +115,8 @@ SHORT = (
     '{"characters": [{"name": "刘备", "aliases": ["玄德"]}, {"name": "关羽"}], '
     '"relations": [{"source": "刘备", "target": "关羽", "type": "FRIEND_OF"}]}'
 )
-PEOPLE = '[{"name": "刘备", "aliases": ["玄德"]}, {"name": "关羽"}]'
+LIU, GUAN = '{"name": "刘备", "aliases": ["玄德"]}', '{"name": "关羽"}'
+PEOPLE = f"[{LIU}, {GUAN}]"
 TIES = '[{"source": "刘备", "target": "关羽", "type": "FRIEND_OF"}]'
 TYPED = '{"type": "character", "name": "刘备", "aliases": ["玄德"]}, {"type": "Person", "name": "关羽"}'
 
@@ -174,6 +175,11 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
         f'[{TYPED}, {{"type": "FRIEND_OF", "source": "刘备", "target": "关羽"}}]',
         f'{{"entities": [{TYPED}], "relations": {TIES}}}',
         f'[{{"kind": "characters", "items": {PEOPLE}}}, {{"kind": "relations", "items": {TIES}}}]',
+        f"人物：\n```json\n{PEOPLE}\n```\n\n**人物关系**\n```json\n{TIES}\n```",
+        f"Here they are.\n### Characters\n```\n{PEOPLE}\n```\n### Relations of characters\n```\n{TIES}\n```",
+        f"主要人物 [{LIU}]\n次要人物 [{GUAN}]\n{TIES}",
+        f"```json\n[{TYPED}]\n```\n```json\n{TIES}\n```",
+        f'"characters": {PEOPLE},\n"relations": {TIES}',
         # other keys
         SHORT.replace("characters", "Characters").replace('"name"', '"Name"').replace("source", "Source"),
         SHORT.replace("characters", "人物").replace("relations", "关系").replace('"name"', '"姓名"'),
@@ -183,7 +189,10 @@ def of(characters: str = PEOPLE, relations: str = TIES) -> str:
         # lists and fields of other forms
         of(f'{{"items": {PEOPLE}}}', f'{{"items": {TIES}}}'),
         of(f"[{PEOPLE}]"),
+        of(f'{{"main": [{LIU}], "minor": [{GUAN}]}}'),
         of('{"刘备": {"aliases": ["玄德"]}, "关羽": {}}'),
+        of('{"刘备": {"aliases": ["玄德"]}, "关羽": null}'),
+        f'[{TYPED}, {{"from": "刘备", "to": "关羽", "relation": "FRIEND_OF"}}]',
         of('[{"name": "刘备", "aliases": {"字": "玄德"}}, {"name": "关羽", "aliases": "无"}]'),
         of(PEOPLE.replace('"aliases"', '"protagonist_score": "95分", "confidence": "高", "aliases"')),
         of(relations='[["刘备", "FRIEND_OF", "关羽"]]'),
@@ -235,6 +244,12 @@ def test_a_broken_reply_that_was_cut_off_is_never_mended() -> None:
         '{"message": {"content": "no"}}',
         "<think>" + TEXT,
         '[{"name": "刘备"}]',
+        f"[{LIU}, {GUAN}, {TIES[1:-1]}]",  # people, or places?
+        f"```json\n{PEOPLE}\n```\n```json\n{TIES}\n```",
+        f"人物和关系：\n{PEOPLE}\n{TIES}",
+        f"人物：\n{PEOPLE[:-1]},]\n关系：\n{TIES}",
+        f"人物：\n{PEOPLE}\n关系：\n{TIES[:-1]}, {{]}}]",
+        f"人物 [{GUAN}]\n" * 40,
         "{" * 100_000,
         "[" * 100_000,
         '{"characters":' + "[" * 50_000 + "]" * 50_000 + ",}",

@@ -23,9 +23,11 @@ from kgnb.core.errors import (
     ReplyRefused,
     ReplyTruncated,
 )
+from kgnb.core.provider_options import ProviderOptions
 from kgnb.llm.fake.server import FakeServer, Faults
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from kgnb.stores.queue.connection import RedisConnection
+from kgnb.worker.throttle import _fingerprint
 from tests.support.throttles import Asking, asking
 
 NAME = "DeepSeek"
@@ -303,6 +305,8 @@ async def test_a_replaced_key_lifts_the_pause_of_the_one_before(redis_url: str, 
         async with asking(redis_url) as started:  # another node, with the same key
             await started.throttle.lift_mended_pauses([node.provider])
         assert await paused_after("wrong")
+        more = ProviderOptions(api_keys=(SecretStr("another"),))
+        assert _fingerprint(node.provider) != _fingerprint(replace(node.provider, options=more))
         assert not await paused_after("right")
         node.throttle.paused = {}  # as the next poll says
         with pytest.raises(AuthRejected):

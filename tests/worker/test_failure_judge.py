@@ -12,9 +12,10 @@ from typing import Any, cast
 import pytest
 import sqlalchemy as sa
 
-from kgnb.core.errors import ProviderDown, ProviderError, RateLimited, RequestUnanswered
+from kgnb.core.errors import EndpointWrong, ProviderDown, ProviderError, RateLimited, RequestUnanswered
 from kgnb.core.model import Usage
 from kgnb.llm.client import TEST_PROMPT
+from kgnb.llm.fake import server
 from kgnb.llm.fake.http import Request, Response, error_response
 from kgnb.llm.fake.server import FakeServer, Faults
 from kgnb.stores.ledger import tables as t
@@ -184,6 +185,23 @@ async def test_the_last_chapter_of_all_is_limited_for_a_day_at_most(
     assert await fate(node) is RequestUnanswered
     llm.faults = Faults(rate_429=1.0)
     assert await fate(node) is RateLimited
+
+
+@pytest.mark.parametrize(
+    "failure", [error_response(403, "blocked", "firewall"), error_response(400, "bad", "The model says no")]
+)
+async def test_who_refuses_one_passage_as_if_it_were_all_is_not_paused(
+    node: Asking, llm: Server, failure: Response, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others = server.models_body(("another",))
+    monkeypatch.setattr(server, "models_body", lambda _: others)  # it takes names that it doesn't list
+    llm.failure = failure
+    with pytest.raises(RequestUnanswered, match=r"HTTP 403|says no"):
+        await node.ask(POISON)
+    assert await state(node) == ProviderState()
+    with pytest.raises(EndpointWrong):
+        await node.ask("刘备", model="dryrun-gone")
+    assert (await state(node)).paused
 
 
 async def test_a_request_that_timed_out_is_spending(llm: Server, redis_url: str, tmp_path: Path) -> None:

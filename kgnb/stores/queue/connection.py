@@ -247,7 +247,7 @@ class RedisConnection:
         """Return the replies to ``commands``, in one round trip (none without commands, two after the server
         lost its scripts).
 
-        Raises ServiceDown, ServiceRefused, and redis' ResponseError for a bug or a key of the wrong type.
+        Raises ServiceDown, ServiceRefused (a key of the wrong type, too), and redis' ResponseError for a bug.
         """
         replies = await self.send_each(commands)
         raise_errors(replies)
