@@ -23,6 +23,9 @@ from kgnb.book.reader import read_book
         "感谢书友某某的打赏",
         "未完待续",
         "今天第三更送上",
+        "第二更奉上，求收藏",
+        "求收藏、求订阅！",
+        "www.example.com",
         "声明：本书由网友上传",
     ],
 )
@@ -41,6 +44,15 @@ def test_advertisements_and_appeals_are_left_out(line: str) -> None:
         "谢谢你的月票，我坐车用得着。",
         "第三更的时候，他起来了。",
         "本章程由会议制定。",
+        "三更到了，众人起身。",
+        "晚上三更到城外，他下了马。",
+        "她去求推荐信，教授不肯。",
+        "他打开www.example.com，查了半天。",
+        "发件人：lin@example.com",
+        "谢谢武林盟主出手相救。",
+        "待续弦之后，他搬了家。",
+        "更多的小说家请他吃饭。",
+        "此书由他祖父收集，传到他手里。",
     ],
 )
 def test_sentences_of_a_story_stay(line: str) -> None:

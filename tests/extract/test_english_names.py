@@ -7,6 +7,7 @@ import re
 
 from kgnb.extract import name_scan
 from kgnb.extract.en import vocabulary as words
+from kgnb.extract.en.chapter_persons import fits_family, name_facts
 from kgnb.extract.en.vocatives import Answers
 from kgnb.extract.model import NameEntry
 
@@ -143,6 +144,11 @@ def test_a_kings_country_is_not_the_king() -> None:
     )
     found = people(text)
     assert found["King of Tarsia"] is not found.get("Tarsia")
+
+
+def test_two_rulers_of_places_are_no_family() -> None:
+    king, queen = (name_facts((name,)) for name in ("King of Tarsia", "Queen of Mern"))
+    assert fits_family(king, queen, "brother") is None
 
 
 def test_many_of_a_kind_are_nobody() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
@@ -10,8 +11,10 @@ from kgnb.book.reader import story_path
 from kgnb.extract import name_scan
 from kgnb.extract.model import NameEntry
 from kgnb.extract.zh.candidates import can_be_name
+from kgnb.extract.zh.foreign_names import ForeignNames
 from kgnb.extract.zh.pronouns import Pronouns
 from tests.extract.test_name_scan import bearer, scenes
+from tests.support.fuzzing import grows_evenly
 
 
 def people(text: str) -> dict[str, NameEntry]:
@@ -87,9 +90,26 @@ def test_a_family_name_of_several_full_names_belongs_to_none_of_them() -> None:
     assert bearer(found, "卡特太太") not in (bearer(found, "海伦"), bearer(found, "约翰"))
 
 
-@pytest.mark.parametrize("word", ["李和顾", "地一声", "贺家坡", "白鹿仓"])
+def test_many_full_names_and_endless_ones_take_time_by_their_number() -> None:
+    sounds = "弗蒂帕韦杜茨耶尔戈迪姆卢瑟莱斯卡涅凯"
+
+    def work(n: int) -> object:
+        firsts = (a + b + c for a in sounds for b in sounds for c in sounds)
+        found = ForeignNames("，".join(f"{first}·贝克" for first in itertools.islice(firsts, n)))
+        return list(found.joins(found.names()))
+
+    assert grows_evenly(work, 1_000)
+    assert max(map(len, ForeignNames("阿·" * 1_000).full)) < 20
+
+
+@pytest.mark.parametrize("word", ["李和顾", "地一声", "贺家坡", "石桥沟", "王家"])
 def test_pairs_of_surnames_adverbs_and_hamlets_are_nobodys_name(word: str) -> None:
     assert not can_be_name(word)
+
+
+@pytest.mark.parametrize("word", ["李国强", "王家明", "马满仓", "何登科", "杨仙洲"])
+def test_given_names_with_characters_of_places_stay(word: str) -> None:
+    assert can_be_name(word)
 
 
 def test_a_longer_title_is_no_name_of_its_surname_and_first_character() -> None:

@@ -40,7 +40,7 @@ def name_facts(forms: tuple[str, ...]) -> NameFacts:
     for form in forms:
         parts = split_name(form)
         titles.update(parts.titles)
-        if parts.is_full or (parts.titles and parts.rest and not _before_first_name(parts.titles)):
+        if parts.last and (parts.is_full or (parts.titles and not _before_first_name(parts.titles))):
             wife = "mrs" in parts.titles or (parts.titles[-1:] == ("lady",) and not parts.is_full)
             (married if wife else surnames).add(parts.last)
         if parts.is_full or not parts.titles or _before_first_name(parts.titles):

@@ -120,7 +120,7 @@ class BookPersons:
             {self.parts[n].last for n in self.clusters.names_of(w) if self.parts[n].is_full}
             for w in (one, other)
         ]
-        return bool(lasts[0] & lasts[1])
+        return bool(lasts[0] & lasts[1] - {""})
 
     def _is_surname(self, word: str, name: str) -> bool:
         """Whether persons other than ``name``'s have ``word`` as their last name."""

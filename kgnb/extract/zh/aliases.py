@@ -145,7 +145,7 @@ class AliasResolver(FormAliases):
         ``max_ratio``: observed over expected shared sentences; ``least``: fewest expected ones.
         """
         roots = sorted({self.clusters.root(o) for o in others})
-        roots = [r for r in roots if self._pronouns.fits(names[-1], self.clusters.names_of(r))]
+        roots = [r for r in roots if all(self._pronouns.fits(n, self.clusters.names_of(r)) for n in names)]
         votes, places = self.co_occurrence.nearest_votes(names, roots, WINDOW)
         best, n = min(votes.items(), key=lambda v: (-v[1], v[0]), default=("", 0))
         if not best or self.co_occurrence.expected(names, best) < least:
@@ -210,15 +210,17 @@ class AliasResolver(FormAliases):
                 self.clusters.join(best, name, "姓与称")
 
     def _join_titles_of_one(self) -> None:
-        """沙僧 is 沙和尚: two titles of a surname without a full name, near each other but never together."""
+        """何僧 is 何和尚: two titles of a surname without a full name, near each other but never together."""
+        bearers, women = self._bearers(), (*words.WIFE_TITLES, *words.WOMENS_TITLES)
         titled: dict[str, list[str]] = defaultdict(list)
         for name in self.counts:
-            women = name.endswith((*words.WIFE_TITLES, "小姐", "姑娘"))
-            if titled_surname(name) and not women and self.clusters.root(name) == name:
-                titled[titled_surname(name)].append(name)
-        for surname, names in titled.items():
+            surname = titled_surname(name)
+            free = surname and surname not in bearers and self.clusters.root(name) == name
+            if free and not name.endswith(women):
+                titled[surname].append(name)
+        for names in titled.values():
             first, *others = sorted(names, key=lambda n: (-self.counts[n], n))
-            for other in others if not self._bearers().get(surname) else ():
+            for other in others:
                 apart = self.co_occurrence.ratio(first, other, 9.0, least=3.0) < 0.25
                 if apart and self.co_occurrence.coverage(other, first) >= 0.8:
                     self.clusters.join(first, other, "姓与互斥")

@@ -31,6 +31,8 @@ _NAMING = re.compile(
 COHESION = 0.6
 """Least share of a character's occurrences that are in one bigram, of a cohesive bigram."""
 
+_AFTER_HOME = frozenset(("", *"坡口湾渡桥岭河湖沟堡坝洼塘"))
+"""Ends of a hamlet's name behind a family's; those of given names (林, 山, 峰) aren't here."""
 _LOUD = "怒喜惊笑叫骂呼哭喝"
 _SHORT_HEADS = {h for h in words.NAME_HEADS if len(h) == 1}
 _LONG_HEADS = {h for h in words.NAME_HEADS if len(h) == 2}
@@ -171,8 +173,8 @@ def _familiar(bigrams: BigramIndex, least: int, pairs: set[str]) -> set[str]:
 
 def can_be_name(word: str, cohesive: Container[str] = ()) -> bool:
     """Return whether the characters alone allow a name; of ``cohesive`` bigrams (婵娟) any may be one."""
-    if is_role(word) or word[-1] in words.HOUSE_ENDS or (len(word) <= 3 and word[1] in "家国"):
-        return False  # 李家, 贺家坡
+    if is_role(word) or word[-1] in words.HOUSE_ENDS or (word[1] in "家国" and word[2:] in _AFTER_HOME):
+        return False  # 李家, 贺家坡, but 李家明, 王国强
     if word[1] in words.NUMERALS and word[0] in "地得":
         return False  # 轰|地一声
     if len(word) == 3 and word[1] in "和与跟同" and word[2] in words.COMMON_SURNAMES:

@@ -17,7 +17,7 @@ from kgnb.extract.zh.surnames import is_role
 _DOTS = "·•・‧"
 _SOUNDS = "".join(sorted(words.FOREIGN_SOUNDS | words.OTHER_SOUNDS))
 _RUN = re.compile(f"[{_SOUNDS}]{{2,8}}")
-_DOTTED = re.compile(f"(?:[A-Z]|[{_SOUNDS}]{{1,8}})(?:[{_DOTS}](?:[A-Z]|[{_SOUNDS}]{{1,8}}))+")
+_DOTTED = re.compile(f"(?:[A-Z]|[{_SOUNDS}]{{1,8}})(?:[{_DOTS}](?:[A-Z]|[{_SOUNDS}]{{1,8}})){{1,5}}")
 _PARTS = re.compile(f"[{_DOTS}]")
 _OF_WOMEN = ("夫人", "太太", "小姐", "女士")
 
@@ -83,11 +83,13 @@ class ForeignNames:
         """
         known = set(accepted)
         bearers = _bearers(self.full, known)
+        families = {part for part, fulls in bearers.items() if any(full.endswith(part) for full in fulls)}
+        families |= {bare for titled, bare in self.titled.items() if not titled.endswith(_OF_WOMEN)}
         for part, fulls in bearers.items():
             if part in known and len(fulls) == 1:
                 yield min(fulls), part
         for titled, bare in self.titled.items():
-            if titled not in known or (titled.endswith(_OF_WOMEN) and self._is_family(bare, bearers)):
+            if titled not in known or (titled.endswith(_OF_WOMEN) and bare in families):
                 continue
             fulls = bearers.get(bare, set())
             if bare in known and len(fulls) < 2:
@@ -95,25 +97,24 @@ class ForeignNames:
             elif len(fulls) == 1:
                 yield min(fulls), titled
 
-    def _is_family(self, part: str, bearers: Mapping[str, set[str]]) -> bool:
-        """Whether a part ends full names, or men and women are called by it."""
-        if any(full.endswith(part) for full in bearers.get(part, ())):
-            return True
-        return any(bare == part and not name.endswith(_OF_WOMEN) for name, bare in self.titled.items())
-
 
 def _bearers(full: Iterable[str], known: set[str]) -> dict[str, set[str]]:
-    """Part, or parts in a row → the longest full names with it."""
-    names = [n for n in full if n in known]
-    longest = [n for n in names if not any(n != other and _contains(other, n) for other in names)]
+    """Part, or name that is some parts in a row → the longest full names with it."""
+    names = {tuple(_PARTS.split(n)): n for n in full if n in known}
+    rows = {parts: _rows(parts) for parts in names}
+    shorter = {row for found in rows.values() for row in found}
     found: dict[str, set[str]] = defaultdict(set)
-    for name in longest:
-        for part in _PARTS.split(name):
-            found[part].add(name)
-        for other in names:
-            if other != name and _contains(name, other):
-                found[other].add(name)
+    for parts, name in names.items():
+        for row in rows[parts] if parts not in shorter else ():
+            if len(row) == 1 or row in names:
+                found[row[0] if len(row) == 1 else names[row]].add(name)
     return found
+
+
+def _rows(parts: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """All parts in a row, but not all parts."""
+    ends = range(1, len(parts) + 1)
+    return [parts[a:b] for b in ends for a in range(b) if b - a < len(parts)]
 
 
 def _with_titles(text: str, names: set[str]) -> dict[str, str]:
@@ -122,11 +123,6 @@ def _with_titles(text: str, names: set[str]) -> dict[str, str]:
         return {}
     pattern = re.compile(f"({trie_pattern(names)})({trie_pattern(words.FOREIGN_TITLES)})")
     return {match[0]: match[1] for match in pattern.finditer(text)}
-
-
-def _contains(name: str, part: str) -> bool:
-    """Whether the parts of one are a row of the other's."""
-    return bool(re.search(f"(?:^|[{_DOTS}]){re.escape(part)}(?:$|[{_DOTS}])", name))
 
 
 def _sounds_foreign(run: str) -> bool:
