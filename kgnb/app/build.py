@@ -249,7 +249,7 @@ async def _withdraw_unstarted(app: App, task: Task) -> None:
 
     With another model the same command makes another task: no node should take this one up any more.
     """
-    with suppress(errors.ServiceDown):  # the refusal is what to tell
+    with suppress(errors.KgnbError):  # the refusal is what to tell
         if (await app.ledger.tasks.progress(task.id)).ended == 0:
             await cancel_task(app, task.id)
 

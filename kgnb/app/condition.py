@@ -124,25 +124,28 @@ def _provider_key(task: Item) -> str:
 def _ended(task: Item) -> Condition:
     status = task["status"]
     if status == TaskStatus.PAUSED:
-        return Condition("paused", say("status.why_task_by_hand"), by="hand", mend="resume")
+        return Condition(
+            "paused", say("status.why_task_by_hand", task=task["task_id"]), by="hand", mend="resume"
+        )
     if status == TaskStatus.CANCELLED:
         return Condition("cancelled", mend="retry")
-    failed, error = task["failed"], task["error"]
     if status == TaskStatus.FAILED and not task["completed"]:
-        return Condition("failed", error or _failed(task), mend="retry")
-    if status == TaskStatus.FAILED or failed:
-        return Condition("gaps", error or _failed(task), mend="retry")
+        return Condition("failed", _failed(task), mend="retry")
+    if status == TaskStatus.FAILED or task["failed"]:
+        return Condition("gaps", _failed(task), mend="retry")
     flagged = any(flag in task["flags"] for flag in GAPS)
     return Condition("gaps" if flagged else "completed")
 
 
 def _failed(task: Item) -> str:
-    """How many chapters failed, and the most frequent reason."""
-    if not task["failed"]:
-        return ""
-    count = say("status.why_failed", count=task["failed"])
-    reasons = [one["reason"] for one in task["failures"]]
-    return f"{count} {max(reasons, key=reasons.count)}" if reasons else count
+    """How many chapters failed, and the most frequent reason; why it was given up, if it was.
+
+    The error of a settled task only says how many.
+    """
+    reasons = [one["reason"] for one in task["failures"] if one["reason"]]
+    if not reasons or (task["error"] and not task["settled"]):
+        return str(task["error"])
+    return say("status.why_failed", count=task["failed"], reason=max(reasons, key=reasons.count))
 
 
 def _provider_trouble(

@@ -13,9 +13,10 @@ from kgnb.core.model import Lang, Provider, TaskConfig, Usage
 from kgnb.extract.prompt import PromptBuilder
 
 TOKENS_PER_CHAR = {"zh": 0.6, "en": 0.3}
-"""DeepSeek's documentation, "Token & Token Usage": 0.6 tokens a Chinese character, 0.3 an English one."""
+"""What DeepSeek says of its models (api-docs.deepseek.com, Token & Token Usage); those of others differ."""
 REPLY_SHARE = 0.4
-"""Tokens of a reply by those of its passage: a rough guess, used until a chapter of the model is done."""
+"""Tokens of a reply by those of its passage: a guess, not measured. Both serve until the model has done a
+chapter here."""
 RECENT_TASKS = 50
 """Tasks among which those of the same model are looked for."""
 

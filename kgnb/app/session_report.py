@@ -24,6 +24,7 @@ from kgnb import __version__
 from kgnb.app.context import App
 from kgnb.app.dead_letters import list_dead_letters
 from kgnb.app.status import StatusReport
+from kgnb.core import colab
 from kgnb.core.errors import KgnbError
 from kgnb.core.host import SHORTEST_SECRET, Host, environment_secrets, variable
 from kgnb.core.messages import say
@@ -72,7 +73,8 @@ class SessionReport:
             self.cluster, self.unknown = None, str(error)
 
     def write(self, why: str, error: str = "") -> Path | None:
-        """Write both files into the host's output folder, else the data folder; return the .html's path.
+        """Write both files into the host's output folder, else KGNB_COPY_TO or the data folder; return the
+        .html's path.
 
         ``why``: drained, session, deadline, stopped, interrupted or failed (with ``error``). Where the host
         keeps an output folder, the data folder is copied there too. Blocks. Logs a failure and returns None.
@@ -126,7 +128,8 @@ class SessionReport:
             cell = start.format(f"resume_from={variable(KERNEL_VARIABLE) or 'OWNER/NOTEBOOK'!r}")
             return {"text": say("farewell.go_on_kaggle"), "cell": cell, "command": ""}
         if settings.copy_to:
-            given = f"copy_to={settings.copy_to!r}" if self.place.kind != "colab" else "data='drive'"
+            is_drive = settings.copy_to == str(colab.COPY)
+            given = "data='drive'" if is_drive else f"copy_to={settings.copy_to!r}"
             text = say("farewell.go_on_here", data=settings.copy_to)
             return {"text": text, "cell": start.format(given), "command": ""}
         where = str(data.absolute())

@@ -52,9 +52,7 @@ def _json(found: dict[str, Any]) -> str:
 
 
 def _chapter_lines(found: dict[str, Any]) -> Iterator[str]:
-    status = (
-        say(f"status.is_{found['status']}") if found["status"] in _STATUSES else one_line(found["status"])
-    )
+    status = one_line(found["status"])
     facts = {"chapter": found["chapter"], "title": _shortened(found["title"]), "status": status}
     yield say("chapter.head", task=found["task_id"], **facts)
     if found["error"]:
@@ -66,9 +64,6 @@ def _chapter_lines(found: dict[str, Any]) -> Iterator[str]:
         yield from _content_lines(found["extraction"])
     if "raw" in found:
         yield from _raw_lines(found["raw"])
-
-
-_STATUSES = frozenset({"pending", "running", "completed", "failed", "skipped"})
 
 
 def _origin_lines(found: dict[str, Any]) -> Iterator[str]:

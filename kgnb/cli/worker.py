@@ -76,10 +76,6 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
         if metrics:
             metrics.on_event(event)
 
-    async def on_left(app: App) -> None:
-        if session.seconds is not None:
-            await report.read_status(app)
-
     await serve(
         settings,
         stop,
@@ -88,7 +84,7 @@ async def _run_node(args: argparse.Namespace, settings: Settings, metrics: Metri
         session=session,
         listener=on_event,
         on_ready=on_ready,
-        on_left=on_left,
+        on_left=report.read_status if session.seconds is not None else None,
     )
     if session.seconds is not None:
         await asyncio.to_thread(report.write, _why_left(stop, session))
@@ -103,7 +99,7 @@ def _introduce(app: App, node: WorkerNode, *, card: bool) -> None:
 
     log_setup.name_node(node.name)
     if card and sys.stdout.isatty():
-        terminal.show(node_card(app, node), color=True)
+        terminal.show(node_card(app, node), color=not app.settings.no_color)
 
 
 def _why_left(stop: asyncio.Event, session: Session) -> str:

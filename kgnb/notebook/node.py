@@ -229,15 +229,15 @@ class Node:
 
         For batch runs, which end with their last cell. Prints a line every 30 seconds, and warnings. The
         report, kgnb-report.html and .json, goes to the host's output folder, else to KGNB_COPY_TO or the
-        data folder. ``end_runtime``: on Colab give the runtime back afterwards, with all that isn't on Drive.
-        Raises the error that the node failed with.
+        data folder. ``end_runtime``: on Colab give the runtime back afterwards, with all that isn't on Drive,
+        unless interrupted. Raises the error that the node failed with.
         """
         reason = ""
         try:
             self.start()
             reason = self._block(deadline, drained)
         except KeyboardInterrupt:
-            reason = "interrupted"
+            reason, end_runtime = "interrupted", False
             log.warning(say("notebook.interrupted"))
         run = self._run
         assert run is not None
@@ -245,6 +245,7 @@ class Node:
         try:
             self.stop()
         except KeyboardInterrupt:
+            end_runtime = False
             self.stop(now=True)
         status = self._finish(run)
         if end_runtime and self.place.kind == "colab":

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from kgnb.app import build
-from kgnb.core.errors import BuildStopped
+from kgnb.core.errors import BuildStopped, InputError
 from kgnb.core.model import Progress, Task, TaskStatus
 from kgnb.worker.outages import Outages
 
@@ -82,3 +82,19 @@ async def test_a_command_elsewhere_ends_the_build_and_says_which(
     with pytest.raises(BuildStopped) as stopped:
         await watching(app)
     assert stopped.value.key == key
+
+
+async def test_a_task_that_cannot_be_withdrawn_does_not_hide_why_the_build_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def refused(*_: object) -> None:
+        raise InputError("operate.not_cancellable", task=7, status="failed")
+
+    monkeypatch.setattr(build, "cancel_task", refused)
+    app = App()
+    app.progress = no_chapter_done  # type: ignore[method-assign]
+    await build._withdraw_unstarted(cast("Any", app), TASK)
+
+
+async def no_chapter_done(_task: int) -> Progress:
+    return Progress(3, pending=3)

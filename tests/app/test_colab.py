@@ -157,6 +157,13 @@ class TestDrive:
         one.run_until(end_runtime=True)
         assert page.ended == 1
         assert "Colab" in capsys.readouterr().out
+        monkeypatch.setattr(nodes.Node, "_block", interrupted)
+        one.run_until(end_runtime=True)
+        assert page.ended == 1  # whoever presses Stop wants to look
+
+
+def interrupted(*_: object) -> str:
+    raise KeyboardInterrupt
 
 
 def returning(answer: object) -> Callable[..., object]:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from kgnb.app.session_report import SessionReport
+from kgnb.core import colab
 from kgnb.core.errors import ServiceDown
 from kgnb.core.host import Host, detect_host
 from kgnb.core.messages import use_language
@@ -102,6 +103,13 @@ def test_all_done_needs_no_going_on(tmp_path: Path) -> None:
     assert facts["left"] == {"tasks": 0, "chapters": 0}
     assert "没有未完成的任务" in page
     assert "怎样继续" not in page
+
+
+def test_on_colab_it_goes_on_from_the_copy_wherever_that_is(tmp_path: Path) -> None:
+    for copy, given in ((str(colab.COPY), "data='drive'"), (f"{tmp_path}/copy", "copy_to=")):
+        one = farewell(tmp_path, copy_to=copy)
+        one.place = dataclasses.replace(one.place, kind="colab")
+        assert given in one._facts("stopped", "", tmp_path)["go_on"]["cell"]
 
 
 def test_a_shared_queue_is_gone_on_with_by_any_node(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,9 @@ from kgnb.core.errors import SettingsError
 from kgnb.core.messages import say, use_language
 from kgnb.core.settings import Settings
 from kgnb.notebook import node as notebook_node
-from kgnb.notebook.panel import html
+from kgnb.notebook.panel import alert, html
 from kgnb.notebook.panel import panel as panel_module
+from kgnb.notebook.panel.controller import PanelController
 from kgnb.notebook.panel.secret_inputs import AddressBox, SecretBox, without_login
 from kgnb.notebook.panel.submit_box import uploaded
 from kgnb.worker import chapter_worker
@@ -146,8 +148,8 @@ class TestHtml:
             "40%",
             "限流（429）",
             "1.25",
-            "67 分钟" if False else "1 小时",
-            "3/10" if False else "4/10 章",
+            "1 小时",
+            "4/10 章",
         ):
             assert part in text
         assert "40 秒前" in text
@@ -254,7 +256,7 @@ class TestOnePanel:
         shown = first._root.children
         first.close()
         assert all(widget.comm is None for widget in shown)
-        until(lambda: not refreshers(), 5)
+        until(lambda: not refreshers())
         again = kgnb.panel(node)
         assert again is first
         assert again._root.comm is not None
@@ -427,6 +429,18 @@ class TestProviders:
         assert "http://host/v1" in said()
         assert all(CANARY not in text for _, text in values(panel._root))
 
+    def test_what_failed_its_test_is_saved_only_unchanged(self, tmp_path: Path) -> None:
+        with llm(key=KEY) as server:
+            node = made(tmp_path)
+            form = kgnb.panel(node).tabs["providers"].form
+            form.name.value, form.url.value, form.model.value = "mine", server.server.base_url, "dryrun"
+            form.key.box.value = "sk-wrong"
+            form.add.click()
+            until(lambda: form.add.description == say("panel.save_anyway"))
+            form.key.box.value = "sk-wrong-too"
+            until(lambda: form.add.description == say("panel.test_and_save"))
+            assert node.settings.provider_name != "mine"
+
     def test_what_is_missing_is_said(self, tmp_path: Path) -> None:
         panel = kgnb.panel(made(tmp_path))
         panel.tabs["providers"].form.add.click()
@@ -478,7 +492,7 @@ class TestRun:
         assert ">me</td>" in live._nodes.value
         assert panel.tabs["log"]._lines.value.count("<div") > 5
         run.stop.click()
-        until(lambda: "正在停止" in panel._head.value or "已停止" in panel._head.value, 1)
+        until(lambda: "正在停止" in panel._head.value or "已停止" in panel._head.value)
         until(lambda: not node.is_alive)
         until(lambda: not run.start.disabled and "节点已停止" in said())
 
@@ -518,7 +532,7 @@ class TestRun:
             until(lambda: not run._rows)
             self.one_chapter_again(tmp_path, run, server)
             panel.tabs["run"].now.click()
-            until(lambda: not node.is_alive, 10)
+            until(lambda: not node.is_alive)
 
     @staticmethod
     def one_chapter_again(tmp_path: Path, run: Any, server: Any) -> None:
@@ -561,9 +575,54 @@ def test_the_graph_follows_the_book_finished_last_unless_another_was_asked_for(
     look(b1="completed", b2="running")
     look(b1="completed", b2="completed")
     assert drawn == [1, 2]
+    graph.refresh({"cluster": None})  # while a node starts
+    look(b1="completed", b2="completed")
+    assert drawn == [1, 2]
     graph.show_book(1)
     look(b1="completed", b2="completed", b3="completed")
     assert drawn == [1, 2, 1]
+
+
+class TestAlert:
+    """What the head reports; without the node's own troubles."""
+
+    @staticmethod
+    def told(*tasks: dict[str, Any], **more: Any) -> alert.Alert | None:
+        local = {"down": {}}
+        status = {"state": "running", "error": "", "error_service": "", "local": local, "cluster_error": ""}
+        return alert.worst(status | {"cluster": a_status(*tasks, providers=[a_provider()], **more)})
+
+    def test_a_task_that_only_a_person_can_help_comes_first(self) -> None:
+        paused = a_task(task_id=2, status="paused")
+        found = self.told(paused, a_task(), stuck={1: "no novel"})
+        assert found is not None
+        assert (found.tone, found.task_id, found.mend) == ("bad", 1, "")
+        assert "no novel" in found.text
+
+    def test_one_that_takes_its_turn_is_no_trouble(self) -> None:
+        assert self.told(a_task(status="created"), nodes=[a_node(tasks=[])]) is None
+
+    def test_failures_say_the_commonest_reason(self) -> None:
+        failures = [{"chapter": n, "title": "", "reason": "没有 JSON"} for n in (1, 2)]
+        error = say("ledger.chapters_failed", failed=2)
+        done = a_task(status="failed", failed=2, completed=8, failures=failures, error=error, settled=True)
+        found = self.told(done)
+        assert found is not None
+        assert found.text.endswith("2 章没有做成。没有 JSON")
+        assert error not in html.task(a_status(done)["tasks"][0])
+
+
+def test_what_was_read_since_the_node_left_is_shown(tmp_path: Path) -> None:
+    node = made(tmp_path)
+    stopped = {**STATUS, "state": "stopped", "cluster": a_status(a_task())}
+    newer: Future[Any] = Future()
+    newer.set_result(a_status(a_task(status="completed", completed=10)))
+    node.status = lambda: dict(stopped)  # type: ignore[method-assign]
+    node.call = lambda *_, **__: newer  # type: ignore[method-assign]
+    controller = PanelController(node)
+    assert controller.status()["cluster"]["tasks"][0]["status"] == "running"
+    controller.read_status()
+    assert controller.status()["cluster"]["tasks"][0]["status"] == "completed"
 
 
 class TestWithoutWidgets:

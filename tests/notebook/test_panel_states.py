@@ -289,7 +289,7 @@ def _service_down(page: Page, tmp_path: Path) -> None:
 
 def _poison(page: Page) -> None:
     page.submit(poison=True)
-    page.head("完成，有缺漏", "失败")
+    page.head("完成，有缺漏", "1 章没有做成", "没有完整的 JSON")
     page.row("完成，有缺漏", "第 2 章", "没有完整的 JSON")
     page.picture("poison")
     page.server.server.answer = fake_model.answer

@@ -56,8 +56,9 @@ def _unfinished(tasks: Sequence[Item], *, is_alive: bool) -> Alert | None:
     for state in _WORST_FIRST:
         for task in tasks:
             condition = task["condition"]
+            takes_its_turn = state == "waiting" and not condition["by"]
             waits_for_start = condition["mend"] == "start" and is_alive
-            if condition["state"] == state and (condition["mend"] or condition["by"]) and not waits_for_start:
+            if condition["state"] == state and not (takes_its_turn or waits_for_start):
                 return _of_task(task)
     return None
 
@@ -78,4 +79,5 @@ def _of_task(task: Item) -> Alert:
     condition = task["condition"]
     facts = {"name": cut(task["name"], TITLE_COLUMNS), "state": condition_words(condition)}
     text = say("panel.alert", why=condition["why"], **facts)
-    return Alert("warn", text, condition["mend"], task["task_id"], condition["provider"])
+    tone: Tone = "bad" if condition["state"] in ("stuck", "failed") else "warn"
+    return Alert(tone, text, condition["mend"], task["task_id"], condition["provider"])

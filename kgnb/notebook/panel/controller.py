@@ -67,7 +67,8 @@ class PanelController:
         self._message: Message | None = None
         self._running: dict[int, str] = {}
         self._numbers = itertools.count()
-        self._last_cluster: dict[str, Any] | None = None
+        self._last_cluster: dict[str, Any] | None = None  # the newest, read by the node or by a command
+        self._node_cluster: dict[str, Any] | None = None  # the node's newest
         self._last_name = ""
         self._pending_settings: Settings | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -77,7 +78,8 @@ class PanelController:
     def show_node(self, node: Node) -> None:
         """Switch to another node."""
         if node is not self.node:
-            self.node, self._pending_settings, self._last_cluster = node, None, None
+            self.node, self._pending_settings = node, None
+            self._last_cluster = self._node_cluster = None
             self._typed_fields = set()
 
     # --- what is shown
@@ -98,15 +100,15 @@ class PanelController:
         Its tasks' conditions are as of now, also when the node or a service is gone since.
         """
         status = self.node.status()
-        left = "" if status["state"] in ("running", "stopping") else status["name"]
-        if status["cluster"] is not None:
-            self._last_cluster, self._last_name = status["cluster"], status["name"]
-        elif self._last_cluster is not None:
-            status["cluster"], left = self._last_cluster, self._last_name
-        if status["cluster"] is not None:
+        read = status["cluster"]
+        if read is not None and read is not self._node_cluster:
+            self._last_cluster = self._node_cluster = read
+            self._last_name = status["name"]
+        is_read = read is not None and status["state"] in ("running", "stopping")
+        left = "" if is_read else self._last_name
+        if (last := self._last_cluster) is not None:
             stuck = status["local"]["stuck"] if self.node.is_alive else {}
-            found = add_conditions(status["cluster"], left=left, down=service_down(status), stuck=stuck)
-            status["cluster"] = found
+            status["cluster"] = add_conditions(last, left=left, down=service_down(status), stuck=stuck)
         return status
 
     @property
@@ -260,7 +262,7 @@ class PanelController:
         assert self._pending_settings is not None
         self.node.settings, self._pending_settings = self._pending_settings, None
         use_language(self.node.settings.lang)
-        self._last_cluster = None
+        self._last_cluster = self._node_cluster = None
 
     def start(self) -> None:
         """Start the node. Raises InputError where it may not join a shared queue."""

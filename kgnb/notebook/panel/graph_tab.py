@@ -150,6 +150,8 @@ class GraphTab:
 
     def _note_finished(self, tasks: Sequence[html.Item]) -> None:
         """Follow the newest task that has finished since the last look; at first, the newest finished one."""
+        if not tasks:  # unknown while a node starts: what it lists then is no news
+            return
         done = [one for one in tasks if one["status"] == "completed" or _has_gaps(one)]
         news = [one for one in done if one["task_id"] not in self._finished]
         self._finished = {one["task_id"] for one in done}

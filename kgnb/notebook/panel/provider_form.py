@@ -26,7 +26,7 @@ class ProviderForm:
         self._controller = controller
         self._known: dict[str, html.Item] = {}
         self._models: list[str] = []
-        self._refused: tuple[str, str, str] | None = None
+        self._refused: Draft | None = None
         self._saved = False
         known = [(preset.title, preset.name) for preset in presets().values() if preset.base_url]
         self.preset = widgets.choice(say("panel.f_preset"), [(say("panel.other_endpoint"), ""), *known])
@@ -88,7 +88,7 @@ class ProviderForm:
 
     def _draft(self, default_model: str = "") -> Draft:
         """What is typed in. Raises InputError for what can't be asked."""
-        name, url, model = (box.value.strip() for box in (self.name, self.url, self.model))
+        name, url, model = self._typed()
         model = model or default_model
         if not (name and url and model):
             raise InputError("panel.add_needs")
@@ -117,7 +117,7 @@ class ProviderForm:
 
     def _add(self) -> None:
         draft, keep = self._draft(), bool(self.keep.value)
-        anyway = self._refused == (draft.name, draft.url, draft.model)
+        anyway = self._refused == draft
         in_memory = self._is_in_memory(draft, keep=keep)
 
         async def work(app: App) -> ProviderProbe:
@@ -129,7 +129,7 @@ class ProviderForm:
 
         def done(probe: ProviderProbe) -> str | tuple[str, str]:
             if probe.error and not anyway:
-                self._refused = draft.name, draft.url, draft.model
+                self._refused = draft
                 return say("panel.draft_refused", reason=probe.error), "bad"
             return self._on_saved(draft, probe, in_memory=in_memory)
 
@@ -175,9 +175,12 @@ class ProviderForm:
             self.key.take()
         if tuple(self.model.options) != tuple(self._models):
             self.model.options = tuple(self._models)
-        draft = (self.name.value.strip(), self.url.value.strip(), self.model.value.strip())
-        anyway = self._refused is not None and self._refused == draft
+        anyway = self._refused == Draft(*self._typed(), self.key.typed)
         widgets.label(self.add, say("panel.save_anyway" if anyway else "panel.test_and_save"))
+
+    def _typed(self) -> tuple[str, str, str]:
+        """Name, address and model."""
+        return self.name.value.strip(), self.url.value.strip(), self.model.value.strip()
 
 
 async def _save(app: App, draft: Draft, *, row: bool) -> None:
