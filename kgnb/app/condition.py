@@ -26,7 +26,7 @@ State = Literal[
 Cause = Literal["", "hand", "budget", "limit", "outage", "service", "node"]
 Mend = Literal["", "start", "connect", "key", "model", "url", "resume_provider", "resume", "retry"]
 """What mends it: start a node, repair a service's settings, a provider's key, model or address, end a pause
-of the provider or of the task, retry what failed. "": nothing is needed."""
+of the provider or of the task, retry what failed. "": nothing is needed, or ``why`` says it."""
 
 LOST_SECONDS = 60.0
 """A node without a heartbeat for so long counts as dead here; its leases run out by themselves."""

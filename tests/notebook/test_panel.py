@@ -29,7 +29,7 @@ from kgnb.notebook.panel import alert, html
 from kgnb.notebook.panel import panel as panel_module
 from kgnb.notebook.panel.controller import PanelController
 from kgnb.notebook.panel.secret_inputs import AddressBox, SecretBox, without_login
-from kgnb.notebook.panel.submit_box import uploaded
+from kgnb.notebook.panel.submit_box import SubmitBox, uploaded
 from kgnb.worker import chapter_worker
 from tests.notebook.test_notebooks import NOTEBOOKS, executed, of_code, outputs, place  # noqa: F401
 from tests.support.commands import _OURS, KEY, STORY, environment, llm, novel
@@ -623,6 +623,17 @@ def test_what_was_read_since_the_node_left_is_shown(tmp_path: Path) -> None:
     assert controller.status()["cluster"]["tasks"][0]["status"] == "running"
     controller.read_status()
     assert controller.status()["cluster"]["tasks"][0]["status"] == "completed"
+
+
+def test_a_list_of_providers_that_grows_takes_no_message_away(tmp_path: Path) -> None:
+    controller = PanelController(made(tmp_path))
+    box = SubmitBox(controller)
+    box.refresh(["rules", "mine"])
+    box.provider.value = "mine"
+    controller.show_message("saved")
+    box.refresh(["rules", "mine", "other"])
+    assert box.provider.value == "mine"
+    assert controller.message is not None
 
 
 class TestWithoutWidgets:

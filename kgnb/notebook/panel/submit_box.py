@@ -85,7 +85,8 @@ class SubmitBox:
         self.title = widgets.field(say("panel.f_title"), hint=say("panel.guessed"), flex="1 1 220px")
         self.author = widgets.field(say("panel.f_author"), hint=say("panel.guessed"), flex="1 1 180px")
         self.provider = widgets.choice(say("panel.f_by"), [(say("panel.by_default"), "")], flex="0 1 240px")
-        self.provider.observe(controller.safely(self._forget_estimate), names="value")
+        # Not a click: a list that grows sets the choice anew.
+        self.provider.observe(lambda _: self._forget_estimate(), names="value")
         self.reckon = widgets.button(
             say("panel.estimate"), controller.safely(self._reckon), tip=say("panel.estimate_tip")
         )
