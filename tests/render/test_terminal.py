@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from rich.cells import cell_len
 
+from kgnb.app.condition import State
 from kgnb.core.messages import say, texts, use_language
 from kgnb.render import formatting, terminal
 from kgnb.render.node_card import NodeCard, ServedProvider
@@ -71,9 +72,7 @@ class TestTables:
             assert sum(name in line for line in lines) == 2
 
     def test_every_status_has_a_word(self) -> None:
-        from kgnb.core.model import TaskStatus
-
-        assert all(f"status.is_{status}" in texts("zh") for status in TaskStatus)
+        assert all(f"status.is_{state}" in texts("zh") for state in get_args(State))
 
     @pytest.mark.parametrize(
         ("seconds", "text"),
