@@ -29,7 +29,9 @@ def place(settings: Settings, given: Path | None) -> Settings | None:
 
     Raises InputError when ``given`` isn't there, holds no data folder, or several.
     """
-    if not settings.embedded_sql or settings.db_path or settings.resume_from or settings.copy_to:
+    if not settings.embedded_sql or settings.db_path or settings.resume_from:
+        return settings
+    if given is None and settings.copy_to:
         return settings
     if given is not None:
         given = restore.named_source(str(given))
@@ -48,8 +50,9 @@ def no_book(shown: object) -> InputError:
 
 def _settings_for(settings: Settings, source: Path) -> Settings:
     if source.is_dir() and writable(source):
-        return settings.model_copy(update={"data": source})
-    return settings.model_copy(update={"data": _copy_target(source), "resume_from": str(source)})
+        return settings.model_copy(update={"data": source, "copy_to": ""})
+    given = {"data": _copy_target(source), "resume_from": str(source), "copy_to": ""}
+    return settings.model_copy(update=given)
 
 
 def writable(folder: Path) -> bool:

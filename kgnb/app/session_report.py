@@ -79,7 +79,7 @@ class SessionReport:
         ``why``: drained, session, deadline, stopped, interrupted or failed (with ``error``). Where the host
         keeps an output folder, the data folder is copied there too. Blocks. Logs a failure and returns None.
         """
-        folder = self.place.output_dir or Path(self.settings.copy_to or self.settings.data)
+        folder = self.place.output_dir or self.settings.copy_folder or self.settings.data
         target = folder / f"{NAME}.html"
         facts = _masked(self._facts(why, error, self._keep_data()), self._known_secrets())
         try:

@@ -64,7 +64,7 @@ async def output(args: argparse.Namespace, _: Settings) -> int:
 
     kernel = check_kernel(args.kernel)
     async with KaggleClient() as client:
-        files = await client.output(kernel, Path(args.output))
+        files = await client.output(kernel, Path(args.output or kaggle_push.output_folder(kernel)))
     print("\n".join(map(str, files)) or say("kaggle.no_output", kernel=kernel))
     return options.OK
 
@@ -143,10 +143,8 @@ def add_kaggle(commands: Commands[Parser]) -> None:
         added.add_argument("kernel", metavar="OWNER/NAME", help=say("cli.help_kaggle_kernel"))
         if run in (status, logs):
             added.add_argument("-f", "--follow", action="store_true", help=say("cli.help_kaggle_follow"))
-        if run is status:
+        if run in (status, output):
             kaggle_push.output_option(added)
-        if run is output:
-            kaggle_push.output_option(added, default=kaggle_push.OUTPUT)
         if run is stop:
             about = say("cli.help_kaggle_session")
             added.add_argument("--session", type=options.row_id, metavar="N", help=about)

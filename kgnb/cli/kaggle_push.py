@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from kgnb.kaggle.kernel_metadata import Metadata
     from kgnb.kaggle.notebook_bundle import Wheel
 
-OUTPUT = "kaggle-output"
-"""Folder for what a run left, unless another is named."""
 WORK = ("REDIS_HOST", "REDIS_SENTINEL", "KGNB_RESUME_FROM")
 """Variables that give a worker without a book something to do."""
 
@@ -94,7 +92,9 @@ async def _stay(args: argparse.Namespace, client: KaggleClient, kernel: str, par
             await datasets.delete_secrets(client, secrets)
             print(say("kaggle.secrets_deleted", dataset=secrets))
             secrets = ""
-        return await fetch(client, kernel, args.output or OUTPUT, ended, books=bool(parcel.packed))
+        return await fetch(
+            client, kernel, args.output or output_folder(kernel), ended, books=bool(parcel.packed)
+        )
     except asyncio.CancelledError:  # Ctrl-C ends the waiting only; the same command again would push again
         warn(say("kaggle.left_running", kernel=kernel))
         return options.INTERRUPTED
@@ -105,6 +105,11 @@ async def _stay(args: argparse.Namespace, client: KaggleClient, kernel: str, par
 
 def _follows(args: argparse.Namespace) -> bool:
     return bool(args.follow or args.output is not None)
+
+
+def output_folder(kernel: str) -> str:
+    """Folder for what a run left, unless another is named: one for each notebook."""
+    return f"kaggle-output/{kernel.split('/')[:2][-1]}"
 
 
 async def fetch(
@@ -261,11 +266,11 @@ def add_init_and_push(parts: Commands[Parser]) -> None:
     _run_options(added)
 
 
-def output_option(added: Parser, default: str | None = None) -> None:
+def output_option(added: Parser) -> None:
     """Declares ``-o DIR``."""
     about = say("cli.help_kaggle_output_dir")
     names = ("-o", "--output")
-    options.file_argument(added, *names, completes="directory", metavar="DIR", default=default, help=about)
+    options.file_argument(added, *names, completes="directory", metavar="DIR", help=about)
 
 
 def _run_options(added: Parser) -> None:

@@ -385,6 +385,11 @@ class Settings(BaseSettings):
         return Path(self.db_path) if self.db_path else self.data / "kgnb.db"
 
     @property
+    def copy_folder(self) -> Path | None:
+        """Where the record is copied to."""
+        return Path(self.copy_to).expanduser().absolute() if self.copy_to else None
+
+    @property
     def prefixes(self) -> tuple[str, ...]:
         """Queue prefixes that this node serves."""
         return (self.queue_prefix,) if self.queue_prefix else QUEUE_PREFIXES

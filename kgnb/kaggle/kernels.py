@@ -10,6 +10,7 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 
 from kgnb.core.errors import InputError, ServiceDown, ServiceRefused
+from kgnb.core.kaggle_inputs import NAME
 from kgnb.core.messages import say
 from kgnb.core.notebook_services import find_service
 from kgnb.core.safe_text import one_line
@@ -58,12 +59,14 @@ async def check_sources(client: KaggleClient, meta: Metadata, checked: Container
     it out and start the run all the same. ``checked``: sources that are known to be there."""
     owner = meta["id"].partition("/")[0]
     for dataset in meta.get("dataset_sources", []):
-        if dataset not in checked and await client.dataset(dataset) is None:
+        name = "/".join(dataset.split("/")[:2])  # a third part is a version
+        if not NAME.fullmatch(name):
+            raise InputError("kaggle.bad_dataset", dataset=dataset)
+        if dataset not in checked and await client.dataset(name) is None:
             raise InputError("kaggle.no_dataset", dataset=dataset)
     for kernel in meta.get("kernel_sources", []):
-        own = (
-            kernel.partition("/")[0].lower() == owner.lower()
-        )  # of other accounts only the output is to be seen
+        # Of other accounts only the output is to be seen.
+        own = kernel.partition("/")[0].lower() == owner.lower()
         if own and kernel not in checked and await client.find_status(kernel) is None:
             raise InputError("kaggle.no_kernel", kernel=kernel)
 

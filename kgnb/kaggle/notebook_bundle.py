@@ -50,15 +50,24 @@ EXTRAS = ("embedded",)
 
 @dataclass(frozen=True)
 class Wheel:
-    """kgnb as a wheel whose files are stored: compressed as a whole it is a quarter smaller."""
+    """kgnb as a wheel whose files are stored, not compressed."""
 
     name: str
     data: bytes
 
     @cached_property
     def text(self) -> str:
-        """The wheel as a cell carries it; takes a second."""
-        return as_text(lzma.compress(self.data, preset=9))
+        """The wheel's files as a cell carries them; takes a second.
+
+        Without what doesn't compress and nobody misses there: hashes, and the page of the package index.
+        GB18030 has any text, and Chinese in two bytes a character.
+        """
+        parts = []
+        for path, data in self.files():
+            if not path.endswith("/RECORD"):
+                kept = data.partition(b"\n\n")[0] if path.endswith("/METADATA") else data
+                parts += [path, kept.decode()]
+        return as_text(lzma.compress("\0".join(parts).encode("gb18030"), preset=9))
 
     def files(self) -> Iterator[tuple[str, bytes]]:
         """(path, content) of everything in it."""
@@ -248,7 +257,7 @@ WHEELS = ""  # @param {{type:"string"}}
 
 
 def _install_kgnb(packed):
-    import base64, importlib.metadata, lzma, os, pathlib, re, subprocess, sys, tempfile
+    import base64, importlib.metadata, lzma, os, pathlib, re, subprocess, sys, tempfile, zipfile
 
     for name, value in {variables}.items():
         os.environ.setdefault(name, value)
@@ -262,7 +271,13 @@ def _install_kgnb(packed):
     if here("kgnb") == "{version}":
         return
     folder = pathlib.Path(tempfile.mkdtemp())
-    (wheel := folder / {name}).write_bytes(lzma.decompress(base64.b85decode("".join(packed.split()))))
+    parts = lzma.decompress(base64.b85decode("".join(packed.split()))).decode("gb18030").split("\\0")
+    files = dict(zip(parts[::2], parts[1::2]))
+    record = next(path for path in files if path.endswith("/METADATA")).replace("METADATA", "RECORD")
+    files[record] = "".join(f"{{path}},,\\n" for path in files)
+    with zipfile.ZipFile(wheel := folder / {name}, "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
     # 这里已有的包保持不动；没有的，装测试过的版本。 What is here stays as it is; the rest comes as tested.
     names = {{one.metadata["Name"] or "kgnb" for one in importlib.metadata.distributions()}} - {{"kgnb"}}
     kept = {{name: version for name in names if re.match("[0-9]", version := here(name) or "")}}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 
 import kgnb
+from kgnb.app import api, library
 from kgnb.app.build import read
 from kgnb.app.context import open_app
 from kgnb.book.reader import story_path
@@ -23,6 +26,7 @@ from kgnb.core.host import Host, detect_host
 from kgnb.core.settings import Settings
 from kgnb.notebook import node as nodes
 from kgnb.stores.embedded import record_copy
+from kgnb.stores.embedded.data_folder import file_lock
 
 HERE = replace(detect_host(), kind="colab", in_kernel=True)
 KEY = "proxy-key-canary"
@@ -73,6 +77,18 @@ def load(host: Host = HERE, **given: Any) -> Settings:
     return secrets.load_settings(host=host, **given)[0]
 
 
+def write(record: Path, word: str) -> None:
+    record.parent.mkdir(exist_ok=True)
+    with closing(sqlite3.connect(record)) as connection, connection:
+        connection.execute("CREATE TABLE IF NOT EXISTS t (word)")
+        connection.execute("INSERT INTO t VALUES (?)", [word])
+
+
+def written(record: Path) -> list[str]:
+    with closing(sqlite3.connect(record)) as connection:
+        return [word for (word,) in connection.execute("SELECT word FROM t")]
+
+
 class TestProvider:
     @pytest.mark.parametrize("named", ["argument", "secret"])
     def test_colabs_own_models(self, named: str, page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,11 +133,89 @@ class TestDrive:
         assert page.mounts == 1
         async with open_app(second, queue=False, graph=False) as app:
             again = await app.ledger.books.import_book(await read(story_path(), None, None))
+            await app.ledger.books.import_book(await read(story_path("en"), None, None))
         assert (again.novel_id, again.known) == (imported.novel_id, True)
+        assert [path.name for path in colab.COPY.parent.iterdir()] == [colab.COPY.name]  # its own, replaced
         copied = colab.COPY.joinpath("kgnb.db").stat().st_mtime_ns
         async with open_app(second, queue=False, graph=False):
             pass
         assert colab.COPY.joinpath("kgnb.db").stat().st_mtime_ns == copied  # nothing new
+
+    def test_another_runs_record_is_never_replaced(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        def work(data: str, word: str) -> None:
+            write(tmp_path / data / "kgnb.db", word)
+            caplog.clear()
+            assert record_copy.copy_record(tmp_path / data / "kgnb.db", tmp_path / "copy")
+
+        work("one", "甲")
+        work("one", "乙")
+        shutil.copytree(tmp_path / "one", tmp_path / "twin")  # as another machine that goes on from the copy
+        work("one", "丙")
+        assert caplog.text == ""
+        for number, data in enumerate(("twin", "begun here"), 2):
+            work(data, "丁")
+            assert str(tmp_path / f"copy-{number}") in caplog.text
+            work(data, "戊")
+            assert caplog.text == ""
+        copies = {path.name: written(path / "kgnb.db") for path in tmp_path.glob("copy*")}
+        assert copies == {
+            "copy": ["甲", "乙", "丙"],
+            "copy-2": ["甲", "乙", "丁", "戊"],
+            "copy-3": ["丁", "戊"],
+        }
+
+    def test_a_book_of_another_folder_is_opened_without_copying_that(
+        self, page: Page, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        other = tmp_path / "other"
+        write(other / "kgnb.db", "甲")
+        (other / "VERSION").write_text('{"schema": 1}')
+        settings = Settings.load(data=tmp_path / "data", copy_to=str(colab.COPY))
+        found = library.place(settings, other)
+        assert found is not None
+        assert (found.data, found.copy_to) == (other, "")
+        monkeypatch.setattr(secrets, "detect_host", lambda: HERE)
+        here, _ = api._shelf("drive")
+        assert here is not None
+        assert here.copy_to == str(colab.COPY)
+
+    def test_a_data_folder_is_no_copy_of_itself(self, tmp_path: Path) -> None:
+        source = tmp_path / "data" / "kgnb.db"
+        write(source, "甲")
+        source.with_name(record_copy.NOTE).write_text('{"copies": [""]}')  # goes on from one without an id
+        inode = source.stat().st_ino
+        record_copy.copy_record(source, source.parent)
+        assert source.stat().st_ino == inode
+        assert written(tmp_path / "data-2" / "kgnb.db") == ["甲"]
+
+    def test_what_changes_while_it_is_copied_is_copied_next(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        source, copyfile = tmp_path / "data" / "kgnb.db", shutil.copyfile
+
+        def slow(draft: Path, sent: Path) -> None:
+            write(source, "乙")
+            copyfile(draft, sent)
+
+        write(source, "甲")
+        with monkeypatch.context() as patch:
+            patch.setattr(shutil, "copyfile", slow)
+            record_copy.copy_record(source, tmp_path / "copy")
+        record_copy.copy_record(source, tmp_path / "copy")
+        assert written(tmp_path / "copy" / "kgnb.db") == ["甲", "乙"]
+
+    def test_the_last_copy_waits_for_that_of_another_process(self, tmp_path: Path) -> None:
+        settings = Settings.load(data=tmp_path, copy_to=str(tmp_path / "copy"))
+        write(settings.sqlite_path, "甲")
+        with file_lock(tmp_path / record_copy.LOCK):
+            copy = record_copy.RecordCopy(settings)
+            closing_it = threading.Thread(target=copy.close)
+            closing_it.start()
+            closing_it.join(0.05)
+        closing_it.join(60)
+        assert written(tmp_path / "copy" / "kgnb.db") == ["甲"]
 
     def test_elsewhere_it_is_a_folder_like_any_other(self, page: Page) -> None:
         assert load(replace(HERE, kind="jupyter"), data="drive").data == Path("drive")
@@ -135,9 +229,8 @@ class TestDrive:
     def test_a_copy_that_fails_is_told_and_ends_nothing(
         self, page: Page, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
-        source, target = tmp_path / "kgnb.db", tmp_path / "file"
-        with closing(sqlite3.connect(source)) as record:
-            record.execute("CREATE TABLE t (a)")
+        target = tmp_path / "file"
+        write(tmp_path / "kgnb.db", "甲")
         target.write_text("a file, not a folder")
         settings = Settings.load(data=tmp_path, copy_to=str(target))
         record_copy.RecordCopy(settings).close()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import lzma
 import subprocess
 import sys
 import zipfile
@@ -34,6 +36,15 @@ class TestWheel:
         assert files["kgnb/kaggle/notebook_bundle.py"] == Path(notebook_bundle.__file__).read_bytes()
         assert {f"kgnb/notebooks/{p.name}" for p in (ROOT / "notebooks").glob("*.ipynb")} <= files.keys()
         assert not [name for name in files if "tests" in name or ".env" in name]
+
+    def test_its_text_has_every_file(self, wheel: Wheel) -> None:
+        packed = base64.b85decode("".join(wheel.text.split()))
+        parts = lzma.decompress(packed).decode("gb18030").split("\0")
+        carried = dict(zip(parts[::2], parts[1::2], strict=True))
+        (metadata_file,) = (name for name in carried if name.endswith("/METADATA"))
+        files = {name: data.decode() for name, data in wheel.files() if not name.endswith("/RECORD")}
+        assert files.pop(metadata_file).startswith(carried.pop(metadata_file) + "\n\n")
+        assert carried == files
 
     def test_pins_what_is_installed_here(self, wheel: Wheel) -> None:
         found = notebook_bundle.pins(wheel)

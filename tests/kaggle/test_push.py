@@ -129,6 +129,10 @@ class TestBooks:
         for source in (["--kernel", "reader/gone-by"], ["--dataset", "other/gone-by"]):
             with pytest.raises(InputError, match="/gone-by"):  # Kaggle would leave it out, and run
                 command("push", book, "--fresh", *source)
+        with pytest.raises(InputError, match="OWNER/NAME"):
+            command("push", book, "--fresh", "--dataset", "nonsense")
+        stub.datasets["other/texts"] = StubDataset({}, False)
+        assert command("push", book, "--fresh", "--dataset", "other/texts/3") == 0  # a version
         stub.kernels.add("reader/another")
         assert command("push", book, "--kernel", "reader/another") == 0
         assert 'earlier_data("reader/another")' in sources(stub)[3]
@@ -146,9 +150,9 @@ class TestBooks:
         stub.log = "printed"
         assert command("push", book, "--follow") == 1  # 7 chapters are left
         shown = capsys.readouterr()
-        assert "Graph: kaggle-output/graph.html" in shown.out
+        assert "Graph: kaggle-output/kgnb-di-1bu-yan-yi/graph.html" in shown.out
         assert "7 chapters are left" in shown.err
-        fetched = {path.name for path in Path("kaggle-output").rglob("*")}
+        fetched = {path.name for path in Path("kaggle-output/kgnb-di-1bu-yan-yi").rglob("*")}
         assert fetched == {"graph.html", "kgnb-report.json", "kgnb-di-1bu-yan-yi.log"}
         del stub.files["kgnb-report.json"]
         assert command("push", book, "-o", "here") == 0
@@ -438,7 +442,7 @@ def test_status_logs_output_stop(
         command("status", "../x")
     capsys.readouterr()
     assert command("output", kernel) == 0
-    assert capsys.readouterr().out == "kaggle-output/some-notebook.log\n"
+    assert capsys.readouterr().out == "kaggle-output/some-notebook/some-notebook.log\n"
     stub.statuses = ["RUNNING", "COMPLETE"]
     assert command("status", "-f", kernel) == 0
 

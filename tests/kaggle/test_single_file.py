@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
+import io
 import json
-import lzma
 import os
 import stat
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,18 @@ from kgnb.kaggle import notebook_bundle
 from kgnb.kaggle.notebook_bundle import Wheel
 from tests.support.paths import ROOT
 
-WHEEL = Wheel("kgnb-9.9-py3-none-any.whl", b"")
+FILES = {"kgnb/书.py": "# 读书 ★\r\n", "kgnb-9.9.dist-info/METADATA": "Name: kgnb\nVersion: 9.9"}
+
+
+def wheel_of(files: dict[str, str]) -> Wheel:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+    return Wheel("kgnb-9.9-py3-none-any.whl", target.getvalue())
+
+
+WHEEL = wheel_of(FILES)
 PIP = """#!{python}
 import json, sys
 with open({log!r}, "a") as file:
@@ -56,7 +67,7 @@ def cell(monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setattr(notebook_bundle, "__version__", "9.9")
     monkeypatch.setattr(notebook_bundle, "pins", lambda _: {"redis": "1.0", "no-such-package": "2.0"})
     code = notebook_bundle._install_code(WHEEL, {})
-    assert base64.b85encode(lzma.compress(b"", preset=9)).decode() in code
+    assert WHEEL.text in code
     return code.partition("\nimport kgnb\n")[0]
 
 
@@ -70,6 +81,15 @@ def test_what_is_here_stays_as_it_is(pip: Pip, cell: str) -> None:
     assert words[-1] == "no-such-package==2.0"  # only what is missing comes as tested
     assert "redis==1.0" not in words
     assert not {"--upgrade", "-U", "--force-reinstall"} & set(words)
+
+
+def test_the_wheel_has_what_is_needed_to_install_it(pip: Pip, cell: str) -> None:
+    exec(compile(cell, "cell", "exec"), {})
+    (path,) = [word.partition("[")[0] for word in pip.calls[0][0] if ".whl" in word]
+    with zipfile.ZipFile(path) as archive:
+        found = {name: archive.read(name).decode() for name in archive.namelist()}
+    assert found.pop("kgnb-9.9.dist-info/RECORD").split() == [f"{name},," for name in FILES]
+    assert found == FILES
 
 
 def test_versions_that_do_not_fit_here_are_left_to_pip_and_no_network_is_told(pip: Pip, cell: str) -> None:

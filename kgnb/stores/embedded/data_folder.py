@@ -214,9 +214,22 @@ def check_schema(version: Path, shown: Path) -> None:
         raise InputError("engine.folder_newer", path=shown, schema=schema, known=SCHEMA)
 
 
+def copy_id(folder: Path) -> str:
+    """Return the id in the VERSION of a copy of a record (record_copy.py); "" of a folder that is none."""
+    try:
+        return str(_read_version(folder / "VERSION").get("copy", ""))
+    except (OSError, InputError):
+        return ""
+
+
 def _read_schema(version: Path) -> int:
+    return int(_read_version(version)["schema"])
+
+
+def _read_version(version: Path) -> dict[str, Any]:
     try:
         with version.open(encoding="utf-8") as file:
-            return int(json.loads(file.read(_VERSION_MAX))["schema"])
+            found = json.loads(file.read(_VERSION_MAX))
+            return {**found, "schema": int(found["schema"])}
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise InputError("engine.folder_version_broken", path=version) from None

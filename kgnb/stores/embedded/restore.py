@@ -32,11 +32,13 @@ from kgnb.core.settings import Settings
 from kgnb.stores.embedded.data_folder import (
     DataFolder,
     check_schema,
+    copy_id,
     file_lock,
     migrate,
     open_folder,
     write_json,
 )
+from kgnb.stores.embedded.record_copy import NOTE as COPY_NOTE
 from kgnb.stores.ledger.foreign_record import BrokenRecord, copy_record
 
 P = TypeVar("P", bound=PurePath)
@@ -88,8 +90,9 @@ def restore_data_folder(settings: Settings) -> Path | None:
 
 def _own_copy(settings: Settings) -> str:
     """The copy of the record that an earlier machine left, while this one has nothing of its own."""
-    there = bool(settings.copy_to) and (Path(settings.copy_to) / "VERSION").is_file()
-    return settings.copy_to if there and not _is_used(settings.data) else ""
+    copy = settings.copy_folder
+    there = copy is not None and (copy / "VERSION").is_file()
+    return str(copy) if there and not _is_used(settings.data) else ""
 
 
 def _restore(given: Path, data: Path) -> Path | None:
@@ -122,6 +125,8 @@ def _fill(given: Path, folder: DataFolder) -> None:
         raise InputError("resume.broken_record", source=given, reason=error) from error
     for rest in ("-wal", "-shm"):  # of a copy that was cut short
         folder.sqlite.with_name(folder.sqlite.name + rest).unlink(missing_ok=True)
+    goes_on_from = {"copies": [copy_id(draft)], "changed": record.stat().st_mtime_ns}
+    write_json(folder.sqlite.with_name(COPY_NOTE), goes_on_from)
     record.replace(folder.sqlite)
     migrate(folder)
 
