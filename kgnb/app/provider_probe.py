@@ -118,6 +118,8 @@ def _client(app: App, draft: Draft) -> LlmClient:
     provider, problem = app.providers.with_options(provider, typed=True)
     if problem is not None:
         raise SettingsError(problem.key, **problem.facts)
+    if draft.key is not None:  # another key's answer would say nothing of it
+        provider = replace(provider, options=provider.options.model_copy(update={"api_keys": ()}))
     timeout = min(DRAFT_SECONDS, app.settings.llm_timeout)
     return LlmClient(provider, timeout=timeout, tries=1, connections=1)
 

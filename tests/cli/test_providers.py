@@ -18,6 +18,8 @@ import pytest
 import sqlalchemy as sa
 from pydantic import SecretStr
 
+from kgnb.app.context import open_app
+from kgnb.app.provider_probe import Draft, probe_draft
 from kgnb.core.api_keys import ApiKeys, origin
 from kgnb.core.errors import SettingsError
 from kgnb.core.messages import Language, texts
@@ -420,6 +422,15 @@ def test_a_known_provider_is_added_by_its_name_and_told_options(place: Place) ->
         ('{"extra_body": {"service_tier": "flex"}, "temperature": 0.0, "thinking": "on"}',)
     ]
     assert holding(place.data, KEY) == []
+
+
+async def test_a_typed_key_is_tested_alone(tmp_path: Path) -> None:
+    async with FakeServer(key="right") as llm:
+        told = {"mine": {"api_keys": ["right"], "base_url": llm.base_url}}
+        settings = Settings.load(data=tmp_path / "data", provider_options=SecretStr(json.dumps(told)))
+        async with open_app(settings, queue=False, graph=False) as app:
+            probe = await probe_draft(app, Draft("mine", llm.base_url, "dryrun", SecretStr("wrong")))
+    assert probe.kind == "provider.auth"
 
 
 def test_the_key_file_is_refused_inside_the_data_folder(place: Place) -> None:
