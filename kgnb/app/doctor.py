@@ -93,13 +93,13 @@ def _presets(today: date) -> Check:
 
 def _machine(place: Host, settings: Settings) -> list[Check]:
     memory = say("doctor.memory", kind=place.kind, cpus=place.cpus, mb=place.memory_mb, gpu=place.gpu or "-")
-    free = free_mb(settings.data) or 0
-    disk = say("doctor.disk", mb=free, folder=settings.data.absolute())
+    free = free_mb(settings.data)
+    disk = say("doctor.disk", mb="?" if free is None else free, folder=settings.data.absolute())
     seconds = place.seconds(settings.session_seconds)
     limit = say("doctor.no_limit") if seconds is None else say("doctor.limit", time=duration(seconds))
     slots = say("doctor.slots", slots=settings.slots_for(), most=settings.max_slots)
     return [
-        Check("machine", True, memory, _low(place.memory_mb, LOW_MEMORY_MB, "doctor.low_memory")),
+        Check("machine", True, memory, _low(place.memory_mb or None, LOW_MEMORY_MB, "doctor.low_memory")),
         Check("disk", True, disk, _low(free, LOW_DISK_MB, "doctor.low_disk")),
         Check("session", True, say("doctor.comma").join((limit, slots))),
         *_limits(settings),
@@ -116,8 +116,8 @@ def _limits(settings: Settings) -> list[Check]:
     return checks
 
 
-def _low(mb: int, least: int, text: str) -> str:
-    return say(text, mb=least) if 0 < mb < least else ""
+def _low(mb: int | None, least: int, text: str) -> str:
+    return say(text, mb=least) if mb is not None and mb < least else ""
 
 
 # --- services

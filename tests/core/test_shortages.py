@@ -14,6 +14,7 @@ import pytest
 from kgnb.app import doctor
 from kgnb.core import shortages
 from kgnb.core.errors import EngineError
+from kgnb.core.host import detect_host
 from kgnb.core.settings import Settings
 from kgnb.stores.embedded.data_folder import open_folder
 from kgnb.stores.embedded.valkey import Valkey
@@ -61,6 +62,8 @@ async def test_doctor_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     found = {one.name: one for one in doctor._limits(settings)}
     assert str(tmp_path) in found["limits"].detail
     assert [one.mark for one in found.values()] == ["✗", "!"]
+    machine = {one.name: one for one in doctor._machine(detect_host(), settings)}
+    assert machine["disk"].mark == "!"  # nothing free is little
 
 
 def test_no_lock_without_shared_memory(monkeypatch: pytest.MonkeyPatch) -> None:
