@@ -390,6 +390,10 @@ NAMES = {
         "乙": "Mary",
         "某人": "someone",
         "备用": "spare",
+        "三国演义": "san-guo",
+        "红楼梦": "hong-lou-meng",
+        "用户名": "USER",
+        "我的目录": "my-folder",
     },
     "vLLM 没有启动起来，原因在上面的输出里": "vLLM didn't start; the output above says why",
 }
