@@ -32,6 +32,7 @@ from kgnb.core.provider_options import parse_options
 from kgnb.core.settings import Settings
 from kgnb.render.session_report import page
 from kgnb.stores.embedded import restore
+from kgnb.stores.embedded.record_copy import copy_place
 from kgnb.worker.session import Session
 
 log = logging.getLogger(__name__)
@@ -127,10 +128,13 @@ class SessionReport:
         if output is not None and _within(data, output):
             cell = start.format(f"resume_from={variable(KERNEL_VARIABLE) or 'OWNER/NOTEBOOK'!r}")
             return {"text": say("farewell.go_on_kaggle"), "cell": cell, "command": ""}
-        if settings.copy_to:
+        if settings.copy_folder:
             is_drive = settings.copy_to == str(colab.COPY)
             given = "data='drive'" if is_drive else f"copy_to={settings.copy_to!r}"
-            text = say("farewell.go_on_here", data=settings.copy_to)
+            place = copy_place(settings.sqlite_path, settings.copy_folder)
+            if place != settings.copy_folder:
+                given += f", resume_from={str(place)!r}"
+            text = say("farewell.go_on_here", data=place)
             return {"text": text, "cell": start.format(given), "command": ""}
         where = str(data.absolute())
         return {

@@ -106,7 +106,14 @@ def test_all_done_needs_no_going_on(tmp_path: Path) -> None:
 
 
 def test_on_colab_it_goes_on_from_the_copy_wherever_that_is(tmp_path: Path) -> None:
-    for copy, given in ((str(colab.COPY), "data='drive'"), (f"{tmp_path}/copy", "copy_to=")):
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "kgnb.db").touch()  # another run's: this one is copied beside it
+    beside = f", resume_from='{tmp_path}/other-2'"
+    copies = [("copy", "copy_to="), ("other", beside)]
+    for copy, given in (
+        (str(colab.COPY), "data='drive'"),
+        *((f"{tmp_path}/{one}", text) for one, text in copies),
+    ):
         one = farewell(tmp_path, copy_to=copy)
         one.place = dataclasses.replace(one.place, kind="colab")
         assert given in one._facts("stopped", "", tmp_path)["go_on"]["cell"]

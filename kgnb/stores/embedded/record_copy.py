@@ -14,7 +14,6 @@ import sqlite3
 import threading
 import time
 import uuid
-from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -90,7 +89,7 @@ def copy_record(source: Path, target: Path) -> bool:
 def _copy_changes(source: Path, target: Path) -> None:
     note, changed = source.with_name(NOTE), _changed_at(source)
     noted = _read_note(note)
-    place = _own_place(source, target, noted.get("copies", ()))
+    place = copy_place(source, target)
     there = (place / "kgnb.db").exists()
     if there and noted.get("changed") == changed:
         return
@@ -104,8 +103,10 @@ def _copy_changes(source: Path, target: Path) -> None:
     write_json(note, {"copies": [made], "changed": changed})
 
 
-def _own_place(source: Path, target: Path, known: Collection[str]) -> Path:
-    """``target``, or the first of target-2, target-3, … that is free or has one of the ``known`` copies."""
+def copy_place(source: Path, target: Path) -> Path:
+    """Return ``target``, or the first of target-2, target-3, … that is free or has what this record goes on
+    from."""
+    known = _read_note(source.with_name(NOTE)).get("copies", ())
 
     def is_own(place: Path) -> bool:
         copy = place / "kgnb.db"
