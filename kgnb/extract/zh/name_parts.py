@@ -16,7 +16,7 @@ from kgnb.extract.zh.script import is_han
 from kgnb.extract.zh.surnames import given_of, head_of, surname_of, titled_surname
 
 _BEFORE_OBJECT = words.SPEECH_VERBS | frozenset("请咐")
-"""Verbs right before a person's name: 銮驾请, 大圣吩咐 are no nicknames of whoever follows."""
+"""Verbs right before a person's name: 车马请, 将军吩咐 are no nicknames of whoever follows."""
 LONGER_FORMS = 6
 """Fewest occurrences of a longer form of a name."""
 
@@ -148,7 +148,7 @@ class FormAliases(StatedAliases):
         """Whether the name without its head is one: accepted, mostly with the head, or 王五 of 王五爷."""
         candidate = self._classifier.candidates.get(stem)
         if candidate and share_of(candidate.right, words.PLACE_CHARS) >= 0.5:
-            return False  # 朱紫国王 is king of 朱紫国
+            return False  # 青石国王 is king of 青石国
         if stem in self._classifier.known_places or head_of(name) in words.MARRIED:
             return False
         if stem in self.counts:
