@@ -56,11 +56,11 @@ def hashes(nodes: Cluster) -> list[str]:
     return [*found, *nodes.redis.scan_iter("kgnb:node:*")]
 
 
-@pytest.mark.parametrize(("number", "drain"), [(signal.SIGINT, 10.0), (signal.SIGTERM, 3.0)])
+@pytest.mark.parametrize(("number", "drain"), [(signal.SIGINT, 10.0), (signal.SIGTERM, 6.0)])
 def test_it_drains_and_hands_back(
     nodes: Cluster, model: Llm, tmp_path: Path, number: signal.Signals, drain: float
 ) -> None:
-    soon = deque([drain * 0.6] * 2)
+    soon = deque([drain * 0.3] * 2)
     answer = model.server.respond
 
     def respond(request: Any) -> Any:
