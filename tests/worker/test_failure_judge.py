@@ -122,18 +122,24 @@ async def test_an_outage_is_nobodys_failure_however_long(
     assert (await state(node)).failures == 1
 
 
-async def test_several_that_are_never_answered_excuse_each_other_only_for_a_while(
-    node: Asking, llm: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def others_fail(node: Asking, monkeypatch: pytest.MonkeyPatch, *, limited: bool = False) -> None:
+    """Another chapter fails, or gets a 429, during each call but the test requests."""
     answer = node.client.ask
+    judge = node.throttle._judge
 
     async def beside(*args: object, **options: object) -> object:
-        """Another chapter fails during each call but the test requests."""
         if args[0] is not TEST_PROMPT:
-            node.throttle._judge._failed[node.provider.key] += 1
+            judge._failed[node.provider.key] += 1
+            judge._limited[node.provider.key] += limited
         return await answer(*args, **options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(node.client, "ask", beside)
+
+
+async def test_several_that_are_never_answered_excuse_each_other_only_for_a_while(
+    node: Asking, llm: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    others_fail(node, monkeypatch)
     assert [await fate(node) for _ in range(3)] == [ProviderDown] * 3
     monkeypatch.setattr(failure_judge, "PATIENCE", 0.0)
     assert await fate(node) is RequestUnanswered
@@ -142,16 +148,7 @@ async def test_several_that_are_never_answered_excuse_each_other_only_for_a_whil
 async def test_others_429s_are_no_outage_that_would_excuse_a_request(
     node: Asking, llm: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    answer = node.client.ask
-
-    async def beside(*args: object, **options: object) -> object:
-        """Another chapter gets a 429 during each call but the test requests."""
-        if args[0] is not TEST_PROMPT:
-            node.throttle._judge._failed[node.provider.key] += 1
-            node.throttle._judge._limited[node.provider.key] += 1
-        return await answer(*args, **options)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(node.client, "ask", beside)
+    others_fail(node, monkeypatch, limited=True)
     assert await fate(node) is RequestUnanswered
     llm.failure = LIMITED
     assert [await fate(node) for _ in range(3)] == [RateLimited] * 3

@@ -123,7 +123,7 @@ def test_poison_ends_on_the_dead_list_and_spares_the_others(
 
     nodes.wait_until(over, 100, "the task ends")
     dead = nodes.dead()
-    assert set(dead) == set(members.values())
+    assert set(dead) == set(members.values()), nodes.logs(80)
     assert (dead[members["unusable"]]["failures"], dead[members["killer"]]["deliveries"]) == (
         FAILURES,
         DELIVERIES,
