@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from kgnb.cli.options import OK, chapter_argument, command, json_option, task_argument
+from kgnb.cli.options import OK, chapter_argument, command, json_option, print_json, task_argument
 from kgnb.cli.parser import Commands, Parser
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
@@ -29,7 +28,10 @@ async def show_chapter(args: argparse.Namespace, settings: Settings) -> int:
 
     async with context.open_app(settings, queue=False, graph=False) as app:
         found = await chapter_detail.read_chapter(app, args.task, args.chapter, raw=args.raw)
-    print(_json(found) if args.json else "\n".join(_chapter_lines(found)))
+    if args.json:
+        print_json(found)
+    else:
+        print("\n".join(_chapter_lines(found)))
     return OK
 
 
@@ -40,12 +42,6 @@ def add_chapter(commands: Commands[Parser]) -> None:
     chapter_argument(added)
     added.add_argument("--raw", action="store_true", help=say("cli.help_raw"))
     json_option(added)
-
-
-def _json(found: dict[str, Any]) -> str:
-    """One line. Characters that a terminal would obey occur inside strings only, and are escaped."""
-    text = json.dumps(found, ensure_ascii=False)
-    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
 
 
 # --- for a person

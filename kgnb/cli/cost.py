@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kgnb.cli.options import OK, command, json_option, task_argument
+from kgnb.cli.options import OK, command, json_option, print_json, task_argument
 from kgnb.cli.parser import Commands, Parser
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
@@ -36,7 +35,10 @@ async def cost(args: argparse.Namespace, settings: Settings) -> int:
 
     async with context.open_app(settings, queue=False, graph=False) as app:
         found = await cost.task_cost(app, args.task)
-    print(json.dumps(found, ensure_ascii=False) if args.json else "\n".join(_cost_lines(found)))
+    if args.json:
+        print_json(found)
+    else:
+        print("\n".join(_cost_lines(found)))
     return OK
 
 
@@ -80,7 +82,10 @@ async def show_estimate(args: argparse.Namespace, settings: Settings, book: Book
             found = await estimate.estimate(
                 app, book, Path(args.book), args.provider, sample=args.estimate, listener=bar.show
             )
-    print(json.dumps(dataclasses.asdict(found), ensure_ascii=False) if args.json else _estimate_text(found))
+    if args.json:
+        print_json(dataclasses.asdict(found))
+    else:
+        print(_estimate_text(found))
     return OK
 
 

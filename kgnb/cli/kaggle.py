@@ -1,4 +1,4 @@
-"""`kgnb kaggle …`: runs on Kaggle, unattended, and the datasets of credentials that they use."""
+"""`kgnb kaggle …`: runs on Kaggle, unattended, and the datasets of credentials and wheels that they use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kgnb.cli import kaggle_push, options
-from kgnb.cli.kaggle_wheels import add_wheels
 from kgnb.cli.parser import Commands, Parser
 from kgnb.core.errors import InputError
 from kgnb.core.messages import say
@@ -91,7 +90,7 @@ async def stop(args: argparse.Namespace, _: Settings) -> int:
     return options.OK
 
 
-# --- credentials
+# --- datasets
 
 
 async def create_secrets(args: argparse.Namespace, _: Settings) -> int:
@@ -123,6 +122,17 @@ async def delete_secrets(args: argparse.Namespace, _: Settings) -> int:
     return options.OK
 
 
+async def wheels(args: argparse.Namespace, _: Settings) -> int:
+    """Writes a folder that a notebook without Internet installs from, and says how it becomes a dataset."""
+    from kgnb.kaggle.kernel_metadata import NOBODY
+    from kgnb.kaggle.wheels import DATASET, make_wheels
+
+    owner = args.owner or NOBODY
+    made = await make_wheels(Path(args.folder), owner)
+    print(say("kaggle.wheels_made", count=len(made), folder=args.folder, dataset=f"{owner}/{DATASET}"))
+    return options.OK
+
+
 async def _dataset(client: KaggleClient, name: str) -> str:
     from kgnb.kaggle.datasets import check_name
 
@@ -149,7 +159,10 @@ def add_kaggle(commands: Commands[Parser]) -> None:
             about = say("cli.help_kaggle_session")
             added.add_argument("--session", type=options.row_id, metavar="N", help=about)
     _declare_secrets(parts)
-    add_wheels(parts)
+    added = options.command(parts, "wheels", wheels, text="kaggle_wheels")
+    about = say("cli.help_kaggle_wheels_dir")
+    options.file_argument(added, "folder", completes="directory", metavar="DIR", help=about)
+    added.add_argument("--owner", metavar="NAME", help=say("cli.help_kaggle_wheels_owner"))
 
 
 def _declare_secrets(parts: Commands[Parser]) -> None:

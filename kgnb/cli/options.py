@@ -124,13 +124,17 @@ def format_of(path: Path) -> str | None:
 
 
 def print_json(value: object) -> None:
-    """Prints one line of JSON."""
-    text = json.dumps(value, ensure_ascii=not takes_any_text())
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # a file name that isn't UTF-8
-        text = json.dumps(value)
-    print(text)
+    """Prints one line of JSON.
+
+    What a terminal would obey, and bytes of a file name that aren't UTF-8, occur inside strings only and are
+    escaped.
+    """
+    text = json.dumps(value, ensure_ascii=not takes_any_text(), default=str)
+    print(text if text.isprintable() else "".join(map(_printable, text)))
+
+
+def _printable(character: str) -> str:
+    return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
 def local_time(epoch_seconds: float) -> str:
