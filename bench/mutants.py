@@ -1,13 +1,14 @@
 """How many small changes of the code the tests notice, on a random sample (mutation testing).
 
-    python bench/mutants.py [--count 40] [--seed N] [--minutes 30] [--only WORD] [--list]
+    python bench/mutants.py [--count 40] [--seed N] [--minutes 30] [--only PATTERN] [--list]
 
 The mutated files are those that kgnb's guarantees rest on: queue with its Lua, ledger, graph store, worker.
 Each mutant changes one place of a copy of the tree; the tests that import the mutated module run on it, else
 those that import its package. Tests that need services skip unless the environment of scripts/services.sh is
 set. A mutant is noticed when a test fails, or hangs for ten times as long as without it.
 
-Prints a line for each mutant that nothing noticed, and one JSON object: mutants, noticed, share, seed.
+Prints a line for each mutant with the counts so far, so that an interrupted run has a share too, and one JSON
+object: mutants, noticed, share, seed.
 """
 
 from __future__ import annotations
@@ -60,10 +61,10 @@ def main() -> None:
     args = arguments()
     sources = (path for folder in TARGETS for path in sorted((ROOT / folder).rglob("*")))
     files = [path.relative_to(ROOT) for path in sources if path.suffix in (".py", ".lua")]
-    mutants = [one for path in files if args.only in str(path) for one in mutants_of(path)]
+    mutants = [one for path in files if re.search(args.only, str(path)) for one in mutants_of(path)]
     seed = args.seed or random.randrange(10**6)
     random.Random(seed).shuffle(mutants)
-    end, noticed, survivors = time.monotonic() + args.minutes * 60, 0, 0
+    end, run, noticed = time.monotonic() + args.minutes * 60, 0, 0
     with tempfile.TemporaryDirectory() as folder:
         copy = copied(Path(folder))
         for mutant in mutants[: args.count]:
@@ -72,12 +73,9 @@ def main() -> None:
                 continue
             if time.monotonic() > end:
                 break
-            if is_noticed(mutant, copy):
-                noticed += 1
-            else:
-                survivors += 1
-                print(mutant.shown(), flush=True)
-    run = noticed + survivors
+            fate = is_noticed(mutant, copy)
+            run, noticed = run + 1, noticed + fate
+            print(f"{noticed}/{run} {'noticed' if fate else 'SURVIVED'} {mutant.shown()}", flush=True)
     tell(
         {
             "of": len(mutants),
@@ -275,7 +273,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=40, help="mutants at most")
     parser.add_argument("--seed", type=int, default=0, help="of the sample (default: a random one, printed)")
     parser.add_argument("--minutes", type=float, default=30.0, help="no mutant begins later")
-    parser.add_argument("--only", default="", metavar="WORD", help="files whose path has it")
+    parser.add_argument("--only", default="", metavar="PATTERN", help="files whose path has it")
     parser.add_argument("--list", action="store_true", help="only show the sample")
     return parser.parse_args()
 
