@@ -137,10 +137,12 @@ def run_tests(tests: tuple[str, ...], copy: Path, limit: float) -> subprocess.Co
 def tests_of(path: str) -> tuple[str, ...]:
     """Tests that import the module, its own folder's first; else those that import its package."""
     if path.endswith(".lua"):
-        path = "kgnb/stores/queue/store.py"
+        path = f"kgnb/stores/queue/{'rate_limits' if path.endswith('/rate.lua') else 'store'}.py"
     module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     package, _, name = module.rpartition(".")
     own = re.compile(rf"from {re.escape(module)} import|from {re.escape(package)} import [^\n]*\b{name}\b")
+    if name == "store" and package.endswith(".queue"):
+        own = re.compile(rf"{own.pattern}|from tests.support.queues import")
     found = importers(own) or importers(re.compile(rf"\b{re.escape(package)}\b"))
     mirror = "tests/" + "/".join(path.split("/")[1:2])
     return tuple(sorted(found, key=lambda test: (not test.startswith(mirror), test)))

@@ -231,6 +231,7 @@ class TaskKeeper:
         claim = held.claim
         if held.info is None:
             await self.announce()  # main resets a running task that no worker hash names
+        dead = await self._stores.queue.dead_chapters(claim)
         opening = await self._open(held)
         if opening is not None and opening.outcome == "elsewhere":
             await self._redirect_item(claim, QueueName(opening.task.queue))
@@ -251,15 +252,18 @@ class TaskKeeper:
         if not opening.chapters:
             await self._settle_and_close(held, held.info)
             return True
-        return await self._list_chapters(held, opening.chapters)
+        return await self._list_chapters(held, opening.chapters, dead)
 
-    async def _list_chapters(self, held: OpenTask, wanted: Sequence[int]) -> bool:
-        """List chapters in the queue, but none in flight from another one: these are asked about already."""
+    async def _list_chapters(self, held: OpenTask, wanted: Sequence[int], dead: Collection[int]) -> bool:
+        """List chapters in the queue, but none in flight from another one: these are asked about already.
+
+        Those of ``dead`` leave the dead list.
+        """
         claim, queue = held.claim, self._stores.queue
         others = [name for name in await self._providers.all_queues(queue) if name != claim.queue]
         in_flight = await queue.leave(others, claim.task_id)
         chapters = [chapter for chapter in wanted if chapter not in in_flight]
-        if not await queue.open_task(claim, chapters):
+        if not await queue.open_task(claim, chapters, dead):
             raise LeaseLost("node.lease_lost")
         held.lease = None  # a settle that is running now misses these chapters
         # A fresh item would start a paused task again; its failures are over (opened.lua).

@@ -241,6 +241,32 @@ class TestPausing:
             assert (await status(app, task_id), list(task_keeper.open_tasks)) == ("paused", [])
         assert await items(app.queue, NEW) == []
 
+    async def test_a_chapter_that_another_node_buries_meanwhile_stays_dead(
+        self, app: App, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        task_id = await new_task(app)
+        await hold(app)
+        (dying, *_) = await chapters(app, 3)
+        await app.queue.forget_node(app.queue.node, [NEW])
+        task = await app.ledger.tasks.get(task_id)
+        assert task is not None
+        await app.ledger.names.freeze(task_id, task.novel_id, ())
+        (claim, dying) = (await take(app.queue, NEW, tasks=1, chapters=1)).claims
+        await app.ledger.chapters.claim([(task_id, dying.chapter_id, dying.token)])
+        read = app.ledger.task_lifecycle.open
+
+        async def slow(*args: Any, **kwargs: Any) -> Any:
+            opening = await read(*args, **kwargs)
+            await bury(app, dying)
+            return opening
+
+        monkeypatch.setattr(app.ledger.task_lifecycle, "open", slow)
+        with keeping(app) as task_keeper:
+            await task_keeper.take(claim)
+            await stepped(task_keeper, task_id)
+        assert [item.chapter_id for item in await app.queue.dead_items(NEW)] == [dying.chapter_id]
+        assert len((await take(app.queue, NEW, chapters=9)).claims) == 2
+
     async def test_one_that_is_just_being_opened(self, app: App) -> None:
         task_id = await new_task(app)
         (claim,) = (await take(app.queue, NEW, tasks=1)).claims  # a node has its item, and opens it too late
@@ -410,7 +436,7 @@ class TestRetrying:
         held = await hold(app)
         (stale,) = await chapters(app, 1)
         await bury(app, stale, told=False)
-        assert await app.queue.open_task(held, [stale.chapter_id], retry=True)
+        assert await app.queue.open_task(held, [stale.chapter_id], [stale.chapter_id])
         (newer,) = await chapters(app, 1)
         return task_id, stale, newer
 

@@ -174,7 +174,8 @@ class TestLeases:
         assert poll.chapters_left == {(NEW, 1): 1}
         await queue.confirm_buried(poll.buried)
         assert not (await take(queue, held=(1,))).buried
-        assert await queue.open_task(task, [1, 2]), (
+        revive = await queue.dead_chapters(task)
+        assert await queue.open_task(task, [1, 2], revive), (
             "set back by somebody: listed again, the leased one is not"
         )
         assert ids(await take(queue, chapters=9)) == [(1, 1)]
@@ -187,10 +188,23 @@ class TestLeases:
         await queue.forget_node("a", [NEW])
         (task,) = (await take(queue, tasks=1)).claims
         assert not task.fresh
-        assert await queue.open_task(task, [1])
+        assert await queue.open_task(task, [1], await queue.dead_chapters(task))
         assert not (await take(queue, chapters=1)).claims, "the ledger does not know yet"
-        assert await queue.open_task(task, [1], retry=True)
+        await queue.push(NEW, 1)
+        (again,) = (await take(queue, held=(1,))).refreshed
+        assert await queue.open_task(again, [1], await queue.dead_chapters(again))
         assert ids(await take(queue, chapters=1)) == [(1, 1)]
+
+    async def test_a_chapter_that_dies_while_its_task_is_being_opened_stays_dead(self, make: Maker) -> None:
+        queue = make()
+        task = await opened(queue, 1, 1)
+        (claim,) = (await take(queue, chapters=1)).claims
+        revive = await queue.dead_chapters(task)  # the ledger is read now: not failed yet
+        assert await queue.fail(claim, "refused", final=True) == "dead"
+        await queue.confirm_buried([claim])
+        assert await queue.open_task(task, [1], revive)
+        assert not (await take(queue, chapters=1)).claims
+        assert [dead.chapter_id for dead in await queue.dead_items(NEW)] == [1]
 
     async def test_ten_deliveries_bury_a_chapter_but_never_an_opened_item(self, make: Maker) -> None:
         queue = make()

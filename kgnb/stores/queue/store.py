@@ -17,7 +17,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
@@ -38,6 +38,7 @@ from kgnb.stores.queue.types import (
     PollResult,
     QueueName,
     item_task_id,
+    parse_member,
 )
 
 log = logging.getLogger(__name__)
@@ -237,17 +238,30 @@ class Queue(QueueInspector):
 
     # --- outcomes
 
-    async def open_task(self, claim: Claim, chapters: Sequence[int], *, retry: bool | None = None) -> bool:
+    async def dead_chapters(self, claim: Claim) -> set[int]:
+        """Return the dead chapters that opening the claimed task may list again, if the ledger wants them.
+
+        Read them before the ledger: what dies in between is dead for the ledger, too, a moment later. Of a
+        claim that isn't fresh, only those whose burial was confirmed: somebody has set them back since.
+        """
+        dead: Command = ("HKEYS", claim.queue.own_key("dead"))
+        untold: Command = ("SMEMBERS", claim.queue.own_key("untold"))
+        members, unknown = await self.connection.send([dead, untold])
+        known = set(members) if claim.fresh else set(members) - set(unknown)
+        return {
+            chapter
+            for kind, task, chapter in (parse_member(one.decode()) for one in known)
+            if (kind, task) == ("c", claim.task_id)
+        }
+
+    async def open_task(self, claim: Claim, chapters: Sequence[int], revive: Collection[int] = ()) -> bool:
         """List the chapters of the claimed task and mark its item as opened; False: the lease is lost.
 
-        Chapters that wait, are leased or delayed are skipped. A dead one is listed again if ``retry``
-        (default: if the claim is fresh), or if its burial was confirmed: then somebody has set it back since.
+        Chapters that wait, are leased or delayed are skipped, dead ones too unless in ``revive``
+        (:meth:`dead_chapters`).
         """
-        again = claim.fresh if retry is None else retry
-        listed = ",".join(map(str, chapters))
-        command = script_call(
-            "opened", claim.queue, claim.member, claim.token, claim.asked, int(again), listed
-        )
+        lists = (",".join(map(str, ids)) for ids in (revive, chapters))
+        command = script_call("opened", claim.queue, claim.member, claim.token, claim.asked, *lists)
         return bool(await self.connection.send_one(command))
 
     async def ack(self, claims: Sequence[Claim], *, elsewhere: bool = False) -> list[bool]:

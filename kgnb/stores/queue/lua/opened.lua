@@ -1,8 +1,7 @@
 -- Opens the task of a claimed item: lists its chapters, marks the item and forgets its failures.
--- ARGV: member, token, asked (as claimed: what this opening answers), retry ("1": dead chapters too), chapters
---       (comma-separated, in order). Returns 1, or 0 when the lease is lost.
--- A dead chapter that the ledger knows to be dead but names here was set back by somebody: it is listed too. A
--- chapter that is left but nowhere was lost with a key: it is listed again.
+-- ARGV: member, token, asked (as claimed: what this opening answers), revive (dead chapters to be listed too),
+--       chapters (both comma-separated; these in order). Returns 1, or 0 when the lease is lost.
+-- A chapter that is left but nowhere was lost with a key: it is listed again.
 
 local member, token = ARGV[1], ARGV[2]
 local _, task = parts(member)
@@ -13,13 +12,14 @@ record.answered = math.max(record.answered, tonumber(ARGV[3]))
 keep(member, record)
 redis.call('HSET', META, task, VERSION)
 if not redis.call('LPOS', OPEN, task) then redis.call('RPUSH', OPEN, task) end
-local waiting = {}
+local waiting, revive = {}, {}
 for _, chapter in ipairs(redis.call('LRANGE', todo(task), 0, -1)) do waiting[chapter] = true end
+for chapter in string.gmatch(ARGV[4], '%d+') do revive[chapter] = true end
 for chapter in string.gmatch(ARGV[5], '%d+') do
   local one = 'c:' .. task .. ':' .. chapter
   local known = waiting[chapter] or placed(one)
   local dead = not known and redis.call('HEXISTS', DEAD, one) == 1
-  if not dead or ARGV[4] == '1' or redis.call('SISMEMBER', UNTOLD, one) == 0 then
+  if not dead or revive[chapter] then
     if dead then
       redis.call('HDEL', DEAD, one)
       redis.call('SREM', UNTOLD, one)
