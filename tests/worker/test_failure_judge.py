@@ -28,13 +28,13 @@ from tests.support.light_nodes import light_node, submitted, until
 from tests.support.throttles import NAME, Asking, asking
 
 POISON = "无字天书现世"
-LIMITED = error_response(429, "rate_limit_exceeded", "slow down")._replace(extra="retry-after: 0\r\n")
+LIMITED = error_response(429, "rate_limit_exceeded", "slow down")._replace(extra={"retry-after": "0"})
 
 
 class Server(FakeServer):
     """Fails each prompt with POISON in its own way."""
 
-    failure = error_response(504, "timeout", "upstream timed out")._replace(extra="retry-after: 0\r\n")
+    failure = error_response(504, "timeout", "upstream timed out")._replace(extra={"retry-after": "0"})
 
     def respond(self, request: Request) -> Response:
         poisoned = request.method == "POST" and POISON in request.body.decode()

@@ -1,36 +1,24 @@
-"""Minimal HTTP/1.1 server with keep-alive, on asyncio's protocols.
-
-Serves JSON to well-behaved clients on loopback; not meant for the open net.
-"""
+"""Requests and responses of the dry-run server, and how aiohttp's server carries them."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from aiohttp import web
 
 MAX_REQUEST = 4_000_000
 """Most bytes of a request's body."""
 
 
-class _Server(Protocol):
-    """What a connection asks of FakeServer."""
-
-    latency: float
-
-    def respond(self, request: Request) -> Response: ...
-    def joined(self, connection: Connection) -> None: ...
-    def left(self, connection: Connection) -> None: ...
-    def began(self) -> None: ...
-    def ended(self) -> None: ...
-
-
 class Request(NamedTuple):
-    """A whole request; header names in lower case."""
+    """A whole request."""
 
     method: str
     path: str
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes
 
 
@@ -39,16 +27,10 @@ class Response(NamedTuple):
 
     status: int
     body: bytes
-    extra: str = ""  # header lines
-    at_once: bool = False  # without the server's latency: refused before anything is generated
-
-    def encoded(self) -> bytes:
-        """The bytes to send."""
-        head = (
-            f"HTTP/1.1 {abs(self.status)} -\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(self.body)}\r\n{self.extra}\r\n"
-        )
-        return head.encode() + self.body
+    extra: Mapping[str, str] = {}
+    """Headers."""
+    at_once: bool = False
+    """Without the server's latency: refused before anything is generated."""
 
 
 def json_response(status: int, value: Any) -> Response:
@@ -68,92 +50,27 @@ def error_response(
     return json_response(status, told)._replace(at_once=status < 429)
 
 
-class Connection(asyncio.Protocol):
-    """One keep-alive connection; answers its requests one after another."""
-
-    def __init__(self, server: _Server) -> None:
-        self._server = server
-        self._buffer = bytearray()
-        self._transport: asyncio.Transport | None = None
-        self._answering: asyncio.TimerHandle | None = None
-        self._head: tuple[str, str, dict[str, str], int] | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A client connected."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._server.joined(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the protocol's signature
-        """A client is gone."""
-        self._server.left(self)
-        if self._answering is not None:
-            self._answering.cancel()
-            self._done()
-
-    def abort(self) -> None:
-        """Drop the connection."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    def data_received(self, data: bytes) -> None:
-        """Part of a request arrived."""
-        self._buffer += data
-        if self._answering is None:
-            self._next()
-
-    def _next(self) -> None:
-        """Answer the next complete request in the buffer, if there is one."""
-        if self._head is None and not self._read_head():
-            return
-        assert self._head is not None
-        method, path, headers, length = self._head
-        if len(self._buffer) < length:
-            return
-        body = bytes(self._buffer[:length])
-        del self._buffer[:length]
-        self._head = None
-        self._answer(Request(method, path, headers, body))
-
-    def _read_head(self) -> bool:
-        end = self._buffer.find(b"\r\n\r\n")
-        if end < 0:
-            return False
-        first, *lines = self._buffer[:end].decode("latin-1").split("\r\n")
-        del self._buffer[: end + 4]
-        method, _, rest = first.partition(" ")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
-        length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > MAX_REQUEST or "transfer-encoding" in headers:
-            self.abort()
-            return False
-        self._head = (method, rest.partition(" ")[0], headers, int(length))
-        return True
-
-    def _answer(self, request: Request) -> None:
-        loop = asyncio.get_running_loop()
-        self._server.began()
-        started = loop.time()
-        response = self._server.respond(request)
-        if response.status == 0:
-            self._answering = loop.call_later(86_400, self.abort)
-            return
-        delayed = request.method == "POST" and not response.at_once
-        delay = self._server.latency if delayed else 0.0
-        self._answering = loop.call_at(started + delay, self._send, response)
-
-    def _send(self, response: Response) -> None:
-        assert self._transport is not None
-        self._done()
-        if response.status < 0:
-            encoded = response.encoded()
-            self._transport.write(encoded[: len(encoded) // 2])
-            self._transport.close()
-            return
-        self._transport.write(response.encoded())
-        if self._buffer:
-            self._next()
-
-    def _done(self) -> None:
-        self._answering = None
-        self._server.ended()
+async def carry(
+    request: web.Request, respond: Callable[[Request], Response], latency: float
+) -> web.StreamResponse:
+    """Answer one of aiohttp's requests; a POST's answer takes ``latency`` seconds."""
+    started = asyncio.get_running_loop().time()
+    asked = Request(request.method, request.path, request.headers, await request.read())
+    response = respond(asked)
+    if response.status == 0:
+        await asyncio.Event().wait()  # until the client leaves
+    if request.method == "POST" and not response.at_once:
+        await asyncio.sleep(started + latency - asyncio.get_running_loop().time())
+    sent = web.Response(
+        status=abs(response.status),
+        body=response.body,
+        content_type="application/json",
+        headers=response.extra,
+    )
+    if response.status < 0:
+        half = response.body[: len(response.body) // 2]
+        await sent.prepare(request)
+        if request.transport is not None:
+            request.transport.write(half)
+            request.transport.close()
+    return sent

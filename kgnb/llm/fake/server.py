@@ -19,11 +19,13 @@ from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any, Self
 
+from aiohttp import web
+
 from kgnb.core.messages import say
 from kgnb.llm.fake import known_people
 from kgnb.llm.fake import model as fake_model
 from kgnb.llm.fake.chat import ChatRequest, apply_fault, completion, models_body, usage_body
-from kgnb.llm.fake.http import Connection, Request, Response, error_response, json_response
+from kgnb.llm.fake.http import MAX_REQUEST, Request, Response, carry, error_response, json_response
 
 SMALL_CONTEXT = 1_000
 """Characters that the model ``dryrun-small-context`` accepts."""
@@ -129,25 +131,25 @@ class FakeServer:
         self.answer = answer
         self.stats = ServerStats()
         self._at = (host, port)
-        self._server: asyncio.Server | None = None
-        self._open: set[Connection] = set()
+        self._runner: web.AppRunner | None = None
+        self._peers: set[object] = set()
         self._systems: set[str] = set()
 
     async def start(self) -> Self:
         """Listen; port 0 takes a free one."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), *self._at, backlog=1024)
-        self._at = self._server.sockets[0].getsockname()[:2]
+        app = web.Application(client_max_size=MAX_REQUEST)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
+        await runner.setup()
+        await web.TCPSite(runner, *self._at, backlog=1024).start()
+        self._runner, self._at = runner, runner.addresses[0][:2]
         return self
 
     async def stop(self) -> None:
         """Close the port and all connections."""
-        if self._server is not None:
-            self._server.close()
-            for connection in list(self._open):
-                connection.abort()
-            await self._server.wait_closed()
-            self._server = None
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
 
     async def __aenter__(self) -> Self:
         return await self.start()
@@ -165,30 +167,24 @@ class FakeServer:
         """base_url for OpenAI-compatible clients."""
         return f"{self.root_url}/v1"
 
-    def joined(self, connection: Connection) -> None:
-        """A client connected."""
-        self._open.add(connection)
-        self.stats.connections += 1
-
-    def left(self, connection: Connection) -> None:
-        """A client is gone."""
-        self._open.discard(connection)
-
-    def began(self) -> None:
-        """A request was read completely."""
-        self.stats.in_flight += 1
-        self.stats.most_in_flight = max(self.stats.most_in_flight, self.stats.in_flight)
-
-    def ended(self) -> None:
-        """The request was answered, or its client is gone."""
-        self.stats.in_flight -= 1
-        self.stats.answered_at = time.time()
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        stats = self.stats
+        if request.transport is not None:
+            self._peers.add(request.transport.get_extra_info("peername"))
+        stats.connections = len(self._peers)
+        stats.in_flight += 1
+        stats.most_in_flight = max(stats.most_in_flight, stats.in_flight)
+        try:
+            return await carry(request, self.respond, self.latency)
+        finally:
+            self.stats.in_flight -= 1
+            self.stats.answered_at = time.time()
 
     # --- what is answered
 
     def respond(self, request: Request) -> Response:
         """The answer to one request."""
-        path = request.path.partition("?")[0].rstrip("/")
+        path = request.path.rstrip("/")
         if request.method == "GET" and path == "/stats":
             return json_response(200, self.stats.as_json())
         if request.method == "DELETE" and path == "/stats":
@@ -241,7 +237,7 @@ class FakeServer:
     def _outcome(self, outcome: str, asked: ChatRequest) -> Response:
         error = partial(error_response, anthropic=asked.anthropic)
         if outcome == "rate_429":
-            wait = f"retry-after: {self.retry_after:g}\r\n"
+            wait = {"Retry-After": f"{self.retry_after:g}"}
             return error(429, "rate_limit_exceeded", "slow down")._replace(extra=wait)
         if outcome == "rate_500":
             return error(500, "server_error", "try again")
