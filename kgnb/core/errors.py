@@ -32,7 +32,6 @@ class KgnbError(Exception):
     ``key`` names a text of :mod:`kgnb.core.messages`, ``facts`` fill it in. Never pass a secret as a fact.
     """
 
-    retryable: ClassVar[bool] = False
     exit_code: ClassVar[int] = 2
     """Exit code of a command that ends with this error."""
 
@@ -76,8 +75,6 @@ class ServiceError(KgnbError):
 class ServiceDown(ServiceError):
     """The service is unreachable, timed out or is starting; the same call may succeed later."""
 
-    retryable = True
-
 
 class ServiceRefused(ServiceError):
     """The service refused (wrong password, missing right); waiting won't help."""
@@ -106,8 +103,6 @@ class LeaseLost(KgnbError):
 class GraphConflict(KgnbError):
     """The novel's settle number changed between reading and writing; a live holder starts over."""
 
-    retryable = True
-
 
 class ProviderError(KgnbError):
     """A call of an LLM provider failed; ``usage`` is what it cost nevertheless."""
@@ -122,13 +117,9 @@ class ProviderError(KgnbError):
 class ProviderDown(ProviderError):
     """Connection, timeout or 5xx, after the call's own retries."""
 
-    retryable = True
-
 
 class RateLimited(ProviderError):
     """429: ask again after ``retry_after`` seconds."""
-
-    retryable = True
 
     def __init__(self, key: str, *, provider: str, retry_after: float, **facts: object) -> None:
         super().__init__(key, provider=provider, retry_after=round(retry_after, 1), **facts)
@@ -141,8 +132,6 @@ class RateReached(RateLimited):
 
 class ProviderPaused(ProviderError):
     """The provider is paused for all nodes; the work is handed back and counts as no failure."""
-
-    retryable = True
 
 
 class AuthRejected(ProviderError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,6 @@ from kgnb.core.host import Host, detect_host, variable
 from kgnb.core.kaggle_inputs import env_file, files_called, find_input
 from kgnb.core.messages import use_language
 from kgnb.core.settings import Settings
-from kgnb.core.settings_file import ADDRESS, KEY, key_for_address, read_env_file
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +39,9 @@ files are read for all settings."""
 ENVIRONMENT, KAGGLE, COLAB = "environment", "Kaggle Secrets", "Colab userdata"
 """Names of sources; a file's is its path."""
 
+MAX_FILE_BYTES = 64 * 1024
+"""Size above which a file is refused."""
+ADDRESS, KEY = "OPENAI_BASE_URL", "OPENAI_API_KEY"
 DATASET_FILE = "kgnb.env"
 DATASET_VARIABLE = "KGNB_SECRETS_DATASET"
 RETRY_PAUSES = (1.0, 2.0, 4.0)
@@ -106,7 +108,7 @@ def load_secrets(
         if has_address:
             used.pop(ADDRESS, None)
         if ADDRESS in used and path == env_file():  # a dataset was named by the user
-            used |= key_for_address(values, path, KEY in found)
+            used |= _key_for_address(values, path, KEY in found)
         found |= {name: Secret(SecretStr(value), str(path)) for name, value in used.items()}
     found.troubles = tuple(_unresolved(troubles, found))
     return found
@@ -116,7 +118,8 @@ def load_settings(*, host: Host | None = None, **given: Any) -> tuple[Settings, 
     """Settings from ``given``, the environment and :func:`load_secrets`, in this order of precedence: what
     every face (``build``, ``open``, ``books``, Node, the command line) starts with.
 
-    Sets the language, and logs why a source failed once a process. Raises SettingsError for an invalid value.
+    Sets the language, and logs why a source failed once a process. Raises SettingsError for an invalid
+    value and for a file that can't be read.
     """
     host = host or detect_host()
     found = load_secrets(host=host, has_address="openai_base_url" in given)
@@ -125,10 +128,12 @@ def load_settings(*, host: Host | None = None, **given: Any) -> tuple[Settings, 
         given = _of_colab(given, found)
     settings = Settings.load(**{**Settings.given_by(elsewhere), **given})
     use_language(settings.lang)
-    for text in (str(trouble) for trouble in found.troubles if not trouble.missing):
-        if text not in _told:
-            _told.add(text)
-            log.warning("%s", text)
+    for trouble in found.troubles:
+        if trouble.key == "secret.file_unreadable":
+            raise trouble
+        if not trouble.missing and str(trouble) not in _told:
+            _told.add(str(trouble))
+            log.warning("%s", trouble)
     return settings, found
 
 
@@ -283,10 +288,30 @@ def _secret_files(host: Host, troubles: list[SecretTrouble]) -> Iterator[Path]:
 
 
 def _read_file(path: Path, troubles: list[SecretTrouble]) -> dict[str, str]:
-    """NAME → value of each line that has a value."""
+    """NAME → value of each line that has a value.
+
+    ``${NAME}`` stays as it is: else the file could put any variable of the environment into an address.
+    """
+    from dotenv import dotenv_values
+
     try:
-        return read_env_file(path)
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise OSError(0, f"> {MAX_FILE_BYTES >> 10} KB")
+        values = dotenv_values(path, interpolate=False, encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "UTF-8"
         troubles.append(SecretTrouble("secret.file_unreadable", names=(), path=str(path), reason=reason))
         return {}
+    return {name.upper(): value for name, value in values.items() if value}
+
+
+def _key_for_address(found: Mapping[str, str], path: Path, has_other_key: bool) -> dict[str, str]:
+    """The key that goes with the address in ``.env``, which others may have made.
+
+    Raises SettingsError where only another source has a key: it must not go where a file says.
+    """
+    if key := found.get(KEY):
+        return {KEY: key}
+    if has_other_key:
+        raise SettingsError("settings.key_elsewhere", path=path)
+    return {}

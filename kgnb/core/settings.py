@@ -1,7 +1,7 @@
 """Every setting with its variable, unit, default and reason.
 
 Variables are the wire contract's (``REDIS_HOST``, ``DB_TYPE``, ``KG_…``) and kgnb's own (``KGNB_…``).
-Sources, in order of precedence: arguments, environment, ``.env`` in the working folder.
+Sources: arguments, the environment, and what :mod:`kgnb.core.secrets` finds elsewhere.
 """
 
 from __future__ import annotations
@@ -28,7 +28,6 @@ from kgnb.core.service_addresses import (
     check_sentinels,
     in_url,
 )
-from kgnb.core.settings_file import folder_settings
 
 MANY_PROVIDERS = 100
 """More providers than any node serves, so that an explicit number of slots is never divided among them."""
@@ -285,13 +284,12 @@ class Settings(BaseSettings):
 
     @classmethod
     def load(cls, **given: Any) -> Settings:
-        """Settings from ``given`` (field names), environment and ``.env``.
+        """Settings from ``given`` (field names) and the environment.
 
         Raises SettingsError that names the variable and what is wrong with it, never its value.
         """
         # By alias: fields populated by name would also be read from variables such as LANG.
         aliased = {str(cls.model_fields[name].validation_alias): value for name, value in given.items()}
-        aliased |= folder_settings(cls.variables(), aliased)
         try:
             return cls(**aliased)
         except ValidationError as error:

@@ -24,32 +24,30 @@ def env_file(*lines: str) -> None:
     Path(".env").write_text("\n".join(lines))
 
 
-def loaded() -> list[Settings]:
-    """As the terminal and as a notebook load them."""
-    return [Settings.load(), load_settings()[0]]
+def loaded() -> Settings:
+    return load_settings()[0]
 
 
 class TestAnAddressFromTheFile:
     def test_gets_no_key_from_the_environment(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
         env_file("OPENAI_BASE_URL=https://evil.example/v1")
-        for load in (Settings.load, lambda: load_settings()):
-            with pytest.raises(SettingsError, match=r"\.env") as caught:
-                load()
-            assert KEY not in str(caught.value)
+        with pytest.raises(SettingsError, match=r"\.env") as caught:
+            loaded()
+        assert KEY not in str(caught.value)
 
     def test_goes_with_the_files_own_key(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
         env_file("OPENAI_BASE_URL=https://mine.example/v1", f"OPENAI_API_KEY={OTHER}")
-        assert [s.openai_api_key.get_secret_value() for s in loaded()] == [OTHER, OTHER]
+        assert loaded().openai_api_key.get_secret_value() == OTHER
 
     def test_gives_way_to_the_environments(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
         monkeypatch.setenv("OPENAI_BASE_URL", "https://mine.example/v1")
         env_file("OPENAI_BASE_URL=https://evil.example/v1", f"OPENAI_API_KEY={OTHER}")
-        for settings in loaded():
-            assert settings.openai_base_url == "https://mine.example/v1"
-            assert settings.openai_api_key.get_secret_value() == KEY
+        settings = loaded()
+        assert settings.openai_base_url == "https://mine.example/v1"
+        assert settings.openai_api_key.get_secret_value() == KEY
 
     def test_gives_way_to_the_callers(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
@@ -61,13 +59,19 @@ class TestAnAddressFromTheFile:
     def test_takes_no_variable_along(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("ANOTHER_SECRET", KEY)
         env_file("OPENAI_BASE_URL=https://evil.example/${ANOTHER_SECRET}", f"OPENAI_API_KEY={OTHER}")
-        assert all(KEY not in settings.openai_base_url for settings in loaded())
+        assert KEY not in loaded().openai_base_url
+
+
+def test_a_file_that_can_not_be_read_is_an_error(folder: Path) -> None:
+    (folder / ".env").write_bytes(b"\xff\xfe\x00A")
+    with pytest.raises(SettingsError, match=r"\.env"):
+        load_settings()
 
 
 def test_a_key_from_the_file_goes_to_the_environments_address(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_BASE_URL", "https://mine.example/v1")
     env_file(f"OPENAI_API_KEY={OTHER}")
-    assert [s.openai_api_key.get_secret_value() for s in loaded()] == [OTHER, OTHER]
+    assert loaded().openai_api_key.get_secret_value() == OTHER
 
 
 @pytest.mark.parametrize("part", ["me:{}@host/v1", "host/v1?key={}", "host/v1#{}"])

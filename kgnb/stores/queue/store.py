@@ -55,7 +55,7 @@ _DRAINING, _DRAINING_ELSEWHERE = 1, 2
 class Queue(QueueInspector):
     """One node's access to the queues. ``node`` is the name in its leases (Presence.claim_name sets it).
 
-    Every method may raise ServiceDown (retryable) and ServiceRefused, both with service "redis". Nothing is
+    Every method may raise ServiceDown and ServiceRefused, both with service "redis". Nothing is
     retried here: after ServiceDown an acknowledgement may have been executed or not.
     """
 
