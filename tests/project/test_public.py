@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import kgnb
+from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
 from tests.support.commands import environment
 from tests.support.paths import ROOT
@@ -51,7 +52,7 @@ class TestEnvExample:
             monkeypatch.delenv(name, raising=False)
         (tmp_path / ".env").write_text(re.sub(r"^# (?=[A-Z0-9_]+=)", "", self.TEXT, flags=re.M), "utf-8")
         monkeypatch.chdir(tmp_path)
-        found = Settings.load()
+        found, _ = load_settings()
         assert (found.max_slots, found.lease_seconds, found.queue_prefix) == (50, 30, "")
         assert (found.progress_channel, found.drain_seconds, found.slots_each) == (
             "kg:progress",
