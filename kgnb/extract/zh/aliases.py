@@ -28,6 +28,8 @@ EXPECTED = 8.0
 """Least expected shared sentences of two names that keep apart: of so many, none by chance has p < 0.001."""
 APART = 0.6
 """Most observed over expected shared sentences of two names of one person."""
+SCENES = 10
+"""Fewest mentions near the only bearer of a surname, of a title that is mostly used elsewhere in the book."""
 SOLE = 1.2
 """The same where nobody else can be meant: speakers call by one name whom the narrator calls by the other."""
 
@@ -151,11 +153,16 @@ class AliasResolver(FormAliases):
         if not best or self.co_occurrence.expected(names, best) < least:
             return ""
         only = n >= 0.8 * votes.total() and (n >= 0.3 * places or self._is_rarer(best, names))
+        only = only or (len(roots) == 1 and n >= SCENES and self._is_told(best, names))
         if n < 0.6 * places and not only:
             return ""
-        if len(roots) == 1 and max_ratio == APART:
+        if n >= 0.9 * votes.total() and max_ratio == APART:
             max_ratio = SOLE  # who else would it be?
         return best if self.co_occurrence.ratio(names, best, 0.0) < max_ratio else ""
+
+    def _is_told(self, person: str, titles: tuple[str, ...]) -> bool:
+        """Whether 他 or 她 says that the one person of a surname is of the title's sex."""
+        return all(self._pronouns.tells(t, self.clusters.names_of(person)) for t in titles)
 
     def _is_rarer(self, person: str, names: tuple[str, ...]) -> bool:
         """Whether a person is named seldom, and where they are: 马悟真, who is mostly called 马僧."""
@@ -277,11 +284,12 @@ class AliasResolver(FormAliases):
             if clear and ratio < 0.35 and near.coverage((word,), best) >= 0.9:
                 self._join_located(best, word, "互斥")
 
-    def _canonical_rank(self, name: str) -> tuple[bool, bool, int, str]:
+    def _canonical_rank(self, name: str) -> tuple[bool, bool, bool, int, str]:
         """Full names first, those that are no surname + courtesy name or title; then the more frequent."""
         full = bool(surname_of(name)) and not titled_surname(name)
         given = given_of(name) not in self.courtesy and name not in self.courtesy
-        return full, given, self.counts[name], name
+        whole = full and given_of(name) in self.clusters.names_of(name)  # 辛 is a surname, 辛楣 is 赵辛楣
+        return full, given, whole, self.counts[name], name
 
 
 def _most_together(title: str) -> float:

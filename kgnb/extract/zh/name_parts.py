@@ -149,8 +149,8 @@ class FormAliases(StatedAliases):
         candidate = self._classifier.candidates.get(stem)
         if candidate and share_of(candidate.right, words.PLACE_CHARS) >= 0.5:
             return False  # 青石国王 is king of 青石国
-        if stem in self._classifier.known_places or head_of(name) in words.MARRIED:
-            return False
+        if stem in self._classifier.known_places or head_of(name) in words.MARRIED or titled_surname(stem):
+            return False  # 何老 of 何老先生 is any old man of that surname
         if stem in self.counts:
             return True
         total = self._count(stem)
@@ -202,7 +202,7 @@ class FormAliases(StatedAliases):
 def _is_phrase(before: str, n: int, surnames: Mapping[str, int]) -> bool:
     """Whether nearly the same two characters always precede a name: 文武|多官, no Mr. 武."""
     fixed = len(before) == 2 and is_han(before) and before not in words.COMPOUND_SURNAMES
-    return fixed and n >= 5 and n >= 0.9 * surnames[before[1]]
+    return fixed and n >= 3 and n >= 0.9 * surnames[before[1]]
 
 
 def _parts(word: str) -> set[str]:

@@ -26,12 +26,21 @@ class Pronouns:
         names = list(names)
         if any(name.endswith("氏") for name in names) and title.endswith(tuple(words.MENS_TITLES)):
             return False
-        if not self._tells or not title.endswith((*words.WOMENS_TITLES, *words.MENS_TITLES)):
-            return True
-        he, she = self._counts(names)
+        against, favour = self._votes(title, names)
+        return against <= favour
+
+    def tells(self, title: str, names: Iterable[str]) -> bool:
+        """Return whether the pronouns say that the person of ``names`` is of the sex of the title."""
+        against, favour = self._votes(title, list(names))
+        return favour >= 3 and favour > 1.5 * against
+
+    def _votes(self, title: str, names: Sequence[str]) -> tuple[int, int]:
+        """How many pronouns speak against the title's sex, and for it."""
         woman = title.endswith(tuple(words.WOMENS_TITLES))
-        against, favour = (he, she) if woman else (she, he)
-        return against < 3 or against <= favour
+        if not self._tells or not (woman or title.endswith(tuple(words.MENS_TITLES))):
+            return 0, 0
+        he, she = self._counts(names)
+        return (he, she) if woman else (she, he)
 
     def _counts(self, names: Iterable[str]) -> tuple[int, int]:
         """How often 他 and 她 come first after the names."""

@@ -40,7 +40,7 @@ def head_of(name: str) -> str:
 
 def is_role(word: str) -> bool:
     """Return whether the word is a title or another noun for a person that names nobody."""
-    return word in words.TITLES or (len(word) > 1 and word in words.NAME_HEADS | words.TITLES_AFTER_SURNAME)
+    return word in words.TITLES | words.GENERIC or (len(word) > 1 and word in words.NAME_HEADS | words.TITLES_AFTER_SURNAME)
 
 
 def form_score(word: str) -> float:
