@@ -163,3 +163,23 @@ def test_the_built_in_story_is_right_to_the_last_name() -> None:
 @pytest.mark.parametrize("word", ["师爷", "董事长", "巡抚"])
 def test_a_title_after_surnames_is_nobodys_name(word: str) -> None:
     assert not can_be_name(word)
+
+
+def test_a_given_name_that_begins_like_a_surname_is_not_the_full_one() -> None:
+    pages = scenes([("辛岚", "林秀英"), ("辛岚", "周德海")])
+    count = itertools.count()
+    text = re.sub("辛岚", lambda m: "顾辛岚" if next(count) % 4 == 0 else m[0], pages)
+    assert bearer(people(text), "辛岚").name == "顾辛岚"
+
+
+def test_a_lady_is_who_alone_has_her_surname_though_she_is_called_so_in_other_chapters() -> None:
+    before = scenes([("孟小姐", "周德海"), ("孟小姐", "何家辉")])
+    text = before.replace("孟小姐", "孟云舒", 12) + scenes([("云舒", "周德海")]).replace("云舒", "孟云舒，她")
+    found = people(text)
+    assert bearer(found, "孟小姐") is bearer(found, "孟云舒")
+    assert bearer(people(text.replace("，她", "，他") + "她。" * 20), "孟小姐").name == "孟小姐"
+
+
+@pytest.mark.parametrize("word", ["伯母", "二姑姑"])
+def test_kinship_words_that_begin_like_a_surname_or_a_number_are_nobodys_name(word: str) -> None:
+    assert not can_be_name(word)

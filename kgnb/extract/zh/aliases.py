@@ -16,6 +16,7 @@ from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.word_search import trie_pattern
 from kgnb.extract.zh import vocabulary as words
+from kgnb.extract.zh.name_evidence import has_fixed_side
 from kgnb.extract.zh.name_parts import FormAliases
 from kgnb.extract.zh.pronouns import Pronouns
 from kgnb.extract.zh.sentences import sentence_ends
@@ -28,6 +29,8 @@ EXPECTED = 8.0
 """Least expected shared sentences of two names that keep apart: of so many, none by chance has p < 0.001."""
 APART = 0.6
 """Most observed over expected shared sentences of two names of one person."""
+FEW = 3
+"""Fewest mentions near a bearer, of a title that is mostly used where no bearer is near."""
 SCENES = 10
 """Fewest mentions near the only bearer of a surname, of a title that is mostly used elsewhere in the book."""
 SOLE = 1.2
@@ -152,7 +155,7 @@ class AliasResolver(FormAliases):
         best, n = min(votes.items(), key=lambda v: (-v[1], v[0]), default=("", 0))
         if not best or self.co_occurrence.expected(names, best) < least:
             return ""
-        only = n >= 0.8 * votes.total() and (n >= 0.3 * places or self._is_rarer(best, names))
+        only = n >= max(FEW, 0.8 * votes.total()) and (n >= 0.3 * places or self._is_rarer(best, names))
         only = only or (len(roots) == 1 and n >= SCENES and self._is_told(best, names))
         if n < 0.6 * places and not only:
             return ""
@@ -213,6 +216,9 @@ class AliasResolver(FormAliases):
             max_ratio = 9.0 if name[-1] == "某" else _most_together(title)
             names = tuple(self.clusters.names_of(name))
             others = bearers.get(_called_by(name), set()) - set(names)
+            candidate = self._classifier.candidates.get(name)
+            if candidate and has_fixed_side(candidate.right):
+                continue  # 何老 of 何老秀才
             if best := self._nearby_bearer(names, others, max_ratio, least=0.0):
                 self.clusters.join(best, name, "姓与称")
 

@@ -149,8 +149,10 @@ class FormAliases(StatedAliases):
         candidate = self._classifier.candidates.get(stem)
         if candidate and share_of(candidate.right, words.PLACE_CHARS) >= 0.5:
             return False  # 青石国王 is king of 青石国
-        if stem in self._classifier.known_places or head_of(name) in words.MARRIED or titled_surname(stem):
-            return False  # 何老 of 何老先生 is any old man of that surname
+        if stem in self._classifier.known_places or head_of(name) in words.MARRIED:
+            return False
+        if titled_surname(stem) or given_of(name) in words.TITLES_AFTER_SURNAME:
+            return False  # 何老先生 and 何太爷 are surname and title
         if stem in self.counts:
             return True
         total = self._count(stem)
