@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from kgnb.extract.zh import vocabulary as words
 
+_ROLES = (
+    words.TITLES | words.GENERIC | {w for w in words.NAME_HEADS | words.TITLES_AFTER_SURNAME if len(w) > 1}
+)
+
 
 def has_surname(word: str) -> bool:
     """Return whether the word can be read as surname and given name."""
@@ -40,7 +44,7 @@ def head_of(name: str) -> str:
 
 def is_role(word: str) -> bool:
     """Return whether the word is a title or another noun for a person that names nobody."""
-    return word in words.TITLES | words.GENERIC or (len(word) > 1 and word in words.NAME_HEADS | words.TITLES_AFTER_SURNAME)
+    return word in _ROLES
 
 
 def form_score(word: str) -> float:
