@@ -15,15 +15,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from pydantic import SecretStr
 
 from kgnb import __version__
-from kgnb.app.context import App
-from kgnb.app.dead_letters import list_dead_letters
-from kgnb.app.status import StatusReport
 from kgnb.core import colab
 from kgnb.core.errors import KgnbError
 from kgnb.core.host import SHORTEST_SECRET, Host, environment_secrets, variable
@@ -31,9 +28,11 @@ from kgnb.core.messages import say
 from kgnb.core.provider_options import parse_options
 from kgnb.core.settings import Settings
 from kgnb.render.session_report import page
-from kgnb.stores.embedded import restore
 from kgnb.stores.embedded.record_copy import copy_place
 from kgnb.worker.session import Session
+
+if TYPE_CHECKING:
+    from kgnb.app.context import App
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +65,9 @@ class SessionReport:
 
     async def read_status(self, app: App) -> None:
         """Read the state of all tasks. An outage goes into the report instead of being raised."""
+        from kgnb.app.dead_letters import list_dead_letters
+        from kgnb.app.status import StatusReport
+
         self._secrets |= {provider.api_key.get_secret_value() for provider in app.providers.all()}
         try:
             self.cluster = await StatusReport(app).read()
@@ -145,6 +147,8 @@ class SessionReport:
 
     def _keep_data(self) -> Path:
         """Copy the data folder to the output folder where it would be lost; return where the data stays."""
+        from kgnb.stores.embedded import restore
+
         settings, output = self.settings, self.place.output_dir
         embeds = settings.embedded_redis or settings.embedded_sql or settings.embedded_graph
         if output is None or not embeds or not settings.data.is_dir():
@@ -212,6 +216,8 @@ def _replace(path: Path, text: str) -> None:
 
 def _copy(data: Path, target: Path) -> None:
     """Copy all or nothing: an earlier copy stays until the new one is complete."""
+    from kgnb.stores.embedded import restore
+
     draft, old = target.with_name(f".{target.name}.new"), target.with_name(f".{target.name}.old")
     for rest in (draft, old):
         shutil.rmtree(rest, ignore_errors=True)

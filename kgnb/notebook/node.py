@@ -14,11 +14,8 @@ import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from kgnb.app.api import spawn
-from kgnb.app.build import submit
-from kgnb.app.context import App, open_app
 from kgnb.app.session_report import SessionReport
 from kgnb.core import colab
 from kgnb.core.errors import InputError
@@ -32,6 +29,9 @@ from kgnb.notebook.shutdown import HOOKS
 from kgnb.render.formatting import time_of_day
 from kgnb.worker.counters import Counters, summed
 from kgnb.worker.session import Session
+
+if TYPE_CHECKING:
+    from kgnb.app.context import App
 
 R = TypeVar("R")
 
@@ -202,10 +202,14 @@ class Node:
         ``queue`` and ``graph`` say which services to open where the node's can't be used. Work that a leaving
         node can't wait for is cancelled.
         """
+        from kgnb.app.api import spawn
+
         future = self._run.call(work) if self._run is not None else None
         return future if future is not None else spawn(self._opened(work, queue, graph))
 
     async def _opened(self, work: Callable[[App], Awaitable[R]], queue: bool, graph: bool) -> R:
+        from kgnb.app.context import open_app
+
         async with open_app(self.settings, queue=queue, graph=graph) as app:
             return await work(app)
 
@@ -216,6 +220,8 @@ class Node:
 
         Raises InputError for a book that can't be read, SettingsError for an unknown provider.
         """
+        from kgnb.app.build import submit
+
         submitted = self.call(lambda app: submit(app, Path(book), provider, title=title, again=again))
         return submitted.result().task.id
 

@@ -15,12 +15,8 @@ from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from kgnb.app.context import App, open_app, open_waiting
-from kgnb.app.run_worker import leaving_when, serve
-from kgnb.app.session_report import SessionReport
-from kgnb.app.status import StatusReport
 from kgnb.core.errors import KgnbError, ServiceDown
 from kgnb.core.event_loop import new_loop
 from kgnb.core.log_buffer import LogBuffer
@@ -29,7 +25,11 @@ from kgnb.core.settings import Settings
 from kgnb.notebook.processes import NodeProcesses
 from kgnb.notebook.shutdown import HOOKS
 from kgnb.worker.counters import Counters
-from kgnb.worker.node import WorkerNode
+
+if TYPE_CHECKING:
+    from kgnb.app.context import App
+    from kgnb.app.session_report import SessionReport
+    from kgnb.worker.node import WorkerNode
 
 R = TypeVar("R")
 
@@ -211,6 +211,8 @@ class NodeRun:
         self.report_path = self._session_report.write(reason, str(self.failure or ""))
 
     async def _run_worker(self) -> None:
+        from kgnb.app.run_worker import serve
+
         async with self._status_reader() as read_from:
             await serve(
                 self._settings,
@@ -258,6 +260,9 @@ class NodeRun:
 
     async def _run_processes(self) -> None:
         """Run node processes; this process only watches, and reconnects when the engines were restarted."""
+        from kgnb.app.context import open_app
+        from kgnb.app.run_worker import leaving_when
+
         settings, session = self._settings, self._session
         async with leaving_when(self._stop, session) as leaving, self._status_reader() as read_from:
             async with NodeProcesses(settings, session, self._processes, self._process_states) as processes:
@@ -277,6 +282,8 @@ class NodeRun:
     async def _watch_engines(
         self, leaving: asyncio.Event, read_from: Callable[[App], None], working: asyncio.Task[None]
     ) -> None:
+        from kgnb.app.context import open_waiting
+
         async with open_waiting(self._settings, stop=leaving, graph=False) as app:
             if app is None:
                 await asyncio.wait([working])
@@ -303,6 +310,8 @@ class NodeRun:
             await asyncio.gather(*reading, return_exceptions=True)
 
     async def _read_status(self, app: App) -> None:
+        from kgnb.app.status import StatusReport
+
         status_report = StatusReport(app)
         while True:
             try:

@@ -6,10 +6,12 @@ import time
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kgnb.core.model import Usage
-from kgnb.worker.node import NodeEvent, WorkerNode
+
+if TYPE_CHECKING:
+    from kgnb.worker.node import NodeEvent, WorkerNode
 
 MINUTES = 60
 """Length of the chart of chapters per minute."""

@@ -395,17 +395,17 @@ class TestProviders:
             form.add.click()
             until(lambda: node.settings.provider_name == "mine")
             panel.tabs["run"].start.click()
-            until(lambda: "mine" in tab._rows)
-            tab._rows["mine"].test.click()
+            until(lambda: "mine" in tab._rows.rows)
+            tab._rows.rows["mine"].test.click()
             until(lambda: "答复" in said())
             assert server.stats.requests == 2  # before it was added, and now
-            tab._rows["mine"].pause.click()
+            tab._rows.rows["mine"].pause.click()
             until(lambda: "暂停 10 分钟" in said())
-            until(lambda: tab._rows["mine"].pause.description == "继续")
-            tab._rows["mine"].pause.click()
-            until(lambda: tab._rows["mine"].pause.description == "暂停")
-            tab._rows["rules"].served.value = False
-            tab._rows["mine"].slots.value = 7
+            until(lambda: tab._rows.rows["mine"].pause.description == "继续")
+            tab._rows.rows["mine"].pause.click()
+            until(lambda: tab._rows.rows["mine"].pause.description == "暂停")
+            tab._rows.rows["rules"].served.value = False
+            tab._rows.rows["mine"].slots.value = 7
             tab.apply.click()  # the node leaves and starts anew
             until(lambda: node.state == "running" and node.settings.slots_for("mine") == 7)
             assert node.settings.wanted_providers == ("mine",)
@@ -473,8 +473,14 @@ class TestRun:
         until(lambda: "不花钱" in box._about.value)
         box.submit.click()
         assert not box.title.value
-        until(lambda: "已完成 100%" in next(iter(run._rows.values()))._about.value if run._rows else False)
-        row = run._rows[1]
+        until(
+            lambda: (
+                "已完成 100%" in next(iter(run._tasks.rows.values()))._about.value
+                if run._tasks.rows
+                else False
+            )
+        )
+        row = run._tasks.rows[1]
         assert "某人" in node.call(lambda app: app.ledger.task_stats.finished()).result()[0].author
         assert row.chapters.box.layout.display == "none"
         row.open.click()
@@ -513,8 +519,8 @@ class TestRun:
             run.book.reckon.click()
             until(lambda: "约 60 次请求" in run.book._about.value)
             run.book.submit.click()
-            until(lambda: run._rows and "进行中" in run._rows[1]._about.value)
-            row = run._rows[1]
+            until(lambda: run._tasks.rows and "进行中" in run._tasks.rows[1]._about.value)
+            row = run._tasks.rows[1]
             until(lambda: not row.pause.disabled)
             assert row.retry.disabled
             row.pause.click()
@@ -527,9 +533,9 @@ class TestRun:
             until(lambda: not row.retry.disabled and row.cancel.disabled)
             row.delete.click()
             assert row.delete.description == say("panel.sure")
-            assert 1 in run._rows  # one click deletes nothing
+            assert 1 in run._tasks.rows  # one click deletes nothing
             row.delete.click()
-            until(lambda: not run._rows)
+            until(lambda: not run._tasks.rows)
             self.one_chapter_again(tmp_path, run, server)
             panel.tabs["run"].now.click()
             until(lambda: not node.is_alive)
@@ -543,8 +549,8 @@ class TestRun:
         book.write_text(book.read_text("utf-8") + "\n此章有毒。\n", "utf-8")
         run.book.path.value = str(book)
         run.book.submit.click()
-        until(lambda: run._rows and "失败 1" in next(iter(run._rows.values()))._about.value)
-        (row,) = run._rows.values()
+        until(lambda: run._tasks.rows and "失败 1" in next(iter(run._tasks.rows.values()))._about.value)
+        (row,) = run._tasks.rows.values()
         row.open.click()
         until(lambda: [number for _, number in row.chapters.failed.options] == [3])
         assert row.chapters._table.value.index(">3</td>") < row.chapters._table.value.index(">1</td>")
@@ -558,7 +564,8 @@ class TestRun:
 def test_the_graph_follows_the_book_finished_last_unless_another_was_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    graph = kgnb.panel(made(tmp_path)).tabs["graph"]
+    panel = kgnb.panel(made(tmp_path))
+    graph = panel.tabs["graph"]
     drawn: list[int] = []
     monkeypatch.setattr(graph, "_draw", lambda: drawn.append(graph.book.value))
 
@@ -571,7 +578,7 @@ def test_the_graph_follows_the_book_finished_last_unless_another_was_asked_for(
 
     look(b1="completed", b2="running")
     assert drawn == []  # nobody looks
-    graph.seen = True
+    panel.open_tab("graph")
     look(b1="completed", b2="running")
     look(b1="completed", b2="completed")
     assert drawn == [1, 2]

@@ -53,7 +53,7 @@ class Service:
         self.secret = SecretBox(say("panel.f_password"), say("panel.secret_hint"), controller.wake)
         self._source = widgets.html()
         self._result = widgets.html()
-        self.test = widgets.button(say("panel.test"), controller.safely(self._test))
+        self.test = widgets.button(controller, "panel.test", self._test)
         self.box = widgets.card(
             say(f"panel.service_{name}"),
             self._source, self.address.box, *self.fields.values(), self.secret.box,
@@ -135,10 +135,11 @@ class Service:
 
     def refresh(self) -> None:
         """Show the source of the values and the result of the last test."""
-        widgets.show(self._source, html.block(html.dim(self._source_text())))
-        check = self.tested
-        told = "" if check is None else html.note(check.detail, "good" if check.ok else "bad")
-        widgets.show(self._result, html.block(told))
+        widgets.show(self._source, html.dim(self._source_text()))
+        if (check := self.tested) is None:
+            widgets.show(self._result)
+        else:
+            widgets.show(self._result, html.note(check.detail, "good" if check.ok else "bad"))
 
     def _source_text(self) -> str:
         settings = self._controller.node.settings
@@ -159,24 +160,17 @@ class ConnectionsTab:
         self._refused: Settings | None = None
         self._used: Settings | None = None
         self.services = [Service(controller, name) for name in ADDRESS]
-        self.apply = widgets.button(
-            say("panel.test_and_use"), controller.safely(self._apply), style="primary"
-        )
-        self.embed = widgets.button(say("panel.use_embedded"), controller.safely(self._embed))
+        self.apply = widgets.button(controller, "panel.test_and_use", self._apply, style="primary")
+        self.embed = widgets.button(controller, "panel.use_embedded", self._embed)
         self.paid = widgets.checkbox(
             say("panel.colab_paid"),
             controller.node.settings.colab_paid,
             display="" if controller.node.place.kind == "colab" else "none",
         )
-        self._intro = widgets.html(html.block(html.dim(say("panel.connect_intro"))))
-        self.box = widgets.column(
-            self._intro,
-            widgets.row(
-                *(s.box for s in self.services), grid_gap="10px", align_items="stretch", margin="8px 0"
-            ),
-            self.paid,
-            widgets.row(self.apply, self.embed),
-        )
+        intro = widgets.html(html.dim(say("panel.connect_intro")))
+        cards = (service.box for service in self.services)
+        middle = widgets.row(*cards, grid_gap="10px", align_items="stretch", margin="8px 0")
+        self.box = widgets.column(intro, middle, self.paid, widgets.row(self.apply, self.embed))
 
     def _apply(self) -> None:
         changes: dict[str, Any] = {"colab_paid": bool(self.paid.value)}

@@ -11,12 +11,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 from kgnb.app.condition import add_conditions
-from kgnb.app.context import App
-from kgnb.app.status import StatusReport
-from kgnb.app.tasks import CommandResult, cancel_task, delete_task, pause_task, resume_task, retry_task
 from kgnb.core.errors import KgnbError
 from kgnb.core.messages import say, use_language
 from kgnb.core.secrets import ENVIRONMENT
@@ -25,22 +22,26 @@ from kgnb.notebook.node import Node
 from kgnb.notebook.panel.alert import service_down
 from kgnb.notebook.panel.cell_watch import CellWatch
 
+if TYPE_CHECKING:
+    from kgnb.app.context import App
+    from kgnb.app.tasks import CommandResult
+
 R = TypeVar("R")
 
 log = logging.getLogger(__name__)
 
+Done: TypeAlias = Callable[[R], str | tuple[str, str] | None]
+"""What a command brought → what to say: a text, a text and a tone other than good, or nothing."""
 Command = Literal["pause", "resume", "cancel", "retry", "delete"]
 
-_COMMANDS: Mapping[str, tuple[Callable[[App, int], Awaitable[CommandResult]], str]] = {
-    "pause": (pause_task, "operate.was_paused"),
-    "resume": (resume_task, "operate.was_resumed"),
-    "cancel": (cancel_task, "panel.was_cancelled"),
-    "retry": (retry_task, "operate.was_started_again"),
-    "delete": (delete_task, "operate.was_deleted"),
+_OUTCOMES: Mapping[Command, str] = {
+    "pause": "operate.was_paused",
+    "resume": "operate.was_resumed",
+    "cancel": "panel.was_cancelled",
+    "retry": "operate.was_started_again",
+    "delete": "operate.was_deleted",
 }
-"""What each button on a task does, and the text that says it is done."""
-CONFIRM_SECONDS = 5.0
-"""A second click on what can't be undone within this time does it."""
+"""The text that says that a command on a task is done."""
 MESSAGE_SECONDS = 120.0
 """How long a success is shown; warnings and errors stay until the next message."""
 
@@ -64,6 +65,9 @@ class PanelController:
         """Wakes the refresher."""
         self.refresh: Callable[[], None] = lambda: None
         """Refreshes every widget now; called after a click, on the main thread."""
+        self.show_graph: Callable[[int], None] = lambda _: None
+        """Leads to a novel's graph."""
+        self.shown_tab = ""
         self._message: Message | None = None
         self._running: dict[int, str] = {}
         self._numbers = itertools.count()
@@ -153,9 +157,8 @@ class PanelController:
 
         return clicked
 
-    def track(self, doing: str, future: Future[R], done: Callable[[R], str | tuple[str, str] | None]) -> None:
-        """Show ``doing`` (if not empty) until ``future`` ends, then its error, or ``done(result)``: a text, a
-        text and a tone other than good, or nothing."""
+    def track(self, doing: str, future: Future[R], done: Done[R]) -> None:
+        """Show ``doing`` (if not empty) until ``future`` ends, then its error, or ``done(result)``."""
         number = next(self._numbers)
         if doing:
             self._running[number] = doing
@@ -175,9 +178,11 @@ class PanelController:
         future.add_done_callback(ended)
         self.wake()
 
-    def run_in_thread(
-        self, doing: str, work: Callable[[], R], done: Callable[[R], str | tuple[str, str] | None]
-    ) -> None:
+    def run(self, doing: str, work: Callable[[App], Awaitable[R]], done: Done[R], **stores: bool) -> None:
+        """As :meth:`track`, for :meth:`Node.call` of ``work`` with ``stores``."""
+        self.track(doing, self.node.call(work, **stores), done)
+
+    def run_in_thread(self, doing: str, work: Callable[[], R], done: Done[R]) -> None:
         """As :meth:`track`, for blocking ``work`` in a thread of its own."""
         future: Future[R] = Future()
 
@@ -192,24 +197,27 @@ class PanelController:
 
     def command_task(self, name: Command, task_id: int) -> None:
         """Pause, resume, cancel, retry or delete a task; its outcome is shown."""
-        command, outcome = _COMMANDS[name]
+        from kgnb.app import tasks
+
+        command: Callable[[App, int], Awaitable[CommandResult]] = getattr(tasks, f"{name}_task")
 
         def done(result: CommandResult) -> str:
             self.read_status_of_others()
-            return say(outcome, task=task_id, queue=result.queue)
+            return say(_OUTCOMES[name], task=task_id, queue=result.queue)
 
-        future = self.node.call(lambda app: command(app, task_id), graph=name == "delete")
         doing = say("panel.doing_task", what=say(f"panel.{name}"), task=task_id)
-        self.track(doing, future, done)
+        self.run(doing, lambda app: command(app, task_id), done, graph=name == "delete")
 
     def read_status(self) -> None:
         """Read the cluster's status once, for when no node runs that does."""
+
+        from kgnb.app.status import StatusReport
 
         def on_read(found: dict[str, Any]) -> str:
             self._last_cluster = found
             return say("panel.looked")
 
-        self.track(say("panel.looking"), self.node.call(lambda app: StatusReport(app).read()), on_read)
+        self.run(say("panel.looking"), lambda app: StatusReport(app).read(), on_read)
 
     def read_status_of_others(self) -> None:
         """Read the status after a command, unless a node runs here that does."""

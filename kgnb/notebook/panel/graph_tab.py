@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import ipywidgets as w
 
+from kgnb.app import names as names_use_case
 from kgnb.app.context import App
 from kgnb.app.names import NameEditor, names_of
 from kgnb.core.errors import InputError, KgnbError
@@ -17,17 +18,26 @@ from kgnb.core.messages import language, say
 from kgnb.core.safe_text import one_line
 from kgnb.graph.importance import RankedCharacter, rank_characters
 from kgnb.graph.model import Graph
+from kgnb.graph.resolve.decisions import DecisionOutcome
+from kgnb.graph.resolve.name_listing import ListedName
 from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import PanelController
-from kgnb.notebook.panel.names_box import Change, NamesBox
 from kgnb.render.formatting import cut
 from kgnb.render.html import table
+from kgnb.render.names_text import changed_line, decision_line, reason_text
 from kgnb.render.picture import page as picture_page
 from kgnb.render.picture.scene import Scene, lay_out
 from kgnb.render.table import Table, columns, rows
 
 TOP = 12
 HEIGHT = 600
+OFFERED = 300
+"""Persons offered by the lists; any other name can be typed."""
+BY = "panel"
+
+Change = Callable[[App], Coroutine[Any, Any, str]]
+"""Applies a change and returns a sentence about it."""
+Decide = Callable[[App, int], Coroutine[Any, Any, DecisionOutcome]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +112,13 @@ class GraphTab:
         self._shown: object = None
         self._titles: dict[int, str] = {}
         self._tasks: dict[int, int] = {}
-        self.seen = False
-        """Whether the tab is the one that is shown."""
         self._finished: set[int] = set()  # tasks
         self._follow = 0  # the novel to draw as soon as the tab is seen
         self._by_hand = False  # whether the book was chosen by a person
         self.names = NamesBox(controller, self._shown_task, self._work)
         self.book = widgets.choice(say("panel.f_book"), [(say("panel.no_book_yet"), 0)], flex="0 1 420px")
         self.book.observe(self._chosen, names="value")
-        self.draw = widgets.button(
-            say("panel.draw"), controller.safely(self._draw), style="primary", width="96px"
-        )
+        self.draw = widgets.button(controller, "panel.draw", self._draw, style="primary", width="96px")
         self.view = w.ToggleButtons(
             options=[(say("panel.view_live"), "page"), (say("panel.view_still"), "still")],
             style={"button_width": "72px"},
@@ -161,7 +167,7 @@ class GraphTab:
                 self._follow = one["novel_id"]
 
     def _draw_followed(self) -> None:
-        if not (self.seen and self._follow):
+        if self._controller.shown_tab != "graph" or not self._follow:
             return
         by_hand, novel, self._follow = self._by_hand, self._follow, 0
         if novel not in self._titles:
@@ -222,8 +228,8 @@ class GraphTab:
         if self._shown == (drawn, view) or drawn is None:
             return
         self._shown = (drawn, view)
-        widgets.show(self._picture, html.block(drawn.page if view == "page" else drawn.still))
-        widgets.show(self._people, html.block(html.titled(say("panel.top_people"), drawn.people)))
+        widgets.show(self._picture, drawn.page if view == "page" else drawn.still)
+        widgets.show(self._people, html.part("panel.top_people", drawn.people))
         self._link.outputs = (_linked(drawn.path),)
 
 
@@ -240,3 +246,109 @@ def _linked(path: Path) -> dict[str, Any]:
     )
     data = {"text/plain": str(path), "text/html": line}
     return {"output_type": "display_data", "data": data, "metadata": {}}
+
+
+class NamesBox:
+    """Pick a person; merge another into it, split an alias off, undo.
+
+    ``change`` applies a change to the drawn book and draws it again.
+    """
+
+    def __init__(
+        self, controller: PanelController, task: Callable[[], int], change: Callable[[str, Change], None]
+    ) -> None:
+        self._task, self._change = task, change
+        self._names: NameEditor | None = None
+        self._shown: tuple[NameEditor, str] | None = None
+        wide: dict[str, Any] = {"flex": "0 1 420px"}
+        typed = wide | {"kind": "combobox", "hint": say("panel.type_a_name")}
+        self.person = widgets.field(say("panel.f_person"), **typed)
+        self.person.observe(controller.safely(lambda: None), names="value")
+        self.other = widgets.field(say("panel.f_other"), **typed)
+        self.alias = widgets.choice(say("panel.f_alias"), [(say("panel.no_alias"), "")], **wide)
+        self.decision = widgets.choice(say("panel.f_decision"), [(say("panel.no_decision"), 0)], **wide)
+        self.merge = widgets.button(controller, "panel.merge", self._merge, width="96px")
+        self.split = widgets.button(controller, "panel.split", self._split, width="96px")
+        self.undo = widgets.button(controller, "panel.undo", self._undo, width="96px")
+        self._why = widgets.html(margin="2px 0 2px 8px")
+        self.box = widgets.column(
+            widgets.html(html.part("panel.names")),
+            widgets.row(self.person, self._why),
+            widgets.row(self.other, self.merge),
+            widgets.row(self.alias, self.split),
+            widgets.row(self.decision, self.undo),
+            margin="10px 0 0 0",
+        )
+        self.box.layout.display = "none"
+
+    def take(self, names: NameEditor) -> None:
+        """Offer these names from the next :meth:`refresh` on. Thread-safe."""
+        self._names = names
+
+    def refresh(self) -> None:
+        """Update the lists."""
+        names = self._names
+        if names is None or self._shown == (names, self.person.value):
+            return
+        if self._shown is None or self._shown[0] is not names:
+            offered = tuple(one_line(one.name) for one in names.listed[:OFFERED])
+            self.person.options = self.other.options = offered
+            standing = [d for d in reversed(names.decisions) if d.in_force]
+            offers = [(decision_line(d), d.id) for d in standing] or [(say("panel.no_decision"), 0)]
+            if tuple(self.decision.options) != tuple(offers):
+                self.decision.options = offers  # and the newest is chosen
+                self.decision.value = offers[0][1]
+            self.box.layout.display = ""
+        self._shown = (names, self.person.value)
+        chosen = self._chosen()
+        aliases = [(one_line(a), a) for a in chosen.aliases] if chosen else []
+        widgets.options(self.alias, aliases or [(say("panel.no_alias"), "")])
+        widgets.show(self._why, _reasons(chosen))
+
+    def _chosen(self) -> ListedName | None:
+        names = self._names
+        name = self.person.value.strip()
+        return next((one for one in names.listed if one.name == name), None) if names else None
+
+    def _typed_name(self, box: Any) -> str:
+        name: str = box.value.strip()
+        if not name:
+            raise InputError("panel.no_person")
+        return name
+
+    def _decide(self, doing: str, change: Decide, **how: bool) -> None:
+        task = self._task()
+
+        async def apply(app: App) -> str:
+            return changed_line(await change(app, task), task, **how)
+
+        self._change(doing, apply)
+
+    def _merge(self) -> None:
+        name, other = self._typed_name(self.person), self._typed_name(self.other)
+        self._decide(
+            say("panel.merging"), lambda app, task: names_use_case.merge(app, task, name, [other], by=BY)
+        )
+
+    def _split(self) -> None:
+        name, alias = self._typed_name(self.person), self.alias.value
+        if not alias:
+            raise InputError("panel.no_alias_chosen")
+        self._decide(
+            say("panel.splitting"), lambda app, task: names_use_case.split(app, task, name, [alias], by=BY)
+        )
+
+    def _undo(self) -> None:
+        number = self.decision.value
+        if not number:
+            raise InputError("panel.nothing_to_undo")
+        self._decide(
+            say("panel.undoing"), lambda app, task: names_use_case.undo(app, task, number), undone=True
+        )
+
+
+def _reasons(chosen: ListedName | None) -> str:
+    if chosen is None:
+        return ""
+    lines = "；".join(f"{one_line(reason.alias)}：{reason_text(reason)}" for reason in chosen.reasons)
+    return f'<span class="dim">{html.text(lines or say("panel.no_alias"), 400)}</span>'

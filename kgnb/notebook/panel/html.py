@@ -9,9 +9,8 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from kgnb.app.task_chapters import ListedChapter
 from kgnb.core.log_buffer import LogLine
 from kgnb.core.messages import say, say_or
 from kgnb.notebook.panel.alert import Alert, worst
@@ -21,6 +20,9 @@ from kgnb.render.html import TABLE_STYLE, progress_bar, toned
 from kgnb.render.html import text as text
 from kgnb.render.status_view import nodes_table, provider_row, queues_table, task_row
 from kgnb.render.table import Cell, Row, Table, Tone, cell_text, columns, rows
+
+if TYPE_CHECKING:
+    from kgnb.app.task_chapters import ListedChapter
 
 Item = Mapping[str, Any]
 
@@ -55,9 +57,9 @@ def note(words: object, tone: str = "") -> str:
     return f'<div class="kgnb-note {tone}">{text(words)}</div>'
 
 
-def titled(title: str, body: str) -> str:
-    """A part under its headline."""
-    return f'<div class="kgnb-part"><h4>{text(title)}</h4>{body}</div>'
+def part(key: str, body: str = "") -> str:
+    """A part under the headline ``key``."""
+    return f'<div class="kgnb-part"><h4>{text(say(key))}</h4>{body}</div>'
 
 
 def head(status: Item, alert: Alert | None = None) -> str:
@@ -259,13 +261,13 @@ def render_html(status: Item, lines: Sequence[LogLine] = (), hint: str = "") -> 
         head(status, worst(status)),
         note(ends, "warn") if (ends := session_ends(status)) else "",
         note(hint) if hint else "",
-        titled(say("panel.tab_live"), cards(status)),
-        titled(say("panel.chart"), chart(status["local"]["per_minute"])),
-        titled(say("panel.tasks"), tasks or dim(say("panel.no_tasks"))),
-        titled(say("panel.tab_providers"), providers or dim(say("panel.no_providers"))),
-        titled(say("panel.errors"), errors(status["local"])),
-        titled(say("panel.nodes"), nodes(cluster)),
-        titled(say("panel.queues"), queues(cluster)),
-        titled(say("panel.tab_log"), log(lines)),
+        part("panel.tab_live", cards(status)),
+        part("panel.chart", chart(status["local"]["per_minute"])),
+        part("panel.tasks", tasks or dim(say("panel.no_tasks"))),
+        part("panel.tab_providers", providers or dim(say("panel.no_providers"))),
+        part("panel.errors", errors(status["local"])),
+        part("panel.nodes", nodes(cluster)),
+        part("panel.queues", queues(cluster)),
+        part("panel.tab_log", log(lines)),
     ]
     return STYLE + block(*parts)

@@ -1,8 +1,7 @@
-"""The panel's fourth tab: figures of this node, and the nodes and queues of the whole cluster."""
+"""The panel's live tab: figures of this node, and the nodes and queues of the whole cluster."""
 
 from __future__ import annotations
 
-from kgnb.core.messages import say
 from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import PanelController
 
@@ -11,25 +10,16 @@ class LiveTab:
     """The tab. Each part is a widget of its own, so that only changed parts are sent."""
 
     def __init__(self, _: PanelController) -> None:
-        parts = [widgets.html() for _ in range(5)]
-        self._cards, self._chart, self._nodes, self._queues, self._errors = parts
-        self.box = widgets.column(
-            self._cards,
-            self._chart,
-            self._nodes,
-            widgets.row(self._queues, self._errors, align_items="flex-start", grid_gap="28px"),
-        )
-        self._queues.layout.flex = "2 1 380px"
-        self._errors.layout.flex = "1 1 220px"
+        self._cards, self._chart, self._nodes = (widgets.html() for _ in range(3))
+        self._queues, self._errors = widgets.html(flex="2 1 380px"), widgets.html(flex="1 1 220px")
+        below = widgets.row(self._queues, self._errors, align_items="flex-start", grid_gap="28px")
+        self.box = widgets.column(self._cards, self._chart, self._nodes, below)
 
     def refresh(self, status: html.Item) -> None:
         """Show the current figures."""
         local, cluster = status["local"], status["cluster"]
-        widgets.show(self._cards, html.block(html.cards(status)))
-        for widget, title, body in (
-            (self._chart, "panel.chart", html.chart(local["per_minute"])),
-            (self._nodes, "panel.nodes", html.nodes(cluster)),
-            (self._queues, "panel.queues", html.queues(cluster)),
-            (self._errors, "panel.errors", html.errors(local)),
-        ):
-            widgets.show(widget, html.block(html.titled(say(title), body)))
+        widgets.show(self._cards, html.cards(status))
+        widgets.show(self._chart, html.part("panel.chart", html.chart(local["per_minute"])))
+        widgets.show(self._nodes, html.part("panel.nodes", html.nodes(cluster)))
+        widgets.show(self._queues, html.part("panel.queues", html.queues(cluster)))
+        widgets.show(self._errors, html.part("panel.errors", html.errors(local)))

@@ -26,11 +26,10 @@ class LogTab:
         self.level.observe(controller.safely(lambda: None), names="value")
         self.hold = widgets.checkbox(say("panel.hold"))
         self._lines = widgets.html()
-        zone_note = widgets.html(html.block(html.dim(say("panel.times_in", zone=zone()))))
+        zone_note = widgets.html(html.dim(say("panel.times_in", zone=zone())))
         self._seen: tuple[int, int] = (-1, -1)
-        self.box = widgets.column(
-            widgets.row(self.level, self.hold, zone_note, grid_gap="16px", margin="0 0 8px"), self._lines
-        )
+        bar = widgets.row(self.level, self.hold, zone_note, grid_gap="16px", margin="0 0 8px")
+        self.box = widgets.column(bar, self._lines)
 
     def refresh(self, _: html.Item) -> None:
         """Show the lines; unchanged ones aren't sent again."""
@@ -40,4 +39,4 @@ class LogTab:
         seen = (self.level.value, lines[-1].number if lines else 0)
         if seen != self._seen:
             self._seen = seen
-            widgets.show(self._lines, html.block(html.log(lines)))
+            widgets.show(self._lines, html.log(lines))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import logging
+import pkgutil
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from kgnb.core.messages import language, say
@@ -17,6 +19,16 @@ from kgnb.render.status_view import status_view
 
 log = logging.getLogger(__name__)
 
+_TABS: Mapping[str, str] = {
+    "connect": "connections_tab:ConnectionsTab",
+    "providers": "providers_tab:ProvidersTab",
+    "run": "run_tab:RunTab",
+    "live": "live_tab:LiveTab",
+    "graph": "graph_tab:GraphTab",
+    "log": "log_tab:LogTab",
+}
+"""Modules and classes by tab, from left to right. Each has a ``box``, and ``refresh(status)``, which any
+thread may call under the panel's lock."""
 REFRESH_SECONDS = 1.0
 MIN_REFRESH_SECONDS = 0.1
 """Shortest time between two refreshes, however often the user clicks."""
@@ -83,13 +95,32 @@ def lines(node: Node) -> str:
     return "\n".join([repr(node), *page])
 
 
+class Tabs(dict[str, Any]):
+    """The tabs by name, each imported and built when it is first asked for: the panel shows up sooner."""
+
+    def __init__(self, controller: PanelController, lock: threading.RLock) -> None:
+        from kgnb.notebook.panel import widgets
+
+        super().__init__()
+        self._controller, self._lock = controller, lock
+        self.pages = {name: widgets.column() for name in _TABS}
+        """Boxes that hold the tabs."""
+
+    def __missing__(self, name: str) -> Any:
+        build = pkgutil.resolve_name(f"kgnb.notebook.panel.{_TABS[name]}")
+        with self._lock:
+            if name not in self:
+                self[name] = build(self._controller)
+                self.pages[name].children = (self[name].box,)
+            return self[name]
+
+
 class Panel:
     """Six tabs over one node; it can be displayed many times, every copy shows the same."""
 
     def __init__(self, controller: PanelController) -> None:
         self.controller = controller
-        self.tabs: dict[str, Any] = {}
-        """Each has a ``box``, and ``refresh(status)``, which any thread may call under the panel's lock."""
+        self.tabs: Tabs
         self._root: Any = None
         self._language = ""
         self._alert: alert.Alert | None = None
@@ -98,6 +129,7 @@ class Panel:
         self._thread: threading.Thread | None = None
         self._refresh_error = ""
         controller.wake, controller.refresh = self._wake.set, self.refresh
+        controller.show_graph = self._show_graph
 
     def __repr__(self) -> str:
         return lines(self.controller.node)
@@ -148,45 +180,26 @@ class Panel:
         import ipywidgets as w
 
         from kgnb.notebook.panel import widgets
-        from kgnb.notebook.panel.connections_tab import ConnectionsTab
-        from kgnb.notebook.panel.graph_tab import GraphTab
-        from kgnb.notebook.panel.live_tab import LiveTab
-        from kgnb.notebook.panel.log_tab import LogTab
-        from kgnb.notebook.panel.providers_tab import ProvidersTab
-        from kgnb.notebook.panel.run_tab import RunTab
 
         self._close_widgets()
-        self._language = language()
-        controller = self.controller
-        self.tabs = {
-            "connect": ConnectionsTab(controller),
-            "providers": ProvidersTab(controller),
-            "run": RunTab(controller, self._show_graph),
-            "live": LiveTab(controller),
-            "graph": GraphTab(controller),
-            "log": LogTab(controller),
-        }
-        self._tabs = w.Tab([tab.box for tab in self.tabs.values()], layout=w.Layout(width="100%"))
-        for i, name in enumerate(self.tabs):
+        self._language, controller = language(), self.controller
+        self.tabs = Tabs(controller, self._refreshing)
+        self._tabs = w.Tab(list(self.tabs.pages.values()), layout=w.Layout(width="100%"))
+        for i, name in enumerate(_TABS):
             self._tabs.set_title(i, say(f"panel.tab_{name}"))
-        self._tabs.observe(self.controller.safely(self._tab_chosen), names="selected_index")
         self.open_tab("run")
-        self.mend = widgets.button("", self.controller.safely(self._mend), style="warning")
-        self.mend.layout.display = "none"
+        self._tabs.observe(controller.safely(lambda: None), names="selected_index")
+        self.mend = widgets.button(controller, "panel.mend_start", self._mend, style="warning")
+        self.again = widgets.button(
+            controller, "panel.refresh", self._refresh_clicked, tip="panel.refresh_tip"
+        )
         self._head, self._messages = widgets.html(flex="1 1 auto"), widgets.html()
         self._messages.add_class("kgnb-said")
-        self.again = widgets.button(
-            say("panel.refresh"), self.controller.safely(self._refresh_clicked), tip=say("panel.refresh_tip")
-        )
         buttons = widgets.row(self.mend, self.again, wrap=False, flex="0 0 auto")
         bar = widgets.row(self._head, buttons, wrap=False, align_items="flex-start", grid_gap="12px")
-        self._root = widgets.column(
-            widgets.html(html.STYLE, display="none"), bar, self._messages, self._tabs, padding="4px 2px"
-        )
+        style = widgets.html(html.STYLE, display="none")
+        self._root = widgets.column(style, bar, self._messages, self._tabs, padding="4px 2px")
         self._root.add_class("kgnb-panel")
-
-    def _tab_chosen(self) -> None:
-        self.tabs["graph"].seen = self._tabs.selected_index == list(self.tabs).index("graph")
 
     def _show_graph(self, novel: int) -> None:
         self.tabs["graph"].show_book(novel)
@@ -198,7 +211,7 @@ class Panel:
 
     def open_tab(self, name: str) -> None:
         """Show this tab."""
-        self._tabs.selected_index = list(self.tabs).index(name)
+        self._tabs.selected_index = list(_TABS).index(name)
 
     def _mend(self) -> None:
         """Do what mends the trouble that the head reports, or open the form for it."""
@@ -228,15 +241,17 @@ class Panel:
 
             status = self.controller.status()
             self._alert = told = alert.worst(status)
-            widgets.show(self._head, html.block(html.head(status, told)))
-            self.mend.layout.display = "" if told and told.mend else "none"
+            widgets.show(self._head, html.head(status, told))
+            widgets.visible(self.mend, bool(told and told.mend))
             if told and told.mend:
                 widgets.label(self.mend, say(f"panel.mend_{told.mend}"))
+            self.controller.shown_tab = shown = list(_TABS)[self._tabs.selected_index]
+            self.tabs[shown]  # is built by now
             for tab in self.tabs.values():
                 tab.refresh(status)
-            widgets.show(self._messages, self._message_html(status))
+            widgets.show(self._messages, *self._message_parts(status))
 
-    def _message_html(self, status: dict[str, Any]) -> str:
+    def _message_parts(self, status: dict[str, Any]) -> list[str]:
         """The messages below the head."""
         controller, parts = self.controller, []
         if controller.cell_watch.seconds:
@@ -249,7 +264,7 @@ class Panel:
         told = self._alert.text if self._alert else ""
         if (last := controller.message) is not None and last.text not in told:
             parts.append(html.note(last.text, last.tone))
-        return html.block(*parts)
+        return parts
 
     def _refresh_forever(self) -> None:
         while not self._closed:
@@ -257,6 +272,8 @@ class Panel:
             self._wake.clear()
             try:
                 self.controller.apply_pending()
+                for name in _TABS:  # those that nobody has opened yet: a tab must open while a cell runs
+                    self.tabs[name]
                 self.refresh()
                 self._refresh_error = ""
             except Exception as error:  # a bug must not freeze the panel: show it

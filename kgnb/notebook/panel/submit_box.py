@@ -6,20 +6,21 @@ import asyncio
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import ipywidgets as w
 
-from kgnb.app.build import Plan, submit
-from kgnb.app.context import App
-from kgnb.app.quick_estimate import BookSize, QuickEstimate, quick_estimate
-from kgnb.book.reader import read_book, story_path
 from kgnb.core.errors import InputError
 from kgnb.core.messages import language, say
 from kgnb.core.model import Lang
 from kgnb.notebook.panel import html, widgets
 from kgnb.notebook.panel.controller import PanelController
 from kgnb.render.formatting import compact, money
+
+if TYPE_CHECKING:
+    from kgnb.app.build import Plan
+    from kgnb.app.context import App
+    from kgnb.app.quick_estimate import BookSize, QuickEstimate
 
 MAX_NAME_CHARS = 60
 """Bound on an uploaded file's name: in any script it fits a file system's 255 bytes."""
@@ -35,6 +36,7 @@ class ChosenBook:
 
     async def submitted(self, app: App, provider: str | None, title: str, author: str) -> Plan:
         """Import the book and queue its task. Raises InputError."""
+        from kgnb.app.build import submit
 
         async def queued(path: Path) -> Plan:
             return await submit(app, path, provider, title=title or None, author=author or None)
@@ -58,6 +60,9 @@ class ChosenBook:
 
 
 def _looked(path: Path) -> tuple[str, str, BookSize]:
+    from kgnb.app.quick_estimate import BookSize
+    from kgnb.book.reader import read_book
+
     book = read_book(path)
     return book.title, book.author, BookSize(book.lang, tuple(len(one.text) for one in book.chapters))
 
@@ -87,12 +92,8 @@ class SubmitBox:
         self.provider = widgets.choice(say("panel.f_by"), [(say("panel.by_default"), "")], flex="0 1 240px")
         # Not a click: a list that grows sets the choice anew.
         self.provider.observe(lambda _: self._forget_estimate(), names="value")
-        self.reckon = widgets.button(
-            say("panel.estimate"), controller.safely(self._reckon), tip=say("panel.estimate_tip")
-        )
-        self.submit = widgets.button(
-            say("panel.submit"), controller.safely(self._submit), style="primary", width="96px"
-        )
+        self.reckon = widgets.button(controller, "panel.estimate", self._reckon, tip="panel.estimate_tip")
+        self.submit = widgets.button(controller, "panel.submit", self._submit, style="primary", width="96px")
         self._about = widgets.html(flex="1 1 260px", margin="0 0 0 8px")
         gap = "2px 10px"
         self.box = widgets.card(
@@ -119,6 +120,8 @@ class SubmitBox:
             self._choose(None)
 
     def _sampled(self) -> None:
+        from kgnb.book.reader import story_path
+
         if self.sample.value:
             self.path.value = str(story_path(self.sample.value))
             self.sample.value = ""
@@ -147,6 +150,8 @@ class SubmitBox:
         return self._chosen
 
     def _reckon(self) -> None:
+        from kgnb.app.quick_estimate import quick_estimate
+
         chosen, provider = self._wanted(), self.provider.value or None
 
         async def work(app: App) -> QuickEstimate:
@@ -157,13 +162,16 @@ class SubmitBox:
             if self._chosen is chosen:
                 self._estimate = found
 
-        self._controller.track(say("panel.estimating"), self._controller.node.call(work), done)
+        self._controller.run(say("panel.estimating"), work, done)
 
     def _submit(self) -> None:
         chosen, provider = self._wanted(), self.provider.value or None
         title, author = self.title.value.strip(), self.author.value.strip()
-        future = self._controller.node.call(lambda app: chosen.submitted(app, provider, title, author))
-        self._controller.track(say("panel.submitting", name=chosen.name), future, self._submitted)
+        self._controller.run(
+            say("panel.submitting", name=chosen.name),
+            lambda app: chosen.submitted(app, provider, title, author),
+            self._submitted,
+        )
         self.path.value = ""
         self._choose(None)
 
@@ -184,7 +192,7 @@ class SubmitBox:
             facts.append(_size_text(self._chosen.name if self._chosen else "", self._size))
         if self._estimate is not None:
             facts.append(estimate_text(self._estimate))
-        widgets.show(self._about, html.block("".join(map(html.dim, facts))) if facts else "")
+        widgets.show(self._about, *map(html.dim, facts))
 
 
 def _size_text(name: str, size: BookSize) -> str:

@@ -2,39 +2,82 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as w
 
-from kgnb.core.messages import language
+from kgnb.core.messages import language, say
 from kgnb.notebook.panel import html as panel_html
+from kgnb.notebook.panel.controller import PanelController
 
 LABEL_WIDTH = {"zh": "60px", "en": "84px"}
+CONFIRM_SECONDS = 5.0
+"""A second click on what can't be undone within this time does it."""
 
 
-def label_style() -> dict[str, str]:
-    """Return a style that gives all labels the same width."""
-    return {"description_width": LABEL_WIDTH[language()]}
-
-
-def html(value: str = "", **layout: str) -> Any:
-    """Return an HTML widget."""
-    return w.HTML(value, layout=w.Layout(**{"margin": "0", **layout}))
+def html(*parts: str, **layout: str) -> Any:
+    """Return an HTML widget that shows the parts."""
+    return w.HTML(_block(parts), layout=w.Layout(**{"margin": "0", **layout}))
 
 
 def button(
-    label: str, click: Callable[..., None], *, style: str = "", tip: str = "", width: str = "auto"
+    controller: PanelController,
+    key: str,
+    click: Callable[[], None],
+    *,
+    style: str = "",
+    tip: str = "",
+    width: str = "auto",
 ) -> Any:
-    """Return a button that calls ``click``."""
-    made = w.Button(
-        description=label,
-        tooltip=tip or label,
-        button_style=style,
-        layout=w.Layout(width=width, margin="2px"),
-    )
-    made.on_click(click)
+    """Return a button with the texts ``key`` and ``tip``; what ``click`` raises is shown in the panel."""
+    shape = w.Layout(width=width, margin="2px")
+    made = w.Button(description=say(key), tooltip=say(tip or key), button_style=style, layout=shape)
+    made.on_click(controller.safely(click))
     return made
+
+
+class ConfirmedButton:
+    """A button for what can't be undone: it acts on the second of two clicks within ``CONFIRM_SECONDS``."""
+
+    def __init__(self, controller: PanelController, key: str, act: Callable[[], None]) -> None:
+        self._key, self._act = key, act
+        self._clicked_at = -math.inf
+        self.button = button(controller, key, self._click)
+
+    def _click(self) -> None:
+        is_sure, self._clicked_at = self._is_sure(), time.monotonic()
+        if is_sure:
+            self._clicked_at = -math.inf
+            self._act()
+
+    def _is_sure(self) -> bool:
+        return time.monotonic() - self._clicked_at < CONFIRM_SECONDS
+
+    def refresh(self) -> None:
+        """Ask for the second click, or ask no more."""
+        label(self.button, say("panel.sure" if self._is_sure() else self._key))
+
+
+class RowList:
+    """A box of rows by key, in the order of the newest items."""
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        """``make(item)`` returns a row, which has a ``box`` and ``update(item)``."""
+        self._make = make
+        self.rows: dict[Any, Any] = {}
+        self.box = column()
+
+    def update(self, items: Mapping[Any, Any]) -> None:
+        """Show these items."""
+        self.rows = {key: self.rows.get(key) or self._make(item) for key, item in items.items()}
+        for key, row in self.rows.items():
+            row.update(items[key])
+        boxes = tuple(row.box for row in self.rows.values())
+        if tuple(self.box.children) != boxes:
+            self.box.children = boxes
 
 
 def row(*children: Any, wrap: bool = True, **layout: str) -> Any:
@@ -50,32 +93,28 @@ def column(*children: Any, **layout: str) -> Any:
 
 def card(title: str, *children: Any, **layout: str) -> Any:
     """Return a framed vertical box with a heading."""
-    made = column(html(panel_html.block(f"<h4>{panel_html.text(title)}</h4>")), *children, **layout)
+    made = column(html(f"<h4>{panel_html.text(title)}</h4>"), *children, **layout)
     made.add_class("kgnb-box")
     return made
 
 
 def field(label: str, value: Any = "", *, kind: str = "text", hint: str = "", **layout: str) -> Any:
     """Return a labelled input; ``kind``: text, combobox, password or number."""
-    given: dict[str, Any] = {
-        "description": label,
-        "style": label_style(),
-        "layout": w.Layout(**{"width": "auto", "margin": "2px 0", **layout}),
-    }
     if kind == "number":
-        return w.BoundedIntText(value=int(value), min=0, max=65_535, **given)
+        return _labelled(w.BoundedIntText, label, layout, value=int(value), min=0, max=65_535)
     made = {"password": w.Password, "combobox": w.Combobox}.get(kind, w.Text)
-    return made(value=value, placeholder=hint, continuous_update=False, **given)
+    return _labelled(made, label, layout, value=value, placeholder=hint, continuous_update=False)
 
 
 def choice(label: str, options: Sequence[tuple[str, Any]], **layout: str) -> Any:
     """Return a drop-down list of (label, value) pairs."""
-    return w.Dropdown(
-        options=list(options),
-        description=label,
-        style=label_style(),
-        layout=w.Layout(**{"width": "auto", "margin": "2px 0", **layout}),
-    )
+    return _labelled(w.Dropdown, label, layout, options=list(options))
+
+
+def _labelled(kind: Callable[..., Any], label: str, layout: Mapping[str, str], **given: Any) -> Any:
+    shape = w.Layout(**{"width": "auto", "margin": "2px 0", **layout})
+    style = {"description_width": LABEL_WIDTH[language()]}
+    return kind(description=label, style=style, layout=shape, **given)
 
 
 def checkbox(label: str, value: bool = False, **layout: str) -> Any:
@@ -103,16 +142,15 @@ def visible(widget: Any, shown: bool) -> None:
         widget.layout.display = wanted
 
 
-def show(widget: Any, value: str) -> None:
-    """Set an HTML widget's text if it changed: an assignment would send it again."""
+def show(widget: Any, *parts: str) -> None:
+    """Show the parts in an HTML widget if they changed: an assignment would send them again."""
+    value = _block(parts)
     if widget.value != value:
         widget.value = value
 
 
-def children(box: Any, wanted: Sequence[Any]) -> None:
-    """Set a box's children if they changed."""
-    if tuple(box.children) != tuple(wanted):
-        box.children = tuple(wanted)
+def _block(parts: Sequence[str]) -> str:
+    return panel_html.block(*parts) if any(parts) else ""
 
 
 def options(choice: Any, wanted: Sequence[tuple[str, Any]]) -> None:
