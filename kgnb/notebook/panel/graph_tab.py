@@ -167,12 +167,9 @@ class GraphTab:
                 self._follow = one["novel_id"]
 
     def _draw_followed(self) -> None:
-        if self._controller.shown_tab != "graph" or not self._follow:
+        if self._controller.shown_tab != "graph" or self._follow not in self._titles:
             return
-        by_hand, novel, self._follow = self._by_hand, self._follow, 0
-        if novel not in self._titles:
-            return
-        self.book.value = novel
+        by_hand, self.book.value, self._follow = self._by_hand, self._follow, 0
         self._by_hand = by_hand
         try:
             self._draw()
