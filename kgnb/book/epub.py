@@ -12,9 +12,10 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Literal
 from urllib.parse import unquote
 
 from kgnb.book import encoding
@@ -73,56 +74,37 @@ class _Reader:
 
     def read(self) -> Epub:
         package_name = self._package_name()
-        package = _Package()
-        package.feed(self._text(package_name))
-        base = posixpath.dirname(package_name)
-        spine = self._spine(package, base)
+        package = _package(self._text(package_name), posixpath.dirname(package_name))
+        spine = [name for name in dict.fromkeys(package.spine) if name in self.names][:MAX_DOCUMENTS]
         if not spine:
             raise InputError("book.epub_broken", path=self.path, reason="spine")
         self._refuse_drm(spine)
-        labels = self._labels(package, base)
+        labels = self._labels(package)
         lines: list[Line] = []
         for name in spine:
             lines += _document(self._text(name), labels.get(name, ""), MAX_LINES - len(lines))
         return Epub(package.title.strip(), "、".join(package.authors), lines)
 
     def _package_name(self) -> str:
-        container = _Container()
-        container.feed(self._text("META-INF/container.xml"))
-        if not container.package:
-            raise InputError("book.epub_broken", path=self.path, reason="META-INF/container.xml")
-        return container.package
+        for tag, values in _elements(self._text("META-INF/container.xml")):
+            if tag == "rootfile" and values.get("full-path"):
+                return values["full-path"]
+        raise InputError("book.epub_broken", path=self.path, reason="META-INF/container.xml")
 
-    def _spine(self, package: _Package, base: str) -> list[str]:
-        """Archive names of the documents in reading order."""
-        names = [
-            _archive_name(base, package.items[i].href)
-            for i in package.spine
-            if i in package.items and not package.items[i].nav
-        ]
-        known = [name for name in dict.fromkeys(names) if name in self.names]
-        return known[:MAX_DOCUMENTS]
-
-    def _labels(self, package: _Package, base: str) -> dict[str, str]:
+    def _labels(self, package: _Package) -> dict[str, str]:
         """Document → the label of its first entry in the table of contents."""
-        for item in package.items.values():
-            if item.nav or item.ncx:
-                name = _archive_name(base, item.href)
-                if name in self.names:
-                    contents = _Contents()
-                    contents.feed(self._text(name))
-                    folder = posixpath.dirname(name)
-                    return {_archive_name(folder, href): label for href, label in reversed(contents.entries)}
-        return {}
+        name = next((name for name in package.contents if name in self.names), None)
+        if name is None:
+            return {}
+        folder = posixpath.dirname(name)
+        entries = list(_contents(self._text(name)))
+        return {_archive_name(folder, href): label for href, label in reversed(entries)}
 
     def _refuse_drm(self, spine: list[str]) -> None:
-        if any(self.names[name].flag_bits & 1 for name in spine):
-            raise InputError("book.epub_locked", path=self.path)
-        if "META-INF/encryption.xml" not in self.names:
-            return
-        encryption = _Encryption()
-        encryption.feed(self._text("META-INF/encryption.xml"))
-        if encryption.names & set(spine):
+        locked = any(self.names[name].flag_bits & 1 for name in spine)
+        if not locked and "META-INF/encryption.xml" in self.names:
+            locked = not _encrypted(self._text("META-INF/encryption.xml")).isdisjoint(spine)
+        if locked:
             raise InputError("book.epub_locked", path=self.path)
 
     def _text(self, name: str) -> str:
@@ -154,117 +136,123 @@ def _archive_name(base: str, href: str) -> str:
     return posixpath.normpath(posixpath.join(base, name)).lstrip("/")
 
 
-Attributes = list[tuple[str, str | None]]
+# --- markup
+
+Attributes = dict[str, str]
+Token = tuple[Literal["start", "end", "text"], str, Attributes]
+"""A tag's kind, name without namespace, attributes; or a piece of text."""
+
+_PIECE = 1 << 20
+"""Characters that are parsed at a time: their tokens take up to a hundred times the memory."""
 
 
-def _dict(attributes: Attributes) -> dict[str, str]:
-    return {name: value or "" for name, value in attributes}
-
-
-def _local_name(tag: str) -> str:
-    return tag.rpartition(":")[2]
-
-
-class _Container(HTMLParser):
-    """META-INF/container.xml: the archive name of the first .opf file."""
-
-    package = ""
-
-    def handle_starttag(self, tag: str, attrs: Attributes) -> None:
-        if _local_name(tag) == "rootfile":
-            self.package = self.package or _dict(attrs).get("full-path", "")
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    href: str
-    nav: bool
-    ncx: bool
-
-
-class _Package(HTMLParser):
-    """The .opf file: metadata, manifest, spine."""
+class _Parser(HTMLParser):
+    """Collects the tokens of what it is fed. An empty element is a start and an end."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.title = ""
-        self.authors: list[str] = []
-        self.items: dict[str, _Item] = {}
-        self.spine: list[str] = []
-        self._inside = ""
+        self.tokens: list[Token] = []
 
-    def handle_starttag(self, tag: str, attrs: Attributes) -> None:
-        values, name = _dict(attrs), _local_name(tag)
-        if name == "item" and values.get("id"):
-            nav = "nav" in values.get("properties", "").split()
-            ncx = values.get("media-type") == "application/x-dtbncx+xml"
-            self.items[values["id"]] = _Item(values.get("href", ""), nav, ncx)
-        elif name == "itemref" and values.get("linear", "yes") != "no":
-            self.spine.append(values.get("idref", ""))
-        self._inside = name if name in ("title", "creator") and (name == "creator" or not self.title) else ""
-
-    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002
-        self._inside = ""
-
-    def handle_data(self, data: str) -> None:
-        if self._inside == "title":
-            self.title += data
-        elif self._inside == "creator" and data.strip() and len(self.authors) < 10:
-            self.authors.append(data.strip())
-
-
-class _Encryption(HTMLParser):
-    """Archive names that META-INF/encryption.xml lists as encrypted, other than fonts."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: set[str] = set()
-        self._font = False
-
-    def handle_starttag(self, tag: str, attrs: Attributes) -> None:
-        values = _dict(attrs)
-        if _local_name(tag) == "encrypteddata":
-            self._font = False
-        elif _local_name(tag) == "encryptionmethod":
-            self._font = values.get("algorithm", "") in _FONT_OBFUSCATION
-        elif _local_name(tag) == "cipherreference" and not self._font:
-            self.names.add(_archive_name("", values.get("uri", "")))
-
-
-_MAX_LABEL = 200  # characters
-
-
-class _Contents(HTMLParser):
-    """(link, label) entries of a table of contents: .ncx (navPoint, text, content) or nav document (a)."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.entries: list[tuple[str, str]] = []
-        self._label: list[str] = []
-        self._href = ""
-        self._reading = False
-
-    def handle_starttag(self, tag: str, attrs: Attributes) -> None:
-        values, name = _dict(attrs), _local_name(tag)
-        if name in ("a", "text"):
-            self._reading, self._label, self._href = True, [], values.get("href", "")
-        elif name == "content" and values.get("src") and self._label:
-            self._add_entry(values["src"])
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        values = {name: value or "" for name, value in attrs}
+        self.tokens.append(("start", tag.rpartition(":")[2], values))
 
     def handle_endtag(self, tag: str) -> None:
-        name = _local_name(tag)
-        if name == "a" and self._href:
-            self._add_entry(self._href)
-        if name in ("a", "text"):
-            self._reading = False
+        self.tokens.append(("end", tag.rpartition(":")[2], {}))
 
     def handle_data(self, data: str) -> None:
-        if self._reading:
-            self._label.append(data)
+        self.tokens.append(("text", data, {}))
 
-    def _add_entry(self, href: str) -> None:
-        self.entries.append((href, "".join(self._label).strip()[:_MAX_LABEL]))
-        self._label, self._href = [], ""
+
+def _tokens(markup: str) -> Iterator[Token]:
+    parser = _Parser()
+    for at in range(0, len(markup), _PIECE):
+        parser.feed(markup[at : at + _PIECE])
+        yield from parser.tokens
+        parser.tokens.clear()
+    parser.close()
+    yield from parser.tokens
+
+
+def _elements(markup: str) -> Iterator[tuple[str, Attributes]]:
+    """Name and attributes of each element."""
+    return ((name, values) for kind, name, values in _tokens(markup) if kind == "start")
+
+
+@dataclass(slots=True)
+class _Package:
+    """The .opf file: metadata, and archive names of the documents in reading order and of the tables of
+    contents."""
+
+    title: str = ""
+    authors: list[str] = field(default_factory=list)
+    spine: list[str] = field(default_factory=list)
+    contents: list[str] = field(default_factory=list)
+
+
+def _package(markup: str, base: str) -> _Package:
+    package, inside = _Package(), ""
+    files: dict[str, str] = {}
+    documents: list[str] = []
+    for kind, word, values in _tokens(markup):
+        if kind == "text":
+            _add_words(package, inside, word)
+            continue
+        # The first title is the book's; others may name its series.
+        inside = word if kind == "start" and (word == "creator" or not package.title) else ""
+        if kind == "start" and word == "item":
+            name = _archive_name(base, values.get("href", ""))
+            nav = "nav" in values.get("properties", "").split()
+            if nav or values.get("media-type") == "application/x-dtbncx+xml":
+                package.contents.append(name)
+            if not nav:
+                files[values.get("id", "")] = name
+        elif kind == "start" and word == "itemref" and values.get("linear", "yes") != "no":
+            documents.append(values.get("idref", ""))
+    package.spine = [files[one] for one in documents if one in files]
+    return package
+
+
+def _add_words(package: _Package, inside: str, words: str) -> None:
+    if inside == "title":
+        package.title += words
+    elif inside == "creator" and words.strip() and len(package.authors) < 10:
+        package.authors.append(words.strip())
+
+
+def _encrypted(markup: str) -> set[str]:
+    """Archive names that META-INF/encryption.xml lists as encrypted, other than fonts."""
+    names, font = set(), False
+    for tag, values in _elements(markup):
+        if tag == "encrypteddata":
+            font = False
+        elif tag == "encryptionmethod":
+            font = values.get("algorithm", "") in _FONT_OBFUSCATION
+        elif tag == "cipherreference" and not font:
+            names.add(_archive_name("", values.get("uri", "")))
+    return names
+
+
+_MAX_LABEL = 200
+"""Characters of a label that are kept."""
+
+
+def _contents(markup: str) -> Iterator[tuple[str, str]]:
+    """(link, label) entries of a table of contents: .ncx (navPoint, text, content) or nav document (a)."""
+    label, href, reading = "", "", False
+    for kind, word, values in _tokens(markup):
+        if kind == "text":
+            label += word[:_MAX_LABEL] if reading and len(label) < _MAX_LABEL else ""
+        elif word in ("a", "text"):
+            reading = kind == "start"
+            if reading:
+                label, href = "", values.get("href", "")
+            elif href:
+                yield href, label.strip()[:_MAX_LABEL]
+                label, href = "", ""
+        elif word == "content" and values.get("src") and label:
+            yield values["src"], label.strip()[:_MAX_LABEL]
+            label, href = "", ""
 
 
 _SKIPPED = frozenset(["head", "script", "style", "svg", "math", "nav", "rt", "rp", "template"])
@@ -274,50 +262,43 @@ _BLOCK = re.compile(
 )
 
 
-class _Document(HTMLParser):
-    """One XHTML document as at most ``max_lines`` lines."""
+class _Lines:
+    """Collects the lines of one XHTML document, at most ``most``."""
 
-    def __init__(self, max_lines: int) -> None:
-        super().__init__()
+    def __init__(self, most: int) -> None:
         self.lines: list[Line] = []
-        self._max_lines = max_lines
+        self._most = most
         self._text: list[str] = []  # pieces of the line being read
         self._skipped: list[str] = []  # open elements without text
         self._open: Counter[str] = Counter()  # the same, counted by tag
         self._level = 0
 
-    def handle_starttag(self, tag: str, attrs: Attributes) -> None:  # noqa: ARG002
-        if tag in _SKIPPED:
-            self._skipped.append(tag)
-            self._open[tag] += 1
-        elif tag == "br":
+    def add(self, kind: str, word: str) -> None:
+        """Read the next token."""
+        if kind == "text":
+            if not self._skipped:
+                self._text.append(re.sub(r"[ \t\r\n]+", " ", word))
+        elif kind == "start" and word in _SKIPPED:
+            self._skipped.append(word)
+            self._open[word] += 1
+        elif kind == "start" and word == "br":
             self._text.append(" " if self._level else "\n")
-        elif _BLOCK.fullmatch(tag):
+        elif kind == "end" and self._open[word]:
+            self._close(word)
+        elif _BLOCK.fullmatch(word):
             self.flush()
-            self._level = int(tag[1]) if tag in ("h1", "h2", "h3") else 0
+            self._level = int(word[1]) if kind == "start" and word in ("h1", "h2", "h3") else 0
 
-    def handle_startendtag(self, tag: str, attrs: Attributes) -> None:
-        if tag not in _SKIPPED:  # "<script/>" opens nothing
-            self.handle_starttag(tag, attrs)
-
-    def handle_endtag(self, tag: str) -> None:
-        if self._open[tag]:
-            while (closed := self._skipped.pop()) != tag:
-                self._open[closed] -= 1
-            self._open[tag] -= 1
-        elif _BLOCK.fullmatch(tag):
-            self.flush()
-            self._level = 0
-
-    def handle_data(self, data: str) -> None:
-        if not self._skipped:
-            self._text.append(re.sub(r"[ \t\r\n]+", " ", data))
+    def _close(self, tag: str) -> None:
+        while (closed := self._skipped.pop()) != tag:
+            self._open[closed] -= 1
+        self._open[tag] -= 1
 
     def flush(self) -> None:
         """End the line being read."""
         for text in "".join(self._text).split("\n"):
             if text.strip():
-                if len(self.lines) >= self._max_lines:
+                if len(self.lines) >= self._most:
                     raise _TooManyLines
                 self.lines.append(Line(text.strip(" "), self._level))
         self._text = []
@@ -325,9 +306,9 @@ class _Document(HTMLParser):
 
 def _document(text: str, label: str, max_lines: int) -> Iterator[Line]:
     """A document's lines; ``label``, from the table of contents, is its heading if it has none of its own."""
-    reader = _Document(max_lines)
-    reader.feed(text)
-    reader.close()
+    reader = _Lines(max_lines)
+    for kind, word, _ in _tokens(text):
+        reader.add(kind, word)
     reader.flush()
     lines = reader.lines
     if label and lines and not any(line.level for line in lines[:5]):

@@ -345,9 +345,8 @@ def test_a_tag_with_endless_attributes_keeps_its_name() -> None:
 
 def test_one_name_for_many_documents_is_kept_once() -> None:
     """16 bytes of contents may not hold 16 MB each."""
-    contents = epub._Contents()
-    contents.feed("<text>" + "名" * 100_000 + "</text>" + "<content src='a'/>" * 2_000)
-    assert [len(label) for _, label in contents.entries] == [200]
+    contents = epub._contents("<text>" + "名" * 100_000 + "</text>" + "<content src='a'/>" * 2_000)
+    assert [len(label) for _, label in contents] == [200]
 
 
 if EXAMPLES:  # a damaged download of a real size
