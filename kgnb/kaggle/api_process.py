@@ -6,7 +6,7 @@ that it needs nothing but ``kaggle`` itself.
 
 Each line of stdin is a request ``{"call": name, "arguments": {…}}``. Its answer on stdout is a line
 ``{"event": text}`` for each piece of a log and for what the package printed, then ``{"value": …}`` or
-``{"error": "no_login" | "down" | "refused", "reason": …}``.
+``{"error": "no_login" | "down" | "missing" | "refused", "reason": …}``.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def answer(request: Mapping[str, Any], emit: Emit = lambda _: None) -> Answer:
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             api = _logged_in()
-            value = CALLS[request["call"]](api, emit, **request["arguments"])
+            value = getattr(_Calls(api, emit), request["call"])(**request["arguments"])
         if text := printed.getvalue().strip():
             emit(text)
         return {"value": value}
@@ -90,7 +90,8 @@ def _failure(error: Exception) -> Answer:
     if response is not None:
         status = int(response.status_code)
         down = status == 429 or status >= 500
-        kind = "no_login" if status == 401 else "down" if down else "refused"
+        missing = "missing" if status in MISSING else "refused"
+        kind = "no_login" if status == 401 else "down" if down else missing
         return _error(kind, f"{status} {causes[-1]}" if down else str(error))
     if isinstance(error, RequestException | LowLevelError | OSError):
         return _error("down", f"{type(error).__name__}: {_root_reason(causes[-1])}")
@@ -115,153 +116,110 @@ def _error(kind: str, reason: str = "") -> Answer:
     return {"error": kind, "reason": reason}
 
 
-def _or_none(ask: Callable[[], Any]) -> Any:
-    """The answer; None for what doesn't exist, or isn't this account's."""
-    from requests.exceptions import HTTPError
-
-    try:
-        return ask()
-    except (HTTPError, ValueError) as error:
-        responses = [one.response for one in _causes(error) if isinstance(one, HTTPError)]
-        if any(response is not None and response.status_code in MISSING for response in responses):
-            return None
-        raise
+# --- calls
 
 
-# --- calls: each takes the package's KaggleApi
+class _Calls:
+    """What may be asked for, of the package's KaggleApi."""
 
+    def __init__(self, api: Any, emit: Emit) -> None:
+        self._api = api
+        self._emit = emit
 
-def _username(api: Any, _: Emit) -> str | None:
-    name: str | None = api.get_config_value(api.CONFIG_NAME_USER)
-    return name
+    def username(self) -> str | None:
+        name: str | None = self._api.get_config_value(self._api.CONFIG_NAME_USER)
+        return name
 
+    def push(self, folder: str, limit: int | None, run: bool) -> Answer:
+        pushed = self._api.kernels_push(folder, limit, no_run=not run)
+        invalid = {
+            "dataset": pushed.invalid_dataset_sources,
+            "competition": pushed.invalid_competition_sources,
+            "kernel": pushed.invalid_kernel_sources,
+            "model": pushed.invalid_model_sources,
+            "tag": pushed.invalid_tags,
+        }
+        return {
+            "error": pushed.error or "",
+            "version": pushed.version_number or None,
+            "url": pushed.url,
+            "invalid": {kind: list(names) for kind, names in invalid.items() if names},
+        }
 
-def _push(api: Any, _: Emit, *, folder: str, limit: int | None, run: bool) -> Answer:
-    pushed = api.kernels_push(folder, limit, no_run=not run)
-    invalid = {
-        "dataset": pushed.invalid_dataset_sources,
-        "competition": pushed.invalid_competition_sources,
-        "kernel": pushed.invalid_kernel_sources,
-        "model": pushed.invalid_model_sources,
-        "tag": pushed.invalid_tags,
-    }
-    return {
-        "error": pushed.error or "",
-        "version": pushed.version_number or None,
-        "url": pushed.url,
-        "invalid": {kind: list(names) for kind, names in invalid.items() if names},
-    }
+    def status(self, kernel: str) -> Answer:
+        found = self._api.kernels_status(kernel)
+        return {"state": found.status.name, "failure": found.failure_message or ""}
 
+    def logs(self, kernel: str) -> str:
+        text: str = self._api.kernels_logs(kernel)
+        return text
 
-def _status(api: Any, _: Emit, *, kernel: str) -> Answer:
-    found = api.kernels_status(kernel)
-    return {"state": found.status.name, "failure": found.failure_message or ""}
+    def follow_logs(self, kernel: str) -> None:
+        for event in self._api.kernels_logs_stream(kernel):
+            self._emit(str(event.get("data", "")))
 
+    def output(self, kernel: str, folder: str, pattern: str | None) -> Answer:
+        try:
+            files, _token = self._api.kernels_output(kernel, folder, file_pattern=pattern, force=True)
+        except OSError as error:
+            if error.filename is None and error.errno != errno.ENOSPC:  # of the network
+                raise
+            return {"error": error.strerror, "files": []}
+        return {"error": "", "files": list(files)}
 
-def _find_status(api: Any, emit: Emit, *, kernel: str) -> Answer | None:
-    found: Answer | None = _or_none(lambda: _status(api, emit, kernel=kernel))
-    return found
+    def cancel(self, session: int) -> str:
+        from kagglesdk.kernels.types.kernels_api_service import ApiCancelKernelSessionRequest
 
+        request = ApiCancelKernelSessionRequest()
+        request.kernel_session_id = session
+        with self._api.build_kaggle_client() as client:
+            answered = client.kernels.kernels_api_client.cancel_kernel_session(request)
+        return answered.error_message or ""
 
-def _logs(api: Any, _: Emit, *, kernel: str) -> str:
-    text: str = api.kernels_logs(kernel)
-    return text
+    def quota(self) -> Answer:
+        found = self._api.quota_view()
+        refresh = found.quota_refresh_time
+        if refresh is not None and refresh.utcoffset() is None:
+            refresh = refresh.replace(tzinfo=UTC)  # the package leaves the zone away
+        return {
+            "refresh": refresh and refresh.timestamp(),
+            **{
+                name: {"used": one.time_used.total_seconds(), "all": one.total_time_allowed.total_seconds()}
+                for name, one in (("gpu", found.gpu_quota), ("tpu", found.tpu_quota))
+                if one is not None
+            },
+        }
 
+    def dataset(self, dataset: str) -> Answer:
+        """The dataset's current version and state."""
+        from kagglesdk.datasets.types.dataset_api_service import ApiGetDatasetRequest
 
-def _follow_logs(api: Any, emit: Emit, *, kernel: str) -> None:
-    for event in api.kernels_logs_stream(kernel):
-        emit(str(event.get("data", "")))
+        request = ApiGetDatasetRequest()
+        request.owner_slug, request.dataset_slug = dataset.split("/")
+        with self._api.build_kaggle_client() as client:
+            found = client.datasets.dataset_api_client.get_dataset(request)
+        return {
+            "private": bool(found.is_private),
+            "version": found.current_version_number or 0,
+            "state": self._api.dataset_status(dataset),
+        }
 
+    def dataset_files(self, dataset: str) -> list[str]:
+        return [one.name for one in self._api.dataset_list_files(dataset).files or []]
 
-def _output(api: Any, _: Emit, *, kernel: str, folder: str, pattern: str | None) -> Answer:
-    try:
-        files, _token = api.kernels_output(kernel, folder, file_pattern=pattern, force=True)
-    except OSError as error:
-        if error.filename is None and error.errno != errno.ENOSPC:  # of the network
-            raise
-        return {"error": error.strerror, "files": []}
-    return {"error": "", "files": list(files)}
+    def create_dataset(self, folder: str) -> str:
+        made = self._api.dataset_create_new(folder, public=False, quiet=True, convert_to_csv=False)
+        return made.error or ""
 
+    def version_dataset(self, folder: str) -> str:
+        made = self._api.dataset_create_version(
+            folder, "kgnb", quiet=True, convert_to_csv=False, delete_old_versions=True
+        )
+        return made.error or ""
 
-def _cancel(api: Any, _: Emit, *, session: int) -> str:
-    from kagglesdk.kernels.types.kernels_api_service import ApiCancelKernelSessionRequest
+    def delete_dataset(self, dataset: str) -> None:
+        self._api.dataset_delete(*dataset.split("/"), no_confirm=True)
 
-    request = ApiCancelKernelSessionRequest()
-    request.kernel_session_id = session
-    with api.build_kaggle_client() as client:
-        answered = client.kernels.kernels_api_client.cancel_kernel_session(request)
-    return answered.error_message or ""
-
-
-def _quota(api: Any, _: Emit) -> Answer:
-    found = api.quota_view()
-    refresh = found.quota_refresh_time
-    if refresh is not None and refresh.utcoffset() is None:
-        refresh = refresh.replace(tzinfo=UTC)  # the package leaves the zone away
-    return {
-        "refresh": refresh and refresh.timestamp(),
-        **{
-            name: {"used": one.time_used.total_seconds(), "all": one.total_time_allowed.total_seconds()}
-            for name, one in (("gpu", found.gpu_quota), ("tpu", found.tpu_quota))
-            if one is not None
-        },
-    }
-
-
-def _dataset(api: Any, _: Emit, *, dataset: str) -> Answer | None:
-    """The dataset's current version and state; None if there is none."""
-    from kagglesdk.datasets.types.dataset_api_service import ApiGetDatasetRequest
-
-    request = ApiGetDatasetRequest()
-    request.owner_slug, request.dataset_slug = dataset.split("/")
-    with api.build_kaggle_client() as client:
-        found = _or_none(lambda: client.datasets.dataset_api_client.get_dataset(request))
-    if found is None:
-        return None
-    return {
-        "private": bool(found.is_private),
-        "version": found.current_version_number or 0,
-        "state": api.dataset_status(dataset),
-    }
-
-
-def _dataset_files(api: Any, _: Emit, *, dataset: str) -> list[str]:
-    found = api.dataset_list_files(dataset)
-    return [one.name for one in found.files or []]
-
-
-def _create_dataset(api: Any, _: Emit, *, folder: str) -> str:
-    made = api.dataset_create_new(folder, public=False, quiet=True, convert_to_csv=False)
-    return made.error or ""
-
-
-def _version_dataset(api: Any, _: Emit, *, folder: str, notes: str) -> str:
-    made = api.dataset_create_version(
-        folder, notes, quiet=True, convert_to_csv=False, delete_old_versions=True
-    )
-    return made.error or ""
-
-
-def _delete_dataset(api: Any, _: Emit, *, dataset: str) -> None:
-    api.dataset_delete(*dataset.split("/"), no_confirm=True)
-
-
-CALLS: dict[str, Callable[..., Any]] = {
-    "username": _username,
-    "push": _push,
-    "status": _status,
-    "find_status": _find_status,
-    "logs": _logs,
-    "follow_logs": _follow_logs,
-    "output": _output,
-    "cancel": _cancel,
-    "quota": _quota,
-    "dataset": _dataset,
-    "dataset_files": _dataset_files,
-    "create_dataset": _create_dataset,
-    "version_dataset": _version_dataset,
-    "delete_dataset": _delete_dataset,
-}
 
 if __name__ == "__main__":
     main()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, Self
 
 from kgnb.core.errors import InputError, ServiceDown, ServiceRefused
 from kgnb.core.host import environment_secrets
@@ -83,20 +83,8 @@ class SessionsTaken(ServiceRefused):
     """All of the account's sessions are taken; one gets free when a run ends."""
 
 
-class Transport(Protocol):
-    """Brings a request to :mod:`kgnb.kaggle.api_process` and its answer back."""
-
-    async def answer(
-        self, call: str, arguments: Mapping[str, Any], emit: Tell, seconds: float | None
-    ) -> Mapping[str, Any]:
-        """Return the answer; ``emit`` gets its events. Raises ServiceDown after ``seconds``."""
-
-    async def close(self) -> None:
-        """End what runs for this transport."""
-
-
 class ApiProcess:
-    """The transport: starts the process at the first request and ends it after a time-out."""
+    """:mod:`kgnb.kaggle.api_process`: started at the first request, ended after one that took too long."""
 
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
@@ -105,7 +93,7 @@ class ApiProcess:
     async def answer(
         self, call: str, arguments: Mapping[str, Any], emit: Tell, seconds: float | None
     ) -> Mapping[str, Any]:
-        """See :class:`Transport`."""
+        """Return the answer; ``emit`` gets its events. Raises ServiceDown after ``seconds``."""
         try:
             return await asyncio.wait_for(self._exchange(call, arguments, emit), seconds)
         except TimeoutError:
@@ -128,7 +116,7 @@ class ApiProcess:
         raise ServiceDown("kaggle.down", service="kaggle", reason="kaggle: EOF")
 
     async def close(self) -> None:
-        """See :class:`Transport`."""
+        """End the process."""
         self._process = None
         await self._stack.aclose()
 
@@ -151,7 +139,7 @@ class KaggleClient:
     InputError when the package isn't installed.
     """
 
-    def __init__(self, transport: Transport | None = None) -> None:
+    def __init__(self, transport: ApiProcess | None = None) -> None:
         self._transport = transport or ApiProcess()
 
     async def __aenter__(self) -> Self:
@@ -190,7 +178,7 @@ class KaggleClient:
 
     async def find_status(self, kernel: str) -> KernelStatus | None:
         """Return the status of the latest run; None when there is no such notebook."""
-        found = await self._call("find_status", kernel=kernel)
+        found = await self._call("status", missing_ok=True, kernel=kernel)
         return found and KernelStatus(**found)
 
     async def logs(self, kernel: str) -> str:
@@ -225,7 +213,7 @@ class KaggleClient:
 
     async def dataset(self, dataset: str) -> Dataset | None:
         """Return a dataset's state; None when this account sees none of this name."""
-        found = await self._call("dataset", dataset=dataset)
+        found = await self._call("dataset", missing_ok=True, dataset=dataset)
         return found and Dataset(**found)
 
     async def dataset_files(self, dataset: str) -> list[str]:
@@ -236,11 +224,9 @@ class KaggleClient:
         """Make a private dataset of a folder with a dataset-metadata.json."""
         _refuse(await self._call("create_dataset", seconds=TRANSFER_SECONDS, folder=str(folder)))
 
-    async def version_dataset(self, folder: Path, notes: str) -> None:
+    async def version_dataset(self, folder: Path) -> None:
         """Make a folder the only version of its dataset."""
-        _refuse(
-            await self._call("version_dataset", seconds=TRANSFER_SECONDS, folder=str(folder), notes=notes)
-        )
+        _refuse(await self._call("version_dataset", seconds=TRANSFER_SECONDS, folder=str(folder)))
 
     async def delete_dataset(self, dataset: str) -> None:
         """Delete a dataset with all its versions."""
@@ -252,11 +238,14 @@ class KaggleClient:
         *,
         seconds: float | None = CALL_SECONDS,
         emit: Tell = lambda _: None,
+        missing_ok: bool = False,
         **arguments: Any,
     ) -> Any:
         answer = await self._transport.answer(call, arguments, emit, seconds)
         if "value" in answer:
             return answer["value"]
+        if missing_ok and answer["error"] == "missing":
+            return None
         reason = _reason(str(answer["reason"])) or "?"
         if answer["error"] == "no_login":
             raise ServiceRefused("kaggle.no_login", service="kaggle")

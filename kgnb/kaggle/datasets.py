@@ -81,7 +81,7 @@ async def _send(client: KaggleClient, dataset: str, file: str, data: bytes) -> N
         if before is None:
             await client.create_dataset(folder)
         else:
-            await client.version_dataset(folder, "kgnb")
+            await client.version_dataset(folder)
     await _ready(client, dataset, before.version if before else 0)
 
 

@@ -7,9 +7,6 @@ meant to leave the house.
 from __future__ import annotations
 
 import asyncio
-import base64
-import hashlib
-import io
 import json
 import lzma
 import re
@@ -50,34 +47,42 @@ EXTRAS = ("embedded",)
 
 @dataclass(frozen=True)
 class Wheel:
-    """kgnb as a wheel whose files are stored, not compressed."""
+    """kgnb as a wheel: its file name, and its files by path, without the list of them (RECORD)."""
 
     name: str
-    data: bytes
+    files: Mapping[str, bytes]
 
     @cached_property
     def text(self) -> str:
         """The wheel's files as a cell carries them; takes a second.
 
-        Without what doesn't compress and nobody misses there: hashes, and the page of the package index.
-        GB18030 has any text, and Chinese in two bytes a character.
+        Neighbours of one kind compress best. Without the page of the package index, which nobody misses
+        there. GB18030 has any text, and Chinese in two bytes a character.
         """
         parts = []
-        for path, data in self.files():
-            if not path.endswith("/RECORD"):
-                kept = data.partition(b"\n\n")[0] if path.endswith("/METADATA") else data
-                parts += [path, kept.decode()]
+        for path in sorted(self.files, key=lambda path: (Path(path).suffix, path)):
+            data = self.files[path]
+            kept = data.partition(b"\n\n")[0] if path.endswith("/METADATA") else data
+            parts += [path, kept.decode()]
         return as_text(lzma.compress("\0".join(parts).encode("gb18030"), preset=9))
 
-    def files(self) -> Iterator[tuple[str, bytes]]:
-        """(path, content) of everything in it."""
-        with zipfile.ZipFile(io.BytesIO(self.data)) as archive:
-            for name in archive.namelist():
-                yield name, archive.read(name)
+    @property
+    def metadata_path(self) -> str:
+        """Path of the file with name, version and requirements."""
+        return next(path for path in self.files if path.endswith(".dist-info/METADATA"))
+
+    def write(self, folder: Path) -> Path:
+        """Write the wheel to a folder and return its file."""
+        record = self.metadata_path.replace("METADATA", "RECORD")
+        with zipfile.ZipFile(folder / self.name, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path, data in self.files.items():
+                archive.writestr(path, data)
+            archive.writestr(record, "".join(f"{path},,\n" for path in self.files))
+        return folder / self.name
 
     def requirements(self) -> Iterator[tuple[str, str]]:
         """(package, extra or "") of each requirement."""
-        (header,) = (data for name, data in self.files() if name.endswith(".dist-info/METADATA"))
+        header = self.files[self.metadata_path]
         for line in BytesHeaderParser().parsebytes(header).get_all("Requires-Dist", []):
             name = re.match(r"[A-Za-z0-9._-]+", line)
             extra = re.search(r"extra\s*==\s*['\"]([\w-]+)", line)
@@ -107,7 +112,8 @@ async def own_wheel() -> Wheel:
 def _built(folder: Path) -> Wheel:
     (path,) = folder.glob("kgnb-*.whl")
     with zipfile.ZipFile(path) as archive:
-        return _stored(path.name, {name: archive.read(name) for name in archive.namelist()})
+        names = [name for name in archive.namelist() if not name.endswith("/RECORD")]
+        return Wheel(path.name, {name: archive.read(name) for name in names})
 
 
 async def _pip_wheel(root: Path, folder: str) -> None:
@@ -131,22 +137,7 @@ def _from_installed() -> Wheel:
     }
     if "kgnb/__init__.py" not in files:  # an editable install whose checkout is gone
         raise InputError("parcel.no_wheel", reason="kgnb: RECORD")
-    record = "".join(f"{name},{_digest(data)},{len(data)}\n" for name, data in files.items())
-    files[f"{info}/RECORD"] = f"{record}{info}/RECORD,,\n".encode()
-    return _stored(f"kgnb-{own.version}-py3-none-any.whl", files)
-
-
-def _digest(data: bytes) -> str:
-    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(data).digest()).decode().rstrip("=")
-
-
-def _stored(name: str, files: Mapping[str, bytes]) -> Wheel:
-    """The same wheel for the same files: neighbours of one kind compress best, and no time is in it."""
-    target = io.BytesIO()
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
-        for path in sorted(files, key=lambda path: (Path(path).suffix, path)):
-            archive.writestr(zipfile.ZipInfo(path), files[path])
-    return Wheel(name, target.getvalue())
+    return Wheel(f"kgnb-{own.version}-py3-none-any.whl", files)
 
 
 def pins(wheel: Wheel, extras: Sequence[str] = EXTRAS) -> dict[str, str]:
@@ -350,7 +341,7 @@ def check_secrets(notebook: Notebook, wheel: Wheel, known: Mapping[str, SecretSt
                 raise InputError("parcel.secret_like", cell=number, kind=kind)
         for name in _known_in(source.encode(), known):
             raise InputError("parcel.secret_of", where=f"#{number}", name=name)
-    for path, data in wheel.files():
+    for path, data in wheel.files.items():
         for name in _known_in(data, known):
             raise InputError("parcel.secret_of", where=path, name=name)
 

@@ -34,9 +34,8 @@ async def make_wheels(folder: Path, owner: str) -> list[Path]:
     """
     wheel = await own_wheel()
     with tempfile.TemporaryDirectory(prefix="kgnb-wheels-") as made:
-        own = Path(made) / wheel.name
+        own = await asyncio.to_thread(wheel.write, Path(made))
         try:
-            await asyncio.to_thread(own.write_bytes, wheel.data)
             await asyncio.to_thread(_describe, folder, owner)
         except OSError as error:
             raise InputError("kaggle.cannot_write", folder=folder, reason=error.strerror) from None

@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +21,8 @@ from tests.support.kaggle_stub import KaggleStub, kaggle_stub
 OURS = ("KGNB_", "KG_", "OPENAI_", "REDIS_", "DB_", "NEO4J_", "KAGGLE_", "XDG_CONFIG_HOME")
 
 
-class InProcess:
-    """The transport without a process of its own: what that process does, in a thread."""
+class InProcess(client.ApiProcess):
+    """ApiProcess without a process of its own: what that process does, in a thread."""
 
     async def answer(
         self, call: str, arguments: Mapping[str, Any], emit: Callable[[str], None], seconds: float | None
@@ -36,9 +34,6 @@ class InProcess:
             emit(event)
         found: dict[str, Any] = json.loads(answer)
         return found
-
-    async def close(self) -> None:
-        return
 
 
 @pytest.fixture(scope="session")
@@ -76,10 +71,8 @@ def wheel() -> Wheel:
 @pytest.fixture(scope="session")
 def small_wheel() -> Wheel:
     """One that nothing is installed from: the whole takes a second to compress."""
-    target = BytesIO()
-    with zipfile.ZipFile(target, "w") as archive:
-        archive.writestr("kgnb-0.dist-info/METADATA", "Name: kgnb\nVersion: 0\n")
-    return Wheel("kgnb-0-py3-none-any.whl", target.getvalue())
+    files = {"kgnb-0.dist-info/METADATA": b"Name: kgnb\nVersion: 0\n"}
+    return Wheel("kgnb-0-py3-none-any.whl", files)
 
 
 Command = Callable[..., int]

@@ -246,7 +246,7 @@ class TestDatasets:
         await kaggle.create_dataset(tmp_path / "data")
         assert await kaggle.dataset(name) == Dataset(private=True, version=1, state="ready")
         (tmp_path / "data" / "a.bin").write_bytes(b"two")
-        await kaggle.version_dataset(tmp_path / "data", "again")
+        await kaggle.version_dataset(tmp_path / "data")
         assert stub.datasets[name].files == {"a.bin": b"two"}
         assert await kaggle.dataset_files(name) == ["a.bin"]
         await kaggle.delete_dataset(name)
