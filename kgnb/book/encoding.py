@@ -100,9 +100,7 @@ def _utf8(data: bytes) -> str | None:
 
 def _chinese(data: bytes) -> str | None:
     sample = _non_ascii_lines(data)
-    wide = data[:_SAMPLE] if len(data) % 2 == 0 else b""
     scores = {name: _score(sample, name) for name in _CHINESE}
-    scores |= {name: _score(wide, name) for name in _WIDE if wide}
     best = max(scores, key=lambda name: scores[name])
     if scores[best] < (_MIN_SCORE if len(sample) < 100 else 0.45):
         return None

@@ -19,18 +19,13 @@ RESULTS = r"^[^/]*\.(html|json|log)$"
 
 
 def notebook(books: str, *, provider: str | None, earlier: str | None) -> Notebook:
-    """Return the notebook; ``books`` is code of :func:`carried` or :func:`attached`.
+    """Return the notebook's cells; ``books`` is code of :func:`carried` or :func:`attached`.
 
     ``provider`` as in :func:`kgnb.build`. ``earlier``: the run (OWNER/NAME) whose output it goes on from.
     """
     build = BUILD.format(earlier=json.dumps(earlier or ""), provider=repr(provider))
     cells = [("markdown", TITLE), ("code", books), ("code", build), ("code", GRAPHS)]
-    return {
-        "cells": [_cell(kind, source) for kind, source in cells],
-        "metadata": {},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
+    return {"cells": [{"cell_type": kind, "source": source} for kind, source in cells]}
 
 
 def carried(packed: bytes) -> str:
@@ -76,11 +71,6 @@ def chapters_left(files: list[Path]) -> int:
         return max(0, int(left))
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return 0
-
-
-def _cell(kind: str, source: str) -> dict[str, Any]:
-    cell = {"cell_type": kind, "metadata": {}, "source": source}
-    return cell | {"outputs": [], "execution_count": None} if kind == "code" else cell
 
 
 TITLE = """\

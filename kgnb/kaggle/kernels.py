@@ -6,7 +6,9 @@ import asyncio
 import json
 import math
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 
 from kgnb.core.errors import InputError, ServiceDown, ServiceRefused
@@ -14,7 +16,7 @@ from kgnb.core.kaggle_inputs import NAME
 from kgnb.core.messages import say
 from kgnb.core.notebook_services import find_service
 from kgnb.core.safe_text import one_line
-from kgnb.kaggle.client import KaggleClient, KernelStatus, Pushed, Quota, SessionsTaken, Tell
+from kgnb.kaggle.client import KaggleClient, KernelStatus, Pushed, SessionsTaken, Tell
 from kgnb.kaggle.kernel_metadata import Metadata
 
 CAP_PAUSE = 60.0
@@ -48,10 +50,16 @@ async def check_quota(client: KaggleClient, accelerator: str, tell: Tell) -> Non
         return
     if quota is None:
         return
-    facts = {"what": accelerator.upper(), "used": f"{quota.used:.1f}", "allowed": f"{quota.allowed:.1f}"}
+    ends = quota.refresh and datetime.fromtimestamp(quota.refresh)
+    facts = {
+        "what": accelerator.upper(),
+        "used": f"{quota.used:.1f}",
+        "allowed": f"{quota.allowed:.1f}",
+        "refresh": f"{ends:%Y-%m-%d %H:%M}" if ends else "?",
+    }
     if quota.used >= quota.allowed:
-        raise ServiceRefused("kaggle.quota_used", service="kaggle", refresh=_refresh(quota), **facts)
-    tell(say("kaggle.quota", refresh=_refresh(quota), **facts))
+        raise ServiceRefused("kaggle.quota_used", service="kaggle", **facts)
+    tell(say("kaggle.quota", **facts))
 
 
 async def check_sources(client: KaggleClient, meta: Metadata, checked: Container[str | None]) -> None:
@@ -69,12 +77,6 @@ async def check_sources(client: KaggleClient, meta: Metadata, checked: Container
         own = kernel.partition("/")[0].lower() == owner.lower()
         if own and kernel not in checked and await client.find_status(kernel) is None:
             raise InputError("kaggle.no_kernel", kernel=kernel)
-
-
-def _refresh(quota: Quota) -> str:
-    if quota.refresh is None:
-        return "?"
-    return time.strftime("%Y-%m-%d %H:%M", time.localtime(quota.refresh))
 
 
 # --- a run
@@ -134,14 +136,9 @@ def status_sentence(kernel: str, status: KernelStatus) -> str:
 
 def log_lines(stored: str) -> str:
     """Return a stored log, a JSON list of ``{stream_name, time, data}`` or plain text, as printable text."""
-    return "".join(map(printable, _pieces(stored)))
-
-
-def _pieces(stored: str) -> Iterator[str]:
-    try:
-        yield from [str(event["data"]) for event in json.loads(stored)]
-    except (ValueError, TypeError, KeyError):
-        yield stored
+    with suppress(ValueError, TypeError, KeyError):
+        stored = "".join(str(event["data"]) for event in json.loads(stored))
+    return printable(stored)
 
 
 def printable(text: str) -> str:

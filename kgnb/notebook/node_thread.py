@@ -10,9 +10,9 @@ import asyncio
 import logging
 import math
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -96,6 +96,7 @@ class NodeRun:
         self._guard = threading.Lock()
         self._app: App | None = None
         self._calls: set[asyncio.Task[Any]] = set()
+        self._reading: asyncio.Task[None] | None = None
         self._worker: WorkerNode | None = None
         self._node_processes: NodeProcesses | None = None
         self._thread: threading.Thread | None = None
@@ -110,7 +111,7 @@ class NodeRun:
 
     def start(self, previous: NodeRun | None) -> None:
         """Start as soon as ``previous`` has ended; returns at once."""
-        HOOKS.add(self)
+        HOOKS.add(self._on_shutdown)
         self._thread = threading.Thread(target=self._main, args=(previous,), name="kgnb-node", daemon=True)
         self._thread.start()
 
@@ -125,16 +126,13 @@ class NodeRun:
         if self._thread not in (None, threading.current_thread()):
             self._ended.wait(timeout)  # Python 3.11 takes a thread for ended once join was interrupted
 
-    def on_exit(self) -> None:
+    def _on_shutdown(self, wait: bool) -> None:
         """Leave within the time that an ending kernel has."""
-        self.on_shutdown()
-        self.join(EXIT_SECONDS)
-
-    def on_shutdown(self) -> None:
-        """As :meth:`on_exit`, but returns at once."""
         if not self._kernel_ends:
             self._kernel_ends = True
             self.ask_to_stop(EXIT_DRAIN_SECONDS)
+        if wait:
+            self.join(EXIT_SECONDS)
 
     def call(self, work: Callable[[App], Awaitable[R]]) -> Future[R] | None:
         """Run ``work`` on the node's loop with its stores; None where there are none right now."""
@@ -177,8 +175,7 @@ class NodeRun:
             self._close(end)
 
     def _close(self, end: State) -> None:
-        with self._guard:
-            self._app = None
+        self._disconnect()
         self._worker = None
         self._loop.run_until_complete(self._cancel_tasks())
         self._loop.close()
@@ -186,7 +183,7 @@ class NodeRun:
             self.write_report()
         finally:
             self.state = end
-            HOOKS.remove(self)
+            HOOKS.remove(self._on_shutdown)
             self._recent.mute()
             self._ended.set()
 
@@ -194,6 +191,8 @@ class NodeRun:
         """Cancel everything left, so that no other thread waits for a closed loop."""
         await asyncio.sleep(0)  # lets calls of the last moment begin: only then they can be cancelled
         rest = asyncio.all_tasks() - {asyncio.current_task()}
+        if self._reading is not None:
+            rest.add(self._reading)  # it may have failed, which nobody has seen
         for task in rest:
             task.cancel()
         await asyncio.gather(*rest, return_exceptions=True)
@@ -213,35 +212,39 @@ class NodeRun:
     async def _run_worker(self) -> None:
         from kgnb.app.run_worker import serve
 
-        async with self._status_reader() as read_from:
-            await serve(
-                self._settings,
-                self._stop,
-                session=self._session,
-                listener=self._counters.on_event,
-                on_ready=lambda app, worker: self._on_ready(app, worker, read_from),
-                on_left=self._on_left,
-                drain_limit=lambda: self._drain_limit,
-            )
+        await serve(
+            self._settings,
+            self._stop,
+            session=self._session,
+            listener=self._counters.on_event,
+            on_ready=self._on_ready,
+            on_left=self._on_left,
+            drain_limit=lambda: self._drain_limit,
+        )
 
-    def _on_ready(self, app: App, worker: WorkerNode, read_from: Callable[[App], None]) -> None:
+    def _on_ready(self, app: App, worker: WorkerNode) -> None:
         self._worker, self.name = worker, worker.name
         self._counters.follow(app.spent, worker)
-        self._on_connected(app, read_from)
+        self._on_connected(app)
 
-    def _on_connected(self, app: App, read_from: Callable[[App], None]) -> None:
+    def _on_connected(self, app: App) -> None:
         with self._guard:
             self._app = app
-        read_from(app)
+        self._reading = asyncio.create_task(self._read_status(app))
         if self.state is State.STARTING:
             self.state = State.RUNNING
+
+    def _disconnect(self) -> None:
+        with self._guard:
+            self._app = None
+        if self._reading is not None:
+            self._reading.cancel()
 
     async def _on_left(self, app: App) -> None:
         """The node has handed everything back: wait for calls that use its stores, then read the status."""
         if self._session.is_ending:
             self.state = State.STOPPING
-        with self._guard:
-            self._app = None
+        self._disconnect()
         if self._kernel_ends:
             return
         await asyncio.sleep(0)
@@ -264,13 +267,13 @@ class NodeRun:
         from kgnb.app.run_worker import leaving_when
 
         settings, session = self._settings, self._session
-        async with leaving_when(self._stop, session) as leaving, self._status_reader() as read_from:
+        async with leaving_when(self._stop, session) as leaving:
             async with NodeProcesses(settings, session, self._processes, self._process_states) as processes:
                 self._node_processes = processes
                 working = asyncio.create_task(processes.run(leaving))
                 try:
                     while not working.done():
-                        await self._watch_engines(leaving, read_from, working)
+                        await self._watch_engines(leaving, working)
                     await working
                 finally:
                     working.cancel()
@@ -279,35 +282,17 @@ class NodeRun:
                 async with open_app(settings, graph=False) as app:
                     await self._on_left(app)
 
-    async def _watch_engines(
-        self, leaving: asyncio.Event, read_from: Callable[[App], None], working: asyncio.Task[None]
-    ) -> None:
+    async def _watch_engines(self, leaving: asyncio.Event, working: asyncio.Task[None]) -> None:
         from kgnb.app.context import open_waiting
 
         async with open_waiting(self._settings, stop=leaving, graph=False) as app:
             if app is None:
                 await asyncio.wait([working])
                 return
-            self._on_connected(app, read_from)
+            self._on_connected(app)
             while not working.done() and not app.engines_gone:
                 await asyncio.wait([working], timeout=ENGINE_CHECK_SECONDS)
-
-    @asynccontextmanager
-    async def _status_reader(self) -> AsyncIterator[Callable[[App], None]]:
-        """Give a function that keeps reading the status, from the app it was called with last."""
-        reading: list[asyncio.Task[None]] = []
-
-        def read_from(app: App) -> None:
-            for task in reading:
-                task.cancel()
-            reading.append(asyncio.create_task(self._read_status(app)))
-
-        try:
-            yield read_from
-        finally:
-            for task in reading:
-                task.cancel()
-            await asyncio.gather(*reading, return_exceptions=True)
+            self._disconnect()
 
     async def _read_status(self, app: App) -> None:
         from kgnb.app.status import StatusReport

@@ -12,10 +12,8 @@ import asyncio
 import json
 import logging
 import pickle
-import subprocess
 import sys
-import threading
-from collections.abc import Callable
+from asyncio.subprocess import Process
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
@@ -37,11 +35,14 @@ LENGTH_BYTES = 4
 """Size of the length prefix of the settings."""
 LEAVE, LEAVE_NOW = b"g", b"n"
 """Orders to leave: with the drain time, or without."""
+LONGEST_LINE = 1 << 26
+"""Bytes in a line of a child's output."""
 EXIT_FAILED = 2
 """Exit code of a child that a restart can't help; its ``failure`` came before."""
 
 # -P and -c keep the working folder off sys.path: a user's random.py there must not be imported.
 _BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from kgnb.notebook.process_main import main; main()"
+_ROOT = str(Path(__file__).resolve().parents[2])
 
 
 class NodeProcesses:
@@ -57,9 +58,8 @@ class NodeProcesses:
         self._session = session
         self._count = count
         self._states = states
-        self._guard = threading.Lock()
-        self._running: list[_NodeProcess] = []
-        self._leaving = False
+        self._running: list[Process] = []
+        self._leaving = asyncio.Event()
         self._supervisors: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -67,11 +67,13 @@ class NodeProcesses:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for supervisor in self._supervisors:
-            supervisor.cancel()
         self.leave()
+        patience = self._session.drain_seconds(self._settings.drain_seconds) + LEAVE_SECONDS
+        await asyncio.wait(self._supervisors, timeout=patience)
+        for process in self._running:
+            with suppress(ProcessLookupError):
+                process.kill()
         await asyncio.gather(*self._supervisors, return_exceptions=True)
-        await asyncio.to_thread(self._wait_for_all)
 
     async def run(self, leaving: asyncio.Event) -> None:
         """Return when ``leaving`` is set; raises KgnbError when a process failed for good."""
@@ -86,100 +88,62 @@ class NodeProcesses:
             waiting.cancel()
 
     def leave(self, *, now: bool = False) -> None:
-        """Order every process to leave and start no more. Thread-safe."""
-        with self._guard:
-            self._leaving = True
-            running = list(self._running)
-        for child in running:
-            child.send(LEAVE_NOW if now else LEAVE)
+        """Order every process to leave and start no more."""
+        self._leaving.set()
+        for process in self._running:
+            _send(process, LEAVE_NOW if now else LEAVE)
 
     async def _supervise(self) -> None:
-        while not self._leaving:
-            ended = asyncio.Event()
-            child = await asyncio.to_thread(self._start, asyncio.get_running_loop(), ended)
-            if child is None:
+        while not self._leaving.is_set():
+            process = await self._start()
+            failure = await self._read_output(process)
+            self._running.remove(process)
+            if self._leaving.is_set() or self._session.is_ending:
                 return
-            await ended.wait()
-            self._running.remove(child)
-            if self._leaving or self._session.is_ending:
-                return
-            if child.process.returncode == EXIT_FAILED:
-                raise KgnbError("notebook.quits", reason=child.failure)
-            facts = {"pid": child.process.pid, "code": child.process.returncode}
+            if process.returncode == EXIT_FAILED:
+                raise KgnbError("notebook.quits", reason=failure)
+            facts = {"pid": process.pid, "code": process.returncode}
             log.warning(say("notebook.child_ended", **facts, seconds=round(RESTART_SECONDS)))
-            await asyncio.sleep(RESTART_SECONDS)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._leaving.wait(), RESTART_SECONDS)
 
-    def _start(self, loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> _NodeProcess | None:
-        def on_end() -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(ended.set)
-
-        with self._guard:
-            if self._leaving:
-                return None
-            child = _NodeProcess(self._settings, self._session, self._states, on_end)
-            self._running.append(child)
-            return child
-
-    def _wait_for_all(self) -> None:
-        for child in list(self._running):
-            child.wait_or_kill(self._session.drain_seconds(self._settings.drain_seconds) + LEAVE_SECONDS)
-
-
-class _NodeProcess:
-    """One process, and the thread that reads its output."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        session: Session,
-        states: dict[int, dict[str, Any]],
-        on_end: Callable[[], None],
-    ) -> None:
-        self.failure = ""
-        self._states = states
-        self._on_end = on_end
-        self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
-            [sys.executable, "-P", "-c", _BOOT, str(Path(__file__).resolve().parents[2])],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+    async def _start(self) -> Process:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-c", _BOOT, _ROOT),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
+            limit=LONGEST_LINE,
         )
-        threading.Thread(target=self._read_output, name="kgnb-child", daemon=True).start()
-        given = pickle.dumps((settings, session))
-        self.send(len(given).to_bytes(LENGTH_BYTES, "big") + given)
+        self._running.append(process)
+        given = pickle.dumps((self._settings, self._session))
+        _send(process, len(given).to_bytes(LENGTH_BYTES, "big") + given)
+        if self._leaving.is_set():
+            _send(process, LEAVE_NOW)
+        return process
 
-    def send(self, data: bytes) -> None:
-        """Write to the process's standard input; does nothing when it has ended."""
-        assert self.process.stdin is not None
-        with suppress(OSError, ValueError):
-            self.process.stdin.write(data)
-            self.process.stdin.flush()
+    async def _read_output(self, process: Process) -> str:
+        """Read until the process has ended; return the failure that it told."""
+        assert process.stdout is not None
+        failure = ""
+        async for line in process.stdout:
+            if not line.startswith(MESSAGE_MARK):
+                log.info("[%s] %s", process.pid, line.decode("utf-8", "replace").rstrip())
+                continue
+            with suppress(ValueError):  # truncated, because the process was killed
+                message = json.loads(line.removeprefix(MESSAGE_MARK))
+                if "state" in message:
+                    self._states[process.pid] = message["state"]
+                failure = message.get("failure", failure)
+        await process.wait()
+        if (state := self._states.get(process.pid)) is not None:
+            self._states[process.pid] = state | {"in_flight": {}, "open_tasks": [], "down": {}}
+        return failure
 
-    def wait_or_kill(self, seconds: float) -> None:
-        """Wait for the process to leave, then kill it."""
-        try:
-            self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
 
-    def _read_output(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
-            if line.startswith(MESSAGE_MARK):
-                self._receive(line.removeprefix(MESSAGE_MARK))
-            else:
-                log.info("[%s] %s", self.process.pid, line.decode("utf-8", "replace").rstrip())
-        self.process.wait()
-        if (state := self._states.get(self.process.pid)) is not None:
-            self._states[self.process.pid] = state | {"in_flight": {}, "open_tasks": [], "down": {}}
-        self._on_end()
-
-    def _receive(self, line: bytes) -> None:
-        with suppress(ValueError):  # truncated, because the process was killed
-            message = json.loads(line)
-            if "state" in message:
-                self._states[self.process.pid] = message["state"]
-            self.failure = message.get("failure", self.failure)
+def _send(process: Process, data: bytes) -> None:
+    """Write to the process's standard input; does nothing when it has ended."""
+    assert process.stdin is not None
+    with suppress(OSError, RuntimeError):
+        process.stdin.write(data)

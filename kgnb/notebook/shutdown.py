@@ -11,18 +11,12 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
-
-class ShutdownListener(Protocol):
-    """What :class:`ShutdownHooks` calls before the process ends."""
-
-    def on_exit(self) -> None:
-        """The process ends when this returns."""
-
-    def on_shutdown(self) -> None:
-        """The process ends soon; must return at once."""
+Listener = Callable[[bool], None]
+"""Called when the process is about to end: with True, it ends when this returns; with False, soon."""
 
 
 class ShutdownHooks:
@@ -32,14 +26,14 @@ class ShutdownHooks:
     """
 
     def __init__(self) -> None:
-        self._listeners: list[ShutdownListener] = []
+        self._listeners: list[Listener] = []
         self._previous: Any = None
         self._handles_signal = False
         self._chaining = False
         self._has_early_hook = False
         self._kernel: Any = None
 
-    def add(self, listener: ShutdownListener) -> None:
+    def add(self, listener: Listener) -> None:
         """Add a listener; SIGTERM is handled only if this is the main thread, as Python demands."""
         if listener in self._listeners:
             return
@@ -57,7 +51,7 @@ class ShutdownHooks:
             self._previous = signal.signal(signal.SIGTERM, self._on_sigterm)
             self._handles_signal = True
 
-    def remove(self, listener: ShutdownListener) -> None:
+    def remove(self, listener: Listener) -> None:
         """Remove a listener; off the main thread the signal handler stays until :meth:`tidy`."""
         if listener in self._listeners:
             self._listeners.remove(listener)
@@ -97,7 +91,7 @@ class ShutdownHooks:
 
         def do_shutdown(*args: Any, **kwargs: Any) -> Any:
             for listener in list(self._listeners):
-                listener.on_shutdown()
+                listener(False)
             return original(*args, **kwargs)
 
         kernel.do_shutdown = do_shutdown
@@ -111,7 +105,7 @@ class ShutdownHooks:
 
     def _call_on_exit(self) -> None:
         while self._listeners:
-            self._listeners.pop(0).on_exit()
+            self._listeners.pop(0)(True)
 
     def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
         if self._chaining:  # the previous handler is a later one that chains to this one

@@ -20,11 +20,8 @@ class Listener:
     def __init__(self) -> None:
         self.heard: list[str] = []
 
-    def on_exit(self) -> None:
-        self.heard.append("ends")
-
-    def on_shutdown(self) -> None:
-        self.heard.append("will end")
+    def __call__(self, wait: bool) -> None:
+        self.heard.append("ends" if wait else "will end")
 
 
 @pytest.fixture(autouse=True)
@@ -177,16 +174,13 @@ from concurrent.futures import ThreadPoolExecutor
 from kgnb.notebook.shutdown import HOOKS
 pool = ThreadPoolExecutor()
 stop = threading.Event()
-class Node:
-    def on_shutdown(self): pass
-    def on_exit(self):
-        stop.set()
-        worker.join(1.5)
+def node(wait):
+    stop.set()
+    worker.join(1.5)
 def work():
     stop.wait()
     print("left", pool.submit(lambda: "with pools").result(), flush=True)
 worker = threading.Thread(target=work, daemon=True)
-node = Node()
 HOOKS.add(node)
 {then}
 worker.start()
