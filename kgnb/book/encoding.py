@@ -1,5 +1,5 @@
 """Decode a text file's bytes. UTF-8, UTF-16/32, GB18030 and Big5 are detected here, by how common the decoded
-characters are; charset-normalizer detects the rest."""
+characters are, HZ and the Japanese ones likewise; charset-normalizer detects the rest."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def decode(data: bytes) -> str | None:
         if wide is not None or data.strip(b"\0").count(0) > len(data) * _MAX_PADDING:
             return wide
         data = data.replace(b"\0", b"")
-    return _utf8(data) or _chinese(data) or _western(data) or _other(data)
+    return _hz(data) or _utf8(data) or _chinese(data) or _japanese(data) or _western(data) or _other(data)
 
 
 def _is_intact(text: str) -> bool:
@@ -84,6 +84,12 @@ def _has_few_blocks(text: str) -> bool:
     return odd <= len(text) * 0.1
 
 
+def _hz(data: bytes) -> str | None:
+    """HZ: ASCII, with GB 2312's characters between ``~{`` and ``~}``."""
+    is_hz = b"~{" in data and data.isascii() and _score(data[:_SAMPLE], "hz") > 0.45
+    return data.decode("hz", "replace") if is_hz else None
+
+
 def _utf8(data: bytes) -> str | None:
     try:
         text = data.decode("utf-8")
@@ -106,6 +112,16 @@ def _chinese(data: bytes) -> str | None:
         return None
     text = data.decode(best, "replace")
     return text if _is_intact(text) else None
+
+
+def _japanese(data: bytes) -> str | None:
+    """Japanese: a fifth of a Japanese text's characters and more are kana."""
+    for name in ("iso2022_jp", "cp932", "euc_jp"):
+        text = data.decode(name, "replace")
+        kana = len(re.findall("[ぁ-ヿ]", text[:_SAMPLE]))
+        if kana > min(len(text), _SAMPLE) * 0.2 and _is_intact(text):
+            return text
+    return None
 
 
 def _non_ascii_lines(data: bytes) -> bytes:
@@ -166,7 +182,7 @@ def _western(data: bytes) -> str | None:
 
 
 def _other(data: bytes) -> str | None:
-    """Shift-JIS, EUC-KR, KOI8 and the like, as charset-normalizer detects them."""
+    """EUC-KR, KOI8 and the like, as charset-normalizer detects them."""
     from charset_normalizer import from_bytes
 
     best = from_bytes(_non_ascii_lines(data)).best()

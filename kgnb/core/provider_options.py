@@ -67,6 +67,13 @@ class ProviderOptions(BaseModel):
             raise ValueError(f"must not set {', '.join(taken)}")
         return body
 
+    @field_validator("organization", "project")
+    @classmethod
+    def _header_value(cls, text: str | None) -> str | None:
+        if text and not (text.isascii() and text.isprintable()):
+            raise ValueError("must be printable ASCII characters")
+        return text
+
     @field_validator("extra_headers")
     @classmethod
     def _headers(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:

@@ -295,7 +295,9 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             where = str(first["loc"][0])
-            raise SettingsError("settings.invalid", name=where, reason=first["msg"]) from None
+            raise SettingsError(
+                "settings.invalid", name=where, reason=first["msg"].removeprefix("Value error, ")
+            ) from None
 
     @classmethod
     def variables(cls) -> dict[str, str]:

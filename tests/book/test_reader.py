@@ -70,7 +70,15 @@ def simplified() -> str:
         ("cp1252", "“It’s the café,” he said — naïve. " + EN),
         ("utf-8", "Il était une fois, à l’école, un élève très sage.\n" * 3),
         ("cp1251", "Она сказала, что он придёт завтра утром, и ушла домой.\n" * 3),
-        ("shift_jis", "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。\n" * 3),
+        *[
+            (
+                e,
+                "第1章 東京\n「こんにちは」と山田太郎は言った。どこで生れたかとんと見当がつかぬ。\n" * 3,
+            )
+            for e in ("shift_jis", "cp932", "euc_jp", "iso2022_jp")
+        ],
+        ("hz", simplified()),
+        ("ascii", "A set ~{x, y~} and ~{another one\n" + EN),
     ],
     ids=lambda v: v if len(v) < 12 else v[:4].strip(),
 )

@@ -27,6 +27,8 @@ def test_no_header_query_or_key_is_shown() -> None:
         {"extra_headers": {"X": f"{CANARY}\r\nHost: evil"}},
         {"extra_headers": {f"{CANARY} x": "1"}},
         {"api_keys": [f"{CANARY} x"]},
+        {"organization": f"{CANARY}\r\nHost: evil"},
+        {"project": f"{CANARY}é"},
         {"timeout": 0},
         {"tries": 0},
         {"max_output_tokens": 1},

@@ -182,7 +182,7 @@ def runtime_dir(folder: DataFolder) -> Path:
             shutil.rmtree(base / name, ignore_errors=True)
             (base / name).mkdir(mode=0o700)
             return base / name
-    raise EngineError("engine.no_runtime_dir", path=tempfile.gettempdir())
+    raise EngineError("engine.no_runtime_dir", path=tempfile.gettempdir(), user=os.getuid())
 
 
 def private_dir() -> Path:
@@ -193,7 +193,7 @@ def private_dir() -> Path:
     for temporary in dict.fromkeys((Path(tempfile.gettempdir()), Path("/tmp"))):  # noqa: S108 (owner and mode are checked)
         if _is_private(base := temporary / f"kgnb-{os.getuid()}"):
             return base
-    raise EngineError("engine.no_runtime_dir", path=tempfile.gettempdir())
+    raise EngineError("engine.no_runtime_dir", path=tempfile.gettempdir(), user=os.getuid())
 
 
 def _is_private(base: Path) -> bool:
