@@ -75,6 +75,10 @@ class Facts:
             self.texts = {**self.texts, "evidence": item.evidence}
             self.quoted, self.named = here.chapter.id, named
 
+    def given(self, *keys: str) -> dict[str, Value]:
+        """These texts as properties, "" where no chapter gave one."""
+        return {key: self.texts.get(key, "") for key in keys}
+
     def proof(self) -> dict[str, Value]:
         """Properties ``evidence`` and its ``chapter_id``, or ``unverified``."""
         found: dict[str, Value] = {"unverified": True} if self.unverified else {}

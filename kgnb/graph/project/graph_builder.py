@@ -22,7 +22,6 @@ from kgnb.graph.model import EdgeKey, Graph, GraphEdge, GraphNode, NodeKey, Sett
 from kgnb.graph.project import properties
 from kgnb.graph.project.contradictions import refuted
 from kgnb.graph.project.facts import AbsentCharacters, Facts, FindInText, NodeFacts, ResolvedChapter, TieFacts
-from kgnb.graph.project.protagonists import mark_protagonists
 from kgnb.graph.relation_types import HOSTILE, enabled_types, relation_type, structural_edge
 from kgnb.graph.resolve.alias_evidence import Mention
 from kgnb.graph.resolve.chapter_identity import ChapterNames, ChapterPersons, PersonResolver, known_names
@@ -296,7 +295,7 @@ class GraphBuilder:
             facts = self._nodes[key] if key[0] == "Character" else self._nodes.pop(key)
             graph.nodes[key] = GraphNode(*key, self._properties(key, facts))
         if whole:
-            mark_protagonists([n for n in graph.nodes.values() if n.label == "Character"])
+            properties.mark_protagonists([n for n in graph.nodes.values() if n.label == "Character"])
         for edge in refuted(self._ties):
             del self._ties[edge]
         equal: dict[object, dict[str, Value]] = {}

@@ -1,122 +1,86 @@
-"""Facts to the properties of nodes and edges; settle.py documents the properties.
-
-Each function writes one dict literal, which is also the fastest way to build a dict.
-"""
+"""Facts to the properties of nodes and edges; settle.py documents the properties."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from kgnb.core.model import Chapter
-from kgnb.graph.model import Value
+from kgnb.graph.model import GraphNode, Value
 from kgnb.graph.project.facts import Facts, NodeFacts, TieFacts
 from kgnb.graph.resolve.name_table import base_of
+
+PROTAGONIST_SCORE = 80
 
 Properties = dict[str, Value]
 
 
 def character(novel_id: int, name: str, facts: NodeFacts, aliases: list[str]) -> Properties:
-    """Of a character; ``is_protagonist`` is set later, once all characters are known."""
-    found: Properties = {
-        "novel_id": novel_id,
-        "name": name,
-        "description": facts.texts.get("description", ""),
-        "title": facts.texts.get("title", ""),
-        "traits": facts.words("traits"),
-        "aliases": aliases,
-        "protagonist_score": facts.score,
-        "is_protagonist": False,
-        "chapters": facts.numbers(),
-        "count": len(facts.chapters),
-        "extracted_by": facts.extracted_by,
-        "confidence": facts.confidence,
-        "task_id": sorted(facts.tasks),
-    }
-    if base := base_of(name):
-        found["base_name"] = base
-    return found
+    """Of a character; :func:`mark_protagonists` comes later, once all characters are known."""
+    found = _recurring(novel_id, facts) | facts.given("description", "title")
+    found |= {"name": name, "traits": facts.words("traits"), "aliases": aliases}
+    found |= {"protagonist_score": facts.score, "is_protagonist": False}
+    return found | ({"base_name": base} if (base := base_of(name)) else {})
 
 
 def place(novel_id: int, name: str, facts: NodeFacts) -> Properties:
     """Of a location or an organization."""
-    return {
-        "novel_id": novel_id,
-        "name": name,
-        "description": facts.texts.get("description", ""),
-        "type": facts.texts.get("type", ""),
-        "chapters": facts.numbers(),
-        "count": len(facts.chapters),
-        "extracted_by": facts.extracted_by,
-        "confidence": facts.confidence,
-        "task_id": sorted(facts.tasks),
-    }
+    return {"name": name, **_recurring(novel_id, facts), **facts.given("description", "type")}
 
 
 def thing(novel_id: int, name: str, facts: NodeFacts) -> Properties:
     """Of a Thing, an entity of a configured kind."""
-    return {
-        "novel_id": novel_id,
-        "name": name,
-        "description": facts.texts.get("description", ""),
-        "kind": facts.texts.get("kind", ""),
-        "aliases": facts.words("aliases"),
-        "chapters": facts.numbers(),
-        "count": len(facts.chapters),
-        "extracted_by": facts.extracted_by,
-        "confidence": facts.confidence,
-        "task_id": sorted(facts.tasks),
-    }
+    found = {"name": name, **_recurring(novel_id, facts), **facts.given("description", "kind")}
+    return found | {"aliases": facts.words("aliases")}
 
 
 def event(novel_id: int, key: str, facts: NodeFacts, chapter: Chapter) -> Properties:
     """Of an event, which belongs to one chapter."""
-    return facts.proof() | {
-        "id": key,
-        "novel_id": novel_id,
-        "chapter_id": chapter.id,
-        "chapter_number": chapter.number,
-        "name": facts.texts.get("name", ""),
-        "description": facts.texts.get("description", ""),
-        "importance": facts.texts.get("importance", ""),
-        "participants": facts.words("participants"),
-        "extracted_by": facts.extracted_by,
-        "confidence": facts.confidence,
-        "task_id": sorted(facts.tasks),
-    }
+    found = facts.proof() | _origin(novel_id, facts) | facts.given("name", "description", "importance")
+    own: Properties = {"id": key, "chapter_id": chapter.id, "chapter_number": chapter.number}
+    return found | own | {"participants": facts.words("participants")}
 
 
 def tie(novel_id: int, facts: TieFacts) -> Properties:
     """Of an edge between two characters."""
-    found: Properties = {
-        "novel_id": novel_id,
-        "description": facts.texts.get("description", ""),
-        "strength": facts.strength(),
-        "chapters": facts.numbers(),
-        "count": len(facts.chapters),
-        "extracted_by": facts.extracted_by,
-        "confidence": facts.confidence,
-        "task_id": sorted(facts.tasks),
-    }
-    found |= facts.proof()
-    if facts.labels:
-        found |= facts.label_properties()
-    return found
+    found = _recurring(novel_id, facts) | facts.given("description") | {"strength": facts.strength()}
+    return found | facts.proof() | (facts.label_properties() if facts.labels else {})
 
 
 def structural_edge(novel_id: int, type_: str, facts: Facts) -> Properties:
     """Of an edge of a structural type (APPEARS_IN, PARTICIPATES_IN, OCCURS_IN, BELONGS_TO)."""
-    found: Properties = {
-        "novel_id": novel_id,
-        "chapters": facts.numbers(),
-        "count": len(facts.chapters),
-        "extracted_by": facts.extracted_by,
-        "confidence": facts.confidence,
-        "task_id": sorted(facts.tasks),
-    }
+    found = _recurring(novel_id, facts)
     if type_ == "APPEARS_IN":
         return found
     if "description" in facts.texts:
         found["description"] = facts.texts["description"]
     if type_ == "PARTICIPATES_IN":
-        found["role"] = facts.texts.get("role", "")
+        found |= facts.given("role")
     elif type_ == "BELONGS_TO":
-        found["position"] = facts.texts.get("position", "")
+        found |= facts.given("position")
     return found | facts.proof()
+
+
+def _recurring(novel_id: int, facts: Facts) -> Properties:
+    """What all have that may be in several chapters."""
+    return _origin(novel_id, facts) | {"chapters": facts.numbers(), "count": len(facts.chapters)}
+
+
+def _origin(novel_id: int, facts: Facts) -> Properties:
+    origin = {"extracted_by": facts.extracted_by, "confidence": facts.confidence}
+    return {"novel_id": novel_id, **origin, "task_id": sorted(facts.tasks)}
+
+
+def mark_protagonists(characters: Sequence[GraphNode]) -> None:
+    """Set each character's ``is_protagonist``.
+
+    Protagonists score at least 80 (where nobody does: the highest score above 0) and occur in at least a
+    quarter as many chapters as the most frequent character with such a score.
+    """
+    scores = {n.key: n.properties["protagonist_score"] for n in characters}
+    counts = {n.key: n.properties["count"] for n in characters}
+    top = max((s for s in scores.values() if isinstance(s, int)), default=0)
+    high = {k for k, s in scores.items() if isinstance(s, int) and s >= min(top, PROTAGONIST_SCORE) > 0}
+    most = max((c for k in high if isinstance(c := counts[k], int)), default=0)
+    for node in characters:
+        count = counts[node.key]
+        node.properties["is_protagonist"] = node.key in high and isinstance(count, int) and 4 * count >= most

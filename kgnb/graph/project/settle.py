@@ -20,7 +20,7 @@ Beyond the wire contract:
   any other two labels has no type in the contract and stays in the record only;
 - a word that is no enabled type becomes the ``label`` of KNOWS; where a pair has several, ``label`` is the
   first, ``labels`` are all of them, sorted, and ``label_chapters`` the chapters of each ("1,5,7");
-- protagonists.py decides who is a protagonist; a single chapter has none.
+- :func:`mark_protagonists` of properties.py decides who is a protagonist; a single chapter has none.
 """
 
 from __future__ import annotations
