@@ -66,8 +66,8 @@ def _recurring(novel_id: int, facts: Facts) -> Properties:
 
 
 def _origin(novel_id: int, facts: Facts) -> Properties:
-    origin = {"extracted_by": facts.extracted_by, "confidence": facts.confidence}
-    return {"novel_id": novel_id, **origin, "task_id": sorted(facts.tasks)}
+    origin: Properties = {"extracted_by": facts.extracted_by, "confidence": facts.confidence}
+    return origin | {"novel_id": novel_id, "task_id": sorted(facts.tasks)}
 
 
 def mark_protagonists(characters: Sequence[GraphNode]) -> None:

@@ -11,7 +11,6 @@ Neo4j plans a statement anew for each order of magnitude of a list parameter's l
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cache
 from typing import NamedTuple
 
 from kgnb.core.model import CHARACTER_RELATIONS, STRUCTURAL_RELATIONS
@@ -70,6 +69,8 @@ _CHARACTERS = ("Character", "Character")
 
 SOURCES = ("Character", "Event")
 """Labels that edges start from."""
+PARTS = (*(("e", source) for source in SOURCES), *(("n", label) for label in reversed(KEYS)))
+"""A novel's edges and nodes, in the order in which they are deleted: the Novel, which has the fence, last."""
 
 # Of the properties so many, the last ones, are sent once for a group of rows.
 _SHARED = {"Novel": 1, "Chapter": 1, "Event": len(_ORIGIN)}
@@ -81,11 +82,6 @@ TYPES = (*STRUCTURAL_RELATIONS, *CHARACTER_RELATIONS)
 def edge_properties(type_: str) -> tuple[str, ...]:
     """Return an edge's properties besides ``novel_id``, ``task_id`` last."""
     return _STRUCTURE.get(type_, _TIE)
-
-
-def ends_of(type_: str) -> tuple[str, str]:
-    """Return the labels that the type joins."""
-    return ENDS.get(type_, _CHARACTERS)
 
 
 # --- rows ---------------------------------------------------------------------------------------------------
@@ -189,22 +185,37 @@ _EACH = "UNWIND $p.groups AS g UNWIND g[0] AS r"
 
 def add_nodes(label: str, rows: list[Row]) -> Statement:
     """Create the nodes that are missing; add task ids to the others."""
-    return Statement(_add_nodes(label), rows, _shared_columns(label))
-
-
-def add_edges(type_: str, rows: list[Row]) -> Statement:
-    """The same for edges."""
-    return Statement(_add_edges(type_), rows, _SHARED_BY_MOST)
+    values = _node_values(label)
+    changed = _unite_tasks("n", values["task_id"])
+    if label == "Novel":  # LOCK_NOVEL has created it, without properties
+        filled = ", ".join(f"n.{c} = coalesce(n.{c}, {v})" for c, v in values.items() if c != "task_id")
+        text = f"{_EACH} {_match('n', label, 0)} SET {filled}, {changed}"
+    else:
+        created = f"{_set('n', values)}, n.created_at = datetime(), n.updated_at = datetime()"
+        text = f"{_EACH} MERGE {_node(label)} ON CREATE SET {created} ON MATCH SET {changed}"
+    return Statement(text, rows, _shared_columns(label))
 
 
 def put_nodes(label: str, rows: list[Row]) -> Statement:
     """Create nodes or overwrite them with the rows, except ``created_at``."""
-    return Statement(_put_nodes(label), rows, _shared_columns(label))
+    text = (
+        f"{_EACH} MERGE {_node(label)} ON CREATE SET n.created_at = datetime() "
+        f"SET {_set('n', _node_values(label))}, n.updated_at = datetime() RETURN count(n) AS done"
+    )
+    return Statement(text, rows, _shared_columns(label))
+
+
+def add_edges(type_: str, rows: list[Row]) -> Statement:
+    """:func:`add_nodes` for edges."""
+    values = _edge_values(type_)
+    return Statement(_upsert(type_, values, _unite_tasks("e", values["task_id"])), rows, _SHARED_BY_MOST)
 
 
 def put_edges(type_: str, rows: list[Row]) -> Statement:
-    """The same for edges."""
-    return Statement(_put_edges(type_), rows, _SHARED_BY_MOST)
+    """:func:`put_nodes` for edges."""
+    values = _edge_values(type_)
+    text = _upsert(type_, values, f"{_set('e', values)}, e.updated_at = datetime()")
+    return Statement(f"{text} RETURN count(*) AS done", rows, _SHARED_BY_MOST)
 
 
 def remove_nodes(label: str, rows: list[Row]) -> Statement:
@@ -213,42 +224,9 @@ def remove_nodes(label: str, rows: list[Row]) -> Statement:
 
 
 def remove_edges(type_: str, source: str, target: str, rows: list[Row]) -> Statement:
-    """Delete edges by their ends, whose labels may differ from :func:`ends_of` the type."""
+    """Delete edges by their ends, whose labels may differ from the type's :data:`ENDS`."""
     ends = _match_ends(source, target)
     return Statement(f"{ends} MATCH {_between(type_)} DELETE e RETURN count(*) AS done", rows)
-
-
-@cache
-def _add_nodes(label: str) -> str:
-    values = _values(NODE_PROPERTIES[label], 1, _shared_columns(label))
-    if label == "Novel":  # LOCK_NOVEL has created it, without properties
-        filled = ", ".join(f"n.{c} = coalesce(n.{c}, {v})" for c, v in values.items() if c != "task_id")
-        return f"{_EACH} {_match('n', label, 0)} SET {filled}, {_unite_tasks('n', values['task_id'])}"
-    created = f"{_set('n', values)}, n.created_at = datetime(), n.updated_at = datetime()"
-    changed = _unite_tasks("n", values["task_id"])
-    return f"{_EACH} MERGE {_node(label)} ON CREATE SET {created} ON MATCH SET {changed}"
-
-
-@cache
-def _add_edges(type_: str) -> str:
-    values = {"novel_id": "$novel"} | _values(edge_properties(type_), 2, _SHARED_BY_MOST)
-    return _upsert(type_, values, _unite_tasks("e", values["task_id"]))
-
-
-@cache
-def _put_nodes(label: str) -> str:
-    body = _set("n", _values(NODE_PROPERTIES[label], 1, _shared_columns(label)))
-    return (
-        f"{_EACH} MERGE {_node(label)} ON CREATE SET n.created_at = datetime() "
-        f"SET {body}, n.updated_at = datetime() RETURN count(n) AS done"
-    )
-
-
-@cache
-def _put_edges(type_: str) -> str:
-    values = {"novel_id": "$novel"} | _values(edge_properties(type_), 2, _SHARED_BY_MOST)
-    body = f"{_set('e', values)}, e.updated_at = datetime()"
-    return f"{_upsert(type_, values, body)} RETURN count(*) AS done"
 
 
 def _upsert(type_: str, values: dict[str, str], change: str) -> str:
@@ -261,7 +239,7 @@ def _upsert(type_: str, values: dict[str, str], change: str) -> str:
     made = ", ".join(f"{column}: {value}" for column, value in values.items())
     created = f"{made}, created_at: datetime(), updated_at: datetime()"
     return (
-        f"{_match_ends(*ends_of(type_))} OPTIONAL MATCH {_between(type_)} "
+        f"{_match_ends(*ENDS.get(type_, _CHARACTERS))} OPTIONAL MATCH {_between(type_)} "
         f"FOREACH (once IN CASE WHEN e IS NULL THEN [1] ELSE [] END | "
         f"CREATE (a)-[:{_checked(type_)} {{{created}}}]->(b)) "
         f"FOREACH (once IN CASE WHEN e IS NULL THEN [] ELSE [1] END | SET {change})"
@@ -271,14 +249,12 @@ def _upsert(type_: str, values: dict[str, str], change: str) -> str:
 # --- reading ------------------------------------------------------------------------------------------------
 
 
-@cache
 def read_nodes(label: str, *, times: bool) -> str:
     """Read keys and properties of a novel's nodes, and ``times`` if wanted."""
     columns = ", ".join(f"n.{c}" for c in (KEYS[label][0], *NODE_PROPERTIES[label]))
     return f"MATCH {_of_novel(label)} RETURN {columns}{_times('n') if times else ''}"
 
 
-@cache
 def read_edges(source: str, *, times: bool) -> str:
     """Read a novel's edges that start at ``source``: a row for each node that has any, with its key and its
     edges' types, ends and properties.
@@ -294,61 +270,49 @@ def read_edges(source: str, *, times: bool) -> str:
     )
 
 
-@cache
 def count_nodes(label: str) -> str:
     """Count a novel's nodes of a label."""
     return f"MATCH {_of_novel(label)} RETURN count(n) AS done"
 
 
-@cache
 def count_by_novel(label: str) -> str:
     """Count the nodes of a label in each novel."""
     return f"MATCH (n:{label}) RETURN n.novel_id, count(n)"
 
 
-@cache
 def count_edges(source: str) -> str:
     """Count the edges that start at a label's nodes, by type."""
-    return f"MATCH {_of_novel(source)}-[e]->() WHERE e.novel_id = $novel RETURN type(e), count(e)"
+    return f"{_match_part('e', source)} RETURN type(e), count(e)"
 
 
 # --- deleting a novel or a task -----------------------------------------------------------------------------
 
 
-@cache
-def drop_nodes(label: str) -> str:
-    """Delete up to ``$limit`` nodes of a novel."""
-    return f"MATCH {_of_novel(label)} WITH n LIMIT $limit DETACH DELETE n RETURN count(*) AS done"
+def drop(part: str, label: str) -> str:
+    """Delete up to ``$limit`` nodes or edges of a novel: one of :data:`PARTS`."""
+    return f"{_match_part(part, label)} {_batch(part, _delete(part))}"
 
 
-@cache
-def drop_edges(source: str) -> str:
-    """The same for edges that start at ``source``."""
-    return f"MATCH {_of_novel(source)}-[e]->() WITH e LIMIT $limit DELETE e RETURN count(*) AS done"
+def drop_task(part: str, label: str, *, last: bool) -> str:
+    """Delete up to ``$limit`` of those whose ``last`` task this is, or else remove its id from them."""
+    others = f"[x IN {part}.task_id WHERE x <> $task]"
+    found = f"$task IN {part}.task_id AND size({others}) {'=' if last else '>'} 0"
+    changed = f"SET {part}.task_id = {others}, {part}.updated_at = datetime()"
+    return f"{_match_part(part, label, found)} {_batch(part, _delete(part) if last else changed)}"
 
 
-@cache
-def drop_task_nodes(label: str, *, last: bool) -> str:
-    """Delete up to ``$limit`` nodes whose ``last`` task this is, or else remove its id from them."""
-    return f"MATCH {_of_novel(label)} WHERE {_remove_task('n', last=last)}"
+def _match_part(part: str, label: str, *where: str) -> str:
+    """Match a label's nodes (``n``), or the edges that start at them (``e``)."""
+    edge, where = ("-[e]->()", ("e.novel_id = $novel", *where)) if part == "e" else ("", where)
+    return f"MATCH {_of_novel(label)}{edge}{' WHERE ' * bool(where)}{' AND '.join(where)}"
 
 
-@cache
-def drop_task_edges(source: str, *, last: bool) -> str:
-    """The same for edges that start at ``source``."""
-    return f"MATCH {_of_novel(source)}-[e]->() WHERE e.novel_id = $novel AND {_remove_task('e', last=last)}"
+def _batch(part: str, change: str) -> str:
+    return f"WITH {part} LIMIT $limit {change} RETURN count(*) AS done"
 
 
-def _remove_task(v: str, *, last: bool) -> str:
-    others = f"[x IN {v}.task_id WHERE x <> $task]"
-    if last:
-        compare, change = "=", f"{'DETACH DELETE' if v == 'n' else 'DELETE'} {v}"
-    else:
-        compare, change = ">", f"SET {v}.task_id = {others}, {v}.updated_at = datetime()"
-    return (
-        f"$task IN {v}.task_id AND size({others}) {compare} 0 "
-        f"WITH {v} LIMIT $limit {change} RETURN count(*) AS done"
-    )
+def _delete(part: str) -> str:
+    return f"{'DETACH DELETE' if part == 'n' else 'DELETE'} {part}"
 
 
 # --- pieces -------------------------------------------------------------------------------------------------
@@ -402,6 +366,14 @@ def _values(columns: tuple[str, ...], start: int, shared: int) -> dict[str, str]
     """Return the expression of each column: in the row, after ``start`` keys, or in its group."""
     own = len(columns) - shared
     return {c: f"r[{start + i}]" if i < own else f"g[{1 + i - own}]" for i, c in enumerate(columns)}
+
+
+def _node_values(label: str) -> dict[str, str]:
+    return _values(NODE_PROPERTIES[label], 1, _shared_columns(label))
+
+
+def _edge_values(type_: str) -> dict[str, str]:
+    return {"novel_id": "$novel"} | _values(edge_properties(type_), 2, _SHARED_BY_MOST)
 
 
 def _set(v: str, values: dict[str, str]) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cache, lru_cache
+from itertools import groupby
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from neo4j.time import Date, DateTime, Time
 
 from kgnb.graph.model import KEYS, RELATION_TYPE, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey, key_value
 from kgnb.stores.graph import cypher
+
+K = TypeVar("K", NodeKey, EdgeKey)
 
 _EDGE_HEAD = 4  # read_edges: type, target labels, target id, target name
 _TASKS = _EDGE_HEAD + cypher.EDGE_COLUMNS.index("task_id")
@@ -62,7 +65,7 @@ class GraphDiff:
         elif key not in self._wrong_edges:  # found right before
             self._wrong_edges.add(wanted.ref)
             self._stale_edges[key] = None
-        elif key not in self._stale_edges and cypher.edge_row(wanted)[2:] == edge_columns(key[1], record):
+        elif key not in self._stale_edges and tuple(cypher.edge_row(wanted)[2:]) == _columns(key[1])(record):
             self._wrong_edges.discard(key)
 
     def _others(self, task_ids: Any) -> frozenset[int]:
@@ -70,28 +73,23 @@ class GraphDiff:
 
     def removals(self) -> Iterator[cypher.Statement]:
         """Yield the deletions, sorted by key; edges first, so that each is counted."""
-        groups: dict[tuple[str, str, str], list[cypher.Row]] = defaultdict(list)
-        for source, type_, target in sorted(self._stale_edges):
-            ends: cypher.Row = [key_value(*source), key_value(*target)]
-            groups[type_, source[0], target[0]].append(ends)
-        for kind in sorted(groups):
-            yield cypher.remove_edges(*kind, groups[kind])
+        for kind, edges in grouped(self._stale_edges, lambda edge: (edge[1], edge[0][0], edge[2][0])):
+            ends: list[cypher.Row] = [[key_value(*source), key_value(*target)] for source, _, target in edges]
+            yield cypher.remove_edges(*kind, rows=ends)
         for label in sorted(self._stale):
             yield cypher.remove_nodes(label, sorted(self._stale[label], key=str))
 
     def upserts(self) -> Iterator[cypher.Statement]:
         """Yield the writes, sorted by key; nodes first, as edges need their ends."""
-        nodes: dict[str, list[cypher.Row]] = defaultdict(list)
-        for key in sorted(self._wrong):
-            nodes[key[0]].append(cypher.node_row(self._graph.nodes[key]))
-        for label in KEYS:
-            if label in nodes:
-                yield cypher.put_nodes(label, nodes.pop(label))
-        edges: dict[str, list[EdgeKey]] = defaultdict(list)
-        for edge in sorted(self._wrong_edges):
-            edges[edge[1]].append(edge)
-        for type_ in sorted(edges):
-            yield cypher.put_edges(type_, [cypher.edge_row(self._graph.edges[e]) for e in edges[type_]])
+        for label, nodes in grouped(self._wrong, itemgetter(0)):
+            yield cypher.put_nodes(label, [cypher.node_row(self._graph.nodes[key]) for key in nodes])
+        for type_, edges in grouped(self._wrong_edges, itemgetter(1)):
+            yield cypher.put_edges(type_, [cypher.edge_row(self._graph.edges[key]) for key in edges])
+
+
+def grouped(keys: Iterable[K], kind: Callable[[K], Any]) -> Iterator[tuple[Any, Iterator[K]]]:
+    """Group keys by kind, each group sorted, so that concurrent writers lock in the same order."""
+    return groupby(sorted(keys, key=lambda key: (kind(key), key)), kind)
 
 
 def _keep(wanted: GraphNode | GraphEdge, others: frozenset[int]) -> None:
@@ -141,13 +139,9 @@ def _is_type(name: str) -> bool:
     return RELATION_TYPE.fullmatch(name) is not None
 
 
-def edge_columns(type_: str, record: list[Any]) -> list[Any]:
-    """The record's properties in the order of :func:`kgnb.stores.graph.cypher.edge_properties`."""
-    return list(_columns(type_)(record))
-
-
 @cache
 def _columns(type_: str) -> itemgetter[tuple[Any, ...]]:
+    """What takes the properties of :func:`cypher.edge_properties`, in their order, from a record."""
     return itemgetter(*(_EDGE_HEAD + cypher.EDGE_COLUMNS.index(c) for c in cypher.edge_properties(type_)))
 
 

@@ -108,7 +108,7 @@ class BoltDriver:
                 asyncio.timeout(self._timeout),
                 self._open().session(database=self._database) as session,
             ):
-                result = await session.run(_query(text, self._timeout), params)
+                result = await session.run(Query(text, timeout=self._timeout), params)
                 return await result.values()
 
     async def each(
@@ -121,7 +121,7 @@ class BoltDriver:
         with self._mapped():
             async with self._open().session(database=self._database) as session:
                 async with asyncio.timeout(self._timeout):
-                    result = await session.run(_query(text, self._timeout * 30), params)
+                    result = await session.run(Query(text, timeout=30 * self._timeout), params)
                 while True:
                     async with asyncio.timeout(self._timeout * READ_PATIENCE):
                         records = await result.fetch(at_once)
@@ -212,10 +212,6 @@ async def run(tx: AsyncTransaction, text: str, **params: Any) -> list[list[Any]]
     """Run one statement of a transaction; return its rows."""
     result = await tx.run(text, params)
     return await result.values()
-
-
-def _query(text: str, seconds: float) -> Query:
-    return Query(text, timeout=seconds)
 
 
 def _code(error: Exception) -> str:

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
@@ -22,7 +23,7 @@ from kgnb.core.errors import GraphConflict, LeaseLost
 from kgnb.graph.model import LABELS, NAMED_LABELS, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
 from kgnb.stores.graph import cypher
 from kgnb.stores.graph.cypher import Statement
-from kgnb.stores.graph.diff import GraphDiff, add_edge, add_node, with_iso_times
+from kgnb.stores.graph.diff import GraphDiff, add_edge, add_node, grouped, with_iso_times
 from kgnb.stores.graph.driver import BoltDriver, run
 from kgnb.stores.graph.read_only import check_reads_only
 from kgnb.stores.graph.write_cache import WriteCache, without_known
@@ -233,20 +234,17 @@ class GraphStore:
 
         Raises GraphConflict when the settle number isn't ``number`` any more.
         """
-        texts = [(cypher.drop_task_edges, source) for source in cypher.SOURCES]
-        # The novel goes last: it carries the fence.
-        texts += [(cypher.drop_task_nodes, label) for label in reversed(LABELS)]
         removed = written = 0
-        for make, label in texts:
-            written += await self._repeat(novel_id, make(label, last=False), number, task=task_id)
-            removed += await self._repeat(novel_id, make(label, last=True), number, task=task_id)
+        for part in cypher.PARTS:
+            kept, gone = (cypher.drop_task(*part, last=last) for last in (False, True))
+            written += await self._repeat(novel_id, kept, number, task=task_id)
+            removed += await self._repeat(novel_id, gone, number, task=task_id)
         return ApplyResult(written, removed)
 
     async def delete_novel(self, novel_id: int, number: int) -> None:
-        """Delete a whole novel; the Novel node goes last: it carries the fence. Raises GraphConflict too."""
-        texts = [cypher.drop_edges(source) for source in cypher.SOURCES]
-        for text in (*texts, *map(cypher.drop_nodes, reversed(LABELS))):
-            await self._repeat(novel_id, text, number)
+        """Delete a whole novel. Raises GraphConflict too."""
+        for part in cypher.PARTS:
+            await self._repeat(novel_id, cypher.drop(*part), number)
 
     async def _repeat(self, novel_id: int, text: str, number: int, **params: int) -> int:
         """Run a statement that works on one batch, until it finds nothing more."""
@@ -350,23 +348,12 @@ def _rows(
 
 
 def _additions(nodes: Mapping[NodeKey, cypher.Row], edges: Mapping[EdgeKey, cypher.Row]) -> list[Statement]:
-    statements = [cypher.add_nodes(label, rows) for label, rows in _by_label(nodes)]
-    return statements + [cypher.add_edges(type_, rows) for type_, rows in _by_type(edges)]
-
-
-def _by_label(nodes: Mapping[NodeKey, cypher.Row]) -> list[tuple[str, list[cypher.Row]]]:
-    """Group rows by label, sorted by key, so that concurrent writers lock in the same order."""
-    groups: dict[str, list[cypher.Row]] = {label: [] for label in LABELS}
-    for key in sorted(nodes):
-        groups[key[0]].append(nodes[key])
-    return [(label, rows) for label, rows in groups.items() if rows]
-
-
-def _by_type(edges: Mapping[EdgeKey, cypher.Row]) -> list[tuple[str, list[cypher.Row]]]:
-    groups: dict[str, list[cypher.Row]] = defaultdict(list)
-    for key in sorted(edges):
-        groups[key[1]].append(edges[key])
-    return sorted(groups.items())
+    """What adds the rows; nodes first, as edges need their ends."""
+    made = [
+        cypher.add_nodes(label, [nodes[k] for k in keys]) for label, keys in grouped(nodes, itemgetter(0))
+    ]
+    types = grouped(edges, itemgetter(1))
+    return made + [cypher.add_edges(type_, [edges[key] for key in keys]) for type_, keys in types]
 
 
 def _batches(statements: Iterable[Statement]) -> Iterator[list[Statement]]:
