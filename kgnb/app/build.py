@@ -121,11 +121,9 @@ async def _plan(
     app: App, book: BookFacts, imported: ImportedBook, provider: Provider, model: str, *, again: bool = False
 ) -> Plan:
     """:func:`plan` for an imported book, even if another edition was imported since."""
-    key = imported.novel_id, provider.name, model
-    earlier = [] if again else await app.ledger.tasks.with_model(*key, own_kinds(app))
-    missing: list[int] = []
-    if earlier:
-        missing = await app.ledger.tasks.unplanned_chapters(*key, only=[task.id for task in earlier])
+    novel_id, tasks = imported.novel_id, app.ledger.tasks
+    earlier = [] if again else await tasks.with_model(novel_id, provider.name, model, own_kinds(app))
+    missing = await tasks.unplanned_chapters(novel_id, [task.id for task in earlier]) if earlier else []
     live = [task for task in earlier if task.status is not TaskStatus.CANCELLED]
     kinds = own_kinds(app) or (earlier[-1].thing_kinds if earlier else None)
     if (unfinished := next((task for task in live if not task.ended), None)) is not None:
@@ -148,8 +146,7 @@ async def _is_finished(app: App, book: BookFacts, provider: Provider) -> bool:
     tasks = await app.ledger.tasks.with_model(novel_id, provider.name, model, own_kinds(app))
     live = [task for task in tasks if task.status is not TaskStatus.CANCELLED]
     ended = bool(live) and all(task.ended for task in live)
-    only = [task.id for task in tasks]
-    return ended and not await app.ledger.tasks.uncovered_chapters(novel_id, provider.name, model, only=only)
+    return ended and not await app.ledger.tasks.uncovered_chapters(novel_id, [task.id for task in tasks])
 
 
 def own_kinds(app: App) -> tuple[str, ...] | None:

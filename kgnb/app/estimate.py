@@ -94,10 +94,10 @@ async def _sampled_tasks(
     listener: Listener,
 ) -> tuple[list[int], set[int]]:
     """Return the tasks to extrapolate from and the chapters they leave; works a sample if nothing is done."""
-    key, kinds = (imported.novel_id, provider.name, model), own_kinds(app)
-    known = await app.ledger.tasks.with_model(*key, kinds)
+    novel_id, kinds = imported.novel_id, own_kinds(app)
+    known = await app.ledger.tasks.with_model(novel_id, provider.name, model, kinds)
     tasks = {task.id for task in known}
-    left = set(await app.ledger.tasks.uncovered_chapters(*key, only=tasks))
+    left = set(await app.ledger.tasks.uncovered_chapters(novel_id, tasks))
     if len(left) < len(imported.chapters) or provider.is_rules:
         return sorted(tasks), left
     task = begun = _interrupted_estimate(known, imported, sample)
@@ -109,7 +109,7 @@ async def _sampled_tasks(
     plan = Plan(book, imported, provider, model, task, resumed=begun is not None)
     await bring_to_end(app, plan, listener)
     tasks.add(task.id)
-    return sorted(tasks), set(await app.ledger.tasks.uncovered_chapters(*key, only=tasks))
+    return sorted(tasks), set(await app.ledger.tasks.uncovered_chapters(novel_id, tasks))
 
 
 def _interrupted_estimate(known: Sequence[Task], imported: ImportedBook, sample: int) -> Task | None:

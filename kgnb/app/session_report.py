@@ -1,4 +1,4 @@
-"""The report of a session: kgnb-report.json and kgnb-report.html, and a copy of the data folder beside them.
+"""The report of a session: kgnb-report.json and kgnb-report.html, and a copy of the record beside them.
 
 The report needs no script and no network and holds no secret. It is what people open first of an unattended
 run's output.
@@ -80,7 +80,7 @@ class SessionReport:
         .html's path.
 
         ``why``: drained, session, deadline, stopped, interrupted or failed (with ``error``). Where the host
-        keeps an output folder, the data folder is copied there too. Blocks. Logs a failure and returns None.
+        keeps an output folder, the record is copied there too. Blocks. Logs a failure and returns None.
         """
         folder = self.place.output_dir or self.settings.copy_folder or self.settings.data
         target = folder / f"{NAME}.html"
@@ -146,7 +146,7 @@ class SessionReport:
         }
 
     def _keep_data(self) -> Path:
-        """Copy the data folder to the output folder where it would be lost; return where the data stays."""
+        """Copy the record to the output folder where it would be lost; return where the data stays."""
         from kgnb.stores.embedded import restore
 
         settings, output = self.settings, self.place.output_dir
@@ -223,7 +223,7 @@ def _copy(data: Path, target: Path) -> None:
         shutil.rmtree(rest, ignore_errors=True)
     draft.mkdir(parents=True)
     try:
-        restore.copy_data(data, draft)
+        restore.copy_record_files(data, draft)
         if target.exists():
             target.replace(old)
         draft.replace(target)

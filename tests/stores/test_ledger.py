@@ -445,14 +445,14 @@ class TestChapters:
             ledger, sa.update(t.chapters).where(t.chapters.c.id == chapter.id).values(content=new_text)
         )
         assert len(await ledger.extractions.settle_rows(novel_id)) == 2  # the old row counts no more
-        assert await ledger.tasks.uncovered_chapters(novel_id, "deepseek", "chat") == [chapter.id]
+        assert await ledger.tasks.uncovered_chapters(novel_id, [task_id]) == [chapter.id]
         await execute(ledger, set_chapter(*key, status="pending"))
         assert (await open_with(ledger, task_id, 30)).chapters == [chapter.id]
         work = (await ledger.chapters.claim([(*key, 31)]))[key]
         assert (work.row, work.text) == (None, new_text)
         assert await ledger.extractions.save([row_of(work, task_id, 31)]) == [True]
         assert (await ledger.extractions.row(*key)).text_hash == text_hash(new_text)
-        assert await ledger.tasks.uncovered_chapters(novel_id, "deepseek", "chat") == []
+        assert await ledger.tasks.uncovered_chapters(novel_id, [task_id]) == []
 
     async def test_a_reset_chapter_keeps_its_row(self, ledger: Ledger) -> None:
         _, task_id = await new_task(ledger)
@@ -578,7 +578,7 @@ class TestSettling:
     async def test_uncovered(self, ledger: Ledger) -> None:
         novel_id, task_id = await new_task(ledger)
         ids = (await open_with(ledger, task_id, 10)).chapters
-        assert await ledger.tasks.uncovered_chapters(novel_id, "DeepSeek", "chat") == ids
+        assert await ledger.tasks.uncovered_chapters(novel_id, [task_id]) == ids
         await finish_chapter(ledger, task_id, ids[0], 11)
         await ledger.chapters.claim([(task_id, k, 11) for k in ids[1:]])
         ends = [
@@ -586,11 +586,9 @@ class TestSettling:
             ChapterEnd(task_id, ids[2], 11, ChapterStatus.SKIPPED),
         ]
         await ledger.chapters.end(ends)
-        assert await ledger.tasks.uncovered_chapters(novel_id, "DeepSeek", "chat") == [
-            ids[2]
-        ]  # long enough by now
+        assert await ledger.tasks.uncovered_chapters(novel_id, [task_id]) == [ids[2]]  # long enough by now
         await execute(
             ledger, sa.update(t.chapters).where(t.chapters.c.id == ids[2]).values(content="短 " * 9)
         )
-        assert await ledger.tasks.uncovered_chapters(novel_id, "DeepSeek", "chat") == []
-        assert await ledger.tasks.uncovered_chapters(novel_id, "rules", "") == ids
+        assert await ledger.tasks.uncovered_chapters(novel_id, [task_id]) == []
+        assert await ledger.tasks.uncovered_chapters(novel_id, []) == ids

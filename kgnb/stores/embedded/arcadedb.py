@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 from kgnb.core.errors import EngineError
 from kgnb.stores.embedded.data_folder import DataFolder
-from kgnb.stores.embedded.engine import Engine
+from kgnb.stores.embedded.engine import Engine, exchange
 
 USER = "root"
 DATABASE = "kgnb"
@@ -120,17 +120,16 @@ class ArcadeDb(Engine):
             f"GET /api/v1/exists/{DATABASE} HTTP/1.1\r\nHost: {_HOST}\r\n"
             f"Authorization: Basic {token}\r\nConnection: close\r\n\r\n"
         )
-        if b'"result":true' not in await _exchange(self._http_port, request.encode()):
+        if b'"result":true' not in await self._ask(self._http_port, request.encode()):
             return False
-        return await _exchange(self._bolt_port, _BOLT_HELLO, 4) == b"\x00\x00\x04\x05"
+        return await self._ask(self._bolt_port, _BOLT_HELLO, 4) == b"\x00\x00\x04\x05"
+
+    async def _ask(self, port: int, request: bytes, size: int = -1) -> bytes:
+        return await exchange(asyncio.open_connection(_HOST, port), request, size)
 
     def endpoint(self) -> dict[str, str]:
-        """Return the neo4j driver's arguments."""
-        return {
-            "bolt_uri": f"bolt://{_HOST}:{self._bolt_port}",
-            "bolt_user": USER,
-            "bolt_password": self._password,
-        }
+        """Return where the neo4j driver finds it, and the password of :data:`USER`."""
+        return {"bolt_uri": f"bolt://{_HOST}:{self._bolt_port}", "bolt_password": self._password}
 
     def _settings(self) -> dict[str, object]:
         return {
@@ -173,18 +172,3 @@ def _free_port() -> int:
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.bind((_HOST, port))
             return port
-
-
-async def _exchange(port: int, request: bytes, size: int = -1) -> bytes:
-    """Send ``request`` and return ``size`` bytes of the answer, or all; empty without an answer."""
-    try:
-        reader, writer = await asyncio.open_connection(_HOST, port)
-    except OSError:
-        return b""
-    try:
-        writer.write(request)
-        return await asyncio.wait_for(reader.read(size), 5)
-    except (OSError, TimeoutError):
-        return b""
-    finally:
-        writer.close()

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,6 +17,8 @@ from kgnb.core.errors import EngineError
 from kgnb.core.process_id import ProcessId, holders_of, identify, is_alive, send_signal
 from kgnb.core.shortages import shortages
 from kgnb.stores.embedded.data_folder import DataFolder, try_lock
+
+Connection = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 _POLL = 0.03  # seconds between two looks at a starting engine or a lock
 _STOP_GRACE = 20.0  # seconds for a clean end before SIGKILL; ArcadeDB flushes its pages in it
@@ -151,6 +153,21 @@ class Engine(ABC):
             await process.stdin.drain()
             process.stdin.close()
         return process
+
+
+async def exchange(opening: Awaitable[Connection], request: bytes, size: int = -1) -> bytes:
+    """Send ``request`` over a connection; return ``size`` bytes of the answer, or all; empty without one."""
+    try:
+        reader, writer = await opening
+    except OSError:
+        return b""
+    try:
+        writer.write(request)
+        return await asyncio.wait_for(reader.read(size), 5)
+    except (OSError, TimeoutError):
+        return b""
+    finally:
+        writer.close()
 
 
 def _orphans(path: Path, recorded: ProcessId | None) -> list[ProcessId]:

@@ -45,10 +45,8 @@ P = TypeVar("P", bound=PurePath)
 
 log = logging.getLogger(__name__)
 
-PARTS = ("valkey", "graph", "logs", "kgnb.db-wal", "kgnb.db", "VERSION")
-"""What belongs to a data folder, in the order in which it is copied: VERSION says that the rest is there."""
 RECORD = ("kgnb.db", "kgnb.db-wal", "VERSION")
-"""What is read of a data folder that others made."""
+"""What is read of another run's data folder, in the order in which it is copied."""
 DRAFT = ".resuming"
 """Folder of a copy under way."""
 SOURCE_NOTE = ".resumed.json"
@@ -117,7 +115,7 @@ def _fill(given: Path, folder: DataFolder) -> None:
     if given.is_file():
         _unpack(given, draft)
     else:
-        _take_files(find_data_folder(given), draft)
+        copy_record_files(find_data_folder(given), draft)
     check_schema(draft / "VERSION", given)
     try:
         copy_record(draft / folder.sqlite.name, record := draft / "record.db")
@@ -208,8 +206,13 @@ def _is_plain_file(path: Path) -> bool:
         return False
 
 
-def _take_files(source: Path, target: Path) -> None:
-    """Copy the record's files of a data folder that nobody has open."""
+def copy_record_files(source: Path, target: Path) -> None:
+    """Copy the record's files of a data folder that nobody has open; the rest is made anew from them.
+
+    Raises InputError when it is none, is open here or doesn't fit, OSError.
+    """
+    if not _is_data_folder(source):
+        raise InputError("resume.none", source=source, found="")
     found = [path for name in RECORD if _is_plain_file(path := source / name)]
     with _closed(source):
         _check_space(2 * sum(path.stat().st_size for path in found), target)  # the record and its copy
@@ -227,28 +230,6 @@ def _closed(source: Path) -> Iterator[None]:
         yield
 
 
-def copy_data(source: Path, target: Path) -> None:
-    """Copy the data, and nothing else, of an own data folder that nobody has open; links stay behind.
-
-    Raises InputError when it is open here or doesn't fit, OSError.
-    """
-    if not _is_data_folder(source):
-        raise InputError("resume.none", source=source, found="")
-    with _closed(source):
-        _check_space(_data_size(source), target)
-        for part in (source / name for name in PARTS):
-            if part.is_dir() and not part.is_symlink():
-                # copyfile leaves permissions behind: an attached input is read-only.
-                copied = target / part.name
-                shutil.copytree(
-                    part, copied, copy_function=shutil.copyfile, ignore=_special_files, dirs_exist_ok=True
-                )
-                for folder in (copied, *copied.rglob("*/")):
-                    folder.chmod(0o755)
-            elif _is_plain_file(part):
-                shutil.copyfile(part, target / part.name)
-
-
 def wait_until_closed(data: Path, seconds: float) -> bool:
     """Wait, blocking, until nobody has the data folder open; False if that takes over ``seconds``."""
     deadline = time.monotonic() + seconds
@@ -259,17 +240,6 @@ def wait_until_closed(data: Path, seconds: float) -> bool:
         if time.monotonic() >= deadline:
             return False
         time.sleep(_CLOSED_POLL)
-
-
-def _special_files(folder: str, names: list[str]) -> list[str]:
-    """Return the names of all but plain files and folders: links could point anywhere."""
-    found = [Path(folder, name) for name in names]
-    return [path.name for path in found if path.is_symlink() or not (path.is_file() or path.is_dir())]
-
-
-def _data_size(folder: Path) -> int:
-    paths = (path for name in PARTS for path in (folder / name, *(folder / name).rglob("*")))
-    return sum(path.stat().st_size for path in paths if path.is_file() and not path.is_symlink())
 
 
 def _check_space(size: int, target: Path) -> None:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from urllib.parse import quote
 
 from kgnb.stores.embedded.data_folder import DataFolder
-from kgnb.stores.embedded.engine import Engine
+from kgnb.stores.embedded.engine import Engine, exchange
 
 # Everything written survives kill -9 of the server; a power cut loses at most the last second.
 _CONFIG = """\
@@ -71,17 +71,9 @@ class Valkey(Engine):
 
     async def is_ready(self) -> bool:
         """Whether AUTH and PING succeed; while it loads its file it answers -LOADING."""
-        try:
-            reader, writer = await asyncio.open_unix_connection(self._socket)
-        except OSError:
-            return False
-        try:
-            writer.write(f"AUTH {self._password}\r\nPING\r\n".encode())
-            return await reader.readline() == b"+OK\r\n" and await reader.readline() == b"+PONG\r\n"
-        except OSError:
-            return False
-        finally:
-            writer.close()
+        request = f"AUTH {self._password}\r\nPING\r\n".encode()
+        wanted = b"+OK\r\n+PONG\r\n"
+        return await exchange(asyncio.open_unix_connection(self._socket), request, len(wanted)) == wanted
 
     def endpoint(self) -> dict[str, str]:
         """Return redis-py's URL of the unix socket."""

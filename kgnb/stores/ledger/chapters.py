@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,6 +24,7 @@ from kgnb.stores.ledger.tasks import OPEN_STATES, count_columns, is_stopped, set
 
 HeldChapter = tuple[int, int, int]
 """(task id, chapter id, token)."""
+ENDS_PER_STATEMENT = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +75,14 @@ class Chapters(DatabasePart):
             _set_states(c, deleted, OPEN_STATES, status=ChapterStatus.SKIPPED, completed_at=beijing_now())
         return works
 
-    async def end(self, ends: Sequence[ChapterEnd]) -> list[bool]:
+    @transaction
+    def end(self, c: sa.Connection, ends: Sequence[ChapterEnd]) -> list[bool]:
         """Store ends and the tasks' counts; False where the chapter isn't the caller's any more.
 
         A token higher than the stored one ends a chapter that it never claimed here (the dead list does).
         """
-        return await self._end(ends) if ends else []
-
-    @transaction
-    def _end(self, c: sa.Connection, ends: Sequence[ChapterEnd]) -> list[bool]:
+        if not ends:
+            return []
         keys = [(end.task_id, end.chapter_id) for end in ends]
         lock_tasks(c, (task_id for task_id, _ in keys))
         stored = lock_claims(c, keys)
@@ -183,36 +182,6 @@ def _set_current_chapters(c: sa.Connection, keys: Iterable[Key], statuses: dict[
         set_task(c, task_id, current_chapter_id=chapter_id, **resumed)
 
 
-ENDS_PER_STATEMENT = 64
-
-
-@cache
-def _end_statement(size: int) -> sa.Update:
-    """One statement that ends ``size`` chapters of a task alike but for their counts.
-
-    The task's row is locked meanwhile: at 100 ms a round trip, a statement each would block every other node.
-    """
-    s = t.chapter_status.c
-    ids = [sa.bindparam(f"b_chapter_{i}", type_=s.chapter_id.type) for i in range(size)]
-
-    def each(count: str) -> sa.Case[int]:
-        values = (sa.bindparam(f"b_{count}_{i}", type_=sa.Integer) for i in range(size))
-        return sa.case(*((s.chapter_id == one, value) for one, value in zip(ids, values, strict=True)))
-
-    return (
-        sa.update(t.chapter_status)
-        .where(s.kg_task_id == sa.bindparam("b_task"), s.chapter_id.in_(ids))
-        .values(
-            status=sa.bindparam("b_status"),
-            entities_extracted=each("entities"),
-            relations_extracted=each("relations"),
-            error_message=sa.bindparam("b_error"),
-            completed_at=sa.bindparam("b_now"),
-            updated_at=sa.bindparam("b_now"),
-        )
-    )
-
-
 def _end_result(end: ChapterEnd, stored: int, state: str | None) -> bool | None:
     """None: still to be written; True: this very holder wrote it before; False: not the caller's."""
     if stored > end.token or state is None:
@@ -223,18 +192,33 @@ def _end_result(end: ChapterEnd, stored: int, state: str | None) -> bool | None:
 
 
 def _write_ends(c: sa.Connection, ends: Iterable[ChapterEnd]) -> None:
+    """Write those of a task that ended alike in one statement, whatever their counts.
+
+    The task's row is locked meanwhile: at 100 ms a round trip, a statement each would block every other node.
+    """
     alike: dict[tuple[int, ChapterStatus, str], list[ChapterEnd]] = defaultdict(list)
     for end in ends:
         alike[end.task_id, end.status, storable(end.error)[:2_000]].append(end)
+    s, now = t.chapter_status.c, beijing_now()
     for (task_id, status, error), some in alike.items():
-        same = {"b_task": task_id, "b_status": status, "b_error": error or None, "b_now": beijing_now()}
         for page in pages(some, ENDS_PER_STATEMENT):
-            size = 1 << (len(page) - 1).bit_length()  # powers of two, padded: few statements to compile
-            own: dict[str, int] = {}
-            for i, end in enumerate([*page, *[page[-1]] * (size - len(page))]):
-                own[f"b_chapter_{i}"] = end.chapter_id
-                own[f"b_entities_{i}"], own[f"b_relations_{i}"] = end.entities, end.relations
-            c.execute(_end_statement(size), same | own)
+            ids = [end.chapter_id for end in page]
+            update = sa.update(t.chapter_status).where(s.kg_task_id == task_id, s.chapter_id.in_(ids))
+            counts = {
+                "entities_extracted": sa.case(
+                    {end.chapter_id: end.entities for end in page}, value=s.chapter_id
+                ),
+                "relations_extracted": sa.case(
+                    {end.chapter_id: end.relations for end in page}, value=s.chapter_id
+                ),
+            }
+            values = {
+                "status": status,
+                "error_message": error or None,
+                "completed_at": now,
+                "updated_at": now,
+            }
+            c.execute(update.values(**values, **counts))
 
 
 def _write_counts(c: sa.Connection, ends: Collection[ChapterEnd]) -> None:

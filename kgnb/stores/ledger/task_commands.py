@@ -17,10 +17,18 @@ from kgnb.core.model import ChapterStatus, Task, TaskStatus, beijing_now
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import existing_novels
 from kgnb.stores.ledger.chapters import raise_tokens
-from kgnb.stores.ledger.database import DatabasePart, pairs, transaction
+from kgnb.stores.ledger.database import DatabasePart, transaction
 from kgnb.stores.ledger.extractions import lock_claims
 from kgnb.stores.ledger.task_lifecycle import delete_rows
-from kgnb.stores.ledger.tasks import OPEN_STATES, count_columns, count_states, locked_task, no_task, set_task
+from kgnb.stores.ledger.tasks import (
+    OPEN_STATES,
+    count_columns,
+    count_states,
+    locked_task,
+    no_task,
+    read_states,
+    set_task,
+)
 
 ENDED = (TaskStatus.COMPLETED, TaskStatus.FAILED)
 
@@ -163,8 +171,7 @@ def _reset_chapters(c: sa.Connection, task_id: int, dead: dict[int, int], only: 
     """Set failed chapters, and dead ones that the ledger thinks open, to pending; return how many."""
     keys = {(task_id, chapter_id) for chapter_id in dead}
     tokens = {chapter_id: token for (_, chapter_id), token in (lock_claims(c, keys) if keys else {}).items()}
-    s = t.chapter_status.c
-    states = pairs(c.execute(sa.select(s.chapter_id, s.status).where(s.kg_task_id == task_id)))
+    s, states = t.chapter_status.c, read_states(c, task_id)
     failed = {i for i, state in states.items() if state == ChapterStatus.FAILED and (i in dead or not only)}
     unrecorded = {i for i in dead if states.get(i) in OPEN_STATES and tokens.get(i, 0) <= dead[i]}
     reset = failed | unrecorded

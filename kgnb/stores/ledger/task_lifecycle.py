@@ -19,7 +19,7 @@ from kgnb.core.model import ChapterStatus, Task, TaskStatus, beijing_now
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger import tasks
 from kgnb.stores.ledger.books import existing_novels
-from kgnb.stores.ledger.database import DatabasePart, Row, pairs, reading, transaction, upsert
+from kgnb.stores.ledger.database import DatabasePart, Row, reading, transaction, upsert
 
 MAX_RETRIES = 3
 """Automatic retries of a task; the interval doubles each time."""
@@ -89,7 +89,7 @@ class TaskLifecycle(DatabasePart):
         query = sa.select(k.id).where(k.novel_id == task.novel_id).order_by(k.chapter_number, k.id)
         only = None if task.chapter_ids is None else set(task.chapter_ids)
         wanted = [i for i in c.scalars(query) if only is None or i in only]
-        states = pairs(c.execute(sa.select(s.chapter_id, s.status).where(s.kg_task_id == task.id)))
+        states = tasks.read_states(c, task.id)
         now = beijing_now()
         missing = [pending_chapter_row(task.id, i, now) for i in wanted if i not in states]
         self._database.insert(c, t.chapter_status, missing)

@@ -71,17 +71,17 @@ class Tasks(DatabasePart):
     @reading
     def get(self, c: sa.Connection, task_id: int) -> Task | None:
         """The task, or None."""
-        return next(iter(_read_tasks(c, task_query().where(t.tasks.c.id == task_id))), None)
+        return next(iter(_read_tasks(c, t.tasks.c.id == task_id)), None)
 
     @reading
     def newest(self, c: sa.Connection, limit: int = 100) -> list[Task]:
         """Tasks, newest first."""
-        return _read_tasks(c, task_query().order_by(t.tasks.c.id.desc()).limit(limit))
+        return _read_tasks(c, order=t.tasks.c.id.desc(), limit=limit)
 
     @reading
     def of_novel(self, c: sa.Connection, novel_id: int) -> list[Task]:
         """The novel's tasks, oldest first."""
-        return _read_tasks(c, task_query().where(t.tasks.c.novel_id == novel_id).order_by(t.tasks.c.id))
+        return _read_tasks(c, t.tasks.c.novel_id == novel_id)
 
     @reading
     def with_model(
@@ -91,16 +91,16 @@ class Tasks(DatabasePart):
 
         Where ``kinds`` are given, only tasks that ask for exactly these.
         """
-        same_model = t.tasks.c.id.in_(_task_ids(novel_id, provider, model))
-        found = _read_tasks(c, task_query().where(same_model).order_by(t.tasks.c.id))
+        f = t.task_facts.c
+        same = f.novel_id == novel_id, sa.func.lower(f.provider) == provider.lower(), f.model == model
+        found = _read_tasks(c, *same)
         return [task for task in found if kinds is None or set(task.thing_kinds or ()) == set(kinds)]
 
     @reading
     def unfinished(self, c: sa.Connection, limit: int = 1_000, *, after: int = 0) -> list[Task]:
         """Created or running tasks of novels that exist, oldest first, with ids greater than ``after``."""
         is_open = t.tasks.c.status.in_((TaskStatus.CREATED, TaskStatus.RUNNING))
-        wanted = is_open, _has_novel(), t.tasks.c.id > after
-        return _read_tasks(c, task_query().where(*wanted).order_by(t.tasks.c.id).limit(limit))
+        return _read_tasks(c, is_open, _has_novel(), t.tasks.c.id > after, limit=limit)
 
     @reading
     def statuses(self, c: sa.Connection, task_ids: Collection[int]) -> dict[int, TaskStatus]:
@@ -121,44 +121,26 @@ class Tasks(DatabasePart):
         return Progress(total=sum(counts.values()), chars=chars, usage=read_usage(usage), **by_status)
 
     @reading
-    def uncovered_chapters(
-        self,
-        c: sa.Connection,
-        novel_id: int,
-        provider: str,
-        model: str,
-        *,
-        only: Collection[int] | None = None,
-    ) -> list[int]:
-        """Ids of the chapters whose present text no task with this provider and model has dealt with.
+    def uncovered_chapters(self, c: sa.Connection, novel_id: int, tasks: Collection[int]) -> list[int]:
+        """Ids of the novel's chapters whose present text none of ``tasks`` (ids) has dealt with.
 
-        A chapter that failed, or that was too short, counts as dealt with. ``only``: count these tasks alone.
+        A chapter that failed, or that was too short, counts as dealt with.
         """
-        return _uncovered_chapters(c, novel_id, _task_ids(novel_id, provider, model, only))
+        return _uncovered_chapters(c, novel_id, tasks)
 
     @transaction
-    def unplanned_chapters(
-        self,
-        c: sa.Connection,
-        novel_id: int,
-        provider: str,
-        model: str,
-        *,
-        only: Collection[int] | None = None,
-    ) -> list[int]:
-        """The :meth:`uncovered_chapters` that no unfinished task will deal with either.
+    def unplanned_chapters(self, c: sa.Connection, novel_id: int, tasks: Collection[int]) -> list[int]:
+        """The :meth:`uncovered_chapters` that no unfinished one of ``tasks`` will deal with either.
 
         An unfinished task over the whole novel that was opened before keeps to the chapters it has, because
-        its names were frozen without the new ones. ``only``: count these tasks alone.
+        its names were frozen without the new ones.
         """
-        tasks = _task_ids(novel_id, provider, model, only)
         left = _uncovered_chapters(c, novel_id, tasks)
-        s = t.chapter_status.c
-        for task_id in sorted(c.scalars(tasks)) if left else ():
+        for task_id in sorted(tasks) if left else ():
             task, _ = locked_task(c, task_id)
             if task is None or task.ended or task.status is TaskStatus.CANCELLED:
                 continue
-            states = pairs(c.execute(sa.select(s.chapter_id, s.status).where(s.kg_task_id == task_id)))
+            states = read_states(c, task_id)
             wanted = task.chapter_ids
             if states:
                 if wanted is None and not states.keys() >= set(left):
@@ -181,8 +163,18 @@ def _has_novel() -> sa.ColumnElement[bool]:
     return t.tasks.c.novel_id.in_(sa.select(t.novels.c.id).where(novel_not_deleting()))
 
 
-def task_query() -> sa.Select[Any]:
-    """Tasks with their ``kgnb_tasks`` columns; :func:`read_task` reads a row."""
+def _read_tasks(
+    c: sa.Connection,
+    *where: sa.ColumnElement[bool],
+    order: sa.ColumnElement[Any] = t.tasks.c.id,
+    limit: int | None = None,
+) -> list[Task]:
+    rows = c.execute(_task_query().where(*where).order_by(order).limit(limit)).mappings()
+    return [_read_task(row) for row in rows]
+
+
+def _task_query() -> sa.Select[Any]:
+    """Tasks with their ``kgnb_tasks`` columns; :func:`_read_task` reads a row."""
     k, f = t.tasks.c, t.task_facts.c
     return sa.select(
         *(k.id, k.novel_id, k.task_name, k.status, k.use_ai, k.chapter_ids, k.error_message),
@@ -190,12 +182,8 @@ def task_query() -> sa.Select[Any]:
     ).select_from(t.tasks.outerjoin(t.task_facts, k.id == f.task_id))
 
 
-def _read_tasks(c: sa.Connection, query: sa.Select[Any]) -> list[Task]:
-    return [read_task(row) for row in c.execute(query).mappings()]
-
-
-def read_task(row: Any) -> Task:
-    """The task of a :func:`task_query` row."""
+def _read_task(row: Any) -> Task:
+    """The task of a :func:`_task_query` row."""
     ids = row["chapter_ids"]
     return Task(
         id=row["id"],
@@ -237,14 +225,20 @@ def locked_task(c: sa.Connection, task_id: int) -> tuple[Task | None, int | None
     lock = sa.select(t.tasks.c.id).where(t.tasks.c.id == task_id).with_for_update()
     if c.scalar(lock) is None:
         return None, None
-    row = c.execute(task_query().where(t.tasks.c.id == task_id)).mappings().one()
-    return read_task(row), row["token"] or None
+    row = c.execute(_task_query().where(t.tasks.c.id == task_id)).mappings().one()
+    return _read_task(row), row["token"] or None
 
 
 def set_task(c: sa.Connection, task_id: int, **values: Any) -> None:
     """Write columns of a task's row."""
     values["updated_at"] = beijing_now()
     c.execute(sa.update(t.tasks).where(t.tasks.c.id == task_id).values(**values))
+
+
+def read_states(c: sa.Connection, task_id: int) -> dict[int, str]:
+    """The status of each of the task's chapters that has a row, by the chapter's id."""
+    s = t.chapter_status.c
+    return pairs(c.execute(sa.select(s.chapter_id, s.status).where(s.kg_task_id == task_id)))
 
 
 def count_states(c: sa.Connection, task_id: int) -> dict[str, int]:
@@ -265,16 +259,7 @@ def count_columns(c: sa.Connection, task_id: int) -> dict[str, int]:
     }
 
 
-def _task_ids(
-    novel_id: int, provider: str, model: str, only: Collection[int] | None = None
-) -> sa.Select[Any]:
-    f = t.task_facts.c
-    same = f.novel_id == novel_id, sa.func.lower(f.provider) == provider.lower(), f.model == model
-    query = sa.select(f.task_id).where(*same)
-    return query if only is None else query.where(f.task_id.in_(only))
-
-
-def _uncovered_chapters(c: sa.Connection, novel_id: int, tasks: sa.Select[Any]) -> list[int]:
+def _uncovered_chapters(c: sa.Connection, novel_id: int, tasks: Collection[int]) -> list[int]:
     k, e, s = t.chapters.c, t.extractions.c, t.chapter_status.c
     extracted: dict[int, set[str]] = defaultdict(set)
     for chapter_id, text_hash in c.execute(sa.select(e.chapter_id, e.text_hash).where(e.task_id.in_(tasks))):
