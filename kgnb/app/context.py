@@ -172,7 +172,7 @@ def start_engines(settings: Settings, *, queue: bool, graph: bool) -> Embedded |
 def _connect(settings: Settings, engines: Embedded | None, queue: bool, graph: bool) -> App:
     sql_target = _sql_target(settings)
     graph_target = _graph_target(settings, engines) if graph else None
-    sql = sql_target.open()
+    sql = Database(sql_target)
     ledger = Ledger(sql, thing_kinds=settings.thing_kinds)
     providers = ProviderRegistry(ledger, settings)
     return App(
@@ -188,7 +188,7 @@ def _connect(settings: Settings, engines: Embedded | None, queue: bool, graph: b
         engines=engines,
         _embeds=(queue and settings.embedded_redis) or (graph and settings.embedded_graph),
         _queue=_queue(settings, engines) if queue else None,
-        _graph=graph_target.open() if graph_target else None,
+        _graph=GraphStore(graph_target) if graph_target else None,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,35 +9,23 @@ import sqlalchemy as sa
 from pydantic import SecretStr
 
 from kgnb.core.settings import Settings
-from kgnb.stores.graph.store import GraphStore
-from kgnb.stores.ledger.database import Database
 
 
 @dataclass(frozen=True, slots=True)
 class SqlTarget:
-    """A SQL database. ``url`` holds the password, which its ``repr`` masks. ``tls``: None = without TLS, "" =
-    trust the system's certificates, else a CA file."""
+    """A SQL database. ``url`` holds the password, which its ``repr`` masks.
+
+    ``pool_size`` + ``max_overflow`` bounds connections and threads alike; ``pool_timeout`` and ``recycle``
+    are seconds. ``tls``: None = without TLS, "" = trust the system's certificates, else a CA file.
+    """
 
     url: sa.URL
-    pool_size: int
-    max_overflow: int
-    pool_timeout: float
-    recycle: int
-    pre_ping: bool
+    pool_size: int = 3
+    max_overflow: int = 2
+    pool_timeout: float = 30.0
+    recycle: int = 3600
+    pre_ping: bool = True
     tls: str | None = None
-
-    def open(self) -> Database:
-        """Return the database, which connects at first use; ``prepare`` makes the tables."""
-        tls = {} if self.tls is None else {"ssl": ssl.create_default_context(cafile=self.tls or None)}
-        return Database(
-            self.url,
-            pool_size=self.pool_size,
-            max_overflow=self.max_overflow,
-            pool_timeout=self.pool_timeout,
-            recycle=self.recycle,
-            pre_ping=self.pre_ping,
-            connect_args=tls,
-        )
 
 
 def sql_url(settings: Settings) -> sa.URL:
@@ -58,8 +45,12 @@ def sql_url(settings: Settings) -> sa.URL:
 
 @dataclass(frozen=True, slots=True)
 class GraphTarget:
-    """A graph database; an empty ``database`` is the server's default. ``ca``: file of certificates that TLS
-    trusts. ``fresh``: an engine that was just started, slow at first. ``folder``: of its data, if here."""
+    """A graph database; an empty ``database`` is the server's default.
+
+    ``ca``: a file of the only certificates to trust; it switches TLS on. ``fresh``: an engine that was just
+    started, slow at first. ``folder``: of its data, if here. ``timeout``: seconds of one transaction with all
+    its retries, far below a lease.
+    """
 
     uri: str
     user: str
@@ -68,8 +59,4 @@ class GraphTarget:
     ca: str = ""
     fresh: bool = False
     folder: Path | None = None
-
-    def open(self) -> GraphStore:
-        """Return the store, which connects at first use; ``prepare`` makes the schema."""
-        login = self.uri, self.user, self.password, self.database
-        return GraphStore(*login, ca=self.ca, folder=self.folder)
+    timeout: float = 10.0

@@ -26,7 +26,8 @@ from kgnb.extract import evidence, name_scan
 from kgnb.extract.model import NameEntry
 from kgnb.graph.project.settle import novel_graph
 from kgnb.graph.resolve.decisions import combine_decisions
-from kgnb.stores.graph.store import ApplyResult
+from kgnb.stores.graph.store import ApplyResult, GraphStore
+from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.targets import GraphTarget, SqlTarget
 
@@ -88,7 +89,7 @@ def scan_names(sql: SqlTarget, novel_id: int, lang: Lang) -> tuple[list[NameEntr
 
 
 async def _scan(sql: SqlTarget, novel_id: int, lang: Lang) -> tuple[list[NameEntry], str]:
-    opened = sql.open()
+    opened = Database(sql)
     try:
         ledger = Ledger(opened)
         state = await ledger.books.text_digest(novel_id)
@@ -137,7 +138,7 @@ async def with_novel_kinds(ledger: Ledger, novel_id: int, config: TaskConfig) ->
 
 
 async def _settle(job: SettleJob, allowed: Permit) -> ApplyResult:
-    sql, graph = job.sql.open(), job.graph.open()
+    sql, graph = Database(job.sql), GraphStore(job.graph)
     try:
         ledger, novel_id = Ledger(sql), job.novel.id
         chapters = await ledger.books.chapters(novel_id)

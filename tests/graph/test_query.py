@@ -32,6 +32,7 @@ from kgnb.render import charts, query_results
 from kgnb.render.query_results import QueryRows
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger import tables as t
+from kgnb.stores.targets import GraphTarget
 from tests.support.commands import STORY
 from tests.support.ledgers import (
     execute,
@@ -314,7 +315,7 @@ class TestEveryEngine:
             assert (len(chapters), [one.row.chapter_id for one in only]) == (3, [chapters[1]])
 
     async def test_sizes_are_counted_by_novel(self, bolt: Any) -> None:
-        store = GraphStore(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database)
+        store = GraphStore(GraphTarget(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database))
         try:
             await store.prepare()
             with neo4j.GraphDatabase.driver(bolt.uri, auth=(bolt.user, bolt.password)) as driver:

@@ -17,7 +17,6 @@ from pathlib import Path
 import pymysql
 import pytest
 import sqlalchemy as sa
-from pydantic import SecretStr
 
 from kgnb.core.errors import ServiceDown, ServiceRefused
 from kgnb.core.model import ChapterStatus, TaskStatus, Usage
@@ -26,10 +25,10 @@ from kgnb.stores.ledger import database as sql_module
 from kgnb.stores.ledger import migrations
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.chapters import ChapterEnd
-from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.spending import Spent
 from tests.support.ledgers import (
+    database_at,
     execute,
     extraction,
     finish_task,
@@ -56,7 +55,8 @@ async def ledger(sql_url: str) -> AsyncIterator[Ledger]:
 
 RACER = """
 import asyncio, sys, random
-from pydantic import SecretStr
+import sqlalchemy as sa
+from kgnb.stores.targets import SqlTarget
 from kgnb.book.model import text_hash
 from kgnb.core.model import ChapterStatus
 from kgnb.extract.model import Character, Extraction
@@ -65,7 +65,7 @@ from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.chapters import ChapterEnd
 from kgnb.stores.ledger.ledger import Ledger
 async def main(url, task_id, base):
-    sql = Database(SecretStr(url)); await sql.prepare(); L = Ledger(sql)
+    sql = Database(SqlTarget(sa.make_url(url))); await sql.prepare(); L = Ledger(sql)
     opening = await L.task_lifecycle.open(task_id, queue="q", provider="p", model="m", token=base, fresh=True)
     ended = 0
     async def work(ids, token):
@@ -89,7 +89,8 @@ asyncio.run(main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3])))
 
 INTERRUPTED = """
 import asyncio, sys, time
-from pydantic import SecretStr
+import sqlalchemy as sa
+from kgnb.stores.targets import SqlTarget
 from kgnb.book.model import Book, BookChapter
 from kgnb.stores.ledger import books
 from kgnb.stores.ledger.database import Database
@@ -98,7 +99,7 @@ def stop(*_):
     print("in", flush=True)
     time.sleep(60)
 async def main(url):
-    sql = Database(SecretStr(url)); await sql.prepare()
+    sql = Database(SqlTarget(sa.make_url(url))); await sql.prepare()
     books._store_hashes = stop  # after the chapters were inserted
     chapters = tuple(BookChapter(i, f"t{i}", f"text {i}") for i in range(1, 51))
     await Ledger(sql).books.import_book(Book("t", "a", "en", chapters, "0" * 64))
@@ -277,7 +278,7 @@ class TestSchema:
                 pass
 
     async def test_nodes_that_start_together(self, sql_url: str) -> None:
-        sqls = [Database(SecretStr(sql_url)) for _ in range(3)]
+        sqls = [database_at(sql_url) for _ in range(3)]
         await asyncio.gather(*(s.prepare() for s in sqls))
         for s in sqls:
             await s.close()
@@ -325,7 +326,6 @@ class TestErrors:
         error = await self.error(f"sqlite:///{tmp_path}/text.db")
         assert isinstance(error, ServiceRefused)
         assert "text.db" in str(error)
-        assert isinstance(await self.error("not a url"), ServiceRefused)
 
     async def test_a_writer_that_holds_the_file(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -372,7 +372,7 @@ class TestErrors:
         assert await ledger.database.run(lambda c: c.connection.thread_id()) == own
         assert asked == []
         monkeypatch.setattr("kgnb.stores.ledger.database.PING_AFTER_SECONDS", 0.0)
-        other = Database(SecretStr(sql_url))
+        other = database_at(sql_url)
         await other.run(lambda c: c.exec_driver_sql(f"KILL {own}"))
         await other.close()
         assert await ledger.database.run(lambda c: c.connection.thread_id()) != own

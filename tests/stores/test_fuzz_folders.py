@@ -11,15 +11,14 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from pydantic import SecretStr
 
 from kgnb.core.errors import KgnbError
 from kgnb.stores.ledger import tables
-from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.foreign_record import BrokenRecord, copy_record
 from kgnb.stores.ledger.ledger import Ledger
 from tests.stores.test_restore import record
 from tests.support.fuzzing import WORDS, fuzz
+from tests.support.ledgers import database_at
 
 COLUMNS = [(table.name, column.name) for table in (*tables.MAIN, *tables.OWN) for column in table.columns]
 JSON = st.recursive(
@@ -45,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 async def read(path: Path) -> None:
     """What a node and the commands read first."""
-    database = Database(SecretStr(f"sqlite:///{path}"))
+    database = database_at(f"sqlite:///{path}")
     try:
         await database.prepare()
         ledger = Ledger(database)

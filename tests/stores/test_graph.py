@@ -29,6 +29,7 @@ from kgnb.stores.graph import cypher
 from kgnb.stores.graph import driver as graph_driver
 from kgnb.stores.graph import store as graph_module
 from kgnb.stores.graph.store import ApplyResult, GraphStore
+from kgnb.stores.targets import GraphTarget
 from kgnb.worker.engine_warmup import warming_up
 from kgnb.worker.outages import Outages
 from tests.support.proxy import Proxy
@@ -151,7 +152,7 @@ class Novel:
 
 @pytest.fixture
 async def store(bolt: Any) -> AsyncIterator[GraphStore]:
-    one = GraphStore(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database)
+    one = GraphStore(GraphTarget(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database))
     await one.prepare()
     yield one
     await one.close()
@@ -487,7 +488,7 @@ def test_only_whole_types_reach_a_statement() -> None:
             with pytest.raises(ValueError, match="not a relationship type"):
                 make(word, [])
         with pytest.raises(ValueError, match="not a relationship type"):
-            cypher.remove_edges(word, "Character", "Character", [])
+            cypher.remove_edges((word, "Character", "Character"), [])
         with pytest.raises(ValueError, match="not a relationship type"):
             cypher.make_types([word])
 
@@ -537,7 +538,7 @@ async def test_a_configured_type_is_written_and_settled(store: GraphStore) -> No
 
 async def test_two_drivers_on_the_same_novel(store: GraphStore, bolt: Any) -> None:
     novel = Novel.make(1, count=12)
-    other = GraphStore(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database)
+    other = GraphStore(GraphTarget(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database))
     graphs = novel.projections()
 
     async def write(one: GraphStore, share: list[Graph]) -> None:
@@ -573,7 +574,7 @@ from tests.stores.test_graph import Facts, Novel, settle, yes
 from kgnb.stores.graph.store import GraphStore
 
 async def main(uri, user, password, database, step, settling):
-    store = GraphStore(uri, user, SecretStr(password), database)
+    store = GraphStore(GraphTarget(uri, user, SecretStr(password), database))
     novel = Novel.make(1, count=12)
     graphs = novel.projections()
     if settling:
@@ -614,7 +615,7 @@ async def test_a_settle_that_begins_while_a_chapter_is_written(store: GraphStore
     raised_to: list[int] = []
 
     async def raise_it() -> None:
-        other = GraphStore(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database)
+        other = GraphStore(GraphTarget(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database))
         raised_to.append(await begun(other, novel.facts.id))
         raised.set()
         await other.close()
@@ -703,7 +704,7 @@ async def test_a_schema_that_is_there_costs_few_round_trips(store: GraphStore, b
     at = urlsplit(bolt.uri)
     with Proxy(str(at.hostname), at.port or 7687) as proxy:
         where = f"bolt://127.0.0.1:{proxy.port}"
-        again = GraphStore(where, bolt.user, SecretStr(bolt.password), bolt.database)
+        again = GraphStore(GraphTarget(where, bolt.user, SecretStr(bolt.password), bolt.database))
         await again.prepare()
         await again.close()
         assert proxy.trips <= 10
@@ -716,7 +717,8 @@ async def test_the_schema_can_be_made_twice_at_once(
         for kind, which in ("CONSTRAINT", ""), ("INDEX", "WHERE type <> 'LOOKUP'"):
             for (name,) in spy(f"SHOW {kind} YIELD name, type {which} RETURN name"):
                 spy(f"DROP {kind} {name}")
-    stores = [GraphStore(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database) for _ in range(3)]
+    target = GraphTarget(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database)
+    stores = [GraphStore(target) for _ in range(3)]
     await asyncio.gather(*(one.prepare() for one in stores))
     for one in stores:
         await one.close()
@@ -731,13 +733,13 @@ async def test_the_schema_can_be_made_twice_at_once(
 
 async def test_errors_are_told_apart(bolt: Any) -> None:
     secret = "hunter2-canary"
-    wrong = GraphStore(bolt.uri, bolt.user, SecretStr(secret))
+    wrong = GraphStore(GraphTarget(bolt.uri, bolt.user, SecretStr(secret)))
     with pytest.raises(ServiceRefused) as refused:
         await wrong.prepare()
     assert refused.value.service == "bolt"
     assert secret not in f"{refused.value} {refused.value!r} {vars(wrong)} {vars(wrong._bolt)}"
     await wrong.close()
-    away = GraphStore("bolt://127.0.0.1:1", "a", SecretStr("b"))
+    away = GraphStore(GraphTarget("bolt://127.0.0.1:1", "a", SecretStr("b")))
     with pytest.raises(ServiceDown) as down:
         await away.settle_number(1)
     assert down.value.service == "bolt"
@@ -746,7 +748,7 @@ async def test_errors_are_told_apart(bolt: Any) -> None:
     await away.close()
     for uri in ("bolt://[:::", "ftp://x"):
         with pytest.raises(ServiceRefused):
-            await GraphStore(uri, "a", SecretStr("b")).settle_number(1)
+            await GraphStore(GraphTarget(uri, "a", SecretStr("b"))).settle_number(1)
 
 
 async def test_an_engine_that_never_answers_is_down() -> None:
@@ -756,7 +758,7 @@ async def test_an_engine_that_never_answers_is_down() -> None:
 
     server = await asyncio.start_server(hang, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    store = GraphStore(f"bolt://127.0.0.1:{port}", "a", SecretStr("b"), timeout=0.5)
+    store = GraphStore(GraphTarget(f"bolt://127.0.0.1:{port}", "a", SecretStr("b"), timeout=0.5))
     with pytest.raises(ServiceDown):
         await store.settle_number(1)
     with pytest.raises(ServiceDown):

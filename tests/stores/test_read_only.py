@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from kgnb.core.errors import InputError, ServiceError
 from kgnb.stores.graph.read_only import check_reads_only
 from kgnb.stores.graph.store import GraphStore
+from kgnb.stores.targets import GraphTarget
 
 WRITES = [
     "MATCH (n) DETACH DELETE n",
@@ -67,7 +68,7 @@ def test_what_reads_is_not(text: str) -> None:
 
 @pytest.fixture
 async def store(bolt: Any) -> AsyncIterator[GraphStore]:
-    one = GraphStore(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database)
+    one = GraphStore(GraphTarget(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database))
     await one.prepare()
     yield one
     await one.close()

@@ -7,17 +7,17 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from pydantic import SecretStr
 
 from kgnb.core.model import Usage, beijing_now
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.reply_cache import CachedReply, ReplyCache, reply_key
+from tests.support.ledgers import database_at
 
 
 @pytest.fixture
 async def sql(sql_url: str) -> AsyncIterator[Database]:
-    one = Database(SecretStr(sql_url))
+    one = database_at(sql_url)
     await one.prepare()
     yield one
     await one.close()

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
 from kgnb.book.model import Book, BookChapter
 from kgnb.core.errors import InputError, ServiceRefused
@@ -26,11 +25,11 @@ from kgnb.extract.model import NameEntry
 from kgnb.graph.resolve.decisions import Decision
 from kgnb.stores.embedded import restore
 from kgnb.stores.embedded.data_folder import SCHEMA, DataFolder, try_lock
-from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.tables import MAIN, OWN
 from tests.support.commands import KEY, Place, llm, novel
 from tests.support.engines import files_containing
+from tests.support.ledgers import database_at
 
 
 def data_folder(path: Path, *, schema: int = SCHEMA) -> Path:
@@ -54,7 +53,7 @@ def record() -> bytes:
 
 
 async def write_record(path: Path) -> None:
-    database = Database(SecretStr(f"sqlite:///{path}"))
+    database = database_at(f"sqlite:///{path}")
     await database.prepare()
     ledger, chapters = Ledger(database), (BookChapter(1, "第一回", "甲与乙。"),)
     book = await ledger.books.import_book(Book("书", "作者", "zh", chapters, "0" * 64))

@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 
 import sqlalchemy as sa
-from pydantic import SecretStr
 
 from kgnb.book.model import Book, BookChapter, text_hash
 from kgnb.core.model import ChapterStatus, TaskStatus, Usage
@@ -19,6 +18,7 @@ from kgnb.stores.ledger.extractions import read_rows
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.names import extend_names
 from kgnb.stores.queue.types import QueueName
+from kgnb.stores.targets import SqlTarget
 
 QUEUE = QueueName("kg:task:queue:deepseek")
 
@@ -36,9 +36,14 @@ def extraction(name: str = "刘备") -> Extraction:
     return Extraction(characters=[Character(name=name, aliases=["玄德"], description="主公")])
 
 
+def database_at(url: str) -> Database:
+    name = "sqlite" if url.startswith("sqlite") else "mysql+pymysql"
+    return Database(SqlTarget(sa.make_url(url).set(drivername=name)))
+
+
 @contextlib.asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Ledger]:
-    sql = Database(SecretStr(url))
+    sql = database_at(url)
     await sql.prepare()
     try:
         yield Ledger(sql)

@@ -21,6 +21,7 @@ from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.ledger import Ledger
 from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.queue.store import Queue
+from kgnb.stores.targets import GraphTarget
 from kgnb.worker.provider_registry import ProviderRegistry
 from kgnb.worker.reconciler import Reconciler
 from tests.stores.test_graph import Novel, yes
@@ -91,7 +92,7 @@ class Place:
 @pytest.fixture
 async def place(redis_url: str, sql_url: str, bolt: Any, tmp_path: Path) -> AsyncIterator[Place]:
     settings = Settings.load(data=tmp_path, keys=str(tmp_path / "keys"), providers="rules")
-    graph = GraphStore(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database)
+    graph = GraphStore(GraphTarget(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database))
     await graph.prepare()
     async with opened(sql_url) as ledger, nodes_on(redis_url) as make:
         queue, providers = make(), ProviderRegistry(ledger, settings)

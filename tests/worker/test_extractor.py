@@ -13,7 +13,6 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from pydantic import SecretStr
 
 from kgnb.core.errors import LeaseLost, ReplyRefused, ReplyTruncated, RequestUnanswered, ServiceDown
 from kgnb.core.model import Novel, Provider, Task, TaskConfig, TaskStatus, Usage
@@ -24,6 +23,7 @@ from kgnb.stores.ledger.reply_cache import ReplyCache
 from kgnb.stores.queue.lease_renewer import Lease
 from kgnb.worker.extractor import ChapterExtractor, TaskInfo
 from kgnb.worker.outages import Outages
+from tests.support.ledgers import database_at
 from tests.support.throttles import asking
 
 Model = Callable[[str], str]
@@ -64,7 +64,7 @@ class Providers:
 
 @pytest.fixture
 async def sql(tmp_path: Path) -> AsyncIterator[Database]:
-    one = Database(SecretStr(f"sqlite:///{tmp_path / 'kgnb.db'}"))
+    one = database_at(f"sqlite:///{tmp_path / 'kgnb.db'}")
     await one.prepare()
     yield one
     await one.close()
@@ -216,7 +216,7 @@ async def test_a_lease_that_is_lost_in_an_outage_of_redis_ends_the_wait_to_ask(s
 
 
 async def test_a_lease_that_is_lost_in_an_outage_of_sql_ends_the_look_into_the_cache() -> None:
-    throttle, nowhere = Gate(told), Database(SecretStr("mysql://u:p@127.0.0.1:9/x"))
+    throttle, nowhere = Gate(told), database_at("mysql://u:p@127.0.0.1:9/x")
     async with asyncio.timeout(20):
         with pytest.raises(LeaseLost):
             await extractor(nowhere, throttle).extract(TEXT, INFO, LOST)

@@ -17,6 +17,7 @@ from kgnb.core.model import Novel, Provider, TaskConfig
 from kgnb.graph.model import Graph, GraphNode
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.queue.types import Claim, QueueName
+from kgnb.stores.targets import GraphTarget
 from kgnb.worker.settle_lease import SettleLease
 from kgnb.worker.settle_process import SettleJob
 from kgnb.worker.task_keeper import OpenTask, TaskKeeper
@@ -27,7 +28,7 @@ EXACT = Graph({("Novel", "1"): GraphNode("Novel", "1", {"title": NOVEL.title, "t
 
 @pytest.fixture
 async def graph(bolt: Any) -> AsyncIterator[GraphStore]:
-    store = GraphStore(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database)
+    store = GraphStore(GraphTarget(bolt.uri, bolt.user, SecretStr(bolt.password), bolt.database))
     await store.prepare()
     yield store
     await store.close()

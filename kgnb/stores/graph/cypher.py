@@ -223,9 +223,10 @@ def remove_nodes(label: str, rows: list[Row]) -> Statement:
     return Statement(f"{_EACH} {_match('n', label, 0)} DETACH DELETE n RETURN count(*) AS done", rows)
 
 
-def remove_edges(type_: str, source: str, target: str, rows: list[Row]) -> Statement:
-    """Delete edges by their ends, whose labels may differ from the type's :data:`ENDS`."""
-    ends = _match_ends(source, target)
+def remove_edges(kind: tuple[str, str, str], rows: list[Row]) -> Statement:
+    """Delete edges by their ends. ``kind``: type and the ends' labels, which may differ from :data:`ENDS`."""
+    type_, *labels = kind
+    ends = _match_ends(*labels)
     return Statement(f"{ends} MATCH {_between(type_)} DELETE e RETURN count(*) AS done", rows)
 
 

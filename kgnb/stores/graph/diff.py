@@ -75,7 +75,7 @@ class GraphDiff:
         """Yield the deletions, sorted by key; edges first, so that each is counted."""
         for kind, edges in grouped(self._stale_edges, lambda edge: (edge[1], edge[0][0], edge[2][0])):
             ends: list[cypher.Row] = [[key_value(*source), key_value(*target)] for source, _, target in edges]
-            yield cypher.remove_edges(*kind, rows=ends)
+            yield cypher.remove_edges(kind, ends)
         for label in sorted(self._stale):
             yield cypher.remove_nodes(label, sorted(self._stale[label], key=str))
 

@@ -7,7 +7,6 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
 from neo4j import READ_ACCESS, AsyncDriver, AsyncGraphDatabase, AsyncTransaction, Query, TrustCustomCAs
@@ -21,11 +20,11 @@ from neo4j.exceptions import (
     Neo4jError,
     TransientError,
 )
-from pydantic import SecretStr
 
 from kgnb.core.errors import InputError, ServiceDown, ServiceError, ServiceRefused
 from kgnb.core.shortages import is_full
 from kgnb.core.tls import is_untrusted_certificate
+from kgnb.stores.targets import GraphTarget
 
 T = TypeVar("T")
 
@@ -49,29 +48,16 @@ class BoltDriver:
     """One driver, opened at first use. Writing transactions take turns: in one process they would only make
     each other retry."""
 
-    def __init__(
-        self,
-        uri: str,
-        user: str,
-        password: SecretStr,
-        database: str = "",
-        *,
-        timeout: float = 10.0,
-        ca: str = "",
-        folder: Path | None = None,
-    ) -> None:
-        """``timeout``: seconds of one transaction with all its retries, far below a lease. ``ca``: a file of
-        the only certificates to trust; it switches TLS on. ``folder``: of the server's data, if here."""
-        self._folder = folder
-        self.where = uri
+    def __init__(self, target: GraphTarget) -> None:
+        self._target = target
+        self.where = target.uri
         self._tls: dict[str, Any] = {}
-        if ca:  # the driver takes a CA only where the scheme doesn't settle it
-            scheme, _, rest = uri.partition("://")
+        if target.ca:  # the driver takes a CA only where the scheme doesn't settle it
+            scheme, _, rest = target.uri.partition("://")
             self.where = f"{scheme.partition('+')[0]}://{rest}"
-            self._tls = {"encrypted": True, "trusted_certificates": TrustCustomCAs(ca)}
-        self._auth = (user, password)
-        self._database = database or None
-        self._timeout = timeout
+            self._tls = {"encrypted": True, "trusted_certificates": TrustCustomCAs(target.ca)}
+        self._database = target.database or None
+        self._timeout = target.timeout
         self._driver: AsyncDriver | None = None
         self._writer = asyncio.Lock()
 
@@ -83,11 +69,10 @@ class BoltDriver:
 
     def _open(self) -> AsyncDriver:
         if self._driver is None:
-            user, password = self._auth
             try:
                 self._driver = AsyncGraphDatabase.driver(
                     self.where,
-                    auth=(user, password.get_secret_value()),
+                    auth=(self._target.user, self._target.password.get_secret_value()),
                     connection_timeout=5.0,
                     connection_acquisition_timeout=self._timeout,
                     max_connection_pool_size=4,
@@ -203,8 +188,8 @@ class BoltDriver:
             return ServiceRefused("graph.untrusted", **facts)
         if isinstance(error, ConfigurationError) or _is_refusal(error, code):
             return ServiceRefused("graph.refused", reason=code or type(error).__name__, **facts)
-        if self._folder is not None and is_full(self._folder):
-            return ServiceDown("graph.full", service="bolt", path=self._folder)
+        if self._target.folder is not None and is_full(self._target.folder):
+            return ServiceDown("graph.full", service="bolt", path=self._target.folder)
         return ServiceDown("graph.down", **facts)
 
 

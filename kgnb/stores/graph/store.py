@@ -13,11 +13,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
-from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 from neo4j import AsyncTransaction
-from pydantic import SecretStr
 
 from kgnb.core.errors import GraphConflict, LeaseLost
 from kgnb.graph.model import LABELS, NAMED_LABELS, EdgeKey, Graph, GraphEdge, GraphNode, NodeKey
@@ -28,6 +26,7 @@ from kgnb.stores.graph.driver import BoltDriver, run
 from kgnb.stores.graph.read_only import check_reads_only
 from kgnb.stores.graph.write_cache import WriteCache, without_known
 from kgnb.stores.probes import ServiceFacts, bolt_facts
+from kgnb.stores.targets import GraphTarget
 
 WARMUP_NOVEL = -1
 """Novel id of the statements that warm an engine up; no such novel is ever stored."""
@@ -52,18 +51,8 @@ class ApplyResult:
 class GraphStore:
     """One graph database. Every method may raise ServiceDown and ServiceRefused (``service="bolt"``)."""
 
-    def __init__(
-        self,
-        uri: str,
-        user: str,
-        password: SecretStr,
-        database: str = "",
-        *,
-        timeout: float = 10.0,
-        ca: str = "",
-        folder: Path | None = None,
-    ) -> None:
-        self._bolt = BoltDriver(uri, user, password, database, timeout=timeout, ca=ca, folder=folder)
+    def __init__(self, target: GraphTarget) -> None:
+        self._bolt = BoltDriver(target)
         self._types: set[str] = set()  # relationship types that the engine knows
         self._known = WriteCache()
 

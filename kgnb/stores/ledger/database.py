@@ -17,6 +17,7 @@ import asyncio
 import math
 import random
 import sqlite3
+import ssl
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +28,6 @@ from pathlib import Path
 from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
 
 import sqlalchemy as sa
-from pydantic import SecretStr
 from sqlalchemy.dialects import mysql, sqlite
 
 from kgnb.book.model import text_hash
@@ -35,6 +35,7 @@ from kgnb.core.errors import KgnbError, ServiceDown, ServiceRefused
 from kgnb.core.shortages import is_full
 from kgnb.core.tls import is_untrusted_certificate
 from kgnb.stores.ledger import migrations
+from kgnb.stores.targets import SqlTarget
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -53,8 +54,8 @@ PING_AFTER_SECONDS = 1.0
 RETRY_SECONDS = 8.0
 """How long a transaction is repeated after deadlocks and lock waits."""
 
-_SQLITE_ARGUMENTS = {"timeout": LOCK_SECONDS}
-_MYSQL_ARGUMENTS = {
+_SQLITE_ARGUMENTS: dict[str, Any] = {"timeout": LOCK_SECONDS}
+_MYSQL_ARGUMENTS: dict[str, Any] = {
     "connect_timeout": CONNECT_SECONDS,
     "read_timeout": SOCKET_SECONDS,
     "write_timeout": SOCKET_SECONDS,
@@ -94,47 +95,37 @@ _SQLITE_ERRORS: dict[int, _ErrorKind] = {
 
 
 class Database:
-    """One database. ``url`` carries the password and is never shown.
+    """One database, which connects at first use; its URL carries the password and is never shown."""
 
-    ``pool_size`` + ``max_overflow`` bounds connections and threads alike; ``pool_timeout`` and ``recycle``
-    are seconds; ``connect_args`` go to the driver (``ssl``: an SSLContext, for TLS to MySQL).
-    """
-
-    def __init__(
-        self,
-        url: SecretStr | sa.URL,
-        *,
-        pool_size: int = 3,
-        max_overflow: int = 2,
-        pool_timeout: float = 30.0,
-        recycle: int = 3600,
-        pre_ping: bool = True,
-        connect_args: Mapping[str, Any] | None = None,
-    ) -> None:
-        parsed = _driver_url(url)
-        self.sqlite = parsed.get_backend_name() == "sqlite"
-        server = f"{parsed.host}:{parsed.port or 3306}/{parsed.database}"
-        self.where = parsed.database or "" if self.sqlite else server
+    def __init__(self, target: SqlTarget) -> None:
+        url = target.url
+        self.sqlite = url.get_backend_name() == "sqlite"
+        self.where = url.database or "" if self.sqlite else f"{url.host}:{url.port or 3306}/{url.database}"
         options: dict[str, Any] = {} if self.sqlite else {"isolation_level": "READ COMMITTED"}
+        connect_args = _SQLITE_ARGUMENTS if self.sqlite else _MYSQL_ARGUMENTS
+        if target.tls is not None:
+            connect_args = connect_args | {"ssl": ssl.create_default_context(cafile=target.tls or None)}
         self._engine = sa.create_engine(
-            parsed,
-            pool_size=pool_size,
-            max_overflow=max_overflow,
-            pool_timeout=pool_timeout,
-            pool_recycle=recycle if pre_ping else min(recycle, IDLE_SECONDS),
+            url,
+            pool_size=target.pool_size,
+            max_overflow=target.max_overflow,
+            pool_timeout=target.pool_timeout,
+            pool_recycle=target.recycle if target.pre_ping else min(target.recycle, IDLE_SECONDS),
             pool_use_lifo=True,
             pool_reset_on_return=None,  # every transaction has ended: saves a ROLLBACK round trip
             hide_parameters=True,
-            connect_args={**(_SQLITE_ARGUMENTS if self.sqlite else _MYSQL_ARGUMENTS), **(connect_args or {})},
+            connect_args=connect_args,
             **options,
         )
         sa.event.listen(self._engine, "connect", _sqlite_connected if self.sqlite else _mysql_connected)
         if self.sqlite:
             sa.event.listen(self._engine, "begin", _sqlite_begin)
-        elif pre_ping:
+        elif target.pre_ping:
             sa.event.listen(self._engine, "checkin", _mysql_returned)
             sa.event.listen(self._engine, "checkout", _mysql_ping)
-        self._threads = ThreadPoolExecutor(pool_size + max_overflow, thread_name_prefix="kgnb-sql")
+        self._threads = ThreadPoolExecutor(
+            target.pool_size + target.max_overflow, thread_name_prefix="kgnb-sql"
+        )
         self._writer: AbstractContextManager[Any] = threading.Lock() if self.sqlite else nullcontext()
         self._fillers: dict[str, dict[str, Any]] = {}
 
@@ -286,17 +277,6 @@ def upsert(
 
 
 # --- connecting ---------------------------------------------------------------------------------------------
-
-
-def _driver_url(given: SecretStr | sa.URL) -> sa.URL:
-    try:
-        url = given if isinstance(given, sa.URL) else sa.make_url(given.get_secret_value())
-    except sa.exc.ArgumentError:
-        raise ServiceRefused("ledger.url", service="sql") from None  # the message may carry the password
-    if url.get_backend_name() == "sqlite":
-        return url
-    url = url.set(drivername="mysql+pymysql")
-    return url if "charset" in url.query else url.update_query_dict({"charset": "utf8mb4"})
 
 
 def _sqlite_connected(connection: sqlite3.Connection, _record: object) -> None:
