@@ -143,7 +143,7 @@ class Bolt:
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[object]:
     """The embedded engines on a folder of this test session."""
-    from kgnb.stores.embedded import open_embedded
+    from kgnb.stores.embedded.connect import open_embedded
 
     with open_embedded(tmp_path_factory.mktemp("engines")) as engines:
         yield engines

@@ -33,7 +33,8 @@ async def _find(app: App, task: Task, number: int) -> tuple[Chapter, ChapterStat
     for chapter in await app.ledger.books.chapters(task.novel_id):
         if chapter.number != number or (task.chapter_ids is not None and chapter.id not in task.chapter_ids):
             continue
-        return chapter, await app.ledger.task_stats.chapter_state(task.id, chapter.id)
+        states = await app.ledger.task_stats.chapter_states(task_id=task.id, chapter_id=chapter.id)
+        return chapter, next(iter(states), None)
     raise InputError("chapter.not_there", task=task.id, chapter=number)
 
 

@@ -18,7 +18,7 @@ from kgnb.core.model import Provider, Usage
 from kgnb.core.process_pool import CpuPool
 from kgnb.core.settings import Settings
 from kgnb.core.shortages import has_shared_memory
-from kgnb.stores.embedded import Embedded, open_embedded
+from kgnb.stores.embedded.connect import Embedded, open_embedded
 from kgnb.stores.embedded.data_folder import DataFolder
 from kgnb.stores.embedded.record_copy import RecordCopy
 from kgnb.stores.embedded.restore import restore_data_folder

@@ -12,7 +12,8 @@ from kgnb.core.messages import language
 from kgnb.core.model import Task
 from kgnb.graph.resolve.decisions import Decision
 from kgnb.render.export import write
-from kgnb.stores.ledger.transfer import VERSION
+from kgnb.stores.ledger.task_stats import ChapterState
+from kgnb.stores.ledger.transfer import VERSION, SavedState
 
 
 async def export(app: App, novel_id: int, kind: str, path: Path) -> None:
@@ -36,7 +37,7 @@ async def record(app: App, novel_id: int) -> dict[str, Any]:
         "novel": asdict(await ledger.books.novel(novel_id)) | await ledger.books.newest_text(novel_id),
         "chapters": [asdict(c) | {"text": texts.get(c.id, "")} for c in chapters],
         "tasks": [_task_row(t) for t in await ledger.tasks.of_novel(novel_id)],
-        "states": await ledger.transfer.chapter_states(novel_id),
+        "states": [_state_row(s) for s in await ledger.task_stats.chapter_states(novel_id=novel_id)],
         "extractions": [row async for row in ledger.extractions.json_rows(novel_id)],
         "names": [asdict(n) for n in await ledger.names.read(novel_id)],
         "decisions": [_decision_row(d) for d in await ledger.name_decisions.read(novel_id)],
@@ -47,6 +48,10 @@ def _decision_row(decision: Decision) -> dict[str, Any]:
     """The decision with its times (Beijing, no zone) in ISO 8601."""
     times = {"made_at": decision.made_at, "undone_at": decision.undone_at}
     return asdict(decision) | {k: at.isoformat() if at else None for k, at in times.items()}
+
+
+def _state_row(state: ChapterState) -> dict[str, Any]:
+    return {name: getattr(state, name) for name in SavedState.model_fields}
 
 
 def _task_row(task: Task) -> dict[str, Any]:

@@ -217,7 +217,7 @@ class ChapterExtractor:
             await asyncio.sleep(OUTAGE_POLL_SECONDS)
 
     async def _read_cache(self, wanted: Sequence[tuple[str, int]]) -> Sequence[str | None]:
-        found = await self._cache.get([key for key, _ in wanted], [task_id for _, task_id in wanted])
+        found = await self._cache.get(dict(wanted))
         return [found.get(key) for key, _ in wanted]
 
     async def _write_cache(self, entries: Sequence[CachedReply]) -> Sequence[None]:

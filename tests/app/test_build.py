@@ -224,7 +224,7 @@ class TestWhileItRuns:
     ) -> None:
         import redis
 
-        from kgnb.stores.embedded import open_embedded
+        from kgnb.stores.embedded.connect import open_embedded
 
         with (
             llm(latency=0.1) as server,

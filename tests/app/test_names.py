@@ -170,7 +170,7 @@ async def test_decisions_on_every_sql_engine(sql_url: str) -> None:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A data folder with one book, built by the rules; its engines kept up."""
-    from kgnb.stores.embedded import open_embedded
+    from kgnb.stores.embedded.connect import open_embedded
 
     folder = tmp_path_factory.mktemp("names")
     with open_embedded(folder):

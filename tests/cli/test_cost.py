@@ -13,7 +13,7 @@ from tests.support.commands import STORY, Place, llm, novel
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    from kgnb.stores.embedded import open_embedded
+    from kgnb.stores.embedded.connect import open_embedded
 
     with llm() as server:
         one = Place(tmp_path_factory.mktemp("cost"), server.env())

@@ -28,7 +28,7 @@ from kgnb import __version__
 from kgnb.app.status import cost
 from kgnb.core.model import ChapterStatus, Usage, beijing_now
 from kgnb.core.process_id import send_signal
-from kgnb.stores.embedded import open_embedded
+from kgnb.stores.embedded.connect import open_embedded
 from kgnb.stores.queue.presence import Presence, WorkerState
 from kgnb.stores.queue.store import Queue
 from kgnb.stores.queue.types import ClaimRequest, QueueName

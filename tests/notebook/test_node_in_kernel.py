@@ -17,7 +17,7 @@ import nbformat
 import pytest
 import redis
 
-from kgnb.stores.embedded import Embedded, open_embedded
+from kgnb.stores.embedded.connect import Embedded, open_embedded
 from tests.support.commands import KEY, Llm, Place, environment, llm, novel
 from tests.support.engines import files_containing
 from tests.support.kernels import Kernel, kernel, pythons

@@ -26,7 +26,7 @@ from kgnb.core.host import Host, detect_host
 from kgnb.core.log_buffer import MAX_LINES, LogBuffer
 from kgnb.core.settings import Settings
 from kgnb.notebook.node import Node, current
-from kgnb.stores.embedded import open_embedded
+from kgnb.stores.embedded.connect import open_embedded
 from kgnb.worker.counters import MINUTES, Counters, summed
 from tests.support.commands import llm
 from tests.support.engines import files_containing

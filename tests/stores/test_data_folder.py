@@ -20,7 +20,7 @@ from kgnb.core.errors import EngineError, InputError
 from kgnb.core.process_id import ProcessId, host_id, identify, is_alive, send_signal
 from kgnb.stores.embedded import data_folder as folder_module
 from kgnb.stores.embedded import engine as engine_module
-from kgnb.stores.embedded import open_embedded
+from kgnb.stores.embedded.connect import open_embedded
 from kgnb.stores.embedded.data_folder import open_folder, try_lock
 from kgnb.stores.embedded.valkey import Valkey
 from tests.support.engines import (
@@ -132,7 +132,7 @@ def test_a_broken_version_file_is_refused(data: Path) -> None:
 UNWRITABLE = """
 import os, sys
 from pathlib import Path
-from kgnb.stores.embedded import open_embedded
+from kgnb.stores.embedded.connect import open_embedded
 from kgnb.core.errors import InputError
 os.getuid() or os.setuid(65534)  # root may write everywhere: become nobody
 for name in ("", "below"):

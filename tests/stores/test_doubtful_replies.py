@@ -55,13 +55,13 @@ async def test_texts_come_in_order_page_by_page(ledger: Ledger) -> None:
 async def test_a_chapters_state(ledger: Ledger) -> None:
     _, task = await new_task(ledger)
     first = (await open_with(ledger, task, 5)).chapters[0]
-    state = await ledger.task_stats.chapter_state(task, first)
+    (state,) = await ledger.task_stats.chapter_states(task_id=task, chapter_id=first)
     assert state is not None
     assert (state.status, state.entities, state.error, state.completed_at) == ("pending", 0, "", None)
     await ledger.database.run(
         lambda c: c.execute(set_chapter(task, first, status="failed", error_message="x"))
     )
-    state = await ledger.task_stats.chapter_state(task, first)
+    (state,) = await ledger.task_stats.chapter_states(task_id=task, chapter_id=first)
     assert state is not None
     assert (state.status, state.error) == ("failed", "x")
-    assert await ledger.task_stats.chapter_state(task, 999) is None
+    assert await ledger.task_stats.chapter_states(task_id=task, chapter_id=999) == []

@@ -18,7 +18,7 @@ from neo4j.exceptions import DriverError, Neo4jError
 
 from kgnb.core.errors import EngineError
 from kgnb.core.process_id import is_alive, send_signal
-from kgnb.stores.embedded import open_embedded
+from kgnb.stores.embedded.connect import open_embedded
 from kgnb.stores.embedded.data_folder import DataFolder, read_note
 from tests.support.engines import (
     GRACE,

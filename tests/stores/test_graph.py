@@ -572,6 +572,7 @@ from pydantic import SecretStr
 sys.path.insert(0, "tests")
 from tests.stores.test_graph import Facts, Novel, settle, yes
 from kgnb.stores.graph.store import GraphStore
+from kgnb.stores.targets import GraphTarget
 
 async def main(uri, user, password, database, step, settling):
     store = GraphStore(GraphTarget(uri, user, SecretStr(password), database))

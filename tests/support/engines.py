@@ -16,7 +16,7 @@ import neo4j
 import redis
 
 from kgnb.core.process_id import ProcessId, is_alive, send_signal
-from kgnb.stores.embedded import Embedded
+from kgnb.stores.embedded.connect import Embedded
 from kgnb.stores.embedded.data_folder import DataFolder, read_note
 from tests.support.paths import ROOT as REPOSITORY
 
@@ -25,7 +25,7 @@ GRACE = 0.3
 CLIENT = """
 import json, sys
 from pathlib import Path
-from kgnb.stores.embedded import open_embedded
+from kgnb.stores.embedded.connect import open_embedded
 held = open_embedded(Path(sys.argv[1]), **json.loads(sys.argv[2]))
 ends = held.endpoints
 secret = lambda value: value and value.get_secret_value()

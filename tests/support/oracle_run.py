@@ -18,7 +18,7 @@ from redis import Redis
 
 from kgnb.book.model import BookChapter
 from kgnb.book.reader import read_book
-from kgnb.stores.embedded import open_embedded
+from kgnb.stores.embedded.connect import open_embedded
 from tests.support.commands import Place, Running, llm
 from tests.support.engines import happens_within, redis_client
 from tests.support.oracle import Oracle, Truth

@@ -15,7 +15,7 @@ import redis
 
 from kgnb.app.context import open_app
 from kgnb.core.settings import Settings
-from kgnb.stores.embedded import open_embedded
+from kgnb.stores.embedded.connect import open_embedded
 from kgnb.worker.reconciler import Reconciler
 from tests.support.commands import Llm, Place, Running, llm, novel
 from tests.support.ledgers import QUEUE, new_task, open_with

@@ -62,39 +62,19 @@ class Books(DatabasePart):
 
     @transaction
     def _import(self, c: sa.Connection, book: Book, file_path: str, file_size: int) -> ImportedBook:
-        hashes = [chapter.hash for chapter in book.chapters]
         novel_id = _novel_of_text(c, book)
         known = novel_id is not None
         if novel_id is None:
-            novel_id = _novel_of_edition(c, book, hashes)
+            novel_id = _novel_of_edition(c, book)
         edition = novel_id is not None and not known
         if novel_id is None:
             novel_id = self._database.insert(c, t.novels, [_novel_row(book, file_path, file_size)])
         else:
             lock_novel(c, novel_id)
-        changed = self._write_chapters(c, novel_id, book, hashes)
-        if changed:
-            _count_chapters(c, novel_id)
+        changed = _write_chapters(self._database, c, novel_id, book)
         if not known:
             _insert_book(c, novel_id, book, edition=edition)
         return ImportedBook(novel_id, known, edition, changed, _read_chapters(c, novel_id))
-
-    def _write_chapters(self, c: sa.Connection, novel_id: int, book: Book, hashes: Sequence[str]) -> int:
-        now = beijing_now()
-        plan = _plan_chapters(_stored_hashes(c, novel_id), book.chapters, hashes)
-        for chapter, chapter_id in plan.changed:
-            values = _chapter_row(novel_id, chapter, book.lang)
-            c.execute(sa.update(t.chapters).where(t.chapters.c.id == chapter_id).values(**values))
-        for chapter, chapter_id in plan.renumbered:
-            values = {"chapter_number": chapter.number, "title": chapter.title[:255]}
-            c.execute(sa.update(t.chapters).where(t.chapters.c.id == chapter_id).values(**values))
-        last_id = c.scalar(sa.select(sa.func.max(t.chapters.c.id))) or 0
-        for page in pages(plan.new, IDS_PER_STATEMENT):  # each holds a copy of its texts
-            rows = [_chapter_row(novel_id, chapter, book.lang) | {"created_at": now} for chapter in page]
-            self._database.insert(c, t.chapters, rows)
-        if plan.new or plan.changed:
-            _store_hashes(c, novel_id, last_id, plan)
-        return len(plan.new) + len(plan.changed)
 
     @reading
     def find_novel_id(self, c: sa.Connection, sha256: str) -> int | None:
@@ -183,7 +163,7 @@ def _novel_of_text(c: sa.Connection, book: Book) -> int | None:
     return None
 
 
-def _novel_of_edition(c: sa.Connection, book: Book, hashes: Sequence[str]) -> int | None:
+def _novel_of_edition(c: sa.Connection, book: Book) -> int | None:
     """The novel of which this unknown text is an edition.
 
     An edition overwrites chapters, so only novels that kgnb imported count: main may split chapters
@@ -200,7 +180,7 @@ def _novel_of_edition(c: sa.Connection, book: Book, hashes: Sequence[str]) -> in
             ids = editions.sample_evenly([i for i, _, _ in _stored_hashes(c, novel_id)])
             if editions.is_same_work(_read_texts(c, ids).values(), book):
                 return int(novel_id)
-    distinct = list(set(hashes))
+    distinct = list({chapter.hash for chapter in book.chapters})
     shared: dict[int, set[str]] = defaultdict(set)
     h = t.chapter_hashes.c
     for page in pages(distinct, IDS_PER_STATEMENT):
@@ -218,32 +198,49 @@ def _stored_hashes(c: sa.Connection, novel_id: int) -> list[tuple[int, int, str]
     return [(i, n or 0, h) for i, n, h in c.execute(query)]
 
 
-def _plan_chapters(
-    stored: Sequence[tuple[int, int, str]], chapters: Sequence[BookChapter], hashes: Sequence[str]
-) -> _ChapterPlan:
+def _write_chapters(database: Database, c: sa.Connection, novel_id: int, book: Book) -> int:
+    """Make the novel's chapters those of the book; return how many are new or have another text."""
+    plan = _plan_chapters(_stored_hashes(c, novel_id), book.chapters)
+    for chapter, chapter_id in plan.changed:
+        values = _chapter_row(novel_id, chapter, book.lang)
+        c.execute(sa.update(t.chapters).where(t.chapters.c.id == chapter_id).values(**values))
+    for chapter, chapter_id in plan.renumbered:
+        values = {"chapter_number": chapter.number, "title": chapter.title[:255]}
+        c.execute(sa.update(t.chapters).where(t.chapters.c.id == chapter_id).values(**values))
+    last_id, now = c.scalar(sa.select(sa.func.max(t.chapters.c.id))) or 0, beijing_now()
+    for page in pages(plan.new, IDS_PER_STATEMENT):  # each holds a copy of its texts
+        rows = [_chapter_row(novel_id, chapter, book.lang) | {"created_at": now} for chapter in page]
+        database.insert(c, t.chapters, rows)
+    if changed := len(plan.new) + len(plan.changed):
+        _store_hashes(c, novel_id, last_id, plan)
+        _count_chapters(c, novel_id)
+    return changed
+
+
+def _plan_chapters(stored: Sequence[tuple[int, int, str]], chapters: Sequence[BookChapter]) -> _ChapterPlan:
     """Match chapters by text first, so that an inserted one changes none after it, then by number."""
     by_hash: dict[str, list[tuple[int, int]]] = defaultdict(list)
     unmatched = {chapter_id: number for chapter_id, number, _ in stored}
     for chapter_id, number, text_hash in stored:
         by_hash[text_hash].append((chapter_id, number))
     kept: list[tuple[BookChapter, int, int]] = []
-    rest: list[tuple[BookChapter, str]] = []
-    for chapter, text_hash in zip(chapters, hashes, strict=True):
-        twins = by_hash[text_hash]
+    rest: list[BookChapter] = []
+    for chapter in chapters:
+        twins = by_hash[chapter.hash]
         if not twins:
-            rest.append((chapter, text_hash))
+            rest.append(chapter)
             continue
         match = next((twin for twin in twins if twin[1] == chapter.number), twins[0])
         twins.remove(match)
         unmatched.pop(match[0])
         kept.append((chapter, *match))
     by_number = {number: chapter_id for chapter_id, number in reversed(unmatched.items())}
-    changed = [(c, by_number.pop(c.number)) for c, _ in rest if c.number in by_number]
+    changed = [(c, by_number.pop(c.number)) for c in rest if c.number in by_number]
     lacks_some = len(unmatched) > len(changed)  # the edition lacks stored chapters: numbers in use stay
     renumbered = [] if lacks_some else [(c, i) for c, i, number in kept if number != c.number]
     changed_numbers = {c.number for c, _ in changed}
-    new = [c for c, _ in rest if c.number not in changed_numbers]
-    return _ChapterPlan(changed, renumbered, new, {c.number: h for c, h in rest})
+    new = [c for c in rest if c.number not in changed_numbers]
+    return _ChapterPlan(changed, renumbered, new, {c.number: c.hash for c in rest})
 
 
 def _store_hashes(c: sa.Connection, novel_id: int, last_id: int, plan: _ChapterPlan) -> None:
@@ -309,13 +306,8 @@ def import_exported_book(database: Database, c: sa.Connection, book: Book) -> tu
         if all(chapter in stored for chapter in hashes):
             return found, True, [stored[chapter] for chapter in hashes]
     novel_id = database.insert(c, t.novels, [_novel_row(book, "", 0)])
-    now = beijing_now()
-    rows = [_chapter_row(novel_id, chapter, book.lang) | {"created_at": now} for chapter in book.chapters]
-    database.insert(c, t.chapters, rows)
-    _count_chapters(c, novel_id)
+    _write_chapters(database, c, novel_id, book)
     ids = {number: i for i, number, _ in _stored_hashes(c, novel_id)}
-    remembered = [{"chapter_id": ids[n], "novel_id": novel_id, "text_hash": h} for n, h in hashes]
-    upsert(c, t.chapter_hashes, remembered, lambda _, new: {"text_hash": new.text_hash})
     if known is None:
         _insert_book(c, novel_id, book, edition=False)
     return novel_id, False, [ids[n] for n, _ in hashes]

@@ -35,6 +35,7 @@ from kgnb.core.errors import KgnbError, ServiceDown, ServiceRefused
 from kgnb.core.shortages import is_full
 from kgnb.core.tls import is_untrusted_certificate
 from kgnb.stores.ledger import migrations
+from kgnb.stores.ledger.tables import JSON_OPTIONS
 from kgnb.stores.targets import SqlTarget
 
 P = ParamSpec("P")
@@ -101,7 +102,7 @@ class Database:
         url = target.url
         self.sqlite = url.get_backend_name() == "sqlite"
         self.where = url.database or "" if self.sqlite else f"{url.host}:{url.port or 3306}/{url.database}"
-        options: dict[str, Any] = {} if self.sqlite else {"isolation_level": "READ COMMITTED"}
+        options = JSON_OPTIONS if self.sqlite else JSON_OPTIONS | {"isolation_level": "READ COMMITTED"}
         connect_args = _SQLITE_ARGUMENTS if self.sqlite else _MYSQL_ARGUMENTS
         if target.tls is not None:
             connect_args = connect_args | {"ssl": ssl.create_default_context(cafile=target.tls or None)}

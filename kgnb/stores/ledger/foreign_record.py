@@ -56,7 +56,7 @@ def copy_record(source: Path, target: Path) -> None:
 
     Blocking. Raises BrokenRecord, and ServiceRefused for the record of a newer kgnb.
     """
-    engine = sa.create_engine(f"sqlite:///{target}", poolclass=sa.NullPool)
+    engine = sa.create_engine(f"sqlite:///{target}", poolclass=sa.NullPool, **t.JSON_OPTIONS)
     try:
         with closing(_open(source)) as found, engine.begin() as c:
             present = _stored_tables(found)
@@ -146,8 +146,8 @@ def _value(column: sa.Column[Any], value: Any) -> Any:
 
 
 def _typed(kind: Any, value: Any) -> Any:
-    if isinstance(kind, t.JsonText):
-        return kind.process_result_value(_text(value, None), None)  # type: ignore[arg-type]
+    if isinstance(kind, sa.JSON):
+        return t.read_json(_text(value, None))
     if isinstance(kind, sa.DateTime | sa.Date):
         return _TIMES[kind.python_type](_text(value, 40))
     if isinstance(kind, sa.Integer):

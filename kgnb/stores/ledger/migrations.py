@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from kgnb.core.errors import ServiceDown, ServiceRefused
 from kgnb.core.model import beijing_now
-from kgnb.stores.ledger.tables import MAIN, OWN, JsonText, chapters, versions
+from kgnb.stores.ledger.tables import MAIN, OWN, chapters, versions
 
 VERSION = 1
 """An older kgnb refuses a database of a higher version. Raise it only for a change that would break one: new
@@ -133,7 +133,7 @@ def _fillers(table: sa.Table, columns: Sequence[_Column]) -> dict[str, Any]:
     if missing:
         names = ", ".join(sorted(missing))
         raise ServiceRefused("ledger.columns", service="sql", table=table.name, columns=names)
-    lists = {column.name for column in table.columns if isinstance(column.type, JsonText)}
+    lists = {column.name for column in table.columns if isinstance(column.type, sa.JSON)}
     return {
         name: [] if name in lists else _neutral_value(type_)
         for name, type_, required in columns

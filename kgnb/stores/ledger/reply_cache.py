@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from kgnb.core.model import TaskStatus, Usage, beijing_now
 from kgnb.stores.ledger import tables as t
-from kgnb.stores.ledger.database import DatabasePart, pages, reading, storable, transaction, upsert
+from kgnb.stores.ledger.database import DatabasePart, pages, pairs, reading, storable, transaction, upsert
 from kgnb.stores.ledger.tables import usage_values
 from kgnb.stores.ledger.tasks import OPEN_STATES
 
@@ -47,12 +47,11 @@ class CachedReply:
 class ReplyCache(DatabasePart):
     """``kgnb_replies``."""
 
-    async def get(self, keys: Sequence[str], task_ids: Sequence[int] = ()) -> dict[str, str]:
-        """The stored replies among ``keys``; each counts as used now, by the task at its key's place."""
-        found = await self._read(keys) if keys else {}
+    async def get(self, wanted: Mapping[str, int]) -> dict[str, str]:
+        """The stored replies among the keys ``wanted``, each with the task that uses it now."""
+        found = await self._read(list(wanted))
         if found:
-            users = dict(zip(keys, task_ids, strict=True)) if task_ids else {}
-            await self._mark_used(list(found), users)
+            await self._mark_used({key: wanted[key] for key in found})
         return found
 
     @reading
@@ -60,17 +59,16 @@ class ReplyCache(DatabasePart):
         found: dict[str, str] = {}
         for page in pages(keys, PAGE):
             rows = c.execute(sa.select(t.replies.c.id, t.replies.c.reply).where(t.replies.c.id.in_(page)))
-            found.update((key, reply) for key, reply in rows)
+            found |= pairs(rows)
         return found
 
     @transaction
-    def _mark_used(self, c: sa.Connection, keys: Sequence[str], users: Mapping[str, int]) -> None:
-        for page in pages(sorted(keys), PAGE):
-            c.execute(sa.update(t.replies).where(t.replies.c.id.in_(page)).values(used_at=beijing_now()))
+    def _mark_used(self, c: sa.Connection, users: Mapping[str, int]) -> None:
         for task_id in sorted(set(users.values())):
-            its = sorted(key for key in keys if users.get(key) == task_id)
-            if its:
-                c.execute(sa.update(t.replies).where(t.replies.c.id.in_(its)).values(used_by=task_id))
+            its = sorted(key for key, user in users.items() if user == task_id)
+            for page in pages(its, PAGE):
+                used = sa.update(t.replies).where(t.replies.c.id.in_(page))
+                c.execute(used.values(used_at=beijing_now(), used_by=task_id))
 
     @transaction
     def put(self, c: sa.Connection, entries: Sequence[CachedReply]) -> None:

@@ -10,11 +10,11 @@ import json
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import fields
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
-from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 from kgnb.core.model import Usage
 
@@ -26,37 +26,22 @@ Flag = sa.SmallInteger
 """0, 1 or null: main's own may be BOOLEAN, TINYINT or INT."""
 
 
-class _MysqlJson(UserDefinedType[str]):
-    cache_ok = True
-
-    def get_col_spec(self, **_options: Any) -> str:
-        return "JSON"
+Json = sa.JSON(none_as_null=True)
 
 
-class JsonText(TypeDecorator[Any]):
-    """JSON in a JSON column on MySQL and in TEXT on SQLite. A text that isn't JSON is read as it is."""
+def read_json(text: Any) -> Any:
+    """A JSON column's value; main may keep a text there that isn't JSON, which is read as it is."""
+    try:
+        return json.loads(text) if isinstance(text, (str, bytes)) else text
+    except ValueError:
+        return text
 
-    impl = sa.Text
-    cache_ok = True
 
-    def load_dialect_impl(self, dialect: sa.Dialect) -> TypeEngine[Any]:
-        """JSON on MySQL and MariaDB, else TEXT."""
-        json_column = dialect.name in ("mysql", "mariadb")
-        return dialect.type_descriptor(_MysqlJson() if json_column else sa.Text())
-
-    def process_bind_param(self, value: Any, _dialect: sa.Dialect) -> str | None:
-        """Encode a value as JSON."""
-        return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-    def process_result_value(self, value: Any, _dialect: sa.Dialect) -> Any:
-        """Decode JSON; a text that isn't JSON is returned as it is."""
-        if not isinstance(value, (str, bytes)):
-            return value
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-
+JSON_OPTIONS: dict[str, Any] = {
+    "json_serializer": partial(json.dumps, ensure_ascii=False, separators=(",", ":")),
+    "json_deserializer": read_json,
+}
+"""An engine's options for :data:`Json`."""
 
 _INNODB: dict[str, Any] = {"mysql_engine": "InnoDB", "mysql_charset": "utf8mb4"}
 
@@ -88,7 +73,7 @@ novels = _main(
     sa.Column("description", sa.Text),
     sa.Column("file_path", sa.String(500)),
     *_columns(sa.Integer, "file_size", "total_chapters", "total_word_count"),
-    sa.Column("tags", JsonText),
+    sa.Column("tags", Json),
     *_columns(Flag, "is_deleting", "chapters_parsed"),
     *_columns(sa.DateTime, "created_at", "updated_at"),
 )
@@ -106,7 +91,7 @@ ai_providers = _main(
     "ai_providers",
     *_columns(sa.String(100), "name", "display_name"),
     *_columns(sa.String(255), "api_key", "base_url"),
-    sa.Column("models", JsonText),
+    sa.Column("models", Json),
     sa.Column("is_active", Flag),
     *_columns(sa.DateTime, "created_at", "updated_at"),
 )
@@ -115,7 +100,7 @@ tasks = _main(
     "knowledge_graph_tasks",
     sa.Column("task_name", sa.String(255)),
     sa.Column("novel_id", sa.Integer, index=True),
-    sa.Column("chapter_ids", JsonText),
+    sa.Column("chapter_ids", Json),
     sa.Column("use_ai", Flag),
     sa.Column("status", sa.String(20), index=True),
     *_columns(sa.Integer, "total_chapters", "completed_chapters", "failed_chapters", "skipped_chapters"),
@@ -149,7 +134,7 @@ configs = _main(
     sa.Column("use_ai", Flag),
     sa.Column("max_content_length", sa.Integer),
     *_columns(Flag, "enable_entity_extraction", "enable_relation_extraction"),
-    *_columns(JsonText, "entity_types", "relation_types", "rule_config"),
+    *_columns(Json, "entity_types", "relation_types", "rule_config"),
     *_columns(Flag, "is_default", "is_system"),
     *_columns(sa.DateTime, "created_at", "updated_at"),
 )

@@ -27,6 +27,7 @@ from kgnb.stores.ledger.tasks import (
     locked_task,
     no_task,
     read_states,
+    set_chapters,
     set_task,
 )
 
@@ -171,15 +172,14 @@ def _reset_chapters(c: sa.Connection, task_id: int, dead: dict[int, int], only: 
     """Set failed chapters, and dead ones that the ledger thinks open, to pending; return how many."""
     keys = {(task_id, chapter_id) for chapter_id in dead}
     tokens = {chapter_id: token for (_, chapter_id), token in (lock_claims(c, keys) if keys else {}).items()}
-    s, states = t.chapter_status.c, read_states(c, task_id)
+    states = read_states(c, task_id)
     failed = {i for i, state in states.items() if state == ChapterStatus.FAILED and (i in dead or not only)}
     unrecorded = {i for i in dead if states.get(i) in OPEN_STATES and tokens.get(i, 0) <= dead[i]}
     reset = failed | unrecorded
     if not reset:
         return 0
     values = {"status": ChapterStatus.PENDING, "error_message": None, "started_at": None}
-    where = s.kg_task_id == task_id, s.chapter_id.in_(reset)
-    c.execute(sa.update(t.chapter_status).where(*where).values(**values, updated_at=beijing_now()))
+    set_chapters(c, task_id, t.chapter_status.c.chapter_id.in_(reset), **values)
     # An end recorded from the dead list carries this token; stored already, it finds nothing to end.
     raise_tokens(c, {(task_id, i): dead[i] for i in sorted(reset & dead.keys())})
     return len(reset)

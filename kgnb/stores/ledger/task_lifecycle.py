@@ -94,13 +94,10 @@ class TaskLifecycle(DatabasePart):
         missing = [pending_chapter_row(task.id, i, now) for i in wanted if i not in states]
         self._database.insert(c, t.chapter_status, missing)
         existing = set(wanted)
-        deleted = [i for i, status in states.items() if status in tasks.OPEN_STATES and i not in existing]
-        if deleted:  # by main: waiting for them would never end
-            c.execute(
-                sa.update(t.chapter_status)
-                .where(s.kg_task_id == task.id, s.chapter_id.in_(deleted), s.status.in_(tasks.OPEN_STATES))
-                .values(status=ChapterStatus.SKIPPED, completed_at=now, updated_at=now)
-            )
+        if deleted := [i for i, state in states.items() if state in tasks.OPEN_STATES and i not in existing]:
+            # By main: waiting for them would never end.
+            still_open = s.chapter_id.in_(deleted), s.status.in_(tasks.OPEN_STATES)
+            tasks.set_chapters(c, task.id, *still_open, status=ChapterStatus.SKIPPED, completed_at=now)
         return [i for i in wanted if states.get(i, ChapterStatus.PENDING) in tasks.OPEN_STATES]
 
     @transaction
@@ -150,10 +147,8 @@ class TaskLifecycle(DatabasePart):
         due = c.scalar(sa.select(t.tasks.c.retry_scheduled_at).where(t.tasks.c.id == task_id))
         if task is None or task.status is not TaskStatus.FAILED or due is None or due > beijing_now():
             return None  # another node, or main, was first
-        s = t.chapter_status.c
-        again = {"status": ChapterStatus.PENDING, "error_message": None, "updated_at": beijing_now()}
-        failed = s.kg_task_id == task_id, s.status == ChapterStatus.FAILED
-        c.execute(sa.update(t.chapter_status).where(*failed).values(**again))
+        failed = t.chapter_status.c.status == ChapterStatus.FAILED
+        tasks.set_chapters(c, task_id, failed, status=ChapterStatus.PENDING, error_message=None)
         count = sa.func.coalesce(t.tasks.c.retry_count, 0) + 1
         retried = {"status": TaskStatus.CREATED, "retry_count": count, "retry_scheduled_at": None}
         tasks.set_task(c, task_id, **retried, error_message=None, **tasks.count_columns(c, task_id))

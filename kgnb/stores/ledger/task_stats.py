@@ -46,12 +46,14 @@ class TaskFigures:
 
 @dataclass(frozen=True, slots=True)
 class ChapterState:
-    """A chapter's row in main's ledger."""
+    """A chapter's row of a task in main's ledger."""
 
+    task_id: int
+    chapter_id: int
     status: str
+    error: str
     entities: int
     relations: int
-    error: str
     started_at: datetime | None
     completed_at: datetime | None
 
@@ -84,27 +86,30 @@ class TaskStats(DatabasePart):
     """Statistics of tasks."""
 
     @reading
-    def chapter_state(self, c: sa.Connection, task_id: int, chapter_id: int) -> ChapterState | None:
-        """The state of a task's chapter; None if the task has no row of it (yet)."""
-        s = t.chapter_status.c
-        counts = (sa.func.coalesce(k, 0) for k in (s.entities_extracted, s.relations_extracted))
-        query = sa.select(_text(s.status), *counts, _text(s.error_message), s.started_at, s.completed_at)
-        row = c.execute(query.where(s.kg_task_id == task_id, s.chapter_id == chapter_id)).first()
-        return None if row is None else ChapterState(*row)
+    def chapter_states(
+        self,
+        c: sa.Connection,
+        *,
+        novel_id: int | None = None,
+        task_id: int | None = None,
+        chapter_id: int | None = None,
+    ) -> list[ChapterState]:
+        """The states of a novel's or task's chapters, by task and chapter; a task may lack some (yet)."""
+        s, k = t.chapter_status.c, t.tasks.c
+        counts = (sa.func.coalesce(count, 0) for count in (s.entities_extracted, s.relations_extracted))
+        texts = _text(s.status), _text(s.error_message)
+        query = sa.select(s.kg_task_id, s.chapter_id, *texts, *counts, s.started_at, s.completed_at)
+        query = query.select_from(t.chapter_status.join(t.tasks, k.id == s.kg_task_id))
+        given = (k.novel_id, novel_id), (s.kg_task_id, task_id), (s.chapter_id, chapter_id)
+        where = (column == value for column, value in given if value is not None)
+        rows = c.execute(query.where(*where).order_by(s.kg_task_id, s.chapter_id))
+        return [ChapterState(*row) for row in rows]
 
     @reading
-    def chapter_states(self, c: sa.Connection, task_id: int) -> dict[int, tuple[str, str]]:
-        """Status and error of each of the task's chapters that has a row, by the chapter's id."""
-        s = t.chapter_status.c
-        query = sa.select(s.chapter_id, _text(s.status), _text(s.error_message))
-        return {i: (status, error) for i, status, error in c.execute(query.where(s.kg_task_id == task_id))}
-
-    async def figures(self, task_ids: Sequence[int]) -> dict[int, TaskFigures]:
+    def figures(self, c: sa.Connection, task_ids: Sequence[int]) -> dict[int, TaskFigures]:
         """The figures of each of these tasks."""
-        return await self._figures(task_ids) if task_ids else {}
-
-    @reading
-    def _figures(self, c: sa.Connection, task_ids: Sequence[int]) -> dict[int, TaskFigures]:
+        if not task_ids:
+            return {}
         found = {task_id: TaskFigures() for task_id in task_ids}
         s = t.chapter_status.c
         counts = sa.select(s.kg_task_id, s.status, sa.func.count()).where(s.kg_task_id.in_(task_ids))

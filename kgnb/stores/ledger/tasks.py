@@ -241,6 +241,12 @@ def read_states(c: sa.Connection, task_id: int) -> dict[int, str]:
     return pairs(c.execute(sa.select(s.chapter_id, s.status).where(s.kg_task_id == task_id)))
 
 
+def set_chapters(c: sa.Connection, task_id: int, *where: sa.ColumnElement[bool], **values: Any) -> None:
+    """Write columns of the task's chapters that meet the conditions."""
+    update = sa.update(t.chapter_status).where(t.chapter_status.c.kg_task_id == task_id, *where)
+    c.execute(update.values(**values, updated_at=beijing_now()))
+
+
 def count_states(c: sa.Connection, task_id: int) -> dict[str, int]:
     """The task's chapters by status."""
     s = t.chapter_status.c

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from itertools import chain
-from typing import Annotated, Any
+from typing import Annotated
 
 import sqlalchemy as sa
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -22,7 +22,7 @@ from kgnb.graph.resolve.decisions import Decision
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.books import import_exported_book
 from kgnb.stores.ledger.chapters import lock_tasks
-from kgnb.stores.ledger.database import DatabasePart, Row, reading, storable, transaction
+from kgnb.stores.ledger.database import DatabasePart, Row, storable, transaction
 from kgnb.stores.ledger.extractions import insert_rows, read_flags
 from kgnb.stores.ledger.name_decisions import NameDecisions
 from kgnb.stores.ledger.names import extend_names, read_names
@@ -180,20 +180,7 @@ class ImportedRecord:
 
 
 class Transfer(DatabasePart):
-    """Exports and imports of novels."""
-
-    @reading
-    def chapter_states(self, c: sa.Connection, novel_id: int) -> list[dict[str, Any]]:
-        """The status of each chapter in each of the novel's tasks, as :class:`SavedState` reads it."""
-        s, k = t.chapter_status.c, t.tasks.c
-        query = sa.select(
-            *(s.kg_task_id.label("task_id"), s.chapter_id, s.status),
-            sa.func.coalesce(s.error_message, "").label("error"),
-            sa.func.coalesce(s.entities_extracted, 0).label("entities"),
-            sa.func.coalesce(s.relations_extracted, 0).label("relations"),
-        ).select_from(t.chapter_status.join(t.tasks, k.id == s.kg_task_id))
-        query = query.where(k.novel_id == novel_id).order_by(s.kg_task_id, s.chapter_id)
-        return [dict(row) for row in c.execute(query).mappings()]
+    """Imports of novels."""
 
     async def import_record(self, saved: SavedRecord) -> ImportedRecord:
         """Store the record in one transaction; its tasks are paused until :meth:`finish_import`.
