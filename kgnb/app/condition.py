@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from kgnb.core.messages import say
-from kgnb.core.model import TaskStatus
+from kgnb.core.model import RULES, TaskStatus
 from kgnb.extract.model import GAPS
 from kgnb.stores.queue.types import QueueName
 
@@ -155,14 +155,18 @@ def _provider_trouble(
     if provider is None:
         name = _provider_key(task)
         served = not name or _is_served(task, name, nodes)
-        why = say("status.why_not_served", provider=name)
-        return None if served else Condition("waiting", why, by="node")
+        return None if served else Condition("waiting", _not_served(name), by="node")
     if provider["paused_until"]:
         return _paused(provider)
     if not _is_served(task, provider["name"].lower(), nodes):
         if provider["problem"]:
             return Condition("stuck", provider["problem"], mend=_MENDS.get(provider["kind"], "key"))
-        return Condition("waiting", say("status.why_not_served", provider=provider["name"]), by="node")
+        return Condition("waiting", _not_served(provider["name"]), by="node")
+    refusals = _refusals(provider["name"], nodes)
+    if refusals and not _is_served(
+        task, provider["name"].lower(), [n for n in nodes if n["name"] not in refusals]
+    ):
+        return Condition("stuck", "; ".join(refusals.values()), mend="key")
     limited = provider["limited_until"]
     if limited and (task["rate"] is None or limited - now > SHORT_LIMIT):
         why = say("status.why_limited", provider=provider["name"])
@@ -171,6 +175,21 @@ def _provider_trouble(
         mend = _MENDS.get(provider["kind"], "")
         return Condition("stuck", provider["reason"], since=provider["refused_since"], mend=mend)
     return None
+
+
+def _not_served(provider: str) -> str:
+    key = "why_rules_not_served" if provider.lower() == RULES else "why_not_served"
+    return say(f"status.{key}", provider=provider)
+
+
+def _refusals(provider: str, nodes: Sequence[Item]) -> dict[str, str]:
+    """Node → why the provider refuses its key, of those that were refused."""
+    return {
+        node["name"]: say("status.key_refused", node=node["name"], reason=why)
+        for node in nodes
+        for name, why in node["refused"].items()
+        if name.lower() == provider.lower()
+    }
 
 
 def _paused(provider: Item) -> Condition:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections import defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
+from itertools import chain
 
 from kgnb.app.context import App, enter_when_up, open_waiting, running_node
 from kgnb.core.errors import NodeStopped, ServiceRefused
 from kgnb.core.messages import say
+from kgnb.core.safe_text import one_line
 from kgnb.core.settings import Settings
+from kgnb.stores.queue.types import QueueName
 from kgnb.worker.node import NodeEvent, WorkerNode
 from kgnb.worker.session import UNLIMITED, Session
 
@@ -58,6 +62,8 @@ async def serve(
                         return
                     on_ready(app, node)
                     await _run_node(app, node, leaving, drain)
+                    if drain and not leaving.is_set():
+                        await _tell_waiting(app)
                 restart = app.engines_gone
                 if on_left is not None:
                     await on_left(app)
@@ -83,6 +89,19 @@ async def _run_node(app: App, node: WorkerNode, leaving: asyncio.Event, drain: b
         raise NodeStopped("node.refused", reason=str(error)) from error
     finally:
         stopping.cancel()
+
+
+async def _tell_waiting(app: App) -> None:
+    """Say which tasks wait for providers that this node doesn't serve."""
+    served = {provider.key for provider in app.providers.served()}
+    waiting = defaultdict(list)
+    for task in await app.ledger.tasks.unfinished():
+        key = task.provider.lower() or QueueName(task.queue).provider_key
+        if key and key not in served:
+            waiting[one_line(task.provider or key)].append(str(task.id))
+    if waiting:
+        tasks = ", ".join(chain.from_iterable(waiting.values()))
+        log.warning(say("node.left_waiting", tasks=tasks, providers=", ".join(waiting)))
 
 
 @asynccontextmanager

@@ -147,6 +147,7 @@ def _node(node: NodeInfo, leases: Sequence[LeaseInfo], providers: Sequence[Provi
             for name in sorted(node.shares.keys() | in_flight.keys())
         ],
         "tasks": sorted(tasks),
+        "refused": node.refused,
     }
 
 

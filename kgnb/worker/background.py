@@ -49,6 +49,7 @@ class BackgroundLoops:
         self._ids = worker_ids
         self._started = datetime.now().astimezone()
         self._shown: list[WorkerState] = []
+        self._refused: dict[str, str] = {}
         self._shown_at = 0.0
         self._heartbeat_lock = asyncio.Lock()
         self._reconciler = Reconciler(node, cache)
@@ -79,7 +80,8 @@ class BackgroundLoops:
             states = await self._worker_states()
             now = time.monotonic()
             due = now - self._shown_at >= HEARTBEAT_SECONDS
-            if states == self._shown and not due:
+            refused = {name: one.reason for name, one in self._node.throttle.refused.items()}
+            if states == self._shown and refused == self._refused and not due:
                 return
             await self._presence.heartbeat(
                 workers=states,
@@ -87,8 +89,9 @@ class BackgroundLoops:
                 started_at=self._started,
                 slots=self._node.settings.slots_for(),
                 pid=os.getpid(),
+                refused=refused,
             )
-            self._shown = states
+            self._shown, self._refused = states, refused
             if due:
                 self._shown_at = now
 

@@ -166,9 +166,10 @@ class WorkerNode:
         self.queue_states = poll.states
         self.poll_count += 1
         self._newer_items = poll.newer
-        if self.throttle.paused.keys() - poll.paused.keys():
-            self._wake.set()  # a pause is over: poll its queues at once
+        paused = self.throttle.paused.keys()
         self.throttle.on_poll(poll, served)
+        if paused - self.throttle.paused.keys():
+            self._wake.set()  # a pause is over: poll its queues at once
         return poll
 
     def _claim_requests(self, served: Sequence[Provider]) -> list[ClaimRequest]:

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from redis.exceptions import RedisError
 
@@ -61,6 +61,13 @@ class _Call:
     began: float = 0.0  # start of the current request (time.monotonic())
 
 
+class KeyRefusal(NamedTuple):
+    """A refused key is tried again ``until`` (epoch seconds), or when it is replaced."""
+
+    until: float
+    reason: str
+
+
 class ProviderThrottle:
     """One node's access to all providers.
 
@@ -80,12 +87,15 @@ class ProviderThrottle:
     ) -> None:
         self.paused: Mapping[str, float] = {}
         """Paused providers → until (epoch seconds), as of the node's last poll."""
+        self.refused: dict[str, KeyRefusal] = {}
+        """By provider, why this node alone doesn't ask it: others' keys are taken."""
         self.on_request_timed: Callable[[str, float], None] = lambda _provider, _seconds: None
         """Called with a provider's queue key and the seconds of each answered request."""
         self._mean_seconds: dict[str, float] = {}  # by queue key, a moving average
         self._outages = outages
         self._spending = spending
         self._rates = rates
+        self._queue = queue
         self._breaker = CircuitBreaker(queue.connection, suspend_seconds)
         self._judge = FailureJudge()
         self._asked: dict[str, str] = {}  # by queue key, fingerprints of the providers as asked
@@ -244,7 +254,9 @@ class ProviderThrottle:
                 paused = await self._pause(name, error, seconds=error.pause_seconds)
         elif isinstance(error, errors.AuthRejected | errors.EndpointWrong):
             asked = _fingerprint(provider)
-            if self._asked.get(provider.key, asked) == asked:  # not replaced meanwhile
+            if self._asked.get(provider.key, asked) != asked:  # replaced meanwhile
+                return
+            if isinstance(error, errors.EndpointWrong) or not await self._stopped_alone(name, reason):
                 paused = await self._pause(name, error, asked=asked)
         elif isinstance(error, errors.QuotaExhausted):
             paused = await self._pause(name, error)
@@ -259,6 +271,18 @@ class ProviderThrottle:
             await self._share(self._breaker.record_success(name))
         if paused:
             log.error(say("node.provider_paused", provider=name, reason=reason))
+
+    async def _stopped_alone(self, name: str, reason: str) -> bool:
+        """Whether this node stops asking with its refused key, as another one serves the provider."""
+        if name not in self.refused:
+            nodes = await self._share(self._queue.nodes()) or []
+            if not any(node.name != self._queue.node and node.can_ask(name) for node in nodes):
+                return False
+            until = time.time() + self._suspend_seconds
+            self.refused[name] = KeyRefusal(until, reason)
+            self.paused = {**self.paused, name: until}
+            log.error(say("node.key_refused", provider=name, reason=reason))
+        return True
 
     async def _pause(
         self, name: str, error: errors.ProviderError, *, seconds: float | None = None, asked: str = ""
@@ -289,6 +313,7 @@ class ProviderThrottle:
             if states[provider.name].refused not in ("", asked[provider]):
                 log.warning(say("node.provider_mended", provider=provider.name))
                 await self._breaker.resume(provider.name)
+            self.refused.pop(provider.name, None)
             self._asked[provider.key] = asked[provider]
 
     async def _share(self, call: Awaitable[R]) -> R | None:
@@ -343,7 +368,8 @@ class ProviderThrottle:
 
     def on_poll(self, poll: PollResult, providers: Sequence[Provider]) -> None:
         """Adopt a poll's pauses and rate limits."""
-        self.paused = poll.paused
+        self.refused = {name: one for name, one in self.refused.items() if one.until > time.time()}
+        self.paused = {name: one.until for name, one in self.refused.items()} | poll.paused
         self._breaker.update_limits(poll.limited, [p.name for p in providers], poll.sent_at)
 
     async def provider_states(self, providers: Sequence[Provider]) -> dict[str, ProviderState]:

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 from pydantic import SecretStr
@@ -27,6 +28,8 @@ from kgnb.core.provider_options import ProviderOptions
 from kgnb.llm.fake.server import FakeServer, Faults
 from kgnb.stores.queue.breaker import CircuitBreaker, ProviderState
 from kgnb.stores.queue.connection import RedisConnection
+from kgnb.stores.queue.presence import Presence, WorkerState
+from kgnb.stores.queue.types import PollResult
 from kgnb.worker.throttle import _fingerprint
 from tests.support.throttles import Asking, asking
 
@@ -288,6 +291,47 @@ async def test_a_wrong_key_and_an_empty_account_pause_at_once_with_the_reason(
         with pytest.raises(QuotaExhausted):
             await node.ask(model="dryrun-no-quota")
         assert (await node.throttle.provider_states([node.provider]))[NAME].paused
+
+
+async def test_a_refused_key_stops_its_own_node_while_another_ones_is_taken(
+    redis_url: str, redis: Redis
+) -> None:
+    async def shows_itself(node: Asking, name: str) -> None:
+        presence, refused = Presence(node.queue), node.throttle.refused
+        if node.queue.node != name:
+            await presence.claim_name(name)
+        told = {provider: one.reason for provider, one in refused.items()}
+        slots = [WorkerState(1, NAME)]
+        now = datetime.now().astimezone()
+        await presence.heartbeat(workers=slots, started_at=now, slots=1, pid=1, refused=told)
+
+    async with (
+        FakeServer(key="right") as llm,
+        asking(redis_url, llm.base_url, key="wrong") as one,
+        asking(redis_url, llm.base_url, key="right") as other,
+    ):
+        await shows_itself(one, "one")
+        await shows_itself(other, "other")
+        with pytest.raises(AuthRejected) as error:
+            await one.ask()
+        assert not await redis.exists(SUSPEND)
+        assert (await other.ask("关羽。")).usage.requests == 1
+        with pytest.raises(ProviderPaused):
+            await one.ask("张飞。")
+        one.throttle.on_poll(PollResult(), [one.provider])
+        assert NAME in one.throttle.paused  # no poll ends it
+        await shows_itself(one, "one")
+        assert {n.name: n.refused for n in await other.queue.nodes()} == {
+            "one": {NAME: str(error.value)},
+            "other": {},
+        }
+        llm.key = "another"
+        with pytest.raises(AuthRejected):
+            await other.ask("赵云。")
+        assert await redis.exists(SUSPEND)  # nobody is left
+        replaced = replace(one.provider, api_key=SecretStr("another"))
+        await one.throttle.lift_mended_pauses([replaced])
+        assert not one.throttle.refused
 
 
 async def test_a_replaced_key_lifts_the_pause_of_the_one_before(redis_url: str, redis: Redis) -> None:

@@ -43,6 +43,7 @@ async def test_a_slot_shows_since_when_it_works_on_its_task() -> None:
         settings=SimpleNamespace(slots_for=lambda *_: 2),
         task_keeper=SimpleNamespace(open_tasks={}),
         only_task=None,
+        throttle=SimpleNamespace(refused={}),
     )
     background = BackgroundLoops(*cast("Any", (node, presence, None, [1, 2])))
     for task, chapter, began in ((7, 1, 10.0), (7, 2, 20.0), (8, 1, 30.0)):

@@ -197,6 +197,7 @@ class NodeInfo:
         shares: provider → its slots here.
         busy: provider → busy slots (old workers only).
         tasks: what the busy slots work on (old workers only).
+        refused: provider → why it refuses this node's key.
     """
 
     name: str
@@ -210,6 +211,7 @@ class NodeInfo:
     shares: dict[str, int] = field(default_factory=dict)
     busy: dict[str, int] = field(default_factory=dict)
     tasks: set[int] = field(default_factory=set)
+    refused: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def read(cls, name: str, fields: Mapping[str, Any], left: int, about: Any) -> NodeInfo:
@@ -220,6 +222,7 @@ class NodeInfo:
         report = about if isinstance(about, dict) else {}
         slots = report.get("slots")
         shares = slots if isinstance(slots, dict) else {}
+        refused = report.get("refused")
         return cls(
             name=name,
             heartbeat=fields.get("last_heartbeat"),
@@ -230,7 +233,15 @@ class NodeInfo:
             version=str(report.get("version", "")),
             kgnb=bool(report) and report.get("pid") in (None, fields.get("pid")),
             shares={str(provider): n for provider, n in shares.items() if isinstance(n, int)},
+            refused={str(name): str(why) for name, why in refused.items()}
+            if isinstance(refused, dict)
+            else {},
         )
+
+    def can_ask(self, provider: str) -> bool:
+        """Whether it serves the provider, with a key that wasn't refused."""
+        name = provider.lower()
+        return name in map(str.lower, self.shares) and name not in map(str.lower, self.refused)
 
     def add_slot(self, worker: Mapping[str, Any]) -> None:
         """Add the hash of one of its slots."""

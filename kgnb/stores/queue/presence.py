@@ -125,9 +125,12 @@ class Presence:
         started_at: datetime,
         slots: int,
         pid: int,
+        refused: Mapping[str, str] | None = None,
         anew: bool = True,
     ) -> None:
         """Write this node's hashes in one round trip; remove slots that were written before and are gone.
+
+        ``refused``: the providers that refuse this node's key, and why.
 
         Without ``anew`` only slots that changed are written. Commands that name tasks come first and those
         that remove come last, so that a hash names each open task at every moment.
@@ -138,7 +141,7 @@ class Presence:
         commands = [command for worker in ordered for command in self._worker_commands(worker, pid)]
         keep_name_at = len(commands)
         commands += self._node_commands(started_at, slots, pid)
-        commands.append(self._about_command(workers, slots, pid))
+        commands.append(self._about_command(workers, slots, pid, refused or {}))
         present = {worker.id for worker in workers}
         commands += [("DEL", f"kg:worker:{gone}") for gone in self._workers - present]
         self._workers |= present  # should the call fail midway, leave() removes all
@@ -170,12 +173,15 @@ class Presence:
             *self._queue.register_commands(),
         ]
 
-    def _about_command(self, workers: Sequence[WorkerState], slots: int, pid: int) -> Command:
-        """What kgnb reports beyond the wire contract: its version, and the slots of each provider."""
+    def _about_command(
+        self, workers: Sequence[WorkerState], slots: int, pid: int, refused: Mapping[str, str]
+    ) -> Command:
+        """What kgnb reports beyond the wire contract: its version, each provider's slots, refused keys."""
         shown = Counter(worker.provider for worker in workers if not worker.kept)
         # More chapters may be in flight: read ahead, or written while their slot has the next one.
         shares = {provider: min(number, slots) for provider, number in shown.items()}
-        text = json.dumps({"version": __version__, "slots": shares, "pid": pid}, ensure_ascii=False)
+        about = {"version": __version__, "slots": shares, "pid": pid, "refused": dict(refused)}
+        text = json.dumps(about, ensure_ascii=False)
         return ("SET", ABOUT_PREFIX + self._queue.node, text, "EX", NODE_TTL)
 
     def _worker_commands(self, worker: WorkerState, pid: int) -> list[Command]:
