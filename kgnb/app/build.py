@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from kgnb.app.context import App, budget_of, running_node
 from kgnb.app.pace import Pace
+from kgnb.app.providers import breaker_of
 from kgnb.app.tasks import cancel_task
 from kgnb.book.model import Book, BookFacts
 from kgnb.book.reader import read_book
@@ -319,6 +320,9 @@ async def _watch_task(app: App, planned: Plan, watch: _TaskWatch, listener: List
         if app.engines_gone:
             raise BuildStopped("build.engines_gone")
         if _is_stalled(app, watch):
+            with suppress(errors.ServiceError):
+                answer = (await breaker_of(app).state(planned.provider.name)).answer
+                raise _stall_error(app, f"{answer.reason} " if answer.refused else "")
             raise _stall_error(app)
         await asyncio.sleep(POLL_SECONDS)
 
@@ -363,8 +367,8 @@ def _is_stalled(app: App, watch: _TaskWatch) -> bool:
     return time.monotonic() - watch.progress_at > app.settings.stall_seconds
 
 
-def _stall_error(app: App) -> BuildStopped:
-    return BuildStopped("build.stalled", minutes=round(app.settings.stall_seconds / 60))
+def _stall_error(app: App, reason: str = "") -> BuildStopped:
+    return BuildStopped("build.stalled", minutes=round(app.settings.stall_seconds / 60), reason=reason)
 
 
 async def summary(app: App, planned: Plan, seconds: float, worked: Sequence[int] = ()) -> BuildResult:

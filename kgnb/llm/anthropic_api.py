@@ -10,11 +10,8 @@ from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.chat_api import ChatApi, ChatReply, count, get, joined_text
 from kgnb.llm.error_mapping import REFUSED, ErrorResponse
-from kgnb.llm.http_client import client_options
 from kgnb.llm.request_form import RequestForm
 
-DEFAULT_MAX_TOKENS = 8_192
-"""Anthropic requires a limit; every model since 3.5 allows this one."""
 MODELS_LISTED = 1_000
 """Most names of a list of models; the interface allows no more at a time."""
 
@@ -26,10 +23,7 @@ class AnthropicApi(ChatApi):
 
     def __init__(self, provider: Provider, base_url: str, connections: int) -> None:
         at = base_url.removesuffix("/messages").removesuffix("/v1")
-        options = client_options(provider, at, connections)
-        self.client = anthropic.AsyncAnthropic(**options)
-        # Not the environment's (ANTHROPIC_CUSTOM_HEADERS), which all would get.
-        self.client._custom_headers = options["default_headers"]
+        super().__init__(anthropic.AsyncAnthropic, provider, at, connections)
 
     @staticmethod
     def body(prompt: Prompt, model: str, form: RequestForm) -> dict[str, Any]:
@@ -39,7 +33,6 @@ class AnthropicApi(ChatApi):
             "model": model,
             "system": [cached],
             "messages": [{"role": "user", "content": prompt.user}],
-            "max_tokens": DEFAULT_MAX_TOKENS,
             **form.limit_and_temperature(prompt),
         }
         if form.level == "strict" and prompt.schema:

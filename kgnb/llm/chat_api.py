@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -13,10 +13,10 @@ from typing import Any
 import aiohttp
 from aiohttp.http import HttpProcessingError
 
-from kgnb.core.model import Usage
+from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.error_mapping import SILENCE, UNREADABLE, ErrorResponse
-from kgnb.llm.http_client import BodyTooLong
+from kgnb.llm.http_client import BodyTooLong, client_options
 from kgnb.llm.request_form import RequestForm
 
 MAX_TOKENS_COUNTED = 10**9
@@ -42,8 +42,13 @@ class ChatApi(ABC):
     """
 
     sdk: ModuleType
-    client: Any
-    """The SDK's asynchronous client."""
+
+    def __init__(self, made: Callable[..., Any], provider: Provider, base_url: str, connections: int) -> None:
+        """``made``: the SDK's asynchronous client."""
+        options = client_options(provider, base_url, connections)
+        self.client = made(**options)
+        # Not the environment's (OPENAI_CUSTOM_HEADERS, ANTHROPIC_…), which all would get.
+        self.client._custom_headers = options["default_headers"]
 
     @staticmethod
     @abstractmethod

@@ -94,8 +94,7 @@ class LlmClient:
         proxy_of(self._url)
         self._learnt: dict[str, LearntForm] = {}
         self._diagnosis = Diagnosis(provider, self._url, self._list_models)
-        self._opening = asyncio.Lock()
-        self._keys: KeysInTurn | None = None
+        self._opening: asyncio.Task[KeysInTurn] | None = None
 
     async def ask(
         self,
@@ -149,17 +148,13 @@ class LlmClient:
         """Close the connections."""
         for learnt in self._learnt.values():
             learnt.release()
-        for api in self._keys.all if self._keys is not None else ():
+        for api in (await self._opened()).all if self._opening else ():
             await api.close()
 
     async def _opened(self) -> KeysInTurn:
         """The endpoint with each key, opened on first use: to import an SDK takes most of a second."""
-        if self._keys is None:
-            async with self._opening:
-                if self._keys is None:
-                    self._keys = await asyncio.to_thread(self._open)
-        assert self._keys is not None
-        return self._keys
+        self._opening = self._opening or asyncio.create_task(asyncio.to_thread(self._open))
+        return await asyncio.shield(self._opening)
 
     def _open(self) -> KeysInTurn:
         from kgnb.llm.chat_api import KeysInTurn
@@ -203,7 +198,7 @@ class LlmClient:
                 if got.status in (400, 422):
                     other = learnt.after_refusal(tried, got, form.limit(prompt))
                 if other is None:
-                    raise await self._diagnosis.explained(self._error(got, model, 1), model)
+                    raise await self._diagnosis.explained(self._error(got, model, 1), model, got.status)
                 tried.append(other)
         finally:
             learnt.release()

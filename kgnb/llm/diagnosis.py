@@ -15,7 +15,7 @@ from kgnb.core.addresses import redacted_url
 from kgnb.core.model import Provider
 from kgnb.core.secret_mask import without_secrets
 from kgnb.extract.model import clean
-from kgnb.llm.error_mapping import ErrorResponse, HttpRejected
+from kgnb.llm.error_mapping import ErrorResponse
 
 NEAREST = 5
 """Names of models that an error lists."""
@@ -26,8 +26,8 @@ _VERSION = re.compile(r"/v\d|/compatible|/openai", re.I)
 
 _SAYS_MODEL = re.compile(r"model|模型", re.I)
 
-Listing = Callable[[str], Awaitable[object]]
-"""The models that the endpoint at a base_url lists: names, an ErrorResponse, or another value for none."""
+Listing = Callable[[str], Awaitable[list[str] | ErrorResponse]]
+"""The names of the models that the endpoint at a base_url lists."""
 
 
 class Diagnosis:
@@ -40,24 +40,21 @@ class Diagnosis:
         self._found: dict[str, tuple[float, str, dict[str, Any]]] = {}
         self._looking = asyncio.Lock()
 
-    async def explained(self, error: errors.ProviderError, model: str) -> errors.ProviderError:
+    async def explained(self, error: errors.ProviderError, model: str, status: int) -> errors.ProviderError:
         """An error that names the cause and its remedy; ``error`` itself where no cause is found."""
-        status = error.status if isinstance(error, HttpRejected) else 200
-        if status not in (200, 400, 404, 405, 422):
-            return error
-        if status in (400, 422) and not _SAYS_MODEL.search(str(error.facts.get("detail"))):
+        says_model = _SAYS_MODEL.search(str(error.facts.get("detail")))
+        if status not in (200, 404, 405) and not (status in (400, 422) and says_model):
             return error  # many take names that they don't list: deployments, endpoint ids
         async with self._looking:
             until, key, facts = self._found.get(model, (0.0, "", {}))
             if time.monotonic() > until:
-                key, facts = await self._cause(status, model)
+                key, facts = await self._cause(error.key, status, model)
                 self._found[model] = time.monotonic() + KEEP_SECONDS, key, facts
         if not key:
             return error
-        facts = {"model": model, "status": status, "detail": error.facts.get("detail"), **facts}
-        return errors.EndpointWrong(key, provider=self._provider.name, **facts)
+        return errors.EndpointWrong(key, **{**error.facts, "model": model, "status": status, **facts})
 
-    async def _cause(self, status: int, model: str) -> tuple[str, dict[str, Any]]:
+    async def _cause(self, key: str, status: int, model: str) -> tuple[str, dict[str, Any]]:
         listed = await self._list_models(self._base_url)
         if isinstance(listed, list) and listed and status != 200:
             if _plain(model) in map(_plain, listed):
@@ -67,11 +64,9 @@ class Diagnosis:
             return "provider.no_such_model", {"nearest": names[0], "listed": ", ".join(names)}
         if not isinstance(listed, list) and status in (200, 404, 405) and self._lacks_version():
             longer = await self._list_models(f"{self._base_url}/v1")
-            if isinstance(longer, list) or (
-                isinstance(longer, ErrorResponse) and longer.status in (401, 403)
-            ):
+            if not isinstance(longer, ErrorResponse) or longer.status in (401, 403):
                 return "provider.no_version", {"url": redacted_url(f"{self._base_url}/v1")}
-        return "", {}
+        return (key if status in (400, 422) else ""), {}  # no list can deny that it has no such model
 
     def _lacks_version(self) -> bool:
         return not _VERSION.search(urlsplit(self._base_url).path)

@@ -23,34 +23,51 @@ REFUSED = 451
 MAX_RETRY_AFTER = 3_600.0
 """Upper bound, in seconds, of an endpoint's Retry-After."""
 
-_QUOTA = frozenset(
-    {
-        "insufficient_quota",  # OpenAI and many after it, with 429
-        "billing_hard_limit_reached",
-        "billing_not_active",
-        "billing_error",  # Anthropic
-        "AccountOverdueError",  # Volcengine, with 403
-        "insufficient_balance",
-        "exceeded_current_quota_error",  # Moonshot
-        "Arrearage",  # DashScope
-        "1113",  # Zhipu
-        "30001",  # SiliconFlow
-    }
-)
-_TOO_LONG = frozenset({"context_length_exceeded", "string_above_max_length", "request_too_large"})
-_MODERATION = frozenset(
-    {
-        "content_filter",
-        "content_policy_violation",
-        "data_inspection_failed",  # DashScope
-        "DataInspectionFailed",
-        "1301",  # Zhipu
-    }
-)
-_BAD_KEY = frozenset({"API_KEY_INVALID", "invalid_api_key", "InvalidApiKey"})
-"""The first: Gemini, with 400."""
-_BROKEN_REPLY = frozenset({"json_validate_failed"})
-"""Groq, with 400: what the model wrote is no JSON."""
+_CODES: Mapping[type[errors.ProviderError], frozenset[str]] = {
+    errors.QuotaExhausted: frozenset(
+        {
+            "insufficient_quota",  # OpenAI and many after it, with 429
+            "billing_hard_limit_reached",
+            "billing_not_active",
+            "billing_error",  # Anthropic
+            "AccountOverdueError",  # Volcengine, with 403
+            "insufficient_balance",
+            "exceeded_current_quota_error",  # Moonshot
+            "Arrearage",  # DashScope
+            "1113",  # Zhipu
+            "30001",  # SiliconFlow
+        }
+    ),
+    errors.ReplyRefused: frozenset(
+        {
+            "content_filter",
+            "content_policy_violation",
+            *("data_inspection_failed", "DataInspectionFailed"),  # DashScope
+            "1301",  # Zhipu
+        }
+    ),
+    # The first: Gemini, with 400.
+    errors.AuthRejected: frozenset({"API_KEY_INVALID", "invalid_api_key", "InvalidApiKey"}),
+    errors.ReplyUnparsable: frozenset({"json_validate_failed"}),  # Groq, with 400: no JSON was written
+    errors.PromptTooLong: frozenset(
+        {"context_length_exceeded", "string_above_max_length", "request_too_large"}
+    ),
+}
+"""What an error's type, code or reason means, the first that fits."""
+_STATUSES: Mapping[int, type[errors.ProviderError]] = {
+    402: errors.QuotaExhausted,
+    REFUSED: errors.ReplyRefused,
+    401: errors.AuthRejected,
+    403: errors.AuthRejected,
+    413: errors.PromptTooLong,
+}
+_TEXTS: Mapping[type[errors.ProviderError], str] = {
+    errors.QuotaExhausted: "provider.quota",
+    errors.ReplyRefused: "provider.refused",
+    errors.AuthRejected: "provider.auth",
+    errors.ReplyUnparsable: "provider.unparsable",
+    errors.PromptTooLong: "provider.too_long",
+}
 _TRANSIENT = frozenset({408, 409, 425})
 
 # vLLM, DeepSeek, llama.cpp and Anthropic answer 400 without a specific code in these two cases; OpenAI 429 to
@@ -101,11 +118,21 @@ class ErrorResponse:
         return frozenset(str(one) for one in told if one is not None)
 
     @property
-    def is_moderated(self) -> bool:
-        """Whether the passage was declined for what it says."""
+    def kind(self) -> type[errors.ProviderError] | None:
+        """What the endpoint says of the request, key or account; None for what only the status tells."""
+        codes, said = self.codes, self.message
+        if _SAYS_RATE.search(said):
+            return None
         metadata = self._error.get("metadata")
-        flagged = isinstance(metadata, dict) and "flagged_input" in metadata  # OpenRouter, with 403
-        return flagged or self.status == REFUSED or bool(self.codes & _MODERATION)
+        if isinstance(metadata, dict) and "flagged_input" in metadata:  # OpenRouter, with 403
+            return errors.ReplyRefused
+        if found := next((kind for kind, known in _CODES.items() if codes & known), None):
+            return found
+        if self.status == 400 and _SAYS_NO_CREDIT.search(said):
+            return errors.QuotaExhausted
+        if self.status in (400, 422, 429) and _SAYS_TOO_LONG.search(said):
+            return errors.PromptTooLong
+        return _STATUSES.get(self.status)
 
     @property
     def param(self) -> str:
@@ -160,17 +187,11 @@ def _seconds(value: str) -> float | None:
     return None
 
 
-class HttpRejected(errors.RequestRejected):
-    """RequestRejected with the HTTP status."""
-
-    status: int = 0
-
-
 def error_for(
     refusal: ErrorResponse, provider: Provider, host: str, model: str, tries: int
 ) -> errors.ProviderError:
     """The error for ``refusal``; ProviderDown where a retry may help."""
-    name, status, codes = provider.name, refusal.status, refusal.codes
+    name, status, kind = provider.name, refusal.status, refusal.kind
     if refusal.waited:
         seconds = round(refusal.waited)
         return errors.ProviderDown("provider.timeout", provider=name, seconds=seconds, tries=tries)
@@ -178,24 +199,8 @@ def error_for(
         return errors.ProviderDown("provider.unreachable", provider=name, host=host, tries=tries)
     if status == 200:
         return errors.RequestRejected("provider.garbled", provider=name)
-    no_credit = status == 400 and _SAYS_NO_CREDIT.search(refusal.message)
-    if (codes & _QUOTA and not _SAYS_RATE.search(refusal.message)) or status == 402 or no_credit:
-        return errors.QuotaExhausted("provider.quota", provider=name, status=status)
-    if refusal.is_moderated:
-        return errors.ReplyRefused("provider.refused", provider=name)
-    if status in (401, 403) or codes & _BAD_KEY:
-        return errors.AuthRejected("provider.auth", provider=name, status=status, detail=f"HTTP {status}")
-    if codes & _BROKEN_REPLY:
-        return errors.ReplyUnparsable("provider.unparsable", provider=name)
-    said = status in (400, 422, 429) and _SAYS_TOO_LONG.search(refusal.message)
-    if status == 413 or codes & _TOO_LONG or said:
-        return errors.PromptTooLong("provider.too_long", provider=name)
-    return _other_error(refusal, provider, model, tries)
-
-
-def _other_error(refusal: ErrorResponse, provider: Provider, model: str, tries: int) -> errors.ProviderError:
-    """RateLimited, ProviderDown or HttpRejected, with what the endpoint said."""
-    name, status = provider.name, refusal.status
+    if kind is not None:
+        return kind(_TEXTS[kind], provider=name, status=status, detail=f"HTTP {status}")
     detail = without_secrets(clean(refusal.message, 2_000), provider)[:200].rstrip() or "-"
     heard = f"HTTP {status}: {detail}"
     if status == 429:
@@ -205,6 +210,5 @@ def _other_error(refusal: ErrorResponse, provider: Provider, model: str, tries: 
     if status >= 500 or status in _TRANSIENT:
         facts = {"status": status, "tries": tries, "detail": heard}
         return errors.ProviderDown("provider.failing", provider=name, **facts)
-    rejected = HttpRejected("provider.rejected", provider=name, model=model, status=status, detail=detail)
-    rejected.status = status
-    return rejected
+    rejected = errors.EndpointWrong if status == 404 else errors.RequestRejected
+    return rejected("provider.rejected", provider=name, model=model, status=status, detail=detail)

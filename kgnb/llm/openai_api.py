@@ -10,7 +10,6 @@ from kgnb.core.model import Provider, Usage
 from kgnb.extract.prompt import Prompt
 from kgnb.llm.chat_api import ChatApi, ChatReply, count, get, joined_text
 from kgnb.llm.error_mapping import REFUSED, ErrorResponse
-from kgnb.llm.http_client import client_options
 from kgnb.llm.request_form import RequestForm
 
 _REFUSED = ("content_filter", "sensitive")  # the second: Zhipu
@@ -25,12 +24,11 @@ class OpenAIApi(ChatApi):
     sdk = openai
 
     def __init__(self, provider: Provider, base_url: str, connections: int) -> None:
-        options = client_options(provider, base_url.removesuffix("/chat/completions"), connections)
-        self.client = openai.AsyncOpenAI(**options)
-        # Not the environment's (OPENAI_ORG_ID, …_PROJECT_ID, …_CUSTOM_HEADERS), which all would get.
-        self.client.organization = provider.options.organization
+        super().__init__(
+            openai.AsyncOpenAI, provider, base_url.removesuffix("/chat/completions"), connections
+        )
+        self.client.organization = provider.options.organization  # not the environment's either
         self.client.project = provider.options.project
-        self.client._custom_headers = options["default_headers"]
         has_key = bool(provider.api_key.get_secret_value().strip())
         self._headers = {} if has_key else {"Authorization": openai.Omit()}
 
@@ -64,11 +62,8 @@ class OpenAIApi(ChatApi):
         message = get(choice, "message")
         if not isinstance(message, dict):
             return None
-        text, finish, usage = (
-            joined_text(message.get("content")),
-            get(choice, "finish_reason"),
-            _usage(answer),
-        )
+        text, usage = joined_text(message.get("content")), _usage(answer)
+        finish = get(choice, "finish_reason")
         if finish in _FAILED:
             return ErrorResponse(502, usage=usage)
         if finish in _REFUSED or (message.get("refusal") and not text):

@@ -79,8 +79,8 @@ class Preset(_Fact):
     thinking_on: Mapping[str, Any] = {}
     limit_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     """The body's field for the output limit."""
-    max_output_tokens: int | None = None
-    """The output limit to send by default, reasoning included; None: by the chunk's size."""
+    always_thinks: bool = False
+    """Whether it reasons whatever is sent, so that the output limit needs room for that."""
     temperature: bool = True
     """Whether the endpoint takes a temperature."""
     structured: Literal["strict", "json", "text"] = "strict"

@@ -51,9 +51,7 @@ class RequestForm:
     limit_fields: Sequence[str] = ("max_tokens", "max_completion_tokens", "")
     """Names of the output limit."""
     fixed_limit: int | None = None
-    """The output limit, in tokens, of the user or the preset; None: by the request's size."""
-    largest_limit: int | None = None
-    """The largest limit that the endpoint allows, as far as it said so."""
+    """The output limit in tokens: the user's, or the largest that the endpoint named; None: by size."""
     thinks: bool = False
     """Whether room for thoughts is needed."""
     own: Mapping[str, Any] = field(default_factory=dict)
@@ -67,14 +65,14 @@ class RequestForm:
         thinking = {"on": preset.thinking_on, "leave": {}}.get(options.thinking or "", preset.thinking_off)
         default = 0 if preset.temperature else None
         temperature = default if options.temperature is None else options.temperature
-        others = ("max_tokens", "max_completion_tokens") if preset.api == "openai" else ()
+        others = ("max_tokens", "max_completion_tokens", "") if preset.api == "openai" else ()
         return cls(
             structured=_LEVELS[_LEVELS.index(level) :],
             thinking=(thinking, {}) if thinking else ({},),
             temperature=(None,) if temperature is None else (temperature, None),
-            limit_fields=tuple(dict.fromkeys((preset.limit_field, *others, ""))),
-            fixed_limit=options.max_output_tokens or preset.max_output_tokens,
-            thinks=options.thinking in ("on", "leave"),
+            limit_fields=tuple(dict.fromkeys((preset.limit_field, *others))),
+            fixed_limit=options.max_output_tokens,
+            thinks=options.thinking in ("on", "leave") or preset.always_thinks,
             own=options.extra_body,
         )
 
@@ -96,8 +94,7 @@ class RequestForm:
     def limit(self, prompt: Prompt) -> int:
         """The most tokens of a reply to ``prompt``."""
         by_size = TOKENS_BESIDE + len(prompt.user) + (THINKING_TOKENS if self.thinks else 0)
-        limit = self.fixed_limit or by_size
-        return min(limit, self.largest_limit or limit)
+        return self.fixed_limit or by_size
 
     def without_refused(self, refusal: ErrorResponse, limit: int, *, guess: bool) -> RequestForm | None:
         """The form to try after a refusal; None when nothing is left that may be at fault.
@@ -113,11 +110,10 @@ class RequestForm:
         if part == "limit_fields" and not any(n and n in said for n in self.limit_fields[1:]):
             smaller = [n for n in map(int, _NUMBER.findall(said)) if LEAST_LIMIT <= n < limit]
             if smaller:
-                return replace(self, largest_limit=max(smaller))
-            return self._next("limit_fields")
+                return replace(self, fixed_limit=max(smaller))
         if not part and guess:
             part = next((p for p in _PARTS if len(getattr(self, p)) > 1), "")
-        return self._next(part) if part else None
+        return self._next(part) if part and len(getattr(self, part)) > 1 else None
 
     def _other_effort(self, said: str) -> str | None:
         """The least effort that a refusal names beside the one that was sent."""
@@ -133,7 +129,7 @@ class RequestForm:
         found = [
             (at, part)
             for part, words in names.items()
-            if len(getattr(self, part)) > 1
+            if len(getattr(self, part)) > 1 or part == "limit_fields"
             for word in words
             if (at := text.find(word)) >= 0
         ]

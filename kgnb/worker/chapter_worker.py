@@ -25,7 +25,6 @@ from kgnb.core.messages import say
 from kgnb.core.model import MIN_CHAPTER_CHARS, ChapterStatus
 from kgnb.extract.model import GAPS, Extraction
 from kgnb.graph.model import ExtractionRow, Graph
-from kgnb.llm.error_mapping import HttpRejected
 from kgnb.stores.graph.store import GraphStore
 from kgnb.stores.ledger.chapters import ChapterEnd, ChapterWork
 from kgnb.stores.ledger.ledger import Ledger
@@ -83,16 +82,11 @@ class _Projection:
 
 
 class ChapterWorker:
-    """Works chapters; one instance per node, so that all slots share its batches.
+    """Works chapters; one instance per node, so that all slots share its batches."""
 
-    ``stop_at_missing``: raise a provider's 404 (no such model or address) instead of counting it as the
-    chapter's failure; used by `build`, whose user can fix it.
-    """
-
-    def __init__(self, stores: Stores, extractor: ChapterExtractor, *, stop_at_missing: bool = False) -> None:
+    def __init__(self, stores: Stores, extractor: ChapterExtractor) -> None:
         self._stores = stores
         self._extractor = extractor
-        self._stop_at_missing = stop_at_missing
         self._claims: Batcher[Claim, ChapterWork | None] = Batcher(self._claim_all)
         self._rows: Batcher[tuple[ExtractionRow, tuple[str, ...]], bool] = Batcher(
             self._save_all, gap=COMMIT_GAP
@@ -140,8 +134,6 @@ class ChapterWorker:
         except EndpointWrong:
             raise
         except (ReplyError, RequestRejected, BrokenProcessPool) as error:
-            if self._stop_at_missing and isinstance(error, HttpRejected) and error.status == 404:
-                raise
             reason = str(error) if isinstance(error, KgnbError) else say("node.rules_died")
             return await self._count_failure(claim, reason)
 

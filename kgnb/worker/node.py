@@ -79,7 +79,7 @@ class WorkerNode:
         self.task_keeper = TaskKeeper(
             stores, providers, pool, on_closed=self._task_closed, on_stuck=self._task_stuck
         )
-        self._chapters = ChapterWorker(stores, extractor, stop_at_missing=only_task is not None)
+        self._chapters = ChapterWorker(stores, extractor)
         self._listener = listener
         self._running: dict[asyncio.Task[None], Claim] = {}
         self._cancelled: set[asyncio.Task[None]] = set()

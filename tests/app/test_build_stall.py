@@ -14,7 +14,9 @@ import pytest
 
 from kgnb.app import build
 from kgnb.core.errors import BuildStopped, InputError
-from kgnb.core.model import Progress, Task, TaskStatus
+from kgnb.core.model import Progress, Provider, Task, TaskStatus
+from kgnb.stores.queue.breaker import ProviderState
+from kgnb.stores.queue.provider_answers import ProviderAnswer
 from kgnb.worker.outages import Outages
 
 TASK = Task(7, 1, "t", TaskStatus.RUNNING, use_ai=True, chapter_ids=None, queue="kg:task:queue:a")
@@ -46,16 +48,23 @@ class App:
 
 def watching(app: App) -> Awaitable[None]:
     pace = SimpleNamespace(figures=lambda _: {})
-    planned: Any = SimpleNamespace(task=TASK, step=lambda *_: None, pace=lambda _: pace)
+    planned: Any = SimpleNamespace(
+        task=TASK, provider=Provider("p"), step=lambda *_: None, pace=lambda _: pace
+    )
     watch = build._TaskWatch(progress_at=time.monotonic())
     return asyncio.wait_for(build._watch_task(cast("Any", app), planned, watch, lambda _: None), 20)
 
 
 async def test_chapters_claimed_and_handed_back_are_no_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def state(_name: str) -> ProviderState:
+        return ProviderState(answer=ProviderAnswer(refused_at=1e9, reason="It did not answer."))
+
+    monkeypatch.setattr(build, "breaker_of", lambda _: SimpleNamespace(state=state))
     monkeypatch.setattr(build, "POLL_SECONDS", 0.01)
     with pytest.raises(BuildStopped) as stopped:
         await watching(App())
     assert stopped.value.key == "build.stalled"
+    assert "It did not answer." in str(stopped.value)  # why
 
 
 async def test_a_task_that_another_node_gave_up_ends_the_build_with_its_reason(

@@ -61,7 +61,7 @@ async def test_thinking_is_off_a_limit_is_sent_and_the_schema_where_it_is_taken(
             "text": {},
         }
         form = {"messages": roles, **formats[preset.structured]}
-    limit = preset.max_output_tokens or 4_096 + len(p.user)
+    limit = 4_096 + len(p.user) + 8_192 * preset.always_thinks
     temperature = {"temperature": 0} if preset.temperature else {}
     wanted = {"model": model, preset.limit_field: limit, **temperature, **form, **preset.thinking_off}
     assert body == wanted
@@ -104,7 +104,7 @@ FIELDS = [
     (preset, name)
     for preset in PRESETS
     for name in (
-        *preset.for_model(preset.model).thinking_off,
+        *preset.for_model("dryrun").thinking_off,
         *(("temperature",) if preset.for_model(preset.model).temperature else ()),
         *(("output_config",) if preset.api == "anthropic" else ("response_format", preset.limit_field)),
     )

@@ -98,7 +98,7 @@ def test_a_provider_given_in_python_is_the_environments() -> None:
     found = environment_provider(settings := Settings.load(**settings_for(given)))
     assert found is not None
     told = with_options(found, ProviderOptions(), settings)
-    assert (told.base_url, told.models) == ("https://api.moonshot.cn/v1", ("kimi-k2.6",))
+    assert (told.base_url, told.models) == ("https://api.moonshot.cn/v1", ("kimi-k3",))
     assert [k.get_secret_value() for k in told.all_keys] == [KEY.get_secret_value(), "b"]
     assert told.options.timeout == 60
     assert "canary" not in repr(settings)
