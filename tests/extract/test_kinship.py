@@ -63,7 +63,7 @@ def confidences(text: str) -> dict[tuple[str, str, str], float]:
     ],
 )
 def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
-    assert confidences(text)[tie] > 0.44  # odds that make a tie of the book
+    assert confidences(text)[tie] > 0.375  # odds that make a tie of the book
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,11 @@ def test_what_is_said_of_a_tie(text: str, tie: tuple[str, str, str]) -> None:
         "Captain Thorne saw Miss Pell. His brother-in-law was away.",
         "He found his sister. She wept.",
         "Winifred asked Rufus about Nora's horse.",
+        "In praising his sister, Winifred forgot Rufus.",
     ],
 )
 def test_company_and_strangers_are_no_kin(text: str) -> None:
-    assert not [tie for tie, sure in confidences(text).items() if sure > 0.44]
+    assert not [tie for tie, sure in confidences(text).items() if sure > 0.375]
 
 
 def test_who_is_only_near_is_doubtful_until_the_book_says_it_often() -> None:
@@ -88,9 +89,14 @@ def test_who_is_only_near_is_doubtful_until_the_book_says_it_often() -> None:
     assert ("Rufus", "SIBLING", "Winifred") in ties_of([text] * 3)
 
 
+def test_a_wife_is_named_after_her_husband() -> None:
+    text = "Mr. Harland rode out. Mrs. Harland and Captain Thorne stayed."
+    assert ("Mr. Harland", "SPOUSE", "Mrs. Harland") in ties_of([text] * 4)
+
+
 def test_a_child_of_another_surname_takes_more_statements_still() -> None:
     text = "Captain Thorne was ill. He wrote. Captain Thorne sent his love.\nEdwin named his father."
-    assert ("Captain Thorne", "PARENT_OF", "Edwin Harland") not in ties_of([text] * 3)
+    assert ("Captain Thorne", "PARENT_OF", "Edwin Harland") not in ties_of([text] * 2)
     assert ("Captain Thorne", "PARENT_OF", "Edwin Harland") in ties_of([text] * 6)
 
 

@@ -131,9 +131,17 @@ class ChapterPersons:
                 found[surname].append(entry)
         return found
 
+    def forms(self, entry: NameEntry) -> tuple[str, ...]:
+        """Return all names of the person."""
+        return (entry.name, *entry.aliases)
+
+    def has_first_name(self, entry: NameEntry) -> bool:
+        """Return whether any name of the person has more than a title and one word."""
+        return any(split_name(form).is_full or " " not in form for form in self.forms(entry))
+
     def facts(self, entry: NameEntry) -> NameFacts:
         """Return what the person's names say."""
-        return name_facts((entry.name, *entry.aliases))
+        return name_facts(self.forms(entry))
 
     def gender(self, entry: NameEntry) -> str:
         """Return "m", "f" or "" by the person's names, else by the pronouns that follow them here."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
+from kgnb.core.model import SYMMETRIC_RELATIONS
 from kgnb.extract.en.antecedents import Antecedent, antecedent_of, speaker
 from kgnb.extract.en.chapter_persons import ChapterPersons, fits_family
 from kgnb.extract.en.roles import ADJECTIVES, ROLES, Role
@@ -43,11 +44,19 @@ _LIST = re.compile(r",? and |, ")
 _COPULA = re.compile(
     r"(?:,| (?:was|is|were|are|became|being|had been|as))(?: (?:now|also|only|not only))? ?$"
 )
+_COMMA = re.compile(r"[,.;:!?)\"\n]|$")
 _CLOSED = re.compile(r"[,.;:!?)\"\n]|$| (?:was|is|had|who|and|of|in|at|to)\b")
 
 
+Tie = tuple[str, str, str]
+"""Source, type, target of a relation."""
+
+
 class Statement(NamedTuple):
-    """``bearer`` is ``possessor``'s ``role``; ``start`` and ``end``: offsets of the words that say it."""
+    """``bearer`` is ``possessor``'s ``role``; ``start`` and ``end``: offsets of the words that say it.
+
+    Not ``alone``: only one of the bearers that the same words may mean is.
+    """
 
     possessor: str
     role: Role
@@ -56,6 +65,19 @@ class Statement(NamedTuple):
     start: int
     end: int
     noun: str
+    alone: bool = True
+
+    @property
+    def tie(self) -> Tie:
+        """What it says as a relation; the names of a symmetric one are sorted."""
+        ends = (self.bearer, self.possessor) if self.role.inverted else (self.possessor, self.bearer)
+        source, target = sorted(ends) if self.role.type in SYMMETRIC_RELATIONS else ends
+        return source, self.role.type, target
+
+    @property
+    def pair(self) -> frozenset[str]:
+        """The two persons."""
+        return frozenset((self.possessor, self.bearer))
 
 
 class _Phrase(NamedTuple):
@@ -123,19 +145,19 @@ def _of_phrase(phrase: _Phrase, possessor: Antecedent, persons: ChapterPersons) 
 def _unnamed(
     phrase: _Phrase, possessor: Antecedent, role: Role, persons: ChapterPersons
 ) -> Iterator[Statement]:
-    """Who may be meant, each with its share of the weight; all of them where the noun is a plural."""
+    """Who may be meant; all of them where the noun is a plural."""
     owner = possessor.mention.entry
     scores = {
         entry.name: score
         for entry in _possible(phrase.start, owner, role, persons)
         if (score := _score(entry, phrase.start, owner, role, persons))
     }
-    whole = 1.0 if phrase.plural else sum(scores.values())
     if phrase.plural:
         scores = {name: score for name, score in scores.items() if score > NEARBY}
     for name, score in scores.items():
-        weight = score * min(1.0, score / whole) * possessor.weight
-        yield Statement(owner.name, role, name, weight, phrase.start, phrase.end, phrase.noun)
+        alone = phrase.plural or len(scores) == 1
+        weight = score * possessor.weight
+        yield Statement(owner.name, role, name, weight, phrase.start, phrase.end, phrase.noun, alone)
 
 
 def _possible(offset: int, owner: NameEntry, role: Role, persons: ChapterPersons) -> list[NameEntry]:
@@ -168,6 +190,14 @@ def _named_after(phrase: _Phrase, role: Role, persons: ChapterPersons) -> Iterat
     """The names right behind the noun; of a plural noun all that are listed there."""
     join = _JOIN.match(persons.text, phrase.end)
     bearer = persons.starting_at(join.end()) if join else None
+    if (
+        bearer
+        and join
+        and join[0][0] == ","
+        and not phrase.plural
+        and not _COMMA.match(persons.text, bearer.end)
+    ):
+        return  # in pleasing her sister, Jane smiled
     while bearer and persons.fits(bearer.entry, role.gender):
         yield bearer
         comma = _LIST.match(persons.text, bearer.end) if phrase.plural else None

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 
-from kgnb.core.model import SYMMETRIC_RELATIONS
 from kgnb.extract.en.chapter_persons import ChapterPersons
-from kgnb.extract.en.couples import couple_mentions
-from kgnb.extract.en.kinship import Statement, statements
+from kgnb.extract.en.couples import LIKELY_WIFE, SURE_WIFE, couple_mentions, husbands
+from kgnb.extract.en.kinship import Statement, Tie, statements
 from kgnb.extract.en.roles import ADJECTIVES, ROLES
 from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
 
 MAX_CONFIDENCE = 0.95
+EM_ROUNDS = 3
 MAX_GAP = 44
 """Most characters between two names of a stated relation."""
 
@@ -72,26 +72,49 @@ _MATCHER = PatternMatcher(_PATTERNS)
 
 def stated_relations(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
     """Return the relations between persons that the text states in words."""
-    stated = _MATCHER.match(text, people, MAX_GAP) + _married_couples(text, people)
-    return stated + _added_up(statements(text, ChapterPersons(text, people)))
+    persons = ChapterPersons(text, people)
+    said = [*statements(text, persons), *_named_couples(persons)]
+    return _MATCHER.match(text, people, MAX_GAP) + _married_couples(text, people) + _added_up(said)
 
 
-def _added_up(found: Iterable[Statement]) -> list[PatternMatch]:
+def _added_up(found: Sequence[Statement]) -> list[PatternMatch]:
     """One match for all statements of a tie: their weights add up to the odds that it holds."""
-    said: dict[tuple[str, str, str], list[Statement]] = defaultdict(list)
-    for one in found:
-        source, target = (one.bearer, one.possessor) if one.role.inverted else (one.possessor, one.bearer)
-        if one.role.type in SYMMETRIC_RELATIONS:
-            source, target = sorted((source, target))
-        said[source, one.role.type, target].append(one)
-    return [_match(*tie, statements_) for tie, statements_ in said.items()]
+    said: dict[Tie, list[tuple[float, Statement]]] = defaultdict(list)
+    for weight, one in zip(_shared_weights(found), found, strict=True):
+        said[one.tie].append((weight, one))
+    return [_match(tie, weighed) for tie, weighed in said.items()]
 
 
-def _match(source: str, kind: str, target: str, said: Sequence[Statement]) -> PatternMatch:
-    best = max(said, key=lambda s: s.weight)
-    odds = sum(s.weight for s in said)
+def _shared_weights(found: Sequence[Statement]) -> list[float]:
+    """The statements' weights, that of a noun without a name shared among those who may be meant.
+
+    Expectation maximisation (Dempster, Laird and Rubin 1977): who else in the chapter is said to be so is
+    meant more likely, and one who is said to be something else to the same person less.
+    """
+    rivals: dict[tuple[str, int, str], list[int]] = defaultdict(list)
+    for i, one in enumerate(found):
+        if not one.alone:
+            rivals[one.possessor, one.start, one.noun].append(i)
+    weights = [one.weight for one in found]
+    likely = list(weights)
+    for _ in range(EM_ROUNDS):
+        for group in rivals.values():
+            whole = sum(likely[i] for i in group) or 1.0
+            for i in group:
+                weights[i] = found[i].weight * likely[i] / whole
+        ties: Counter[object] = Counter()
+        for one, weight in zip(found, weights, strict=True):
+            ties[one.tie] += weight
+            ties[one.pair] += weight
+        likely = [one.weight * ties[one.tie] ** 2 / (ties[one.pair] or 1.0) for one in found]
+    return weights
+
+
+def _match(tie: Tie, said: Sequence[tuple[float, Statement]]) -> PatternMatch:
+    _, best = max(said, key=itemgetter(0))
+    odds = sum(weight for weight, _ in said)
     confidence = round(min(MAX_CONFIDENCE, odds / (1 + odds)), 3)
-    return PatternMatch(source, kind, target, best.noun, best.start, best.end, confidence)
+    return PatternMatch(*tie, best.noun, best.start, best.end, confidence)
 
 
 def _married_couples(text: str, people: Sequence[Mention]) -> list[PatternMatch]:
@@ -104,3 +127,17 @@ def _married_couples(text: str, people: Sequence[Mention]) -> list[PatternMatch]
         and a.end - a.start < len(a.form)
         and a.form.split(" ")[-1] == b.form.split(" ")[-1]
     ]
+
+
+def _named_couples(persons: ChapterPersons) -> Iterator[Statement]:
+    """Mrs. Charles Dale is Charles Dale's wife; Mrs. Dale may be that of Mr. Dale without a first name."""
+    by_form = {form: ms[0] for ms in persons.mentions_of.values() for form in persons.forms(ms[0].entry)}
+    for form, wife in by_form.items():
+        for name in husbands(form):
+            his = by_form.get(name)
+            sure = " " in form.partition(" ")[2]
+            if his and his.entry.name != wife.entry.name and (sure or not persons.has_first_name(his.entry)):
+                weight = SURE_WIFE if sure else LIKELY_WIFE
+                start, end = wife.start, wife.end
+                yield Statement(his.entry.name, ROLES["wife"], wife.entry.name, weight, start, end, "wife")
+                break

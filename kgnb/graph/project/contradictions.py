@@ -1,8 +1,8 @@
 """Which ties that rules read from texts hold over the whole book, decided by counts.
 
 Rules give each statement a confidence: high where the text names both persons, low where one of them was
-inferred. Over the book the odds of all statements of a tie add up; a tie counts from nearly even odds on,
-unless others contradict it with many times the odds: a pair has one kinship, a person one wife or husband.
+inferred. Over the book the odds of all statements of a tie add up; a tie counts from odds of three to five
+on, unless others contradict it with better odds: a pair has one kinship, a person one wife or husband.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from kgnb.graph.model import RELATION_GROUPS, EdgeKey
 from kgnb.graph.project.facts import TieFacts
 
-MIN_ODDS = 0.8
+MIN_ODDS = 0.6
 """Least odds of a tie; below, too little was said of it."""
-OF_PAIR = 0.5
+OF_PAIR = 0.9
 """Least share of the odds of the pair's best kinship: a sister is no wife because of one slip."""
 OF_PERSON = 0.2
 """Least share of the odds of the best parent, husband or wife of a person."""
