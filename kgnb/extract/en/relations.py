@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from operator import attrgetter, itemgetter
@@ -102,7 +102,7 @@ def _shared_weights(found: Sequence[Statement]) -> list[float]:
             whole = sum(likely[i] for i in group) or 1.0
             for i in group:
                 weights[i] = found[i].weight * likely[i] / whole
-        ties: Counter[object] = Counter()
+        ties: dict[object, float] = defaultdict(float)
         for one, weight in zip(found, weights, strict=True):
             ties[one.tie] += weight
             ties[one.pair] += weight
