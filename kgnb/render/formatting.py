@@ -50,8 +50,10 @@ def zone() -> str:
 
 
 def time_of_day(seconds: float) -> str:
-    """Epoch seconds as the local time of day, with its zone."""
-    return f"{datetime.fromtimestamp(seconds):%H:%M} {zone()}"
+    """Epoch seconds as the local time of day, with its zone; with the date unless it is today."""
+    moment = datetime.fromtimestamp(seconds)
+    date = "" if moment.date() == datetime.now().date() else f"{moment:%m-%d} "
+    return f"{date}{moment:%H:%M} {zone()}"
 
 
 def cut(text: object, columns: int) -> str:

@@ -440,6 +440,13 @@ def test_the_page_works_in_a_browser(browser: Any, tmp_path: Path) -> None:
     with page.expect_download() as saved:
         page.click("#png")
     assert saved.value.path().read_bytes().startswith(b"\x89PNG")
+    names = (  # written at the window's size, not the picture's
+        "() => { const cy = document.getElementById('graph')._cyreg.cy, written = cy.nodes(':visible')"
+        ".filter(n => n.style('text-opacity') > 0); return written.length > 20"
+        " && written.every(n => parseFloat(n.style('font-size')) * cy.zoom() > 10.9) }"
+    )
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.wait_for_function(names)
     page.set_viewport_size({"width": 834, "height": 600})  # as in a notebook: the legend covers nobody
     page.wait_for_function(  # the page moves its parts when it hears of its new size
         "() => document.querySelector('#graph').getBoundingClientRect().bottom"

@@ -245,6 +245,8 @@ class ProviderForm:
         def done(probe: ProviderProbe) -> str | tuple[str, str]:
             if probe.error and not anyway:
                 self._refused = draft
+                if probe.kind == "provider.auth":
+                    return say("panel.key_refused", provider=draft.name), "bad"
                 return say("panel.draft_refused", reason=probe.error), "bad"
             return self._on_saved(draft, probe, in_memory=in_memory)
 
@@ -286,6 +288,7 @@ class ProviderForm:
         if self._saved:
             self._saved = False
             self.key.take()
+            self._hint_key()
         if tuple(self.model.options) != tuple(self._models):
             self.model.options = tuple(self._models)
         anyway = self._refused == Draft(*self._typed(), self.key.typed)

@@ -50,7 +50,8 @@ class RunTab:
         tasks = cluster.get("tasks", ())
         shown = {task["task_id"]: task for task in tasks[:MAX_TASKS]}
         self._tasks.update(shown)
-        hint = "" if shown else say("panel.no_tasks" if cluster else "panel.unknown_tasks")
+        unknown = "panel.tasks_soon" if status["state"] == "starting" else "panel.unknown_tasks"
+        hint = "" if shown else say("panel.no_tasks" if cluster else unknown)
         if len(tasks) > len(shown):
             hint = say("panel.more_tasks", count=len(tasks) - len(shown))
         widgets.show(self._hint, html.dim(hint) if hint else "")

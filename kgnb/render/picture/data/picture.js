@@ -40,7 +40,7 @@
       { selector: "node", style: { "label": "data(label)", "width": "data(r)", "height": "data(r)", "background-color": "data(fill)",
         "border-color": "data(border)", "border-width": 1.5, "font-family": fonts, "font-size": "data(font)", "color": ink("--ink"),
         "text-valign": "bottom", "text-margin-y": 3, "text-outline-color": ink("--paper"), "text-outline-width": 2.5, "z-index": "data(z)",
-        "min-zoomed-font-size": 5, "overlay-opacity": 0 } },
+        "overlay-opacity": 0 } },
       { selector: "edge", style: { "width": "data(width)", "line-color": "data(colour)", "opacity": 0.6, "curve-style": "straight",
         "overlay-opacity": 0 } },
       { selector: ".out", style: { "display": "none" } },
@@ -105,17 +105,34 @@
       var bright = lit();
       if (!bright) return;
       cy.elements().not(bright).addClass("dim");
-      bright.edges().addClass("near");
+      bright.addClass("near");
       if (chosen >= 0) cy.getElementById("n" + chosen).addClass("chosen");
     });
+    writeSoon();
   }
-  // The names of the most important stay readable, however far out.
-  function keepReadable() {
+  // Names are readable however far out: each at 11 pixels or more where none is written yet, the lit and important first.
+  function writeNames() {
+    var zoom = cy.zoom(), taken = [];
     cy.batch(function () {
-      for (var i = 0; i < Math.min(12, data.shown); i += 1) {
-        cy.getElementById("n" + i).style("font-size", Math.min(60, Math.max(people[i].font, 12 / cy.zoom())));
-      }
+      function rank(node) { return node.data("z") + (node.hasClass("near") ? people.length : 0); }
+      cy.nodes().not(".out").sort(function (a, b) { return rank(b) - rank(a); }).forEach(function (node) {
+        var size = Math.max(node.data("font"), 11 / zoom), at = node.position(), half = size * widthOf(node.data("label")) / 2;
+        var top = at.y + node.data("r") / 2, box = [at.x - half, top, at.x + half, top + size * 1.2];
+        var free = node.hasClass("near") || !taken.some(function (other) {
+          return box[0] < other[2] && other[0] < box[2] && box[1] < other[3] && other[1] < box[3];
+        });
+        if (free) taken.push(box);
+        node.style({ "font-size": size, "text-opacity": free ? 1 : 0 });
+      });
     });
+  }
+  function widthOf(label) {
+    return Array.from(label).reduce(function (sum, c) { return sum + (c > "\u2e7f" ? 1 : 0.56); }, 0);
+  }
+  var waiting = 0;
+  function writeSoon() {
+    cancelAnimationFrame(waiting);
+    waiting = requestAnimationFrame(writeNames);
   }
 
   function chips(title, values) {
@@ -258,7 +275,7 @@
     hovered = event.type === "mouseover" ? Number(event.target.id().slice(1)) : -1;
     highlight();
   });
-  cy.on("zoom", keepReadable);
+  cy.on("zoom", writeSoon);
   function showMany() {
     limit = Number(many.value);
     for (; placed < limit; placed += 1) place(placed);
@@ -289,6 +306,6 @@
   showMany();
   describe();
   fitAll();
-  keepReadable();
+  writeNames();
   document.body.dataset.ready = cy.nodes().length + "/" + cy.edges().length;
 })();
