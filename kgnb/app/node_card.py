@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kgnb import __version__
 from kgnb.app.context import App
 from kgnb.app.doctor import address_of
 from kgnb.core.service_addresses import in_url
 from kgnb.core.settings import Settings
-from kgnb.render.node_card import NodeCard, ServedProvider
+from kgnb.render import node_card as card
 from kgnb.worker.node import WorkerNode
 
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
-def node_card(app: App, node: WorkerNode) -> NodeCard:
+
+def node_card(app: App, node: WorkerNode) -> RenderableType:
     """Return the card of a node that runs: its providers, services and data folder."""
     served, settings = app.providers.served(), app.settings
     keys = [provider.key for provider in served]
-    return NodeCard(
-        version=__version__,
-        node=node.name,
-        providers=[ServedProvider(p.name, p.models, node.slot_limit(p, keys)) for p in served],
-        services=_services(settings),
-        data=settings.data.absolute(),
-        drain_seconds=settings.drain_seconds,
+    return card.node_card(
+        __version__,
+        node.name,
+        [(p.name, p.models, node.slot_limit(p, keys)) for p in served],
+        _services(settings),
+        settings.data.absolute(),
+        settings.drain_seconds,
     )
 
 

@@ -60,9 +60,8 @@ async def show_status(args: argparse.Namespace, settings: Settings) -> int:
 
 def _print_page(status: Status, *, color: bool) -> None:
     from kgnb.render import terminal
-    from kgnb.render.status_view import status_view
 
-    terminal.show(terminal.status_page(status_view(status)), color=color)
+    terminal.show(terminal.status_page(status), color=color)
 
 
 def _show_json(status: Status | None, reason: str) -> None:
@@ -109,15 +108,13 @@ class Screen:
     def show(self, status: Status | None, reason: str) -> None:
         """Show a status, or the last one below the reason why there is nothing newer."""
         from kgnb.render import terminal
-        from kgnb.render.status_view import status_view
 
         self._last = status or self._last
-        view = None if self._last is None else status_view(self._last)
         warning = ""
         if reason:
-            read_at = f"{view.read_at:%H:%M:%S}" if view else ""
+            read_at = f"{datetime.fromisoformat(self._last['at']):%H:%M:%S}" if self._last else ""
             warning = say("status.away", reason=one_line(reason), time=read_at)
-        page = terminal.status_page(view, warning) if view else warning
+        page = terminal.status_page(self._last, warning) if self._last else warning
         if not sys.stdout.isatty():
             print("\n".join(terminal.plain_lines(page)) + "\n", flush=True)
             return

@@ -143,12 +143,12 @@ def _axis(numbers: Sequence[int], top: float, bins: int, step: float, axis: str)
 
 @dataclass(frozen=True, slots=True)
 class Ray:
-    """A neighbour in :func:`star`: ``group`` of relation types gives the colour, ``weight`` the width."""
+    """A tie ``word`` to ``name``: its ``group`` of relation types gives the colour, ``weight`` the width."""
 
     name: str
     word: str
     group: str
-    weight: float
+    weight: float = 0.0
 
 
 def star(centre: str, rays: Sequence[Ray], title: str) -> str:
@@ -162,7 +162,7 @@ def star(centre: str, rays: Sequence[Ray], title: str) -> str:
     for i, ray in enumerate(rays):
         angle = 2 * math.pi * i / len(rays) - math.pi / 2
         x, y = cx + rx * math.cos(angle), cy + ry * math.sin(angle)
-        colour = EDGE_COLOURS.get(ray.group, EDGE_COLOURS["other"])
+        colour = _colour(ray)
         wide = 1.2 + 4.8 * math.sqrt(ray.weight / top)
         lines.append(
             f'<path d="M{cx:.1f} {cy:.1f}L{x:.1f} {y:.1f}" stroke="{colour}" stroke-width="{wide:.1f}"'
@@ -190,64 +190,18 @@ def _ray_label(x: float, y: float, side: float, ray: Ray) -> str:
     return _label(x, y, shortened(ray.name, 8), more) + _label(x, y + 14, shortened(ray.word, 9), faint)
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
-    """One step of :func:`chain`: the tie ``word`` that leads to ``name``."""
-
-    name: str
-    word: str
-    group: str
-    way: int
-    """Direction of the tie: 1 to ``name``, -1 back, 0 undirected."""
-
-
-def chain(start: str, links: Sequence[Link], title: str) -> str:
-    """Names in boxes with the ties between them; a long chain turns back at the end of a row."""
-    parts = [_box(start, 0, 0, ACCENT)]
+def chain(start: str, links: Sequence[Ray]) -> str:
+    """Names in boxes with the ties that lead to each, on as many lines as they need."""
+    parts = [_box(start, ACCENT)]
     for i, link in enumerate(links, 1):
-        row, column = divmod(i, _ROW)
-        column = _ROW - 1 - column if row % 2 else column
-        parts.append(_arrow(link, row, column, turns=i % _ROW == 0))
-        parts.append(_box(link.name, row, column, ACCENT if i == len(links) else FAINT))
-    width = _STEP * (min(len(links), _ROW - 1)) + _BOX + 2
-    return _svg((len(links) // _ROW) * _DOWN + 42, title, *parts, width=width)
+        parts.append(f'<i style="border-color:{_colour(link)}">{text(link.word, 12)}</i>')
+        parts.append(_box(link.name, ACCENT if i == len(links) else FAINT))
+    return f'<div class="c">{"".join(parts)}</div>'
 
 
-_ROW, _STEP, _BOX, _DOWN = 4, 214.0, 112.0, 66.0
+def _box(name: str, colour: str) -> str:
+    return f'<b style="border-color:{colour}">{text(name, 12)}</b>'
 
 
-def _arrow(link: Link, row: int, column: int, *, turns: bool) -> str:
-    colour = EDGE_COLOURS.get(link.group, EDGE_COLOURS["other"])
-    x, y = column * _STEP, row * _DOWN + 20
-    if turns:
-        x += _BOX / 2
-        start, end, words = (x, y - 47), (x, y - 20), (x + 12, y - 29, "start")
-    elif row % 2:
-        start, end = (x + _STEP - 6, y), (x + _BOX + 8, y)
-        words = (x + (_STEP + _BOX) / 2, y - 8, "middle")
-    else:
-        start, end = (x - _STEP + _BOX + 8, y), (x - 6, y)
-        words = (x - (_STEP - _BOX) / 2, y - 8, "middle")
-    way = f"M{start[0]:.1f} {start[1]:g}L{end[0]:.1f} {end[1]:g}"
-    if link.way:
-        way += _arrowhead(start, end) if link.way > 0 else _arrowhead(end, start)
-    more = f' text-anchor="{words[2]}" font-size="11.5" fill-opacity=".8"'
-    label = _label(words[0], words[1], shortened(link.word, 7), more)
-    return f'<path d="{way}" fill="none" stroke="{colour}" stroke-width="2"/>{label}'
-
-
-def _arrowhead(start: tuple[float, float], end: tuple[float, float]) -> str:
-    """The head of a horizontal or vertical arrow."""
-    x, y = end
-    back = 7 if (x, y) > start else -7
-    sides = [(-back, -4), (-back, 4)] if y == start[1] else [(-4, -back), (4, -back)]
-    return "".join(f"M{x + dx:.1f} {y + dy:g}L{x:.1f} {y:g}" for dx, dy in sides)
-
-
-def _box(name: str, row: int, column: int, colour: str) -> str:
-    x, y = column * _STEP, row * _DOWN + 20
-    return (
-        f'<rect x="{x + 1:.1f}" y="{y - 15:g}" width="{_BOX:g}" height="30" rx="7" fill="{colour}"'
-        f' fill-opacity=".14" stroke="{colour}"/>'
-        + _label(x + _BOX / 2, y + 4.5, shortened(name, 7.5), ' text-anchor="middle" font-size="13"')
-    )
+def _colour(ray: Ray) -> str:
+    return EDGE_COLOURS.get(ray.group, EDGE_COLOURS["other"])

@@ -45,7 +45,7 @@ class QueryRows(list[dict[str, Any]]):
         self.title, self.note = title, note
         self._every_column = every_column
         self.picture = picture
-        """A chart as SVG, or ""."""
+        """A chart as HTML, or ""."""
 
     def _table(self, most: int) -> tuple[list[str], list[list[object]]]:
         """Headings and cells of the first ``most`` rows, without columns that are empty in all rows, unless
@@ -189,7 +189,7 @@ def path(start: Entity, end: Entity, steps: Sequence[PathStep]) -> QueryRows:
     ]
     title = str(say("explore.path", source=start.name, target=end.name))
     links = [
-        charts.Link(s.target.name, tie_word(first), group_of(first.type), direction(first, s.source.ref))
+        charts.Ray(s.target.name, relation(first, s.source.ref), group_of(first.type))
         for s in steps
         for first in s.edges[:1]
     ]
@@ -197,7 +197,7 @@ def path(start: Entity, end: Entity, steps: Sequence[PathStep]) -> QueryRows:
         note = say("explore.same")
     else:
         note = say("explore.steps", count=len(rows)) if rows else say("explore.no_path")
-    return QueryRows(title, rows, note, charts.chain(start.name, links, title) if links else "")
+    return QueryRows(title, rows, note, charts.chain(start.name, links) if links else "")
 
 
 def between(a: Entity, b: Entity, turns: Sequence[PairChapter], chapters: Sequence[int]) -> QueryRows:

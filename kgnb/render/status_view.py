@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from kgnb.core.messages import say, say_or
@@ -33,24 +31,13 @@ _TASK_TONES: dict[str, Tone] = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class StatusView:
-    """When the status was read, and its tables: nodes, queues, providers, tasks."""
-
-    read_at: datetime
-    tables: tuple[Table, ...]
-
-
-def status_view(status: Item) -> StatusView:
-    """The tables of a whole status."""
-    return StatusView(
-        datetime.fromisoformat(status["at"]),
-        (
-            nodes_table(status["nodes"]),
-            queues_table(status["queues"]),
-            providers_table(status["providers"]),
-            tasks_table(status["tasks"]).without("chapters_left"),
-        ),
+def status_tables(status: Item) -> tuple[Table, ...]:
+    """The tables of a whole status: nodes, queues, providers, tasks."""
+    return (
+        nodes_table(status["nodes"]),
+        queues_table(status["queues"]),
+        providers_table(status["providers"]),
+        tasks_table(status["tasks"]).without("chapters_left"),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import IO, TYPE_CHECKING
 
 from rich.console import Console, Group
@@ -20,12 +21,11 @@ from rich.text import Text
 from kgnb.core.messages import say
 from kgnb.core.safe_text import one_line
 from kgnb.render.formatting import cut, zone
+from kgnb.render.status_view import Item, status_tables
 from kgnb.render.table import WORDS, Cell, Meaning, Table, cell_text, cell_tone
 
 if TYPE_CHECKING:
     from rich.console import ConsoleOptions, JustifyMethod, RenderableType, RenderResult
-
-    from kgnb.render.status_view import StatusView
 
 GAP = 2
 """Blank columns before each cell of a row."""
@@ -90,11 +90,12 @@ def start_live(*, color: bool) -> Live:
     return live
 
 
-def status_page(view: StatusView, warning: str = "") -> RenderableType:
-    """The four tables under their titles; ``warning`` stands above them."""
+def status_page(status: Item, warning: str = "") -> RenderableType:
+    """A status as four tables under their titles; ``warning`` stands above them."""
+    read_at = datetime.fromisoformat(status["at"])
     parts: list[RenderableType] = [Text(one_line(warning), "yellow"), Text()] if warning else []
-    parts.append(Text(say("status.title", time=f"{view.read_at:%Y-%m-%d %H:%M:%S} {zone()}"), "dim"))
-    for table in view.tables:
+    parts.append(Text(say("status.title", time=f"{read_at:%Y-%m-%d %H:%M:%S} {zone()}"), "dim"))
+    for table in status_tables(status):
         parts += [Text(), Text(table.title, "bold")]
         parts.append(Rows(table) if table.rows else _indented(Text(table.empty, "dim"), GAP))
     return Group(*parts)

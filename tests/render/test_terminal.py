@@ -6,7 +6,6 @@ import io
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, get_args
@@ -17,8 +16,7 @@ from rich.cells import cell_len
 from kgnb.app.condition import State
 from kgnb.core.messages import say, texts, use_language
 from kgnb.render import formatting, terminal
-from kgnb.render.node_card import NodeCard, ServedProvider
-from kgnb.render.status_view import status_view
+from kgnb.render.node_card import node_card
 from tests.support.statuses import a_node, a_status, a_task
 
 
@@ -36,7 +34,7 @@ def status_with(**more: Any) -> dict[str, Any]:
 
 def lines_of(status: dict[str, Any], width: int = 0, *, color: bool = False) -> list[str]:
     """What is shown off a terminal, or on one that is ``width`` columns wide."""
-    page = terminal.status_page(status_view(status))
+    page = terminal.status_page(status)
     if not width:
         return terminal.plain_lines(page)
     out = io.StringIO()
@@ -149,12 +147,13 @@ class TestTables:
 
 def test_the_card_of_a_node_shows_names_of_others_as_text(english: None) -> None:
     evil = "[red]n\x1b[2J\nINFO forged"
-    card = NodeCard("1.0", evil, [ServedProvider(evil, ["m"], 3)], {"redis": evil, "sql": ""}, Path("d"), 9.5)
-    lines = terminal.plain_lines(card)
+    about = ({"redis": evil, "sql": ""}, Path("d"), 9.5)
+    lines = terminal.plain_lines(node_card("1.0", evil, [(evil, ["m"], 3)], *about))
     assert len(lines) == 5
     assert lines[1].split(maxsplit=1)[1].endswith("(m), 3 slots")
     assert all(char.isprintable() for line in lines for char in line)
-    (alone,) = (line for line in terminal.plain_lines(replace(card, providers=[])) if "none" in line)
+    alone_card = node_card("1.0", evil, [], *about)
+    (alone,) = (line for line in terminal.plain_lines(alone_card) if "none" in line)
     assert "kgnb providers add" in alone
 
 

@@ -15,7 +15,6 @@ from kgnb.notebook import node as notebook_node
 from kgnb.notebook.node import Node
 from kgnb.notebook.panel import alert, html
 from kgnb.notebook.panel.controller import PanelController
-from kgnb.render.status_view import status_view
 
 log = logging.getLogger(__name__)
 
@@ -91,7 +90,7 @@ def lines(node: Node) -> str:
     from kgnb.render import terminal
 
     cluster = PanelController(node).status()["cluster"]
-    page = terminal.plain_lines(terminal.status_page(status_view(cluster))) if cluster else []
+    page = terminal.plain_lines(terminal.status_page(cluster)) if cluster else []
     return "\n".join([repr(node), *page])
 
 

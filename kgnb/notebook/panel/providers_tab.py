@@ -178,14 +178,12 @@ class ProviderForm:
         self.preset.value = ""
         self.name.value, self.url.value = about["name"], about["url"]
         self.model.value = next(iter(about["models"]), "")
-        self._hint_key()
 
     def _fill(self) -> None:
         """Write what the chosen preset knows into the form: only the key is left to type."""
         preset = presets().get(self.preset.value)
         if preset is not None:
             self.name.value, self.url.value, self.model.value = preset.name, preset.base_url, preset.model
-        self._hint_key()
 
     def _hint_key(self) -> None:
         """Say whether a key is needed, and where one is made."""
@@ -288,7 +286,7 @@ class ProviderForm:
         if self._saved:
             self._saved = False
             self.key.take()
-            self._hint_key()
+        self._hint_key()
         if tuple(self.model.options) != tuple(self._models):
             self.model.options = tuple(self._models)
         anyway = self._refused == Draft(*self._typed(), self.key.typed)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -38,33 +40,28 @@ class ChosenBook:
         """Import the book and queue its task. Raises InputError."""
         from kgnb.app.build import submit
 
-        async def queued(path: Path) -> Plan:
+        with self._file() as path:
             return await submit(app, path, provider, title=title or None, author=author or None)
-
-        if not self.content:
-            return await queued(await asyncio.to_thread(Path(self.path).expanduser))
-        with tempfile.TemporaryDirectory(prefix="kgnb-") as folder:
-            return await queued(await asyncio.to_thread(self._written, folder))
 
     def look(self) -> tuple[str, str, BookSize]:
         """Title, author and size as read from the file. Raises InputError."""
+        from kgnb.app.quick_estimate import BookSize
+        from kgnb.book.reader import read_book
+
+        with self._file() as path:
+            book = read_book(path)
+        return book.title, book.author, BookSize(book.lang, tuple(len(one.text) for one in book.chapters))
+
+    @contextmanager
+    def _file(self) -> Iterator[Path]:
+        """The book's file; an upload's only while it is read."""
         if not self.content:
-            return _looked(Path(self.path).expanduser())
+            yield Path(self.path).expanduser()
+            return
         with tempfile.TemporaryDirectory(prefix="kgnb-") as folder:
-            return _looked(self._written(folder))
-
-    def _written(self, folder: str) -> Path:
-        path = Path(folder, self.name)
-        path.write_bytes(self.content)
-        return path
-
-
-def _looked(path: Path) -> tuple[str, str, BookSize]:
-    from kgnb.app.quick_estimate import BookSize
-    from kgnb.book.reader import read_book
-
-    book = read_book(path)
-    return book.title, book.author, BookSize(book.lang, tuple(len(one.text) for one in book.chapters))
+            path = Path(folder, self.name)
+            path.write_bytes(self.content)
+            yield path
 
 
 class SubmitBox:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import csv
 import io
 import zipfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import IO
 
 from kgnb.graph.model import Graph, Value
-from kgnb.render.export.ordering import edges, node_id, nodes
+from kgnb.render.export.ordering import edges, node_id, nodes, property_types
 from kgnb.render.picture.scene import printable
 
 SEPARATOR = "|"
@@ -18,7 +18,6 @@ SEPARATOR = "|"
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _Row = tuple[tuple[str, ...], dict[str, Value]]
-_TYPES = {bool: "boolean", int: "long", float: "double", str: "string"}
 
 
 def to_csv(graph: Graph, out: IO[bytes]) -> None:
@@ -53,32 +52,6 @@ def _command(tables: Iterable[str]) -> str:
     return " \\\n  ".join(["neo4j-admin database import full neo4j", *lines]) + "\n"
 
 
-def _columns(items: Iterable[Mapping[str, Value]]) -> dict[str, str]:
-    """Types by property, ``name`` first."""
-    found: dict[str, set[str]] = {}
-    for properties in items:
-        for key, value in properties.items():
-            found.setdefault(key, set()).add(_type(value))
-    return {key: _common_type(found[key]) for key in sorted(found, key=lambda k: (k != "name", k))}
-
-
-def _type(value: Value) -> str:
-    if isinstance(value, (list, tuple)):
-        return _common_type({_TYPES.get(type(v), "string") for v in value} or {""}) + "[]"
-    return _TYPES.get(type(value), "string")
-
-
-def _common_type(types: set[str]) -> str:
-    """The type of a column with values of these types; an empty list has any list type."""
-    if len(types) > 1:
-        types = types - {"[]"}
-    if types == {"long", "double"}:
-        return "double"
-    if len(types) == 1 and types != {"[]"}:
-        return next(iter(types))
-    return "string[]" if all(t.endswith("[]") for t in types) else "string"
-
-
 def _info(name: str) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))  # a fixed time: the same graph gives the same bytes
     info.compress_type = zipfile.ZIP_DEFLATED
@@ -91,7 +64,8 @@ def _table(archive: zipfile.ZipFile, name: str, fixed: tuple[str, ...], rows: Se
 
 
 def _fill(raw: IO[bytes], fixed: tuple[str, ...], rows: Sequence[_Row]) -> None:
-    columns = _columns(properties for _, properties in rows)
+    types = property_types(properties for _, properties in rows)
+    columns = {key: types[key] for key in sorted(types, key=lambda k: (k != "name", k))}
     text = io.TextIOWrapper(raw, encoding="utf-8-sig", errors="replace", newline="")
     table = csv.writer(text)
     table.writerow([*fixed, *(_cell(f"{key.replace(':', '_')}:{kind}") for key, kind in columns.items())])

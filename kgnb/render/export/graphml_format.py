@@ -7,10 +7,8 @@ from typing import IO
 from xml.sax.saxutils import escape, quoteattr
 
 from kgnb.graph.model import Graph, GraphEdge, GraphNode
-from kgnb.render.export.ordering import edges, node_id, nodes, shown_name
+from kgnb.render.export.ordering import edges, node_id, nodes, property_types, shown_name
 from kgnb.render.picture.scene import printable
-
-_XML_TYPES = {bool: "boolean", int: "long", float: "double"}
 
 
 def to_graphml(graph: Graph, out: IO[str]) -> None:
@@ -50,18 +48,9 @@ def _attribute_name(name: str, owner: str) -> str:
 
 
 def _types(items: Iterable[GraphNode | GraphEdge]) -> dict[str, str]:
-    """The GraphML type of each property: the common type of its values, else string."""
-    found: dict[str, set[str]] = {}
-    for item in items:
-        for key, value in item.properties.items():
-            found.setdefault(key, set()).add(_XML_TYPES.get(type(value), "string"))
-    return {key: _common_type(types) for key, types in sorted(found.items())}
-
-
-def _common_type(types: set[str]) -> str:
-    if len(types) == 1:
-        return next(iter(types))
-    return "double" if types == {"long", "double"} else "string"
+    """The GraphML type of each property; lists are joined to strings."""
+    found = property_types(item.properties for item in items)
+    return {key: "string" if kind.endswith("[]") else kind for key, kind in found.items()}
 
 
 def _data(key: str, value: object) -> str:

@@ -1,8 +1,12 @@
-"""Order, ids and names of a graph's rows, the same in all formats."""
+"""Order, ids, names and types of a graph's rows, the same in all formats."""
 
 from __future__ import annotations
 
-from kgnb.graph.model import Graph, GraphEdge, GraphNode, NodeKey
+from collections.abc import Iterable, Mapping
+
+from kgnb.graph.model import Graph, GraphEdge, GraphNode, NodeKey, Value
+
+_TYPES = {bool: "boolean", int: "long", float: "double"}
 
 
 def node_id(ref: NodeKey) -> str:
@@ -23,3 +27,29 @@ def edges(graph: Graph) -> list[GraphEdge]:
 def shown_name(node: GraphNode) -> str:
     """The node's name or title."""
     return str(node.properties.get("name") or node.properties.get("title") or node.key)
+
+
+def property_types(items: Iterable[Mapping[str, Value]]) -> dict[str, str]:
+    """The type of each property: boolean, long, double or string, with "[]" for a list."""
+    found: dict[str, set[str]] = {}
+    for properties in items:
+        for key, value in properties.items():
+            found.setdefault(key, set()).add(_type(value))
+    return {key: _common_type(found[key]) for key in sorted(found)}
+
+
+def _type(value: Value) -> str:
+    if isinstance(value, (list, tuple)):
+        return _common_type({_TYPES.get(type(v), "string") for v in value} or {""}) + "[]"
+    return _TYPES.get(type(value), "string")
+
+
+def _common_type(types: set[str]) -> str:
+    """The type of a column with values of these types; an empty list has any list type."""
+    if len(types) > 1:
+        types = types - {"[]"}
+    if types == {"long", "double"}:
+        return "double"
+    if len(types) == 1 and types != {"[]"}:
+        return next(iter(types))
+    return "string[]" if all(t.endswith("[]") for t in types) else "string"
