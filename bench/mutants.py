@@ -36,6 +36,10 @@ PATIENCE, LEAST_SECONDS = 10, 60
 machine may be busy with other work."""
 
 
+class TestsBroken(Exception):
+    """Tests fail without any mutant: on a busy machine, mostly."""
+
+
 @dataclass(frozen=True)
 class Mutant:
     """``old`` at ``start`` of a file, replaced by ``new``."""
@@ -73,7 +77,11 @@ def main() -> None:
                 continue
             if time.monotonic() > end:
                 break
-            fate = is_noticed(mutant, copy)
+            try:
+                fate = is_noticed(mutant, copy)
+            except TestsBroken as error:
+                print(f"left out {mutant.shown()}\n{error}", flush=True)
+                continue
             run, noticed = run + 1, noticed + fate
             print(f"{noticed}/{run} {'noticed' if fate else 'SURVIVED'} {mutant.shown()}", flush=True)
     tell(
@@ -115,7 +123,8 @@ def usual_seconds(tests: tuple[str, ...], copy: Path) -> float:
     began = time.monotonic()
     ran = run_tests(tests, copy, 3600)
     assert ran is not None
-    assert ran.returncode == 0, f"without any mutant:\n{ran.stdout[-2000:]}"
+    if ran.returncode:
+        raise TestsBroken(ran.stdout[-2000:])
     return time.monotonic() - began
 
 
@@ -212,6 +221,8 @@ def code_nodes(node: ast.AST) -> Iterator[ast.expr | ast.stmt]:
             continue
         for child in value if isinstance(value, list) else [value]:
             if not isinstance(child, ast.AST) or is_log(child) or isinstance(child, ast.JoinedStr):
+                continue
+            if isinstance(child, ast.keyword) and child.arg == "strict":  # of zip: makes a bug loud, no more
                 continue
             if isinstance(child, (ast.expr, ast.stmt)):
                 yield child

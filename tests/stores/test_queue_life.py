@@ -297,8 +297,11 @@ class TestLostCalls:
             assert not (await take(other, chapters=1)).claims
             with suppress(ServiceDown):  # an older redis-py finds its dead connection by using it
                 await queue.ping()
-            assert await queue.ack([claim]) == [True]
+            assert await queue.release([claim]) == [True]
             renewer.stop()
+            (claim,) = (await take(queue, chapters=1)).claims
+            await until_expired(claim, 1.5)
+            assert ids(await take(other, chapters=1)) == [(1, 1)], "the moment is over"
 
 
 class TestConnections:

@@ -230,6 +230,6 @@ async def test_a_lease_that_is_lost_while_a_limit_is_out_of_reach_ends_the_wait_
     async with asking("redis://127.0.0.1:9/0", rpm="60") as node:
         providers = SimpleNamespace(find=lambda _: None, client=lambda _: node.client)
         lease = Lease(lambda: True, lambda: node.outages.is_down("redis"))
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             with pytest.raises(LeaseLost):
                 await extractor(sql, node.throttle, providers, node.outages).extract(TEXT, INFO, lease)
