@@ -14,7 +14,6 @@ from kgnb.app.tasks import find_task, retry_chapters
 from kgnb.core.errors import InputError
 from kgnb.core.model import ChapterStatus, TaskStatus
 from kgnb.stores.ledger.chapters import ChapterEnd
-from kgnb.stores.queue.dead_letters import remove_dead_items
 from kgnb.stores.queue.types import DeadItem
 
 
@@ -124,7 +123,7 @@ async def _retry(app: App, task_id: int, items: Sequence[DeadItem]) -> None:
     except InputError as error:
         if error.key not in _STALE:
             raise
-        await remove_dead_items(app.queue.connection, items)
+        await app.queue.remove_dead(items)
 
 
 async def drop_dead_letters(app: App, task_id: int, chapter: int | None = None) -> int:
@@ -142,14 +141,14 @@ async def drop_dead_letters(app: App, task_id: int, chapter: int | None = None) 
     for item in items:
         if not item.chapter_id:
             await app.ledger.task_commands.give_up(task_id, item.reason)
-    await remove_dead_items(app.queue.connection, items)
+    await app.queue.remove_dead(items)
     return len(items)
 
 
 async def drop_garbage(app: App) -> int:
     """Drop the items that name no task and return how many."""
     garbage = [item for item in await dead_items(app) if not item.task_id]
-    await remove_dead_items(app.queue.connection, garbage)
+    await app.queue.remove_dead(garbage)
     return len(garbage)
 
 

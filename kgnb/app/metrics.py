@@ -147,7 +147,7 @@ def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: _Values) ->
 
 def _slots(node: WorkerNode) -> Iterator[Metric]:
     served = node.providers.served()
-    busy = Counter(work.provider for work in list(node.slots.in_flight.values()))
+    busy = Counter(claim.queue.provider_key for claim in list(node.slots))
     keys = [p.key for p in served]
     most = {key: node.settings.slots_for(key, keys) for key in keys}
     allowed = {p.key: min(most[p.key], node.throttle.limiter(p).slots) for p in served if not p.is_rules}

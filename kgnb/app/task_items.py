@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from kgnb.app.context import App
 from kgnb.core.errors import InputError
 from kgnb.core.model import RULES, Task
-from kgnb.stores.queue.dead_letters import is_leased
 from kgnb.stores.queue.types import DeadItem, QueueName
 
 LET_GO_SECONDS = 10.0
@@ -69,6 +68,6 @@ async def wait_until_released(app: App, queues: Sequence[QueueName], task_id: in
     """
     deadline = time.monotonic() + app.settings.lease_seconds + LET_GO_SECONDS
     while time.monotonic() < deadline:
-        if not await is_leased(app.queue.connection, queues, task_id):
+        if not await app.queue.is_leased(queues, task_id):
             return
         await asyncio.sleep(POLL_SECONDS)

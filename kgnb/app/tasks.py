@@ -26,7 +26,6 @@ from kgnb.app.task_items import (
 from kgnb.core.errors import InputError
 from kgnb.core.model import Task, TaskStatus
 from kgnb.stores.ledger.task_commands import CommandOutcome
-from kgnb.stores.queue.dead_letters import remove_dead_items, unanswered_queues
 from kgnb.stores.queue.types import ClaimRequest, DeadItem
 
 _RETRIED = (TaskStatus.CANCELLED, TaskStatus.FAILED)
@@ -74,7 +73,7 @@ async def _end_items(app: App, task: Task) -> bool:
     queues, any_held = await known_queues(app, task), False
     while True:
         await drop_items(app, task)
-        holding = await unanswered_queues(app.queue.connection, queues, task.id)
+        holding = await app.queue.unanswered_queues(queues, task.id)
         if not holding:
             return any_held
         if time.monotonic() > deadline:
@@ -120,7 +119,7 @@ async def retry_chapters(
     found = await app.ledger.task_commands.retry(task_id, dead, only=only_dead, item=item)
     _checked(found, _nothing_to_retry(found.task.status))
     # The ledger first: a letter that is still listed after a crash is dropped when the task is opened next.
-    await remove_dead_items(app.queue.connection, letters)
+    await app.queue.remove_dead(letters)
     queue = await push(app, found.task)
     return CommandResult(found.task, found.task.status, chapters=found.chapters, queue=queue)
 
@@ -154,9 +153,7 @@ async def delete_task(app: App, task_id: int) -> CommandResult:
         raise InputError("cli.no_task", task=task_id)
     queues = await known_queues(app, task)
     await drop_items(app, task)
-    await remove_dead_items(
-        app.queue.connection, [i for i in await dead_items(app, queues) if i.task_id == task_id]
-    )
+    await app.queue.remove_dead([i for i in await dead_items(app, queues) if i.task_id == task_id])
     await wait_until_released(app, queues, task_id)
     await _remove_from_graph(app, task)
     await app.ledger.task_lifecycle.delete(task_id)

@@ -110,9 +110,8 @@ class BackgroundLoops:
         busy: list[WorkerState] = []  # their ids are given at last
         idle: list[WorkerState] = []
         for provider in served:
-            works = [w for w in node.slots.in_flight.values() if w.provider == provider.key]
-            works.sort(key=lambda w: w.slot)
-            busy += [WorkerState(0, provider.name, w.claim.task_id, w.since) for w in works]
+            works = [(c.task_id, at) for c, at in node.slots.items() if c.queue.provider_key == provider.key]
+            busy += [WorkerState(0, provider.name, task_id, since) for task_id, since in sorted(works)]
             free = max(0, node.settings.slots_for(provider.key, keys) - len(works))
             idle += [WorkerState(0, provider.name)] * free
         named = {state.task_id for state in busy}

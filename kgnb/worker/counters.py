@@ -68,10 +68,10 @@ class Counters:
     def snapshot(self) -> dict[str, Any]:
         """All counts as JSON-ready values, which :func:`summed` adds up; empty without a node."""
         node, usage = self._node, self.usage
-        works = list(node.slots.in_flight.values()) if node is not None else []
+        claims = list(node.slots) if node is not None else []
         down = node.stores.outages.down if node is not None else {}
         return {
-            "in_flight": dict(Counter(work.provider for work in works)),
+            "in_flight": dict(Counter(claim.queue.provider_key for claim in claims)),
             "open_tasks": sorted(node.task_keeper.open_tasks) if node is not None else [],
             "outcomes": dict(self.outcomes),
             "errors": dict(self.errors),

@@ -18,7 +18,7 @@ from kgnb.stores.queue.types import Backoff, Claim, ClaimRequest, PollResult, Qu
 from kgnb.worker.chapter_worker import ChapterWorker, Outcome, Stores
 from kgnb.worker.extractor import ChapterExtractor
 from kgnb.worker.provider_registry import ProviderRegistry
-from kgnb.worker.slots import SMOOTHING_CHAPTERS, Slots, claims_by_queue, max_unwritten, queues_of, read_ahead
+from kgnb.worker.slots import SMOOTHING_CHAPTERS, claims_by_queue, max_unwritten, queues_of, read_ahead
 from kgnb.worker.task_keeper import TaskKeeper
 from kgnb.worker.throttle import ProviderThrottle
 
@@ -68,7 +68,8 @@ class WorkerNode:
         self.settings = settings
         self.name = name
         self.only_task = only_task
-        self.slots = Slots()
+        self.slots: dict[Claim, float] = {}
+        """The chapters that hold a slot → since when (epoch seconds)."""
         self.unpublished_tasks: set[int] = set()
         """Tasks whose progress changed since it was last published."""
         self.queue_states: dict[QueueName, QueueState] = {}
@@ -82,10 +83,8 @@ class WorkerNode:
         self._chapters = ChapterWorker(stores, extractor)
         self._listener = listener
         self._running: dict[asyncio.Task[None], Claim] = {}
-        self._cancelled: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._stopping = False
-        self._rotation = 0
         self._polled_tasks: list[tuple[QueueName, int]] = []
         self._newer_logged = False
         self._newer_items = 0
@@ -124,9 +123,9 @@ class WorkerNode:
 
     def _cancel(self, works: Iterable[asyncio.Task[None]]) -> None:
         """Cancel chapters, each once only: a second cancel would interrupt its handing back."""
-        for work in set(works) - self._cancelled:
-            self._cancelled.add(work)
-            work.cancel()
+        for work in works:
+            if not work.cancelling():
+                work.cancel()
 
     def wake(self) -> None:
         """Poll at once instead of after the rest of the backoff."""
@@ -174,7 +173,6 @@ class WorkerNode:
 
     def _claim_requests(self, served: Sequence[Provider]) -> list[ClaimRequest]:
         outage = self.stores.outages.is_down("sql", "bolt")
-        self._rotation += 1
         requests, keys = [], [provider.key for provider in served]
         for provider in served:
             # Paused on all nodes, or rate-limited: tasks are still opened, as some are for the rules.
@@ -182,7 +180,7 @@ class WorkerNode:
             closed = self._stopping or outage
             free = 0 if closed or blocked else self._claimable(provider, keys)
             queues = queues_of([provider], self.settings.prefixes)
-            wanted = claims_by_queue(free, queues, self.queue_states, self._rotation)
+            wanted = claims_by_queue(free, queues, self.queue_states)
             requests += [
                 ClaimRequest(
                     queue=queue,
@@ -206,10 +204,13 @@ class WorkerNode:
 
     def _claimable(self, provider: Provider, served: Sequence[str]) -> int:
         limit = self.slot_limit(provider, served)
-        # A chapter whose replies are stored frees its slot while its graph is written; the number of such
-        # chapters is bounded, so that a slow graph store slows the claiming down.
-        unwritten = sum(c.queue.provider_key == provider.key for c in self._running.values())
-        room = min(limit - self.slots.busy(provider.key), limit + max_unwritten(limit) - unwritten)
+        # A chapter whose replies have come frees its slot while they are worked through and written; the
+        # number of such chapters is bounded, so that slow stores slow the claiming down.
+        busy, unwritten = (
+            sum(claim.queue.provider_key == provider.key for claim in claims)
+            for claims in (self.slots, self._running.values())
+        )
+        room = min(limit - busy, limit + max_unwritten(limit) - unwritten)
         if not provider.is_rules:
             room += read_ahead(limit, self.throttle.request_seconds(provider), self._overhead)
         return max(0, room)
@@ -232,33 +233,33 @@ class WorkerNode:
         except errors.ServiceDown as error:  # leases expire, and the next poll returns the burials again
             self.stores.outages.report_down(error)
         for claim in poll.refreshed:
-            self.task_keeper.reopen(claim)
+            self.task_keeper.reopen(claim.task_id, claim)
         for queue, task_id in self._polled_tasks:
             left = poll.chapters_left.get((queue, task_id))
             if left is None:
                 self.task_keeper.on_lease_lost(task_id)
             elif left == 0:
-                self.task_keeper.on_chapters_done(task_id)
+                self.task_keeper.reopen(task_id)
         return bool(poll.claims)
 
     def _start_chapter(self, claim: Claim) -> None:
         self.stores.renewer.hold(claim)
-        self.slots.add(claim, claim.queue.provider_key, time.time())
+        self.slots[claim] = time.time()
         work = asyncio.create_task(self._run_chapter(claim))
         self._running[work] = claim
         work.add_done_callback(lambda done: self._on_chapter_ended(done, claim))
 
-    def _on_recorded(self, claim: Claim, held: float, asking: float) -> None:
+    def _free_slot(self, claim: Claim, held: float, asking: float) -> None:
         """Free the slot of a chapter that held it for ``held`` seconds, ``asking`` of them for requests."""
+        if self.slots.pop(claim, None) is None:
+            return
         if asking:
             self._overhead += (held - asking - self._overhead) / SMOOTHING_CHAPTERS
-        self.slots.remove(claim)
         self._wake.set()
 
     def _on_chapter_ended(self, work: asyncio.Task[None], claim: Claim) -> None:
         self._running.pop(work, None)
-        self._cancelled.discard(work)
-        self.slots.remove(claim)
+        self.slots.pop(claim, None)
         self.stores.renewer.forget(claim)
         self._chapters.forget(claim)
         self._wake.set()
@@ -293,12 +294,13 @@ class WorkerNode:
             "sql", lambda: self.task_keeper.info(claim.task_id, claim.queue)
         )
         if info is None:
-            await self.task_keeper.drop_if_gone(claim)  # else it would come back for ever
+            # Its task was deleted or never opened: else it would come back for ever.
+            await self.stores.queue.drop_task(claim.queue, claim.task_id)
             await self._hand_back(claim, HAND_BACK_SECONDS)
             return
         try:
             outcome = await self._chapters.run(
-                claim, info, lambda asking: self._on_recorded(claim, seconds(), asking)
+                claim, info, lambda asking: self._free_slot(claim, seconds(), asking)
             )
         except (errors.NodeLeaving, errors.ProviderPaused, errors.RateReached):  # counts as no failure
             await self._hand_back(claim)
@@ -362,7 +364,9 @@ class WorkerNode:
         ids = {c.task_id for c in self._running.values()} | set(self.task_keeper.open_tasks)
         stopped = await self.task_keeper.check_statuses(sorted(ids))
         paused = {task_id for task_id, status in stopped.items() if status is TaskStatus.PAUSED}
-        self.stores.renewer.give_up(*(c for c in self._running.values() if c.task_id in paused))
+        for claim in self._running.values():
+            if claim.task_id in paused:
+                self.stores.renewer.give_up(claim)
         ended = stopped.keys() - paused
         self._cancel(work for work, claim in self._running.items() if claim.task_id in ended)
         await self.task_keeper.release_all_except(queues_of(self.providers.served(), self.settings.prefixes))

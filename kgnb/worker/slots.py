@@ -1,14 +1,16 @@
-"""Slots: which chapters are in flight on this node, and how many more to claim from each queue."""
+"""How many of a provider's slots a node uses, and how many chapters it claims from each queue."""
 
 from __future__ import annotations
 
-import heapq
+import math
+import random
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from itertools import cycle, islice
 
 from kgnb.core.model import Provider
-from kgnb.stores.queue.types import Claim, QueueName, QueueState
+from kgnb.stores.queue.types import QueueName, QueueState
 
 SLOTS_PER_READ_AHEAD = 4
 """One chapter is read ahead for every four slots, at least; its requests start when a slot is free."""
@@ -23,6 +25,34 @@ MAX_UNWRITTEN = 120
 """Chapters that may wait for the graph write: two a slot up to this many, one for two slots beyond.
 
 A graph store far away costs a dozen round trips for each transaction."""
+HALVING_SECONDS = 2.0
+"""Seconds after a halving of the slots in which further 429s count as the same burst."""
+
+
+class SlotLimiter:
+    """How many of a provider's slots one node uses (AIMD): half after a 429, then one more after as many
+    successes as there are slots."""
+
+    def __init__(self, maximum: int) -> None:
+        self.slots = max(1, maximum)
+        """Slots to use now."""
+        self._maximum = self.slots
+        self._successes = 0  # since the last change
+        self._halved_at = -math.inf
+
+    def on_rate_limit(self) -> None:
+        """Halve the slots, once for all requests of a burst."""
+        now = time.monotonic()
+        if now - self._halved_at >= HALVING_SECONDS:
+            self.slots, self._successes, self._halved_at = max(1, self.slots // 2), 0, now
+
+    def on_success(self) -> None:
+        """Count a success; add a slot after a full round of them."""
+        if self.slots >= self._maximum:
+            return
+        self._successes += 1
+        if self._successes >= self.slots:
+            self.slots, self._successes = self.slots + 1, 0
 
 
 def read_ahead(slots: int, seconds: float, overhead: float = 0.0) -> int:
@@ -39,68 +69,21 @@ def max_unwritten(slots: int) -> int:
     return min(2 * slots, max(MAX_UNWRITTEN, slots // 2))
 
 
-@dataclass(slots=True)
-class SlotWork:
-    """A chapter in flight: its claim, when it began (epoch seconds) and its slot's number."""
-
-    claim: Claim
-    provider: str
-    since: float
-    slot: int
-
-
-@dataclass(slots=True)
-class Slots:
-    """The chapters in flight of one node."""
-
-    in_flight: dict[Claim, SlotWork] = field(default_factory=dict)
-    _busy: Counter[str] = field(default_factory=Counter)
-    _free: dict[str, list[int]] = field(default_factory=dict)  # provider → heap of slots between busy ones
-
-    def __len__(self) -> int:
-        return len(self.in_flight)
-
-    def add(self, claim: Claim, provider: str, now: float) -> SlotWork:
-        """Put a claim into the provider's lowest free slot."""
-        free = self._free.setdefault(provider, [])
-        work = SlotWork(claim, provider, now, heapq.heappop(free) if free else self._busy[provider])
-        self._busy[provider] += 1
-        self.in_flight[claim] = work
-        return work
-
-    def remove(self, claim: Claim) -> None:
-        """Free the claim's slot."""
-        if (work := self.in_flight.pop(claim, None)) is not None:
-            self._busy[work.provider] -= 1
-            heapq.heappush(self._free[work.provider], work.slot)
-
-    def busy(self, provider: str) -> int:
-        """Number of the provider's slots that hold a chapter."""
-        return self._busy[provider]
-
-
 def queues_of(providers: Iterable[Provider], prefixes: Sequence[str]) -> list[QueueName]:
     """Every provider's queue under every prefix, each once."""
     return list(dict.fromkeys(QueueName(prefix + p.key) for p in providers for prefix in prefixes))
 
 
 def claims_by_queue(
-    free: int, queues: Sequence[QueueName], states: Mapping[QueueName, QueueState], turn: int
+    free: int, queues: Sequence[QueueName], states: Mapping[QueueName, QueueState]
 ) -> dict[QueueName, int]:
-    """Number of chapters to claim from each of one provider's ``queues``, ``free`` in all.
+    """Number of chapters to claim from each of one provider's ``queues``, for ``free`` slots.
 
-    Queues that had work at the last poll share evenly; each of the others gets one when there is room, so
-    that new work is found. ``turn`` rotates which queue gets the remainder.
+    Queues that had work at the last poll share evenly, a random one gets the remainder. Each of the others
+    gets one besides when there is room, so that new work is found.
     """
-    order = [queues[(turn + i) % len(queues)] for i in range(len(queues))]
+    order = random.sample(queues, len(queues))
     with_work = [q for q in order if (state := states.get(q)) and (state.waiting or state.open_tasks)]
-    asked = dict.fromkeys(order, 0)
-    main = with_work or order
-    for i in range(free):
-        asked[main[i % len(main)]] += 1
-    if with_work and free > len(with_work):
-        for quiet in (q for q in order if q not in with_work):
-            richest = max(with_work, key=lambda q: asked[q])
-            asked[richest] -= 1
-            asked[quiet] += 1
-    return asked
+    with_work = with_work or order
+    asked = Counter(islice(cycle(with_work), free))
+    return {queue: max(asked[queue], int(free > len(with_work))) for queue in queues}

@@ -103,12 +103,6 @@ class TaskKeeper:
         provider = self._providers.find(info.provider.key)
         return provider is None or provider.models == info.provider.models
 
-    async def drop_if_gone(self, claim: Claim) -> None:
-        """Drop the chapters of a task that was deleted or never opened, unless a node holds it."""
-        ledger = self._stores.ledger
-        if not await ledger.tasks.get(claim.task_id) or await ledger.names.frozen(claim.task_id) is None:
-            await self._stores.queue.drop_task(claim.queue, claim.task_id)
-
     async def _remember(
         self, task: Task, queue: QueueName, route: Route, frozen: Sequence[NameEntry]
     ) -> TaskInfo:
@@ -166,21 +160,16 @@ class TaskKeeper:
         held = self.open_tasks.get(task_id)
         return held if held is not None and held.step is None else None
 
-    def reopen(self, claim: Claim) -> None:
-        """Open a task again because a producer pushed it again."""
-        if held := self._idle(claim.task_id):
-            held.claim = claim
+    def reopen(self, task_id: int, claim: Claim | None = None) -> None:
+        """Open a task again: a producer pushed it again (``claim``), or none of its chapters is left."""
+        if held := self._idle(task_id):
+            held.claim = claim or held.claim
             self._start(held)
 
     def on_lease_lost(self, task_id: int) -> None:
         """Stop keeping a task whose lease another node holds by now."""
         if held := self._idle(task_id):
             self._remove(held)
-
-    def on_chapters_done(self, task_id: int) -> None:
-        """Settle and close a task that has no chapter left in the queue, unless that is under way."""
-        if held := self._idle(task_id):
-            self._start(held)
 
     def _start(self, held: OpenTask) -> None:
         held.step = asyncio.create_task(self._advance_and_log(held))
@@ -195,7 +184,8 @@ class TaskKeeper:
             self._logged_reasons[held.claim.task_id] = str(error)
             text = say("node.task_stuck", task=held.claim.task_id, reason=str(error))
             log.log(logging.ERROR if news else logging.DEBUG, text)
-            await self._release_stuck(held, error)
+            self._on_stuck(held.claim.task_id, error)
+            await self._give_back(held, STUCK_SECONDS)
         except BrokenProcessPool as error:
             await self._count_failure(held, error, say("node.book_process_died"))
         except Exception as error:  # a bug on this task must neither spin nor stop the others
@@ -378,10 +368,6 @@ class TaskKeeper:
             del self.open_tasks[held.claim.task_id]
         self._stores.renewer.forget(held.claim)
         self._infos.pop((held.claim.task_id, held.claim.queue), None)
-
-    async def _release_stuck(self, held: OpenTask, error: Exception) -> None:
-        self._on_stuck(held.claim.task_id, error)
-        await self._give_back(held, STUCK_SECONDS)
 
     async def _give_back(self, held: OpenTask, delay: float = 0.0, *, above: int = 0) -> None:
         self._remove(held)

@@ -32,7 +32,7 @@ from kgnb.stores.queue.types import PollResult
 from kgnb.worker.budget import SpendingTracker
 from kgnb.worker.failure_judge import FailureJudge, Moment
 from kgnb.worker.outages import Outages
-from kgnb.worker.slot_limiter import SlotLimiter
+from kgnb.worker.slots import SlotLimiter
 
 R = TypeVar("R")
 
@@ -250,8 +250,7 @@ class ProviderThrottle:
             self.limiter(provider).on_rate_limit()
             await self._share(self._breaker.limit_rate(name, max(SHORTEST_LIMIT, error.retry_after)))
         elif isinstance(error, errors.BudgetReached):
-            if name not in self.paused:
-                paused = await self._pause(name, error, seconds=error.pause_seconds)
+            paused = await self._pause(name, error, seconds=error.pause_seconds)
         elif isinstance(error, errors.AuthRejected | errors.EndpointWrong):
             asked = _fingerprint(provider)
             if self._asked.get(provider.key, asked) != asked:  # replaced meanwhile
@@ -287,12 +286,14 @@ class ProviderThrottle:
     async def _pause(
         self, name: str, error: errors.ProviderError, *, seconds: float | None = None, asked: str = ""
     ) -> float | None:
+        if name in self.paused:  # a wrong key fails every slot at once
+            return None
         reason, kind = str(error), error.key
+        # Until the next poll reads all pauses.
+        self.paused = {**self.paused, name: time.time() + (seconds or self._suspend_seconds)}
         until = await self._share(self._breaker.pause(name, seconds, reason, refused=asked, kind=kind))
-        if until:
-            self.paused = {**self.paused, name: until}  # until the next poll reads all pauses
-            if not isinstance(error, errors.BudgetReached):  # the provider itself refuses
-                await self._share(self._breaker.record_refusal(name, reason, kind))
+        if until and not isinstance(error, errors.BudgetReached):  # the provider itself refuses
+            await self._share(self._breaker.record_refusal(name, reason, kind))
         return until
 
     async def lift_automatic_pause(self, provider: Provider) -> None:

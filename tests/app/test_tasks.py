@@ -232,7 +232,7 @@ class TestPausing:
             await execute(app.ledger, set_task(task_id, status="paused"))
             await app.queue.push(NEW, task_id)
             (fresh,) = (await take(app.queue, NEW, held=(task_id,))).refreshed
-            task_keeper.reopen(fresh)
+            task_keeper.reopen(task_id, fresh)
             await stepped(task_keeper, task_id)
             assert (await status(app, task_id), list(task_keeper.open_tasks)) == ("running", [task_id])
             await execute(app.ledger, set_task(task_id, status="paused"))

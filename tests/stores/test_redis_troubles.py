@@ -75,7 +75,7 @@ async def test_a_queue_that_cannot_be_read_hides_no_other(embedded: Any, tmp_pat
         (exceptions.ConnectionError("no route"), "queue.down"),
     ],
 )
-def test_troubles(error: Exception, key: str) -> None:
+async def test_troubles(error: Exception, key: str) -> None:
     with pytest.raises(ServiceDown) as caught, mapped_errors("host:1"):
         raise error
     assert caught.value.key == key

@@ -16,7 +16,6 @@ from kgnb.stores.queue.presence import Presence as RealPresence
 from kgnb.stores.queue.presence import WorkerState
 from kgnb.stores.queue.types import Claim, QueueName
 from kgnb.worker.background import BackgroundLoops
-from kgnb.worker.slots import Slots
 from tests.support.ledgers import new_task, opened
 from tests.support.queues import nodes_on
 
@@ -36,7 +35,8 @@ def claim(task: int, chapter: int) -> Claim:
 
 
 async def test_a_slot_shows_since_when_it_works_on_its_task() -> None:
-    slots, presence = Slots(), Presence()
+    slots: dict[Claim, float] = {}
+    presence = Presence()
     node = SimpleNamespace(
         slots=slots,
         providers=SimpleNamespace(served=lambda: [Provider("a")]),
@@ -47,9 +47,9 @@ async def test_a_slot_shows_since_when_it_works_on_its_task() -> None:
     )
     background = BackgroundLoops(*cast("Any", (node, presence, None, [1, 2])))
     for task, chapter, began in ((7, 1, 10.0), (7, 2, 20.0), (8, 1, 30.0)):
-        slots.add(claim(task, chapter), "a", began)
+        slots[claim(task, chapter)] = began
         await background.heartbeat()
-        slots.remove(claim(task, chapter))
+        del slots[claim(task, chapter)]
     idle = WorkerState(2, "a")
     assert presence.told == [
         ([WorkerState(1, "a", 7, 10.0), idle], True),

@@ -272,11 +272,11 @@ class TestItems:
         await queue.push(OLD, 3)
         await queue.push(NEW, 4, opened=True)
         known = await queue.find_tasks([NEW, OLD])
-        assert {t: (k.waiting, k.fresh, k.held) for t, k in known.items()} == {
-            1: (False, False, True),
-            2: (True, True, False),
-            3: (True, True, False),
-            4: (True, False, False),
+        assert {t: (k.fresh, k.held) for t, k in known.items()} == {
+            1: (False, True),
+            2: (True, False),
+            3: (True, False),
+            4: (False, False),
         }
         await queue.redis.set(OLD, "not a list")
         with pytest.raises(ServiceRefused, match=OLD):

@@ -4,32 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kgnb.stores.queue.types import Claim, QueueName
-from kgnb.worker.slots import Slots, max_unwritten, read_ahead
-
-
-def test_a_chapter_gets_its_providers_lowest_free_slot() -> None:
-    slots = Slots()
-    claims = [Claim(QueueName("kg:task:queue:a"), "chapter", 7, n, 1, 1, 0) for n in range(6)]
-    taken = [slots.add(claim, key, 0.0).slot for claim, key in zip(claims, "aaabaa", strict=True)]
-    assert taken == [0, 1, 2, 0, 3, 4]
-    for n in (4, 1, 1, 0):
-        slots.remove(claims[n])
-    assert (slots.busy("a"), slots.busy("b"), slots.busy("c"), len(slots)) == (2, 1, 0, 3)
-    assert [slots.add(claims[n], "a", 0.0).slot for n in (0, 4, 1)] == [0, 1, 3]
-    assert slots.add(Claim(QueueName("kg:task:queue:a"), "chapter", 7, 9, 1, 1, 0), "a", 0.0).slot == 5
-
-
-def test_a_chapter_claimed_anew_is_not_its_lost_work() -> None:
-    slots = Slots()
-    lost, anew = (Claim(QueueName("kg:task:queue:a"), "chapter", 7, 1, token, 1, 0) for token in (5, 6))
-    slots.add(lost, "a", 0.0)
-    slots.add(anew, "a", 0.0)
-    slots.remove(lost)
-    assert list(slots.in_flight) == [anew]
-    slots.remove(lost)
-    slots.remove(anew)
-    assert (slots.busy("a"), len(slots)) == (0, 0)
+from kgnb.worker.slots import max_unwritten, read_ahead
 
 
 @pytest.mark.parametrize(

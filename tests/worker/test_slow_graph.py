@@ -1,10 +1,16 @@
-"""A node that doesn't reach the graph, or only slowly, keeps nothing from those that do."""
+"""A node whose stores are away or slow: others go on, and so does it, up to a bound."""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from kgnb.core.errors import ServiceDown
+from kgnb.stores.ledger.reply_cache import ReplyCache
+from kgnb.worker.slots import max_unwritten
 from tests.support.ledgers import opened
 from tests.support.light_nodes import Model, done, in_flight, light_node, submitted, until
 
@@ -28,3 +34,34 @@ async def test_chapters_and_settle_go_to_a_node_that_reaches_the_graph(
             assert a.node.stores.outages.is_down("bolt")
         assert set(model.asked.values()) == {1}
         assert (await ledger.tasks.progress(task_id)).completed == 4
+
+
+async def test_slots_go_on_while_replies_wait_to_be_stored_but_not_for_ever(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, stored, put = Model(), asyncio.Event(), ReplyCache.put
+    model.open.set()
+
+    async def slow_put(*args: Any) -> None:
+        await stored.wait()
+        await put(*args)
+
+    monkeypatch.setattr(ReplyCache, "put", slow_put)
+    async with opened(f"sqlite:///{tmp_path / 'kgnb.db'}") as ledger:
+        task_id = await submitted(ledger, redis_url, 10)
+        async with light_node(redis_url, ledger, tmp_path, model, lease=5) as one:
+
+            async def full() -> bool:
+                return len(model.asked) == model.slots + max_unwritten(model.slots)
+
+            await until(full)
+            polls = one.node.poll_count
+
+            async def polled_again() -> bool:
+                return one.node.poll_count >= polls + 2
+
+            await until(polled_again)
+            assert await full()
+            stored.set()
+            await until(lambda: done(ledger, one, task_id))
+        assert (len(model.asked), set(model.asked.values())) == (10, {1})

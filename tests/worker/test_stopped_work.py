@@ -91,4 +91,4 @@ async def asked(model: Model, count: int) -> bool:
 
 
 async def nothing_in_flight(light: LightNode) -> bool:
-    return not light.node.slots.in_flight and light.node.nothing_left
+    return not light.node.slots and light.node.nothing_left

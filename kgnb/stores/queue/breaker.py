@@ -1,4 +1,5 @@
-"""The circuit breaker that all nodes share: a provider's pauses, consecutive failures and rate limit.
+"""The circuit breaker that all nodes share: a provider's pauses, consecutive failures and rate limit, and
+what it answered last, so that people see whether its key works.
 
 It lives in Redis, under the keys of the wire contract and some ``kgnb:`` keys of its own.
 """
@@ -15,10 +16,8 @@ from typing import Any, NamedTuple
 from redis.exceptions import ResponseError
 
 from kgnb.core.errors import ServiceRefused
-from kgnb.stores.queue import provider_answers
 from kgnb.stores.queue.connection import RedisConnection
-from kgnb.stores.queue.inspect import LIMIT_PREFIX, PAUSE_PREFIX, parse_json
-from kgnb.stores.queue.provider_answers import NO_ANSWER, ProviderAnswer
+from kgnb.stores.queue.inspect import LIMIT_PREFIX, PAUSE_PREFIX, hash_fields, parse_json
 from kgnb.stores.queue.types import Command
 
 FAILURES_IN_A_ROW = 3
@@ -32,14 +31,43 @@ SUCCESS_INTERVAL = 15.0
 between two counted failures breaks their row; above 0, to save a round trip for each chapter."""
 MAX_NOT_BEFORE = 3_600.0
 """Longest rate limit in seconds."""
-ECHO_SECONDS = 5.0
-"""Seconds in which further pauses of the same provider by one node come from its other slots."""
 MAX_REASON = 500
 """Longest stored reason, in characters."""
+ANSWER_TTL = 7 * 86_400
+"""How many seconds an answer is remembered."""
+OVERLAP_SECONDS = 30.0
+"""A refusal within this time after an answer is one request's: other requests succeed meanwhile."""
 
 _FAIL_PREFIX = "ai:provider:fail:"  # wire contract, as are pauses
 _WINDOW_PREFIX = "kgnb:failed:"
 _DETAILS_PREFIX = "kgnb:pause:"
+_ANSWER_PREFIX = "kgnb:answer:"
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderAnswer:
+    """A provider's last answer and last refusal; times in epoch seconds, 0 = never.
+
+    Attributes:
+        answered_at: when a request was answered last.
+        seconds: how long that answer took; 0 = unknown.
+        refused_at: when a request was refused, or got no answer, last.
+        since: first refusal after the last answer.
+        reason: of the last refusal.
+        kind: key of the last refusal's text.
+    """
+
+    answered_at: float = 0.0
+    seconds: float = 0.0
+    refused_at: float = 0.0
+    since: float = 0.0
+    reason: str = ""
+    kind: str = ""
+
+    @property
+    def refused(self) -> bool:
+        """Whether it refuses what it is asked, rather than a request among others."""
+        return self.refused_at > 0 and self.refused_at > self.answered_at + OVERLAP_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +92,7 @@ class ProviderState:
     by_hand: bool = False
     refused: str = ""
     kind: str = ""
-    answer: ProviderAnswer = NO_ANSWER
+    answer: ProviderAnswer = ProviderAnswer()
 
     @property
     def paused(self) -> bool:
@@ -82,7 +110,6 @@ class CircuitBreaker:
         self._connection = connection
         self._pause_seconds = suspend_seconds
         self._failing: set[str] = set()
-        self._paused_at: dict[str, float] = {}
         self._reset_at: dict[str, float] = {}
         self._limited: dict[str, float] = {}  # end, by time.monotonic()
         self._limited_at: dict[str, float] = {}  # when this node set it
@@ -96,7 +123,7 @@ class CircuitBreaker:
         """
         self._failing.add(provider)
         window = ("SET", _WINDOW_PREFIX + provider, b"1", "NX", "EX", FAILURE_WINDOW)
-        noted = provider_answers.refused(provider, reason, kind, certain=False)
+        noted = _note_refusal(provider, reason, kind, certain=False)
         if not (await self._connection.send([window, *noted]))[0]:
             return False
         if await self._count(provider) < FAILURES_IN_A_ROW:
@@ -118,7 +145,7 @@ class CircuitBreaker:
     async def record_refusal(self, provider: str, reason: str, kind: str, *, certain: bool = True) -> None:
         """Note for people that ``provider`` refuses; no failure. ``certain``: whatever it is asked."""
         self._reset_at.pop(provider, None)
-        await self._connection.send(provider_answers.refused(provider, reason, kind, certain=certain))
+        await self._connection.send(_note_refusal(provider, reason, kind, certain=certain))
 
     async def record_success(self, provider: str, seconds: float = 0.0) -> None:
         """Note an answer after ``seconds`` and reset the count of consecutive failures.
@@ -129,7 +156,7 @@ class CircuitBreaker:
             return
         self._failing.discard(provider)
         self._reset_at[provider] = time.monotonic() + SUCCESS_INTERVAL
-        noted = provider_answers.answered(provider, seconds)
+        noted = _note_answer(provider, seconds)
         await self._connection.send([("DEL", _FAIL_PREFIX + provider), *noted])
 
     def is_success_recorded(self, provider: str) -> bool:
@@ -149,12 +176,8 @@ class CircuitBreaker:
         """Pause ``provider`` on every node for ``seconds`` (default: the setting), with a reason for people.
 
         A longer pause stays, unless a person pauses ``by_hand``. Return the end in epoch seconds by Redis'
-        clock; 0 when this node did the same less than ECHO_SECONDS ago: a wrong key fails every slot at once.
+        clock.
         """
-        now = time.monotonic()
-        if seconds is None and not by_hand and now < self._paused_at.get(provider, -math.inf) + ECHO_SECONDS:
-            return 0.0
-        self._paused_at[provider] = now
         wanted = math.ceil(self._pause_seconds if seconds is None else max(1.0, seconds))
         clock, left = await self._connection.send([("TIME",), ("PTTL", PAUSE_PREFIX + provider)])
         until: float = clock[0] + clock[1] / 1e6 + wanted
@@ -175,11 +198,10 @@ class CircuitBreaker:
         """End a pause, on every node, and forget failures and rate limits."""
         self._failing.discard(provider)
         self._limited.pop(provider, None)
-        self._paused_at.pop(provider, None)
         # One by one: the keys lie in different slots of a cluster.
         prefixes = (PAUSE_PREFIX, _DETAILS_PREFIX, _FAIL_PREFIX, _WINDOW_PREFIX, LIMIT_PREFIX)
         ended = [("DEL", prefix + provider) for prefix in prefixes]
-        await self._connection.send([*ended, provider_answers.forgiven(provider)])
+        await self._connection.send([*ended, _forget_refusals(provider)])
 
     async def limit_rate(self, provider: str, retry_after: float) -> None:
         """After a 429: let no node ask ``provider`` for ``retry_after`` seconds.
@@ -192,12 +214,8 @@ class CircuitBreaker:
             return
         self._limited[provider], self._limited_at[provider] = until, time.monotonic()
         key, milliseconds = LIMIT_PREFIX + provider, math.ceil(wait * 1_000)
-        limit = ("SET", key, b"1", "NX", "PX", milliseconds)
-        if not milliseconds or await self._connection.send_one(limit):
-            return
-        # The key exists: only lengthen it. Redis 6.2 has no PEXPIRE GT, and a lost race costs little.
-        if await self._connection.send_one(("PTTL", key)) < milliseconds:
-            await self._connection.send_one(("PEXPIRE", key, milliseconds))
+        if await self._connection.send_one(("PTTL", key)) < milliseconds:  # a lost race costs little
+            await self._connection.send_one(("SET", key, b"1", "PX", max(1, milliseconds)))
 
     def update_limits(self, limited: Mapping[str, float], providers: Iterable[str], asked_at: float) -> None:
         """Learn which of ``providers`` are rate-limited, and for how many seconds, as Redis had it at
@@ -229,7 +247,7 @@ class CircuitBreaker:
         for name in providers:
             commands.append(("PTTL", PAUSE_PREFIX + name))
             commands += [("GET", prefix + name) for prefix in (PAUSE_PREFIX, _DETAILS_PREFIX, _FAIL_PREFIX)]
-            commands += [("PTTL", LIMIT_PREFIX + name), provider_answers.asked(name)]
+            commands += [("PTTL", LIMIT_PREFIX + name), ("HGETALL", _ANSWER_PREFIX + name)]
         clock, *values = await self._connection.send_each(commands)
         now = clock[0] + clock[1] / 1e6
         replies = (_Reply(*reply) for reply in zip(*[iter(values)] * len(_Reply._fields), strict=True))
@@ -243,7 +261,7 @@ class CircuitBreaker:
         not_before = now + reply.limit_ms / 1_000 if reply.limit_ms > 0 else 0.0
         self._update_limit(name, reply.limit_ms / 1_000, asked_at)
         broken = isinstance(reply.answer, ServiceRefused)  # a key of the wrong type
-        answer = NO_ANSWER if broken else provider_answers.read_answer(reply.answer)
+        answer = ProviderAnswer() if broken else _read_answer(reply.answer)
         if reply.pause is None:
             return ProviderState(failures=count, not_before=not_before, answer=answer)
         if reply.pause_ms > 0:
@@ -266,6 +284,38 @@ class _Reply(NamedTuple):
     failures: Any
     limit_ms: int
     answer: Any
+
+
+def _note_answer(provider: str, seconds: float) -> list[Command]:
+    """The commands that note an answer after ``seconds``."""
+    noted = ("HSET", _ANSWER_PREFIX + provider, "answered_at", time.time(), "seconds", round(seconds, 3))
+    return [noted, _forget_refusals(provider), ("EXPIRE", _ANSWER_PREFIX + provider, ANSWER_TTL)]
+
+
+def _note_refusal(provider: str, reason: str, kind: str, *, certain: bool) -> list[Command]:
+    """The commands that note a refusal; a ``certain`` one (a wrong key) holds for every request."""
+    key, now = _ANSWER_PREFIX + provider, time.time()
+    earlier: list[Command] = [("HDEL", key, "answered_at", "seconds")] if certain else []
+    return [
+        *earlier,
+        ("HSET", key, "refused_at", now, "reason", reason[:MAX_REASON], "kind", kind),
+        ("HSETNX", key, "since", now),
+        ("EXPIRE", key, ANSWER_TTL),
+    ]
+
+
+def _forget_refusals(provider: str) -> Command:
+    """The command that forgets refusals."""
+    return ("HDEL", _ANSWER_PREFIX + provider, "refused_at", "since", "reason", "kind")
+
+
+def _read_answer(reply: Sequence[Any]) -> ProviderAnswer:
+    """The answer in a hash that anyone may write: what is no number is 0."""
+    found = {name: value.decode("utf-8", "replace") for name, value in hash_fields(reply).items()}
+    times = {
+        name: max(0.0, _number(found.get(name))) for name in ("answered_at", "seconds", "refused_at", "since")
+    }
+    return ProviderAnswer(**times, reason=found.get("reason", ""), kind=found.get("kind", ""))
 
 
 def _object(value: Any) -> Mapping[str, Any]:

@@ -76,21 +76,11 @@ _STANDALONE = ("tokens", "rate")
 _sources: dict[str, str] = {}
 
 
-def unknown_scripts(replies: Sequence[Any]) -> list[int]:
-    """Return the indexes of the commands that failed because the server has lost their script."""
-    return [i for i, reply in enumerate(replies) if isinstance(reply, exceptions.NoScriptError)]
-
-
 def raise_errors(replies: Iterable[Any]) -> None:
     """Raise the first reply that is an error."""
     for reply in replies:
         if isinstance(reply, Exception):
             raise reply
-
-
-def with_source(command: Command) -> Command:
-    """Return the same call with the script's text, which also loads it again."""
-    return ("EVAL", _sources[command[1]], *command[2:])
 
 
 def address(url: SecretStr) -> str:
@@ -106,7 +96,7 @@ def mapped_errors(where: str) -> Iterator[None]:
     Also cancel a task whose cancellation was lost: redis-py awaits through ``asyncio.wait_for``, which
     before Python 3.12 swallows a cancellation that comes together with the reply.
     """
-    task = _current_task()
+    task = asyncio.current_task()
     before = task.cancelling() if task else 0
     try:
         yield
@@ -141,13 +131,6 @@ _TEMPORARY = {
     "NOREPLICAS": "queue.down",
     "BUSY": "queue.down",  # an endless script
 }
-
-
-def _current_task() -> asyncio.Task[Any] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:  # the lease renewer's thread has no event loop
-        return None
 
 
 def _key_of(command: Command) -> object:
@@ -254,33 +237,29 @@ class RedisConnection:
         return replies
 
     async def send_each(self, commands: Sequence[Command]) -> list[Any]:
-        """Like :meth:`send`, but a command on a key of the wrong type has ServiceRefused, which names it, as
-        reply."""
-        replies = self.named_types(commands, await self.try_send(commands))
+        """Like :meth:`send`, but a command on a key of the wrong type has ServiceRefused as reply."""
+        replies = await self.try_send(commands)
         with mapped_errors(self.where):
             raise_errors(reply for reply in replies if not isinstance(reply, ServiceRefused))
         return replies
 
-    def named_types(self, commands: Sequence[Command], replies: Sequence[Any]) -> list[Any]:
-        """Return the replies with ServiceRefused, which names the key, where one has the wrong type."""
-
-        def named(command: Command, reply: Any) -> Any:
-            if not (isinstance(reply, exceptions.ResponseError) and "WRONGTYPE" in str(reply)):
-                return reply
-            facts = {"where": self.where, "name": _key_of(command)}
-            return ServiceRefused("queue.wrong_type", service="redis", **facts)
-
-        return list(map(named, commands, replies))
-
     async def try_send(self, commands: Sequence[Command]) -> list[Any]:
-        """Like :meth:`send`, but a command that Redis refuses has its error as reply."""
+        """Like :meth:`send`, but a command that Redis refuses has its error as reply: ServiceRefused, which
+        names the key, where that has the wrong type."""
         with mapped_errors(self.where):
             replies = await self._pipeline(commands)
-            if lost := unknown_scripts(replies):
-                again = await self._pipeline([with_source(commands[i]) for i in lost])
-                for i, reply in zip(lost, again, strict=True):
+            lost = [i for i, reply in enumerate(replies) if isinstance(reply, exceptions.NoScriptError)]
+            if lost:  # a script's text loads it again
+                again = [("EVAL", _sources[commands[i][1]], *commands[i][2:]) for i in lost]
+                for i, reply in zip(lost, await self._pipeline(again), strict=True):
                     replies[i] = reply
-            return replies
+            return list(map(self._named_type, commands, replies))
+
+    def _named_type(self, command: Command, reply: Any) -> Any:
+        if isinstance(reply, exceptions.ResponseError) and "WRONGTYPE" in str(reply):
+            facts = {"where": self.where, "name": _key_of(command)}
+            return ServiceRefused("queue.wrong_type", service="redis", **facts)
+        return reply
 
     async def try_send_groups(self, *groups: Sequence[Command]) -> list[list[Any]]:
         """Like :meth:`try_send` for several groups of commands together; return the replies by group."""

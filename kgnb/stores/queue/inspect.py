@@ -7,9 +7,8 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
-
-from redis.exceptions import ResponseError
 
 from kgnb.core.errors import ServiceRefused
 from kgnb.stores.queue.connection import RedisConnection, mapped_errors, raise_errors, script_call
@@ -58,17 +57,11 @@ class QueueInspector:
         """
         found: dict[int, QueuedTask] = defaultdict(QueuedTask)
         replies = await self.connection.try_send_groups(*map(_task_commands, queues))
-        for queue, (before, items, after, dead) in zip(queues, replies, strict=True):
-            try:
-                with mapped_errors(self.connection.where):
-                    raise_errors((before, items, after, dead))
-            except ResponseError as error:
-                raise ServiceRefused(
-                    "queue.log_broken", service="redis", queue=queue, reason=error
-                ) from error
+        for before, items, after, dead in replies:
+            with mapped_errors(self.connection.where):
+                raise_errors((before, items, after, dead))
             for item in items:
                 if (task_id := item_task_id(item)) is not None:
-                    found[task_id].waiting = True
                     found[task_id].fresh |= is_fresh_item(item)
             for member in {*before, *after}:
                 if member.startswith(b"t:"):
@@ -83,6 +76,22 @@ class QueueInspector:
         raw = await self.connection.send_one(("HGETALL", queue.own_key("dead")))
         items = (DeadItem.read(queue, member, entry) for member, entry in hash_fields(raw).items())
         return sorted(items, key=lambda dead: dead.at)
+
+    async def is_leased(self, queues: Sequence[QueueName], task_id: int) -> bool:
+        """Whether any node holds the task or one of its chapters, by a lease that hasn't run out."""
+        seconds, micro = await self.connection.send_one(("TIME",))
+        now = int(seconds) * 1_000 + int(micro) // 1_000
+        commands: list[Command] = [("ZRANGEBYSCORE", q.own_key("lease"), f"({now}", "+inf") for q in queues]
+        members = chain(*await self.connection.send(commands))
+        return any(parse_member(m.decode("utf-8", "replace"))[1] == task_id for m in members)
+
+    async def unanswered_queues(self, queues: Sequence[QueueName], task_id: int) -> list[QueueName]:
+        """Return the queues where a node holds a fresh item of the task: opening it starts a paused task."""
+        commands: list[Command] = [("HGET", q.own_key("held"), f"t:{task_id}") for q in queues]
+        held = await self.connection.send(commands)
+        return [
+            q for q, raw in zip(queues, held, strict=True) if raw is not None and _is_fresh(json.loads(raw))
+        ]
 
     async def polled_queues(self) -> list[QueueName]:
         """Every queue that a node has polled since Redis was empty last, by name."""
@@ -167,6 +176,11 @@ def _state(reply: Any) -> QueueState:
     if isinstance(reply, ServiceRefused):
         return QueueState(0, 0, 0, 0, 0, 0, problem=str(reply))
     return QueueState(*map(int, reply))
+
+
+def _is_fresh(record: Mapping[str, Any]) -> bool:
+    """The same rule as common.lua's."""
+    return not record["opened"] or int(record["asked"]) > int(record["answered"])
 
 
 def _task_commands(queue: QueueName) -> list[Command]:
@@ -260,15 +274,15 @@ def pause_commands(providers: Iterable[str]) -> list[Command]:
 def read_pauses(providers: Sequence[str], replies: Sequence[Any]) -> dict[str, float]:
     """Return the paused providers → end of the pause in epoch seconds, never in the past.
 
-    The key's presence pauses, whatever its value or type: anyone may write it. Raises a reply that is another
-    error than WRONGTYPE.
+    The key's presence pauses, whatever its value or type: anyone may write it. Raises replies that are other
+    errors.
     """
     paused: dict[str, float] = {}
     soon = time.time() + 1
     for name, value in zip(providers, replies, strict=True):
         if value is None:
             continue
-        if isinstance(value, Exception) and not str(value).startswith("WRONGTYPE"):
+        if isinstance(value, Exception) and not isinstance(value, ServiceRefused):
             raise value
         try:
             until = float(json.loads(value)["until"])

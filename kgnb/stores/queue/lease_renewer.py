@@ -33,6 +33,16 @@ UNLEASED = Lease(lambda: True, lambda: False)
 """For work that no other node can claim."""
 
 
+@dataclass(slots=True)
+class _Held:
+    """A claim that is renewed; times by time.monotonic()."""
+
+    until: float  # the lease certainly lives
+    hold_end: float  # it may be held
+    lost: bool = False
+    progressed: bool = False  # not told yet
+
+
 class LeaseRenewer(threading.Thread):
     """Renews every held claim each third of a lease, in one round trip, on a connection and an event loop of
     its own.
@@ -48,10 +58,7 @@ class LeaseRenewer(threading.Thread):
         self._lease = queue.lease_seconds
         self._hold = queue.hold_seconds
         self._guard = threading.Lock()
-        self._claims: dict[Claim, float] = {}  # → time.monotonic() until which the lease certainly lives
-        self._hold_ends: dict[Claim, float] = {}  # → time.monotonic() until which it may be held
-        self._lost: set[Claim] = set()
-        self._progressed: set[Claim] = set()  # not told yet
+        self._held: dict[Claim, _Held] = {}
         self._wake = threading.Event()
         self._stopping = False
         self._down = False
@@ -60,33 +67,27 @@ class LeaseRenewer(threading.Thread):
         """Renew these claims from now on."""
         with self._guard:
             for claim in claims:
-                hold = self._hold if claim.kind == "chapter" else math.inf
-                self._hold_ends.setdefault(claim, claim.sent_at + hold)
-                self._claims.setdefault(claim, self._lease_end(claim, claim.sent_at))
+                hold_end = claim.sent_at + (self._hold if claim.kind == "chapter" else math.inf)
+                self._held.setdefault(claim, _Held(min(claim.sent_at + self._lease, hold_end), hold_end))
 
-    def forget(self, *claims: Claim) -> None:
-        """Stop renewing claims that were acknowledged, released, failed or lost."""
+    def forget(self, claim: Claim) -> None:
+        """Stop renewing a claim that was acknowledged, released, failed or lost."""
         with self._guard:
-            for claim in claims:
-                self._claims.pop(claim, None)
-                self._hold_ends.pop(claim, None)
-                self._lost.discard(claim)
-                self._progressed.discard(claim)
+            self._held.pop(claim, None)
 
     def progressed(self, claim: Claim) -> None:
         """Note that a part of the chapter was stored: its hold starts anew, its delivery doesn't count."""
         with self._guard:
-            if claim in self._claims:
-                self._progressed.add(claim)
+            if held := self._held.get(claim):
+                held.progressed = True
         if self.holds_until(claim) < time.monotonic() + self._lease / 2:  # its hold is nearly over
             self._wake.set()
 
-    def give_up(self, *claims: Claim) -> None:
-        """Stop renewing claims whose work must end: they count as lost until they are forgotten."""
+    def give_up(self, claim: Claim) -> None:
+        """Stop renewing a claim whose work must end: it counts as lost until it is forgotten."""
         with self._guard:
-            for claim in claims:
-                self._claims.pop(claim, None)
-                self._lost.add(claim)
+            if held := self._held.get(claim):
+                held.lost = True
 
     def holds(self, claim: Claim) -> bool:
         """Whether the lease certainly lives: counted from before the last renewal that succeeded was sent."""
@@ -94,12 +95,15 @@ class LeaseRenewer(threading.Thread):
 
     def holds_until(self, claim: Claim) -> float:
         """Return the time.monotonic() until which the lease certainly lives; 0 = it isn't held."""
-        return self._claims.get(claim, 0.0)
+        held = self._held.get(claim)
+        return held.until if held and not held.lost else 0.0
 
     def lost(self, claim: Claim) -> bool:
         """Whether the server said that the lease is gone, or a chapter has been held for too long in all."""
-        too_long = time.monotonic() >= self._hold_ends.get(claim, math.inf)
-        return (too_long and claim not in self._progressed) or claim in self._lost
+        held = self._held.get(claim)
+        if held is None:
+            return False
+        return held.lost or (time.monotonic() >= held.hold_end and not held.progressed)
 
     def lease(self, claim: Claim) -> Lease:
         """Return the claim's lease, for its worker."""
@@ -125,15 +129,12 @@ class LeaseRenewer(threading.Thread):
                 self._wake.clear()
             runner.run(self._connection.close())
 
-    def _lease_end(self, claim: Claim, since: float) -> float:
-        return min(since + self._lease, self._hold_ends[claim])
-
     async def _renew(self) -> bool:
         with self._guard:
             by_queue: dict[QueueName, list[Claim]] = {}
-            for claim in self._claims:
+            for claim in (claim for claim, held in self._held.items() if not held.lost):
                 by_queue.setdefault(claim.queue, []).append(claim)
-            told = self._progressed.copy()
+            told = {claim for claim, held in self._held.items() if held.progressed}
         if not by_queue:
             return True
         sent = time.monotonic()
@@ -159,13 +160,10 @@ class LeaseRenewer(threading.Thread):
 
     def _record(self, claim: Claim, sent: float, good: bool, progressed: bool) -> None:
         with self._guard:
-            if claim not in self._claims:  # forgotten meanwhile
+            held = self._held.get(claim)
+            if held is None or held.lost:  # forgotten meanwhile, or given up
                 return
-            if good:
-                if progressed:
-                    self._hold_ends[claim] = sent + self._hold
-                    self._progressed.discard(claim)
-                self._claims[claim] = self._lease_end(claim, sent)
-                return
-            del self._claims[claim]
-            self._lost.add(claim)
+            held.lost = not good
+            if progressed:
+                held.hold_end, held.progressed = sent + self._hold, False
+            held.until = min(sent + self._lease, held.hold_end)

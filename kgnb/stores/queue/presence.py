@@ -27,8 +27,6 @@ log = logging.getLogger(__name__)
 WORKER_TTL = 7200
 """Seconds; fixed by the wire contract."""
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False)  # json.dumps would make one for each value
-
 # An old worker that took the name since then has another pid.
 _REMOVE_SHOWN = (
     "if redis.call('HGET', KEYS[1], 'pid') == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0"
@@ -262,4 +260,4 @@ def _is_alive(identity: bytes) -> bool | None:
 
 
 def _hash(fields: Mapping[str, object]) -> list[str]:
-    return [part for name, value in fields.items() for part in (name, _ENCODER.encode(value))]
+    return [part for name, value in fields.items() for part in (name, json.dumps(value, ensure_ascii=False))]

@@ -17,7 +17,7 @@ import json
 import logging
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
@@ -26,7 +26,7 @@ import redis.asyncio as aioredis
 from pydantic import SecretStr
 from redis.exceptions import ResponseError
 
-from kgnb.core.errors import ServiceError
+from kgnb.core.errors import ServiceError, ServiceRefused
 from kgnb.core.messages import say
 from kgnb.stores.queue.connection import RedisConnection, mapped_errors, raise_errors, script_call
 from kgnb.stores.queue.inspect import LIMIT_PREFIX, QUEUES, QueueInspector, pause_commands, read_pauses
@@ -35,6 +35,7 @@ from kgnb.stores.queue.types import (
     Claim,
     ClaimRequest,
     Command,
+    DeadItem,
     PollResult,
     QueueName,
     item_task_id,
@@ -84,17 +85,12 @@ class Queue(QueueInspector):
 
     @property
     def redis(self) -> aioredis.Redis:
-        """The node's asynchronous client, which the circuit breaker shares."""
+        """The node's own client."""
         return self.connection.client
 
     async def ping(self) -> None:
         """Raise ServiceDown or ServiceRefused unless Redis answers."""
         await self.connection.send_one(("PING",))
-
-    @property
-    def where(self) -> str:
-        """Host and port, for messages."""
-        return self.connection.where
 
     async def close(self) -> None:
         """Close the connections; leases stay until they expire or were released."""
@@ -121,10 +117,9 @@ class Queue(QueueInspector):
             self._start_release(polling.result().claims)
 
     def _start_release(self, claims: Sequence[Claim]) -> None:
-        if claims:
-            task = asyncio.get_running_loop().create_task(self._release_quietly(claims))
-            self._releases.add(task)
-            task.add_done_callback(self._releases.discard)
+        task = asyncio.get_running_loop().create_task(self._release_quietly(claims))
+        self._releases.add(task)
+        task.add_done_callback(self._releases.discard)
 
     async def _release_quietly(self, claims: Sequence[Claim]) -> None:
         with suppress(ServiceError):
@@ -142,9 +137,8 @@ class Queue(QueueInspector):
                 polls, registrations, limits, pause_commands(providers)
             )
             answered = self._without_broken(shaped, polled)
-            with mapped_errors(self.where):
-                raise_errors(self.connection.named_types(registrations, registered))
-                raise_errors(limited)
+            with mapped_errors(self.connection.where):
+                raise_errors([*registered, *limited])
                 poll.paused = read_pauses(providers, paused)
         except ServiceError:
             self._in_outage = self._reached
@@ -177,9 +171,11 @@ class Queue(QueueInspector):
                 answered.append((ask, reply))
                 continue
             try:
-                with mapped_errors(self.where):
+                with mapped_errors(self.connection.where):
                     raise reply
-            except ResponseError as error:
+            except (ResponseError, ServiceRefused) as error:
+                if error is not reply:  # the server refuses this node
+                    raise
                 broken.add(ask.queue)
                 if ask.queue not in self._broken:
                     log.error(say("queue.log_broken", queue=ask.queue, reason=error))
@@ -344,19 +340,12 @@ class Queue(QueueInspector):
 
     # --- producing and maintenance
 
-    async def push(
-        self,
-        queue: QueueName,
-        task_id: int,
-        *,
-        opened: bool = False,
-        extra: Mapping[str, Any] | None = None,
-    ) -> None:
+    async def push(self, queue: QueueName, task_id: int, *, opened: bool = False) -> None:
         """Add a task's item, as the newest; it names the queue's provider.
 
         ``opened``: the item stands for a task that was opened before, so it starts no paused one.
         """
-        item = {**(extra or {}), "task_id": task_id, "provider": queue.provider_key, "v": VERSION}
+        item: dict[str, Any] = {"task_id": task_id, "provider": queue.provider_key, "v": VERSION}
         if opened:
             item["kgnb"] = {"v": VERSION, "opened": True, "fresh": False, "deliveries": 0, "failures": 0}
         text = json.dumps(item, ensure_ascii=False, separators=(",", ":"))
@@ -397,18 +386,15 @@ class Queue(QueueInspector):
         command = ("SET", "kgnb:reconciler", self.node, "NX", "PX", max(1, _ms(seconds * 0.9)))
         return await self.connection.send_one(command) is not None
 
-    async def revive(self, queue: QueueName, task_id: int, chapter_id: int | None = None) -> int:
-        """Take a task's entries (or one chapter's) off the dead list; return how many.
+    async def revive(self, queue: QueueName, task_id: int) -> None:
+        """Take a task's item off the dead list: it waits again, as new."""
+        await self.connection.send_one(script_call("revive", queue, f"t:{task_id}"))
 
-        A task's item waits again, as new. A chapter is listed by the next :meth:`open_task` that names it.
-        """
-        members = [
-            item.member
-            for item in await self.dead_items(queue)
-            if item.task_id == task_id and chapter_id in (None, item.chapter_id)
-        ]
-        commands = [script_call("revive", queue, member) for member in members]
-        return sum(await self.connection.send(commands))
+    async def remove_dead(self, items: Sequence[DeadItem]) -> None:
+        """Take entries off the dead lists, starting nothing."""
+        removals: list[Command] = [("HDEL", i.queue.own_key("dead"), i.member) for i in items]
+        confirmations: list[Command] = [("SREM", i.queue.own_key("untold"), i.member) for i in items]
+        await self.connection.send([*removals, *confirmations])
 
     async def forget_node(self, name: str, queues: Sequence[QueueName] = ()) -> int:
         """End the leases of a node that is known to be dead, and return how many; the next poll reaps them.

@@ -249,9 +249,8 @@ class PollResult:
 
 @dataclass(slots=True)
 class QueuedTask:
-    """How queues have a task's items: waiting (a fresh one among them), leased or dead."""
+    """How queues have a task's items: a fresh one waits, one is leased or dead."""
 
-    waiting: bool = False
     fresh: bool = False
     held: bool = False
     dead: bool = False

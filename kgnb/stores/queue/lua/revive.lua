@@ -1,10 +1,9 @@
--- Takes an entry off the dead list. ARGV: member. Returns 1, or 0 if it isn't dead.
--- An item waits again, as new. A chapter waits again when its task is opened, if the ledger still wants it.
+-- Takes a task's item off the dead list: it waits again, as new. ARGV: member.
 
 local member = ARGV[1]
 local raw = redis.call('HGET', DEAD, member)
 if not raw then return 0 end
 redis.call('HDEL', DEAD, member)
 redis.call('SREM', UNTOLD, member)
-if parts(member) == 't' then redis.call(LAST_END, Q, cjson.decode(raw).item) end
+redis.call(LAST_END, Q, cjson.decode(raw).item)
 return 1
