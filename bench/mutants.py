@@ -1,6 +1,6 @@
 """How many small changes of the code the tests notice, on a random sample (mutation testing).
 
-    python bench/mutants.py [--count 40] [--seed N] [--minutes 30] [--only PATTERN] [--list]
+    python bench/mutants.py [--count 40] [--seed N] [--minutes 30] [--only PATTERN] [--tests N] [--list]
 
 The mutated files are those that kgnb's guarantees rest on: queue with its Lua, ledger, graph store, worker.
 Each mutant changes one place of a copy of the tree; the tests that import the mutated module run on it, else
@@ -78,7 +78,7 @@ def main() -> None:
             if time.monotonic() > end:
                 break
             try:
-                fate = is_noticed(mutant, copy)
+                fate = is_noticed(mutant, copy, args.tests)
             except TestsBroken as error:
                 print(f"left out {mutant.shown()}\n{error}", flush=True)
                 continue
@@ -104,8 +104,8 @@ def copied(folder: Path) -> Path:
     return folder
 
 
-def is_noticed(mutant: Mutant, copy: Path) -> bool:
-    tests = tests_of(mutant.path)
+def is_noticed(mutant: Mutant, copy: Path, most: int | None) -> bool:
+    tests = tests_of(mutant.path)[:most]
     limit = max(LEAST_SECONDS, PATIENCE * usual_seconds(tests, copy))
     target = copy / mutant.path
     text = target.read_text("utf-8")
@@ -287,6 +287,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0, help="of the sample (default: a random one, printed)")
     parser.add_argument("--minutes", type=float, default=30.0, help="no mutant begins later")
     parser.add_argument("--only", default="", metavar="PATTERN", help="files whose path has it")
+    parser.add_argument(
+        "--tests", type=int, help="test files a mutant at most, its own folder's first (default: all)"
+    )
     parser.add_argument("--list", action="store_true", help="only show the sample")
     return parser.parse_args()
 
