@@ -28,8 +28,8 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 10.0
 """Far below the 180 s after which main considers a node gone; short enough for a live list."""
-CHANGE_SECONDS = 1.0
-"""Longest delay until a slot's new task is shown."""
+CHANGE_SECONDS = 2.0
+"""Longest delay until a slot's new task is shown. With hundreds of slots each time takes as many commands."""
 PROGRESS_SECONDS = 0.5
 """Longest delay until a chapter's end is published; ends of one task within it share a message."""
 WATCH_SECONDS = 2.0

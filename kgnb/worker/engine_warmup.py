@@ -48,20 +48,18 @@ def _chapter(number: int) -> Graph:
     """A typical chapter: a dozen characters, a few locations, events and relations."""
     people = [f"{number % 5}:{i}" for i in range(12)]
     places = [f"place {i}" for i in range(5)]
-    relations = [
-        Relation(source=people[i], target=people[(i + 1) % 12], type=kind, evidence="…")
-        for i, kind in enumerate(CHARACTER_RELATIONS[: len(people)])
-    ]
-    events = [
-        Event(name=f"{number}:{i}", participants=people[i : i + 3], location=places[i], evidence="…")
-        for i in range(4)
-    ]
     extraction = Extraction(
         characters=[Character(name=name) for name in people],
         locations=[Location(name=name) for name in places],
         organizations=[Organization(name="…")],
-        events=events,
-        relations=relations,
+        events=[
+            Event(name=f"{number}:{i}", participants=people[i : i + 3], location=place, evidence="…")
+            for i, place in enumerate(places)
+        ],
+        relations=[
+            Relation(source=one, target=other, type=kind, evidence="…")
+            for one, other, kind in zip(people, people[1:], CHARACTER_RELATIONS, strict=False)
+        ],
     )
     chapter_id = WARMUP_NOVEL - number
     row = ExtractionRow(0, WARMUP_NOVEL, chapter_id, number, "", "", extraction, "", "", 0)
