@@ -15,8 +15,7 @@ import pytest
 from kgnb.app import build
 from kgnb.core.errors import BuildStopped, InputError
 from kgnb.core.model import Progress, Provider, Task, TaskStatus
-from kgnb.stores.queue.breaker import ProviderState
-from kgnb.stores.queue.provider_answers import ProviderAnswer
+from kgnb.stores.queue.breaker import ProviderAnswer, ProviderState
 from kgnb.worker.outages import Outages
 
 TASK = Task(7, 1, "t", TaskStatus.RUNNING, use_ai=True, chapter_ids=None, queue="kg:task:queue:a")

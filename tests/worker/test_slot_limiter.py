@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from kgnb.worker import throttle
-from kgnb.worker.throttle import SlotLimiter
+from kgnb.worker import slots
+from kgnb.worker.slots import SlotLimiter
 
 
 def test_a_burst_of_429s_halves_once_and_a_round_of_successes_adds_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     now = [1_000.0]
-    monkeypatch.setattr(throttle.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(slots.time, "monotonic", lambda: now[0])
     limiter = SlotLimiter(40)
     for _ in range(40):
         limiter.on_rate_limit()
