@@ -69,7 +69,7 @@ async def output(args: argparse.Namespace, _: Settings) -> int:
 
 
 async def stop(args: argparse.Namespace, _: Settings) -> int:
-    """Stops a run, or says where a person can."""
+    """Says where a person stops a run."""
     from kgnb.kaggle.client import KaggleClient
     from kgnb.kaggle.kernel_metadata import check_kernel
     from kgnb.kaggle.kernels import status_sentence
@@ -77,17 +77,13 @@ async def stop(args: argparse.Namespace, _: Settings) -> int:
     kernel = check_kernel(args.kernel)
     async with KaggleClient() as client:
         found = await client.status(kernel)
-        if found.over:
-            print(status_sentence(kernel, found))
-            return options.OK
-        if args.session is None:
-            # Kaggle's interface takes a session's number and gives it to nobody (Kaggle/kaggle-cli#1172).
-            owner, _slash, rest = kernel.partition("/")
-            page = f"https://www.kaggle.com/code/{owner}/{rest.partition('/')[0]}" if rest else "kaggle.com"
-            raise InputError("kaggle.stop_by_hand", kernel=kernel, page=page)
-        await client.cancel(args.session)
-    print(say("kaggle.stopping", kernel=kernel))
-    return options.OK
+    if found.over:
+        print(status_sentence(kernel, found))
+        return options.OK
+    # Kaggle's interface takes a session's number and gives it to nobody (Kaggle/kaggle-cli#1174, 2026-08).
+    owner, _slash, rest = kernel.partition("/")
+    page = f"https://www.kaggle.com/code/{owner}/{rest.partition('/')[0]}" if rest else "kaggle.com"
+    raise InputError("kaggle.stop_by_hand", kernel=kernel, page=page)
 
 
 # --- datasets
@@ -155,9 +151,6 @@ def add_kaggle(commands: Commands[Parser]) -> None:
             added.add_argument("-f", "--follow", action="store_true", help=say("cli.help_kaggle_follow"))
         if run in (status, output):
             kaggle_push.output_option(added)
-        if run is stop:
-            about = say("cli.help_kaggle_session")
-            added.add_argument("--session", type=options.row_id, metavar="N", help=about)
     _declare_secrets(parts)
     added = options.command(parts, "wheels", wheels, text="kaggle_wheels")
     about = say("cli.help_kaggle_wheels_dir")

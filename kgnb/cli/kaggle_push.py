@@ -155,6 +155,7 @@ async def _check_account(args: argparse.Namespace, client: KaggleClient, parcel:
     could read."""
     from kgnb.kaggle import datasets, kernels
     from kgnb.kaggle.kernel_metadata import read_flag
+    from kgnb.render.formatting import duration
 
     if args.secrets_dataset:
         await datasets.check_secrets_dataset(client, args.secrets_dataset)
@@ -168,9 +169,7 @@ async def _check_account(args: argparse.Namespace, client: KaggleClient, parcel:
     seconds = kernels.check_session(args.timeout, tpu=tpu)
     if gpu or tpu:
         await kernels.check_quota(client, "tpu" if tpu else "gpu", print)
-    hours = say("kaggle.hours", count=f"{seconds / 3600:.3g}")
-    short = say("notebook.minutes", count=round(seconds / 60))
-    print(say("kaggle.limit", length=short if seconds < 3600 else hours))
+    print(say("kaggle.limit", length=duration(seconds)))
 
 
 async def _send(args: argparse.Namespace, client: KaggleClient, settings: Settings, parcel: Parcel) -> Pushed:

@@ -167,15 +167,6 @@ class _Calls:
             return {"error": error.strerror, "files": []}
         return {"error": "", "files": list(files)}
 
-    def cancel(self, session: int) -> str:
-        from kagglesdk.kernels.types.kernels_api_service import ApiCancelKernelSessionRequest
-
-        request = ApiCancelKernelSessionRequest()
-        request.kernel_session_id = session
-        with self._api.build_kaggle_client() as client:
-            answered = client.kernels.kernels_api_client.cancel_kernel_session(request)
-        return answered.error_message or ""
-
     def quota(self) -> Answer:
         found = self._api.quota_view()
         refresh = found.quota_refresh_time

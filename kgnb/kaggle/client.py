@@ -199,10 +199,6 @@ class KaggleClient:
             raise InputError("kaggle.cannot_write", folder=folder, reason=reason)
         return [Path(file) for file in fetched["files"]]
 
-    async def cancel(self, session: int) -> None:
-        """Cancel the session with this number, which only Kaggle's pages show."""
-        _refuse(await self._call("cancel", session=session))
-
     async def quota(self) -> dict[str, Quota]:
         """Return the weekly quota of "gpu" and "tpu", as far as Kaggle tells it."""
         found = await self._call("quota")

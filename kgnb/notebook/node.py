@@ -26,7 +26,7 @@ from kgnb.core.secrets import load_settings
 from kgnb.core.settings import Settings
 from kgnb.notebook.node_thread import NodeRun, State
 from kgnb.notebook.shutdown import HOOKS
-from kgnb.render.formatting import time_of_day
+from kgnb.render.formatting import duration, time_of_day
 from kgnb.worker.counters import Counters, summed
 from kgnb.worker.session import Session
 
@@ -41,8 +41,6 @@ STATUS_LINE_SECONDS = 30.0
 """How often a batch run prints a line: hosts end runs that stay silent."""
 IDLE_POLLS = 2
 """A batch run has drained when more polls in a row than this found nothing in any queue."""
-SHOW_SECONDS_BELOW = 120.0
-"""Below this the time left of a session is shown in seconds."""
 
 _current: Node | None = None
 _guard = threading.RLock()
@@ -301,7 +299,7 @@ class Node:
             print(f"{at} {logging.getLevelName(line.level)} {line.text}", flush=True)
 
     def _status_line(self, status: dict[str, Any]) -> str:
-        local = status["local"]
+        local, left = status["local"], status["session_left"]
         return say(
             "notebook.line",
             time=time.strftime("%H:%M:%S"),
@@ -310,16 +308,8 @@ class Node:
             failed=local["outcomes"].get("failed", 0),
             in_flight=sum(local["in_flight"].values()),
             rate=sum(local["per_minute"][-2:-1]) or local["per_minute"][-1],
-            left=_time_left(status["session_left"]),
+            left=say("notebook.unlimited") if left is None else duration(left),
         )
-
-
-def _time_left(seconds: float | None) -> str:
-    if seconds is None:
-        return say("notebook.unlimited")
-    if seconds < SHOW_SECONDS_BELOW:
-        return say("notebook.seconds", count=round(seconds))
-    return say("notebook.minutes", count=round(seconds / 60))
 
 
 def current() -> Node | None:

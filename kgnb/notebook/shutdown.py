@@ -30,7 +30,7 @@ class ShutdownHooks:
         self._previous: Any = None
         self._handles_signal = False
         self._chaining = False
-        self._has_early_hook = False
+        self._is_registered = False
         self._kernel: Any = None
 
     def add(self, listener: Listener) -> None:
@@ -38,7 +38,7 @@ class ShutdownHooks:
         if listener in self._listeners:
             return
         if not self._listeners:
-            self._register_exit_hooks()
+            self._register_exit_hook()
             self._wrap_kernel_shutdown()
         self._listeners.append(listener)
         if threading.current_thread() is threading.main_thread():
@@ -56,7 +56,6 @@ class ShutdownHooks:
         if listener in self._listeners:
             self._listeners.remove(listener)
             if not self._listeners:
-                atexit.unregister(self._call_on_exit)
                 self._unwrap_kernel_shutdown()
         self.tidy()
 
@@ -71,14 +70,12 @@ class ShutdownHooks:
             signal.signal(signal.SIGTERM, self._previous or signal.SIG_DFL)
             self._handles_signal = False
 
-    def _register_exit_hooks(self) -> None:
+    def _register_exit_hook(self) -> None:
         """atexit runs after thread pools were shut down, which a leaving node needs: use the hook of Python's
         thread pools where it exists. It can't be unregistered, but does nothing without listeners."""
-        atexit.register(self._call_on_exit)
-        register = getattr(threading, "_register_atexit", None)
-        if register is not None and not self._has_early_hook:
-            register(self._call_on_exit)
-            self._has_early_hook = True
+        if not self._is_registered:
+            getattr(threading, "_register_atexit", atexit.register)(self._call_on_exit)
+            self._is_registered = True
 
     def _wrap_kernel_shutdown(self) -> None:
         """A kernel that shuts down ends its child processes first, and may be killed while it waits for them

@@ -209,11 +209,6 @@ class TestRun:
                 await kaggle.output(KERNEL, folder)
             assert caught.value.key == "kaggle.cannot_write"
 
-    async def test_cancel(self, kaggle: KaggleClient) -> None:
-        await kaggle.cancel(4711)
-        with pytest.raises(ServiceRefused, match="No such session"):
-            await kaggle.cancel(1)
-
 
 class TestLimits:
     async def test_quota(self, stub: KaggleStub, kaggle: KaggleClient) -> None:

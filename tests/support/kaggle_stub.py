@@ -200,9 +200,6 @@ class KaggleStub:
         token = str(end) if end < len(listed) else ""
         return {"files": listed[start:end], "log": self.log, "nextPageToken": token}
 
-    def _CancelKernelSession(self, body: dict[str, Any]) -> dict[str, Any]:
-        return {"errorMessage": "" if body["kernelSessionId"] == 4711 else "No such session"}
-
     def _GetAcceleratorQuotaStatistics(self, _: dict[str, Any]) -> dict[str, Any]:
         used, allowed = (f"{hours * 3600:.0f}s" for hours in self.gpu_hours)
         none = {"timeReserved": "0s", "minimumTimeAllowed": "0s"}
