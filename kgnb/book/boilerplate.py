@@ -44,8 +44,6 @@ _ANY_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 
 def without(text: str) -> str:
     """Return the text without such lines. Speech and long lines are always kept."""
-    if not count(text):
-        return text
     return "".join(line[0] for line in _ANY_LINE.finditer(text) if not _is_boilerplate(line[0]))
 
 

@@ -31,9 +31,6 @@ MAX_DOCUMENTS = 20_000
 MAX_LINES = 2_000_000
 """Bounds on what an archive unpacks to: bytes per document, bytes in total, documents, paragraphs."""
 
-# Obfuscated fonts occur in free books; any other encryption is DRM.
-_FONT_OBFUSCATION = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
-
 
 @dataclass(frozen=True, slots=True)
 class Line:
@@ -105,7 +102,10 @@ class _Reader:
     def _refuse_drm(self, spine: list[str]) -> None:
         locked = any(self.names[name].flag_bits & 1 for name in spine)
         if not locked and "META-INF/encryption.xml" in self.names:
-            locked = not _encrypted(self._text("META-INF/encryption.xml")).isdisjoint(spine)
+            # Fonts may be obfuscated in free books; an encrypted document is DRM.
+            listed = _elements(self._text("META-INF/encryption.xml"))
+            hidden = {values.get("uri", "") for tag, values in listed if tag == "cipherreference"}
+            locked = not {_archive_name("", uri) for uri in hidden}.isdisjoint(spine)
         if locked:
             raise InputError("book.epub_locked", path=self.path)
 
@@ -266,19 +266,6 @@ def _add_words(package: _Package, inside: str, words: str) -> None:
         package.title += words
     elif inside == "creator" and words.strip() and len(package.authors) < 10:
         package.authors.append(words.strip())
-
-
-def _encrypted(markup: str) -> set[str]:
-    """Archive names that META-INF/encryption.xml lists as encrypted, other than fonts."""
-    names, font = set(), False
-    for tag, values in _elements(markup):
-        if tag == "encrypteddata":
-            font = False
-        elif tag == "encryptionmethod":
-            font = values.get("algorithm", "") in _FONT_OBFUSCATION
-        elif tag == "cipherreference" and not font:
-            names.add(_archive_name("", values.get("uri", "")))
-    return names
 
 
 _MAX_LABEL = 200

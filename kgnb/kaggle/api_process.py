@@ -48,7 +48,8 @@ def answer(request: Mapping[str, Any], emit: Emit = lambda _: None) -> Answer:
     printed = io.StringIO()
     try:
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-            api = _logged_in()
+            if (api := _logged_in()) is None:
+                return _error("no_login")
             value = getattr(_Calls(api, emit), request["call"])(**request["arguments"])
         if text := printed.getvalue().strip():
             emit(text)
@@ -59,11 +60,8 @@ def answer(request: Mapping[str, Any], emit: Emit = lambda _: None) -> Answer:
         return _failure(error)
 
 
-class NotLoggedInError(Exception):
-    """No credentials, or none that Kaggle accepts."""
-
-
 def _logged_in() -> Any:
+    """The package's KaggleApi; None without credentials, or with none that Kaggle accepts."""
     import kaggle  # logs in as it is imported, and says nothing when that fails
 
     api = kaggle.api
@@ -71,7 +69,7 @@ def _logged_in() -> Any:
         try:
             api.authenticate()
         except SystemExit:
-            raise NotLoggedInError from None
+            return None
     return api
 
 
@@ -83,8 +81,6 @@ def _failure(error: Exception) -> Answer:
     from requests.exceptions import HTTPError, RequestException
     from urllib3.exceptions import HTTPError as LowLevelError
 
-    if isinstance(error, NotLoggedInError):
-        return _error("no_login")
     causes = list(_causes(error))
     response = next((one.response for one in causes if isinstance(one, HTTPError)), None)
     if response is not None:

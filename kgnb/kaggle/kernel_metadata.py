@@ -46,16 +46,21 @@ TITLE_LENGTH = range(5, LONGEST + 1)
 KERNEL = re.compile(r"[\w-]+(?:/[\w-]+(?:/v?\d+)?)?", re.A)
 
 
-def read_metadata(path: Path) -> Metadata:
-    """Read the metadata file. Raises InputError."""
+def read_json(path: Path, broken: str) -> Any:
+    """Return the file's JSON. Raises InputError, with the key ``broken`` for anything else."""
     try:
-        found = json.loads(path.read_text("utf-8-sig"))
+        return json.loads(path.read_text("utf-8-sig"))
     except FileNotFoundError:
         raise InputError("book.missing", path=path) from None
     except OSError as error:
         raise InputError("book.unreadable", path=path, reason=error.strerror) from None
     except (ValueError, RecursionError):
-        raise InputError("kaggle.metadata_broken", path=path) from None
+        raise InputError(broken, path=path) from None
+
+
+def read_metadata(path: Path) -> Metadata:
+    """Read the metadata file. Raises InputError."""
+    found = read_json(path, "kaggle.metadata_broken")
     if not isinstance(found, dict):
         raise InputError("kaggle.metadata_broken", path=path)
     return found

@@ -12,9 +12,9 @@ import lzma
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from email.parser import BytesHeaderParser
 from functools import cached_property
 from importlib import metadata, util
 from pathlib import Path
@@ -25,6 +25,7 @@ from pydantic import SecretStr
 from kgnb import __version__
 from kgnb.core.errors import InputError
 from kgnb.kaggle.book_parcel import as_text
+from kgnb.kaggle.kernel_metadata import read_json
 from kgnb.kaggle.subprocesses import pip
 
 Notebook = dict[str, Any]
@@ -80,15 +81,6 @@ class Wheel:
             archive.writestr(record, "".join(f"{path},,\n" for path in self.files))
         return folder / self.name
 
-    def requirements(self) -> Iterator[tuple[str, str]]:
-        """(package, extra or "") of each requirement."""
-        header = self.files[self.metadata_path]
-        for line in BytesHeaderParser().parsebytes(header).get_all("Requires-Dist", []):
-            name = re.match(r"[A-Za-z0-9._-]+", line)
-            extra = re.search(r"extra\s*==\s*['\"]([\w-]+)", line)
-            if name:
-                yield name[0], extra[1] if extra else ""
-
 
 def checkout() -> Path | None:
     """The checkout that this kgnb runs from, or None where it is an installed package."""
@@ -141,14 +133,17 @@ def _from_installed() -> Wheel:
 
 
 def pins(wheel: Wheel, extras: Sequence[str] = EXTRAS) -> dict[str, str]:
-    """The version here of each package that the notebook installs: what kgnb was tried with."""
+    """The version here of each package that the notebook installs: what kgnb was tried with.
+
+    Of one that isn't here the requirement's own lower bound is all there is.
+    """
     found = {}
-    for name, extra in wheel.requirements():
-        if not extra or extra in extras:
-            try:
+    header = wheel.files[wheel.metadata_path].decode().partition("\n\n")[0]
+    for name, rest in re.findall(r"^Requires-Dist: *([A-Za-z0-9._-]+)(.*)", header, re.M):
+        extra = re.search(r"extra\s*==\s*['\"]([\w-]+)", rest)
+        if extra is None or extra[1] in extras:
+            with suppress(metadata.PackageNotFoundError):
                 found[name] = metadata.version(name)
-            except metadata.PackageNotFoundError:
-                continue  # the requirement's own lower bound is all there is
     return found
 
 
@@ -171,16 +166,13 @@ def notebook_path(name: str) -> Path:
 
 def read_notebook(path: Path) -> Notebook:
     """The notebook in the file. Raises InputError for anything else."""
+    notebook = read_json(path, "parcel.not_a_notebook")
     try:
-        notebook = json.loads(path.read_text("utf-8-sig"))
-        cells = notebook["cells"]
-        if notebook["nbformat"] != 4 or not all(isinstance(_source(cell), str) for cell in cells):
-            raise ValueError
-    except OSError as error:
-        raise InputError("book.unreadable", path=path, reason=error.strerror) from None
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise InputError("parcel.not_a_notebook", path=path) from None
-    return dict(notebook)
+        if notebook["nbformat"] == 4 and all(isinstance(_source(one), str) for one in notebook["cells"]):
+            return dict(notebook)
+    except (TypeError, KeyError):
+        pass
+    raise InputError("parcel.not_a_notebook", path=path)
 
 
 def cleaned(notebook: Notebook) -> Notebook:
@@ -333,21 +325,15 @@ PATTERNS = {
 def check_secrets(notebook: Notebook, wheel: Wheel, known: Mapping[str, SecretStr]) -> None:
     """Raises InputError for a key or password in the notebook, by its looks or because it is one of ``known``
     (by variable); names the cell, never the value."""
-    for number, cell in enumerate(notebook["cells"], 1):
-        source = _source(cell)
+    sources = {f"#{number}": _source(cell) for number, cell in enumerate(notebook["cells"], 1)}
+    for where, source in sources.items():
         said = PACKED.sub("", source)
         for kind, pattern in PATTERNS.items():
             if re.search(pattern, said):
-                raise InputError("parcel.secret_like", cell=number, kind=kind)
-        for name in _known_in(source.encode(), known):
-            raise InputError("parcel.secret_of", where=f"#{number}", name=name)
-    for path, data in wheel.files.items():
-        for name in _known_in(data, known):
-            raise InputError("parcel.secret_of", where=path, name=name)
-
-
-def _known_in(data: bytes, known: Mapping[str, SecretStr]) -> Iterator[str]:
+                raise InputError("parcel.secret_like", cell=where[1:], kind=kind)
+    places = {where: source.encode() for where, source in sources.items()} | dict(wheel.files)
     for name, secret in known.items():
         value = secret.get_secret_value()
-        if not value.isalpha() and value.encode() in data:  # a plain word is no secret, and everywhere
-            yield name
+        for where, data in places.items():
+            if not value.isalpha() and value.encode() in data:  # a plain word is no secret, and everywhere
+                raise InputError("parcel.secret_of", where=where, name=name)

@@ -41,6 +41,9 @@ STATUS_LINE_SECONDS = 30.0
 """How often a batch run prints a line: hosts end runs that stay silent."""
 IDLE_POLLS = 2
 """A batch run has drained when more polls in a row than this found nothing in any queue."""
+SLOTS_A_THREAD = 500
+"""Slots that one thread serves well: it manages about 100 chapters a second (docs/processes.md), and no model
+answers one within 5 s."""
 
 _current: Node | None = None
 _guard = threading.RLock()
@@ -116,11 +119,12 @@ class Node:
         seconds = self.place.seconds(self.settings.session_seconds)
         return Session(self.place.started_at, seconds, self.settings.session_margin)
 
-    def start(self, processes: int = 0) -> Node:
+    def start(self, processes: int | None = None) -> Node:
         """Start working and return at once.
 
         A running node goes on as it is; a stopping one starts again when it has left. ``processes``: run so
-        many node processes, each with its own slots, instead of this kernel's thread (docs/processes.md).
+        many node processes, each with its own slots, instead of this kernel's thread (0). None: several that
+        share the slots where a thread couldn't keep up and cores are free (docs/processes.md), else a thread.
         Raises InputError on Colab for a shared queue without KGNB_COLAB_PAID.
         """
         global _current
@@ -137,7 +141,10 @@ class Node:
             if previous is not None:
                 previous.ask_to_stop()
             report = SessionReport(self.settings, self.place, self.session, self._local_status)
-            run = NodeRun(self.settings, report, self._counters, self._process_states, self.recent, processes)
+            count, settings = shared_out(self.settings, self.place.cpus)
+            if processes is not None:
+                count, settings = processes, self.settings
+            run = NodeRun(settings, report, self._counters, self._process_states, self.recent, count)
             run.wants_report = self.place.batch
             self._run, _current = run, self
             run.start(previous)
@@ -310,6 +317,15 @@ class Node:
             rate=sum(local["per_minute"][-2:-1]) or local["per_minute"][-1],
             left=say("notebook.unlimited") if left is None else duration(left),
         )
+
+
+def shared_out(settings: Settings, cpus: int) -> tuple[int, Settings]:
+    """Return how many node processes share the slots, 0 for one thread, and the settings of each of them."""
+    count = min(cpus - 1, math.ceil(settings.slots_for() / SLOTS_A_THREAD))
+    if count < 2:
+        return 0, settings
+    caps = ("slots", "max_slots", "max_slots_per_provider")
+    return count, settings.model_copy(update={cap: max(1, getattr(settings, cap) // count) for cap in caps})
 
 
 def current() -> Node | None:

@@ -268,16 +268,15 @@ class NodeRun:
 
         settings, session = self._settings, self._session
         async with leaving_when(self._stop, session) as leaving:
-            async with NodeProcesses(settings, session, self._processes, self._process_states) as processes:
-                self._node_processes = processes
-                working = asyncio.create_task(processes.run(leaving))
-                try:
-                    while not working.done():
-                        await self._watch_engines(leaving, working)
-                    await working
-                finally:
-                    working.cancel()
-                    processes.leave(now=math.isfinite(self._drain_limit))
+            processes = NodeProcesses(settings, session, self._processes, self._process_states)
+            self._node_processes = processes
+            working = asyncio.create_task(processes.run(leaving))
+            try:
+                while not working.done():
+                    await self._watch_engines(leaving, working)
+            finally:
+                processes.leave(now=math.isfinite(self._drain_limit))
+                await working
             if not self._kernel_ends:
                 async with open_app(settings, graph=False) as app:
                     await self._on_left(app)

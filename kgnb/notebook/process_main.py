@@ -118,7 +118,3 @@ class _ProcessNode:
                 _send("state", state)
                 sent = state
             await asyncio.sleep(STATE_SECONDS)
-
-
-if __name__ == "__main__":
-    main()

@@ -16,7 +16,7 @@ import sys
 from asyncio.subprocess import Process
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from kgnb.core.errors import KgnbError
 from kgnb.core.messages import say
@@ -60,32 +60,23 @@ class NodeProcesses:
         self._states = states
         self._running: list[Process] = []
         self._leaving = asyncio.Event()
-        self._supervisors: list[asyncio.Task[None]] = []
-
-    async def __aenter__(self) -> Self:
-        self._supervisors = [asyncio.create_task(self._supervise()) for _ in range(self._count)]
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        self.leave()
-        patience = self._session.drain_seconds(self._settings.drain_seconds) + LEAVE_SECONDS
-        await asyncio.wait(self._supervisors, timeout=patience)
-        for process in self._running:
-            with suppress(ProcessLookupError):
-                process.kill()
-        await asyncio.gather(*self._supervisors, return_exceptions=True)
 
     async def run(self, leaving: asyncio.Event) -> None:
-        """Return when ``leaving`` is set; raises KgnbError when a process failed for good."""
+        """Return when ``leaving`` is set and all have left; raises KgnbError when one failed for good."""
+        supervisors = [asyncio.create_task(self._supervise()) for _ in range(self._count)]
         waiting = asyncio.create_task(leaving.wait())
         try:
-            done, _ = await asyncio.wait([waiting, *self._supervisors], return_when=asyncio.FIRST_COMPLETED)
-            for task in done - {waiting}:
-                await task  # raises its error
-            if waiting not in done:  # a supervisor ends without an error only when it is time to leave
-                await waiting
+            # A supervisor ends when its process failed for good, or when it is time to leave.
+            await asyncio.wait([waiting, *supervisors], return_when=asyncio.FIRST_COMPLETED)
         finally:
             waiting.cancel()
+            self.leave()
+            patience = self._session.drain_seconds(self._settings.drain_seconds) + LEAVE_SECONDS
+            await asyncio.wait(supervisors, timeout=patience)
+            for process in self._running:
+                with suppress(ProcessLookupError):
+                    process.kill()
+            await asyncio.gather(*supervisors)
 
     def leave(self, *, now: bool = False) -> None:
         """Order every process to leave and start no more."""

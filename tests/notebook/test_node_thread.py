@@ -25,7 +25,7 @@ from kgnb.core.errors import InputError
 from kgnb.core.host import Host, detect_host
 from kgnb.core.log_buffer import MAX_LINES, LogBuffer
 from kgnb.core.settings import Settings
-from kgnb.notebook.node import Node, current
+from kgnb.notebook.node import SLOTS_A_THREAD, Node, current, shared_out
 from kgnb.stores.embedded.connect import open_embedded
 from kgnb.worker.counters import MINUTES, Counters, summed
 from tests.support.commands import llm
@@ -162,6 +162,14 @@ class TestEnds:
 
 
 class TestProcesses:
+    def test_many_slots_are_shared_out_where_cores_are_free(self) -> None:
+        settings = Settings.load(**Settings.for_slots(1_200))
+        count, each = shared_out(settings, cpus=4)
+        assert (count, each.slots_for()) == (3, 400)
+        assert shared_out(settings, cpus=2) == (0, settings)
+        few = Settings.load(**Settings.for_slots(SLOTS_A_THREAD))
+        assert shared_out(few, cpus=64) == (0, few)
+
     def test_what_waiting_cannot_mend_is_told_by_the_node(self, data: Path, tmp_path: Path) -> None:
         with open_embedded(tmp_path / "graph", redis=False) as engines:
             assert engines.endpoints.bolt_uri is not None
