@@ -159,7 +159,7 @@ async def preview_request(app: App, name: str) -> dict[str, Any]:
     provider = app.providers.requested(name)
     model = await app.router.model_for(provider)
     config = await app.ledger.providers.default_config()
-    text = story_path().read_text("utf-8")[:SAMPLE_CHARS]
+    text = story_path("zh").read_text("utf-8")[:SAMPLE_CHARS]
     prompt = PromptBuilder(language(), (), config).prompt(text)
     options = provider.options
     return {

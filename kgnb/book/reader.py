@@ -16,6 +16,7 @@ from kgnb.book import chapters as chapter_division
 from kgnb.book.headings import Heading
 from kgnb.book.model import Book, text_hash
 from kgnb.core.errors import InputError, MissingFile
+from kgnb.core.messages import environment_language
 from kgnb.core.model import Lang
 
 MAX_BYTES = 200 * 1024 * 1024
@@ -25,8 +26,12 @@ _TEXT = (".txt", ".text", "")
 _MARKDOWN = (".md", ".markdown")
 
 
-def story_path(lang: Lang = "zh") -> Path:
-    """Return the path of a short story that comes with the package (Chinese: six chapters, English: five)."""
+def story_path(lang: Lang | None = None) -> Path:
+    """Return the path of a short story that comes with the package (Chinese: six chapters, English: five).
+
+    ``lang``: by default the language of kgnb's texts (KGNB_LANG).
+    """
+    lang = lang or environment_language()
     return Path(__file__).parent / "data" / ("story.txt" if lang == "zh" else f"story.{lang}.txt")
 
 

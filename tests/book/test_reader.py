@@ -540,6 +540,12 @@ def encryption(name: str) -> dict[str, str]:
     }
 
 
+def test_the_story_is_in_the_language_of_the_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KGNB_LANG", "en")
+    assert story_path() == story_path("en") != story_path("zh")
+    assert read_book(story_path()).lang == "en"
+
+
 def test_locked_and_broken_epubs(tmp_path: Path) -> None:
     text = {"1.xhtml": page(f"<h2>第一章</h2>{paragraphs()}")}
     assert key_of(epub(tmp_path, text, extra=encryption("OEBPS/1.xhtml"))) == "book.epub_locked"
