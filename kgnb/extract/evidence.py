@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_right
 from collections.abc import Collection, Iterable
-from functools import cache, cached_property
-from itertools import accumulate
+from functools import cached_property
 from typing import TypeVar
 
 from kgnb.extract.generic_words import is_generic
@@ -36,12 +34,6 @@ _GAP = re.compile(r"…+|\.{3,}|。{3,}|·{3,}|\[[^\]]*\]")
 _BRACKETS = re.compile(r"[（(][^（）()]*[）)]")
 _PARTS = re.compile(r"[\s·•・‧.=＝\-–]+")
 _WORD = re.compile(r"[\w'’]+")
-_RUN = re.compile(r"[^\W_]+")
-# ASCII, Chinese characters and their punctuation.
-_USUAL = re.compile(
-    "[\\x00-\\x7f\u2013-\u201d\u2026\u3000-\u3002\u3008-\u3011\u4e00-\u9fff\uff01\uff0c\uff1a\uff1b\uff1f]*"
-)
-_USUAL_RUN = re.compile("[0-9A-Za-z\u4e00-\u9fff]+")  # equals _RUN on usual text, in two thirds of the time
 
 
 class _LetterTable(dict[int, str]):
@@ -61,62 +53,17 @@ def letters(text: str) -> str:
     return text.translate(_LETTERS)
 
 
-class _LetterMap:
-    """The letters of any text, and the offset of each in the text."""
+class ChapterText:
+    """A text indexed for look-ups."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self.letters = letters(text)
+        self._letters = letters(text)
 
     @cached_property
     def _offsets(self) -> list[int]:
-        return [i for i, c in enumerate(self._text) for _ in _LETTERS[ord(c)]]
-
-    def offset(self, index: int) -> int:
-        """Return the offset in the text of the letter at ``index``."""
-        return self._offsets[index]
-
-
-class _RunMap:
-    """The same for a simple text (:func:`_is_simple`), by runs of letters: takes a third of the time."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._run = _USUAL_RUN if _USUAL.fullmatch(text) else _RUN
-        self._runs: list[str] = self._run.findall(text)
-        self._starts: list[int] = []  # offsets in the text
-        self._ends: list[int] = []  # indices in letters
-        self.letters = "".join(self._runs).casefold()
-
-    def offset(self, index: int) -> int:
-        """Return the offset in the text of the letter at ``index``."""
-        if not self._starts:
-            self._starts = [run.start() for run in self._run.finditer(self._text)]
-            self._ends = list(accumulate(map(len, self._runs)))
-        run = bisect_right(self._ends, index)
-        return self._starts[run] + index - (self._ends[run - 1] if run else 0)
-
-
-def _is_simple(text: str) -> bool:
-    """Whether each character stands for itself, but for case, or is no letter at all."""
-    if _USUAL.fullmatch(text):
-        return fold(text) is text
-    return all(map(_is_own_letter, set(text)))
-
-
-@cache
-def _is_own_letter(character: str) -> bool:
-    own = character.casefold() if character.isalnum() else ""
-    return len(own) <= 1 and _LETTERS[ord(character)] == own
-
-
-class ChapterText:
-    """A text indexed for look-ups: 0.06 ms for 3,000 characters, then 4 to 10 µs a quote."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._map = _RunMap(text) if _is_simple(text) else _LetterMap(text)
-        self._letters = self._map.letters
+        """Of each letter, its offset in the text."""
+        return [at for at, char in enumerate(self._text) for _ in _LETTERS[ord(char)]]
 
     def find_quote(self, quote: str) -> str:
         """Return the text's own wording of ``quote``, one line, shortened to quotation.EVIDENCE_CHARS.
@@ -158,7 +105,7 @@ class ChapterText:
         if unique and (here := self._text.find(quote)) >= 0:  # word for word
             start, end = here + lead, here + len(quote) - tail
         else:
-            start, end = self._map.offset(at), self._map.offset(at + len(wanted) - 1) + 1
+            start, end = self._offsets[at], self._offsets[at + len(wanted) - 1] + 1
         while before and start and _is_mark(self._text[start - 1]):
             start, before = start - 1, before - 1
         while after and end < len(self._text) and _is_mark(self._text[end]):

@@ -182,6 +182,17 @@ class Extraction(_Item):
         return names + [name for event in self.events for name in event.participants]
 
 
+LISTS: dict[str, type[BaseModel]] = {
+    "characters": Character,
+    "locations": Location,
+    "organizations": Organization,
+    "events": Event,
+    "relations": Relation,
+    "things": Thing,
+}
+"""The lists that an LLM is asked for, in the order of the request, and what their items are."""
+
+
 class Flag(StrEnum):
     """A remark on how an extraction came about."""
 

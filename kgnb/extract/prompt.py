@@ -13,10 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from pydantic import BaseModel
-
 from kgnb.core.model import EXTRACTED_LABELS, Lang, TaskConfig
-from kgnb.extract.model import Character, Event, Location, NameEntry, Organization, Relation, Thing
+from kgnb.extract.model import LISTS, NameEntry
 from kgnb.extract.word_search import WordSearch
 
 OVERHEAD = 1_200
@@ -78,18 +76,9 @@ class PromptBuilder:
 
 _OWN_FIELDS = frozenset({"confidence", "unverified"})
 """Fields of the items that kgnb fills in itself."""
-_ITEMS: dict[str, type[BaseModel]] = {
-    "characters": Character,
-    "locations": Location,
-    "organizations": Organization,
-    "events": Event,
-    "relations": Relation,
-    "things": Thing,
-}
-"""List → its items, in the order of the request."""
 _FIELDS = {
     name: {key: field.annotation for key, field in item.model_fields.items() if key not in _OWN_FIELDS}
-    for name, item in _ITEMS.items()
+    for name, item in LISTS.items()
 }
 """List → the fields that its items are asked for."""
 _SHAPES = {

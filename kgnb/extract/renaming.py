@@ -1,4 +1,4 @@
-"""Replace every name in an extraction."""
+"""Replace names in an extraction: each by a function, or by the form that a Chinese chapter writes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from kgnb.extract.model import Character, Event, Extraction, Thing
+from kgnb.extract.zh.script import fold
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -50,3 +51,31 @@ def _updated(one: M, **fields: object) -> M:
     """The item with these fields; itself where it has them already, because a copy takes time."""
     changed = {name: value for name, value in fields.items() if getattr(one, name) != value}
     return one.model_copy(update=changed) if changed else one
+
+
+def in_original_script(extraction: Extraction, text: str) -> Extraction:
+    """Return the extraction with names that ``text`` has in the other Chinese script as written there.
+
+    Models tend to answer a traditional text in simplified characters. The reply's own form stays an alias. A
+    name that occurs as it is, or in neither script, is left alone.
+    """
+    folded_text = fold(text)
+
+    def original(name: str) -> str:
+        if name.isascii() or name in text:
+            return name
+        at = folded_text.find(folded := fold(name))
+        return text[at : at + len(folded)] if at >= 0 and folded else name
+
+    if folded_text == text:
+        names = "\n".join(_names(extraction))  # one fold, not one for each
+        if fold(names) == names:
+            return extraction
+    return renamed(extraction, original)
+
+
+def _names(found: Extraction) -> list[str]:
+    lists = (found.characters, found.locations, found.organizations, found.things)
+    names = [item.name for items in lists for item in items]
+    names += [alias for character in found.characters for alias in character.aliases]
+    return names + [event.location for event in found.events] + found.referenced_names()

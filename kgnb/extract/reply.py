@@ -11,15 +11,14 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, SupportsIndex
 
 from pydantic import BaseModel, ValidationError
 
 from kgnb.core.errors import ReplyUnparsable
 from kgnb.extract import model
-from kgnb.extract.bounded_str import BoundedStr
 from kgnb.extract.reply_punctuation import with_ascii_punctuation
-from kgnb.extract.reply_shape import KINDS, has_stray, items_of, kind_named, lists_in, mended_item, united
+from kgnb.extract.reply_shape import has_stray, items_of, kind_named, lists_in, mended_item, united
 
 MAX_REPLY = 1_000_000
 """Longest reply parsed, in characters; an honest one has a few thousand."""
@@ -142,7 +141,7 @@ def _with_repeated_lists(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object in which a list given twice under one key counts in full; Python would keep the last."""
     value = dict(pairs)
     if len(value) != len(pairs):
-        for kind in KINDS.keys() & value.keys():
+        for kind in model.LISTS.keys() & value.keys():
             value[kind] = [item for key, given in pairs if key == kind for item in items_of(given)]
     return value
 
@@ -161,7 +160,7 @@ def _repaired(body: str) -> tuple[dict[str, list[Any]], int] | None:
     import json_repair  # needed by few replies, so not loaded with the package
 
     try:
-        bounded = BoundedStr(source, [MAX_READS * (len(source) + 1_000)])
+        bounded = _BoundedStr(source, [MAX_READS * (len(source) + 1_000)])
         decoded = json_repair.repair_json(bounded, return_objects=True, skip_json_loads=True)
     except (RecursionError, OverflowError):
         return None
@@ -200,6 +199,34 @@ def _closed_object(body: str) -> str | None:
     return None if _CONTINUES.match(body, end) else source
 
 
+class _BoundedStr(str):
+    """Bounds json_repair's work: raises OverflowError once it was indexed or sliced ``reads_left[0]`` times.
+
+    ``reads_left`` is shared with every string cut from it or joined with it.
+    """
+
+    reads_left: list[int]
+
+    def __new__(cls, text: str, reads_left: list[int]) -> _BoundedStr:
+        """``reads_left``: a list of one number, so that it can be shared."""
+        new = super().__new__(cls, text)
+        new.reads_left = reads_left
+        return new
+
+    def __getitem__(self, at: SupportsIndex | slice) -> str:
+        self.reads_left[0] -= 1
+        if self.reads_left[0] < 0:
+            raise OverflowError
+        found = super().__getitem__(at)
+        return _BoundedStr(found, self.reads_left) if isinstance(at, slice) else found
+
+    def __add__(self, other: str) -> str:
+        return _BoundedStr(super().__add__(other), self.reads_left)
+
+    def __radd__(self, other: str) -> str:
+        return _BoundedStr(other.__add__(self), self.reads_left)
+
+
 _BRACES = re.compile(r"[{}\[\]]")
 _CONTINUES = re.compile(r"\s*,|\s*[\"\[]")
 
@@ -217,7 +244,7 @@ def _validated(lists: dict[str, list[Any]], *, repaired: bool, lost: int) -> Par
     rejected = lost
     kept: dict[str, Any] = {}
     for kind, items in plain.items():
-        valid = (_valid_item(item, KINDS[kind]) for item in items[: model.MAX_ITEMS])
+        valid = (_valid_item(item, model.LISTS[kind]) for item in items[: model.MAX_ITEMS])
         kept[kind] = [item for item in valid if item is not None]
         rejected += len(items) - len(kept[kind])
     return Parsed(model.Extraction(**kept), repaired, rejected)

@@ -7,19 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic import BaseModel
+from kgnb.extract.model import LISTS
 
-from kgnb.extract import model
-
-KINDS: dict[str, type[BaseModel]] = {
-    "characters": model.Character,
-    "locations": model.Location,
-    "organizations": model.Organization,
-    "events": model.Event,
-    "relations": model.Relation,
-    "things": model.Thing,
-}
-"""The object's lists, and what their items are."""
 MAX_DEPTH = 6
 """Levels of wrapping that are looked into."""
 
@@ -162,10 +151,10 @@ def _is_list_of_items(value: Any) -> bool:
 
 # --- items --------------------------------------------------------------------------------------------------
 
-_FIELDS = {kind: frozenset(item.model_fields) for kind, item in KINDS.items()}
+_FIELDS = {kind: frozenset(item.model_fields) for kind, item in LISTS.items()}
 _LISTS = {
     kind: [name for name, field in item.model_fields.items() if field.annotation == list[str]]
-    for kind, item in KINDS.items()
+    for kind, item in LISTS.items()
 }
 _OTHER_WORDS = {
     kind: _by_word({name: words for name, words in _FIELD_WORDS.items() if name in fields})

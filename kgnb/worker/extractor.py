@@ -22,7 +22,7 @@ from kgnb.core.process_pool import CpuPool
 from kgnb.extract import chunking, evidence, reply, reply_merge, rules
 from kgnb.extract.model import Extraction, Flag, NameEntry
 from kgnb.extract.prompt import Prompt, PromptBuilder
-from kgnb.extract.zh.original_script import in_original_script
+from kgnb.extract.renaming import in_original_script
 from kgnb.graph.project.settle import ChapterProjector
 from kgnb.graph.resolve.decisions import CombinedDecisions
 from kgnb.llm.client import Completion

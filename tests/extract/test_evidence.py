@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 from typing import Any
 
@@ -14,7 +13,6 @@ from kgnb.extract.evidence import UNVERIFIED_FACTOR, ChapterText
 from kgnb.extract.model import Extraction, NameEntry
 from kgnb.extract.quotation import EVIDENCE_CHARS
 from kgnb.extract.reply_merge import merge
-from kgnb.extract.zh.script import fold
 from kgnb.graph.model import RELATION_GROUPS, group_of
 from kgnb.graph.project.settle import chapter_graph
 from tests.graph.test_settle import NOVEL, chapter, characters, edge, node, people, row, settled, ties
@@ -328,25 +326,3 @@ def test_groups_hold_every_type_once() -> None:
     assert sorted(grouped) == sorted(CHARACTER_RELATIONS)
     assert list(RELATION_GROUPS) == ["family", "love", "hierarchy", "friendship", "enmity", "other"]
     assert (group_of("SPOUSE"), group_of("SWORN_BROTHER")) == ("family", "other")
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_both_ways_of_finding_a_letters_place_agree(seed: int) -> None:
-    rng = random.Random(seed)
-    plain = "".join(rng.choices("刘备曹操，。“”\n　 aBc9_-．", k=200))
-    assert evidence._is_simple(plain)
-    runs, each = evidence._RunMap(plain), evidence._LetterMap(plain)
-    assert runs.letters == each.letters
-    assert [runs.offset(i) for i in range(len(runs.letters))] == [
-        each.offset(i) for i in range(len(each.letters))
-    ]
-    for odd in "劉ﬁßéＡ½㍿":  # another script, two letters in one, accents, full width
-        assert not evidence._is_simple(plain + odd)
-
-
-def test_the_usual_characters_are_each_one_letter_or_a_mark() -> None:
-    every = [chr(code) for code in range(0x10000) if not 0xD800 <= code < 0xE000]
-    usual = [c for c in every if evidence._USUAL.fullmatch(c)]
-    assert len(usual) > 20_000
-    assert [c for c in usual if fold(c) == c and not evidence._is_own_letter(c)] == []
-    assert evidence._USUAL_RUN.findall(" ".join(usual)) == evidence._RUN.findall(" ".join(usual))

@@ -17,8 +17,8 @@ from kgnb.extract.evidence import ChapterText, letters
 from kgnb.extract.model import MAX_ITEMS, MAX_TEXT, Character, Extraction
 from kgnb.extract.name_scan import scan
 from kgnb.extract.quotation import EVIDENCE_CHARS
+from kgnb.extract.renaming import in_original_script
 from kgnb.extract.reply_merge import merge
-from kgnb.extract.zh.original_script import in_original_script
 from kgnb.graph.model import ExtractionRow, SettleRow
 from kgnb.graph.project.settle import novel_graph
 from kgnb.stores.graph.cypher import KEYS

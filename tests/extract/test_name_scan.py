@@ -20,8 +20,8 @@ from kgnb.extract.en import sentences as sentences_en
 from kgnb.extract.model import NameEntry
 from kgnb.extract.name_clusters import NameClusters
 from kgnb.extract.word_search import trie_pattern
-from kgnb.extract.zh import dictionary
 from kgnb.extract.zh import sentences as sentences_zh
+from kgnb.extract.zh import vocabulary
 from kgnb.extract.zh.surnames import given_of, has_surname, surname_of
 from tests.support.paths import NOVELS, STORIES
 
@@ -151,7 +151,7 @@ def test_jieba_is_read_as_data_and_its_persons_are_no_gazetteer() -> None:
     code = f"import sys; from kgnb.extract import name_scan; {scanned}; print('jieba' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert (done.stdout.strip(), done.stderr) == ("False", "")
-    common, places = dictionary.look_up({"宝玉", "武松", "将军", "长安"})
+    common, places = vocabulary.look_up({"宝玉", "武松", "将军", "长安"})
     assert "宝玉" not in common
     assert "武松" not in common
     assert common["将军"] > 1.5

@@ -10,8 +10,8 @@ from kgnb.core.model import TaskConfig
 from kgnb.extract import name_scan, rules
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.model import Extraction, NameEntry
+from kgnb.extract.renaming import in_original_script
 from kgnb.extract.zh import script
-from kgnb.extract.zh.original_script import in_original_script
 from kgnb.graph.model import Graph, SettleRow
 from kgnb.graph.project.settle import chapter_graph, novel_graph
 from tests.graph.test_settle import NOVEL, chapter, people, row, settled, tie

@@ -55,9 +55,7 @@ class AliasResolver(FormAliases):
         self._join_addresses()
         self._join_appositive_titles()
         self._join_surname_titles()
-        self._join_titles_of_one()
         self._join_bare_titles()
-        self._join_exclusive_names()
         self._join_bynames()
         self._join_familiar_forms()
         counts = {
@@ -173,15 +171,6 @@ class AliasResolver(FormAliases):
         called = sum(len(self.offsets[n]) for n in names)
         return 5 <= mentions < called and self.co_occurrence.coverage(person, names) >= 0.8
 
-    def _exclusive_person(self, name: str, others: Iterable[str]) -> str:
-        """The one person in half of ``name``'s windows, but hardly a sentence; empty if it is not clear."""
-        near = self.co_occurrence
-        roots = {self.clusters.root(o) for o in others} - {self.clusters.root(name)}
-        roots = {r for r in roots if near.coverage(name, r) >= 0.5 and near.expected(name, r) >= EXPECTED}
-        (best, person), *rest = sorted((near.ratio(name, r), r) for r in roots) or [(9.0, "")]
-        ambiguous = bool(rest) and rest[0][0] < 2 * best + 0.05
-        return person if best < 0.1 and not ambiguous else ""
-
     def _join_appositive_titles(self) -> None:
         """县令何恭: a word before full names is joined with its one bearer; a title of several is dropped."""
         titles = {n for n in self.counts if not surname_of(n) or n[-1] in words.RANK_ENDS}
@@ -222,22 +211,6 @@ class AliasResolver(FormAliases):
             if best := self._nearby_bearer(names, others, max_ratio, least=0.0):
                 self.clusters.join(best, name, "姓与称")
 
-    def _join_titles_of_one(self) -> None:
-        """何僧 is 何和尚: two titles of a surname without a full name, near each other but never together."""
-        bearers, women = self._bearers(), (*words.WIFE_TITLES, *words.WOMENS_TITLES)
-        titled: dict[str, list[str]] = defaultdict(list)
-        for name in self.counts:
-            surname = titled_surname(name)
-            free = surname and surname not in bearers and self.clusters.root(name) == name
-            if free and not name.endswith(women):
-                titled[surname].append(name)
-        for names in titled.values():
-            first, *others = sorted(names, key=lambda n: (-self.counts[n], n))
-            for other in others:
-                apart = self.co_occurrence.ratio(first, other, 9.0, least=3.0) < 0.25
-                if apart and self.co_occurrence.coverage(other, first) >= 0.8:
-                    self.clusters.join(first, other, "姓与互斥")
-
     def _join_familiar_forms(self) -> None:
         """老王, by which a person may name himself: whoever of that surname is nearest."""
         bearers = self._bearers()
@@ -266,17 +239,6 @@ class AliasResolver(FormAliases):
             if apart and dominant and (near or self._is_name(alone[title])):
                 self.counts[title] = total
                 self.clusters.join(best, title, "称")
-
-    def _join_exclusive_names(self) -> None:
-        """A bare name and a full one that share windows again and again, but never a sentence."""
-        persons = {r: list(names) for r, names in self.clusters.members.items()}
-        full = [r for r, names in persons.items() if any(surname_of(n) for n in names)]
-        for root, names in persons.items():
-            bare = not any(surname_of(n) for n in names)
-            pages = {a // WINDOW for n in names for a in self.offsets.get(n, ())}
-            often = len(pages) >= 8 and sum(self.counts.get(n, 0) for n in names) >= 20
-            if bare and often and (best := self._exclusive_person(root, full)):
-                self.clusters.join(best, root, "互斥")
 
     def _join_bynames(self) -> None:
         """呆子 is 十三郎: a word that speaks and is always near one person, hardly ever in a sentence."""

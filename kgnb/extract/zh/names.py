@@ -22,7 +22,6 @@ from kgnb.extract.zh.candidates import (
     speakers,
     with_neighbours,
 )
-from kgnb.extract.zh.dictionary import look_up
 from kgnb.extract.zh.foreign_names import ForeignNames
 from kgnb.extract.zh.name_evidence import (
     UNLIKELY_END,
@@ -67,7 +66,7 @@ class NameClassifier:
         names = sorted(self.foreign.names().union(candidates(self.bigrams, least, {*speaking, *called})))
         found = with_neighbours(self.bigrams, names, speaking, called)
         given = {w[-2:] for w in names if len(w) > 2}
-        self.common_words, self.known_places = look_up(given.union(names, more_words))
+        self.common_words, self.known_places = words.look_up(given.union(names, more_words))
         self.candidates = {w: c for w, c in found.items() if c.count >= least or w in self.foreign.full}
         for name, candidate in self.candidates.items():
             longer = self.candidates.get(name + "儿")  # 莲姐儿 is 莲姐: its 儿 is no neighbour

@@ -1,6 +1,10 @@
-"""Chinese word lists; data/words.toml says what each of them is."""
+"""Chinese word lists (data/words.toml says what each is), and what jieba's dictionary knows of a word."""
 
 from __future__ import annotations
+
+import importlib.util
+import math
+from pathlib import Path
 
 from kgnb.extract.word_lists import read_word_lists
 
@@ -48,3 +52,28 @@ BEFORE_PLACE = _LISTS["before_place"]
 UNLIKELY_NAME_ENDS = _LISTS["unlikely_name_ends"]
 NEVER_IN_NAMES = _LISTS["never_in_names"]
 GENERIC = _LISTS["generic"]
+
+
+def look_up(wanted: set[str]) -> tuple[dict[str, float], set[str]]:
+    """Return common words with their weight, and place names, of ``wanted``.
+
+    The weight grows with the log of the frequency, from 0.4 to about 4. Persons' names are no common words:
+    the dictionary is no gazetteer. It takes many words that begin with a surname for names (明白, 张罗):
+    those of the list ``not_names`` are common words. The file is read as data, without loading jieba; without
+    it nothing is known.
+    """
+    common: dict[str, float] = {}
+    places: set[str] = set()
+    spec = importlib.util.find_spec("jieba")
+    if spec is None or not spec.origin:
+        return common, places
+    with (Path(spec.origin).parent / "dict.txt").open(encoding="utf-8") as lines:
+        for line in lines:  # word, frequency, part of speech
+            word, _, rest = line.partition(" ")
+            if word in wanted:
+                frequency, _, tag = rest.strip().partition(" ")
+                if tag == "ns":
+                    places.add(word)
+                if not tag.startswith("nr") or word in NOT_NAMES:
+                    common[word] = 0.8 * math.log10(max(3, int(frequency)))
+    return common, places
