@@ -1,9 +1,8 @@
 """Alias resolution for a Chinese book: which names are one person's, and why.
 
 Joined are: a name and the courtesy name or epithet that the text states; a given name and surname + given
-name; a title that mostly precedes one name; surname + title and its only possible bearer; and two names that
-share passages but never a sentence. Kinship words and titles alone join nobody. The English twin has the same
-steps for first names, surnames, titles and nicknames.
+name; a title that mostly precedes one name; surname + title and its only possible bearer. Kinship words and
+titles alone join nobody. The English twin has the same steps for first names, surnames, titles and nicknames.
 """
 
 from __future__ import annotations
@@ -25,8 +24,6 @@ from kgnb.extract.zh.surnames import given_of, head_of, surname_of, titled_surna
 WINDOW = 800
 """Characters of a co-occurrence window: about a scene's page."""
 
-EXPECTED = 8.0
-"""Least expected shared sentences of two names that keep apart: of so many, none by chance has p < 0.001."""
 APART = 0.6
 """Most observed over expected shared sentences of two names of one person."""
 FEW = 3
@@ -56,8 +53,6 @@ class AliasResolver(FormAliases):
         self._join_appositive_titles()
         self._join_surname_titles()
         self._join_bare_titles()
-        self._join_bynames()
-        self._join_familiar_forms()
         counts = {
             n: len(self.offsets[n]) if n in self.offsets else count
             for n, count in self.counts.items()
@@ -69,13 +64,12 @@ class AliasResolver(FormAliases):
     # --- by co-occurrence ---
 
     def _locate(self) -> CoOccurrence:
-        tables = (self.addresses, self.with_surname, self.given_names)
+        tables = (self.addresses, self.given_names)
         forms = [form for table in tables for pair in table.items() for form in pair]
         titles = {n[len(titled_surname(n)) :] for n in self.counts if titled_surname(n)}
         titles |= {head_of(n) for n in self.counts}
         forms += [t for t in titles if len(t) > 1]
-        forms += ["老" + s for s in {surname_of(n) for n in (*self.counts, *self.with_surname)} if s]
-        self.offsets = {n: [] for n in (*self.counts, *forms, *self.borderline, *self.bynames)}
+        self.offsets = {n: [] for n in (*self.counts, *forms, *self.borderline)}
         for start, name in self._bigrams.find_all(self.offsets):
             self.offsets[name].append(start)
         return CoOccurrence(self.clusters, self.offsets, sentence_ends(self.text), WINDOW)
@@ -94,11 +88,10 @@ class AliasResolver(FormAliases):
         """何子安 and 子安: the person of the same surname who is near them but never in their sentence."""
         bearers = self._bearers()
         accepted = set(self.counts)
-        forms = {**self.addresses, **self.with_surname}
         totals: Counter[str] = Counter()
-        for form, bare in forms.items():
+        for form, bare in self.addresses.items():
             totals[bare] += len(self.offsets[form])
-        for form, bare in forms.items():
+        for form, bare in self.addresses.items():
             others = bearers.get(surname_of(form), set()) - {form, bare}
             if bare in words.TITLES or bare in words.TITLES_AFTER_SURNAME:
                 if bare not in words.WIFE_TITLES and (
@@ -211,17 +204,6 @@ class AliasResolver(FormAliases):
             if best := self._nearby_bearer(names, others, max_ratio, least=0.0):
                 self.clusters.join(best, name, "姓与称")
 
-    def _join_familiar_forms(self) -> None:
-        """老王, by which a person may name himself: whoever of that surname is nearest."""
-        bearers = self._bearers()
-        known = self.counts.keys() | self._common
-        for form in sorted(n for n in self.offsets if n[0] == "老" and n not in known):
-            others = bearers.get(form[1:], set())
-            if len(self.offsets[form]) >= 5 and (
-                best := self._nearby_bearer((form,), others, 9.0, least=0.0)
-            ):
-                self._join_located(best, form, "姓与称")
-
     def _join_bare_titles(self) -> None:
         """行者 is 王行者 in a book in which hardly anybody else has that title."""
         bearers: dict[str, Counter[str]] = defaultdict(Counter)
@@ -239,18 +221,6 @@ class AliasResolver(FormAliases):
             if apart and dominant and (near or self._is_name(alone[title])):
                 self.counts[title] = total
                 self.clusters.join(best, title, "称")
-
-    def _join_bynames(self) -> None:
-        """呆子 is 十三郎: a word that speaks and is always near one person, hardly ever in a sentence."""
-        near = self.co_occurrence
-        alone = {n for n, names in self.clusters.members.items() if len(names) == 1 and n in self._common}
-        for word in sorted(self.bynames | {n for n in alone if not surname_of(n)}):
-            persons = [p for p in self.clusters.members if p != word]
-            persons = [p for p in persons if near.expected((word,), p) >= EXPECTED]
-            (ratio, best), *rest = sorted((near.ratio((word,), p), p) for p in persons) or [(9.0, "")]
-            clear = not rest or rest[0][0] > 2 * ratio
-            if clear and ratio < 0.35 and near.coverage((word,), best) >= 0.9:
-                self._join_located(best, word, "互斥")
 
     def _canonical_rank(self, name: str) -> tuple[bool, bool, bool, int, str]:
         """Full names first, those that are no surname + courtesy name or title; then the more frequent."""

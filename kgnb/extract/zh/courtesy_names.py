@@ -36,11 +36,9 @@ class StatedAliases:
         self.counts = {name: c.count for name, c in persons.items()}
         self.addresses = classifier.addresses(persons)
         self.given_names = classifier.given_names(persons)
-        self.bynames = classifier.bynames(persons)
         self.borderline = classifier.borderline(persons)
         self.clusters = NameClusters(self.counts)
         self.courtesy: set[str] = set()
-        self.with_surname: dict[str, str] = {}  # surname + name → name
         self.dropped: set[str] = set()
         self.offsets: dict[str, list[int]] = {}
 

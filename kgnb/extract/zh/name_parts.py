@@ -10,10 +10,9 @@ from functools import cached_property
 from kgnb.extract.bigram_index import BigramIndex
 from kgnb.extract.generic_words import is_generic
 from kgnb.extract.zh import vocabulary as words
-from kgnb.extract.zh.candidates import NEVER_BEFORE_HEAD, Candidate
+from kgnb.extract.zh.candidates import Candidate
 from kgnb.extract.zh.courtesy_names import StatedAliases
 from kgnb.extract.zh.name_evidence import share_of
-from kgnb.extract.zh.names import SURNAME_LIFT
 from kgnb.extract.zh.script import is_han
 from kgnb.extract.zh.surnames import given_of, head_of, surname_of, titled_surname
 
@@ -87,48 +86,6 @@ class FormAliases(StatedAliases):
                 self.clusters.join(fulls[0], given, "姓")
         for name in [n for n in self.counts if n[-1] == "儿" and n[:-1] in self.counts]:
             self.clusters.join(name[:-1], name, "儿")
-        before: dict[str, Counter[str]] = defaultdict(Counter)
-        for start, name in self._bigrams.find_all(n for n in self.counts if len(n) == 2):
-            before[name][self.text[max(0, start - 2) : start]] += 1
-        for name, chars in before.items():
-            self._find_surname(name, chars)
-
-    def _find_surname(self, name: str, before: Counter[str]) -> None:
-        """Note surname + name where the text has it but no accepted name has: 何子安, 牛十三.
-
-        A surname precedes its bearer's name several times as often as it precedes anything (its lift); one
-        that no list knows must also stand before little else.
-        """
-        surnames: Counter[str] = Counter()
-        for chars, n in before.items():
-            if chars in words.COMPOUND_SURNAMES:
-                surnames[chars] += n
-            elif chars and is_han(chars[-1]):
-                surnames[chars[-1:]] += n
-        fixed = {chars[1] for chars, n in before.items() if _is_phrase(chars, n, surnames)}
-        sure = {
-            s: n for s, n in surnames.items() if s not in fixed and self._is_surname(s, n, before.total())
-        }
-        surname = max(sure, key=lambda s: (sure[s], s), default="")
-        if not surname or surname == surname_of(name) or surname_of(name) in words.COMMON_SURNAMES:
-            return
-        all_listed = sum(n for s, n in surnames.items() if len(s) > 1 or s in words.COMMON_SURNAMES)
-        if sure[surname] >= 0.7 * all_listed:
-            self.with_surname[surname + name] = name
-
-    def _is_surname(self, surname: str, n: int, total: int) -> bool:
-        """Whether what precedes a name ``n`` of ``total`` times is its bearer's surname."""
-        frequency = self._classifier.frequency(surname[0])
-        listed = len(surname) > 1 or surname in words.COMMON_SURNAMES
-        if (
-            surname in NEVER_BEFORE_HEAD
-            or n < (3 if n >= 0.1 * total else 5 if listed else 8)
-            or n < 0.02 * total
-        ):
-            return False
-        lift = n / total / max(frequency, 1e-9)
-        everywhere = max(30.0, frequency * len(self.text))
-        return lift >= SURNAME_LIFT and (listed or n >= 0.2 * everywhere)
 
     def _join_heads(self) -> None:
         """青云 is 青云大仙, 长明 is 长明太子: a name and the same with a head."""
@@ -192,7 +149,7 @@ class FormAliases(StatedAliases):
             return False
         if not is_han(word) or word[0] in words.DETERMINERS - words.NUMERALS:
             return False
-        if word[1:] + name in self.counts or word[1:] + name in self.with_surname:
+        if word[1:] + name in self.counts:
             return False
         return words.NEVER_IN_NAMES.isdisjoint(word) and word[-1] not in words.UNLIKELY_NAME_ENDS - {"上"}
 
@@ -265,12 +222,6 @@ class _Apposition:
         if max(longer, default=0) >= 0.7 * n:
             return False
         return len(word) == 2 or n >= 0.7 * self._before[word[1:]][who]
-
-
-def _is_phrase(before: str, n: int, surnames: Mapping[str, int]) -> bool:
-    """Whether nearly the same two characters always precede a name: 文武|多官, no Mr. 武."""
-    fixed = len(before) == 2 and is_han(before) and before not in words.COMPOUND_SURNAMES
-    return fixed and n >= 3 and n >= 0.9 * surnames[before[1]]
 
 
 def _parts(word: str) -> set[str]:

@@ -189,17 +189,6 @@ class NameClassifier:
             and not self.is_fragment(c)
         }
 
-    def bynames(self, persons: Mapping[str, Candidate]) -> set[str]:
-        """Return frequent speakers that read like a word (呆子, 赖皮): bynames, if they are anybody's."""
-        return {
-            w
-            for w, c in self.candidates.items()
-            if persons.keys().isdisjoint((w, w[:2], w[:3]))
-            and c.speaks >= 10
-            and c.count >= 20
-            and not self.is_fragment(c)
-        }
-
     def addresses(self, persons: Mapping[str, Candidate]) -> dict[str, str]:
         """Return forms of address → what is left without the surname: 何子安 → 子安, 何使君 → 使君.
 
