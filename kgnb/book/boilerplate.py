@@ -1,4 +1,4 @@
-"""Lines of a text that are no part of the book: of download sites, appeals for votes, ends of chapters."""
+"""Lines that are no part of a book: of download sites, appeals for votes, ends of chapters, page numbers."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ _PATTERNS = (
     rf"(?=.*(?:小说|电子书|首发|手打|章节|全文|txt|TXT|请(?:访问|登录|登陆|浏览|到))).{{0,30}}(?:{_SITE}).{{0,30}}",
     _SITE,
     r"声明[：:]?本书.{0,80}",
+    # of the scanner: 第 12 页 共 300 页, Page 12 of 300
+    r"第\s?\d{1,4}\s?页(?:[\s/，,]{0,3}共\s?\d{1,4}\s?页)?|[Pp]age\s\d{1,4}(?:\sof\s\d{1,4})?",
     # of the author: 求月票, （本章完）, PS：
     r".{0,30}(?:求|来点|投)(?:一下|各种|些|点|个|张)?(?:月票|推荐票|红票|票票|追读).{0,40}",
     rf"{_APPEAL}(?:[、，,！!\s]*{_APPEAL})*(?:[，,！!].{{0,40}})?",
@@ -35,7 +37,8 @@ _LINE = re.compile(rf"^{_OPEN}(?:{'|'.join(_PATTERNS)}){_CLOSE}$\n?", re.M)
 _SPEECH = re.compile("[“”「」『』]")
 _HINT = re.compile(
     r"整理|制作|校对|上传|扫校|下载|提供|首发|小说|电子书|章节|全集|用户|读者|一秒|本站|网站|网址|收藏|www|http"
-    r"|\.(?:com|net|cn|org|cc|me|info|la|tw)|声明|票|推荐|订阅|打赏|鲜花|追读|待续|章完|本章|全书完|全文完|完本|更"
+    r"|\.(?:com|net|cn|org|cc|me|info|la|tw)|声明|票|推荐|订阅|打赏|鲜花|追读|待续|章完|本章|全书完|全文完|完本|更|页"
+    r"|[Pp]age\s\d"
 )
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from kgnb.core.model import SYMMETRIC_RELATIONS
 from kgnb.extract.model import MAX_ITEMS, Event, Extraction, Relation
-from kgnb.extract.namesakes import Namesakes, names_of
+from kgnb.extract.namesakes import Namesakes
 
 _Item = TypeVar("_Item", bound=BaseModel)
 
@@ -23,8 +23,6 @@ def merge(extractions: Sequence[Extraction]) -> Extraction:
     other names differ stay apart (namesakes.py). ``absent`` is not merged: evidence.mark_absent sets it
     afterwards, by the whole text.
     """
-    if len(extractions) == 1 and _is_merged(extractions[0]):
-        return extractions[0]
     namesakes = Namesakes(extractions)
     extractions = [namesakes.disambiguate(e) for e in extractions]
     return Extraction.model_construct(
@@ -35,15 +33,6 @@ def merge(extractions: Sequence[Extraction]) -> Extraction:
         relations=_merged((e.relations for e in extractions), _by_ends),
         things=_merged((e.things for e in extractions), _by_name),
     )
-
-
-def _is_merged(one: Extraction) -> bool:
-    """Whether it has no duplicates and no name of two people, so that merging would change nothing."""
-    names = [name for character in one.characters for name in names_of(character)]
-    keys: list[list[Any]] = [names, list(map(_by_ends, one.relations))]
-    named = (one.locations, one.organizations, one.events, one.things)
-    keys += (list(map(_by_name, items)) for items in named)
-    return not one.absent and all(len(set(each)) == len(each) for each in keys)
 
 
 _by_name = attrgetter("name")

@@ -27,6 +27,8 @@ from kgnb.book.reader import read_book
         "求收藏、求订阅！",
         "www.example.com",
         "声明：本书由网友上传",
+        "第 12 页 共 300 页",
+        "- Page 12 of 300 -",
     ],
 )
 def test_advertisements_and_appeals_are_left_out(line: str) -> None:
@@ -53,6 +55,7 @@ def test_advertisements_and_appeals_are_left_out(line: str) -> None:
         "待续弦之后，他搬了家。",
         "更多的小说家请他吃饭。",
         "此书由他祖父收集，传到他手里。",
+        "信写到第三页，他停了笔。",
     ],
 )
 def test_sentences_of_a_story_stay(line: str) -> None:

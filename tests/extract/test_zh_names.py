@@ -34,6 +34,7 @@ def names(text: str) -> set[str]:
         ("三顺子", "何大妈"),
         ("铁山大王", "白莲仙姑"),
         ("七斤嫂", "阿毛"),
+        ("九龄老太", "福根老汉"),
         ("许四", "许四嫂"),
     ],
 )
@@ -180,6 +181,11 @@ def test_a_lady_is_who_alone_has_her_surname_though_she_is_called_so_in_other_ch
     assert bearer(people(text.replace("，她", "，他") + "她。" * 20), "孟小姐").name == "孟小姐"
 
 
-@pytest.mark.parametrize("word", ["伯母", "二姑姑"])
+def test_a_given_name_with_a_title_is_the_full_name() -> None:
+    found = people(scenes([("何秉义", "林秀英"), ("秉义老汉", "周德海")]))
+    assert bearer(found, "秉义老汉") is bearer(found, "何秉义")
+
+
+@pytest.mark.parametrize("word", ["伯母", "二姑父"])
 def test_kinship_words_that_begin_like_a_surname_or_a_number_are_nobodys_name(word: str) -> None:
     assert not can_be_name(word)

@@ -146,7 +146,7 @@ class AliasResolver(FormAliases):
         best, n = min(votes.items(), key=lambda v: (-v[1], v[0]), default=("", 0))
         if not best or self.co_occurrence.expected(names, best) < least:
             return ""
-        only = n >= max(FEW, 0.8 * votes.total()) and (n >= 0.3 * places or self._is_rarer(best, names))
+        only = n >= max(FEW, 0.8 * votes.total()) and n >= 0.3 * places
         only = only or (len(roots) == 1 and n >= SCENES and self._is_told(best, names))
         if n < 0.6 * places and not only:
             return ""
@@ -157,12 +157,6 @@ class AliasResolver(FormAliases):
     def _is_told(self, person: str, titles: tuple[str, ...]) -> bool:
         """Whether 他 or 她 says that the one person of a surname is of the title's sex."""
         return all(self._pronouns.tells(t, self.clusters.names_of(person)) for t in titles)
-
-    def _is_rarer(self, person: str, names: tuple[str, ...]) -> bool:
-        """Whether a person is named seldom, and where they are: 马悟真, who is mostly called 马僧."""
-        mentions = sum(self.counts.get(n, 0) for n in self.clusters.names_of(person))
-        called = sum(len(self.offsets[n]) for n in names)
-        return 5 <= mentions < called and self.co_occurrence.coverage(person, names) >= 0.8
 
     def _join_appositive_titles(self) -> None:
         """县令何恭: a word before full names is joined with its one bearer; a title of several is dropped."""

@@ -88,10 +88,14 @@ class FormAliases(StatedAliases):
             self.clusters.join(name[:-1], name, "儿")
 
     def _join_heads(self) -> None:
-        """青云 is 青云大仙, 长明 is 长明太子: a name and the same with a head."""
+        """青云 is 青云大仙, 子安先生 is 何子安: a name and the same with a head."""
+        bearers = Counter(self.given_names.values())
+        fulls = {given: full for full, given in self.given_names.items() if bearers[given] == 1}
         longer: dict[str, Counter[str]] = defaultdict(Counter)
         for name, candidate in self._classifier.candidates.items():
             stem = name.removesuffix(head_of(name))
+            if stem in fulls and stem != name and name in self.counts and head_of(name) not in words.MARRIED:
+                self._join(fulls[stem], name, "名")  # 秉德老汉 is 何秉德
             if len(stem) > 1 and stem != name and (name in self.counts or self._is_titled(stem, candidate)):
                 longer[stem][name] = candidate.count
         for stem, names in longer.items():

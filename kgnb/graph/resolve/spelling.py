@@ -24,16 +24,10 @@ class Spelling:
     def __init__(self, table: TableSpellings, chapters: Sequence[ChapterNames]) -> None:
         self._table = table
         self._shown = table.traditional | _respelled(table, chapters)
-        self._cache: dict[str, str] = {}
 
     def form(self, name: str) -> str:
         """The form to show for ``name``."""
-        if not self._shown:
-            return name
-        form = self._cache.get(name)
-        if form is None:
-            form = self._cache[name] = self._shown.get(folded(name), name)
-        return form
+        return self._shown.get(folded(name), name) if self._shown else name
 
     def entries(self) -> tuple[NameEntry, ...]:
         """The name table with these spellings; other forms are aliases."""
