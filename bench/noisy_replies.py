@@ -15,8 +15,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from known_people import NameErrors
+
     from kgnb.extract.model import Extraction
-    from kgnb.llm.fake.known_people import NameErrors
 
 MODELS = ((1.0, 0.0, 0.0, 1), (0.6, 0.02, 0.06, 3), (0.6, 0.05, 0.06, 1), (0.4, 0.02, 0.06, 1))
 """Alias recall, wrong aliases, generic aliases, and how many seeds to run."""
@@ -77,7 +78,7 @@ def score_book(
     seed: int,
 ) -> dict[str, Any]:
     """One book's scores with one model, and the seconds of its settle."""
-    from kgnb.llm.fake.known_people import KnownPeople
+    from known_people import KnownPeople
 
     answer = KnownPeople.of(gold, errors, seed).answer
     extractions = [extraction_of(text, gold["lang"], answer) for _, text in chapters]
@@ -90,8 +91,9 @@ def print_tables(
     books: Sequence[tuple[Path, dict[str, Any]]], judge: ModuleType, split: Callable[[str], Any]
 ) -> None:
     """One table for each of :data:`MODELS` and seed; ``books``: texts with their gold lists."""
+    from known_people import NameErrors
+
     from kgnb.extract import name_scan
-    from kgnb.llm.fake.known_people import NameErrors
 
     read = [(path, gold, split(path.read_text("utf-8"))) for path, gold in books]
     scanned = [

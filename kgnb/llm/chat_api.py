@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -106,21 +105,18 @@ class KeysInTurn:
 
     def __init__(self, apis: Sequence[ChatApi]) -> None:
         self.all = apis
-        self._left = deque(apis)
+        self._left = list(apis)
 
     def next(self) -> ChatApi:
         """The endpoint with the key whose turn it is."""
-        self._left.rotate(-1)
+        self._left.append(self._left.pop(0))
         return self._left[-1]
 
     def drop(self, api: ChatApi) -> bool:
         """Use this one's key no more; whether others are left. After the last one all are tried anew."""
-        if api in self._left:
-            self._left.remove(api)
-        if self._left:
-            return True
-        self._left.extend(self.all)
-        return False
+        others = [one for one in self._left if one is not api]
+        self._left = others or list(self.all)
+        return bool(others)
 
 
 # --- reading an answer, which is hostile input --------------------------------------------------------------

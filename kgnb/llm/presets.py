@@ -99,20 +99,14 @@ class Preset(_Fact):
 
     def for_model(self, model: str) -> Preset:
         """This preset as it is for ``model``."""
-        found = self
-        for one in self.models:
-            if fnmatchcase(model.lower(), one["match"]):
-                found = found._with(one)
-        return found
+        fitting = [one for one in self.models if fnmatchcase(model.lower(), one["match"])]
+        fields = {name: value for one in fitting for name, value in one.items() if name != "match"}
+        return Preset.model_validate({**self.model_dump(), **fields}) if fields else self
 
     def price(self, model: str) -> Price | None:
         """The price of ``model``, if known."""
         found = (p for pattern, p in self.prices.items() if fnmatchcase(model.lower(), pattern))
         return next(found, None)
-
-    def _with(self, fields: Mapping[str, Any]) -> Preset:
-        plain = {name: value for name, value in fields.items() if name != "match"}
-        return Preset.model_validate({**self.model_dump(), "models": (), **plain})
 
 
 UNKNOWN = Preset()

@@ -22,7 +22,6 @@ from typing import Any, Self
 from aiohttp import web
 
 from kgnb.core.messages import say
-from kgnb.llm.fake import known_people
 from kgnb.llm.fake import model as fake_model
 from kgnb.llm.fake.chat import ChatRequest, apply_fault, completion, models_body, usage_body
 from kgnb.llm.fake.http import MAX_REQUEST, Request, Response, carry, error_response, json_response
@@ -272,8 +271,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(given)
     faults = Faults(**{name: options.pop(name) for name in _FAULTS})
     try:
-        answer = known_people.answer_from(options)
-        asyncio.run(_serve(FakeServer(faults=faults, answer=answer, **options)))
+        asyncio.run(_serve(FakeServer(faults=faults, **options)))
     except KeyboardInterrupt:
         pass
     except OSError as error:
@@ -297,7 +295,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help=say("dryrun.seed"))
     parser.add_argument("--key", default="", help=say("dryrun.key"))
     parser.add_argument("--prompt-cache", action="store_true", help=say("dryrun.prompt_cache"))
-    known_people.add_options(parser)
     for name in _FAULTS:
         parser.add_argument(
             f"--{name.replace('_', '-')}", type=float, default=0.0, help=say("dryrun.share", fault=name)

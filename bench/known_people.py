@@ -6,19 +6,15 @@ sentence. Its errors are drawn by hash from passage, person and seed: a repeated
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Self
 
-from kgnb.core.messages import say
 from kgnb.extract.word_search import trie_pattern
-from kgnb.llm.fake import model as fake_model
 
 GENERIC_WORDS = {
     "zh": "老爷 夫人 将军 大人 少年 那汉子 小厮 兄弟 父亲 妇人 老者 此人 贤弟 主人".split(),  # noqa: SIM905
@@ -56,13 +52,8 @@ class KnownPeople:
     seed: int = 0
 
     @classmethod
-    def read(cls, path: Path, errors: NameErrors = NameErrors(), seed: int = 0) -> Self:
-        """From a JSON file ``{"lang": "zh", "characters": {name: {"aliases": [...]}}}``."""
-        return cls.of(json.loads(path.read_text(encoding="utf-8")), errors, seed)
-
-    @classmethod
     def of(cls, gold: Mapping[str, Any], errors: NameErrors = NameErrors(), seed: int = 0) -> Self:
-        """From that file's content."""
+        """From a gold list: ``{"lang": "zh", "characters": {name: {"aliases": [...]}}}``."""
         names = {
             name: (name, *sorted({*known["aliases"]} - {name})) for name, known in gold["characters"].items()
         }
@@ -110,21 +101,6 @@ class KnownPeople:
             people = list(dict.fromkeys(called[person] for person in persons if person in called))
             if len(people) > 1 and _Draws(sentence).number() * RELATION_IN < 1:
                 yield {"source": people[0], "target": people[1], "type": "KNOWS", "evidence": sentence[:30]}
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options of a dry-run server that knows a book's people."""
-    parser.add_argument("--people", type=Path, metavar="FILE", help=say("dryrun.people"))
-    for name, default in asdict(NameErrors()).items():
-        option, text = f"--{name.replace('_', '-')}", say(f"dryrun.{name}")
-        parser.add_argument(option, type=float, default=default, help=text)
-
-
-def answer_from(options: dict[str, Any]) -> Callable[[str], str]:
-    """The model that parsed options ask for; takes those of :func:`add_options` out of them."""
-    errors = NameErrors(**{name: options.pop(name) for name in asdict(NameErrors())})
-    path: Path | None = options.pop("people")
-    return KnownPeople.read(path, errors, options["seed"]).answer if path else fake_model.answer
 
 
 class _Draws:
