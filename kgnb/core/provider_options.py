@@ -103,17 +103,9 @@ class ProviderOptions(BaseModel):
 
     def revealed(self) -> dict[str, Any]:
         """The options that are set, as JSON values, secrets in the clear."""
-        return {name: _plain(getattr(self, name)) for name in sorted(self.model_fields_set)}
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, SecretStr):
-        return value.get_secret_value()
-    if isinstance(value, tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, dict):
-        return {name: _plain(one) for name, one in value.items()}
-    return value
+        told = {name: getattr(self, name) for name in sorted(self.model_fields_set)}
+        plain: dict[str, Any] = json.loads(json.dumps(told, default=SecretStr.get_secret_value))
+        return plain
 
 
 def checked_options(given: Any) -> ProviderOptions:

@@ -9,12 +9,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 _NO_HOST = re.compile(r"[\s/\\@?#:\[\]%\x00-\x1f]")
 _BOLT_SCHEMES = {f"{scheme}{tls}" for scheme in ("bolt", "neo4j") for tls in ("", "+s", "+ssc")}
 _REDIS_NUMBERS = {
-    "db",
-    "protocol",
-    "port",
-    "socket_timeout",
-    "socket_connect_timeout",
-    "health_check_interval",
+    *("db", "protocol", "port", "socket_timeout", "socket_connect_timeout", "health_check_interval"),
 }
 _REDIS_OPTIONS = {
     *("ssl_cert_reqs", "ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname"),
@@ -24,7 +19,7 @@ _REDIS_OPTIONS = {
 
 
 def check_host(text: str) -> str:
-    """Return a host name or IP address without brackets. Raises ValueError for anything else."""
+    """Return a host name, an IP address without brackets, or "". Raises ValueError for anything else."""
     try:
         return str(ipaddress.ip_address(text.removeprefix("[").removesuffix("]")))
     except ValueError:
@@ -48,7 +43,7 @@ def in_url(host: str) -> str:
 def check_redis_host(text: str) -> str:
     """Return a host, or a redis://, rediss:// or unix:// URL. Raises ValueError for anything else."""
     if "://" not in text:
-        return check_host(text) if text else ""
+        return check_host(text)
     try:
         url = urlsplit(text)
         unix = url.scheme == "unix"

@@ -257,14 +257,10 @@ class Settings(BaseSettings):
                 ) from None
         return path
 
+    _hosts = field_validator("db_host", "metrics_host")(check_host)
     _redis = field_validator("redis_host")(check_redis_host)
     _sentinels = field_validator("redis_sentinel")(check_sentinels)
     _bolt = field_validator("neo4j_uri")(check_bolt_uri)
-
-    @field_validator("db_host", "metrics_host")
-    @classmethod
-    def _host(cls, host: str) -> str:
-        return check_host(host) if host else ""
 
     @field_validator(
         "db_name", "db_user", "redis_user", "neo4j_user", "neo4j_database", "redis_sentinel_master"

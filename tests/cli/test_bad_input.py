@@ -84,7 +84,7 @@ class TestProviders:
         assert untouched(place)
 
     def test_no_key(self, place: Place) -> None:
-        env = {"OPENAI_BASE_URL": "http://127.0.0.1:9/v1", "OPENAI_MODEL": "m"}
+        env = {"OPENAI_BASE_URL": "https://llm.example/v1", "OPENAI_MODEL": "m"}
         place.run("build", STORY, "--provider", "openai", env=env).refused("OPENAI_API_KEY")
         assert untouched(place)
 
