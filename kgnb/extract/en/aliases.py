@@ -83,7 +83,7 @@ class AliasResolver(BookPersons):
     def _join_titled_first_names(self) -> None:
         """Sir Walter and Sir Walter Harland; Miss Anne and Anne."""
         for name, parts in self._one_word_names(titled=True):
-            if self._is_surname(parts.first, name):
+            if parts.titles[-1] != "sir" and self._is_surname(parts.first, name):
                 continue
             same_title = [n for n in self._by_first[parts.first] if self.parts[n].titles == parts.titles]
             longer = [n for n in same_title if self.parts[n].is_full]
@@ -91,8 +91,8 @@ class AliasResolver(BookPersons):
                 self.clusters.join(longer[0], name, "title and first name")
             elif parts.first in self.candidates and parts.titles[-1] in _JOIN_FIRST_NAME:
                 bare = parts.first
-                once = parts.titles[-1] in ("sir", "lady") and self.counts[name] < 2
-                if self.counts[bare] >= 3 and not once and self.co_occurrence.ratio(name, bare, 0.0) < 0.6:
+                jest = parts.titles[-1] in ("sir", "lady") and self.counts[name] < 0.1 * self.counts[bare]
+                if self.counts[bare] >= 3 and not jest and self.co_occurrence.ratio(name, bare, 0.0) < 0.6:
                     self.clusters.join(bare, name, "title and first name")
             elif parts.titles[-1] in KIN_TITLES and parts.first not in self.candidates:
                 fulls = [n for n in self._by_first[parts.first] if self.parts[n].is_full]
@@ -185,7 +185,7 @@ class AliasResolver(BookPersons):
                 n
                 for long in sorted(longs)
                 for n in self._by_first.get(long.capitalize(), ())
-                if not self.parts[n].titles or self.parts[n].is_full
+                if not self.parts[n].titles or (self.parts[n].is_full and "sir" not in self._titles(n))
             ]
             near = [
                 r
@@ -251,6 +251,8 @@ class AliasResolver(BookPersons):
             top = bearers.most_common(2)
             if top and (len(top) == 1 or top[0][1] >= 2.5 * top[1][1]):
                 self.clusters.join(top[0][0], name, "rank")
+            elif top:
+                self.dropped.add(name)  # any of them
 
     def _has_first_name(self, parts: NameParts) -> bool:
         """Whether the first word is a name by itself: not so in Old Stone, Doctor's Stone, Massa Stone."""

@@ -136,8 +136,8 @@ class ChapterPersons:
         return (entry.name, *entry.aliases)
 
     def has_first_name(self, entry: NameEntry) -> bool:
-        """Return whether any name of the person has more than a title and one word."""
-        return any(split_name(form).is_full or " " not in form for form in self.forms(entry))
+        """Return whether any name of the person has more than one word besides titles."""
+        return any(split_name(form).is_full for form in self.forms(entry))
 
     def facts(self, entry: NameEntry) -> NameFacts:
         """Return what the person's names say."""

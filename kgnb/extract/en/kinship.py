@@ -12,9 +12,10 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from kgnb.core.model import SYMMETRIC_RELATIONS
+from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.antecedents import Antecedent, antecedent_of, speaker
 from kgnb.extract.en.chapter_persons import ChapterPersons, fits_family
-from kgnb.extract.en.roles import ADJECTIVES, ROLES, Role
+from kgnb.extract.en.roles import ROLES, Role
 from kgnb.extract.model import NameEntry
 from kgnb.extract.patterns import Mention
 
@@ -30,7 +31,7 @@ NEARBY = 0.45
 """Weight of one whose bearer stands nearby, and no surname contradicts."""
 
 _NOUN = "|".join(sorted((re.escape(n) for n in ROLES), key=len, reverse=True))
-_ADJECTIVE = "|".join(sorted(ADJECTIVES))
+_ADJECTIVE = "|".join(sorted(words.BEFORE_KIN))
 _PRONOUN = r"(?<![\w'])(?:[Hh]is|[Hh]er|[Mm]y|[Oo]ur|[Yy]our|[Tt]heir)"
 _POSSESSOR = rf"{_PRONOUN}|'s?| s"  # some texts have lost their apostrophes
 _PHRASE = re.compile(

@@ -211,7 +211,7 @@ class NameClassifier:
         if not titled and speaks * 10 < count:
             score -= 3.0 * place + (1.5 if place >= 0.3 and count >= 5 else 0.0)
         if candidate.articles > 0.5 * count and speaks < 0.15 * count:
-            score -= 2.0 if not speaks else 1.0
+            score -= 2.0 if speaks * 20 <= count else 1.0  # the Thames
         if not speaks and _is_exclamation(candidate):
             score -= 1.5
         first = key(name.split(" ")[-1 if titled else 0])

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from kgnb.extract.co_occurrence import CoOccurrence
 from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.names import Candidate, NameClassifier, is_titled, key, place_share
+from kgnb.extract.en.sentences import sentence_ends
 from kgnb.extract.name_clusters import NameClusters
 
-_SENTENCE_END = re.compile(r"[.!?](?=[\s\"])|\n")
-_ABBREVIATION = re.compile(r"\b(?:Mr|Mrs|Ms|Dr|St|Rev)\.$")
 _PRONOUN = re.compile(r"\b(he|him|his|himself|she|her|hers|herself)\b", re.IGNORECASE)
 _MILITARY = words.RANKS & words.NEUTRAL
 KIN_TITLES = frozenset(("aunt", "uncle", "cousin", "brother", "sister", "father", "mother"))
@@ -77,13 +76,8 @@ class BookPersons:
         self.counts = {n: c.count for n, c in self.candidates.items()}
         self.parts = {n: split_name(n) for n in self.candidates}
         self.clusters = NameClusters(self.candidates)
-        ends = [
-            m.start()
-            for m in _SENTENCE_END.finditer(text)
-            if not _ABBREVIATION.search(text, max(0, m.start() - 5), m.start() + 1)
-        ]
         self.offsets = {n: c.offsets for n, c in self.candidates.items()}
-        self.co_occurrence = CoOccurrence(self.clusters, self.offsets, ends, WINDOW)
+        self.co_occurrence = CoOccurrence(self.clusters, self.offsets, sentence_ends(text), WINDOW)
         self.by_count = sorted(self.counts, key=lambda n: (-self.counts[n], n))
         self._gender: dict[str, str] = {}
         self.dropped: set[str] = set()
@@ -250,7 +244,10 @@ def _is_kind(name: str, candidate: Candidate, found: Mapping[str, Candidate]) ->
 
 
 def _is_beside_place(name: str, found: Mapping[str, Candidate]) -> bool:
-    """He showed Jane Moor House: a person, and then a place of several words."""
+    """He showed Jane Moor House: a person, and then a place of several words, or one named far more often."""
     _, _, rest = name.partition(" ")
-    place = found.get(rest) if " " in rest and not is_titled(name) else None
-    return place is not None and place.count > found[name].count and place_share(place) >= 0.3
+    place = found.get(rest) if rest and not is_titled(name) else None
+    if place is None or place.speaks * 20 > place.count:
+        return False
+    ratio, share = (1, 0.3) if " " in rest else (10, 0.2)
+    return place.count > ratio * found[name].count and place_share(place) >= share

@@ -9,7 +9,7 @@ from kgnb.extract.en.names import Candidate, NameClassifier, is_titled, key, pla
 def places(classifier: NameClassifier) -> dict[str, tuple[str, list[int]]]:
     """Return name → (kind, offsets) of candidates that are no person and follow prepositions of place."""
     return {
-        name: (kind_of(name), c.offsets)
+        name: ("Organization" if key(name.split(" ")[-1]) in words.ORG_ENDS else "Location", c.offsets)
         for name, c in classifier.candidates.items()
         if c.count >= 2
         and c.speaks * 20 <= c.count
@@ -18,11 +18,6 @@ def places(classifier: NameClassifier) -> dict[str, tuple[str, list[int]]]:
         and c.score < 1.5
         and not _is_common(c, classifier.lower[name.lower()])
     }
-
-
-def kind_of(name: str) -> str:
-    """Return Location or Organization, by the name's last word."""
-    return "Organization" if key(name.split(" ")[-1]) in words.ORG_ENDS else "Location"
 
 
 def _follows_prepositions(candidate: Candidate) -> bool:

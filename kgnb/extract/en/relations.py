@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from operator import attrgetter, itemgetter
 
+from kgnb.extract.en import vocabulary as words
 from kgnb.extract.en.chapter_persons import ChapterPersons
 from kgnb.extract.en.couples import LIKELY_WIFE, SURE_WIFE, couple_mentions, husbands
 from kgnb.extract.en.kinship import Statement, Tie, statements
-from kgnb.extract.en.roles import ADJECTIVES, ROLES
+from kgnb.extract.en.roles import ROLES
 from kgnb.extract.patterns import Mention, PatternMatch, PatternMatcher, RelationPattern
 
 MAX_CONFIDENCE = 0.95
@@ -54,7 +55,7 @@ def _of_patterns() -> Iterator[RelationPattern]:
     nouns = defaultdict(list, {("PARENT_OF", False): ["child"]})  # no role: "my child" is said to anybody
     for noun, role in ROLES.items():
         nouns[role.type, role.inverted].append(noun)
-    adjectives = rf"(?:(?:{'|'.join(sorted(ADJECTIVES))}) )*"
+    adjectives = rf"(?:(?:{'|'.join(sorted(words.BEFORE_KIN))}) )*"
     for (kind, inverted), alternatives in nouns.items():
         noun = "|".join(sorted(alternatives, key=len, reverse=True))
         between = rf",? (?:was |is |were |and )?(?:the |a |an )?{adjectives}(?:{noun}) (?:of|to) "

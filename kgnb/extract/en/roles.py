@@ -15,6 +15,9 @@ class Role(NamedTuple):
     kin: bool = False
 
 
+_SERVANTS = "servant maid valet butler footman squire steward housekeeper coachman groom lieutenant"
+
+
 def _roles() -> dict[str, Role]:
     kin = (
         ("father", "PARENT_OF", True, "m", "father stepfather papa dad daddy"),
@@ -41,13 +44,7 @@ def _roles() -> dict[str, Role]:
         ("betrothed", "SPOUSE", False, "f", "fiancée fiancee"),
         ("master", "MASTER_OF", True, "", "master mistress teacher tutor mentor governess"),
         ("pupil", "MASTER_OF", False, "", "pupil apprentice student disciple"),
-        (
-            "servant",
-            "LEADS",
-            False,
-            "",
-            "servant maid valet butler footman squire steward housekeeper coachman groom lieutenant",
-        ),
+        ("servant", "LEADS", False, "", _SERVANTS),
         ("friend", "FRIEND", False, "", "friend companion confidante confidant"),
         ("enemy", "ENEMY", False, "", "enemy foe nemesis"),
         ("rival", "RIVAL", False, "", "rival"),
@@ -63,37 +60,3 @@ def _roles() -> dict[str, Role]:
 
 ROLES = _roles()
 """Noun, in the singular → role."""
-
-ADJECTIVES = frozenset(
-    (
-        *(
-            "own",
-            "eldest",
-            "elder",
-            "older",
-            "oldest",
-            "younger",
-            "youngest",
-            "only",
-            "little",
-            "late",
-            "first",
-        ),
-        *(
-            "second",
-            "third",
-            "two",
-            "three",
-            "old",
-            "dear",
-            "poor",
-            "half",
-            "twin",
-            "adopted",
-            "beloved",
-            "good",
-        ),
-        *("new", "young", "married", "favourite", "former", "lovely", "excellent", "amiable", "dearest"),
-    )
-)
-"""Adjectives and numerals between a possessor and the noun, none of which changes the relation."""

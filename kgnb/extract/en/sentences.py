@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "_": " ", "\u00a0": " "})
-_END = re.compile(r"[.!?](?<!Mr.)(?<!Mrs.)(?<!Ms.)(?<!Dr.)(?<!St.)(?=[\s\"])|\n")
+_END = re.compile(r"[.!?](?<!Mr.)(?<!Mrs.)(?<!Ms.)(?<!Dr.)(?<!St.)(?<!Rev.)(?=[\s\"])|\n")
 
 
 def normalise(text: str) -> str:
