@@ -49,6 +49,21 @@ def test_a_nickname_is_a_lords_too() -> None:
     assert found["Harry"] is found["Lord Henry"] is found["Lord Henry Marsh"]
 
 
+def test_a_knight_is_told_from_his_son_of_the_same_name() -> None:
+    text = pages(("Sir Thomas", "Tom"), ("Tom", "Julia"), times=8)
+    text += "\n\nMr. Thomas smiled. Sir Thomas Fenn was proud of Tom Fenn.\n\n" * 3
+    found = people(text)
+    assert found["Sir Thomas"] is found["Sir Thomas Fenn"]
+    assert found["Tom"] is found["Tom Fenn"] is not found["Sir Thomas"]
+
+
+def test_a_ship_and_a_rank_of_many_are_nobody() -> None:
+    text = pages(("Captain Holz", "Captain Quill"), times=4)
+    text += "\n\nThen the Vorhut sailed. The men of the Vorhut slept. We left the Vorhut that day." * 9
+    found = people(text + "\n\nThe Captain slept. They saw the Captain and the Vorhut." * 9)
+    assert {"Vorhut", "Captain"}.isdisjoint(found)
+
+
 def test_kin_give_titles_that_strangers_do_not() -> None:
     text = pages(("Frieda Holz", "Rosa"), ("Cousin Frieda", "Rosa"), times=8)
     text += "\n\n" + pages(("Fraulein Holz", "Rosa"), times=4)
