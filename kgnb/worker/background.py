@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -88,7 +87,6 @@ class BackgroundLoops:
                 anew=due,
                 started_at=self._started,
                 slots=self._node.settings.slots_for(),
-                pid=os.getpid(),
                 refused=refused,
             )
             self._shown, self._refused = states, refused

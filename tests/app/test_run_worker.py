@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
@@ -67,7 +66,7 @@ async def present(redis_url: str, name: str) -> AsyncIterator[Presence]:
 
 async def shown(presence: Presence) -> str:
     now = datetime.now().astimezone()
-    await presence.heartbeat(workers=[], started_at=now, slots=2, pid=os.getpid())
+    await presence.heartbeat(workers=[], started_at=now, slots=2)
     return presence._queue.node
 
 

@@ -368,7 +368,7 @@ class TestRedis:
         states = [WorkerState(i, "OpenAI") for i in range(3)]
         states += [WorkerState(3, "rules"), WorkerState(4, "OpenAI", 7, 1.0, kept=True)]
         started = datetime.now().astimezone()
-        await presence.heartbeat(workers=states, started_at=started, slots=2, pid=1)
+        await presence.heartbeat(workers=states, started_at=started, slots=2)
         (node,) = await queue.nodes()
         assert (node.name, node.version, node.shares) == ("节点", __version__, {"OpenAI": 2, "rules": 1})
         assert node.age is not None
@@ -382,7 +382,7 @@ class TestRedis:
     async def test_old_workers_and_what_they_do(self, queue: Queue) -> None:
         presence = Presence(queue)
         await presence.claim_name("new")
-        await presence.heartbeat(workers=[], started_at=datetime.now().astimezone(), slots=2, pid=1)
+        await presence.heartbeat(workers=[], started_at=datetime.now().astimezone(), slots=2)
         fields = {"node_id": '"old"', "node_type": '"worker"', "pid": "7", "workers_per_provider": "2"}
         await queue.redis.hset("kg:nodes:old", mapping=fields)
         for number, more in enumerate(({"task_id": "9", "start_time": "1.5"}, {})):

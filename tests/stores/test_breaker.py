@@ -295,7 +295,7 @@ async def test_a_refused_key_stops_its_own_node_while_another_ones_is_taken(
         told = {provider: one.reason for provider, one in refused.items()}
         slots = [WorkerState(1, NAME)]
         now = datetime.now().astimezone()
-        await presence.heartbeat(workers=slots, started_at=now, slots=1, pid=1, refused=told)
+        await presence.heartbeat(workers=slots, started_at=now, slots=1, refused=told)
 
     async with (
         FakeServer(key="right") as llm,

@@ -343,7 +343,7 @@ class TestConnections:
 class TestPresence:
     async def beat(self, presence: Presence, *workers: WorkerState, anew: bool = True) -> None:
         started = datetime(2026, 11, 1, tzinfo=UTC)
-        await presence.heartbeat(workers=workers, started_at=started, slots=2, pid=os.getpid(), anew=anew)
+        await presence.heartbeat(workers=workers, started_at=started, slots=2, anew=anew)
 
     async def test_hashes_as_main_reads_them(self, make: Maker) -> None:
         queue = make()

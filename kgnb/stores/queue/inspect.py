@@ -11,7 +11,7 @@ from itertools import chain
 from typing import Any
 
 from kgnb.core.errors import ServiceRefused
-from kgnb.stores.queue.connection import RedisConnection, mapped_errors, raise_errors, script_call
+from kgnb.stores.queue.connection import RedisConnection, mapped_errors, script_call
 from kgnb.stores.queue.types import (
     Command,
     DeadItem,
@@ -56,10 +56,8 @@ class QueueInspector:
         Raises ServiceRefused, too, where a key has another type: what a queue holds is unknown then.
         """
         found: dict[int, QueuedTask] = defaultdict(QueuedTask)
-        replies = await self.connection.try_send_groups(*map(_task_commands, queues))
-        for before, items, after, dead in replies:
-            with mapped_errors(self.connection.where):
-                raise_errors((before, items, after, dead))
+        replies = iter(await self.connection.send([*chain(*map(_task_commands, queues))]))
+        for before, items, after, dead in zip(*[replies] * 4, strict=True):
             for item in items:
                 if (task_id := item_task_id(item)) is not None:
                     found[task_id].fresh |= is_fresh_item(item)

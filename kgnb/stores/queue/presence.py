@@ -122,7 +122,6 @@ class Presence:
         workers: Sequence[WorkerState],
         started_at: datetime,
         slots: int,
-        pid: int,
         refused: Mapping[str, str] | None = None,
         anew: bool = True,
     ) -> None:
@@ -136,10 +135,10 @@ class Presence:
         written = {} if anew else self._written
         changed = [worker for worker in workers if written.get(worker.id) != worker]
         ordered = sorted(changed, key=lambda worker: worker.task_id is None)
-        commands = [command for worker in ordered for command in self._worker_commands(worker, pid)]
+        commands = [command for worker in ordered for command in self._worker_commands(worker)]
         keep_name_at = len(commands)
-        commands += self._node_commands(started_at, slots, pid)
-        commands.append(self._about_command(workers, slots, pid, refused or {}))
+        commands += self._node_commands(started_at, slots)
+        commands.append(self._about_command(workers, slots, refused or {}))
         present = {worker.id for worker in workers}
         commands += [("DEL", f"kg:worker:{gone}") for gone in self._workers - present]
         self._workers |= present  # should the call fail midway, leave() removes all
@@ -152,14 +151,14 @@ class Presence:
             log.warning(say("node.renamed", name=self._queue.node))
             await self.claim_name(self._requested_name)
 
-    def _node_commands(self, started_at: datetime, slots: int, pid: int) -> list[Command]:
+    def _node_commands(self, started_at: datetime, slots: int) -> list[Command]:
         name = self._queue.node
         key = f"kg:nodes:{name}"
         fields = {
             "node_id": name,
             "node_type": "worker",
             "workers_per_provider": slots,
-            "pid": pid,
+            "pid": os.getpid(),
             "started_at": started_at.isoformat(),
             "last_heartbeat": datetime.now(started_at.tzinfo).isoformat(),
         }
@@ -172,22 +171,22 @@ class Presence:
         ]
 
     def _about_command(
-        self, workers: Sequence[WorkerState], slots: int, pid: int, refused: Mapping[str, str]
+        self, workers: Sequence[WorkerState], slots: int, refused: Mapping[str, str]
     ) -> Command:
         """What kgnb reports beyond the wire contract: its version, each provider's slots, refused keys."""
         shown = Counter(worker.provider for worker in workers if not worker.kept)
         # More chapters may be in flight: read ahead, or written while their slot has the next one.
         shares = {provider: min(number, slots) for provider, number in shown.items()}
-        about = {"version": __version__, "slots": shares, "pid": pid, "refused": dict(refused)}
+        about = {"version": __version__, "slots": shares, "pid": os.getpid(), "refused": dict(refused)}
         text = json.dumps(about, ensure_ascii=False)
         return ("SET", ABOUT_PREFIX + self._queue.node, text, "EX", NODE_TTL)
 
-    def _worker_commands(self, worker: WorkerState, pid: int) -> list[Command]:
+    def _worker_commands(self, worker: WorkerState) -> list[Command]:
         key = f"kg:worker:{worker.id}"
         now = time.time()
         fields: dict[str, object] = {
             "provider": worker.provider,
-            "pid": pid,
+            "pid": os.getpid(),
             "node_name": self._queue.node,
             "last_heartbeat": now,
         }
