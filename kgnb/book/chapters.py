@@ -53,7 +53,7 @@ def _sections(text: str, found: list[Heading], lang: Lang) -> list[_Section]:
     sections, preface = _without_contents(sections)
     front = "\n".join(t for t in (front, *preface) if t)
     sections = _with_joined_headings(sections)
-    if sum(len(s.text) for s in sections) * 2 < _stripped_length(text) - len(front):
+    if sum(len(s.text) for s in sections) * 2 < len(text.strip()) - len(front):
         sections = []  # under the lines that look like headings is hardly any text: a list, not a book
     if not sections:
         return [_Section("", part) for part in _cut(_body(boilerplate.without(text)), PART_CHARS, len)]
@@ -67,13 +67,6 @@ def _own_text(title: str, text: str) -> str:
     body = _body(boilerplate.without(text))
     first, _, rest = body.partition("\n")
     return _body(rest) if rest.strip() and first.split() == title.split() else body
-
-
-def _stripped_length(text: str) -> int:
-    """``len(text.strip())`` without copying a whole book."""
-    start = next((i for i, c in enumerate(text) if not c.isspace()), len(text))
-    end = next((i for i in range(len(text), start, -1) if not text[i - 1].isspace()), start)
-    return end - start
 
 
 def _body(text: str) -> str:

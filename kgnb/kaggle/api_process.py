@@ -194,14 +194,12 @@ class _Calls:
     def dataset_files(self, dataset: str) -> list[str]:
         return [one.name for one in self._api.dataset_list_files(dataset).files or []]
 
-    def create_dataset(self, folder: str) -> str:
-        made = self._api.dataset_create_new(folder, public=False, quiet=True, convert_to_csv=False)
-        return made.error or ""
-
-    def version_dataset(self, folder: str) -> str:
-        made = self._api.dataset_create_version(
-            folder, "kgnb", quiet=True, convert_to_csv=False, delete_old_versions=True
-        )
+    def send_dataset(self, folder: str, new: bool) -> str:
+        plain = {"quiet": True, "convert_to_csv": False}
+        if new:
+            made = self._api.dataset_create_new(folder, public=False, **plain)
+        else:
+            made = self._api.dataset_create_version(folder, "kgnb", delete_old_versions=True, **plain)
         return made.error or ""
 
     def delete_dataset(self, dataset: str) -> None:

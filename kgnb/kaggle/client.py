@@ -14,7 +14,6 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from importlib import metadata, util
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Literal, Self
 
 from kgnb.core.errors import InputError, ServiceDown, ServiceRefused
@@ -145,9 +144,7 @@ class KaggleClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._transport.close()
 
     # --- runs
@@ -216,13 +213,12 @@ class KaggleClient:
         """Return the names of a dataset's (first) files."""
         return list(map(str, await self._call("dataset_files", dataset=dataset)))
 
-    async def create_dataset(self, folder: Path) -> None:
-        """Make a private dataset of a folder with a dataset-metadata.json."""
-        _refuse(await self._call("create_dataset", seconds=TRANSFER_SECONDS, folder=str(folder)))
-
-    async def version_dataset(self, folder: Path) -> None:
-        """Make a folder the only version of its dataset."""
-        _refuse(await self._call("version_dataset", seconds=TRANSFER_SECONDS, folder=str(folder)))
+    async def send_dataset(self, folder: Path, *, new: bool) -> None:
+        """Make a private dataset of a folder with a dataset-metadata.json, or (not ``new``) make the folder
+        the only version of its dataset."""
+        reason = await self._call("send_dataset", seconds=TRANSFER_SECONDS, folder=str(folder), new=new)
+        if reason := _reason(reason):
+            raise ServiceRefused("kaggle.refused", service="kaggle", reason=reason)
 
     async def delete_dataset(self, dataset: str) -> None:
         """Delete a dataset with all its versions."""
@@ -247,12 +243,6 @@ class KaggleClient:
             raise ServiceRefused("kaggle.no_login", service="kaggle")
         if answer["error"] == "down":
             raise ServiceDown("kaggle.down", service="kaggle", reason=reason)
-        raise ServiceRefused("kaggle.refused", service="kaggle", reason=reason)
-
-
-def _refuse(reason: str) -> None:
-    """Raise ServiceRefused unless ``reason`` is empty."""
-    if reason := _reason(reason):
         raise ServiceRefused("kaggle.refused", service="kaggle", reason=reason)
 
 

@@ -78,10 +78,7 @@ async def _send(client: KaggleClient, dataset: str, file: str, data: bytes) -> N
         folder = Path(made)
         describe(folder, dataset)
         (folder / file).write_bytes(data)
-        if before is None:
-            await client.create_dataset(folder)
-        else:
-            await client.version_dataset(folder)
+        await client.send_dataset(folder, new=before is None)
     await _ready(client, dataset, before.version if before else 0)
 
 

@@ -175,32 +175,22 @@ def read_notebook(path: Path) -> Notebook:
     raise InputError("parcel.not_a_notebook", path=path)
 
 
-def cleaned(notebook: Notebook) -> Notebook:
-    """The notebook's cells but those that install kgnb, and a kernelspec; outputs, widgets' state and other
-    metadata stay here."""
-    kept = [cell for cell in notebook["cells"] if cell.get("id") not in INSTALL_CELLS]
-    cells = [_cell(c["cell_type"], f"cell-{number:02}", _source(c)) for number, c in enumerate(kept)]
-    spec = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    return {
-        "cells": cells,
-        "metadata": {"kernelspec": spec, "language_info": {"name": "python"}},
-        "nbformat": 4,
-        "nbformat_minor": 5,
-    }
-
-
 def parcel(notebook: Notebook, wheel: Wheel, *, variables: Mapping[str, str] | None = None) -> Notebook:
-    """The cleaned notebook with a cell that sets ``variables`` and installs ``wheel``: in place of the one
-    that installed kgnb so far, else before all other code."""
+    """The notebook's cells with one that sets ``variables`` and installs ``wheel``: in place of those that
+    installed kgnb so far, else before all other code. Outputs, widgets' state and other metadata stay here.
+    """
     cells = notebook["cells"]
     ours = [i for i, cell in enumerate(cells) if cell.get("id") in INSTALL_CELLS]
     code = [i for i, cell in enumerate(cells) if cell["cell_type"] == "code"]
     at = (ours or code or [len(cells)])[0]
-    made = cleaned(notebook)
+    kept = [cell for i, cell in enumerate(cells) if i not in ours]
+    made = [_cell(cell["cell_type"], f"cell-{number:02}", _source(cell)) for number, cell in enumerate(kept)]
     hidden = {"_kg_hide-input": True, "jupyter": {"source_hidden": True}, "cellView": "form"}
     source = _install_code(wheel, variables or {})
-    made["cells"].insert(at, _cell("code", CELL, source) | {"metadata": hidden})
-    return made
+    made.insert(at, _cell("code", CELL, source) | {"metadata": hidden})
+    spec = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    about = {"kernelspec": spec, "language_info": {"name": "python"}}
+    return {"cells": made, "metadata": about, "nbformat": 4, "nbformat_minor": 5}
 
 
 def _install_code(wheel: Wheel, variables: Mapping[str, str]) -> str:

@@ -10,6 +10,7 @@ import pickle
 import signal
 import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 from kgnb.app.context import App
@@ -60,11 +61,9 @@ def _read(count: int) -> bytes:
 
 def _send(kind: str, value: object) -> None:
     line = MESSAGE_MARK.decode() + json.dumps({kind: value}) + "\n"
-    try:
+    with suppress(OSError):  # the parent is gone; standard input says so too
         sys.stdout.write(line)
         sys.stdout.flush()
-    except OSError:  # the parent is gone; standard input says so too
-        return
 
 
 class _ProcessNode:

@@ -238,10 +238,10 @@ class TestDatasets:
         (tmp_path / "data" / "dataset-metadata.json").write_text(json.dumps(facts))
         (tmp_path / "data" / "a.bin").write_bytes(b"one")
         assert await kaggle.dataset(name) is None
-        await kaggle.create_dataset(tmp_path / "data")
+        await kaggle.send_dataset(tmp_path / "data", new=True)
         assert await kaggle.dataset(name) == Dataset(private=True, version=1, state="ready")
         (tmp_path / "data" / "a.bin").write_bytes(b"two")
-        await kaggle.version_dataset(tmp_path / "data")
+        await kaggle.send_dataset(tmp_path / "data", new=False)
         assert stub.datasets[name].files == {"a.bin": b"two"}
         assert await kaggle.dataset_files(name) == ["a.bin"]
         await kaggle.delete_dataset(name)
