@@ -133,7 +133,7 @@ class TestBooks:
 
 class TestCatalog:
     async def test_nothing_there_means_defaults(self, ledger: Ledger) -> None:
-        assert await ledger.providers.active() == []
+        assert await ledger.providers.list_rows() == []
         assert await ledger.providers.default_config() == TaskConfig()
 
     async def test_providers(self, ledger: Ledger) -> None:
@@ -145,7 +145,7 @@ class TestCatalog:
         for row in rows:
             await execute(ledger, sa.insert(t.ai_providers).values(is_active=1, **row))
         await execute(ledger, sa.insert(t.ai_providers).values(name="Off", is_active=0))
-        found = await ledger.providers.active()
+        found, _ = await ledger.providers.active_with_options()
         assert [(p.name, p.models) for p in found] == [
             ("DeepSeek", ("a", "b")),
             ("Odd", ("m1",)),

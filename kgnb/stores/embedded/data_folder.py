@@ -154,17 +154,21 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     draft.replace(path)
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """Return what :func:`write_json` wrote; empty without the file, or where it is broken."""
+    try:
+        found = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def read_note(folder: DataFolder) -> dict[str, Any]:
     """Return the supervisor's note; empty when there is none.
 
     So is that of a folder that was copied while it was open: it leads to the original's supervisor.
     """
-    try:
-        note = json.loads(folder.note.read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
-        return {}
-    if not isinstance(note, dict):
-        return {}
+    note = read_json(folder.note)
     copied = note.get("host") == host_id() and note.get("folder") != folder.identity
     return {} if copied else note
 

@@ -7,7 +7,6 @@ from the record (see restore.py). The copy is a data folder with a record alone,
 from __future__ import annotations
 
 import itertools
-import json
 import logging
 import shutil
 import sqlite3
@@ -16,12 +15,11 @@ import time
 import uuid
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 from kgnb.core.errors import EngineError
 from kgnb.core.messages import say
 from kgnb.core.settings import Settings
-from kgnb.stores.embedded.data_folder import SCHEMA, copy_id, file_lock, write_json
+from kgnb.stores.embedded.data_folder import SCHEMA, copy_id, file_lock, read_json, write_json
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +86,7 @@ def copy_record(source: Path, target: Path) -> bool:
 
 def _copy_changes(source: Path, target: Path) -> None:
     note, changed = source.with_name(NOTE), _changed_at(source)
-    noted = _read_note(note)
+    noted = read_json(note)
     place = copy_place(source, target)
     there = (place / "kgnb.db").exists()
     if there and noted.get("changed") == changed:
@@ -106,7 +104,7 @@ def _copy_changes(source: Path, target: Path) -> None:
 def copy_place(source: Path, target: Path) -> Path:
     """Return ``target``, or the first of target-2, target-3, … that is free or has what this record goes on
     from."""
-    known = _read_note(source.with_name(NOTE)).get("copies", ())
+    known = read_json(source.with_name(NOTE)).get("copies", ())
 
     def is_own(place: Path) -> bool:
         copy = place / "kgnb.db"
@@ -126,13 +124,6 @@ def _replace(source: Path, copy: Path) -> None:
     finally:
         draft.unlink(missing_ok=True)
     sent.replace(copy)
-
-
-def _read_note(note: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(note.read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
-        return {}
 
 
 def _changed_at(source: Path) -> int:

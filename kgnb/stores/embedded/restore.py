@@ -11,7 +11,6 @@ was cut short is made again and never mistaken for a whole one.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -36,6 +35,7 @@ from kgnb.stores.embedded.data_folder import (
     file_lock,
     migrate,
     open_folder,
+    read_json,
     write_json,
 )
 from kgnb.stores.embedded.record_copy import NOTE as COPY_NOTE
@@ -76,7 +76,7 @@ def restore_data_folder(settings: Settings) -> Path | None:
         log.info(say("resume.own_record", source=given))
         return None
     if _is_used(data):
-        if not _is_same(given, data) and not _came_from(given, data):
+        if not _is_same(given, data) and read_json(data / SOURCE_NOTE) != {"from": str(given)}:
             log.warning(say("resume.kept", data=data, source=given))
         return None
     given = named_source(name)
@@ -136,13 +136,6 @@ def _is_used(data: Path) -> bool:
 
 def _is_same(given: Path, data: Path) -> bool:
     return given.exists() and data.exists() and given.resolve() in (data.resolve(), data.resolve().parent)
-
-
-def _came_from(given: Path, data: Path) -> bool:
-    try:
-        return bool(json.loads((data / SOURCE_NOTE).read_text("utf-8")) == {"from": str(given)})
-    except (OSError, ValueError):
-        return False
 
 
 # --- sources
@@ -253,7 +246,8 @@ def _unpack(archive: Path, target: Path) -> None:
     try:
         with open_archive(archive) as packed:
             root = _archive_root(archive, packed)
-            wanted = [i for i in packed.infolist() if _is_record(i.filename, root)]
+            names = {str(root / name) for name in RECORD}
+            wanted = [info for info in packed.infolist() if info.filename in names]
             size = sum(info.file_size for info in wanted)
             if size > SPARE_BYTES + MAX_RATIO * archive.stat().st_size:
                 raise InputError("resume.bad_zip", source=archive, reason=f"{size >> 20} MB")
@@ -272,8 +266,3 @@ def _archive_root(archive: Path, packed: zipfile.ZipFile) -> PurePosixPath:
     names = set(packed.namelist())
     folders = {PurePosixPath(name).parent for name in names if PurePosixPath(name).name == "VERSION"}
     return _only((folder for folder in folders if str(folder / "kgnb.db") in names), archive)
-
-
-def _is_record(name: str, root: PurePosixPath) -> bool:
-    """Whether a file of the archive is part of the record of the data folder at ``root``."""
-    return name in {str(root / part) for part in RECORD}

@@ -29,19 +29,9 @@ sanitize-dump-payload yes
 {disabled}
 """
 _DISABLED = (
-    *("acl", "config", "module", "debug", "function", "fcall", "monitor", "shutdown"),
-    *(
-        "replicaof",
-        "slaveof",
-        "failover",
-        "sync",
-        "psync",
-        "replconf",
-        "migrate",
-        "restore",
-        "restore-asking",
-    ),
-    *("save", "bgsave"),
+    *("acl", "config", "module", "debug", "function", "fcall", "monitor", "shutdown", "save", "bgsave"),
+    *("replicaof", "slaveof", "failover", "sync", "psync", "replconf"),
+    *("migrate", "restore", "restore-asking"),
 )
 """Commands that reach files, other servers or users. kgnb needs none, and an append-only file that somebody
 else wrote might hold some: they are unknown commands then, and the server doesn't start."""

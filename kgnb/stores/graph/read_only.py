@@ -12,25 +12,9 @@ from collections.abc import Iterator
 
 from kgnb.core.errors import InputError
 
-_CLAUSES = frozenset(
-    ["create", "merge", "set", "delete", "detach", "nodetach", "remove", "insert", "foreach"]
-)
-_COMMANDS = frozenset(
-    [
-        *(
-            "drop",
-            "alter",
-            "rename",
-            "grant",
-            "revoke",
-            "deny",
-            "enable",
-            "dryrun",
-            "deallocate",
-            "reallocate",
-        ),
-        *("use", "start", "stop", "terminate"),
-    ]
+_CLAUSE = re.compile("create|merge|set|delete|detach|nodetach|remove|insert|foreach")
+_COMMAND = re.compile(
+    "drop|alter|rename|grant|revoke|deny|enable|dryrun|deallocate|reallocate|use|start|stop|terminate"
 )
 """Words that are commands at a statement's beginning, and fit for names elsewhere."""
 _BEGINNINGS = frozenset(["", "{", ";", "explain", "profile", "5", "25"])
@@ -61,7 +45,7 @@ def _refused_words(words: list[str]) -> Iterator[str]:
         before, after = words[i - 1] if i else "", words[i + 1] if i + 1 < len(words) else ""
         if _is_name(before, after):
             continue
-        if word in _CLAUSES or (word in _COMMANDS and before in _BEGINNINGS):
+        if _CLAUSE.fullmatch(word) or (_COMMAND.fullmatch(word) and before in _BEGINNINGS):
             yield word
         elif word == "load" and after == "csv":
             yield "load csv"

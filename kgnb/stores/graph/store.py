@@ -24,7 +24,7 @@ from kgnb.stores.graph.cypher import Statement
 from kgnb.stores.graph.diff import GraphDiff, add_edge, add_node, grouped, with_iso_times
 from kgnb.stores.graph.driver import BoltDriver, run
 from kgnb.stores.graph.read_only import check_reads_only
-from kgnb.stores.graph.write_cache import WriteCache, without_known
+from kgnb.stores.graph.write_cache import WriteCache
 from kgnb.stores.probes import ServiceFacts, bolt_facts
 from kgnb.stores.targets import GraphTarget
 
@@ -161,9 +161,9 @@ class GraphStore:
         Raises GraphConflict when the settle number isn't ``number`` any more and LeaseLost when ``check``
         returns False; then nothing is written.
         """
-        known = self._known.get(novel_id, number)
         nodes, edges = _rows(graphs)
-        nodes, edges = without_known(nodes, known), without_known(edges, known)
+        nodes = self._known.without_known(novel_id, number, nodes)
+        edges = self._known.without_known(novel_id, number, edges)
         await self._ensure_types(type_ for _, type_, _ in edges)
         await self._fenced(novel_id, _additions(nodes, edges), number=number, check=check)
         self._known.add(novel_id, number, (*nodes.items(), *edges.items()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, TypeVar, cast
 
 from kgnb.graph.model import EdgeKey, NodeKey
@@ -11,7 +11,7 @@ from kgnb.stores.graph.cypher import Row
 MOST_KNOWN = 20_000
 """Nodes and edges remembered as written: some 4 MB; 三国演义 has 12,000 ties."""
 
-K = TypeVar("K")
+K = TypeVar("K", NodeKey, EdgeKey)
 Ref = NodeKey | EdgeKey
 
 
@@ -27,12 +27,16 @@ class WriteCache:
         self._tasks: dict[Ref, frozenset[int]] = {}
         self._once: dict[Any, Any] = {}  # sets of tasks, ends and types: few, but each row has its own copy
 
-    def get(self, novel_id: int, number: int) -> Mapping[Ref, frozenset[int]]:
-        """Node or edge → tasks it carries for certain."""
-        return self._tasks if self._novel == (novel_id, number) else {}
+    def without_known(self, novel_id: int, number: int, rows: dict[K, Row]) -> dict[K, Row]:
+        """Return the rows without those that would change nothing."""
+        if self._novel != (novel_id, number):
+            return rows
+        none: frozenset[int] = frozenset()
+        known = self._tasks.get
+        return {k: row for k, row in rows.items() if not known(k, none) >= set(cast(list[int], row[-1]))}
 
     def add(self, novel_id: int, number: int, rows: Iterable[tuple[Ref, Row]]) -> None:
-        """Notes rows that are committed; what belongs to one chapter alone never comes again."""
+        """Note rows that are committed; what belongs to one chapter alone never comes again."""
         if self._novel != (novel_id, number):
             self._novel, self._tasks, self._once = (novel_id, number), {}, {}
         for ref, row in rows:
@@ -47,15 +51,3 @@ class WriteCache:
 
 
 _ONCE = frozenset({"Novel", "Chapter", "Event", "APPEARS_IN", "PARTICIPATES_IN", "OCCURS_IN"})
-
-
-def without_known(rows: dict[K, Row], known: Mapping[Ref, frozenset[int]]) -> dict[K, Row]:
-    """Return the rows without those that would change nothing."""
-    if not known:
-        return rows
-    none: frozenset[int] = frozenset()
-    return {
-        key: row
-        for key, row in rows.items()
-        if not known.get(cast(Ref, key), none) >= set(cast(list[int], row[-1]))
-    }

@@ -12,7 +12,6 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict
-from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -41,8 +40,6 @@ BATCH_ROWS, BATCH_CHARS = 200, 1 << 20
 _REPLACED = {"api_key": "", "token": 0}
 """Embedded SQL holds no keys; tokens are the other run's, whose queue stays behind."""
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ}
-_INT_LIMITS = {sa.SmallInteger: 2**31, sa.BigInteger: 2**63, sa.Integer: 2**31}
-_TIMES: dict[type, Callable[[str], Any]] = {datetime: datetime.fromisoformat, date: date.fromisoformat}
 
 Row = dict[str, Any]
 
@@ -149,9 +146,9 @@ def _typed(kind: Any, value: Any) -> Any:
     if isinstance(kind, sa.JSON):
         return t.read_json(_text(value, None))
     if isinstance(kind, sa.DateTime | sa.Date):
-        return _TIMES[kind.python_type](_text(value, 40))
+        return kind.python_type.fromisoformat(_text(value, 40))
     if isinstance(kind, sa.Integer):
-        limit = next(limit for base, limit in _INT_LIMITS.items() if isinstance(kind, base))
+        limit = 2**63 if isinstance(kind, sa.BigInteger) else 2**31
         if not isinstance(value, int) or not -limit <= value < limit:
             raise ValueError("not an integer of the column's size")
         return value

@@ -63,10 +63,6 @@ class Providers(DatabasePart):
         super().__init__(database)
         self.thing_kinds = read_kinds(list(thing_kinds))
 
-    async def active(self) -> list[Provider]:
-        """The active rows of ``ai_providers``."""
-        return [row.provider for row in await self.list_rows() if row.active]
-
     @reading
     def active_with_options(self, c: sa.Connection) -> tuple[list[Provider], dict[str, ProviderOptions]]:
         """The active rows of ``ai_providers``; what kgnb was told about any provider, by its queue key.
@@ -144,13 +140,13 @@ class Providers(DatabasePart):
         row = c.execute(query).mappings().first()
         if row is None:
             return TaskConfig(thing_kinds=self.thing_kinds)
-        given, entities = row["relation_types"], not _is_off(row["enable_entity_extraction"])
+        given, entities = row["relation_types"], row["enable_entity_extraction"] != 0
         return TaskConfig(
             ai_provider=(row["ai_provider"] or "").strip(),
             ai_model=(row["ai_model"] or "").strip(),
-            use_ai=row["use_ai"] is None or bool(row["use_ai"]),
+            use_ai=row["use_ai"] != 0,
             max_content_length=row["max_content_length"] or TaskConfig().max_content_length,
-            relation_types=() if _is_off(row["enable_relation_extraction"]) else _relation_types(given),
+            relation_types=() if row["enable_relation_extraction"] == 0 else _relation_types(given),
             labels=_labels(row["entity_types"]) if entities else ("Character",),
             thing_kinds=self.thing_kinds or (read_kinds(row["entity_types"]) if entities else ()),
         )
@@ -232,10 +228,6 @@ def _relation_types(value: Any) -> tuple[str, ...]:
     ]
     known = [kind for kind in CHARACTER_RELATIONS if kind not in off]
     return tuple(dict.fromkeys((*known, *more)))[: len(CHARACTER_RELATIONS) + MAX_KINDS]
-
-
-def _is_off(flag: Any) -> bool:
-    return flag is not None and not flag
 
 
 def _labels(value: Any) -> tuple[str, ...]:

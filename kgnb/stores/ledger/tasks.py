@@ -190,7 +190,7 @@ def _read_task(row: Any) -> Task:
         novel_id=row["novel_id"] or 0,
         name=row["task_name"] or "",
         status=_status(row["status"]),
-        use_ai=row["use_ai"] is None or bool(row["use_ai"]),
+        use_ai=row["use_ai"] != 0,
         chapter_ids=_ids(ids) if isinstance(ids, list) and ids else None,
         provider=row["provider"] or "",
         model=row["model"] or "",
