@@ -30,7 +30,7 @@ from kgnb.core.model import Chapter, Novel, TaskConfig
 from kgnb.extract import reply
 from kgnb.extract.model import Character, Extraction
 from kgnb.graph.model import ExtractionRow, Graph
-from kgnb.graph.project.settle import chapter_graph
+from kgnb.graph.project.settle import ChapterProjector
 from kgnb.llm.fake import model as fake_model
 from kgnb.stores.graph import write_cache
 from kgnb.stores.targets import GraphTarget
@@ -128,7 +128,7 @@ def alone(book: int, number: int) -> Graph:
     place = Chapter(book * 100_000 + number, book, number, f"第{number}章", 3000)
     found = Extraction(characters=[Character(name="独行客")])
     row = ExtractionRow(1, book, place.id, number, "", "", found, "bench", "bench", 1)
-    return chapter_graph(Novel(book, f"书{book}"), place, row, (), TaskConfig())
+    return ChapterProjector(Novel(book, f"书{book}"), (), TaskConfig()).project(place, row)
 
 
 def texts(first: int, count: int) -> list[str]:
@@ -141,7 +141,7 @@ def chapter(book: int, number: int, text: str) -> Graph:
     found = reply.parse(fake_model.answer(text), provider="bench").extraction
     place = Chapter(book * 10_000 + number, book, number, f"第{number}章", len(text))
     row = ExtractionRow(1, book, place.id, number, "", "", found, "bench", "bench", 1)
-    return chapter_graph(Novel(book, f"书{book}"), place, row, (), TaskConfig())
+    return ChapterProjector(Novel(book, f"书{book}"), (), TaskConfig()).project(place, row)
 
 
 def arguments() -> argparse.Namespace:

@@ -10,7 +10,7 @@ from kgnb.core.errors import ServiceDown
 from kgnb.core.model import CHARACTER_RELATIONS, Chapter, Novel, TaskConfig
 from kgnb.extract.model import Character, Event, Extraction, Location, Organization, Relation
 from kgnb.graph.model import ExtractionRow, Graph
-from kgnb.graph.project.settle import chapter_graph
+from kgnb.graph.project.settle import ChapterProjector
 from kgnb.stores.graph.store import WARMUP_NOVEL, GraphStore
 from kgnb.worker.outages import Outages
 
@@ -64,4 +64,5 @@ def _chapter(number: int) -> Graph:
     chapter_id = WARMUP_NOVEL - number
     row = ExtractionRow(0, WARMUP_NOVEL, chapter_id, number, "", "", extraction, "", "", 0)
     novel = Novel(WARMUP_NOVEL, "", "")
-    return chapter_graph(novel, Chapter(chapter_id, WARMUP_NOVEL, number, "", 0), row, (), TaskConfig())
+    chapter = Chapter(chapter_id, WARMUP_NOVEL, number, "", 0)
+    return ChapterProjector(novel, (), TaskConfig()).project(chapter, row)

@@ -14,7 +14,7 @@ from kgnb.extract.model import Extraction, NameEntry
 from kgnb.extract.quotation import EVIDENCE_CHARS
 from kgnb.extract.reply_merge import merge
 from kgnb.graph.model import RELATION_GROUPS, group_of
-from kgnb.graph.project.settle import chapter_graph
+from kgnb.graph.project.settle import ChapterProjector
 from tests.graph.test_settle import NOVEL, chapter, characters, edge, node, people, row, settled, ties
 from tests.support.paths import STORIES
 
@@ -307,10 +307,12 @@ def test_a_name_of_another_chapter_or_of_the_table_stands_in_the_book() -> None:
 
 def test_a_projection_leaves_doubtful_people_to_settle() -> None:
     one = row(1, checked("刘备见关羽。", **STRANGE))
-    assert characters(chapter_graph(NOVEL, chapter(1), one, [], TaskConfig())) == {"刘备", "关羽"}
+    assert characters(ChapterProjector(NOVEL, [], TaskConfig()).project(chapter(1), one)) == {"刘备", "关羽"}
     taught, known = [NameEntry("哈利·波特")], [NameEntry("哈利·波特", mentions=2)]
-    assert "哈利·波特" not in characters(chapter_graph(NOVEL, chapter(1), one, taught, TaskConfig()))
-    assert "哈利·波特" in characters(chapter_graph(NOVEL, chapter(1), one, known, TaskConfig()))
+    assert "哈利·波特" not in characters(
+        ChapterProjector(NOVEL, taught, TaskConfig()).project(chapter(1), one)
+    )
+    assert "哈利·波特" in characters(ChapterProjector(NOVEL, known, TaskConfig()).project(chapter(1), one))
 
 
 def test_words_of_a_changing_tie_are_kept_by_chapter() -> None:

@@ -13,7 +13,7 @@ from kgnb.extract.model import Extraction, NameEntry
 from kgnb.extract.renaming import in_original_script
 from kgnb.extract.zh import script
 from kgnb.graph.model import Graph, SettleRow
-from kgnb.graph.project.settle import chapter_graph, novel_graph
+from kgnb.graph.project.settle import ChapterProjector, novel_graph
 from tests.graph.test_settle import NOVEL, chapter, people, row, settled, tie
 from tests.support.paths import STORIES
 
@@ -143,7 +143,9 @@ class TestSettle:
 
     def test_while_the_task_runs_it_is_the_same(self) -> None:
         one = row(1, {"characters": people("刘备")})
-        assert list(characters(chapter_graph(NOVEL, chapter(1), one, [self.LIU], TaskConfig()))) == ["劉備"]
+        assert list(
+            characters(ChapterProjector(NOVEL, [self.LIU], TaskConfig()).project(chapter(1), one))
+        ) == ["劉備"]
 
     def test_a_table_with_both_forms_as_two_entries_is_one_person(self) -> None:
         table = [NameEntry("刘备", ("皇叔",), "Character", 9), self.LIU]

@@ -16,7 +16,7 @@ from kgnb.extract.model import Extraction, NameEntry
 from kgnb.graph.model import ExtractionRow, Graph, GraphEdge, GraphNode, SettleRow
 from kgnb.graph.project.facts import AbsentCharacters
 from kgnb.graph.project.graph_builder import GraphBuilder, ProjectionContext, event_id
-from kgnb.graph.project.settle import chapter_graph, novel_graph
+from kgnb.graph.project.settle import ChapterProjector, novel_graph
 from kgnb.graph.resolve.alias_evidence import ChapterMentions, Mention
 from kgnb.graph.resolve.chapter_identity import chapter_names
 from kgnb.graph.resolve.decisions import CombinedDecisions, Decision, combine_decisions
@@ -577,7 +577,7 @@ def test_every_edge_has_its_ends_and_every_key_its_place(seed: int) -> None:
 
 def test_a_projection_is_the_chapters_share() -> None:
     chapters, rows, table = _random_book(3)
-    one = chapter_graph(NOVEL, chapters[0], rows[0].row, table, TaskConfig())
+    one = ChapterProjector(NOVEL, table, TaskConfig()).project(chapters[0], rows[0].row)
     alone = novel_graph(NOVEL, chapters[:1], [SettleRow(rows[0].row)], table, TaskConfig())
     for found in alone.nodes.values():
         found.properties.pop("is_protagonist", None)
@@ -597,7 +597,7 @@ def test_a_chapter_heeds_what_was_decided_before() -> None:
         [Decision(1, "merge", ("刘备", "使君")), Decision(2, "split", ("张虎", "小虎"), chapters=(1, 1))]
     )
     one = row(1, {"characters": people("刘公", "张虎")})
-    assert characters(chapter_graph(NOVEL, chapter(1), one, table, TaskConfig(), decisions)) == {
+    assert characters(ChapterProjector(NOVEL, table, TaskConfig(), decisions).project(chapter(1), one)) == {
         "刘备",
         "小虎",
     }
@@ -629,4 +629,6 @@ def test_a_chapter_needs_of_the_table_only_whom_it_names(seed: int) -> None:
         whole = GraphBuilder(ProjectionContext(NOVEL, table, TaskConfig()), [seen])
         whole.drop_absent(absent, lambda _: ())
         whole.add(chapter(1), SettleRow(one))
-        assert chapter_graph(NOVEL, chapter(1), one, table, TaskConfig()) == whole.graph(whole=False)
+        assert ChapterProjector(NOVEL, table, TaskConfig()).project(chapter(1), one) == whole.graph(
+            whole=False
+        )

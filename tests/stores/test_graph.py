@@ -24,7 +24,7 @@ from kgnb.core.errors import GraphConflict, InputError, LeaseLost, ServiceDown, 
 from kgnb.core.model import Chapter, TaskConfig
 from kgnb.extract.model import Extraction
 from kgnb.graph.model import RELATION_TYPE, ExtractionRow, Graph, GraphEdge, GraphNode, SettleRow
-from kgnb.graph.project.settle import chapter_graph, novel_graph
+from kgnb.graph.project.settle import ChapterProjector, novel_graph
 from kgnb.stores.graph import cypher
 from kgnb.stores.graph import driver as graph_driver
 from kgnb.stores.graph import store as graph_module
@@ -142,7 +142,7 @@ class Novel:
 
     def projections(self) -> list[Graph]:
         return [
-            chapter_graph(self.facts, c, r.row, [], CONFIG)
+            ChapterProjector(self.facts, [], CONFIG).project(c, r.row)
             for c, r in zip(self.chapters, self.rows, strict=True)
         ]
 
@@ -511,7 +511,7 @@ async def test_hostile_names_are_only_names(store: GraphStore, spy: Spy) -> None
     one = ExtractionRow(7, 1, novel.chapters[0].id, 1, "h", "p", found, "deepseek", "m", 1)
     exact = novel.exact([SettleRow(one)])
     await store.project(
-        1, [chapter_graph(novel.facts, novel.chapters[0], one, [], CONFIG)], number=0, check=yes
+        1, [ChapterProjector(novel.facts, [], CONFIG).project(novel.chapters[0], one)], number=0, check=yes
     )
     await settle(store, exact, 1)
     assert timeless(await store.read(1)) == exact
@@ -527,7 +527,7 @@ async def test_a_configured_type_is_written_and_settled(store: GraphStore) -> No
         {"relations": [{"source": "刘备", "target": "关羽", "type": "SWORN_BROTHER_2"}]}
     )
     one = ExtractionRow(7, 1, novel.chapters[0].id, 1, "h", "p", found, "deepseek", "m", 1)
-    projection = chapter_graph(novel.facts, novel.chapters[0], one, [], config)
+    projection = ChapterProjector(novel.facts, [], config).project(novel.chapters[0], one)
     await store.project(1, [projection], number=0, check=yes)
     assert timeless(await store.read(1)) == projection
     assert (await store.counts(1))["SWORN_BROTHER_2"] == 1

@@ -1,8 +1,8 @@
 """Extraction rows to the graph: pure functions, so that a graph can be rebuilt from the record at any time.
 
-:func:`chapter_graph` projects one row while a task runs; :func:`novel_graph` is the exact graph of all rows
-that count. Both process chapters by number, whatever order they are given in, so "first" means the earliest
-chapter.
+:class:`ChapterProjector` projects one row while a task runs; :func:`novel_graph` is the exact graph of all
+rows that count. It processes chapters by number, whatever order they are given in, so "first" means the
+earliest chapter.
 
 Beyond the wire contract:
 
@@ -59,18 +59,6 @@ class ChapterProjector(ProjectionContext):
             builder.drop_absent(absent, _find_nothing)
         builder.add(chapter, SettleRow(row))
         return builder.graph(whole=False)
-
-
-def chapter_graph(
-    novel: Novel,
-    chapter: Chapter,
-    row: ExtractionRow,
-    names: Sequence[NameEntry],
-    config: TaskConfig,
-    decisions: CombinedDecisions | None = None,
-) -> Graph:
-    """The graph of a single chapter: see :class:`ChapterProjector`."""
-    return ChapterProjector(novel, names, config, decisions).project(chapter, row)
 
 
 def novel_graph(

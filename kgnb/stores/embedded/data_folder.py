@@ -110,7 +110,7 @@ def open_folder(path: Path) -> DataFolder:
 def migrate(folder: DataFolder) -> None:
     """Bring the folder to this version's schema; only the holder of its lock may call this."""
     version = folder.root / "VERSION"
-    have = _read_schema(version) if version.exists() else SCHEMA
+    have: int = _read_version(version)["schema"] if version.exists() else SCHEMA
     while have < SCHEMA:
         MIGRATIONS[have](folder.root)
         have += 1
@@ -214,7 +214,7 @@ def _is_private(base: Path) -> bool:
 
 def check_schema(version: Path, shown: Path) -> None:
     """Raise InputError when the VERSION file is a newer kgnb's (of the folder ``shown``) or unreadable."""
-    if (schema := _read_schema(version)) > SCHEMA:
+    if (schema := _read_version(version)["schema"]) > SCHEMA:
         raise InputError("engine.folder_newer", path=shown, schema=schema, known=SCHEMA)
 
 
@@ -224,10 +224,6 @@ def copy_id(folder: Path) -> str:
         return str(_read_version(folder / "VERSION").get("copy", ""))
     except (OSError, InputError):
         return ""
-
-
-def _read_schema(version: Path) -> int:
-    return int(_read_version(version)["schema"])
 
 
 def _read_version(version: Path) -> dict[str, Any]:

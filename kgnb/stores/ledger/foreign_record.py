@@ -22,8 +22,7 @@ from pydantic import TypeAdapter
 from kgnb.core.errors import ServiceRefused
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.migrations import VERSION
-from kgnb.stores.ledger.name_decisions import read_decision
-from kgnb.stores.ledger.names import read_entry, read_frozen_names
+from kgnb.stores.ledger.names import read_decision, read_entry, read_frozen_names
 from kgnb.stores.ledger.transfer import (
     MAX_DECIDED_NAMES,
     MAX_DECISIONS,

@@ -8,8 +8,7 @@ from kgnb.stores.ledger.books import Books
 from kgnb.stores.ledger.chapters import Chapters
 from kgnb.stores.ledger.database import Database
 from kgnb.stores.ledger.extractions import Extractions
-from kgnb.stores.ledger.name_decisions import NameDecisions
-from kgnb.stores.ledger.names import Names
+from kgnb.stores.ledger.names import NameDecisions, Names
 from kgnb.stores.ledger.orphans import Orphans
 from kgnb.stores.ledger.providers import Providers
 from kgnb.stores.ledger.spending import Spending

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date
 from typing import Any, NamedTuple
@@ -73,13 +73,12 @@ def _columns(connection: sa.Connection) -> dict[str, list[_Column]]:
         return _mysql_columns(connection)
     found = sa.inspect(connection).get_multi_columns()
     return {
-        table: [_Column(c["name"], str(c["type"]), not c["nullable"] and not _fills(c)) for c in columns]
+        table: [
+            _Column(c["name"], str(c["type"]), not (c["nullable"] or c["default"] or c.get("computed")))
+            for c in columns
+        ]
         for (_, table), columns in found.items()
     }
-
-
-def _fills(column: Mapping[str, Any]) -> bool:
-    return column.get("default") is not None or bool(column.get("computed"))
 
 
 def _mysql_columns(connection: sa.Connection) -> dict[str, list[_Column]]:

@@ -24,8 +24,7 @@ from kgnb.stores.ledger.books import import_exported_book
 from kgnb.stores.ledger.chapters import lock_tasks
 from kgnb.stores.ledger.database import DatabasePart, Row, storable, transaction
 from kgnb.stores.ledger.extractions import insert_rows, read_flags
-from kgnb.stores.ledger.name_decisions import NameDecisions
-from kgnb.stores.ledger.names import extend_names, read_names
+from kgnb.stores.ledger.names import NameDecisions, extend_names, read_names
 from kgnb.stores.ledger.providers import read_kinds
 from kgnb.stores.ledger.task_lifecycle import mark_settled, pending_chapter_row
 from kgnb.stores.ledger.tasks import OPEN_STATES, Tasks, count_columns, locked_task, set_task
