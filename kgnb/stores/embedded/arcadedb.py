@@ -56,7 +56,6 @@ class ArcadeDb(Engine):
     """An ArcadeDB server with one database."""
 
     name: ClassVar[str] = "graph"
-    attempts: ClassVar[int] = 2  # a port found free may be taken before Java binds it
 
     def __init__(self, folder: DataFolder, run_dir: Path, java: str, heap_mb: int = HEAP_MB) -> None:
         super().__init__(folder, run_dir)
@@ -65,10 +64,7 @@ class ArcadeDb(Engine):
         self._root = run_dir / "graph"
         self._password_file = self._root / "password"
         self._password = secrets.token_urlsafe(24)
-        self.new_address()
-
-    def new_address(self) -> None:
-        """Find two free ports: for Bolt, and for the HTTP server, which can't be switched off."""
+        # The HTTP server can't be switched off.
         self._bolt_port, self._http_port = _free_port(), _free_port()
 
     def prepare(self) -> tuple[list[str], bytes]:
@@ -166,7 +162,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _free_port() -> int:
-    """Return a port below the range of outgoing connections, which could take it before Java binds it."""
+    """Return a random port below those of outgoing connections, which could take it before Java binds it."""
     while True:
         port = 20_000 + secrets.randbelow(12_000)
         with socket.socket() as probe, contextlib.suppress(OSError):

@@ -29,7 +29,6 @@ class Engine(ABC):
     """One engine of a data folder, run as a child of the supervisor."""
 
     name: ClassVar[str]
-    attempts: ClassVar[int] = 1
 
     def __init__(self, folder: DataFolder, run_dir: Path) -> None:
         self.folder = folder
@@ -52,9 +51,6 @@ class Engine(ABC):
     def started(self) -> None:  # noqa: B027 (a hook, empty by default)
         """Called once the engine is ready."""
 
-    def new_address(self) -> None:  # noqa: B027 (a hook, empty by default)
-        """Called before a first start is tried again: its port may have been taken."""
-
     @property
     def identity(self) -> ProcessId | None:
         """The running process."""
@@ -75,18 +71,6 @@ class Engine(ABC):
             self._lock = await _lock_within(path, _ORPHAN_GRACE)
         if self._lock is None:
             raise EngineError("engine.open_elsewhere", path=self.folder.root)
-
-    async def first_start(self, timeout: float) -> None:
-        """Start the engine, at another address when a try fails; ``timeout`` is for all tries together."""
-        for _ in range(self.attempts - 1):
-            try:
-                # An engine whose port is taken may hang instead of ending: leave time for the next try.
-                await self.start(timeout / self.attempts)
-            except EngineError:
-                self.new_address()
-            else:
-                return
-        await self.start(timeout / self.attempts)
 
     def release_lock(self) -> None:
         """Release the engine's lock; the engine doesn't run."""

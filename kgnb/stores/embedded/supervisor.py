@@ -135,7 +135,7 @@ class Supervisor:
                 engine = ArcadeDb(self._folder, self._run_dir, package, self._plan.heap_mb)
             await engine.adopt_folder(self._orphans.get(name))
             try:
-                await engine.first_start(timeout)
+                await engine.start(timeout)
             except EngineError:
                 engine.release_lock()
                 raise
