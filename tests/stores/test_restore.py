@@ -350,6 +350,15 @@ class TestExisting:
         assert caplog.text == ""
         assert (data / "kgnb.db").read_bytes() == b"newer"
 
+    def test_beside_a_shared_database_nothing_is_copied_and_the_graphs_way_is_said(
+        self, source: Path, data: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        shared = Settings.load(data=data, resume_from=str(source), db_host="db.example", db_password="x")
+        with caplog.at_level(logging.INFO):
+            assert restore.restore_data_folder(shared) is None
+        assert not (data / "kgnb.db").exists()
+        assert "--again" in caplog.text
+
     def test_a_copy_that_was_cut_short_is_made_again(self, source: Path, data: Path) -> None:
         shutil.copytree(source, data)
         (data / restore.DRAFT).mkdir()

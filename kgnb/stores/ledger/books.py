@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from kgnb.book.model import Book, BookChapter
 from kgnb.core.errors import InputError
 from kgnb.core.model import Chapter, Novel, beijing_now
-from kgnb.stores.ledger import editions
+from kgnb.extract.zh.script import fold
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.database import (
     Database,
@@ -29,6 +29,16 @@ from kgnb.stores.ledger.migrations import content_hash
 
 IDS_PER_STATEMENT = 500
 TEXTS_PER_PAGE = 100
+SAMPLED_CHAPTERS = 8
+"""Of a stored novel, when it is compared with a new text."""
+SAMPLED_PASSAGES = 20
+"""Passages sampled from each."""
+PASSAGE_LENGTH = {"zh": 12, "en": 36}
+"""Letters of a passage: long enough that two works of one author seldom share one, short enough that a few
+changed words spare most."""
+MIN_SHARED = 0.1
+"""Least share of passages found in the same work: revised editions share most, other works and other volumes
+next to none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +187,9 @@ def _novel_of_edition(c: sa.Connection, book: Book) -> int | None:
         # Compared here once more: a collation may take different titles for equal.
         named = book.author and (title, author) == (book.title[:255], book.author[:255])
         if named:
-            ids = editions.sample_evenly([i for i, _, _ in _stored_hashes(c, novel_id)])
-            if editions.is_same_work(_read_texts(c, ids).values(), book):
+            ids = [i for i, _, _ in _stored_hashes(c, novel_id)]
+            sampled = ids[:: max(1, len(ids) // SAMPLED_CHAPTERS)][:SAMPLED_CHAPTERS]
+            if _is_same_work(_read_texts(c, sampled).values(), book):
                 return int(novel_id)
     distinct = list({chapter.hash for chapter in book.chapters})
     shared: dict[int, set[str]] = defaultdict(set)
@@ -188,6 +199,29 @@ def _novel_of_edition(c: sa.Connection, book: Book) -> int | None:
             shared[novel_id].add(text_hash)
     best = max(existing_novels(c, shared), key=lambda i: (len(shared[i]), -i), default=None)
     return best if best is not None and 2 * len(shared[best]) >= len(distinct) else None
+
+
+def _is_same_work(texts: Iterable[str], book: Book) -> bool:
+    """Whether ``texts`` of a novel's chapters occur in the book; True if they are too short to tell.
+
+    A second volume of the same title must not overwrite the first. Only letters and digits count, case and
+    Chinese script folded: new punctuation, white space, headings and inserted chapters change nothing.
+    """
+    size = PASSAGE_LENGTH[book.lang]
+    passages = [passage for text in texts for passage in _passages(_letters(text), size)]
+    if not passages:
+        return True
+    whole = "".join(_letters(chapter.text) for chapter in book.chapters)
+    return sum(passage in whole for passage in passages) >= MIN_SHARED * len(passages)
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, fold(text).casefold()))
+
+
+def _passages(letters: str, size: int) -> list[str]:
+    step = max(1, (len(letters) - size) // SAMPLED_PASSAGES)
+    return [letters[at : at + size] for at in range(0, len(letters) - size + 1, step)][:SAMPLED_PASSAGES]
 
 
 def _stored_hashes(c: sa.Connection, novel_id: int) -> list[tuple[int, int, str]]:

@@ -151,7 +151,10 @@ class Database:
         give_up = time.monotonic() + RETRY_SECONDS
         while True:
             try:
-                return self._run_once(fn, write)
+                with self._writer if write else nullcontext(), self._engine.connect() as connection:
+                    connection.execution_options(kgnb_write=write)
+                    with connection.begin():
+                        return fn(connection)
             except sa.exc.TimeoutError as error:  # no free connection
                 raise ServiceDown("ledger.busy", service="sql", where=self.where) from error
             except sa.exc.DBAPIError as error:
@@ -161,12 +164,6 @@ class Database:
                 if kind != "retry" or time.monotonic() > give_up:
                     raise self._error(kind, error) from error
             time.sleep(random.uniform(0.01, 0.1))  # noqa: S311 - jitter, not a secret
-
-    def _run_once(self, fn: Callable[[sa.Connection], R], write: bool) -> R:
-        with self._writer if write else nullcontext(), self._engine.connect() as connection:
-            connection.execution_options(kgnb_write=write)
-            with connection.begin():
-                return fn(connection)
 
     def _error(self, kind: _ErrorKind, error: sa.exc.DBAPIError) -> KgnbError:
         if kind == "retry":

@@ -55,7 +55,9 @@ def copy_record(source: Path, target: Path) -> None:
     engine = sa.create_engine(f"sqlite:///{target}", poolclass=sa.NullPool, **t.JSON_OPTIONS)
     try:
         with closing(_open(source)) as found, engine.begin() as c:
-            present = _stored_tables(found)
+            # Ordinary tables: views and virtual tables have no root page.
+            names = found.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0")
+            present = {row["name"] for row in names}
             for table in (*t.MAIN, *t.OWN):
                 table.create(c)
                 if table.name in present:
@@ -76,12 +78,6 @@ def _open(source: Path) -> sqlite3.Connection:
         connection.execute(f"PRAGMA {pragma}").close()
     connection.row_factory = sqlite3.Row
     return connection
-
-
-def _stored_tables(found: sqlite3.Connection) -> set[str]:
-    """Names of ordinary tables: views and virtual tables have no root page."""
-    query = "SELECT name FROM sqlite_master WHERE type = 'table' AND rootpage > 0"
-    return {row["name"] for row in found.execute(query)}
 
 
 def _copy_table(found: sqlite3.Connection, c: sa.Connection, table: sa.Table) -> None:
