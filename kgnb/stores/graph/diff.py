@@ -56,13 +56,12 @@ class GraphDiff:
             return
         wanted = self._graph.edges.get(key)
         others = self._others(record[_TASKS])
-        if wanted is None and others:
-            return
-        if wanted is not None:
-            _keep(wanted, others)
         if wanted is None:
-            self._stale_edges[key] = None
-        elif key not in self._wrong_edges:  # found right before
+            if not others:
+                self._stale_edges[key] = None
+            return
+        _keep(wanted, others)
+        if key not in self._wrong_edges:  # found right before
             self._wrong_edges.add(wanted.ref)
             self._stale_edges[key] = None
         elif key not in self._stale_edges and tuple(cypher.edge_row(wanted)[2:]) == _columns(key[1])(record):

@@ -198,21 +198,14 @@ class GraphStore:
         :meth:`project`.
         """
         await self._ensure_types(type_ for _, type_, _ in graph.edges)
-        found = await self._difference(novel_id, graph, foreign)
+        found = GraphDiff(graph, foreign)
+        await self._each(novel_id, found.compare_node, found.compare_edge, times=False)
         removed = written = 0
         for statements in _batches(found.removals()):
             removed += await self._fenced(novel_id, statements, number=number, check=check)
         for statements in _batches(found.upserts()):
             written += await self._fenced(novel_id, statements, number=number, check=check)
         return ApplyResult(written, removed)
-
-    async def _difference(self, novel_id: int, graph: Graph, foreign: Collection[int]) -> GraphDiff:
-        found = GraphDiff(graph, foreign)
-        for label in LABELS:
-            text = cypher.read_nodes(label, times=False)
-            await self._bolt.each(text, partial(found.compare_node, label), novel=novel_id)
-        await self._each_edge(novel_id, found.compare_edge, times=False)
-        return found
 
     async def has_novel(self, novel_id: int) -> bool:
         """Whether the novel has a node."""
@@ -251,25 +244,31 @@ class GraphStore:
     async def read(self, novel_id: int) -> Graph:
         """Return the stored graph of the novel, with ``created_at`` and ``updated_at`` as ISO 8601 texts."""
         graph = Graph()
-        for label in LABELS:
-            text = cypher.read_nodes(label, times=True)
-            await self._bolt.each(text, partial(add_node, graph, novel_id, label), novel=novel_id)
-        await self._each_edge(novel_id, partial(add_edge, graph, novel_id), times=True)
+        add = partial(add_node, graph, novel_id), partial(add_edge, graph, novel_id)
+        await self._each(novel_id, *add, times=True)
         return graph
 
-    async def _each_edge(
-        self, novel_id: int, take: Callable[[NodeKey, list[Any]], None], *, times: bool
+    async def _each(
+        self,
+        novel_id: int,
+        node: Callable[[str, list[Any]], None],
+        edge: Callable[[NodeKey, list[Any]], None],
+        *,
+        times: bool,
     ) -> None:
+        """Call ``node`` with each node's label and record, ``edge`` with each edge's start and record."""
+        for label in LABELS:
+            text = cypher.read_nodes(label, times=times)
+            await self._bolt.each(text, partial(node, label), novel=novel_id)
         for source in cypher.SOURCES:
 
-            def each(row: list[Any], source: str = source) -> None:
-                start = (source, str(row[0]))
-                for edge in row[1]:
-                    take(start, edge)
+            def edges(row: list[Any], source: str = source) -> None:
+                for record in row[1]:
+                    edge((source, str(row[0])), record)
 
             text = cypher.read_edges(source, times=times)
             # One at a time: a hero of 10,000 chapters has some 20,000 edges, 2 MB.
-            await self._bolt.each(text, each, at_once=1, novel=novel_id)
+            await self._bolt.each(text, edges, at_once=1, novel=novel_id)
 
     async def counts(self, novel_id: int) -> dict[str, int]:
         """The novel's nodes by label and its edges by type, in one dict; zero where there are none."""

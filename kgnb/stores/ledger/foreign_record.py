@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from kgnb.core.errors import ServiceRefused
+from kgnb.extract.model import Extraction
 from kgnb.stores.ledger import tables as t
 from kgnb.stores.ledger.migrations import VERSION
 from kgnb.stores.ledger.names import read_decision, read_entry, read_frozen_names
@@ -27,7 +28,6 @@ from kgnb.stores.ledger.transfer import (
     MAX_DECIDED_NAMES,
     MAX_DECISIONS,
     CheckedDecision,
-    CheckedExtraction,
     CheckedName,
 )
 
@@ -156,11 +156,16 @@ def _text(value: Any, length: int | None) -> str:
     return value
 
 
+def _validate(kind: TypeAdapter[Any], value: Any) -> None:
+    """Check by way of JSON, whose reader refuses lone surrogates, which no database holds."""
+    kind.validate_json(json.dumps(value, default=str))
+
+
 def _check_facts(row: Row) -> None:
     if row["names"] is not None:
-        _NAMES.validate_python([asdict(entry) for entry in read_frozen_names(row["names"])])
+        _validate(_NAMES, [asdict(entry) for entry in read_frozen_names(row["names"])])
     if row["kinds"] is not None:
-        _TEXTS.validate_python(json.loads(row["kinds"]))
+        _TEXTS.validate_json(row["kinds"])
 
 
 def _check_decisions(c: sa.Connection) -> None:
@@ -177,11 +182,11 @@ def _check_version(row: Row) -> None:
 
 
 _TEXTS, _NAMES = TypeAdapter(list[str]), TypeAdapter(list[CheckedName])
-_DECISION, _EXTRACTION = TypeAdapter(CheckedDecision), TypeAdapter(CheckedExtraction)
+_DECISION, _EXTRACTION = TypeAdapter(CheckedDecision), TypeAdapter(Extraction)
 _CHECKS: dict[str, Callable[[Row], object]] = {
     t.extractions.name: lambda row: _EXTRACTION.validate_json(row["extraction"]),
-    t.names.name: lambda row: _NAMES.validate_python([asdict(read_entry(row))]),
-    t.name_decisions.name: lambda row: _DECISION.validate_python(asdict(read_decision(row))),
+    t.names.name: lambda row: _validate(_NAMES, [asdict(read_entry(row))]),
+    t.name_decisions.name: lambda row: _validate(_DECISION, asdict(read_decision(row))),
     t.task_facts.name: _check_facts,
     t.versions.name: _check_version,
 }

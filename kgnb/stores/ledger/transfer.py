@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from itertools import chain
 from typing import Annotated
 
 import sqlalchemy as sa
@@ -54,13 +53,7 @@ def _check_usage(usage: Usage) -> Usage:
 
 def _check_name(entry: NameEntry) -> NameEntry:
     _check_integers(getattr(entry, field.name) for field in fields(entry))
-    _check_encodable(entry.name, entry.kind, *entry.aliases, *chain(*entry.reasons))
     return entry
-
-
-def _check_extraction(extraction: Extraction) -> Extraction:
-    _check_encodable(*extraction.absent)  # its own validators have cleaned the rest
-    return extraction
 
 
 def _check_decision(decision: Decision) -> Decision:
@@ -68,7 +61,6 @@ def _check_decision(decision: Decision) -> Decision:
     if len(decision.names) > 200 or any(time is not None and time.tzinfo for time in times):
         raise ValueError("not a decision that kgnb stored")
     _check_integers(decision.chapters or ())
-    _check_encodable(decision.made_by, *decision.names)
     return decision
 
 
@@ -83,14 +75,8 @@ def _check_integers(values: Iterable[object]) -> None:
         raise ValueError("a number too large")
 
 
-def _check_encodable(*texts: str) -> None:
-    """Raise ValueError for a lone surrogate, which no database holds."""
-    "".join(texts).encode()
-
-
 CheckedName = Annotated[NameEntry, AfterValidator(_check_name)]
 CheckedDecision = Annotated[Decision, AfterValidator(_check_decision)]
-CheckedExtraction = Annotated[Extraction, AfterValidator(_check_extraction)]
 
 
 class _Saved(BaseModel):
@@ -146,7 +132,7 @@ class SavedRow(_Saved):
     chapter_id: int
     text_hash: str = Field(max_length=64)
     prompt_hash: str = Field("", max_length=64)
-    extraction: CheckedExtraction
+    extraction: Extraction
     provider: str = Field(max_length=100)
     model: str = Field("", max_length=200)
     flags: frozenset[str] = frozenset()
