@@ -226,8 +226,7 @@ async def remove_provider(app: App, name: str, *, delete: bool) -> None:
 
     Raises InputError when the table has no such row, ServiceDown.
     """
-    change = app.ledger.providers.delete if delete else app.ledger.providers.switch_off
-    if not await change(name.strip()):
+    if not await app.ledger.providers.remove(name.strip(), delete=delete):
         raise InputError("provider.not_in_table", provider=name)
     if delete:
         await asyncio.to_thread(ApiKeys(app.settings.keys_path).forget, name.strip())

@@ -60,10 +60,10 @@ async def pause_task(app: App, task_id: int) -> CommandResult:
     Raises InputError when a node still holds a fresh item of it after a lease and ``LET_GO_SECONDS``: that
     node may start the task later.
     """
-    found = _checked(await app.ledger.task_commands.pause(task_id), "operate.not_pausable")
+    found = _checked(await app.ledger.task_commands.stop(task_id, TaskStatus.PAUSED), "operate.not_pausable")
     if await _end_items(app, found.task):
         # A node that took a fresh item before writes "running" before it acknowledges the item.
-        _checked(await app.ledger.task_commands.pause(task_id), "operate.not_pausable")
+        _checked(await app.ledger.task_commands.stop(task_id, TaskStatus.PAUSED), "operate.not_pausable")
     return CommandResult(found.task, found.task.status, found.outcome == "done")
 
 
@@ -93,7 +93,9 @@ async def resume_task(app: App, task_id: int) -> CommandResult:
 
 async def cancel_task(app: App, task_id: int) -> CommandResult:
     """End a task until it is retried: nodes hand its chapters back within 2 s."""
-    found = _checked(await app.ledger.task_commands.cancel(task_id), "operate.not_cancellable")
+    found = _checked(
+        await app.ledger.task_commands.stop(task_id, TaskStatus.CANCELLED), "operate.not_cancellable"
+    )
     await drop_items(app, found.task)
     return CommandResult(found.task, found.task.status, found.outcome == "done")
 

@@ -70,7 +70,7 @@ class Place:
     async def switch(self, name: str, *, on: bool) -> None:
         """Switch a provider off or on, and let the node know."""
         providers = self.ledger.providers
-        await (providers.save(name, {}) if on else providers.switch_off(name))
+        await (providers.save(name, {}) if on else providers.remove(name, delete=False))
         await self.providers.refresh()
 
     async def state(self, queue: QueueName) -> QueueState:
@@ -97,7 +97,7 @@ async def place(redis_url: str, sql_url: str, tmp_path: Path) -> AsyncIterator[P
         for name in ("Default", "Qwen", "Off"):
             row = {"api_key": "k", "base_url": "http://127.0.0.1:9/v1", "models": ["m"]}
             await ledger.providers.save(name, row)
-        await ledger.providers.switch_off("Off")
+        await ledger.providers.remove("Off", delete=False)
         providers = ProviderRegistry(ledger, settings)
         await providers.refresh()
         yield Place(ledger, make(), providers, settings)

@@ -109,14 +109,13 @@ class Providers(DatabasePart):
         return saved, row is None
 
     @transaction
-    def switch_off(self, c: sa.Connection, name: str) -> int:
-        """Switch off every row called ``name``, case aside; return how many there are."""
-        return _change_named(c, name, sa.update(t.ai_providers).values(is_active=0, updated_at=beijing_now()))
-
-    @transaction
-    def delete(self, c: sa.Connection, name: str) -> int:
-        """Delete every row called ``name``, case aside; return how many there were."""
-        return _change_named(c, name, sa.delete(t.ai_providers))
+    def remove(self, c: sa.Connection, name: str, *, delete: bool) -> int:
+        """Delete, or only switch off, every row called ``name``, case aside; return how many there are."""
+        ids = [row.id for row in _provider_rows(c) if row.provider.key == name.lower()]
+        off = sa.update(t.ai_providers).values(is_active=0, updated_at=beijing_now())
+        change = sa.delete(t.ai_providers) if delete else off
+        c.execute(change.where(t.ai_providers.c.id.in_(ids)))
+        return len(ids)
 
     @transaction
     def seen(self, c: sa.Connection) -> dict[str, bool]:
@@ -189,13 +188,6 @@ def _named(rows: Iterable[ProviderRow], name: str) -> ProviderRow | None:
     """The row of this name: preferably spelled the same, then active, then the first."""
     same = [row for row in rows if row.provider.key == name.lower()]
     return max(same, key=lambda row: (row.provider.name == name, row.active, -row.id), default=None)
-
-
-def _change_named(c: sa.Connection, name: str, change: sa.Update | sa.Delete) -> int:
-    ids = [row.id for row in _provider_rows(c) if row.provider.key == name.lower()]
-    if ids:
-        c.execute(change.where(t.ai_providers.c.id.in_(ids)))
-    return len(ids)
 
 
 def _models(value: Any) -> tuple[str, ...]:

@@ -50,14 +50,21 @@ class TaskCommands(DatabasePart):
     """Carries out commands."""
 
     @transaction
-    def pause(self, c: sa.Connection, task_id: int) -> CommandOutcome:
-        """Set an unfinished task to ``paused``, as main does."""
-        return _stop(c, task_id, TaskStatus.PAUSED)
-
-    @transaction
-    def cancel(self, c: sa.Connection, task_id: int) -> CommandOutcome:
-        """Set an unfinished or paused task to ``cancelled``, as main does."""
-        return _stop(c, task_id, TaskStatus.CANCELLED)
+    def stop(self, c: sa.Connection, task_id: int, wanted: TaskStatus) -> CommandOutcome:
+        """Set an unfinished task to ``paused``, or that or a paused one to ``cancelled``, as main does."""
+        task, token = locked_task(c, task_id)
+        if task is None:
+            return CommandOutcome("gone", no_task(task_id))
+        if task.status is wanted:
+            return CommandOutcome("already", task)
+        if task.status is TaskStatus.CANCELLED or _is_finished(c, task, token):
+            return CommandOutcome("refused", task)
+        now = beijing_now()
+        ended = (
+            {"paused_at": now} if wanted is TaskStatus.PAUSED else {"paused_at": None, "completed_at": now}
+        )
+        set_task(c, task_id, status=wanted, retry_scheduled_at=None, **ended)
+        return CommandOutcome("done", task)
 
     @transaction
     def resume(self, c: sa.Connection, task_id: int) -> CommandOutcome:
@@ -144,20 +151,6 @@ def _is_finished(c: sa.Connection, task: Task, token: int | None) -> bool:
         return False
     counts = count_states(c, task.id)
     return not any(counts.get(state) for state in OPEN_STATES)
-
-
-def _stop(c: sa.Connection, task_id: int, wanted: TaskStatus) -> CommandOutcome:
-    task, token = locked_task(c, task_id)
-    if task is None:
-        return CommandOutcome("gone", no_task(task_id))
-    if task.status is wanted:
-        return CommandOutcome("already", task)
-    if task.status is TaskStatus.CANCELLED or _is_finished(c, task, token):
-        return CommandOutcome("refused", task)
-    now = beijing_now()
-    ended = {"paused_at": now} if wanted is TaskStatus.PAUSED else {"paused_at": None, "completed_at": now}
-    set_task(c, task_id, status=wanted, retry_scheduled_at=None, **ended)
-    return CommandOutcome("done", task)
 
 
 def _can_restart(c: sa.Connection, task: Task, token: int | None, only: bool) -> bool:
