@@ -469,10 +469,20 @@ async def test_a_settle_stops_when_another_one_starts(
     monkeypatch.setattr(graph_module, "BATCH", 10)
     novel = Novel.make(1, count=6)
     number = await begun(store, novel.facts.id)
+    began, go_on, fenced = asyncio.Event(), asyncio.Event(), store._fenced
+
+    async def one_and_wait(*args: Any, **given: Any) -> int:
+        if given["number"] == number and began.is_set():
+            await go_on.wait()
+        done = await fenced(*args, **given)
+        began.set()
+        return done
+
+    monkeypatch.setattr(store, "_fenced", one_and_wait)
     slow = asyncio.create_task(store.apply(1, novel.exact(), number=number, check=yes))
-    while not (await store.read(1)).edges:
-        await asyncio.sleep(0.01)
+    await began.wait()
     await settle(store, novel.exact(novel.rows[:2]), 1)
+    go_on.set()
     with pytest.raises(GraphConflict):
         await slow
     assert timeless(await store.read(1)) == novel.exact(novel.rows[:2])
